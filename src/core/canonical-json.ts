@@ -1,0 +1,88 @@
+import { StowageError } from './error.ts';
+import { MAX_JSON_DEPTH } from './limits.ts';
+
+export type Json =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly Json[]
+  | { readonly [key: string]: Json | undefined };
+
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/**
+ * The canonical form of a JSON value (RFC 8785, JCS): members sorted by UTF-16 code units, no spaces,
+ * ECMAScript numbers. Members whose value is undefined are left out.
+ * @throws StowageError `document-invalid` for what JCS cannot carry: NaN, infinities, lone surrogates
+ */
+export function canonicalJson(value: Json): string {
+  return write(value, 0);
+}
+
+/** {@link canonicalJson} as UTF-8 with a final newline left off, for hashing and signing. */
+export function canonicalBytes(value: Json): Buffer {
+  return Buffer.from(canonicalJson(value), 'utf8');
+}
+
+/**
+ * Parses bytes that must be exactly the canonical form of what they say. Refuses byte-order marks, invalid
+ * UTF-8, duplicate members, numbers that do not survive, and any spacing, by writing the value again and
+ * comparing bytes.
+ * @throws StowageError `document-invalid`
+ */
+export function parseCanonical(bytes: Uint8Array): Json {
+  const value = parseJson(bytes);
+  if (Buffer.compare(canonicalBytes(value), bytes) !== 0) {
+    throw refuse(
+      'JSON that is not in canonical form',
+      'the bytes that RFC 8785 gives for this value',
+    );
+  }
+  return value;
+}
+
+/** Parses UTF-8 JSON. @throws StowageError `document-invalid` */
+export function parseJson(bytes: Uint8Array): Json {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    return JSON.parse(text) as Json;
+  } catch (cause) {
+    throw refuse('unreadable JSON', 'a JSON document in UTF-8', cause);
+  }
+}
+
+function write(value: Json, depth: number): string {
+  if (depth > MAX_JSON_DEPTH)
+    throw refuse('JSON nested too deep', `at most ${MAX_JSON_DEPTH} levels`);
+  if (value === null || typeof value === 'boolean') return String(value);
+  if (typeof value === 'number') return writeNumber(value);
+  if (typeof value === 'string') return writeString(value);
+  if (Array.isArray(value)) return `[${value.map((item) => write(item, depth + 1)).join(',')}]`;
+  const record = value as { readonly [key: string]: Json | undefined };
+  const members: string[] = [];
+  for (const key of Object.keys(record).sort()) {
+    const member = record[key];
+    if (member !== undefined) members.push(`${writeString(key)}:${write(member, depth + 1)}`);
+  }
+  return `{${members.join(',')}}`;
+}
+
+function writeNumber(value: number): string {
+  if (!Number.isFinite(value)) throw refuse('a number that JSON cannot carry', 'a finite number');
+  return JSON.stringify(value);
+}
+
+function writeString(value: string): string {
+  if (LONE_SURROGATE.test(value))
+    throw refuse('a lone surrogate in a string', 'well-formed Unicode');
+  return JSON.stringify(value);
+}
+
+function refuse(message: string, expected: string, cause?: unknown): StowageError {
+  return new StowageError('document-invalid', message, {
+    expected,
+    hint: 'fetch the document again from who made it; do not edit it by hand',
+    cause,
+  });
+}

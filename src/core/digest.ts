@@ -1,0 +1,64 @@
+import { parse } from 'ssri';
+import { StowageError } from './error.ts';
+
+declare const brand: unique symbol;
+
+/** An OCI digest of the one kind that names things here: `sha256:` and 64 lower-case hex digits. */
+export type Digest = string & { readonly [brand]: 'Digest' };
+
+/** A Subresource-Integrity string with exactly one SHA-512: `sha512-` and 88 base64 characters. */
+export type Sri = string & { readonly [brand]: 'Sri' };
+
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+const SRI = /^sha512-[A-Za-z0-9+/]{86}==$/;
+const HEX_512 = /^[0-9a-f]{128}$/;
+
+/** Whether a text is a {@link Digest}. */
+export function isDigest(text: string): text is Digest {
+  return DIGEST.test(text);
+}
+
+/** @throws StowageError `digest-malformed` */
+export function parseDigest(text: string): Digest {
+  if (isDigest(text)) return text;
+  throw malformed('digest', 'sha256:<64 lower-case hex digits>', text);
+}
+
+/** The digest whose hex form this is. @throws StowageError `digest-malformed` */
+export function digestFromHex(hex: string): Digest {
+  return parseDigest(`sha256:${hex}`);
+}
+
+/** The 64 hex digits of a digest. */
+export function digestHex(digest: Digest): string {
+  return digest.slice('sha256:'.length);
+}
+
+/** Whether a text is an {@link Sri} whose base64 is the canonical encoding of 64 bytes (no stray bits). */
+export function isSri(text: string): text is Sri {
+  return SRI.test(text) && sriFromHex(hexOf(text)) === text;
+}
+
+/** The SRI form of 128 hex digits. @throws StowageError `digest-malformed` */
+export function sriFromHex(hex: string): Sri {
+  if (!HEX_512.test(hex)) throw malformed('SHA-512', '128 lower-case hex digits', hex);
+  return `sha512-${Buffer.from(hex, 'hex').toString('base64')}` as Sri;
+}
+
+/** The 128 hex digits of an SRI string, as `sha512sum` prints them. */
+export function sriHex(sri: Sri): string {
+  return hexOf(sri);
+}
+
+// A malformed or empty integrity string means "no check" to ssri: nothing reaches it that SRI has not matched.
+function hexOf(text: string): string {
+  return parse(text, { single: true, strict: true })?.hexDigest() ?? '';
+}
+
+function malformed(what: string, expected: string, found: string): StowageError {
+  return new StowageError('digest-malformed', `malformed ${what}`, {
+    expected,
+    found: JSON.stringify(found.slice(0, 160)),
+    hint: 'copy the whole digest, with its algorithm, from where it was published',
+  });
+}

@@ -1,0 +1,26 @@
+/**
+ * What long work says while it runs: data, never text for a terminal. `cli/render.ts` alone turns it into words.
+ */
+export type StowageEvent =
+  /** A named step began; `subject` is what it works on. */
+  | { readonly type: 'step'; readonly step: string; readonly subject?: string }
+  /** Amount done of a task so far; `done` may shrink when something is tried again. Bytes unless said otherwise. */
+  | {
+      readonly type: 'progress';
+      readonly task: string;
+      readonly done: number;
+      readonly total: number;
+      readonly unit: 'bytes' | 'items';
+    }
+  /** Something that a person should read but that stops nothing. */
+  | { readonly type: 'warning'; readonly message: string; readonly hint?: string };
+
+export type Emit = (event: StowageEvent) => void;
+
+/** What every long operation takes besides its documents. */
+export interface Context {
+  readonly signal: AbortSignal;
+  readonly emit: Emit;
+  /** The clock, in milliseconds since 1970; an argument so that tests can bend it. */
+  readonly now: () => Date;
+}

@@ -1,0 +1,36 @@
+/** Ceilings on everything that somebody else sizes. Units are in the names. */
+
+export const KIB = 1024;
+export const MIB: number = 1024 * KIB;
+export const GIB: number = 1024 * MIB;
+
+/** Default size of a part: fits FAT32 and loses little when a copy is interrupted. */
+export const DEFAULT_PART_BYTES: number = GIB;
+/** Smallest part size that may be asked for; parts are multiples of the CRC span. */
+export const CRC_SPAN_BYTES: number = 4 * MIB;
+/** Buffer for positioned reads: one CRC span. */
+export const READ_BUFFER_BYTES: number = 4 * MIB;
+
+export const MAX_MANIFEST_BYTES: number = 4 * MIB;
+export const MAX_LOCK_BYTES: number = 256 * MIB;
+export const MAX_SITE_BYTES: number = MIB;
+export const MAX_TRUST_BYTES: number = MIB;
+export const MAX_CHECKSUMS_BYTES: number = 64 * MIB;
+export const MAX_INDEX_BYTES: number = 256 * MIB;
+export const MAX_SIGNATURE_BYTES: number = 64 * KIB;
+export const MAX_SIGNATURES = 32;
+export const MAX_CERTIFICATE_BYTES: number = 32 * KIB;
+export const MAX_DER_DEPTH = 24;
+export const MAX_OCI_MANIFEST_BYTES: number = 4 * MIB;
+export const MAX_HUB_RESPONSE_BYTES: number = 64 * MIB;
+export const MAX_CONTROL_FILE_BYTES: number = 256 * MIB;
+
+export const MAX_PATH_BYTES = 1024;
+export const MAX_SEGMENT_BYTES = 255;
+export const MAX_PATH_DEPTH = 32;
+export const MAX_BUNDLE_FILES = 1_000_000;
+export const MAX_ARCHIVE_ENTRIES = 100_000;
+export const MAX_ARCHIVE_BYTES: number = 4 * GIB;
+export const MAX_JSON_DEPTH = 64;
+/** What a model may answer to an acceptance prompt before the gate stops reading. */
+export const MAX_ANSWER_BYTES: number = MIB;

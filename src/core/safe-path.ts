@@ -1,0 +1,74 @@
+import { StowageError } from './error.ts';
+import { MAX_PATH_BYTES, MAX_PATH_DEPTH, MAX_SEGMENT_BYTES } from './limits.ts';
+
+declare const brand: unique symbol;
+
+/** A relative path with `/` between segments that means the same file on every system, below any folder. */
+export type SafePath = string & { readonly [brand]: 'SafePath' };
+
+const SEGMENT = /^[\p{L}\p{N}_.][\p{L}\p{N} ._+@=,()[\]-]*$/u;
+const MEDIA = /^[A-Za-z0-9._/-]+$/;
+const DEVICE = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)/i;
+
+/** Why a path is not safe, or undefined when it is. */
+export function pathDefect(path: string): string | undefined {
+  if (Buffer.byteLength(path) > MAX_PATH_BYTES) return `longer than ${MAX_PATH_BYTES} bytes`;
+  if (path !== path.normalize('NFC')) return 'not in Unicode normalization form C';
+  const segments = path.split('/');
+  if (segments.length > MAX_PATH_DEPTH) return `deeper than ${MAX_PATH_DEPTH} folders`;
+  for (const segment of segments) {
+    const defect = segmentDefect(segment);
+    if (defect !== undefined) return defect;
+  }
+  return undefined;
+}
+
+function segmentDefect(segment: string): string | undefined {
+  if (segment === '') return 'absolute, or with an empty segment';
+  if (segment === '.' || segment === '..') return 'with a . or .. segment';
+  if (Buffer.byteLength(segment) > MAX_SEGMENT_BYTES)
+    return `a name of over ${MAX_SEGMENT_BYTES} bytes`;
+  if (!SEGMENT.test(segment)) return 'with a character that some system treats as special';
+  if (segment.endsWith('.') || segment.endsWith(' '))
+    return 'with a name that ends in a dot or a space';
+  if (DEVICE.test(segment)) return 'with a name that is a device on some systems';
+  return undefined;
+}
+
+/** @throws StowageError `path-unsafe` */
+export function parseSafePath(path: string): SafePath {
+  const defect = pathDefect(path);
+  if (defect === undefined) return path as SafePath;
+  throw new StowageError('path-unsafe', `unsafe path ${JSON.stringify(path.slice(0, 200))}`, {
+    expected: 'a relative path of plain names',
+    found: defect,
+    hint: 'rename the file where it comes from, or exclude it in the manifest',
+  });
+}
+
+/** Whether a path may be listed in `SHA512SUMS`: safe, and of the characters `A-Z a-z 0-9 . _ - /` alone. */
+export function isMediaPath(path: string): path is SafePath {
+  return MEDIA.test(path) && pathDefect(path) === undefined;
+}
+
+/**
+ * The first two of these paths that are one file on a system that folds case, or of which one is a folder of
+ * the other; undefined when all can lie side by side.
+ */
+export function pathCollision(paths: Iterable<string>): readonly [string, string] | undefined {
+  const seen = new Map<string, string>();
+  const folders = new Map<string, string>();
+  for (const path of paths) {
+    const folded = path.normalize('NFC').toLowerCase();
+    const twin = seen.get(folded) ?? folders.get(folded);
+    if (twin !== undefined) return [twin, path];
+    seen.set(folded, path);
+    for (let cut = folded.lastIndexOf('/'); cut > 0; cut = folded.lastIndexOf('/', cut - 1)) {
+      const folder = folded.slice(0, cut);
+      const file = seen.get(folder);
+      if (file !== undefined) return [file, path];
+      folders.set(folder, path);
+    }
+  }
+  return undefined;
+}
