@@ -12,74 +12,72 @@ export const exitStatus = {
 export type ExitStatus = (typeof exitStatus)[keyof typeof exitStatus];
 
 /**
- * Every code that Stowage can fail with, and the exit status it ends the program with.
+ * Every code that Stowage can fail with, under the exit status that it ends the program with.
  * The list is closed: a code is added here, in the README of the folder that throws it, and in a test.
  */
 export const errorCodes = {
-  'usage-invalid': exitStatus.usage,
-  interrupted: exitStatus.interrupted,
-  internal: exitStatus.failed,
+  failed: [
+    'internal',
+    'manifest-invalid',
+    'lock-invalid',
+    'lock-stale',
+    'site-invalid',
+    'document-invalid',
+    'path-unsafe',
+    'digest-malformed',
+    'source-not-found',
+    'source-unreachable',
+    'source-denied',
+    'source-gated',
+    'source-mismatch',
+    'source-malformed',
+    'source-unsupported',
+    'content-refused',
+    'space-insufficient',
+    'output-exists',
+    'file-missing',
+    'io-failed',
+    'blob-damaged',
+    'key-invalid',
+    'bundle-absent',
+    'state-damaged',
+    'engine-failed',
+    'gate-failed',
+    'rollback-failed',
+    'release-unknown',
+    'generation-unknown',
+  ],
+  usage: ['usage-invalid'],
+  rolledBack: ['rolled-back'],
+  untrusted: [
+    'certificate-invalid',
+    'signature-missing',
+    'signature-malformed',
+    'signature-invalid',
+    'signer-untrusted',
+    'algorithm-refused',
+    'threshold-unmet',
+    'trust-missing',
+    'trust-unconfirmed',
+    'trust-conflict',
+    'checksums-malformed',
+    'index-malformed',
+    'index-mismatch',
+    'part-damaged',
+    'part-missing',
+    'file-unexpected',
+    'file-kind',
+    'archive-refused',
+    'release-rollback',
+    'release-equivocation',
+    'release-foreign',
+  ],
+  locked: ['site-locked'],
+  unfit: ['host-unfit'],
+  interrupted: ['interrupted'],
+} as const;
 
-  'manifest-invalid': exitStatus.failed,
-  'lock-invalid': exitStatus.failed,
-  'lock-stale': exitStatus.failed,
-  'site-invalid': exitStatus.failed,
-  'document-invalid': exitStatus.failed,
-  'path-unsafe': exitStatus.failed,
-  'digest-malformed': exitStatus.failed,
-
-  'source-not-found': exitStatus.failed,
-  'source-unreachable': exitStatus.failed,
-  'source-denied': exitStatus.failed,
-  'source-gated': exitStatus.failed,
-  'source-mismatch': exitStatus.failed,
-  'source-malformed': exitStatus.failed,
-  'source-unsupported': exitStatus.failed,
-  'content-refused': exitStatus.failed,
-
-  'space-insufficient': exitStatus.failed,
-  'output-exists': exitStatus.failed,
-  'file-missing': exitStatus.failed,
-  'io-failed': exitStatus.failed,
-  'blob-damaged': exitStatus.failed,
-
-  'key-invalid': exitStatus.failed,
-  'certificate-invalid': exitStatus.untrusted,
-  'signature-missing': exitStatus.untrusted,
-  'signature-malformed': exitStatus.untrusted,
-  'signature-invalid': exitStatus.untrusted,
-  'signer-untrusted': exitStatus.untrusted,
-  'algorithm-refused': exitStatus.untrusted,
-  'threshold-unmet': exitStatus.untrusted,
-  'trust-missing': exitStatus.untrusted,
-  'trust-unconfirmed': exitStatus.untrusted,
-  'trust-conflict': exitStatus.untrusted,
-
-  'bundle-absent': exitStatus.failed,
-  'checksums-malformed': exitStatus.untrusted,
-  'index-malformed': exitStatus.untrusted,
-  'index-mismatch': exitStatus.untrusted,
-  'part-damaged': exitStatus.untrusted,
-  'part-missing': exitStatus.untrusted,
-  'file-unexpected': exitStatus.untrusted,
-  'file-kind': exitStatus.untrusted,
-  'archive-refused': exitStatus.untrusted,
-  'release-rollback': exitStatus.untrusted,
-  'release-equivocation': exitStatus.untrusted,
-  'release-foreign': exitStatus.untrusted,
-
-  'site-locked': exitStatus.locked,
-  'state-damaged': exitStatus.failed,
-  'host-unfit': exitStatus.unfit,
-  'engine-failed': exitStatus.failed,
-  'gate-failed': exitStatus.failed,
-  'rolled-back': exitStatus.rolledBack,
-  'rollback-failed': exitStatus.failed,
-  'release-unknown': exitStatus.failed,
-  'generation-unknown': exitStatus.failed,
-} as const satisfies Record<string, ExitStatus>;
-
-export type ErrorCode = keyof typeof errorCodes;
+export type ErrorCode = (typeof errorCodes)[keyof typeof errorCodes][number];
 
 export interface ErrorDetails {
   /** What should have been there. */
@@ -115,8 +113,17 @@ export class StowageError extends Error {
   }
 
   get exitStatus(): ExitStatus {
-    return errorCodes[this.code];
+    return exitStatusOf(this.code);
   }
+}
+
+/** The status that the program exits with after an error of this code. */
+export function exitStatusOf(code: ErrorCode): ExitStatus {
+  for (const [status, codes] of Object.entries(errorCodes)) {
+    if ((codes as readonly ErrorCode[]).includes(code))
+      return exitStatus[status as keyof typeof exitStatus];
+  }
+  return exitStatus.failed;
 }
 
 /** The `code` of a system error (`ENOENT`, `ENOSPC`, ...), or undefined. */
