@@ -1,0 +1,245 @@
+import { z } from 'zod';
+import type { Digest, Sri } from '../core/digest.ts';
+import { CRC_SPAN_BYTES, MAX_BUNDLE_FILES, MAX_INDEX_BYTES } from '../core/limits.ts';
+import { pathCollision } from '../core/safe-path.ts';
+import type { DocumentKind } from './document.ts';
+import * as field from './field.ts';
+import { blob as contentBlob, folder, type LockedBlob } from './lock.ts';
+import { type Deployment, deploymentShape, platform } from './manifest.ts';
+
+/** A file of the bundle that holds a whole blob or a slice of a large one. */
+export interface Part {
+  readonly path: string;
+  /** Where the slice begins in its blob, in bytes. */
+  readonly offset: number;
+  readonly size: number;
+  readonly sha512: Sri;
+  /** CRC-32 of each 4 MiB, 8 hex digits each. Names the damaged spot and decides nothing else. */
+  readonly crc32: string;
+}
+
+export interface BundleBlob {
+  readonly digest: Digest;
+  readonly size: number;
+  readonly parts: readonly Part[];
+}
+
+export interface BundleModel {
+  readonly name: string;
+  readonly source: string;
+  readonly repository: string;
+  readonly commit: string;
+  readonly license?: string;
+  /** The ModelPack manifest that describes the files. */
+  readonly manifest: Digest;
+  readonly files: readonly {
+    readonly path: string;
+    readonly size: number;
+    readonly digest: Digest;
+  }[];
+}
+
+export interface BundleImage {
+  readonly name: string;
+  readonly source: string;
+  readonly repository: string;
+  readonly target: LockedBlob;
+  readonly platforms: readonly {
+    readonly platform: string;
+    readonly manifest: Digest;
+    readonly config: Digest;
+  }[];
+}
+
+export interface BundleFile {
+  readonly name: string;
+  readonly source: string;
+  readonly kind: 'file' | 'tree';
+  readonly path: string;
+  readonly manifest: Digest;
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+/** A file that is not a part: small, and the same on every disc. */
+export interface ControlFile {
+  readonly path: string;
+  readonly size: number;
+  readonly sha512: Sri;
+}
+
+/** The index of a bundle, `bundle.json`: canonical JSON, covered by `SHA512SUMS`. */
+export interface Bundle extends Deployment {
+  readonly schema: 'stowage/bundle/v1';
+  readonly name: string;
+  readonly version: string;
+  readonly channel: string;
+  readonly description: string;
+  readonly seq: number;
+  /** When the lock was resolved; never the time of packing. */
+  readonly resolvedAt: string;
+  readonly platforms: readonly string[];
+  /** Bytes of a full part; 0 when blobs are whole. */
+  readonly partSize: number;
+  readonly models: readonly BundleModel[];
+  readonly images: readonly BundleImage[];
+  readonly files: readonly BundleFile[];
+  readonly blobs: readonly BundleBlob[];
+  readonly control: readonly ControlFile[];
+}
+
+const part: z.ZodType<Part> = z
+  .strictObject({
+    path: field.mediaPath,
+    offset: field.bytes,
+    size: field.bytes,
+    sha512: field.sri,
+    crc32: z.string().regex(/^(?:[0-9a-f]{8})*$/),
+  })
+  .refine((value) => value.crc32.length === 8 * Math.ceil(value.size / CRC_SPAN_BYTES), {
+    path: ['crc32'],
+    message: 'expected 8 hex digits for each 4 MiB',
+  });
+
+const bundleBlob: z.ZodType<BundleBlob> = z
+  .strictObject({ digest: field.digest, size: field.bytes, parts: z.array(part).min(1) })
+  .superRefine((value, context) => {
+    const hex = value.digest.slice('sha256:'.length);
+    let offset = 0;
+    value.parts.forEach((each, index) => {
+      const path = partPath(hex, value.parts.length === 1 ? undefined : index);
+      if (each.path !== path) {
+        context.addIssue({
+          code: 'custom',
+          path: ['parts', index, 'path'],
+          message: `expected ${path}`,
+        });
+      }
+      if (each.offset !== offset) {
+        context.addIssue({
+          code: 'custom',
+          path: ['parts', index, 'offset'],
+          message: `expected ${offset}`,
+        });
+      }
+      offset += each.size;
+    });
+    if (offset !== value.size) {
+      context.addIssue({
+        code: 'custom',
+        path: ['size'],
+        message: `the parts add up to ${offset}`,
+      });
+    }
+  });
+
+const schema: z.ZodType<Bundle> = z
+  .strictObject({
+    schema: z.literal('stowage/bundle/v1'),
+    name: field.name,
+    version: field.version,
+    channel: field.name,
+    description: field.line(500),
+    seq: field.sequence,
+    resolvedAt: field.moment,
+    platforms: z.array(platform).min(1).max(8),
+    partSize: field.bytes,
+    models: z.array(
+      z.strictObject({
+        name: field.name,
+        source: field.line(512),
+        repository: field.line(256),
+        commit: field.commit,
+        license: field.line(256).exactOptional(),
+        manifest: field.digest,
+        files: folder(
+          z.strictObject({ path: field.safePath, size: field.bytes, digest: field.digest }),
+        ),
+      }),
+    ),
+    images: z.array(
+      z.strictObject({
+        name: field.name,
+        source: field.line(512),
+        repository: field.line(512),
+        target: contentBlob,
+        platforms: z
+          .array(z.strictObject({ platform, manifest: field.digest, config: field.digest }))
+          .min(1)
+          .max(8),
+      }),
+    ),
+    files: z.array(
+      z.strictObject({
+        name: field.name,
+        source: field.line(2048),
+        kind: z.enum(['file', 'tree']),
+        path: field.safePath,
+        manifest: field.digest,
+        digest: field.digest,
+        size: field.bytes,
+      }),
+    ),
+    blobs: z.array(bundleBlob).max(MAX_BUNDLE_FILES),
+    control: z
+      .array(z.strictObject({ path: field.mediaPath, size: field.bytes, sha512: field.sri }))
+      .max(1000),
+    ...deploymentShape,
+  })
+  .superRefine((bundle, context) => {
+    const defect = (message: string): void => {
+      context.addIssue({ code: 'custom', message });
+    };
+    const sizes = new Map(bundle.blobs.map((each) => [each.digest, each.size]));
+    if (sizes.size !== bundle.blobs.length) defect('a blob is listed twice');
+    for (const need of blobsNeeded(bundle)) {
+      const size = sizes.get(need.digest);
+      if (size === undefined) defect(`blob ${need.digest} is used and not listed`);
+      else if (need.size !== undefined && need.size !== size)
+        defect(`blob ${need.digest} has two sizes`);
+    }
+    const collision = pathCollision(bundleFiles(bundle).map((each) => each.path));
+    if (collision !== undefined) defect(`${collision[0]} and ${collision[1]} are one file`);
+  });
+
+function* blobsNeeded(bundle: Bundle): Iterable<{ digest: Digest; size?: number }> {
+  for (const model of bundle.models) {
+    yield { digest: model.manifest };
+    yield* model.files;
+  }
+  for (const image of bundle.images) {
+    yield image.target;
+    for (const each of image.platforms) {
+      yield { digest: each.manifest };
+      yield { digest: each.config };
+    }
+  }
+  for (const file of bundle.files) {
+    yield { digest: file.manifest };
+    yield file;
+  }
+}
+
+/** Where a blob, or its slice of this index, lies in a bundle. */
+export function partPath(hex: string, index?: number): string {
+  const whole = `blobs/sha256/${hex}`;
+  return index === undefined ? whole : `${whole}.${String(index).padStart(4, '0')}`;
+}
+
+/** Every file that `bundle.json` lists: the parts and the control files, not itself. */
+export function bundleFiles(bundle: Bundle): { path: string; size: number; sha512: Sri }[] {
+  return [...bundle.control, ...bundle.blobs.flatMap((each) => each.parts)];
+}
+
+/** Bytes of all parts. */
+export function bundleBytes(bundle: Bundle): number {
+  return bundle.blobs.reduce((sum, each) => sum + each.size, 0);
+}
+
+export const bundleKind: DocumentKind<Bundle> = {
+  name: 'bundle.json',
+  code: 'index-malformed',
+  schema,
+  maxBytes: MAX_INDEX_BYTES,
+  hint: 'do not use this bundle; ask who packed it for another copy',
+};

@@ -1,0 +1,59 @@
+import { type Sri, sriFromHex, sriHex } from '../core/digest.ts';
+import { StowageError } from '../core/error.ts';
+import { MAX_BUNDLE_FILES, MAX_CHECKSUMS_BYTES } from '../core/limits.ts';
+import { isMediaPath } from '../core/safe-path.ts';
+
+/** The file that signatures cover, as `sha512sum` reads it. */
+export interface Checksum {
+  readonly path: string;
+  readonly sha512: Sri;
+}
+
+const LINE = /^([0-9a-f]{128}) {2}([A-Za-z0-9._/-]+)$/;
+
+/** `SHA512SUMS` of these files: `<128 hex>  <path>`, sorted bytewise, LF after each line. */
+export function writeChecksums(files: readonly Checksum[]): Buffer {
+  const sorted = files.toSorted((a, b) => (a.path < b.path ? -1 : 1));
+  return Buffer.from(
+    sorted.map((each) => `${sriHex(each.sha512)}  ${each.path}\n`).join(''),
+    'ascii',
+  );
+}
+
+/**
+ * Reads `SHA512SUMS`. Accepts only the bytes that {@link writeChecksums} gives: no escapes, no binary marks,
+ * no CR, sorted, nothing twice, a final newline.
+ * @throws StowageError `checksums-malformed`
+ */
+export function readChecksums(bytes: Uint8Array): Checksum[] {
+  if (bytes.byteLength > MAX_CHECKSUMS_BYTES) {
+    throw malformed(`at most ${MAX_CHECKSUMS_BYTES} bytes`, `${bytes.byteLength} bytes`);
+  }
+  const lines = Buffer.from(bytes).toString('latin1').split('\n');
+  if (lines.pop() !== '') throw malformed('a final newline', 'none');
+  if (lines.length > MAX_BUNDLE_FILES)
+    throw malformed(`at most ${MAX_BUNDLE_FILES} files`, `${lines.length}`);
+  let previous = '';
+  return lines.map((line, index) => {
+    const match = LINE.exec(line);
+    const path = match?.[2] ?? '';
+    if (match === null || !isMediaPath(path)) {
+      throw malformed(
+        '128 hex digits, two spaces and a path',
+        `line ${index + 1}: ${JSON.stringify(line.slice(0, 200))}`,
+      );
+    }
+    if (path <= previous)
+      throw malformed('lines sorted, each path once', `line ${index + 1}: ${path}`);
+    previous = path;
+    return { path, sha512: sriFromHex(match[1] ?? '') };
+  });
+}
+
+function malformed(expected: string, found: string): StowageError {
+  return new StowageError('checksums-malformed', 'SHA512SUMS is malformed', {
+    expected,
+    found,
+    hint: 'do not use this bundle; ask who packed it for another copy',
+  });
+}

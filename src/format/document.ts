@@ -1,0 +1,141 @@
+import { parse as parseYaml } from 'yaml';
+import type { z } from 'zod';
+import { canonicalBytes, type Json, parseCanonical, parseJson } from '../core/canonical-json.ts';
+import { type ErrorCode, StowageError } from '../core/error.ts';
+
+/** How documents of one kind are called and refused. */
+export interface DocumentKind<T> {
+  readonly name: string;
+  readonly code: ErrorCode;
+  readonly schema: z.ZodType<T>;
+  readonly maxBytes: number;
+  readonly hint: string;
+}
+
+/** Reads a document that a person wrote in YAML. @throws StowageError with the kind's code, every defect listed */
+export function readYaml<T>(kind: DocumentKind<T>, bytes: Uint8Array): T {
+  checkSize(kind, bytes);
+  let value: unknown;
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    value = parseYaml(text, { maxAliasCount: 0, prettyErrors: true, uniqueKeys: true });
+  } catch (cause) {
+    const found = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : 'unreadable text';
+    throw refuse(
+      kind,
+      `${kind.name} is not readable YAML`,
+      'YAML in UTF-8, without aliases',
+      found,
+      [],
+    );
+  }
+  return checkDocument(kind, value);
+}
+
+/** Reads a document that Stowage wrote as JSON for people to read and keep. */
+export function readJson<T>(kind: DocumentKind<T>, bytes: Uint8Array): T {
+  checkSize(kind, bytes);
+  return checkDocument(
+    kind,
+    relabel(kind, () => parseJson(bytes)),
+  );
+}
+
+/** Reads a document whose bytes must be the canonical JSON of its value (RFC 8785). */
+export function readCanonical<T>(kind: DocumentKind<T>, bytes: Uint8Array): T {
+  checkSize(kind, bytes);
+  return checkDocument(
+    kind,
+    relabel(kind, () => parseCanonical(bytes)),
+  );
+}
+
+/** The canonical bytes of a document. */
+export function writeCanonical<T>(kind: DocumentKind<T>, document: T): Buffer {
+  checkDocument(kind, document);
+  return canonicalBytes(document as Json);
+}
+
+/** A document as indented JSON with a final newline, members in the order they were given. */
+export function writeJson<T>(kind: DocumentKind<T>, document: T): Buffer {
+  checkDocument(kind, document);
+  return Buffer.from(`${JSON.stringify(document, null, 2)}\n`, 'utf8');
+}
+
+/** Checks a value against a kind's schema. @throws StowageError naming the path of every bad field */
+export function checkDocument<T>(kind: DocumentKind<T>, value: unknown): T {
+  const result = kind.schema.safeParse(value);
+  if (result.success) return result.data;
+  const defects = result.error.issues.flatMap(describeIssue);
+  const shown = defects.slice(0, 50);
+  const count = defects.length === 1 ? '1 defect' : `${defects.length} defects`;
+  throw refuse(
+    kind,
+    `${kind.name} has ${count}`,
+    'a document of its schema',
+    shown[0] ?? '',
+    shown,
+  );
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => `${pathOf([...issue.path, key])}: unknown field`);
+  }
+  if (issue.code === 'invalid_union') {
+    const nearest = issue.errors.toSorted((a, b) => depth(b) - depth(a))[0] ?? [];
+    const inner = nearest.flatMap((each) =>
+      describeIssue({ ...each, path: [...issue.path, ...each.path] }),
+    );
+    if (inner.length > 0) return inner;
+  }
+  return [`${pathOf(issue.path)}: ${issue.message}`];
+}
+
+// Among the branches of a union, the one that got furthest is the one that was meant.
+function depth(issues: readonly z.core.$ZodIssue[]): number {
+  return Math.max(0, ...issues.map((issue) => issue.path.length)) - issues.length / 1000;
+}
+
+function pathOf(path: readonly PropertyKey[]): string {
+  const text = path
+    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
+    .join('');
+  return text === '' ? '(document)' : text.replace(/^\./, '');
+}
+
+function checkSize<T>(kind: DocumentKind<T>, bytes: Uint8Array): void {
+  if (bytes.byteLength <= kind.maxBytes) return;
+  throw refuse(
+    kind,
+    `${kind.name} is too large`,
+    `at most ${kind.maxBytes} bytes`,
+    `${bytes.byteLength} bytes`,
+    [],
+  );
+}
+
+function relabel<T, V>(kind: DocumentKind<T>, read: () => V): V {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof StowageError)) throw error;
+    throw refuse(
+      kind,
+      `${kind.name}: ${error.message}`,
+      error.expected ?? '',
+      error.found ?? 'other bytes',
+      [],
+    );
+  }
+}
+
+function refuse<T>(
+  kind: DocumentKind<T>,
+  message: string,
+  expected: string,
+  found: string,
+  defects: readonly string[],
+): StowageError {
+  return new StowageError(kind.code, message, { expected, found, hint: kind.hint, defects });
+}

@@ -1,0 +1,103 @@
+import { validRange, valid as validVersion } from 'semver';
+import { z } from 'zod';
+import { type Digest, isDigest, isSri, type Sri } from '../core/digest.ts';
+import { isMediaPath, pathDefect } from '../core/safe-path.ts';
+
+/** Fields that several documents share. */
+
+export const name: z.ZodType<string> = z
+  .string()
+  .regex(/^[a-z0-9]+(?:-[a-z0-9]+)*$/, 'expected lower-case letters, digits and single hyphens')
+  .max(63);
+
+export const version: z.ZodType<string> = z
+  .string()
+  .max(128)
+  .refine((text) => validVersion(text) === text, 'expected a semantic version such as 1.4.0')
+  .refine(
+    (text) => !text.includes('+'),
+    'expected no build metadata: versions become file names and tags',
+  );
+
+export const versionRange: z.ZodType<string> = z
+  .string()
+  .max(256)
+  .refine(
+    (text) => validRange(text) !== null,
+    'expected a range of semantic versions such as ^1.4',
+  );
+
+export const digest: z.ZodType<Digest> = z
+  .string()
+  .refine(
+    isDigest,
+    'expected sha256: and 64 lower-case hex digits',
+  ) as unknown as z.ZodType<Digest>;
+
+export const sri: z.ZodType<Sri> = z
+  .string()
+  .refine(isSri, 'expected sha512- and 88 base64 characters') as unknown as z.ZodType<Sri>;
+
+export const hex = (digits: number): z.ZodType<string> =>
+  z.string().regex(new RegExp(`^[0-9a-f]{${digits}}$`), `expected ${digits} lower-case hex digits`);
+
+export const commit: z.ZodType<string> = hex(40);
+
+/** A relative path below a model's or a tree's folder. */
+export const safePath: z.ZodType<string> = z.string().superRefine((text, context) => {
+  const defect = pathDefect(text);
+  if (defect !== undefined) context.addIssue({ code: 'custom', message: `unsafe path: ${defect}` });
+});
+
+/** A path on the media, of the characters that `SHA512SUMS` admits. */
+export const mediaPath: z.ZodType<string> = z
+  .string()
+  .refine(isMediaPath, 'expected a relative path of A-Z a-z 0-9 . _ - and /');
+
+/** An absolute path inside a container. */
+export const containerPath: z.ZodType<string> = z
+  .string()
+  .max(1024)
+  .regex(
+    /^\/[A-Za-z0-9._@+-]+(?:\/[A-Za-z0-9._@+-]+)*$/,
+    'expected an absolute path of plain names',
+  )
+  .refine(
+    (text) => !text.split('/').some((part) => part === '.' || part === '..'),
+    'expected no . or ..',
+  );
+
+export const bytes: z.ZodType<number> = z.int().min(0);
+export const port: z.ZodType<number> = z.int().min(1).max(65_535);
+export const sequence: z.ZodType<number> = z.int().min(1);
+
+/** A moment in UTC to the second: `2026-11-21T10:00:00Z`. */
+export const moment: z.ZodType<string> = z
+  .string()
+  .regex(
+    /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/,
+    'expected a moment in UTC such as 2026-11-21T10:00:00Z',
+  )
+  .refine((text) => !Number.isNaN(Date.parse(text)), 'expected a moment that exists');
+
+/** One line of printable text. */
+export const line = (max: number): z.ZodType<string> =>
+  z
+    .string()
+    .max(max)
+    .regex(/^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]*$/u, 'expected one line without control characters');
+
+/** Text of several lines: line feeds and tabs, no other control characters. */
+export const text = (max: number): z.ZodType<string> =>
+  z
+    .string()
+    .max(max)
+    .refine(
+      (value) => /^[^\p{Cc}\p{Cs}]*$/u.test(value.replace(/[\n\t]/g, '')),
+      'expected no control characters',
+    );
+
+/** {@link moment} of a date, cut to the second. */
+export function momentOf(date: Date): string {
+  return `${date.toISOString().slice(0, 19)}Z`;
+}

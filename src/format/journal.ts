@@ -1,0 +1,21 @@
+import { z } from 'zod';
+import type { DocumentKind } from './document.ts';
+
+/** One line of an apply journal: what was begun and what was finished. */
+export interface JournalEntry {
+  readonly step: number;
+  readonly state: 'begun' | 'done' | 'undoing' | 'undone';
+}
+
+const schema: z.ZodType<JournalEntry> = z.strictObject({
+  step: z.int().min(1),
+  state: z.enum(['begun', 'done', 'undoing', 'undone']),
+});
+
+export const journalKind: DocumentKind<JournalEntry> = {
+  name: 'journal entry',
+  code: 'state-damaged',
+  schema,
+  maxBytes: 4096,
+  hint: 'the journal was edited or damaged; run stowage status and compare it with what runs',
+};

@@ -1,0 +1,179 @@
+import { z } from 'zod';
+import type { Digest } from '../core/digest.ts';
+import { MAX_LOCK_BYTES } from '../core/limits.ts';
+import { pathCollision } from '../core/safe-path.ts';
+import type { DocumentKind } from './document.ts';
+import * as field from './field.ts';
+import { type Manifest, manifestKind, platform } from './manifest.ts';
+
+export interface LockedModelFile {
+  readonly path: string;
+  readonly size: number;
+  /** SHA-256 of the bytes; for a Git-LFS file this is its oid. */
+  readonly digest: Digest;
+  /** Git blob SHA-1, for files that the Hub keeps outside LFS. */
+  readonly gitOid?: string;
+}
+
+export interface LockedModel {
+  readonly name: string;
+  readonly source: string;
+  /** The Hub that was asked. */
+  readonly endpoint: string;
+  /** `organisation/name`. */
+  readonly repository: string;
+  /** The commit that the revision meant. */
+  readonly commit: string;
+  readonly license?: string;
+  readonly gated: boolean;
+  readonly files: readonly LockedModelFile[];
+}
+
+export interface LockedBlob {
+  readonly digest: Digest;
+  readonly size: number;
+  readonly mediaType: string;
+}
+
+export interface LockedImage {
+  readonly name: string;
+  readonly source: string;
+  /** `registry/repository`, as it was asked. */
+  readonly repository: string;
+  /** What the reference named: an index or a manifest, kept byte for byte. */
+  readonly target: LockedBlob;
+  /** The image manifest for each platform asked for, and its config. */
+  readonly platforms: readonly {
+    readonly platform: string;
+    readonly manifest: Digest;
+    readonly config: Digest;
+  }[];
+  /** Every blob that travels, the target and the platform manifests among them. */
+  readonly blobs: readonly LockedBlob[];
+}
+
+export interface LockedFile {
+  readonly name: string;
+  readonly source: string;
+  /** A single file as it is, or a folder as one tar of ours. */
+  readonly kind: 'file' | 'tree';
+  /** The file's name; for a tree, the folder's. */
+  readonly path: string;
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+/** Something a person should know about what crosses. `refused` never reaches a lock. */
+export interface Finding {
+  readonly source: string;
+  readonly file: string;
+  readonly rule: string;
+  readonly severity: 'note' | 'warning';
+  readonly message: string;
+}
+
+/** What a manifest resolved to: every tag and branch replaced by a digest. */
+export interface Lock {
+  readonly schema: 'stowage/lock/v1';
+  /** One more than in the lock before it. */
+  readonly seq: number;
+  readonly resolvedAt: string;
+  readonly manifest: Manifest;
+  readonly models: readonly LockedModel[];
+  readonly images: readonly LockedImage[];
+  readonly files: readonly LockedFile[];
+  readonly findings: readonly Finding[];
+}
+
+const mediaType = z
+  .string()
+  .regex(/^[a-z0-9.+-]+\/[A-Za-z0-9.+_-]+$/, 'expected a media type')
+  .max(255);
+
+export const blob: z.ZodType<LockedBlob> = z.strictObject({
+  digest: field.digest,
+  size: field.bytes,
+  mediaType,
+});
+
+/** The files of one folder: sorted or not, but none in another's way. */
+export function folder<F extends { readonly path: string }>(file: z.ZodType<F>): z.ZodType<F[]> {
+  return z
+    .array(file)
+    .min(1)
+    .max(100_000)
+    .superRefine((files, context) => {
+      const collision = pathCollision(files.map((each) => each.path));
+      if (collision === undefined) return;
+      context.addIssue({
+        code: 'custom',
+        message: `${collision[0]} and ${collision[1]} are one file on some systems`,
+      });
+    });
+}
+
+const model: z.ZodType<LockedModel> = z.strictObject({
+  name: field.name,
+  source: field.line(512),
+  endpoint: field.line(512),
+  repository: field.line(256),
+  commit: field.commit,
+  license: field.line(256).exactOptional(),
+  gated: z.boolean(),
+  files: folder(
+    z.strictObject({
+      path: field.safePath,
+      size: field.bytes,
+      digest: field.digest,
+      gitOid: field.hex(40).exactOptional(),
+    }),
+  ),
+});
+
+const image: z.ZodType<LockedImage> = z.strictObject({
+  name: field.name,
+  source: field.line(512),
+  repository: field.line(512),
+  target: blob,
+  platforms: z
+    .array(z.strictObject({ platform, manifest: field.digest, config: field.digest }))
+    .min(1)
+    .max(8),
+  blobs: z.array(blob).min(1).max(10_000),
+});
+
+const file: z.ZodType<LockedFile> = z.strictObject({
+  name: field.name,
+  source: field.line(2048),
+  kind: z.enum(['file', 'tree']),
+  path: field.safePath,
+  digest: field.digest,
+  size: field.bytes,
+});
+
+const finding: z.ZodType<Finding> = z.strictObject({
+  source: field.name,
+  file: field.line(1024),
+  rule: field.name,
+  severity: z.enum(['note', 'warning']),
+  message: field.line(1000),
+});
+
+const schema: z.ZodType<Lock> = z.strictObject({
+  schema: z.literal('stowage/lock/v1'),
+  seq: field.sequence,
+  resolvedAt: field.moment,
+  manifest: manifestKind.schema,
+  models: z.array(model),
+  images: z.array(image),
+  files: z.array(file),
+  findings: z.array(finding).max(100_000),
+});
+
+export const lockKind: DocumentKind<Lock> = {
+  name: 'lock',
+  code: 'lock-invalid',
+  schema,
+  maxBytes: MAX_LOCK_BYTES,
+  hint: 'run stowage lock again rather than edit the lock by hand',
+};

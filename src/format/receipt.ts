@@ -1,0 +1,68 @@
+import { z } from 'zod';
+import { MAX_CONTROL_FILE_BYTES } from '../core/limits.ts';
+import type { DocumentKind } from './document.ts';
+import * as field from './field.ts';
+
+export interface GateResult {
+  readonly service: string;
+  readonly check: 'process' | 'readiness' | 'model' | 'acceptance';
+  readonly passed: boolean;
+  readonly expected: string;
+  readonly found: string;
+  readonly milliseconds: number;
+}
+
+/** The site's signed statement of what it did, holds and runs. */
+export interface Receipt {
+  readonly schema: 'stowage/receipt/v1';
+  readonly site: string;
+  readonly at: string;
+  readonly tool: string;
+  readonly intent: 'install' | 'rollback' | 'uninstall';
+  readonly outcome: 'kept' | 'rolled-back';
+  /** The generation that runs now. */
+  readonly generation: number;
+  readonly releases: readonly {
+    readonly name: string;
+    readonly version: string;
+    readonly seq: number;
+    readonly bundle: string;
+  }[];
+  readonly gates: readonly GateResult[];
+}
+
+const schema: z.ZodType<Receipt> = z.strictObject({
+  schema: z.literal('stowage/receipt/v1'),
+  site: field.name,
+  at: field.moment,
+  tool: field.line(128),
+  intent: z.enum(['install', 'rollback', 'uninstall']),
+  outcome: z.enum(['kept', 'rolled-back']),
+  generation: z.int().min(0),
+  releases: z.array(
+    z.strictObject({
+      name: field.name,
+      version: field.version,
+      seq: field.sequence,
+      bundle: field.hex(128),
+    }),
+  ),
+  gates: z.array(
+    z.strictObject({
+      service: field.name,
+      check: z.enum(['process', 'readiness', 'model', 'acceptance']),
+      passed: z.boolean(),
+      expected: z.string().max(70_000),
+      found: z.string().max(70_000),
+      milliseconds: z.int().min(0),
+    }),
+  ),
+});
+
+export const receiptKind: DocumentKind<Receipt> = {
+  name: 'receipt',
+  code: 'document-invalid',
+  schema,
+  maxBytes: MAX_CONTROL_FILE_BYTES,
+  hint: 'ask the site for the receipt again',
+};
