@@ -1,0 +1,51 @@
+import type { RenderedImage, RenderedService } from '../format/generation.ts';
+
+/** The engine that a target drives, as it describes itself. */
+export interface Engine {
+  readonly engine: string;
+  readonly version: string;
+  /** Whether services become units of systemd. */
+  readonly systemd: boolean;
+}
+
+/** What a service is doing now. */
+export interface ServiceState {
+  /** `stopped` is there but not running; `absent` is not there. */
+  readonly state: 'running' | 'stopped' | 'absent';
+  /** A person's detail, such as `exit code 137 (out of memory)`; empty when there is none. */
+  readonly detail: string;
+  /** When it was started last, RFC 3339. */
+  readonly startedAt?: string;
+  /** The id of the image that it was made from, 64 hex digits. */
+  readonly image?: string;
+  /** The specification that it was started with (`specificationOf`), 64 hex digits. */
+  readonly specification?: string;
+}
+
+/**
+ * What the services of a site run on. Every method may be called again after it was killed at any point, and then
+ * ends in the same state.
+ * @throws StowageError from every method: `engine-failed` when the engine refuses or hangs, `interrupted` when the
+ * signal was aborted
+ */
+export interface Target {
+  readonly name: string;
+  /** @throws StowageError `host-unfit` when the engine is absent or too old */
+  probe(signal: AbortSignal): Promise<Engine>;
+  /** Whether the engine knows the image by its tag, with the right id. */
+  hasImage(image: RenderedImage, signal: AbortSignal): Promise<boolean>;
+  /**
+   * Pulls the image by digest from the depot at `host:port`. Afterwards the engine knows it by its tag alone, and
+   * its id is the digest of its config.
+   */
+  loadImage(image: RenderedImage, depotHost: string, signal: AbortSignal): Promise<void>;
+  /** Forgets the image, unless a container or another tag still uses it. */
+  unloadImage(image: RenderedImage, signal: AbortSignal): Promise<void>;
+  /** Leaves a service alone that runs with this specification already; replaces any other of its name. */
+  startService(service: RenderedService, signal: AbortSignal): Promise<void>;
+  /** Stops the service and removes its container and its unit. */
+  stopService(service: RenderedService, signal: AbortSignal): Promise<void>;
+  inspectService(service: RenderedService, signal: AbortSignal): Promise<ServiceState>;
+  /** The last lines that the service wrote, stdout and stderr together. */
+  logs(service: RenderedService, lines: number, signal: AbortSignal): Promise<string>;
+}
