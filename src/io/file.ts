@@ -1,0 +1,222 @@
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import {
+  access,
+  chmod,
+  type FileHandle,
+  lstat,
+  mkdir,
+  open,
+  rename,
+  rm,
+  statfs,
+} from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { StowageError, systemCode } from '../core/error.ts';
+
+/** Whether anything lies at a path; a dangling link counts. */
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return false;
+    throw ioError(error, path);
+  }
+}
+
+/**
+ * Reads a regular file of at most `maxBytes`, without following a link at its end.
+ * @throws StowageError `file-missing`, `file-kind`, `io-failed`
+ */
+export async function readBounded(path: string, maxBytes: number): Promise<Buffer> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const { size } = await requireFile(handle, path);
+    if (size > maxBytes) throw oversize(path, size, maxBytes);
+    // One byte more than it had when it was asked: a file that grows meanwhile is caught, not cut.
+    const buffer = Buffer.alloc(size + 1);
+    let filled = 0;
+    while (filled < buffer.length) {
+      const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, filled);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    if (filled !== size) throw oversize(path, filled, size);
+    return buffer.subarray(0, size);
+  } catch (error) {
+    throw ioError(error, path);
+  } finally {
+    await handle?.close();
+  }
+}
+
+async function requireFile(handle: FileHandle, path: string): Promise<{ size: number }> {
+  const status = await handle.stat();
+  if (status.isFile()) return status;
+  throw new StowageError('file-kind', `${path} is not a regular file`, {
+    expected: 'a regular file',
+    found: status.isDirectory() ? 'a folder' : 'a device, pipe or socket',
+    hint: 'put the file itself there',
+  });
+}
+
+function oversize(path: string, found: number, maxBytes: number): StowageError {
+  return new StowageError('io-failed', `${path} is larger than it may be`, {
+    expected: `at most ${maxBytes} bytes`,
+    found: `${found} bytes`,
+    hint: 'check that this is the right file',
+  });
+}
+
+/** Writes a whole file so that either the old or the new content is there: temporary, fsync, rename, fsync of the folder. */
+export async function writeAtomic(path: string, bytes: Uint8Array, mode = 0o644): Promise<void> {
+  const temporary = join(dirname(path), `.${randomBytes(8).toString('hex')}.tmp`);
+  try {
+    await writeNew(temporary, bytes, mode);
+    await rename(temporary, path);
+    await syncFolder(dirname(path));
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw ioError(error, path);
+  }
+}
+
+/** Writes a file that must not exist yet, and fsyncs it. */
+export async function writeNew(path: string, bytes: Uint8Array, mode = 0o644): Promise<void> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(path, 'wx', mode);
+    await handle.writeFile(bytes);
+    await handle.sync();
+  } catch (error) {
+    throw ioError(error, path);
+  } finally {
+    await handle?.close();
+  }
+}
+
+/** Appends a line and fsyncs. */
+export async function appendLine(path: string, line: string, mode = 0o644): Promise<void> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(path, 'a', mode);
+    await handle.writeFile(`${line}\n`);
+    await handle.sync();
+  } catch (error) {
+    throw ioError(error, path);
+  } finally {
+    await handle?.close();
+  }
+}
+
+/** Makes a folder's entries durable: a rename is only on disk once its folder is. */
+export async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } catch (error) {
+    // FUSE and network file systems that cannot sync a folder say EINVAL; there is nothing more to do there.
+    if (systemCode(error) !== 'EINVAL') throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+export async function makeFolder(path: string, mode = 0o755): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode });
+  } catch (error) {
+    throw ioError(error, path);
+  }
+}
+
+/** Removes a file or a folder with all it holds; nothing there is fine. */
+export async function remove(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true, maxRetries: 2 });
+}
+
+/** Renames a finished folder or file to the name that makes it visible, and syncs the folder. */
+export async function reveal(temporary: string, path: string): Promise<void> {
+  try {
+    await rename(temporary, path);
+    await syncFolder(dirname(path));
+  } catch (error) {
+    throw ioError(error, path);
+  }
+}
+
+/** Sets the read-only mode of a finished file. */
+export async function makeReadOnly(path: string): Promise<void> {
+  await chmod(path, 0o444);
+}
+
+/** Bytes that an unprivileged writer may still use on the file system of a path that exists. */
+export async function freeBytes(path: string): Promise<number> {
+  const { bavail, bsize } = await statfs(path);
+  return bavail * bsize;
+}
+
+/** @throws StowageError `space-insufficient` when fewer than `needed` bytes are free where `path` lies */
+export async function requireSpace(path: string, needed: number): Promise<void> {
+  const free = await freeBytes(path);
+  if (free >= needed) return;
+  throw new StowageError('space-insufficient', `not enough space on the file system of ${path}`, {
+    expected: `${needed} bytes free`,
+    found: `${free} bytes free`,
+    hint: `free ${needed - free} bytes there, or choose another place`,
+  });
+}
+
+/** @throws StowageError `io-failed` unless the folder can be written to */
+export async function requireWritable(folder: string): Promise<void> {
+  try {
+    await access(folder, constants.W_OK);
+  } catch (error) {
+    throw ioError(error, folder);
+  }
+}
+
+/** A system error in our words; any other error as it is. */
+export function ioError(error: unknown, path: string): unknown {
+  const code = systemCode(error);
+  if (code === undefined) return error;
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return new StowageError('file-missing', `${path} is not there`, {
+      expected: 'a file or folder',
+      found: 'nothing',
+      hint: 'check the path, and that the medium is mounted',
+      cause: error,
+    });
+  }
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new StowageError('space-insufficient', `no space left for ${path}`, {
+      expected: 'free space on its file system',
+      found: code,
+      hint: 'free space there and run the same command again; what is finished is kept',
+      cause: error,
+    });
+  }
+  if (code === 'ELOOP') {
+    return new StowageError('file-kind', `${path} is a symbolic link`, {
+      expected: 'a regular file',
+      found: 'a symbolic link',
+      hint: 'copy the file itself there',
+      cause: error,
+    });
+  }
+  const remedies: Readonly<Record<string, string>> = {
+    EACCES: 'run as the user who owns it, or as root',
+    EPERM: 'run as the user who owns it, or as root',
+    EROFS: 'the file system is read-only; choose a place that can be written',
+    EIO: 'the medium or disk is failing; try another copy of the medium',
+    EFBIG: 'this file system cannot hold files so large; use smaller parts',
+  };
+  return new StowageError('io-failed', `${path} could not be read or written`, {
+    expected: 'working storage',
+    found: code,
+    hint: remedies[code] ?? 'check the disk and the mount, then run the same command again',
+    cause: error,
+  });
+}

@@ -1,0 +1,30 @@
+import { parentPort } from 'node:worker_threads';
+import { PassError, passBuffer, runPass } from './hash-pass.ts';
+import type { HashTask, WorkerMessage } from './hash-task.ts';
+
+const PROGRESS_BYTES = 16 * 1024 * 1024;
+
+const port = parentPort;
+if (port === null) throw new Error('the hash worker runs only as a worker thread');
+
+const say = (message: WorkerMessage): void => port.postMessage(message);
+const buffer = passBuffer();
+
+port.on('message', (task: HashTask) => {
+  let unsaid = 0;
+  const progress = (bytes: number): void => {
+    unsaid += bytes;
+    if (unsaid < PROGRESS_BYTES) return;
+    say({ kind: 'progress', bytes: unsaid });
+    unsaid = 0;
+  };
+  try {
+    const result = runPass(task, buffer, progress);
+    say({ kind: 'progress', bytes: unsaid });
+    say({ kind: 'result', result });
+  } catch (error) {
+    const failure =
+      error instanceof PassError ? error : new PassError('EUNKNOWN', task.path, String(error));
+    say({ kind: 'failure', message: failure.message, code: failure.code, path: failure.path });
+  }
+});

@@ -1,0 +1,112 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { StowageError } from '../core/error.ts';
+import { PassError } from './hash-pass.ts';
+import type { HashResult, HashTask, WorkerMessage } from './hash-task.ts';
+
+// One worker a core, and no more than a disk and memory of 5 MiB a worker can serve.
+const MAX_WORKERS = 8;
+
+interface Waiting {
+  readonly task: HashTask;
+  readonly onBytes: (bytes: number) => void;
+  readonly resolve: (result: HashResult) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Worker threads that run {@link HashTask}s. Close it when done; an aborted signal ends its workers in the
+ * middle of what they do.
+ */
+export class HashPool {
+  readonly width: number;
+  #idle: Worker[] = [];
+  readonly #busy = new Map<Worker, Waiting>();
+  readonly #queue: Waiting[] = [];
+  #closed: Error | undefined;
+  readonly #signal: AbortSignal;
+  readonly #onAbort: () => void;
+
+  constructor(signal: AbortSignal, width: number = Math.min(availableParallelism(), MAX_WORKERS)) {
+    this.width = width;
+    this.#signal = signal;
+    this.#onAbort = (): void => void this.#end(interrupted());
+    signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /**
+   * Runs a task on a free worker. `onBytes` hears of the bytes done, and of a negative amount when the task fails.
+   * @throws PassError with the system's code, StowageError `interrupted`
+   */
+  run(task: HashTask, onBytes: (bytes: number) => void = () => {}): Promise<HashResult> {
+    if (this.#signal.aborted) return Promise.reject(interrupted());
+    if (this.#closed !== undefined) return Promise.reject(this.#closed);
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ task, onBytes, resolve, reject });
+      this.#dispatch();
+    });
+  }
+
+  /** Ends the workers. */
+  async close(): Promise<void> {
+    this.#signal.removeEventListener('abort', this.#onAbort);
+    await this.#end(new Error('the hash pool is closed'));
+  }
+
+  #dispatch(): void {
+    while (this.#queue.length > 0) {
+      const worker = this.#idle.pop() ?? (this.#busy.size < this.width ? this.#spawn() : undefined);
+      const next = worker === undefined ? undefined : this.#queue.shift();
+      if (worker === undefined || next === undefined) return;
+      this.#busy.set(worker, next);
+      worker.postMessage(next.task);
+    }
+  }
+
+  #spawn(): Worker {
+    // Beside this file: as TypeScript in a checkout, as JavaScript in what was built from it.
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const worker = new Worker(new URL(`./hash-worker.${extension}`, import.meta.url));
+    let counted = 0;
+    worker.on('message', (message: WorkerMessage) => {
+      const waiting = this.#busy.get(worker);
+      if (waiting === undefined) return;
+      if (message.kind === 'progress') {
+        counted += message.bytes;
+        waiting.onBytes(message.bytes);
+        return;
+      }
+      this.#busy.delete(worker);
+      this.#idle.push(worker);
+      if (message.kind === 'result') waiting.resolve(message.result);
+      else {
+        waiting.onBytes(-counted);
+        waiting.reject(new PassError(message.code, message.path, message.message));
+      }
+      counted = 0;
+      this.#dispatch();
+    });
+    worker.on('error', (error) => {
+      this.#busy.get(worker)?.reject(error);
+      this.#busy.delete(worker);
+      this.#dispatch();
+    });
+    return worker;
+  }
+
+  async #end(reason: Error): Promise<void> {
+    this.#closed ??= reason;
+    const workers = [...this.#idle, ...this.#busy.keys()];
+    for (const waiting of [...this.#queue.splice(0), ...this.#busy.values()])
+      waiting.reject(reason);
+    this.#busy.clear();
+    this.#idle = [];
+    await Promise.all(workers.map((worker) => worker.terminate()));
+  }
+}
+
+function interrupted(): StowageError {
+  return new StowageError('interrupted', 'interrupted', {
+    hint: 'run the same command again; what is finished is kept',
+  });
+}

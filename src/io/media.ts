@@ -1,0 +1,63 @@
+import { constants, type Dirent } from 'node:fs';
+import { open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { StowageError } from '../core/error.ts';
+import { MAX_BUNDLE_FILES, MAX_PATH_DEPTH } from '../core/limits.ts';
+import { ioError } from './file.ts';
+
+/** Something that lies in a folder, by its path below it. */
+export interface MediaEntry {
+  readonly path: string;
+  readonly kind: 'file' | 'other';
+}
+
+/**
+ * Every file below a folder, and everything that is neither file nor folder, without following a link.
+ * @throws StowageError `bundle-absent`, `file-unexpected` for more than any bundle holds, `io-failed`
+ */
+export async function listMedia(root: string): Promise<MediaEntry[]> {
+  await requireFolder(root);
+  const entries: MediaEntry[] = [];
+  const visit = async (folder: string, depth: number): Promise<void> => {
+    if (depth > MAX_PATH_DEPTH) throw overfull(`folders ${depth} deep`);
+    for (const entry of await children(join(root, folder))) {
+      const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
+      if (entry.isDirectory()) await visit(path, depth + 1);
+      else entries.push({ path, kind: entry.isFile() ? 'file' : 'other' });
+      if (entries.length > MAX_BUNDLE_FILES + 1000)
+        throw overfull(`over ${MAX_BUNDLE_FILES} files`);
+    }
+  };
+  await visit('', 0);
+  return entries;
+}
+
+async function children(folder: string): Promise<Dirent[]> {
+  try {
+    return await readdir(folder, { withFileTypes: true });
+  } catch (error) {
+    throw ioError(error, folder);
+  }
+}
+
+async function requireFolder(root: string): Promise<void> {
+  try {
+    const handle = await open(root, constants.O_RDONLY | constants.O_DIRECTORY);
+    await handle.close();
+  } catch (cause) {
+    throw new StowageError('bundle-absent', `${root} is not a folder that can be read`, {
+      expected: 'the folder of a bundle',
+      found: cause instanceof Error ? cause.message : String(cause),
+      hint: 'check the path, and that the medium is mounted',
+      cause,
+    });
+  }
+}
+
+function overfull(found: string): StowageError {
+  return new StowageError('file-unexpected', 'the folder holds more than a bundle can', {
+    expected: 'the files of one bundle',
+    found,
+    hint: 'name the bundle folder itself, not the medium or a folder above it',
+  });
+}
