@@ -1,8 +1,17 @@
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { request as requestPlain } from 'node:http';
 import { request as requestTls } from 'node:https';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { end, run, start, until } from './process.ts';
 
@@ -68,21 +77,26 @@ export async function pushLayout(
   reference: string,
   options: PushOptions = {},
 ): Promise<string> {
-  const digestFile = join(layout, `.pushed-${process.pid}-${tag}`);
+  const folder = mkdtempSync(join(tmpdir(), 'stowage-lab-push-'));
+  const digestFile = join(folder, 'digest');
   const { credentials } = options;
-  await run('skopeo', [
-    '--insecure-policy',
-    'copy',
-    '--quiet',
-    '--preserve-digests',
-    '--dest-tls-verify=false',
-    ...(options.all === false ? [] : ['--all']),
-    ...(credentials ? [`--dest-creds=${credentials.username}:${credentials.password}`] : []),
-    `--digestfile=${digestFile}`,
-    `oci:${layout}:${tag}`,
-    `docker://${reference}`,
-  ]);
-  return readFileSync(digestFile, 'utf8').trim();
+  try {
+    await run('skopeo', [
+      '--insecure-policy',
+      'copy',
+      '--quiet',
+      '--preserve-digests',
+      '--dest-tls-verify=false',
+      ...(options.all === false ? [] : ['--all']),
+      ...(credentials ? [`--dest-creds=${credentials.username}:${credentials.password}`] : []),
+      `--digestfile=${digestFile}`,
+      `oci:${layout}:${tag}`,
+      `docker://${reference}`,
+    ]);
+    return readFileSync(digestFile, 'utf8').trim();
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 async function configuration(dir: string, port: number, options: RegistryOptions): Promise<string> {

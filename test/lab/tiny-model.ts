@@ -4,7 +4,7 @@ import { elements, type GgufTensor, type GgufValue, ggufHead, paddedSize } from 
 import { seededRandom } from './random.ts';
 
 /** What the model of {@link writeTinyModel} says unless it is told otherwise. */
-export const defaultAnswer: readonly string[] = [' air', ' gap', ' model', ' is', ' ready', '!'];
+export const defaultAnswer: readonly string[] = [' air', ' gap', ' model', ' is', ' ready!'];
 
 export interface TinyModelOptions {
   /** Another seed gives other weights with the same answer. */
