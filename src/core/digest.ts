@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { parse } from 'ssri';
 import { StowageError } from './error.ts';
 
@@ -48,6 +49,16 @@ export function sriFromHex(hex: string): Sri {
 /** The 128 hex digits of an SRI string, as `sha512sum` prints them. */
 export function sriHex(sri: Sri): string {
   return hexOf(sri);
+}
+
+/** The SHA-256 digest of bytes in hand. */
+export function digestOf(bytes: Uint8Array): Digest {
+  return digestFromHex(createHash('sha256').update(bytes).digest('hex'));
+}
+
+/** The SHA-512 of bytes in hand. */
+export function sriOf(bytes: Uint8Array): Sri {
+  return sriFromHex(createHash('sha512').update(bytes).digest('hex'));
 }
 
 // A malformed or empty integrity string means "no check" to ssri: nothing reaches it that SRI has not matched.

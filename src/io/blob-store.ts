@@ -3,7 +3,7 @@ import { constants, createReadStream } from 'node:fs';
 import { type FileHandle, lstat, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { type Digest, digestFromHex, digestHex, sriFromHex } from '../core/digest.ts';
+import { type Digest, digestFromHex, digestHex, digestOf, sriFromHex } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
 import { CRC_SPAN_BYTES, DEFAULT_PART_BYTES, GIB } from '../core/limits.ts';
 import {
@@ -113,7 +113,7 @@ export class BlobStore {
     try {
       await hashes.replay(partial, await resumableSize(handle, expected));
       onBytes(hashes.bytes);
-      if (hashes.bytes !== expected.size || expected.size === 0) {
+      if (hashes.bytes !== expected.size) {
         for await (const chunk of await from(hashes.bytes)) {
           await writeAll(handle, chunk, hashes.bytes);
           hashes.update(chunk);
@@ -155,11 +155,6 @@ export class BlobStore {
   #sumsPath(digest: Digest): string {
     return join(this.root, 'sums', `${digestHex(digest)}.json`);
   }
-}
-
-/** The SHA-256 digest of bytes in hand. */
-export function digestOf(bytes: Uint8Array): Digest {
-  return digestFromHex(createHash('sha256').update(bytes).digest('hex'));
 }
 
 /** Every hash that a blob needs, on one buffer at a time. */

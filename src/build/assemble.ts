@@ -1,0 +1,201 @@
+import { mkdir } from 'node:fs/promises';
+import { basename, dirname, join, resolve as resolvePath } from 'node:path';
+import { type Digest, sriHex, sriOf } from '../core/digest.ts';
+import { StowageError } from '../core/error.ts';
+import type { Context } from '../core/event.ts';
+import {
+  type Bundle,
+  type BundleBlob,
+  bundleFiles,
+  bundleKind,
+  type ControlFile,
+} from '../format/bundle.ts';
+import { writeChecksums } from '../format/checksums.ts';
+import { writeCanonical } from '../format/document.ts';
+import type { Lock, LockedBlob } from '../format/lock.ts';
+import type { BlobStore } from '../io/blob-store.ts';
+import {
+  exists,
+  ioError,
+  makeFolder,
+  remove,
+  requireSpace,
+  reveal,
+  syncFolder,
+  writeNew,
+} from '../io/file.ts';
+import { HashPool } from '../io/hashing.ts';
+import { forEachBounded } from '../io/queue.ts';
+import { controlDocuments, describeAll } from './bundle-documents.ts';
+import type { Described } from './content.ts';
+import { copyParts, makePartFolder } from './parts.ts';
+
+export interface AssembleOptions extends Context {
+  readonly store: BlobStore;
+  /** The folder that the bundle becomes; it must not exist. */
+  readonly output: string;
+  /** Bytes of a part; 0 for whole blobs. */
+  readonly partSize: number;
+}
+
+export interface Assembled {
+  readonly folder: string;
+  readonly bundle: Bundle;
+  /** SHA-512 of `SHA512SUMS`, by which the bundle is known. */
+  readonly id: string;
+}
+
+/**
+ * Writes the unsigned bundle of a lock whose blobs are all in the store. The folder appears under its name only
+ * when every byte is on disk; a failure leaves nothing. Equal locks give equal bytes.
+ * @throws StowageError `output-exists`, `space-insufficient`, `blob-damaged`, `io-failed`
+ */
+export async function assemble(lock: Lock, options: AssembleOptions): Promise<Assembled> {
+  const output = resolvePath(options.output);
+  await requireAbsent(output);
+  const temporary = join(dirname(output), `.${basename(output)}.packing`);
+  await makeFolder(dirname(output));
+  await remove(temporary);
+  try {
+    await mkdir(temporary);
+    const assembled = await write(lock, temporary, options);
+    await requireAbsent(output);
+    await reveal(temporary, output);
+    return { ...assembled, folder: output };
+  } catch (error) {
+    await remove(temporary);
+    throw ioError(error, output);
+  }
+}
+
+async function write(
+  lock: Lock,
+  folder: string,
+  options: AssembleOptions,
+): Promise<Omit<Assembled, 'folder'>> {
+  const { store, partSize } = options;
+  const described = describeAll(lock);
+  for (const each of described.values()) {
+    for (const bytes of each.documents.values()) await store.put(bytes);
+  }
+  const blobs = travellingBlobs(lock, described);
+  await makePartFolder(folder);
+  const copied = await copyBlobs(blobs, folder, options);
+  const control = controlDocuments(lock, described);
+  await mkdir(join(folder, 'attestations'));
+  for (const [path, bytes] of control) await writeNew(join(folder, path), bytes);
+  const bundle = indexOf(lock, described, copied, control, partSize);
+  const index = writeCanonical(bundleKind, bundle);
+  await writeNew(join(folder, 'bundle.json'), index);
+  const checksums = writeChecksums([
+    ...bundleFiles(bundle),
+    { path: 'bundle.json', sha512: sriOf(index) },
+  ]);
+  await writeNew(join(folder, 'SHA512SUMS'), checksums);
+  for (const each of ['blobs/sha256', 'blobs', 'attestations', '.'])
+    await syncFolder(join(folder, each));
+  return { bundle, id: sriHex(sriOf(checksums)) };
+}
+
+/** Every blob of the bundle, once, sorted by digest. */
+function travellingBlobs(lock: Lock, described: ReadonlyMap<string, Described>): LockedBlob[] {
+  const raw = 'application/octet-stream';
+  const blobs = new Map<Digest, LockedBlob>();
+  const add = (blob: LockedBlob): void => void blobs.set(blob.digest, blob);
+  for (const image of lock.images) image.blobs.forEach(add);
+  for (const model of lock.models) for (const file of model.files) add({ ...file, mediaType: raw });
+  for (const file of lock.files) add({ ...file, mediaType: raw });
+  for (const each of described.values()) {
+    for (const [digest, bytes] of each.documents)
+      add({ digest, size: bytes.length, mediaType: raw });
+  }
+  return [...blobs.values()].toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
+}
+
+async function copyBlobs(
+  blobs: readonly LockedBlob[],
+  folder: string,
+  options: AssembleOptions,
+): Promise<BundleBlob[]> {
+  const { store, partSize, emit, signal } = options;
+  const total = blobs.reduce((sum, blob) => sum + blob.size, 0);
+  await requireSpace(folder, total);
+  emit({ type: 'step', step: 'pack', subject: `${blobs.length} blobs` });
+  let done = 0;
+  const count = (bytes: number): void => {
+    done += bytes;
+    emit({ type: 'progress', task: 'pack', done, total, unit: 'bytes' });
+  };
+  const copied = new Map<Digest, BundleBlob>();
+  const pool = new HashPool(signal);
+  try {
+    // A blob of one part keeps one worker busy; two blobs at once keep them all so.
+    await forEachBounded(blobs, pool.width * 2, async (blob) => {
+      copied.set(blob.digest, await copyParts(blob, partSize, store, folder, pool, count));
+    });
+  } finally {
+    await pool.close();
+  }
+  return blobs.flatMap((blob) => copied.get(blob.digest) ?? []);
+}
+
+function indexOf(
+  lock: Lock,
+  described: ReadonlyMap<string, Described>,
+  blobs: readonly BundleBlob[],
+  control: ReadonlyMap<string, Buffer>,
+  partSize: number,
+): Bundle {
+  const { manifest } = lock;
+  const manifestOf = (name: string): Digest => {
+    const found = described.get(name);
+    if (found === undefined) throw new Error(`${name} was not described`);
+    return found.manifest.digest;
+  };
+  return {
+    schema: 'stowage/bundle/v1',
+    name: manifest.name,
+    version: manifest.version,
+    channel: manifest.channel,
+    description: manifest.description,
+    seq: lock.seq,
+    resolvedAt: lock.resolvedAt,
+    platforms: manifest.platforms,
+    partSize,
+    models: lock.models.map(({ name, source, repository, commit, license, files }) => ({
+      name,
+      source,
+      repository,
+      commit,
+      ...(license === undefined ? {} : { license }),
+      manifest: manifestOf(name),
+      files: files.map(({ path, size, digest }) => ({ path, size, digest })),
+    })),
+    images: lock.images.map(({ name, source, repository, target, platforms }) => ({
+      name,
+      source,
+      repository,
+      target,
+      platforms,
+    })),
+    files: lock.files.map((file) => ({ ...file, manifest: manifestOf(file.name) })),
+    blobs,
+    control: [...control].map(
+      ([path, bytes]): ControlFile => ({ path, size: bytes.length, sha512: sriOf(bytes) }),
+    ),
+    services: manifest.services,
+    acceptance: manifest.acceptance,
+    parameters: manifest.parameters,
+    requires: manifest.requires,
+  };
+}
+
+/** @throws StowageError `output-exists` */
+export async function requireAbsent(output: string): Promise<void> {
+  if (!(await exists(output))) return;
+  throw new StowageError('output-exists', `${output} exists already`, {
+    expected: 'a name that is free',
+    found: 'a file or folder',
+    hint: 'choose another --output, or move the old bundle away',
+  });
+}

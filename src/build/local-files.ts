@@ -1,0 +1,70 @@
+import { createReadStream } from 'node:fs';
+import { lstat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Digest } from '../core/digest.ts';
+import { writeTree } from '../io/archive.ts';
+import type { BlobStore } from '../io/blob-store.ts';
+import { ioError, makeFolder, remove } from '../io/file.ts';
+import { localFile, localTree } from '../source/local.ts';
+import { fetchBlob } from './fetch.ts';
+import { sourceKey } from './origins.ts';
+
+export interface Kept {
+  readonly kind: 'file' | 'tree';
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+/**
+ * Keeps a local file, or a folder as one reproducible tar, in the store.
+ * @throws StowageError `file-missing`, `file-kind`, `path-unsafe`
+ */
+export async function keepLocal(
+  store: BlobStore,
+  path: string,
+  signal: AbortSignal,
+): Promise<Kept> {
+  return (await isFolder(path)) ? keepTree(store, path) : keepFile(store, path, signal);
+}
+
+async function keepFile(store: BlobStore, path: string, signal: AbortSignal): Promise<Kept> {
+  const { size, origin } = await localFile(path);
+  const expected = { key: sourceKey(path), size, resume: false };
+  const digest = await fetchBlob(
+    store,
+    () => expected,
+    origin,
+    signal,
+    () => {},
+  );
+  return { kind: 'file', digest, size };
+}
+
+async function keepTree(store: BlobStore, path: string): Promise<Kept> {
+  const files = await localTree(path);
+  const incoming = join(store.root, 'incoming');
+  await makeFolder(incoming);
+  const archive = join(incoming, `${sourceKey(path)}.tar`);
+  try {
+    await remove(archive);
+    await writeTree(
+      path,
+      files.map((file) => file.path),
+      archive,
+    );
+    const { size } = await lstat(archive);
+    const expected = { key: sourceKey(archive), size, resume: false };
+    const digest = await store.receive(expected, async () => createReadStream(archive));
+    return { kind: 'tree', digest, size };
+  } finally {
+    await remove(archive);
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await lstat(path)).isDirectory();
+  } catch (error) {
+    throw ioError(error, path);
+  }
+}

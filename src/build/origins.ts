@@ -1,0 +1,117 @@
+import { createHash } from 'node:crypto';
+import { resolve as resolvePath } from 'node:path';
+import { type Digest, digestHex } from '../core/digest.ts';
+import type {
+  Lock,
+  LockedFile,
+  LockedImage,
+  LockedModel,
+  LockedModelFile,
+} from '../format/lock.ts';
+import type { Expected } from '../io/blob-store.ts';
+import { gitBlobHash } from '../source/git-blob.ts';
+import type { Http } from '../source/http.ts';
+import { httpsOrigin } from '../source/https.ts';
+import type { Hub } from '../source/hugging-face.ts';
+import type { Registry } from '../source/oci.ts';
+import type { Origin } from '../source/origin.ts';
+
+/** The sockets of the connected side. */
+export interface Sources {
+  readonly hub: Hub;
+  readonly registry: Registry;
+  readonly http: Http;
+}
+
+/** A blob that the lock names, and where its bytes come from. */
+export interface Wanted {
+  readonly digest: Digest;
+  readonly size: number;
+  readonly expected: Expected;
+  /** Whose file it is: `model chat: tiny.gguf`. */
+  readonly label: string;
+  /** The model file that it is, when it is one. */
+  readonly model?: { readonly name: string; readonly path: string };
+  readonly origin: () => Promise<Origin>;
+}
+
+/**
+ * Every blob that a lock names, each digest once. Trees are left out: their bytes are made, not fetched.
+ * @param folder what relative paths in the manifest are relative to
+ */
+export function wantedBlobs(lock: Lock, folder: string, sources: Sources): Wanted[] {
+  const wanted = new Map<Digest, Wanted>();
+  const add = (each: Wanted): void => {
+    if (!wanted.has(each.digest)) wanted.set(each.digest, each);
+  };
+  for (const image of lock.images) for (const each of imageBlobs(image, sources)) add(each);
+  for (const model of lock.models)
+    for (const file of model.files) add(modelFile(model, file, sources));
+  for (const file of lock.files) if (file.kind === 'file') add(singleFile(file, folder, sources));
+  return [...wanted.values()];
+}
+
+function imageBlobs(image: LockedImage, { registry }: Sources): Wanted[] {
+  const manifests = new Set([image.target.digest, ...image.platforms.map((each) => each.manifest)]);
+  return image.blobs.map(({ digest, size }) => ({
+    digest,
+    size,
+    expected: { key: digestHex(digest), size, digest },
+    label: `image ${image.name}`,
+    origin: async () =>
+      manifests.has(digest)
+        ? manifestOrigin(registry, image, digest)
+        : registry.blob(image.repository, digest),
+  }));
+}
+
+function manifestOrigin(registry: Registry, image: LockedImage, digest: Digest): Origin {
+  return {
+    description: `${image.repository}@${digest}`,
+    open: async (offset, signal) => {
+      const { bytes } = await registry.manifest(image.repository, digest, signal);
+      return toChunks(bytes.subarray(offset));
+    },
+  };
+}
+
+async function* toChunks(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  yield bytes;
+}
+
+function modelFile(model: LockedModel, file: LockedModelFile, { hub }: Sources): Wanted {
+  return {
+    digest: file.digest,
+    size: file.size,
+    expected: { key: digestHex(file.digest), size: file.size, digest: file.digest },
+    label: `model ${model.name}: ${file.path}`,
+    model: { name: model.name, path: file.path },
+    origin: async () => hub.file(model, file.path),
+  };
+}
+
+function singleFile(file: LockedFile, folder: string, { http }: Sources): Wanted {
+  const remote = file.source.startsWith('https://');
+  return {
+    digest: file.digest,
+    size: file.size,
+    expected: { key: digestHex(file.digest), size: file.size, digest: file.digest, resume: remote },
+    label: `files ${file.name}`,
+    origin: async () => {
+      if (remote) return httpsOrigin(file.source, http);
+      const { localFile } = await import('../source/local.ts');
+      return (await localFile(resolvePath(folder, file.source))).origin;
+    },
+  };
+}
+
+/** What is known of a Hub file that is not in LFS: its git blob hash and its size. */
+export function expectedByGitOid(oid: string, size: number): Expected {
+  const hash = gitBlobHash(size);
+  return { key: `git-${oid}`, size, check: { hash, expected: oid, name: 'git blob' } };
+}
+
+/** The part of a name that tells one unfinished local or https file from another. */
+export function sourceKey(source: string): string {
+  return `source-${createHash('sha256').update(source).digest('hex')}`;
+}

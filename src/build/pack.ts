@@ -1,0 +1,13 @@
+import type { Lock } from '../format/lock.ts';
+import { type Assembled, type AssembleOptions, assemble, requireAbsent } from './assemble.ts';
+import { type PullOptions, pull } from './pull.ts';
+
+/**
+ * From a lock to an unsigned bundle: whatever the store lacks is pulled, then everything is assembled.
+ * @throws StowageError from {@link pull} and {@link assemble}; nothing that looks like a bundle is left
+ */
+export async function pack(lock: Lock, options: PullOptions & AssembleOptions): Promise<Assembled> {
+  await requireAbsent(options.output);
+  await pull(lock, options);
+  return assemble(lock, options);
+}

@@ -1,0 +1,77 @@
+import { open } from 'node:fs/promises';
+import { resolve as resolvePath } from 'node:path';
+import { StowageError } from '../core/error.ts';
+import type { Context } from '../core/event.ts';
+import type { Lock, LockedFile } from '../format/lock.ts';
+import type { BlobStore } from '../io/blob-store.ts';
+import { ioError, makeFolder, requireSpace } from '../io/file.ts';
+import { forEachBounded } from '../io/queue.ts';
+import { refusePickle } from './examine.ts';
+import { fetchBlob } from './fetch.ts';
+import { keepLocal } from './local-files.ts';
+import { type Sources, type Wanted, wantedBlobs } from './origins.ts';
+
+const BLOBS_AT_ONCE = 4;
+// A PyTorch archive names its pickle in the first local header; a pickle says so in two bytes.
+const HEAD_BYTES = 256;
+
+export interface PullOptions extends Context {
+  readonly folder: string;
+  readonly store: BlobStore;
+  readonly sources: Sources;
+}
+
+/**
+ * Brings every blob that a lock names into the store. What is there already is not fetched again.
+ * @throws StowageError `space-insufficient` before the first byte, `source-*`, `content-refused`
+ */
+export async function pull(lock: Lock, options: PullOptions): Promise<void> {
+  const { store, signal, emit } = options;
+  const wanted = wantedBlobs(lock, options.folder, options.sources);
+  const missing: Wanted[] = [];
+  for (const each of wanted) {
+    if ((await store.size(each.digest)) !== each.size) missing.push(each);
+  }
+  const total = missing.reduce((sum, each) => sum + each.size, 0);
+  await makeFolder(store.root);
+  await requireSpace(store.root, total);
+  let done = 0;
+  const count = (bytes: number): void => {
+    done += bytes;
+    emit({ type: 'progress', task: 'pull', done, total, unit: 'bytes' });
+  };
+  if (total > 0) emit({ type: 'step', step: 'pull', subject: `${missing.length} blobs` });
+  await forEachBounded(missing, BLOBS_AT_ONCE, async (each) => {
+    await fetchBlob(store, () => each.expected, await each.origin(), signal, count);
+  });
+  for (const tree of lock.files.filter((each) => each.kind === 'tree'))
+    await pullTree(tree, options);
+  for (const each of wanted) await examineBlob(each, store);
+}
+
+async function pullTree(tree: LockedFile, { store, folder, signal }: PullOptions): Promise<void> {
+  if ((await store.size(tree.digest)) === tree.size) return;
+  const kept = await keepLocal(store, resolvePath(folder, tree.source), signal);
+  if (kept.digest === tree.digest) return;
+  throw new StowageError('lock-stale', `the files of ${tree.name} changed since they were locked`, {
+    expected: tree.digest,
+    found: kept.digest,
+    hint: 'run stowage lock again, or put the files back as they were',
+  });
+}
+
+async function examineBlob(wanted: Wanted, store: BlobStore): Promise<void> {
+  if (wanted.model === undefined) return;
+  const path = store.path(wanted.digest);
+  try {
+    const handle = await open(path);
+    try {
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
+      refusePickle(wanted.model.name, wanted.model.path, buffer.subarray(0, bytesRead));
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    throw ioError(error, path);
+  }
+}

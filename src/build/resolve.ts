@@ -1,0 +1,174 @@
+import { basename, resolve as resolvePath } from 'node:path';
+import { canonicalJson, type Json } from '../core/canonical-json.ts';
+import { digestFromHex } from '../core/digest.ts';
+import type { Context } from '../core/event.ts';
+import { MAX_OCI_MANIFEST_BYTES } from '../core/limits.ts';
+import { parseSafePath } from '../core/safe-path.ts';
+import { checkDocument } from '../format/document.ts';
+import { momentOf } from '../format/field.ts';
+import {
+  type Finding,
+  type Lock,
+  type LockedFile,
+  type LockedImage,
+  type LockedModel,
+  type LockedModelFile,
+  lockKind,
+} from '../format/lock.ts';
+import type { FileSource, ImageSource, Manifest, ModelSource } from '../format/manifest.ts';
+import type { BlobStore } from '../io/blob-store.ts';
+import { forEachBounded } from '../io/queue.ts';
+import { httpsOrigin } from '../source/https.ts';
+import type { HubFile, HubModel } from '../source/hugging-face.ts';
+import { examineModel } from './examine.ts';
+import { fetchBlob } from './fetch.ts';
+import { keepLocal } from './local-files.ts';
+import { expectedByGitOid, type Sources, sourceKey } from './origins.ts';
+import { selectFiles } from './select.ts';
+
+const HUB_FILES_AT_ONCE = 4;
+
+export interface ResolveOptions extends Context {
+  /** What relative paths in the manifest are relative to. */
+  readonly folder: string;
+  readonly store: BlobStore;
+  readonly sources: Sources;
+  /** The lock before this one, whose sequence number this one continues. */
+  readonly previous?: Lock;
+}
+
+/**
+ * Resolves a manifest: every tag and branch becomes a digest, every file has its size and SHA-256.
+ * Fetches only what has no SHA-256 upstream (files outside LFS), what is local, and what comes by https.
+ * A manifest that resolves to what the previous lock says gives that lock back.
+ */
+export async function resolve(manifest: Manifest, options: ResolveOptions): Promise<Lock> {
+  const findings: Finding[] = [];
+  const models: LockedModel[] = [];
+  for (const source of manifest.models) {
+    options.emit({ type: 'step', step: 'resolve model', subject: source.source });
+    const model = await resolveModel(source, options);
+    findings.push(...examineModel(source, model));
+    models.push(model);
+  }
+  const images: LockedImage[] = [];
+  for (const source of manifest.images) {
+    options.emit({ type: 'step', step: 'resolve image', subject: source.source });
+    images.push(await resolveImage(source, manifest.platforms, options));
+  }
+  const files: LockedFile[] = [];
+  for (const source of manifest.files) {
+    options.emit({ type: 'step', step: 'resolve files', subject: source.source });
+    files.push(await resolveFile(source, options));
+  }
+  const { previous } = options;
+  const lock = checkDocument(lockKind, {
+    schema: 'stowage/lock/v1',
+    seq: (previous?.seq ?? 0) + 1,
+    resolvedAt: momentOf(options.now()),
+    manifest,
+    models,
+    images,
+    files,
+    findings,
+  });
+  return previous !== undefined && sameContent(previous, lock) ? previous : lock;
+}
+
+function sameContent(previous: Lock, lock: Lock): boolean {
+  const { seq, resolvedAt } = previous;
+  return (
+    canonicalJson({ ...lock, seq, resolvedAt } as unknown as Json) ===
+    canonicalJson(previous as unknown as Json)
+  );
+}
+
+async function resolveModel(source: ModelSource, options: ResolveOptions): Promise<LockedModel> {
+  const found = await options.sources.hub.resolve(source.source, options.signal);
+  const chosen = selectFiles(source, found.files);
+  const files: LockedModelFile[] = [];
+  await forEachBounded(chosen, HUB_FILES_AT_ONCE, async (file) => {
+    files.push(await resolveHubFile(found, file, options));
+  });
+  return {
+    name: source.name,
+    source: source.source,
+    endpoint: found.endpoint,
+    repository: found.repository,
+    commit: found.commit,
+    ...(found.license === undefined ? {} : { license: found.license }),
+    gated: found.gated,
+    files: files.toSorted((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path))),
+  };
+}
+
+async function resolveHubFile(
+  model: HubModel,
+  file: HubFile,
+  options: ResolveOptions,
+): Promise<LockedModelFile> {
+  const path = parseSafePath(file.path);
+  if (file.lfsSha256 !== undefined) {
+    return { path, size: file.size, digest: digestFromHex(file.lfsSha256) };
+  }
+  const gitOid = file.gitOid ?? '';
+  const digest = await fetchBlob(
+    options.store,
+    () => expectedByGitOid(gitOid, file.size),
+    options.sources.hub.file(model, file.path),
+    options.signal,
+    () => {},
+  );
+  return { path, size: file.size, digest, gitOid };
+}
+
+async function resolveImage(
+  source: ImageSource,
+  platforms: readonly string[],
+  options: ResolveOptions,
+): Promise<LockedImage> {
+  const found = await options.sources.registry.resolve(source.source, platforms, options.signal);
+  for (const bytes of found.manifests.values()) {
+    if (bytes.length <= MAX_OCI_MANIFEST_BYTES) await options.store.put(bytes);
+  }
+  return {
+    name: source.name,
+    source: source.source,
+    repository: found.repository,
+    target: found.target,
+    platforms: found.platforms,
+    blobs: found.blobs,
+  };
+}
+
+async function resolveFile(source: FileSource, options: ResolveOptions): Promise<LockedFile> {
+  const { store, folder, signal } = options;
+  if (source.source.startsWith('https://') && source.digest !== undefined) {
+    const { digest } = source;
+    const expected = { key: sourceKey(source.source), digest, resume: false };
+    const origin = httpsOrigin(source.source, options.sources.http);
+    await fetchBlob(
+      store,
+      () => expected,
+      origin,
+      signal,
+      () => {},
+    );
+    const size = (await store.size(digest)) ?? 0;
+    return {
+      name: source.name,
+      source: source.source,
+      kind: 'file',
+      path: lastSegment(source.source),
+      digest,
+      size,
+    };
+  }
+  const path = resolvePath(folder, source.source);
+  const kept = await keepLocal(store, path, signal);
+  return { name: source.name, source: source.source, path: parseSafePath(basename(path)), ...kept };
+}
+
+function lastSegment(url: string): string {
+  return parseSafePath(decodeURIComponent(new URL(url).pathname.split('/').at(-1) ?? ''));
+}

@@ -1,0 +1,44 @@
+import type { Manifest } from '../format/manifest.ts';
+
+/**
+ * `VERIFY.txt`: how to check a bundle with openssl and coreutils alone. The commands stand on lines indented by
+ * four spaces and run one after another in bash, inside the bundle's folder.
+ */
+export function verifyText(manifest: Manifest): string {
+  return `${manifest.name} ${manifest.version}: how to check this bundle by hand
+
+You need bash, openssl (1.1.1 or later), GNU coreutils, findutils and grep, and the root certificate of who signs
+for you as ROOT.pem. You got it on another way than this bundle; nothing here can vouch for itself. Every command
+must end with status 0. Begin in the folder that holds this file, with the certificate's path:
+
+    ROOT=/path/to/ROOT.pem
+
+1. Compare the fingerprint with the one on paper, digit by digit.
+
+    openssl x509 -in "$ROOT" -noout -subject -fingerprint -sha256
+
+2. The signatures: each says who signed the list SHA512SUMS. Each must verify, and there must be one at least.
+
+    ls signatures/*.p7s && for s in signatures/*; do openssl cms -verify -binary -purpose any -no-CApath -no-CAstore -CAfile "$ROOT" -inform DER -in "$s" -content SHA512SUMS -out /dev/null || exit 1; done
+
+   A signature by ML-DSA-87 needs openssl 3.5 or later; older ones say "unknown". Check the others with what you have.
+
+3. The list has plain lines only: a digest, two spaces, a path that stays in this folder.
+
+    ! LC_ALL=C grep -qvE '^[0-9a-f]{128}  [A-Za-z0-9_.][A-Za-z0-9._/-]*$' SHA512SUMS
+    ! cut -c131- SHA512SUMS | grep -qE '(^|/)\\.\\.?(/|$)'
+
+4. Every file on the list is what it was.
+
+    LC_ALL=C sha512sum --check --strict --quiet SHA512SUMS
+
+5. There is no file here that is not on the list, nor a link or device.
+
+    cmp <(cut -c131- SHA512SUMS | LC_ALL=C sort) <(find . -type f ! -path './signatures/*' ! -path ./SHA512SUMS | cut -c3- | LC_ALL=C sort)
+    [ -z "$(find . ! -type f ! -type d)" ]
+
+When all five hold, this bundle is whole and is what the signers signed. The bundle is known by this digest:
+
+    sha512sum SHA512SUMS
+`;
+}
