@@ -1,0 +1,39 @@
+#!/bin/bash
+# Installs the Debian packages that the demo and the end-to-end tests need and this machine lacks.
+set -euo pipefail
+
+# What must be there, the package that brings it, and what for.
+needs=(
+  'podman                   podman                      runs the containers'
+  'runc                     runc                        starts them, on cgroup v1 too'
+  'catatonit                catatonit                   is the init of pods'
+  '/usr/lib/cni/bridge      containernetworking-plugins gives containers a network'
+  'iptables                 iptables                    publishes their ports'
+  'skopeo                   skopeo                      copies images'
+  'docker-registry          docker-registry             is the registry upstream'
+  'openssl                  openssl                     checks signatures by hand'
+  'ip                       iproute2                    sets up the air gap'
+  'unshare                  util-linux                  makes the air gap'
+)
+
+PATH=$PATH:/usr/sbin:/sbin
+missing=() reasons=()
+for need in "${needs[@]}"; do
+  read -r file package reason <<<"$need"
+  if ! command -v "$file" >/dev/null; then
+    missing+=("$package")
+    reasons+=("$package ($reason)")
+  fi
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+install=(apt-get install -y --no-install-recommends "${missing[@]}")
+list=$(printf ', %s' "${reasons[@]}")
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+  echo "missing Debian packages: ${list:2}" >&2
+  echo "install them as root: apt-get update && ${install[*]}" >&2
+  exit 1
+fi
+echo "installing Debian packages: ${list:2}" >&2
+export DEBIAN_FRONTEND=noninteractive
+"${install[@]}" >/dev/null 2>&1 || { apt-get update -q >/dev/null && "${install[@]}" >/dev/null; }
