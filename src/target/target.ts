@@ -16,6 +16,8 @@ export interface ServiceState {
   readonly detail: string;
   /** When it was started last, RFC 3339. */
   readonly startedAt?: string;
+  /** How often it ended and was started again since it was installed. */
+  readonly restarts?: number;
   /** The id of the image that it was made from, 64 hex digits. */
   readonly image?: string;
   /** The specification that it was started with (`specificationOf`), 64 hex digits. */

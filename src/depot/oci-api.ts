@@ -1,0 +1,163 @@
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { type Digest, isDigest } from '../core/digest.ts';
+import type { Catalog, CatalogEntry } from './catalog.ts';
+import type { DepotRequest, Handler } from './handler.ts';
+import { nextLink, pageOf } from './page.ts';
+import { isDigestText, isRepositoryName, isTag } from './repository-name.ts';
+import { sendFile, sendJson } from './send.ts';
+
+const API_VERSION = { 'Docker-Distribution-Api-Version': 'registry/2.0' } as const;
+const INDEX = 'application/vnd.oci.image.index.v1+json';
+const ROUTE = /^\/v2\/(.+)\/(manifests|blobs|tags|referrers)\/([^/]+)$/;
+
+/** The error codes of the distribution specification that a read-only registry has a use for. */
+type OciCode =
+  | 'BLOB_UNKNOWN'
+  | 'DIGEST_INVALID'
+  | 'MANIFEST_UNKNOWN'
+  | 'NAME_INVALID'
+  | 'NAME_UNKNOWN'
+  | 'PAGINATION_NUMBER_INVALID'
+  | 'UNSUPPORTED';
+
+/**
+ * The read side of the OCI distribution API, version 1.1, below `/v2/`. Serves what a catalog entry lists, byte
+ * for byte, and nothing else: a path on disk is never made from what a client sent.
+ */
+export function ociApi(catalog: Catalog): Handler {
+  return async (request, response) => {
+    if (request.path !== '/v2' && !request.path.startsWith('/v2/')) return false;
+    for (const [name, value] of Object.entries(API_VERSION)) response.setHeader(name, value);
+    await answer(catalog, request, response);
+    return true;
+  };
+}
+
+async function answer(
+  catalog: Catalog,
+  request: DepotRequest,
+  response: ServerResponse,
+): Promise<void> {
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    // The body of a push is not read: the connection ends with the answer.
+    const headers = { Allow: 'GET, HEAD', Connection: 'close' };
+    return refuse(request, response, 405, 'UNSUPPORTED', 'this registry is read-only', headers);
+  }
+  // Some clients encode the colon of a digest; nothing else in a name of this API needs encoding.
+  const path = request.path.replace(/%3a/gi, ':');
+  if (path === '/v2/' || path === '/v2') return sendJson(request, response, 200, {});
+  if (path === '/v2/_catalog') return sendCatalog(catalog, request, response);
+
+  const match = ROUTE.exec(path);
+  const [, name = '', kind = '', reference = ''] = match ?? [];
+  if (match === null || !isRepositoryName(name))
+    return refuse(request, response, 404, 'NAME_INVALID', 'no such endpoint, or an invalid name');
+  if (kind === 'referrers') return sendReferrers(request, response, reference);
+  const entry = catalog.repositories().find((each) => each.repository === name);
+  if (entry === undefined)
+    return refuse(request, response, 404, 'NAME_UNKNOWN', `repository ${name} is not here`);
+  if (kind === 'tags') return sendTags(entry, request, response, reference);
+  if (kind === 'blobs') return sendBlob(catalog, entry, request, response, reference);
+  return sendManifest(catalog, entry, request, response, reference);
+}
+
+async function sendManifest(
+  catalog: Catalog,
+  entry: CatalogEntry,
+  request: DepotRequest,
+  response: ServerResponse,
+  reference: string,
+): Promise<void> {
+  if (reference.includes(':') && !isDigestText(reference))
+    return refuse(request, response, 400, 'DIGEST_INVALID', 'malformed digest');
+  const digest = resolveReference(entry, reference);
+  const mediaType = digest === undefined ? undefined : entry.manifests.get(digest);
+  if (digest === undefined || mediaType === undefined)
+    return refuse(request, response, 404, 'MANIFEST_UNKNOWN', `${reference} is not here`);
+  // The stored type whatever Accept says: another type would be other bytes under another digest.
+  await sendFile(request, response, {
+    path: catalog.blobPath(digest),
+    etag: `"${digest}"`,
+    headers: { 'Content-Type': mediaType, 'Docker-Content-Digest': digest },
+  });
+}
+
+async function sendBlob(
+  catalog: Catalog,
+  entry: CatalogEntry,
+  request: DepotRequest,
+  response: ServerResponse,
+  reference: string,
+): Promise<void> {
+  if (!isDigestText(reference))
+    return refuse(request, response, 400, 'DIGEST_INVALID', 'malformed digest');
+  const size = isDigest(reference) ? entry.blobs.get(reference) : undefined;
+  if (!isDigest(reference) || size === undefined)
+    return refuse(request, response, 404, 'BLOB_UNKNOWN', `${reference} is not here`);
+  await sendFile(request, response, {
+    path: catalog.blobPath(reference),
+    size,
+    etag: `"${reference}"`,
+    headers: { 'Content-Type': 'application/octet-stream', 'Docker-Content-Digest': reference },
+  });
+}
+
+function sendTags(
+  entry: CatalogEntry,
+  request: DepotRequest,
+  response: ServerResponse,
+  reference: string,
+): void {
+  const page = pageOf(Object.keys(entry.tags), request.query);
+  if (reference !== 'list') refuse(request, response, 404, 'NAME_INVALID', 'no such endpoint');
+  else if (page === undefined) refusePage(request, response);
+  else {
+    const body = { name: entry.repository, tags: page.items };
+    sendJson(request, response, 200, body, nextLink(`/v2/${entry.repository}/tags/list`, page));
+  }
+}
+
+function sendCatalog(catalog: Catalog, request: DepotRequest, response: ServerResponse): void {
+  const names = catalog.repositories().map((each) => each.repository);
+  const page = pageOf(names, request.query);
+  if (page === undefined) refusePage(request, response);
+  else {
+    const body = { repositories: page.items };
+    sendJson(request, response, 200, body, nextLink('/v2/_catalog', page));
+  }
+}
+
+/** Never 404: to a client that means a registry without the API, and it goes on to guess tags. */
+function sendReferrers(request: DepotRequest, response: ServerResponse, reference: string): void {
+  if (!isDigestText(reference)) {
+    refuse(request, response, 400, 'DIGEST_INVALID', 'malformed digest');
+    return;
+  }
+  const filtered = request.query.has('artifactType');
+  const headers = {
+    'Content-Type': INDEX,
+    ...(filtered ? { 'OCI-Filters-Applied': 'artifactType' } : {}),
+  };
+  sendJson(request, response, 200, { schemaVersion: 2, mediaType: INDEX, manifests: [] }, headers);
+}
+
+function resolveReference(entry: CatalogEntry, reference: string): Digest | undefined {
+  if (isDigest(reference)) return reference;
+  if (!isTag(reference) || !Object.hasOwn(entry.tags, reference)) return undefined;
+  return entry.tags[reference];
+}
+
+function refusePage(request: DepotRequest, response: ServerResponse): void {
+  refuse(request, response, 400, 'PAGINATION_NUMBER_INVALID', 'n is not a number');
+}
+
+function refuse(
+  request: DepotRequest,
+  response: ServerResponse,
+  status: number,
+  code: OciCode,
+  message: string,
+  headers: OutgoingHttpHeaders = {},
+): void {
+  sendJson(request, response, status, { errors: [{ code, message, detail: null }] }, headers);
+}
