@@ -19,6 +19,7 @@ export const MAX_CHECKSUMS_BYTES: number = 64 * MIB;
 export const MAX_INDEX_BYTES: number = 256 * MIB;
 export const MAX_SIGNATURE_BYTES: number = 64 * KIB;
 export const MAX_SIGNATURES = 32;
+export const MAX_SIGNATURE_CERTIFICATES = 4;
 export const MAX_CERTIFICATE_BYTES: number = 32 * KIB;
 export const MAX_DER_DEPTH = 24;
 export const MAX_OCI_MANIFEST_BYTES: number = 4 * MIB;

@@ -1,0 +1,163 @@
+import { constants, createHash, type KeyObject, sign, verify } from 'node:crypto';
+import { StowageError } from '../core/error.ts';
+import type { AlgorithmName } from '../format/trust.ts';
+import type { Der } from './der.ts';
+import { explicit, integer, nullValue, oid, sequence } from './der-build.ts';
+import { acceptedKeys, type KeyKind, keyDescription, keyKind } from './key-kind.ts';
+import { oids } from './oid.ts';
+
+export type { AlgorithmName } from '../format/trust.ts';
+
+type DigestName = 'sha384' | 'sha512';
+
+interface Algorithm {
+  readonly keyKind: KeyKind;
+  /** Hash of the content, of the signed attributes' certificate, and of the signature where it hashes first. */
+  readonly digest: DigestName;
+  /** The AlgorithmIdentifier, in the one encoding that is written and accepted. */
+  readonly identifier: Der;
+  /** What node:crypto wants beside the key; undefined for an algorithm that signs the message itself. */
+  readonly options?: {
+    readonly padding?: number;
+    readonly saltLength?: number;
+    readonly dsaEncoding?: 'der';
+  };
+}
+
+const PSS_SALT_BYTES = 48;
+const sha384 = sequence(oid(oids.sha384), nullValue());
+
+/** The closed table: what is not here neither signs nor verifies. */
+const table: Readonly<Record<AlgorithmName, Algorithm>> = {
+  /** RFC 5758: ecdsa-with-SHA384, parameters absent. */
+  'ecdsa-p384-sha384': {
+    keyKind: 'ec-p384',
+    digest: 'sha384',
+    identifier: sequence(oid(oids.ecdsaWithSha384)),
+    options: { dsaEncoding: 'der' },
+  },
+  /** RFC 4055 section 5: sha384WithRSAEncryption, parameters NULL. */
+  'rsa-pkcs1-sha384': {
+    keyKind: 'rsa',
+    digest: 'sha384',
+    identifier: sequence(oid(oids.sha384WithRsa), nullValue()),
+    options: { padding: constants.RSA_PKCS1_PADDING },
+  },
+  /** RFC 4055 section 3.1: SHA-384, MGF1 with SHA-384, a salt as long as the hash. */
+  'rsa-pss-sha384': {
+    keyKind: 'rsa',
+    digest: 'sha384',
+    identifier: sequence(
+      oid(oids.rsaPss),
+      sequence(
+        explicit(0, sha384),
+        explicit(1, sequence(oid(oids.mgf1), sha384)),
+        explicit(2, integer(PSS_SALT_BYTES)),
+      ),
+    ),
+    options: { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: PSS_SALT_BYTES },
+  },
+  /** RFC 9881 and RFC 9882: the pure variant, empty context, parameters absent. */
+  'ml-dsa-87': {
+    keyKind: 'ml-dsa-87',
+    digest: 'sha512',
+    identifier: sequence(oid(oids.mlDsa87)),
+  },
+};
+
+const digestIdentifiers: Readonly<Record<DigestName, Der>> = {
+  sha384: sequence(oid(oids.sha384)),
+  sha512: sequence(oid(oids.sha512)),
+};
+
+/** Every algorithm of the table, the default of each kind of key before its alternatives. */
+export const allAlgorithms: readonly AlgorithmName[] = Object.keys(table) as AlgorithmName[];
+
+/** The algorithm that a key signs with unless told otherwise. @throws StowageError `algorithm-refused` */
+export function defaultAlgorithm(key: KeyObject): AlgorithmName {
+  const kind = keyKind(key);
+  const name = allAlgorithms.find((each) => table[each].keyKind === kind);
+  if (name !== undefined) return name;
+  throw refuse('a key that no accepted algorithm uses', acceptedKeys, keyDescription(key));
+}
+
+/** Whether a key is of the kind, and as strong, as an algorithm asks. */
+export function algorithmFits(name: AlgorithmName, key: KeyObject): boolean {
+  return keyKind(key) === table[name].keyKind;
+}
+
+/** The AlgorithmIdentifier of a signature algorithm. */
+export function algorithmIdentifier(name: AlgorithmName): Der {
+  return table[name].identifier;
+}
+
+/** The algorithm that has exactly this AlgorithmIdentifier, parameters included; undefined for any other. */
+export function algorithmOf(identifier: Der): AlgorithmName | undefined {
+  return allAlgorithms.find((name) => table[name].identifier.bytes.equals(identifier.bytes));
+}
+
+/** The AlgorithmIdentifier of an algorithm's hash, parameters absent (RFC 5754 section 2). */
+export function digestIdentifier(name: AlgorithmName): Der {
+  return digestIdentifiers[table[name].digest];
+}
+
+/** An algorithm's hash of some bytes: SHA-384, or SHA-512 beside ML-DSA-87 (RFC 9882 section 3.3). */
+export function digestWith(name: AlgorithmName, bytes: Uint8Array): Buffer {
+  return createHash(table[name].digest).update(bytes).digest();
+}
+
+/** Signs a message. @throws StowageError `algorithm-refused` when key or runtime does not fit */
+export function signWith(name: AlgorithmName, key: KeyObject, message: Uint8Array): Buffer {
+  const { digest, options } = usable(name, key);
+  return attempt(name, () =>
+    options === undefined ? sign(null, message, key) : sign(digest, message, { key, ...options }),
+  );
+}
+
+/**
+ * Whether a signature over a message is this key's.
+ * @throws StowageError `algorithm-refused` when key or runtime does not fit: never an answer without a calculation
+ */
+export function verifyWith(
+  name: AlgorithmName,
+  key: KeyObject,
+  message: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  const { digest, options } = usable(name, key);
+  return attempt(name, () =>
+    options === undefined
+      ? verify(null, message, key, signature)
+      : verify(digest, message, { key, ...options }, signature),
+  );
+}
+
+function usable(name: AlgorithmName, key: KeyObject): Algorithm {
+  if (algorithmFits(name, key)) return table[name];
+  throw refuse(`a key that ${name} cannot use`, `a key for ${name}`, keyDescription(key));
+}
+
+function attempt<T>(name: AlgorithmName, calculate: () => T): T {
+  try {
+    return calculate();
+  } catch (cause) {
+    throw unsupported(name, cause);
+  }
+}
+
+/** The error for an algorithm that this runtime's OpenSSL cannot compute. */
+export function unsupported(name: AlgorithmName, cause: unknown): StowageError {
+  return new StowageError('algorithm-refused', `this runtime cannot compute ${name}`, {
+    expected: 'OpenSSL 3.5 or later inside Node 24.15 or later',
+    hint: 'run the installer that travels in the bundle, which carries its own runtime; stowage doctor says what it can compute',
+    cause,
+  });
+}
+
+function refuse(message: string, expected: string, found: string): StowageError {
+  return new StowageError('algorithm-refused', message, {
+    expected,
+    found,
+    hint: 'sign with a key of an accepted kind: stowage pki makes one for trials',
+  });
+}

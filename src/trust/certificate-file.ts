@@ -1,0 +1,35 @@
+import { MAX_TRUST_BYTES } from '../core/limits.ts';
+import { type Certificate, parseCertificate, refuseCertificate } from './certificate.ts';
+import { decodePem, encodePem } from './pem.ts';
+
+const LABEL = 'CERTIFICATE';
+const SEQUENCE = 0x30;
+
+/** A certificate as PEM. */
+export function encodeCertificate(certificate: Certificate): string {
+  return encodePem(LABEL, certificate.der);
+}
+
+/**
+ * The certificates of a file: one in DER, or one and more in PEM.
+ * @throws StowageError `certificate-invalid`, also when there is none, or anything but certificates;
+ * `algorithm-refused` as parseCertificate says
+ */
+export function decodeCertificates(pemOrDer: Uint8Array): Certificate[] {
+  if (pemOrDer[0] === SEQUENCE) return [parseCertificate(pemOrDer)];
+  if (pemOrDer.length > MAX_TRUST_BYTES) throw refuse(`a file of ${pemOrDer.length} bytes`);
+  const blocks = decodePem(Buffer.from(pemOrDer).toString('latin1'), refuse);
+  if (blocks.length === 0) throw refuse('no certificate');
+  return blocks.map((block) => {
+    if (block.label !== LABEL) throw refuse(`a block of ${block.label}`);
+    return parseCertificate(block.bytes);
+  });
+}
+
+function refuse(found: string): ReturnType<typeof refuseCertificate> {
+  return refuseCertificate('not a file of certificates', {
+    expected: 'one certificate in DER, or certificates in PEM and nothing else',
+    found,
+    hint: 'name the file that holds the certificate; a private key never belongs in it',
+  });
+}

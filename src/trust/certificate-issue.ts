@@ -1,0 +1,124 @@
+import { createHash, type KeyObject } from 'node:crypto';
+import { algorithmIdentifier, defaultAlgorithm, signWith } from './algorithm.ts';
+import {
+  type Certificate,
+  isSignedBy,
+  parseCertificate,
+  refuseCertificate,
+} from './certificate.ts';
+import { type Der, parseDer, primitive } from './der.ts';
+import {
+  bitString,
+  boolean,
+  contextTag,
+  explicit,
+  integer,
+  octetString,
+  oid,
+  sequence,
+  time,
+} from './der-build.ts';
+import { type DistinguishedName, encodeName } from './name.ts';
+import { oids } from './oid.ts';
+import { encodePublicKey } from './public-key.ts';
+
+const VERSION_3 = 2;
+const KEY_ID_BYTES = 20;
+/** KeyUsage bits: keyCertSign and cRLSign; digitalSignature. The second number counts the unused bits. */
+const AUTHORITY_USAGE = [0x06, 1] as const;
+const LEAF_USAGE = [0x80, 7] as const;
+
+export interface CertificateRequest {
+  readonly subject: DistinguishedName;
+  readonly publicKey: KeyObject;
+  /** Who signs; without it the certificate is self-signed with `key`. */
+  readonly issuer?: { readonly certificate: Certificate; readonly key: KeyObject };
+  /** The private key of `publicKey`, to sign itself with. */
+  readonly key?: KeyObject;
+  /** Whether it may issue certificates; otherwise it may sign bundles. */
+  readonly authority: boolean;
+  /** For an authority: how many authorities may stand below it, 0 unless said otherwise. */
+  readonly pathLength?: 0 | 1;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  /** Big-endian, positive, below 2^159 so that it takes 20 bytes; random, as no issuer may use one twice. */
+  readonly serial: Uint8Array;
+}
+
+/**
+ * Issues a certificate within the profile of {@link parseCertificate}. A leaf gets codeSigning and emailProtection, so
+ * that `openssl cms -verify` accepts it without being told a purpose.
+ * @throws StowageError `certificate-invalid` for a request that the profile does not allow, or an issuer's key that
+ * is not its certificate's; `algorithm-refused` for a key of another kind
+ */
+export function issueCertificate(request: CertificateRequest): Certificate {
+  const { issuer, publicKey } = request;
+  const signingKey = issuer?.key ?? request.key;
+  if (signingKey === undefined)
+    throw refuse('a request without a key to sign with', 'the key of the issuer, or its own');
+  const algorithm = defaultAlgorithm(signingKey);
+  const identifier = algorithmIdentifier(algorithm);
+  const subject = encodeName(request.subject);
+  const body = sequence(
+    explicit(0, integer(VERSION_3)),
+    integer(request.serial),
+    identifier,
+    issuer === undefined ? subject : reread(issuer.certificate.subjectDer),
+    sequence(time(request.notBefore), time(request.notAfter)),
+    subject,
+    reread(encodePublicKey(publicKey)),
+    explicit(3, sequence(...extensions(request))),
+  );
+  const signature = signWith(algorithm, signingKey, body.bytes);
+  const certificate = parseCertificate(sequence(body, identifier, bitString(signature)).bytes);
+  if (isSignedBy(certificate, issuer?.certificate ?? certificate)) return certificate;
+  throw refuse('a key that is not of the issuing certificate', 'the key of that certificate');
+}
+
+function extensions(request: CertificateRequest): Der[] {
+  const keyId = keyIdentifier(encodePublicKey(request.publicKey));
+  const issuerId = request.issuer?.certificate.subjectKeyId;
+  const authorityId = issuerId === undefined ? keyId : Buffer.from(issuerId, 'hex');
+  const named = request.issuer === undefined || issuerId !== undefined;
+  const usage = request.authority ? AUTHORITY_USAGE : LEAF_USAGE;
+  const constraints = request.authority
+    ? sequence(boolean(true), integer(request.pathLength ?? 0))
+    : sequence();
+  const list = [
+    critical(oids.basicConstraints, constraints),
+    critical(oids.keyUsage, bitString(Buffer.from([usage[0]]), usage[1])),
+    plain(oids.subjectKeyIdentifier, octetString(keyId)),
+  ];
+  if (named)
+    list.push(plain(oids.authorityKeyIdentifier, sequence(primitive(contextTag(0), authorityId))));
+  if (!request.authority)
+    list.push(
+      plain(oids.extendedKeyUsage, sequence(oid(oids.codeSigning), oid(oids.emailProtection))),
+    );
+  return list;
+}
+
+// RFC 7093 section 2: the first 160 bits of a SHA-2 hash, where RFC 5280 suggests SHA-1.
+function keyIdentifier(spki: Buffer): Buffer {
+  return createHash('sha384').update(spki).digest().subarray(0, KEY_ID_BYTES);
+}
+
+function critical(type: string, value: Der): Der {
+  return sequence(oid(type), boolean(true), octetString(value.bytes));
+}
+
+function plain(type: string, value: Der): Der {
+  return sequence(oid(type), octetString(value.bytes));
+}
+
+function reread(der: Buffer): Der {
+  return parseDer(der, der.length, (defect) => refuse(defect, 'DER'));
+}
+
+function refuse(found: string, expected: string): ReturnType<typeof refuseCertificate> {
+  return refuseCertificate('a certificate that cannot be issued', {
+    expected,
+    found,
+    hint: 'correct the request; stowage pki makes one that fits',
+  });
+}

@@ -1,0 +1,184 @@
+import { MAX_SIGNATURE_BYTES, MAX_SIGNATURE_CERTIFICATES } from '../core/limits.ts';
+import {
+  type AlgorithmName,
+  algorithmFits,
+  algorithmOf,
+  digestIdentifier,
+  digestWith,
+  verifyWith,
+} from './algorithm.ts';
+import { type Certificate, parseCertificate } from './certificate.ts';
+import {
+  encodeCertificateId,
+  encodeSignature,
+  encodeSignedAttributes,
+  type SignedAttributes,
+} from './cms-encoding.ts';
+import type { Der } from './der.ts';
+import { constructedTag, derTag, oid } from './der-build.ts';
+import { DerReader } from './der-read.ts';
+import { keyDescription } from './key-kind.ts';
+import { oids } from './oid.ts';
+import { invalid, malformed, refusedAlgorithm } from './signature-error.ts';
+
+/** A signature that its certificate's key made over the content. Whether that key is trusted is another question. */
+export interface VerifiedSignature {
+  readonly certificate: Certificate;
+  /** The other certificates of the file, in the order of their encodings; not verified. */
+  readonly intermediates: readonly Certificate[];
+  readonly algorithm: AlgorithmName;
+  /** What the signer says the time was. */
+  readonly signingTime: Date;
+}
+
+interface SignerInfo {
+  readonly issuerAndSerial: Der;
+  readonly digest: Der;
+  readonly attributes: readonly Der[];
+  readonly algorithm: Der;
+  readonly signature: Buffer;
+}
+
+const PEM_OR_MIME = /^(?:-----BEGIN|[A-Za-z][A-Za-z-]*:|MI[A-Za-z0-9+/]{20})/;
+
+const read = new DerReader(malformed);
+
+/**
+ * Verifies a detached CMS signature of one signer. The file must be the very bytes that signing its parts writes: from
+ * what was read the whole is built again and compared, so that nothing in it goes unchecked.
+ * @param allowed the algorithms that may be used; what the message names only selects among them
+ * @throws StowageError `signature-malformed` (shape), `signature-invalid` (content, certificate or mathematics),
+ * `algorithm-refused`, `certificate-invalid`
+ */
+export function verifyDetached(
+  cms: Uint8Array,
+  content: Uint8Array,
+  allowed: ReadonlySet<AlgorithmName>,
+): VerifiedSignature {
+  const { certificates, signer } = readSignedData(cms);
+  const certificate = ownCertificate(signer, certificates);
+  const algorithm = allowedAlgorithm(signer, certificate, allowed);
+  const contentDigest = digestWith(algorithm, content);
+  const named = { algorithm, certificate, contentDigest };
+  const signingTime = readAttributes(signer.attributes, named);
+  const intermediates = certificates.filter((each) => each !== certificate);
+  const attributes = { ...named, signingTime };
+  const { signature } = signer;
+  if (!encodeSignature({ ...attributes, intermediates, signature }).bytes.equals(cms))
+    throw malformed('an encoding that signing does not write');
+  const signed = encodeSignedAttributes(attributes).bytes;
+  if (verifyWith(algorithm, certificate.publicKey, signed, signature))
+    return { certificate, intermediates, algorithm, signingTime };
+  throw invalid(
+    'a signature that does not hold',
+    `a signature by the key of ${certificate.subject}`,
+    'one that its public key does not confirm',
+  );
+}
+
+function readSignedData(cms: Uint8Array): { certificates: Certificate[]; signer: SignerInfo } {
+  const start = Buffer.from(cms.subarray(0, 64)).toString('latin1');
+  if (PEM_OR_MIME.test(start)) throw malformed('text: PEM, S/MIME or base64 where DER is due');
+  const whole = read.parse(cms, MAX_SIGNATURE_BYTES);
+  const [type, wrapped] = read.members(whole, derTag.sequence, 'the message', [2, 2]);
+  expectOid(type, oids.signedData, 'the type of the message');
+  const [signedData] = read.members(wrapped, constructedTag(0), 'the signed data', [1, 1]);
+  const fields = read.members(signedData, derTag.sequence, 'the signed data', [5, 5]);
+  const [, , encapsulated, certificates, signers] = fields;
+  const [contentType, attached] = read.members(encapsulated, derTag.sequence, 'the content');
+  expectOid(contentType, oids.data, 'the type of the content');
+  if (attached !== undefined) throw malformed('content inside the signature file');
+  const [signer] = read.members(signers, derTag.set, 'the list of signers', [1, 1]);
+  return { certificates: readCertificates(certificates), signer: readSigner(signer) };
+}
+
+function readCertificates(value: Der | undefined): Certificate[] {
+  const members = read.members(value, constructedTag(0), 'the list of certificates', [
+    1,
+    MAX_SIGNATURE_CERTIFICATES,
+  ]);
+  const certificates = members.map((member) => parseCertificate(member.bytes));
+  const distinct = new Set(certificates.map((each) => each.fingerprint));
+  if (distinct.size === certificates.length) return certificates;
+  throw malformed('a certificate twice');
+}
+
+function readSigner(value: Der | undefined): SignerInfo {
+  const fields = read.members(value, derTag.sequence, 'the signer', [6, 6]);
+  const [, issuerAndSerial, digest, attributes, algorithm, signature] = fields;
+  return {
+    issuerAndSerial: read.expect(issuerAndSerial, derTag.sequence, 'the name of the signer'),
+    digest: read.expect(digest, derTag.sequence, 'the digest algorithm'),
+    attributes: read.members(attributes, constructedTag(0), 'the signed attributes'),
+    algorithm: read.expect(algorithm, derTag.sequence, 'the signature algorithm'),
+    signature: read.octets(signature, 'the signature'),
+  };
+}
+
+function ownCertificate(signer: SignerInfo, certificates: readonly Certificate[]): Certificate {
+  const own = certificates.filter((each) =>
+    each.issuerAndSerial.bytes.equals(signer.issuerAndSerial.bytes),
+  );
+  const [certificate] = own;
+  if (certificate !== undefined && own.length === 1) return certificate;
+  throw malformed(`${own.length} certificates with the issuer and serial number of the signer`);
+}
+
+function allowedAlgorithm(
+  signer: SignerInfo,
+  certificate: Certificate,
+  allowed: ReadonlySet<AlgorithmName>,
+): AlgorithmName {
+  const algorithm = algorithmOf(signer.algorithm);
+  if (algorithm === undefined || !allowed.has(algorithm)) {
+    const [type] = read.members(signer.algorithm, derTag.sequence, 'the signature algorithm');
+    throw refusedAlgorithm(
+      [...allowed].join(', ') || 'no algorithm',
+      algorithm ?? `${read.oid(type, 'the signature algorithm')} with its parameters`,
+    );
+  }
+  if (!digestIdentifier(algorithm).bytes.equals(signer.digest.bytes))
+    throw refusedAlgorithm(`the digest that belongs to ${algorithm}`, 'another digest');
+  if (algorithmFits(algorithm, certificate.publicKey)) return algorithm;
+  throw refusedAlgorithm(`a key for ${algorithm}`, keyDescription(certificate.publicKey));
+}
+
+function readAttributes(
+  attributes: readonly Der[],
+  expected: Omit<SignedAttributes, 'signingTime'>,
+): Date {
+  const values = new Map<string, Der>();
+  for (const attribute of attributes) {
+    const [type, set] = read.members(attribute, derTag.sequence, 'a signed attribute', [2, 2]);
+    const name = read.oid(type, 'a signed attribute');
+    const [value] = read.members(set, derTag.set, `signed attribute ${name}`, [1, 1]);
+    if (values.has(name)) throw malformed(`signed attribute ${name} twice`);
+    if (value !== undefined) values.set(name, value);
+  }
+  expectOid(values.get(oids.contentType), oids.data, 'the content type attribute');
+  const signingTime = read.time(values.get(oids.signingTime), 'the signing time');
+  const digest = read.octets(values.get(oids.messageDigest), 'the message digest');
+  const bound = read.expect(
+    values.get(oids.signingCertificateV2),
+    derTag.sequence,
+    'the signing certificate attribute',
+  );
+  if (!digest.equals(expected.contentDigest))
+    throw invalid(
+      'a signature of other content',
+      expected.contentDigest.toString('hex'),
+      digest.toString('hex').slice(0, 128),
+    );
+  if (!bound.bytes.equals(encodeCertificateId(expected).bytes))
+    throw invalid(
+      'a signature made for another certificate',
+      'the hash of the certificate that the signer named',
+      `one that does not match ${expected.certificate.subject}`,
+    );
+  return signingTime;
+}
+
+function expectOid(value: Der | undefined, expected: string, what: string): void {
+  if (!read.expect(value, derTag.oid, what).bytes.equals(oid(expected).bytes))
+    throw malformed(`${what} is ${read.oid(value, what)}`);
+}

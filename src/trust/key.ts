@@ -1,0 +1,106 @@
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { StowageError } from '../core/error.ts';
+import { MAX_CERTIFICATE_BYTES } from '../core/limits.ts';
+import { type AlgorithmName, unsupported } from './algorithm.ts';
+import { encryptPrivateKeyInfo } from './key-encryption.ts';
+import { acceptedKeys, keyDescription, keyKind, MIN_RSA_BITS } from './key-kind.ts';
+import { decodePem, encodePem } from './pem.ts';
+
+export interface KeyPair {
+  readonly privateKey: KeyObject;
+  readonly publicKey: KeyObject;
+}
+
+const PLAIN = 'PRIVATE KEY';
+const ENCRYPTED = 'ENCRYPTED PRIVATE KEY';
+
+/**
+ * A new key for an algorithm: P-384, RSA of 3072 bits, or ML-DSA-87.
+ * @throws StowageError `algorithm-refused` when the runtime cannot make one
+ */
+export function generateKey(algorithm: AlgorithmName = 'ecdsa-p384-sha384'): KeyPair {
+  switch (algorithm) {
+    case 'ecdsa-p384-sha384':
+      return generateKeyPairSync('ec', { namedCurve: 'secp384r1' });
+    case 'rsa-pkcs1-sha384':
+    case 'rsa-pss-sha384':
+      return generateKeyPairSync('rsa', { modulusLength: MIN_RSA_BITS, publicExponent: 65537 });
+    case 'ml-dsa-87':
+      try {
+        return generateKeyPairSync('ml-dsa-87');
+      } catch (cause) {
+        throw unsupported(algorithm, cause);
+      }
+  }
+}
+
+/**
+ * A private key as a PKCS #8 file in PEM, encrypted when a passphrase is given.
+ * @throws StowageError `key-invalid` for an empty passphrase
+ */
+export function encodePrivateKey(key: KeyObject, passphrase?: Uint8Array): string {
+  const info = key.export({ type: 'pkcs8', format: 'der' });
+  if (passphrase === undefined) return encodePem(PLAIN, info);
+  if (passphrase.length === 0) throw refuse('an empty passphrase', 'type one, or ask for none');
+  const encrypted = encodePem(ENCRYPTED, encryptPrivateKeyInfo(info, passphrase));
+  info.fill(0);
+  return encrypted;
+}
+
+/**
+ * The private key in a PKCS #8 file in PEM, which must be of a kind that may sign here.
+ * @throws StowageError `key-invalid`, which says nothing of what the file holds
+ */
+export function decodePrivateKey(pem: string | Uint8Array, passphrase?: Uint8Array): KeyObject {
+  const text = typeof pem === 'string' ? pem : Buffer.from(pem).toString('latin1');
+  const key = load(onlyBlock(text), passphrase);
+  if (keyKind(key) !== undefined) return key;
+  throw refuse(keyDescription(key), 'make a key of an accepted kind', acceptedKeys);
+}
+
+function onlyBlock(text: string): { label: string; bytes: Buffer } {
+  if (text.length > MAX_CERTIFICATE_BYTES)
+    throw refuse(`a file of ${text.length} characters`, 'name the file that holds the key alone');
+  const blocks = decodePem(text, (defect) => refuse(defect, 'restore the key from its backup'));
+  const [block] = blocks;
+  if (block === undefined || blocks.length > 1)
+    throw refuse(`${blocks.length} PEM blocks`, 'name a PEM file that holds one PKCS #8 key');
+  if (block.label === PLAIN || block.label === ENCRYPTED) return block;
+  throw refuse(
+    `a block of ${block.label}`,
+    'convert a key of another format with: openssl pkcs8 -topk8 -in OLD -out NEW',
+  );
+}
+
+// The reason that OpenSSL gives is left out: it adds nothing, and nothing of a key belongs in an error.
+function load(block: { label: string; bytes: Buffer }, passphrase?: Uint8Array): KeyObject {
+  const encrypted = block.label === ENCRYPTED;
+  if (encrypted && passphrase === undefined)
+    throw refuse('an encrypted key and no passphrase', 'give the passphrase of the key');
+  try {
+    return createPrivateKey({
+      key: block.bytes,
+      format: 'der',
+      type: 'pkcs8',
+      ...(encrypted && passphrase !== undefined ? { passphrase: Buffer.from(passphrase) } : {}),
+    });
+  } catch {
+    throw encrypted
+      ? refuse(
+          'an encrypted key that the passphrase does not open',
+          'check the passphrase, and that the file is whole',
+        )
+      : refuse(
+          'bytes that are not a key, or a key that this runtime cannot use',
+          'restore the key from its backup, or make a new one',
+        );
+  }
+}
+
+function refuse(found: string, hint: string, expected = 'one PKCS #8 key in PEM'): StowageError {
+  return new StowageError('key-invalid', 'the private key cannot be used', {
+    expected,
+    found,
+    hint,
+  });
+}

@@ -1,0 +1,80 @@
+import { StowageError } from '../core/error.ts';
+import { constructed, type Der } from './der.ts';
+import { derTag, oid, sequence, utf8String } from './der-build.ts';
+import type { DerReader } from './der-read.ts';
+import { oids } from './oid.ts';
+
+/** Who a certificate is for. */
+export interface DistinguishedName {
+  /** At most 64 characters, as X.520 allows; the same for the organization. */
+  readonly commonName: string;
+  readonly organization: string;
+}
+
+const MAX_NAME_CHARACTERS = 64;
+const MAX_ATTRIBUTES = 16;
+const PRINTABLE = /^[^\p{C}\p{Zl}\p{Zp}]+$/u;
+const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
+const SPECIAL = /[,+"\\<>;=]/g;
+
+const attributeNames: ReadonlyMap<string, string> = new Map([
+  [oids.commonName, 'CN'],
+  [oids.organization, 'O'],
+  ['2.5.4.5', 'serialNumber'],
+  ['2.5.4.6', 'C'],
+  ['2.5.4.7', 'L'],
+  ['2.5.4.8', 'ST'],
+  ['2.5.4.11', 'OU'],
+  ['0.9.2342.19200300.100.1.25', 'DC'],
+]);
+
+const textTags: readonly number[] = [derTag.utf8String, derTag.printableString, derTag.ia5String];
+
+/** An RDNSequence of organization and common name, as UTF8String (RFC 5280 section 4.1.2.4). @throws StowageError `certificate-invalid` */
+export function encodeName(name: DistinguishedName): Der {
+  return sequence(
+    relativeName(oids.organization, name.organization),
+    relativeName(oids.commonName, name.commonName),
+  );
+}
+
+/**
+ * A name for people, in the order of its encoding: `O=Example Agency, CN=Release`. What a terminal could act on is
+ * escaped; it never decides anything, since names are compared as bytes.
+ * @throws what the reader refuses with, for an empty name too
+ */
+export function describeName(name: Der | undefined, what: string, read: DerReader): string {
+  const members = read.members(name, derTag.sequence, what, [1, MAX_ATTRIBUTES]);
+  return members.map((member) => describeRelativeName(member, what, read)).join(', ');
+}
+
+function describeRelativeName(member: Der, what: string, read: DerReader): string {
+  const attributes = read.members(member, derTag.set, what, [1, MAX_ATTRIBUTES]);
+  return attributes
+    .map((attribute) => {
+      const [type, value] = read.members(attribute, derTag.sequence, what, [2, 2]);
+      const dotted = read.oid(type, what);
+      return `${attributeNames.get(dotted) ?? dotted}=${describeValue(value)}`;
+    })
+    .join('+');
+}
+
+function describeValue(value: Der | undefined): string {
+  if (value === undefined) return '';
+  if (!textTags.includes(value.tag)) return `#${value.bytes.toString('hex')}`;
+  return value.content
+    .toString('utf8')
+    .replace(SPECIAL, (character) => `\\${character}`)
+    .replace(UNPRINTABLE, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+}
+
+function relativeName(type: string, text: string): Der {
+  const length = [...text].length;
+  if (length <= MAX_NAME_CHARACTERS && PRINTABLE.test(text))
+    return constructed(derTag.set, [sequence(oid(type), utf8String(text))]);
+  throw new StowageError('certificate-invalid', 'a name that a certificate cannot carry', {
+    expected: `1 to ${MAX_NAME_CHARACTERS} printable characters`,
+    found: JSON.stringify(text.slice(0, MAX_NAME_CHARACTERS)),
+    hint: 'choose a shorter name of printable characters',
+  });
+}

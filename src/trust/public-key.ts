@@ -1,0 +1,57 @@
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import { StowageError } from '../core/error.ts';
+import { unsupported } from './algorithm.ts';
+import type { Der } from './der.ts';
+import { derTag, nullValue, oid, sequence } from './der-build.ts';
+import type { DerReader } from './der-read.ts';
+import { acceptedKeys, keyDescription, keyKind } from './key-kind.ts';
+import { oids } from './oid.ts';
+
+const UNCOMPRESSED_POINT = 0x04;
+const P384_POINT_BYTES = 97;
+
+const rsa = sequence(oid(oids.rsaEncryption), nullValue());
+const p384 = sequence(oid(oids.ecPublicKey), oid(oids.secp384r1));
+const mlDsa87 = sequence(oid(oids.mlDsa87));
+
+/**
+ * The key in a SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7), which must be of an accepted kind, in its one
+ * encoding: a curve by name, a point uncompressed.
+ * @throws StowageError `algorithm-refused`, or what the reader refuses with
+ */
+export function readPublicKey(spki: Der | undefined, read: DerReader): KeyObject {
+  const fields = read.members(spki, derTag.sequence, 'the public key', [2, 2]);
+  const [identifier, key] = fields;
+  const bits = read.bits(key, 'the public key');
+  const kind = [rsa, p384, mlDsa87].find((each) => identifier?.bytes.equals(each.bytes) === true);
+  if (kind === undefined) throw refuse('of another kind, or on a curve without its name');
+  const uncompressed = bits[0] === UNCOMPRESSED_POINT && bits.length === P384_POINT_BYTES;
+  if (kind === p384 && !uncompressed) throw read.refuse('the public key is not a point in full');
+  const object = load(spki?.bytes ?? Buffer.alloc(0), kind === mlDsa87, read);
+  if (keyKind(object) === undefined) throw refuse(keyDescription(object));
+  return object;
+}
+
+/** The SubjectPublicKeyInfo of a public key, in DER. */
+export function encodePublicKey(key: KeyObject): Buffer {
+  return key.export({ type: 'spki', format: 'der' });
+}
+
+function load(spki: Buffer, mlDsa: boolean, read: DerReader): KeyObject {
+  let object: KeyObject;
+  try {
+    object = createPublicKey({ key: spki, format: 'der', type: 'spki' });
+  } catch (cause) {
+    throw mlDsa ? unsupported('ml-dsa-87', cause) : read.refuse('the public key is not a key');
+  }
+  if (encodePublicKey(object).equals(spki)) return object;
+  throw read.refuse('the public key is encoded in a way of its own');
+}
+
+function refuse(found: string): StowageError {
+  return new StowageError('algorithm-refused', 'a public key that is not accepted', {
+    expected: acceptedKeys,
+    found,
+    hint: 'have a certificate issued for a key of an accepted kind',
+  });
+}

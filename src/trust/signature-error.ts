@@ -1,0 +1,28 @@
+import { StowageError } from '../core/error.ts';
+
+/** The error for a file that is not of the one shape that signatures have. */
+export function malformed(defect: string): StowageError {
+  return new StowageError('signature-malformed', 'a signature file of the wrong shape', {
+    expected: 'a detached CMS signature in DER by one signer, as stowage sign writes it',
+    found: defect,
+    hint: 'fetch the signature file again from the signer, and copy it as a binary file',
+  });
+}
+
+/** The error for a well-formed signature that does not hold. */
+export function invalid(message: string, expected: string, found: string): StowageError {
+  return new StowageError('signature-invalid', message, {
+    expected,
+    found,
+    hint: 'do not use this content: fetch it and its signatures again from their source, and tell the signer if that does not help',
+  });
+}
+
+/** The error for a signature by an algorithm that may not be used. */
+export function refusedAlgorithm(expected: string, found: string): StowageError {
+  return new StowageError('algorithm-refused', 'a signature by a refused algorithm', {
+    expected,
+    found,
+    hint: 'ask the signer to sign with an algorithm that the trust document allows',
+  });
+}
