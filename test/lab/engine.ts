@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { run } from './process.ts';
 
@@ -47,6 +47,7 @@ export function isolatedEngine(dir: string, options: EngineOptions = {}): Engine
     env,
     podman: (...args) => run(command, [...before, ...args], { env }),
     destroy: async () => {
+      if (!existsSync(root)) return;
       await run(command, [...before, 'rm', '--all', '--force', '--time=0'], { env });
       for (const mount of mountsBelow(root)) await run('umount', ['--lazy', mount]);
       rmSync(root, { recursive: true, force: true });

@@ -36,4 +36,11 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
 fi
 echo "installing Debian packages: ${list:2}" >&2
 export DEBIAN_FRONTEND=noninteractive
+
+# Debian's docker-registry would start itself, open to the network: only the copies that the lab starts are wanted.
+registry_unit() { [ ! -d /run/systemd/system ] || systemctl --quiet "$1" docker-registry.service || true; }
+new_registry=false
+[[ " ${missing[*]} " != *' docker-registry '* ]] || new_registry=true
+! $new_registry || registry_unit mask
 "${install[@]}" >/dev/null 2>&1 || { apt-get update -q >/dev/null && "${install[@]}" >/dev/null; }
+! $new_registry || { registry_unit unmask && registry_unit disable; }
