@@ -1,0 +1,195 @@
+import { StowageError } from '../core/error.ts';
+import { MAX_SIGNATURES } from '../core/limits.ts';
+import type { Role, RoleName, Trust } from '../format/trust.ts';
+import { type AlgorithmName, allAlgorithms } from './algorithm.ts';
+import { anchorOf, revocation } from './chain.ts';
+import { type VerifiedSignature, verifyDetached } from './cms-verify.ts';
+import { invalid, malformed, refusedAlgorithm } from './signature-error.ts';
+import { type TrustRoot, trustRoots } from './trust-root.ts';
+
+/** A signature file, by the name it has on the media. */
+export interface SignatureFile {
+  readonly name: string;
+  readonly bytes: Buffer;
+}
+
+/**
+ * Why a signature that holds does not count: its signer is unknown or revoked, its root serves another role, the
+ * trust document does not allow its algorithm, or its key has been counted.
+ */
+export type NotCounted = 'untrusted' | 'other-role' | 'other-algorithm' | 'same-key';
+
+/** What became of one signature file. */
+export interface SignerVerdict {
+  readonly name: string;
+  /** For people: `O=Example Agency, CN=Release`. */
+  readonly subject: string;
+  readonly serial: string;
+  /** SHA-256 of the signer's public key, 64 lower-case hex digits. */
+  readonly keyFingerprint: string;
+  readonly algorithm: AlgorithmName;
+  readonly signingTime: Date;
+  /** The name that the trust document gives the signer's root; absent for an untrusted signer. */
+  readonly root?: string;
+  readonly counted: boolean;
+  /** Present when it was not counted. */
+  readonly reason?: NotCounted;
+}
+
+interface Judged extends SignerVerdict {
+  /** Why its signer is not trusted. */
+  readonly cause?: StowageError | undefined;
+}
+
+interface Judge {
+  readonly trust: Trust;
+  readonly role: Role;
+  readonly roots: readonly TrustRoot[];
+  readonly revoked: ReadonlySet<string>;
+  readonly countedKeys: Set<string>;
+}
+
+/** How far ahead of this machine's clock a signer's may be. */
+const MAX_SIGNING_TIME_SKEW_MS = 24 * 60 * 60 * 1000;
+
+const everyAlgorithm: ReadonlySet<AlgorithmName> = new Set(allAlgorithms);
+
+/**
+ * Decides whether content carries the signatures that a trust document asks for. Every file must hold, also one that
+ * would not count: the first that is broken refuses the content, however many good ones lie beside it.
+ * @param now the clock that signing times are held against
+ * @returns a verdict for each file, in their order; at least as many are counted as the role's threshold
+ * @throws StowageError `signature-missing`, `signature-malformed`, `signature-invalid`, `certificate-invalid`,
+ * `algorithm-refused`, `signer-untrusted`, `threshold-unmet`
+ */
+export function evaluateSignatures(
+  trust: Trust,
+  role: RoleName,
+  content: Uint8Array,
+  signatures: readonly SignatureFile[],
+  now: Date,
+): SignerVerdict[] {
+  const judge = judgeFor(trust, role);
+  if (signatures.length === 0) throw missing(judge.role, role);
+  if (signatures.length > MAX_SIGNATURES)
+    throw malformed(`${signatures.length} signature files, more than ${MAX_SIGNATURES}`);
+  const judged = signatures.map(({ name, bytes }) =>
+    naming(name, () => {
+      const signature = verifyDetached(bytes, content, everyAlgorithm);
+      requireNotInFuture(signature, now);
+      return judgeSignature(name, signature, judge);
+    }),
+  );
+  if (judge.countedKeys.size < judge.role.threshold) throw unmet(judged, judge, role);
+  return judged.map(({ cause: _, ...verdict }) => verdict);
+}
+
+function judgeFor(trust: Trust, name: RoleName): Judge {
+  const role = trust.roles[name];
+  if (role === undefined)
+    throw new StowageError('signer-untrusted', `the trust document has no ${name} role`, {
+      expected: `a role ${name} with its roots`,
+      found: `trust document version ${trust.version} without it`,
+      hint: `install a trust document that says whose ${name} signatures count`,
+    });
+  // A root of the role is tried before others, should two pinned certificates be of one authority.
+  const serving = (root: TrustRoot): number => (role.roots.includes(root.name) ? 0 : 1);
+  return {
+    trust,
+    role,
+    roots: trustRoots(trust).sort((a, b) => serving(a) - serving(b)),
+    revoked: new Set(trust.revoked.map(({ issuer, serial }) => revocation(issuer, serial))),
+    countedKeys: new Set(),
+  };
+}
+
+function judgeSignature(name: string, signature: VerifiedSignature, judge: Judge): Judged {
+  const { certificate, algorithm, signingTime } = signature;
+  const { subject, serial, keyFingerprint } = certificate;
+  const common = { name, subject, serial, keyFingerprint, algorithm, signingTime };
+  const { root, cause } = findRoot(signature, judge);
+  if (root === undefined) return { ...common, counted: false, reason: 'untrusted', cause };
+  const reason = reasonNotToCount(root, signature, judge);
+  if (reason !== undefined) return { ...common, root: root.name, counted: false, reason };
+  judge.countedKeys.add(keyFingerprint);
+  return { ...common, root: root.name, counted: true };
+}
+
+function findRoot(
+  signature: VerifiedSignature,
+  { roots, revoked }: Judge,
+): { root?: TrustRoot | undefined; cause?: StowageError } {
+  const certificates = roots.map((root) => root.certificate);
+  try {
+    const anchor = anchorOf(signature, certificates, revoked);
+    return { root: roots.find(({ certificate }) => certificate === anchor) };
+  } catch (error) {
+    if (error instanceof StowageError && error.code === 'signer-untrusted') return { cause: error };
+    throw error;
+  }
+}
+
+function reasonNotToCount(
+  root: TrustRoot,
+  { algorithm, certificate }: VerifiedSignature,
+  { role, trust, countedKeys }: Judge,
+): NotCounted | undefined {
+  if (!role.roots.includes(root.name)) return 'other-role';
+  if (!trust.algorithms.includes(algorithm)) return 'other-algorithm';
+  return countedKeys.has(certificate.keyFingerprint) ? 'same-key' : undefined;
+}
+
+function requireNotInFuture({ signingTime }: VerifiedSignature, now: Date): void {
+  const latest = new Date(now.getTime() + MAX_SIGNING_TIME_SKEW_MS);
+  if (signingTime <= latest) return;
+  throw invalid(
+    'a signature made in the future',
+    `a signing time up to ${latest.toISOString()}, a day ahead of the clock`,
+    signingTime.toISOString(),
+  );
+}
+
+/** Runs something for one signature file, whose name its errors then carry. */
+function naming<T>(name: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (!(error instanceof StowageError)) throw error;
+    const { code, message, expected, found, hint, defects, cause } = error;
+    throw new StowageError(code, `${JSON.stringify(name)}: ${message}`, {
+      ...(expected === undefined ? {} : { expected }),
+      ...(found === undefined ? {} : { found }),
+      hint,
+      defects,
+      cause,
+    });
+  }
+}
+
+function missing(role: Role, name: RoleName): StowageError {
+  return new StowageError('signature-missing', 'no signature at all', {
+    expected: `${role.threshold} ${name} signature${role.threshold === 1 ? '' : 's'}`,
+    found: 'none',
+    hint: 'copy the signature files along with the content; they are made with stowage sign',
+  });
+}
+
+function unmet(judged: readonly Judged[], judge: Judge, name: RoleName): StowageError {
+  const { role, trust } = judge;
+  const barred = judged.filter((each) => each.reason === 'other-algorithm');
+  const keys = new Set([...judge.countedKeys, ...barred.map((each) => each.keyFingerprint)]);
+  if (barred.length > 0 && keys.size >= role.threshold)
+    return refusedAlgorithm(
+      trust.algorithms.join(', '),
+      barred.map((each) => `${each.subject} with ${each.algorithm}`).join('; '),
+    );
+  const causes = judged.map((each) => each.cause).filter((cause) => cause !== undefined);
+  const [cause] = causes;
+  if (cause !== undefined && causes.length === judged.length) return cause;
+  return new StowageError('threshold-unmet', `too few ${name} signatures`, {
+    expected: `${role.threshold} keys under ${role.roots.join(' or ')}`,
+    found: String(judge.countedKeys.size),
+    hint: `have the content signed by further ${name} signers, each with a key of their own`,
+    defects: judged.map((each) => `${each.name}: ${each.subject}, ${each.reason ?? 'counted'}`),
+  });
+}

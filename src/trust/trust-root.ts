@@ -1,0 +1,49 @@
+import type { Trust } from '../format/trust.ts';
+import { allAlgorithms } from './algorithm.ts';
+import { type Certificate, parseCertificate, refuseCertificate } from './certificate.ts';
+
+/** A root that a trust document pins, under the name it has there. */
+export interface TrustRoot {
+  readonly name: string;
+  readonly certificate: Certificate;
+}
+
+/**
+ * The roots of a trust document, in its order.
+ * @throws StowageError `certificate-invalid` or `algorithm-refused` for a root outside the profile
+ */
+export function trustRoots(trust: Pick<Trust, 'roots'>): TrustRoot[] {
+  return trust.roots.map(({ name, certificate }) => ({
+    name,
+    certificate: requireAuthority(parseCertificate(Buffer.from(certificate, 'base64'))),
+  }));
+}
+
+/**
+ * The trust document of a site that was given a root certificate and nothing else: one release signature under that
+ * root, by any accepted algorithm.
+ * @throws StowageError `certificate-invalid` when the certificate may not issue others
+ */
+export function trustFromRoot(certificate: Certificate, now: Date): Trust {
+  const name = 'root';
+  requireAuthority(certificate);
+  return {
+    schema: 'stowage/trust/v1',
+    version: 1,
+    issuedAt: `${now.toISOString().slice(0, 19)}Z`,
+    roots: [{ name, certificate: certificate.der.toString('base64') }],
+    roles: { release: { threshold: 1, roots: [name] } },
+    algorithms: allAlgorithms,
+    revoked: [],
+  };
+}
+
+function requireAuthority(certificate: Certificate): Certificate {
+  if (certificate.authority && certificate.keyUsage?.includes('keyCertSign') === true)
+    return certificate;
+  throw refuseCertificate(`${certificate.subject} cannot be a root of trust`, {
+    expected: 'an authority (CA:TRUE) with key usage keyCertSign',
+    found: certificate.authority ? 'an authority without that key usage' : 'no authority',
+    hint: "name the root's certificate, not the signer's",
+  });
+}
