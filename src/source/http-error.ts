@@ -1,0 +1,138 @@
+import { StowageError, systemCode } from '../core/error.ts';
+import { redactUrl } from './address.ts';
+
+/** What was asked, for messages. */
+export interface Asked {
+  /** Such as `the tags of docker.io/library/debian`. */
+  readonly what: string;
+  readonly url: URL;
+}
+
+const NO_ROUTE = ['EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN', 'EADDRNOTAVAIL'];
+const CERTIFICATE =
+  /^(CERT_|ERR_TLS_CERT|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_(CA|PURPOSE)|PATH_LENGTH)/;
+const TLS = /^(EPROTO|ERR_SSL|ERR_TLS)/;
+
+/** An answer that this client waited for in vain. */
+export class Silence extends Error {
+  constructor(what: string, afterMs: number) {
+    super(`no ${what} for ${afterMs / 1000} s`);
+    this.name = 'Silence';
+  }
+}
+
+/** The system's code under the layers in which fetch wraps it. */
+export function networkCode(error: unknown): string | undefined {
+  for (
+    let each = error, depth = 0;
+    each instanceof Error && depth < 4;
+    each = each.cause, depth++
+  ) {
+    const code = systemCode(each);
+    if (code !== undefined) return code;
+  }
+  return undefined;
+}
+
+/** Whether a connection failed because of the certificate that it was shown. */
+export function isCertificateFailure(error: unknown): boolean {
+  return CERTIFICATE.test(networkCode(error) ?? '');
+}
+
+/** Whether the same failure is sure to come again: no such name, or a certificate that does not hold. */
+export function isFinal(error: unknown): boolean {
+  return networkCode(error) === 'ENOTFOUND' || isCertificateFailure(error);
+}
+
+/** The error for a connection that failed, before its answer or within its body. */
+export function unreachable({ what, url }: Asked, cause: unknown, bytes?: number): StowageError {
+  const { found, hint } = explain(cause, url);
+  const when = bytes === undefined ? '' : ` after ${bytes} bytes`;
+  return new StowageError('source-unreachable', `cannot fetch ${what}`, {
+    expected: `an answer from ${redactUrl(url)}`,
+    found: `${found}${when}`,
+    hint,
+    cause,
+  });
+}
+
+function explain(cause: unknown, url: URL): { found: string; hint: string } {
+  const code = networkCode(cause) ?? '';
+  const again = 'run the same command again; what was fetched is kept';
+  if (cause instanceof Silence) return { found: cause.message, hint: again };
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
+    return {
+      found: `no address for the name ${url.hostname}`,
+      hint: "check the spelling of the host, and this machine's DNS and network",
+    };
+  }
+  if (code === 'ECONNREFUSED') {
+    return {
+      found: 'connection refused',
+      hint: `check that something listens at ${url.host}, and the port`,
+    };
+  }
+  if (NO_ROUTE.includes(code)) {
+    return { found: `no route (${code})`, hint: "check this machine's network and firewall" };
+  }
+  if (CERTIFICATE.test(code)) {
+    return {
+      found: `a certificate that does not hold (${code})`,
+      hint: "check this machine's clock; when the host's authority is your own, name its certificate in NODE_EXTRA_CA_CERTS",
+    };
+  }
+  if (TLS.test(code)) {
+    return { found: `no TLS (${code})`, hint: `check that ${url.host} serves https at this port` };
+  }
+  return { found: `a broken connection${code === '' ? '' : ` (${code})`}`, hint: again };
+}
+
+/** The error for a status that nobody expected. `said` is the server's own line, already cleaned. */
+export function refusedStatus({ what, url }: Asked, status: number, said: string): StowageError {
+  const where = redactUrl(url);
+  const found = said === '' ? `status ${status}` : `status ${status}: ${said}`;
+  if (status === 401 || status === 403) {
+    return new StowageError('source-denied', `not allowed to fetch ${what}`, {
+      expected: `access to ${where}`,
+      found,
+      hint: `sign in to ${url.host} with an account that may read it`,
+    });
+  }
+  if (status === 404 || status === 410) {
+    return new StowageError('source-not-found', `no ${what}`, {
+      expected: `something at ${where}`,
+      found,
+      hint: 'check the name in the manifest',
+    });
+  }
+  return new StowageError('source-unreachable', `cannot fetch ${what}`, {
+    expected: `an answer from ${where}`,
+    found,
+    hint:
+      status === 429
+        ? `wait, or sign in to ${url.host}: it allows anonymous clients only so many requests`
+        : 'try again later; if it stays, ask who runs that server',
+  });
+}
+
+/** The error for an answer that breaks its protocol. */
+export function malformed(
+  { what, url }: Asked,
+  expected: string,
+  found: string,
+  hint = 'ask who runs that server, or a proxy before it',
+): StowageError {
+  return new StowageError('source-malformed', `${redactUrl(url)} gave a wrong answer for ${what}`, {
+    expected,
+    found,
+    hint,
+  });
+}
+
+/** The error for work that its signal stopped. */
+export function interrupted(signal: AbortSignal): StowageError {
+  if (signal.reason instanceof StowageError) return signal.reason;
+  return new StowageError('interrupted', 'interrupted', {
+    hint: 'run the same command again; what is finished is kept',
+  });
+}

@@ -1,0 +1,249 @@
+import { StowageError } from '../core/error.ts';
+import { oneLine } from './address.ts';
+import { MAX_TRIES, pauseMs, retryAfterMs, type Sleep, sleep } from './backoff.ts';
+import { beginning, collect, readBody } from './http-body.ts';
+import {
+  type Asked,
+  interrupted,
+  isFinal,
+  malformed,
+  refusedStatus,
+  Silence,
+  unreachable,
+} from './http-error.ts';
+import type { Secret } from './secret.ts';
+
+const MAX_REDIRECTS = 10;
+const MAX_SAID_BYTES = 8192;
+const REDIRECTS = [301, 302, 303, 307, 308];
+const WORTH_ANOTHER_TRY = [408, 425, 429, 500, 502, 503, 504];
+
+export interface HttpRequest extends Asked {
+  readonly method?: 'GET' | 'HEAD' | 'POST';
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Does not follow a redirect to another host. */
+  readonly authorization?: Authorization | undefined;
+  /** The body of a POST. */
+  readonly form?: URLSearchParams;
+  /** Statuses from 400 up that are answers, not errors. */
+  readonly allow?: readonly number[];
+  /** A better error for a refusal than its status alone gives; undefined leaves it at that. */
+  readonly explain?: (refusal: HttpRefusal) => StowageError | undefined;
+  /** Times to try; 4 unless said otherwise. */
+  readonly tries?: number;
+}
+
+/** An Authorization header: `secret` is what follows the scheme. */
+export interface Authorization {
+  readonly scheme: 'Bearer' | 'Basic';
+  readonly secret: Secret;
+}
+
+export interface HttpRefusal {
+  readonly status: number;
+  readonly headers: Headers;
+  /** The beginning of the body, without the secret that was sent. */
+  readonly said: string;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers: Headers;
+  /** Where the answer came from, after redirects. */
+  readonly url: URL;
+  /** To be read once, or not at all; empty for statuses from 400 up. */
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** A client for HTTP that tries again, follows redirects and keeps secrets to the host that they are for. */
+export interface Http {
+  /** @throws StowageError `source-*`, `interrupted`; while reading the body too */
+  request(request: HttpRequest, signal: AbortSignal): Promise<HttpResponse>;
+  /** An answer with its whole body, asked for again when the body breaks off. */
+  read(
+    request: HttpRequest,
+    maxBytes: number,
+    signal: AbortSignal,
+  ): Promise<HttpResponse & { readonly bytes: Buffer }>;
+}
+
+export interface HttpOptions {
+  readonly fetch?: typeof fetch;
+  readonly sleep?: Sleep;
+  /** From 0 up to 1. */
+  readonly random?: () => number;
+  readonly now?: () => number;
+  /** How long a server may take to connect and answer with headers. */
+  readonly headersTimeoutMs?: number;
+  /** How long it may send nothing within a body. */
+  readonly idleTimeoutMs?: number;
+}
+
+export function createHttp(options: HttpOptions = {}): Http {
+  const client: Client = {
+    fetch,
+    sleep,
+    random: Math.random,
+    now: Date.now,
+    headersTimeoutMs: 30_000,
+    idleTimeoutMs: 60_000,
+    ...options,
+  };
+  return {
+    request: (request, signal) =>
+      persist(client, request, signal, () => ask(client, request, signal)),
+    read: (request, maxBytes, signal) =>
+      persist(client, request, signal, async () => {
+        const response = await ask(client, request, signal);
+        return { ...response, bytes: await collect(response.body, maxBytes, request) };
+      }),
+  };
+}
+
+type Client = Required<HttpOptions>;
+
+/** A failure that another try may mend. */
+class Passing extends Error {
+  readonly error: StowageError;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(error: StowageError, retryAfter?: number) {
+    super(error.message);
+    this.error = error;
+    this.retryAfterMs = retryAfter;
+  }
+}
+
+async function persist<T>(
+  client: Client,
+  request: HttpRequest,
+  signal: AbortSignal,
+  attempt: () => Promise<T>,
+): Promise<T> {
+  for (let tried = 1; ; tried++) {
+    if (signal.aborted) throw interrupted(signal);
+    try {
+      return await attempt();
+    } catch (error) {
+      const passing = asPassing(error);
+      if (passing === undefined) throw error;
+      if (tried >= (request.tries ?? MAX_TRIES)) throw passing.error;
+      await client
+        .sleep(pauseMs(tried, passing.retryAfterMs, client.random()), signal)
+        .catch((cause: unknown) => {
+          throw signal.aborted ? interrupted(signal) : cause;
+        });
+    }
+  }
+}
+
+function asPassing(error: unknown): Passing | undefined {
+  if (error instanceof Passing) return error;
+  // A body that broke off within `read`.
+  if (error instanceof StowageError && error.code === 'source-unreachable' && isBroken(error)) {
+    return new Passing(error);
+  }
+  return undefined;
+}
+
+function isBroken(error: StowageError): boolean {
+  return error.cause !== undefined && !isFinal(error.cause);
+}
+
+/** One try: the request and every redirect after it. */
+async function ask(
+  client: Client,
+  request: HttpRequest,
+  signal: AbortSignal,
+): Promise<HttpResponse> {
+  let hop: HttpRequest = request;
+  for (let redirects = 0; ; redirects++) {
+    const { response, body } = await send(client, hop, signal);
+    if (!REDIRECTS.includes(response.status)) return settle(client, hop, response, body);
+    await response.body?.cancel().catch(() => {});
+    if (redirects === MAX_REDIRECTS) {
+      throw malformed(request, `at most ${MAX_REDIRECTS} redirects`, 'more');
+    }
+    hop = follow(hop, response);
+  }
+}
+
+async function send(
+  client: Client,
+  request: HttpRequest,
+  signal: AbortSignal,
+): Promise<{ response: Response; body: AsyncIterable<Uint8Array> }> {
+  const controller = new AbortController();
+  const { headersTimeoutMs, idleTimeoutMs } = client;
+  const timer = setTimeout(
+    () => controller.abort(new Silence('answer', headersTimeoutMs)),
+    headersTimeoutMs,
+  );
+  try {
+    const response = await client.fetch(request.url, {
+      method: request.method ?? 'GET',
+      headers: {
+        'user-agent': 'stowage',
+        'accept-encoding': 'identity',
+        ...request.headers,
+        ...(request.authorization && { authorization: headerOf(request.authorization) }),
+      },
+      redirect: 'manual',
+      signal: AbortSignal.any([signal, controller.signal]),
+      ...(request.form && { body: request.form }),
+    });
+    const connection = { asked: request, controller, signal, idleTimeoutMs };
+    return { response, body: response.body ? readBody(response.body, connection) : nothing() };
+  } catch (cause) {
+    if (signal.aborted) throw interrupted(signal);
+    const reason = controller.signal.aborted ? controller.signal.reason : cause;
+    const error = unreachable(request, reason);
+    throw isFinal(reason) ? error : new Passing(error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function headerOf({ scheme, secret }: Authorization): string {
+  return `${scheme} ${secret.reveal()}`;
+}
+
+function follow(request: HttpRequest, response: Response): HttpRequest {
+  const location = response.headers.get('location');
+  const url = location === null ? null : URL.parse(location, request.url.href);
+  if (url === null || !/^https?:$/.test(url.protocol) || request.method === 'POST') {
+    throw malformed(request, 'an answer, or a redirect to an http address', 'another redirect');
+  }
+  if (url.protocol === 'http:' && request.url.protocol === 'https:') {
+    throw malformed(
+      request,
+      'a redirect that stays with https',
+      `a redirect to http at ${url.host}`,
+    );
+  }
+  // fetch refuses an address with a user in it, and its error would print it.
+  url.username = '';
+  url.password = '';
+  const { authorization, ...open } = request;
+  return url.host === request.url.host ? { ...open, url, authorization } : { ...open, url };
+}
+
+async function settle(
+  client: Client,
+  request: HttpRequest,
+  response: Response,
+  body: AsyncIterable<Uint8Array>,
+): Promise<HttpResponse> {
+  const { status, headers } = response;
+  if (status < 300) return { status, headers, url: request.url, body };
+  const raw = await beginning(body, MAX_SAID_BYTES).catch(() => '');
+  if (request.allow?.includes(status))
+    return { status, headers, url: request.url, body: nothing() };
+  const said = request.authorization?.secret.hideIn(raw) ?? raw;
+  const error =
+    request.explain?.({ status, headers, said }) ?? refusedStatus(request, status, oneLine(said));
+  if (!WORTH_ANOTHER_TRY.includes(status)) throw error;
+  throw new Passing(error, retryAfterMs(headers.get('retry-after'), client.now()));
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array, void, undefined> {}

@@ -1,0 +1,37 @@
+import { StowageError } from '../core/error.ts';
+import { isLoopback, redactUrl } from './address.ts';
+import type { Http } from './http.ts';
+import type { Origin } from './origin.ts';
+import { rangeOrigin } from './range-origin.ts';
+
+/** A file at an https address (http too, on this machine). @throws StowageError `source-unsupported` */
+export function httpsOrigin(address: string, http: Http): Origin {
+  const url = parseHttps(address);
+  const asked = { what: redactUrl(url), url };
+  return rangeOrigin(asked, (part, signal) => http.request({ ...asked, ...part }, signal));
+}
+
+/** An https address as messages may show it. */
+export function describeHttps(address: string): string {
+  return redactUrl(parseHttps(address));
+}
+
+function parseHttps(address: string): URL {
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  const plain = url?.protocol === 'http:' && isLoopback(url.hostname);
+  if (url === undefined || (url.protocol !== 'https:' && !plain)) {
+    throw unsupported(url === undefined ? 'no address' : `${url.protocol}// at ${url.host}`);
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw unsupported(`an address with a user in it, at ${url.host}`);
+  }
+  return url;
+}
+
+function unsupported(found: string): StowageError {
+  return new StowageError('source-unsupported', 'a file can be fetched by https alone', {
+    expected: 'https://host/path, without a user or a password',
+    found,
+    hint: 'give the https address, or fetch the file yourself and name its path',
+  });
+}

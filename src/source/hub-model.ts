@@ -1,0 +1,99 @@
+import { StowageError } from '../core/error.ts';
+import { oneLine } from './address.ts';
+import { type Asked, malformed } from './http-error.ts';
+import { fieldsOf, sizeOf, textOf } from './remote-json.ts';
+
+/** A file of a model repository, as the Hub lists it. Its path is not checked yet. */
+export interface HubFile {
+  readonly path: string;
+  readonly size: number;
+  /** SHA-256 in hex, for files in Git LFS or Xet. */
+  readonly lfsSha256?: string;
+  /** Git blob SHA-1 in hex, for all others. */
+  readonly gitOid?: string;
+}
+
+/** A model repository at one commit. */
+export interface HubModel {
+  /** `organisation/name`. */
+  readonly repository: string;
+  readonly endpoint: string;
+  /** 40 hex digits. */
+  readonly commit: string;
+  /** As the model card names it. */
+  readonly license?: string;
+  /** Whether an account must accept something before it may read the files. */
+  readonly gated: boolean;
+  readonly tags: readonly string[];
+  readonly files: readonly HubFile[];
+}
+
+const HEX_40 = /^[0-9a-f]{40}$/;
+const HEX_64 = /^[0-9a-f]{64}$/;
+const MAX_TAGS = 1000;
+
+/** Reads what the Hub says of a model. @throws StowageError `source-malformed` */
+export function readModelInfo(
+  value: unknown,
+  asked: Asked,
+): Pick<HubModel, 'commit' | 'license' | 'gated' | 'tags'> {
+  const info = fieldsOf(value);
+  const commit = textOf(info['sha']);
+  if (commit === undefined || !HEX_40.test(commit)) {
+    throw malformed(asked, 'a commit of 40 hex digits in sha', String(commit).slice(0, 80));
+  }
+  const tags = Array.isArray(info['tags'])
+    ? info['tags'].filter((tag) => textOf(tag, 256) !== undefined).slice(0, MAX_TAGS)
+    : [];
+  const license = readLicense(info['cardData'], tags);
+  const gated = (info['gated'] ?? false) !== false;
+  return { commit, gated, tags, ...(license !== undefined && { license }) };
+}
+
+/** The model card's licence; the one it names, where the Hub knows it only as `other`. */
+function readLicense(cardData: unknown, tags: readonly string[]): string | undefined {
+  const card = fieldsOf(cardData);
+  const tag = tags.find((each) => each.startsWith('license:'))?.slice('license:'.length);
+  const license = textOf(card['license'], 256) ?? tag;
+  const named = license === 'other' ? textOf(card['license_name'], 256) : undefined;
+  return oneLine(named ?? license ?? '') || undefined;
+}
+
+/**
+ * Reads one entry of a listing; undefined for a folder.
+ * @throws StowageError `source-malformed`, `source-unsupported` for what is neither file nor folder
+ */
+export function readTreeEntry(value: unknown, asked: Asked): HubFile | undefined {
+  const entry = fieldsOf(value);
+  const path = textOf(entry['path']);
+  if (path === undefined) throw malformed(asked, 'a path for each entry', 'an entry without one');
+  if (entry['type'] === 'directory') return undefined;
+  if (entry['type'] !== 'file') throw strange(asked, path, entry['type']);
+  if (entry['lfs'] !== undefined && entry['lfs'] !== null) {
+    const lfs = fieldsOf(entry['lfs']);
+    const size = sizeOf(lfs['size']);
+    const oid = textOf(lfs['oid']);
+    if (size !== undefined && size === entry['size'] && oid !== undefined && HEX_64.test(oid)) {
+      return { path, size, lfsSha256: oid };
+    }
+    throw malformed(asked, 'size and SHA-256 of each LFS file', `otherwise for ${oneLine(path)}`);
+  }
+  const size = sizeOf(entry['size']);
+  const oid = textOf(entry['oid']);
+  if (size !== undefined && oid !== undefined && HEX_40.test(oid)) {
+    return { path, size, gitOid: oid };
+  }
+  throw malformed(asked, 'size and git blob id of each file', `otherwise for ${oneLine(path)}`);
+}
+
+function strange({ what }: Asked, path: string, type: unknown): StowageError {
+  return new StowageError(
+    'source-unsupported',
+    `${what} have an entry that is neither file nor folder`,
+    {
+      expected: 'files and folders',
+      found: `${oneLine(path)}: ${oneLine(String(type), 40)}`,
+      hint: 'take a repository, or a commit of it, without submodules and links',
+    },
+  );
+}

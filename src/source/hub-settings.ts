@@ -1,0 +1,66 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { StowageError, systemCode } from '../core/error.ts';
+import { isLoopback } from './address.ts';
+import { Secret } from './secret.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface HubSettings {
+  /** Without a slash at its end; may have a path, as mirrors do. */
+  readonly endpoint: string;
+  readonly token?: Secret;
+}
+
+/**
+ * The Hub to ask and the token to ask with, where the Hub's own clients look for them: `HF_ENDPOINT`; `HF_TOKEN`,
+ * `HF_TOKEN_PATH`, `HF_HOME`.
+ * @throws StowageError `source-unsupported`, `source-denied` for a token that cannot be one, `io-failed`
+ */
+export async function hubSettings(env: Environment, home: string): Promise<HubSettings> {
+  const endpoint = parseEndpoint(env['HF_ENDPOINT'] || 'https://huggingface.co');
+  const text = env['HF_TOKEN']?.trim() || (await tokenFile(tokenPath(env, home)));
+  if (text === '') return { endpoint };
+  if (!/^[\x21-\x7e]{1,4096}$/.test(text)) {
+    throw new StowageError('source-denied', 'the Hugging Face token cannot be one', {
+      expected: 'one line of printable characters',
+      hint: 'copy it again from your account to HF_TOKEN, or sign in with hf auth login',
+    });
+  }
+  return { endpoint, token: new Secret(text) };
+}
+
+function parseEndpoint(text: string): string {
+  const url = URL.parse(text);
+  const plain = url?.protocol === 'http:' && isLoopback(url.hostname);
+  if (
+    url === null ||
+    (url.protocol !== 'https:' && !plain) ||
+    `${url.username}${url.password}${url.search}${url.hash}` !== ''
+  ) {
+    throw new StowageError('source-unsupported', 'HF_ENDPOINT is not a Hub that can be asked', {
+      expected: 'an https address without user or query, such as https://huggingface.co',
+      found: url === null ? 'no address' : `${url.protocol}//${url.host}`,
+      hint: 'correct HF_ENDPOINT, or unset it for huggingface.co',
+    });
+  }
+  return `${url.origin}${url.pathname}`.replace(/\/+$/, '');
+}
+
+function tokenPath(env: Environment, home: string): string {
+  const cache = env['XDG_CACHE_HOME'] || join(home, '.cache');
+  const path = env['HF_TOKEN_PATH'] || join(env['HF_HOME'] || join(cache, 'huggingface'), 'token');
+  return path.startsWith('~/') ? join(home, path.slice(2)) : path;
+}
+
+async function tokenFile(path: string): Promise<string> {
+  try {
+    return (await readFile(path, 'utf8')).trim();
+  } catch (cause) {
+    if (['ENOENT', 'ENOTDIR'].includes(systemCode(cause) ?? '')) return '';
+    throw new StowageError('io-failed', `cannot read the token file ${path}`, {
+      hint: 'make it readable for you, or set HF_TOKEN',
+      cause,
+    });
+  }
+}
