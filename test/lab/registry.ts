@@ -46,7 +46,8 @@ export async function startRegistry(dir: string, options: RegistryOptions = {}):
   const logFile = join(dir, 'registry.log');
   writeFileSync(config, await configuration(resolve(dir), port, options));
   const log = openSync(logFile, 'a');
-  const child = await start('docker-registry', ['serve', config], {
+  // The kernel ends it with its parent, however that ends.
+  const child = await start('setpriv', ['--pdeathsig=KILL', 'docker-registry', 'serve', config], {
     stdio: ['ignore', log, log],
     env: { PATH: process.env['PATH'], OTEL_TRACES_EXPORTER: 'none' },
   }).finally(() => closeSync(log));
