@@ -94,7 +94,7 @@ async function listen(server: Server, options: DepotOptions): Promise<number> {
 function graceful(server: Server): () => Promise<void> {
   const sockets = new Set<Socket>();
   const busy = new Set<Socket>();
-  let closing = false;
+  let closing: Promise<void> | undefined;
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
@@ -103,17 +103,19 @@ function graceful(server: Server): () => Promise<void> {
     busy.add(socket);
     response.once('close', () => {
       busy.delete(socket);
-      if (closing) socket.end();
+      if (closing !== undefined) socket.end();
     });
   });
-  return async () => {
-    if (closing) return;
-    closing = true;
+  const stop = async (): Promise<void> => {
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     for (const socket of sockets) if (!busy.has(socket)) socket.destroy();
     const deadline = setTimeout(() => server.closeAllConnections(), GRACE_MS);
     await closed;
     clearTimeout(deadline);
+  };
+  return () => {
+    closing ??= stop();
+    return closing;
   };
 }
 
