@@ -1,0 +1,67 @@
+import { sriHex, sriOf } from '../core/digest.ts';
+import type { Context } from '../core/event.ts';
+import { MAX_CHECKSUMS_BYTES, MAX_CONTROL_FILE_BYTES, MAX_INDEX_BYTES } from '../core/limits.ts';
+import { bundleKind } from '../format/bundle.ts';
+import { readChecksums } from '../format/checksums.ts';
+import { readCanonical } from '../format/document.ts';
+import type { Trust } from '../format/trust.ts';
+import { evaluateSignatures } from '../trust/policy.ts';
+import { type Gatekeeper, requireNewer, requireWelcome } from './admission-policy.ts';
+import { type AdmittedBundle, mint } from './admitted-bundle.ts';
+import { readListed, readSignatures, requireSum } from './bundle-files.ts';
+import { requireOnlyListed, requireSameFiles } from './inventory.ts';
+
+export interface AdmitOptions extends Context {
+  readonly trust: Trust;
+  /** Absent when a bundle is verified for itself, at no site. */
+  readonly gatekeeper?: Gatekeeper;
+}
+
+/**
+ * Decides whether a bundle may enter, in the order of DESIGN 8. Reads the small files only: parts are hashed
+ * where they are copied or verified. Nothing of the bundle is parsed before its signatures held, but for the
+ * signatures themselves.
+ */
+export async function admit(folder: string, options: AdmitOptions): Promise<AdmittedBundle> {
+  const { trust, gatekeeper, emit, now } = options;
+  const step = (name: string): void => emit({ type: 'step', step: name });
+
+  step('signatures');
+  const checksumBytes = await readListed(
+    folder,
+    'SHA512SUMS',
+    MAX_CHECKSUMS_BYTES,
+    'bundle-absent',
+  );
+  const signatures = await readSignatures(folder);
+  const signers = evaluateSignatures(trust, 'release', checksumBytes, signatures, now());
+  const id = sriHex(sriOf(checksumBytes));
+
+  step('index');
+  const checksums = readChecksums(checksumBytes);
+  const indexBytes = await readListed(folder, 'bundle.json', MAX_INDEX_BYTES, 'part-missing');
+  requireSum(checksums, 'bundle.json', indexBytes);
+  const bundle = readCanonical(bundleKind, indexBytes);
+
+  if (gatekeeper !== undefined) {
+    step('identity');
+    requireWelcome(bundle, gatekeeper);
+    step('sequence');
+    requireNewer(bundle, id, gatekeeper.state);
+  }
+
+  step('inventory');
+  requireSameFiles(checksums, bundle);
+  await requireOnlyListed(folder, checksums);
+  const controlFiles = new Map([
+    ['SHA512SUMS', checksumBytes],
+    ['bundle.json', indexBytes],
+    ...signatures.map(({ name, bytes }): [string, Buffer] => [`signatures/${name}`, bytes]),
+  ]);
+  for (const { path } of bundle.control) {
+    const bytes = await readListed(folder, path, MAX_CONTROL_FILE_BYTES, 'part-missing');
+    requireSum(checksums, path, bytes);
+    controlFiles.set(path, bytes);
+  }
+  return mint({ folder, bundle, id, signers, controlFiles });
+}

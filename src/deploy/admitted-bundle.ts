@@ -1,0 +1,38 @@
+import type { Bundle } from '../format/bundle.ts';
+import type { SignerVerdict } from '../trust/policy.ts';
+
+const minted: unique symbol = Symbol('minted');
+
+/** What admission found true of a bundle. */
+export interface Admission {
+  readonly folder: string;
+  readonly bundle: Bundle;
+  /** SHA-512 of `SHA512SUMS`, 128 hex digits. */
+  readonly id: string;
+  readonly signers: readonly SignerVerdict[];
+  /** `SHA512SUMS`, `bundle.json`, the signatures and the control files, as they were verified: path and bytes. */
+  readonly controlFiles: ReadonlyMap<string, Buffer>;
+}
+
+/** A bundle that may enter. Only {@link mint}, called by `admit` alone, makes one; staging and planning take nothing else. */
+export class AdmittedBundle implements Admission {
+  readonly folder: string;
+  readonly bundle: Bundle;
+  readonly id: string;
+  readonly signers: readonly SignerVerdict[];
+  readonly controlFiles: ReadonlyMap<string, Buffer>;
+
+  constructor(key: typeof minted, admission: Admission) {
+    if (key !== minted) throw new TypeError('only admission makes an admitted bundle');
+    this.folder = admission.folder;
+    this.bundle = admission.bundle;
+    this.id = admission.id;
+    this.signers = admission.signers;
+    this.controlFiles = admission.controlFiles;
+  }
+}
+
+/** For `admit.ts` alone; the architecture test holds others to it. */
+export function mint(admission: Admission): AdmittedBundle {
+  return new AdmittedBundle(minted, admission);
+}

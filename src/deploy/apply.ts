@@ -1,0 +1,161 @@
+import { createHash } from 'node:crypto';
+import { canonicalBytes, type Json, parseJson } from '../core/canonical-json.ts';
+import { type ErrorCode, StowageError } from '../core/error.ts';
+import { checkDocument, readCanonical, writeCanonical } from '../format/document.ts';
+import { type JournalEntry, journalKind } from '../format/journal.ts';
+import { type Plan, planKind, type Step } from '../format/plan.ts';
+import { appendLine, exists, makeFolder, readBounded, remove, writeAtomic } from '../io/file.ts';
+import { carryOut, type Workshop } from './operations.ts';
+import type { SiteFolder } from './site-folder.ts';
+
+/** How a plan ended that a killed command had begun. */
+export type Recovery = { readonly plan: Plan; readonly outcome: 'finished' | 'undone' };
+
+/** SHA-256 of a plan's canonical form, 64 hex digits: what an approval signs. */
+export function planDigest(plan: Plan): string {
+  return createHash('sha256')
+    .update(canonicalBytes(plan as unknown as Json))
+    .digest('hex');
+}
+
+/**
+ * Carries a plan out, journalled before and after each step. When a step fails, everything begun is undone in
+ * reverse, and the old generation runs again.
+ * @throws StowageError `rolled-back` with the failure as its cause; `rollback-failed` when undoing failed too
+ */
+export async function apply(plan: Plan, workshop: Workshop): Promise<void> {
+  const { site } = workshop;
+  await makeFolder(site.path('apply'));
+  await remove(journalPath(site));
+  await writeAtomic(planPath(site), writeCanonical(planKind, plan));
+  for (const step of plan.steps) {
+    try {
+      await carryStep(step, plan, workshop);
+    } catch (failure) {
+      await undo(plan, step.id, workshop, failure);
+      await close(site);
+      throw rolledBack(plan, failure);
+    }
+  }
+  await close(site);
+}
+
+/**
+ * Ends what a killed command had begun: keeps it when every step was done, undoes it otherwise.
+ * @returns undefined when nothing was under way
+ */
+export async function recover(workshop: Workshop): Promise<Recovery | undefined> {
+  const { site } = workshop;
+  if (!(await exists(planPath(site)))) {
+    await close(site);
+    return undefined;
+  }
+  const plan = readCanonical(planKind, await readBounded(planPath(site), planKind.maxBytes));
+  const entries = await readJournal(site);
+  const last = plan.steps.at(-1)?.id ?? 0;
+  const undoing = entries.some((entry) => entry.state === 'undoing');
+  const finished =
+    !undoing &&
+    (last === 0 || entries.some((entry) => entry.step === last && entry.state === 'done'));
+  workshop.emit({
+    type: 'step',
+    step: finished ? 'finish' : 'undo',
+    subject: `the interrupted ${plan.intent}`,
+  });
+  if (!finished)
+    await undo(plan, Math.max(0, ...entries.map((entry) => entry.step)), workshop, undefined);
+  await close(site);
+  return { plan, outcome: finished ? 'finished' : 'undone' };
+}
+
+async function carryStep(step: Step, plan: Plan, workshop: Workshop): Promise<void> {
+  const { site, emit } = workshop;
+  await note(site, { step: step.id, state: 'begun' });
+  emit({ type: 'step', step: step.do.action, subject: subjectOf(step) });
+  await carryOut(step.do, plan, workshop);
+  await note(site, { step: step.id, state: 'done' });
+}
+
+/** Undoes the steps up to `last`, backwards. An interrupt does not stop this: half undone is worse than late. */
+async function undo(plan: Plan, last: number, workshop: Workshop, failure: unknown): Promise<void> {
+  const { site, emit } = workshop;
+  const steadfast = { ...workshop, signal: new AbortController().signal };
+  for (const step of plan.steps.toReversed()) {
+    if (step.id > last || step.undo === undefined) continue;
+    emit({ type: 'step', step: `undo ${step.do.action}`, subject: subjectOf(step) });
+    try {
+      await note(site, { step: step.id, state: 'undoing' });
+      await carryOut(step.undo, plan, steadfast);
+      await note(site, { step: step.id, state: 'undone' });
+    } catch (cause) {
+      throw rollbackFailed(step, cause, failure);
+    }
+  }
+}
+
+function subjectOf(step: Step): string {
+  const { release, subject, action } = step.do;
+  if (action === 'place-files' || action === 'remove-files') return release;
+  return [release, subject].filter((each) => each !== '').join(' ');
+}
+
+// The plan goes first: a journal without a plan means nothing, a plan without its journal would mislead.
+async function close(site: SiteFolder): Promise<void> {
+  await remove(planPath(site));
+  await remove(site.path('apply'));
+}
+
+async function note(site: SiteFolder, entry: JournalEntry): Promise<void> {
+  await appendLine(journalPath(site), canonicalBytes({ ...entry }).toString());
+}
+
+async function readJournal(site: SiteFolder): Promise<JournalEntry[]> {
+  if (!(await exists(journalPath(site)))) return [];
+  const lines = (await readBounded(journalPath(site), planKind.maxBytes))
+    .toString('utf8')
+    .split('\n');
+  // What follows the last line feed was cut by a failure: that entry never counted.
+  return lines.slice(0, -1).map((line) => checkDocument(journalKind, parseJson(Buffer.from(line))));
+}
+
+function rolledBack(plan: Plan, failure: unknown): StowageError {
+  const cause = failure instanceof StowageError ? failure : undefined;
+  const code: ErrorCode = cause?.code === 'interrupted' ? 'interrupted' : 'rolled-back';
+  const now =
+    plan.from.number === 0
+      ? 'nothing runs, as before'
+      : `generation ${plan.from.number} runs again`;
+  return new StowageError(
+    code,
+    `the ${plan.intent} was rolled back: ${cause?.message ?? String(failure)}; ${now}`,
+    {
+      ...(cause?.expected === undefined ? {} : { expected: cause.expected }),
+      ...(cause?.found === undefined ? {} : { found: cause.found }),
+      hint: cause?.hint ?? 'send the message above to the release engineer',
+      defects: cause?.defects ?? [],
+      cause: failure,
+    },
+  );
+}
+
+function rollbackFailed(step: Step, cause: unknown, failure: unknown): StowageError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new StowageError(
+    'rollback-failed',
+    `step ${step.id} (${step.do.action}) could not be undone: ${why}`,
+    {
+      expected: 'the old generation running',
+      found: 'a site between two generations',
+      hint: 'mend what the message names, then run stowage status: the next command goes on undoing',
+      cause: failure ?? cause,
+    },
+  );
+}
+
+function planPath(site: SiteFolder): string {
+  return site.path('apply', 'plan.json');
+}
+
+function journalPath(site: SiteFolder): string {
+  return site.path('apply', 'journal');
+}

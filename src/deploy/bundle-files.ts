@@ -1,0 +1,92 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { sriHex, sriOf } from '../core/digest.ts';
+import { StowageError, systemCode } from '../core/error.ts';
+import { MAX_SIGNATURE_BYTES, MAX_SIGNATURES } from '../core/limits.ts';
+import type { Checksum } from '../format/checksums.ts';
+import { ioError, readBounded } from '../io/file.ts';
+import type { SignatureFile } from '../trust/policy.ts';
+
+/** A small file of a bundle, whole. @throws StowageError with `code` when it is not there */
+export async function readListed(
+  folder: string,
+  path: string,
+  maxBytes: number,
+  code: 'bundle-absent' | 'part-missing',
+): Promise<Buffer> {
+  try {
+    return await readBounded(join(folder, path), maxBytes);
+  } catch (error) {
+    if (!(error instanceof StowageError) || error.code !== 'file-missing') throw error;
+    throw new StowageError(code, `${path} is missing from ${folder}`, {
+      expected: path,
+      found: 'nothing',
+      hint:
+        code === 'bundle-absent'
+          ? 'name the folder that holds SHA512SUMS and bundle.json'
+          : 'the copy is not complete: copy the bundle again from where it is whole',
+      cause: error,
+    });
+  }
+}
+
+/** Every signature of a bundle; none when there is no folder of them. */
+export async function readSignatures(folder: string): Promise<SignatureFile[]> {
+  const place = join(folder, 'signatures');
+  let names: string[];
+  try {
+    names = (await readdir(place)).toSorted();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw ioError(error, place);
+  }
+  if (names.length > MAX_SIGNATURES) {
+    throw new StowageError(
+      'signature-malformed',
+      'the bundle has more signatures than any policy asks for',
+      {
+        expected: `at most ${MAX_SIGNATURES}`,
+        found: `${names.length}`,
+        hint: 'do not use this bundle; ask who packed it for another copy',
+      },
+    );
+  }
+  const signatures: SignatureFile[] = [];
+  for (const name of names) {
+    if (!/^[A-Za-z0-9][A-Za-z0-9._-]*\.p7s$/.test(name)) throw unexpected(`signatures/${name}`);
+    signatures.push({ name, bytes: await readBounded(join(place, name), MAX_SIGNATURE_BYTES) });
+  }
+  return signatures;
+}
+
+/** @throws StowageError `index-mismatch`, `part-damaged` unless the bytes are what the list says */
+export function requireSum(checksums: readonly Checksum[], path: string, bytes: Buffer): void {
+  const listed = checksums.find((each) => each.path === path);
+  const found = sriOf(bytes);
+  if (listed === undefined) {
+    throw new StowageError('index-mismatch', `${path} is not listed in SHA512SUMS`, {
+      expected: `a line for ${path}`,
+      found: 'none',
+      hint: 'do not use this bundle; ask who packed it for another copy',
+    });
+  }
+  if (listed.sha512 === found) return;
+  throw new StowageError('part-damaged', `${path} is not what was signed`, {
+    expected: sriHex(listed.sha512),
+    found: sriHex(found),
+    hint: 'copy the bundle again from where it is whole; if it stays so, someone changed it',
+  });
+}
+
+/** @throws StowageError `file-unexpected` */
+export function unexpected(path: string): StowageError {
+  return new StowageError(
+    'file-unexpected',
+    `${JSON.stringify(path)} does not belong to the bundle`,
+    {
+      expected: 'the files listed in SHA512SUMS and signatures/*.p7s',
+      found: JSON.stringify(path),
+      hint: 'find out who put it there; then remove it, or copy the bundle into an empty folder',
+    },
+  );
+}

@@ -1,0 +1,86 @@
+import { readdir, readlink, rename, symlink } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { StowageError, systemCode } from '../core/error.ts';
+import { readCanonical, writeCanonical } from '../format/document.ts';
+import { type Generation, generationKind } from '../format/generation.ts';
+import { ioError, readBounded, remove, syncFolder, writeAtomic } from '../io/file.ts';
+import type { SiteFolder } from './site-folder.ts';
+
+/** The site before anything was applied. */
+export const emptyGeneration: Generation = {
+  schema: 'stowage/generation/v1',
+  number: 0,
+  appliedAt: '1970-01-01T00:00:00Z',
+  releases: [],
+};
+
+/** The generation that the link `current` names, or the empty one. */
+export async function currentGeneration(site: SiteFolder): Promise<Generation> {
+  try {
+    const name = basename(await readlink(site.path('current')));
+    return await loadGeneration(site, Number.parseInt(name, 10));
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return emptyGeneration;
+    throw ioError(error, site.path('current'));
+  }
+}
+
+/** @throws StowageError `generation-unknown`, `state-damaged` */
+export async function loadGeneration(site: SiteFolder, number: number): Promise<Generation> {
+  if (number === 0) return emptyGeneration;
+  try {
+    const bytes = await readBounded(file(site, number), generationKind.maxBytes);
+    return readCanonical(generationKind, bytes);
+  } catch (error) {
+    if (!(error instanceof StowageError) || error.code !== 'file-missing') throw error;
+    throw new StowageError('generation-unknown', `this site has no generation ${number}`, {
+      expected: (await generationNumbers(site)).join(', ') || 'none yet',
+      found: String(number),
+      hint: 'stowage status names the generations that are kept',
+      cause: error,
+    });
+  }
+}
+
+/** The numbers of all generations that are kept, ascending. */
+export async function generationNumbers(site: SiteFolder): Promise<number[]> {
+  try {
+    const names = await readdir(site.path('generations'));
+    return names
+      .filter((name) => /^[1-9][0-9]*\.json$/.test(name))
+      .map((name) => Number.parseInt(name, 10))
+      .toSorted((a, b) => a - b);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw ioError(error, site.path('generations'));
+  }
+}
+
+/** Writes the generation and makes it current: one rename of one link. Repeating it changes nothing. */
+export async function switchTo(site: SiteFolder, generation: Generation): Promise<void> {
+  const current = site.path('current');
+  if (generation.number === 0) {
+    await remove(current);
+    await syncFolder(site.root);
+    return;
+  }
+  await writeAtomic(file(site, generation.number), writeCanonical(generationKind, generation));
+  const temporary = site.path('.current.tmp');
+  await remove(temporary);
+  try {
+    await symlink(`generations/${generation.number}.json`, temporary);
+    await rename(temporary, current);
+    await syncFolder(site.root);
+  } catch (error) {
+    throw ioError(error, current);
+  }
+}
+
+/** Forgets a generation that was never kept. */
+export async function forgetGeneration(site: SiteFolder, number: number): Promise<void> {
+  await remove(file(site, number));
+}
+
+function file(site: SiteFolder, number: number): string {
+  return site.path('generations', `${number}.json`);
+}

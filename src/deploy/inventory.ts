@@ -1,0 +1,51 @@
+import { StowageError } from '../core/error.ts';
+import { type Bundle, bundleFiles } from '../format/bundle.ts';
+import type { Checksum } from '../format/checksums.ts';
+import { listMedia } from '../io/media.ts';
+import { unexpected } from './bundle-files.ts';
+
+/** @throws StowageError `index-mismatch` unless both lists name the same files with the same digests */
+export function requireSameFiles(checksums: readonly Checksum[], bundle: Bundle): void {
+  const listed = new Map(checksums.map((each) => [each.path, each.sha512]));
+  listed.delete('bundle.json');
+  for (const file of bundleFiles(bundle)) {
+    if (listed.get(file.path) !== file.sha512) throw disagree(file.path);
+    listed.delete(file.path);
+  }
+  for (const path of listed.keys()) throw disagree(path);
+}
+
+function disagree(path: string): StowageError {
+  return new StowageError('index-mismatch', `SHA512SUMS and bundle.json disagree about ${path}`, {
+    expected: 'the same files with the same digests in both',
+    found: path,
+    hint: 'do not use this bundle; ask who packed it for another copy',
+  });
+}
+
+/** @throws StowageError `file-kind`, `file-unexpected`, `part-missing` unless the media hold just these files */
+export async function requireOnlyListed(
+  folder: string,
+  checksums: readonly Checksum[],
+): Promise<void> {
+  const missing = new Set(checksums.map((each) => each.path));
+  for (const entry of await listMedia(folder)) {
+    if (entry.kind === 'other') {
+      throw new StowageError('file-kind', `${entry.path} is a link or a device`, {
+        expected: 'regular files and folders only',
+        found: 'a link, device, pipe or socket',
+        hint: 'copy the bundle again as plain files',
+      });
+    }
+    if (entry.path === 'SHA512SUMS' || entry.path.startsWith('signatures/')) continue;
+    if (!missing.delete(entry.path)) throw unexpected(entry.path);
+  }
+  const [first] = missing;
+  if (first === undefined) return;
+  throw new StowageError('part-missing', `${missing.size} of the bundle's files are missing`, {
+    expected: first,
+    found: 'nothing',
+    hint: 'the copy is not complete: copy the missing files again from where the bundle is whole',
+    defects: [...missing].slice(0, 50).map((path) => `missing: ${path}`),
+  });
+}

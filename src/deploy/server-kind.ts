@@ -1,0 +1,20 @@
+import type { ServerKind } from '../format/service.ts';
+
+/** How a kind of inference server is asked whether it is ready. */
+export interface ServerProfile {
+  /** Answers 200 when, and only when, the server can answer prompts; empty when the manifest must say. */
+  readonly readyPath: string;
+  /** What a person should know of it. */
+  readonly note: string;
+}
+
+export const serverProfiles: Readonly<Record<ServerKind, ServerProfile>> = {
+  // vLLM opens its port when the model is loaded, and keeps 200 on /health with a dead GPU: the prompts decide.
+  vllm: { readyPath: '/health', note: 'vLLM, port 8000' },
+  'llama.cpp': { readyPath: '/health', note: 'llama-server, port 8080; 503 while it loads' },
+  nim: {
+    readyPath: '/v1/health/ready',
+    note: 'NVIDIA NIM, port 8000; /v1/health/live is 200 without a model',
+  },
+  http: { readyPath: '', note: 'any server that has a readiness path' },
+};

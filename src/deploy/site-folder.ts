@@ -1,0 +1,81 @@
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { StowageError } from '../core/error.ts';
+import { MAX_SITE_BYTES, MAX_TRUST_BYTES } from '../core/limits.ts';
+import { checkDocument, readCanonical, readYaml, writeCanonical } from '../format/document.ts';
+import { type Site, siteKind } from '../format/site.ts';
+import { type SiteState, siteStateKind } from '../format/site-state.ts';
+import { type Trust, trustKind } from '../format/trust.ts';
+import { BlobStore } from '../io/blob-store.ts';
+import { makeFolder, readBounded, writeAtomic } from '../io/file.ts';
+
+/**
+ * The folder of one site, and where everything in it lies:
+ * `site.yaml`, `trust.json`, `state.json`, `store/`, `releases/`, `generations/`, `apply/`, `receipts/`, `keys/`.
+ */
+export class SiteFolder {
+  readonly root: string;
+  readonly store: BlobStore;
+
+  constructor(root: string) {
+    this.root = root;
+    this.store = new BlobStore(join(root, 'store'));
+  }
+
+  /** A path below the site's root. */
+  path(...parts: readonly string[]): string {
+    return join(this.root, ...parts);
+  }
+
+  /** Makes the folders that every command needs. @throws StowageError `io-failed` */
+  async prepare(): Promise<void> {
+    await makeFolder(this.root, 0o755);
+    for (const each of ['releases', 'generations', 'receipts']) await makeFolder(this.path(each));
+    await makeFolder(this.path('keys'), 0o700);
+  }
+
+  /** `site.yaml`, or what it says where there is none. */
+  async site(): Promise<Site> {
+    const bytes = await this.#read('site.yaml', MAX_SITE_BYTES);
+    if (bytes !== undefined) return readYaml(siteKind, bytes);
+    return checkDocument(siteKind, { apiVersion: 'stowage/v1', name: defaultName() });
+  }
+
+  /** The pinned trust document, or undefined when the site has none yet. */
+  async trust(): Promise<Trust | undefined> {
+    const bytes = await this.#read('trust.json', MAX_TRUST_BYTES);
+    return bytes === undefined ? undefined : readCanonical(trustKind, bytes);
+  }
+
+  async pinTrust(trust: Trust): Promise<void> {
+    await writeAtomic(this.path('trust.json'), writeCanonical(trustKind, trust));
+  }
+
+  async state(): Promise<SiteState> {
+    const bytes = await this.#read('state.json', siteStateKind.maxBytes);
+    if (bytes !== undefined) return readCanonical(siteStateKind, bytes);
+    return { schema: 'stowage/site-state/v1', accepted: [], floor: '1970-01-01T00:00:00Z' };
+  }
+
+  async saveState(state: SiteState): Promise<void> {
+    await writeAtomic(this.path('state.json'), writeCanonical(siteStateKind, state));
+  }
+
+  async #read(name: string, maxBytes: number): Promise<Buffer | undefined> {
+    try {
+      return await readBounded(this.path(name), maxBytes);
+    } catch (error) {
+      if (error instanceof StowageError && error.code === 'file-missing') return undefined;
+      throw error;
+    }
+  }
+}
+
+function defaultName(): string {
+  const name = hostname()
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+|-+$/g, '')
+    .slice(0, 63);
+  return name === '' ? 'site' : name;
+}

@@ -1,0 +1,40 @@
+import { StowageError } from '../core/error.ts';
+import { MAX_INDEX_BYTES } from '../core/limits.ts';
+import type { Part } from '../format/bundle.ts';
+import { appendLine, readBounded } from '../io/file.ts';
+
+/** The parts that an interrupted run finished: a line each, appended after the part's fsync. */
+export class StagingJournal {
+  readonly #path: string;
+  readonly #parts: Set<string>;
+
+  private constructor(path: string, parts: Set<string>) {
+    this.#path = path;
+    this.#parts = parts;
+  }
+
+  static async open(path: string): Promise<StagingJournal> {
+    try {
+      const text = (await readBounded(path, MAX_INDEX_BYTES)).toString('utf8');
+      // A line cut by a power failure names no part, and its part is read again.
+      return new StagingJournal(path, new Set(text.split('\n')));
+    } catch (error) {
+      if (error instanceof StowageError && error.code === 'file-missing')
+        return new StagingJournal(path, new Set());
+      throw error;
+    }
+  }
+
+  has(part: Part): boolean {
+    return this.#parts.has(line(part));
+  }
+
+  async add(part: Part): Promise<void> {
+    await appendLine(this.#path, line(part));
+    this.#parts.add(line(part));
+  }
+}
+
+function line(part: Part): string {
+  return `${part.path} ${part.sha512}`;
+}

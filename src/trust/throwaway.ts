@@ -1,0 +1,61 @@
+import type { KeyObject } from 'node:crypto';
+import type { Certificate } from './certificate.ts';
+import { issueCertificate } from './certificate-issue.ts';
+import { generateKey } from './key.ts';
+
+export interface Issued {
+  readonly key: KeyObject;
+  readonly certificate: Certificate;
+}
+
+const ROOT_YEARS = 10;
+const RELEASE_YEARS = 2;
+
+/**
+ * A root and a release certificate under it, both P-384, for trials and demonstrations: both keys are made in this
+ * process, which a real ceremony never does.
+ * @param serials one for each certificate, 16 random bytes
+ */
+export function throwawayAuthority(
+  organization: string,
+  now: Date,
+  serials: readonly [Buffer, Buffer],
+): { root: Issued; release: Issued } {
+  const rootKey = generateKey();
+  const root = issueCertificate({
+    subject: { commonName: `${organization} Root`, organization },
+    publicKey: rootKey.publicKey,
+    key: rootKey.privateKey,
+    authority: true,
+    notBefore: now,
+    notAfter: yearsAfter(now, ROOT_YEARS),
+    serial: positive(serials[0]),
+  });
+  const releaseKey = generateKey();
+  const release = issueCertificate({
+    subject: { commonName: `${organization} Release`, organization },
+    publicKey: releaseKey.publicKey,
+    issuer: { certificate: root, key: rootKey.privateKey },
+    authority: false,
+    notBefore: now,
+    notAfter: yearsAfter(now, RELEASE_YEARS),
+    serial: positive(serials[1]),
+  });
+  return {
+    root: { key: rootKey.privateKey, certificate: root },
+    release: { key: releaseKey.privateKey, certificate: release },
+  };
+}
+
+function yearsAfter(date: Date, years: number): Date {
+  const later = new Date(date);
+  later.setUTCFullYear(date.getUTCFullYear() + years);
+  return later;
+}
+
+/** The bytes as a serial number: positive, and not shortened by a leading zero (RFC 5280, 4.1.2.2). */
+export function positive(bytes: Buffer): Buffer {
+  const serial = Buffer.from(bytes);
+  serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40;
+  return serial;
+}
