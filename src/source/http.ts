@@ -239,7 +239,8 @@ async function settle(
   const raw = await beginning(body, MAX_SAID_BYTES).catch(() => '');
   if (request.allow?.includes(status))
     return { status, headers, url: request.url, body: nothing() };
-  const said = request.authorization?.secret.hideIn(raw) ?? raw;
+  // A form can hold secrets too, and a server may repeat what it was sent.
+  const said = request.form ? '' : (request.authorization?.secret.hideIn(raw) ?? raw);
   const error =
     request.explain?.({ status, headers, said }) ?? refusedStatus(request, status, oneLine(said));
   if (!WORTH_ANOTHER_TRY.includes(status)) throw error;

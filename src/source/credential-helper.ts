@@ -1,0 +1,89 @@
+import { spawn } from 'node:child_process';
+import { StowageError } from '../core/error.ts';
+import { interrupted } from './http-error.ts';
+import type { Environment } from './hub-settings.ts';
+import { fieldsOf, textOf } from './remote-json.ts';
+
+const MAX_ANSWER_BYTES = 64 * 1024;
+const TIMEOUT_MS = 30_000;
+const NOT_FOUND = 'credentials not found in native keychain';
+
+export interface HelperAnswer {
+  readonly username: string;
+  readonly secret: string;
+}
+
+/**
+ * Asks `docker-credential-<name> get` for a server, as docker does: the server on standard input, JSON on standard
+ * output. Undefined when it knows none. What the helper says is kept out of errors.
+ * @throws StowageError `source-denied` when it fails, `interrupted`
+ */
+export async function askHelper(
+  name: string,
+  server: string,
+  env: Environment,
+  signal: AbortSignal,
+): Promise<HelperAnswer | undefined> {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) throw broken(name, server, 'no such name');
+  const { status, stdout } = await runHelper(`docker-credential-${name}`, server, env, signal);
+  if (status !== 0) {
+    if (stdout.toString('utf8').includes(NOT_FOUND)) return undefined;
+    throw broken(name, server, `status ${status}`);
+  }
+  const answer = fieldsOf(parse(stdout));
+  const username = textOf(answer['Username']);
+  const secret = textOf(answer['Secret'], MAX_ANSWER_BYTES);
+  if (username === undefined || secret === undefined) {
+    throw broken(name, server, 'an answer without Username and Secret');
+  }
+  return username === '' && secret === '' ? undefined : { username, secret };
+}
+
+function runHelper(
+  program: string,
+  server: string,
+  env: Environment,
+  signal: AbortSignal,
+): Promise<{ status: number | string; stdout: Buffer }> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const child = spawn(program, ['get'], {
+      env: { ...env },
+      stdio: ['pipe', 'pipe', 'ignore'],
+      signal,
+      timeout: TIMEOUT_MS,
+    });
+    child.stdout.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > MAX_ANSWER_BYTES) child.kill();
+      else chunks.push(chunk);
+    });
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      if (signal.aborted) reject(interrupted(signal));
+      else resolve({ status: error.code ?? 'error', stdout: Buffer.alloc(0) });
+    });
+    child.on('close', (code, killedBy) =>
+      resolve({ status: code ?? killedBy ?? 'unknown', stdout: Buffer.concat(chunks) }),
+    );
+    child.stdin.on('error', () => {}); // a helper that does not read says the rest by its status
+    child.stdin.end(server);
+  });
+}
+
+function parse(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function broken(name: string, server: string, found: string): StowageError {
+  const program = `docker-credential-${name.slice(0, 64)}`;
+  return new StowageError('source-denied', `${program} gave no credentials for ${server}`, {
+    expected: 'a user name and a secret, or word that it has none',
+    found,
+    hint: `run echo ${server} | ${program} get and see; or sign in again`,
+  });
+}

@@ -1,0 +1,161 @@
+import { constants, type Dirent, type Stats } from 'node:fs';
+import { open, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { StowageError, systemCode } from '../core/error.ts';
+import { MAX_ARCHIVE_ENTRIES, MIB } from '../core/limits.ts';
+import { pathCollision, pathDefect, type SafePath } from '../core/safe-path.ts';
+import { interrupted } from './http-error.ts';
+import type { Origin } from './origin.ts';
+
+export interface LocalFile {
+  readonly size: number;
+  readonly origin: Origin;
+}
+
+export interface LocalTreeFile {
+  /** Below the folder. */
+  readonly path: SafePath;
+  readonly size: number;
+  readonly absolute: string;
+}
+
+/**
+ * A file of this machine; a link to one will do, as caches are full of them.
+ * @throws StowageError `file-missing`, `file-kind`, `io-failed`
+ */
+export async function localFile(path: string): Promise<LocalFile> {
+  const status = await statOf(path);
+  if (!status.isFile()) throw wrongKind(path, 'a regular file');
+  return {
+    size: status.size,
+    origin: { description: path, open: (from, signal) => read(path, from, signal) },
+  };
+}
+
+/**
+ * Every file below a folder, sorted bytewise by path. Empty folders are not seen.
+ * @throws StowageError `file-missing`; `path-unsafe` for names that some system cannot hold, or that are one file on
+ * some systems; `file-kind` for links, devices, pipes and sockets; with every defect listed
+ */
+export async function localTree(folder: string): Promise<LocalTreeFile[]> {
+  if (!(await statOf(folder)).isDirectory()) throw wrongKind(folder, 'a folder');
+  const files: LocalTreeFile[] = [];
+  const unsafe: string[] = [];
+  const strange: string[] = [];
+  for (const { path, entry } of await walk(folder)) {
+    const defect = pathDefect(path);
+    if (defect !== undefined) unsafe.push(`${JSON.stringify(path)}: ${defect}`);
+    else if (!entry.isFile())
+      strange.push(`${path}: ${entry.isSymbolicLink() ? 'a link' : 'no file'}`);
+    else {
+      const absolute = join(folder, path);
+      files.push({ path: path as SafePath, size: (await statOf(absolute)).size, absolute });
+    }
+  }
+  const collision = pathCollision(files.map(({ path }) => path));
+  if (collision !== undefined) unsafe.push(`${collision.join(' and ')}: one file on some systems`);
+  if (unsafe.length > 0) throw refuseNames(folder, unsafe, strange);
+  if (strange.length > 0) throw wrongKind(folder, 'files and folders alone', strange);
+  return files.sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
+}
+
+async function walk(folder: string): Promise<{ path: string; entry: Dirent }[]> {
+  const found: { path: string; entry: Dirent }[] = [];
+  const pending = [''];
+  for (let below = pending.pop(); below !== undefined; below = pending.pop()) {
+    for (const entry of await list(join(folder, below))) {
+      const path = below === '' ? entry.name : `${below}/${entry.name}`;
+      if (entry.isDirectory() && pathDefect(path) === undefined) pending.push(path);
+      else found.push({ path, entry });
+      if (found.length > MAX_ARCHIVE_ENTRIES) {
+        throw wrongKind(folder, `at most ${MAX_ARCHIVE_ENTRIES} files`);
+      }
+    }
+  }
+  return found;
+}
+
+async function list(folder: string): Promise<Dirent[]> {
+  try {
+    return await readdir(folder, { withFileTypes: true });
+  } catch (cause) {
+    throw failure(folder, cause);
+  }
+}
+
+async function statOf(path: string): Promise<Stats> {
+  try {
+    return await stat(path);
+  } catch (cause) {
+    throw failure(path, cause);
+  }
+}
+
+async function read(
+  path: string,
+  offset: number,
+  signal: AbortSignal,
+): Promise<AsyncIterable<Uint8Array>> {
+  if (signal.aborted) throw interrupted(signal);
+  try {
+    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    if (!(await handle.stat()).isFile()) {
+      await handle.close();
+      throw wrongKind(path, 'a regular file');
+    }
+    const stream = handle.createReadStream({ start: offset, highWaterMark: MIB });
+    return chunks(stream, path, signal);
+  } catch (cause) {
+    throw failure(path, cause);
+  }
+}
+
+async function* chunks(
+  stream: AsyncIterable<Uint8Array>,
+  path: string,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    for await (const chunk of stream) {
+      if (signal.aborted) throw interrupted(signal);
+      yield chunk;
+    }
+  } catch (cause) {
+    throw failure(path, cause);
+  }
+}
+
+function failure(path: string, cause: unknown): StowageError {
+  if (cause instanceof StowageError) return cause;
+  if (['ENOENT', 'ENOTDIR'].includes(systemCode(cause) ?? '')) {
+    return new StowageError('file-missing', `no ${path}`, {
+      hint: 'check the path in the manifest; it is relative to the folder of the manifest',
+      cause,
+    });
+  }
+  return new StowageError('io-failed', `cannot read ${path}`, {
+    found: systemCode(cause) ?? 'a failure without a code',
+    hint: 'check the permissions and the health of the disk',
+    cause,
+  });
+}
+
+function wrongKind(path: string, expected: string, defects: readonly string[] = []): StowageError {
+  return new StowageError('file-kind', `${path} is not ${expected}`, {
+    expected,
+    hint: 'put the files themselves there: no links, devices, pipes or sockets',
+    defects,
+  });
+}
+
+function refuseNames(
+  folder: string,
+  unsafe: readonly string[],
+  strange: readonly string[],
+): StowageError {
+  return new StowageError('path-unsafe', `${folder} has names that not every system can hold`, {
+    expected: 'plain names, different even without regard to case',
+    hint: 'rename the files listed',
+    defects: [...unsafe, ...strange],
+  });
+}

@@ -1,0 +1,83 @@
+import { join } from 'node:path';
+import { type Credential, readCredentialFile } from './credential-file.ts';
+import { askHelper, type HelperAnswer } from './credential-helper.ts';
+import type { Environment } from './hub-settings.ts';
+import { Secret } from './secret.ts';
+
+export type { Credential } from './credential-file.ts';
+
+/** Where the engines of this machine keep how to sign in to registries. */
+export interface CredentialStore {
+  /**
+   * @param registry as references name it: `docker.io`, `localhost:5000`
+   * @throws StowageError `document-invalid`, `source-denied`, `io-failed`
+   */
+  find(registry: string, repository: string, signal: AbortSignal): Promise<Credential | undefined>;
+}
+
+/**
+ * The files that podman and docker read, in podman's order: `REGISTRY_AUTH_FILE` alone when it is set; else
+ * `$XDG_RUNTIME_DIR/containers/auth.json`, `$XDG_CONFIG_HOME/containers/auth.json`, docker's `config.json`.
+ */
+export function createCredentials(env: Environment, home: string): CredentialStore {
+  return {
+    find: async (registry, repository, signal) => {
+      for (const path of credentialPaths(env, home)) {
+        const found = await findIn(path, registry, repository, env, signal);
+        if (found !== undefined) return found;
+      }
+      return undefined;
+    },
+  };
+}
+
+function credentialPaths(env: Environment, home: string): string[] {
+  const chosen = env['REGISTRY_AUTH_FILE'];
+  if (chosen) return [chosen];
+  const runtime = env['XDG_RUNTIME_DIR'];
+  return [
+    ...(runtime ? [join(runtime, 'containers', 'auth.json')] : []),
+    join(env['XDG_CONFIG_HOME'] || join(home, '.config'), 'containers', 'auth.json'),
+    join(env['DOCKER_CONFIG'] || join(home, '.docker'), 'config.json'),
+  ];
+}
+
+async function findIn(
+  path: string,
+  registry: string,
+  repository: string,
+  env: Environment,
+  signal: AbortSignal,
+): Promise<Credential | undefined> {
+  const file = await readCredentialFile(path);
+  if (file === undefined) return undefined;
+  const names = namesOf(registry);
+  const helper = names.map((name) => file.helpers.get(name)).find(Boolean) ?? file.store;
+  if (helper !== undefined) {
+    const server = registry === 'docker.io' ? 'https://index.docker.io/v1/' : registry;
+    const answer = await askHelper(helper, server, env, signal);
+    if (answer !== undefined) return fromHelper(answer);
+  }
+  // podman's keys may end in a namespace; the longest that fits wins.
+  const segments = repository.split('/');
+  for (let depth = segments.length; depth >= 0; depth--) {
+    const below = segments.slice(0, depth).map((each) => `/${each}`);
+    for (const name of names) {
+      const found = file.auths.get(`${name}${below.join('')}`);
+      if (found !== undefined) return found;
+    }
+  }
+  return undefined;
+}
+
+function namesOf(registry: string): string[] {
+  return registry === 'docker.io'
+    ? ['docker.io', 'index.docker.io', 'registry-1.docker.io']
+    : [registry];
+}
+
+function fromHelper({ username, secret }: HelperAnswer): Credential {
+  return username === '<token>'
+    ? { kind: 'identity', token: new Secret(secret) }
+    : { kind: 'basic', username, password: new Secret(secret) };
+}

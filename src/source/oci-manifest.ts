@@ -1,0 +1,177 @@
+import { type Digest, isDigest } from '../core/digest.ts';
+import { StowageError } from '../core/error.ts';
+import type { LockedBlob } from '../format/lock.ts';
+import { oneLine } from './address.ts';
+import { type Asked, malformed } from './http-error.ts';
+import { type PlatformFields, readPlatform } from './oci-platform.ts';
+import { type Fields, fieldsOf, parseRemote, sizeOf, textOf } from './remote-json.ts';
+
+/** image-spec 1.1, and Docker's image manifest version 2, schema 2. */
+const INDEXES = [
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+];
+const MANIFESTS = [
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+];
+const CONFIGS = [
+  'application/vnd.oci.image.config.v1+json',
+  'application/vnd.docker.container.image.v1+json',
+];
+const MEDIA_TYPE = /^[a-z0-9.+-]+\/[A-Za-z0-9.+_-]+$/;
+const MAX_ENTRIES = 1000;
+
+/** What a client of both generations says it reads. */
+export const acceptManifests: string = [...MANIFESTS, ...INDEXES].join(', ');
+
+export interface IndexEntry extends LockedBlob {
+  readonly platform: PlatformFields | undefined;
+}
+
+export type ImageDocument =
+  | { readonly kind: 'index'; readonly mediaType: string; readonly manifests: IndexEntry[] }
+  | {
+      readonly kind: 'image';
+      readonly mediaType: string;
+      readonly config: LockedBlob;
+      readonly layers: LockedBlob[];
+    };
+
+/**
+ * Reads an image index or an image manifest.
+ * @param contentType what the server said it is
+ * @throws StowageError `source-malformed`; `source-unsupported` for schema 1, artifacts and layers from elsewhere
+ */
+export function readImageDocument(
+  bytes: Uint8Array,
+  contentType: string,
+  asked: Asked,
+): ImageDocument {
+  const document = fieldsOf(parseRemote(bytes, asked));
+  if (document['schemaVersion'] === 1) {
+    throw unsupported(
+      asked,
+      'Docker image manifest schema 1',
+      'push the image again with a tool of this decade',
+    );
+  }
+  const mediaType = documentType(document, contentType, asked);
+  // CVE-2021-41190: one document that is an index to one reader and a manifest to another.
+  const both = 'manifests' in document && ('layers' in document || 'config' in document);
+  if (both || document['schemaVersion'] !== 2) {
+    throw malformed(
+      asked,
+      'either an index or a manifest, of schema version 2',
+      'both, or neither',
+    );
+  }
+  if (INDEXES.includes(mediaType)) {
+    const manifests = listOf(document['manifests'], asked).map((each) => ({
+      ...readDescriptor(each, asked),
+      platform: each['platform'] === undefined ? undefined : readPlatform(each['platform'], asked),
+    }));
+    return { kind: 'index', mediaType, manifests };
+  }
+  const config = readDescriptor(fieldsOf(document['config']), asked);
+  if (!CONFIGS.includes(config.mediaType)) {
+    throw unsupported(
+      asked,
+      `an artifact with a config of ${config.mediaType}`,
+      'name a container image; models come from a Hub',
+    );
+  }
+  const layers = listOf(document['layers'], asked).map((each) => readLayer(each, asked));
+  return { kind: 'image', mediaType, config, layers };
+}
+
+/** Whether an entry of an index can be an image manifest. */
+export function isManifestType(mediaType: string): boolean {
+  return MANIFESTS.includes(mediaType);
+}
+
+function documentType(document: Fields, contentType: string, asked: Asked): string {
+  const known = [...INDEXES, ...MANIFESTS];
+  const sent = contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  const written = document['mediaType'];
+  const type = written ?? sent;
+  if (typeof type !== 'string' || !known.includes(type)) {
+    throw unsupported(
+      asked,
+      `a document of ${oneLine(String(type), 100) || 'no type'}`,
+      'name a container image',
+    );
+  }
+  if (known.includes(sent) && sent !== type) {
+    throw malformed(asked, `the document that its header says: ${sent}`, type);
+  }
+  return type;
+}
+
+function listOf(value: unknown, asked: Asked): Fields[] {
+  if (Array.isArray(value) && value.length <= MAX_ENTRIES) return value.map(fieldsOf);
+  throw malformed(asked, `a list of at most ${MAX_ENTRIES} descriptors`, 'something else');
+}
+
+function readLayer(layer: Fields, asked: Asked): LockedBlob {
+  const descriptor = readDescriptor(layer, asked);
+  const urls = layer['urls'];
+  if (
+    (Array.isArray(urls) && urls.length > 0) ||
+    /nondistributable|foreign/.test(descriptor.mediaType)
+  ) {
+    throw unsupported(
+      asked,
+      `a layer that its registry does not hold (${descriptor.mediaType})`,
+      'take an image without foreign layers',
+    );
+  }
+  return descriptor;
+}
+
+function readDescriptor(descriptor: Fields, asked: Asked): LockedBlob {
+  const digest = textOf(descriptor['digest'], 256);
+  const size = sizeOf(descriptor['size']);
+  const mediaType = textOf(descriptor['mediaType'], 255);
+  if (digest !== undefined && /^sha512:[0-9a-f]{128}$/.test(digest)) {
+    throw unsupported(
+      asked,
+      'a blob named by SHA-512',
+      'take an image whose blobs are named by SHA-256',
+    );
+  }
+  if (
+    digest === undefined ||
+    !isDigest(digest) ||
+    size === undefined ||
+    mediaType === undefined ||
+    !MEDIA_TYPE.test(mediaType)
+  ) {
+    throw malformed(asked, 'digest, size and media type of each blob', oneLine(`${digest}`, 100));
+  }
+  return { digest, size, mediaType };
+}
+
+/**
+ * Each blob once, in the order of their first mention.
+ * @throws StowageError `source-malformed` when two descriptors disagree about one digest
+ */
+export function uniqueBlobs(blobs: Iterable<LockedBlob>, asked: Asked): LockedBlob[] {
+  const unique = new Map<Digest, LockedBlob>();
+  for (const { digest, size, mediaType } of blobs) {
+    const seen = unique.get(digest);
+    if (seen === undefined) unique.set(digest, { digest, size, mediaType });
+    else if (seen.size !== size) {
+      throw malformed(asked, `one size for ${digest}`, `${seen.size} and ${size} bytes`);
+    }
+  }
+  return [...unique.values()];
+}
+
+function unsupported({ what }: Asked, found: string, hint: string): StowageError {
+  return new StowageError('source-unsupported', `${what} is no image that can be carried`, {
+    expected: 'an OCI or Docker (schema 2) container image',
+    found,
+    hint,
+  });
+}

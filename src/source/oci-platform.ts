@@ -1,0 +1,70 @@
+import { StowageError } from '../core/error.ts';
+import { oneLine } from './address.ts';
+import { type Asked, malformed } from './http-error.ts';
+import { fieldsOf, textOf } from './remote-json.ts';
+
+export interface PlatformFields {
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant?: string;
+}
+
+/** What an architecture without a variant means to container engines. */
+const DEFAULT_VARIANTS: Readonly<Record<string, string>> = { arm64: 'v8', arm: 'v7', amd64: 'v1' };
+
+/** Reads the platform of an index entry or of an image config. @throws StowageError `source-malformed` */
+export function readPlatform(value: unknown, asked: Asked): PlatformFields {
+  const { os, architecture, variant } = fieldsOf(value);
+  const fields = { os: textOf(os, 64), architecture: textOf(architecture, 64) };
+  if (!fields.os || !fields.architecture) {
+    throw malformed(asked, 'an image that says its os and architecture', 'one that does not');
+  }
+  const known = textOf(variant, 64);
+  return { os: fields.os, architecture: fields.architecture, ...(known && { variant: known }) };
+}
+
+/** `linux/arm64/v8`, as manifests write it. */
+export function platformName({ os, architecture, variant }: PlatformFields): string {
+  return oneLine([os, architecture, variant].filter(Boolean).join('/'), 80);
+}
+
+/**
+ * The one of these that a platform such as `linux/arm64/v8` means. Without a variant it means the usual one
+ * (arm64 is v8, arm is v7), or else the only one there is.
+ */
+export function choosePlatform<T extends { readonly platform: PlatformFields | undefined }>(
+  candidates: readonly T[],
+  wanted: string,
+): T | undefined {
+  const [os, architecture = '', variant] = wanted.split('/');
+  const fitting = candidates.filter(
+    ({ platform }) => platform?.os === os && platform?.architecture === architecture,
+  );
+  const usual = variant ?? DEFAULT_VARIANTS[architecture];
+  const exact = fitting.find(
+    ({ platform }) => (platform?.variant ?? DEFAULT_VARIANTS[architecture]) === usual,
+  );
+  if (exact !== undefined || variant !== undefined) return exact;
+  return fitting.length === 1 ? fitting[0] : undefined;
+}
+
+/** Attestations lie in an index as platform unknown/unknown; they are no images. */
+export function isImagePlatform(platform: PlatformFields | undefined): boolean {
+  return platform !== undefined && platform.os !== 'unknown' && platform.architecture !== 'unknown';
+}
+
+/** The error for an image that lacks a platform. */
+export function platformMissing(
+  { what }: Asked,
+  wanted: string,
+  has: readonly (PlatformFields | undefined)[],
+): StowageError {
+  const names = has.map((each) =>
+    each === undefined ? 'an unnamed platform' : platformName(each),
+  );
+  return new StowageError('source-not-found', `${what} has no image for ${wanted}`, {
+    expected: wanted,
+    found: names.slice(0, 32).join(', ') || 'no platform at all',
+    hint: "take another tag, or correct the manifest's platforms",
+  });
+}

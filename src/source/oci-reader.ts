@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto';
+import { type Digest, digestFromHex, isDigest } from '../core/digest.ts';
+import { StowageError } from '../core/error.ts';
+import { MAX_OCI_MANIFEST_BYTES } from '../core/limits.ts';
+import type { LockedBlob } from '../format/lock.ts';
+import type { Http, HttpRefusal, HttpRequest } from './http.ts';
+import { type Asked, malformed } from './http-error.ts';
+import type { Place } from './oci-auth.ts';
+import { acceptManifests } from './oci-manifest.ts';
+import type { Transport } from './oci-transport.ts';
+import type { Origin } from './origin.ts';
+import { rangeOrigin } from './range-origin.ts';
+import { repositoryName } from './reference.ts';
+
+/** A manifest or an index, its bytes as they were served and checked. */
+export interface FetchedManifest {
+  readonly bytes: Buffer;
+  readonly digest: Digest;
+  /** As the header said it, without parameters. */
+  readonly contentType: string;
+  /** For the messages about what it says. */
+  readonly asked: Asked;
+}
+
+/** Reads a registry by the distribution specification 1.1, and checks that a digest names what came. */
+export interface Reader {
+  /** @throws StowageError `source-not-found`, `source-mismatch`, other `source-*` */
+  manifest(place: Place, name: string | Digest, signal: AbortSignal): Promise<FetchedManifest>;
+  /** A blob whole, of at most 4 MiB. @throws StowageError `source-mismatch`, other `source-*` */
+  small(place: Place, blob: LockedBlob, signal: AbortSignal): Promise<Buffer>;
+  blob(place: Place, digest: Digest): Origin;
+}
+
+export function createReader(http: Http, transport: Transport): Reader {
+  return {
+    manifest: async (place, name, signal) => {
+      const separator = isDigest(name) ? '@' : ':';
+      const request: HttpRequest = {
+        what: `${repositoryName(place)}${separator}${name}`,
+        url: await transport.url(place, `manifests/${name}`, signal),
+        headers: { accept: acceptManifests },
+        explain: (refusal) => notFound(refusal, place, name),
+      };
+      const { bytes, headers } = await transport.send(request, place, signal, (each) =>
+        http.read(each, MAX_OCI_MANIFEST_BYTES, signal),
+      );
+      const digest = digestOf(bytes);
+      for (const named of [name, headers.get('docker-content-digest') ?? '']) {
+        if (isDigest(named) && named !== digest) throw mismatch(request, named, digest);
+      }
+      const contentType = headers.get('content-type')?.split(';', 1)[0]?.trim() ?? '';
+      return { bytes, digest, contentType, asked: request };
+    },
+    small: async (place, { digest, size }, signal) => {
+      const request = await blobRequest(transport, place, digest, signal);
+      if (size > MAX_OCI_MANIFEST_BYTES) {
+        throw malformed(request, `at most ${MAX_OCI_MANIFEST_BYTES} bytes`, `${size} bytes`);
+      }
+      const { bytes } = await transport.send(request, place, signal, (each) =>
+        http.read(each, size, signal),
+      );
+      const found = digestOf(bytes);
+      if (found !== digest) throw mismatch(request, digest, found);
+      return bytes;
+    },
+    blob: (place, digest) =>
+      rangeOrigin(blobAsked(place, digest), async (part, signal) => {
+        const request = { ...(await blobRequest(transport, place, digest, signal)), ...part };
+        return transport.send(request, place, signal, (each) => http.request(each, signal));
+      }),
+  };
+}
+
+function blobAsked(place: Place, digest: Digest): Asked {
+  const { registry, repository } = place;
+  return {
+    what: `${repositoryName(place)}@${digest}`,
+    url: new URL(`https://${registry}/v2/${repository}/blobs/${digest}`),
+  };
+}
+
+async function blobRequest(
+  transport: Transport,
+  place: Place,
+  digest: Digest,
+  signal: AbortSignal,
+): Promise<HttpRequest> {
+  return {
+    what: blobAsked(place, digest).what,
+    url: await transport.url(place, `blobs/${digest}`, signal),
+    explain: (refusal) => notFound(refusal, place, digest),
+  };
+}
+
+function digestOf(bytes: Uint8Array): Digest {
+  return digestFromHex(createHash('sha256').update(bytes).digest('hex'));
+}
+
+function notFound(
+  { status, said }: HttpRefusal,
+  place: Place,
+  name: string,
+): StowageError | undefined {
+  if (status !== 404) return undefined;
+  const repository = repositoryName(place);
+  if (said.includes('NAME_UNKNOWN')) {
+    return new StowageError('source-not-found', `${place.registry} has no ${place.repository}`, {
+      expected: `the repository ${repository}`,
+      found: 'status 404: NAME_UNKNOWN',
+      hint: 'check the spelling of the repository in the manifest',
+    });
+  }
+  const what = isDigest(name) ? name : `tag ${name}`;
+  return new StowageError('source-not-found', `${repository} has no ${what}`, {
+    expected: what,
+    found: 'status 404',
+    hint: `see what it has with skopeo list-tags docker://${repository}`,
+  });
+}
+
+function mismatch({ what }: Asked, expected: Digest, found: Digest): StowageError {
+  return new StowageError('source-mismatch', `other bytes than their digest says, for ${what}`, {
+    expected,
+    found,
+    hint: 'try again; if it stays, ask who runs the registry, or a proxy before it',
+  });
+}

@@ -1,0 +1,80 @@
+import type { Digest } from '../core/digest.ts';
+import type { Http } from './http.ts';
+import { createAuthenticator, type Place } from './oci-auth.ts';
+import type { CredentialStore } from './oci-credentials.ts';
+import { createReader } from './oci-reader.ts';
+import { type ResolvedImage, resolveImage } from './oci-resolve.ts';
+import { createTransport } from './oci-transport.ts';
+import type { Origin } from './origin.ts';
+import { parseReference } from './reference.ts';
+import { fieldsOf, parseRemote, textOf } from './remote-json.ts';
+
+export { type CredentialStore, createCredentials } from './oci-credentials.ts';
+export type { ResolvedImage } from './oci-resolve.ts';
+
+/** OCI and Docker registries, each asked as its reference says. */
+export interface Registry {
+  /**
+   * What an image reference is now.
+   * @param platforms such as `linux/amd64`
+   * @throws StowageError `source-not-found` (with the platforms that there are, where one is missing),
+   * `source-unsupported`, other `source-*`, `manifest-invalid`
+   */
+  resolve(
+    source: string,
+    platforms: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ResolvedImage>;
+  /** @param repository `registry/repository` */
+  blob(repository: string, digest: Digest): Origin;
+  manifest(
+    repository: string,
+    digest: Digest,
+    signal: AbortSignal,
+  ): Promise<{ readonly bytes: Buffer; readonly mediaType: string }>;
+  /** A manifest as bytes with a name, for whoever pulls all blobs of an image alike. */
+  manifestOrigin(repository: string, digest: Digest): Origin;
+}
+
+export interface RegistryOptions {
+  readonly credentials: CredentialStore;
+  readonly http: Http;
+  /** Hosts, with their port, that may be asked without TLS. This machine's own always may. */
+  readonly insecure?: readonly string[];
+  readonly now?: () => number;
+}
+
+export function createRegistry(options: RegistryOptions): Registry {
+  const { credentials, http, insecure, now } = options;
+  const authenticator = createAuthenticator({ credentials, http, now });
+  const reader = createReader(http, createTransport({ http, authenticator, insecure }));
+  return {
+    resolve: (source, platforms, signal) => resolveImage(reader, source, platforms, signal),
+    blob: (repository, digest) => reader.blob(parsePlace(repository), digest),
+    manifest: async (repository, digest, signal) => {
+      const { bytes, contentType, asked } = await reader.manifest(
+        parsePlace(repository),
+        digest,
+        signal,
+      );
+      const written = textOf(fieldsOf(parseRemote(bytes, asked))['mediaType'], 255);
+      return { bytes, mediaType: written ?? contentType };
+    },
+    manifestOrigin: (repository, digest) => ({
+      description: `${repository}@${digest}`,
+      open: async (offset, signal) => {
+        const { bytes } = await reader.manifest(parsePlace(repository), digest, signal);
+        return once(bytes.subarray(offset));
+      },
+    }),
+  };
+}
+
+/** Reads `registry/repository` as locks write it. @throws StowageError `manifest-invalid` */
+function parsePlace(repository: string): Place {
+  return parseReference(repository);
+}
+
+async function* once(bytes: Buffer): AsyncGenerator<Uint8Array, void, undefined> {
+  yield bytes;
+}

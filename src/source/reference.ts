@@ -1,0 +1,83 @@
+import { type Digest, parseDigest } from '../core/digest.ts';
+import { StowageError } from '../core/error.ts';
+import { isLoopback } from './address.ts';
+
+/** A name of an image, taken apart. */
+export interface Reference {
+  /** `docker.io` for Docker Hub; with its port, where it has one. */
+  readonly registry: string;
+  /** Such as `library/debian`. */
+  readonly repository: string;
+  /** `latest` when the text says neither tag nor digest. */
+  readonly tag?: string;
+  readonly digest?: Digest;
+}
+
+// distribution-spec 1.1, "Pulling manifests"
+const COMPONENT = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*';
+const REPOSITORY = new RegExp(`^${COMPONENT}(?:/${COMPONENT})*$`);
+const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
+const HOST =
+  /^(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*)(?::\d{1,5})?$/;
+const MAX_NAME_BYTES = 255;
+
+/**
+ * Parses an image reference by Docker's rules: without a registry it means Docker Hub, where a single name lies
+ * below `library/`.
+ * @throws StowageError `manifest-invalid`, `digest-malformed`
+ */
+export function parseReference(text: string): Reference {
+  const at = text.indexOf('@');
+  const named = at < 0 ? text : text.slice(0, at);
+  const colon = named.indexOf(':', named.lastIndexOf('/') + 1);
+  const name = colon < 0 ? named : named.slice(0, colon);
+  const tag = colon < 0 ? undefined : named.slice(colon + 1);
+  if (tag !== undefined && !TAG.test(tag)) throw refuse(text, `a tag that cannot be one`);
+  const place = splitName(name);
+  if (!HOST.test(place.registry)) throw refuse(text, 'a registry that is no host name');
+  if (place.repository !== place.repository.toLowerCase()) {
+    throw refuse(text, 'upper-case letters in the repository');
+  }
+  if (!REPOSITORY.test(place.repository) || repositoryName(place).length > MAX_NAME_BYTES) {
+    throw refuse(text, 'a repository that cannot be one');
+  }
+  if (at < 0) return { ...place, tag: tag ?? 'latest' };
+  const digest = parseDigest(text.slice(at + 1));
+  return { ...place, ...(tag !== undefined && { tag }), digest };
+}
+
+/** `registry/repository`, as messages and locks name it. */
+export function repositoryName({
+  registry,
+  repository,
+}: Pick<Reference, 'registry' | 'repository'>): string {
+  return `${registry}/${repository}`;
+}
+
+/** The reference in full, for messages. */
+export function referenceName(reference: Reference): string {
+  const { tag, digest } = reference;
+  const suffix = `${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;
+  return `${repositoryName(reference)}${suffix}`;
+}
+
+function splitName(name: string): { registry: string; repository: string } {
+  const slash = name.indexOf('/');
+  const first = slash < 0 ? '' : name.slice(0, slash);
+  if (!/[.:[]/.test(first) && !isLoopback(first)) return onDockerHub(name);
+  const repository = name.slice(slash + 1);
+  if (['docker.io', 'index.docker.io'].includes(first)) return onDockerHub(repository);
+  return { registry: first, repository };
+}
+
+function onDockerHub(name: string): { registry: string; repository: string } {
+  return { registry: 'docker.io', repository: name.includes('/') ? name : `library/${name}` };
+}
+
+function refuse(text: string, found: string): StowageError {
+  return new StowageError('manifest-invalid', 'unreadable image reference', {
+    expected: 'registry/repository:tag or registry/repository@sha256:<digest>',
+    found: `${found}: ${JSON.stringify(text.slice(0, 160))}`,
+    hint: 'copy the reference as podman pull or docker pull would take it',
+  });
+}
