@@ -9,6 +9,8 @@ export interface Asked {
 }
 
 const NO_ROUTE = ['EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN', 'EADDRNOTAVAIL'];
+/** What fetch says of the ports that its standard blocks, such as 6666 and 10080. */
+const BAD_PORT = 'bad port';
 const CERTIFICATE =
   /^(CERT_|ERR_TLS_CERT|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_(CA|PURPOSE)|PATH_LENGTH)/;
 const TLS = /^(EPROTO|ERR_SSL|ERR_TLS)/;
@@ -21,17 +23,20 @@ export class Silence extends Error {
   }
 }
 
-/** The system's code under the layers in which fetch wraps it. */
-export function networkCode(error: unknown): string | undefined {
-  for (
-    let each = error, depth = 0;
-    each instanceof Error && depth < 4;
-    each = each.cause, depth++
-  ) {
-    const code = systemCode(each);
-    if (code !== undefined) return code;
+/**
+ * What lies under the layers in which fetch wraps a failure. The layers themselves may quote an address with all
+ * that is secret in it, and stay out of our errors.
+ */
+function rootOf(error: unknown): Error {
+  if (error instanceof Silence) return error;
+  for (let each = error; each instanceof Error; each = each.cause) {
+    if (systemCode(each) !== undefined || each.message === BAD_PORT) return each;
   }
-  return undefined;
+  return new Error('the connection failed');
+}
+
+function networkCode(error: unknown): string | undefined {
+  return systemCode(rootOf(error));
 }
 
 /** Whether a connection failed because of the certificate that it was shown. */
@@ -39,13 +44,15 @@ export function isCertificateFailure(error: unknown): boolean {
   return CERTIFICATE.test(networkCode(error) ?? '');
 }
 
-/** Whether the same failure is sure to come again: no such name, or a certificate that does not hold. */
+/** Whether the same failure is sure to come again: no such name, no such port, a certificate that does not hold. */
 export function isFinal(error: unknown): boolean {
-  return networkCode(error) === 'ENOTFOUND' || isCertificateFailure(error);
+  const { message } = rootOf(error);
+  return message === BAD_PORT || networkCode(error) === 'ENOTFOUND' || isCertificateFailure(error);
 }
 
 /** The error for a connection that failed, before its answer or within its body. */
-export function unreachable({ what, url }: Asked, cause: unknown, bytes?: number): StowageError {
+export function unreachable({ what, url }: Asked, error: unknown, bytes?: number): StowageError {
+  const cause = rootOf(error);
   const { found, hint } = explain(cause, url);
   const when = bytes === undefined ? '' : ` after ${bytes} bytes`;
   return new StowageError('source-unreachable', `cannot fetch ${what}`, {
@@ -56,7 +63,7 @@ export function unreachable({ what, url }: Asked, cause: unknown, bytes?: number
   });
 }
 
-function explain(cause: unknown, url: URL): { found: string; hint: string } {
+function explain(cause: Error, url: URL): { found: string; hint: string } {
   const code = networkCode(cause) ?? '';
   const again = 'run the same command again; what was fetched is kept';
   if (cause instanceof Silence) return { found: cause.message, hint: again };
@@ -64,6 +71,12 @@ function explain(cause: unknown, url: URL): { found: string; hint: string } {
     return {
       found: `no address for the name ${url.hostname}`,
       hint: "check the spelling of the host, and this machine's DNS and network",
+    };
+  }
+  if (cause.message === BAD_PORT) {
+    return {
+      found: `port ${url.port}, which HTTP clients refuse to use`,
+      hint: 'serve it at another port',
     };
   }
   if (code === 'ECONNREFUSED') {

@@ -1,0 +1,134 @@
+import { describe, expect, it } from 'vitest';
+import { describeHttps, httpsOrigin } from '../../src/source/https.ts';
+import { expectCode } from '../support/error.ts';
+import { drain, type Handler, never, serve, testHttp } from './server.ts';
+
+const bytes = Buffer.from('0123456789');
+
+/** Answers Range requests as a good server does. */
+const ranged: Handler = (request, response) => {
+  const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? Number.NaN);
+  if (Number.isNaN(start)) response.end(bytes);
+  else if (start >= bytes.length) {
+    response.writeHead(416, { 'content-range': `bytes */${bytes.length}` }).end();
+  } else {
+    const range = `bytes ${start}-${bytes.length - 1}/${bytes.length}`;
+    response.writeHead(206, { 'content-range': range }).end(bytes.subarray(start));
+  }
+};
+
+const ignoring: Handler = (_, response) => response.end(bytes);
+
+async function read(handler: Handler, offset: number): Promise<string> {
+  const server = await serve(handler);
+  const origin = httpsOrigin(`${server.url}/file`, testHttp().http);
+  return (await drain(await origin.open(offset, never))).toString();
+}
+
+describe('when a file is opened at an offset', () => {
+  for (const [name, handler] of Object.entries({ ranged, ignoring })) {
+    it.each([
+      [0, '0123456789'],
+      [1, '123456789'],
+      [9, '9'],
+      [10, ''],
+    ])(`a ${name} server gives the rest from %i`, async (offset, rest) => {
+      expect(await read(handler, offset)).toBe(rest);
+    });
+
+    it(`a ${name} server that has less is found out`, async () => {
+      await expectCode(() => read(handler, 11), 'source-mismatch');
+    });
+  }
+
+  it('asks on where a server gives less than was asked for', async () => {
+    const inThrees: Handler = (request, response) => {
+      const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
+      const end = Math.min(start + 3, bytes.length);
+      const range = `bytes ${start}-${end - 1}/${bytes.length}`;
+      response.writeHead(206, { 'content-range': range }).end(bytes.subarray(start, end));
+    };
+    expect(await read(inThrees, 2)).toBe('23456789');
+    expect(await read(inThrees, 0)).toBe('0123456789');
+  });
+});
+
+describe('when a server answers a range wrongly', () => {
+  it.each([
+    ['another start', 'bytes 0-9/10', bytes],
+    ['an end beyond its total', 'bytes 4-10/10', bytes],
+    ['an end before its start', 'bytes 4-3/10', bytes],
+    ['another unit', 'lines 4-9/10', bytes],
+    ['no total', 'bytes 4-9/*', bytes.subarray(4)],
+    ['no range', undefined, bytes.subarray(4)],
+    ['more bytes than it says', 'bytes 4-9/10', bytes],
+    ['fewer bytes than it says', 'bytes 4-9/10', bytes.subarray(5)],
+  ])('%s is refused', async (_, range, body) => {
+    const wrong: Handler = (_request, response) =>
+      void response.writeHead(206, range === undefined ? {} : { 'content-range': range }).end(body);
+    await expectCode(() => read(wrong, 4), 'source-malformed');
+  });
+
+  it('another total within one file is refused', async () => {
+    const growing: Handler = (request, response) => {
+      const start = Number(/\d+/.exec(request.headers.range ?? '')?.[0]);
+      const range = `bytes ${start}-${start}/${10 + start}`;
+      response.writeHead(206, { 'content-range': range }).end('x');
+    };
+    await expectCode(() => read(growing, 1), 'source-mismatch');
+  });
+
+  it('an encoding around a part is refused', async () => {
+    const encoded: Handler = (_, response) =>
+      void response
+        .writeHead(206, { 'content-range': 'bytes 4-9/10', 'content-encoding': 'x-own' })
+        .end(bytes.subarray(4));
+    await expectCode(() => read(encoded, 4), 'source-malformed');
+  });
+});
+
+describe('when a connection breaks within a file', () => {
+  it('fails after the bytes that came, and a second opening goes on from there', async () => {
+    const server = await serve((request, response) => {
+      if (request.headers.range !== undefined) return ranged(request, response);
+      response.writeHead(200, { 'content-length': bytes.length });
+      response.write(bytes.subarray(0, 4), () => response.destroy());
+    });
+    const origin = httpsOrigin(server.url, testHttp().http);
+    const got: Uint8Array[] = [];
+    const error = await expectCode(async () => {
+      for await (const chunk of await origin.open(0, never)) got.push(chunk);
+    }, 'source-unreachable');
+    expect(error.found).toContain('after 4 bytes');
+    got.push(await drain(await origin.open(Buffer.concat(got).length, never)));
+    expect(Buffer.concat(got)).toEqual(bytes);
+  });
+});
+
+describe('when an address is not https', () => {
+  it.each([
+    'http://example.com/file',
+    'http://128.0.0.1/file',
+    'http://localhost.example.com/file',
+    'ftp://example.com/file',
+    'https://user:secret-word@example.com/file',
+    'no address',
+  ])('refuses %s', async (address) => {
+    const { http } = testHttp();
+    const error = await expectCode(() => httpsOrigin(address, http), 'source-unsupported');
+    expect(JSON.stringify([error.message, error.found, error.hint])).not.toContain('secret-word');
+  });
+
+  it.each([
+    'http://localhost:8080/file',
+    'http://127.1.2.3/file',
+    'http://[::1]:80/file',
+    'https://example.com/file',
+  ])('takes %s', (address) => {
+    expect(httpsOrigin(address, testHttp().http).description).toMatch(/\/file$/);
+  });
+
+  it('describes an address without its query', () => {
+    expect(describeHttps('https://example.com/a/b?token=x#y')).toBe('https://example.com/a/b');
+  });
+});
