@@ -7,6 +7,8 @@ import { type VerifiedSignature, verifyDetached } from './cms-verify.ts';
 import { invalid, malformed, refusedAlgorithm } from './signature-error.ts';
 import { type TrustRoot, trustRoots } from './trust-root.ts';
 
+export { trustFromRoot } from './trust-root.ts';
+
 /** A signature file, by the name it has on the media. */
 export interface SignatureFile {
   readonly name: string;

@@ -1,0 +1,75 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { encodeCertificate } from '../../src/trust/certificate-file.ts';
+import { issueCertificate } from '../../src/trust/certificate-issue.ts';
+import { generateKey } from '../../src/trust/key.ts';
+import { oids } from '../../src/trust/oid.ts';
+import { expectCode } from '../support/error.ts';
+import { makeAuthority, makeRoot, makeSigner, nextSerial, validity } from './authority.ts';
+import { openssl } from './openssl.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'stowage-issue-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe('when certificates are issued', () => {
+  const root = makeRoot({ pathLength: 1 });
+  const authority = makeAuthority(root);
+  const signer = makeSigner(authority);
+
+  it('gives an authority and a signer what each needs', () => {
+    expect(root.certificate).toMatchObject({ authority: true, pathLength: 1 });
+    expect(authority.certificate).toMatchObject({ authority: true, pathLength: 0 });
+    expect(authority.certificate.keyUsage).toEqual(['keyCertSign', 'cRLSign']);
+    expect(authority.certificate.authorityKeyId).toBe(root.certificate.subjectKeyId);
+    expect(signer.certificate).toMatchObject({
+      authority: false,
+      keyUsage: ['digitalSignature'],
+      purposes: [oids.codeSigning, oids.emailProtection],
+      authorityKeyId: authority.certificate.subjectKeyId,
+    });
+  });
+
+  it('makes a chain that openssl accepts, strictly', () => {
+    for (const [name, { certificate }] of Object.entries({ root, authority, signer }))
+      writeFileSync(join(folder, `${name}.pem`), encodeCertificate(certificate));
+    const chain = ['-CAfile', 'root.pem', '-untrusted', 'authority.pem', 'signer.pem'];
+    const { stdout, stderr } = openssl(['verify', '-x509_strict', ...chain], folder);
+    expect(stderr + stdout).toBe('signer.pem: OK\n');
+  });
+
+  it('gives validity past 2049 in the other form of time', () => {
+    const notAfter = new Date('2060-01-01T00:00:00Z');
+    expect(makeRoot({ notAfter }).certificate.notAfter).toEqual(notAfter);
+  });
+});
+
+describe('when a certificate cannot be issued', () => {
+  const { privateKey, publicKey } = generateKey();
+  const other = generateKey();
+  const root = makeRoot();
+  const base = {
+    subject: { commonName: 'Release', organization: 'Example Agency' },
+    publicKey,
+    key: privateKey,
+    authority: true,
+    serial: nextSerial(),
+    ...validity,
+  } as const;
+
+  it.each([
+    ['a key that is not its own', { ...base, key: other.privateKey }],
+    ['a key that is not the issuer', { ...base, issuer: { ...root, key: other.privateKey } }],
+    ['no key', { ...base, key: undefined }],
+    ['an empty name', { ...base, subject: { ...base.subject, commonName: '' } }],
+    ['a name of 65 letters', { ...base, subject: { ...base.subject, commonName: 'x'.repeat(65) } }],
+    ['a name with a newline', { ...base, subject: { ...base.subject, organization: 'a\nb' } }],
+    ['serial number zero', { ...base, serial: Buffer.alloc(4) }],
+    ['a serial number that takes 21 bytes', { ...base, serial: Buffer.alloc(20, 0xff) }],
+    ['an end before its start', { ...base, notAfter: new Date('2020-01-01T00:00:00Z') }],
+  ])('refuses %s', async (_, { key, ...request }) => {
+    const asked = key === undefined ? request : { ...request, key };
+    await expectCode(() => issueCertificate(asked), 'certificate-invalid');
+  });
+});

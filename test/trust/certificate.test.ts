@@ -1,0 +1,345 @@
+import { createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { ErrorCode } from '../../src/core/error.ts';
+import { algorithmIdentifier } from '../../src/trust/algorithm.ts';
+import { type Certificate, isSignedBy, parseCertificate } from '../../src/trust/certificate.ts';
+import { type Der, primitive } from '../../src/trust/der.ts';
+import {
+  bitString,
+  boolean,
+  contextTag,
+  explicit,
+  integer,
+  nullValue,
+  octetString,
+  oid,
+  sequence,
+  setOf,
+  time,
+  utf8String,
+} from '../../src/trust/der-build.ts';
+import { generateKey } from '../../src/trust/key.ts';
+import { oids } from '../../src/trust/oid.ts';
+import { encodePublicKey } from '../../src/trust/public-key.ts';
+import { expectCode } from '../support/error.ts';
+import { makeRoot, validity } from './authority.ts';
+import {
+  der,
+  extension,
+  leafExtensions,
+  oddCertificate,
+  type Pieces,
+  signWithHash,
+} from './odd-certificate.ts';
+
+const root = makeRoot();
+const leaf = generateKey();
+const { constraints, usage, purposes } = leafExtensions;
+
+const make = (changes: Partial<Pieces>, key: KeyObject = leaf.publicKey): Buffer =>
+  oddCertificate(root, key, changes);
+const refuses = (changes: Partial<Pieces>, code: ErrorCode = 'certificate-invalid') =>
+  expectCode(() => parseCertificate(make(changes)), code);
+
+describe('when a certificate is within the profile', () => {
+  it('says what it holds', () => {
+    const bytes = make({ serial: integer(0x00a1b2) });
+    const certificate = parseCertificate(bytes);
+    const oracle = new X509Certificate(bytes);
+    expect(certificate.der).toEqual(bytes);
+    expect(certificate.subject).toBe('O=Example Agency, CN=Odd');
+    expect(certificate.issuer).toBe('O=Example Agency, CN=Root');
+    expect(certificate.serial).toBe('a1b2');
+    expect(certificate.fingerprint).toBe(oracle.fingerprint256.replaceAll(':', '').toLowerCase());
+    expect(certificate.notBefore).toEqual(oracle.validFromDate);
+    expect(certificate.notAfter).toEqual(oracle.validToDate);
+    expect(encodePublicKey(certificate.publicKey)).toEqual(encodePublicKey(leaf.publicKey));
+    expect(certificate.authority).toBe(false);
+    expect(certificate.keyUsage).toEqual(['digitalSignature']);
+    expect(certificate.purposes).toEqual([oids.codeSigning]);
+  });
+
+  it('confirms the signature of its issuer and of no other', () => {
+    const certificate = parseCertificate(make({}));
+    expect(isSignedBy(certificate, root.certificate)).toBe(true);
+    expect(isSignedBy(certificate, makeRoot().certificate)).toBe(false);
+    const mlDsa = makeRoot({ algorithm: 'ml-dsa-87' }).certificate;
+    expect(isSignedBy(certificate, mlDsa)).toBe(false);
+  });
+
+  it.each<[string, readonly Der[]]>([
+    ['a subject alternative name', [extension(oids.subjectAltName, sequence())]],
+    ['a policy', [extension(oids.certificatePolicies, sequence(sequence(oid('2.5.29.32.0'))))]],
+    ['a list of revocations', [extension(oids.crlDistributionPoints, sequence())]],
+    ['an address of its authority', [extension(oids.authorityInfoAccess, sequence())]],
+  ])('passes over %s', (_, extensions) => {
+    expect(parseCertificate(make({ extensions })).authority).toBe(false);
+  });
+
+  it('escapes what a terminal could act on', () => {
+    const name = (text: string): Der =>
+      sequence(setOf([sequence(oid('2.5.4.3'), utf8String(text))]));
+    const { subject } = parseCertificate(make({ subject: name('a,b\u001b[2J\u202e\n') }));
+    expect(subject).toBe('CN=a\\,b\\u{1b}[2J\\u{202e}\\u{a}');
+  });
+});
+
+describe('when a certificate is outside the profile', () => {
+  const unknown = '1.3.6.1.4.1.99999.1';
+  const sizedInteger = (bytes: number, fill: number): Der =>
+    primitive(0x02, Buffer.alloc(bytes, fill));
+  const moment = (text: string): Der => time(new Date(text));
+
+  it.each<[string, string, Partial<Pieces>]>([
+    ['version 1', 'a version other than 3', { version: [], extensions: [] }],
+    ['version 1 with extensions', 'a version other than 3', { version: [] }],
+    ['no extension at all', 'a body of 7 fields', { extensions: [] }],
+    ['version 2', 'a version other than 3', { version: [explicit(0, integer(1))] }],
+    ['version 4', 'a version other than 3', { version: [explicit(0, integer(3))] }],
+    [
+      'a negative serial number',
+      'a serial number that is not positive',
+      { serial: sizedInteger(4, 0x80) },
+    ],
+    ['serial number zero', 'a serial number that is not positive', { serial: integer(0) }],
+    [
+      'a serial number of 21 bytes',
+      'a serial number of 21 bytes',
+      { serial: sizedInteger(21, 0x11) },
+    ],
+    ['an issuer without attributes', 'the issuer has 0 members', { issuer: sequence() }],
+    ['a subject without attributes', 'the subject has 0 members', { subject: sequence() }],
+    [
+      'a unique identifier',
+      'a body of 9 fields',
+      { ids: [primitive(contextTag(1), Buffer.from([0, 1]))] },
+    ],
+    [
+      'a validity that ends before it starts',
+      'a validity that ends before it starts',
+      { validity: sequence(moment('2027-01-01T00:00:00Z'), moment('2026-01-01T00:00:00Z')) },
+    ],
+    [
+      'a validity without an end',
+      'the validity has 1 members',
+      { validity: sequence(time(validity.notBefore)) },
+    ],
+    [
+      'an unknown critical extension',
+      'extension 1.3.6.1.4.1.99999.1, critical, which is not known',
+      { extensions: [extension(unknown, nullValue(), true)] },
+    ],
+    [
+      'an unknown extension',
+      'extension 1.3.6.1.4.1.99999.1, which is not known',
+      { extensions: [extension(unknown, nullValue())] },
+    ],
+    [
+      'name constraints, which are not understood',
+      'extension 2.5.29.30, critical, which is not known',
+      { extensions: [extension('2.5.29.30', sequence(), true)] },
+    ],
+    ['an extension twice', 'keyUsage twice', { extensions: [constraints, usage, purposes, usage] }],
+    [
+      'a critical extension that is passed over',
+      'certificatePolicies marked critical',
+      { extensions: [extension(oids.certificatePolicies, sequence(), true)] },
+    ],
+    [
+      'a criticality that is the default',
+      'a default criticality written out',
+      { extensions: [sequence(oid(oids.keyUsage), boolean(false), octetString(usage.bytes))] },
+    ],
+    [
+      'an authority whose constraints are not critical',
+      'basicConstraints of an authority not marked critical',
+      { extensions: [extension(oids.basicConstraints, sequence(boolean(true)))] },
+    ],
+    [
+      'an authority spelled out as none',
+      'a default in basicConstraints written out',
+      { extensions: [extension(oids.basicConstraints, sequence(boolean(false)), true)] },
+    ],
+    [
+      'a path length without an authority',
+      'basicConstraints has tag 0x2',
+      { extensions: [extension(oids.basicConstraints, sequence(integer(0)), true)] },
+    ],
+    [
+      'a negative path length',
+      'the path length is out of range',
+      {
+        extensions: [
+          extension(oids.basicConstraints, sequence(boolean(true), sizedInteger(1, 0xff)), true),
+        ],
+      },
+    ],
+    [
+      'a key usage without bits',
+      'keyUsage is not a list of known bits',
+      { extensions: [extension(oids.keyUsage, bitString(Buffer.alloc(0)), true)] },
+    ],
+    [
+      'a key usage with a trailing zero bit',
+      'keyUsage is not a list of known bits',
+      { extensions: [extension(oids.keyUsage, bitString(Buffer.from([0x80]), 0), true)] },
+    ],
+    [
+      'a key usage of too many bits',
+      'keyUsage is not a list of known bits',
+      { extensions: [extension(oids.keyUsage, bitString(Buffer.from([0, 0x40]), 6), true)] },
+    ],
+    [
+      'an empty list of purposes',
+      'extKeyUsage has 0 members',
+      { extensions: [extension(oids.extendedKeyUsage, sequence(), true)] },
+    ],
+    [
+      'an authority named by serial number',
+      'authorityKeyIdentifier has tag 0x82',
+      {
+        extensions: [
+          extension(
+            oids.authorityKeyIdentifier,
+            sequence(primitive(contextTag(2), Buffer.from([1]))),
+          ),
+        ],
+      },
+    ],
+    [
+      'an extension that is not DER',
+      'an indefinite length, which is BER and not DER',
+      { extensions: [sequence(oid(oids.keyUsage), octetString(Buffer.from([0x03, 0x80])))] },
+    ],
+    [
+      'two signature algorithms',
+      'two signature algorithms that differ',
+      { outer: algorithmIdentifier('rsa-pkcs1-sha384') },
+    ],
+  ])('refuses %s', async (_, found, changes) => {
+    expect((await refuses(changes)).found).toBe(found);
+  });
+
+  it.each([
+    ['no bytes', Buffer.alloc(0)],
+    ['a trailing byte', Buffer.concat([root.certificate.der, Buffer.alloc(1)])],
+    ['half a certificate', root.certificate.der.subarray(0, 200)],
+    ['40 kB', Buffer.alloc(40_000)],
+  ])('refuses %s', async (_, bytes) => {
+    await expectCode(() => parseCertificate(bytes), 'certificate-invalid');
+  });
+
+  it('takes a serial number of 20 bytes', () => {
+    const serial = sizedInteger(20, 0x7f);
+    expect(parseCertificate(make({ serial })).serial).toBe('7f'.repeat(20));
+  });
+});
+
+describe('when a certificate is signed by a refused algorithm', () => {
+  it.each([
+    ['SHA-1', '1.2.840.10045.4.1', 'sha1'],
+    ['SHA-256', '1.2.840.10045.4.3.2', 'sha256'],
+    ['SHA-512', '1.2.840.10045.4.3.4', 'sha512'],
+  ])('refuses %s', async (_, identifier, hash) => {
+    await refuses(
+      { identifier: sequence(oid(identifier)), sign: signWithHash(hash) },
+      'algorithm-refused',
+    );
+  });
+
+  it('refuses an accepted algorithm with odd parameters', async () => {
+    const identifier = sequence(oid(oids.ecdsaWithSha384), nullValue());
+    await refuses({ identifier }, 'algorithm-refused');
+  });
+
+  it('does not confirm a weaker hash under an accepted name', () => {
+    const certificate = parseCertificate(make({ sign: signWithHash('sha256') }));
+    expect(isSignedBy(certificate, root.certificate)).toBe(false);
+  });
+});
+
+describe('when the key of a certificate is refused', () => {
+  let modulus: Buffer;
+  beforeAll(() => {
+    const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 3072 });
+    modulus = Buffer.from(String(publicKey.export({ format: 'jwk' }).n), 'base64url');
+  });
+  const rsaSpki = (n: Buffer, e: number): Der =>
+    sequence(
+      sequence(oid(oids.rsaEncryption), nullValue()),
+      bitString(sequence(integer(n), integer(e)).bytes),
+    );
+  const publicKey = (pair: { publicKey: KeyObject }): Certificate['publicKey'] => pair.publicKey;
+  const ecSpki = (parameters: Der, point: Buffer): Der =>
+    sequence(sequence(oid(oids.ecPublicKey), parameters), bitString(point));
+  const point = encodePublicKey(leaf.publicKey).subarray(-97);
+
+  it.each([
+    ['P-256', () => generateKeyPairSync('ec', { namedCurve: 'P-256' })],
+    ['P-521', () => generateKeyPairSync('ec', { namedCurve: 'P-521' })],
+    ['RSA-1024', () => generateKeyPairSync('rsa', { modulusLength: 1024 })],
+    ['RSA-2048', () => generateKeyPairSync('rsa', { modulusLength: 2048 })],
+    ['RSA for PSS alone', () => generateKeyPairSync('rsa-pss', { modulusLength: 2048 })],
+    ['Ed25519', () => generateKeyPairSync('ed25519')],
+    ['ML-DSA-44', () => generateKeyPairSync('ml-dsa-44')],
+    ['ML-DSA-65', () => generateKeyPairSync('ml-dsa-65')],
+    ['SLH-DSA', () => generateKeyPairSync('slh-dsa-sha2-128f')],
+  ])('refuses %s', async (_, generate) => {
+    const bytes = make({}, publicKey(generate()));
+    await expectCode(() => parseCertificate(bytes), 'algorithm-refused');
+  });
+
+  it('refuses RSA with exponent 3, whose signatures have been forged', async () => {
+    const spki = rsaSpki(modulus, 3);
+    const error = await refuses({ spki }, 'algorithm-refused');
+    expect(error.found).toBe('an RSA key of 3072 bits with exponent 3');
+    expect(parseCertificate(make({ spki: rsaSpki(modulus, 65537) })).subject).toContain('Odd');
+  });
+
+  it('refuses a curve given by its parameters', async () => {
+    const spki = ecSpki(explicitP384(), point);
+    const oracle = createPublicKey({ key: spki.bytes, format: 'der', type: 'spki' });
+    expect(oracle.asymmetricKeyType).toBe('ec');
+    await refuses({ spki }, 'algorithm-refused');
+  });
+
+  it('refuses a compressed point, and one off the curve', async () => {
+    const curve = oid(oids.secp384r1);
+    const compressed = Buffer.from(point.subarray(0, 49));
+    compressed[0] = 2 + ((point[96] ?? 0) & 1);
+    await refuses({ spki: ecSpki(curve, compressed) });
+    const off = Buffer.from(point);
+    off[96] = (off[96] ?? 0) ^ 1;
+    await refuses({ spki: ecSpki(curve, off) });
+    expect(der(ecSpki(curve, point).bytes).bytes).toEqual(encodePublicKey(leaf.publicKey));
+  });
+
+  it('refuses an RSA key in an encoding of its own', async () => {
+    const spki = sequence(
+      sequence(oid(oids.rsaEncryption), nullValue()),
+      bitString(Buffer.concat([sequence(integer(modulus), integer(65537)).bytes, Buffer.alloc(1)])),
+    );
+    await refuses({ spki });
+  });
+});
+
+/** SpecifiedECDomain of P-384 (SEC 1 section C.2). */
+function explicitP384(): Der {
+  const prime = `${'ff'.repeat(31)}fe${'ff'.repeat(4)}${'00'.repeat(8)}${'ff'.repeat(4)}`;
+  const hex = (digits: string): Buffer => Buffer.from(digits, 'hex');
+  const generator =
+    '04aa87ca22be8b05378eb1c71ef320ad746e1d3b628ba79b9859f741e082542a385502f25dbf55296c3a545e3872760ab7' +
+    '3617de4a96262c6f5d9e98bf9292dc29f8f41dbd289a147ce9da3113b5f0b8c00a60b1ce1d7e819d7a431d7c90ea0e5f';
+  const order =
+    'ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973';
+  const b =
+    'b3312fa7e23ee7e4988e056be3f82d19181d9c6efe8141120314088f5013875ac656398d8a2ed19d2a85c8edd3ec2aef';
+  return sequence(
+    integer(1),
+    sequence(oid('1.2.840.10045.1.1'), integer(hex(prime))),
+    sequence(octetString(hex(prime.replace(/ff$/, 'fc'))), octetString(hex(b))),
+    octetString(hex(generator)),
+    integer(hex(order)),
+    integer(1),
+  );
+}

@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest';
+import { StowageError } from '../../src/core/error.ts';
+import { primitive } from '../../src/trust/der.ts';
+import { bitString, boolean, derTag, integer, time } from '../../src/trust/der-build.ts';
+import { DerReader } from '../../src/trust/der-read.ts';
+import { expectCode } from '../support/error.ts';
+
+const read = new DerReader(
+  (defect) => new StowageError('certificate-invalid', defect, { hint: 'ask again' }),
+);
+const utc = (text: string): ReturnType<typeof primitive> =>
+  primitive(derTag.utcTime, Buffer.from(text));
+const generalized = (text: string): ReturnType<typeof primitive> =>
+  primitive(derTag.generalizedTime, Buffer.from(text));
+
+describe('when a time is read', () => {
+  it.each([
+    '1949-12-31T23:59:59Z',
+    '1950-01-01T00:00:00Z',
+    '1999-12-31T23:59:59Z',
+    '2049-12-31T23:59:59Z',
+    '2050-01-01T00:00:00Z',
+    '9999-12-31T23:59:59Z',
+  ])('gives %s back', (moment) => {
+    expect(read.time(time(new Date(moment)), 'it')).toEqual(new Date(moment));
+  });
+
+  it.each([
+    ['without seconds', utc('2611211000Z')],
+    ['with an offset', utc('261121100000+0100')],
+    ['on the 30th of February', utc('260230100000Z')],
+    ['at second 60', utc('261121100060Z')],
+    ['before 2050 in the form for later years', generalized('20261121100000Z')],
+    ['with a fraction', generalized('20501121100000.5Z')],
+    ['in the year 0', generalized('00000101000000Z')],
+    ['that is a number', integer(1)],
+    ['that is absent', undefined],
+  ])('refuses one %s', async (_, value) => {
+    await expectCode(() => read.time(value, 'it'), 'certificate-invalid');
+  });
+});
+
+describe('when a value is not what its type allows', () => {
+  it.each<[string, () => unknown]>([
+    ['a boolean of 1', () => read.boolean(primitive(derTag.boolean, Buffer.from([1])), 'it')],
+    ['an empty boolean', () => read.boolean(primitive(derTag.boolean, Buffer.alloc(0)), 'it')],
+    ['an empty integer', () => read.integer(primitive(derTag.integer, Buffer.alloc(0)), 'it')],
+    ['a large small number', () => read.small(integer(128), 'it')],
+    ['a bit string with unused bits', () => read.bits(bitString(Buffer.from([0x80]), 7), 'it')],
+    ['an empty bit string', () => read.bits(bitString(Buffer.alloc(0)), 'it')],
+    ['a bad identifier', () => read.oid(primitive(derTag.oid, Buffer.from([0x80])), 'it')],
+    ['another type', () => read.octets(boolean(true), 'it')],
+    ['nothing', () => read.octets(undefined, 'it')],
+  ])('refuses %s', async (_, run) => {
+    await expectCode(run, 'certificate-invalid');
+  });
+});

@@ -1,0 +1,145 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { StowageError } from '../../src/core/error.ts';
+import { MAX_DER_DEPTH } from '../../src/core/limits.ts';
+import {
+  constructed,
+  type Der,
+  decodeOid,
+  encodeOid,
+  parseDer,
+  primitive,
+} from '../../src/trust/der.ts';
+import { derTag, integer, octetString, oid, sequence, setOf } from '../../src/trust/der-build.ts';
+import { expectCode } from '../support/error.ts';
+
+const refuse = (defect: string): StowageError =>
+  new StowageError('signature-malformed', defect, { hint: 'ask again' });
+const parse = (bytes: Uint8Array, maxBytes = 65_536): Der => parseDer(bytes, maxBytes, refuse);
+const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex');
+
+/** A value inside as many sequences. */
+function nest(depth: number): Buffer {
+  let bytes = Buffer.from([0x30, 0]);
+  for (let level = 1; level < depth; level += 1) {
+    const { length } = bytes;
+    const header =
+      length < 128
+        ? [0x30, length]
+        : length < 256
+          ? [0x30, 0x81, length]
+          : [0x30, 0x82, length >> 8, length & 255];
+    bytes = Buffer.concat([Buffer.from(header), bytes]);
+  }
+  return bytes;
+}
+
+describe('when bytes are one DER value', () => {
+  const value: fc.Arbitrary<Der> = fc.letrec<{ value: Der }>((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 5 },
+      fc
+        .tuple(fc.constantFrom(0x04, 0x0c, 0x80, 0x43), fc.uint8Array({ maxLength: 300 }))
+        .map(([tag, content]) => primitive(tag, content)),
+      fc.uint8Array({ maxLength: 20 }).map((bytes) => integer(bytes)),
+      fc
+        .tuple(fc.constantFrom(0x30, 0xa0, 0x65), fc.array(tie('value'), { maxLength: 4 }))
+        .map(([tag, children]) => constructed(tag, children)),
+      fc.array(tie('value'), { maxLength: 4 }).map((members) => setOf(members)),
+    ),
+  })).value;
+
+  it('reads what was written', () => {
+    fc.assert(
+      fc.property(value, (written) => {
+        expect(parse(written.bytes)).toEqual(written);
+      }),
+      { seed: 1 },
+    );
+  });
+
+  it('gives children, content and encoding of each value', () => {
+    const read = parse(sequence(oid('2.5.4.3'), octetString(Buffer.from('x'))).bytes);
+    expect(read.children.map((child) => child.tag)).toEqual([derTag.oid, derTag.octetString]);
+    expect(read.children[1]?.content.toString()).toBe('x');
+    expect(read.children[1]?.bytes).toEqual(hex('04 01 78'));
+  });
+
+  it.each([1, 127, 128, 255, 256, 65_000])('reads a value of %i bytes', (length) => {
+    const bytes = octetString(Buffer.alloc(length)).bytes;
+    expect(parse(bytes).content.length).toBe(length);
+  });
+});
+
+describe('when bytes are not one DER value', () => {
+  it('answers any bytes with a value of the same bytes or a refusal', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
+        try {
+          expect(parse(bytes).bytes).toEqual(Buffer.from(bytes));
+        } catch (error) {
+          expect(error).toBeInstanceOf(StowageError);
+        }
+      }),
+      { seed: 2, numRuns: 2000 },
+    );
+  });
+
+  it.each([
+    ['no bytes', ''],
+    ['a tag alone', '30'],
+    ['a value cut short', '30 03 02 01'],
+    ['a child past its parent', '30 03 02 02 01 01'],
+    ['a trailing byte', '30 00 00'],
+    ['a second value', '30 00 30 00'],
+    ['an indefinite length', '30 80 02 01 01 00 00'],
+    ['a length in long form that fits the short', '04 81 01 00'],
+    ['a length with a leading zero', `04 82 00 80 ${'00'.repeat(128)}`],
+    ['a length of four gigabytes', '30 84 ff ff ff ff'],
+    ['a length of 2^63', '30 88 7f ff ff ff ff ff ff ff'],
+    ['the reserved length', '30 ff'],
+    ['a tag of several bytes', '1f 81 01 00'],
+    ['an end-of-contents tag', '30 02 00 00'],
+    ['a BMPString', '1e 02 00 41'],
+    ['a constructed octet string', '24 03 04 01 00'],
+    ['a primitive sequence', '10 00'],
+    ['an integer with a needless zero', '02 02 00 01'],
+    ['a negative integer with a needless one', '02 02 ff 80'],
+  ])('refuses %s', async (_, bytes) => {
+    await expectCode(() => parse(hex(bytes)), 'signature-malformed');
+  });
+
+  it('refuses a nest of 10,000 values before it reaches a recursive parser', async () => {
+    const error = await expectCode(() => parse(nest(10_000)), 'signature-malformed');
+    expect(error.message).toContain('nested deeper');
+  });
+
+  it('sets the limit of depth where it says', async () => {
+    expect(parse(nest(MAX_DER_DEPTH)).tag).toBe(derTag.sequence);
+    await expectCode(() => parse(nest(MAX_DER_DEPTH + 1)), 'signature-malformed');
+  });
+
+  it('refuses more bytes than allowed without looking at them', async () => {
+    const huge = Buffer.alloc(300 * 1024 * 1024);
+    const error = await expectCode(() => parse(huge), 'signature-malformed');
+    expect(error.message).toContain('more than 65536');
+  });
+});
+
+describe('when an object identifier is read', () => {
+  it.each(['1.2.840.113549.1.7.2', '2.5.4.3', '2.16.840.1.101.3.4.3.19', '0.9.2342', '2.999.1'])(
+    'gives %s back',
+    (dotted) => {
+      expect(decodeOid(encodeOid(dotted))).toBe(dotted);
+    },
+  );
+
+  it.each([
+    ['an arc with a leading zero', '2a 80 01'],
+    ['an arc that never ends', '2a 86'],
+    ['an arc of 10,000 bytes', `2a ${'ff'.repeat(10_000)} 01`],
+    ['no bytes', ''],
+  ])('refuses %s', (_, bytes) => {
+    expect(decodeOid(hex(bytes))).toBeUndefined();
+  });
+});
