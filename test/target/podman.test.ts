@@ -1,0 +1,289 @@
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { digestHex } from '../../src/core/digest.ts';
+import { StowageError } from '../../src/core/error.ts';
+import type { CommandRunner } from '../../src/target/command.ts';
+import { createPodman } from '../../src/target/podman.ts';
+import { specificationOf } from '../../src/target/specification.ts';
+import { expectCode } from '../support/error.ts';
+import { type Answers, fakeCommands } from './fake-commands.ts';
+import { service } from './services.ts';
+
+const signal = new AbortController().signal;
+const llm = service();
+const id = digestHex(llm.image.config);
+const noSuchContainer: Answers = {
+  'podman container inspect': { status: 125, stderr: 'no such container' },
+  'podman container exists': { status: 1 },
+};
+let folder: string;
+let unitFolder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'stowage-podman-'));
+  unitFolder = join(folder, 'units');
+  mkdirSync(unitFolder);
+  writeFileSync(join(folder, 'podman'), '');
+  chmodSync(join(folder, 'podman'), 0o755);
+});
+
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function onHost(answers: Answers, systemd = false) {
+  const commands = fakeCommands(answers);
+  const env = { PATH: folder, CONTAINERS_CONF: '/c.conf', NOTIFY_SOCKET: '/run/n' };
+  const target = createPodman({ env, run: commands.run, systemd, unitFolder, selinux: false });
+  return { ...commands, target };
+}
+
+function container(state: object, specification = specificationOf(llm)): Answers {
+  const answer = [state, id, 0, specification];
+  return { 'podman container inspect': { stdout: `${JSON.stringify(answer)}\n` } };
+}
+
+const running = { Status: 'running', Running: true, StartedAt: '2026-11-21T02:42:05.5+02:00' };
+
+describe('when the host is probed', () => {
+  it.each(['4.3.1', '4.10.0', '5.6.2-rhel', '10.0.0'])('accepts podman %s', async (version) => {
+    const { target } = onHost({ 'podman info': { stdout: `${version}\n` } });
+    expect(await target.probe(signal)).toEqual({ engine: 'podman', version, systemd: false });
+  });
+
+  it.each(['3.4.4', '4.2.9', ''])('refuses podman %j', async (version) => {
+    const { target } = onHost({ 'podman info': { stdout: `${version}\n` } });
+    const error = await expectCode(() => target.probe(signal), 'host-unfit');
+    expect(error.hint).toContain('podman');
+  });
+
+  it('names the package when podman is absent', async () => {
+    const target = createPodman({ env: { PATH: folder }, run: absent, systemd: false });
+    const error = await expectCode(() => target.probe(signal), 'host-unfit');
+    expect(error.hint).toContain('apt-get install podman');
+  });
+
+  it('says engine-failed when podman is there and broken', async () => {
+    const { target } = onHost({ 'podman info': { status: 125, stderr: 'no runtime' } });
+    const error = await expectCode(() => target.probe(signal), 'engine-failed');
+    expect(error.found).toContain('no runtime');
+  });
+
+  it('keeps our notification socket from podman', async () => {
+    const { target, env } = onHost({ 'podman info': { stdout: '4.3.1' } });
+    await target.probe(signal);
+    expect(env()['NOTIFY_SOCKET']).toBeUndefined();
+    expect(env()['CONTAINERS_CONF']).toBe('/c.conf');
+  });
+});
+
+const absent: CommandRunner = async () => {
+  throw new StowageError('host-unfit', 'podman cannot be run', { hint: 'install it' });
+};
+
+describe('when a service is inspected', () => {
+  it('says what runs, from which image, to which specification', async () => {
+    const { target } = onHost(container(running));
+    expect(await target.inspectService(llm, signal)).toEqual({
+      state: 'running',
+      detail: '',
+      startedAt: '2026-11-21T00:42:05.500Z',
+      image: id,
+      restarts: 0,
+      specification: specificationOf(llm),
+    });
+  });
+
+  it('says why it ended', async () => {
+    const state = {
+      Status: 'exited',
+      ExitCode: 137,
+      OOMKilled: true,
+      StartedAt: running.StartedAt,
+    };
+    const { target } = onHost(container(state));
+    const { state: found, detail } = await target.inspectService(llm, signal);
+    expect([found, detail]).toEqual(['stopped', 'exited, exit code 137, out of memory']);
+  });
+
+  it('leaves the start out when it never was', async () => {
+    const { target } = onHost(container({ Status: 'created', StartedAt: '0001-01-01T00:00:00Z' }));
+    expect(await target.inspectService(llm, signal)).not.toHaveProperty('startedAt');
+  });
+
+  it('says absent when there is none', async () => {
+    const { target } = onHost(noSuchContainer);
+    expect(await target.inspectService(llm, signal)).toEqual({ state: 'absent', detail: '' });
+  });
+
+  it('does not take a broken engine for an absent service', async () => {
+    const { target } = onHost({ podman: { status: 125, stderr: 'database is locked' } });
+    await expectCode(() => target.inspectService(llm, signal), 'engine-failed');
+  });
+
+  it('adds what systemd knows when the unit is there and the container is not', async () => {
+    writeFileSync(join(unitFolder, `${llm.unit}.service`), '');
+    const show = 'ActiveState=activating\nSubState=auto-restart\nResult=exit-code\nNRestarts=4\n';
+    const { target } = onHost({ ...noSuchContainer, systemctl: { stdout: show } }, true);
+    expect(await target.inspectService(llm, signal)).toEqual({
+      state: 'stopped',
+      detail: 'unit activating (auto-restart), result exit-code, restarted 4 times',
+      restarts: 4,
+    });
+  });
+});
+
+describe('when a service is started without systemd', () => {
+  it('leaves one alone that runs as wanted', async () => {
+    const { target, calls } = onHost(container(running));
+    await target.startService(llm, signal);
+    expect(calls.filter((call) => !call.includes('inspect'))).toEqual([]);
+  });
+
+  it.each([
+    ['another specification', container(running, 'f'.repeat(64))],
+    ['one that stopped', container({ Status: 'exited', ExitCode: 1 })],
+    ['none', noSuchContainer],
+  ])('replaces %s', async (_, answers) => {
+    const { target, calls } = onHost(answers);
+    await target.startService(llm, signal);
+    const verbs = calls.map((call) => call.split(' ')[1]).filter((verb) => verb !== 'container');
+    expect(verbs).toEqual(['rm', 'run']);
+  });
+});
+
+describe('when a service is started with systemd', () => {
+  it('writes the unit, then enables it', async () => {
+    const { target, calls } = onHost(noSuchContainer, true);
+    await target.startService(llm, signal);
+    expect(readdirSync(unitFolder)).toEqual([`${llm.unit}.service`]);
+    const text = readFileSync(join(unitFolder, `${llm.unit}.service`), 'utf8');
+    expect(text).toContain(`ExecStart=${folder}/podman \\\n  run`);
+    expect(text).toContain('Environment=CONTAINERS_CONF=/c.conf\n');
+    expect(calls.filter((call) => call.includes('systemctl')).slice(-2)).toEqual([
+      expect.stringContaining('daemon-reload'),
+      expect.stringContaining(`enable --now ${llm.unit}.service`),
+    ]);
+    expect(calls.some((call) => call.startsWith('podman run'))).toBe(false);
+  });
+
+  it('leaves a running one alone, and not one whose unit is another', async () => {
+    await onHost(noSuchContainer, true).target.startService(llm, signal);
+    const again = onHost(container(running), true);
+    await again.target.startService(llm, signal);
+    expect(again.calls.some((call) => call.includes('enable'))).toBe(false);
+    writeFileSync(join(unitFolder, `${llm.unit}.service`), 'edited');
+    const edited = onHost(container(running), true);
+    await edited.target.startService(llm, signal);
+    expect(edited.calls.some((call) => call.includes('enable'))).toBe(true);
+  });
+
+  it('fails with what systemctl said', async () => {
+    const { target } = onHost(
+      {
+        ...noSuchContainer,
+        'systemctl --no-pager --no-ask-password enable': { status: 1, stderr: 'Job failed' },
+      },
+      true,
+    );
+    const error = await expectCode(() => target.startService(llm, signal), 'engine-failed');
+    expect(error.found).toContain('Job failed');
+  });
+});
+
+describe('when a service is stopped', () => {
+  it('disables the unit, removes its file, then the container', async () => {
+    writeFileSync(join(unitFolder, `${llm.unit}.service`), '');
+    writeFileSync(join(unitFolder, `.${llm.unit}.service.tmp`), '');
+    const { target, calls } = onHost({}, true);
+    await target.stopService(llm, signal);
+    expect(readdirSync(unitFolder)).toEqual([]);
+    const verbs = calls.map(
+      (call) => call.replace(/^systemctl( --\S+)*/, 'systemctl').split(' ')[1],
+    );
+    expect(verbs).toEqual(['disable', 'daemon-reload', 'reset-failed', 'rm']);
+  });
+
+  it('keeps the unit file when it cannot be disabled', async () => {
+    writeFileSync(join(unitFolder, `${llm.unit}.service`), '');
+    const disable = 'systemctl --no-pager --no-ask-password disable';
+    const { target } = onHost({ [disable]: { status: 1 } }, true);
+    await expectCode(() => target.stopService(llm, signal), 'engine-failed');
+    expect(readdirSync(unitFolder)).toHaveLength(1);
+  });
+
+  it('is content when there is nothing', async () => {
+    await onHost({}, true).target.stopService(llm, signal);
+    await onHost({}).target.stopService(llm, signal);
+  });
+});
+
+describe('when an image is handed over', () => {
+  const reference = `127.0.0.1:4000/${llm.image.repository}@${llm.image.manifest}`;
+  const images = (...names: string[]) => ({ stdout: JSON.stringify([{ Id: id, Names: names }]) });
+  const none = { stdout: '[]' };
+  const handed =
+    (...answers: { stdout: string }[]) =>
+    () =>
+      answers.shift() ?? none;
+
+  it('is pulled by digest, tagged, and forgets where it came from', async () => {
+    const sequence = handed(none, images(reference), images(reference, llm.image.tag));
+    const { target, calls } = onHost({ 'podman images': sequence });
+    await target.loadImage(llm.image, '127.0.0.1:4000', signal);
+    expect(calls.filter((call) => !call.startsWith('podman images'))).toEqual([
+      `podman pull --quiet --tls-verify=false ${reference}`,
+      `podman tag ${id} ${llm.image.tag}`,
+      `podman untag ${id} ${reference}`,
+    ]);
+  });
+
+  it('is not pulled again, but loses the name that a killed pull left', async () => {
+    const left = reference.replace('4000', '39999');
+    const { target, calls } = onHost({ 'podman images': images(left, 'docker.io/x:1') });
+    await target.loadImage(llm.image, '127.0.0.1:4000', signal);
+    expect(calls.some((call) => call.includes('pull'))).toBe(false);
+    expect(calls.at(-1)).toBe(`podman untag ${id} ${left}`);
+  });
+
+  it('is refused when its id is not the digest of its config', async () => {
+    const { target } = onHost({ 'podman images': none });
+    await expectCode(() => target.loadImage(llm.image, '127.0.0.1:4000', signal), 'engine-failed');
+  });
+
+  it('is there only under its tag', async () => {
+    const other = onHost({ 'podman images': images('docker.io/x:1') });
+    const own = onHost({ 'podman images': images(llm.image.tag) });
+    expect(await other.target.hasImage(llm.image, signal)).toBe(false);
+    expect(await own.target.hasImage(llm.image, signal)).toBe(true);
+  });
+
+  it('is only untagged when somebody else names it too', async () => {
+    const { target, calls } = onHost({ 'podman images': images(llm.image.tag, 'docker.io/x:1') });
+    await target.unloadImage(llm.image, signal);
+    expect(calls.slice(1)).toEqual([`podman untag ${id} ${llm.image.tag}`]);
+  });
+
+  it('is left alone while a container uses it', async () => {
+    const { target, calls } = onHost({
+      'podman images': images(llm.image.tag),
+      'podman ps': { stdout: 'abc\n' },
+    });
+    await target.unloadImage(llm.image, signal);
+    expect(calls.some((call) => /untag|rmi/.test(call))).toBe(false);
+  });
+
+  it('is content when it is gone already', async () => {
+    const { target, calls } = onHost({ 'podman images': none });
+    await target.unloadImage(llm.image, signal);
+    expect(calls).toHaveLength(1);
+  });
+});

@@ -1,0 +1,74 @@
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { parseDigest } from '../../src/core/digest.ts';
+import type { Catalog, CatalogEntry } from '../../src/depot/catalog.ts';
+import type { RenderedImage } from '../../src/format/generation.ts';
+import { beginLayout, writeImage, writeLayer } from '../lab/image-layout.ts';
+import { run } from '../lab/process.ts';
+
+/** An image in a layout, and the catalog of a depot that serves it and nothing else. */
+export interface ServedImage {
+  readonly image: RenderedImage;
+  readonly catalog: Catalog;
+}
+
+/**
+ * Writes an image of this host's own `/bin/sh` and a few programs, whose `/tmp` nobody but root may write to and
+ * which declares a volume: what images in the wild get wrong.
+ */
+export async function shellImage(layout: string, release: string): Promise<ServedImage> {
+  beginLayout(layout);
+  const root = mkdtempSync(join(tmpdir(), 'stowage-shell-'));
+  try {
+    mkdirSync(join(root, 'tmp'), { recursive: true });
+    for (const program of ['sh', 'sleep', 'cat', 'id', 'touch']) await copyProgram(root, program);
+    const platform = { os: 'linux', architecture: process.arch === 'arm64' ? 'arm64' : 'amd64' };
+    const config = {
+      Entrypoint: ['/bin/sh', '-c'],
+      Volumes: { '/data': {} },
+      StopSignal: 'SIGTERM',
+    };
+    const layers = [await writeLayer(layout, root)];
+    const manifest = writeImage(layout, { platform, layers, config });
+    return served(layout, release, manifest.digest, manifest.mediaType);
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+async function copyProgram(root: string, program: string): Promise<void> {
+  const path = join('/bin', program);
+  const libraries = (await run('ldd', [path])).matchAll(/(\/\S+) \(0x/g);
+  for (const file of [path, ...[...libraries].map((match) => match[1] ?? '')]) {
+    const target = join(root, file);
+    mkdirSync(dirname(target), { recursive: true });
+    copyFileSync(realpathSync(file), target);
+  }
+}
+
+function served(layout: string, release: string, digest: string, mediaType: string): ServedImage {
+  const blobPath = (each: string): string => join(layout, 'blobs', each.replace(':', '/'));
+  const manifest = JSON.parse(readFileSync(blobPath(digest), 'utf8')) as {
+    config: { digest: string; size: number };
+    layers: { digest: string; size: number }[];
+  };
+  const repository = `${release}/server`;
+  const entry: CatalogEntry = {
+    repository,
+    tags: { '1.0.0': parseDigest(digest) },
+    manifests: new Map([[parseDigest(digest), mediaType]]),
+    blobs: new Map(
+      [manifest.config, ...manifest.layers].map((each) => [parseDigest(each.digest), each.size]),
+    ),
+  };
+  return {
+    image: {
+      repository,
+      manifest: parseDigest(digest),
+      config: parseDigest(manifest.config.digest),
+      tag: `localhost/stowage/${repository}:1.0.0`,
+    },
+    catalog: { repositories: () => [entry], blobPath },
+  };
+}
