@@ -60,23 +60,9 @@ function imageBlobs(image: LockedImage, { registry }: Sources): Wanted[] {
     label: `image ${image.name}`,
     origin: async () =>
       manifests.has(digest)
-        ? manifestOrigin(registry, image, digest)
+        ? registry.manifestOrigin(image.repository, digest)
         : registry.blob(image.repository, digest),
   }));
-}
-
-function manifestOrigin(registry: Registry, image: LockedImage, digest: Digest): Origin {
-  return {
-    description: `${image.repository}@${digest}`,
-    open: async (offset, signal) => {
-      const { bytes } = await registry.manifest(image.repository, digest, signal);
-      return toChunks(bytes.subarray(offset));
-    },
-  };
-}
-
-async function* toChunks(bytes: Uint8Array): AsyncIterable<Uint8Array> {
-  yield bytes;
 }
 
 function modelFile(model: LockedModel, file: LockedModelFile, { hub }: Sources): Wanted {

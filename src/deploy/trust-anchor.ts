@@ -3,7 +3,7 @@ import { StowageError } from '../core/error.ts';
 import { readCanonical, writeCanonical } from '../format/document.ts';
 import { type Trust, trustKind } from '../format/trust.ts';
 import { decodeCertificates } from '../trust/certificate-file.ts';
-import { trustFromRoot } from '../trust/policy.ts';
+import { trustFromRoot } from '../trust/trust-root.ts';
 
 /** A trust document that a person gave, and what they must compare with paper. */
 export interface GivenTrust {

@@ -1,0 +1,73 @@
+import { MAX_CHECKSUMS_BYTES, MAX_INDEX_BYTES } from '../../core/limits.ts';
+import { admit } from '../../deploy/admit.ts';
+import { readListed, requireSum } from '../../deploy/bundle-files.ts';
+import { type Bundle, bundleBytes, bundleFiles, bundleKind } from '../../format/bundle.ts';
+import { readChecksums } from '../../format/checksums.ts';
+import { readCanonical } from '../../format/document.ts';
+import type { CommandContext, CommandResult } from '../command.ts';
+import { formatBytes } from '../units.ts';
+import { signerLines } from './signers.ts';
+import { readTrustFile } from './trust-option.ts';
+
+/** Reads the small files only, whatever the size of the bundle. */
+export async function inspect(
+  folder: string,
+  options: { readonly trust?: string },
+  context: CommandContext,
+): Promise<CommandResult> {
+  const place = context.path(folder);
+  if (options.trust === undefined) {
+    const bundle = await readUnverified(place);
+    return {
+      json: { verified: false, bundle },
+      text: describe(bundle, ['  signatures not checked: give --trust']),
+    };
+  }
+  const { trust } = await readTrustFile(options.trust, context);
+  const { bundle, signers } = await admit(place, { ...context, trust });
+  const checked = 'signatures and lists hold; parts were not read: stowage verify reads them';
+  return {
+    json: { verified: 'signatures', bundle, signers },
+    text: describe(bundle, [...signerLines(signers), `  ${checked}`]),
+  };
+}
+
+async function readUnverified(folder: string): Promise<Bundle> {
+  const checksums = readChecksums(
+    await readListed(folder, 'SHA512SUMS', MAX_CHECKSUMS_BYTES, 'bundle-absent'),
+  );
+  const index = await readListed(folder, 'bundle.json', MAX_INDEX_BYTES, 'bundle-absent');
+  requireSum(checksums, 'bundle.json', index);
+  return readCanonical(bundleKind, index);
+}
+
+function describe(bundle: Bundle, standing: readonly string[]): string {
+  const size = new Map(bundle.blobs.map((blob) => [blob.digest, blob.size]));
+  const text = [
+    `${bundle.name} ${bundle.version}, channel ${bundle.channel}, number ${bundle.seq}, resolved ${bundle.resolvedAt}`,
+    ...(bundle.description === '' ? [] : [`  ${bundle.description}`]),
+    `  ${bundleFiles(bundle).length + 2} files, ${formatBytes(bundleBytes(bundle))}, for ${bundle.platforms.join(', ')}`,
+    ...standing,
+    ...bundle.models.flatMap((model) => [
+      `model ${model.name}: ${model.repository} at ${model.commit}, licence ${model.license ?? 'unknown'}`,
+      ...model.files.map((file) => `  ${formatBytes(file.size).padStart(11)}  ${file.path}`),
+    ]),
+    ...bundle.images.flatMap((image) => [
+      `image ${image.name}: ${image.source}`,
+      `  ${image.target.digest}`,
+      ...image.platforms.map((each) => `  ${each.platform} ${each.manifest}`),
+    ]),
+    ...bundle.files.map(
+      (file) => `files ${file.name}: ${file.path}, ${formatBytes(size.get(file.digest) ?? 0)}`,
+    ),
+    ...bundle.services.map(
+      (service) => `service ${service.name}: image ${service.image}${ports(service)}`,
+    ),
+  ];
+  return `${text.join('\n')}\n`;
+}
+
+function ports(service: Bundle['services'][number]): string {
+  if (service.ports.length === 0) return '';
+  return `, ports ${service.ports.map((port) => `${port.host}->${port.container}`).join(', ')}`;
+}

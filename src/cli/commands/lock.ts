@@ -1,0 +1,81 @@
+import { resolve } from '../../build/resolve.ts';
+import { writeJson } from '../../format/document.ts';
+import { type Lock, lockKind } from '../../format/lock.ts';
+import { BlobStore } from '../../io/blob-store.ts';
+import { writeAtomic } from '../../io/file.ts';
+import { type CommandContext, type CommandResult, storeFolder } from '../command.ts';
+import { formatBytes } from '../units.ts';
+import { readLock, readManifest } from './manifest-file.ts';
+import { openSources } from './sources.ts';
+
+export interface LockOptions {
+  readonly store?: string;
+  readonly insecureRegistry: readonly string[];
+  readonly seq?: number;
+}
+
+export async function lock(
+  file: string | undefined,
+  options: LockOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const { manifest, folder, lockPath } = await readManifest(file, context);
+  const previous = await readLock(lockPath);
+  const resolved = await resolve(manifest, {
+    ...context,
+    folder,
+    store: new BlobStore(storeFolder(context, options.store)),
+    sources: await openSources(options.insecureRegistry, context),
+    ...(previous === undefined ? {} : { previous }),
+  });
+  const numbered = options.seq === undefined ? resolved : { ...resolved, seq: options.seq };
+  if (numbered !== previous) await writeAtomic(lockPath, writeJson(lockKind, numbered));
+  return {
+    json: { lock: lockPath, unchanged: numbered === previous, ...summary(numbered) },
+    text: text(numbered, lockPath, numbered === previous),
+  };
+}
+
+function summary(lock: Lock): {
+  name: string;
+  version: string;
+  seq: number;
+  bytes: number;
+  findings: Lock['findings'];
+} {
+  return {
+    name: lock.manifest.name,
+    version: lock.manifest.version,
+    seq: lock.seq,
+    bytes: lockBytes(lock),
+    findings: lock.findings,
+  };
+}
+
+function lockBytes(lock: Lock): number {
+  const sizes = new Map<string, number>();
+  for (const blob of lock.images.flatMap((image) => image.blobs)) sizes.set(blob.digest, blob.size);
+  for (const blob of [...lock.models.flatMap((model) => model.files), ...lock.files])
+    sizes.set(blob.digest, blob.size);
+  return [...sizes.values()].reduce((sum, size) => sum + size, 0);
+}
+
+function text(lock: Lock, path: string, unchanged: boolean): string {
+  const lines = [
+    `${lock.manifest.name} ${lock.manifest.version}, number ${lock.seq}, ${formatBytes(lockBytes(lock))} to carry`,
+    ...lock.models.map(
+      (model) =>
+        `  model ${model.name}: ${model.repository} at ${model.commit}, ${model.files.length} files, licence ${model.license ?? 'unknown'}`,
+    ),
+    ...lock.images.map(
+      (image) => `  image ${image.name}: ${image.repository}@${image.target.digest}`,
+    ),
+    ...lock.files.map((file) => `  files ${file.name}: ${file.path}, ${formatBytes(file.size)}`),
+    ...lock.findings.map(
+      (finding) =>
+        `  ${finding.severity}: ${finding.source} ${finding.file}: ${finding.message} [${finding.rule}]`,
+    ),
+    unchanged ? `${path} says so already` : `written to ${path}`,
+  ];
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,75 @@
+import { join } from 'node:path';
+import { pack as packBundle } from '../../build/pack.ts';
+import { canonicalJson, type Json } from '../../core/canonical-json.ts';
+import { StowageError } from '../../core/error.ts';
+import { CRC_SPAN_BYTES } from '../../core/limits.ts';
+import { bundleBytes, bundleFiles } from '../../format/bundle.ts';
+import { BlobStore } from '../../io/blob-store.ts';
+import { type CommandContext, type CommandResult, storeFolder, usage } from '../command.ts';
+import { formatBytes, parseBytes } from '../units.ts';
+import { readLock, readManifest } from './manifest-file.ts';
+import { openSources } from './sources.ts';
+
+export interface PackOptions {
+  readonly output?: string;
+  readonly partSize: string;
+  readonly store?: string;
+  readonly insecureRegistry: readonly string[];
+}
+
+export async function pack(
+  file: string | undefined,
+  options: PackOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const partSize = parsePartSize(options.partSize);
+  const { manifest, folder, lockPath } = await readManifest(file, context);
+  const lock = await readLock(lockPath);
+  if (
+    lock === undefined ||
+    canonicalJson(lock.manifest as unknown as Json) !== canonicalJson(manifest as unknown as Json)
+  ) {
+    throw new StowageError(
+      'lock-stale',
+      lock === undefined ? 'the manifest has no lock' : 'the manifest changed since it was locked',
+      {
+        expected: `${lockPath} made from this manifest`,
+        found: lock === undefined ? 'no lock' : 'a lock of another manifest',
+        hint: 'run stowage lock first',
+      },
+    );
+  }
+  const output =
+    options.output === undefined
+      ? join(folder, `${manifest.name}-${manifest.version}`)
+      : context.path(options.output);
+  const { bundle, id } = await packBundle(lock, {
+    ...context,
+    folder,
+    output,
+    partSize,
+    store: new BlobStore(storeFolder(context, options.store)),
+    sources: await openSources(options.insecureRegistry, context),
+  });
+  const files = bundleFiles(bundle).length + 2;
+  const bytes = bundleBytes(bundle);
+  return {
+    json: {
+      bundle: output,
+      name: bundle.name,
+      version: bundle.version,
+      seq: bundle.seq,
+      id,
+      files,
+      bytes,
+    },
+    text: `${output}\n  ${files} files, ${formatBytes(bytes)}\n  SHA-512 of SHA512SUMS: ${id}\n  not signed yet: stowage sign ${output} --key KEY --certificate CERTIFICATE\n`,
+  };
+}
+
+function parsePartSize(text: string): number {
+  if (text === 'none') return 0;
+  const bytes = parseBytes(text);
+  if (bytes !== undefined && bytes % CRC_SPAN_BYTES === 0) return bytes;
+  throw usage('the part size is not usable', 'a multiple of 4MiB such as 512MiB, or none', text);
+}

@@ -1,0 +1,46 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { makeFolder, writeNew } from '../../io/file.ts';
+import { encodeCertificate } from '../../trust/certificate-file.ts';
+import { encodePrivateKey } from '../../trust/key.ts';
+import { throwawayAuthority } from '../../trust/throwaway.ts';
+import type { CommandContext, CommandResult } from '../command.ts';
+import { readPassphrase } from './passphrase.ts';
+
+export interface PkiOptions {
+  readonly organization: string;
+  readonly passphraseFile?: string;
+}
+
+export async function pki(
+  folder: string,
+  options: PkiOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const place = context.path(folder);
+  const passphrase = await readPassphrase(options.passphraseFile, context);
+  const { root, release } = throwawayAuthority(options.organization, context.now(), [
+    randomBytes(16),
+    randomBytes(16),
+  ]);
+  await makeFolder(place, 0o700);
+  for (const [name, issued] of [
+    ['root', root],
+    ['release', release],
+  ] as const) {
+    await writeNew(join(place, `${name}.pem`), Buffer.from(encodeCertificate(issued.certificate)));
+    await writeNew(
+      join(place, `${name}.key.pem`),
+      Buffer.from(encodePrivateKey(issued.key, passphrase)),
+      0o600,
+    );
+  }
+  const { fingerprint } = root.certificate;
+  return {
+    json: { folder: place, root: join(place, 'root.pem'), fingerprint },
+    text: `${place}: root.pem, root.key.pem, release.pem, release.key.pem
+  fingerprint of root.pem (SHA-256): ${fingerprint}
+  for trials only: signing/README.md describes a key ceremony
+`,
+  };
+}

@@ -1,0 +1,10 @@
+import { rollback as rollBack } from '../../deploy/rollback.ts';
+import type { CommandContext, CommandResult } from '../command.ts';
+import { changeResult, openSite } from './site.ts';
+
+export async function rollback(
+  options: { readonly to?: number; readonly root?: string },
+  context: CommandContext,
+): Promise<CommandResult> {
+  return changeResult(await rollBack(options.to, openSite(options.root, context)));
+}

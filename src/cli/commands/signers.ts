@@ -1,0 +1,12 @@
+import type { SignerVerdict } from '../../trust/policy.ts';
+
+/** A line for each signature: who, when, with what, and whether it counts. */
+export function signerLines(signers: readonly SignerVerdict[]): string[] {
+  return signers.map((signer) => {
+    const when = signer.signingTime.toISOString().slice(0, 19).replace('T', ' ');
+    const verdict = signer.counted
+      ? `counts under root ${signer.root ?? ''}`
+      : `does not count: ${signer.reason ?? ''}`;
+    return `  signed by ${signer.subject}, ${when} UTC, ${signer.algorithm}, ${verdict}`;
+  });
+}

@@ -1,0 +1,39 @@
+import { type SiteStatus, siteStatus } from '../../deploy/status.ts';
+import type { CommandContext, CommandResult } from '../command.ts';
+import { openSite } from './site.ts';
+
+export async function status(
+  options: { readonly root?: string },
+  context: CommandContext,
+): Promise<CommandResult> {
+  const { site, target } = openSite(options.root, context);
+  const found = await siteStatus(site, target, context.signal);
+  return { json: found, text: describe(found) };
+}
+
+function describe(status: SiteStatus): string {
+  const { generation } = status;
+  const lines = [
+    generation.number === 0
+      ? `site ${status.site}: nothing is installed`
+      : `site ${status.site}: generation ${generation.number}, applied ${generation.appliedAt}`,
+    ...generation.releases.flatMap((release) => [
+      `  ${release.name} ${release.version}, number ${release.seq}`,
+      ...status.services
+        .filter(({ service }) => service.release === release.name)
+        .map(({ service, state }) => {
+          const ports = service.ports
+            .map((port) => `http://${port.address}:${port.host}`)
+            .join(', ');
+          return `    ${service.name}: ${state.state} ${[state.detail, ports].filter((each) => each !== '').join(' ')}`;
+        }),
+    ]),
+    ...(status.generations.length > 1
+      ? [`  generations kept: ${status.generations.join(', ')}`]
+      : []),
+    ...(status.interrupted
+      ? ['  an interrupted command left work: the next install, rollback or uninstall ends it']
+      : []),
+  ];
+  return `${lines.join('\n')}\n`;
+}

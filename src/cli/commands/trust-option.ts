@@ -1,0 +1,9 @@
+import { MAX_TRUST_BYTES } from '../../core/limits.ts';
+import { type GivenTrust, readTrust } from '../../deploy/trust-anchor.ts';
+import { readBounded } from '../../io/file.ts';
+import type { CommandContext } from '../command.ts';
+
+/** The trust document or root certificate that `--trust` names. */
+export async function readTrustFile(file: string, context: CommandContext): Promise<GivenTrust> {
+  return readTrust(await readBounded(context.path(file), MAX_TRUST_BYTES), context.now());
+}

@@ -1,0 +1,58 @@
+#!/usr/bin/env node
+import { homedir } from 'node:os';
+import { type CommandResult, commandContext } from './command.ts';
+import { commanderStatus, createProgram } from './program.ts';
+import type { Terminal } from './terminal.ts';
+
+const interrupt = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interrupt.abort());
+// A reader that closed its end (`stowage inspect | head`) is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+const terminal: Terminal = {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  stdin: process.stdin,
+  env: process.env,
+  cwd: process.cwd(),
+  home: homedir(),
+  root: process.getuid?.() === 0,
+  signal: interrupt.signal,
+  now: () => new Date(),
+};
+
+const json = process.argv.includes('--json');
+
+const program = createProgram(terminal, async (action) => {
+  const { createProgress, errorJson, errorText, toStowageError } = await import('./render.ts');
+  const progress = createProgress(terminal, json);
+  const context = commandContext(terminal, {
+    signal: terminal.signal,
+    emit: progress.emit,
+    now: terminal.now,
+  });
+  let result: CommandResult;
+  try {
+    result = await action(context);
+  } catch (error) {
+    progress.stop();
+    const failure = toStowageError(error);
+    if (json) terminal.stdout.write(`${JSON.stringify(errorJson(failure), null, 2)}\n`);
+    terminal.stderr.write(errorText(failure));
+    process.exitCode = failure.exitStatus;
+    return;
+  }
+  progress.stop();
+  terminal.stdout.write(json ? `${JSON.stringify(result.json, null, 2)}\n` : result.text);
+});
+
+try {
+  await program.parseAsync(process.argv);
+} catch (error) {
+  const status = commanderStatus(error);
+  if (status === undefined) throw error;
+  process.exitCode = status;
+}

@@ -1,0 +1,161 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
+import type { CommandContext, CommandResult } from './command.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Runs what a command does, shows its result or its error, and sets the exit status. */
+export type Run = (action: (context: CommandContext) => Promise<CommandResult>) => Promise<void>;
+
+const EXIT_HELP = `
+Exit status: 0 done, 1 failed, 2 usage, 3 rolled back, 10 not trusted, 11 locked, 12 host unfit, 130 interrupted.
+Results go to stdout, everything else to stderr; --json after any command gives data for programs.`;
+
+const store = (): Option =>
+  new Option('--store <folder>', 'where pulled blobs are kept (STOWAGE_STORE)');
+const root = (): Option => new Option('--root <folder>', "the site's folder (STOWAGE_ROOT)");
+const insecure = (): Option =>
+  new Option('--insecure-registry <host>', 'a registry to ask over plain http (repeatable)')
+    .default([] as string[], 'none')
+    .argParser((value: string, before: string[]) => [...before, value]);
+const passphrase = (): Option =>
+  new Option('--passphrase-file <file>', 'holds the passphrase of the key on its first line');
+
+/** Every command on one page; what each does is loaded when it is called. */
+export function createProgram(terminal: Terminal, run: Run): Command {
+  const program = new Command(PRODUCT)
+    .description('carry open-weight AI into networks that have no way out')
+    .version(PRODUCT_VERSION)
+    .configureOutput({
+      writeOut: (text) => void terminal.stdout.write(text),
+      writeErr: (text) => void terminal.stderr.write(text.replace(/^error: /, 'stowage: error: ')),
+    })
+    .exitOverride()
+    .showHelpAfterError('  hint: stowage help names the commands and their options')
+    .addHelpText('after', EXIT_HELP);
+  const command = (usage: string, about: string): Command =>
+    program.command(usage).description(about).option('--json', 'print the result as JSON');
+
+  program.commandsGroup('Connected side:');
+  command(
+    'init [manifest]',
+    'write a commented manifest to start from (default: stowage.yaml)',
+  ).action((file?: string) =>
+    run(async (context) => (await import('./commands/init.ts')).init(file, context)),
+  );
+  command('lock [manifest]', 'replace every tag and branch of a manifest by digests')
+    .addOption(store())
+    .addOption(insecure())
+    .option(
+      '--seq <number>',
+      'the number of this lock, where the one before it is lost',
+      positiveInteger,
+    )
+    .action(
+      (
+        file: string | undefined,
+        options: { store?: string; insecureRegistry: string[]; seq?: number },
+      ) =>
+        run(async (context) => (await import('./commands/lock.ts')).lock(file, options, context)),
+    );
+  command('pack [manifest]', 'pull what the lock names and write the bundle')
+    .option(
+      '-o, --output <folder>',
+      'the bundle to write (default: NAME-VERSION beside the manifest)',
+    )
+    .option(
+      '--part-size <size>',
+      'size of the parts, such as 512MiB, or "none" for whole blobs',
+      '1GiB',
+    )
+    .addOption(store())
+    .addOption(insecure())
+    .action(
+      (
+        file: string | undefined,
+        options: { output?: string; partSize: string; store?: string; insecureRegistry: string[] },
+      ) =>
+        run(async (context) => (await import('./commands/pack.ts')).pack(file, options, context)),
+    );
+
+  program.commandsGroup('Anywhere:');
+  command('pki <folder>', 'make a throwaway root and release certificate, for trials')
+    .option('--organization <name>', 'whose they are', 'Stowage Trial')
+    .addOption(passphrase())
+    .action((folder: string, options: { organization: string; passphraseFile?: string }) =>
+      run(async (context) => (await import('./commands/pki.ts')).pki(folder, options, context)),
+    );
+  command('sign <bundle>', 'sign a bundle')
+    .requiredOption('--key <file>', 'the private key, PKCS#8 in PEM')
+    .requiredOption('--certificate <file>', 'its certificate, in PEM or DER')
+    .option('--name <name>', 'the name of the signature file (default: from the certificate)')
+    .addOption(passphrase())
+    .action(
+      (
+        folder: string,
+        options: { key: string; certificate: string; name?: string; passphraseFile?: string },
+      ) =>
+        run(async (context) => (await import('./commands/sign.ts')).sign(folder, options, context)),
+    );
+  command('inspect <bundle>', 'show what a bundle holds')
+    .option(
+      '--trust <file>',
+      'also check its signatures, against this root certificate or trust document',
+    )
+    .action((folder: string, options: { trust?: string }) =>
+      run(async (context) =>
+        (await import('./commands/inspect.ts')).inspect(folder, options, context),
+      ),
+    );
+  command('verify <bundle>', 'check signatures and every byte of a bundle')
+    .requiredOption('--trust <file>', 'the root certificate, or the trust document')
+    .action((folder: string, options: { trust: string }) =>
+      run(async (context) =>
+        (await import('./commands/verify.ts')).verify(folder, options, context),
+      ),
+    );
+
+  program.commandsGroup('Site:');
+  command(
+    'install <bundle>',
+    'verify, stage, run and prove a bundle; put back what was there if it does not answer',
+  )
+    .option('--trust <file>', 'the root certificate, at the first install of a site')
+    .option('--fingerprint <hex>', 'its SHA-256 fingerprint, as on paper')
+    .addOption(root())
+    .action((folder: string, options: { trust?: string; fingerprint?: string; root?: string }) =>
+      run(async (context) =>
+        (await import('./commands/install.ts')).install(folder, options, context),
+      ),
+    );
+  command('status', 'show what the site runs')
+    .addOption(root())
+    .action((options: { root?: string }) =>
+      run(async (context) => (await import('./commands/status.ts')).status(options, context)),
+    );
+  command('rollback', 'return to an earlier generation')
+    .option('--to <generation>', 'which (default: the one before)', positiveInteger)
+    .addOption(root())
+    .action((options: { to?: number; root?: string }) =>
+      run(async (context) => (await import('./commands/rollback.ts')).rollback(options, context)),
+    );
+  command('uninstall <release>', 'take a release off the site')
+    .addOption(root())
+    .action((release: string, options: { root?: string }) =>
+      run(async (context) =>
+        (await import('./commands/uninstall.ts')).uninstall(release, options, context),
+      ),
+    );
+  return program;
+}
+
+/** Whether commander ended by itself, and with which status: help and version are 0, the rest is usage. */
+export function commanderStatus(error: unknown): number | undefined {
+  if (!(error instanceof CommanderError)) return undefined;
+  return error.exitCode === 0 ? 0 : 2;
+}
+
+function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new InvalidArgumentError('expected a whole number from 1');
+}

@@ -1,0 +1,119 @@
+import ora, { type Ora } from 'ora';
+import { StowageError } from '../core/error.ts';
+import type { Emit, StowageEvent } from '../core/event.ts';
+import type { Screen, Terminal } from './terminal.ts';
+import { formatBytes, formatSeconds, harmless } from './units.ts';
+
+/** Shows what long work says: a spinner with rate and time left on a terminal, a line a step elsewhere. */
+export interface Progress {
+  readonly emit: Emit;
+  /** Clears what moves; call before anything else is printed. */
+  stop(): void;
+}
+
+/** @param quiet for `--json`, where only warnings are shown */
+export function createProgress(terminal: Terminal, quiet: boolean): Progress {
+  const { stderr } = terminal;
+  if (quiet) return { emit: (event) => warn(stderr, event), stop: () => {} };
+  if (stderr.isTTY === true) return movingProgress(stderr, terminal.stdin.isTTY === true);
+  return { emit: (event) => plainLine(stderr, event), stop: () => {} };
+}
+
+function movingProgress(stderr: Screen, ownStdin: boolean): Progress {
+  let spinner: Ora | undefined;
+  let step = '';
+  const meter = new Meter();
+  const finish = (): void => {
+    if (spinner !== undefined && step !== '') spinner.stopAndPersist({ symbol: '✔', text: step });
+    spinner = undefined;
+  };
+  return {
+    emit: (event) => {
+      if (event.type === 'warning') {
+        spinner?.stop();
+        warn(stderr, event);
+        return;
+      }
+      if (event.type === 'step') {
+        finish();
+        step = stepText(event);
+        spinner = ora({
+          stream: stderr as NodeJS.WriteStream,
+          text: step,
+          discardStdin: ownStdin,
+        }).start();
+        return;
+      }
+      if (spinner !== undefined) spinner.text = `${step}  ${meter.text(event)}`;
+    },
+    stop: () => {
+      spinner?.stop();
+      spinner = undefined;
+    },
+  };
+}
+
+/** Rate and time left of one task at a time. */
+class Meter {
+  #task = '';
+  #began = 0;
+  #first = 0;
+
+  text(event: Extract<StowageEvent, { type: 'progress' }>): string {
+    const now = performance.now();
+    if (event.task !== this.#task) {
+      this.#task = event.task;
+      this.#began = now;
+      this.#first = event.done;
+    }
+    if (event.unit === 'items') return `${event.done}/${event.total}`;
+    const percent = event.total === 0 ? 100 : Math.floor((event.done / event.total) * 100);
+    const amount = `${formatBytes(event.done)} of ${formatBytes(event.total)}, ${percent} %`;
+    const seconds = (now - this.#began) / 1000;
+    const rate = (event.done - this.#first) / seconds;
+    if (seconds < 0.5 || rate <= 0) return amount;
+    return `${amount}, ${formatBytes(rate)}/s, ${formatSeconds((event.total - event.done) / rate)} left`;
+  }
+}
+
+function plainLine(stderr: Screen, event: StowageEvent): void {
+  if (event.type === 'step') stderr.write(`${stepText(event)}\n`);
+  else warn(stderr, event);
+}
+
+function stepText(event: Extract<StowageEvent, { type: 'step' }>): string {
+  return harmless(event.subject === undefined ? event.step : `${event.step}: ${event.subject}`);
+}
+
+function warn(stderr: Screen, event: StowageEvent): void {
+  if (event.type !== 'warning') return;
+  stderr.write(`stowage: warning: ${harmless(event.message)}\n`);
+  if (event.hint !== undefined) stderr.write(`  hint: ${harmless(event.hint)}\n`);
+}
+
+/** An error as a person reads it: what failed, expected and found, the remedy. */
+export function errorText(error: StowageError): string {
+  const lines = [`stowage: error: ${error.message} [${error.code}]`];
+  if (error.expected !== undefined && error.expected !== '')
+    lines.push(`  expected: ${error.expected}`);
+  if (error.found !== undefined && error.found !== '') lines.push(`  found:    ${error.found}`);
+  for (const defect of error.defects) lines.push(`  - ${defect}`);
+  lines.push(`  hint: ${error.hint}`);
+  return `${harmless(lines.join('\n'))}\n`;
+}
+
+/** An error for `--json`. */
+export function errorJson(error: StowageError): object {
+  const { code, message, expected, found, hint, defects, exitStatus } = error;
+  return { error: { code, message, expected, found, hint, defects, exitStatus } };
+}
+
+/** Any failure as a {@link StowageError}; what we did not foresee keeps its message and asks to be reported. */
+export function toStowageError(error: unknown): StowageError {
+  if (error instanceof StowageError) return error;
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return new StowageError('internal', message, {
+    hint: 'this is a defect of stowage: report it with the command and this message',
+    cause: error,
+  });
+}

@@ -1,0 +1,44 @@
+import { GIB, KIB, MIB } from '../core/limits.ts';
+
+/** Bytes for people: `1.50 GiB`. */
+export function formatBytes(bytes: number): string {
+  if (bytes >= GIB) return `${(bytes / GIB).toFixed(2)} GiB`;
+  if (bytes >= MIB) return `${(bytes / MIB).toFixed(1)} MiB`;
+  if (bytes >= KIB) return `${(bytes / KIB).toFixed(1)} KiB`;
+  return `${bytes} B`;
+}
+
+/** A size that a person typed, such as `512MiB` or `25GB`, in bytes; undefined for anything else. */
+export function parseBytes(text: string): number | undefined {
+  const match = /^([1-9][0-9]{0,8})(B|KiB|MiB|GiB|TiB|KB|MB|GB|TB)$/.exec(text);
+  const units: Readonly<Record<string, number>> = {
+    B: 1,
+    KiB: KIB,
+    MiB: MIB,
+    GiB: GIB,
+    TiB: GIB * KIB,
+    KB: 1e3,
+    MB: 1e6,
+    GB: 1e9,
+    TB: 1e12,
+  };
+  const unit = units[match?.[2] ?? ''];
+  return match === null || unit === undefined ? undefined : Number(match[1]) * unit;
+}
+
+/** A duration for people: `2 min 05 s`. */
+export function formatSeconds(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} min ${String(whole % 60).padStart(2, '0')} s`;
+  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
+}
+
+/** Text from outside made harmless for a terminal: control characters become visible. */
+export function harmless(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => {
+    if (character === '\n' || character === '\t') return character;
+    return `\\u{${character.codePointAt(0)?.toString(16)}}`;
+  });
+}

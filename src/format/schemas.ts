@@ -1,0 +1,29 @@
+import { z } from 'zod';
+import { bundleKind } from './bundle.ts';
+import type { DocumentKind } from './document.ts';
+import { lockKind } from './lock.ts';
+import { manifestKind } from './manifest.ts';
+import { planKind } from './plan.ts';
+import { receiptKind } from './receipt.ts';
+import { siteKind } from './site.ts';
+import { trustKind } from './trust.ts';
+
+const kinds: Readonly<Record<string, DocumentKind<unknown>>> = {
+  bundle: bundleKind,
+  lock: lockKind,
+  manifest: manifestKind,
+  plan: planKind,
+  receipt: receiptKind,
+  site: siteKind,
+  trust: trustKind,
+};
+
+/** The JSON Schema of every document, by the name of its file in `manifests/schema/`. */
+export function jsonSchemas(): ReadonlyMap<string, string> {
+  return new Map(
+    Object.entries(kinds).map(([name, kind]) => {
+      const schema = z.toJSONSchema(kind.schema, { io: 'input', unrepresentable: 'any', reused: 'inline' });
+      return [`${name}.schema.json`, `${JSON.stringify({ title: kind.name, ...schema }, null, 2)}\n`];
+    }),
+  );
+}

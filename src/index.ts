@@ -1,0 +1,15 @@
+/** The public surface: the documents, the error, and the judgement of a bundle. The program is `stowage`. */
+export { type ErrorCode, errorCodes, exitStatus, StowageError } from './core/error.ts';
+export type { Context, Emit, StowageEvent } from './core/event.ts';
+export { admit, type AdmitOptions } from './deploy/admit.ts';
+export type { AdmittedBundle } from './deploy/admitted-bundle.ts';
+export { readTrust } from './deploy/trust-anchor.ts';
+export { verifyParts } from './deploy/verify.ts';
+export { type Bundle, bundleKind } from './format/bundle.ts';
+export { readCanonical, readJson, readYaml } from './format/document.ts';
+export { type Lock, lockKind } from './format/lock.ts';
+export { type Manifest, manifestKind } from './format/manifest.ts';
+export { type Plan, planKind } from './format/plan.ts';
+export { type Receipt, receiptKind } from './format/receipt.ts';
+export { type Site, siteKind } from './format/site.ts';
+export { type Trust, trustKind } from './format/trust.ts';
