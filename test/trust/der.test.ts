@@ -12,27 +12,12 @@ import {
 } from '../../src/trust/der.ts';
 import { derTag, integer, octetString, oid, sequence, setOf } from '../../src/trust/der-build.ts';
 import { expectCode } from '../support/error.ts';
+import { nest } from './nest.ts';
 
 const refuse = (defect: string): StowageError =>
   new StowageError('signature-malformed', defect, { hint: 'ask again' });
 const parse = (bytes: Uint8Array, maxBytes = 65_536): Der => parseDer(bytes, maxBytes, refuse);
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex');
-
-/** A value inside as many sequences. */
-function nest(depth: number): Buffer {
-  let bytes = Buffer.from([0x30, 0]);
-  for (let level = 1; level < depth; level += 1) {
-    const { length } = bytes;
-    const header =
-      length < 128
-        ? [0x30, length]
-        : length < 256
-          ? [0x30, 0x81, length]
-          : [0x30, 0x82, length >> 8, length & 255];
-    bytes = Buffer.concat([Buffer.from(header), bytes]);
-  }
-  return bytes;
-}
 
 describe('when bytes are one DER value', () => {
   const value: fc.Arbitrary<Der> = fc.letrec<{ value: Der }>((tie) => ({
