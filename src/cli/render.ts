@@ -82,7 +82,7 @@ function plainLine(stderr: Screen, event: StowageEvent): void {
 }
 
 function stepText(event: Extract<StowageEvent, { type: 'step' }>): string {
-  return harmless(event.subject === undefined ? event.step : `${event.step}: ${event.subject}`);
+  return harmless((event.subject ?? '') === '' ? event.step : `${event.step}: ${event.subject}`);
 }
 
 function warn(stderr: Screen, event: StowageEvent): void {

@@ -45,7 +45,6 @@ export async function gateService(
     });
     if (!passed) throw await failure(service, target, name, expected, found, context.signal);
   };
-  context.emit({ type: 'step', step: 'gate', subject: service.unit });
   await check('process', 'running', () => processRuns(service, target, context.signal));
   const { health } = service;
   if (health === undefined) return;

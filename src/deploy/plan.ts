@@ -1,3 +1,4 @@
+import { canonicalJson, type Json } from '../core/canonical-json.ts';
 import type {
   DeployedRelease,
   Generation,
@@ -163,7 +164,7 @@ class Steps {
 }
 
 function same(a: DeployedRelease, b: DeployedRelease): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
+  return canonicalJson(a as unknown as Json) === canonicalJson(b as unknown as Json);
 }
 
 function imagesOf(release: DeployedRelease): RenderedImage[] {
