@@ -78,7 +78,7 @@ function stateFrom(answer: Json): ServiceState {
   const started = state.StartedAt?.startsWith('0001-') ? undefined : state.StartedAt;
   return {
     state: state.Running === true ? 'running' : 'stopped',
-    detail: detailOf(state, restarts),
+    detail: detailOf(state, started !== undefined, restarts),
     ...(started === undefined ? {} : { startedAt: new Date(started).toISOString() }),
     image: image.replace(/^sha256:/, ''),
     restarts,
@@ -86,9 +86,10 @@ function stateFrom(answer: Json): ServiceState {
   };
 }
 
-function detailOf(state: State, restarts: number): string {
+function detailOf(state: State, wasStarted: boolean, restarts: number): string {
   const parts: string[] = [];
-  if (state.Running !== true) parts.push(`${state.Status}, exit code ${state.ExitCode}`);
+  if (!wasStarted) parts.push(`${state.Status}, never started`);
+  else if (state.Running !== true) parts.push(`${state.Status}, exit code ${state.ExitCode}`);
   if (state.OOMKilled === true) parts.push('out of memory');
   if (state.Error !== undefined && state.Error !== '') parts.push(state.Error);
   if (restarts > 0) parts.push(`restarted ${restarts} times`);

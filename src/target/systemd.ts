@@ -1,4 +1,9 @@
-import { type CommandRunner, commandFailure, type Environment } from './command.ts';
+import {
+  type CommandResult,
+  type CommandRunner,
+  commandFailure,
+  type Environment,
+} from './command.ts';
 import { readUnitFile, removeUnitFile, writeUnitFile } from './unit-file.ts';
 
 export interface SystemdOptions {
@@ -36,37 +41,52 @@ const CHANGE_MS = 400_000;
 /** The systemd of this host, through `systemctl`. Units are named without their `.service`. */
 export function createSystemd(options: SystemdOptions): Systemd {
   const { folder } = options;
-  const systemctl = async (
+  const mode = options.user ? ['--user'] : [];
+  const call = (
+    program: string,
     args: readonly string[],
     signal: AbortSignal,
-    may: 'fail' | 'not-fail',
-  ): Promise<string> => {
-    const all = [...(options.user ? ['--user'] : []), '--no-pager', '--no-ask-password', ...args];
+  ): Promise<CommandResult> => {
     const env = { ...options.env, NOTIFY_SOCKET: undefined };
-    const result = await options.run('systemctl', all, { env, signal, timeoutMs: CHANGE_MS });
-    if (result.status !== 0 && may === 'not-fail') throw commandFailure('systemctl', args, result);
+    return options.run(program, [...mode, ...args], { env, signal, timeoutMs: CHANGE_MS });
+  };
+  const systemctl = async (args: readonly string[], signal: AbortSignal): Promise<string> => {
+    const result = await call('systemctl', args, signal);
+    if (result.status !== 0) throw commandFailure('systemctl', args, result);
     return result.stdout;
+  };
+  /** Of a failed start systemctl says where to read why; the error should say why. */
+  const start = async (file: string, signal: AbortSignal): Promise<void> => {
+    const args = ['start', file];
+    const result = await call('systemctl', args, signal);
+    if (result.status === 0) return;
+    const why = ['--no-pager', '--output', 'cat', '--lines', '8', '--unit', file];
+    const { stdout } = await call('journalctl', why, signal);
+    const stderr = stdout.trim() === '' ? result.stderr : stdout;
+    throw commandFailure('systemctl', args, { ...result, stderr });
   };
   const fileOf = (unit: string): string => `${unit}.service`;
   return {
     text: (unit) => readUnitFile(folder, fileOf(unit)),
     async install(unit, text, signal) {
       await writeUnitFile(folder, fileOf(unit), text);
-      await systemctl(['daemon-reload'], signal, 'not-fail');
-      await systemctl(['enable', '--now', fileOf(unit)], signal, 'not-fail');
+      await systemctl(['daemon-reload'], signal);
+      await systemctl(['enable', fileOf(unit)], signal);
+      await start(fileOf(unit), signal);
     },
     async remove(unit, signal) {
       const present = (await readUnitFile(folder, fileOf(unit))) !== undefined;
-      if (present) await systemctl(['disable', '--now', fileOf(unit)], signal, 'not-fail');
+      if (present) await systemctl(['disable', '--now', fileOf(unit)], signal);
       await removeUnitFile(folder, fileOf(unit));
       // Also without a file: an earlier call may have been killed between the removal and here.
-      await systemctl(['daemon-reload'], signal, 'not-fail');
-      await systemctl(['reset-failed', fileOf(unit)], signal, 'fail');
+      await systemctl(['daemon-reload'], signal);
+      // It fails for a unit that did not, and for one that systemd has forgotten already.
+      await call('systemctl', ['reset-failed', fileOf(unit)], signal);
     },
     async show(unit, signal) {
       const properties = ['ActiveState', 'SubState', 'Result', 'NRestarts'];
       const args = ['show', '--property', properties.join(','), fileOf(unit)];
-      return parseShow(await systemctl(args, signal, 'not-fail'));
+      return parseShow(await systemctl(args, signal));
     },
   };
 }

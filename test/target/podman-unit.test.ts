@@ -16,7 +16,8 @@ const options = {
   selinux: false,
   environment: {},
 } as const;
-const analyze = spawnSync('systemd-analyze', ['--version']).status === 0;
+const ANALYZE = 'systemd-analyze';
+const analyze = spawnSync(ANALYZE, ['--version']).status === 0;
 if (!analyze) console.warn('NOT RUN: systemd-analyze is absent, no unit was verified by systemd');
 
 /** Splits a command line as systemd.service(5), "Command lines", and systemd.syntax(7), "Quoting", say. */
@@ -54,7 +55,7 @@ describe('when a service is rendered as a unit', () => {
       const file = join(folder, `${each.unit}.service`);
       const hostile = { ...each, args: [...each.args, ';', '', '%n $HOME ${X} "\'\\', 'é\t\n'] };
       writeFileSync(file, podmanUnit(hostile, { ...options, environment: { A: 'b c' } }));
-      const said = spawnSync('systemd-analyze', ['verify', file], { encoding: 'utf8' });
+      const said = spawnSync(ANALYZE, ['verify', file], { encoding: 'utf8' });
       expect(said.stderr.split('\n').filter((line) => line.includes(each.unit))).toEqual([]);
     } finally {
       rmSync(folder, { recursive: true, force: true });

@@ -116,7 +116,9 @@ describe('when a service is inspected', () => {
 
   it('leaves the start out when it never was', async () => {
     const { target } = onHost(container({ Status: 'created', StartedAt: '0001-01-01T00:00:00Z' }));
-    expect(await target.inspectService(llm, signal)).not.toHaveProperty('startedAt');
+    const state = await target.inspectService(llm, signal);
+    expect(state).not.toHaveProperty('startedAt');
+    expect(state.detail).toBe('created, never started');
   });
 
   it('says absent when there is none', async () => {
@@ -169,8 +171,8 @@ describe('when a service is started with systemd', () => {
     expect(text).toContain(`ExecStart=${folder}/podman \\\n  run`);
     expect(text).toContain('Environment=CONTAINERS_CONF=/c.conf\n');
     expect(calls.filter((call) => call.includes('systemctl')).slice(-2)).toEqual([
-      expect.stringContaining('daemon-reload'),
-      expect.stringContaining(`enable --now ${llm.unit}.service`),
+      `systemctl enable ${llm.unit}.service`,
+      `systemctl start ${llm.unit}.service`,
     ]);
     expect(calls.some((call) => call.startsWith('podman run'))).toBe(false);
   });
@@ -186,16 +188,16 @@ describe('when a service is started with systemd', () => {
     expect(edited.calls.some((call) => call.includes('enable'))).toBe(true);
   });
 
-  it('fails with what systemctl said', async () => {
-    const { target } = onHost(
-      {
-        ...noSuchContainer,
-        'systemctl --no-pager --no-ask-password enable': { status: 1, stderr: 'Job failed' },
-      },
-      true,
-    );
+  it.each([
+    ['the journal', 'no such device\n', 'no such device'],
+    ['systemctl, when the journal has nothing', '', 'see the journal'],
+  ])('fails with what is said by %s', async (_, stdout, said) => {
+    const start = { status: 1, stderr: 'see the journal' };
+    const answers = { 'systemctl start': start, journalctl: { stdout } };
+    const { target } = onHost({ ...noSuchContainer, ...answers }, true);
     const error = await expectCode(() => target.startService(llm, signal), 'engine-failed');
-    expect(error.found).toContain('Job failed');
+    expect(error.message).toBe('systemctl start failed');
+    expect(error.found).toContain(said);
   });
 });
 
@@ -206,15 +208,13 @@ describe('when a service is stopped', () => {
     const { target, calls } = onHost({}, true);
     await target.stopService(llm, signal);
     expect(readdirSync(unitFolder)).toEqual([]);
-    const verbs = calls.map(
-      (call) => call.replace(/^systemctl( --\S+)*/, 'systemctl').split(' ')[1],
-    );
+    const verbs = calls.map((call) => call.split(' ')[1]);
     expect(verbs).toEqual(['disable', 'daemon-reload', 'reset-failed', 'rm']);
   });
 
   it('keeps the unit file when it cannot be disabled', async () => {
     writeFileSync(join(unitFolder, `${llm.unit}.service`), '');
-    const disable = 'systemctl --no-pager --no-ask-password disable';
+    const disable = 'systemctl disable';
     const { target } = onHost({ [disable]: { status: 1 } }, true);
     await expectCode(() => target.stopService(llm, signal), 'engine-failed');
     expect(readdirSync(unitFolder)).toHaveLength(1);
