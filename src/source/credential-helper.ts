@@ -28,7 +28,7 @@ export async function askHelper(
   const { status, stdout } = await runHelper(`docker-credential-${name}`, server, env, signal);
   if (status !== 0) {
     if (stdout.toString('utf8').includes(NOT_FOUND)) return undefined;
-    throw broken(name, server, `status ${status}`);
+    throw broken(name, server, typeof status === 'number' ? `status ${status}` : status);
   }
   const answer = fieldsOf(parse(stdout));
   const username = textOf(answer['Username']);
@@ -48,24 +48,29 @@ function runHelper(
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
-    const child = spawn(program, ['get'], {
-      env: { ...env },
-      stdio: ['pipe', 'pipe', 'ignore'],
-      signal,
-      timeout: TIMEOUT_MS,
-    });
+    const child = spawn(program, ['get'], { env: { ...env }, stdio: ['pipe', 'pipe', 'ignore'] });
+    // What the helper started may hold its output open, and is not waited for.
+    const giveUp = (status: string): void => {
+      child.kill();
+      child.stdout.destroy();
+      end(status);
+    };
+    const onAbort = (): void => giveUp('interrupted');
+    const timer = setTimeout(() => giveUp(`no answer for ${TIMEOUT_MS / 1000} s`), TIMEOUT_MS);
+    const end = (status: number | string): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+      if (signal.aborted) reject(interrupted(signal));
+      else resolve({ status, stdout: Buffer.concat(chunks) });
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
     child.stdout.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes > MAX_ANSWER_BYTES) child.kill();
+      if (bytes > MAX_ANSWER_BYTES) giveUp(`more than ${MAX_ANSWER_BYTES} bytes`);
       else chunks.push(chunk);
     });
-    child.on('error', (error: NodeJS.ErrnoException) => {
-      if (signal.aborted) reject(interrupted(signal));
-      else resolve({ status: error.code ?? 'error', stdout: Buffer.alloc(0) });
-    });
-    child.on('close', (code, killedBy) =>
-      resolve({ status: code ?? killedBy ?? 'unknown', stdout: Buffer.concat(chunks) }),
-    );
+    child.on('error', (error: NodeJS.ErrnoException) => end(error.code ?? 'no start'));
+    child.on('close', (code, killedBy) => end(code ?? killedBy ?? 'unknown'));
     child.stdin.on('error', () => {}); // a helper that does not read says the rest by its status
     child.stdin.end(server);
   });

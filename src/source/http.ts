@@ -42,7 +42,7 @@ export interface Authorization {
 export interface HttpRefusal {
   readonly status: number;
   readonly headers: Headers;
-  /** The beginning of the body, without the secret that was sent. */
+  /** The beginning of the body, without the token that was sent; not to be quoted where a password was. */
   readonly said: string;
 }
 
@@ -208,6 +208,11 @@ function headerOf({ scheme, secret }: Authorization): string {
   return `${scheme} ${secret.reveal()}`;
 }
 
+/** Whether a server could repeat a secret in a form that we do not know again. */
+function sentPassword({ authorization, form }: HttpRequest): boolean {
+  return form !== undefined || authorization?.scheme === 'Basic';
+}
+
 function follow(request: HttpRequest, response: Response): HttpRequest {
   const location = response.headers.get('location');
   const url = location === null ? null : URL.parse(location, request.url.href);
@@ -239,10 +244,10 @@ async function settle(
   const raw = await beginning(body, MAX_SAID_BYTES).catch(() => '');
   if (request.allow?.includes(status))
     return { status, headers, url: request.url, body: nothing() };
-  // A form can hold secrets too, and a server may repeat what it was sent.
-  const said = request.form ? '' : (request.authorization?.secret.hideIn(raw) ?? raw);
+  const said = request.authorization?.secret.hideIn(raw) ?? raw;
   const error =
-    request.explain?.({ status, headers, said }) ?? refusedStatus(request, status, oneLine(said));
+    request.explain?.({ status, headers, said }) ??
+    refusedStatus(request, status, sentPassword(request) ? '' : oneLine(said));
   if (!WORTH_ANOTHER_TRY.includes(status)) throw error;
   throw new Passing(error, retryAfterMs(headers.get('retry-after'), client.now()));
 }
