@@ -78,7 +78,7 @@ describe('when a signature file is damaged', () => {
   it.each<AlgorithmName>(['rsa-pss-sha384', 'ml-dsa-87'])('refuses flipped bytes of %s', (name) => {
     const other = makeSigner(root, { algorithm: name });
     const cms = signDetached(content, { ...other, algorithm: name }, signedAt);
-    expect(accepted(flips(cms, 17))).toBe(0);
+    expect(accepted(flips(cms, 61))).toBe(0);
     expect(accepted([cms])).toBe(1);
   });
 

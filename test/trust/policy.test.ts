@@ -1,0 +1,248 @@
+import { describe, expect, it } from 'vitest';
+import { MAX_SIGNATURES } from '../../src/core/limits.ts';
+import { readCanonical, writeCanonical } from '../../src/format/document.ts';
+import type { Role, Trust } from '../../src/format/trust.ts';
+import { trustKind } from '../../src/format/trust.ts';
+import { allAlgorithms } from '../../src/trust/algorithm.ts';
+import { signDetached } from '../../src/trust/cms-sign.ts';
+import { evaluateSignatures, type SignatureFile, trustFromRoot } from '../../src/trust/policy.ts';
+import { expectCode } from '../support/error.ts';
+import {
+  type Holder,
+  makeAuthority,
+  makeRoot,
+  makeSigner,
+  signedAt,
+  validity,
+} from './authority.ts';
+import { oddSignature } from './odd-signature.ts';
+
+const content = Buffer.from(`${'ab'.repeat(64)}  bundle.json\n`);
+const now = new Date(signedAt.getTime() + 60_000);
+
+const vendor = makeRoot({ name: 'Vendor' });
+const site = makeRoot({ name: 'Site' });
+const stranger = makeRoot({ name: 'Stranger' });
+const ann = makeSigner(vendor, { name: 'Ann' });
+const ben = makeSigner(vendor, { name: 'Ben' });
+const officer = makeSigner(site, { name: 'Officer' });
+const mallory = makeSigner(stranger, { name: 'Mallory' });
+
+let files = 0;
+function signed(signer: Holder, at: Date = signedAt): SignatureFile {
+  files += 1;
+  return { name: `${files}.p7s`, bytes: signDetached(content, signer, at) };
+}
+
+type Changes = Partial<Omit<Trust, 'roles'>> & { readonly release?: Partial<Role> };
+
+function trusting({ release, ...changes }: Changes = {}): Trust {
+  const pin = (name: string, { certificate }: Holder): Trust['roots'][number] => ({
+    name,
+    certificate: certificate.der.toString('base64'),
+  });
+  return {
+    schema: 'stowage/trust/v1',
+    version: 3,
+    issuedAt: '2026-11-01T00:00:00Z',
+    roots: [pin('vendor', vendor), pin('site', site)],
+    roles: {
+      release: { threshold: 1, roots: ['vendor'], ...release },
+      approval: { threshold: 1, roots: ['site'] },
+    },
+    algorithms: allAlgorithms,
+    revoked: [],
+    ...changes,
+  };
+}
+
+const evaluate = (signatures: readonly SignatureFile[], trust: Trust = trusting()) =>
+  evaluateSignatures(trust, 'release', content, signatures, now);
+const two = trusting({ release: { threshold: 2 } });
+
+describe('when enough signatures count', () => {
+  it('gives a verdict for each file, in their order', () => {
+    const signatures = [signed(officer), signed(ann), signed(mallory), signed(ben)];
+    const verdicts = evaluate(signatures, two);
+    expect(verdicts.map(({ name }) => name)).toEqual(signatures.map(({ name }) => name));
+    expect(verdicts).toMatchObject([
+      { counted: false, reason: 'other-role', root: 'site' },
+      { counted: true, root: 'vendor', subject: 'O=Example Agency, CN=Ann' },
+      { counted: false, reason: 'untrusted' },
+      { counted: true, root: 'vendor', signingTime: signedAt, algorithm: 'ecdsa-p384-sha384' },
+    ]);
+    expect(verdicts[1]).not.toHaveProperty('reason');
+    expect(verdicts[2]).not.toHaveProperty('root');
+    expect(verdicts[2]).not.toHaveProperty('cause');
+    expect(verdicts[1]?.keyFingerprint).toBe(ann.certificate.keyFingerprint);
+  });
+
+  it('asks each role for its own roots', () => {
+    const [verdict] = evaluateSignatures(trusting(), 'approval', content, [signed(officer)], now);
+    expect(verdict).toMatchObject({ counted: true, root: 'site' });
+  });
+
+  it('lets one root serve two roles', () => {
+    const trust = trusting({ release: { roots: ['vendor', 'site'] } });
+    expect(evaluate([signed(officer)], trust)).toMatchObject([{ counted: true, root: 'site' }]);
+  });
+
+  it('passes over a revoked signer beside one in good standing', () => {
+    const trust = trusting({ revoked: [revoke(vendor, ann)] });
+    expect(evaluate([signed(ann), signed(ben)], trust)).toMatchObject([
+      { counted: false, reason: 'untrusted' },
+      { counted: true },
+    ]);
+  });
+
+  it('counts an allowed algorithm beside one that is not', () => {
+    const mlDsa = makeSigner(vendor, { algorithm: 'ml-dsa-87' });
+    const trust = trusting({ algorithms: ['ml-dsa-87'] });
+    expect(evaluate([signed(ann), signed(mlDsa)], trust)).toMatchObject([
+      { counted: false, reason: 'other-algorithm' },
+      { counted: true, algorithm: 'ml-dsa-87' },
+    ]);
+  });
+});
+
+describe('when too few signatures count', () => {
+  it('refuses none at all', async () => {
+    await expectCode(() => evaluate([]), 'signature-missing');
+  });
+
+  it('counts a key once, however many files, names and certificates it has', async () => {
+    const pair = { privateKey: ann.key, publicKey: ann.certificate.publicKey };
+    const alias = makeSigner(vendor, { name: 'Alias', pair });
+    const signatures = [signed(ann), signed(ann), signed(alias)];
+    const error = await expectCode(() => evaluate(signatures, two), 'threshold-unmet');
+    expect(error.found).toBe('1');
+    expect(error.defects.map((each) => each.split(', ').at(-1))).toEqual([
+      'counted',
+      'same-key',
+      'same-key',
+    ]);
+    const verdicts = evaluate(signatures);
+    expect(verdicts.map(({ counted }) => counted)).toEqual([true, false, false]);
+  });
+
+  it('does not count a signer of another role', async () => {
+    await expectCode(() => evaluate([signed(officer)]), 'threshold-unmet');
+    await expectCode(() => evaluate([signed(ann), signed(officer)], two), 'threshold-unmet');
+  });
+
+  it('says that a signer is unknown when all are', async () => {
+    const error = await expectCode(() => evaluate([signed(mallory)]), 'signer-untrusted');
+    expect(error.message).toContain('CN=Mallory');
+    await expectCode(() => evaluate([signed(mallory), signed(ann)], two), 'threshold-unmet');
+  });
+
+  it('refuses a revoked signer, and what a revoked authority issued', async () => {
+    const trust = trusting({ revoked: [revoke(vendor, ann)] });
+    const error = await expectCode(() => evaluate([signed(ann)], trust), 'signer-untrusted');
+    expect(error.message).toContain('revoked');
+    await expectCode(() => evaluate([signed(ann), signed(mallory)], trust), 'signer-untrusted');
+  });
+
+  it('says that the algorithm is refused when that alone is amiss', async () => {
+    const trust = trusting({ algorithms: ['ml-dsa-87'] });
+    await expectCode(() => evaluate([signed(ann)], trust), 'algorithm-refused');
+    const both = trusting({ algorithms: ['ml-dsa-87'], release: { threshold: 2 } });
+    await expectCode(() => evaluate([signed(ann)], both), 'threshold-unmet');
+    await expectCode(() => evaluate([signed(ann), signed(ben)], both), 'algorithm-refused');
+  });
+
+  it('refuses a role that the trust document does not have', async () => {
+    const trust = trustFromRoot(vendor.certificate, now);
+    await expectCode(
+      () => evaluateSignatures(trust, 'approval', content, [signed(ann)], now),
+      'signer-untrusted',
+    );
+  });
+});
+
+describe('when one signature is broken', () => {
+  const file = (bytes: Buffer): SignatureFile => ({ name: 'broken.p7s', bytes });
+  const good = signed(ann);
+  const outdated = makeSigner(vendor, { notAfter: new Date('2026-06-01T00:00:00Z') });
+
+  it.each([
+    ['empty', file(Buffer.alloc(0)), 'signature-malformed'],
+    ['cut short', file(signed(ben).bytes.subarray(0, 500)), 'signature-malformed'],
+    ['of other content', file(signDetached(Buffer.from('x'), ben, signedAt)), 'signature-invalid'],
+    ['of another key', file(oddSignature(content, { ...ben, key: ann.key })), 'signature-invalid'],
+    [
+      'by an expired signer',
+      file(signDetached(content, outdated, signedAt)),
+      'certificate-invalid',
+    ],
+    [
+      'by an authority',
+      file(signDetached(content, makeAuthority(vendor), signedAt)),
+      'certificate-invalid',
+    ],
+    [
+      'of a stranger and of other content',
+      file(signDetached(Buffer.from('x'), mallory, signedAt)),
+      'signature-invalid',
+    ],
+  ] as const)('refuses one %s beside a good one, in either order', async (_, bad, code) => {
+    const first = await expectCode(() => evaluate([bad, good]), code);
+    const last = await expectCode(() => evaluate([good, bad]), code);
+    expect([first.message, last.message]).toEqual([first.message, first.message]);
+    expect(first.message).toMatch(/^"broken.p7s": /);
+  });
+
+  it('refuses more files than there can be signers', async () => {
+    const many = Array.from({ length: MAX_SIGNATURES + 1 }, () => good);
+    await expectCode(() => evaluate(many), 'signature-malformed');
+  });
+});
+
+describe('when a signature is of the future', () => {
+  const day = 24 * 60 * 60 * 1000;
+  const second = 1000;
+
+  it('bears with a clock that is a day behind, and no more', async () => {
+    const ahead = (ms: number): SignatureFile => signed(ann, new Date(now.getTime() + ms));
+    expect(evaluate([ahead(day)])).toMatchObject([{ counted: true }]);
+    await expectCode(() => evaluate([ahead(day + second)]), 'signature-invalid');
+    await expectCode(() => evaluate([signed(ben), ahead(day + second)]), 'signature-invalid');
+  });
+
+  it('takes one of long ago, while its signer was valid', () => {
+    expect(evaluate([signed(ann, validity.notBefore)])).toMatchObject([{ counted: true }]);
+  });
+});
+
+describe('when a site starts from a root certificate', () => {
+  const trust = trustFromRoot(vendor.certificate, now);
+
+  it('asks for one release signature under that root', async () => {
+    expect(evaluate([signed(ann)], trust)).toMatchObject([{ counted: true }]);
+    await expectCode(() => evaluate([signed(officer)], trust), 'signer-untrusted');
+  });
+
+  it('is a document that reads back', () => {
+    expect(readCanonical(trustKind, writeCanonical(trustKind, trust))).toEqual(trust);
+    expect(trust).toMatchObject({ version: 1, issuedAt: '2026-11-21T10:01:00Z' });
+  });
+
+  it('refuses the certificate of a signer', async () => {
+    await expectCode(() => trustFromRoot(ann.certificate, now), 'certificate-invalid');
+  });
+});
+
+describe('when a trust document pins what cannot be a root', () => {
+  it.each([
+    ['a signer', ann.certificate.der],
+    ['half a certificate', vendor.certificate.der.subarray(0, 99)],
+  ])('refuses %s', async (_, der) => {
+    const trust = trusting({ roots: [{ name: 'vendor', certificate: der.toString('base64') }] });
+    await expectCode(() => evaluate([signed(ann)], trust), 'certificate-invalid');
+  });
+});
+
+function revoke(issuer: Holder, { certificate }: Holder): Trust['revoked'][number] {
+  const { serial } = certificate;
+  return { issuer: issuer.certificate.fingerprint, serial, reason: 'key lost' };
+}
