@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { StowageError } from '../core/error.ts';
-import { interrupted } from './http-error.ts';
 import type { Environment } from './hub-settings.ts';
+import { interrupted } from './interrupted.ts';
 import { fieldsOf, textOf } from './remote-json.ts';
 
 const MAX_ANSWER_BYTES = 64 * 1024;

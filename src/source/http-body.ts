@@ -1,4 +1,5 @@
-import { type Asked, interrupted, malformed, Silence, unreachable } from './http-error.ts';
+import { type Asked, malformed, Silence, unreachable } from './http-error.ts';
+import { interrupted } from './interrupted.ts';
 
 /** A connection that can be given up. */
 export interface Connection {

@@ -4,13 +4,13 @@ import { MAX_TRIES, pauseMs, retryAfterMs, type Sleep, sleep } from './backoff.t
 import { beginning, collect, readBody } from './http-body.ts';
 import {
   type Asked,
-  interrupted,
   isFinal,
   malformed,
   refusedStatus,
   Silence,
   unreachable,
 } from './http-error.ts';
+import { interrupted } from './interrupted.ts';
 import type { Secret } from './secret.ts';
 
 const MAX_REDIRECTS = 10;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { StowageError, systemCode } from '../core/error.ts';
 import { MAX_ARCHIVE_ENTRIES, MIB } from '../core/limits.ts';
 import { pathCollision, pathDefect, type SafePath } from '../core/safe-path.ts';
-import { interrupted } from './http-error.ts';
+import { interrupted } from './interrupted.ts';
 import type { Origin } from './origin.ts';
 
 export interface LocalFile {
