@@ -1,6 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Digest } from '../../src/core/digest.ts';
@@ -169,6 +171,34 @@ describe('when blobs are opened', () => {
     const origin = registry().blob(`${open.host}/team/app`, digest);
     const error = await expectCode(() => origin.open(0, never), 'source-not-found');
     expect(error.message).toContain(digest);
+  });
+});
+
+describe('when a registry of this machine speaks TLS', () => {
+  it('is asked by TLS alone, and its certificate must hold', async () => {
+    const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')];
+    const request =
+      '-x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=lab';
+    const names = ['-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', certificate];
+    execFileSync('openssl', ['req', ...request.split(' '), ...names], { stdio: 'ignore' });
+    const tls = await startRegistry(join(folder, 'tls'), { tls: { key, certificate } });
+    const authorities = getCACertificates('default');
+    try {
+      await pushLayout(image.layout, image.tag, `${tls.host}/team/app:1.0`);
+      const source = `${tls.host}/team/app:1.0`;
+      const error = await expectCode(
+        () => registry().resolve(source, amd64, never),
+        'source-unreachable',
+      );
+      expect(error.found).toContain('a certificate that does not hold');
+      expect(error.hint).toContain('NODE_EXTRA_CA_CERTS');
+      setDefaultCACertificates([...authorities, readFileSync(certificate, 'utf8')]);
+      const resolved = await registry().resolve(source, amd64, never);
+      expect(resolved.target.digest).toBe(image.digest);
+    } finally {
+      setDefaultCACertificates(authorities);
+      await tls.stop();
+    }
   });
 });
 
