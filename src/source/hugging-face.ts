@@ -9,8 +9,7 @@ import type { Origin } from './origin.ts';
 import { rangeOrigin } from './range-origin.ts';
 
 export type { HubFile, HubModel } from './hub-model.ts';
-export { type Environment, type HubSettings, hubSettings } from './hub-settings.ts';
-export { type HubSource, parseHubSource } from './hub-source.ts';
+export { type HubSettings, hubSettings } from './hub-settings.ts';
 
 /** A Hugging Face Hub, or a mirror of one. */
 export interface Hub {

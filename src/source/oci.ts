@@ -9,7 +9,7 @@ import type { Origin } from './origin.ts';
 import { parseReference } from './reference.ts';
 import { fieldsOf, parseRemote, textOf } from './remote-json.ts';
 
-export { type CredentialStore, createCredentials } from './oci-credentials.ts';
+export type { CredentialStore } from './oci-credentials.ts';
 export type { ResolvedImage } from './oci-resolve.ts';
 
 /** OCI and Docker registries, each asked as its reference says. */

@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { localFile, localTree } from '../../src/source/local.ts';
+import { run } from '../lab/process.ts';
 import { expectCode } from '../support/error.ts';
 import { drain, never } from './server.ts';
 
@@ -51,7 +51,7 @@ describe('a file', () => {
   });
 
   it('that is a folder, a device or a pipe is refused', async () => {
-    execFileSync('mkfifo', [join(folder, 'pipe')]);
+    await run('mkfifo', [join(folder, 'pipe')]);
     for (const path of [folder, '/dev/zero', join(folder, 'pipe')]) {
       await expectCode(() => localFile(path), 'file-kind');
     }
@@ -88,7 +88,7 @@ describe('a tree', () => {
     write('good');
     symlinkSync('/etc', join(folder, 'folder-link'));
     symlinkSync('good', join(folder, 'file-link'));
-    execFileSync('mkfifo', [join(folder, 'pipe')]);
+    await run('mkfifo', [join(folder, 'pipe')]);
     const error = await expectCode(() => localTree(folder), 'file-kind');
     expect([...error.defects].sort()).toEqual([
       'file-link: a link',

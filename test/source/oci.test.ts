@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Digest } from '../../src/core/digest.ts';
 import { type CredentialStore, createRegistry, type Registry } from '../../src/source/oci.ts';
 import { Secret } from '../../src/source/secret.ts';
+import { run } from '../lab/process.ts';
 import {
   freePort,
   pushLayout,
@@ -180,7 +180,7 @@ describe('when a registry of this machine speaks TLS', () => {
     const request =
       '-x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=lab';
     const names = ['-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', certificate];
-    execFileSync('openssl', ['req', ...request.split(' '), ...names], { stdio: 'ignore' });
+    await run('openssl', ['req', ...request.split(' '), ...names]);
     const tls = await startRegistry(join(folder, 'tls'), { tls: { key, certificate } });
     const authorities = getCACertificates('default');
     try {
