@@ -1,7 +1,7 @@
 /** The public surface: the documents, the error, and the judgement of a bundle. The program is `stowage`. */
 export { type ErrorCode, errorCodes, exitStatus, StowageError } from './core/error.ts';
 export type { Context, Emit, StowageEvent } from './core/event.ts';
-export { admit, type AdmitOptions } from './deploy/admit.ts';
+export { type AdmitOptions, admit } from './deploy/admit.ts';
 export type { AdmittedBundle } from './deploy/admitted-bundle.ts';
 export { readTrust } from './deploy/trust-anchor.ts';
 export { verifyParts } from './deploy/verify.ts';

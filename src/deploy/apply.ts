@@ -34,7 +34,7 @@ export async function apply(plan: Plan, workshop: Workshop): Promise<void> {
     } catch (failure) {
       await undo(plan, step.id, workshop, failure);
       await close(site);
-      throw rolledBack(plan, failure);
+      throw rolledBack(plan, failure, await proveOld(plan, step.id, workshop));
     }
   }
   await close(site);
@@ -93,6 +93,30 @@ async function undo(plan: Plan, last: number, workshop: Workshop, failure: unkno
   }
 }
 
+/**
+ * Waits until the services that were stopped and started again answer as they did.
+ * @returns what does not answer, in words; undefined when all does
+ */
+async function proveOld(plan: Plan, last: number, workshop: Workshop): Promise<string | undefined> {
+  const steadfast = { ...workshop, signal: new AbortController().signal, keep: () => {} };
+  for (const step of plan.steps) {
+    if (step.id > last || step.do.action !== 'stop-service') continue;
+    workshop.emit({ type: 'step', step: 'wait for the old generation', subject: subjectOf(step) });
+    try {
+      await carryOut({ ...step.do, action: 'gate-service' }, plan, steadfast);
+    } catch (error) {
+      const found = error instanceof Error ? error.message : String(error);
+      workshop.emit({
+        type: 'warning',
+        message: `the old generation was started again, and does not answer: ${found}`,
+        hint: 'look at its log: it answered when it was installed',
+      });
+      return found;
+    }
+  }
+  return undefined;
+}
+
 function subjectOf(step: Step): string {
   const { release, subject, action } = step.do;
   if (action === 'place-files' || action === 'remove-files') return release;
@@ -118,13 +142,10 @@ async function readJournal(site: SiteFolder): Promise<JournalEntry[]> {
   return lines.slice(0, -1).map((line) => checkDocument(journalKind, parseJson(Buffer.from(line))));
 }
 
-function rolledBack(plan: Plan, failure: unknown): StowageError {
+function rolledBack(plan: Plan, failure: unknown, silent: string | undefined): StowageError {
   const cause = failure instanceof StowageError ? failure : undefined;
   const code: ErrorCode = cause?.code === 'interrupted' ? 'interrupted' : 'rolled-back';
-  const now =
-    plan.from.number === 0
-      ? 'nothing runs, as before'
-      : `generation ${plan.from.number} runs again`;
+  const now = standing(plan, silent);
   return new StowageError(
     code,
     `the ${plan.intent} was rolled back: ${cause?.message ?? String(failure)}; ${now}`,
@@ -136,6 +157,14 @@ function rolledBack(plan: Plan, failure: unknown): StowageError {
       cause: failure,
     },
   );
+}
+
+function standing(plan: Plan, silent: string | undefined): string {
+  if (plan.from.releases.length === 0) return 'nothing runs, as before';
+  const generation = `generation ${plan.from.number}`;
+  return silent === undefined
+    ? `${generation} runs as before`
+    : `${generation} was started again, but ${silent}`;
 }
 
 function rollbackFailed(step: Step, cause: unknown, failure: unknown): StowageError {

@@ -22,8 +22,15 @@ const kinds: Readonly<Record<string, DocumentKind<unknown>>> = {
 export function jsonSchemas(): ReadonlyMap<string, string> {
   return new Map(
     Object.entries(kinds).map(([name, kind]) => {
-      const schema = z.toJSONSchema(kind.schema, { io: 'input', unrepresentable: 'any', reused: 'inline' });
-      return [`${name}.schema.json`, `${JSON.stringify({ title: kind.name, ...schema }, null, 2)}\n`];
+      const schema = z.toJSONSchema(kind.schema, {
+        io: 'input',
+        unrepresentable: 'any',
+        reused: 'inline',
+      });
+      return [
+        `${name}.schema.json`,
+        `${JSON.stringify({ title: kind.name, ...schema }, null, 2)}\n`,
+      ];
     }),
   );
 }

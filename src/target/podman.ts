@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readlinkSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { StowageError } from '../core/error.ts';
@@ -140,8 +140,18 @@ function unfit(found: string, cause?: unknown): StowageError {
 }
 
 function systemdRuns(env: Environment, rootless: boolean): boolean {
-  if (!existsSync('/run/systemd/system')) return false;
+  if (!existsSync('/run/systemd/system') || !inNetworkOfInit()) return false;
   return !rootless || existsSync(join(env['XDG_RUNTIME_DIR'] ?? '/nonexistent', 'systemd'));
+}
+
+/** A unit starts in the network of process 1: in any other, systemd could not put a service where it was installed. */
+function inNetworkOfInit(): boolean {
+  try {
+    return readlinkSync('/proc/1/ns/net') === readlinkSync('/proc/self/ns/net');
+  } catch {
+    // Only root may look at process 1; a user's own network would have to be asked for on purpose.
+    return true;
+  }
 }
 
 function unitFolder(env: Environment, rootless: boolean): string {

@@ -46,7 +46,10 @@ export async function airGap(): Promise<AirGap> {
   return {
     enter,
     run: (command, args, options) => capture(enter[0], [enter[1], command, ...args], options),
-    destroy: () => end(holder, 'SIGKILL'),
+    destroy: () => {
+      holder.ref();
+      return end(holder, 'SIGKILL');
+    },
   };
 }
 

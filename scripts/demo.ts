@@ -1,0 +1,219 @@
+// The demo: a connected side, a gap, a disconnected side. Every line that begins with $ is a command as a person types it.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { answerText } from '../src/deploy/acceptance.ts';
+import { type AirGap, airGap, assertNoWayOut } from '../test/lab/airgap.ts';
+import { isolatedEngine } from '../test/lab/engine.ts';
+import { freePort } from '../test/lab/registry.ts';
+import { answers, startUpstream } from '../test/lab/upstream.ts';
+
+const project = fileURLToPath(new URL('..', import.meta.url));
+const stowage = join(project, 'scripts', 'stowage');
+const keepAt = keepFolder(process.argv.slice(2));
+const work = keepAt ?? mkdtempSync(join(tmpdir(), 'stowage-demo-'));
+const began = performance.now();
+const cleanups: (() => Promise<unknown> | unknown)[] = [];
+
+try {
+  await demo();
+  say(`done in ${Math.round((performance.now() - began) / 1000)} s`);
+  if (keepAt !== undefined)
+    console.log(`kept in ${keepAt}: bundles 1.0.0 and 1.1.0, store, pki, site`);
+} catch (error) {
+  console.error(`demo: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+} finally {
+  for (const cleanup of cleanups.toReversed()) {
+    try {
+      await cleanup();
+    } catch (error) {
+      console.error(`demo: clean-up: ${String(error)}`);
+      process.exitCode = 1;
+    }
+  }
+  if (keepAt === undefined) rmSync(work, { recursive: true, force: true });
+}
+
+async function demo(): Promise<void> {
+  say('Upstream: a registry with a real inference server, a Hub with a real, tiny model');
+  const upstream = await startUpstream(join(work, 'upstream'));
+  let upstreamRuns = true;
+  const stopUpstream = async (): Promise<void> => {
+    if (upstreamRuns) await upstream.stop();
+    upstreamRuns = false;
+  };
+  cleanups.push(
+    () => rmSync(join(work, 'upstream'), { recursive: true, force: true }),
+    stopUpstream,
+  );
+  console.log(`registry ${upstream.registry.host}, Hub ${upstream.hub.url}`);
+  const connected = { HF_ENDPOINT: upstream.hub.url, STOWAGE_STORE: join(work, 'store') };
+  const port = await freePort();
+
+  say('Connected side: lock, pack, sign, verify');
+  await show(connected, 'pki', 'pki', '--organization', 'Demo Agency');
+  for (const [version, revision] of [
+    ['1.0.0', 'main'],
+    ['1.1.0', 'v2'],
+  ] as const) {
+    writeManifest(version, revision, upstream.registry.host, port);
+    console.log(`\n(chat.yaml now says version ${version}, model revision ${revision})`);
+    await show(connected, 'lock', 'chat.yaml');
+    await show(connected, 'pack', 'chat.yaml', '--output', version);
+    await show(
+      connected,
+      'sign',
+      version,
+      '--key',
+      'pki/release.key.pem',
+      '--certificate',
+      'pki/release.pem',
+    );
+  }
+  await show(connected, 'verify', '1.0.0', '--trust', 'pki/root.pem');
+  say('The same by hand, as VERIFY.txt says, with openssl and sha512sum alone');
+  await verifyByHand('1.0.0');
+  await stopUpstream();
+
+  say('Disconnected side: a network namespace with no way out');
+  const gap = await airGap();
+  cleanups.push(() => gap.destroy());
+  const refusals = await assertNoWayOut(gap.enter);
+  console.log(
+    `a connection to the outside: ${refusals.connect}; a name lookup: ${refusals.lookup}`,
+  );
+  const engine = isolatedEngine(join(work, 'engine'), { through: gap.enter });
+  cleanups.push(() => engine.destroy());
+  const site = { ...engine.env, STOWAGE_ROOT: join(work, 'site') };
+  const fingerprint = await output('openssl', [
+    'x509',
+    '-in',
+    'pki/root.pem',
+    '-noout',
+    '-fingerprint',
+    '-sha256',
+  ]);
+
+  say('Install, with the root fingerprint from paper');
+  await showBehind(
+    gap,
+    site,
+    0,
+    'install',
+    '1.0.0',
+    '--trust',
+    'pki/root.pem',
+    '--fingerprint',
+    fingerprint.trim().replace(/^.*=/, ''),
+  );
+  await question(gap, port, answers.v1);
+
+  say(
+    'A second release, whose model no longer gives the answer that its acceptance prompt asks for',
+  );
+  await showBehind(gap, site, 3, 'install', '1.1.0');
+  console.log('it was rolled back by itself; what runs now:');
+  await showBehind(gap, site, 0, 'status');
+  await question(gap, port, answers.v1);
+
+  say('Take it off again');
+  await showBehind(gap, site, 0, 'uninstall', 'tiny-chat');
+  const left =
+    (await engine.podman('ps', '--all', '--quiet')) + (await engine.podman('images', '--quiet'));
+  if (left.trim() !== '') throw new Error(`containers or images are left: ${left}`);
+  console.log('no container and no image is left');
+}
+
+/** The model is asked by plain HTTP from behind the gap, as any program there would. */
+async function question(gap: AirGap, port: number, expected: string): Promise<void> {
+  const request = JSON.stringify({
+    model: 'tiny',
+    prompt: 'hello',
+    max_tokens: 12,
+    temperature: 0,
+  });
+  const ask = `fetch('http://127.0.0.1:${port}/v1/completions', { method: 'POST', headers: { 'content-type': 'application/json' }, body: process.argv[1] }).then(async (r) => process.stdout.write(await r.text()))`;
+  const { stdout, stderr } = await gap.run(process.execPath, ['--eval', ask, request]);
+  const answer = answerText(stdout);
+  if (answer === undefined) throw new Error(`no answer: ${stdout} ${stderr}`);
+  console.log(`\n  question: hello\n  answer:  ${answer}`);
+  if (answer.trim() !== expected.trim()) throw new Error(`expected the answer ${expected}`);
+}
+
+/** Runs the commands of a bundle's VERIFY.txt as they stand there. */
+async function verifyByHand(bundle: string): Promise<void> {
+  const text = readFileSync(join(work, bundle, 'VERIFY.txt'), 'utf8');
+  const commands = [...text.matchAll(/^ {4}(.*)$/gm)].map((match) => match[1] ?? '');
+  const script = commands
+    .map((line) => line.replace('/path/to/ROOT.pem', join(work, 'pki/root.pem')))
+    .join('\n');
+  for (const line of script.split('\n')) console.log(`$ ${line}`);
+  await run('bash', ['-e', '-c', script], {}, join(work, bundle), 0);
+}
+
+function writeManifest(version: string, revision: string, registry: string, port: number): void {
+  const text = readFileSync(join(project, 'manifests', 'demo.yaml'), 'utf8')
+    .replace('version: 1.0.0', `version: ${version}`)
+    .replace('@main', `@${revision}`)
+    .replace('127.0.0.1:15000', registry)
+    .replace('default: 8080', `default: ${port}`);
+  mkdirSync(work, { recursive: true });
+  writeFileSync(join(work, 'chat.yaml'), text);
+}
+
+async function show(env: NodeJS.ProcessEnv, ...args: readonly string[]): Promise<void> {
+  console.log(`\n$ stowage ${args.join(' ')}`);
+  await run(stowage, args, env, work, 0);
+}
+
+async function showBehind(
+  gap: AirGap,
+  env: NodeJS.ProcessEnv,
+  status: number,
+  ...args: readonly string[]
+): Promise<void> {
+  console.log(`\n$ stowage ${args.join(' ')}`);
+  const [command = '', ...enter] = gap.enter;
+  await run(command, [...enter, stowage, ...args], env, work, status);
+}
+
+async function run(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  cwd: string,
+  status: number,
+): Promise<void> {
+  const child = spawn(command, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  const [found] = (await once(child, 'exit')) as [number | null];
+  if (found !== status)
+    throw new Error(`${command} ${args.join(' ')} ended with ${found}, not ${status}`);
+}
+
+async function output(command: string, args: readonly string[]): Promise<string> {
+  const child = spawn(command, args, { cwd: work, stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  for await (const chunk of child.stdout) text += String(chunk);
+  return text;
+}
+
+function say(text: string): void {
+  console.log(`\n== ${text}`);
+}
+
+function keepFolder(args: readonly string[]): string | undefined {
+  if (args.length === 0) return undefined;
+  const [flag, folder] = args;
+  if (flag === '--keep' && folder !== undefined && args.length === 2) return resolve(folder);
+  console.error('usage: scripts/demo [--keep DIR]');
+  process.exit(2);
+}
