@@ -122,19 +122,19 @@ describe('when there is no server', () => {
 describe('when a server falls silent', () => {
   it('gives up waiting for headers', async () => {
     const server = await serve(() => {});
-    const { http } = testHttp({ headersTimeoutMs: 20 });
+    const { http, pauses } = testHttp({ headersTimeoutMs: 20 });
     const asked = { what: 'it', url: new URL(server.url), tries: 2 };
     const error = await expectCode(() => http.request(asked, never), 'source-unreachable');
     expect(error.found).toBe('no answer for 0.02 s');
-    expect(server.seen).toHaveLength(2);
+    expect(pauses).toHaveLength(1);
   });
 
   it('gives up waiting for more of a body, and says how far it came', async () => {
     const server = await serve((_, response) => void response.write('half'));
-    const { http } = testHttp({ idleTimeoutMs: 20 });
+    const { http } = testHttp({ idleTimeoutMs: 50 });
     const { body } = await http.request({ what: 'it', url: new URL(server.url) }, never);
     const error = await expectCode(() => drain(body), 'source-unreachable');
-    expect(error.found).toBe('no bytes for 0.02 s after 4 bytes');
+    expect(error.found).toBe('no bytes for 0.05 s after 4 bytes');
   });
 
   it('does not count the time that the reader takes', async () => {
