@@ -1,7 +1,6 @@
 import { MAX_SIGNATURE_BYTES, MAX_SIGNATURE_CERTIFICATES } from '../core/limits.ts';
 import {
   type AlgorithmName,
-  algorithmFits,
   algorithmOf,
   digestIdentifier,
   digestWith,
@@ -17,7 +16,6 @@ import {
 import type { Der } from './der.ts';
 import { constructedTag, derTag, oid } from './der-build.ts';
 import { DerReader } from './der-read.ts';
-import { keyDescription } from './key-kind.ts';
 import { oids } from './oid.ts';
 import { invalid, malformed, refusedAlgorithm } from './signature-error.ts';
 
@@ -57,7 +55,7 @@ export function verifyDetached(
 ): VerifiedSignature {
   const { certificates, signer } = readSignedData(cms);
   const certificate = ownCertificate(signer, certificates);
-  const algorithm = allowedAlgorithm(signer, certificate, allowed);
+  const algorithm = allowedAlgorithm(signer, allowed);
   const contentDigest = digestWith(algorithm, content);
   const named = { algorithm, certificate, contentDigest };
   const signingTime = readAttributes(signer.attributes, named);
@@ -124,11 +122,7 @@ function ownCertificate(signer: SignerInfo, certificates: readonly Certificate[]
   throw malformed(`${own.length} certificates with the issuer and serial number of the signer`);
 }
 
-function allowedAlgorithm(
-  signer: SignerInfo,
-  certificate: Certificate,
-  allowed: ReadonlySet<AlgorithmName>,
-): AlgorithmName {
+function allowedAlgorithm(signer: SignerInfo, allowed: ReadonlySet<AlgorithmName>): AlgorithmName {
   const algorithm = algorithmOf(signer.algorithm);
   if (algorithm === undefined || !allowed.has(algorithm)) {
     const [type] = read.members(signer.algorithm, derTag.sequence, 'the signature algorithm');
@@ -137,10 +131,8 @@ function allowedAlgorithm(
       algorithm ?? `${read.oid(type, 'the signature algorithm')} with its parameters`,
     );
   }
-  if (!digestIdentifier(algorithm).bytes.equals(signer.digest.bytes))
-    throw refusedAlgorithm(`the digest that belongs to ${algorithm}`, 'another digest');
-  if (algorithmFits(algorithm, certificate.publicKey)) return algorithm;
-  throw refusedAlgorithm(`a key for ${algorithm}`, keyDescription(certificate.publicKey));
+  if (digestIdentifier(algorithm).bytes.equals(signer.digest.bytes)) return algorithm;
+  throw refusedAlgorithm(`the digest that belongs to ${algorithm}`, 'another digest');
 }
 
 function readAttributes(

@@ -7,7 +7,6 @@ export interface PemBlock {
 }
 
 const BEGIN = /^-----BEGIN ([A-Z0-9 ]{1,40})-----$/;
-const LINE_LENGTH = 64;
 
 /** Bytes as a PEM block with a final newline. */
 export function encodePem(label: string, bytes: Uint8Array): string {
@@ -41,7 +40,6 @@ export function decodePem(text: string, refuse: Refuse): PemBlock[] {
 function body(lines: readonly string[], label: string, refuse: Refuse): Buffer {
   const base64 = lines.map((line) => line.trimEnd()).join('');
   const bytes = Buffer.from(base64, 'base64');
-  const short = lines.every((line) => line.trimEnd().length <= LINE_LENGTH);
-  if (short && base64 !== '' && bytes.toString('base64') === base64) return bytes;
+  if (base64 !== '' && bytes.toString('base64') === base64) return bytes;
   throw refuse(`a ${label} block that is not base64`);
 }

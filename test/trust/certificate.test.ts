@@ -190,6 +190,11 @@ describe('when a certificate is outside the profile', () => {
       { extensions: [extension(oids.keyUsage, bitString(Buffer.from([0, 0x40]), 6), true)] },
     ],
     [
+      'a key usage with a bit in its padding',
+      'keyUsage is not a list of known bits',
+      { extensions: [extension(oids.keyUsage, bitString(Buffer.from([0x80, 0x81]), 7), true)] },
+    ],
+    [
       'an empty list of purposes',
       'extKeyUsage has 0 members',
       { extensions: [extension(oids.extendedKeyUsage, sequence(), true)] },

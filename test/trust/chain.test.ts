@@ -135,6 +135,14 @@ describe('when no path leads to a pinned root', () => {
     await refuses({ leaf: signer.certificate, roots: [] }, 'signer-untrusted');
   });
 
+  it('refuses the right key under another name', async () => {
+    const pair = { privateKey: root.key, publicKey: root.certificate.publicKey };
+    const renamed = makeRoot({ name: 'Renamed', pair });
+    expect(renamed.certificate.subjectKeyId).toBe(root.certificate.subjectKeyId);
+    const roots = [renamed.certificate];
+    await refuses({ leaf: signer.certificate, roots }, 'signer-untrusted');
+  });
+
   it('refuses a signer whose authority was left out', async () => {
     await refuses({ leaf: deep.certificate }, 'signer-untrusted');
   });

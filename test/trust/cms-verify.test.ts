@@ -59,13 +59,12 @@ function accepted(mutants: Iterable<Buffer>, bytes: Uint8Array = content): numbe
   return count;
 }
 
+/** One bit flipped in each byte, or in each of every `step`. */
 function* flips(cms: Buffer, step = 1): Generator<Buffer> {
   for (let at = 0; at < cms.length; at += step) {
-    for (const mask of [1 << (at % 8), 0xff]) {
-      const mutant = Buffer.from(cms);
-      mutant[at] = (mutant[at] ?? 0) ^ mask;
-      yield mutant;
-    }
+    const mutant = Buffer.from(cms);
+    mutant[at] = (mutant[at] ?? 0) ^ (1 << (at % 8));
+    yield mutant;
   }
 }
 
@@ -78,7 +77,7 @@ describe('when a signature file is damaged', () => {
   it.each<AlgorithmName>(['rsa-pss-sha384', 'ml-dsa-87'])('refuses flipped bytes of %s', (name) => {
     const other = makeSigner(root, { algorithm: name });
     const cms = signDetached(content, { ...other, algorithm: name }, signedAt);
-    expect(accepted(flips(cms, 61))).toBe(0);
+    expect(accepted(flips(cms, 31))).toBe(0);
     expect(accepted([cms])).toBe(1);
   });
 

@@ -94,6 +94,13 @@ describe('when bytes are not one DER value', () => {
     await expectCode(() => parse(hex(bytes)), 'signature-malformed');
   });
 
+  it('says which rule of DER a length breaks', async () => {
+    const long = await expectCode(() => parse(hex('04 81 01 00')), 'signature-malformed');
+    expect(long.message).toBe('a length that is not in its shortest form');
+    const open = await expectCode(() => parse(hex('30 80 00 00')), 'signature-malformed');
+    expect(open.message).toBe('an indefinite length, which is BER and not DER');
+  });
+
   it('refuses a nest of 10,000 values before it reaches a recursive parser', async () => {
     const error = await expectCode(() => parse(nest(10_000)), 'signature-malformed');
     expect(error.message).toContain('nested deeper');

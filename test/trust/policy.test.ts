@@ -5,6 +5,8 @@ import type { Role, Trust } from '../../src/format/trust.ts';
 import { trustKind } from '../../src/format/trust.ts';
 import { allAlgorithms } from '../../src/trust/algorithm.ts';
 import { signDetached } from '../../src/trust/cms-sign.ts';
+import { bitString } from '../../src/trust/der-build.ts';
+import { oids } from '../../src/trust/oid.ts';
 import { evaluateSignatures, type SignatureFile, trustFromRoot } from '../../src/trust/policy.ts';
 import { expectCode } from '../support/error.ts';
 import {
@@ -15,6 +17,7 @@ import {
   signedAt,
   validity,
 } from './authority.ts';
+import { extension, oddCertificate } from './odd-certificate.ts';
 import { oddSignature } from './odd-signature.ts';
 
 const content = Buffer.from(`${'ab'.repeat(64)}  bundle.json\n`);
@@ -85,6 +88,16 @@ describe('when enough signatures count', () => {
   it('lets one root serve two roles', () => {
     const trust = trusting({ release: { roots: ['vendor', 'site'] } });
     expect(evaluate([signed(officer)], trust)).toMatchObject([{ counted: true, root: 'site' }]);
+  });
+
+  it('prefers a root of the role when two are of one authority', () => {
+    const pair = { privateKey: vendor.key, publicKey: vendor.certificate.publicKey };
+    const renewed = makeRoot({ name: 'Vendor', pair });
+    const { roots } = trusting();
+    const old = { name: 'old', certificate: renewed.certificate.der.toString('base64') };
+    expect(evaluate([signed(ann)], trusting({ roots: [old, ...roots] }))).toMatchObject([
+      { counted: true, root: 'vendor' },
+    ]);
   });
 
   it('passes over a revoked signer beside one in good standing', () => {
@@ -233,8 +246,12 @@ describe('when a site starts from a root certificate', () => {
 });
 
 describe('when a trust document pins what cannot be a root', () => {
+  const usage = extension(oids.keyUsage, bitString(Buffer.from([0x06]), 1), true);
+  const odd = oddCertificate(vendor, ann.certificate.publicKey, { extensions: [usage] });
+
   it.each([
     ['a signer', ann.certificate.der],
+    ['what may sign certificates without being an authority', odd],
     ['half a certificate', vendor.certificate.der.subarray(0, 99)],
   ])('refuses %s', async (_, der) => {
     const trust = trusting({ roots: [{ name: 'vendor', certificate: der.toString('base64') }] });
