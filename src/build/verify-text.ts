@@ -17,16 +17,17 @@ must end with status 0. Begin in the folder that holds this file, with the certi
 
     openssl x509 -in "$ROOT" -noout -subject -fingerprint -sha256
 
-2. The signatures: each says who signed the list SHA512SUMS. Each must verify, and there must be one at least.
+2. The signatures: each says who signed the list SHA512SUMS. There must be one at least, and each must verify.
 
-    ls signatures/*.p7s && for s in signatures/*; do openssl cms -verify -binary -purpose any -no-CApath -no-CAstore -CAfile "$ROOT" -inform DER -in "$s" -content SHA512SUMS -out /dev/null || exit 1; done
+    [ -n "$(ls signatures/*.p7s)" ]
+    bad=0; for s in signatures/*; do openssl cms -verify -binary -purpose any -no-CApath -no-CAstore -CAfile "$ROOT" -inform DER -in "$s" -content SHA512SUMS -out /dev/null || bad=1; done; [ "$bad" = 0 ]
 
    A signature by ML-DSA-87 needs openssl 3.5 or later; older ones say "unknown". Check the others with what you have.
 
 3. The list has plain lines only: a digest, two spaces, a path that stays in this folder.
 
-    ! LC_ALL=C grep -qvE '^[0-9a-f]{128}  [A-Za-z0-9_.][A-Za-z0-9._/-]*$' SHA512SUMS
-    ! cut -c131- SHA512SUMS | grep -qE '(^|/)\\.\\.?(/|$)'
+    [ -z "$(LC_ALL=C grep -avE '^[0-9a-f]{128}  [A-Za-z0-9_.][A-Za-z0-9._/-]*$' SHA512SUMS)" ]
+    [ -z "$(cut -c131- SHA512SUMS | grep -E '(^|/)\\.\\.?(/|$)')" ]
 
 4. Every file on the list is what it was.
 
@@ -34,7 +35,7 @@ must end with status 0. Begin in the folder that holds this file, with the certi
 
 5. There is no file here that is not on the list, nor a link or device.
 
-    cmp <(cut -c131- SHA512SUMS | LC_ALL=C sort) <(find . -type f ! -path './signatures/*' ! -path ./SHA512SUMS | cut -c3- | LC_ALL=C sort)
+    cmp <(cut -c131- SHA512SUMS | LC_ALL=C sort) <(find . -type f ! -path './signatures/[!.]*.p7s' ! -path ./SHA512SUMS | cut -c3- | LC_ALL=C sort)
     [ -z "$(find . ! -type f ! -type d)" ]
 
 When all five hold, this bundle is whole and is what the signers signed. The bundle is known by this digest:

@@ -1,0 +1,70 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const project: string = fileURLToPath(new URL('../..', import.meta.url));
+
+/** What a run of the built program came to. */
+export interface Ran {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** What stdout says, where it is JSON. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests read what they expect and fail where it is not there
+  readonly json: any;
+  /** The most memory that the process had resident, in bytes. */
+  readonly peakBytes: number;
+}
+
+export interface CliOptions {
+  readonly cwd: string;
+  readonly env?: NodeJS.ProcessEnv;
+  /** The command that enters a network namespace. */
+  readonly through?: readonly string[];
+}
+
+/** Runs `stowage` as it was built, with `--json`. */
+export async function stowage(options: CliOptions, ...args: readonly string[]): Promise<Ran> {
+  const program = [join(project, 'node_modules/.bin/node'), join(project, 'dist/main.js')];
+  const [command = '', ...rest] = [...(options.through ?? []), ...program, ...args, '--json'];
+  const child = spawn(command, rest, {
+    cwd: options.cwd,
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  let peakBytes = 0;
+  const watch = setInterval(() => {
+    peakBytes = Math.max(peakBytes, peakOf(child.pid));
+  }, 50);
+  const [status] = (await once(child, 'close')) as [number | null];
+  clearInterval(watch);
+  return { status: status ?? -1, stdout, stderr, json: parse(stdout), peakBytes };
+}
+
+// nsenter becomes the program it starts, so the child is the program itself.
+function peakOf(pid: number | undefined): number {
+  try {
+    const text = readFileSync(`/proc/${pid}/status`, 'utf8');
+    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
