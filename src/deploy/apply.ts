@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { canonicalBytes, type Json, parseJson } from '../core/canonical-json.ts';
+import { canonicalBytes, parseJson } from '../core/canonical-json.ts';
 import { type ErrorCode, StowageError } from '../core/error.ts';
 import { checkDocument, readCanonical, writeCanonical } from '../format/document.ts';
 import { type JournalEntry, journalKind } from '../format/journal.ts';
@@ -10,13 +9,6 @@ import type { SiteFolder } from './site-folder.ts';
 
 /** How a plan ended that a killed command had begun. */
 export type Recovery = { readonly plan: Plan; readonly outcome: 'finished' | 'undone' };
-
-/** SHA-256 of a plan's canonical form, 64 hex digits: what an approval signs. */
-export function planDigest(plan: Plan): string {
-  return createHash('sha256')
-    .update(canonicalBytes(plan as unknown as Json))
-    .digest('hex');
-}
 
 /**
  * Carries a plan out, journalled before and after each step. When a step fails, everything begun is undone in

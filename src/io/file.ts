@@ -1,16 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import {
-  access,
-  chmod,
-  type FileHandle,
-  lstat,
-  mkdir,
-  open,
-  rename,
-  rm,
-  statfs,
-} from 'node:fs/promises';
+import { chmod, type FileHandle, lstat, mkdir, open, rename, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { StowageError, systemCode } from '../core/error.ts';
 
@@ -167,15 +157,6 @@ export async function requireSpace(path: string, needed: number): Promise<void> 
     found: `${free} bytes free`,
     hint: `free ${needed - free} bytes there, or choose another place`,
   });
-}
-
-/** @throws StowageError `io-failed` unless the folder can be written to */
-export async function requireWritable(folder: string): Promise<void> {
-  try {
-    await access(folder, constants.W_OK);
-  } catch (error) {
-    throw ioError(error, folder);
-  }
 }
 
 /** A system error in our words; any other error as it is. */
