@@ -38,6 +38,7 @@ export async function readSignatures(folder: string): Promise<SignatureFile[]> {
     names = (await readdir(place)).toSorted();
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return [];
+    if (systemCode(error) === 'ENOTDIR') throw unexpected('signatures');
     throw ioError(error, place);
   }
   if (names.length > MAX_SIGNATURES) {

@@ -1,0 +1,27 @@
+import type { Context, StowageEvent } from '../../src/core/event.ts';
+
+/** A context whose clock goes on by a second each time it is read, and which keeps what it hears. */
+export interface ListeningContext extends Context {
+  readonly events: StowageEvent[];
+  readonly controller: AbortController;
+}
+
+/** The moment at which the small bundles are made. */
+export const packedAt: Date = new Date('2026-11-21T10:00:00Z');
+
+export function context(values: Partial<Context> = {}): ListeningContext {
+  const events: StowageEvent[] = [];
+  const controller = new AbortController();
+  let seconds = 0;
+  return {
+    events,
+    controller,
+    signal: controller.signal,
+    emit: (event) => void events.push(event),
+    now: () => {
+      seconds += 1;
+      return new Date(packedAt.getTime() + seconds * 1000);
+    },
+    ...values,
+  };
+}

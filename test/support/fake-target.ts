@@ -1,0 +1,118 @@
+import { StowageError } from '../../src/core/error.ts';
+import type { RenderedImage, RenderedService } from '../../src/format/generation.ts';
+import { specificationOf } from '../../src/target/specification.ts';
+import type { Engine, ServiceState, Target } from '../../src/target/target.ts';
+
+/** What an engine holds: image ids by tag, and the specification of each running service by unit. */
+export interface EngineState {
+  readonly images: Readonly<Record<string, string>>;
+  readonly services: Readonly<Record<string, string>>;
+}
+
+/** A call of a target method that changes something. */
+export interface TargetCall {
+  /** From 1, counted over changing calls only. */
+  readonly number: number;
+  readonly method: 'loadImage' | 'unloadImage' | 'startService' | 'stopService';
+  readonly subject: string;
+}
+
+/** Runs at both sides of each changing call; what it throws, the call throws. */
+export type CallHook = (call: TargetCall, moment: 'before' | 'after') => void;
+
+/** An engine in memory, for faults that a real one cannot be made to show at will. */
+export class FakeTarget implements Target {
+  readonly name = 'fake';
+  readonly calls: TargetCall[] = [];
+  hook: CallHook = () => {};
+  /** What `inspectService` says of a service that runs. */
+  running: (service: RenderedService) => ServiceState = (service) => ({
+    state: 'running',
+    detail: '',
+    startedAt: '2026-11-21T10:00:00Z',
+    specification: specificationOf(service),
+  });
+  log = 'the last line of the service';
+  #images: Map<string, string>;
+  #services: Map<string, string>;
+
+  constructor(state: EngineState = { images: {}, services: {} }) {
+    this.#images = new Map(Object.entries(state.images));
+    this.#services = new Map(Object.entries(state.services));
+  }
+
+  state(): EngineState {
+    const sorted = (map: Map<string, string>): Record<string, string> =>
+      Object.fromEntries([...map].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+    return { images: sorted(this.#images), services: sorted(this.#services) };
+  }
+
+  async probe(): Promise<Engine> {
+    return { engine: 'fake', version: '1', systemd: false };
+  }
+
+  async hasImage(image: RenderedImage): Promise<boolean> {
+    return this.#images.get(image.tag) === image.config;
+  }
+
+  async loadImage(image: RenderedImage, depotHost: string, signal: AbortSignal): Promise<void> {
+    await this.#change('loadImage', image.tag, signal, async () => {
+      const response = await fetch(
+        `http://${depotHost}/v2/${image.repository}/manifests/${image.manifest}`,
+      );
+      await response.arrayBuffer();
+      if (response.status !== 200) throw failed(`the depot answered ${response.status}`);
+      this.#images.set(image.tag, image.config);
+    });
+  }
+
+  async unloadImage(image: RenderedImage, signal: AbortSignal): Promise<void> {
+    await this.#change('unloadImage', image.tag, signal, () => this.#images.delete(image.tag));
+  }
+
+  async startService(service: RenderedService, signal: AbortSignal): Promise<void> {
+    await this.#change('startService', service.unit, signal, () => {
+      if (!this.#images.has(service.image.tag)) throw failed(`no image ${service.image.tag}`);
+      this.#services.set(service.unit, specificationOf(service));
+    });
+  }
+
+  async stopService(service: RenderedService, signal: AbortSignal): Promise<void> {
+    await this.#change('stopService', service.unit, signal, () =>
+      this.#services.delete(service.unit),
+    );
+  }
+
+  async inspectService(service: RenderedService, signal: AbortSignal): Promise<ServiceState> {
+    requireUninterrupted(signal);
+    const there = this.#services.has(service.unit);
+    return there ? this.running(service) : { state: 'absent', detail: '' };
+  }
+
+  async logs(): Promise<string> {
+    return this.log;
+  }
+
+  async #change(
+    method: TargetCall['method'],
+    subject: string,
+    signal: AbortSignal,
+    effect: () => unknown,
+  ): Promise<void> {
+    requireUninterrupted(signal);
+    const call: TargetCall = { number: this.calls.length + 1, method, subject };
+    this.calls.push(call);
+    this.hook(call, 'before');
+    await effect();
+    this.hook(call, 'after');
+  }
+}
+
+/** The error that engines fail with. */
+export function failed(message: string): StowageError {
+  return new StowageError('engine-failed', message, { hint: 'look at the engine' });
+}
+
+function requireUninterrupted(signal: AbortSignal): void {
+  if (signal.aborted) throw new StowageError('interrupted', 'interrupted', { hint: 'run again' });
+}

@@ -1,0 +1,245 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { assemble } from '../../src/build/assemble.ts';
+import { canonicalBytes, type Json } from '../../src/core/canonical-json.ts';
+import { sriHex, sriOf } from '../../src/core/digest.ts';
+import { hostPlatform } from '../../src/deploy/host.ts';
+import { signBundle } from '../../src/deploy/sign.ts';
+import type { Bundle } from '../../src/format/bundle.ts';
+import { checkDocument } from '../../src/format/document.ts';
+import { type Lock, type LockedBlob, lockKind } from '../../src/format/lock.ts';
+import { manifestKind } from '../../src/format/manifest.ts';
+import type { Trust } from '../../src/format/trust.ts';
+import { BlobStore } from '../../src/io/blob-store.ts';
+import type { Certificate } from '../../src/trust/certificate.ts';
+import { type Signer, signDetached } from '../../src/trust/cms-sign.ts';
+import { throwawayAuthority } from '../../src/trust/throwaway.ts';
+import { trustFromRoot } from '../../src/trust/trust-root.ts';
+import { context, packedAt } from './context.ts';
+
+/** Who signs small bundles, and the trust document under which that counts. */
+export interface Authority {
+  readonly root: Certificate;
+  readonly signer: Signer;
+  readonly trust: Trust;
+}
+
+export interface SmallBundleOptions {
+  /** The folder in which everything is made. */
+  readonly place: string;
+  /** Absent: a new one. */
+  readonly authority?: Authority;
+  readonly name?: string;
+  readonly version?: string;
+  readonly channel?: string;
+  readonly seq?: number;
+  /** 0 for whole blobs, or a multiple of 4 MiB. */
+  readonly partSize?: number;
+  /** Bytes of the model's weights; several parts when larger than the part size. */
+  readonly weights?: number;
+  /** False for a bundle of one file alone, which is as small as bundles get. */
+  readonly images?: boolean;
+  readonly platform?: string;
+  /** As in a manifest; one service without ports unless said otherwise. */
+  readonly services?: readonly object[];
+  readonly acceptance?: readonly object[];
+  readonly parameters?: Readonly<Record<string, object>>;
+  readonly requires?: object;
+}
+
+export interface SmallBundle extends Authority {
+  readonly folder: string;
+  /** SHA-512 of `SHA512SUMS`. */
+  readonly id: string;
+  readonly bundle: Bundle;
+  readonly lock: Lock;
+  readonly authority: Authority;
+}
+
+export const SMALL_SERVICE: object = {
+  name: 'server',
+  image: 'server',
+  args: ['--model', '/models/tiny'],
+  mounts: [
+    { model: 'tiny', path: '/models/tiny' },
+    { files: 'settings', path: '/etc/settings.json' },
+  ],
+};
+
+export function makeAuthority(organization = 'Example Agency'): Authority {
+  const { root, release } = throwawayAuthority(organization, new Date('2026-01-01T00:00:00Z'), [
+    Buffer.alloc(16, 1),
+    Buffer.alloc(16, 2),
+  ]);
+  const trust = trustFromRoot(root.certificate, packedAt);
+  return { root: root.certificate, signer: release, trust };
+}
+
+/** A complete signed bundle, made by the real code without a network. */
+export async function smallBundle(options: SmallBundleOptions): Promise<SmallBundle> {
+  const authority = options.authority ?? makeAuthority();
+  const { name = 'chat', version = '1.0.0' } = options;
+  const store = new BlobStore(join(options.place, 'store'));
+  const lock = await smallLock(options, store);
+  const output = join(options.place, `${name}-${version}`);
+  const { folder, bundle, id } = await assemble(lock, {
+    ...context(),
+    store,
+    output,
+    partSize: options.partSize ?? 0,
+  });
+  await signBundle(folder, 'release', authority.signer, packedAt);
+  return { ...authority, authority, folder, bundle, id, lock };
+}
+
+async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise<Lock> {
+  const { name = 'chat', version = '1.0.0', channel = 'stable', images = true } = options;
+  const platform = options.platform ?? hostPlatform();
+  const put = async (bytes: Buffer, mediaType: string): Promise<LockedBlob> => ({
+    digest: await store.put(bytes),
+    size: bytes.length,
+    mediaType,
+  });
+  const settings = await put(Buffer.from(`{"release":"${name}-${version}"}`), 'application/json');
+  const commit = createHash('sha1').update(`${name} ${version}`).digest('hex');
+  const manifest = checkDocument(manifestKind, {
+    apiVersion: 'stowage/v1',
+    name,
+    version,
+    channel,
+    platforms: [platform],
+    models: images ? [{ name: 'tiny', source: 'hf://example/tiny@main' }] : [],
+    images: images ? [{ name: 'server', source: 'registry.example/server:1' }] : [],
+    files: [{ name: 'settings', source: './settings.json' }],
+    services: options.services ?? (images ? [SMALL_SERVICE] : []),
+    acceptance: options.acceptance ?? [],
+    parameters: options.parameters ?? {},
+    requires: options.requires ?? {},
+  });
+  const model = async (): Promise<Lock['models'][number]> => {
+    const weights = await put(pattern(options.weights ?? 5000, `${name} ${version}`), 'x/y');
+    const config = await put(Buffer.from('{"layers":1}'), 'x/y');
+    const [source] = manifest.models;
+    return {
+      name: 'tiny',
+      source: source?.source ?? '',
+      endpoint: 'https://hub.example',
+      repository: 'example/tiny',
+      commit,
+      license: 'apache-2.0',
+      gated: false,
+      files: [
+        { path: 'model.safetensors', size: weights.size, digest: weights.digest },
+        { path: 'config.json', size: config.size, digest: config.digest },
+      ],
+    };
+  };
+  const image = async (): Promise<Lock['images'][number]> => {
+    const oci = 'application/vnd.oci.image';
+    const layer = await put(Buffer.from(`layer of ${name} ${version}`), `${oci}.layer.v1.tar`);
+    const [os, architecture] = platform.split('/');
+    const config = await put(
+      canonicalBytes({
+        os: os ?? '',
+        architecture: architecture ?? '',
+        rootfs: { type: 'layers', diff_ids: [layer.digest] },
+      }),
+      `${oci}.config.v1+json`,
+    );
+    const target = await put(
+      canonicalBytes({
+        schemaVersion: 2,
+        mediaType: `${oci}.manifest.v1+json`,
+        config: { ...config },
+        layers: [{ ...layer }],
+      }),
+      `${oci}.manifest.v1+json`,
+    );
+    return {
+      name: 'server',
+      source: 'registry.example/server:1',
+      repository: 'registry.example/server',
+      target,
+      platforms: [{ platform, manifest: target.digest, config: config.digest }],
+      blobs: [target, config, layer],
+    };
+  };
+  return checkDocument(lockKind, {
+    schema: 'stowage/lock/v1',
+    seq: options.seq ?? 1,
+    resolvedAt: '2026-11-20T00:00:00Z',
+    manifest,
+    models: images ? [await model()] : [],
+    images: images ? [await image()] : [],
+    files: [
+      {
+        name: 'settings',
+        source: './settings.json',
+        kind: 'file',
+        path: 'settings.json',
+        digest: settings.digest,
+        size: settings.size,
+      },
+    ],
+    findings: [],
+  });
+}
+
+/** Bytes that depend on the seed and repeat nowhere near. */
+function pattern(size: number, seed: string): Buffer {
+  const bytes = Buffer.alloc(size);
+  let block = createHash('sha512').update(seed).digest();
+  for (let at = 0; at < size; at += block.length) {
+    block.copy(bytes, at);
+    block = createHash('sha512').update(block).digest();
+  }
+  return bytes;
+}
+
+export interface Resigning {
+  /** Bends the index; whatever it returns is written, valid or not. */
+  readonly index?: (bundle: Bundle) => object;
+  /** Bends the lines of `SHA512SUMS`, without their line feeds. */
+  readonly lines?: (lines: string[]) => string[];
+  /** The whole text, where lines are not enough. */
+  readonly checksums?: (text: string) => string;
+  /** When it is signed. */
+  readonly at?: Date;
+}
+
+/**
+ * Makes `bundle.json` and `SHA512SUMS` agree with what a test put into the folder, but for what it bends, and signs
+ * anew with the right key: for bundles that are wrong and signed all the same.
+ * @returns the new id
+ */
+export function resign(folder: string, authority: Authority, bend: Resigning = {}): string {
+  const read = (path: string): Buffer => readFileSync(join(folder, path));
+  const sum = (path: string): string => sriHex(sriOf(read(path)));
+  const bundle = JSON.parse(read('bundle.json').toString()) as Bundle;
+  const control = bundle.control.map((each) => ({
+    path: each.path,
+    size: read(each.path).length,
+    sha512: sriOf(read(each.path)),
+  }));
+  const index = bend.index?.({ ...bundle, control }) ?? { ...bundle, control };
+  writeFileSync(join(folder, 'bundle.json'), canonicalBytes(index as Json));
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((each) => each.isFile())
+    .map((each) => join(each.parentPath, each.name).slice(folder.length + 1))
+    .filter((path) => path !== 'SHA512SUMS' && !path.startsWith('signatures/'));
+  const lines = files.map((path) => `${sum(path)}  ${path}`).toSorted(byPath);
+  const text = (bend.lines?.(lines) ?? lines).map((line) => `${line}\n`).join('');
+  const checksums = Buffer.from(bend.checksums?.(text) ?? text, 'latin1');
+  writeFileSync(join(folder, 'SHA512SUMS'), checksums);
+  rmSync(join(folder, 'signatures'), { recursive: true, force: true });
+  // `signBundle` refuses what it can see is wrong; this signs it all the same.
+  mkdirSync(join(folder, 'signatures'));
+  const signature = signDetached(checksums, authority.signer, bend.at ?? packedAt);
+  writeFileSync(join(folder, 'signatures', 'release.p7s'), signature);
+  return sriHex(sriOf(checksums));
+}
+
+function byPath(a: string, b: string): number {
+  return a.slice(130) < b.slice(130) ? -1 : 1;
+}
