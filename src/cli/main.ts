@@ -38,14 +38,14 @@ const program = createProgram(terminal, async (action) => {
   try {
     result = await action(context);
   } catch (error) {
-    progress.stop();
+    progress.stop('failed');
     const failure = toStowageError(error);
     if (json) terminal.stdout.write(`${JSON.stringify(errorJson(failure), null, 2)}\n`);
     terminal.stderr.write(errorText(failure));
     process.exitCode = failure.exitStatus;
     return;
   }
-  progress.stop();
+  progress.stop('done');
   terminal.stdout.write(json ? `${JSON.stringify(result.json, null, 2)}\n` : result.text);
 });
 

@@ -7,8 +7,8 @@ import { formatBytes, formatSeconds, harmless } from './units.ts';
 /** Shows what long work says: a spinner with rate and time left on a terminal, a line a step elsewhere. */
 export interface Progress {
   readonly emit: Emit;
-  /** Clears what moves; call before anything else is printed. */
-  stop(): void;
+  /** Ends what moves; call before anything else is printed. */
+  stop(outcome: 'done' | 'failed'): void;
 }
 
 /** @param quiet for `--json`, where only warnings are shown */
@@ -23,33 +23,34 @@ function movingProgress(stderr: Screen, ownStdin: boolean): Progress {
   let spinner: Ora | undefined;
   let step = '';
   const meter = new Meter();
-  const finish = (): void => {
-    if (spinner !== undefined && step !== '') spinner.stopAndPersist({ symbol: '✔', text: step });
+  const finish = (symbol: string, text: string): void => {
+    spinner?.stopAndPersist({ symbol, text });
     spinner = undefined;
   };
   return {
     emit: (event) => {
-      if (event.type === 'warning') {
-        spinner?.stop();
-        warn(stderr, event);
-        return;
+      switch (event.type) {
+        case 'step':
+          finish('✔', step);
+          step = stepText(event);
+          spinner = ora({
+            stream: stderr as NodeJS.WriteStream,
+            text: step,
+            discardStdin: ownStdin,
+          }).start();
+          return;
+        case 'progress':
+          if (spinner !== undefined) spinner.text = `${step}  ${meter.text(event)}`;
+          return;
+        case 'failed':
+          finish('✖', `${step}: ${harmless(event.reason)}`);
+          return;
+        case 'warning':
+          spinner?.clear();
+          warn(stderr, event);
       }
-      if (event.type === 'step') {
-        finish();
-        step = stepText(event);
-        spinner = ora({
-          stream: stderr as NodeJS.WriteStream,
-          text: step,
-          discardStdin: ownStdin,
-        }).start();
-        return;
-      }
-      if (spinner !== undefined) spinner.text = `${step}  ${meter.text(event)}`;
     },
-    stop: () => {
-      spinner?.stop();
-      spinner = undefined;
-    },
+    stop: (outcome) => finish(outcome === 'done' ? '✔' : '✖', step),
   };
 }
 
@@ -66,7 +67,8 @@ class Meter {
       this.#began = now;
       this.#first = event.done;
     }
-    if (event.unit === 'items') return `${event.done}/${event.total}`;
+    if (event.unit === 'seconds')
+      return `${formatSeconds(event.done)} of ${formatSeconds(event.total)}`;
     const percent = event.total === 0 ? 100 : Math.floor((event.done / event.total) * 100);
     const amount = `${formatBytes(event.done)} of ${formatBytes(event.total)}, ${percent} %`;
     const seconds = (now - this.#began) / 1000;
@@ -78,11 +80,13 @@ class Meter {
 
 function plainLine(stderr: Screen, event: StowageEvent): void {
   if (event.type === 'step') stderr.write(`${stepText(event)}\n`);
+  else if (event.type === 'failed') stderr.write(`failed: ${harmless(event.reason)}\n`);
   else warn(stderr, event);
 }
 
 function stepText(event: Extract<StowageEvent, { type: 'step' }>): string {
-  return harmless((event.subject ?? '') === '' ? event.step : `${event.step}: ${event.subject}`);
+  const step = event.step.replaceAll('-', ' ');
+  return harmless((event.subject ?? '') === '' ? step : `${step}: ${event.subject}`);
 }
 
 function warn(stderr: Screen, event: StowageEvent): void {

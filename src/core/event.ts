@@ -4,14 +4,16 @@
 export type StowageEvent =
   /** A named step began; `subject` is what it works on. */
   | { readonly type: 'step'; readonly step: string; readonly subject?: string }
-  /** Amount done of a task so far; `done` may shrink when something is tried again. Bytes unless said otherwise. */
+  /** Amount done of a task so far; `done` may shrink when something is tried again. */
   | {
       readonly type: 'progress';
       readonly task: string;
       readonly done: number;
       readonly total: number;
-      readonly unit: 'bytes' | 'items';
+      readonly unit: 'bytes' | 'seconds';
     }
+  /** The step under way failed; what follows undoes what was done, or nothing follows. */
+  | { readonly type: 'failed'; readonly reason: string }
   /** Something that a person should read but that stops nothing. */
   | { readonly type: 'warning'; readonly message: string; readonly hint?: string };
 

@@ -24,6 +24,8 @@ export async function apply(plan: Plan, workshop: Workshop): Promise<void> {
     try {
       await carryStep(step, plan, workshop);
     } catch (failure) {
+      const reason = failure instanceof Error ? failure.message : String(failure);
+      workshop.emit({ type: 'failed', reason });
       await undo(plan, step.id, workshop, failure);
       await close(site);
       throw rolledBack(plan, failure, await proveOld(plan, step.id, workshop));

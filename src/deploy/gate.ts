@@ -94,7 +94,7 @@ async function becomesReady(
       task: `wait for ${service.name}`,
       done: Math.floor(elapsed),
       total: seconds,
-      unit: 'items',
+      unit: 'seconds',
     });
     const now = await target.inspectService(service, signal);
     // A process that ended or was started anew while it loaded will do so again.
