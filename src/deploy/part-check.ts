@@ -67,6 +67,13 @@ function passFailure(error: unknown, bundle: Bundle, part: Part, path: string): 
       hint: 'copy the bundle again as plain files',
     });
   }
+  if (error.code === 'ENOENT' || error.code === 'ENOTDIR') {
+    return new StowageError('part-missing', `${part.path} is missing: ${contentOf(bundle, part)}`, {
+      expected: part.path,
+      found: 'nothing',
+      hint: 'check that the medium is still mounted, or copy this file again from where the bundle is whole',
+    });
+  }
   if (error.code === 'EIO')
     return damaged(bundle, part, 'a readable medium', 'the medium could not be read (EIO)');
   return ioError(error, path);

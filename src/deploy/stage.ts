@@ -5,6 +5,7 @@ import { digestHex } from '../core/digest.ts';
 import type { Context } from '../core/event.ts';
 import type { BundleBlob } from '../format/bundle.ts';
 import {
+  exists,
   ioError,
   makeFolder,
   remove,
@@ -35,11 +36,13 @@ export async function stage(
   const { bundle } = admitted;
   const staging = site.path('staging', admitted.id);
   await makeFolder(staging);
+  const unfinished = (blob: BundleBlob): string => join(staging, digestHex(blob.digest));
   const journal = await StagingJournal.open(join(staging, 'journal'));
   const blobs: BundleBlob[] = [];
   for (const blob of bundle.blobs) {
     if ((await site.store.size(blob.digest)) !== blob.size) blobs.push(blob);
   }
+  await forgetLost(blobs, journal, unfinished);
   const work = blobs.flatMap((blob) => blob.parts.map((part) => ({ blob, part })));
   const pending = work.filter(({ part }) => !journal.has(part));
   const total = work.reduce((sum, { part }) => sum + part.size, 0);
@@ -51,7 +54,6 @@ export async function stage(
     emit({ type: 'progress', task: 'stage', done, total, unit: 'bytes' });
   };
   emit({ type: 'step', step: 'stage', subject: `${pending.length} parts` });
-  const unfinished = (blob: BundleBlob): string => join(staging, digestHex(blob.digest));
   const left = new Map(
     blobs.map((blob) => [blob.digest, blob.parts.filter((part) => !journal.has(part)).length]),
   );
@@ -76,6 +78,19 @@ export async function stage(
   }
   await keepControlFiles(admitted, site);
   await remove(staging);
+}
+
+// A part in the journal whose bytes lie neither in the store nor here was lost since: nothing there is believed.
+async function forgetLost(
+  blobs: readonly BundleBlob[],
+  journal: StagingJournal,
+  unfinished: (blob: BundleBlob) => string,
+): Promise<void> {
+  for (const blob of blobs) {
+    if (!blob.parts.some((part) => journal.has(part)) || (await exists(unfinished(blob)))) continue;
+    await journal.clear();
+    return;
+  }
 }
 
 // Workers write at their offsets, in any order: the file has its size from the start.

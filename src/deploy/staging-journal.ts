@@ -1,7 +1,8 @@
+import { dirname } from 'node:path';
 import { StowageError } from '../core/error.ts';
 import { MAX_INDEX_BYTES } from '../core/limits.ts';
 import type { Part } from '../format/bundle.ts';
-import { appendLine, readBounded } from '../io/file.ts';
+import { appendLine, readBounded, remove, syncFolder } from '../io/file.ts';
 
 /** The parts that an interrupted run finished: a line each, appended after the part's fsync. */
 export class StagingJournal {
@@ -32,6 +33,13 @@ export class StagingJournal {
   async add(part: Part): Promise<void> {
     await appendLine(this.#path, line(part));
     this.#parts.add(line(part));
+  }
+
+  /** Forgets every part, on disk first. */
+  async clear(): Promise<void> {
+    await remove(this.#path);
+    await syncFolder(dirname(this.#path));
+    this.#parts.clear();
   }
 }
 
