@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes a root and a release certificate with openssl alone, for trials: both keys lie in one folder, which a real
-# ceremony never allows (signing/README.md). The result is what `stowage pki` makes.
+# ceremony never allows (signing/README.md). The result is used like that of `stowage pki`.
 #
 #   throwaway-ca.sh FOLDER [ORGANIZATION] [PASSPHRASE_FILE]
 #
@@ -9,58 +9,25 @@
 set -euo pipefail
 umask 077
 
-if [ $# -lt 1 ] || [ $# -gt 3 ]; then
-  echo "usage: throwaway-ca.sh FOLDER [ORGANIZATION] [PASSPHRASE_FILE]" >&2
+fail() {
+  echo "throwaway-ca.sh: $1" >&2
   exit 2
-fi
+}
+if [ $# -lt 1 ] || [ $# -gt 3 ]; then fail "usage: throwaway-ca.sh FOLDER [ORGANIZATION] [PASSPHRASE_FILE]"; fi
 folder=$1
 organization=${2:-Stowage Trial}
 passphrase=${3:-}
-if [ -n "$passphrase" ] && [ ! -s "$passphrase" ]; then
-  echo "throwaway-ca.sh: no passphrase in $passphrase" >&2
-  exit 2
-fi
+configuration=$(cd "$(dirname "$0")" && pwd)/openssl.cnf
+# A slash would end the name, for -subj.
+case $organization in '' | */* | *\\*) fail "an organization without slashes is needed" ;; esac
+if [ -n "$passphrase" ] && [ ! -s "$passphrase" ]; then fail "no passphrase in $passphrase"; fi
 mkdir -- "$folder"
+trap 'rm -f -- "$folder/release.csr"' EXIT
 
-# One value of a name in the configuration below: what openssl would read as syntax is not taken.
-if [[ ! $organization =~ ^[A-Za-z0-9][A-Za-z0-9\ ._-]{0,50}$ ]]; then
-  echo "throwaway-ca.sh: the organization must be letters, digits, spaces, dots and hyphens" >&2
-  rmdir -- "$folder"
-  exit 2
-fi
+unlock=()
+if [ -n "$passphrase" ]; then unlock=(-passin "file:$passphrase"); fi
 
-configuration=$folder/openssl.cnf
-trap 'rm -f -- "$configuration" "$folder/release.csr" "$folder/root.srl"' EXIT
-cat >"$configuration" <<END
-[req]
-prompt = no
-string_mask = utf8only
-distinguished_name = root_name
-
-[root_name]
-O = $organization
-CN = $organization Root
-
-[release_name]
-O = $organization
-CN = $organization Release
-
-# May issue certificates, of signers only, and do nothing else.
-[root_extensions]
-basicConstraints = critical, CA:TRUE, pathlen:0
-keyUsage = critical, keyCertSign, cRLSign
-subjectKeyIdentifier = hash
-
-# May sign. emailProtection, so that "openssl cms -verify" takes it without being told a purpose.
-[release_extensions]
-basicConstraints = critical, CA:FALSE
-keyUsage = critical, digitalSignature
-extendedKeyUsage = codeSigning, emailProtection
-subjectKeyIdentifier = hash
-authorityKeyIdentifier = keyid:always
-END
-
-# Never on disk in the clear when there is a passphrase.
+# With a passphrase, the key is never on disk in the clear.
 make_key() {
   if [ -z "$passphrase" ]; then
     openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out "$1"
@@ -69,22 +36,20 @@ make_key() {
       openssl pkcs8 -topk8 -v2 aes-256-cbc -v2prf hmacWithSHA512 -iter 210000 -passout "file:$passphrase" -out "$1"
   fi
 }
-unlock=()
-if [ -n "$passphrase" ]; then unlock=(-passin "file:$passphrase"); fi
-serial() { printf '0x4%s' "$(openssl rand -hex 16 | cut -c2-)"; }
+# 16 random bytes, positive.
+serial() { echo "0x4$(openssl rand -hex 16 | cut -c2-)"; }
 
 make_key "$folder/root.key.pem"
 openssl req -new -x509 -config "$configuration" -extensions root_extensions -sha384 -days 3650 \
-  -set_serial "$(serial)" -key "$folder/root.key.pem" ${unlock[@]+"${unlock[@]}"} -out "$folder/root.pem"
+  -set_serial "$(serial)" -utf8 -subj "/O=$organization/CN=$organization Root" \
+  -key "$folder/root.key.pem" ${unlock[@]+"${unlock[@]}"} -out "$folder/root.pem"
 
 make_key "$folder/release.key.pem"
-sed 's/^distinguished_name = .*/distinguished_name = release_name/' "$configuration" >"$configuration.release"
-openssl req -new -config "$configuration.release" -sha384 -key "$folder/release.key.pem" \
-  ${unlock[@]+"${unlock[@]}"} -out "$folder/release.csr"
-rm -f -- "$configuration.release"
+openssl req -new -config "$configuration" -sha384 -utf8 -subj "/O=$organization/CN=$organization Release" \
+  -key "$folder/release.key.pem" ${unlock[@]+"${unlock[@]}"} -out "$folder/release.csr"
 openssl x509 -req -in "$folder/release.csr" -CA "$folder/root.pem" -CAkey "$folder/root.key.pem" \
-  ${unlock[@]+"${unlock[@]}"} -set_serial "$(serial)" -sha384 -days 730 -extfile "$configuration" \
-  -extensions release_extensions -out "$folder/release.pem" 2>/dev/null
+  ${unlock[@]+"${unlock[@]}"} -set_serial "$(serial)" -sha384 -days 730 \
+  -extfile "$configuration" -extensions release_extensions -out "$folder/release.pem" 2>/dev/null
 chmod 644 "$folder/root.pem" "$folder/release.pem"
 
 openssl verify -x509_strict -CAfile "$folder/root.pem" "$folder/release.pem" >/dev/null
