@@ -11,7 +11,7 @@ export function parameterValues(
   parameters: Readonly<Record<string, Parameter>>,
   site: Site,
 ): ReadonlyMap<string, ParameterValue> {
-  const given = site.parameters[release] ?? {};
+  const given = Object.hasOwn(site.parameters, release) ? (site.parameters[release] ?? {}) : {};
   const values = new Map<string, ParameterValue>();
   const defects: string[] = [];
   for (const name of Object.keys(given)) {

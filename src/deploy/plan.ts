@@ -30,12 +30,14 @@ export function makePlan(input: PlanInput): Plan {
   );
   const steps = new Steps();
   for (const release of arriving) {
+    // Two generations of one bundle read the same files: undoing must leave them to the old one.
+    const shared = from.releases.some((each) => each.bundle === release.bundle);
     steps.add(
       'place-files',
       'to',
       release,
       release.bundle,
-      'remove-files',
+      shared ? undefined : 'remove-files',
       'the models and files that its services read',
     );
     for (const image of imagesOf(release)) {
