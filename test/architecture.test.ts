@@ -1,0 +1,240 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { cycle, type Import, reach, readSource, scan } from './support/import-graph.ts';
+
+const source = readSource();
+const files = [...source.values()];
+
+/** What each folder may import besides itself. */
+const below: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  format: ['core'],
+  io: ['core', 'format'],
+  trust: ['core', 'format'],
+  source: ['core', 'format', 'io'],
+  build: ['core', 'format', 'io', 'trust', 'source'],
+  depot: ['core', 'format', 'io', 'trust'],
+  target: ['core', 'format', 'io', 'trust'],
+  deploy: ['core', 'format', 'io', 'trust', 'depot', 'target'],
+  cli: ['core', 'format', 'io', 'trust', 'source', 'build', 'depot', 'target', 'deploy'],
+};
+
+/** The files that may import a package, by a prefix of their paths. */
+const importers: Readonly<Record<string, readonly string[]>> = {
+  zod: ['format/'],
+  yaml: ['format/document.ts'],
+  tar: ['io/archive.ts'],
+  'node-forge': ['trust/der.ts'],
+  ssri: ['core/digest.ts'],
+  commander: ['cli/'],
+  ora: ['cli/'],
+  '@huggingface/hub': ['source/'],
+  picomatch: ['build/select.ts'],
+};
+
+const SOCKETS = /^(?:node:)?(?:https?|http2|net|tls|dns|dns\/promises|dgram)$/;
+const WITH_SOCKETS = ['source/', 'depot/', 'target/'];
+/** Named imports that open no connection to anywhere. */
+const HARMLESS: Readonly<Record<string, string>> = {
+  'deploy/constraints.ts': '{ createServer }',
+  'format/site.ts': '{ isIP }',
+};
+
+const DISCONNECTED = ['verify', 'inspect', 'install', 'status', 'rollback', 'uninstall', 'sign'];
+
+const layer = (path: string): string => path.split('/')[0] ?? '';
+const allowed = (path: string, prefixes: readonly string[]): boolean =>
+  prefixes.some((prefix) => path.startsWith(prefix));
+
+/** Every import with its file, of those that a rule is about. */
+function* importsWhere(
+  wanted: (each: Import, path: string) => boolean,
+): Generator<readonly [string, Import]> {
+  for (const { path, imports } of files) {
+    for (const each of imports) if (wanted(each, path)) yield [path, each];
+  }
+}
+
+function offenders(wanted: (each: Import, path: string) => boolean): string[] {
+  return [...importsWhere(wanted)].map(([path, { names, target }]) =>
+    `${path} -> ${names} ${target}`.replace('  ', ' '),
+  );
+}
+
+describe('when the scanner reads imports', () => {
+  it.each([
+    ['a static import', "import { a } from './b.ts';", ['x/b.ts']],
+    ['types', "import type { a } from '../b.ts';", ['b.ts']],
+    ['several lines', "import {\n  a,\n  type b,\n} from '../y/b.ts';", ['y/b.ts']],
+    ['an effect alone', "import 'b';", ['b']],
+    ['an export from elsewhere', "export { a } from './b.ts';", ['x/b.ts']],
+    ['an export of all', "export * from './b.ts';", ['x/b.ts']],
+    ['a dynamic import', "const a = await import('./b.ts');", ['x/b.ts']],
+    ['a dynamic import of types', "type A = import('./b.ts').A;", ['x/b.ts']],
+    ['two on one line', "const a = [import('b'), import('c')];", ['b', 'c']],
+    ['comments', "// import 'a';\n/* import 'b'; */\nimport 'c'; // import 'd'", ['c']],
+    ['an address in a string', "const a = 'https://x';\nimport 'b';", ['b']],
+  ])('sees %s', (_, text, targets) => {
+    expect(scan('x/a.ts', text).imports.map((each) => each.target)).toEqual(targets);
+  });
+
+  it('finds as many as files that are known have', () => {
+    const count = (path: string): number => source.get(path)?.imports.length ?? 0;
+    expect(files.length).toBeGreaterThan(100);
+    expect(count('core/error.ts')).toBe(0);
+    expect(count('core/digest.ts')).toBe(3);
+    expect(count('io/queue.ts')).toBe(0);
+    expect(count('io/hashing.ts')).toBe(5);
+    expect(files.flatMap((each) => each.imports).length).toBeGreaterThan(400);
+    expect(offenders((each) => each.kind === 'dynamic').length).toBeGreaterThan(5);
+  });
+
+  it('misses no import keyword', () => {
+    for (const { path, code, imports } of files) {
+      const plain = code.replace(/`(?:[^`\\]|\\.)*`/g, '``');
+      const words = plain.match(
+        /\bimport\((?!\))|^\s*import\b(?!\.meta)|^\s*export[^;]*?\bfrom '/gm,
+      );
+      expect(imports.length, path).toBe(words?.length ?? 0);
+    }
+  });
+
+  it('resolves every relative import to a file', () => {
+    expect(offenders(({ target }) => /\.[jt]s$/.test(target) && !source.has(target))).toEqual([]);
+  });
+});
+
+describe('when a layer imports', () => {
+  it('points down only', () => {
+    const wrong = offenders(({ target }, path) => {
+      if (!source.has(target) || layer(path) === layer(target)) return false;
+      if (path === 'index.ts') return ['cli', 'source', 'build'].includes(layer(target));
+      return !(below[layer(path)] ?? []).includes(layer(target));
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it('knows every folder', () => {
+    const folders = new Set(files.map(({ path }) => layer(path)));
+    expect([...folders].sort()).toEqual([...Object.keys(below), 'index.ts'].sort());
+  });
+
+  it('goes in no circle', () => {
+    expect(cycle(source)?.join(' -> ')).toBeUndefined();
+  });
+
+  it.each(['deploy', 'target', 'depot', 'trust'])('never reaches a source from %s', (from) => {
+    const starts = files.map(({ path }) => path).filter((path) => layer(path) === from);
+    expect(starts.length).toBeGreaterThan(3);
+    expect(connectedFrom(starts)).toEqual([]);
+  });
+
+  it.each(DISCONNECTED)('never reaches a source from the command %s', (command) => {
+    const start = `cli/commands/${command}.ts`;
+    expect(source.has(start)).toBe(true);
+    expect(connectedFrom([start])).toEqual([]);
+  });
+
+  it('would see a source reached from a connected command', () => {
+    expect(connectedFrom(['cli/commands/pack.ts'])).not.toEqual([]);
+  });
+});
+
+function connectedFrom(starts: readonly string[]): string[] {
+  return [...reach(source, starts)]
+    .filter(([path]) => ['source', 'build'].includes(layer(path)))
+    .map(([, chain]) => chain.join(' -> '));
+}
+
+describe('when a package or builtin is imported', () => {
+  it.each(Object.entries(importers))('lets %s in at %s alone', (name, places) => {
+    const uses = [
+      ...importsWhere(({ target }) => target === name || target.startsWith(`${name}/`)),
+    ];
+    expect(uses.length, `nobody imports ${name}`).toBeGreaterThan(0);
+    expect(uses.map(([path]) => path).filter((path) => !allowed(path, places))).toEqual([]);
+  });
+
+  it('keeps node builtins but node:crypto out of core', () => {
+    expect(
+      offenders(
+        ({ target }, path) =>
+          layer(path) === 'core' && target.startsWith('node:') && target !== 'node:crypto',
+      ),
+    ).toEqual([]);
+  });
+
+  it('names builtins by node: always', () => {
+    expect(
+      offenders(({ target }) => /^(?:fs|path|os|crypto|util|stream|events)(?:\/|$)/.test(target)),
+    ).toEqual([]);
+  });
+
+  it('keeps sockets to sources, the depot and targets', () => {
+    expect(
+      offenders(
+        ({ target, names }, path) =>
+          SOCKETS.test(target) && !allowed(path, WITH_SOCKETS) && names !== HARMLESS[path],
+      ),
+    ).toEqual([]);
+    expect([...importsWhere(({ target }) => SOCKETS.test(target))].length).toBeGreaterThan(3);
+  });
+
+  it('keeps the global fetch, WebSocket and EventSource to sources, the depot and targets', () => {
+    const users = files.filter(({ code }) =>
+      /(?<![.\w'])(?:fetch\(|new (?:WebSocket|EventSource)\()/.test(code),
+    );
+    expect(users.map(({ path }) => path).filter((path) => !allowed(path, WITH_SOCKETS))).toEqual(
+      [],
+    );
+  });
+
+  it('lets cli/main.ts alone read process', () => {
+    const readers = files.filter(
+      ({ code, imports }) =>
+        /(?<![\w.'`])process\b\s*(?:\.|\[|\?\.)/.test(withoutText(code)) ||
+        imports.some(({ target }) => target === 'node:process'),
+    );
+    expect(readers.map(({ path }) => path)).toEqual(['cli/main.ts']);
+  });
+
+  it('lets admission alone mint', () => {
+    const uses = [
+      ...importsWhere(
+        ({ target, names }) =>
+          target === 'deploy/admitted-bundle.ts' && (/\bmint\b/.test(names) || names.includes('*')),
+      ),
+    ];
+    expect(uses.map(([path]) => path)).toEqual(['deploy/admit.ts']);
+    expect(
+      files.filter(({ code }) => /new AdmittedBundle\(/.test(code)).map(({ path }) => path),
+    ).toEqual(['deploy/admitted-bundle.ts']);
+  });
+});
+
+const withoutText = (code: string): string => code.replace(/'(?:[^'\\\n]|\\.)*'/g, "''");
+
+describe('when a file is written', () => {
+  it('has at most 350 lines', () => {
+    const long = files.filter(({ lines }) => lines > 350);
+    expect(long.map(({ path, lines }) => `${path}: ${lines}`)).toEqual([]);
+  });
+
+  it('exports nothing by default', () => {
+    expect(
+      files.filter(({ code }) => /^export default\b/m.test(code)).map((each) => each.path),
+    ).toEqual([]);
+  });
+
+  it('depends on no package that package.json does not list', () => {
+    const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+      dependencies: Record<string, string>;
+    };
+    const strange = ({ target }: Import): boolean => {
+      if (source.has(target) || target.startsWith('node:')) return false;
+      const [scope = '', name = ''] = target.split('/');
+      return !Object.hasOwn(dependencies, scope.startsWith('@') ? `${scope}/${name}` : scope);
+    };
+    expect(offenders(strange)).toEqual([]);
+  });
+});
