@@ -1,6 +1,13 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { lstat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { create, extract, list, type ReadEntry } from 'tar';
+import {
+  create,
+  extract,
+  Parser,
+  type ReadEntry,
+  type TarOptionsWithAliasesAsyncNoFile,
+} from 'tar';
 import { StowageError } from '../core/error.ts';
 import { MAX_ARCHIVE_BYTES, MAX_ARCHIVE_ENTRIES } from '../core/limits.ts';
 import { pathCollision, pathDefect } from '../core/safe-path.ts';
@@ -15,23 +22,26 @@ export async function writeTree(
   paths: readonly string[],
   archive: string,
 ): Promise<void> {
-  const sorted = paths.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-  await create(
-    {
-      file: archive,
-      cwd: folder,
-      portable: true,
-      strict: true,
-      noDirRecurse: true,
-      mtime: new Date(0),
-      linkCache: new NoLinks(),
-      onWriteEntry: (entry) => {
-        if (entry.stat !== undefined)
-          entry.stat.mode = (entry.stat.mode & 0o100) === 0 ? 0o644 : 0o755;
-      },
+  await create({ ...treeOptions(folder), file: archive }, bytewise(paths));
+}
+
+function treeOptions(folder: string): TarOptionsWithAliasesAsyncNoFile {
+  return {
+    cwd: folder,
+    portable: true,
+    strict: true,
+    noDirRecurse: true,
+    mtime: new Date(0),
+    linkCache: new NoLinks(),
+    onWriteEntry: (entry) => {
+      if (entry.stat !== undefined)
+        entry.stat.mode = (entry.stat.mode & 0o100) === 0 ? 0o644 : 0o755;
     },
-    sorted,
-  );
+  };
+}
+
+function bytewise(paths: readonly string[]): string[] {
+  return paths.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 }
 
 /** Two names of one file are two files in the archive: how many links the file has here is this disk's affair. */
@@ -43,30 +53,60 @@ class NoLinks extends Map<`${number}:${number}`, string> {
 
 /**
  * Unpacks an archive whose digest was checked before into a folder that exists and is empty. Every entry is
- * looked at before the first is written: regular files with safe names only, no name twice, bounded counts.
+ * looked at before the first is written: regular files with safe names only, no name twice, bounded counts. What
+ * was unpacked is packed again and compared: an archive has one encoding, and nothing beside or after its files.
  * @throws StowageError `archive-refused`; the caller removes the folder
  */
 export async function readTree(archive: string, folder: string): Promise<void> {
+  await translate(async () => {
+    const paths = await listTree(archive);
+    const collision = pathCollision(paths);
+    if (collision !== undefined) throw refused(`${collision[0]} and ${collision[1]} are one file`);
+    await extract({
+      file: archive,
+      cwd: folder,
+      strict: true,
+      noMtime: true,
+      preserveOwner: false,
+      umask: 0o022,
+    });
+    const again = await hashOf(create(treeOptions(folder), bytewise(paths)));
+    if (again !== (await hashOf(createReadStream(archive))))
+      throw refused('bytes that writing these files again does not give');
+  });
+}
+
+async function listTree(archive: string): Promise<string[]> {
+  const { size } = await lstat(archive);
   const paths: string[] = [];
   let total = 0;
   const look = (entry: ReadEntry): void => {
-    const defect = entry.type === 'File' ? pathDefect(entry.path) : `a ${entry.type}`;
+    const defect = entryDefect(entry);
     if (defect !== undefined) throw refused(`${JSON.stringify(entry.path)}: ${defect}`);
     paths.push(entry.path);
     total += entry.size;
     if (paths.length > MAX_ARCHIVE_ENTRIES) throw refused(`over ${MAX_ARCHIVE_ENTRIES} entries`);
     if (total > MAX_ARCHIVE_BYTES) throw refused(`over ${MAX_ARCHIVE_BYTES} bytes`);
+    if (total > size) throw refused('more than its own size: it is compressed, or cut');
+    entry.resume();
   };
-  await translate(() => list({ file: archive, strict: true, onReadEntry: look }));
-  const collision = pathCollision(paths);
-  if (collision !== undefined) throw refused(`${collision[0]} and ${collision[1]} are one file`);
-  await translate(() =>
-    extract({ file: archive, cwd: folder, strict: true, noMtime: true, umask: 0o022 }),
-  );
-  for (const path of paths) {
-    const status = await lstat(join(folder, path));
-    if (!status.isFile()) throw refused(`${path} was not unpacked as a file`);
-  }
+  // Fed by hand, so that what `look` throws arrives here and not in the callback of a stream.
+  const parser = new Parser({ strict: true, onReadEntry: look });
+  for await (const chunk of createReadStream(archive)) parser.write(chunk as Buffer);
+  parser.end();
+  return paths;
+}
+
+function entryDefect(entry: ReadEntry): string | undefined {
+  if (entry.type !== 'File') return `a ${entry.type}`;
+  if (entry.mode !== 0o644 && entry.mode !== 0o755) return `mode ${entry.mode?.toString(8)}`;
+  return pathDefect(entry.path);
+}
+
+async function hashOf(stream: AsyncIterable<Uint8Array>): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of stream) hash.update(chunk);
+  return hash.digest('hex');
 }
 
 async function translate(run: () => Promise<void>): Promise<void> {
