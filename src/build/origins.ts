@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { resolve as resolvePath } from 'node:path';
 import { type Digest, digestHex } from '../core/digest.ts';
 import type {
   Lock,
@@ -36,10 +35,9 @@ export interface Wanted {
 }
 
 /**
- * Every blob that a lock names, each digest once. Trees are left out: their bytes are made, not fetched.
- * @param folder what relative paths in the manifest are relative to
+ * Every blob that a lock names and that comes over the network, each digest once.
  */
-export function wantedBlobs(lock: Lock, folder: string, sources: Sources): Wanted[] {
+export function wantedBlobs(lock: Lock, sources: Sources): Wanted[] {
   const wanted = new Map<Digest, Wanted>();
   const add = (each: Wanted): void => {
     if (!wanted.has(each.digest)) wanted.set(each.digest, each);
@@ -47,7 +45,7 @@ export function wantedBlobs(lock: Lock, folder: string, sources: Sources): Wante
   for (const image of lock.images) for (const each of imageBlobs(image, sources)) add(each);
   for (const model of lock.models)
     for (const file of model.files) add(modelFile(model, file, sources));
-  for (const file of lock.files) if (file.kind === 'file') add(singleFile(file, folder, sources));
+  for (const file of lock.files) if (!isLocal(file)) add(httpsFile(file, sources));
   return [...wanted.values()];
 }
 
@@ -76,19 +74,19 @@ function modelFile(model: LockedModel, file: LockedModelFile, { hub }: Sources):
   };
 }
 
-function singleFile(file: LockedFile, folder: string, { http }: Sources): Wanted {
-  const remote = file.source.startsWith('https://');
+function httpsFile(file: LockedFile, { http }: Sources): Wanted {
   return {
     digest: file.digest,
     size: file.size,
-    expected: { key: digestHex(file.digest), size: file.size, digest: file.digest, resume: remote },
+    expected: { key: digestHex(file.digest), size: file.size, digest: file.digest },
     label: `files ${file.name}`,
-    origin: async () => {
-      if (remote) return httpsOrigin(file.source, http);
-      const { localFile } = await import('../source/local.ts');
-      return (await localFile(resolvePath(folder, file.source))).origin;
-    },
+    origin: async () => httpsOrigin(file.source, http),
   };
+}
+
+/** Whether the bytes of a file or tree lie beside the manifest. */
+export function isLocal(file: LockedFile): boolean {
+  return !file.source.startsWith('https://');
 }
 
 /** What is known of a Hub file that is not in LFS: its git blob hash and its size. */

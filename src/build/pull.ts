@@ -9,7 +9,7 @@ import { forEachBounded } from '../io/queue.ts';
 import { refusePickle } from './examine.ts';
 import { fetchBlob } from './fetch.ts';
 import { keepLocal } from './local-files.ts';
-import { type Sources, type Wanted, wantedBlobs } from './origins.ts';
+import { isLocal, type Sources, type Wanted, wantedBlobs } from './origins.ts';
 
 const BLOBS_AT_ONCE = 4;
 // A PyTorch archive names its pickle in the first local header; a pickle says so in two bytes.
@@ -27,7 +27,7 @@ export interface PullOptions extends Context {
  */
 export async function pull(lock: Lock, options: PullOptions): Promise<void> {
   const { store, signal, emit } = options;
-  const wanted = wantedBlobs(lock, options.folder, options.sources);
+  const wanted = wantedBlobs(lock, options.sources);
   const missing: Wanted[] = [];
   for (const each of wanted) {
     if ((await store.size(each.digest)) !== each.size) missing.push(each);
@@ -44,17 +44,16 @@ export async function pull(lock: Lock, options: PullOptions): Promise<void> {
   await forEachBounded(missing, BLOBS_AT_ONCE, async (each) => {
     await fetchBlob(store, () => each.expected, await each.origin(), signal, count);
   });
-  for (const tree of lock.files.filter((each) => each.kind === 'tree'))
-    await pullTree(tree, options);
+  for (const file of lock.files.filter(isLocal)) await pullLocal(file, options);
   for (const each of wanted) await examineBlob(each, store);
 }
 
-async function pullTree(tree: LockedFile, { store, folder, signal }: PullOptions): Promise<void> {
-  if ((await store.size(tree.digest)) === tree.size) return;
-  const kept = await keepLocal(store, resolvePath(folder, tree.source), signal);
-  if (kept.digest === tree.digest) return;
-  throw new StowageError('lock-stale', `the files of ${tree.name} changed since they were locked`, {
-    expected: tree.digest,
+async function pullLocal(file: LockedFile, { store, folder, signal }: PullOptions): Promise<void> {
+  if ((await store.size(file.digest)) === file.size) return;
+  const kept = await keepLocal(store, resolvePath(folder, file.source), signal);
+  if (kept.digest === file.digest) return;
+  throw new StowageError('lock-stale', `the files of ${file.name} changed since they were locked`, {
+    expected: file.digest,
     found: kept.digest,
     hint: 'run stowage lock again, or put the files back as they were',
   });
