@@ -27,8 +27,6 @@ export interface Wanted {
   readonly digest: Digest;
   readonly size: number;
   readonly expected: Expected;
-  /** Whose file it is: `model chat: tiny.gguf`. */
-  readonly label: string;
   /** The model file that it is, when it is one. */
   readonly model?: { readonly name: string; readonly path: string };
   readonly origin: () => Promise<Origin>;
@@ -54,8 +52,7 @@ function imageBlobs(image: LockedImage, { registry }: Sources): Wanted[] {
   return image.blobs.map(({ digest, size }) => ({
     digest,
     size,
-    expected: { key: digestHex(digest), size, digest },
-    label: `image ${image.name}`,
+    expected: { key: digestHex(digest), size, digest, label: `image ${image.name}` },
     origin: async () =>
       manifests.has(digest)
         ? registry.manifestOrigin(image.repository, digest)
@@ -67,8 +64,7 @@ function modelFile(model: LockedModel, file: LockedModelFile, { hub }: Sources):
   return {
     digest: file.digest,
     size: file.size,
-    expected: { key: digestHex(file.digest), size: file.size, digest: file.digest },
-    label: `model ${model.name}: ${file.path}`,
+    expected: expectedFile(file, `model ${model.name}: ${file.path}`),
     model: { name: model.name, path: file.path },
     origin: async () => hub.file(model, file.path),
   };
@@ -78,10 +74,13 @@ function httpsFile(file: LockedFile, { http }: Sources): Wanted {
   return {
     digest: file.digest,
     size: file.size,
-    expected: { key: digestHex(file.digest), size: file.size, digest: file.digest },
-    label: `files ${file.name}`,
+    expected: expectedFile(file, `files ${file.name}`),
     origin: async () => httpsOrigin(file.source, http),
   };
+}
+
+function expectedFile({ digest, size }: LockedModelFile | LockedFile, label: string): Expected {
+  return { key: digestHex(digest), size, digest, label };
 }
 
 /** Whether the bytes of a file or tree lie beside the manifest. */

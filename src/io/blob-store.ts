@@ -7,7 +7,6 @@ import { type Digest, digestFromHex, digestHex, digestOf, sriFromHex } from '../
 import { StowageError, systemCode } from '../core/error.ts';
 import { CRC_SPAN_BYTES, DEFAULT_PART_BYTES, GIB } from '../core/limits.ts';
 import {
-  exists,
   ioError,
   makeFolder,
   makeReadOnly,
@@ -25,6 +24,8 @@ const MAX_UNKNOWN_BYTES = 64 * GIB;
 export interface Expected {
   /** A name for the unfinished file: the digest's hex, or whatever else tells these bytes from others. */
   readonly key: string;
+  /** What these bytes are, for messages: `model chat: tiny.gguf`. */
+  readonly label?: string;
   /** Bytes; absent when only the source's end tells. */
   readonly size?: number;
   readonly digest?: Digest;
@@ -149,7 +150,8 @@ export class BlobStore {
   async #admit(partial: string, digest: Digest, sums: BlobSums): Promise<void> {
     await makeFolder(join(this.root, 'sums'));
     await writeAtomic(this.#sumsPath(digest), Buffer.from(JSON.stringify(sums)));
-    if (!(await exists(this.path(digest)))) await this.adopt(partial, digest);
+    // Over what may lie there: this one is verified, that one may be damaged.
+    await this.adopt(partial, digest);
   }
 
   #sumsPath(digest: Digest): string {
@@ -262,7 +264,7 @@ async function writeAll(handle: FileHandle, chunk: Uint8Array, position: number)
 function mismatch(expected: Expected, wanted: string, found: string): StowageError {
   return new StowageError(
     'source-mismatch',
-    `what was served for ${expected.key} is not what was asked for`,
+    `what was served for ${expected.label ?? expected.key} is not what was asked for`,
     {
       expected: wanted,
       found,
@@ -272,11 +274,15 @@ function mismatch(expected: Expected, wanted: string, found: string): StowageErr
 }
 
 function short(expected: Expected, found: number): StowageError {
-  return new StowageError('source-unreachable', `the source of ${expected.key} ended early`, {
-    expected: `${expected.size} bytes`,
-    found: `${found} bytes`,
-    hint: 'run the same command again; it goes on where it stopped',
-  });
+  return new StowageError(
+    'source-unreachable',
+    `the source of ${expected.label ?? expected.key} ended early`,
+    {
+      expected: `${expected.size} bytes`,
+      found: `${found} bytes`,
+      hint: 'run the same command again; it goes on where it stopped',
+    },
+  );
 }
 
 function damaged(path: string, expected: Digest, found: Digest): StowageError {
