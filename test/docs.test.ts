@@ -1,0 +1,115 @@
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { Readable, Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { createProgram } from '../src/cli/program.ts';
+import type { Terminal } from '../src/cli/terminal.ts';
+import { errorCodes } from '../src/core/error.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const guides = ['README.md', 'manifests/README.md', 'signing/README.md'];
+const pages = globSync(['*.md', '{manifests,signing}/*.md', '{src,test}/**/*.md'], { cwd: root });
+
+function read(page: string): string {
+  return readFileSync(join(root, page), 'utf8');
+}
+
+const nowhere = (): Writable => new Writable({ write: (_chunk, _encoding, done) => done() });
+
+const terminal: Terminal = {
+  stdout: nowhere(),
+  stderr: nowhere(),
+  stdin: Readable.from([]),
+  env: {},
+  cwd: '/',
+  home: '/',
+  root: false,
+  signal: new AbortController().signal,
+  now: () => new Date(0),
+};
+
+/** The options of each command, by its name. */
+const commands = new Map(
+  createProgram(terminal, async () => {}).commands.map((command) => [
+    command.name(),
+    command.options.flatMap((option) => [option.long, option.short]),
+  ]),
+);
+
+/** Texts in code, as a person would type or read them: indented lines and what stands between backticks. */
+function codeOf(text: string): string[] {
+  const lines = text.split('\n').filter((line) => line.startsWith('    '));
+  return [...lines, ...[...text.matchAll(/`([^`\n]+)`/g)].map((match) => match[1] ?? '')];
+}
+
+/** The links of a page that are neither addresses nor anchors. */
+function linksOf(text: string): string[] {
+  return [...text.matchAll(/\]\(([^)\s]+)\)/g)]
+    .map((match) => (match[1] ?? '').replace(/#.*$/, ''))
+    .filter((link) => link !== '' && !/^[a-z]+:/.test(link));
+}
+
+describe.each(pages)('when %s is read', (page) => {
+  it('has links that lead somewhere', () => {
+    for (const link of linksOf(read(page)))
+      expect(existsSync(join(root, dirname(page), link)), link).toBe(true);
+  });
+
+  it('names no code that the program cannot fail with', () => {
+    const known = new Set<string>(Object.values(errorCodes).flat());
+    const [, table = ''] = read(page).split('\n## Errors\n');
+    const codes = [...table.matchAll(/^\|([^|]+)\|/gm)].flatMap((match) =>
+      [...(match[1] ?? '').matchAll(/`([a-z-]+)`/g)].map((code) => code[1] ?? ''),
+    );
+    for (const code of codes) expect(known, code).toContain(code);
+  });
+});
+
+describe.each(guides)('when somebody types what %s says', (page) => {
+  const typed = codeOf(read(page)).flatMap((text) =>
+    [...text.matchAll(/(?:^|[\s;&|])stowage(?!\(\)) ([^;&|]*)/g)].map((match) => match[1] ?? ''),
+  );
+
+  it('finds each command and its options', () => {
+    expect(typed).not.toHaveLength(0);
+    for (const line of typed) {
+      const [verb = '', ...rest] = line.trim().split(/\s+/);
+      if (verb === 'help') {
+        if (rest[0] !== undefined) expect(commands.has(rest[0]), line).toBe(true);
+        continue;
+      }
+      expect(commands.has(verb), line).toBe(true);
+      for (const word of rest.filter((each) => /^--?[a-z]/.test(each)))
+        expect(commands.get(verb), line).toContain(word);
+    }
+  });
+
+  it('finds each option that stands alone in some command', () => {
+    const options = new Set([...commands.values()].flat());
+    // Of scripts/demo, and of Node's package manager.
+    const others = new Set(['--keep']);
+    const alone = codeOf(read(page)).filter((text) => /^--[a-z-]+( |$)/.test(text));
+    for (const text of alone) {
+      const [option = ''] = text.split(' ');
+      if (!others.has(option)) expect(options, option).toContain(option);
+    }
+  });
+});
+
+describe('when a folder of the source has a page', () => {
+  it.each(['format', 'io', 'build', 'deploy', 'cli'])(
+    'tells of every file in %s, and of no other',
+    (folder) => {
+      const page = read(`src/${folder}/README.md`);
+      const [files = ''] = page.split('\n## Errors\n');
+      const found = globSync('**/*.ts', { cwd: join(root, 'src', folder) });
+      const names = found.map((file) => file.replace(/\.ts$/, '').split('/').at(-1) ?? '');
+      for (const name of names) expect(files, name).toContain(`${name}\``);
+      const listed = [...files.matchAll(/^\|([^|]+)\|/gm)].flatMap((match) =>
+        [...(match[1] ?? '').matchAll(/`([a-z-]+)`/g)].map((each) => each[1] ?? ''),
+      );
+      for (const name of listed) expect(names, name).toContain(name);
+    },
+  );
+});
