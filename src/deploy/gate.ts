@@ -12,6 +12,8 @@ import { serverProfiles } from './server-kind.ts';
 const POLL_MS = 250;
 const ASK_SECONDS = 10;
 const LOG_LINES = 20;
+/** What a check may say, so that no answer of a service makes a receipt that cannot be written. */
+const MAX_WORDS = 4000;
 
 /**
  * What must hold before a generation is kept, for one service: the process runs, the readiness path answers, the
@@ -28,21 +30,16 @@ export async function gateService(
 ): Promise<void> {
   const check = async (
     name: GateResult['check'],
-    expected: string,
+    wanted: string,
     run: () => Promise<string | true>,
   ): Promise<void> => {
     const began = performance.now();
-    const found = await run();
+    const outcome = await run();
     const milliseconds = Math.round(performance.now() - began);
-    const passed = found === true;
-    keep({
-      service: service.name,
-      check: name,
-      passed,
-      expected,
-      found: passed ? expected : found,
-      milliseconds,
-    });
+    const passed = outcome === true;
+    const expected = brief(wanted);
+    const found = passed ? expected : brief(outcome);
+    keep({ service: service.name, check: name, passed, expected, found, milliseconds });
     if (!passed) throw await failure(service, target, name, expected, found, context.signal);
   };
   await check('process', 'running', () => processRuns(service, target, context.signal));
@@ -86,7 +83,12 @@ async function becomesReady(
   const first = await target.inspectService(service, signal);
   let last = 'no answer';
   for (let elapsed = 0; elapsed < seconds; elapsed = (performance.now() - began) / 1000) {
-    const answer = await ask(endpoint, path, ASK_SECONDS, signal);
+    const answer = await ask(
+      endpoint,
+      path,
+      Math.min(ASK_SECONDS, Math.ceil(seconds - elapsed)),
+      signal,
+    );
     if (answer?.status === 200) return true;
     last = answer === undefined ? 'no answer' : `status ${answer.status}`;
     emit({
@@ -126,6 +128,12 @@ function modelIds(body: string): string[] {
   } catch {
     return [];
   }
+}
+
+/** At most so many characters, well-formed: a service can answer with half a surrogate pair. */
+function brief(text: string): string {
+  const cut = text.length > MAX_WORDS ? `${text.slice(0, MAX_WORDS)} ...` : text;
+  return cut.toWellFormed();
 }
 
 function endpointOf(service: RenderedService, health: Health): Endpoint {

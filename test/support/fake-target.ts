@@ -47,6 +47,12 @@ export class FakeTarget implements Target {
     return { images: sorted(this.#images), services: sorted(this.#services) };
   }
 
+  /** Makes a service run, as if it had been started before the test began. */
+  run(service: RenderedService): void {
+    this.#images.set(service.image.tag, service.image.config);
+    this.#services.set(service.unit, specificationOf(service));
+  }
+
   async probe(): Promise<Engine> {
     return { engine: 'fake', version: '1', systemd: false };
   }
