@@ -8,7 +8,8 @@ export type SafePath = string & { readonly [brand]: 'SafePath' };
 
 const SEGMENT = /^[\p{L}\p{N}_.][\p{L}\p{N} ._+@=,()[\]-]*$/u;
 const MEDIA = /^[A-Za-z0-9._/-]+$/;
-const DEVICE = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)/i;
+// Windows strips spaces before the dot, and counts superscript digits.
+const DEVICE = /^(con|prn|aux|nul|(com|lpt)[0-9¹²³]) *(\.|$)/i;
 
 /** Why a path is not safe, or undefined when it is. */
 export function pathDefect(path: string): string | undefined {
@@ -59,7 +60,8 @@ export function pathCollision(paths: Iterable<string>): readonly [string, string
   const seen = new Map<string, string>();
   const folders = new Map<string, string>();
   for (const path of paths) {
-    const folded = path.normalize('NFC').toLowerCase();
+    // Both ways, as σ and ς differ in lower case and are one letter in upper case.
+    const folded = path.normalize('NFC').toLowerCase().toUpperCase();
     const twin = seen.get(folded) ?? folders.get(folded);
     if (twin !== undefined) return [twin, path];
     seen.set(folded, path);
