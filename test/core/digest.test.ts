@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  digestFromHex,
+  digestHex,
+  digestOf,
+  isDigest,
+  isSri,
+  parseDigest,
+  sriFromHex,
+  sriHex,
+  sriOf,
+} from '../../src/core/digest.ts';
+import { expectCode } from '../support/error.ts';
+
+const HEX = 'ab'.repeat(32);
+const HEX_512 = 'cd'.repeat(64);
+const SRI = sriFromHex(HEX_512);
+
+describe('when a digest is read', () => {
+  it.each([
+    ['empty', ''],
+    ['without an algorithm', HEX],
+    ['of another algorithm', `sha512:${HEX_512}`],
+    ['of an algorithm in upper case', `SHA256:${HEX}`],
+    ['in upper case', `sha256:${HEX.toUpperCase()}`],
+    ['one digit short', `sha256:${HEX.slice(1)}`],
+    ['one digit long', `sha256:${HEX}0`],
+    ['with a letter beyond f', `sha256:${HEX.slice(1)}g`],
+    ['with a new line after it', `sha256:${HEX}\n`],
+    ['with a space before it', ` sha256:${HEX}`],
+    ['with a path in it', `sha256:../${HEX.slice(3)}`],
+    ['with digits that are not ASCII', `sha256:${HEX.slice(1)}٣`],
+  ])('refuses one %s', async (_, text) => {
+    expect(isDigest(text)).toBe(false);
+    const error = await expectCode(() => parseDigest(text), 'digest-malformed');
+    expect(error.found).toBe(JSON.stringify(text));
+  });
+
+  it('shows no more than a line of what it refuses', async () => {
+    const error = await expectCode(() => parseDigest('x'.repeat(10_000)), 'digest-malformed');
+    expect(error.found?.length).toBeLessThan(200);
+  });
+
+  it('gives its hex and takes it back', () => {
+    expect(digestHex(parseDigest(`sha256:${HEX}`))).toBe(HEX);
+    expect(digestFromHex(HEX)).toBe(`sha256:${HEX}`);
+  });
+
+  it('is the SHA-256 of bytes in hand', () => {
+    expect(digestOf(new Uint8Array())).toBe(
+      'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+    );
+  });
+});
+
+describe('when an integrity string is read', () => {
+  it.each([
+    ['empty, which means no check to some', ''],
+    ['of spaces alone', '  '],
+    ['of an algorithm alone', 'sha512-'],
+    ['of SHA-256', `sha256-${Buffer.from(HEX, 'hex').toString('base64')}`],
+    ['of two hashes', `${SRI} ${SRI}`],
+    ['with an option', `${SRI}?x`],
+    ['with a space around it', ` ${SRI}`],
+    ['with a new line after it', `${SRI}\n`],
+    ['without its padding', SRI.slice(0, -2)],
+    ['in the alphabet of addresses', `sha512-${'-_'.repeat(43)}==`],
+    ['with junk in its base64', `sha512-!${SRI.slice(8)}`],
+    ['one character short', `sha512-${SRI.slice(8)}`],
+    ['of hex', `sha512-${HEX_512}`],
+  ])('refuses one %s', (_, text) => {
+    expect(isSri(text)).toBe(false);
+  });
+
+  it('refuses stray bits: of 16 last characters one is canonical', () => {
+    const body = SRI.slice(0, -3);
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+    const taken = [...alphabet].filter((last) => isSri(`${body}${last}==`));
+    expect(taken).toEqual(['A', 'Q', 'g', 'w']);
+  });
+
+  it.each(['', HEX_512.toUpperCase(), HEX_512.slice(1), `${HEX_512}0`, `${HEX_512}\n`])(
+    'refuses %j as hex',
+    async (hex) => {
+      await expectCode(() => sriFromHex(hex), 'digest-malformed');
+    },
+  );
+
+  it('goes to hex and back for any bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => {
+        const hex = createHash('sha512').update(bytes).digest('hex');
+        expect(sriHex(sriOf(bytes))).toBe(hex);
+        expect(sriFromHex(hex)).toBe(sriOf(bytes));
+        expect(isSri(sriOf(bytes))).toBe(true);
+      }),
+    );
+  });
+});
