@@ -187,6 +187,7 @@ function indexOf(
     acceptance: manifest.acceptance,
     parameters: manifest.parameters,
     requires: manifest.requires,
+    ...(manifest.recalls === undefined ? {} : { recalls: manifest.recalls }),
   };
 }
 

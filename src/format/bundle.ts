@@ -5,7 +5,7 @@ import { pathCollision } from '../core/safe-path.ts';
 import type { DocumentKind } from './document.ts';
 import * as field from './field.ts';
 import { blob as contentBlob, folder, type LockedBlob } from './lock.ts';
-import { type Deployment, deploymentShape, platform } from './manifest.ts';
+import { type Deployment, deploymentShape, platform, recalls } from './manifest.ts';
 
 /** A file of the bundle that holds a whole blob or a slice of a large one. */
 export interface Part {
@@ -185,6 +185,7 @@ const schema: z.ZodType<Bundle> = z
       .array(z.strictObject({ path: field.mediaPath, size: field.bytes, sha512: field.sri }))
       .max(1000),
     ...deploymentShape,
+    recalls: recalls.exactOptional(),
   })
   .superRefine((bundle, context) => {
     const defect = (message: string): void => {

@@ -50,8 +50,18 @@ export interface AcceptancePrompt {
     | { readonly matches: string };
 }
 
+/** Releases that must not run any more, wherever they are. */
+export interface Recall {
+  readonly release: string;
+  /** A range of versions, such as `>=1.2.0 <1.2.4`. */
+  readonly versions: string;
+  readonly reason: string;
+}
+
 /** What the manifest says about running the release; carried in the bundle as it is. */
 export interface Deployment {
+  /** A bundle may carry nothing else: a recall of a few kilobytes. */
+  readonly recalls?: readonly Recall[];
   readonly services: readonly Service[];
   readonly acceptance: readonly AcceptancePrompt[];
   readonly parameters: Readonly<Record<string, Parameter>>;
@@ -149,8 +159,22 @@ const acceptance: z.ZodType<AcceptancePrompt> = z.strictObject({
   expect: expectation,
 });
 
+/** A manifest's or a bundle's recalls; the member is left out where there are none. */
+export const recalls: z.ZodType<readonly Recall[]> = z
+  .array(
+    z.strictObject({
+      release: field.name,
+      versions: field.versionRange,
+      reason: field.line(500),
+    }),
+  )
+  .min(1)
+  .max(10_000);
+
 /** The members of {@link Deployment}, for the documents that carry them. */
-export const deploymentShape: { [K in keyof Deployment]: z.ZodType<Deployment[K]> } = {
+export const deploymentShape: {
+  [K in Exclude<keyof Deployment, 'recalls'>]: z.ZodType<Deployment[K]>;
+} = {
   services: z.array(service).max(64).default([]),
   acceptance: z.array(acceptance).max(64).default([]),
   parameters: z.record(z.string().regex(/^[a-z][A-Za-z0-9]{0,62}$/), parameter).default({}),
@@ -180,6 +204,7 @@ const schema: z.ZodType<Manifest> = z
     images: z.array(image).max(256).default([]),
     files: z.array(file).max(256).default([]),
     ...deploymentShape,
+    recalls: recalls.exactOptional(),
   })
   .superRefine(checkReferences);
 

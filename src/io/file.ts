@@ -101,6 +101,20 @@ export async function appendLine(path: string, line: string, mode = 0o644): Prom
   }
 }
 
+/** Cuts a file to its first `length` bytes, and fsyncs. */
+export async function cutFile(path: string, length: number): Promise<void> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(path, constants.O_WRONLY | constants.O_NOFOLLOW);
+    await handle.truncate(length);
+    await handle.sync();
+  } catch (error) {
+    throw ioError(error, path);
+  } finally {
+    await handle?.close();
+  }
+}
+
 /** Makes a folder's entries durable: a rename is only on disk once its folder is. */
 export async function syncFolder(path: string): Promise<void> {
   const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
