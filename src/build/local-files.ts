@@ -2,6 +2,8 @@ import { createReadStream } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Digest } from '../core/digest.ts';
+import { StowageError } from '../core/error.ts';
+import { MAX_ARCHIVE_BYTES } from '../core/limits.ts';
 import { writeTree } from '../io/archive.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { ioError, makeFolder, remove } from '../io/file.ts';
@@ -53,12 +55,21 @@ async function keepTree(store: BlobStore, path: string): Promise<Kept> {
       archive,
     );
     const { size } = await lstat(archive);
+    if (size > MAX_ARCHIVE_BYTES) throw oversize(path, size);
     const expected = { key: sourceKey(archive), size, resume: false };
     const digest = await store.receive(expected, async () => createReadStream(archive));
     return { kind: 'tree', digest, size };
   } finally {
     await remove(archive);
   }
+}
+
+function oversize(path: string, size: number): StowageError {
+  return new StowageError('content-refused', `the folder ${path} is larger than a site unpacks`, {
+    expected: `at most ${MAX_ARCHIVE_BYTES} bytes`,
+    found: `${size} bytes`,
+    hint: 'name its large files one by one: a single file has no such limit',
+  });
 }
 
 async function isFolder(path: string): Promise<boolean> {

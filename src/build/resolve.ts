@@ -1,6 +1,7 @@
 import { basename, resolve as resolvePath } from 'node:path';
 import { canonicalJson, type Json } from '../core/canonical-json.ts';
 import { digestFromHex } from '../core/digest.ts';
+import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
 import { MAX_OCI_MANIFEST_BYTES } from '../core/limits.ts';
 import { parseSafePath } from '../core/safe-path.ts';
@@ -166,6 +167,17 @@ async function resolveFile(source: FileSource, options: ResolveOptions): Promise
   }
   const path = resolvePath(folder, source.source);
   const kept = await keepLocal(store, path, signal);
+  if (source.digest !== undefined && source.digest !== kept.digest) {
+    throw new StowageError(
+      'source-mismatch',
+      `files ${source.name} are not what the manifest says`,
+      {
+        expected: source.digest,
+        found: kept.digest,
+        hint: 'put the right file there, or mend the digest in the manifest',
+      },
+    );
+  }
   return { name: source.name, source: source.source, path: parseSafePath(basename(path)), ...kept };
 }
 

@@ -74,7 +74,7 @@ export async function anchorTrust(
     'the fingerprint of the root certificate was not confirmed',
     {
       expected: 'the fingerprint on paper',
-      found: given.fingerprint,
+      found: 'no fingerprint, or another one',
       hint: 'compare it with the paper of the security officer, then give it with --fingerprint',
     },
   );
@@ -83,7 +83,7 @@ export async function anchorTrust(
 /** A fingerprint as a person may type it: with colons or spaces, in either case. */
 export function normalizeFingerprint(text: string): string {
   return text
-    .replace(/^sha-?256[: ]/i, '')
+    .replace(/^sha-?256(?: fingerprint)?[:= ]/i, '')
     .replace(/[:\s]/g, '')
     .toLowerCase();
 }

@@ -19,6 +19,6 @@ export async function init(
   await writeNew(path, Buffer.from(manifestTemplate));
   return {
     json: { manifest: path },
-    text: `${path}\n  edit it, then run: stowage lock ${file ?? ''}\n`,
+    text: `${path}\n  edit it, then run: stowage lock${file === undefined ? '' : ` ${file}`}\n`,
   };
 }
