@@ -1,7 +1,8 @@
-import { parse as parseYaml } from 'yaml';
+import { parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { canonicalBytes, type Json, parseCanonical, parseJson } from '../core/canonical-json.ts';
 import { type ErrorCode, StowageError } from '../core/error.ts';
+import { MAX_JSON_DEPTH } from '../core/limits.ts';
 
 /** How documents of one kind are called and refused. */
 export interface DocumentKind<T> {
@@ -18,7 +19,9 @@ export function readYaml<T>(kind: DocumentKind<T>, bytes: Uint8Array): T {
   let value: unknown;
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    value = parseYaml(text, { maxAliasCount: 0, prettyErrors: true, uniqueKeys: true });
+    const yaml = parseDocument(text, { prettyErrors: true, uniqueKeys: true });
+    for (const defect of [...yaml.errors, ...yaml.warnings]) throw defect;
+    value = yaml.toJS({ maxAliasCount: 0 });
   } catch (cause) {
     const found = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : 'unreadable text';
     throw refuse(
@@ -65,8 +68,10 @@ export function writeJson<T>(kind: DocumentKind<T>, document: T): Buffer {
 /** Checks a value against a kind's schema. @throws StowageError naming the path of every bad field */
 export function checkDocument<T>(kind: DocumentKind<T>, value: unknown): T {
   const result = kind.schema.safeParse(value);
-  if (result.success) return result.data;
-  const defects = result.error.issues.flatMap(describeIssue);
+  const hidden = hiddenMembers(value);
+  if (result.success && hidden.length === 0) return result.data;
+  const issues = result.error?.issues ?? [];
+  const defects = [...new Set([...issues.flatMap(describeIssue), ...hidden])];
   const shown = defects.slice(0, 50);
   const count = defects.length === 1 ? '1 defect' : `${defects.length} defects`;
   throw refuse(
@@ -76,6 +81,23 @@ export function checkDocument<T>(kind: DocumentKind<T>, value: unknown): T {
     shown[0] ?? '',
     shown,
   );
+}
+
+// zod passes over a record's member of this name where it should refuse it.
+function hiddenMembers(value: unknown): string[] {
+  const defects: string[] = [];
+  const path: PropertyKey[] = [];
+  const visit = (each: unknown): void => {
+    if (typeof each !== 'object' || each === null || path.length > MAX_JSON_DEPTH) return;
+    for (const [key, member] of Object.entries(each)) {
+      path.push(Array.isArray(each) ? Number(key) : key);
+      if (key === '__proto__') defects.push(`${pathOf(path)}: unknown field`);
+      visit(member);
+      path.pop();
+    }
+  };
+  visit(value);
+  return defects;
 }
 
 function describeIssue(issue: z.core.$ZodIssue): string[] {

@@ -78,7 +78,7 @@ export const moment: z.ZodType<string> = z
     /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/,
     'expected a moment in UTC such as 2026-11-21T10:00:00Z',
   )
-  .refine((text) => !Number.isNaN(Date.parse(text)), 'expected a moment that exists');
+  .refine((text) => isMoment(new Date(text), text), 'expected a moment that exists');
 
 /** One line of printable text. */
 export const line = (max: number): z.ZodType<string> =>
@@ -96,6 +96,11 @@ export const text = (max: number): z.ZodType<string> =>
       (value) => /^[^\p{Cc}\p{Cs}]*$/u.test(value.replace(/[\n\t]/g, '')),
       'expected no control characters',
     );
+
+// Date reads the 30th of February as the 2nd of March.
+function isMoment(date: Date, text: string): boolean {
+  return !Number.isNaN(date.getTime()) && momentOf(date) === text;
+}
 
 /** {@link moment} of a date, cut to the second. */
 export function momentOf(date: Date): string {

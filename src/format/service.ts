@@ -132,6 +132,9 @@ export const service: z.ZodType<Service> = z
   })
   .superRefine((value, context) => {
     const ports = new Set(value.ports.map((each) => each.name));
+    if (ports.size !== value.ports.length) {
+      context.addIssue({ code: 'custom', path: ['ports'], message: 'two ports have one name' });
+    }
     if (value.health !== undefined && !ports.has(value.health.port)) {
       context.addIssue({
         code: 'custom',

@@ -1,0 +1,304 @@
+import { digestOf, sriOf } from '../../src/core/digest.ts';
+import type { Bundle } from '../../src/format/bundle.ts';
+import type { Generation } from '../../src/format/generation.ts';
+import type { Lock } from '../../src/format/lock.ts';
+import type { Plan } from '../../src/format/plan.ts';
+import type { Receipt } from '../../src/format/receipt.ts';
+import type { Site } from '../../src/format/site.ts';
+import type { Trust } from '../../src/format/trust.ts';
+
+/** Small valid documents, one of each kind, for tests to bend. */
+
+const one = Buffer.from('1');
+const two = Buffer.from('22');
+export const ONE: string = digestOf(one);
+export const TWO: string = digestOf(two);
+
+type Loose<T> = { -readonly [K in keyof T]: unknown };
+
+export function manifest(): Record<string, unknown> {
+  return {
+    apiVersion: 'stowage/v1',
+    name: 'chat',
+    version: '1.4.0',
+    channel: 'stable',
+    description: 'a model that answers',
+    platforms: ['linux/amd64'],
+    models: [
+      {
+        name: 'tiny',
+        source: 'hf://demo/tiny@main',
+        include: ['*.gguf'],
+        exclude: [],
+        licenses: ['apache-2.0'],
+      },
+    ],
+    images: [{ name: 'server', source: 'registry.example/demo/server:1.0' }],
+    files: [{ name: 'settings', source: './settings' }],
+    services: [service()],
+    acceptance: [
+      {
+        service: 'api',
+        model: 'tiny',
+        api: 'completions',
+        prompt: 'hello',
+        maxTokens: 12,
+        withinSeconds: 30,
+        expect: { contains: 'ready' },
+      },
+    ],
+    parameters: { port: { type: 'integer', default: 8080, description: 'the port' } },
+    requires: { releases: [{ name: 'base', version: '^1.2' }] },
+  };
+}
+
+export function service(): Record<string, unknown> {
+  return {
+    name: 'api',
+    image: 'server',
+    args: ['--port', '${parameters.port}'],
+    env: { MODEL: '/models/tiny' },
+    mounts: [
+      { model: 'tiny', path: '/models/tiny' },
+      { files: 'settings', path: '/etc/server' },
+      { memory: 1024, path: '/tmp/cache' },
+    ],
+    ports: [{ name: 'http', container: 8000, host: '${parameters.port}' }],
+    network: 'bridge',
+    user: '10001:10001',
+    readOnlyRoot: true,
+    capabilities: [],
+    memory: 1_073_741_824,
+    health: { server: 'http', path: '/health', port: 'http', model: 'tiny', startupSeconds: 60 },
+  };
+}
+
+export function lock(): Loose<Lock> {
+  return {
+    schema: 'stowage/lock/v1',
+    seq: 3,
+    resolvedAt: '2026-11-21T10:00:00Z',
+    manifest: manifest(),
+    models: [
+      {
+        name: 'tiny',
+        source: 'hf://demo/tiny@main',
+        endpoint: 'https://hub.example',
+        repository: 'demo/tiny',
+        commit: 'c'.repeat(40),
+        license: 'apache-2.0',
+        gated: false,
+        files: [
+          { path: 'tiny.gguf', size: 1, digest: ONE },
+          { path: 'README.md', size: 2, digest: TWO, gitOid: 'd'.repeat(40) },
+        ],
+      },
+    ],
+    images: [
+      {
+        name: 'server',
+        source: 'registry.example/demo/server:1.0',
+        repository: 'registry.example/demo/server',
+        target: { digest: ONE, size: 1, mediaType: 'application/vnd.oci.image.index.v1+json' },
+        platforms: [{ platform: 'linux/amd64', manifest: ONE, config: TWO }],
+        blobs: [{ digest: ONE, size: 1, mediaType: 'application/vnd.oci.image.index.v1+json' }],
+      },
+    ],
+    files: [
+      {
+        name: 'settings',
+        source: './settings',
+        kind: 'tree',
+        path: 'settings',
+        digest: TWO,
+        size: 2,
+      },
+    ],
+    findings: [
+      {
+        source: 'tiny',
+        file: 'a.py',
+        rule: 'remote-code',
+        severity: 'warning',
+        message: 'program code',
+      },
+    ],
+  };
+}
+
+export function part(bytes: Buffer, path: string, offset = 0): Record<string, unknown> {
+  return { path, offset, size: bytes.length, sha512: sriOf(bytes), crc32: '0'.repeat(8) };
+}
+
+/** Where a whole blob lies. */
+export const placeOf = (digest: string): string => `blobs/sha256/${digest.slice(7)}`;
+
+export function bundle(): Loose<Bundle> {
+  const { services, acceptance, parameters, requires } = manifest();
+  return {
+    schema: 'stowage/bundle/v1',
+    name: 'chat',
+    version: '1.4.0',
+    channel: 'stable',
+    description: '',
+    seq: 3,
+    resolvedAt: '2026-11-21T10:00:00Z',
+    platforms: ['linux/amd64'],
+    partSize: 4_194_304,
+    models: [
+      {
+        name: 'tiny',
+        source: 'hf://demo/tiny@main',
+        repository: 'demo/tiny',
+        commit: 'c'.repeat(40),
+        license: 'apache-2.0',
+        manifest: TWO,
+        files: [{ path: 'tiny.gguf', size: 1, digest: ONE }],
+      },
+    ],
+    images: [
+      {
+        name: 'server',
+        source: 'registry.example/demo/server:1.0',
+        repository: 'registry.example/demo/server',
+        target: { digest: ONE, size: 1, mediaType: 'application/vnd.oci.image.manifest.v1+json' },
+        platforms: [{ platform: 'linux/amd64', manifest: ONE, config: TWO }],
+      },
+    ],
+    files: [
+      {
+        name: 'settings',
+        source: './settings',
+        kind: 'tree',
+        path: 'settings',
+        manifest: TWO,
+        digest: ONE,
+        size: 1,
+      },
+    ],
+    blobs: [
+      { digest: ONE, size: 1, parts: [part(one, placeOf(ONE))] },
+      {
+        digest: TWO,
+        size: 2,
+        parts: [
+          part(two.subarray(0, 1), `${placeOf(TWO)}.0000`),
+          part(two.subarray(1), `${placeOf(TWO)}.0001`, 1),
+        ],
+      },
+    ],
+    control: [{ path: 'oci-layout', size: 1, sha512: sriOf(one) }],
+    services,
+    acceptance,
+    parameters,
+    requires,
+  };
+}
+
+export function trust(): Loose<Trust> {
+  return {
+    schema: 'stowage/trust/v1',
+    version: 1,
+    issuedAt: '2026-11-21T10:00:00Z',
+    roots: [{ name: 'root', certificate: 'AAAA' }],
+    roles: {
+      release: { threshold: 1, roots: ['root'] },
+      approval: { threshold: 2, roots: ['root'] },
+    },
+    algorithms: ['ecdsa-p384-sha384'],
+    revoked: [{ issuer: 'a'.repeat(64), serial: '1f', reason: 'lost' }],
+  };
+}
+
+export function site(): Loose<Site> {
+  return {
+    apiVersion: 'stowage/v1',
+    name: 'vault',
+    target: 'podman',
+    address: '127.0.0.1',
+    channels: ['stable'],
+    requireApproval: true,
+    parameters: { chat: { port: 9000, greeting: 'hi', quiet: true } },
+  };
+}
+
+export function generation(number: number): Loose<Generation> {
+  return {
+    schema: 'stowage/generation/v1',
+    number,
+    appliedAt: '2026-11-21T10:00:00Z',
+    releases: [
+      {
+        name: 'chat',
+        version: '1.4.0',
+        seq: 3,
+        bundle: 'e'.repeat(128),
+        services: [
+          {
+            release: 'chat',
+            name: 'api',
+            unit: 'stowage-chat-api',
+            image: { repository: 'chat/server', manifest: ONE, config: TWO, tag: 'chat/server:1' },
+            entrypoint: '/server',
+            args: ['--port', '8080'],
+            env: { MODEL: '/models/tiny' },
+            mounts: [
+              { source: '/var/lib/stowage/x', path: '/models/tiny' },
+              { memory: 1024, path: '/tmp/cache' },
+            ],
+            ports: [{ name: 'http', address: '127.0.0.1', host: 8080, container: 8000 }],
+            network: 'bridge',
+            user: '1:1',
+            readOnlyRoot: true,
+            capabilities: ['CAP_IPC_LOCK'],
+            memory: 1024,
+            sharedMemory: 1024,
+            cpus: 1.5,
+            gpus: 'all',
+            health: { server: 'vllm', port: 'http', startupSeconds: 60 },
+          },
+        ],
+        acceptance: manifest()['acceptance'],
+      },
+    ],
+  };
+}
+
+export function plan(): Loose<Plan> {
+  const operation = { action: 'start-service', side: 'to', release: 'chat', subject: 'api' };
+  return {
+    schema: 'stowage/plan/v1',
+    intent: 'install',
+    site: 'vault',
+    from: generation(0),
+    to: generation(1),
+    constraints: [{ rule: 'port', satisfied: true, reason: '8080 is free' }],
+    steps: [
+      { id: 1, do: operation, undo: { ...operation, action: 'stop-service' }, reason: 'new' },
+      { id: 2, do: { ...operation, action: 'switch-generation' }, reason: 'all hold' },
+    ],
+  };
+}
+
+export function receipt(): Loose<Receipt> {
+  return {
+    schema: 'stowage/receipt/v1',
+    site: 'vault',
+    at: '2026-11-21T10:00:00Z',
+    tool: 'stowage 0.1.0',
+    intent: 'install',
+    outcome: 'kept',
+    generation: 1,
+    releases: [{ name: 'chat', version: '1.4.0', seq: 3, bundle: 'e'.repeat(128) }],
+    gates: [
+      {
+        service: 'api',
+        check: 'acceptance',
+        passed: true,
+        expected: 'ready',
+        found: 'is ready',
+        milliseconds: 12,
+      },
+    ],
+  };
+}
