@@ -31,6 +31,7 @@ export function readChecksums(bytes: Uint8Array): Checksum[] {
   }
   const lines = Buffer.from(bytes).toString('latin1').split('\n');
   if (lines.pop() !== '') throw malformed('a final newline', 'none');
+  if (lines.length === 0) throw malformed('a line for each file', 'nothing');
   if (lines.length > MAX_BUNDLE_FILES)
     throw malformed(`at most ${MAX_BUNDLE_FILES} files`, `${lines.length}`);
   let previous = '';
