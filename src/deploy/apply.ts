@@ -129,11 +129,12 @@ async function note(site: SiteFolder, entry: JournalEntry): Promise<void> {
 
 async function readJournal(site: SiteFolder): Promise<JournalEntry[]> {
   if (!(await exists(journalPath(site)))) return [];
-  const lines = (await readBounded(journalPath(site), planKind.maxBytes))
-    .toString('utf8')
-    .split('\n');
-  // What follows the last line feed was cut by a failure: that entry never counted.
-  return lines.slice(0, -1).map((line) => checkDocument(journalKind, parseJson(Buffer.from(line))));
+  const bytes = await readBounded(journalPath(site), planKind.maxBytes);
+  // What follows the last line feed was cut by a failure: that entry never counted, and the next must not join it.
+  const whole = bytes.subarray(0, bytes.lastIndexOf(0x0a) + 1);
+  if (whole.length < bytes.length) await writeAtomic(journalPath(site), whole);
+  const lines = whole.toString('utf8').split('\n').slice(0, -1);
+  return lines.map((line) => checkDocument(journalKind, parseJson(Buffer.from(line))));
 }
 
 function rolledBack(plan: Plan, failure: unknown, silent: string | undefined): StowageError {

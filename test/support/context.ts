@@ -1,6 +1,6 @@
 import type { Context, StowageEvent } from '../../src/core/event.ts';
 
-/** A context whose clock goes on by a second each time it is read, and which keeps what it hears. */
+/** A context whose clock goes on by a second each time it is read, here or in another, and which keeps what it hears. */
 export interface ListeningContext extends Context {
   readonly events: StowageEvent[];
   readonly controller: AbortController;
@@ -9,10 +9,11 @@ export interface ListeningContext extends Context {
 /** The moment at which the small bundles are made. */
 export const packedAt: Date = new Date('2026-11-21T10:00:00Z');
 
+let seconds = 0;
+
 export function context(values: Partial<Context> = {}): ListeningContext {
   const events: StowageEvent[] = [];
   const controller = new AbortController();
-  let seconds = 0;
   return {
     events,
     controller,

@@ -3,7 +3,7 @@ import type { RenderedImage, RenderedService } from '../../src/format/generation
 import { specificationOf } from '../../src/target/specification.ts';
 import type { Engine, ServiceState, Target } from '../../src/target/target.ts';
 
-/** What an engine holds: image ids by tag, and the specification of each running service by unit. */
+/** What an engine holds: image ids by tag, and by unit what tells a running service from its other versions. */
 export interface EngineState {
   readonly images: Readonly<Record<string, string>>;
   readonly services: Readonly<Record<string, string>>;
@@ -50,7 +50,7 @@ export class FakeTarget implements Target {
   /** Makes a service run, as if it had been started before the test began. */
   run(service: RenderedService): void {
     this.#images.set(service.image.tag, service.image.config);
-    this.#services.set(service.unit, specificationOf(service));
+    this.#services.set(service.unit, `${service.image.tag} ${service.args.join(' ')}`);
   }
 
   async probe(): Promise<Engine> {
@@ -79,7 +79,7 @@ export class FakeTarget implements Target {
   async startService(service: RenderedService, signal: AbortSignal): Promise<void> {
     await this.#change('startService', service.unit, signal, () => {
       if (!this.#images.has(service.image.tag)) throw failed(`no image ${service.image.tag}`);
-      this.#services.set(service.unit, specificationOf(service));
+      this.#services.set(service.unit, `${service.image.tag} ${service.args.join(' ')}`);
     });
   }
 

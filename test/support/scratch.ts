@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
@@ -12,9 +12,13 @@ export interface Scratch {
   copy(folder: string): string;
 }
 
-/** Called while a file's tests are collected; the folder goes when they ended. */
-export function scratchFolder(): Scratch {
-  const root = mkdtempSync(join(tmpdir(), 'stowage-test-'));
+/**
+ * Called while a file's tests are collected; the folder goes when they ended.
+ * @param small for a few megabytes at a time in very many files: kept in memory, where that is to be had
+ */
+export function scratchFolder(small = false): Scratch {
+  const base = small && existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+  const root = mkdtempSync(join(base, 'stowage-test-'));
   let count = 0;
   afterAll(() => rmSync(root, { recursive: true, force: true }));
   const fresh = (name = 'x'): string => {
