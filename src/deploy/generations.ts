@@ -14,15 +14,25 @@ export const emptyGeneration: Generation = {
   releases: [],
 };
 
-/** The generation that the link `current` names, or the empty one. */
+/** The generation that the link `current` names, or the empty one. @throws StowageError `state-damaged` */
 export async function currentGeneration(site: SiteFolder): Promise<Generation> {
   try {
     const name = basename(await readlink(site.path('current')));
     return await loadGeneration(site, Number.parseInt(name, 10));
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return emptyGeneration;
+    if (error instanceof StowageError && error.code === 'generation-unknown') throw dangling(error);
     throw ioError(error, site.path('current'));
   }
+}
+
+function dangling(cause: StowageError): StowageError {
+  return new StowageError('state-damaged', 'the current generation of this site is gone', {
+    expected: 'the generation that the link current names',
+    found: `generations ${cause.expected ?? 'none'}`,
+    hint: generationKind.hint,
+    cause,
+  });
 }
 
 /** @throws StowageError `generation-unknown`, `state-damaged` */
