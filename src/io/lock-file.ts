@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { readFile, readlink, rename } from 'node:fs/promises';
-import { StowageError } from '../core/error.ts';
-import { readBounded, remove, writeNew } from './file.ts';
+import { link, readFile, readlink, rename } from 'node:fs/promises';
+import { StowageError, systemCode } from '../core/error.ts';
+import { ioError, readBounded, remove, writeNew } from './file.ts';
 
 /** Who holds a lock: a process id means one process only together with when it began. */
 interface Holder {
@@ -25,20 +25,43 @@ export async function withLock<T>(path: string, work: () => Promise<T>): Promise
 async function acquire(path: string): Promise<void> {
   const pid = Number(await readlink('/proc/self'));
   const self: Holder = { pid, started: (await startOf(pid)) ?? '' };
-  for (;;) {
-    try {
-      return await writeNew(path, Buffer.from(JSON.stringify(self)), 0o600);
-    } catch (error) {
-      if (!(error instanceof StowageError) || error.found !== 'EEXIST') throw error;
+  const own = beside(path, 'new');
+  await writeNew(own, Buffer.from(JSON.stringify(self)), 0o600);
+  try {
+    while (!(await claim(own, path))) {
+      const holder = await holderOf(path);
+      if (holder !== undefined && (await startOf(holder.pid)) === holder.started)
+        throw locked(path, holder);
+      await clear(path, holder);
     }
-    const holder = await holderOf(path);
-    if (holder !== undefined && (await startOf(holder.pid)) === holder.started)
-      throw locked(path, holder);
-    // Renaming decides between two that find it stale at once: the second renames nothing, and tries again.
-    const aside = `${path}.${randomBytes(6).toString('hex')}.stale`;
-    await rename(path, aside).catch(() => {});
-    await remove(aside);
+  } finally {
+    await remove(own);
   }
+}
+
+// A link appears with its content: nobody finds a lock that does not say yet whose it is.
+async function claim(own: string, path: string): Promise<boolean> {
+  try {
+    await link(own, path);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return false;
+    throw ioError(error, path);
+  }
+}
+
+// Of several that find it stale at once, the later may move the lock that the first took since: it is put back.
+async function clear(path: string, stale: Holder | undefined): Promise<void> {
+  const aside = beside(path, 'stale');
+  await rename(path, aside).catch(() => {});
+  const moved = await holderOf(aside);
+  if (moved !== undefined && JSON.stringify(moved) !== JSON.stringify(stale))
+    await claim(aside, path);
+  await remove(aside);
+}
+
+function beside(path: string, ending: string): string {
+  return `${path}.${randomBytes(6).toString('hex')}.${ending}`;
 }
 
 async function holderOf(path: string): Promise<Holder | undefined> {
