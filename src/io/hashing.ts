@@ -24,6 +24,7 @@ export class HashPool {
   readonly #busy = new Map<Worker, Waiting>();
   readonly #queue: Waiting[] = [];
   #closed: Error | undefined;
+  #ended: Promise<unknown> = Promise.resolve();
   readonly #signal: AbortSignal;
   readonly #onAbort: () => void;
 
@@ -47,7 +48,7 @@ export class HashPool {
     });
   }
 
-  /** Ends the workers. */
+  /** Ends the workers; none writes any more when this has resolved, after an abort too. */
   async close(): Promise<void> {
     this.#signal.removeEventListener('abort', this.#onAbort);
     await this.#end(new Error('the hash pool is closed'));
@@ -101,7 +102,8 @@ export class HashPool {
       waiting.reject(reason);
     this.#busy.clear();
     this.#idle = [];
-    await Promise.all(workers.map((worker) => worker.terminate()));
+    this.#ended = Promise.all([this.#ended, ...workers.map((worker) => worker.terminate())]);
+    await this.#ended;
   }
 }
 
