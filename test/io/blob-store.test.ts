@@ -1,0 +1,252 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { digestHex, digestOf, sriOf } from '../../src/core/digest.ts';
+import { CRC_SPAN_BYTES, DEFAULT_PART_BYTES } from '../../src/core/limits.ts';
+import { BlobStore, type Expected } from '../../src/io/blob-store.ts';
+import { expectCode } from '../support/error.ts';
+import { contents, temporaryFolder } from '../support/folder.ts';
+
+const root = temporaryFolder();
+let stores = 0;
+const newStore = (): BlobStore => new BlobStore(join(root, String(stores++)));
+
+const TEXT = Buffer.from('eleven byte');
+const N = TEXT.length;
+const DIGEST = digestOf(TEXT);
+const expected: Expected = { key: 'k', size: N, digest: DIGEST };
+
+/** A source of these bytes that notes the offsets asked for. */
+function sourceOf(
+  bytes: Buffer,
+  chunk = 4,
+): { offsets: number[]; from: (offset: number) => Promise<AsyncIterable<Uint8Array>> } {
+  const offsets: number[] = [];
+  return {
+    offsets,
+    from: async (offset) => {
+      offsets.push(offset);
+      return (async function* () {
+        for (let at = offset; at < bytes.length; at += chunk) yield bytes.subarray(at, at + chunk);
+      })();
+    },
+  };
+}
+
+async function withPartial(bytes: Uint8Array): Promise<BlobStore> {
+  const store = newStore();
+  await mkdir(join(store.root, 'incoming'), { recursive: true });
+  await writeFile(join(store.root, 'incoming', 'k.partial'), bytes);
+  return store;
+}
+
+async function expectEmpty(store: BlobStore): Promise<void> {
+  expect(Object.keys(await contents(store.root))).toEqual([]);
+}
+
+describe('when a blob is received', () => {
+  it.each([0, 1, N - 1, N])('goes on after the first %i bytes', async (have) => {
+    const store = await withPartial(TEXT.subarray(0, have));
+    const { from, offsets } = sourceOf(TEXT);
+    let counted = 0;
+    const digest = await store.receive(expected, from, (bytes) => {
+      counted += bytes;
+    });
+    expect(digest).toBe(DIGEST);
+    expect(offsets).toEqual(have === N ? [] : [have]);
+    expect(counted).toBe(N);
+    expect(await store.read(DIGEST, N)).toEqual(TEXT);
+    expect((await stat(store.path(DIGEST))).mode & 0o777).toBe(0o444);
+    expect(await readdir(join(store.root, 'incoming'))).toEqual([]);
+  });
+
+  it.each([
+    ['is longer than the blob', TEXT.length + 1, {}],
+    ['may have changed since', 3, { resume: false }],
+  ])('begins anew when what is there %s', async (_, have, more) => {
+    const store = await withPartial(Buffer.alloc(have, 'x'));
+    const { from, offsets } = sourceOf(TEXT);
+    expect(await store.receive({ ...expected, ...more }, from)).toBe(DIGEST);
+    expect(offsets).toEqual([0]);
+  });
+
+  it('begins anew when nobody knows the size', async () => {
+    const store = await withPartial(TEXT.subarray(0, 3));
+    const { from, offsets } = sourceOf(TEXT);
+    expect(await store.receive({ key: 'k' }, from)).toBe(DIGEST);
+    expect(offsets).toEqual([0]);
+  });
+
+  it.each<[string, Buffer, Partial<Expected>]>([
+    ['other bytes', Buffer.from('other bytes'), {}],
+    ['one bit flipped', Buffer.from('eleven bytd'), {}],
+    ['one byte more', Buffer.concat([TEXT, Buffer.from('!')]), {}],
+    ['many bytes more', Buffer.concat([TEXT, Buffer.alloc(100)]), {}],
+    ['bytes of another size whose size is all that is known', Buffer.alloc(N + 1), { size: N }],
+  ])('leaves nothing of %s', async (_, bytes, more) => {
+    const store = newStore();
+    let counted = 0;
+    const receive = (): Promise<unknown> =>
+      store.receive({ ...expected, ...more }, sourceOf(bytes).from, (amount) => {
+        counted += amount;
+      });
+    await expectCode(receive, 'source-mismatch');
+    expect(counted).toBe(0);
+    await expectEmpty(store);
+  });
+
+  it('leaves nothing of a beginning that was wrong', async () => {
+    const store = await withPartial(Buffer.from('ELEVEN'));
+    await expectCode(() => store.receive(expected, sourceOf(TEXT).from), 'source-mismatch');
+    await expectEmpty(store);
+    expect(await store.receive(expected, sourceOf(TEXT).from)).toBe(DIGEST);
+  });
+
+  it('stops a source that never ends', async () => {
+    const store = newStore();
+    let ended = false;
+    const endless = async function* (): AsyncGenerator<Uint8Array> {
+      try {
+        for (;;) yield Buffer.alloc(4);
+      } finally {
+        ended = true;
+      }
+    };
+    await expectCode(() => store.receive(expected, async () => endless()), 'source-mismatch');
+    expect(ended).toBe(true);
+    await expectEmpty(store);
+  });
+
+  it.each([0, 1, N - 1])('keeps the first %i bytes of a source that ends early', async (have) => {
+    const store = newStore();
+    const early = sourceOf(TEXT.subarray(0, have));
+    await expectCode(() => store.receive(expected, early.from), 'source-unreachable');
+    expect(await contents(store.root)).toEqual({
+      'incoming/k.partial': TEXT.subarray(0, have).toString(),
+    });
+    const rest = sourceOf(TEXT);
+    expect(await store.receive(expected, rest.from)).toBe(DIGEST);
+    expect(rest.offsets).toEqual([have]);
+  });
+
+  it('keeps what came when the source breaks, and throws what it threw', async () => {
+    const store = newStore();
+    const failure = new Error('line broke');
+    const breaking = async function* (): AsyncGenerator<Uint8Array> {
+      yield TEXT.subarray(0, 5);
+      throw failure;
+    };
+    await expect(store.receive(expected, async () => breaking())).rejects.toBe(failure);
+    expect(await contents(store.root)).toEqual({ 'incoming/k.partial': 'eleve' });
+  });
+
+  it('follows no link that lies in place of the unfinished file', async () => {
+    const store = newStore();
+    await mkdir(join(store.root, 'incoming'), { recursive: true });
+    await writeFile(join(store.root, 'victim'), 'precious');
+    await symlink('../victim', join(store.root, 'incoming', 'k.partial'));
+    await expectCode(() => store.receive(expected, sourceOf(TEXT).from), 'file-kind');
+    expect(await readFile(join(store.root, 'victim'), 'utf8')).toBe('precious');
+  });
+
+  it('puts fresh bytes over a blob that was cut on disk', async () => {
+    const store = newStore();
+    await mkdir(join(store.root, 'blobs/sha256'), { recursive: true });
+    await writeFile(store.path(DIGEST), 'elev', { mode: 0o444 });
+    await store.receive(expected, sourceOf(TEXT).from);
+    expect(await store.read(DIGEST, N)).toEqual(TEXT);
+  });
+
+  it('takes a blob that it has already', async () => {
+    const store = newStore();
+    for (let round = 0; round < 2; round++)
+      expect(await store.receive(expected, sourceOf(TEXT).from)).toBe(DIGEST);
+    expect(await readdir(join(store.root, 'incoming'))).toEqual([]);
+  });
+});
+
+describe('when another hash is due', () => {
+  const gitBlob = (size: number): ReturnType<typeof createHash> =>
+    createHash('sha1').update(`blob ${size}\0`);
+  const oid = gitBlob(N).update(TEXT).digest('hex');
+
+  it('takes bytes that have it, resumed ones too', async () => {
+    const store = await withPartial(TEXT.subarray(0, 4));
+    const check = { hash: gitBlob(N), expected: oid, name: 'git blob' };
+    expect(await store.receive({ key: 'k', size: N, check }, sourceOf(TEXT).from)).toBe(DIGEST);
+  });
+
+  it('leaves nothing of bytes that have another', async () => {
+    const store = newStore();
+    const check = { hash: gitBlob(N), expected: '0'.repeat(40), name: 'git blob' };
+    const error = await expectCode(
+      () => store.receive({ key: 'k', size: N, check }, sourceOf(TEXT).from),
+      'source-mismatch',
+    );
+    expect(error.found).toBe(`git blob ${oid}`);
+    await expectEmpty(store);
+  });
+});
+
+describe('when the sums of a blob are noted', () => {
+  const sizes = [0, 1, CRC_SPAN_BYTES - 1, CRC_SPAN_BYTES, CRC_SPAN_BYTES + 1];
+  it.each(sizes)('agrees with hashing %i bytes at once', async (size) => {
+    const store = newStore();
+    const bytes = Buffer.alloc(size, 'abcdefg');
+    const digest = await store.receive({ key: 'k', size }, sourceOf(bytes, 1_000_003).from);
+    const spans = Array.from({ length: Math.ceil(size / CRC_SPAN_BYTES) }, (_, index) =>
+      crc32(bytes.subarray(index * CRC_SPAN_BYTES, (index + 1) * CRC_SPAN_BYTES)),
+    );
+    expect(digest).toBe(digestOf(bytes));
+    expect(await store.size(digest)).toBe(size);
+    expect(await store.sums(digest)).toEqual({
+      partSize: DEFAULT_PART_BYTES,
+      parts: [
+        {
+          sha512: sriOf(bytes),
+          crc32: spans.map((each) => each.toString(16).padStart(8, '0')).join(''),
+        },
+      ],
+    });
+  });
+
+  it('has none for a blob that came in another way', async () => {
+    const store = newStore();
+    const digest = await store.put(TEXT);
+    expect(await store.sums(digest)).toBeUndefined();
+  });
+
+  it('takes a note that is damaged for none', async () => {
+    const store = newStore();
+    await store.receive(expected, sourceOf(TEXT).from);
+    await writeFile(join(store.root, 'sums', `${digestHex(DIGEST)}.json`), '{"partSize":');
+    expect(await store.sums(DIGEST)).toBeUndefined();
+  });
+});
+
+describe('when a blob is asked for', () => {
+  it('knows no size of what is not there or no file', async () => {
+    const store = newStore();
+    expect(await store.size(DIGEST)).toBeUndefined();
+    await mkdir(store.path(DIGEST), { recursive: true });
+    expect(await store.size(DIGEST)).toBeUndefined();
+  });
+
+  it('refuses one whose bytes changed', async () => {
+    const store = newStore();
+    await mkdir(join(store.root, 'blobs/sha256'), { recursive: true });
+    await writeFile(store.path(DIGEST), 'eleven bytd');
+    await expectCode(() => store.read(DIGEST, N), 'blob-damaged');
+    await expectCode(() => store.read(DIGEST, N - 1), 'io-failed');
+  });
+
+  it('keeps small bytes once, read-only', async () => {
+    const store = newStore();
+    expect(await store.put(TEXT)).toBe(DIGEST);
+    expect(await store.put(TEXT)).toBe(DIGEST);
+    expect(Object.keys(await contents(store.root))).toEqual([`blobs/sha256/${digestHex(DIGEST)}`]);
+    expect((await stat(store.path(DIGEST))).mode & 0o777).toBe(0o444);
+  });
+});
