@@ -1,0 +1,195 @@
+import { execFileSync } from 'node:child_process';
+import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type ErrorCode, StowageError } from '../../src/core/error.ts';
+import {
+  appendLine,
+  exists,
+  ioError,
+  makeFolder,
+  readBounded,
+  remove,
+  requireSpace,
+  reveal,
+  writeAtomic,
+  writeNew,
+} from '../../src/io/file.ts';
+import { expectCode } from '../support/error.ts';
+import { contents, temporaryFolder } from '../support/folder.ts';
+
+const root = temporaryFolder();
+let folders = 0;
+async function folder(): Promise<string> {
+  const path = join(root, String(folders++));
+  await mkdir(path);
+  return path;
+}
+
+describe('when a file is read within bounds', () => {
+  it.each([
+    [0, 0],
+    [1, 1],
+    [9, 10],
+    [10, 10],
+  ])('gives %i bytes of at most %i', async (size, limit) => {
+    const path = join(await folder(), 'a');
+    await writeFile(path, 'x'.repeat(size));
+    expect((await readBounded(path, limit)).toString()).toBe('x'.repeat(size));
+  });
+
+  it.each([
+    [11, 10],
+    [1, 0],
+  ])('refuses %i bytes of at most %i', async (size, limit) => {
+    const path = join(await folder(), 'a');
+    await writeFile(path, 'x'.repeat(size));
+    await expectCode(() => readBounded(path, limit), 'io-failed');
+  });
+
+  it('refuses a link, to a file as to nothing', async () => {
+    const at = await folder();
+    await writeFile(join(at, 'file'), 'x');
+    await symlink('file', join(at, 'link'));
+    await symlink('gone', join(at, 'dangling'));
+    for (const name of ['link', 'dangling'])
+      await expectCode(() => readBounded(join(at, name), 10), 'file-kind');
+  });
+
+  it('refuses a pipe at once, though nobody writes to it', async () => {
+    const path = join(await folder(), 'pipe');
+    execFileSync('mkfifo', [path]);
+    await expectCode(() => readBounded(path, 10), 'file-kind');
+  });
+
+  it.each(['/dev/zero', '/dev/null', '/'])('refuses %s', async (path) => {
+    await expectCode(() => readBounded(path, 10), 'file-kind');
+  });
+
+  it('refuses a file that gives more than it said it has', async () => {
+    expect((await stat('/proc/self/status')).size).toBe(0);
+    await expectCode(() => readBounded('/proc/self/status', 100_000), 'io-failed');
+  });
+
+  it.each(['gone', 'file/below'])('says that %s is not there', async (name) => {
+    const at = await folder();
+    await writeFile(join(at, 'file'), 'x');
+    await expectCode(() => readBounded(join(at, name), 10), 'file-missing');
+  });
+});
+
+describe('when a file is written at once', () => {
+  it('replaces what was there, with the mode asked for', async () => {
+    const at = await folder();
+    await writeFile(join(at, 'a'), 'old');
+    await writeAtomic(join(at, 'a'), Buffer.from('new'), 0o600);
+    expect(await contents(at)).toEqual({ a: 'new' });
+    expect((await stat(join(at, 'a'))).mode & 0o777).toBe(0o600);
+  });
+
+  it('replaces a link and not what it leads to', async () => {
+    const at = await folder();
+    await writeFile(join(at, 'target'), 'old');
+    await symlink('target', join(at, 'link'));
+    await writeAtomic(join(at, 'link'), Buffer.from('new'));
+    expect(await contents(at)).toEqual({ target: 'old', link: 'new' });
+  });
+
+  it('leaves no temporary file when the name is taken by a folder', async () => {
+    const at = await folder();
+    await mkdir(join(at, 'a'));
+    await expectCode(() => writeAtomic(join(at, 'a'), Buffer.from('new')), 'io-failed');
+    expect(await readdir(at)).toEqual(['a']);
+  });
+
+  it('leaves nothing when the folder is not there', async () => {
+    const at = await folder();
+    await expectCode(() => writeAtomic(join(at, 'gone', 'a'), Buffer.from('x')), 'file-missing');
+    expect(await readdir(at)).toEqual([]);
+  });
+});
+
+describe('when a file must be new', () => {
+  it('refuses what exists, a dangling link among it', async () => {
+    const at = await folder();
+    await symlink('gone', join(at, 'link'));
+    await writeFile(join(at, 'file'), 'old');
+    for (const name of ['link', 'file']) {
+      const error = await expectCode(() => writeNew(join(at, name), Buffer.from('x')), 'io-failed');
+      expect(error.found).toBe('EEXIST');
+    }
+    expect(await contents(at)).toEqual({ file: 'old', link: 'no file' });
+  });
+
+  it('appends lines to it', async () => {
+    const path = join(await folder(), 'log');
+    await appendLine(path, 'one');
+    await appendLine(path, 'two');
+    expect(await readFile(path, 'utf8')).toBe('one\ntwo\n');
+  });
+});
+
+describe('when space is asked for', () => {
+  it('tells too little from enough', async () => {
+    await expectCode(() => requireSpace(root, Number.MAX_SAFE_INTEGER), 'space-insufficient');
+    await requireSpace(root, 1);
+  });
+
+  it('says that a full device is full', async () => {
+    await expectCode(() => appendLine('/dev/full', 'x'), 'space-insufficient');
+  });
+});
+
+describe('when something exists', () => {
+  it('counts a dangling link, and not what lies below a file', async () => {
+    const at = await folder();
+    await symlink('gone', join(at, 'link'));
+    await writeFile(join(at, 'file'), '');
+    const found = ['link', 'file', 'gone', 'file/below'].map((name) => exists(join(at, name)));
+    expect(await Promise.all(found)).toEqual([true, true, false, false]);
+  });
+
+  it('is removed with all it holds, read-only files too, twice', async () => {
+    const at = await folder();
+    await makeFolder(join(at, 'a/b'));
+    await writeFile(join(at, 'a/b/c'), '');
+    await chmod(join(at, 'a/b/c'), 0o444);
+    await remove(join(at, 'a'));
+    await remove(join(at, 'a'));
+    expect(await readdir(at)).toEqual([]);
+  });
+
+  it('is not replaced by a folder that is revealed when it holds something', async () => {
+    const at = await folder();
+    await makeFolder(join(at, 'new'));
+    await makeFolder(join(at, 'old/in'));
+    await expectCode(() => reveal(join(at, 'new'), join(at, 'old')), 'io-failed');
+    expect(await readdir(at)).toEqual(['new', 'old']);
+  });
+});
+
+describe('when the system fails', () => {
+  it.each<[string, ErrorCode]>([
+    ['ENOENT', 'file-missing'],
+    ['ENOTDIR', 'file-missing'],
+    ['ENOSPC', 'space-insufficient'],
+    ['EDQUOT', 'space-insufficient'],
+    ['ELOOP', 'file-kind'],
+    ['EIO', 'io-failed'],
+    ['EACCES', 'io-failed'],
+    ['EROFS', 'io-failed'],
+    ['EFBIG', 'io-failed'],
+    ['EXDEV', 'io-failed'],
+    ['EMFILE', 'io-failed'],
+  ])('says of %s: %s', (code, ours) => {
+    const cause = Object.assign(new Error('x'), { code });
+    const error = ioError(cause, '/a');
+    expect(error).toBeInstanceOf(StowageError);
+    expect(error).toMatchObject({ code: ours, cause });
+  });
+
+  it('leaves every other error as it is', () => {
+    const errors = [new Error('x'), new StowageError('internal', 'x', { hint: 'y' }), 'text'];
+    for (const error of errors) expect(ioError(error, '/a')).toBe(error);
+  });
+});
