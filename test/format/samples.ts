@@ -202,6 +202,7 @@ export function trust(): Loose<Trust> {
     issuedAt: '2026-11-21T10:00:00Z',
     roots: [{ name: 'root', certificate: 'AAAA' }],
     roles: {
+      root: { threshold: 1, roots: ['root'] },
       release: { threshold: 1, roots: ['root'] },
       approval: { threshold: 2, roots: ['root'] },
     },
