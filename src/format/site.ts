@@ -15,6 +15,8 @@ export interface Site {
   readonly address: string;
   /** The channels whose releases may enter. */
   readonly channels: readonly string[];
+  /** Whether a bundle needs a signature of the trust document's role `approval` as well. */
+  readonly requireApproval: boolean;
   /** Values for the parameters of each release. */
   readonly parameters: Readonly<Record<string, Readonly<Record<string, ParameterValue>>>>;
 }
@@ -28,6 +30,7 @@ const schema: z.ZodType<Site> = z.strictObject({
     .refine((value) => isIP(value) === 4, 'expected an IPv4 address of this host')
     .default('127.0.0.1'),
   channels: z.array(field.name).min(1).max(64).default(['stable']),
+  requireApproval: z.boolean().default(false),
   parameters: z
     .record(field.name, z.record(z.string(), z.union([field.text(4096), z.int(), z.boolean()])))
     .default({}),

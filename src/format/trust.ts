@@ -13,48 +13,67 @@ export const algorithmNames = [
 
 export type AlgorithmName = (typeof algorithmNames)[number];
 
-/** What a signature may count for. */
-export type RoleName = 'release' | 'approval';
+/** What a signature may count for: `root` moves the trust document itself. */
+export const roleNames = ['root', 'release', 'approval'] as const;
+
+export type RoleName = (typeof roleNames)[number];
 
 export interface Role {
   /** How many distinct keys must have signed. */
   readonly threshold: number;
   /** Names of the roots under which those keys are certified. */
   readonly roots: readonly string[];
+  /** Algorithms of which each must have made at least one of the signatures that count. */
+  readonly requires?: readonly AlgorithmName[];
 }
 
 /** Whose signatures a site accepts, how many, with what algorithms. Pinned at the site, never taken from the bundle it judges. */
 export interface Trust {
   readonly schema: 'stowage/trust/v1';
+  /** One more than in the document that it follows. */
   readonly version: number;
   readonly issuedAt: string;
+  /** From when on it judges nothing but the document that follows it. */
+  readonly expiresAt?: string;
   readonly roots: readonly {
     readonly name: string;
     /** The DER of the root certificate, in base64. */
     readonly certificate: string;
   }[];
-  readonly roles: { readonly release: Role; readonly approval?: Role };
+  readonly roles: { readonly root: Role; readonly release: Role; readonly approval?: Role };
   /** The algorithms that may count; the message never chooses. */
   readonly algorithms: readonly AlgorithmName[];
   readonly revoked: readonly {
-    /** SHA-256 of the certificate that issued the revoked one, 64 hex digits. */
+    /** SHA-256 of the certificate that issued the revoked one, or of that issuer's public key; 64 hex digits. */
     readonly issuer: string;
     /** Its serial number, lower-case hex without leading zeros. */
     readonly serial: string;
     readonly reason: string;
   }[];
+  /** The channels whose bundles may enter; any when absent. */
+  readonly channels?: readonly string[];
+  /** The lowest `seq` that may enter, by `product/channel`. */
+  readonly seqFloor?: Readonly<Record<string, number>>;
+  /** How old the newest signature that counts may be when a bundle enters a site. */
+  readonly maxAgeDays?: number;
 }
+
+export const algorithmName: z.ZodType<AlgorithmName> = z.enum(algorithmNames);
 
 const role: z.ZodType<Role> = z.strictObject({
   threshold: z.int().min(1).max(16),
   roots: z.array(field.name).min(1).max(16),
+  requires: z.array(algorithmName).min(1).exactOptional(),
 });
+
+const PRODUCT_AND_CHANNEL = /^[a-z0-9]+(?:-[a-z0-9]+)*\/[a-z0-9]+(?:-[a-z0-9]+)*$/;
 
 const schema: z.ZodType<Trust> = z
   .strictObject({
     schema: z.literal('stowage/trust/v1'),
     version: field.sequence,
     issuedAt: field.moment,
+    expiresAt: field.moment.exactOptional(),
     roots: z
       .array(
         z.strictObject({
@@ -64,8 +83,8 @@ const schema: z.ZodType<Trust> = z
       )
       .min(1)
       .max(16),
-    roles: z.strictObject({ release: role, approval: role.exactOptional() }),
-    algorithms: z.array(z.enum(algorithmNames)).min(1),
+    roles: z.strictObject({ root: role, release: role, approval: role.exactOptional() }),
+    algorithms: z.array(algorithmName).min(1),
     revoked: z
       .array(
         z.strictObject({
@@ -75,22 +94,26 @@ const schema: z.ZodType<Trust> = z
         }),
       )
       .max(10_000),
+    channels: z.array(field.name).min(1).max(64).exactOptional(),
+    seqFloor: z.record(z.string(), field.sequence).exactOptional(),
+    maxAgeDays: z.int().min(1).max(3650).exactOptional(),
   })
   .superRefine((trust, context) => {
+    const defect = (path: readonly string[], message: string): void =>
+      context.addIssue({ code: 'custom', path: [...path], message });
     const known = new Set(trust.roots.map((root) => root.name));
-    if (known.size !== trust.roots.length) {
-      context.addIssue({ code: 'custom', path: ['roots'], message: 'two roots have one name' });
-    }
+    if (known.size !== trust.roots.length) defect(['roots'], 'two roots have one name');
     for (const [name, each] of Object.entries(trust.roles)) {
-      for (const root of each.roots) {
-        if (known.has(root)) continue;
-        context.addIssue({
-          code: 'custom',
-          path: ['roles', name],
-          message: `unknown root ${root}`,
-        });
-      }
+      for (const root of each.roots)
+        if (!known.has(root)) defect(['roles', name], `unknown root ${root}`);
+      for (const required of each.requires ?? [])
+        if (!trust.algorithms.includes(required))
+          defect(['roles', name], `requires ${required}, which algorithms does not allow`);
     }
+    for (const key of Object.keys(trust.seqFloor ?? {}))
+      if (!PRODUCT_AND_CHANNEL.test(key)) defect(['seqFloor', key], 'expected PRODUCT/CHANNEL');
+    if (trust.expiresAt !== undefined && trust.expiresAt <= trust.issuedAt)
+      defect(['expiresAt'], 'not later than issuedAt');
   });
 
 export const trustKind: DocumentKind<Trust> = {

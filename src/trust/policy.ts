@@ -4,7 +4,7 @@ import type { Role, RoleName, Trust } from '../format/trust.ts';
 import { type AlgorithmName, allAlgorithms } from './algorithm.ts';
 import { anchorOf, revocation } from './chain.ts';
 import { type VerifiedSignature, verifyDetached } from './cms-verify.ts';
-import { invalid, malformed, refusedAlgorithm } from './signature-error.ts';
+import { invalid, malformed, prefixing, refusedAlgorithm } from './signature-error.ts';
 import { type TrustRoot, trustRoots } from './trust-root.ts';
 
 export { trustFromRoot } from './trust-root.ts';
@@ -60,7 +60,8 @@ const everyAlgorithm: ReadonlySet<AlgorithmName> = new Set(allAlgorithms);
  * Decides whether content carries the signatures that a trust document asks for. Every file must hold, also one that
  * would not count: the first that is broken refuses the content, however many good ones lie beside it.
  * @param now the clock that signing times are held against
- * @returns a verdict for each file, in their order; at least as many are counted as the role's threshold
+ * @returns a verdict for each file, in their order; at least as many are counted as the role's threshold, and one at
+ * least by each algorithm that the role requires
  * @throws StowageError `signature-missing`, `signature-malformed`, `signature-invalid`, `certificate-invalid`,
  * `algorithm-refused`, `signer-untrusted`, `threshold-unmet`
  */
@@ -72,17 +73,19 @@ export function evaluateSignatures(
   now: Date,
 ): SignerVerdict[] {
   const judge = judgeFor(trust, role);
-  if (signatures.length === 0) throw missing(judge.role, role);
+  if (signatures.length === 0) throw none(judge.role, role);
   if (signatures.length > MAX_SIGNATURES)
     throw malformed(`${signatures.length} signature files, more than ${MAX_SIGNATURES}`);
   const judged = signatures.map(({ name, bytes }) =>
-    naming(name, () => {
+    prefixing(JSON.stringify(name), () => {
       const signature = verifyDetached(bytes, content, everyAlgorithm);
       requireNotInFuture(signature, now);
       return judgeSignature(name, signature, judge);
     }),
   );
-  if (judge.countedKeys.size < judge.role.threshold) throw unmet(judged, judge, role);
+  const missing = missingAlgorithms(judged, judge.role);
+  if (judge.countedKeys.size < judge.role.threshold) throw unmet(judged, missing, judge, role);
+  if (missing.length > 0) throw lacksAlgorithm(judged, missing, role);
   return judged.map(({ cause: _, ...verdict }) => verdict);
 }
 
@@ -141,6 +144,11 @@ function reasonNotToCount(
   return countedKeys.has(certificate.keyFingerprint) ? 'same-key' : undefined;
 }
 
+function missingAlgorithms(judged: readonly Judged[], role: Role): AlgorithmName[] {
+  const counted = new Set(judged.filter((each) => each.counted).map((each) => each.algorithm));
+  return (role.requires ?? []).filter((each) => !counted.has(each));
+}
+
 function requireNotInFuture({ signingTime }: VerifiedSignature, now: Date): void {
   const latest = new Date(now.getTime() + MAX_SIGNING_TIME_SKEW_MS);
   if (signingTime <= latest) return;
@@ -151,24 +159,7 @@ function requireNotInFuture({ signingTime }: VerifiedSignature, now: Date): void
   );
 }
 
-/** Runs something for one signature file, whose name its errors then carry. */
-function naming<T>(name: string, action: () => T): T {
-  try {
-    return action();
-  } catch (error) {
-    if (!(error instanceof StowageError)) throw error;
-    const { code, message, expected, found, hint, defects, cause } = error;
-    throw new StowageError(code, `${JSON.stringify(name)}: ${message}`, {
-      ...(expected === undefined ? {} : { expected }),
-      ...(found === undefined ? {} : { found }),
-      hint,
-      defects,
-      cause,
-    });
-  }
-}
-
-function missing(role: Role, name: RoleName): StowageError {
+function none(role: Role, name: RoleName): StowageError {
   return new StowageError('signature-missing', 'no signature at all', {
     expected: `${role.threshold} ${name} signature${role.threshold === 1 ? '' : 's'}`,
     found: 'none',
@@ -176,7 +167,12 @@ function missing(role: Role, name: RoleName): StowageError {
   });
 }
 
-function unmet(judged: readonly Judged[], judge: Judge, name: RoleName): StowageError {
+function unmet(
+  judged: readonly Judged[],
+  missing: readonly AlgorithmName[],
+  judge: Judge,
+  name: RoleName,
+): StowageError {
   const { role, trust } = judge;
   const barred = judged.filter((each) => each.reason === 'other-algorithm');
   const keys = new Set([...judge.countedKeys, ...barred.map((each) => each.keyFingerprint)]);
@@ -188,10 +184,31 @@ function unmet(judged: readonly Judged[], judge: Judge, name: RoleName): Stowage
   const causes = judged.map((each) => each.cause).filter((cause) => cause !== undefined);
   const [cause] = causes;
   if (cause !== undefined && causes.length === judged.length) return cause;
-  return new StowageError('threshold-unmet', `too few ${name} signatures`, {
+  const lacking = missing.length === 0 ? '' : `, and none by ${missing.join(' or ')}`;
+  return new StowageError('threshold-unmet', `too few ${name} signatures${lacking}`, {
     expected: `${role.threshold} keys under ${role.roots.join(' or ')}`,
     found: String(judge.countedKeys.size),
     hint: `have the content signed by further ${name} signers, each with a key of their own`,
-    defects: judged.map((each) => `${each.name}: ${each.subject}, ${each.reason ?? 'counted'}`),
+    defects: verdictLines(judged),
   });
+}
+
+function lacksAlgorithm(
+  judged: readonly Judged[],
+  missing: readonly AlgorithmName[],
+  name: RoleName,
+): StowageError {
+  return new StowageError('threshold-unmet', `no ${name} signature by ${missing.join(' or ')}`, {
+    expected: `a ${name} signature by ${missing.join(' and one by ')}`,
+    found: judged
+      .filter((each) => each.counted)
+      .map((each) => each.algorithm)
+      .join(', '),
+    hint: `copy all signature files; if this is all there are, have the content signed with ${missing.join(' and ')} too`,
+    defects: verdictLines(judged),
+  });
+}
+
+function verdictLines(judged: readonly Judged[]): string[] {
+  return judged.map((each) => `${each.name}: ${each.subject}, ${each.reason ?? 'counted'}`);
 }

@@ -26,3 +26,20 @@ export function refusedAlgorithm(expected: string, found: string): StowageError 
     hint: 'ask the signer to sign with an algorithm that the trust document allows',
   });
 }
+
+/** Runs something, and puts words before the message of what it throws. */
+export function prefixing<T>(prefix: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (!(error instanceof StowageError)) throw error;
+    const { code, message, expected, found, hint, defects, cause } = error;
+    throw new StowageError(code, `${prefix}: ${message}`, {
+      ...(expected === undefined ? {} : { expected }),
+      ...(found === undefined ? {} : { found }),
+      hint,
+      defects,
+      cause,
+    });
+  }
+}

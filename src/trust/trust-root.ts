@@ -20,19 +20,20 @@ export function trustRoots(trust: Pick<Trust, 'roots'>): TrustRoot[] {
 }
 
 /**
- * The trust document of a site that was given a root certificate and nothing else: one release signature under that
- * root, by any accepted algorithm.
+ * The trust document of a site that was given a root certificate and nothing else: one signature under that root, by
+ * any accepted algorithm, releases a bundle, and one moves the document.
  * @throws StowageError `certificate-invalid` when the certificate may not issue others
  */
 export function trustFromRoot(certificate: Certificate, now: Date): Trust {
   const name = 'root';
   requireAuthority(certificate);
+  const role = { threshold: 1, roots: [name] };
   return {
     schema: 'stowage/trust/v1',
     version: 1,
     issuedAt: `${now.toISOString().slice(0, 19)}Z`,
     roots: [{ name, certificate: certificate.der.toString('base64') }],
-    roles: { release: { threshold: 1, roots: [name] } },
+    roles: { root: role, release: role },
     algorithms: allAlgorithms,
     revoked: [],
   };

@@ -427,7 +427,7 @@ describe('when someone else signed', () => {
 
   it('refuses one of two signatures asked for, also when it is there twice (attack 50)', async () => {
     const { trust } = small;
-    const two = { ...trust, roles: { release: { threshold: 2, roots: ['root'] } } };
+    const two = { ...trust, roles: { ...trust.roles, release: { threshold: 2, roots: ['root'] } } };
     await refuse(small.folder, 'threshold-unmet', { trust: two });
     const folder = scratch.copy(small.folder);
     const sums = readFileSync(join(folder, 'SHA512SUMS'));

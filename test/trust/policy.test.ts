@@ -1,14 +1,18 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { MAX_SIGNATURES } from '../../src/core/limits.ts';
 import { readCanonical, writeCanonical } from '../../src/format/document.ts';
 import type { Role, Trust } from '../../src/format/trust.ts';
 import { trustKind } from '../../src/format/trust.ts';
 import { allAlgorithms } from '../../src/trust/algorithm.ts';
+import { encodeCertificate } from '../../src/trust/certificate-file.ts';
 import { signDetached } from '../../src/trust/cms-sign.ts';
 import { bitString } from '../../src/trust/der-build.ts';
 import { oids } from '../../src/trust/oid.ts';
 import { evaluateSignatures, type SignatureFile, trustFromRoot } from '../../src/trust/policy.ts';
 import { expectCode } from '../support/error.ts';
+import { scratchFolder } from '../support/scratch.ts';
 import {
   type Holder,
   makeAuthority,
@@ -19,6 +23,9 @@ import {
 } from './authority.ts';
 import { extension, oddCertificate } from './odd-certificate.ts';
 import { oddSignature } from './odd-signature.ts';
+import { openssl } from './openssl.ts';
+
+const scratch = scratchFolder();
 
 const content = Buffer.from(`${'ab'.repeat(64)}  bundle.json\n`);
 const now = new Date(signedAt.getTime() + 60_000);
@@ -50,6 +57,7 @@ function trusting({ release, ...changes }: Changes = {}): Trust {
     issuedAt: '2026-11-01T00:00:00Z',
     roots: [pin('vendor', vendor), pin('site', site)],
     roles: {
+      root: { threshold: 1, roots: ['site'] },
       release: { threshold: 1, roots: ['vendor'], ...release },
       approval: { threshold: 1, roots: ['site'] },
     },
@@ -170,6 +178,70 @@ describe('when too few signatures count', () => {
       () => evaluateSignatures(trust, 'approval', content, [signed(ann)], now),
       'signer-untrusted',
     );
+  });
+});
+
+describe('when a role requires algorithms', () => {
+  const quantum = makeSigner(vendor, { name: 'Ann', algorithm: 'ml-dsa-87' });
+  const foreign = makeSigner(stranger, { name: 'Mallory', algorithm: 'ml-dsa-87' });
+  const approving = makeSigner(site, { name: 'Officer', algorithm: 'ml-dsa-87' });
+  const requires = ['ecdsa-p384-sha384', 'ml-dsa-87'] as const;
+  const both = trusting({ release: { requires } });
+  const classical = signed(ann);
+  const postQuantum = signed(quantum);
+
+  it('admits one of each', () => {
+    expect(evaluate([classical, postQuantum], both)).toMatchObject([
+      { counted: true, algorithm: 'ecdsa-p384-sha384' },
+      { counted: true, algorithm: 'ml-dsa-87' },
+    ]);
+  });
+
+  it('lets openssl verify the classical file by itself', () => {
+    const folder = scratch.fresh();
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'content'), content);
+    writeFileSync(join(folder, 'signature.p7s'), classical.bytes);
+    writeFileSync(join(folder, 'root.pem'), encodeCertificate(vendor.certificate));
+    const purpose = ['-purpose', 'any', '-no-CApath', '-no-CAstore', '-CAfile', 'root.pem'];
+    const from = ['-inform', 'DER', '-in', 'signature.p7s', '-content', 'content'];
+    const answer = openssl(
+      ['cms', '-verify', '-binary', ...purpose, ...from, '-out', 'out'],
+      folder,
+    );
+    expect(answer.stderr).toContain('successful');
+    expect(answer.ok).toBe(true);
+  });
+
+  it.each([
+    ['ML-DSA-87 is taken away (attack 24)', [classical], 'ml-dsa-87'],
+    ['P-384 is taken away', [postQuantum], 'ecdsa-p384-sha384'],
+    ['two keys are of one algorithm', [classical, signed(ben)], 'ml-dsa-87'],
+    ['a stranger stands in', [classical, signed(foreign)], 'ml-dsa-87'],
+    ['a signer of another role stands in', [classical, signed(approving)], 'ml-dsa-87'],
+  ])('refuses when %s', async (_, signatures, lacking) => {
+    const error = await expectCode(() => evaluate(signatures, both), 'threshold-unmet');
+    expect(error.message).toBe(`no release signature by ${lacking}`);
+    expect(error.expected).toContain(lacking);
+  });
+
+  it('names what lacks also when there are too few keys', async () => {
+    const three = trusting({ release: { requires, threshold: 3 } });
+    const error = await expectCode(() => evaluate([classical], three), 'threshold-unmet');
+    expect(error.message).toBe('too few release signatures, and none by ml-dsa-87');
+    await expectCode(() => evaluate([classical, postQuantum], three), 'threshold-unmet');
+    expect(evaluate([classical, postQuantum, signed(ben)], three)).toHaveLength(3);
+  });
+});
+
+describe('when the trust document itself is signed', () => {
+  const sealed = (signatures: readonly SignatureFile[]) =>
+    evaluateSignatures(trusting(), 'root', content, signatures, now);
+
+  it('asks for the roots of the role root', async () => {
+    expect(sealed([signed(officer)])).toMatchObject([{ counted: true, root: 'site' }]);
+    const error = await expectCode(() => sealed([signed(ann)]), 'threshold-unmet');
+    expect(error.message).toBe('too few root signatures');
   });
 });
 
