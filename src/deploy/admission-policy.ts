@@ -1,6 +1,9 @@
 import { StowageError } from '../core/error.ts';
 import type { Bundle } from '../format/bundle.ts';
-import type { SiteState } from '../format/site-state.ts';
+import type { Trust } from '../format/trust.ts';
+import type { SignerVerdict } from '../trust/policy.ts';
+import { recallOf } from './recall.ts';
+import type { SiteState } from './site-state.ts';
 
 /** What a site asks of a bundle besides genuine signatures. */
 export interface Gatekeeper {
@@ -8,6 +11,63 @@ export interface Gatekeeper {
   /** This host's platform, such as `linux/amd64`. */
   readonly platform: string;
   readonly state: SiteState;
+  /** Whether the role `approval` must have signed too. */
+  readonly requireApproval?: boolean;
+  /** Why a bundle may enter whose age alone is against it. */
+  readonly acceptAge?: string;
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** @throws StowageError `release-foreign` for a channel that the trust document does not allow */
+export function requireTrustedChannel(bundle: Bundle, { channels, version }: Trust): void {
+  if (channels === undefined || channels.includes(bundle.channel)) return;
+  throw new StowageError(
+    'release-foreign',
+    `trust document ${version} does not let channel ${bundle.channel} in`,
+    {
+      expected: channels.join(', '),
+      found: bundle.channel,
+      hint: 'check that this is the right bundle for this site; only the next trust document can add a channel',
+    },
+  );
+}
+
+/** @throws StowageError `release-rollback` for a bundle below the floor that the trust document sets */
+export function requireSeqFloor(bundle: Bundle, { seqFloor = {}, version }: Trust): void {
+  const key = `${bundle.name}/${bundle.channel}`;
+  const floor = Object.hasOwn(seqFloor, key) ? seqFloor[key] : undefined;
+  if (floor === undefined || bundle.seq >= floor) return;
+  throw new StowageError(
+    'release-rollback',
+    `${bundle.name} ${bundle.version} is older than trust document ${version} lets in`,
+    {
+      expected: `number ${floor} or higher`,
+      found: `number ${bundle.seq}`,
+      hint: 'ask the release engineer for a bundle with a higher number',
+    },
+  );
+}
+
+/** @throws StowageError `release-expired` when no signature that counts is young enough for the trust document */
+export function requireFresh(
+  signers: readonly SignerVerdict[],
+  { maxAgeDays, version }: Trust,
+  now: Date,
+): void {
+  if (maxAgeDays === undefined) return;
+  const times = signers.filter((each) => each.counted).map((each) => each.signingTime.getTime());
+  const newest = Math.max(...times);
+  if (now.getTime() - newest <= maxAgeDays * DAY_MS) return;
+  throw new StowageError(
+    'release-expired',
+    `the newest signature is older than trust document ${version} lets in`,
+    {
+      expected: `one of the last ${maxAgeDays} days`,
+      found: new Date(newest).toISOString(),
+      hint: "check this host's clock; if it is right, have the bundle signed again by a release signer",
+    },
+  );
 }
 
 /** @throws StowageError `release-foreign` for a channel or a platform that is not this site's */
@@ -61,4 +121,18 @@ export function requireNewer(bundle: Bundle, id: string, state: SiteState): void
       hint: 'to return to an earlier generation use stowage rollback; an older bundle is never taken in again',
     },
   );
+}
+
+/**
+ * Refuses a release that was recalled, by the site's memory or by the bundle itself.
+ * @throws StowageError `release-recalled`
+ */
+export function requireNotRecalled(bundle: Bundle, recalls: SiteState['recalls']): void {
+  const recall = recallOf(bundle, [...recalls, ...(bundle.recalls ?? [])]);
+  if (recall === undefined) return;
+  throw new StowageError('release-recalled', `${bundle.name} ${bundle.version} was recalled`, {
+    expected: `a version outside ${recall.versions}`,
+    found: recall.reason,
+    hint: 'ask the release engineer for a version that was not recalled',
+  });
 }

@@ -6,12 +6,22 @@ import { readChecksums } from '../format/checksums.ts';
 import { readCanonical } from '../format/document.ts';
 import type { Trust } from '../format/trust.ts';
 import { evaluateSignatures } from '../trust/policy.ts';
-import { type Gatekeeper, requireNewer, requireWelcome } from './admission-policy.ts';
+import {
+  type Gatekeeper,
+  requireFresh,
+  requireNewer,
+  requireNotRecalled,
+  requireSeqFloor,
+  requireTrustedChannel,
+  requireWelcome,
+} from './admission-policy.ts';
 import { type AdmittedBundle, mint } from './admitted-bundle.ts';
 import { readListed, readSignatures, requireSum } from './bundle-files.ts';
 import { requireOnlyListed, requireSameFiles } from './inventory.ts';
+import { trustOf } from './trust-walk.ts';
 
 export interface AdmitOptions extends Context {
+  /** The pinned trust document; the bundle may bring what follows it. */
   readonly trust: Trust;
   /** Absent when a bundle is verified for itself, at no site. */
   readonly gatekeeper?: Gatekeeper;
@@ -20,11 +30,16 @@ export interface AdmitOptions extends Context {
 /**
  * Decides whether a bundle may enter, in the order of DESIGN 8. Reads the small files only: parts are hashed
  * where they are copied or verified. Nothing of the bundle is parsed before its signatures held, but for the
- * signatures themselves.
+ * signatures themselves and the trust documents that the pinned one vouches for.
  */
 export async function admit(folder: string, options: AdmitOptions): Promise<AdmittedBundle> {
-  const { trust, gatekeeper, emit, now } = options;
+  const { gatekeeper, emit } = options;
   const step = (name: string): void => emit({ type: 'step', step: name });
+  // TUF 5.1: one moment for all that is judged.
+  const now = options.now();
+
+  step('trust');
+  const trust = await trustOf(folder, options.trust, now);
 
   step('signatures');
   const checksumBytes = await readListed(
@@ -34,7 +49,9 @@ export async function admit(folder: string, options: AdmitOptions): Promise<Admi
     'bundle-absent',
   );
   const signatures = await readSignatures(folder);
-  const signers = evaluateSignatures(trust, 'release', checksumBytes, signatures, now());
+  const signers = evaluateSignatures(trust, 'release', checksumBytes, signatures, now);
+  if (gatekeeper?.requireApproval === true)
+    evaluateSignatures(trust, 'approval', checksumBytes, signatures, now);
   const id = sriHex(sriOf(checksumBytes));
 
   step('index');
@@ -43,11 +60,15 @@ export async function admit(folder: string, options: AdmitOptions): Promise<Admi
   requireSum(checksums, 'bundle.json', indexBytes);
   const bundle = readCanonical(bundleKind, indexBytes);
 
+  step('identity');
+  requireTrustedChannel(bundle, trust);
+  if (gatekeeper !== undefined) requireWelcome(bundle, gatekeeper);
+  step('sequence');
+  requireSeqFloor(bundle, trust);
   if (gatekeeper !== undefined) {
-    step('identity');
-    requireWelcome(bundle, gatekeeper);
-    step('sequence');
     requireNewer(bundle, id, gatekeeper.state);
+    requireNotRecalled(bundle, gatekeeper.state.recalls);
+    if (gatekeeper.acceptAge === undefined) requireFresh(signers, trust, now);
   }
 
   step('inventory');
@@ -63,5 +84,5 @@ export async function admit(folder: string, options: AdmitOptions): Promise<Admi
     requireSum(checksums, path, bytes);
     controlFiles.set(path, bytes);
   }
-  return mint({ folder, bundle, id, signers, controlFiles });
+  return mint({ folder, bundle, id, signers, trust, controlFiles });
 }

@@ -1,4 +1,5 @@
 import type { Bundle } from '../format/bundle.ts';
+import type { Trust } from '../format/trust.ts';
 import type { SignerVerdict } from '../trust/policy.ts';
 
 const minted: unique symbol = Symbol('minted');
@@ -10,6 +11,8 @@ export interface Admission {
   /** SHA-512 of `SHA512SUMS`, 128 hex digits. */
   readonly id: string;
   readonly signers: readonly SignerVerdict[];
+  /** What judged it: the pinned trust document, or the newest that the bundle leads to from there. */
+  readonly trust: Trust;
   /** `SHA512SUMS`, `bundle.json`, the signatures and the control files, as they were verified: path and bytes. */
   readonly controlFiles: ReadonlyMap<string, Buffer>;
 }
@@ -20,6 +23,7 @@ export class AdmittedBundle implements Admission {
   readonly bundle: Bundle;
   readonly id: string;
   readonly signers: readonly SignerVerdict[];
+  readonly trust: Trust;
   readonly controlFiles: ReadonlyMap<string, Buffer>;
 
   constructor(key: typeof minted, admission: Admission) {
@@ -28,6 +32,7 @@ export class AdmittedBundle implements Admission {
     this.bundle = admission.bundle;
     this.id = admission.id;
     this.signers = admission.signers;
+    this.trust = admission.trust;
     this.controlFiles = admission.controlFiles;
   }
 }

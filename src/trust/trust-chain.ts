@@ -1,0 +1,104 @@
+import { StowageError } from '../core/error.ts';
+import { readCanonical } from '../format/document.ts';
+import { type Trust, trustKind } from '../format/trust.ts';
+import { evaluateSignatures, type SignatureFile } from './policy.ts';
+import { prefixing } from './signature-error.ts';
+
+/** A trust document as it lies on the media, `N.trust.json` with its signatures: nothing of it is believed yet. */
+export interface TrustLink {
+  /** The number in the file's name. */
+  readonly version: number;
+  readonly bytes: Buffer;
+  readonly signatures: readonly SignatureFile[];
+}
+
+/** How many documents one walk may take in. */
+export const MAX_TRUST_LINKS = 1000;
+
+/**
+ * Moves from a pinned trust document to the newest that follows it, one version at a time (TUF specification 5.3).
+ * Each step needs the `root` threshold of the document before and of the document itself. Links at or below the pinned
+ * version are history: they are not read, and never replace it.
+ * @param links in ascending order of version
+ * @param now one moment for the whole walk (TUF 5.1)
+ * @returns the pinned document itself when nothing follows it
+ * @throws StowageError `trust-conflict` (order, gap, wrong version, expired, too many), `document-invalid`, and what
+ * {@link evaluateSignatures} throws
+ */
+export function walkTrust(pinned: Trust, links: readonly TrustLink[], now: Date): Trust {
+  requireOrder(links);
+  const next = links.filter(({ version }) => version > pinned.version);
+  const newest = next.reduce((trust, link) => follow(trust, link, now), pinned);
+  requireUnexpired(newest, now);
+  return newest;
+}
+
+function follow(trust: Trust, link: TrustLink, now: Date): Trust {
+  const { version, bytes, signatures } = link;
+  if (version !== trust.version + 1)
+    throw conflict(`trust document ${trust.version + 1} is missing from the chain`, {
+      expected: `${trust.version + 1}.trust.json, which follows ${trust.version}`,
+      found: `${version}.trust.json`,
+      hint: 'ask who packed it for the whole chain: every document after the one that the site has',
+    });
+  // TUF 5.3.3: a ceiling on the size before anything else.
+  if (bytes.length > trustKind.maxBytes)
+    throw conflict(`trust document ${version} is too large`, {
+      expected: `at most ${trustKind.maxBytes} bytes`,
+      found: `${bytes.length} bytes`,
+      hint: 'do not use it; ask the authority that issues trust documents for the right one',
+    });
+  // TUF 5.3.4, first half: a threshold of the keys in version N, over bytes that nobody has parsed yet.
+  prefixing(`trust document ${version}, judged by ${trust.version}`, () =>
+    evaluateSignatures(trust, 'root', bytes, signatures, now),
+  );
+  const next = prefixing(`trust document ${version}`, () => readCanonical(trustKind, bytes));
+  // TUF 5.3.4, second half: a threshold of the keys in version N+1, so that it can be followed in its turn.
+  prefixing(`trust document ${version}, judged by itself`, () =>
+    evaluateSignatures(next, 'root', bytes, signatures, now),
+  );
+  // TUF 5.3.5: the version that was signed is N+1 exactly, whatever the file is called.
+  if (next.version !== version)
+    throw conflict(`${version}.trust.json says that it is another version`, {
+      expected: `version ${version}`,
+      found: `version ${next.version}`,
+      hint: 'give each trust document its own name, as stowage trust next writes it',
+    });
+  // TUF 5.3.6: whether an intermediate document has expired does not matter.
+  return next;
+}
+
+function requireOrder(links: readonly TrustLink[]): void {
+  if (links.length > MAX_TRUST_LINKS)
+    throw conflict('a chain with more trust documents than it may have', {
+      expected: `at most ${MAX_TRUST_LINKS}`,
+      found: String(links.length),
+      hint: 'leave out the documents that every site has long passed',
+    });
+  const at = links.findIndex(
+    ({ version }, index) => version <= (links[index - 1]?.version ?? version - 1),
+  );
+  if (at === -1) return;
+  throw conflict('trust documents out of order', {
+    expected: 'ascending versions, each once',
+    found: `${links[at]?.version} after ${links[at - 1]?.version}`,
+    hint: 'give each trust document once, under its own version',
+  });
+}
+
+/** TUF 5.3.10: against a freeze, the document that the walk ends with must not have expired. */
+function requireUnexpired({ version, expiresAt }: Trust, now: Date): void {
+  if (expiresAt === undefined || now < new Date(expiresAt)) return;
+  throw conflict(`trust document ${version} has expired`, {
+    expected: `a moment before ${expiresAt}`,
+    found: now.toISOString(),
+    hint: "check this host's clock; if it is right, ask for a bundle that carries the next trust document",
+  });
+}
+
+function conflict(
+  message: string,
+  details: { expected: string; found: string; hint: string },
+): StowageError {
+  return new StowageError('trust-conflict', message, details);
+}
