@@ -5,7 +5,7 @@ import { type Bundle, bundleBytes, bundleFiles, bundleKind } from '../../format/
 import { readChecksums } from '../../format/checksums.ts';
 import { readCanonical } from '../../format/document.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { formatBytes } from '../units.ts';
+import { formatBytes, harmless } from '../units.ts';
 import { signerLines } from './signers.ts';
 import { readTrustFile } from './trust-option.ts';
 
@@ -64,7 +64,7 @@ function describe(bundle: Bundle, standing: readonly string[]): string {
       (service) => `service ${service.name}: image ${service.image}${ports(service)}`,
     ),
   ];
-  return `${text.join('\n')}\n`;
+  return harmless(`${text.join('\n')}\n`);
 }
 
 function ports(service: Bundle['services'][number]): string {

@@ -1,5 +1,6 @@
 import { type SiteStatus, siteStatus } from '../../deploy/status.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
+import { harmless } from '../units.ts';
 import { openSite } from './site.ts';
 
 export async function status(
@@ -35,5 +36,5 @@ function describe(status: SiteStatus): string {
       ? ['  an interrupted command left work: the next install, rollback or uninstall ends it']
       : []),
   ];
-  return `${lines.join('\n')}\n`;
+  return harmless(`${lines.join('\n')}\n`);
 }

@@ -1,0 +1,36 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { scratchFolder } from '../support/scratch.ts';
+
+const scratch = scratchFolder();
+const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+
+/** The program as a process of its own. */
+function stowage(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [main, ...args], { cwd: scratch.root, encoding: 'utf8' });
+}
+
+describe('when the program runs by itself', () => {
+  it('ends with the status of its error, which stderr tells to people', () => {
+    const ran = stowage('inspect', 'nowhere');
+    expect(ran.status).toBe(1);
+    expect(ran.stdout).toBe('');
+    expect(ran.stderr).toMatch(/^stowage: error: .* \[bundle-absent\]\n/);
+  });
+
+  it('tells programs of an error on stdout, as JSON', () => {
+    const ran = stowage('inspect', 'nowhere', '--json');
+    expect(ran.status).toBe(1);
+    expect(JSON.parse(ran.stdout)).toMatchObject({
+      error: { code: 'bundle-absent', exitStatus: 1, defects: [] },
+    });
+  });
+
+  it('ends with 2 for misuse and 0 for what was done', () => {
+    expect(stowage('instal')).toMatchObject({ status: 2, stdout: '' });
+    const done = stowage('init', 'a.yaml', '--json');
+    expect(done).toMatchObject({ status: 0, stderr: '' });
+    expect(JSON.parse(done.stdout)).toMatchObject({ manifest: expect.stringContaining('a.yaml') });
+  });
+});

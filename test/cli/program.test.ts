@@ -1,0 +1,346 @@
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { createProgram } from '../../src/cli/program.ts';
+import { PRODUCT_VERSION } from '../../src/core/product.ts';
+import { readYaml } from '../../src/format/document.ts';
+import { manifestKind } from '../../src/format/manifest.ts';
+import { encodeCertificate } from '../../src/trust/certificate-file.ts';
+import { fakeTerminal, type Ran, runProgram } from '../support/fake-terminal.ts';
+import { scratchFolder } from '../support/scratch.ts';
+import { makeAuthority, resign, type SmallBundle, smallBundle } from '../support/small-bundle.ts';
+import { tree } from '../support/tree.ts';
+
+const scratch = scratchFolder();
+let small: SmallBundle;
+
+beforeAll(async () => {
+  small = await smallBundle({ place: scratch.fresh() });
+});
+
+function folder(): string {
+  const place = scratch.fresh();
+  mkdirSync(place);
+  return place;
+}
+
+/** A folder with a copy of the bundle and its root. */
+function carried(): string {
+  const place = folder();
+  writeFileSync(join(place, 'root.pem'), encodeCertificate(small.root));
+  return place;
+}
+
+function json(ran: Ran): Record<string, unknown> {
+  expect(ran.error).toBeUndefined();
+  return JSON.parse(ran.stdout) as Record<string, unknown>;
+}
+
+describe('when the program is called', () => {
+  const commands: readonly Command[] = createProgram(
+    fakeTerminal('/').terminal,
+    async () => {},
+  ).commands;
+
+  it('offers every command that the design names for now', () => {
+    const names = commands.map((command) => command.name());
+    for (const name of ['init', 'lock', 'pack', 'pki', 'sign', 'inspect', 'verify', 'install'])
+      expect(names).toContain(name);
+    for (const name of ['status', 'rollback', 'uninstall']) expect(names).toContain(name);
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  it.each(commands.map((command) => [command.name(), command] as const))(
+    'describes %s and each of its options, and gives it --json',
+    (_, command) => {
+      expect(command.description()).not.toBe('');
+      expect(command.options.map((option) => option.long)).toContain('--json');
+      for (const option of command.options) {
+        expect(option.description).not.toBe('');
+        // A flag that skips a signature does not exist.
+        expect(option.long).not.toMatch(/skip|force|no-verify|insecure-sign|allow-unsigned/);
+      }
+    },
+  );
+
+  it.each(commands.map((command) => command.name()))('helps with %s on stdout', async (name) => {
+    const ran = await runProgram([name, '--help'], folder());
+    expect(ran).toMatchObject({ status: 0, stderr: '' });
+    expect(ran.stdout).toContain(`Usage: stowage ${name}`);
+  });
+
+  it('helps, and says its version, with status 0', async () => {
+    const help = await runProgram(['--help'], folder());
+    expect(help).toMatchObject({ status: 0, stderr: '' });
+    expect(help.stdout).toContain('Exit status: 0 done, 1 failed, 2 usage, 3 rolled back');
+    const version = await runProgram(['--version'], folder());
+    expect(version).toMatchObject({ status: 0, stdout: `${PRODUCT_VERSION}\n` });
+  });
+
+  const misuses: readonly (readonly string[])[] = [
+    [],
+    ['instal'],
+    ['--unknown'],
+    ['verify'],
+    ['verify', 'x'],
+    ['verify', 'x', '--trust'],
+    ['verify', 'x', 'y', '--trust', 'z'],
+    ['inspect', 'x', '--unknown'],
+    ['lock', '--seq', '0'],
+    ['lock', '--seq', '1.5'],
+    ['rollback', '--to', '-1'],
+    ['rollback', '--to', 'two'],
+    ['uninstall'],
+    ['sign', 'x'],
+  ];
+
+  it.each(misuses.map((args) => [args.join(' '), args] as const))(
+    'refuses "stowage %s" with status 2 and nothing on stdout',
+    async (_, args) => {
+      const place = folder();
+      const ran = await runProgram(args, place);
+      expect(ran).toMatchObject({ status: 2, stdout: '' });
+      if (args.length > 0) expect(ran.stderr).toContain('stowage: error: ');
+      expect(tree(place)).toEqual({});
+    },
+  );
+});
+
+describe('when a manifest is begun', () => {
+  it('is one that the schema takes as it is', async () => {
+    const place = folder();
+    const ran = await runProgram(['init'], place);
+    const path = join(place, 'stowage.yaml');
+    expect(ran).toMatchObject({ status: 0, stderr: '' });
+    expect(ran.stdout).toContain(path);
+    expect(readYaml(manifestKind, readFileSync(path))).toMatchObject({ name: 'chat' });
+  });
+
+  it('says where, as JSON, and writes over nothing', async () => {
+    const place = folder();
+    expect(json(await runProgram(['init', 'a.yaml', '--json'], place))).toEqual({
+      manifest: join(place, 'a.yaml'),
+    });
+    writeFileSync(join(place, 'a.yaml'), 'mine');
+    const again = await runProgram(['init', 'a.yaml'], place);
+    expect(again).toMatchObject({ status: 1, error: { code: 'output-exists' }, stdout: '' });
+    expect(readFileSync(join(place, 'a.yaml'), 'utf8')).toBe('mine');
+  });
+
+  it('refuses a folder that is not there', async () => {
+    const ran = await runProgram(['init', 'nowhere/a.yaml'], folder());
+    expect(ran.error?.code).toBe('file-missing');
+  });
+});
+
+describe('when a bundle is looked at', () => {
+  it('shows what it holds, and that nobody checked', async () => {
+    const before = tree(small.folder);
+    const ran = await runProgram(['inspect', small.folder], folder());
+    expect(ran).toMatchObject({ status: 0, stderr: '' });
+    for (const text of [
+      'chat 1.0.0, channel stable, number 1',
+      'signatures not checked: give --trust',
+      'model tiny: example/tiny at',
+      'model.safetensors',
+      'image server: registry.example/server:1',
+      'files settings: settings.json',
+      'service server: image server',
+    ])
+      expect(ran.stdout).toContain(text);
+    const data = json(await runProgram(['inspect', small.folder, '--json'], folder()));
+    expect(data).toEqual({ verified: false, bundle: small.bundle });
+    expect(tree(small.folder)).toEqual(before);
+  });
+
+  it('shows who signed, given trust, and that parts were not read', async () => {
+    const place = carried();
+    const ran = await runProgram(['inspect', small.folder, '--trust', 'root.pem'], place);
+    expect(ran.status).toBe(0);
+    expect(ran.stdout).toContain('signed by O=Example Agency, CN=Example Agency Release');
+    expect(ran.stdout).toContain('parts were not read');
+    expect(ran.stderr).toContain('signatures\n');
+    const args = ['inspect', small.folder, '--trust', 'root.pem', '--json'];
+    expect(json(await runProgram(args, place))).toMatchObject({
+      verified: 'signatures',
+      signers: [{ counted: true }],
+    });
+  });
+
+  it('shows nothing that could act on a terminal, whoever wrote it (attack 83)', async () => {
+    const place = scratch.copy(small.folder);
+    resign(place, small, { index: (bundle) => ({ ...bundle, description: 'exe\u202egpj' }) });
+    const ran = await runProgram(['inspect', place], folder());
+    expect(ran.stdout).toContain('exe\\u{202e}gpj');
+    expect(ran.stdout).not.toContain('\u202e');
+  });
+
+  it('refuses what is none', async () => {
+    const place = folder();
+    const ran = await runProgram(['inspect', '.'], place);
+    expect(ran).toMatchObject({ status: 1, stdout: '', error: { code: 'bundle-absent' } });
+    expect(ran.stderr).toContain('stowage: error: SHA512SUMS is missing');
+    expect(ran.stderr).toContain('  hint: ');
+  });
+});
+
+describe('when a bundle is verified', () => {
+  it('says so, result on stdout, steps on stderr', async () => {
+    const place = carried();
+    const ran = await runProgram(['verify', small.folder, '--trust', 'root.pem'], place);
+    expect(ran.status).toBe(0);
+    expect(ran.stdout).toContain('chat 1.0.0 is whole and signed');
+    expect(ran.stdout).toContain(small.id);
+    expect(ran.stdout).toContain(small.root.fingerprint);
+    const steps = ran.stderr.trimEnd().split('\n');
+    expect(steps).toEqual(expect.arrayContaining(['signatures', 'index', 'inventory']));
+    expect(steps.at(-1)).toMatch(/^verify: [0-9]+ parts$/);
+  });
+
+  it('says so as JSON, and nothing else at all', async () => {
+    const place = carried();
+    const args = ['verify', small.folder, '--trust', 'root.pem', '--json'];
+    const ran = await runProgram(args, place);
+    expect(ran.stderr).toBe('');
+    expect(json(ran)).toMatchObject({
+      verified: true,
+      name: 'chat',
+      version: '1.0.0',
+      seq: 1,
+      id: small.id,
+      trust: small.root.fingerprint,
+    });
+  });
+
+  it('refuses a changed byte, and says which file', async () => {
+    const place = carried();
+    const broken = scratch.copy(small.folder);
+    const path = small.bundle.blobs[0]?.parts[0]?.path ?? '';
+    const bytes = readFileSync(join(broken, path));
+    bytes[0] = (bytes[0] ?? 0) ^ 1;
+    writeFileSync(join(broken, path), bytes);
+    const ran = await runProgram(['verify', broken, '--trust', 'root.pem'], place);
+    expect(ran).toMatchObject({ status: 10, stdout: '', error: { code: 'part-damaged' } });
+    expect(ran.stderr).toContain(path);
+  });
+
+  it('refuses another root, and a trust file that is none or not there', async () => {
+    const place = folder();
+    writeFileSync(join(place, 'other.pem'), encodeCertificate(makeAuthority('Mallory').root));
+    writeFileSync(join(place, 'text'), 'hello');
+    const cases = [
+      ['other.pem', 'signer-untrusted', 10],
+      ['text', 'certificate-invalid', 10],
+      ['nowhere', 'file-missing', 1],
+    ] as const;
+    for (const [file, code, status] of cases) {
+      const ran = await runProgram(['verify', small.folder, '--trust', file], place);
+      expect(ran).toMatchObject({ status, stdout: '', error: { code } });
+    }
+  });
+});
+
+describe('when a throwaway authority signs', () => {
+  it('makes keys that nobody else reads, and a signature that verifies', async () => {
+    const place = folder();
+    const bundle = scratch.copy(small.folder);
+    const made = json(await runProgram(['pki', 'keys', '--json'], place));
+    expect(made).toMatchObject({ folder: join(place, 'keys') });
+    expect(readdirSync(join(place, 'keys')).toSorted()).toEqual(
+      ['release.key.pem', 'release.pem', 'root.key.pem', 'root.pem'].toSorted(),
+    );
+    expect(statSync(join(place, 'keys')).mode & 0o777).toBe(0o700);
+    for (const name of ['root.key.pem', 'release.key.pem'])
+      expect(statSync(join(place, 'keys', name)).mode & 0o777).toBe(0o600);
+    const signing = ['--key', 'keys/release.key.pem', '--certificate', 'keys/release.pem'];
+    const before = tree(bundle);
+    const signed = await runProgram(['sign', bundle, ...signing, '--name', 'trial'], place);
+    expect(signed).toMatchObject({ status: 0 });
+    expect(signed.stdout).toContain('signatures/trial.p7s');
+    const { 'signatures/trial.p7s': added, ...rest } = tree(bundle);
+    expect(added).toBeDefined();
+    expect(rest).toEqual(before);
+    const trust = ['--trust', 'keys/root.pem'];
+    const checked = json(await runProgram(['verify', bundle, ...trust, '--json'], place));
+    expect(checked['trust']).toBe(made['fingerprint']);
+    const again = await runProgram(['sign', bundle, ...signing, '--name', 'trial'], place);
+    expect(again).toMatchObject({ status: 1, error: { code: 'output-exists' } });
+  });
+
+  it('makes an authority over no other', async () => {
+    const place = folder();
+    await runProgram(['pki', 'keys'], place);
+    const before = tree(place);
+    const again = await runProgram(['pki', 'keys'], place);
+    expect(again).toMatchObject({ stdout: '', error: { code: 'output-exists' } });
+    expect(tree(place)).toEqual(before);
+  });
+
+  it('refuses the key of another certificate, and leaves no signature', async () => {
+    const place = folder();
+    const bundle = scratch.copy(small.folder);
+    await runProgram(['pki', 'keys'], place);
+    const before = tree(bundle);
+    const args = ['--key', 'keys/root.key.pem', '--certificate', 'keys/release.pem'];
+    const ran = await runProgram(['sign', bundle, ...args], place);
+    expect(ran).toMatchObject({ status: 1, error: { code: 'key-invalid' } });
+    expect(tree(bundle)).toEqual(before);
+  });
+
+  it.each(['../escape', 'UPPER', '', '.hidden', 'a/b'])(
+    'refuses the name %j for a signature',
+    async (name) => {
+      const place = folder();
+      const bundle = scratch.copy(small.folder);
+      await runProgram(['pki', 'keys'], place);
+      const before = tree(bundle);
+      const args = ['--key', 'keys/release.key.pem', '--certificate', 'keys/release.pem'];
+      const ran = await runProgram(['sign', bundle, ...args, '--name', name], place);
+      expect(ran).toMatchObject({ status: 2, error: { code: 'usage-invalid' } });
+      expect(tree(bundle)).toEqual(before);
+    },
+  );
+});
+
+describe('when a site is asked', () => {
+  it('says that nothing is installed, and makes nothing', async () => {
+    const place = folder();
+    const ran = await runProgram(['status', '--root', 'site'], place);
+    expect(ran).toMatchObject({ status: 0, stderr: '' });
+    expect(ran.stdout).toMatch(/^site .*: nothing is installed\n$/);
+    const data = json(await runProgram(['status', '--root', 'site', '--json'], place));
+    expect(data).toMatchObject({ root: join(place, 'site'), generation: { number: 0 } });
+    expect(tree(place)).toEqual({});
+  });
+
+  it.each([
+    ['--root', ['--root', 'a'], { STOWAGE_ROOT: '/b' }, true, 'a'],
+    ['STOWAGE_ROOT', [], { STOWAGE_ROOT: 'b' }, true, 'b'],
+    ['root', [], {}, true, '/var/lib/stowage'],
+    ['XDG_DATA_HOME', [], { XDG_DATA_HOME: '/data' }, false, '/data/stowage'],
+    ['a home', [], {}, false, '.local/share/stowage'],
+  ])('finds its folder by %s', async (_, args, env, root, expected) => {
+    const place = folder();
+    const { siteRoot, commandContext } = await import('../../src/cli/command.ts');
+    const { terminal } = fakeTerminal(place, { env, root });
+    const { signal, now } = terminal;
+    const context = commandContext(terminal, { signal, now, emit: () => {} });
+    const found = siteRoot(context, args[1]);
+    expect(found).toBe(expected.startsWith('/') ? expected : join(place, expected));
+  });
+
+  it('refuses to install without trust, or with a fingerprint that is not the one on paper', async () => {
+    const place = carried();
+    const args = ['install', small.folder, '--root', 'site'];
+    const none = await runProgram(args, place);
+    expect(none).toMatchObject({ status: 10, error: { code: 'trust-missing' } });
+    const trust = ['--trust', 'root.pem'];
+    const unasked = await runProgram([...args, ...trust], place);
+    expect(unasked).toMatchObject({ status: 10, error: { code: 'trust-unconfirmed' } });
+    const wrong = `${'0'.repeat(63)}1`;
+    const other = await runProgram([...args, ...trust, '--fingerprint', wrong], place);
+    expect(other).toMatchObject({ status: 10, error: { code: 'trust-unconfirmed' } });
+    expect(tree(join(place, 'site'))).toEqual({});
+  });
+});

@@ -1,0 +1,133 @@
+import { describe, expect, it } from 'vitest';
+import { createProgress, errorJson, errorText, toStowageError } from '../../src/cli/render.ts';
+import { type ErrorCode, errorCodes, StowageError } from '../../src/core/error.ts';
+import type { StowageEvent } from '../../src/core/event.ts';
+import { fakeTerminal, personScreen } from '../support/fake-terminal.ts';
+
+const everything = new StowageError('part-damaged', 'a part is damaged', {
+  expected: 'these bytes',
+  found: 'others',
+  hint: 'copy it again',
+  defects: ['one', 'two'],
+});
+
+const events: readonly StowageEvent[] = [
+  { type: 'step', step: 'load-image', subject: 'chat' },
+  { type: 'progress', task: 'stage', done: 1, total: 2, unit: 'bytes' },
+  { type: 'warning', message: 'beware', hint: 'look' },
+  { type: 'step', step: 'index' },
+  { type: 'failed', reason: 'it broke' },
+];
+
+describe('when an error is shown', () => {
+  it('says what failed, what was expected and found, each defect and the remedy', () => {
+    expect(errorText(everything)).toBe(
+      `stowage: error: a part is damaged [part-damaged]
+  expected: these bytes
+  found:    others
+  - one
+  - two
+  hint: copy it again
+`,
+    );
+  });
+
+  it('leaves out what there is not', () => {
+    const bare = new StowageError('internal', 'x', { expected: '', found: '', hint: 'y' });
+    expect(errorText(bare)).toBe('stowage: error: x [internal]\n  hint: y\n');
+  });
+
+  it('lets nothing in it reach the terminal as a command (attack 83)', () => {
+    const evil = '\u001b[2J\u202e';
+    const error = new StowageError('file-unexpected', evil, {
+      expected: evil,
+      found: evil,
+      hint: evil,
+      defects: [evil],
+    });
+    expect(errorText(error)).not.toMatch(/[\u001b\u202e]/);
+    expect(JSON.stringify(errorJson(error))).not.toContain('\u001b');
+  });
+
+  it('says the same as JSON', () => {
+    expect(errorJson(everything)).toEqual({
+      error: {
+        code: 'part-damaged',
+        message: 'a part is damaged',
+        expected: 'these bytes',
+        found: 'others',
+        hint: 'copy it again',
+        defects: ['one', 'two'],
+        exitStatus: 10,
+      },
+    });
+  });
+
+  it('asks for a report of what nobody foresaw', () => {
+    for (const thrown of [new TypeError('x is undefined'), 'text', undefined]) {
+      const error = toStowageError(thrown);
+      expect(error).toMatchObject({ code: 'internal', exitStatus: 1 });
+      expect(error.cause).toBe(thrown);
+      expect(error.hint).toContain('report it');
+    }
+    expect(toStowageError(new TypeError('x')).message).toBe('TypeError: x');
+    expect(toStowageError(everything)).toBe(everything);
+  });
+
+  it.each([
+    ['failed', 1],
+    ['usage', 2],
+    ['rolledBack', 3],
+    ['untrusted', 10],
+    ['locked', 11],
+    ['unfit', 12],
+    ['interrupted', 130],
+  ] as const)('ends with its own status: %s %i', (kind, status) => {
+    for (const code of errorCodes[kind] as readonly ErrorCode[]) {
+      expect(new StowageError(code, '', { hint: '' }).exitStatus).toBe(status);
+    }
+  });
+});
+
+describe('when progress is shown', () => {
+  it('is a line a step on stderr where nobody sits', () => {
+    const { terminal, stdout, stderr } = fakeTerminal('/');
+    const progress = createProgress(terminal, false);
+    for (const event of events) progress.emit(event);
+    progress.stop('failed');
+    expect(stderr()).toBe(
+      'load image: chat\nstowage: warning: beware\n  hint: look\nindex\nfailed: it broke\n',
+    );
+    expect(stdout()).toBe('');
+  });
+
+  it('is warnings alone beside JSON', () => {
+    const { terminal, stdout, stderr } = fakeTerminal('/');
+    const progress = createProgress(terminal, true);
+    for (const event of events) progress.emit(event);
+    expect(stderr()).toBe('stowage: warning: beware\n  hint: look\n');
+    expect(stdout()).toBe('');
+  });
+
+  it('moves before a person, on stderr, and ends where it stopped', () => {
+    const screen = personScreen();
+    const { terminal, stdout } = fakeTerminal('/', { stderr: screen });
+    const progress = createProgress(terminal, false);
+    for (const event of events) progress.emit(event);
+    progress.stop('failed');
+    progress.stop('failed');
+    const shown = String(screen.read());
+    expect(shown).toContain('load image: chat');
+    expect(shown).toContain('it broke');
+    expect(stdout()).toBe('');
+  });
+
+  it('lets nothing in it reach the terminal as a command (attack 83)', () => {
+    const { terminal, stderr } = fakeTerminal('/');
+    const progress = createProgress(terminal, false);
+    progress.emit({ type: 'step', step: 'stage', subject: '\u001b[2J' });
+    progress.emit({ type: 'warning', message: '\u001b[2J', hint: '\u0007' });
+    progress.emit({ type: 'failed', reason: '\u009b' });
+    expect(stderr()).not.toMatch(/[\u001b\u0007\u009b]/);
+  });
+});

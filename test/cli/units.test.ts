@@ -1,0 +1,83 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { formatBytes, formatSeconds, harmless, parseBytes } from '../../src/cli/units.ts';
+import { GIB, KIB, MIB } from '../../src/core/limits.ts';
+
+describe('when bytes are shown', () => {
+  it.each([
+    [0, '0 B'],
+    [1023, '1023 B'],
+    [KIB, '1.0 KiB'],
+    [MIB - 1, '1024.0 KiB'],
+    [MIB, '1.0 MiB'],
+    [GIB, '1.00 GiB'],
+    [1536 * MIB, '1.50 GiB'],
+    [700 * GIB, '700.00 GiB'],
+  ])('shows %i as %s', (bytes, text) => {
+    expect(formatBytes(bytes)).toBe(text);
+  });
+});
+
+describe('when a size is typed', () => {
+  it.each([
+    ['1B', 1],
+    ['4KiB', 4096],
+    ['512MiB', 512 * MIB],
+    ['1GiB', GIB],
+    ['2TiB', 2048 * GIB],
+    ['25GB', 25e9],
+    ['1KB', 1000],
+    ['3MB', 3e6],
+    ['1TB', 1e12],
+  ])('reads %s', (text, bytes) => {
+    expect(parseBytes(text)).toBe(bytes);
+  });
+
+  it.each(['', '0MiB', '01MiB', '1', '1 MiB', '1mib', '-1MiB', '1.5GiB', '1e3MiB', 'MiB', '1MiBs'])(
+    'does not read %j',
+    (text) => {
+      expect(parseBytes(text)).toBeUndefined();
+    },
+  );
+});
+
+describe('when a duration is shown', () => {
+  it.each([
+    [-1, '0 s'],
+    [0.4, '0 s'],
+    [59.4, '59 s'],
+    [60, '1 min 00 s'],
+    [125, '2 min 05 s'],
+    [3599, '59 min 59 s'],
+    [3600, '1 h 00 min'],
+    [360_000, '100 h 00 min'],
+  ])('shows %d s as %s', (seconds, text) => {
+    expect(formatSeconds(seconds)).toBe(text);
+  });
+});
+
+describe('when text comes from outside (attack 83)', () => {
+  it.each([
+    ['plain text, ümläuts and 漢字', 'plain text, ümläuts and 漢字'],
+    ['lines\nand\ttabs', 'lines\nand\ttabs'],
+    ['\u001b[2J\u001b]0;title\u0007', '\\u{1b}[2J\\u{1b}]0;title\\u{7}'],
+    ['over\rwritten', 'over\\u{d}written'],
+    ['\u009b31m', '\\u{9b}31m'],
+    ['\u007f\u0000', '\\u{7f}\\u{0}'],
+    ['exe\u202egpj', 'exe\\u{202e}gpj'],
+    ['zero\u200bwidth', 'zero\\u{200b}width'],
+    ['\u2028\u2029', '\\u{2028}\\u{2029}'],
+    ['\u{e0041}', '\\u{e0041}'],
+  ])('shows %j harmless', (text, shown) => {
+    expect(harmless(text)).toBe(shown);
+  });
+
+  it('leaves nothing that moves a cursor, whatever comes', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        expect(harmless(text)).not.toMatch(/[^\P{C}\n\t\p{Cn}\p{Co}\p{Cs}]/u);
+        expect(harmless(harmless(text))).toBe(harmless(text));
+      }),
+    );
+  });
+});
