@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { makeFolder, writeNew } from '../../io/file.ts';
+import { StowageError } from '../../core/error.ts';
+import { exists, makeFolder, writeNew } from '../../io/file.ts';
 import { encodeCertificate } from '../../trust/certificate-file.ts';
 import { encodePrivateKey } from '../../trust/key.ts';
 import { throwawayAuthority } from '../../trust/throwaway.ts';
@@ -18,6 +19,7 @@ export async function pki(
   context: CommandContext,
 ): Promise<CommandResult> {
   const place = context.path(folder);
+  await requireNone(place);
   const passphrase = await readPassphrase(options.passphraseFile, context);
   const { root, release } = throwawayAuthority(options.organization, context.now(), [
     randomBytes(16),
@@ -43,4 +45,16 @@ export async function pki(
   for trials only: signing/README.md describes a key ceremony
 `,
   };
+}
+
+/** @throws StowageError `output-exists` where an authority lies already: its keys are not written over */
+async function requireNone(place: string): Promise<void> {
+  for (const name of ['root.pem', 'root.key.pem', 'release.pem', 'release.key.pem']) {
+    if (!(await exists(join(place, name)))) continue;
+    throw new StowageError('output-exists', `${join(place, name)} exists already`, {
+      expected: 'a folder without keys and certificates of an earlier one',
+      found: name,
+      hint: 'choose another folder, or move the old keys away',
+    });
+  }
 }
