@@ -1,0 +1,24 @@
+import { type KnownAnswer, knownAnswers } from '../../trust/known-answers.ts';
+import type { Finding } from './finding.ts';
+
+/** A finding for each algorithm: all its answers together. An algorithm that is missing is wrong, never left out. */
+export function examineAlgorithms(
+  answers: readonly KnownAnswer[] = knownAnswers(),
+): readonly Finding[] {
+  return [...Map.groupBy(answers, (each) => each.algorithm)].map(([algorithm, own]) => {
+    const failed = own.filter((each) => !each.passed);
+    if (failed.length === 0)
+      return { area: 'computes', check: algorithm, verdict: 'right', found: listed(own) };
+    return {
+      area: 'computes',
+      check: algorithm,
+      verdict: 'wrong',
+      found: failed.map((each) => `${each.test}: ${each.found}`).join('; '),
+      hint: 'use the runtime of the travelling installer, or Node 24.15 or later with OpenSSL 3.5 or later, without an OpenSSL configuration of its own',
+    };
+  });
+}
+
+function listed(answers: readonly KnownAnswer[]): string {
+  return [...new Set(answers.map((each) => each.test))].join(', ');
+}

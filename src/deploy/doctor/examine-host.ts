@@ -1,0 +1,34 @@
+import type { Environment } from '../../target/command.ts';
+import { examineAlgorithms } from './computes.ts';
+import { examineEngine } from './engine.ts';
+import type { Finding } from './finding.ts';
+import { examineClock } from './host-clock.ts';
+import { examineEnvironment } from './hostile-environment.ts';
+import { examineRuntime, type Runtime } from './runtime.ts';
+
+export interface HostToExamine {
+  readonly runtime: Runtime;
+  readonly env: Environment;
+  readonly now: Date;
+  readonly signal: AbortSignal;
+}
+
+export interface HostReport {
+  /** No finding is wrong. Doubts are for a person to judge. */
+  readonly fit: boolean;
+  readonly findings: readonly Finding[];
+}
+
+/** Everything that can be asked of this host without a bundle or a site. Nothing is written. */
+export async function examineHost(host: HostToExamine): Promise<HostReport> {
+  const algorithms = examineAlgorithms();
+  const computes = algorithms.every((each) => each.verdict === 'right');
+  const findings = [
+    ...algorithms,
+    ...examineRuntime(host.runtime, computes),
+    ...examineEnvironment(host.env),
+    examineClock(host.now),
+    await examineEngine(host.env, host.signal),
+  ];
+  return { fit: findings.every((each) => each.verdict !== 'wrong'), findings };
+}
