@@ -27,6 +27,8 @@ const terminal: Terminal = {
   root: false,
   signal: new AbortController().signal,
   now: () => new Date(0),
+  program: '/main.ts',
+  runtime: { node: '', openssl: '', sharedOpenssl: false, flags: [], libraries: () => [] },
 };
 
 /** The options of each command, by its name. */

@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import { StowageError } from '../core/error.ts';
+import { type ExitStatus, StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -14,6 +14,8 @@ export interface CommandContext extends Context {
 export interface CommandResult {
   readonly json: unknown;
   readonly text: string;
+  /** 0 unless said otherwise: for a result that is no error and yet bad news. */
+  readonly exitStatus?: ExitStatus;
 }
 
 export function commandContext(terminal: Terminal, context: Context): CommandContext {

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { homedir } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { type CommandResult, commandContext } from './command.ts';
 import { commanderStatus, createProgram } from './program.ts';
 import type { Terminal } from './terminal.ts';
@@ -22,7 +23,22 @@ const terminal: Terminal = {
   root: process.getuid?.() === 0,
   signal: interrupt.signal,
   now: () => new Date(),
+  program: fileURLToPath(import.meta.url),
+  runtime: {
+    node: process.versions.node,
+    openssl: process.versions.openssl ?? '',
+    sharedOpenssl: process.config.variables.node_shared_openssl === true,
+    flags: process.execArgv,
+    libraries: loadedLibraries,
+  },
 };
+
+function loadedLibraries(): readonly string[] {
+  // The report would ask name servers for the names of addresses.
+  Object.assign(process.report, { excludeNetwork: true });
+  const { sharedObjects } = process.report.getReport() as { sharedObjects?: string[] };
+  return sharedObjects ?? [];
+}
 
 const json = process.argv.includes('--json');
 
@@ -46,6 +62,7 @@ const program = createProgram(terminal, async (action) => {
     return;
   }
   progress.stop('done');
+  if (result.exitStatus !== undefined) process.exitCode = result.exitStatus;
   terminal.stdout.write(json ? `${JSON.stringify(result.json, null, 2)}\n` : result.text);
 });
 

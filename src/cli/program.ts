@@ -1,6 +1,10 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
+import type { AlgorithmName } from '../format/trust.ts';
 import type { CommandContext, CommandResult } from './command.ts';
+import type { PkiOptions } from './commands/pki.ts';
+import type { SignOptions } from './commands/sign-options.ts';
+import type { VerifyOptions } from './commands/verify.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Runs what a command does, shows its result or its error, and sets the exit status. */
@@ -10,15 +14,29 @@ const EXIT_HELP = `
 Exit status: 0 done, 1 failed, 2 usage, 3 rolled back, 10 not trusted, 11 locked, 12 host unfit, 130 interrupted.
 Results go to stdout, everything else to stderr; --json after any command gives data for programs.`;
 
+const algorithms: readonly AlgorithmName[] = [
+  'ecdsa-p384-sha384',
+  'rsa-pkcs1-sha384',
+  'rsa-pss-sha384',
+  'ml-dsa-87',
+];
+
 const store = (): Option =>
   new Option('--store <folder>', 'where pulled blobs are kept (STOWAGE_STORE)');
 const root = (): Option => new Option('--root <folder>', "the site's folder (STOWAGE_ROOT)");
-const insecure = (): Option =>
-  new Option('--insecure-registry <host>', 'a registry to ask over plain http (repeatable)')
+const repeatable = (flags: string, about: string): Option =>
+  new Option(flags, about)
     .default([] as string[], 'none')
     .argParser((value: string, before: string[]) => [...before, value]);
-const passphrase = (): Option =>
+const insecure = (): Option =>
+  repeatable('--insecure-registry <host>', 'a registry to ask over plain http (repeatable)');
+const passphraseFile = (): Option =>
   new Option('--passphrase-file <file>', 'holds the passphrase of the key on its first line');
+const passphraseFd = (): Option =>
+  new Option(
+    '--passphrase-fd <number>',
+    'a file descriptor to read that line from, such as 0',
+  ).argParser(descriptor);
 
 /** Every command on one page; what each does is loaded when it is called. */
 export function createProgram(terminal: Terminal, run: Run): Command {
@@ -80,22 +98,42 @@ export function createProgram(terminal: Terminal, run: Run): Command {
   program.commandsGroup('Anywhere:');
   command('pki <folder>', 'make a throwaway root and release certificate, for trials')
     .option('--organization <name>', 'whose they are', 'Stowage Trial')
-    .addOption(passphrase())
-    .action((folder: string, options: { organization: string; passphraseFile?: string }) =>
+    .option('--encrypt', 'encrypt the keys, with a passphrase that is asked for twice')
+    .addOption(passphraseFile())
+    .addOption(passphraseFd())
+    .action((folder: string, options: PkiOptions) =>
       run(async (context) => (await import('./commands/pki.ts')).pki(folder, options, context)),
     );
-  command('sign <bundle>', 'sign a bundle')
-    .requiredOption('--key <file>', 'the private key, PKCS#8 in PEM')
-    .requiredOption('--certificate <file>', 'its certificate, in PEM or DER')
-    .option('--name <name>', 'the name of the signature file (default: from the certificate)')
-    .addOption(passphrase())
-    .action(
-      (
-        folder: string,
-        options: { key: string; certificate: string; name?: string; passphraseFile?: string },
-      ) =>
-        run(async (context) => (await import('./commands/sign.ts')).sign(folder, options, context)),
+  command('sign <bundle>', 'sign a bundle, or countersign it')
+    .option('--certificate <file>', 'whose signature it will be, in PEM or DER')
+    .addOption(
+      new Option('--role <role>', 'what the signature is for: it names the file')
+        .choices(['release', 'approval'])
+        .default('release'),
+    )
+    .option('--name <name>', 'the name of the signature file (default: from role and certificate)')
+    .addOption(
+      new Option('--algorithm <name>', "not the default of the certificate's key").choices(
+        algorithms,
+      ),
+    )
+    .option('--key <file>', 'the private key in a file, PKCS#8 in PEM')
+    .addOption(passphraseFile())
+    .addOption(passphraseFd())
+    .option('--prepare <file>', 'write what a key elsewhere must sign, here and to FILE.tbs')
+    .option('--attach <file>', 'make the signature file of what --prepare wrote')
+    .option('--signature <file>', 'with --attach: what the key answered, DER, raw or base64')
+    .option('--signer-command <program>', 'a program that signs what it reads')
+    .addOption(
+      repeatable('--signer-argument <argument>', 'an argument of that program (repeatable)'),
+    )
+    .option('--signer-timeout <seconds>', 'how long it may take', positiveInteger, 120)
+    .action((folder: string, options: SignOptions) =>
+      run(async (context) => (await import('./commands/sign.ts')).sign(folder, options, context)),
     );
+  command('doctor', 'check that this host can do what stowage asks of it').action(() =>
+    run(async (context) => (await import('./commands/doctor.ts')).doctor(context)),
+  );
   command('inspect <bundle>', 'show what a bundle holds')
     .option(
       '--trust <file>',
@@ -108,7 +146,17 @@ export function createProgram(terminal: Terminal, run: Run): Command {
     );
   command('verify <bundle>', 'check signatures and every byte of a bundle')
     .requiredOption('--trust <file>', 'the root certificate, or the trust document')
-    .action((folder: string, options: { trust: string }) =>
+    .addOption(
+      repeatable(
+        '--report <file>',
+        'write what was checked, as .json or .html by its ending (repeatable)',
+      ),
+    )
+    .option('--report-key <file>', 'sign the JSON report with this key, into FILE.p7s')
+    .option('--report-certificate <file>', 'the certificate of that key')
+    .addOption(passphraseFile())
+    .addOption(passphraseFd())
+    .action((folder: string, options: VerifyOptions) =>
       run(async (context) =>
         (await import('./commands/verify.ts')).verify(folder, options, context),
       ),
@@ -152,6 +200,11 @@ export function createProgram(terminal: Terminal, run: Run): Command {
 export function commanderStatus(error: unknown): number | undefined {
   if (!(error instanceof CommanderError)) return undefined;
   return error.exitCode === 0 ? 0 : 2;
+}
+
+function descriptor(text: string): number {
+  if (/^(?:0|[1-9][0-9]{0,5})$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('expected the number of an open descriptor');
 }
 
 function positiveInteger(text: string): number {

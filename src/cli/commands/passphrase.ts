@@ -1,20 +1,148 @@
-import { StowageError } from '../../core/error.ts';
-import { readBounded } from '../../io/file.ts';
-import type { CommandContext } from '../command.ts';
+import { read } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { StowageError, systemCode } from '../../core/error.ts';
+import { ioError, readBounded } from '../../io/file.ts';
+import { type CommandContext, usage } from '../command.ts';
+import { askPassphrase } from './passphrase-prompt.ts';
 
-/** The first line of a file, without its line feed: never an argument or a variable, which others can read. */
-export async function readPassphrase(
-  file: string | undefined,
+/** Where a passphrase comes from: never an argument or a variable, which others can read. */
+export interface PassphraseOptions {
+  readonly passphraseFile?: string;
+  readonly passphraseFd?: number;
+}
+
+/** OpenSSL opens no key with a longer one. */
+const MAX_PASSPHRASE_BYTES = 1024;
+const LINE_FEED = 0x0a;
+/** How long to wait for a descriptor that answers at once, and has nothing yet. */
+const RETRY_MS = 20;
+const readFrom = promisify(read);
+
+/**
+ * The passphrase of a key that is there: from the options, or for an encrypted key from a person at a terminal.
+ * @param key the PEM file
+ * @returns undefined for a key that needs none, or where nobody can be asked
+ */
+export async function passphraseOf(
+  key: Buffer,
+  file: string,
+  options: PassphraseOptions,
   context: CommandContext,
 ): Promise<Buffer | undefined> {
-  if (file === undefined) return undefined;
-  const bytes = await readBounded(context.path(file), 4096);
-  const end = bytes.indexOf(0x0a);
-  const line = end === -1 ? bytes : bytes.subarray(0, end);
-  if (line.length > 0) return line;
-  throw new StowageError('key-invalid', 'the passphrase file is empty', {
-    expected: 'a passphrase on its first line',
-    found: 'an empty line',
-    hint: 'write the passphrase into the file, or leave --passphrase-file away for a key without one',
+  const given = await givenPassphrase(options, context);
+  if (given !== undefined) return given;
+  if (!key.includes('-----BEGIN ENCRYPTED PRIVATE KEY-----')) return undefined;
+  const typed = await askPassphrase(`passphrase of ${file}: `, context);
+  return typed === undefined ? undefined : checked(typed, 'what was typed');
+}
+
+/**
+ * The passphrase for keys that are about to be made: from the options, or typed twice.
+ * @throws StowageError `key-invalid` when the two differ; `usage-invalid` where nobody can be asked
+ */
+export async function newPassphrase(
+  options: PassphraseOptions & { readonly encrypt?: boolean },
+  context: CommandContext,
+): Promise<Buffer | undefined> {
+  const given = await givenPassphrase(options, context);
+  if (given !== undefined || options.encrypt !== true) return given;
+  const first = await askPassphrase('passphrase for the new keys: ', context);
+  const second = first && (await askPassphrase('the same again: ', context));
+  if (first === undefined || second === undefined)
+    throw usage(
+      '--encrypt has nobody to ask',
+      'a terminal, --passphrase-file or --passphrase-fd',
+      'neither',
+    );
+  const same = first.equals(second);
+  second.fill(0);
+  if (same) return checked(first, 'what was typed');
+  first.fill(0);
+  throw refuse('two passphrases that differ', 'the same passphrase twice');
+}
+
+async function givenPassphrase(
+  options: PassphraseOptions,
+  context: CommandContext,
+): Promise<Buffer | undefined> {
+  const { passphraseFile: file, passphraseFd: descriptor } = options;
+  if (file !== undefined && descriptor !== undefined)
+    throw usage('two sources of one passphrase', 'one of the two options', 'both');
+  if (file !== undefined)
+    return checked(
+      firstLine(await readBounded(context.path(file), 4 * MAX_PASSPHRASE_BYTES)),
+      'the first line of the file',
+    );
+  if (descriptor === undefined) return undefined;
+  const bytes = await (descriptor === 0
+    ? readStream(context)
+    : readDescriptor(descriptor, context.signal));
+  return checked(firstLine(bytes), `the first line of descriptor ${descriptor}`);
+}
+
+// Descriptor 0 is in the hands of a stream already.
+async function readStream({ terminal, signal }: CommandContext): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  const { stdin } = terminal;
+  const abort = (): void => void stdin.destroy(interrupted());
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    for await (const chunk of stdin) {
+      chunks.push(Buffer.from(chunk));
+      if (chunks.at(-1)?.includes(LINE_FEED) === true || size(chunks) > MAX_PASSPHRASE_BYTES) break;
+    }
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+  return Buffer.concat(chunks);
+}
+
+async function readDescriptor(descriptor: number, signal: AbortSignal): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  while (size(chunks) <= MAX_PASSPHRASE_BYTES) {
+    if (signal.aborted) throw interrupted();
+    const chunk = Buffer.alloc(MAX_PASSPHRASE_BYTES);
+    try {
+      const { bytesRead } = await readFrom(descriptor, chunk, 0, chunk.length, null);
+      if (bytesRead === 0) break;
+      chunks.push(chunk.subarray(0, bytesRead));
+      if (chunks.at(-1)?.includes(LINE_FEED) === true) break;
+    } catch (error) {
+      if (systemCode(error) === 'EBADF')
+        throw usage('--passphrase-fd names no open descriptor', 'an open one', `${descriptor}`);
+      if (systemCode(error) !== 'EAGAIN') throw ioError(error, `descriptor ${descriptor}`);
+      await delay(RETRY_MS);
+    }
+  }
+  return Buffer.concat(chunks);
+}
+
+function size(chunks: readonly Buffer[]): number {
+  return chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+}
+
+function firstLine(bytes: Buffer): Buffer {
+  const end = bytes.indexOf(LINE_FEED);
+  return end === -1 ? bytes : bytes.subarray(0, end);
+}
+
+function checked(passphrase: Buffer, where: string): Buffer {
+  if (passphrase.length === 0) throw refuse(`nothing in ${where}`, 'a passphrase');
+  if (passphrase.length <= MAX_PASSPHRASE_BYTES) return passphrase;
+  throw refuse(`more in ${where}`, `a passphrase of at most ${MAX_PASSPHRASE_BYTES} bytes`);
+}
+
+function refuse(found: string, expected: string): StowageError {
+  return new StowageError('key-invalid', 'no passphrase that can be used', {
+    expected,
+    found,
+    hint: 'give the passphrase on the first line of --passphrase-file or --passphrase-fd, or at a terminal; a key without one needs none of them',
+  });
+}
+
+function interrupted(): StowageError {
+  return new StowageError('interrupted', 'interrupted while the passphrase was read', {
+    hint: 'run the same command again: nothing was written',
   });
 }

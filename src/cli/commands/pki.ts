@@ -6,11 +6,12 @@ import { encodeCertificate } from '../../trust/certificate-file.ts';
 import { encodePrivateKey } from '../../trust/key.ts';
 import { throwawayAuthority } from '../../trust/throwaway.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { readPassphrase } from './passphrase.ts';
+import { newPassphrase, type PassphraseOptions } from './passphrase.ts';
 
-export interface PkiOptions {
+export interface PkiOptions extends PassphraseOptions {
   readonly organization: string;
-  readonly passphraseFile?: string;
+  /** Ask for a passphrase where no option gives one. */
+  readonly encrypt?: boolean;
 }
 
 export async function pki(
@@ -20,7 +21,7 @@ export async function pki(
 ): Promise<CommandResult> {
   const place = context.path(folder);
   await requireNone(place);
-  const passphrase = await readPassphrase(options.passphraseFile, context);
+  const passphrase = await newPassphrase(options, context);
   const { root, release } = throwawayAuthority(options.organization, context.now(), [
     randomBytes(16),
     randomBytes(16),

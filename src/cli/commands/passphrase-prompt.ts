@@ -1,0 +1,86 @@
+import { StowageError } from '../../core/error.ts';
+import type { CommandContext } from '../command.ts';
+
+const key = {
+  interrupt: 0x03,
+  end: 0x04,
+  backspace: 0x08,
+  lineFeed: 0x0a,
+  return: 0x0d,
+  eraseLine: 0x15,
+  delete: 0x7f,
+} as const;
+
+/**
+ * Asks a person for a passphrase, on stderr and without echo.
+ * @returns undefined where stdin and stderr are not both a terminal
+ * @throws StowageError `interrupted` for Ctrl-C, Ctrl-D and the signal
+ */
+export async function askPassphrase(
+  question: string,
+  { terminal, signal }: CommandContext,
+): Promise<Buffer | undefined> {
+  const { stdin, stderr } = terminal;
+  if (stdin.isTTY !== true || stderr.isTTY !== true || stdin.setRawMode === undefined)
+    return undefined;
+  if (signal.aborted) throw interrupted();
+  stdin.setRawMode(true);
+  stderr.write(question);
+  const typed: number[] = [];
+  try {
+    return await new Promise<Buffer>((resolve, reject) => {
+      const leave = (settle: () => void): void => {
+        stdin.off('data', hear).off('end', abort).pause();
+        signal.removeEventListener('abort', abort);
+        settle();
+      };
+      const abort = (): void => leave(() => reject(interrupted()));
+      const hear = (chunk: Buffer | string): void => {
+        const bytes = Buffer.from(chunk);
+        for (const [at, byte] of bytes.entries()) {
+          switch (byte) {
+            case key.lineFeed:
+            case key.return: {
+              const rest = bytes.subarray(at + 1);
+              leave(() => resolve(Buffer.from(typed)));
+              // What was pasted beyond the line answers the next question.
+              if (rest.length > 0) stdin.unshift(rest);
+              return;
+            }
+            case key.interrupt:
+            case key.end:
+              abort();
+              return;
+            case key.backspace:
+            case key.delete:
+              eraseCharacter(typed);
+              break;
+            case key.eraseLine:
+              typed.length = 0;
+              break;
+            default:
+              typed.push(byte);
+          }
+        }
+        bytes.fill(0);
+      };
+      stdin.on('data', hear).once('end', abort).resume();
+      signal.addEventListener('abort', abort, { once: true });
+    });
+  } finally {
+    typed.fill(0);
+    stdin.setRawMode(false);
+    stderr.write('\n');
+  }
+}
+
+// UTF-8: bytes that continue a character go with the one that began it.
+function eraseCharacter(typed: number[]): void {
+  while (((typed.pop() ?? 0) & 0xc0) === 0x80);
+}
+
+function interrupted(): StowageError {
+  return new StowageError('interrupted', 'interrupted while a passphrase was asked for', {
+    hint: 'run the same command again: nothing was written',
+  });
+}
