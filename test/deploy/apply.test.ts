@@ -217,21 +217,18 @@ describe.each(names)('when a step of an %s fails', (change) => {
     }
   });
 
-  it.each(['before', 'after'] as const)(
-    'puts the old generation back when the engine fails %s it did something',
-    async (moment) => {
-      const { calls } = await undisturbed(change);
-      for (let broken = 1; broken <= calls; broken += 1) {
-        const opened = open(change);
-        const before = await standing(opened);
-        opened.target.hook = (call, at) => {
-          if (call.number === broken && at === moment) throw failed('no more');
-        };
-        await expectCode(() => run[change](opened), 'rolled-back');
-        expect(await standing(opened)).toEqual(before);
-      }
-    },
-  );
+  it('puts the old generation back when the engine fails after it did something', async () => {
+    const { calls } = await undisturbed(change);
+    for (let broken = 1; broken <= calls; broken += 1) {
+      const opened = open(change);
+      const before = await standing(opened);
+      opened.target.hook = (call, moment) => {
+        if (call.number === broken && moment === 'after') throw failed('no more');
+      };
+      await expectCode(() => run[change](opened), 'rolled-back');
+      expect(await standing(opened)).toEqual(before);
+    }
+  });
 
   it('puts the old generation back when it is interrupted', async () => {
     const { calls } = await undisturbed(change);

