@@ -10,7 +10,6 @@ import {
   type Gatekeeper,
   requireFresh,
   requireNewer,
-  requireNotRecalled,
   requireSeqFloor,
   requireTrustedChannel,
   requireWelcome,
@@ -67,8 +66,7 @@ export async function admit(folder: string, options: AdmitOptions): Promise<Admi
   requireSeqFloor(bundle, trust);
   if (gatekeeper !== undefined) {
     requireNewer(bundle, id, gatekeeper.state);
-    requireNotRecalled(bundle, gatekeeper.state.recalls);
-    if (gatekeeper.acceptAge === undefined) requireFresh(signers, trust, now);
+    requireFresh(signers, trust, now);
   }
 
   step('inventory');

@@ -1,28 +1,25 @@
 import { momentOf } from '../format/field.ts';
 import type { Generation } from '../format/generation.ts';
 import type { Site } from '../format/site.ts';
+import type { SiteState } from '../format/site-state.ts';
 import type { Trust } from '../format/trust.ts';
 import { admit } from './admit.ts';
 import type { AdmittedBundle } from './admitted-bundle.ts';
 import { type Changed, type ChangeOptions, carryPlan, nextNumber, withSite } from './change.ts';
-import { laterOf } from './clock.ts';
 import { checkConstraints } from './constraints.ts';
 import { currentGeneration } from './generations.ts';
 import { hostPlatform } from './host.ts';
 import { layoutFolder } from './layout.ts';
-import type { Ledger } from './ledger.ts';
 import { makePlan } from './plan.ts';
 import type { Release } from './release.ts';
 import { renderRelease } from './render.ts';
-import { type SiteState, stateOf } from './site-state.ts';
+import type { SiteFolder } from './site-folder.ts';
 import { stage } from './stage.ts';
 import { keepTrust } from './trust-walk.ts';
 
 export interface InstallOptions extends ChangeOptions {
   /** The site's pinned trust document, or the one that is pinned when this bundle is admitted. */
   readonly trust: Trust;
-  /** Why a bundle may come in whose age alone is against it; kept in the ledger. */
-  readonly acceptAge?: string;
 }
 
 /**
@@ -31,11 +28,11 @@ export interface InstallOptions extends ChangeOptions {
  */
 export async function install(folder: string, options: InstallOptions): Promise<Changed> {
   const { site, target } = options;
-  return withSite(options, async (ledger) => {
+  return withSite(options, async () => {
     await target.probe(options.signal);
     const settings = await site.site();
-    const admitted = await importBundle(folder, settings, ledger, options);
-    await keepTrust(site, ledger, admitted.trust, options.now());
+    const admitted = await importBundle(folder, settings, options);
+    await keepTrust(site, admitted.trust);
     const release: Release = { id: admitted.id, bundle: admitted.bundle };
     const from = await currentGeneration(site);
     const wanted = renderRelease(release, {
@@ -52,7 +49,6 @@ export async function install(folder: string, options: InstallOptions): Promise<
     const constraints = await checkConstraints(release.bundle, wanted, from);
     return carryPlan(
       makePlan({ intent: 'install', site: settings.name, from, to, constraints }),
-      ledger,
       options,
     );
   });
@@ -62,47 +58,35 @@ export async function install(folder: string, options: InstallOptions): Promise<
 async function importBundle(
   folder: string,
   settings: Site,
-  ledger: Ledger,
   options: InstallOptions,
 ): Promise<AdmittedBundle> {
-  const { site, emit } = options;
+  const { site } = options;
   // Read again under the lock: another install may have moved it since.
   const trust = (await site.trust()) ?? options.trust;
-  const state = stateOf(ledger.entries);
+  const state = await site.state();
   const { channels, requireApproval } = settings;
-  const { acceptAge } = options;
-  const gatekeeper = {
-    channels,
-    platform: hostPlatform(),
-    state,
-    requireApproval,
-    ...(acceptAge === undefined ? {} : { acceptAge }),
-  };
-  const now = (): Date => laterOf(options.now(), state.floor, emit);
-  const admitted = await admit(folder, { ...options, now, trust, gatekeeper });
+  const gatekeeper = { channels, platform: hostPlatform(), state, requireApproval };
+  const admitted = await admit(folder, { ...options, trust, gatekeeper });
   await stage(admitted, site, options);
-  await remember(admitted, state, ledger, options);
+  await remember(site, state, admitted);
   return admitted;
 }
 
 async function remember(
-  { id, bundle, signers }: AdmittedBundle,
+  site: SiteFolder,
   state: SiteState,
-  ledger: Ledger,
-  { now, acceptAge }: InstallOptions,
+  admitted: AdmittedBundle,
 ): Promise<void> {
-  if (state.accepted.some((each) => each.bundle === id)) return;
-  const { name: product, channel, version, seq } = bundle;
-  const times = signers.filter((each) => each.counted).map((each) => momentOf(each.signingTime));
-  const signedAt = times.toSorted().at(-1) ?? state.floor;
-  if (acceptAge !== undefined) {
-    await ledger.append({ kind: 'override', bundle: id, reason: acceptAge }, now());
-  }
-  await ledger.append(
-    { kind: 'accepted', product, channel, version, seq, bundle: id, signedAt },
-    now(),
+  const { name: product, channel, seq } = admitted.bundle;
+  const others = state.accepted.filter(
+    (each) => each.product !== product || each.channel !== channel,
   );
-  for (const { release, versions, reason } of bundle.recalls ?? []) {
-    await ledger.append({ kind: 'recalled', release, versions, reason, bundle: id }, now());
-  }
+  const times = admitted.signers
+    .filter((each) => each.counted)
+    .map((each) => momentOf(each.signingTime));
+  await site.saveState({
+    schema: 'stowage/site-state/v1',
+    accepted: [...others, { product, channel, seq, bundle: admitted.id }],
+    floor: [state.floor, ...times].toSorted().at(-1) ?? state.floor,
+  });
 }
