@@ -151,7 +151,7 @@ const file: z.ZodType<LockedFile> = z.strictObject({
   size: field.bytes,
 });
 
-const finding: z.ZodType<Finding> = z.strictObject({
+export const finding: z.ZodType<Finding> = z.strictObject({
   source: field.name,
   file: field.line(1024),
   rule: field.name,

@@ -5,6 +5,7 @@ import { lockKind } from './lock.ts';
 import { manifestKind } from './manifest.ts';
 import { planKind } from './plan.ts';
 import { receiptKind } from './receipt.ts';
+import { reportKind } from './report.ts';
 import { siteKind } from './site.ts';
 import { trustKind } from './trust.ts';
 
@@ -14,6 +15,7 @@ const kinds: Readonly<Record<string, DocumentKind<unknown>>> = {
   manifest: manifestKind,
   plan: planKind,
   receipt: receiptKind,
+  report: reportKind,
   site: siteKind,
   trust: trustKind,
 };

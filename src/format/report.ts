@@ -1,0 +1,345 @@
+import { z } from 'zod';
+import type { Digest } from '../core/digest.ts';
+import { MAX_BUNDLE_FILES, MAX_CONTROL_FILE_BYTES, MAX_SIGNATURES } from '../core/limits.ts';
+import type { DocumentKind } from './document.ts';
+import * as field from './field.ts';
+import { type Finding, finding } from './lock.ts';
+import {
+  type AlgorithmName,
+  algorithmNames,
+  type Role,
+  type RoleName,
+  roleNames,
+} from './trust.ts';
+
+/** What became of one step of a verification. */
+export interface ReportStep {
+  readonly name: string;
+  /** What the step checks, for people who read no code. */
+  readonly checks: string;
+  readonly outcome: 'passed' | 'failed' | 'not-run';
+  /** How many of each the step went through; absent where nobody counted. */
+  readonly signatures?: number;
+  readonly files?: number;
+  readonly bytes?: number;
+  /** Absent for a step that was not run. */
+  readonly milliseconds?: number;
+}
+
+/** Why a verification failed, as the program said it. */
+export interface ReportFailure {
+  readonly code: string;
+  readonly exitStatus: number;
+  readonly message: string;
+  readonly expected: string;
+  readonly found: string;
+  readonly hint: string;
+  readonly defects: readonly string[];
+}
+
+/** What became of one signature file. */
+export interface ReportSignature {
+  readonly file: string;
+  readonly counted: boolean;
+  /** Why it does not count. */
+  readonly reason?: string;
+  /** Absent for a signature that does not hold: then nobody is known to have made it. */
+  readonly signer?: {
+    readonly subject: string;
+    readonly serial: string;
+    /** SHA-256 of the signer's certificate, 64 hex digits. */
+    readonly certificate: string;
+    /** SHA-256 of the signer's public key. */
+    readonly key: string;
+    readonly algorithm: AlgorithmName;
+    /** What the signer says the time was. */
+    readonly signingTime: string;
+    /** The name that the trust document gives the signer's root. */
+    readonly root?: string;
+  };
+}
+
+/** Which bundle it was, as its signers say. */
+export interface ReportBundle {
+  readonly name: string;
+  readonly version: string;
+  readonly channel: string;
+  readonly description: string;
+  readonly seq: number;
+  readonly resolvedAt: string;
+  readonly platforms: readonly string[];
+  /** Files that `SHA512SUMS` lists. */
+  readonly files: number;
+  /** Bytes of all parts. */
+  readonly bytes: number;
+}
+
+/** What a bundle holds, as `bundle.json` says. */
+export interface ReportContents {
+  readonly models: readonly {
+    readonly name: string;
+    readonly source: string;
+    readonly repository: string;
+    readonly commit: string;
+    readonly license?: string;
+    readonly files: readonly { path: string; size: number; digest: Digest }[];
+  }[];
+  readonly images: readonly {
+    readonly name: string;
+    readonly source: string;
+    readonly repository: string;
+    readonly digest: Digest;
+    readonly platforms: readonly { platform: string; manifest: Digest; config: Digest }[];
+  }[];
+  readonly files: readonly {
+    readonly name: string;
+    readonly source: string;
+    readonly kind: 'file' | 'tree';
+    readonly path: string;
+    readonly size: number;
+    readonly digest: Digest;
+  }[];
+}
+
+/** The program that verified, in its own words. */
+export interface ReportTool {
+  readonly name: string;
+  readonly version: string;
+  /**
+   * SHA-512 of what `sha512sum *.js` prints in the program's folder, in the order of the C locale; absent for a
+   * program that is not built but run from its sources.
+   */
+  readonly sha512?: string;
+  /** How many files that were. */
+  readonly files?: number;
+}
+
+/** Whose signatures counted. */
+export interface ReportTrust {
+  /** What a person gave, for people. */
+  readonly subject: string;
+  /** SHA-256 of what was given: of a trust document, or of a root certificate that stands for one. */
+  readonly fingerprint: string;
+  readonly kind: 'document' | 'root';
+  /** The version of the given document, where the bundle led from it to a newer one, which judged. */
+  readonly walkedFrom?: number;
+  /** Of the document that judged. */
+  readonly version: number;
+  readonly issuedAt: string;
+  readonly expiresAt?: string;
+  readonly algorithms: readonly AlgorithmName[];
+  readonly roles: readonly (Role & { readonly name: RoleName })[];
+  readonly roots: readonly {
+    readonly name: string;
+    readonly subject: string;
+    readonly serial: string;
+    /** SHA-256 of the certificate. */
+    readonly certificate: string;
+    readonly notAfter: string;
+  }[];
+  /** How many certificates it revokes. */
+  readonly revoked: number;
+}
+
+/** Evidence of one verification of one bundle, for a file. */
+export interface Report {
+  readonly schema: 'stowage/report/v1';
+  readonly outcome: 'passed' | 'failed';
+  readonly startedAt: string;
+  readonly endedAt: string;
+  readonly milliseconds: number;
+  /** Where the bundle lay. */
+  readonly folder: string;
+  /** SHA-512 of `SHA512SUMS`, by which a bundle is known; absent when it could not be read. */
+  readonly id?: string;
+  /** Absent unless its signatures hold. */
+  readonly bundle?: ReportBundle;
+  readonly failure?: ReportFailure;
+  readonly steps: readonly ReportStep[];
+  /** Every signature file that could be read. */
+  readonly signatures: readonly ReportSignature[];
+  readonly trust: ReportTrust;
+  readonly contents?: ReportContents;
+  /** What was noted while packing; absent when the bundle does not say. */
+  readonly findings?: readonly Finding[];
+  readonly unchecked: readonly { readonly what: string; readonly why: string }[];
+  readonly tool: ReportTool;
+  readonly host: { readonly platform: string; readonly node: string; readonly openssl: string };
+}
+
+const words = field.line(4000);
+const fingerprint = field.hex(64);
+const algorithm = z.enum(algorithmNames);
+const serial = z.string().regex(/^[1-9a-f][0-9a-f]{0,39}$/);
+const step: z.ZodType<ReportStep> = z.strictObject({
+  name: field.name,
+  checks: words,
+  outcome: z.enum(['passed', 'failed', 'not-run']),
+  signatures: field.bytes.exactOptional(),
+  files: field.bytes.exactOptional(),
+  bytes: field.bytes.exactOptional(),
+  milliseconds: field.bytes.exactOptional(),
+});
+
+const failure: z.ZodType<ReportFailure> = z.strictObject({
+  code: field.name,
+  exitStatus: z.int().min(1).max(255),
+  message: words,
+  expected: words,
+  found: words,
+  hint: words,
+  defects: z.array(words).max(1000),
+});
+
+const signature: z.ZodType<ReportSignature> = z.strictObject({
+  file: field.mediaPath,
+  counted: z.boolean(),
+  reason: words.exactOptional(),
+  signer: z
+    .strictObject({
+      subject: words,
+      serial,
+      certificate: fingerprint,
+      key: fingerprint,
+      algorithm,
+      signingTime: field.moment,
+      root: field.name.exactOptional(),
+    })
+    .exactOptional(),
+});
+
+const bundle: z.ZodType<ReportBundle> = z.strictObject({
+  name: field.name,
+  version: field.version,
+  channel: field.name,
+  description: field.line(500),
+  seq: field.sequence,
+  resolvedAt: field.moment,
+  platforms: z.array(field.line(64)).max(8),
+  files: field.bytes,
+  bytes: field.bytes,
+});
+
+const contents: z.ZodType<ReportContents> = z.strictObject({
+  models: z.array(
+    z.strictObject({
+      name: field.name,
+      source: field.line(512),
+      repository: field.line(256),
+      commit: field.commit,
+      license: field.line(256).exactOptional(),
+      files: z.array(
+        z.strictObject({ path: field.safePath, size: field.bytes, digest: field.digest }),
+      ),
+    }),
+  ),
+  images: z.array(
+    z.strictObject({
+      name: field.name,
+      source: field.line(512),
+      repository: field.line(512),
+      digest: field.digest,
+      platforms: z.array(
+        z.strictObject({
+          platform: field.line(64),
+          manifest: field.digest,
+          config: field.digest,
+        }),
+      ),
+    }),
+  ),
+  files: z.array(
+    z.strictObject({
+      name: field.name,
+      source: field.line(2048),
+      kind: z.enum(['file', 'tree']),
+      path: field.safePath,
+      size: field.bytes,
+      digest: field.digest,
+    }),
+  ),
+});
+
+const trust: z.ZodType<ReportTrust> = z.strictObject({
+  subject: words,
+  fingerprint,
+  kind: z.enum(['document', 'root']),
+  walkedFrom: field.sequence.exactOptional(),
+  version: field.sequence,
+  issuedAt: field.moment,
+  expiresAt: field.moment.exactOptional(),
+  algorithms: z.array(algorithm).min(1),
+  roles: z
+    .array(
+      z.strictObject({
+        name: z.enum(roleNames),
+        threshold: z.int().min(1),
+        roots: z.array(field.name).min(1),
+        requires: z.array(algorithm).min(1).exactOptional(),
+      }),
+    )
+    .min(1),
+  roots: z
+    .array(
+      z.strictObject({
+        name: field.name,
+        subject: words,
+        serial,
+        certificate: fingerprint,
+        notAfter: field.moment,
+      }),
+    )
+    .min(1),
+  revoked: field.bytes,
+});
+
+const tool: z.ZodType<ReportTool> = z.strictObject({
+  name: field.name,
+  version: field.version,
+  sha512: field.hex(128).exactOptional(),
+  files: field.bytes.exactOptional(),
+});
+
+const schema: z.ZodType<Report> = z
+  .strictObject({
+    schema: z.literal('stowage/report/v1'),
+    outcome: z.enum(['passed', 'failed']),
+    startedAt: field.moment,
+    endedAt: field.moment,
+    milliseconds: field.bytes,
+    folder: words,
+    id: field.hex(128).exactOptional(),
+    bundle: bundle.exactOptional(),
+    failure: failure.exactOptional(),
+    steps: z.array(step).max(100),
+    signatures: z.array(signature).max(MAX_SIGNATURES),
+    trust,
+    contents: contents.exactOptional(),
+    findings: z.array(finding).max(MAX_BUNDLE_FILES).exactOptional(),
+    unchecked: z.array(z.strictObject({ what: words, why: words })).min(1),
+    tool,
+    host: z.strictObject({ platform: words, node: words, openssl: words }),
+  })
+  .superRefine((report, context) => {
+    const defect = (path: string, message: string): void => {
+      context.addIssue({ code: 'custom', path: [path], message });
+    };
+    const passed = report.outcome === 'passed';
+    if (passed !== (report.failure === undefined))
+      defect('failure', `expected ${passed ? 'none' : 'one'}: the outcome is ${report.outcome}`);
+    if (!passed) return;
+    if (report.steps.some((each) => each.outcome === 'failed'))
+      defect('steps', 'a step failed, and the outcome is passed');
+    for (const name of ['id', 'bundle', 'contents'] as const)
+      if (report[name] === undefined) defect(name, 'missing from a report that says passed');
+    if (!report.signatures.some((each) => each.counted))
+      defect('signatures', 'none counted, and the outcome is passed');
+  });
+
+export const reportKind: DocumentKind<Report> = {
+  name: 'report',
+  code: 'document-invalid',
+  schema,
+  maxBytes: MAX_CONTROL_FILE_BYTES,
+  hint: 'ask who verified for the report again, or verify again',
+};
