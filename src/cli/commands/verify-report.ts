@@ -1,0 +1,113 @@
+import { StowageError } from '../../core/error.ts';
+import { MAX_CERTIFICATE_BYTES } from '../../core/limits.ts';
+import { makeReport } from '../../deploy/report/make-report.ts';
+import { type ReportFiles, requireRoom, writeReport } from '../../deploy/report/report-files.ts';
+import { type Witnessed, witnessVerification } from '../../deploy/report/witness.ts';
+import type { GivenTrust } from '../../deploy/trust-anchor.ts';
+import { readBounded } from '../../io/file.ts';
+import { decodeCertificates } from '../../trust/certificate-file.ts';
+import { type Signer, signDetached } from '../../trust/cms-sign.ts';
+import { decodePrivateKey } from '../../trust/key.ts';
+import { type CommandContext, usage } from '../command.ts';
+import { toStowageError } from '../render.ts';
+import { type PassphraseOptions, passphraseOf } from './passphrase.ts';
+
+export interface ReportOptions extends PassphraseOptions {
+  readonly report: readonly string[];
+  readonly reportKey?: string;
+  readonly reportCertificate?: string;
+}
+
+/**
+ * Where the reports go and who signs, settled before any work begins.
+ * @throws StowageError `usage-invalid`, `output-exists`, `file-missing`, `key-invalid`, `certificate-invalid`
+ */
+export async function prepareReport(
+  options: ReportOptions,
+  bundle: string,
+  context: CommandContext,
+): Promise<ReportFiles> {
+  const paths = options.report.map((path) => context.path(path));
+  const strange = options.report.find((path) => !/[^/]\.(?:json|html)$/.test(path));
+  if (strange !== undefined)
+    throw usage('the ending of a report says its form', 'a name in .json or .html', strange);
+  if (new Set(paths).size !== paths.length)
+    throw usage('two reports with one name', 'a name for each', paths.join(', '));
+  const signer = await readSigner(options, context);
+  if (signer !== undefined && !paths.some((path) => path.endsWith('.json')))
+    throw usage('only a JSON report is signed', '--report FILE.json', 'none');
+  const files = { paths, ...(signer && { signer }) };
+  await requireRoom(files, bundle);
+  return files;
+}
+
+/**
+ * Verifies, writes the report whichever way it ends, and gives what it came to.
+ * @returns the admitted bundle, and where the reports lie
+ * @throws what the verification failed with, after the report of that was written; an interrupted one has no report
+ */
+export async function verifyWithReport(
+  folder: string,
+  given: GivenTrust,
+  files: ReportFiles,
+  context: CommandContext,
+): Promise<{ admitted: NonNullable<Witnessed['admitted']>; reports: readonly string[] }> {
+  const witnessed = await witnessVerification(folder, { ...context, trust: given.trust });
+  const { admitted, error } = witnessed;
+  const failure = error === undefined ? undefined : toStowageError(error);
+  if (failure?.code === 'interrupted') throw error;
+  const write = async (): Promise<string[]> => {
+    const { program, runtime } = context.terminal;
+    const { node, openssl } = runtime;
+    const report = await makeReport(witnessed, {
+      ...{ folder, given, running: { program, node, openssl } },
+      ...(failure && { failure }),
+    });
+    return writeReport(report, files, context.now());
+  };
+  if (failure === undefined && admitted !== undefined) return { admitted, reports: await write() };
+  await tellOf(write, context);
+  throw error;
+}
+
+// What the verification failed with is the result, also where the report of it fails.
+async function tellOf(write: () => Promise<string[]>, { emit }: CommandContext): Promise<void> {
+  try {
+    const reports = await write();
+    emit({ type: 'warning', message: `verification failed; the report: ${reports.join(', ')}` });
+  } catch (error) {
+    const { message, hint } = toStowageError(error);
+    emit({ type: 'warning', message: `the report could not be written: ${message}`, hint });
+  }
+}
+
+async function readSigner(
+  options: ReportOptions,
+  context: CommandContext,
+): Promise<Signer | undefined> {
+  const { reportKey, reportCertificate } = options;
+  if (reportKey === undefined && reportCertificate === undefined) return undefined;
+  if (reportKey === undefined || reportCertificate === undefined)
+    throw usage(
+      'a report is signed with a key and its certificate',
+      '--report-key and --report-certificate',
+      reportKey === undefined ? 'no key' : 'no certificate',
+    );
+  const [certificate, ...intermediates] = decodeCertificates(
+    await readBounded(context.path(reportCertificate), 4 * MAX_CERTIFICATE_BYTES),
+  );
+  if (certificate === undefined)
+    throw new StowageError('certificate-invalid', 'the certificate file holds no certificate', {
+      expected: 'the certificate of the key, and its intermediates after it',
+      found: 'none',
+      hint: 'give the certificate that belongs to the key',
+    });
+  const pem = await readBounded(context.path(reportKey), MAX_CERTIFICATE_BYTES);
+  const passphrase = await passphraseOf(pem, reportKey, options, context);
+  const key = decodePrivateKey(pem, passphrase);
+  passphrase?.fill(0);
+  const signer = { key, certificate, intermediates };
+  // A key that is not of the certificate is found now, not after the last part.
+  signDetached(Buffer.alloc(0), signer, context.now());
+  return signer;
+}

@@ -1,0 +1,67 @@
+import { foreign, type Html, html } from './html-text.ts';
+
+/** What a page shows of a long table; the JSON report has every row. */
+const MAX_ROWS = 2000;
+
+export const nothing: Html = html``;
+
+/** A digest in groups of eight digits, which break over lines and are copied without the gaps. */
+export function digest(hex: string): Html {
+  const groups = hex.match(/.{1,8}/gsu) ?? [];
+  return html`<code class="digest">${groups.map((each) => html`<span>${foreign(each)}</span><wbr>`)}</code>`;
+}
+
+/** A moment for people: `2026-11-21 10:00:00 UTC`. */
+export function moment(text: string): Html {
+  return html`${foreign(text.replace('T', ' ').replace('Z', ' UTC'))}`;
+}
+
+/** An exact number with its digits in groups: `5,000`. */
+export function number(value: number): string {
+  return String(value).replace(/\B(?=(?:\d{3})+$)/g, ',');
+}
+
+/** A number with what it counts: `1 file`, `2,000 files`. */
+export function amount(value: number, noun: string): string {
+  return `${number(value)} ${noun}${value === 1 ? '' : 's'}`;
+}
+
+/** A duration: `1,250 ms`, `95 s`. */
+export function duration(milliseconds: number): string {
+  return milliseconds < 10_000
+    ? `${number(milliseconds)} ms`
+    : `${number(Math.round(milliseconds / 1000))} s`;
+}
+
+/** Names and values, one row each; rows without a value are left out. */
+export function facts(rows: readonly (readonly [name: string, value: Html | undefined])[]): Html {
+  const shown = rows.flatMap(([name, value]) =>
+    value === undefined
+      ? []
+      : [html`<tr><th scope="row">${foreign(name)}</th><td>${value}</td></tr>\n`],
+  );
+  return html`<table class="facts"><tbody>\n${shown}</tbody></table>\n`;
+}
+
+/** A table with a row of headers; the first cell of each row is what the row is about. */
+export function table(
+  headers: readonly string[],
+  rows: readonly (readonly Html[])[],
+  caption = '',
+): Html {
+  const body = rows
+    .slice(0, MAX_ROWS)
+    .map(
+      ([first = nothing, ...rest]) =>
+        html`<tr><th scope="row" class="first">${first}</th>${rest.map((each) => html`<td>${each}</td>`)}</tr>\n`,
+    );
+  const more =
+    rows.length > MAX_ROWS
+      ? html`<p><strong>${foreign(amount(rows.length - MAX_ROWS, 'further row'))} not shown: the JSON report has them all.</strong></p>\n`
+      : nothing;
+  return html`<table>${caption === '' ? nothing : html`<caption>${foreign(caption)}</caption>`}
+<thead><tr>${headers.map((each) => html`<th scope="col">${foreign(each)}</th>`)}</tr></thead>
+<tbody>
+${body}</tbody></table>
+${more}`;
+}

@@ -1,0 +1,60 @@
+/** The style of a report: quiet on a screen, and made for A4. No font, picture or address from elsewhere. */
+export const style = `
+:root { --ink: #1b1b1b; --quiet: #505050; --rule: #b4b4b4; --good: #0b5d1e; --bad: #9b1313; }
+* { box-sizing: border-box; }
+html { background: #fff; color: var(--ink); }
+body { margin: 0 auto; max-width: 60rem; padding: 2rem 1.5rem 3rem; font: 15px/1.45 system-ui, "Liberation Sans", Arial, sans-serif; }
+h1 { font-size: 1.6rem; margin: 0 0 1rem; }
+h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; padding-bottom: .2rem; border-bottom: 2px solid var(--ink); }
+h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; }
+p { margin: .4rem 0; max-width: 46rem; }
+.verdict { border: 3px solid var(--bad); border-left-width: 1rem; padding: .8rem 1rem; margin-bottom: 1.2rem; }
+.verdict p { max-width: none; }
+.verdict strong { display: block; font-size: 1.5rem; line-height: 1.2; color: var(--bad); }
+.passed { border-color: var(--good); }
+.passed strong { color: var(--good); }
+table { width: 100%; border-collapse: collapse; margin: .5rem 0 1rem; }
+th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--rule); overflow-wrap: anywhere; }
+th:last-child, td:last-child { padding-right: 0; }
+thead th { border-bottom: 2px solid var(--quiet); }
+th, .whole { white-space: nowrap; overflow-wrap: normal; }
+.facts { table-layout: fixed; }
+.facts th { width: 12.5rem; font-weight: 600; white-space: normal; overflow-wrap: normal; }
+.plain { table-layout: fixed; }
+.plain th { white-space: normal; width: 30%; }
+.plain th:last-child { width: 70%; }
+tbody .first { white-space: normal; overflow-wrap: anywhere; font-weight: 600; min-width: 6rem; }
+.number { white-space: nowrap; text-align: right; }
+.outcome-passed { color: var(--good); font-weight: 600; }
+.outcome-failed { color: var(--bad); font-weight: 700; }
+.outcome-not-run { color: var(--quiet); font-style: italic; }
+.digest, code { font: .92em/1.35 ui-monospace, "Liberation Mono", Consolas, monospace; }
+.digest span { margin-right: .45em; }
+.unseen { border: 1px solid var(--bad); color: var(--bad); font: .75em ui-monospace, "Liberation Mono", monospace; padding: 0 .2em; margin: 0 .1em; white-space: nowrap; }
+.quiet { color: var(--quiet); }
+pre { margin: .3rem 0; white-space: pre-wrap; overflow-wrap: anywhere; }
+.hand { table-layout: fixed; }
+.hand th { width: 12.5rem; height: 2.6rem; vertical-align: bottom; font-weight: 600; }
+.box { display: inline-block; width: .9em; height: .9em; border: 1.5px solid var(--ink); margin-right: .6em; vertical-align: -.1em; }
+.statements { list-style: none; padding: 0; margin: .5rem 0; }
+.statements li { margin: .3rem 0; padding-left: 1.6em; text-indent: -1.6em; }
+@media print {
+  body { max-width: none; padding: 0; font-size: 9.5pt; line-height: 1.35; }
+  h2 { margin-top: 1.4rem; }
+  h2, h3, thead { break-after: avoid; }
+  tr, .verdict, .together { break-inside: avoid; }
+  .facts th, .hand th { width: 11rem; }
+  .digest { font-size: .82em; }
+  .annex { break-before: page; }
+  * { print-color-adjust: exact; }
+}
+`;
+
+/** The pages of paper: A4, each with its number and, where known, the bundle it is about. */
+export function pageStyle(id: string | undefined): string {
+  const bundle = id !== undefined && /^[0-9a-f]{128}$/.test(id) ? `bundle ${id.slice(0, 16)}` : '';
+  const font = 'font: 8pt "Liberation Sans", Arial, sans-serif; color: #505050;';
+  return `@page { size: A4; margin: 18mm 17mm 20mm;
+@bottom-left { content: "${bundle}"; ${font} }
+@bottom-right { content: "page " counter(page) " of " counter(pages); ${font} } }`;
+}

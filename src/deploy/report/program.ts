@@ -1,0 +1,48 @@
+import { readdir } from 'node:fs/promises';
+import { arch, release, type } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { sriHex, sriOf } from '../../core/digest.ts';
+import { MIB } from '../../core/limits.ts';
+import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
+import type { Report, ReportTool } from '../../format/report.ts';
+import { ioError, readBounded } from '../../io/file.ts';
+
+/** What the process knows of itself. */
+export interface Running {
+  /** The file that was started, absolute. */
+  readonly program: string;
+  readonly node: string;
+  readonly openssl: string;
+}
+
+const MAX_PROGRAM_BYTES = 64 * MIB;
+
+/**
+ * The program as it lies on disk. Its digest is the one that anybody gets by hand in its folder, from
+ * `LC_ALL=C sh -c 'sha512sum *.js' | sha512sum`; a program run from its sources has none.
+ */
+export async function describeTool(program: string): Promise<ReportTool> {
+  const tool = { name: PRODUCT, version: PRODUCT_VERSION };
+  if (!basename(program).endsWith('.js')) return tool;
+  const folder = dirname(program);
+  const names = await programFiles(folder);
+  let list = '';
+  for (const name of names) {
+    const bytes = await readBounded(join(folder, name), MAX_PROGRAM_BYTES);
+    list += `${sriHex(sriOf(bytes))}  ${name}\n`;
+  }
+  return { ...tool, sha512: sriHex(sriOf(Buffer.from(list))), files: names.length };
+}
+
+async function programFiles(folder: string): Promise<string[]> {
+  try {
+    const names = await readdir(folder);
+    return names.filter((name) => /^[A-Za-z0-9_-][A-Za-z0-9._-]*\.js$/.test(name)).sort();
+  } catch (error) {
+    throw ioError(error, folder);
+  }
+}
+
+export function describeHost({ node, openssl }: Running): Report['host'] {
+  return { platform: `${type()} ${release()}, ${arch()}`, node, openssl };
+}

@@ -1,0 +1,90 @@
+import { StowageError } from '../../core/error.ts';
+import { momentOf } from '../../format/field.ts';
+import type { ReportSignature } from '../../format/report.ts';
+import type { Trust } from '../../format/trust.ts';
+import { allAlgorithms } from '../../trust/algorithm.ts';
+import { verifyDetached } from '../../trust/cms-verify.ts';
+import {
+  evaluateSignatures,
+  type NotCounted,
+  type SignatureFile,
+  type SignerVerdict,
+} from '../../trust/policy.ts';
+import { oneLine } from './one-line.ts';
+
+const everyAlgorithm = new Set(allAlgorithms);
+
+const reasons: Readonly<Record<NotCounted, string>> = {
+  untrusted: 'certified by no root of the trust document, or revoked',
+  'other-role': 'its root serves another role',
+  'other-algorithm': 'the trust document does not allow its algorithm',
+  'same-key': 'its key has been counted already',
+};
+
+/**
+ * Verdicts with the certificates that they were passed on.
+ * @param bytesOf the bytes of a signature file
+ */
+export function describeVerdicts(
+  verdicts: readonly SignerVerdict[],
+  content: Buffer,
+  bytesOf: (name: string) => Buffer,
+): ReportSignature[] {
+  return verdicts.map((verdict) => {
+    const { certificate } = verifyDetached(bytesOf(verdict.name), content, everyAlgorithm);
+    return {
+      file: `signatures/${verdict.name}`,
+      counted: verdict.counted,
+      ...(verdict.reason === undefined ? {} : { reason: reasons[verdict.reason] }),
+      signer: {
+        subject: oneLine(verdict.subject),
+        serial: verdict.serial,
+        certificate: certificate.fingerprint,
+        key: verdict.keyFingerprint,
+        algorithm: verdict.algorithm,
+        signingTime: momentOf(verdict.signingTime),
+        ...(verdict.root === undefined ? {} : { root: verdict.root }),
+      },
+    };
+  });
+}
+
+/** What can be said of each signature of a bundle that was refused. */
+export function describeRefused(
+  files: readonly SignatureFile[],
+  content: Buffer,
+  trust: Trust,
+  now: Date,
+): ReportSignature[] {
+  const judge = (some: readonly SignatureFile[]): SignerVerdict[] =>
+    evaluateSignatures(withoutThreshold(trust), 'release', content, some, now);
+  const broken = new Map<string, string>();
+  for (const file of files) {
+    try {
+      judge([file]);
+    } catch (error) {
+      if (!(error instanceof StowageError)) throw error;
+      const message = error.message.replace(`${JSON.stringify(file.name)}: `, '');
+      broken.set(file.name, `${message} [${error.code}]`);
+    }
+  }
+  const whole = files.filter(({ name }) => !broken.has(name));
+  const verdicts = whole.length === 0 ? [] : judge(whole);
+  const described = describeVerdicts(
+    verdicts,
+    content,
+    (name) => whole.find((each) => each.name === name)?.bytes ?? Buffer.alloc(0),
+  );
+  return files.map(({ name }) => {
+    const file = `signatures/${name}`;
+    const reason = broken.get(name);
+    const found = described.find((each) => each.file === file);
+    return found ?? { file, counted: false, ...(reason && { reason: oneLine(reason) }) };
+  });
+}
+
+// Accepts anything: for telling of each signature what became of it, after the bundle was refused. Never for a decision.
+function withoutThreshold(trust: Trust): Trust {
+  const { roots } = trust.roles.release;
+  return { ...trust, roles: { ...trust.roles, release: { roots, threshold: 0 } } };
+}
