@@ -62,9 +62,10 @@ export function refusePickle(model: string, path: string, head: Uint8Array): voi
 }
 
 function pickleKind(head: Buffer): string | undefined {
-  // Protocol 2 and later open with PROTO and its number; PyTorch's zip holds one at */data.pkl.
-  if (head[0] === 0x80 && head[1] !== undefined && head[1] >= 2 && head[1] <= 5)
-    return 'a Python pickle';
+  // Protocol 2 and later open with PROTO, its number and an opcode, and no opcode is below `(`: safetensors whose
+  // header has 640 bytes begins with the first two as well. PyTorch's zip holds a pickle at */data.pkl.
+  const [proto = 0, protocol = 0, opcode = 0] = head;
+  if (proto === 0x80 && protocol >= 2 && protocol <= 5 && opcode >= 0x28) return 'a Python pickle';
   const text = head.toString('latin1');
   if (text.startsWith('PK\x03\x04') && /data\.pkl|\.pkl/.test(text))
     return 'a PyTorch archive with a pickle in it';
