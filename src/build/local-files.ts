@@ -44,6 +44,7 @@ async function keepFile(store: BlobStore, path: string, signal: AbortSignal): Pr
 
 async function keepTree(store: BlobStore, path: string): Promise<Kept> {
   const files = await localTree(path);
+  if (files.length === 0) throw empty(path);
   const incoming = join(store.root, 'incoming');
   await makeFolder(incoming);
   const archive = join(incoming, `${sourceKey(path)}.tar`);
@@ -62,6 +63,14 @@ async function keepTree(store: BlobStore, path: string): Promise<Kept> {
   } finally {
     await remove(archive);
   }
+}
+
+function empty(path: string): StowageError {
+  return new StowageError('file-missing', `the folder ${path} holds no file`, {
+    expected: 'one file at least',
+    found: 'none',
+    hint: 'put the files there, or take it out of the manifest',
+  });
 }
 
 function oversize(path: string, size: number): StowageError {

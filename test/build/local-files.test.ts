@@ -1,0 +1,126 @@
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { fetchBlob } from '../../src/build/fetch.ts';
+import { keepLocal } from '../../src/build/local-files.ts';
+import { digestOf } from '../../src/core/digest.ts';
+import { StowageError } from '../../src/core/error.ts';
+import { readTree } from '../../src/io/archive.ts';
+import { BlobStore } from '../../src/io/blob-store.ts';
+import { expectCode } from '../support/error.ts';
+import { contents, temporaryFolder } from '../support/folder.ts';
+
+const root = temporaryFolder();
+const { signal } = new AbortController();
+let places = 0;
+const fresh = (): string => join(root, String(places++));
+
+describe('when local files are kept', () => {
+  it('keeps a folder as a tar that unpacks to the same, alike from anywhere', async () => {
+    const store = new BlobStore(fresh());
+    const digests = [];
+    for (const folder of [fresh(), fresh()]) {
+      await mkdir(join(folder, 'below'), { recursive: true });
+      await mkdir(join(folder, 'empty'));
+      await writeFile(join(folder, 'a'), 'one');
+      await writeFile(join(folder, 'below', 'b'), 'two');
+      digests.push(await keepLocal(store, folder, signal));
+    }
+    const [first] = digests;
+    if (first === undefined) throw new Error('nothing kept');
+    expect(digests).toEqual([first, first]);
+    expect(first).toMatchObject({ kind: 'tree', size: await store.size(first.digest) });
+    const into = fresh();
+    await mkdir(into);
+    await readTree(store.path(first.digest), into);
+    expect(await contents(into)).toEqual({ a: 'one', 'below/b': 'two' });
+    expect(await readdir(join(store.root, 'incoming'))).toEqual([]);
+  });
+
+  it('keeps a file as it is, and what it became when it changed', async () => {
+    const store = new BlobStore(fresh());
+    const path = fresh();
+    for (const text of ['before', 'after!', '']) {
+      await writeFile(path, text);
+      const digest = digestOf(Buffer.from(text));
+      expect(await keepLocal(store, path, signal)).toEqual({
+        kind: 'file',
+        digest,
+        size: text.length,
+      });
+    }
+  });
+
+  it('refuses a folder without files, and leaves nothing of it', async () => {
+    const store = new BlobStore(fresh());
+    const folder = fresh();
+    await mkdir(join(folder, 'empty'), { recursive: true });
+    await expectCode(() => keepLocal(store, folder, signal), 'file-missing');
+    expect(await contents(store.root)).toEqual({});
+  });
+
+  it('says that a path is not there', async () => {
+    await expectCode(() => keepLocal(new BlobStore(fresh()), fresh(), signal), 'file-missing');
+  });
+});
+
+describe('when a blob is fetched', () => {
+  const TEXT = Buffer.from('0123456789');
+  const expected = { key: 'k', size: TEXT.length, digest: digestOf(TEXT) };
+  const broken = (): StowageError =>
+    new StowageError('source-unreachable', 'line broke', { hint: 'try again' });
+
+  it('does not ask again for what was refused', async () => {
+    let asked = 0;
+    const origin = {
+      description: 'x',
+      open: async (): Promise<AsyncIterable<Uint8Array>> => {
+        asked++;
+        throw new StowageError('source-denied', 'no', { hint: 'ask for access' });
+      },
+    };
+    const store = new BlobStore(fresh());
+    await expectCode(
+      () =>
+        fetchBlob(
+          store,
+          () => expected,
+          origin,
+          signal,
+          () => {},
+        ),
+      'source-denied',
+    );
+    expect(asked).toBe(1);
+  });
+
+  it('is interrupted while it waits to try again, and keeps what came', async () => {
+    const stop = new AbortController();
+    const origin = {
+      description: 'x',
+      open: async (): Promise<AsyncIterable<Uint8Array>> =>
+        (async function* () {
+          yield TEXT.subarray(0, 3);
+          setTimeout(() => stop.abort(), 10);
+          throw broken();
+        })(),
+    };
+    const store = new BlobStore(fresh());
+    let counted = 0;
+    await expectCode(
+      () =>
+        fetchBlob(
+          store,
+          () => expected,
+          origin,
+          stop.signal,
+          (bytes) => {
+            counted += bytes;
+          },
+        ),
+      'interrupted',
+    );
+    expect(counted).toBe(0);
+    expect(await contents(store.root)).toEqual({ 'incoming/k.partial': '012' });
+  });
+});
