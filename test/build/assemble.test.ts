@@ -1,0 +1,274 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmod, cp, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { assemble } from '../../src/build/assemble.ts';
+import { canonicalBytes, type Json } from '../../src/core/canonical-json.ts';
+import { type Digest, digestHex, digestOf, sriOf } from '../../src/core/digest.ts';
+import { MIB } from '../../src/core/limits.ts';
+import { bundleFiles, bundleKind } from '../../src/format/bundle.ts';
+import { readChecksums } from '../../src/format/checksums.ts';
+import { readCanonical } from '../../src/format/document.ts';
+import { lockKind } from '../../src/format/lock.ts';
+import { BlobStore } from '../../src/io/blob-store.ts';
+import { listMedia } from '../../src/io/media.ts';
+import { expectCode } from '../support/error.ts';
+import { contents, temporaryFolder } from '../support/folder.ts';
+import { contextOf, type Sample, sampleOf, storeOf } from './samples.ts';
+
+const root = temporaryFolder();
+let places = 0;
+const fresh = (): string => join(root, String(places++));
+const WEIGHTS = 9 * MIB + 5;
+const large = sampleOf(WEIGHTS);
+const weights = weightsOf(large);
+/** For what goes wrong: small, as size changes nothing there. */
+const small = sampleOf(MIB + 5);
+const PART = MIB / 4;
+
+function weightsOf({ blobs }: Sample): Digest {
+  return digestOf(blobs['weights'] ?? Buffer.alloc(0));
+}
+
+/** A store of its own with the blobs of a sample, copied from one that was made by receiving them. */
+async function storeWith(sample: Sample, withSums = true): Promise<BlobStore> {
+  const templates = withSums ? received : put;
+  const template = templates.get(sample) ?? (await storeOf(fresh(), sample.blobs, withSums));
+  templates.set(sample, template);
+  const place = fresh();
+  await cp(template.root, place, { recursive: true });
+  return new BlobStore(place);
+}
+const received = new Map<Sample, BlobStore>();
+const put = new Map<Sample, BlobStore>();
+
+/** A folder for one output, and a check that nothing else lies there. */
+async function outputFolder(): Promise<{ folder: string; output: string }> {
+  const folder = fresh();
+  await mkdir(folder);
+  return { folder, output: join(folder, 'chat-1.4.0') };
+}
+
+const packLarge = (
+  store: BlobStore,
+  output: string,
+  partSize = 4 * MIB,
+): ReturnType<typeof assemble> => assemble(large.lock, { store, output, partSize, ...contextOf() });
+const packSmall = (
+  store: BlobStore,
+  output: string,
+  partSize = PART,
+): ReturnType<typeof assemble> => assemble(small.lock, { store, output, partSize, ...contextOf() });
+
+describe('when a lock is assembled', () => {
+  it.each([
+    ['parts of 4 MiB', 4 * MIB, 3],
+    ['parts of 8 MiB', 8 * MIB, 2],
+    ['parts as large as the blob', WEIGHTS, 1],
+    ['whole blobs', 0, 1],
+  ])('gives %s that join to the blob and verify with sha512sum', async (_, partSize, count) => {
+    const { folder, output } = await outputFolder();
+    const store = await storeWith(large);
+    const { bundle, id } = await packLarge(store, output, partSize);
+    expect(await readdir(folder)).toEqual(['chat-1.4.0']);
+    const check = ['--check', '--strict', '--quiet', 'SHA512SUMS'];
+    execFileSync('sha512sum', check, { cwd: output, stdio: 'pipe' });
+    const checksums = await readFile(join(output, 'SHA512SUMS'));
+    expect(id).toBe(createHash('sha512').update(checksums).digest('hex'));
+    const listed = readChecksums(checksums).map(({ path }) => path);
+    const found = (await listMedia(output)).map(({ path }) => path).sort();
+    expect(found).toEqual([...listed, 'SHA512SUMS'].sort());
+    expect(
+      bundleFiles(bundle)
+        .map(({ path }) => path)
+        .sort(),
+    ).toEqual(listed.filter((path) => path !== 'bundle.json'));
+    const split = bundle.blobs.find(({ digest }) => digest === weights);
+    expect(split?.parts).toHaveLength(count);
+    for (const blob of bundle.blobs) {
+      const parts = blob.parts.map(({ path }) => readFile(join(output, path)));
+      expect(digestOf(Buffer.concat(await Promise.all(parts)))).toBe(blob.digest);
+    }
+    expect(readCanonical(bundleKind, await readFile(join(output, 'bundle.json')))).toEqual(bundle);
+  });
+
+  it('gives the same bytes from another store, at another time, with and without noted sums', async () => {
+    const trees: Record<string, string>[] = [];
+    for (const withSums of [true, false]) {
+      const { output } = await outputFolder();
+      await packLarge(await storeWith(large, withSums), output);
+      trees.push(await contents(output));
+    }
+    expect(Object.keys(trees[0] ?? {}).length).toBeGreaterThan(15);
+    expect(trees[0]).toEqual(trees[1]);
+  });
+
+  it('gives the same identity for a lock whose members stand in another order', async () => {
+    const turned = JSON.parse(JSON.stringify(large.lock), (_, value: unknown) =>
+      typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? Object.fromEntries(Object.entries(value).toReversed())
+        : value,
+    ) as typeof large.lock;
+    const store = await storeWith(large);
+    const first = await packLarge(store, (await outputFolder()).output);
+    const { output } = await outputFolder();
+    const second = await assemble(turned, { store, output, partSize: 4 * MIB, ...contextOf() });
+    expect(second.id).toBe(first.id);
+  });
+
+  it('carries the lock, an OCI layout and tags of every image, model and file', async () => {
+    const { output } = await outputFolder();
+    const { bundle } = await packLarge(await storeWith(large), output);
+    const lock = await readFile(join(output, 'attestations/lock.json'));
+    expect(lock.equals(canonicalBytes(large.lock as unknown as Json))).toBe(true);
+    expect(readCanonical(lockKind, lock)).toEqual(large.lock);
+    expect(await readFile(join(output, 'oci-layout'), 'utf8')).toBe(
+      '{"imageLayoutVersion":"1.0.0"}',
+    );
+    const index = JSON.parse(await readFile(join(output, 'index.json'), 'utf8')) as {
+      manifests: { digest: string; size: number; annotations: Record<string, string> }[];
+    };
+    const tags = index.manifests.map(
+      (each) => each.annotations['org.opencontainers.image.ref.name'],
+    );
+    expect(tags).toEqual(['server', 'tiny', 'settings', 'note']);
+    for (const { digest, size } of index.manifests)
+      expect(bundle.blobs.find((blob) => blob.digest === digest)?.size).toBe(size);
+  });
+
+  it('tells progress that ends at the total', async () => {
+    const { output } = await outputFolder();
+    const store = await storeWith(large);
+    let last: unknown;
+    await assemble(large.lock, {
+      store,
+      output,
+      partSize: 4 * MIB,
+      ...contextOf(undefined, (event) => {
+        if (event.type === 'progress') last = event;
+      }),
+    });
+    expect(last).toMatchObject({ task: 'pack', unit: 'bytes' });
+    const { done, total } = last as { done: number; total: number };
+    expect(done).toBe(total);
+    expect(total).toBeGreaterThan(WEIGHTS);
+  });
+});
+
+describe('when a bundle cannot be assembled', () => {
+  const damage: Readonly<Record<string, (path: string) => Promise<void>>> = {
+    'one byte differs': async (path) => {
+      const bytes = await readFile(path);
+      bytes[MIB / 2] = 0;
+      await rewrite(path, bytes);
+    },
+    'it was cut': (path) => truncate(path, 100),
+    'it grew': (path) => writeFile(path, 'x', { flag: 'a' }),
+    'a folder lies there': async (path) => {
+      await rm(path);
+      await mkdir(path);
+    },
+  };
+  const rewrite = async (path: string, bytes: Buffer): Promise<void> => {
+    await chmod(path, 0o644);
+    await writeFile(path, bytes);
+  };
+
+  const places = [true, false].flatMap((sums) =>
+    [PART, 0, 1024 * MIB].map((size) => [sums, size] as const),
+  );
+  const rows = Object.keys(damage).flatMap((what, index) =>
+    (index === 0 ? places : places.slice(index - 1, index + 2)).map(
+      ([sums, size]) => [what, sums, size] as const,
+    ),
+  );
+  it.each(rows)(
+    'finds a stored blob of which %s (sums noted: %s, parts of %i)',
+    async (what, sums, partSize) => {
+      const { folder, output } = await outputFolder();
+      const store = await storeWith(small, sums);
+      await damage[what]?.(store.path(weightsOf(small)));
+      const error = await expectCode(() => packSmall(store, output, partSize), 'blob-damaged');
+      expect(error.message).toContain(digestHex(weightsOf(small)));
+      expect(await readdir(folder)).toEqual([]);
+    },
+  );
+
+  it('does not trust noted sums that were forged', async () => {
+    const { folder, output } = await outputFolder();
+    const store = await storeWith(small);
+    const note = join(store.root, 'sums', `${digestHex(weightsOf(small))}.json`);
+    const forged = [{ sha512: sriOf(Buffer.from('forged')), crc32: '' }];
+    await writeFile(note, JSON.stringify({ partSize: 1024 * MIB, parts: forged }));
+    await expectCode(() => packSmall(store, output, 0), 'blob-damaged');
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('leaves nothing when a blob is missing', async () => {
+    const { folder, output } = await outputFolder();
+    const store = await storeWith(small);
+    await rm(store.path(weightsOf(small)));
+    await expectCode(() => packSmall(store, output), 'file-missing');
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it.each(['folder', 'file'])('leaves a %s alone that has its name', async (kind) => {
+    const { folder, output } = await outputFolder();
+    if (kind === 'file') await writeFile(output, 'mine');
+    else await mkdir(output);
+    const store = await storeWith(small);
+    await expectCode(() => packSmall(store, output), 'output-exists');
+    expect(await readdir(folder)).toEqual(['chat-1.4.0']);
+    if (kind === 'file') expect(await readFile(output, 'utf8')).toBe('mine');
+  });
+
+  it.each(['before it begins', 'in the middle'])(
+    'leaves nothing when interrupted %s',
+    async (when) => {
+      const { folder, output } = await outputFolder();
+      const store = await storeWith(small);
+      const stop = new AbortController();
+      if (when === 'before it begins') stop.abort();
+      const context = contextOf(stop.signal, (event) => {
+        if (event.type === 'progress') stop.abort();
+      });
+      const run = (): Promise<unknown> =>
+        assemble(small.lock, { store, output, partSize: PART, ...context });
+      await expectCode(run, 'interrupted');
+      expect(await readdir(folder)).toEqual([]);
+    },
+  );
+
+  it('goes on over what a killed run left', async () => {
+    const { folder, output } = await outputFolder();
+    await mkdir(join(folder, '.chat-1.4.0.packing', 'blobs'), { recursive: true });
+    await writeFile(join(folder, '.chat-1.4.0.packing', 'blobs', 'x'), 'half');
+    await packSmall(await storeWith(small), output);
+    expect(await readdir(folder)).toEqual(['chat-1.4.0']);
+  });
+
+  it.each([
+    ['when it is asked', '512k'],
+    ['while it is filled', '3m'],
+  ])('leaves nothing when the disk has too little space %s', async (when, size) => {
+    const { folder, output } = await outputFolder();
+    const mount = ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', folder];
+    if (process.getuid?.() !== 0 || spawnSync('mount', mount).status !== 0) {
+      console.warn('skipped: a full disk needs root and the right to mount a tmpfs');
+      return;
+    }
+    onTestFinished(() => {
+      spawnSync('umount', ['-l', folder]);
+    });
+    const store = await storeWith(small);
+    const fill = contextOf(undefined, (event) => {
+      if (when === 'while it is filled' && event.type === 'step')
+        spawnSync('dd', ['if=/dev/zero', `of=${join(folder, 'other')}`, 'bs=64k', 'count=100']);
+    });
+    const run = (): Promise<unknown> =>
+      assemble(small.lock, { store, output, partSize: PART, ...fill });
+    await expectCode(run, 'space-insufficient');
+    expect((await readdir(folder)).filter((name) => name !== 'other')).toEqual([]);
+  });
+});
