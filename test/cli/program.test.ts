@@ -51,7 +51,10 @@ describe('when the program is called', () => {
     expect(new Set(names).size).toBe(names.length);
   });
 
-  it.each(commands.map((command) => [command.name(), command] as const))(
+  const leaves = commands.flatMap((command) =>
+    command.commands.length === 0 ? [command] : command.commands,
+  );
+  it.each(leaves.map((command) => [command.name(), command] as const))(
     'describes %s and each of its options, and gives it --json',
     (_, command) => {
       expect(command.description()).not.toBe('');
