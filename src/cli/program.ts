@@ -2,8 +2,12 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
 import type { AlgorithmName } from '../format/trust.ts';
 import type { CommandContext, CommandResult } from './command.ts';
+import type { PackOptions } from './commands/pack.ts';
 import type { PkiOptions } from './commands/pki.ts';
 import type { SignOptions } from './commands/sign-options.ts';
+import type { TrustApplyOptions } from './commands/trust-apply.ts';
+import type { InitOptions, NextOptions } from './commands/trust-draft.ts';
+import type { TrustSignOptions } from './commands/trust-sign.ts';
 import type { VerifyOptions } from './commands/verify.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -85,14 +89,11 @@ export function createProgram(terminal: Terminal, run: Run): Command {
       'size of the parts, such as 512MiB, or "none" for whole blobs',
       '1GiB',
     )
+    .option('--trust-chain <folder>', 'trust documents to carry: N.trust.json and their signatures')
     .addOption(store())
     .addOption(insecure())
-    .action(
-      (
-        file: string | undefined,
-        options: { output?: string; partSize: string; store?: string; insecureRegistry: string[] },
-      ) =>
-        run(async (context) => (await import('./commands/pack.ts')).pack(file, options, context)),
+    .action((file: string | undefined, options: PackOptions) =>
+      run(async (context) => (await import('./commands/pack.ts')).pack(file, options, context)),
     );
 
   program.commandsGroup('Anywhere:');
@@ -162,6 +163,11 @@ export function createProgram(terminal: Terminal, run: Run): Command {
       ),
     );
 
+  addTrustCommands(
+    program.command('trust').description('make, show, sign and pin trust documents'),
+    run,
+  );
+
   program.commandsGroup('Site:');
   command(
     'install <bundle>',
@@ -169,11 +175,19 @@ export function createProgram(terminal: Terminal, run: Run): Command {
   )
     .option('--trust <file>', 'the root certificate, at the first install of a site')
     .option('--fingerprint <hex>', 'its SHA-256 fingerprint, as on paper')
+    .option(
+      '--accept-age <reason>',
+      'let a bundle in whose age alone is against it; kept in the ledger',
+    )
     .addOption(root())
-    .action((folder: string, options: { trust?: string; fingerprint?: string; root?: string }) =>
-      run(async (context) =>
-        (await import('./commands/install.ts')).install(folder, options, context),
-      ),
+    .action(
+      (
+        folder: string,
+        options: { trust?: string; fingerprint?: string; acceptAge?: string; root?: string },
+      ) =>
+        run(async (context) =>
+          (await import('./commands/install.ts')).install(folder, options, context),
+        ),
     );
   command('status', 'show what the site runs')
     .addOption(root())
@@ -193,7 +207,104 @@ export function createProgram(terminal: Terminal, run: Run): Command {
         (await import('./commands/uninstall.ts')).uninstall(release, options, context),
       ),
     );
+  const audit = program.command('audit').description("the site's hash-chained ledger");
+  audit
+    .command('verify')
+    .description('check that the ledger was neither edited, cut nor replaced')
+    .option('--json', 'print the result as JSON')
+    .addOption(root())
+    .action((options: { root?: string }) =>
+      run(async (context) => (await import('./commands/audit.ts')).auditVerify(options, context)),
+    );
+  audit
+    .command('show')
+    .description('print what the ledger says, oldest first')
+    .option('--json', 'print the result as JSON')
+    .addOption(root())
+    .action((options: { root?: string }) =>
+      run(async (context) => (await import('./commands/audit.ts')).auditShow(options, context)),
+    );
   return program;
+}
+
+function addTrustCommands(trust: Command, run: Run): void {
+  const command = (usage: string, about: string): Command =>
+    trust.command(usage).description(about).option('--json', 'print the result as JSON');
+  const draft = (made: Command): Command =>
+    made
+      .addOption(
+        repeatable('--release <name>', 'a root whose signers release bundles (repeatable)'),
+      )
+      .addOption(repeatable('--approval <name>', 'a root whose signers approve them (repeatable)'))
+      .addOption(
+        repeatable(
+          '--root-role <name>',
+          'a root whose signers sign the next document (repeatable)',
+        ),
+      )
+      .addOption(
+        repeatable('--threshold <role=number>', 'how many keys a role needs, from 1 (repeatable)'),
+      )
+      .addOption(
+        repeatable('--require <role=algorithm>', 'what must be among its signatures (repeatable)'),
+      )
+      .addOption(repeatable('--algorithm <name>', 'an algorithm that may count (repeatable)'))
+      .addOption(repeatable('--channel <name>', 'a channel that may enter (repeatable)'))
+      .addOption(
+        repeatable('--seq-floor <product/channel=number>', 'the lowest number that may enter'),
+      )
+      .option('--max-age-days <days>', 'how old the newest signature may be', positiveInteger)
+      .option('--expires <date>', 'when it ends, such as 2027-11-21')
+      .requiredOption('--output <file>', 'the document to write, such as 2.trust.json');
+  draft(
+    command('init', 'write the first trust document').addOption(
+      repeatable('--root <name=file>', 'a root certificate (repeatable)'),
+    ),
+  ).action((options: InitOptions) =>
+    run(async (context) => (await import('./commands/trust-draft.ts')).trustInit(options, context)),
+  );
+  draft(
+    command('next <file>', 'write the document that follows another')
+      .addOption(repeatable('--add-root <name=file>', 'a further root certificate (repeatable)'))
+      .addOption(repeatable('--remove-root <name>', 'a root that goes (repeatable)'))
+      .addOption(
+        repeatable(
+          '--revoke <issuer:serial=reason>',
+          'a certificate that counts no more, by SHA-256 of its issuer (repeatable)',
+        ),
+      ),
+  ).action((file: string, options: NextOptions) =>
+    run(async (context) =>
+      (await import('./commands/trust-draft.ts')).trustNext(file, options, context),
+    ),
+  );
+  command('show <file>', 'show whom a trust document trusts with what').action((file: string) =>
+    run(async (context) => (await import('./commands/trust-show.ts')).trustShow(file, context)),
+  );
+  command('sign <file>', 'sign a trust document, into FILE.NAME.p7s beside it')
+    .requiredOption('--key <file>', 'the private key, PKCS#8 in PEM')
+    .requiredOption('--certificate <file>', 'its certificate, in PEM or DER')
+    .option('--name <name>', 'the name of the signature (default: from the certificate)')
+    .addOption(
+      new Option('--algorithm <name>', "not the default of the certificate's key").choices(
+        algorithms,
+      ),
+    )
+    .addOption(passphraseFile())
+    .addOption(passphraseFd())
+    .action((file: string, options: TrustSignOptions) =>
+      run(async (context) =>
+        (await import('./commands/trust-sign.ts')).trustSign(file, options, context),
+      ),
+    );
+  command('apply <file>', 'pin a trust document at a site')
+    .option('--fingerprint <hex>', 'its SHA-256, as on paper, for the first of a site')
+    .addOption(root())
+    .action((file: string, options: TrustApplyOptions) =>
+      run(async (context) =>
+        (await import('./commands/trust-apply.ts')).trustApply(file, options, context),
+      ),
+    );
 }
 
 /** Whether commander ended by itself, and with which status: help and version are 0, the rest is usage. */

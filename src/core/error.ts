@@ -71,6 +71,8 @@ export const errorCodes = {
     'release-rollback',
     'release-equivocation',
     'release-foreign',
+    'release-expired',
+    'release-recalled',
   ],
   locked: ['site-locked'],
   unfit: ['host-unfit'],

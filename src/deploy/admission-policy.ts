@@ -1,8 +1,9 @@
 import { StowageError } from '../core/error.ts';
 import type { Bundle } from '../format/bundle.ts';
-import type { SiteState } from '../format/site-state.ts';
 import type { Trust } from '../format/trust.ts';
 import type { SignerVerdict } from '../trust/policy.ts';
+import { recallOf } from './recall.ts';
+import type { SiteState } from './site-state.ts';
 
 /** What a site asks of a bundle besides genuine signatures. */
 export interface Gatekeeper {
@@ -12,6 +13,8 @@ export interface Gatekeeper {
   readonly state: SiteState;
   /** Whether the role `approval` must have signed too. */
   readonly requireApproval?: boolean;
+  /** Why a bundle may enter whose age alone is against it. */
+  readonly acceptAge?: string;
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -46,7 +49,7 @@ export function requireSeqFloor(bundle: Bundle, { seqFloor = {}, version }: Trus
   );
 }
 
-/** @throws StowageError `release-rollback` when no signature that counts is young enough for the trust document */
+/** @throws StowageError `release-expired` when no signature that counts is young enough for the trust document */
 export function requireFresh(
   signers: readonly SignerVerdict[],
   { maxAgeDays, version }: Trust,
@@ -57,7 +60,7 @@ export function requireFresh(
   const newest = Math.max(...times);
   if (now.getTime() - newest <= maxAgeDays * DAY_MS) return;
   throw new StowageError(
-    'release-rollback',
+    'release-expired',
     `the newest signature is older than trust document ${version} lets in`,
     {
       expected: `one of the last ${maxAgeDays} days`,
@@ -118,4 +121,18 @@ export function requireNewer(bundle: Bundle, id: string, state: SiteState): void
       hint: 'to return to an earlier generation use stowage rollback; an older bundle is never taken in again',
     },
   );
+}
+
+/**
+ * Refuses a release that was recalled, by the site's memory or by the bundle itself.
+ * @throws StowageError `release-recalled`
+ */
+export function requireNotRecalled(bundle: Bundle, recalls: SiteState['recalls']): void {
+  const recall = recallOf(bundle, [...recalls, ...(bundle.recalls ?? [])]);
+  if (recall === undefined) return;
+  throw new StowageError('release-recalled', `${bundle.name} ${bundle.version} was recalled`, {
+    expected: `a version outside ${recall.versions}`,
+    found: recall.reason,
+    hint: 'ask the release engineer for a version that was not recalled',
+  });
 }

@@ -10,6 +10,7 @@ import {
   type Gatekeeper,
   requireFresh,
   requireNewer,
+  requireNotRecalled,
   requireSeqFloor,
   requireTrustedChannel,
   requireWelcome,
@@ -66,7 +67,8 @@ export async function admit(folder: string, options: AdmitOptions): Promise<Admi
   requireSeqFloor(bundle, trust);
   if (gatekeeper !== undefined) {
     requireNewer(bundle, id, gatekeeper.state);
-    requireFresh(signers, trust, now);
+    requireNotRecalled(bundle, gatekeeper.state.recalls);
+    if (gatekeeper.acceptAge === undefined) requireFresh(signers, trust, now);
   }
 
   step('inventory');

@@ -1,5 +1,6 @@
 import { StowageError } from '../core/error.ts';
 import type { Context, Emit } from '../core/event.ts';
+import type { LedgerEvent } from '../format/ledger.ts';
 import type { Plan } from '../format/plan.ts';
 import type { GateResult, Receipt } from '../format/receipt.ts';
 import { withLock } from '../io/lock-file.ts';
@@ -7,9 +8,11 @@ import type { Target } from '../target/target.ts';
 import { apply, recover } from './apply.ts';
 import { requireSatisfied } from './constraints.ts';
 import { generationNumbers } from './generations.ts';
+import type { Ledger } from './ledger.ts';
 import type { Workshop } from './operations.ts';
-import { writeReceipt } from './receipt.ts';
+import { type Outcome, writeReceipt } from './receipt.ts';
 import type { SiteFolder } from './site-folder.ts';
+import { openLedger } from './site-ledger.ts';
 
 /** Where and on what a change is made. */
 export interface ChangeOptions extends Context {
@@ -25,43 +28,91 @@ export interface Changed {
 
 /**
  * Runs a command that changes a site: alone, after what a killed one left was finished or undone.
- * @param work given the site as it now is
+ * @param work given the site's ledger as it now is
+ * @throws StowageError `site-locked`, `state-damaged`, and what `work` throws
  */
-export async function withSite<T>(options: ChangeOptions, work: () => Promise<T>): Promise<T> {
+export async function withSite<T>(
+  options: ChangeOptions,
+  work: (ledger: Ledger) => Promise<T>,
+): Promise<T> {
   const { site } = options;
   await site.prepare();
   return withLock(site.path('lock'), async () => {
+    const ledger = await openLedger(site);
     const gates: GateResult[] = [];
     const recovery = await recover(workshopOf(options, gates));
     if (recovery !== undefined) {
       const outcome = recovery.outcome === 'finished' ? 'kept' : 'rolled-back';
-      await writeReceipt(site, { plan: recovery.plan, outcome, gates }, options.now());
+      await conclude({ plan: recovery.plan, outcome, gates }, 'recover', ledger, options);
       warnOfRecovery(options.emit, recovery.plan, recovery.outcome);
     }
-    return work();
+    return work(ledger);
   });
 }
 
 /**
- * Checks a plan's constraints, carries it out and writes the receipt, also of a rollback.
+ * Checks a plan's constraints, carries it out, and writes ledger and receipt, also of a rollback.
  * @throws StowageError `host-unfit`, `rolled-back`, `rollback-failed`, `interrupted`
  */
-export async function carryPlan(plan: Plan, options: ChangeOptions): Promise<Changed> {
+export async function carryPlan(
+  plan: Plan,
+  ledger: Ledger,
+  options: ChangeOptions,
+): Promise<Changed> {
   requireSatisfied(plan.constraints);
   if (plan.steps.length === 0) return { plan };
   const gates: GateResult[] = [];
   try {
     await apply(plan, workshopOf(options, gates));
   } catch (error) {
-    if (error instanceof StowageError && error.code !== 'rollback-failed') {
-      await writeReceipt(options.site, { plan, outcome: 'rolled-back', gates }, options.now());
-    }
+    await recordFailure(error, { plan, outcome: 'rolled-back', gates }, ledger, options);
     throw error;
   }
-  return {
-    plan,
-    receipt: await writeReceipt(options.site, { plan, outcome: 'kept', gates }, options.now()),
-  };
+  const receipt = await conclude({ plan, outcome: 'kept', gates }, plan.intent, ledger, options);
+  return { plan, receipt };
+}
+
+/** Writes what can be written of a failure; that failure matters more to a person than one of writing. */
+async function recordFailure(
+  failure: unknown,
+  outcome: Omit<Outcome, 'ledger'>,
+  ledger: Ledger,
+  options: ChangeOptions,
+): Promise<void> {
+  const { plan } = outcome;
+  try {
+    if (failure instanceof StowageError && failure.code === 'rollback-failed') {
+      await note(plan, plan.intent, 'failed', failure.message, ledger, options);
+    } else await conclude(outcome, plan.intent, ledger, options);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    options.emit({ type: 'warning', message: `no receipt could be written: ${message}` });
+  }
+}
+
+type Command = Extract<LedgerEvent, { kind: 'command' }>;
+
+async function conclude(
+  outcome: Omit<Outcome, 'ledger'>,
+  command: Command['command'],
+  ledger: Ledger,
+  options: ChangeOptions,
+): Promise<Receipt> {
+  await note(outcome.plan, command, outcome.outcome, '', ledger, options);
+  return writeReceipt(options.site, { ...outcome, ledger: ledger.head }, options.now());
+}
+
+async function note(
+  plan: Plan,
+  command: Command['command'],
+  outcome: Command['outcome'],
+  detail: string,
+  ledger: Ledger,
+  { now }: ChangeOptions,
+): Promise<void> {
+  const generation = outcome === 'kept' ? plan.to.number : plan.from.number;
+  const line = detail.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/gu, ' ').slice(0, 1000);
+  await ledger.append({ kind: 'command', command, outcome, generation, detail: line }, now());
 }
 
 /** The number of a generation that was never used. */

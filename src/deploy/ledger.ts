@@ -31,21 +31,36 @@ export class Ledger {
   }
 
   /**
-   * Reads the ledger and checks its chain. A last line that a power failure cut is taken off; an end that the
-   * head does not know yet is taken in, when it is one entry long.
+   * Reads the ledger and checks its chain, to append to it. A last line that a power failure cut is taken off; an
+   * end that the head does not know yet is taken in, when it is one entry long.
    * @param witnesses heads that were written elsewhere (receipts): the ledger must reach each of them
    * @throws StowageError `state-damaged`
    */
   static async open(path: string, witnesses: readonly LedgerHead[] = []): Promise<Ledger> {
-    const { entries, digests, length, torn } = await readEntries(path);
-    const head = await readHead(path);
-    const last: LedgerHead = { number: entries.length, digest: digests.at(-1) ?? NOTHING.digest };
-    for (const witness of [head, ...witnesses]) requireReached(path, witness, digests);
-    if (last.number > head.number + 1)
-      throw damaged(path, `${head.number} or ${head.number + 1} entries`, `${last.number}`);
-    if (torn) await cutFile(path, length);
+    const { read, head, last } = await Ledger.#check(path, witnesses);
+    if (read.torn) await cutFile(path, read.length);
     if (last.number !== head.number) await writeHead(path, last);
-    return new Ledger(path, entries, last);
+    return new Ledger(path, read.entries, last);
+  }
+
+  /** Reads and checks like {@link open}, and writes nothing. */
+  static async read(path: string, witnesses: readonly LedgerHead[] = []): Promise<Ledger> {
+    const { read, last } = await Ledger.#check(path, witnesses);
+    return new Ledger(path, read.entries, last);
+  }
+
+  static async #check(
+    path: string,
+    witnesses: readonly LedgerHead[],
+  ): Promise<{ read: Read; head: LedgerHead; last: LedgerHead }> {
+    const read = await readEntries(path);
+    const head = await readHead(path);
+    const last = { number: read.entries.length, digest: read.digests.at(-1) ?? NOTHING.digest };
+    for (const witness of [head, ...witnesses]) requireReached(path, witness, read.digests);
+    if (last.number > head.number + 1) {
+      throw damaged(path, `${head.number} or ${head.number + 1} entries`, `${last.number}`);
+    }
+    return { read, head, last };
   }
 
   get entries(): readonly LedgerEntry[] {

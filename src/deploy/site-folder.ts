@@ -4,14 +4,13 @@ import { StowageError } from '../core/error.ts';
 import { MAX_SITE_BYTES, MAX_TRUST_BYTES } from '../core/limits.ts';
 import { checkDocument, readCanonical, readYaml, writeCanonical } from '../format/document.ts';
 import { type Site, siteKind } from '../format/site.ts';
-import { type SiteState, siteStateKind } from '../format/site-state.ts';
 import { type Trust, trustKind } from '../format/trust.ts';
 import { BlobStore } from '../io/blob-store.ts';
 import { makeFolder, readBounded, writeAtomic } from '../io/file.ts';
 
 /**
  * The folder of one site, and where everything in it lies:
- * `site.yaml`, `trust.json`, `state.json`, `store/`, `releases/`, `generations/`, `apply/`, `receipts/`, `keys/`.
+ * `site.yaml`, `trust.json`, `ledger`, `store/`, `releases/`, `generations/`, `apply/`, `receipts/`, `keys/`.
  */
 export class SiteFolder {
   readonly root: string;
@@ -49,16 +48,6 @@ export class SiteFolder {
 
   async pinTrust(trust: Trust): Promise<void> {
     await writeAtomic(this.path('trust.json'), writeCanonical(trustKind, trust));
-  }
-
-  async state(): Promise<SiteState> {
-    const bytes = await this.#read('state.json', siteStateKind.maxBytes);
-    if (bytes !== undefined) return readCanonical(siteStateKind, bytes);
-    return { schema: 'stowage/site-state/v1', accepted: [], floor: '1970-01-01T00:00:00Z' };
-  }
-
-  async saveState(state: SiteState): Promise<void> {
-    await writeAtomic(this.path('state.json'), writeCanonical(siteStateKind, state));
   }
 
   async #read(name: string, maxBytes: number): Promise<Buffer | undefined> {

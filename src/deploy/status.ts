@@ -1,8 +1,11 @@
 import type { Generation, RenderedService } from '../format/generation.ts';
 import { exists } from '../io/file.ts';
 import type { ServiceState, Target } from '../target/target.ts';
-import { currentGeneration, generationNumbers } from './generations.ts';
+import { currentGeneration, generationNumbers, loadGeneration } from './generations.ts';
+import { type RecalledRelease, recalledReleases } from './recall.ts';
 import type { SiteFolder } from './site-folder.ts';
+import { readLedger } from './site-ledger.ts';
+import { stateOf } from './site-state.ts';
 
 export interface ServiceStatus {
   readonly service: RenderedService;
@@ -16,6 +19,8 @@ export interface SiteStatus {
   /** Every generation that is kept, ascending. */
   readonly generations: readonly number[];
   readonly services: readonly ServiceStatus[];
+  /** Running releases that were recalled. */
+  readonly recalled: readonly RecalledRelease[];
   /** Whether a killed command left work that the next one finishes or undoes. */
   readonly interrupted: boolean;
 }
@@ -33,12 +38,17 @@ export async function siteStatus(
       services.push({ service, state: await target.inspectService(service, signal) });
     }
   }
+  const numbers = await generationNumbers(site);
+  const kept: Generation[] = [];
+  for (const number of numbers) kept.push(await loadGeneration(site, number));
+  const { recalls } = stateOf((await readLedger(site)).entries);
   return {
     site: (await site.site()).name,
     root: site.root,
     generation,
-    generations: await generationNumbers(site),
+    generations: numbers,
     services,
+    recalled: recalledReleases(generation, kept, recalls),
     interrupted: await exists(site.path('apply', 'plan.json')),
   };
 }

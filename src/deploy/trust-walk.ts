@@ -1,7 +1,9 @@
+import { sriHex, sriOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { writeCanonical } from '../format/document.ts';
 import { type Trust, trustKind } from '../format/trust.ts';
 import { walkTrust } from '../trust/trust-chain.ts';
+import type { Ledger } from './ledger.ts';
 import type { SiteFolder } from './site-folder.ts';
 import { readBundleChain } from './trust-files.ts';
 
@@ -18,13 +20,21 @@ export async function trustOf(folder: string, pinned: Trust, now: Date): Promise
  * @returns whether that changed anything
  * @throws StowageError `trust-conflict` when the site has a newer one, or another of the same version
  */
-export async function keepTrust(site: SiteFolder, trust: Trust): Promise<boolean> {
+export async function keepTrust(
+  site: SiteFolder,
+  ledger: Ledger,
+  trust: Trust,
+  now: Date,
+): Promise<boolean> {
   const bytes = writeCanonical(trustKind, trust);
   const pinned = await site.trust();
   if (pinned !== undefined) {
     if (writeCanonical(trustKind, pinned).equals(bytes)) return false;
     if (pinned.version >= trust.version) throw notNewer(pinned, trust);
   }
+  // The ledger first: a site that trusts someone and remembers nothing is known for damaged.
+  const digest = sriHex(sriOf(bytes));
+  await ledger.append({ kind: 'trusted', version: trust.version, digest }, now);
   await site.pinTrust(trust);
   return true;
 }

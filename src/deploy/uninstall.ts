@@ -12,7 +12,7 @@ import { makePlan } from './plan.ts';
  */
 export async function uninstall(name: string, options: ChangeOptions): Promise<Changed> {
   const { site, target } = options;
-  return withSite(options, async () => {
+  return withSite(options, async (ledger) => {
     await target.probe(options.signal);
     const from = await currentGeneration(site);
     if (!from.releases.some((each) => each.name === name)) {
@@ -32,6 +32,7 @@ export async function uninstall(name: string, options: ChangeOptions): Promise<C
     const settings = await site.site();
     return carryPlan(
       makePlan({ intent: 'uninstall', site: settings.name, from, to, constraints: [] }),
+      ledger,
       options,
     );
   });

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { MAX_CONTROL_FILE_BYTES } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
 import * as field from './field.ts';
+import { type LedgerHead, ledgerHead } from './ledger.ts';
 
 export interface GateResult {
   readonly service: string;
@@ -29,6 +30,8 @@ export interface Receipt {
     readonly bundle: string;
   }[];
   readonly gates: readonly GateResult[];
+  /** The end of the site's ledger when this was written. */
+  readonly ledger: LedgerHead;
 }
 
 const schema: z.ZodType<Receipt> = z.strictObject({
@@ -57,6 +60,7 @@ const schema: z.ZodType<Receipt> = z.strictObject({
       milliseconds: z.int().min(0),
     }),
   ),
+  ledger: ledgerHead,
 });
 
 export const receiptKind: DocumentKind<Receipt> = {

@@ -20,7 +20,7 @@ import type { Gatekeeper } from '../../src/deploy/admission-policy.ts';
 import { type AdmitOptions, admit } from '../../src/deploy/admit.ts';
 import { AdmittedBundle } from '../../src/deploy/admitted-bundle.ts';
 import { hostPlatform } from '../../src/deploy/host.ts';
-import type { SiteState } from '../../src/format/site-state.ts';
+import type { SiteState } from '../../src/deploy/site-state.ts';
 import { signDetached } from '../../src/trust/cms-sign.ts';
 import { context, packedAt } from '../support/context.ts';
 import { expectCode } from '../support/error.ts';
@@ -45,9 +45,9 @@ beforeAll(async () => {
 });
 
 const blank: SiteState = {
-  schema: 'stowage/site-state/v1',
   accepted: [],
   floor: '1970-01-01T00:00:00Z',
+  recalls: [],
 };
 
 function gatekeeper(values: Partial<Gatekeeper> = {}): Gatekeeper {
@@ -665,6 +665,22 @@ describe('when a site asks more than a signature', () => {
     ['a higher number of another product', () => accepted(3, digest, { product: 'x' }), undefined],
     ['a higher number of another channel', () => accepted(3, digest, { channel: 'x' }), undefined],
   ];
+
+  it('refuses what was recalled, and nothing else', async () => {
+    const recall = (release: string, versions: string): SiteState => ({
+      ...blank,
+      recalls: [{ release, versions, reason: 'it leaks' }],
+    });
+    const { version } = other.bundle;
+    const error = await refuse(other.folder, 'release-recalled', {
+      gatekeeper: gatekeeper({ state: recall('chat', '<=1.1.0') }),
+    });
+    expect(error.found).toBe('it leaks');
+    expect(version).toBe('1.1.0');
+    for (const state of [recall('chat', '<1.1.0'), recall('other', '*')]) {
+      await enter(other.folder, { gatekeeper: gatekeeper({ state }) });
+    }
+  });
 
   it.each(cases)('judges the number of a bundle after %s', async (_, state, code) => {
     const options = { gatekeeper: gatekeeper({ state: state() }) };

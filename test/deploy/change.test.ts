@@ -5,6 +5,8 @@ import { currentGeneration } from '../../src/deploy/generations.ts';
 import { install } from '../../src/deploy/install.ts';
 import { rollback } from '../../src/deploy/rollback.ts';
 import { SiteFolder } from '../../src/deploy/site-folder.ts';
+import { readLedger } from '../../src/deploy/site-ledger.ts';
+import { stateOf } from '../../src/deploy/site-state.ts';
 import { siteStatus } from '../../src/deploy/status.ts';
 import { uninstall } from '../../src/deploy/uninstall.ts';
 import { decodeCertificates } from '../../src/trust/certificate-file.ts';
@@ -162,7 +164,7 @@ describe('when a change ended', () => {
     const options = open();
     await put(one, options);
     expect(await options.site.trust()).toEqual(one.trust);
-    expect((await options.site.state()).accepted).toEqual([
+    expect(stateOf((await readLedger(options.site)).entries).accepted).toEqual([
       { product: 'chat', channel: 'stable', seq: 1, bundle: one.id },
     ]);
   });

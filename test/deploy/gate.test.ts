@@ -69,6 +69,7 @@ async function failing(
     generation: 0,
     releases: [],
     gates: results,
+    ledger: { number: 0, digest: '0'.repeat(128) },
   });
   return last;
 }

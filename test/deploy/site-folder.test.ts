@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error.ts';
 import { MAX_SITE_BYTES } from '../../src/core/limits.ts';
 import { SiteFolder } from '../../src/deploy/site-folder.ts';
-import type { SiteState } from '../../src/format/site-state.ts';
 import { expectCode } from '../support/error.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import { makeAuthority } from '../support/small-bundle.ts';
@@ -27,7 +26,6 @@ describe('when a site is new', () => {
       parameters: {},
     });
     expect(await site.trust()).toBeUndefined();
-    expect(await site.state()).toMatchObject({ accepted: [], floor: '1970-01-01T00:00:00Z' });
     expect(tree(site.root)).toEqual({});
   });
 
@@ -41,15 +39,8 @@ describe('when a site is new', () => {
   it('gives back what it was given', async () => {
     const site = bare();
     const { trust } = makeAuthority();
-    const state: SiteState = {
-      schema: 'stowage/site-state/v1',
-      accepted: [{ product: 'chat', channel: 'stable', seq: 3, bundle: 'a'.repeat(128) }],
-      floor: '2026-11-21T10:00:00Z',
-    };
     await site.pinTrust(trust);
-    await site.saveState(state);
     expect(await site.trust()).toEqual(trust);
-    expect(await site.state()).toEqual(state);
   });
 });
 
@@ -75,15 +66,6 @@ describe('when a file of the site is not as it should be', () => {
   });
 
   const files: readonly (readonly [string, string, ErrorCode, (path: string) => void])[] = [
-    ['state.json', 'empty (attack 60)', 'state-damaged', (path) => writeFileSync(path, '')],
-    [
-      'state.json',
-      'truncated (attack 60)',
-      'state-damaged',
-      (path) => writeFileSync(path, '{"acc'),
-    ],
-    ['state.json', 'a link', 'file-kind', (path) => symlinkSync('/dev/null', path)],
-    ['state.json', 'a folder', 'file-kind', (path) => mkdirSync(path)],
     ['trust.json', 'empty', 'document-invalid', (path) => writeFileSync(path, '')],
     ['trust.json', 'spaced', 'document-invalid', (path) => writeFileSync(path, '{ }')],
     ['trust.json', 'a link', 'file-kind', (path) => symlinkSync('/dev/null', path)],
@@ -101,7 +83,7 @@ describe('when a file of the site is not as it should be', () => {
   it.each(files)('refuses a %s that is %s: %s', async (name, _, code, bend) => {
     const folder = bare();
     bend(folder.path(name));
-    const read = { 'state.json': 'state', 'trust.json': 'trust', 'site.yaml': 'site' } as const;
+    const read = { 'trust.json': 'trust', 'site.yaml': 'site' } as const;
     await expectCode(() => folder[read[name as keyof typeof read]](), code);
   });
 });

@@ -13,23 +13,17 @@ import {
 } from '../../src/format/document.ts';
 import { generationKind } from '../../src/format/generation.ts';
 import { journalKind } from '../../src/format/journal.ts';
+import { ledgerEntryKind, ledgerHeadKind } from '../../src/format/ledger.ts';
 import { lockKind } from '../../src/format/lock.ts';
 import { manifestKind } from '../../src/format/manifest.ts';
 import { planKind } from '../../src/format/plan.ts';
 import { receiptKind } from '../../src/format/receipt.ts';
 import { jsonSchemas } from '../../src/format/schemas.ts';
 import { siteKind } from '../../src/format/site.ts';
-import { siteStateKind } from '../../src/format/site-state.ts';
 import { trustKind } from '../../src/format/trust.ts';
 import { expectCode } from '../support/error.ts';
 import { bend, paths } from './bend.ts';
 import * as sample from './samples.ts';
-
-const siteState = {
-  schema: 'stowage/site-state/v1',
-  accepted: [{ product: 'chat', channel: 'stable', seq: 3, bundle: 'e'.repeat(128) }],
-  floor: '2026-11-21T10:00:00Z',
-};
 
 const documents: readonly [string, DocumentKind<unknown>, object][] = [
   ['manifest', manifestKind, sample.manifest()],
@@ -40,8 +34,9 @@ const documents: readonly [string, DocumentKind<unknown>, object][] = [
   ['generation', generationKind, sample.generation(1)],
   ['plan', planKind, sample.plan()],
   ['receipt', receiptKind, sample.receipt()],
-  ['site state', siteStateKind, siteState],
   ['journal entry', journalKind, { step: 1, state: 'begun' }],
+  ['ledger entry', ledgerEntryKind, sample.ledgerEntry()],
+  ['ledger head', ledgerHeadKind, { number: 7, digest: 'f'.repeat(128) }],
 ];
 
 /** Values of which every member refuses at least those that are not of its own type. */

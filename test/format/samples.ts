@@ -1,6 +1,7 @@
 import { digestOf, sriOf } from '../../src/core/digest.ts';
 import type { Bundle } from '../../src/format/bundle.ts';
 import type { Generation } from '../../src/format/generation.ts';
+import type { LedgerEntry } from '../../src/format/ledger.ts';
 import type { Lock } from '../../src/format/lock.ts';
 import type { Plan } from '../../src/format/plan.ts';
 import type { Receipt } from '../../src/format/receipt.ts';
@@ -301,5 +302,23 @@ export function receipt(): Loose<Receipt> {
         milliseconds: 12,
       },
     ],
+    ledger: { number: 7, digest: 'f'.repeat(128) },
+  };
+}
+
+export function ledgerEntry(): Loose<LedgerEntry> {
+  return {
+    number: 1,
+    at: '2026-11-21T10:00:00Z',
+    previous: '0'.repeat(128),
+    event: {
+      kind: 'accepted',
+      product: 'chat',
+      channel: 'stable',
+      version: '1.4.0',
+      seq: 3,
+      bundle: 'e'.repeat(128),
+      signedAt: '2026-11-20T10:00:00Z',
+    },
   };
 }

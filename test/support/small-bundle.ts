@@ -40,6 +40,9 @@ export interface SmallBundleOptions {
   readonly weights?: number;
   /** False for a bundle of one file alone, which is as small as bundles get. */
   readonly images?: boolean;
+  /** True for a bundle that carries nothing but word, such as `recalls`. */
+  readonly notice?: boolean;
+  readonly recalls?: readonly object[];
   readonly platform?: string;
   /** As in a manifest; one service without ports unless said otherwise. */
   readonly services?: readonly object[];
@@ -94,7 +97,8 @@ export async function smallBundle(options: SmallBundleOptions): Promise<SmallBun
 }
 
 async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise<Lock> {
-  const { name = 'chat', version = '1.0.0', channel = 'stable', images = true } = options;
+  const { name = 'chat', version = '1.0.0', channel = 'stable', notice = false } = options;
+  const images = (options.images ?? true) && !notice;
   const platform = options.platform ?? hostPlatform();
   const put = async (bytes: Buffer, mediaType: string): Promise<LockedBlob> => ({
     digest: await store.put(bytes),
@@ -111,7 +115,8 @@ async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise
     platforms: [platform],
     models: images ? [{ name: 'tiny', source: 'hf://example/tiny@main' }] : [],
     images: images ? [{ name: 'server', source: 'registry.example/server:1' }] : [],
-    files: [{ name: 'settings', source: './settings.json' }],
+    files: notice ? [] : [{ name: 'settings', source: './settings.json' }],
+    ...(options.recalls === undefined ? {} : { recalls: options.recalls }),
     services: options.services ?? (images ? [SMALL_SERVICE] : []),
     acceptance: options.acceptance ?? [],
     parameters: options.parameters ?? {},
@@ -172,16 +177,18 @@ async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise
     manifest,
     models: images ? [await model()] : [],
     images: images ? [await image()] : [],
-    files: [
-      {
-        name: 'settings',
-        source: './settings.json',
-        kind: 'file',
-        path: 'settings.json',
-        digest: settings.digest,
-        size: settings.size,
-      },
-    ],
+    files: notice
+      ? []
+      : [
+          {
+            name: 'settings',
+            source: './settings.json',
+            kind: 'file',
+            path: 'settings.json',
+            digest: settings.digest,
+            size: settings.size,
+          },
+        ],
     findings: [],
   });
 }

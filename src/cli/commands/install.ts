@@ -8,6 +8,7 @@ import { readTrustFile } from './trust-option.ts';
 export interface InstallOptions {
   readonly trust?: string;
   readonly fingerprint?: string;
+  readonly acceptAge?: string;
   readonly root?: string;
 }
 
@@ -22,5 +23,11 @@ export async function install(
   const trust = await anchorTrust(await opened.site.trust(), given, (each) =>
     confirmFingerprint(each, options.fingerprint, context),
   );
-  return changeResult(await installBundle(context.path(folder), { ...opened, trust }));
+  return changeResult(
+    await installBundle(context.path(folder), {
+      ...opened,
+      trust,
+      ...(options.acceptAge === undefined ? {} : { acceptAge: options.acceptAge }),
+    }),
+  );
 }

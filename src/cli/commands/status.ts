@@ -32,6 +32,9 @@ function describe(status: SiteStatus): string {
     ...(status.generations.length > 1
       ? [`  generations kept: ${status.generations.join(', ')}`]
       : []),
+    ...status.recalled.map(
+      (each) => `  RECALLED: ${each.name} ${each.version}: ${each.reason}; ${each.remedy}`,
+    ),
     ...(status.interrupted
       ? ['  an interrupted command left work: the next install, rollback or uninstall ends it']
       : []),

@@ -1,0 +1,37 @@
+import { SiteFolder } from '../../deploy/site-folder.ts';
+import { readLedger } from '../../deploy/site-ledger.ts';
+import type { LedgerEntry } from '../../format/ledger.ts';
+import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
+
+interface AuditOptions {
+  readonly root?: string;
+}
+
+/** Checks the chain of a site's ledger against its head and the site's receipts. */
+export async function auditVerify(
+  options: AuditOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const { head } = await readLedger(new SiteFolder(siteRoot(context, options.root)));
+  return {
+    json: { whole: true, entries: head.number, head: head.digest },
+    text: `the ledger is whole: ${head.number} entries\n  SHA-512 of the last: ${head.digest}\n`,
+  };
+}
+
+/** Everything that the ledger says, oldest first. */
+export async function auditShow(
+  options: AuditOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const { entries } = await readLedger(new SiteFolder(siteRoot(context, options.root)));
+  return { json: { entries }, text: entries.map((entry) => `${line(entry)}\n`).join('') };
+}
+
+function line({ number, at, event }: LedgerEntry): string {
+  const { kind, ...rest } = event;
+  const details = Object.entries(rest)
+    .filter(([, value]) => value !== '')
+    .map(([name, value]) => `${name}=${String(value).slice(0, 120)}`);
+  return `${String(number).padStart(5)}  ${at}  ${kind.padEnd(8)}  ${details.join(' ')}`;
+}

@@ -1,0 +1,42 @@
+import type { LedgerEntry } from '../format/ledger.ts';
+import type { Recall } from '../format/manifest.ts';
+
+/** A bundle that a site took in. */
+export interface Acceptance {
+  readonly product: string;
+  readonly channel: string;
+  /** The highest sequence number accepted. */
+  readonly seq: number;
+  /** The bundle accepted at it, by its digest. */
+  readonly bundle: string;
+}
+
+/** What a site remembers of what it admitted, so that nothing older and nothing recalled comes back. */
+export interface SiteState {
+  readonly accepted: readonly Acceptance[];
+  /** The newest signed time seen; the clock cannot be before it. */
+  readonly floor: string;
+  readonly recalls: readonly Recall[];
+}
+
+const BEGINNING = '1970-01-01T00:00:00Z';
+
+/** What a ledger's entries come to. */
+export function stateOf(entries: readonly LedgerEntry[]): SiteState {
+  const accepted = new Map<string, Acceptance>();
+  const recalls = new Map<string, Recall>();
+  let floor = BEGINNING;
+  for (const { event } of entries) {
+    if (event.kind === 'accepted') {
+      const { product, channel, seq, bundle, signedAt } = event;
+      accepted.set(`${product}/${channel}`, { product, channel, seq, bundle });
+      // Moments of one form compare as text.
+      if (signedAt > floor) floor = signedAt;
+    }
+    if (event.kind === 'recalled') {
+      const { release, versions, reason } = event;
+      recalls.set(`${release} ${versions}`, { release, versions, reason });
+    }
+  }
+  return { accepted: [...accepted.values()], floor, recalls: [...recalls.values()] };
+}
