@@ -25,7 +25,6 @@ export async function askPassphrase(
     return undefined;
   if (signal.aborted) throw interrupted();
   stdin.setRawMode(true);
-  stderr.write(question);
   const typed: number[] = [];
   try {
     return await new Promise<Buffer>((resolve, reject) => {
@@ -66,6 +65,7 @@ export async function askPassphrase(
       };
       stdin.on('data', hear).once('end', abort).resume();
       signal.addEventListener('abort', abort, { once: true });
+      stderr.write(question);
     });
   } finally {
     typed.fill(0);

@@ -1,0 +1,268 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { encodeCertificate } from '../../../src/trust/certificate-file.ts';
+import { decodePrivateKey, encodePrivateKey } from '../../../src/trust/key.ts';
+import { personScreen, type Ran, runProgram } from '../../support/fake-terminal.ts';
+import { scratchFolder } from '../../support/scratch.ts';
+import { makeAuthority, smallBundle } from '../../support/small-bundle.ts';
+
+const SECRET = 'korrektes Pferd ü';
+const scratch = scratchFolder();
+const authority = makeAuthority();
+let packed: string;
+let place: string;
+
+beforeAll(async () => {
+  packed = (await smallBundle({ place: scratch.fresh(), authority })).folder;
+  place = scratch.fresh();
+  mkdirSync(place);
+  writeFileSync(join(place, 'c.pem'), encodeCertificate(authority.signer.certificate));
+  writeFileSync(join(place, 'k.pem'), encodePrivateKey(authority.signer.key, Buffer.from(SECRET)));
+  writeFileSync(join(place, 'plain.pem'), encodePrivateKey(authority.signer.key));
+});
+
+const sign = (args: readonly string[], values: object = {}, key = 'k.pem'): Promise<Ran> => {
+  const by = ['--key', key, '--certificate', 'c.pem', '--name', 'second'];
+  return runProgram(['sign', scratch.copy(packed), ...by, ...args], place, values);
+};
+
+/** A file that holds this text. */
+function file(text: string): string {
+  const path = scratch.fresh();
+  writeFileSync(path, text);
+  return path;
+}
+
+/** Runs with this text waiting on a descriptor. */
+async function withDescriptor(text: string, run: (number: string) => Promise<Ran>): Promise<Ran> {
+  const descriptor = openSync(file(text), 'r');
+  try {
+    return await run(String(descriptor));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Someone at a terminal, who types each line when the next question has been asked. */
+function person(...lines: readonly string[]): {
+  readonly values: { readonly stdin: Readable; readonly stderr: Readable };
+  readonly modes: boolean[];
+  shown(): string;
+} {
+  const modes: boolean[] = [];
+  const stderr = personScreen();
+  const keys = new PassThrough();
+  const stdin = Object.assign(keys, {
+    isTTY: true,
+    setRawMode: (raw: boolean) => void modes.push(raw),
+  });
+  let shown = '';
+  const left = [...lines];
+  stderr.on('data', (chunk: Buffer) => {
+    shown += chunk.toString();
+    if (shown.endsWith(': ') && left.length > 0) keys.write(left.shift());
+  });
+  return { values: { stdin, stderr }, modes, shown: () => shown };
+}
+
+describe('when a passphrase comes from a file', () => {
+  it.each([
+    ['a line', `${SECRET}\n`],
+    ['text without an end of line', SECRET],
+    ['a line and more', `${SECRET}\nother\n`],
+  ])('takes %s', async (_, text) => {
+    expect((await sign(['--passphrase-file', file(text)])).status).toBe(0);
+  });
+
+  it.each([
+    ['an empty file', ''],
+    ['an empty line', `\n${SECRET}\n`],
+    ['a wrong one', 'falsches Pferd\n'],
+    ['one with a space more', `${SECRET} \n`],
+    ['one that is too long', `${'x'.repeat(1025)}\n`],
+  ])('refuses %s', async (_, text) => {
+    const { error } = await sign(['--passphrase-file', file(text)]);
+    expect(error?.code).toBe('key-invalid');
+  });
+});
+
+describe('when a passphrase comes from a file descriptor', () => {
+  it('takes its first line', async () => {
+    const ran = await withDescriptor(`${SECRET}\nmore`, (number) =>
+      sign(['--passphrase-fd', number]),
+    );
+    expect(ran.status).toBe(0);
+  });
+
+  it('takes what arrives on stdin in pieces', async () => {
+    const pieces = Readable.from([
+      Buffer.from(SECRET.slice(0, 5)),
+      Buffer.from(`${SECRET.slice(5)}\n`),
+    ]);
+    expect((await sign(['--passphrase-fd', '0'], { stdin: pieces })).status).toBe(0);
+  });
+
+  it('refuses nothing, and a wrong one', async () => {
+    for (const text of ['', 'falsches Pferd\n']) {
+      const ran = await withDescriptor(text, (number) => sign(['--passphrase-fd', number]));
+      expect(ran.error?.code).toBe('key-invalid');
+    }
+    const empty = await sign(['--passphrase-fd', '0'], { stdin: Readable.from([]) });
+    expect(empty.error?.code).toBe('key-invalid');
+  });
+
+  it('says so of one that is not open, and of two sources', async () => {
+    expect((await sign(['--passphrase-fd', '99999'])).error?.code).toBe('usage-invalid');
+    const both = await sign(['--passphrase-fd', '0', '--passphrase-file', file(SECRET)]);
+    expect(both.error?.code).toBe('usage-invalid');
+  });
+
+  it('reads a pipe of a shell, in a process of its own', async () => {
+    const main = new URL('../../../src/cli/main.ts', import.meta.url).pathname;
+    const by = ['--key', 'k.pem', '--certificate', 'c.pem', '--name', 'second'];
+    const args = [main, 'sign', scratch.copy(packed), ...by, '--passphrase-fd', '3'];
+    const child = spawn(process.execPath, args, {
+      cwd: place,
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on('data', (chunk: Buffer) => {
+        output += chunk.toString();
+      });
+    await delay(300);
+    (child.stdio[3] as PassThrough).write(`${SECRET}\n`);
+    const [status] = await once(child, 'close');
+    expect(output).not.toContain('Pferd');
+    expect(status).toBe(0);
+  });
+});
+
+describe('when a person is asked', () => {
+  it('signs with what was typed, without showing it', async () => {
+    const { values, modes, shown } = person(`${SECRET}\r`);
+    const ran = await sign([], values);
+    expect(ran.status).toBe(0);
+    expect(shown()).toBe('passphrase of k.pem: \n');
+    expect(modes).toEqual([true, false]);
+  });
+
+  it.each([
+    ['a character and takes it back', `x\x7f${SECRET}\r`],
+    ['a character of two bytes and takes it back', `${SECRET}ü\x7f\r`],
+    ['nonsense and begins anew', `abc\x15${SECRET}\n`],
+    ['more than there is', `x\x7f\x7f\x7f${SECRET}\r`],
+  ])('lets them type %s', async (_, keys) => {
+    expect((await sign([], person(keys).values)).status).toBe(0);
+  });
+
+  it.each([
+    ['the wrong one', 'falsches Pferd\r', 'key-invalid'],
+    ['nothing', '\r', 'key-invalid'],
+    ['Ctrl-C', `${SECRET}\x03`, 'interrupted'],
+    ['Ctrl-D', '\x04', 'interrupted'],
+  ])('ends on %s, and echoes again', async (_, keys, code) => {
+    const { values, modes, shown } = person(keys);
+    const { error } = await sign([], values);
+    expect(error?.code).toBe(code);
+    expect(modes.at(-1)).toBe(false);
+    expect(shown()).not.toContain('Pferd');
+  });
+
+  it('is not asked for a plain key, nor where an option says it', async () => {
+    const { values, modes } = person();
+    expect((await sign([], values, 'plain.pem')).status).toBe(0);
+    expect((await sign(['--passphrase-file', file(SECRET)], values)).status).toBe(0);
+    expect(modes).toEqual([]);
+  });
+
+  it('is told what is missing where there is no terminal', async () => {
+    const { error } = await sign([]);
+    expect(error?.code).toBe('key-invalid');
+    expect(error?.found).toBe('an encrypted key and no passphrase');
+  });
+
+  it('gets an interrupt through', async () => {
+    const controller = new AbortController();
+    const { values, modes } = person();
+    values.stderr.on('data', () => controller.abort());
+    const { error } = await sign([], { ...values, signal: controller.signal });
+    expect(error?.code).toBe('interrupted');
+    expect(modes).toEqual([true, false]);
+  });
+});
+
+describe('when keys are made', () => {
+  const pki = (args: readonly string[], values: object): { ran: Promise<Ran>; folder: string } => {
+    const folder = scratch.fresh();
+    return { ran: runProgram(['pki', folder, ...args], place, values), folder };
+  };
+
+  it('asks twice, and encrypts both', async () => {
+    const { values, shown } = person(`${SECRET}\r`, `${SECRET}\r`);
+    const { ran, folder } = pki(['--encrypt'], values);
+    expect((await ran).status).toBe(0);
+    expect(shown()).toBe('passphrase for the new keys: \nthe same again: \n');
+    for (const name of ['root', 'release']) {
+      const pem = readFileSync(join(folder, `${name}.key.pem`), 'utf8');
+      expect(() => decodePrivateKey(pem, Buffer.from(SECRET))).not.toThrow();
+      expect(() => decodePrivateKey(pem)).toThrow();
+    }
+  });
+
+  it('takes both lines that were pasted at once', async () => {
+    const { values } = person(`${SECRET}\r${SECRET}\r`);
+    expect((await pki(['--encrypt'], values).ran).status).toBe(0);
+  });
+
+  it('refuses two that differ, and an empty one', async () => {
+    const differ = await pki(['--encrypt'], person('a\r', 'b\r').values).ran;
+    expect(differ.error?.found).toBe('two passphrases that differ');
+    const empty = await pki(['--encrypt'], person('\r', '\r').values).ran;
+    expect(empty.error?.code).toBe('key-invalid');
+  });
+
+  it('never leaves keys in the clear where nobody can be asked', async () => {
+    const { ran, folder } = pki(['--encrypt'], {});
+    expect((await ran).error?.code).toBe('usage-invalid');
+    expect(() => readFileSync(join(folder, 'root.key.pem'))).toThrow();
+  });
+
+  it('encrypts with a passphrase from a file', async () => {
+    const { ran, folder } = pki(['--passphrase-file', file(SECRET)], {});
+    expect((await ran).status).toBe(0);
+    expect(readFileSync(join(folder, 'root.key.pem'), 'utf8')).toContain('ENCRYPTED');
+  });
+});
+
+describe('when a passphrase was given', () => {
+  it.each([
+    ['right', SECRET, 'k.pem'],
+    ['wrong', `${SECRET}x`, 'k.pem'],
+    ['too long', SECRET.repeat(80), 'k.pem'],
+    ['not needed', SECRET, 'plain.pem'],
+    ['of a file that is no key', SECRET, 'c.pem'],
+  ])('appears in no output, if it is %s', async (_, secret, key) => {
+    for (const json of [[], ['--json']]) {
+      const typed = person(`${secret}\r`);
+      const all = [
+        await sign(['--passphrase-file', file(secret), ...json], {}, key),
+        await withDescriptor(secret, (number) =>
+          sign(['--passphrase-fd', number, ...json], {}, key),
+        ),
+        await sign(json, typed.values, key),
+      ];
+      const said = all.flatMap(({ stdout, stderr, error, result }) => [
+        stdout,
+        stderr,
+        JSON.stringify([error, error?.message, error?.stack, result]),
+      ]);
+      for (const text of [...said, typed.shown()]) expect(text).not.toContain('Pferd');
+    }
+  });
+});
