@@ -1,0 +1,54 @@
+import { describe, expect, it } from 'vitest';
+import { RELEASED } from '../../../src/deploy/doctor/host-clock.ts';
+import { runProgram } from '../../support/fake-terminal.ts';
+
+const runtime = {
+  node: '24.21.0',
+  openssl: '3.5.8',
+  sharedOpenssl: false,
+  flags: [],
+  libraries: () => [],
+};
+const fit = { runtime, env: { PATH: process.env['PATH'] }, now: () => RELEASED };
+
+describe('when doctor looks at a host', () => {
+  it('exits 0 where nothing is wrong, and shows each answer', async () => {
+    const { status, stdout, stderr } = await runProgram(['doctor'], '/', fit);
+    expect([status, stderr]).toEqual([0, '']);
+    for (const name of ['sha512', 'ml-dsa-87', 'OpenSSL', 'FIPS', 'clock', 'podman'])
+      expect(stdout).toMatch(new RegExp(`^  (?:right|doubt)  ${name} `, 'm'));
+  });
+
+  it('exits 12 where one answer is wrong, with every answer all the same', async () => {
+    const { status, stdout } = await runProgram(['doctor'], '/', {
+      ...fit,
+      now: () => new Date(0),
+    });
+    expect(status).toBe(12);
+    expect(stdout).toMatch(/^this host is not fit: 1 of \d+ answers are wrong\n/);
+    expect(stdout).toContain('  wrong  clock ');
+    expect(stdout).toContain('  right  ml-dsa-87 ');
+    expect(stdout).toContain('hint: set the clock');
+  });
+
+  it('gives the same as data', async () => {
+    const { status, stdout } = await runProgram(['doctor', '--json'], '/', {
+      ...fit,
+      now: () => new Date(0),
+    });
+    expect(status).toBe(12);
+    const report = JSON.parse(stdout);
+    expect(report).toMatchObject({ fit: false, node: '24.21.0', openssl: '3.5.8' });
+    expect(report.findings).toContainEqual(
+      expect.objectContaining({ area: 'clock', verdict: 'wrong' }),
+    );
+  });
+
+  it('shows hostile variables, harmless for a terminal', async () => {
+    const env = { ...fit.env, LD_PRELOAD: '/tmp/\x1b[2Jevil.so' };
+    const { status, stdout } = await runProgram(['doctor'], '/', { ...fit, env });
+    expect(status).toBe(0);
+    expect(stdout).toContain('/tmp/\\u{1b}[2Jevil.so');
+    expect(stdout).toContain('hint: unset LD_PRELOAD');
+  });
+});
