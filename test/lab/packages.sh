@@ -11,6 +11,8 @@ needs=(
   'iptables                 iptables                    publishes their ports'
   'skopeo                   skopeo                      copies images'
   'docker-registry          docker-registry             is the registry upstream'
+  'softhsm2-util            softhsm2                    holds keys as a token does'
+  'pkcs11-tool              opensc                      has tokens sign'
   'openssl                  openssl                     checks signatures by hand'
   'ip                       iproute2                    sets up the air gap'
   'unshare                  util-linux                  makes the air gap'
