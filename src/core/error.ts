@@ -70,6 +70,7 @@ export const errorCodes = {
     'archive-refused',
     'release-rollback',
     'release-equivocation',
+    'release-leap',
     'release-foreign',
     'release-expired',
     'release-recalled',

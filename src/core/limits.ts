@@ -35,3 +35,5 @@ export const MAX_ARCHIVE_BYTES: number = 4 * GIB;
 export const MAX_JSON_DEPTH = 64;
 /** What a model may answer to an acceptance prompt before the gate stops reading. */
 export const MAX_ANSWER_BYTES: number = MIB;
+/** How far ahead of the last accepted one a bundle's sequence number may be. */
+export const MAX_SEQ_STEP = 100_000;

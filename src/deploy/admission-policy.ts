@@ -1,4 +1,5 @@
 import { StowageError } from '../core/error.ts';
+import { MAX_SEQ_STEP } from '../core/limits.ts';
 import type { Bundle } from '../format/bundle.ts';
 import type { Trust } from '../format/trust.ts';
 import type { SignerVerdict } from '../trust/policy.ts';
@@ -92,14 +93,19 @@ export function requireWelcome(bundle: Bundle, gatekeeper: Gatekeeper): void {
 }
 
 /**
- * The rollback check of TUF (specification 5.6.3), and the alarm for two bundles under one number.
- * @throws StowageError `release-rollback`, `release-equivocation`
+ * The rollback check of TUF (specification 5.6.3), the alarm for two bundles under one number, and a ceiling on how
+ * far one bundle may run ahead: a stolen key must not use up all the numbers there are.
+ * @throws StowageError `release-rollback`, `release-equivocation`, `release-leap`
  */
 export function requireNewer(bundle: Bundle, id: string, state: SiteState): void {
   const last = state.accepted.find(
     (each) => each.product === bundle.name && each.channel === bundle.channel,
   );
-  if (last === undefined || bundle.seq > last.seq) return;
+  if (bundle.seq > (last?.seq ?? 0)) {
+    requireStep(bundle, last?.seq ?? 0);
+    return;
+  }
+  if (last === undefined) return;
   if (bundle.seq === last.seq && id === last.bundle) return;
   if (bundle.seq === last.seq) {
     throw new StowageError(
@@ -121,6 +127,15 @@ export function requireNewer(bundle: Bundle, id: string, state: SiteState): void
       hint: 'to return to an earlier generation use stowage rollback; an older bundle is never taken in again',
     },
   );
+}
+
+function requireStep(bundle: Bundle, last: number): void {
+  if (bundle.seq - last <= MAX_SEQ_STEP) return;
+  throw new StowageError('release-leap', `${bundle.name} ${bundle.version} runs too far ahead`, {
+    expected: `a number up to ${last + MAX_SEQ_STEP}`,
+    found: `number ${bundle.seq}`,
+    hint: 'ask the release engineer whether this number is meant: stowage lock counts by one',
+  });
 }
 
 /**

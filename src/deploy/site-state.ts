@@ -25,6 +25,7 @@ const BEGINNING = '1970-01-01T00:00:00Z';
 export function stateOf(entries: readonly LedgerEntry[]): SiteState {
   const accepted = new Map<string, Acceptance>();
   const recalls = new Map<string, Recall>();
+  let floors: Readonly<Record<string, number>> = {};
   let floor = BEGINNING;
   for (const { event } of entries) {
     if (event.kind === 'accepted') {
@@ -33,10 +34,23 @@ export function stateOf(entries: readonly LedgerEntry[]): SiteState {
       // Moments of one form compare as text.
       if (signedAt > floor) floor = signedAt;
     }
+    if (event.kind === 'trusted') {
+      const { seqFloor = {} } = event;
+      for (const [key, seq] of Object.entries(seqFloor)) {
+        if (floors[key] !== seq) lower(accepted, key, seq);
+      }
+      floors = seqFloor;
+    }
     if (event.kind === 'recalled') {
       const { release, versions, reason } = event;
       recalls.set(`${release} ${versions}`, { release, versions, reason });
     }
   }
   return { accepted: [...accepted.values()], floor, recalls: [...recalls.values()] };
+}
+
+/** A floor that is set anew lets in again what lies at or above it, whatever was accepted since. */
+function lower(accepted: Map<string, Acceptance>, key: string, floor: number): void {
+  const last = accepted.get(key);
+  if (last !== undefined && last.seq >= floor) accepted.set(key, { ...last, seq: floor - 1 });
 }

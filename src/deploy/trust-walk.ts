@@ -34,7 +34,9 @@ export async function keepTrust(
   }
   // The ledger first: a site that trusts someone and remembers nothing is known for damaged.
   const digest = sriHex(sriOf(bytes));
-  await ledger.append({ kind: 'trusted', version: trust.version, digest }, now);
+  const { version, seqFloor } = trust;
+  const floors = seqFloor === undefined ? {} : { seqFloor };
+  await ledger.append({ kind: 'trusted', version, digest, ...floors }, now);
   await site.pinTrust(trust);
   return true;
 }

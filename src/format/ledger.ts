@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { MIB } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
 import * as field from './field.ts';
+import { seqFloor } from './trust.ts';
 
 /** Something that a site must not forget. */
 export type LedgerEvent =
@@ -15,8 +16,13 @@ export type LedgerEvent =
       readonly bundle: string;
       readonly signedAt: string;
     }
-  /** A trust document was pinned. `digest` is the SHA-512 of its canonical form. */
-  | { readonly kind: 'trusted'; readonly version: number; readonly digest: string }
+  /** A trust document was pinned. `digest` is the SHA-512 of its canonical form, `seqFloor` the floors it sets. */
+  | {
+      readonly kind: 'trusted';
+      readonly version: number;
+      readonly digest: string;
+      readonly seqFloor?: Readonly<Record<string, number>>;
+    }
   /** A signed bundle recalled releases. */
   | {
       readonly kind: 'recalled';
@@ -64,7 +70,12 @@ const event: z.ZodType<LedgerEvent> = z.discriminatedUnion('kind', [
     bundle: field.hex(128),
     signedAt: field.moment,
   }),
-  z.strictObject({ kind: z.literal('trusted'), version: field.sequence, digest: field.hex(128) }),
+  z.strictObject({
+    kind: z.literal('trusted'),
+    version: field.sequence,
+    digest: field.hex(128),
+    seqFloor: seqFloor.exactOptional(),
+  }),
   z.strictObject({
     kind: z.literal('recalled'),
     release: field.name,

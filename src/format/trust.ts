@@ -52,7 +52,10 @@ export interface Trust {
   }[];
   /** The channels whose bundles may enter; any when absent. */
   readonly channels?: readonly string[];
-  /** The lowest `seq` that may enter, by `product/channel`. */
+  /**
+   * The lowest `seq` that may enter, by `product/channel`. Setting one anew also takes a site back to it that accepted
+   * a higher one: the way out when a stolen key signed a number that nothing can follow.
+   */
   readonly seqFloor?: Readonly<Record<string, number>>;
   /** How old the newest signature that counts may be when a bundle enters a site. */
   readonly maxAgeDays?: number;
@@ -67,6 +70,12 @@ const role: z.ZodType<Role> = z.strictObject({
 });
 
 const PRODUCT_AND_CHANNEL = /^[a-z0-9]+(?:-[a-z0-9]+)*\/[a-z0-9]+(?:-[a-z0-9]+)*$/;
+
+/** Sequence numbers by `product/channel`. */
+export const seqFloor: z.ZodType<Readonly<Record<string, number>>> = z.record(
+  z.string(),
+  field.sequence,
+);
 
 const schema: z.ZodType<Trust> = z
   .strictObject({
@@ -95,7 +104,7 @@ const schema: z.ZodType<Trust> = z
       )
       .max(10_000),
     channels: z.array(field.name).min(1).max(64).exactOptional(),
-    seqFloor: z.record(z.string(), field.sequence).exactOptional(),
+    seqFloor: seqFloor.exactOptional(),
     maxAgeDays: z.int().min(1).max(3650).exactOptional(),
   })
   .superRefine((trust, context) => {

@@ -666,6 +666,16 @@ describe('when a site asks more than a signature', () => {
     ['a higher number of another channel', () => accepted(3, digest, { channel: 'x' }), undefined],
   ];
 
+  it('refuses a number that leaves none for later bundles (attack 55)', async () => {
+    const high = await smallBundle({
+      place: scratch.fresh(),
+      authority: small.authority,
+      seq: Number.MAX_SAFE_INTEGER,
+    });
+    for (const state of [blank, accepted(1, digest)])
+      await refuse(high.folder, 'release-leap', { gatekeeper: gatekeeper({ state }) });
+  });
+
   it('refuses what was recalled, and nothing else', async () => {
     const recall = (release: string, versions: string): SiteState => ({
       ...blank,
