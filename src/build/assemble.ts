@@ -36,6 +36,8 @@ export interface AssembleOptions extends Context {
   readonly output: string;
   /** Bytes of a part; 0 for whole blobs. */
   readonly partSize: number;
+  /** Trust documents that travel along, by their path in the bundle. */
+  readonly trust?: ReadonlyMap<string, Buffer>;
 }
 
 export interface Assembled {
@@ -81,8 +83,9 @@ async function write(
   const blobs = travellingBlobs(lock, described);
   await makePartFolder(folder);
   const copied = await copyBlobs(blobs, folder, options);
-  const control = controlDocuments(lock, described);
-  await mkdir(join(folder, 'attestations'));
+  const control = new Map([...controlDocuments(lock, described), ...(options.trust ?? [])]);
+  const folders = new Set([...control.keys()].map((path) => dirname(path)));
+  for (const each of folders) await makeFolder(join(folder, each));
   for (const [path, bytes] of control) await writeNew(join(folder, path), bytes);
   const bundle = indexOf(lock, described, copied, control, partSize);
   const index = writeCanonical(bundleKind, bundle);
@@ -92,8 +95,7 @@ async function write(
     { path: 'bundle.json', sha512: sriOf(index) },
   ]);
   await writeNew(join(folder, 'SHA512SUMS'), checksums);
-  for (const each of ['blobs/sha256', 'blobs', 'attestations', '.'])
-    await syncFolder(join(folder, each));
+  for (const each of ['blobs/sha256', 'blobs', ...folders]) await syncFolder(join(folder, each));
   return { bundle, id: sriHex(sriOf(checksums)) };
 }
 

@@ -33,6 +33,20 @@ export function walkTrust(pinned: Trust, links: readonly TrustLink[], now: Date)
   return newest;
 }
 
+/**
+ * Walks a chain from its own first document, which is believed: for those who send one, to see that others can follow.
+ * @throws StowageError as {@link walkTrust}
+ */
+export function walkFromFirst(links: readonly TrustLink[], now: Date): Trust | undefined {
+  const [first] = links;
+  if (first === undefined) return undefined;
+  const trust = prefixing(`trust document ${first.version}`, () =>
+    readCanonical(trustKind, first.bytes),
+  );
+  requireVersion(trust, first);
+  return walkTrust(trust, links, now);
+}
+
 function follow(trust: Trust, link: TrustLink, now: Date): Trust {
   const { version, bytes, signatures } = link;
   if (version !== trust.version + 1)
@@ -58,14 +72,18 @@ function follow(trust: Trust, link: TrustLink, now: Date): Trust {
     evaluateSignatures(next, 'root', bytes, signatures, now),
   );
   // TUF 5.3.5: the version that was signed is N+1 exactly, whatever the file is called.
-  if (next.version !== version)
-    throw conflict(`${version}.trust.json says that it is another version`, {
-      expected: `version ${version}`,
-      found: `version ${next.version}`,
-      hint: 'give each trust document its own name, as stowage trust next writes it',
-    });
+  requireVersion(next, link);
   // TUF 5.3.6: whether an intermediate document has expired does not matter.
   return next;
+}
+
+function requireVersion(trust: Trust, { version }: TrustLink): void {
+  if (trust.version === version) return;
+  throw conflict(`${version}.trust.json says that it is another version`, {
+    expected: `version ${version}`,
+    found: `version ${trust.version}`,
+    hint: 'give each trust document the name of its version, and none to two',
+  });
 }
 
 function requireOrder(links: readonly TrustLink[]): void {

@@ -3,8 +3,10 @@ import { pack as packBundle } from '../../build/pack.ts';
 import { canonicalJson, type Json } from '../../core/canonical-json.ts';
 import { StowageError } from '../../core/error.ts';
 import { CRC_SPAN_BYTES } from '../../core/limits.ts';
+import { chainFiles, readChain } from '../../deploy/trust-files.ts';
 import { bundleBytes, bundleFiles } from '../../format/bundle.ts';
 import { BlobStore } from '../../io/blob-store.ts';
+import { walkFromFirst } from '../../trust/trust-chain.ts';
 import { type CommandContext, type CommandResult, storeFolder, usage } from '../command.ts';
 import { formatBytes, parseBytes } from '../units.ts';
 import { readLock, readManifest } from './manifest-file.ts';
@@ -13,6 +15,7 @@ import { openSources } from './sources.ts';
 export interface PackOptions {
   readonly output?: string;
   readonly partSize: string;
+  readonly trustChain?: string;
   readonly store?: string;
   readonly insecureRegistry: readonly string[];
 }
@@ -23,6 +26,7 @@ export async function pack(
   context: CommandContext,
 ): Promise<CommandResult> {
   const partSize = parsePartSize(options.partSize);
+  const trust = await readTrustChain(options.trustChain, context);
   const { manifest, folder, lockPath } = await readManifest(file, context);
   const lock = await readLock(lockPath);
   if (
@@ -48,6 +52,7 @@ export async function pack(
     folder,
     output,
     partSize,
+    trust,
     store: new BlobStore(storeFolder(context, options.store)),
     sources: await openSources(options.insecureRegistry, context),
   });
@@ -65,6 +70,20 @@ export async function pack(
     },
     text: `${output}\n  ${files} files, ${formatBytes(bytes)}\n  SHA-512 of SHA512SUMS: ${id}\n  not signed yet: stowage sign ${output} --key KEY --certificate CERTIFICATE\n`,
   };
+}
+
+/** The trust documents that travel along, once it is sure that a site can follow them. */
+async function readTrustChain(
+  folder: string | undefined,
+  context: CommandContext,
+): Promise<ReadonlyMap<string, Buffer>> {
+  if (folder === undefined) return new Map();
+  const place = context.path(folder);
+  const links = await readChain(place, { above: 0, upTo: Number.MAX_SAFE_INTEGER });
+  if (links.length === 0)
+    throw usage('--trust-chain holds no trust document', 'files named N.trust.json', place);
+  walkFromFirst(links, context.now());
+  return chainFiles(links);
 }
 
 function parsePartSize(text: string): number {

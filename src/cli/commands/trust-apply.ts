@@ -1,0 +1,78 @@
+import { basename, dirname } from 'node:path';
+import { withSite } from '../../deploy/change.ts';
+import { anchorTrust, type GivenTrust } from '../../deploy/trust-anchor.ts';
+import { readChain, trustFileVersion } from '../../deploy/trust-files.ts';
+import { keepTrust } from '../../deploy/trust-walk.ts';
+import type { Trust } from '../../format/trust.ts';
+import { walkTrust } from '../../trust/trust-chain.ts';
+import { type CommandContext, type CommandResult, usage } from '../command.ts';
+import { confirmFingerprint } from './confirm.ts';
+import { openSite } from './site.ts';
+import { readTrustFile } from './trust-option.ts';
+
+export interface TrustApplyOptions {
+  readonly fingerprint?: string;
+  readonly root?: string;
+}
+
+/**
+ * Pins a trust document at a site: the first one when a person confirmed its fingerprint, a later one when the chain
+ * beside it leads there from the pinned one.
+ */
+export async function trustApply(
+  file: string,
+  options: TrustApplyOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const opened = openSite(options.root, context);
+  const given = await readTrustFile(file, context);
+  return withSite(opened, async (ledger) => {
+    const pinned = await opened.site.trust();
+    const trust =
+      pinned === undefined
+        ? await firstTrust(given, options.fingerprint, context)
+        : await laterTrust(context.path(file), pinned, given, context.now());
+    const changed = await keepTrust(opened.site, ledger, trust, context.now());
+    const from = pinned?.version ?? 0;
+    return {
+      json: { changed, from, version: trust.version, fingerprint: given.fingerprint },
+      text: changed
+        ? `trust document ${trust.version} is pinned, ${from === 0 ? 'the first of this site' : `after ${from}`}\n  SHA-256 ${given.fingerprint}\n`
+        : `nothing to do: trust document ${trust.version} is pinned already\n`,
+    };
+  });
+}
+
+async function firstTrust(
+  given: GivenTrust,
+  fingerprint: string | undefined,
+  context: CommandContext,
+): Promise<Trust> {
+  const trust = await anchorTrust(undefined, given, (each) =>
+    confirmFingerprint(each, fingerprint, context),
+  );
+  return walkTrust(trust, [], context.now());
+}
+
+async function laterTrust(
+  path: string,
+  pinned: Trust,
+  given: GivenTrust,
+  now: Date,
+): Promise<Trust> {
+  const { version } = given.trust;
+  // What is not newer than the pinned one is compared with it, and never taken in its place.
+  if (version <= pinned.version) return given.trust;
+  const named = trustFileVersion(basename(path));
+  if (named !== version)
+    throw usage(
+      'a later trust document is known by its name',
+      `${version}.trust.json, with its signatures and what leads to it beside it`,
+      basename(path),
+    );
+  return walkTrust(
+    pinned,
+    await readChain(dirname(path), { above: pinned.version, upTo: version }),
+    now,
+  );
+}

@@ -1,0 +1,149 @@
+import { basename } from 'node:path';
+import { StowageError } from '../../core/error.ts';
+import { MAX_TRUST_BYTES } from '../../core/limits.ts';
+import { normalizeFingerprint, readTrust } from '../../deploy/trust-anchor.ts';
+import { trustFileName, trustFileVersion } from '../../deploy/trust-files.ts';
+import { readCanonical, writeCanonical } from '../../format/document.ts';
+import { momentOf } from '../../format/field.ts';
+import { type Trust, trustKind } from '../../format/trust.ts';
+import { exists, readBounded, writeNew } from '../../io/file.ts';
+import { allAlgorithms } from '../../trust/algorithm.ts';
+import { trustRoots } from '../../trust/trust-root.ts';
+import { type CommandContext, type CommandResult, usage } from '../command.ts';
+import { readRoot, splitPair } from './trust-pair.ts';
+import { algorithmIn, type RoleOptions, rolesOf } from './trust-roles.ts';
+
+export interface DraftOptions extends RoleOptions {
+  readonly output: string;
+  readonly algorithm: readonly string[];
+  readonly channel: readonly string[];
+  readonly seqFloor: readonly string[];
+  readonly maxAgeDays?: number;
+  readonly expires?: string;
+}
+
+export interface InitOptions extends DraftOptions {
+  /** `NAME=FILE` of each. */
+  readonly root: readonly string[];
+}
+
+export interface NextOptions extends DraftOptions {
+  readonly addRoot: readonly string[];
+  readonly removeRoot: readonly string[];
+  /** `ISSUER:SERIAL=REASON` of each. */
+  readonly revoke: readonly string[];
+}
+
+/** Writes version 1. */
+export async function trustInit(
+  options: InitOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const roots = await Promise.all(options.root.map((pair) => readRoot(pair, context)));
+  const names = roots.map(({ name }) => name);
+  const trust: Trust = {
+    schema: 'stowage/trust/v1',
+    version: 1,
+    issuedAt: momentOf(context.now()),
+    roots,
+    roles: rolesOf(names, undefined, options),
+    algorithms: allAlgorithms,
+    revoked: [],
+    ...limitsOf(options, {}),
+  };
+  return writeDraft(trust, options.output, context);
+}
+
+/** Writes the version after another, with what the options change. */
+export async function trustNext(
+  file: string,
+  options: NextOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const old = readCanonical(trustKind, await readBounded(context.path(file), MAX_TRUST_BYTES));
+  for (const name of options.removeRoot) {
+    if (old.roots.some((root) => root.name === name)) continue;
+    const names = old.roots.map((root) => root.name).join(', ');
+    throw usage('--remove-root names no root of the document', names, name);
+  }
+  const added = await Promise.all(options.addRoot.map((pair) => readRoot(pair, context)));
+  const kept = old.roots.filter(({ name }) => !options.removeRoot.includes(name));
+  const roots = [...kept, ...added];
+  const names = roots.map(({ name }) => name);
+  const trust: Trust = {
+    ...old,
+    version: old.version + 1,
+    issuedAt: momentOf(context.now()),
+    roots,
+    roles: rolesOf(names, old.roles, options),
+    revoked: [...old.revoked, ...options.revoke.map(revocationOf)],
+    ...limitsOf(options, old),
+  };
+  if (trust.expiresAt !== undefined && trust.expiresAt <= trust.issuedAt)
+    throw usage('the next document would have expired already', '--expires DATE', trust.expiresAt);
+  return writeDraft(trust, options.output, context);
+}
+
+/** The members that options replace, or add to. */
+function limitsOf(options: DraftOptions, old: Partial<Trust>): Partial<Trust> {
+  const floors = options.seqFloor.map((pair): [string, number] => {
+    const [key, number] = splitPair(pair, '--seq-floor', 'PRODUCT/CHANNEL=NUMBER');
+    return [key, Number(number)];
+  });
+  const algorithms = options.algorithm.map((each) => algorithmIn(each, '--algorithm'));
+  return {
+    ...(algorithms.length === 0 ? {} : { algorithms }),
+    ...(options.channel.length === 0 ? {} : { channels: options.channel }),
+    ...(floors.length === 0
+      ? {}
+      : { seqFloor: { ...old.seqFloor, ...Object.fromEntries(floors) } }),
+    ...(options.maxAgeDays === undefined ? {} : { maxAgeDays: options.maxAgeDays }),
+    ...(options.expires === undefined ? {} : { expiresAt: momentIn(options.expires) }),
+  };
+}
+
+/** A date is the first moment of its day in UTC. */
+function momentIn(text: string): string {
+  return /^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text;
+}
+
+function revocationOf(pair: string): Trust['revoked'][number] {
+  const [certificate, reason] = splitPair(pair, '--revoke', 'ISSUER:SERIAL=REASON');
+  const cut = certificate.lastIndexOf(':');
+  return {
+    issuer: normalizeFingerprint(certificate.slice(0, Math.max(cut, 0))),
+    serial: certificate
+      .slice(cut + 1)
+      .toLowerCase()
+      .replace(/^0+/, ''),
+    reason,
+  };
+}
+
+async function writeDraft(
+  trust: Trust,
+  output: string,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const bytes = writeCanonical(trustKind, trust);
+  trustRoots(trust);
+  const path = context.path(output);
+  if (![undefined, trust.version].includes(trustFileVersion(basename(path))))
+    throw usage(
+      'the name says another version than the document',
+      trustFileName(trust.version),
+      basename(path),
+    );
+  if (await exists(path))
+    throw new StowageError('output-exists', `${path} exists already`, {
+      expected: 'a name that is free',
+      found: 'a file',
+      hint: 'choose another --output; a trust document that was signed is never changed',
+    });
+  await writeNew(path, bytes);
+  const { fingerprint } = readTrust(bytes, context.now());
+  return {
+    json: { file: path, version: trust.version, fingerprint, trust },
+    text: `${path}\n  trust document ${trust.version}, SHA-256 ${fingerprint}\n  not signed yet: stowage trust show ${output}, then stowage trust sign ${output} --key KEY --certificate CERTIFICATE\n`,
+  };
+}

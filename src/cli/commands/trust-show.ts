@@ -1,0 +1,112 @@
+import { createHash } from 'node:crypto';
+import { basename, dirname } from 'node:path';
+import { StowageError } from '../../core/error.ts';
+import { MAX_TRUST_BYTES } from '../../core/limits.ts';
+import { readChain, trustFileVersion } from '../../deploy/trust-files.ts';
+import { readCanonical } from '../../format/document.ts';
+import { type Role, type RoleName, type Trust, trustKind } from '../../format/trust.ts';
+import { readBounded } from '../../io/file.ts';
+import type { Certificate } from '../../trust/certificate.ts';
+import { evaluateSignatures, type SignerVerdict } from '../../trust/policy.ts';
+import { trustRoots } from '../../trust/trust-root.ts';
+import type { CommandContext, CommandResult } from '../command.ts';
+import { signerLines } from './signers.ts';
+
+/** What the signatures beside a document come to, judged by the document itself. */
+interface Standing {
+  readonly files: number;
+  readonly signers: readonly SignerVerdict[];
+  /** Why they are not enough. */
+  readonly defect?: string;
+}
+
+/** Shows a trust document to people: whose it is, who signs what, and whether it carries its own signatures. */
+export async function trustShow(file: string, context: CommandContext): Promise<CommandResult> {
+  const path = context.path(file);
+  const bytes = await readBounded(path, MAX_TRUST_BYTES);
+  const trust = readCanonical(trustKind, bytes);
+  const fingerprint = createHash('sha256').update(bytes).digest('hex');
+  const roots = trustRoots(trust);
+  const standing = await standingOf(path, trust, context.now());
+  return {
+    json: {
+      file: path,
+      fingerprint,
+      roots: roots.map(({ name, certificate }) => ({ name, ...described(certificate) })),
+      signatures: standing,
+      trust,
+    },
+    text: [
+      `trust document ${trust.version}, issued ${trust.issuedAt}, ${expiry(trust)}`,
+      `  SHA-256 of the document: ${fingerprint}`,
+      ...roots.flatMap(({ name, certificate }) => rootLines(name, certificate)),
+      ...Object.entries(trust.roles).map(([name, role]) => roleLine(name as RoleName, role)),
+      `algorithms: ${trust.algorithms.join(', ')}`,
+      `channels: ${trust.channels?.join(', ') ?? 'any'}`,
+      ...Object.entries(trust.seqFloor ?? {}).map(
+        ([key, floor]) => `${key}: number ${floor} or higher`,
+      ),
+      ...(trust.maxAgeDays === undefined
+        ? []
+        : [`the newest signature of a bundle is at most ${trust.maxAgeDays} days old`]),
+      ...trust.revoked.map(
+        ({ issuer, serial, reason }) => `revoked: ${serial} of issuer ${issuer}: ${reason}`,
+      ),
+      ...standingLines(standing),
+      '',
+    ].join('\n'),
+  };
+}
+
+async function standingOf(path: string, trust: Trust, now: Date): Promise<Standing> {
+  const version = trustFileVersion(basename(path));
+  if (version === undefined) return { files: 0, signers: [] };
+  const range = { above: version - 1, upTo: version };
+  const [link] = await readChain(dirname(path), range);
+  const files = link?.signatures.length ?? 0;
+  if (link === undefined || files === 0) return { files, signers: [] };
+  try {
+    return { files, signers: evaluateSignatures(trust, 'root', link.bytes, link.signatures, now) };
+  } catch (error) {
+    if (!(error instanceof StowageError)) throw error;
+    const defect = [error.message, ...error.defects].join('; ');
+    return { files, signers: [], defect };
+  }
+}
+
+function standingLines({ files, signers, defect }: Standing): string[] {
+  if (files === 0) return ['no signatures beside it'];
+  if (defect !== undefined) return [`${files} signature files, not enough: ${defect}`];
+  return ['signed as its own role root asks', ...signerLines(signers)];
+}
+
+function described(certificate: Certificate): object {
+  const { subject, serial, fingerprint, keyFingerprint, notBefore, notAfter } = certificate;
+  return { subject, serial, fingerprint, keyFingerprint, notBefore, notAfter };
+}
+
+function rootLines(name: string, certificate: Certificate): string[] {
+  const day = (date: Date): string => date.toISOString().slice(0, 10);
+  return [
+    `root ${name}: ${certificate.subject}, ${day(certificate.notBefore)} to ${day(certificate.notAfter)}`,
+    `  SHA-256 of the certificate: ${certificate.fingerprint}`,
+    `  SHA-256 of its key:         ${certificate.keyFingerprint}`,
+  ];
+}
+
+const purposes: Readonly<Record<RoleName, string>> = {
+  root: 'the next trust document',
+  release: 'bundles',
+  approval: 'bundles, at sites that ask for approval',
+};
+
+function roleLine(name: RoleName, { threshold, roots, requires }: Role): string {
+  const keys = threshold === 1 ? '1 key' : `${threshold} keys`;
+  const also =
+    requires === undefined ? '' : `, at least one signature each by ${requires.join(' and ')}`;
+  return `role ${name} signs ${purposes[name]}: ${keys} under ${roots.join(' or ')}${also}`;
+}
+
+function expiry({ expiresAt }: Trust): string {
+  return expiresAt === undefined ? 'does not expire' : `expires ${expiresAt}`;
+}
