@@ -2,6 +2,8 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
 const config: ViteUserConfig = defineConfig({
   test: {
+    // One worker a core: half of them idle is what vitest would choose for two.
+    maxWorkers: '100%',
     projects: [
       {
         test: {
