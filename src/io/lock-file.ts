@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { link, readFile, readlink, rename } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, readlink, rename, rmdir, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { StowageError, systemCode } from '../core/error.ts';
 import { ioError, readBounded, remove, writeNew } from './file.ts';
 
@@ -10,58 +11,72 @@ interface Holder {
 }
 
 /**
- * Runs `work` while holding a lock file. A lock whose process is gone (killed, or the host restarted) is taken over.
+ * Runs `work` while holding a lock: a folder with one file, under a name of its own, that says who holds it.
+ * A lock whose process is gone (killed, or the host restarted) is taken over.
  * @throws StowageError `site-locked` when another process holds it
  */
 export async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
-  await acquire(path);
+  const name = await acquire(path);
   try {
     return await work();
   } finally {
-    await remove(path);
+    await remove(join(path, name));
+    // Somebody may have it already.
+    await rmdir(path).catch(() => {});
   }
 }
 
-async function acquire(path: string): Promise<void> {
+// A folder replaces an empty folder in one step, and no other. So a lock appears whole, a stale one is emptied by
+// the name of the very file that was found stale, and whoever comes late empties and replaces nothing.
+async function acquire(path: string): Promise<string> {
   const pid = Number(await readlink('/proc/self'));
   const self: Holder = { pid, started: (await startOf(pid)) ?? '' };
-  const own = beside(path, 'new');
-  await writeNew(own, Buffer.from(JSON.stringify(self)), 0o600);
+  const name = randomBytes(6).toString('hex');
+  const own = `${path}.${name}`;
   try {
-    while (!(await claim(own, path))) {
-      const holder = await holderOf(path);
-      if (holder !== undefined && (await startOf(holder.pid)) === holder.started)
-        throw locked(path, holder);
-      await clear(path, holder);
-    }
-  } finally {
-    await remove(own);
-  }
-}
-
-// A link appears with its content: nobody finds a lock that does not say yet whose it is.
-async function claim(own: string, path: string): Promise<boolean> {
-  try {
-    await link(own, path);
-    return true;
+    await mkdir(own, { mode: 0o700 });
+    await writeNew(join(own, name), Buffer.from(JSON.stringify(self)), 0o600);
+    while (!(await claim(own, path))) await clearStale(path);
+    return name;
   } catch (error) {
-    if (systemCode(error) === 'EEXIST') return false;
+    await remove(own);
     throw ioError(error, path);
   }
 }
 
-// Of several that find it stale at once, the later may move the lock that the first took since: it is put back.
-async function clear(path: string, stale: Holder | undefined): Promise<void> {
-  const aside = beside(path, 'stale');
-  await rename(path, aside).catch(() => {});
-  const moved = await holderOf(aside);
-  if (moved !== undefined && JSON.stringify(moved) !== JSON.stringify(stale))
-    await claim(aside, path);
-  await remove(aside);
+async function claim(own: string, path: string): Promise<boolean> {
+  try {
+    await rename(own, path);
+    return true;
+  } catch (error) {
+    if (['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(systemCode(error) ?? '')) return false;
+    throw error;
+  }
 }
 
-function beside(path: string, ending: string): string {
-  return `${path}.${randomBytes(6).toString('hex')}.${ending}`;
+/** @throws StowageError `site-locked` when the lock is not stale */
+async function clearStale(path: string): Promise<void> {
+  for (const found of await filesOf(path)) {
+    const holder = await holderOf(found);
+    if (holder !== undefined && (await startOf(holder.pid)) === holder.started)
+      throw locked(path, holder);
+    await unlink(found).catch(ignoreGone);
+  }
+}
+
+/** The files of a lock; itself when it is no folder, a link to one among it. */
+async function filesOf(path: string): Promise<string[]> {
+  try {
+    if (!(await lstat(path)).isDirectory()) return [path];
+    return (await readdir(path)).map((name) => join(path, name));
+  } catch (error) {
+    ignoreGone(error);
+    return [];
+  }
+}
+
+function ignoreGone(error: unknown): void {
+  if (!['ENOENT', 'EISDIR'].includes(systemCode(error) ?? '')) throw error;
 }
 
 async function holderOf(path: string): Promise<Holder | undefined> {

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { withLock } from '../../src/io/lock-file.ts';
 import { expectCode } from '../support/error.ts';
@@ -12,14 +13,26 @@ async function place(content?: string): Promise<{ folder: string; path: string }
   const folder = join(root, String(places++));
   await mkdir(folder);
   const path = join(folder, 'lock');
-  if (content !== undefined) await writeFile(path, content);
+  if (content !== undefined) {
+    await mkdir(path);
+    await writeFile(join(path, 'holder'), content);
+  }
   return { folder, path };
 }
 
-async function heldByUs(): Promise<{ pid: number; started: string }> {
+interface Holder {
+  readonly pid: number;
+  readonly started: string;
+}
+
+async function holderOf(path: string): Promise<Holder> {
+  const [name = ''] = await readdir(path);
+  return JSON.parse(await readFile(join(path, name), 'utf8')) as Holder;
+}
+
+async function heldByUs(): Promise<Holder> {
   const { path } = await place();
-  const text = await withLock(path, () => readFile(path, 'utf8'));
-  return JSON.parse(text) as { pid: number; started: string };
+  return withLock(path, () => holderOf(path));
 }
 
 describe('when a lock is free', () => {
@@ -53,23 +66,32 @@ describe('when a lock is held', () => {
     });
   });
 
-  it('has one holder at a time, however many come at once', async () => {
-    const { path } = await place(JSON.stringify({ pid: 1, started: 'long ago' }));
-    let holders = 0;
-    let most = 0;
-    const runs = Array.from({ length: 20 }, () =>
-      withLock(path, async () => {
-        most = Math.max(most, ++holders);
-        await new Promise((resolve) => setTimeout(resolve, 5));
-        holders--;
-      }),
-    );
-    const outcomes = await Promise.allSettled(runs);
-    expect(most).toBe(1);
-    for (const outcome of outcomes)
-      if (outcome.status === 'rejected')
-        expect(outcome.reason).toMatchObject({ code: 'site-locked' });
-  });
+  it.each([
+    ['nobody’s', undefined],
+    ['stale', JSON.stringify({ pid: 1, started: 'long ago' })],
+  ])(
+    'has one holder at a time, however many come at once to one that is %s',
+    async (_, content) => {
+      for (let round = 0; round < 4; round++) {
+        const { folder, path } = await place(content);
+        let holders = 0;
+        let most = 0;
+        const runs = Array.from({ length: 20 }, () =>
+          withLock(path, async () => {
+            most = Math.max(most, ++holders);
+            await setTimeout(1);
+            holders--;
+          }),
+        );
+        const outcomes = await Promise.allSettled(runs);
+        expect(most).toBe(1);
+        for (const outcome of outcomes)
+          if (outcome.status === 'rejected')
+            expect(outcome.reason).toMatchObject({ code: 'site-locked' });
+        expect(await readdir(folder)).toEqual([]);
+      }
+    },
+  );
 });
 
 describe('when a lock is stale', () => {
@@ -98,6 +120,19 @@ describe('when a lock is stale', () => {
     const { folder, path } = await place(await content());
     expect(await withLock(path, async () => 'done')).toBe('done');
     expect(await readdir(folder)).toEqual([]);
+  });
+});
+
+describe('when what lies there is no lock', () => {
+  it.each(['a file', 'a link', 'an empty folder'])('takes the place of %s', async (kind) => {
+    const { folder, path } = await place();
+    const elsewhere = (await place('mine')).path;
+    if (kind === 'a file') await writeFile(path, '{"pid":1,"started":"long ago"}');
+    else if (kind === 'a link') await symlink(elsewhere, path);
+    else await mkdir(path);
+    expect((await withLock(path, () => holderOf(path))).pid).toBe(process.pid);
+    expect(await readdir(folder)).toEqual([]);
+    expect(await readdir(elsewhere)).toEqual(['holder']);
   });
 });
 
