@@ -18,7 +18,7 @@ const meanings: ReadonlyMap<string, string> = new Map([
   ],
   [
     'sequence',
-    'that the number is not below the floor of the trust document, where it has one; at a site, also that the bundle is not older than one it took in',
+    'that the number is not below the floor of the trust document, where it has one; at a site, also that the bundle is neither older than one it took in nor recalled',
   ],
   [
     'inventory',
