@@ -8,7 +8,7 @@ import type { Terminal } from '../src/cli/terminal.ts';
 import { errorCodes } from '../src/core/error.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const guides = ['README.md', 'manifests/README.md', 'signing/README.md'];
+const guides = ['README.md', 'manifests/README.md', 'signing/README.md', 'signing/TRUST.md'];
 const pages = globSync(['*.md', '{manifests,signing}/*.md', '{src,test}/**/*.md'], { cwd: root });
 
 function read(page: string): string {
@@ -31,11 +31,13 @@ const terminal: Terminal = {
   runtime: { node: '', openssl: '', sharedOpenssl: false, flags: [], libraries: () => [] },
 };
 
-/** The options of each command, by its name. */
+/** The options of each command, by its name; a group has those of its members. */
 const commands = new Map(
   createProgram(terminal, async () => {}).commands.map((command) => [
     command.name(),
-    command.options.flatMap((option) => [option.long, option.short]),
+    [command, ...command.commands]
+      .flatMap((each) => each.options)
+      .flatMap((option) => [option.long, option.short]),
   ]),
 );
 
