@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import type { BlobStore, Expected } from '../io/blob-store.ts';
+import type { BlobStore } from '../io/blob-store.ts';
+import type { Expected } from '../io/running-hashes.ts';
 import type { Origin } from '../source/origin.ts';
 
 const MAX_BARREN_TRIES = 4;

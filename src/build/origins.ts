@@ -7,7 +7,7 @@ import type {
   LockedModel,
   LockedModelFile,
 } from '../format/lock.ts';
-import type { Expected } from '../io/blob-store.ts';
+import type { Expected } from '../io/running-hashes.ts';
 import { gitBlobHash } from '../source/git-blob.ts';
 import type { Http } from '../source/http.ts';
 import { httpsOrigin } from '../source/https.ts';

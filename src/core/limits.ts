@@ -37,3 +37,5 @@ export const MAX_JSON_DEPTH = 64;
 export const MAX_ANSWER_BYTES: number = MIB;
 /** How far ahead of the last accepted one a bundle's sequence number may be. */
 export const MAX_SEQ_STEP = 100_000;
+/** The most that a source may send which did not say how much it has. */
+export const MAX_UNKNOWN_BYTES: number = 64 * GIB;

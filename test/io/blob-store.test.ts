@@ -5,7 +5,8 @@ import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { digestHex, digestOf, sriOf } from '../../src/core/digest.ts';
 import { CRC_SPAN_BYTES, DEFAULT_PART_BYTES } from '../../src/core/limits.ts';
-import { BlobStore, type Expected } from '../../src/io/blob-store.ts';
+import { BlobStore } from '../../src/io/blob-store.ts';
+import type { Expected } from '../../src/io/running-hashes.ts';
 import { expectCode } from '../support/error.ts';
 import { contents, temporaryFolder } from '../support/folder.ts';
 
