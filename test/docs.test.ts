@@ -8,7 +8,13 @@ import type { Terminal } from '../src/cli/terminal.ts';
 import { errorCodes } from '../src/core/error.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const guides = ['README.md', 'manifests/README.md', 'signing/README.md', 'signing/TRUST.md'];
+const guides = [
+  'README.md',
+  'manifests/README.md',
+  'signing/README.md',
+  'signing/KEYS.md',
+  'signing/TRUST.md',
+];
 const pages = globSync(['*.md', '{manifests,signing}/*.md', '{src,test}/**/*.md'], { cwd: root });
 
 function read(page: string): string {
