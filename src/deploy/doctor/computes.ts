@@ -13,7 +13,9 @@ export function examineAlgorithms(
       area: 'computes',
       check: algorithm,
       verdict: 'wrong',
-      found: failed.map((each) => `${each.test}: ${each.found}`).join('; '),
+      found: [...Map.groupBy(failed, (each) => each.found)]
+        .map(([found, alike]) => `${listed(alike)}: ${found}`)
+        .join('; '),
       hint: 'use the runtime of the travelling installer, or Node 24.15 or later with OpenSSL 3.5 or later, without an OpenSSL configuration of its own',
     };
   });
