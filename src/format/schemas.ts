@@ -6,6 +6,7 @@ import { manifestKind } from './manifest.ts';
 import { planKind } from './plan.ts';
 import { receiptKind } from './receipt.ts';
 import { reportKind } from './report.ts';
+import { signingRequestKind } from './signing-request.ts';
 import { siteKind } from './site.ts';
 import { trustKind } from './trust.ts';
 
@@ -16,6 +17,7 @@ const kinds: Readonly<Record<string, DocumentKind<unknown>>> = {
   plan: planKind,
   receipt: receiptKind,
   report: reportKind,
+  'signing-request': signingRequestKind,
   site: siteKind,
   trust: trustKind,
 };
