@@ -1,0 +1,159 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { StowageError } from '../../src/core/error.ts';
+import { admit } from '../../src/deploy/admit.ts';
+import type * as file from '../../src/io/file.ts';
+import type * as certificate from '../../src/trust/certificate.ts';
+import type * as cmsVerify from '../../src/trust/cms-verify.ts';
+import type * as policy from '../../src/trust/policy.ts';
+import { context, packedAt } from '../support/context.ts';
+import { scratchFolder } from '../support/scratch.ts';
+import { type SignedBundle, signedBundle } from './signed-bundle.ts';
+
+// Of tens of thousands of bundles that differ in a byte, all else is the same in each. What was judged before is not
+// calculated again, where the very same trust document, role, content and files are asked about; refusals always are.
+vi.mock('../../src/trust/policy.ts', async (original) => {
+  const real = await original<typeof policy>();
+  const verdicts = new Map<string, ReturnType<typeof policy.evaluateSignatures>>();
+  const evaluateSignatures: typeof policy.evaluateSignatures = (
+    trust,
+    role,
+    content,
+    files,
+    at,
+  ) => {
+    const asked = digest(JSON.stringify([trust, role, at]), content, ...files.map((f) => f.bytes));
+    const known = verdicts.get(asked) ?? real.evaluateSignatures(trust, role, content, files, at);
+    verdicts.set(asked, known);
+    return known;
+  };
+  return { ...real, evaluateSignatures };
+});
+vi.mock('../../src/trust/cms-verify.ts', async (original) => {
+  const real = await original<typeof cmsVerify>();
+  const answers = new Map<string, ReturnType<typeof cmsVerify.verifyDetached>>();
+  const verifyDetached: typeof cmsVerify.verifyDetached = (cms, content, allowed) => {
+    const asked = digest([...allowed].join(), content, cms);
+    const known = answers.get(asked) ?? real.verifyDetached(cms, content, allowed);
+    answers.set(asked, known);
+    return known;
+  };
+  return { ...real, verifyDetached };
+});
+
+vi.mock('../../src/trust/certificate.ts', async (original) => {
+  const real = await original<typeof certificate>();
+  const parsed = new Map<string, certificate.Certificate>();
+  const parseCertificate: typeof certificate.parseCertificate = (bytes) => {
+    const asked = digest(bytes);
+    const known = parsed.get(asked) ?? real.parseCertificate(bytes);
+    parsed.set(asked, known);
+    return known;
+  };
+  return { ...real, parseCertificate };
+});
+
+// What is read from the medium, where a test changed it.
+const media = vi.hoisted(() => new Map<string, Buffer>());
+vi.mock('../../src/io/file.ts', async (original) => {
+  const real = await original<typeof file>();
+  const readBounded: typeof file.readBounded = async (path, maxBytes) => {
+    const bytes = media.get(path) ?? (await real.readBounded(path, maxBytes));
+    media.set(path, bytes);
+    return bytes;
+  };
+  return { ...real, readBounded };
+});
+
+function digest(...pieces: readonly (string | Uint8Array)[]): string {
+  const hash = createHash('sha256');
+  for (const piece of pieces) hash.update(`${piece.length}|`).update(piece);
+  return hash.digest('base64');
+}
+
+/** ML-DSA-87 files have 12 kB each: of those, one byte in seven. */
+const SAMPLED = { file: 'signatures/ml-dsa-87.p7s', step: 7 } as const;
+
+const scratch = scratchFolder(true);
+let bundle: SignedBundle;
+
+beforeAll(async () => {
+  bundle = await signedBundle({
+    place: scratch.fresh(),
+    algorithms: ['ecdsa-p384-sha384', 'rsa-pss-sha384', 'ml-dsa-87'],
+    chain: true,
+  });
+});
+
+async function verdict(): Promise<string> {
+  try {
+    const { folder, trust } = bundle;
+    await admit(folder, { ...context({ now: () => packedAt }), trust });
+    return 'admitted';
+  } catch (error) {
+    if (error instanceof StowageError) return error.code;
+    throw error;
+  }
+}
+
+/** Flips one bit of each byte of a file, or of one in so many, in turn; how often each verdict was given. */
+async function flipEveryByte(file: string, step: number): Promise<Map<string, number>> {
+  const path = join(bundle.folder, file);
+  const bytes = readFileSync(path);
+  const verdicts = new Map<string, number>();
+  for (let at = 0; at < bytes.length; at += step) {
+    const flipped = Buffer.from(bytes);
+    flipped[at] = (bytes[at] ?? 0) ^ (1 << (at % 8));
+    media.set(path, flipped);
+    const given = await verdict();
+    verdicts.set(given, (verdicts.get(given) ?? 0) + 1);
+  }
+  media.set(path, bytes);
+  return verdicts;
+}
+
+function controlFiles(): string[] {
+  const below = (folder: string): string[] =>
+    readdirSync(join(bundle.folder, folder)).map((name) => `${folder}/${name}`);
+  return ['SHA512SUMS', 'bundle.json', ...below('signatures'), ...below('trust')];
+}
+
+const MALFORMED = [
+  'signature-malformed',
+  'signature-invalid',
+  'certificate-invalid',
+  'algorithm-refused',
+  'signer-untrusted',
+];
+
+function allowedFor(file: string): readonly string[] {
+  if (file === 'bundle.json') return ['part-damaged'];
+  return file.endsWith('.p7s') ? MALFORMED : ['signature-invalid'];
+}
+
+describe('when any one byte of what decides is flipped (attack 3)', () => {
+  it('is admitted as it is', async () => {
+    expect(await verdict()).toBe('admitted');
+    expect(controlFiles()).toHaveLength(2 + 3 + 2 + 3);
+  });
+
+  it('refuses the bundle, for each byte of SHA512SUMS, bundle.json, signatures and trust documents', async () => {
+    const began = performance.now();
+    let flips = 0;
+    for (const file of controlFiles()) {
+      const step = file === SAMPLED.file ? SAMPLED.step : 1;
+      const verdicts = await flipEveryByte(file, step);
+      const count = [...verdicts.values()].reduce((sum, each) => sum + each, 0);
+      const { length } = readFileSync(join(bundle.folder, file));
+      expect(count, file).toBe(Math.ceil(length / step));
+      const others = [...verdicts.keys()].filter((code) => !allowedFor(file).includes(code));
+      expect(others, file).toEqual([]);
+      flips += count;
+    }
+    const seconds = ((performance.now() - began) / 1000).toFixed(1);
+    console.info(`${flips} bytes flipped in ${seconds} s, none admitted`);
+    expect(await verdict()).toBe('admitted');
+  }, 300_000);
+});
