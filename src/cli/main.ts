@@ -2,8 +2,15 @@
 import { homedir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { type CommandResult, commandContext } from './command.ts';
+import { nodeDefect } from './node-version.ts';
 import { commanderStatus, createProgram } from './program.ts';
 import type { Terminal } from './terminal.ts';
+
+const defect = nodeDefect(process.versions.node);
+if (defect !== undefined) {
+  process.stderr.write(defect);
+  process.exit(12);
+}
 
 const interrupt = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interrupt.abort());
