@@ -40,7 +40,10 @@ const HARMLESS: Readonly<Record<string, string>> = {
   'format/site.ts': '{ isIP }',
 };
 
-const DISCONNECTED = ['verify', 'inspect', 'install', 'status', 'rollback', 'uninstall', 'sign'];
+const DISCONNECTED = [
+  ...['verify', 'inspect', 'install', 'status', 'rollback', 'uninstall', 'sign'],
+  ...['trust-draft', 'trust-show', 'trust-sign', 'trust-apply'],
+];
 
 const layer = (path: string): string => path.split('/')[0] ?? '';
 const allowed = (path: string, prefixes: readonly string[]): boolean =>

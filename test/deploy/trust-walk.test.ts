@@ -36,7 +36,11 @@ function simulator(changes: Partial<Trust> = {}): TrustSimulator {
 /** A bundle that carries what the simulator issued, signed by its vendor. */
 async function bundleWith(
   sim: TrustSimulator,
-  values: { readonly seq?: number; readonly signers?: readonly Holder[] } = {},
+  values: {
+    readonly seq?: number;
+    readonly signers?: readonly Holder[];
+    readonly files?: ReadonlyMap<string, Buffer>;
+  } = {},
 ): Promise<string> {
   const place = scratch.fresh();
   const { root, signer } = sim.vendor;
@@ -47,7 +51,7 @@ async function bundleWith(
     store: new BlobStore(join(place, 'store')),
     output: join(place, 'carrying'),
     partSize: 0,
-    trust: chainFiles(sim.links),
+    trust: values.files ?? chainFiles(sim.links),
   });
   const signers = values.signers ?? [signer];
   for (const [n, each] of signers.entries()) await signBundle(folder, `s${n}`, each, packedAt);
@@ -196,7 +200,7 @@ describe('when the chain on the media is not as it was signed', () => {
     [
       'a document is gone and its signature is not',
       'trust-conflict',
-      (folder) => rmSync(join(folder, '2.trust.json')),
+      (folder) => rmSync(join(folder, '3.trust.json')),
     ],
     [
       'its signatures are gone',
@@ -275,6 +279,13 @@ describe('when the chain on the media is not as it was signed', () => {
     const folder = await bundleWith(sim);
     change(join(folder, 'trust'), sim);
     await refuse(folder, sim, code);
+  });
+
+  it('refuses a file that is not of a chain, though it was signed with the bundle', async () => {
+    const sim = rotation();
+    const files = new Map([...chainFiles(sim.links), ['trust/note.txt', Buffer.from('x')]]);
+    const message = await refuse(await bundleWith(sim, { files }), sim, 'file-unexpected');
+    expect(message).toContain('trust/note.txt');
   });
 
   it('refuses a chain of more documents than it may have, before it reads one', async () => {
