@@ -1,5 +1,5 @@
 import ora, { type Ora } from 'ora';
-import { StowageError } from '../core/error.ts';
+import { StowageError, systemCode } from '../core/error.ts';
 import type { Emit, StowageEvent } from '../core/event.ts';
 import type { Screen, Terminal } from './terminal.ts';
 import { formatBytes, formatSeconds, harmless } from './units.ts';
@@ -116,6 +116,13 @@ export function errorJson(error: StowageError): object {
 export function toStowageError(error: unknown): StowageError {
   if (error instanceof StowageError) return error;
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  if (systemCode(error)?.startsWith('ERR_OSSL_') === true)
+    return new StowageError('host-unfit', 'OpenSSL does not calculate what it was asked to', {
+      expected: 'every algorithm that stowage doctor lists',
+      found: message,
+      hint: 'run stowage doctor: it says what this runtime calculates and what it does not',
+      cause: error,
+    });
   return new StowageError('internal', message, {
     hint: 'this is a defect of stowage: report it with the command and this message',
     cause: error,
