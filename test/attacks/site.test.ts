@@ -1,0 +1,130 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { assemble } from '../../src/build/assemble.ts';
+import { digestHex } from '../../src/core/digest.ts';
+import type { StowageEvent } from '../../src/core/event.ts';
+import { admit } from '../../src/deploy/admit.ts';
+import { type InstallOptions, install } from '../../src/deploy/install.ts';
+import { releaseFolder } from '../../src/deploy/release.ts';
+import { SiteFolder } from '../../src/deploy/site-folder.ts';
+import { readLedger } from '../../src/deploy/site-ledger.ts';
+import { stage } from '../../src/deploy/stage.ts';
+import { BlobStore } from '../../src/io/blob-store.ts';
+import { context, packedAt } from '../support/context.ts';
+import { expectCode } from '../support/error.ts';
+import { FakeTarget } from '../support/fake-target.ts';
+import { scratchFolder } from '../support/scratch.ts';
+import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
+import { tree } from '../support/tree.ts';
+
+const YEAR_MS = 365 * 86_400_000;
+const scratch = scratchFolder();
+let one: SmallBundle;
+let two: SmallBundle;
+
+beforeAll(async () => {
+  one = await smallBundle({ place: scratch.fresh(), services: [] });
+  const { authority } = one;
+  const next = { authority, services: [], version: '1.1.0', seq: 2 };
+  two = await smallBundle({ place: scratch.fresh(), ...next });
+});
+
+function put(site: SiteFolder, bundle: SmallBundle, options: Partial<InstallOptions> = {}) {
+  const { trust } = bundle;
+  return install(bundle.folder, {
+    ...context(),
+    site,
+    target: new FakeTarget(),
+    trust,
+    ...options,
+  });
+}
+
+describe('when the clock is set far ahead (attack 58)', () => {
+  const ahead = (): Date => new Date(packedAt.getTime() + 40 * YEAR_MS);
+
+  it('lets nothing in whose age is limited, and nothing is installed', async () => {
+    const site = new SiteFolder(scratch.fresh('site'));
+    const trust = { ...one.trust, maxAgeDays: 3650 };
+    await expectCode(() => put(site, one, { now: ahead, trust }), 'release-expired');
+    expect((await readLedger(site)).entries).toEqual([]);
+    expect(readdirSync(site.path('releases'))).toEqual([]);
+    expect(readdirSync(site.path('generations'))).toEqual([]);
+    expect(await site.trust()).toBeUndefined();
+  });
+
+  it('refuses a trust document that has expired by it', async () => {
+    const site = new SiteFolder(scratch.fresh('site'));
+    const trust = { ...one.trust, expiresAt: '2030-01-01T00:00:00Z' };
+    await expectCode(() => put(site, one, { now: ahead, trust }), 'trust-conflict');
+    expect(await site.trust()).toBeUndefined();
+  });
+
+  it('does not move what the site takes for the least time there can be', async () => {
+    const site = new SiteFolder(scratch.fresh('site'));
+    await put(site, one, { now: ahead });
+    const warnings: StowageEvent[] = [];
+    const emit = (event: StowageEvent): void => {
+      if (event.type === 'warning') warnings.push(event);
+    };
+    await put(site, two, { emit });
+    expect(warnings).toEqual([]);
+  });
+});
+
+describe('when the media are swapped after admission (attack 91)', () => {
+  it('keeps the control files that were verified, not those that lie there now', async () => {
+    const folder = scratch.copy(one.folder);
+    const admitted = await admit(folder, { ...context(), trust: one.trust });
+    for (const path of ['SHA512SUMS', 'bundle.json', 'VERIFY.txt', 'signatures/release.p7s'])
+      writeFileSync(join(folder, path), 'something else');
+    const site = new SiteFolder(scratch.fresh('site'));
+    await site.prepare();
+    await stage(admitted, site, context());
+    for (const path of ['SHA512SUMS', 'bundle.json', 'VERIFY.txt', 'signatures/release.p7s'])
+      expect(readFileSync(join(releaseFolder(site, one.id), path))).toEqual(
+        readFileSync(join(one.folder, path)),
+      );
+  });
+
+  it('shows no blob, no release and no generation of a part that changed', async () => {
+    const folder = scratch.copy(one.folder);
+    const [blob] = one.bundle.blobs;
+    if (blob === undefined) throw new Error('no blob');
+    const part = blob.parts[0]?.path ?? '';
+    const admitted = await admit(folder, { ...context(), trust: one.trust });
+    const bytes = readFileSync(join(folder, part));
+    writeFileSync(join(folder, part), Buffer.alloc(bytes.length));
+    const site = new SiteFolder(scratch.fresh('site'));
+    await site.prepare();
+    await expectCode(() => stage(admitted, site, context()), 'part-damaged');
+    expect(await site.store.size(blob.digest)).toBeUndefined();
+    const stored = Object.keys(tree(site.path('store')));
+    expect(stored.filter((path) => path.endsWith(digestHex(blob.digest)))).toEqual([]);
+    expect(readdirSync(site.path('releases'))).toEqual([]);
+  });
+});
+
+describe('when the folder to write to is not empty (attack 99)', () => {
+  it('packs nothing into it and touches nothing in it', async () => {
+    const place = scratch.fresh();
+    const { lock } = await smallBundle({ place, images: false });
+    const output = join(place, 'full');
+    mkdirSync(output);
+    writeFileSync(join(output, 'mine'), 'mine');
+    const before = tree(output);
+    const store = new BlobStore(join(place, 'store'));
+    const pack = () => assemble(lock, { ...context(), store, output, partSize: 0 });
+    await expectCode(pack, 'output-exists');
+    expect(tree(output)).toEqual(before);
+  });
+
+  it('leaves what lies in a site’s folder and is not the site’s', async () => {
+    const site = new SiteFolder(scratch.fresh('site'));
+    mkdirSync(site.path('photos'), { recursive: true });
+    writeFileSync(site.path('photos', 'a.jpg'), 'mine');
+    await put(site, one);
+    expect(readFileSync(site.path('photos', 'a.jpg'), 'utf8')).toBe('mine');
+  });
+});
