@@ -262,7 +262,7 @@ describe('when the media were changed after signing', () => {
       (folder) => rmSync(join(folder, 'blobs'), { recursive: true }),
     ],
     [
-      'an extra file',
+      'an extra file (attack 100)',
       'file-unexpected',
       (folder) => writeFileSync(join(folder, 'autorun.inf'), ''),
     ],
