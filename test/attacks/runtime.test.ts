@@ -83,11 +83,11 @@ describe('when a prototype was polluted before (attack 114)', () => {
 describe('when FIPS mode is on and there is no provider for it (attack 115)', () => {
   const around = first("import { setFips } from 'node:crypto'; setFips(true);");
 
-  it('accepts nothing, what is right neither', async () => {
-    for (const folder of [both.folder, stripped, unsigned]) {
-      const { status, json } = await verify(folder, around);
-      expect(json?.verified).not.toBe(true);
-      expect(status).not.toBe(0);
+  it('accepts nothing, what is right neither, and says that the host is unfit', async () => {
+    const folders = [both.folder, stripped, unsigned];
+    for (const { status, json } of await Promise.all(folders.map((each) => verify(each, around)))) {
+      expect(json).toMatchObject({ error: { code: 'host-unfit' } });
+      expect(status).toBe(12);
     }
   });
 });
