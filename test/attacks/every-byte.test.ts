@@ -1,10 +1,11 @@
-import { createHash } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { StowageError } from '../../src/core/error.ts';
 import { admit } from '../../src/deploy/admit.ts';
 import type * as file from '../../src/io/file.ts';
+import type * as algorithm from '../../src/trust/algorithm.ts';
 import type * as certificate from '../../src/trust/certificate.ts';
 import type * as cmsVerify from '../../src/trust/cms-verify.ts';
 import type * as policy from '../../src/trust/policy.ts';
@@ -43,6 +44,19 @@ vi.mock('../../src/trust/cms-verify.ts', async (original) => {
   return { ...real, verifyDetached };
 });
 
+vi.mock('../../src/trust/algorithm.ts', async (original) => {
+  const real = await original<typeof algorithm>();
+  const answers = new WeakMap<KeyObject, Map<string, boolean>>();
+  const verifyWith: typeof algorithm.verifyWith = (name, key, message, signature) => {
+    const own = answers.get(key) ?? new Map<string, boolean>();
+    answers.set(key, own);
+    const asked = digest(name, message, signature);
+    const known = own.get(asked) ?? real.verifyWith(name, key, message, signature);
+    own.set(asked, known);
+    return known;
+  };
+  return { ...real, verifyWith };
+});
 vi.mock('../../src/trust/certificate.ts', async (original) => {
   const real = await original<typeof certificate>();
   const parsed = new Map<string, certificate.Certificate>();
