@@ -21,6 +21,7 @@ import { forEachBounded } from '../../src/io/queue.ts';
 import { signDetached } from '../../src/trust/cms-sign.ts';
 import { encodePem } from '../../src/trust/pem.ts';
 import { trustFromRoot } from '../../src/trust/trust-root.ts';
+import { holdsByHand, textOf } from '../support/by-hand.ts';
 import { context, packedAt } from '../support/context.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import {
@@ -33,7 +34,6 @@ import {
 import { type Holder, makeAuthority, makeRoot, makeSigner } from '../trust/authority.ts';
 import { oddSignature } from '../trust/odd-signature.ts';
 import { openssl } from '../trust/openssl.ts';
-import { holdsByHand, textOf } from './by-hand.ts';
 
 // Certificates that are valid whatever the clock of the machine says, which openssl asks and no argument changes.
 const always = { notBefore: new Date('2000-01-01T00:00:00Z'), notAfter: new Date('2099-01-01Z') };
