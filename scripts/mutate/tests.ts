@@ -15,6 +15,7 @@ const trust = [
 // key, known-answers, runtime and trust-chain are slow (PBKDF2, RSA keys, further processes): asked only of what they are
 // about. admit-every-byte is asked of nothing.
 const aboutTrust: Readonly<Record<string, readonly string[]>> = {
+  algorithm: ['runtime'],
   'certificate-extension': ['certificate', 'chain'],
   'cms-encoding': ['cms-sign', 'cms-verify'],
   'der-build': ['der', 'der-read'],

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { MAX_TRUST_BYTES } from '../../src/core/limits.ts';
 import { decodeCertificates, encodeCertificate } from '../../src/trust/certificate-file.ts';
 import { encodePrivateKey } from '../../src/trust/key.ts';
 import { expectCode } from '../support/error.ts';
@@ -40,5 +41,18 @@ describe('when a file holds anything else', () => {
     ['a hundred thousand blocks', '-----BEGIN X-----\n-----END X-----\n'.repeat(30_000)],
   ])('refuses %s', async (_, text) => {
     await expectCode(() => read(text), 'certificate-invalid');
+  });
+
+  it('names a private key for what it is', async () => {
+    const key = encodePrivateKey(signer.key);
+    const error = await expectCode(() => read(pem + key), 'certificate-invalid');
+    expect(error.found).toBe('a block of PRIVATE KEY');
+  });
+
+  it('sets the limit of size where it says', async () => {
+    expect(read(pem.padEnd(MAX_TRUST_BYTES, '\n'))).toHaveLength(1);
+    const large = pem.padEnd(MAX_TRUST_BYTES + 1, '\n');
+    const error = await expectCode(() => read(large), 'certificate-invalid');
+    expect(error.found).toBe(`a file of ${MAX_TRUST_BYTES + 1} bytes`);
   });
 });

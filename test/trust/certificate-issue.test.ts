@@ -2,12 +2,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { parseCertificate } from '../../src/trust/certificate.ts';
 import { encodeCertificate } from '../../src/trust/certificate-file.ts';
 import { issueCertificate } from '../../src/trust/certificate-issue.ts';
+import { bitString, boolean, sequence } from '../../src/trust/der-build.ts';
 import { generateKey } from '../../src/trust/key.ts';
 import { oids } from '../../src/trust/oid.ts';
 import { expectCode } from '../support/error.ts';
 import { makeAuthority, makeRoot, makeSigner, nextSerial, validity } from './authority.ts';
+import { der, extension, oddCertificate } from './odd-certificate.ts';
 import { openssl } from './openssl.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'stowage-issue-'));
@@ -29,6 +32,26 @@ describe('when certificates are issued', () => {
       purposes: [oids.codeSigning, oids.emailProtection],
       authorityKeyId: authority.certificate.subjectKeyId,
     });
+  });
+
+  it('names the issuing key, its own for a root, and none where the issuer does not name it', () => {
+    expect(root.certificate.authorityKeyId).toBe(root.certificate.subjectKeyId);
+    const silent = parseCertificate(
+      oddCertificate(root, root.certificate.publicKey, {
+        subject: der(root.certificate.subjectDer),
+        extensions: [
+          extension(oids.basicConstraints, sequence(boolean(true)), true),
+          extension(oids.keyUsage, bitString(Buffer.from([0x06]), 1), true),
+        ],
+      }),
+    );
+    const below = makeSigner({ certificate: silent, key: root.key }).certificate;
+    expect(below.authorityKeyId).toBeUndefined();
+  });
+
+  it('does not say what an authority may be used for', () => {
+    expect(root.certificate.purposes).toBeUndefined();
+    expect(authority.certificate.purposes).toBeUndefined();
   });
 
   it('makes a chain that openssl accepts, strictly', () => {

@@ -234,9 +234,125 @@ describe('when a certificate is outside the profile', () => {
     await expectCode(() => parseCertificate(bytes), 'certificate-invalid');
   });
 
+  it('takes a validity of one second', () => {
+    const { notBefore } = validity;
+    const at = { validity: sequence(time(notBefore), time(notBefore)) };
+    expect(parseCertificate(make(at)).notAfter).toEqual(notBefore);
+  });
+
   it('takes a serial number of 20 bytes', () => {
     const serial = sizedInteger(20, 0x7f);
     expect(parseCertificate(make({ serial })).serial).toBe('7f'.repeat(20));
+  });
+});
+
+describe('when a certificate holds more or less than it may', () => {
+  const plain = (type: string, value: Der): Der => extension(type, value);
+  const critical = (type: string, value: Der): Der => extension(type, value, true);
+  const keyId = (bytes: number): Der => primitive(contextTag(0), Buffer.alloc(bytes, 7));
+  const allExtensions = (list: Der): Partial<Pieces> => ({ extensions: [], ids: [list] });
+  const many = (count: number): Der[] => Array(count).fill(oid(oids.codeSigning));
+
+  it.each<[string, string, Partial<Pieces>]>([
+    [
+      'a third moment of validity',
+      'the validity has 3 members',
+      { validity: sequence(...Array(3).fill(time(validity.notBefore))) },
+    ],
+    [
+      'an empty list of extensions',
+      'extensions has 0 members',
+      allExtensions(explicit(3, sequence())),
+    ],
+    ['no list of extensions', 'extensions has 0 members', allExtensions(explicit(3))],
+    [
+      'a second list of extensions',
+      'extensions has 2 members',
+      allExtensions(explicit(3, sequence(constraints, usage, purposes), sequence(usage))),
+    ],
+    ['17 extensions', 'extensions has 17 members', { extensions: Array(17).fill(constraints) }],
+    [
+      'an extension without a value',
+      'an extension has 1 members',
+      { extensions: [sequence(oid(oids.keyUsage))] },
+    ],
+    [
+      'an extension with a field that nobody reads',
+      'an extension has 4 members',
+      { extensions: [sequence(...usage.children, octetString(usage.bytes))] },
+    ],
+    [
+      'constraints with a field that nobody reads',
+      'basicConstraints has 3 members',
+      {
+        extensions: [
+          critical(oids.basicConstraints, sequence(boolean(true), integer(0), integer(0))),
+        ],
+      },
+    ],
+    [
+      'a key usage that is no list of bits',
+      'keyUsage has tag 0x4',
+      { extensions: [critical(oids.keyUsage, octetString(Buffer.from([7, 0x80])))] },
+    ],
+    [
+      'a key usage whose last octet has no bits',
+      'keyUsage is not a list of known bits',
+      { extensions: [critical(oids.keyUsage, bitString(Buffer.from([1, 0]), 8))] },
+    ],
+    [
+      '17 purposes',
+      'extKeyUsage has 17 members',
+      { extensions: [plain(oids.extendedKeyUsage, sequence(...many(17)))] },
+    ],
+    [
+      'an issuing key without a name',
+      'authorityKeyIdentifier has 0 members',
+      { extensions: [plain(oids.authorityKeyIdentifier, sequence())] },
+    ],
+    [
+      'an issuing key with two names',
+      'authorityKeyIdentifier has 2 members',
+      { extensions: [plain(oids.authorityKeyIdentifier, sequence(keyId(20), keyId(20)))] },
+    ],
+    [
+      'a key identifier of no bytes',
+      'a key identifier of 0 bytes',
+      { extensions: [plain(oids.subjectKeyIdentifier, octetString(Buffer.alloc(0)))] },
+    ],
+    [
+      'a key identifier of 65 bytes',
+      'a key identifier of 65 bytes',
+      { extensions: [plain(oids.authorityKeyIdentifier, sequence(keyId(65)))] },
+    ],
+  ])('refuses %s', async (_, found, changes) => {
+    expect((await refuses(changes)).found).toBe(found);
+  });
+
+  it.each<[string, (parts: readonly Der[]) => readonly Der[]]>([
+    ['a certificate has 2 members', (parts) => parts.slice(0, 2)],
+    ['a certificate has 4 members', (parts) => [...parts, nullValue()]],
+    ['the certificate body has 0 members', ([, ...parts]) => [sequence(), ...parts]],
+    [
+      'the certificate body has 11 members',
+      ([, ...parts]) => [sequence(...Array(11).fill(explicit(0, integer(2)))), ...parts],
+    ],
+  ])('refuses one of which %s', async (found, bend) => {
+    const bytes = sequence(...bend(der(make({})).children)).bytes;
+    const error = await expectCode(() => parseCertificate(bytes), 'certificate-invalid');
+    expect(error.found).toBe(found);
+  });
+
+  it('takes key identifiers of 1 and of 64 bytes, and 16 purposes', () => {
+    const extensions = [
+      plain(oids.subjectKeyIdentifier, octetString(Buffer.from([7]))),
+      plain(oids.authorityKeyIdentifier, sequence(keyId(64))),
+      plain(oids.extendedKeyUsage, sequence(...many(16))),
+    ];
+    const certificate = parseCertificate(make({ extensions }));
+    expect(certificate.subjectKeyId).toBe('07');
+    expect(certificate.authorityKeyId).toBe('07'.repeat(64));
+    expect(certificate.purposes).toHaveLength(16);
   });
 });
 
@@ -255,6 +371,14 @@ describe('when a certificate is signed by a refused algorithm', () => {
   it('refuses an accepted algorithm with odd parameters', async () => {
     const identifier = sequence(oid(oids.ecdsaWithSha384), nullValue());
     await refuses({ identifier }, 'algorithm-refused');
+  });
+
+  it.each([
+    ['0 members', sequence()],
+    ['3 members', sequence(oid(oids.ecdsaWithSha384), nullValue(), nullValue())],
+  ])('refuses an algorithm of %s', async (found, identifier) => {
+    const error = await refuses({ identifier });
+    expect(error.found).toBe(`the signature algorithm has ${found}`);
   });
 
   it('does not confirm a weaker hash under an accepted name', () => {

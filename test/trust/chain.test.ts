@@ -90,6 +90,22 @@ describe('when a path leads to a pinned root', () => {
     expect(anchor({ leaf: signer.certificate, roots })).toBe(root.certificate);
   });
 
+  it('takes a root that does not name its key, for a signer that names its issuer', () => {
+    const extensions = [authorityConstraints, authorityUsage];
+    const subject = der(root.certificate.subjectDer);
+    const silent = odd(root, { subject, extensions }, root).certificate;
+    expect(silent.subjectKeyId).toBeUndefined();
+    expect(signer.certificate.authorityKeyId).toBeDefined();
+    expect(anchor({ leaf: signer.certificate, roots: [silent] })).toBe(silent);
+  });
+
+  it('takes an authority whose purposes include codeSigning', () => {
+    const extensions = [authorityConstraints, authorityUsage, purposesOf(oids.codeSigning)];
+    const issuer = odd(tall, { extensions, subject: subjectName });
+    const leaf = makeSigner(issuer).certificate;
+    expect(anchor({ leaf, beside: [issuer.certificate] })).toBe(tall.certificate);
+  });
+
   it('takes codeSigning among other purposes', () => {
     const { certificate: leaf } = odd(root, {
       extensions: [constraints, usage, purposesOf('1.3.6.1.5.5.7.3.1', oids.codeSigning)],
