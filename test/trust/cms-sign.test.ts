@@ -128,11 +128,15 @@ describe('when content cannot be signed', () => {
   it('refuses an algorithm of another kind of key', async () => {
     const signer = { ...p384, algorithm: 'rsa-pss-sha384' } as const;
     await expectCode(() => signDetached(content, signer, signedAt), 'algorithm-refused');
+    await expectCode(() => prepareSignature(content, signer, signedAt), 'algorithm-refused');
   });
 
   it('refuses more certificates than a verifier takes', async () => {
     const intermediates = [1, 2, 3, 4].map(() => makeAuthority(root).certificate);
     const signer = { ...p384, intermediates };
     await expectCode(() => signDetached(content, signer, signedAt), 'certificate-invalid');
+    const most = { ...p384, intermediates: intermediates.slice(1) };
+    const cms = signDetached(content, most, signedAt);
+    expect(verifyDetached(cms, content, all).intermediates).toHaveLength(3);
   });
 });

@@ -20,6 +20,7 @@ import { encodePem } from '../../src/trust/pem.ts';
 import { expectCode } from '../support/error.ts';
 import { makeAuthority, makeRoot, makeSigner, signedAt } from './authority.ts';
 import { nest } from './nest.ts';
+import { der } from './odd-certificate.ts';
 import { attribute, type Changes, oddSignature, withHash } from './odd-signature.ts';
 
 const content = Buffer.from(`${'ab'.repeat(64)}  bundle.json\n`);
@@ -106,6 +107,17 @@ describe('when a signature file is damaged', () => {
     ['300 MB', Buffer.alloc(300_000_000)],
   ])('refuses %s', async (_, cms) => {
     await expectCode(() => verify(cms), 'signature-malformed');
+  });
+});
+
+describe('when a signature file was made into text', () => {
+  it.each([
+    ['PEM', encodePem('CMS', good)],
+    ['S/MIME', `MIME-Version: 1.0\n\n${good.toString('base64')}`],
+    ['base64', good.toString('base64')],
+  ])('says so of %s', async (_, text) => {
+    const error = await expectCode(() => verify(Buffer.from(text)), 'signature-malformed');
+    expect(error.found).toBe('text: PEM, S/MIME or base64 where DER is due');
   });
 });
 
@@ -269,6 +281,51 @@ describe('when a forged file is right in everything else', () => {
       'a signer named by key identifier',
       'the name of the signer has tag 0x80',
       { signer: ([v, , ...list]) => [v ?? v0, primitive(0x80, Buffer.alloc(20)), ...list] },
+    ],
+  ])('refuses %s', async (_, found, changes) => {
+    const error = await expectCode(() => verify(forged(changes)), 'signature-malformed');
+    expect(error.found).toBe(found);
+  });
+
+  const parts = der(good).children;
+  const [type = nullValue()] = parts;
+  const signedData = parts[1]?.children ?? [];
+
+  it.each<[string, Der]>([
+    ['the message has 1 members', sequence(type)],
+    ['the message has 3 members', sequence(...parts, nullValue())],
+    ['the signed data has 0 members', sequence(type, explicit(0))],
+    ['the signed data has 2 members', sequence(type, explicit(0, ...signedData, nullValue()))],
+  ])('refuses a file of which %s', async (found, whole) => {
+    const error = await expectCode(() => verify(whole.bytes), 'signature-malformed');
+    expect(error.found).toBe(found);
+  });
+
+  it.each<[string, string, Changes]>([
+    [
+      'a digest algorithm that is none',
+      'the digest algorithm has tag 0x5',
+      { signer: (list) => list.toSpliced(2, 1, nullValue()) },
+    ],
+    [
+      'a signature algorithm that is none',
+      'the signature algorithm has tag 0x5',
+      { signer: (list) => list.toSpliced(4, 1, nullValue()) },
+    ],
+    [
+      'an attribute without values',
+      'a signed attribute has 1 members',
+      { attributes: (each) => order(each, sequence(oid('1.2.3'))) },
+    ],
+    [
+      'an attribute with a field that nobody reads',
+      'a signed attribute has 3 members',
+      { attributes: (each) => order(each, sequence(...extra.children, nullValue())) },
+    ],
+    [
+      'an attribute of no value',
+      'signed attribute 1.2.3 has 0 members',
+      { attributes: (each) => order(each, attribute('1.2.3')) },
     ],
   ])('refuses %s', async (_, found, changes) => {
     const error = await expectCode(() => verify(forged(changes)), 'signature-malformed');

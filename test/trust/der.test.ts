@@ -99,6 +99,8 @@ describe('when bytes are not one DER value', () => {
     expect(long.message).toBe('a length that is not in its shortest form');
     const open = await expectCode(() => parse(hex('30 80 00 00')), 'signature-malformed');
     expect(open.message).toBe('an indefinite length, which is BER and not DER');
+    const none = await expectCode(() => parse(hex('')), 'signature-malformed');
+    expect(none.message).toBe('no bytes at all');
   });
 
   it('refuses a nest of 10,000 values before it reaches a recursive parser', async () => {
@@ -115,6 +117,22 @@ describe('when bytes are not one DER value', () => {
     const huge = Buffer.alloc(300 * 1024 * 1024);
     const error = await expectCode(() => parse(huge), 'signature-malformed');
     expect(error.message).toContain('more than 65536');
+  });
+});
+
+describe('when an integer has more octets than it needs', () => {
+  // The length of what would be written in its place ends in the octet that was dropped.
+  const twin = Buffer.concat([Buffer.from([0xff, 0x80]), Buffer.alloc(254)]);
+
+  it.each([
+    ['a zero too many', hex('00 01')],
+    ['a one too many', hex('ff 80')],
+    ['an octet too many that looks like its length', twin],
+  ])('neither writes nor reads %s', async (_, content) => {
+    await expectCode(() => primitive(derTag.integer, content), 'internal');
+    const bytes = Buffer.concat([octetString(content).bytes]);
+    bytes[0] = derTag.integer;
+    await expectCode(() => parse(bytes), 'signature-malformed');
   });
 });
 

@@ -20,6 +20,8 @@ describe('when PEM is read', () => {
   it('finds no block in other text', () => {
     expect(decode('')).toEqual([]);
     expect(decode('-----BEGIN x-----\nMAA=\n')).toEqual([]);
+    expect(decode('see -----BEGIN X-----\nMAA=\n')).toEqual([]);
+    expect(decode('-----BEGIN X----- and on\nMAA=\n')).toEqual([]);
   });
 
   it.each([

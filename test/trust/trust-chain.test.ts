@@ -1,11 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { type ErrorCode, StowageError } from '../../src/core/error.ts';
 import { MAX_TRUST_BYTES } from '../../src/core/limits.ts';
-import type { Trust } from '../../src/format/trust.ts';
+import { writeCanonical } from '../../src/format/document.ts';
+import { type Trust, trustKind } from '../../src/format/trust.ts';
 import { parseCertificate } from '../../src/trust/certificate.ts';
 import { octetString } from '../../src/trust/der-build.ts';
 import { oids } from '../../src/trust/oid.ts';
-import { MAX_TRUST_LINKS, type TrustLink, walkTrust } from '../../src/trust/trust-chain.ts';
+import {
+  MAX_TRUST_LINKS,
+  type TrustLink,
+  walkFromFirst,
+  walkTrust,
+} from '../../src/trust/trust-chain.ts';
 import { trustFromRoot } from '../../src/trust/trust-root.ts';
 import { expectCode } from '../support/error.ts';
 import { type Holder, makeSigner } from './authority.ts';
@@ -402,5 +408,33 @@ describe('when one byte of a chain is changed', () => {
       'signer-untrusted',
     ];
     expect([...codes].filter((code) => !allowed.includes(code))).toEqual([]);
+  });
+});
+
+describe('when a chain is walked from its own first document', () => {
+  const first = (sim: TrustSimulator): TrustLink => {
+    const bytes = writeCanonical(trustKind, sim.pinned);
+    return { version: 1, bytes, signatures: [] };
+  };
+
+  it('comes to its newest, and to nothing where there is no document', () => {
+    const sim = new TrustSimulator();
+    sim.issue();
+    expect(walkFromFirst([first(sim), ...sim.links], sim.clock)?.version).toBe(2);
+    expect(walkFromFirst([first(sim)], sim.clock)).toEqual(sim.pinned);
+    expect(walkFromFirst([], sim.clock)).toBeUndefined();
+  });
+
+  it('refuses a first document under another number', async () => {
+    const sim = new TrustSimulator();
+    const renamed = { ...first(sim), version: 2 };
+    const error = await expectCode(() => walkFromFirst([renamed], sim.clock), 'trust-conflict');
+    expect(error.found).toBe('version 1');
+  });
+
+  it('refuses a first document that is none', async () => {
+    const bytes = Buffer.from('{}');
+    const link = { version: 1, bytes, signatures: [] };
+    await expectCode(() => walkFromFirst([link], new Date()), 'document-invalid');
   });
 });
