@@ -21,6 +21,7 @@ const aboutTrust: Readonly<Record<string, readonly string[]>> = {
   'der-build': ['der', 'der-read'],
   'der-layout': ['der'],
   'key-encryption': ['key'],
+  key: ['runtime'],
   'key-kind': ['certificate', 'algorithm', 'key'],
   'known-answer-vectors': ['known-answers'],
   'public-key': ['certificate'],

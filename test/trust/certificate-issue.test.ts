@@ -62,6 +62,11 @@ describe('when certificates are issued', () => {
     expect(stderr + stdout).toBe('signer.pem: OK\n');
   });
 
+  it('takes a name of 64 letters', () => {
+    const name = 'x'.repeat(64);
+    expect(makeRoot({ name }).certificate.subject).toBe(`O=Example Agency, CN=${name}`);
+  });
+
   it('gives validity past 2049 in the other form of time', () => {
     const notAfter = new Date('2060-01-01T00:00:00Z');
     expect(makeRoot({ notAfter }).certificate.notAfter).toEqual(notAfter);

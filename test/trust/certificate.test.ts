@@ -81,6 +81,9 @@ describe('when a certificate is within the profile', () => {
       sequence(setOf([sequence(oid('2.5.4.3'), utf8String(text))]));
     const { subject } = parseCertificate(make({ subject: name('a,b\u001b[2J\u202e\n') }));
     expect(subject).toBe('CN=a\\,b\\u{1b}[2J\\u{202e}\\u{a}');
+    const teletex = sequence(oid('2.5.4.3'), primitive(0x14, Buffer.from('\u001b[2J')));
+    const odd = parseCertificate(make({ subject: sequence(setOf([teletex])) }));
+    expect(odd.subject).toBe('CN=#14041b5b324a');
   });
 });
 
@@ -253,7 +256,43 @@ describe('when a certificate holds more or less than it may', () => {
   const allExtensions = (list: Der): Partial<Pieces> => ({ extensions: [], ids: [list] });
   const many = (count: number): Der[] => Array(count).fill(oid(oids.codeSigning));
 
+  const attribute = [oid(oids.commonName), utf8String('Odd')];
+  const named = (...relative: readonly Der[]): Partial<Pieces> => ({
+    subject: sequence(...relative),
+  });
+
   it.each<[string, string, Partial<Pieces>]>([
+    [
+      'a name of 17 levels',
+      'the subject has 17 members',
+      named(...Array(17).fill(setOf([sequence(...attribute)]))),
+    ],
+    ['a level of a name without attributes', 'the subject has 0 members', named(setOf([]))],
+    [
+      'a level of a name with 17 attributes',
+      'the subject has 17 members',
+      named(setOf(Array(17).fill(sequence(...attribute)))),
+    ],
+    [
+      'an attribute of a name without value',
+      'the subject has 1 members',
+      named(setOf([sequence(...attribute.slice(0, 1))])),
+    ],
+    [
+      'an attribute of a name with two values',
+      'the subject has 3 members',
+      named(setOf([sequence(...attribute, nullValue())])),
+    ],
+    [
+      'a key without bits',
+      'the public key has 1 members',
+      { spki: sequence(sequence(oid(oids.mlDsa87))) },
+    ],
+    [
+      'a key with a field that nobody reads',
+      'the public key has 3 members',
+      { spki: sequence(...der(encodePublicKey(leaf.publicKey)).children, nullValue()) },
+    ],
     [
       'a third moment of validity',
       'the validity has 3 members',
@@ -441,6 +480,16 @@ describe('when the key of a certificate is refused', () => {
     off[96] = (off[96] ?? 0) ^ 1;
     await refuses({ spki: ecSpki(curve, off) });
     expect(der(ecSpki(curve, point).bytes).bytes).toEqual(encodePublicKey(leaf.publicKey));
+  });
+
+  it.each([
+    ['a hybrid point', 6 + ((point[96] ?? 0) & 1), 97],
+    ['a point cut short', 4, 96],
+  ])('refuses %s before OpenSSL sees it', async (_, first, length) => {
+    const bits = Buffer.from(point.subarray(0, length));
+    bits[0] = first;
+    const error = await refuses({ spki: ecSpki(oid(oids.secp384r1), bits) });
+    expect(error.found).toBe('the public key is not a point in full');
   });
 
   it('refuses an RSA key in an encoding of its own', async () => {

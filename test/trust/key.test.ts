@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { MAX_CERTIFICATE_BYTES } from '../../src/core/limits.ts';
 import {
   decodePrivateKey,
   encodePrivateKey,
@@ -34,6 +35,13 @@ describe('when a key is written', () => {
     expect(sealed).toMatch(/^-----BEGIN ENCRYPTED PRIVATE KEY-----\n/);
     const opened = decodePrivateKey(Buffer.from(sealed), passphrase);
     expect(publicOf(opened)).toEqual(encodePublicKey(publicKey));
+  });
+
+  it('is read from the largest file that a key may be in', async () => {
+    const plain = encodePrivateKey(p384.privateKey);
+    const full = plain.padEnd(MAX_CERTIFICATE_BYTES, '\n');
+    expect(publicOf(decodePrivateKey(full))).toEqual(encodePublicKey(p384.publicKey));
+    await expectCode(() => decodePrivateKey(`${full}\n`), 'key-invalid');
   });
 
   it('never writes the same encryption twice', () => {

@@ -8,7 +8,7 @@ import { trustKind } from '../../src/format/trust.ts';
 import { allAlgorithms } from '../../src/trust/algorithm.ts';
 import { encodeCertificate } from '../../src/trust/certificate-file.ts';
 import { signDetached } from '../../src/trust/cms-sign.ts';
-import { bitString } from '../../src/trust/der-build.ts';
+import { bitString, boolean, sequence } from '../../src/trust/der-build.ts';
 import { oids } from '../../src/trust/oid.ts';
 import { evaluateSignatures, type SignatureFile, trustFromRoot } from '../../src/trust/policy.ts';
 import { expectCode } from '../support/error.ts';
@@ -280,6 +280,7 @@ describe('when one signature is broken', () => {
   it('refuses more files than there can be signers', async () => {
     const many = Array.from({ length: MAX_SIGNATURES + 1 }, () => good);
     await expectCode(() => evaluate(many), 'signature-malformed');
+    expect(evaluate(many.slice(1))).toHaveLength(MAX_SIGNATURES);
   });
 });
 
@@ -320,14 +321,18 @@ describe('when a site starts from a root certificate', () => {
 describe('when a trust document pins what cannot be a root', () => {
   const usage = extension(oids.keyUsage, bitString(Buffer.from([0x06]), 1), true);
   const odd = oddCertificate(vendor, ann.certificate.publicKey, { extensions: [usage] });
+  const authority = extension(oids.basicConstraints, sequence(boolean(true)), true);
+  const mute = oddCertificate(vendor, ann.certificate.publicKey, { extensions: [authority] });
 
   it.each([
     ['a signer', ann.certificate.der],
     ['what may sign certificates without being an authority', odd],
+    ['an authority without the key usage for it', mute],
     ['half a certificate', vendor.certificate.der.subarray(0, 99)],
   ])('refuses %s', async (_, der) => {
     const trust = trusting({ roots: [{ name: 'vendor', certificate: der.toString('base64') }] });
     await expectCode(() => evaluate([signed(ann)], trust), 'certificate-invalid');
+    await expectCode(() => evaluate([signed(officer)], trust), 'certificate-invalid');
   });
 });
 

@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest';
+import { StowageError } from '../../src/core/error.ts';
+import { prefixing } from '../../src/trust/signature-error.ts';
+import { expectCode } from '../support/error.ts';
+
+describe('when words are put before an error', () => {
+  it('keeps all that it says', async () => {
+    const cause = new Error('disk');
+    const details = { expected: 'a', found: 'b', hint: 'c', defects: ['d'], cause };
+    const error = new StowageError('signature-invalid', 'it does not hold', details);
+    const prefixed = await expectCode(
+      () =>
+        prefixing('"x.p7s"', () => {
+          throw error;
+        }),
+      'signature-invalid',
+    );
+    expect(prefixed.message).toBe('"x.p7s": it does not hold');
+    expect(prefixed).toMatchObject(details);
+  });
+
+  it('leaves a defect of the program what it is', () => {
+    const defect = new TypeError('x is not a function');
+    expect(() =>
+      prefixing('"x.p7s"', () => {
+        throw defect;
+      }),
+    ).toThrow(defect);
+  });
+
+  it('gives what was calculated', () => {
+    expect(prefixing('"x.p7s"', () => 1)).toBe(1);
+  });
+});
