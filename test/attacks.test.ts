@@ -484,7 +484,9 @@ const attacks: Readonly<Record<number, Attack>> = {
     ],
   },
   118: { because: noInstaller },
-  119: { because: 'the packer does not look for secrets in what it packs yet' },
+  119: {
+    shown: [['build/secrets.test.ts', 'when what is packed holds a secret (attack 119)']],
+  },
   120: {
     shown: [
       ['build/assemble.test.ts', 'finds a stored blob of which %s'],

@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises';
 import { resolve as resolvePath } from 'node:path';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
+import { MIB } from '../core/limits.ts';
 import type { Lock, LockedFile } from '../format/lock.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { ioError, makeFolder, requireSpace } from '../io/file.ts';
@@ -10,10 +11,13 @@ import { refusePickle } from './examine.ts';
 import { fetchBlob } from './fetch.ts';
 import { keepLocal } from './local-files.ts';
 import { isLocal, type Sources, type Wanted, wantedBlobs } from './origins.ts';
+import { refuseSecrets } from './secrets.ts';
 
 const BLOBS_AT_ONCE = 4;
 // A PyTorch archive names its pickle in the first local header; a pickle says so in two bytes.
 const HEAD_BYTES = 256;
+// Configuration, cards and programs; weights are numbers.
+const MAX_TEXT_BYTES = 32 * MIB;
 
 export interface PullOptions extends Context {
   readonly folder: string;
@@ -46,6 +50,9 @@ export async function pull(lock: Lock, options: PullOptions): Promise<void> {
   });
   for (const file of lock.files.filter(isLocal)) await pullLocal(file, options);
   for (const each of wanted) await examineBlob(each, store);
+  for (const file of lock.files) {
+    await refuseSecrets(store.path(file.digest), `files ${file.name}`);
+  }
 }
 
 async function pullLocal(file: LockedFile, { store, folder, signal }: PullOptions): Promise<void> {
@@ -62,6 +69,9 @@ async function pullLocal(file: LockedFile, { store, folder, signal }: PullOption
 async function examineBlob(wanted: Wanted, store: BlobStore): Promise<void> {
   if (wanted.model === undefined) return;
   const path = store.path(wanted.digest);
+  if (wanted.size <= MAX_TEXT_BYTES) {
+    await refuseSecrets(path, `${wanted.model.path} of model ${wanted.model.name}`);
+  }
   try {
     const handle = await open(path);
     try {
