@@ -62,7 +62,7 @@ export function bitString(bytes: Uint8Array, unused = 0): Der {
 /** A non-negative integer from its big-endian magnitude, or from a number below 2^31. */
 export function integer(value: Uint8Array | number): Der {
   let magnitude = Buffer.from(value instanceof Uint8Array ? value : bigEndian(value));
-  while (magnitude.length > 1 && magnitude[0] === 0) magnitude = magnitude.subarray(1);
+  while (magnitude[0] === 0) magnitude = magnitude.subarray(1);
   const negative = ((magnitude[0] ?? 0) & 0x80) !== 0 || magnitude.length === 0;
   return primitive(
     derTag.integer,

@@ -10,7 +10,15 @@ import {
   parseDer,
   primitive,
 } from '../../src/trust/der.ts';
-import { derTag, integer, octetString, oid, sequence, setOf } from '../../src/trust/der-build.ts';
+import {
+  derTag,
+  integer,
+  octetString,
+  oid,
+  sequence,
+  setOf,
+  time,
+} from '../../src/trust/der-build.ts';
 import { expectCode } from '../support/error.ts';
 import { nest } from './nest.ts';
 
@@ -53,6 +61,29 @@ describe('when bytes are one DER value', () => {
   it.each([1, 127, 128, 255, 256, 65_000])('reads a value of %i bytes', (length) => {
     const bytes = octetString(Buffer.alloc(length)).bytes;
     expect(parse(bytes).content.length).toBe(length);
+  });
+});
+
+describe('when a value is written', () => {
+  it.each([
+    [0, '02 01 00'],
+    [127, '02 01 7f'],
+    [128, '02 02 00 80'],
+    [0x7fffffff, '02 04 7f ff ff ff'],
+    [Buffer.alloc(0), '02 01 00'],
+    [Buffer.alloc(3), '02 01 00'],
+    [Buffer.from([0, 0, 0x80]), '02 02 00 80'],
+  ])('gives the number %j its shortest form', (value, bytes) => {
+    expect(integer(value).bytes).toEqual(hex(bytes));
+  });
+
+  it.each([
+    ['1949-12-31T23:59:59Z', derTag.generalizedTime],
+    ['1950-01-01T00:00:00Z', derTag.utcTime],
+    ['2049-12-31T23:59:59Z', derTag.utcTime],
+    ['2050-01-01T00:00:00Z', derTag.generalizedTime],
+  ])('gives %s the form that its year asks for', (moment, tag) => {
+    expect(time(new Date(moment)).tag).toBe(tag);
   });
 });
 
