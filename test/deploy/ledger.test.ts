@@ -1,6 +1,7 @@
 import {
   appendFileSync,
   copyFileSync,
+  mkdirSync,
   readFileSync,
   rmSync,
   truncateSync,
@@ -8,7 +9,8 @@ import {
 } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Ledger } from '../../src/deploy/ledger.ts';
-import type { LedgerEvent } from '../../src/format/ledger.ts';
+import { writeCanonical } from '../../src/format/document.ts';
+import { type LedgerEvent, ledgerEntryKind } from '../../src/format/ledger.ts';
 import { expectCode } from '../support/error.ts';
 import { scratchFolder } from '../support/scratch.ts';
 
@@ -43,6 +45,12 @@ describe('when a ledger is written', () => {
     expect(read.head.number).toBe(3);
   });
 
+  it('knows at once what was appended', async () => {
+    const ledger = await written(2);
+    expect(ledger.entries.map((entry) => entry.event)).toEqual([1, 2].map(trusted));
+    expect(ledger.head.number).toBe(2);
+  });
+
   it('takes off a last line that a power failure cut', async () => {
     await written(2);
     const whole = readFileSync(path);
@@ -58,6 +66,16 @@ describe('when a ledger is written', () => {
     copyFileSync(`${path}.kept`, `${path}.head`);
     expect((await Ledger.open(path)).entries).toHaveLength(3);
     expect((await Ledger.open(path)).head.number).toBe(3);
+  });
+
+  it('does not let go of an entry that it took in', async () => {
+    await written(2);
+    const [before, head] = [readFileSync(path), readFileSync(`${path}.head`)];
+    await (await Ledger.open(path)).append(trusted(3), now);
+    writeFileSync(`${path}.head`, head);
+    await Ledger.open(path);
+    writeFileSync(path, before);
+    await expectCode(() => Ledger.open(path), 'state-damaged');
   });
 });
 
@@ -92,6 +110,22 @@ describe('when a ledger is tampered with', () => {
     await written(4);
     tamper();
     await expectCode(() => Ledger.open(path), 'state-damaged');
+  });
+
+  it('is refused with a number left out, though the chain is whole', async () => {
+    const { head } = await written(2);
+    const entry = { number: 4, at: '2026-11-21T10:00:00Z', previous: head.digest };
+    const line = writeCanonical(ledgerEntryKind, { ...entry, event: trusted(3) });
+    appendFileSync(path, `${line}\n`);
+    const error = await expectCode(() => Ledger.open(path), 'state-damaged');
+    expect(error.found).toContain('entry 4 after');
+  });
+
+  it.each(['', '.head'])('is not taken for a new one when ledger%s cannot be read', async (end) => {
+    await written(2);
+    rmSync(`${path}${end}`);
+    mkdirSync(`${path}${end}`);
+    await expectCode(() => Ledger.open(path), 'file-kind');
   });
 
   it('is refused with every byte of it changed', async () => {

@@ -57,6 +57,18 @@ describe('when a release that runs was recalled', () => {
     expect(found?.remedy).toContain('generation 1 ');
   });
 
+  it('names no generation that does not run the release', () => {
+    const kept = [generation(1, release('1.0.0')), generation(2, release('3.0.0', 'other'))];
+    const [found] = recalledReleases(running, kept, [recall('1.2.x')]);
+    expect(found?.remedy).toContain('generation 1 ');
+  });
+
+  it('names the version of this release, whatever else runs beside it', () => {
+    const kept = [generation(1, release('3.0.0', 'other'), release('1.0.0'))];
+    const [found] = recalledReleases(running, kept, [recall('1.2.x')]);
+    expect(found?.remedy).toContain('generation 1 (chat 1.0.0)');
+  });
+
   it('asks for a newer version where nothing good is kept', () => {
     const [found] = recalledReleases(running, [running], [recall('*')]);
     expect(found?.remedy).toBe('install a newer version of chat');
