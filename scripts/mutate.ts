@@ -81,7 +81,7 @@ async function main(): Promise<void> {
 async function runAll(mutants: readonly Mutant[]): Promise<Result[]> {
   const lanes = Array.from(
     { length: Math.max(1, Number(values.lanes)) },
-    () => new Lane(program, root, copyProject(root)),
+    () => new Lane(program, copyProject(root)),
   );
   const clean = (): void => {
     for (const lane of lanes) lane.end();
@@ -115,7 +115,7 @@ function is(one: Mutant): (other: Mutant) => boolean {
 
 async function runFile(lane: Lane, mutants: readonly Mutant[]): Promise<Result[]> {
   const file = mutants[0]?.file ?? '';
-  const tests = relatedTests(file, (each) => existsSync(join(root, each)));
+  const tests = relatedTests(file, (each) => existsSync(join(lane.copy, each)));
   const results: Result[] = [];
   for (const mutant of mutants) {
     const result = await runMutant(lane, mutant, tests);

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { copyFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Answer, Task } from './worker.ts';
 
@@ -7,26 +7,25 @@ const START_MS = 120_000;
 
 /** One copy of the project, and the process that runs tests in it: started when asked, started again after a timeout. */
 export class Lane {
+  readonly copy: string;
   readonly #program: string;
-  readonly #root: string;
-  readonly #copy: string;
   #child: ChildProcess | undefined;
 
-  constructor(program: string, root: string, copy: string) {
+  constructor(program: string, copy: string) {
     this.#program = program;
-    this.#root = root;
-    this.#copy = copy;
+    this.copy = copy;
   }
 
   /** Undefined when there was no answer in time. */
   async ask(task: Task, ms: number): Promise<Answer | undefined> {
     const child = this.#child ?? (await this.#start());
+    const changed = task.change && join(this.copy, task.change.file);
+    const text = changed && readFileSync(changed);
     child.send(task);
     const answer = await next<Answer>(child, ms);
     if (answer !== undefined) return answer;
     this.end();
-    const file = task.change?.file;
-    if (file !== undefined) copyFileSync(join(this.#root, file), join(this.#copy, file));
+    if (changed !== undefined && text !== undefined) writeFileSync(changed, text);
     return undefined;
   }
 
@@ -42,7 +41,7 @@ export class Lane {
   }
 
   async #start(): Promise<ChildProcess> {
-    const child = fork(this.#program, ['--worker', this.#copy], {
+    const child = fork(this.#program, ['--worker', this.copy], {
       detached: true,
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });
