@@ -44,7 +44,7 @@ const attacks: Readonly<Record<number, Attack>> = {
   3: {
     shown: [
       [
-        'attacks/every-byte.test.ts',
+        'e2e/every-byte.test.ts',
         'for each byte of SHA512SUMS, bundle.json, signatures and trust documents',
       ],
       [trustChain, 'refuses each byte of the signature of document'],
