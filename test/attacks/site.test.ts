@@ -5,7 +5,8 @@ import { assemble } from '../../src/build/assemble.ts';
 import { digestHex } from '../../src/core/digest.ts';
 import type { StowageEvent } from '../../src/core/event.ts';
 import { admit } from '../../src/deploy/admit.ts';
-import { type InstallOptions, install } from '../../src/deploy/install.ts';
+import type { ImportOptions } from '../../src/deploy/import.ts';
+import { install } from '../../src/deploy/install.ts';
 import { releaseFolder } from '../../src/deploy/release.ts';
 import { SiteFolder } from '../../src/deploy/site-folder.ts';
 import { readLedger } from '../../src/deploy/site-ledger.ts';
@@ -30,7 +31,7 @@ beforeAll(async () => {
   two = await smallBundle({ place: scratch.fresh(), ...next });
 });
 
-function put(site: SiteFolder, bundle: SmallBundle, options: Partial<InstallOptions> = {}) {
+function put(site: SiteFolder, bundle: SmallBundle, options: Partial<ImportOptions> = {}) {
   const { trust } = bundle;
   return install(bundle.folder, {
     ...context(),

@@ -2,7 +2,8 @@ import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from '
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { StowageEvent } from '../../src/core/event.ts';
 import type { Changed } from '../../src/deploy/change.ts';
-import { type InstallOptions, install } from '../../src/deploy/install.ts';
+import type { ImportOptions } from '../../src/deploy/import.ts';
+import { install } from '../../src/deploy/install.ts';
 import { rollback } from '../../src/deploy/rollback.ts';
 import { SiteFolder } from '../../src/deploy/site-folder.ts';
 import { readLedger } from '../../src/deploy/site-ledger.ts';
@@ -41,7 +42,7 @@ beforeAll(async () => {
 interface Place {
   readonly site: SiteFolder;
   readonly target: FakeTarget;
-  put(bundle: SmallBundle, options?: Partial<InstallOptions>): Promise<Changed>;
+  put(bundle: SmallBundle, options?: Partial<ImportOptions>): Promise<Changed>;
 }
 
 function place(): Place {

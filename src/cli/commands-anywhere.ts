@@ -1,0 +1,83 @@
+import { type Command, Option } from 'commander';
+import type { PkiOptions } from './commands/pki.ts';
+import type { SignOptions } from './commands/sign-options.ts';
+import type { VerifyOptions } from './commands/verify.ts';
+import {
+  addCommand,
+  algorithms,
+  passphraseFd,
+  passphraseFile,
+  positiveInteger,
+  type Run,
+  repeatable,
+} from './options.ts';
+
+/** The commands that either side has; the security officer needs no others. */
+export function addAnywhereCommands(program: Command, run: Run): void {
+  const command = (usage: string, about: string): Command => addCommand(program, usage, about);
+  command('pki <folder>', 'make a throwaway root and release certificate, for trials')
+    .option('--organization <name>', 'whose they are', 'Stowage Trial')
+    .option('--encrypt', 'encrypt the keys, with a passphrase that is asked for twice')
+    .addOption(passphraseFile())
+    .addOption(passphraseFd())
+    .action((folder: string, options: PkiOptions) =>
+      run(async (context) => (await import('./commands/pki.ts')).pki(folder, options, context)),
+    );
+  command('sign <bundle>', 'sign a bundle, or countersign it')
+    .option('--certificate <file>', 'whose signature it will be, in PEM or DER')
+    .addOption(
+      new Option('--role <role>', 'what the signature is for: it names the file')
+        .choices(['release', 'approval'])
+        .default('release'),
+    )
+    .option('--name <name>', 'the name of the signature file (default: from role and certificate)')
+    .addOption(
+      new Option('--algorithm <name>', "not the default of the certificate's key").choices(
+        algorithms,
+      ),
+    )
+    .option('--key <file>', 'the private key in a file, PKCS#8 in PEM')
+    .addOption(passphraseFile())
+    .addOption(passphraseFd())
+    .option('--prepare <file>', 'write what a key elsewhere must sign, here and to FILE.tbs')
+    .option('--attach <file>', 'make the signature file of what --prepare wrote')
+    .option('--signature <file>', 'with --attach: what the key answered, DER, raw or base64')
+    .option('--signer-command <program>', 'a program that signs what it reads')
+    .addOption(
+      repeatable('--signer-argument <argument>', 'an argument of that program (repeatable)'),
+    )
+    .option('--signer-timeout <seconds>', 'how long it may take', positiveInteger, 120)
+    .action((folder: string, options: SignOptions) =>
+      run(async (context) => (await import('./commands/sign.ts')).sign(folder, options, context)),
+    );
+  command('doctor', 'check that this host can do what stowage asks of it').action(() =>
+    run(async (context) => (await import('./commands/doctor.ts')).doctor(context)),
+  );
+  command('inspect <bundle>', 'show what a bundle holds')
+    .option(
+      '--trust <file>',
+      'also check its signatures, against this root certificate or trust document',
+    )
+    .action((folder: string, options: { trust?: string }) =>
+      run(async (context) =>
+        (await import('./commands/inspect.ts')).inspect(folder, options, context),
+      ),
+    );
+  command('verify <bundle>', 'check signatures and every byte of a bundle')
+    .requiredOption('--trust <file>', 'the root certificate, or the trust document')
+    .addOption(
+      repeatable(
+        '--report <file>',
+        'write what was checked, as .json or .html by its ending (repeatable)',
+      ),
+    )
+    .option('--report-key <file>', 'sign the JSON report with this key, into FILE.p7s')
+    .option('--report-certificate <file>', 'the certificate of that key')
+    .addOption(passphraseFile())
+    .addOption(passphraseFd())
+    .action((folder: string, options: VerifyOptions) =>
+      run(async (context) =>
+        (await import('./commands/verify.ts')).verify(folder, options, context),
+      ),
+    );
+}

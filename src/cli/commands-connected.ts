@@ -1,0 +1,45 @@
+import type { Command } from 'commander';
+import type { PackOptions } from './commands/pack.ts';
+import { addCommand, insecure, positiveInteger, type Run, store } from './options.ts';
+
+/** The commands of the release engineer. */
+export function addConnectedCommands(program: Command, run: Run): void {
+  const command = (usage: string, about: string): Command => addCommand(program, usage, about);
+  command(
+    'init [manifest]',
+    'write a commented manifest to start from (default: stowage.yaml)',
+  ).action((file?: string) =>
+    run(async (context) => (await import('./commands/init.ts')).init(file, context)),
+  );
+  command('lock [manifest]', 'replace every tag and branch of a manifest by digests')
+    .addOption(store())
+    .addOption(insecure())
+    .option(
+      '--seq <number>',
+      'the number of this lock, where the one before it is lost',
+      positiveInteger,
+    )
+    .action(
+      (
+        file: string | undefined,
+        options: { store?: string; insecureRegistry: string[]; seq?: number },
+      ) =>
+        run(async (context) => (await import('./commands/lock.ts')).lock(file, options, context)),
+    );
+  command('pack [manifest]', 'pull what the lock names and write the bundle')
+    .option(
+      '-o, --output <folder>',
+      'the bundle to write (default: NAME-VERSION beside the manifest)',
+    )
+    .option(
+      '--part-size <size>',
+      'size of the parts, such as 512MiB, or "none" for whole blobs',
+      '1GiB',
+    )
+    .option('--trust-chain <folder>', 'trust documents to carry: N.trust.json and their signatures')
+    .addOption(store())
+    .addOption(insecure())
+    .action((file: string | undefined, options: PackOptions) =>
+      run(async (context) => (await import('./commands/pack.ts')).pack(file, options, context)),
+    );
+}

@@ -1,0 +1,46 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { AlgorithmName } from '../format/trust.ts';
+import type { CommandContext, CommandResult } from './command.ts';
+
+/** Runs what a command does, shows its result or its error, and sets the exit status. */
+export type Run = (action: (context: CommandContext) => Promise<CommandResult>) => Promise<void>;
+
+export const algorithms: readonly AlgorithmName[] = [
+  'ecdsa-p384-sha384',
+  'rsa-pkcs1-sha384',
+  'rsa-pss-sha384',
+  'ml-dsa-87',
+];
+
+/** A command of `parent`; every one has `--json`. */
+export function addCommand(parent: Command, usage: string, about: string): Command {
+  return parent.command(usage).description(about).option('--json', 'print the result as JSON');
+}
+
+export const store = (): Option =>
+  new Option('--store <folder>', 'where pulled blobs are kept (STOWAGE_STORE)');
+export const root = (): Option => new Option('--root <folder>', "the site's folder (STOWAGE_ROOT)");
+export const repeatable = (flags: string, about: string): Option =>
+  new Option(flags, about)
+    .default([] as string[], 'none')
+    .argParser((value: string, before: string[]) => [...before, value]);
+export const insecure = (): Option =>
+  repeatable('--insecure-registry <host>', 'a registry to ask over plain http (repeatable)');
+export const passphraseFile = (): Option =>
+  new Option('--passphrase-file <file>', 'holds the passphrase of the key on its first line');
+export const passphraseFd = (): Option =>
+  new Option(
+    '--passphrase-fd <number>',
+    'a file descriptor to read that line from, such as 0',
+  ).argParser(descriptor);
+
+export function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new InvalidArgumentError('expected a whole number from 1');
+}
+
+function descriptor(text: string): number {
+  if (/^(?:0|[1-9][0-9]{0,5})$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('expected the number of an open descriptor');
+}
