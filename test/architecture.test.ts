@@ -87,7 +87,7 @@ describe('when the scanner reads imports', () => {
     expect(count('core/error.ts')).toBe(0);
     expect(count('core/digest.ts')).toBe(3);
     expect(count('io/queue.ts')).toBe(0);
-    expect(count('io/hashing.ts')).toBe(5);
+    expect(count('io/hashing.ts')).toBe(6);
     expect(files.flatMap((each) => each.imports).length).toBeGreaterThan(400);
     expect(offenders((each) => each.kind === 'dynamic').length).toBeGreaterThan(5);
   });
@@ -136,6 +136,13 @@ describe('when a layer imports', () => {
     const start = `cli/commands/${command}.ts`;
     expect(source.has(start)).toBe(true);
     expect(connectedFrom([start])).toEqual([]);
+  });
+
+  it('never reaches a source from the travelling installer', () => {
+    const start = 'cli/installer.ts';
+    expect([...reach(source, [start]).keys()]).toContain('cli/commands/install.ts');
+    expect(connectedFrom([start])).toEqual([]);
+    expect(connectedFrom(['cli/main.ts'])).not.toEqual([]);
   });
 
   it('would see a source reached from a connected command', () => {
@@ -192,13 +199,13 @@ describe('when a package or builtin is imported', () => {
     );
   });
 
-  it('lets cli/main.ts alone read process', () => {
+  it('lets cli/process.ts and the entry of the installer alone read process', () => {
     const readers = files.filter(
       ({ code, imports }) =>
         /(?<![\w.'`])process\b\s*(?:\.|\[|\?\.)/.test(withoutText(code)) ||
         imports.some(({ target }) => target === 'node:process'),
     );
-    expect(readers.map(({ path }) => path)).toEqual(['cli/main.ts']);
+    expect(readers.map(({ path }) => path)).toEqual(['cli/installer.ts', 'cli/process.ts']);
   });
 
   it('lets admission alone mint', () => {

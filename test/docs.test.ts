@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { everyGroup } from '../src/cli/every-group.ts';
 import { createProgram } from '../src/cli/program.ts';
 import type { Terminal } from '../src/cli/terminal.ts';
 import { errorCodes } from '../src/core/error.ts';
@@ -39,7 +40,7 @@ const terminal: Terminal = {
 
 /** The options of each command, by its name; a group has those of its members. */
 const commands = new Map(
-  createProgram(terminal, async () => {}).commands.map((command) => [
+  createProgram(terminal, async () => {}, everyGroup).commands.map((command) => [
     command.name(),
     [command, ...command.commands]
       .flatMap((each) => each.options)

@@ -2,8 +2,10 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { AlgorithmName } from '../format/trust.ts';
 import type { CommandContext, CommandResult } from './command.ts';
 
+export type Action = (context: CommandContext) => Promise<CommandResult>;
+
 /** Runs what a command does, shows its result or its error, and sets the exit status. */
-export type Run = (action: (context: CommandContext) => Promise<CommandResult>) => Promise<void>;
+export type Run = (action: Action) => Promise<void>;
 
 export const algorithms: readonly AlgorithmName[] = [
   'ecdsa-p384-sha384',

@@ -1,7 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
 import { addAnywhereCommands } from './commands-anywhere.ts';
-import { addConnectedCommands } from './commands-connected.ts';
 import { addSiteCommands } from './commands-site.ts';
 import { addTrustCommands } from './commands-trust.ts';
 import type { Run } from './options.ts';
@@ -11,8 +10,24 @@ const EXIT_HELP = `
 Exit status: 0 done, 1 failed, 2 usage, 3 rolled back, 10 not trusted, 11 locked, 12 host unfit, 130 interrupted.
 Results go to stdout, everything else to stderr; --json after any command gives data for programs.`;
 
-/** Every command, in three groups; what each does is loaded when it is called. */
-export function createProgram(terminal: Terminal, run: Run): Command {
+/** Commands under one heading of the help. */
+export interface CommandGroup {
+  readonly title: string;
+  readonly add: readonly ((program: Command, run: Run) => void)[];
+}
+
+/** What the disconnected side has: all that the travelling installer offers. */
+export const disconnectedGroups: readonly CommandGroup[] = [
+  { title: 'Anywhere:', add: [addAnywhereCommands, addTrustCommands] },
+  { title: 'Site:', add: [addSiteCommands] },
+];
+
+/** A program of these commands; what each does is loaded when it is called. */
+export function createProgram(
+  terminal: Terminal,
+  run: Run,
+  groups: readonly CommandGroup[],
+): Command {
   const program = new Command(PRODUCT)
     .description('carry open-weight AI into networks that have no way out')
     .version(PRODUCT_VERSION)
@@ -23,13 +38,10 @@ export function createProgram(terminal: Terminal, run: Run): Command {
     .exitOverride()
     .showHelpAfterError('  hint: stowage help names the commands and their options')
     .addHelpText('after', EXIT_HELP);
-  program.commandsGroup('Connected side:');
-  addConnectedCommands(program, run);
-  program.commandsGroup('Anywhere:');
-  addAnywhereCommands(program, run);
-  addTrustCommands(program, run);
-  program.commandsGroup('Site:');
-  addSiteCommands(program, run);
+  for (const { title, add } of groups) {
+    program.commandsGroup(title);
+    for (const each of add) each(program, run);
+  }
   return program;
 }
 

@@ -10,7 +10,7 @@ export type Keyboard = Readable & {
   setRawMode?(raw: boolean): unknown;
 };
 
-/** Everything of the process that a command may see; `main.ts` alone makes one from `process`. */
+/** Everything of the process that a command may see; `process.ts` alone makes one from `process`. */
 export interface Terminal {
   readonly stdout: Screen;
   readonly stderr: Screen;

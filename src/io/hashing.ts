@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { getAsset, isSea } from 'node:sea';
 import { Worker } from 'node:worker_threads';
 import { StowageError } from '../core/error.ts';
 import { PassError } from './hash-pass.ts';
@@ -65,9 +66,7 @@ export class HashPool {
   }
 
   #spawn(): Worker {
-    // Beside this file: as TypeScript in a checkout, as JavaScript in what was built from it.
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const worker = new Worker(new URL(`./hash-worker.${extension}`, import.meta.url));
+    const worker = startWorker();
     let counted = 0;
     worker.on('message', (message: WorkerMessage) => {
       const waiting = this.#busy.get(worker);
@@ -105,6 +104,13 @@ export class HashPool {
     this.#ended = Promise.all([this.#ended, ...workers.map((worker) => worker.terminate())]);
     await this.#ended;
   }
+}
+
+/** A thread of the code beside this file: TypeScript in a checkout, JavaScript in a build, an asset in one executable. */
+function startWorker(): Worker {
+  if (isSea()) return new Worker(getAsset('hash-worker.js', 'utf8'), { eval: true });
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  return new Worker(new URL(`./hash-worker.${extension}`, import.meta.url));
 }
 
 function interrupted(): StowageError {

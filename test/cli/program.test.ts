@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { everyGroup } from '../../src/cli/every-group.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { PRODUCT_VERSION } from '../../src/core/product.ts';
 import { readYaml } from '../../src/format/document.ts';
@@ -41,6 +42,7 @@ describe('when the program is called', () => {
   const commands: readonly Command[] = createProgram(
     fakeTerminal('/').terminal,
     async () => {},
+    everyGroup,
   ).commands;
 
   it('offers every command that the design names for now', () => {

@@ -16,6 +16,13 @@ needs=(
   'openssl                  openssl                     checks signatures by hand'
   'ip                       iproute2                    sets up the air gap'
   'unshare                  util-linux                  makes the air gap'
+  'x86_64-linux-gnu-strip   binutils-x86-64-linux-gnu   strips the installer for x64'
+  'aarch64-linux-gnu-strip  binutils-aarch64-linux-gnu  strips the installer for arm64'
+  'qemu-aarch64-static      qemu-user-static            runs it'
+  '/usr/aarch64-linux-gnu/lib/libc.so.6      libc6-arm64-cross      is its C library'
+  '/usr/aarch64-linux-gnu/lib/libstdc++.so.6 libstdc++6-arm64-cross is its C++ library'
+  'mkfs.vfat                dosfstools                  makes FAT media'
+  'fusefat                  fusefat                     mounts them'
 )
 
 PATH=$PATH:/usr/sbin:/sbin

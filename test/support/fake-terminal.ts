@@ -1,5 +1,6 @@
 import { PassThrough, Readable, Writable } from 'node:stream';
 import { type CommandContext, type CommandResult, commandContext } from '../../src/cli/command.ts';
+import { everyGroup } from '../../src/cli/every-group.ts';
 import { commanderStatus, createProgram } from '../../src/cli/program.ts';
 import { createProgress, errorText, toStowageError } from '../../src/cli/render.ts';
 import type { Terminal } from '../../src/cli/terminal.ts';
@@ -66,7 +67,7 @@ export interface Ran {
   readonly error?: StowageError;
 }
 
-/** Runs the program in this process, as `main.ts` does. */
+/** Runs the program in this process, as `process.ts` does. */
 export async function runProgram(
   args: readonly string[],
   cwd: string,
@@ -96,7 +97,7 @@ export async function runProgram(
     progress.stop(status === 0 ? 'done' : 'failed');
   };
   try {
-    await createProgram(terminal, run).parseAsync(['node', 'stowage', ...args]);
+    await createProgram(terminal, run, everyGroup).parseAsync(['node', 'stowage', ...args]);
   } catch (error) {
     const ended = commanderStatus(error);
     if (ended === undefined) throw error;

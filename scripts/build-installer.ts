@@ -1,0 +1,31 @@
+// Builds the travelling installers, dist/installer/stowage-PLATFORM. Equal sources and packages give equal bytes.
+// usage: node scripts/build-installer.ts [PLATFORM...]     linux-x64, linux-arm64; both without arguments
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { installerCode } from './installer/code.ts';
+import { makeBlob, makeExecutable } from './installer/executable.ts';
+import { platforms } from './installer/platforms.ts';
+import { runtime } from './installer/runtime.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
+const asked = process.argv.slice(2);
+const names = asked.length === 0 ? Object.keys(platforms) : asked;
+const work = mkdtempSync(join(tmpdir(), 'stowage-installer-'));
+try {
+  const blob = makeBlob(await installerCode(root), work);
+  for (const name of names) {
+    const platform = platforms[name];
+    if (platform === undefined)
+      throw new Error(`no such platform: ${name}; there are ${Object.keys(platforms).join(', ')}`);
+    const output = join(root, 'dist/installer', `stowage-${name}`);
+    makeExecutable(platform, await runtime(platform, root), blob, output);
+    console.log(`${output}: ${statSync(output).size} bytes`);
+  }
+} catch (error) {
+  console.error(`build-installer: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}

@@ -1,0 +1,55 @@
+import { type BuildOptions, build, type Metafile } from 'esbuild';
+
+/** The code of the installer: what starts, and what its worker threads run. */
+export interface Code {
+  readonly main: string;
+  readonly worker: string;
+  /** Every file that is in one of them, below the project. */
+  readonly inputs: readonly string[];
+}
+
+/**
+ * Bundles the disconnected side into one CommonJS file, as a single executable wants it.
+ * @throws Error when anything of the connected side got in
+ */
+export async function installerCode(root: string): Promise<Code> {
+  const [main, worker] = await Promise.all([
+    bundle(root, 'src/cli/installer.ts'),
+    bundle(root, 'src/io/hash-worker.ts'),
+  ]);
+  const inputs = [...new Set([...main.inputs, ...worker.inputs])].toSorted();
+  return { main: main.text, worker: worker.text, inputs };
+}
+
+async function bundle(root: string, entry: string): Promise<{ text: string; inputs: string[] }> {
+  const { outputFiles, metafile } = await build({ ...options(root), entryPoints: [entry] });
+  const strays = connectedInputs(metafile);
+  if (strays.length > 0)
+    throw new Error(`the installer would hold the connected side: ${strays.join(', ')}`);
+  return { text: outputFiles[0]?.text ?? '', inputs: Object.keys(metafile.inputs) };
+}
+
+/** Files of the connected side, and packages that only it uses, in what esbuild bundled. */
+export function connectedInputs(metafile: Metafile): string[] {
+  return Object.keys(metafile.inputs).filter((path) =>
+    /^src\/(?:source|build)\/|(?:^|\/)node_modules\/(?:@huggingface|picomatch)\//.test(path),
+  );
+}
+
+function options(root: string): BuildOptions & { readonly write: false; readonly metafile: true } {
+  return {
+    absWorkingDir: root,
+    bundle: true,
+    write: false,
+    metafile: true,
+    format: 'cjs',
+    platform: 'node',
+    target: 'node24',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: 'none',
+    logLevel: 'warning',
+    // A single executable has no file of its own to be beside of; io/hashing does not ask there.
+    define: { 'import.meta.url': '""' },
+  };
+}

@@ -1,0 +1,8 @@
+import { addConnectedCommands } from './commands-connected.ts';
+import { type CommandGroup, disconnectedGroups } from './program.ts';
+
+/** All commands that there are. The travelling installer never imports this file. */
+export const everyGroup: readonly CommandGroup[] = [
+  { title: 'Connected side:', add: [addConnectedCommands] },
+  ...disconnectedGroups,
+];
