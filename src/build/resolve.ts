@@ -26,6 +26,7 @@ import { fetchBlob } from './fetch.ts';
 import { keepLocal } from './local-files.ts';
 import { expectedByGitOid, type Sources, sourceKey } from './origins.ts';
 import { selectFiles } from './select.ts';
+import { type JudgeOptions, judgeImage, judgeModel, verdictFindings } from './upstream/judge.ts';
 
 const HUB_FILES_AT_ONCE = 4;
 
@@ -50,12 +51,21 @@ export async function resolve(manifest: Manifest, options: ResolveOptions): Prom
     options.emit({ type: 'step', step: 'resolve model', subject: source.source });
     const model = await resolveModel(source, options);
     findings.push(...examineModel(source, model));
+    if (source.signature !== undefined && model.signature !== undefined)
+      findings.push(
+        ...verdictFindings(source.name, source.signature.file, source.signature, model.signature),
+      );
     models.push(model);
   }
   const images: LockedImage[] = [];
   for (const source of manifest.images) {
     options.emit({ type: 'step', step: 'resolve image', subject: source.source });
-    images.push(await resolveImage(source, manifest.platforms, options));
+    const image = await resolveImage(source, manifest.platforms, options);
+    if (source.signature !== undefined && image.signature !== undefined)
+      findings.push(
+        ...verdictFindings(source.name, image.repository, source.signature, image.signature),
+      );
+    images.push(image);
   }
   const files: LockedFile[] = [];
   for (const source of manifest.files) {
@@ -91,6 +101,10 @@ async function resolveModel(source: ModelSource, options: ResolveOptions): Promi
   await forEachBounded(chosen, HUB_FILES_AT_ONCE, async (file) => {
     files.push(await resolveHubFile(found, file, options));
   });
+  const signature =
+    source.signature === undefined
+      ? undefined
+      : await judgeModel(source.signature, found, files, options.sources.hub, judging(options));
   return {
     name: source.name,
     source: source.source,
@@ -99,6 +113,7 @@ async function resolveModel(source: ModelSource, options: ResolveOptions): Promi
     commit: found.commit,
     ...(found.license === undefined ? {} : { license: found.license }),
     gated: found.gated,
+    ...(signature === undefined ? {} : { signature }),
     files: files.toSorted((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path))),
   };
 }
@@ -132,6 +147,17 @@ async function resolveImage(
   for (const bytes of found.manifests.values()) {
     if (bytes.length <= MAX_OCI_MANIFEST_BYTES) await options.store.put(bytes);
   }
+  const bytes = found.manifests.get(found.target.digest) ?? Buffer.alloc(0);
+  const signature =
+    source.signature === undefined
+      ? undefined
+      : await judgeImage(
+          source.signature,
+          found,
+          bytes,
+          options.sources.registry,
+          judging(options),
+        );
   return {
     name: source.name,
     source: source.source,
@@ -139,7 +165,12 @@ async function resolveImage(
     target: found.target,
     platforms: found.platforms,
     blobs: found.blobs,
+    ...(signature === undefined ? {} : { signature }),
   };
+}
+
+function judging({ folder, now, signal }: ResolveOptions): JudgeOptions {
+  return { folder, now: now(), signal };
 }
 
 async function resolveFile(source: FileSource, options: ResolveOptions): Promise<LockedFile> {

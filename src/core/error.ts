@@ -33,6 +33,8 @@ export const errorCodes = {
     'source-malformed',
     'source-unsupported',
     'content-refused',
+    'upstream-unsigned',
+    'upstream-refused',
     'space-insufficient',
     'output-exists',
     'file-missing',

@@ -5,6 +5,7 @@ import { pathCollision } from '../core/safe-path.ts';
 import type { DocumentKind } from './document.ts';
 import * as field from './field.ts';
 import { type Manifest, manifestKind, platform } from './manifest.ts';
+import { type SignatureVerdict, verdict } from './upstream.ts';
 
 export interface LockedModelFile {
   readonly path: string;
@@ -26,6 +27,8 @@ export interface LockedModel {
   readonly commit: string;
   readonly license?: string;
   readonly gated: boolean;
+  /** What became of the signature that the manifest asks for. */
+  readonly signature?: SignatureVerdict;
   readonly files: readonly LockedModelFile[];
 }
 
@@ -50,6 +53,8 @@ export interface LockedImage {
   }[];
   /** Every blob that travels, the target and the platform manifests among them. */
   readonly blobs: readonly LockedBlob[];
+  /** What became of the signature that the manifest asks for. */
+  readonly signature?: SignatureVerdict;
 }
 
 export interface LockedFile {
@@ -120,6 +125,7 @@ const model: z.ZodType<LockedModel> = z.strictObject({
   commit: field.commit,
   license: field.line(256).exactOptional(),
   gated: z.boolean(),
+  signature: verdict.exactOptional(),
   files: folder(
     z.strictObject({
       path: field.safePath,
@@ -140,6 +146,7 @@ const image: z.ZodType<LockedImage> = z.strictObject({
     .min(1)
     .max(8),
   blobs: z.array(blob).min(1).max(10_000),
+  signature: verdict.exactOptional(),
 });
 
 const file: z.ZodType<LockedFile> = z.strictObject({

@@ -4,6 +4,12 @@ import { MAX_MANIFEST_BYTES } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
 import * as field from './field.ts';
 import { type Service, service } from './service.ts';
+import {
+  imageSignature,
+  type ModelSignatureDemand,
+  modelSignature,
+  type SignatureDemand,
+} from './upstream.ts';
 
 export interface ModelSource {
   readonly name: string;
@@ -14,12 +20,16 @@ export interface ModelSource {
   readonly exclude: readonly string[];
   /** Licences that may cross; any when absent. Names as the Hub writes them, compared without case. */
   readonly licenses?: readonly string[];
+  /** Its OpenSSF Model Signing signature. */
+  readonly signature?: ModelSignatureDemand;
 }
 
 export interface ImageSource {
   readonly name: string;
   /** An ordinary reference: `registry/repository:tag`, `@sha256:...`, or both. */
   readonly source: string;
+  /** Its cosign signature. */
+  readonly signature?: SignatureDemand;
 }
 
 /** A file or a folder that is neither a model nor an image. */
@@ -97,6 +107,7 @@ const model: z.ZodType<ModelSource> = z.strictObject({
   include: z.array(glob).max(256).default([]),
   exclude: z.array(glob).max(256).default([]),
   licenses: z.array(field.line(128)).min(1).max(64).exactOptional(),
+  signature: modelSignature.exactOptional(),
 });
 
 const image: z.ZodType<ImageSource> = z.strictObject({
@@ -108,6 +119,7 @@ const image: z.ZodType<ImageSource> = z.strictObject({
       'expected an image reference such as docker.io/vllm/vllm-openai:v0.11.0',
     )
     .max(512),
+  signature: imageSignature.exactOptional(),
 });
 
 const file: z.ZodType<FileSource> = z

@@ -28,8 +28,16 @@ export interface Reader {
   manifest(place: Place, name: string | Digest, signal: AbortSignal): Promise<FetchedManifest>;
   /** A blob whole, of at most 4 MiB. @throws StowageError `source-mismatch`, other `source-*` */
   small(place: Place, blob: LockedBlob, signal: AbortSignal): Promise<Buffer>;
+  /** The referrers of a manifest as the registry lists them; undefined where it has no such list. */
+  referrers(
+    place: Place,
+    digest: Digest,
+    signal: AbortSignal,
+  ): Promise<Pick<FetchedManifest, 'bytes' | 'asked'> | undefined>;
   blob(place: Place, digest: Digest): Origin;
 }
+
+const INDEX = 'application/vnd.oci.image.index.v1+json';
 
 export function createReader(http: Http, transport: Transport): Reader {
   return {
@@ -62,6 +70,20 @@ export function createReader(http: Http, transport: Transport): Reader {
       const found = digestOf(bytes);
       if (found !== digest) throw mismatch(request, digest, found);
       return bytes;
+    },
+    referrers: async (place, digest, signal) => {
+      const request: HttpRequest = {
+        what: `the referrers of ${repositoryName(place)}@${digest}`,
+        url: await transport.url(place, `referrers/${digest}`, signal),
+        headers: { accept: INDEX },
+        allow: [400, 404, 405],
+      };
+      const { bytes, status, headers } = await transport.send(request, place, signal, (each) =>
+        http.read(each, MAX_OCI_MANIFEST_BYTES, signal),
+      );
+      // A registry that never heard of the path may answer with a page of its own.
+      const type = headers.get('content-type')?.split(';', 1)[0]?.trim();
+      return status === 200 && type === INDEX ? { bytes, asked: request } : undefined;
     },
     blob: (place, digest) =>
       rangeOrigin(blobAsked(place, digest), async (part, signal) => {

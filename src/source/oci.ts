@@ -1,5 +1,7 @@
 import type { Digest } from '../core/digest.ts';
+import type { LockedBlob } from '../format/lock.ts';
 import type { Http } from './http.ts';
+import { type Attached, attachedTo } from './oci-attached.ts';
 import { createAuthenticator, type Place } from './oci-auth.ts';
 import type { CredentialStore } from './oci-credentials.ts';
 import { createReader } from './oci-reader.ts';
@@ -9,6 +11,7 @@ import type { Origin } from './origin.ts';
 import { parseReference } from './reference.ts';
 import { fieldsOf, parseRemote, textOf } from './remote-json.ts';
 
+export type { Attached, AttachedLayer } from './oci-attached.ts';
 export type { CredentialStore } from './oci-credentials.ts';
 export type { ResolvedImage } from './oci-resolve.ts';
 
@@ -32,6 +35,10 @@ export interface Registry {
     digest: Digest,
     signal: AbortSignal,
   ): Promise<{ readonly bytes: Buffer; readonly mediaType: string }>;
+  /** Signatures and other artifacts that the registry holds beside an image. */
+  attached(repository: string, image: Digest, signal: AbortSignal): Promise<Attached[]>;
+  /** A blob whole, of at most 4 MiB. @throws StowageError `source-mismatch`, other `source-*` */
+  small(repository: string, blob: LockedBlob, signal: AbortSignal): Promise<Buffer>;
   /** A manifest as bytes with a name, for whoever pulls all blobs of an image alike. */
   manifestOrigin(repository: string, digest: Digest): Origin;
 }
@@ -60,6 +67,9 @@ export function createRegistry(options: RegistryOptions): Registry {
       const written = textOf(fieldsOf(parseRemote(bytes, asked))['mediaType'], 255);
       return { bytes, mediaType: written ?? contentType };
     },
+    attached: (repository, image, signal) =>
+      attachedTo(reader, parsePlace(repository), image, signal),
+    small: (repository, blob, signal) => reader.small(parsePlace(repository), blob, signal),
     manifestOrigin: (repository, digest) => ({
       description: `${repository}@${digest}`,
       open: async (offset, signal) => {

@@ -1,0 +1,90 @@
+import { constants, createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { keyDescription } from '../../trust/key-kind.ts';
+import { refuse } from './refusal.ts';
+
+/** What may hash before an elliptic-curve key signs: the curve's own hash, or SHA-256 too, as older cosign does. */
+export type HashRule = 'curve' | 'curve-or-sha256';
+
+const CURVE_HASHES: Readonly<Record<string, string>> = {
+  prime256v1: 'sha256',
+  secp384r1: 'sha384',
+  secp521r1: 'sha512',
+};
+const MIN_RSA_BITS = 2048;
+const MAX_RSA_BITS = 8192;
+const RSA_EXPONENT = 65537n;
+
+/** What a key that vouches for content elsewhere must be, for a message. */
+export const acceptedUpstream: string = `a key on P-256, P-384 or P-521, Ed25519, or RSA of ${MIN_RSA_BITS} bits or more`;
+
+/** A public key in PEM or DER (SubjectPublicKeyInfo) of an accepted kind. @throws StowageError `upstream-refused` */
+export function readUpstreamKey(bytes: Uint8Array, what: string): KeyObject {
+  let key: KeyObject;
+  const text = Buffer.from(bytes);
+  try {
+    // A certificate or a private key in its place would be taken too.
+    if (text.includes('-----BEGIN') && !text.includes('-----BEGIN PUBLIC KEY-----'))
+      throw new Error('another label');
+    key = text.includes('-----BEGIN')
+      ? createPublicKey(text)
+      : createPublicKey({ key: text, format: 'der', type: 'spki' });
+  } catch {
+    throw refuse(
+      `${what} cannot be read`,
+      'a public key in PEM: BEGIN PUBLIC KEY',
+      'something else',
+    );
+  }
+  if (isAccepted(key)) return key;
+  throw refuse(`${what} is not of an accepted kind`, acceptedUpstream, keyDescription(key));
+}
+
+export function isAccepted(key: KeyObject): boolean {
+  const details = key.asymmetricKeyDetails ?? {};
+  switch (key.asymmetricKeyType) {
+    case 'ec':
+      return Object.hasOwn(CURVE_HASHES, details.namedCurve ?? '');
+    case 'rsa': {
+      const bits = details.modulusLength ?? 0;
+      return (
+        bits >= MIN_RSA_BITS && bits <= MAX_RSA_BITS && details.publicExponent === RSA_EXPONENT
+      );
+    }
+    case 'ed25519':
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** Whether this key made a signature over these bytes. The key decides the algorithm, never the signature. */
+export function isSignedWith(
+  key: KeyObject,
+  bytes: Uint8Array,
+  signature: Uint8Array,
+  rule: HashRule,
+): boolean {
+  if (!isAccepted(key)) return false;
+  try {
+    switch (key.asymmetricKeyType) {
+      case 'ec': {
+        const own = CURVE_HASHES[key.asymmetricKeyDetails?.namedCurve ?? ''] ?? 'sha256';
+        const hashes = rule === 'curve' ? [own] : [...new Set([own, 'sha256'])];
+        return hashes.some((hash) => verify(hash, bytes, { key, dsaEncoding: 'der' }, signature));
+      }
+      case 'rsa':
+        return verify('sha256', bytes, { key, padding: constants.RSA_PKCS1_PADDING }, signature);
+      default:
+        return verify(null, bytes, key, signature);
+    }
+  } catch {
+    return false;
+  }
+}
+
+/** SHA-256 of the SubjectPublicKeyInfo, in hex. */
+export function keyFingerprint(key: KeyObject): string {
+  return createHash('sha256')
+    .update(key.export({ type: 'spki', format: 'der' }))
+    .digest('hex');
+}

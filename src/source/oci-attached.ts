@@ -1,0 +1,110 @@
+import { type Digest, digestHex, isDigest } from '../core/digest.ts';
+import { StowageError } from '../core/error.ts';
+import type { LockedBlob } from '../format/lock.ts';
+import { type Asked, malformed } from './http-error.ts';
+import type { Place } from './oci-auth.ts';
+import type { FetchedManifest, Reader } from './oci-reader.ts';
+import { type Fields, fieldsOf, parseRemote, sizeOf, textOf } from './remote-json.ts';
+
+/** A blob of an attached artifact, with what its descriptor says of it. */
+export interface AttachedLayer extends LockedBlob {
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** An artifact that a registry holds beside an image: cosign's signatures, or whatever names the image as its subject. */
+export interface Attached {
+  /** `cosign` for the tag `sha256-<hex>.sig`; `referrer` for what the distribution specification 1.1 lists. */
+  readonly kind: 'cosign' | 'referrer';
+  /** What the artifact is; of a manifest that does not say it, its config's media type. */
+  readonly artifactType: string;
+  readonly manifest: LockedBlob;
+  readonly bytes: Buffer;
+  readonly layers: readonly AttachedLayer[];
+}
+
+const MEDIA_TYPE = /^[a-z0-9.+-]+\/[A-Za-z0-9.+_-]+$/;
+const MAX_ATTACHED = 64;
+const MAX_LAYERS = 256;
+const MAX_ANNOTATION_CHARACTERS = 256 * 1024;
+
+/**
+ * What a registry holds beside an image, without the blobs. Registries without the referrers API are asked for the
+ * tag that the specification puts in its place.
+ * @throws StowageError `source-*`; not when there is nothing
+ */
+export async function attachedTo(
+  reader: Reader,
+  place: Place,
+  image: Digest,
+  signal: AbortSignal,
+): Promise<Attached[]> {
+  const found: Attached[] = [];
+  const tag = `sha256-${digestHex(image)}`;
+  const classic = await unlessAbsent(() => reader.manifest(place, `${tag}.sig`, signal));
+  if (classic !== undefined) found.push(readAttached('cosign', classic));
+  const list =
+    (await reader.referrers(place, image, signal)) ??
+    (await unlessAbsent(() => reader.manifest(place, tag, signal)));
+  for (const digest of list === undefined ? [] : listed(list.bytes, list.asked)) {
+    const manifest = await unlessAbsent(() => reader.manifest(place, digest, signal));
+    if (manifest === undefined) continue;
+    // The list is the registry's word; the subject inside is what the artifact itself says.
+    const subject = fieldsOf(fieldsOf(parseRemote(manifest.bytes, manifest.asked))['subject']);
+    if (subject['digest'] === image) found.push(readAttached('referrer', manifest));
+  }
+  return found;
+}
+
+function listed(bytes: Uint8Array, asked: Asked): Digest[] {
+  const entries = fieldsOf(parseRemote(bytes, asked))['manifests'];
+  if (!Array.isArray(entries)) throw malformed(asked, 'an index of referrers', 'something else');
+  const digests = entries.map((each) => textOf(fieldsOf(each)['digest'], 256) ?? '');
+  const known = [...new Set(digests.filter(isDigest))];
+  if (known.length <= MAX_ATTACHED) return known;
+  throw malformed(asked, `at most ${MAX_ATTACHED} referrers`, String(known.length));
+}
+
+function readAttached(kind: Attached['kind'], fetched: FetchedManifest): Attached {
+  const { bytes, digest, asked, contentType } = fetched;
+  const document = fieldsOf(parseRemote(bytes, asked));
+  const layers = document['layers'];
+  if (!Array.isArray(layers) || layers.length > MAX_LAYERS) {
+    throw malformed(asked, `an artifact of at most ${MAX_LAYERS} layers`, 'something else');
+  }
+  const config = textOf(fieldsOf(document['config'])['mediaType'], 255);
+  return {
+    kind,
+    artifactType: textOf(document['artifactType'], 255) ?? config ?? '',
+    manifest: {
+      digest,
+      size: bytes.length,
+      mediaType: textOf(document['mediaType'], 255) ?? contentType,
+    },
+    bytes,
+    layers: layers.map((each) => readLayer(fieldsOf(each), asked)),
+  };
+}
+
+function readLayer(layer: Fields, asked: Asked): AttachedLayer {
+  const digest = textOf(layer['digest'], 256) ?? '';
+  const size = sizeOf(layer['size']);
+  const mediaType = textOf(layer['mediaType'], 255) ?? '';
+  if (!isDigest(digest) || size === undefined || !MEDIA_TYPE.test(mediaType)) {
+    throw malformed(asked, 'digest, size and media type of each layer', 'something else');
+  }
+  const annotations: Record<string, string> = Object.create(null) as Record<string, string>;
+  for (const [key, value] of Object.entries(fieldsOf(layer['annotations']))) {
+    const text = textOf(value, MAX_ANNOTATION_CHARACTERS);
+    if (text !== undefined) annotations[key] = text;
+  }
+  return { digest, size, mediaType, annotations };
+}
+
+async function unlessAbsent<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof StowageError && error.code === 'source-not-found') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,251 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { Sources } from '../../../src/build/origins.ts';
+import { resolve } from '../../../src/build/resolve.ts';
+import { digestHex, digestOf } from '../../../src/core/digest.ts';
+import { checkDocument } from '../../../src/format/document.ts';
+import type { Lock } from '../../../src/format/lock.ts';
+import { type Manifest, manifestKind } from '../../../src/format/manifest.ts';
+import { BlobStore } from '../../../src/io/blob-store.ts';
+import type { Attached } from '../../../src/source/oci.ts';
+import { expectCode } from '../../support/error.ts';
+import { temporaryFolder } from '../../support/folder.ts';
+import { contextOf } from '../samples.ts';
+import {
+  bundleOf,
+  certificatePem,
+  certify,
+  makePair,
+  modelStatement,
+  pemOf,
+  signBytes,
+  simplePayload,
+} from './publisher.ts';
+
+const folder = temporaryFolder();
+const vendor = makePair();
+const root = certify();
+const leaf = certify({ issuer: root });
+writeFileSync(join(folder, 'vendor.pub'), pemOf(vendor));
+writeFileSync(join(folder, 'root.pem'), certificatePem(root));
+
+const weights = { 'model.gguf': 'weights', 'README.md': '# card' };
+const image = Buffer.from('{"an":"image"}');
+const target = { digest: digestOf(image), size: image.length, mediaType: 'a/b' };
+
+/** A Hub and a registry with one model and one image, signed or not. */
+function sources(
+  model: object | undefined,
+  attached: readonly Attached[],
+  payload: Buffer,
+): Sources {
+  const listed = { ...weights, ...(model && { 'model.sig': JSON.stringify(model) }) };
+  const files = Object.entries(listed).map(([path, text]) => ({
+    path,
+    size: text.length,
+    lfsSha256: digestHex(digestOf(Buffer.from(text))),
+  }));
+  const found = {
+    repository: 'demo/tiny',
+    endpoint: 'https://hub.example',
+    commit: 'c'.repeat(40),
+    license: 'mit',
+    gated: false,
+    tags: [],
+    files,
+  };
+  return {
+    hub: {
+      resolve: async () => found,
+      small: async (_: unknown, path: string) =>
+        Buffer.from(listed[path as keyof typeof listed] ?? ''),
+    },
+    registry: {
+      resolve: async () => ({
+        repository: 'registry.example/app',
+        target,
+        platforms: [{ platform: 'linux/amd64', manifest: target.digest, config: target.digest }],
+        blobs: [target],
+        manifests: new Map([[target.digest, image]]),
+      }),
+      attached: async () => [...attached],
+      small: async () => payload,
+    },
+  } as unknown as Sources;
+}
+
+function signedImage(digest: string): { attached: Attached[]; payload: Buffer } {
+  const payload = simplePayload(digest);
+  const described = { digest: digestOf(payload), size: payload.length };
+  const annotations = {
+    'dev.cosignproject.cosign/signature': signBytes(vendor, payload).toString('base64'),
+  };
+  const mediaType = 'application/vnd.dev.cosign.simplesigning.v1+json';
+  const manifest = { ...described, mediaType: 'a/b' };
+  return {
+    payload,
+    attached: [
+      {
+        kind: 'cosign',
+        artifactType: '',
+        manifest,
+        bytes: payload,
+        layers: [{ ...described, mediaType, annotations }],
+      },
+    ],
+  };
+}
+
+function manifestOf(model: object | undefined, container: object | undefined): Manifest {
+  return checkDocument(manifestKind, {
+    apiVersion: 'stowage/v1',
+    name: 'chat',
+    version: '1.0.0',
+    models: [
+      {
+        name: 'tiny',
+        source: 'hf://demo/tiny@main',
+        include: ['*.gguf', '*.md'],
+        ...(model && { signature: model }),
+      },
+    ],
+    images: [
+      {
+        name: 'server',
+        source: 'registry.example/app:1',
+        ...(container && { signature: container }),
+      },
+    ],
+  });
+}
+
+async function lockOf(manifest: Manifest, from: Sources, previous?: Lock): Promise<Lock> {
+  const store = new BlobStore(join(folder, 'store'));
+  return resolve(manifest, {
+    ...contextOf(),
+    folder,
+    store,
+    sources: from,
+    ...(previous && { previous }),
+  });
+}
+
+const key = { key: 'vendor.pub' };
+const good = signedImage(target.digest);
+
+describe('when a manifest asks for signatures', () => {
+  it('keeps the verdicts in the lock, with the digests of what decided', async () => {
+    const from = sources(bundleOf(modelStatement(weights), vendor), good.attached, good.payload);
+    const lock = await lockOf(manifestOf(key, key), from);
+    const trusted = [{ path: 'vendor.pub', digest: digestOf(Buffer.from(pemOf(vendor))) }];
+    expect(lock.models[0]?.signature).toMatchObject({
+      result: 'passed',
+      form: 'model-signing',
+      log: 'none',
+      trusted,
+    });
+    expect(lock.images[0]?.signature).toMatchObject({
+      result: 'passed',
+      form: 'cosign',
+      log: 'none',
+      trusted,
+    });
+    expect(lock.findings).toEqual([]);
+    expect(await lockOf(manifestOf(key, key), from, lock)).toBe(lock);
+  });
+
+  it('notes that anybody under a root counts, and each file that is not signed', async () => {
+    const bundle = bundleOf(
+      modelStatement({ 'model.gguf': 'weights' }, { ignore_paths: ['README.md'] }),
+      leaf,
+      { certificates: [leaf] },
+    );
+    const lock = await lockOf(
+      manifestOf({ root: 'root.pem' }, undefined),
+      sources(bundle, [], good.payload),
+    );
+    expect(lock.findings.map(({ rule, file }) => [rule, file])).toEqual([
+      ['upstream-signer-any', 'model.sig'],
+      ['upstream-file-unsigned', 'README.md'],
+    ]);
+    expect(lock.models[0]?.signature?.unsigned).toEqual(['README.md']);
+  });
+
+  it.each([
+    [
+      'no signature of the model',
+      manifestOf(key, undefined),
+      sources(undefined, [], good.payload),
+      'upstream-unsigned',
+    ],
+    [
+      'no signature of the image',
+      manifestOf(undefined, key),
+      sources(undefined, [], good.payload),
+      'upstream-unsigned',
+    ],
+    [
+      'a wrong one of the model',
+      manifestOf(key, undefined),
+      sources(bundleOf(modelStatement(weights), makePair()), [], good.payload),
+      'upstream-refused',
+    ],
+    [
+      'one of another image',
+      manifestOf(undefined, key),
+      sources(
+        undefined,
+        signedImage(`sha256:${'0'.repeat(64)}`).attached,
+        signedImage(`sha256:${'0'.repeat(64)}`).payload,
+      ),
+      'upstream-refused',
+    ],
+    [
+      'a key file that is missing',
+      manifestOf({ key: 'gone.pub' }, undefined),
+      sources(undefined, [], good.payload),
+      'file-missing',
+    ],
+  ] as const)('refuses the lock for %s', async (_, manifest, from, code) => {
+    await expectCode(() => lockOf(manifest, from), code);
+  });
+
+  it('makes findings of the same where they are only recorded', async () => {
+    const recorded = { ...key, required: false };
+    const absent = await lockOf(
+      manifestOf(recorded, recorded),
+      sources(undefined, [], good.payload),
+    );
+    expect(absent.models[0]?.signature?.result).toBe('absent');
+    expect(absent.images[0]?.signature?.result).toBe('absent');
+    expect(absent.findings.map(({ rule }) => rule)).toEqual([
+      'upstream-signature-absent',
+      'upstream-signature-absent',
+    ]);
+    const other = signedImage(`sha256:${'0'.repeat(64)}`);
+    const wrong = sources({ mediaType: 'evil\u001b[2J' }, other.attached, other.payload);
+    const failed = await lockOf(manifestOf(recorded, recorded), wrong);
+    expect(failed.models[0]?.signature).toMatchObject({ result: 'failed' });
+    expect(failed.images[0]?.signature).toMatchObject({ result: 'failed' });
+    expect(failed.findings.map(({ rule }) => rule)).toEqual([
+      'upstream-signature-failed',
+      'upstream-signature-failed',
+    ]);
+    expect(JSON.stringify(failed)).not.toContain('\\u001b');
+  });
+});
+
+describe('when a demand contradicts itself', () => {
+  it.each([
+    ['neither key nor root', {}],
+    ['both', { key: 'a', root: 'b' }],
+    ['an identity of a key', { key: 'a', identity: 'x' }],
+    ['an issuer of a key', { key: 'a', issuer: 'x' }],
+    ['an empty identity, which a certificate without subject has', { root: 'a', identity: '' }],
+    ['an unknown field', { key: 'a', keyless: true }],
+    ['a file of an image', { key: 'a', file: 'model.sig' }],
+  ])('refuses %s', async (_, demand) => {
+    await expectCode(() => manifestOf(undefined, demand), 'manifest-invalid');
+  });
+});

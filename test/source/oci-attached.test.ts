@@ -1,0 +1,132 @@
+import { describe, expect, it } from 'vitest';
+import { digestHex, digestOf } from '../../src/core/digest.ts';
+import { createRegistry, type Registry } from '../../src/source/oci.ts';
+import { expectCode } from '../support/error.ts';
+import { never, serve, testHttp } from './server.ts';
+
+const INDEX = 'application/vnd.oci.image.index.v1+json';
+const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
+const image = digestOf(Buffer.from('image'));
+const hex = digestHex(image);
+const layer = { digest: digestOf(Buffer.from('l')), size: 1, mediaType: 'a/b' };
+
+function artifact(changes: Record<string, unknown> = {}): Buffer {
+  return Buffer.from(
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: MANIFEST,
+      config: { ...layer, mediaType: 'application/vnd.oci.empty.v1+json' },
+      layers: [{ ...layer, annotations: { a: 'b', __proto__: 'c', n: 1 } }],
+      subject: { digest: image, size: 5, mediaType: INDEX },
+      ...changes,
+    }),
+  );
+}
+
+function listOf(...manifests: readonly Buffer[]): Buffer {
+  const entries = manifests.map((bytes) => ({ digest: digestOf(bytes), size: bytes.length }));
+  return Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests: entries }));
+}
+
+/** A registry that serves these paths below `/v2/a/b/`, and 404 for the rest. */
+async function registryWith(
+  paths: Readonly<Record<string, Buffer>>,
+  contentType?: string,
+): Promise<{ registry: Registry; repository: string }> {
+  const { host } = await serve((request, response) => {
+    const bytes = paths[(request.url ?? '').replace('/v2/a/b/', '')];
+    if (request.url === '/v2/') response.end();
+    else if (bytes === undefined) response.writeHead(404).end();
+    else {
+      const list = request.url?.includes('/referrers/') === true;
+      response.setHeader('content-type', contentType ?? (list ? INDEX : MANIFEST));
+      response.end(bytes);
+    }
+  });
+  const { http } = testHttp();
+  const registry = createRegistry({ credentials: { find: async () => undefined }, http });
+  return { registry, repository: `${host}/a/b` };
+}
+
+async function attached(
+  paths: Readonly<Record<string, Buffer>>,
+  contentType?: string,
+): ReturnType<Registry['attached']> {
+  const { registry, repository } = await registryWith(paths, contentType);
+  return registry.attached(repository, image, never);
+}
+
+describe('when a registry holds artifacts beside an image', () => {
+  const one = artifact();
+  const two = artifact({ artifactType: 'application/vnd.example' });
+
+  it('finds the tag of cosign', async () => {
+    const [found] = await attached({ [`manifests/sha256-${hex}.sig`]: one });
+    expect(found).toMatchObject({
+      kind: 'cosign',
+      artifactType: 'application/vnd.oci.empty.v1+json',
+      manifest: { digest: digestOf(one), size: one.length, mediaType: MANIFEST },
+    });
+    expect({ ...found?.layers[0]?.annotations }).toEqual({ a: 'b' });
+  });
+
+  it.each([
+    ['the list of referrers', `referrers/${image}`],
+    ['the tag in its place', `manifests/sha256-${hex}`],
+  ])('finds %s', async (_, place) => {
+    const found = await attached({
+      [place]: listOf(one, two),
+      [`manifests/${digestOf(one)}`]: one,
+      [`manifests/${digestOf(two)}`]: two,
+    });
+    expect(found.map(({ kind, artifactType }) => [kind, artifactType])).toEqual([
+      ['referrer', 'application/vnd.oci.empty.v1+json'],
+      ['referrer', 'application/vnd.example'],
+    ]);
+  });
+
+  it('finds nothing where there is nothing', async () => {
+    expect(await attached({})).toEqual([]);
+    expect(await attached({ [`referrers/${image}`]: listOf() })).toEqual([]);
+  });
+
+  it('does not take a page of HTML for a list', async () => {
+    expect(await attached({ [`referrers/${image}`]: Buffer.from('<html>') }, 'text/html')).toEqual(
+      [],
+    );
+  });
+
+  it('passes over an artifact of another subject, or that is gone', async () => {
+    const foreign = artifact({ subject: { digest: digestOf(Buffer.from('x')) } });
+    const found = await attached({
+      [`referrers/${image}`]: listOf(foreign, one),
+      [`manifests/${digestOf(foreign)}`]: foreign,
+    });
+    expect(found).toEqual([]);
+  });
+
+  it.each<[string, Record<string, Buffer>]>([
+    ['a list that is none', { [`referrers/${image}`]: Buffer.from('{"manifests":1}') }],
+    [
+      'more referrers than anybody reads',
+      {
+        [`referrers/${image}`]: listOf(
+          ...Array.from({ length: 65 }, (_, n) => Buffer.from(`${n}`)),
+        ),
+      },
+    ],
+    ['layers that are none', { [`manifests/sha256-${hex}.sig`]: artifact({ layers: {} }) }],
+    ['a layer without digest', { [`manifests/sha256-${hex}.sig`]: artifact({ layers: [{}] }) }],
+    [
+      'more layers than anybody reads',
+      { [`manifests/sha256-${hex}.sig`]: artifact({ layers: Array(257).fill(layer) }) },
+    ],
+  ])('refuses %s', async (_, paths) => {
+    await expectCode(() => attached(paths), 'source-malformed');
+  });
+
+  it('refuses an artifact whose bytes are not what the list says', async () => {
+    const wrong = { [`referrers/${image}`]: listOf(one), [`manifests/${digestOf(one)}`]: two };
+    await expectCode(() => attached(wrong), 'source-mismatch');
+  });
+});
