@@ -188,7 +188,9 @@ function indexOf(
     services: manifest.services,
     acceptance: manifest.acceptance,
     parameters: manifest.parameters,
+    secrets: manifest.secrets,
     requires: manifest.requires,
+    ...(manifest.upgradeFrom === undefined ? {} : { upgradeFrom: manifest.upgradeFrom }),
     ...(manifest.recalls === undefined ? {} : { recalls: manifest.recalls }),
   };
 }

@@ -21,6 +21,8 @@ export const errorCodes = {
     'manifest-invalid',
     'lock-invalid',
     'lock-stale',
+    'plan-stale',
+    'plan-unapproved',
     'site-invalid',
     'document-invalid',
     'path-unsafe',

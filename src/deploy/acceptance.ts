@@ -1,4 +1,4 @@
-import type { AcceptancePrompt } from '../format/manifest.ts';
+import type { AcceptancePrompt } from '../format/deployment.ts';
 import { ask, type Endpoint } from '../target/ask.ts';
 
 export interface PutPrompt {
@@ -52,11 +52,13 @@ export function answerText(body: string): string | undefined {
 function meets(expect: AcceptancePrompt['expect'], text: string): boolean {
   if ('equals' in expect) return text.trim() === expect.equals.trim();
   if ('contains' in expect) return text.includes(expect.contains);
-  return new RegExp(expect.matches, 'u').test(text);
+  if ('matches' in expect) return new RegExp(expect.matches, 'u').test(text);
+  return false;
 }
 
 function describe(expect: AcceptancePrompt['expect']): string {
   if ('equals' in expect) return `is ${JSON.stringify(expect.equals.trim())}`;
   if ('contains' in expect) return `contains ${JSON.stringify(expect.contains)}`;
-  return `matches /${expect.matches}/u`;
+  if ('matches' in expect) return `matches /${expect.matches}/u`;
+  return 'is of another shape';
 }

@@ -6,8 +6,7 @@ import type { GateResult, Receipt } from '../format/receipt.ts';
 import { withLock } from '../io/lock-file.ts';
 import type { Target } from '../target/target.ts';
 import { apply, recover } from './apply.ts';
-import { requireSatisfied } from './constraints.ts';
-import { generationNumbers } from './generations.ts';
+import { requireSatisfied } from './constraints/check-constraints.ts';
 import type { Ledger } from './ledger.ts';
 import type { Workshop } from './operations.ts';
 import { type Outcome, writeReceipt } from './receipt.ts';
@@ -18,6 +17,8 @@ import { openLedger } from './site-ledger.ts';
 export interface ChangeOptions extends Context {
   readonly site: SiteFolder;
   readonly target: Target;
+  /** The variables of this process, for secrets that `site.yaml` finds there. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 export interface Changed {
@@ -113,11 +114,6 @@ async function note(
   const generation = outcome === 'kept' ? plan.to.number : plan.from.number;
   const line = detail.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/gu, ' ').slice(0, 1000);
   await ledger.append({ kind: 'command', command, outcome, generation, detail: line }, now());
-}
-
-/** The number of a generation that was never used. */
-export async function nextNumber(site: SiteFolder): Promise<number> {
-  return ((await generationNumbers(site)).at(-1) ?? 0) + 1;
 }
 
 function workshopOf(options: ChangeOptions, gates: GateResult[]): Workshop {

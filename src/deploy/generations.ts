@@ -66,6 +66,11 @@ export async function generationNumbers(site: SiteFolder): Promise<number[]> {
   }
 }
 
+/** The number of a generation that was never used. */
+export async function nextNumber(site: SiteFolder): Promise<number> {
+  return ((await generationNumbers(site)).at(-1) ?? 0) + 1;
+}
+
 /** Writes the generation and makes it current: one rename of one link. Repeating it changes nothing. */
 export async function switchTo(site: SiteFolder, generation: Generation): Promise<void> {
   const current = site.path('current');

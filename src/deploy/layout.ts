@@ -1,8 +1,17 @@
 import { link, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Bundle } from '../format/bundle.ts';
+import type { RenderedText } from '../format/generation.ts';
 import { readTree } from '../io/archive.ts';
-import { exists, ioError, makeFolder, remove, reveal, syncFolder } from '../io/file.ts';
+import {
+  exists,
+  ioError,
+  makeFolder,
+  remove,
+  reveal,
+  syncFolder,
+  writeAtomic,
+} from '../io/file.ts';
 import { loadRelease } from './release.ts';
 import type { SiteFolder } from './site-folder.ts';
 
@@ -13,11 +22,22 @@ export function layoutFolder(site: SiteFolder, id: string): string {
 
 /**
  * Lays out a staged release: `models/<name>/<path>` as hard links to blobs of the store, `files/<name>/` as a link
- * or an unpacked tree. No byte of a model is copied.
+ * or an unpacked tree, `rendered/<sha256>` made of a template. No byte of a model is copied.
  */
-export async function placeLayout(site: SiteFolder, id: string): Promise<void> {
+export async function placeLayout(
+  site: SiteFolder,
+  id: string,
+  texts: readonly RenderedText[],
+): Promise<void> {
   const folder = layoutFolder(site, id);
-  if (await exists(folder)) return;
+  if (!(await exists(folder))) await placeRelease(site, id, folder);
+  for (const { sha256, text } of texts) {
+    const path = join(folder, 'rendered', sha256);
+    if (!(await exists(path))) await writeAtomic(path, Buffer.from(text), 0o444);
+  }
+}
+
+async function placeRelease(site: SiteFolder, id: string, folder: string): Promise<void> {
   const { bundle } = await loadRelease(site, id);
   const temporary = `${folder}.partial`;
   await remove(temporary);

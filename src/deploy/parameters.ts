@@ -1,5 +1,5 @@
 import { StowageError } from '../core/error.ts';
-import type { Parameter } from '../format/manifest.ts';
+import type { Parameter } from '../format/deployment.ts';
 import type { ParameterValue, Site } from '../format/site.ts';
 
 /**

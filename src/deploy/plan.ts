@@ -2,13 +2,17 @@ import { canonicalJson, type Json } from '../core/canonical-json.ts';
 import type {
   DeployedRelease,
   Generation,
+  KeptSecret,
   RenderedImage,
+  RenderedNetwork,
   RenderedService,
 } from '../format/generation.ts';
 import type { Action, Constraint, Operation, Plan, Side, Step } from '../format/plan.ts';
+import { outageOf } from './outage.ts';
 
 export interface PlanInput {
   readonly intent: Plan['intent'];
+  readonly subject: string;
   readonly site: string;
   readonly from: Generation;
   readonly to: Generation;
@@ -30,6 +34,21 @@ export function makePlan(input: PlanInput): Plan {
   );
   const steps = new Steps();
   for (const release of arriving) {
+    for (const { name } of release.secrets) {
+      const undo = has(from, 'secrets', name) ? undefined : 'remove-secret';
+      steps.add('place-secret', 'to', release, name, undo, 'its services read it as a file');
+    }
+    for (const { name } of release.networks) {
+      const undo = has(from, 'networks', name) ? undefined : 'remove-network';
+      steps.add(
+        'create-network',
+        'to',
+        release,
+        name,
+        undo,
+        'its services reach one another there',
+      );
+    }
     // Two generations of one bundle read the same files: undoing must leave them to the old one.
     const shared = from.releases.some((each) => each.bundle === release.bundle);
     steps.add(
@@ -57,30 +76,8 @@ export function makePlan(input: PlanInput): Plan {
       );
     }
   }
-  for (const release of arriving) {
-    for (const service of release.services) {
-      steps.add(
-        'start-service',
-        'to',
-        release,
-        service.name,
-        'stop-service',
-        'the new release needs it',
-      );
-    }
-  }
-  for (const release of arriving) {
-    for (const service of release.services) {
-      steps.add(
-        'gate-service',
-        'to',
-        release,
-        service.name,
-        undefined,
-        'it is kept only if it answers',
-      );
-    }
-  }
+  for (const release of arriving) start(steps, release);
+  for (const release of arriving) gate(steps, release, (name) => !awaited(release, name));
   if (arriving.length > 0 || leaving.length > 0) {
     steps.add(
       'switch-generation',
@@ -92,7 +89,8 @@ export function makePlan(input: PlanInput): Plan {
     );
   }
   if (intent === 'uninstall') for (const release of leaving) clear(steps, release, to);
-  return { schema: 'stowage/plan/v1', ...input, steps: steps.list };
+  const outage = outageOf(leaving, arriving);
+  return { schema: 'stowage/plan/v1', ...input, outage, steps: steps.list };
 }
 
 /** The service that an operation is about. */
@@ -112,6 +110,24 @@ export function imageOf(plan: Plan, operation: Operation): RenderedImage {
   return image;
 }
 
+/** The network that an operation is about. */
+export function networkOf(plan: Plan, operation: Operation): RenderedNetwork {
+  const { networks } = releaseOf(plan, operation);
+  const network = networks.find((each) => each.name === operation.subject);
+  if (network === undefined)
+    throw new Error(`the plan names an unknown network ${operation.subject}`);
+  return network;
+}
+
+/** The secret that an operation is about. */
+export function secretOf(plan: Plan, operation: Operation): KeptSecret {
+  const { secrets } = releaseOf(plan, operation);
+  const secret = secrets.find((each) => each.name === operation.subject);
+  if (secret === undefined)
+    throw new Error(`the plan names an unknown secret ${operation.subject}`);
+  return secret;
+}
+
 /** The release that an operation is about. */
 export function releaseOf(plan: Plan, operation: Operation): DeployedRelease {
   const release = plan[operation.side].releases.find((each) => each.name === operation.release);
@@ -120,7 +136,37 @@ export function releaseOf(plan: Plan, operation: Operation): DeployedRelease {
   return release;
 }
 
+/** Each service when those it depends on are ready; what nothing waits for is asked when all have started. */
+function start(steps: Steps, release: DeployedRelease): void {
+  for (const { name } of release.services) {
+    steps.add('start-service', 'to', release, name, 'stop-service', 'the new release needs it');
+    if (awaited(release, name)) gate(steps, release, (each) => each === name);
+  }
+}
+
+function gate(steps: Steps, release: DeployedRelease, which: (name: string) => boolean): void {
+  for (const { name } of release.services) {
+    if (!which(name)) continue;
+    steps.add('gate-service', 'to', release, name, undefined, 'it is kept only if it answers');
+  }
+}
+
+/** Whether another service of the release waits until this one is ready. */
+function awaited({ services }: DeployedRelease, name: string): boolean {
+  return services.some((each) => each.dependsOn.includes(name));
+}
+
 function clear(steps: Steps, release: DeployedRelease, to: Generation): void {
+  for (const { name } of release.networks) {
+    if (has(to, 'networks', name)) continue;
+    const why = 'no service joins it any more';
+    steps.add('remove-network', 'from', release, name, 'create-network', why);
+  }
+  for (const { name } of release.secrets) {
+    if (has(to, 'secrets', name)) continue;
+    const why = 'no service reads it any more';
+    steps.add('remove-secret', 'from', release, name, 'place-secret', why);
+  }
   for (const image of imagesOf(release)) {
     if (hasImage(to, image)) continue;
     steps.add(
@@ -172,6 +218,10 @@ function same(a: DeployedRelease, b: DeployedRelease): boolean {
 function imagesOf(release: DeployedRelease): RenderedImage[] {
   const images = new Map(release.services.map((service) => [service.image.tag, service.image]));
   return [...images.values()];
+}
+
+function has(generation: Generation, what: 'networks' | 'secrets', name: string): boolean {
+  return generation.releases.some((release) => release[what].some((each) => each.name === name));
 }
 
 function hasImage(generation: Generation, image: RenderedImage): boolean {

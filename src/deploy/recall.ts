@@ -1,7 +1,7 @@
 import { satisfies } from 'semver';
 import { StowageError } from '../core/error.ts';
+import type { Recall } from '../format/deployment.ts';
 import type { Generation } from '../format/generation.ts';
-import type { Recall } from '../format/manifest.ts';
 
 /** The recall that a release falls under, or undefined. */
 export function recallOf(

@@ -16,6 +16,13 @@ export interface Release {
   readonly bundle: Bundle;
 }
 
+/** Whether a bundle carries word alone (recalls, trust documents), and nothing to run or to serve. */
+export function isNotice(bundle: Bundle): boolean {
+  return [bundle.models, bundle.images, bundle.files, bundle.services].every(
+    (each) => each.length === 0,
+  );
+}
+
 /** Where a release's control files lie. */
 export function releaseFolder(site: SiteFolder, id: string): string {
   return site.path('releases', id.slice(0, 32));

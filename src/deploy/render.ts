@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { digestHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
@@ -6,9 +7,11 @@ import type {
   DeployedRelease,
   RenderedImage,
   RenderedMount,
+  RenderedNetwork,
   RenderedService,
+  RenderedText,
 } from '../format/generation.ts';
-import type { Mount, Port, Service } from '../format/service.ts';
+import { inOrder, type Mount, type Port, type Service } from '../format/service.ts';
 import type { ParameterValue, Site } from '../format/site.ts';
 import { fillTemplate, parameterValues } from './parameters.ts';
 import type { Release } from './release.ts';
@@ -20,6 +23,10 @@ export interface Place {
   readonly files: string;
   /** Such as `linux/amd64`. */
   readonly platform: string;
+  /** The text of each file that a service uses as a template, by its name. */
+  readonly templates: ReadonlyMap<string, string>;
+  /** The engine's name of each secret of the release. */
+  readonly secretNames: ReadonlyMap<string, string>;
 }
 
 /**
@@ -28,13 +35,22 @@ export interface Place {
  */
 export function renderRelease({ id, bundle }: Release, place: Place): DeployedRelease {
   const values = parameterValues(bundle.name, bundle.parameters, place.site);
+  const serves = place.site.target === 'depot';
+  const services = serves ? [] : (inOrder(bundle.services) ?? []);
+  const networks = networksOf(bundle.name, services);
   return {
     name: bundle.name,
     version: bundle.version,
     seq: bundle.seq,
     bundle: id,
-    services: bundle.services.map((service) => renderService(service, bundle, values, place)),
-    acceptance: bundle.acceptance,
+    networks,
+    secrets: secretsUsed(services).map((secret) => ({ name: secretName(secret, place), secret })),
+    texts: textsUsed(services, values, place),
+    services: services.map((service) => ({
+      ...renderService(service, bundle, values, place),
+      networks: service.network === 'bridge' ? networks.map((each) => each.name) : [],
+    })),
+    acceptance: serves ? [] : bundle.acceptance,
   };
 }
 
@@ -43,9 +59,10 @@ function renderService(
   bundle: Bundle,
   values: ReadonlyMap<string, ParameterValue>,
   place: Place,
-): RenderedService {
+): Omit<RenderedService, 'networks'> {
   const fill = (text: string): string => fillTemplate(text, values);
-  const { image: imageName, mounts, ports, args, env, entrypoint, name, ...rest } = service;
+  const { image: imageName, mounts, adapters, secrets, user, ...plain } = service;
+  const { ports, args, env, entrypoint, name, ...rest } = plain;
   const image = bundle.images.find((each) => each.name === imageName);
   if (image === undefined) throw new Error(`image ${imageName} passed the schema and is not there`);
   return {
@@ -57,7 +74,15 @@ function renderService(
     ...(entrypoint === undefined ? {} : { entrypoint }),
     args: args.map(fill),
     env: Object.fromEntries(Object.entries(env).map(([key, value]) => [key, fill(value)])),
-    mounts: mounts.map((mount) => renderMount(mount, bundle, place.files)),
+    mounts: [
+      ...mounts.map((mount) => renderMount(mount, bundle, values, place)),
+      ...adapters.map(({ model }) => ({
+        source: join(place.files, 'models', model),
+        path: `/adapters/${model}`,
+      })),
+    ],
+    secrets: secrets.map(({ secret, path }) => ({ name: secretName(secret, place), path })),
+    ...(user === 'image' ? {} : { user }),
     ports: ports.map((port) => ({
       name: port.name,
       address: place.site.address,
@@ -79,8 +104,62 @@ function renderImage(image: BundleImage, bundle: Bundle, platform: string): Rend
   };
 }
 
-function renderMount(mount: Mount, bundle: Bundle, files: string): RenderedMount {
+/** One network for the release's services among themselves; the outside reaches them only by ports they publish. */
+function networksOf(release: string, services: readonly Service[]): RenderedNetwork[] {
+  const joined = services.filter((each) => each.network === 'bridge');
+  if (joined.length === 0) return [];
+  const internal = joined.every((each) => each.ports.length === 0);
+  return [{ name: `stowage-${release}`, internal }];
+}
+
+function secretsUsed(services: readonly Service[]): string[] {
+  const names = services.flatMap((each) => each.secrets.map(({ secret }) => secret));
+  return [...new Set(names)].toSorted();
+}
+
+function secretName(secret: string, { secretNames }: Place): string {
+  const name = secretNames.get(secret);
+  if (name === undefined) throw new Error(`secret ${secret} passed the schema and has no name`);
+  return name;
+}
+
+function textsUsed(
+  services: readonly Service[],
+  values: ReadonlyMap<string, ParameterValue>,
+  place: Place,
+): RenderedText[] {
+  const texts = new Map<string, string>();
+  for (const mount of services.flatMap((each) => each.mounts)) {
+    if (!('template' in mount)) continue;
+    const text = renderText(mount.template, values, place);
+    texts.set(text.sha256, text.text);
+  }
+  return [...texts].map(([sha256, text]) => ({ sha256, text }));
+}
+
+function renderText(
+  template: string,
+  values: ReadonlyMap<string, ParameterValue>,
+  { templates }: Place,
+): RenderedText {
+  const text = templates.get(template);
+  if (text === undefined) throw new Error(`template ${template} was not read`);
+  const filled = fillTemplate(text, values);
+  return { sha256: createHash('sha256').update(filled).digest('hex'), text: filled };
+}
+
+function renderMount(
+  mount: Mount,
+  bundle: Bundle,
+  values: ReadonlyMap<string, ParameterValue>,
+  place: Place,
+): RenderedMount {
+  const { files } = place;
   if ('memory' in mount) return mount;
+  if ('template' in mount) {
+    const { sha256 } = renderText(mount.template, values, place);
+    return { source: join(files, 'rendered', sha256), path: mount.path };
+  }
   if ('model' in mount) return { source: join(files, 'models', mount.model), path: mount.path };
   const file = bundle.files.find((each) => each.name === mount.files);
   const folder = join(files, 'files', mount.files);

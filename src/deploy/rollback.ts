@@ -1,8 +1,8 @@
 import { StowageError } from '../core/error.ts';
 import { type Changed, type ChangeOptions, carryPlan, withSite } from './change.ts';
-import { currentGeneration, generationNumbers, loadGeneration } from './generations.ts';
-import { makePlan } from './plan.ts';
-import { requireNoneRecalled } from './recall.ts';
+import { currentGeneration, generationNumbers } from './generations.ts';
+import { propose } from './propose.ts';
+import type { SiteFolder } from './site-folder.ts';
 import { stateOf } from './site-state.ts';
 
 /**
@@ -14,26 +14,20 @@ export async function rollback(
   number: number | undefined,
   options: ChangeOptions,
 ): Promise<Changed> {
-  const { site, target } = options;
   return withSite(options, async (ledger) => {
-    await target.probe(options.signal);
-    const from = await currentGeneration(site);
-    const earlier = (await generationNumbers(site)).filter((each) => each < from.number);
-    const wanted = number ?? earlier.at(-1);
-    if (wanted === undefined) throw nothingEarlier(from.number);
-    const to = await loadGeneration(site, wanted);
-    requireNoneRecalled(to, stateOf(ledger.entries).recalls);
-    const { name } = await site.site();
-    return carryPlan(
-      makePlan({ intent: 'rollback', site: name, from, to, constraints: [] }),
-      ledger,
-      options,
-    );
+    const subject = String(number ?? (await generationBefore(options.site)));
+    const wish = { intent: 'rollback', subject } as const;
+    const plan = await propose(wish, stateOf(ledger.entries), options.now(), options);
+    return carryPlan(plan, ledger, options);
   });
 }
 
-function nothingEarlier(current: number): StowageError {
-  return new StowageError('generation-unknown', 'there is no earlier generation to return to', {
+/** The kept generation before the current one. @throws StowageError `generation-unknown` when there is none */
+export async function generationBefore(site: SiteFolder): Promise<number> {
+  const { number: current } = await currentGeneration(site);
+  const earlier = (await generationNumbers(site)).filter((each) => each < current).at(-1);
+  if (earlier !== undefined) return earlier;
+  throw new StowageError('generation-unknown', 'there is no earlier generation to return to', {
     expected: 'a generation before the current one',
     found:
       current === 0

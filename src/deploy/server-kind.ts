@@ -16,5 +16,11 @@ export const serverProfiles: Readonly<Record<ServerKind, ServerProfile>> = {
     readyPath: '/v1/health/ready',
     note: 'NVIDIA NIM, port 8000; /v1/health/live is 200 without a model',
   },
+  // /health is 200 as soon as the port is open; /health_generate runs a prompt of one token.
+  sglang: { readyPath: '/health_generate', note: 'SGLang, port 30000' },
+  triton: { readyPath: '/v2/health/ready', note: 'Triton, port 8000' },
+  ollama: { readyPath: '/api/tags', note: 'Ollama, port 11434; loads a model at the first prompt' },
+  tgi: { readyPath: '/health', note: 'Text Generation Inference, port 80' },
+  command: { readyPath: '', note: 'a program inside the container' },
   http: { readyPath: '', note: 'any server that has a readiness path' },
 };

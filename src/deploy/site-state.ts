@@ -1,5 +1,5 @@
+import type { Recall } from '../format/deployment.ts';
 import type { LedgerEntry } from '../format/ledger.ts';
-import type { Recall } from '../format/manifest.ts';
 
 /** A bundle that a site took in. */
 export interface Acceptance {

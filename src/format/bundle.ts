@@ -2,10 +2,11 @@ import { z } from 'zod';
 import type { Digest, Sri } from '../core/digest.ts';
 import { CRC_SPAN_BYTES, MAX_BUNDLE_FILES, MAX_INDEX_BYTES } from '../core/limits.ts';
 import { pathCollision } from '../core/safe-path.ts';
+import { type Deployment, deploymentShape, recalls } from './deployment.ts';
 import type { DocumentKind } from './document.ts';
 import * as field from './field.ts';
 import { blob as contentBlob, folder, type LockedBlob } from './lock.ts';
-import { type Deployment, deploymentShape, platform, recalls } from './manifest.ts';
+import { platform } from './manifest.ts';
 
 /** A file of the bundle that holds a whole blob or a slice of a large one. */
 export interface Part {
@@ -185,6 +186,7 @@ const schema: z.ZodType<Bundle> = z
       .array(z.strictObject({ path: field.mediaPath, size: field.bytes, sha512: field.sri }))
       .max(1000),
     ...deploymentShape,
+    upgradeFrom: field.versionRange.exactOptional(),
     recalls: recalls.exactOptional(),
   })
   .superRefine((bundle, context) => {

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { Digest } from '../core/digest.ts';
 import { MAX_INDEX_BYTES } from '../core/limits.ts';
+import { type AcceptancePrompt, deploymentShape } from './deployment.ts';
 import type { DocumentKind } from './document.ts';
 import * as field from './field.ts';
-import { type AcceptancePrompt, deploymentShape } from './manifest.ts';
 import { type Health, health } from './service.ts';
 
 /** A service with every value filled in: all that a target needs to run it. */
@@ -16,12 +16,19 @@ export interface RenderedService {
   readonly entrypoint?: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** Services of the same release that must be ready before this one starts. */
+  readonly dependsOn: readonly string[];
   readonly mounts: readonly RenderedMount[];
+  readonly secrets: readonly RenderedSecret[];
   readonly ports: readonly RenderedPort[];
   readonly network: 'bridge' | 'host' | 'none';
+  /** For `bridge`: the networks that it joins, each by its name in the engine; its peers call it by its name. */
+  readonly networks: readonly string[];
+  /** Absent for the user that the image names. */
   readonly user?: string;
   readonly readOnlyRoot: boolean;
   readonly capabilities: readonly string[];
+  readonly pids: number;
   readonly memory?: number;
   readonly sharedMemory?: number;
   readonly cpus?: number;
@@ -45,6 +52,32 @@ export type RenderedMount =
   | { readonly source: string; readonly path: string }
   | { readonly memory: number; readonly path: string };
 
+/** A secret as the engine keeps it, mounted as a file. */
+export interface RenderedSecret {
+  readonly name: string;
+  readonly path: string;
+}
+
+/** A network of the engine that only this release uses. */
+export interface RenderedNetwork {
+  readonly name: string;
+  /** Whether nothing outside the host can be reached through it, nor reach it. */
+  readonly internal: boolean;
+}
+
+/** A secret's name in the engine ends in a keyed digest of its value: another value is another secret. */
+export interface KeptSecret {
+  readonly name: string;
+  /** Its name in the manifest and in `site.yaml`. */
+  readonly secret: string;
+}
+
+/** A text file made of a template and the site's values; laid out as `rendered/<sha256>`. */
+export interface RenderedText {
+  readonly sha256: string;
+  readonly text: string;
+}
+
 export interface RenderedPort {
   readonly name: string;
   readonly address: string;
@@ -59,6 +92,10 @@ export interface DeployedRelease {
   readonly seq: number;
   /** SHA-512 of the bundle's `SHA512SUMS`, 128 hex digits. */
   readonly bundle: string;
+  readonly networks: readonly RenderedNetwork[];
+  readonly secrets: readonly KeptSecret[];
+  readonly texts: readonly RenderedText[];
+  /** In an order in which each comes after those it depends on. */
   readonly services: readonly RenderedService[];
   readonly acceptance: readonly AcceptancePrompt[];
 }
@@ -77,6 +114,12 @@ const mount: z.ZodType<RenderedMount> = z.union([
   z.strictObject({ memory: field.bytes, path: field.containerPath }),
 ]);
 
+/** A name that podman and docker both take. */
+const engineName: z.ZodType<string> = z
+  .string()
+  .max(200)
+  .regex(/^[a-z0-9][a-z0-9-]*$/);
+
 const rendered: z.ZodType<RenderedService> = z.strictObject({
   release: field.name,
   name: field.name,
@@ -90,7 +133,9 @@ const rendered: z.ZodType<RenderedService> = z.strictObject({
   entrypoint: z.string().exactOptional(),
   args: z.array(z.string()),
   env: z.record(z.string(), z.string()),
+  dependsOn: z.array(field.name),
   mounts: z.array(mount),
+  secrets: z.array(z.strictObject({ name: engineName, path: field.containerPath })),
   ports: z.array(
     z.strictObject({
       name: field.name,
@@ -100,9 +145,11 @@ const rendered: z.ZodType<RenderedService> = z.strictObject({
     }),
   ),
   network: z.enum(['bridge', 'host', 'none']),
+  networks: z.array(engineName).max(8),
   user: z.string().exactOptional(),
   readOnlyRoot: z.boolean(),
   capabilities: z.array(z.string()),
+  pids: z.int().min(1),
   memory: field.bytes.exactOptional(),
   sharedMemory: field.bytes.exactOptional(),
   cpus: z.number().positive().exactOptional(),
@@ -115,6 +162,9 @@ const release: z.ZodType<DeployedRelease> = z.strictObject({
   version: field.version,
   seq: field.sequence,
   bundle: field.hex(128),
+  networks: z.array(z.strictObject({ name: engineName, internal: z.boolean() })).max(8),
+  secrets: z.array(z.strictObject({ name: engineName, secret: field.name })).max(256),
+  texts: z.array(z.strictObject({ sha256: field.hex(64), text: z.string() })).max(256),
   services: z.array(rendered),
   acceptance: deploymentShape.acceptance,
 });

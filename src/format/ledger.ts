@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { MIB } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
 import * as field from './field.ts';
+import { type Intent, intents, type Override } from './plan.ts';
 import { seqFloor } from './trust.ts';
 
 /** Something that a site must not forget. */
@@ -33,14 +34,27 @@ export type LedgerEvent =
     }
   /** A person let a bundle in whose age alone was against it. */
   | { readonly kind: 'override'; readonly bundle: string; readonly reason: string }
+  /** A person let constraints be violated for a while. */
+  | ({ readonly kind: 'overridden' } & Override)
+  /** What no rollback needs was removed: so many generations, blobs and bytes. */
+  | {
+      readonly kind: 'collected';
+      readonly generations: number;
+      readonly blobs: number;
+      readonly bytes: number;
+    }
   /** A command changed the site, or tried to. */
   | {
       readonly kind: 'command';
-      readonly command: 'install' | 'rollback' | 'uninstall' | 'recover';
+      readonly command: Intent | 'recover';
       readonly outcome: 'kept' | 'rolled-back' | 'failed';
       /** The generation that runs after it. */
       readonly generation: number;
       readonly detail: string;
+      /** SHA-512 of the plan, where a person read or approved it. */
+      readonly plan?: string;
+      /** Who approved it: names of certificates. */
+      readonly approvedBy?: readonly string[];
     };
 
 /** One line of a site's ledger. */
@@ -85,11 +99,26 @@ const event: z.ZodType<LedgerEvent> = z.discriminatedUnion('kind', [
   }),
   z.strictObject({ kind: z.literal('override'), bundle: field.hex(128), reason: field.line(500) }),
   z.strictObject({
+    kind: z.literal('overridden'),
+    rule: field.name,
+    by: field.line(200),
+    reason: field.line(500),
+    until: field.moment,
+  }),
+  z.strictObject({
+    kind: z.literal('collected'),
+    generations: z.int().min(0),
+    blobs: z.int().min(0),
+    bytes: field.bytes,
+  }),
+  z.strictObject({
     kind: z.literal('command'),
-    command: z.enum(['install', 'rollback', 'uninstall', 'recover']),
+    command: z.enum([...intents, 'recover']),
     outcome: z.enum(['kept', 'rolled-back', 'failed']),
     generation: z.int().min(0),
     detail: field.line(1000),
+    plan: field.hex(128).exactOptional(),
+    approvedBy: z.array(field.line(500)).max(64).exactOptional(),
   }),
 ]);
 

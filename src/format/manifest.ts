@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { Digest } from '../core/digest.ts';
 import { MAX_MANIFEST_BYTES } from '../core/limits.ts';
+import { type Deployment, deploymentShape, recalls } from './deployment.ts';
 import type { DocumentKind } from './document.ts';
 import * as field from './field.ts';
-import { type Service, service } from './service.ts';
+import { inOrder, type Service } from './service.ts';
 import {
   imageSignature,
   type ModelSignatureDemand,
@@ -38,46 +39,6 @@ export interface FileSource {
   /** A path beside the manifest (a folder becomes a tree), or an `https://` address with its digest. */
   readonly source: string;
   readonly digest?: Digest;
-}
-
-export interface Parameter {
-  readonly type: 'string' | 'integer' | 'boolean';
-  readonly default?: string | number | boolean;
-  readonly description: string;
-}
-
-/** One question whose answer decides whether a generation is kept. Asked at temperature 0. */
-export interface AcceptancePrompt {
-  readonly service: string;
-  readonly model: string;
-  readonly api: 'chat' | 'completions';
-  readonly prompt: string;
-  readonly maxTokens: number;
-  readonly withinSeconds: number;
-  readonly expect:
-    | { readonly equals: string }
-    | { readonly contains: string }
-    | { readonly matches: string };
-}
-
-/** Releases that must not run any more, wherever they are. */
-export interface Recall {
-  readonly release: string;
-  /** A range of versions, such as `>=1.2.0 <1.2.4`. */
-  readonly versions: string;
-  readonly reason: string;
-}
-
-/** What the manifest says about running the release; carried in the bundle as it is. */
-export interface Deployment {
-  /** A bundle may carry nothing else: a recall of a few kilobytes. */
-  readonly recalls?: readonly Recall[];
-  readonly services: readonly Service[];
-  readonly acceptance: readonly AcceptancePrompt[];
-  readonly parameters: Readonly<Record<string, Parameter>>;
-  readonly requires: {
-    readonly releases: readonly { readonly name: string; readonly version: string }[];
-  };
 }
 
 /** What the release engineer wants, written by hand in YAML. */
@@ -139,67 +100,6 @@ const file: z.ZodType<FileSource> = z
     message: 'expected a path or an https address',
   });
 
-const parameter: z.ZodType<Parameter> = z
-  .strictObject({
-    type: z.enum(['string', 'integer', 'boolean']),
-    default: z.union([field.text(4096), z.int(), z.boolean()]).exactOptional(),
-    description: field.line(500),
-  })
-  .refine(
-    (value) =>
-      value.default === undefined ||
-      typeof value.default === (value.type === 'integer' ? 'number' : value.type),
-    {
-      path: ['default'],
-      message: 'is not of the type that this parameter has',
-    },
-  );
-
-const expectation: z.ZodType<AcceptancePrompt['expect']> = z.union([
-  z.strictObject({ equals: field.text(65_536) }),
-  z.strictObject({ contains: field.text(65_536) }),
-  z.strictObject({ matches: field.text(1024).refine(isRegExp, 'expected a regular expression') }),
-]);
-
-const acceptance: z.ZodType<AcceptancePrompt> = z.strictObject({
-  service: field.name,
-  model: field.line(256),
-  api: z.enum(['chat', 'completions']).default('chat'),
-  prompt: field.text(65_536),
-  maxTokens: z.int().min(1).max(4096).default(16),
-  withinSeconds: z.int().min(1).max(3600).default(60),
-  expect: expectation,
-});
-
-/** A manifest's or a bundle's recalls; the member is left out where there are none. */
-export const recalls: z.ZodType<readonly Recall[]> = z
-  .array(
-    z.strictObject({
-      release: field.name,
-      versions: field.versionRange,
-      reason: field.line(500),
-    }),
-  )
-  .min(1)
-  .max(10_000);
-
-/** The members of {@link Deployment}, for the documents that carry them. */
-export const deploymentShape: {
-  [K in Exclude<keyof Deployment, 'recalls'>]: z.ZodType<Deployment[K]>;
-} = {
-  services: z.array(service).max(64).default([]),
-  acceptance: z.array(acceptance).max(64).default([]),
-  parameters: z.record(z.string().regex(/^[a-z][A-Za-z0-9]{0,62}$/), parameter).default({}),
-  requires: z
-    .strictObject({
-      releases: z
-        .array(z.strictObject({ name: field.name, version: field.versionRange }))
-        .max(64)
-        .default([]),
-    })
-    .default({ releases: [] }),
-};
-
 export const platform: z.ZodType<string> = z
   .string()
   .regex(/^linux\/[a-z0-9]+(?:\/v[0-9]+)?$/, 'expected a platform such as linux/amd64');
@@ -216,6 +116,7 @@ const schema: z.ZodType<Manifest> = z
     images: z.array(image).max(256).default([]),
     files: z.array(file).max(256).default([]),
     ...deploymentShape,
+    upgradeFrom: field.versionRange.exactOptional(),
     recalls: recalls.exactOptional(),
   })
   .superRefine(checkReferences);
@@ -245,19 +146,42 @@ function checkReferences(manifest: Manifest, context: z.core.$RefinementCtx): vo
         defect([...at, 'mounts', place], `unknown model ${mount.model}`);
       if ('files' in mount && !files.has(mount.files))
         defect([...at, 'mounts', place], `unknown files ${mount.files}`);
+      if ('template' in mount && !files.has(mount.template))
+        defect([...at, 'mounts', place], `unknown files ${mount.template}`);
     });
+    each.adapters.forEach(({ model }, place) => {
+      if (!models.has(model)) defect([...at, 'adapters', place], `unknown model ${model}`);
+    });
+    each.secrets.forEach(({ secret }, place) => {
+      if (!Object.hasOwn(manifest.secrets, secret))
+        defect([...at, 'secrets', place], `unknown secret ${secret}`);
+    });
+    for (const other of each.dependsOn) {
+      if (!services.has(other)) defect([...at, 'dependsOn'], `unknown service ${other}`);
+      else if (services.get(other)?.health === undefined)
+        defect(
+          [...at, 'dependsOn'],
+          `service ${other} says no health: nobody can tell when it is ready`,
+        );
+    }
     for (const used of parametersUsed(each)) {
       if (!Object.hasOwn(manifest.parameters, used)) defect(at, `unknown parameter ${used}`);
     }
   });
+  const known = manifest.services.map(({ name, dependsOn }) => ({
+    name,
+    dependsOn: dependsOn.filter((other) => services.has(other)),
+  }));
+  if (inOrder(known) === undefined)
+    defect(['services'], 'services wait for one another in a circle: see their dependsOn');
   manifest.acceptance.forEach((each, index) => {
     const asked = services.get(each.service);
     if (asked === undefined)
       defect(['acceptance', index, 'service'], `unknown service ${each.service}`);
-    else if (asked.health === undefined) {
+    else if (asked.health?.port === undefined) {
       defect(
         ['acceptance', index, 'service'],
-        `service ${each.service} says no health: no port to ask`,
+        `the health of service ${each.service} names no port to ask`,
       );
     }
   });
@@ -275,15 +199,6 @@ function parametersUsed(each: Service): Set<string> {
     for (const match of text.matchAll(/\$\{parameters\.([^}]*)\}/g)) names.add(match[1] ?? '');
   }
   return names;
-}
-
-function isRegExp(text: string): boolean {
-  try {
-    new RegExp(text, 'u');
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 export const manifestKind: DocumentKind<Manifest> = {

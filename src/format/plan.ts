@@ -8,6 +8,10 @@ import { type Generation, generationKind } from './generation.ts';
 export const actions = [
   'place-files',
   'remove-files',
+  'place-secret',
+  'remove-secret',
+  'create-network',
+  'remove-network',
   'load-image',
   'unload-image',
   'stop-service',
@@ -25,7 +29,7 @@ export interface Operation {
   readonly action: Action;
   readonly side: Side;
   readonly release: string;
-  /** The service, image tag or folder; empty for a step about the whole release or site. */
+  /** The service, image tag, secret, network or folder; empty for a step about the whole release or site. */
   readonly subject: string;
 }
 
@@ -40,17 +44,44 @@ export interface Step {
 export interface Constraint {
   readonly rule: string;
   readonly satisfied: boolean;
-  readonly reason: string;
+  /** What must hold: the same whenever it is asked. */
+  readonly needs: string;
+  /** What was found just now. */
+  readonly found: string;
+  /** Who lets it pass although it does not hold. */
+  readonly override?: Override;
 }
+
+/** A person's word that a constraint may be violated for a while. */
+export interface Override {
+  readonly rule: string;
+  readonly by: string;
+  readonly reason: string;
+  readonly until: string;
+}
+
+/** What nobody can use while the plan is carried out. */
+export interface Outage {
+  /** `release service`, of services that run now and are stopped. */
+  readonly services: readonly string[];
+  /** The longest that it may last, in seconds, if loading makes progress: the old ones answer again within it too. */
+  readonly seconds: number;
+}
+
+export const intents = ['install', 'rollback', 'uninstall'] as const;
+export type Intent = (typeof intents)[number];
 
 /** The ordered steps from what runs now to what is wanted. */
 export interface Plan {
   readonly schema: 'stowage/plan/v1';
-  readonly intent: 'install' | 'rollback' | 'uninstall';
+  readonly intent: Intent;
+  /** What it is about: a bundle's id, the number of a generation, the name of a release. */
+  readonly subject: string;
   readonly site: string;
   readonly from: Generation;
   readonly to: Generation;
   readonly constraints: readonly Constraint[];
+  readonly outage: Outage;
   readonly steps: readonly Step[];
 }
 
@@ -61,15 +92,33 @@ const operation: z.ZodType<Operation> = z.strictObject({
   subject: z.string().max(512),
 });
 
+export const override: z.ZodType<Override> = z.strictObject({
+  rule: field.name,
+  by: field.line(200),
+  reason: field.line(500),
+  until: field.moment,
+});
+
 const schema: z.ZodType<Plan> = z.strictObject({
   schema: z.literal('stowage/plan/v1'),
-  intent: z.enum(['install', 'rollback', 'uninstall']),
+  intent: z.enum(intents),
+  subject: z.string().max(128),
   site: field.name,
   from: generationKind.schema,
   to: generationKind.schema,
   constraints: z.array(
-    z.strictObject({ rule: field.name, satisfied: z.boolean(), reason: z.string().max(2000) }),
+    z.strictObject({
+      rule: field.name,
+      satisfied: z.boolean(),
+      needs: z.string().max(2000),
+      found: z.string().max(2000),
+      override: override.exactOptional(),
+    }),
   ),
+  outage: z.strictObject({
+    services: z.array(z.string().max(200)).max(1000),
+    seconds: z.int().min(0),
+  }),
   steps: z
     .array(
       z.strictObject({

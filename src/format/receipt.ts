@@ -3,6 +3,7 @@ import { MAX_CONTROL_FILE_BYTES } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
 import * as field from './field.ts';
 import { type LedgerHead, ledgerHead } from './ledger.ts';
+import { type Intent, intents } from './plan.ts';
 
 export interface GateResult {
   readonly service: string;
@@ -19,7 +20,7 @@ export interface Receipt {
   readonly site: string;
   readonly at: string;
   readonly tool: string;
-  readonly intent: 'install' | 'rollback' | 'uninstall';
+  readonly intent: Intent;
   readonly outcome: 'kept' | 'rolled-back';
   /** The generation that runs now. */
   readonly generation: number;
@@ -39,7 +40,7 @@ const schema: z.ZodType<Receipt> = z.strictObject({
   site: field.name,
   at: field.moment,
   tool: field.line(128),
-  intent: z.enum(['install', 'rollback', 'uninstall']),
+  intent: z.enum(intents),
   outcome: z.enum(['kept', 'rolled-back']),
   generation: z.int().min(0),
   releases: z.array(

@@ -3,7 +3,17 @@ import { GIB, KIB, MIB } from '../core/limits.ts';
 import * as field from './field.ts';
 
 /** How a server says that it is ready; the paths are in `deploy/server-kind.ts`. */
-export const serverKinds = ['vllm', 'llama.cpp', 'nim', 'http'] as const;
+export const serverKinds = [
+  'vllm',
+  'llama.cpp',
+  'nim',
+  'sglang',
+  'triton',
+  'ollama',
+  'tgi',
+  'http',
+  'command',
+] as const;
 export type ServerKind = (typeof serverKinds)[number];
 
 /** A number of bytes, or a text such as `16GiB` that becomes one. */
@@ -14,6 +24,8 @@ export type Mount =
   | { readonly model: string; readonly path: string }
   /** A file or a tree from `files`, read-only. */
   | { readonly files: string; readonly path: string }
+  /** A single text file from `files`, read-only, in which `${parameters.NAME}` stands for the site's value. */
+  | { readonly template: string; readonly path: string }
   /** Memory that is writable and forgotten. */
   | { readonly memory: Size; readonly path: string };
 
@@ -26,14 +38,33 @@ export interface Port {
 
 export interface Health {
   readonly server: ServerKind;
-  /** The name of the port that is asked. */
-  readonly port: string;
+  /** The name of the port that is asked; every kind but `command` has one. */
+  readonly port?: string;
+  /** For `command`: a program and its arguments, run inside the container; status 0 is ready. */
+  readonly command?: readonly string[];
   /** The readiness path, for `http`, or where it differs from the server's own. */
   readonly path?: string;
   /** The model id that `/v1/models` must list. */
   readonly model?: string;
-  /** How long loading may take, in seconds. */
+  /** How long loading may go on without a sign of progress, in seconds. */
   readonly startupSeconds: number;
+  /** How long loading may take in all, in seconds, whatever its progress. */
+  readonly startupLimitSeconds: number;
+  /** How long it must stay ready, once it is, before the generation is kept, in seconds. */
+  readonly soakSeconds: number;
+}
+
+/** A secret of the release, given to a service as a file. */
+export interface SecretMount {
+  readonly secret: string;
+  readonly path: string;
+}
+
+/** A model that changes another one which the same service serves: a LoRA adapter. */
+export interface Adapter {
+  readonly model: string;
+  /** The model id under which clients ask for it. */
+  readonly name: string;
 }
 
 /** A service is typed, not a script: the same document renders to any target. */
@@ -43,12 +74,19 @@ export interface Service {
   readonly entrypoint?: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** Services of the same release that must be ready before this one starts. */
+  readonly dependsOn: readonly string[];
   readonly mounts: readonly Mount[];
+  readonly adapters: readonly Adapter[];
+  readonly secrets: readonly SecretMount[];
   readonly ports: readonly Port[];
   readonly network: 'bridge' | 'host' | 'none';
-  readonly user?: string;
+  /** `uid` or `uid:gid`; `image` for the user that the image names. */
+  readonly user: string;
   readonly readOnlyRoot: boolean;
   readonly capabilities: readonly string[];
+  /** The most processes and threads. */
+  readonly pids: number;
   readonly memory?: Size;
   readonly sharedMemory?: Size;
   readonly cpus?: number;
@@ -75,6 +113,7 @@ const template = field.text(32_768);
 const mount: z.ZodType<Mount> = z.union([
   z.strictObject({ model: field.name, path: field.containerPath }),
   z.strictObject({ files: field.name, path: field.containerPath }),
+  z.strictObject({ template: field.name, path: field.containerPath }),
   z.strictObject({ memory: size, path: field.containerPath }),
 ]);
 
@@ -88,7 +127,8 @@ const hostPort = z.union([
 export const health: z.ZodType<Health> = z
   .strictObject({
     server: z.enum(serverKinds),
-    port: field.name,
+    port: field.name.exactOptional(),
+    command: z.array(field.text(4096)).min(1).max(64).exactOptional(),
     path: z
       .string()
       .regex(/^\/[A-Za-z0-9._/-]*$/, 'expected a path such as /health')
@@ -96,6 +136,16 @@ export const health: z.ZodType<Health> = z
       .exactOptional(),
     model: field.line(256).exactOptional(),
     startupSeconds: z.int().min(1).max(86_400).default(600),
+    startupLimitSeconds: z.int().min(1).max(604_800).default(86_400),
+    soakSeconds: z.int().min(0).max(86_400).default(0),
+  })
+  .refine((value) => (value.server === 'command') === (value.command !== undefined), {
+    path: ['command'],
+    message: 'a server of kind command has a command, and no other kind has',
+  })
+  .refine((value) => (value.server === 'command') === (value.port === undefined), {
+    path: ['port'],
+    message: 'expected the name of the port that is asked; a server of kind command has none',
   })
   .refine((value) => value.server !== 'http' || value.path !== undefined, {
     path: ['path'],
@@ -109,7 +159,16 @@ export const service: z.ZodType<Service> = z
     entrypoint: field.line(1024).exactOptional(),
     args: z.array(template).max(256).default([]),
     env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), template).default({}),
+    dependsOn: z.array(field.name).max(64).default([]),
     mounts: z.array(mount).max(64).default([]),
+    adapters: z
+      .array(z.strictObject({ model: field.name, name: field.line(256) }))
+      .max(64)
+      .default([]),
+    secrets: z
+      .array(z.strictObject({ secret: field.name, path: field.containerPath }))
+      .max(32)
+      .default([]),
     ports: z
       .array(z.strictObject({ name: field.name, container: field.port, host: hostPort }))
       .max(32)
@@ -117,13 +176,17 @@ export const service: z.ZodType<Service> = z
     network: z.enum(['bridge', 'host', 'none']).default('bridge'),
     user: z
       .string()
-      .regex(/^[0-9]{1,10}(?::[0-9]{1,10})?$/, 'expected numbers, such as 10001:10001')
-      .exactOptional(),
+      .regex(
+        /^(?:image|[0-9]{1,10}(?::[0-9]{1,10})?)$/,
+        'expected numbers such as 10001:10001, or image for the user that the image names',
+      )
+      .default('10001:10001'),
     readOnlyRoot: z.boolean().default(true),
     capabilities: z
       .array(z.string().regex(/^CAP_[A-Z_]+$/, 'expected a capability such as CAP_IPC_LOCK'))
       .max(40)
       .default([]),
+    pids: z.int().min(1).max(4_194_304).default(4096),
     memory: size.exactOptional(),
     sharedMemory: size.exactOptional(),
     cpus: z.number().positive().max(4096).exactOptional(),
@@ -135,14 +198,14 @@ export const service: z.ZodType<Service> = z
     if (ports.size !== value.ports.length) {
       context.addIssue({ code: 'custom', path: ['ports'], message: 'two ports have one name' });
     }
-    if (value.health !== undefined && !ports.has(value.health.port)) {
+    if (value.health?.port !== undefined && !ports.has(value.health.port)) {
       context.addIssue({
         code: 'custom',
         path: ['health', 'port'],
         message: 'names no port of this service',
       });
     }
-    const paths = value.mounts.map((each) => each.path);
+    const paths = [...value.mounts, ...value.secrets].map((each) => each.path);
     if (new Set(paths).size !== paths.length) {
       context.addIssue({ code: 'custom', path: ['mounts'], message: 'two mounts have one path' });
     }
@@ -154,3 +217,23 @@ export const service: z.ZodType<Service> = z
       });
     }
   });
+
+/**
+ * Services in an order in which each comes after those it depends on; otherwise in the order they were given.
+ * @returns undefined when some wait for one another
+ */
+export function inOrder<T extends Pick<Service, 'name' | 'dependsOn'>>(
+  services: readonly T[],
+): T[] | undefined {
+  const order: T[] = [];
+  const placed = new Set<string>();
+  let rest = [...services];
+  while (rest.length > 0) {
+    const next = rest.find((each) => each.dependsOn.every((name) => placed.has(name)));
+    if (next === undefined) return undefined;
+    order.push(next);
+    placed.add(next.name);
+    rest = rest.filter((each) => each !== next);
+  }
+  return order;
+}

@@ -6,35 +6,121 @@ import * as field from './field.ts';
 
 export type ParameterValue = string | number | boolean;
 
+/** What the services of a site run on; `depot` serves releases and runs nothing. */
+export const targetNames = ['podman', 'docker', 'depot'] as const;
+export type TargetName = (typeof targetNames)[number];
+
+/** Where a secret's value is: the first line feed at its end does not belong to it. */
+export type SecretReference = { readonly file: string } | { readonly env: string };
+
+/** When changes may begin: on these days, from one time of day to another, which may be on the next day. */
+export interface Window {
+  readonly days: readonly Weekday[];
+  /** `HH:MM`, in the time zone. */
+  readonly from: string;
+  readonly to: string;
+  /** A name of the IANA database, such as `Europe/Berlin`. */
+  readonly timeZone: string;
+}
+
+export const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
+export type Weekday = (typeof weekdays)[number];
+
+/** A stretch of time in which nothing may change, whatever the windows say. */
+export interface Suppression {
+  readonly from: string;
+  readonly until: string;
+  readonly reason: string;
+}
+
 /** One disconnected place, described by `site.yaml`. */
 export interface Site {
   readonly apiVersion: 'stowage/v1';
   readonly name: string;
-  readonly target: 'podman';
+  readonly target: TargetName;
   /** The host address on which services publish their ports. */
   readonly address: string;
   /** The channels whose releases may enter. */
   readonly channels: readonly string[];
   /** Whether a bundle needs a signature of the trust document's role `approval` as well. */
   readonly requireApproval: boolean;
+  /** Whether a plan needs a signature of that role before it is applied. */
+  readonly requirePlanApproval: boolean;
+  /** A person's words about the site, in receipts. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** When changes may begin; at any time when empty. */
+  readonly windows: readonly Window[];
+  readonly suppressions: readonly Suppression[];
+  /** By release: the major version for which a person confirmed the values below. */
+  readonly confirmed: Readonly<Record<string, number>>;
   /** Values for the parameters of each release. */
   readonly parameters: Readonly<Record<string, Readonly<Record<string, ParameterValue>>>>;
+  /** Where the secrets of each release are. */
+  readonly secrets: Readonly<Record<string, Readonly<Record<string, SecretReference>>>>;
 }
+
+const timeOfDay = z
+  .string()
+  .regex(/^(?:[01][0-9]|2[0-3]):[0-5][0-9]$/, 'expected a time of day such as 22:00');
+
+const window: z.ZodType<Window> = z.strictObject({
+  days: z
+    .array(z.enum(weekdays))
+    .min(1)
+    .max(7)
+    .default([...weekdays]),
+  from: timeOfDay,
+  to: timeOfDay,
+  timeZone: z
+    .string()
+    .max(64)
+    .refine(isTimeZone, 'expected a time zone such as Europe/Berlin')
+    .default('UTC'),
+});
+
+const secret: z.ZodType<SecretReference> = z.union([
+  z.strictObject({
+    file: field.line(4096).refine((path) => path.startsWith('/'), 'expected an absolute path'),
+  }),
+  z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/) }),
+]);
 
 const schema: z.ZodType<Site> = z.strictObject({
   apiVersion: z.literal('stowage/v1'),
   name: field.name,
-  target: z.enum(['podman']).default('podman'),
+  target: z.enum(targetNames).default('podman'),
   address: z
     .string()
     .refine((value) => isIP(value) === 4, 'expected an IPv4 address of this host')
     .default('127.0.0.1'),
   channels: z.array(field.name).min(1).max(64).default(['stable']),
   requireApproval: z.boolean().default(false),
+  requirePlanApproval: z.boolean().default(false),
+  labels: z.record(field.name, field.line(256)).default({}),
+  windows: z.array(window).max(64).default([]),
+  suppressions: z
+    .array(
+      z
+        .strictObject({ from: field.moment, until: field.moment, reason: field.line(500) })
+        .refine((value) => value.from < value.until, 'expected from before until'),
+    )
+    .max(64)
+    .default([]),
+  confirmed: z.record(field.name, z.int().min(0)).default({}),
   parameters: z
     .record(field.name, z.record(z.string(), z.union([field.text(4096), z.int(), z.boolean()])))
     .default({}),
+  secrets: z.record(field.name, z.record(field.name, secret)).default({}),
 });
+
+function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 export const siteKind: DocumentKind<Site> = {
   name: 'site.yaml',

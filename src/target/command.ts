@@ -11,7 +11,7 @@ export interface CommandOptions {
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
   /** What the program reads; nothing when absent. */
-  readonly stdin?: string;
+  readonly stdin?: string | Uint8Array;
 }
 
 export interface CommandResult {

@@ -1,6 +1,11 @@
 import { digestHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import type { RenderedMount, RenderedPort, RenderedService } from '../format/generation.ts';
+import type {
+  RenderedMount,
+  RenderedPort,
+  RenderedSecret,
+  RenderedService,
+} from '../format/generation.ts';
 import { offlineEnvironment } from './offline-environment.ts';
 import { specificationOf } from './specification.ts';
 
@@ -43,6 +48,7 @@ export function podmanRunArguments(service: RenderedService, options: PodmanRunO
     ...resources(service),
     ...network(service),
     ...service.mounts.flatMap((each) => mount(each, options.selinux)),
+    ...service.secrets.flatMap(secret),
     ...environment(service),
     // JSON, because podman takes a text that begins with [ for JSON itself.
     ...(service.entrypoint === undefined
@@ -84,7 +90,7 @@ function confinement(service: RenderedService): string[] {
 }
 
 function resources(service: RenderedService): string[] {
-  const args: string[] = [];
+  const args: string[] = ['--pids-limit', String(service.pids)];
   if (service.memory !== undefined) args.push('--memory', `${service.memory}b`);
   if (service.sharedMemory !== undefined) args.push('--shm-size', `${service.sharedMemory}b`);
   if (service.cpus !== undefined) args.push('--cpus', String(service.cpus));
@@ -96,8 +102,10 @@ function resources(service: RenderedService): string[] {
 }
 
 function network(service: RenderedService): string[] {
-  const args = ['--network', service.network];
-  if (service.network !== 'bridge') return args;
+  if (service.network !== 'bridge') return ['--network', service.network];
+  const names = service.networks.length > 0 ? service.networks : ['bridge'];
+  const args = names.flatMap((name) => ['--network', name]);
+  if (service.networks.length > 0) args.push('--network-alias', service.name);
   return [...args, ...service.ports.flatMap((port) => ['--publish', published(port)])];
 }
 
@@ -110,6 +118,11 @@ function mount(each: RenderedMount, selinux: boolean): string[] {
   if ('memory' in each)
     return ['--tmpfs', `${plain(each.path)}:${MEMORY_OPTIONS},size=${each.memory}`];
   return ['--volume', `${plain(each.source)}:${plain(each.path)}:ro${selinux ? ',z' : ''}`];
+}
+
+/** As a file that every user of the container can read: it has but one. */
+function secret({ name, path }: RenderedSecret): string[] {
+  return ['--secret', `${name},type=mount,target=${path},mode=0444`];
 }
 
 function plain(path: string): string {

@@ -14,6 +14,8 @@ export interface PodmanClient {
   ask(args: readonly string[], signal: AbortSignal, timeoutMs?: number): Promise<CommandResult>;
   /** What it printed. @throws StowageError `engine-failed` when the status is not 0 */
   must(args: readonly string[], signal: AbortSignal, timeoutMs?: number): Promise<string>;
+  /** Like `must`, with bytes to read; neither they nor what podman answers is in any error. */
+  give(args: readonly string[], bytes: Uint8Array, signal: AbortSignal): Promise<void>;
 }
 
 export function createPodmanClient(run: CommandRunner, env: Environment): PodmanClient {
@@ -27,6 +29,10 @@ export function createPodmanClient(run: CommandRunner, env: Environment): Podman
       const result = await ask(args, signal, timeoutMs);
       if (result.status !== 0) throw commandFailure('podman', args, result);
       return result.stdout;
+    },
+    async give(args, stdin, signal) {
+      const result = await run('podman', args, { env: own, signal, timeoutMs: QUICK_MS, stdin });
+      if (result.status !== 0) throw commandFailure('podman', args, { ...result, stderr: '' });
     },
   };
 }

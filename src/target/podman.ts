@@ -8,6 +8,8 @@ import { podmanRunArguments } from './podman-arguments.ts';
 import { createPodmanClient } from './podman-client.ts';
 import { containerLog, inspectContainer, removeContainer } from './podman-containers.ts';
 import { hasImage, loadImage, unloadImage } from './podman-images.ts';
+import { createNetwork, removeNetwork } from './podman-networks.ts';
+import { hasSecret, placeSecret, removeSecret } from './podman-secrets.ts';
 import { podmanUnit } from './podman-unit.ts';
 import { programPath } from './program-path.ts';
 import { specificationOf } from './specification.ts';
@@ -72,6 +74,11 @@ export function createPodman(options: PodmanOptions): Target {
     hasImage: (image, signal) => hasImage(podman, image, signal),
     loadImage: (image, depotHost, signal) => loadImage(podman, image, depotHost, signal),
     unloadImage: (image, signal) => unloadImage(podman, image, signal),
+    createNetwork: (network, signal) => createNetwork(podman, network, signal),
+    removeNetwork: (network, signal) => removeNetwork(podman, network, signal),
+    hasSecret: (name, signal) => hasSecret(podman, name, signal),
+    placeSecret: (name, value, signal) => placeSecret(podman, name, value, signal),
+    removeSecret: (name, signal) => removeSecret(podman, name, signal),
     async startService(service, signal) {
       const text = systemd === undefined ? undefined : await unitText(service);
       const state = await inspect(service, signal);
@@ -88,6 +95,13 @@ export function createPodman(options: PodmanOptions): Target {
     },
     stopService: stop,
     inspectService: inspect,
+    async runInside(service, command, signal) {
+      const { status, stdout, stderr } = await podman.ask(
+        ['exec', service.unit, ...command],
+        signal,
+      );
+      return { status, output: (stdout + stderr).trim().split('\n').slice(-8).join('\n') };
+    },
     logs: (service, lines, signal) => containerLog(podman, service.unit, lines, signal),
   };
 }

@@ -1,4 +1,4 @@
-import type { RenderedImage, RenderedService } from '../format/generation.ts';
+import type { RenderedImage, RenderedNetwork, RenderedService } from '../format/generation.ts';
 
 /** The engine that a target drives, as it describes itself. */
 export interface Engine {
@@ -6,6 +6,13 @@ export interface Engine {
   readonly version: string;
   /** Whether services become units of systemd. */
   readonly systemd: boolean;
+}
+
+/** How a program that ran inside a container ended. */
+export interface RanInside {
+  readonly status: number;
+  /** The last lines that it wrote, stdout and stderr together. */
+  readonly output: string;
 }
 
 /** What a service is doing now. */
@@ -43,11 +50,24 @@ export interface Target {
   loadImage(image: RenderedImage, depotHost: string, signal: AbortSignal): Promise<void>;
   /** Forgets the image, unless a container or another tag still uses it. */
   unloadImage(image: RenderedImage, signal: AbortSignal): Promise<void>;
+  /** Makes a network that only a release uses, or finds it made alike. */
+  createNetwork(network: RenderedNetwork, signal: AbortSignal): Promise<void>;
+  removeNetwork(network: RenderedNetwork, signal: AbortSignal): Promise<void>;
+  hasSecret(name: string, signal: AbortSignal): Promise<boolean>;
+  /** Keeps a secret under a name that no other value ever has. The value reaches no argument list and no log. */
+  placeSecret(name: string, value: Uint8Array, signal: AbortSignal): Promise<void>;
+  removeSecret(name: string, signal: AbortSignal): Promise<void>;
   /** Leaves a service alone that runs with this specification already; replaces any other of its name. */
   startService(service: RenderedService, signal: AbortSignal): Promise<void>;
   /** Stops the service and removes its container and its unit. */
   stopService(service: RenderedService, signal: AbortSignal): Promise<void>;
   inspectService(service: RenderedService, signal: AbortSignal): Promise<ServiceState>;
+  /** Runs a program inside the service's container. */
+  runInside(
+    service: RenderedService,
+    command: readonly string[],
+    signal: AbortSignal,
+  ): Promise<RanInside>;
   /** The last lines that the service wrote, stdout and stderr together. */
   logs(service: RenderedService, lines: number, signal: AbortSignal): Promise<string>;
 }

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type ChangeOptions, nextNumber, withSite } from '../../src/deploy/change.ts';
-import { currentGeneration } from '../../src/deploy/generations.ts';
+import { type ChangeOptions, withSite } from '../../src/deploy/change.ts';
+import { currentGeneration, nextNumber } from '../../src/deploy/generations.ts';
 import { install } from '../../src/deploy/install.ts';
 import { rollback } from '../../src/deploy/rollback.ts';
 import { SiteFolder } from '../../src/deploy/site-folder.ts';

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { MAX_ANSWER_BYTES } from '../../src/core/limits.ts';
 import { gateService } from '../../src/deploy/gate.ts';
+import { type AcceptancePrompt, deploymentShape } from '../../src/format/deployment.ts';
 import { checkDocument, writeCanonical } from '../../src/format/document.ts';
 import type { RenderedService } from '../../src/format/generation.ts';
-import { type AcceptancePrompt, deploymentShape } from '../../src/format/manifest.ts';
 import { type GateResult, receiptKind } from '../../src/format/receipt.ts';
 import type { Health } from '../../src/format/service.ts';
 import { context } from '../support/context.ts';
@@ -28,7 +28,14 @@ async function asked(
 ): Promise<() => Promise<void>> {
   const one: RenderedService = service({
     ports: [{ name: 'http', address: '127.0.0.1', host: port, container: 80 }],
-    health: { server: 'vllm', port: 'http', startupSeconds: 1, ...health },
+    health: {
+      server: 'vllm',
+      port: 'http',
+      startupSeconds: 1,
+      startupLimitSeconds: 60,
+      soakSeconds: 0,
+      ...health,
+    },
   });
   target.run(one);
   const acceptance: readonly AcceptancePrompt[] = checkDocument(
@@ -121,7 +128,14 @@ describe('when a service is as it should be', () => {
     const one = service({
       network: 'host',
       ports: [{ name: 'http', address: '127.0.0.1', host: 1, container: port }],
-      health: { server: 'nim', port: 'http', path: '/health', startupSeconds: 1 },
+      health: {
+        server: 'nim',
+        port: 'http',
+        path: '/health',
+        startupSeconds: 1,
+        startupLimitSeconds: 60,
+        soakSeconds: 0,
+      },
     });
     target.run(one);
     await gateService(release(), one, target, context(), (each) => void results.push(each));
@@ -146,7 +160,13 @@ describe('when a service is as it should be', () => {
     const server = await startFakeServer({});
     const one = service({
       ports: [{ name: 'http', address: '127.0.0.1', host: server.port, container: 80 }],
-      health: { server: 'vllm', port: 'http', startupSeconds: 1 },
+      health: {
+        server: 'vllm',
+        port: 'http',
+        startupSeconds: 1,
+        startupLimitSeconds: 60,
+        soakSeconds: 0,
+      },
     });
     target.run(one);
     const foreign = { ...hello, service: 'other', model: 'x', api: 'chat', maxTokens: 1 } as const;
@@ -286,7 +306,13 @@ describe('when it is interrupted', () => {
     const { port } = await startFakeServer({ odd: () => true });
     const one = service({
       ports: [{ name: 'http', address: '127.0.0.1', host: port, container: 80 }],
-      health: { server: 'vllm', port: 'http', startupSeconds: 60 },
+      health: {
+        server: 'vllm',
+        port: 'http',
+        startupSeconds: 60,
+        startupLimitSeconds: 60,
+        soakSeconds: 0,
+      },
     });
     target.run(one);
     const heard = context();

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { fillTemplate, parameterValues } from '../../src/deploy/parameters.ts';
+import type { Parameter } from '../../src/format/deployment.ts';
 import { checkDocument } from '../../src/format/document.ts';
-import type { Parameter } from '../../src/format/manifest.ts';
 import { type ParameterValue, type Site, siteKind } from '../../src/format/site.ts';
 import { expectCode } from '../support/error.ts';
 

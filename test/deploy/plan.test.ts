@@ -9,6 +9,10 @@ import { generation, image, release, service } from '../support/deployed.ts';
 const inverse: Readonly<Record<Action, Action | undefined>> = {
   'place-files': 'remove-files',
   'remove-files': 'place-files',
+  'place-secret': 'remove-secret',
+  'remove-secret': 'place-secret',
+  'create-network': 'remove-network',
+  'remove-network': 'create-network',
   'load-image': 'unload-image',
   'unload-image': 'load-image',
   'stop-service': 'start-service',
@@ -18,7 +22,7 @@ const inverse: Readonly<Record<Action, Action | undefined>> = {
 };
 
 function plan(intent: Plan['intent'], from: Generation, to: Generation): Plan {
-  return makePlan({ intent, site: 'site', from, to, constraints: [] });
+  return makePlan({ intent, subject: 'chat', site: 'site', from, to, constraints: [] });
 }
 
 const actionsOf = (made: Plan): string[] =>

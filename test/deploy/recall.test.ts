@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { recalledReleases, recallOf, requireNoneRecalled } from '../../src/deploy/recall.ts';
+import type { Recall } from '../../src/format/deployment.ts';
 import type { DeployedRelease, Generation } from '../../src/format/generation.ts';
-import type { Recall } from '../../src/format/manifest.ts';
+import { release as deployed } from '../support/deployed.ts';
 import { expectCode } from '../support/error.ts';
 
 const recall = (versions: string, release = 'chat'): Recall => ({
@@ -11,7 +12,7 @@ const recall = (versions: string, release = 'chat'): Recall => ({
 });
 
 function release(version: string, name = 'chat'): DeployedRelease {
-  return { name, version, seq: 1, bundle: 'a'.repeat(128), services: [], acceptance: [] };
+  return deployed({ name, version, services: [] });
 }
 
 function generation(number: number, ...releases: readonly DeployedRelease[]): Generation {

@@ -47,7 +47,13 @@ function render(values: Record<string, unknown> = {}, address = '127.0.0.1'): De
     address,
     parameters: { chat: values },
   });
-  const place: Place = { site, files: '/site/layouts/x', platform: hostPlatform() };
+  const place: Place = {
+    site,
+    files: '/site/layouts/x',
+    platform: hostPlatform(),
+    templates: new Map(),
+    secretNames: new Map(),
+  };
   return renderRelease({ id: small.id, bundle: small.bundle }, place);
 }
 

@@ -25,7 +25,8 @@ describe('when a manifest says little', () => {
       services: [],
       acceptance: [],
       parameters: {},
-      requires: { releases: [] },
+      secrets: {},
+      requires: { releases: [], conflicts: [] },
     });
   });
 
@@ -121,7 +122,12 @@ describe('when a manifest is wrong', () => {
     ],
     ['a parameter without a name', 'services.0.args', ['${parameters.}'], 'unknown parameter '],
     ['an unknown service', 'acceptance.0.service', 'other', 'unknown service other'],
-    ['a prompt to a service without health', 'services.0.health', undefined, 'says no health'],
+    [
+      'a prompt to a service without health',
+      'services.0.health',
+      undefined,
+      'names no port to ask',
+    ],
     ['health on an unknown port', 'services.0.health.port', 'grpc', 'names no port'],
     ['health of kind http without a path', 'services.0.health.path', undefined, 'expected a path'],
     [

@@ -40,7 +40,7 @@ describe('when a trust document is wrong', () => {
 
 describe('when site.yaml is wrong', () => {
   it.each<[string, string, unknown]>([
-    ['another target', 'target', 'docker'],
+    ['another target', 'target', 'kubernetes'],
     ['a name for an address', 'address', 'localhost'],
     ['an IPv6 address', 'address', '::1'],
     ['an address of too few numbers', 'address', '127.1'],

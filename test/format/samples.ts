@@ -49,7 +49,25 @@ export function manifest(): Record<string, unknown> {
       },
     ],
     parameters: { port: { type: 'integer', default: 8080, description: 'the port' } },
-    requires: { releases: [{ name: 'base', version: '^1.2' }] },
+    secrets: { 'api-key': { description: 'what clients must send' } },
+    requires: {
+      releases: [{ name: 'base', version: '^1.2' }],
+      conflicts: [{ name: 'old-chat', version: '*' }],
+      host: {
+        kernel: '>=5.10',
+        cpuFeatures: ['avx2'],
+        memory: 1_073_741_824,
+        engine: { podman: '>=4.3' },
+        gpu: {
+          vendor: 'nvidia',
+          count: 1,
+          memory: 1_073_741_824,
+          computeCapability: '8.0',
+          driver: '550.54',
+        },
+      },
+    },
+    upgradeFrom: '>=1.2.0 <1.4.0',
   };
 }
 
@@ -59,18 +77,31 @@ export function service(): Record<string, unknown> {
     image: 'server',
     args: ['--port', '${parameters.port}'],
     env: { MODEL: '/models/tiny' },
+    dependsOn: [],
     mounts: [
       { model: 'tiny', path: '/models/tiny' },
       { files: 'settings', path: '/etc/server' },
+      { template: 'settings', path: '/etc/server.conf' },
       { memory: 1024, path: '/tmp/cache' },
     ],
+    adapters: [{ model: 'tiny', name: 'tiny-lora' }],
+    secrets: [{ secret: 'api-key', path: '/run/secrets/api-key' }],
     ports: [{ name: 'http', container: 8000, host: '${parameters.port}' }],
     network: 'bridge',
     user: '10001:10001',
     readOnlyRoot: true,
     capabilities: [],
+    pids: 4096,
     memory: 1_073_741_824,
-    health: { server: 'http', path: '/health', port: 'http', model: 'tiny', startupSeconds: 60 },
+    health: {
+      server: 'http',
+      path: '/health',
+      port: 'http',
+      model: 'tiny',
+      startupSeconds: 60,
+      startupLimitSeconds: 600,
+      soakSeconds: 5,
+    },
   };
 }
 
@@ -135,7 +166,7 @@ export function part(bytes: Buffer, path: string, offset = 0): Record<string, un
 export const placeOf = (digest: string): string => `blobs/sha256/${digest.slice(7)}`;
 
 export function bundle(): Loose<Bundle> {
-  const { services, acceptance, parameters, requires } = manifest();
+  const { services, acceptance, parameters, secrets, requires } = manifest();
   return {
     schema: 'stowage/bundle/v1',
     name: 'chat',
@@ -192,6 +223,7 @@ export function bundle(): Loose<Bundle> {
     services,
     acceptance,
     parameters,
+    secrets,
     requires,
   };
 }
@@ -220,7 +252,15 @@ export function site(): Loose<Site> {
     address: '127.0.0.1',
     channels: ['stable'],
     requireApproval: true,
+    requirePlanApproval: true,
+    labels: { building: 'north wing' },
+    windows: [{ days: ['sat', 'sun'], from: '22:00', to: '04:00', timeZone: 'Europe/Berlin' }],
+    suppressions: [
+      { from: '2026-12-20T00:00:00Z', until: '2027-01-06T00:00:00Z', reason: 'year end' },
+    ],
+    confirmed: { chat: 2 },
     parameters: { chat: { port: 9000, greeting: 'hi', quiet: true } },
+    secrets: { chat: { 'api-key': { file: '/etc/chat.key' }, token: { env: 'CHAT_TOKEN' } } },
   };
 }
 
@@ -235,6 +275,9 @@ export function generation(number: number): Loose<Generation> {
         version: '1.4.0',
         seq: 3,
         bundle: 'e'.repeat(128),
+        networks: [{ name: 'stowage-chat', internal: false }],
+        secrets: [{ name: 'stowage-chat-api-key-0123456789ab', secret: 'api-key' }],
+        texts: [{ sha256: 'd'.repeat(64), text: 'port = 9000' }],
         services: [
           {
             release: 'chat',
@@ -244,20 +287,30 @@ export function generation(number: number): Loose<Generation> {
             entrypoint: '/server',
             args: ['--port', '8080'],
             env: { MODEL: '/models/tiny' },
+            dependsOn: [],
             mounts: [
               { source: '/var/lib/stowage/x', path: '/models/tiny' },
               { memory: 1024, path: '/tmp/cache' },
             ],
+            secrets: [{ name: 'stowage-chat-api-key-0123456789ab', path: '/run/secrets/api-key' }],
             ports: [{ name: 'http', address: '127.0.0.1', host: 8080, container: 8000 }],
             network: 'bridge',
+            networks: ['stowage-chat'],
             user: '1:1',
             readOnlyRoot: true,
             capabilities: ['CAP_IPC_LOCK'],
+            pids: 4096,
             memory: 1024,
             sharedMemory: 1024,
             cpus: 1.5,
             gpus: 'all',
-            health: { server: 'vllm', port: 'http', startupSeconds: 60 },
+            health: {
+              server: 'vllm',
+              port: 'http',
+              startupSeconds: 60,
+              startupLimitSeconds: 600,
+              soakSeconds: 0,
+            },
           },
         ],
         acceptance: manifest()['acceptance'],
@@ -271,10 +324,12 @@ export function plan(): Loose<Plan> {
   return {
     schema: 'stowage/plan/v1',
     intent: 'install',
+    subject: 'e'.repeat(128),
     site: 'vault',
     from: generation(0),
     to: generation(1),
-    constraints: [{ rule: 'port', satisfied: true, reason: '8080 is free' }],
+    constraints: [{ rule: 'port', satisfied: true, needs: '8080 is free', found: 'free' }],
+    outage: { services: ['chat api'], seconds: 120 },
     steps: [
       { id: 1, do: operation, undo: { ...operation, action: 'stop-service' }, reason: 'new' },
       { id: 2, do: { ...operation, action: 'switch-generation' }, reason: 'all hold' },

@@ -61,7 +61,13 @@ function bundleOf(manifest: Manifest): Bundle {
 }
 
 function render(manifest: Manifest): readonly RenderedService[] {
-  const place = { site, files: '/site/layout', platform: 'linux/amd64' };
+  const place = {
+    site,
+    files: '/site/layout',
+    platform: 'linux/amd64',
+    templates: new Map(),
+    secretNames: new Map(),
+  };
   return renderRelease({ id: 'f'.repeat(128), bundle: bundleOf(manifest) }, place).services;
 }
 

@@ -1,19 +1,33 @@
 import { StowageError } from '../../src/core/error.ts';
-import type { RenderedImage, RenderedService } from '../../src/format/generation.ts';
+import type {
+  RenderedImage,
+  RenderedNetwork,
+  RenderedService,
+} from '../../src/format/generation.ts';
 import { specificationOf } from '../../src/target/specification.ts';
-import type { Engine, ServiceState, Target } from '../../src/target/target.ts';
+import type { Engine, RanInside, ServiceState, Target } from '../../src/target/target.ts';
 
 /** What an engine holds: image ids by tag, and by unit what tells a running service from its other versions. */
 export interface EngineState {
   readonly images: Readonly<Record<string, string>>;
   readonly services: Readonly<Record<string, string>>;
+  readonly networks?: Readonly<Record<string, boolean>>;
+  readonly secrets?: Readonly<Record<string, string>>;
 }
 
 /** A call of a target method that changes something. */
 export interface TargetCall {
   /** From 1, counted over changing calls only. */
   readonly number: number;
-  readonly method: 'loadImage' | 'unloadImage' | 'startService' | 'stopService';
+  readonly method:
+    | 'loadImage'
+    | 'unloadImage'
+    | 'createNetwork'
+    | 'removeNetwork'
+    | 'placeSecret'
+    | 'removeSecret'
+    | 'startService'
+    | 'stopService';
   readonly subject: string;
 }
 
@@ -35,16 +49,25 @@ export class FakeTarget implements Target {
   log = 'the last line of the service';
   #images: Map<string, string>;
   #services: Map<string, string>;
+  #networks: Map<string, boolean>;
+  #secrets: Map<string, string>;
 
   constructor(state: EngineState = { images: {}, services: {} }) {
     this.#images = new Map(Object.entries(state.images));
     this.#services = new Map(Object.entries(state.services));
+    this.#networks = new Map(Object.entries(state.networks ?? {}));
+    this.#secrets = new Map(Object.entries(state.secrets ?? {}));
   }
 
   state(): EngineState {
-    const sorted = (map: Map<string, string>): Record<string, string> =>
+    const sorted = <T>(map: Map<string, T>): Record<string, T> =>
       Object.fromEntries([...map].toSorted(([a], [b]) => (a < b ? -1 : 1)));
-    return { images: sorted(this.#images), services: sorted(this.#services) };
+    return {
+      images: sorted(this.#images),
+      services: sorted(this.#services),
+      ...(this.#networks.size === 0 ? {} : { networks: sorted(this.#networks) }),
+      ...(this.#secrets.size === 0 ? {} : { secrets: sorted(this.#secrets) }),
+    };
   }
 
   /** Makes a service run, as if it had been started before the test began. */
@@ -74,6 +97,43 @@ export class FakeTarget implements Target {
 
   async unloadImage(image: RenderedImage, signal: AbortSignal): Promise<void> {
     await this.#change('unloadImage', image.tag, signal, () => this.#images.delete(image.tag));
+  }
+
+  async createNetwork({ name, internal }: RenderedNetwork, signal: AbortSignal): Promise<void> {
+    await this.#change('createNetwork', name, signal, () => this.#networks.set(name, internal));
+  }
+
+  async removeNetwork({ name }: RenderedNetwork, signal: AbortSignal): Promise<void> {
+    await this.#change('removeNetwork', name, signal, () => this.#networks.delete(name));
+  }
+
+  async hasSecret(name: string): Promise<boolean> {
+    return this.#secrets.has(name);
+  }
+
+  async placeSecret(name: string, value: Uint8Array, signal: AbortSignal): Promise<void> {
+    await this.#change('placeSecret', name, signal, () =>
+      this.#secrets.set(name, Buffer.from(value).toString('utf8')),
+    );
+  }
+
+  async removeSecret(name: string, signal: AbortSignal): Promise<void> {
+    await this.#change('removeSecret', name, signal, () => this.#secrets.delete(name));
+  }
+
+  /** What a program inside a container answers. */
+  inside: (service: RenderedService, command: readonly string[]) => RanInside = () => ({
+    status: 0,
+    output: '',
+  });
+
+  async runInside(
+    service: RenderedService,
+    command: readonly string[],
+    signal: AbortSignal,
+  ): Promise<RanInside> {
+    requireUninterrupted(signal);
+    return this.inside(service, command);
   }
 
   async startService(service: RenderedService, signal: AbortSignal): Promise<void> {

@@ -16,11 +16,15 @@ const plain: RenderedService = {
   image,
   args: [],
   env: {},
+  dependsOn: [],
   mounts: [],
+  secrets: [],
   ports: [],
   network: 'bridge',
+  networks: [],
   readOnlyRoot: true,
   capabilities: [],
+  pids: 4096,
 };
 
 /** A service with these values, and the least of everything else. */

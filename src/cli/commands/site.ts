@@ -9,6 +9,7 @@ export function openSite(root: string | undefined, context: CommandContext): Cha
     ...context,
     site: new SiteFolder(siteRoot(context, root)),
     target: createPodman({ env: context.terminal.env }),
+    env: context.terminal.env,
   };
 }
 

@@ -1,0 +1,194 @@
+import { z } from 'zod';
+import * as field from './field.ts';
+import { type Service, service, size } from './service.ts';
+
+export interface Parameter {
+  readonly type: 'string' | 'integer' | 'boolean';
+  readonly default?: string | number | boolean;
+  readonly description: string;
+}
+
+/** One question whose answer decides whether a generation is kept. Asked at temperature 0. */
+export interface AcceptancePrompt {
+  readonly service: string;
+  readonly model: string;
+  readonly api: 'chat' | 'completions';
+  readonly prompt: string;
+  readonly maxTokens: number;
+  readonly withinSeconds: number;
+  readonly expect:
+    | { readonly equals: string }
+    | { readonly contains: string }
+    | { readonly matches: string }
+    /** The answer is JSON that this JSON Schema accepts. */
+    | { readonly jsonSchema: Readonly<Record<string, unknown>> }
+    /** How many tokens the answer has, as the server counts them. */
+    | { readonly tokens: { readonly min?: number; readonly max?: number } };
+}
+
+/** What the hardware and the system of a host must have. Versions are ranges of semantic versions. */
+export interface HostNeeds {
+  readonly kernel?: string;
+  /** Flags as `/proc/cpuinfo` names them, such as `avx2` or `sve`. */
+  readonly cpuFeatures?: readonly string[];
+  readonly memory?: number;
+  /** Ranges by engine: `podman`, `docker`. */
+  readonly engine?: Readonly<Record<string, string>>;
+  readonly gpu?: GpuNeeds;
+}
+
+export interface GpuNeeds {
+  readonly vendor: 'nvidia' | 'amd';
+  readonly count: number;
+  /** Of each, in bytes. */
+  readonly memory?: number;
+  /** The lowest compute capability, such as `8.0`; NVIDIA alone. */
+  readonly computeCapability?: string;
+  /** The lowest driver version, such as `550.54`. */
+  readonly driver?: string;
+}
+
+/** A value that a site gives and no bundle carries. */
+export interface SecretNeed {
+  readonly description: string;
+}
+
+/** Releases that must not run any more, wherever they are. */
+export interface Recall {
+  readonly release: string;
+  /** A range of versions, such as `>=1.2.0 <1.2.4`. */
+  readonly versions: string;
+  readonly reason: string;
+}
+
+/** What the manifest says about running the release; carried in the bundle as it is. */
+export interface Deployment {
+  /** A bundle may carry nothing else: a recall of a few kilobytes. */
+  readonly recalls?: readonly Recall[];
+  readonly services: readonly Service[];
+  readonly acceptance: readonly AcceptancePrompt[];
+  readonly parameters: Readonly<Record<string, Parameter>>;
+  readonly secrets: Readonly<Record<string, SecretNeed>>;
+  readonly requires: {
+    /** Releases that the site must run. */
+    readonly releases: readonly ReleaseRange[];
+    /** Releases that must not run beside it. */
+    readonly conflicts: readonly ReleaseRange[];
+    readonly host?: HostNeeds;
+  };
+  /** The versions of this release from which it may be upgraded to this one; any when absent. */
+  readonly upgradeFrom?: string;
+}
+
+export interface ReleaseRange {
+  readonly name: string;
+  /** A range of semantic versions. */
+  readonly version: string;
+}
+
+const parameter: z.ZodType<Parameter> = z
+  .strictObject({
+    type: z.enum(['string', 'integer', 'boolean']),
+    default: z.union([field.text(4096), z.int(), z.boolean()]).exactOptional(),
+    description: field.line(500),
+  })
+  .refine(
+    (value) =>
+      value.default === undefined ||
+      typeof value.default === (value.type === 'integer' ? 'number' : value.type),
+    {
+      path: ['default'],
+      message: 'is not of the type that this parameter has',
+    },
+  );
+
+const expectation: z.ZodType<AcceptancePrompt['expect']> = z.union([
+  z.strictObject({ equals: field.text(65_536) }),
+  z.strictObject({ contains: field.text(65_536) }),
+  z.strictObject({ matches: field.text(1024).refine(isRegExp, 'expected a regular expression') }),
+  z.strictObject({ jsonSchema: z.record(z.string(), z.unknown()) }),
+  z.strictObject({
+    tokens: z
+      .strictObject({
+        min: z.int().min(0).max(1_000_000).exactOptional(),
+        max: z.int().min(0).max(1_000_000).exactOptional(),
+      })
+      .refine((value) => (value.min ?? 0) <= (value.max ?? 1_000_000), 'min is above max'),
+  }),
+]);
+
+const acceptance: z.ZodType<AcceptancePrompt> = z.strictObject({
+  service: field.name,
+  model: field.line(256),
+  api: z.enum(['chat', 'completions']).default('chat'),
+  prompt: field.text(65_536),
+  maxTokens: z.int().min(1).max(4096).default(16),
+  withinSeconds: z.int().min(1).max(3600).default(60),
+  expect: expectation,
+});
+
+/** A manifest's or a bundle's recalls; the member is left out where there are none. */
+export const recalls: z.ZodType<readonly Recall[]> = z
+  .array(
+    z.strictObject({
+      release: field.name,
+      versions: field.versionRange,
+      reason: field.line(500),
+    }),
+  )
+  .min(1)
+  .max(10_000);
+
+const releaseRange: z.ZodType<ReleaseRange> = z.strictObject({
+  name: field.name,
+  version: field.versionRange,
+});
+
+const dotted = z
+  .string()
+  .regex(/^[0-9]{1,6}(?:\.[0-9]{1,6}){0,3}$/, 'expected a version such as 550.54');
+
+const host: z.ZodType<HostNeeds> = z.strictObject({
+  kernel: field.versionRange.exactOptional(),
+  cpuFeatures: z
+    .array(z.string().regex(/^[a-z0-9_]{1,32}$/, 'expected a flag of /proc/cpuinfo such as avx2'))
+    .max(64)
+    .exactOptional(),
+  memory: size.exactOptional(),
+  engine: z.partialRecord(z.enum(['podman', 'docker']), field.versionRange).exactOptional(),
+  gpu: z
+    .strictObject({
+      vendor: z.enum(['nvidia', 'amd']).default('nvidia'),
+      count: z.int().min(1).max(64),
+      memory: size.exactOptional(),
+      computeCapability: dotted.exactOptional(),
+      driver: dotted.exactOptional(),
+    })
+    .exactOptional(),
+});
+
+/** The members of {@link Deployment} that every document has which carries it. */
+export const deploymentShape: {
+  [K in Exclude<keyof Deployment, 'recalls' | 'upgradeFrom'>]: z.ZodType<Deployment[K]>;
+} = {
+  services: z.array(service).max(64).default([]),
+  acceptance: z.array(acceptance).max(64).default([]),
+  parameters: z.record(z.string().regex(/^[a-z][A-Za-z0-9]{0,62}$/), parameter).default({}),
+  secrets: z.record(field.name, z.strictObject({ description: field.line(500) })).default({}),
+  requires: z
+    .strictObject({
+      releases: z.array(releaseRange).max(64).default([]),
+      conflicts: z.array(releaseRange).max(64).default([]),
+      host: host.exactOptional(),
+    })
+    .default({ releases: [], conflicts: [] }),
+};
+
+function isRegExp(text: string): boolean {
+  try {
+    new RegExp(text, 'u');
+    return true;
+  } catch {
+    return false;
+  }
+}
