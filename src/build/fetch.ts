@@ -1,55 +1,24 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Digest } from '../core/digest.ts';
-import { StowageError } from '../core/error.ts';
-import type { BlobStore } from '../io/blob-store.ts';
 import type { Expected } from '../io/running-hashes.ts';
 import type { Origin } from '../source/origin.ts';
-
-const MAX_BARREN_TRIES = 4;
-const FIRST_WAIT_MS = 500;
+import { fetchInOrder } from './fetch-in-order.ts';
+import { fetchInParts, MIN_PARTS_BYTES } from './fetch-parts.ts';
+import type { Transfer } from './transfer.ts';
 
 /**
- * Receives one blob, going on where the line broke. Gives up when several tries in a row brought nothing.
+ * Brings one blob into the store, going on where the line broke: several stretches of a large one at once, where its
+ * source gives stretches. Gives up when several tries in a row brought nothing.
  * @param onBytes hears of bytes as they come; negative for those that are thrown away
  */
 export async function fetchBlob(
-  store: BlobStore,
-  expected: () => Expected,
+  transfer: Transfer,
+  expected: Expected,
   origin: Origin,
-  signal: AbortSignal,
-  onBytes: (bytes: number) => void,
+  onBytes: (bytes: number) => void = () => {},
 ): Promise<Digest> {
-  for (let barren = 0; ; ) {
-    let offered = 0;
-    let counted = 0;
-    try {
-      return await store.receive(
-        expected(),
-        (offset) => {
-          offered = offset;
-          return origin.open(offset, signal);
-        },
-        (bytes) => {
-          counted += bytes;
-          onBytes(bytes);
-        },
-      );
-    } catch (error) {
-      // What came stays on disk and is counted again by the next try.
-      onBytes(-counted);
-      if (signal.aborted) throw interrupted();
-      if (!(error instanceof StowageError) || error.code !== 'source-unreachable') throw error;
-      barren = counted > offered ? 0 : barren + 1;
-      if (barren >= MAX_BARREN_TRIES) throw error;
-      await sleep(FIRST_WAIT_MS * 2 ** barren, undefined, { signal }).catch(() => {
-        throw interrupted();
-      });
-    }
-  }
-}
-
-function interrupted(): StowageError {
-  return new StowageError('interrupted', 'interrupted', {
-    hint: 'run the same command again; it goes on where it stopped',
-  });
+  const { size } = expected;
+  const { part } = origin;
+  return part !== undefined && size !== undefined && size >= MIN_PARTS_BYTES
+    ? fetchInParts(transfer, { ...expected, size }, { ...origin, part }, onBytes)
+    : fetchInOrder(transfer, expected, origin, onBytes);
 }

@@ -8,7 +8,6 @@ import { writeTree } from '../io/archive.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { ioError, makeFolder, remove } from '../io/file.ts';
 import { localFile, localTree } from '../source/local.ts';
-import { fetchBlob } from './fetch.ts';
 import { sourceKey } from './origins.ts';
 
 export interface Kept {
@@ -32,13 +31,7 @@ export async function keepLocal(
 async function keepFile(store: BlobStore, path: string, signal: AbortSignal): Promise<Kept> {
   const { size, origin } = await localFile(path);
   const expected = { key: sourceKey(path), size, resume: false };
-  const digest = await fetchBlob(
-    store,
-    () => expected,
-    origin,
-    signal,
-    () => {},
-  );
+  const digest = await store.receive(expected, (offset) => origin.open(offset, signal), { signal });
   return { kind: 'file', digest, size };
 }
 

@@ -90,8 +90,11 @@ export function isLocal(file: LockedFile): boolean {
 
 /** What is known of a Hub file that is not in LFS: its git blob hash and its size. */
 export function expectedByGitOid(oid: string, size: number): Expected {
-  const hash = gitBlobHash(size);
-  return { key: `git-${oid}`, size, check: { hash, expected: oid, name: 'git blob' } };
+  return {
+    key: `git-${oid}`,
+    size,
+    check: { ...gitBlobHash(size), expected: oid, name: 'git blob' },
+  };
 }
 
 /** The part of a name that tells one unfinished local or https file from another. */

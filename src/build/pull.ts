@@ -12,6 +12,7 @@ import { fetchBlob } from './fetch.ts';
 import { keepLocal } from './local-files.ts';
 import { isLocal, type Sources, type Wanted, wantedBlobs } from './origins.ts';
 import { refuseSecrets } from './secrets.ts';
+import { withTransfer } from './transfer.ts';
 
 const BLOBS_AT_ONCE = 4;
 // A PyTorch archive names its pickle in the first local header; a pickle says so in two bytes.
@@ -30,7 +31,7 @@ export interface PullOptions extends Context {
  * @throws StowageError `space-insufficient` before the first byte, `source-*`, `content-refused`
  */
 export async function pull(lock: Lock, options: PullOptions): Promise<void> {
-  const { store, signal, emit } = options;
+  const { store, emit } = options;
   const wanted = wantedBlobs(lock, options.sources);
   const missing: Wanted[] = [];
   for (const each of wanted) {
@@ -45,9 +46,11 @@ export async function pull(lock: Lock, options: PullOptions): Promise<void> {
     emit({ type: 'progress', task: 'pull', done, total, unit: 'bytes' });
   };
   if (total > 0) emit({ type: 'step', step: 'pull', subject: `${missing.length} blobs` });
-  await forEachBounded(missing, BLOBS_AT_ONCE, async (each) => {
-    await fetchBlob(store, () => each.expected, await each.origin(), signal, count);
-  });
+  await withTransfer(options, (transfer) =>
+    forEachBounded(missing, BLOBS_AT_ONCE, async (each) => {
+      await fetchBlob(transfer, each.expected, await each.origin(), count);
+    }),
+  );
   for (const file of lock.files.filter(isLocal)) await pullLocal(file, options);
   for (const each of wanted) await examineBlob(each, store);
   for (const file of lock.files) {

@@ -26,6 +26,7 @@ import { fetchBlob } from './fetch.ts';
 import { keepLocal } from './local-files.ts';
 import { expectedByGitOid, type Sources, sourceKey } from './origins.ts';
 import { selectFiles } from './select.ts';
+import { type Transfer, withTransfer } from './transfer.ts';
 import { type JudgeOptions, judgeImage, judgeModel, verdictFindings } from './upstream/judge.ts';
 
 const HUB_FILES_AT_ONCE = 4;
@@ -45,6 +46,12 @@ export interface ResolveOptions extends Context {
  * A manifest that resolves to what the previous lock says gives that lock back.
  */
 export async function resolve(manifest: Manifest, options: ResolveOptions): Promise<Lock> {
+  return withTransfer(options, (transfer) => resolveAll(manifest, { ...options, transfer }));
+}
+
+type Resolving = ResolveOptions & { readonly transfer: Transfer };
+
+async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock> {
   const findings: Finding[] = [];
   const models: LockedModel[] = [];
   for (const source of manifest.models) {
@@ -94,7 +101,7 @@ function sameContent(previous: Lock, lock: Lock): boolean {
   );
 }
 
-async function resolveModel(source: ModelSource, options: ResolveOptions): Promise<LockedModel> {
+async function resolveModel(source: ModelSource, options: Resolving): Promise<LockedModel> {
   const found = await options.sources.hub.resolve(source.source, options.signal);
   const chosen = selectFiles(source, found.files);
   const files: LockedModelFile[] = [];
@@ -121,7 +128,7 @@ async function resolveModel(source: ModelSource, options: ResolveOptions): Promi
 async function resolveHubFile(
   model: HubModel,
   file: HubFile,
-  options: ResolveOptions,
+  options: Resolving,
 ): Promise<LockedModelFile> {
   const path = parseSafePath(file.path);
   if (file.lfsSha256 !== undefined) {
@@ -129,11 +136,9 @@ async function resolveHubFile(
   }
   const gitOid = file.gitOid ?? '';
   const digest = await fetchBlob(
-    options.store,
-    () => expectedByGitOid(gitOid, file.size),
+    options.transfer,
+    expectedByGitOid(gitOid, file.size),
     options.sources.hub.file(model, file.path),
-    options.signal,
-    () => {},
   );
   return { path, size: file.size, digest, gitOid };
 }
@@ -141,7 +146,7 @@ async function resolveHubFile(
 async function resolveImage(
   source: ImageSource,
   platforms: readonly string[],
-  options: ResolveOptions,
+  options: Resolving,
 ): Promise<LockedImage> {
   const found = await options.sources.registry.resolve(source.source, platforms, options.signal);
   for (const bytes of found.manifests.values()) {
@@ -173,19 +178,13 @@ function judging({ folder, now, signal }: ResolveOptions): JudgeOptions {
   return { folder, now: now(), signal };
 }
 
-async function resolveFile(source: FileSource, options: ResolveOptions): Promise<LockedFile> {
+async function resolveFile(source: FileSource, options: Resolving): Promise<LockedFile> {
   const { store, folder, signal } = options;
   if (source.source.startsWith('https://') && source.digest !== undefined) {
     const { digest } = source;
     const expected = { key: sourceKey(source.source), digest, resume: false };
     const origin = httpsOrigin(source.source, options.sources.http);
-    await fetchBlob(
-      store,
-      () => expected,
-      origin,
-      signal,
-      () => {},
-    );
+    await fetchBlob(options.transfer, expected, origin);
     const size = (await store.size(digest)) ?? 0;
     return {
       name: source.name,

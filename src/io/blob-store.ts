@@ -1,9 +1,7 @@
-import { constants } from 'node:fs';
-import { type FileHandle, lstat, open } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestHex, digestOf } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
-import { MAX_UNKNOWN_BYTES } from '../core/limits.ts';
 import {
   ioError,
   makeFolder,
@@ -13,7 +11,19 @@ import {
   reveal,
   writeAtomic,
 } from './file.ts';
-import { type BlobSums, type Expected, RunningHashes } from './running-hashes.ts';
+import type { FollowPool } from './follow-pool.ts';
+import type { BlobSums } from './hash-task.ts';
+import { Incoming, incomingPaths, removeIncoming, type SizedExpected } from './incoming.ts';
+import { inTurn, type Patience } from './lock-file.ts';
+import { isMismatch, receiveInOrder } from './receive-in-order.ts';
+import type { Expected } from './running-hashes.ts';
+
+export interface ReceiveOptions extends Patience {
+  /** Hears of bytes as they are written; negative when they turn out wrong. */
+  readonly onBytes?: (bytes: number) => void;
+}
+
+const ignore = (): void => {};
 
 /** Blobs by SHA-256 in a folder: `blobs/sha256/<hex>`, read-only once they have their name. */
 export class BlobStore {
@@ -71,48 +81,65 @@ export class BlobStore {
 
   /**
    * Receives a blob: goes on with what an earlier attempt left, hashes while writing, and gives the blob its name
-   * only when every hash is right.
+   * only when every hash is right. Whoever wants the same bytes meanwhile waits, in other processes too.
    * @param from opens the bytes from an offset; asked once, with the bytes already there
-   * @param onBytes hears of bytes as they are written; negative when they turn out wrong
    * @throws StowageError `source-mismatch` (and nothing is left), or what `from` throws (and what came is kept)
    */
   async receive(
     expected: Expected,
     from: (offset: number) => Promise<AsyncIterable<Uint8Array>>,
-    onBytes: (bytes: number) => void = () => {},
+    options: ReceiveOptions | ReceiveOptions['onBytes'] = {},
   ): Promise<Digest> {
-    const partial = join(this.root, 'incoming', `${expected.key}.partial`);
-    await makeFolder(join(this.root, 'incoming'));
-    await makeFolder(join(this.root, 'blobs', 'sha256'));
-    const hashes = new RunningHashes(expected);
-    const handle = await openPartial(partial);
-    let keep = true;
-    try {
-      await hashes.replay(partial, await resumableSize(handle, expected));
-      onBytes(hashes.bytes);
-      if (hashes.bytes !== expected.size) {
-        for await (const chunk of await from(hashes.bytes)) {
-          await writeAll(handle, chunk, hashes.bytes);
-          hashes.update(chunk);
-          onBytes(chunk.byteLength);
-          if (hashes.bytes > (expected.size ?? MAX_UNKNOWN_BYTES)) break;
+    const { onBytes = ignore, ...patience } =
+      typeof options === 'function' ? { onBytes: options } : options;
+    return this.#inTurn(expected, patience, onBytes, async (folder) => {
+      const received = await receiveInOrder(folder, expected, from, onBytes);
+      await this.#admit(folder, expected.key, received);
+      return received.digest;
+    });
+  }
+
+  /**
+   * Receives a blob of which several stretches come at once, as {@link receive} does. What was left by an earlier
+   * attempt and turns out wrong is thrown away, and everything asked for again.
+   * @param fill writes what is missing; asked a second time in that case
+   */
+  async receiveParts(
+    expected: SizedExpected,
+    fill: (incoming: Incoming) => Promise<void>,
+    pool: FollowPool,
+    options: ReceiveOptions = {},
+  ): Promise<Digest> {
+    const { onBytes = ignore, ...patience } = options;
+    return this.#inTurn(expected, patience, onBytes, async (folder) => {
+      for (;;) {
+        const incoming = await Incoming.open(folder, expected, pool);
+        try {
+          onBytes(incoming.resumed);
+          await fill(incoming);
+          const received = await incoming.finish();
+          await this.#admit(folder, expected.key, received);
+          return received.digest;
+        } catch (error) {
+          if (!isMismatch(error)) throw error;
+          onBytes(-expected.size);
+          await removeIncoming(folder, expected.key);
+          if (incoming.resumed === 0) throw error;
+        } finally {
+          await incoming.close();
         }
       }
-      if (hashes.bytes < (expected.size ?? 0)) throw short(expected, hashes.bytes);
-      const digest = hashes.finish();
-      await handle.sync();
-      await this.#admit(partial, digest, hashes.sums());
-      keep = false;
-      return digest;
+    });
+  }
+
+  /** Bytes on disk of a blob that is not whole yet. */
+  async incomingBytes(key: string): Promise<number> {
+    try {
+      const { blocks } = await lstat(incomingPaths(this.#incoming, key).partial);
+      return blocks * 512;
     } catch (error) {
-      if (error instanceof StowageError && error.code === 'source-mismatch') {
-        keep = false;
-        onBytes(-hashes.bytes);
-      }
-      throw ioError(error, partial);
-    } finally {
-      await handle.close();
-      if (!keep) await remove(partial);
+      if (systemCode(error) === 'ENOENT') return 0;
+      throw ioError(error, this.#incoming);
     }
   }
 
@@ -123,56 +150,52 @@ export class BlobStore {
     await reveal(path, this.path(digest));
   }
 
-  async #admit(partial: string, digest: Digest, sums: BlobSums): Promise<void> {
+  get #incoming(): string {
+    return join(this.root, 'incoming');
+  }
+
+  async #inTurn(
+    expected: Expected,
+    patience: Patience,
+    onBytes: (bytes: number) => void,
+    work: (folder: string) => Promise<Digest>,
+  ): Promise<Digest> {
+    await makeFolder(this.#incoming);
+    await makeFolder(join(this.root, 'blobs', 'sha256'));
+    let waited = false;
+    const onWait = (pid: number): void => {
+      waited = true;
+      patience.onWait?.(pid);
+    };
+    const lock = join(this.#incoming, `${expected.key}.lock`);
+    return inTurn(lock, { ...patience, onWait }, async () => {
+      const { digest, size } = expected;
+      if (waited && digest !== undefined && size !== undefined) {
+        if ((await this.size(digest)) === size) {
+          onBytes(size);
+          return digest;
+        }
+      }
+      return work(this.#incoming);
+    });
+  }
+
+  async #admit(
+    folder: string,
+    key: string,
+    { digest, sums }: { digest: Digest; sums: BlobSums },
+  ): Promise<void> {
     await makeFolder(join(this.root, 'sums'));
     await writeAtomic(this.#sumsPath(digest), Buffer.from(JSON.stringify(sums)));
     // Over what may lie there: this one is verified, that one may be damaged.
+    const { partial, journal } = incomingPaths(folder, key);
     await this.adopt(partial, digest);
+    await remove(journal);
   }
 
   #sumsPath(digest: Digest): string {
     return join(this.root, 'sums', `${digestHex(digest)}.json`);
   }
-}
-
-async function openPartial(path: string): Promise<FileHandle> {
-  try {
-    return await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o644);
-  } catch (error) {
-    throw ioError(error, path);
-  }
-}
-
-// What is longer than it can be, or may have changed since, is begun anew.
-async function resumableSize(handle: FileHandle, expected: Expected): Promise<number> {
-  const { size } = await handle.stat();
-  if (expected.resume !== false && size <= (expected.size ?? 0)) return size;
-  await handle.truncate(0);
-  return 0;
-}
-
-async function writeAll(handle: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
-  for (let written = 0; written < chunk.byteLength; ) {
-    const { bytesWritten } = await handle.write(
-      chunk,
-      written,
-      chunk.byteLength - written,
-      position + written,
-    );
-    written += bytesWritten;
-  }
-}
-
-function short(expected: Expected, found: number): StowageError {
-  return new StowageError(
-    'source-unreachable',
-    `the source of ${expected.label ?? expected.key} ended early`,
-    {
-      expected: `${expected.size} bytes`,
-      found: `${found} bytes`,
-      hint: 'run the same command again; it goes on where it stopped',
-    },
-  );
 }
 
 function damaged(path: string, expected: Digest, found: Digest): StowageError {

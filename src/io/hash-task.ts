@@ -49,3 +49,45 @@ export type WorkerMessage =
       readonly code: string;
       readonly path: string;
     };
+
+/** A hash beside SHA-256, over a prefix and the bytes. */
+export interface OtherHash {
+  readonly algorithm: 'sha1';
+  readonly prefix: string;
+}
+
+/** The SHA-512 and CRCs of a blob on the default grid of parts, noted while it was pulled. */
+export interface BlobSums {
+  readonly partSize: number;
+  readonly parts: readonly PieceSums[];
+}
+
+/** Whose bytes these are: their SHA-256, and another hash where one is due. All in hex. */
+export interface Identity {
+  readonly sha256: string;
+  readonly other?: string;
+}
+
+/** Which hashes a worker computes of a file while it grows. */
+export type FollowKind = 'identity' | 'sums';
+
+/** Goes on hashing a file up to an offset that it has reached; the first time from its beginning. */
+export interface FollowTask {
+  readonly follow: number;
+  readonly kind: FollowKind;
+  readonly path: string;
+  readonly other?: OtherHash;
+  /** One past the last byte to hash now. */
+  readonly upTo: number;
+  /** `finish` gives the hashes; `drop` forgets them. */
+  readonly then: 'wait' | 'finish' | 'drop';
+}
+
+/** What a worker says of a {@link FollowTask}. */
+export interface FollowAnswer {
+  readonly follow: number;
+  readonly kind: FollowKind;
+  readonly identity?: Identity;
+  readonly sums?: BlobSums;
+  readonly failure?: { readonly code: string; readonly message: string };
+}

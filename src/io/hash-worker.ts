@@ -1,6 +1,7 @@
 import { parentPort } from 'node:worker_threads';
+import { createFollower } from './hash-follow.ts';
 import { PassError, passBuffer, runPass } from './hash-pass.ts';
-import type { HashTask, WorkerMessage } from './hash-task.ts';
+import type { FollowTask, HashTask, WorkerMessage } from './hash-task.ts';
 
 const PROGRESS_BYTES = 16 * 1024 * 1024;
 
@@ -9,8 +10,14 @@ if (port === null) throw new Error('the hash worker runs only as a worker thread
 
 const say = (message: WorkerMessage): void => port.postMessage(message);
 const buffer = passBuffer();
+const follow = createFollower(buffer);
 
-port.on('message', (task: HashTask) => {
+port.on('message', (task: HashTask | FollowTask) => {
+  if ('follow' in task) {
+    const answer = follow(task);
+    if (answer !== undefined) port.postMessage(answer);
+    return;
+  }
   let unsaid = 0;
   const progress = (bytes: number): void => {
     unsaid += bytes;

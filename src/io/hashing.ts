@@ -107,7 +107,7 @@ export class HashPool {
 }
 
 /** A thread of the code beside this file: TypeScript in a checkout, JavaScript in a build, an asset in one executable. */
-function startWorker(): Worker {
+export function startWorker(): Worker {
   if (isSea()) return new Worker(getAsset('hash-worker.js', 'utf8'), { eval: true });
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   return new Worker(new URL(`./hash-worker.${extension}`, import.meta.url));

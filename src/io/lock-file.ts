@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, readdir, readFile, readlink, rename, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { StowageError, systemCode } from '../core/error.ts';
 import { ioError, readBounded, remove, writeNew } from './file.ts';
+
+const WAIT_MS = 100;
 
 /** Who holds a lock: a process id means one process only together with when it began. */
 interface Holder {
@@ -16,7 +19,51 @@ interface Holder {
  * @throws StowageError `site-locked` when another process holds it
  */
 export async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
-  const name = await acquire(path);
+  return holding(path, work, (holder) => {
+    throw locked(path, holder);
+  });
+}
+
+export interface Patience {
+  readonly signal?: AbortSignal;
+  /** Hears once of the process that has to be waited for. */
+  readonly onWait?: (pid: number) => void;
+}
+
+/**
+ * Runs `work` while holding a lock, when whoever holds it before has ended; other work of this process among them.
+ * @throws StowageError `interrupted`
+ */
+export async function inTurn<T>(
+  path: string,
+  { signal, onWait }: Patience,
+  work: () => Promise<T>,
+): Promise<T> {
+  let told = false;
+  return holding(path, work, async ({ pid }) => {
+    if (!told) onWait?.(pid);
+    told = true;
+    await sleep(WAIT_MS, undefined, { signal }).catch(() => {
+      throw new StowageError('interrupted', 'interrupted', {
+        hint: 'run the same command again; what is finished is kept',
+      });
+    });
+  });
+}
+
+/** Whether a process that still runs holds a lock, and which. */
+export async function lockHolder(path: string): Promise<number | undefined> {
+  for (const found of await filesOf(path)) {
+    const holder = await holderOf(found);
+    if (holder !== undefined && (await isAlive(holder))) return holder.pid;
+  }
+  return undefined;
+}
+
+type WhenHeld = (holder: Holder) => void | Promise<void>;
+
+async function holding<T>(path: string, work: () => Promise<T>, held: WhenHeld): Promise<T> {
+  const name = await acquire(path, held);
   try {
     return await work();
   } finally {
@@ -28,7 +75,7 @@ export async function withLock<T>(path: string, work: () => Promise<T>): Promise
 
 // A folder replaces an empty folder in one step, and no other. So a lock appears whole, a stale one is emptied by
 // the name of the very file that was found stale, and whoever comes late empties and replaces nothing.
-async function acquire(path: string): Promise<string> {
+async function acquire(path: string, held: WhenHeld): Promise<string> {
   const pid = Number(await readlink('/proc/self'));
   const self: Holder = { pid, started: (await startOf(pid)) ?? '' };
   const name = randomBytes(6).toString('hex');
@@ -36,7 +83,7 @@ async function acquire(path: string): Promise<string> {
   try {
     await mkdir(own, { mode: 0o700 });
     await writeNew(join(own, name), Buffer.from(JSON.stringify(self)), 0o600);
-    while (!(await claim(own, path))) await clearStale(path);
+    while (!(await claim(own, path))) await clearStale(path, held);
     return name;
   } catch (error) {
     await remove(own);
@@ -54,12 +101,10 @@ async function claim(own: string, path: string): Promise<boolean> {
   }
 }
 
-/** @throws StowageError `site-locked` when the lock is not stale */
-async function clearStale(path: string): Promise<void> {
+async function clearStale(path: string, held: WhenHeld): Promise<void> {
   for (const found of await filesOf(path)) {
     const holder = await holderOf(found);
-    if (holder !== undefined && (await startOf(holder.pid)) === holder.started)
-      throw locked(path, holder);
+    if (holder !== undefined && (await isAlive(holder))) return await held(holder);
     await unlink(found).catch(ignoreGone);
   }
 }
@@ -90,6 +135,10 @@ async function holderOf(path: string): Promise<Holder | undefined> {
   } catch {
     return undefined;
   }
+}
+
+async function isAlive({ pid, started }: Holder): Promise<boolean> {
+  return (await startOf(pid)) === started;
 }
 
 /** When a process began, in clock ticks since the host started, with the host's boot id; undefined when it is gone. */

@@ -23,3 +23,25 @@ export async function forEachBounded<T>(
   await Promise.all(Array.from({ length: width }, lane));
   if (failure !== undefined) throw failure.error;
 }
+
+/** Lets a few things be done at once, over all who ask; the others wait in order. */
+export class Slots {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(width: number) {
+    this.#free = width;
+  }
+
+  async hold<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free -= 1;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free += 1;
+      else next();
+    }
+  }
+}

@@ -1,10 +1,10 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { type Digest, digestFromHex, sriFromHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { CRC_SPAN_BYTES, DEFAULT_PART_BYTES, MAX_UNKNOWN_BYTES } from '../core/limits.ts';
-import type { PieceSums } from './hash-task.ts';
+import type { BlobSums, Identity, OtherHash, PieceSums } from './hash-task.ts';
 
 /** What is known of bytes before they arrive. */
 export interface Expected {
@@ -17,76 +17,54 @@ export interface Expected {
   readonly digest?: Digest;
   /** Whether bytes left by an earlier attempt can be the beginning of these; true unless said otherwise. */
   readonly resume?: boolean;
-  /** Another hash that the bytes must have, fed with all of them. */
-  readonly check?: { readonly hash: Hash; readonly expected: string; readonly name: string };
+  /** Another hash that the bytes must have. */
+  readonly check?: OtherHash & { readonly expected: string; readonly name: string };
 }
 
-/** The SHA-512 and CRCs of a blob on the default grid of parts, noted while it was pulled. */
-export interface BlobSums {
-  readonly partSize: number;
-  readonly parts: readonly PieceSums[];
-}
-
-/** Every hash that a blob needs, on one buffer at a time. */
-export class RunningHashes {
-  bytes = 0;
-  readonly #expected: Expected;
+/** Finds out an {@link Identity}. */
+export class IdentityHash {
   readonly #sha256 = createHash('sha256');
+  readonly #other: ReturnType<typeof createHash> | undefined;
+
+  constructor(other?: OtherHash) {
+    this.#other = other && createHash(other.algorithm).update(other.prefix);
+  }
+
+  update(chunk: Uint8Array): void {
+    this.#sha256.update(chunk);
+    this.#other?.update(chunk);
+  }
+
+  finish(): Identity {
+    const sha256 = this.#sha256.digest('hex');
+    return { sha256, ...(this.#other && { other: this.#other.digest('hex') }) };
+  }
+}
+
+/** Finds out the {@link BlobSums} of bytes. */
+export class SumsHash {
+  #bytes = 0;
   readonly #parts: PieceSums[] = [];
   #sha512 = createHash('sha512');
   #crcs = '';
   #crc = 0;
 
-  constructor(expected: Expected) {
-    this.#expected = expected;
-  }
-
-  async replay(path: string, size: number): Promise<void> {
-    if (size === 0) return;
-    for await (const chunk of createReadStream(path, {
-      end: size - 1,
-      highWaterMark: CRC_SPAN_BYTES,
-    })) {
-      this.update(chunk as Buffer);
-    }
-  }
-
   update(chunk: Uint8Array): void {
-    this.#sha256.update(chunk);
-    this.#expected.check?.hash.update(chunk);
     for (let from = 0; from < chunk.byteLength; ) {
-      const untilSpan = CRC_SPAN_BYTES - (this.bytes % CRC_SPAN_BYTES);
+      const untilSpan = CRC_SPAN_BYTES - (this.#bytes % CRC_SPAN_BYTES);
       const slice = chunk.subarray(from, from + untilSpan);
       this.#sha512.update(slice);
       this.#crc = crc32(slice, this.#crc);
-      this.bytes += slice.byteLength;
+      this.#bytes += slice.byteLength;
       from += slice.byteLength;
-      if (this.bytes % CRC_SPAN_BYTES === 0) this.#endSpan();
-      if (this.bytes % DEFAULT_PART_BYTES === 0) this.#endPart();
+      if (this.#bytes % CRC_SPAN_BYTES === 0) this.#endSpan();
+      if (this.#bytes % DEFAULT_PART_BYTES === 0) this.#endPart();
     }
   }
 
-  /** @throws StowageError `source-mismatch` */
-  finish(): Digest {
-    const { size, digest, check } = this.#expected;
-    if (this.bytes > (size ?? MAX_UNKNOWN_BYTES) || (size !== undefined && this.bytes < size)) {
-      const wanted = size === undefined ? `at most ${MAX_UNKNOWN_BYTES}` : `${size}`;
-      throw mismatch(this.#expected, `${wanted} bytes`, `${this.bytes} bytes or more`);
-    }
-    const found = digestFromHex(this.#sha256.digest('hex'));
-    if (digest !== undefined && digest !== found) throw mismatch(this.#expected, digest, found);
-    if (check !== undefined) {
-      const hex = check.hash.digest('hex');
-      if (hex !== check.expected) {
-        throw mismatch(this.#expected, `${check.name} ${check.expected}`, `${check.name} ${hex}`);
-      }
-    }
-    if (this.bytes % CRC_SPAN_BYTES !== 0) this.#endSpan();
-    if (this.bytes % DEFAULT_PART_BYTES !== 0 || this.bytes === 0) this.#endPart();
-    return found;
-  }
-
-  sums(): BlobSums {
+  finish(): BlobSums {
+    if (this.#bytes % CRC_SPAN_BYTES !== 0) this.#endSpan();
+    if (this.#bytes % DEFAULT_PART_BYTES !== 0 || this.#bytes === 0) this.#endPart();
     return { partSize: DEFAULT_PART_BYTES, parts: this.#parts };
   }
 
@@ -100,6 +78,60 @@ export class RunningHashes {
     this.#sha512 = createHash('sha512');
     this.#crcs = '';
   }
+}
+
+/** Every hash that a blob needs, on one buffer at a time. */
+export class RunningHashes {
+  bytes = 0;
+  readonly #expected: Expected;
+  readonly #identity: IdentityHash;
+  readonly #sums = new SumsHash();
+
+  constructor(expected: Expected) {
+    this.#expected = expected;
+    this.#identity = new IdentityHash(expected.check);
+  }
+
+  async replay(path: string, size: number): Promise<void> {
+    if (size === 0) return;
+    for await (const chunk of createReadStream(path, {
+      end: size - 1,
+      highWaterMark: CRC_SPAN_BYTES,
+    })) {
+      this.update(chunk as Buffer);
+    }
+  }
+
+  update(chunk: Uint8Array): void {
+    this.#identity.update(chunk);
+    this.#sums.update(chunk);
+    this.bytes += chunk.byteLength;
+  }
+
+  /** @throws StowageError `source-mismatch` */
+  finish(): Digest {
+    return checkIdentity(this.#expected, this.#identity.finish(), this.bytes);
+  }
+
+  sums(): BlobSums {
+    return this.#sums.finish();
+  }
+}
+
+/** The digest of bytes that are what was expected. @throws StowageError `source-mismatch` */
+export function checkIdentity(expected: Expected, found: Identity, bytes: number): Digest {
+  const { size, digest, check } = expected;
+  if (bytes > (size ?? MAX_UNKNOWN_BYTES) || (size !== undefined && bytes < size)) {
+    const wanted = size === undefined ? `at most ${MAX_UNKNOWN_BYTES}` : `${size}`;
+    throw mismatch(expected, `${wanted} bytes`, `${bytes} bytes or more`);
+  }
+  const sha256 = digestFromHex(found.sha256);
+  if (digest !== undefined && digest !== sha256) throw mismatch(expected, digest, sha256);
+  if (check !== undefined && found.other !== check.expected) {
+    const { name } = check;
+    throw mismatch(expected, `${name} ${check.expected}`, `${name} ${found.other}`);
+  }
+  return sha256;
 }
 
 function mismatch(expected: Expected, wanted: string, found: string): StowageError {

@@ -14,7 +14,7 @@ export interface Connection {
  * @throws StowageError `source-unreachable` when it breaks, `interrupted`
  */
 export async function* readBody(
-  body: ReadableStream<Uint8Array>,
+  body: AsyncIterable<Uint8Array>,
   connection: Connection,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const { asked, controller, signal, idleTimeoutMs } = connection;
@@ -23,13 +23,13 @@ export async function* readBody(
   const idle = setTimeout(() => {
     if (waiting) controller.abort(new Silence('bytes', idleTimeoutMs));
   }, idleTimeoutMs);
-  const reader = body.getReader();
+  const reader = body[Symbol.asyncIterator]();
   let ended = false;
   try {
     for (;;) {
       waiting = true;
       idle.refresh();
-      const { done, value } = await reader.read();
+      const { done, value } = await reader.next();
       waiting = false; // the time that the consumer takes is not the server's
       if (done) break;
       bytes += value.byteLength;
@@ -41,7 +41,10 @@ export async function* readBody(
     throw unreachable(asked, controller.signal.aborted ? controller.signal.reason : cause, bytes);
   } finally {
     clearTimeout(idle);
-    if (!ended) controller.abort();
+    if (!ended) {
+      controller.abort();
+      await reader.return?.().catch(() => {});
+    }
   }
 }
 

@@ -9,8 +9,6 @@ export interface Asked {
 }
 
 const NO_ROUTE = ['EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN', 'EADDRNOTAVAIL'];
-/** What fetch says of the ports that its standard blocks, such as 6666 and 10080. */
-const BAD_PORT = 'bad port';
 const CERTIFICATE =
   /^(CERT_|ERR_TLS_CERT|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_(CA|PURPOSE)|PATH_LENGTH)/;
 const TLS = /^(EPROTO|ERR_SSL|ERR_TLS)/;
@@ -24,13 +22,13 @@ export class Silence extends Error {
 }
 
 /**
- * What lies under the layers in which fetch wraps a failure. The layers themselves may quote an address with all
+ * What lies under the layers in which a client wraps a failure. The layers themselves may quote an address with all
  * that is secret in it, and stay out of our errors.
  */
 function rootOf(error: unknown): Error {
   if (error instanceof Silence) return error;
   for (let each = error; each instanceof Error; each = each.cause) {
-    if (systemCode(each) !== undefined || each.message === BAD_PORT) return each;
+    if (systemCode(each) !== undefined) return each;
   }
   return new Error('the connection failed');
 }
@@ -44,10 +42,9 @@ export function isCertificateFailure(error: unknown): boolean {
   return CERTIFICATE.test(networkCode(error) ?? '');
 }
 
-/** Whether the same failure is sure to come again: no such name, no such port, a certificate that does not hold. */
+/** Whether the same failure is sure to come again: no such name, a certificate that does not hold. */
 export function isFinal(error: unknown): boolean {
-  const { message } = rootOf(error);
-  return message === BAD_PORT || networkCode(error) === 'ENOTFOUND' || isCertificateFailure(error);
+  return networkCode(error) === 'ENOTFOUND' || isCertificateFailure(error);
 }
 
 /** The error for a connection that failed, before its answer or within its body. */
@@ -73,12 +70,6 @@ function explain(cause: Error, url: URL): { found: string; hint: string } {
       hint: "check the spelling of the host, and this machine's DNS and network",
     };
   }
-  if (cause.message === BAD_PORT) {
-    return {
-      found: `port ${url.port}, which HTTP clients refuse to use`,
-      hint: 'serve it at another port',
-    };
-  }
   if (code === 'ECONNREFUSED') {
     return {
       found: 'connection refused',
@@ -91,7 +82,7 @@ function explain(cause: Error, url: URL): { found: string; hint: string } {
   if (CERTIFICATE.test(code)) {
     return {
       found: `a certificate that does not hold (${code})`,
-      hint: "check this machine's clock; when the host's authority is your own, name its certificate in NODE_EXTRA_CA_CERTS",
+      hint: "check this machine's clock; when the host's authority is your own, name its certificate with --ca-file",
     };
   }
   if (TLS.test(code)) {

@@ -12,6 +12,7 @@ import {
 } from './http-error.ts';
 import { interrupted } from './interrupted.ts';
 import type { Secret } from './secret.ts';
+import { createWire, type Wire, type WireResponse } from './wire.ts';
 
 const MAX_REDIRECTS = 10;
 const MAX_SAID_BYTES = 8192;
@@ -25,6 +26,8 @@ export interface HttpRequest extends Asked {
   readonly authorization?: Authorization | undefined;
   /** The body of a POST. */
   readonly form?: URLSearchParams;
+  /** The body of a POST, as JSON. */
+  readonly json?: unknown;
   /** Statuses from 400 up that are answers, not errors. */
   readonly allow?: readonly number[];
   /** A better error for a refusal than its status alone gives; undefined leaves it at that. */
@@ -51,6 +54,8 @@ export interface HttpResponse {
   readonly headers: Headers;
   /** Where the answer came from, after redirects. */
   readonly url: URL;
+  /** Whether another address was asked first. */
+  readonly redirected?: boolean;
   /** To be read once, or not at all; empty for statuses from 400 up. */
   readonly body: AsyncIterable<Uint8Array>;
 }
@@ -68,7 +73,7 @@ export interface Http {
 }
 
 export interface HttpOptions {
-  readonly fetch?: typeof fetch;
+  readonly wire?: Wire;
   readonly sleep?: Sleep;
   /** From 0 up to 1. */
   readonly random?: () => number;
@@ -81,7 +86,7 @@ export interface HttpOptions {
 
 export function createHttp(options: HttpOptions = {}): Http {
   const client: Client = {
-    fetch,
+    wire: options.wire ?? createWire(),
     sleep,
     random: Math.random,
     now: Date.now,
@@ -159,8 +164,10 @@ async function ask(
   let hop: HttpRequest = request;
   for (let redirects = 0; ; redirects++) {
     const { response, body } = await send(client, hop, signal);
-    if (!REDIRECTS.includes(response.status)) return settle(client, hop, response, body);
-    await response.body?.cancel().catch(() => {});
+    if (!REDIRECTS.includes(response.status)) {
+      return { ...(await settle(client, hop, response, body)), redirected: redirects > 0 };
+    }
+    response.discard();
     if (redirects === MAX_REDIRECTS) {
       throw malformed(request, `at most ${MAX_REDIRECTS} redirects`, 'more');
     }
@@ -172,7 +179,7 @@ async function send(
   client: Client,
   request: HttpRequest,
   signal: AbortSignal,
-): Promise<{ response: Response; body: AsyncIterable<Uint8Array> }> {
+): Promise<{ response: WireResponse; body: AsyncIterable<Uint8Array> }> {
   const controller = new AbortController();
   const { headersTimeoutMs, idleTimeoutMs } = client;
   const timer = setTimeout(
@@ -180,20 +187,21 @@ async function send(
     headersTimeoutMs,
   );
   try {
-    const response = await client.fetch(request.url, {
+    const response = await client.wire({
       method: request.method ?? 'GET',
+      url: request.url,
       headers: {
         'user-agent': 'stowage',
         'accept-encoding': 'identity',
         ...request.headers,
         ...(request.authorization && { authorization: headerOf(request.authorization) }),
+        ...(request.form && { 'content-type': 'application/x-www-form-urlencoded' }),
       },
-      redirect: 'manual',
+      body: request.json === undefined ? request.form?.toString() : JSON.stringify(request.json),
       signal: AbortSignal.any([signal, controller.signal]),
-      ...(request.form && { body: request.form }),
     });
     const connection = { asked: request, controller, signal, idleTimeoutMs };
-    return { response, body: response.body ? readBody(response.body, connection) : nothing() };
+    return { response, body: readBody(response.body, connection) };
   } catch (cause) {
     if (signal.aborted) throw interrupted(signal);
     const reason = controller.signal.aborted ? controller.signal.reason : cause;
@@ -213,7 +221,7 @@ function sentPassword({ authorization, form }: HttpRequest): boolean {
   return form !== undefined || authorization?.scheme === 'Basic';
 }
 
-function follow(request: HttpRequest, response: Response): HttpRequest {
+function follow(request: HttpRequest, response: WireResponse): HttpRequest {
   const location = response.headers.get('location');
   const url = location === null ? null : URL.parse(location, request.url.href);
   if (url === null || !/^https?:$/.test(url.protocol) || request.method === 'POST') {
@@ -226,7 +234,7 @@ function follow(request: HttpRequest, response: Response): HttpRequest {
       `a redirect to http at ${url.host}`,
     );
   }
-  // fetch refuses an address with a user in it, and its error would print it.
+  // What a server writes into an address is no user of ours.
   url.username = '';
   url.password = '';
   const { authorization, ...open } = request;
@@ -236,11 +244,16 @@ function follow(request: HttpRequest, response: Response): HttpRequest {
 async function settle(
   client: Client,
   request: HttpRequest,
-  response: Response,
+  response: WireResponse,
   body: AsyncIterable<Uint8Array>,
 ): Promise<HttpResponse> {
   const { status, headers } = response;
-  if (status < 300) return { status, headers, url: request.url, body };
+  if (status < 300) {
+    const encoding = headers.get('content-encoding') ?? 'identity';
+    if (encoding === 'identity') return { status, headers, url: request.url, body };
+    response.discard();
+    throw malformed(request, 'bytes as they are', `the encoding ${oneLine(encoding, 40)}`);
+  }
   const raw = await beginning(body, MAX_SAID_BYTES).catch(() => '');
   if (request.allow?.includes(status))
     return { status, headers, url: request.url, body: nothing() };

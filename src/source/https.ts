@@ -8,7 +8,11 @@ import { rangeOrigin } from './range-origin.ts';
 export function httpsOrigin(address: string, http: Http): Origin {
   const url = parseHttps(address);
   const asked = { what: redactUrl(url), url };
-  return rangeOrigin(asked, (part, signal) => http.request({ ...asked, ...part }, signal));
+  return rangeOrigin(
+    asked,
+    (part, signal) => http.request({ ...asked, ...part }, signal),
+    http.request,
+  );
 }
 
 /** An https address as messages may show it. */

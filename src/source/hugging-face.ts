@@ -44,7 +44,11 @@ export function createHub({ endpoint, token }: HubSettings, http: Http): Hub {
     },
     file: (model, path) => {
       const request = fileRequest(api, model, path);
-      return rangeOrigin(request, (part, signal) => http.request({ ...request, ...part }, signal));
+      return rangeOrigin(
+        request,
+        (part, signal) => http.request({ ...request, ...part }, signal),
+        http.request,
+      );
     },
     small: async (model, path, maxBytes, signal) => {
       const { bytes } = await http.read(fileRequest(api, model, path), maxBytes, signal);

@@ -86,10 +86,14 @@ export function createReader(http: Http, transport: Transport): Reader {
       return status === 200 && type === INDEX ? { bytes, asked: request } : undefined;
     },
     blob: (place, digest) =>
-      rangeOrigin(blobAsked(place, digest), async (part, signal) => {
-        const request = { ...(await blobRequest(transport, place, digest, signal)), ...part };
-        return transport.send(request, place, signal, (each) => http.request(each, signal));
-      }),
+      rangeOrigin(
+        blobAsked(place, digest),
+        async (part, signal) => {
+          const request = { ...(await blobRequest(transport, place, digest, signal)), ...part };
+          return transport.send(request, place, signal, (each) => http.request(each, signal));
+        },
+        http.request,
+      ),
   };
 }
 

@@ -8,4 +8,19 @@ export interface Origin {
    * @throws StowageError `source-*`, `interrupted`; while iterating too
    */
   open(offset: number, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  /**
+   * Some of the bytes, where the source may be asked for such. Fewer may come, or all there are: `from` and `to` say
+   * which; the iteration throws when they do not come whole.
+   * @param end one past the last byte
+   * @throws StowageError `source-*`, `interrupted`; while iterating too
+   */
+  readonly part?: (start: number, end: number, signal: AbortSignal) => Promise<OriginPart>;
+}
+
+/** Bytes of a file from one offset up to another. */
+export interface OriginPart {
+  readonly from: number;
+  /** One past the last byte; absent when only the body's end tells. */
+  readonly to?: number;
+  readonly body: AsyncIterable<Uint8Array>;
 }

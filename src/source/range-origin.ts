@@ -1,7 +1,7 @@
 import { StowageError } from '../core/error.ts';
-import type { HttpRequest, HttpResponse } from './http.ts';
+import type { Http, HttpRequest, HttpResponse } from './http.ts';
 import { type Asked, malformed } from './http-error.ts';
-import type { Origin } from './origin.ts';
+import type { Origin, OriginPart } from './origin.ts';
 
 /** Sends a GET with these headers and what else it takes, such as credentials. */
 export type Send = (
@@ -9,14 +9,42 @@ export type Send = (
   signal: AbortSignal,
 ) => Promise<HttpResponse>;
 
-/** Bytes of an HTTP resource from any offset, by Range requests (RFC 9110, 14). */
-export function rangeOrigin(asked: Asked, send: Send): Origin {
+/** Sends a GET to an address as it is, without credentials. */
+export type SendPlain = Http['request'];
+
+/** An address that a redirect named for now is no more. */
+const EXPIRED = [400, 401, 403, 404, 410];
+
+/**
+ * Bytes of an HTTP resource from any offset, by Range requests (RFC 9110, 14).
+ * @param plain sends to where a redirect led, so that each part of a file need not ask for that again
+ */
+export function rangeOrigin(asked: Asked, send: Send, plain?: SendPlain): Origin {
+  let led: URL | undefined;
   const ask = async (offset: number, signal: AbortSignal): Promise<Part> => {
     const headers: Record<string, string> = offset === 0 ? {} : { range: `bytes=${offset}-` };
     return readPart(asked, offset, await send({ headers, allow: [416] }, signal));
   };
+  const sendPart = async (
+    start: number,
+    end: number,
+    signal: AbortSignal,
+  ): Promise<HttpResponse> => {
+    const headers = { range: `bytes=${start}-${end - 1}` };
+    if (led !== undefined && plain !== undefined) {
+      const request = { what: asked.what, url: led, headers, allow: [416, ...EXPIRED] };
+      const response = await plain(request, signal);
+      if (!EXPIRED.includes(response.status)) return response;
+      led = undefined;
+    }
+    const response = await send({ headers, allow: [416] }, signal);
+    if (response.redirected) led = response.url;
+    return response;
+  };
   return {
     description: asked.what,
+    part: async (start, end, signal) =>
+      bounded(asked, start, end, await sendPart(start, end, signal)),
     open: async (offset, signal) => {
       const first = await ask(offset, signal);
       return allParts(asked, first, (from) => ask(from, signal));
@@ -24,10 +52,22 @@ export function rangeOrigin(asked: Asked, send: Send): Origin {
   };
 }
 
+/** What came for bytes `start` to `end`: those, the beginning of them, or the whole from 0 on. */
+function bounded(asked: Asked, start: number, end: number, response: HttpResponse): OriginPart {
+  if (response.status === 200) return { from: 0, body: response.body };
+  const { body, until, total } = readPart(asked, start, response);
+  if (total !== undefined && total < end) throw changed(asked, undefined, total, end);
+  if (until === undefined) throw malformed(asked, `bytes from ${start} on`, 'none');
+  if (until > end) throw malformed(asked, `bytes up to ${end}`, `bytes up to ${until}`);
+  return { from: start, to: until, body };
+}
+
 interface Part {
   readonly body: AsyncIterable<Uint8Array>;
   /** Where these bytes stop short of the whole. */
   readonly continueAt?: number;
+  /** One past the last of these bytes, where the answer says so. */
+  readonly until?: number;
   readonly total?: number;
 }
 
@@ -62,7 +102,7 @@ function readPart(asked: Asked, offset: number, response: HttpResponse): Part {
     throw malformed(asked, 'bytes as they are', 'an encoding around a part of them');
   }
   const exact = exactly(asked, body, end - start + 1);
-  return { body: exact, total, ...(end + 1 < total && { continueAt: end + 1 }) };
+  return { body: exact, total, until: end + 1, ...(end + 1 < total && { continueAt: end + 1 }) };
 }
 
 /** 416 with `bytes * /N`: nothing is left when N bytes are here already. */

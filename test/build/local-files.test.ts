@@ -1,13 +1,14 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { fetchBlob } from '../../src/build/fetch.ts';
+import { fetchInOrder } from '../../src/build/fetch-in-order.ts';
 import { keepLocal } from '../../src/build/local-files.ts';
 import { digestOf } from '../../src/core/digest.ts';
 import { StowageError } from '../../src/core/error.ts';
 import { readTree } from '../../src/io/archive.ts';
 import { BlobStore } from '../../src/io/blob-store.ts';
 import { exists } from '../../src/io/file.ts';
+import { Slots } from '../../src/io/queue.ts';
 import { expectCode } from '../support/error.ts';
 import { contents, temporaryFolder } from '../support/folder.ts';
 
@@ -71,6 +72,10 @@ describe('when a blob is fetched', () => {
   const broken = (): StowageError =>
     new StowageError('source-unreachable', 'line broke', { hint: 'try again' });
 
+  const transferOf = (store: BlobStore, until = signal): Parameters<typeof fetchInOrder>[0] => ({
+    ...{ store, signal: until, emit: () => {}, connections: new Slots(1) },
+  });
+
   it('does not ask again for what was refused', async () => {
     let asked = 0;
     const origin = {
@@ -82,14 +87,7 @@ describe('when a blob is fetched', () => {
     };
     const store = new BlobStore(fresh());
     await expectCode(
-      () =>
-        fetchBlob(
-          store,
-          () => expected,
-          origin,
-          signal,
-          () => {},
-        ),
+      () => fetchInOrder(transferOf(store), expected, origin, () => {}),
       'source-denied',
     );
     expect(asked).toBe(1);
@@ -110,15 +108,9 @@ describe('when a blob is fetched', () => {
     let counted = 0;
     await expectCode(
       () =>
-        fetchBlob(
-          store,
-          () => expected,
-          origin,
-          stop.signal,
-          (bytes) => {
-            counted += bytes;
-          },
-        ),
+        fetchInOrder(transferOf(store, stop.signal), expected, origin, (bytes) => {
+          counted += bytes;
+        }),
       'interrupted',
     );
     expect(counted).toBe(0);

@@ -169,19 +169,18 @@ describe('when a blob is received', () => {
 });
 
 describe('when another hash is due', () => {
-  const gitBlob = (size: number): ReturnType<typeof createHash> =>
-    createHash('sha1').update(`blob ${size}\0`);
-  const oid = gitBlob(N).update(TEXT).digest('hex');
+  const sha1 = { algorithm: 'sha1', prefix: `blob ${N}\0`, name: 'git blob' } as const;
+  const oid = createHash('sha1').update(sha1.prefix).update(TEXT).digest('hex');
 
   it('takes bytes that have it, resumed ones too', async () => {
     const store = await withPartial(TEXT.subarray(0, 4));
-    const check = { hash: gitBlob(N), expected: oid, name: 'git blob' };
+    const check = { ...sha1, expected: oid };
     expect(await store.receive({ key: 'k', size: N, check }, sourceOf(TEXT).from)).toBe(DIGEST);
   });
 
   it('leaves nothing of bytes that have another', async () => {
     const store = newStore();
-    const check = { hash: gitBlob(N), expected: '0'.repeat(40), name: 'git blob' };
+    const check = { ...sha1, expected: '0'.repeat(40) };
     const error = await expectCode(
       () => store.receive({ key: 'k', size: N, check }, sourceOf(TEXT).from),
       'source-mismatch',

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { withLock } from '../../src/io/lock-file.ts';
+import { inTurn, lockHolder, withLock } from '../../src/io/lock-file.ts';
 import { expectCode } from '../support/error.ts';
 import { temporaryFolder } from '../support/folder.ts';
 
@@ -139,5 +139,41 @@ describe('when what lies there is no lock', () => {
 describe('when a lock cannot be', () => {
   it('says that its folder is not there', async () => {
     await expectCode(() => withLock(join(root, 'gone', 'lock'), async () => 1), 'file-missing');
+  });
+});
+
+describe('when work waits for its turn', () => {
+  it('is done when the work before it has ended, once for each who waits', async () => {
+    const path = join(root, 'turns');
+    const done: number[] = [];
+    let inside = 0;
+    let told = 0;
+    await Promise.all(
+      [1, 2, 3].map((each) =>
+        inTurn(path, { onWait: () => void told++ }, async () => {
+          expect(inside++).toBe(0);
+          await setTimeout(20);
+          inside -= 1;
+          done.push(each);
+        }),
+      ),
+    );
+    expect(done.toSorted()).toEqual([1, 2, 3]);
+    expect(told).toBe(2);
+    expect(await lockHolder(path)).toBeUndefined();
+  });
+
+  it('gives up when it is interrupted, and leaves the lock to its holder', async () => {
+    const path = join(root, 'interrupted');
+    const stop = new AbortController();
+    await withLock(path, async () => {
+      const waiting = inTurn(
+        path,
+        { signal: stop.signal, onWait: () => stop.abort() },
+        async () => {},
+      );
+      await expectCode(() => waiting, 'interrupted');
+      expect(await lockHolder(path)).toBe(process.pid);
+    });
   });
 });

@@ -191,7 +191,7 @@ describe('when a registry of this machine speaks TLS', () => {
         'source-unreachable',
       );
       expect(error.found).toContain('a certificate that does not hold');
-      expect(error.hint).toContain('NODE_EXTRA_CA_CERTS');
+      expect(error.hint).toContain('--ca-file');
       setDefaultCACertificates([...authorities, readFileSync(certificate, 'utf8')]);
       const resolved = await registry().resolve(source, amd64, never);
       expect(resolved.target.digest).toBe(image.digest);

@@ -8,6 +8,7 @@ import {
 import type { AddressInfo } from 'node:net';
 import { afterEach } from 'vitest';
 import { createHttp, type Http, type HttpOptions } from '../../src/source/http.ts';
+import type { WireResponse } from '../../src/source/wire.ts';
 
 export interface Seen {
   readonly method: string;
@@ -80,3 +81,10 @@ export async function drain(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
   for await (const chunk of body) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
+
+/** An answer without a network. */
+export function wired(status: number, headers: Record<string, string>): WireResponse {
+  return { status, headers: new Headers(headers), body: empty(), discard: () => {} };
+}
+
+async function* empty(): AsyncGenerator<Uint8Array> {}

@@ -1,0 +1,40 @@
+import type { Digest } from '../core/digest.ts';
+import type { Expected } from '../io/running-hashes.ts';
+import type { Origin } from '../source/origin.ts';
+import { Persistence } from './persistence.ts';
+import { type Transfer, waitNotice } from './transfer.ts';
+
+/** Receives one blob over one connection after the other, from its first byte to its last. */
+export async function fetchInOrder(
+  { store, signal, emit, connections }: Omit<Transfer, 'pool'>,
+  expected: Expected,
+  origin: Origin,
+  onBytes: (bytes: number) => void,
+): Promise<Digest> {
+  const persistence = new Persistence(signal);
+  const onWait = waitNotice(emit, expected.label ?? origin.description);
+  for (;;) {
+    let offered = 0;
+    let counted = 0;
+    const count = (bytes: number): void => {
+      counted += bytes;
+      onBytes(bytes);
+    };
+    try {
+      return await connections.hold(() =>
+        store.receive(
+          expected,
+          (offset) => {
+            offered = offset;
+            return origin.open(offset, signal);
+          },
+          { onBytes: count, onWait, signal },
+        ),
+      );
+    } catch (error) {
+      // What came stays on disk and is counted again by the next try.
+      onBytes(-counted);
+      await persistence.afterFailure(error, counted > offered);
+    }
+  }
+}

@@ -1,0 +1,60 @@
+import { closeSync, constants, openSync, readSync } from 'node:fs';
+import type { FollowAnswer, FollowTask } from './hash-task.ts';
+import { IdentityHash, SumsHash } from './running-hashes.ts';
+
+interface Followed {
+  readonly file: number;
+  readonly hash: IdentityHash | SumsHash;
+  done: number;
+}
+
+/**
+ * Hashes files while they are written, in the order of their bytes: reads what was written back, from memory mostly.
+ * @param buffer for reading, shared by all
+ */
+export function createFollower(buffer: Buffer): (task: FollowTask) => FollowAnswer | undefined {
+  const files = new Map<number, Followed>();
+  const drop = (id: number): void => {
+    const followed = files.get(id);
+    if (followed !== undefined) closeSync(followed.file);
+    files.delete(id);
+  };
+  return (task) => {
+    const { follow, kind } = task;
+    try {
+      if (task.then === 'drop') {
+        drop(follow);
+        return { follow, kind };
+      }
+      const followed = files.get(follow) ?? begin(task);
+      files.set(follow, followed);
+      advance(followed, task.upTo, buffer);
+      if (task.then === 'wait') return undefined;
+      drop(follow);
+      return { follow, kind, ...result(followed) };
+    } catch (error) {
+      drop(follow);
+      const code = error instanceof Error && 'code' in error ? String(error.code) : 'EUNKNOWN';
+      return { follow, kind, failure: { code, message: String(error) } };
+    }
+  };
+}
+
+function begin({ path, kind, other }: FollowTask): Followed {
+  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  return { file, hash: kind === 'identity' ? new IdentityHash(other) : new SumsHash(), done: 0 };
+}
+
+function advance(followed: Followed, upTo: number, buffer: Buffer): void {
+  while (followed.done < upTo) {
+    const want = Math.min(buffer.length, upTo - followed.done);
+    const read = readSync(followed.file, buffer, 0, want, followed.done);
+    if (read === 0) throw new Error('the file ends before what was written to it');
+    followed.hash.update(buffer.subarray(0, read));
+    followed.done += read;
+  }
+}
+
+function result({ hash }: Followed): Pick<FollowAnswer, 'identity' | 'sums'> {
+  return hash instanceof IdentityHash ? { identity: hash.finish() } : { sums: hash.finish() };
+}

@@ -1,0 +1,174 @@
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import type { Digest } from '../core/digest.ts';
+import { CRC_SPAN_BYTES, MIB } from '../core/limits.ts';
+import { ioError, remove } from './file.ts';
+import type { Following, FollowPool } from './follow-pool.ts';
+import type { BlobSums } from './hash-task.ts';
+import { checkIdentity, type Expected } from './running-hashes.ts';
+import { readSpans, SpanJournal } from './span-journal.ts';
+import { type Span, Spans } from './spans.ts';
+
+/** How much is written before the disk is told to begin with it, so that the last sync finds little to do. */
+const SYNC_BYTES = 64 * MIB;
+
+/** What is known of a blob of which several stretches come at once. */
+export type SizedExpected = Expected & { readonly size: number };
+
+/** Names of the two files of a blob that is not whole yet. */
+export function incomingPaths(folder: string, key: string): { partial: string; journal: string } {
+  return { partial: `${folder}/${key}.partial`, journal: `${folder}/${key}.spans` };
+}
+
+/** A blob of known size that comes in stretches, in any order, hashed by other threads as far as it has no gap. */
+export class Incoming {
+  /** Bytes that an earlier run left. */
+  readonly resumed: number;
+  readonly #expected: SizedExpected;
+  readonly #handle: FileHandle;
+  readonly #journal: SpanJournal;
+  readonly #following: Following;
+  readonly #path: string;
+  #told = 0;
+  #unsynced = 0;
+  #syncing: Promise<void> | undefined;
+  #finished = false;
+
+  private constructor(
+    path: string,
+    expected: SizedExpected,
+    opened: { handle: FileHandle; journal: SpanJournal; following: Following },
+  ) {
+    this.#path = path;
+    this.#expected = expected;
+    this.#handle = opened.handle;
+    this.#journal = opened.journal;
+    this.#following = opened.following;
+    this.resumed = opened.journal.spans.bytes;
+    this.#tell();
+  }
+
+  static async open(folder: string, expected: SizedExpected, pool: FollowPool): Promise<Incoming> {
+    const { partial, journal } = incomingPaths(folder, expected.key);
+    let handle: FileHandle | undefined;
+    try {
+      handle = await open(
+        partial,
+        constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW,
+        0o644,
+      );
+      const spans = await believable(handle, journal, expected);
+      return new Incoming(partial, expected, {
+        handle,
+        journal: await SpanJournal.open(journal, spans),
+        following: pool.follow(partial, expected.check),
+      });
+    } catch (error) {
+      await handle?.close();
+      throw ioError(error, partial);
+    }
+  }
+
+  /** What is still to come. */
+  get missing(): Span[] {
+    return this.gaps({ start: 0, end: this.#expected.size });
+  }
+
+  /** What is still to come of a stretch. */
+  gaps(span: Span): Span[] {
+    return this.#journal.spans.gaps(span);
+  }
+
+  /** Writes chunks one after the other from `start` on, and notes them. */
+  async write(start: number, chunks: readonly Uint8Array[]): Promise<void> {
+    const bytes = chunks.reduce((sum, each) => sum + each.byteLength, 0);
+    try {
+      await writeAll(this.#handle, chunks, start);
+      await this.#journal.add({ start, end: start + bytes });
+    } catch (error) {
+      throw ioError(error, this.#path);
+    }
+    this.#tell();
+    this.#unsynced += bytes;
+    if (this.#unsynced < SYNC_BYTES || this.#syncing !== undefined) return;
+    this.#unsynced = 0;
+    // What fails here fails again in the last sync, which is waited for.
+    this.#syncing = this.#handle
+      .datasync()
+      .catch(() => {})
+      .then(() => {
+        this.#syncing = undefined;
+      });
+  }
+
+  /** Checks what came, and makes it durable. @throws StowageError `source-mismatch` */
+  async finish(): Promise<{ digest: Digest; sums: BlobSums }> {
+    const { size } = this.#expected;
+    this.#finished = true;
+    try {
+      await this.#handle.truncate(size);
+      const [{ identity, sums }] = await Promise.all([
+        this.#following.finish(size),
+        this.#handle.sync(),
+      ]);
+      return { digest: checkIdentity(this.#expected, identity, size), sums };
+    } catch (error) {
+      throw ioError(error, this.#path);
+    }
+  }
+
+  /** Lets go of the files; what came stays for another run. */
+  async close(): Promise<void> {
+    if (!this.#finished) await this.#following.drop();
+    await this.#syncing;
+    await this.#journal.close();
+    await this.#handle.close();
+  }
+
+  /** Tells the hashing threads how far there is no gap, a buffer of theirs at a time. */
+  #tell(): void {
+    const { frontier } = this.#journal.spans;
+    if (frontier < this.#told + CRC_SPAN_BYTES) return;
+    this.#told = frontier;
+    this.#following.reached(frontier);
+  }
+}
+
+/** Removes what is left of a blob that is not whole. */
+export async function removeIncoming(folder: string, key: string): Promise<void> {
+  const { partial, journal } = incomingPaths(folder, key);
+  await remove(partial);
+  await remove(journal);
+}
+
+/** Bytes that an earlier run left of a blob. */
+async function believable(
+  handle: FileHandle,
+  journal: string,
+  { size, resume }: SizedExpected,
+): Promise<Spans> {
+  const { size: found } = await handle.stat();
+  if (resume !== false && found <= size) {
+    return (await readSpans(journal, found)) ?? new Spans([{ start: 0, end: found }]);
+  }
+  await handle.truncate(0);
+  return new Spans();
+}
+
+async function writeAll(
+  handle: FileHandle,
+  chunks: readonly Uint8Array[],
+  start: number,
+): Promise<void> {
+  let rest = [...chunks];
+  let position = start;
+  while (rest.length > 0) {
+    let { bytesWritten } = await handle.writev(rest, position);
+    position += bytesWritten;
+    while (rest[0] !== undefined && bytesWritten >= rest[0].byteLength) {
+      bytesWritten -= rest[0].byteLength;
+      rest = rest.slice(1);
+    }
+    if (rest[0] !== undefined && bytesWritten > 0) rest[0] = rest[0].subarray(bytesWritten);
+  }
+}

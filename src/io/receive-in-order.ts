@@ -1,0 +1,102 @@
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import type { Digest } from '../core/digest.ts';
+import { StowageError } from '../core/error.ts';
+import { MAX_UNKNOWN_BYTES } from '../core/limits.ts';
+import { ioError, remove } from './file.ts';
+import type { BlobSums } from './hash-task.ts';
+import { incomingPaths, removeIncoming } from './incoming.ts';
+import { type Expected, RunningHashes } from './running-hashes.ts';
+import { readSpans } from './span-journal.ts';
+
+/**
+ * Writes bytes that come from first to last into a blob's unfinished file, hashing each buffer on this thread.
+ * @param from opens the bytes from an offset; asked once, with the bytes already there
+ * @throws StowageError `source-mismatch` (and nothing is left), or what `from` throws (and what came is kept)
+ */
+export async function receiveInOrder(
+  folder: string,
+  expected: Expected,
+  from: (offset: number) => Promise<AsyncIterable<Uint8Array>>,
+  onBytes: (bytes: number) => void,
+): Promise<{ digest: Digest; sums: BlobSums }> {
+  const { partial, journal } = incomingPaths(folder, expected.key);
+  const hashes = new RunningHashes(expected);
+  const handle = await openPartial(partial);
+  try {
+    await hashes.replay(partial, await resumableSize(handle, journal, expected));
+    onBytes(hashes.bytes);
+    if (hashes.bytes !== expected.size) {
+      for await (const chunk of await from(hashes.bytes)) {
+        await writeAll(handle, chunk, hashes.bytes);
+        hashes.update(chunk);
+        onBytes(chunk.byteLength);
+        if (hashes.bytes > (expected.size ?? MAX_UNKNOWN_BYTES)) break;
+      }
+    }
+    if (hashes.bytes < (expected.size ?? 0)) throw short(expected, hashes.bytes);
+    const digest = hashes.finish();
+    await handle.sync();
+    return { digest, sums: hashes.sums() };
+  } catch (error) {
+    if (isMismatch(error)) {
+      await removeIncoming(folder, expected.key);
+      onBytes(-hashes.bytes);
+    }
+    throw ioError(error, partial);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Whether bytes turned out to be others than were asked for. */
+export function isMismatch(error: unknown): boolean {
+  return error instanceof StowageError && error.code === 'source-mismatch';
+}
+
+async function openPartial(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o644);
+  } catch (error) {
+    throw ioError(error, path);
+  }
+}
+
+// What is longer than it can be, or may have changed since, is begun anew.
+async function resumableSize(
+  handle: FileHandle,
+  journal: string,
+  expected: Expected,
+): Promise<number> {
+  const { size } = await handle.stat();
+  let usable = expected.resume !== false && size <= (expected.size ?? 0) ? size : 0;
+  const spans = await readSpans(journal, size);
+  if (spans !== undefined) usable = Math.min(usable, spans.frontier);
+  if (usable < size) await handle.truncate(usable);
+  if (spans !== undefined) await remove(journal);
+  return usable;
+}
+
+async function writeAll(handle: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
+  for (let written = 0; written < chunk.byteLength; ) {
+    const { bytesWritten } = await handle.write(
+      chunk,
+      written,
+      chunk.byteLength - written,
+      position + written,
+    );
+    written += bytesWritten;
+  }
+}
+
+function short(expected: Expected, found: number): StowageError {
+  return new StowageError(
+    'source-unreachable',
+    `the source of ${expected.label ?? expected.key} ended early`,
+    {
+      expected: `${expected.size} bytes`,
+      found: `${found} bytes`,
+      hint: 'run the same command again; it goes on where it stopped',
+    },
+  );
+}
