@@ -40,6 +40,7 @@ const admission = [
   'recall',
   'ledger',
   'site-ledger',
+  'site-state',
   'clock',
   'trust-walk',
   'trust-files',

@@ -1,5 +1,6 @@
 import { StowageError } from './error.ts';
 import { MAX_JSON_DEPTH } from './limits.ts';
+import { repeatedMember } from './repeated-member.ts';
 
 export type Json =
   | null
@@ -32,7 +33,7 @@ export function canonicalBytes(value: Json): Buffer {
  * @throws StowageError `document-invalid`
  */
 export function parseCanonical(bytes: Uint8Array): Json {
-  const value = parseJson(bytes);
+  const value = parse(decode(bytes));
   if (Buffer.compare(canonicalBytes(value), bytes) !== 0) {
     throw refuse(
       'JSON that is not in canonical form',
@@ -42,13 +43,31 @@ export function parseCanonical(bytes: Uint8Array): Json {
   return value;
 }
 
-/** Parses UTF-8 JSON. @throws StowageError `document-invalid` */
+/** Parses UTF-8 JSON whose objects have each member once. @throws StowageError `document-invalid` */
 export function parseJson(bytes: Uint8Array): Json {
+  const text = decode(bytes);
+  const value = parse(text);
+  const repeated = repeatedMember(text);
+  if (repeated === undefined) return value;
+  throw refuse(
+    `JSON with the member ${JSON.stringify(repeated.slice(0, 64))} twice in one object`,
+    'each member once',
+  );
+}
+
+function decode(bytes: Uint8Array): string {
   try {
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw unreadable(cause);
+  }
+}
+
+function parse(text: string): Json {
+  try {
     return JSON.parse(text) as Json;
   } catch (cause) {
-    throw refuse('unreadable JSON', 'a JSON document in UTF-8', cause);
+    throw unreadable(cause);
   }
 }
 
@@ -77,6 +96,10 @@ function writeString(value: string): string {
   if (LONE_SURROGATE.test(value))
     throw refuse('a lone surrogate in a string', 'well-formed Unicode');
   return JSON.stringify(value);
+}
+
+function unreadable(cause: unknown): StowageError {
+  return refuse('unreadable JSON', 'a JSON document in UTF-8', cause);
 }
 
 function refuse(message: string, expected: string, cause?: unknown): StowageError {

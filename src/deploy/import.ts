@@ -54,18 +54,20 @@ async function remember(
   ledger: Ledger,
   { now, acceptAge }: ImportOptions,
 ): Promise<void> {
-  if (state.accepted.some((each) => each.bundle === id)) return;
-  const { name: product, channel, version, seq } = bundle;
-  const times = signers.filter((each) => each.counted).map((each) => momentOf(each.signingTime));
-  const signedAt = times.toSorted().at(-1) ?? state.floor;
   if (acceptAge !== undefined) {
     await ledger.append({ kind: 'override', bundle: id, reason: acceptAge }, now());
   }
+  const { name: product, channel, version, seq } = bundle;
+  // A floor that was set since has taken the number back: then it is accepted anew.
+  if (state.accepted.some((each) => each.bundle === id && each.seq === seq)) return;
+  // Before what says that the bundle is in: a site that was killed between the two takes it in once more.
+  for (const { release, versions, reason } of bundle.recalls ?? []) {
+    await ledger.append({ kind: 'recalled', release, versions, reason, bundle: id }, now());
+  }
+  const times = signers.filter((each) => each.counted).map((each) => momentOf(each.signingTime));
+  const signedAt = times.toSorted().at(-1) ?? state.floor;
   await ledger.append(
     { kind: 'accepted', product, channel, version, seq, bundle: id, signedAt },
     now(),
   );
-  for (const { release, versions, reason } of bundle.recalls ?? []) {
-    await ledger.append({ kind: 'recalled', release, versions, reason, bundle: id }, now());
-  }
 }

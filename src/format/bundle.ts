@@ -7,6 +7,7 @@ import type { DocumentKind } from './document.ts';
 import * as field from './field.ts';
 import { blob as contentBlob, folder, type LockedBlob } from './lock.ts';
 import { platform } from './manifest.ts';
+import { checkReferences } from './references.ts';
 
 /** A file of the bundle that holds a whole blob or a slice of a large one. */
 export interface Part {
@@ -189,6 +190,7 @@ const schema: z.ZodType<Bundle> = z
     upgradeFrom: field.versionRange.exactOptional(),
     recalls: recalls.exactOptional(),
   })
+  .superRefine(checkReferences)
   .superRefine((bundle, context) => {
     const defect = (message: string): void => {
       context.addIssue({ code: 'custom', message });

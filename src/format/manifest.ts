@@ -4,7 +4,7 @@ import { MAX_MANIFEST_BYTES } from '../core/limits.ts';
 import { type Deployment, deploymentShape, recalls } from './deployment.ts';
 import type { DocumentKind } from './document.ts';
 import * as field from './field.ts';
-import { inOrder, type Service } from './service.ts';
+import { checkReferences } from './references.ts';
 import {
   imageSignature,
   type ModelSignatureDemand,
@@ -120,86 +120,6 @@ const schema: z.ZodType<Manifest> = z
     recalls: recalls.exactOptional(),
   })
   .superRefine(checkReferences);
-
-/** Checks that every name used is defined, once. */
-function checkReferences(manifest: Manifest, context: z.core.$RefinementCtx): void {
-  const defect = (path: (string | number)[], message: string): void => {
-    context.addIssue({ code: 'custom', input: manifest, path, message });
-  };
-  const models = new Set(manifest.models.map((each) => each.name));
-  const images = new Set(manifest.images.map((each) => each.name));
-  const files = new Set(manifest.files.map((each) => each.name));
-  if (
-    new Set([...models, ...images, ...files]).size !==
-    manifest.models.length + manifest.images.length + manifest.files.length
-  ) {
-    defect([], 'two models, images or files have one name: each becomes a tag of the bundle');
-  }
-  const services = new Map(manifest.services.map((each) => [each.name, each]));
-  if (services.size !== manifest.services.length)
-    defect(['services'], 'two services have one name');
-  manifest.services.forEach((each, index) => {
-    const at = ['services', index];
-    if (!images.has(each.image)) defect([...at, 'image'], `unknown image ${each.image}`);
-    each.mounts.forEach((mount, place) => {
-      if ('model' in mount && !models.has(mount.model))
-        defect([...at, 'mounts', place], `unknown model ${mount.model}`);
-      if ('files' in mount && !files.has(mount.files))
-        defect([...at, 'mounts', place], `unknown files ${mount.files}`);
-      if ('template' in mount && !files.has(mount.template))
-        defect([...at, 'mounts', place], `unknown files ${mount.template}`);
-    });
-    each.adapters.forEach(({ model }, place) => {
-      if (!models.has(model)) defect([...at, 'adapters', place], `unknown model ${model}`);
-    });
-    each.secrets.forEach(({ secret }, place) => {
-      if (!Object.hasOwn(manifest.secrets, secret))
-        defect([...at, 'secrets', place], `unknown secret ${secret}`);
-    });
-    for (const other of each.dependsOn) {
-      if (!services.has(other)) defect([...at, 'dependsOn'], `unknown service ${other}`);
-      else if (services.get(other)?.health === undefined)
-        defect(
-          [...at, 'dependsOn'],
-          `service ${other} says no health: nobody can tell when it is ready`,
-        );
-    }
-    for (const used of parametersUsed(each)) {
-      if (!Object.hasOwn(manifest.parameters, used)) defect(at, `unknown parameter ${used}`);
-    }
-  });
-  const known = manifest.services.map(({ name, dependsOn }) => ({
-    name,
-    dependsOn: dependsOn.filter((other) => services.has(other)),
-  }));
-  if (inOrder(known) === undefined)
-    defect(['services'], 'services wait for one another in a circle: see their dependsOn');
-  manifest.acceptance.forEach((each, index) => {
-    const asked = services.get(each.service);
-    if (asked === undefined)
-      defect(['acceptance', index, 'service'], `unknown service ${each.service}`);
-    else if (asked.health?.port === undefined) {
-      defect(
-        ['acceptance', index, 'service'],
-        `the health of service ${each.service} names no port to ask`,
-      );
-    }
-  });
-}
-
-/** The names in `${parameters.NAME}` anywhere in a service's args, env and ports. */
-function parametersUsed(each: Service): Set<string> {
-  const texts = [
-    ...each.args,
-    ...Object.values(each.env),
-    ...each.ports.map((port) => String(port.host)),
-  ];
-  const names = new Set<string>();
-  for (const text of texts) {
-    for (const match of text.matchAll(/\$\{parameters\.([^}]*)\}/g)) names.add(match[1] ?? '');
-  }
-  return names;
-}
 
 export const manifestKind: DocumentKind<Manifest> = {
   name: 'manifest',

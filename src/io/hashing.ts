@@ -8,6 +8,9 @@ import type { HashResult, HashTask, WorkerMessage } from './hash-task.ts';
 // One worker a core, and no more than a disk and memory of 5 MiB a worker can serve.
 const MAX_WORKERS = 8;
 
+// Workers that no pool has: starting one takes longer than hashing a small bundle. They keep no process alive.
+const spare: Worker[] = [];
+
 interface Waiting {
   readonly task: HashTask;
   readonly onBytes: (bytes: number) => void;
@@ -21,7 +24,7 @@ interface Waiting {
  */
 export class HashPool {
   readonly width: number;
-  #idle: Worker[] = [];
+  readonly #idle: Worker[] = [];
   readonly #busy = new Map<Worker, Waiting>();
   readonly #queue: Waiting[] = [];
   #closed: Error | undefined;
@@ -49,7 +52,7 @@ export class HashPool {
     });
   }
 
-  /** Ends the workers; none writes any more when this has resolved, after an abort too. */
+  /** Ends the workers that work; none writes any more when this has resolved, after an abort too. */
   async close(): Promise<void> {
     this.#signal.removeEventListener('abort', this.#onAbort);
     await this.#end(new Error('the hash pool is closed'));
@@ -66,7 +69,8 @@ export class HashPool {
   }
 
   #spawn(): Worker {
-    const worker = startWorker();
+    const worker = spare.pop() ?? startWorker();
+    worker.ref();
     let counted = 0;
     worker.on('message', (message: WorkerMessage) => {
       const waiting = this.#busy.get(worker);
@@ -96,11 +100,11 @@ export class HashPool {
 
   async #end(reason: Error): Promise<void> {
     this.#closed ??= reason;
-    const workers = [...this.#idle, ...this.#busy.keys()];
+    for (const worker of this.#idle.splice(0)) spareWorker(worker);
+    const workers = [...this.#busy.keys()];
     for (const waiting of [...this.#queue.splice(0), ...this.#busy.values()])
       waiting.reject(reason);
     this.#busy.clear();
-    this.#idle = [];
     this.#ended = Promise.all([this.#ended, ...workers.map((worker) => worker.terminate())]);
     await this.#ended;
   }
@@ -111,6 +115,13 @@ export function startWorker(): Worker {
   if (isSea()) return new Worker(getAsset('hash-worker.js', 'utf8'), { eval: true });
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   return new Worker(new URL(`./hash-worker.${extension}`, import.meta.url));
+}
+
+function spareWorker(worker: Worker): void {
+  worker.removeAllListeners('message').removeAllListeners('error');
+  worker.unref();
+  if (spare.length < MAX_WORKERS) spare.push(worker);
+  else void worker.terminate();
 }
 
 function interrupted(): StowageError {

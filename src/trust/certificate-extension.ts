@@ -99,18 +99,19 @@ function keyUsage(value: Der, _critical: boolean, read: DerReader): Partial<Exte
   const { content } = read.expect(value, derTag.bitString, 'keyUsage');
   const unused = content[0] ?? 0;
   const octets = content.subarray(1);
-  const set = keyUsages.filter((_, bit) => ((octets[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0);
+  const isSet = (_: string, bit: number): boolean =>
+    ((octets[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0;
   // A named bit list ends with its last one bit (X.690 section 11.2.2).
-  const last = set.at(-1);
-  const bits = last === undefined ? -1 : keyUsages.indexOf(last) + 1;
+  const bits = keyUsages.findLastIndex(isSet) + 1;
   if (bits === octets.length * 8 - unused && unused < 8 && trailingZeros(octets) === unused)
-    return { keyUsage: set };
+    return { keyUsage: keyUsages.filter(isSet) };
   throw read.refuse('keyUsage is not a list of known bits');
 }
 
+/** -1 where no bit of the last octet is set. */
 function trailingZeros(octets: Buffer): number {
   const last = octets.at(-1) ?? 0;
-  return last === 0 ? 8 : 31 - Math.clz32(last & -last);
+  return 31 - Math.clz32(last & -last);
 }
 
 function purposes(value: Der, _critical: boolean, read: DerReader): Partial<Extensions> {

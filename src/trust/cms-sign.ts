@@ -77,7 +77,7 @@ export function prepareSignature(
  * @throws StowageError `signature-invalid` when it is not a signature of the prepared bytes by the certificate's key
  */
 export function attachSignature(prepared: PreparedSignature, signature: Uint8Array): Buffer {
-  const found = encodings(prepared.algorithm, signature).find((each) =>
+  const found = encodings(signature).find((each) =>
     verifyWith(prepared.algorithm, prepared.certificate.publicKey, prepared.toBeSigned, each),
   );
   if (found !== undefined) return encodeSignature({ ...prepared, signature: found }).bytes;
@@ -88,9 +88,10 @@ export function attachSignature(prepared: PreparedSignature, signature: Uint8Arr
   );
 }
 
-function encodings(algorithm: AlgorithmName, signature: Uint8Array): Buffer[] {
+/** What it may have meant. Of the other algorithms no signature is as long as r and s. */
+function encodings(signature: Uint8Array): Buffer[] {
   const given = Buffer.from(signature);
-  if (algorithm !== 'ecdsa-p384-sha384' || given.length !== P384_RAW_BYTES) return [given];
+  if (given.length !== P384_RAW_BYTES) return [given];
   const half = P384_RAW_BYTES / 2;
   return [given, sequence(integer(given.subarray(0, half)), integer(given.subarray(half))).bytes];
 }

@@ -117,8 +117,8 @@ function ownCertificate(signer: SignerInfo, certificates: readonly Certificate[]
   const own = certificates.filter((each) =>
     each.issuerAndSerial.bytes.equals(signer.issuerAndSerial.bytes),
   );
-  const [certificate] = own;
-  if (certificate !== undefined && own.length === 1) return certificate;
+  const [certificate, another] = own;
+  if (certificate !== undefined && another === undefined) return certificate;
   throw malformed(`${own.length} certificates with the issuer and serial number of the signer`);
 }
 
@@ -139,13 +139,13 @@ function readAttributes(
   attributes: readonly Der[],
   expected: Omit<SignedAttributes, 'signingTime'>,
 ): Date {
-  const values = new Map<string, Der>();
+  const values = new Map<string, Der | undefined>();
   for (const attribute of attributes) {
     const [type, set] = read.members(attribute, derTag.sequence, 'a signed attribute', [2, 2]);
     const name = read.oid(type, 'a signed attribute');
     const [value] = read.members(set, derTag.set, `signed attribute ${name}`, [1, 1]);
     if (values.has(name)) throw malformed(`signed attribute ${name} twice`);
-    if (value !== undefined) values.set(name, value);
+    values.set(name, value);
   }
   expectOid(values.get(oids.contentType), oids.data, 'the content type attribute');
   const signingTime = read.time(values.get(oids.signingTime), 'the signing time');

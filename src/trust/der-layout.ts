@@ -23,7 +23,7 @@ export function layoutDefect(bytes: Uint8Array): string | undefined {
     if (typeof header === 'string') return header;
     if (header.constructed && ends.length === MAX_DER_DEPTH)
       return `values nested deeper than ${MAX_DER_DEPTH}`;
-    if (header.constructed) ends.push(header.end);
+    ends.push(header.end);
     at = header.constructed ? header.start : header.end;
     while (ends.at(-1) === at) ends.pop();
   } while (ends.length > 0);
@@ -31,14 +31,14 @@ export function layoutDefect(bytes: Uint8Array): string | undefined {
 }
 
 function headerAt(bytes: Uint8Array, at: number, limit: number): Header | string {
-  const identifier = bytes[at];
-  const first = bytes[at + 1];
-  if (identifier === undefined || first === undefined || at + 2 > limit) return 'cut short';
+  if (at + 2 > limit) return 'cut short';
+  const identifier = bytes[at] ?? 0;
+  const first = bytes[at + 1] ?? 0;
   const constructed = (identifier & 0x20) !== 0;
   const defect = identifierDefect(identifier, constructed);
   if (defect !== undefined) return defect;
   if (first === 0x80) return 'an indefinite length, which is BER and not DER';
-  const more = first > 0x80 ? first - 0x80 : 0;
+  const more = Math.max(0, first - 0x80);
   if (more > 4) return `a length of ${more} bytes`;
   const start = at + 2 + more;
   if (start > limit) return 'cut short';

@@ -1,8 +1,8 @@
 import { type Der, decodeOid, parseDer, type Refuse } from './der.ts';
 import { derTag, time } from './der-build.ts';
 
-const UTC_TIME = /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/;
-const GENERALIZED_TIME = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/;
+const UTC_TIME = /(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z/;
+const GENERALIZED_TIME = /(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z/;
 
 /**
  * Takes DER values apart, and refuses in its owner's words what is not of the type asked for. Every method takes the
@@ -86,7 +86,8 @@ export class DerReader {
       found?.slice(1).map(Number) ?? [];
     const full = value.tag === derTag.utcTime ? year + (year < 50 ? 2000 : 1900) : year;
     const moment = new Date(Date.UTC(full, month - 1, day, hour, minute, second));
-    if (found !== null && full >= 100 && time(moment).bytes.equals(value.bytes)) return moment;
+    // Whatever was read: only what is written for that moment is taken.
+    if (time(moment).bytes.equals(value.bytes)) return moment;
     throw this.refuse(`${what} is not a time in UTC to the second`);
   }
 }

@@ -125,6 +125,12 @@ describe('when canonical bytes are read', () => {
     await expectCode(() => parseJson(Uint8Array.from(bytes)), 'document-invalid');
   });
 
+  it('refuses a member twice, also where it need not be canonical (attack 67)', async () => {
+    const text = '{ "threshold": 2, "b": {}, "threshold": 1 }';
+    const error = await expectCode(() => parseJson(Buffer.from(text)), 'document-invalid');
+    expect(error.message).toContain('"threshold"');
+  });
+
   it('keeps __proto__ as a member and touches no prototype', () => {
     const bytes = Buffer.from('{"__proto__":{"polluted":true}}');
     const value = parseCanonical(bytes) as object;

@@ -698,6 +698,26 @@ describe('when a site asks more than a signature', () => {
     else await refuse(other.folder, code, options);
   });
 
+  it('refuses one whose newest signature is too old, unless a reason was given for that', async () => {
+    const trust = { ...small.trust, maxAgeDays: 1 };
+    const now = (): Date => new Date(packedAt.getTime() + 2 * 86_400_000);
+    await refuse(small.folder, 'release-expired', { trust, now, gatekeeper: gatekeeper() });
+    await enter(small.folder, { trust, now, gatekeeper: gatekeeper({ acceptAge: 'lost disc' }) });
+  });
+
+  it('says each step before it is taken (order of DESIGN 8)', async () => {
+    const { events, emit } = context();
+    await enter(small.folder, { emit, gatekeeper: gatekeeper() });
+    expect(events.map((each) => (each.type === 'step' ? each.step : each.type))).toEqual([
+      'trust',
+      'signatures',
+      'index',
+      'identity',
+      'sequence',
+      'inventory',
+    ]);
+  });
+
   it('asks nothing of it before the signatures held (order of DESIGN 8)', async () => {
     const folder = scratch.copy(small.folder);
     flip(join(folder, 'SHA512SUMS'), 0);

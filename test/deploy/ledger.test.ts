@@ -4,6 +4,7 @@ import {
   mkdirSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -57,6 +58,14 @@ describe('when a ledger is written', () => {
     appendFileSync(path, '{"at":"2026-');
     expect((await Ledger.open(path)).entries).toHaveLength(2);
     expect(readFileSync(path)).toEqual(whole);
+  });
+
+  it('is not written to when it is opened as it should be', async () => {
+    await written(2);
+    const places = [path, `${path}.head`];
+    const before = places.map((each) => statSync(each).ino);
+    await Ledger.open(path);
+    expect(places.map((each) => statSync(each).ino)).toEqual(before);
   });
 
   it('takes in an entry that was written just before its head', async () => {

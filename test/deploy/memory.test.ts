@@ -6,8 +6,9 @@ import type { ImportOptions } from '../../src/deploy/import.ts';
 import { install } from '../../src/deploy/install.ts';
 import { rollback } from '../../src/deploy/rollback.ts';
 import { SiteFolder } from '../../src/deploy/site-folder.ts';
-import { readLedger } from '../../src/deploy/site-ledger.ts';
+import { openLedger, readLedger } from '../../src/deploy/site-ledger.ts';
 import { siteStatus } from '../../src/deploy/status.ts';
+import { keepTrust } from '../../src/deploy/trust-walk.ts';
 import { context, packedAt } from '../support/context.ts';
 import { expectCode } from '../support/error.ts';
 import { FakeTarget } from '../support/fake-target.ts';
@@ -132,6 +133,27 @@ describe('when the site is asked what it remembers', () => {
   });
 });
 
+describe('when a site is killed, or set back by its authority', () => {
+  it('knows of a recall before it knows the bundle that brought it', async () => {
+    const { site, put } = place();
+    await put(notice);
+    const kinds = (await readLedger(site)).entries.map((entry) => entry.event.kind);
+    expect(kinds.slice(0, 2)).toEqual(['recalled', 'accepted']);
+  });
+
+  it('remembers what it takes in again below a floor, and takes no twin of it (attack 54)', async () => {
+    const { site, put } = place();
+    await put(one);
+    await put(two);
+    const back = { ...one.trust, version: 2, seqFloor: { 'chat/stable': 2 } };
+    await keepTrust(site, await openLedger(site), back, packedAt);
+    await put(two);
+    const twin = { authority: one.authority, services: [], version: '1.1.1', seq: 2 };
+    const other = await smallBundle({ place: scratch.fresh(), ...twin });
+    await expectCode(() => put(other), 'release-equivocation');
+  });
+});
+
 describe('when the clock is wrong or a bundle is old', () => {
   it('takes the newest signed time for now, and says so (attack 57)', async () => {
     const { put } = place();
@@ -155,5 +177,10 @@ describe('when the clock is wrong or a bundle is old', () => {
     await put(one, { ...later, acceptAge: 'ordered by the duty officer' });
     const kinds = (await readLedger(site)).entries.map((entry) => entry.event.kind);
     expect(kinds).toEqual(['override', 'accepted', 'trusted', 'command']);
+    await put(one, { ...later, acceptAge: 'ordered once more' });
+    const overrides = (await readLedger(site)).entries.flatMap(({ event }) =>
+      event.kind === 'override' ? [event.reason] : [],
+    );
+    expect(overrides).toEqual(['ordered by the duty officer', 'ordered once more']);
   });
 });

@@ -46,13 +46,18 @@ describe('when a ledger is summed up', () => {
   const cases: readonly [string, readonly LedgerEvent[], number][] = [
     ['no floor leaves the number', [accepted(9), trusted(2)], 9],
     ['a new floor takes it back (attack 55)', [accepted(9000), trusted(2, 10)], 9],
-    ['a floor above it leaves it', [accepted(9), trusted(2, 10)], 9],
+    ['a floor at it takes it back by one', [accepted(10), trusted(2, 10)], 9],
+    ['a floor above it leaves it', [accepted(5), trusted(2, 10)], 5],
     ['what came after it counts again', [accepted(9000), trusted(2, 10), accepted(11)], 11],
     ['the same floor again changes nothing', [trusted(1, 10), accepted(12), trusted(2, 10)], 12],
     ['another floor takes it back again', [trusted(1, 10), accepted(12), trusted(2, 11)], 10],
   ];
   it.each(cases)('%s', (_, events, expected) => {
     expect(seqAfter(...events)).toBe(expected);
+  });
+
+  it('knows of no recall where nothing was recalled', () => {
+    expect(stateOf(entries(trusted(1), accepted(1))).recalls).toEqual([]);
   });
 
   it('keeps a recall once', () => {

@@ -11,9 +11,13 @@ import { hostPlatform } from '../../src/deploy/host.ts';
 import { install } from '../../src/deploy/install.ts';
 import { signBundle } from '../../src/deploy/sign.ts';
 import { SiteFolder } from '../../src/deploy/site-folder.ts';
+import { openLedger } from '../../src/deploy/site-ledger.ts';
 import { chainFiles, readChain } from '../../src/deploy/trust-files.ts';
+import { keepTrust } from '../../src/deploy/trust-walk.ts';
+import type { LedgerEvent } from '../../src/format/ledger.ts';
 import type { Trust } from '../../src/format/trust.ts';
 import { BlobStore } from '../../src/io/blob-store.ts';
+import { makeFolder } from '../../src/io/file.ts';
 import { context, packedAt } from '../support/context.ts';
 import { expectCode } from '../support/error.ts';
 import { FakeTarget } from '../support/fake-target.ts';
@@ -179,6 +183,55 @@ describe('when a site installs it', () => {
     const folder = await bundleWith(sim, { seq: 2, signers: [heir.signer] });
     await expectCode(() => install1(folder, site, sim.pinned), 'signer-untrusted');
     expect((await site.trust())?.version).toBe(1);
+  });
+});
+
+describe('when a site pins a trust document', () => {
+  const place = async (): Promise<{
+    keep: (trust: Trust) => Promise<boolean>;
+    site: SiteFolder;
+    events: () => readonly LedgerEvent[];
+  }> => {
+    const site = new SiteFolder(scratch.fresh('site'));
+    await makeFolder(site.path());
+    const ledger = await openLedger(site);
+    return {
+      site,
+      keep: (trust) => keepTrust(site, ledger, trust, packedAt),
+      events: () => ledger.entries.map(({ event }) => event),
+    };
+  };
+  const pinned = simulator().pinned;
+
+  it('writes it, and into the ledger, once', async () => {
+    const { site, keep, events } = await place();
+    expect(await keep(pinned)).toBe(true);
+    expect(await keep(pinned)).toBe(false);
+    expect(await site.trust()).toEqual(pinned);
+    expect(events()).toMatchObject([{ kind: 'trusted', version: 1 }]);
+    expect(events()[0]).not.toHaveProperty('seqFloor');
+  });
+
+  it('goes on to a newer one, whose floors the ledger keeps', async () => {
+    const { site, keep, events } = await place();
+    const newer = { ...pinned, version: 3, seqFloor: { 'chat/stable': 7 } };
+    await keep(pinned);
+    expect(await keep(newer)).toBe(true);
+    expect(await site.trust()).toEqual(newer);
+    expect(events()[1]).toMatchObject({ version: 3, seqFloor: { 'chat/stable': 7 } });
+  });
+
+  it.each([
+    ['an older one (attack 52)', 1],
+    ['another of the same version', 2],
+  ])('never takes %s in its place', async (_, version) => {
+    const { site, keep, events } = await place();
+    const second = { ...pinned, version: 2 };
+    await keep(second);
+    const other = { ...pinned, version, channels: ['beta'] };
+    await expectCode(() => keep(other), 'trust-conflict');
+    expect(await site.trust()).toEqual(second);
+    expect(events()).toHaveLength(1);
   });
 });
 

@@ -15,9 +15,49 @@ const slices = (second: object = {}): object => ({
     { ...part(bytes.subarray(1), `${placeOf(TWO)}.0001`, 1), ...second },
   ],
 });
+const second = { source: './b', kind: 'file', path: 'b', manifest: TWO, digest: ONE, size: 1 };
 const blob = (value: unknown): object => bend(bundle(), 'blobs.1', value);
 const control = (path: string): object => ({ path, size: 1, sha512: sriOf(bytes) });
 const other = digestOf(Buffer.from('other'));
+
+describe('when a bundle names what it does not have', () => {
+  it.each<[string, object, string]>([
+    ['a model and an image of one name', bend(bundle(), 'images.0.name', 'tiny'), 'have one name'],
+    [
+      'two files of one name',
+      bend(bundle(), 'files.1', { ...second, name: 'settings' }),
+      'have one name',
+    ],
+    [
+      'a service of an image that is not there',
+      bend(bundle(), 'services.0.image', 'other'),
+      'services[0].image: unknown image other',
+    ],
+    [
+      'a mount of a model that is not there',
+      bend(bundle(), 'services.0.mounts', [{ model: 'other', path: '/m' }]),
+      'services[0].mounts[0]: unknown model other',
+    ],
+    [
+      'a mount of files that are not there',
+      bend(bundle(), 'services.0.mounts', [{ files: 'other', path: '/m' }]),
+      'services[0].mounts[0]: unknown files other',
+    ],
+    [
+      'an acceptance of a service that is not there',
+      bend(bundle(), 'acceptance.0.service', 'other'),
+      'acceptance[0].service: unknown service other',
+    ],
+    [
+      'a parameter that is not there',
+      bend(bundle(), 'services.0.args', ['${' + 'parameters.other}']),
+      'services[0]: unknown parameter other',
+    ],
+  ])('refuses %s, as a manifest would be', async (_, value, defect) => {
+    const error = await expectCode(() => checkDocument(bundleKind, value), 'index-malformed');
+    expect(error.defects.join('\n')).toContain(defect);
+  });
+});
 
 describe('when a bundle’s parts are wrong', () => {
   it.each<[string, object, string]>([

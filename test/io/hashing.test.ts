@@ -239,6 +239,22 @@ describe('when a pool works', () => {
     await expectCode(() => pool.run(whole(path, size)), 'interrupted');
   });
 
+  it('answers like the first when it takes over the workers of pools before it, one of them aborted', async () => {
+    const { path, bytes } = await fileOf(10);
+    for (const [n, end] of ['close', 'abort', 'close', 'abort', 'close'].entries()) {
+      const { pool, abort } = controller();
+      let progress = 0;
+      const count = (amount: number): void => {
+        progress += amount;
+      };
+      const runs = [1, 2, 3].map(() => pool.run(whole(path, 10), count));
+      for (const { sha256: found } of await Promise.all(runs)) expect(found).toBe(sha256(bytes));
+      expect(progress, `pool ${n}`).toBe(30);
+      if (end === 'abort') abort();
+      await pool.close();
+    }
+  });
+
   it('runs nothing for a signal that was aborted before', async () => {
     const pool = new HashPool(AbortSignal.abort(), 1);
     await expectCode(() => pool.run(whole('/gone', 0)), 'interrupted');

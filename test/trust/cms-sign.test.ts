@@ -108,6 +108,13 @@ describe('when the key lives elsewhere', () => {
     }
   });
 
+  it('refuses r and s that are a zero longer than a token returns them', async () => {
+    const raw = sign('sha384', prepared.toBeSigned, { key: p384.key, dsaEncoding: 'ieee-p1363' });
+    const zero = Buffer.alloc(1);
+    const longer = Buffer.concat([zero, raw.subarray(0, 48), zero, raw.subarray(48)]);
+    await expectCode(() => attachSignature(prepared, longer), 'signature-invalid');
+  });
+
   it.each([
     ['another key', sign('sha384', prepared.toBeSigned, makeSigner(root).key)],
     ['another hash', sign('sha256', prepared.toBeSigned, p384.key)],

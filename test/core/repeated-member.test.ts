@@ -1,0 +1,43 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { repeatedMember } from '../../src/core/repeated-member.ts';
+
+describe('when an object of a JSON text has a member twice', () => {
+  it.each([
+    ['side by side', '{"a":1,"a":2}', 'a'],
+    ['with others and spaces between', '{ "a" : 1, "b" : [{}, {"c":"a"}], "a" : null }', 'a'],
+    ['deep inside', '{"x":[[{"y":{"a":1,"a":1}}]]}', 'a'],
+    ['once escaped', '{"a":1,"\\u0061":2}', 'a'],
+    ['with an empty name', '{"":1,"":2}', ''],
+    ['whose name has quotes and brackets', '{"\\"{":1,"\\"{":2}', '"{'],
+    ['of a name that objects have by themselves', '{"__proto__":1,"__proto__":2}', '__proto__'],
+    ['after an object of the same member', '{"a":{"a":1},"b":1,"b":2}', 'b'],
+  ])('finds one %s (attack 67)', (_, text, name) => {
+    expect(() => JSON.parse(text)).not.toThrow();
+    expect(repeatedMember(text)).toBe(name);
+  });
+
+  it.each([
+    ['{"a":{"a":[{"a":1},{"a":1}]}}'],
+    ['["a","a",{"a":"a"},{"a":"a"}]'],
+    ['{"a":"\\"a\\":","b":":\\\\"}'],
+    ['"a"'],
+    ['{}'],
+  ])('finds none in %s', (text) => {
+    expect(() => JSON.parse(text)).not.toThrow();
+    expect(repeatedMember(text)).toBeUndefined();
+  });
+
+  it('finds none in what was written from a value', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.constantFrom(0, 2), (value, indent) => {
+        expect(repeatedMember(JSON.stringify(value, null, indent))).toBeUndefined();
+      }),
+    );
+  });
+
+  it('reads a long string', () => {
+    const text = JSON.stringify({ a: '\\"x'.repeat(1_000_000) });
+    expect(repeatedMember(text)).toBeUndefined();
+  });
+});
