@@ -483,7 +483,12 @@ const attacks: Readonly<Record<number, Attack>> = {
       ['e2e/no-socket.test.ts', 'when a bundle is verified, no socket is opened (attack 117)'],
     ],
   },
-  118: { because: noInstaller },
+  118: {
+    shown: [
+      ['deploy/installers.test.ts', 'when the installer is not what was signed (attack 118)'],
+      ['deploy/report/program.test.ts', 'has the digest of its file when it is one executable'],
+    ],
+  },
   119: {
     shown: [['build/secrets.test.ts', 'when what is packed holds a secret (attack 119)']],
   },

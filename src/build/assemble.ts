@@ -28,6 +28,7 @@ import { HashPool } from '../io/hashing.ts';
 import { forEachBounded } from '../io/queue.ts';
 import { controlDocuments, describeAll } from './bundle-documents.ts';
 import type { Described } from './content.ts';
+import { type BuiltInstaller, copyInstallers } from './installers.ts';
 import { copyParts, makePartFolder } from './parts.ts';
 
 export interface AssembleOptions extends Context {
@@ -38,6 +39,8 @@ export interface AssembleOptions extends Context {
   readonly partSize: number;
   /** Trust documents that travel along, by their path in the bundle. */
   readonly trust?: ReadonlyMap<string, Buffer>;
+  /** What the disconnected side installs with. */
+  readonly installers?: readonly BuiltInstaller[];
 }
 
 export interface Assembled {
@@ -82,12 +85,19 @@ async function write(
   }
   const blobs = travellingBlobs(lock, described);
   await makePartFolder(folder);
+  const installers = await copyInstallers(options.installers ?? [], folder, options);
   const copied = await copyBlobs(blobs, folder, options);
-  const control = new Map([...controlDocuments(lock, described), ...(options.trust ?? [])]);
+  const control = new Map([
+    ...controlDocuments(lock, described, installers),
+    ...(options.trust ?? []),
+  ]);
   const folders = new Set([...control.keys()].map((path) => dirname(path)));
   for (const each of folders) await makeFolder(join(folder, each));
   for (const [path, bytes] of control) await writeNew(join(folder, path), bytes);
-  const bundle = indexOf(lock, described, copied, control, partSize);
+  const bundle: Bundle = {
+    ...indexOf(lock, described, copied, control, partSize),
+    ...(installers.length === 0 ? {} : { installers }),
+  };
   const index = writeCanonical(bundleKind, bundle);
   await writeNew(join(folder, 'bundle.json'), index);
   const checksums = writeChecksums([

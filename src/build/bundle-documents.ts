@@ -1,8 +1,10 @@
 import { canonicalBytes, type Json } from '../core/canonical-json.ts';
+import type { Installer } from '../format/installer.ts';
 import type { Lock } from '../format/lock.ts';
 import type { Described } from './content.ts';
 import { describeFile, describeModel } from './describe.ts';
 import { provenance } from './provenance.ts';
+import { readmeText } from './readme-text.ts';
 import { sbom } from './sbom.ts';
 import { verifyText } from './verify-text.ts';
 
@@ -18,8 +20,10 @@ export function describeAll(lock: Lock): ReadonlyMap<string, Described> {
 export function controlDocuments(
   lock: Lock,
   described: ReadonlyMap<string, Described>,
+  installers: readonly Installer[],
 ): Map<string, Buffer> {
   return new Map([
+    ['README.txt', Buffer.from(readmeText(lock.manifest, installers), 'ascii')],
     ['VERIFY.txt', Buffer.from(verifyText(lock.manifest), 'ascii')],
     ['attestations/lock.json', canonicalBytes(lock as unknown as Json)],
     ['attestations/provenance.slsa.json', canonicalBytes(provenance(lock))],

@@ -37,6 +37,11 @@ export function addConnectedCommands(program: Command, run: Run): void {
       '1GiB',
     )
     .option('--trust-chain <folder>', 'trust documents to carry: N.trust.json and their signatures')
+    .option(
+      '--installer <folder>',
+      'the installers to carry: stowage-linux-x64, stowage-linux-arm64 (default: beside this program)',
+    )
+    .option('--no-installer', 'carry none')
     .addOption(store())
     .addOption(insecure())
     .action((file: string | undefined, options: PackOptions) =>

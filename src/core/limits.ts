@@ -25,6 +25,8 @@ export const MAX_DER_DEPTH = 24;
 export const MAX_OCI_MANIFEST_BYTES: number = 4 * MIB;
 export const MAX_HUB_RESPONSE_BYTES: number = 64 * MIB;
 export const MAX_CONTROL_FILE_BYTES: number = 256 * MIB;
+/** An installer is hashed as it is read, and never held. */
+export const MAX_INSTALLER_BYTES: number = 256 * MIB;
 
 export const MAX_PATH_BYTES = 1024;
 export const MAX_SEGMENT_BYTES = 255;

@@ -7,9 +7,12 @@ import { withLock } from '../io/lock-file.ts';
 import type { Target } from '../target/target.ts';
 import { apply, recover } from './apply.ts';
 import { requireSatisfied } from './constraints/check-constraints.ts';
+import { hostPlatform } from './host.ts';
+import { offerInstaller } from './installers.ts';
 import type { Ledger } from './ledger.ts';
 import type { Workshop } from './operations.ts';
 import { type Outcome, writeReceipt } from './receipt.ts';
+import { loadRelease } from './release.ts';
 import type { SiteFolder } from './site-folder.ts';
 import { openLedger } from './site-ledger.ts';
 
@@ -100,7 +103,19 @@ async function conclude(
   options: ChangeOptions,
 ): Promise<Receipt> {
   await note(outcome.plan, command, outcome.outcome, '', ledger, options);
+  if (outcome.outcome === 'kept' && outcome.plan.intent === 'install')
+    await offer(outcome.plan.subject, options);
   return writeReceipt(options.site, { ...outcome, ledger: ledger.head }, options.now());
+}
+
+/** The release stands whether or not its installer could be offered: a failure is told and stops nothing. */
+async function offer(id: string, { site, emit }: ChangeOptions): Promise<void> {
+  try {
+    await offerInstaller(site, await loadRelease(site, id), hostPlatform());
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    emit({ type: 'warning', message: `bin/stowage stays as it was: ${message}` });
+  }
 }
 
 async function note(

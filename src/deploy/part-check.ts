@@ -89,6 +89,8 @@ function damaged(bundle: Bundle, part: Part, expected: string, found: string): S
 
 /** What a part carries, in the words of the manifest. */
 export function contentOf(bundle: Bundle, part: Part): string {
+  const installer = bundle.installers?.find((each) => each.path === part.path);
+  if (installer !== undefined) return `the installer for ${installer.platform}`;
   const blob = bundle.blobs.find((each) => each.parts.includes(part));
   const name = blob === undefined ? 'unknown content' : nameOf(bundle, blob);
   return part.size === blob?.size

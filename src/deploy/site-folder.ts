@@ -10,7 +10,7 @@ import { makeFolder, readBounded, writeAtomic } from '../io/file.ts';
 
 /**
  * The folder of one site, and where everything in it lies:
- * `site.yaml`, `trust.json`, `ledger`, `store/`, `releases/`, `generations/`, `apply/`, `receipts/`, `keys/`.
+ * `site.yaml`, `trust.json`, `ledger`, `store/`, `releases/`, `generations/`, `apply/`, `receipts/`, `keys/`, `bin/`.
  */
 export class SiteFolder {
   readonly root: string;

@@ -1,12 +1,10 @@
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { digestHex } from '../core/digest.ts';
 import type { Context } from '../core/event.ts';
 import type { BundleBlob } from '../format/bundle.ts';
 import {
+  allocate,
   exists,
-  ioError,
   makeFolder,
   remove,
   requireSpace,
@@ -17,6 +15,8 @@ import {
 import { HashPool } from '../io/hashing.ts';
 import { forEachBounded } from '../io/queue.ts';
 import type { AdmittedBundle } from './admitted-bundle.ts';
+import { hostPlatform } from './host.ts';
+import { installerFor, stageInstallers } from './installers.ts';
 import { checkPart } from './part-check.ts';
 import { releaseFolder } from './release.ts';
 import type { SiteFolder } from './site-folder.ts';
@@ -25,7 +25,8 @@ import { StagingJournal } from './staging-journal.ts';
 /**
  * Copies an admitted bundle's blobs into the site's store, each part read once: media, hash, its place in the
  * blob's unfinished file, fsync, journal. A blob gets its name when every part of it matched. What an earlier run
- * finished is not read again. Ends with the bundle's control files under `releases/`.
+ * finished is not read again. Ends with the bundle's control files and this
+ * host's installer under `releases/`.
  * @throws StowageError `space-insufficient` before the first byte, and all that {@link checkPart} throws
  */
 export async function stage(
@@ -34,6 +35,8 @@ export async function stage(
   { signal, emit }: Context,
 ): Promise<void> {
   const { bundle } = admitted;
+  const platform = hostPlatform();
+  const installer = installerFor(bundle, platform);
   const staging = site.path('staging', admitted.id);
   await makeFolder(staging);
   const unfinished = (blob: BundleBlob): string => join(staging, digestHex(blob.digest));
@@ -47,7 +50,7 @@ export async function stage(
   const pending = work.filter(({ part }) => !journal.has(part));
   const total = work.reduce((sum, { part }) => sum + part.size, 0);
   const pendingBytes = pending.reduce((sum, { part }) => sum + part.size, 0);
-  await requireSpace(staging, pendingBytes);
+  await requireSpace(staging, pendingBytes + (installer?.size ?? 0));
   let done = total - pendingBytes;
   const count = (bytes: number): void => {
     done += bytes;
@@ -61,6 +64,8 @@ export async function stage(
     site.store.adopt(unfinished(blob), blob.digest);
   const pool = new HashPool(signal);
   try {
+    // First: what is wrong with them should not show after hours.
+    await stageInstallers(bundle, admitted.folder, staging, platform, pool);
     for (const blob of blobs) {
       await allocate(unfinished(blob), blob.size);
       if (left.get(blob.digest) === 0) await finish(blob);
@@ -76,7 +81,7 @@ export async function stage(
   } finally {
     await pool.close();
   }
-  await keepControlFiles(admitted, site);
+  await keepControlFiles(admitted, site, installer?.path);
   await remove(staging);
 }
 
@@ -93,26 +98,12 @@ async function forgetLost(
   }
 }
 
-// Workers write at their offsets, in any order: the file has its size from the start.
-async function allocate(path: string, size: number): Promise<void> {
-  try {
-    const handle = await open(
-      path,
-      constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW,
-      0o644,
-    );
-    try {
-      if ((await handle.stat()).size !== size) await handle.truncate(size);
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    throw ioError(error, path);
-  }
-}
-
 /** Keeps what was signed and what describes it, so that the release can be planned without the media. */
-async function keepControlFiles(admitted: AdmittedBundle, site: SiteFolder): Promise<void> {
+async function keepControlFiles(
+  admitted: AdmittedBundle,
+  site: SiteFolder,
+  installer: string | undefined,
+): Promise<void> {
   const place = releaseFolder(site, admitted.id);
   const temporary = `${place}.partial`;
   await remove(temporary);
@@ -120,6 +111,8 @@ async function keepControlFiles(admitted: AdmittedBundle, site: SiteFolder): Pro
     await makeFolder(dirname(join(temporary, path)));
     await writeNew(join(temporary, path), bytes);
   }
+  if (installer !== undefined)
+    await reveal(site.path('staging', admitted.id, installer), join(temporary, installer));
   await syncFolder(temporary);
   await remove(place);
   await reveal(temporary, place);

@@ -3,10 +3,11 @@ import { bundleBytes, type Part } from '../format/bundle.ts';
 import { HashPool } from '../io/hashing.ts';
 import { forEachBounded } from '../io/queue.ts';
 import type { AdmittedBundle } from './admitted-bundle.ts';
+import { installerParts } from './installers.ts';
 import { checkPart } from './part-check.ts';
 
 /**
- * Hashes every part of an admitted bundle where it lies.
+ * Hashes every part and every installer of an admitted bundle where it lies.
  * @throws StowageError `part-damaged`, `part-missing`, `file-kind`, for the first part that is not as signed
  */
 export async function verifyParts(
@@ -14,7 +15,7 @@ export async function verifyParts(
   { signal, emit }: Context,
 ): Promise<void> {
   const { bundle, folder } = admitted;
-  const parts = bundle.blobs.flatMap((blob) => blob.parts);
+  const parts = [...installerParts(bundle), ...bundle.blobs.flatMap((blob) => blob.parts)];
   const total = bundleBytes(bundle);
   emit({ type: 'step', step: 'verify', subject: `${parts.length} parts` });
   let done = 0;

@@ -5,6 +5,7 @@ import { pathCollision } from '../core/safe-path.ts';
 import { type Deployment, deploymentShape, recalls } from './deployment.ts';
 import type { DocumentKind } from './document.ts';
 import * as field from './field.ts';
+import { type Installer, installer } from './installer.ts';
 import { blob as contentBlob, folder, type LockedBlob } from './lock.ts';
 import { platform } from './manifest.ts';
 import { checkReferences } from './references.ts';
@@ -88,6 +89,8 @@ export interface Bundle extends Deployment {
   readonly files: readonly BundleFile[];
   readonly blobs: readonly BundleBlob[];
   readonly control: readonly ControlFile[];
+  /** Absent when none was packed. */
+  readonly installers?: readonly Installer[];
 }
 
 const part: z.ZodType<Part> = z
@@ -96,7 +99,7 @@ const part: z.ZodType<Part> = z
     offset: field.bytes,
     size: field.bytes,
     sha512: field.sri,
-    crc32: z.string().regex(/^(?:[0-9a-f]{8})*$/),
+    crc32: field.crc32,
   })
   .refine((value) => value.crc32.length === 8 * Math.ceil(value.size / CRC_SPAN_BYTES), {
     path: ['crc32'],
@@ -186,6 +189,7 @@ const schema: z.ZodType<Bundle> = z
     control: z
       .array(z.strictObject({ path: field.mediaPath, size: field.bytes, sha512: field.sri }))
       .max(1000),
+    installers: z.array(installer).min(1).max(8).exactOptional(),
     ...deploymentShape,
     upgradeFrom: field.versionRange.exactOptional(),
     recalls: recalls.exactOptional(),
@@ -231,14 +235,15 @@ export function partPath(hex: string, index?: number): string {
   return index === undefined ? whole : `${whole}.${String(index).padStart(4, '0')}`;
 }
 
-/** Every file that `bundle.json` lists: the parts and the control files, not itself. */
+/** Every file that `bundle.json` lists: control files, installers and parts, not itself. */
 export function bundleFiles(bundle: Bundle): { path: string; size: number; sha512: Sri }[] {
-  return [...bundle.control, ...bundle.blobs.flatMap((each) => each.parts)];
+  const parts = bundle.blobs.flatMap((each) => each.parts);
+  return [...bundle.control, ...(bundle.installers ?? []), ...parts];
 }
 
-/** Bytes of all parts. */
-export function bundleBytes(bundle: Bundle): number {
-  return bundle.blobs.reduce((sum, each) => sum + each.size, 0);
+/** Bytes of all parts and installers. */
+export function bundleBytes({ blobs, installers = [] }: Bundle): number {
+  return [...blobs, ...installers].reduce((sum, each) => sum + each.size, 0);
 }
 
 export const bundleKind: DocumentKind<Bundle> = {

@@ -68,6 +68,8 @@ export const containerPath: z.ZodType<string> = z
   );
 
 export const bytes: z.ZodType<number> = z.int().min(0);
+/** 8 hex digits for each 4 MiB of something. */
+export const crc32: z.ZodType<string> = z.string().regex(/^(?:[0-9a-f]{8})*$/);
 export const port: z.ZodType<number> = z.int().min(1).max(65_535);
 export const sequence: z.ZodType<number> = z.int().min(1);
 

@@ -87,6 +87,24 @@ export async function writeNew(path: string, bytes: Uint8Array, mode = 0o644): P
   }
 }
 
+/** Gives a file its size, made if it is not there, so that it can be written at any offset in any order. */
+export async function allocate(path: string, size: number): Promise<void> {
+  try {
+    const handle = await open(
+      path,
+      constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW,
+      0o644,
+    );
+    try {
+      if ((await handle.stat()).size !== size) await handle.truncate(size);
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    throw ioError(error, path);
+  }
+}
+
 /** Appends a line and fsyncs. */
 export async function appendLine(path: string, line: string, mode = 0o644): Promise<void> {
   let handle: FileHandle | undefined;

@@ -56,8 +56,9 @@ let text: string;
 
 beforeAll(async () => {
   writeFileSync(rootPem, encodePem('CERTIFICATE', root.certificate.der));
-  small = await smallBundle({ place: scratch.fresh(), authority });
-  other = await smallBundle({ place: scratch.fresh(), authority, version: '1.1.0', seq: 2 });
+  small = await smallBundle({ place: scratch.fresh(), authority, installer: true });
+  const next = { place: scratch.fresh(), authority, installer: true };
+  other = await smallBundle({ ...next, version: '1.1.0', seq: 2 });
   text = textOf(small.folder);
 });
 

@@ -93,7 +93,7 @@ afterAll(async () => {
 describe('when a release carries files only', () => {
   it('brings a file by https, a local file and a folder to the far side', async () => {
     expect((await run('lock')).stderr).toBe('');
-    expect((await run('pack', '--output', 'bundle')).status).toBe(0);
+    expect((await run('pack', '--no-installer', '--output', 'bundle')).status).toBe(0);
     const { json } = await run('pki', 'pki');
     await run('sign', 'bundle', '--key', 'pki/release.key.pem', '--certificate', 'pki/release.pem');
     const trust = ['--trust', 'pki/root.pem', '--fingerprint', json.fingerprint];
@@ -117,7 +117,7 @@ describe('when a release carries files only', () => {
   it('says that a local folder changed since it was locked', async () => {
     writeFileSync(at('settings', 'deep', 'server.json'), '{"changed":true}\n');
     rmSync(at('store'), { recursive: true });
-    const { json } = await run('pack', '--output', 'changed');
+    const { json } = await run('pack', '--no-installer', '--output', 'changed');
     expect(json.error.code).toBe('lock-stale');
     expect(readdirSync(work)).not.toContain('changed');
   });

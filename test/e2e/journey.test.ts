@@ -90,7 +90,9 @@ beforeAll(async () => {
   writeManifest('chat.yaml');
   expect((await connected('pki', 'pki')).status).toBe(0);
   expect((await connected('lock', 'chat.yaml')).json).toMatchObject({ name: 'tiny-chat', seq: 1 });
-  expect((await connected('pack', 'chat.yaml', '--output', 'one')).status).toBe(0);
+  expect((await connected('pack', 'chat.yaml', '--no-installer', '--output', 'one')).status).toBe(
+    0,
+  );
   const signed = await connected(
     'sign',
     'one',
@@ -111,7 +113,9 @@ afterAll(async () => {
 
 describe('when one lock is packed', () => {
   it('gives identical trees twice, signatures aside', async () => {
-    expect((await connected('pack', 'chat.yaml', '--output', 'again')).status).toBe(0);
+    expect(
+      (await connected('pack', 'chat.yaml', '--no-installer', '--output', 'again')).status,
+    ).toBe(0);
     const difference = spawnSync('diff', ['-r', '--exclude=signatures', at('one'), at('again')], {
       encoding: 'utf8',
     });
@@ -122,7 +126,16 @@ describe('when one lock is packed', () => {
   it('gives identical trees from two stores', async () => {
     const env = { HF_ENDPOINT: upstream.hub.url, STOWAGE_STORE: at('other-store') };
     expect(
-      (await stowage({ cwd: work, env }, 'pack', 'chat.yaml', '--output', 'elsewhere')).status,
+      (
+        await stowage(
+          { cwd: work, env },
+          'pack',
+          'chat.yaml',
+          '--no-installer',
+          '--output',
+          'elsewhere',
+        )
+      ).status,
     ).toBe(0);
     expect(
       spawnSync('diff', ['-r', '--exclude=signatures', at('one'), at('elsewhere')]).status,
@@ -131,7 +144,17 @@ describe('when one lock is packed', () => {
 
   it('lets skopeo read an image of whole blobs by its tag', async () => {
     expect(
-      (await connected('pack', 'chat.yaml', '--output', 'whole', '--part-size', 'none')).status,
+      (
+        await connected(
+          'pack',
+          'chat.yaml',
+          '--no-installer',
+          '--output',
+          'whole',
+          '--part-size',
+          'none',
+        )
+      ).status,
     ).toBe(0);
     const seen = spawnSync('skopeo', ['inspect', `oci:${at('whole')}:server`], {
       encoding: 'utf8',
@@ -252,7 +275,13 @@ describe('when something is wrong on the connected side', () => {
     mkdirSync(small);
     expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=20m', 'none', small]).status).toBe(0);
     try {
-      const ran = await connected('pack', 'chat.yaml', '--output', join(small, 'bundle'));
+      const ran = await connected(
+        'pack',
+        'chat.yaml',
+        '--no-installer',
+        '--output',
+        join(small, 'bundle'),
+      );
       expect(ran.json.error).toMatchObject({ code: 'space-insufficient' });
       expect(ran.status).toBe(1);
       expect(readdirSync(small)).toEqual([]);
@@ -262,7 +291,7 @@ describe('when something is wrong on the connected side', () => {
   });
 
   it('does not write over a bundle', async () => {
-    const ran = await connected('pack', 'chat.yaml', '--output', 'one');
+    const ran = await connected('pack', 'chat.yaml', '--no-installer', '--output', 'one');
     expect(ran.json.error.code).toBe('output-exists');
   });
 });
@@ -389,7 +418,9 @@ describe('when it is installed behind the gap', () => {
       text.replace('version: 1.0.0', 'version: 1.1.0').replace('@main', '@v2'),
     );
     expect((await connected('lock', 'chat.yaml')).json).toMatchObject({ seq: 2 });
-    expect((await connected('pack', 'chat.yaml', '--output', 'two')).status).toBe(0);
+    expect((await connected('pack', 'chat.yaml', '--no-installer', '--output', 'two')).status).toBe(
+      0,
+    );
     await connected(
       'sign',
       'two',
@@ -420,7 +451,9 @@ describe('when it is installed behind the gap', () => {
         .replace('air gap model is ready', 'second release speaking'),
     );
     expect((await connected('lock', 'chat.yaml')).json).toMatchObject({ seq: 3 });
-    expect((await connected('pack', 'chat.yaml', '--output', 'three')).status).toBe(0);
+    expect(
+      (await connected('pack', 'chat.yaml', '--no-installer', '--output', 'three')).status,
+    ).toBe(0);
     await connected(
       'sign',
       'three',

@@ -56,7 +56,7 @@ describe('when a model file has 3 GiB', () => {
       return ran;
     };
     await step('lock');
-    await step('pack', '--output', 'bundle');
+    await step('pack', '--no-installer', '--output', 'bundle');
     const { json } = await step('pki', 'pki');
     await step(
       'sign',

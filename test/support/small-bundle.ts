@@ -2,12 +2,14 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { assemble } from '../../src/build/assemble.ts';
+import { type BuiltInstaller, findInstallers } from '../../src/build/installers.ts';
 import { canonicalBytes, type Json } from '../../src/core/canonical-json.ts';
 import { sriHex, sriOf } from '../../src/core/digest.ts';
 import { hostPlatform } from '../../src/deploy/host.ts';
 import { signBundle } from '../../src/deploy/sign.ts';
 import type { Bundle } from '../../src/format/bundle.ts';
 import { checkDocument } from '../../src/format/document.ts';
+import { installerPath } from '../../src/format/installer.ts';
 import { type Lock, type LockedBlob, lockKind } from '../../src/format/lock.ts';
 import { manifestKind } from '../../src/format/manifest.ts';
 import type { Trust } from '../../src/format/trust.ts';
@@ -40,6 +42,8 @@ export interface SmallBundleOptions {
   readonly weights?: number;
   /** False for a bundle of one file alone, which is as small as bundles get. */
   readonly images?: boolean;
+  /** True for a small file in place of an installer, for the platform of the bundle. */
+  readonly installer?: boolean;
   /** True for a bundle that carries nothing but word, such as `recalls`. */
   readonly notice?: boolean;
   readonly recalls?: readonly object[];
@@ -85,15 +89,31 @@ export async function smallBundle(options: SmallBundleOptions): Promise<SmallBun
   const { name = 'chat', version = '1.0.0' } = options;
   const store = new BlobStore(join(options.place, 'store'));
   const lock = await smallLock(options, store);
+  const installers = options.installer === true ? await standIn(options, lock) : [];
   const output = join(options.place, `${name}-${version}`);
   const { folder, bundle, id } = await assemble(lock, {
     ...context(),
     store,
     output,
     partSize: options.partSize ?? 0,
+    installers,
   });
   await signBundle(folder, 'release', authority.signer, packedAt);
   return { ...authority, authority, folder, bundle, id, lock };
+}
+
+/** A file under the name of an installer; what it holds depends on the bundle. */
+async function standIn(
+  { place }: SmallBundleOptions,
+  { manifest }: Lock,
+): Promise<readonly BuiltInstaller[]> {
+  const folder = join(place, 'installers');
+  mkdirSync(folder, { recursive: true });
+  for (const each of manifest.platforms) {
+    const text = `#!/bin/sh\necho stowage of ${manifest.name} ${manifest.version}\n`;
+    writeFileSync(join(folder, installerPath(each) ?? ''), text);
+  }
+  return findInstallers(folder, manifest.platforms);
 }
 
 async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise<Lock> {

@@ -1,10 +1,12 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { type BuiltInstaller, findInstallers } from '../../build/installers.ts';
 import { pack as packBundle } from '../../build/pack.ts';
 import { canonicalJson, type Json } from '../../core/canonical-json.ts';
 import { StowageError } from '../../core/error.ts';
 import { CRC_SPAN_BYTES } from '../../core/limits.ts';
 import { chainFiles, readChain } from '../../deploy/trust-files.ts';
 import { bundleBytes, bundleFiles } from '../../format/bundle.ts';
+import type { Manifest } from '../../format/manifest.ts';
 import { BlobStore } from '../../io/blob-store.ts';
 import { walkFromFirst } from '../../trust/trust-chain.ts';
 import { type CommandContext, type CommandResult, storeFolder, usage } from '../command.ts';
@@ -16,6 +18,8 @@ export interface PackOptions {
   readonly output?: string;
   readonly partSize: string;
   readonly trustChain?: string;
+  /** Where the installers are; false for none. */
+  readonly installer?: string | false;
   readonly store?: string;
   readonly insecureRegistry: readonly string[];
 }
@@ -43,6 +47,7 @@ export async function pack(
       },
     );
   }
+  const installers = await chosenInstallers(options.installer, manifest, context);
   const output =
     options.output === undefined
       ? join(folder, `${manifest.name}-${manifest.version}`)
@@ -53,6 +58,7 @@ export async function pack(
     output,
     partSize,
     trust,
+    installers,
     store: new BlobStore(storeFolder(context, options.store)),
     sources: await openSources(options.insecureRegistry, context),
   });
@@ -70,6 +76,22 @@ export async function pack(
     },
     text: `${output}\n  ${files} files, ${formatBytes(bytes)}\n  SHA-512 of SHA512SUMS: ${id}\n  not signed yet: stowage sign ${output} --key KEY --certificate CERTIFICATE\n`,
   };
+}
+
+/** The installers that travel along: those beside this program, unless another folder is named, or none wanted. */
+async function chosenInstallers(
+  option: string | false | undefined,
+  manifest: Manifest,
+  context: CommandContext,
+): Promise<readonly BuiltInstaller[]> {
+  if (option === false || (option === undefined && carriesWordAlone(manifest))) return [];
+  const beside = join(dirname(context.terminal.program), 'installer');
+  return findInstallers(option === undefined ? beside : context.path(option), manifest.platforms);
+}
+
+/** Whether a bundle will have nothing to install: recalls and trust documents are a few kilobytes. */
+function carriesWordAlone({ models, images, files, services }: Manifest): boolean {
+  return [models, images, files, services].every((each) => each.length === 0);
 }
 
 /** The trust documents that travel along, once it is sure that a site can follow them. */

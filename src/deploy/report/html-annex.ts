@@ -85,14 +85,15 @@ ${facts([
       ? html`not a built program: run from its sources, which have no digest of their own`
       : digest(tool.sha512),
   ],
-  [
-    'The same by hand',
-    tool.files === undefined
-      ? undefined
-      : html`in the program's folder, with its ${foreign(number(tool.files))} files: <code>LC_ALL=C sh -c 'sha512sum *.js' | sha512sum</code>`,
-  ],
+  ['The same by hand', byHand(tool)],
   ['Machine', html`${foreign(host.platform)}`],
   ['Node', html`${foreign(host.node)}`],
   ['OpenSSL', html`${foreign(host.openssl)}`],
 ])}</section>\n`;
+}
+
+function byHand({ sha512, files }: Report['tool']): Html | undefined {
+  if (sha512 === undefined) return undefined;
+  if (files === undefined) return html`of the program, which is one file: <code>sha512sum</code>`;
+  return html`in the program's folder, with its ${foreign(number(files))} files: <code>LC_ALL=C sh -c 'sha512sum *.js' | sha512sum</code>`;
 }

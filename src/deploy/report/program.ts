@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { arch, release, type } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -18,12 +20,14 @@ export interface Running {
 const MAX_PROGRAM_BYTES = 64 * MIB;
 
 /**
- * The program as it lies on disk. Its digest is the one that anybody gets by hand in its folder, from
- * `LC_ALL=C sh -c 'sha512sum *.js' | sha512sum`; a program run from its sources has none.
+ * The program as it lies on disk. The travelling installer has the SHA-512 of its one file. A folder of scripts has
+ * the digest that anybody gets by hand there, from `LC_ALL=C sh -c 'sha512sum *.js' | sha512sum`; a program run from
+ * its sources has none.
  */
 export async function describeTool(program: string): Promise<ReportTool> {
   const tool = { name: PRODUCT, version: PRODUCT_VERSION };
-  if (!basename(program).endsWith('.js')) return tool;
+  if (basename(program).endsWith('.ts')) return tool;
+  if (!basename(program).endsWith('.js')) return { ...tool, sha512: await sha512Of(program) };
   const folder = dirname(program);
   const names = await programFiles(folder);
   let list = '';
@@ -32,6 +36,16 @@ export async function describeTool(program: string): Promise<ReportTool> {
     list += `${sriHex(sriOf(bytes))}  ${name}\n`;
   }
   return { ...tool, sha512: sriHex(sriOf(Buffer.from(list))), files: names.length };
+}
+
+async function sha512Of(path: string): Promise<string> {
+  const hash = createHash('sha512');
+  try {
+    for await (const chunk of createReadStream(path, { highWaterMark: MIB })) hash.update(chunk);
+  } catch (error) {
+    throw ioError(error, path);
+  }
+  return hash.digest('hex');
 }
 
 async function programFiles(folder: string): Promise<string[]> {

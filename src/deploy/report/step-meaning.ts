@@ -24,7 +24,7 @@ const meanings: ReadonlyMap<string, string> = new Map([
     'inventory',
     'that SHA512SUMS and bundle.json name the same files, that the medium holds these and no other, no link and no device, and that the small files are as signed',
   ],
-  ['verify', 'every byte of every part, with its SHA-512'],
+  ['verify', 'every byte of every part and installer, with its SHA-512'],
 ]);
 
 /** The steps that a verification away from any site can have, in their order. */

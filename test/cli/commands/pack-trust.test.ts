@@ -21,7 +21,7 @@ let sim: TrustSimulator;
 const run = (...args: readonly string[]): Promise<Ran> =>
   runProgram(args, place, { env: { STOWAGE_STORE: join(place, 'store') } });
 const pack = (output: string): Promise<Ran> =>
-  run('pack', 'note.yaml', '--trust-chain', 'trust', '--output', output);
+  run('pack', 'note.yaml', '--trust-chain', 'trust', '--no-installer', '--output', output);
 
 beforeAll(async () => {
   place = scratch.fresh();

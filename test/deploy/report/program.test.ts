@@ -37,6 +37,15 @@ describe('when the program describes itself', () => {
     expect(other.sha512).not.toBe(one.sha512);
   });
 
+  it('has the digest of its file when it is one executable', async () => {
+    const path = scratch.fresh('stowage-linux-x64');
+    writeFileSync(path, 'executable');
+    const byHand = execFileSync('sha512sum', [path], { encoding: 'utf8' }).slice(0, 128);
+    const tool = await describeTool(path);
+    expect(tool).toMatchObject({ name: 'stowage', sha512: byHand });
+    expect(tool.files).toBeUndefined();
+  });
+
   it('has none when it is run from its sources', async () => {
     expect(await describeTool('/work/src/cli/main.ts')).toEqual({
       name: 'stowage',

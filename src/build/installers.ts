@@ -1,0 +1,112 @@
+import { chmod, lstat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { StowageError } from '../core/error.ts';
+import type { Context } from '../core/event.ts';
+import { MAX_INSTALLER_BYTES } from '../core/limits.ts';
+import { type Installer, installerPath } from '../format/installer.ts';
+import { ioError } from '../io/file.ts';
+import { PassError } from '../io/hash-pass.ts';
+import { HashPool } from '../io/hashing.ts';
+
+/** An installer that was built, and will travel. */
+export interface BuiltInstaller {
+  readonly platform: string;
+  /** What it is called, there and in a bundle. */
+  readonly path: string;
+  /** The folder that it lies in. */
+  readonly folder: string;
+  readonly size: number;
+}
+
+/**
+ * The installers for these platforms, all of them.
+ * @throws StowageError `file-missing`, `file-kind` for a platform without one, `io-failed`
+ */
+export async function findInstallers(
+  folder: string,
+  platforms: readonly string[],
+): Promise<BuiltInstaller[]> {
+  const found: BuiltInstaller[] = [];
+  // `linux/arm64/v8` is served by the installer for `linux/arm64`.
+  const bases = new Set(platforms.map((each) => each.split('/').slice(0, 2).join('/')));
+  for (const platform of [...bases].toSorted()) {
+    const path = installerPath(platform);
+    if (path === undefined) throw missing(platform, 'an installer for linux/amd64 or linux/arm64');
+    const place = join(folder, path);
+    found.push({ platform, path, folder, size: await sizeOf(place, platform) });
+  }
+  return found;
+}
+
+async function sizeOf(place: string, platform: string): Promise<number> {
+  try {
+    const status = await lstat(place);
+    if (!status.isFile()) throw unfit(place, 'file-kind', 'something else');
+    if (status.size > 0 && status.size <= MAX_INSTALLER_BYTES) return status.size;
+    throw unfit(place, 'io-failed', `${status.size} bytes`);
+  } catch (error) {
+    const failure = ioError(error, place);
+    if (failure instanceof StowageError && failure.code === 'file-missing')
+      throw missing(platform, place, error);
+    throw failure;
+  }
+}
+
+function missing(platform: string, expected: string, cause?: unknown): StowageError {
+  return new StowageError('file-missing', `there is no installer for ${platform}`, {
+    expected,
+    found: 'nothing',
+    hint: 'npm run build:installer makes them; --installer FOLDER names where they are, --no-installer packs without',
+    cause,
+  });
+}
+
+function unfit(place: string, code: 'file-kind' | 'io-failed', found: string): StowageError {
+  return new StowageError(code, `${place} is no installer`, {
+    expected: `a regular file of 1 to ${MAX_INSTALLER_BYTES} bytes`,
+    found,
+    hint: 'put there what npm run build:installer makes',
+  });
+}
+
+/** Copies installers into the folder of a bundle, hashing what is written. @throws StowageError `io-failed` */
+export async function copyInstallers(
+  built: readonly BuiltInstaller[],
+  bundle: string,
+  { signal, emit }: Context,
+): Promise<Installer[]> {
+  if (built.length === 0) return [];
+  emit({ type: 'step', step: 'pack', subject: `${built.length} installers` });
+  const pool = new HashPool(signal, built.length);
+  try {
+    return await Promise.all(built.map((each) => copyInstaller(each, bundle, pool)));
+  } finally {
+    await pool.close();
+  }
+}
+
+async function copyInstaller(
+  { platform, path, folder, size }: BuiltInstaller,
+  bundle: string,
+  pool: HashPool,
+): Promise<Installer> {
+  const destination = { path: join(bundle, path), offset: 0, create: true };
+  const task = {
+    path: join(folder, path),
+    size,
+    offset: 0,
+    pieces: [{ length: size, destination }],
+    sha256: false,
+    crc32: true,
+  };
+  try {
+    const { pieces } = await pool.run(task);
+    await chmod(destination.path, 0o755);
+    const [sums] = pieces;
+    if (sums === undefined) throw new Error('an installer without sums');
+    return { platform, path, size, sha512: sums.sha512, crc32: sums.crc32 };
+  } catch (error) {
+    if (error instanceof PassError) throw ioError(error, error.path);
+    throw ioError(error, destination.path);
+  }
+}

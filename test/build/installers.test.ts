@@ -1,0 +1,122 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { copyInstallers, findInstallers } from '../../src/build/installers.ts';
+import { readmeText } from '../../src/build/readme-text.ts';
+import { sriHex } from '../../src/core/digest.ts';
+import { MAX_INSTALLER_BYTES } from '../../src/core/limits.ts';
+import type { Installer } from '../../src/format/installer.ts';
+import { context } from '../support/context.ts';
+import { expectCode } from '../support/error.ts';
+import { scratchFolder } from '../support/scratch.ts';
+
+const scratch = scratchFolder();
+
+function folder(...names: readonly string[]): string {
+  const place = scratch.fresh();
+  mkdirSync(place);
+  for (const name of names) writeFileSync(join(place, name), `program ${name}`);
+  return place;
+}
+
+const both = ['stowage-linux-x64', 'stowage-linux-arm64'];
+
+describe('when installers are looked for', () => {
+  it.each([
+    [['linux/amd64'], ['stowage-linux-x64']],
+    [['linux/arm64'], ['stowage-linux-arm64']],
+    [['linux/arm64', 'linux/amd64'], both],
+    [['linux/arm64/v8', 'linux/arm64'], ['stowage-linux-arm64']],
+  ])('finds those for %j', async (platforms, names) => {
+    const found = await findInstallers(folder(...both), platforms);
+    expect(found.map(({ path }) => path)).toEqual(names);
+  });
+
+  it('asks for one of every platform', async () => {
+    const place = folder('stowage-linux-x64');
+    const error = await expectCode(
+      () => findInstallers(place, ['linux/amd64', 'linux/arm64']),
+      'file-missing',
+    );
+    expect(error.expected).toBe(join(place, 'stowage-linux-arm64'));
+    expect(error.hint).toContain('build:installer');
+    await expectCode(() => findInstallers(place, ['linux/s390x']), 'file-missing');
+    await expectCode(() => findInstallers(join(place, 'none'), ['linux/amd64']), 'file-missing');
+  });
+
+  it('takes no link, no folder, and nothing that is empty or larger than any is', async () => {
+    const find = (place: string): Promise<unknown> => findInstallers(place, ['linux/amd64']);
+    const linked = folder();
+    symlinkSync('/bin/true', join(linked, 'stowage-linux-x64'));
+    await expectCode(() => find(linked), 'file-kind');
+    const nested = folder();
+    mkdirSync(join(nested, 'stowage-linux-x64'));
+    await expectCode(() => find(nested), 'file-kind');
+    const sized = folder('stowage-linux-x64');
+    for (const size of [0, MAX_INSTALLER_BYTES + 1]) {
+      truncateSync(join(sized, 'stowage-linux-x64'), size);
+      await expectCode(() => find(sized), 'io-failed');
+    }
+  });
+});
+
+describe('when installers are copied', () => {
+  it('says of each what it is, and makes it executable', async () => {
+    const built = await findInstallers(folder(...both), ['linux/arm64', 'linux/amd64']);
+    const place = folder();
+    const copied = await copyInstallers(built, place, context());
+    expect(copied.map(({ platform }) => platform)).toEqual(['linux/amd64', 'linux/arm64']);
+    for (const { path, size, sha512 } of copied) {
+      const byHand = execFileSync('sha512sum', [path], { cwd: place, encoding: 'utf8' });
+      expect(byHand).toBe(`${sriHex(sha512)}  ${path}\n`);
+      expect(statSync(join(place, path))).toMatchObject({ size });
+      expect(statSync(join(place, path)).mode & 0o777).toBe(0o755);
+    }
+  });
+
+  it('refuses one that changes its size meanwhile', async () => {
+    const place = folder('stowage-linux-x64');
+    const built = await findInstallers(place, ['linux/amd64']);
+    truncateSync(join(place, 'stowage-linux-x64'), 3);
+    await expectCode(() => copyInstallers(built, folder(), context()), 'io-failed');
+  });
+});
+
+describe('when README.txt is written', () => {
+  const manifest = { name: 'chat', version: '1.4.0' };
+  const installer = (platform: string, path: string): Installer =>
+    ({ platform, path }) as Installer;
+  const x64 = installer('linux/amd64', 'stowage-linux-x64');
+  const arm64 = installer('linux/arm64', 'stowage-linux-arm64');
+  const commandsOf = (text: string): string[] =>
+    text.split('\n').filter((line) => line.startsWith('    '));
+
+  it('has three lines for each machine: check, copy, install', () => {
+    const text = readmeText(manifest, [x64, arm64]);
+    expect(text).toMatch(/^[\n\x20-\x7e]*$/);
+    expect(text).toContain('chat 1.4.0');
+    expect(text).toMatch(/glibc 2\.28 .*musl/s);
+    const [root, paper, ...lines] = commandsOf(text);
+    expect([root, paper]).toEqual(['    ROOT=/path/to/ROOT.pem', '    PAPER=digits-on-the-paper']);
+    expect(lines).toHaveLength(6);
+    expect(lines.slice(0, 3)).toEqual([
+      "    grep ' stowage-linux-x64$' SHA512SUMS | sha512sum --check --strict",
+      '    install -m 0755 stowage-linux-x64 /usr/local/bin/stowage',
+      '    /usr/local/bin/stowage install . --trust "$ROOT" --fingerprint "$PAPER"',
+    ]);
+    for (const input of commandsOf(text))
+      expect(spawnSync('sh', ['-n'], { input, encoding: 'utf8' })).toMatchObject({ status: 0 });
+  });
+
+  it('speaks of machines that the bundle has an installer for', () => {
+    expect(readmeText(manifest, [arm64])).not.toContain('x86_64');
+    expect(commandsOf(readmeText(manifest, [arm64]))).toHaveLength(5);
+  });
+
+  it('says so when none travels', () => {
+    const text = readmeText(manifest, []);
+    expect(text).toContain('No installer travels');
+    expect(commandsOf(text)).toHaveLength(3);
+  });
+});
