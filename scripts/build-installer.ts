@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { installerCode } from './installer/code.ts';
 import { makeBlob, makeExecutable } from './installer/executable.ts';
+import { madeBefore } from './installer/made-before.ts';
 import { platforms } from './installer/platforms.ts';
 import { runtime } from './installer/runtime.ts';
 
@@ -20,7 +21,10 @@ try {
     if (platform === undefined)
       throw new Error(`no such platform: ${name}; there are ${Object.keys(platforms).join(', ')}`);
     const output = join(root, 'dist/installer', `stowage-${name}`);
-    makeExecutable(platform, await runtime(platform, root), blob, output);
+    const node = await runtime(platform, root);
+    madeBefore(root, { platform, blob, output }, (path) =>
+      makeExecutable(platform, node, blob, path),
+    );
     console.log(`${output}: ${statSync(output).size} bytes`);
   }
 } catch (error) {
