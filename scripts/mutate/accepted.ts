@@ -11,6 +11,27 @@ const anyError = forTheType('nothing else that is thrown there has that code');
 /** Looked at one by one. An entry that no mutant of a whole run survives under is reported, and has to go. */
 export const accepted: readonly Accepted[] = [
   {
+    mutant: 'src/trust/key.ts#encodePrivateKey: call left out: ;',
+    reason: 'wipes a key from memory that no test can look at any more',
+  },
+  {
+    mutant:
+      "src/trust/key.ts#decodePrivateKey: never: const text = Buffer.from(pem).toString('latin1');",
+    reason: 'the same: what a PEM block is made of is ASCII, and lines around it are passed over',
+  },
+  {
+    mutant: 'src/trust/known-answers.ts#answer: always: if (true) {',
+    reason: 'the same answers, with a new key for each',
+  },
+  {
+    mutant: 'src/trust/known-answers.ts#expectAnswer: always: const found = error.message;',
+    reason: 'words what was found',
+  },
+  {
+    mutant: 'src/trust/known-answers.ts#expectAnswer: never: const found = String(error);',
+    reason: 'words what was found',
+  },
+  {
     mutant:
       'src/trust/cms-verify.ts#: no start: const PEM_OR_MIME = /(?:-----BEGIN|[A-Za-z][A-Za-z-]*:|MI[A-Za-z0-9+/]{20})/;',
     reason:

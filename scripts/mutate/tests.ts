@@ -13,7 +13,7 @@ const trust = [
 ];
 
 // key, known-answers, runtime and trust-chain are slow (PBKDF2, RSA keys, further processes): asked only of what they are
-// about. admit-every-byte is asked of nothing.
+// about.
 const aboutTrust: Readonly<Record<string, readonly string[]>> = {
   algorithm: ['runtime'],
   'certificate-extension': ['certificate', 'chain'],

@@ -1,6 +1,6 @@
 import { StowageError } from './error.ts';
+import { jsonTextDefect } from './json-text.ts';
 import { MAX_JSON_DEPTH } from './limits.ts';
-import { repeatedMember } from './repeated-member.ts';
 
 export type Json =
   | null
@@ -43,16 +43,13 @@ export function parseCanonical(bytes: Uint8Array): Json {
   return value;
 }
 
-/** Parses UTF-8 JSON whose objects have each member once. @throws StowageError `document-invalid` */
+/** Parses UTF-8 JSON whose objects have each member once, and which is not nested deeper than anything of ours. @throws StowageError `document-invalid` */
 export function parseJson(bytes: Uint8Array): Json {
   const text = decode(bytes);
   const value = parse(text);
-  const repeated = repeatedMember(text);
-  if (repeated === undefined) return value;
-  throw refuse(
-    `JSON with the member ${JSON.stringify(repeated.slice(0, 64))} twice in one object`,
-    'each member once',
-  );
+  const defect = jsonTextDefect(text);
+  if (defect === undefined) return value;
+  throw refuse(`JSON with ${defect}`, `each member once, and at most ${MAX_JSON_DEPTH} levels`);
 }
 
 function decode(bytes: Uint8Array): string {

@@ -82,7 +82,7 @@ function load(block: { label: string; bytes: Buffer }, passphrase?: Uint8Array):
       key: block.bytes,
       format: 'der',
       type: 'pkcs8',
-      ...(encrypted && passphrase !== undefined ? { passphrase: Buffer.from(passphrase) } : {}),
+      ...(passphrase === undefined ? {} : { passphrase: Buffer.from(passphrase) }),
     });
   } catch {
     throw encrypted

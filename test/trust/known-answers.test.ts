@@ -9,6 +9,8 @@ const runtime = vi.hoisted(() => ({ lacksMlDsa: false, believesAll: false }));
 
 vi.mock('node:crypto', async (original) => {
   const real = await original<typeof crypto>();
+  // An RSA key takes half a second: one of each kind is enough for all tests here.
+  const pairs = new Map<string, object>();
   const unsupported = (): never => {
     throw new Error('unsupported');
   };
@@ -18,10 +20,14 @@ vi.mock('node:crypto', async (original) => {
       runtime.lacksMlDsa && input.key.length > 2000
         ? unsupported()
         : real.createPublicKey(input as crypto.PublicKeyInput),
-    generateKeyPairSync: (type: 'ec', options: object) =>
-      runtime.lacksMlDsa && (type as string) === 'ml-dsa-87'
-        ? unsupported()
-        : real.generateKeyPairSync(type, options as crypto.ECKeyPairKeyObjectOptions),
+    generateKeyPairSync: (type: 'ec', options: object) => {
+      if (runtime.lacksMlDsa && (type as string) === 'ml-dsa-87') return unsupported();
+      const pair =
+        pairs.get(type) ??
+        real.generateKeyPairSync(type, options as crypto.ECKeyPairKeyObjectOptions);
+      pairs.set(type, pair);
+      return pair;
+    },
     verify: (...args: Parameters<typeof real.verify>) =>
       runtime.believesAll || real.verify(...args),
   };

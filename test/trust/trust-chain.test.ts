@@ -374,19 +374,20 @@ describe('when one byte of a chain is changed', () => {
     return copy;
   };
 
-  /** Walks one step with each byte of a file flipped in turn, from where the step before ended. */
-  function flipEach(n: number, pick: (link: TrustLink) => Buffer, put: (bytes: Buffer) => object) {
+  /** Walks one step with a byte of a file flipped, from where the step before ended; e2e/every-byte flips them all. */
+  function flipSome(n: number, pick: (link: TrustLink) => Buffer, put: (bytes: Buffer) => object) {
     const link = sim.links[n] as TrustLink;
     const before = sim.walk(sim.links.slice(0, n));
     const bytes = pick(link);
     expect(bytes.length).toBeGreaterThan(800);
     const walk = (changes: object) => walkTrust(before, [{ ...link, ...changes }], sim.clock);
     expect(walk({}).version).toBe(n + 2);
-    return new Set(Array.from(bytes, (_, at) => codeOf(() => walk(put(flipped(bytes, at))))));
+    const places = [...bytes.keys()].filter((at) => at % 17 === 0);
+    return new Set(places.map((at) => codeOf(() => walk(put(flipped(bytes, at))))));
   }
 
-  it.each([0, 1])('refuses each byte of document %i', (n) => {
-    const codes = flipEach(
+  it.each([0, 1])('refuses bytes of document %i', (n) => {
+    const codes = flipSome(
       n,
       ({ bytes }) => bytes,
       (bytes) => ({ bytes }),
@@ -394,8 +395,8 @@ describe('when one byte of a chain is changed', () => {
     expect([...codes]).toEqual(['signature-invalid']);
   });
 
-  it.each([0, 1])('refuses each byte of the signature of document %i', (n) => {
-    const codes = flipEach(
+  it.each([0, 1])('refuses bytes of the signature of document %i', (n) => {
+    const codes = flipSome(
       n,
       ({ signatures }) => signatures[0]?.bytes ?? Buffer.alloc(0),
       (bytes) => ({ signatures: [{ name: 'x.p7s', bytes }] }),

@@ -146,7 +146,7 @@ describe('when a statement is not what the specification says', () => {
   it('refuses a member twice, which readers take differently', async () => {
     const text = JSON.stringify(statement);
     const twice = text.replace('"predicateType"', '"predicateType":"x","predicateTyp\\u0065"');
-    expect(await refused(bundleOf(Buffer.from(twice), vendor))).toContain('predicateType twice');
+    expect(await refused(bundleOf(Buffer.from(twice), vendor))).toContain('"predicateType" twice');
   });
 });
 

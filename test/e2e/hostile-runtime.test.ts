@@ -1,18 +1,17 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { signBundle } from '../../src/deploy/sign.ts';
 import { writeCanonical } from '../../src/format/document.ts';
 import { trustKind } from '../../src/format/trust.ts';
 import { encodePem } from '../../src/trust/pem.ts';
+import { runPolluted } from '../attacks/polluted.ts';
+import { program, type Ran, type Surroundings } from '../attacks/program.ts';
+import { type SignedBundle, signedBundle } from '../attacks/signed-bundle.ts';
 import { packedAt } from '../support/context.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import { makeRoot, makeSigner } from '../trust/authority.ts';
-import { runPolluted } from './polluted.ts';
-import { program, type Ran, type Surroundings } from './program.ts';
-import { type SignedBundle, signedBundle } from './signed-bundle.ts';
 
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 const scratch = scratchFolder();
 const trustPath = join(scratch.root, 'trust.json');
 let both: SignedBundle;

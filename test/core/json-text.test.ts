@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { repeatedMember } from '../../src/core/repeated-member.ts';
+import { jsonTextDefect } from '../../src/core/json-text.ts';
+import { MAX_JSON_DEPTH } from '../../src/core/limits.ts';
 
 describe('when an object of a JSON text has a member twice', () => {
   it.each([
@@ -14,7 +15,7 @@ describe('when an object of a JSON text has a member twice', () => {
     ['after an object of the same member', '{"a":{"a":1},"b":1,"b":2}', 'b'],
   ])('finds one %s (attack 67)', (_, text, name) => {
     expect(() => JSON.parse(text)).not.toThrow();
-    expect(repeatedMember(text)).toBe(name);
+    expect(jsonTextDefect(text)).toBe(`${JSON.stringify(name)} twice in one object`);
   });
 
   it.each([
@@ -25,19 +26,25 @@ describe('when an object of a JSON text has a member twice', () => {
     ['{}'],
   ])('finds none in %s', (text) => {
     expect(() => JSON.parse(text)).not.toThrow();
-    expect(repeatedMember(text)).toBeUndefined();
+    expect(jsonTextDefect(text)).toBeUndefined();
   });
 
   it('finds none in what was written from a value', () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.constantFrom(0, 2), (value, indent) => {
-        expect(repeatedMember(JSON.stringify(value, null, indent))).toBeUndefined();
+        expect(jsonTextDefect(JSON.stringify(value, null, indent))).toBeUndefined();
       }),
     );
   });
 
+  it('finds values that are nested too deep, and none in the deepest', () => {
+    const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
+    expect(jsonTextDefect(nested(MAX_JSON_DEPTH))).toBeUndefined();
+    expect(jsonTextDefect(nested(MAX_JSON_DEPTH + 1))).toContain('levels');
+  });
+
   it('reads a long string', () => {
     const text = JSON.stringify({ a: '\\"x'.repeat(1_000_000) });
-    expect(repeatedMember(text)).toBeUndefined();
+    expect(jsonTextDefect(text)).toBeUndefined();
   });
 });
