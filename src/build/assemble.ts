@@ -6,13 +6,15 @@ import type { Context } from '../core/event.ts';
 import {
   type Bundle,
   type BundleBlob,
+  bundleBytes,
   bundleFiles,
   bundleKind,
-  type ControlFile,
+  dataParts,
 } from '../format/bundle.ts';
 import { writeChecksums } from '../format/checksums.ts';
 import { writeCanonical } from '../format/document.ts';
 import type { Lock, LockedBlob } from '../format/lock.ts';
+import type { Parity } from '../format/parity.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import {
   exists,
@@ -28,7 +30,11 @@ import { HashPool } from '../io/hashing.ts';
 import { forEachBounded } from '../io/queue.ts';
 import { controlDocuments, describeAll } from './bundle-documents.ts';
 import type { Described } from './content.ts';
+import { columnsOfDiscs } from './deal.ts';
+import { controlSizes, discRuns, writeDiscs } from './discs.ts';
+import { indexOf } from './index-of.ts';
 import { type BuiltInstaller, copyInstallers } from './installers.ts';
+import { evenColumns, recoveryBytes, stripeOf, writeParity } from './parity.ts';
 import { copyParts, makePartFolder } from './parts.ts';
 
 export interface AssembleOptions extends Context {
@@ -37,6 +43,15 @@ export interface AssembleOptions extends Context {
   readonly output: string;
   /** Bytes of a part; 0 for whole blobs. */
   readonly partSize: number;
+  /** How many recovery rows are calculated; absent for none. */
+  readonly parity?: number;
+  /** Deals the bundle to discs. */
+  readonly discs?: {
+    /** What a medium holds, in bytes. */
+    readonly size: number;
+    /** Whether each recovery row has a disc of its own. */
+    readonly parity: boolean;
+  };
   /** Trust documents that travel along, by their path in the bundle. */
   readonly trust?: ReadonlyMap<string, Buffer>;
   /** What the disconnected side installs with. */
@@ -45,6 +60,8 @@ export interface AssembleOptions extends Context {
 
 export interface Assembled {
   readonly folder: string;
+  /** The folders of its discs, absolute; none when it was not dealt. */
+  readonly discs: readonly string[];
   readonly bundle: Bundle;
   /** SHA-512 of `SHA512SUMS`, by which the bundle is known. */
   readonly id: string;
@@ -65,8 +82,13 @@ export async function assemble(lock: Lock, options: AssembleOptions): Promise<As
     await mkdir(temporary);
     const assembled = await write(lock, temporary, options);
     await requireAbsent(output);
-    await reveal(temporary, output);
-    return { ...assembled, folder: output };
+    if (options.discs === undefined) {
+      await reveal(temporary, output);
+      return { ...assembled, folder: output, discs: [] };
+    }
+    const discs = await dealOut(assembled.bundle, temporary, output, options);
+    await remove(temporary);
+    return { ...assembled, folder: output, discs };
   } catch (error) {
     await remove(temporary);
     throw ioError(error, output);
@@ -77,7 +99,7 @@ async function write(
   lock: Lock,
   folder: string,
   options: AssembleOptions,
-): Promise<Omit<Assembled, 'folder'>> {
+): Promise<Omit<Assembled, 'folder' | 'discs'>> {
   const { store, partSize } = options;
   const described = describeAll(lock);
   for (const each of described.values()) {
@@ -94,10 +116,12 @@ async function write(
   const folders = new Set([...control.keys()].map((path) => dirname(path)));
   for (const each of folders) await makeFolder(join(folder, each));
   for (const [path, bytes] of control) await writeNew(join(folder, path), bytes);
-  const bundle: Bundle = {
+  const bare: Bundle = {
     ...indexOf(lock, described, copied, control, partSize),
     ...(installers.length === 0 ? {} : { installers }),
   };
+  const parity = await addParity(bare, folder, options);
+  const bundle = parity === undefined ? bare : { ...bare, parity };
   const index = writeCanonical(bundleKind, bundle);
   await writeNew(join(folder, 'bundle.json'), index);
   const checksums = writeChecksums([
@@ -151,58 +175,48 @@ async function copyBlobs(
   return blobs.flatMap((blob) => copied.get(blob.digest) ?? []);
 }
 
-function indexOf(
-  lock: Lock,
-  described: ReadonlyMap<string, Described>,
-  blobs: readonly BundleBlob[],
-  control: ReadonlyMap<string, Buffer>,
-  partSize: number,
-): Bundle {
-  const { manifest } = lock;
-  const manifestOf = (name: string): Digest => {
-    const found = described.get(name);
-    if (found === undefined) throw new Error(`${name} was not described`);
-    return found.manifest.digest;
+async function addParity(
+  bundle: Bundle,
+  folder: string,
+  options: AssembleOptions,
+): Promise<Parity | undefined> {
+  const { parity: rows, discs, partSize, emit, signal } = options;
+  const parts = dataParts(bundle);
+  if (rows === undefined || bundleBytes(bundle) === 0) return undefined;
+  const stripe = stripeOf(partSize);
+  const columns =
+    discs?.parity === true ? columnsOfDiscs(bundle, rows, discs.size) : evenColumns(parts);
+  const total = recoveryBytes(columns, rows, parts);
+  emit({ type: 'step', step: 'parity', subject: `${rows} of ${columns.length + rows}` });
+  let done = 0;
+  const count = (bytes: number): void => {
+    done += bytes;
+    emit({ type: 'progress', task: 'parity', done, total, unit: 'bytes' });
   };
-  return {
-    schema: 'stowage/bundle/v1',
-    name: manifest.name,
-    version: manifest.version,
-    channel: manifest.channel,
-    description: manifest.description,
-    seq: lock.seq,
-    resolvedAt: lock.resolvedAt,
-    platforms: manifest.platforms,
-    partSize,
-    models: lock.models.map(({ name, source, repository, commit, license, files }) => ({
-      name,
-      source,
-      repository,
-      commit,
-      ...(license === undefined ? {} : { license }),
-      manifest: manifestOf(name),
-      files: files.map(({ path, size, digest }) => ({ path, size, digest })),
-    })),
-    images: lock.images.map(({ name, source, repository, target, platforms }) => ({
-      name,
-      source,
-      repository,
-      target,
-      platforms,
-    })),
-    files: lock.files.map((file) => ({ ...file, manifest: manifestOf(file.name) })),
-    blobs,
-    control: [...control].map(
-      ([path, bytes]): ControlFile => ({ path, size: bytes.length, sha512: sriOf(bytes) }),
-    ),
-    services: manifest.services,
-    acceptance: manifest.acceptance,
-    parameters: manifest.parameters,
-    secrets: manifest.secrets,
-    requires: manifest.requires,
-    ...(manifest.upgradeFrom === undefined ? {} : { upgradeFrom: manifest.upgradeFrom }),
-    ...(manifest.recalls === undefined ? {} : { recalls: manifest.recalls }),
+  const pool = new HashPool(signal);
+  try {
+    const shape = { stripe, columns, rows, discs: discs?.parity === true };
+    return await writeParity(parts, shape, folder, pool, count);
+  } finally {
+    await pool.close();
+  }
+}
+
+async function dealOut(
+  bundle: Bundle,
+  folder: string,
+  output: string,
+  options: AssembleOptions,
+): Promise<string[]> {
+  const paths = ['SHA512SUMS', 'bundle.json', ...bundleFiles(bundle).map((each) => each.path)];
+  const source = {
+    bundle,
+    files: new Map(paths.map((path) => [path, join(folder, path)])),
+    sums: new Map(bundleFiles(bundle).map((each) => [each.path, each.sha512])),
+    move: true,
   };
+  const room = { discSize: options.discs?.size ?? 0, control: await controlSizes(source) };
+  return writeDiscs(source, discRuns(bundle, room), output, options);
 }
 
 /** @throws StowageError `output-exists` */

@@ -5,8 +5,8 @@ import type { Context } from '../core/event.ts';
 import { MAX_INSTALLER_BYTES } from '../core/limits.ts';
 import { type Installer, installerPath } from '../format/installer.ts';
 import { ioError } from '../io/file.ts';
-import { PassError } from '../io/hash-pass.ts';
 import { HashPool } from '../io/hashing.ts';
+import { PassError } from '../io/positioned.ts';
 
 /** An installer that was built, and will travel. */
 export interface BuiltInstaller {

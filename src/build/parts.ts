@@ -2,13 +2,14 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import { type BundleBlob, type Part, partPath } from '../format/bundle.ts';
+import type { BundleBlob } from '../format/bundle.ts';
 import type { LockedBlob } from '../format/lock.ts';
+import { type Part, partPath } from '../format/part.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { ioError } from '../io/file.ts';
-import { PassError } from '../io/hash-pass.ts';
 import type { HashTask, Piece, PieceSums } from '../io/hash-task.ts';
 import type { HashPool } from '../io/hashing.ts';
+import { PassError } from '../io/positioned.ts';
 
 /** A slice of a blob on the grid of parts. */
 interface Slice {

@@ -38,6 +38,19 @@ must end with status 0. Begin in the folder that holds this file, with the certi
     cmp <(cut -c131- SHA512SUMS | LC_ALL=C sort) <(find . -type f ! -path './signatures/[!.]*.p7s' ! -path ./SHA512SUMS | cut -c3- | LC_ALL=C sort)
     [ -z "$(find . ! -type f ! -type d)" ]
 
+One disc of several, a folder disc-K-of-N: do 1 to 3 in it, and in place of 4 and 5 these, indented by two spaces.
+What is here must be on the list; what is not here is on other discs, which carry the same list.
+
+  LC_ALL=C sha512sum --check --strict --quiet --ignore-missing SHA512SUMS
+  [ -z "$(comm -13 <(cut -c131- SHA512SUMS | LC_ALL=C sort) <(find . -type f ! -path './signatures/[!.]*.p7s' ! -path ./SHA512SUMS | cut -c3- | LC_ALL=C sort))" ]
+  [ -z "$(find . ! -type f ! -type d)" ]
+
+All discs together are the bundle when each holds, all have one SHA512SUMS, and no line of it is on none of them. In
+the folder that holds them all:
+
+   [ "$(cat disc-*-of-*/SHA512SUMS | LC_ALL=C sort -u | wc -l)" = "$(cat disc-1-of-*/SHA512SUMS | wc -l)" ]
+   [ -z "$(comm -23 <(cut -c131- disc-1-of-*/SHA512SUMS | LC_ALL=C sort) <(find disc-*-of-* -type f | cut -d/ -f2- | LC_ALL=C sort -u))" ]
+
 When all five hold, this bundle is whole and is what the signers signed. The bundle is known by this digest:
 
     sha512sum SHA512SUMS

@@ -63,7 +63,7 @@ export function addAnywhereCommands(program: Command, run: Run): void {
         (await import('./commands/inspect.ts')).inspect(folder, options, context),
       ),
     );
-  command('verify <bundle>', 'check signatures and every byte of a bundle')
+  command('verify <bundle...>', 'check signatures and every byte of a bundle, or of discs')
     .requiredOption('--trust <file>', 'the root certificate, or the trust document')
     .addOption(
       repeatable(
@@ -75,9 +75,9 @@ export function addAnywhereCommands(program: Command, run: Run): void {
     .option('--report-certificate <file>', 'the certificate of that key')
     .addOption(passphraseFile())
     .addOption(passphraseFd())
-    .action((folder: string, options: VerifyOptions) =>
+    .action((places: string[], options: VerifyOptions) =>
       run(async (context) =>
-        (await import('./commands/verify.ts')).verify(folder, options, context),
+        (await import('./commands/verify.ts')).verify(places, options, context),
       ),
     );
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { PackOptions } from './commands/pack.ts';
+import type { SplitOptions } from './commands/split.ts';
 import { addCommand, insecure, positiveInteger, type Run, store } from './options.ts';
 
 /** The commands of the release engineer. */
@@ -36,6 +37,19 @@ export function addConnectedCommands(program: Command, run: Run): void {
       'size of the parts, such as 512MiB, or "none" for whole blobs',
       '1GiB',
     )
+    .option('--disc-size <size>', 'deal it to discs, such as 25GB, 23GiB, dvd or bd25')
+    .option(
+      '--parity <number>',
+      'recovery parts for so many lost parts in any place of twenty',
+      positiveInteger,
+    )
+    .option(
+      '--parity-discs <number>',
+      'with --disc-size: so many further discs, and as many may be lost',
+      positiveInteger,
+    )
+    .option('--only <list>', 'only the parts of a list that stowage repair-list wrote')
+    .option('--from <bundle>', 'with --only: take them from this bundle, with its signatures')
     .option('--trust-chain <folder>', 'trust documents to carry: N.trust.json and their signatures')
     .option(
       '--installer <folder>',
@@ -46,5 +60,11 @@ export function addConnectedCommands(program: Command, run: Run): void {
     .addOption(insecure())
     .action((file: string | undefined, options: PackOptions) =>
       run(async (context) => (await import('./commands/pack.ts')).pack(file, options, context)),
+    );
+  command('split <bundle>', 'deal a bundle to discs; its signatures hold for each')
+    .requiredOption('--disc-size <size>', 'such as 25GB, 23GiB, dvd or bd25')
+    .option('-o, --output <folder>', 'where the discs are written (default: BUNDLE-discs)')
+    .action((folder: string, options: SplitOptions) =>
+      run(async (context) => (await import('./commands/split.ts')).split(folder, options, context)),
     );
 }

@@ -28,6 +28,11 @@ export const MAX_CONTROL_FILE_BYTES: number = 256 * MIB;
 /** An installer is hashed as it is read, and never held. */
 export const MAX_INSTALLER_BYTES: number = 256 * MIB;
 
+/** Columns of data that one set of recovery parts may be calculated from. */
+export const MAX_PARITY_COLUMNS = 128;
+/** Recovery rows of a bundle: how many losses at one place can be made good. */
+export const MAX_PARITY_ROWS = 16;
+
 export const MAX_PATH_BYTES = 1024;
 export const MAX_SEGMENT_BYTES = 255;
 export const MAX_PATH_DEPTH = 32;

@@ -1,8 +1,9 @@
 import { sriHex, sriOf } from '../core/digest.ts';
+import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
 import { MAX_CHECKSUMS_BYTES, MAX_CONTROL_FILE_BYTES, MAX_INDEX_BYTES } from '../core/limits.ts';
 import { bundleKind } from '../format/bundle.ts';
-import { readChecksums } from '../format/checksums.ts';
+import { type Checksum, readChecksums } from '../format/checksums.ts';
 import { readCanonical } from '../format/document.ts';
 import type { Trust } from '../format/trust.ts';
 import { evaluateSignatures } from '../trust/policy.ts';
@@ -15,9 +16,10 @@ import {
   requireTrustedChannel,
   requireWelcome,
 } from './admission-policy.ts';
-import { type AdmittedBundle, mint } from './admitted-bundle.ts';
+import { type Admission, type AdmittedBundle, type AdmittedDisc, mint } from './admitted-bundle.ts';
 import { readListed, readSignatures, requireSum } from './bundle-files.ts';
-import { requireOnlyListed, requireSameFiles } from './inventory.ts';
+import { discLabel } from './discs.ts';
+import { listedFiles, requireAll, requireSameFiles } from './inventory.ts';
 import { trustOf } from './trust-walk.ts';
 
 export interface AdmitOptions extends Context {
@@ -25,18 +27,63 @@ export interface AdmitOptions extends Context {
   readonly trust: Trust;
   /** Absent when a bundle is verified for itself, at no site. */
   readonly gatekeeper?: Gatekeeper;
+  /** Whether parts may be missing, as on one disc of several; control files never are. */
+  readonly partial?: boolean;
+}
+
+/** What one folder of a bundle came to. */
+interface Examined extends Omit<Admission, 'discs'> {
+  readonly disc: AdmittedDisc;
+  readonly checksums: readonly Checksum[];
 }
 
 /**
  * Decides whether a bundle may enter, in the order of DESIGN 8. Reads the small files only: parts are hashed
  * where they are copied or verified. Nothing of the bundle is parsed before its signatures held, but for the
  * signatures themselves and the trust documents that the pinned one vouches for.
+ * @param places the bundle's folder, or those of its discs: each is judged by itself, and all must be of one bundle
+ * @throws StowageError `bundle-mixed`, and what each check throws, with the disc's name where there are several
  */
-export async function admit(folder: string, options: AdmitOptions): Promise<AdmittedBundle> {
-  const { gatekeeper, emit } = options;
-  const step = (name: string): void => emit({ type: 'step', step: name });
+export async function admit(
+  places: string | readonly string[],
+  options: AdmitOptions,
+): Promise<AdmittedBundle> {
+  const folders = typeof places === 'string' ? [places] : places;
   // TUF 5.1: one moment for all that is judged.
   const now = options.now();
+  const examined: Examined[] = [];
+  for (const folder of folders) {
+    const subject = folders.length === 1 ? undefined : discLabel(folder);
+    const one = await examine(folder, examined[0]?.id, now, subject, options).catch(
+      (error: unknown) => {
+        throw subject === undefined ? error : onDisc(error, subject);
+      },
+    );
+    examined.push(one);
+  }
+  const [first] = examined;
+  if (first === undefined) throw new RangeError('no folder to admit');
+  const discs = examined.map((each) => each.disc);
+  if (options.partial !== true)
+    requireAll(
+      first.checksums,
+      discs.map((each) => each.files),
+    );
+  const { bundle, id, signers, trust } = first;
+  const controlFiles = new Map(examined.toReversed().flatMap((each) => [...each.controlFiles]));
+  return mint({ discs, bundle, id, signers, trust, controlFiles });
+}
+
+async function examine(
+  folder: string,
+  expectedId: string | undefined,
+  now: Date,
+  subject: string | undefined,
+  options: AdmitOptions,
+): Promise<Examined> {
+  const { gatekeeper, emit } = options;
+  const step = (name: string): void =>
+    emit({ type: 'step', step: name, ...(subject === undefined ? {} : { subject }) });
 
   step('trust');
   const trust = await trustOf(folder, options.trust, now);
@@ -48,11 +95,12 @@ export async function admit(folder: string, options: AdmitOptions): Promise<Admi
     MAX_CHECKSUMS_BYTES,
     'bundle-absent',
   );
+  const id = sriHex(sriOf(checksumBytes));
+  if (expectedId !== undefined && id !== expectedId) throw mixed(expectedId, id);
   const signatures = await readSignatures(folder);
   const signers = evaluateSignatures(trust, 'release', checksumBytes, signatures, now);
   if (gatekeeper?.requireApproval === true)
     evaluateSignatures(trust, 'approval', checksumBytes, signatures, now);
-  const id = sriHex(sriOf(checksumBytes));
 
   step('index');
   const checksums = readChecksums(checksumBytes);
@@ -73,7 +121,7 @@ export async function admit(folder: string, options: AdmitOptions): Promise<Admi
 
   step('inventory');
   requireSameFiles(checksums, bundle);
-  await requireOnlyListed(folder, checksums);
+  const files = await listedFiles(folder, checksums);
   const controlFiles = new Map([
     ['SHA512SUMS', checksumBytes],
     ['bundle.json', indexBytes],
@@ -84,5 +132,24 @@ export async function admit(folder: string, options: AdmitOptions): Promise<Admi
     requireSum(checksums, path, bytes);
     controlFiles.set(path, bytes);
   }
-  return mint({ folder, bundle, id, signers, trust, controlFiles });
+  return { disc: { folder, files }, checksums, bundle, id, signers, trust, controlFiles };
+}
+
+function mixed(expected: string, found: string): StowageError {
+  return new StowageError('bundle-mixed', 'these discs are of different bundles', {
+    expected: `SHA512SUMS whose SHA-512 is ${expected}, as on the first disc`,
+    found,
+    hint: 'take the discs of one bundle only; stowage inspect says of each what it is of',
+  });
+}
+
+// The same error, with the disc that it is about.
+function onDisc(error: unknown, disc: string): unknown {
+  if (!(error instanceof StowageError)) return error;
+  const { code, message, expected, found, hint, defects, cause } = error;
+  return new StowageError(code, `${disc}: ${message}`, {
+    ...(expected === undefined ? {} : { expected }),
+    ...(found === undefined ? {} : { found }),
+    ...{ hint, defects, cause },
+  });
 }

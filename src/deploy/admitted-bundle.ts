@@ -4,9 +4,17 @@ import type { SignerVerdict } from '../trust/policy.ts';
 
 const minted: unique symbol = Symbol('minted');
 
+/** One folder of a bundle: the bundle whole, or a disc of several. */
+export interface AdmittedDisc {
+  readonly folder: string;
+  /** The files of the list that lay in it. */
+  readonly files: ReadonlySet<string>;
+}
+
 /** What admission found true of a bundle. */
 export interface Admission {
-  readonly folder: string;
+  /** At least one. */
+  readonly discs: readonly AdmittedDisc[];
   readonly bundle: Bundle;
   /** SHA-512 of `SHA512SUMS`, 128 hex digits. */
   readonly id: string;
@@ -19,7 +27,7 @@ export interface Admission {
 
 /** A bundle that may enter. Only {@link mint}, called by `admit` alone, makes one; staging and planning take nothing else. */
 export class AdmittedBundle implements Admission {
-  readonly folder: string;
+  readonly discs: readonly AdmittedDisc[];
   readonly bundle: Bundle;
   readonly id: string;
   readonly signers: readonly SignerVerdict[];
@@ -28,12 +36,17 @@ export class AdmittedBundle implements Admission {
 
   constructor(key: typeof minted, admission: Admission) {
     if (key !== minted) throw new TypeError('only admission makes an admitted bundle');
-    this.folder = admission.folder;
+    this.discs = admission.discs;
     this.bundle = admission.bundle;
     this.id = admission.id;
     this.signers = admission.signers;
     this.trust = admission.trust;
     this.controlFiles = admission.controlFiles;
+  }
+
+  /** The first of its folders, or the only one. */
+  get folder(): string {
+    return this.discs[0]?.folder ?? '';
   }
 }
 

@@ -1,14 +1,18 @@
+import { StowageError } from '../core/error.ts';
 import { momentOf } from '../format/field.ts';
 import type { Trust } from '../format/trust.ts';
 import { admit } from './admit.ts';
 import type { AdmittedBundle } from './admitted-bundle.ts';
 import type { ChangeOptions } from './change.ts';
 import { laterOf } from './clock.ts';
+import { findDiscs } from './discs.ts';
 import { hostPlatform } from './host.ts';
+import { type IncomingRelease, incoming, missingInWords } from './incoming.ts';
 import type { Ledger } from './ledger.ts';
+import { mediumLost } from './medium.ts';
 import type { Release } from './release.ts';
 import { type SiteState, stateOf } from './site-state.ts';
-import { stage } from './stage.ts';
+import { type Staged, stage } from './stage.ts';
 import { keepTrust } from './trust-walk.ts';
 
 export interface ImportOptions extends ChangeOptions {
@@ -18,16 +22,26 @@ export interface ImportOptions extends ChangeOptions {
   readonly acceptAge?: string;
 }
 
+/** What an import came to with the media that were given. */
+export interface Imported extends Release {
+  /** What other media must bring; absent when the release is complete, and accepted. */
+  readonly incoming?: IncomingRelease;
+  /** How many parts were rebuilt from recovery parts. */
+  readonly rebuilt: number;
+}
+
 /**
- * Admits a bundle, stages it, and remembers what was accepted; changes nothing that runs. For who holds the site's
- * lock and its ledger.
- * @param folder the bundle on its medium; nothing is written there
+ * Admits a bundle, stages what its media hold, and, once it is complete, remembers that it was accepted; changes
+ * nothing that runs. For who holds the site's lock and its ledger.
+ * @param places folders of the bundle, of some of its discs, or that hold discs; nothing is written there
+ * @throws StowageError all that admission and staging throw; `medium-lost`, `part-damaged`, `part-missing` and
+ * `file-kind` after everything else was staged
  */
-export async function importBundle(
-  folder: string,
+export async function importDiscs(
+  places: readonly string[],
   ledger: Ledger,
   options: ImportOptions,
-): Promise<Release> {
+): Promise<Imported> {
   const { site, emit, acceptAge } = options;
   // Read again under the lock: another install may have moved it since.
   const trust = (await site.trust()) ?? options.trust;
@@ -41,11 +55,72 @@ export async function importBundle(
     ...(acceptAge === undefined ? {} : { acceptAge }),
   };
   const now = (): Date => laterOf(options.now(), state.floor, emit);
-  const admitted = await admit(folder, { ...options, now, trust, gatekeeper });
-  await stage(admitted, site, options);
+  const folders = await findDiscs(places);
+  const admitted = await admit(folders, { ...options, now, trust, gatekeeper, partial: true });
+  const staged = await stage(admitted, site, options);
+  const { id, bundle } = admitted;
+  const rebuilt = staged.rebuilt.length;
+  if (staged.missing.length > 0) {
+    const rest = await incoming(site, id, bundle);
+    requireSound(staged, rest);
+    return { id, bundle, incoming: rest, rebuilt };
+  }
   await remember(admitted, state, ledger, options);
   await keepTrust(site, ledger, admitted.trust, options.now());
-  return { id: admitted.id, bundle: admitted.bundle };
+  return { id, bundle, rebuilt };
+}
+
+/**
+ * Imports a bundle of which nothing may be missing when the media that were given are read.
+ * @param places as {@link importDiscs} takes them
+ * @throws StowageError as {@link importDiscs}, and `bundle-incomplete`, which names what is missing
+ */
+export async function importBundle(
+  places: string | readonly string[],
+  ledger: Ledger,
+  options: ImportOptions,
+): Promise<Release> {
+  const folders = typeof places === 'string' ? [places] : places;
+  const { id, bundle, incoming: rest } = await importDiscs(folders, ledger, options);
+  if (rest !== undefined) throw incomplete(rest);
+  return { id, bundle };
+}
+
+function incomplete(rest: IncomingRelease): StowageError {
+  const { bundle, discs } = rest;
+  const seen = discs.of === undefined ? '' : ` (${discs.seen.length} of ${discs.of} discs seen)`;
+  return new StowageError(
+    'bundle-incomplete',
+    `${bundle.name} ${bundle.version} is not complete${seen}`,
+    {
+      expected: missingInWords(rest),
+      found: 'nothing of that on the media that were given',
+      hint: 'run the same command with the other discs; what was taken in is kept',
+      defects: rest.missing.slice(0, 20).map(({ path }) => `missing: ${path}`),
+    },
+  );
+}
+
+/** @throws StowageError of a medium that went away, or of the first part that is not as signed, naming the others */
+function requireSound({ faults, lost }: Staged, rest: IncomingRelease): void {
+  const defects = faults.slice(0, 50).map(({ error }) => `${error.message}: ${error.found ?? ''}`);
+  const [gone] = lost;
+  if (gone !== undefined) {
+    const { code, message, expected = '', found = '', hint } = mediumLost(gone);
+    throw new StowageError(code, message, { expected, found, hint, defects });
+  }
+  const [first] = faults;
+  if (first === undefined) return;
+  const { code, message, expected = '', found = '' } = first.error;
+  const more = faults.length === 1 ? '' : `, and ${faults.length - 1} more`;
+  throw new StowageError(code, `${message}${more}`, {
+    ...{ expected, found, cause: first.error },
+    hint: 'everything else was taken in; give another copy, or carry back what stowage repair-list writes and import what stowage pack --only makes of it',
+    defects: [
+      ...(faults.length === 1 ? [] : defects),
+      `still missing in all: ${missingInWords(rest)}`,
+    ],
+  });
 }
 
 async function remember(

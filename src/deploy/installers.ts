@@ -1,10 +1,9 @@
 import { chmod, link, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Bundle, Part } from '../format/bundle.ts';
+import type { Bundle } from '../format/bundle.ts';
 import type { Installer } from '../format/installer.ts';
-import { allocate, exists, ioError, makeFolder, remove, syncFolder } from '../io/file.ts';
-import type { HashPool } from '../io/hashing.ts';
-import { checkPart } from './part-check.ts';
+import type { Part } from '../format/part.ts';
+import { exists, ioError, makeFolder, remove, syncFolder } from '../io/file.ts';
 import { type Release, releaseFolder } from './release.ts';
 import type { SiteFolder } from './site-folder.ts';
 
@@ -18,30 +17,6 @@ export function installerParts({ installers = [] }: Bundle): Part[] {
 /** The installer for a platform that a bundle carries. */
 export function installerFor(bundle: Bundle, platform: string): Installer | undefined {
   return bundle.installers?.find((each) => each.platform === platform);
-}
-
-/**
- * Compares every installer of a bundle with what was signed, and copies the one for this platform into a folder.
- * @throws StowageError as {@link checkPart}
- */
-export async function stageInstallers(
-  bundle: Bundle,
-  media: string,
-  folder: string,
-  platform: string,
-  pool: HashPool,
-): Promise<void> {
-  const own = installerFor(bundle, platform);
-  for (const part of installerParts(bundle)) {
-    if (part.path !== own?.path) {
-      await checkPart(bundle, media, part, pool, () => {});
-      continue;
-    }
-    const path = join(folder, part.path);
-    await allocate(path, part.size);
-    await checkPart(bundle, media, part, pool, () => {}, { path, offset: 0 });
-    await makeExecutable(path);
-  }
 }
 
 /**
@@ -73,7 +48,8 @@ export async function offerInstaller(
   }
 }
 
-async function makeExecutable(path: string): Promise<void> {
+/** @throws StowageError `io-failed` */
+export async function makeExecutable(path: string): Promise<void> {
   try {
     await chmod(path, 0o755);
   } catch (error) {

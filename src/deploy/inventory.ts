@@ -23,12 +23,16 @@ function disagree(path: string): StowageError {
   });
 }
 
-/** @throws StowageError `file-kind`, `file-unexpected`, `part-missing` unless the media hold just these files */
-export async function requireOnlyListed(
+/**
+ * What of the list lies in a folder.
+ * @throws StowageError `file-kind`, `file-unexpected` when it holds anything that is not listed
+ */
+export async function listedFiles(
   folder: string,
   checksums: readonly Checksum[],
-): Promise<void> {
-  const missing = new Set(checksums.map((each) => each.path));
+): Promise<ReadonlySet<string>> {
+  const listed = new Set(checksums.map((each) => each.path));
+  const found = new Set<string>();
   for (const entry of await listMedia(folder)) {
     if (entry.kind === 'other') {
       throw new StowageError('file-kind', `${entry.path} is a link or a device`, {
@@ -38,14 +42,29 @@ export async function requireOnlyListed(
       });
     }
     if (entry.path === 'SHA512SUMS' || entry.path.startsWith('signatures/')) continue;
-    if (!missing.delete(entry.path)) throw unexpected(entry.path);
+    if (!listed.has(entry.path)) throw unexpected(entry.path);
+    found.add(entry.path);
   }
+  return found;
+}
+
+/** @throws StowageError `part-missing` unless every file of the list was found, in one folder or another */
+export function requireAll(
+  checksums: readonly Checksum[],
+  found: readonly ReadonlySet<string>[],
+): void {
+  const missing = checksums.filter(({ path }) => !found.some((each) => each.has(path)));
   const [first] = missing;
   if (first === undefined) return;
-  throw new StowageError('part-missing', `${missing.size} of the bundle's files are missing`, {
-    expected: first,
-    found: 'nothing',
-    hint: 'the copy is not complete: copy the missing files again from where the bundle is whole',
-    defects: [...missing].slice(0, 50).map((path) => `missing: ${path}`),
-  });
+  const count = missing.length;
+  throw new StowageError(
+    'part-missing',
+    `${count} of the bundle's files ${count === 1 ? 'is' : 'are'} missing`,
+    {
+      expected: first.path,
+      found: 'nothing',
+      hint: 'the copy is not complete: copy the missing files again from where the bundle is whole, or give all of its discs',
+      defects: missing.slice(0, 50).map(({ path }) => `missing: ${path}`),
+    },
+  );
 }

@@ -1,14 +1,14 @@
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
 import { sriHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import { CRC_SPAN_BYTES } from '../core/limits.ts';
-import type { Bundle, BundleBlob, Part } from '../format/bundle.ts';
+import type { Bundle } from '../format/bundle.ts';
+import type { Part } from '../format/part.ts';
 import { ioError } from '../io/file.ts';
-import { PassError } from '../io/hash-pass.ts';
 import type { HashTask } from '../io/hash-task.ts';
 import type { HashPool } from '../io/hashing.ts';
+import { PassError } from '../io/positioned.ts';
+import { type ByteRange, damagedSpots, spotsInWords } from './damaged-spots.ts';
+import { contentOf } from './part-content.ts';
 
 /** Where a part is copied while it is checked. */
 export interface PartDestination {
@@ -17,20 +17,39 @@ export interface PartDestination {
   readonly offset: number;
 }
 
+/** What is wrong with a part at one place. */
+export interface PartFault {
+  readonly part: Part;
+  /** The folder of the bundle or disc. */
+  readonly folder: string;
+  /** The same for a person: `part-damaged`, `part-missing` or `file-kind`. */
+  readonly error: StowageError;
+  /** Where in the part, as far as that can be told. */
+  readonly ranges: readonly ByteRange[];
+  /** Whether not a byte of it can be read: it is gone, or its medium is. */
+  readonly unreadable: boolean;
+}
+
+export interface PartCheck {
+  readonly bundle: Bundle;
+  readonly folder: string;
+  /** The name of the disc, where there are several. */
+  readonly disc?: string;
+  readonly pool: HashPool;
+  readonly onBytes: (bytes: number) => void;
+}
+
 /**
  * Reads a part once, hashes it and, given a destination, writes it there.
- * @throws StowageError `part-damaged` naming the file inside and the byte range, `part-missing`, `file-kind`,
- * `space-insufficient`, `io-failed`
+ * @returns what is wrong with it, naming the file inside and the byte range; undefined when it is as signed
+ * @throws StowageError `space-insufficient`, `io-failed`, `interrupted`: what is not the medium's fault
  */
-export async function checkPart(
-  bundle: Bundle,
-  folder: string,
+export async function examinePart(
   part: Part,
-  pool: HashPool,
-  onBytes: (bytes: number) => void,
+  check: PartCheck,
   destination?: PartDestination,
-): Promise<void> {
-  const path = join(folder, part.path);
+): Promise<PartFault | undefined> {
+  const path = join(check.folder, part.path);
   const task: HashTask = {
     path,
     size: part.size,
@@ -44,99 +63,97 @@ export async function checkPart(
     sha256: false,
     crc32: false,
   };
-  let found: string | undefined;
   try {
-    found = (await pool.run(task, onBytes)).pieces[0]?.sha512;
+    const found = (await check.pool.run(task, check.onBytes)).pieces[0]?.sha512;
+    if (found === part.sha512) return undefined;
   } catch (error) {
-    throw passFailure(error, bundle, part, path);
+    if (!(error instanceof PassError)) throw error;
+    if (error.path !== path) throw ioError(error, error.path);
+    return faultOfPass(error, part, check);
   }
-  if (found === part.sha512) return;
-  throw damaged(bundle, part, sriHex(part.sha512), await damagedSpots(path, part));
+  check.onBytes(-part.size);
+  return damagedFault(part, check);
 }
 
-function passFailure(error: unknown, bundle: Bundle, part: Part, path: string): unknown {
-  if (!(error instanceof PassError) || error.path !== path) {
-    return error instanceof PassError ? ioError(error, error.path) : error;
-  }
-  if (error.code === 'ESIZE' || error.code === 'ESHORT')
-    return damaged(bundle, part, `${part.size} bytes`, error.message);
-  if (error.code === 'EKIND' || error.code === 'ELOOP') {
-    return new StowageError('file-kind', `${part.path} is not a regular file`, {
-      expected: 'a regular file',
-      found: 'a link, folder, device or pipe',
-      hint: 'copy the bundle again as plain files',
-    });
-  }
-  if (error.code === 'ENOENT' || error.code === 'ENOTDIR') {
-    return new StowageError('part-missing', `${part.path} is missing: ${contentOf(bundle, part)}`, {
-      expected: part.path,
-      found: 'nothing',
-      hint: 'check that the medium is still mounted, or copy this file again from where the bundle is whole',
-    });
-  }
-  if (error.code === 'EIO')
-    return damaged(bundle, part, 'a readable medium', 'the medium could not be read (EIO)');
-  return ioError(error, path);
+/** Checks a part as {@link examinePart} does. @throws its fault, too */
+export async function checkPart(
+  part: Part,
+  check: PartCheck,
+  destination?: PartDestination,
+): Promise<void> {
+  const fault = await examinePart(part, check, destination);
+  if (fault !== undefined) throw fault.error;
 }
 
-function damaged(bundle: Bundle, part: Part, expected: string, found: string): StowageError {
-  return new StowageError('part-damaged', `${part.path} is damaged: ${contentOf(bundle, part)}`, {
-    expected,
-    found,
-    hint: 'copy this file again from where the bundle is whole; every other file is judged by itself',
+async function faultOfPass(error: PassError, part: Part, check: PartCheck): Promise<PartFault> {
+  const { folder } = check;
+  const path = join(folder, part.path);
+  const whole = [{ offset: 0, length: part.size }];
+  const fault = { part, folder, ranges: whole, unreadable: false };
+  switch (error.code) {
+    case 'ESIZE':
+    case 'ESHORT':
+      return { ...fault, error: damaged(part, check, `${part.size} bytes`, error.message) };
+    case 'EKIND':
+    case 'ELOOP':
+      return { ...fault, error: wrongKind(part, check) };
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return { ...fault, error: missing(part, check), ranges: [], unreadable: true };
+    case 'EACCES':
+    case 'EPERM':
+      throw ioError(error, path);
+    default:
+      return damagedFault(part, check, error.code);
+  }
+}
+
+async function damagedFault(part: Part, check: PartCheck, code?: string): Promise<PartFault> {
+  const { folder } = check;
+  const spots = await damagedSpots(join(folder, part.path), part);
+  const { ranges, unreadable, spans } = spots;
+  const expected = code === undefined ? sriHex(part.sha512) : 'a readable medium';
+  const found = `${spotsInWords(spots)}${code === undefined ? '' : ` (${code})`}`;
+  return {
+    ...{ part, folder, ranges, unreadable: unreadable > 0 && unreadable === spans },
+    error: damaged(part, check, expected, found),
+  };
+}
+
+function wrongKind(part: Part, check: PartCheck): StowageError {
+  return new StowageError('file-kind', `${named(part, check)} is not a regular file`, {
+    expected: 'a regular file',
+    found: 'a link, folder, device or pipe',
+    hint: 'copy the bundle again as plain files',
   });
 }
 
-/** What a part carries, in the words of the manifest. */
-export function contentOf(bundle: Bundle, part: Part): string {
-  const installer = bundle.installers?.find((each) => each.path === part.path);
-  if (installer !== undefined) return `the installer for ${installer.platform}`;
-  const blob = bundle.blobs.find((each) => each.parts.includes(part));
-  const name = blob === undefined ? 'unknown content' : nameOf(bundle, blob);
-  return part.size === blob?.size
-    ? name
-    : `${name}, bytes ${part.offset} to ${part.offset + part.size - 1}`;
+function missing(part: Part, check: PartCheck): StowageError {
+  const { bundle } = check;
+  return new StowageError(
+    'part-missing',
+    `${named(part, check)} is missing: ${contentOf(bundle, part)}`,
+    {
+      expected: part.path,
+      found: 'nothing',
+      hint: 'check that the medium is still mounted, or copy this file again from where the bundle is whole',
+    },
+  );
 }
 
-function nameOf(bundle: Bundle, blob: BundleBlob): string {
-  for (const model of bundle.models) {
-    const file = model.files.find((each) => each.digest === blob.digest);
-    if (file !== undefined) return `${file.path} of model ${model.name}`;
-    if (model.manifest === blob.digest) return `the manifest of model ${model.name}`;
-  }
-  for (const file of bundle.files) if (file.digest === blob.digest) return `files ${file.name}`;
-  for (const image of bundle.images)
-    if (image.target.digest === blob.digest) return `the index of image ${image.name}`;
-  return bundle.images.length === 1
-    ? `a layer or config of image ${bundle.images[0]?.name}`
-    : 'a layer or config of an image';
+function damaged(part: Part, check: PartCheck, expected: string, found: string): StowageError {
+  const { bundle } = check;
+  return new StowageError(
+    'part-damaged',
+    `${named(part, check)} is damaged: ${contentOf(bundle, part)}`,
+    {
+      expected,
+      found,
+      hint: 'copy this file again from where the bundle is whole; every other file is judged by itself',
+    },
+  );
 }
 
-/** The byte ranges of a part whose CRC-32 is not what was noted, in words. */
-async function damagedSpots(path: string, part: Part): Promise<string> {
-  const spots: string[] = [];
-  try {
-    const handle = await open(path);
-    try {
-      const buffer = Buffer.alloc(CRC_SPAN_BYTES);
-      for (let offset = 0; offset < part.size; offset += CRC_SPAN_BYTES) {
-        const { bytesRead } = await handle.read(
-          buffer,
-          0,
-          Math.min(CRC_SPAN_BYTES, part.size - offset),
-          offset,
-        );
-        const crc = crc32(buffer.subarray(0, bytesRead)).toString(16).padStart(8, '0');
-        const at = (offset / CRC_SPAN_BYTES) * 8;
-        if (crc !== part.crc32.slice(at, at + 8)) spots.push(`${offset}-${offset + bytesRead - 1}`);
-      }
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    return `other bytes, and the spot could not be read again: ${String(error)}`;
-  }
-  if (spots.length === 0) return 'other bytes, at no spot that the CRCs name';
-  const more = spots.length > 8 ? ` and ${spots.length - 8} more places` : '';
-  return `other bytes within ${spots.slice(0, 8).join(', ')} of the file${more}`;
+function named(part: Part, { disc }: PartCheck): string {
+  return disc === undefined ? part.path : `${part.path} on ${disc}`;
 }

@@ -6,23 +6,27 @@ import { readChecksums } from '../format/checksums.ts';
 import { exists, makeFolder, readBounded, syncFolder, writeAtomic } from '../io/file.ts';
 import { type Signer, signDetached } from '../trust/cms-sign.ts';
 import { requireSum } from './bundle-files.ts';
+import { discLabel, findDiscs } from './discs.ts';
 
-/** A bundle to which a signature of a name that is free can be added. */
+/** A bundle, or all discs of one, to which a signature of a name that is free can be added. */
 export interface SignableBundle {
-  readonly folder: string;
+  /** The bundle's folder, or those of its discs. */
+  readonly folders: readonly string[];
   /** The bytes of `SHA512SUMS`, which are what is signed. */
   readonly checksums: Buffer;
   /** Their SHA-512, 128 hex digits. */
   readonly id: string;
-  /** Where the signature will lie. */
+  /** Where the signature will lie, in the first folder. */
   readonly path: string;
+  /** The name of its file. */
+  readonly file: string;
 }
 
 /**
- * Adds a signature over a bundle's `SHA512SUMS`, without touching another byte.
+ * Adds a signature over a bundle's `SHA512SUMS`, without touching another byte; on each disc of a folder of discs.
  * @param name of the file under `signatures/`, without `.p7s`
  * @returns where the signature lies
- * @throws StowageError `output-exists`, `file-missing`, `checksums-malformed`, `part-damaged`
+ * @throws StowageError `output-exists`, `file-missing`, `checksums-malformed`, `part-damaged`, `bundle-mixed`
  */
 export async function signBundle(
   folder: string,
@@ -38,25 +42,50 @@ export async function signBundle(
  * Before a person is asked for a passphrase or a token for a touch: is this a finished bundle, and the name free?
  * @throws StowageError as {@link signBundle}
  */
-export async function openForSigning(folder: string, name: string): Promise<SignableBundle> {
+export async function openForSigning(place: string, name: string): Promise<SignableBundle> {
+  const folders = await findDiscs([place]);
+  const file = `${name}.p7s`;
+  let checksums: Buffer | undefined;
+  for (const folder of folders) {
+    const list = await readSound(folder);
+    if (checksums !== undefined && !list.equals(checksums)) throw mixed(place, folder);
+    checksums = list;
+    const path = join(folder, 'signatures', file);
+    if (!(await exists(path))) continue;
+    throw new StowageError('output-exists', `${path} exists already`, {
+      expected: 'a name that is free',
+      found: 'a signature',
+      hint: 'choose another --name, or remove the old signature',
+    });
+  }
+  if (checksums === undefined) throw new RangeError('findDiscs gives at least one folder');
+  const path = join(folders[0] ?? '', 'signatures', file);
+  return { folders, checksums, id: sriHex(sriOf(checksums)), path, file };
+}
+
+async function readSound(folder: string): Promise<Buffer> {
   const checksums = await readBounded(join(folder, 'SHA512SUMS'), MAX_CHECKSUMS_BYTES);
   const index = await readBounded(join(folder, 'bundle.json'), MAX_INDEX_BYTES);
   requireSum(readChecksums(checksums), 'bundle.json', index);
-  const path = join(folder, 'signatures', `${name}.p7s`);
-  if (!(await exists(path))) return { folder, checksums, id: sriHex(sriOf(checksums)), path };
-  throw new StowageError('output-exists', `${path} exists already`, {
-    expected: 'a name that is free',
-    found: 'a signature',
-    hint: 'choose another --name, or remove the old signature',
-  });
+  return checksums;
 }
 
-/** @returns where the signature lies */
+/** Puts one signature on every disc. @returns where it lies, on the first */
 export async function addSignature(bundle: SignableBundle, signature: Buffer): Promise<string> {
-  await makeFolder(join(bundle.folder, 'signatures'));
-  await writeAtomic(bundle.path, signature);
-  await syncFolder(bundle.folder);
+  for (const folder of bundle.folders) {
+    await makeFolder(join(folder, 'signatures'));
+    await writeAtomic(join(folder, 'signatures', bundle.file), signature);
+    await syncFolder(folder);
+  }
   return bundle.path;
+}
+
+function mixed(place: string, folder: string): StowageError {
+  return new StowageError('bundle-mixed', `${place} holds discs of different bundles`, {
+    expected: 'one SHA512SUMS on all of them',
+    found: `another on ${discLabel(folder)}`,
+    hint: 'put the discs of one bundle into one folder',
+  });
 }
 
 /**

@@ -1,10 +1,10 @@
-import { dirname, join } from 'node:path';
-import { digestHex } from '../core/digest.ts';
+import { basename, dirname, join } from 'node:path';
+import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
-import type { BundleBlob } from '../format/bundle.ts';
+import type { Part } from '../format/part.ts';
 import {
-  allocate,
   exists,
+  freeBytes,
   makeFolder,
   remove,
   requireSpace,
@@ -13,107 +13,155 @@ import {
   writeNew,
 } from '../io/file.ts';
 import { HashPool } from '../io/hashing.ts';
-import { forEachBounded } from '../io/queue.ts';
 import type { AdmittedBundle } from './admitted-bundle.ts';
-import { hostPlatform } from './host.ts';
-import { installerFor, stageInstallers } from './installers.ts';
-import { checkPart } from './part-check.ts';
+import { noteDiscs } from './incoming.ts';
+import { makeExecutable } from './installers.ts';
+import type { PartFault } from './part-check.ts';
+import { rebuild } from './rebuild.ts';
+import { wantedRecovery } from './rebuild-plan.ts';
 import { releaseFolder } from './release.ts';
+import { noteFaults } from './repair.ts';
 import type { SiteFolder } from './site-folder.ts';
-import { StagingJournal } from './staging-journal.ts';
+import { Staging } from './staging.ts';
+import { takeParts } from './take-parts.ts';
+
+/** How far staging came with the media that were given. */
+export interface Staged {
+  /** Parts that are not at the site; none when the release is complete. */
+  readonly missing: readonly Part[];
+  /** What was wrong with parts that are still missing. */
+  readonly faults: readonly PartFault[];
+  /** Folders of media that went away meanwhile. */
+  readonly lost: readonly string[];
+  /** Parts that were rebuilt from recovery parts. */
+  readonly rebuilt: readonly Part[];
+}
 
 /**
- * Copies an admitted bundle's blobs into the site's store, each part read once: media, hash, its place in the
- * blob's unfinished file, fsync, journal. A blob gets its name when every part of it matched. What an earlier run
- * finished is not read again. Ends with the bundle's control files and this
- * host's installer under `releases/`.
- * @throws StowageError `space-insufficient` before the first byte, and all that {@link checkPart} throws
+ * Copies what the media have of an admitted bundle into the site's store, each part read once: media, hash, its place
+ * in the blob's unfinished file, fsync, journal. A blob gets its name when every part of it matched. What an earlier
+ * run finished is not read again. Missing parts are rebuilt where there are recovery parts enough. A bundle that is
+ * complete ends with its control files and this host's installer under `releases/`; else they wait in staging for the other discs.
+ * @throws StowageError `space-insufficient` before the first byte or on the way, `io-failed`, `interrupted`
  */
 export async function stage(
   admitted: AdmittedBundle,
   site: SiteFolder,
   { signal, emit }: Context,
-): Promise<void> {
-  const { bundle } = admitted;
-  const platform = hostPlatform();
-  const installer = installerFor(bundle, platform);
-  const staging = site.path('staging', admitted.id);
-  await makeFolder(staging);
-  const unfinished = (blob: BundleBlob): string => join(staging, digestHex(blob.digest));
-  const journal = await StagingJournal.open(join(staging, 'journal'));
-  const blobs: BundleBlob[] = [];
-  for (const blob of bundle.blobs) {
-    if ((await site.store.size(blob.digest)) !== blob.size) blobs.push(blob);
+): Promise<Staged> {
+  const { bundle, discs, id } = admitted;
+  const staging = await Staging.open(site, id, bundle);
+  await makeFolder(staging.folder);
+  await staging.begin();
+  const found = (part: Part): boolean => discs.some(({ files }) => files.has(part.path));
+  const wanted = staging.missing();
+  const total = bytesOf(wanted);
+  if (wanted.length === 0) {
+    await finish(admitted, site, staging);
+    return { missing: [], faults: [], lost: [], rebuilt: [] };
   }
-  await forgetLost(blobs, journal, unfinished);
-  const work = blobs.flatMap((blob) => blob.parts.map((part) => ({ blob, part })));
-  const pending = work.filter(({ part }) => !journal.has(part));
-  const total = work.reduce((sum, { part }) => sum + part.size, 0);
-  const pendingBytes = pending.reduce((sum, { part }) => sum + part.size, 0);
-  await requireSpace(staging, pendingBytes + (installer?.size ?? 0));
-  let done = total - pendingBytes;
-  const count = (bytes: number): void => {
+  await requireSpace(staging.folder, total);
+  const control = join(staging.folder, 'control');
+  if (!(await exists(control))) await keepControlFiles(admitted, control);
+  await noteDiscs(staging.folder, admitted);
+  let done = 0;
+  const onBytes = (bytes: number): void => {
     done += bytes;
     emit({ type: 'progress', task: 'stage', done, total, unit: 'bytes' });
   };
-  emit({ type: 'step', step: 'stage', subject: `${pending.length} parts` });
-  const left = new Map(
-    blobs.map((blob) => [blob.digest, blob.parts.filter((part) => !journal.has(part)).length]),
-  );
-  const finish = async (blob: BundleBlob): Promise<void> =>
-    site.store.adopt(unfinished(blob), blob.digest);
   const pool = new HashPool(signal);
+  const rebuilt: Part[] = [];
   try {
-    // First: what is wrong with them should not show after hours.
-    await stageInstallers(bundle, admitted.folder, staging, platform, pool);
-    for (const blob of blobs) {
-      await allocate(unfinished(blob), blob.size);
-      if (left.get(blob.digest) === 0) await finish(blob);
+    const here = wanted.filter(found);
+    emit({ type: 'step', step: 'stage', subject: `${here.length} parts` });
+    const { faults, lost } = await takeParts(here, admitted, staging, pool, onBytes);
+    if (bundle.parity !== undefined && staging.missing().length > 0) {
+      const recovery = await recoveryToKeep(admitted, staging, emit);
+      emit({ type: 'step', step: 'rebuild', subject: `with ${recovery.length} recovery parts` });
+      const more = await takeParts(recovery, admitted, staging, pool, () => {});
+      for (const each of more.lost) lost.add(each);
+      await rebuild(staging, pool, (part) => void rebuilt.push(part));
     }
-    await forEachBounded(pending, pool.width, async ({ blob, part }) => {
-      const destination = { path: unfinished(blob), offset: part.offset };
-      await checkPart(bundle, admitted.folder, part, pool, count, destination);
-      await journal.add(part);
-      const rest = (left.get(blob.digest) ?? 0) - 1;
-      left.set(blob.digest, rest);
-      if (rest === 0) await finish(blob);
-    });
+    for (const { part, error } of faults.filter((fault) => staging.has(fault.part))) {
+      const how = rebuilt.includes(part)
+        ? 'rebuilt from recovery parts'
+        : 'taken from another disc';
+      const place = error.found === undefined ? '' : ` (${error.found})`;
+      emit({ type: 'warning', message: `${error.message}${place}; ${how}` });
+    }
+    const missing = staging.missing();
+    if (missing.length === 0) await finish(admitted, site, staging);
+    const open = faults.filter((fault) => !staging.has(fault.part));
+    if (missing.length > 0) await noteFaults(staging.folder, open);
+    return { missing, faults: open, lost: [...lost], rebuilt };
+  } catch (error) {
+    throw await withMissingSpace(error, staging);
   } finally {
     await pool.close();
   }
-  await keepControlFiles(admitted, site, installer?.path);
-  await remove(staging);
 }
 
-// A part in the journal whose bytes lie neither in the store nor here was lost since: nothing there is believed.
-async function forgetLost(
-  blobs: readonly BundleBlob[],
-  journal: StagingJournal,
-  unfinished: (blob: BundleBlob) => string,
-): Promise<void> {
-  for (const blob of blobs) {
-    if (!blob.parts.some((part) => journal.has(part)) || (await exists(unfinished(blob)))) continue;
-    await journal.clear();
-    return;
-  }
+// Recovery parts are read when something is missing, and kept until nothing is: the discs they lie on may be the
+// last that a single drive sees.
+async function recoveryToKeep(
+  { bundle, discs }: AdmittedBundle,
+  staging: Staging,
+  emit: Context['emit'],
+): Promise<Part[]> {
+  if (bundle.parity === undefined) return [];
+  const has = (part: Part): boolean => staging.has(part);
+  const found = (part: Part): boolean => discs.some(({ files }) => files.has(part.path));
+  const parts = bundle.blobs.flatMap((blob) => blob.parts);
+  const recovery = wantedRecovery(bundle.parity, parts, has, found);
+  const needed = bytesOf(staging.missing()) + bytesOf(recovery);
+  if (recovery.length === 0 || (await freeBytes(staging.folder)) >= needed) return recovery;
+  emit({
+    type: 'warning',
+    message: `recovery parts are not kept: ${needed} bytes would have to be free`,
+    hint: 'free that much, or give the discs with recovery parts again after all others',
+  });
+  return [];
+}
+
+async function finish(admitted: AdmittedBundle, site: SiteFolder, staging: Staging): Promise<void> {
+  const place = releaseFolder(site, admitted.id);
+  await keepControlFiles(admitted, place, staging.installer);
+  await staging.discard();
 }
 
 /** Keeps what was signed and what describes it, so that the release can be planned without the media. */
 async function keepControlFiles(
   admitted: AdmittedBundle,
-  site: SiteFolder,
-  installer: string | undefined,
+  place: string,
+  installer?: string,
 ): Promise<void> {
-  const place = releaseFolder(site, admitted.id);
   const temporary = `${place}.partial`;
   await remove(temporary);
   for (const [path, bytes] of admitted.controlFiles) {
     await makeFolder(dirname(join(temporary, path)));
     await writeNew(join(temporary, path), bytes);
   }
-  if (installer !== undefined)
-    await reveal(site.path('staging', admitted.id, installer), join(temporary, installer));
+  if (installer !== undefined) {
+    await makeExecutable(installer);
+    await reveal(installer, join(temporary, basename(installer)));
+  }
   await syncFolder(temporary);
   await remove(place);
   await reveal(temporary, place);
+}
+
+async function withMissingSpace(error: unknown, staging: Staging): Promise<unknown> {
+  if (!(error instanceof StowageError) || error.code !== 'space-insufficient') return error;
+  const needed = bytesOf(staging.missing());
+  const free = await freeBytes(staging.folder).catch(() => 0);
+  return new StowageError('space-insufficient', 'the disk filled up while the bundle was staged', {
+    expected: `${needed} bytes free for what is still missing`,
+    found: `${free} bytes free`,
+    hint: `free ${Math.max(needed - free, 0)} bytes where ${staging.folder} lies and run the same command again; what is finished is kept`,
+    cause: error,
+  });
+}
+
+function bytesOf(parts: readonly Part[]): number {
+  return parts.reduce((sum, part) => sum + part.size, 0);
 }

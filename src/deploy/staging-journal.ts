@@ -1,13 +1,14 @@
 import { dirname } from 'node:path';
 import { StowageError } from '../core/error.ts';
 import { MAX_INDEX_BYTES } from '../core/limits.ts';
-import type { Part } from '../format/bundle.ts';
+import type { Part } from '../format/part.ts';
 import { appendLine, readBounded, remove, syncFolder } from '../io/file.ts';
 
 /** The parts that an interrupted run finished: a line each, appended after the part's fsync. */
 export class StagingJournal {
   readonly #path: string;
   readonly #parts: Set<string>;
+  #stale = false;
 
   private constructor(path: string, parts: Set<string>) {
     this.#path = path;
@@ -35,11 +36,18 @@ export class StagingJournal {
     this.#parts.add(line(part));
   }
 
-  /** Forgets every part, on disk first. */
-  async clear(): Promise<void> {
+  /** Forgets every part; on disk only when {@link settle} is called. */
+  forget(): void {
+    this.#parts.clear();
+    this.#stale = true;
+  }
+
+  /** Removes from the disk what was forgotten. */
+  async settle(): Promise<void> {
+    if (!this.#stale) return;
     await remove(this.#path);
     await syncFolder(dirname(this.#path));
-    this.#parts.clear();
+    this.#stale = false;
   }
 }
 

@@ -1,34 +1,84 @@
+import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
-import { bundleBytes, type Part } from '../format/bundle.ts';
+import { allParts } from '../format/bundle.ts';
+import type { Part } from '../format/part.ts';
 import { HashPool } from '../io/hashing.ts';
 import { forEachBounded } from '../io/queue.ts';
 import type { AdmittedBundle } from './admitted-bundle.ts';
+import { discLabel } from './discs.ts';
 import { installerParts } from './installers.ts';
-import { checkPart } from './part-check.ts';
+import { examinePart, type PartFault } from './part-check.ts';
+
+/** What the parts of a bundle came to, each where it lay. */
+export interface PartVerdict {
+  /** Parts that are as signed in one folder at least. */
+  readonly whole: readonly Part[];
+  /** Parts that lie in no folder that was given. */
+  readonly absent: readonly Part[];
+  readonly faults: readonly PartFault[];
+}
 
 /**
- * Hashes every part and every installer of an admitted bundle where it lies.
- * @throws StowageError `part-damaged`, `part-missing`, `file-kind`, for the first part that is not as signed
+ * Hashes every part and every installer of an admitted bundle where it lies, to the last, whatever is wrong with one of them.
+ * @throws StowageError `io-failed`, `interrupted`
  */
-export async function verifyParts(
-  admitted: AdmittedBundle,
+export async function examineParts(
+  { bundle, discs }: AdmittedBundle,
   { signal, emit }: Context,
-): Promise<void> {
-  const { bundle, folder } = admitted;
-  const parts = [...installerParts(bundle), ...bundle.blobs.flatMap((blob) => blob.parts)];
-  const total = bundleBytes(bundle);
-  emit({ type: 'step', step: 'verify', subject: `${parts.length} parts` });
+): Promise<PartVerdict> {
+  const parts = [...installerParts(bundle), ...allParts(bundle)];
+  const places = discs.flatMap(({ folder, files }) =>
+    parts.filter((part) => files.has(part.path)).map((part) => ({ part, folder })),
+  );
+  const total = places.reduce((sum, { part }) => sum + part.size, 0);
+  emit({ type: 'step', step: 'verify', subject: `${places.length} parts` });
   let done = 0;
-  const count = (bytes: number): void => {
+  const onBytes = (bytes: number): void => {
     done += bytes;
     emit({ type: 'progress', task: 'verify', done, total, unit: 'bytes' });
   };
+  const whole = new Set<Part>();
+  const faults: PartFault[] = [];
   const pool = new HashPool(signal);
   try {
-    await forEachBounded(parts, pool.width, (part: Part) =>
-      checkPart(bundle, folder, part, pool, count),
-    );
+    await forEachBounded(places, pool.width, async ({ part, folder }) => {
+      const disc = discs.length === 1 ? {} : { disc: discLabel(folder) };
+      const fault = await examinePart(part, { bundle, folder, ...disc, pool, onBytes });
+      if (fault === undefined) whole.add(part);
+      else faults.push(fault);
+    });
   } finally {
     await pool.close();
   }
+  const there = new Set(places.map(({ part }) => part));
+  const order = new Map(parts.map((part, index) => [part, index]));
+  const at = ({ part }: PartFault): number => order.get(part) ?? 0;
+  return {
+    whole: parts.filter((part) => whole.has(part)),
+    absent: parts.filter((part) => !there.has(part)),
+    faults: faults.toSorted((a, b) => at(a) - at(b)),
+  };
+}
+
+/**
+ * Hashes every part and every installer of an admitted bundle where it lies.
+ * @throws StowageError `part-damaged`, `part-missing`, `file-kind` when one is not as signed; the others are named
+ */
+export async function verifyParts(admitted: AdmittedBundle, context: Context): Promise<void> {
+  requireFaultless((await examineParts(admitted, context)).faults);
+}
+
+/** @throws StowageError the first fault's, which names the others */
+export function requireFaultless(faults: readonly PartFault[]): void {
+  const [first, ...others] = faults;
+  if (first === undefined) return;
+  if (others.length === 0) throw first.error;
+  const { code, message, expected, found, hint } = first.error;
+  throw new StowageError(code, `${message}, and ${others.length} more`, {
+    ...(expected === undefined ? {} : { expected }),
+    ...(found === undefined ? {} : { found }),
+    hint,
+    defects: faults.slice(0, 50).map(({ error }) => `${error.message}: ${error.found ?? ''}`),
+    cause: first.error,
+  });
 }

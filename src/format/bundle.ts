@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Digest, Sri } from '../core/digest.ts';
-import { CRC_SPAN_BYTES, MAX_BUNDLE_FILES, MAX_INDEX_BYTES } from '../core/limits.ts';
+import { MAX_BUNDLE_FILES, MAX_INDEX_BYTES } from '../core/limits.ts';
 import { pathCollision } from '../core/safe-path.ts';
 import { type Deployment, deploymentShape, recalls } from './deployment.ts';
 import type { DocumentKind } from './document.ts';
@@ -8,18 +8,9 @@ import * as field from './field.ts';
 import { type Installer, installer } from './installer.ts';
 import { blob as contentBlob, folder, type LockedBlob } from './lock.ts';
 import { platform } from './manifest.ts';
+import { type Parity, parity, parityDefects } from './parity.ts';
+import { type Part, part, partPath } from './part.ts';
 import { checkReferences } from './references.ts';
-
-/** A file of the bundle that holds a whole blob or a slice of a large one. */
-export interface Part {
-  readonly path: string;
-  /** Where the slice begins in its blob, in bytes. */
-  readonly offset: number;
-  readonly size: number;
-  readonly sha512: Sri;
-  /** CRC-32 of each 4 MiB, 8 hex digits each. Names the damaged spot and decides nothing else. */
-  readonly crc32: string;
-}
 
 export interface BundleBlob {
   readonly digest: Digest;
@@ -91,20 +82,9 @@ export interface Bundle extends Deployment {
   readonly control: readonly ControlFile[];
   /** Absent when none was packed. */
   readonly installers?: readonly Installer[];
+  /** Recovery parts, from which lost parts are rebuilt. */
+  readonly parity?: Parity;
 }
-
-const part: z.ZodType<Part> = z
-  .strictObject({
-    path: field.mediaPath,
-    offset: field.bytes,
-    size: field.bytes,
-    sha512: field.sri,
-    crc32: field.crc32,
-  })
-  .refine((value) => value.crc32.length === 8 * Math.ceil(value.size / CRC_SPAN_BYTES), {
-    path: ['crc32'],
-    message: 'expected 8 hex digits for each 4 MiB',
-  });
 
 const bundleBlob: z.ZodType<BundleBlob> = z
   .strictObject({ digest: field.digest, size: field.bytes, parts: z.array(part).min(1) })
@@ -193,6 +173,7 @@ const schema: z.ZodType<Bundle> = z
     ...deploymentShape,
     upgradeFrom: field.versionRange.exactOptional(),
     recalls: recalls.exactOptional(),
+    parity: parity.exactOptional(),
   })
   .superRefine(checkReferences)
   .superRefine((bundle, context) => {
@@ -206,6 +187,9 @@ const schema: z.ZodType<Bundle> = z
       if (size === undefined) defect(`blob ${need.digest} is used and not listed`);
       else if (need.size !== undefined && need.size !== size)
         defect(`blob ${need.digest} has two sizes`);
+    }
+    if (bundle.parity !== undefined) {
+      for (const each of parityDefects(bundle.parity, dataParts(bundle))) defect(each);
     }
     const collision = pathCollision(bundleFiles(bundle).map((each) => each.path));
     if (collision !== undefined) defect(`${collision[0]} and ${collision[1]} are one file`);
@@ -229,20 +213,26 @@ function* blobsNeeded(bundle: Bundle): Iterable<{ digest: Digest; size?: number 
   }
 }
 
-/** Where a blob, or its slice of this index, lies in a bundle. */
-export function partPath(hex: string, index?: number): string {
-  const whole = `blobs/sha256/${hex}`;
-  return index === undefined ? whole : `${whole}.${String(index).padStart(4, '0')}`;
+/** The parts of all blobs, in the order in which they are dealt to discs. */
+export function dataParts(bundle: Pick<Bundle, 'blobs'>): Part[] {
+  return bundle.blobs.flatMap((each) => each.parts);
+}
+
+/** Every part in the order in which they are dealt to discs: those of blobs, then recovery parts row by row. */
+export function allParts(bundle: Pick<Bundle, 'blobs' | 'parity'>): Part[] {
+  return [...dataParts(bundle), ...(bundle.parity?.rows.flat() ?? [])];
 }
 
 /** Every file that `bundle.json` lists: control files, installers and parts, not itself. */
 export function bundleFiles(bundle: Bundle): { path: string; size: number; sha512: Sri }[] {
-  const parts = bundle.blobs.flatMap((each) => each.parts);
-  return [...bundle.control, ...(bundle.installers ?? []), ...parts];
+  return [...bundle.control, ...(bundle.installers ?? []), ...allParts(bundle)];
 }
 
-/** Bytes of all parts and installers. */
-export function bundleBytes({ blobs, installers = [] }: Bundle): number {
+/** Bytes of all blobs and installers. */
+export function bundleBytes({
+  blobs,
+  installers = [],
+}: Pick<Bundle, 'blobs' | 'installers'>): number {
   return [...blobs, ...installers].reduce((sum, each) => sum + each.size, 0);
 }
 

@@ -1,20 +1,10 @@
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, fsyncSync, openSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { sriFromHex } from '../core/digest.ts';
 import { CRC_SPAN_BYTES, READ_BUFFER_BYTES } from '../core/limits.ts';
 import type { HashResult, HashTask, Piece, PieceSums } from './hash-task.ts';
-
-/** A failure of a pass, with the system's code (or `ESIZE`, `EKIND`, `ESHORT`) and the path it is about. */
-export class PassError extends Error {
-  readonly code: string;
-  readonly path: string;
-  constructor(code: string, path: string, message: string) {
-    super(message);
-    this.code = code;
-    this.path = path;
-  }
-}
+import { attempt, drain, fill, PassError } from './positioned.ts';
 
 /**
  * Carries out a task on this thread with positioned reads into one reused buffer. What is written is the very
@@ -86,7 +76,7 @@ function passPiece(
   try {
     for (let done = 0; done < piece.length; ) {
       const want = Math.min(CRC_SPAN_BYTES, piece.length - done);
-      const bytes = attempt(task.path, () => fill(source, buffer, want, start + done, task.path));
+      const bytes = fill(source, buffer, want, start + done, task.path);
       sha512.update(bytes);
       if (task.crc32) crcs += crc32(bytes).toString(16).padStart(8, '0');
       if (target !== undefined && destination !== undefined) {
@@ -102,35 +92,4 @@ function passPiece(
     if (target !== undefined) closeSync(target);
   }
   return { sha512: sriFromHex(sha512.digest('hex')), crc32: crcs };
-}
-
-function fill(
-  source: number,
-  buffer: Buffer,
-  want: number,
-  position: number,
-  path: string,
-): Buffer {
-  for (let filled = 0; filled < want; ) {
-    const read = readSync(source, buffer, filled, want - filled, position + filled);
-    if (read === 0) throw new PassError('ESHORT', path, `ends at byte ${position + filled}`);
-    filled += read;
-  }
-  return buffer.subarray(0, want);
-}
-
-function drain(target: number, bytes: Buffer, position: number): void {
-  for (let written = 0; written < bytes.length; ) {
-    written += writeSync(target, bytes, written, bytes.length - written, position + written);
-  }
-}
-
-function attempt<T>(path: string, run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    if (error instanceof PassError) throw error;
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'EUNKNOWN';
-    throw new PassError(code, path, error instanceof Error ? error.message : String(error));
-  }
 }

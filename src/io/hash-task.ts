@@ -1,4 +1,5 @@
 import type { Sri } from '../core/digest.ts';
+import type { CodedSums } from './coding-task.ts';
 
 /** A stretch of the source that is hashed by itself, and copied when it has a destination. */
 export interface Piece {
@@ -42,7 +43,7 @@ export interface HashResult {
 /** What a worker says back. `progress` counts bytes since the last message. */
 export type WorkerMessage =
   | { readonly kind: 'progress'; readonly bytes: number }
-  | { readonly kind: 'result'; readonly result: HashResult }
+  | { readonly kind: 'result'; readonly result: HashResult | readonly CodedSums[] }
   | {
       readonly kind: 'failure';
       readonly message: string;

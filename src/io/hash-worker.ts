@@ -1,7 +1,10 @@
 import { parentPort } from 'node:worker_threads';
+import { runCoding } from './coding-pass.ts';
+import type { CodingTask } from './coding-task.ts';
 import { createFollower } from './hash-follow.ts';
-import { PassError, passBuffer, runPass } from './hash-pass.ts';
+import { passBuffer, runPass } from './hash-pass.ts';
 import type { FollowTask, HashTask, WorkerMessage } from './hash-task.ts';
+import { PassError } from './positioned.ts';
 
 const PROGRESS_BYTES = 16 * 1024 * 1024;
 
@@ -12,7 +15,7 @@ const say = (message: WorkerMessage): void => port.postMessage(message);
 const buffer = passBuffer();
 const follow = createFollower(buffer);
 
-port.on('message', (task: HashTask | FollowTask) => {
+port.on('message', (task: HashTask | CodingTask | FollowTask) => {
   if ('follow' in task) {
     const answer = follow(task);
     if (answer !== undefined) port.postMessage(answer);
@@ -26,12 +29,12 @@ port.on('message', (task: HashTask | FollowTask) => {
     unsaid = 0;
   };
   try {
-    const result = runPass(task, buffer, progress);
+    const result = 'inputs' in task ? runCoding(task, progress) : runPass(task, buffer, progress);
     say({ kind: 'progress', bytes: unsaid });
     say({ kind: 'result', result });
   } catch (error) {
     const failure =
-      error instanceof PassError ? error : new PassError('EUNKNOWN', task.path, String(error));
+      error instanceof PassError ? error : new PassError('EUNKNOWN', '', String(error));
     say({ kind: 'failure', message: failure.message, code: failure.code, path: failure.path });
   }
 });

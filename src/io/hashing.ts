@@ -2,8 +2,9 @@ import { availableParallelism } from 'node:os';
 import { getAsset, isSea } from 'node:sea';
 import { Worker } from 'node:worker_threads';
 import { StowageError } from '../core/error.ts';
-import { PassError } from './hash-pass.ts';
+import type { CodedSums, CodingTask } from './coding-task.ts';
 import type { HashResult, HashTask, WorkerMessage } from './hash-task.ts';
+import { PassError } from './positioned.ts';
 
 // One worker a core, and no more than a disk and memory of 5 MiB a worker can serve.
 const MAX_WORKERS = 8;
@@ -11,10 +12,12 @@ const MAX_WORKERS = 8;
 // Workers that no pool has: starting one takes longer than hashing a small bundle. They keep no process alive.
 const spare: Worker[] = [];
 
+type Result = HashResult | readonly CodedSums[];
+
 interface Waiting {
-  readonly task: HashTask;
+  readonly task: HashTask | CodingTask;
   readonly onBytes: (bytes: number) => void;
-  readonly resolve: (result: HashResult) => void;
+  readonly resolve: (result: Result) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -44,6 +47,15 @@ export class HashPool {
    * @throws PassError with the system's code, StowageError `interrupted`
    */
   run(task: HashTask, onBytes: (bytes: number) => void = () => {}): Promise<HashResult> {
+    return this.#ask(task, onBytes) as Promise<HashResult>;
+  }
+
+  /** Runs a {@link CodingTask} likewise; `onBytes` hears of the bytes that were read. */
+  code(task: CodingTask, onBytes: (bytes: number) => void = () => {}): Promise<CodedSums[]> {
+    return this.#ask(task, onBytes) as Promise<CodedSums[]>;
+  }
+
+  #ask(task: HashTask | CodingTask, onBytes: (bytes: number) => void): Promise<Result> {
     if (this.#signal.aborted) return Promise.reject(interrupted());
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     return new Promise((resolve, reject) => {

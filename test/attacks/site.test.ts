@@ -99,7 +99,8 @@ describe('when the media are swapped after admission (attack 91)', () => {
     writeFileSync(join(folder, part), Buffer.alloc(bytes.length));
     const site = new SiteFolder(scratch.fresh('site'));
     await site.prepare();
-    await expectCode(() => stage(admitted, site, context()), 'part-damaged');
+    const { faults } = await stage(admitted, site, context());
+    expect(faults.map(({ error }) => error.code)).toEqual(['part-damaged']);
     expect(await site.store.size(blob.digest)).toBeUndefined();
     const stored = Object.keys(tree(site.path('store')));
     expect(stored.filter((path) => path.endsWith(digestHex(blob.digest)))).toEqual([]);

@@ -3,7 +3,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { sriOf } from '../../src/core/digest.ts';
-import { requireOnlyListed, requireSameFiles } from '../../src/deploy/inventory.ts';
+import { listedFiles, requireAll, requireSameFiles } from '../../src/deploy/inventory.ts';
 import type { Bundle } from '../../src/format/bundle.ts';
 import type { Checksum } from '../../src/format/checksums.ts';
 import { expectCode } from '../support/error.ts';
@@ -48,7 +48,15 @@ describe('when the media are held against SHA512SUMS', () => {
   });
 
   it('finds what is listed, its list and its signatures', async () => {
-    await requireOnlyListed(folder, listed);
+    requireAll(listed, [await listedFiles(folder, listed)]);
+  });
+
+  it('finds what lies in one folder or another', async () => {
+    const more = [...listed, line('blobs/b')];
+    const here = await listedFiles(folder, more);
+    expect([...here].sort()).toEqual(['blobs/a', 'bundle.json']);
+    requireAll(more, [here, new Set(['blobs/b'])]);
+    await expectCode(() => requireAll(more, [here]), 'part-missing');
   });
 
   it.each<[string, (path: string) => void]>([
@@ -56,7 +64,7 @@ describe('when the media are held against SHA512SUMS', () => {
     ['pipe', (path) => execFileSync('mkfifo', [path])],
   ])('refuses a %s, also one that is listed', async (_, make) => {
     make(join(folder, 'odd'));
-    await expectCode(() => requireOnlyListed(folder, [...listed, line('odd')]), 'file-kind');
+    await expectCode(() => listedFiles(folder, [...listed, line('odd')]), 'file-kind');
   });
 
   it.each(['extra', 'SHA512SUMS.old', 'signature', 'blobs/signatures', 'a/signatures/release.p7s'])(
@@ -64,17 +72,16 @@ describe('when the media are held against SHA512SUMS', () => {
     async (path) => {
       mkdirSync(join(folder, 'a/signatures'), { recursive: true });
       writeFileSync(join(folder, path), '');
-      const error = await expectCode(() => requireOnlyListed(folder, listed), 'file-unexpected');
+      const error = await expectCode(() => listedFiles(folder, listed), 'file-unexpected');
       expect(error.found).toContain(path.split('/')[0]);
     },
   );
 
   it('names what is missing, the first and up to 50 of all', async () => {
     const more = Array.from({ length: 60 }, (_, n) => line(`blobs/missing-${n}`));
-    const error = await expectCode(
-      () => requireOnlyListed(folder, [...listed, ...more]),
-      'part-missing',
-    );
+    const all = [...listed, ...more];
+    const found = await listedFiles(folder, all);
+    const error = await expectCode(() => requireAll(all, [found]), 'part-missing');
     expect(error.expected).toBe('blobs/missing-0');
     expect(error.defects).toHaveLength(50);
     expect(error.message).toContain('60 of');

@@ -16,7 +16,7 @@ import { admit } from '../../src/deploy/admit.ts';
 import type { AdmittedBundle } from '../../src/deploy/admitted-bundle.ts';
 import { checkPart } from '../../src/deploy/part-check.ts';
 import { verifyParts } from '../../src/deploy/verify.ts';
-import type { Part } from '../../src/format/bundle.ts';
+import type { Part } from '../../src/format/part.ts';
 import { HashPool } from '../../src/io/hashing.ts';
 import { context } from '../support/context.ts';
 import { expectCode } from '../support/error.ts';
@@ -48,7 +48,7 @@ async function admitted(made: SmallBundle): Promise<AdmittedBundle> {
 /** Checks every part with workers that stay: what `verifyParts` does, sooner. */
 async function checkParts({ bundle, folder }: AdmittedBundle): Promise<void> {
   for (const each of bundle.blobs.flatMap((blob) => blob.parts))
-    await checkPart(bundle, folder, each, pool, () => {});
+    await checkPart(each, { bundle, folder, pool, onBytes: () => {} });
 }
 
 /** The parts of the model's weights. */

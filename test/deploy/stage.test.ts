@@ -19,7 +19,7 @@ import { admit } from '../../src/deploy/admit.ts';
 import type { AdmittedBundle } from '../../src/deploy/admitted-bundle.ts';
 import { loadRelease } from '../../src/deploy/release.ts';
 import { SiteFolder } from '../../src/deploy/site-folder.ts';
-import { stage } from '../../src/deploy/stage.ts';
+import { type Staged, stage } from '../../src/deploy/stage.ts';
 import type { BundleBlob } from '../../src/format/bundle.ts';
 import { context } from '../support/context.ts';
 import { expectCode } from '../support/error.ts';
@@ -84,6 +84,12 @@ async function expectStaged(staging: Staging): Promise<void> {
   expect(readdirSync(site.path('releases'))).toEqual([admitted.id.slice(0, 32)]);
 }
 
+/** The codes of what was wrong with parts that are missing still. */
+function faultsOf(staged: Staged): string[] {
+  expect(staged.missing).not.toEqual([]);
+  return staged.faults.map(({ error }) => error.code);
+}
+
 /** Stops staging when so many parts are done: by an interrupt, or by a part that is damaged. */
 async function stopAfter(
   staging: Staging,
@@ -95,7 +101,7 @@ async function stopAfter(
     const all = admitted.bundle.blobs.flatMap((blob) => blob.parts).filter((part) => part.size > 2);
     const path = join(admitted.folder, all[parts]?.path ?? '');
     flip(path);
-    await expectCode(() => stage(admitted, site, context()), 'part-damaged');
+    expect(faultsOf(await stage(admitted, site, context()))).toEqual(['part-damaged']);
     flip(path);
     return;
   }
@@ -180,7 +186,7 @@ describe('when staging stops half way', () => {
     const blob = weightsOf(admitted);
     // Its last part is missing, so that the blob stays unfinished with two parts in the journal.
     flip(join(admitted.folder, blob.parts[2]?.path ?? ''));
-    await expectCode(() => stage(admitted, site, context()), 'part-damaged');
+    expect(faultsOf(await stage(admitted, site, context()))).toEqual(['part-damaged']);
     flip(join(admitted.folder, blob.parts[2]?.path ?? ''));
     unlinkSync(site.path('staging', admitted.id, digestHex(blob.digest)));
     await stage(admitted, site, context());
@@ -206,13 +212,16 @@ describe('when staging stops half way', () => {
 });
 
 describe('when a part is not as signed', () => {
-  it.each([0, 2])('stops at part %i and shows no blob of that digest', async (index) => {
+  it.each([0, 2])('stages all but part %i and shows no blob of that digest', async (index) => {
     const staging = await prepared();
     const { admitted, site } = staging;
     const blob = weightsOf(admitted);
     flip(join(admitted.folder, blob.parts[index]?.path ?? ''));
-    const error = await expectCode(() => stage(admitted, site, context()), 'part-damaged');
-    expect(error.message).toContain('model.safetensors of model tiny');
+    const staged = await stage(admitted, site, context());
+    expect(faultsOf(staged)).toEqual(['part-damaged']);
+    expect(staged.faults[0]?.error.message).toContain('model.safetensors of model tiny');
+    expect(staged.missing).toEqual([blob.parts[index]]);
+    expect(expectOnlyRightBlobs(staging)).toHaveLength(admitted.bundle.blobs.length - 1);
     expect(await site.store.size(blob.digest)).toBeUndefined();
     expectOnlyRightBlobs(staging);
     expect(readdirSync(site.path('releases'))).toEqual([]);
@@ -221,11 +230,11 @@ describe('when a part is not as signed', () => {
     await expectStaged(staging);
   });
 
-  it('stops at a part that is missing since admission (attack 91)', async () => {
+  it('stages all but a part that is missing since admission (attack 91)', async () => {
     const staging = await prepared();
     const { admitted, site } = staging;
     unlinkSync(join(admitted.folder, weightsOf(admitted).parts[1]?.path ?? ''));
-    await expectCode(() => stage(admitted, site, context()), 'part-missing');
+    expect(faultsOf(await stage(admitted, site, context()))).toEqual(['part-missing']);
     expect(await site.store.size(weightsOf(admitted).digest)).toBeUndefined();
   });
 
@@ -281,7 +290,7 @@ describe('when the disk is full', () => {
         () => stage(admitted, site, { ...context(), emit: fill }),
         'space-insufficient',
       );
-      expect(error.expected).toBe('free space on its file system');
+      expect(error.expected).toMatch(/^[1-9][0-9]{6} bytes free for what is still missing$/);
       expect(await site.store.size(weightsOf(admitted).digest)).toBeUndefined();
       unlinkSync(ballast);
       await stage(admitted, site, context());

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { digestOf, sriOf } from '../../src/core/digest.ts';
-import { bundleBytes, bundleFiles, bundleKind, partPath } from '../../src/format/bundle.ts';
+import { bundleBytes, bundleFiles, bundleKind } from '../../src/format/bundle.ts';
 import { checkDocument } from '../../src/format/document.ts';
+import { partPath } from '../../src/format/part.ts';
 import { expectCode } from '../support/error.ts';
 import { bend } from './bend.ts';
 import { bundle, ONE, part, placeOf, TWO } from './samples.ts';

@@ -7,9 +7,10 @@ import { crc32 } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
 import { sriOf } from '../../src/core/digest.ts';
 import { CRC_SPAN_BYTES } from '../../src/core/limits.ts';
-import { PassError, passBuffer, runPass } from '../../src/io/hash-pass.ts';
+import { passBuffer, runPass } from '../../src/io/hash-pass.ts';
 import type { HashTask, PieceSums } from '../../src/io/hash-task.ts';
 import { HashPool } from '../../src/io/hashing.ts';
+import { PassError } from '../../src/io/positioned.ts';
 import { expectCode } from '../support/error.ts';
 import { temporaryFolder } from '../support/folder.ts';
 

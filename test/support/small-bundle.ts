@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
+import { createCipheriv, createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { assemble } from '../../src/build/assemble.ts';
+import { type AssembleOptions, assemble } from '../../src/build/assemble.ts';
 import { type BuiltInstaller, findInstallers } from '../../src/build/installers.ts';
 import { canonicalBytes, type Json } from '../../src/core/canonical-json.ts';
 import { sriHex, sriOf } from '../../src/core/digest.ts';
@@ -40,6 +40,12 @@ export interface SmallBundleOptions {
   readonly partSize?: number;
   /** Bytes of the model's weights; several parts when larger than the part size. */
   readonly weights?: number;
+  /** Recovery rows. */
+  readonly parity?: number;
+  /** Deals it to discs: `folder` then holds `disc-K-of-N`. */
+  readonly discs?: AssembleOptions['discs'];
+  /** So many further small files, each a part. */
+  readonly crumbs?: number;
   /** False for a bundle of one file alone, which is as small as bundles get. */
   readonly images?: boolean;
   /** True for a small file in place of an installer, for the platform of the bundle. */
@@ -57,6 +63,8 @@ export interface SmallBundleOptions {
 
 export interface SmallBundle extends Authority {
   readonly folder: string;
+  /** The folders of its discs, where it was dealt. */
+  readonly discs: readonly string[];
   /** SHA-512 of `SHA512SUMS`. */
   readonly id: string;
   readonly bundle: Bundle;
@@ -91,15 +99,17 @@ export async function smallBundle(options: SmallBundleOptions): Promise<SmallBun
   const lock = await smallLock(options, store);
   const installers = options.installer === true ? await standIn(options, lock) : [];
   const output = join(options.place, `${name}-${version}`);
-  const { folder, bundle, id } = await assemble(lock, {
+  const { folder, bundle, id, discs } = await assemble(lock, {
     ...context(),
     store,
     output,
     partSize: options.partSize ?? 0,
     installers,
+    ...(options.parity === undefined ? {} : { parity: options.parity }),
+    ...(options.discs === undefined ? {} : { discs: options.discs }),
   });
   await signBundle(folder, 'release', authority.signer, packedAt);
-  return { ...authority, authority, folder, bundle, id, lock };
+  return { ...authority, authority, folder, discs, bundle, id, lock };
 }
 
 /** A file under the name of an installer; what it holds depends on the bundle. */
@@ -145,6 +155,11 @@ async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise
   const model = async (): Promise<Lock['models'][number]> => {
     const weights = await put(pattern(options.weights ?? 5000, `${name} ${version}`), 'x/y');
     const config = await put(Buffer.from('{"layers":1}'), 'x/y');
+    const crumbs: Lock['models'][number]['files'][number][] = [];
+    for (let index = 0; index < (options.crumbs ?? 0); index++) {
+      const { digest, size } = await put(pattern(100 + 37 * index, `crumb ${index}`), 'x/y');
+      crumbs.push({ path: `crumbs/${index}.bin`, size, digest });
+    }
     const [source] = manifest.models;
     return {
       name: 'tiny',
@@ -157,6 +172,7 @@ async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise
       files: [
         { path: 'model.safetensors', size: weights.size, digest: weights.digest },
         { path: 'config.json', size: config.size, digest: config.digest },
+        ...crumbs,
       ],
     };
   };
@@ -215,13 +231,8 @@ async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise
 
 /** Bytes that depend on the seed and repeat nowhere near. */
 function pattern(size: number, seed: string): Buffer {
-  const bytes = Buffer.alloc(size);
-  let block = createHash('sha512').update(seed).digest();
-  for (let at = 0; at < size; at += block.length) {
-    block.copy(bytes, at);
-    block = createHash('sha512').update(block).digest();
-  }
-  return bytes;
+  const key = createHash('sha256').update(seed).digest();
+  return createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(size));
 }
 
 export interface Resigning {

@@ -1,11 +1,9 @@
-import { MAX_CHECKSUMS_BYTES, MAX_INDEX_BYTES } from '../../core/limits.ts';
 import { admit } from '../../deploy/admit.ts';
-import { readListed, requireSum } from '../../deploy/bundle-files.ts';
-import { type Bundle, bundleBytes, bundleFiles, bundleKind } from '../../format/bundle.ts';
-import { readChecksums } from '../../format/checksums.ts';
-import { readCanonical } from '../../format/document.ts';
+import { discNumber, findDiscs } from '../../deploy/discs.ts';
+import { type Bundle, bundleBytes, bundleFiles } from '../../format/bundle.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { formatBytes, harmless } from '../units.ts';
+import { readIndex } from './open-bundle.ts';
 import { signerLines } from './signers.ts';
 import { readTrustFile } from './trust-option.ts';
 
@@ -15,16 +13,20 @@ export async function inspect(
   options: { readonly trust?: string },
   context: CommandContext,
 ): Promise<CommandResult> {
-  const place = context.path(folder);
+  const [place = ''] = await findDiscs([context.path(folder)]);
   if (options.trust === undefined) {
-    const bundle = await readUnverified(place);
+    const { bundle } = await readIndex(place);
     return {
       json: { verified: false, bundle },
       text: describe(bundle, ['  signatures not checked: give --trust']),
     };
   }
   const { trust } = await readTrustFile(options.trust, context);
-  const { bundle, signers } = await admit(place, { ...context, trust });
+  const { bundle, signers } = await admit(place, {
+    ...context,
+    trust,
+    partial: discNumber(place) !== undefined,
+  });
   const checked = 'signatures and lists hold; parts were not read: stowage verify reads them';
   return {
     json: { verified: 'signatures', bundle, signers },
@@ -32,21 +34,18 @@ export async function inspect(
   };
 }
 
-async function readUnverified(folder: string): Promise<Bundle> {
-  const checksums = readChecksums(
-    await readListed(folder, 'SHA512SUMS', MAX_CHECKSUMS_BYTES, 'bundle-absent'),
-  );
-  const index = await readListed(folder, 'bundle.json', MAX_INDEX_BYTES, 'bundle-absent');
-  requireSum(checksums, 'bundle.json', index);
-  return readCanonical(bundleKind, index);
-}
-
 function describe(bundle: Bundle, standing: readonly string[]): string {
+  const { parity } = bundle;
   const size = new Map(bundle.blobs.map((blob) => [blob.digest, blob.size]));
   const text = [
     `${bundle.name} ${bundle.version}, channel ${bundle.channel}, number ${bundle.seq}, resolved ${bundle.resolvedAt}`,
     ...(bundle.description === '' ? [] : [`  ${bundle.description}`]),
     `  ${bundleFiles(bundle).length + 2} files, ${formatBytes(bundleBytes(bundle))}, for ${bundle.platforms.join(', ')}`,
+    ...(parity === undefined
+      ? []
+      : [
+          `  recovery parts: any ${parity.rows.length} of ${parity.columns.length + parity.rows.length} ${parity.discs ? 'discs' : 'columns'} may be lost`,
+        ]),
     ...standing,
     ...bundle.models.flatMap((model) => [
       `model ${model.name}: ${model.repository} at ${model.commit}, licence ${model.license ?? 'unknown'}`,

@@ -1,7 +1,10 @@
+import { StowageError } from '../../core/error.ts';
+import type { ImportOptions } from '../../deploy/import.ts';
 import { install as installBundle } from '../../deploy/install.ts';
 import { anchorTrust } from '../../deploy/trust-anchor.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { confirmFingerprint } from './confirm.ts';
+import { askForDisc } from './disc-prompt.ts';
 import { changeResult, openSite } from './site.ts';
 import { readTrustFile } from './trust-option.ts';
 
@@ -13,7 +16,7 @@ export interface InstallOptions {
 }
 
 export async function install(
-  folder: string,
+  places: readonly string[],
   options: InstallOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
@@ -23,11 +26,24 @@ export async function install(
   const trust = await anchorTrust(await opened.site.trust(), given, (each) =>
     confirmFingerprint(each, options.fingerprint, context),
   );
-  return changeResult(
-    await installBundle(context.path(folder), {
-      ...opened,
-      trust,
-      ...(options.acceptAge === undefined ? {} : { acceptAge: options.acceptAge }),
-    }),
-  );
+  const { acceptAge } = options;
+  const installing: ImportOptions = {
+    ...opened,
+    trust,
+    ...(acceptAge === undefined ? {} : { acceptAge }),
+  };
+  let folders = places.map((place) => context.path(place));
+  for (;;) {
+    try {
+      return changeResult(await installBundle(folders, installing));
+    } catch (error) {
+      const next = waitsForDisc(error) ? await askForDisc(error, folders, context) : undefined;
+      if (next === undefined) throw error;
+      folders = next;
+    }
+  }
+}
+
+function waitsForDisc(error: unknown): error is StowageError {
+  return error instanceof StowageError && ['bundle-incomplete', 'medium-lost'].includes(error.code);
 }

@@ -1,17 +1,22 @@
 import { dirname, join } from 'node:path';
+import { type AssembleOptions, requireAbsent } from '../../build/assemble.ts';
 import { type BuiltInstaller, findInstallers } from '../../build/installers.ts';
 import { pack as packBundle } from '../../build/pack.ts';
 import { canonicalJson, type Json } from '../../core/canonical-json.ts';
 import { StowageError } from '../../core/error.ts';
-import { CRC_SPAN_BYTES } from '../../core/limits.ts';
+import { CRC_SPAN_BYTES, MAX_PARITY_ROWS } from '../../core/limits.ts';
 import { chainFiles, readChain } from '../../deploy/trust-files.ts';
 import { bundleBytes, bundleFiles } from '../../format/bundle.ts';
 import type { Manifest } from '../../format/manifest.ts';
 import { BlobStore } from '../../io/blob-store.ts';
+import { remove } from '../../io/file.ts';
 import { walkFromFirst } from '../../trust/trust-chain.ts';
 import { type CommandContext, type CommandResult, storeFolder, usage } from '../command.ts';
 import { formatBytes, parseBytes } from '../units.ts';
+import { parseDiscSize } from './disc-size.ts';
 import { readLock, readManifest } from './manifest-file.ts';
+import { openBundle } from './open-bundle.ts';
+import { packFrom, pick, readRepairList } from './pack-repair.ts';
 import { openSources } from './sources.ts';
 
 export interface PackOptions {
@@ -20,6 +25,11 @@ export interface PackOptions {
   readonly trustChain?: string;
   /** Where the installers are; false for none. */
   readonly installer?: string | false;
+  readonly discSize?: string;
+  readonly parity?: number;
+  readonly parityDiscs?: number;
+  readonly only?: string;
+  readonly from?: string;
   readonly store?: string;
   readonly insecureRegistry: readonly string[];
 }
@@ -29,7 +39,11 @@ export async function pack(
   options: PackOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const partSize = parsePartSize(options.partSize);
+  checkOptions(options);
+  const list = options.only === undefined ? undefined : await readRepairList(options.only, context);
+  if (list !== undefined && options.from !== undefined)
+    return packFrom(list, options.from, options.output, context);
+  const partSize = list?.partSize ?? parsePartSize(options.partSize);
   const trust = await readTrustChain(options.trustChain, context);
   const { manifest, folder, lockPath } = await readManifest(file, context);
   const lock = await readLock(lockPath);
@@ -50,18 +64,29 @@ export async function pack(
   const installers = await chosenInstallers(options.installer, manifest, context);
   const output =
     options.output === undefined
-      ? join(folder, `${manifest.name}-${manifest.version}`)
+      ? join(folder, `${manifest.name}-${manifest.version}${list === undefined ? '' : '-repair'}`)
       : context.path(options.output);
-  const { bundle, id } = await packBundle(lock, {
+  const packing = {
     ...context,
     folder,
-    output,
     partSize,
     trust,
     installers,
+    ...discOptions(options),
     store: new BlobStore(storeFolder(context, options.store)),
     sources: await openSources(options.insecureRegistry, context),
-  });
+  };
+  if (list !== undefined) {
+    await requireAbsent(output);
+    const whole = `${output}.whole`;
+    try {
+      await packBundle(lock, { ...packing, output: whole });
+      return await pick(list, await openBundle(whole), output, true, context);
+    } finally {
+      await remove(whole);
+    }
+  }
+  const { bundle, id, discs } = await packBundle(lock, { ...packing, output });
   const files = bundleFiles(bundle).length + 2;
   const bytes = bundleBytes(bundle);
   return {
@@ -73,8 +98,9 @@ export async function pack(
       id,
       files,
       bytes,
+      discs,
     },
-    text: `${output}\n  ${files} files, ${formatBytes(bytes)}\n  SHA-512 of SHA512SUMS: ${id}\n  not signed yet: stowage sign ${output} --key KEY --certificate CERTIFICATE\n`,
+    text: `${output}\n${discs.length === 0 ? '' : `  ${discs.length} discs\n`}  ${files} files, ${formatBytes(bytes)}\n  SHA-512 of SHA512SUMS: ${id}\n  not signed yet: stowage sign ${output} --key KEY --certificate CERTIFICATE\n`,
   };
 }
 
@@ -106,6 +132,33 @@ async function readTrustChain(
     throw usage('--trust-chain holds no trust document', 'files named N.trust.json', place);
   walkFromFirst(links, context.now());
   return chainFiles(links);
+}
+
+function discOptions({
+  discSize,
+  parity,
+  parityDiscs,
+}: PackOptions): Pick<AssembleOptions, 'parity' | 'discs'> {
+  const rows = parityDiscs ?? parity;
+  return {
+    ...(rows === undefined ? {} : { parity: rows }),
+    ...(discSize === undefined
+      ? {}
+      : { discs: { size: parseDiscSize(discSize), parity: parityDiscs !== undefined } }),
+  };
+}
+
+/** Which options belong together. @throws StowageError `usage-invalid` */
+function checkOptions({ discSize, parity, parityDiscs, only, from }: PackOptions): void {
+  if (parityDiscs !== undefined && discSize === undefined)
+    throw usage('--parity-discs needs discs', '--disc-size SIZE beside it', 'none');
+  if (parityDiscs !== undefined && parity !== undefined)
+    throw usage('two ways to lay recovery parts', '--parity or --parity-discs', 'both');
+  if (from !== undefined && only === undefined)
+    throw usage('--from is for repairs', '--only LIST beside it', 'none');
+  const rows = parityDiscs ?? parity ?? 1;
+  if (rows > MAX_PARITY_ROWS)
+    throw usage('more recovery than can be calculated', `at most ${MAX_PARITY_ROWS}`, `${rows}`);
 }
 
 function parsePartSize(text: string): number {

@@ -1,6 +1,8 @@
+import { type IncomingRelease, incomingReleases } from '../../deploy/incoming.ts';
 import { type SiteStatus, siteStatus } from '../../deploy/status.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { harmless } from '../units.ts';
+import { incomingJson, incomingLines } from './import.ts';
 import { openSite } from './site.ts';
 
 export async function status(
@@ -9,7 +11,16 @@ export async function status(
 ): Promise<CommandResult> {
   const { site, target } = openSite(options.root, context);
   const found = await siteStatus(site, target, context.signal);
-  return { json: found, text: describe(found) };
+  const incoming = await incomingReleases(site);
+  return {
+    json: { ...found, incoming: incoming.map(incomingJson) },
+    text: describe(found) + harmless(incoming.map(describeIncoming).join('')),
+  };
+}
+
+function describeIncoming(incoming: IncomingRelease): string {
+  const { name, version } = incoming.bundle;
+  return `${[`  not complete: ${name} ${version}`, ...incomingLines(incoming).map((line) => `  ${line}`)].join('\n')}\n`;
 }
 
 function describe(status: SiteStatus): string {

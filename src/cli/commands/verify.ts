@@ -1,7 +1,8 @@
 import { admit } from '../../deploy/admit.ts';
 import type { AdmittedBundle } from '../../deploy/admitted-bundle.ts';
+import { discLabel, discNumber, findDiscs } from '../../deploy/discs.ts';
 import type { GivenTrust } from '../../deploy/trust-anchor.ts';
-import { verifyParts } from '../../deploy/verify.ts';
+import { examineParts, requireFaultless, verifyParts } from '../../deploy/verify.ts';
 import { bundleBytes, bundleFiles } from '../../format/bundle.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { formatBytes } from '../units.ts';
@@ -14,23 +15,59 @@ export interface VerifyOptions extends ReportOptions {
 }
 
 export async function verify(
-  folder: string,
+  given: readonly string[],
   options: VerifyOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const place = context.path(folder);
+  const folders = await findDiscs(given.map((place) => context.path(place)));
+  const [first = ''] = folders;
+  const onDiscs = folders.length > 1 || discNumber(first) !== undefined;
   if (options.report.length === 0) {
     requireNoSigner(options);
-    const given = await readTrustFile(options.trust, context);
-    const admitted = await admit(place, { ...context, trust: given.trust });
+    const trust = await readTrustFile(options.trust, context);
+    if (onDiscs) return verifyDiscs(folders, trust, context);
+    const admitted = await admit(folders, { ...context, trust: trust.trust });
     await verifyParts(admitted, context);
-    return whole(admitted, given, []);
+    return whole(admitted, trust, []);
   }
+  if (onDiscs) throw usage('a report is of a bundle in one folder', 'one folder', given.join(', '));
   const { prepareReport, verifyWithReport } = await import('./verify-report.ts');
-  const files = await prepareReport(options, place, context);
-  const given = await readTrustFile(options.trust, context);
-  const { admitted, reports } = await verifyWithReport(place, given, files, context);
-  return whole(admitted, given, reports);
+  const files = await prepareReport(options, first, context);
+  const trust = await readTrustFile(options.trust, context);
+  const { admitted, reports } = await verifyWithReport(first, trust, files, context);
+  return whole(admitted, trust, reports);
+}
+
+/** Discs by themselves: each may stand alone, and what is not here is said and is no fault. */
+async function verifyDiscs(
+  folders: readonly string[],
+  given: GivenTrust,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const admitted = await admit(folders, { ...context, trust: given.trust, partial: true });
+  const verdict = await examineParts(admitted, context);
+  requireFaultless(verdict.faults);
+  const { bundle, id, signers } = admitted;
+  if (verdict.absent.length === 0) return whole(admitted, given, []);
+  const bytes = verdict.whole.reduce((sum, part) => sum + part.size, 0);
+  const discs = folders.map(discLabel);
+  const [seen, absent] = [verdict.whole.length, verdict.absent.length];
+  return {
+    json: {
+      ...{ verified: true, complete: false, name: bundle.name, version: bundle.version, id },
+      ...{ discs, parts: seen, bytes, signers, trust: given.fingerprint },
+      absent: verdict.absent.map(({ path }) => path),
+    },
+    text: [
+      `${discs.join(', ')} of ${bundle.name} ${bundle.version}: all that is here is whole and signed`,
+      `  ${seen} parts, ${formatBytes(bytes)}, each compared with its SHA-512`,
+      `  not here, on other discs: ${absent} parts`,
+      ...signerLines(signers),
+      `  trust: ${given.subject}, SHA-256 ${given.fingerprint}`,
+      `  SHA-512 of SHA512SUMS: ${id}`,
+      '',
+    ].join('\n'),
+  };
 }
 
 function requireNoSigner({ reportKey, reportCertificate }: VerifyOptions): void {

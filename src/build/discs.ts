@@ -1,0 +1,198 @@
+import { chmod, link, lstat, rename } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { Sri } from '../core/digest.ts';
+import { StowageError, systemCode } from '../core/error.ts';
+import type { Context } from '../core/event.ts';
+import { allParts, type Bundle, dataParts } from '../format/bundle.ts';
+import { discName } from '../format/disc-name.ts';
+import type { Part } from '../format/part.ts';
+import { ioError, makeFolder, remove, requireSpace, reveal, syncFolder } from '../io/file.ts';
+import { HashPool } from '../io/hashing.ts';
+import { PassError } from '../io/positioned.ts';
+import { forEachBounded } from '../io/queue.ts';
+import { deal, type Room, requireFit } from './deal.ts';
+
+/** A bundle's files where they lie now. */
+export interface BundleSource {
+  readonly bundle: Bundle;
+  /** `SHA512SUMS`, `bundle.json`, control files and parts: where each path of the bundle lies, absolute. */
+  readonly files: ReadonlyMap<string, string>;
+  /** What each must have, but for signatures, which nobody lists. */
+  readonly sums: ReadonlyMap<string, Sri>;
+  /** Whether the parts may be taken away from where they lie; otherwise they are linked, or copied and hashed. */
+  readonly move: boolean;
+}
+
+/**
+ * The parts that each disc carries, in their order. Recovery parts that were calculated for discs stay with them.
+ * @throws StowageError `disc-too-small`
+ */
+export function discRuns(bundle: Pick<Bundle, 'blobs' | 'parity'>, room: Room): Part[][] {
+  const { parity } = bundle;
+  if (parity?.discs === true) {
+    const data = cut(dataParts(bundle), parity.columns);
+    const runs = [...data, ...parity.rows.map((row) => [...row])];
+    requireFit(runs, room);
+    return runs;
+  }
+  const parts = allParts(bundle);
+  return cut(parts, deal(parts, room));
+}
+
+function cut(parts: readonly Part[], counts: readonly number[]): Part[][] {
+  let next = 0;
+  return counts.map((count) => {
+    next += count;
+    return parts.slice(next - count, next);
+  });
+}
+
+/** The sizes of what every disc carries of a bundle that lies whole. */
+export async function controlSizes({ bundle, files }: BundleSource): Promise<number[]> {
+  const sizes: number[] = [];
+  for (const path of controlPaths(bundle, files))
+    sizes.push((await lstat(where(files, path))).size);
+  return sizes;
+}
+
+/**
+ * Writes a folder `disc-K-of-N` for each run into `output`, which must not exist; it appears when all is on disk, and
+ * a failure leaves nothing.
+ * @throws StowageError `space-insufficient`, `part-damaged`, `part-missing`, `io-failed`
+ */
+export async function writeDiscs(
+  source: BundleSource,
+  runs: readonly (readonly Part[])[],
+  output: string,
+  context: Context,
+): Promise<string[]> {
+  const names = runs.map((_, index) => discName(index + 1, runs.length));
+  await build(output, context, async (folder, pool) => {
+    for (const [index, run] of runs.entries()) {
+      const name = names[index] ?? '';
+      context.emit({ type: 'step', step: 'disc', subject: name });
+      await fillDisc(source, run, join(folder, name), pool);
+    }
+  });
+  return names.map((name) => join(output, name));
+}
+
+/** Writes one folder with the control files and some of the parts, as {@link writeDiscs} does. */
+export async function writeDisc(
+  source: BundleSource,
+  run: readonly Part[],
+  output: string,
+  context: Context,
+): Promise<void> {
+  await build(output, context, (folder, pool) => fillDisc(source, run, folder, pool));
+}
+
+async function build(
+  output: string,
+  { signal }: Context,
+  work: (folder: string, pool: HashPool) => Promise<void>,
+): Promise<void> {
+  const temporary = join(dirname(output), `.${basename(output)}.dealing`);
+  await remove(temporary);
+  const pool = new HashPool(signal);
+  try {
+    await makeFolder(temporary);
+    await work(temporary, pool);
+    await syncFolder(temporary);
+    await pool.close();
+    await reveal(temporary, output);
+  } catch (error) {
+    await pool.close();
+    await remove(temporary);
+    throw ioError(error, output);
+  }
+}
+
+async function fillDisc(
+  { bundle, files, sums, move }: BundleSource,
+  run: readonly Part[],
+  folder: string,
+  pool: HashPool,
+): Promise<void> {
+  const control = controlPaths(bundle, files);
+  const folders = new Set([...control, ...run.map((part) => part.path)].map(dirname));
+  for (const each of folders) await makeFolder(join(folder, each));
+  const copies = control.map((path) => ({ path, size: 0 }));
+  for (const each of copies) each.size = (await lstat(where(files, each.path))).size;
+  for (const part of run) {
+    const from = where(files, part.path);
+    if (move) await rename(from, join(folder, part.path));
+    else if (!(await linked(from, join(folder, part.path)))) copies.push(part);
+  }
+  await requireSpace(
+    folder,
+    copies.reduce((sum, each) => sum + each.size, 0),
+  );
+  await forEachBounded(copies, pool.width, async ({ path, size }) => {
+    await copy(where(files, path), join(folder, path), size, sums.get(path), pool);
+  });
+  for (const { path } of bundle.installers ?? []) await chmod(join(folder, path), 0o755);
+  for (const each of folders) await syncFolder(join(folder, each));
+}
+
+// The bundle's own files stay as they are, whoever links to them: nobody here writes into a finished file.
+async function linked(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    if (['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP'].includes(systemCode(error) ?? ''))
+      return false;
+    throw ioError(error, from);
+  }
+}
+
+async function copy(
+  from: string,
+  to: string,
+  size: number,
+  expected: Sri | undefined,
+  pool: HashPool,
+): Promise<void> {
+  try {
+    const { pieces } = await pool.run({
+      path: from,
+      size,
+      offset: 0,
+      pieces: [{ length: size, destination: { path: to, offset: 0, create: true } }],
+      sha256: false,
+      crc32: false,
+    });
+    const found = pieces[0]?.sha512;
+    if (expected !== undefined && found !== expected) throw damaged(from, expected, found ?? '');
+  } catch (error) {
+    if (!(error instanceof PassError)) throw error;
+    if (error.path === from && ['ESIZE', 'ESHORT', 'EIO'].includes(error.code))
+      throw damaged(from, `${size} bytes that can be read`, error.message);
+    throw ioError(error, error.path);
+  }
+}
+
+function controlPaths(bundle: Bundle, files: ReadonlyMap<string, string>): string[] {
+  const signatures = [...files.keys()].filter((path) => path.startsWith('signatures/'));
+  const listed = [...bundle.control, ...(bundle.installers ?? [])].map((each) => each.path);
+  return ['SHA512SUMS', 'bundle.json', ...listed, ...signatures];
+}
+
+function where(files: ReadonlyMap<string, string>, path: string): string {
+  const found = files.get(path);
+  if (found !== undefined) return found;
+  throw new StowageError('part-missing', `${path} is not in the bundle that was given`, {
+    expected: path,
+    found: 'nothing',
+    hint: 'give the folder in which the bundle is whole, or all of its discs',
+  });
+}
+
+function damaged(path: string, expected: string, found: string): StowageError {
+  return new StowageError('part-damaged', `${path} is not what the bundle lists`, {
+    expected,
+    found,
+    hint: 'take a copy of the bundle that verifies, or pack it again',
+  });
+}

@@ -1,0 +1,60 @@
+import type { Digest } from '../core/digest.ts';
+import { sriOf } from '../core/digest.ts';
+import type { Bundle, BundleBlob, ControlFile } from '../format/bundle.ts';
+import type { Lock } from '../format/lock.ts';
+import type { Described } from './content.ts';
+
+/** `bundle.json` of a lock, as far as it does not depend on recovery parts. */
+export function indexOf(
+  lock: Lock,
+  described: ReadonlyMap<string, Described>,
+  blobs: readonly BundleBlob[],
+  control: ReadonlyMap<string, Buffer>,
+  partSize: number,
+): Bundle {
+  const { manifest } = lock;
+  const manifestOf = (name: string): Digest => {
+    const found = described.get(name);
+    if (found === undefined) throw new Error(`${name} was not described`);
+    return found.manifest.digest;
+  };
+  return {
+    schema: 'stowage/bundle/v1',
+    name: manifest.name,
+    version: manifest.version,
+    channel: manifest.channel,
+    description: manifest.description,
+    seq: lock.seq,
+    resolvedAt: lock.resolvedAt,
+    platforms: manifest.platforms,
+    partSize,
+    models: lock.models.map(({ name, source, repository, commit, license, files }) => ({
+      name,
+      source,
+      repository,
+      commit,
+      ...(license === undefined ? {} : { license }),
+      manifest: manifestOf(name),
+      files: files.map(({ path, size, digest }) => ({ path, size, digest })),
+    })),
+    images: lock.images.map(({ name, source, repository, target, platforms }) => ({
+      name,
+      source,
+      repository,
+      target,
+      platforms,
+    })),
+    files: lock.files.map((file) => ({ ...file, manifest: manifestOf(file.name) })),
+    blobs,
+    control: [...control].map(
+      ([path, bytes]): ControlFile => ({ path, size: bytes.length, sha512: sriOf(bytes) }),
+    ),
+    services: manifest.services,
+    acceptance: manifest.acceptance,
+    parameters: manifest.parameters,
+    secrets: manifest.secrets,
+    requires: manifest.requires,
+    ...(manifest.upgradeFrom === undefined ? {} : { upgradeFrom: manifest.upgradeFrom }),
+    ...(manifest.recalls === undefined ? {} : { recalls: manifest.recalls }),
+  };
+}

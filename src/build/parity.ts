@@ -1,0 +1,110 @@
+import { join } from 'node:path';
+import { DEFAULT_PART_BYTES } from '../core/limits.ts';
+import { type Column, columnsOf, type Parity, recoveryShape } from '../format/parity.ts';
+import type { Part } from '../format/part.ts';
+import type { CodingInput } from '../io/coding-task.ts';
+import { ioError, makeFolder, requireSpace, syncFolder } from '../io/file.ts';
+import type { HashPool } from '../io/hashing.ts';
+import { PassError } from '../io/positioned.ts';
+import { forEachBounded } from '../io/queue.ts';
+import { coefficient } from '../parity/matrix.ts';
+
+/** Columns of a bundle that is not dealt to discs: each row then costs a twentieth of the bundle. */
+const COLUMNS = 20;
+
+/** Bytes of a full recovery part. */
+export function stripeOf(partSize: number): number {
+  return partSize === 0 ? DEFAULT_PART_BYTES : partSize;
+}
+
+/** Cuts parts into columns of about equal bytes, in their order; how many parts each has. */
+export function evenColumns(parts: readonly Pick<Part, 'size'>[]): number[] {
+  const total = parts.reduce((sum, part) => sum + part.size, 0);
+  const width = Math.min(COLUMNS, parts.length);
+  const counts = new Map<number, number>();
+  let before = 0;
+  for (const { size } of parts) {
+    // By where the middle of the part lies.
+    const column = Math.min(width - 1, Math.floor(((before + size / 2) / total) * width));
+    counts.set(column, (counts.get(column) ?? 0) + 1);
+    before += size;
+  }
+  return [...counts.values()];
+}
+
+/** Bytes of all recovery parts. */
+export function recoveryBytes(
+  columns: readonly number[],
+  rows: number,
+  parts: readonly Part[],
+): number {
+  return rows * longest(columnsOf(columns, parts));
+}
+
+/**
+ * Calculates and writes the recovery parts of parts that lie in `folder` already.
+ * @param shape `columns` counts parts; `rows` is how many recovery rows there will be
+ * @param onBytes hears of the bytes written
+ * @throws StowageError `space-insufficient`, `io-failed`
+ */
+export async function writeParity(
+  parts: readonly Part[],
+  shape: Omit<Parity, 'rows'> & { readonly rows: number },
+  folder: string,
+  pool: HashPool,
+  onBytes: (bytes: number) => void,
+): Promise<Parity> {
+  const { columns: counts, stripe, discs } = shape;
+  const columns = columnsOf(counts, parts);
+  const length = longest(columns);
+  await requireSpace(folder, shape.rows * length);
+  await makeFolder(join(folder, 'parity'));
+  const shapes = Array.from({ length: shape.rows }, (_, row) => recoveryShape(row, stripe, length));
+  const rows = shapes.map((): Part[] => []);
+  const stripes = Array.from({ length: Math.ceil(length / stripe) }, (_, index) => index);
+  await forEachBounded(stripes, pool.width, async (index) => {
+    const from = index * stripe;
+    const size = Math.min(stripe, length - from);
+    const outputs = shapes.map((row) => ({
+      segments: [{ path: join(folder, row[index]?.path ?? ''), offset: 0, length: size }],
+      create: true,
+    }));
+    const inputs = columns.map((column, at) => ({
+      ...segmentsOf(column, from, size, folder),
+      factors: shapes.map((_, row) => coefficient(row, at)),
+    }));
+    const sums = await pool.code({ length: size, inputs, outputs }).catch(asIoError);
+    shapes.forEach((row, at) => {
+      const [place, sum] = [row[index], sums[at]];
+      if (place === undefined || sum === undefined) throw new Error('a recovery part without sums');
+      (rows[at] as Part[])[index] = { ...place, ...sum };
+    });
+    onBytes(size * shape.rows);
+  });
+  await syncFolder(join(folder, 'parity'));
+  return { stripe, columns: counts, discs, rows };
+}
+
+function segmentsOf(
+  column: Column,
+  from: number,
+  size: number,
+  folder: string,
+): Pick<CodingInput, 'segments'> {
+  return {
+    segments: column.parts.flatMap(({ part, start }) => {
+      const begin = Math.max(start, from);
+      const end = Math.min(start + part.size, from + size);
+      if (begin >= end) return [];
+      return [{ path: join(folder, part.path), offset: begin - start, length: end - begin }];
+    }),
+  };
+}
+
+function longest(columns: readonly Column[]): number {
+  return Math.max(0, ...columns.map((column) => column.length));
+}
+
+function asIoError(error: unknown): never {
+  throw error instanceof PassError ? ioError(error, error.path) : error;
+}

@@ -1,0 +1,17 @@
+import { basename } from 'node:path';
+import type { Part } from '../../format/part.ts';
+import { formatBytes } from '../units.ts';
+
+/** A line for each disc: its name, and what it carries besides the control files. */
+export function discLines(
+  discs: readonly string[],
+  runs: readonly (readonly Pick<Part, 'size'>[])[],
+): string {
+  return discs
+    .map((disc, index) => {
+      const run = runs[index] ?? [];
+      const bytes = run.reduce((sum, part) => sum + part.size, 0);
+      return `  ${basename(disc)}: ${run.length} parts, ${formatBytes(bytes)}\n`;
+    })
+    .join('');
+}

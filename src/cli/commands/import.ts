@@ -1,0 +1,80 @@
+import { withSite } from '../../deploy/change.ts';
+import { type Imported, importDiscs } from '../../deploy/import.ts';
+import { type IncomingRelease, missingInWords } from '../../deploy/incoming.ts';
+import { anchorTrust } from '../../deploy/trust-anchor.ts';
+import type { CommandContext, CommandResult } from '../command.ts';
+import { confirmFingerprint } from './confirm.ts';
+import type { InstallOptions } from './install.ts';
+import { openSite } from './site.ts';
+import { readTrustFile } from './trust-option.ts';
+
+/** Takes a bundle or some of its discs in; changes nothing that runs. */
+export async function importCommand(
+  places: readonly string[],
+  options: InstallOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const opened = openSite(options.root, context);
+  const given =
+    options.trust === undefined ? undefined : await readTrustFile(options.trust, context);
+  const trust = await anchorTrust(await opened.site.trust(), given, (each) =>
+    confirmFingerprint(each, options.fingerprint, context),
+  );
+  const { acceptAge } = options;
+  const folders = places.map((place) => context.path(place));
+  return importResult(
+    await withSite(opened, (ledger) =>
+      importDiscs(folders, ledger, {
+        ...opened,
+        trust,
+        ...(acceptAge === undefined ? {} : { acceptAge }),
+      }),
+    ),
+    places,
+  );
+}
+
+function importResult(imported: Imported, places: readonly string[]): CommandResult {
+  const { bundle, id, incoming, rebuilt } = imported;
+  const common = { name: bundle.name, version: bundle.version, seq: bundle.seq, id, rebuilt };
+  const made = rebuilt === 0 ? [] : [`  ${rebuilt} parts were rebuilt from recovery parts`];
+  if (incoming === undefined) {
+    const lines = [
+      `${bundle.name} ${bundle.version} is taken in, whole and signed; nothing that runs was changed`,
+      ...made,
+      `  next: stowage install ${places.join(' ')}`,
+    ];
+    return { json: { complete: true, ...common }, text: `${lines.join('\n')}\n` };
+  }
+  const lines = [
+    `${bundle.name} ${bundle.version}: what these media hold is taken in, and more is missing`,
+    ...made,
+    ...incomingLines(incoming),
+    '  next: stowage import DISC with each of the others; a lost one: stowage repair-list',
+  ];
+  return {
+    json: { complete: false, ...common, ...incomingJson(incoming) },
+    text: `${lines.join('\n')}\n`,
+    exitStatus: 1,
+  };
+}
+
+/** What is missing of a release that is not complete, as lines. */
+export function incomingLines(incoming: IncomingRelease): string[] {
+  const { discs, missing } = incoming;
+  const shown = missing.slice(0, 5).map(({ path }) => `    ${path}`);
+  return [
+    ...(discs.of === undefined ? [] : [`  ${discs.seen.length} of ${discs.of} discs were seen`]),
+    `  missing: ${missingInWords(incoming)}`,
+    ...shown,
+    ...(missing.length > shown.length ? [`    and ${missing.length - shown.length} more`] : []),
+  ];
+}
+
+/** The same for programs. */
+export function incomingJson({ id, bundle, discs, missing }: IncomingRelease): object {
+  return {
+    ...{ id, name: bundle.name, version: bundle.version, discs },
+    missing: missing.map(({ path, size }) => ({ path, size })),
+  };
+}

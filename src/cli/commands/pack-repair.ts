@@ -1,0 +1,78 @@
+import { dirname, join } from 'node:path';
+import { requireAbsent } from '../../build/assemble.ts';
+import { writeDisc } from '../../build/discs.ts';
+import { StowageError } from '../../core/error.ts';
+import { allParts } from '../../format/bundle.ts';
+import { readCanonical } from '../../format/document.ts';
+import { type RepairList, repairListKind } from '../../format/repair-list.ts';
+import { readBounded } from '../../io/file.ts';
+import type { CommandContext, CommandResult } from '../command.ts';
+import { formatBytes } from '../units.ts';
+import { type OpenBundle, openBundle } from './open-bundle.ts';
+
+/** Reads what `stowage repair-list` wrote at a site. @throws StowageError `document-invalid` */
+export async function readRepairList(file: string, context: CommandContext): Promise<RepairList> {
+  return readCanonical(
+    repairListKind,
+    await readBounded(context.path(file), repairListKind.maxBytes),
+  );
+}
+
+/** `pack --only LIST --from BUNDLE`: the parts of the list out of a bundle, under the same signatures. */
+export async function packFrom(
+  list: RepairList,
+  from: string,
+  output: string | undefined,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const place = context.path(from);
+  const name = `${list.name}-${list.version}-repair`;
+  const folder = output === undefined ? join(dirname(place), name) : context.path(output);
+  await requireAbsent(folder);
+  return pick(list, await openBundle(place), folder, false, context);
+}
+
+/**
+ * Writes a bundle's control files and the parts of a list.
+ * @param move whether the parts may be taken away from where they lie
+ * @throws StowageError `document-invalid` when the list is of another bundle
+ */
+export async function pick(
+  list: RepairList,
+  open: OpenBundle,
+  folder: string,
+  move: boolean,
+  context: CommandContext,
+): Promise<CommandResult> {
+  if (open.id !== list.bundle) throw ofAnother(list, open.id);
+  const parts = new Map(allParts(open.bundle).map((part) => [part.path, part]));
+  // Installers travel with every disc, as control files do.
+  const carried = new Set(open.bundle.installers?.map((each) => each.path));
+  const run = list.parts.flatMap(({ path }) => {
+    const part = parts.get(path);
+    if (part === undefined && !carried.has(path)) throw ofAnother(list, open.id);
+    return part ?? [];
+  });
+  await writeDisc({ ...open, move }, run, folder, context);
+  const bytes = run.reduce((sum, part) => sum + part.size, 0);
+  const signed = [...open.files.keys()].some((path) => path.startsWith('signatures/'));
+  return {
+    json: { bundle: folder, id: open.id, parts: run.length, bytes, signed },
+    text: [
+      folder,
+      `  ${run.length} parts, ${formatBytes(bytes)}, to complete ${list.name} ${list.version} at the site`,
+      signed
+        ? '  with the signatures of the bundle'
+        : `  not signed yet: stowage sign ${folder} --key KEY --certificate CERTIFICATE`,
+      '',
+    ].join('\n'),
+  };
+}
+
+function ofAnother(list: RepairList, found: string): StowageError {
+  return new StowageError('document-invalid', 'the repair list is of another bundle', {
+    expected: `${list.name} ${list.version} with SHA-512 of SHA512SUMS ${list.bundle}`,
+    found,
+    hint: 'give that bundle with --from; or pack the same lock with the same --parity, --disc-size and --trust-chain',
+  });
+}

@@ -1,0 +1,59 @@
+import { StowageError } from '../../core/error.ts';
+import { incomingReleases } from '../../deploy/incoming.ts';
+import { repairListOf } from '../../deploy/repair.ts';
+import { SiteFolder } from '../../deploy/site-folder.ts';
+import { writeCanonical } from '../../format/document.ts';
+import { repairListKind } from '../../format/repair-list.ts';
+import { writeNew } from '../../io/file.ts';
+import { type CommandContext, type CommandResult, siteRoot, usage } from '../command.ts';
+import { formatBytes } from '../units.ts';
+
+export interface RepairListOptions {
+  readonly output?: string;
+  readonly root?: string;
+}
+
+/** Writes what is missing of a release that is not complete, to be carried back. */
+export async function repairList(
+  release: string | undefined,
+  options: RepairListOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const site = new SiteFolder(siteRoot(context, options.root));
+  const all = await incomingReleases(site);
+  const wanted = all.filter(
+    ({ bundle }) =>
+      release === undefined ||
+      release === bundle.name ||
+      release === `${bundle.name}@${bundle.version}`,
+  );
+  const [one] = wanted;
+  if (one === undefined) throw nothing(release);
+  if (wanted.length > 1)
+    throw usage(
+      'several releases are not complete',
+      'one of them, as NAME@VERSION',
+      wanted.map(({ bundle }) => `${bundle.name}@${bundle.version}`).join(', '),
+    );
+  const list = await repairListOf(site, one);
+  const bytes = list.parts.reduce((sum, part) => sum + part.size, 0);
+  const file = context.path(options.output ?? `${list.name}-${list.version}.repair.json`);
+  await writeNew(file, writeCanonical(repairListKind, list));
+  return {
+    json: { file, ...list },
+    text: [
+      file,
+      `  ${list.parts.length} parts, ${formatBytes(bytes)}, of ${list.name} ${list.version}`,
+      '  where the bundle is whole: stowage pack --only LIST --from BUNDLE; then carry what it writes here and import it',
+      '',
+    ].join('\n'),
+  };
+}
+
+function nothing(release: string | undefined): StowageError {
+  return new StowageError('release-unknown', 'no release at this site lacks parts', {
+    expected: `${release ?? 'a release'} that was taken in and is not complete`,
+    found: 'none',
+    hint: 'stowage status shows what is not complete; stowage import takes discs in',
+  });
+}

@@ -1,0 +1,31 @@
+import { requireAbsent } from '../../build/assemble.ts';
+import { controlSizes, discRuns, writeDiscs } from '../../build/discs.ts';
+import type { CommandContext, CommandResult } from '../command.ts';
+import { discLines } from './disc-lines.ts';
+import { parseDiscSize } from './disc-size.ts';
+import { openBundle } from './open-bundle.ts';
+
+export interface SplitOptions {
+  readonly discSize: string;
+  readonly output?: string;
+}
+
+/** Deals a bundle that exists to discs. Its list stays as it is, so its signatures hold for every disc. */
+export async function split(
+  folder: string,
+  options: SplitOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const discSize = parseDiscSize(options.discSize);
+  const place = context.path(folder);
+  const output = options.output === undefined ? `${place}-discs` : context.path(options.output);
+  await requireAbsent(output);
+  const { id, bundle, files, sums } = await openBundle(place);
+  const source = { bundle, files, sums, move: false };
+  const runs = discRuns(bundle, { discSize, control: await controlSizes(source) });
+  const discs = await writeDiscs(source, runs, output, context);
+  return {
+    json: { output, id, discs, parts: runs.map((run) => run.length) },
+    text: `${output}\n${discLines(discs, runs)}  SHA-512 of SHA512SUMS: ${id}\n`,
+  };
+}

@@ -1,0 +1,53 @@
+import { z } from 'zod';
+import type { Sri } from '../core/digest.ts';
+import { MAX_BUNDLE_FILES, MAX_INDEX_BYTES } from '../core/limits.ts';
+import type { DocumentKind } from './document.ts';
+import * as field from './field.ts';
+
+/** A part that a site lacks. */
+export interface NeededPart {
+  readonly path: string;
+  readonly size: number;
+  readonly sha512: Sri;
+  /** Where the copy that the site saw is damaged, up to 4 MiB each; none when it saw no copy. */
+  readonly damaged: readonly { readonly offset: number; readonly length: number }[];
+}
+
+/** What a site lacks of a bundle, carried back to where the bundle is whole. */
+export interface RepairList {
+  readonly schema: 'stowage/repair-list/v1';
+  readonly name: string;
+  readonly version: string;
+  /** SHA-512 of its `SHA512SUMS`, 128 hex digits. */
+  readonly bundle: string;
+  /** As in `bundle.json`, so that `pack` makes the same parts. */
+  readonly partSize: number;
+  readonly parts: readonly NeededPart[];
+}
+
+const schema: z.ZodType<RepairList> = z.strictObject({
+  schema: z.literal('stowage/repair-list/v1'),
+  name: field.name,
+  version: field.version,
+  bundle: field.hex(128),
+  partSize: field.bytes,
+  parts: z
+    .array(
+      z.strictObject({
+        path: field.mediaPath,
+        size: field.bytes,
+        sha512: field.sri,
+        damaged: z.array(z.strictObject({ offset: field.bytes, length: field.bytes })).max(100_000),
+      }),
+    )
+    .min(1)
+    .max(MAX_BUNDLE_FILES),
+});
+
+export const repairListKind: DocumentKind<RepairList> = {
+  name: 'the repair list',
+  code: 'document-invalid',
+  schema,
+  maxBytes: MAX_INDEX_BYTES,
+  hint: 'make it again at the site: stowage repair-list --output FILE',
+};

@@ -1,0 +1,48 @@
+import { readSync, writeSync } from 'node:fs';
+
+/** A failure of a pass, with the system's code (or `ESIZE`, `EKIND`, `ESHORT`) and the path it is about. */
+export class PassError extends Error {
+  readonly code: string;
+  readonly path: string;
+  constructor(code: string, path: string, message: string) {
+    super(message);
+    this.code = code;
+    this.path = path;
+  }
+}
+
+/** Reads exactly `want` bytes into the beginning of a buffer. @throws PassError `ESHORT`, or the system's code */
+export function fill(
+  source: number,
+  buffer: Buffer,
+  want: number,
+  position: number,
+  path: string,
+): Buffer {
+  for (let filled = 0; filled < want; ) {
+    const read = attempt(path, () =>
+      readSync(source, buffer, filled, want - filled, position + filled),
+    );
+    if (read === 0) throw new PassError('ESHORT', path, `ends at byte ${position + filled}`);
+    filled += read;
+  }
+  return buffer.subarray(0, want);
+}
+
+/** Writes all bytes at a position. */
+export function drain(target: number, bytes: Buffer, position: number): void {
+  for (let written = 0; written < bytes.length; ) {
+    written += writeSync(target, bytes, written, bytes.length - written, position + written);
+  }
+}
+
+/** Runs a system call; its failure becomes a {@link PassError} about this path. */
+export function attempt<T>(path: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof PassError) throw error;
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'EUNKNOWN';
+    throw new PassError(code, path, error instanceof Error ? error.message : String(error));
+  }
+}
