@@ -1,6 +1,8 @@
 import type { Lock } from '../format/lock.ts';
+import { usingStore } from '../io/store-use.ts';
 import { type Assembled, type AssembleOptions, assemble, requireAbsent } from './assemble.ts';
 import { type PullOptions, pull } from './pull.ts';
+import { requireRoom } from './room.ts';
 
 /**
  * From a lock to an unsigned bundle: whatever the store lacks is pulled, then everything is assembled.
@@ -8,6 +10,10 @@ import { type PullOptions, pull } from './pull.ts';
  */
 export async function pack(lock: Lock, options: PullOptions & AssembleOptions): Promise<Assembled> {
   await requireAbsent(options.output);
-  await pull(lock, options);
-  return assemble(lock, options);
+  await requireRoom(lock, options);
+  const { store, signal } = options;
+  return usingStore(store.root, { signal }, async () => {
+    await pull(lock, options);
+    return assemble(lock, options);
+  });
 }

@@ -5,7 +5,7 @@ import type { Context } from '../core/event.ts';
 import { MIB } from '../core/limits.ts';
 import type { Lock, LockedFile } from '../format/lock.ts';
 import type { BlobStore } from '../io/blob-store.ts';
-import { ioError, makeFolder, requireSpace } from '../io/file.ts';
+import { ioError, makeFolder } from '../io/file.ts';
 import { forEachBounded } from '../io/queue.ts';
 import { refusePickle } from './examine.ts';
 import { fetchBlob } from './fetch.ts';
@@ -28,7 +28,7 @@ export interface PullOptions extends Context {
 
 /**
  * Brings every blob that a lock names into the store. What is there already is not fetched again.
- * @throws StowageError `space-insufficient` before the first byte, `source-*`, `content-refused`
+ * @throws StowageError `source-*`, `content-refused`, `space-insufficient`
  */
 export async function pull(lock: Lock, options: PullOptions): Promise<void> {
   const { store, emit } = options;
@@ -39,7 +39,6 @@ export async function pull(lock: Lock, options: PullOptions): Promise<void> {
   }
   const total = missing.reduce((sum, each) => sum + each.size, 0);
   await makeFolder(store.root);
-  await requireSpace(store.root, total);
   let done = 0;
   const count = (bytes: number): void => {
     done += bytes;

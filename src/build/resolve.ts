@@ -19,6 +19,7 @@ import {
 import type { FileSource, ImageSource, Manifest, ModelSource } from '../format/manifest.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { forEachBounded } from '../io/queue.ts';
+import { usingStore } from '../io/store-use.ts';
 import { httpsOrigin } from '../source/https.ts';
 import type { HubFile, HubModel } from '../source/hugging-face.ts';
 import { examineModel } from './examine.ts';
@@ -46,7 +47,10 @@ export interface ResolveOptions extends Context {
  * A manifest that resolves to what the previous lock says gives that lock back.
  */
 export async function resolve(manifest: Manifest, options: ResolveOptions): Promise<Lock> {
-  return withTransfer(options, (transfer) => resolveAll(manifest, { ...options, transfer }));
+  const { store, signal } = options;
+  return usingStore(store.root, { signal }, () =>
+    withTransfer(options, (transfer) => resolveAll(manifest, { ...options, transfer })),
+  );
 }
 
 type Resolving = ResolveOptions & { readonly transfer: Transfer };

@@ -1,7 +1,17 @@
 import type { Command } from 'commander';
+import type { LockOptions } from './commands/lock.ts';
 import type { PackOptions } from './commands/pack.ts';
 import type { SplitOptions } from './commands/split.ts';
-import { addCommand, insecure, positiveInteger, type Run, store } from './options.ts';
+import type { StoreOptions, StorePruneOptions, StorePullOptions } from './commands/store.ts';
+import {
+  addCommand,
+  caFile,
+  insecure,
+  positiveInteger,
+  type Run,
+  repeatable,
+  store,
+} from './options.ts';
 
 /** The commands of the release engineer. */
 export function addConnectedCommands(program: Command, run: Run): void {
@@ -15,17 +25,14 @@ export function addConnectedCommands(program: Command, run: Run): void {
   command('lock [manifest]', 'replace every tag and branch of a manifest by digests')
     .addOption(store())
     .addOption(insecure())
+    .addOption(caFile())
     .option(
       '--seq <number>',
       'the number of this lock, where the one before it is lost',
       positiveInteger,
     )
-    .action(
-      (
-        file: string | undefined,
-        options: { store?: string; insecureRegistry: string[]; seq?: number },
-      ) =>
-        run(async (context) => (await import('./commands/lock.ts')).lock(file, options, context)),
+    .action((file: string | undefined, options: LockOptions) =>
+      run(async (context) => (await import('./commands/lock.ts')).lock(file, options, context)),
     );
   command('pack [manifest]', 'pull what the lock names and write the bundle')
     .option(
@@ -58,6 +65,7 @@ export function addConnectedCommands(program: Command, run: Run): void {
     .option('--no-installer', 'carry none')
     .addOption(store())
     .addOption(insecure())
+    .addOption(caFile())
     .action((file: string | undefined, options: PackOptions) =>
       run(async (context) => (await import('./commands/pack.ts')).pack(file, options, context)),
     );
@@ -66,5 +74,37 @@ export function addConnectedCommands(program: Command, run: Run): void {
     .option('-o, --output <folder>', 'where the discs are written (default: BUNDLE-discs)')
     .action((folder: string, options: SplitOptions) =>
       run(async (context) => (await import('./commands/split.ts')).split(folder, options, context)),
+    );
+  addStoreCommands(program, run);
+}
+
+/** `stowage store ...`: the blobs that were pulled. */
+function addStoreCommands(program: Command, run: Run): void {
+  const group = program.command('store').description('look after the blobs that were pulled');
+  addCommand(group, 'pull [manifest]', 'pull what the lock names, and pack nothing')
+    .addOption(store())
+    .addOption(insecure())
+    .addOption(caFile())
+    .action((file: string | undefined, options: StorePullOptions) =>
+      run(async (context) => (await import('./commands/store.ts')).pull(file, options, context)),
+    );
+  addCommand(group, 'list', 'every blob, and what is not whole')
+    .addOption(store())
+    .action((options: StoreOptions) =>
+      run(async (context) => (await import('./commands/store.ts')).list(options, context)),
+    );
+  addCommand(group, 'verify', 'hash every blob and name those that changed')
+    .addOption(store())
+    .action((options: StoreOptions) =>
+      run(async (context) => (await import('./commands/store.ts')).verify(options, context)),
+    );
+  addCommand(group, 'prune', 'remove what dead runs left, and blobs that no lock to keep names')
+    .addOption(
+      repeatable('--keep <lock>', 'a lock whose blobs stay; without one, all do (repeatable)'),
+    )
+    .option('--dry-run', 'say what would go, and remove nothing')
+    .addOption(store())
+    .action((options: StorePruneOptions) =>
+      run(async (context) => (await import('./commands/store.ts')).prune(options, context)),
     );
 }

@@ -28,6 +28,11 @@ export const repeatable = (flags: string, about: string): Option =>
     .argParser((value: string, before: string[]) => [...before, value]);
 export const insecure = (): Option =>
   repeatable('--insecure-registry <host>', 'a registry to ask over plain http (repeatable)');
+export const caFile = (): Option =>
+  new Option(
+    '--ca-file <file>',
+    'authorities in PEM that count for every source, beside the usual',
+  );
 export const passphraseFile = (): Option =>
   new Option('--passphrase-file <file>', 'holds the passphrase of the key on its first line');
 export const passphraseFd = (): Option =>

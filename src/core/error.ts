@@ -83,7 +83,7 @@ export const errorCodes = {
     'release-expired',
     'release-recalled',
   ],
-  locked: ['site-locked'],
+  locked: ['site-locked', 'store-locked'],
   unfit: ['host-unfit'],
   interrupted: ['interrupted'],
 } as const;

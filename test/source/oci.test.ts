@@ -1,12 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Digest } from '../../src/core/digest.ts';
+import { createHostTrust } from '../../src/source/host-trust.ts';
 import { type CredentialStore, createRegistry, type Registry } from '../../src/source/oci.ts';
 import { Secret } from '../../src/source/secret.ts';
+import { createWire } from '../../src/source/wire.ts';
 import { run } from '../lab/process.ts';
 import {
   freePort,
@@ -182,7 +183,6 @@ describe('when a registry of this machine speaks TLS', () => {
     const names = ['-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', certificate];
     await run('openssl', ['req', ...request.split(' '), ...names]);
     const tls = await startRegistry(join(folder, 'tls'), { tls: { key, certificate } });
-    const authorities = getCACertificates('default');
     try {
       await pushLayout(image.layout, image.tag, `${tls.host}/team/app:1.0`);
       const source = `${tls.host}/team/app:1.0`;
@@ -192,11 +192,17 @@ describe('when a registry of this machine speaks TLS', () => {
       );
       expect(error.found).toContain('a certificate that does not hold');
       expect(error.hint).toContain('--ca-file');
-      setDefaultCACertificates([...authorities, readFileSync(certificate, 'utf8')]);
-      const resolved = await registry().resolve(source, amd64, never);
+      const trust = await createHostTrust({
+        env: {},
+        home: folder,
+        caFile: certificate,
+        folders: [],
+      });
+      const { http } = testHttp({ wire: createWire({ trust }) });
+      const trusting = createRegistry({ credentials: { find: async () => undefined }, http });
+      const resolved = await trusting.resolve(source, amd64, never);
       expect(resolved.target.digest).toBe(image.digest);
     } finally {
-      setDefaultCACertificates(authorities);
       await tls.stop();
     }
   });

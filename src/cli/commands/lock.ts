@@ -1,3 +1,4 @@
+import { lockBlobs } from '../../build/lock-blobs.ts';
 import { resolve } from '../../build/resolve.ts';
 import { writeJson } from '../../format/document.ts';
 import { type Lock, lockKind } from '../../format/lock.ts';
@@ -6,11 +7,10 @@ import { writeAtomic } from '../../io/file.ts';
 import { type CommandContext, type CommandResult, storeFolder } from '../command.ts';
 import { formatBytes } from '../units.ts';
 import { readLock, readManifest } from './manifest-file.ts';
-import { openSources } from './sources.ts';
+import { openSources, type SourceOptions } from './sources.ts';
 
-export interface LockOptions {
+export interface LockOptions extends SourceOptions {
   readonly store?: string;
-  readonly insecureRegistry: readonly string[];
   readonly seq?: number;
 }
 
@@ -25,7 +25,7 @@ export async function lock(
     ...context,
     folder,
     store: new BlobStore(storeFolder(context, options.store)),
-    sources: await openSources(options.insecureRegistry, context),
+    sources: await openSources(options, context),
     ...(previous === undefined ? {} : { previous }),
   });
   const numbered = options.seq === undefined ? resolved : { ...resolved, seq: options.seq };
@@ -53,11 +53,7 @@ function summary(lock: Lock): {
 }
 
 function lockBytes(lock: Lock): number {
-  const sizes = new Map<string, number>();
-  for (const blob of lock.images.flatMap((image) => image.blobs)) sizes.set(blob.digest, blob.size);
-  for (const blob of [...lock.models.flatMap((model) => model.files), ...lock.files])
-    sizes.set(blob.digest, blob.size);
-  return [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  return [...lockBlobs(lock).values()].reduce((sum, size) => sum + size, 0);
 }
 
 function text(lock: Lock, path: string, unchanged: boolean): string {

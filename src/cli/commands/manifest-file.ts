@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import { canonicalJson, type Json } from '../../core/canonical-json.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_LOCK_BYTES, MAX_MANIFEST_BYTES } from '../../core/limits.ts';
 import { readJson, readYaml } from '../../format/document.ts';
@@ -34,6 +35,32 @@ export async function readLock(path: string): Promise<Lock | undefined> {
     if (error instanceof StowageError && error.code === 'file-missing') return undefined;
     throw error;
   }
+}
+
+/**
+ * A manifest and the lock that was made from it.
+ * @throws StowageError `lock-stale` when there is none, or one of another manifest
+ */
+export async function readFreshLock(
+  file: string | undefined,
+  context: CommandContext,
+): Promise<ManifestFile & { readonly lock: Lock }> {
+  const found = await readManifest(file, context);
+  const lock = await readLock(found.lockPath);
+  if (lock !== undefined && sameManifest(lock.manifest, found.manifest)) return { ...found, lock };
+  throw new StowageError(
+    'lock-stale',
+    lock === undefined ? 'the manifest has no lock' : 'the manifest changed since it was locked',
+    {
+      expected: `${found.lockPath} made from this manifest`,
+      found: lock === undefined ? 'no lock' : 'a lock of another manifest',
+      hint: 'run stowage lock first',
+    },
+  );
+}
+
+function sameManifest(a: Manifest, b: Manifest): boolean {
+  return canonicalJson(a as unknown as Json) === canonicalJson(b as unknown as Json);
 }
 
 function lockName(path: string): string {

@@ -2,8 +2,6 @@ import { dirname, join } from 'node:path';
 import { type AssembleOptions, requireAbsent } from '../../build/assemble.ts';
 import { type BuiltInstaller, findInstallers } from '../../build/installers.ts';
 import { pack as packBundle } from '../../build/pack.ts';
-import { canonicalJson, type Json } from '../../core/canonical-json.ts';
-import { StowageError } from '../../core/error.ts';
 import { CRC_SPAN_BYTES, MAX_PARITY_ROWS } from '../../core/limits.ts';
 import { chainFiles, readChain } from '../../deploy/trust-files.ts';
 import { bundleBytes, bundleFiles } from '../../format/bundle.ts';
@@ -14,12 +12,12 @@ import { walkFromFirst } from '../../trust/trust-chain.ts';
 import { type CommandContext, type CommandResult, storeFolder, usage } from '../command.ts';
 import { formatBytes, parseBytes } from '../units.ts';
 import { parseDiscSize } from './disc-size.ts';
-import { readLock, readManifest } from './manifest-file.ts';
+import { readFreshLock } from './manifest-file.ts';
 import { openBundle } from './open-bundle.ts';
 import { packFrom, pick, readRepairList } from './pack-repair.ts';
-import { openSources } from './sources.ts';
+import { openSources, type SourceOptions } from './sources.ts';
 
-export interface PackOptions {
+export interface PackOptions extends SourceOptions {
   readonly output?: string;
   readonly partSize: string;
   readonly trustChain?: string;
@@ -31,7 +29,6 @@ export interface PackOptions {
   readonly only?: string;
   readonly from?: string;
   readonly store?: string;
-  readonly insecureRegistry: readonly string[];
 }
 
 export async function pack(
@@ -45,22 +42,7 @@ export async function pack(
     return packFrom(list, options.from, options.output, context);
   const partSize = list?.partSize ?? parsePartSize(options.partSize);
   const trust = await readTrustChain(options.trustChain, context);
-  const { manifest, folder, lockPath } = await readManifest(file, context);
-  const lock = await readLock(lockPath);
-  if (
-    lock === undefined ||
-    canonicalJson(lock.manifest as unknown as Json) !== canonicalJson(manifest as unknown as Json)
-  ) {
-    throw new StowageError(
-      'lock-stale',
-      lock === undefined ? 'the manifest has no lock' : 'the manifest changed since it was locked',
-      {
-        expected: `${lockPath} made from this manifest`,
-        found: lock === undefined ? 'no lock' : 'a lock of another manifest',
-        hint: 'run stowage lock first',
-      },
-    );
-  }
+  const { lock, manifest, folder } = await readFreshLock(file, context);
   const installers = await chosenInstallers(options.installer, manifest, context);
   const output =
     options.output === undefined
@@ -74,7 +56,7 @@ export async function pack(
     installers,
     ...discOptions(options),
     store: new BlobStore(storeFolder(context, options.store)),
-    sources: await openSources(options.insecureRegistry, context),
+    sources: await openSources(options, context),
   };
   if (list !== undefined) {
     await requireAbsent(output);

@@ -1,17 +1,28 @@
 import type { Sources } from '../../build/origins.ts';
+import { createHostTrust } from '../../source/host-trust.ts';
 import { createHttp } from '../../source/http.ts';
 import { createHub, hubSettings } from '../../source/hugging-face.ts';
 import { createRegistry } from '../../source/oci.ts';
 import { createCredentials } from '../../source/oci-credentials.ts';
+import { createWire } from '../../source/wire.ts';
 import type { CommandContext } from '../command.ts';
+
+/** The options of every command that asks sources. */
+export interface SourceOptions {
+  readonly insecureRegistry: readonly string[];
+  readonly caFile?: string;
+}
 
 /** The sockets of the connected side, with the credentials that the environment and the user's files hold. */
 export async function openSources(
-  insecure: readonly string[],
+  options: SourceOptions,
   context: CommandContext,
 ): Promise<Sources> {
   const { env, home } = context.terminal;
-  const http = createHttp();
+  const { insecureRegistry: insecure, caFile } = options;
+  const ca = caFile === undefined ? undefined : context.path(caFile);
+  const trust = await createHostTrust({ env, home, caFile: ca });
+  const http = createHttp({ wire: createWire({ proxyEnvironment: env, trust }) });
   return {
     http,
     hub: createHub(await hubSettings(env, home), http),

@@ -1,0 +1,80 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const project: string = fileURLToPath(new URL('../..', import.meta.url));
+
+export interface Measured {
+  readonly seconds: number;
+  /** The most memory resident at once, in MiB. */
+  readonly peakMib: number;
+}
+
+/** Runs a program to its end and measures it. @throws Error with what it wrote when it fails */
+export async function measure(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Measured> {
+  const start = performance.now();
+  const child = spawn(command, [...args], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      said = (said + text).slice(-4096);
+    });
+  }
+  let peak = 0;
+  const watch = setInterval(() => {
+    peak = Math.max(peak, peakOf(child.pid));
+  }, 20);
+  const [status] = (await once(child, 'close')) as [number | null];
+  clearInterval(watch);
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${status}: ${said}`);
+  return { seconds: (performance.now() - start) / 1000, peakMib: peak / 1024 };
+}
+
+/** Runs `stowage` as it was built. */
+export async function measureStowage(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Measured> {
+  return measure(`${project}/node_modules/.bin/node`, [`${project}/dist/main.js`, ...args], env);
+}
+
+/** Runs each of several things in turns, a few times, and gives the median time of each. */
+export async function inTurns<K extends string>(
+  times: number,
+  runs: Readonly<Record<K, () => Promise<Measured>>>,
+): Promise<Record<K, Measured>> {
+  const all: Partial<Record<K, Measured[]>> = {};
+  for (let round = 0; round < times; round++) {
+    for (const key of Object.keys(runs) as K[]) {
+      const list = all[key] ?? [];
+      list.push(await runs[key]());
+      all[key] = list;
+    }
+  }
+  const entries = (Object.keys(runs) as K[]).map((key) => [key, median(all[key] ?? [])] as const);
+  return Object.fromEntries(entries) as Record<K, Measured>;
+}
+
+function median(list: readonly Measured[]): Measured {
+  const seconds = list.map((each) => each.seconds).toSorted((a, b) => a - b);
+  return {
+    seconds: seconds[Math.floor(seconds.length / 2)] ?? 0,
+    peakMib: Math.max(...list.map((each) => each.peakMib)),
+  };
+}
+
+function peakOf(pid: number | undefined): number {
+  try {
+    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+  } catch {
+    return 0;
+  }
+}

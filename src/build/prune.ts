@@ -1,0 +1,108 @@
+import type { Dirent } from 'node:fs';
+import { lstat, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Digest, digestFromHex, digestHex } from '../core/digest.ts';
+import { systemCode } from '../core/error.ts';
+import type { BlobStore } from '../io/blob-store.ts';
+import { ioError, remove } from '../io/file.ts';
+import { emptyingStore } from '../io/store-use.ts';
+
+export interface PruneOptions {
+  /** The blobs to keep; undefined for all. */
+  readonly keep?: ReadonlySet<Digest>;
+  /** Only says what would go. */
+  readonly dryRun: boolean;
+}
+
+/** What went, or would go. */
+export interface Pruned {
+  readonly blobs: readonly Digest[];
+  /** Files and folders of runs that ended in the middle, below the store. */
+  readonly unfinished: readonly string[];
+  /** Bytes on disk, of all these. */
+  readonly bytes: number;
+}
+
+/**
+ * Takes out of a store what runs left that ended in the middle, and the blobs that nobody wants to keep. What has
+ * come of a blob that is to be kept stays, for the next run to go on with.
+ * @throws StowageError `store-locked` while another run uses the store
+ */
+export async function prune(store: BlobStore, options: PruneOptions): Promise<Pruned> {
+  return emptyingStore(store.root, async () => {
+    const { keep, dryRun } = options;
+    const kept = new Set([...(keep ?? [])].map(digestHex));
+    const wanted = (hex: string): boolean => keep === undefined || kept.has(hex);
+    const blobs = (await entries(join(store.root, 'blobs/sha256'))).filter(isBlob);
+    const gone = blobs.filter(({ name }) => !wanted(name)).map(({ name }) => name);
+    const whole = new Set(blobs.map(({ name }) => name));
+    const unfinished = [
+      ...(await entries(join(store.root, 'blobs/sha256')))
+        .filter((each) => !isBlob(each))
+        .map(({ name }) => `blobs/sha256/${name}`),
+      ...(await entries(join(store.root, 'incoming')))
+        .filter(({ name }) => !resumable(name, wanted, whole))
+        .map(({ name }) => `incoming/${name}`),
+    ];
+    const sums = (await entries(join(store.root, 'sums')))
+      .filter(
+        ({ name }) => !whole.has(name.replace(/\.json$/, '')) || gone.includes(name.slice(0, 64)),
+      )
+      .map(({ name }) => `sums/${name}`);
+    const paths = [...gone.map((hex) => `blobs/sha256/${hex}`), ...unfinished, ...sums];
+    let bytes = 0;
+    for (const path of paths) {
+      bytes += await bytesOf(join(store.root, path));
+      if (!dryRun) await remove(join(store.root, path));
+    }
+    return { blobs: gone.map(digestFromHex), unfinished, bytes };
+  });
+}
+
+/** Every blob of a store by its name, with its size, and the bytes of what is not whole. */
+export async function listStore(
+  store: BlobStore,
+): Promise<{ blobs: { digest: Digest; size: number }[]; unfinishedBytes: number }> {
+  const blobs: { digest: Digest; size: number }[] = [];
+  for (const { name } of (await entries(join(store.root, 'blobs/sha256'))).filter(isBlob)) {
+    const digest = digestFromHex(name);
+    blobs.push({ digest, size: (await store.size(digest)) ?? 0 });
+  }
+  let unfinishedBytes = 0;
+  for (const { name } of await entries(join(store.root, 'incoming'))) {
+    unfinishedBytes += await bytesOf(join(store.root, 'incoming', name));
+  }
+  return { blobs, unfinishedBytes };
+}
+
+function isBlob(entry: Dirent): boolean {
+  return entry.isFile() && /^[0-9a-f]{64}$/.test(entry.name);
+}
+
+/** Whether an unfinished file is one that a later run goes on with. */
+function resumable(
+  name: string,
+  wanted: (hex: string) => boolean,
+  whole: ReadonlySet<string>,
+): boolean {
+  const [, hex] = /^([0-9a-f]{64})\.(?:partial|spans)$/.exec(name) ?? [];
+  return hex !== undefined && wanted(hex) && !whole.has(hex);
+}
+
+async function entries(folder: string): Promise<Dirent[]> {
+  try {
+    const found = await readdir(folder, { withFileTypes: true });
+    return found.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw ioError(error, folder);
+  }
+}
+
+async function bytesOf(path: string): Promise<number> {
+  const status = await lstat(path);
+  if (!status.isDirectory()) return status.blocks * 512;
+  let bytes = 0;
+  for (const { name } of await entries(path)) bytes += await bytesOf(join(path, name));
+  return bytes;
+}

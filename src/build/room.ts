@@ -1,0 +1,91 @@
+import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { digestHex } from '../core/digest.ts';
+import { StowageError, systemCode } from '../core/error.ts';
+import { MIB } from '../core/limits.ts';
+import type { Lock } from '../format/lock.ts';
+import type { BlobStore } from '../io/blob-store.ts';
+import { freeBytes, ioError } from '../io/file.ts';
+import { lockBlobs } from './lock-blobs.ts';
+import { isLocal } from './origins.ts';
+
+/** Control files of a bundle beside its blobs, and what file systems need for themselves. */
+const SPARE_BYTES = 16 * MIB;
+
+export interface RoomOptions {
+  readonly store: BlobStore;
+  /** The folder that the bundle becomes; absent when only the store is filled. */
+  readonly output?: string;
+  /** Bytes free at a path that exists. */
+  readonly free?: (path: string) => Promise<number>;
+}
+
+interface Place {
+  readonly what: string;
+  readonly path: string;
+  readonly device: number;
+  readonly needed: number;
+}
+
+/**
+ * Checks, before the first byte, that there is room for what the store lacks of a lock and for its bundle. Both may lie
+ * on one file system.
+ * @throws StowageError `space-insufficient`, which says how much is missing where
+ */
+export async function requireRoom(lock: Lock, options: RoomOptions): Promise<void> {
+  const { store, output, free = freeBytes } = options;
+  const places = [await placeOf('the store', store.root, await storeNeeds(lock, store))];
+  if (output !== undefined) {
+    const bytes = [...lockBlobs(lock).values()].reduce((sum, size) => sum + size, 0);
+    places.push(await placeOf('the bundle', dirname(output), bytes + SPARE_BYTES));
+  }
+  const short: string[] = [];
+  let missing = 0;
+  for (const device of new Set(places.map((each) => each.device))) {
+    const here = places.filter((each) => each.device === device && each.needed > 0);
+    const [first] = here;
+    if (first === undefined) continue;
+    const needed = here.reduce((sum, each) => sum + each.needed, 0);
+    const found = await free(first.path);
+    if (found >= needed) continue;
+    missing += needed - found;
+    const parts = here.map((each) => `${each.needed} bytes for ${each.what}`).join(' and ');
+    short.push(
+      `${needed - found} bytes are missing where ${first.path} lies: ${parts}, ${found} bytes free`,
+    );
+  }
+  if (short.length === 0) return;
+  throw new StowageError('space-insufficient', 'not enough space for what the lock names', {
+    expected: places
+      .map(({ what, path, needed }) => `${needed} bytes for ${what} at ${path}`)
+      .join(', '),
+    found: `${missing} bytes too few`,
+    hint: 'free as much there, or choose another --store or --output; stowage store prune shows what a store can do without',
+    defects: short,
+  });
+}
+
+/** Bytes that the store will grow by: what is there already, whole or in part, is not counted. */
+async function storeNeeds(lock: Lock, store: BlobStore): Promise<number> {
+  const trees = new Set(
+    lock.files.filter((file) => isLocal(file) && file.kind === 'tree').map((file) => file.digest),
+  );
+  let needed = 0;
+  for (const [digest, size] of lockBlobs(lock)) {
+    if ((await store.size(digest)) === size) continue;
+    const there = await store.incomingBytes(digestHex(digest));
+    // A folder becomes a tar first, and then a blob.
+    needed += Math.max(0, size - there) + (trees.has(digest) ? size : 0);
+  }
+  return needed;
+}
+
+async function placeOf(what: string, path: string, needed: number): Promise<Place> {
+  for (let at = path; ; at = dirname(at)) {
+    try {
+      return { what, path: at, device: (await stat(at)).dev, needed };
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT' || dirname(at) === at) throw ioError(error, at);
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import { fill } from '../../build/fill.ts';
+import { lockBlobs } from '../../build/lock-blobs.ts';
+import { listStore, prune as pruneStore } from '../../build/prune.ts';
+import type { Digest } from '../../core/digest.ts';
+import { digestFromHex } from '../../core/digest.ts';
+import { StowageError } from '../../core/error.ts';
+import { BlobStore } from '../../io/blob-store.ts';
+import { HashPool } from '../../io/hashing.ts';
+import { forEachBounded } from '../../io/queue.ts';
+import { usingStore } from '../../io/store-use.ts';
+import { type CommandContext, type CommandResult, storeFolder } from '../command.ts';
+import { formatBytes } from '../units.ts';
+import { readFreshLock, readLock } from './manifest-file.ts';
+import { openSources, type SourceOptions } from './sources.ts';
+
+export interface StoreOptions {
+  readonly store?: string;
+}
+
+export type StorePullOptions = StoreOptions & SourceOptions;
+
+export interface StorePruneOptions extends StoreOptions {
+  readonly keep: readonly string[];
+  readonly dryRun?: boolean;
+}
+
+export async function pull(
+  file: string | undefined,
+  options: StorePullOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const { lock, folder } = await readFreshLock(file, context);
+  const store = open(options, context);
+  await fill(lock, { ...context, folder, store, sources: await openSources(options, context) });
+  const blobs = lockBlobs(lock);
+  const bytes = [...blobs.values()].reduce((sum, size) => sum + size, 0);
+  return {
+    json: { store: store.root, blobs: blobs.size, bytes },
+    text: `${store.root} holds the ${blobs.size} blobs of the lock, ${formatBytes(bytes)}\n`,
+  };
+}
+
+export async function list(options: StoreOptions, context: CommandContext): Promise<CommandResult> {
+  const store = open(options, context);
+  const { blobs, unfinishedBytes } = await listStore(store);
+  const bytes = blobs.reduce((sum, { size }) => sum + size, 0);
+  const lines = [
+    ...blobs.map(({ digest, size }) => `${digest}  ${formatBytes(size)}`),
+    `${blobs.length} blobs, ${formatBytes(bytes)}; not whole yet: ${formatBytes(unfinishedBytes)}`,
+  ];
+  return {
+    json: { store: store.root, blobs, bytes, unfinishedBytes },
+    text: `${lines.join('\n')}\n`,
+  };
+}
+
+export async function verify(
+  options: StoreOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const store = open(options, context);
+  const damaged: Digest[] = [];
+  let checked = 0;
+  await usingStore(store.root, context, async () => {
+    const { blobs } = await listStore(store);
+    const total = blobs.reduce((sum, { size }) => sum + size, 0);
+    const pool = new HashPool(context.signal);
+    let done = 0;
+    try {
+      await forEachBounded(blobs, pool.width, async ({ digest, size }) => {
+        const task = { path: store.path(digest), size, offset: 0, pieces: [{ length: size }] };
+        const found = await pool.run({ ...task, sha256: true, crc32: false }, (bytes) => {
+          done += bytes;
+          context.emit({ type: 'progress', task: 'verify', done, total, unit: 'bytes' });
+        });
+        if (digestFromHex(found.sha256) !== digest) damaged.push(digest);
+        checked += 1;
+      });
+    } finally {
+      await pool.close();
+    }
+  });
+  const bad = damaged.map((digest) => `damaged: ${store.path(digest)} (remove it and pull again)`);
+  return {
+    json: { store: store.root, checked, damaged },
+    text: `${[...bad, `${checked} blobs, ${damaged.length} damaged`].join('\n')}\n`,
+    ...(damaged.length > 0 && { exitStatus: 1 as const }),
+  };
+}
+
+export async function prune(
+  options: StorePruneOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const store = open(options, context);
+  const keep = options.keep.length === 0 ? undefined : await keptBlobs(options.keep, context);
+  const dryRun = options.dryRun === true;
+  const gone = await pruneStore(store, { dryRun, ...(keep && { keep }) });
+  const verb = dryRun ? 'would go' : 'removed';
+  return {
+    json: { store: store.root, dryRun, ...gone },
+    text: `${verb}: ${gone.blobs.length} blobs and ${gone.unfinished.length} files of runs that ended, ${formatBytes(gone.bytes)}\n`,
+  };
+}
+
+async function keptBlobs(
+  paths: readonly string[],
+  context: CommandContext,
+): Promise<ReadonlySet<Digest>> {
+  const kept = new Set<Digest>();
+  for (const each of paths) {
+    const path = context.path(each);
+    const lock = await readLock(path);
+    if (lock === undefined) {
+      throw new StowageError('file-missing', `no lock at ${path}`, {
+        expected: 'NAME.lock.json, as stowage lock wrote it',
+        found: 'nothing',
+        hint: 'correct --keep; nothing was removed',
+      });
+    }
+    for (const digest of lockBlobs(lock).keys()) kept.add(digest);
+  }
+  return kept;
+}
+
+function open(options: StoreOptions, context: CommandContext): BlobStore {
+  return new BlobStore(storeFolder(context, options.store));
+}
