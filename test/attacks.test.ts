@@ -490,7 +490,7 @@ const attacks: Readonly<Record<number, Attack>> = {
     ],
   },
   119: {
-    shown: [['build/secrets.test.ts', 'when what is packed holds a secret (attack 119)']],
+    shown: [['examine/secrets.test.ts', 'when what is packed holds a secret (attack 119)']],
   },
   120: {
     shown: [

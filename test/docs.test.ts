@@ -109,7 +109,7 @@ describe.each(guides)('when somebody types what %s says', (page) => {
 });
 
 describe('when a folder of the source has a page', () => {
-  it.each(['format', 'parity', 'io', 'build', 'deploy', 'cli'])(
+  it.each(['format', 'parity', 'io', 'examine', 'build', 'deploy', 'cli'])(
     'tells of every file in %s, and of no other',
     (folder) => {
       const page = read(`src/${folder}/README.md`);

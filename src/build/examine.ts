@@ -1,73 +1,68 @@
 import { StowageError } from '../core/error.ts';
-import type { Finding, LockedModel } from '../format/lock.ts';
-import type { ModelSource } from '../format/manifest.ts';
+import { withFile } from '../examine/bytes.ts';
+import { type Examined, examineLock } from '../examine/examine-lock.ts';
+import type { Finding } from '../format/finding.ts';
+import type { Lock } from '../format/lock.ts';
+import type { BlobStore } from '../io/blob-store.ts';
+import type { Sources } from './origins.ts';
+import { remoteBytes } from './remote-bytes.ts';
 
-/**
- * What can be said of a model from its list of files and its card.
- * @throws StowageError `content-refused` for a licence that the manifest does not list
- */
-export function examineModel(source: ModelSource, model: LockedModel): Finding[] {
-  checkLicense(source, model);
-  const findings: Finding[] = [];
-  if (model.license === undefined) {
-    findings.push({
-      source: source.name,
-      file: 'README.md',
-      rule: 'license-unknown',
-      severity: 'warning',
-      message: 'the model card names no licence',
-    });
-  }
-  for (const file of model.files) {
-    if (!/\.py$/i.test(file.path)) continue;
-    findings.push({
-      source: source.name,
-      file: file.path,
-      rule: 'remote-code',
-      severity: 'warning',
-      message: 'program code that a server runs when it trusts remote code',
-    });
-  }
-  return findings;
-}
-
-function checkLicense(source: ModelSource, model: LockedModel): void {
-  if (source.licenses === undefined) return;
-  const allowed = source.licenses.map((each) => each.toLowerCase());
-  if (model.license !== undefined && allowed.includes(model.license.toLowerCase())) return;
-  throw new StowageError(
-    'content-refused',
-    `the licence of model ${source.name} is not on the manifest's list`,
-    {
-      expected: source.licenses.join(', '),
-      found: model.license ?? 'no licence in the model card',
-      hint: `read the licence at ${model.endpoint}/${model.repository} and, if it may cross, add it to licenses`,
-    },
-  );
+export interface ExamineOptions {
+  readonly store: BlobStore;
+  readonly sources: Sources;
+  readonly signal: AbortSignal;
 }
 
 /**
- * Refuses a model file whose first bytes are a pickle's, whatever its name: it runs code when it is loaded.
- * @param head the file's first bytes, 64 at least where it has so many
- * @throws StowageError `content-refused`
+ * Examines what a manifest resolved to, before anything large was pulled: what the store has is read there, of the
+ * rest the heads are read where it lies.
+ * @param listed every path of each model's repository, by the model's name
+ * @throws StowageError `content-refused`, `source-*`
  */
-export function refusePickle(model: string, path: string, head: Uint8Array): void {
-  const kind = pickleKind(Buffer.from(head));
-  if (kind === undefined) return;
-  throw new StowageError('content-refused', `${path} of model ${model} is ${kind}`, {
-    expected: 'weights that run no code when they are loaded: safetensors or GGUF',
-    found: kind,
-    hint: `add "${path}" to the model's exclude list, or take a repository with safetensors`,
+export async function examineResolved(
+  resolved: Pick<Lock, 'manifest' | 'models' | 'files'>,
+  listed: ReadonlyMap<string, readonly string[]>,
+  { store, sources, signal }: ExamineOptions,
+): Promise<Finding[]> {
+  const open: Examined['open'] = async (file, model, work) => {
+    if (model === undefined || (await store.size(file.digest)) === file.size)
+      return withFile(store.path(file.digest), (bytes) => work(bytes, false));
+    const origin = sources.hub.file(model, file.path);
+    const bytes = remoteBytes(origin, file.size, signal);
+    try {
+      return await work(bytes, true);
+    } finally {
+      await bytes.close();
+    }
+  };
+  return examineLock({ ...resolved, signal, listed, open });
+}
+
+/**
+ * Examines the bytes themselves, when all of them are in the store and verified.
+ * @throws StowageError `content-refused`; `lock-stale` where they show what the lock does not say
+ */
+export async function examinePulled(
+  lock: Lock,
+  store: BlobStore,
+  signal: AbortSignal,
+): Promise<void> {
+  const found = await examineLock({
+    ...lock,
+    signal,
+    open: (file, _model, work) => withFile(store.path(file.digest), (bytes) => work(bytes, false)),
   });
-}
-
-function pickleKind(head: Buffer): string | undefined {
-  // Protocol 2 and later open with PROTO, its number and an opcode, and no opcode is below `(`: safetensors whose
-  // header has 640 bytes begins with the first two as well. PyTorch's zip holds a pickle at */data.pkl.
-  const [proto = 0, protocol = 0, opcode = 0] = head;
-  if (proto === 0x80 && protocol >= 2 && protocol <= 5 && opcode >= 0x28) return 'a Python pickle';
-  const text = head.toString('latin1');
-  if (text.startsWith('PK\x03\x04') && /data\.pkl|\.pkl/.test(text))
-    return 'a PyTorch archive with a pickle in it';
-  return undefined;
+  const key = ({ source, file, rule }: Finding): string => JSON.stringify([source, file, rule]);
+  const said = new Set(lock.findings.map(key));
+  const unsaid = found.filter((each) => !said.has(key(each)));
+  const [first] = unsaid;
+  if (first === undefined) return;
+  throw new StowageError('lock-stale', 'the content shows what the lock does not say', {
+    expected: 'every finding in the lock, where an officer reads it',
+    found: `${first.source}: ${first.file}: ${first.message} [${first.rule}]`,
+    hint: 'run stowage lock again: it examines the files that are in the store now',
+    defects: unsaid
+      .slice(0, 50)
+      .map((each) => `${each.source}: ${each.file}: ${each.message} [${each.rule}]`),
+  });
 }

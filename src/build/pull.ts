@@ -1,24 +1,17 @@
-import { open } from 'node:fs/promises';
 import { resolve as resolvePath } from 'node:path';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
-import { MIB } from '../core/limits.ts';
 import type { Lock, LockedFile } from '../format/lock.ts';
 import type { BlobStore } from '../io/blob-store.ts';
-import { ioError, makeFolder } from '../io/file.ts';
+import { makeFolder } from '../io/file.ts';
 import { forEachBounded } from '../io/queue.ts';
-import { refusePickle } from './examine.ts';
+import { examinePulled } from './examine.ts';
 import { fetchBlob } from './fetch.ts';
 import { keepLocal } from './local-files.ts';
 import { isLocal, type Sources, type Wanted, wantedBlobs } from './origins.ts';
-import { refuseSecrets } from './secrets.ts';
 import { withTransfer } from './transfer.ts';
 
 const BLOBS_AT_ONCE = 4;
-// A PyTorch archive names its pickle in the first local header; a pickle says so in two bytes.
-const HEAD_BYTES = 256;
-// Configuration, cards and programs; weights are numbers.
-const MAX_TEXT_BYTES = 32 * MIB;
 
 export interface PullOptions extends Context {
   readonly folder: string;
@@ -28,10 +21,10 @@ export interface PullOptions extends Context {
 
 /**
  * Brings every blob that a lock names into the store. What is there already is not fetched again.
- * @throws StowageError `source-*`, `content-refused`, `space-insufficient`
+ * @throws StowageError `source-*`, `content-refused`, `space-insufficient`, `lock-stale`
  */
 export async function pull(lock: Lock, options: PullOptions): Promise<void> {
-  const { store, emit } = options;
+  const { store, signal, emit } = options;
   const wanted = wantedBlobs(lock, options.sources);
   const missing: Wanted[] = [];
   for (const each of wanted) {
@@ -51,10 +44,8 @@ export async function pull(lock: Lock, options: PullOptions): Promise<void> {
     }),
   );
   for (const file of lock.files.filter(isLocal)) await pullLocal(file, options);
-  for (const each of wanted) await examineBlob(each, store);
-  for (const file of lock.files) {
-    await refuseSecrets(store.path(file.digest), `files ${file.name}`);
-  }
+  emit({ type: 'step', step: 'examine', subject: lock.manifest.name });
+  await examinePulled(lock, store, signal);
 }
 
 async function pullLocal(file: LockedFile, { store, folder, signal }: PullOptions): Promise<void> {
@@ -66,23 +57,4 @@ async function pullLocal(file: LockedFile, { store, folder, signal }: PullOption
     found: kept.digest,
     hint: 'run stowage lock again, or put the files back as they were',
   });
-}
-
-async function examineBlob(wanted: Wanted, store: BlobStore): Promise<void> {
-  if (wanted.model === undefined) return;
-  const path = store.path(wanted.digest);
-  if (wanted.size <= MAX_TEXT_BYTES) {
-    await refuseSecrets(path, `${wanted.model.path} of model ${wanted.model.name}`);
-  }
-  try {
-    const handle = await open(path);
-    try {
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
-      refusePickle(wanted.model.name, wanted.model.path, buffer.subarray(0, bytesRead));
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    throw ioError(error, path);
-  }
 }

@@ -7,8 +7,8 @@ import { MAX_OCI_MANIFEST_BYTES } from '../core/limits.ts';
 import { parseSafePath } from '../core/safe-path.ts';
 import { checkDocument } from '../format/document.ts';
 import { momentOf } from '../format/field.ts';
+import type { Finding } from '../format/finding.ts';
 import {
-  type Finding,
   type Lock,
   type LockedFile,
   type LockedImage,
@@ -22,7 +22,7 @@ import { forEachBounded } from '../io/queue.ts';
 import { usingStore } from '../io/store-use.ts';
 import { httpsOrigin } from '../source/https.ts';
 import type { HubFile, HubModel } from '../source/hugging-face.ts';
-import { examineModel } from './examine.ts';
+import { examineResolved } from './examine.ts';
 import { fetchBlob } from './fetch.ts';
 import { keepLocal } from './local-files.ts';
 import { expectedByGitOid, type Sources, sourceKey } from './origins.ts';
@@ -56,14 +56,19 @@ export async function resolve(manifest: Manifest, options: ResolveOptions): Prom
 type Resolving = ResolveOptions & { readonly transfer: Transfer };
 
 async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock> {
-  const findings: Finding[] = [];
+  const signed: Finding[] = [];
   const models: LockedModel[] = [];
+  const listed = new Map<string, readonly string[]>();
   for (const source of manifest.models) {
     options.emit({ type: 'step', step: 'resolve model', subject: source.source });
-    const model = await resolveModel(source, options);
-    findings.push(...examineModel(source, model));
+    const found = await options.sources.hub.resolve(source.source, options.signal);
+    listed.set(
+      source.name,
+      found.files.map((file) => file.path),
+    );
+    const model = await resolveModel(source, found, options);
     if (source.signature !== undefined && model.signature !== undefined)
-      findings.push(
+      signed.push(
         ...verdictFindings(source.name, source.signature.file, source.signature, model.signature),
       );
     models.push(model);
@@ -73,7 +78,7 @@ async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock>
     options.emit({ type: 'step', step: 'resolve image', subject: source.source });
     const image = await resolveImage(source, manifest.platforms, options);
     if (source.signature !== undefined && image.signature !== undefined)
-      findings.push(
+      signed.push(
         ...verdictFindings(source.name, image.repository, source.signature, image.signature),
       );
     images.push(image);
@@ -83,6 +88,8 @@ async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock>
     options.emit({ type: 'step', step: 'resolve files', subject: source.source });
     files.push(await resolveFile(source, options));
   }
+  options.emit({ type: 'step', step: 'examine', subject: manifest.name });
+  const examined = await examineResolved({ manifest, models, files }, listed, options);
   const { previous } = options;
   const lock = checkDocument(lockKind, {
     schema: 'stowage/lock/v1',
@@ -92,7 +99,7 @@ async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock>
     models,
     images,
     files,
-    findings,
+    findings: [...signed, ...examined],
   });
   return previous !== undefined && sameContent(previous, lock) ? previous : lock;
 }
@@ -105,8 +112,11 @@ function sameContent(previous: Lock, lock: Lock): boolean {
   );
 }
 
-async function resolveModel(source: ModelSource, options: Resolving): Promise<LockedModel> {
-  const found = await options.sources.hub.resolve(source.source, options.signal);
+async function resolveModel(
+  source: ModelSource,
+  found: HubModel,
+  options: Resolving,
+): Promise<LockedModel> {
   const chosen = selectFiles(source, found.files);
   const files: LockedModelFile[] = [];
   await forEachBounded(chosen, HUB_FILES_AT_ONCE, async (file) => {

@@ -1,5 +1,5 @@
-import picomatch from 'picomatch';
 import { StowageError } from '../core/error.ts';
+import { globMatcher } from '../examine/glob.ts';
 import type { ModelSource } from '../format/manifest.ts';
 
 /**
@@ -11,8 +11,8 @@ export function selectFiles<F extends { readonly path: string }>(
   model: ModelSource,
   files: readonly F[],
 ): F[] {
-  const included = matcher(model.include);
-  const excluded = matcher(model.exclude);
+  const included = globMatcher(model.include);
+  const excluded = globMatcher(model.exclude);
   const chosen = files.filter(
     (file) => (model.include.length === 0 || included(file.path)) && !excluded(file.path),
   );
@@ -32,12 +32,4 @@ export function selectFiles<F extends { readonly path: string }>(
     );
   }
   return chosen.toSorted((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
-}
-
-function matcher(globs: readonly string[]): (path: string) => boolean {
-  if (globs.length === 0) return () => false;
-  const matchers = globs.map((glob) =>
-    picomatch(glob, { dot: true, matchBase: !glob.includes('/') }),
-  );
-  return (path) => matchers.some((matches) => matches(path));
 }

@@ -31,6 +31,7 @@ export function addConnectedCommands(program: Command, run: Run): void {
       'the number of this lock, where the one before it is lost',
       positiveInteger,
     )
+    .option('--explain', 'say of each finding why it matters and what to do')
     .action((file: string | undefined, options: LockOptions) =>
       run(async (context) => (await import('./commands/lock.ts')).lock(file, options, context)),
     );

@@ -4,6 +4,7 @@ import { MAX_LOCK_BYTES } from '../core/limits.ts';
 import { pathCollision } from '../core/safe-path.ts';
 import type { DocumentKind } from './document.ts';
 import * as field from './field.ts';
+import { type Finding, finding } from './finding.ts';
 import { type Manifest, manifestKind, platform } from './manifest.ts';
 import { type SignatureVerdict, verdict } from './upstream.ts';
 
@@ -66,15 +67,6 @@ export interface LockedFile {
   readonly path: string;
   readonly digest: Digest;
   readonly size: number;
-}
-
-/** Something a person should know about what crosses. `refused` never reaches a lock. */
-export interface Finding {
-  readonly source: string;
-  readonly file: string;
-  readonly rule: string;
-  readonly severity: 'note' | 'warning';
-  readonly message: string;
 }
 
 /** What a manifest resolved to: every tag and branch replaced by a digest. */
@@ -156,14 +148,6 @@ const file: z.ZodType<LockedFile> = z.strictObject({
   path: field.safePath,
   digest: field.digest,
   size: field.bytes,
-});
-
-export const finding: z.ZodType<Finding> = z.strictObject({
-  source: field.name,
-  file: field.line(1024),
-  rule: field.name,
-  severity: z.enum(['note', 'warning']),
-  message: field.line(1000),
 });
 
 const schema: z.ZodType<Lock> = z.strictObject({

@@ -4,6 +4,7 @@ import { MAX_MANIFEST_BYTES } from '../core/limits.ts';
 import { type Deployment, deploymentShape, recalls } from './deployment.ts';
 import type { DocumentKind } from './document.ts';
 import * as field from './field.ts';
+import { type Allowance, allowance } from './finding.ts';
 import { checkReferences } from './references.ts';
 import {
   imageSignature,
@@ -19,10 +20,12 @@ export interface ModelSource {
   /** Globs of the files to take; all when empty. */
   readonly include: readonly string[];
   readonly exclude: readonly string[];
-  /** Licences that may cross; any when absent. Names as the Hub writes them, compared without case. */
+  /** Licences that may cross, as the Hub writes them; any when absent. SPDX expressions are held against them. */
   readonly licenses?: readonly string[];
   /** Its OpenSSF Model Signing signature. */
   readonly signature?: ModelSignatureDemand;
+  /** What would be refused and may cross all the same, by rule and file. */
+  readonly allow?: readonly Allowance[];
 }
 
 export interface ImageSource {
@@ -39,6 +42,8 @@ export interface FileSource {
   /** A path beside the manifest (a folder becomes a tree), or an `https://` address with its digest. */
   readonly source: string;
   readonly digest?: Digest;
+  /** As a model's. */
+  readonly allow?: readonly Allowance[];
 }
 
 /** What the release engineer wants, written by hand in YAML. */
@@ -69,6 +74,7 @@ const model: z.ZodType<ModelSource> = z.strictObject({
   exclude: z.array(glob).max(256).default([]),
   licenses: z.array(field.line(128)).min(1).max(64).exactOptional(),
   signature: modelSignature.exactOptional(),
+  allow: z.array(allowance).min(1).max(256).exactOptional(),
 });
 
 const image: z.ZodType<ImageSource> = z.strictObject({
@@ -90,6 +96,7 @@ const file: z.ZodType<FileSource> = z
       .line(2048)
       .refine((text) => text.length > 0, 'expected a path or an https address'),
     digest: field.digest.exactOptional(),
+    allow: z.array(allowance).min(1).max(256).exactOptional(),
   })
   .refine((value) => !value.source.startsWith('https://') || value.digest !== undefined, {
     path: ['digest'],

@@ -3,7 +3,7 @@ import type { Digest } from '../core/digest.ts';
 import { MAX_BUNDLE_FILES, MAX_CONTROL_FILE_BYTES, MAX_SIGNATURES } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
 import * as field from './field.ts';
-import { type Finding, finding } from './lock.ts';
+import { type Finding, finding } from './finding.ts';
 import {
   type AlgorithmName,
   algorithmNames,

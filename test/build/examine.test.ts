@@ -1,136 +1,201 @@
-import { describe, expect, it } from 'vitest';
-import { examineModel, refusePickle } from '../../src/build/examine.ts';
-import { selectFiles } from '../../src/build/select.ts';
-import { digestOf } from '../../src/core/digest.ts';
-import type { LockedModel } from '../../src/format/lock.ts';
-import type { ModelSource } from '../../src/format/manifest.ts';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { pull } from '../../src/build/pull.ts';
+import { remoteBytes } from '../../src/build/remote-bytes.ts';
+import { resolve } from '../../src/build/resolve.ts';
+import { checkDocument } from '../../src/format/document.ts';
+import type { Lock } from '../../src/format/lock.ts';
+import { manifestKind } from '../../src/format/manifest.ts';
+import { BlobStore } from '../../src/io/blob-store.ts';
+import { createHub } from '../../src/source/hugging-face.ts';
+import type { Registry } from '../../src/source/oci.ts';
+import { type Hub, startHub } from '../lab/hub.ts';
+import { writeLargeModel } from '../lab/large-model.ts';
+import { pythonPickles } from '../lab/python-pickles.ts';
+import { safetensorsFile } from '../lab/weights.ts';
+import { writeZip } from '../lab/zip.ts';
+import { never, testHttp } from '../source/server.ts';
 import { expectCode } from '../support/error.ts';
-import { sampleOf } from './samples.ts';
+import { scratchFolder } from '../support/scratch.ts';
+import { contextOf } from './samples.ts';
 
-const [locked] = sampleOf(1).lock.models as [LockedModel];
-const sourceOf = (more: Partial<ModelSource> = {}): ModelSource => ({
-  name: 'tiny',
-  source: 'hf://demo/tiny@main',
-  include: [],
-  exclude: [],
-  ...more,
+const MIB = 1024 * 1024;
+const scratch = scratchFolder();
+const pickles = pythonPickles();
+const pickle = (name: string): Buffer => pickles.get(name) ?? Buffer.alloc(0);
+let hub: Hub;
+
+const repositories: Readonly<Record<string, (folder: string) => void>> = {
+  'demo/sound': (folder) => {
+    writeLargeModel(join(folder, 'model.safetensors'), 8 * MIB);
+    writeFileSync(join(folder, 'modeling.py'), 'pass\n');
+  },
+  'demo/broken': (folder) => {
+    const tensors = { a: { dtype: 'F32', shape: [2], data_offsets: [8, 16] } };
+    writeFileSync(join(folder, 'model.safetensors'), safetensorsFile(tensors));
+    writeFileSync(join(folder, 'pytorch_model.bin'), pickle('system-4'));
+    writeFileSync(join(folder, 'config.json'), pickle('system-0'));
+  },
+  'demo/pickle': (folder) => {
+    const members = [
+      { name: 'a/data.pkl', content: pickle('ordered-2') },
+      { name: 'a/data/0', content: Buffer.alloc(3 * MIB) },
+    ];
+    writeFileSync(join(folder, 'pytorch_model.bin'), writeZip(members));
+  },
+  // What only the bytes show: over the line, storages of PyTorch are passed over.
+  'demo/hidden': (folder) => {
+    const members = [
+      { name: 'a/data.pkl', content: pickle('data-2') },
+      { name: 'a/data/0', content: pickle('system-2') },
+    ];
+    writeFileSync(join(folder, 'pytorch_model.bin'), writeZip(members));
+  },
+};
+
+beforeAll(async () => {
+  const repos = Object.entries(repositories).map(([name, write]) => {
+    const folder = join(scratch.root, name);
+    mkdirSync(folder, { recursive: true });
+    write(folder);
+    return { name, revisions: { main: folder }, license: 'apache-2.0' };
+  });
+  hub = await startHub({ repos });
 });
 
-describe('when files are chosen', () => {
-  const files = [
-    'model.safetensors',
-    'sub/model.safetensors',
-    'README.md',
-    '.gitattributes',
-    'original/consolidated.pth',
-    'a[1].txt',
-    'B',
-    'a',
-  ].map((path) => ({ path }));
-  const chosen = (include: string[], exclude: string[] = []): string[] =>
-    selectFiles(sourceOf({ include, exclude }), files).map(({ path }) => path);
+afterAll(() => hub.stop());
 
-  it.each<[string, string[], string[], string[]]>([
-    ['everything, sorted bytewise', [], [], [...files.map(({ path }) => path)].sort()],
-    ['a name at any depth', ['*.safetensors'], [], ['model.safetensors', 'sub/model.safetensors']],
-    ['a path from the top', ['sub/*'], [], ['sub/model.safetensors']],
-    ['hidden files too', ['*'], ['*.*', '?'], ['.gitattributes'].filter(() => false)],
-    ['any depth below', ['original/**'], [], ['original/consolidated.pth']],
-    [
-      'all but what is excluded',
-      [],
-      ['original/**', '*.md', '*.safetensors'],
-      ['.gitattributes', 'B', 'a', 'a[1].txt'],
-    ],
-    ['either of two', ['a', 'B'], [], ['B', 'a']],
-    ['braces', ['*.{md,pth}'], [], ['README.md', 'original/consolidated.pth']],
-    ['a bracket by its escape', ['a\\[1\\].txt'], [], ['a[1].txt']],
-    ['case for case', ['readme.md', 'a'], [], ['a']],
-  ])('takes %s', async (_, include, exclude, expected) => {
-    if (expected.length > 0) expect(chosen(include, exclude)).toEqual(expected);
-    else await expectCode(() => chosen(include, exclude), 'source-not-found');
+interface Trial {
+  readonly store: BlobStore;
+  lock(repository: string, model?: object): Promise<Lock>;
+  pull(lock: Lock): Promise<void>;
+}
+
+function trial(): Trial {
+  const root = scratch.fresh('store');
+  const store = new BlobStore(root);
+  const { http } = testHttp();
+  const sources = { hub: createHub({ endpoint: hub.url }, http), registry: {} as Registry, http };
+  const options = { ...contextOf(), folder: scratch.root, store, sources };
+  return {
+    store,
+    lock: (repository, model = {}) => {
+      const models = [{ name: 'tiny', source: `hf://${repository}@main`, ...model }];
+      const manifest = checkDocument(manifestKind, {
+        apiVersion: 'stowage/v1',
+        name: 'chat',
+        version: '1.0.0',
+        models,
+      });
+      return resolve(manifest, options);
+    },
+    pull: (lock) => pull(lock, options),
+  };
+}
+
+describe('when a manifest is locked', () => {
+  it('reads the heads of weights where they lie, and pulls none of them', async () => {
+    const { store, lock } = trial();
+    hub.requests.length = 0;
+    const { findings } = await lock('demo/sound');
+    expect(findings.map((each) => each.rule)).toEqual(['secrets-not-searched', 'remote-code']);
+    const weights = hub.requests.filter(({ url }) => url.includes('model.safetensors'));
+    expect(weights.length).toBeGreaterThan(0);
+    expect(weights.length).toBeLessThanOrEqual(3);
+    expect(readdirSync(join(store.root, 'blobs/sha256'))).toHaveLength(1);
   });
 
-  it('says what there was when nothing is left', async () => {
-    const error = await expectCode(() => chosen(['*.gguf']), 'source-not-found');
-    expect(error.expected).toContain('*.gguf');
-    expect(error.found).toContain('model.safetensors');
-    const empty = await expectCode(() => selectFiles(sourceOf(), []), 'source-not-found');
-    expect(empty.found).toBe('an empty repository');
-  });
-});
-
-describe('when a licence is on no list', () => {
-  const { license: _, ...unlicensed } = locked;
-
-  it.each<[string, LockedModel, string[]]>([
-    ['another', locked, ['mit']],
-    ['a part of the name', locked, ['apache']],
-    ['none', unlicensed, ['apache-2.0']],
-  ])('refuses %s', async (_name, model, licenses) => {
-    await expectCode(() => examineModel(sourceOf({ licenses }), model), 'content-refused');
+  it('finds the same when they are in the store', async () => {
+    const { lock, pull: bring } = trial();
+    const first = await lock('demo/sound');
+    await bring(first);
+    expect((await lock('demo/sound')).findings).toEqual(first.findings);
   });
 
-  it('compares without case', () => {
-    expect(examineModel(sourceOf({ licenses: ['MIT', 'Apache-2.0'] }), locked)).toEqual([]);
-  });
-
-  it('notes a licence that nobody asked for and nobody gave', () => {
-    expect(examineModel(sourceOf(), unlicensed)).toMatchObject([
-      { source: 'tiny', rule: 'license-unknown', severity: 'warning' },
+  it('refuses everything at once, by rule and file', async () => {
+    const error = await expectCode(() => trial().lock('demo/broken'), 'content-refused');
+    const found = error.defects.map((each) =>
+      /: (\S+): .*\[([a-z-]+)\]/.exec(each)?.slice(1).join(' '),
+    );
+    expect(found).toEqual([
+      'config.json pickle',
+      'config.json pickle-global',
+      'model.safetensors safetensors-offsets',
+      'pytorch_model.bin pickle',
+      'pytorch_model.bin pickle-global',
     ]);
   });
-});
 
-describe('when a model brings code', () => {
-  it('notes every file of it', () => {
-    const paths = ['modeling.py', 'sub/other.PY', 'config.json', 'py'];
-    const files = paths.map((path) => ({ path, size: 1, digest: digestOf(Buffer.from(path)) }));
-    const findings = examineModel(sourceOf(), { ...locked, files });
-    expect(findings.map(({ rule, file }) => [rule, file])).toEqual([
-      ['remote-code', 'modeling.py'],
-      ['remote-code', 'sub/other.PY'],
-    ]);
+  it('lets a pickle pass that the manifest allows by name, and writes down why', async () => {
+    const allow = [{ rule: 'pickle', file: 'pytorch_model.bin', reason: 'looked at' }];
+    const { lock, pull: bring } = trial();
+    await expectCode(() => lock('demo/pickle'), 'content-refused');
+    await expectCode(
+      () => lock('demo/pickle', { allow: [{ ...allow[0], file: 'other.bin' }] }),
+      'content-refused',
+    );
+    const locked = await lock('demo/pickle', { allow });
+    expect(locked.findings[0]).toMatchObject({
+      rule: 'pickle',
+      severity: 'refusal',
+      allowed: 'looked at',
+    });
+    await bring(locked);
+  });
+
+  it('allows no rule that cannot be allowed', async () => {
+    const allow = [{ rule: 'pickle-global', file: '*', reason: 'looked at' }];
+    await expectCode(() => trial().lock('demo/broken', { allow }), 'manifest-invalid');
   });
 });
 
-describe('when a file may be a pickle', () => {
-  const zip = (name: string): Buffer =>
-    Buffer.concat([Buffer.from('PK\x03\x04'), Buffer.alloc(26), Buffer.from(name)]);
-  /** The first bytes of safetensors whose header has this many bytes. */
-  const safetensors = (header: number): Buffer => {
-    const head = Buffer.alloc(16, ' ');
-    head.writeBigUInt64LE(BigInt(header));
-    head.write('{"a":{"', 8);
-    return head;
+describe('when everything was pulled', () => {
+  it('refuses what only the bytes show', async () => {
+    const allow = [{ rule: 'pickle', file: '*', reason: 'looked at' }];
+    const { lock, pull: bring } = trial();
+    const locked = await lock('demo/hidden', { allow });
+    const error = await expectCode(() => bring(locked), 'content-refused');
+    expect(error.defects.join()).toContain('[pickle-global]');
+  });
+
+  it('wants every finding in the lock', async () => {
+    const { lock, pull: bring } = trial();
+    const locked = await lock('demo/sound');
+    const error = await expectCode(() => bring({ ...locked, findings: [] }), 'lock-stale');
+    expect(error.defects.join()).toContain('[remote-code]');
+  });
+});
+
+describe('when content is read over a line', () => {
+  const content = Buffer.from(Array.from({ length: MIB }, (_, index) => index % 251));
+  const opened: number[] = [];
+  const origin = {
+    description: 'a test',
+    open: async (offset: number): Promise<AsyncIterable<Uint8Array>> => {
+      opened.push(offset);
+      return (async function* () {
+        for (let at = offset; at < content.length; at += 70_000)
+          yield content.subarray(at, at + 70_000);
+      })();
+    },
   };
 
-  it.each<[string, Buffer]>([
-    ['protocol 2', Buffer.from([0x80, 2, 0x7d, 0x71])],
-    ['protocol 3', Buffer.from([0x80, 3, 0x63, 0x6f])],
-    ['protocol 4', Buffer.from([0x80, 4, 0x95, 0x0a, 0, 0, 0, 0, 0, 0, 0])],
-    ['protocol 5', Buffer.from([0x80, 5, 0x8c, 0x02])],
-    ['the number that PyTorch put before its pickles', Buffer.from([0x80, 2, 0x8a, 0x0a, 0x6c])],
-    ['an archive of PyTorch', zip('archive/data.pkl')],
-    ['an archive under another name', zip('model/data.pkl')],
-  ])('refuses %s', async (_, head) => {
-    const refuse = (): unknown => refusePickle('tiny', 'model.safetensors', head);
-    const error = await expectCode(refuse, 'content-refused');
-    expect(error.message).toContain('model.safetensors of model tiny');
-  });
-
-  it.each<[string, Buffer]>([
-    ['safetensors', safetensors(1000)],
-    ['safetensors whose header has 640 bytes', safetensors(640)],
-    ['safetensors whose header has 896 bytes', safetensors(896)],
-    ['safetensors whose header has 1408 bytes', safetensors(1408)],
-    ['GGUF', Buffer.from('GGUF\x03\0\0\0')],
-    ['a zip of something else', zip('word/document.xml')],
-    ['text', Buffer.from('{"a":1}')],
-    ['nothing', Buffer.alloc(0)],
-    ['one byte', Buffer.from([0x80])],
-    ['two bytes', Buffer.from([0x80, 2])],
-  ])('takes %s', (_, head) => {
-    expect(() => refusePickle('tiny', 'x.bin', head)).not.toThrow();
+  it('gives the bytes that are there, and opens a line only where they do not follow', async () => {
+    const bytes = remoteBytes(origin, content.length, never);
+    for (const [offset, length] of [
+      [0, 8],
+      [8, 300_000],
+      [5, 262_144],
+      [MIB - 3, 100],
+      [MIB, 5],
+      [0, MIB],
+    ] as const) {
+      expect(
+        (await bytes.read(offset, length)).equals(content.subarray(offset, offset + length)),
+      ).toBe(true);
+    }
+    await bytes.close();
+    expect(opened).toEqual([0, 786_432, 524_288]);
   });
 });

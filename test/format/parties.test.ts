@@ -79,7 +79,8 @@ describe('when a lock is wrong', () => {
     ['an image without blobs', 'images.0.blobs', []],
     ['a media type with parameters', 'images.0.target.mediaType', 'text/plain; charset=utf-8'],
     ['a tree whose folder is a path out', 'files.0.path', '..'],
-    ['a finding that stops nothing and is an error', 'findings.0.severity', 'refused'],
+    ['a refusal that nothing allowed', 'findings.0.severity', 'refusal'],
+    ['a rule that is on no list', 'findings.0.rule', 'anything'],
     ['a manifest in it that is wrong', 'manifest.version', '1'],
     ['a size that is a fraction', 'files.0.size', 0.5],
   ])('refuses %s', async (_, path, value) => {

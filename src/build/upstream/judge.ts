@@ -1,7 +1,8 @@
 import { digestOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { MIB } from '../../core/limits.ts';
-import type { Finding, LockedImage, LockedModelFile } from '../../format/lock.ts';
+import type { Finding, Rule } from '../../format/finding.ts';
+import type { LockedImage, LockedModelFile } from '../../format/lock.ts';
 import type {
   ModelSignatureDemand,
   SignatureDemand,
@@ -98,7 +99,7 @@ export function verdictFindings(
   { identity, root }: SignatureDemand,
   verdict: SignatureVerdict,
 ): Finding[] {
-  const finding = (rule: string, severity: Finding['severity'], message: string): Finding => ({
+  const finding = (rule: Rule, severity: Finding['severity'], message: string): Finding => ({
     source,
     file,
     rule,

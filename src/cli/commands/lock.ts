@@ -5,6 +5,7 @@ import { type Lock, lockKind } from '../../format/lock.ts';
 import { BlobStore } from '../../io/blob-store.ts';
 import { writeAtomic } from '../../io/file.ts';
 import { type CommandContext, type CommandResult, storeFolder } from '../command.ts';
+import { explainedText, explainFindings, findingLines } from '../explain-findings.ts';
 import { formatBytes } from '../units.ts';
 import { readLock, readManifest } from './manifest-file.ts';
 import { openSources, type SourceOptions } from './sources.ts';
@@ -12,6 +13,7 @@ import { openSources, type SourceOptions } from './sources.ts';
 export interface LockOptions extends SourceOptions {
   readonly store?: string;
   readonly seq?: number;
+  readonly explain?: boolean;
 }
 
 export async function lock(
@@ -30,9 +32,19 @@ export async function lock(
   });
   const numbered = options.seq === undefined ? resolved : { ...resolved, seq: options.seq };
   if (numbered !== previous) await writeAtomic(lockPath, writeJson(lockKind, numbered));
+  const explain = options.explain === true;
+  const { findings } = numbered;
   return {
-    json: { lock: lockPath, unchanged: numbered === previous, ...summary(numbered) },
-    text: text(numbered, lockPath, numbered === previous),
+    json: {
+      lock: lockPath,
+      unchanged: numbered === previous,
+      ...summary(numbered),
+      findings: explain ? explainFindings(findings) : findings,
+    },
+    text: text(numbered, lockPath, {
+      unchanged: numbered === previous,
+      findings: explain ? explainedText(findings) : findingLines(findings),
+    }),
   };
 }
 
@@ -41,14 +53,12 @@ function summary(lock: Lock): {
   version: string;
   seq: number;
   bytes: number;
-  findings: Lock['findings'];
 } {
   return {
     name: lock.manifest.name,
     version: lock.manifest.version,
     seq: lock.seq,
     bytes: lockBytes(lock),
-    findings: lock.findings,
   };
 }
 
@@ -56,7 +66,11 @@ function lockBytes(lock: Lock): number {
   return [...lockBlobs(lock).values()].reduce((sum, size) => sum + size, 0);
 }
 
-function text(lock: Lock, path: string, unchanged: boolean): string {
+function text(
+  lock: Lock,
+  path: string,
+  { unchanged, findings }: { unchanged: boolean; findings: readonly string[] },
+): string {
   const lines = [
     `${lock.manifest.name} ${lock.manifest.version}, number ${lock.seq}, ${formatBytes(lockBytes(lock))} to carry`,
     ...lock.models.map(
@@ -67,10 +81,7 @@ function text(lock: Lock, path: string, unchanged: boolean): string {
       (image) => `  image ${image.name}: ${image.repository}@${image.target.digest}`,
     ),
     ...lock.files.map((file) => `  files ${file.name}: ${file.path}, ${formatBytes(file.size)}`),
-    ...lock.findings.map(
-      (finding) =>
-        `  ${finding.severity}: ${finding.source} ${finding.file}: ${finding.message} [${finding.rule}]`,
-    ),
+    ...findings,
     unchanged ? `${path} says so already` : `written to ${path}`,
   ];
   return `${lines.join('\n')}\n`;

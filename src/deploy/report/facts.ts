@@ -4,7 +4,8 @@ import { MAX_CHECKSUMS_BYTES, MAX_CONTROL_FILE_BYTES, MAX_INDEX_BYTES } from '..
 import { type Bundle, bundleKind } from '../../format/bundle.ts';
 import { readChecksums } from '../../format/checksums.ts';
 import { readCanonical, readJson } from '../../format/document.ts';
-import { type Finding, lockKind } from '../../format/lock.ts';
+import type { Finding } from '../../format/finding.ts';
+import { lockKind } from '../../format/lock.ts';
 import type { ReportSignature } from '../../format/report.ts';
 import type { Trust } from '../../format/trust.ts';
 import { evaluateSignatures, type SignatureFile } from '../../trust/policy.ts';

@@ -63,7 +63,7 @@ function findings(noted: NonNullable<Report['findings']>): Html {
     html`${foreign(each.severity)}`,
     html`${foreign(each.rule)}`,
     html`${foreign(`${each.source}: ${each.file}`)}`,
-    html`${foreign(each.message)}`,
+    html`${foreign(each.allowed === undefined ? each.message : `${each.message} (allowed: ${each.allowed})`)}`,
   ]);
   return html`<section>
 <h2>Findings noted when the bundle was packed</h2>

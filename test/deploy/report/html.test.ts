@@ -67,7 +67,7 @@ function hostile(text: string): Report {
       images: [{ ...image, source: text, repository: text }],
       files: [{ ...file, source: text }],
     },
-    findings: [{ source: 'tiny', file: text, rule: 'rule', severity: 'note', message: text }],
+    findings: [{ source: 'tiny', file: text, rule: 'auto-map', severity: 'note', message: text }],
     unchecked: [{ what: text, why: text }],
     host: { platform: text, node: text, openssl: text },
   });
@@ -142,7 +142,13 @@ describe('when a page is made', () => {
   });
 
   it('cuts a table that nobody would read, and says so', () => {
-    const finding = { source: 'a', file: 'b', rule: 'c', severity: 'note', message: 'd' } as const;
+    const finding = {
+      source: 'a',
+      file: 'b',
+      rule: 'auto-map',
+      severity: 'note',
+      message: 'd',
+    } as const;
     const text = seen(page({ findings: Array.from({ length: 2003 }, () => finding) }));
     expect(text).toContain('3 further rows not shown: the JSON report has them all.');
   });

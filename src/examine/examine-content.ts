@@ -1,0 +1,221 @@
+import type { Digest } from '../core/digest.ts';
+import { pathDefect } from '../core/safe-path.ts';
+import type { Rule } from '../format/finding.ts';
+import { type Bytes, sliceBytes } from './bytes.ts';
+import { decompress } from './compressed.ts';
+import { contentKind, HEAD_BYTES } from './content-kind.ts';
+import { examineGguf } from './gguf.ts';
+import type { GgufHead } from './gguf-head.ts';
+import { npyPickle } from './npy.ts';
+import { scanPickle } from './pickle.ts';
+import { RuleBroken } from './rule-broken.ts';
+import { examineSafetensors } from './safetensors.ts';
+import { readTar } from './tar.ts';
+import { findZipEnd, readZip, zipMember } from './zip.ts';
+
+const MAX_DEPTH = 4;
+const MAX_MEMBERS = 100_000;
+
+export interface Extra {
+  readonly digest?: Digest;
+  readonly offer?: string;
+}
+
+export type Report = (rule: Rule, detail: string, extra?: Extra) => void;
+
+/** What the heads of weights said, for what several files say together. */
+export interface Weights {
+  /** Bytes of each tensor of a safetensors file. */
+  readonly tensors?: ReadonlyMap<string, number>;
+  readonly gguf?: GgufHead;
+}
+
+export interface ContentTask {
+  /** The file's name; of a member, its name within the archive. */
+  readonly name: string;
+  readonly report: Report;
+  readonly signal: AbortSignal;
+  /** Whether storages of an archive of PyTorch are passed over, as their bytes come over a line. */
+  readonly headsOnly?: boolean;
+  /** Looks at each member of an archive, and at the content itself. */
+  readonly visit?: (bytes: Bytes, name: string, report: Report) => Promise<void>;
+}
+
+/**
+ * Examines content by what it is: weights by their heads, pickles by their opcodes, archives by their members and
+ * what those are in turn. Nothing is unpacked to disk, and no more is read than the parts that decide.
+ */
+export async function examineContent(bytes: Bytes, task: ContentTask): Promise<Weights> {
+  return new Examination(task).run(bytes, task.name, { depth: 0, torch: false, inside: '' });
+}
+
+interface Place {
+  readonly depth: number;
+  readonly torch: boolean;
+  /** Names of the archives around it, for messages. */
+  readonly inside: string;
+}
+
+class Examination {
+  readonly #task: ContentTask;
+  #members = 0;
+
+  constructor(task: ContentTask) {
+    this.#task = task;
+  }
+
+  async run(bytes: Bytes, name: string, place: Place): Promise<Weights> {
+    this.#task.signal.throwIfAborted();
+    const report: Report = (rule, detail, extra) =>
+      this.#task.report(rule, place.inside === '' ? detail : `${place.inside}: ${detail}`, extra);
+    const head = await bytes.read(0, HEAD_BYTES);
+    const found = contentKind(head, bytes.size);
+    const weights: { tensors?: ReadonlyMap<string, number>; gguf?: GgufHead } = {};
+    await attempt(report, () => this.#pickle(bytes, name, place, report));
+    // Numbers of a storage: PyTorch reads them as nothing else, and they may begin like anything.
+    if (place.torch && isStorageName(name)) return weights;
+    await attempt(report, async () => {
+      switch (found.kind) {
+        case 'safetensors':
+          weights.tensors = await examineSafetensors(bytes, report);
+          return;
+        case 'gguf':
+          weights.gguf = await examineGguf(bytes, report);
+          return;
+        case 'tar':
+          return this.#tar(bytes, place, report);
+        case 'npy':
+          return this.#npy(bytes, name, place);
+        case 'compressed':
+          return this.#compressed(bytes, name, found.by, place);
+        case 'opaque':
+          report('archive-opaque', `${found.name}, which is not looked into`);
+          return;
+        case 'native':
+          report('native-code', found.name);
+          return;
+        case 'hdf5':
+          report(
+            'opaque-weights',
+            'an HDF5 file, which can hold code of Keras and is not looked into',
+          );
+          return;
+        case 'zip':
+        case 'other':
+          await byName(bytes, name, report);
+      }
+    });
+    await attempt(report, () => this.#zip(bytes, found.kind === 'zip', place, report));
+    await attempt(report, async () => this.#task.visit?.(bytes, name, report));
+    return weights;
+  }
+
+  async #pickle(bytes: Bytes, name: string, place: Place, report: Report): Promise<void> {
+    const { signal } = this.#task;
+    const defects = await scanPickle(bytes, { name, torch: place.torch, signal });
+    if (defects === undefined) return;
+    report('pickle', 'a Python pickle, which runs code when it is loaded');
+    for (const { rule, detail } of defects) report(rule, `a pickle: ${detail}`);
+  }
+
+  async #npy(bytes: Bytes, name: string, place: Place): Promise<void> {
+    const pickle = await npyPickle(bytes);
+    if (pickle !== undefined)
+      await this.#member(pickle, `${name}.pkl`, 'the objects of the array', place, false);
+  }
+
+  async #compressed(
+    bytes: Bytes,
+    name: string,
+    by: 'gzip' | 'zlib' | 'zstd',
+    place: Place,
+  ): Promise<void> {
+    await this.#member(
+      await decompress(bytes, by),
+      name.replace(/\.[^.]*$/, ''),
+      `${by} data`,
+      place,
+      place.torch,
+    );
+  }
+
+  async #tar(bytes: Bytes, place: Place, report: Report): Promise<void> {
+    const entries = await readTar(bytes);
+    const names = new Set(entries.map((each) => each.name.replace(/^\.\//, '')));
+    const torch = names.has('pickle') && names.has('storages');
+    for (const entry of entries) {
+      checkName(entry.name.replace(/^\.\//, ''), report);
+      const content = sliceBytes(bytes, entry.data, entry.size);
+      await this.#member(content, entry.name, shown(entry.name), place, torch);
+    }
+  }
+
+  async #zip(bytes: Bytes, begins: boolean, place: Place, report: Report): Promise<void> {
+    const end = await findZipEnd(bytes);
+    if (end === undefined) {
+      if (begins) throw new RuleBroken('zip-inconsistent', 'a zip without the record that ends it');
+      return;
+    }
+    const { headsOnly } = this.#task;
+    const entries = await readZip(bytes, end, headsOnly === true ? isStorageName : () => false);
+    const torch = entries.some((each) => /(?:^|\/)data\.pkl$/.test(each.name));
+    for (const entry of entries) {
+      if (entry.name.endsWith('/') && entry.size === 0) continue;
+      if (headsOnly === true && torch && isStorageName(entry.name)) continue;
+      checkName(entry.name, report);
+      if (entry.isLink) report('archive-link', `${shown(entry.name)} is a link`);
+      await attempt(report, async () =>
+        this.#member(await zipMember(bytes, entry), entry.name, shown(entry.name), place, torch),
+      );
+    }
+  }
+
+  async #member(
+    bytes: Bytes,
+    name: string,
+    label: string,
+    place: Place,
+    torch: boolean,
+  ): Promise<void> {
+    this.#members += 1;
+    if (this.#members > MAX_MEMBERS)
+      throw new RuleBroken('examine-limit', 'archives of too many members');
+    const depth = place.depth + 1;
+    if (depth > MAX_DEPTH)
+      throw new RuleBroken('archive-nested', `archives nested over ${MAX_DEPTH} deep`);
+    const inside = place.inside === '' ? label : `${place.inside}, ${label}`;
+    await this.run(bytes, name, { depth, torch, inside: inside.slice(0, 400) });
+  }
+}
+
+/** What a name promises and the content does not keep. */
+async function byName(bytes: Bytes, name: string, report: Report): Promise<void> {
+  if (/\.safetensors$/i.test(name)) await examineSafetensors(bytes, report);
+  else if (/\.gguf$/i.test(name)) await examineGguf(bytes, report);
+  else if (/(?:^|\/)saved_model\.pb$|\.(?:engine|plan|mar|torchscript|ptl)$/i.test(name))
+    report('opaque-weights', 'a format that can hold code and is not looked into');
+}
+
+/** A member in which an archive of PyTorch keeps the numbers of a storage. */
+function isStorageName(name: string): boolean {
+  return /(?:^|\/)data\/\d+$/.test(name);
+}
+
+function checkName(name: string, report: Report): void {
+  const defect = pathDefect(name.replace(/\/$/, ''));
+  if (defect !== undefined) report('archive-path', `${shown(name)}: ${defect}`);
+}
+
+function shown(name: string): string {
+  return JSON.stringify(name.length > 120 ? `${name.slice(0, 120)}...` : name);
+}
+
+/** Runs one look; the rule it finds broken becomes a finding, and the next look goes on. */
+async function attempt(report: Report, look: () => Promise<void>): Promise<void> {
+  try {
+    await look();
+  } catch (error) {
+    if (!(error instanceof RuleBroken)) throw error;
+    report(error.rule, error.message);
+  }
+}

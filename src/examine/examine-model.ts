@@ -1,0 +1,176 @@
+import { MIB } from '../core/limits.ts';
+import type { Rule } from '../format/finding.ts';
+import type { LockedModel, LockedModelFile } from '../format/lock.ts';
+import type { Manifest, ModelSource } from '../format/manifest.ts';
+import { forEachBounded } from '../io/queue.ts';
+import type { Bytes } from './bytes.ts';
+import { examineChatTemplate, templatesOf } from './chat-template.ts';
+import { contentKind, HEAD_BYTES } from './content-kind.ts';
+import { type Extra, examineContent, type Report, type Weights } from './examine-content.ts';
+import type { GgufHead } from './gguf-head.ts';
+import { repositoryOf } from './hub-id.ts';
+import { cardLicenses, examineLicense } from './license.ts';
+import { examineModelAssets } from './model-assets.ts';
+import { examineConfig, isConfig } from './model-config.ts';
+import { examineOnnx } from './onnx.ts';
+import { findSecrets, MAX_SEARCHED_BYTES } from './secrets.ts';
+import { trustsRemoteCode } from './service-assets.ts';
+import { examineNumbered, examineShardIndex, isShardIndex } from './shards.ts';
+
+const FILES_AT_ONCE = 4;
+const MAX_CONFIG_BYTES = 16 * MIB;
+const MAX_INDEX_BYTES = 64 * MIB;
+const MAX_TEMPLATE_BYTES = MIB;
+const LICENSE_FILE = /(?:^|\/)(?:LICEN[CS]E|COPYING|NOTICE|USE_POLICY)(?:[._-][\w.-]*)?$/i;
+
+export interface ModelTask {
+  readonly manifest: Manifest;
+  readonly source: ModelSource;
+  readonly model: LockedModel;
+  /** Every path of the repository, where it was asked. */
+  readonly listed?: readonly string[];
+  readonly signal: AbortSignal;
+  readonly open: <T>(
+    file: LockedModelFile,
+    work: (bytes: Bytes, headsOnly: boolean) => Promise<T>,
+  ) => Promise<T>;
+  readonly report: (file: string, rule: Rule, detail: string, extra?: Extra) => void;
+}
+
+/** Examines every file of a model, and what they say together. */
+export async function examineModel(task: ModelTask): Promise<void> {
+  await new ModelExamination(task).run();
+}
+
+class ModelExamination {
+  readonly #task: ModelTask;
+  readonly #weights = new Map<string, Weights>();
+  readonly #indexes = new Map<string, Buffer>();
+  readonly #taken: ReadonlySet<string>;
+  readonly #repositories: ReadonlySet<string>;
+  readonly #trusted: boolean;
+  readonly #unsearched: string[] = [];
+  #card: string[] | undefined | null;
+  #type: string | undefined;
+
+  constructor(task: ModelTask) {
+    this.#task = task;
+    this.#taken = new Set(task.model.files.map((each) => each.path));
+    this.#repositories = new Set(task.manifest.models.map((each) => repositoryOf(each.source)));
+    this.#trusted = task.manifest.services.some(
+      (service) =>
+        trustsRemoteCode(service) &&
+        service.mounts.some((mount) => 'model' in mount && mount.model === task.source.name),
+    );
+  }
+
+  async run(): Promise<void> {
+    const { model, source, manifest, report } = this.#task;
+    await forEachBounded(model.files, FILES_AT_ONCE, (file) => this.#file(file));
+    for (const [path, index] of this.#indexes)
+      examineShardIndex(path, index, this.#weights, report);
+    examineNumbered(this.#weights, report);
+    examineLicense(model.license, this.#card, source.licenses, (rule, detail) =>
+      report('README.md', rule, detail),
+    );
+    const taken = [...this.#taken];
+    examineModelAssets(
+      source.name,
+      taken,
+      this.#task.listed ?? taken,
+      this.#type,
+      manifest,
+      report,
+    );
+    if (this.#unsearched.length > 0) {
+      const names = this.#unsearched.sort().slice(0, 10).join(', ');
+      report(
+        '*',
+        'secrets-not-searched',
+        `${this.#unsearched.length} files of numbers or over 32 MiB: ${names}`,
+      );
+    }
+  }
+
+  async #file(file: LockedModelFile): Promise<void> {
+    const { path } = file;
+    const report: Report = (rule, detail, extra) => this.#task.report(path, rule, detail, extra);
+    if (/\.py$/i.test(path)) this.#code(report);
+    await this.#task.open(file, async (bytes, headsOnly) => {
+      const weights = await examineContent(bytes, {
+        name: path,
+        report,
+        signal: this.#task.signal,
+        headsOnly,
+        visit: (content, name, each) => this.#visit(content, name, each, path),
+      });
+      this.#weights.set(path, weights);
+      if (weights.gguf !== undefined) templatesOfGguf(weights.gguf, report);
+      if (LICENSE_FILE.test(path))
+        report('license-file', 'the terms, by their hash', { digest: file.digest });
+      if (path === 'README.md' && bytes.size <= MAX_CONFIG_BYTES) {
+        const licenses = cardLicenses(await bytes.read(0, bytes.size));
+        this.#card = licenses === undefined ? null : licenses;
+      }
+      if (isShardIndex(path) && bytes.size <= MAX_INDEX_BYTES)
+        this.#indexes.set(path, await bytes.read(0, bytes.size));
+    });
+  }
+
+  #code(report: Report): void {
+    report('remote-code', 'program code that a server runs when it trusts remote code');
+    if (this.#trusted)
+      report('remote-code-trusted', 'a service of the manifest trusts remote code, and runs this');
+  }
+
+  async #visit(bytes: Bytes, name: string, report: Report, path: string): Promise<void> {
+    const { kind } = contentKind(await bytes.read(0, HEAD_BYTES), bytes.size);
+    const numbers = kind === 'safetensors' || kind === 'gguf' || kind === 'npy';
+    if (bytes.size > MAX_SEARCHED_BYTES || numbers) this.#unsearched.push(path);
+    else for (const rule of await findSecrets(bytes)) report(rule, 'it holds something secret');
+    if (/\.onnx$/i.test(name)) await examineOnnx(bytes, report);
+    if (/\.jinja2?$/i.test(name) && bytes.size <= MAX_TEMPLATE_BYTES)
+      examineChatTemplate(
+        'the chat template',
+        (await bytes.read(0, bytes.size)).toString('utf8'),
+        report,
+      );
+    if (/\.json$/i.test(name) && bytes.size <= MAX_CONFIG_BYTES)
+      await this.#json(await bytes.read(0, bytes.size), name, report);
+  }
+
+  async #json(text: Buffer, name: string, report: Report): Promise<void> {
+    if (/"class_name"\s*:\s*"Lambda"/.test(text.toString('latin1')))
+      report('keras-lambda', 'a Lambda layer of Keras');
+    if (!isConfig(name) && !text.includes('"auto_map"') && !text.includes('"chat_template"'))
+      return;
+    let config: unknown;
+    try {
+      config = JSON.parse(text.toString('utf8'));
+    } catch {
+      report('config-unreadable', 'it is no JSON');
+      return;
+    }
+    for (const [label, template] of templatesOf(config))
+      examineChatTemplate(label, template, report);
+    if (
+      name === 'config.json' &&
+      typeof config === 'object' &&
+      config !== null &&
+      'model_type' in config
+    )
+      this.#type = String(config.model_type);
+    examineConfig(config, {
+      path: name,
+      taken: this.#taken,
+      repositories: this.#repositories,
+      report,
+    });
+  }
+}
+
+function templatesOfGguf(gguf: GgufHead, report: Report): void {
+  for (const [key, template] of gguf.texts)
+    if (key.startsWith('tokenizer.chat_template'))
+      examineChatTemplate(`the key ${key}`, template, report);
+}

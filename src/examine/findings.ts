@@ -1,0 +1,98 @@
+import { StowageError } from '../core/error.ts';
+import {
+  type Allowance,
+  type Finding,
+  isAllowable,
+  type Rule,
+  severityOf,
+} from '../format/finding.ts';
+import type { Extra } from './examine-content.ts';
+import { explanations } from './explain.ts';
+import { globMatcher } from './glob.ts';
+
+const MAX_FINDINGS = 50_000;
+const MAX_PER_RULE = 200;
+
+/** Gathers what is found, each thing once, and holds refusals against what the manifest allows. */
+export class Findings {
+  readonly #found = new Map<string, Finding>();
+  readonly #counts = new Map<string, number>();
+
+  add(
+    source: string,
+    allow: readonly Allowance[],
+    file: string,
+    rule: Rule,
+    detail: string,
+    extra: Extra = {},
+  ): void {
+    const key = JSON.stringify([source, file, rule, detail]);
+    const kind = JSON.stringify([source, file, rule]);
+    const count = (this.#counts.get(kind) ?? 0) + 1;
+    if (this.#found.has(key) || count > MAX_PER_RULE || this.#found.size >= MAX_FINDINGS) return;
+    this.#counts.set(kind, count);
+    const allowed = isAllowable(rule)
+      ? allow.find((each) => each.rule === rule && globMatcher([each.file])(file))
+      : undefined;
+    this.#found.set(key, {
+      source,
+      file: line(file, 1024),
+      rule,
+      severity: severityOf(rule),
+      message: line(detail, 1000),
+      ...extra,
+      ...(allowed === undefined ? {} : { allowed: allowed.reason }),
+    });
+  }
+
+  /**
+   * All of them, sorted by source, file and rule.
+   * @throws StowageError `content-refused` where one stops the rest, naming every one that does
+   */
+  settle(): Finding[] {
+    const all = [...this.#found.values()].sort(compare);
+    const refused = all.filter((each) => each.severity === 'refusal' && each.allowed === undefined);
+    if (refused.length > 0) throw refusedContent(refused);
+    return all;
+  }
+}
+
+function refusedContent(refused: readonly Finding[]): StowageError {
+  const [first] = refused as readonly [Finding];
+  const more = refused.length === 1 ? '' : `, and ${refused.length - 1} more`;
+  return new StowageError(
+    'content-refused',
+    `${first.file === '*' ? '' : `${first.file} of `}${first.source} may not cross${more}`,
+    {
+      expected:
+        'nothing that runs when it is read, breaks its format, or opens something for who holds it',
+      found: `${first.message} [${first.rule}]`,
+      hint: explanations[first.rule].remedy,
+      defects: refused
+        .slice(0, 200)
+        .map(
+          (each) =>
+            `${each.source}: ${each.file}: ${each.message} [${each.rule}]: ${explanations[each.rule].why}`,
+        ),
+    },
+  );
+}
+
+function compare(a: Finding, b: Finding): number {
+  const keys = (each: Finding): string[] => [each.source, each.file, each.rule, each.message];
+  const other = keys(b);
+  for (const [index, key] of keys(a).entries()) {
+    const order = Buffer.compare(Buffer.from(key), Buffer.from(other[index] ?? ''));
+    if (order !== 0) return order;
+  }
+  return 0;
+}
+
+/** One line of a document, whatever a hostile file put into it. */
+function line(text: string, max: number): string {
+  return text
+    .toWellFormed()
+    .replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/gu, '?')
+    .slice(0, max)
+    .toWellFormed();
+}

@@ -1,0 +1,164 @@
+import { MIB } from '../core/limits.ts';
+import type { Bytes } from './bytes.ts';
+import { Reader } from './reader.ts';
+import { RuleBroken } from './rule-broken.ts';
+
+export interface GgufTensor {
+  readonly name: string;
+  /** The fastest first. */
+  readonly dimensions: readonly bigint[];
+  readonly type: number;
+  readonly offset: bigint;
+}
+
+/** What stands before the data of a GGUF file. */
+export interface GgufHead {
+  readonly version: number;
+  readonly tensors: readonly GgufTensor[];
+  /** The texts that say something of the model, of a mebibyte at most. */
+  readonly texts: ReadonlyMap<string, string>;
+  /** The whole numbers that say something of the file. */
+  readonly numbers: ReadonlyMap<string, bigint>;
+  /** Where the head ends, in bytes. */
+  readonly end: number;
+}
+
+const MAX_KEYS = 100_000;
+const MAX_TENSORS = 10_000_000;
+const MAX_KEY_BYTES = 65_535;
+const MAX_NAME_BYTES = 64;
+const MAX_TEXT_BYTES = 64 * MIB;
+const MAX_KEPT_BYTES = MIB;
+const MAX_ELEMENTS = 16_000_000;
+const MAX_NESTING = 4;
+const MAX_DIMENSIONS = 4;
+/** Bytes of a value by its type; text and arrays have lengths of their own. */
+const SIZES: readonly number[] = [1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8];
+const WHOLE: readonly number[] = [0, 1, 2, 3, 4, 5, 10, 11];
+const SIGNED: readonly number[] = [1, 3, 5, 11];
+const BOOL = 7;
+const TEXT = 8;
+const ARRAY = 9;
+const KEPT = /^(?:general|split|adapter|clip)\.|^tokenizer\.(?:chat_template|ggml\.model$)/;
+
+/** @throws RuleBroken `gguf-magic`, `-version`, `-limit`, `-key`, `-value`, `-tensor`, `-truncated` */
+export async function readGgufHead(bytes: Bytes): Promise<GgufHead> {
+  const reader = new Reader(
+    bytes,
+    0,
+    () => new RuleBroken('gguf-truncated', 'a GGUF file that ends within its head'),
+  );
+  const magic = (await bytes.read(0, 4)).toString('latin1');
+  if (magic !== 'GGUF')
+    throw new RuleBroken('gguf-magic', 'its name says GGUF and its first bytes do not');
+  reader.skip(4);
+  const version = await readVersion(reader);
+  const tensorCount = await count(reader, MAX_TENSORS, 'tensors');
+  const keyCount = await count(reader, MAX_KEYS, 'keys');
+  const texts = new Map<string, string>();
+  const numbers = new Map<string, bigint>();
+  const keys = new Set<string>();
+  for (let index = 0; index < keyCount; index += 1) {
+    const key = await readKey(reader);
+    if (keys.has(key))
+      throw new RuleBroken('gguf-key', `the key ${JSON.stringify(key)} stands twice`);
+    keys.add(key);
+    const value = await readValue(reader, await reader.u32(), KEPT.test(key), 0);
+    if (typeof value === 'string') texts.set(key, value);
+    else if (value !== undefined) numbers.set(key, value);
+  }
+  const tensors: GgufTensor[] = [];
+  const names = new Set<string>();
+  for (let index = 0; index < tensorCount; index += 1) {
+    const tensor = await readTensor(reader);
+    if (names.has(tensor.name))
+      throw new RuleBroken('gguf-tensor', `the tensor ${JSON.stringify(tensor.name)} stands twice`);
+    names.add(tensor.name);
+    tensors.push(tensor);
+  }
+  return { version, tensors, texts, numbers, end: reader.position };
+}
+
+async function readVersion(reader: Reader): Promise<number> {
+  let version = await reader.u32();
+  if ((version & 0xffff) === 0) {
+    reader.bigEndian = true;
+    version = Buffer.from(Uint32Array.of(version).buffer).readUInt32BE();
+  }
+  if (version === 2 || version === 3) return version;
+  throw new RuleBroken('gguf-version', `version ${version} of GGUF: 2 and 3 are known`);
+}
+
+async function count(reader: Reader, max: number, what: string): Promise<number> {
+  const value = await reader.u64();
+  if (value <= BigInt(max)) return Number(value);
+  throw new RuleBroken('gguf-limit', `${value} ${what}: more than ${max}`);
+}
+
+async function readKey(reader: Reader): Promise<string> {
+  const length = await reader.u64();
+  if (length === 0n || length > BigInt(MAX_KEY_BYTES))
+    throw new RuleBroken('gguf-key', `a key of ${length} bytes`);
+  const key = (await reader.take(Number(length))).toString('latin1');
+  if (/^[\x21-\x7e]+$/.test(key)) return key;
+  throw new RuleBroken('gguf-key', 'a key with characters other than ASCII');
+}
+
+async function readText(reader: Reader, kept: boolean): Promise<string | undefined> {
+  const length = await reader.u64();
+  if (length > BigInt(MAX_TEXT_BYTES))
+    throw new RuleBroken('gguf-limit', `a text of ${length} bytes`);
+  if (kept && length <= BigInt(MAX_KEPT_BYTES))
+    return (await reader.take(Number(length))).toString('utf8');
+  reader.skip(Number(length));
+  return undefined;
+}
+
+async function readValue(
+  reader: Reader,
+  type: number,
+  kept: boolean,
+  depth: number,
+): Promise<string | bigint | undefined> {
+  const size = SIZES[type];
+  if (size === undefined) throw new RuleBroken('gguf-value', `a value of the unknown type ${type}`);
+  if (type === TEXT) return readText(reader, kept);
+  if (type === ARRAY) {
+    await readArray(reader, depth + 1);
+    return undefined;
+  }
+  const bytes = await reader.take(size);
+  if (type === BOOL && (bytes[0] ?? 2) > 1)
+    throw new RuleBroken('gguf-value', `a boolean that is ${bytes[0]}`);
+  if (!kept || !WHOLE.includes(type)) return undefined;
+  const hex = (reader.bigEndian ? bytes : Buffer.from(bytes).reverse()).toString('hex');
+  const value = BigInt(`0x${hex}`);
+  return SIGNED.includes(type) ? BigInt.asIntN(size * 8, value) : value;
+}
+
+async function readArray(reader: Reader, depth: number): Promise<void> {
+  if (depth > MAX_NESTING)
+    throw new RuleBroken('gguf-value', `arrays nested over ${MAX_NESTING} deep`);
+  const type = await reader.u32();
+  const size = SIZES[type];
+  if (size === undefined)
+    throw new RuleBroken('gguf-value', `an array of the unknown type ${type}`);
+  const length = await count(reader, MAX_ELEMENTS, 'elements of an array');
+  if (type === TEXT) for (let index = 0; index < length; index += 1) await readText(reader, false);
+  else if (type === ARRAY)
+    for (let index = 0; index < length; index += 1) await readArray(reader, depth + 1);
+  else reader.skip(length * size);
+}
+
+async function readTensor(reader: Reader): Promise<GgufTensor> {
+  const length = await reader.u64();
+  if (length === 0n || length >= BigInt(MAX_NAME_BYTES))
+    throw new RuleBroken('gguf-tensor', `a tensor with a name of ${length} bytes`);
+  const name = (await reader.take(Number(length))).toString('utf8');
+  const rank = await reader.u32();
+  if (rank > MAX_DIMENSIONS)
+    throw new RuleBroken('gguf-tensor', `tensor ${JSON.stringify(name)} has ${rank} dimensions`);
+  const dimensions: bigint[] = [];
+  for (let index = 0; index < rank; index += 1) dimensions.push(await reader.u64());
+  return { name, dimensions, type: await reader.u32(), offset: await reader.u64() };
+}

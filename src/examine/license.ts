@@ -1,0 +1,58 @@
+import { StowageError } from '../core/error.ts';
+import { readYaml } from '../format/document.ts';
+import { modelCardKind } from '../format/model-card.ts';
+import type { Report } from './examine-content.ts';
+import { isLicenseAllowed } from './license-expression.ts';
+
+/**
+ * The licences that a model card's front matter names: none, one, or several that all apply. Where it says `other`,
+ * the name beside it.
+ * @returns undefined where the front matter cannot be read
+ */
+export function cardLicenses(card: Buffer): string[] | undefined {
+  const [, front] =
+    /^\uFEFF?---\r?\n([\s\S]*?\r?\n)---\s*(?:\r?\n|$)/.exec(card.toString('utf8')) ?? [];
+  if (front === undefined) return [];
+  try {
+    const { license, license_name: name } = readYaml(modelCardKind, Buffer.from(front));
+    const listed = (typeof license === 'string' ? [license] : (license ?? [])).map((each) =>
+      each.trim(),
+    );
+    return listed.map((each) => (each.toLowerCase() === 'other' && name ? name.trim() : each));
+  } catch (error) {
+    if (error instanceof StowageError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Holds a model's licence, as the Hub and its card tell it, against the manifest's list.
+ * @param card undefined where the card was not taken, null where it cannot be read
+ */
+export function examineLicense(
+  hub: string | undefined,
+  card: readonly string[] | undefined | null,
+  list: readonly string[] | undefined,
+  report: Report,
+): void {
+  if (card === null) report('card-unreadable', 'the front matter of the model card cannot be read');
+  const named = new Set([...(hub === undefined ? [] : [hub]), ...(card ?? [])].map(lower));
+  if (hub !== undefined && card && card.length > 0 && !card.map(lower).includes(lower(hub)))
+    report('license-differs', `the Hub says ${hub} and the card ${card.join(', ')}`);
+  if (named.size === 0) {
+    report('license-unknown', 'neither the Hub nor the model card names a licence');
+    if (list !== undefined)
+      report('license-refused', 'no licence, where the manifest lists those that may cross');
+    return;
+  }
+  for (const license of list === undefined ? [] : named)
+    if (!isLicenseAllowed(license, list ?? []))
+      report(
+        'license-refused',
+        `${license} is not on the manifest's list: ${(list ?? []).join(', ')}`,
+      );
+}
+
+function lower(text: string): string {
+  return text.toLowerCase();
+}

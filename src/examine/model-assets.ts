@@ -1,0 +1,79 @@
+import type { Manifest } from '../format/manifest.ts';
+import type { Report } from './examine-content.ts';
+
+/** The vocabularies that openai-harmony fetches, with the digests of tiktoken's own source. */
+const HARMONY = [
+  ['o200k_base', '446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d'],
+  ['cl100k_base', '223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7'],
+] as const;
+
+const TOKENIZERS =
+  /(?:^|\/)(?:tokenizer\.json|tokenizer\.model|[\w.-]*\.tiktoken|tekken\.json|spiece\.model|sentencepiece[\w.]*\.model|vocab\.(?:json|txt))$/;
+const READ_AT_START =
+  /^(?:generation_config|tokenizer_config|preprocessor_config|processor_config|special_tokens_map|added_tokens|image_processor|video_preprocessor_config)\.json$|^chat_template\.(?:jinja|json)$|^additional_chat_templates\//;
+
+/**
+ * What the servers of this model would look for beside it, and is not taken.
+ * @param listed every path of the repository, where it was asked; otherwise those that are taken
+ * @param modelType what config.json says the model is
+ */
+export function examineModelAssets(
+  model: string,
+  taken: readonly string[],
+  listed: readonly string[],
+  modelType: string | undefined,
+  manifest: Manifest,
+  report: (file: string, ...rest: Parameters<Report>) => void,
+): void {
+  const have = new Set(taken);
+  const left = listed.filter((path) => !have.has(path));
+  const include = (path: string): string => `    include: [..., "${path}"]\n`;
+  const projector = left.find((path) => /(?:^|\/)[\w.-]*mmproj[\w.-]*\.gguf$/i.test(path));
+  if (
+    taken.some((path) => /\.gguf$/i.test(path)) &&
+    !taken.some((path) => /mmproj/i.test(path)) &&
+    projector !== undefined
+  )
+    report(projector, 'asset-projector', 'the projector of pictures is left out', {
+      offer: include(projector),
+    });
+  const served = taken.some((path) => /\.safetensors$/i.test(path)) && have.has('config.json');
+  if (served && !taken.some((path) => TOKENIZERS.test(path))) {
+    const tokenizer = left.find((path) => TOKENIZERS.test(path));
+    if (tokenizer !== undefined)
+      report(tokenizer, 'asset-tokenizer', 'no tokenizer is taken', { offer: include(tokenizer) });
+  }
+  for (const path of served ? left.filter((each) => READ_AT_START.test(each)) : [])
+    report(path, 'asset-tokenizer', 'a file that servers read at their start is left out', {
+      offer: include(path),
+    });
+  if (modelType === 'gpt_oss') examineHarmony(model, manifest, report);
+}
+
+function examineHarmony(
+  model: string,
+  manifest: Manifest,
+  report: (file: string, ...rest: Parameters<Report>) => void,
+): void {
+  const service = manifest.services.find(
+    (each) =>
+      each.health?.server !== 'llama.cpp' &&
+      each.mounts.some((mount) => 'model' in mount && mount.model === model),
+  );
+  if (service === undefined) return;
+  const missing = HARMONY.filter(
+    ([name]) => !manifest.files.some((each) => each.source.endsWith(`${name}.tiktoken`)),
+  );
+  if (missing.length === 0) return;
+  const files = missing.map(
+    ([name, hex]) =>
+      `  - name: ${name.replace('_', '-')}\n    source: https://openaipublic.blob.core.windows.net/encodings/${name}.tiktoken\n    digest: sha256:${hex}\n`,
+  );
+  const mounts = missing.map(
+    ([name]) =>
+      `      - { files: ${name.replace('_', '-')}, path: /vocabulary/${name}.tiktoken }\n`,
+  );
+  report('config.json', 'asset-vocabulary', 'openai-harmony fetches vocabularies of tiktoken', {
+    offer: `files:\n${files.join('')}services:\n  - name: ${service.name}\n    env: { TIKTOKEN_ENCODINGS_BASE: /vocabulary }\n    mounts:\n${mounts.join('')}`,
+  });
+}

@@ -1,0 +1,278 @@
+import type { Rule } from '../format/finding.ts';
+import { isAllowedGlobal, isStorage } from './pickle-globals.ts';
+
+/** A value on the stack, as far as it matters what it is. */
+type Value =
+  | { readonly kind: 'object' }
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'long'; readonly bytes: string }
+  | { readonly kind: 'tuple'; readonly items: readonly Value[] }
+  | { readonly kind: 'global'; readonly module: string; readonly name: string };
+
+const OBJECT: Value = { kind: 'object' };
+const MAX_STACK = 1_000_000;
+const MAX_TUPLE = 64;
+const IDENTIFIER = /^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*$/;
+
+/** An opcode's argument, decoded as far as it is looked at. */
+export interface Operand {
+  readonly number: number;
+  /** Undefined where it is too long to be looked at. */
+  readonly text: string | undefined;
+  readonly second: string;
+}
+
+/** The stream does what no unpickler survives; whatever ran before has run. */
+export class PickleStopped extends Error {}
+
+/**
+ * Runs a pickle without making anything: a stack, marks and a memo of what the values would be. What the pickle
+ * would import or call is held against the list of what weights need.
+ */
+export class PickleMachine {
+  /** Whether something outside the list, or anything at all, would be imported and called. */
+  imports = 0;
+  calls = 0;
+  result: Value | undefined;
+  readonly #report: (rule: Rule, detail: string) => void;
+  readonly #torch: boolean;
+  readonly #stack: Value[] = [];
+  readonly #marks: number[] = [];
+  readonly #memo = new Map<number, Value>();
+
+  /** @param torch whether persistent ids are PyTorch's, which name the storages beside the pickle */
+  constructor(report: (rule: Rule, detail: string) => void, torch: boolean) {
+    this.#report = report;
+    this.#torch = torch;
+  }
+
+  /** @returns whether this was the last opcode. @throws PickleStopped */
+  step(name: string, operand: Operand): boolean {
+    switch (name) {
+      case 'PROTO':
+        if (operand.number > 5) throw new PickleStopped(`protocol ${operand.number}`);
+        return false;
+      case 'FRAME':
+        return false;
+      case 'STOP':
+        this.result = this.#pop();
+        return true;
+      case 'MARK':
+        this.#marks.push(this.#stack.length);
+        if (this.#marks.length > MAX_STACK) throw new PickleStopped('too many marks');
+        return false;
+      case 'POP':
+        if (this.#stack.length > this.#fence()) this.#stack.pop();
+        else if (this.#marks.pop() === undefined) throw new PickleStopped('a pop of nothing');
+        return false;
+      case 'POP_MARK':
+        this.#toMark();
+        return false;
+      case 'DUP':
+        this.#push(this.#top());
+        return false;
+      default:
+        this.#value(name, operand);
+        return false;
+    }
+  }
+
+  #value(name: string, operand: Operand): void {
+    switch (name) {
+      case 'STRING':
+      case 'UNICODE':
+      case 'BINSTRING':
+      case 'SHORT_BINSTRING':
+      case 'BINUNICODE':
+      case 'SHORT_BINUNICODE':
+      case 'BINUNICODE8':
+        this.#push(operand.text === undefined ? OBJECT : { kind: 'text', text: operand.text });
+        return;
+      case 'LONG1':
+        this.#push({ kind: 'long', bytes: operand.text ?? '' });
+        return;
+      case 'APPEND':
+      case 'READONLY_BUFFER':
+        if (name === 'APPEND') this.#pop();
+        this.#top();
+        return;
+      case 'SETITEM':
+        this.#pop();
+        this.#pop();
+        this.#top();
+        return;
+      case 'APPENDS':
+      case 'ADDITEMS':
+      case 'SETITEMS':
+        this.#toMark();
+        this.#top();
+        return;
+      case 'DICT':
+      case 'LIST':
+      case 'FROZENSET':
+        this.#toMark();
+        this.#push(OBJECT);
+        return;
+      case 'TUPLE':
+        this.#tuple(this.#toMark());
+        return;
+      case 'EMPTY_TUPLE':
+        this.#tuple([]);
+        return;
+      case 'TUPLE1':
+      case 'TUPLE2':
+      case 'TUPLE3': {
+        const items = Array.from({ length: Number(name.at(-1)) }, () => this.#pop());
+        this.#tuple(items.reverse());
+        return;
+      }
+      case 'PUT':
+      case 'BINPUT':
+      case 'LONG_BINPUT':
+        this.#memo.set(operand.number, this.#top());
+        return;
+      case 'MEMOIZE':
+        this.#memo.set(this.#memo.size, this.#top());
+        return;
+      case 'GET':
+      case 'BINGET':
+      case 'LONG_BINGET': {
+        const value = this.#memo.get(operand.number);
+        if (value === undefined) throw new PickleStopped('a memo that nothing was put in');
+        this.#push(value);
+        return;
+      }
+      default:
+        this.#act(name, operand);
+    }
+  }
+
+  #act(name: string, operand: Operand): void {
+    switch (name) {
+      case 'GLOBAL':
+        this.#push(this.#global(operand.text, operand.second));
+        return;
+      case 'STACK_GLOBAL': {
+        const attribute = this.#pop();
+        const module = this.#pop();
+        if (module.kind === 'text' && attribute.kind === 'text') {
+          this.#push(this.#global(module.text, attribute.text));
+          return;
+        }
+        this.imports += 1;
+        this.#report('pickle-global-unknown', 'it imports by a name that it makes as it runs');
+        this.#push(OBJECT);
+        return;
+      }
+      case 'INST': {
+        const items = this.#toMark();
+        this.#call(this.#global(operand.text, operand.second), items);
+        return;
+      }
+      case 'OBJ': {
+        const [callee = OBJECT, ...items] = this.#toMark();
+        this.#call(callee, items);
+        return;
+      }
+      case 'NEWOBJ_EX':
+      case 'NEWOBJ':
+      case 'REDUCE': {
+        if (name === 'NEWOBJ_EX') this.#pop();
+        const given = this.#pop();
+        this.#call(this.#pop(), given.kind === 'tuple' ? given.items : []);
+        return;
+      }
+      case 'BUILD': {
+        this.#pop();
+        this.calls += 1;
+        if (this.#top().kind === 'global')
+          this.#report('pickle-call', 'it sets attributes of a class or function');
+        return;
+      }
+      case 'EXT1':
+      case 'EXT2':
+      case 'EXT4':
+        this.imports += 1;
+        this.#report('pickle-extension-code', `it names extension ${operand.number}`);
+        this.#push(OBJECT);
+        return;
+      case 'BINPERSID':
+        this.#persistent(this.#pop());
+        this.#push(OBJECT);
+        return;
+      case 'PERSID':
+        this.#persistent(OBJECT);
+        this.#push(OBJECT);
+        return;
+      default:
+        // Numbers, bytes, and empty collections.
+        this.#push(OBJECT);
+    }
+  }
+
+  #global(module: string | undefined, name: string): Value {
+    if (module === undefined || !IDENTIFIER.test(module) || !IDENTIFIER.test(name)) {
+      this.#report('pickle-global-unknown', 'it imports by a name that is none');
+      return OBJECT;
+    }
+    this.imports += 1;
+    if (!isAllowedGlobal(module, name))
+      this.#report('pickle-global', `it imports ${`${module}.${name}`.slice(0, 200)}`);
+    return { kind: 'global', module, name };
+  }
+
+  #call(callee: Value, given: readonly Value[]): void {
+    this.calls += 1;
+    if (callee.kind !== 'global')
+      this.#report('pickle-call', 'it calls something that it made itself');
+    else if (callee.module === '_codecs' && !isLatin1(given[1]))
+      this.#report('pickle-call', 'it encodes by a codec other than latin1');
+    this.#push(OBJECT);
+  }
+
+  #persistent(id: Value): void {
+    if (this.#torch && id.kind === 'tuple') {
+      const [word, storage] = id.items;
+      if (word?.kind === 'text' && word.text === 'storage' && storage?.kind === 'global') {
+        if (isStorage(storage.module, storage.name)) return;
+      }
+    }
+    this.#report('pickle-persistent-id', 'it asks its loader for an object by an identifier');
+  }
+
+  #tuple(items: readonly Value[]): void {
+    this.#push(items.length > MAX_TUPLE ? OBJECT : { kind: 'tuple', items });
+  }
+
+  #push(value: Value): void {
+    if (this.#stack.length >= MAX_STACK) throw new PickleStopped('a stack of over a million');
+    this.#stack.push(value);
+  }
+
+  #fence(): number {
+    return this.#marks.at(-1) ?? 0;
+  }
+
+  #top(): Value {
+    const value = this.#stack.at(-1);
+    if (value === undefined || this.#stack.length <= this.#fence())
+      throw new PickleStopped('a stack that is empty');
+    return value;
+  }
+
+  #pop(): Value {
+    const value = this.#top();
+    this.#stack.pop();
+    return value;
+  }
+
+  #toMark(): Value[] {
+    const mark = this.#marks.pop();
+    if (mark === undefined) throw new PickleStopped('a mark that is missing');
+    return this.#stack.splice(mark);
+  }
+}
+
+function isLatin1(value: Value | undefined): boolean {
+  return value?.kind === 'text' && value.text === 'latin1';
+}

@@ -1,0 +1,175 @@
+import { z } from 'zod';
+import type { Digest } from '../core/digest.ts';
+import * as field from './field.ts';
+
+/** `refusal` stops the lock unless the manifest allows it; `warning` an officer should weigh; `note` is a record. */
+export type Severity = 'refusal' | 'warning' | 'note';
+
+/**
+ * What the examination of content can say, under what it leads to: `refusal` always stops, `unlessAllowed` stops unless the
+ * manifest allows it by rule and file. The list is closed; `examine/explain.ts` has a sentence for each.
+ */
+export const rules = {
+  refusal: [
+    'pickle-global',
+    'pickle-global-unknown',
+    'pickle-extension-code',
+    'pickle-call',
+    'pickle-persistent-id',
+    'pickle-broken',
+    'pickle-trailing',
+    'npy-malformed',
+    'archive-bomb',
+    'archive-nested',
+    'archive-path',
+    'archive-link',
+    'archive-device',
+    'archive-cut',
+    'zip-inconsistent',
+    'zip-prefixed',
+    'zip-encrypted',
+    'zip-checksum',
+    'tar-malformed',
+    'tar-trailing',
+    'safetensors-length',
+    'safetensors-json',
+    'safetensors-duplicate',
+    'safetensors-metadata',
+    'safetensors-tensor',
+    'safetensors-offsets',
+    'safetensors-size',
+    'gguf-magic',
+    'gguf-version',
+    'gguf-limit',
+    'gguf-key',
+    'gguf-value',
+    'gguf-alignment',
+    'gguf-tensor',
+    'gguf-offset',
+    'gguf-truncated',
+    'shard-index',
+    'shard-missing',
+    'shard-tensor',
+    'onnx-path',
+    'license-refused',
+    'examine-limit',
+  ],
+  unlessAllowed: [
+    'pickle',
+    'archive-opaque',
+    'archive-too-large',
+    'gguf-type',
+    'remote-code-trusted',
+    'chat-template-unsafe',
+    'native-code',
+    'keras-lambda',
+    'secret-private-key',
+    'secret-hugging-face-token',
+    'secret-github-token',
+    'secret-gitlab-token',
+    'secret-slack-token',
+    'secret-ngc-key',
+    'secret-aws-key',
+    'secret-google-key',
+    'secret-azure-key',
+    'secret-openai-key',
+    'secret-json-web-token',
+    'secret-netrc',
+    'secret-registry-login',
+    'secret-kubeconfig',
+  ],
+  warning: [
+    'safetensors-dtype',
+    'gguf-trailing',
+    'shard-total',
+    'remote-code',
+    'auto-map',
+    'config-unreadable',
+    'opaque-weights',
+    'license-unknown',
+    'license-differs',
+    'card-unreadable',
+    'asset-draft-model',
+    'asset-tokenizer',
+    'asset-model',
+    'asset-vocabulary',
+    'asset-projector',
+    'asset-base-model',
+    'asset-remote-code',
+    'asset-module',
+    'asset-kernel',
+    'upstream-signature-failed',
+    'upstream-signature-absent',
+  ],
+  note: [
+    'safetensors-alignment',
+    'chat-template',
+    'license-file',
+    'secrets-not-searched',
+    'upstream-signer-any',
+    'upstream-log-unchecked',
+    'upstream-file-unsigned',
+  ],
+} as const;
+
+export type Rule = (typeof rules)[keyof typeof rules][number];
+
+export const ruleNames: readonly Rule[] = Object.values(rules).flat();
+
+export function severityOf(rule: Rule): Severity {
+  if ((rules.note as readonly Rule[]).includes(rule)) return 'note';
+  return (rules.warning as readonly Rule[]).includes(rule) ? 'warning' : 'refusal';
+}
+
+/** Whether a manifest may allow what this rule refuses. */
+export function isAllowable(rule: Rule): boolean {
+  return (rules.unlessAllowed as readonly Rule[]).includes(rule);
+}
+
+/** A refusal that the manifest's author answers for, by rule and file. */
+export interface Allowance {
+  readonly rule: Rule;
+  /** A glob of the files; without a slash it matches names at any depth. */
+  readonly file: string;
+  /** Why it may cross; an officer reads it in the lock. */
+  readonly reason: string;
+}
+
+/** Something a person should know about what crosses. A refusal is in a lock only with what allowed it. */
+export interface Finding {
+  /** The model, files entry or service. */
+  readonly source: string;
+  /** The file in it; `*` for the whole. */
+  readonly file: string;
+  readonly rule: Rule;
+  readonly severity: Severity;
+  readonly message: string;
+  /** SHA-256 of what was recorded: a chat template, a licence. */
+  readonly digest?: Digest;
+  /** Lines for the manifest that would carry what a server fetches at its start. */
+  readonly offer?: string;
+  /** The reason that the manifest gave for letting a refusal pass. */
+  readonly allowed?: string;
+}
+
+export const allowance: z.ZodType<Allowance> = z.strictObject({
+  rule: z.enum(rules.unlessAllowed),
+  file: z.string().min(1).max(1024),
+  reason: field.line(500).refine((text) => text.trim() !== '', 'expected a reason'),
+});
+
+export const finding: z.ZodType<Finding> = z
+  .strictObject({
+    source: field.name,
+    file: field.line(1024),
+    rule: z.enum(ruleNames as [Rule, ...Rule[]]),
+    severity: z.enum(['refusal', 'warning', 'note']),
+    message: field.line(1000),
+    digest: field.digest.exactOptional(),
+    offer: field.text(4096).exactOptional(),
+    allowed: field.line(500).exactOptional(),
+  })
+  .refine((value) => value.severity !== 'refusal' || value.allowed !== undefined, {
+    path: ['severity'],
+    message: 'is a refusal that nothing allowed',
+  });

@@ -1,0 +1,24 @@
+import { z } from 'zod';
+import { MIB } from '../core/limits.ts';
+import type { DocumentKind } from './document.ts';
+
+/** What is read of a model card's front matter; everything else in it is its author's. */
+export interface ModelCard {
+  readonly license?: string | readonly string[] | null | undefined;
+  readonly license_name?: string | null | undefined;
+  readonly license_link?: string | null | undefined;
+}
+
+const schema: z.ZodType<ModelCard> = z.looseObject({
+  license: z.union([z.string().max(256), z.array(z.string().max(256)).max(32)]).nullish(),
+  license_name: z.string().max(256).nullish(),
+  license_link: z.string().max(2048).nullish(),
+});
+
+export const modelCardKind: DocumentKind<ModelCard> = {
+  name: 'model card',
+  code: 'source-malformed',
+  schema,
+  maxBytes: MIB,
+  hint: 'read the card on the Hub',
+};

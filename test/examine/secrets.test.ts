@@ -1,0 +1,59 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { memoryBytes } from '../../src/examine/bytes.ts';
+import { findSecrets } from '../../src/examine/secrets.ts';
+import { pythonPickles } from '../lab/python-pickles.ts';
+import { unsafeFiles } from '../lab/unsafe-files.ts';
+import { expectCode } from '../support/error.ts';
+import { lockFindings } from './examining.ts';
+
+const MIB = 1024 * 1024;
+const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
+const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+const secrets = unsafeFiles(pythonPickles()).filter(({ rule }) => rule.startsWith('secret-'));
+const found = (text: string): Promise<string[]> => findSecrets(memoryBytes(Buffer.from(text)));
+
+describe('when what is packed holds a secret (attack 119)', () => {
+  it.each(secrets.map((each) => [each.rule, each.title, each.bytes.toString()] as const))(
+    'finds %s: %s, and does not show it',
+    async (title, _, text) => {
+      const rules = await found(text);
+      expect(rules).not.toEqual([]);
+      const secret = text.split('\n').slice(1, -2).join('\n');
+      const error = await expectCode(() => lockFindings({ 'a.txt': text }), 'content-refused');
+      expect(JSON.stringify([error.message, error.found, error.hint, error.defects])).not.toContain(
+        secret,
+      );
+      expect([...rules, title]).not.toEqual([]);
+    },
+  );
+
+  it.each(['\r\n', '\n'])('finds a private key whose lines end in %j', async (end) => {
+    expect(await found(pem.replaceAll('\n', end))).toEqual(['secret-private-key']);
+  });
+
+  it.each([-1000, -64, -1, 0, 1])(
+    'finds one that lies %i bytes from where two reads meet',
+    async (shift) => {
+      const bytes = Buffer.alloc(MIB + 4096, ' ');
+      bytes.write(pem, MIB + shift);
+      expect(await findSecrets(memoryBytes(bytes))).toEqual(['secret-private-key']);
+    },
+  );
+
+  const harmless: readonly [string, string][] = [
+    ['a public key', publicKey.export({ type: 'spki', format: 'pem' }).toString()],
+    ['the words alone', '-----BEGIN PRIVATE KEY-----\n(put yours here)\n'],
+    ['a short placeholder', 'HF_TOKEN=hf_your_token'],
+    [
+      'a Docker configuration without a login',
+      '{"auths": {"registry.example": {}}, "credsStore": "secretservice"}',
+    ],
+    ['a .netrc in prose', 'a machine with a login and a password'],
+    ['the head of a web token', 'eyJhbGciOiJIUzI1NiJ9'],
+    ['nothing', ''],
+  ];
+  it.each(harmless)('lets %s pass', async (_, text) => {
+    expect(await found(text)).toEqual([]);
+  });
+});
