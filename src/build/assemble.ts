@@ -36,6 +36,7 @@ import { indexOf } from './index-of.ts';
 import { type BuiltInstaller, copyInstallers } from './installers.ts';
 import { evenColumns, recoveryBytes, stripeOf, writeParity } from './parity.ts';
 import { copyParts, makePartFolder } from './parts.ts';
+import { readContents } from './sbom/contents.ts';
 
 export interface AssembleOptions extends Context {
   readonly store: BlobStore;
@@ -106,18 +107,19 @@ async function write(
     for (const bytes of each.documents.values()) await store.put(bytes);
   }
   const blobs = travellingBlobs(lock, described);
+  const contents = await readContents(lock, store, options);
   await makePartFolder(folder);
   const installers = await copyInstallers(options.installers ?? [], folder, options);
   const copied = await copyBlobs(blobs, folder, options);
   const control = new Map([
-    ...controlDocuments(lock, described, installers),
+    ...controlDocuments(lock, described, installers, contents),
     ...(options.trust ?? []),
   ]);
   const folders = new Set([...control.keys()].map((path) => dirname(path)));
   for (const each of folders) await makeFolder(join(folder, each));
   for (const [path, bytes] of control) await writeNew(join(folder, path), bytes);
   const bare: Bundle = {
-    ...indexOf(lock, described, copied, control, partSize),
+    ...indexOf(lock, described, contents, copied, control, partSize),
     ...(installers.length === 0 ? {} : { installers }),
   };
   const parity = await addParity(bare, folder, options);

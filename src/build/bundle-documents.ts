@@ -5,7 +5,9 @@ import type { Described } from './content.ts';
 import { describeFile, describeModel } from './describe.ts';
 import { provenance } from './provenance.ts';
 import { readmeText } from './readme-text.ts';
-import { sbom } from './sbom.ts';
+import { type Contents, noContents } from './sbom/contents.ts';
+import { sbom } from './sbom/sbom.ts';
+import { verdictAttestations } from './upstream/attestation.ts';
 import { verifyText } from './verify-text.ts';
 
 /** The manifests that we write for what is not an image, by the name in the lock. */
@@ -21,13 +23,15 @@ export function controlDocuments(
   lock: Lock,
   described: ReadonlyMap<string, Described>,
   installers: readonly Installer[],
+  contents: Contents = noContents,
 ): Map<string, Buffer> {
   return new Map([
     ['README.txt', Buffer.from(readmeText(lock.manifest, installers), 'ascii')],
     ['VERIFY.txt', Buffer.from(verifyText(lock.manifest), 'ascii')],
     ['attestations/lock.json', canonicalBytes(lock as unknown as Json)],
     ['attestations/provenance.slsa.json', canonicalBytes(provenance(lock))],
-    ['attestations/sbom.cdx.json', canonicalBytes(sbom(lock))],
+    ['attestations/sbom.cdx.json', canonicalBytes(sbom(lock, contents))],
+    ...verdictAttestations(lock),
     ['index.json', canonicalBytes(imageIndex(lock, described))],
     ['oci-layout', canonicalBytes({ imageLayoutVersion: '1.0.0' })],
   ]);

@@ -3,11 +3,13 @@ import { sriOf } from '../core/digest.ts';
 import type { Bundle, BundleBlob, ControlFile } from '../format/bundle.ts';
 import type { Lock } from '../format/lock.ts';
 import type { Described } from './content.ts';
+import { type Contents, countPackages } from './sbom/contents.ts';
 
 /** `bundle.json` of a lock, as far as it does not depend on recovery parts. */
 export function indexOf(
   lock: Lock,
   described: ReadonlyMap<string, Described>,
+  contents: Contents,
   blobs: readonly BundleBlob[],
   control: ReadonlyMap<string, Buffer>,
   partSize: number,
@@ -28,21 +30,24 @@ export function indexOf(
     resolvedAt: lock.resolvedAt,
     platforms: manifest.platforms,
     partSize,
-    models: lock.models.map(({ name, source, repository, commit, license, files }) => ({
+    models: lock.models.map(({ name, source, repository, commit, license, signature, files }) => ({
       name,
       source,
       repository,
       commit,
       ...(license === undefined ? {} : { license }),
+      ...(signature === undefined ? {} : { signature }),
       manifest: manifestOf(name),
       files: files.map(({ path, size, digest }) => ({ path, size, digest })),
     })),
-    images: lock.images.map(({ name, source, repository, target, platforms }) => ({
-      name,
-      source,
-      repository,
-      target,
-      platforms,
+    images: lock.images.map((image) => ({
+      name: image.name,
+      source: image.source,
+      repository: image.repository,
+      target: image.target,
+      platforms: image.platforms,
+      ...(image.signature === undefined ? {} : { signature: image.signature }),
+      packages: countPackages(image, contents),
     })),
     files: lock.files.map((file) => ({ ...file, manifest: manifestOf(file.name) })),
     blobs,

@@ -39,6 +39,8 @@ export const MAX_PATH_DEPTH = 32;
 export const MAX_BUNDLE_FILES = 1_000_000;
 export const MAX_ARCHIVE_ENTRIES = 100_000;
 export const MAX_ARCHIVE_BYTES: number = 4 * GIB;
+/** Files and folders of one layer of an image. */
+export const MAX_LAYER_ENTRIES = 2_000_000;
 export const MAX_JSON_DEPTH = 64;
 /** What a model may answer to an acceptance prompt before the gate stops reading. */
 export const MAX_ANSWER_BYTES: number = MIB;

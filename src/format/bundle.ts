@@ -11,6 +11,7 @@ import { platform } from './manifest.ts';
 import { type Parity, parity, parityDefects } from './parity.ts';
 import { type Part, part, partPath } from './part.ts';
 import { checkReferences } from './references.ts';
+import { type SignatureVerdict, verdict } from './upstream.ts';
 
 export interface BundleBlob {
   readonly digest: Digest;
@@ -24,6 +25,8 @@ export interface BundleModel {
   readonly repository: string;
   readonly commit: string;
   readonly license?: string;
+  /** What became of its publisher's signature, where the manifest asked for one. */
+  readonly signature?: SignatureVerdict;
   /** The ModelPack manifest that describes the files. */
   readonly manifest: Digest;
   readonly files: readonly {
@@ -43,6 +46,10 @@ export interface BundleImage {
     readonly manifest: Digest;
     readonly config: Digest;
   }[];
+  /** What became of its publisher's signature, where the manifest asked for one. */
+  readonly signature?: SignatureVerdict;
+  /** How many packages the SBOM lists for it, and how many layers or files could not be read. */
+  readonly packages?: { readonly found: number; readonly unread: number };
 }
 
 export interface BundleFile {
@@ -136,6 +143,7 @@ const schema: z.ZodType<Bundle> = z
         repository: field.line(256),
         commit: field.commit,
         license: field.line(256).exactOptional(),
+        signature: verdict.exactOptional(),
         manifest: field.digest,
         files: folder(
           z.strictObject({ path: field.safePath, size: field.bytes, digest: field.digest }),
@@ -152,6 +160,8 @@ const schema: z.ZodType<Bundle> = z
           .array(z.strictObject({ platform, manifest: field.digest, config: field.digest }))
           .min(1)
           .max(8),
+        signature: verdict.exactOptional(),
+        packages: z.strictObject({ found: field.bytes, unread: field.bytes }).exactOptional(),
       }),
     ),
     files: z.array(

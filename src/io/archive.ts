@@ -9,7 +9,7 @@ import {
   type TarOptionsWithAliasesAsyncNoFile,
 } from 'tar';
 import { StowageError } from '../core/error.ts';
-import { MAX_ARCHIVE_BYTES, MAX_ARCHIVE_ENTRIES } from '../core/limits.ts';
+import { MAX_ARCHIVE_BYTES, MAX_ARCHIVE_ENTRIES, MAX_LAYER_ENTRIES } from '../core/limits.ts';
 import { pathCollision, pathDefect } from '../core/safe-path.ts';
 
 /**
@@ -101,6 +101,73 @@ function entryDefect(entry: ReadEntry): string | undefined {
   if (entry.type !== 'File') return `a ${entry.type}`;
   if (entry.mode !== 0o644 && entry.mode !== 0o755) return `mode ${entry.mode?.toString(8)}`;
   return pathDefect(entry.path);
+}
+
+const BLOCK_BYTES = 512;
+
+/** An entry of an archive that somebody else wrote; nothing about its name is safe. */
+export interface ForeignEntry {
+  readonly path: string;
+  readonly type: 'file' | 'folder' | 'other';
+  readonly size: number;
+  readonly mode: number;
+}
+
+/** Takes an entry's bytes as they come. */
+export interface EntryReader {
+  write(chunk: Buffer): void;
+  end(): void;
+}
+
+/**
+ * Reads a plain tar from elsewhere as a stream, and writes nothing to disk: a layer of an image, say.
+ * @param look asked of each entry, in order; undefined passes over its bytes
+ * @throws StowageError `archive-refused` for a broken header, an end before its time or too many entries; and what the
+ * bytes or `look` throw
+ */
+export async function readEntries(
+  chunks: AsyncIterable<Buffer>,
+  look: (entry: ForeignEntry) => EntryReader | undefined,
+): Promise<void> {
+  let entries = 0;
+  let open = false;
+  let defect: string | undefined;
+  const parser = new Parser({
+    onReadEntry: (entry) => {
+      entries += 1;
+      const { path, size, mode = 0 } = entry;
+      const reader = look({ path, size, mode, type: entryType(entry.type) });
+      open = true;
+      entry.on('data', (chunk: Buffer) => reader?.write(chunk));
+      entry.on('end', () => {
+        open = false;
+        reader?.end();
+      });
+    },
+    onwarn: (code, message) => {
+      // Anything else is information about an entry that was read all the same.
+      if (/^TAR_(?:BAD_ARCHIVE|ENTRY_INVALID|ABORT)$/.test(code)) defect ??= String(message);
+    },
+  });
+  let ended = false;
+  let total = 0;
+  parser.on('eof', () => {
+    ended = true;
+  });
+  for await (const chunk of chunks) {
+    parser.write(chunk);
+    total += chunk.length;
+    if (defect !== undefined) throw refused(defect);
+    if (entries > MAX_LAYER_ENTRIES) throw refused(`over ${MAX_LAYER_ENTRIES} entries`);
+  }
+  parser.end();
+  if (defect !== undefined || open) throw refused(defect ?? 'an entry cut short');
+  if (!ended && total % BLOCK_BYTES !== 0) throw refused('a header cut short');
+}
+
+function entryType(type: string): ForeignEntry['type'] {
+  if (type === 'File' || type === 'OldFile' || type === 'ContiguousFile') return 'file';
+  return type === 'Directory' ? 'folder' : 'other';
 }
 
 async function hashOf(stream: AsyncIterable<Uint8Array>): Promise<string> {

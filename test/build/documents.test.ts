@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { modelPackType, weightFormat } from '../../src/build/content.ts';
 import { describeFile, describeModel } from '../../src/build/describe.ts';
 import { provenance } from '../../src/build/provenance.ts';
-import { sbom } from '../../src/build/sbom.ts';
+import { sbom } from '../../src/build/sbom/sbom.ts';
 import { verifyText } from '../../src/build/verify-text.ts';
 import { canonicalJson, type Json, parseCanonical } from '../../src/core/canonical-json.ts';
 import { digestHex, digestOf } from '../../src/core/digest.ts';

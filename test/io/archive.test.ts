@@ -14,7 +14,7 @@ import {
 import { dirname, join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { readTree, writeTree } from '../../src/io/archive.ts';
+import { type ForeignEntry, readEntries, readTree, writeTree } from '../../src/io/archive.ts';
 import { expectCode } from '../support/error.ts';
 import { contents, temporaryFolder } from '../support/folder.ts';
 import { endOfTar, paxHeader, type TarEntry, tarEntry, tarOf } from '../support/tar.ts';
@@ -197,5 +197,67 @@ describe('when an archive is hostile', () => {
     await writeFile(archive, tarOf(good, { path: 'l', type: '2', link: 'x' }));
     await expectCode(() => readTree(archive, into), 'archive-refused');
     expect(await contents(into)).toEqual({});
+  });
+});
+
+describe('when the entries of a stranger are read', () => {
+  async function entriesOf(bytes: Buffer, step = bytes.length): Promise<[ForeignEntry, string][]> {
+    async function* chunks(): AsyncGenerator<Buffer> {
+      for (let at = 0; at < bytes.length; at += step) yield bytes.subarray(at, at + step);
+    }
+    const found: [ForeignEntry, string][] = [];
+    await readEntries(chunks(), (entry) => {
+      const place = found.push([entry, '']) - 1;
+      return {
+        write: (chunk) => {
+          found[place] = [entry, (found[place]?.[1] ?? '') + chunk.toString()];
+        },
+        end: () => {
+          found[place] = [entry, `${found[place]?.[1]}.`];
+        },
+      };
+    });
+    return found;
+  }
+  const bytes = tarOf(
+    { path: '../a', data: 'x'.repeat(600) },
+    { path: 'b/', type: '5' },
+    { path: 'c', type: '2', link: '/etc/passwd' },
+    { path: 'd', type: '3' },
+    { path: 'e', data: 'y', mode: 0o4755 },
+  );
+
+  it.each([1, 7, 512, 10_000])(
+    'gives each, whatever its name, in reads of %i bytes',
+    async (step) => {
+      const found = await entriesOf(bytes, step);
+      expect(found.map(([{ path, type }, text]) => [path, type, text.length])).toEqual([
+        ['../a', 'file', 601],
+        ['b/', 'folder', 1],
+        ['c', 'other', 1],
+        ['d', 'other', 1],
+        ['e', 'file', 2],
+      ]);
+    },
+  );
+
+  it.each([1, 511, 513, 700, 1535, 2000])('refuses what is cut after %i bytes', async (at) => {
+    await expectCode(() => entriesOf(bytes.subarray(0, at)), 'archive-refused');
+  });
+
+  it('does not mind that the end is not marked, as some layers lack it', async () => {
+    expect(await entriesOf(bytes.subarray(0, -endOfTar.length))).toHaveLength(5);
+  });
+
+  it('lets through what its reader throws', async () => {
+    async function* once(): AsyncGenerator<Buffer> {
+      yield bytes;
+    }
+    const stop = new Error('stop');
+    await expect(
+      readEntries(once(), () => {
+        throw stop;
+      }),
+    ).rejects.toBe(stop);
   });
 });

@@ -49,12 +49,15 @@ function describe(bundle: Bundle, standing: readonly string[]): string {
     ...standing,
     ...bundle.models.flatMap((model) => [
       `model ${model.name}: ${model.repository} at ${model.commit}, licence ${model.license ?? 'unknown'}`,
+      ...publisherLines(model.signature),
       ...model.files.map((file) => `  ${formatBytes(file.size).padStart(11)}  ${file.path}`),
     ]),
     ...bundle.images.flatMap((image) => [
       `image ${image.name}: ${image.source}`,
       `  ${image.target.digest}`,
       ...image.platforms.map((each) => `  ${each.platform} ${each.manifest}`),
+      ...packageLines(image.packages),
+      ...publisherLines(image.signature),
     ]),
     ...bundle.files.map(
       (file) => `files ${file.name}: ${file.path}, ${formatBytes(size.get(file.digest) ?? 0)}`,
@@ -64,6 +67,25 @@ function describe(bundle: Bundle, standing: readonly string[]): string {
     ),
   ];
   return harmless(`${text.join('\n')}\n`);
+}
+
+function packageLines(packages: Bundle['images'][number]['packages']): string[] {
+  if (packages === undefined) return [];
+  const { found, unread } = packages;
+  const count = found === 1 ? '1 package' : `${found} packages`;
+  const places = unread === 1 ? '1 place' : `${unread} places`;
+  return [`  ${count}${unread === 0 ? '' : `, and ${places} that could not be read`}`];
+}
+
+/** A line about what the publisher signed, as it was verified when the lock was made. */
+function publisherLines(verdict: Bundle['models'][number]['signature']): string[] {
+  if (verdict === undefined) return [];
+  const { result, signer, reason, signedAt, form } = verdict;
+  if (result !== 'passed')
+    return [`  publisher's signature ${result}: ${reason ?? 'without a reason'}`];
+  const name = signer?.identities?.join(', ') ?? signer?.subject ?? `key ${signer?.key ?? ''}`;
+  const when = signedAt === undefined ? '' : `, ${signedAt} by its log`;
+  return [`  publisher's signature held when it was locked: ${name}${when} (${form ?? ''})`];
 }
 
 function ports(service: Bundle['services'][number]): string {

@@ -1,0 +1,96 @@
+import type { Json } from '../../core/canonical-json.ts';
+import { digestHex } from '../../core/digest.ts';
+import type { LockedImage } from '../../format/lock.ts';
+import type { Contents } from './contents.ts';
+import type { FoundPackage } from './image-packages.ts';
+import { licensesOf } from './licenses.ts';
+
+/** An image with its packages, what each depends on, and whether the list is whole. */
+export interface ImageComponent {
+  readonly component: Json;
+  readonly ref: string;
+  /** The packages' references. */
+  readonly parts: readonly string[];
+  readonly whole: boolean;
+}
+
+/** A CycloneDX container component, its packages below it. */
+export function imageComponent(image: LockedImage, contents: Contents): ImageComponent {
+  const ref = `image:${image.name}`;
+  const found = image.platforms.flatMap(({ platform, manifest }) => {
+    const packages = contents.packages.get(manifest);
+    return packages === undefined ? [] : [{ platform, ...packages }];
+  });
+  const merged = new Map<string, { each: FoundPackage; platforms: string[] }>();
+  for (const { platform, packages } of found) {
+    for (const each of packages) {
+      const known = merged.get(each.url);
+      if (known === undefined) merged.set(each.url, { each, platforms: [platform] });
+      else known.platforms.push(platform);
+    }
+  }
+  const sorted = [...merged.values()].sort((a, b) => (a.each.url < b.each.url ? -1 : 1));
+  const components = sorted.map(({ each, platforms }) =>
+    packageComponent(ref, each, image.platforms.length > 1 ? platforms : []),
+  );
+  const os = found.find((each) => each.os !== undefined)?.os;
+  const unread = found.flatMap((each) => each.unread);
+  const [name = image.repository] = image.repository.split('/').slice(-1);
+  const query = `repository_url=${encodeURIComponent(image.repository)}`;
+  return {
+    ref,
+    parts: sorted.map(({ each }) => `${ref}/${each.url}`),
+    whole: unread.length === 0,
+    component: {
+      type: 'container',
+      'bom-ref': ref,
+      name: image.repository,
+      version: image.target.digest,
+      purl: `pkg:oci/${encodeURIComponent(name)}@${encodeURIComponent(image.target.digest)}?${query}`,
+      hashes: [{ alg: 'SHA-256', content: digestHex(image.target.digest) }],
+      ...(os === undefined && components.length === 0
+        ? {}
+        : { components: [...(os === undefined ? [] : [osComponent(ref, os)]), ...components] }),
+      ...(unread.length === 0
+        ? {}
+        : {
+            properties: unread.map(({ what, why }) => ({
+              name: 'stowage:unread',
+              value: plain(`${what}: ${why}`),
+            })),
+          }),
+    },
+  };
+}
+
+function osComponent(ref: string, os: { id: string; version?: string; name: string }): Json {
+  return {
+    type: 'operating-system',
+    'bom-ref': `${ref}/os`,
+    name: os.id,
+    ...(os.version === undefined ? {} : { version: os.version }),
+    description: os.name,
+  };
+}
+
+function packageComponent(ref: string, each: FoundPackage, platforms: readonly string[]): Json {
+  const scope = ['npm', 'golang', 'maven'].includes(each.type) ? each.namespace : undefined;
+  return {
+    type: 'library',
+    'bom-ref': `${ref}/${each.url}`,
+    ...(scope === undefined ? {} : { group: scope }),
+    name: each.name,
+    version: each.version,
+    purl: each.url,
+    ...licensesOf(each.license),
+    evidence: { occurrences: each.locations.map((location) => ({ location: plain(location) })) },
+    ...(platforms.length === 0
+      ? {}
+      : { properties: platforms.map((value) => ({ name: 'stowage:platform', value })) }),
+  };
+}
+
+/** Names out of a stranger's image, without what a terminal could act on. */
+function plain(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '?').slice(0, 1024);
+}

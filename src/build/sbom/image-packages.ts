@@ -1,0 +1,168 @@
+import { join } from 'node:path';
+import { canonicalBytes, type Json } from '../../core/canonical-json.ts';
+import { type Digest, digestHex, isDigest } from '../../core/digest.ts';
+import { StowageError } from '../../core/error.ts';
+import { MAX_OCI_MANIFEST_BYTES, MIB } from '../../core/limits.ts';
+import type { LockedImage } from '../../format/lock.ts';
+import { readEntries } from '../../io/archive.ts';
+import type { BlobStore } from '../../io/blob-store.ts';
+import { makeFolder, readBounded, writeAtomic } from '../../io/file.ts';
+import { ImageFiles } from './image-files.ts';
+import { layerBytes } from './layer-bytes.ts';
+import { type OperatingSystem, type Package, packageUrl } from './package.ts';
+import { readerOf } from './package-file.ts';
+
+/** A package of an image, by its URL, and the files that tell of it. */
+export interface FoundPackage extends Package {
+  readonly url: string;
+  readonly locations: readonly string[];
+}
+
+/** The packages of an image for one platform. */
+export interface ImagePackages {
+  readonly os?: OperatingSystem;
+  /** Sorted by URL, each once. */
+  readonly packages: readonly FoundPackage[];
+  /** What could not be read and why, so that nobody takes the list for complete. */
+  readonly unread: readonly { readonly what: string; readonly why: string }[];
+}
+
+/** Goes up with every change of what is read, so that no older note in a store counts. */
+const READER_VERSION = 1;
+const MAX_LAYERS = 1000;
+const MAX_PACKAGES = 200_000;
+const MAX_LOCATIONS = 16;
+const MAX_UNREAD = 100;
+const MAX_NOTE_BYTES: number = 256 * MIB;
+
+/**
+ * The packages of each platform of an image, read out of the layers in the store. A layer that cannot be read is named
+ * in `unread`: what an image holds is its publisher's affair, and the list says that it is not whole.
+ * @returns by the digest of the platform's manifest; equal layers give equal lists
+ * @throws StowageError `io-failed`, `interrupted`
+ */
+export async function imagePackages(
+  image: LockedImage,
+  store: BlobStore,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<Digest, ImagePackages>> {
+  const found = new Map<Digest, ImagePackages>();
+  for (const { manifest } of image.platforms) {
+    if (found.has(manifest)) continue;
+    const note = join(store.root, 'packages', `${digestHex(manifest)}.${READER_VERSION}.json`);
+    const noted = await readNote(note);
+    const packages = noted ?? (await readImage(manifest, store, signal));
+    found.set(manifest, packages);
+    if (noted !== undefined) continue;
+    await makeFolder(join(store.root, 'packages'));
+    await writeAtomic(note, canonicalBytes(packages as unknown as Json));
+  }
+  return found;
+}
+
+async function readNote(path: string): Promise<ImagePackages | undefined> {
+  try {
+    return JSON.parse((await readBounded(path, MAX_NOTE_BYTES)).toString('utf8')) as ImagePackages;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    if (error instanceof StowageError && error.code === 'file-missing') return undefined;
+    throw error;
+  }
+}
+
+async function readImage(
+  manifest: Digest,
+  store: BlobStore,
+  signal: AbortSignal,
+): Promise<ImagePackages> {
+  const files = new ImageFiles();
+  const unread: { what: string; why: string }[] = [];
+  const layers = layersOf(await store.read(manifest, MAX_OCI_MANIFEST_BYTES));
+  if (layers === undefined) unread.push({ what: `manifest ${manifest}`, why: 'not readable' });
+  for (const digest of layers ?? []) {
+    try {
+      await readLayer(digest, store, files, signal);
+    } catch (error) {
+      if (signal.aborted) throw interrupted();
+      if (error instanceof StowageError && error.code !== 'archive-refused') throw error;
+      unread.push({ what: `layer ${digest}`, why: reasonOf(error) });
+    }
+    files.endLayer();
+  }
+  return collect(files, unread);
+}
+
+/** The layers of a manifest, from the bottom up; undefined for what is no manifest. */
+function layersOf(manifest: Buffer): Digest[] | undefined {
+  let layers: unknown;
+  try {
+    ({ layers } = JSON.parse(manifest.toString('utf8')) as { layers?: unknown });
+  } catch {
+    return undefined;
+  }
+  if (!Array.isArray(layers) || layers.length > MAX_LAYERS) return undefined;
+  const digests = layers.map((each: { digest?: unknown } | null) => String(each?.digest));
+  return digests.every(isDigest) ? digests : undefined;
+}
+
+async function readLayer(
+  digest: Digest,
+  store: BlobStore,
+  files: ImageFiles,
+  signal: AbortSignal,
+): Promise<void> {
+  const size = await store.size(digest);
+  if (size === undefined) throw new Error('not in the store');
+  await readEntries(layerBytes(store.path(digest), size, signal), (entry) => {
+    const path = entry.path.replace(/^(?:\.?\/)+/, '').replace(/\/+$/, '');
+    if (entry.type !== 'file') {
+      files.add(path, entry.type === 'folder', undefined);
+      return undefined;
+    }
+    const reader = readerOf(path, entry.size, entry.mode);
+    if (reader === undefined) {
+      files.add(path, false, undefined);
+      return undefined;
+    }
+    return {
+      write: (chunk) => reader.write(chunk),
+      end: () => files.add(path, false, reader.end()),
+    };
+  });
+}
+
+function collect(files: ImageFiles, unread: { what: string; why: string }[]): ImagePackages {
+  const contents = files.files();
+  const os = contents.findLast(([, content]) => content.os !== undefined)?.[1].os;
+  const found = new Map<string, FoundPackage & { locations: string[] }>();
+  for (const [path, content] of contents) {
+    if (content.unread !== undefined) unread.push({ what: path, why: content.unread });
+    for (const each of content.packages) {
+      const url = packageUrl(each, os);
+      const known = found.get(url);
+      if (known === undefined && found.size < MAX_PACKAGES)
+        found.set(url, { ...each, url, locations: [path] });
+      else if (known !== undefined && known.locations.length < MAX_LOCATIONS)
+        if (!known.locations.includes(path)) known.locations.push(path);
+    }
+  }
+  return {
+    ...(os === undefined ? {} : { os }),
+    packages: [...found.values()].sort((a, b) => (a.url < b.url ? -1 : 1)),
+    unread: unread.slice(0, MAX_UNREAD),
+  };
+}
+
+// The same words for the same bytes, whatever runs below.
+function reasonOf(error: unknown): string {
+  if (error instanceof StowageError) return error.found ?? error.message;
+  const code = (error as { code?: unknown } | null)?.code;
+  if (typeof code === 'string') return `damaged (${code})`;
+  return error instanceof Error ? error.message : 'damaged';
+}
+
+function interrupted(): StowageError {
+  return new StowageError('interrupted', 'interrupted', {
+    hint: 'run the same command again; it goes on where it stopped',
+  });
+}

@@ -1,0 +1,78 @@
+/** A package that somebody's package manager or build put into an image. */
+export interface Package {
+  readonly type: 'deb' | 'apk' | 'rpm' | 'pypi' | 'npm' | 'golang' | 'maven' | 'gem';
+  /** A scope, group or path of modules; a distribution where it is absent and the type is a distribution's. */
+  readonly namespace?: string;
+  readonly name: string;
+  readonly version: string;
+  readonly arch?: string;
+  readonly epoch?: string;
+  /** As the package says it. */
+  readonly license?: string;
+}
+
+/** What `os-release` says of an image. */
+export interface OperatingSystem {
+  readonly id: string;
+  readonly version?: string;
+  readonly name: string;
+}
+
+const OF_DISTRIBUTIONS: Readonly<Record<string, string>> = {
+  deb: 'debian',
+  apk: 'alpine',
+  rpm: 'redhat',
+};
+const MAX_CHARACTERS = 256;
+
+/** The package's URL (purl-spec): one identity across tools and advisories. */
+export function packageUrl(each: Package, os: OperatingSystem | undefined): string {
+  const usual = OF_DISTRIBUTIONS[each.type];
+  const namespace = each.namespace ?? (usual === undefined ? undefined : (os?.id ?? usual));
+  const lower = ['golang', 'pypi', 'deb', 'apk', 'rpm'].includes(each.type);
+  const fold = (text: string): string => (lower ? text.toLowerCase() : text);
+  const named = each.type === 'pypi' ? each.name.replaceAll('_', '-') : each.name;
+  const path = [...(namespace?.split('/') ?? []), ...named.split('/')].filter(Boolean);
+  const qualifiers = {
+    arch: each.arch,
+    distro: usual === undefined || os?.version === undefined ? undefined : `${os.id}-${os.version}`,
+    epoch: each.epoch,
+  };
+  const query = Object.entries(qualifiers).flatMap(([key, value]) =>
+    value === undefined ? [] : [`${key}=${encode(value)}`],
+  );
+  const address = `pkg:${each.type}/${path.map((part) => encode(fold(part))).join('/')}@${encode(each.version)}`;
+  return query.length === 0 ? address : `${address}?${query.join('&')}`;
+}
+
+/** A package whose words are fit for a list; undefined without a name or a version. */
+export function packageOf(each: {
+  readonly type: Package['type'];
+  readonly name: string | undefined;
+  readonly version: string | undefined;
+  readonly namespace?: string | undefined;
+  readonly arch?: string | undefined;
+  readonly epoch?: string | undefined;
+  readonly license?: string | undefined;
+}): Package | undefined {
+  const [name, version] = [word(each.name), word(each.version)];
+  if (name === undefined || version === undefined) return undefined;
+  const found: { -readonly [K in keyof Package]: Package[K] } = { type: each.type, name, version };
+  for (const key of ['namespace', 'arch', 'epoch', 'license'] as const) {
+    const value = word(each[key]);
+    if (value !== undefined) found[key] = value;
+  }
+  return found;
+}
+
+/** One line without what a terminal could act on; undefined when nothing is left, or it is a text. */
+export function word(text: string | undefined): string | undefined {
+  const line = (text ?? '').replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ').trim();
+  return line === '' || line.length > MAX_CHARACTERS ? undefined : line;
+}
+
+function encode(text: string): string {
+  return encodeURIComponent(text)
+    .replaceAll('%3A', ':')
+    .replace(/[!'()*]/g, (each) => `%${each.charCodeAt(0).toString(16).toUpperCase()}`);
+}

@@ -1,0 +1,57 @@
+import { type Package, packageOf } from './package.ts';
+import { tableRows } from './sqlite-table.ts';
+
+/** Tags of an rpm header that name a package (rpmtag.h). */
+const TAGS = {
+  name: 1000,
+  version: 1001,
+  release: 1002,
+  epoch: 1003,
+  license: 1014,
+  arch: 1022,
+} as const;
+const INT32 = 4;
+const TEXTS: readonly number[] = [6, 8, 9];
+const MAX_ENTRIES = 65_536;
+
+/** `rpmdb.sqlite`: a table of headers. @throws Error for what is not such a file */
+export function readRpmDatabase(file: Buffer): Package[] {
+  const packages: Package[] = [];
+  for (const row of tableRows(file, 'Packages')) {
+    const header = row.find((each) => Buffer.isBuffer(each));
+    const found = header === undefined ? undefined : readHeader(header);
+    // Keys that rpm keeps as if they were packages.
+    if (found !== undefined && found.name !== 'gpg-pubkey') packages.push(found);
+  }
+  return packages;
+}
+
+/** A header as the database holds it: two counts, an index of 16 bytes each, the data. All big-endian. */
+function readHeader(blob: Buffer): Package | undefined {
+  const entries = blob.readUInt32BE(0);
+  if (entries > MAX_ENTRIES) throw new Error('an rpm header with too many entries');
+  const data = blob.subarray(8 + 16 * entries);
+  const values = new Map<number, string>();
+  for (let n = 0; n < entries; n += 1) {
+    const at = 8 + 16 * n;
+    const [tag, type, offset] = [0, 4, 8].map((skip) => blob.readUInt32BE(at + skip));
+    if (tag === undefined || type === undefined || offset === undefined) break;
+    if (!Object.values<number>(TAGS).includes(tag) || offset >= data.length) continue;
+    if (type === INT32) values.set(tag, String(data.readUInt32BE(offset)));
+    else if (TEXTS.includes(type)) values.set(tag, textAt(data, offset));
+  }
+  const [version, release] = [values.get(TAGS.version), values.get(TAGS.release)];
+  return packageOf({
+    type: 'rpm',
+    name: values.get(TAGS.name),
+    version: version === undefined || release === undefined ? version : `${version}-${release}`,
+    arch: values.get(TAGS.arch),
+    epoch: values.get(TAGS.epoch),
+    license: values.get(TAGS.license),
+  });
+}
+
+function textAt(data: Buffer, offset: number): string {
+  const end = data.indexOf(0, offset);
+  return data.toString('utf8', offset, end < 0 ? data.length : end);
+}

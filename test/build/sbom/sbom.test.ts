@@ -1,0 +1,224 @@
+import { readFileSync } from 'node:fs';
+import { Ajv, type ValidateFunction } from 'ajv';
+import formats from 'ajv-formats';
+import { describe, expect, it } from 'vitest';
+import { noContents, readContents } from '../../../src/build/sbom/contents.ts';
+import { licensesOf } from '../../../src/build/sbom/licenses.ts';
+import { type Package, packageUrl } from '../../../src/build/sbom/package.ts';
+import { sbom } from '../../../src/build/sbom/sbom.ts';
+import { canonicalJson, type Json } from '../../../src/core/canonical-json.ts';
+import { digestOf } from '../../../src/core/digest.ts';
+import type { Lock } from '../../../src/format/lock.ts';
+import { scratchFolder } from '../../support/scratch.ts';
+import { tarOf } from '../../support/tar.ts';
+import { contextOf, sampleOf } from '../samples.ts';
+import { apkInstalled, dpkgStatus, osRelease, storedImage } from './image.ts';
+
+const scratch = scratchFolder();
+const { lock } = sampleOf(100);
+
+/** The schema that CycloneDX publishes for version 1.6, out of the package of its own library. */
+function cyclonedx(): ValidateFunction {
+  const ajv = new Ajv({ strict: false, allErrors: true });
+  const addFormats = formats as unknown as (ajv: Ajv) => void;
+  addFormats(ajv);
+  ajv.addFormat('idn-email', true);
+  ajv.addFormat('iri-reference', true);
+  const folder = 'node_modules/@cyclonedx/cyclonedx-library/res/schema';
+  const schema = (name: string): object =>
+    JSON.parse(readFileSync(`${folder}/${name}.SNAPSHOT.schema.json`, 'utf8')) as object;
+  for (const name of ['spdx', 'jsf-0.82'])
+    ajv.addSchema(schema(name), `http://cyclonedx.org/schema/${name}.SNAPSHOT.schema.json`);
+  return ajv.compile(schema('bom-1.6'));
+}
+
+const validate = cyclonedx();
+
+function expectValid(bill: Json): void {
+  validate(JSON.parse(canonicalJson(bill)));
+  expect(validate.errors ?? []).toEqual([]);
+}
+
+interface Component {
+  readonly type: string;
+  readonly name: string;
+  readonly purl?: string;
+  readonly 'bom-ref': string;
+  readonly components?: readonly Component[];
+  readonly properties?: readonly { readonly name: string; readonly value: string }[];
+}
+
+interface Bill {
+  readonly components: readonly Component[];
+  readonly dependencies: readonly { readonly ref: string; readonly dependsOn: readonly string[] }[];
+  readonly compositions?: readonly {
+    readonly aggregate: string;
+    readonly assemblies: readonly string[];
+  }[];
+}
+
+/** The sample's lock with an image whose layers are these. */
+async function billOf(
+  ...platforms: readonly (readonly Buffer[])[]
+): Promise<{ bill: Bill & Json; text: string; again: string }> {
+  const { store, image } = await storedImage(scratch.fresh('store'), ...platforms);
+  const config = Buffer.from('{"model_type":"llama","architectures":["LlamaForCausalLM"]}');
+  await store.put(config);
+  const [model] = lock.models;
+  if (model === undefined) throw new Error('no model in the sample');
+  const file = { path: 'config.json', size: config.length, digest: digestOf(config) };
+  const whole: Lock = {
+    ...lock,
+    images: [image],
+    models: [{ ...model, files: [...model.files, file] }],
+  };
+  const make = async (): Promise<Json> =>
+    sbom(whole, await readContents(whole, store, contextOf()));
+  const bill = (await make()) as unknown as Bill & Json;
+  return { bill, text: canonicalJson(bill), again: canonicalJson(await make()) };
+}
+
+const debian = tarOf(
+  { path: 'etc/os-release', data: osRelease.debian },
+  { path: 'var/lib/dpkg/status', data: dpkgStatus },
+);
+const alpine = tarOf(
+  { path: 'etc/os-release', data: osRelease.alpine },
+  { path: 'lib/apk/db/installed', data: apkInstalled },
+  {
+    path: 'x/node_modules/a/package.json',
+    data: '{"name":"@s/a","version":"1.0.0","license":"MIT OR Apache-2.0"}',
+  },
+  {
+    path: 'x/node_modules/b/package.json',
+    data: '{"name":"b","version":"1.0.0","license":"SEE LICENSE IN x"}',
+  },
+);
+
+describe('when a bill is made', () => {
+  it('is valid by the published schema, and the same twice', async () => {
+    const { bill, text, again } = await billOf([debian, alpine]);
+    expectValid(bill);
+    expect(again).toBe(text);
+    expectValid(sbom(lock));
+  });
+
+  it('would not be, were it wrong: the schema is really asked', () => {
+    expect(
+      validate({ bomFormat: 'CycloneDX', specVersion: '1.6', components: [{ type: 'x' }] }),
+    ).toBe(false);
+  });
+
+  it('hangs packages below their image, and the image below the release', async () => {
+    const { bill } = await billOf([debian]);
+    const image = bill.components.find(({ type }) => type === 'container');
+    expect(image?.components?.map(({ type, name }) => [type, name])).toEqual([
+      ['operating-system', 'debian'],
+      ['library', 'libc6'],
+      ['library', 'tzdata'],
+    ]);
+    expect(bill.dependencies).toEqual([
+      {
+        ref: 'release:chat@1.4.0',
+        dependsOn: ['model:tiny', 'image:server', 'files:settings', 'files:note'],
+      },
+      {
+        ref: 'image:server',
+        dependsOn: [
+          'image:server/pkg:deb/debian/libc6@2.36-9%2Bdeb12u8?arch=amd64&distro=debian-12',
+          'image:server/pkg:deb/debian/tzdata@1:2024a-0%2Bdeb12u1?arch=all&distro=debian-12',
+        ],
+      },
+    ]);
+    expect(bill.compositions).toBeUndefined();
+  });
+
+  it('says of a model what its configuration says', async () => {
+    const { bill } = await billOf([debian]);
+    const [model] = bill.components as unknown as { modelCard: Json }[];
+    expect(model?.modelCard).toEqual({
+      modelParameters: { architectureFamily: 'llama', modelArchitecture: 'LlamaForCausalLM' },
+    });
+  });
+
+  it('names the platform of a package where there are several', async () => {
+    const { bill } = await billOf([debian, alpine], [alpine]);
+    expectValid(bill);
+    const image = bill.components.find(({ type }) => type === 'container');
+    const named = image?.components?.find(({ purl }) => purl === 'pkg:npm/b@1.0.0');
+    expect(named?.properties?.map(({ value }) => value)).toEqual(['linux/amd64', 'linux/arm64']);
+  });
+
+  it('says that a list is not whole', async () => {
+    const { bill } = await billOf([debian, Buffer.from('no tar')]);
+    expectValid(bill);
+    expect(bill.compositions).toEqual([{ aggregate: 'incomplete', assemblies: ['image:server'] }]);
+    const image = bill.components.find(({ type }) => type === 'container');
+    expect(image?.properties?.[0]?.value).toMatch(/^layer sha256:/);
+  });
+
+  it('has each reference once', async () => {
+    const { bill } = await billOf([debian, alpine], [alpine]);
+    const refs: string[] = [];
+    const walk = (each: Component): void => {
+      refs.push(each['bom-ref']);
+      each.components?.forEach(walk);
+    };
+    bill.components.forEach(walk);
+    expect(new Set(refs).size).toBe(refs.length);
+    for (const { ref, dependsOn } of bill.dependencies) {
+      expect([...refs, 'release:chat@1.4.0']).toContain(ref);
+      for (const each of dependsOn) expect(refs).toContain(each);
+    }
+  });
+
+  it('can be made of a lock alone', () => {
+    expect(canonicalJson(sbom(lock, noContents))).toBe(canonicalJson(sbom(lock)));
+  });
+});
+
+describe('when a licence is written down', () => {
+  it.each<[string | undefined, Json]>([
+    [undefined, {}],
+    ['', {}],
+    ['apache-2.0', { licenses: [{ license: { id: 'Apache-2.0' } }] }],
+    ['MIT', { licenses: [{ license: { id: 'MIT' } }] }],
+    ['MIT OR Apache-2.0', { licenses: [{ expression: 'MIT OR Apache-2.0' }] }],
+    ['(mit AND isc) OR zlib', { licenses: [{ expression: '(MIT AND ISC) OR Zlib' }] }],
+    ['(MIT OR ISC', { licenses: [{ license: { name: '(MIT OR ISC' } }] }],
+    [')MIT( OR ISC', { licenses: [{ license: { name: ')MIT( OR ISC' } }] }],
+    ['MIT OR llama3.1', { licenses: [{ license: { name: 'MIT OR llama3.1' } }] }],
+    [
+      'nvidia-open-model-license',
+      { licenses: [{ license: { name: 'nvidia-open-model-license' } }] },
+    ],
+    ['a\nb\u001b', { licenses: [{ license: { name: 'a b' } }] }],
+  ])('%j becomes %j', (license, expected) => {
+    expect(licensesOf(license)).toEqual(expected);
+  });
+});
+
+describe('when a package has an address', () => {
+  const os = { id: 'ubuntu', version: '24.04', name: 'Ubuntu' };
+  it.each<[Package, string]>([
+    [
+      { type: 'deb', name: 'g++', version: '4:1~2', arch: 'amd64' },
+      'pkg:deb/ubuntu/g%2B%2B@4:1~2?arch=amd64&distro=ubuntu-24.04',
+    ],
+    [{ type: 'npm', namespace: '@A', name: 'B', version: '1' }, 'pkg:npm/%40A/B@1'],
+    [
+      { type: 'golang', namespace: 'github.com/A/b', name: 'C', version: 'v1+incompatible' },
+      'pkg:golang/github.com/a/b/c@v1%2Bincompatible',
+    ],
+    [{ type: 'pypi', name: 'Zope.Interface_X', version: '1!2' }, 'pkg:pypi/zope.interface-x@1%212'],
+    [{ type: 'gem', name: 'a?b#c', version: '1/2' }, 'pkg:gem/a%3Fb%23c@1%2F2'],
+  ])('%j: %s', (each, address) => {
+    expect(packageUrl(each, os)).toBe(address);
+  });
+
+  it('is of the usual distribution where the image does not say its own', () => {
+    expect(packageUrl({ type: 'apk', name: 'a', version: '1' }, undefined)).toBe(
+      'pkg:apk/alpine/a@1',
+    );
+  });
+});

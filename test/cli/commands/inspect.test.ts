@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest';
+import { assemble } from '../../../src/build/assemble.ts';
+import { digestOf } from '../../../src/core/digest.ts';
+import { checkDocument } from '../../../src/format/document.ts';
+import { lockKind } from '../../../src/format/lock.ts';
+import type { SignatureVerdict } from '../../../src/format/upstream.ts';
+import { contextOf, sampleOf, storeOf } from '../../build/samples.ts';
+import { runProgram } from '../../support/fake-terminal.ts';
+import { scratchFolder } from '../../support/scratch.ts';
+
+const scratch = scratchFolder();
+const trusted = [{ path: 'vendor.pub', digest: digestOf(Buffer.from('k')) }];
+
+/** What `inspect` says of a bundle whose model and image have these verdicts. */
+async function inspected(model: SignatureVerdict, image: SignatureVerdict): Promise<string> {
+  const { lock, blobs } = sampleOf(100);
+  const store = await storeOf(scratch.fresh('store'), blobs);
+  const output = scratch.fresh('bundle');
+  const whole = checkDocument(lockKind, {
+    ...lock,
+    manifest: {
+      ...lock.manifest,
+      models: lock.manifest.models.map((each) => ({ ...each, signature: { key: 'vendor.pub' } })),
+      images: lock.manifest.images.map((each) => ({ ...each, signature: { key: 'vendor.pub' } })),
+    },
+    models: lock.models.map((each) => ({ ...each, signature: model })),
+    images: lock.images.map((each) => ({ ...each, signature: image })),
+  });
+  const { bundle } = await assemble(whole, { ...contextOf(), store, output, partSize: 0 });
+  expect(bundle.control.map(({ path }) => path)).toContain('attestations/upstream-server.vsa.json');
+  const ran = await runProgram(['inspect', output], scratch.root);
+  expect(ran.status).toBe(0);
+  return ran.stdout;
+}
+
+describe('when publishers signed what a bundle holds', () => {
+  it('says who, when and how', async () => {
+    const text = await inspected(
+      {
+        result: 'passed',
+        form: 'model-signing',
+        trusted,
+        log: 'none',
+        signer: { key: 'a'.repeat(64) },
+      },
+      {
+        result: 'passed',
+        form: 'cosign',
+        trusted,
+        log: 'verified',
+        signedAt: '2026-11-20T10:00:00Z',
+        signer: { key: 'b'.repeat(64), identities: ['release@vendor.example'] },
+      },
+    );
+    expect(text).toContain(`held when it was locked: key ${'a'.repeat(64)} (model-signing)`);
+    expect(text).toContain('release@vendor.example, 2026-11-20T10:00:00Z by its log (cosign)');
+  });
+
+  it('says what did not hold, what was absent, and how many packages there are', async () => {
+    const text = await inspected(
+      { result: 'failed', reason: 'a file is not signed', trusted, log: 'none' },
+      { result: 'absent', reason: 'no signature', trusted, log: 'none' },
+    );
+    expect(text).toContain("publisher's signature failed: a file is not signed");
+    expect(text).toContain("publisher's signature absent: no signature");
+    // The sample's layer is no tar.
+    expect(text).toContain('  0 packages, and 1 place that could not be read');
+  });
+});
