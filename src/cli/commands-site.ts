@@ -1,7 +1,20 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import type { ApproveOptions } from './commands/approve.ts';
+import type { GcOptions } from './commands/gc.ts';
 import type { InstallOptions } from './commands/install.ts';
+import type { PlanOptions } from './commands/plan.ts';
+import type { ReceiptShowOptions } from './commands/receipt.ts';
 import type { RepairListOptions } from './commands/repair-list.ts';
-import { addCommand, positiveInteger, type Run, root } from './options.ts';
+import {
+  addCommand,
+  algorithms,
+  passphraseFd,
+  passphraseFile,
+  positiveInteger,
+  type Run,
+  root,
+  wholeNumber,
+} from './options.ts';
 
 /** The commands of the operator. */
 export function addSiteCommands(program: Command, run: Run): void {
@@ -25,7 +38,7 @@ export function addSiteCommands(program: Command, run: Run): void {
   taking(
     command(
       'install <bundle...>',
-      'verify, stage, run and prove a bundle; put back what was there if it does not answer',
+      'verify, stage, run and prove a bundle, or NAME@VERSION that was imported; put back what was there if it does not answer',
     ),
   ).action((places: string[], options: InstallOptions) =>
     run(async (context) =>
@@ -38,6 +51,70 @@ export function addSiteCommands(program: Command, run: Run): void {
     .action((release: string | undefined, options: RepairListOptions) =>
       run(async (context) =>
         (await import('./commands/repair-list.ts')).repairList(release, options, context),
+      ),
+    );
+  command('plan [release]', 'show what a change would do, and whether it may; changes nothing')
+    .option('--rollback', 'plan a return to an earlier generation')
+    .option(
+      '--to <generation>',
+      'with --rollback: which (default: the one before)',
+      positiveInteger,
+    )
+    .option('--uninstall', 'plan to take the release off the site')
+    .option('--explain', 'show every constraint, satisfied or not')
+    .option('--output <file>', 'write the plan, to be approved and applied')
+    .addOption(root())
+    .action((release: string | undefined, options: PlanOptions) =>
+      run(async (context) => (await import('./commands/plan.ts')).plan(release, options, context)),
+    );
+  command('approve <plan>', 'sign a plan, into PLAN.NAME.p7s beside it')
+    .requiredOption('--digest <hex>', 'the SHA-512 of the plan that was read')
+    .requiredOption('--key <file>', 'the private key, PKCS#8 in PEM')
+    .requiredOption('--certificate <file>', 'its certificate, in PEM or DER')
+    .option('--name <name>', 'the name of the signature (default: from the certificate)')
+    .addOption(
+      new Option('--algorithm <name>', "not the default of the certificate's key").choices(
+        algorithms,
+      ),
+    )
+    .addOption(passphraseFile())
+    .addOption(passphraseFd())
+    .action((file: string, options: ApproveOptions) =>
+      run(async (context) =>
+        (await import('./commands/approve.ts')).approve(file, options, context),
+      ),
+    );
+  command('apply <plan>', 'carry a plan out, if the world is as it was when it was made')
+    .addOption(root())
+    .action((file: string, options: { root?: string }) =>
+      run(async (context) => (await import('./commands/apply.ts')).apply(file, options, context)),
+    );
+  command('history', 'show what was done at the site, and the generations it can return to')
+    .addOption(root())
+    .action((options: { root?: string }) =>
+      run(async (context) => (await import('./commands/history.ts')).history(options, context)),
+    );
+  command('gc', 'remove what no rollback needs')
+    .option('--keep <number>', 'generations before the current one that stay', wholeNumber, 2)
+    .option('--dry-run', 'tell only')
+    .addOption(root())
+    .action((options: GcOptions) =>
+      run(async (context) => (await import('./commands/gc.ts')).gc(options, context)),
+    );
+  const receipt = program.command('receipt').description("the site's signed statements");
+  addCommand(receipt, 'show [file]', "check and show a receipt (default: the site's newest)")
+    .option('--fingerprint <hex>', "the SHA-256 of the site's certificate, as on paper")
+    .addOption(root())
+    .action((file: string | undefined, options: ReceiptShowOptions) =>
+      run(async (context) =>
+        (await import('./commands/receipt.ts')).receiptShow(file, options, context),
+      ),
+    );
+  addCommand(receipt, 'write', 'write a receipt of what the site holds and runs now')
+    .addOption(root())
+    .action((options: { root?: string }) =>
+      run(async (context) =>
+        (await import('./commands/receipt.ts')).receiptWrite(options, context),
       ),
     );
   command('status', 'show what the site runs')

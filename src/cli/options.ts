@@ -47,6 +47,12 @@ export function positiveInteger(text: string): number {
   throw new InvalidArgumentError('expected a whole number from 1');
 }
 
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= 0 && text.trim() !== '') return value;
+  throw new InvalidArgumentError('expected a whole number from 0');
+}
+
 function descriptor(text: string): number {
   if (/^(?:0|[1-9][0-9]{0,5})$/.test(text)) return Number(text);
   throw new InvalidArgumentError('expected the number of an open descriptor');

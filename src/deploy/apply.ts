@@ -12,7 +12,8 @@ export type Recovery = { readonly plan: Plan; readonly outcome: 'finished' | 'un
 
 /**
  * Carries a plan out, journalled before and after each step. When a step fails, everything begun is undone in
- * reverse, and the old generation runs again.
+ * reverse, and the old generation runs again. The journal stays until {@link closeApply}: until then the next command
+ * takes the plan up again.
  * @throws StowageError `rolled-back` with the failure as its cause; `rollback-failed` when undoing failed too
  */
 export async function apply(plan: Plan, workshop: Workshop): Promise<void> {
@@ -27,21 +28,20 @@ export async function apply(plan: Plan, workshop: Workshop): Promise<void> {
       const reason = failure instanceof Error ? failure.message : String(failure);
       workshop.emit({ type: 'failed', reason });
       await undo(plan, step.id, workshop, failure);
-      await close(site);
       throw rolledBack(plan, failure, await proveOld(plan, step.id, workshop));
     }
   }
-  await close(site);
 }
 
 /**
- * Ends what a killed command had begun: keeps it when every step was done, undoes it otherwise.
+ * Ends what a killed command had begun: keeps it when every step was done, undoes it otherwise. For
+ * {@link closeApply}, too, to end.
  * @returns undefined when nothing was under way
  */
 export async function recover(workshop: Workshop): Promise<Recovery | undefined> {
   const { site } = workshop;
   if (!(await exists(planPath(site)))) {
-    await close(site);
+    await closeApply(site);
     return undefined;
   }
   const plan = readCanonical(planKind, await readBounded(planPath(site), planKind.maxBytes));
@@ -58,7 +58,6 @@ export async function recover(workshop: Workshop): Promise<Recovery | undefined>
   });
   if (!finished)
     await undo(plan, Math.max(0, ...entries.map((entry) => entry.step)), workshop, undefined);
-  await close(site);
   return { plan, outcome: finished ? 'finished' : 'undone' };
 }
 
@@ -117,8 +116,9 @@ function subjectOf(step: Step): string {
   return [release, subject].filter((each) => each !== '').join(' ');
 }
 
+/** Forgets a plan that was carried out or undone, once that is written down elsewhere. */
 // The plan goes first: a journal without a plan means nothing, a plan without its journal would mislead.
-async function close(site: SiteFolder): Promise<void> {
+export async function closeApply(site: SiteFolder): Promise<void> {
   await remove(planPath(site));
   await remove(site.path('apply'));
 }

@@ -5,14 +5,18 @@ import type { Plan } from '../format/plan.ts';
 import type { GateResult, Receipt } from '../format/receipt.ts';
 import { withLock } from '../io/lock-file.ts';
 import type { Target } from '../target/target.ts';
-import { apply, recover } from './apply.ts';
+import { apply, closeApply, recover } from './apply.ts';
 import { requireSatisfied } from './constraints/check-constraints.ts';
 import { hostPlatform } from './host.ts';
 import { offerInstaller } from './installers.ts';
 import type { Ledger } from './ledger.ts';
 import type { Workshop } from './operations.ts';
-import { type Outcome, writeReceipt } from './receipt.ts';
+
+import { unapproved } from './plan-approval.ts';
+import { writeReceipt } from './receipt.ts';
 import { loadRelease } from './release.ts';
+import { siteFacts } from './site-facts.ts';
+
 import type { SiteFolder } from './site-folder.ts';
 import { openLedger } from './site-ledger.ts';
 
@@ -48,6 +52,7 @@ export async function withSite<T>(
     if (recovery !== undefined) {
       const outcome = recovery.outcome === 'finished' ? 'kept' : 'rolled-back';
       await conclude({ plan: recovery.plan, outcome, gates }, 'recover', ledger, options);
+      await closeApply(site);
       warnOfRecovery(options.emit, recovery.plan, recovery.outcome);
     }
     return work(ledger);
@@ -56,56 +61,83 @@ export async function withSite<T>(
 
 /**
  * Checks a plan's constraints, carries it out, and writes ledger and receipt, also of a rollback.
- * @throws StowageError `host-unfit`, `rolled-back`, `rollback-failed`, `interrupted`
+ * @param approval what a person read and signed; a site that asks for approval carries no plan out without
+ * @throws StowageError `plan-unapproved`, `host-unfit`, `rolled-back`, `rollback-failed`, `interrupted`
  */
 export async function carryPlan(
   plan: Plan,
   ledger: Ledger,
   options: ChangeOptions,
+  approval?: Approval,
 ): Promise<Changed> {
-  requireSatisfied(plan.constraints);
+  const { site } = options;
   if (plan.steps.length === 0) return { plan };
+  requireSatisfied(plan.constraints);
+  if (approval === undefined && (await site.site()).requirePlanApproval) throw unapproved();
   const gates: GateResult[] = [];
   try {
     await apply(plan, workshopOf(options, gates));
   } catch (error) {
-    await recordFailure(error, { plan, outcome: 'rolled-back', gates }, ledger, options);
+    await recordFailure(error, { plan, outcome: 'rolled-back', gates, approval }, ledger, options);
     throw error;
   }
-  const receipt = await conclude({ plan, outcome: 'kept', gates }, plan.intent, ledger, options);
+  const outcome = { plan, outcome: 'kept', gates, approval } as const;
+  const receipt = await conclude(outcome, plan.intent, ledger, options);
+  await closeApply(site);
   return { plan, receipt };
 }
 
 /** Writes what can be written of a failure; that failure matters more to a person than one of writing. */
 async function recordFailure(
   failure: unknown,
-  outcome: Omit<Outcome, 'ledger'>,
+  outcome: Concluded,
   ledger: Ledger,
   options: ChangeOptions,
 ): Promise<void> {
   const { plan } = outcome;
   try {
     if (failure instanceof StowageError && failure.code === 'rollback-failed') {
-      await note(plan, plan.intent, 'failed', failure.message, ledger, options);
-    } else await conclude(outcome, plan.intent, ledger, options);
+      await note(outcome, plan.intent, 'failed', failure.message, ledger, options);
+    } else {
+      await conclude(outcome, plan.intent, ledger, options);
+      await closeApply(options.site);
+    }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     options.emit({ type: 'warning', message: `no receipt could be written: ${message}` });
   }
 }
 
+/** Under what a person let a plan be carried out. */
+export interface Approval {
+  /** SHA-512 of the plan's bytes, 128 hex digits. */
+  readonly plan: string;
+  /** Who signed it: the subjects of their certificates. */
+  readonly approvedBy: readonly string[];
+}
+
+interface Concluded {
+  readonly plan: Plan;
+  readonly outcome: Receipt['outcome'];
+  readonly gates: readonly GateResult[];
+  readonly approval?: Approval | undefined;
+}
+
 type Command = Extract<LedgerEvent, { kind: 'command' }>;
 
 async function conclude(
-  outcome: Omit<Outcome, 'ledger'>,
+  outcome: Concluded,
   command: Command['command'],
   ledger: Ledger,
   options: ChangeOptions,
 ): Promise<Receipt> {
-  await note(outcome.plan, command, outcome.outcome, '', ledger, options);
-  if (outcome.outcome === 'kept' && outcome.plan.intent === 'install')
-    await offer(outcome.plan.subject, options);
-  return writeReceipt(options.site, { ...outcome, ledger: ledger.head }, options.now());
+  await note(outcome, command, outcome.outcome, '', ledger, options);
+  const { plan, gates } = outcome;
+  if (outcome.outcome === 'kept' && plan.intent === 'install') await offer(plan.subject, options);
+  const running = outcome.outcome === 'kept' ? plan.to : plan.from;
+  const facts = await siteFacts(running, options);
+  const said = { intent: plan.intent, outcome: outcome.outcome, gates, ledger: ledger.head };
+  return writeReceipt(options.site, { ...said, running, facts }, options.now());
 }
 
 /** The release stands whether or not its installer could be offered: a failure is told and stops nothing. */
@@ -119,16 +151,27 @@ async function offer(id: string, { site, emit }: ChangeOptions): Promise<void> {
 }
 
 async function note(
-  plan: Plan,
+  { plan, approval }: Concluded,
   command: Command['command'],
   outcome: Command['outcome'],
   detail: string,
   ledger: Ledger,
   { now }: ChangeOptions,
 ): Promise<void> {
+  const { plan: digest, approvedBy = [] } = approval ?? {};
   const generation = outcome === 'kept' ? plan.to.number : plan.from.number;
-  const line = detail.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/gu, ' ').slice(0, 1000);
-  await ledger.append({ kind: 'command', command, outcome, generation, detail: line }, now());
+  const line = oneLine(detail).slice(0, 1000);
+  const event: Command = {
+    kind: 'command',
+    ...{ command, outcome, generation, detail: line },
+    ...(digest === undefined ? {} : { plan: digest }),
+    ...(approvedBy.length === 0 ? {} : { approvedBy: approvedBy.map(oneLine) }),
+  };
+  await ledger.append(event, now());
+}
+
+function oneLine(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/gu, ' ');
 }
 
 function workshopOf(options: ChangeOptions, gates: GateResult[]): Workshop {

@@ -1,4 +1,4 @@
-import { arch } from 'node:os';
+import { arch, release } from 'node:os';
 
 /** This host as OCI names platforms: `linux/amd64`. */
 export function hostPlatform(): string {
@@ -10,4 +10,9 @@ export function hostPlatform(): string {
   };
   const machine = arch();
   return `linux/${names[machine] ?? machine}`;
+}
+
+/** The release of the kernel that runs, such as `6.1.0-25-amd64`. */
+export function hostKernel(): string {
+  return release();
 }

@@ -1,7 +1,20 @@
-import { type Changed, carryPlan, withSite } from './change.ts';
+import { type Changed, type ChangeOptions, carryPlan, withSite } from './change.ts';
 import { type ImportOptions, importBundle } from './import.ts';
+import type { Ledger } from './ledger.ts';
 import { propose } from './propose.ts';
+import { findRelease } from './release.ts';
 import { stateOf } from './site-state.ts';
+
+/**
+ * Installs a release that was imported before.
+ * @param name as {@link findRelease} takes it
+ */
+export async function installImported(name: string, options: ChangeOptions): Promise<Changed> {
+  return withSite(options, async (ledger) => {
+    const { id } = await findRelease(options.site, name);
+    return carryInstall(id, ledger, options);
+  });
+}
 
 /**
  * Admits a bundle, stages it, plans the way from what runs now to it, carries the plan out and gates it.
@@ -11,12 +24,17 @@ export async function install(
   places: string | readonly string[],
   options: ImportOptions,
 ): Promise<Changed> {
-  const { target, signal, now } = options;
+  const { target, signal } = options;
   return withSite(options, async (ledger) => {
     // Before gigabytes are read: a host without an engine is known at once.
     await target.probe(signal);
     const { id } = await importBundle(places, ledger, options);
-    const wish = { intent: 'install', subject: id } as const;
-    return carryPlan(await propose(wish, stateOf(ledger.entries), now(), options), ledger, options);
+    return carryInstall(id, ledger, options);
   });
+}
+
+async function carryInstall(id: string, ledger: Ledger, options: ChangeOptions): Promise<Changed> {
+  const wish = { intent: 'install', subject: id } as const;
+  const plan = await propose(wish, stateOf(ledger.entries), options.now(), options);
+  return carryPlan(plan, ledger, options);
 }

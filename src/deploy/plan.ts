@@ -14,6 +14,7 @@ export interface PlanInput {
   readonly intent: Plan['intent'];
   readonly subject: string;
   readonly site: string;
+  readonly madeAt: string;
   readonly from: Generation;
   readonly to: Generation;
   readonly constraints: readonly Constraint[];

@@ -38,7 +38,8 @@ export async function propose(
   const engine = await target.probe(signal);
   const settings = await site.site();
   const from = await currentGeneration(site);
-  const common = { ...wish, site: settings.name, from };
+  const madeAt = momentOf(at);
+  const common = { ...wish, site: settings.name, madeAt, from };
   if (wish.intent === 'rollback') {
     const to = await loadGeneration(site, Number(wish.subject));
     requireNoneRecalled(to, state.recalls);
@@ -49,7 +50,7 @@ export async function propose(
   const next = async (releases: Generation['releases']): Promise<Generation> => ({
     schema: 'stowage/generation/v1',
     number: await nextNumber(site),
-    appliedAt: momentOf(at),
+    appliedAt: madeAt,
     releases,
   });
   if (wish.intent === 'uninstall') {

@@ -1,55 +1,98 @@
+import { readdir } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { StowageError, systemCode } from '../core/error.ts';
+import { MAX_SIGNATURE_BYTES } from '../core/limits.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
-import { writeCanonical } from '../format/document.ts';
+import { readCanonical, writeCanonical } from '../format/document.ts';
 import { momentOf } from '../format/field.ts';
 import type { Generation } from '../format/generation.ts';
-import type { LedgerHead } from '../format/ledger.ts';
-import type { Plan } from '../format/plan.ts';
-import { type GateResult, type Receipt, receiptKind } from '../format/receipt.ts';
-import { writeAtomic } from '../io/file.ts';
+import { type Receipt, receiptKind } from '../format/receipt.ts';
+import { ioError, readBounded, writeAtomic } from '../io/file.ts';
+import { allAlgorithms } from '../trust/algorithm.ts';
 import { signDetached } from '../trust/cms-sign.ts';
+import { verifyDetached } from '../trust/cms-verify.ts';
+import type { SiteFacts } from './site-facts.ts';
 import type { SiteFolder } from './site-folder.ts';
 import { siteSigner } from './site-key.ts';
 
-/** What became of a plan. */
-export interface Outcome {
-  readonly plan: Plan;
-  readonly outcome: Receipt['outcome'];
-  readonly gates: readonly GateResult[];
-  /** The end of the ledger, in which this change stands already. */
-  readonly ledger: LedgerHead;
+/** What a receipt is made of. */
+export interface Account extends Pick<Receipt, 'intent' | 'outcome' | 'gates' | 'ledger'> {
+  /** The generation that runs now. */
+  readonly running: Generation;
+  readonly facts: SiteFacts;
 }
 
-/** Writes and signs the receipt of a change: `receipts/<moment>-<intent>.json` and `.p7s` beside it. */
+/** Writes and signs a receipt: `receipts/<moment>-<intent>.json` and `.p7s` beside it. */
 export async function writeReceipt(
   site: SiteFolder,
-  { plan, outcome, gates, ledger }: Outcome,
+  { running, facts, ...rest }: Account,
   now: Date,
 ): Promise<Receipt> {
-  const running: Generation = outcome === 'kept' ? plan.to : plan.from;
+  const { name } = await site.site();
   const receipt: Receipt = {
     schema: 'stowage/receipt/v1',
-    site: plan.site,
+    site: name,
     at: momentOf(now),
     tool: `${PRODUCT} ${PRODUCT_VERSION}`,
-    intent: plan.intent,
-    outcome,
     generation: running.number,
-    releases: running.releases.map(({ name, version, seq, bundle }) => ({
-      name,
-      version,
-      seq,
-      bundle,
+    releases: running.releases.map((each) => ({
+      name: each.name,
+      version: each.version,
+      seq: each.seq,
+      bundle: each.bundle,
     })),
-    gates,
-    ledger,
+    ...facts,
+    ...rest,
   };
   const bytes = writeCanonical(receiptKind, receipt);
-  const signature = signDetached(bytes, await siteSigner(site, plan.site, now), now);
-  const stem = site.path(
-    'receipts',
-    `${receipt.at.replaceAll(':', '')}-${String(now.getMilliseconds()).padStart(3, '0')}-${plan.intent}`,
-  );
+  const signature = signDetached(bytes, await siteSigner(site, name, now), now);
+  const milliseconds = String(now.getMilliseconds()).padStart(3, '0');
+  const moment = `${receipt.at.replaceAll(':', '')}-${milliseconds}`;
+  const stem = site.path('receipts', `${moment}-${receipt.intent}`);
   await writeAtomic(`${stem}.json`, bytes);
   await writeAtomic(`${stem}.p7s`, signature);
   return receipt;
+}
+
+/** A receipt whose signature holds, and by whom it is. */
+export interface CheckedReceipt {
+  readonly receipt: Receipt;
+  readonly file: string;
+  /** SHA-256 of the signer's certificate, 64 lower-case hex digits: what to compare with the site's. */
+  readonly fingerprint: string;
+  readonly subject: string;
+}
+
+/**
+ * Reads a receipt and the signature beside it.
+ * @throws StowageError `file-missing`, `document-invalid`, `signature-malformed`, `signature-invalid`
+ */
+export async function readReceipt(file: string): Promise<CheckedReceipt> {
+  const bytes = await readBounded(file, receiptKind.maxBytes);
+  const signature = await readBounded(file.replace(/\.json$/, '.p7s'), MAX_SIGNATURE_BYTES);
+  const { certificate } = verifyDetached(signature, bytes, new Set(allAlgorithms));
+  const { fingerprint, subject } = certificate;
+  return { receipt: readCanonical(receiptKind, bytes), file, fingerprint, subject };
+}
+
+/** Where the newest receipt of a site lies. @throws StowageError `file-missing` when there is none */
+export async function newestReceipt(site: SiteFolder): Promise<string> {
+  const folder = site.path('receipts');
+  let names: string[];
+  try {
+    names = await readdir(folder);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw ioError(error, folder);
+    names = [];
+  }
+  const newest = names
+    .filter((each) => each.endsWith('.json'))
+    .toSorted()
+    .at(-1);
+  if (newest !== undefined) return site.path('receipts', basename(newest));
+  throw new StowageError('file-missing', 'this site has written no receipt yet', {
+    expected: `a receipt in ${folder}`,
+    found: 'none',
+    hint: 'stowage receipt write makes one',
+  });
 }

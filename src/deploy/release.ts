@@ -1,11 +1,12 @@
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sriHex, sriOf } from '../core/digest.ts';
-import { StowageError } from '../core/error.ts';
+import { StowageError, systemCode } from '../core/error.ts';
 import { MAX_CHECKSUMS_BYTES, MAX_INDEX_BYTES } from '../core/limits.ts';
 import { type Bundle, bundleKind } from '../format/bundle.ts';
 import { readChecksums } from '../format/checksums.ts';
 import { readCanonical } from '../format/document.ts';
-import { readBounded } from '../io/file.ts';
+import { ioError, readBounded } from '../io/file.ts';
 import { requireSum } from './bundle-files.ts';
 import type { SiteFolder } from './site-folder.ts';
 
@@ -54,6 +55,50 @@ export async function loadRelease(site: SiteFolder, id: string): Promise<Release
       },
     );
   }
+}
+
+/** Every release at this site, by name and number. @throws StowageError `state-damaged` */
+export async function stagedReleases(site: SiteFolder): Promise<Release[]> {
+  const folder = site.path('releases');
+  let names: string[];
+  try {
+    names = await readdir(folder);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw ioError(error, folder);
+    names = [];
+  }
+  const releases: Release[] = [];
+  for (const name of names.filter((each) => /^[0-9a-f]{32}$/.test(each))) {
+    const checksums = await readBounded(join(folder, name, 'SHA512SUMS'), MAX_CHECKSUMS_BYTES);
+    releases.push(await loadRelease(site, sriHex(sriOf(checksums))));
+  }
+  return releases.toSorted(
+    (a, b) => compareText(a.bundle.name, b.bundle.name) || a.bundle.seq - b.bundle.seq,
+  );
+}
+
+/**
+ * The newest release that a person's text names: `NAME`, `NAME@VERSION`, or the first digits of a bundle's digest.
+ * @throws StowageError `release-unknown`
+ */
+export async function findRelease(site: SiteFolder, text: string): Promise<Release> {
+  const releases = await stagedReleases(site);
+  const found = releases.findLast(
+    ({ id, bundle }) =>
+      [bundle.name, `${bundle.name}@${bundle.version}`].includes(text) ||
+      (/^[0-9a-f]{12,128}$/.test(text) && id.startsWith(text)),
+  );
+  if (found !== undefined) return found;
+  const known = releases.map(({ bundle }) => `${bundle.name}@${bundle.version}`);
+  throw new StowageError('release-unknown', `no release ${text} was imported at this site`, {
+    expected: known.join(', ') || 'a release: none was imported yet',
+    found: text,
+    hint: 'stowage import brings a bundle in',
+  });
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
 }
 
 function changed(folder: string): StowageError {

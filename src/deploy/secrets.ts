@@ -1,9 +1,9 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { StowageError } from '../core/error.ts';
 import { MAX_SECRET_BYTES } from '../core/limits.ts';
 import type { Bundle } from '../format/bundle.ts';
 import type { SecretReference, Site } from '../format/site.ts';
-import { readBounded, writeAtomic } from '../io/file.ts';
+import { readBounded } from '../io/file.ts';
 import type { SiteFolder } from './site-folder.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -87,15 +87,7 @@ async function secretValue(
 }
 
 async function nameKey(site: SiteFolder): Promise<Buffer> {
-  const path = site.path('keys', 'secret-names.key');
-  try {
-    return await readBounded(path, 32);
-  } catch (error) {
-    if (!(error instanceof StowageError) || error.code !== 'file-missing') throw error;
-  }
-  const key = randomBytes(32);
-  await writeAtomic(path, key, 0o600);
-  return key;
+  return readBounded(site.path('keys', 'secret-names.key'), 32);
 }
 
 function missing(release: string, secret: string, found: string): StowageError {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { StowageError } from '../core/error.ts';
@@ -6,7 +7,7 @@ import { checkDocument, readCanonical, readYaml, writeCanonical } from '../forma
 import { type Site, siteKind } from '../format/site.ts';
 import { type Trust, trustKind } from '../format/trust.ts';
 import { BlobStore } from '../io/blob-store.ts';
-import { makeFolder, readBounded, writeAtomic } from '../io/file.ts';
+import { exists, makeFolder, readBounded, writeAtomic } from '../io/file.ts';
 
 /**
  * The folder of one site, and where everything in it lies:
@@ -31,6 +32,9 @@ export class SiteFolder {
     await makeFolder(this.root, 0o755);
     for (const each of ['releases', 'generations', 'receipts']) await makeFolder(this.path(each));
     await makeFolder(this.path('keys'), 0o700);
+    // Here, so that a plan, which names secrets by it, writes nothing.
+    const key = this.path('keys', 'secret-names.key');
+    if (!(await exists(key))) await writeAtomic(key, randomBytes(32), 0o600);
   }
 
   /** `site.yaml`, or what it says where there is none. */

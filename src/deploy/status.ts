@@ -1,5 +1,7 @@
+import { digestHex } from '../core/digest.ts';
 import type { Generation, RenderedService } from '../format/generation.ts';
 import { exists } from '../io/file.ts';
+import { specificationOf } from '../target/specification.ts';
 import type { ServiceState, Target } from '../target/target.ts';
 import { currentGeneration, generationNumbers, loadGeneration } from './generations.ts';
 import { type RecalledRelease, recalledReleases } from './recall.ts';
@@ -10,6 +12,8 @@ import { stateOf } from './site-state.ts';
 export interface ServiceStatus {
   readonly service: RenderedService;
   readonly state: ServiceState;
+  /** How what runs differs from what was applied, in words; empty when it does not. */
+  readonly drift: readonly string[];
 }
 
 export interface SiteStatus {
@@ -35,7 +39,8 @@ export async function siteStatus(
   const services: ServiceStatus[] = [];
   for (const release of generation.releases) {
     for (const service of release.services) {
-      services.push({ service, state: await target.inspectService(service, signal) });
+      const state = await target.inspectService(service, signal);
+      services.push({ service, state, drift: driftOf(service, state) });
     }
   }
   const numbers = await generationNumbers(site);
@@ -51,4 +56,14 @@ export async function siteStatus(
     recalled: recalledReleases(generation, kept, recalls),
     interrupted: await exists(site.path('apply', 'plan.json')),
   };
+}
+
+function driftOf(service: RenderedService, state: ServiceState): string[] {
+  const drift: string[] = [];
+  if (state.state === 'absent') return ['its container is gone'];
+  if (state.specification !== undefined && state.specification !== specificationOf(service))
+    drift.push('it was started with other settings');
+  if (state.image !== undefined && state.image !== digestHex(service.image.config))
+    drift.push(`it runs another image, ${state.image.slice(0, 12)}`);
+  return drift;
 }

@@ -61,13 +61,7 @@ export async function anchorTrust(
       hint: 'leave --trust away; a new trust document reaches a site inside a bundle that the old one vouches for',
     });
   }
-  if (given === undefined) {
-    throw new StowageError('trust-missing', 'this site has no trust document yet', {
-      expected: '--trust with the root certificate, at the first install',
-      found: 'none',
-      hint: 'get the root certificate from the security officer, with its fingerprint on paper',
-    });
-  }
+  if (given === undefined) throw noTrust();
   if (await confirm(given)) return given.trust;
   throw new StowageError(
     'trust-unconfirmed',
@@ -97,4 +91,18 @@ function rootsOf(trust: Trust): string {
     createHash('sha256').update(Buffer.from(root.certificate, 'base64')).digest('hex'),
   );
   return fingerprints.toSorted().join(', ');
+}
+
+/** @throws StowageError `trust-missing` at a site that has none */
+export function requireTrust(pinned: Trust | undefined): Trust {
+  if (pinned === undefined) throw noTrust();
+  return pinned;
+}
+
+function noTrust(): StowageError {
+  return new StowageError('trust-missing', 'this site has no trust document yet', {
+    expected: '--trust with the root certificate, at the first install',
+    found: 'none',
+    hint: 'get the root certificate from the security officer, with its fingerprint on paper',
+  });
 }

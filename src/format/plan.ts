@@ -78,6 +78,7 @@ export interface Plan {
   /** What it is about: a bundle's id, the number of a generation, the name of a release. */
   readonly subject: string;
   readonly site: string;
+  readonly madeAt: string;
   readonly from: Generation;
   readonly to: Generation;
   readonly constraints: readonly Constraint[];
@@ -104,6 +105,7 @@ const schema: z.ZodType<Plan> = z.strictObject({
   intent: z.enum(intents),
   subject: z.string().max(128),
   site: field.name,
+  madeAt: field.moment,
   from: generationKind.schema,
   to: generationKind.schema,
   constraints: z.array(

@@ -14,13 +14,21 @@ export interface GateResult {
   readonly milliseconds: number;
 }
 
+/** One service as its engine saw it. */
+export interface ServiceHealth {
+  readonly service: string;
+  readonly state: 'running' | 'stopped' | 'absent' | 'unknown';
+  readonly since?: string;
+}
+
 /** The site's signed statement of what it did, holds and runs. */
 export interface Receipt {
   readonly schema: 'stowage/receipt/v1';
   readonly site: string;
   readonly at: string;
   readonly tool: string;
-  readonly intent: Intent;
+  /** `statement` for one that a person asked for: nothing was changed. */
+  readonly intent: Intent | 'statement';
   readonly outcome: 'kept' | 'rolled-back';
   /** The generation that runs now. */
   readonly generation: number;
@@ -30,6 +38,18 @@ export interface Receipt {
     readonly seq: number;
     readonly bundle: string;
   }[];
+  /** Every generation that is kept, ascending. */
+  readonly generations: readonly number[];
+  /** What the store holds. */
+  readonly held: { readonly blobs: number; readonly bytes: number };
+  /** How each service was when this was written. */
+  readonly health: readonly ServiceHealth[];
+  readonly host: {
+    readonly platform: string;
+    readonly kernel: string;
+    readonly engine: string;
+    readonly labels: Readonly<Record<string, string>>;
+  };
   readonly gates: readonly GateResult[];
   /** The end of the site's ledger when this was written. */
   readonly ledger: LedgerHead;
@@ -40,7 +60,7 @@ const schema: z.ZodType<Receipt> = z.strictObject({
   site: field.name,
   at: field.moment,
   tool: field.line(128),
-  intent: z.enum(intents),
+  intent: z.enum([...intents, 'statement']),
   outcome: z.enum(['kept', 'rolled-back']),
   generation: z.int().min(0),
   releases: z.array(
@@ -51,6 +71,21 @@ const schema: z.ZodType<Receipt> = z.strictObject({
       bundle: field.hex(128),
     }),
   ),
+  generations: z.array(z.int().min(1)),
+  held: z.strictObject({ blobs: z.int().min(0), bytes: field.bytes }),
+  health: z.array(
+    z.strictObject({
+      service: z.string().max(200),
+      state: z.enum(['running', 'stopped', 'absent', 'unknown']),
+      since: z.string().max(64).exactOptional(),
+    }),
+  ),
+  host: z.strictObject({
+    platform: z.string().max(64),
+    kernel: field.line(256),
+    engine: field.line(256),
+    labels: z.record(z.string(), z.string()),
+  }),
   gates: z.array(
     z.strictObject({
       service: field.name,

@@ -1,6 +1,6 @@
-import { lstat } from 'node:fs/promises';
+import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Digest, digestHex, digestOf } from '../core/digest.ts';
+import { type Digest, digestHex, digestOf, parseDigest } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
 import {
   ioError,
@@ -47,6 +47,23 @@ export class BlobStore {
       if (systemCode(error) === 'ENOENT') return undefined;
       throw ioError(error, this.path(digest));
     }
+  }
+
+  /** Every blob that is there, with its size. */
+  async *all(): AsyncIterable<{ readonly digest: Digest; readonly size: number }> {
+    const folder = join(this.root, 'blobs', 'sha256');
+    for (const name of await namesIn(folder)) {
+      if (!/^[0-9a-f]{64}$/.test(name)) continue;
+      const digest = parseDigest(`sha256:${name}`);
+      const size = await this.size(digest);
+      if (size !== undefined) yield { digest, size };
+    }
+  }
+
+  /** Forgets a blob, and what was noted of it. */
+  async forget(digest: Digest): Promise<void> {
+    await remove(this.#sumsPath(digest));
+    await remove(this.path(digest));
   }
 
   /** A small blob whole, its digest checked. @throws StowageError `blob-damaged`, `file-missing` */
@@ -195,6 +212,15 @@ export class BlobStore {
 
   #sumsPath(digest: Digest): string {
     return join(this.root, 'sums', `${digestHex(digest)}.json`);
+  }
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).toSorted();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw ioError(error, folder);
   }
 }
 

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { StowageError } from '../../src/core/error.ts';
 import type { StowageEvent } from '../../src/core/event.ts';
-import { recover } from '../../src/deploy/apply.ts';
+import { closeApply, recover } from '../../src/deploy/apply.ts';
 import type { Changed, ChangeOptions } from '../../src/deploy/change.ts';
 import { currentGeneration } from '../../src/deploy/generations.ts';
 import { install } from '../../src/deploy/install.ts';
@@ -342,6 +342,7 @@ async function recovered(shot: Snapshot, journal: string): Promise<object> {
     expect(error.message).toBe('killed again');
   });
   await recover(opened);
+  await closeApply(opened.site);
   expect(await recover(opened)).toBeUndefined();
   const result = await standing(opened);
   rmSync(root, { recursive: true });

@@ -75,6 +75,10 @@ async function failing(
     outcome: 'rolled-back',
     generation: 0,
     releases: [],
+    generations: [],
+    held: { blobs: 0, bytes: 0 },
+    health: [],
+    host: { platform: 'linux/amd64', kernel: '6.1', engine: 'podman 5', labels: {} },
     gates: results,
     ledger: { number: 0, digest: '0'.repeat(128) },
   });

@@ -22,7 +22,15 @@ const inverse: Readonly<Record<Action, Action | undefined>> = {
 };
 
 function plan(intent: Plan['intent'], from: Generation, to: Generation): Plan {
-  return makePlan({ intent, subject: 'chat', site: 'site', from, to, constraints: [] });
+  return makePlan({
+    intent,
+    subject: 'chat',
+    site: 'site',
+    madeAt: '2026-11-21T10:00:00Z',
+    from,
+    to,
+    constraints: [],
+  });
 }
 
 const actionsOf = (made: Plan): string[] =>

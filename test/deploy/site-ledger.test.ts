@@ -29,6 +29,10 @@ function putReceipt(name: string, ledger: LedgerHead): void {
     outcome: 'kept',
     generation: 1,
     releases: [],
+    generations: [],
+    held: { blobs: 0, bytes: 0 },
+    health: [],
+    host: { platform: 'linux/amd64', kernel: '6.1', engine: 'podman 5', labels: {} },
     gates: [],
     ledger,
   } as const;

@@ -326,6 +326,7 @@ export function plan(): Loose<Plan> {
     intent: 'install',
     subject: 'e'.repeat(128),
     site: 'vault',
+    madeAt: '2026-11-21T10:00:00Z',
     from: generation(0),
     to: generation(1),
     constraints: [{ rule: 'port', satisfied: true, needs: '8080 is free', found: 'free' }],
@@ -347,6 +348,15 @@ export function receipt(): Loose<Receipt> {
     outcome: 'kept',
     generation: 1,
     releases: [{ name: 'chat', version: '1.4.0', seq: 3, bundle: 'e'.repeat(128) }],
+    generations: [1],
+    held: { blobs: 2, bytes: 3 },
+    health: [{ service: 'chat api', state: 'running', since: '2026-11-21T10:00:00Z' }],
+    host: {
+      platform: 'linux/amd64',
+      kernel: '6.1.0',
+      engine: 'podman 5.2.0',
+      labels: { building: 'north wing' },
+    },
     gates: [
       {
         service: 'api',

@@ -1,7 +1,8 @@
 import { StowageError } from '../../core/error.ts';
 import type { ImportOptions } from '../../deploy/import.ts';
-import { install as installBundle } from '../../deploy/install.ts';
+import { install as installBundle, installImported } from '../../deploy/install.ts';
 import { anchorTrust } from '../../deploy/trust-anchor.ts';
+import { exists } from '../../io/file.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { confirmFingerprint } from './confirm.ts';
 import { askForDisc } from './disc-prompt.ts';
@@ -15,12 +16,18 @@ export interface InstallOptions {
   readonly root?: string;
 }
 
+/** `NAME` or `NAME@VERSION`: a release that was imported, where no folder has that name. */
+const IMPORTED = /^[a-z0-9]+(?:-[a-z0-9]+)*(?:@[0-9A-Za-z.-]+)?$/;
+
 export async function install(
   places: readonly string[],
   options: InstallOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
   const opened = openSite(options.root, context);
+  const [name = ''] = places;
+  if (places.length === 1 && IMPORTED.test(name) && !(await exists(context.path(name))))
+    return changeResult(await installImported(name, opened));
   const given =
     options.trust === undefined ? undefined : await readTrustFile(options.trust, context);
   const trust = await anchorTrust(await opened.site.trust(), given, (each) =>

@@ -30,14 +30,19 @@ function describe(status: SiteStatus): string {
       ? `site ${status.site}: nothing is installed`
       : `site ${status.site}: generation ${generation.number}, applied ${generation.appliedAt}`,
     ...generation.releases.flatMap((release) => [
-      `  ${release.name} ${release.version}, number ${release.seq}`,
+      `  ${release.name} ${release.version}, number ${release.seq}, bundle ${release.bundle.slice(0, 16)}`,
       ...status.services
         .filter(({ service }) => service.release === release.name)
-        .map(({ service, state }) => {
+        .flatMap(({ service, state, drift }) => {
           const ports = service.ports
             .map((port) => `http://${port.address}:${port.host}`)
             .join(', ');
-          return `    ${service.name}: ${state.state} ${[state.detail, ports].filter((each) => each !== '').join(' ')}`;
+          const since = state.startedAt === undefined ? '' : `since ${state.startedAt}`;
+          const words = [state.state, since, state.detail, ports].filter((each) => each !== '');
+          return [
+            `    ${service.name}: ${words.join(' ')}`,
+            ...drift.map((each) => `      DRIFT: ${each}`),
+          ];
         }),
     ]),
     ...(status.generations.length > 1

@@ -1,0 +1,14 @@
+import { applyPlan } from '../../deploy/apply-plan.ts';
+import { readPlan } from '../../deploy/plan-approval.ts';
+import type { CommandContext, CommandResult } from '../command.ts';
+import { changeResult, openSite } from './site.ts';
+
+/** Carries out a plan that `stowage plan --output` wrote. */
+export async function apply(
+  file: string,
+  options: { readonly root?: string },
+  context: CommandContext,
+): Promise<CommandResult> {
+  const written = await readPlan(context.path(file));
+  return changeResult(await applyPlan(written, openSite(options.root, context)));
+}

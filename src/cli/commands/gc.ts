@@ -1,0 +1,23 @@
+import { collect } from '../../deploy/collect.ts';
+import type { CommandContext, CommandResult } from '../command.ts';
+import { formatBytes, harmless } from '../units.ts';
+import { openSite } from './site.ts';
+
+export interface GcOptions {
+  readonly keep: number;
+  readonly dryRun?: boolean;
+  readonly root?: string;
+}
+
+/** Removes what no rollback to the last few generations needs. */
+export async function gc(options: GcOptions, context: CommandContext): Promise<CommandResult> {
+  const { keep, dryRun = false } = options;
+  const found = await collect({ ...openSite(options.root, context), keep, dryRun });
+  const { generations, releases, blobs, bytes } = found;
+  const lines = [
+    `${dryRun ? 'would remove' : 'removed'} ${blobs} blobs, ${formatBytes(bytes)}`,
+    ...(generations.length === 0 ? [] : [`  generations ${generations.join(', ')}`]),
+    ...releases.map((each) => `  release ${each}`),
+  ];
+  return { json: { ...found, dryRun }, text: harmless(`${lines.join('\n')}\n`) };
+}

@@ -1,0 +1,42 @@
+import { currentGeneration, generationNumbers } from '../../deploy/generations.ts';
+import { SiteFolder } from '../../deploy/site-folder.ts';
+import { readLedger } from '../../deploy/site-ledger.ts';
+import type { LedgerEntry } from '../../format/ledger.ts';
+import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
+import { harmless } from '../units.ts';
+
+/** What was done at a site, oldest first, and which generations it can return to. */
+export async function history(
+  options: { readonly root?: string },
+  context: CommandContext,
+): Promise<CommandResult> {
+  const site = new SiteFolder(siteRoot(context, options.root));
+  const { entries } = await readLedger(site);
+  const current = (await currentGeneration(site)).number;
+  const kept = await generationNumbers(site);
+  const done = entries.filter(
+    ({ event }) => event.kind === 'command' || event.kind === 'collected',
+  );
+  const lines = [
+    ...done.map(describe),
+    done.length === 0
+      ? 'nothing was done at this site yet'
+      : `generation ${current} is current; kept: ${kept.join(', ') || 'none'}`,
+  ];
+  return { json: { current, kept, done }, text: harmless(`${lines.join('\n')}\n`) };
+}
+
+function describe({ at, event }: LedgerEntry): string {
+  if (event.kind === 'collected')
+    return `${at}  gc         ${event.generations} generations and ${event.blobs} blobs removed`;
+  if (event.kind !== 'command') return '';
+  const { command, outcome, generation, detail, approvedBy = [] } = event;
+  const rest = [
+    outcome === 'kept'
+      ? `generation ${generation} kept`
+      : `${outcome}, generation ${generation} stays`,
+    ...(approvedBy.length === 0 ? [] : [`approved by ${approvedBy.join(' and ')}`]),
+    ...(detail === '' ? [] : [detail]),
+  ];
+  return `${at}  ${command.padEnd(9)}  ${rest.join('; ')}`;
+}

@@ -1,0 +1,61 @@
+import { planDigest } from '../../deploy/plan-identity.ts';
+import { propose, type Wish } from '../../deploy/propose.ts';
+import { findRelease } from '../../deploy/release.ts';
+import { generationBefore } from '../../deploy/rollback.ts';
+import { readLedger } from '../../deploy/site-ledger.ts';
+import { stateOf } from '../../deploy/site-state.ts';
+import { writeCanonical } from '../../format/document.ts';
+import { planKind } from '../../format/plan.ts';
+import { writeAtomic } from '../../io/file.ts';
+import { type CommandContext, type CommandResult, usage } from '../command.ts';
+import { constraintTable, planTable } from './plan-text.ts';
+import { openSite } from './site.ts';
+
+export interface PlanOptions {
+  readonly rollback?: boolean;
+  readonly to?: number;
+  readonly uninstall?: boolean;
+  readonly explain?: boolean;
+  readonly output?: string;
+  readonly root?: string;
+}
+
+/** What a change would do, step by step, and whether it may: nothing is changed, nor written but `--output`. */
+export async function plan(
+  release: string | undefined,
+  options: PlanOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const opened = openSite(options.root, context);
+  const state = stateOf((await readLedger(opened.site)).entries);
+  const wish = await wishOf(release, options, opened);
+  const made = await propose(wish, state, context.now(), opened);
+  const digest = planDigest(made);
+  const lines = [planTable(made), constraintTable(made, options.explain === true)];
+  lines.push(`SHA-512 of this plan: ${digest}\n`);
+  if (options.output !== undefined) {
+    const file = context.path(options.output);
+    await writeAtomic(file, writeCanonical(planKind, made));
+    lines.push(`written to ${file}\n`);
+  }
+  return { json: { digest, plan: made }, text: lines.join('') };
+}
+
+async function wishOf(
+  release: string | undefined,
+  { rollback = false, uninstall = false, to }: PlanOptions,
+  { site }: ReturnType<typeof openSite>,
+): Promise<Wish> {
+  if (rollback && uninstall)
+    throw usage('one plan has one purpose', '--rollback or --uninstall', 'both');
+  if (to !== undefined && !rollback)
+    throw usage('--to goes with --rollback', '--rollback --to N', '--to alone');
+  if (rollback) {
+    if (release !== undefined)
+      throw usage('a rollback is of the whole site', 'no release', release);
+    return { intent: 'rollback', subject: String(to ?? (await generationBefore(site))) };
+  }
+  if (release === undefined) throw usage('a release is missing', 'NAME or NAME@VERSION', 'nothing');
+  if (uninstall) return { intent: 'uninstall', subject: release };
+  return { intent: 'install', subject: (await findRelease(site, release)).id };
+}

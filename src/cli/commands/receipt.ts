@@ -1,0 +1,69 @@
+import { StowageError } from '../../core/error.ts';
+import { type CheckedReceipt, newestReceipt, readReceipt } from '../../deploy/receipt.ts';
+import { SiteFolder } from '../../deploy/site-folder.ts';
+import { writeStatement } from '../../deploy/statement.ts';
+import { normalizeFingerprint } from '../../deploy/trust-anchor.ts';
+import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
+import { formatBytes, harmless } from '../units.ts';
+import { openSite } from './site.ts';
+
+export interface ReceiptShowOptions {
+  readonly fingerprint?: string;
+  readonly root?: string;
+}
+
+/** A receipt whose signature was checked: the site's newest, or one in a file. */
+export async function receiptShow(
+  file: string | undefined,
+  options: ReceiptShowOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const place =
+    file === undefined
+      ? await newestReceipt(new SiteFolder(siteRoot(context, options.root)))
+      : context.path(file);
+  const checked = await readReceipt(place);
+  const { fingerprint } = options;
+  if (fingerprint !== undefined && normalizeFingerprint(fingerprint) !== checked.fingerprint)
+    throw otherSite(fingerprint, checked.fingerprint);
+  return { json: checked, text: harmless(describe(checked)) };
+}
+
+/** Writes a receipt now, though nothing was changed. */
+export async function receiptWrite(
+  options: { readonly root?: string },
+  context: CommandContext,
+): Promise<CommandResult> {
+  const opened = openSite(options.root, context);
+  await writeStatement(opened);
+  const checked = await readReceipt(await newestReceipt(opened.site));
+  return { json: checked, text: harmless(describe(checked)) };
+}
+
+function describe({ receipt, file, fingerprint, subject }: CheckedReceipt): string {
+  const { held, host } = receipt;
+  return [
+    `site ${receipt.site}, ${receipt.at}, ${receipt.tool}: ${receipt.intent} ${receipt.outcome}`,
+    `  generation ${receipt.generation} runs; kept: ${receipt.generations.join(', ') || 'none'}`,
+    ...receipt.releases.map((each) => `  ${each.name} ${each.version}, number ${each.seq}`),
+    ...receipt.health.map((each) =>
+      `    ${each.service}: ${each.state} ${each.since ?? ''}`.trimEnd(),
+    ),
+    ...receipt.gates.map(
+      (each) => `  ${each.passed ? 'passed' : 'FAILED'}: ${each.service} ${each.check}`,
+    ),
+    `  holds ${held.blobs} blobs, ${formatBytes(held.bytes)}; ${host.platform}, kernel ${host.kernel}, ${host.engine}`,
+    `  ledger: ${receipt.ledger.number} entries`,
+    `  signed by ${subject}, certificate SHA-256 ${fingerprint}`,
+    `  ${file}`,
+    '',
+  ].join('\n');
+}
+
+function otherSite(expected: string, found: string): StowageError {
+  return new StowageError('signer-untrusted', 'the receipt was signed by another site', {
+    expected,
+    found,
+    hint: 'compare with the fingerprint that the site told when it was set up',
+  });
+}

@@ -1,0 +1,109 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type CollectOptions, collect } from '../../src/deploy/collect.ts';
+import { generationNumbers } from '../../src/deploy/generations.ts';
+import { install } from '../../src/deploy/install.ts';
+import { rollback } from '../../src/deploy/rollback.ts';
+import { SiteFolder } from '../../src/deploy/site-folder.ts';
+import { readLedger } from '../../src/deploy/site-ledger.ts';
+import { context } from '../support/context.ts';
+import { FakeTarget } from '../support/fake-target.ts';
+import { scratchFolder } from '../support/scratch.ts';
+import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
+import { tree } from '../support/tree.ts';
+
+const scratch = scratchFolder(true);
+const made: SmallBundle[] = [];
+
+beforeAll(async () => {
+  const first = await smallBundle({ place: scratch.fresh() });
+  made.push(first);
+  for (const seq of [2, 3, 4]) {
+    const { authority } = first;
+    made.push(await smallBundle({ place: scratch.fresh(), authority, version: `${seq}.0.0`, seq }));
+  }
+});
+
+async function site(): Promise<CollectOptions & { readonly target: FakeTarget }> {
+  const folder = new SiteFolder(scratch.fresh('site'));
+  const opened = { ...context(), site: folder, target: new FakeTarget(), keep: 1, dryRun: false };
+  for (const each of made) await install(each.folder, { ...opened, trust: each.trust });
+  return opened;
+}
+
+describe('when a site is cleaned up', () => {
+  it('keeps what runs and what a rollback needs, and nothing else', async () => {
+    const options = await site();
+    const images = Object.keys(options.target.state().images).length;
+    const collected = await collect(options);
+    expect(collected.generations).toEqual([1, 2]);
+    expect(collected.releases).toEqual(['chat 1.0.0', 'chat 2.0.0']);
+    expect(collected.blobs).toBeGreaterThan(0);
+    expect(await generationNumbers(options.site)).toEqual([3, 4]);
+    expect(readdirSync(options.site.path('releases'))).toHaveLength(2);
+    expect(Object.keys(options.target.state().images).length).toBeLessThan(images);
+    expect((await rollback(3, options)).plan.to.number).toBe(3);
+    const { entries } = await readLedger(options.site);
+    expect(entries.some(({ event }) => event.kind === 'collected')).toBe(true);
+  });
+
+  it('says the same beforehand, and then removes nothing', async () => {
+    const options = await site();
+    const before = tree(options.site.root);
+    const told = await collect({ ...options, dryRun: true });
+    expect(tree(options.site.root)).toEqual(before);
+    expect(await collect(options)).toEqual(told);
+  });
+
+  it('keeps every generation of a site that asks for many', async () => {
+    const options = await site();
+    expect(await collect({ ...options, keep: 10 })).toMatchObject({ generations: [], blobs: 0 });
+  });
+
+  it('has nothing to do the second time', async () => {
+    const options = await site();
+    await collect(options);
+    const before = tree(options.site.root);
+    expect(await collect(options)).toEqual({ generations: [], releases: [], blobs: 0, bytes: 0 });
+    expect(tree(options.site.root)).toEqual(before);
+  });
+
+  it('keeps a release that was imported and waits to be installed', async () => {
+    const options = await site();
+    await rollback(3, options);
+    await collect({ ...options, keep: 0 });
+    expect(readdirSync(options.site.path('releases'))).toHaveLength(2);
+    expect((await rollbackFails(options, 2)).message).toContain('no generation 2');
+  });
+
+  it('is ended by the next call when it was killed at any call of the engine', async () => {
+    const whole = await site();
+    const calls = whole.target.calls.length;
+    await collect(whole);
+    const changing = whole.target.calls.length - calls;
+    expect(changing).toBeGreaterThan(0);
+    for (let at = 1; at <= changing; at += 1) {
+      const options = await site();
+      const before = options.target.calls.length;
+      options.target.hook = ({ number }) => {
+        if (number === before + at) throw new Error('killed');
+      };
+      await expect(collect(options)).rejects.toThrow('killed');
+      expect(await generationNumbers(options.site)).toEqual([1, 2, 3, 4]);
+      options.target.hook = () => {};
+      await collect(options);
+      expect(options.target.state()).toEqual(whole.target.state());
+      expect(await generationNumbers(options.site)).toEqual([3, 4]);
+      expect(existsSync(options.site.path('lock'))).toBe(false);
+    }
+  });
+});
+
+async function rollbackFails(options: CollectOptions, number: number): Promise<Error> {
+  try {
+    await rollback(number, options);
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('it did not fail');
+}
