@@ -17,6 +17,7 @@ import {
   requireWelcome,
 } from './admission-policy.ts';
 import { type Admission, type AdmittedBundle, type AdmittedDisc, mint } from './admitted-bundle.ts';
+import { approversOf, requireApproved } from './approval.ts';
 import { readListed, readSignatures, requireSum } from './bundle-files.ts';
 import { discLabel } from './discs.ts';
 import { listedFiles, requireAll, requireSameFiles } from './inventory.ts';
@@ -69,9 +70,9 @@ export async function admit(
       first.checksums,
       discs.map((each) => each.files),
     );
-  const { bundle, id, signers, trust } = first;
+  const { bundle, id, signers, approvers, trust } = first;
   const controlFiles = new Map(examined.toReversed().flatMap((each) => [...each.controlFiles]));
-  return mint({ discs, bundle, id, signers, trust, controlFiles });
+  return mint({ discs, bundle, id, signers, approvers, trust, controlFiles });
 }
 
 async function examine(
@@ -99,8 +100,9 @@ async function examine(
   if (expectedId !== undefined && id !== expectedId) throw mixed(expectedId, id);
   const signatures = await readSignatures(folder);
   const signers = evaluateSignatures(trust, 'release', checksumBytes, signatures, now);
-  if (gatekeeper?.requireApproval === true)
-    evaluateSignatures(trust, 'approval', checksumBytes, signatures, now);
+  const released = { trust, content: checksumBytes, signatures, signers, now };
+  const approvers =
+    gatekeeper?.requireApproval === true ? requireApproved(released) : approversOf(released);
 
   step('index');
   const checksums = readChecksums(checksumBytes);
@@ -132,7 +134,8 @@ async function examine(
     requireSum(checksums, path, bytes);
     controlFiles.set(path, bytes);
   }
-  return { disc: { folder, files }, checksums, bundle, id, signers, trust, controlFiles };
+  const disc = { folder, files };
+  return { disc, checksums, bundle, id, signers, approvers, trust, controlFiles };
 }
 
 function mixed(expected: string, found: string): StowageError {

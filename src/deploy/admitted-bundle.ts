@@ -19,6 +19,8 @@ export interface Admission {
   /** SHA-512 of `SHA512SUMS`, 128 hex digits. */
   readonly id: string;
   readonly signers: readonly SignerVerdict[];
+  /** Whose signatures count for the role `approval`; none when there are too few, or there is no such role. */
+  readonly approvers: readonly SignerVerdict[];
   /** What judged it: the pinned trust document, or the newest that the bundle leads to from there. */
   readonly trust: Trust;
   /** `SHA512SUMS`, `bundle.json`, the signatures and the control files, as they were verified: path and bytes. */
@@ -31,6 +33,7 @@ export class AdmittedBundle implements Admission {
   readonly bundle: Bundle;
   readonly id: string;
   readonly signers: readonly SignerVerdict[];
+  readonly approvers: readonly SignerVerdict[];
   readonly trust: Trust;
   readonly controlFiles: ReadonlyMap<string, Buffer>;
 
@@ -40,6 +43,7 @@ export class AdmittedBundle implements Admission {
     this.bundle = admission.bundle;
     this.id = admission.id;
     this.signers = admission.signers;
+    this.approvers = admission.approvers;
     this.trust = admission.trust;
     this.controlFiles = admission.controlFiles;
   }

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import type { Digest } from '../core/digest.ts';
 import { MAX_BUNDLE_FILES, MAX_CONTROL_FILE_BYTES, MAX_SIGNATURES } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
 import * as field from './field.ts';
 import { type Finding, finding } from './finding.ts';
+import { contents, type ReportContents } from './report-contents.ts';
 import {
   type AlgorithmName,
   algorithmNames,
@@ -11,6 +11,8 @@ import {
   type RoleName,
   roleNames,
 } from './trust.ts';
+
+export type { ReportContents } from './report-contents.ts';
 
 /** What became of one step of a verification. */
 export interface ReportStep {
@@ -43,6 +45,8 @@ export interface ReportSignature {
   readonly counted: boolean;
   /** Why it does not count. */
   readonly reason?: string;
+  /** Present where it counts for the role `approval`, and that role has enough signatures. */
+  readonly approves?: true;
   /** Absent for a signature that does not hold: then nobody is known to have made it. */
   readonly signer?: {
     readonly subject: string;
@@ -72,33 +76,6 @@ export interface ReportBundle {
   readonly files: number;
   /** Bytes of all parts. */
   readonly bytes: number;
-}
-
-/** What a bundle holds, as `bundle.json` says. */
-export interface ReportContents {
-  readonly models: readonly {
-    readonly name: string;
-    readonly source: string;
-    readonly repository: string;
-    readonly commit: string;
-    readonly license?: string;
-    readonly files: readonly { path: string; size: number; digest: Digest }[];
-  }[];
-  readonly images: readonly {
-    readonly name: string;
-    readonly source: string;
-    readonly repository: string;
-    readonly digest: Digest;
-    readonly platforms: readonly { platform: string; manifest: Digest; config: Digest }[];
-  }[];
-  readonly files: readonly {
-    readonly name: string;
-    readonly source: string;
-    readonly kind: 'file' | 'tree';
-    readonly path: string;
-    readonly size: number;
-    readonly digest: Digest;
-  }[];
 }
 
 /** The program that verified, in its own words. */
@@ -195,6 +172,7 @@ const signature: z.ZodType<ReportSignature> = z.strictObject({
   file: field.mediaPath,
   counted: z.boolean(),
   reason: words.exactOptional(),
+  approves: z.literal(true).exactOptional(),
   signer: z
     .strictObject({
       subject: words,
@@ -218,46 +196,6 @@ const bundle: z.ZodType<ReportBundle> = z.strictObject({
   platforms: z.array(field.line(64)).max(8),
   files: field.bytes,
   bytes: field.bytes,
-});
-
-const contents: z.ZodType<ReportContents> = z.strictObject({
-  models: z.array(
-    z.strictObject({
-      name: field.name,
-      source: field.line(512),
-      repository: field.line(256),
-      commit: field.commit,
-      license: field.line(256).exactOptional(),
-      files: z.array(
-        z.strictObject({ path: field.safePath, size: field.bytes, digest: field.digest }),
-      ),
-    }),
-  ),
-  images: z.array(
-    z.strictObject({
-      name: field.name,
-      source: field.line(512),
-      repository: field.line(512),
-      digest: field.digest,
-      platforms: z.array(
-        z.strictObject({
-          platform: field.line(64),
-          manifest: field.digest,
-          config: field.digest,
-        }),
-      ),
-    }),
-  ),
-  files: z.array(
-    z.strictObject({
-      name: field.name,
-      source: field.line(2048),
-      kind: z.enum(['file', 'tree']),
-      path: field.safePath,
-      size: field.bytes,
-      digest: field.digest,
-    }),
-  ),
 });
 
 const trust: z.ZodType<ReportTrust> = z.strictObject({

@@ -103,7 +103,7 @@ function keyUsage(value: Der, _critical: boolean, read: DerReader): Partial<Exte
     ((octets[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0;
   // A named bit list ends with its last one bit (X.690 section 11.2.2).
   const bits = keyUsages.findLastIndex(isSet) + 1;
-  if (bits === octets.length * 8 - unused && unused < 8 && trailingZeros(octets) === unused)
+  if (bits === octets.length * 8 - unused && trailingZeros(octets) === unused)
     return { keyUsage: keyUsages.filter(isSet) };
   throw read.refuse('keyUsage is not a list of known bits');
 }

@@ -4,6 +4,7 @@ import type { Role, RoleName, Trust } from '../format/trust.ts';
 import { type AlgorithmName, allAlgorithms } from './algorithm.ts';
 import { anchorOf, revocation } from './chain.ts';
 import { type VerifiedSignature, verifyDetached } from './cms-verify.ts';
+import { keyKind } from './key-kind.ts';
 import { invalid, malformed, prefixing, refusedAlgorithm } from './signature-error.ts';
 import { type TrustRoot, trustRoots } from './trust-root.ts';
 
@@ -41,6 +42,8 @@ export interface SignerVerdict {
 interface Judged extends SignerVerdict {
   /** Why its signer is not trusted. */
   readonly cause?: StowageError | undefined;
+  /** The algorithm that a role may require, where this signature answers for it. */
+  readonly fulfils?: AlgorithmName;
 }
 
 interface Judge {
@@ -83,10 +86,10 @@ export function evaluateSignatures(
       return judgeSignature(name, signature, judge);
     }),
   );
-  const missing = missingAlgorithms(judged, judge.role);
+  const missing = missingAlgorithms(judged, judge);
   if (judge.countedKeys.size < judge.role.threshold) throw unmet(judged, missing, judge, role);
   if (missing.length > 0) throw lacksAlgorithm(judged, missing, role);
-  return judged.map(({ cause: _, ...verdict }) => verdict);
+  return judged.map(({ cause: _, fulfils: __, ...verdict }) => verdict);
 }
 
 function judgeFor(trust: Trust, name: RoleName): Judge {
@@ -117,7 +120,27 @@ function judgeSignature(name: string, signature: VerifiedSignature, judge: Judge
   const reason = reasonNotToCount(root, signature, judge);
   if (reason !== undefined) return { ...common, root: root.name, counted: false, reason };
   judge.countedKeys.add(keyFingerprint);
-  return { ...common, root: root.name, counted: true };
+  const fulfils = isWeakened(signature, judge) ? {} : { fulfils: algorithm };
+  return { ...common, root: root.name, counted: true, ...fulfils };
+}
+
+/**
+ * Whether a signature by ML-DSA-87 rests on a certificate by another algorithm, though the role has a root for
+ * ML-DSA-87: who can forge the other could then make both signatures that a role requires.
+ */
+function isWeakened(
+  { algorithm, certificate, intermediates }: VerifiedSignature,
+  { role, roots }: Judge,
+): boolean {
+  const strong = roots.some(
+    (root) => role.roots.includes(root.name) && keyKind(root.certificate.publicKey) === 'ml-dsa-87',
+  );
+  const path = [certificate, ...intermediates];
+  return (
+    strong &&
+    algorithm === 'ml-dsa-87' &&
+    path.some((each) => each.signed.algorithm !== 'ml-dsa-87')
+  );
 }
 
 function findRoot(
@@ -144,9 +167,9 @@ function reasonNotToCount(
   return countedKeys.has(certificate.keyFingerprint) ? 'same-key' : undefined;
 }
 
-function missingAlgorithms(judged: readonly Judged[], role: Role): AlgorithmName[] {
-  const counted = new Set(judged.filter((each) => each.counted).map((each) => each.algorithm));
-  return (role.requires ?? []).filter((each) => !counted.has(each));
+function missingAlgorithms(judged: readonly Judged[], { role }: Judge): AlgorithmName[] {
+  const fulfilled = new Set(judged.map((each) => each.fulfils));
+  return (role.requires ?? []).filter((each) => !fulfilled.has(each));
 }
 
 function requireNotInFuture({ signingTime }: VerifiedSignature, now: Date): void {
@@ -202,7 +225,7 @@ function lacksAlgorithm(
     expected: `a ${name} signature by ${missing.join(' and one by ')}`,
     found: judged
       .filter((each) => each.counted)
-      .map((each) => each.algorithm)
+      .map((each) => each.fulfils ?? `${each.algorithm} under a certificate by another algorithm`)
       .join(', '),
     hint: `copy all signature files; if this is all there are, have the content signed with ${missing.join(' and ')} too`,
     defects: verdictLines(judged),

@@ -421,8 +421,37 @@ describe('when a site asks for an approval', () => {
     const { 'signatures/officer.p7s': added, ...after } = tree(folder);
     expect(added).toBeDefined();
     expect(after).toEqual(before);
-    await enter(folder, sim, { requireApproval: true });
-    await enter(folder, sim, { requireApproval: false });
+    for (const requireApproval of [true, false]) {
+      const { approvers } = await enter(folder, sim, { requireApproval });
+      expect(approvers).toMatchObject([{ name: 'officer.p7s', root: 'officer' }]);
+    }
+  });
+
+  it('names no approvers where nobody approved, or the document has no such role', async () => {
+    for (const sim of [approving(simulator()), simulator()])
+      expect((await enter(await bundleWith(sim), sim)).approvers).toEqual([]);
+  });
+
+  it('never lets one key release and approve, where one root serves both roles', async () => {
+    const sim = simulator();
+    const { roles } = sim.pinned;
+    const approval = { threshold: 1, roots: ['vendor'] };
+    sim.pinned = { ...sim.pinned, roles: { ...roles, approval } };
+    const { signer, root } = sim.vendor;
+    const again = makeSigner(root, {
+      name: 'Alias',
+      pair: { privateKey: signer.key, publicKey: signer.certificate.publicKey },
+    });
+    const asking = { requireApproval: true };
+    for (const signers of [[signer], [signer, again]]) {
+      const folder = await bundleWith(sim, { signers });
+      const error = await expectCode(() => enter(folder, sim, asking), 'threshold-unmet');
+      expect(error.found).toBe('1');
+      expect((await enter(folder, sim)).approvers).toEqual([]);
+    }
+    const colleague = makeSigner(root, { name: 'Colleague' });
+    const folder = await bundleWith(sim, { signers: [signer, colleague] });
+    expect((await enter(folder, sim, asking)).approvers).toHaveLength(2);
   });
 
   it('refuses one that was not, and one that was approved by its releaser', async () => {

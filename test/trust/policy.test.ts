@@ -225,6 +225,55 @@ describe('when a role requires algorithms', () => {
     expect(error.expected).toContain(lacking);
   });
 
+  describe('and a root of it is for ML-DSA-87', () => {
+    const pq = makeRoot({ name: 'Later', algorithm: 'ml-dsa-87', pathLength: 1 });
+    const later = makeSigner(pq, { algorithm: 'ml-dsa-87' });
+    const middle = makeAuthority(pq, { algorithm: 'ecdsa-p384-sha384' });
+    const strong = makeAuthority(pq, { name: 'Strong', algorithm: 'ml-dsa-87' });
+    const below = (authority: Holder): SignatureFile => {
+      files += 1;
+      const holder = makeSigner(authority, { algorithm: 'ml-dsa-87' });
+      const signer = { ...holder, intermediates: [authority.certificate] };
+      return { name: `${files}.p7s`, bytes: signDetached(content, signer, signedAt) };
+    };
+    const pinned = { name: 'later', certificate: pq.certificate.der.toString('base64') };
+    const release = { requires, roots: ['vendor', 'later'] };
+    const trust = trusting({ roots: [...both.roots, pinned], release });
+
+    it.each([
+      ['its root', signed(later)],
+      ['an authority of its kind', below(strong)],
+    ])('takes a signature by it under %s', (_, signature) => {
+      expect(evaluate([classical, signature], trust)).toHaveLength(2);
+    });
+
+    it.each([
+      ['a root', postQuantum],
+      ['an authority', below(middle)],
+    ])('does not take one that rests on %s of another algorithm', async (_, signature) => {
+      const error = await expectCode(
+        () => evaluate([classical, signature], trust),
+        'threshold-unmet',
+      );
+      expect(error.message).toBe('no release signature by ml-dsa-87');
+      expect(error.found).toContain('under a certificate by another algorithm');
+      expect(evaluate([classical, signature, signed(later)], trust)).toHaveLength(3);
+    });
+
+    it('asks that of the roots of the role alone, and where it is required alone', () => {
+      const elsewhere = trusting({ roots: [...both.roots, pinned], release: { requires } });
+      expect(evaluate([classical, postQuantum], elsewhere)).toHaveLength(2);
+      const free = trusting({
+        roots: trust.roots,
+        release: { roots: release.roots, threshold: 2 },
+      });
+      expect(evaluate([classical, postQuantum], free)).toMatchObject([
+        { counted: true },
+        { counted: true },
+      ]);
+    });
+  });
+
   it('names what lacks also when there are too few keys', async () => {
     const three = trusting({ release: { requires, threshold: 3 } });
     const error = await expectCode(() => evaluate([classical], three), 'threshold-unmet');

@@ -1,5 +1,10 @@
 import type { SignerVerdict } from '../../trust/policy.ts';
 
+/** A line for each signature that approves. */
+export function approverLines(approvers: readonly SignerVerdict[]): string[] {
+  return approvers.map(({ subject, name }) => `  approved by ${subject}, with ${name}`);
+}
+
 /** A line for each signature: who, when, with what, and whether it counts. */
 export function signerLines(signers: readonly SignerVerdict[]): string[] {
   return signers.map((signer) => {

@@ -6,7 +6,7 @@ import { examineParts, requireFaultless, verifyParts } from '../../deploy/verify
 import { bundleBytes, bundleFiles } from '../../format/bundle.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { formatBytes } from '../units.ts';
-import { signerLines } from './signers.ts';
+import { approverLines, signerLines } from './signers.ts';
 import { readTrustFile } from './trust-option.ts';
 import type { ReportOptions } from './verify-report.ts';
 
@@ -76,7 +76,7 @@ function requireNoSigner({ reportKey, reportCertificate }: VerifyOptions): void 
 }
 
 function whole(
-  { bundle, id, signers }: AdmittedBundle,
+  { bundle, id, signers, approvers }: AdmittedBundle,
   given: GivenTrust,
   reports: readonly string[],
 ): CommandResult {
@@ -92,6 +92,7 @@ function whole(
       files,
       bytes,
       signers,
+      approvers,
       trust: given.fingerprint,
       ...(reports.length === 0 ? {} : { reports }),
     },
@@ -99,6 +100,7 @@ function whole(
       `${bundle.name} ${bundle.version} is whole and signed`,
       `  ${files} files, ${formatBytes(bytes)}, each compared with its SHA-512`,
       ...signerLines(signers),
+      ...approverLines(approvers),
       `  trust: ${given.subject}, SHA-256 ${given.fingerprint}`,
       `  SHA-512 of SHA512SUMS: ${id}`,
       ...reports.map((path) => `  report: ${path}`),

@@ -10,9 +10,10 @@ import type { ReportSignature } from '../../format/report.ts';
 import type { Trust } from '../../format/trust.ts';
 import { evaluateSignatures, type SignatureFile } from '../../trust/policy.ts';
 import type { AdmittedBundle } from '../admitted-bundle.ts';
+import { approversOf } from '../approval.ts';
 import { readListed, readSignatures, requireSum } from '../bundle-files.ts';
 import { trustOf } from '../trust-walk.ts';
-import { describeRefused, describeVerdicts } from './signatures.ts';
+import { describeRefused, describeVerdicts, markApprovals } from './signatures.ts';
 
 /** What is known of a bundle. */
 export interface Facts {
@@ -30,12 +31,13 @@ const LOCK = 'attestations/lock.json';
 
 /** What admission found true, from the bytes that it verified. */
 export function admittedFacts(admitted: AdmittedBundle): Facts {
-  const { bundle, id, signers, trust, controlFiles } = admitted;
-  const signatures = describeVerdicts(
+  const { bundle, id, signers, approvers, trust, controlFiles } = admitted;
+  const described = describeVerdicts(
     signers,
     controlFiles.get('SHA512SUMS') ?? Buffer.alloc(0),
     (name) => controlFiles.get(`signatures/${name}`) ?? Buffer.alloc(0),
   );
+  const signatures = markApprovals(described, approvers);
   return { id, signatures, trust, bundle, ...findingsOf(controlFiles.get(LOCK)) };
 }
 
@@ -52,7 +54,9 @@ export async function refusedFacts(folder: string, given: Trust, now: Date): Pro
     facts = { ...facts, id: sriHex(sriOf(list)) };
     const signatures: readonly SignatureFile[] = await readSignatures(folder);
     facts = { ...facts, signatures: describeRefused(signatures, list, trust, now) };
-    evaluateSignatures(trust, 'release', list, signatures, now);
+    const signers = evaluateSignatures(trust, 'release', list, signatures, now);
+    const approvers = approversOf({ trust, content: list, signatures, signers, now });
+    facts = { ...facts, signatures: markApprovals(facts.signatures, approvers) };
     const checksums = readChecksums(list);
     const signed = async (path: string, maxBytes: number): Promise<Buffer> => {
       const bytes = await readListed(folder, path, maxBytes, 'part-missing');

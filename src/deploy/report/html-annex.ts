@@ -9,10 +9,10 @@ export function annex(report: Report): Html {
   return html`${all === undefined ? nothing : contents(all)}${noted === undefined ? nothing : findings(noted)}${program(report)}`;
 }
 
-function contents({ models, images, files }: ReportContents): Html {
+function contents({ models, images, files, recalls = [] }: ReportContents): Html {
   return html`<section class="annex">
 <h2>Contents, as signed</h2>
-${models.map(model)}${images.map(image)}${files.map(file)}</section>\n`;
+${models.map(model)}${images.map(image)}${files.map(file)}${recalls.length === 0 ? nothing : recalled(recalls)}</section>\n`;
 }
 
 function model(each: ReportContents['models'][number]): Html {
@@ -56,6 +56,14 @@ ${facts([
   ],
   ['SHA-256', digest(digestHex(each.digest))],
 ])}</div>\n`;
+}
+
+function recalled(recalls: NonNullable<ReportContents['recalls']>): Html {
+  const rows = recalls.map(({ release, versions, reason }) =>
+    [release, versions, reason].map((each) => html`${foreign(each)}`),
+  );
+  return html`<h3>Releases that it recalls</h3>
+${table(['Release', 'Versions', 'Reason'], rows)}`;
 }
 
 function findings(noted: NonNullable<Report['findings']>): Html {

@@ -60,7 +60,7 @@ function outcome(value: Report['steps'][number]['outcome']): Html {
 }
 
 export function signatures(report: Report): Html {
-  const blocks = report.signatures.map(({ file, counted, reason, signer }) => {
+  const blocks = report.signatures.map(({ file, counted, reason, approves, signer }) => {
     const verdict = counted
       ? `counts for ${signer?.root ?? 'its root'}`
       : `does not count: ${reason ?? 'no reason known'}`;
@@ -73,6 +73,7 @@ ${facts([
       ? html`<span class="outcome-passed">${foreign(verdict)}</span>`
       : html`<span class="${signer === undefined ? html`outcome-failed` : html`outcome-not-run`}">${foreign(verdict)}</span>`,
   ],
+  ['Approval', approves && html`counts for the role approval`],
   ['Signed by', signer && html`${foreign(signer.subject)}`],
   ['Signing time', signer && html`${moment(signer.signingTime)}, as the signer says`],
   ['Algorithm', signer && html`${foreign(signer.algorithm)}`],
@@ -83,7 +84,14 @@ ${facts([
   });
   return html`<section>
 <h2>Signatures</h2>
-${blocks.length === 0 ? html`<p>No signature could be read.</p>\n` : blocks}</section>\n`;
+${approvalLine(report)}${blocks.length === 0 ? html`<p>No signature could be read.</p>\n` : blocks}</section>\n`;
+}
+
+function approvalLine({ signatures: all, trust: { roles } }: Report): Html {
+  const role = roles.find((each) => each.name === 'approval');
+  if (role === undefined) return nothing;
+  const met = all.some((each) => each.approves);
+  return html`<p>The trust document has a role approval, which asks for ${foreign(amount(role.threshold, 'key'))} beside those of the release: ${met ? html`it is met` : html`it is <b>not</b> met. A site that asks for approval will refuse this bundle`}.</p>\n`;
 }
 
 export function trust({ trust: each }: Report): Html {

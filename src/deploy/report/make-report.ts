@@ -133,5 +133,6 @@ function contentsOf(bundle: Bundle): ReportContents {
     files: bundle.files.map(({ name, source, kind, path, size, digest }) => ({
       ...{ name, source, kind, path, size, digest },
     })),
+    ...(bundle.recalls === undefined ? {} : { recalls: bundle.recalls }),
   };
 }

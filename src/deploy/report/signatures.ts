@@ -49,6 +49,15 @@ export function describeVerdicts(
   });
 }
 
+/** The same, saying of each that approves that it does. */
+export function markApprovals(
+  signatures: readonly ReportSignature[],
+  approvers: readonly SignerVerdict[],
+): ReportSignature[] {
+  const files = new Set(approvers.map(({ name }) => `signatures/${name}`));
+  return signatures.map((each) => (files.has(each.file) ? { ...each, approves: true } : each));
+}
+
 /** What can be said of each signature of a bundle that was refused. */
 export function describeRefused(
   files: readonly SignatureFile[],

@@ -2,6 +2,7 @@ import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { toStowageError } from '../../../src/cli/render.ts';
+import { reportHtml } from '../../../src/deploy/report/html.ts';
 import { makeReport } from '../../../src/deploy/report/make-report.ts';
 import { type Witnessed, witnessVerification } from '../../../src/deploy/report/witness.ts';
 import { signBundle } from '../../../src/deploy/sign.ts';
@@ -111,6 +112,51 @@ describe('when a verification passes', () => {
         },
       },
     ]);
+  });
+
+  describe('under a document that has a role approval', () => {
+    const officer = makeAuthority('Security Office');
+    const asking = (): Trust => ({
+      ...small.trust,
+      roots: [
+        ...small.trust.roots,
+        { name: 'officer', certificate: officer.root.der.toString('base64') },
+      ],
+      roles: { ...small.trust.roles, approval: { threshold: 1, roots: ['officer'] } },
+    });
+
+    it('says which signature approves, of a refused bundle too', async () => {
+      const folder = scratch.copy(small.folder);
+      await signBundle(folder, 'officer', officer.signer, packedAt);
+      const made = await report(folder, asking());
+      expect(made.signatures.map(({ file, approves }) => [file, approves])).toEqual([
+        ['signatures/officer.p7s', true],
+        ['signatures/release.p7s', undefined],
+      ]);
+      expect(reportHtml(made).toString()).toContain('it is met');
+      appendFileSync(join(folder, 'oci-layout'), ' ');
+      const refused = await report(folder, asking());
+      expect(refused.outcome).toBe('failed');
+      expect(refused.signatures[0]).toMatchObject({ approves: true });
+    });
+
+    it('says that nobody approved', async () => {
+      const made = await report(small.folder, asking());
+      expect(made.outcome).toBe('passed');
+      expect(made.signatures.filter(({ approves }) => approves)).toEqual([]);
+      expect(reportHtml(made).toString()).toContain('<b>not</b> met');
+      expect(reportHtml(await report(small.folder)).toString()).not.toContain('role approval');
+    });
+  });
+
+  it('lists the recalls that a bundle carries', async () => {
+    const recalls = [{ release: 'chat', versions: '<1.2.0', reason: 'it <leaks>' }];
+    const { authority } = small;
+    const notice = await smallBundle({ place: scratch.fresh(), authority, notice: true, recalls });
+    const made = await report(notice.folder);
+    expect(made.contents?.recalls).toEqual(recalls);
+    expect(reportHtml(made).toString()).toContain('it &lt;leaks&gt;');
+    expect((await report(small.folder)).contents).not.toHaveProperty('recalls');
   });
 
   it('lists the contents, the findings and whose signatures counted', async () => {

@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import type { Digest } from '../core/digest.ts';
+import { type Recall, recalls } from './deployment.ts';
+import * as field from './field.ts';
+
+/** What a bundle holds, as `bundle.json` says. */
+export interface ReportContents {
+  readonly models: readonly {
+    readonly name: string;
+    readonly source: string;
+    readonly repository: string;
+    readonly commit: string;
+    readonly license?: string;
+    readonly files: readonly { path: string; size: number; digest: Digest }[];
+  }[];
+  readonly images: readonly {
+    readonly name: string;
+    readonly source: string;
+    readonly repository: string;
+    readonly digest: Digest;
+    readonly platforms: readonly { platform: string; manifest: Digest; config: Digest }[];
+  }[];
+  readonly files: readonly {
+    readonly name: string;
+    readonly source: string;
+    readonly kind: 'file' | 'tree';
+    readonly path: string;
+    readonly size: number;
+    readonly digest: Digest;
+  }[];
+  /** Releases that the bundle recalls, wherever they are. */
+  readonly recalls?: readonly Recall[];
+}
+
+export const contents: z.ZodType<ReportContents> = z.strictObject({
+  models: z.array(
+    z.strictObject({
+      name: field.name,
+      source: field.line(512),
+      repository: field.line(256),
+      commit: field.commit,
+      license: field.line(256).exactOptional(),
+      files: z.array(
+        z.strictObject({ path: field.safePath, size: field.bytes, digest: field.digest }),
+      ),
+    }),
+  ),
+  images: z.array(
+    z.strictObject({
+      name: field.name,
+      source: field.line(512),
+      repository: field.line(512),
+      digest: field.digest,
+      platforms: z.array(
+        z.strictObject({
+          platform: field.line(64),
+          manifest: field.digest,
+          config: field.digest,
+        }),
+      ),
+    }),
+  ),
+  files: z.array(
+    z.strictObject({
+      name: field.name,
+      source: field.line(2048),
+      kind: z.enum(['file', 'tree']),
+      path: field.safePath,
+      size: field.bytes,
+      digest: field.digest,
+    }),
+  ),
+  recalls: recalls.exactOptional(),
+});
