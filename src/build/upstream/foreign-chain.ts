@@ -62,15 +62,17 @@ function keysAgree(certificate: ForeignCertificate, issuer: ForeignCertificate):
 
 function requireLeaf(leaf: ForeignCertificate): void {
   const { authority, keyUsage, purposes } = leaf;
-  const wrong = authority
-    ? 'an authority (CA:TRUE)'
-    : keyUsage !== undefined && (keyUsage & DIGITAL_SIGNATURE) === 0
-      ? 'a key usage without digitalSignature'
-      : purposes !== undefined && !purposes.includes(oids.codeSigning)
-        ? `extended key usage ${purposes.join(', ')}`
-        : keyUsage === undefined && purposes === undefined
-          ? 'no key usage'
-          : undefined;
+  // The published vectors of OpenSSF Model Signing have a signer that is both: it must say so itself.
+  const wrong =
+    authority && keyUsage === undefined
+      ? 'an authority (CA:TRUE)'
+      : keyUsage !== undefined && (keyUsage & DIGITAL_SIGNATURE) === 0
+        ? 'a key usage without digitalSignature'
+        : purposes !== undefined && !purposes.includes(oids.codeSigning)
+          ? `extended key usage ${purposes.join(', ')}`
+          : keyUsage === undefined && purposes === undefined
+            ? 'no key usage'
+            : undefined;
   if (wrong === undefined) return;
   throw refuse(
     `${naming(leaf)} may not sign content`,

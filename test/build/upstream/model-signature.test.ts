@@ -388,6 +388,13 @@ describe('when a model is signed with a certificate', () => {
     await refused(make(), { root: given });
   });
 
+  it('accepts an authority that says itself that it signs content, as the published vectors have', async () => {
+    const both = certify({ name: 'Both', issuer: root, authority: true, usage: 0x80 });
+    await expect(verify(signedBy(both), { root: [root] })).resolves.toBeDefined();
+    const silent = certify({ name: 'Silent', issuer: root, authority: true, usage: null });
+    await refused(signedBy(silent), { root: [root] });
+  });
+
   it('accepts the edges of validity', async () => {
     const holder = under({ from: '2026-11-21T10:00:00Z', to: '2026-11-21T10:00:00Z' });
     await expect(verify(signedBy(holder), { root: [root] })).resolves.toBeDefined();
