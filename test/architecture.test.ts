@@ -50,7 +50,7 @@ const SOCKETS = /^(?:node:)?(?:https?|http2|net|tls|dns|dns\/promises|dgram)$/;
 const WITH_SOCKETS = ['source/', 'depot/', 'target/'];
 /** Named imports that open no connection to anywhere. */
 const HARMLESS: Readonly<Record<string, string>> = {
-  'deploy/constraints/ports.ts': '{ createServer }',
+  'deploy/host/listen.ts': '{ createServer }',
   'format/site.ts': '{ isIP }',
 };
 

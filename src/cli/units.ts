@@ -1,12 +1,6 @@
 import { GIB, KIB, MIB } from '../core/limits.ts';
 
-/** Bytes for people: `1.50 GiB`. */
-export function formatBytes(bytes: number): string {
-  if (bytes >= GIB) return `${(bytes / GIB).toFixed(2)} GiB`;
-  if (bytes >= MIB) return `${(bytes / MIB).toFixed(1)} MiB`;
-  if (bytes >= KIB) return `${(bytes / KIB).toFixed(1)} KiB`;
-  return `${bytes} B`;
-}
+export { formatBytes } from '../core/amount.ts';
 
 /** A size that a person typed, such as `512MiB` or `25GB`, in bytes; undefined for anything else. */
 export function parseBytes(text: string): number | undefined {

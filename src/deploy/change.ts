@@ -7,6 +7,7 @@ import { withLock } from '../io/lock-file.ts';
 import type { Target } from '../target/target.ts';
 import { apply, closeApply, recover } from './apply.ts';
 import { requireSatisfied } from './constraints/check-constraints.ts';
+import type { HostProbe } from './host/host-probe.ts';
 import { hostPlatform } from './host.ts';
 import { offerInstaller } from './installers.ts';
 import type { Ledger } from './ledger.ts';
@@ -26,6 +27,8 @@ export interface ChangeOptions extends Context {
   readonly target: Target;
   /** The variables of this process, for secrets that `site.yaml` finds there. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** This host, unless a test puts another in its place. */
+  readonly host?: HostProbe;
 }
 
 export interface Changed {

@@ -27,12 +27,7 @@ export interface PlanInput {
  */
 export function makePlan(input: PlanInput): Plan {
   const { intent, from, to } = input;
-  const arriving = to.releases.filter(
-    (release) => !from.releases.some((each) => same(each, release)),
-  );
-  const leaving = from.releases.filter(
-    (release) => !to.releases.some((each) => same(each, release)),
-  );
+  const { arriving, leaving } = changesBetween(from, to);
   const steps = new Steps();
   for (const release of arriving) {
     for (const { name } of release.secrets) {
@@ -92,6 +87,16 @@ export function makePlan(input: PlanInput): Plan {
   if (intent === 'uninstall') for (const release of leaving) clear(steps, release, to);
   const outage = outageOf(leaving, arriving);
   return { schema: 'stowage/plan/v1', ...input, outage, steps: steps.list };
+}
+
+/** The releases that one generation runs and the other does not run alike. */
+export function changesBetween(
+  from: Generation,
+  to: Generation,
+): { arriving: DeployedRelease[]; leaving: DeployedRelease[] } {
+  const lacking = ({ releases }: Generation, other: Generation): DeployedRelease[] =>
+    releases.filter((release) => !other.releases.some((each) => same(each, release)));
+  return { arriving: lacking(to, from), leaving: lacking(from, to) };
 }
 
 /** The service that an operation is about. */

@@ -1,4 +1,5 @@
 import { StowageError } from '../core/error.ts';
+import type { Bundle } from '../format/bundle.ts';
 import { momentOf } from '../format/field.ts';
 import type { DeployedRelease, Generation } from '../format/generation.ts';
 import type { Intent, Plan } from '../format/plan.ts';
@@ -6,13 +7,14 @@ import type { Site } from '../format/site.ts';
 import type { ChangeOptions } from './change.ts';
 import { checkConstraints } from './constraints/check-constraints.ts';
 import { currentGeneration, loadGeneration, nextNumber } from './generations.ts';
+import { createHostProbe } from './host/host-probe.ts';
 import { hostPlatform } from './host.ts';
 import { layoutFolder } from './layout.ts';
 import { makePlan } from './plan.ts';
-import { requireNoneRecalled } from './recall.ts';
 import { isNotice, loadRelease, type Release } from './release.ts';
 import { renderRelease } from './render.ts';
 import { secretNames } from './secrets.ts';
+import type { SiteFolder } from './site-folder.ts';
 import type { SiteState } from './site-state.ts';
 import { readTemplates } from './templates.ts';
 
@@ -34,36 +36,74 @@ export async function propose(
   at: Date,
   options: ChangeOptions,
 ): Promise<Plan> {
-  const { site, target, signal } = options;
+  const { site, target, signal, env = {} } = options;
   const engine = await target.probe(signal);
   const settings = await site.site();
   const from = await currentGeneration(site);
-  const madeAt = momentOf(at);
-  const common = { ...wish, site: settings.name, madeAt, from };
-  if (wish.intent === 'rollback') {
-    const to = await loadGeneration(site, Number(wish.subject));
-    requireNoneRecalled(to, state.recalls);
-    return makePlan({ ...common, to, constraints: [] });
-  }
+  const to = await generationFor(wish, from, settings, at, options);
+  const constraints = await checkConstraints({
+    intent: wish.intent,
+    from,
+    to,
+    bundles: await bundlesOf(site, from, to),
+    site,
+    settings,
+    state,
+    engine,
+    target,
+    host: options.host ?? createHostProbe({ env }),
+    env,
+    now: at,
+    signal,
+  });
+  return makePlan({ ...wish, site: settings.name, madeAt: momentOf(at), from, to, constraints });
+}
+
+/** What is to run. */
+async function generationFor(
+  { intent, subject }: Wish,
+  from: Generation,
+  settings: Site,
+  at: Date,
+  options: ChangeOptions,
+): Promise<Generation> {
+  const { site } = options;
+  if (intent === 'rollback') return loadGeneration(site, Number(subject));
   const others = (name: string): Generation['releases'] =>
     from.releases.filter((each) => each.name !== name);
   const next = async (releases: Generation['releases']): Promise<Generation> => ({
     schema: 'stowage/generation/v1',
     number: await nextNumber(site),
-    appliedAt: madeAt,
+    appliedAt: momentOf(at),
     releases,
   });
-  if (wish.intent === 'uninstall') {
-    requireRuns(wish.subject, from);
-    return makePlan({ ...common, to: await next(others(wish.subject)), constraints: [] });
+  if (intent === 'uninstall') {
+    requireRuns(subject, from);
+    return next(others(subject));
   }
-  const release = await loadRelease(site, wish.subject);
+  const release = await loadRelease(site, subject);
   const { bundle } = release;
-  if (isNotice(bundle)) return makePlan({ ...common, to: from, constraints: [] });
-  const wanted = await render(release, settings, options);
-  const to = await next([...others(bundle.name), wanted]);
-  const question = { bundle, wanted, from, site, settings, state, engine, now: at, signal };
-  return makePlan({ ...common, to, constraints: await checkConstraints(question) });
+  if (isNotice(bundle)) return from;
+  return next([...others(bundle.name), await render(release, settings, options)]);
+}
+
+/** The bundle of each release in two generations, by its id; of what leaves, where it can still be read. */
+async function bundlesOf(
+  site: SiteFolder,
+  from: Generation,
+  to: Generation,
+): Promise<ReadonlyMap<string, Bundle>> {
+  const bundles = new Map<string, Bundle>();
+  for (const { bundle: id } of to.releases) bundles.set(id, (await loadRelease(site, id)).bundle);
+  for (const { bundle: id } of from.releases) {
+    if (bundles.has(id)) continue;
+    try {
+      bundles.set(id, (await loadRelease(site, id)).bundle);
+    } catch (error) {
+      if (!(error instanceof StowageError)) throw error;
+    }
+  }
+  return bundles;
 }
 
 function requireRuns(name: string, { releases }: Generation): void {

@@ -1,5 +1,4 @@
 import { satisfies } from 'semver';
-import { StowageError } from '../core/error.ts';
 import type { Recall } from '../format/deployment.ts';
 import type { Generation } from '../format/generation.ts';
 
@@ -36,17 +35,6 @@ export function recalledReleases(
     const recall = recallOf({ name, version }, recalls);
     if (recall === undefined) return [];
     return [{ name, version, reason: recall.reason, remedy: remedyFor(name, kept, recalls) }];
-  });
-}
-
-/** @throws StowageError `release-recalled` when a generation runs what was recalled */
-export function requireNoneRecalled(wanted: Generation, recalls: readonly Recall[]): void {
-  const [first] = recalledReleases(wanted, [], recalls);
-  if (first === undefined) return;
-  throw new StowageError('release-recalled', `${first.name} ${first.version} was recalled`, {
-    expected: 'a generation whose releases were not recalled',
-    found: first.reason,
-    hint: 'choose another generation, or install a version that was not recalled',
   });
 }
 

@@ -1,5 +1,6 @@
 import type { Recall } from '../format/deployment.ts';
 import type { LedgerEntry } from '../format/ledger.ts';
+import type { Override } from '../format/plan.ts';
 
 /** A bundle that a site took in. */
 export interface Acceptance {
@@ -17,6 +18,14 @@ export interface SiteState {
   /** The newest signed time seen; the clock cannot be before it. */
   readonly floor: string;
   readonly recalls: readonly Recall[];
+  /** Overrides of constraints, oldest first, also those that are over. */
+  readonly overrides: readonly GrantedOverride[];
+}
+
+export interface GrantedOverride {
+  readonly override: Override;
+  /** When it was granted: it counts for nothing before. */
+  readonly at: string;
 }
 
 const BEGINNING = '1970-01-01T00:00:00Z';
@@ -25,9 +34,10 @@ const BEGINNING = '1970-01-01T00:00:00Z';
 export function stateOf(entries: readonly LedgerEntry[]): SiteState {
   const accepted = new Map<string, Acceptance>();
   const recalls = new Map<string, Recall>();
+  const overrides: GrantedOverride[] = [];
   let floors: Readonly<Record<string, number>> = {};
   let floor = BEGINNING;
-  for (const { event } of entries) {
+  for (const { at, event } of entries) {
     if (event.kind === 'accepted') {
       const { product, channel, seq, bundle, signedAt } = event;
       accepted.set(`${product}/${channel}`, { product, channel, seq, bundle });
@@ -45,8 +55,12 @@ export function stateOf(entries: readonly LedgerEntry[]): SiteState {
       const { release, versions, reason } = event;
       recalls.set(`${release} ${versions}`, { release, versions, reason });
     }
+    if (event.kind === 'overridden') {
+      const { kind: _, ...override } = event;
+      overrides.push({ override, at });
+    }
   }
-  return { accepted: [...accepted.values()], floor, recalls: [...recalls.values()] };
+  return { accepted: [...accepted.values()], floor, recalls: [...recalls.values()], overrides };
 }
 
 /** A floor that is set anew lets in again what lies at or above it, whatever was accepted since. */

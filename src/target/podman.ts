@@ -1,6 +1,6 @@
 import { existsSync, readlinkSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { StowageError } from '../core/error.ts';
 import type { RenderedService } from '../format/generation.ts';
 import { type CommandRunner, type Environment, runCommand } from './command.ts';
@@ -68,8 +68,14 @@ export function createPodman(options: PodmanOptions): Target {
   return {
     name: 'podman',
     async probe(signal): Promise<Engine> {
-      const version = await podmanVersion(podman, signal);
-      return { engine: 'podman', version, systemd: systemd !== undefined };
+      const { version, images, fetching } = await describePodman(podman, signal);
+      return {
+        engine: 'podman',
+        version,
+        systemd: systemd !== undefined,
+        ...(images === undefined ? {} : { images }),
+        ...(fetching === undefined ? {} : { fetching }),
+      };
     },
     hasImage: (image, signal) => hasImage(podman, image, signal),
     loadImage: (image, depotHost, signal) => loadImage(podman, image, depotHost, signal),
@@ -123,25 +129,32 @@ async function withUnit(
   return { ...state, state: 'stopped', restarts, detail };
 }
 
-async function podmanVersion(
+const DESCRIPTION = '{{.Version.Version}}\n{{.Store.GraphRoot}}\n{{.Store.ImageCopyTmpDir}}';
+
+async function describePodman(
   podman: ReturnType<typeof createPodmanClient>,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<{ version: string; images?: string; fetching?: string }> {
   // "info" opens the image store and finds the runtime, which "version" does not.
   const text = await podman
-    .must(['info', '--format', '{{.Version.Version}}'], signal)
+    .must(['info', '--format', DESCRIPTION], signal)
     .catch((cause: unknown) => {
       throw cause instanceof StowageError && cause.code === 'host-unfit'
         ? unfit('none', cause)
         : cause;
     });
-  const version = text.trim();
+  const [version = '', ...folders] = text.trim().split('\n');
+  const [images, fetching] = folders.map((each) => (isAbsolute(each) ? each : undefined));
   const [, major = '0', minor = '0'] = /^([0-9]+)\.([0-9]+)/.exec(version) ?? [];
   const [oldestMajor, oldestMinor] = OLDEST;
   const old =
     Number(major) < oldestMajor || (Number(major) === oldestMajor && Number(minor) < oldestMinor);
   if (old) throw unfit(version);
-  return version;
+  return {
+    version,
+    ...(images === undefined ? {} : { images }),
+    ...(fetching === undefined ? {} : { fetching }),
+  };
 }
 
 function unfit(found: string, cause?: unknown): StowageError {

@@ -6,6 +6,10 @@ export interface Engine {
   readonly version: string;
   /** Whether services become units of systemd. */
   readonly systemd: boolean;
+  /** The folder in which it keeps images, where it tells. */
+  readonly images?: string;
+  /** The folder in which it keeps what it is fetching, where that is another. */
+  readonly fetching?: string;
 }
 
 /** How a program that ran inside a container ended. */

@@ -97,7 +97,7 @@ describe('when a site says what it takes', () => {
   const gatekeeper: Gatekeeper = {
     channels: ['stable', 'lts'],
     platform: 'linux/amd64',
-    state: { accepted: [], floor: '1970-01-01T00:00:00Z', recalls: [] },
+    state: { accepted: [], floor: '1970-01-01T00:00:00Z', recalls: [], overrides: [] },
   };
   const images = [{} as BundleImage];
   const arm = { images, platforms: ['linux/arm64'] } as const;
@@ -118,6 +118,7 @@ describe('when a site remembers what it accepted', () => {
     accepted: [{ product: 'chat', channel: 'stable', seq, bundle: id, ...values }],
     floor: '1970-01-01T00:00:00Z',
     recalls: [],
+    overrides: [],
   });
   const other = 'b'.repeat(128);
   const nothing: SiteState = { ...state(1), accepted: [] };

@@ -48,6 +48,7 @@ const blank: SiteState = {
   accepted: [],
   floor: '1970-01-01T00:00:00Z',
   recalls: [],
+  overrides: [],
 };
 
 function gatekeeper(values: Partial<Gatekeeper> = {}): Gatekeeper {

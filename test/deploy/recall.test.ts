@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { recalledReleases, recallOf, requireNoneRecalled } from '../../src/deploy/recall.ts';
+import { recalledReleases, recallOf } from '../../src/deploy/recall.ts';
 import type { Recall } from '../../src/format/deployment.ts';
 import type { DeployedRelease, Generation } from '../../src/format/generation.ts';
 import { release as deployed } from '../support/deployed.ts';
-import { expectCode } from '../support/error.ts';
 
 const recall = (versions: string, release = 'chat'): Recall => ({
   release,
@@ -73,10 +72,5 @@ describe('when a release that runs was recalled', () => {
   it('asks for a newer version where nothing good is kept', () => {
     const [found] = recalledReleases(running, [running], [recall('*')]);
     expect(found?.remedy).toBe('install a newer version of chat');
-  });
-
-  it('is not returned to', async () => {
-    await expectCode(() => requireNoneRecalled(running, [recall('1.2.x')]), 'release-recalled');
-    requireNoneRecalled(running, [recall('1.3.x')]);
   });
 });

@@ -35,7 +35,12 @@ const seqAfter = (...events: readonly LedgerEvent[]): number | undefined =>
 
 describe('when a ledger is summed up', () => {
   it('begins with nothing', () => {
-    expect(stateOf([])).toEqual({ accepted: [], floor: '1970-01-01T00:00:00Z', recalls: [] });
+    expect(stateOf([])).toEqual({
+      accepted: [],
+      floor: '1970-01-01T00:00:00Z',
+      recalls: [],
+      overrides: [],
+    });
   });
 
   it('keeps the newest signed time, whatever came last', () => {

@@ -74,7 +74,12 @@ const enter = (
   });
 
 function asking(): Gatekeeper {
-  const state: Gatekeeper['state'] = { accepted: [], floor: '1970-01-01T00:00:00Z', recalls: [] };
+  const state: Gatekeeper['state'] = {
+    accepted: [],
+    floor: '1970-01-01T00:00:00Z',
+    recalls: [],
+    overrides: [],
+  };
   return { channels: ['stable'], platform: hostPlatform(), state };
 }
 

@@ -1,0 +1,32 @@
+import { StowageError } from '../../core/error.ts';
+import { deviceSpecificationKind } from '../../format/device-specification.ts';
+import { readYaml } from '../../format/document.ts';
+import type { HostProbe } from './host-probe.ts';
+
+/** Where the Container Device Interface has its specifications; the later one wins. */
+const FOLDERS = ['/etc/cdi', '/var/run/cdi'];
+const MAX_FILES = 64;
+
+/** The devices that containers can be given by name, such as `nvidia.com/gpu=0`. */
+export async function containerDevices(host: HostProbe): Promise<ReadonlySet<string>> {
+  const names = new Set<string>();
+  for (const folder of FOLDERS) {
+    const files = (await host.list(folder)).filter((name) => /\.(?:json|ya?ml)$/.test(name));
+    for (const file of files.slice(0, MAX_FILES)) {
+      const text = await host.read(`${folder}/${file}`);
+      for (const name of devicesIn(text ?? '')) names.add(name);
+    }
+  }
+  return names;
+}
+
+/** An engine passes over a specification that it cannot read; so does this. */
+function devicesIn(text: string): string[] {
+  try {
+    const { kind, devices } = readYaml(deviceSpecificationKind, Buffer.from(text));
+    return devices.map(({ name }) => `${kind}=${name}`);
+  } catch (error) {
+    if (error instanceof StowageError) return [];
+    throw error;
+  }
+}

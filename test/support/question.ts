@@ -1,0 +1,82 @@
+import type { Question } from '../../src/deploy/constraints/constraint.ts';
+import { hostPlatform } from '../../src/deploy/host.ts';
+import { SiteFolder } from '../../src/deploy/site-folder.ts';
+import { stateOf } from '../../src/deploy/site-state.ts';
+import { type Bundle, bundleKind } from '../../src/format/bundle.ts';
+import { checkDocument } from '../../src/format/document.ts';
+import type { DeployedRelease } from '../../src/format/generation.ts';
+import type { LedgerEvent } from '../../src/format/ledger.ts';
+import { siteKind } from '../../src/format/site.ts';
+import * as samples from '../format/samples.ts';
+import { context, packedAt } from './context.ts';
+import { generation, release } from './deployed.ts';
+import { type FakeHost, fakeHost } from './fake-host.ts';
+import { FakeTarget } from './fake-target.ts';
+
+/** A release with its bundle. */
+export interface Packed {
+  readonly bundle: Bundle;
+  readonly wanted: DeployedRelease;
+}
+
+let count = 0;
+
+/** A release of one service without ports, unless it is said otherwise, and a bundle that asks for nothing else. */
+export function packed(
+  deployed: Partial<DeployedRelease> = {},
+  said: Partial<Bundle> = {},
+): Packed {
+  count += 1;
+  const wanted = release({ bundle: count.toString(16).padStart(128, '0'), ...deployed });
+  const platform = hostPlatform();
+  const sample = samples.bundle() as unknown as Bundle;
+  const bundle = checkDocument(bundleKind, {
+    ...sample,
+    name: wanted.name,
+    version: wanted.version,
+    platforms: [platform],
+    images: sample.images.map((each) => ({
+      ...each,
+      platforms: each.platforms.map((one) => ({ ...one, platform })),
+    })),
+    services: [],
+    acceptance: [],
+    parameters: {},
+    secrets: {},
+    requires: {},
+    ...said,
+  });
+  return { bundle, wanted };
+}
+
+export interface Asking
+  extends Partial<Omit<Question, 'from' | 'to' | 'settings' | 'host' | 'state'>> {
+  readonly from?: readonly Packed[];
+  readonly to?: readonly Packed[];
+  /** Members of `site.yaml`. */
+  readonly settings?: object;
+  readonly host?: FakeHost;
+  readonly ledger?: readonly { readonly at: string; readonly event: LedgerEvent }[];
+}
+
+/** What rules are asked about the way from some releases to others. */
+export function asking(values: Asking = {}): Question {
+  const { from = [], to = [], settings, host, ledger = [], ...rest } = values;
+  const previous = '0'.repeat(128);
+  return {
+    intent: 'install',
+    from: generation(1, ...from.map((each) => each.wanted)),
+    to: generation(2, ...to.map((each) => each.wanted)),
+    bundles: new Map([...from, ...to].map((each) => [each.wanted.bundle, each.bundle])),
+    site: new SiteFolder('/nonexistent/site'),
+    settings: checkDocument(siteKind, { apiVersion: 'stowage/v1', name: 'site', ...settings }),
+    state: stateOf(ledger.map((each, index) => ({ number: index + 1, previous, ...each }))),
+    engine: { engine: 'podman', version: '5.0.0', systemd: false },
+    target: new FakeTarget(),
+    host: fakeHost(host),
+    env: {},
+    now: packedAt,
+    signal: context().signal,
+    ...rest,
+  };
+}
