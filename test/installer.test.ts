@@ -6,12 +6,17 @@ import { NODE_VERSION, platforms } from '../scripts/installer/platforms.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
+// DER, and what it needs: none of node-forge's cryptography.
+const FORGE = ['asn1.js', 'baseN.js', 'forge.js', 'oids.js', 'util.js'];
+
 describe('when the code of the installer is bundled', () => {
   it('holds nothing of the connected side', async () => {
     const { worker, inputs } = await installerCode(root);
     expect(inputs).toContain('src/cli/commands/install.ts');
     expect(inputs).toContain('src/io/hash-worker.ts');
     expect(inputs.filter((path) => /^src\/(?:source|build)\//.test(path))).toEqual([]);
+    const forge = inputs.filter((path) => path.includes('/node-forge/lib/'));
+    expect(forge.map((path) => path.replace(/.*\//, '')).toSorted()).toEqual(FORGE);
     expect(worker.length).toBeLessThan(100_000);
   });
 

@@ -1,4 +1,5 @@
 import { type BuildOptions, build, type Metafile } from 'esbuild';
+import { lean } from './lean.ts';
 
 /** The code of the installer: what starts, and what its worker threads run. */
 export interface Code {
@@ -49,6 +50,7 @@ function options(root: string): BuildOptions & { readonly write: false; readonly
     minifyWhitespace: true,
     legalComments: 'none',
     logLevel: 'warning',
+    plugins: [lean],
     // A single executable has no file of its own to be beside of; io/hashing does not ask there.
     define: { 'import.meta.url': '""' },
   };
