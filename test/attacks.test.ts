@@ -24,7 +24,6 @@ const json = 'core/canonical-json.test.ts';
 const runtime = 'e2e/hostile-runtime.test.ts';
 const site = 'attacks/site.test.ts';
 const noDiscs = 'a bundle does not travel on several discs yet';
-const noInstaller = 'the installer does not travel in the bundle yet';
 
 /** What is here of the list of hostile and broken inputs, and the tests that show each. */
 const attacks: Readonly<Record<number, Attack>> = {
@@ -462,8 +461,10 @@ const attacks: Readonly<Record<number, Attack>> = {
     shown: [
       [runtime, 'when variables are hostile (attack 113)'],
       ['deploy/doctor/examine-host.test.ts', 'when the environment is examined'],
+      ['e2e/installer.test.ts', 'when the environment of the installer is hostile (attack 113)'],
     ],
-    because: `what such a variable loads runs before us and can do anything; doctor reports it, and ${noInstaller}, which will not heed it`,
+    because:
+      'what such a variable loads into plain Node, or LD_PRELOAD into any program, runs before us and can do anything: doctor reports it, and the installer heeds none but those of the dynamic loader',
   },
   114: { shown: [[runtime, 'when a prototype was polluted before (attack 114)']] },
   115: {

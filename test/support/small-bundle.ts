@@ -48,8 +48,8 @@ export interface SmallBundleOptions {
   readonly crumbs?: number;
   /** False for a bundle of one file alone, which is as small as bundles get. */
   readonly images?: boolean;
-  /** True for a small file in place of an installer, for the platform of the bundle. */
-  readonly installer?: boolean;
+  /** True for a small file in place of an installer, for the platform of the bundle; the folder of real ones. */
+  readonly installer?: boolean | string;
   /** True for a bundle that carries nothing but word, such as `recalls`. */
   readonly notice?: boolean;
   readonly recalls?: readonly object[];
@@ -97,7 +97,7 @@ export async function smallBundle(options: SmallBundleOptions): Promise<SmallBun
   const { name = 'chat', version = '1.0.0' } = options;
   const store = new BlobStore(join(options.place, 'store'));
   const lock = await smallLock(options, store);
-  const installers = options.installer === true ? await standIn(options, lock) : [];
+  const installers = await installersOf(options, lock);
   const output = join(options.place, `${name}-${version}`);
   const { folder, bundle, id, discs } = await assemble(lock, {
     ...context(),
@@ -112,11 +112,13 @@ export async function smallBundle(options: SmallBundleOptions): Promise<SmallBun
   return { ...authority, authority, folder, discs, bundle, id, lock };
 }
 
-/** A file under the name of an installer; what it holds depends on the bundle. */
-async function standIn(
-  { place }: SmallBundleOptions,
+/** What a stand-in holds depends on the bundle. */
+async function installersOf(
+  { place, installer = false }: SmallBundleOptions,
   { manifest }: Lock,
 ): Promise<readonly BuiltInstaller[]> {
+  if (installer === false) return [];
+  if (installer !== true) return findInstallers(installer, manifest.platforms);
   const folder = join(place, 'installers');
   mkdirSync(folder, { recursive: true });
   for (const each of manifest.platforms) {
