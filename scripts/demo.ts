@@ -16,6 +16,8 @@ const project = fileURLToPath(new URL('..', import.meta.url));
 const stowage = join(project, 'scripts', 'stowage');
 const keepAt = keepFolder(process.argv.slice(2));
 const work = keepAt ?? mkdtempSync(join(tmpdir(), 'stowage-demo-'));
+/** The travelling installer, once it was copied out of the bundle; no Node is involved behind the gap. */
+const installer = join(work, 'bin', 'stowage');
 const began = performance.now();
 const cleanups: (() => Promise<unknown> | unknown)[] = [];
 
@@ -99,6 +101,15 @@ async function demo(): Promise<void> {
     '-sha256',
   ]);
 
+  say('The installer from the bundle, checked by hand and copied to the host');
+  const name = `stowage-linux-${process.arch}`;
+  const copy = [
+    `grep ' ${name}$' SHA512SUMS | sha512sum --check --strict`,
+    `install -D -m 0755 ${name} ${installer}`,
+  ];
+  for (const line of copy) console.log(`$ ${line}`);
+  await run('bash', ['-e', '-c', copy.join('\n')], {}, join(work, '1.0.0'), 0);
+
   say('Install, with the root fingerprint from paper');
   await showBehind(
     gap,
@@ -179,7 +190,7 @@ async function showBehind(
 ): Promise<void> {
   console.log(`\n$ stowage ${args.join(' ')}`);
   const [command = '', ...enter] = gap.enter;
-  await run(command, [...enter, stowage, ...args], env, work, status);
+  await run(command, [...enter, installer, ...args], env, work, status);
 }
 
 async function run(
