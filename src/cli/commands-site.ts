@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import type { ApproveOptions } from './commands/approve.ts';
 import type { GcOptions } from './commands/gc.ts';
 import type { InstallOptions } from './commands/install.ts';
+import type { OverrideOptions } from './commands/override.ts';
 import type { PlanOptions } from './commands/plan.ts';
 import type { ReceiptShowOptions } from './commands/receipt.ts';
 import type { RepairListOptions } from './commands/repair-list.ts';
@@ -66,6 +67,19 @@ export function addSiteCommands(program: Command, run: Run): void {
     .addOption(root())
     .action((release: string | undefined, options: PlanOptions) =>
       run(async (context) => (await import('./commands/plan.ts')).plan(release, options, context)),
+    );
+  command('override <rule>', 'let a constraint be violated for a while, in an emergency')
+    .requiredOption('--by <who>', 'who answers for it; kept in the ledger')
+    .requiredOption('--reason <why>', 'why; kept in the ledger')
+    .requiredOption(
+      '--until <moment>',
+      'when it ends, such as 2026-11-21T18:00:00Z: 7 days at most',
+    )
+    .addOption(root())
+    .action((rule: string, options: OverrideOptions) =>
+      run(async (context) =>
+        (await import('./commands/override.ts')).override(rule, options, context),
+      ),
     );
   command('approve <plan>', 'sign a plan, into PLAN.NAME.p7s beside it')
     .requiredOption('--digest <hex>', 'the SHA-512 of the plan that was read')

@@ -7,17 +7,16 @@ import { withLock } from '../io/lock-file.ts';
 import type { Target } from '../target/target.ts';
 import { apply, closeApply, recover } from './apply.ts';
 import { requireSatisfied } from './constraints/check-constraints.ts';
+import { overridesUsed } from './constraints/override.ts';
 import type { HostProbe } from './host/host-probe.ts';
 import { hostPlatform } from './host.ts';
 import { offerInstaller } from './installers.ts';
 import type { Ledger } from './ledger.ts';
 import type { Workshop } from './operations.ts';
-
 import { unapproved } from './plan-approval.ts';
 import { writeReceipt } from './receipt.ts';
 import { loadRelease } from './release.ts';
 import { siteFacts } from './site-facts.ts';
-
 import type { SiteFolder } from './site-folder.ts';
 import { openLedger } from './site-ledger.ts';
 
@@ -134,12 +133,17 @@ async function conclude(
   ledger: Ledger,
   options: ChangeOptions,
 ): Promise<Receipt> {
-  await note(outcome, command, outcome.outcome, '', ledger, options);
   const { plan, gates } = outcome;
+  const overrides = overridesUsed(plan);
+  const detail = overrides.map(({ rule, by, until }) => `${rule} let pass by ${by} until ${until}`);
+  await note(outcome, command, outcome.outcome, detail.join('; '), ledger, options);
   if (outcome.outcome === 'kept' && plan.intent === 'install') await offer(plan.subject, options);
   const running = outcome.outcome === 'kept' ? plan.to : plan.from;
   const facts = await siteFacts(running, options);
-  const said = { intent: plan.intent, outcome: outcome.outcome, gates, ledger: ledger.head };
+  const said = {
+    ...{ intent: plan.intent, outcome: outcome.outcome, gates, ledger: ledger.head },
+    ...(overrides.length === 0 ? {} : { overrides }),
+  };
   return writeReceipt(options.site, { ...said, running, facts }, options.now());
 }
 

@@ -49,11 +49,16 @@ function changedConstraints(then: readonly Constraint[], now: readonly Constrain
     const old = before.get(key(each));
     before.delete(key(each));
     if (old === undefined) return [`${key(each)} was not asked then`];
-    if (old.satisfied === each.satisfied && alike(old.override ?? null, each.override ?? null))
-      return [];
+    // What was violated then and holds now (a window has opened) is what the plan was waiting for.
+    if (each.satisfied || alike(excuse(old), excuse(each))) return [];
     return [`${key(each)}: then ${old.found}, now ${each.found}`];
   });
   return [...changes, ...[...before.keys()].map((each) => `${each} is not asked any more`)];
+}
+
+/** Whether a constraint is violated, and by whose word it may be. */
+function excuse({ satisfied, override }: Constraint): unknown {
+  return satisfied ? 'holds' : (override ?? null);
 }
 
 function alike(a: unknown, b: unknown): boolean {

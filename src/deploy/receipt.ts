@@ -16,7 +16,8 @@ import type { SiteFolder } from './site-folder.ts';
 import { siteSigner } from './site-key.ts';
 
 /** What a receipt is made of. */
-export interface Account extends Pick<Receipt, 'intent' | 'outcome' | 'gates' | 'ledger'> {
+export interface Account
+  extends Pick<Receipt, 'intent' | 'outcome' | 'gates' | 'overrides' | 'ledger'> {
   /** The generation that runs now. */
   readonly running: Generation;
   readonly facts: SiteFacts;

@@ -3,11 +3,11 @@ import { MAX_CONTROL_FILE_BYTES } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
 import * as field from './field.ts';
 import { type LedgerHead, ledgerHead } from './ledger.ts';
-import { type Intent, intents } from './plan.ts';
+import { type Intent, intents, type Override, override } from './plan.ts';
 
 export interface GateResult {
   readonly service: string;
-  readonly check: 'process' | 'readiness' | 'model' | 'acceptance';
+  readonly check: 'process' | 'readiness' | 'model' | 'acceptance' | 'soak';
   readonly passed: boolean;
   readonly expected: string;
   readonly found: string;
@@ -51,6 +51,8 @@ export interface Receipt {
     readonly labels: Readonly<Record<string, string>>;
   };
   readonly gates: readonly GateResult[];
+  /** Whose word let the change violate constraints; the member is left out where none did. */
+  readonly overrides?: readonly Override[];
   /** The end of the site's ledger when this was written. */
   readonly ledger: LedgerHead;
 }
@@ -89,13 +91,14 @@ const schema: z.ZodType<Receipt> = z.strictObject({
   gates: z.array(
     z.strictObject({
       service: field.name,
-      check: z.enum(['process', 'readiness', 'model', 'acceptance']),
+      check: z.enum(['process', 'readiness', 'model', 'acceptance', 'soak']),
       passed: z.boolean(),
       expected: z.string().max(70_000),
       found: z.string().max(70_000),
       milliseconds: z.int().min(0),
     }),
   ),
+  overrides: z.array(override).min(1).max(1000).exactOptional(),
   ledger: ledgerHead,
 });
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { applyPlan } from '../../src/deploy/apply-plan.ts';
 import { currentGeneration } from '../../src/deploy/generations.ts';
+import { grantOverride } from '../../src/deploy/grant-override.ts';
 import type { ImportOptions } from '../../src/deploy/import.ts';
 import { install } from '../../src/deploy/install.ts';
 import { approvePlan, readPlan, type WrittenPlan } from '../../src/deploy/plan-approval.ts';
@@ -132,6 +133,28 @@ describe('when a plan is applied', () => {
     const error = await expectCode(() => applyPlan(read, opened), 'plan-stale');
     expect(error.found).toContain('generation 2 runs now, where the plan has 1');
     expect((await currentGeneration(opened.site)).number).toBe(2);
+  });
+
+  it('is carried out when what it waited for has come: a window has opened', async () => {
+    const window = 'windows:\n  - { from: "22:00", to: "23:00" }\n';
+    const opened = { ...(await siteWith(one, window)), now: () => packedAt };
+    const plan = await planOf({ intent: 'uninstall', subject: 'chat' }, opened);
+    expect(plan.constraints).toMatchObject([{ rule: 'window', satisfied: false }]);
+    const { read } = await written(plan);
+    await expectCode(() => applyPlan(read, opened), 'host-unfit');
+    const night = { ...opened, now: () => new Date('2026-11-21T22:30:00Z') };
+    expect((await applyPlan(read, night)).plan.to.releases).toEqual([]);
+  });
+
+  it('is refused when what held does not hold any more, and rests on no word that it did not show', async () => {
+    const window = 'windows:\n  - { from: "09:00", to: "11:00" }\n';
+    const opened = { ...(await siteWith(one, window)), now: () => packedAt };
+    const { read } = await written(await planOf({ intent: 'uninstall', subject: 'chat' }, opened));
+    const late = { ...opened, now: () => new Date('2026-11-21T12:00:00Z') };
+    await expectCode(() => applyPlan(read, late), 'plan-stale');
+    const until = '2026-11-21T13:00:00Z';
+    await grantOverride({ rule: 'window', by: 'A. Officer', reason: 'outage', until }, late);
+    await expectCode(() => applyPlan(read, late), 'plan-stale');
   });
 
   it('is refused when its file was edited', async () => {

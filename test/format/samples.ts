@@ -367,6 +367,9 @@ export function receipt(): Loose<Receipt> {
         milliseconds: 12,
       },
     ],
+    overrides: [
+      { rule: 'window', by: 'A. Officer', reason: 'outage', until: '2026-11-21T12:00:00Z' },
+    ],
     ledger: { number: 7, digest: 'f'.repeat(128) },
   };
 }

@@ -1,4 +1,5 @@
-import type { Constraint, Override } from '../../format/plan.ts';
+import { canonicalJson } from '../../core/canonical-json.ts';
+import type { Constraint, Override, Plan } from '../../format/plan.ts';
 import type { GrantedOverride } from '../site-state.ts';
 
 /**
@@ -30,6 +31,12 @@ export function withOverrides(
     const override = overrideOf(constraint.rule, granted, now);
     return override === undefined ? constraint : { ...constraint, override };
   });
+}
+
+/** The overrides that a plan rests on, each once. */
+export function overridesUsed({ constraints }: Plan): Override[] {
+  const used = constraints.flatMap(({ override }) => (override === undefined ? [] : [override]));
+  return [...new Map(used.map((each) => [canonicalJson({ ...each }), each])).values()];
 }
 
 function overrideOf(

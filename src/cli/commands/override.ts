@@ -1,0 +1,24 @@
+import { grantOverride } from '../../deploy/grant-override.ts';
+import type { CommandContext, CommandResult } from '../command.ts';
+import { harmless } from '../units.ts';
+import { openSite } from './site.ts';
+
+export interface OverrideOptions {
+  readonly by: string;
+  readonly reason: string;
+  readonly until: string;
+  readonly root?: string;
+}
+
+/** Lets a constraint be violated for a while; the ledger, plans and receipts say who did. */
+export async function override(
+  rule: string,
+  { by, reason, until, root }: OverrideOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const granted = await grantOverride({ rule, by, reason, until }, openSite(root, context));
+  return {
+    json: { override: granted },
+    text: harmless(`rule ${rule} may be violated until ${until}; the ledger names ${by}\n`),
+  };
+}

@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest';
+import { constraintTable, planTable } from '../../../src/cli/commands/plan-text.ts';
+import { makePlan } from '../../../src/deploy/plan.ts';
+import type { Constraint } from '../../../src/format/plan.ts';
+import { generation, release, service } from '../../support/deployed.ts';
+
+const settings = {
+  intent: 'install',
+  subject: 'x',
+  site: 'vault',
+  madeAt: '2026-11-21T10:00:00Z',
+} as const;
+const plan = (constraints: readonly Constraint[] = []) =>
+  makePlan({
+    ...settings,
+    from: generation(1, release()),
+    to: generation(2, release({ version: '2.0.0', seq: 2 })),
+    constraints,
+  });
+
+describe('when a plan is shown', () => {
+  it('has a line for each step with its reason, and says what is interrupted', () => {
+    const lines = planTable(plan()).split('\n');
+    expect(lines[0]).toBe('install: generation 1 to generation 2');
+    expect(lines).toHaveLength(plan().steps.length + 3);
+    expect(lines[1]).toMatch(
+      /^ {4}1 {2}place-files +chat a+ {2}\(the models and files that its services read\)$/,
+    );
+    expect(lines.at(-2)).toMatch(/^interrupted for .* at most: chat server$/);
+  });
+
+  it('says that nothing is interrupted, or nothing to be done', () => {
+    const first = makePlan({
+      ...settings,
+      from: generation(0),
+      to: generation(1, release()),
+      constraints: [],
+    });
+    expect(planTable(first)).toContain('nothing that runs is interrupted');
+    const same = makePlan({ ...settings, from: generation(1), to: generation(2), constraints: [] });
+    expect(planTable(same)).toContain('nothing to do, generation 1 is what was asked for');
+  });
+
+  it('shows no control character that a name may hold', () => {
+    const odd = release({ name: 'chat\u001b[2J', services: [service({ name: 'a' })] });
+    const shown = planTable(
+      makePlan({ ...settings, from: generation(0), to: generation(1, odd), constraints: [] }),
+    );
+    expect(shown).not.toContain('\u001b');
+  });
+});
+
+describe('when its constraints are shown', () => {
+  const override = {
+    rule: 'window',
+    by: 'A. Officer',
+    reason: 'outage',
+    until: '2026-11-21T12:00:00Z',
+  };
+  const constraints: readonly Constraint[] = [
+    { rule: 'kernel', satisfied: true, needs: 'Linux >=5.10', found: 'Linux 6.1' },
+    { rule: 'port', satisfied: false, needs: '8000 is free', found: 'taken by x (pid 1)\u001b[2J' },
+    { rule: 'window', satisfied: false, needs: 'daily', found: 'Sat 10:00', override },
+  ];
+
+  it('names those that do not hold, and by whose word they may', () => {
+    expect(constraintTable(plan(constraints), false)).toBe(
+      '  FAILS     port: 8000 is free; found: taken by x (pid 1)\\u{1b}[2J\n' +
+        '  LET PASS  window: daily; found: Sat 10:00; let pass by A. Officer until 2026-11-21T12:00:00Z: outage\n',
+    );
+  });
+
+  it('names all', () => {
+    const [first] = constraintTable(plan(constraints), true).split('\n');
+    expect(first).toBe('  holds     kernel: Linux >=5.10; found: Linux 6.1');
+  });
+
+  it('is empty where all hold', () => {
+    expect(constraintTable(plan(), false)).toBe('');
+  });
+});
