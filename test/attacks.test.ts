@@ -23,7 +23,7 @@ const ledger = 'deploy/ledger.test.ts';
 const json = 'core/canonical-json.test.ts';
 const runtime = 'e2e/hostile-runtime.test.ts';
 const site = 'attacks/site.test.ts';
-const noDiscs = 'a bundle does not travel on several discs yet';
+const discs = 'attacks/discs.test.ts';
 
 /** What is here of the list of hostile and broken inputs, and the tests that show each. */
 const attacks: Readonly<Record<number, Attack>> = {
@@ -316,13 +316,20 @@ const attacks: Readonly<Record<number, Attack>> = {
     because:
       'a bundle is for every site that trusts its signers: it names no site, and a site takes any product',
   },
-  62: { shown: [[admit, 'the parts of two bundles together (attack 62)']], because: noDiscs },
+  62: {
+    shown: [
+      [admit, 'the parts of two bundles together (attack 62)'],
+      [discs, 'a disc of another bundle among them (attack 62)'],
+    ],
+  },
   63: {
     shown: [
       [admit, 'a missing part (attack 63)'],
       [admit, 'a list without its last line (attack 63)'],
+      [discs, 'another part of the same size, renumbered (attack 63)'],
+      [discs, 'a part with a number that there is not (attack 63)'],
+      ['deploy/discs.test.ts', 'takes a disc twice, and discs of another dealing beside it'],
     ],
-    because: noDiscs,
   },
   64: {
     shown: [
@@ -453,6 +460,31 @@ const attacks: Readonly<Record<number, Attack>> = {
       [admit, 'an extra file (attack 100)'],
       [admit, 'an extra file deep inside'],
       [admit, 'a hidden extra file'],
+      [discs, 'an extra file on one disc (attack 100)'],
+    ],
+  },
+  101: {
+    shown: [
+      [
+        'e2e/discs.test.ts',
+        'comes in from read-only media in any order, one with a bad sector, and a repair completes it',
+      ],
+      ['deploy/discs.test.ts', 'rebuilds two parts that are damaged or gone, wherever they lie'],
+    ],
+  },
+  102: {
+    shown: [
+      ['deploy/discs.test.ts', 'there is more damage than recovery (attack 102)'],
+      ['deploy/discs.test.ts', 'says what is missing when more is lost than can be rebuilt'],
+    ],
+  },
+  103: {
+    shown: [
+      [
+        'deploy/discs.test.ts',
+        'never keeps what was rebuilt from a forged recovery part (attack 103)',
+      ],
+      [discs, 'when the recovery section of a signed index is hostile (attack 103)'],
     ],
   },
 
@@ -502,7 +534,7 @@ const attacks: Readonly<Record<number, Attack>> = {
 };
 
 /** The numbers that are asked for, of 120. */
-const asked = [...upTo(1, 79), 91, ...upTo(98, 100), ...upTo(113, 120)];
+const asked = [...upTo(1, 79), 91, ...upTo(98, 103), ...upTo(113, 120)];
 
 function upTo(first: number, last: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, n) => first + n);

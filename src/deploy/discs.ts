@@ -42,6 +42,12 @@ export function discNumber(folder: string): DiscNumber | undefined {
   return parseDiscName(basename(folder));
 }
 
+/** The disc that a message about one of its files names; nothing where the bundle is whole in one folder. */
+export function discNamed(folder: string, count: number): { readonly disc?: string } {
+  if (count === 1 && discNumber(folder) === undefined) return {};
+  return { disc: discLabel(folder) };
+}
+
 /** What a disc is called in messages: its own name, or its folder where that says nothing. */
 export function discLabel(folder: string): string {
   return discNumber(folder) === undefined ? folder : basename(folder);

@@ -2,7 +2,7 @@ import type { Part } from '../format/part.ts';
 import type { HashPool } from '../io/hashing.ts';
 import { forEachBounded } from '../io/queue.ts';
 import type { AdmittedBundle } from './admitted-bundle.ts';
-import { discLabel } from './discs.ts';
+import { discNamed } from './discs.ts';
 import { isLost } from './medium.ts';
 import { examinePart, type PartFault } from './part-check.ts';
 import type { Staging } from './staging.ts';
@@ -29,7 +29,7 @@ export async function takeParts(
   const trouble: TakeTrouble = { faults: [], lost: new Set() };
   const untouched = new Set(parts);
   const examineAt = async (part: Part, folder: string): Promise<PartFault | undefined> => {
-    const disc = discs.length === 1 ? {} : { disc: discLabel(folder) };
+    const disc = discNamed(folder, discs.length);
     const place = staging.keeps(part) ? staging.place(part) : undefined;
     return examinePart(part, { bundle, folder, ...disc, pool, onBytes }, place);
   };

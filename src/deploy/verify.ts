@@ -5,7 +5,7 @@ import type { Part } from '../format/part.ts';
 import { HashPool } from '../io/hashing.ts';
 import { forEachBounded } from '../io/queue.ts';
 import type { AdmittedBundle } from './admitted-bundle.ts';
-import { discLabel } from './discs.ts';
+import { discNamed } from './discs.ts';
 import { installerParts } from './installers.ts';
 import { examinePart, type PartFault } from './part-check.ts';
 
@@ -42,7 +42,7 @@ export async function examineParts(
   const pool = new HashPool(signal);
   try {
     await forEachBounded(places, pool.width, async ({ part, folder }) => {
-      const disc = discs.length === 1 ? {} : { disc: discLabel(folder) };
+      const disc = discNamed(folder, discs.length);
       const fault = await examinePart(part, { bundle, folder, ...disc, pool, onBytes });
       if (fault === undefined) whole.add(part);
       else faults.push(fault);

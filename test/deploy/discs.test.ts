@@ -1,4 +1,12 @@
-import { cpSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { StowageError } from '../../src/core/error.ts';
@@ -6,7 +14,7 @@ import { MIB } from '../../src/core/limits.ts';
 import { withSite } from '../../src/deploy/change.ts';
 import { type Imported, importBundle, importDiscs } from '../../src/deploy/import.ts';
 import { incomingReleases } from '../../src/deploy/incoming.ts';
-import { loadRelease } from '../../src/deploy/release.ts';
+import { loadRelease, releaseFolder } from '../../src/deploy/release.ts';
 import { repairListOf } from '../../src/deploy/repair.ts';
 import { SiteFolder } from '../../src/deploy/site-folder.ts';
 import { readLedger } from '../../src/deploy/site-ledger.ts';
@@ -27,6 +35,7 @@ beforeAll(async () => {
   made = await smallBundle({
     place: scratch.fresh(),
     ...common,
+    installer: true,
     discs: { size: 8 * MIB, parity: false },
   });
   const { authority } = made;
@@ -88,7 +97,8 @@ describe('when a bundle is dealt to discs', () => {
     );
     expect(made.discs.length).toBeGreaterThan(3);
     for (const each of paths)
-      for (const { path } of made.bundle.control) expect(each).toContain(path);
+      for (const { path } of [...made.bundle.control, ...(made.bundle.installers ?? [])])
+        expect(each).toContain(path);
     const order = allParts(made.bundle).map((part) => part.path);
     const dealt = paths.flatMap((each) => order.filter((path) => each.includes(path)));
     expect(dealt).toEqual(order);
@@ -116,6 +126,9 @@ describe('when discs are imported', () => {
     const last = await take(site, made, others.slice(-1));
     expect(last.incoming).toBeUndefined();
     await expectComplete(site, made);
+    const [installer] = made.bundle.installers ?? [];
+    const kept = join(releaseFolder(site, made.id), installer?.path ?? '');
+    expect(statSync(kept).mode & 0o777).toBe(0o755);
   });
 
   it('takes the folder that holds them all', async () => {

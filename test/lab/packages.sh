@@ -24,6 +24,15 @@ needs=(
   'strace                   strace                      sees what the installer opens and starts'
   'mkfs.vfat                dosfstools                  makes FAT media'
   'fusefat                  fusefat                     mounts them'
+  'mcopy                    mtools                      writes and reads them'
+  'mkfs.exfat               exfatprogs                  makes exFAT media'
+  'mount.exfat-fuse         exfat-fuse                  mounts them'
+  'xorriso                  xorriso                     makes ISO images'
+  'fuseiso                  fuseiso                     mounts them'
+  'mkfs.xfs                 xfsprogs                    makes xfs media'
+  'mkfs.ext4                e2fsprogs                   makes ext4 media'
+  'nbdkit                   nbdkit                      is a drive with bad sectors, or one that is pulled'
+  'nbdfuse                  libnbd-bin                  makes a file of it'
 )
 
 PATH=$PATH:/usr/sbin:/sbin

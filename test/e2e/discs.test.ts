@@ -1,0 +1,200 @@
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MIB } from '../../src/core/limits.ts';
+import { readTrust } from '../../src/deploy/trust-anchor.ts';
+import { encodePem } from '../../src/trust/pem.ts';
+import { type FileSystem, MediaLab, offsetOn, removeLab } from '../lab/media.ts';
+import { holdsByHand } from '../support/by-hand.ts';
+import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
+import { tree } from '../support/tree.ts';
+import { type Ran, stowage } from './cli.ts';
+
+const work = mkdtempSync(join(tmpdir(), 'stowage-discs-'));
+const lab = new MediaLab(join(work, 'lab'));
+const systems: readonly FileSystem[] = ['exfat', 'iso9660', 'ext4', 'fat32', 'xfs'];
+let made: SmallBundle;
+let fingerprint: string;
+
+const at = (...names: readonly string[]): string => join(work, ...names);
+const run = (...args: readonly string[]): Promise<Ran> => stowage({ cwd: work }, ...args);
+const take = (site: string, ...places: readonly string[]): Promise<Ran> =>
+  run('import', ...places, '--trust', at('root.pem'), '--fingerprint', fingerprint, '--root', site);
+
+beforeAll(async () => {
+  made = await smallBundle({
+    ...{ place: at('made'), partSize: 8 * MIB, weights: 40 * MIB, crumbs: 20 },
+  });
+  writeFileSync(at('root.pem'), encodePem('CERTIFICATE', made.root.der));
+  fingerprint = readTrust(readFileSync(at('root.pem')), new Date()).fingerprint;
+});
+
+afterAll(() => {
+  removeLab(lab, work);
+});
+
+/** A medium that holds a disc's folder under its name. */
+function burned(disc: string, system: FileSystem): string {
+  const folder = at(`burn-${system}`);
+  rmSync(folder, { recursive: true, force: true });
+  cpSync(disc, join(folder, basename(disc)), { recursive: true });
+  return lab.burn(folder, system);
+}
+
+describe('when a signed bundle is split to five discs', () => {
+  let discs: readonly string[];
+
+  beforeAll(async () => {
+    const { status, json } = await run('split', made.folder, '--disc-size', '12MB');
+    expect(status).toBe(0);
+    discs = json.discs;
+    expect(discs).toHaveLength(5);
+    expect(json.id).toBe(made.id);
+  });
+
+  it('holds by hand on each disc, and on all together', async () => {
+    const text = readFileSync(join(discs[0] ?? '', 'VERIFY.txt'), 'utf8');
+    const lines = (spaces: number): string[] =>
+      [...text.matchAll(new RegExp(`^ {${spaces}}(\\S.*)$`, 'gm'))].map((match) => match[1] ?? '');
+    const whole = lines(4);
+    const first = whole.filter((line) => !/sha512sum --check|^cmp|! -type f/.test(line));
+    const onDisc = [...first, ...lines(2)].map((line) => `    ${line}`).join('\n');
+    expect(lines(2)).toHaveLength(3);
+    for (const disc of discs) expect(await holdsByHand(disc, onDisc, at('root.pem'))).toBe(true);
+    const together = lines(3)
+      .filter((line) => line.startsWith('['))
+      .map((line) => `    ${line}`)
+      .join('\n');
+    const all = join(made.folder, '..', `${basename(made.folder)}-discs`);
+    expect(await holdsByHand(all, together, at('root.pem'))).toBe(true);
+    writeFileSync(join(discs[0] ?? '', 'extra'), '');
+    expect(await holdsByHand(discs[0] ?? '', onDisc, at('root.pem'))).toBe(false);
+    rmSync(join(discs[0] ?? '', 'extra'));
+  });
+
+  it('verifies each alone, and all of them as the bundle', async () => {
+    for (const disc of discs) {
+      const { status, json } = await run('verify', disc, '--trust', at('root.pem'));
+      expect({ status, verified: json.verified, complete: json.complete }).toEqual({
+        ...{ status: 0, verified: true, complete: false },
+      });
+    }
+    const { json } = await run('verify', ...discs.toReversed(), '--trust', at('root.pem'));
+    expect(json).toMatchObject({ verified: true, id: made.id });
+    expect(json).not.toHaveProperty('complete');
+  });
+
+  it('comes in from read-only media in any order, one with a bad sector, and a repair completes it', async () => {
+    const site = at('site');
+    const order = [3, 0, 4, 2, 1];
+    const bad = 2;
+    const reports: Ran[] = [];
+    for (const index of order) {
+      const disc = discs[index] ?? '';
+      const system = systems[index] ?? 'ext4';
+      const image = burned(disc, system);
+      const damaged = partOn(disc);
+      const spot = { offset: damaged.size - 8192, length: 4096 };
+      const medium =
+        index === bad
+          ? lab.insertBad(image, [
+              { offset: offsetOn(image, damaged.path) + spot.offset, length: spot.length },
+            ])
+          : lab.insert(image, system);
+      const ran = await take(site, medium.mount);
+      medium.eject();
+      reports.push(ran);
+      if (index !== bad) {
+        expect(ran.status).toBe(1);
+        expect(ran.json).toMatchObject({ complete: false });
+        continue;
+      }
+      expect(ran.status).toBe(10);
+      expect(ran.json.error.code).toBe('part-damaged');
+      expect(ran.json.error.message).toContain(`${basename(damaged.path)} on disc-3-of-5`);
+      expect(ran.json.error.message).toContain('model.safetensors of model tiny, bytes ');
+      expect(ran.json.error.found).toContain(
+        `within ${4 * MIB}-${damaged.size - 1} of the file (EIO)`,
+      );
+    }
+    const status = await run('repair-list', '--root', site, '--output', at('list.json'));
+    expect(status.json.parts).toHaveLength(1);
+    const repair = ['--only', at('list.json'), '--from', made.folder, '--output', at('repair')];
+    expect((await run('pack', ...repair)).json).toMatchObject({ parts: 1, signed: true });
+    const last = await take(site, at('repair'));
+    expect(last).toMatchObject({ status: 0, json: { complete: true } });
+    expectStore(site);
+  });
+
+  it('says which discs are missing', async () => {
+    const { json, status } = await take(at('partly'), discs[0] ?? '', discs[3] ?? '');
+    expect(status).toBe(1);
+    expect(json.discs).toEqual({ seen: [1, 4], of: 5, missing: [2, 3, 5] });
+  });
+
+  it('reports a medium that is pulled while it is read, and goes on where it was', async () => {
+    const site = at('pulled');
+    const disc = discs[1] ?? '';
+    const image = burned(disc, 'ext4');
+    const slow = lab.insertSlow(image, '16M');
+    const running = take(site, slow.mount);
+    await began(site);
+    slow.pull();
+    const { status, json } = await running;
+    slow.eject();
+    expect(json.error.code).toMatch(/^(?:medium-lost|part-damaged|io-failed)$/);
+    expect(status).not.toBe(0);
+    const medium = lab.insert(image, 'ext4');
+    const again = await take(site, medium.mount);
+    medium.eject();
+    expect(again.json).toMatchObject({ complete: false });
+    const rest = await take(site, ...discs.filter((each) => each !== disc));
+    expect(rest).toMatchObject({ status: 0, json: { complete: true } });
+    expectStore(site);
+  });
+});
+
+describe('when a bundle is packed with a recovery disc', () => {
+  it('comes in without the disc that is missing, and without a repair', async () => {
+    const parity = await smallBundle({
+      ...{ place: at('parity'), authority: made.authority, partSize: 8 * MIB, weights: 40 * MIB },
+      ...{ crumbs: 20, parity: 1, discs: { size: 12_000_000, parity: true } },
+    });
+    expect(parity.discs).toHaveLength(6);
+    const kept = parity.discs.filter((_, index) => index !== 3).toReversed();
+    const { status, json } = await take(at('recovered'), ...kept);
+    expect({ status, complete: json.complete }).toEqual({ status: 0, complete: true });
+    expect(json.rebuilt).toBeGreaterThan(0);
+    expectStore(at('recovered'));
+  });
+});
+
+/** Resolves once an import copies parts. */
+async function began(site: string): Promise<void> {
+  const copying = join(site, 'staging', made.id, 'discs');
+  for (let tries = 0; !existsSync(copying) && tries < 1200; tries++) await delay(50);
+  await delay(200);
+}
+
+/** A slice of the weights on a disc, which is the largest file there. */
+function partOn(disc: string): { path: string; size: number } {
+  const digest = made.bundle.models[0]?.files[0]?.digest;
+  const parts = made.bundle.blobs.find((blob) => blob.digest === digest)?.parts ?? [];
+  const there = tree(disc);
+  const part = parts.find(({ path }) => there[path] !== undefined);
+  if (part === undefined) throw new Error(`no weights on ${disc}`);
+  return { path: join(disc, part.path), size: part.size };
+}
+
+/** Every blob of the bundle is in a site's store, as its name says. */
+function expectStore(site: string): void {
+  const found = tree(join(site, 'store/blobs/sha256'));
+  const expected = made.bundle.blobs.map(({ digest }) => [
+    digest.slice(7),
+    `444 ${digest.slice(7)}`,
+  ]);
+  expect(found).toEqual(Object.fromEntries(expected));
+  expect(tree(join(site, 'staging'))).toEqual({});
+}
