@@ -73,7 +73,8 @@ function median(list: readonly Measured[]): Measured {
 
 function peakOf(pid: number | undefined): number {
   try {
-    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+    const text = readFileSync(`/proc/${pid}/status`, 'utf8');
+    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0);
   } catch {
     return 0;
   }

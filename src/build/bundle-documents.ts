@@ -1,6 +1,7 @@
 import { canonicalBytes, type Json } from '../core/canonical-json.ts';
+import { digestHex } from '../core/digest.ts';
 import type { Installer } from '../format/installer.ts';
-import type { Lock } from '../format/lock.ts';
+import type { Lock, LockedAttachment } from '../format/lock.ts';
 import type { Described } from './content.ts';
 import { describeFile, describeModel } from './describe.ts';
 import { provenance } from './provenance.ts';
@@ -46,11 +47,23 @@ function imageIndex(lock: Lock, described: ReadonlyMap<string, Described>): Json
   return {
     schemaVersion: 2,
     mediaType: 'application/vnd.oci.image.index.v1+json',
-    manifests: tagged.map(({ name, mediaType, digest, size }) => ({
-      mediaType,
-      digest,
-      size,
-      annotations: { 'org.opencontainers.image.ref.name': name },
-    })),
+    manifests: [
+      ...tagged.map(({ name, mediaType, digest, size }) => ({
+        mediaType,
+        digest,
+        size,
+        annotations: { 'org.opencontainers.image.ref.name': name },
+      })),
+      ...lock.images.flatMap((image) => (image.attached ?? []).map(attachedEntry)),
+    ],
   };
+}
+
+/** cosign's signatures keep the tag that they are found by; referrers are found by what they say themselves. */
+function attachedEntry({ kind, subject, digest, size, ...rest }: LockedAttachment): Json {
+  const { mediaType, artifactType } = rest;
+  const tag = `sha256-${digestHex(subject)}.sig`;
+  return kind === 'cosign'
+    ? { mediaType, digest, size, annotations: { 'org.opencontainers.image.ref.name': tag } }
+    : { mediaType, digest, size, artifactType };
 }

@@ -48,6 +48,7 @@ export function indexOf(
       platforms: image.platforms,
       ...(image.signature === undefined ? {} : { signature: image.signature }),
       packages: countPackages(image, contents),
+      ...(image.attached === undefined ? {} : { attached: image.attached }),
     })),
     files: lock.files.map((file) => ({ ...file, manifest: manifestOf(file.name) })),
     blobs,

@@ -48,7 +48,11 @@ export function wantedBlobs(lock: Lock, sources: Sources): Wanted[] {
 }
 
 function imageBlobs(image: LockedImage, { registry }: Sources): Wanted[] {
-  const manifests = new Set([image.target.digest, ...image.platforms.map((each) => each.manifest)]);
+  const manifests = new Set([
+    image.target.digest,
+    ...image.platforms.map((each) => each.manifest),
+    ...(image.attached ?? []).map((each) => each.digest),
+  ]);
   return image.blobs.map(({ digest, size }) => ({
     digest,
     size,

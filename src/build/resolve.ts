@@ -20,10 +20,13 @@ import type { FileSource, ImageSource, Manifest, ModelSource } from '../format/m
 import type { BlobStore } from '../io/blob-store.ts';
 import { forEachBounded } from '../io/queue.ts';
 import { usingStore } from '../io/store-use.ts';
+import { oneLine } from '../source/address.ts';
 import { httpsOrigin } from '../source/https.ts';
 import type { HubFile, HubModel } from '../source/hugging-face.ts';
+import { findAttached } from './attached.ts';
 import { examineResolved } from './examine.ts';
 import { fetchBlob } from './fetch.ts';
+import { hubScanFindings } from './hub-scan.ts';
 import { keepLocal } from './local-files.ts';
 import { expectedByGitOid, type Sources, sourceKey } from './origins.ts';
 import { selectFiles } from './select.ts';
@@ -67,6 +70,7 @@ async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock>
       found.files.map((file) => file.path),
     );
     const model = await resolveModel(source, found, options);
+    signed.push(...hubScanFindings(model));
     if (source.signature !== undefined && model.signature !== undefined)
       signed.push(
         ...verdictFindings(source.name, source.signature.file, source.signature, model.signature),
@@ -134,6 +138,8 @@ async function resolveModel(
     commit: found.commit,
     ...(found.license === undefined ? {} : { license: found.license }),
     gated: found.gated,
+    ...(found.gate === undefined ? {} : { gate: found.gate }),
+    tags: [...new Set(found.tags.map((tag) => oneLine(tag, 256)))].toSorted(),
     ...(signature === undefined ? {} : { signature }),
     files: files.toSorted((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path))),
   };
@@ -145,8 +151,9 @@ async function resolveHubFile(
   options: Resolving,
 ): Promise<LockedModelFile> {
   const path = parseSafePath(file.path);
+  const scan = file.hubScan === undefined ? {} : { hubScan: file.hubScan };
   if (file.lfsSha256 !== undefined) {
-    return { path, size: file.size, digest: digestFromHex(file.lfsSha256) };
+    return { path, size: file.size, digest: digestFromHex(file.lfsSha256), ...scan };
   }
   const gitOid = file.gitOid ?? '';
   const digest = await fetchBlob(
@@ -154,7 +161,7 @@ async function resolveHubFile(
     expectedByGitOid(gitOid, file.size),
     options.sources.hub.file(model, file.path),
   );
-  return { path, size: file.size, digest, gitOid };
+  return { path, size: file.size, digest, gitOid, ...scan };
 }
 
 async function resolveImage(
@@ -166,6 +173,8 @@ async function resolveImage(
   for (const bytes of found.manifests.values()) {
     if (bytes.length <= MAX_OCI_MANIFEST_BYTES) await options.store.put(bytes);
   }
+  const { registry } = options.sources;
+  const { attached, blobs } = await findAttached(found, registry, options.store, options.signal);
   const bytes = found.manifests.get(found.target.digest) ?? Buffer.alloc(0);
   const signature =
     source.signature === undefined
@@ -183,7 +192,8 @@ async function resolveImage(
     repository: found.repository,
     target: found.target,
     platforms: found.platforms,
-    blobs: found.blobs,
+    blobs,
+    ...(attached.length === 0 ? {} : { attached }),
     ...(signature === undefined ? {} : { signature }),
   };
 }

@@ -6,7 +6,13 @@ import { type Deployment, deploymentShape, recalls } from './deployment.ts';
 import type { DocumentKind } from './document.ts';
 import * as field from './field.ts';
 import { type Installer, installer } from './installer.ts';
-import { blob as contentBlob, folder, type LockedBlob } from './lock.ts';
+import {
+  attachment,
+  blob as contentBlob,
+  folder,
+  type LockedAttachment,
+  type LockedBlob,
+} from './lock.ts';
 import { platform } from './manifest.ts';
 import { type Parity, parity, parityDefects } from './parity.ts';
 import { type Part, part, partPath } from './part.ts';
@@ -50,6 +56,8 @@ export interface BundleImage {
   readonly signature?: SignatureVerdict;
   /** How many packages the SBOM lists for it, and how many layers or files could not be read. */
   readonly packages?: { readonly found: number; readonly unread: number };
+  /** Signatures and other artifacts that travel beside it. */
+  readonly attached?: readonly LockedAttachment[];
 }
 
 export interface BundleFile {
@@ -162,6 +170,7 @@ const schema: z.ZodType<Bundle> = z
           .max(8),
         signature: verdict.exactOptional(),
         packages: z.strictObject({ found: field.bytes, unread: field.bytes }).exactOptional(),
+        attached: z.array(attachment).min(1).max(1000).exactOptional(),
       }),
     ),
     files: z.array(
@@ -216,6 +225,7 @@ function* blobsNeeded(bundle: Bundle): Iterable<{ digest: Digest; size?: number 
       yield { digest: each.manifest };
       yield { digest: each.config };
     }
+    yield* image.attached ?? [];
   }
   for (const file of bundle.files) {
     yield { digest: file.manifest };

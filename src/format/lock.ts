@@ -15,6 +15,8 @@ export interface LockedModelFile {
   readonly digest: Digest;
   /** Git blob SHA-1, for files that the Hub keeps outside LFS. */
   readonly gitOid?: string;
+  /** What the Hub's own scanners said of it: `safe`, `unsafe`, `suspicious`, `queued`. */
+  readonly hubScan?: string;
 }
 
 export interface LockedModel {
@@ -28,6 +30,10 @@ export interface LockedModel {
   readonly commit: string;
   readonly license?: string;
   readonly gated: boolean;
+  /** Whether the Hub lets accounts in by itself, or a person decides; only of a gated repository. */
+  readonly gate?: 'auto' | 'manual';
+  /** As the Hub lists them, sorted. */
+  readonly tags?: readonly string[];
   /** What became of the signature that the manifest asks for. */
   readonly signature?: SignatureVerdict;
   readonly files: readonly LockedModelFile[];
@@ -37,6 +43,15 @@ export interface LockedBlob {
   readonly digest: Digest;
   readonly size: number;
   readonly mediaType: string;
+}
+
+/** An artifact that the registry held beside an image, and that travels with it. */
+export interface LockedAttachment extends LockedBlob {
+  /** `cosign` lay under the tag `sha256-HEX.sig`; `referrer` names the image as its subject. */
+  readonly kind: 'cosign' | 'referrer';
+  /** The index or manifest that it is about. */
+  readonly subject: Digest;
+  readonly artifactType: string;
 }
 
 export interface LockedImage {
@@ -52,8 +67,10 @@ export interface LockedImage {
     readonly manifest: Digest;
     readonly config: Digest;
   }[];
-  /** Every blob that travels, the target and the platform manifests among them. */
+  /** Every blob that travels, the target, the platform manifests and what is attached among them. */
   readonly blobs: readonly LockedBlob[];
+  /** Signatures and other artifacts that the registry held beside it; digest and size are of their manifests. */
+  readonly attached?: readonly LockedAttachment[];
   /** What became of the signature that the manifest asks for. */
   readonly signature?: SignatureVerdict;
 }
@@ -117,6 +134,8 @@ const model: z.ZodType<LockedModel> = z.strictObject({
   commit: field.commit,
   license: field.line(256).exactOptional(),
   gated: z.boolean(),
+  gate: z.enum(['auto', 'manual']).exactOptional(),
+  tags: z.array(field.line(256)).max(1000).exactOptional(),
   signature: verdict.exactOptional(),
   files: folder(
     z.strictObject({
@@ -124,8 +143,18 @@ const model: z.ZodType<LockedModel> = z.strictObject({
       size: field.bytes,
       digest: field.digest,
       gitOid: field.hex(40).exactOptional(),
+      hubScan: field.line(40).exactOptional(),
     }),
   ),
+});
+
+export const attachment: z.ZodType<LockedAttachment> = z.strictObject({
+  digest: field.digest,
+  size: field.bytes,
+  mediaType,
+  kind: z.enum(['cosign', 'referrer']),
+  subject: field.digest,
+  artifactType: field.line(255),
 });
 
 const image: z.ZodType<LockedImage> = z.strictObject({
@@ -138,6 +167,7 @@ const image: z.ZodType<LockedImage> = z.strictObject({
     .min(1)
     .max(8),
   blobs: z.array(blob).min(1).max(10_000),
+  attached: z.array(attachment).min(1).max(1000).exactOptional(),
   signature: verdict.exactOptional(),
 });
 

@@ -200,10 +200,12 @@ export class BlobStore {
   async #admit(
     folder: string,
     key: string,
-    { digest, sums }: { digest: Digest; sums: BlobSums },
+    { digest, sums }: { digest: Digest; sums: BlobSums | undefined },
   ): Promise<void> {
-    await makeFolder(join(this.root, 'sums'));
-    await writeAtomic(this.#sumsPath(digest), Buffer.from(JSON.stringify(sums)));
+    if (sums !== undefined) {
+      await makeFolder(join(this.root, 'sums'));
+      await writeAtomic(this.#sumsPath(digest), Buffer.from(JSON.stringify(sums)));
+    }
     // Over what may lie there: this one is verified, that one may be damaged.
     const { partial, journal } = incomingPaths(folder, key);
     await this.adopt(partial, digest);

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
+import { MIB } from '../core/limits.ts';
 import type {
   BlobSums,
   FollowAnswer,
@@ -12,13 +13,18 @@ import { startWorker } from './hashing.ts';
 
 const MIN_WORKERS = 2;
 const MAX_WORKERS = 4;
+/** How far SHA-512 may be behind what was written before it is left to whoever needs it. */
+const MAX_LAG_BYTES = 32 * MIB;
 
 /** A file that grows, and is hashed in two threads while it does: one for who it is, one for what signatures cover. */
 export interface Following {
   /** Tells that all bytes before this offset are written. */
   reached(offset: number): void;
-  /** The hashes of the first `size` bytes. Rejects with an error that has the system's code. */
-  finish(size: number): Promise<{ identity: Identity; sums: BlobSums }>;
+  /**
+   * The hashes of the first `size` bytes; no sums when the bytes came faster than they can be computed. Rejects with an
+   * error that has the system's code.
+   */
+  finish(size: number): Promise<{ identity: Identity; sums: BlobSums | undefined }>;
   /** Forgets the file, when {@link Following.finish} was not called. */
   drop(): Promise<void>;
 }
@@ -27,42 +33,42 @@ export interface Following {
 export class FollowPool {
   readonly #width = Math.max(MIN_WORKERS, Math.min(availableParallelism(), MAX_WORKERS));
   readonly #workers: Worker[] = [];
-  readonly #waiting = new Map<string, (answer: FollowAnswer) => void>();
+  readonly #lanes = new Map<string, Lane>();
   #next = 0;
   #ids = 0;
 
   follow(path: string, other?: OtherHash): Following {
     const id = this.#ids++;
-    const lanes = (['identity', 'sums'] as const).map((kind) => ({ kind, worker: this.#take() }));
-    const task = (kind: FollowKind, upTo: number, then: FollowTask['then']): FollowTask => ({
-      ...{ follow: id, kind, path, upTo, then },
-      ...(other && { other }),
-    });
-    const ask = (then: 'finish' | 'drop', upTo: number): Promise<FollowAnswer[]> =>
-      Promise.all(
-        lanes.map(({ kind, worker }) => {
-          const answer = new Promise<FollowAnswer>((resolve) => {
-            this.#waiting.set(`${id} ${kind}`, resolve);
-          });
-          worker.postMessage(task(kind, upTo, then));
-          return answer;
-        }),
-      );
+    const [identity, sums] = (['identity', 'sums'] as const).map((kind) => {
+      const lane = new Lane({ follow: id, kind, path, ...(other && { other }) }, this.#take());
+      this.#lanes.set(`${id} ${kind}`, lane);
+      return lane;
+    }) as [Lane, Lane];
+    let behind = false;
+    const fallBehind = (offset: number): void => {
+      behind ||= offset - sums.done > MAX_LAG_BYTES;
+    };
+    const end = (lane: Lane, after: 'finish' | 'drop', size: number): Promise<FollowAnswer> =>
+      lane.ask(after, size).finally(() => this.#lanes.delete(`${id} ${lane.kind}`));
     return {
       reached: (offset) => {
-        for (const { kind, worker } of lanes) worker.postMessage(task(kind, offset, 'wait'));
+        identity.goOn(offset);
+        fallBehind(offset);
+        if (!behind) sums.goOn(offset);
       },
       finish: async (size) => {
-        const [first, second] = await ask('finish', size);
-        for (const answer of [first, second]) {
-          if (answer?.failure === undefined) continue;
-          throw Object.assign(new Error(answer.failure.message), { code: answer.failure.code });
+        const found = end(identity, 'finish', size);
+        const summed = end(sums, behind ? 'drop' : 'finish', size);
+        const answers = await Promise.all([found, summed]);
+        for (const { failure } of answers) {
+          if (failure !== undefined)
+            throw Object.assign(new Error(failure.message), { code: failure.code });
         }
-        if (first?.identity === undefined || second?.sums === undefined) throw new Error('no hash');
-        return { identity: first.identity, sums: second.sums };
+        if (answers[0].identity === undefined) throw new Error('no hash');
+        return { identity: answers[0].identity, sums: answers[1].sums };
       },
       drop: async () => {
-        await ask('drop', 0);
+        await Promise.all([end(identity, 'drop', 0), end(sums, 'drop', 0)]);
       },
     };
   }
@@ -82,13 +88,43 @@ export class FollowPool {
   #spawn(): Worker {
     const worker = startWorker();
     worker.on('message', (answer: FollowAnswer) => {
-      const key = `${answer.follow} ${answer.kind}`;
-      const resolve = this.#waiting.get(key);
-      // A failure on the way is kept until somebody asks.
-      if (resolve === undefined) return;
-      this.#waiting.delete(key);
-      resolve(answer);
+      this.#lanes.get(`${answer.follow} ${answer.kind}`)?.hear(answer);
     });
     return worker;
+  }
+}
+
+/** One hash of one file, in the thread that computes it. */
+class Lane {
+  /** One past the last byte that was hashed, as far as is known. */
+  done = 0;
+  readonly #about: Pick<FollowTask, 'follow' | 'kind' | 'path' | 'other'>;
+  readonly #worker: Worker;
+  #resolve: ((answer: FollowAnswer) => void) | undefined;
+
+  constructor(about: Pick<FollowTask, 'follow' | 'kind' | 'path' | 'other'>, worker: Worker) {
+    this.#about = about;
+    this.#worker = worker;
+  }
+
+  get kind(): FollowKind {
+    return this.#about.kind;
+  }
+
+  goOn(upTo: number): void {
+    this.#worker.postMessage({ ...this.#about, upTo, after: 'wait' } satisfies FollowTask);
+  }
+
+  ask(after: 'finish' | 'drop', upTo: number): Promise<FollowAnswer> {
+    return new Promise((resolve) => {
+      this.#resolve = resolve;
+      this.#worker.postMessage({ ...this.#about, upTo, after } satisfies FollowTask);
+    });
+  }
+
+  /** A failure on the way comes again when the file is asked for as a whole. */
+  hear(answer: FollowAnswer): void {
+    if (answer.done !== undefined) this.done = answer.done;
+    else this.#resolve?.(answer);
   }
 }

@@ -12,7 +12,7 @@ interface Followed {
  * Hashes files while they are written, in the order of their bytes: reads what was written back, from memory mostly.
  * @param buffer for reading, shared by all
  */
-export function createFollower(buffer: Buffer): (task: FollowTask) => FollowAnswer | undefined {
+export function createFollower(buffer: Buffer): (task: FollowTask) => FollowAnswer {
   const files = new Map<number, Followed>();
   const drop = (id: number): void => {
     const followed = files.get(id);
@@ -22,14 +22,14 @@ export function createFollower(buffer: Buffer): (task: FollowTask) => FollowAnsw
   return (task) => {
     const { follow, kind } = task;
     try {
-      if (task.then === 'drop') {
+      if (task.after === 'drop') {
         drop(follow);
         return { follow, kind };
       }
       const followed = files.get(follow) ?? begin(task);
       files.set(follow, followed);
       advance(followed, task.upTo, buffer);
-      if (task.then === 'wait') return undefined;
+      if (task.after === 'wait') return { follow, kind, done: followed.done };
       drop(follow);
       return { follow, kind, ...result(followed) };
     } catch (error) {

@@ -81,13 +81,15 @@ export interface FollowTask {
   /** One past the last byte to hash now. */
   readonly upTo: number;
   /** `finish` gives the hashes; `drop` forgets them. */
-  readonly then: 'wait' | 'finish' | 'drop';
+  readonly after: 'wait' | 'finish' | 'drop';
 }
 
 /** What a worker says of a {@link FollowTask}. */
 export interface FollowAnswer {
   readonly follow: number;
   readonly kind: FollowKind;
+  /** One past the last byte hashed, of a task that only goes on. */
+  readonly done?: number;
   readonly identity?: Identity;
   readonly sums?: BlobSums;
   readonly failure?: { readonly code: string; readonly message: string };

@@ -17,8 +17,7 @@ const follow = createFollower(buffer);
 
 port.on('message', (task: HashTask | CodingTask | FollowTask) => {
   if ('follow' in task) {
-    const answer = follow(task);
-    if (answer !== undefined) port.postMessage(answer);
+    port.postMessage(follow(task));
     return;
   }
   let unsaid = 0;

@@ -102,7 +102,7 @@ export class Incoming {
   }
 
   /** Checks what came, and makes it durable. @throws StowageError `source-mismatch` */
-  async finish(): Promise<{ digest: Digest; sums: BlobSums }> {
+  async finish(): Promise<{ digest: Digest; sums: BlobSums | undefined }> {
     const { size } = this.#expected;
     this.#finished = true;
     try {

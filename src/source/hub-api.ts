@@ -50,6 +50,7 @@ export async function describeModel(
       repo: { type: 'model', name: repository },
       revision: model.commit,
       recursive: true,
+      expand: true, // for the scan verdicts
       hubUrl,
       fetch,
     });

@@ -1,7 +1,7 @@
 import { StowageError } from '../core/error.ts';
 import { oneLine } from './address.ts';
 import { type Asked, malformed } from './http-error.ts';
-import { fieldsOf, sizeOf, textOf } from './remote-json.ts';
+import { type Fields, fieldsOf, sizeOf, textOf } from './remote-json.ts';
 
 /** A file of a model repository, as the Hub lists it. Its path is not checked yet. */
 export interface HubFile {
@@ -11,6 +11,8 @@ export interface HubFile {
   readonly lfsSha256?: string;
   /** Git blob SHA-1 in hex, for all others. */
   readonly gitOid?: string;
+  /** What the Hub's own scanners say: `safe`, `unsafe`, `suspicious`, `queued`, ... */
+  readonly hubScan?: string;
 }
 
 /** A model repository at one commit. */
@@ -24,6 +26,8 @@ export interface HubModel {
   readonly license?: string;
   /** Whether an account must accept something before it may read the files. */
   readonly gated: boolean;
+  /** Whether the Hub lets an account in by itself, or a person decides; only of a gated one. */
+  readonly gate?: 'auto' | 'manual';
   readonly tags: readonly string[];
   readonly files: readonly HubFile[];
 }
@@ -36,7 +40,7 @@ const MAX_TAGS = 1000;
 export function readModelInfo(
   value: unknown,
   asked: Asked,
-): Pick<HubModel, 'commit' | 'license' | 'gated' | 'tags'> {
+): Pick<HubModel, 'commit' | 'license' | 'gated' | 'gate' | 'tags'> {
   const info = fieldsOf(value);
   const commit = textOf(info['sha']);
   if (commit === undefined || !HEX_40.test(commit)) {
@@ -46,8 +50,16 @@ export function readModelInfo(
     ? info['tags'].filter((tag) => textOf(tag, 256) !== undefined).slice(0, MAX_TAGS)
     : [];
   const license = readLicense(info['cardData'], tags);
-  const gated = (info['gated'] ?? false) !== false;
-  return { commit, gated, tags, ...(license !== undefined && { license }) };
+  const answer = info['gated'] ?? false;
+  const gate: Pick<HubModel, 'gate'> =
+    answer === 'auto' || answer === 'manual' ? { gate: answer } : {};
+  return {
+    commit,
+    gated: answer !== false,
+    ...gate,
+    tags,
+    ...(license !== undefined && { license }),
+  };
 }
 
 /** The model card's licence; the one it names, where the Hub knows it only as `other`. */
@@ -74,16 +86,25 @@ export function readTreeEntry(value: unknown, asked: Asked): HubFile | undefined
     const size = sizeOf(lfs['size']);
     const oid = textOf(lfs['oid']);
     if (size !== undefined && size === entry['size'] && oid !== undefined && HEX_64.test(oid)) {
-      return { path, size, lfsSha256: oid };
+      return { path, size, lfsSha256: oid, ...readScan(entry) };
     }
     throw malformed(asked, 'size and SHA-256 of each LFS file', `otherwise for ${oneLine(path)}`);
   }
   const size = sizeOf(entry['size']);
   const oid = textOf(entry['oid']);
   if (size !== undefined && oid !== undefined && HEX_40.test(oid)) {
-    return { path, size, gitOid: oid };
+    return { path, size, gitOid: oid, ...readScan(entry) };
   }
   throw malformed(asked, 'size and git blob id of each file', `otherwise for ${oneLine(path)}`);
+}
+
+/** The Hub's verdict on a file, in its present form and in the one before; nothing where a mirror says none. */
+function readScan(entry: Fields): { hubScan?: string } {
+  const status = textOf(fieldsOf(entry['securityFileStatus'])['status'], 40);
+  if (status !== undefined && /^[a-z][a-z-]*$/i.test(status))
+    return { hubScan: status.toLowerCase() };
+  const { safe } = fieldsOf(entry['security']);
+  return typeof safe === 'boolean' ? { hubScan: safe ? 'safe' : 'unsafe' } : {};
 }
 
 function strange({ what }: Asked, path: string, type: unknown): StowageError {

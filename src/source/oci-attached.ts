@@ -19,6 +19,8 @@ export interface Attached {
   readonly artifactType: string;
   readonly manifest: LockedBlob;
   readonly bytes: Buffer;
+  /** Absent when the manifest names none that a digest by SHA-256 names. */
+  readonly config?: LockedBlob;
   readonly layers: readonly AttachedLayer[];
 }
 
@@ -71,10 +73,12 @@ function readAttached(kind: Attached['kind'], fetched: FetchedManifest): Attache
   if (!Array.isArray(layers) || layers.length > MAX_LAYERS) {
     throw malformed(asked, `an artifact of at most ${MAX_LAYERS} layers`, 'something else');
   }
-  const config = textOf(fieldsOf(document['config'])['mediaType'], 255);
+  const config = fieldsOf(document['config']);
+  const artifactType = textOf(document['artifactType'], 255) ?? textOf(config['mediaType'], 255);
   return {
     kind,
-    artifactType: textOf(document['artifactType'], 255) ?? config ?? '',
+    artifactType: artifactType ?? '',
+    ...(config['digest'] !== undefined && { config: blobOf(readLayer(config, asked)) }),
     manifest: {
       digest,
       size: bytes.length,
@@ -83,6 +87,10 @@ function readAttached(kind: Attached['kind'], fetched: FetchedManifest): Attache
     bytes,
     layers: layers.map((each) => readLayer(fieldsOf(each), asked)),
   };
+}
+
+function blobOf({ digest, size, mediaType }: LockedBlob): LockedBlob {
+  return { digest, size, mediaType };
 }
 
 function readLayer(layer: Fields, asked: Asked): AttachedLayer {

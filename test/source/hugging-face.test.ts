@@ -67,16 +67,19 @@ describe('when a repository is there', () => {
         path: 'config.json',
         size: config.length,
         gitOid: gitOid(config),
+        hubScan: 'safe',
       },
       {
         path: 'model.safetensors',
         size: weights.length,
         lfsSha256: createHash('sha256').update(weights).digest('hex'),
+        hubScan: 'safe',
       },
       {
         path: 'sub dir/ü+#?%.txt',
         size: 2,
         gitOid: gitOid(Buffer.from('hi')),
+        hubScan: 'safe',
       },
     ]);
   });
