@@ -1,4 +1,5 @@
-import type { Finding, LockedModel } from '../format/lock.ts';
+import type { Finding } from '../format/finding.ts';
+import type { LockedModel } from '../format/lock.ts';
 
 /** Of each file that the Hub's own scanners have a word against, a warning; what they have not scanned is in the lock. */
 export function hubScanFindings(model: LockedModel): Finding[] {

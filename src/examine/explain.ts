@@ -144,6 +144,11 @@ export const explanations: Readonly<Record<Rule, Explanation>> = {
     'exclude it where the server does not need it',
   ),
 
+  'hub-scan': explain(
+    "the Hub's own scanners have a word against the file",
+    "read what they say on the file's page at the Hub",
+  ),
+
   'license-refused': explain(
     'the manifest lists the licences that may cross, and this is none of them',
     'read the licence and, if the model may be used under it, add it to licenses',

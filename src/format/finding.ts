@@ -98,6 +98,7 @@ export const rules = {
     'asset-remote-code',
     'asset-module',
     'asset-kernel',
+    'hub-scan',
     'upstream-signature-failed',
     'upstream-signature-absent',
   ],
