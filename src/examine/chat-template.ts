@@ -16,15 +16,26 @@ const UNSAFE: readonly (readonly [string, RegExp])[] = [
   ['the template itself', /\bself\s*[.[]/],
 ];
 
-const TAG = /\{\{[\s\S]*?\}\}|\{%[\s\S]*?%\}/g;
-
 /** Records a chat template by its hash, and reports constructs that no chat template needs. */
 export function examineChatTemplate(label: string, template: string, report: Report): void {
   const digest = digestOf(Buffer.from(template));
   report('chat-template', `${label}, a Jinja program of ${template.length} characters`, { digest });
-  const code = (template.match(TAG) ?? []).join('\n');
+  const code = codeOf(template);
   for (const [what, pattern] of UNSAFE)
     if (pattern.test(code)) report('chat-template-unsafe', `${label} uses ${what}`, { digest });
+}
+
+/** What stands between `{{` or `{%` and its end, in one pass; a tag without an end goes on to the end of the text. */
+function codeOf(template: string): string {
+  const parts: string[] = [];
+  const tag = /\{[{%]/g;
+  for (let found = tag.exec(template); found !== null; found = tag.exec(template)) {
+    const end = template.indexOf(found[0] === '{{' ? '}}' : '%}', found.index + 2);
+    parts.push(template.slice(found.index, end < 0 ? undefined : end + 2));
+    if (end < 0) break;
+    tag.lastIndex = end + 2;
+  }
+  return parts.join('\n');
 }
 
 /** The chat templates of a tokenizer's configuration: one, or a list of named ones. */

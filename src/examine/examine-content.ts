@@ -1,4 +1,5 @@
 import type { Digest } from '../core/digest.ts';
+import { GIB } from '../core/limits.ts';
 import { pathDefect } from '../core/safe-path.ts';
 import type { Rule } from '../format/finding.ts';
 import { type Bytes, sliceBytes } from './bytes.ts';
@@ -15,6 +16,8 @@ import { findZipEnd, readZip, zipMember } from './zip.ts';
 
 const MAX_DEPTH = 4;
 const MAX_MEMBERS = 100_000;
+/** What all compressed members of one file may become, one after the other. */
+const MAX_UNPACKED_BYTES: number = 2 * GIB;
 
 export interface Extra {
   readonly digest?: Digest;
@@ -59,6 +62,7 @@ interface Place {
 class Examination {
   readonly #task: ContentTask;
   #members = 0;
+  #unpacked = 0;
 
   constructor(task: ContentTask) {
     this.#task = task;
@@ -131,7 +135,7 @@ class Examination {
     place: Place,
   ): Promise<void> {
     await this.#member(
-      await decompress(bytes, by),
+      this.#count(await decompress(bytes, by)),
       name.replace(/\.[^.]*$/, ''),
       `${by} data`,
       place,
@@ -165,9 +169,24 @@ class Examination {
       checkName(entry.name, report);
       if (entry.isLink) report('archive-link', `${shown(entry.name)} is a link`);
       await attempt(report, async () =>
-        this.#member(await zipMember(bytes, entry), entry.name, shown(entry.name), place, torch),
+        this.#member(
+          entry.method === 0
+            ? await zipMember(bytes, entry)
+            : this.#count(await zipMember(bytes, entry)),
+          entry.name,
+          shown(entry.name),
+          place,
+          torch,
+        ),
       );
     }
+  }
+
+  #count(content: Bytes): Bytes {
+    this.#unpacked += content.size;
+    if (this.#unpacked > MAX_UNPACKED_BYTES)
+      throw new RuleBroken('examine-limit', `it unpacks to over ${MAX_UNPACKED_BYTES} bytes`);
+    return content;
   }
 
   async #member(

@@ -24,11 +24,12 @@ export interface GgufHead {
 }
 
 const MAX_KEYS = 100_000;
-const MAX_TENSORS = 10_000_000;
+const MAX_TENSORS = 1_000_000;
 const MAX_KEY_BYTES = 65_535;
 const MAX_NAME_BYTES = 64;
 const MAX_TEXT_BYTES = 64 * MIB;
 const MAX_KEPT_BYTES = MIB;
+const MAX_KEPT_TOTAL = 16 * MIB;
 const MAX_ELEMENTS = 16_000_000;
 const MAX_NESTING = 4;
 const MAX_DIMENSIONS = 4;
@@ -58,14 +59,19 @@ export async function readGgufHead(bytes: Bytes): Promise<GgufHead> {
   const texts = new Map<string, string>();
   const numbers = new Map<string, bigint>();
   const keys = new Set<string>();
+  let kept = 0;
   for (let index = 0; index < keyCount; index += 1) {
     const key = await readKey(reader);
     if (keys.has(key))
       throw new RuleBroken('gguf-key', `the key ${JSON.stringify(key)} stands twice`);
     keys.add(key);
     const value = await readValue(reader, await reader.u32(), KEPT.test(key), 0);
-    if (typeof value === 'string') texts.set(key, value);
-    else if (value !== undefined) numbers.set(key, value);
+    if (typeof value === 'string') {
+      kept += value.length;
+      if (kept > MAX_KEPT_TOTAL)
+        throw new RuleBroken('gguf-limit', 'texts of over 16 MiB together');
+      texts.set(key, value);
+    } else if (value !== undefined) numbers.set(key, value);
   }
   const tensors: GgufTensor[] = [];
   const names = new Set<string>();

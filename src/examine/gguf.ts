@@ -5,7 +5,7 @@ import { ggmlTypes } from './ggml-type.ts';
 import { type GgufHead, type GgufTensor, readGgufHead } from './gguf-head.ts';
 import { RuleBroken } from './rule-broken.ts';
 
-const MAX_HEAD_BYTES = 512 * MIB;
+const MAX_HEAD_BYTES = 128 * MIB;
 const DEFAULT_ALIGNMENT = 32;
 
 /**

@@ -5,7 +5,7 @@ import { type Opcode, opcodes } from './pickle-opcodes.ts';
 import { Reader } from './reader.ts';
 import { RuleBroken } from './rule-broken.ts';
 
-const MAX_OPCODES = 5_000_000;
+const MAX_OPCODES = 2_000_000;
 const MAX_STREAMS = 1000;
 const MAX_TEXT_BYTES = 4096;
 const MAX_LINE_BYTES = 1_000_000;

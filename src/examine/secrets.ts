@@ -53,7 +53,7 @@ const SHAPES: readonly Shape[] = [
   },
   {
     rule: 'secret-json-web-token',
-    pattern: /\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}/,
+    pattern: /\beyJ[A-Za-z0-9_-]{10,2048}\.eyJ[A-Za-z0-9_-]{10,8192}\.[A-Za-z0-9_-]{20,}/,
   },
   { rule: 'secret-netrc', pattern: /^[ \t]*machine\s+\S+\s+login\s+\S+\s+password\s+\S{4,}/m },
   {

@@ -11,7 +11,7 @@ const LOCATOR_64 = 0x07064b50;
 const MAX_DIRECTORY_BYTES = 64 * MIB;
 /** What one compressed member may become in memory. */
 const MAX_INFLATED_BYTES = 64 * MIB;
-const MAX_RATIO = 1000;
+const MAX_RATIO = 200;
 /** Flag bit 3: sizes and CRC follow the data, and may be zero before it. */
 const LATER = 8;
 const MAX_DESCRIPTOR_BYTES = 24;

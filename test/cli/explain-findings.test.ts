@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest';
+import { explainedText, explainFindings, findingLines } from '../../src/cli/explain-findings.ts';
+import { digestOf } from '../../src/core/digest.ts';
+import { explanations } from '../../src/examine/explain.ts';
+import type { Finding } from '../../src/format/finding.ts';
+
+const digest = digestOf(Buffer.from('a'));
+const findings: readonly Finding[] = [
+  {
+    source: 'tiny',
+    file: 'a.json',
+    rule: 'chat-template',
+    severity: 'note',
+    message: 'a template',
+    digest,
+  },
+  { source: 'tiny', file: 'a.py', rule: 'remote-code', severity: 'warning', message: 'code' },
+  { source: 'tiny', file: 'b.py', rule: 'remote-code', severity: 'warning', message: 'code' },
+  {
+    source: 'tiny',
+    file: 'x.bin',
+    rule: 'pickle',
+    severity: 'refusal',
+    message: 'a pickle',
+    allowed: 'looked at',
+  },
+  {
+    source: 'llm',
+    file: '*',
+    rule: 'asset-model',
+    severity: 'warning',
+    message: '--model names a/b',
+    offer: 'models:\n  - name: b\n',
+  },
+];
+
+describe('when findings are explained', () => {
+  it('groups them by source, the gravest first, and says of each rule once why', () => {
+    expect(explainedText(findings)).toEqual([
+      '',
+      'llm',
+      `  warning asset-model: ${explanations['asset-model'].why}`,
+      `    what to do: ${explanations['asset-model'].remedy}`,
+      '    *: --model names a/b',
+      '      for the manifest:',
+      '        models:',
+      '          - name: b',
+      '',
+      'tiny',
+      `  allowed pickle: ${explanations.pickle.why}`,
+      `    what to do: ${explanations.pickle.remedy}`,
+      '    x.bin: a pickle',
+      '      allowed by the manifest: looked at',
+      `  warning remote-code: ${explanations['remote-code'].why}`,
+      `    what to do: ${explanations['remote-code'].remedy}`,
+      '    a.py: code',
+      '    b.py: code',
+      `  note chat-template: ${explanations['chat-template'].why}`,
+      `    what to do: ${explanations['chat-template'].remedy}`,
+      '    a.json: a template',
+      `      ${digest}`,
+    ]);
+    expect(explainedText([])).toEqual(['', 'no findings']);
+  });
+
+  it('has the same for programs', () => {
+    const [first] = explainFindings(findings);
+    expect(first).toEqual({ ...findings[4], ...explanations['asset-model'] });
+  });
+
+  it('counts notes where nobody asked', () => {
+    const lines = findingLines(findings);
+    expect(lines).toHaveLength(5);
+    expect(lines.at(-1)).toContain('5 findings, 1 of them notes');
+    expect(lines.join()).toContain('allowed: tiny x.bin');
+    expect(findingLines([])).toEqual([]);
+  });
+});

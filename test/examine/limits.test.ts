@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest';
+import { type Bytes, memoryBytes } from '../../src/examine/bytes.ts';
+import { examineContent } from '../../src/examine/examine-content.ts';
+import { secretsIn } from '../../src/examine/secrets.ts';
+import type { Rule } from '../../src/format/finding.ts';
+import { gguf, ggufFile, u64 } from '../lab/weights.ts';
+import { examine, rulesOf } from './examining.ts';
+
+const { signal } = new AbortController();
+
+async function rules(bytes: Bytes, name = 'model.bin'): Promise<Rule[]> {
+  const said: Rule[] = [];
+  await examineContent(bytes, { name, signal, report: (rule) => void said.push(rule) });
+  return said;
+}
+
+/** Content that is as long as it says, and holds these bytes at its front and zeros behind. */
+function sparse(front: Buffer, size: number): Bytes & { read: Bytes['read']; total(): number } {
+  let total = 0;
+  return {
+    size,
+    read: async (offset, length) => {
+      const wanted = Math.max(0, Math.min(length, size - offset));
+      total += wanted;
+      const bytes = Buffer.alloc(wanted);
+      front.copy(bytes, 0, Math.min(offset, front.length));
+      return bytes;
+    },
+    total: () => total,
+  };
+}
+
+describe('when content is made to exhaust whoever reads it', () => {
+  it('reads the heads of a terabyte and no more', async () => {
+    const size = 2 ** 40;
+    const dims = [(size - 96) / 4];
+    const head = ggufFile({ keys: [], tensors: [{ dims }] });
+    const content = sparse(head, head.length + (size - 96));
+    expect(await rules(content, 'model.gguf')).toEqual([]);
+    expect(content.total()).toBeLessThan(300_000);
+  });
+
+  it('gives up on a pickle of endless opcodes', async () => {
+    const bytes = Buffer.concat([Buffer.from('\x80\x02', 'latin1'), Buffer.alloc(2_100_000, 'N0')]);
+    expect(await rules(memoryBytes(bytes))).toEqual(['examine-limit']);
+  });
+
+  it('gives up on a stack of endless values', async () => {
+    const bytes = Buffer.concat([Buffer.from('\x80\x02', 'latin1'), Buffer.alloc(1_100_000, 'N')]);
+    expect(await rules(memoryBytes(bytes))).toEqual(['pickle', 'pickle-broken']);
+  });
+
+  it('keeps few texts of a GGUF file', async () => {
+    const text = gguf.value(8, gguf.text('x'.repeat(1_000_000)));
+    const keys = Array.from({ length: 20 }, (_, index) => [`general.${index}`, text] as const);
+    expect(await rules(memoryBytes(ggufFile({ keys })))).toEqual(['gguf-limit']);
+  });
+
+  it('skips an array whose text is longer than the file', async () => {
+    const keys = [
+      ['a', Buffer.concat([gguf.u32(9), gguf.u32(8), u64(1), u64(50_000_000)])],
+    ] as const;
+    expect(await rules(memoryBytes(ggufFile({ keys })))).toEqual(['gguf-truncated']);
+  });
+
+  it.each([
+    ['opened tags', '{{'.repeat(500_000)],
+    ['opened and closed otherwise', '{{%}'.repeat(250_000)],
+    ['underscores', `{{ ${'_'.repeat(500_000)} }}`],
+  ])('reads a template of %s in one pass', async (_, template) => {
+    const said = await examine({ 'chat_template.jinja': template });
+    expect(rulesOf(said)).toContain('chat-template');
+  });
+
+  it.each([
+    ['heads of web tokens', 'eyJaaaaaaaaaa-'.repeat(70_000)],
+    ['machines', 'machine a\n'.repeat(100_000)],
+    ['begun keys', '-----BEGIN A PRIVATE KEY-----\n\n\n\n'.repeat(30_000)],
+    ['spaces', ' '.repeat(1_000_000)],
+  ])('searches %s in one pass', (_, text) => {
+    expect(secretsIn(Buffer.from(text))).toEqual([]);
+  });
+});
