@@ -14,6 +14,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { end, run, start, until } from './process.ts';
+import type { TokenService } from './token-service.ts';
 
 export interface Credentials {
   readonly username: string;
@@ -25,6 +26,8 @@ export interface RegistryOptions {
   readonly tls?: { readonly certificate: string; readonly key: string };
   /** Ask for this user (HTTP Basic). */
   readonly htpasswd?: Credentials;
+  /** Ask for tokens of this service. */
+  readonly token?: Pick<TokenService, 'realm' | 'service' | 'issuer' | 'certificate'>;
   /** Default: a free port. A registry that comes back on its old port keeps its name. */
   readonly port?: number;
 }
@@ -117,6 +120,10 @@ async function configuration(dir: string, port: number, options: RegistryOptions
       `${options.htpasswd.username}:${await bcrypt(options.htpasswd.password)}\n`,
     );
     config['auth'] = { htpasswd: { realm: 'lab', path } };
+  }
+  if (options.token !== undefined) {
+    const { realm, service, issuer, certificate } = options.token;
+    config['auth'] = { token: { realm, service, issuer, rootcertbundle: certificate } };
   }
   return JSON.stringify(config); // which is YAML
 }
