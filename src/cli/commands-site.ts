@@ -6,6 +6,7 @@ import type { OverrideOptions } from './commands/override.ts';
 import type { PlanOptions } from './commands/plan.ts';
 import type { ReceiptShowOptions } from './commands/receipt.ts';
 import type { RepairListOptions } from './commands/repair-list.ts';
+import type { UninstallOptions } from './commands/uninstall.ts';
 import {
   addCommand,
   algorithms,
@@ -142,9 +143,14 @@ export function addSiteCommands(program: Command, run: Run): void {
     .action((options: { to?: number; root?: string }) =>
       run(async (context) => (await import('./commands/rollback.ts')).rollback(options, context)),
     );
-  command('uninstall <release>', 'take a release off the site')
+  command('uninstall [release]', 'take a release off the site')
+    .option(
+      '--everything',
+      "take every release off, and the site's own folder with all it remembers",
+    )
+    .option('--receipt <file>', 'with --everything: where the last receipt goes')
     .addOption(root())
-    .action((release: string, options: { root?: string }) =>
+    .action((release: string | undefined, options: UninstallOptions) =>
       run(async (context) =>
         (await import('./commands/uninstall.ts')).uninstall(release, options, context),
       ),

@@ -90,10 +90,11 @@ async function sortGenerations(
   return { doomed, kept };
 }
 
-async function emptyEngine(
+/** Takes out of the engine what only doomed generations use: images, secrets and networks. */
+export async function emptyEngine(
   doomed: readonly Generation[],
   kept: readonly Generation[],
-  { target, signal }: CollectOptions,
+  { target, signal }: Pick<ChangeOptions, 'target' | 'signal'>,
 ): Promise<void> {
   const used = new Set(kept.flatMap(namesOf));
   for (const release of doomed.flatMap((each) => each.releases)) {
@@ -101,11 +102,14 @@ async function emptyEngine(
       if (!used.has(image.tag)) await target.unloadImage(image, signal);
     for (const { name } of release.secrets)
       if (!used.has(name)) await target.removeSecret(name, signal);
+    for (const network of release.networks)
+      if (!used.has(network.name)) await target.removeNetwork(network, signal);
   }
 }
 
 function namesOf({ releases }: Generation): string[] {
-  return releases.flatMap(({ services, secrets }) => [
+  return releases.flatMap(({ services, secrets, networks }) => [
+    ...networks.map(({ name }) => name),
     ...services.map(({ image }) => image.tag),
     ...secrets.map(({ name }) => name),
   ]);

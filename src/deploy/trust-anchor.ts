@@ -82,7 +82,7 @@ export function normalizeFingerprint(text: string): string {
     .toLowerCase();
 }
 
-function trustFingerprint(trust: Trust): string {
+export function trustFingerprint(trust: Trust): string {
   return createHash('sha256').update(writeCanonical(trustKind, trust)).digest('hex');
 }
 

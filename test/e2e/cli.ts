@@ -23,11 +23,14 @@ export interface CliOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** The command that enters a network namespace. */
   readonly through?: readonly string[];
+  /** Options of node itself, such as a module to load first. */
+  readonly node?: readonly string[];
 }
 
 /** Runs `stowage` as it was built, with `--json`. */
 export async function stowage(options: CliOptions, ...args: readonly string[]): Promise<Ran> {
-  const program = [join(project, 'node_modules/.bin/node'), join(project, 'dist/main.js')];
+  const node = join(project, 'node_modules/.bin/node');
+  const program = [node, ...(options.node ?? []), join(project, 'dist/main.js')];
   const [command = '', ...rest] = [...(options.through ?? []), ...program, ...args, '--json'];
   const child = spawn(command, rest, {
     cwd: options.cwd,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type AssembleOptions, assemble } from '../../src/build/assemble.ts';
 import { type BuiltInstaller, findInstallers } from '../../src/build/installers.ts';
 import { canonicalBytes, type Json } from '../../src/core/canonical-json.ts';
-import { sriHex, sriOf } from '../../src/core/digest.ts';
+import { type Digest, sriHex, sriOf } from '../../src/core/digest.ts';
 import { hostPlatform } from '../../src/deploy/host.ts';
 import { signBundle } from '../../src/deploy/sign.ts';
 import type { Bundle } from '../../src/format/bundle.ts';
@@ -54,6 +54,9 @@ export interface SmallBundleOptions {
   readonly notice?: boolean;
   readonly recalls?: readonly object[];
   readonly platform?: string;
+  /** An OCI layout and the image in it that runs, in place of one that only looks like it. */
+  readonly image?: { readonly layout: string; readonly manifest: Digest };
+  readonly secrets?: Readonly<Record<string, object>>;
   /** As in a manifest; one service without ports unless said otherwise. */
   readonly services?: readonly object[];
   readonly acceptance?: readonly object[];
@@ -152,6 +155,7 @@ async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise
     services: options.services ?? (images ? [SMALL_SERVICE] : []),
     acceptance: options.acceptance ?? [],
     parameters: options.parameters ?? {},
+    secrets: options.secrets ?? {},
     requires: options.requires ?? {},
   });
   const model = async (): Promise<Lock['models'][number]> => {
@@ -208,13 +212,39 @@ async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise
       blobs: [target, config, layer],
     };
   };
+  const realImage = async ({
+    layout,
+    manifest: digest,
+  }: NonNullable<SmallBundleOptions['image']>): Promise<Lock['images'][number]> => {
+    const read = (each: string): Buffer =>
+      readFileSync(join(layout, 'blobs', each.replace(':', '/')));
+    const found = JSON.parse(read(digest).toString('utf8')) as {
+      readonly mediaType: string;
+      readonly config: LockedBlob;
+      readonly layers: readonly LockedBlob[];
+    };
+    const target = await put(read(digest), found.mediaType);
+    const blobs = [target];
+    for (const each of [found.config, ...found.layers])
+      blobs.push(await put(read(each.digest), each.mediaType));
+    return {
+      name: 'server',
+      source: 'registry.example/server:1',
+      repository: 'registry.example/server',
+      target,
+      platforms: [{ platform, manifest: digest, config: found.config.digest }],
+      blobs,
+    };
+  };
   return checkDocument(lockKind, {
     schema: 'stowage/lock/v1',
     seq: options.seq ?? 1,
     resolvedAt: '2026-11-20T00:00:00Z',
     manifest,
     models: images ? [await model()] : [],
-    images: images ? [await image()] : [],
+    images: images
+      ? [await (options.image === undefined ? image() : realImage(options.image))]
+      : [],
     files: notice
       ? []
       : [

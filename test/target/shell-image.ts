@@ -1,4 +1,12 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseDigest } from '../../src/core/digest.ts';
@@ -17,11 +25,16 @@ export interface ServedImage {
  * Writes an image of this host's own `/bin/sh` and a few programs, whose `/tmp` nobody but root may write to and
  * which declares a volume: what images in the wild get wrong.
  */
-export async function shellImage(layout: string, release: string): Promise<ServedImage> {
+export async function shellImage(
+  layout: string,
+  release: string,
+  content = '',
+): Promise<ServedImage> {
   beginLayout(layout);
   const root = mkdtempSync(join(tmpdir(), 'stowage-shell-'));
   try {
     mkdirSync(join(root, 'tmp'), { recursive: true });
+    writeFileSync(join(root, 'content'), content);
     for (const program of ['sh', 'sleep', 'cat', 'id', 'touch']) await copyProgram(root, program);
     const platform = { os: 'linux', architecture: process.arch === 'arm64' ? 'arm64' : 'amd64' };
     const config = {
