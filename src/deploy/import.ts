@@ -61,6 +61,8 @@ export async function importDiscs(
   const { id, bundle } = admitted;
   const rebuilt = staged.rebuilt.length;
   if (staged.missing.length > 0) {
+    // The next disc needs no paper: who may sign is settled, what is accepted is not.
+    await keepTrust(site, ledger, admitted.trust, options.now());
     const rest = await incoming(site, id, bundle);
     requireSound(staged, rest);
     return { id, bundle, incoming: rest, rebuilt };

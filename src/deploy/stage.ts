@@ -77,7 +77,8 @@ export async function stage(
     const { faults, lost } = await takeParts(here, admitted, staging, pool, onBytes);
     if (bundle.parity !== undefined && staging.missing().length > 0) {
       const recovery = await recoveryToKeep(admitted, staging, emit);
-      emit({ type: 'step', step: 'rebuild', subject: `with ${recovery.length} recovery parts` });
+      if (recovery.length > 0)
+        emit({ type: 'step', step: 'rebuild', subject: `with ${recovery.length} recovery parts` });
       const more = await takeParts(recovery, admitted, staging, pool, () => {});
       for (const each of more.lost) lost.add(each);
       await rebuild(staging, pool, (part) => void rebuilt.push(part));

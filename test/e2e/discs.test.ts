@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -168,6 +169,41 @@ describe('when a bundle is packed with a recovery disc', () => {
     expect({ status, complete: json.complete }).toEqual({ status: 0, complete: true });
     expect(json.rebuilt).toBeGreaterThan(0);
     expectStore(at('recovered'));
+  });
+});
+
+describe('when a lock is packed to discs', () => {
+  it('gives equal bytes twice, is signed at once, and repaired from the lock alone', async () => {
+    const sources = ['a', 'b', 'c', 'd'];
+    for (const each of sources) writeFileSync(at(`${each}.bin`), randomBytes(5 * MIB));
+    const files = sources.map((each) => `  - { name: ${each}, source: ./${each}.bin }\n`);
+    writeFileSync(
+      at('stowage.yaml'),
+      `apiVersion: stowage/v1\nname: cargo\nversion: 1.0.0\nfiles:\n${files.join('')}`,
+    );
+    const options = ['--no-installer', '--part-size', '4MiB', '--store', at('store')];
+    const dealt = [...options, '--disc-size', '12MB', '--parity-discs', '1'];
+    const { json: authority } = await run('pki', at('pki'));
+    expect((await run('lock', '--store', at('store'))).status).toBe(0);
+    const { json } = await run('pack', ...dealt, '--output', at('cargo'));
+    expect((await run('pack', ...dealt, '--output', at('cargo-again'))).json.id).toBe(json.id);
+    expect(tree(at('cargo-again'))).toEqual(tree(at('cargo')));
+    const signing = ['--key', at('pki/release.key.pem'), '--certificate', at('pki/release.pem')];
+    expect((await run('sign', at('cargo'), ...signing)).status).toBe(0);
+    const trust = ['--trust', at('pki/root.pem'), '--fingerprint', authority.fingerprint];
+    const first = await run('import', json.discs[0], '--root', at('cargo-site'), ...trust);
+    expect(first.json).toMatchObject({ complete: false });
+    // Whom to trust is settled with the first disc.
+    const second = await run('install', json.discs[1], '--root', at('cargo-site'));
+    expect(second.status).toBe(1);
+    expect(second.json.error.code).toBe('bundle-incomplete');
+    const list = at('cargo.json');
+    await run('repair-list', 'cargo@1.0.0', '--output', list, '--root', at('cargo-site'));
+    const repair = await run('pack', ...dealt, '--only', list, '--output', at('cargo-repair'));
+    expect(repair.json).toMatchObject({ id: json.id, signed: false });
+    expect((await run('sign', at('cargo-repair'), ...signing)).status).toBe(0);
+    const last = await run('import', at('cargo-repair'), '--root', at('cargo-site'));
+    expect(last).toMatchObject({ status: 0, json: { complete: true } });
   });
 });
 

@@ -1,0 +1,48 @@
+import { PassThrough } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { commandContext } from '../../../src/cli/command.ts';
+import { askForDisc } from '../../../src/cli/commands/disc-prompt.ts';
+import { StowageError } from '../../../src/core/error.ts';
+import { context } from '../../support/context.ts';
+import { fakeTerminal, personScreen } from '../../support/fake-terminal.ts';
+
+const missing = new StowageError(
+  'bundle-incomplete',
+  'chat 1.0.0 is not complete (2 of 5 discs seen)',
+  {
+    expected: 'discs 3, 4, 5 of 5: 30 parts of 99 bytes together',
+    hint: 'go on',
+  },
+);
+
+/** Asks a person who types this. */
+async function ask(answer: string, person = true): Promise<{ next?: string[]; shown: string }> {
+  const stdin = Object.assign(new PassThrough(), { isTTY: person });
+  const stderr = personScreen();
+  const { terminal } = fakeTerminal('/home/op', { stdin, stderr });
+  stdin.write(answer);
+  const asked = commandContext(terminal, context());
+  const next = await askForDisc(missing, ['/mnt/first', '/mnt/cdrom'], asked);
+  const shown = String(stderr.read() ?? '');
+  return { shown, ...(next && { next }) };
+}
+
+describe('when an installation waits for the next disc', () => {
+  it('says what is missing, and takes Enter for the same drive', async () => {
+    const { next, shown } = await ask('\n');
+    expect(next).toEqual(['/mnt/cdrom']);
+    expect(shown).toContain('2 of 5 discs seen');
+    expect(shown).toContain('discs 3, 4, 5 of 5');
+  });
+
+  it.each([
+    ['another folder\n', '/home/op/another folder'],
+    ['  /mnt/usb  \n', '/mnt/usb'],
+  ])('takes a path that is typed: %j', async (answer, place) => {
+    expect((await ask(answer)).next).toEqual([place]);
+  });
+
+  it('asks nobody where there is no terminal', async () => {
+    expect(await ask('', false)).toEqual({ shown: '' });
+  });
+});
