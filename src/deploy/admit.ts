@@ -55,7 +55,7 @@ export async function admit(
   const examined: Examined[] = [];
   for (const folder of folders) {
     const subject = folders.length === 1 ? undefined : discLabel(folder);
-    const one = await examine(folder, examined[0]?.id, now, subject, options).catch(
+    const one = await examine(folder, examined[0], now, subject, options).catch(
       (error: unknown) => {
         throw subject === undefined ? error : onDisc(error, subject);
       },
@@ -77,7 +77,7 @@ export async function admit(
 
 async function examine(
   folder: string,
-  expectedId: string | undefined,
+  first: Examined | undefined,
   now: Date,
   subject: string | undefined,
   options: AdmitOptions,
@@ -97,7 +97,7 @@ async function examine(
     'bundle-absent',
   );
   const id = sriHex(sriOf(checksumBytes));
-  if (expectedId !== undefined && id !== expectedId) throw mixed(expectedId, id);
+  if (first !== undefined && id !== first.id) throw mixed(first.id, id);
   const signatures = await readSignatures(folder);
   const signers = evaluateSignatures(trust, 'release', checksumBytes, signatures, now);
   const released = { trust, content: checksumBytes, signatures, signers, now };
@@ -105,10 +105,11 @@ async function examine(
     gatekeeper?.requireApproval === true ? requireApproved(released) : approversOf(released);
 
   step('index');
-  const checksums = readChecksums(checksumBytes);
+  // What has the digests of the first disc's is the same, and in memory once.
+  const checksums = first?.checksums ?? readChecksums(checksumBytes);
   const indexBytes = await readListed(folder, 'bundle.json', MAX_INDEX_BYTES, 'part-missing');
   requireSum(checksums, 'bundle.json', indexBytes);
-  const bundle = readCanonical(bundleKind, indexBytes);
+  const bundle = first?.bundle ?? readCanonical(bundleKind, indexBytes);
 
   step('identity');
   requireTrustedChannel(bundle, trust);
@@ -134,6 +135,8 @@ async function examine(
     requireSum(checksums, path, bytes);
     controlFiles.set(path, bytes);
   }
+  for (const [path, bytes] of first?.controlFiles ?? [])
+    if (!path.startsWith('signatures/')) controlFiles.set(path, bytes);
   const disc = { folder, files };
   return { disc, checksums, bundle, id, signers, approvers, trust, controlFiles };
 }

@@ -149,6 +149,19 @@ describe('when discs are imported', () => {
     await expectComplete(site, made);
   });
 
+  it('lets one import in at a time, and both end well one after the other', async () => {
+    const site = newSite();
+    const [one, two] = await Promise.allSettled([
+      take(site, made, [made.folder]),
+      take(site, made, [made.folder]),
+    ]);
+    const refused = [one, two].filter((each) => each.status === 'rejected');
+    expect(refused).toHaveLength(1);
+    expect(refused[0]?.reason).toMatchObject({ code: 'site-locked' });
+    expect((await take(site, made, [made.folder])).incoming).toBeUndefined();
+    await expectComplete(site, made);
+  });
+
   it('names the disc that is missing, also where all others were given', async () => {
     const site = newSite();
     const without = made.discs.filter((_, at) => at !== 2);
