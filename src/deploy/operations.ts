@@ -5,7 +5,7 @@ import type { Operation, Plan } from '../format/plan.ts';
 import type { GateResult } from '../format/receipt.ts';
 import type { Target } from '../target/target.ts';
 import { catalogOf } from './catalog.ts';
-import { gateService } from './gate.ts';
+import { gateService } from './gate/gate-service.ts';
 import { forgetGeneration, switchTo } from './generations.ts';
 import { placeLayout, removeLayout } from './layout.ts';
 import { imageOf, networkOf, releaseOf, secretOf, serviceOf } from './plan.ts';

@@ -13,6 +13,7 @@ import type {
 } from '../format/generation.ts';
 import { inOrder, type Mount, type Port, type Service } from '../format/service.ts';
 import type { ParameterValue, Site } from '../format/site.ts';
+import { adapterArguments, adapterPath } from './adapters.ts';
 import { fillTemplate, parameterValues } from './parameters.ts';
 import type { Release } from './release.ts';
 
@@ -63,6 +64,7 @@ function renderService(
   const fill = (text: string): string => fillTemplate(text, values);
   const { image: imageName, mounts, adapters, secrets, user, ...plain } = service;
   const { ports, args, env, entrypoint, name, ...rest } = plain;
+  const adapted = adapterArguments(service, bundle);
   const image = bundle.images.find((each) => each.name === imageName);
   if (image === undefined) throw new Error(`image ${imageName} passed the schema and is not there`);
   return {
@@ -72,15 +74,19 @@ function renderService(
     unit: `stowage-${bundle.name}-${name}`,
     image: renderImage(image, bundle, place.platform),
     ...(entrypoint === undefined ? {} : { entrypoint }),
-    args: args.map(fill),
-    env: Object.fromEntries(Object.entries(env).map(([key, value]) => [key, fill(value)])),
+    args: [...args.map(fill), ...adapted.args],
+    env: {
+      ...Object.fromEntries(Object.entries(env).map(([key, value]) => [key, fill(value)])),
+      ...adapted.env,
+    },
     mounts: [
       ...mounts.map((mount) => renderMount(mount, bundle, values, place)),
-      ...adapters.map(({ model }) => ({
-        source: join(place.files, 'models', model),
-        path: `/adapters/${model}`,
+      ...adapters.map((each) => ({
+        source: join(place.files, 'models', each.model),
+        path: adapterPath(each),
       })),
     ],
+    ...(adapters.length === 0 ? {} : { adapters }),
     secrets: secrets.map(({ secret, path }) => ({ name: secretName(secret, place), path })),
     ...(user === 'image' ? {} : { user }),
     ports: ports.map((port) => ({

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import * as field from './field.ts';
+import { jsonSchemaDefect } from './json-schema.ts';
 import { type Service, service, size } from './service.ts';
 
 export interface Parameter {
@@ -106,7 +107,12 @@ const expectation: z.ZodType<AcceptancePrompt['expect']> = z.union([
   z.strictObject({ equals: field.text(65_536) }),
   z.strictObject({ contains: field.text(65_536) }),
   z.strictObject({ matches: field.text(1024).refine(isRegExp, 'expected a regular expression') }),
-  z.strictObject({ jsonSchema: z.record(z.string(), z.unknown()) }),
+  z.strictObject({
+    jsonSchema: z.record(z.string(), z.unknown()).superRefine((value, context) => {
+      const defect = jsonSchemaDefect(value);
+      if (defect !== undefined) context.addIssue({ code: 'custom', message: defect });
+    }),
+  }),
   z.strictObject({
     tokens: z
       .strictObject({

@@ -4,7 +4,7 @@ import { MAX_INDEX_BYTES } from '../core/limits.ts';
 import { type AcceptancePrompt, deploymentShape } from './deployment.ts';
 import type { DocumentKind } from './document.ts';
 import * as field from './field.ts';
-import { type Health, health } from './service.ts';
+import { type Adapter, adapter, type Health, health } from './service.ts';
 
 /** A service with every value filled in: all that a target needs to run it. */
 export interface RenderedService {
@@ -19,6 +19,8 @@ export interface RenderedService {
   /** Services of the same release that must be ready before this one starts. */
   readonly dependsOn: readonly string[];
   readonly mounts: readonly RenderedMount[];
+  /** LoRA adapters that it serves, mounted at `/adapters/<model>`; the member is left out where there are none. */
+  readonly adapters?: readonly Adapter[];
   readonly secrets: readonly RenderedSecret[];
   readonly ports: readonly RenderedPort[];
   readonly network: 'bridge' | 'host' | 'none';
@@ -135,6 +137,7 @@ const rendered: z.ZodType<RenderedService> = z.strictObject({
   env: z.record(z.string(), z.string()),
   dependsOn: z.array(field.name),
   mounts: z.array(mount),
+  adapters: z.array(adapter).min(1).max(64).exactOptional(),
   secrets: z.array(z.strictObject({ name: engineName, path: field.containerPath })),
   ports: z.array(
     z.strictObject({

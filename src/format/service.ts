@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { GIB, KIB, MIB } from '../core/limits.ts';
 import * as field from './field.ts';
 
-/** How a server says that it is ready; the paths are in `deploy/server-kind.ts`. */
+/** How a server says that it is ready; the paths are in `deploy/gate/server-kind.ts`. */
 export const serverKinds = [
   'vllm',
   'llama.cpp',
@@ -152,6 +152,15 @@ export const health: z.ZodType<Health> = z
     message: 'expected a path: a server of kind http has none of its own',
   });
 
+/** Names stand in arguments as NAME=PATH, and in lists with commas between them. */
+export const adapter: z.ZodType<Adapter> = z.strictObject({
+  model: field.name,
+  name: z
+    .string()
+    .max(256)
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._/:-]*$/, 'expected a model id such as sql-expert'),
+});
+
 export const service: z.ZodType<Service> = z
   .strictObject({
     name: field.name,
@@ -161,10 +170,7 @@ export const service: z.ZodType<Service> = z
     env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), template).default({}),
     dependsOn: z.array(field.name).max(64).default([]),
     mounts: z.array(mount).max(64).default([]),
-    adapters: z
-      .array(z.strictObject({ model: field.name, name: field.line(256) }))
-      .max(64)
-      .default([]),
+    adapters: z.array(adapter).max(64).default([]),
     secrets: z
       .array(z.strictObject({ secret: field.name, path: field.containerPath }))
       .max(32)
@@ -209,6 +215,10 @@ export const service: z.ZodType<Service> = z
     if (new Set(paths).size !== paths.length) {
       context.addIssue({ code: 'custom', path: ['mounts'], message: 'two mounts have one path' });
     }
+    const defect = adapterDefect(value);
+    if (defect !== undefined) {
+      context.addIssue({ code: 'custom', path: ['adapters'], message: defect });
+    }
     if (value.network === 'none' && value.ports.length > 0) {
       context.addIssue({
         code: 'custom',
@@ -217,6 +227,32 @@ export const service: z.ZodType<Service> = z
       });
     }
   });
+
+/** The kinds of servers that take adapters, and the argument or variable in which they do. */
+export const adapterSettings: Readonly<Partial<Record<ServerKind, string>>> = {
+  vllm: '--lora-modules',
+  'llama.cpp': '--lora',
+  sglang: '--lora-paths',
+  tgi: 'LORA_ADAPTERS',
+};
+
+/** Why a service cannot have the adapters that it names; undefined when it can. */
+function adapterDefect({ adapters, health, args, env, mounts }: Service): string | undefined {
+  if (adapters.length === 0) return undefined;
+  const setting = health === undefined ? undefined : adapterSettings[health.server];
+  if (setting === undefined) {
+    const kinds = Object.keys(adapterSettings).join(', ');
+    return `${health === undefined ? 'a service without health' : `a server of kind ${health.server}`} takes no adapters here: only ${kinds} do`;
+  }
+  if (args.some((each) => each.split('=')[0] === setting) || Object.hasOwn(env, setting))
+    return `${setting} is given by hand as well: leave one of the two away`;
+  for (const member of ['model', 'name'] as const) {
+    if (new Set(adapters.map((each) => each[member])).size !== adapters.length)
+      return `two adapters have one ${member}`;
+  }
+  const taken = mounts.find((each) => /^\/adapters(?:\/|$)/.test(each.path));
+  return taken === undefined ? undefined : `mount ${taken.path} is in the place of the adapters`;
+}
 
 /**
  * Services in an order in which each comes after those it depends on; otherwise in the order they were given.

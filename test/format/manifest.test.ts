@@ -129,7 +129,24 @@ describe('when a manifest is wrong', () => {
       'names no port to ask',
     ],
     ['health on an unknown port', 'services.0.health.port', 'grpc', 'names no port'],
-    ['health of kind http without a path', 'services.0.health.path', undefined, 'expected a path'],
+    [
+      'health of kind http without a path',
+      'services.0.health',
+      { server: 'http', port: 'http' },
+      'expected a path',
+    ],
+    [
+      'an expectation that checks nothing',
+      'acceptance.0.expect',
+      { jsonSchema: { minimum: 3 } },
+      'keyword minimum needs type number',
+    ],
+    [
+      'adapters for a server that takes none',
+      'services.0.health.server',
+      'ollama',
+      'takes no adapters here',
+    ],
     [
       'two mounts at one path',
       'services.0.mounts.1.path',

@@ -94,7 +94,7 @@ export function service(): Record<string, unknown> {
     pids: 4096,
     memory: 1_073_741_824,
     health: {
-      server: 'http',
+      server: 'vllm',
       path: '/health',
       port: 'http',
       model: 'tiny',

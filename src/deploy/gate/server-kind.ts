@@ -1,4 +1,4 @@
-import type { ServerKind } from '../format/service.ts';
+import type { ServerKind } from '../../format/service.ts';
 
 /** How a kind of inference server is asked whether it is ready. */
 export interface ServerProfile {

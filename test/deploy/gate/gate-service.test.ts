@@ -1,16 +1,16 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { MAX_ANSWER_BYTES } from '../../src/core/limits.ts';
-import { gateService } from '../../src/deploy/gate.ts';
-import { type AcceptancePrompt, deploymentShape } from '../../src/format/deployment.ts';
-import { checkDocument, writeCanonical } from '../../src/format/document.ts';
-import type { RenderedService } from '../../src/format/generation.ts';
-import { type GateResult, receiptKind } from '../../src/format/receipt.ts';
-import type { Health } from '../../src/format/service.ts';
-import { context } from '../support/context.ts';
-import { release, service } from '../support/deployed.ts';
-import { expectCode } from '../support/error.ts';
-import { type Behaviour, json, startFakeServer } from '../support/fake-server.ts';
-import { FakeTarget } from '../support/fake-target.ts';
+import { MAX_ANSWER_BYTES } from '../../../src/core/limits.ts';
+import { gateService } from '../../../src/deploy/gate/gate-service.ts';
+import { type AcceptancePrompt, deploymentShape } from '../../../src/format/deployment.ts';
+import { checkDocument, writeCanonical } from '../../../src/format/document.ts';
+import type { RenderedService } from '../../../src/format/generation.ts';
+import { type GateResult, receiptKind } from '../../../src/format/receipt.ts';
+import type { Health } from '../../../src/format/service.ts';
+import { context } from '../../support/context.ts';
+import { release, service } from '../../support/deployed.ts';
+import { expectCode } from '../../support/error.ts';
+import { type Behaviour, json, startFakeServer } from '../../support/fake-server.ts';
+import { FakeTarget } from '../../support/fake-target.ts';
 
 let target: FakeTarget;
 let results: GateResult[];
@@ -194,18 +194,24 @@ describe('when a service is not as it should be', () => {
     const server = await startFakeServer({});
     await server.close();
     const error = await expectCode(await asked(server.port), 'gate-failed');
-    expect(error.found).toBe('no answer after 1 s');
+    expect(error.found).toBe('no answer, and no sign of progress for 1 s');
   });
 
   it('says with what status it refuses to be ready', async () => {
     const last = await failing({ notReadyFor: 1000 });
-    expect(last).toMatchObject({ check: 'readiness', found: 'status 503 after 1 s' });
+    expect(last).toMatchObject({
+      check: 'readiness',
+      found: 'status 503, and no sign of progress for 1 s',
+    });
     expect(last.milliseconds).toBeLessThan(3000);
   });
 
   it('does not wait longer than it may for a server that hangs', async () => {
     const last = await failing({ odd: () => true });
-    expect(last).toMatchObject({ check: 'readiness', found: 'no answer after 1 s' });
+    expect(last).toMatchObject({
+      check: 'readiness',
+      found: 'no answer, and no sign of progress for 1 s',
+    });
     expect(last.milliseconds).toBeLessThan(3000);
   });
 
@@ -217,7 +223,7 @@ describe('when a service is not as it should be', () => {
       return { state, detail: 'exit code 1', startedAt: 'a' };
     };
     const last = await failing({ notReadyFor: 1000 }, { startupSeconds: 60 });
-    expect(last.found).toBe('the process ended while it loaded: exit code 1');
+    expect(last.found).toBe('the process ended (exit code 1) while it loaded');
   });
 
   it('says that the process was started again while it loaded', async () => {
