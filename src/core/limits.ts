@@ -48,7 +48,7 @@ export const MAX_ANSWER_BYTES: number = MIB;
 export const MAX_SEQ_STEP = 100_000;
 /** The most that a source may send which did not say how much it has. */
 export const MAX_UNKNOWN_BYTES: number = 64 * GIB;
-/** The largest secret of a service; podman takes no larger one than 500 KB. */
-export const MAX_SECRET_BYTES: number = 256 * KIB;
+/** The largest secret of a service: what a pipe takes in one write, so that no engine ever gets half of one. */
+export const MAX_SECRET_BYTES: number = 64 * KIB;
 /** The largest file that a service may use as a template. */
 export const MAX_TEMPLATE_BYTES: number = MIB;

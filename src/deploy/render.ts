@@ -49,7 +49,7 @@ export function renderRelease({ id, bundle }: Release, place: Place): DeployedRe
     texts: textsUsed(services, values, place),
     services: services.map((service) => ({
       ...renderService(service, bundle, values, place),
-      networks: service.network === 'bridge' ? networks.map((each) => each.name) : [],
+      networks: joins(service, networks),
     })),
     acceptance: serves ? [] : bundle.acceptance,
   };
@@ -110,12 +110,27 @@ function renderImage(image: BundleImage, bundle: Bundle, platform: string): Rend
   };
 }
 
-/** One network for the release's services among themselves; the outside reaches them only by ports they publish. */
+/**
+ * One internal network for the release's services among themselves. Engines publish no port of a network that is
+ * internal, so that those with ports join another one as well, which leads out. No name of a release holds two
+ * hyphens, so that no two networks share a name.
+ */
 function networksOf(release: string, services: readonly Service[]): RenderedNetwork[] {
   const joined = services.filter((each) => each.network === 'bridge');
-  if (joined.length === 0) return [];
-  const internal = joined.every((each) => each.ports.length === 0);
-  return [{ name: `stowage-${release}`, internal }];
+  const within = { name: `stowage-${release}`, release, internal: true };
+  const outward = { name: `stowage-${release}--published`, release, internal: false };
+  return [...(joined.length > 0 ? [within] : []), ...(joined.some(publishes) ? [outward] : [])];
+}
+
+/** The networks of a service, the one that publishes its ports first. */
+function joins(service: Service, networks: readonly RenderedNetwork[]): string[] {
+  if (service.network !== 'bridge') return [];
+  const own = networks.filter((each) => each.internal || publishes(service));
+  return own.toSorted((a, b) => Number(a.internal) - Number(b.internal)).map((each) => each.name);
+}
+
+function publishes(service: Service): boolean {
+  return service.network === 'bridge' && service.ports.length > 0;
 }
 
 function secretsUsed(services: readonly Service[]): string[] {

@@ -63,6 +63,7 @@ export interface RenderedSecret {
 /** A network of the engine that only this release uses. */
 export interface RenderedNetwork {
   readonly name: string;
+  readonly release: string;
   /** Whether nothing outside the host can be reached through it, nor reach it. */
   readonly internal: boolean;
 }
@@ -165,7 +166,9 @@ const release: z.ZodType<DeployedRelease> = z.strictObject({
   version: field.version,
   seq: field.sequence,
   bundle: field.hex(128),
-  networks: z.array(z.strictObject({ name: engineName, internal: z.boolean() })).max(8),
+  networks: z
+    .array(z.strictObject({ name: engineName, release: field.name, internal: z.boolean() }))
+    .max(8),
   secrets: z.array(z.strictObject({ name: engineName, secret: field.name })).max(256),
   texts: z.array(z.strictObject({ sha256: field.hex(64), text: z.string() })).max(256),
   services: z.array(rendered),

@@ -1,23 +1,16 @@
 import { digestHex } from '../core/digest.ts';
-import { StowageError } from '../core/error.ts';
-import type {
-  RenderedMount,
-  RenderedPort,
-  RenderedSecret,
-  RenderedService,
-} from '../format/generation.ts';
-import { offlineEnvironment } from './offline-environment.ts';
-import { specificationOf } from './specification.ts';
-
-/** How long a server may take to end its answers before it is killed, in seconds. */
-export const STOP_SECONDS = 30;
-
-/** The labels that say what a container was made for. */
-export const labels = {
-  release: 'stowage.release',
-  service: 'stowage.service',
-  specification: 'stowage.specification',
-} as const;
+import type { RenderedMount, RenderedSecret, RenderedService } from '../format/generation.ts';
+import {
+  gpuDevices,
+  labelsOf,
+  limitArguments,
+  mountable,
+  mountsAt,
+  numericUser,
+  publishedPorts,
+  STOP_SECONDS,
+  variablesOf,
+} from './container-arguments.ts';
 
 export interface PodmanRunOptions {
   /** Who restarts the container: a unit of systemd, which is told by conmon, or podman itself. */
@@ -32,6 +25,9 @@ const LOG_ARGUMENTS = ['--log-driver', 'k8s-file', '--log-opt', 'max-size=16mb']
  * where the image has the folder. */
 const MEMORY_OPTIONS = 'rw,exec,nosuid,nodev,mode=1777,U';
 
+/** Where podman 4.3 puts a read-only folder of its own into a read-only container: no file can be mounted in it. */
+const OWN_SECRETS = '/run/secrets/';
+
 /**
  * The arguments of `podman` that start a service, `run` first, always in the same order. Hardened by default: what
  * a service does not ask for it does not get.
@@ -43,20 +39,55 @@ export function podmanRunArguments(service: RenderedService, options: PodmanRunO
     ...['--pull', 'never', '--http-proxy=false', '--no-healthcheck'],
     ...supervision(options.supervisor),
     ...['--stop-timeout', String(STOP_SECONDS), ...LOG_ARGUMENTS],
-    ...identity(service),
+    ...labelsOf(service).flatMap((label) => ['--label', label]),
     ...confinement(service),
-    ...resources(service),
+    ...limitArguments(service),
+    ...gpuDevices(service).flatMap((device) => ['--device', device]),
     ...network(service),
     ...service.mounts.flatMap((each) => mount(each, options.selinux)),
-    ...service.secrets.flatMap(secret),
-    ...environment(service),
-    // JSON, because podman takes a text that begins with [ for JSON itself.
-    ...(service.entrypoint === undefined
-      ? []
-      : ['--entrypoint', JSON.stringify([service.entrypoint])]),
+    ...service.secrets.flatMap((each) => ['--secret', podmanSecret(each, service.user)]),
+    ...variablesOf(service).flatMap((variable) => ['--env', variable]),
+    ...podmanEntrypoint(service),
     digestHex(service.image.config),
     ...service.args,
   ];
+}
+
+/** JSON, because podman takes a text that begins with [ for JSON itself. */
+export function podmanEntrypoint({ entrypoint }: RenderedService): string[] {
+  return entrypoint === undefined ? [] : ['--entrypoint', JSON.stringify([entrypoint])];
+}
+
+/** The networks of a service by their names, or what stands for them. */
+export function podmanNetworks(service: RenderedService): readonly string[] {
+  if (service.network !== 'bridge') return [service.network];
+  return service.networks.length > 0 ? service.networks : ['bridge'];
+}
+
+/** Memory instead of what the image may not write to, and of the volumes that it declares. */
+export function podmanMemory(service: RenderedService): string[] {
+  // A volume of the image would outlive its container, on disk; as memory it does not.
+  const args = ['--image-volume', 'tmpfs'];
+  if (service.readOnlyRoot && !mountsAt(service, '/tmp'))
+    args.push('--tmpfs', `/tmp:${MEMORY_OPTIONS}`);
+  if (service.readOnlyRoot && service.secrets.some(({ path }) => path.startsWith(OWN_SECRETS)))
+    args.push('--tmpfs', `${OWN_SECRETS.slice(0, -1)}:rw,noexec,nosuid,nodev,mode=0755,size=65536`);
+  return args;
+}
+
+export function podmanMemoryMount(path: string, size: number): string {
+  return `${mountable(path)}:${MEMORY_OPTIONS},size=${size}`;
+}
+
+export function podmanVolume(source: string, path: string, selinux: boolean): string {
+  return `${mountable(source)}:${mountable(path)}:ro${selinux ? ',z' : ''}`;
+}
+
+/** A file that the service's user alone can read; of a user that only the image knows, everybody inside. */
+export function podmanSecret({ name, path }: RenderedSecret, user: string | undefined): string {
+  const owner = numericUser(user);
+  const access = owner === undefined ? 'mode=0444' : `uid=${owner.uid},gid=${owner.gid},mode=0400`;
+  return `${name},type=mount,target=${mountable(path)},${access}`;
 }
 
 function supervision(supervisor: PodmanRunOptions['supervisor']): string[] {
@@ -65,78 +96,24 @@ function supervision(supervisor: PodmanRunOptions['supervisor']): string[] {
     : ['--sdnotify', 'ignore', '--restart', 'always'];
 }
 
-function identity(service: RenderedService): string[] {
-  const values = [
-    `${labels.release}=${service.release}`,
-    `${labels.service}=${service.name}`,
-    `${labels.specification}=${specificationOf(service)}`,
-  ];
-  return values.flatMap((value) => ['--label', value]);
-}
-
 function confinement(service: RenderedService): string[] {
   const args = ['--cap-drop', 'all'];
   for (const capability of [...service.capabilities].sort()) args.push('--cap-add', capability);
   args.push('--security-opt', 'no-new-privileges');
   if (service.gpus !== undefined) args.push('--security-opt', 'label=disable');
   if (service.user !== undefined) args.push('--user', service.user);
-  // A volume of the image would outlive its container, on disk; as memory it does not.
-  args.push('--image-volume', 'tmpfs');
-  if (!service.readOnlyRoot) return args;
-  args.push('--read-only');
-  if (!service.mounts.some((each) => each.path === '/tmp'))
-    args.push('--tmpfs', `/tmp:${MEMORY_OPTIONS}`);
-  return args;
-}
-
-function resources(service: RenderedService): string[] {
-  const args: string[] = ['--pids-limit', String(service.pids)];
-  if (service.memory !== undefined) args.push('--memory', `${service.memory}b`);
-  if (service.sharedMemory !== undefined) args.push('--shm-size', `${service.sharedMemory}b`);
-  if (service.cpus !== undefined) args.push('--cpus', String(service.cpus));
-  if (service.gpus === 'all') args.push('--device', 'nvidia.com/gpu=all');
-  else
-    for (let index = 0; index < (service.gpus ?? 0); index++)
-      args.push('--device', `nvidia.com/gpu=${index}`);
-  return args;
+  if (service.readOnlyRoot) args.push('--read-only');
+  return [...args, ...podmanMemory(service)];
 }
 
 function network(service: RenderedService): string[] {
-  if (service.network !== 'bridge') return ['--network', service.network];
-  const names = service.networks.length > 0 ? service.networks : ['bridge'];
-  const args = names.flatMap((name) => ['--network', name]);
+  const args = podmanNetworks(service).flatMap((name) => ['--network', name]);
   if (service.networks.length > 0) args.push('--network-alias', service.name);
-  return [...args, ...service.ports.flatMap((port) => ['--publish', published(port)])];
-}
-
-function published(port: RenderedPort): string {
-  const address = port.address.includes(':') ? `[${port.address}]` : port.address;
-  return `${address}:${port.host}:${port.container}`;
+  return [...args, ...publishedPorts(service).flatMap((port) => ['--publish', port])];
 }
 
 function mount(each: RenderedMount, selinux: boolean): string[] {
-  if ('memory' in each)
-    return ['--tmpfs', `${plain(each.path)}:${MEMORY_OPTIONS},size=${each.memory}`];
-  return ['--volume', `${plain(each.source)}:${plain(each.path)}:ro${selinux ? ',z' : ''}`];
-}
-
-/** As a file that every user of the container can read: it has but one. */
-function secret({ name, path }: RenderedSecret): string[] {
-  return ['--secret', `${name},type=mount,target=${path},mode=0444`];
-}
-
-function plain(path: string): string {
-  if (!/[:\n]/.test(path)) return path;
-  throw new StowageError('path-unsafe', `podman cannot mount ${JSON.stringify(path)}`, {
-    expected: 'a path without a colon or a line break',
-    found: 'one of them',
-    hint: 'choose a site root, or a path in the manifest, without it',
-  });
-}
-
-function environment(service: RenderedService): string[] {
-  const values = { ...offlineEnvironment, ...service.env };
-  return Object.keys(values)
-    .sort()
-    .flatMap((name) => ['--env', `${name}=${values[name]}`]);
+  return 'memory' in each
+    ? ['--tmpfs', podmanMemoryMount(each.path, each.memory)]
+    : ['--volume', podmanVolume(each.source, each.path, selinux)];
 }

@@ -1,38 +1,27 @@
-import { type Json, parseJson } from '../core/canonical-json.ts';
 import { commandFailure } from './command.ts';
+import { STOP_SECONDS } from './container-arguments.ts';
+import { STATE_FORMAT, stateFrom } from './container-state.ts';
+import type { EngineClient } from './engine-client.ts';
 import { mergeLog } from './log-lines.ts';
-import { labels, STOP_SECONDS } from './podman-arguments.ts';
-import type { PodmanClient } from './podman-client.ts';
 import type { ServiceState } from './target.ts';
 
 const REMOVE_MS: number = (STOP_SECONDS + 90) * 1000;
-const FORMAT = `[{{json .State}},{{json .Image}},{{json .RestartCount}},{{json (index .Config.Labels "${labels.specification}")}}]`;
-
-interface State {
-  readonly Status?: string;
-  readonly Running?: boolean;
-  readonly ExitCode?: number;
-  readonly OOMKilled?: boolean;
-  readonly Error?: string;
-  readonly StartedAt?: string;
-}
-
 /** The state of the container of this name. */
 export async function inspectContainer(
-  podman: PodmanClient,
+  podman: EngineClient,
   name: string,
   signal: AbortSignal,
 ): Promise<ServiceState> {
-  const args = ['container', 'inspect', '--format', FORMAT, name];
+  const args = ['container', 'inspect', '--format', STATE_FORMAT, name];
   const result = await podman.ask(args, signal);
-  if (result.status === 0) return stateFrom(parseJson(Buffer.from(result.stdout.trim())));
+  if (result.status === 0) return stateFrom(result.stdout);
   if (!(await containerExists(podman, name, signal))) return { state: 'absent', detail: '' };
   throw commandFailure('podman', args, result);
 }
 
 /** Stops the container of this name and removes it with its volumes; content when there is none. */
 export async function removeContainer(
-  podman: PodmanClient,
+  podman: EngineClient,
   name: string,
   signal: AbortSignal,
 ): Promise<void> {
@@ -43,7 +32,7 @@ export async function removeContainer(
 
 /** The last lines of its log, stdout and stderr in the order they were written; empty when there is none. */
 export async function containerLog(
-  podman: PodmanClient,
+  podman: EngineClient,
   name: string,
   lines: number,
   signal: AbortSignal,
@@ -57,7 +46,7 @@ export async function containerLog(
 }
 
 async function containerExists(
-  podman: PodmanClient,
+  podman: EngineClient,
   name: string,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -65,33 +54,4 @@ async function containerExists(
   const result = await podman.ask(args, signal);
   if (result.status > 1) throw commandFailure('podman', args, result);
   return result.status === 0;
-}
-
-function stateFrom(answer: Json): ServiceState {
-  const [state, image, restarts, specification] = answer as unknown as [
-    State,
-    string,
-    number,
-    string,
-  ];
-  // Podman writes Go's zero time for a container that was never started.
-  const started = state.StartedAt?.startsWith('0001-') ? undefined : state.StartedAt;
-  return {
-    state: state.Running === true ? 'running' : 'stopped',
-    detail: detailOf(state, started !== undefined, restarts),
-    ...(started === undefined ? {} : { startedAt: new Date(started).toISOString() }),
-    image: image.replace(/^sha256:/, ''),
-    restarts,
-    ...(specification === '' ? {} : { specification }),
-  };
-}
-
-function detailOf(state: State, wasStarted: boolean, restarts: number): string {
-  const parts: string[] = [];
-  if (!wasStarted) parts.push(`${state.Status}, never started`);
-  else if (state.Running !== true) parts.push(`${state.Status}, exit code ${state.ExitCode}`);
-  if (state.OOMKilled === true) parts.push('out of memory');
-  if (state.Error !== undefined && state.Error !== '') parts.push(state.Error);
-  if (restarts > 0) parts.push(`restarted ${restarts} times`);
-  return parts.join(', ');
 }

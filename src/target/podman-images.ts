@@ -2,7 +2,7 @@ import { parseJson } from '../core/canonical-json.ts';
 import { digestHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import type { RenderedImage } from '../format/generation.ts';
-import type { PodmanClient } from './podman-client.ts';
+import type { EngineClient } from './engine-client.ts';
 
 const PULL_MS = 6 * 3_600_000;
 const REMOVE_MS = 600_000;
@@ -11,7 +11,7 @@ const IN_USE = 2;
 
 /** Every name of the image with this id, or undefined when the engine has none. */
 async function namesOf(
-  podman: PodmanClient,
+  podman: EngineClient,
   id: string,
   signal: AbortSignal,
 ): Promise<readonly string[] | undefined> {
@@ -23,7 +23,7 @@ async function namesOf(
 }
 
 export async function hasImage(
-  podman: PodmanClient,
+  podman: EngineClient,
   image: RenderedImage,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -33,7 +33,7 @@ export async function hasImage(
 
 /** See {@link Target.loadImage}. An image that is there already is only given its tag. */
 export async function loadImage(
-  podman: PodmanClient,
+  podman: EngineClient,
   image: RenderedImage,
   depotHost: string,
   signal: AbortSignal,
@@ -51,7 +51,7 @@ export async function loadImage(
 
 /** See {@link Target.unloadImage}. */
 export async function unloadImage(
-  podman: PodmanClient,
+  podman: EngineClient,
   image: RenderedImage,
   signal: AbortSignal,
 ): Promise<void> {

@@ -1,17 +1,22 @@
-import type { PodmanClient } from './podman-client.ts';
+import type { EngineClient } from './engine-client.ts';
 
+/** Whether podman keeps a secret of this name. */
 export async function hasSecret(
-  podman: PodmanClient,
+  podman: EngineClient,
   name: string,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { status } = await podman.ask(['secret', 'inspect', name], signal);
-  return status === 0;
+  // A list, because inspecting fails alike for a secret that is not there and for an engine that is broken.
+  const names = await podman.must(['secret', 'ls', '--format', '{{.Name}}'], signal);
+  return names.split('\n').some((each) => each.trim() === name);
 }
 
-/** See {@link Target.placeSecret}: the value goes through a pipe. */
+/**
+ * See {@link Target.placeSecret}: the value goes through a pipe, in one write ({@link MAX_SECRET_BYTES}), so that a
+ * command that is killed leaves the whole secret or, because podman refuses an empty one, none.
+ */
 export async function placeSecret(
-  podman: PodmanClient,
+  podman: EngineClient,
   name: string,
   value: Uint8Array,
   signal: AbortSignal,
@@ -21,7 +26,7 @@ export async function placeSecret(
 }
 
 export async function removeSecret(
-  podman: PodmanClient,
+  podman: EngineClient,
   name: string,
   signal: AbortSignal,
 ): Promise<void> {

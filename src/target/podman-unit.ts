@@ -1,6 +1,7 @@
 import { StowageError } from '../core/error.ts';
 import type { RenderedService } from '../format/generation.ts';
-import { podmanRunArguments, STOP_SECONDS } from './podman-arguments.ts';
+import { STOP_SECONDS } from './container-arguments.ts';
+import { podmanRunArguments } from './podman-arguments.ts';
 
 export interface PodmanUnitOptions {
   /** The absolute path of podman. */
@@ -26,31 +27,46 @@ export function podmanUnit(service: RenderedService, options: PodmanUnitOptions)
     selinux: options.selinux,
   });
   const podman = systemdWord(options.podman);
-  const sources = service.mounts.flatMap((each) => ('source' in each ? [each.source] : []));
   return [
-    '[Unit]',
-    `Description=Stowage: ${service.name} of ${service.release}`,
-    'Wants=network-online.target',
-    'After=network-online.target',
-    ...sources.map((source) => `RequiresMountsFor=${systemdWord(source)}`),
+    ...unitLines(service),
     '',
     '[Service]',
     'Type=notify',
     'NotifyAccess=all',
-    ...Object.entries(options.environment).map(
-      ([name, value]) => `Environment=${systemdWord(`${name}=${value}`)}`,
-    ),
     `ExecStart=${[podman, ...run.map(commandWord)].join(' \\\n  ')}`,
     `ExecStop=${podman} stop --ignore --time ${STOP_SECONDS} ${service.unit}`,
-    'Restart=always',
-    `RestartSec=${RESTART_SECONDS}`,
-    `TimeoutStartSec=${START_SECONDS}`,
-    `TimeoutStopSec=${STOP_SECONDS + 30}`,
+    ...serviceLines(options.environment),
     '',
     '[Install]',
     `WantedBy=${options.wantedBy}`,
     '',
   ].join('\n');
+}
+
+/** The section `[Unit]`: after a start of the host, what a service depends on is started before it. */
+export function unitLines(service: RenderedService): string[] {
+  const sources = service.mounts.flatMap((each) => ('source' in each ? [each.source] : []));
+  const needed = service.dependsOn.map((name) => `stowage-${service.release}-${name}.service`);
+  return [
+    '[Unit]',
+    `Description=Stowage: ${service.name} of ${service.release}`,
+    `Wants=${['network-online.target', ...needed].join(' ')}`,
+    `After=${['network-online.target', ...needed].join(' ')}`,
+    ...sources.map((source) => `RequiresMountsFor=${systemdWord(source)}`),
+  ];
+}
+
+/** What of `[Service]` a unit and a Quadlet file have in common. */
+export function serviceLines(environment: PodmanUnitOptions['environment']): string[] {
+  return [
+    ...Object.entries(environment).map(
+      ([name, value]) => `Environment=${systemdWord(`${name}=${value}`)}`,
+    ),
+    'Restart=always',
+    `RestartSec=${RESTART_SECONDS}`,
+    `TimeoutStartSec=${START_SECONDS}`,
+    `TimeoutStopSec=${STOP_SECONDS + 30}`,
+  ];
 }
 
 /** A word of a setting: quoted, with C escapes and doubled specifiers (systemd.syntax(7), systemd.unit(5)). */

@@ -1,19 +1,22 @@
 import { existsSync, readlinkSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
-import { isAbsolute, join } from 'node:path';
-import { StowageError } from '../core/error.ts';
+import { join } from 'node:path';
 import type { RenderedService } from '../format/generation.ts';
 import { type CommandRunner, type Environment, runCommand } from './command.ts';
+import { createEngineClient } from './engine-client.ts';
+import { createNetwork, removeNetwork } from './networks.ts';
 import { podmanRunArguments } from './podman-arguments.ts';
-import { createPodmanClient } from './podman-client.ts';
 import { containerLog, inspectContainer, removeContainer } from './podman-containers.ts';
+import { podmanFacts, readsQuadlet } from './podman-facts.ts';
 import { hasImage, loadImage, unloadImage } from './podman-images.ts';
-import { createNetwork, removeNetwork } from './podman-networks.ts';
+import { podmanQuadlet } from './podman-quadlet.ts';
 import { hasSecret, placeSecret, removeSecret } from './podman-secrets.ts';
 import { podmanUnit } from './podman-unit.ts';
 import { programPath } from './program-path.ts';
+import { runInside } from './run-inside.ts';
+import { hasSelinux } from './selinux.ts';
 import { specificationOf } from './specification.ts';
-import { createSystemd, type Systemd } from './systemd.ts';
+import { createSystemd, type Systemd, type UnitForm, type UnitSource } from './systemd.ts';
 import type { Engine, ServiceState, Target } from './target.ts';
 
 export interface PodmanOptions {
@@ -22,14 +25,16 @@ export interface PodmanOptions {
   readonly run?: CommandRunner;
   /** Whether services become units; by default whether systemd runs here, for this user. */
   readonly systemd?: boolean;
+  /** What units are made as; by default Quadlet files where podman reads them. */
+  readonly form?: UnitForm;
   /** Where unit files go, other than systemd's own folder for this user. */
   readonly unitFolder?: string;
+  /** Where Quadlet files go, other than podman's own folder for this user. */
+  readonly quadletFolder?: string;
   /** Whether mounts carry the shared SELinux label; by default whether this host has SELinux. */
   readonly selinux?: boolean;
 }
 
-/** The oldest podman that was tried: Debian 12 and RHEL 9.2 have it or a newer one. */
-const OLDEST = [4, 3] as const;
 const START_MS = 300_000;
 const ENGINE_VARIABLES = [
   'CONTAINERS_CONF',
@@ -40,26 +45,30 @@ const ENGINE_VARIABLES = [
 /** Services as containers of podman: units of systemd where it runs, else with podman's own restart policy. */
 export function createPodman(options: PodmanOptions): Target {
   const { env, run = runCommand } = options;
-  const podman = createPodmanClient(run, env);
+  const podman = createEngineClient('podman', run, env);
   const rootless = userInfo().uid !== 0;
-  const selinux = options.selinux ?? existsSync('/sys/fs/selinux/enforce');
-  const folder = options.unitFolder ?? unitFolder(env, rootless);
+  const selinux = options.selinux ?? hasSelinux();
   const systemd =
     (options.systemd ?? systemdRuns(env, rootless))
-      ? createSystemd({ run, env, user: rootless, folder })
+      ? createSystemd({ run, env, user: rootless, folders: unitFolders(options, rootless) })
       : undefined;
+  let form = options.form;
 
   const inspect = async (service: RenderedService, signal: AbortSignal): Promise<ServiceState> => {
     const state = await inspectContainer(podman, service.unit, signal);
     return systemd === undefined ? state : withUnit(systemd, service, state, signal);
   };
-  const unitText = async (service: RenderedService): Promise<string> =>
-    podmanUnit(service, {
+  const unitSource = async (service: RenderedService, signal: AbortSignal): Promise<UnitSource> => {
+    form ??= readsQuadlet(await podmanFacts(podman, signal), rootless) ? 'quadlet' : 'unit';
+    const render = form === 'quadlet' ? podmanQuadlet : podmanUnit;
+    const text = render(service, {
       podman: (await programPath('podman', env)) ?? '/usr/bin/podman',
       wantedBy: rootless ? 'default.target' : 'multi-user.target',
       selinux,
       environment: engineVariables(env),
     });
+    return { form, text };
+  };
   const stop = async (service: RenderedService, signal: AbortSignal): Promise<void> => {
     await systemd?.remove(service.unit, signal);
     await removeContainer(podman, service.unit, signal);
@@ -68,14 +77,8 @@ export function createPodman(options: PodmanOptions): Target {
   return {
     name: 'podman',
     async probe(signal): Promise<Engine> {
-      const { version, images, fetching } = await describePodman(podman, signal);
-      return {
-        engine: 'podman',
-        version,
-        systemd: systemd !== undefined,
-        ...(images === undefined ? {} : { images }),
-        ...(fetching === undefined ? {} : { fetching }),
-      };
+      const facts = await podmanFacts(podman, signal);
+      return { engine: 'podman', systemd: systemd !== undefined, rootless, ...facts };
     },
     hasImage: (image, signal) => hasImage(podman, image, signal),
     loadImage: (image, depotHost, signal) => loadImage(podman, image, depotHost, signal),
@@ -86,14 +89,14 @@ export function createPodman(options: PodmanOptions): Target {
     placeSecret: (name, value, signal) => placeSecret(podman, name, value, signal),
     removeSecret: (name, signal) => removeSecret(podman, name, signal),
     async startService(service, signal) {
-      const text = systemd === undefined ? undefined : await unitText(service);
+      const source = systemd === undefined ? undefined : await unitSource(service, signal);
       const state = await inspect(service, signal);
       const current = state.specification === specificationOf(service);
-      if (state.state === 'running' && current && text === (await systemd?.text(service.unit)))
-        return;
+      const installed = await systemd?.source(service.unit);
+      if (state.state === 'running' && current && source?.text === installed?.text) return;
       await stop(service, signal);
-      if (systemd !== undefined && text !== undefined)
-        await systemd.install(service.unit, text, signal);
+      if (systemd !== undefined && source !== undefined)
+        await systemd.install(service.unit, source, signal);
       else {
         const args = podmanRunArguments(service, { supervisor: 'podman', selinux });
         await podman.must(args, signal, START_MS);
@@ -101,14 +104,13 @@ export function createPodman(options: PodmanOptions): Target {
     },
     stopService: stop,
     inspectService: inspect,
-    async runInside(service, command, signal) {
-      const { status, stdout, stderr } = await podman.ask(
-        ['exec', service.unit, ...command],
-        signal,
-      );
-      return { status, output: (stdout + stderr).trim().split('\n').slice(-8).join('\n') };
+    runInside: (service, command, signal) => runInside(podman, service.unit, command, signal),
+    async logs(service, lines, signal) {
+      const generated = (await systemd?.source(service.unit))?.form === 'quadlet';
+      return generated && systemd !== undefined
+        ? systemd.log(service.unit, lines, signal)
+        : containerLog(podman, service.unit, lines, signal);
     },
-    logs: (service, lines, signal) => containerLog(podman, service.unit, lines, signal),
   };
 }
 
@@ -119,7 +121,7 @@ async function withUnit(
   state: ServiceState,
   signal: AbortSignal,
 ): Promise<ServiceState> {
-  if ((await systemd.text(service.unit)) === undefined) return state;
+  if ((await systemd.source(service.unit)) === undefined) return state;
   const unit = await systemd.show(service.unit, signal);
   const about = `unit ${unit.active} (${unit.sub}), result ${unit.result}, restarted ${unit.restarts} times`;
   const detail = [state.detail, about].filter((each) => each !== '').join('; ');
@@ -127,43 +129,6 @@ async function withUnit(
   if (state.state === 'running')
     return { ...state, restarts, detail: restarts > 0 ? detail : state.detail };
   return { ...state, state: 'stopped', restarts, detail };
-}
-
-const DESCRIPTION = '{{.Version.Version}}\n{{.Store.GraphRoot}}\n{{.Store.ImageCopyTmpDir}}';
-
-async function describePodman(
-  podman: ReturnType<typeof createPodmanClient>,
-  signal: AbortSignal,
-): Promise<{ version: string; images?: string; fetching?: string }> {
-  // "info" opens the image store and finds the runtime, which "version" does not.
-  const text = await podman
-    .must(['info', '--format', DESCRIPTION], signal)
-    .catch((cause: unknown) => {
-      throw cause instanceof StowageError && cause.code === 'host-unfit'
-        ? unfit('none', cause)
-        : cause;
-    });
-  const [version = '', ...folders] = text.trim().split('\n');
-  const [images, fetching] = folders.map((each) => (isAbsolute(each) ? each : undefined));
-  const [, major = '0', minor = '0'] = /^([0-9]+)\.([0-9]+)/.exec(version) ?? [];
-  const [oldestMajor, oldestMinor] = OLDEST;
-  const old =
-    Number(major) < oldestMajor || (Number(major) === oldestMajor && Number(minor) < oldestMinor);
-  if (old) throw unfit(version);
-  return {
-    version,
-    ...(images === undefined ? {} : { images }),
-    ...(fetching === undefined ? {} : { fetching }),
-  };
-}
-
-function unfit(found: string, cause?: unknown): StowageError {
-  return new StowageError('host-unfit', 'this host has no podman that can run the services', {
-    expected: `podman ${OLDEST.join('.')} or newer`,
-    found,
-    hint: 'install it from this host\'s own packages: "apt-get install podman runc" on Debian and Ubuntu, "dnf install podman" on RHEL and Fedora',
-    cause,
-  });
 }
 
 function systemdRuns(env: Environment, rootless: boolean): boolean {
@@ -181,10 +146,15 @@ function inNetworkOfInit(): boolean {
   }
 }
 
-function unitFolder(env: Environment, rootless: boolean): string {
-  if (!rootless) return '/etc/systemd/system';
-  const home = env['HOME'] ?? homedir();
-  return join(env['XDG_CONFIG_HOME'] ?? join(home, '.config'), 'systemd', 'user');
+function unitFolders(
+  { env, unitFolder, quadletFolder }: PodmanOptions,
+  rootless: boolean,
+): Record<UnitForm, string> {
+  const config = env['XDG_CONFIG_HOME'] ?? join(env['HOME'] ?? homedir(), '.config');
+  const [unit, quadlet] = rootless
+    ? [join(config, 'systemd', 'user'), join(config, 'containers', 'systemd')]
+    : ['/etc/systemd/system', '/etc/containers/systemd'];
+  return { unit: unitFolder ?? unit, quadlet: quadletFolder ?? quadlet };
 }
 
 function engineVariables(env: Environment): Record<string, string> {

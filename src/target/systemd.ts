@@ -11,7 +11,17 @@ export interface SystemdOptions {
   readonly env: Environment;
   /** Whether it is the user's own systemd. */
   readonly user: boolean;
-  readonly folder: string;
+  /** Where the files of each form lie. */
+  readonly folders: Readonly<Record<UnitForm, string>>;
+}
+
+/** A unit written out, or a Quadlet file of which podman's generator makes one. */
+export type UnitForm = 'unit' | 'quadlet';
+
+/** The file behind a unit. */
+export interface UnitSource {
+  readonly form: UnitForm;
+  readonly text: string;
 }
 
 /** A unit as systemd sees it. */
@@ -26,21 +36,24 @@ export interface UnitState {
 }
 
 export interface Systemd {
-  /** The text of the unit's file, or undefined. */
-  text(unit: string): Promise<string | undefined>;
+  /** The unit's file, or undefined. */
+  source(unit: string): Promise<UnitSource | undefined>;
   /** Writes the unit's file, starts the unit now and with the host. */
-  install(unit: string, text: string, signal: AbortSignal): Promise<void>;
+  install(unit: string, source: UnitSource, signal: AbortSignal): Promise<void>;
   /** Stops the unit and leaves no trace of it; content when there is none. */
   remove(unit: string, signal: AbortSignal): Promise<void>;
   show(unit: string, signal: AbortSignal): Promise<UnitState>;
+  /** The last lines that the journal holds of the container that is called like the unit. */
+  log(unit: string, lines: number, signal: AbortSignal): Promise<string>;
 }
 
+const forms: readonly UnitForm[] = ['unit', 'quadlet'];
 /** A start may take the 300 s and a stop the 60 s that the unit allows. */
 const CHANGE_MS = 400_000;
 
 /** The systemd of this host, through `systemctl`. Units are named without their `.service`. */
 export function createSystemd(options: SystemdOptions): Systemd {
-  const { folder } = options;
+  const { folders } = options;
   const mode = options.user ? ['--user'] : [];
   const call = (
     program: string,
@@ -65,30 +78,52 @@ export function createSystemd(options: SystemdOptions): Systemd {
     const stderr = stdout.trim() === '' ? result.stderr : stdout;
     throw commandFailure('systemctl', args, { ...result, stderr });
   };
-  const fileOf = (unit: string): string => `${unit}.service`;
+  const nameOf = (unit: string): string => `${unit}.service`;
+  const source: Systemd['source'] = async (unit) => {
+    for (const form of forms) {
+      const text = await readUnitFile(folders[form], fileOf(unit, form));
+      if (text !== undefined) return { form, text };
+    }
+    return undefined;
+  };
   return {
-    text: (unit) => readUnitFile(folder, fileOf(unit)),
-    async install(unit, text, signal) {
-      await writeUnitFile(folder, fileOf(unit), text);
+    source,
+    async install(unit, { form, text }, signal) {
+      await writeUnitFile(folders[form], fileOf(unit, form), text);
       await systemctl(['daemon-reload'], signal);
-      await systemctl(['enable', fileOf(unit)], signal);
-      await start(fileOf(unit), signal);
+      // What a generator makes starts with the host because its file says so, and cannot be enabled.
+      if (form === 'unit') await systemctl(['enable', nameOf(unit)], signal);
+      await start(nameOf(unit), signal);
     },
     async remove(unit, signal) {
-      const present = (await readUnitFile(folder, fileOf(unit))) !== undefined;
-      if (present) await systemctl(['disable', '--now', fileOf(unit)], signal);
-      await removeUnitFile(folder, fileOf(unit));
+      // Of either form: podman may have become newer since, and a unit written out hides a generated one.
+      const present = await source(unit);
+      if (present?.form === 'unit') await systemctl(['disable', '--now', nameOf(unit)], signal);
+      if (present?.form === 'quadlet') await systemctl(['stop', nameOf(unit)], signal);
+      for (const form of forms) await removeUnitFile(folders[form], fileOf(unit, form));
       // Also without a file: an earlier call may have been killed between the removal and here.
       await systemctl(['daemon-reload'], signal);
       // It fails for a unit that did not, and for one that systemd has forgotten already.
-      await call('systemctl', ['reset-failed', fileOf(unit)], signal);
+      await call('systemctl', ['reset-failed', nameOf(unit)], signal);
     },
     async show(unit, signal) {
       const properties = ['ActiveState', 'SubState', 'Result', 'NRestarts'];
-      const args = ['show', '--property', properties.join(','), fileOf(unit)];
+      const args = ['show', '--property', properties.join(','), nameOf(unit)];
       return parseShow(await systemctl(args, signal));
     },
+    async log(unit, lines, signal) {
+      const args = ['--no-pager', '--output', 'cat', '--lines', String(lines)];
+      const about = [...args, `CONTAINER_NAME=${unit}`];
+      const env = { ...options.env, NOTIFY_SOCKET: undefined };
+      const result = await options.run('journalctl', about, { env, signal, timeoutMs: CHANGE_MS });
+      if (result.status !== 0) throw commandFailure('journalctl', args, result);
+      return result.stdout;
+    },
   };
+}
+
+function fileOf(unit: string, form: UnitForm): string {
+  return form === 'unit' ? `${unit}.service` : `${unit}.container`;
 }
 
 function parseShow(text: string): UnitState {

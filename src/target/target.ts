@@ -10,7 +10,17 @@ export interface Engine {
   readonly images?: string;
   /** The folder in which it keeps what it is fetching, where that is another. */
   readonly fetching?: string;
+  /** Whether the engine has no more rights on this host than the user who runs this. */
+  readonly rootless: boolean;
+  /** Whether the services of a release find one another by their names on an internal network. */
+  readonly names: boolean;
+  /** The version of the host's control groups; undefined where the engine does not say. */
+  readonly cgroups?: 1 | 2;
 }
+
+/** The status of a program that did not end within {@link INSIDE_SECONDS}, as timeout(1) has it. */
+export const TIMED_OUT = 124;
+export const INSIDE_SECONDS = 30;
 
 /** How a program that ran inside a container ended. */
 export interface RanInside {
@@ -56,6 +66,7 @@ export interface Target {
   unloadImage(image: RenderedImage, signal: AbortSignal): Promise<void>;
   /** Makes a network that only a release uses, or finds it made alike. */
   createNetwork(network: RenderedNetwork, signal: AbortSignal): Promise<void>;
+  /** Forgets the network; one of its name that the release does not own stays. */
   removeNetwork(network: RenderedNetwork, signal: AbortSignal): Promise<void>;
   hasSecret(name: string, signal: AbortSignal): Promise<boolean>;
   /** Keeps a secret under a name that no other value ever has. The value reaches no argument list and no log. */
@@ -66,7 +77,7 @@ export interface Target {
   /** Stops the service and removes its container and its unit. */
   stopService(service: RenderedService, signal: AbortSignal): Promise<void>;
   inspectService(service: RenderedService, signal: AbortSignal): Promise<ServiceState>;
-  /** Runs a program inside the service's container. */
+  /** Runs a program inside the service's container; status {@link TIMED_OUT} when it does not end in time. */
   runInside(
     service: RenderedService,
     command: readonly string[],

@@ -275,7 +275,7 @@ export function generation(number: number): Loose<Generation> {
         version: '1.4.0',
         seq: 3,
         bundle: 'e'.repeat(128),
-        networks: [{ name: 'stowage-chat', internal: false }],
+        networks: [{ name: 'stowage-chat', release: 'chat', internal: false }],
         secrets: [{ name: 'stowage-chat-api-key-0123456789ab', secret: 'api-key' }],
         texts: [{ sha256: 'd'.repeat(64), text: 'port = 9000' }],
         services: [

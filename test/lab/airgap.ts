@@ -1,13 +1,26 @@
 import { once } from 'node:events';
 import { capture, end, type Output, type RunOptions, run, start } from './process.ts';
+import { type Relay, relay } from './relay.ts';
 
 /** A network namespace with nothing in it but loopback, which lasts until it is destroyed. */
 export interface AirGap {
   /** The command that enters it: put it before a command and its arguments. */
   readonly enter: readonly string[];
   run(command: string, args: readonly string[], options?: RunOptions): Promise<Output>;
+  /** Makes a port of this process's loopback one of the namespace's loopback too, as it would be on one host. */
+  reach(port: number): Promise<void>;
   destroy(): Promise<void>;
 }
+
+export interface AirGapOptions {
+  /**
+   * Whether `/run/containers` is private as well: all engines of podman on a machine keep their networks' names
+   * there, also those that share nothing else. Mounts made inside are seen inside only.
+   */
+  readonly ownRun?: boolean;
+}
+
+const OWN_RUN = 'mkdir -p /run/containers && mount -t tmpfs tmpfs /run/containers &&';
 
 /** What was seen when something inside tried to get out. */
 export interface Refusals {
@@ -30,8 +43,11 @@ export async function runWithoutNetwork(
  * Makes a namespace for several commands over time. A waiting process holds it, which ends with this
  * one at the latest; whatever was started inside and still runs keeps it alive.
  */
-export async function airGap(): Promise<AirGap> {
-  const holder = await start('unshare', unshared('echo up && exec cat'), {
+export async function airGap(options: AirGapOptions = {}): Promise<AirGap> {
+  const { ownRun = false } = options;
+  const hold = `${ownRun ? OWN_RUN : ''} echo up && exec cat`;
+  const spaces = ownRun ? ['--mount', '--propagation', 'private'] : [];
+  const holder = await start('unshare', [...spaces, ...unshared(hold)], {
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: true, // an interrupt at the terminal must not take the namespace from a clean-up
   });
@@ -42,13 +58,20 @@ export async function airGap(): Promise<AirGap> {
   await Promise.race([once(holder.stdout, 'data'), gone]);
   gone.catch(() => {});
   holder.unref();
-  const enter = ['nsenter', `--net=/proc/${holder.pid}/ns/net`] as const;
+  const mounts = ownRun ? [`--mount=/proc/${holder.pid}/ns/mnt`] : [];
+  const enter = ['nsenter', `--net=/proc/${holder.pid}/ns/net`, ...mounts] as const;
+  const [program, ...before] = enter;
+  const relays: Relay[] = [];
   return {
     enter,
-    run: (command, args, options) => capture(enter[0], [enter[1], command, ...args], options),
-    destroy: () => {
+    run: (command, args, options) => capture(program, [...before, command, ...args], options),
+    reach: async (port) => {
+      relays.push(await relay(enter, port));
+    },
+    destroy: async () => {
+      for (const each of relays) await each.close();
       holder.ref();
-      return end(holder, 'SIGKILL');
+      await end(holder, 'SIGKILL');
     },
   };
 }

@@ -68,12 +68,13 @@ static_dir = "${at('storage/libpod')}"
 volume_path = "${at('volumes')}"
 image_copy_tmp_dir = "${at('tmp')}"
 [network]
+network_backend = "netavark"
 network_config_dir = "${at('networks')}"
 `;
 }
 
 /** The mount points in a folder, the last mounted first. */
-function mountsBelow(root: string): string[] {
+export function mountsBelow(root: string): string[] {
   return readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '')

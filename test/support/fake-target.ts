@@ -77,7 +77,7 @@ export class FakeTarget implements Target {
   }
 
   async probe(): Promise<Engine> {
-    return { engine: 'fake', version: '1', systemd: false };
+    return { engine: 'fake', version: '1', systemd: false, rootless: false, names: true };
   }
 
   async hasImage(image: RenderedImage): Promise<boolean> {

@@ -71,7 +71,7 @@ export function asking(values: Asking = {}): Question {
     site: new SiteFolder('/nonexistent/site'),
     settings: checkDocument(siteKind, { apiVersion: 'stowage/v1', name: 'site', ...settings }),
     state: stateOf(ledger.map((each, index) => ({ number: index + 1, previous, ...each }))),
-    engine: { engine: 'podman', version: '5.0.0', systemd: false },
+    engine: { engine: 'podman', version: '5.0.0', systemd: false, rootless: false, names: true },
     target: new FakeTarget(),
     host: fakeHost(host),
     env: {},

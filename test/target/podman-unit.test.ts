@@ -69,6 +69,13 @@ describe('when a service is rendered as a unit', () => {
     );
   });
 
+  it('starts after what it depends on, and with it', () => {
+    const unit = podmanUnit(service({ dependsOn: ['embedder', 'db'] }), options);
+    const units = 'stowage-chat-1-embedder.service stowage-chat-1-db.service';
+    expect(unit).toContain(`\nWants=network-online.target ${units}\n`);
+    expect(unit).toContain(`\nAfter=network-online.target ${units}\n`);
+  });
+
   it('gives podman the settings that this engine was called with', () => {
     const environment = { CONTAINERS_CONF: '/etc/my conf' };
     expect(podmanUnit(service(), { ...options, environment })).toContain(

@@ -39,10 +39,21 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-function onHost(answers: Answers, systemd = false) {
+function folders() {
+  return { unitFolder, quadletFolder: join(folder, 'quadlets') };
+}
+
+function onHost(answers: Answers, systemd = false, form: 'unit' | 'quadlet' = 'unit') {
   const commands = fakeCommands(answers);
   const env = { PATH: folder, CONTAINERS_CONF: '/c.conf', NOTIFY_SOCKET: '/run/n' };
-  const target = createPodman({ env, run: commands.run, systemd, unitFolder, selinux: false });
+  const target = createPodman({
+    env,
+    run: commands.run,
+    systemd,
+    ...folders(),
+    form,
+    selinux: false,
+  });
   return { ...commands, target };
 }
 
@@ -51,16 +62,34 @@ function container(state: object, specification = specificationOf(llm)): Answers
   return { 'podman container inspect': { stdout: `${JSON.stringify(answer)}\n` } };
 }
 
+function info(version: string, host: object = {}) {
+  return { stdout: JSON.stringify({ version: { Version: version }, host }) };
+}
+
 const running = { Status: 'running', Running: true, StartedAt: '2026-11-21T02:42:05.5+02:00' };
 
 describe('when the host is probed', () => {
   it.each(['4.3.1', '4.10.0', '5.6.2-rhel', '10.0.0'])('accepts podman %s', async (version) => {
-    const { target } = onHost({ 'podman info': { stdout: `${version}\n` } });
-    expect(await target.probe(signal)).toEqual({ engine: 'podman', version, systemd: false });
+    const { target } = onHost({ 'podman info': info(version) });
+    expect(await target.probe(signal)).toMatchObject({ engine: 'podman', version, systemd: false });
+  });
+
+  it('says what else decides whether a release can run', async () => {
+    const dns = { path: '/usr/libexec/podman/aardvark-dns' };
+    const netavark = { networkBackend: 'netavark', networkBackendInfo: { dns } };
+    const found = async (host: object) =>
+      onHost({ 'podman info': info('5.4.0', host) }).target.probe(signal);
+    expect(await found({ ...netavark, cgroupVersion: 'v2' })).toMatchObject({
+      names: true,
+      cgroups: 2,
+      rootless: process.getuid?.() !== 0,
+    });
+    const cni = await found({ networkBackend: 'cni', cgroupVersion: 'v1' });
+    expect(cni).toMatchObject({ names: false, cgroups: 1 });
   });
 
   it.each(['3.4.4', '4.2.9', ''])('refuses podman %j', async (version) => {
-    const { target } = onHost({ 'podman info': { stdout: `${version}\n` } });
+    const { target } = onHost({ 'podman info': info(version) });
     const error = await expectCode(() => target.probe(signal), 'host-unfit');
     expect(error.hint).toContain('podman');
   });
@@ -78,7 +107,7 @@ describe('when the host is probed', () => {
   });
 
   it('keeps our notification socket from podman', async () => {
-    const { target, env } = onHost({ 'podman info': { stdout: '4.3.1' } });
+    const { target, env } = onHost({ 'podman info': info('4.3.1') });
     await target.probe(signal);
     expect(env()['NOTIFY_SOCKET']).toBeUndefined();
     expect(env()['CONTAINERS_CONF']).toBe('/c.conf');
@@ -186,6 +215,50 @@ describe('when a service is started with systemd', () => {
     const edited = onHost(container(running), true);
     await edited.target.startService(llm, signal);
     expect(edited.calls.some((call) => call.includes('enable'))).toBe(true);
+  });
+
+  it('writes a Quadlet file where podman reads them, and enables nothing', async () => {
+    const { target, calls } = onHost(noSuchContainer, true, 'quadlet');
+    await target.startService(llm, signal);
+    expect(readdirSync(join(folder, 'quadlets'))).toEqual([`${llm.unit}.container`]);
+    expect(readdirSync(unitFolder)).toEqual([]);
+    expect(calls.some((call) => call.includes('enable'))).toBe(false);
+    expect(calls.at(-1)).toBe(`systemctl start ${llm.unit}.service`);
+    const again = onHost(container(running), true, 'quadlet');
+    await again.target.startService(llm, signal);
+    expect(again.calls.some((call) => call.includes('systemctl start'))).toBe(false);
+    await again.target.stopService(llm, signal);
+    expect(again.calls).toContain(`systemctl stop ${llm.unit}.service`);
+    expect(readdirSync(join(folder, 'quadlets'))).toEqual([]);
+  });
+
+  it('replaces the unit of an older podman, which would hide the generated one', async () => {
+    await onHost(noSuchContainer, true).target.startService(llm, signal);
+    const newer = onHost(container(running), true, 'quadlet');
+    await newer.target.startService(llm, signal);
+    expect(newer.calls).toContain(`systemctl disable --now ${llm.unit}.service`);
+    expect(readdirSync(unitFolder)).toEqual([]);
+    expect(readdirSync(join(folder, 'quadlets'))).toEqual([`${llm.unit}.container`]);
+  });
+
+  it('asks the journal for the log of a generated unit, whose crashed containers are gone', async () => {
+    await onHost(noSuchContainer, true, 'quadlet').target.startService(llm, signal);
+    const journal = { journalctl: { stdout: 'it crashed\n' } };
+    const { target, calls } = onHost(journal, true, 'quadlet');
+    expect(await target.logs(llm, 3, signal)).toBe('it crashed\n');
+    expect(calls.at(-1)).toContain(`--lines 3 CONTAINER_NAME=${llm.unit}`);
+  });
+
+  it.each([
+    ['4.3.1', 'v2'],
+    ['5.4.0', 'v1'],
+  ])('writes units out for podman %s with control groups %s', async (version, cgroupVersion) => {
+    const answers = { ...noSuchContainer, 'podman info': info(version, { cgroupVersion }) };
+    const { run } = fakeCommands(answers);
+    const env = { PATH: folder };
+    const target = createPodman({ env, run, systemd: true, ...folders(), selinux: false });
+    await target.startService(llm, signal);
+    expect(readdirSync(unitFolder)).toEqual([`${llm.unit}.service`]);
   });
 
   it.each([

@@ -32,6 +32,9 @@ export function service(values: Partial<RenderedService> = {}): RenderedService 
   return { ...plain, ...values };
 }
 
+const networks = ['stowage-chat-1--published', 'stowage-chat-1'];
+const token = { name: 'stowage-chat-1-token-0123456789ab', path: '/run/secrets/token' };
+
 /** Services like those of the worked manifests, by the names of their golden files. */
 export const services: Readonly<Record<string, RenderedService>> = {
   minimal: service(),
@@ -47,6 +50,9 @@ export const services: Readonly<Record<string, RenderedService>> = {
     ],
     ports: [{ name: 'http', address: '127.0.0.1', host: 18_080, container: 8080 }],
     user: '10001:10001',
+    networks,
+    secrets: [token],
+    dependsOn: ['embedder', 'gateway'],
     memory: 32 * GIB,
     cpus: 7.5,
   }),
@@ -70,6 +76,8 @@ export const services: Readonly<Record<string, RenderedService>> = {
   nim: service({
     name: 'nim',
     unit: 'stowage-chat-1-nim',
+    dependsOn: ['embedder'],
+    secrets: [token],
     env: { NIM_MODEL_NAME: '/models/llama', NIM_SERVED_MODEL_NAME: 'llama' },
     mounts: [{ source: '/var/lib/stowage/models/llama', path: '/models/llama' }],
     ports: [{ name: 'http', address: '127.0.0.1', host: 8000, container: 8000 }],

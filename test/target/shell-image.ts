@@ -13,7 +13,7 @@ import { parseDigest } from '../../src/core/digest.ts';
 import type { Catalog, CatalogEntry } from '../../src/depot/catalog.ts';
 import type { RenderedImage } from '../../src/format/generation.ts';
 import { beginLayout, writeImage, writeLayer } from '../lab/image-layout.ts';
-import { run } from '../lab/process.ts';
+import { capture } from '../lab/process.ts';
 
 /** An image in a layout, and the catalog of a depot that serves it and nothing else. */
 export interface ServedImage {
@@ -22,8 +22,8 @@ export interface ServedImage {
 }
 
 /**
- * Writes an image of this host's own `/bin/sh` and a few programs, whose `/tmp` nobody but root may write to and
- * which declares a volume: what images in the wild get wrong.
+ * Writes an image of this host's own `/bin/sh`, a few programs, and busybox, which serves and asks over HTTP.
+ * Nobody but root may write to its `/tmp`, and it declares a volume: what images in the wild get wrong.
  */
 export async function shellImage(
   layout: string,
@@ -35,7 +35,8 @@ export async function shellImage(
   try {
     mkdirSync(join(root, 'tmp'), { recursive: true });
     writeFileSync(join(root, 'content'), content);
-    for (const program of ['sh', 'sleep', 'cat', 'id', 'touch']) await copyProgram(root, program);
+    for (const program of ['sh', 'sleep', 'cat', 'id', 'touch', 'busybox'])
+      await copyProgram(root, program);
     const platform = { os: 'linux', architecture: process.arch === 'arm64' ? 'arm64' : 'amd64' };
     const config = {
       Entrypoint: ['/bin/sh', '-c'],
@@ -52,7 +53,8 @@ export async function shellImage(
 
 async function copyProgram(root: string, program: string): Promise<void> {
   const path = join('/bin', program);
-  const libraries = (await run('ldd', [path])).matchAll(/(\/\S+) \(0x/g);
+  const { stdout } = await capture('ldd', [path]); // it fails for busybox, which needs none
+  const libraries = stdout.matchAll(/(\/\S+) \(0x/g);
   for (const file of [path, ...[...libraries].map((match) => match[1] ?? '')]) {
     const target = join(root, file);
     mkdirSync(dirname(target), { recursive: true });

@@ -12,7 +12,7 @@ export interface GcOptions {
 /** Removes what no rollback to the last few generations needs. */
 export async function gc(options: GcOptions, context: CommandContext): Promise<CommandResult> {
   const { keep, dryRun = false } = options;
-  const found = await collect({ ...openSite(options.root, context), keep, dryRun });
+  const found = await collect({ ...(await openSite(options.root, context)), keep, dryRun });
   const { generations, releases, blobs, bytes } = found;
   const lines = [
     `${dryRun ? 'would remove' : 'removed'} ${blobs} blobs, ${formatBytes(bytes)}`,

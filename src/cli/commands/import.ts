@@ -14,7 +14,7 @@ export async function importCommand(
   options: InstallOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const opened = openSite(options.root, context);
+  const opened = await openSite(options.root, context);
   const given =
     options.trust === undefined ? undefined : await readTrustFile(options.trust, context);
   const trust = await anchorTrust(await opened.site.trust(), given, (each) =>

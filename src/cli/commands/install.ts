@@ -24,7 +24,7 @@ export async function install(
   options: InstallOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const opened = openSite(options.root, context);
+  const opened = await openSite(options.root, context);
   const [name = ''] = places;
   if (places.length === 1 && IMPORTED.test(name) && !(await exists(context.path(name))))
     return changeResult(await installImported(name, opened));

@@ -16,7 +16,7 @@ export async function override(
   { by, reason, until, root }: OverrideOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const granted = await grantOverride({ rule, by, reason, until }, openSite(root, context));
+  const granted = await grantOverride({ rule, by, reason, until }, await openSite(root, context));
   return {
     json: { override: granted },
     text: harmless(`rule ${rule} may be violated until ${until}; the ledger names ${by}\n`),

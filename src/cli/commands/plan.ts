@@ -26,7 +26,7 @@ export async function plan(
   options: PlanOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const opened = openSite(options.root, context);
+  const opened = await openSite(options.root, context);
   const state = stateOf((await readLedger(opened.site)).entries);
   const wish = await wishOf(release, options, opened);
   const made = await propose(wish, state, context.now(), opened);
@@ -44,7 +44,7 @@ export async function plan(
 async function wishOf(
   release: string | undefined,
   { rollback = false, uninstall = false, to }: PlanOptions,
-  { site }: ReturnType<typeof openSite>,
+  { site }: Awaited<ReturnType<typeof openSite>>,
 ): Promise<Wish> {
   if (rollback && uninstall)
     throw usage('one plan has one purpose', '--rollback or --uninstall', 'both');

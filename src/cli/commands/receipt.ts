@@ -34,7 +34,7 @@ export async function receiptWrite(
   options: { readonly root?: string },
   context: CommandContext,
 ): Promise<CommandResult> {
-  const opened = openSite(options.root, context);
+  const opened = await openSite(options.root, context);
   await writeStatement(opened);
   const checked = await readReceipt(await newestReceipt(opened.site));
   return { json: checked, text: harmless(describe(checked)) };

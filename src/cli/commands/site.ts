@@ -1,16 +1,17 @@
 import type { Changed, ChangeOptions } from '../../deploy/change.ts';
 import { SiteFolder } from '../../deploy/site-folder.ts';
-import { createPodman } from '../../target/podman.ts';
+import { createTarget } from '../../target/create-target.ts';
 import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
 
-/** What every command of a site works on. */
-export function openSite(root: string | undefined, context: CommandContext): ChangeOptions {
-  return {
-    ...context,
-    site: new SiteFolder(siteRoot(context, root)),
-    target: createPodman({ env: context.terminal.env }),
-    env: context.terminal.env,
-  };
+/** What every command of a site works on. @throws StowageError `site-invalid` */
+export async function openSite(
+  root: string | undefined,
+  context: CommandContext,
+): Promise<ChangeOptions> {
+  const { env } = context.terminal;
+  const site = new SiteFolder(siteRoot(context, root));
+  const { target } = await site.site();
+  return { ...context, site, target: createTarget(target, { env, root: site.root }), env };
 }
 
 /** What a change came to. */

@@ -9,7 +9,7 @@ export async function status(
   options: { readonly root?: string },
   context: CommandContext,
 ): Promise<CommandResult> {
-  const { site, target } = openSite(options.root, context);
+  const { site, target } = await openSite(options.root, context);
   const found = await siteStatus(site, target, context.signal);
   const incoming = await incomingReleases(site);
   return {

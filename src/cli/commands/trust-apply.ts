@@ -24,7 +24,7 @@ export async function trustApply(
   options: TrustApplyOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const opened = openSite(options.root, context);
+  const opened = await openSite(options.root, context);
   const given = await readTrustFile(file, context);
   return withSite(opened, async (ledger) => {
     const pinned = await opened.site.trust();

@@ -10,7 +10,7 @@ import { withOverrides } from './override.ts';
 import { ports } from './ports.ts';
 import { conflictingReleases, requiredReleases } from './releases.ts';
 import { space } from './space.ts';
-import { engine, kernel, processor } from './system.ts';
+import { engine, kernel, names, processor } from './system.ts';
 import { confirmedParameters, upgradePath } from './upgrade-path.ts';
 import { parameters, secrets } from './values.ts';
 import { maintenanceWindows, suppressions } from './windows.ts';
@@ -29,6 +29,7 @@ const rules: readonly Rule[] = [
   maintenanceWindows,
   suppressions,
   engine,
+  names,
   kernel,
   processor,
   memory,

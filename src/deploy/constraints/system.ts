@@ -32,6 +32,24 @@ export function engine(question: Question): Constraint[] {
   });
 }
 
+/** Services of one release that share a network call one another by their names: the engine has to give them names. */
+export function names(question: Question): Constraint[] {
+  const { engine: found } = question;
+  return arrivals(question).flatMap(({ wanted }) => {
+    const sharing = wanted.services.filter((each) => each.network === 'bridge');
+    if (sharing.length < 2) return [];
+    const without = `${found.engine} without them: install netavark and aardvark-dns, and set network_backend = "netavark" in containers.conf`;
+    return [
+      {
+        rule: 'names',
+        satisfied: found.names,
+        needs: `names by which the services of ${named(wanted)} reach one another`,
+        found: found.names ? `${found.engine}, which gives them` : without,
+      },
+    ];
+  });
+}
+
 /** Every processor has the features that the release's programs were made for. */
 export async function processor(question: Question): Promise<Constraint[]> {
   const asked = needing(question, 'cpuFeatures');

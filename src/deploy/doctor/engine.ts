@@ -4,25 +4,26 @@ import type { Finding } from './finding.ts';
 
 const TIMEOUT_MS = 15_000;
 
-/** Whether there is a podman, and which: a site needs one, the connected side does not. */
+/** Whether there is an engine, and which: a site needs the one it names as its target, the connected side none. */
 export async function examineEngine(
+  engine: 'podman' | 'docker',
   env: Environment,
   signal: AbortSignal,
   run: CommandRunner = runCommand,
 ): Promise<Finding> {
-  const finding = { area: 'engine', check: 'podman' } as const;
+  const finding = { area: 'engine', check: engine } as const;
   const doubt = {
     ...finding,
     verdict: 'doubt',
-    hint: 'a site whose target is podman needs it; elsewhere it may be missing',
+    hint: `a site whose target is ${engine} needs it; elsewhere it may be missing`,
   } as const;
   try {
-    const { status, stdout, stderr } = await run('podman', ['--version'], {
-      env,
-      signal,
-      timeoutMs: TIMEOUT_MS,
-    });
-    const version = /^podman version (\S+)/.exec(stdout)?.[1];
+    // Docker's program is of no use without its daemon, whose version it has to ask for.
+    const question =
+      engine === 'podman' ? ['--version'] : ['version', '--format', '{{.Server.Version}}'];
+    const options = { env, signal, timeoutMs: TIMEOUT_MS };
+    const { status, stdout, stderr } = await run(engine, question, options);
+    const version = /^(?:podman version )?([0-9]\S*)\s*$/.exec(stdout)?.[1];
     if (status === 0 && version !== undefined)
       return { ...finding, verdict: 'right', found: version };
     return { ...doubt, found: `exit status ${status}: ${(stderr || stdout).trim().slice(0, 200)}` };

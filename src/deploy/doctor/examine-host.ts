@@ -28,7 +28,8 @@ export async function examineHost(host: HostToExamine): Promise<HostReport> {
     ...examineRuntime(host.runtime, computes),
     ...examineEnvironment(host.env),
     examineClock(host.now),
-    await examineEngine(host.env, host.signal),
+    await examineEngine('podman', host.env, host.signal),
+    await examineEngine('docker', host.env, host.signal),
   ];
   return { fit: findings.every((each) => each.verdict !== 'wrong'), findings };
 }

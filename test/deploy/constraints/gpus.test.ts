@@ -6,7 +6,13 @@ import { service } from '../../support/deployed.ts';
 import type { FakeHost } from '../../support/fake-host.ts';
 import { asking, type Packed, packed } from '../../support/question.ts';
 
-const docker = { engine: 'docker', version: '27.0.0', systemd: false };
+const docker = {
+  engine: 'docker',
+  version: '27.0.0',
+  systemd: false,
+  rootless: false,
+  names: true,
+};
 
 function nvidia(...lines: readonly string[]): FakeHost {
   return { programs: { 'nvidia-smi': { printed: lines.map((line) => `${line}\n`).join('') } } };

@@ -7,7 +7,7 @@ import { asking, type Packed, packed } from '../../support/question.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 
 const scratch = scratchFolder(true);
-const engine = { engine: 'podman', version: '5.0.0', systemd: false };
+const engine = { engine: 'podman', version: '5.0.0', systemd: false, rootless: false, names: true };
 const SYSTEMS: Readonly<Record<string, string>> = { '/images': 'big', '/fetching': 'tmp' };
 
 /** A host whose file systems have so many bytes and files free. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { engine, kernel, processor } from '../../../src/deploy/constraints/system.ts';
+import { engine, kernel, names, processor } from '../../../src/deploy/constraints/system.ts';
 import type { HostNeeds } from '../../../src/format/deployment.ts';
+import { service } from '../../support/deployed.ts';
 import { asking, type Packed, packed } from '../../support/question.ts';
 
 const needing = (host: HostNeeds): Packed =>
@@ -42,7 +43,7 @@ describe('when a release needs an engine', () => {
     [{ docker: '>=20.10' }, 'docker', '20.10.24+dfsg1', true],
     [{ podman: '>=5', docker: '>=24' }, 'docker', '27.0.3', true],
   ])('%j, and finds %s %s: %s', (ranges, name, version, satisfied) => {
-    const found = { engine: name, version, systemd: false };
+    const found = { engine: name, version, systemd: false, rootless: false, names: true };
     const wish = Object.entries(ranges).map((each) => each.join(' '));
     expect(engine(asking({ to: [needing({ engine: ranges })], engine: found }))).toEqual([
       {
@@ -52,6 +53,27 @@ describe('when a release needs an engine', () => {
         found: `${name} ${version}`,
       },
     ]);
+  });
+});
+
+describe('when services of a release call one another by name', () => {
+  const two = packed({ services: ['api', 'db'].map((name) => service({ name })) });
+  const podman = { engine: 'podman', version: '4.3.1', systemd: false, rootless: false };
+
+  it.each([true, false])('needs an engine that gives them names: %s', (found) => {
+    const asked = asking({ to: [two], engine: { ...podman, names: found } });
+    const [constraint, ...others] = names(asked);
+    expect(others).toEqual([]);
+    expect(constraint).toMatchObject({
+      rule: 'names',
+      satisfied: found,
+      found: expect.stringContaining(found ? 'gives them' : 'install netavark'),
+    });
+  });
+
+  it('asks nothing for a service alone', () => {
+    const one = packed({ services: [service()] });
+    expect(names(asking({ to: [one], engine: { ...podman, names: false } }))).toEqual([]);
   });
 });
 

@@ -131,30 +131,38 @@ describe('when the clock is examined', () => {
   });
 });
 
-describe('when podman is looked for', () => {
+describe('when an engine is looked for', () => {
   const answer =
     (stdout: string, status = 0): CommandRunner =>
     async () => ({ status, stdout, stderr: 'no such thing' });
 
   it('says its version', async () => {
-    const found = await examineEngine({}, signal, answer('podman version 5.4.2\n'));
+    const found = await examineEngine('podman', {}, signal, answer('podman version 5.4.2\n'));
     expect(found).toMatchObject({ verdict: 'right', found: '5.4.2' });
+  });
+
+  it('says the version of the daemon of docker', async () => {
+    const found = await examineEngine('docker', {}, signal, answer('20.10.24+dfsg1\n'));
+    expect(found).toMatchObject({ check: 'docker', verdict: 'right', found: '20.10.24+dfsg1' });
   });
 
   it.each([
     ['fails', answer('', 125), 'exit status 125: no such thing'],
     ['is something else', answer('hello'), 'exit status 0: no such thing'],
   ])('doubts one that %s', async (_, run, found) => {
-    expect(await examineEngine({}, signal, run)).toMatchObject({ verdict: 'doubt', found });
+    expect(await examineEngine('podman', {}, signal, run)).toMatchObject({
+      verdict: 'doubt',
+      found,
+    });
   });
 
   it('says that there is none', async () => {
-    const found = await examineEngine({ PATH: '/nonexistent' }, signal, runCommand);
+    const found = await examineEngine('podman', { PATH: '/nonexistent' }, signal, runCommand);
     expect(found).toMatchObject({ verdict: 'doubt', found: 'none' });
   });
 
   it('is interrupted', async () => {
-    await expectCode(() => examineEngine({}, AbortSignal.abort()), 'interrupted');
+    await expectCode(() => examineEngine('podman', {}, AbortSignal.abort()), 'interrupted');
   });
 });
 
@@ -163,7 +171,11 @@ describe('when a host is examined', () => {
     const host = { runtime, env: { LD_PRELOAD: 'x.so', PATH: '/nonexistent' }, signal };
     const fit = await examineHost({ ...host, now: RELEASED });
     expect(fit.fit).toBe(true);
-    expect(fit.findings.filter(({ verdict }) => verdict === 'doubt')).toHaveLength(2);
+    expect(fit.findings.filter(({ verdict }) => verdict === 'doubt')).toMatchObject([
+      { area: 'environment' },
+      { check: 'podman' },
+      { check: 'docker' },
+    ]);
     const unfit = await examineHost({ ...host, now: new Date(0) });
     expect(unfit.fit).toBe(false);
     expect(unfit.findings.filter(({ verdict }) => verdict === 'wrong')).toMatchObject([

@@ -1,0 +1,25 @@
+import { join } from 'node:path';
+import type { TargetName } from '../format/site.ts';
+import type { Environment } from './command.ts';
+import { createDepotTarget } from './depot.ts';
+import { createDocker } from './docker.ts';
+import { createPodman } from './podman.ts';
+import type { Target } from './target.ts';
+
+export interface TargetOptions {
+  readonly env: Environment;
+  /** The site's root, where docker's services find their secrets. */
+  readonly root: string;
+}
+
+/** What `site.yaml` names as its target. */
+export function createTarget(name: TargetName, { env, root }: TargetOptions): Target {
+  switch (name) {
+    case 'podman':
+      return createPodman({ env });
+    case 'docker':
+      return createDocker({ env, secretFolder: join(root, 'secrets') });
+    case 'depot':
+      return createDepotTarget();
+  }
+}

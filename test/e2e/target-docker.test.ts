@@ -1,0 +1,61 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe } from 'vitest';
+import { type Depot, startDepot } from '../../src/depot/server.ts';
+import { createDocker } from '../../src/target/docker.ts';
+import { type Docker, isolatedDocker } from '../lab/docker.ts';
+import { type ServedImage, shellImage } from '../target/shell-image.ts';
+import { type EngineBench, everyEngine, everyTarget } from '../target/suite.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'sd-'));
+const secretFolder = join(folder, 'site', 'secrets');
+let docker: Docker;
+let served: ServedImage;
+let depot: Depot;
+let bench: EngineBench;
+
+beforeAll(async () => {
+  docker = await isolatedDocker(join(folder, 'd'));
+  served = await shellImage(join(folder, 'layout'), 'shell-1');
+  depot = await startDepot(served.catalog, { address: '127.0.0.1', port: 0 });
+  await docker.gap.reach(Number(depot.host.split(':')[1]));
+  bench = {
+    engine: 'docker',
+    target: createDocker({ env: docker.env, secretFolder }),
+    image: served.image,
+    depotHost: depot.host,
+    env: docker.env,
+    secretFolder,
+    through: [],
+    secretAccess: '444:0',
+    async held() {
+      const lists = [
+        ['ps', '--all', '--quiet'],
+        ['images', '--all', '--quiet'],
+        ['volume', 'ls', '--quiet'],
+        ['network', 'ls', '--quiet'],
+      ];
+      const all = await Promise.all(lists.map((each) => docker.docker(...each)));
+      return all.join('') + existsSync(secretFolder);
+    },
+    call: docker.docker,
+    async fetch(port) {
+      const { stdout, stderr } = await docker.gap.run('curl', [
+        ...['--noproxy', '*', '-sS', `http://127.0.0.1:${port}/`],
+      ]);
+      return stdout + stderr;
+    },
+  };
+});
+
+afterAll(async () => {
+  await depot.close();
+  await docker.destroy();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe('docker', () => {
+  describe('like every target', () => everyTarget(() => bench));
+  describe('like every engine', () => everyEngine(() => bench));
+});

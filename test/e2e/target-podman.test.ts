@@ -1,0 +1,68 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe } from 'vitest';
+import { type Depot, startDepot } from '../../src/depot/server.ts';
+import { type CommandRunner, runCommand } from '../../src/target/command.ts';
+import { createPodman } from '../../src/target/podman.ts';
+import { type AirGap, airGap } from '../lab/airgap.ts';
+import { type Engine, isolatedEngine } from '../lab/engine.ts';
+import { type ServedImage, shellImage } from '../target/shell-image.ts';
+import { type EngineBench, everyEngine, everyTarget } from '../target/suite.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'sp-'));
+let gap: AirGap;
+let engine: Engine;
+let served: ServedImage;
+let depot: Depot;
+let bench: EngineBench;
+
+beforeAll(async () => {
+  gap = await airGap({ ownRun: true });
+  engine = isolatedEngine(join(folder, 'e'), { through: gap.enter });
+  served = await shellImage(join(folder, 'layout'), 'shell-1');
+  depot = await startDepot(served.catalog, { address: '127.0.0.1', port: 0 });
+  await gap.reach(Number(depot.host.split(':')[1]));
+  const [enter = '', ...before] = gap.enter;
+  const through: CommandRunner = (program, args, options) =>
+    runCommand(enter, [...before, program, ...args], options);
+  bench = {
+    engine: 'podman',
+    target: createPodman({ env: engine.env, run: through, systemd: false }),
+    image: served.image,
+    depotHost: depot.host,
+    env: engine.env,
+    secretFolder: '',
+    through: gap.enter,
+    secretAccess: '400:10001',
+    async held() {
+      const lists = [
+        ['ps', '--all', '--external', '--quiet'],
+        ['images', '--all', '--quiet'],
+        ['volume', 'ls', '--quiet'],
+        ['network', 'ls', '--quiet'],
+        ['secret', 'ls', '--quiet'],
+      ];
+      const all = await Promise.all(lists.map((each) => engine.podman(...each)));
+      return all.join('');
+    },
+    call: engine.podman,
+    async fetch(port) {
+      const ask = ['--noproxy', '*', '-sS', `http://127.0.0.1:${port}/`];
+      const { stdout, stderr } = await gap.run('curl', ask);
+      return stdout + stderr;
+    },
+  };
+});
+
+afterAll(async () => {
+  await depot.close();
+  await engine.destroy();
+  await gap.destroy();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe('podman, without systemd', () => {
+  describe('like every target', () => everyTarget(() => bench));
+  describe('like every engine', () => everyEngine(() => bench));
+});
