@@ -19,11 +19,24 @@ export async function secretNames(
   env: Variables,
 ): Promise<ReadonlyMap<string, string>> {
   const names = new Map<string, string>();
+  const lacking: StowageError[] = [];
   for (const secret of Object.keys(bundle.secrets)) {
-    const value = await readSecret(settings, bundle.name, secret, env);
-    names.set(secret, await keptName(site, bundle.name, secret, value));
+    try {
+      const value = await readSecret(settings, bundle.name, secret, env);
+      names.set(secret, await keptName(site, bundle.name, secret, value));
+    } catch (error) {
+      if (!(error instanceof StowageError) || error.code !== 'site-invalid') throw error;
+      lacking.push(error);
+    }
   }
-  return names;
+  const [first] = lacking;
+  if (first === undefined) return names;
+  throw new StowageError(first.code, first.message, {
+    expected: first.expected ?? '',
+    found: first.found ?? '',
+    hint: first.hint,
+    defects: lacking.map((each) => `${each.message}: ${each.found}`),
+  });
 }
 
 /**

@@ -1,7 +1,10 @@
+import { coerce, satisfies } from 'semver';
 import { formatBytes } from '../../core/amount.ts';
 import type { GpuNeeds } from '../../format/deployment.ts';
 import type { DeployedRelease } from '../../format/generation.ts';
 import type { Constraint } from '../../format/plan.ts';
+import { gpuDevices } from '../../target/container-arguments.ts';
+import type { Engine } from '../../target/target.ts';
 import { containerDevices } from '../host/container-devices.ts';
 import { type FoundGpus, findGpus, type Gpu } from '../host/gpus.ts';
 import { arrivals, bundleOf, named, type Question } from './constraint.ts';
@@ -57,13 +60,13 @@ function enough(
   };
 }
 
-/** Podman gives a container its GPUs by the names that a specification of the vendor defines. */
+/** Engines give a container its GPUs by the names that a specification of the vendor defines. */
 async function deviceConstraint(
   question: Question,
   wanted: DeployedRelease,
 ): Promise<Constraint[]> {
-  if (question.engine.engine !== 'podman') return [];
-  const names = new Set(wanted.services.flatMap(deviceNames));
+  if (!takesNames(question.engine)) return [];
+  const names = new Set(wanted.services.flatMap(gpuDevices));
   if (names.size === 0) return [];
   const there = await containerDevices(question.host);
   const lacking = [...names].filter((name) => !there.has(name));
@@ -80,9 +83,9 @@ async function deviceConstraint(
   ];
 }
 
-function deviceNames({ gpus: asked }: DeployedRelease['services'][number]): string[] {
-  if (asked === 'all') return ['nvidia.com/gpu=all'];
-  return Array.from({ length: asked ?? 0 }, (_, index) => `nvidia.com/gpu=${index}`);
+/** Docker before 28.3 has them from NVIDIA's own runtime. */
+function takesNames({ engine, version }: Engine): boolean {
+  return engine === 'podman' || (engine === 'docker' && satisfies(coerce(version) ?? '', '>=28.3'));
 }
 
 /** How many GPUs a release counts on; `all` is one at least. */

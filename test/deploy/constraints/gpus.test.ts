@@ -191,6 +191,15 @@ describe('when podman is to hand GPUs to containers', () => {
     ],
     ['nothing', {}, 1, false, 'no nvidia.com/gpu=0 in /etc/cdi or /var/run/cdi'],
   ];
+  it.each([
+    ['27.5.1', 1],
+    ['28.3.0', 2],
+  ])('asks docker %s as it takes them: %i answers', async (version, count) => {
+    const own = { ...docker, version };
+    const found = await gpus(asking({ to: [using(1)], host: nvidia(`0, ${A100}`), engine: own }));
+    expect(found).toHaveLength(count);
+  });
+
   it.each(cases)('finds %s', async (_, files, count, satisfied, found) => {
     const host = { ...nvidia(`0, ${A100}`, `1, ${A100}`), files };
     const [, devices] = await gpus(asking({ to: [using(count)], host }));
