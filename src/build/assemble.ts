@@ -29,7 +29,6 @@ import {
 import { HashPool } from '../io/hashing.ts';
 import { forEachBounded } from '../io/queue.ts';
 import { controlDocuments, describeAll } from './bundle-documents.ts';
-import type { Described } from './content.ts';
 import { columnsOfDiscs } from './deal.ts';
 import { controlSizes, discRuns, writeDiscs } from './discs.ts';
 import { indexOf } from './index-of.ts';
@@ -37,6 +36,7 @@ import { type BuiltInstaller, copyInstallers } from './installers.ts';
 import { evenColumns, recoveryBytes, stripeOf, writeParity } from './parity.ts';
 import { copyParts, makePartFolder } from './parts.ts';
 import { readContents } from './sbom/contents.ts';
+import { travellingBlobs } from './travelling-blobs.ts';
 
 export interface AssembleOptions extends Context {
   readonly store: BlobStore;
@@ -133,21 +133,6 @@ async function write(
   await writeNew(join(folder, 'SHA512SUMS'), checksums);
   for (const each of ['blobs/sha256', 'blobs', ...folders]) await syncFolder(join(folder, each));
   return { bundle, id: sriHex(sriOf(checksums)) };
-}
-
-/** Every blob of the bundle, once, sorted by digest. */
-function travellingBlobs(lock: Lock, described: ReadonlyMap<string, Described>): LockedBlob[] {
-  const raw = 'application/octet-stream';
-  const blobs = new Map<Digest, LockedBlob>();
-  const add = (blob: LockedBlob): void => void blobs.set(blob.digest, blob);
-  for (const image of lock.images) image.blobs.forEach(add);
-  for (const model of lock.models) for (const file of model.files) add({ ...file, mediaType: raw });
-  for (const file of lock.files) add({ ...file, mediaType: raw });
-  for (const each of described.values()) {
-    for (const [digest, bytes] of each.documents)
-      add({ digest, size: bytes.length, mediaType: raw });
-  }
-  return [...blobs.values()].toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
 }
 
 async function copyBlobs(

@@ -32,6 +32,11 @@ function taken(size: number): number {
   return Math.ceil(size / CLUSTER_BYTES) * CLUSTER_BYTES;
 }
 
+/** What is left of a medium for parts, in bytes, beside control files of so many. */
+export function discSpace(discSize: number, controlSize: number): number {
+  return usable(discSize) - controlBytes([controlSize]);
+}
+
 /** What a medium holds beside its own tables: 0.5 % and 1 MiB are left to the file system. */
 function usable(discSize: number): number {
   return Math.floor(discSize * 0.995) - MIB;

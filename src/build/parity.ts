@@ -36,9 +36,14 @@ export function evenColumns(parts: readonly Pick<Part, 'size'>[]): number[] {
 export function recoveryBytes(
   columns: readonly number[],
   rows: number,
-  parts: readonly Part[],
+  parts: readonly Pick<Part, 'size'>[],
 ): number {
-  return rows * longest(columnsOf(columns, parts));
+  let next = 0;
+  const lengths = columns.map((count) => {
+    next += count;
+    return parts.slice(next - count, next).reduce((sum, { size }) => sum + size, 0);
+  });
+  return rows * Math.max(0, ...lengths);
 }
 
 /**

@@ -83,7 +83,8 @@ export async function makePartFolder(folder: string): Promise<void> {
   await mkdir(join(folder, 'blobs', 'sha256'), { recursive: true });
 }
 
-function sliceBlob(blob: LockedBlob, partSize: number): Slice[] {
+/** A blob on the grid of parts. @param partSize bytes; 0 for whole blobs */
+export function sliceBlob(blob: Pick<LockedBlob, 'digest' | 'size'>, partSize: number): Slice[] {
   const hex = digestHex(blob.digest);
   if (partSize === 0 || blob.size <= partSize)
     return [{ path: partPath(hex), offset: 0, size: blob.size }];

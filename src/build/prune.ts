@@ -34,7 +34,7 @@ export async function prune(store: BlobStore, options: PruneOptions): Promise<Pr
     const kept = new Set([...(keep ?? [])].map(digestHex));
     const wanted = (hex: string): boolean => keep === undefined || kept.has(hex);
     const blobs = (await entries(join(store.root, 'blobs/sha256'))).filter(isBlob);
-    const gone = blobs.filter(({ name }) => !wanted(name)).map(({ name }) => name);
+    const gone = new Set(blobs.map(({ name }) => name).filter((name) => !wanted(name)));
     const whole = new Set(blobs.map(({ name }) => name));
     const unfinished = [
       ...(await entries(join(store.root, 'blobs/sha256')))
@@ -45,17 +45,23 @@ export async function prune(store: BlobStore, options: PruneOptions): Promise<Pr
         .map(({ name }) => `incoming/${name}`),
     ];
     const sums = (await entries(join(store.root, 'sums')))
-      .filter(
-        ({ name }) => !whole.has(name.replace(/\.json$/, '')) || gone.includes(name.slice(0, 64)),
-      )
+      .filter(({ name }) => !whole.has(name.replace(/\.json$/, '')) || gone.has(name.slice(0, 64)))
       .map(({ name }) => `sums/${name}`);
-    const paths = [...gone.map((hex) => `blobs/sha256/${hex}`), ...unfinished, ...sums];
+    // The packages of an image are noted by the digest of its manifest, and found out anew at a price.
+    const packages = (await entries(join(store.root, 'packages')))
+      .filter(({ name }) => {
+        const [, hex] = /^([0-9a-f]{64})\.\d+\.json$/.exec(name) ?? [];
+        return hex === undefined || !whole.has(hex) || gone.has(hex);
+      })
+      .map(({ name }) => `packages/${name}`);
+    const dead = [...gone].map((hex) => `blobs/sha256/${hex}`);
+    const paths = [...dead, ...unfinished, ...sums, ...packages];
     let bytes = 0;
     for (const path of paths) {
       bytes += await bytesOf(join(store.root, path));
       if (!dryRun) await remove(join(store.root, path));
     }
-    return { blobs: gone.map(digestFromHex), unfinished, bytes };
+    return { blobs: [...gone].map(digestFromHex), unfinished, bytes };
   });
 }
 

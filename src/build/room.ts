@@ -2,17 +2,14 @@ import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { digestHex } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
-import { MIB } from '../core/limits.ts';
 import type { Lock } from '../format/lock.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { freeBytes, ioError } from '../io/file.ts';
+import { type BundleShape, bundleNeeds } from './bundle-room.ts';
 import { lockBlobs } from './lock-blobs.ts';
 import { isLocal } from './origins.ts';
 
-/** Control files of a bundle beside its blobs, and what file systems need for themselves. */
-const SPARE_BYTES = 16 * MIB;
-
-export interface RoomOptions {
+export interface RoomOptions extends Partial<BundleShape> {
   readonly store: BlobStore;
   /** The folder that the bundle becomes; absent when only the store is filled. */
   readonly output?: string;
@@ -28,16 +25,15 @@ interface Place {
 }
 
 /**
- * Checks, before the first byte, that there is room for what the store lacks of a lock and for its bundle. Both may lie
- * on one file system.
+ * Checks, before the first byte, that there is room for what the store lacks of a lock and for its bundle, recovery
+ * parts and copies on discs among it. Both may lie on one file system.
  * @throws StowageError `space-insufficient`, which says how much is missing where
  */
 export async function requireRoom(lock: Lock, options: RoomOptions): Promise<void> {
   const { store, output, free = freeBytes } = options;
   const places = [await placeOf('the store', store.root, await storeNeeds(lock, store))];
   if (output !== undefined) {
-    const bytes = [...lockBlobs(lock).values()].reduce((sum, size) => sum + size, 0);
-    places.push(await placeOf('the bundle', dirname(output), bytes + SPARE_BYTES));
+    places.push(await placeOf('the bundle', dirname(output), bundleNeeds(lock, options)));
   }
   const short: string[] = [];
   let missing = 0;

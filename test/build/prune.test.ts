@@ -104,6 +104,36 @@ describe('when a store is pruned', () => {
   });
 });
 
+describe('when notes of packages lie in a store that is pruned', () => {
+  const noted = async (): Promise<BlobStore> => {
+    const store = await storeOf();
+    await mkdir(join(store.root, 'packages'));
+    const notes = [hex(kept), hex(other), hex(coming)].map((each) => `${each}.1.json`);
+    for (const name of [...notes, '.half.tmp'])
+      await writeFile(join(store.root, 'packages', name), '{}');
+    return store;
+  };
+
+  it('keeps those of manifests that stay, and removes the others', async () => {
+    const store = await noted();
+    await prune(store, { dryRun: false, keep: new Set([digest(kept)]) });
+    expect(await readdir(join(store.root, 'packages'))).toEqual([`${hex(kept)}.1.json`]);
+  });
+
+  it('keeps those of every blob there is where no lock is named', async () => {
+    const store = await noted();
+    await prune(store, { dryRun: false });
+    const left = [`${hex(kept)}.1.json`, `${hex(other)}.1.json`].toSorted();
+    expect((await readdir(join(store.root, 'packages'))).toSorted()).toEqual(left);
+  });
+
+  it('removes none when it is only asked', async () => {
+    const store = await noted();
+    await prune(store, { dryRun: true, keep: new Set() });
+    expect(await readdir(join(store.root, 'packages'))).toHaveLength(4);
+  });
+});
+
 describe('when a store is listed', () => {
   it('names blobs and says how much is not whole', async () => {
     const { blobs, unfinishedBytes } = await listStore(await storeOf());

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { bundleNeeds } from '../../src/build/bundle-room.ts';
 import { lockBlobs } from '../../src/build/lock-blobs.ts';
 import { requireRoom } from '../../src/build/room.ts';
 import { MIB } from '../../src/core/limits.ts';
@@ -55,5 +56,46 @@ describe('when room is asked for', () => {
     expect(asked).toHaveLength(2);
     expect(error.defects).toHaveLength(1);
     expect(error.defects[0]).toContain(`${all + spare - 10} bytes are missing where /dev/shm lies`);
+  });
+});
+
+describe('when recovery parts and discs are asked for', () => {
+  const needs = (shape: Parameters<typeof bundleNeeds>[1]): number => bundleNeeds(lock, shape);
+  const plain = all + spare;
+  const installer = { platform: 'linux/amd64', path: 'stowage-linux-x64', folder: '/' };
+
+  it('counts a recovery row as the longest column', () => {
+    // 3 MiB in one part, and a few hundred bytes.
+    expect(needs({ partSize: 4 * MIB, parity: 2 })).toBe(plain + 2 * 3 * MIB);
+  });
+
+  it('counts installers once in the bundle, and once on each disc', () => {
+    const installers = [{ ...installer, size: 10 * MIB }];
+    expect(needs({ installers })).toBe(plain + 10 * MIB);
+    const discs = { size: 40 * MIB, parity: false };
+    const dealt = needs({ installers, discs, partSize: 4 * MIB });
+    expect(dealt).toBeGreaterThan(plain + 2 * 10 * MIB);
+    expect(dealt).toBeLessThan(plain + 2 * 10 * MIB + 2 * MIB);
+  });
+
+  it('counts a disc for each recovery row that has one of its own', () => {
+    const discs = { size: 16 * MIB, parity: true };
+    const dealt = needs({ discs, parity: 2, partSize: 4 * MIB });
+    expect(dealt).toBeGreaterThanOrEqual(plain + 2 * all);
+    expect(dealt).toBeLessThan(plain + 2 * all + 4 * MIB);
+  });
+
+  it('leaves discs that are too small to those who deal', () => {
+    expect(needs({ discs: { size: MIB, parity: false } })).toBe(plain);
+  });
+
+  it('asks for the room before the first byte', async () => {
+    const store = await storeOf(join(root, 'packed'), blobs);
+    const output = join(root, 'with-parity');
+    const error = await expectCode(
+      () => requireRoom(lock, { store, output, parity: 1, free: async () => plain }),
+      'space-insufficient',
+    );
+    expect(error.found).toBe(`${3 * MIB} bytes too few`);
   });
 });
