@@ -5,6 +5,7 @@ set -euo pipefail
 # What must be there, the package that brings it, and what for.
 needs=(
   'podman                   podman                      runs the containers'
+  'newuidmap                uidmap                      gives users without rights ids of their own'
   'runc                     runc                        starts them, on cgroup v1 too'
   'catatonit                catatonit                   is the init of pods'
   '/usr/lib/podman/netavark     netavark                gives containers a network'
