@@ -119,7 +119,8 @@ function networksOf(release: string, services: readonly Service[]): RenderedNetw
   const joined = services.filter((each) => each.network === 'bridge');
   const within = { name: `stowage-${release}`, release, internal: true };
   const outward = { name: `stowage-${release}--published`, release, internal: false };
-  return [...(joined.length > 0 ? [within] : []), ...(joined.some(publishes) ? [outward] : [])];
+  const peers = joined.length > 1 || joined.some((each) => !publishes(each));
+  return [...(peers ? [within] : []), ...(joined.some(publishes) ? [outward] : [])];
 }
 
 /** The networks of a service, the one that publishes its ports first. */

@@ -78,6 +78,14 @@ describe('when a release is rendered', () => {
     });
   });
 
+  it('gives a service that publishes and has no peers one network alone', () => {
+    const { networks, services } = render();
+    expect(networks).toEqual([
+      { name: 'stowage-chat--published', release: 'chat', internal: false },
+    ]);
+    expect(services[0]?.networks).toEqual(['stowage-chat--published']);
+  });
+
   it('names the image by the digest of its config', () => {
     const [image] = small.bundle.images;
     const config = image?.platforms[0]?.config;
