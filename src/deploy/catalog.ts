@@ -1,19 +1,25 @@
 import { type Digest, digestHex } from '../core/digest.ts';
 import { MAX_OCI_MANIFEST_BYTES } from '../core/limits.ts';
-import type { Catalog, CatalogEntry } from '../depot/catalog.ts';
+import type { Catalog, CatalogEntry, CatalogModel } from '../depot/catalog.ts';
 import type { Bundle } from '../format/bundle.ts';
 import { loadRelease } from './release.ts';
 import type { SiteFolder } from './site-folder.ts';
 
-/** What a depot serves of staged releases: one repository for each image, named `<release>/<image>`. */
+/**
+ * What a depot serves of staged releases: one repository for each image, named `<release>/<image>`, and each model
+ * under its name on the Hub.
+ */
 export async function catalogOf(site: SiteFolder, ids: readonly string[]): Promise<Catalog> {
   const entries: CatalogEntry[] = [];
+  const models: CatalogModel[] = [];
   for (const id of ids) {
     const { bundle } = await loadRelease(site, id);
     for (const image of bundle.images) entries.push(await imageEntry(site, bundle, image));
+    for (const model of bundle.models) models.push(modelEntry(bundle, model));
   }
   return {
     repositories: () => entries,
+    models: () => models,
     blobPath: (digest) => site.store.path(digest),
   };
 }
@@ -39,6 +45,20 @@ async function imageEntry(
     tags: { [bundle.version]: image.target.digest },
     manifests,
     blobs,
+  };
+}
+
+function modelEntry(bundle: Bundle, model: Bundle['models'][number]): CatalogModel {
+  const { name, version, seq, resolvedAt } = bundle;
+  const { repository, commit, source, license, tags, files } = model;
+  return {
+    repository,
+    commit,
+    revision: /@(.+)$/.exec(source)?.[1] ?? 'main',
+    ...(license === undefined ? {} : { license }),
+    ...(tags === undefined ? {} : { tags }),
+    files,
+    release: { name, version, seq, resolvedAt },
   };
 }
 

@@ -11,9 +11,40 @@ export interface CatalogEntry {
   readonly blobs: ReadonlyMap<Digest, number>;
 }
 
+/** A file of a model, as the Hub had it. */
+export interface CatalogFile {
+  readonly path: string;
+  readonly size: number;
+  readonly digest: Digest;
+  /** Git blob SHA-1 in hex of a file that the Hub kept outside LFS; absent for LFS, and in older bundles. */
+  readonly gitOid?: string;
+}
+
+/** One model of one release: a repository of the Hub at one commit, or the part of it that was packed. */
+export interface CatalogModel {
+  /** `organisation/name`. */
+  readonly repository: string;
+  /** 40 hex digits. */
+  readonly commit: string;
+  /** The branch, tag or commit that its manifest named. */
+  readonly revision: string;
+  readonly license?: string;
+  readonly tags?: readonly string[];
+  readonly files: readonly CatalogFile[];
+  readonly release: {
+    readonly name: string;
+    readonly version: string;
+    readonly seq: number;
+    /** When its lock was resolved, `YYYY-MM-DDTHH:MM:SSZ`. */
+    readonly resolvedAt: string;
+  };
+}
+
 /** What the depot serves, whatever the store looks like on disk. */
 export interface Catalog {
   repositories(): readonly CatalogEntry[];
+  /** Models by the repository of the Hub that they come from; the same list until they change. */
+  models(): readonly CatalogModel[];
   /** The absolute path of a blob or manifest whose bytes were verified when it was stored. */
   blobPath(digest: Digest): string;
 }

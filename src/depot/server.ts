@@ -4,6 +4,7 @@ import { StowageError, systemCode } from '../core/error.ts';
 import { KIB } from '../core/limits.ts';
 import type { Catalog } from './catalog.ts';
 import type { DepotRequest, Handler } from './handler.ts';
+import { hubApi } from './hub-api.ts';
 import { ociApi } from './oci-api.ts';
 import { sendJson } from './send.ts';
 
@@ -36,7 +37,7 @@ export interface Depot {
  * @throws StowageError `host-unfit` when the port is taken or not permitted
  */
 export async function startDepot(catalog: Catalog, options: DepotOptions): Promise<Depot> {
-  const handlers: readonly Handler[] = [ociApi(catalog)];
+  const handlers: readonly Handler[] = [hubApi(catalog), ociApi(catalog)];
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,

@@ -12,6 +12,7 @@ import {
   folder,
   type LockedAttachment,
   type LockedBlob,
+  modelTags,
 } from './lock.ts';
 import { platform } from './manifest.ts';
 import { type Parity, parity, parityDefects } from './parity.ts';
@@ -31,6 +32,8 @@ export interface BundleModel {
   readonly repository: string;
   readonly commit: string;
   readonly license?: string;
+  /** As the Hub lists them, sorted. */
+  readonly tags?: readonly string[];
   /** What became of its publisher's signature, where the manifest asked for one. */
   readonly signature?: SignatureVerdict;
   /** The ModelPack manifest that describes the files. */
@@ -39,6 +42,8 @@ export interface BundleModel {
     readonly path: string;
     readonly size: number;
     readonly digest: Digest;
+    /** Git blob SHA-1, for files that the Hub keeps outside LFS. */
+    readonly gitOid?: string;
   }[];
 }
 
@@ -151,10 +156,16 @@ const schema: z.ZodType<Bundle> = z
         repository: field.line(256),
         commit: field.commit,
         license: field.line(256).exactOptional(),
+        tags: modelTags.exactOptional(),
         signature: verdict.exactOptional(),
         manifest: field.digest,
         files: folder(
-          z.strictObject({ path: field.safePath, size: field.bytes, digest: field.digest }),
+          z.strictObject({
+            path: field.safePath,
+            size: field.bytes,
+            digest: field.digest,
+            gitOid: field.hex(40).exactOptional(),
+          }),
         ),
       }),
     ),

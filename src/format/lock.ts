@@ -126,6 +126,9 @@ export function folder<F extends { readonly path: string }>(file: z.ZodType<F>):
     });
 }
 
+/** What the Hub files a model under. */
+export const modelTags: z.ZodType<string[]> = z.array(field.line(256)).max(1000);
+
 const model: z.ZodType<LockedModel> = z.strictObject({
   name: field.name,
   source: field.line(512),
@@ -135,7 +138,7 @@ const model: z.ZodType<LockedModel> = z.strictObject({
   license: field.line(256).exactOptional(),
   gated: z.boolean(),
   gate: z.enum(['auto', 'manual']).exactOptional(),
-  tags: z.array(field.line(256)).max(1000).exactOptional(),
+  tags: modelTags.exactOptional(),
   signature: verdict.exactOptional(),
   files: folder(
     z.strictObject({

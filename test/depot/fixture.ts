@@ -4,7 +4,7 @@ import { type IncomingHttpHeaders, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Digest, digestFromHex, digestHex } from '../../src/core/digest.ts';
-import type { Catalog, CatalogEntry } from '../../src/depot/catalog.ts';
+import type { Catalog, CatalogEntry, CatalogModel } from '../../src/depot/catalog.ts';
 
 export const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 export const SCHEMA_2 = 'application/vnd.docker.distribution.manifest.v2+json';
@@ -13,6 +13,7 @@ export const SCHEMA_2 = 'application/vnd.docker.distribution.manifest.v2+json';
 export class Store implements Catalog {
   readonly folder: string = mkdtempSync(join(tmpdir(), 'stowage-depot-'));
   readonly entries: CatalogEntry[] = [];
+  readonly hubModels: CatalogModel[] = [];
 
   add(bytes: Uint8Array | string): Digest {
     const digest = digestFromHex(createHash('sha256').update(bytes).digest('hex'));
@@ -22,6 +23,10 @@ export class Store implements Catalog {
 
   repositories(): readonly CatalogEntry[] {
     return this.entries;
+  }
+
+  models(): readonly CatalogModel[] {
+    return this.hubModels;
   }
 
   blobPath(digest: Digest): string {
@@ -43,11 +48,16 @@ export interface Reply {
 export async function ask(
   host: string,
   path: string,
-  options: { readonly method?: string; readonly headers?: Record<string, string> } = {},
+  options: {
+    readonly method?: string;
+    readonly headers?: Record<string, string>;
+    readonly body?: string;
+  } = {},
 ): Promise<Reply> {
   const [hostname, port] = host.split(':');
+  const { body, ...rest } = options;
   return new Promise((resolve, reject) => {
-    request({ hostname, port, path, agent: false, ...options }, (response) => {
+    request({ hostname, port, path, agent: false, ...rest }, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('error', reject);
@@ -57,7 +67,7 @@ export async function ask(
       });
     })
       .on('error', reject)
-      .end();
+      .end(body);
   });
 }
 

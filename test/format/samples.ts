@@ -185,7 +185,10 @@ export function bundle(): Loose<Bundle> {
         commit: 'c'.repeat(40),
         license: 'apache-2.0',
         manifest: TWO,
-        files: [{ path: 'tiny.gguf', size: 1, digest: ONE }],
+        files: [
+          { path: 'tiny.gguf', size: 1, digest: ONE },
+          { path: 'README.md', size: 1, digest: ONE, gitOid: 'd'.repeat(40) },
+        ],
       },
     ],
     images: [

@@ -1,0 +1,204 @@
+import type { ServerResponse } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import { MIB } from '../core/limits.ts';
+import type { Catalog, CatalogModel } from './catalog.ts';
+import type { DepotRequest, Handler } from './handler.ts';
+import { modelInfo, modelList, refsOf, treeEntry } from './hub-answer.ts';
+import {
+  bytewise,
+  findRevision,
+  type HubRepository,
+  type HubRevision,
+  hubRepositories,
+} from './hub-repository.ts';
+import { type HubRoute, parseHubRoute } from './hub-route.ts';
+import { refuseHub, sendError, sendHubFile } from './hub-send.ts';
+import { listTree, treeOf } from './hub-tree.ts';
+import { sendLlamaManifest } from './llama-manifest.ts';
+import { readPaths } from './paths-body.ts';
+import { sendJson } from './send.ts';
+
+const MAX_PAGE_ENTRIES = 10_000;
+/** Slashes that a revision may have when a client did not encode them. */
+const MAX_REVISION_SEGMENTS = 8;
+const MAX_PATHS_BYTES: number = MIB;
+
+export interface HubApiOptions {
+  /** Where `HF_ENDPOINT` ends, such as `/hub`; requests without it are answered too. */
+  readonly prefix?: string;
+  /** The most entries of a listing in one answer, for clients that follow `Link`. */
+  readonly pageEntries?: number;
+}
+
+/** A request, and where its answer goes. */
+interface Exchange {
+  readonly catalog: Catalog;
+  readonly request: DepotRequest;
+  readonly response: ServerResponse;
+  readonly pageEntries: number;
+}
+
+/**
+ * The read side of the Hugging Face Hub API: what `huggingface_hub` from 0.36, `@huggingface/hub`, transformers, vLLM
+ * and llama.cpp ask for. Serves the files of the catalog's models and nothing else: a path on disk is never made
+ * from what a client sent.
+ */
+export function hubApi(catalog: Catalog, options: HubApiOptions = {}): Handler {
+  const { prefix = '', pageEntries = MAX_PAGE_ENTRIES } = options;
+  let models: readonly CatalogModel[] | undefined;
+  let repositories: ReadonlyMap<string, HubRepository> = new Map();
+  return async (request, response) => {
+    if (catalog.models() !== models) {
+      models = catalog.models();
+      repositories = hubRepositories(models);
+    }
+    const exchange = { catalog, request, response, pageEntries };
+    const path = withoutPrefix(request.path, prefix);
+    if (sendLlamaManifest(path, repositories, request, response)) return true;
+    const route = parseHubRoute(path);
+    if (route === undefined) return false;
+    await answer(route, repositories, exchange);
+    return true;
+  };
+}
+
+function withoutPrefix(path: string, prefix: string): string {
+  return prefix !== '' && path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : path;
+}
+
+async function answer(
+  route: HubRoute,
+  repositories: ReadonlyMap<string, HubRepository>,
+  exchange: Exchange,
+): Promise<void> {
+  const { request, response } = exchange;
+  const { method } = request;
+  const asks = route.kind === 'paths-info' ? method === 'POST' : ['GET', 'HEAD'].includes(method);
+  if (!asks) {
+    // The body of a push is not read: the connection ends with the answer.
+    const Allow = route.kind === 'paths-info' ? 'POST' : 'GET, HEAD';
+    const headers = { Allow, Connection: 'close' };
+    return sendError(request, response, 405, 'this Hub is read-only', headers);
+  }
+  switch (route.kind) {
+    case 'malformed':
+      return sendError(request, response, 400, 'the path is not UTF-8 in percent-encoding');
+    case 'unknown':
+      return sendError(request, response, 404, 'this Hub has no such endpoint');
+    case 'foreign':
+      return refuseHub(request, response, 'RepoNotFound');
+    case 'models':
+      return sendJson(request, response, 200, modelList(repositories.values(), request.query));
+    case 'whoami':
+      return sendWhoami(exchange);
+  }
+  const repository = repositories.get(route.repository.toLowerCase());
+  if (repository === undefined) return refuseHub(request, response, 'RepoNotFound');
+  if (route.kind === 'refs') return sendJson(request, response, 200, refsOf(repository));
+  if (route.kind === 'auth-check') return sendJson(request, response, 200, {});
+  const rest = route.kind === 'info' ? ['main'] : route.rest;
+  const found = takeRevision(repository, rest);
+  if (found === undefined) return refuseHub(request, response, 'RevisionNotFound');
+  const { revision, path } = found;
+  if (route.kind === 'resolve') return sendResolved(exchange, revision, path);
+  if (route.kind === 'tree') return sendTree(exchange, revision, path);
+  if (path !== '') return refuseHub(request, response, 'RevisionNotFound');
+  if (route.kind === 'paths-info') return sendPaths(exchange, revision);
+  const blobs = /^(?:true|1)$/i.test(request.query.get('blobs') ?? '');
+  sendJson(request, response, 200, modelInfo(repository, revision, blobs));
+}
+
+/** The revision at the head of these segments, and the path after it. */
+function takeRevision(
+  repository: HubRepository,
+  segments: readonly string[],
+): { revision: HubRevision; path: string } | undefined {
+  for (let length = 1; length <= Math.min(segments.length, MAX_REVISION_SEGMENTS); length++) {
+    const revision = findRevision(repository, segments.slice(0, length).join('/'));
+    if (revision !== undefined) return { revision, path: segments.slice(length).join('/') };
+  }
+  return undefined;
+}
+
+async function sendResolved(
+  { catalog, request, response }: Exchange,
+  revision: HubRevision,
+  path: string,
+): Promise<void> {
+  const file = revision.files.get(path);
+  if (file === undefined) refuseHub(request, response, 'EntryNotFound', revision.commit);
+  else await sendHubFile(catalog, revision.commit, file, request, response);
+}
+
+function sendTree(exchange: Exchange, revision: HubRevision, folder: string): void {
+  const { request, response } = exchange;
+  const { query } = request;
+  const entries = listTree(revision, folder.replace(/\/$/, ''), truth(query.get('recursive')));
+  if (entries === undefined) {
+    refuseHub(request, response, 'EntryNotFound', revision.commit);
+    return;
+  }
+  const expand = truth(query.get('expand'));
+  const after = query.get('cursor') ?? '';
+  const rest = entries.filter(({ path }) => after === '' || bytewise(path, after) > 0);
+  const size = pageSize(exchange);
+  const page = rest.slice(0, size);
+  const last = page.at(-1)?.path;
+  const here = ownAddress(request);
+  const link: { Link?: string } = {};
+  if (rest.length > size && last !== undefined && here !== undefined) {
+    const next = new URLSearchParams(query);
+    next.set('cursor', last);
+    link.Link = `<${here}?${next}>; rel="next"`;
+  }
+  const body = (link.Link === undefined ? rest : page).map((each) =>
+    treeEntry(each, revision, expand),
+  );
+  sendJson(request, response, 200, body, link);
+}
+
+/** llama.cpp reads one answer and follows no `Link`. */
+function pageSize({ request, pageEntries }: Exchange): number {
+  if (/^llama-cpp\b/.test(request.message.headers['user-agent'] ?? '')) return Infinity;
+  const asked = request.query.get('limit') ?? '';
+  return /^[1-9][0-9]{0,6}$/.test(asked) ? Math.min(Number(asked), pageEntries) : pageEntries;
+}
+
+/** Where this request went, absolute: clients follow no relative `Link`. Undefined when the client did not say. */
+function ownAddress({ message, path }: DepotRequest): string | undefined {
+  const { host = '', 'x-forwarded-proto': forwarded } = message.headers;
+  if (!/^[A-Za-z0-9.:[\]_-]{1,255}$/.test(host) || !/^[\x21-\x7e]*$/.test(path)) return undefined;
+  const encrypted = (message.socket as TLSSocket).encrypted || forwarded === 'https';
+  return `${encrypted ? 'https' : 'http'}://${host}${path.replace(/[<>]/g, encodeURIComponent)}`;
+}
+
+async function sendPaths({ request, response }: Exchange, revision: HubRevision): Promise<void> {
+  const asked = await readPaths(request.message, MAX_PATHS_BYTES);
+  if (asked === undefined) {
+    const close = { Connection: 'close' };
+    return sendError(request, response, 400, 'expected a list of paths, as form or JSON', close);
+  }
+  const found = [...new Set(asked.paths)].flatMap((path) => {
+    const file = revision.files.get(path);
+    if (file !== undefined) return [file];
+    const above = treeOf(revision).get(path.slice(0, Math.max(0, path.lastIndexOf('/')))) ?? [];
+    return above.filter((each) => each.path === path);
+  });
+  const body = found.map((each) => treeEntry(each, revision, asked.expand));
+  sendJson(request, response, 200, body);
+}
+
+/** Whoever came so far with a token has a right one, as this depot asks; without one there is nobody to name. */
+function sendWhoami({ request, response }: Exchange): void {
+  if (request.message.headers.authorization === undefined) {
+    sendError(request, response, 401, 'Invalid username or password.');
+    return;
+  }
+  const user = { type: 'user', id: 'depot', name: 'depot', fullname: 'depot', orgs: [] };
+  const auth = { type: 'access_token', accessToken: { displayName: 'depot', role: 'read' } };
+  sendJson(request, response, 200, { ...user, isPro: false, auth });
+}
+
+function truth(text: string | null): boolean {
+  return /^(?:true|1)$/i.test(text ?? '');
+}
