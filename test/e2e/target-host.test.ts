@@ -1,0 +1,237 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { changesBetween, type HostState } from '../lab/host-state.ts';
+import { run, until } from '../lab/process.ts';
+import { startTargetHost, type TargetHost } from '../lab/target-host.ts';
+import { answers, startUpstream } from '../lab/upstream.ts';
+import { buildInstaller, type ConnectedSide, connectedSide, demoManifest } from './connected.ts';
+
+const PORT = 8080;
+const work = mkdtempSync(join(tmpdir(), 'sth-'));
+let side: ConnectedSide;
+let host: TargetHost;
+let before: HostState;
+
+beforeAll(async () => {
+  await buildInstaller();
+  const upstream = await startUpstream(join(work, 'upstream'));
+  try {
+    side = await connectedSide(work, upstream);
+    host = await startTargetHost(join(work, 'host'));
+    const first = demoManifest(upstream, PORT);
+    const other = first.replace('@main', '@v2');
+    const third = other.replace('air gap model is ready', 'second release speaking');
+    await carry(first, 'one');
+    await carry(other.replace('1.0.0', '1.1.0'), 'two');
+    await carry(third.replace('1.0.0', '1.2.0'), 'three');
+    cpSync(side.root, join(host.media, 'ROOT.pem'));
+  } finally {
+    await upstream.stop();
+  }
+});
+
+afterAll(async () => {
+  await host?.destroy();
+  rmSync(work, { recursive: true, force: true });
+});
+
+/** Makes a signed bundle and brings it to the host. */
+async function carry(manifest: string, name: string): Promise<void> {
+  const folder = await side.release(manifest, name);
+  await run('cp', ['--recursive', folder, join(host.media, name)]);
+}
+
+/** What the model answers to a client on the host; undefined while it does not. */
+async function answer(): Promise<string | undefined> {
+  const question = JSON.stringify({ prompt: 'hello', max_tokens: 12, temperature: 0 });
+  const { status, stdout } = await host.run(
+    'curl --silent --fail --max-time 20 --json "$1" "http://127.0.0.1:$2/v1/completions"',
+    question,
+    String(PORT),
+  );
+  return status === 0 ? JSON.parse(stdout).choices[0].text : undefined;
+}
+
+const untilAnswered = (): Promise<string> => until('an answer', 90, answer);
+
+// biome-ignore lint/suspicious/noExplicitAny: tests read what they expect and fail where it is not there
+async function site(command: string): Promise<{ status: number; json: any }> {
+  const { status, stdout } = await host.run(`/usr/local/bin/stowage ${command} --json`);
+  return { status, json: JSON.parse(stdout) };
+}
+
+/** The commands of a text of the bundle: lines indented by four spaces. */
+function typed(text: string): string {
+  return [...text.matchAll(/^ {4}(.*)$/gm)]
+    .map((match) => match[1] ?? '')
+    .join('\n')
+    .replace('/path/to/ROOT.pem', '/media/ROOT.pem')
+    .replace('digits-on-the-paper', side.fingerprint);
+}
+
+/** A container of the host's own, which starts with it. */
+const NEIGHBOUR = `
+set -e
+tar --create --dereference --absolute-names /usr/bin/sleep $(ldd /usr/bin/sleep | grep -o '/[^ ]*') |
+  podman import --quiet - localhost/neighbour:1
+podman network create neighbours
+podman create --name neighbour --network neighbours localhost/neighbour:1 /usr/bin/sleep infinity
+cat > /etc/systemd/system/neighbour.service <<END
+[Service]
+ExecStart=/usr/bin/podman start --attach neighbour
+ExecStop=/usr/bin/podman stop --time 0 neighbour
+[Install]
+WantedBy=multi-user.target
+END
+systemctl daemon-reload
+systemctl enable --now neighbour`;
+
+const neighbourRuns = (): Promise<true> =>
+  until('the neighbour', 30, async () =>
+    (await host.run('podman ps --quiet --filter name=neighbour')).stdout !== '' ? true : undefined,
+  );
+
+describe('when a host has nothing but systemd, podman and the disc', () => {
+  it('has no Node, and no way out', async () => {
+    const { stdout } = await host.run('find $(tr : " " <<<"$PATH") -name "node*"');
+    expect(stdout).toBe('');
+    expect((await host.run('curl --silent --max-time 5 http://192.0.2.1/')).status).not.toBe(0);
+    expect(await host.must('ip -brief link | cut -d " " -f 1')).toBe('lo\n');
+    expect(await host.must('cat /proc/1/comm')).toBe('systemd\n');
+  });
+
+  it('runs nothing from the disc, and writes nothing to it', async () => {
+    expect((await host.run('/media/one/stowage-linux-x64 --version')).status).toBe(126);
+    expect((await host.run('touch /media/one/x')).status).not.toBe(0);
+  });
+
+  it('holds the bundle by hand, as VERIFY.txt says', async () => {
+    const script = typed(readFileSync(join(host.media, 'one/VERIFY.txt'), 'utf8'));
+    await host.must(`set -e; cd /media/one; ${script}`);
+  });
+
+  it('installs by the lines of README.txt, and answers', async () => {
+    await host.must(NEIGHBOUR);
+    await neighbourRuns();
+    before = await host.state();
+    const script = typed(readFileSync(join(host.media, 'one/README.txt'), 'utf8'));
+    await host.must(`set -e; cd /media/one; ${script}`);
+    expect(await answer()).toBe(answers.v1);
+  });
+
+  it('runs it as a unit that starts with the host', async () => {
+    const { json } = await site('status');
+    expect(json).toMatchObject({
+      generation: { number: 1 },
+      services: [{ state: { state: 'running' }, drift: [] }],
+    });
+    const unit = 'stowage-tiny-chat-server';
+    expect(await host.must(`systemctl is-active ${unit}; systemctl is-enabled ${unit}`)).toBe(
+      'active\nenabled\n',
+    );
+  });
+
+  it('has it again after the process was killed', async () => {
+    await host.must('kill -9 $(podman inspect -f "{{.State.Pid}}" stowage-tiny-chat-server)');
+    expect(await answer()).toBeUndefined();
+    expect(await untilAnswered()).toBe(answers.v1);
+  });
+
+  it('has it again after a reboot', async () => {
+    await host.must('touch /run/of-this-boot');
+    await host.reboot();
+    await host.must('test ! -e /run/of-this-boot');
+    expect(await untilAnswered()).toBe(answers.v1);
+    expect((await site('status')).json).toMatchObject({ services: [{ drift: [] }] });
+  });
+});
+
+/** Asks whether the service is ready, over and over, until {@link longestOutage} ends it. */
+const WATCH = `systemd-run --quiet --unit watch bash -c '
+  while sleep 0.05; do
+    curl --silent --fail --max-time 2 --output /dev/null http://127.0.0.1:${PORT}/health && date +%s.%N
+  done > /run/watch'`;
+
+/** The longest time between two answers, in seconds. */
+async function longestOutage(): Promise<number> {
+  const times = (await host.must('systemctl stop watch; cat /run/watch; rm /run/watch'))
+    .trim()
+    .split('\n')
+    .map(Number);
+  return Math.max(...times.slice(1).map((time, index) => time - (times[index] ?? time)));
+}
+
+describe('when the next release does not answer as it should', () => {
+  it('puts the old one back by itself, within the outage that the plan announced', async () => {
+    expect((await site('import /media/two')).status).toBe(0);
+    const { json } = await site('plan tiny-chat');
+    const announced: { services: string[]; seconds: number } = json.plan.outage;
+    expect(announced.services).toEqual(['tiny-chat server']);
+    await host.must(WATCH);
+    const installed = await site('install /media/two');
+    expect(installed).toMatchObject({
+      status: 3,
+      json: { error: { code: 'rolled-back', found: expect.stringContaining(answers.v2.trim()) } },
+    });
+    // The old one answers already: nobody waits, and nobody does anything.
+    expect(await answer()).toBe(answers.v1);
+    const seconds = await longestOutage();
+    console.log(`outage: ${seconds.toFixed(1)} s, announced: ${announced.seconds} s at most`);
+    expect(seconds).toBeGreaterThan(0.5);
+    expect(seconds).toBeLessThan(announced.seconds);
+    expect((await site('status')).json).toMatchObject({
+      generation: { number: 1 },
+      interrupted: false,
+      services: [{ drift: [] }],
+    });
+  });
+
+  it('keeps the one after it, and returns from it on demand', async () => {
+    expect((await site('install /media/three')).json).toMatchObject({ generation: 2 });
+    expect(await answer()).toBe(answers.v2);
+    await host.reboot();
+    expect(await untilAnswered()).toBe(answers.v2);
+    expect((await site('rollback')).status).toBe(0);
+    expect(await answer()).toBe(answers.v1);
+  });
+});
+
+/**
+ * What may differ on a host that ran a container once, in memory until it starts again: lists of podman and netavark
+ * that hold nothing, and a target of systemd that a unit asked for.
+ */
+const UNTIL_THE_NEXT_BOOT = [
+  /^\+ units: network-online\.target loaded active active$/,
+  /^\+ in memory: \/run\/containers\/storage\/overlay\/idmapped-lower-dir-(?:true|false) f$/,
+];
+
+/** What stays: where podman saw which layer, a cache of its own. */
+const PODMANS_OWN = [
+  /^\+ engine files: \/var\/lib\/containers\/cache\/(?:blob-info-cache-v1\.boltdb)?$/,
+];
+
+const besides = (changes: readonly string[], allowed: readonly RegExp[]): string[] =>
+  changes.filter((change) => !allowed.some((each) => each.test(change)));
+
+describe('when everything is taken off', () => {
+  it('has nothing in the engine and in systemd after uninstall, but for what a rollback needs', async () => {
+    expect((await site('uninstall tiny-chat')).status).toBe(0);
+    const after = await host.state();
+    for (const kind of ['containers', 'networks', 'secrets', 'volumes', 'unit files', 'listening'])
+      expect(after[kind], kind).toEqual(before[kind]);
+    expect(await answer()).toBeUndefined();
+  });
+
+  it('is as it was before, but for the last receipt', async () => {
+    const { status, json } = await site('uninstall --everything --receipt /root/last.json');
+    expect({ status, json }).toMatchObject({ status: 0 });
+    await host.must('rm /usr/local/bin/stowage /root/last.json /root/last.p7s');
+    const now = changesBetween(before, await host.state());
+    expect(besides(now, [...UNTIL_THE_NEXT_BOOT, ...PODMANS_OWN])).toEqual([]);
+    await host.reboot();
+    await neighbourRuns();
+    expect(besides(changesBetween(before, await host.state()), PODMANS_OWN)).toEqual([]);
+  });
+});
