@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { run as runProgram } from '../lab/process.ts';
@@ -19,10 +19,9 @@ export interface ConnectedSide {
   run(...args: readonly string[]): Promise<Ran>;
 }
 
-/** Builds the installer that bundles carry, where it is not there yet. */
+/** Builds the installer that bundles carry from the sources as they are; quick when it is there already. */
 export async function buildInstaller(): Promise<void> {
-  if (!existsSync(join(project, 'dist/installer/stowage-linux-x64')))
-    await runProgram('npm', ['run', 'build:installer'], { cwd: project });
+  await runProgram(process.execPath, ['scripts/build-installer.ts', 'linux-x64'], { cwd: project });
 }
 
 /** Makes one in a folder. */
