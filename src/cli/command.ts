@@ -14,6 +14,8 @@ export interface CommandContext extends Context {
 export interface CommandResult {
   readonly json: unknown;
   readonly text: string;
+  /** Where stdout carried something else. */
+  readonly onStderr?: boolean;
   /** 0 unless said otherwise: for a result that is no error and yet bad news. */
   readonly exitStatus?: ExitStatus;
 }

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { PkiOptions } from './commands/pki.ts';
 import type { SignOptions } from './commands/sign-options.ts';
+import type { StreamOptions } from './commands/stream.ts';
 import type { VerifyOptions } from './commands/verify.ts';
 import {
   addCommand,
@@ -78,6 +79,13 @@ export function addAnywhereCommands(program: Command, run: Run): void {
     .action((places: string[], options: VerifyOptions) =>
       run(async (context) =>
         (await import('./commands/verify.ts')).verify(places, options, context),
+      ),
+    );
+  command('stream <bundle>', 'write a bundle as one tar, for stowage import - on the other side')
+    .option('-o, --output <file>', 'a file, pipe or tape in place of stdout')
+    .action((folder: string, options: StreamOptions) =>
+      run(async (context) =>
+        (await import('./commands/stream.ts')).stream(folder, options, context),
       ),
     );
 }

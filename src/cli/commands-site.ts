@@ -31,7 +31,10 @@ export function addSiteCommands(program: Command, run: Run): void {
       )
       .addOption(root());
   taking(
-    command('import <bundle...>', 'verify and take in a bundle, or some of its discs; run nothing'),
+    command(
+      'import <bundle...>',
+      'verify and take in a bundle, or some of its discs, or - for stdin; run nothing',
+    ),
   ).action((places: string[], options: InstallOptions) =>
     run(async (context) =>
       (await import('./commands/import.ts')).importCommand(places, options, context),
@@ -40,7 +43,7 @@ export function addSiteCommands(program: Command, run: Run): void {
   taking(
     command(
       'install <bundle...>',
-      'verify, stage, run and prove a bundle, or NAME@VERSION that was imported; put back what was there if it does not answer',
+      'verify, stage, run and prove a bundle (- for stdin), or NAME@VERSION that was imported; put back what was there if it does not answer',
     ),
   ).action((places: string[], options: InstallOptions) =>
     run(async (context) =>

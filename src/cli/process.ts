@@ -24,6 +24,8 @@ export async function runProcess(entry: Entry): Promise<void> {
   }
   // A reader that closed its end (`stowage inspect | head`) is no failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // A command that listens itself says what that means.
+    if (process.stdout.listenerCount('error') > 1) return;
     if (error.code === 'EPIPE') process.exit(0);
     throw error;
   });
@@ -91,5 +93,6 @@ async function runAction(action: Action, terminal: Terminal): Promise<void> {
   }
   progress.stop('done');
   if (result.exitStatus !== undefined) process.exitCode = result.exitStatus;
-  terminal.stdout.write(json ? `${JSON.stringify(result.json, null, 2)}\n` : result.text);
+  const out = result.onStderr === true ? terminal.stderr : terminal.stdout;
+  out.write(json ? `${JSON.stringify(result.json, null, 2)}\n` : result.text);
 }

@@ -2,7 +2,7 @@ import { sriHex, sriOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
 import { MAX_CHECKSUMS_BYTES, MAX_CONTROL_FILE_BYTES, MAX_INDEX_BYTES } from '../core/limits.ts';
-import { bundleKind } from '../format/bundle.ts';
+import { type Bundle, bundleKind } from '../format/bundle.ts';
 import { type Checksum, readChecksums } from '../format/checksums.ts';
 import { readCanonical } from '../format/document.ts';
 import type { Trust } from '../format/trust.ts';
@@ -30,6 +30,18 @@ export interface AdmitOptions extends Context {
   readonly gatekeeper?: Gatekeeper;
   /** Whether parts may be missing, as on one disc of several; control files never are. */
   readonly partial?: boolean;
+  /** Brings the files of a bundle that comes through a pipe into its folder, none before it may be looked at. */
+  readonly arrivals?: Arrivals;
+}
+
+/** What {@link PipedBundle} does while it is admitted. */
+export interface Arrivals {
+  /** The list, its signatures and the trust documents. */
+  signed(): Promise<void>;
+  /** `bundle.json`. */
+  index(): Promise<void>;
+  /** The control files that `bundle.json` lists. */
+  rest(bundle: Bundle): Promise<void>;
 }
 
 /** What one folder of a bundle came to. */
@@ -82,11 +94,12 @@ async function examine(
   subject: string | undefined,
   options: AdmitOptions,
 ): Promise<Examined> {
-  const { gatekeeper, emit } = options;
+  const { gatekeeper, emit, arrivals } = options;
   const step = (name: string): void =>
     emit({ type: 'step', step: name, ...(subject === undefined ? {} : { subject }) });
 
   step('trust');
+  await arrivals?.signed();
   const trust = await trustOf(folder, options.trust, now);
 
   step('signatures');
@@ -107,6 +120,7 @@ async function examine(
   step('index');
   // What has the digests of the first disc's is the same, and in memory once.
   const checksums = first?.checksums ?? readChecksums(checksumBytes);
+  await arrivals?.index();
   const indexBytes = await readListed(folder, 'bundle.json', MAX_INDEX_BYTES, 'part-missing');
   requireSum(checksums, 'bundle.json', indexBytes);
   const bundle = first?.bundle ?? readCanonical(bundleKind, indexBytes);
@@ -124,6 +138,7 @@ async function examine(
 
   step('inventory');
   requireSameFiles(checksums, bundle);
+  await arrivals?.rest(bundle);
   const files = await listedFiles(folder, checksums);
   const controlFiles = new Map([
     ['SHA512SUMS', checksumBytes],

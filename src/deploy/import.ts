@@ -10,6 +10,7 @@ import { hostPlatform } from './host.ts';
 import { type IncomingRelease, incoming, missingInWords } from './incoming.ts';
 import type { Ledger } from './ledger.ts';
 import { mediumLost } from './medium.ts';
+import { PipedBundle } from './piped-bundle.ts';
 import type { Release } from './release.ts';
 import { type SiteState, stateOf } from './site-state.ts';
 import { type Staged, stage } from './stage.ts';
@@ -33,14 +34,32 @@ export interface Imported extends Release {
 /**
  * Admits a bundle, stages what its media hold, and, once it is complete, remembers that it was accepted; changes
  * nothing that runs. For who holds the site's lock and its ledger.
- * @param places folders of the bundle, of some of its discs, or that hold discs; nothing is written there
+ * @param places folders of the bundle, of some of its discs, or that hold discs, where nothing is written; or the bytes
+ * that `stowage stream` writes
  * @throws StowageError all that admission and staging throw; `medium-lost`, `part-damaged`, `part-missing` and
  * `file-kind` after everything else was staged
  */
 export async function importDiscs(
-  places: readonly string[],
+  places: readonly string[] | AsyncIterable<Uint8Array>,
   ledger: Ledger,
   options: ImportOptions,
+): Promise<Imported> {
+  if (Symbol.asyncIterator in places) {
+    const piped = new PipedBundle(places, options.site.path('staging', '.piped'), options.signal);
+    try {
+      return await importFrom([piped.folder], ledger, options, piped);
+    } finally {
+      await piped.discard();
+    }
+  }
+  return importFrom(await findDiscs(places), ledger, options);
+}
+
+async function importFrom(
+  folders: readonly string[],
+  ledger: Ledger,
+  options: ImportOptions,
+  piped?: PipedBundle,
 ): Promise<Imported> {
   const { site, emit, acceptAge } = options;
   // Read again under the lock: another install may have moved it since.
@@ -55,9 +74,11 @@ export async function importDiscs(
     ...(acceptAge === undefined ? {} : { acceptAge }),
   };
   const now = (): Date => laterOf(options.now(), state.floor, emit);
-  const folders = await findDiscs(places);
-  const admitted = await admit(folders, { ...options, now, trust, gatekeeper, partial: true });
-  const staged = await stage(admitted, site, options);
+  const admitted = await admit(folders, {
+    ...{ ...options, now, trust, gatekeeper, partial: true },
+    ...(piped === undefined ? {} : { arrivals: piped }),
+  });
+  const staged = await stage(admitted, site, options, piped);
   const { id, bundle } = admitted;
   const rebuilt = staged.rebuilt.length;
   if (staged.missing.length > 0) {
@@ -72,13 +93,16 @@ export async function importDiscs(
   return { id, bundle, rebuilt };
 }
 
+/** Where a bundle is: its folder, those of its discs, or what `stowage stream` writes. */
+export type Places = string | readonly string[] | AsyncIterable<Uint8Array>;
+
 /**
  * Imports a bundle of which nothing may be missing when the media that were given are read.
  * @param places as {@link importDiscs} takes them
  * @throws StowageError as {@link importDiscs}, and `bundle-incomplete`, which names what is missing
  */
 export async function importBundle(
-  places: string | readonly string[],
+  places: Places,
   ledger: Ledger,
   options: ImportOptions,
 ): Promise<Release> {

@@ -1,5 +1,5 @@
 import { type Changed, type ChangeOptions, carryPlan, withSite } from './change.ts';
-import { type ImportOptions, importBundle } from './import.ts';
+import { type ImportOptions, importBundle, type Places } from './import.ts';
 import type { Ledger } from './ledger.ts';
 import { propose } from './propose.ts';
 import { findRelease } from './release.ts';
@@ -18,12 +18,9 @@ export async function installImported(name: string, options: ChangeOptions): Pro
 
 /**
  * Admits a bundle, stages it, plans the way from what runs now to it, carries the plan out and gates it.
- * @param places the bundle's folder, or those of its discs; nothing is written there
+ * @param places as {@link importBundle} takes them
  */
-export async function install(
-  places: string | readonly string[],
-  options: ImportOptions,
-): Promise<Changed> {
+export async function install(places: Places, options: ImportOptions): Promise<Changed> {
   const { target, signal } = options;
   return withSite(options, async (ledger) => {
     // Before gigabytes are read: a host without an engine is known at once.

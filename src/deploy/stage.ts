@@ -17,6 +17,7 @@ import type { AdmittedBundle } from './admitted-bundle.ts';
 import { noteDiscs } from './incoming.ts';
 import { makeExecutable } from './installers.ts';
 import type { PartFault } from './part-check.ts';
+import type { PipedBundle } from './piped-bundle.ts';
 import { rebuild } from './rebuild.ts';
 import { wantedRecovery } from './rebuild-plan.ts';
 import { releaseFolder } from './release.ts';
@@ -42,21 +43,24 @@ export interface Staged {
  * in the blob's unfinished file, fsync, journal. A blob gets its name when every part of it matched. What an earlier
  * run finished is not read again. Missing parts are rebuilt where there are recovery parts enough. A bundle that is
  * complete ends with its control files and this host's installer under `releases/`; else they wait in staging for the other discs.
+ * @param piped whose parts come through a pipe, after the control files that were admitted
  * @throws StowageError `space-insufficient` before the first byte or on the way, `io-failed`, `interrupted`
  */
 export async function stage(
   admitted: AdmittedBundle,
   site: SiteFolder,
   { signal, emit }: Context,
+  piped?: PipedBundle,
 ): Promise<Staged> {
   const { bundle, discs, id } = admitted;
   const staging = await Staging.open(site, id, bundle);
+  if (piped !== undefined) staging.hold();
   await makeFolder(staging.folder);
   await staging.begin();
   const found = (part: Part): boolean => discs.some(({ files }) => files.has(part.path));
   const wanted = staging.missing();
   const total = bytesOf(wanted);
-  if (wanted.length === 0) {
+  if (wanted.length === 0 && piped === undefined) {
     await finish(admitted, site, staging);
     return { missing: [], faults: [], lost: [], rebuilt: [] };
   }
@@ -72,9 +76,12 @@ export async function stage(
   const pool = new HashPool(signal);
   const rebuilt: Part[] = [];
   try {
-    const here = wanted.filter(found);
+    const here = piped === undefined ? wanted.filter(found) : wanted;
     emit({ type: 'step', step: 'stage', subject: `${here.length} parts` });
-    const { faults, lost } = await takeParts(here, admitted, staging, pool, onBytes);
+    const { faults, lost } =
+      (await piped?.takeParts(staging, onBytes)) ??
+      (await takeParts(here, admitted, staging, pool, onBytes));
+    await staging.release();
     if (bundle.parity !== undefined && staging.missing().length > 0) {
       const recovery = await recoveryToKeep(admitted, staging, emit);
       if (recovery.length > 0)

@@ -26,6 +26,7 @@ export class Staging {
   readonly #blobOf = new Map<Part, BundleBlob>();
   /** Blobs that have their name in the store. */
   readonly #stored = new Set<BundleBlob>();
+  #held = false;
 
   private constructor(site: SiteFolder, folder: string, bundle: Bundle, journal: StagingJournal) {
     this.#site = site;
@@ -105,6 +106,17 @@ export class Staging {
   /** Ends what a run that was killed left undone: a journal without its bytes, a whole blob without its name. */
   async begin(): Promise<void> {
     await this.#journal.settle();
+    if (!this.#held) await this.release();
+  }
+
+  /** Gives no blob its name before {@link release}. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  /** Names every blob that is whole. */
+  async release(): Promise<void> {
+    this.#held = false;
     for (const blob of this.bundle.blobs) await this.#finish(blob);
   }
 
@@ -113,7 +125,8 @@ export class Staging {
   }
 
   async #finish(blob: BundleBlob): Promise<void> {
-    if (this.#stored.has(blob) || !blob.parts.every((part) => this.#journal.has(part))) return;
+    if (this.#held || this.#stored.has(blob)) return;
+    if (!blob.parts.every((part) => this.#journal.has(part))) return;
     this.#stored.add(blob);
     await this.#site.store.adopt(this.#unfinished(blob), blob.digest);
   }

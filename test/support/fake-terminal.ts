@@ -86,7 +86,8 @@ export async function runProgram(
     try {
       const result = await action(context);
       outcome = { result };
-      terminal.stdout.write(json ? JSON.stringify(result.json) : result.text);
+      const out = result.onStderr === true ? terminal.stderr : terminal.stdout;
+      out.write(json ? JSON.stringify(result.json) : result.text);
       status = result.exitStatus ?? 0;
     } catch (failure) {
       const error = toStowageError(failure);

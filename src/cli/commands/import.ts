@@ -5,6 +5,7 @@ import { anchorTrust } from '../../deploy/trust-anchor.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { confirmFingerprint } from './confirm.ts';
 import type { InstallOptions } from './install.ts';
+import { closePiped, pipedOf } from './piped.ts';
 import { openSite } from './site.ts';
 import { readTrustFile } from './trust-option.ts';
 
@@ -15,23 +16,27 @@ export async function importCommand(
   context: CommandContext,
 ): Promise<CommandResult> {
   const opened = await openSite(options.root, context);
-  const given =
+  const root =
     options.trust === undefined ? undefined : await readTrustFile(options.trust, context);
-  const trust = await anchorTrust(await opened.site.trust(), given, (each) =>
+  const trust = await anchorTrust(await opened.site.trust(), root, (each) =>
     confirmFingerprint(each, options.fingerprint, context),
   );
   const { acceptAge } = options;
-  const folders = places.map((place) => context.path(place));
-  return importResult(
-    await withSite(opened, (ledger) =>
-      importDiscs(folders, ledger, {
-        ...opened,
-        trust,
-        ...(acceptAge === undefined ? {} : { acceptAge }),
-      }),
-    ),
-    places,
-  );
+  const given = pipedOf(places, context) ?? places.map((place) => context.path(place));
+  try {
+    return importResult(
+      await withSite(opened, (ledger) =>
+        importDiscs(given, ledger, {
+          ...opened,
+          trust,
+          ...(acceptAge === undefined ? {} : { acceptAge }),
+        }),
+      ),
+      places,
+    );
+  } finally {
+    closePiped(given);
+  }
 }
 
 function importResult(imported: Imported, places: readonly string[]): CommandResult {
@@ -42,7 +47,7 @@ function importResult(imported: Imported, places: readonly string[]): CommandRes
     const lines = [
       `${bundle.name} ${bundle.version} is taken in, whole and signed; nothing that runs was changed`,
       ...made,
-      `  next: stowage install ${places.join(' ')}`,
+      `  next: stowage install ${places[0] === '-' ? `${bundle.name}@${bundle.version}` : places.join(' ')}`,
     ];
     return { json: { complete: true, ...common }, text: `${lines.join('\n')}\n` };
   }

@@ -6,6 +6,7 @@ import { exists } from '../../io/file.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { confirmFingerprint } from './confirm.ts';
 import { askForDisc } from './disc-prompt.ts';
+import { closePiped, pipedOf } from './piped.ts';
 import { changeResult, openSite } from './site.ts';
 import { readTrustFile } from './trust-option.ts';
 
@@ -39,6 +40,14 @@ export async function install(
     trust,
     ...(acceptAge === undefined ? {} : { acceptAge }),
   };
+  const piped = pipedOf(places, context);
+  if (piped !== undefined) {
+    try {
+      return changeResult(await installBundle(piped, installing));
+    } finally {
+      closePiped(piped);
+    }
+  }
   let folders = places.map((place) => context.path(place));
   for (;;) {
     try {

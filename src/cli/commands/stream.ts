@@ -1,0 +1,82 @@
+import { open } from 'node:fs/promises';
+import { StowageError } from '../../core/error.ts';
+import { type Sink, writeStream } from '../../deploy/write-stream.ts';
+import { ioError } from '../../io/file.ts';
+import { type CommandContext, type CommandResult, usage } from '../command.ts';
+import type { Screen } from '../terminal.ts';
+import { formatBytes } from '../units.ts';
+import { openBundle } from './open-bundle.ts';
+
+export interface StreamOptions {
+  readonly output?: string;
+}
+
+/** Writes a bundle as one tar to stdout, or to a tape or pipe; what it came to is then said on stderr. */
+export async function stream(
+  place: string,
+  options: StreamOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const { stdout } = context.terminal;
+  if (options.output === undefined && stdout.isTTY === true)
+    throw usage('a tar is nothing for a screen', 'a pipe, or --output FILE', 'a terminal');
+  const source = await openBundle(context.path(place));
+  if (![...source.files.keys()].some((path) => path.startsWith('signatures/')))
+    context.emit({
+      type: 'warning',
+      message: 'the bundle is not signed: no site takes this stream in',
+      hint: `stowage sign ${place} --key KEY --certificate CERTIFICATE`,
+    });
+  const bytes =
+    options.output === undefined
+      ? await toStdout(stdout, (sink) => writeStream(source, sink, context))
+      : await toFile(context.path(options.output), (sink) => writeStream(source, sink, context));
+  const { bundle, id } = source;
+  return {
+    json: { name: bundle.name, version: bundle.version, seq: bundle.seq, id, bytes },
+    text: `${bundle.name} ${bundle.version} is streamed: ${formatBytes(bytes)}\n  SHA-512 of SHA512SUMS: ${id}\n`,
+    onStderr: options.output === undefined,
+  };
+}
+
+async function toStdout<T>(stdout: Screen, run: (sink: Sink) => Promise<T>): Promise<T> {
+  let failure: Error | undefined;
+  const fail = (error: Error): void => {
+    failure ??= error;
+  };
+  stdout.on('error', fail);
+  try {
+    return await run(async (bytes) => {
+      await new Promise<void>((resolve, reject) => {
+        stdout.write(bytes, (error) => (error == null ? resolve() : reject(closed(error))));
+      });
+      if (failure !== undefined) throw closed(failure);
+    });
+  } finally {
+    stdout.off('error', fail);
+  }
+}
+
+async function toFile<T>(path: string, run: (sink: Sink) => Promise<T>): Promise<T> {
+  let handle: Awaited<ReturnType<typeof open>> | undefined;
+  try {
+    handle = await open(path, 'w');
+    const target = handle;
+    const result = await run(async (bytes) => void (await target.writeFile(bytes)));
+    if ((await target.stat()).isFile()) await target.sync();
+    return result;
+  } catch (error) {
+    throw ioError(error, path);
+  } finally {
+    await handle?.close();
+  }
+}
+
+function closed(cause: Error): StowageError {
+  return new StowageError('io-failed', 'what reads the stream has ended', {
+    expected: 'a reader until the last byte',
+    found: cause.message,
+    hint: 'look what the other side says, and run both again: it keeps what it finished',
+    cause,
+  });
+}
