@@ -68,6 +68,7 @@ const DISCONNECTED = [
     'rollback',
     'uninstall',
     'sign',
+    'depot',
   ],
   ...['trust-draft', 'trust-show', 'trust-sign', 'trust-apply'],
 ];

@@ -1,5 +1,7 @@
 import { type Command, Option } from 'commander';
+import { engines } from '../depot/mirror-config.ts';
 import type { ApproveOptions } from './commands/approve.ts';
+import type { DepotCommandOptions } from './commands/depot.ts';
 import type { GcOptions } from './commands/gc.ts';
 import type { InstallOptions } from './commands/install.ts';
 import type { OverrideOptions } from './commands/override.ts';
@@ -14,6 +16,7 @@ import {
   passphraseFile,
   positiveInteger,
   type Run,
+  repeatable,
   root,
   wholeNumber,
 } from './options.ts';
@@ -157,6 +160,30 @@ export function addSiteCommands(program: Command, run: Run): void {
       run(async (context) =>
         (await import('./commands/uninstall.ts')).uninstall(release, options, context),
       ),
+    );
+  command('depot', 'serve what was imported: an OCI registry and a Hugging Face Hub, read-only')
+    .option('--listen <address:port>', 'where; port 0 takes a free one', '127.0.0.1:5080')
+    .addOption(
+      repeatable('--release <name>', 'serve only this release: NAME or NAME@VERSION (repeatable)'),
+    )
+    .option('--tls-certificate <file>', 'in PEM, with what leads to its root')
+    .option('--tls-key <file>', 'its private key, in PEM')
+    .option('--token-file <file>', 'who may ask: lines of NAME:TOKEN or NAME:sha256=HEX')
+    .option('--access-log <file>', 'where a line for each answer goes (default: stderr)')
+    .option(
+      '--modelcars',
+      'calculate all modelcar images before listening, not when first asked for',
+    )
+    .addOption(
+      new Option(
+        '--print-config <engine>',
+        'print what makes an engine ask the depot for original references, and end',
+      ).choices(engines),
+    )
+    .option('--as <host:port>', 'with --print-config: what clients call the depot')
+    .addOption(root())
+    .action((options: DepotCommandOptions) =>
+      run(async (context) => (await import('./commands/depot.ts')).depot(options, context)),
     );
   const audit = program.command('audit').description("the site's hash-chained ledger");
   addCommand(audit, 'verify', 'check that the ledger was neither edited, cut nor replaced')

@@ -24,6 +24,11 @@ export function isNotice(bundle: Bundle): boolean {
   );
 }
 
+/** A release's version as a tag of a registry, in which `+` may not stand. */
+export function versionTag({ version }: Pick<Bundle, 'version'>): string {
+  return version.replaceAll('+', '_');
+}
+
 /** Where a release's control files lie. */
 export function releaseFolder(site: SiteFolder, id: string): string {
   return site.path('releases', id.slice(0, 32));

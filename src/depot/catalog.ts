@@ -1,4 +1,19 @@
 import type { Digest } from '../core/digest.ts';
+import type { Bundle } from '../format/bundle.ts';
+
+/** A manifest that names another as its subject, as the referrers API describes it. */
+export interface Referrer {
+  readonly mediaType: string;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly artifactType: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** Bytes that are made, or bytes that lie in a blob of the store. */
+export type Segment =
+  | { readonly bytes: Buffer }
+  | { readonly digest: Digest; readonly size: number };
 
 /** One repository: all that it serves, and nothing that it does not. */
 export interface CatalogEntry {
@@ -9,6 +24,21 @@ export interface CatalogEntry {
   readonly manifests: ReadonlyMap<Digest, string>;
   /** The blobs that may be asked for, each with its size in bytes. */
   readonly blobs: ReadonlyMap<Digest, number>;
+  /** What refers to a manifest, by that manifest. */
+  readonly referrers?: ReadonlyMap<Digest, readonly Referrer[]>;
+  /** Where it was copied from: a registry, and the repository there. */
+  readonly upstream?: { readonly registry: string; readonly path: string };
+  /** Manifests and blobs that are no blob of the store but made of such. */
+  readonly made?: ReadonlyMap<Digest, readonly Segment[]>;
+  /** For an entry that costs something to make: makes it. The tags, manifests and blobs above are then empty. */
+  readonly make?: () => Promise<CatalogEntry>;
+}
+
+/** A staged release. */
+export interface CatalogRelease {
+  /** SHA-512 of its `SHA512SUMS`. */
+  readonly id: string;
+  readonly bundle: Bundle;
 }
 
 /** A file of a model, as the Hub had it. */
@@ -45,6 +75,10 @@ export interface Catalog {
   repositories(): readonly CatalogEntry[];
   /** Models by the repository of the Hub that they come from; the same list until they change. */
   models(): readonly CatalogModel[];
+  /** The releases that the repositories are of. */
+  releases(): readonly CatalogRelease[];
   /** The absolute path of a blob or manifest whose bytes were verified when it was stored. */
   blobPath(digest: Digest): string;
+  /** Takes notice of releases that came or went since; asked before each request. */
+  refresh?(): Promise<void>;
 }

@@ -10,3 +10,13 @@ export interface DepotRequest {
 
 /** One API of the depot. Answers the request, or leaves it untouched and says false. */
 export type Handler = (request: DepotRequest, response: ServerResponse) => Promise<boolean>;
+
+/** What a request was for, in metrics and in the log. */
+export type Route = 'health' | 'hub' | 'metrics' | 'oci' | 'other' | 'page';
+
+export function routeOf(path: string): Route {
+  if (path === '/v2' || path.startsWith('/v2/')) return 'oci';
+  if (path.startsWith('/api/') || path.includes('/resolve/')) return 'hub';
+  if (path === '/') return 'page';
+  return path === '/healthz' ? 'health' : path === '/metrics' ? 'metrics' : 'other';
+}

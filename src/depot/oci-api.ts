@@ -1,10 +1,11 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { type Digest, isDigest } from '../core/digest.ts';
 import type { Catalog, CatalogEntry } from './catalog.ts';
+import { findRepository } from './find-repository.ts';
 import type { DepotRequest, Handler } from './handler.ts';
 import { nextLink, pageOf } from './page.ts';
 import { isDigestText, isRepositoryName, isTag } from './repository-name.ts';
-import { sendFile, sendJson } from './send.ts';
+import { sendFile, sendJson, sendPieces } from './send.ts';
 
 const API_VERSION = { 'Docker-Distribution-Api-Version': 'registry/2.0' } as const;
 const INDEX = 'application/vnd.oci.image.index.v1+json';
@@ -52,8 +53,9 @@ async function answer(
   const [, name = '', kind = '', reference = ''] = match ?? [];
   if (match === null || !isRepositoryName(name))
     return refuse(request, response, 404, 'NAME_INVALID', 'no such endpoint, or an invalid name');
-  if (kind === 'referrers') return sendReferrers(request, response, reference);
-  const entry = catalog.repositories().find((each) => each.repository === name);
+  const found = findRepository(catalog.repositories(), name, request.query.get('ns') ?? undefined);
+  if (kind === 'referrers') return sendReferrers(found, request, response, reference);
+  const entry = found?.make === undefined ? found : await found.make();
   if (entry === undefined)
     return refuse(request, response, 404, 'NAME_UNKNOWN', `repository ${name} is not here`);
   if (kind === 'tags') return sendTags(entry, request, response, reference);
@@ -75,11 +77,8 @@ async function sendManifest(
   if (digest === undefined || mediaType === undefined)
     return refuse(request, response, 404, 'MANIFEST_UNKNOWN', `${reference} is not here`);
   // The stored type whatever Accept says: another type would be other bytes under another digest.
-  await sendFile(request, response, {
-    path: catalog.blobPath(digest),
-    etag: `"${digest}"`,
-    headers: { 'Content-Type': mediaType, 'Docker-Content-Digest': digest },
-  });
+  const headers = { 'Content-Type': mediaType, 'Docker-Content-Digest': digest };
+  await sendStored(catalog, entry, request, response, { digest, headers });
 }
 
 async function sendBlob(
@@ -94,12 +93,34 @@ async function sendBlob(
   const size = isDigest(reference) ? entry.blobs.get(reference) : undefined;
   if (!isDigest(reference) || size === undefined)
     return refuse(request, response, 404, 'BLOB_UNKNOWN', `${reference} is not here`);
-  await sendFile(request, response, {
-    path: catalog.blobPath(reference),
-    size,
-    etag: `"${reference}"`,
-    headers: { 'Content-Type': 'application/octet-stream', 'Docker-Content-Digest': reference },
-  });
+  const headers = {
+    'Content-Type': 'application/octet-stream',
+    'Docker-Content-Digest': reference,
+  };
+  await sendStored(catalog, entry, request, response, { digest: reference, size, headers });
+}
+
+/** Sends a blob of the store, or what an entry is made of instead. */
+async function sendStored(
+  catalog: Catalog,
+  entry: CatalogEntry,
+  request: DepotRequest,
+  response: ServerResponse,
+  what: {
+    readonly digest: Digest;
+    readonly size?: number;
+    readonly headers: OutgoingHttpHeaders;
+  },
+): Promise<void> {
+  const { digest, ...answer } = what;
+  const etag = `"${digest}"`;
+  const made = entry.made?.get(digest);
+  if (made === undefined)
+    return sendFile(request, response, { ...answer, etag, path: catalog.blobPath(digest) });
+  const pieces = made.map((each) =>
+    'bytes' in each ? each : { path: catalog.blobPath(each.digest), size: each.size },
+  );
+  return sendPieces(request, response, { pieces, etag, headers: answer.headers });
 }
 
 function sendTags(
@@ -128,17 +149,24 @@ function sendCatalog(catalog: Catalog, request: DepotRequest, response: ServerRe
 }
 
 /** Never 404: to a client that means a registry without the API, and it goes on to guess tags. */
-function sendReferrers(request: DepotRequest, response: ServerResponse, reference: string): void {
+function sendReferrers(
+  entry: CatalogEntry | undefined,
+  request: DepotRequest,
+  response: ServerResponse,
+  reference: string,
+): void {
   if (!isDigestText(reference)) {
     refuse(request, response, 400, 'DIGEST_INVALID', 'malformed digest');
     return;
   }
-  const filtered = request.query.has('artifactType');
+  const wanted = request.query.get('artifactType');
   const headers = {
     'Content-Type': INDEX,
-    ...(filtered ? { 'OCI-Filters-Applied': 'artifactType' } : {}),
+    ...(wanted === null ? {} : { 'OCI-Filters-Applied': 'artifactType' }),
   };
-  sendJson(request, response, 200, { schemaVersion: 2, mediaType: INDEX, manifests: [] }, headers);
+  const all = (isDigest(reference) ? entry?.referrers?.get(reference) : undefined) ?? [];
+  const manifests = all.filter((each) => wanted === null || each.artifactType === wanted);
+  sendJson(request, response, 200, { schemaVersion: 2, mediaType: INDEX, manifests }, headers);
 }
 
 function resolveReference(entry: CatalogEntry, reference: string): Digest | undefined {

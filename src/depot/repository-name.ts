@@ -18,3 +18,11 @@ export function isTag(text: string): boolean {
 export function isDigestText(text: string): boolean {
   return SHA256.test(text) ? /^sha256:[0-9a-f]{64}$/.test(text) : ANY_DIGEST.test(text);
 }
+
+/** A registry as the first part of a repository's name, where no colon may stand: `localhost:5000` is `localhost-5000`. */
+export function registryFolder(registry: string): string {
+  return registry
+    .toLowerCase()
+    .replace(/[^a-z0-9.]+/g, '-')
+    .replace(/^-|-$/g, '');
+}

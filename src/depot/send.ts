@@ -1,15 +1,24 @@
 import { open } from 'node:fs/promises';
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import { pipeline } from 'node:stream/promises';
-import { MIB } from '../core/limits.ts';
-import { parseRange } from './byte-range.ts';
+import { type ByteRange, parseRange } from './byte-range.ts';
 import type { DepotRequest } from './handler.ts';
+import { pump, write } from './pump.ts';
 
 export interface ServedFile {
   readonly path: string;
   /** Bytes that the file must have; whatever its file system says when this is absent. */
   readonly size?: number;
   /** An entity tag in its quotes. */
+  readonly etag: string;
+  readonly headers: OutgoingHttpHeaders;
+}
+
+/** Bytes that stand one after another: some made, some in files. */
+export interface ServedPieces {
+  readonly pieces: readonly (
+    | { readonly bytes: Buffer }
+    | { readonly path: string; readonly size: number }
+  )[];
   readonly etag: string;
   readonly headers: OutgoingHttpHeaders;
 }
@@ -22,12 +31,21 @@ export function sendJson(
   value: unknown,
   headers: OutgoingHttpHeaders = {},
 ): void {
-  const body = Buffer.from(JSON.stringify(value), 'utf8');
-  response.writeHead(status, {
+  sendBytes(request, response, status, Buffer.from(JSON.stringify(value), 'utf8'), {
     'Content-Type': 'application/json',
-    'Content-Length': body.length,
     ...headers,
   });
+}
+
+/** Answers with bytes, or with their headers alone when the method is HEAD. */
+export function sendBytes(
+  request: DepotRequest,
+  response: ServerResponse,
+  status: number,
+  body: Buffer,
+  headers: OutgoingHttpHeaders,
+): void {
+  response.writeHead(status, { 'Content-Length': body.length, ...headers });
   response.end(request.method === 'HEAD' ? undefined : body);
 }
 
@@ -46,43 +64,91 @@ export async function sendFile(
     const status = await handle.stat();
     if (!status.isFile() || (file.size !== undefined && status.size !== file.size))
       throw new Error('a stored blob is not a file of its size');
-    const { headers } = request.message;
-    const common = { ...file.headers, ETag: file.etag, 'Accept-Ranges': 'bytes' };
-    if (matches(headers['if-none-match'], file.etag)) {
-      response.writeHead(304, common).end();
-      return;
-    }
-    const fresh = headers['if-range'] === undefined || headers['if-range'] === file.etag;
-    const range = fresh ? parseRange(headers.range, status.size) : undefined;
-    if (range === 'unsatisfiable') {
-      const unsatisfied = { 'Content-Range': `bytes */${status.size}`, 'Content-Length': 0 };
-      response.writeHead(416, { ...common, ...unsatisfied }).end();
-      return;
-    }
-    const { first, last } = range ?? { first: 0, last: status.size - 1 };
-    const length = last - first + 1;
-    if (range === undefined) response.writeHead(200, { ...common, 'Content-Length': length });
-    else {
-      const span = { 'Content-Range': `bytes ${first}-${last}/${status.size}` };
-      response.writeHead(206, { ...common, ...span, 'Content-Length': length });
-    }
-    if (request.method === 'HEAD' || length === 0) {
-      response.end();
-      return;
-    }
-    const stream = handle.createReadStream({
-      start: first,
-      end: last,
-      highWaterMark: MIB,
-      autoClose: false,
-    });
-    await pipeline(stream, response);
+    const range = begin(request, response, status.size, file);
+    if (range === undefined) return;
+    await pump(handle, response, range.first, range.last);
+    response.end();
   } finally {
     await handle.close();
   }
 }
 
+/** As {@link sendFile}, of pieces. A range opens only the files that it touches. */
+export async function sendPieces(
+  request: DepotRequest,
+  response: ServerResponse,
+  { pieces, ...answer }: ServedPieces,
+): Promise<void> {
+  const sizes = pieces.map((piece) => ('bytes' in piece ? piece.bytes.length : piece.size));
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const range = begin(request, response, total, answer);
+  if (range === undefined) return;
+  let start = 0;
+  for (const [index, piece] of pieces.entries()) {
+    const size = sizes[index] ?? 0;
+    const first = Math.max(range.first - start, 0);
+    const last = Math.min(range.last - start, size - 1);
+    start += size;
+    if (first > last) continue;
+    if ('bytes' in piece) await write(response, piece.bytes.subarray(first, last + 1));
+    else await pumpFile(response, piece, first, last);
+  }
+  response.end();
+}
+
+async function pumpFile(
+  response: ServerResponse,
+  piece: { readonly path: string; readonly size: number },
+  first: number,
+  last: number,
+): Promise<void> {
+  const handle = await open(piece.path, 'r');
+  try {
+    if ((await handle.stat()).size !== piece.size)
+      throw new Error('a stored blob is not a file of its size');
+    await pump(handle, response, first, last);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Writes the head of an answer with `size` bytes. The bytes that must follow, or undefined when it is whole. */
+function begin(
+  { message, method }: DepotRequest,
+  response: ServerResponse,
+  size: number,
+  answer: { readonly etag: string; readonly headers: OutgoingHttpHeaders },
+): ByteRange | undefined {
+  const { headers } = message;
+  const common = { ...answer.headers, ETag: answer.etag, 'Accept-Ranges': 'bytes' };
+  if (matches(headers['if-none-match'], answer.etag)) {
+    response.writeHead(304, common).end();
+    return undefined;
+  }
+  const fresh = headers['if-range'] === undefined || headers['if-range'] === answer.etag;
+  // Of all methods only GET has ranges (RFC 9110 section 14.2).
+  const range = fresh && method === 'GET' ? parseRange(headers.range, size) : undefined;
+  if (range === 'unsatisfiable') {
+    const unsatisfied = { 'Content-Range': `bytes */${size}`, 'Content-Length': 0 };
+    response.writeHead(416, { ...common, ...unsatisfied }).end();
+    return undefined;
+  }
+  const { first, last } = range ?? { first: 0, last: size - 1 };
+  const length = last - first + 1;
+  if (range === undefined) response.writeHead(200, { ...common, 'Content-Length': length });
+  else {
+    const span = { 'Content-Range': `bytes ${first}-${last}/${size}` };
+    response.writeHead(206, { ...common, ...span, 'Content-Length': length });
+  }
+  if (method === 'HEAD' || length === 0) {
+    response.end();
+    return undefined;
+  }
+  return { first, last };
+}
+
 function matches(header: string | undefined, etag: string): boolean {
   if (header === undefined) return false;
-  return header.split(',').some((each) => each.trim().replace(/^W\//, '') === etag);
+  const tags = header.split(',').map((each) => each.trim().replace(/^W\//, ''));
+  return tags.includes(etag) || header.trim() === '*';
 }

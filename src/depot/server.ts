@@ -1,75 +1,182 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
-import { StowageError, systemCode } from '../core/error.ts';
-import { KIB } from '../core/limits.ts';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { BlockList, isIP } from 'node:net';
+import { StowageError } from '../core/error.ts';
+import { type AccessLine, accessLine } from './access-log.ts';
 import type { Catalog } from './catalog.ts';
-import type { DepotRequest, Handler } from './handler.ts';
+import { type DepotRequest, type Handler, routeOf } from './handler.ts';
+import { homePage } from './home-page.ts';
 import { hubApi } from './hub-api.ts';
+import { openListener, type TlsFiles } from './listener.ts';
+import { type Answered, Metrics } from './metrics.ts';
 import { ociApi } from './oci-api.ts';
-import { sendJson } from './send.ts';
+import { sendBytes, sendJson } from './send.ts';
+import type { Tokens } from './tokens.ts';
 
-const MAX_HEADER_BYTES = 16 * KIB;
-const MAX_CONNECTIONS = 1024;
-const HEADERS_MS = 10_000;
-const REQUEST_MS = 30_000;
-const KEEP_ALIVE_MS = 5_000;
-/** How long a client may read nothing of an answer. */
-const STALL_MS = 300_000;
-/** How long answers may go on after the depot was told to stop. */
+/** How long answers may go on after the depot was told to stop, unless said otherwise. */
 const GRACE_MS = 5_000;
 
 export interface DepotOptions {
-  /** Other addresses need TLS and tokens, which this server does not have. */
-  readonly address: '127.0.0.1';
+  /** Beyond loopback, TLS and tokens are required. */
+  readonly address: string;
   /** 0 takes any free port. */
   readonly port: number;
+  readonly tls?: TlsFiles | undefined;
+  /** Who may ask; everybody when absent. */
+  readonly tokens?: Tokens | undefined;
+  /** Hears a line of JSON for every answer. */
+  readonly onAnswer?: AccessLine;
+  readonly graceMs?: number;
+  /** The clock of the access log. */
+  readonly now?: () => Date;
 }
 
 export interface Depot {
   /** Where it listens, such as `127.0.0.1:34567`. */
   readonly host: string;
-  /** Ends idle connections at once and the others when they were answered, or after 5 seconds. */
+  /** Ends idle connections at once and the others when they were answered, or when their time is over. */
   close(): Promise<void>;
 }
 
 /**
- * Serves a catalog on loopback until it is closed.
- * @throws StowageError `host-unfit` when the port is taken or not permitted
+ * Serves a catalog until it is closed.
+ * @throws StowageError `host-unfit` when the port is taken or not permitted; `usage-invalid` when others than this
+ * host could ask without TLS or a token; `document-invalid` for a certificate or key that cannot be used
  */
 export async function startDepot(catalog: Catalog, options: DepotOptions): Promise<Depot> {
-  const handlers: readonly Handler[] = [hubApi(catalog), ociApi(catalog)];
-  const server = createServer(
-    {
-      maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: HEADERS_MS,
-      requestTimeout: REQUEST_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      connectionsCheckingInterval: 5_000,
-    },
-    (message, response) => void answer(handlers, message, response),
+  requireGuard(options);
+  const metrics = new Metrics();
+  const { address, graceMs = GRACE_MS, now = () => new Date() } = options;
+  const handlers = [
+    healthOf(metrics, catalog),
+    hubApi(catalog),
+    ociApi(catalog),
+    homePage(catalog),
+  ];
+  const listener = await openListener(
+    { ...options, graceMs, onConnection: (change) => metrics.connection(change) },
+    (message, response) => void serve(message, response),
   );
-  server.maxConnections = MAX_CONNECTIONS;
-  server.setTimeout(STALL_MS);
-  const close = graceful(server);
-  const port = await listen(server, options);
-  return { host: `${options.address}:${port}`, close };
+  return {
+    host: `${isIP(address) === 6 ? `[${address}]` : address}:${listener.port}`,
+    close: listener.close,
+  };
+
+  async function serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
+    const request = take(message);
+    const holder = options.tokens?.holder(message.headers.authorization);
+    const done = observe(message, response, (measured) => {
+      const answered = { ...measured, route: routeOf(request.path) };
+      metrics.end(answered);
+      options.onAnswer?.(accessLine(now(), request, answered, holder));
+    });
+    metrics.begin();
+    try {
+      for (const [name, value] of Object.entries(COMMON)) response.setHeader(name, value);
+      if (options.tokens !== undefined && holder === undefined && request.path !== '/healthz')
+        return askForToken(request, response);
+      await catalog.refresh?.();
+      for (const handler of handlers) if (await handler(request, response)) return;
+      sendJson(request, response, 404, { error: 'not found' });
+    } catch {
+      // What failed is the store's affair and may name its paths: the client learns that it did, and no more.
+      if (response.headersSent) response.destroy();
+      else sendJson(request, response, 500, { error: 'the store could not be read' });
+    } finally {
+      done();
+    }
+  }
 }
 
-async function answer(
-  handlers: readonly Handler[],
-  message: IncomingMessage,
+const COMMON = { 'X-Content-Type-Options': 'nosniff' } as const;
+
+/** Whether only this host can reach an address. */
+export function isLoopbackAddress(address: string): boolean {
+  return (
+    address === 'localhost' || (isIP(address) !== 0 && loopback.check(address, family(address)))
+  );
+}
+
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8);
+loopback.addAddress('::1', 'ipv6');
+
+const family = (address: string): 'ipv4' | 'ipv6' => (isIP(address) === 6 ? 'ipv6' : 'ipv4');
+
+function requireGuard({ address, tls, tokens }: DepotOptions): void {
+  if (isLoopbackAddress(address)) return;
+  const missing = [
+    ...(tls === undefined ? ['TLS'] : []),
+    ...(tokens === undefined ? ['tokens'] : []),
+  ];
+  if (missing.length === 0) return;
+  throw new StowageError('usage-invalid', `the depot does not listen on ${address} like this`, {
+    expected: 'TLS and tokens on every address that others can reach',
+    found: `no ${missing.join(' and no ')}`,
+    hint: 'give --tls-certificate, --tls-key and --token-file, or listen on 127.0.0.1',
+  });
+}
+
+/** `/healthz` and `/metrics`. */
+function healthOf(metrics: Metrics, catalog: Catalog): Handler {
+  return async (request, response) => {
+    if (request.path !== '/healthz' && request.path !== '/metrics') return false;
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      sendJson(request, response, 405, { error: 'read-only' }, { Allow: 'GET, HEAD' });
+      return true;
+    }
+    const text = request.path === '/healthz' ? 'ok\n' : metrics.text(storeOf(catalog));
+    sendBytes(request, response, 200, Buffer.from(text), {
+      'Content-Type': 'text/plain; version=0.0.4; charset=utf-8',
+      'Cache-Control': 'no-store',
+    });
+    return true;
+  };
+}
+
+function storeOf(catalog: Catalog): { bytes: number; releases: number } {
+  const releases = catalog.releases();
+  const sizes = new Map(
+    releases.flatMap(({ bundle }) => bundle.blobs.map(({ digest, size }) => [digest, size])),
+  );
+  return {
+    bytes: [...sizes.values()].reduce((sum, size) => sum + size, 0),
+    releases: releases.length,
+  };
+}
+
+function askForToken(request: DepotRequest, response: ServerResponse): void {
+  const message = 'a token is needed';
+  const body = request.path.startsWith('/v2')
+    ? { errors: [{ code: 'UNAUTHORIZED', message, detail: null }] }
+    : { error: message };
+  sendJson(request, response, 401, body, {
+    'WWW-Authenticate': 'Basic realm="stowage depot", charset="UTF-8"',
+    Connection: 'close',
+  });
+}
+
+/** Measures an answer, until it left or its connection ended. */
+function observe(
+  { socket }: IncomingMessage,
   response: ServerResponse,
-): Promise<void> {
-  const request = take(message);
-  response.setHeader('X-Content-Type-Options', 'nosniff');
-  try {
-    for (const handler of handlers) if (await handler(request, response)) return;
-    sendJson(request, response, 404, { error: 'not found' });
-  } catch {
-    // What failed is the store's affair and may name its paths: the client learns that it did, and no more.
-    if (response.headersSent) response.destroy();
-    else sendJson(request, response, 500, { error: 'the store could not be read' });
-  }
+  hear: (measured: Omit<Answered, 'route'>) => void,
+): () => void {
+  const began = performance.now();
+  const before = socket.bytesWritten;
+  let over = false;
+  const end = (): void => {
+    if (over) return;
+    over = true;
+    hear({
+      status: response.statusCode,
+      bytes: Math.max(0, socket.bytesWritten - before),
+      milliseconds: performance.now() - began,
+    });
+  };
+  response.once('close', end);
+  return () => {
+    if (response.writableFinished || response.destroyed) end();
+  };
 }
 
 function take(message: IncomingMessage): DepotRequest {
@@ -81,51 +188,4 @@ function take(message: IncomingMessage): DepotRequest {
 function split(target: string): readonly [string, string] {
   const mark = target.indexOf('?');
   return mark < 0 ? [target, ''] : [target.slice(0, mark), target.slice(mark + 1)];
-}
-
-async function listen(server: Server, options: DepotOptions): Promise<number> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => reject(unfit(options, cause)));
-    server.listen({ host: options.address, port: options.port }, resolve);
-  });
-  return (server.address() as AddressInfo).port;
-}
-
-/** Node alone would wait for connections that were opened and never asked anything. */
-function graceful(server: Server): () => Promise<void> {
-  const sockets = new Set<Socket>();
-  const busy = new Set<Socket>();
-  let closing: Promise<void> | undefined;
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-  });
-  server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-    busy.add(socket);
-    response.once('close', () => {
-      busy.delete(socket);
-      if (closing !== undefined) socket.end();
-    });
-  });
-  const stop = async (): Promise<void> => {
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    for (const socket of sockets) if (!busy.has(socket)) socket.destroy();
-    const deadline = setTimeout(() => server.closeAllConnections(), GRACE_MS);
-    await closed;
-    clearTimeout(deadline);
-  };
-  return () => {
-    closing ??= stop();
-    return closing;
-  };
-}
-
-function unfit(options: DepotOptions, cause: Error): StowageError {
-  const where = `${options.address}:${options.port}`;
-  return new StowageError('host-unfit', `the depot cannot listen on ${where}`, {
-    expected: 'a free port that this user may open',
-    found: systemCode(cause) ?? 'an unknown error',
-    hint: `find what listens there with ss -ltnp, or choose another port`,
-    cause,
-  });
 }

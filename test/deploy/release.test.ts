@@ -84,7 +84,9 @@ describe('when releases are served', () => {
     const catalog = await catalogOf(site, [one.id]);
     const [image] = one.bundle.images;
     const [entry] = catalog.repositories();
-    expect(catalog.repositories()).toHaveLength(1);
+    expect(catalog.repositories().map(({ repository }) => repository)).toEqual([
+      ...['chat/server', 'registry.example/server', 'chat/tiny', 'chat/tiny-car', 'chat/settings'],
+    ]);
     expect(entry).toMatchObject({
       repository: 'chat/server',
       tags: { '1.0.0': image?.target.digest },

@@ -4,7 +4,12 @@ import { type IncomingHttpHeaders, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Digest, digestFromHex, digestHex } from '../../src/core/digest.ts';
-import type { Catalog, CatalogEntry, CatalogModel } from '../../src/depot/catalog.ts';
+import type {
+  Catalog,
+  CatalogEntry,
+  CatalogModel,
+  CatalogRelease,
+} from '../../src/depot/catalog.ts';
 
 export const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 export const SCHEMA_2 = 'application/vnd.docker.distribution.manifest.v2+json';
@@ -27,6 +32,10 @@ export class Store implements Catalog {
 
   models(): readonly CatalogModel[] {
     return this.hubModels;
+  }
+
+  releases(): readonly CatalogRelease[] {
+    return [];
   }
 
   blobPath(digest: Digest): string {

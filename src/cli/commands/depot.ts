@@ -1,0 +1,151 @@
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import type { Writable } from 'node:stream';
+import { StowageError } from '../../core/error.ts';
+import { MAX_CERTIFICATE_BYTES } from '../../core/limits.ts';
+import { SiteCatalog } from '../../deploy/site-catalog.ts';
+import { type Engine, mirrorConfig } from '../../depot/mirror-config.ts';
+import { type Depot, startDepot } from '../../depot/server.ts';
+import { MAX_TOKEN_FILE_BYTES, parseTokens, type Tokens } from '../../depot/tokens.ts';
+import { ioError, readBounded } from '../../io/file.ts';
+import { type CommandContext, type CommandResult, usage } from '../command.ts';
+import { harmless } from '../units.ts';
+import { openSite } from './site.ts';
+
+export interface DepotCommandOptions {
+  readonly listen: string;
+  readonly release: readonly string[];
+  readonly tlsCertificate?: string;
+  readonly tlsKey?: string;
+  readonly tokenFile?: string;
+  readonly accessLog?: string;
+  readonly modelcars?: boolean;
+  readonly printConfig?: Engine;
+  readonly as?: string;
+  readonly root?: string;
+}
+
+/** How long answers may go on after the depot was told to stop. */
+const GRACE_MS = 30_000;
+/** Lines of the log that may wait for a slow disk; later ones are lost. */
+const MAX_LOG_BACKLOG_BYTES = 1024 * 1024;
+
+/** Serves the site's releases until it is told to stop, or prints how engines are told about that. */
+export async function depot(
+  options: DepotCommandOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const { site } = await openSite(options.root, context);
+  const { address, port } = parseListen(options.listen);
+  const catalog = await SiteCatalog.open({
+    site,
+    wanted: options.release,
+    onTrouble: (error) => context.emit({ type: 'warning', ...troubleOf(error) }),
+  });
+  if (options.printConfig !== undefined) return printConfig(options.printConfig, options, catalog);
+  const tls = await readTls(options, context);
+  const tokens = await readTokens(options, context);
+  const log = await openLog(options, context);
+  if (options.modelcars === true) {
+    context.emit({ type: 'step', step: 'calculate modelcars' });
+    for (const each of catalog.repositories()) await each.make?.();
+  }
+  const server = await startDepot(catalog, {
+    ...{ address, port, tls, tokens, graceMs: GRACE_MS, now: context.now },
+    onAnswer: (line) => void (log.writableLength < MAX_LOG_BACKLOG_BYTES && log.write(`${line}\n`)),
+  });
+  const scheme = tls === undefined ? 'http' : 'https';
+  context.emit({ type: 'step', step: 'serve', subject: `${scheme}://${server.host}` });
+  await untilStopped(server, context.signal);
+  if (log !== context.terminal.stderr) log.end();
+  return {
+    json: { host: server.host, stopped: true },
+    text: `the depot at ${server.host} has stopped\n`,
+  };
+}
+
+async function untilStopped(server: Depot, signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
+  await server.close();
+}
+
+function printConfig(
+  engine: Engine,
+  options: DepotCommandOptions,
+  catalog: SiteCatalog,
+): CommandResult {
+  const registries = catalog.repositories().flatMap(({ upstream }) => upstream?.registry ?? []);
+  const config = mirrorConfig(engine, {
+    host: options.as ?? options.listen,
+    tls: options.tlsCertificate !== undefined,
+    registries: [...new Set(registries)].toSorted(),
+  });
+  const comment = (line: string): string => `# ${line}\n`;
+  const files = config.files.map(({ path, text }) => `${comment(path)}${text}`);
+  return {
+    json: { engine, ...config },
+    text: harmless(`${files.join('\n')}${config.notes.map(comment).join('')}`),
+  };
+}
+
+/** `ADDRESS:PORT`, the address of version 6 in brackets. */
+function parseListen(text: string): { address: string; port: number } {
+  const [, bracketed, plain, digits = ''] =
+    /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]+)):([0-9]{1,5})$/.exec(text) ?? [];
+  const address = bracketed ?? plain;
+  if (address !== undefined && Number(digits) < 65_536) return { address, port: Number(digits) };
+  throw usage(
+    '--listen is no place to listen',
+    'an address and a port, such as 127.0.0.1:5080',
+    text,
+  );
+}
+
+async function readTls(
+  { tlsCertificate, tlsKey }: DepotCommandOptions,
+  context: CommandContext,
+): Promise<{ certificate: Buffer; key: Buffer } | undefined> {
+  if (tlsCertificate === undefined && tlsKey === undefined) return undefined;
+  if (tlsCertificate === undefined || tlsKey === undefined)
+    throw usage(
+      'a certificate and its key belong together',
+      '--tls-certificate and --tls-key',
+      'one',
+    );
+  return {
+    certificate: await readBounded(context.path(tlsCertificate), 8 * MAX_CERTIFICATE_BYTES),
+    key: await readBounded(context.path(tlsKey), MAX_CERTIFICATE_BYTES),
+  };
+}
+
+async function readTokens(
+  { tokenFile }: DepotCommandOptions,
+  context: CommandContext,
+): Promise<Tokens | undefined> {
+  if (tokenFile === undefined) return undefined;
+  const bytes = await readBounded(context.path(tokenFile), MAX_TOKEN_FILE_BYTES);
+  return parseTokens(bytes.toString('utf8'));
+}
+
+async function openLog(
+  { accessLog }: DepotCommandOptions,
+  context: CommandContext,
+): Promise<Writable> {
+  if (accessLog === undefined) return context.terminal.stderr;
+  const path = context.path(accessLog);
+  const log = createWriteStream(path, { flags: 'a', mode: 0o640 });
+  try {
+    await once(log, 'open');
+  } catch (error) {
+    throw ioError(error, path);
+  }
+  log.on('error', (error) =>
+    context.emit({ type: 'warning', message: `the access log has holes: ${error.message}` }),
+  );
+  return log;
+}
+
+function troubleOf(error: unknown): { message: string; hint?: string } {
+  if (error instanceof StowageError) return { message: error.message, hint: error.hint };
+  return { message: 'the releases could not be read again; those of before are served' };
+}

@@ -1,0 +1,41 @@
+import type { DepotRequest } from './handler.ts';
+import type { Answered } from './metrics.ts';
+
+/** One line of the access log: a JSON object, and nothing in it that a client may have meant to be secret. */
+export type AccessLine = (line: string) => void;
+
+const MAX_PATH = 1024;
+const MAX_AGENT = 120;
+/** What may stand in a log of a query; what else a client writes there may be a token. */
+const PLAIN_PARAMETERS = ['artifactType', 'expand', 'last', 'n', 'ns', 'recursive'];
+
+/**
+ * The line for an answer. Of the headers it has the user agent alone, of the query the parameters of the APIs, of a
+ * token its holder's name.
+ */
+export function accessLine(
+  at: Date,
+  { message, method, path, query }: DepotRequest,
+  { status, bytes, milliseconds }: Answered,
+  holder?: string,
+): string {
+  const kept = PLAIN_PARAMETERS.flatMap((name): [string, string][] => {
+    const value = query.get(name);
+    return value === null ? [] : [[name, value]];
+  });
+  const rest = kept.length === 0 ? '' : `?${new URLSearchParams(kept)}`;
+  const agent = message.headers['user-agent'];
+  const { range } = message.headers;
+  return JSON.stringify({
+    time: at.toISOString(),
+    client: message.socket.remoteAddress ?? '',
+    ...(holder === undefined ? {} : { holder }),
+    method,
+    path: `${path}${rest}`.slice(0, MAX_PATH),
+    ...(range === undefined ? {} : { range: range.slice(0, MAX_AGENT) }),
+    status,
+    bytes,
+    milliseconds: Math.round(milliseconds),
+    ...(agent === undefined ? {} : { agent: agent.slice(0, MAX_AGENT) }),
+  });
+}

@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto';
+import type { Bundle } from '../format/bundle.ts';
+import type { Catalog } from './catalog.ts';
+import type { Handler } from './handler.ts';
+import { PAGE_STYLE } from './page-style.ts';
+import { sendBytes, sendJson } from './send.ts';
+
+const STYLE_HASH = createHash('sha256').update(PAGE_STYLE).digest('base64');
+
+const HEADERS = {
+  'Content-Type': 'text/html; charset=utf-8',
+  'Content-Security-Policy': `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+  'Referrer-Policy': 'no-referrer',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Cache-Control': 'no-cache',
+} as const;
+
+/** `GET /`: what there is and how to fetch it, for a person with a browser. No script, no cookie, nothing from elsewhere. */
+export function homePage(catalog: Catalog): Handler {
+  return async (request, response) => {
+    if (request.path !== '/') return false;
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      sendJson(request, response, 405, { error: 'read-only' }, { Allow: 'GET, HEAD' });
+    else {
+      const secure = 'encrypted' in request.message.socket;
+      const host = safeHost(request.message.headers.host);
+      const html = render(catalog, host, secure);
+      sendBytes(request, response, 200, Buffer.from(html, 'utf8'), HEADERS);
+    }
+    return true;
+  };
+}
+
+/** What a browser says it asked: shown in commands, so that nothing but a name and a port may stand there. */
+function safeHost(header: string | undefined): string {
+  return header !== undefined && /^[A-Za-z0-9.[\]:-]{1,255}$/.test(header) ? header : 'DEPOT';
+}
+
+function render(catalog: Catalog, host: string, secure: boolean): string {
+  const releases = catalog.releases().toReversed();
+  const body =
+    releases.length === 0
+      ? '<p>Nothing was imported yet: <code>stowage import</code> brings a bundle in.</p>'
+      : releases.map(({ id, bundle }) => section(bundle, id, host, secure)).join('');
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Stowage depot ${text(host)}</title>
+<style>${PAGE_STYLE}</style>
+</head>
+<body>
+<header><h1>Stowage depot</h1><p>What this site holds, and how to fetch it from <code>${text(host)}</code>.</p></header>
+<main>${body}</main>
+</body>
+</html>
+`;
+}
+
+function section(bundle: Bundle, id: string, host: string, secure: boolean): string {
+  const title = `${bundle.name} ${bundle.version}`;
+  const tag = bundle.version.replaceAll('+', '_');
+  return `<section>
+<h2>${text(title)}</h2>
+<p class="about">${text(bundle.description)}</p>
+<p class="facts">channel ${text(bundle.channel)} · number ${bundle.seq} · resolved ${text(bundle.resolvedAt)} · bundle <code>${id.slice(0, 16)}</code></p>
+${bundle.models.map((model) => modelOf(bundle, model, tag, host, secure)).join('')}
+${bundle.images.map((image) => imageOf(bundle, image, tag, host, secure)).join('')}
+</section>`;
+}
+
+function modelOf(
+  bundle: Bundle,
+  model: Bundle['models'][number],
+  tag: string,
+  host: string,
+  secure: boolean,
+): string {
+  const bytes = model.files.reduce((sum, file) => sum + file.size, 0);
+  const reference = `${host}/${bundle.name}/${model.name}:${tag}`;
+  const endpoint = `${secure ? 'https' : 'http'}://${host}`;
+  return item(
+    `model ${model.name}`,
+    [
+      ['from', model.repository],
+      ['commit', model.commit],
+      ['licence', model.license ?? 'not said'],
+      ['size', `${size(bytes)} in ${model.files.length} files`],
+    ],
+    [
+      `HF_ENDPOINT=${endpoint} hf download ${model.repository} --revision ${model.commit}`,
+      `oras pull ${secure ? '' : '--plain-http '}${reference}`,
+      `podman pull ${secure ? '' : '--tls-verify=false '}${host}/${bundle.name}/${model.name}-car:${tag}`,
+    ],
+  );
+}
+
+function imageOf(
+  bundle: Bundle,
+  image: Bundle['images'][number],
+  tag: string,
+  host: string,
+  secure: boolean,
+): string {
+  const reference = `${host}/${bundle.name}/${image.name}`;
+  return item(
+    `image ${image.name}`,
+    [
+      ['from', image.source],
+      ['digest', image.target.digest],
+      ['platforms', image.platforms.map(({ platform }) => platform).join(', ')],
+    ],
+    [
+      `podman pull ${secure ? '' : '--tls-verify=false '}${reference}:${tag}`,
+      `skopeo inspect ${secure ? '' : '--tls-verify=false '}docker://${reference}@${image.target.digest}`,
+    ],
+  );
+}
+
+function item(
+  title: string,
+  facts: readonly (readonly [string, string])[],
+  commands: readonly string[],
+): string {
+  const list = facts.map(([name, value]) => `<dt>${name}</dt><dd>${text(value)}</dd>`).join('');
+  return `<article><h3>${text(title)}</h3><dl>${list}</dl><pre>${text(commands.join('\n'))}</pre></article>`;
+}
+
+function size(bytes: number): string {
+  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+  let [value, unit] = [bytes, 0];
+  for (; value >= 1000 && unit < units.length - 1; unit++) value /= 1000;
+  return `${unit === 0 ? value : value.toPrecision(3)} ${units[unit]}`;
+}
+
+function text(value: string): string {
+  const names: Readonly<Record<string, string>> = { '&': 'amp', '<': 'lt', '>': 'gt', '"': 'quot' };
+  return value.replace(/[&<>"]/g, (each) => `&${names[each]};`).replaceAll("'", '&#39;');
+}

@@ -1,0 +1,156 @@
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { StowageError, systemCode } from '../core/error.ts';
+import { KIB } from '../core/limits.ts';
+
+const MAX_HEADER_BYTES = 16 * KIB;
+/** More than the clients of one site, fewer than the descriptors of a process. */
+const MAX_CONNECTIONS = 16_384;
+const MAX_REQUESTS_PER_CONNECTION = 10_000;
+const HEADERS_MS = 10_000;
+const REQUEST_MS = 30_000;
+const KEEP_ALIVE_MS = 5_000;
+const CHECK_MS = 2_000;
+const HANDSHAKE_MS = 10_000;
+/** How long a client may read nothing of an answer. */
+const STALL_MS = 300_000;
+
+/** PEM: the certificate with what leads to its root, and its key. */
+export interface TlsFiles {
+  readonly certificate: string | Buffer;
+  readonly key: string | Buffer;
+}
+
+export interface ListenOptions {
+  readonly address: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  readonly tls?: TlsFiles | undefined;
+  /** How long answers may go on after the end was asked for, in milliseconds. */
+  readonly graceMs: number;
+  readonly onConnection?: (change: 1 | -1) => void;
+}
+
+export interface Listener {
+  readonly port: number;
+  /** Ends idle connections at once and the others when they were answered, or when the time for that is over. */
+  close(): Promise<void>;
+}
+
+/** A server with limits on everything that a client sizes. @throws StowageError `host-unfit`, `document-invalid` */
+export async function openListener(
+  options: ListenOptions,
+  onRequest: RequestListener,
+): Promise<Listener> {
+  const limits = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: HEADERS_MS,
+    requestTimeout: REQUEST_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: CHECK_MS,
+    insecureHTTPParser: false,
+    noDelay: true,
+  };
+  const server =
+    options.tls === undefined
+      ? createServer(limits, onRequest)
+      : openTls(options.tls, limits, onRequest);
+  server.maxConnections = MAX_CONNECTIONS;
+  server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION;
+  server.setTimeout(STALL_MS);
+  const close = graceful(server, options);
+  return { port: await listen(server, options), close };
+}
+
+function openTls(
+  { certificate, key }: TlsFiles,
+  limits: ServerOptions,
+  onRequest: RequestListener,
+): Server {
+  const secure = { cert: certificate, key, minVersion: 'TLSv1.2' as const };
+  try {
+    return createTlsServer(
+      { ...limits, ...secure, handshakeTimeout: HANDSHAKE_MS, honorCipherOrder: true },
+      onRequest,
+    );
+  } catch (cause) {
+    throw new StowageError('document-invalid', 'the TLS certificate or its key cannot be used', {
+      expected: 'a certificate and its own private key, both in PEM, the key without passphrase',
+      found: systemCode(cause) ?? 'something else',
+      hint: 'compare what openssl x509 -pubkey and openssl pkey -pubout print for the two',
+    });
+  }
+}
+
+async function listen(server: Server, options: ListenOptions): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) => reject(unfit(options, cause)));
+    server.listen({ host: options.address, port: options.port, backlog: 1024 }, resolve);
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+/** Node alone would wait for connections that were opened and never asked anything. */
+function graceful(
+  server: Server,
+  { graceMs, onConnection, tls }: ListenOptions,
+): () => Promise<void> {
+  /** Every connection as the kernel has it, and those that can ask: over TLS, the ones past their handshake. */
+  const every = new Set<Socket>();
+  const sockets = new Set<Socket>();
+  /** How many requests of a connection are being answered: of pipelined ones, several. */
+  const busy = new Map<Socket, number>();
+  let closing: Promise<void> | undefined;
+  server.on('connection', (socket: Socket) => {
+    every.add(socket);
+    onConnection?.(1);
+    socket.once('close', () => {
+      every.delete(socket);
+      onConnection?.(-1);
+    });
+  });
+  server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  server.on('request', ({ socket }: IncomingMessage, response: ServerResponse): void => {
+    busy.set(socket, (busy.get(socket) ?? 0) + 1);
+    response.once('close', () => {
+      const left = (busy.get(socket) ?? 1) - 1;
+      if (left > 0) busy.set(socket, left);
+      else busy.delete(socket);
+      if (closing !== undefined && left <= 0) socket.end();
+    });
+  });
+  const stop = async (): Promise<void> => {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    const deadline = setTimeout(() => {
+      for (const socket of every) socket.destroy();
+    }, graceMs);
+    for (const socket of sockets) if (!busy.has(socket)) socket.destroy();
+    await closed;
+    clearTimeout(deadline);
+  };
+  return () => {
+    closing ??= stop();
+    return closing;
+  };
+}
+
+function unfit(options: ListenOptions, cause: Error): StowageError {
+  const where = `${options.address}:${options.port}`;
+  return new StowageError('host-unfit', `the depot cannot listen on ${where}`, {
+    expected: 'a free port that this user may open',
+    found: systemCode(cause) ?? 'an unknown error',
+    hint: `find what listens there with ss -ltnp, or choose another port`,
+    cause,
+  });
+}

@@ -1,0 +1,15 @@
+/** The one style sheet of the depot's page, named to the browser by its hash. */
+export const PAGE_STYLE = `
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; }
+body { margin: 0 auto; max-width: 60rem; padding: 1.5rem; font: 16px/1.5 system-ui, sans-serif; }
+h1 { margin: 0; font-size: 1.6rem; }
+h2 { margin: 2rem 0 0; font-size: 1.3rem; }
+h3 { margin: 0 0 .5rem; font-size: 1rem; }
+header p, .about { margin: .2rem 0; }
+.facts { margin: .2rem 0 1rem; opacity: .75; font-size: .9rem; }
+article { border: 1px solid var(--line); border-radius: .5rem; margin: .75rem 0; padding: .75rem 1rem; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: 0 0 .75rem; font-size: .9rem; }
+dt { opacity: .75; }
+dd { margin: 0; overflow-wrap: anywhere; }
+pre { background: var(--soft); border-radius: .3rem; margin: 0; overflow-x: auto; padding: .6rem .8rem; font-size: .85rem; }
+`;

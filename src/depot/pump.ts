@@ -1,0 +1,88 @@
+import { read } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import type { ServerResponse } from 'node:http';
+import { KIB, MIB } from '../core/limits.ts';
+
+/** Bytes of all buffers at once, below which every answer gets the largest. */
+const BUDGET_BYTES: number = 64 * MIB;
+const LARGEST_BYTES: number = 256 * KIB;
+const SMALLEST_BYTES: number = 16 * KIB;
+
+let active = 0;
+const spare: Buffer[] = [];
+const MAX_SPARE = 64;
+
+/**
+ * Writes bytes `first` to `last` of an open file into an answer, through two buffers that take turns: one is filled
+ * while the kernel takes the other, so that nothing is held but these two, however slowly a client reads.
+ * Node has no way to hand a file to a socket; this is one copy into the process and one out of it.
+ * @throws Error when the file is shorter than it was, the disk fails, or the client went away
+ */
+export async function pump(
+  handle: FileHandle,
+  response: ServerResponse,
+  first: number,
+  last: number,
+): Promise<void> {
+  active++;
+  const size = bufferBytes(active, last - first + 1);
+  const buffers = [take(size), take(size)] as const;
+  const written: [Promise<void>, Promise<void>] = [Promise.resolve(), Promise.resolve()];
+  try {
+    for (let position = first, turn: 0 | 1 = 0; position <= last; turn = turn === 0 ? 1 : 0) {
+      await written[turn];
+      const buffer = buffers[turn];
+      const length = Math.min(buffer.length, last - position + 1);
+      const bytes = await readAt(handle.fd, buffer, length, position);
+      if (bytes === 0) throw new Error('a stored blob became shorter');
+      position += bytes;
+      written[turn] = write(response, buffer.subarray(0, bytes));
+      // Awaited in its turn; until then a failure is no stray rejection.
+      written[turn].catch(() => {});
+    }
+    await Promise.all(written);
+    // Not after a failure: the kernel may still have a buffer then, and another answer must not write into it.
+    for (const each of buffers)
+      if (each.length === LARGEST_BYTES && spare.length < MAX_SPARE) spare.push(each);
+  } finally {
+    active--;
+  }
+}
+
+/** Writes bytes, and waits until they left the process. @throws Error when the client went away */
+export function write(response: ServerResponse, bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (response.destroyed) return reject(gone());
+    const onClose = (): void => reject(gone());
+    response.once('close', onClose);
+    response.write(bytes, (error) => {
+      response.off('close', onClose);
+      if (error) reject(error);
+      else resolve();
+    });
+  });
+}
+
+/** The more answers there are, the smaller their buffers. */
+export function bufferBytes(answers: number, wanted: number): number {
+  const share = Math.floor(BUDGET_BYTES / (2 * answers));
+  const most = Math.min(LARGEST_BYTES, Math.max(SMALLEST_BYTES, share));
+  return Math.max(1, Math.min(most, wanted));
+}
+
+function take(size: number): Buffer {
+  return (size === LARGEST_BYTES ? spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(size);
+}
+
+function readAt(fd: number, buffer: Buffer, length: number, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    read(fd, buffer, 0, length, position, (error, bytes) => {
+      if (error) reject(error);
+      else resolve(bytes);
+    });
+  });
+}
+
+function gone(): Error {
+  return new Error('the client went away');
+}

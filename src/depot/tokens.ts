@@ -1,0 +1,75 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { StowageError } from '../core/error.ts';
+import { KIB } from '../core/limits.ts';
+
+/** Who may ask: names, and the SHA-256 of each one's token. */
+export interface Tokens {
+  /** Whose token an `Authorization` header carries, or undefined. Takes as long whichever it is, or none. */
+  holder(authorization: string | undefined): string | undefined;
+}
+
+export const MAX_TOKEN_FILE_BYTES: number = 256 * KIB;
+const MIN_TOKEN_LENGTH = 16;
+const HASHED = /^sha256=([0-9a-f]{64})$/;
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const TOKEN = /^[\x21-\x7e]+$/;
+
+/**
+ * Reads a token file: a line for each holder, `NAME:TOKEN` or `NAME:sha256=HEX` (of the token, in hex); empty lines
+ * and those that begin with `#` count for nothing.
+ * @throws StowageError `document-invalid`, with line numbers and never a token
+ */
+export function parseTokens(text: string): Tokens {
+  const holders: { name: string; hash: Buffer }[] = [];
+  const defects: string[] = [];
+  text.split(/\r?\n/).forEach((line, index) => {
+    if (line.trim() === '' || line.startsWith('#')) return;
+    const colon = line.indexOf(':');
+    const name = line.slice(0, Math.max(colon, 0));
+    const hash = hashOf(line.slice(colon + 1).trim());
+    if (!NAME.test(name)) defects.push(`line ${index + 1}: expected NAME: before the token`);
+    else if (hash === undefined)
+      defects.push(
+        `line ${index + 1}: expected a token of ${MIN_TOKEN_LENGTH} printable characters or more, or sha256= and 64 hex digits`,
+      );
+    else holders.push({ name, hash });
+  });
+  if (defects.length > 0 || holders.length === 0)
+    throw new StowageError('document-invalid', 'the token file cannot be used', {
+      expected: 'lines of NAME:TOKEN or NAME:sha256=HEX',
+      found: defects.length === 0 ? 'no token' : `${defects.length} other lines`,
+      hint: 'make a token with: openssl rand -hex 32',
+      defects,
+    });
+  return { holder: (authorization) => holderOf(authorization, holders) };
+}
+
+function hashOf(text: string): Buffer | undefined {
+  const [, hex] = HASHED.exec(text) ?? [];
+  if (hex !== undefined) return Buffer.from(hex, 'hex');
+  return text.length >= MIN_TOKEN_LENGTH && TOKEN.test(text) ? sha256(text) : undefined;
+}
+
+/** `Bearer TOKEN`, or `Basic` with the holder's name as user and the token as password (RFC 6750, RFC 7617). */
+function holderOf(
+  authorization: string | undefined,
+  holders: readonly { readonly name: string; readonly hash: Buffer }[],
+): string | undefined {
+  const [, scheme = '', value = ''] = /^([A-Za-z]+) +(\S+)$/.exec(authorization ?? '') ?? [];
+  const basic = scheme.toLowerCase() === 'basic';
+  if (!basic && scheme.toLowerCase() !== 'bearer') return undefined;
+  const pair = basic ? Buffer.from(value, 'base64').toString('utf8') : `:${value}`;
+  const colon = pair.indexOf(':');
+  const user = pair.slice(0, Math.max(colon, 0));
+  const presented = sha256(pair.slice(colon + 1));
+  let found: string | undefined;
+  for (const { name, hash } of holders) {
+    const same = timingSafeEqual(presented, hash);
+    if (same && (!basic || user === name)) found ??= name;
+  }
+  return found;
+}
+
+function sha256(text: string): Buffer {
+  return createHash('sha256').update(text, 'utf8').digest();
+}

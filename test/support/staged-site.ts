@@ -1,0 +1,21 @@
+import { admit } from '../../src/deploy/admit.ts';
+import { SiteFolder } from '../../src/deploy/site-folder.ts';
+import { stage } from '../../src/deploy/stage.ts';
+import { context } from './context.ts';
+import type { SmallBundle } from './small-bundle.ts';
+
+/** A site at which these bundles, all of one authority, were imported and nothing was installed. */
+export async function stagedSite(
+  root: string,
+  bundles: readonly SmallBundle[],
+): Promise<SiteFolder> {
+  const site = new SiteFolder(root);
+  await site.prepare();
+  for (const bundle of bundles) await stageAt(site, bundle);
+  return site;
+}
+
+/** Imports one more. */
+export async function stageAt(site: SiteFolder, { folder, trust }: SmallBundle): Promise<void> {
+  await stage(await admit(folder, { ...context(), trust }), site, context());
+}
