@@ -35,7 +35,8 @@ async function keepFile(store: BlobStore, path: string, signal: AbortSignal): Pr
   return { kind: 'file', digest, size };
 }
 
-async function keepTree(store: BlobStore, path: string): Promise<Kept> {
+/** Keeps a folder as one reproducible tar. @throws StowageError as {@link keepLocal} */
+export async function keepTree(store: BlobStore, path: string): Promise<Kept> {
   const files = await localTree(path);
   if (files.length === 0) throw empty(path);
   const incoming = join(store.root, 'incoming');

@@ -8,6 +8,7 @@ import type {
   LockedModelFile,
 } from '../format/lock.ts';
 import type { Expected } from '../io/running-hashes.ts';
+import type { Git } from '../source/git.ts';
 import { gitBlobHash } from '../source/git-blob.ts';
 import type { Http } from '../source/http.ts';
 import { httpsOrigin } from '../source/https.ts';
@@ -20,6 +21,7 @@ export interface Sources {
   readonly hub: Hub;
   readonly registry: Registry;
   readonly http: Http;
+  readonly git: Git;
 }
 
 /** A blob that the lock names, and where its bytes come from. */
@@ -43,7 +45,7 @@ export function wantedBlobs(lock: Lock, sources: Sources): Wanted[] {
   for (const image of lock.images) for (const each of imageBlobs(image, sources)) add(each);
   for (const model of lock.models)
     for (const file of model.files) add(modelFile(model, file, sources));
-  for (const file of lock.files) if (!isLocal(file)) add(httpsFile(file, sources));
+  for (const file of lock.files.filter(isHttps)) add(httpsFile(file, sources));
   return [...wanted.values()];
 }
 
@@ -89,7 +91,11 @@ function expectedFile({ digest, size }: LockedModelFile | LockedFile, label: str
 
 /** Whether the bytes of a file or tree lie beside the manifest. */
 export function isLocal(file: LockedFile): boolean {
-  return !file.source.startsWith('https://');
+  return !isHttps(file) && file.git === undefined;
+}
+
+function isHttps({ source }: LockedFile): boolean {
+  return source.startsWith('https://');
 }
 
 /** What is known of a Hub file that is not in LFS: its git blob hash and its size. */

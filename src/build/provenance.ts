@@ -43,7 +43,16 @@ export function provenance(lock: Lock): Json {
             uri: `oci://${image.repository}`,
             digest: sha256(image.target.digest),
           })),
-          ...lock.files.map((file) => ({ uri: file.source, digest: sha256(file.digest) })),
+          ...lock.files.map(({ source, digest, git }) => ({
+            uri: git === undefined ? source : `git+${git.url}`,
+            digest: git === undefined ? sha256(digest) : { gitCommit: git.commit },
+          })),
+          ...lock.files.flatMap(({ git }) =>
+            (git?.submodules ?? []).map(({ url, commit }) => ({
+              uri: `git+${url}`,
+              digest: { gitCommit: commit },
+            })),
+          ),
         ],
       },
       runDetails: {

@@ -1,15 +1,16 @@
 import { resolve as resolvePath } from 'node:path';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
-import type { Lock, LockedFile } from '../format/lock.ts';
+import type { Lock, LockedFile, LockedGit } from '../format/lock.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { makeFolder } from '../io/file.ts';
 import { forEachBounded } from '../io/queue.ts';
 import { examinePulled } from './examine.ts';
 import { fetchBlob } from './fetch.ts';
+import { keepGit } from './git-tree.ts';
 import { keepLocal } from './local-files.ts';
 import { isLocal, type Sources, type Wanted, wantedBlobs } from './origins.ts';
-import { withTransfer } from './transfer.ts';
+import { type Transfer, withTransfer } from './transfer.ts';
 
 const BLOBS_AT_ONCE = 4;
 
@@ -38,11 +39,13 @@ export async function pull(lock: Lock, options: PullOptions): Promise<void> {
     emit({ type: 'progress', task: 'pull', done, total, unit: 'bytes' });
   };
   if (total > 0) emit({ type: 'step', step: 'pull', subject: `${missing.length} blobs` });
-  await withTransfer(options, (transfer) =>
-    forEachBounded(missing, BLOBS_AT_ONCE, async (each) => {
+  await withTransfer(options, async (transfer) => {
+    await forEachBounded(missing, BLOBS_AT_ONCE, async (each) => {
       await fetchBlob(transfer, each.expected, await each.origin(), count);
-    }),
-  );
+    });
+    for (const file of lock.files)
+      if (file.git !== undefined) await pullGit(file, file.git, lock, options, transfer);
+  });
   for (const file of lock.files.filter(isLocal)) await pullLocal(file, options);
   emit({ type: 'step', step: 'examine', subject: lock.manifest.name });
   await examinePulled(lock, store, signal);
@@ -56,5 +59,23 @@ async function pullLocal(file: LockedFile, { store, folder, signal }: PullOption
     expected: file.digest,
     found: kept.digest,
     hint: 'run stowage lock again, or put the files back as they were',
+  });
+}
+
+async function pullGit(
+  file: LockedFile,
+  locked: LockedGit,
+  { manifest }: Lock,
+  { store, sources }: PullOptions,
+  transfer: Transfer,
+): Promise<void> {
+  if ((await store.size(file.digest)) === file.size) return;
+  const wanted = manifest.files.find(({ name }) => name === file.name);
+  const kept = await keepGit(locked, wanted ?? {}, sources.git, transfer);
+  if (kept.digest === file.digest) return;
+  throw new StowageError('source-mismatch', `the git repository of ${file.name} gave other files`, {
+    expected: file.digest,
+    found: kept.digest,
+    hint: 'run stowage lock again, and compare: one commit gives one tree',
   });
 }

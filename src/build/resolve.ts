@@ -1,6 +1,6 @@
 import { basename, resolve as resolvePath } from 'node:path';
 import { canonicalJson, type Json } from '../core/canonical-json.ts';
-import { digestFromHex } from '../core/digest.ts';
+import { type Digest, digestFromHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
 import { MAX_OCI_MANIFEST_BYTES } from '../core/limits.ts';
@@ -21,11 +21,13 @@ import type { BlobStore } from '../io/blob-store.ts';
 import { forEachBounded } from '../io/queue.ts';
 import { usingStore } from '../io/store-use.ts';
 import { oneLine } from '../source/address.ts';
+import { isGitSource } from '../source/git-address.ts';
 import { httpsOrigin } from '../source/https.ts';
 import type { HubFile, HubModel } from '../source/hugging-face.ts';
 import { findAttached } from './attached.ts';
 import { examineResolved } from './examine.ts';
 import { fetchBlob } from './fetch.ts';
+import { gitCommit, keepGit } from './git-tree.ts';
 import { hubScanFindings } from './hub-scan.ts';
 import { keepLocal } from './local-files.ts';
 import { expectedByGitOid, type Sources, sourceKey } from './origins.ts';
@@ -219,20 +221,46 @@ async function resolveFile(source: FileSource, options: Resolving): Promise<Lock
       size,
     };
   }
+  if (isGitSource(source.source)) return resolveGit(source, options);
   const path = resolvePath(folder, source.source);
   const kept = await keepLocal(store, path, signal);
-  if (source.digest !== undefined && source.digest !== kept.digest) {
+  requireDigest(source, kept.digest);
+  return { name: source.name, source: source.source, path: parseSafePath(basename(path)), ...kept };
+}
+
+/** A commit gives the same tree every time: what was locked of it before counts as long as it is in the store. */
+async function resolveGit(source: FileSource, options: Resolving): Promise<LockedFile> {
+  const { store, previous, sources, transfer } = options;
+  const address = sources.git.parse(source.source);
+  const commit = await gitCommit(address, sources.git, transfer);
+  const before = previous?.files.find(({ name }) => name === source.name);
+  const asked = previous?.manifest.files.find(({ name }) => name === source.name);
+  const same =
+    before?.git?.url === address.url &&
+    before.git.commit === commit &&
+    asked?.lfs === source.lfs &&
+    asked?.submodules === source.submodules;
+  const kept =
+    before?.git !== undefined && same && (await store.size(before.digest)) === before.size
+      ? { kind: before.kind, digest: before.digest, size: before.size, git: before.git }
+      : await keepGit({ url: address.url, commit }, source, sources.git, transfer);
+  requireDigest(source, kept.digest);
+  const path = parseSafePath(address.name);
+  return { name: source.name, source: source.source, path, ...kept };
+}
+
+function requireDigest(source: FileSource, found: Digest): void {
+  if (source.digest !== undefined && source.digest !== found) {
     throw new StowageError(
       'source-mismatch',
       `files ${source.name} are not what the manifest says`,
       {
         expected: source.digest,
-        found: kept.digest,
+        found,
         hint: 'put the right file there, or mend the digest in the manifest',
       },
     );
   }
-  return { name: source.name, source: source.source, path: parseSafePath(basename(path)), ...kept };
 }
 
 function lastSegment(url: string): string {

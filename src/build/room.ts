@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { digestHex } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
-import type { Lock } from '../format/lock.ts';
+import type { Lock, LockedFile } from '../format/lock.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { freeBytes, ioError } from '../io/file.ts';
 import { type BundleShape, bundleNeeds } from './bundle-room.ts';
@@ -63,17 +63,21 @@ export async function requireRoom(lock: Lock, options: RoomOptions): Promise<voi
 
 /** Bytes that the store will grow by: what is there already, whole or in part, is not counted. */
 async function storeNeeds(lock: Lock, store: BlobStore): Promise<number> {
-  const trees = new Set(
-    lock.files.filter((file) => isLocal(file) && file.kind === 'tree').map((file) => file.digest),
+  const trees = new Map(
+    lock.files.filter(({ kind }) => kind === 'tree').map((file) => [file.digest, copiesOf(file)]),
   );
   let needed = 0;
   for (const [digest, size] of lockBlobs(lock)) {
     if ((await store.size(digest)) === size) continue;
     const there = await store.incomingBytes(digestHex(digest));
-    // A folder becomes a tar first, and then a blob.
-    needed += Math.max(0, size - there) + (trees.has(digest) ? size : 0);
+    needed += Math.max(0, size - there) + (trees.get(digest) ?? 0) * size;
   }
   return needed;
+}
+
+/** A folder becomes a tar first, and then a blob; of git there are its objects and their files before that. */
+function copiesOf(file: LockedFile): number {
+  return isLocal(file) ? 1 : 3;
 }
 
 async function placeOf(what: string, path: string, needed: number): Promise<Place> {

@@ -75,6 +75,21 @@ export interface LockedImage {
   readonly signature?: SignatureVerdict;
 }
 
+/** What a git source was when it was locked. */
+export interface LockedGit {
+  /** The repository's address. */
+  readonly url: string;
+  /** The commit that the revision meant, and the hash of its tree. */
+  readonly commit: string;
+  readonly tree: string;
+  /** The repositories within it, by their path. */
+  readonly submodules?: readonly {
+    readonly path: string;
+    readonly url: string;
+    readonly commit: string;
+  }[];
+}
+
 export interface LockedFile {
   readonly name: string;
   readonly source: string;
@@ -84,6 +99,7 @@ export interface LockedFile {
   readonly path: string;
   readonly digest: Digest;
   readonly size: number;
+  readonly git?: LockedGit;
 }
 
 /** What a manifest resolved to: every tag and branch replaced by a digest. */
@@ -174,6 +190,17 @@ const image: z.ZodType<LockedImage> = z.strictObject({
   signature: verdict.exactOptional(),
 });
 
+const git: z.ZodType<LockedGit> = z.strictObject({
+  url: field.line(2048),
+  commit: field.commit,
+  tree: field.commit,
+  submodules: z
+    .array(z.strictObject({ path: field.safePath, url: field.line(2048), commit: field.commit }))
+    .min(1)
+    .max(1000)
+    .exactOptional(),
+});
+
 const file: z.ZodType<LockedFile> = z.strictObject({
   name: field.name,
   source: field.line(2048),
@@ -181,6 +208,7 @@ const file: z.ZodType<LockedFile> = z.strictObject({
   path: field.safePath,
   digest: field.digest,
   size: field.bytes,
+  git: git.exactOptional(),
 });
 
 const schema: z.ZodType<Lock> = z.strictObject({

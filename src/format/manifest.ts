@@ -39,9 +39,16 @@ export interface ImageSource {
 /** A file or a folder that is neither a model nor an image. */
 export interface FileSource {
   readonly name: string;
-  /** A path beside the manifest (a folder becomes a tree), or an `https://` address with its digest. */
+  /**
+   * A path beside the manifest (a folder becomes a tree), an `https://` address with its digest, or
+   * `git+https://host/path/repository@revision`, which becomes a tree.
+   */
   readonly source: string;
   readonly digest?: Digest;
+  /** Whether the repositories within a git repository are fetched too; a git repository with some is refused else. */
+  readonly submodules?: boolean;
+  /** Whether files that a git repository keeps in Git LFS are fetched; refused else. */
+  readonly lfs?: boolean;
   /** As a model's. */
   readonly allow?: readonly Allowance[];
 }
@@ -89,23 +96,33 @@ const image: z.ZodType<ImageSource> = z.strictObject({
   signature: imageSignature.exactOptional(),
 });
 
+/** git over http is for this machine and hosts named insecure: its reader decides. */
+const REMOTE = /^(?:https:\/\/|git\+https?:\/\/[^@\s?#]+@[A-Za-z0-9_][A-Za-z0-9._/+-]*$)/;
+
 const file: z.ZodType<FileSource> = z
   .strictObject({
     name: field.name,
     source: field
       .line(2048)
-      .refine((text) => text.length > 0, 'expected a path or an https address'),
+      .refine((text) => text.length > 0, 'expected a path, an https address or git+https'),
     digest: field.digest.exactOptional(),
+    submodules: z.boolean().exactOptional(),
+    lfs: z.boolean().exactOptional(),
     allow: z.array(allowance).min(1).max(256).exactOptional(),
   })
   .refine((value) => !value.source.startsWith('https://') || value.digest !== undefined, {
     path: ['digest'],
     message: 'expected the digest: what an https address serves can change',
   })
-  .refine((value) => !/^[a-z+]+:\/\//.test(value.source) || value.source.startsWith('https://'), {
+  .refine((value) => !/^[a-z+]+:\/\//.test(value.source) || REMOTE.test(value.source), {
     path: ['source'],
-    message: 'expected a path or an https address',
-  });
+    message: 'expected a path, an https address or git+https://host/path/repository@revision',
+  })
+  .refine(
+    ({ source, submodules, lfs }) =>
+      source.startsWith('git+') || (submodules === undefined && lfs === undefined),
+    { path: ['source'], message: 'expected git+https where submodules or lfs are named' },
+  );
 
 export const platform: z.ZodType<string> = z
   .string()

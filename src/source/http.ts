@@ -38,7 +38,8 @@ export interface HttpRequest extends Asked {
 
 /** An Authorization header: `secret` is what follows the scheme. */
 export interface Authorization {
-  readonly scheme: 'Bearer' | 'Basic';
+  /** `Bearer`, `Basic`, or what an LFS server asks for. */
+  readonly scheme: string;
   readonly secret: Secret;
 }
 

@@ -8,6 +8,7 @@ import { checkDocument } from '../../src/format/document.ts';
 import type { Lock } from '../../src/format/lock.ts';
 import { manifestKind } from '../../src/format/manifest.ts';
 import { BlobStore } from '../../src/io/blob-store.ts';
+import type { Git } from '../../src/source/git.ts';
 import { createHub } from '../../src/source/hugging-face.ts';
 import type { Registry } from '../../src/source/oci.ts';
 import { type Hub, startHub } from '../lab/hub.ts';
@@ -76,7 +77,13 @@ function trial(): Trial {
   const root = scratch.fresh('store');
   const store = new BlobStore(root);
   const { http } = testHttp();
-  const sources = { hub: createHub({ endpoint: hub.url }, http), registry: {} as Registry, http };
+  const git = {} as Git;
+  const sources = {
+    hub: createHub({ endpoint: hub.url }, http),
+    registry: {} as Registry,
+    http,
+    git,
+  };
   const options = { ...contextOf(), folder: scratch.root, store, sources };
   return {
     store,

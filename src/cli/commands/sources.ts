@@ -1,4 +1,5 @@
 import type { Sources } from '../../build/origins.ts';
+import { createGit } from '../../source/git.ts';
 import { createHostTrust } from '../../source/host-trust.ts';
 import { createHttp } from '../../source/http.ts';
 import { createHub, hubSettings } from '../../source/hugging-face.ts';
@@ -25,6 +26,7 @@ export async function openSources(
   const http = createHttp({ wire: createWire({ proxyEnvironment: env, trust }) });
   return {
     http,
+    git: createGit({ env, home, http, trust, insecure }),
     hub: createHub(await hubSettings(env, home), http),
     registry: createRegistry({ credentials: createCredentials(env, home), http, insecure }),
   };

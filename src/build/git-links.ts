@@ -1,0 +1,57 @@
+import { posix } from 'node:path';
+import { StowageError } from '../core/error.ts';
+import { MAX_PATH_BYTES } from '../core/limits.ts';
+import type { GitCommit, GitEntry } from '../source/git.ts';
+
+/** How many links may lead from one to the next. */
+const MAX_LINKS = 16;
+
+/**
+ * The files of a commit, each link replaced by the file that it leads to: nothing that travels is a link.
+ * @throws StowageError `file-kind` for links that leave the repository, or lead to no file in it
+ */
+export async function withoutLinks(found: GitCommit, url: string): Promise<GitEntry[]> {
+  const links = found.entries.filter(({ kind }) => kind === 'link');
+  const files = found.entries.filter(({ kind }) => kind === 'file' || kind === 'program');
+  if (links.length === 0) return files;
+  const targets = await readTargets(found, links);
+  const known = new Map(files.map((each) => [each.path, each]));
+  const strange: string[] = [];
+  for (const link of links) {
+    let at: string | undefined = link.path;
+    for (let step = 0; step < MAX_LINKS && at !== undefined && targets.has(at); step++)
+      at = follow(at, targets.get(at) ?? '');
+    const file = at === undefined ? undefined : known.get(at);
+    if (file !== undefined) files.push({ ...file, path: link.path });
+    else strange.push(`${link.path}: ${JSON.stringify(targets.get(link.path)).slice(0, 200)}`);
+  }
+  if (strange.length === 0) return files;
+  throw new StowageError('file-kind', `${url} has links that lead to no file in it`, {
+    expected: 'links to files of the repository alone',
+    found: `${strange.length} others`,
+    hint: 'replace them there; or clone it, and name the folder with the files that are needed',
+    defects: strange.slice(0, 50),
+  });
+}
+
+async function readTargets(
+  found: GitCommit,
+  links: readonly GitEntry[],
+): Promise<ReadonlyMap<string, string>> {
+  const targets = new Map<string, string>();
+  // A longer one leads nowhere that can be packed.
+  const short = links.filter(({ size }) => size <= MAX_PATH_BYTES);
+  await found.read(short, async (index, bytes) => {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of bytes) chunks.push(chunk);
+    targets.set(short[index]?.path ?? '', Buffer.concat(chunks).toString('utf8'));
+  });
+  return targets;
+}
+
+/** Where a link leads, from the root of the repository; undefined for what leaves it. */
+function follow(path: string, target: string): string | undefined {
+  if (target.startsWith('/') || target.includes('\0') || target === '') return undefined;
+  const to = posix.normalize(posix.join(posix.dirname(path), target));
+  return to === '..' || to.startsWith('../') ? undefined : to;
+}

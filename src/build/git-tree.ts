@@ -1,0 +1,256 @@
+import { createWriteStream } from 'node:fs';
+import { chmod, copyFile, mkdir, mkdtemp } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { type Digest, digestHex } from '../core/digest.ts';
+import { StowageError } from '../core/error.ts';
+import { MAX_ARCHIVE_BYTES, MAX_ARCHIVE_ENTRIES } from '../core/limits.ts';
+import { pathCollision, pathDefect } from '../core/safe-path.ts';
+import type { LockedGit } from '../format/lock.ts';
+import type { FileSource } from '../format/manifest.ts';
+import { ioError, makeFolder, remove } from '../io/file.ts';
+import type { Git, GitAddress, GitCommit, GitEntry } from '../source/git.ts';
+import { type LfsPointer, MAX_POINTER_BYTES, parsePointer } from '../source/git-lfs.ts';
+import type { Origin } from '../source/origin.ts';
+import { fetchBlob } from './fetch.ts';
+import { withoutLinks } from './git-links.ts';
+import { type Kept, keepTree } from './local-files.ts';
+import type { Transfer } from './transfer.ts';
+
+const MAX_SUBMODULES = 100;
+
+export interface KeptGit extends Kept {
+  readonly git: LockedGit;
+}
+
+/** What an entry of a manifest asks of a git repository. */
+export type GitWish = Pick<FileSource, 'submodules' | 'lfs'>;
+
+/** The commit that a revision means now. @throws StowageError `source-*` */
+export async function gitCommit(
+  address: GitAddress,
+  git: Git,
+  { store, signal }: Transfer,
+): Promise<string> {
+  return within(store.root, (folder) => git.commit(address, folder, signal));
+}
+
+/**
+ * Keeps the files of a commit in the store as one reproducible tar: the bytes that git has, as no checkout alters them.
+ * A link to a file of the repository becomes a copy of that file.
+ * @throws StowageError `content-refused`, `path-unsafe`, `file-kind` for links that lead elsewhere, `source-unsupported`
+ * for repositories within it and files in LFS that nobody asked for, other `source-*`
+ */
+export async function keepGit(
+  { url, commit }: Pick<LockedGit, 'url' | 'commit'>,
+  wish: GitWish,
+  git: Git,
+  transfer: Transfer,
+): Promise<KeptGit> {
+  const { store } = transfer;
+  return within(store.root, async (folder) => {
+    const tree = new GitTree(join(folder, 'tree'), folder, wish, git, transfer);
+    const root = await tree.add(url, commit);
+    const kept = await keepTree(store, join(folder, 'tree'));
+    const submodules = tree.submodules.toSorted((a, b) => (a.path < b.path ? -1 : 1));
+    return {
+      ...kept,
+      git: { url, commit, tree: root.tree, ...(submodules.length > 0 && { submodules }) },
+    };
+  });
+}
+
+async function within<T>(root: string, work: (folder: string) => Promise<T>): Promise<T> {
+  const incoming = join(root, 'incoming');
+  await makeFolder(incoming);
+  const folder = await mkdtemp(join(incoming, 'git-'));
+  try {
+    return await work(folder);
+  } finally {
+    await remove(folder);
+  }
+}
+
+/** The files of a repository, and of those within it, on their way to one folder. */
+class GitTree {
+  readonly submodules: { path: string; url: string; commit: string }[] = [];
+  readonly #paths: string[] = [];
+  readonly #target: string;
+  readonly #work: string;
+  readonly #wish: GitWish;
+  readonly #git: Git;
+  readonly #transfer: Transfer;
+  #bytes = 0;
+  #repositories = 0;
+
+  constructor(target: string, work: string, wish: GitWish, git: Git, transfer: Transfer) {
+    this.#target = target;
+    this.#work = work;
+    this.#wish = wish;
+    this.#git = git;
+    this.#transfer = transfer;
+  }
+
+  async add(url: string, commit: string, below = ''): Promise<GitCommit> {
+    const { signal, emit } = this.#transfer;
+    emit({ type: 'step', step: 'git', subject: `${url}@${commit.slice(0, 12)}` });
+    const objects = join(this.#work, `objects-${this.#repositories++}`);
+    await mkdir(objects);
+    const found = await this.#git.fetch(url, commit, objects, signal);
+    const files = await withoutLinks(found, url);
+    this.#claim(files, below, url);
+    await this.#write(found, files, below, url);
+    await remove(objects);
+    await this.#addSubmodules(found, url, below);
+    return found;
+  }
+
+  async #addSubmodules(found: GitCommit, url: string, below: string): Promise<void> {
+    const within = found.entries.filter(({ kind }) => kind === 'repository');
+    if (within.length > 0 && this.#wish.submodules !== true) {
+      throw unasked(url, 'repositories within it', 'submodules: true', paths(within));
+    }
+    for (const { path, oid } of within) {
+      const named = found.repositories.get(path);
+      if (named === undefined || this.submodules.length >= MAX_SUBMODULES) {
+        throw new StowageError('source-unsupported', `cannot fetch a repository within ${url}`, {
+          expected: `an address in .gitmodules, and at most ${MAX_SUBMODULES} repositories`,
+          found: named === undefined ? `none for ${path}` : 'more',
+          hint: 'name the repositories one by one',
+        });
+      }
+      const address = this.#git.beside(url, named);
+      this.submodules.push({ path: `${below}${path}`, url: address, commit: oid });
+      await this.add(address, oid, `${below}${path}/`);
+    }
+  }
+
+  /** Takes names and sizes before a byte is written under them. */
+  #claim(files: readonly GitEntry[], below: string, url: string): void {
+    const defects: string[] = [];
+    for (const { path, size } of files) {
+      const whole = `${below}${path}`;
+      const git = whole.split('/').some((each) => /^(?:\.git|git~1)$/i.test(each));
+      const defect = git ? "git's own folder" : pathDefect(whole);
+      if (defect !== undefined) defects.push(`${JSON.stringify(whole)}: ${defect}`);
+      this.#paths.push(whole);
+      this.#bytes += size;
+    }
+    const collision = pathCollision(this.#paths);
+    if (collision !== undefined)
+      defects.push(`${collision.join(' and ')}: one file on some systems`);
+    if (defects.length > 0) {
+      throw new StowageError('path-unsafe', `${url} has names that not every system can hold`, {
+        expected: 'plain names, different even without regard to case',
+        hint: 'rename them there; or clone it, and name the folder with the files that are needed',
+        defects: defects.slice(0, 50),
+      });
+    }
+    this.#requireSize(url);
+  }
+
+  #requireSize(url: string): void {
+    if (this.#bytes <= MAX_ARCHIVE_BYTES && this.#paths.length <= MAX_ARCHIVE_ENTRIES) return;
+    throw new StowageError('content-refused', `${url} is larger than a site unpacks`, {
+      expected: `at most ${MAX_ARCHIVE_BYTES} bytes in ${MAX_ARCHIVE_ENTRIES} files`,
+      found: `${this.#bytes} bytes in ${this.#paths.length} files`,
+      hint: 'clone it yourself, and name the folder with the files that are needed',
+    });
+  }
+
+  async #write(
+    found: GitCommit,
+    files: readonly GitEntry[],
+    below: string,
+    url: string,
+  ): Promise<void> {
+    const pointers: { entry: GitEntry; pointer: LfsPointer }[] = [];
+    await found.read(files, async (index, bytes) => {
+      const entry = files[index];
+      if (entry === undefined) throw new Error('no such entry');
+      if (entry.size >= MAX_POINTER_BYTES) return this.#put(below, entry, bytes);
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of bytes) chunks.push(chunk);
+      const content = Buffer.concat(chunks);
+      const pointer = parsePointer(content);
+      if (pointer === undefined) return this.#put(below, entry, [content]);
+      pointers.push({ entry, pointer });
+    });
+    if (pointers.length === 0) return;
+    if (this.#wish.lfs !== true) {
+      const named = paths(pointers.map(({ entry }) => entry));
+      throw unasked(url, 'files that Git LFS keeps', 'lfs: true', named);
+    }
+    for (const { pointer } of pointers) this.#bytes += pointer.size;
+    this.#requireSize(url);
+    await this.#fetchLfs(pointers, below, url);
+  }
+
+  async #fetchLfs(
+    pointers: readonly { entry: GitEntry; pointer: LfsPointer }[],
+    below: string,
+    url: string,
+  ): Promise<void> {
+    const { store, signal } = this.#transfer;
+    const unique = new Map(pointers.map(({ pointer }) => [pointer.digest, pointer]));
+    const missing: LfsPointer[] = [];
+    for (const each of unique.values())
+      if ((await store.size(each.digest)) !== each.size) missing.push(each);
+    const origins =
+      missing.length === 0 ? new Map<Digest, Origin>() : await this.#git.lfs(url, missing, signal);
+    for (const { digest, size } of missing) {
+      const origin = origins.get(digest);
+      if (origin === undefined) throw new Error('an LFS object without an origin');
+      const expected = { key: digestHex(digest), digest, size, label: `LFS object of ${url}` };
+      await fetchBlob(this.#transfer, expected, origin);
+    }
+    for (const { entry, pointer } of pointers) {
+      const path = await this.#place(below, entry);
+      await copyFile(store.path(pointer.digest), path).catch((error: unknown) => {
+        throw ioError(error, path);
+      });
+      await chmod(path, modeOf(entry));
+    }
+  }
+
+  async #put(
+    below: string,
+    entry: GitEntry,
+    bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  ): Promise<void> {
+    const path = await this.#place(below, entry);
+    try {
+      await pipeline(bytes, createWriteStream(path, { flags: 'wx', mode: modeOf(entry) }));
+    } catch (error) {
+      throw ioError(error, path);
+    }
+  }
+
+  async #place(below: string, { path }: GitEntry): Promise<string> {
+    const place = join(this.#target, below, path);
+    await makeFolder(dirname(place));
+    return place;
+  }
+}
+
+function modeOf({ kind }: GitEntry): number {
+  return kind === 'program' ? 0o755 : 0o644;
+}
+
+function paths(entries: readonly GitEntry[]): string[] {
+  return entries.slice(0, 50).map(({ path }) => path);
+}
+
+function unasked(
+  url: string,
+  what: string,
+  line: string,
+  defects: readonly string[],
+): StowageError {
+  return new StowageError('source-unsupported', `${url} has ${what}`, {
+    expected: `\`${line}\` in its entry of the manifest`,
+    found: `${defects[0]}${defects.length > 1 ? ` and ${defects.length - 1} more` : ''}`,
+    hint: `add ${line} to the entry, where they are needed`,
+    defects,
+  });
+}

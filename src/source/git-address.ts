@@ -1,0 +1,67 @@
+import { StowageError } from '../core/error.ts';
+import { isLoopback } from './address.ts';
+
+/** A repository that git is asked for, and what of it. */
+export interface GitAddress {
+  /** As git takes it: https, or http where that is allowed; no user, no query. */
+  readonly url: string;
+  /** A branch, a tag or a commit. */
+  readonly revision: string;
+  /** The repository's own name. */
+  readonly name: string;
+}
+
+const COMMIT = /^[0-9a-f]{40}$/;
+
+/** Whether a revision names a commit by itself. */
+export function isCommit(revision: string): boolean {
+  return COMMIT.test(revision);
+}
+
+/** Whether a source of a manifest is a git repository. */
+export function isGitSource(source: string): boolean {
+  return source.startsWith('git+');
+}
+
+/**
+ * Reads `git+https://host/path/repository@revision`.
+ * @param insecure hosts, with their port, that may be asked without TLS; this machine may
+ * @throws StowageError `manifest-invalid`, `source-unsupported`
+ */
+export function parseGitAddress(source: string, insecure: readonly string[]): GitAddress {
+  const [, address, revision] = /^git\+([^@\s]+)@([^@\s]+)$/.exec(source) ?? [];
+  if (address === undefined || revision === undefined || !isRevision(revision)) {
+    throw new StowageError('manifest-invalid', 'a git source that cannot be read', {
+      expected: 'git+https://host/path/repository@branch, @tag or @commit',
+      found: source.slice(0, 200),
+      hint: 'name the repository by https, and a branch, a tag or a commit after it',
+    });
+  }
+  const url = gitUrl(address, insecure);
+  const last = url.split('/').at(-1) ?? '';
+  return { url, revision, name: last.replace(/\.git$/, '') };
+}
+
+/** The address of a repository as git may be given it. @throws StowageError `source-unsupported` */
+export function gitUrl(address: string, insecure: readonly string[]): string {
+  const url = URL.parse(address);
+  const plain =
+    url?.protocol === 'http:' && (isLoopback(url.hostname) || insecure.includes(url.host));
+  const bare = url !== null && `${url.username}${url.password}${url.search}${url.hash}` === '';
+  if (url === null || !bare || (url.protocol !== 'https:' && !plain) || url.pathname === '/') {
+    throw new StowageError('source-unsupported', 'a git repository comes by https alone', {
+      expected: 'https://host/path, without a user, a password or a query',
+      found: url === null ? 'no address' : `${url.protocol}//${url.host}`,
+      hint: 'give the https address of the repository; a password belongs into ~/.netrc',
+    });
+  }
+  return url.href.replace(/\/+$/, '');
+}
+
+/** What git-check-ref-format allows, but for characters that a shell or a person could mistake. */
+function isRevision(text: string): boolean {
+  return (
+    /^[A-Za-z0-9_][A-Za-z0-9._/+-]{0,254}$/.test(text) &&
+    !/\.\.|\/\/|\/\.|\.lock(?:\/|$)|[./]$/.test(text)
+  );
+}

@@ -1,0 +1,185 @@
+import { spawn } from 'node:child_process';
+import { lstat, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { StowageError } from '../core/error.ts';
+import type { Environment } from './hub-settings.ts';
+import { interrupted } from './interrupted.ts';
+
+const MAX_SAID_CHARACTERS = 8192;
+const WATCH_MS = 250;
+const GRACE_MS = 2000;
+const PROXIES = ['http_proxy', 'https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'];
+
+/**
+ * Settings that no repository and no user can change: no hooks, no helpers, no prompts, no protocol but https, objects
+ * checked as they come in, nothing done behind our back.
+ */
+const SETTINGS = [
+  'protocol.allow=never',
+  'protocol.https.allow=always',
+  'core.hooksPath=/dev/null',
+  'core.fsmonitor=false',
+  'credential.helper=',
+  'fetch.fsckObjects=true',
+  'transfer.fsckObjects=true',
+  'fetch.unpackLimit=1',
+  'fetch.recurseSubmodules=false',
+  'submodule.recurse=false',
+  'transfer.bundleURI=false',
+  'gc.auto=0',
+  'maintenance.auto=false',
+  'http.lowSpeedLimit=100',
+  'http.lowSpeedTime=60',
+];
+
+export interface GitRun {
+  /** Where git may write, and where its home is. */
+  readonly folder: string;
+  readonly env: Environment;
+  readonly signal: AbortSignal;
+  /** Further settings, as `name=value`; nothing secret. */
+  readonly settings?: readonly string[];
+  /** Further variables; they are where secrets go. */
+  readonly variables?: Readonly<Record<string, string>>;
+  readonly input?: string;
+  /** What the folder may grow to, in bytes. */
+  readonly maxBytes: number;
+  readonly timeoutMs: number;
+}
+
+/** That git ended with another status than 0. */
+export class GitFailure extends Error {
+  /** The last that it wrote to standard error. */
+  readonly said: string;
+
+  constructor(said: string) {
+    super('git failed');
+    this.said = said;
+  }
+}
+
+/**
+ * Runs the system's git, with none of the user's and the machine's configuration, and reads its standard output.
+ * @throws GitFailure; StowageError `source-unsupported` without git, `source-unreachable` when it takes too long,
+ * `content-refused` when it fetches too much, `interrupted`
+ */
+export async function runGit<T>(
+  args: readonly string[],
+  run: GitRun,
+  read: (output: AsyncIterable<Uint8Array>) => Promise<T>,
+): Promise<T> {
+  const { folder, signal, maxBytes, timeoutMs } = run;
+  if (signal.aborted) throw interrupted(signal);
+  const settings = [...SETTINGS, ...(run.settings ?? [])].flatMap((each) => ['-c', each]);
+  const child = spawn('git', [...settings, ...args], {
+    cwd: folder,
+    env: environment(run),
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  let stopped: StowageError | undefined;
+  let last: NodeJS.Timeout | undefined;
+  const stop = (reason: StowageError): void => {
+    stopped ??= reason;
+    // At SIGTERM git ends its transport, too; killed, it could not.
+    child.kill('SIGTERM');
+    last ??= setTimeout(() => child.kill('SIGKILL'), GRACE_MS);
+  };
+  const onAbort = (): void => stop(interrupted(signal));
+  signal.addEventListener('abort', onAbort, { once: true });
+  const timer = setTimeout(() => stop(tooSlow(timeoutMs)), timeoutMs);
+  const watch = setInterval(() => {
+    bytesBelow(folder).then(
+      (bytes) => bytes > maxBytes && stop(tooLarge(maxBytes)),
+      () => {},
+    );
+  }, WATCH_MS);
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said = (said + text).slice(-MAX_SAID_CHARACTERS);
+  });
+  child.stdin.on('error', () => {}); // its status says why it did not read
+  child.stdin.end(run.input);
+  const closed = new Promise<number | null>((resolve, reject) => {
+    child.on('error', (cause) => reject(missing(cause)));
+    child.on('close', (code) => resolve(code));
+  });
+  closed.catch(() => {});
+  try {
+    const [result, status] = await Promise.all([settled(read(child.stdout)), closed]);
+    if (stopped !== undefined) throw stopped;
+    if (status !== 0) throw new GitFailure(said);
+    if ('error' in result) throw result.error;
+    return result.value;
+  } finally {
+    clearTimeout(timer);
+    clearTimeout(last);
+    clearInterval(watch);
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+async function settled<T>(work: Promise<T>): Promise<{ value: T } | { error: unknown }> {
+  return work.then(
+    (value) => ({ value }),
+    (error: unknown) => ({ error }),
+  );
+}
+
+function environment({ folder, env, variables }: GitRun): NodeJS.ProcessEnv {
+  const proxies = PROXIES.flatMap((name) => (env[name] ? [[name, env[name]]] : []));
+  const direct = [env['NO_PROXY'] || env['no_proxy'], '127.0.0.1', 'localhost', '::1'];
+  return {
+    PATH: env['PATH'] ?? '/usr/bin:/bin',
+    ...Object.fromEntries(proxies),
+    NO_PROXY: direct.filter(Boolean).join(','),
+    HOME: folder,
+    XDG_CONFIG_HOME: folder,
+    TMPDIR: folder,
+    LC_ALL: 'C',
+    GIT_CONFIG_NOSYSTEM: '1',
+    GIT_CONFIG_SYSTEM: '/dev/null',
+    GIT_CONFIG_GLOBAL: '/dev/null',
+    GIT_ATTR_NOSYSTEM: '1',
+    GIT_TERMINAL_PROMPT: '0',
+    GIT_ASKPASS: '',
+    GIT_NO_REPLACE_OBJECTS: '1',
+    GIT_NO_LAZY_FETCH: '1',
+    GIT_OPTIONAL_LOCKS: '0',
+    ...variables,
+  };
+}
+
+async function bytesBelow(folder: string): Promise<number> {
+  let bytes = 0;
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const status = await lstat(join(entry.parentPath, entry.name)).catch(() => undefined);
+    bytes += (status?.blocks ?? 0) * 512;
+  }
+  return bytes;
+}
+
+function missing(cause: unknown): StowageError {
+  return new StowageError('source-unsupported', 'git cannot be started', {
+    expected: 'the program git, 2.32 or newer',
+    found: 'none in PATH that runs',
+    hint: 'install git on this machine; sites need none',
+    cause,
+  });
+}
+
+function tooSlow(timeoutMs: number): StowageError {
+  return new StowageError('source-unreachable', 'git took too long', {
+    expected: `an end within ${timeoutMs / 60_000} minutes`,
+    found: 'none',
+    hint: 'run the same command again; a smaller repository, or a folder beside the manifest, helps',
+  });
+}
+
+function tooLarge(maxBytes: number): StowageError {
+  return new StowageError('content-refused', 'a git repository is larger than may be fetched', {
+    expected: `at most ${maxBytes} bytes`,
+    found: 'more',
+    hint: 'clone it yourself, and name the folder with the files that are needed',
+  });
+}

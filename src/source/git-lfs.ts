@@ -1,0 +1,119 @@
+import { type Digest, digestFromHex } from '../core/digest.ts';
+import { StowageError } from '../core/error.ts';
+import { isLoopback, oneLine, redactUrl } from './address.ts';
+import type { Authorization, Http, HttpRequest } from './http.ts';
+import { malformed } from './http-error.ts';
+import type { Origin } from './origin.ts';
+import { rangeOrigin } from './range-origin.ts';
+import { type Fields, fieldsOf, parseRemote, textOf } from './remote-json.ts';
+import { Secret } from './secret.ts';
+
+/** What a repository holds in place of a file that Git LFS keeps. */
+export interface LfsPointer {
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** A pointer is smaller than this, says its specification. */
+export const MAX_POINTER_BYTES = 1024;
+const OBJECTS_AT_ONCE = 100;
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+const TYPE = 'application/vnd.git-lfs+json';
+
+/** Reads a pointer (git-lfs, docs/spec.md); undefined for any other file. */
+export function parsePointer(bytes: Buffer): LfsPointer | undefined {
+  if (bytes.length >= MAX_POINTER_BYTES) return undefined;
+  const text = bytes.toString('latin1');
+  if (!/^version https:\/\/(?:git-lfs\.github\.com|hawser\.github\.com)\/spec\/v1\n/.test(text))
+    return undefined;
+  const oid = /^oid sha256:([0-9a-f]{64})$/m.exec(text)?.[1];
+  const size = /^size (\d{1,15})$/m.exec(text)?.[1];
+  if (oid === undefined || size === undefined) return undefined;
+  return { digest: digestFromHex(oid), size: Number(size) };
+}
+
+/**
+ * Asks a repository's LFS server where its objects are (git-lfs, docs/api/batch.md): the transfer `basic` alone.
+ * @param url of the repository
+ * @param credentials what follows `Basic`
+ * @throws StowageError `source-not-found` for an object that the server lacks, other `source-*`
+ */
+export async function lfsOrigins(
+  url: string,
+  objects: readonly LfsPointer[],
+  {
+    http,
+    credentials,
+    signal,
+  }: { http: Http; credentials: Secret | undefined; signal: AbortSignal },
+): Promise<ReadonlyMap<Digest, Origin>> {
+  const base = url.endsWith('.git') ? url : `${url}.git`;
+  const endpoint = new URL(`${base}/info/lfs/objects/batch`);
+  const found = new Map<Digest, Origin>();
+  for (let from = 0; from < objects.length; from += OBJECTS_AT_ONCE) {
+    const some = objects.slice(from, from + OBJECTS_AT_ONCE);
+    const request: HttpRequest = {
+      what: `the LFS objects of ${redactUrl(new URL(url))}`,
+      url: endpoint,
+      method: 'POST',
+      headers: { accept: TYPE, 'content-type': TYPE },
+      ...(credentials && { authorization: { scheme: 'Basic', secret: credentials } }),
+      json: {
+        operation: 'download',
+        transfers: ['basic'],
+        objects: some.map(({ digest, size }) => ({ oid: digest.replace(/^sha256:/, ''), size })),
+        hash_algo: 'sha256',
+      },
+    };
+    const { bytes } = await http.read(request, MAX_ANSWER_BYTES, signal);
+    const listed = fieldsOf(parseRemote(bytes, request))['objects'];
+    const answers = new Map(
+      (Array.isArray(listed) ? listed : []).map((each) => [fieldsOf(each)['oid'], fieldsOf(each)]),
+    );
+    for (const { digest } of some) {
+      const answer = answers.get(digest.replace(/^sha256:/, '')) ?? {};
+      found.set(digest, originOf(digest, answer, request, http));
+    }
+  }
+  return found;
+}
+
+function originOf(digest: Digest, answer: Fields, asked: HttpRequest, http: Http): Origin {
+  const download = fieldsOf(fieldsOf(answer['actions'])['download']);
+  const href = textOf(download['href'], 16_384);
+  if (href === undefined) {
+    const { message } = fieldsOf(answer['error']);
+    throw new StowageError('source-not-found', `${asked.what} lack one`, {
+      expected: digest,
+      found: oneLine(String(message ?? 'no place to download it from')),
+      hint: 'ask who keeps the repository to push its LFS objects',
+    });
+  }
+  const url = URL.parse(href);
+  const plain = url?.protocol === 'http:' && isLoopback(url.hostname);
+  if (url === null || (url.protocol !== 'https:' && !plain) || url.username !== '') {
+    throw malformed(
+      asked,
+      'https addresses of objects',
+      oneLine(url?.protocol ?? 'no address', 40),
+    );
+  }
+  const request = { what: `LFS object ${digest}`, url };
+  const authorization = authorizationOf(fieldsOf(download['header']));
+  return rangeOrigin(
+    request,
+    (part, signal) =>
+      http.request({ ...request, ...part, ...(authorization && { authorization }) }, signal),
+    http.request,
+  );
+}
+
+/** Of the headers that a server asks for, the one that may not go where a redirect leads. */
+function authorizationOf(header: Fields): Authorization | undefined {
+  const name = Object.keys(header).find((each) => each.toLowerCase() === 'authorization');
+  const text = name === undefined ? undefined : textOf(header[name], 16_384);
+  const [, scheme, secret] = /^([A-Za-z][A-Za-z0-9-]*) ([\x21-\x7e]+)$/.exec(text ?? '') ?? [];
+  if (scheme === undefined || secret === undefined) return undefined;
+  return { scheme, secret: new Secret(secret) };
+}
