@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
 import { addAnywhereCommands } from './commands-anywhere.ts';
+import { addDepotCommands } from './commands-depot.ts';
 import { addSiteCommands } from './commands-site.ts';
 import { addTrustCommands } from './commands-trust.ts';
 import type { Run } from './options.ts';
@@ -19,7 +20,7 @@ export interface CommandGroup {
 /** What the disconnected side has: all that the travelling installer offers. */
 export const disconnectedGroups: readonly CommandGroup[] = [
   { title: 'Anywhere:', add: [addAnywhereCommands, addTrustCommands] },
-  { title: 'Site:', add: [addSiteCommands] },
+  { title: 'Site:', add: [addSiteCommands, addDepotCommands] },
 ];
 
 /** A program of these commands; what each does is loaded when it is called. */

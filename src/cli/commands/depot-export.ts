@@ -1,0 +1,41 @@
+import { catalogOf } from '../../deploy/catalog.ts';
+import { findRelease, stagedReleases } from '../../deploy/release.ts';
+import { SiteFolder } from '../../deploy/site-folder.ts';
+import { exportHubCache } from '../../depot/hub-cache.ts';
+import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
+import { formatBytes, harmless } from '../units.ts';
+
+export interface DepotExportOptions {
+  readonly hfCache: string;
+  readonly release: readonly string[];
+  readonly root?: string;
+}
+
+/** Writes the models of staged releases into a cache folder of the Hub's clients. */
+export async function depotExport(
+  options: DepotExportOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const site = new SiteFolder(siteRoot(context, options.root));
+  const releases =
+    options.release.length === 0
+      ? await stagedReleases(site)
+      : await Promise.all(options.release.map((text) => findRelease(site, text)));
+  const catalog = await catalogOf(
+    site,
+    releases.map(({ id }) => id),
+  );
+  const found = await exportHubCache(catalog, context.path(options.hfCache), context);
+  const { folder, repositories, linked, copied, present } = found;
+  const lines = repositories.flatMap(({ repository, names, files, bytes }) => [
+    `${repository}: ${files} files, ${formatBytes(bytes)}`,
+    ...Object.entries(names).map(([name, commit]) => `  ${name}  ${commit}`),
+  ]);
+  const sum = `${linked} files linked, ${copied} copied, ${present} there before`;
+  const use = `use them with HF_HUB_OFFLINE=1 HF_HUB_CACHE=${folder}`;
+  const text =
+    repositories.length === 0
+      ? 'no release at this site has a model from the Hub\n'
+      : `${[...lines, sum, use].join('\n')}\n`;
+  return { json: found, text: harmless(text) };
+}

@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto';
+import { link, lstat, open, rename } from 'node:fs/promises';
+import { digestFromHex } from '../core/digest.ts';
+import { StowageError, systemCode } from '../core/error.ts';
+import { READ_BUFFER_BYTES } from '../core/limits.ts';
+import { ioError, makeReadOnly, remove } from '../io/file.ts';
+import type { HubFile } from './hub-file.ts';
+
+/** What links cannot do: leave their file system, be had there at all, be made of another user's file. */
+const NO_LINK = new Set(['EXDEV', 'EPERM', 'EACCES', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
+
+/** Whether something lies at a blob's place already. @throws StowageError `output-exists` when it is something else */
+export async function isPlaced(path: string, size: number): Promise<boolean> {
+  try {
+    const found = await lstat(path);
+    if (found.isFile() && found.size === size) return true;
+    throw inTheWay(path, `a file of ${size} bytes`);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    throw ioError(error, path);
+  }
+}
+
+/** A hard link to a blob of the store; false where there can be none. @throws StowageError `blob-damaged` */
+export async function linkBlob(blob: string, { size }: HubFile, path: string): Promise<boolean> {
+  await requireSize(blob, size);
+  try {
+    await link(blob, path);
+    return true;
+  } catch (error) {
+    if (NO_LINK.has(systemCode(error) ?? '')) return false;
+    throw ioError(error, path);
+  }
+}
+
+/** A copy, hashed on its way. @throws StowageError `blob-damaged`, `space-insufficient`, `interrupted` */
+export async function copyBlob(
+  blob: string,
+  { size, digest }: HubFile,
+  path: string,
+  signal: AbortSignal,
+): Promise<void> {
+  await requireSize(blob, size);
+  const temporary = `${path}.stowage.partial`;
+  await remove(temporary);
+  try {
+    const found = await copyHashed(blob, temporary, signal);
+    if (found !== digest) throw damaged(blob, digest, found);
+    await makeReadOnly(temporary);
+    await rename(temporary, path);
+  } catch (error) {
+    await remove(temporary);
+    throw ioError(error, path);
+  }
+}
+
+async function copyHashed(from: string, to: string, signal: AbortSignal): Promise<string> {
+  const source = await open(from, 'r');
+  try {
+    const target = await open(to, 'wx');
+    try {
+      const hash = createHash('sha256');
+      const buffer = Buffer.alloc(READ_BUFFER_BYTES);
+      for (;;) {
+        requireGoingOn(signal);
+        const { bytesRead } = await source.read(buffer, 0, buffer.length, null);
+        if (bytesRead === 0) break;
+        const piece = buffer.subarray(0, bytesRead);
+        hash.update(piece);
+        await target.writeFile(piece);
+      }
+      await target.sync();
+      return digestFromHex(hash.digest('hex'));
+    } finally {
+      await target.close();
+    }
+  } finally {
+    await source.close();
+  }
+}
+
+/** @throws StowageError `interrupted` */
+export function requireGoingOn(signal: AbortSignal): void {
+  if (!signal.aborted) return;
+  throw new StowageError('interrupted', 'interrupted', {
+    hint: 'run the same command again',
+  });
+}
+
+/** A file of somebody else lies where one of ours should. */
+export function inTheWay(path: string, expected: string): StowageError {
+  return new StowageError('output-exists', `${path} is there already, and something else`, {
+    expected,
+    found: 'other content, which is left as it is',
+    hint: 'remove it if nobody needs it, or export to another folder',
+  });
+}
+
+async function requireSize(blob: string, size: number): Promise<void> {
+  try {
+    const found = await lstat(blob);
+    if (!found.isFile() || found.size !== size)
+      throw damaged(blob, `a file of ${size} bytes`, `${found.size} bytes`);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') throw damaged(blob, `a file of ${size} bytes`, 'nothing');
+    throw ioError(error, blob);
+  }
+}
+
+function damaged(blob: string, expected: string, found: string): StowageError {
+  return new StowageError('blob-damaged', `the stored blob ${blob} is damaged`, {
+    expected,
+    found,
+    hint: 'import the bundle of its release again, which puts the blob right',
+  });
+}

@@ -1,0 +1,138 @@
+import { join } from 'node:path';
+import type { Context } from '../core/event.ts';
+import { exists, makeFolder, requireSpace, writeAtomic } from '../io/file.ts';
+import { inTurn } from '../io/lock-file.ts';
+import type { Catalog } from './catalog.ts';
+import { copyBlob, linkBlob, requireGoingOn } from './hub-cache-blob.ts';
+import { type CacheContent, cacheContent } from './hub-cache-content.ts';
+import { CacheFolder } from './hub-cache-folder.ts';
+import { hubRepositories } from './hub-repository.ts';
+
+/** The first line is that of the Cache Directory Tagging specification: backups pass by such a folder. */
+const TAG =
+  'Signature: 8a477f597d28d172789f06886806bc55\n# Models of a site, by stowage depot export.\n';
+
+export interface ExportedRepository {
+  readonly repository: string;
+  /** Branches and tags, each with its commit. */
+  readonly names: Readonly<Record<string, string>>;
+  readonly commits: readonly string[];
+  readonly files: number;
+  readonly bytes: number;
+}
+
+export interface HubCacheExport {
+  readonly folder: string;
+  readonly repositories: readonly ExportedRepository[];
+  /** Files that are hard links into the store, copies of it, and that were there before. */
+  readonly linked: number;
+  readonly copied: number;
+  readonly present: number;
+  /** Files that others wrote otherwise and that stayed as they were. */
+  readonly kept: readonly string[];
+}
+
+/**
+ * Writes the models of a catalog into the cache folder of the Hub's clients (`HF_HUB_CACHE`), complete for use offline,
+ * by hard links into the store, or copies where there can be no links. A snapshot appears at once and a name last. What
+ * others put there is never replaced; doing it again adds what is new.
+ * @throws StowageError `output-exists`, `blob-damaged`, `space-insufficient`, `interrupted`; then nothing of the
+ * repository at hand is left that was not there
+ */
+export async function exportHubCache(
+  catalog: Catalog,
+  folder: string,
+  context: Context,
+): Promise<HubCacheExport> {
+  await makeFolder(join(folder, '.locks'));
+  const lock = join(folder, '.locks', 'stowage-export.lock');
+  return inTurn(lock, { signal: context.signal }, async () => {
+    const tag = join(folder, 'CACHEDIR.TAG');
+    if (!(await exists(tag))) await writeAtomic(tag, Buffer.from(TAG));
+    const exporting = new Exporting(catalog, folder, context);
+    const repositories: ExportedRepository[] = [];
+    for (const repository of hubRepositories(catalog.models()).values()) {
+      const content = cacheContent(repository);
+      context.emit({ type: 'step', step: 'export', subject: repository.id });
+      await exporting.add(content);
+      const blobs = [...content.blobs.values()];
+      const names = [...repository.names].map(([name, { commit }]) => [name, commit] as const);
+      repositories.push({
+        repository: repository.id,
+        names: Object.fromEntries(names),
+        commits: [...repository.commits.keys()],
+        files: blobs.length,
+        bytes: blobs.reduce((sum, { size }) => sum + size, 0),
+      });
+    }
+    const { linked, copied, present, kept } = exporting;
+    return { folder, repositories, linked, copied, present, kept };
+  });
+}
+
+class Exporting {
+  linked = 0;
+  copied = 0;
+  present = 0;
+  readonly kept: string[] = [];
+  readonly #catalog: Catalog;
+  readonly #folder: string;
+  readonly #context: Context;
+  #links = true;
+
+  constructor(catalog: Catalog, folder: string, context: Context) {
+    this.#catalog = catalog;
+    this.#folder = folder;
+    this.#context = context;
+  }
+
+  async add(content: CacheContent): Promise<void> {
+    const place = new CacheFolder(join(this.#folder, content.folder));
+    try {
+      await this.#addBlobs(content, place);
+      for (const snapshot of content.snapshots) await place.addSnapshot(snapshot);
+      const kept = await place.addTexts(content.texts);
+      this.kept.push(...kept.map((path) => `${content.folder}/${path}`));
+      for (const path of kept) this.#warn(`${join(place.path, path)} is another's and stays`);
+      for (const name of content.unnamed)
+        this.#warn(`the revision ${JSON.stringify(name.slice(0, 80))} can have no file`);
+    } catch (error) {
+      await place.undo();
+      throw error;
+    }
+  }
+
+  async #addBlobs({ blobs }: CacheContent, place: CacheFolder): Promise<void> {
+    const { signal } = this.#context;
+    let left = [...blobs.values()].reduce((sum, { size }) => sum + size, 0);
+    for (const [etag, file] of blobs) {
+      requireGoingOn(signal);
+      const blob = this.#catalog.blobPath(file.digest);
+      const made = await place.addBlob(etag, file.size, async (path) => {
+        if (this.#links && (await linkBlob(blob, file, path))) this.linked += 1;
+        else {
+          await this.#requireRoom(left);
+          await copyBlob(blob, file, path, signal);
+          this.copied += 1;
+        }
+      });
+      if (!made) this.present += 1;
+      left -= file.size;
+    }
+  }
+
+  /** Told once, and asked for before the first copy of all. */
+  async #requireRoom(bytes: number): Promise<void> {
+    await requireSpace(this.#folder, bytes);
+    if (!this.#links) return;
+    this.#links = false;
+    this.#warn(
+      `${this.#folder} cannot hold links into the store: its files are copied`,
+      "choose a folder on the store's file system, as the owner of the store, to need no room",
+    );
+  }
+
+  #warn(message: string, hint?: string): void {
+    this.#context.emit({ type: 'warning', message, ...(hint === undefined ? {} : { hint }) });
+  }
+}
