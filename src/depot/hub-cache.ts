@@ -44,6 +44,8 @@ export async function exportHubCache(
   folder: string,
   context: Context,
 ): Promise<HubCacheExport> {
+  if (catalog.models().length === 0)
+    return { folder, repositories: [], linked: 0, copied: 0, present: 0, kept: [] };
   await makeFolder(join(folder, '.locks'));
   const lock = join(folder, '.locks', 'stowage-export.lock');
   return inTurn(lock, { signal: context.signal }, async () => {

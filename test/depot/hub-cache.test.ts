@@ -106,6 +106,12 @@ describe('when a cache is exported', () => {
     expect(blob.ino).toBe(statSync(store.blobPath(WEIGHTS)).ino);
   });
 
+  it('makes no folder when there is no model', async () => {
+    const folder = scratch.fresh('cache');
+    expect((await exported(newStore(), folder)).repositories).toEqual([]);
+    expect(existsSync(folder)).toBe(false);
+  });
+
   it('does nothing the second time', async () => {
     const store = newStore();
     addModel(store, FILES);
