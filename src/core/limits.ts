@@ -8,8 +8,8 @@ export const GIB: number = 1024 * MIB;
 export const DEFAULT_PART_BYTES: number = GIB;
 /** Smallest part size that may be asked for; parts are multiples of the CRC span. */
 export const CRC_SPAN_BYTES: number = 4 * MIB;
-/** Buffer for positioned reads: one CRC span. */
-export const READ_BUFFER_BYTES: number = 4 * MIB;
+/** Buffer for positioned reads: what is hashed and written is still in the core's own cache. Divides a CRC span. */
+export const READ_BUFFER_BYTES: number = 256 * KIB;
 
 export const MAX_MANIFEST_BYTES: number = 4 * MIB;
 export const MAX_LOCK_BYTES: number = 256 * MIB;

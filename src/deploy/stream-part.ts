@@ -4,7 +4,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { sriFromHex, sriHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import { CRC_SPAN_BYTES } from '../core/limits.ts';
+import { CRC_SPAN_BYTES, READ_BUFFER_BYTES } from '../core/limits.ts';
 import type { Bundle } from '../format/bundle.ts';
 import type { Part } from '../format/part.ts';
 import type { ByteSource } from '../io/byte-source.ts';
@@ -49,9 +49,12 @@ export async function streamPart(
     for (let offset = 0; offset < part.size; ) {
       const length = Math.min(CRC_SPAN_BYTES, part.size - offset);
       const bytes = spans.next(length);
-      if ((await source.fill(bytes)) < length) throw streamEnded(part.path, source.offset);
+      for (let filled = 0; filled < length; filled += READ_BUFFER_BYTES) {
+        const step = bytes.subarray(filled, filled + READ_BUFFER_BYTES);
+        if ((await source.fill(step)) < step.length) throw streamEnded(part.path, source.offset);
+        sha512.update(step);
+      }
       await target?.write(bytes, offset);
-      sha512.update(bytes);
       const crc = crc32(bytes).toString(16).padStart(8, '0');
       const at = (offset / CRC_SPAN_BYTES) * 8;
       if (crc !== part.crc32.slice(at, at + 8)) ranges.push({ offset, length });

@@ -1,21 +1,22 @@
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fstatSync, fsyncSync, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { sriFromHex } from '../core/digest.ts';
 import { CRC_SPAN_BYTES, READ_BUFFER_BYTES } from '../core/limits.ts';
 import type { HashResult, HashTask, Piece, PieceSums } from './hash-task.ts';
-import { attempt, drain, fill, PassError } from './positioned.ts';
+import { attempt, fill, PassError } from './positioned.ts';
+import { WrittenFile } from './written-file.ts';
 
 /**
  * Carries out a task on this thread with positioned reads into one reused buffer. What is written is the very
  * buffer that was hashed, so a source that changes between two reads cannot slip anything in.
  * @throws PassError
  */
-export function runPass(
+export async function runPass(
   task: HashTask,
   buffer: Buffer,
   progress: (bytes: number) => void,
-): HashResult {
+): Promise<HashResult> {
   const source = openSource(task);
   try {
     const whole = task.sha256 ? createHash('sha256') : undefined;
@@ -23,7 +24,7 @@ export function runPass(
     let offset = task.offset;
     for (const piece of task.pieces) {
       pieces.push(
-        passPiece(task, source, offset, piece, buffer, (bytes) => {
+        await passPiece(task, source, offset, piece, buffer, (bytes) => {
           whole?.update(bytes);
           progress(bytes.length);
         }),
@@ -36,7 +37,7 @@ export function runPass(
   }
 }
 
-/** The buffer that {@link runPass} wants: one CRC span. */
+/** The buffer that {@link runPass} wants. */
 export function passBuffer(): Buffer {
   return Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
 }
@@ -52,44 +53,39 @@ function openSource(task: HashTask): number {
   throw new PassError('ESIZE', task.path, `${status.size} bytes where ${task.size} belong`);
 }
 
-function passPiece(
+async function passPiece(
   task: HashTask,
   source: number,
   start: number,
   piece: Piece,
   buffer: Buffer,
   each: (bytes: Buffer) => void,
-): PieceSums {
+): Promise<PieceSums> {
   const sha512 = createHash('sha512');
   const { destination } = piece;
-  const target =
-    destination === undefined
-      ? undefined
-      : attempt(destination.path, () =>
-          openSync(
-            destination.path,
-            destination.create ? 'wx' : constants.O_WRONLY | constants.O_NOFOLLOW,
-            0o644,
-          ),
-        );
+  const target = destination === undefined ? undefined : new WrittenFile(destination);
   let crcs = '';
+  let crc = 0;
   try {
     for (let done = 0; done < piece.length; ) {
-      const want = Math.min(CRC_SPAN_BYTES, piece.length - done);
+      const want = Math.min(buffer.length, piece.length - done);
       const bytes = fill(source, buffer, want, start + done, task.path);
       sha512.update(bytes);
-      if (task.crc32) crcs += crc32(bytes).toString(16).padStart(8, '0');
-      if (target !== undefined && destination !== undefined) {
-        attempt(destination.path, () => drain(target, bytes, destination.offset + done));
+      done += want;
+      if (task.crc32) {
+        crc = crc32(bytes, crc);
+        if (done % CRC_SPAN_BYTES === 0 || done === piece.length) {
+          crcs += crc.toString(16).padStart(8, '0');
+          crc = 0;
+        }
       }
       each(bytes);
-      done += want;
+      // Writes before it waits: between the hash and the write nothing else runs.
+      await target?.write(bytes, done - want);
     }
-    if (target !== undefined && destination !== undefined) {
-      attempt(destination.path, () => fsyncSync(target));
-    }
+    await target?.finish();
   } finally {
-    if (target !== undefined) closeSync(target);
+    await target?.close();
   }
   return { sha512: sriFromHex(sha512.digest('hex')), crc32: crcs };
 }

@@ -5,13 +5,16 @@ import type { CodedSums } from './coding-task.ts';
 export interface Piece {
   /** Bytes. */
   readonly length: number;
-  readonly destination?: {
-    readonly path: string;
-    /** Where in the destination the piece begins, in bytes. */
-    readonly offset: number;
-    /** Whether the file is made anew (and must not exist) or exists already. */
-    readonly create: boolean;
-  };
+  readonly destination?: Destination;
+}
+
+/** Where a piece is written. */
+export interface Destination {
+  readonly path: string;
+  /** Where in the file the piece begins, in bytes. */
+  readonly offset: number;
+  /** Whether the file is made anew (and must not exist) or exists already. */
+  readonly create: boolean;
 }
 
 /** One sequential pass over a file, in a worker: read once, hash, and write what has a destination. */

@@ -15,7 +15,7 @@ const say = (message: WorkerMessage): void => port.postMessage(message);
 const buffer = passBuffer();
 const follow = createFollower(buffer);
 
-port.on('message', (task: HashTask | CodingTask | FollowTask) => {
+port.on('message', async (task: HashTask | CodingTask | FollowTask) => {
   if ('follow' in task) {
     port.postMessage(follow(task));
     return;
@@ -28,7 +28,8 @@ port.on('message', (task: HashTask | CodingTask | FollowTask) => {
     unsaid = 0;
   };
   try {
-    const result = 'inputs' in task ? runCoding(task, progress) : runPass(task, buffer, progress);
+    const result =
+      'inputs' in task ? runCoding(task, progress) : await runPass(task, buffer, progress);
     say({ kind: 'progress', bytes: unsaid });
     say({ kind: 'result', result });
   } catch (error) {
