@@ -2,9 +2,11 @@ import { canonicalBytes, parseJson } from '../core/canonical-json.ts';
 import { type ErrorCode, StowageError } from '../core/error.ts';
 import { checkDocument, readCanonical, writeCanonical } from '../format/document.ts';
 import { type JournalEntry, journalKind } from '../format/journal.ts';
-import { type Plan, planKind, type Step } from '../format/plan.ts';
+import { type Operation, type Plan, planKind, type Step } from '../format/plan.ts';
 import { appendLine, exists, makeFolder, readBounded, remove, writeAtomic } from '../io/file.ts';
+import { awaitPeers } from './gate/await-peers.ts';
 import { carryOut, type Workshop } from './operations.ts';
+import { releaseOf, serviceOf } from './plan.ts';
 import type { SiteFolder } from './site-folder.ts';
 
 /** How a plan ended that a killed command had begun. */
@@ -78,6 +80,7 @@ async function undo(plan: Plan, last: number, workshop: Workshop, failure: unkno
     emit({ type: 'step', step: `undo ${step.do.action}`, subject: subjectOf(step) });
     try {
       await note(site, { step: step.id, state: 'undoing' });
+      if (step.undo.action === 'start-service') await readyFor(step.undo, plan, steadfast);
       await carryOut(step.undo, plan, steadfast);
       await note(site, { step: step.id, state: 'undone' });
     } catch (cause) {
@@ -86,13 +89,19 @@ async function undo(plan: Plan, last: number, workshop: Workshop, failure: unkno
   }
 }
 
+/** An old service, too, is started when those it depends on are ready. */
+async function readyFor(operation: Operation, plan: Plan, workshop: Workshop): Promise<void> {
+  const [release, service] = [releaseOf(plan, operation), serviceOf(plan, operation)];
+  await awaitPeers(release, service, workshop.target, workshop);
+}
+
 /**
  * Waits until the services that were stopped and started again answer as they did.
  * @returns what does not answer, in words; undefined when all does
  */
 async function proveOld(plan: Plan, last: number, workshop: Workshop): Promise<string | undefined> {
   const steadfast = { ...workshop, signal: new AbortController().signal, keep: () => {} };
-  for (const step of plan.steps) {
+  for (const step of plan.steps.toReversed()) {
     if (step.id > last || step.do.action !== 'stop-service') continue;
     workshop.emit({ type: 'step', step: 'wait for the old generation', subject: subjectOf(step) });
     try {

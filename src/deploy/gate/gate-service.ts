@@ -87,7 +87,7 @@ function brief(text: string): string {
 }
 
 /** Where a service is asked; nowhere, when a program inside the container tells. */
-function endpointOf(service: RenderedService, health: Health): Endpoint | undefined {
+export function endpointOf(service: RenderedService, health: Health): Endpoint | undefined {
   if (health.command !== undefined) return undefined;
   const port = service.ports.find((each) => each.name === health.port);
   if (port === undefined)
