@@ -33,7 +33,9 @@ export async function placeLayout(
   if (!(await exists(folder))) await placeRelease(site, id, folder);
   for (const { sha256, text } of texts) {
     const path = join(folder, 'rendered', sha256);
-    if (!(await exists(path))) await writeAtomic(path, Buffer.from(text), 0o444);
+    if (await exists(path)) continue;
+    await makeFolder(dirname(path));
+    await writeAtomic(path, Buffer.from(text), 0o444);
   }
 }
 

@@ -5,6 +5,7 @@ import type { Operation, Plan } from '../format/plan.ts';
 import type { GateResult } from '../format/receipt.ts';
 import type { Target } from '../target/target.ts';
 import { catalogOf } from './catalog.ts';
+import { gateRelease } from './gate/gate-release.ts';
 import { gateService } from './gate/gate-service.ts';
 import { forgetGeneration, switchTo } from './generations.ts';
 import { placeLayout, removeLayout } from './layout.ts';
@@ -58,6 +59,8 @@ export async function carryOut(
         workshop,
         workshop.keep,
       );
+    case 'gate-release':
+      return gateRelease(releaseOf(plan, operation), site, signal, workshop.keep);
     case 'switch-generation':
       await switchTo(site, plan[operation.side]);
       if (operation.side === 'from' && plan.intent !== 'rollback')

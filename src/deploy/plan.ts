@@ -29,13 +29,15 @@ export function makePlan(input: PlanInput): Plan {
   const { intent, from, to } = input;
   const { arriving, leaving } = changesBetween(from, to);
   const steps = new Steps();
+  // What a kept generation has stays when a return to it fails, as does what runs: undoing takes nothing of either.
+  const back = intent === 'rollback';
   for (const release of arriving) {
     for (const { name } of release.secrets) {
-      const undo = has(from, 'secrets', name) ? undefined : 'remove-secret';
+      const undo = back || has(from, 'secrets', name) ? undefined : 'remove-secret';
       steps.add('place-secret', 'to', release, name, undo, 'its services read it as a file');
     }
     for (const { name } of release.networks) {
-      const undo = has(from, 'networks', name) ? undefined : 'remove-network';
+      const undo = back || has(from, 'networks', name) ? undefined : 'remove-network';
       steps.add(
         'create-network',
         'to',
@@ -46,7 +48,7 @@ export function makePlan(input: PlanInput): Plan {
       );
     }
     // Two generations of one bundle read the same files: undoing must leave them to the old one.
-    const shared = from.releases.some((each) => each.bundle === release.bundle);
+    const shared = back || from.releases.some((each) => each.bundle === release.bundle);
     steps.add(
       'place-files',
       'to',
@@ -56,7 +58,7 @@ export function makePlan(input: PlanInput): Plan {
       'the models and files that its services read',
     );
     for (const image of imagesOf(release)) {
-      const undo = hasImage(from, image) ? undefined : 'unload-image';
+      const undo = back || hasImage(from, image) ? undefined : 'unload-image';
       steps.add('load-image', 'to', release, image.tag, undo, 'the engine runs only what it has');
     }
   }
@@ -74,6 +76,10 @@ export function makePlan(input: PlanInput): Plan {
   }
   for (const release of arriving) start(steps, release);
   for (const release of arriving) gate(steps, release, (name) => !awaited(release, name));
+  for (const release of arriving) {
+    if (release.services.length > 0) continue;
+    steps.add('gate-release', 'to', release, '', undefined, 'it runs nothing: it must be served');
+  }
   if (arriving.length > 0 || leaving.length > 0) {
     steps.add(
       'switch-generation',

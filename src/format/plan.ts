@@ -17,6 +17,7 @@ export const actions = [
   'stop-service',
   'start-service',
   'gate-service',
+  'gate-release',
   'switch-generation',
 ] as const;
 

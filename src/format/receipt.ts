@@ -7,7 +7,7 @@ import { type Intent, intents, type Override, override } from './plan.ts';
 
 export interface GateResult {
   readonly service: string;
-  readonly check: 'process' | 'readiness' | 'model' | 'acceptance' | 'soak';
+  readonly check: 'process' | 'readiness' | 'model' | 'acceptance' | 'soak' | 'served';
   readonly passed: boolean;
   readonly expected: string;
   readonly found: string;
@@ -91,7 +91,7 @@ const schema: z.ZodType<Receipt> = z.strictObject({
   gates: z.array(
     z.strictObject({
       service: field.name,
-      check: z.enum(['process', 'readiness', 'model', 'acceptance', 'soak']),
+      check: z.enum(['process', 'readiness', 'model', 'acceptance', 'soak', 'served']),
       passed: z.boolean(),
       expected: z.string().max(70_000),
       found: z.string().max(70_000),

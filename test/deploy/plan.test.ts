@@ -19,6 +19,7 @@ const inverse: Readonly<Record<Action, Action | undefined>> = {
   'start-service': 'stop-service',
   'switch-generation': 'switch-generation',
   'gate-service': undefined,
+  'gate-release': undefined,
 };
 
 function plan(intent: Plan['intent'], from: Generation, to: Generation): Plan {
@@ -142,8 +143,18 @@ describe('when a plan is made', () => {
           const shared =
             (action === 'load-image' && tags.has(subject)) ||
             (action === 'place-files' && bundles.has(subject));
-          expect(step.undo !== undefined).toBe(action !== 'gate-service' && !shared);
+          expect(step.undo !== undefined).toBe(!action.startsWith('gate-') && !shared);
         }
+      }),
+    );
+  });
+
+  it('takes nothing away when a return fails: what a kept generation has stays', () => {
+    fc.assert(
+      fc.property(someRollback, ([from, to]) => {
+        const undone = plan('rollback', from, to).steps.map(({ undo }) => undo?.action);
+        for (const action of ['remove-files', 'unload-image', 'remove-secret', 'remove-network'])
+          expect(undone).not.toContain(action);
       }),
     );
   });
@@ -152,7 +163,7 @@ describe('when a plan is made', () => {
     fc.assert(
       fc.property(fc.oneof(someInstall, someRollback), ([from, to]) => {
         const tags = tagsOf(from);
-        for (const { undo } of plan('rollback', from, to).steps) {
+        for (const { undo } of plan('install', from, to).steps) {
           if (undo?.action === 'unload-image') expect(tags).not.toContain(undo.subject);
           if (undo?.action === 'remove-files')
             expect(from.releases.map((each) => each.bundle)).not.toContain(undo.subject);
@@ -168,7 +179,7 @@ describe('when a plan is made', () => {
         expectBefore(made, ['place-files', 'load-image'], ['stop-service']);
         expectBefore(made, ['stop-service'], ['start-service']);
         expectBefore(made, ['start-service'], ['gate-service']);
-        expectBefore(made, ['gate-service'], ['switch-generation']);
+        expectBefore(made, ['gate-service', 'gate-release'], ['switch-generation']);
         expect(indexes(made, does('switch-generation')).length).toBe(made.steps.length > 0 ? 1 : 0);
       }),
     );
