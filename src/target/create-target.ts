@@ -4,7 +4,7 @@ import type { Environment } from './command.ts';
 import { createDepotTarget } from './depot.ts';
 import { createDocker } from './docker.ts';
 import { createPodman } from './podman.ts';
-import type { Target } from './target.ts';
+import type { Engine, Target } from './target.ts';
 
 export interface TargetOptions {
   readonly env: Environment;
@@ -13,7 +13,23 @@ export interface TargetOptions {
 }
 
 /** What `site.yaml` names as its target. */
-export function createTarget(name: TargetName, { env, root }: TargetOptions): Target {
+export function createTarget(name: TargetName, options: TargetOptions): Target {
+  return probedOnce(makeTarget(name, options));
+}
+
+// An engine takes a second to describe itself, and does not change while one command runs.
+function probedOnce(target: Target): Target {
+  let known: Engine | undefined;
+  return {
+    ...target,
+    probe: async (signal) => {
+      known ??= await target.probe(signal);
+      return known;
+    },
+  };
+}
+
+function makeTarget(name: TargetName, { env, root }: TargetOptions): Target {
   switch (name) {
     case 'podman':
       return createPodman({ env });

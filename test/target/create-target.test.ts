@@ -1,0 +1,32 @@
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { targetNames } from '../../src/format/site.ts';
+import { createTarget } from '../../src/target/create-target.ts';
+import { expectCode } from '../support/error.ts';
+import { scratchFolder } from '../support/scratch.ts';
+
+const scratch = scratchFolder();
+const { signal } = new AbortController();
+
+describe('when site.yaml names a target', () => {
+  it.each(targetNames)('gives %s', (name) => {
+    expect(createTarget(name, { env: {}, root: '/nowhere' }).name).toBe(name);
+  });
+
+  it('asks an engine again that did not answer', async () => {
+    const folder = scratch.fresh('bin');
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'podman'), `#!/bin/sh\necho asked >> ${folder}/asked\nexit 1\n`);
+    chmodSync(join(folder, 'podman'), 0o755);
+    const target = createTarget('podman', { env: { PATH: folder }, root: folder });
+    await expectCode(() => target.probe(signal), 'engine-failed');
+    await expectCode(() => target.probe(signal), 'engine-failed');
+    expect(readFileSync(join(folder, 'asked'), 'utf8').split('\n').length).toBeGreaterThan(2);
+  });
+
+  it('asks one that answered once', async () => {
+    const target = createTarget('depot', { env: {}, root: '/nowhere' });
+    expect(await target.probe(signal)).toBe(await target.probe(signal));
+  });
+});
