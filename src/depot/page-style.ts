@@ -11,5 +11,5 @@ article { border: 1px solid var(--line); border-radius: .5rem; margin: .75rem 0;
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: 0 0 .75rem; font-size: .9rem; }
 dt { opacity: .75; }
 dd { margin: 0; overflow-wrap: anywhere; }
-pre { background: var(--soft); border-radius: .3rem; margin: 0; overflow-x: auto; padding: .6rem .8rem; font-size: .85rem; }
+pre { background: var(--soft); border-radius: .3rem; margin: 0; overflow-wrap: anywhere; white-space: pre-wrap; padding: .6rem .8rem; font-size: .85rem; }
 `;

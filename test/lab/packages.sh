@@ -39,6 +39,9 @@ needs=(
   'mkfs.xfs                 xfsprogs                    makes xfs media'
   'mkfs.ext4                e2fsprogs                   makes ext4 media'
   'nbdkit                   nbdkit                      is a drive with bad sectors, or one that is pulled'
+  'chromium                 chromium                    shows the page of the depot'
+  'containerd               containerd                  pulls from the depot'
+  'nginx                    nginx-light                 stands beside the depot in the benchmark'
   'nbdfuse                  libnbd-bin                  makes a file of it'
 )
 

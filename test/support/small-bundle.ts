@@ -19,6 +19,7 @@ import { type Signer, signDetached } from '../../src/trust/cms-sign.ts';
 import { throwawayAuthority } from '../../src/trust/throwaway.ts';
 import { trustFromRoot } from '../../src/trust/trust-root.ts';
 import { context, packedAt } from './context.ts';
+import { tarOf } from './tar.ts';
 
 /** Who signs small bundles, and the trust document under which that counts. */
 export interface Authority {
@@ -184,7 +185,10 @@ async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise
   };
   const image = async (): Promise<Lock['images'][number]> => {
     const oci = 'application/vnd.oci.image';
-    const layer = await put(Buffer.from(`layer of ${name} ${version}`), `${oci}.layer.v1.tar`);
+    const layer = await put(
+      tarOf({ path: 'layer', data: `layer of ${name} ${version}` }),
+      `${oci}.layer.v1.tar`,
+    );
     const [os, architecture] = platform.split('/');
     const config = await put(
       canonicalBytes({

@@ -1,0 +1,27 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { run } from '../lab/process.ts';
+
+const sources = fileURLToPath(new URL('tools', import.meta.url));
+const cache = fileURLToPath(new URL('../../node_modules/.cache/stowage-clients', import.meta.url));
+
+/** Where `oras` and `crane` lie, built from the versions that `tools/go.sum` pins; built once for these versions. */
+export async function goTools(): Promise<string> {
+  const pinned = createHash('sha256')
+    .update(readFileSync(join(sources, 'go.sum')))
+    .digest('hex');
+  const folder = join(cache, `go-${pinned.slice(0, 16)}`);
+  if (existsSync(folder)) return folder;
+  const temporary = `${folder}.${process.pid}`;
+  mkdirSync(temporary, { recursive: true });
+  const packages = ['oras.land/oras/cmd/oras', 'github.com/google/go-containerregistry/cmd/crane'];
+  // Debian's own Go is too old for these: one from go.dev lies here, where nobody put it elsewhere.
+  const path = `${process.env['PATH']}:/usr/local/go/bin`;
+  const env = { ...process.env, PATH: path, GOFLAGS: '-mod=readonly', CGO_ENABLED: '0' };
+  await run('go', ['build', '-o', `${temporary}/`, ...packages], { cwd: sources, env });
+  if (existsSync(folder)) rmSync(temporary, { recursive: true });
+  else renameSync(temporary, folder);
+  return folder;
+}
