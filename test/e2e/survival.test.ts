@@ -1,0 +1,197 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { trustFingerprint } from '../../src/deploy/trust-anchor.ts';
+import { writeCanonical } from '../../src/format/document.ts';
+import { trustKind } from '../../src/format/trust.ts';
+import { type Engine, isolatedEngine } from '../lab/engine.ts';
+import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
+import { tree } from '../support/tree.ts';
+import { shellImage } from '../target/shell-image.ts';
+import { type Ran, stowage } from './cli.ts';
+
+// The whole program is killed with SIGKILL before and after each line of the apply journal, all of them, against a
+// real engine; then the next command runs. What stands afterwards is the old generation or the new one, entirely.
+
+const work = mkdtempSync(join(tmpdir(), 'stowage-survival-'));
+const killer = fileURLToPath(new URL('kill-at-journal.ts', import.meta.url));
+const at = (...names: readonly string[]): string => join(work, ...names);
+const STAY = "trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done";
+const changes = ['install', 'upgrade', 'failing upgrade', 'rollback', 'uninstall'] as const;
+type Change = (typeof changes)[number];
+
+let engine: Engine;
+let one: SmallBundle;
+let two: SmallBundle;
+let bad: SmallBundle;
+
+beforeAll(async () => {
+  engine = isolatedEngine(at('engine'));
+  const first = await shellImage(at('image-1'), 'chat', 'one');
+  const second = await shellImage(at('image-2'), 'chat', 'two');
+  const services = (more: object): object[] => [
+    {
+      name: 'server',
+      image: 'server',
+      args: [STAY],
+      secrets: [{ secret: 'token', path: '/run/secrets/token' }],
+      mounts: [
+        { model: 'tiny', path: '/models/tiny' },
+        { template: 'settings', path: '/etc/settings.json' },
+      ],
+      ...more,
+    },
+  ];
+  const secrets = { token: { description: '' } };
+  const common = { secrets, services: services({}) };
+  const image = (layout: string, { image: { manifest } }: typeof first): object => ({
+    image: { layout: at(layout), manifest },
+  });
+  one = await smallBundle({ place: at('one'), ...common, ...image('image-1', first) });
+  const { authority } = one;
+  const next = { authority, version: '2.0.0', seq: 2, ...image('image-2', second) };
+  two = await smallBundle({ place: at('two'), ...common, ...next });
+  const failing = { secrets, services: services({ entrypoint: '/absent' }) };
+  bad = await smallBundle({ place: at('bad'), ...next, ...failing });
+  writeFileSync(at('trust.json'), writeCanonical(trustKind, one.trust));
+});
+
+afterAll(async () => {
+  await engine?.destroy();
+  rmSync(work, { recursive: true, force: true });
+});
+
+interface Standing {
+  readonly engine: string;
+  readonly site: Readonly<Record<string, string>>;
+}
+
+const put = (bundle: SmallBundle): string[] => {
+  const fingerprint = trustFingerprint(one.trust);
+  return ['install', bundle.folder, '--trust', at('trust.json'), '--fingerprint', fingerprint];
+};
+
+const argumentsOf = (change: Change): string[] => {
+  if (change === 'install') return put(one);
+  if (change === 'upgrade') return put(two);
+  if (change === 'failing upgrade') return put(bad);
+  return change === 'rollback' ? ['rollback'] : ['uninstall', 'chat'];
+};
+
+const run = (args: readonly string[], kill?: string): Promise<Ran> =>
+  stowage(
+    {
+      cwd: work,
+      env: {
+        ...engine.env,
+        STOWAGE_ROOT: at('site'),
+        CHAT_TOKEN: 'a token',
+        ...(kill === undefined ? {} : { STOWAGE_TEST_KILL: kill }),
+      },
+      node: kill === undefined ? [] : ['--import', killer],
+    },
+    ...args,
+  );
+
+/** The site and its engine as they are before a change. */
+async function prepare(change: Change): Promise<void> {
+  mkdirSync(at('site/keys'), { recursive: true, mode: 0o700 });
+  // One key for every site here: secrets have the same names in each.
+  writeFileSync(at('site/keys/secret-names.key'), Buffer.alloc(32, 7), { mode: 0o600 });
+  writeFileSync(
+    at('site/site.yaml'),
+    'apiVersion: stowage/v1\nname: vault\nsecrets: { chat: { token: { env: CHAT_TOKEN } } }\n',
+  );
+  if (change === 'install') return;
+  expect((await run(put(one))).status).toBe(0);
+  if (change === 'rollback') expect((await run(put(two))).status).toBe(0);
+}
+
+/** What the engine and the site hold, without what tells when or how often. */
+async function standing(): Promise<Standing> {
+  const lines = async (...args: string[]): Promise<string[]> =>
+    (await engine.podman(...args)).trim().split('\n').toSorted();
+  const containers = JSON.parse(await engine.podman('ps', '--all', '--format', 'json')) as {
+    readonly Names: readonly string[];
+    readonly ImageID: string;
+    readonly State: string;
+    readonly Labels: Readonly<Record<string, string>>;
+  }[];
+  const held = [
+    ...containers.map(({ Names, ImageID, State, Labels }) =>
+      [...Names, ImageID, State, Labels['stowage.specification']].join(' '),
+    ),
+    ...(await lines('images', '--all', '--format', '{{.Id}} {{.Names}}')),
+    ...(await lines('network', 'ls', '--format', '{{.Name}}')),
+    ...(await lines('secret', 'ls', '--format', '{{.Name}}')),
+  ];
+  const site = tree(at('site'));
+  const untold = /^(?:receipts|ledger|keys|lock|store|releases|bin|incoming|staging|trust)/;
+  // Folders that a site has from its first command on; and generations tell their time.
+  const kept = Object.entries(site)
+    .filter(([path]) => !untold.test(path) && !['layouts', 'generations'].includes(path))
+    .map(([path, what]) => [path, path.startsWith('generations/') ? 'there' : what]);
+  return { engine: held.join('\n'), site: Object.fromEntries(kept) };
+}
+
+async function clear(): Promise<void> {
+  await engine.podman('rm', '--all', '--force', '--time=0');
+  await engine.podman('rmi', '--all', '--force');
+  await engine.podman('secret', 'rm', '--all');
+  for (const name of (await engine.podman('network', 'ls', '--format', '{{.Name}}'))
+    .trim()
+    .split('\n'))
+    if (name.startsWith('stowage-')) await engine.podman('network', 'rm', name);
+  rmSync(at('site'), { recursive: true, force: true });
+}
+
+/** What each line of the journal tells when nothing disturbs the change. */
+async function journalOf(change: Change): Promise<string[]> {
+  const ran = await run(argumentsOf(change), `list ${at('lines.json')}`);
+  expect(ran.status, ran.stderr).toBe(change === 'failing upgrade' ? 3 : 0);
+  return JSON.parse(readFileSync(at('lines.json'), 'utf8')) as string[];
+}
+
+describe.each(changes)('when %s is killed at a line of its journal, whichever', (change) => {
+  it('stands as before or as wanted, after the next command', async () => {
+    await clear();
+    await prepare(change);
+    const before = await standing();
+    const states = await journalOf(change);
+    const after = await standing();
+    if (change === 'failing upgrade') expect(after).toEqual(before);
+    else expect(after).not.toEqual(before);
+    // Right before a step is begun stands what stood right after the line before it.
+    const points = states.flatMap((state, index) =>
+      ['done', 'undone'].includes(state)
+        ? [`${index + 1} before`, `${index + 1} after`]
+        : [`${index + 1} after`],
+    );
+    const ends: string[] = [];
+    let stands = after;
+    for (const point of points) {
+      if (stands !== before) {
+        await clear();
+        await prepare(change);
+      }
+      const killed = await run(argumentsOf(change), point);
+      expect(killed.status, `${point}: ${killed.stderr}`).toBe(-1);
+      const next = await run(['receipt', 'write']);
+      expect(next.status, next.stderr).toBe(0);
+      expect(readdirSync(at('site'))).not.toContain('apply');
+      const now = await standing();
+      stands = JSON.stringify(now) === JSON.stringify(after) ? after : before;
+      if (change === 'failing upgrade') stands = before;
+      expect(now, `killed at ${point}`).toEqual(stands);
+      ends.push(stands === after ? 'new' : 'old');
+    }
+    expect(ends).toContain('old');
+    // Only what was killed when every step was done is kept.
+    if (change !== 'failing upgrade') expect(ends.lastIndexOf('old')).toBe(ends.indexOf('new') - 1);
+    process.stderr.write(
+      `${change}: killed at ${points.length} points, ${ends.filter((each) => each === 'new').length} kept\n`,
+    );
+  });
+});
