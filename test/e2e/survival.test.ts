@@ -154,8 +154,11 @@ async function journalOf(change: Change): Promise<string[]> {
   return JSON.parse(readFileSync(at('lines.json'), 'utf8')) as string[];
 }
 
+// A hundred and more kills, each with a command after it.
+const TIMEOUT_MS = 1_200_000;
+
 describe.each(changes)('when %s is killed at a line of its journal, whichever', (change) => {
-  it('stands as before or as wanted, after the next command', async () => {
+  it('stands as before or as wanted, after the next command', { timeout: TIMEOUT_MS }, async () => {
     await clear();
     await prepare(change);
     const before = await standing();
