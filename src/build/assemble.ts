@@ -34,7 +34,7 @@ import { controlSizes, discRuns, writeDiscs } from './discs.ts';
 import { indexOf } from './index-of.ts';
 import { type BuiltInstaller, copyInstallers } from './installers.ts';
 import { evenColumns, recoveryBytes, stripeOf, writeParity } from './parity.ts';
-import { copyParts, makePartFolder } from './parts.ts';
+import { copyParts, makePartFolder, syncSmallParts } from './parts.ts';
 import { readContents } from './sbom/contents.ts';
 import { travellingBlobs } from './travelling-blobs.ts';
 
@@ -159,7 +159,9 @@ async function copyBlobs(
   } finally {
     await pool.close();
   }
-  return blobs.flatMap((blob) => copied.get(blob.digest) ?? []);
+  const made = blobs.flatMap((blob) => copied.get(blob.digest) ?? []);
+  await syncSmallParts(made, folder);
+  return made;
 }
 
 async function addParity(

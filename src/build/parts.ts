@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
+import { KIB } from '../core/limits.ts';
 import type { BundleBlob } from '../format/bundle.ts';
 import type { LockedBlob } from '../format/lock.ts';
 import { type Part, partPath } from '../format/part.ts';
@@ -10,6 +11,7 @@ import { ioError } from '../io/file.ts';
 import type { HashTask, Piece, PieceSums } from '../io/hash-task.ts';
 import type { HashPool } from '../io/hashing.ts';
 import { PassError } from '../io/positioned.ts';
+import { syncFiles } from '../io/sync-files.ts';
 
 /** A slice of a blob on the grid of parts. */
 interface Slice {
@@ -19,7 +21,7 @@ interface Slice {
 }
 
 /**
- * Copies a blob of the store into a bundle as parts, hashing what is written. Parts on the grid that the pull
+ * Copies a blob of the store into a bundle as parts, hashing what is written; small ones are not synced yet. Parts on the grid that the pull
  * noted are copied side by side and compared with what was noted; any other grid is one pass that checks the
  * blob's SHA-256.
  * @param partSize bytes; 0 for whole blobs
@@ -78,6 +80,22 @@ export async function copyParts(
   };
 }
 
+/** Parts of at most so many bytes are synced together, by {@link syncSmallParts}. */
+const SMALL_BYTES: number = 256 * KIB;
+
+function isSmall({ size }: Pick<Slice, 'size'>): boolean {
+  return size <= SMALL_BYTES;
+}
+
+/** Has on disk what {@link copyParts} left in memory. */
+export async function syncSmallParts(blobs: readonly BundleBlob[], folder: string): Promise<void> {
+  const small = blobs.flatMap(({ parts }) => parts).filter(isSmall);
+  await syncFiles(
+    folder,
+    small.map(({ path }) => join(folder, path)),
+  );
+}
+
 /** Makes the folder that parts lie in. */
 export async function makePartFolder(folder: string): Promise<void> {
   await mkdir(join(folder, 'blobs', 'sha256'), { recursive: true });
@@ -98,7 +116,10 @@ export function sliceBlob(blob: Pick<LockedBlob, 'digest' | 'size'>, partSize: n
 function toPiece(slice: Slice, folder: string): Piece {
   return {
     length: slice.size,
-    destination: { path: join(folder, slice.path), offset: 0, create: true },
+    destination: {
+      ...{ path: join(folder, slice.path), offset: 0, create: true },
+      ...(isSmall(slice) ? { unsynced: true } : {}),
+    },
   };
 }
 

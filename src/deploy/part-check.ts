@@ -15,6 +15,8 @@ export interface PartDestination {
   readonly path: string;
   /** Bytes. */
   readonly offset: number;
+  /** Whether the file is made anew for it, and synced later with others. */
+  readonly loose?: boolean;
 }
 
 /** What is wrong with a part at one place. */
@@ -50,6 +52,8 @@ export async function examinePart(
   destination?: PartDestination,
 ): Promise<PartFault | undefined> {
   const path = join(check.folder, part.path);
+  const loose = destination?.loose === true;
+  const how = loose ? ({ create: 'anew', unsynced: true } as const) : ({ create: false } as const);
   const task: HashTask = {
     path,
     size: part.size,
@@ -57,7 +61,7 @@ export async function examinePart(
     pieces: [
       {
         length: part.size,
-        ...(destination === undefined ? {} : { destination: { ...destination, create: false } }),
+        ...(destination === undefined ? {} : { destination: { ...destination, ...how } }),
       },
     ],
     sha256: false,

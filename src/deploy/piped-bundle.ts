@@ -8,6 +8,7 @@ import {
   MIB,
 } from '../core/limits.ts';
 import type { Bundle } from '../format/bundle.ts';
+import type { Part } from '../format/part.ts';
 import { ByteSource } from '../io/byte-source.ts';
 import { makeFolder, remove, writeNew } from '../io/file.ts';
 import {
@@ -23,7 +24,7 @@ import type { PartFault } from './part-check.ts';
 import type { Staging } from './staging.ts';
 import { controlEntries, streamEnded, streamedParts, streamRefused } from './stream-order.ts';
 import { Spans, streamPart } from './stream-part.ts';
-import type { TakeTrouble } from './take-parts.ts';
+import { LOOSE_TOGETHER, type TakeTrouble } from './take-parts.ts';
 
 /** What all trust documents and their signatures may have together, in bytes. */
 const MAX_TRUST_FOLDER_BYTES: number = 64 * MIB;
@@ -89,20 +90,25 @@ export class PipedBundle {
     const faults: PartFault[] = [];
     const recovery = new Set(bundle.parity?.rows.flat());
     const spans = new Spans();
+    const small: Part[] = [];
     for (const { entry, part } of streamedParts(bundle)) {
       await this.#expectHeader(entry);
       // Recovery parts come last: they are kept only where they are of use.
       const wanted =
         !staging.has(part) && staging.keeps(part) && (!recovery.has(part) || faults.length > 0);
-      if (wanted) await staging.allocate(part);
-      const place = wanted ? staging.place(part) : undefined;
+      const loose = staging.isLoose(part);
+      if (wanted && !loose) await staging.allocate(part);
+      const place = wanted ? { ...staging.place(part), loose } : undefined;
       const counted = recovery.has(part) ? (): void => {} : onBytes;
       const done = staging.has(part) ? (): void => {} : counted;
       const fault = await streamPart(part, this.#source, spans, bundle, place, done);
       await this.#expect(padding(part.size), `zeros after ${part.path}`);
       if (fault !== undefined) faults.push(fault);
+      else if (wanted && loose) small.push(part);
       else if (!staging.has(part) && (wanted || !staging.keeps(part))) await staging.keep(part);
+      if (small.length >= LOOSE_TOGETHER) await staging.keepLoose(small.splice(0));
     }
+    await staging.keepLoose(small);
     await this.#expect(endOfArchive(this.#source.offset), 'zeros at the end of the archive');
     const after = await this.#source.next(1);
     if (after.length > 0) throw streamRefused('nothing after the end of the archive', 'more bytes');

@@ -31,9 +31,11 @@ export class StagingJournal {
     return this.#parts.has(line(part));
   }
 
-  async add(part: Part): Promise<void> {
-    await appendLine(this.#path, line(part));
-    this.#parts.add(line(part));
+  async add(parts: readonly Part[]): Promise<void> {
+    if (parts.length === 0) return;
+    const lines = parts.map(line);
+    await appendLine(this.#path, lines.join('\n'));
+    for (const each of lines) this.#parts.add(each);
   }
 
   /** Forgets every part; on disk only when {@link settle} is called. */

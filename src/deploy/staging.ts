@@ -1,13 +1,20 @@
 import { basename, dirname, join } from 'node:path';
 import { digestHex } from '../core/digest.ts';
+import { KIB } from '../core/limits.ts';
 import { type Bundle, type BundleBlob, dataParts } from '../format/bundle.ts';
 import type { Part } from '../format/part.ts';
 import { allocate, exists, makeFolder, remove } from '../io/file.ts';
+import { forEachBounded } from '../io/queue.ts';
+import { syncFiles } from '../io/sync-files.ts';
 import { hostPlatform } from './host.ts';
 import { installerFor, installerParts } from './installers.ts';
 import type { PartDestination } from './part-check.ts';
 import type { SiteFolder } from './site-folder.ts';
 import { StagingJournal } from './staging-journal.ts';
+
+/** Parts of at most so many bytes are synced together: an fsync for each takes longer than all else. */
+const LOOSE_BYTES: number = 256 * KIB;
+const LOOKED_FOR_AT_ONCE = 16;
 
 /** The folder in which a bundle is staged, by the bundle's id. */
 export function stagingFolder(site: SiteFolder, id: string): string {
@@ -41,9 +48,9 @@ export class Staging {
     const folder = stagingFolder(site, id);
     const journal = await StagingJournal.open(join(folder, 'journal'));
     const staging = new Staging(site, folder, bundle, journal);
-    for (const blob of bundle.blobs) {
+    await forEachBounded(bundle.blobs, LOOKED_FOR_AT_ONCE, async (blob) => {
       if ((await site.store.size(blob.digest)) === blob.size) staging.#stored.add(blob);
-    }
+    });
     await staging.#forgetLost();
     return staging;
   }
@@ -96,11 +103,24 @@ export class Staging {
     await allocate(path, this.placeSize(part));
   }
 
-  /** Notes that a part's bytes are where they belong, matched and fsynced; a blob that is whole gets its name. */
-  async keep(part: Part): Promise<void> {
-    await this.#journal.add(part);
-    const blob = this.#blobOf.get(part);
-    if (blob !== undefined) await this.#finish(blob);
+  /** Whether a part is so small that it is written loosely: its file made anew, and synced with others. */
+  isLoose(part: Part): boolean {
+    return part.size <= LOOSE_BYTES && this.#blobOf.get(part)?.parts.length === 1;
+  }
+
+  /** Notes that parts' bytes are where they belong, matched and fsynced; blobs that are whole get their names. */
+  async keep(...parts: readonly Part[]): Promise<void> {
+    await this.#journal.add(parts);
+    await this.#finish(new Set(parts.flatMap((part) => this.#blobOf.get(part) ?? [])));
+  }
+
+  /** Keeps parts that were written loosely, in their turn synced together. */
+  async keepLoose(parts: readonly Part[]): Promise<void> {
+    await syncFiles(
+      this.folder,
+      parts.map((part) => this.place(part).path),
+    );
+    await this.keep(...parts);
   }
 
   /** Ends what a run that was killed left undone: a journal without its bytes, a whole blob without its name. */
@@ -117,18 +137,22 @@ export class Staging {
   /** Names every blob that is whole. */
   async release(): Promise<void> {
     this.#held = false;
-    for (const blob of this.bundle.blobs) await this.#finish(blob);
+    await this.#finish(this.bundle.blobs);
   }
 
   async discard(): Promise<void> {
     await remove(this.folder);
   }
 
-  async #finish(blob: BundleBlob): Promise<void> {
-    if (this.#held || this.#stored.has(blob)) return;
-    if (!blob.parts.every((part) => this.#journal.has(part))) return;
-    this.#stored.add(blob);
-    await this.#site.store.adopt(this.#unfinished(blob), blob.digest);
+  async #finish(blobs: Iterable<BundleBlob>): Promise<void> {
+    if (this.#held) return;
+    const whole = [...blobs].filter(
+      (blob) => !this.#stored.has(blob) && blob.parts.every((part) => this.#journal.has(part)),
+    );
+    for (const blob of whole) this.#stored.add(blob);
+    await this.#site.store.adoptAll(
+      whole.map((blob) => ({ path: this.#unfinished(blob), digest: blob.digest })),
+    );
   }
 
   #unfinished(blob: BundleBlob): string {

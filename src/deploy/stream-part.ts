@@ -30,7 +30,8 @@ function span(): Buffer {
 }
 
 /**
- * Takes the bytes of a part from a stream, hashes them and, given a destination, writes and fsyncs them there.
+ * Takes the bytes of a part from a stream, hashes them and, given a destination, writes them there, and fsyncs them
+ * unless they are written loosely.
  * @returns what is wrong with it; undefined when it is as signed
  * @throws StowageError `stream-ended`, `space-insufficient`, `io-failed`, `interrupted`
  */
@@ -95,7 +96,9 @@ class Target {
 
   static async open(place: PartDestination): Promise<Target> {
     try {
-      return new Target(await open(place.path, constants.O_WRONLY | constants.O_NOFOLLOW), place);
+      const anew = place.loose === true ? constants.O_CREAT | constants.O_TRUNC : 0;
+      const flags = constants.O_WRONLY | constants.O_NOFOLLOW | anew;
+      return new Target(await open(place.path, flags, 0o644), place);
     } catch (error) {
       throw ioError(error, place.path);
     }
@@ -111,6 +114,7 @@ class Target {
 
   async finish(): Promise<void> {
     await this.#settle();
+    if (this.#place.loose === true) return;
     this.#pending = this.#handle.sync();
     await this.#settle();
   }

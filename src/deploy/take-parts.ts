@@ -7,6 +7,9 @@ import { isLost } from './medium.ts';
 import { examinePart, type PartFault } from './part-check.ts';
 import type { Staging } from './staging.ts';
 
+/** How many small parts are synced and noted at once. */
+export const LOOSE_TOGETHER = 512;
+
 /** What was wrong with media while parts were taken from them. */
 export interface TakeTrouble {
   readonly faults: PartFault[];
@@ -15,7 +18,8 @@ export interface TakeTrouble {
 }
 
 /**
- * Copies parts from the media into staging: each read once, hashed, written, fsynced, journalled. One that is
+ * Copies parts from the media into staging: each read once, hashed, written, fsynced, journalled, small ones
+ * together. One that is
  * damaged is looked for on the other discs that were given; every other part is taken all the same.
  * @throws StowageError `space-insufficient`, `io-failed`, `interrupted`
  */
@@ -30,24 +34,44 @@ export async function takeParts(
   const untouched = new Set(parts);
   const examineAt = async (part: Part, folder: string): Promise<PartFault | undefined> => {
     const disc = discNamed(folder, discs.length);
-    const place = staging.keeps(part) ? staging.place(part) : undefined;
+    const loose = staging.isLoose(part);
+    const place = staging.keeps(part) ? { ...staging.place(part), loose } : undefined;
     return examinePart(part, { bundle, folder, ...disc, pool, onBytes }, place);
   };
   const others = (files: ReadonlySet<string>): Part[] =>
     [...untouched].filter((part) => files.has(part.path));
-  await forEachBounded(parts, pool.width, async (part) => {
+  const take = async (part: Part): Promise<boolean> => {
     untouched.delete(part);
     for (const { folder, files } of discs) {
       if (!files.has(part.path) || trouble.lost.has(folder)) continue;
-      if (staging.keeps(part)) await staging.allocate(part);
+      if (staging.keeps(part) && !staging.isLoose(part)) await staging.allocate(part);
       const fault = await examineAt(part, folder);
-      if (fault === undefined) {
-        await staging.keep(part);
-        return;
-      }
+      if (fault === undefined) return true;
       if (fault.unreadable && (await isLost(folder, others(files)))) trouble.lost.add(folder);
       else trouble.faults.push(fault);
     }
+    return false;
+  };
+  await forEachBounded(groupsOf(parts, staging), pool.width, async (group) => {
+    const taken: Part[] = [];
+    for (const part of group) if (await take(part)) taken.push(part);
+    const [only] = taken;
+    if (only !== undefined && !staging.isLoose(only)) await staging.keep(only);
+    else await staging.keepLoose(taken);
   });
   return trouble;
+}
+
+/** Parts in their order: a large one by itself, small ones some hundred together. */
+function* groupsOf(parts: readonly Part[], staging: Staging): Iterable<Part[]> {
+  let small: Part[] = [];
+  for (const part of parts) {
+    if (staging.isLoose(part)) {
+      small.push(part);
+      if (small.length < LOOSE_TOGETHER) continue;
+      yield small;
+      small = [];
+    } else yield [part];
+  }
+  if (small.length > 0) yield small;
 }

@@ -1,4 +1,4 @@
-import { lstat, readdir } from 'node:fs/promises';
+import { lstat, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestHex, digestOf, parseDigest } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
@@ -8,13 +8,14 @@ import {
   makeReadOnly,
   readBounded,
   remove,
-  reveal,
+  syncFolder,
   writeAtomic,
 } from './file.ts';
 import type { FollowPool } from './follow-pool.ts';
 import type { BlobSums } from './hash-task.ts';
 import { Incoming, incomingPaths, removeIncoming, type SizedExpected } from './incoming.ts';
 import { inTurn, type Patience } from './lock-file.ts';
+import { forEachBounded } from './queue.ts';
 import { isMismatch, receiveInOrder } from './receive-in-order.ts';
 import type { Expected } from './running-hashes.ts';
 
@@ -22,6 +23,8 @@ export interface ReceiveOptions extends Patience {
   /** Hears of bytes as they are written; negative when they turn out wrong. */
   readonly onBytes?: (bytes: number) => void;
 }
+
+const ADOPTED_AT_ONCE = 4;
 
 const ignore = (): void => {};
 
@@ -162,9 +165,23 @@ export class BlobStore {
 
   /** Gives a finished, verified file its name in the store; the file must lie on the store's file system. */
   async adopt(path: string, digest: Digest): Promise<void> {
-    await makeFolder(join(this.root, 'blobs', 'sha256'));
-    await makeReadOnly(path);
-    await reveal(path, this.path(digest));
+    await this.adoptAll([{ path, digest }]);
+  }
+
+  /** Does so with many files at once. */
+  async adoptAll(files: readonly { path: string; digest: Digest }[]): Promise<void> {
+    if (files.length === 0) return;
+    const folder = join(this.root, 'blobs', 'sha256');
+    await makeFolder(folder);
+    await forEachBounded(files, ADOPTED_AT_ONCE, async ({ path, digest }) => {
+      try {
+        await makeReadOnly(path);
+        await rename(path, this.path(digest));
+      } catch (error) {
+        throw ioError(error, path);
+      }
+    });
+    await syncFolder(folder);
   }
 
   get #incoming(): string {

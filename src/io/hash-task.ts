@@ -13,8 +13,10 @@ export interface Destination {
   readonly path: string;
   /** Where in the file the piece begins, in bytes. */
   readonly offset: number;
-  /** Whether the file is made anew (and must not exist) or exists already. */
-  readonly create: boolean;
+  /** Whether the file is made (and must not exist), exists already, or is made in place of what lies there. */
+  readonly create: boolean | 'anew';
+  /** True where whoever asks has many such files synced together. */
+  readonly unsynced?: boolean;
 }
 
 /** One sequential pass over a file, in a worker: read once, hash, and write what has a destination. */

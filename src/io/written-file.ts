@@ -18,7 +18,8 @@ export class WrittenFile {
 
   constructor(destination: Destination) {
     const { path, create } = destination;
-    const flags = create ? 'wx' : constants.O_WRONLY | constants.O_NOFOLLOW;
+    const flags =
+      create === true ? 'wx' : constants.O_WRONLY | constants.O_NOFOLLOW | extraFlags(create);
     this.#destination = destination;
     this.#file = attempt(path, () => openSync(path, flags, 0o644));
   }
@@ -31,9 +32,9 @@ export class WrittenFile {
     if (this.#unflushed >= FLUSH_BYTES) await this.#flush();
   }
 
-  /** Has all of it on disk. */
+  /** Has all of it on disk, unless that is somebody else's affair. */
   async finish(): Promise<void> {
-    await this.#flush();
+    if (this.#destination.unsynced !== true) await this.#flush();
     await this.#flushing;
   }
 
@@ -55,4 +56,8 @@ export class WrittenFile {
     // Heard of at the next call.
     this.#flushing.catch(() => {});
   }
+}
+
+function extraFlags(create: false | 'anew'): number {
+  return create === 'anew' ? constants.O_CREAT | constants.O_TRUNC : 0;
 }

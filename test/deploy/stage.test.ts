@@ -153,7 +153,7 @@ describe('when a bundle is staged', () => {
 describe('when staging stops half way', () => {
   const cases: [number, 'interrupt' | 'damage'][] = [
     [1, 'interrupt'],
-    [5, 'interrupt'],
+    [2, 'interrupt'],
     [4, 'damage'],
   ];
 
@@ -173,7 +173,7 @@ describe('when staging stops half way', () => {
   it('finishes after a line of the journal was cut by a power failure', async () => {
     const staging = await prepared();
     const { admitted, site } = staging;
-    await stopAfter(staging, 3, 'interrupt');
+    await stopAfter(staging, 2, 'interrupt');
     const path = site.path('staging', admitted.id, 'journal');
     writeFileSync(path, readFileSync(path).subarray(0, -5));
     await stage(admitted, site, context());
