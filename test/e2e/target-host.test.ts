@@ -24,7 +24,7 @@ beforeAll(async () => {
     const other = first.replace('@main', '@v2');
     const third = other.replace('air gap model is ready', 'second release speaking');
     await carry(first, 'one');
-    await carry(other.replace('1.0.0', '1.1.0'), 'two');
+    await carry(other.replace('1.0.0', '1.1.0'), 'two', '--no-installer');
     await carry(third.replace('1.0.0', '1.2.0'), 'three');
     cpSync(side.root, join(host.media, 'ROOT.pem'));
   } finally {
@@ -38,9 +38,9 @@ afterAll(async () => {
 });
 
 /** Makes a signed bundle and brings it to the host. */
-async function carry(manifest: string, name: string): Promise<void> {
-  const folder = await side.release(manifest, name);
-  await run('cp', ['--recursive', folder, join(host.media, name)]);
+async function carry(manifest: string, name: string, ...packing: string[]): Promise<void> {
+  const folder = await side.release(manifest, name, ...packing);
+  await run('cp', ['--recursive', '--link', folder, join(host.media, name)]);
 }
 
 /** What the model answers to a client on the host; undefined while it does not. */
@@ -181,6 +181,25 @@ describe('when the next release does not answer as it should', () => {
     console.log(`outage: ${seconds.toFixed(1)} s, announced: ${announced.seconds} s at most`);
     expect(seconds).toBeGreaterThan(0.5);
     expect(seconds).toBeLessThan(announced.seconds);
+    expect((await site('status')).json).toMatchObject({
+      generation: { number: 1 },
+      interrupted: false,
+      services: [{ drift: [] }],
+    });
+  });
+
+  it('is what it was when the host starts again in the middle of that, as soon as anybody asks', async () => {
+    await host.must(
+      'systemd-run --quiet --collect bash -c "stowage install /media/two > /root/log 2>&1"',
+    );
+    await until('the new service', 90, async () =>
+      (await host.must('cat /root/log')).includes('start service') ? true : undefined,
+    );
+    await host.reboot();
+    expect((await site('status')).json).toMatchObject({ interrupted: true });
+    const { stderr } = await host.run('stowage gc; rm /root/log');
+    expect(stderr).toContain('an interrupted install was undone before this command began');
+    expect(await untilAnswered()).toBe(answers.v1);
     expect((await site('status')).json).toMatchObject({
       generation: { number: 1 },
       interrupted: false,

@@ -29,9 +29,17 @@ beforeAll(async () => {
     );
     const version = (next: string): string => first.replace('version: 1.0.0', `version: ${next}`);
     await carry(first, 'one');
-    await carry(version('1.1.0').replace('is ready }', 'is silent }'), 'wrong-answer');
-    await carry(version('1.2.0').replace('http://chat:', 'http://nobody:'), 'lost-peer');
-    await carry(demoManifest(upstream, 8080), 'neighbour');
+    await carry(
+      version('1.1.0').replace('is ready }', 'is silent }'),
+      'wrong-answer',
+      '--no-installer',
+    );
+    await carry(
+      version('1.2.0').replace('http://chat:', 'http://nobody:'),
+      'lost-peer',
+      '--no-installer',
+    );
+    await carry(demoManifest(upstream, 8080), 'neighbour', '--no-installer');
     cpSync(side.root, join(host.media, 'ROOT.pem'));
   } finally {
     await upstream.stop();
@@ -46,9 +54,9 @@ afterAll(async () => {
 });
 
 /** Makes a signed bundle and brings it to the host. */
-async function carry(manifest: string, name: string): Promise<void> {
-  const folder = await side.release(manifest, name);
-  await run('cp', ['--recursive', folder, join(host.media, name)]);
+async function carry(manifest: string, name: string, ...packing: string[]): Promise<void> {
+  const folder = await side.release(manifest, name, ...packing);
+  await run('cp', ['--recursive', '--link', folder, join(host.media, name)]);
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: tests read what they expect and fail where it is not there
