@@ -113,6 +113,20 @@ describe('when a bundle is dealt to discs', () => {
 });
 
 describe('when discs are imported', () => {
+  it('says of each step of admission which disc it is about, where there are several', async () => {
+    const [one = '', two = ''] = made.discs;
+    const heard = context();
+    await take(newSite(), made, [one, two], heard);
+    const about = heard.events.flatMap((each) =>
+      each.type === 'step' && each.step === 'signatures' ? [each.subject] : [],
+    );
+    expect(about).toEqual([basename(one), basename(two)]);
+    const alone = context();
+    await take(newSite(), made, [one], alone);
+    const [step] = alone.events.filter((each) => each.type === 'step');
+    expect(step).not.toHaveProperty('subject');
+  });
+
   it('takes them one by one in any order, and accepts the release with the last', async () => {
     const site = newSite();
     const [first = '', ...others] = made.discs.toReversed();
