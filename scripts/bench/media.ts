@@ -1,0 +1,107 @@
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { MIB } from '../../src/core/limits.ts';
+import type { BenchContext, Row } from './benchmark.ts';
+import { inTurns, type Measured, measure, measureStowage } from './measure.ts';
+import { importArguments, makeAuthority } from './media/authority.ts';
+
+export const name = 'media';
+export const about = 'verify, stage, stream and pack, beside openssl, sha512sum, and cp + sync';
+
+const DEFAULT_BYTES: number = 4 * 1024 ** 3;
+const TIMES = 3;
+
+export async function run({ folder, size = DEFAULT_BYTES, say }: BenchContext): Promise<Row[]> {
+  say('making a bundle');
+  const authority = await makeAuthority(folder);
+  const { root, key, certificate } = authority;
+  const [store, bundle, copy] = ['store', 'bundle', 'copy'].map((each) => join(folder, each)) as [
+    string,
+    string,
+    string,
+  ];
+  const manifest = writeContent(folder, size);
+  await measureStowage(['lock', manifest, '--store', store]);
+  // The file itself is in the store now; without it the bytes are on disk three times at most.
+  const packing = ['pack', manifest, '--store', store, '--no-installer', '--output'];
+  await measureStowage([...packing, bundle]);
+  await measureStowage(['sign', bundle, '--key', key, '--certificate', certificate]);
+  const places = join(bundle, 'blobs/sha256');
+  const parts = readdirSync(places).map((each) => join(places, each));
+  const site = join(folder, 'site');
+  const away = async (path: string, measured: Promise<Measured>): Promise<Measured> => {
+    const result = await measured;
+    rmSync(path, { recursive: true });
+    return result;
+  };
+  const script = (text: string, ...args: readonly string[]): Promise<Measured> =>
+    measure('sh', ['-c', `set -e; ${text}`, ...args]);
+  say('verifying and hashing in turns');
+  const read = await inTurns(TIMES, {
+    openssl: () => measure('openssl', ['dgst', '-sha512', ...parts]),
+    sha512sum: () => script('cd "$0" && sha512sum --quiet -c SHA512SUMS', bundle),
+    verify: () => measureStowage(['verify', bundle, '--trust', root]),
+  });
+  say('staging, packing and copying in turns');
+  const piped = importArguments('-', site, authority)
+    .map((each) => `'${each}'`)
+    .join(' ');
+  const stowage = `"$0" "$1"`;
+  const [node, program] = [process.execPath, join(import.meta.dirname, '../../dist/main.js')];
+  const written = await inTurns(TIMES, {
+    copy: () => away(copy, script('cp -r "$0" "$1" && sync -f "$1"', bundle, copy)),
+    stage: () => away(site, measureStowage(importArguments(bundle, site, authority))),
+    pack: () => away(copy, measureStowage([...packing, copy])),
+    stream: () =>
+      away(site, script(`${stowage} stream "$2" | ${stowage} ${piped}`, node, program, bundle)),
+  });
+  const rate = ({ seconds }: Measured): number => size / 1e6 / seconds;
+  const beside = (what: string, figure: Measured, limitName: string, limit: Measured): Row => ({
+    ...{ what, figure: rate(figure), unit: 'MB/s' },
+    limit: { what: limitName, figure: rate(limit) },
+    ratio: rate(figure) / rate(limit),
+  });
+  const slower = read.openssl.seconds > written.copy.seconds ? read.openssl : written.copy;
+  const slowerName = slower === written.copy ? 'cp + sync' : 'openssl dgst -sha512';
+  const resident = (what: string, { peakMib }: Measured): Row => ({
+    ...{ what: `${what}, resident`, figure: peakMib, unit: 'MiB', goal: 'under 256' },
+  });
+  return [
+    {
+      ...beside('verify', read.verify, 'openssl dgst -sha512', read.openssl),
+      goal: 'at least 1.7',
+    },
+    beside('verify', read.verify, 'sha512sum -c', read.sha512sum),
+    { ...beside('stage', written.stage, slowerName, slower), goal: 'at least 0.9' },
+    { ...beside('pack', written.pack, 'cp + sync', written.copy), goal: 'at least 0.9' },
+    beside('stream and import -', written.stream, slowerName, slower),
+    ...[resident('verify', read.verify), resident('stage', written.stage)],
+    resident('pack', written.pack),
+  ];
+}
+
+function writeContent(folder: string, size: number): string {
+  const place = join(folder, 'content');
+  mkdirSync(place);
+  const file = openSync(join(place, 'weights.bin'), 'w');
+  const bytes = randomBytes(MIB);
+  for (let done = 0; done < size; done += MIB) {
+    bytes.writeUInt32LE(done / MIB, 0);
+    writeSync(file, bytes, 0, Math.min(MIB, size - done));
+  }
+  closeSync(file);
+  const manifest = join(place, 'stowage.yaml');
+  const files = [{ name: 'weights', source: './weights.bin' }];
+  const content = { apiVersion: 'stowage/v1', name: 'bench', version: '1.0.0', files };
+  writeFileSync(manifest, JSON.stringify(content));
+  return manifest;
+}
