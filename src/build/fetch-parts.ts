@@ -4,6 +4,7 @@ import { MIB } from '../core/limits.ts';
 import type { Incoming, SizedExpected } from '../io/incoming.ts';
 import type { Span } from '../io/spans.ts';
 import type { Origin, OriginPart } from '../source/origin.ts';
+import { giveBack } from '../source/slabs.ts';
 import { interrupted, Persistence } from './persistence.ts';
 import { type Transfer, waitNotice } from './transfer.ts';
 
@@ -13,7 +14,7 @@ export const MIN_PARTS_BYTES: number = 16 * MIB;
 const PART_BYTES = 64 * MIB;
 /** Connections for one blob. */
 const PARTS_AT_ONCE = 4;
-/** Bytes gathered before they are written and noted: the most that a killed run fetches again on each connection. */
+/** Bytes gathered before they are written. */
 const WRITE_BYTES = MIB;
 
 type PartOrigin = Origin & Required<Pick<Origin, 'part'>>;
@@ -131,7 +132,7 @@ class PartsFetch {
   async #write(part: OriginPart, gap: Span, gathered: Gathered): Promise<void> {
     let position = part.from;
     for await (const chunk of part.body) {
-      await gathered.put(position, chunk.subarray(0, gap.end - position));
+      await gathered.put(position, chunk.subarray(0, gap.end - position), giveBack);
       position += chunk.byteLength;
     }
   }
@@ -157,6 +158,7 @@ class Gathered {
   readonly #incoming: Incoming;
   readonly #onBytes: (bytes: number) => void;
   #chunks: Uint8Array[] = [];
+  #done: (() => void)[] = [];
   #start = 0;
   #held = 0;
   #writing: Promise<void> = Promise.resolve();
@@ -166,11 +168,17 @@ class Gathered {
     this.#onBytes = onBytes;
   }
 
-  async put(position: number, chunk: Uint8Array): Promise<void> {
+  /** @param done hears of the chunk when it is written, and may have its memory again */
+  async put(
+    position: number,
+    chunk: Uint8Array,
+    done: (chunk: Uint8Array) => void = () => {},
+  ): Promise<void> {
     if (chunk.byteLength === 0) return;
     if (this.#held > 0 && position !== this.#start + this.#held) await this.#send();
     if (this.#held === 0) this.#start = position;
     this.#chunks.push(chunk);
+    this.#done.push(() => done(chunk));
     this.#held += chunk.byteLength;
     this.bytes += chunk.byteLength;
     if (this.#held >= WRITE_BYTES) await this.#send();
@@ -187,9 +195,14 @@ class Gathered {
     if (this.#held === 0) return;
     const { start, bytes } = { start: this.#start, bytes: this.#held };
     const chunks = this.#chunks;
+    const done = this.#done;
     this.#chunks = [];
+    this.#done = [];
     this.#held = 0;
-    this.#writing = this.#incoming.write(start, chunks).then(() => this.#onBytes(bytes));
+    this.#writing = this.#incoming.write(start, chunks).then(() => {
+      for (const each of done) each();
+      this.#onBytes(bytes);
+    });
     // Whoever waits for it next hears of a failure.
     this.#writing.catch(() => {});
   }

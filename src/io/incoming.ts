@@ -162,8 +162,11 @@ async function writeAll(
 ): Promise<void> {
   let rest = [...chunks];
   let position = start;
-  while (rest.length > 0) {
-    let { bytesWritten } = await handle.writev(rest, position);
+  while (rest[0] !== undefined) {
+    const { length } = rest;
+    let { bytesWritten } = await (length === 1
+      ? handle.write(rest[0], 0, rest[0].byteLength, position)
+      : handle.writev(rest, position));
     position += bytesWritten;
     while (rest[0] !== undefined && bytesWritten >= rest[0].byteLength) {
       bytesWritten -= rest[0].byteLength;

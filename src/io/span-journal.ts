@@ -6,6 +6,8 @@ import { ioError, readBounded, remove, writeAtomic } from './file.ts';
 import { type Span, Spans } from './spans.ts';
 
 const MAX_JOURNAL_BYTES: number = 64 * MIB;
+/** How much is written before it is noted: what a kill loses, at most, of all connections together. */
+const NOTE_BYTES: number = 4 * MIB;
 
 /**
  * The note of which bytes of an unfinished file are there: a line `start end` for each stretch that was written. It is
@@ -14,6 +16,7 @@ const MAX_JOURNAL_BYTES: number = 64 * MIB;
 export class SpanJournal {
   readonly spans: Spans;
   readonly #handle: FileHandle;
+  #pending = new Spans();
 
   private constructor(handle: FileHandle, spans: Spans) {
     this.#handle = handle;
@@ -31,14 +34,27 @@ export class SpanJournal {
     }
   }
 
-  /** Notes a stretch whose bytes were written. */
+  /** Notes a stretch whose bytes were written: at once for who asks, on disk with the next ones. */
   async add(span: Span): Promise<void> {
     this.spans.add(span);
-    await this.#handle.write(linesOf([span]));
+    this.#pending.add(span);
+    if (this.#pending.bytes >= NOTE_BYTES) await this.#note();
   }
 
+  /** Notes the rest, and lets go of the file. */
   async close(): Promise<void> {
-    await this.#handle.close();
+    try {
+      await this.#note();
+    } finally {
+      await this.#handle.close();
+    }
+  }
+
+  async #note(): Promise<void> {
+    const pending = this.#pending;
+    this.#pending = new Spans();
+    const lines = linesOf(pending);
+    if (lines !== '') await this.#handle.write(lines);
   }
 }
 

@@ -7,21 +7,11 @@ import {
 import { request as requestSecure, Agent as SecureAgent } from 'node:https';
 import type { SecureContextOptions } from 'node:tls';
 import { isLoopback } from './address.ts';
-import { bodyOf, type WireBody } from './wire-body.ts';
+import { bodyOf } from './wire-body.ts';
+import { createDirectWire } from './wire-direct.ts';
+import type { WireRequest, WireResponse } from './wire-request.ts';
 
-/** One request, without redirects and tries. */
-export interface WireRequest {
-  readonly method: string;
-  readonly url: URL;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string | undefined;
-  readonly signal: AbortSignal;
-}
-
-export interface WireResponse extends WireBody {
-  readonly status: number;
-  readonly headers: Headers;
-}
+export type { WireRequest, WireResponse } from './wire-request.ts';
 
 /** Sends a request; rejects with the system's error when the connection fails. */
 export type Wire = (request: WireRequest) => Promise<WireResponse>;
@@ -41,16 +31,25 @@ export interface WireOptions {
  */
 export function createWire(options: WireOptions = {}): Wire {
   const { proxyEnvironment: proxyEnv, trust } = options;
-  const direct = { keepAlive: true, scheduling: 'lifo' } as const;
-  const proxied = { ...direct, ...(proxyEnv && { proxyEnv: { ...proxyEnv } }) };
+  const kept = { keepAlive: true, scheduling: 'lifo' } as const;
+  const proxied = { ...kept, ...(proxyEnv && { proxyEnv: { ...proxyEnv } }) };
   const agents = {
-    near: { 'http:': new Agent(direct), 'https:': new SecureAgent(direct) },
+    near: { 'http:': new Agent(kept), 'https:': new SecureAgent(kept) },
     far: { 'http:': new Agent(proxied), 'https:': new SecureAgent(proxied) },
   };
+  const direct = createDirectWire();
+  const hasProxy = Object.entries(proxyEnv ?? {}).some(
+    ([name, value]) => /^(?:https?|all)_proxy$/i.test(name) && value,
+  );
   return async (wanted) => {
     const { url } = wanted;
     const context = url.protocol === 'https:' ? await trust?.(url.host) : undefined;
-    const place = isLoopback(url.hostname) ? agents.near : agents.far;
+    const near = isLoopback(url.hostname);
+    if (near || !hasProxy) {
+      const response = await direct(wanted, context ?? {});
+      if (response !== undefined) return response;
+    }
+    const place = near ? agents.near : agents.far;
     return exchange(wanted, place, context ?? {});
   };
 }
