@@ -169,6 +169,10 @@ export function addSiteCommands(program: Command, run: Run): void {
     .option('--tls-certificate <file>', 'in PEM, with what leads to its root')
     .option('--tls-key <file>', 'its private key, in PEM')
     .option('--token-file <file>', 'who may ask: lines of NAME:TOKEN or NAME:sha256=HEX')
+    .option(
+      '--hub-path <path>',
+      'also answer as a Hub below this path, such as /hub, behind a proxy that keeps it',
+    )
     .option('--access-log <file>', 'where a line for each answer goes (default: stderr)')
     .option(
       '--modelcars',

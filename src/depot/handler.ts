@@ -16,7 +16,7 @@ export type Route = 'health' | 'hub' | 'metrics' | 'oci' | 'other' | 'page';
 
 export function routeOf(path: string): Route {
   if (path === '/v2' || path.startsWith('/v2/')) return 'oci';
-  if (path.startsWith('/api/') || path.includes('/resolve/')) return 'hub';
+  if (path.startsWith('/api/') || /\/(?:resolve|raw)\//.test(path)) return 'hub';
   if (path === '/') return 'page';
   return path === '/healthz' ? 'health' : path === '/metrics' ? 'metrics' : 'other';
 }

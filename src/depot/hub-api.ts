@@ -12,7 +12,7 @@ import {
   hubRepositories,
 } from './hub-repository.ts';
 import { type HubRoute, parseHubRoute } from './hub-route.ts';
-import { refuseHub, sendError, sendHubFile } from './hub-send.ts';
+import { refuseHub, sendError, sendHubFile, sendRaw } from './hub-send.ts';
 import { listTree, treeOf } from './hub-tree.ts';
 import { sendLlamaManifest } from './llama-manifest.ts';
 import { readPaths } from './paths-body.ts';
@@ -100,7 +100,8 @@ async function answer(
   const found = takeRevision(repository, rest);
   if (found === undefined) return refuseHub(request, response, 'RevisionNotFound');
   const { revision, path } = found;
-  if (route.kind === 'resolve') return sendResolved(exchange, revision, path);
+  if (route.kind === 'resolve') return sendResolved(exchange, revision, path, sendHubFile);
+  if (route.kind === 'raw') return sendResolved(exchange, revision, path, sendRaw);
   if (route.kind === 'tree') return sendTree(exchange, revision, path);
   if (path !== '') return refuseHub(request, response, 'RevisionNotFound');
   if (route.kind === 'paths-info') return sendPaths(exchange, revision);
@@ -124,10 +125,11 @@ async function sendResolved(
   { catalog, request, response }: Exchange,
   revision: HubRevision,
   path: string,
+  send: typeof sendHubFile,
 ): Promise<void> {
   const file = revision.files.get(path);
   if (file === undefined) refuseHub(request, response, 'EntryNotFound', revision.commit);
-  else await sendHubFile(catalog, revision.commit, file, request, response);
+  else await send(catalog, revision.commit, file, request, response);
 }
 
 function sendTree(exchange: Exchange, revision: HubRevision, folder: string): void {

@@ -23,9 +23,16 @@ export interface HubFile {
 export function hubFile({ path, size, digest, gitOid }: CatalogFile): HubFile {
   if (gitOid !== undefined) return { path, size, digest, oid: gitOid, etag: gitOid };
   const sha256 = digestHex(digest);
-  const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${sha256}\nsize ${size}\n`;
+  const pointer = pointerOf(sha256, size);
   const lfs = { oid: sha256, pointerSize: pointer.length };
-  return { path, size, digest, oid: gitId('blob', Buffer.from(pointer)), lfs, etag: sha256 };
+  return { path, size, digest, oid: gitId('blob', pointer), lfs, etag: sha256 };
+}
+
+/** What git has in place of a file in LFS. */
+export function pointerOf(sha256: string, size: number): Buffer {
+  return Buffer.from(
+    `version https://git-lfs.github.com/spec/v1\noid sha256:${sha256}\nsize ${size}\n`,
+  );
 }
 
 /** The id that git gives an object of a kind. */

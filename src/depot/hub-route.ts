@@ -1,24 +1,18 @@
+const ACTIONS = ['revision', 'tree', 'paths-info', 'refs', 'auth-check'] as const;
+
 /** What a request of the Hub's API is about; the parts of a path are decoded and named nothing on disk yet. */
 export type HubRoute =
   | { readonly kind: 'models' | 'whoami' | 'malformed' | 'unknown' }
   /** A repository of data sets, of spaces, or whatever else a depot has none of. */
   | { readonly kind: 'foreign' }
   | {
-      readonly kind:
-        | 'info'
-        | 'revision'
-        | 'tree'
-        | 'paths-info'
-        | 'refs'
-        | 'auth-check'
-        | 'resolve';
+      readonly kind: (typeof ACTIONS)[number] | 'info' | 'raw' | 'resolve';
       /** `organisation/name`, as the client wrote it. */
       readonly repository: string;
       /** The segments after it: a revision, which may have slashes of its own, and a path. */
       readonly rest: readonly string[];
     };
 
-const ACTIONS = ['revision', 'tree', 'paths-info', 'refs', 'auth-check'] as const;
 const UTF_8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const FOREIGN = ['datasets', 'spaces', 'kernels', 'buckets'];
 
@@ -29,7 +23,7 @@ const FOREIGN = ['datasets', 'spaces', 'kernels', 'buckets'];
 export function parseHubRoute(path: string): HubRoute | undefined {
   const raw = path.split('/').slice(1);
   const api = raw[0] === 'api';
-  if (!api && !raw.includes('resolve')) return undefined;
+  if (!api && !raw.includes('resolve') && raw[2] !== 'raw') return undefined;
   const segments: string[] = [];
   for (const each of raw) {
     const decoded = decodeSegment(each);
@@ -52,9 +46,9 @@ function apiRoute([kind = '', ...rest]: readonly string[]): HubRoute {
 }
 
 function fileRoute(segments: readonly string[]): HubRoute | undefined {
-  const [organisation = '', name = '', resolve, ...rest] = segments;
-  if (resolve === 'resolve')
-    return { kind: 'resolve', repository: `${organisation}/${name}`, rest };
+  const [organisation = '', name = '', kind, ...rest] = segments;
+  if (kind === 'resolve' || kind === 'raw')
+    return { kind, repository: `${organisation}/${name}`, rest };
   // A data set's files, or those of a repository with a bare name.
   return name === 'resolve' || segments[3] === 'resolve' ? { kind: 'foreign' } : undefined;
 }

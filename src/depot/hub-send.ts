@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Catalog } from './catalog.ts';
 import type { DepotRequest } from './handler.ts';
-import type { HubFile } from './hub-file.ts';
+import { type HubFile, pointerOf } from './hub-file.ts';
 import { sendFile, sendJson } from './send.ts';
 
 /** Bytes above which `huggingface_hub` takes no file by plain HTTP when HEAD tells its size (MAX_HTTP_DOWNLOAD_SIZE). */
@@ -73,6 +73,28 @@ export async function sendHubFile(
   }
   const { digest, size } = file;
   await sendFile(request, response, { path: catalog.blobPath(digest), size, etag, headers });
+}
+
+/** A file as git has it: of a file in LFS, its pointer. */
+export async function sendRaw(
+  catalog: Catalog,
+  commit: string,
+  file: HubFile,
+  request: DepotRequest,
+  response: ServerResponse,
+): Promise<void> {
+  if (file.lfs === undefined) {
+    await sendHubFile(catalog, commit, file, request, response);
+    return;
+  }
+  const pointer = pointerOf(file.lfs.oid, file.size);
+  response.writeHead(200, {
+    'Content-Type': 'text/plain; charset=utf-8',
+    'Content-Length': pointer.length,
+    'X-Repo-Commit': commit,
+    ETag: `"${file.oid}"`,
+  });
+  response.end(request.method === 'HEAD' ? undefined : pointer);
 }
 
 /**

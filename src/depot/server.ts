@@ -23,6 +23,8 @@ export interface DepotOptions {
   readonly tls?: TlsFiles | undefined;
   /** Who may ask; everybody when absent. */
   readonly tokens?: Tokens | undefined;
+  /** Where `HF_ENDPOINT` ends, such as `/hub`, for a proxy that passes paths on as they are. */
+  readonly hubPrefix?: string | undefined;
   /** Hears a line of JSON for every answer. */
   readonly onAnswer?: AccessLine;
   readonly graceMs?: number;
@@ -48,7 +50,7 @@ export async function startDepot(catalog: Catalog, options: DepotOptions): Promi
   const { address, graceMs = GRACE_MS, now = () => new Date() } = options;
   const handlers = [
     healthOf(metrics, catalog),
-    hubApi(catalog),
+    hubApi(catalog, options.hubPrefix === undefined ? {} : { prefix: options.hubPrefix }),
     ociApi(catalog),
     homePage(catalog),
   ];

@@ -273,6 +273,13 @@ describe('when a file is fetched', () => {
     expect(reply.headers['x-repo-commit']).toBe(COMMIT);
   });
 
+  it('gives files as git has them', async () => {
+    const pointer = await get(`/${ID}/raw/main/model.safetensors`);
+    expect(gitBlob(pointer.body)).toBe(pointerId(WEIGHTS));
+    expect((await get(`/${ID}/raw/main/config.json`)).body.toString()).toBe(CONFIG);
+    expect((await head(`/${ID}/raw/main/none`)).headers['x-error-code']).toBe('EntryNotFound');
+  });
+
   it('gives files of older commits', async () => {
     expect((await get(`/${ID}/resolve/release%2Fv1/config.json`)).body.toString()).toBe('{}');
     expect((await get(`/${ID}/resolve/release/v1/config.json`)).body.toString()).toBe('{}');
@@ -352,6 +359,27 @@ describe('when something is not there', () => {
     const reply = await get('/api/whoami-v2', { Authorization: 'Bearer hf_x' });
     expect(json(reply)).toMatchObject({ type: 'user', name: 'depot' });
     expect(reply.body.toString()).not.toContain('hf_x');
+  });
+});
+
+describe('when a proxy keeps a path before it', () => {
+  it('answers below it and without it, pages among it', async () => {
+    const other = await startDepot(store, {
+      address: '127.0.0.1',
+      port: 0,
+      hubPrefix: '/mirror/hub',
+    });
+    const reply = (path: string): Promise<Reply> => ask(other.host, path);
+    try {
+      for (const before of ['', '/mirror/hub']) {
+        expect((await reply(`${before}/${ID}/resolve/main/config.json`)).status).toBe(200);
+        const page = await reply(`${before}/api/models/${ID}/tree/main?limit=1`);
+        expect(page.headers['link']).toContain(`<http://${other.host}${before}/api/models/`);
+      }
+      expect((await reply(`/mirror/${ID}/resolve/main/config.json`)).status).toBe(404);
+    } finally {
+      await other.close();
+    }
   });
 });
 

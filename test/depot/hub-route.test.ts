@@ -30,6 +30,7 @@ describe('when a path is taken apart', () => {
     ['/a/b/resolve/main/%zz', 'malformed'],
     ['/a/b/resolve/main/%ff', 'malformed'],
     ['/a/b/resolve/main/%00', 'malformed'],
+    ['/a/b/raw/main/x', 'raw'],
     ['/a/b/blob/main/x', undefined],
     ['/', undefined],
     ['', undefined],

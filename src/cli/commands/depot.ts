@@ -22,6 +22,7 @@ export interface DepotCommandOptions {
   readonly modelcars?: boolean;
   readonly printConfig?: Engine;
   readonly as?: string;
+  readonly hubPath?: string;
   readonly root?: string;
 }
 
@@ -52,6 +53,7 @@ export async function depot(
   }
   const server = await startDepot(catalog, {
     ...{ address, port, tls, tokens, graceMs: GRACE_MS, now: context.now },
+    hubPrefix: parseHubPath(options.hubPath),
     onAnswer: (line) => void (log.writableLength < MAX_LOG_BACKLOG_BYTES && log.write(`${line}\n`)),
   });
   const scheme = tls === undefined ? 'http' : 'https';
@@ -99,6 +101,13 @@ function parseListen(text: string): { address: string; port: number } {
     'an address and a port, such as 127.0.0.1:5080',
     text,
   );
+}
+
+function parseHubPath(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const path = text.replace(/\/$/, '');
+  if (/^(?:\/[A-Za-z0-9._~-]+)+$/.test(path)) return path;
+  throw usage('--hub-path is no path', 'a path from /, such as /hub', text);
 }
 
 async function readTls(
