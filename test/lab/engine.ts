@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { run } from './process.ts';
+import { run, until } from './process.ts';
 
 export interface Engine {
   /**
@@ -49,6 +49,9 @@ export function isolatedEngine(dir: string, options: EngineOptions = {}): Engine
     destroy: async () => {
       if (!existsSync(root)) return;
       await run(command, [...before, 'rm', '--all', '--force', '--time=0'], { env });
+      // When a container has ended, conmon starts podman once more: it would mount and write again what is cleared here.
+      const idle = async (): Promise<true | undefined> => (isWorkedIn(root) ? undefined : true);
+      await until('the end of podman', 30, idle).catch(() => {});
       for (const mount of mountsBelow(root)) await run('umount', ['--lazy', mount]);
       rmSync(root, { recursive: true, force: true });
     },
@@ -71,6 +74,19 @@ image_copy_tmp_dir = "${at('tmp')}"
 network_backend = "netavark"
 network_config_dir = "${at('networks')}"
 `;
+}
+
+/** Whether a conmon or podman runs whose arguments name this folder. */
+function isWorkedIn(root: string): boolean {
+  return readdirSync('/proc').some((pid) => {
+    if (!/^[0-9]+$/.test(pid)) return false;
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+      return /^[^\0]*\b(?:conmon|podman)\0/.test(command) && command.includes(`${root}/`);
+    } catch {
+      return false; // it ended meanwhile
+    }
+  });
 }
 
 /** The mount points in a folder, the last mounted first. */

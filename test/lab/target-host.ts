@@ -68,9 +68,12 @@ export async function startTargetHost(dir: string): Promise<TargetHost> {
   const engine = isolatedEngine(at('engine'));
   const upper = at('layer/upper');
   const destroy = async (): Promise<void> => {
-    await engine.destroy();
-    for (const mount of ['layer/root', 'layer']) await capture('umount', ['--lazy', at(mount)]);
-    await run('rm', ['--recursive', '--force', '--one-file-system', at()]);
+    try {
+      await engine.destroy();
+    } finally {
+      for (const mount of ['layer/root', 'layer']) await capture('umount', ['--lazy', at(mount)]);
+      await run('rm', ['--recursive', '--force', '--one-file-system', at()]);
+    }
   };
   const inside = (script: string, args: readonly string[]): Promise<Output> =>
     capture('podman', ['exec', '--workdir', '/', NAME, 'bash', '-c', script, 'bash', ...args], {
