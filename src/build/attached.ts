@@ -1,11 +1,11 @@
-import type { LockedAttachment, LockedBlob } from '../format/lock.ts';
+import type { LockedAttachment, LockedLayer } from '../format/lock.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import type { Registry, ResolvedImage } from '../source/oci.ts';
 
 /** What a registry holds beside an image, and the blobs that it is made of. */
 export interface AttachedTo {
   readonly attached: readonly LockedAttachment[];
-  readonly blobs: readonly LockedBlob[];
+  readonly blobs: readonly LockedLayer[];
 }
 
 /**

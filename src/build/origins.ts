@@ -8,6 +8,7 @@ import type {
   LockedModelFile,
 } from '../format/lock.ts';
 import type { Expected } from '../io/running-hashes.ts';
+import { foreignLayerOrigin } from '../source/foreign-layer.ts';
 import type { Git } from '../source/git.ts';
 import { gitBlobHash } from '../source/git-blob.ts';
 import type { Http } from '../source/http.ts';
@@ -49,20 +50,22 @@ export function wantedBlobs(lock: Lock, sources: Sources): Wanted[] {
   return [...wanted.values()];
 }
 
-function imageBlobs(image: LockedImage, { registry }: Sources): Wanted[] {
+function imageBlobs(image: LockedImage, { registry, http }: Sources): Wanted[] {
   const manifests = new Set([
     image.target.digest,
     ...image.platforms.map((each) => each.manifest),
     ...(image.attached ?? []).map((each) => each.digest),
   ]);
-  return image.blobs.map(({ digest, size }) => ({
+  return image.blobs.map(({ digest, size, urls }) => ({
     digest,
     size,
     expected: { key: digestHex(digest), size, digest, label: `image ${image.name}` },
-    origin: async () =>
-      manifests.has(digest)
-        ? registry.manifestOrigin(image.repository, digest)
-        : registry.blob(image.repository, digest),
+    origin: async () => {
+      if (manifests.has(digest)) return registry.manifestOrigin(image.repository, digest);
+      return urls === undefined
+        ? registry.blob(image.repository, digest)
+        : foreignLayerOrigin(urls, http);
+    },
   }));
 }
 

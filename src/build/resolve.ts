@@ -171,7 +171,12 @@ async function resolveImage(
   platforms: readonly string[],
   options: Resolving,
 ): Promise<LockedImage> {
-  const found = await options.sources.registry.resolve(source.source, platforms, options.signal);
+  const found = await options.sources.registry.resolve(
+    source.source,
+    platforms,
+    options.signal,
+    source.foreignLayers,
+  );
   for (const bytes of found.manifests.values()) {
     if (bytes.length <= MAX_OCI_MANIFEST_BYTES) await options.store.put(bytes);
   }

@@ -10,7 +10,8 @@ export function travellingBlobs(
   const raw = 'application/octet-stream';
   const blobs = new Map<Digest, LockedBlob>();
   const add = (blob: LockedBlob): void => void blobs.set(blob.digest, blob);
-  for (const image of lock.images) image.blobs.forEach(add);
+  for (const image of lock.images)
+    for (const { digest, size, mediaType } of image.blobs) add({ digest, size, mediaType });
   for (const model of lock.models) for (const file of model.files) add({ ...file, mediaType: raw });
   for (const file of lock.files) add({ ...file, mediaType: raw });
   for (const each of described.values()) {

@@ -45,6 +45,12 @@ export interface LockedBlob {
   readonly mediaType: string;
 }
 
+/** A blob of an image. */
+export interface LockedLayer extends LockedBlob {
+  /** Where it is fetched, when its registry does not hold it. */
+  readonly urls?: readonly string[];
+}
+
 /** An artifact that the registry held beside an image, and that travels with it. */
 export interface LockedAttachment extends LockedBlob {
   /** `cosign` lay under the tag `sha256-HEX.sig`; `referrer` names the image as its subject. */
@@ -68,7 +74,7 @@ export interface LockedImage {
     readonly config: Digest;
   }[];
   /** Every blob that travels, the target, the platform manifests and what is attached among them. */
-  readonly blobs: readonly LockedBlob[];
+  readonly blobs: readonly LockedLayer[];
   /** Signatures and other artifacts that the registry held beside it; digest and size are of their manifests. */
   readonly attached?: readonly LockedAttachment[];
   /** What became of the signature that the manifest asks for. */
@@ -124,6 +130,13 @@ export const blob: z.ZodType<LockedBlob> = z.strictObject({
   digest: field.digest,
   size: field.bytes,
   mediaType,
+});
+
+const layer: z.ZodType<LockedLayer> = z.strictObject({
+  digest: field.digest,
+  size: field.bytes,
+  mediaType,
+  urls: z.array(field.line(2048)).min(1).max(8).exactOptional(),
 });
 
 /** The files of one folder: sorted or not, but none in another's way. */
@@ -185,7 +198,7 @@ const image: z.ZodType<LockedImage> = z.strictObject({
     .array(z.strictObject({ platform, manifest: field.digest, config: field.digest }))
     .min(1)
     .max(8),
-  blobs: z.array(blob).min(1).max(10_000),
+  blobs: z.array(layer).min(1).max(10_000),
   attached: z.array(attachment).min(1).max(1000).exactOptional(),
   signature: verdict.exactOptional(),
 });

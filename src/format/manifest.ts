@@ -32,6 +32,8 @@ export interface ImageSource {
   readonly name: string;
   /** An ordinary reference: `registry/repository:tag`, `@sha256:...`, or both. */
   readonly source: string;
+  /** Whether layers that the registry does not hold are fetched where the image says; refused else. */
+  readonly foreignLayers?: boolean;
   /** Its cosign signature. */
   readonly signature?: SignatureDemand;
 }
@@ -93,6 +95,7 @@ const image: z.ZodType<ImageSource> = z.strictObject({
       'expected an image reference such as docker.io/vllm/vllm-openai:v0.11.0',
     )
     .max(512),
+  foreignLayers: z.boolean().exactOptional(),
   signature: imageSignature.exactOptional(),
 });
 

@@ -1,8 +1,9 @@
 import { type Digest, isDigest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import type { LockedBlob } from '../format/lock.ts';
+import type { LockedBlob, LockedLayer } from '../format/lock.ts';
 import { oneLine } from './address.ts';
 import { type Asked, malformed } from './http-error.ts';
+import { describeHttps } from './https.ts';
 import { type PlatformFields, readPlatform } from './oci-platform.ts';
 import { type Fields, fieldsOf, parseRemote, sizeOf, textOf } from './remote-json.ts';
 
@@ -21,6 +22,7 @@ const CONFIGS = [
 ];
 const MEDIA_TYPE = /^[a-z0-9.+-]+\/[A-Za-z0-9.+_-]+$/;
 const MAX_ENTRIES = 1000;
+const MAX_URLS = 8;
 
 /** What a client of both generations says it reads. */
 export const acceptManifests: string = [...MANIFESTS, ...INDEXES].join(', ');
@@ -35,18 +37,20 @@ export type ImageDocument =
       readonly kind: 'image';
       readonly mediaType: string;
       readonly config: LockedBlob;
-      readonly layers: LockedBlob[];
+      readonly layers: LockedLayer[];
     };
 
 /**
  * Reads an image index or an image manifest.
  * @param contentType what the server said it is
+ * @param foreignLayers whether layers from elsewhere may be, over https
  * @throws StowageError `source-malformed`; `source-unsupported` for schema 1, artifacts and layers from elsewhere
  */
 export function readImageDocument(
   bytes: Uint8Array,
   contentType: string,
   asked: Asked,
+  foreignLayers = false,
 ): ImageDocument {
   const document = fieldsOf(parseRemote(bytes, asked));
   if (document['schemaVersion'] === 1) {
@@ -81,7 +85,9 @@ export function readImageDocument(
       'name a container image; models come from a Hub',
     );
   }
-  const layers = listOf(document['layers'], asked).map((each) => readLayer(each, asked));
+  const layers = listOf(document['layers'], asked).map((each) =>
+    readLayer(each, asked, foreignLayers),
+  );
   return { kind: 'image', mediaType, config, layers };
 }
 
@@ -113,17 +119,21 @@ function listOf(value: unknown, asked: Asked): Fields[] {
   throw malformed(asked, `a list of at most ${MAX_ENTRIES} descriptors`, 'something else');
 }
 
-function readLayer(layer: Fields, asked: Asked): LockedBlob {
+function readLayer(layer: Fields, asked: Asked, foreignLayers: boolean): LockedLayer {
   const descriptor = readDescriptor(layer, asked);
-  const urls = layer['urls'];
-  if (
-    (Array.isArray(urls) && urls.length > 0) ||
-    /nondistributable|foreign/.test(descriptor.mediaType)
-  ) {
+  const listed = Array.isArray(layer['urls']) ? layer['urls'] : [];
+  const urls = listed.map((each) => textOf(each, 2048) ?? '').slice(0, MAX_URLS);
+  if (foreignLayers && urls.length > 0) {
+    for (const each of urls) describeHttps(each);
+    return { ...descriptor, urls };
+  }
+  if (listed.length > 0 || /nondistributable|foreign/.test(descriptor.mediaType)) {
     throw unsupported(
       asked,
       `a layer that its registry does not hold (${descriptor.mediaType})`,
-      'take an image without foreign layers',
+      urls.length > 0
+        ? 'add foreignLayers: true to the image, where its licence lets them travel'
+        : 'take an image without foreign layers',
     );
   }
   return descriptor;
@@ -156,11 +166,11 @@ function readDescriptor(descriptor: Fields, asked: Asked): LockedBlob {
  * Each blob once, in the order of their first mention.
  * @throws StowageError `source-malformed` when two descriptors disagree about one digest
  */
-export function uniqueBlobs(blobs: Iterable<LockedBlob>, asked: Asked): LockedBlob[] {
-  const unique = new Map<Digest, LockedBlob>();
-  for (const { digest, size, mediaType } of blobs) {
+export function uniqueBlobs(blobs: Iterable<LockedLayer>, asked: Asked): LockedLayer[] {
+  const unique = new Map<Digest, LockedLayer>();
+  for (const { digest, size, mediaType, urls } of blobs) {
     const seen = unique.get(digest);
-    if (seen === undefined) unique.set(digest, { digest, size, mediaType });
+    if (seen === undefined) unique.set(digest, { digest, size, mediaType, ...(urls && { urls }) });
     else if (seen.size !== size) {
       throw malformed(asked, `one size for ${digest}`, `${seen.size} and ${size} bytes`);
     }

@@ -1,5 +1,5 @@
 import type { Digest } from '../core/digest.ts';
-import type { LockedBlob } from '../format/lock.ts';
+import type { LockedBlob, LockedLayer } from '../format/lock.ts';
 import { type Asked, malformed } from './http-error.ts';
 import type { Place } from './oci-auth.ts';
 import {
@@ -26,7 +26,7 @@ export interface ResolvedImage {
     readonly config: Digest;
   }[];
   /** The target, then manifest, config and layers of each platform; each blob once. */
-  readonly blobs: readonly LockedBlob[];
+  readonly blobs: readonly LockedLayer[];
   /** The exact bytes of the target and the platforms' manifests. */
   readonly manifests: ReadonlyMap<Digest, Buffer>;
 }
@@ -37,16 +37,25 @@ export async function resolveImage(
   source: string,
   platforms: readonly string[],
   signal: AbortSignal,
+  foreignLayers = false,
 ): Promise<ResolvedImage> {
   const reference = parseReference(source);
   const name = reference.digest ?? reference.tag ?? 'latest';
   const root = await reader.manifest(reference, name, signal);
-  const document = readImageDocument(root.bytes, root.contentType, root.asked);
+  const document = readImageDocument(root.bytes, root.contentType, root.asked, foreignLayers);
   const { digest, bytes } = root;
   const target = { digest, size: bytes.length, mediaType: document.mediaType };
   const images =
     document.kind === 'index'
-      ? await fromIndex(reader, reference, root, document.manifests, platforms, signal)
+      ? await fromIndex(
+          reader,
+          reference,
+          root,
+          document.manifests,
+          platforms,
+          signal,
+          foreignLayers,
+        )
       : await fromManifest(reader, reference, root, document, platforms, signal);
   const blobs = [
     target,
@@ -72,7 +81,7 @@ interface PlatformImage {
   readonly platform: string;
   readonly manifest: LockedBlob;
   readonly config: LockedBlob;
-  readonly layers: readonly LockedBlob[];
+  readonly layers: readonly LockedLayer[];
   readonly bytes: Buffer;
 }
 
@@ -83,6 +92,7 @@ async function fromIndex(
   entries: readonly IndexEntry[],
   platforms: readonly string[],
   signal: AbortSignal,
+  foreignLayers: boolean,
 ): Promise<PlatformImage[]> {
   const candidates = entries.filter(
     ({ platform, mediaType }) => isImagePlatform(platform) && isManifestType(mediaType),
@@ -98,7 +108,7 @@ async function fromIndex(
       );
     }
     const { bytes, contentType, asked } = await reader.manifest(place, entry.digest, signal);
-    const document = readImageDocument(bytes, contentType, asked);
+    const document = readImageDocument(bytes, contentType, asked, foreignLayers);
     const manifest = { digest: entry.digest, size: bytes.length, mediaType: entry.mediaType };
     images.push({ platform, manifest, bytes, ...imageOf(document, entry, bytes.length, asked) });
   }
@@ -111,7 +121,7 @@ function imageOf(
   entry: LockedBlob,
   size: number,
   asked: Asked,
-): { config: LockedBlob; layers: readonly LockedBlob[] } {
+): { config: LockedBlob; layers: readonly LockedLayer[] } {
   if (document.kind !== 'image' || document.mediaType !== entry.mediaType || size !== entry.size) {
     throw malformed(
       asked,

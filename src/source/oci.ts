@@ -20,6 +20,7 @@ export interface Registry {
   /**
    * What an image reference is now.
    * @param platforms such as `linux/amd64`
+   * @param foreignLayers whether layers may be that the registry does not hold
    * @throws StowageError `source-not-found` (with the platforms that there are, where one is missing),
    * `source-unsupported`, other `source-*`, `manifest-invalid`
    */
@@ -27,6 +28,7 @@ export interface Registry {
     source: string,
     platforms: readonly string[],
     signal: AbortSignal,
+    foreignLayers?: boolean,
   ): Promise<ResolvedImage>;
   /** @param repository `registry/repository` */
   blob(repository: string, digest: Digest): Origin;
@@ -56,7 +58,8 @@ export function createRegistry(options: RegistryOptions): Registry {
   const authenticator = createAuthenticator({ credentials, http, now });
   const reader = createReader(http, createTransport({ http, authenticator, insecure }));
   return {
-    resolve: (source, platforms, signal) => resolveImage(reader, source, platforms, signal),
+    resolve: (source, platforms, signal, foreignLayers) =>
+      resolveImage(reader, source, platforms, signal, foreignLayers),
     blob: (repository, digest) => reader.blob(parsePlace(repository), digest),
     manifest: async (repository, digest, signal) => {
       const { bytes, contentType, asked } = await reader.manifest(
