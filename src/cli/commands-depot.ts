@@ -4,10 +4,8 @@ import { addCommand, type Run, repeatable, root } from './options.ts';
 
 /** What is below `stowage depot`. */
 export function addDepotCommands(program: Command, run: Run): void {
-  const depot =
-    program.commands.find((each) => each.name() === 'depot') ??
-    program.command('depot').description("what the site's store gives to others");
-  // An option after `export` is one of `export`.
+  const depot = program.commands.find((each) => each.name() === 'depot');
+  if (depot === undefined) throw new Error('depot is declared before what is below it');
   depot.enablePositionalOptions();
   addCommand(depot, 'export', "write the site's models where other programs look for them")
     .requiredOption(

@@ -37,6 +37,8 @@ export function createProgram(
       writeErr: (text) => void terminal.stderr.write(text.replace(/^error: /, 'stowage: error: ')),
     })
     .exitOverride()
+    // An option belongs to the command that it follows, where a command has others below it.
+    .enablePositionalOptions()
     .showHelpAfterError('  hint: stowage help names the commands and their options')
     .addHelpText('after', EXIT_HELP);
   for (const { title, add } of groups) {

@@ -99,6 +99,21 @@ describe('when releases are served', () => {
     for (const digest of weights) expect(blobs).not.toContain(digest);
   });
 
+  it('offers models under their names on the Hub', async () => {
+    const catalog = await catalogOf(new SiteFolder(root), [one.id]);
+    const [model] = one.bundle.models;
+    expect(catalog.models()).toEqual([
+      {
+        repository: 'example/tiny',
+        commit: model?.commit,
+        revision: 'main',
+        license: 'apache-2.0',
+        files: model?.files,
+        release: { name: 'chat', version: '1.0.0', seq: 1, resolvedAt: one.bundle.resolvedAt },
+      },
+    ]);
+  });
+
   it('answers for no blob of another release, though the store has it', async () => {
     const catalog = await catalogOf(new SiteFolder(root), [one.id]);
     const depot = await startDepot(catalog, { address: '127.0.0.1', port: 0 });
