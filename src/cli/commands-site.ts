@@ -1,23 +1,28 @@
 import { type Command, Option } from 'commander';
+import { MIB } from '../core/limits.ts';
 import { engines } from '../depot/mirror-config.ts';
+import { DEFAULT_NAME_RULE } from '../push/name-rule.ts';
 import type { ApproveOptions } from './commands/approve.ts';
 import type { DepotCommandOptions } from './commands/depot.ts';
 import type { GcOptions } from './commands/gc.ts';
 import type { InstallOptions } from './commands/install.ts';
 import type { OverrideOptions } from './commands/override.ts';
 import type { PlanOptions } from './commands/plan.ts';
+import type { PushCommandOptions } from './commands/push.ts';
 import type { ReceiptShowOptions } from './commands/receipt.ts';
 import type { RepairListOptions } from './commands/repair-list.ts';
 import type { UninstallOptions } from './commands/uninstall.ts';
 import {
   addCommand,
   algorithms,
+  caFile,
   passphraseFd,
   passphraseFile,
   positiveInteger,
   type Run,
   repeatable,
   root,
+  sizeOption,
   wholeNumber,
 } from './options.ts';
 
@@ -188,6 +193,23 @@ export function addSiteCommands(program: Command, run: Run): void {
     .addOption(root())
     .action((options: DepotCommandOptions) =>
       run(async (context) => (await import('./commands/depot.ts')).depot(options, context)),
+    );
+  command('push <release> <registry>', 'copy images, models and files into a registry of the site')
+    .option(
+      '--name-rule <rule>',
+      'how repositories are named there: {release}, {version}, {name}, {path}, {registry}',
+      DEFAULT_NAME_RULE,
+    )
+    .option('--chunk-size <size>', 'bytes of one request', sizeOption, 64 * MIB)
+    .option('--max-layer-size <size>', 'refuse before the first byte what is larger', sizeOption)
+    .option('--modelcars', 'models as images, too')
+    .option('--insecure', 'the registry speaks plain http')
+    .addOption(caFile())
+    .addOption(root())
+    .action((release: string, registry: string, options: PushCommandOptions) =>
+      run(async (context) =>
+        (await import('./commands/push.ts')).push(release, registry, options, context),
+      ),
     );
   const audit = program.command('audit').description("the site's hash-chained ledger");
   addCommand(audit, 'verify', 'check that the ledger was neither edited, cut nor replaced')

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { AlgorithmName } from '../format/trust.ts';
 import type { CommandContext, CommandResult } from './command.ts';
+import { parseBytes } from './units.ts';
 
 export type Action = (context: CommandContext) => Promise<CommandResult>;
 
@@ -51,6 +52,13 @@ export function wholeNumber(text: string): number {
   const value = Number(text);
   if (Number.isSafeInteger(value) && value >= 0 && text.trim() !== '') return value;
   throw new InvalidArgumentError('expected a whole number from 0');
+}
+
+/** A size such as `512MiB` or `25GB`, in bytes. */
+export function sizeOption(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes !== undefined) return bytes;
+  throw new InvalidArgumentError('expected a size such as 512MiB or 25GB');
 }
 
 function descriptor(text: string): number {

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Environment } from '../core/environment.ts';
 import { StowageError } from '../core/error.ts';
-import type { Environment } from './hub-settings.ts';
-import { interrupted } from './interrupted.ts';
+import { interrupted } from '../core/interrupted.ts';
 
 const MAX_SAID_CHARACTERS = 8192;
 const WATCH_MS = 250;

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Environment } from '../core/environment.ts';
 import { StowageError, systemCode } from '../core/error.ts';
-import type { Environment } from './hub-settings.ts';
-import { Secret } from './secret.ts';
+import { Secret } from '../credential/secret.ts';
 
 const MAX_NETRC_CHARACTERS = 1024 * 1024;
 

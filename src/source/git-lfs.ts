@@ -1,12 +1,13 @@
 import { type Digest, digestFromHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
+import { type Fields, fieldsOf, textOf } from '../core/fields.ts';
+import { Secret } from '../credential/secret.ts';
 import { isLoopback, oneLine, redactUrl } from './address.ts';
 import type { Authorization, Http, HttpRequest } from './http.ts';
 import { malformed } from './http-error.ts';
 import type { Origin } from './origin.ts';
 import { rangeOrigin } from './range-origin.ts';
-import { type Fields, fieldsOf, parseRemote, textOf } from './remote-json.ts';
-import { Secret } from './secret.ts';
+import { parseRemote } from './remote-json.ts';
 
 /** What a repository holds in place of a file that Git LFS keeps. */
 export interface LfsPointer {

@@ -1,8 +1,11 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Digest } from '../core/digest.ts';
+import type { Environment } from '../core/environment.ts';
 import { StowageError } from '../core/error.ts';
 import { GIB, MIB } from '../core/limits.ts';
+import type { HostTrust } from '../credential/host-trust.ts';
+import type { Secret } from '../credential/secret.ts';
 import { isLoopback, oneLine } from './address.ts';
 import { type GitAddress, gitUrl, isCommit, parseGitAddress } from './git-address.ts';
 import { GitFailure, type GitRun, runGit } from './git-command.ts';
@@ -10,10 +13,7 @@ import { createGitCredentials } from './git-credentials.ts';
 import { type LfsPointer, lfsOrigins } from './git-lfs.ts';
 import { type GitEntry, parseTree, readBatch } from './git-objects.ts';
 import type { Http } from './http.ts';
-import type { Environment } from './hub-settings.ts';
 import type { Origin } from './origin.ts';
-import type { Secret } from './secret.ts';
-import type { HostTrust } from './wire.ts';
 
 export type { GitAddress } from './git-address.ts';
 export type { GitEntry } from './git-objects.ts';

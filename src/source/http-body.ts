@@ -1,5 +1,5 @@
+import { interrupted } from '../core/interrupted.ts';
 import { type Asked, malformed, Silence, unreachable } from './http-error.ts';
-import { interrupted } from './interrupted.ts';
 
 /** A connection that can be given up. */
 export interface Connection {

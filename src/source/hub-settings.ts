@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Environment } from '../core/environment.ts';
 import { StowageError, systemCode } from '../core/error.ts';
+import { Secret } from '../credential/secret.ts';
 import { isLoopback } from './address.ts';
-import { Secret } from './secret.ts';
-
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface HubSettings {
   /** Without a slash at its end; may have a path, as mirrors do. */

@@ -2,9 +2,9 @@ import { constants, type Dirent, type Stats } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StowageError, systemCode } from '../core/error.ts';
+import { interrupted } from '../core/interrupted.ts';
 import { MAX_ARCHIVE_ENTRIES, MIB } from '../core/limits.ts';
 import { pathCollision, pathDefect, type SafePath } from '../core/safe-path.ts';
-import { interrupted } from './interrupted.ts';
 import type { Origin } from './origin.ts';
 
 export interface LocalFile {

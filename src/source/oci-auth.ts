@@ -1,12 +1,13 @@
 import { StowageError } from '../core/error.ts';
+import { fieldsOf, textOf } from '../core/fields.ts';
 import { MIB } from '../core/limits.ts';
+import { parseChallenges } from '../credential/challenge.ts';
+import type { Credential, CredentialStore } from '../credential/registry-credentials.ts';
+import { Secret } from '../credential/secret.ts';
 import { isLoopback } from './address.ts';
 import type { Authorization, Http, HttpRequest } from './http.ts';
 import { type Asked, malformed } from './http-error.ts';
-import { parseChallenges } from './oci-challenge.ts';
-import type { Credential, CredentialStore } from './oci-credentials.ts';
-import { fieldsOf, parseRemote, textOf } from './remote-json.ts';
-import { Secret } from './secret.ts';
+import { parseRemote } from './remote-json.ts';
 
 const MAX_TOKEN_BYTES: number = MIB;
 /** What a token service that does not say grants (distribution token specification). */

@@ -1,7 +1,7 @@
 import { StowageError } from '../core/error.ts';
+import { fieldsOf, textOf } from '../core/fields.ts';
 import { oneLine } from './address.ts';
 import { type Asked, malformed } from './http-error.ts';
-import { fieldsOf, textOf } from './remote-json.ts';
 
 export interface PlatformFields {
   readonly os: string;

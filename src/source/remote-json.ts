@@ -1,8 +1,5 @@
 import { type Asked, malformed } from './http-error.ts';
 
-/** A JSON object from elsewhere, not yet looked at. */
-export type Fields = Readonly<Record<string, unknown>>;
-
 /**
  * Parses JSON that a server sent. Its own words stay out of the error: they may hold a token.
  * @throws StowageError `source-malformed`
@@ -13,21 +10,4 @@ export function parseRemote(bytes: Uint8Array, asked: Asked): unknown {
   } catch {
     throw malformed(asked, 'JSON', `${bytes.byteLength} bytes that are none`);
   }
-}
-
-/** The members of an object; none when it is something else. */
-export function fieldsOf(value: unknown): Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Fields)
-    : {};
-}
-
-/** A text of at most `max` characters, or undefined. */
-export function textOf(value: unknown, max = 4096): string | undefined {
-  return typeof value === 'string' && value.length <= max ? value : undefined;
-}
-
-/** A count of bytes, or undefined. */
-export function sizeOf(value: unknown): number | undefined {
-  return Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : undefined;
 }

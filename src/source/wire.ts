@@ -6,6 +6,7 @@ import {
 } from 'node:http';
 import { request as requestSecure, Agent as SecureAgent } from 'node:https';
 import type { SecureContextOptions } from 'node:tls';
+import type { HostTrust } from '../credential/host-trust.ts';
 import { isLoopback } from './address.ts';
 import { bodyOf } from './wire-body.ts';
 import { createDirectWire } from './wire-direct.ts';
@@ -15,9 +16,6 @@ export type { WireRequest, WireResponse } from './wire-request.ts';
 
 /** Sends a request; rejects with the system's error when the connection fails. */
 export type Wire = (request: WireRequest) => Promise<WireResponse>;
-
-/** Authorities and a client certificate for a host; undefined for what every host gets. */
-export type HostTrust = (host: string) => Promise<SecureContextOptions | undefined>;
 
 export interface WireOptions {
   /** `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, in either case. This machine is asked without a proxy. */

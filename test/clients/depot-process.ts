@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { end, run, start, until } from '../lab/process.ts';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
-const node = `${project}/node_modules/.bin/node`;
-const program = `${project}/dist/main.js`;
+export const node: string = `${project}/node_modules/.bin/node`;
+export const program: string = `${project}/dist/main.js`;
 
 export interface DepotProcess {
   /** `127.0.0.1:PORT`. */

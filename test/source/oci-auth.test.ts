@@ -4,9 +4,9 @@ import { text } from 'node:stream/consumers';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { type Digest, digestFromHex } from '../../src/core/digest.ts';
+import type { Credential } from '../../src/credential/registry-credentials.ts';
+import { Secret } from '../../src/credential/secret.ts';
 import { type CredentialStore, createRegistry } from '../../src/source/oci.ts';
-import type { Credential } from '../../src/source/oci-credentials.ts';
-import { Secret } from '../../src/source/secret.ts';
 import { expectCode } from '../support/error.ts';
 import { drain, never, serve, type TestServer, testHttp, wired } from './server.ts';
 

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Digest } from '../../src/core/digest.ts';
-import { createHostTrust } from '../../src/source/host-trust.ts';
+import { createHostTrust } from '../../src/credential/host-trust.ts';
+import { Secret } from '../../src/credential/secret.ts';
 import { type CredentialStore, createRegistry, type Registry } from '../../src/source/oci.ts';
-import { Secret } from '../../src/source/secret.ts';
 import { createWire } from '../../src/source/wire.ts';
 import { run } from '../lab/process.ts';
 import {

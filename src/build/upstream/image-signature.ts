@@ -1,8 +1,8 @@
 import { StowageError } from '../../core/error.ts';
+import { fieldsOf } from '../../core/fields.ts';
 import type { LockedBlob } from '../../format/lock.ts';
 import type { SignatureVerdict } from '../../format/upstream.ts';
 import type { Attached, AttachedLayer } from '../../source/oci.ts';
-import { fieldsOf } from '../../source/remote-json.ts';
 import { decodePem } from '../../trust/pem.ts';
 import type { OpenedDemand } from './demand.ts';
 import { refuse } from './refusal.ts';

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { digestHex } from '../../core/digest.ts';
+import { type Fields, fieldsOf, textOf } from '../../core/fields.ts';
 import type { LockedModelFile } from '../../format/lock.ts';
 import type { SignatureVerdict } from '../../format/upstream.ts';
-import { type Fields, fieldsOf, textOf } from '../../source/remote-json.ts';
 import type { OpenedDemand } from './demand.ts';
 import { printable, refuse } from './refusal.ts';
 import { proveSigner } from './signer.ts';

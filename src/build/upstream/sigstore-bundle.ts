@@ -1,4 +1,4 @@
-import { type Fields, fieldsOf, textOf } from '../../source/remote-json.ts';
+import { type Fields, fieldsOf, textOf } from '../../core/fields.ts';
 import { refuse } from './refusal.ts';
 import { parseStrict, strictBase64 } from './strict-json.ts';
 

@@ -1,5 +1,5 @@
 import { parseJson } from '../../core/canonical-json.ts';
-import { type Fields, fieldsOf } from '../../source/remote-json.ts';
+import { type Fields, fieldsOf } from '../../core/fields.ts';
 import { refuse } from './refusal.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { createHash, type KeyObject } from 'node:crypto';
 import { canonicalBytes } from '../../core/canonical-json.ts';
-import { type Fields, fieldsOf, sizeOf, textOf } from '../../source/remote-json.ts';
+import { type Fields, fieldsOf, sizeOf, textOf } from '../../core/fields.ts';
 import { decodePem } from '../../trust/pem.ts';
 import { refuse } from './refusal.ts';
 import { parseStrict, strictBase64 } from './strict-json.ts';

@@ -1,10 +1,10 @@
 import type { Sources } from '../../build/origins.ts';
+import { createHostTrust } from '../../credential/host-trust.ts';
+import { createCredentials } from '../../credential/registry-credentials.ts';
 import { createGit } from '../../source/git.ts';
-import { createHostTrust } from '../../source/host-trust.ts';
 import { createHttp } from '../../source/http.ts';
 import { createHub, hubSettings } from '../../source/hugging-face.ts';
 import { createRegistry } from '../../source/oci.ts';
-import { createCredentials } from '../../source/oci-credentials.ts';
 import { createWire } from '../../source/wire.ts';
 import type { CommandContext } from '../command.ts';
 

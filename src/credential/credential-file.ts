@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { StowageError, systemCode } from '../core/error.ts';
+import { type Fields, fieldsOf, textOf } from '../core/fields.ts';
 import { MIB } from '../core/limits.ts';
-import { type Fields, fieldsOf, textOf } from './remote-json.ts';
 import { Secret } from './secret.ts';
 
 /** How to sign in to a registry. */

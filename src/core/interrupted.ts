@@ -1,4 +1,4 @@
-import { StowageError } from '../core/error.ts';
+import { StowageError } from './error.ts';
 
 /** The error for work that its signal stopped. */
 export function interrupted(signal: AbortSignal): StowageError {

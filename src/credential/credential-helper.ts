@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
+import type { Environment } from '../core/environment.ts';
 import { StowageError } from '../core/error.ts';
-import type { Environment } from './hub-settings.ts';
-import { interrupted } from './interrupted.ts';
-import { fieldsOf, textOf } from './remote-json.ts';
+import { fieldsOf, textOf } from '../core/fields.ts';
+import { interrupted } from '../core/interrupted.ts';
 
 const MAX_ANSWER_BYTES = 64 * 1024;
 const TIMEOUT_MS = 30_000;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseChallenges } from '../../src/source/oci-challenge.ts';
+import { parseChallenges } from '../../src/credential/challenge.ts';
 
 describe('a WWW-Authenticate header', () => {
   it.each([

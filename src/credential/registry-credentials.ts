@@ -1,7 +1,7 @@
 import { join } from 'node:path';
+import type { Environment } from '../core/environment.ts';
 import { type Credential, readCredentialFile } from './credential-file.ts';
 import { askHelper, type HelperAnswer } from './credential-helper.ts';
-import type { Environment } from './hub-settings.ts';
 import { Secret } from './secret.ts';
 
 export type { Credential } from './credential-file.ts';

@@ -1,9 +1,11 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { getCACertificates, type SecureContextOptions } from 'node:tls';
+import type { Environment } from '../core/environment.ts';
 import { StowageError, systemCode } from '../core/error.ts';
-import type { Environment } from './hub-settings.ts';
-import type { HostTrust } from './wire.ts';
+
+/** Authorities and a client certificate for a host; undefined for what every host gets. */
+export type HostTrust = (host: string) => Promise<SecureContextOptions | undefined>;
 
 export interface HostTrustOptions {
   readonly env: Environment;

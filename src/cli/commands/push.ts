@@ -1,0 +1,147 @@
+import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
+import { MAX_OCI_MANIFEST_BYTES, MIB } from '../../core/limits.ts';
+import { createHostTrust } from '../../credential/host-trust.ts';
+import { createCredentials } from '../../credential/registry-credentials.ts';
+import { catalogOf } from '../../deploy/catalog.ts';
+import { findRelease } from '../../deploy/release.ts';
+import type { Catalog, CatalogEntry, Segment } from '../../depot/catalog.ts';
+import { registryFolder } from '../../depot/repository-name.ts';
+import type { Bundle } from '../../format/bundle.ts';
+import { readBounded } from '../../io/file.ts';
+import { type Named, repositoryBy } from '../../push/name-rule.ts';
+import { type PushedManifest, type PushedRepository, push as pushAll } from '../../push/push.ts';
+import { RegistryClient } from '../../push/registry-client.ts';
+import { openSessions } from '../../push/session-file.ts';
+import { type CommandContext, type CommandResult, usage } from '../command.ts';
+import { harmless } from '../units.ts';
+import { openSite } from './site.ts';
+
+export interface PushCommandOptions {
+  readonly nameRule: string;
+  readonly chunkSize: number;
+  readonly maxLayerSize?: number;
+  readonly modelcars?: boolean;
+  readonly insecure?: boolean;
+  readonly caFile?: string;
+  readonly root?: string;
+}
+
+const REGISTRY = /^(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?$/;
+
+/** Copies the images, models and files of a release into a registry that the site has. */
+export async function push(
+  text: string,
+  registry: string,
+  options: PushCommandOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  if (!REGISTRY.test(registry))
+    throw usage('that is no registry', 'a host and a port, such as registry.site:5000', registry);
+  const { site } = await openSite(options.root, context);
+  const { id, bundle } = await findRelease(site, text);
+  const catalog = await catalogOf(site, [id]);
+  const { env, home } = context.terminal;
+  const { caFile } = options;
+  const client = new RegistryClient({
+    ...{ registry, plain: options.insecure === true, signal: context.signal },
+    credentials: createCredentials(env, home),
+    trust: await createHostTrust({
+      ...{ env, home, caFile: caFile === undefined ? undefined : context.path(caFile) },
+    }),
+  });
+  const named = namesOf(bundle, options.modelcars === true);
+  const repositories: PushedRepository[] = [];
+  for (const [repository, each] of named) {
+    const found = catalog.repositories().find((entry) => entry.repository === repository);
+    const entry = (await found?.make?.()) ?? found;
+    if (entry !== undefined)
+      repositories.push(await contentOf(catalog, entry, repositoryBy(options.nameRule, each)));
+  }
+  const pushed = await pushAll(repositories, {
+    ...context,
+    client,
+    chunkBytes: Math.max(options.chunkSize, MIB),
+    maxBlobBytes: options.maxLayerSize,
+    sessions: await openSessions(site.path('push', `${registryFolder(registry)}.json`)),
+  });
+  const lines = pushed.flatMap((each) => [
+    `  ${registry}/${each.repository}:${each.tags.join(', :')}`,
+    `    blobs: ${each.uploaded} uploaded, ${each.mounted} mounted, ${each.present} there already`,
+    ...each.notes.map((note) => `    note: ${note}`),
+  ]);
+  return {
+    json: { registry, release: id, repositories: pushed },
+    text: harmless(
+      `${[`${bundle.name} ${bundle.version} is in ${registry}`, ...lines].join('\n')}\n`,
+    ),
+  };
+}
+
+/** The repositories of a release that are pushed, by their names in the depot, with what a rule may say of them. */
+function namesOf(bundle: Bundle, cars: boolean): [string, Named][] {
+  const of = (name: string, registry: string, path: string): [string, Named] => [
+    `${bundle.name}/${name}`,
+    { release: bundle.name, version: bundle.version, name, registry, path },
+  ];
+  return [
+    ...bundle.images.map(({ name, repository }) => {
+      const slash = repository.indexOf('/');
+      return of(name, registryFolder(repository.slice(0, slash)), repository.slice(slash + 1));
+    }),
+    ...bundle.models.map(({ name, repository }) => of(name, 'hub', repository)),
+    ...(cars ? bundle.models : []).map(({ name, repository }) =>
+      of(`${name}-car`, 'hub', `${repository}-car`),
+    ),
+    ...bundle.files.map(({ name }) => of(name, 'files', name)),
+  ];
+}
+
+async function contentOf(
+  catalog: Catalog,
+  entry: CatalogEntry,
+  repository: string,
+): Promise<PushedRepository> {
+  const manifests: PushedManifest[] = [];
+  for (const [digest, mediaType] of entry.manifests) {
+    const [made] = entry.made?.get(digest) ?? [];
+    const bytes =
+      made !== undefined && 'bytes' in made
+        ? made.bytes
+        : await readBounded(catalog.blobPath(digest), MAX_OCI_MANIFEST_BYTES);
+    manifests.push({ digest, mediaType, bytes });
+  }
+  const blobs = [...entry.blobs].map(([digest, size]) => {
+    const segments = entry.made?.get(digest) ?? [{ digest, size }];
+    return {
+      digest,
+      size,
+      open: (start: number, end: number) => opened(catalog, segments, start, end),
+    };
+  });
+  return { repository, tags: entry.tags, manifests, blobs };
+}
+
+function opened(
+  catalog: Catalog,
+  segments: readonly Segment[],
+  from: number,
+  to: number,
+): Readable {
+  async function* parts(): AsyncGenerator<Uint8Array> {
+    let at = 0;
+    for (const segment of segments) {
+      const size = 'bytes' in segment ? segment.bytes.length : segment.size;
+      const start = Math.max(from - at, 0);
+      const end = Math.min(to - at, size);
+      at += size;
+      if (start >= end) continue;
+      if ('bytes' in segment) yield segment.bytes.subarray(start, end);
+      else {
+        const range = { start, end: end - 1, highWaterMark: MIB };
+        yield* createReadStream(catalog.blobPath(segment.digest), range);
+      }
+    }
+  }
+  return Readable.from(parts(), { objectMode: false });
+}

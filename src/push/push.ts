@@ -1,0 +1,149 @@
+import type { Digest } from '../core/digest.ts';
+import { StowageError } from '../core/error.ts';
+import type { Context } from '../core/event.ts';
+import { type PushedBlob, pushBlob, type Sessions } from './push-blob.ts';
+import { refused } from './refused.ts';
+import type { Answer, RegistryClient } from './registry-client.ts';
+
+export interface PushedManifest {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly bytes: Buffer;
+}
+
+/** What goes into one repository. */
+export interface PushedRepository {
+  readonly repository: string;
+  readonly tags: Readonly<Record<string, Digest>>;
+  readonly manifests: readonly PushedManifest[];
+  readonly blobs: readonly PushedBlob[];
+}
+
+export interface PushOptions extends Omit<Context, 'now'> {
+  readonly client: RegistryClient;
+  readonly chunkBytes: number;
+  /** The largest blob that the registry takes, in bytes. */
+  readonly maxBlobBytes?: number | undefined;
+  readonly sessions: Sessions;
+}
+
+export interface Pushed {
+  readonly repository: string;
+  readonly tags: readonly string[];
+  readonly uploaded: number;
+  readonly mounted: number;
+  readonly present: number;
+  /** What the registry did not take as it was, in words. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Copies repositories into a registry, digests unchanged: blobs, then manifests, then indexes, then tags. A blob is
+ * sent once and mounted in the other repositories that need it.
+ * @throws StowageError `registry-refused` before the first byte for a blob above the limit; later that of an answer,
+ * `registry-unreachable`, `registry-denied`
+ */
+export async function push(
+  repositories: readonly PushedRepository[],
+  options: PushOptions,
+): Promise<Pushed[]> {
+  requireSmall(repositories, options.maxBlobBytes);
+  const total = repositories.flatMap(({ blobs }) => blobs).reduce((sum, { size }) => sum + size, 0);
+  let done = 0;
+  const onBytes = (bytes: number): void => {
+    done += bytes;
+    options.emit({ type: 'progress', task: 'push', done, total, unit: 'bytes' });
+  };
+  const homes = new Map<Digest, string>();
+  const pushed: Pushed[] = [];
+  for (const each of repositories) {
+    options.emit({ type: 'step', step: 'push', subject: each.repository });
+    const counts = { uploaded: 0, mounted: 0, present: 0 };
+    for (const blob of each.blobs) {
+      const mountFrom = homes.get(blob.digest);
+      const { repository } = each;
+      counts[await pushBlob(blob, { ...options, repository, mountFrom, onBytes })] += 1;
+      homes.set(blob.digest, repository);
+    }
+    const notes: string[] = [];
+    const tags = await pushManifests(each, options.client, notes);
+    pushed.push({ repository: each.repository, tags, ...counts, notes });
+  }
+  return pushed;
+}
+
+function requireSmall(repositories: readonly PushedRepository[], limit: number | undefined): void {
+  if (limit === undefined) return;
+  const large = repositories.flatMap(({ repository, blobs }) =>
+    blobs
+      .filter(({ size }) => size > limit)
+      .map(({ digest, size }) => `${repository}: ${digest} has ${size} bytes`),
+  );
+  if (large.length === 0) return;
+  throw new StowageError('registry-refused', 'some blobs are larger than the registry takes', {
+    expected: `at most ${limit} bytes each`,
+    found: `${large.length} larger ones`,
+    hint: 'raise the limit of the registry, or serve these from the depot',
+    defects: large,
+  });
+}
+
+const isIndex = (mediaType: string): boolean => /index|manifest\.list/.test(mediaType);
+
+async function pushManifests(
+  { repository, tags, manifests }: PushedRepository,
+  client: RegistryClient,
+  notes: string[],
+): Promise<string[]> {
+  const put = async (manifest: PushedManifest, reference: string): Promise<Answer> => {
+    const url = new URL(`${repository}/manifests/${reference}`, client.base);
+    const headers = { 'Content-Type': manifest.mediaType };
+    const answer = await client.ask({
+      ...{ method: 'PUT', url, repository, headers, body: manifest.bytes },
+    });
+    const digest = answer.headers['docker-content-digest'];
+    if (answer.status === 201 && digest !== undefined && digest !== manifest.digest)
+      throw refused(
+        `${manifest.digest} as it is: it made ${String(digest).slice(0, 80)} of it`,
+        answer,
+      );
+    return answer;
+  };
+  const known = new Map(manifests.map((each) => [each.digest, each]));
+  const sorted = manifests.toSorted(
+    (a, b) => Number(isIndex(a.mediaType)) - Number(isIndex(b.mediaType)),
+  );
+  const partial = new Map<Digest, PushedManifest[]>();
+  for (const manifest of sorted) {
+    const answer = await put(manifest, manifest.digest);
+    if (answer.status === 201) continue;
+    const members = isIndex(manifest.mediaType) ? membersOf(manifest, known) : undefined;
+    if (members === undefined) throw refused(`the manifest ${manifest.digest}`, answer);
+    partial.set(manifest.digest, members);
+    notes.push(`index ${manifest.digest} was not taken without the platforms that did not travel`);
+  }
+  const written: string[] = [];
+  for (const [tag, digest] of Object.entries(tags)) {
+    const members = partial.get(digest) ?? [known.get(digest)];
+    for (const [index, manifest] of members.entries()) {
+      if (manifest === undefined) continue;
+      const name = index === 0 ? tag : `${tag}-${index + 1}`;
+      const answer = await put(manifest, name);
+      if (answer.status !== 201) throw refused(`the tag ${name}`, answer);
+      written.push(name);
+    }
+  }
+  return written;
+}
+
+/** The manifests of an index that travelled, when some did not; undefined when all did. */
+function membersOf(
+  index: PushedManifest,
+  known: ReadonlyMap<Digest, PushedManifest>,
+): PushedManifest[] | undefined {
+  const { manifests = [] } = JSON.parse(index.bytes.toString('utf8')) as {
+    manifests?: readonly { digest: Digest }[];
+  };
+  const here = manifests.flatMap(({ digest }) => known.get(digest) ?? []);
+  return here.length === manifests.length || here.length === 0 ? undefined : here;
+}
