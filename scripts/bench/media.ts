@@ -1,15 +1,7 @@
-import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { MIB } from '../../src/core/limits.ts';
+import { startHub } from '../../test/lab/hub.ts';
+import { writeLargeModel } from '../../test/lab/large-model.ts';
 import type { BenchContext, Row } from './benchmark.ts';
 import { inTurns, type Measured, measure, measureStowage } from './measure.ts';
 import { importArguments, makeAuthority } from './media/authority.ts';
@@ -29,9 +21,7 @@ export async function run({ folder, size = DEFAULT_BYTES, say }: BenchContext): 
     string,
     string,
   ];
-  const manifest = writeContent(folder, size);
-  await measureStowage(['lock', manifest, '--store', store]);
-  // The file itself is in the store now; without it the bytes are on disk three times at most.
+  const manifest = await pulled(folder, size, store);
   const packing = ['pack', manifest, '--store', store, '--no-installer', '--output'];
   await measureStowage([...packing, bundle]);
   await measureStowage(['sign', bundle, '--key', key, '--certificate', certificate]);
@@ -89,19 +79,25 @@ export async function run({ folder, size = DEFAULT_BYTES, say }: BenchContext): 
   ];
 }
 
-function writeContent(folder: string, size: number): string {
-  const place = join(folder, 'content');
-  mkdirSync(place);
-  const file = openSync(join(place, 'weights.bin'), 'w');
-  const bytes = randomBytes(MIB);
-  for (let done = 0; done < size; done += MIB) {
-    bytes.writeUInt32LE(done / MIB, 0);
-    writeSync(file, bytes, 0, Math.min(MIB, size - done));
+/** Fills a store as a pull does, notes and all. */
+async function pulled(folder: string, size: number, store: string): Promise<string> {
+  const content = join(folder, 'content');
+  const manifest = join(folder, 'stowage.yaml');
+  writeLargeModel(join(content, 'model.safetensors'), size);
+  const models = [{ name: 'large', source: 'hf://acme/large@main' }];
+  const text = { apiVersion: 'stowage/v1', name: 'bench', version: '1.0.0', models };
+  writeFileSync(manifest, JSON.stringify(text));
+  const hub = await startHub({
+    repos: [{ name: 'acme/large', revisions: { main: content } }],
+    redirect: true,
+  });
+  try {
+    const env = { HF_ENDPOINT: hub.url };
+    await measureStowage(['lock', manifest, '--store', store], env);
+    await measureStowage(['store', 'pull', manifest, '--store', store], env);
+  } finally {
+    await hub.stop();
+    rmSync(content, { recursive: true });
   }
-  closeSync(file);
-  const manifest = join(place, 'stowage.yaml');
-  const files = [{ name: 'weights', source: './weights.bin' }];
-  const content = { apiVersion: 'stowage/v1', name: 'bench', version: '1.0.0', files };
-  writeFileSync(manifest, JSON.stringify(content));
   return manifest;
 }
