@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve as resolvePath } from 'node:path';
 import { type Digest, sriHex, sriOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
+import { Tally } from '../core/tally.ts';
 import {
   type Bundle,
   type BundleBlob,
@@ -144,17 +145,13 @@ async function copyBlobs(
   const total = blobs.reduce((sum, blob) => sum + blob.size, 0);
   await requireSpace(folder, total);
   emit({ type: 'step', step: 'pack', subject: `${blobs.length} blobs` });
-  let done = 0;
-  const count = (bytes: number): void => {
-    done += bytes;
-    emit({ type: 'progress', task: 'pack', done, total, unit: 'bytes' });
-  };
+  const tally = new Tally(emit, 'pack', total);
   const copied = new Map<Digest, BundleBlob>();
   const pool = new HashPool(signal);
   try {
     // A blob of one part keeps one worker busy; two blobs at once keep them all so.
     await forEachBounded(blobs, pool.width * 2, async (blob) => {
-      copied.set(blob.digest, await copyParts(blob, partSize, store, folder, pool, count));
+      copied.set(blob.digest, await copyParts(blob, partSize, store, folder, pool, tally.add));
     });
   } finally {
     await pool.close();
@@ -177,15 +174,11 @@ async function addParity(
     discs?.parity === true ? columnsOfDiscs(bundle, rows, discs.size) : evenColumns(parts);
   const total = recoveryBytes(columns, rows, parts);
   emit({ type: 'step', step: 'parity', subject: `${rows} of ${columns.length + rows}` });
-  let done = 0;
-  const count = (bytes: number): void => {
-    done += bytes;
-    emit({ type: 'progress', task: 'parity', done, total, unit: 'bytes' });
-  };
+  const tally = new Tally(emit, 'parity', total);
   const pool = new HashPool(signal);
   try {
     const shape = { stripe, columns, rows, discs: discs?.parity === true };
-    return await writeParity(parts, shape, folder, pool, count);
+    return await writeParity(parts, shape, folder, pool, tally.add);
   } finally {
     await pool.close();
   }

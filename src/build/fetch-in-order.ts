@@ -1,4 +1,5 @@
 import type { Digest } from '../core/digest.ts';
+import type { OnBytes } from '../core/tally.ts';
 import type { Expected } from '../io/running-hashes.ts';
 import type { Origin } from '../source/origin.ts';
 import { Persistence } from './persistence.ts';
@@ -9,16 +10,16 @@ export async function fetchInOrder(
   { store, signal, emit, connections }: Omit<Transfer, 'pool'>,
   expected: Expected,
   origin: Origin,
-  onBytes: (bytes: number) => void,
+  onBytes: OnBytes,
 ): Promise<Digest> {
   const persistence = new Persistence(signal);
   const onWait = waitNotice(emit, expected.label ?? origin.description);
   for (;;) {
     let offered = 0;
     let counted = 0;
-    const count = (bytes: number): void => {
+    const count: OnBytes = (bytes, kept) => {
       counted += bytes;
-      onBytes(bytes);
+      onBytes(bytes, kept);
     };
     try {
       return await connections.hold(() =>

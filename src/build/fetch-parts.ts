@@ -1,6 +1,7 @@
 import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MIB } from '../core/limits.ts';
+import type { OnBytes } from '../core/tally.ts';
 import type { Incoming, SizedExpected } from '../io/incoming.ts';
 import type { Span } from '../io/spans.ts';
 import type { Origin, OriginPart } from '../source/origin.ts';
@@ -24,14 +25,14 @@ export async function fetchInParts(
   transfer: Transfer,
   expected: SizedExpected,
   origin: PartOrigin,
-  onBytes: (bytes: number) => void,
+  onBytes: OnBytes,
 ): Promise<Digest> {
   const { store, pool, signal, emit } = transfer;
   const onWait = waitNotice(emit, expected.label ?? origin.description);
   let counted = 0;
-  const count = (bytes: number): void => {
+  const count: OnBytes = (bytes, kept) => {
     counted += bytes;
-    onBytes(bytes);
+    onBytes(bytes, kept);
   };
   try {
     return await store.receiveParts(
@@ -54,15 +55,10 @@ class PartsFetch {
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #persistence: Persistence;
-  readonly #onBytes: (bytes: number) => void;
+  readonly #onBytes: OnBytes;
   #givesStretches = false;
 
-  constructor(
-    transfer: Transfer,
-    origin: PartOrigin,
-    incoming: Incoming,
-    onBytes: (bytes: number) => void,
-  ) {
+  constructor(transfer: Transfer, origin: PartOrigin, incoming: Incoming, onBytes: OnBytes) {
     this.#transfer = transfer;
     this.#origin = origin;
     this.#incoming = incoming;
@@ -156,14 +152,14 @@ class Gathered {
   /** How many were put here. */
   bytes = 0;
   readonly #incoming: Incoming;
-  readonly #onBytes: (bytes: number) => void;
+  readonly #onBytes: OnBytes;
   #chunks: Uint8Array[] = [];
   #done: (() => void)[] = [];
   #start = 0;
   #held = 0;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(incoming: Incoming, onBytes: (bytes: number) => void) {
+  constructor(incoming: Incoming, onBytes: OnBytes) {
     this.#incoming = incoming;
     this.#onBytes = onBytes;
   }

@@ -1,4 +1,5 @@
 import type { Digest } from '../core/digest.ts';
+import type { OnBytes } from '../core/tally.ts';
 import type { Expected } from '../io/running-hashes.ts';
 import type { Origin } from '../source/origin.ts';
 import { fetchInOrder } from './fetch-in-order.ts';
@@ -14,7 +15,7 @@ export async function fetchBlob(
   transfer: Transfer,
   expected: Expected,
   origin: Origin,
-  onBytes: (bytes: number) => void = () => {},
+  onBytes: OnBytes = () => {},
 ): Promise<Digest> {
   const { size } = expected;
   const { part } = origin;

@@ -1,6 +1,7 @@
 import { resolve as resolvePath } from 'node:path';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
+import { Tally } from '../core/tally.ts';
 import type { Lock, LockedFile, LockedGit } from '../format/lock.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { makeFolder } from '../io/file.ts';
@@ -31,17 +32,13 @@ export async function pull(lock: Lock, options: PullOptions): Promise<void> {
   for (const each of wanted) {
     if ((await store.size(each.digest)) !== each.size) missing.push(each);
   }
-  const total = missing.reduce((sum, each) => sum + each.size, 0);
+  const total = bytesOf(wanted);
   await makeFolder(store.root);
-  let done = 0;
-  const count = (bytes: number): void => {
-    done += bytes;
-    emit({ type: 'progress', task: 'pull', done, total, unit: 'bytes' });
-  };
-  if (total > 0) emit({ type: 'step', step: 'pull', subject: `${missing.length} blobs` });
+  const tally = new Tally(emit, 'pull', total, bytesOf(wanted) - bytesOf(missing));
+  if (missing.length > 0) emit({ type: 'step', step: 'pull', subject: `${missing.length} blobs` });
   await withTransfer(options, async (transfer) => {
     await forEachBounded(missing, BLOBS_AT_ONCE, async (each) => {
-      await fetchBlob(transfer, each.expected, await each.origin(), count);
+      await fetchBlob(transfer, each.expected, await each.origin(), tally.add);
     });
     for (const file of lock.files)
       if (file.git !== undefined) await pullGit(file, file.git, lock, options, transfer);
@@ -49,6 +46,10 @@ export async function pull(lock: Lock, options: PullOptions): Promise<void> {
   for (const file of lock.files.filter(isLocal)) await pullLocal(file, options);
   emit({ type: 'step', step: 'examine', subject: lock.manifest.name });
   await examinePulled(lock, store, signal);
+}
+
+function bytesOf(blobs: readonly Wanted[]): number {
+  return blobs.reduce((sum, { size }) => sum + size, 0);
 }
 
 async function pullLocal(file: LockedFile, { store, folder, signal }: PullOptions): Promise<void> {

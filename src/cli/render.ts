@@ -1,8 +1,9 @@
 import ora, { type Ora } from 'ora';
 import { StowageError, systemCode } from '../core/error.ts';
 import type { Emit, StowageEvent } from '../core/event.ts';
+import { Meter } from './meter.ts';
 import type { Screen, Terminal } from './terminal.ts';
-import { formatBytes, formatSeconds, harmless } from './units.ts';
+import { harmless } from './units.ts';
 
 /** Shows what long work says: a spinner with rate and time left on a terminal, a line a step elsewhere. */
 export interface Progress {
@@ -15,14 +16,14 @@ export interface Progress {
 export function createProgress(terminal: Terminal, quiet: boolean): Progress {
   const { stderr } = terminal;
   if (quiet) return { emit: (event) => warn(stderr, event), stop: () => {} };
-  if (stderr.isTTY === true) return movingProgress(stderr, terminal.stdin.isTTY === true);
-  return { emit: (event) => plainLine(stderr, event), stop: () => {} };
+  const meter = new Meter(terminal.now);
+  if (stderr.isTTY === true) return movingProgress(stderr, terminal.stdin.isTTY === true, meter);
+  return plainProgress(stderr, meter);
 }
 
-function movingProgress(stderr: Screen, ownStdin: boolean): Progress {
+function movingProgress(stderr: Screen, ownStdin: boolean, meter: Meter): Progress {
   let spinner: Ora | undefined;
   let step = '';
-  const meter = new Meter();
   const finish = (symbol: string, text: string): void => {
     spinner?.stopAndPersist({ symbol, text });
     spinner = undefined;
@@ -54,34 +55,20 @@ function movingProgress(stderr: Screen, ownStdin: boolean): Progress {
   };
 }
 
-/** Rate and time left of one task at a time. */
-class Meter {
-  #task = '';
-  #began = 0;
-  #first = 0;
-
-  text(event: Extract<StowageEvent, { type: 'progress' }>): string {
-    const now = performance.now();
-    if (event.task !== this.#task) {
-      this.#task = event.task;
-      this.#began = now;
-      this.#first = event.done;
-    }
-    if (event.unit === 'seconds')
-      return `${formatSeconds(event.done)} of ${formatSeconds(event.total)}`;
-    const percent = event.total === 0 ? 100 : Math.floor((event.done / event.total) * 100);
-    const amount = `${formatBytes(event.done)} of ${formatBytes(event.total)}, ${percent} %`;
-    const seconds = (now - this.#began) / 1000;
-    const rate = (event.done - this.#first) / seconds;
-    if (seconds < 0.5 || rate <= 0) return amount;
-    return `${amount}, ${formatBytes(rate)}/s, ${formatSeconds((event.total - event.done) / rate)} left`;
-  }
-}
-
-function plainLine(stderr: Screen, event: StowageEvent): void {
-  if (event.type === 'step') stderr.write(`${stepText(event)}\n`);
-  else if (event.type === 'failed') stderr.write(`failed: ${harmless(event.reason)}\n`);
-  else warn(stderr, event);
+/** A line for each step, and one every few seconds of what is long. */
+function plainProgress(stderr: Screen, meter: Meter): Progress {
+  return {
+    emit: (event) => {
+      if (event.type === 'step') stderr.write(`${stepText(event)}\n`);
+      else if (event.type === 'failed') stderr.write(`failed: ${harmless(event.reason)}\n`);
+      else if (event.type === 'warning') warn(stderr, event);
+      else {
+        const text = meter.text(event);
+        if (meter.isDue()) stderr.write(`${event.task}: ${text}\n`);
+      }
+    },
+    stop: () => {},
+  };
 }
 
 function stepText(event: Extract<StowageEvent, { type: 'step' }>): string {

@@ -11,6 +11,10 @@ export type StowageEvent =
       readonly done: number;
       readonly total: number;
       readonly unit: 'bytes' | 'seconds';
+      /** How much of `done` was there before the task began: it says nothing of how fast it goes. */
+      readonly kept?: number;
+      /** What is worked on now, such as a part and its disc. */
+      readonly subject?: string;
     }
   /** The step under way failed; what follows undoes what was done, or nothing follows. */
   | { readonly type: 'failed'; readonly reason: string }

@@ -7,6 +7,7 @@ import {
   MAX_TRUST_BYTES,
   MIB,
 } from '../core/limits.ts';
+import { partInWords, type Tally } from '../core/tally.ts';
 import type { Bundle } from '../format/bundle.ts';
 import type { Part } from '../format/part.ts';
 import { ByteSource } from '../io/byte-source.ts';
@@ -85,13 +86,15 @@ export class PipedBundle {
    * @returns what was wrong with parts whose bytes came and are not as signed
    * @throws StowageError `stream-refused`, `stream-ended`, `space-insufficient`, `io-failed`, `interrupted`
    */
-  async takeParts(staging: Staging, onBytes: (bytes: number) => void): Promise<TakeTrouble> {
+  async takeParts(staging: Staging, tally: Tally): Promise<TakeTrouble> {
     const { bundle } = staging;
     const faults: PartFault[] = [];
     const recovery = new Set(bundle.parity?.rows.flat());
     const spans = new Spans();
     const small: Part[] = [];
-    for (const { entry, part } of streamedParts(bundle)) {
+    const parts = streamedParts(bundle);
+    for (const [index, { entry, part }] of parts.entries()) {
+      tally.at(partInWords(index + 1, parts.length));
       await this.#expectHeader(entry);
       // Recovery parts come last: they are kept only where they are of use.
       const wanted =
@@ -99,7 +102,7 @@ export class PipedBundle {
       const loose = staging.isLoose(part);
       if (wanted && !loose) await staging.allocate(part);
       const place = wanted ? { ...staging.place(part), loose } : undefined;
-      const counted = recovery.has(part) ? (): void => {} : onBytes;
+      const counted = recovery.has(part) ? (): void => {} : tally.add;
       const done = staging.has(part) ? (): void => {} : counted;
       const fault = await streamPart(part, this.#source, spans, bundle, place, done);
       await this.#expect(padding(part.size), `zeros after ${part.path}`);

@@ -1,6 +1,8 @@
 import { basename, dirname, join } from 'node:path';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
+import { Tally } from '../core/tally.ts';
+import { bundleBytes } from '../format/bundle.ts';
 import type { Part } from '../format/part.ts';
 import {
   exists,
@@ -68,25 +70,28 @@ export async function stage(
   const control = join(staging.folder, 'control');
   if (!(await exists(control))) await keepControlFiles(admitted, control);
   await noteDiscs(staging.folder, admitted);
-  let done = 0;
-  const onBytes = (bytes: number): void => {
-    done += bytes;
-    emit({ type: 'progress', task: 'stage', done, total, unit: 'bytes' });
-  };
   const pool = new HashPool(signal);
   const rebuilt: Part[] = [];
   try {
     const here = piped === undefined ? wanted.filter(found) : wanted;
     emit({ type: 'step', step: 'stage', subject: `${here.length} parts` });
+    const kept = bundleBytes(bundle) - total;
+    const tally = new Tally(emit, 'stage', kept + bytesOf(here), kept);
     const { faults, lost } =
-      (await piped?.takeParts(staging, onBytes)) ??
-      (await takeParts(here, admitted, staging, pool, onBytes));
+      (await piped?.takeParts(staging, tally)) ??
+      (await takeParts(here, admitted, staging, pool, tally));
     await staging.release();
     if (bundle.parity !== undefined && staging.missing().length > 0) {
       const recovery = await recoveryToKeep(admitted, staging, emit);
       if (recovery.length > 0)
         emit({ type: 'step', step: 'rebuild', subject: `with ${recovery.length} recovery parts` });
-      const more = await takeParts(recovery, admitted, staging, pool, () => {});
+      const more = await takeParts(
+        recovery,
+        admitted,
+        staging,
+        pool,
+        new Tally(() => {}, 'rebuild', 0),
+      );
       for (const each of more.lost) lost.add(each);
       await rebuild(staging, pool, (part) => void rebuilt.push(part));
     }

@@ -1,3 +1,4 @@
+import { partInWords, type Tally } from '../core/tally.ts';
 import type { Part } from '../format/part.ts';
 import type { HashPool } from '../io/hashing.ts';
 import { forEachBounded } from '../io/queue.ts';
@@ -28,7 +29,7 @@ export async function takeParts(
   { bundle, discs }: AdmittedBundle,
   staging: Staging,
   pool: HashPool,
-  onBytes: (bytes: number) => void,
+  tally: Tally,
 ): Promise<TakeTrouble> {
   const trouble: TakeTrouble = { faults: [], lost: new Set() };
   const untouched = new Set(parts);
@@ -36,15 +37,18 @@ export async function takeParts(
     const disc = discNamed(folder, discs.length);
     const loose = staging.isLoose(part);
     const place = staging.keeps(part) ? { ...staging.place(part), loose } : undefined;
-    return examinePart(part, { bundle, folder, ...disc, pool, onBytes }, place);
+    return examinePart(part, { bundle, folder, ...disc, pool, onBytes: tally.add }, place);
   };
   const others = (files: ReadonlySet<string>): Part[] =>
     [...untouched].filter((part) => files.has(part.path));
+  let begun = 0;
   const take = async (part: Part): Promise<boolean> => {
     untouched.delete(part);
+    begun += 1;
     for (const { folder, files } of discs) {
       if (!files.has(part.path) || trouble.lost.has(folder)) continue;
       if (staging.keeps(part) && !staging.isLoose(part)) await staging.allocate(part);
+      tally.at(partInWords(begun, parts.length, discNamed(folder, discs.length).disc));
       const fault = await examineAt(part, folder);
       if (fault === undefined) return true;
       if (fault.unreadable && (await isLost(folder, others(files)))) trouble.lost.add(folder);

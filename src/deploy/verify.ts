@@ -1,5 +1,6 @@
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
+import { partInWords, Tally } from '../core/tally.ts';
 import { allParts } from '../format/bundle.ts';
 import type { Part } from '../format/part.ts';
 import { HashPool } from '../io/hashing.ts';
@@ -32,17 +33,17 @@ export async function examineParts(
   );
   const total = places.reduce((sum, { part }) => sum + part.size, 0);
   emit({ type: 'step', step: 'verify', subject: `${places.length} parts` });
-  let done = 0;
-  const onBytes = (bytes: number): void => {
-    done += bytes;
-    emit({ type: 'progress', task: 'verify', done, total, unit: 'bytes' });
-  };
+  const tally = new Tally(emit, 'verify', total);
+  const onBytes = tally.add;
+  let begun = 0;
   const whole = new Set<Part>();
   const faults: PartFault[] = [];
   const pool = new HashPool(signal);
   try {
     await forEachBounded(places, pool.width, async ({ part, folder }) => {
       const disc = discNamed(folder, discs.length);
+      begun += 1;
+      tally.at(partInWords(begun, places.length, disc.disc));
       const fault = await examinePart(part, { bundle, folder, ...disc, pool, onBytes });
       if (fault === undefined) whole.add(part);
       else faults.push(fault);

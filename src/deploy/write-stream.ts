@@ -5,6 +5,7 @@ import { type Sri, sriFromHex, sriHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
 import { CRC_SPAN_BYTES } from '../core/limits.ts';
+import { partInWords, Tally } from '../core/tally.ts';
 import type { Bundle } from '../format/bundle.ts';
 import { ioError } from '../io/file.ts';
 import { endOfArchive, headerOf, padding, type TarEntry } from '../io/tar-header.ts';
@@ -40,7 +41,7 @@ export async function writeStream(
   const total = parts.reduce((sum, { part }) => sum + part.size, 0);
   emit({ type: 'step', step: 'stream', subject: `${parts.length} parts` });
   let offset = 0;
-  let done = 0;
+  const tally = new Tally(emit, 'stream', total);
   const put = async (bytes: Uint8Array): Promise<void> => {
     if (signal.aborted) throw interrupted();
     if (bytes.length === 0) return;
@@ -54,11 +55,9 @@ export async function writeStream(
     await writeFile({ path, executable: false }, source, put, buffers, () => {});
   for (const entry of controlEntries(bundle))
     await writeFile(entry, source, put, buffers, () => {});
-  for (const { entry } of parts) {
-    await writeFile(entry, source, put, buffers, (bytes) => {
-      done += bytes;
-      emit({ type: 'progress', task: 'stream', done, total, unit: 'bytes' });
-    });
+  for (const [index, { entry }] of parts.entries()) {
+    tally.at(partInWords(index + 1, parts.length));
+    await writeFile(entry, source, put, buffers, tally.add);
   }
   await put(endOfArchive(offset));
   return offset;

@@ -2,6 +2,7 @@ import { lstat, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestHex, digestOf, parseDigest } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
+import type { OnBytes } from '../core/tally.ts';
 import {
   ioError,
   makeFolder,
@@ -21,7 +22,7 @@ import type { Expected } from './running-hashes.ts';
 
 export interface ReceiveOptions extends Patience {
   /** Hears of bytes as they are written; negative when they turn out wrong. */
-  readonly onBytes?: (bytes: number) => void;
+  readonly onBytes?: OnBytes;
 }
 
 const ADOPTED_AT_ONCE = 4;
@@ -135,7 +136,7 @@ export class BlobStore {
       for (;;) {
         const incoming = await Incoming.open(folder, expected, pool);
         try {
-          onBytes(incoming.resumed);
+          onBytes(incoming.resumed, true);
           await fill(incoming);
           const received = await incoming.finish();
           await this.#admit(folder, expected.key, received);
@@ -191,7 +192,7 @@ export class BlobStore {
   async #inTurn(
     expected: Expected,
     patience: Patience,
-    onBytes: (bytes: number) => void,
+    onBytes: OnBytes,
     work: (folder: string) => Promise<Digest>,
   ): Promise<Digest> {
     await makeFolder(this.#incoming);
@@ -206,7 +207,7 @@ export class BlobStore {
       const { digest, size } = expected;
       if (waited && digest !== undefined && size !== undefined) {
         if ((await this.size(digest)) === size) {
-          onBytes(size);
+          onBytes(size, true);
           return digest;
         }
       }

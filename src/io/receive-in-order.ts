@@ -3,6 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_UNKNOWN_BYTES } from '../core/limits.ts';
+import type { OnBytes } from '../core/tally.ts';
 import { ioError, remove } from './file.ts';
 import type { BlobSums } from './hash-task.ts';
 import { incomingPaths, removeIncoming } from './incoming.ts';
@@ -18,14 +19,14 @@ export async function receiveInOrder(
   folder: string,
   expected: Expected,
   from: (offset: number) => Promise<AsyncIterable<Uint8Array>>,
-  onBytes: (bytes: number) => void,
+  onBytes: OnBytes,
 ): Promise<{ digest: Digest; sums: BlobSums }> {
   const { partial, journal } = incomingPaths(folder, expected.key);
   const hashes = new RunningHashes(expected);
   const handle = await openPartial(partial);
   try {
     await hashes.replay(partial, await resumableSize(handle, journal, expected));
-    onBytes(hashes.bytes);
+    onBytes(hashes.bytes, true);
     if (hashes.bytes !== expected.size) {
       for await (const chunk of await from(hashes.bytes)) {
         await writeAll(handle, chunk, hashes.bytes);

@@ -20,7 +20,7 @@ import type { AdmittedBundle } from '../../src/deploy/admitted-bundle.ts';
 import { loadRelease } from '../../src/deploy/release.ts';
 import { SiteFolder } from '../../src/deploy/site-folder.ts';
 import { type Staged, stage } from '../../src/deploy/stage.ts';
-import type { BundleBlob } from '../../src/format/bundle.ts';
+import { type BundleBlob, bundleBytes } from '../../src/format/bundle.ts';
 import { context } from '../support/context.ts';
 import { expectCode } from '../support/error.ts';
 import { scratchFolder } from '../support/scratch.ts';
@@ -136,6 +136,24 @@ describe('when a bundle is staged', () => {
     await stage(staging.admitted, staging.site, context());
     expect(tree(staging.site.root)).toEqual(before);
     expect(inodes).toBeDefined();
+  });
+
+  it('counts what was there as done at once, and not as its own work', async () => {
+    const staging = await prepared();
+    const { admitted, site } = staging;
+    const [first] = weightsOf(admitted).parts;
+    flip(join(admitted.folder, first?.path ?? ''));
+    await stage(admitted, site, context());
+    flip(join(admitted.folder, first?.path ?? ''));
+    const heard = context();
+    await stage(admitted, site, heard);
+    const told = heard.events.filter((event) => event.type === 'progress');
+    const kept = bundleBytes(admitted.bundle) - (first?.size ?? 0);
+    for (const each of told) expect(each.kept).toBe(kept);
+    expect(told.at(-1)).toMatchObject({
+      done: bundleBytes(admitted.bundle),
+      subject: 'part 1 of 1',
+    });
   });
 
   it('stages what is missing only, beside what another release brought', async () => {

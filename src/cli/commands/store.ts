@@ -4,6 +4,7 @@ import { listStore, prune as pruneStore } from '../../build/prune.ts';
 import type { Digest } from '../../core/digest.ts';
 import { digestFromHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
+import { Tally } from '../../core/tally.ts';
 import { BlobStore } from '../../io/blob-store.ts';
 import { HashPool } from '../../io/hashing.ts';
 import { forEachBounded } from '../../io/queue.ts';
@@ -65,14 +66,11 @@ export async function verify(
     const { blobs } = await listStore(store);
     const total = blobs.reduce((sum, { size }) => sum + size, 0);
     const pool = new HashPool(context.signal);
-    let done = 0;
+    const tally = new Tally(context.emit, 'verify', total);
     try {
       await forEachBounded(blobs, pool.width, async ({ digest, size }) => {
         const task = { path: store.path(digest), size, offset: 0, pieces: [{ length: size }] };
-        const found = await pool.run({ ...task, sha256: true, crc32: false }, (bytes) => {
-          done += bytes;
-          context.emit({ type: 'progress', task: 'verify', done, total, unit: 'bytes' });
-        });
+        const found = await pool.run({ ...task, sha256: true, crc32: false }, tally.add);
         if (digestFromHex(found.sha256) !== digest) damaged.push(digest);
         checked += 1;
       });

@@ -1,0 +1,117 @@
+import { describe, expect, it } from 'vitest';
+import { Meter } from '../../src/cli/meter.ts';
+import { createProgress } from '../../src/cli/render.ts';
+import type { StowageEvent } from '../../src/core/event.ts';
+import { Tally } from '../../src/core/tally.ts';
+import { fakeTerminal } from '../support/fake-terminal.ts';
+
+type ProgressEvent = Extract<StowageEvent, { type: 'progress' }>;
+
+const GIB = 1024 ** 3;
+
+/** A clock that a test moves, in seconds, and what a meter says of amounts at moments. */
+function bent(): { now: () => Date; at: (seconds: number) => void } {
+  let milliseconds = 0;
+  return {
+    now: () => new Date(milliseconds),
+    at: (seconds) => {
+      milliseconds = seconds * 1000;
+    },
+  };
+}
+
+function event(done: number, values: Partial<ProgressEvent> = {}): ProgressEvent {
+  return { type: 'progress', task: 'stage', done, total: 10 * GIB, unit: 'bytes', ...values };
+}
+
+describe('when long work is metered', () => {
+  it('says amount, rate and time left, once a rate is known', () => {
+    const clock = bent();
+    const meter = new Meter(clock.now);
+    expect(meter.text(event(0))).toBe('0 B of 10.00 GiB, 0 %');
+    clock.at(0.9);
+    expect(meter.text(event(GIB))).toBe('1.00 GiB of 10.00 GiB, 10 %');
+    clock.at(4);
+    expect(meter.text(event(2 * GIB, { subject: 'part 3 of 10 on disc-1-of-2' }))).toBe(
+      '2.00 GiB of 10.00 GiB, 20 %, 512.0 MiB/s, 16 s left, part 3 of 10 on disc-1-of-2',
+    );
+  });
+
+  it('counts what an earlier run did as done, and not in the rate', () => {
+    const clock = bent();
+    const meter = new Meter(clock.now);
+    meter.text(event(8 * GIB, { kept: 8 * GIB }));
+    clock.at(2);
+    expect(meter.text(event(9 * GIB, { kept: 8 * GIB }))).toBe(
+      '9.00 GiB of 10.00 GiB, 90 %, 512.0 MiB/s, 2 s left',
+    );
+  });
+
+  it('is not deceived by what a blob turns out to have on the way', () => {
+    const clock = bent();
+    const meter = new Meter(clock.now);
+    const events: ProgressEvent[] = [];
+    const tally = new Tally((each) => events.push(each as ProgressEvent), 'pull', 10 * GIB);
+    tally.add(0);
+    tally.add(5 * GIB, true);
+    tally.add(GIB);
+    const [first, second, third] = events;
+    if (first === undefined || second === undefined || third === undefined) throw new Error('few');
+    meter.text(first);
+    clock.at(1);
+    meter.text(second);
+    clock.at(2);
+    expect(meter.text(third)).toBe('6.00 GiB of 10.00 GiB, 60 %, 512.0 MiB/s, 8 s left');
+  });
+
+  it('forgets how fast it was long ago', () => {
+    const clock = bent();
+    const meter = new Meter(clock.now);
+    let text = '';
+    for (let second = 0; second <= 100; second++) {
+      clock.at(second);
+      // 100 MiB a second, and a tenth of it after a minute.
+      const done = Math.min(second, 60) * 100 + Math.max(0, second - 60) * 10;
+      text = meter.text(event(done * 1024 ** 2));
+    }
+    expect(text).toContain('10.0 MiB/s');
+  });
+
+  it('says no rate and no time where nothing moves, or something is taken back', () => {
+    const clock = bent();
+    const meter = new Meter(clock.now);
+    meter.text(event(GIB));
+    clock.at(5);
+    expect(meter.text(event(GIB))).toBe('1.00 GiB of 10.00 GiB, 10 %');
+    clock.at(9);
+    expect(meter.text(event(0))).toBe('0 B of 10.00 GiB, 0 %');
+    expect(meter.text(event(0, { task: 'other', total: 0 }))).toBe('0 B of 0 B, 100 %');
+  });
+
+  it('shows waiting in seconds', () => {
+    const meter = new Meter(bent().now);
+    expect(meter.text(event(30, { unit: 'seconds', total: 90 }))).toBe('30 s of 1 min 30 s');
+  });
+});
+
+describe('when nobody sits at the terminal', () => {
+  it('has a line every five seconds of long work, and none of short work', () => {
+    const clock = bent();
+    const { terminal, stderr } = fakeTerminal('/', { now: clock.now });
+    const progress = createProgress(terminal, false);
+    for (let second = 0; second <= 14; second++) {
+      clock.at(second);
+      progress.emit(event((second * GIB) / 2));
+    }
+    progress.emit(event(0, { task: 'short' }));
+    progress.stop('done');
+    expect(stderr()).toBe(
+      'stage: 2.50 GiB of 10.00 GiB, 25 %, 512.0 MiB/s, 15 s left\n' +
+        'stage: 5.00 GiB of 10.00 GiB, 50 %, 512.0 MiB/s, 10 s left\n',
+    );
+  });
+
+  it('lets nothing in a name reach the terminal as a command (attack 83)', () => {
+    expect(new Meter(bent().now).text(event(0, { subject: '\u001b[2J' }))).not.toContain('\u001b');
+  });
+});
