@@ -28,6 +28,7 @@ needs=(
   'qemu-aarch64-static      qemu-user-static            runs it'
   '/usr/aarch64-linux-gnu/lib/libc.so.6      libc6-arm64-cross      is its C library'
   '/usr/aarch64-linux-gnu/lib/libstdc++.so.6 libstdc++6-arm64-cross is its C++ library'
+  '/usr/lib/python3.11/ensurepip python3-venv           makes environments for clients in Python'
   'strace                   strace                      sees what the installer opens and starts'
   'mkfs.vfat                dosfstools                  makes FAT media'
   'fusefat                  fusefat                     mounts them'
