@@ -50,7 +50,7 @@ PATH=$PATH:/usr/sbin:/sbin
 missing=() reasons=()
 for need in "${needs[@]}"; do
   read -r file package reason <<<"$need"
-  if ! command -v "$file" >/dev/null; then
+  if ! [[ $file == /* && -e $file ]] && ! command -v "$file" >/dev/null; then
     missing+=("$package")
     reasons+=("$package ($reason)")
   fi
