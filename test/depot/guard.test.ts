@@ -1,0 +1,141 @@
+import { readFileSync } from 'node:fs';
+import { request } from 'node:https';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { type Depot, type DepotOptions, startDepot } from '../../src/depot/server.ts';
+import { parseTokens } from '../../src/depot/tokens.ts';
+import { run } from '../lab/process.ts';
+import { expectCode } from '../support/error.ts';
+import { scratchFolder } from '../support/scratch.ts';
+import { ask, Store } from './fixture.ts';
+
+const TOKEN = 'a-token-of-some-length';
+const scratch = scratchFolder();
+const store = new Store();
+const lines: string[] = [];
+const open: Depot[] = [];
+const tokens = parseTokens(`ana:${TOKEN}\n`);
+
+async function start(options: Partial<DepotOptions> = {}): Promise<Depot> {
+  const depot = await startDepot(store, {
+    ...{ address: '127.0.0.1', port: 0, onAnswer: (line) => void lines.push(line) },
+    ...options,
+  });
+  open.push(depot);
+  return depot;
+}
+
+async function certificate(): Promise<{ certificate: Buffer; key: Buffer }> {
+  const [key, path] = [scratch.fresh('key.pem'), scratch.fresh('cert.pem')];
+  await run('openssl', [
+    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'],
+    ...[
+      '-subj',
+      '/CN=depot',
+      '-addext',
+      'subjectAltName=IP:127.0.0.1',
+      '-keyout',
+      key,
+      '-out',
+      path,
+    ],
+  ]);
+  return { certificate: readFileSync(path), key: readFileSync(key) };
+}
+
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((depot) => depot.close()));
+  lines.length = 0;
+});
+afterAll(() => store.remove());
+
+describe('when others could reach the depot', () => {
+  it.each(['0.0.0.0', '::', '192.0.2.1', 'depot.example'])(
+    'does not start on %s without TLS and tokens',
+    async (address) => {
+      await expectCode(() => start({ address }), 'usage-invalid');
+      await expectCode(() => start({ address, tokens }), 'usage-invalid');
+      const tls = { certificate: '', key: '' };
+      await expectCode(() => start({ address, tls }), 'usage-invalid');
+    },
+  );
+
+  it('refuses a key that is not of the certificate', async () => {
+    const [one, two] = [await certificate(), await certificate()];
+    const tls = { certificate: one.certificate, key: two.key };
+    await expectCode(() => start({ tls }), 'document-invalid');
+  });
+
+  it('serves over TLS', async () => {
+    const tls = await certificate();
+    const { host } = await start({ tls, tokens });
+    const status = await new Promise((resolve, reject) => {
+      const headers = { Authorization: `Bearer ${TOKEN}` };
+      request(`https://${host}/v2/`, { ca: tls.certificate, headers, agent: false }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      })
+        .on('error', reject)
+        .end();
+    });
+    expect(status).toBe(200);
+  });
+});
+
+describe('when tokens are wanted', () => {
+  it.each(['/v2/', '/', '/metrics', '/api/models', '/v2/_catalog'])(
+    'asks for one at %s',
+    async (path) => {
+      const { host } = await start({ tokens });
+      const without = await ask(host, path);
+      expect(without.status).toBe(401);
+      expect(without.headers['www-authenticate']).toMatch(/^Basic /);
+      const basic = Buffer.from(`ana:${TOKEN}`).toString('base64');
+      const reply = await ask(host, path, { headers: { Authorization: `Basic ${basic}` } });
+      expect(reply.status).toBe(200);
+    },
+  );
+
+  it('asks for none at /healthz', async () => {
+    const { host } = await start({ tokens });
+    expect((await ask(host, '/healthz')).body.toString()).toBe('ok\n');
+  });
+});
+
+describe('when answers are logged and counted', () => {
+  it('keeps every secret out of the log, and says who asked', async () => {
+    const { host } = await start({ tokens });
+    await ask(host, `/v2/?token=${TOKEN}&access_token=${TOKEN}&n=1`, {
+      headers: {
+        Authorization: `Bearer ${TOKEN}`,
+        Cookie: TOKEN,
+        'User-Agent': 'one\ntwo'.slice(0, 3),
+      },
+    });
+    expect(lines.join('')).not.toContain(TOKEN);
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+      ...{ holder: 'ana', method: 'GET', path: '/v2/?n=1', status: 200, agent: 'one' },
+    });
+  });
+
+  it('counts answers by what was asked', async () => {
+    const { host } = await start();
+    await ask(host, '/v2/');
+    await ask(host, '/nowhere');
+    const text = (await ask(host, '/metrics')).body.toString();
+    expect(text).toContain('stowage_depot_requests_total{route="oci",code="200"} 1\n');
+    expect(text).toContain('stowage_depot_requests_total{route="other",code="404"} 1\n');
+    expect(text).toMatch(/^stowage_depot_requests_in_flight 1$/m);
+  });
+});
+
+describe('when somebody looks at the page', () => {
+  it('lets the browser run and fetch nothing', async () => {
+    const { host } = await start();
+    const { headers, body } = await ask(host, '/', {
+      headers: { Host: '"><script>alert(1)</script>' },
+    });
+    expect(headers['content-security-policy']).toMatch(/^default-src 'none'; style-src 'sha256-/);
+    expect(headers['set-cookie']).toBeUndefined();
+    expect(body.toString()).not.toContain('<script');
+  });
+});
