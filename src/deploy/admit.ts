@@ -67,7 +67,8 @@ export async function admit(
   const examined: Examined[] = [];
   for (const folder of folders) {
     const subject = folders.length === 1 ? undefined : discLabel(folder);
-    const one = await examine(folder, examined[0], now, subject, options).catch(
+    // Not by index: one past the end would be looked up in the prototypes (attack 114).
+    const one = await examine(folder, examined.at(0), now, subject, options).catch(
       (error: unknown) => {
         throw subject === undefined ? error : onDisc(error, subject);
       },
