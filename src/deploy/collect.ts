@@ -1,7 +1,5 @@
-import { readdir } from 'node:fs/promises';
-import { systemCode } from '../core/error.ts';
 import type { Generation } from '../format/generation.ts';
-import { ioError, remove } from '../io/file.ts';
+import { namesIn, remove } from '../io/file.ts';
 import { type ChangeOptions, withSite } from './change.ts';
 import {
   currentGeneration,
@@ -123,17 +121,8 @@ type Blob = {
 async function unneeded(site: SiteFolder, staying: readonly Release[]): Promise<Blob[]> {
   const needed = new Set(staying.flatMap(({ bundle }) => bundle.blobs.map((each) => each.digest)));
   // What a bundle of which discs are missing has brought so far is not to be told from waste.
-  if (await somethingArrives(site)) return [];
+  if ((await namesIn(site.path('staging'))).length > 0) return [];
   const blobs: Blob[] = [];
   for await (const each of site.store.all()) if (!needed.has(each.digest)) blobs.push(each);
   return blobs;
-}
-
-async function somethingArrives(site: SiteFolder): Promise<boolean> {
-  try {
-    return (await readdir(site.path('staging'))).length > 0;
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false;
-    throw ioError(error, site.path('staging'));
-  }
 }

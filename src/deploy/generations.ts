@@ -1,9 +1,9 @@
-import { readdir, readlink, rename, symlink } from 'node:fs/promises';
+import { readlink, rename, symlink } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { StowageError, systemCode } from '../core/error.ts';
 import { readCanonical, writeCanonical } from '../format/document.ts';
 import { type Generation, generationKind } from '../format/generation.ts';
-import { ioError, readBounded, remove, syncFolder, writeAtomic } from '../io/file.ts';
+import { ioError, namesIn, readBounded, remove, syncFolder, writeAtomic } from '../io/file.ts';
 import type { SiteFolder } from './site-folder.ts';
 
 /** The site before anything was applied. */
@@ -54,16 +54,10 @@ export async function loadGeneration(site: SiteFolder, number: number): Promise<
 
 /** The numbers of all generations that are kept, ascending. */
 export async function generationNumbers(site: SiteFolder): Promise<number[]> {
-  try {
-    const names = await readdir(site.path('generations'));
-    return names
-      .filter((name) => /^[1-9][0-9]*\.json$/.test(name))
-      .map((name) => Number.parseInt(name, 10))
-      .toSorted((a, b) => a - b);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
-    throw ioError(error, site.path('generations'));
-  }
+  return (await namesIn(site.path('generations')))
+    .filter((name) => /^[1-9][0-9]*\.json$/.test(name))
+    .map((name) => Number.parseInt(name, 10))
+    .toSorted((a, b) => a - b);
 }
 
 /** The number of a generation that was never used. */

@@ -1,14 +1,13 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sriHex, sriOf } from '../core/digest.ts';
-import { StowageError, systemCode } from '../core/error.ts';
+import { StowageError } from '../core/error.ts';
 import { MAX_CHECKSUMS_BYTES, MAX_INDEX_BYTES, MIB } from '../core/limits.ts';
 import { allParts, type Bundle, bundleKind } from '../format/bundle.ts';
 import { readChecksums } from '../format/checksums.ts';
 import { parseDiscName } from '../format/disc-name.ts';
 import { readCanonical } from '../format/document.ts';
 import type { Part } from '../format/part.ts';
-import { appendLine, ioError, readBounded } from '../io/file.ts';
+import { appendLine, namesIn, readBounded } from '../io/file.ts';
 import type { AdmittedBundle } from './admitted-bundle.ts';
 import { requireSum } from './bundle-files.ts';
 import { countDiscs, type DiscCount, type SeenDisc } from './disc-map.ts';
@@ -79,13 +78,8 @@ export function missingInWords({ missing, discs, bundle }: Omit<IncomingRelease,
 }
 
 async function stagedIds(site: SiteFolder): Promise<string[]> {
-  try {
-    const names = await readdir(site.path('staging'));
-    return names.filter((name) => /^[0-9a-f]{128}$/.test(name)).toSorted();
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
-    throw ioError(error, site.path('staging'));
-  }
+  const names = await namesIn(site.path('staging'));
+  return names.filter((name) => /^[0-9a-f]{128}$/.test(name));
 }
 
 /** The index of a bundle in staging, checked against its id; undefined where a run was killed before it was kept. */

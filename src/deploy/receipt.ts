@@ -1,13 +1,11 @@
-import { readdir } from 'node:fs/promises';
-import { basename } from 'node:path';
-import { StowageError, systemCode } from '../core/error.ts';
+import { StowageError } from '../core/error.ts';
 import { MAX_SIGNATURE_BYTES } from '../core/limits.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
 import { readCanonical, writeCanonical } from '../format/document.ts';
 import { momentOf } from '../format/field.ts';
 import type { Generation } from '../format/generation.ts';
 import { type Receipt, receiptKind } from '../format/receipt.ts';
-import { ioError, readBounded, writeAtomic } from '../io/file.ts';
+import { namesIn, readBounded, writeAtomic } from '../io/file.ts';
 import { allAlgorithms } from '../trust/algorithm.ts';
 import { signDetached } from '../trust/cms-sign.ts';
 import { verifyDetached } from '../trust/cms-verify.ts';
@@ -79,18 +77,8 @@ export async function readReceipt(file: string): Promise<CheckedReceipt> {
 /** Where the newest receipt of a site lies. @throws StowageError `file-missing` when there is none */
 export async function newestReceipt(site: SiteFolder): Promise<string> {
   const folder = site.path('receipts');
-  let names: string[];
-  try {
-    names = await readdir(folder);
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw ioError(error, folder);
-    names = [];
-  }
-  const newest = names
-    .filter((each) => each.endsWith('.json'))
-    .toSorted()
-    .at(-1);
-  if (newest !== undefined) return site.path('receipts', basename(newest));
+  const newest = (await namesIn(folder)).findLast((each) => each.endsWith('.json'));
+  if (newest !== undefined) return site.path('receipts', newest);
   throw new StowageError('file-missing', 'this site has written no receipt yet', {
     expected: `a receipt in ${folder}`,
     found: 'none',

@@ -1,12 +1,11 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sriHex, sriOf } from '../core/digest.ts';
-import { StowageError, systemCode } from '../core/error.ts';
+import { StowageError } from '../core/error.ts';
 import { MAX_CHECKSUMS_BYTES, MAX_INDEX_BYTES } from '../core/limits.ts';
 import { type Bundle, bundleKind } from '../format/bundle.ts';
 import { readChecksums } from '../format/checksums.ts';
 import { readCanonical } from '../format/document.ts';
-import { ioError, readBounded } from '../io/file.ts';
+import { namesIn, readBounded } from '../io/file.ts';
 import { requireSum } from './bundle-files.ts';
 import type { SiteFolder } from './site-folder.ts';
 
@@ -65,13 +64,7 @@ export async function loadRelease(site: SiteFolder, id: string): Promise<Release
 /** Every release at this site, by name and number. @throws StowageError `state-damaged` */
 export async function stagedReleases(site: SiteFolder): Promise<Release[]> {
   const folder = site.path('releases');
-  let names: string[];
-  try {
-    names = await readdir(folder);
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw ioError(error, folder);
-    names = [];
-  }
+  const names = await namesIn(folder);
   const releases: Release[] = [];
   for (const name of names.filter((each) => /^[0-9a-f]{32}$/.test(each))) {
     const checksums = await readBounded(join(folder, name, 'SHA512SUMS'), MAX_CHECKSUMS_BYTES);

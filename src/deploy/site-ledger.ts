@@ -1,9 +1,8 @@
-import { readdir } from 'node:fs/promises';
-import { StowageError, systemCode } from '../core/error.ts';
+import { StowageError } from '../core/error.ts';
 import { readCanonical } from '../format/document.ts';
 import type { LedgerHead } from '../format/ledger.ts';
 import { receiptKind } from '../format/receipt.ts';
-import { exists, ioError, readBounded } from '../io/file.ts';
+import { exists, namesIn, readBounded } from '../io/file.ts';
 import { Ledger } from './ledger.ts';
 import type { SiteFolder } from './site-folder.ts';
 
@@ -35,14 +34,7 @@ async function requireThere(site: SiteFolder, ledger: Ledger): Promise<Ledger> {
 
 /** The end of the ledger that each receipt saw; the newest receipt says most, the others catch an exchange of it. */
 async function witnesses(site: SiteFolder): Promise<LedgerHead[]> {
-  const folder = site.path('receipts');
-  let names: string[];
-  try {
-    names = await readdir(folder);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
-    throw ioError(error, folder);
-  }
+  const names = await namesIn(site.path('receipts'));
   const heads: LedgerHead[] = [];
   for (const name of names.filter((each) => each.endsWith('.json'))) {
     const bytes = await readBounded(site.path('receipts', name), receiptKind.maxBytes);

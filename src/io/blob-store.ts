@@ -1,4 +1,4 @@
-import { lstat, readdir, rename } from 'node:fs/promises';
+import { lstat, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestHex, digestOf, parseDigest } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
@@ -7,6 +7,7 @@ import {
   ioError,
   makeFolder,
   makeReadOnly,
+  namesIn,
   readBounded,
   remove,
   syncFolder,
@@ -232,15 +233,6 @@ export class BlobStore {
 
   #sumsPath(digest: Digest): string {
     return join(this.root, 'sums', `${digestHex(digest)}.json`);
-  }
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return (await readdir(folder)).toSorted();
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
-    throw ioError(error, folder);
   }
 }
 

@@ -1,6 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { chmod, type FileHandle, lstat, mkdir, open, rename, rm, statfs } from 'node:fs/promises';
+import {
+  chmod,
+  type FileHandle,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  rm,
+  statfs,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { StowageError, systemCode } from '../core/error.ts';
 
@@ -12,6 +22,16 @@ export async function exists(path: string): Promise<boolean> {
   } catch (error) {
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return false;
     throw ioError(error, path);
+  }
+}
+
+/** The names in a folder, sorted; none when there is no such folder. */
+export async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).toSorted();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw ioError(error, folder);
   }
 }
 

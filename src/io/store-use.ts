@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { StowageError, systemCode } from '../core/error.ts';
-import { ioError, makeFolder, remove } from './file.ts';
+import { StowageError } from '../core/error.ts';
+import { makeFolder, namesIn, remove } from './file.ts';
 import { inTurn, lockHolder, type Patience, withLock } from './lock-file.ts';
 
 /**
@@ -30,7 +29,7 @@ export async function usingStore<T>(
 export async function emptyingStore<T>(root: string, work: () => Promise<T>): Promise<T> {
   await makeFolder(runsOf(root));
   return inTurn(pruneLock(root), {}, async () => {
-    for (const run of await list(runsOf(root))) {
+    for (const run of await namesIn(runsOf(root))) {
       const path = join(runsOf(root), run);
       const pid = await lockHolder(path);
       if (pid !== undefined) throw inUse(root, pid);
@@ -46,15 +45,6 @@ function runsOf(root: string): string {
 
 function pruneLock(root: string): string {
   return join(root, 'prune.lock');
-}
-
-async function list(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
-    throw ioError(error, folder);
-  }
 }
 
 function inUse(root: string, pid: number): StowageError {
