@@ -251,6 +251,10 @@ describe('when everything is taken off', () => {
     expect(besides(now, [...UNTIL_THE_NEXT_BOOT, ...PODMANS_OWN])).toEqual([]);
     await host.reboot();
     await neighbourRuns();
-    expect(besides(changesBetween(before, await host.state()), PODMANS_OWN)).toEqual([]);
+    await expect
+      .poll(async () => besides(changesBetween(before, await host.state()), PODMANS_OWN), {
+        timeout: 30_000,
+      })
+      .toEqual([]);
   });
 });

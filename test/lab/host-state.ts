@@ -8,6 +8,8 @@ import {
   type Stats,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { until } from './process.ts';
 
 /** What a host holds, kind by kind: lines that are equal where nothing changed, sorted. */
 export type HostState = Readonly<Record<string, readonly string[]>>;
@@ -48,8 +50,23 @@ const LISTS: Readonly<Record<string, string>> = {
 
 const MARK = '-- end of list --';
 
-/** Reads all of it, without changing any of it but podman's own locks. */
+/**
+ * Reads all of it once it has settled: systemd takes note of what the kernel mounts in turns, a second apart, so that
+ * a container may run before its mounts have units.
+ */
 export async function readHostState(options: HostStateOptions): Promise<HostState> {
+  let last = await readNow(options);
+  return until('a host that changes no more', 60, async () => {
+    await delay(1500);
+    const now = await readNow(options);
+    const settled = changesBetween(last, now).length === 0;
+    last = now;
+    return settled ? now : undefined;
+  });
+}
+
+/** Reads all of it, without changing any of it but podman's own locks. */
+async function readNow(options: HostStateOptions): Promise<HostState> {
   const script = Object.values(LISTS).map((list) => `${list}\necho ${MARK}`);
   const listed = (await options.must(`set -e\n${script.join('\n')}`)).split(`${MARK}\n`);
   const lists = Object.keys(LISTS).map((kind, index) => [kind, linesOf(listed[index])] as const);
