@@ -74,7 +74,7 @@ function loadedLibraries(): readonly string[] {
 async function runAction(action: Action, terminal: Terminal): Promise<void> {
   const json = process.argv.includes('--json');
   const { createProgress, errorJson, errorText, toStowageError } = await import('./render.ts');
-  const progress = createProgress(terminal, json);
+  const progress = await createProgress(terminal, json);
   const context = commandContext(terminal, {
     signal: terminal.signal,
     emit: progress.emit,

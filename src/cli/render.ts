@@ -1,58 +1,17 @@
-import ora, { type Ora } from 'ora';
 import { StowageError, systemCode } from '../core/error.ts';
-import type { Emit, StowageEvent } from '../core/event.ts';
 import { Meter } from './meter.ts';
+import { type Progress, stepText, warn } from './progress-words.ts';
 import type { Screen, Terminal } from './terminal.ts';
 import { harmless } from './units.ts';
 
-/** Shows what long work says: a spinner with rate and time left on a terminal, a line a step elsewhere. */
-export interface Progress {
-  readonly emit: Emit;
-  /** Ends what moves; call before anything else is printed. */
-  stop(outcome: 'done' | 'failed'): void;
-}
-
 /** @param quiet for `--json`, where only warnings are shown */
-export function createProgress(terminal: Terminal, quiet: boolean): Progress {
+export async function createProgress(terminal: Terminal, quiet: boolean): Promise<Progress> {
   const { stderr } = terminal;
   if (quiet) return { emit: (event) => warn(stderr, event), stop: () => {} };
   const meter = new Meter(terminal.now);
-  if (stderr.isTTY === true) return movingProgress(stderr, terminal.stdin.isTTY === true, meter);
-  return plainProgress(stderr, meter);
-}
-
-function movingProgress(stderr: Screen, ownStdin: boolean, meter: Meter): Progress {
-  let spinner: Ora | undefined;
-  let step = '';
-  const finish = (symbol: string, text: string): void => {
-    spinner?.stopAndPersist({ symbol, text });
-    spinner = undefined;
-  };
-  return {
-    emit: (event) => {
-      switch (event.type) {
-        case 'step':
-          finish('✔', step);
-          step = stepText(event);
-          spinner = ora({
-            stream: stderr as NodeJS.WriteStream,
-            text: step,
-            discardStdin: ownStdin,
-          }).start();
-          return;
-        case 'progress':
-          if (spinner !== undefined) spinner.text = `${step}  ${meter.text(event)}`;
-          return;
-        case 'failed':
-          finish('✖', `${step}: ${harmless(event.reason)}`);
-          return;
-        case 'warning':
-          spinner?.clear();
-          warn(stderr, event);
-      }
-    },
-    stop: (outcome) => finish(outcome === 'done' ? '✔' : '✖', step),
-  };
+  if (stderr.isTTY !== true) return plainProgress(stderr, meter);
+  const { movingProgress } = await import('./moving-progress.ts');
+  return movingProgress(stderr, terminal.stdin.isTTY === true, meter);
 }
 
 /** A line for each step, and one every few seconds of what is long. */
@@ -69,17 +28,6 @@ function plainProgress(stderr: Screen, meter: Meter): Progress {
     },
     stop: () => {},
   };
-}
-
-function stepText(event: Extract<StowageEvent, { type: 'step' }>): string {
-  const step = event.step.replaceAll('-', ' ');
-  return harmless((event.subject ?? '') === '' ? step : `${step}: ${event.subject}`);
-}
-
-function warn(stderr: Screen, event: StowageEvent): void {
-  if (event.type !== 'warning') return;
-  stderr.write(`stowage: warning: ${harmless(event.message)}\n`);
-  if (event.hint !== undefined) stderr.write(`  hint: ${harmless(event.hint)}\n`);
 }
 
 /** An error as a person reads it: what failed, expected and found, the remedy. */

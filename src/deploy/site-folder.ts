@@ -3,9 +3,10 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { StowageError } from '../core/error.ts';
 import { MAX_SITE_BYTES, MAX_TRUST_BYTES } from '../core/limits.ts';
-import { checkDocument, readCanonical, readYaml, writeCanonical } from '../format/document.ts';
+import { checkDocument, readCanonical, writeCanonical } from '../format/document.ts';
 import { type Site, siteKind } from '../format/site.ts';
 import { type Trust, trustKind } from '../format/trust.ts';
+import { readYaml } from '../format/yaml-document.ts';
 import { BlobStore } from '../io/blob-store.ts';
 import { exists, makeFolder, readBounded, writeAtomic } from '../io/file.ts';
 

@@ -1,6 +1,6 @@
 import { StowageError } from '../core/error.ts';
-import { readYaml } from '../format/document.ts';
 import { modelCardKind } from '../format/model-card.ts';
+import { readYaml } from '../format/yaml-document.ts';
 import type { Report } from './examine-content.ts';
 import { isLicenseAllowed } from './license-expression.ts';
 

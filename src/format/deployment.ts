@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import * as field from './field.ts';
 import { jsonSchemaDefect } from './json-schema.ts';
 import { type Service, service, size } from './service.ts';

@@ -1,4 +1,3 @@
-import { parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { canonicalBytes, type Json, parseCanonical, parseJson } from '../core/canonical-json.ts';
 import { type ErrorCode, StowageError } from '../core/error.ts';
@@ -11,28 +10,6 @@ export interface DocumentKind<T> {
   readonly schema: z.ZodType<T>;
   readonly maxBytes: number;
   readonly hint: string;
-}
-
-/** Reads a document that a person wrote in YAML. @throws StowageError with the kind's code, every defect listed */
-export function readYaml<T>(kind: DocumentKind<T>, bytes: Uint8Array): T {
-  checkSize(kind, bytes);
-  let value: unknown;
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    const yaml = parseDocument(text, { prettyErrors: true, uniqueKeys: true });
-    for (const defect of [...yaml.errors, ...yaml.warnings]) throw defect;
-    value = yaml.toJS({ maxAliasCount: 0 });
-  } catch (cause) {
-    const found = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : 'unreadable text';
-    throw refuse(
-      kind,
-      `${kind.name} is not readable YAML`,
-      'YAML in UTF-8, without aliases',
-      found,
-      [],
-    );
-  }
-  return checkDocument(kind, value);
 }
 
 /** Reads a document that Stowage wrote as JSON for people to read and keep. */
@@ -74,7 +51,7 @@ export function checkDocument<T>(kind: DocumentKind<T>, value: unknown): T {
   const defects = [...new Set([...issues.flatMap(describeIssue), ...hidden])];
   const shown = defects.slice(0, 50);
   const count = defects.length === 1 ? '1 defect' : `${defects.length} defects`;
-  throw refuse(
+  throw refuseDocument(
     kind,
     `${kind.name} has ${count}`,
     'a document of its schema',
@@ -126,9 +103,10 @@ function pathOf(path: readonly PropertyKey[]): string {
   return text === '' ? '(document)' : text.replace(/^\./, '');
 }
 
-function checkSize<T>(kind: DocumentKind<T>, bytes: Uint8Array): void {
+/** @throws StowageError with the kind's code for more bytes than it may have */
+export function checkSize<T>(kind: DocumentKind<T>, bytes: Uint8Array): void {
   if (bytes.byteLength <= kind.maxBytes) return;
-  throw refuse(
+  throw refuseDocument(
     kind,
     `${kind.name} is too large`,
     `at most ${kind.maxBytes} bytes`,
@@ -142,7 +120,7 @@ function relabel<T, V>(kind: DocumentKind<T>, read: () => V): V {
     return read();
   } catch (error) {
     if (!(error instanceof StowageError)) throw error;
-    throw refuse(
+    throw refuseDocument(
       kind,
       `${kind.name}: ${error.message}`,
       error.expected ?? '',
@@ -152,7 +130,8 @@ function relabel<T, V>(kind: DocumentKind<T>, read: () => V): V {
   }
 }
 
-function refuse<T>(
+/** The error for a document of a kind. */
+export function refuseDocument<T>(
   kind: DocumentKind<T>,
   message: string,
   expected: string,

@@ -1,5 +1,5 @@
 import { validRange, valid as validVersion } from 'semver';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Digest, isDigest, isSri, type Sri } from '../core/digest.ts';
 import { isMediaPath, pathDefect } from '../core/safe-path.ts';
 

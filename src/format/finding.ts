@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Digest } from '../core/digest.ts';
 import * as field from './field.ts';
 

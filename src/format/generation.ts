@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Digest } from '../core/digest.ts';
 import { MAX_INDEX_BYTES } from '../core/limits.ts';
 import { type AcceptancePrompt, deploymentShape } from './deployment.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Sri } from '../core/digest.ts';
 import { CRC_SPAN_BYTES, MAX_INSTALLER_BYTES } from '../core/limits.ts';
 import * as field from './field.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { DocumentKind } from './document.ts';
 
 /** One line of an apply journal: what was begun and what was finished. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Digest } from '../core/digest.ts';
 import { MAX_MANIFEST_BYTES } from '../core/limits.ts';
 import { type Deployment, deploymentShape, recalls } from './deployment.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { bundleKind } from './bundle.ts';
 import type { DocumentKind } from './document.ts';
 import { lockKind } from './lock.ts';

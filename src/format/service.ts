@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { GIB, KIB, MIB } from '../core/limits.ts';
 import * as field from './field.ts';
 

@@ -95,10 +95,10 @@ describe('when long work is metered', () => {
 });
 
 describe('when nobody sits at the terminal', () => {
-  it('has a line every five seconds of long work, and none of short work', () => {
+  it('has a line every five seconds of long work, and none of short work', async () => {
     const clock = bent();
     const { terminal, stderr } = fakeTerminal('/', { now: clock.now });
-    const progress = createProgress(terminal, false);
+    const progress = await createProgress(terminal, false);
     for (let second = 0; second <= 14; second++) {
       clock.at(second);
       progress.emit(event((second * GIB) / 2));

@@ -90,9 +90,9 @@ describe('when an error is shown', () => {
 });
 
 describe('when progress is shown', () => {
-  it('is a line a step on stderr where nobody sits', () => {
+  it('is a line a step on stderr where nobody sits', async () => {
     const { terminal, stdout, stderr } = fakeTerminal('/');
-    const progress = createProgress(terminal, false);
+    const progress = await createProgress(terminal, false);
     for (const event of events) progress.emit(event);
     progress.stop('failed');
     expect(stderr()).toBe(
@@ -101,18 +101,18 @@ describe('when progress is shown', () => {
     expect(stdout()).toBe('');
   });
 
-  it('is warnings alone beside JSON', () => {
+  it('is warnings alone beside JSON', async () => {
     const { terminal, stdout, stderr } = fakeTerminal('/');
-    const progress = createProgress(terminal, true);
+    const progress = await createProgress(terminal, true);
     for (const event of events) progress.emit(event);
     expect(stderr()).toBe('stowage: warning: beware\n  hint: look\n');
     expect(stdout()).toBe('');
   });
 
-  it('moves before a person, on stderr, and ends where it stopped', () => {
+  it('moves before a person, on stderr, and ends where it stopped', async () => {
     const screen = personScreen();
     const { terminal, stdout } = fakeTerminal('/', { stderr: screen });
-    const progress = createProgress(terminal, false);
+    const progress = await createProgress(terminal, false);
     for (const event of events) progress.emit(event);
     progress.stop('failed');
     progress.stop('failed');
@@ -122,9 +122,9 @@ describe('when progress is shown', () => {
     expect(stdout()).toBe('');
   });
 
-  it('lets nothing in it reach the terminal as a command (attack 83)', () => {
+  it('lets nothing in it reach the terminal as a command (attack 83)', async () => {
     const { terminal, stderr } = fakeTerminal('/');
-    const progress = createProgress(terminal, false);
+    const progress = await createProgress(terminal, false);
     progress.emit({ type: 'step', step: 'stage', subject: '\u001b[2J' });
     progress.emit({ type: 'warning', message: '\u001b[2J', hint: '\u0007' });
     progress.emit({ type: 'failed', reason: '\u009b' });

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
-import { readYaml } from '../../src/format/document.ts';
 import { manifestKind } from '../../src/format/manifest.ts';
 import { siteKind } from '../../src/format/site.ts';
+import { readYaml } from '../../src/format/yaml-document.ts';
 import { expectCode } from '../support/error.ts';
 
 const HEAD = 'apiVersion: stowage/v1\nname: a\nversion: 1.0.0\n';

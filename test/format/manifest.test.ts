@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { checkDocument, readYaml } from '../../src/format/document.ts';
+import { checkDocument } from '../../src/format/document.ts';
 import { manifestKind } from '../../src/format/manifest.ts';
+import { readYaml } from '../../src/format/yaml-document.ts';
 import { expectCode } from '../support/error.ts';
 import { bend } from './bend.ts';
 import { manifest, ONE } from './samples.ts';

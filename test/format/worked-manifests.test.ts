@@ -5,10 +5,10 @@ import { digestOf } from '../../src/core/digest.ts';
 import { serverProfiles } from '../../src/deploy/gate/server-kind.ts';
 import { renderRelease } from '../../src/deploy/render.ts';
 import type { Bundle } from '../../src/format/bundle.ts';
-import { readYaml } from '../../src/format/document.ts';
 import type { RenderedService } from '../../src/format/generation.ts';
 import { type Manifest, manifestKind } from '../../src/format/manifest.ts';
 import { siteKind } from '../../src/format/site.ts';
+import { readYaml } from '../../src/format/yaml-document.ts';
 import { podmanRunArguments } from '../../src/target/podman-arguments.ts';
 
 const folder = fileURLToPath(new URL('../../manifests/', import.meta.url));

@@ -81,7 +81,7 @@ export async function runProgram(
     action: (context: CommandContext) => Promise<CommandResult>,
   ): Promise<void> => {
     const { signal, now } = terminal;
-    const progress = createProgress(terminal, json);
+    const progress = await createProgress(terminal, json);
     const context = commandContext(terminal, { signal, emit: progress.emit, now });
     try {
       const result = await action(context);

@@ -1,11 +1,9 @@
-import { admit } from '../../deploy/admit.ts';
 import { discNumber, findDiscs } from '../../deploy/discs.ts';
 import { type Bundle, bundleBytes, bundleFiles } from '../../format/bundle.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { formatBytes, harmless } from '../units.ts';
 import { readIndex } from './open-bundle.ts';
 import { signerLines } from './signers.ts';
-import { readTrustFile } from './trust-option.ts';
 
 /** Reads the small files only, whatever the size of the bundle. */
 export async function inspect(
@@ -21,6 +19,9 @@ export async function inspect(
       text: describe(bundle, ['  signatures not checked: give --trust']),
     };
   }
+  // What judges signatures is loaded when it is asked for.
+  const { admit } = await import('../../deploy/admit.ts');
+  const { readTrustFile } = await import('./trust-option.ts');
   const { trust } = await readTrustFile(options.trust, context);
   const { bundle, signers } = await admit(place, {
     ...context,

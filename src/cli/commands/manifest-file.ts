@@ -2,9 +2,10 @@ import { dirname, join } from 'node:path';
 import { canonicalJson, type Json } from '../../core/canonical-json.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_LOCK_BYTES, MAX_MANIFEST_BYTES } from '../../core/limits.ts';
-import { readJson, readYaml } from '../../format/document.ts';
+import { readJson } from '../../format/document.ts';
 import { type Lock, lockKind } from '../../format/lock.ts';
 import { type Manifest, manifestKind } from '../../format/manifest.ts';
+import { readYaml } from '../../format/yaml-document.ts';
 import { readBounded } from '../../io/file.ts';
 import type { CommandContext } from '../command.ts';
 

@@ -1,6 +1,6 @@
 import { StowageError } from '../../core/error.ts';
 import { deviceSpecificationKind } from '../../format/device-specification.ts';
-import { readYaml } from '../../format/document.ts';
+import { readYaml } from '../../format/yaml-document.ts';
 import type { HostProbe } from './host-probe.ts';
 
 /** Where the Container Device Interface has its specifications; the later one wins. */
