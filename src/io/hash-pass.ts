@@ -2,19 +2,25 @@ import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { sriFromHex } from '../core/digest.ts';
-import { CRC_SPAN_BYTES, READ_BUFFER_BYTES } from '../core/limits.ts';
+import { CRC_SPAN_BYTES, MIB, READ_BUFFER_BYTES } from '../core/limits.ts';
+import { BufferRing } from './buffer-ring.ts';
 import type { HashResult, HashTask, Piece, PieceSums } from './hash-task.ts';
 import { attempt, fill, PassError } from './positioned.ts';
 import { WrittenFile } from './written-file.ts';
 
+/** While one buffer is written, the next is read and hashed. */
+const BUFFERS = 2;
+/** What is written past the page cache at once: much, for each write waits for the disk. Divides a CRC span. */
+const DIRECT_BUFFER_BYTES: number = 2 * MIB;
+
 /**
- * Carries out a task on this thread with positioned reads into one reused buffer. What is written is the very
+ * Carries out a task on this thread with positioned reads into a few reused buffers. What is written is the very
  * buffer that was hashed, so a source that changes between two reads cannot slip anything in.
  * @throws PassError
  */
 export async function runPass(
   task: HashTask,
-  buffer: Buffer,
+  buffers: BufferRing,
   progress: (bytes: number) => void,
 ): Promise<HashResult> {
   const source = openSource(task);
@@ -24,7 +30,7 @@ export async function runPass(
     let offset = task.offset;
     for (const piece of task.pieces) {
       pieces.push(
-        await passPiece(task, source, offset, piece, buffer, (bytes) => {
+        await passPiece(task, source, offset, piece, buffers, (bytes) => {
           whole?.update(bytes);
           progress(bytes.length);
         }),
@@ -37,9 +43,9 @@ export async function runPass(
   }
 }
 
-/** The buffer that {@link runPass} wants. */
-export function passBuffer(): Buffer {
-  return Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+/** The buffers that {@link runPass} wants; one pass at a time. */
+export function passBuffers(): BufferRing {
+  return new BufferRing(BUFFERS, DIRECT_BUFFER_BYTES);
 }
 
 function openSource(task: HashTask): number {
@@ -58,18 +64,19 @@ async function passPiece(
   source: number,
   start: number,
   piece: Piece,
-  buffer: Buffer,
+  buffers: BufferRing,
   each: (bytes: Buffer) => void,
 ): Promise<PieceSums> {
   const sha512 = createHash('sha512');
   const { destination } = piece;
-  const target = destination === undefined ? undefined : new WrittenFile(destination);
+  const target = destination === undefined ? undefined : new WrittenFile(destination, piece.length);
+  const stride = target?.isDirect === true ? buffers.size : READ_BUFFER_BYTES;
   let crcs = '';
   let crc = 0;
   try {
     for (let done = 0; done < piece.length; ) {
-      const want = Math.min(buffer.length, piece.length - done);
-      const bytes = fill(source, buffer, want, start + done, task.path);
+      const want = Math.min(stride, piece.length - done);
+      const bytes = fill(source, await buffers.next(), want, start + done, task.path);
       sha512.update(bytes);
       done += want;
       if (task.crc32) {
@@ -80,11 +87,13 @@ async function passPiece(
         }
       }
       each(bytes);
-      // Writes before it waits: between the hash and the write nothing else runs.
-      await target?.write(bytes, done - want);
+      // Nobody else has this buffer until it is written.
+      if (target !== undefined) buffers.use(target.write(bytes, done - want));
     }
+    await buffers.settle();
     await target?.finish();
   } finally {
+    await buffers.quiet();
     await target?.close();
   }
   return { sha512: sriFromHex(sha512.digest('hex')), crc32: crcs };

@@ -1,8 +1,9 @@
 import { parentPort } from 'node:worker_threads';
+import { READ_BUFFER_BYTES } from '../core/limits.ts';
 import { runCoding } from './coding-pass.ts';
 import type { CodingTask } from './coding-task.ts';
 import { createFollower } from './hash-follow.ts';
-import { passBuffer, runPass } from './hash-pass.ts';
+import { passBuffers, runPass } from './hash-pass.ts';
 import type { FollowTask, HashTask, WorkerMessage } from './hash-task.ts';
 import { PassError } from './positioned.ts';
 
@@ -12,8 +13,8 @@ const port = parentPort;
 if (port === null) throw new Error('the hash worker runs only as a worker thread');
 
 const say = (message: WorkerMessage): void => port.postMessage(message);
-const buffer = passBuffer();
-const follow = createFollower(buffer);
+const buffers = passBuffers();
+const follow = createFollower(Buffer.allocUnsafeSlow(READ_BUFFER_BYTES));
 
 port.on('message', async (task: HashTask | CodingTask | FollowTask) => {
   if ('follow' in task) {
@@ -29,7 +30,7 @@ port.on('message', async (task: HashTask | CodingTask | FollowTask) => {
   };
   try {
     const result =
-      'inputs' in task ? runCoding(task, progress) : await runPass(task, buffer, progress);
+      'inputs' in task ? runCoding(task, progress) : await runPass(task, buffers, progress);
     say({ kind: 'progress', bytes: unsaid });
     say({ kind: 'result', result });
   } catch (error) {

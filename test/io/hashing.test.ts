@@ -7,7 +7,7 @@ import { crc32 } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
 import { sriOf } from '../../src/core/digest.ts';
 import { CRC_SPAN_BYTES } from '../../src/core/limits.ts';
-import { passBuffer, runPass } from '../../src/io/hash-pass.ts';
+import { passBuffers, runPass } from '../../src/io/hash-pass.ts';
 import type { HashTask, PieceSums } from '../../src/io/hash-task.ts';
 import { HashPool } from '../../src/io/hashing.ts';
 import { PassError } from '../../src/io/positioned.ts';
@@ -17,7 +17,7 @@ import { temporaryFolder } from '../support/folder.ts';
 const root = temporaryFolder();
 let files = 0;
 const fresh = (): string => join(root, String(files++));
-const buffer = passBuffer();
+const buffers = passBuffers();
 const SPAN = CRC_SPAN_BYTES;
 
 async function fileOf(size: number): Promise<{ path: string; bytes: Buffer }> {
@@ -47,7 +47,7 @@ function sumsOf(bytes: Buffer): PieceSums {
 }
 
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
-const pass = (task: HashTask): ReturnType<typeof runPass> => runPass(task, buffer, () => {});
+const pass = (task: HashTask): ReturnType<typeof runPass> => runPass(task, buffers, () => {});
 
 async function failureOf(run: () => Promise<unknown>): Promise<PassError> {
   try {
@@ -63,7 +63,7 @@ describe('when a file is hashed', () => {
   it.each([0, 1, SPAN - 1, SPAN, SPAN + 1])('agrees with the hashes of %i bytes', async (size) => {
     const { path, bytes } = await fileOf(size);
     let progress = 0;
-    const result = await runPass(whole(path, size), buffer, (amount) => {
+    const result = await runPass(whole(path, size), buffers, (amount) => {
       progress += amount;
     });
     expect(result).toEqual({ sha256: sha256(bytes), pieces: [sumsOf(bytes)] });
@@ -146,7 +146,7 @@ describe('when a pass cannot be', () => {
     expect((await failureOf(() => pass(beyond))).code).toBe('ESHORT');
     const shrinking = await fileOf(2 * SPAN);
     const failure = await failureOf(() =>
-      runPass(whole(shrinking.path, 2 * SPAN), buffer, () => truncateSync(shrinking.path, SPAN)),
+      runPass(whole(shrinking.path, 2 * SPAN), buffers, () => truncateSync(shrinking.path, SPAN)),
     );
     expect(failure).toMatchObject({ code: 'ESHORT', path: shrinking.path });
   });
