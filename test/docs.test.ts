@@ -4,7 +4,8 @@ import { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { everyGroup } from '../src/cli/every-group.ts';
-import { createProgram } from '../src/cli/program.ts';
+import { examples } from '../src/cli/examples.ts';
+import { commanderStatus, createProgram } from '../src/cli/program.ts';
 import type { Terminal } from '../src/cli/terminal.ts';
 import { errorCodes } from '../src/core/error.ts';
 
@@ -87,7 +88,8 @@ describe.each(guides)('when somebody types what %s says', (page) => {
     for (const line of typed) {
       const [verb = '', ...rest] = line.trim().split(/\s+/);
       if (verb === 'help') {
-        if (rest[0] !== undefined) expect(commands.has(rest[0]), line).toBe(true);
+        const known = ['COMMAND', 'errors', 'findings', ...commands.keys()];
+        if (rest[0] !== undefined) expect(known, line).toContain(rest[0]);
         continue;
       }
       expect(commands.has(verb), line).toBe(true);
@@ -108,8 +110,50 @@ describe.each(guides)('when somebody types what %s says', (page) => {
   });
 });
 
+describe('when the help of a command shows what people type', () => {
+  const leaves = createProgram(terminal, async () => {}, everyGroup).commands.flatMap((command) => [
+    ...(command.commands.length === 0 || command.name() === 'depot' ? [command.name()] : []),
+    ...command.commands.map((each) => `${command.name()} ${each.name()}`),
+  ]);
+
+  it('has an example for every command, and for no other', () => {
+    expect(Object.keys(examples).toSorted()).toEqual(leaves.toSorted());
+  });
+
+  it.each(Object.entries(examples))('can be typed: %s', async (path, lines) => {
+    expect(lines.length).toBeGreaterThan(0);
+    for (const line of lines) {
+      expect(line.length, line).toBeLessThan(100);
+      expect(`${line} `).toMatch(new RegExp(`^stowage ${path} `));
+      expect(await ranBy(wordsOf(line)), line).toBe(1);
+    }
+  });
+});
+
+/** The words of a line, as a shell reads them; what follows `>` or `<` is the shell's. */
+function wordsOf(line: string): string[] {
+  const [typed = ''] = line.split(/ [<>] /);
+  return [...typed.matchAll(/"([^"]*)"|(\S+)/g)]
+    .map((match) => match[1] ?? match[2] ?? '')
+    .slice(1);
+}
+
+/** How many commands these words run. */
+async function ranBy(words: readonly string[]): Promise<number> {
+  let count = 0;
+  const run = async (): Promise<void> => {
+    count += 1;
+  };
+  try {
+    await createProgram(terminal, run, everyGroup).parseAsync(['node', 'stowage', ...words]);
+  } catch (error) {
+    if (commanderStatus(error) === undefined) throw error;
+  }
+  return count;
+}
+
 describe('when a folder of the source has a page', () => {
-  it.each(['format', 'parity', 'io', 'examine', 'build', 'deploy', 'cli'])(
+  it.each(['core', 'format', 'parity', 'io', 'examine', 'build', 'deploy', 'cli'])(
     'tells of every file in %s, and of no other',
     (folder) => {
       const page = read(`src/${folder}/README.md`);

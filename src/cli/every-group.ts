@@ -3,6 +3,13 @@ import { type CommandGroup, disconnectedGroups } from './program.ts';
 
 /** All commands that there are. The travelling installer never imports this file. */
 export const everyGroup: readonly CommandGroup[] = [
-  { title: 'Connected side:', add: [addConnectedCommands] },
+  {
+    title: 'Connected side:',
+    add: [addConnectedCommands],
+    topics: {
+      findings: async (rules, context) =>
+        (await import('./commands/help-findings.ts')).helpFindings(rules, context),
+    },
+  },
   ...disconnectedGroups,
 ];

@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import { type CommandResult, commandContext } from './command.ts';
+import { type CommandResult, commandContext, usage } from './command.ts';
 import { nodeDefect } from './node-version.ts';
 import type { Action } from './options.ts';
 import { type CommandGroup, commanderStatus, createProgram } from './program.ts';
@@ -36,8 +36,18 @@ export async function runProcess(entry: Entry): Promise<void> {
   } catch (error) {
     const status = commanderStatus(error);
     if (status === undefined) throw error;
+    if (status === 2 && process.argv.includes('--json')) await printUsageError(error);
     process.exitCode = status;
   }
+}
+
+/** What the parser said to a person already, for a program. */
+async function printUsageError(error: unknown): Promise<void> {
+  const { errorJson } = await import('./render.ts');
+  const said = error instanceof Error ? error.message : String(error);
+  const [first = ''] = said.replace(/^error: /, '').split('\n');
+  const failure = usage(first, 'a command and options that there are', 'others');
+  process.stdout.write(`${JSON.stringify(errorJson(failure), null, 2)}\n`);
 }
 
 function terminalOf({ program, ownFlags = [] }: Entry): Terminal {

@@ -27,6 +27,15 @@ describe('when the program runs by itself', () => {
     });
   });
 
+  it('tells people and programs of misuse by its code', () => {
+    const ran = stowage('pack', '--parrity', '3', '--json');
+    expect(ran.status).toBe(2);
+    expect(ran.stderr).toMatch(/^stowage: error: unknown option '--parrity' \[usage-invalid\]\n/);
+    expect(JSON.parse(ran.stdout)).toMatchObject({
+      error: { code: 'usage-invalid', message: "unknown option '--parrity'", exitStatus: 2 },
+    });
+  });
+
   it('ends with 2 for misuse and 0 for what was done', () => {
     expect(stowage('instal')).toMatchObject({ status: 2, stdout: '' });
     const done = stowage('init', 'a.yaml', '--json');

@@ -1,0 +1,60 @@
+import { exitStatus } from '../../core/error.ts';
+import { type ErrorEntry, errorTable, statusMeanings } from '../../core/error-table.ts';
+import { type CommandContext, type CommandResult, usage } from '../command.ts';
+import { definitions, textColumns } from '../wrap.ts';
+
+/** `stowage help errors [CODE...]`: every code that an error can bear, or some of them in full. */
+export function helpErrors(codes: readonly string[], context: CommandContext): CommandResult {
+  const columns = textColumns(context.terminal.stdout.columns);
+  if (codes.length === 0)
+    return { json: { errors: errorTable }, text: wholeTable(errorTable, columns) };
+  const entries = codes.map(entryOf);
+  return {
+    json: { errors: entries },
+    text: `${entries.map((each) => inFull(each, columns)).join('\n\n')}\n`,
+  };
+}
+
+function entryOf(text: string): ErrorEntry {
+  const code = text.replace(/^\[(.*)\]$/, '$1');
+  const entry = errorTable.find((each) => each.code === code);
+  if (entry !== undefined) return entry;
+  throw usage('no error has this code', 'a code that stowage help errors lists', text);
+}
+
+function meaningOf(status: number): string {
+  const name = (Object.keys(exitStatus) as (keyof typeof exitStatus)[]).find(
+    (each) => exitStatus[each] === status,
+  );
+  return `exit status ${status}: ${name === undefined ? 'failed' : statusMeanings[name]}`;
+}
+
+function inFull({ code, exitStatus: status, cause, remedy }: ErrorEntry, columns: number): string {
+  return [
+    code,
+    ...definitions(
+      [
+        ['  ends with', meaningOf(status)],
+        ['  cause', cause],
+        ['  remedy', remedy],
+      ],
+      columns,
+    ),
+  ].join('\n');
+}
+
+function wholeTable(entries: readonly ErrorEntry[], columns: number): string {
+  const lines: string[] = [];
+  for (const status of new Set(entries.map((each) => each.exitStatus))) {
+    const some = entries.filter((each) => each.exitStatus === status);
+    lines.push(meaningOf(status), '');
+    lines.push(
+      ...definitions(
+        some.map(({ code, cause, remedy }) => [`  ${code}`, cause, `remedy: ${remedy}`]),
+        columns,
+      ),
+    );
+    lines.push('');
+  }
+  return `${lines.join('\n')}stowage help errors CODE shows one of them\n`;
+}
