@@ -33,7 +33,9 @@ export function canonicalBytes(value: Json): Buffer {
  * @throws StowageError `document-invalid`
  */
 export function parseCanonical(bytes: Uint8Array): Json {
-  const value = parse(decode(bytes));
+  const text = decode(bytes);
+  const value = parse(text);
+  if (isPlainlyCanonical(text, value)) return value;
   if (Buffer.compare(canonicalBytes(value), bytes) !== 0) {
     throw refuse(
       'JSON that is not in canonical form',
@@ -66,6 +68,31 @@ function parse(text: string): Json {
   } catch (cause) {
     throw unreadable(cause);
   }
+}
+
+/**
+ * Whether a text is the canonical form of the value that `JSON.parse` made of it, where that can be told by native code
+ * alone. What this doubts (escaped surrogates, names that JavaScript puts in an order of its own) may be canonical still.
+ */
+function isPlainlyCanonical(text: string, value: Json): boolean {
+  return !text.includes('\\u') && isSorted(value, 0) && JSON.stringify(value) === text;
+}
+
+function isSorted(value: Json | undefined, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  if (depth > MAX_JSON_DEPTH) return false;
+  if (Array.isArray(value)) {
+    for (const item of value) if (!isSorted(item, depth + 1)) return false;
+    return true;
+  }
+  const record = value as { readonly [key: string]: Json | undefined };
+  let previous: string | undefined;
+  for (const key in record) {
+    if (!Object.hasOwn(record, key) || (previous !== undefined && previous >= key)) return false;
+    if (!isSorted(record[key], depth + 1)) return false;
+    previous = key;
+  }
+  return true;
 }
 
 function write(value: Json, depth: number): string {

@@ -7,12 +7,19 @@ declare const brand: unique symbol;
 export type SafePath = string & { readonly [brand]: 'SafePath' };
 
 const SEGMENT = /^[\p{L}\p{N}_.][\p{L}\p{N} ._+@=,()[\]-]*$/u;
+const ASCII = /^[\x20-\x7e]*$/;
 const MEDIA = /^[A-Za-z0-9._/-]+$/;
 // Windows strips spaces before the dot, and counts superscript digits.
 const DEVICE = /^(con|prn|aux|nul|(com|lpt)[0-9¹²³]) *(\.|$)/i;
 
+// Safe beyond doubt, but for devices: at most 32 names of A-Z a-z 0-9 . _ - that neither begin with - nor end in a dot.
+const PLAIN =
+  /^(?:[A-Za-z0-9_]|[A-Za-z0-9_.][A-Za-z0-9._-]*[A-Za-z0-9_-])(?:\/(?:[A-Za-z0-9_]|[A-Za-z0-9_.][A-Za-z0-9._-]*[A-Za-z0-9_-])){0,31}$/;
+const PLAIN_DEVICE = /(?:^|\/)(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\/|$)/i;
+
 /** Why a path is not safe, or undefined when it is. */
 export function pathDefect(path: string): string | undefined {
+  if (isPlain(path)) return undefined;
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) return `longer than ${MAX_PATH_BYTES} bytes`;
   if (path !== path.normalize('NFC')) return 'not in Unicode normalization form C';
   const segments = path.split('/');
@@ -22,6 +29,10 @@ export function pathDefect(path: string): string | undefined {
     if (defect !== undefined) return defect;
   }
   return undefined;
+}
+
+function isPlain(path: string): boolean {
+  return path.length <= MAX_SEGMENT_BYTES && PLAIN.test(path) && !PLAIN_DEVICE.test(path);
 }
 
 function segmentDefect(segment: string): string | undefined {
@@ -49,7 +60,7 @@ export function parseSafePath(path: string): SafePath {
 
 /** Whether a path may be listed in `SHA512SUMS`: safe, and of the characters `A-Z a-z 0-9 . _ - /` alone. */
 export function isMediaPath(path: string): path is SafePath {
-  return MEDIA.test(path) && pathDefect(path) === undefined;
+  return isPlain(path) || (MEDIA.test(path) && pathDefect(path) === undefined);
 }
 
 /**
@@ -60,17 +71,24 @@ export function pathCollision(paths: Iterable<string>): readonly [string, string
   const seen = new Map<string, string>();
   const folders = new Map<string, string>();
   for (const path of paths) {
-    // Both ways, as σ and ς differ in lower case and are one letter in upper case.
-    const folded = path.normalize('NFC').toLowerCase().toUpperCase();
+    const folded = foldCase(path);
     const twin = seen.get(folded) ?? folders.get(folded);
     if (twin !== undefined) return [twin, path];
     seen.set(folded, path);
     for (let cut = folded.lastIndexOf('/'); cut > 0; cut = folded.lastIndexOf('/', cut - 1)) {
       const folder = folded.slice(0, cut);
+      // What lies above it was looked at when it was first seen.
+      if (folders.has(folder)) break;
       const file = seen.get(folder);
       if (file !== undefined) return [file, path];
       folders.set(folder, path);
     }
   }
   return undefined;
+}
+
+function foldCase(path: string): string {
+  if (ASCII.test(path)) return path.toUpperCase();
+  // Both ways, as σ and ς differ in lower case and are one letter in upper case.
+  return path.normalize('NFC').toLowerCase().toUpperCase();
 }

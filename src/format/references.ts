@@ -17,7 +17,10 @@ interface Release {
 }
 
 /** Checks that every name used is defined, once. */
-export function checkReferences(release: Release, context: z.core.$RefinementCtx): void {
+export function checkReferences(
+  release: Release,
+  context: Pick<z.core.$RefinementCtx, 'addIssue'>,
+): void {
   const defect = (path: (string | number)[], message: string): void => {
     context.addIssue({ code: 'custom', input: release, path, message });
   };

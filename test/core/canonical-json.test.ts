@@ -158,6 +158,21 @@ describe('when canonical bytes are read', () => {
     );
   });
 
+  it('takes JSON that JavaScript writes where that is canonical, and no other', () => {
+    const key = fc.constantFrom('a', 'b', '1', '10', '9', '__proto__', 'ä');
+    const word = fc.constantFrom('', '\\u', '\u0001', '\ud800', 'é');
+    const member = fc.oneof(word, fc.dictionary(key, word, { noNullPrototype: true }));
+    fc.assert(
+      fc.property(fc.dictionary(key, fc.oneof(member, fc.array(member))), (value) => {
+        const bytes = Buffer.from(JSON.stringify(value));
+        const canonical = (): boolean =>
+          canonicalBytes(JSON.parse(bytes.toString()) as Json).equals(bytes);
+        expect(succeeds(() => parseCanonical(bytes))).toBe(succeeds(canonical));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
   it('writes the same bytes whatever the order of members', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string({ unit: 'grapheme' }), fc.integer()), (value) => {
@@ -167,3 +182,11 @@ describe('when canonical bytes are read', () => {
     );
   });
 });
+
+function succeeds(read: () => unknown): boolean {
+  try {
+    return read() !== false;
+  } catch {
+    return false;
+  }
+}

@@ -56,6 +56,14 @@ describe('when a digest is read', () => {
 });
 
 describe('when an integrity string is read', () => {
+  it('takes what the bytes are written as, and nothing that only reads as they do', () => {
+    for (const last of 'ABQRgwz0/') {
+      const text = `${SRI.slice(0, -3)}${last}==`;
+      const bytes = Buffer.from(text.slice('sha512-'.length), 'base64');
+      expect(isSri(text), text).toBe(`sha512-${bytes.toString('base64')}` === text);
+    }
+  });
+
   it.each([
     ['empty, which means no check to some', ''],
     ['of spaces alone', '  '],

@@ -107,6 +107,20 @@ describe('when a path is plain', () => {
   });
 });
 
+describe('when a path is of plain characters', () => {
+  it('is judged as it is where others are in it', () => {
+    const word = fc.string({ unit: fc.constantFrom(...'aZ09._-con1lpt'), maxLength: 6 });
+    fc.assert(
+      fc.property(fc.array(word, { minLength: 1, maxLength: 4 }), (words) => {
+        const path = words.join('/');
+        // A letter beyond ASCII before it takes the way of all paths.
+        expect(pathDefect(path)).toBe(pathDefect(`ä/${path}`));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
 describe('when paths lie side by side', () => {
   it.each([
     ['the same', ['a', 'b', 'a'], ['a', 'a']],
