@@ -160,8 +160,7 @@ async function copy(
       size,
       offset: 0,
       pieces: [{ length: size, destination: { path: to, offset: 0, create: true } }],
-      sha256: false,
-      crc32: false,
+      hashes: ['sha512'],
     });
     const found = pieces[0]?.sha512;
     if (expected !== undefined && found !== expected) throw damaged(from, expected, found ?? '');

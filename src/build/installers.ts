@@ -5,6 +5,7 @@ import type { Context } from '../core/event.ts';
 import { MAX_INSTALLER_BYTES } from '../core/limits.ts';
 import { type Installer, installerPath } from '../format/installer.ts';
 import { ioError } from '../io/file.ts';
+import { wholeSums } from '../io/hash-task.ts';
 import { HashPool } from '../io/hashing.ts';
 import { PassError } from '../io/positioned.ts';
 
@@ -96,15 +97,13 @@ async function copyInstaller(
     size,
     offset: 0,
     pieces: [{ length: size, destination }],
-    sha256: false,
-    crc32: true,
-  };
+    hashes: ['sha512', 'crc32'],
+  } as const;
   try {
     const { pieces } = await pool.run(task);
     await chmod(destination.path, 0o755);
     const [sums] = pieces;
-    if (sums === undefined) throw new Error('an installer without sums');
-    return { platform, path, size, sha512: sums.sha512, crc32: sums.crc32 };
+    return { platform, path, size, ...wholeSums(sums) };
   } catch (error) {
     if (error instanceof PassError) throw ioError(error, error.path);
     throw ioError(error, destination.path);

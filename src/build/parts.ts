@@ -5,11 +5,19 @@ import { StowageError } from '../core/error.ts';
 import { KIB } from '../core/limits.ts';
 import type { BundleBlob } from '../format/bundle.ts';
 import type { LockedBlob } from '../format/lock.ts';
-import { type Part, partPath } from '../format/part.ts';
+import { partPath } from '../format/part.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { ioError } from '../io/file.ts';
-import type { HashTask, Piece, PieceSums } from '../io/hash-task.ts';
+import {
+  type BlobSums,
+  type HashResult,
+  type HashTask,
+  type Piece,
+  type PieceSums,
+  wholeSums,
+} from '../io/hash-task.ts';
 import type { HashPool } from '../io/hashing.ts';
+import type { NotedSums } from '../io/noted-sums.ts';
 import { PassError } from '../io/positioned.ts';
 import { syncFiles } from '../io/sync-files.ts';
 
@@ -21,9 +29,9 @@ interface Slice {
 }
 
 /**
- * Copies a blob of the store into a bundle as parts, hashing what is written; small ones are not synced yet. Parts on the grid that the pull
- * noted are copied side by side and compared with what was noted; any other grid is one pass that checks the
- * blob's SHA-256.
+ * Copies a blob of the store into a bundle as parts; small ones are not synced yet. Where the sums of this grid were
+ * noted and nobody touched the blob since, only its CRCs are compared, on the very bytes that are written. Else every
+ * sum is computed of what is written, and noted.
  * @param partSize bytes; 0 for whole blobs
  * @throws StowageError `blob-damaged`, `space-insufficient`, `io-failed`
  */
@@ -36,48 +44,74 @@ export async function copyParts(
   onBytes: (bytes: number) => void,
 ): Promise<BundleBlob> {
   const slices = sliceBlob(blob, partSize);
-  const noted = await store.sums(blob.digest);
-  const source = { path: store.path(blob.digest), size: blob.size };
-  const run = async (task: HashTask): Promise<{ sha256: string; pieces: readonly PieceSums[] }> => {
-    try {
-      return await pool.run(task, onBytes);
-    } catch (error) {
-      throw passFailure(error, source.path);
-    }
-  };
-  let sums: readonly PieceSums[];
-  if (
-    noted !== undefined &&
-    (noted.partSize === partSize || (slices.length === 1 && noted.parts.length === 1))
-  ) {
-    const results = await Promise.all(
-      slices.map((slice) =>
-        run({
-          ...source,
-          offset: slice.offset,
-          pieces: [toPiece(slice, folder)],
-          sha256: false,
-          crc32: true,
-        }),
-      ),
-    );
-    sums = results.flatMap((result) => result.pieces);
-    sums.forEach((sum, index) => {
-      if (sum.sha512 !== noted.parts[index]?.sha512)
-        throw damaged(source.path, noted.parts[index]?.sha512 ?? '', sum.sha512);
-    });
-  } else {
-    const pieces = slices.map((slice) => toPiece(slice, folder));
-    const result = await run({ ...source, offset: 0, pieces, sha256: true, crc32: true });
-    if (result.sha256 !== digestHex(blob.digest))
-      throw damaged(source.path, blob.digest, `sha256:${result.sha256}`);
-    sums = result.pieces;
-  }
+  const copy = { slices, folder, path: store.path(blob.digest), size: blob.size, pool, onBytes };
+  const noted = await store.noted(blob);
+  const fits = noted !== undefined && isOnGrid(noted.sums, partSize, slices);
+  const sums = fits ? await copyNoted(noted, copy) : await copyHashed(blob, copy);
+  if (!fits || !noted.untouched) await store.note(blob, { partSize, parts: sums });
+  else if ((await store.noted(blob))?.untouched !== true) throw touched(copy.path);
   return {
     digest: blob.digest,
     size: blob.size,
-    parts: slices.map((slice, index) => toPart(slice, sums[index])),
+    parts: slices.map((slice, index) => ({ ...slice, ...wholeSums(sums[index]) })),
   };
+}
+
+interface Copy {
+  readonly slices: readonly Slice[];
+  readonly folder: string;
+  /** The blob's file. */
+  readonly path: string;
+  readonly size: number;
+  readonly pool: HashPool;
+  readonly onBytes: (bytes: number) => void;
+}
+
+function isOnGrid(sums: BlobSums, partSize: number, slices: readonly Slice[]): boolean {
+  return sums.partSize === partSize || (slices.length === 1 && sums.parts.length === 1);
+}
+
+/** Copies parts side by side and holds them against what was noted. */
+async function copyNoted(
+  { sums, untouched }: NotedSums,
+  copy: Copy,
+): Promise<readonly PieceSums[]> {
+  const { slices, folder, path } = copy;
+  const results = await Promise.all(
+    slices.map((slice) =>
+      run(copy, {
+        offset: slice.offset,
+        pieces: [toPiece(slice, folder)],
+        hashes: untouched ? ['crc32'] : ['crc32', 'sha512'],
+      }),
+    ),
+  );
+  results.forEach(({ pieces: [found] }, index) => {
+    const { sha512, crc32 } = wholeSums(sums.parts[index]);
+    if (found?.crc32 !== crc32) throw damaged(path, `CRC-32 ${crc32}`, String(found?.crc32));
+    if (!untouched && found.sha512 !== sha512) throw damaged(path, sha512, String(found.sha512));
+  });
+  return sums.parts;
+}
+
+/** Copies parts one after the other, so that the blob's own digest is checked on the way. */
+async function copyHashed({ digest }: LockedBlob, copy: Copy): Promise<readonly PieceSums[]> {
+  const pieces = copy.slices.map((slice) => toPiece(slice, copy.folder));
+  const result = await run(copy, { offset: 0, pieces, hashes: ['sha256', 'sha512', 'crc32'] });
+  const found = `sha256:${result.sha256}`;
+  if (found !== digest) throw damaged(copy.path, digest, found);
+  return result.pieces.map(wholeSums);
+}
+
+async function run(
+  { path, size, pool, onBytes }: Copy,
+  task: Omit<HashTask, 'path' | 'size'>,
+): Promise<HashResult> {
+  try {
+    return await pool.run({ path, size, ...task }, onBytes);
+  } catch (error) {
+    throw passFailure(error, path);
+  }
 }
 
 /** Parts of at most so many bytes are synced together, by {@link syncSmallParts}. */
@@ -123,9 +157,12 @@ function toPiece(slice: Slice, folder: string): Piece {
   };
 }
 
-function toPart(slice: Slice, sums: PieceSums | undefined): Part {
-  if (sums === undefined) throw new Error('a part without sums');
-  return { ...slice, sha512: sums.sha512, crc32: sums.crc32 };
+function touched(path: string): StowageError {
+  return new StowageError('blob-damaged', `the stored blob ${path} changed while it was packed`, {
+    expected: 'a store that nobody else writes to',
+    found: 'another time of change',
+    hint: 'run pack again: it hashes the blob anew',
+  });
 }
 
 function passFailure(error: unknown, source: string): unknown {

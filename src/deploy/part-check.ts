@@ -64,8 +64,7 @@ export async function examinePart(
         ...(destination === undefined ? {} : { destination: { ...destination, ...how } }),
       },
     ],
-    sha256: false,
-    crc32: false,
+    hashes: ['sha512'],
   };
   try {
     const found = (await check.pool.run(task, check.onBytes)).pieces[0]?.sha512;

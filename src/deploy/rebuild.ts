@@ -104,7 +104,7 @@ async function matches(part: Part, staging: Staging, pool: HashPool): Promise<bo
   const pieces = [{ length: part.size }];
   const size = staging.placeSize(part);
   const result = await pool
-    .run({ path, size, offset, pieces, sha256: false, crc32: false })
+    .run({ path, size, offset, pieces, hashes: ['sha512'] })
     .catch(asIoError);
   return result.pieces[0]?.sha512 === part.sha512;
 }

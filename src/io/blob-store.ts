@@ -17,6 +17,7 @@ import type { FollowPool } from './follow-pool.ts';
 import type { BlobSums } from './hash-task.ts';
 import { Incoming, incomingPaths, removeIncoming, type SizedExpected } from './incoming.ts';
 import { inTurn, type Patience } from './lock-file.ts';
+import { NOTED_FROM_BYTES, type NotedSums, readNote, writeNote } from './noted-sums.ts';
 import { forEachBounded } from './queue.ts';
 import { isMismatch, receiveInOrder } from './receive-in-order.ts';
 import type { Expected } from './running-hashes.ts';
@@ -24,6 +25,12 @@ import type { Expected } from './running-hashes.ts';
 export interface ReceiveOptions extends Patience {
   /** Hears of bytes as they are written; negative when they turn out wrong. */
   readonly onBytes?: OnBytes;
+}
+
+/** A blob, and its size in bytes. */
+interface SizedBlob {
+  readonly digest: Digest;
+  readonly size: number;
 }
 
 const ADOPTED_AT_ONCE = 4;
@@ -88,17 +95,16 @@ export class BlobStore {
     return digest;
   }
 
-  /** The sums noted when the blob came in, or undefined. */
-  async sums(digest: Digest): Promise<BlobSums | undefined> {
-    try {
-      const text = await readBounded(this.#sumsPath(digest), 64 * 1024 * 1024);
-      return JSON.parse(text.toString('utf8')) as BlobSums;
-    } catch (error) {
-      if (error instanceof StowageError && error.code === 'file-missing') return undefined;
-      // A note cut short is no note: whoever needs the sums hashes the blob again.
-      if (error instanceof SyntaxError) return undefined;
-      throw error;
-    }
+  /** The sums noted of a blob that is there, or undefined. */
+  async noted({ digest, size }: SizedBlob): Promise<NotedSums | undefined> {
+    if (size <= NOTED_FROM_BYTES) return undefined;
+    return readNote(this.#sumsPath(digest), this.path(digest));
+  }
+
+  /** Notes the sums of a blob that is there, unless it is small. */
+  async note({ digest, size }: SizedBlob, sums: BlobSums): Promise<void> {
+    if (size <= NOTED_FROM_BYTES) return;
+    await writeNote(this.#sumsPath(digest), this.path(digest), sums);
   }
 
   /**
@@ -221,14 +227,12 @@ export class BlobStore {
     key: string,
     { digest, sums }: { digest: Digest; sums: BlobSums | undefined },
   ): Promise<void> {
-    if (sums !== undefined) {
-      await makeFolder(join(this.root, 'sums'));
-      await writeAtomic(this.#sumsPath(digest), Buffer.from(JSON.stringify(sums)));
-    }
     // Over what may lie there: this one is verified, that one may be damaged.
     const { partial, journal } = incomingPaths(folder, key);
     await this.adopt(partial, digest);
     await remove(journal);
+    const size = await this.size(digest);
+    if (sums !== undefined && size !== undefined) await this.note({ digest, size }, sums);
   }
 
   #sumsPath(digest: Digest): string {

@@ -25,8 +25,8 @@ export async function runPass(
 ): Promise<HashResult> {
   const source = openSource(task);
   try {
-    const whole = task.sha256 ? createHash('sha256') : undefined;
-    const pieces: PieceSums[] = [];
+    const whole = task.hashes.includes('sha256') ? createHash('sha256') : undefined;
+    const pieces: Partial<PieceSums>[] = [];
     let offset = task.offset;
     for (const piece of task.pieces) {
       pieces.push(
@@ -37,7 +37,7 @@ export async function runPass(
       );
       offset += piece.length;
     }
-    return { sha256: whole?.digest('hex') ?? '', pieces };
+    return { ...(whole === undefined ? {} : { sha256: whole.digest('hex') }), pieces };
   } finally {
     closeSync(source);
   }
@@ -66,8 +66,9 @@ async function passPiece(
   piece: Piece,
   buffers: BufferRing,
   each: (bytes: Buffer) => void,
-): Promise<PieceSums> {
-  const sha512 = createHash('sha512');
+): Promise<Partial<PieceSums>> {
+  const sha512 = task.hashes.includes('sha512') ? createHash('sha512') : undefined;
+  const hasCrc = task.hashes.includes('crc32');
   const { destination } = piece;
   const target = destination === undefined ? undefined : new WrittenFile(destination, piece.length);
   const stride = target?.isDirect === true ? buffers.size : READ_BUFFER_BYTES;
@@ -77,9 +78,9 @@ async function passPiece(
     for (let done = 0; done < piece.length; ) {
       const want = Math.min(stride, piece.length - done);
       const bytes = fill(source, await buffers.next(), want, start + done, task.path);
-      sha512.update(bytes);
+      sha512?.update(bytes);
       done += want;
-      if (task.crc32) {
+      if (hasCrc) {
         crc = crc32(bytes, crc);
         if (done % CRC_SPAN_BYTES === 0 || done === piece.length) {
           crcs += crc.toString(16).padStart(8, '0');
@@ -96,5 +97,8 @@ async function passPiece(
     await buffers.quiet();
     await target?.close();
   }
-  return { sha512: sriFromHex(sha512.digest('hex')), crc32: crcs };
+  return {
+    ...(sha512 === undefined ? {} : { sha512: sriFromHex(sha512.digest('hex')) }),
+    ...(hasCrc ? { crc32: crcs } : {}),
+  };
 }

@@ -27,22 +27,29 @@ export interface HashTask {
   /** Where the first piece begins, in bytes. */
   readonly offset: number;
   readonly pieces: readonly Piece[];
-  /** Whether to compute the SHA-256 of all pieces together. */
-  readonly sha256: boolean;
-  /** Whether to compute the CRC-32 of each 4 MiB of each piece. */
-  readonly crc32: boolean;
+  readonly hashes: readonly HashName[];
 }
+
+/** SHA-256 of all pieces together, SHA-512 of each, CRC-32 of each 4 MiB of each. */
+export type HashName = 'sha256' | 'sha512' | 'crc32';
 
 export interface PieceSums {
   readonly sha512: Sri;
-  /** 8 hex digits for each 4 MiB; empty unless asked for. */
+  /** 8 hex digits for each 4 MiB. */
   readonly crc32: string;
 }
 
+/** What was asked for. */
 export interface HashResult {
-  /** 64 hex digits; empty unless asked for. */
-  readonly sha256: string;
-  readonly pieces: readonly PieceSums[];
+  /** 64 hex digits. */
+  readonly sha256?: string;
+  readonly pieces: readonly Partial<PieceSums>[];
+}
+
+/** The sums of a piece of which both were asked for. */
+export function wholeSums({ sha512, crc32 }: Partial<PieceSums> = {}): PieceSums {
+  if (sha512 === undefined || crc32 === undefined) throw new Error('a piece without sums');
+  return { sha512, crc32 };
 }
 
 /** What a worker says back. `progress` counts bytes since the last message. */
@@ -62,8 +69,9 @@ export interface OtherHash {
   readonly prefix: string;
 }
 
-/** The SHA-512 and CRCs of a blob on the default grid of parts, noted while it was pulled. */
+/** The SHA-512 and CRCs of a blob on a grid of parts. */
 export interface BlobSums {
+  /** Bytes; 0 for the whole blob. */
   readonly partSize: number;
   readonly parts: readonly PieceSums[];
 }

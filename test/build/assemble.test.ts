@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { assemble } from '../../src/build/assemble.ts';
 import { canonicalBytes, type Json } from '../../src/core/canonical-json.ts';
-import { type Digest, digestHex, digestOf, sriOf } from '../../src/core/digest.ts';
+import { type Digest, digestHex, digestOf } from '../../src/core/digest.ts';
 import { MIB } from '../../src/core/limits.ts';
 import { bundleFiles, bundleKind } from '../../src/format/bundle.ts';
 import { readChecksums } from '../../src/format/checksums.ts';
@@ -96,12 +96,23 @@ describe('when a lock is assembled', () => {
   it('gives the same bytes from another store, at another time, with and without noted sums', async () => {
     const trees: Record<string, string>[] = [];
     for (const withSums of [true, false]) {
-      const { output } = await outputFolder();
-      await packLarge(await storeWith(large, withSums), output);
-      trees.push(await contents(output));
+      const store = await storeWith(large, withSums);
+      // As it was pulled, with what packing noted, and when somebody touched what is noted.
+      for (const before of [
+        async () => {},
+        async () => {},
+        () => chmod(store.path(weights), 0o400),
+      ]) {
+        await before();
+        const { output } = await outputFolder();
+        await packLarge(store, output);
+        trees.push(await contents(output));
+        const noted = await store.noted({ digest: weights, size: WEIGHTS });
+        expect(noted?.untouched).toBe(true);
+      }
     }
     expect(Object.keys(trees[0] ?? {}).length).toBeGreaterThan(15);
-    expect(trees[0]).toEqual(trees[1]);
+    for (const tree of trees) expect(tree).toEqual(trees[0]);
   });
 
   it('gives the same identity for a lock whose members stand in another order', async () => {
@@ -196,12 +207,26 @@ describe('when a bundle cannot be assembled', () => {
   );
 
   it('does not trust noted sums that were forged', async () => {
-    const { folder, output } = await outputFolder();
+    const { output } = await outputFolder();
     const store = await storeWith(small);
     const note = join(store.root, 'sums', `${digestHex(weightsOf(small))}.json`);
-    const forged = [{ sha512: sriOf(Buffer.from('forged')), crc32: '' }];
-    await writeFile(note, JSON.stringify({ partSize: 1024 * MIB, parts: forged }));
-    await expectCode(() => packSmall(store, output, 0), 'blob-damaged');
+    const forged = (await readFile(note, 'utf8')).replace('sha512-', 'sha512-x');
+    await writeFile(note, forged);
+    const { bundle } = await packSmall(store, output, 0);
+    const honest = await packSmall(await storeWith(small), (await outputFolder()).output, 0);
+    expect(bundle).toEqual(honest.bundle);
+  });
+
+  it('finds a byte that the disk turned, which changes no time', async () => {
+    const { folder, output } = await outputFolder();
+    const store = await storeWith(small);
+    const blob = { digest: weightsOf(small), size: MIB + 5 };
+    const noted = await store.noted(blob);
+    await damage['one byte differs']?.(store.path(blob.digest));
+    // As if the file system had seen nothing of it: the note is of this file as it is now.
+    if (noted !== undefined) await store.note(blob, noted.sums);
+    expect((await store.noted(blob))?.untouched).toBe(true);
+    await expectCode(() => packSmall(store, output, noted?.sums.partSize), 'blob-damaged');
     expect(await readdir(folder)).toEqual([]);
   });
 

@@ -80,7 +80,7 @@ async function fetchFrom(
 async function expectWhole({ store, counted }: Fetched): Promise<void> {
   expect(counted).toBe(size);
   expect(bytes.equals(await store.read(digest, size))).toBe(true);
-  expect((await store.sums(digest))?.parts[0]?.sha512).toBe(
+  expect((await store.noted({ digest, size }))?.sums.parts[0]?.sha512).toBe(
     `sha512-${createHash('sha512').update(bytes).digest('base64')}`,
   );
   expect(

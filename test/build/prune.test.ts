@@ -10,7 +10,9 @@ import { contents, temporaryFolder } from '../support/folder.ts';
 
 const root = temporaryFolder();
 let stores = 0;
-const [kept, other, coming] = ['kept', 'other', 'coming'].map((text) => Buffer.from(text));
+const [kept, other, coming] = ['kept', 'other', 'coming'].map((text) =>
+  Buffer.from(text.repeat(100_000)),
+);
 const digest = (bytes: Buffer | undefined) => digestOf(bytes ?? Buffer.of());
 const hex = (bytes: Buffer | undefined): string => digestHex(digest(bytes));
 
@@ -137,7 +139,7 @@ describe('when notes of packages lie in a store that is pruned', () => {
 describe('when a store is listed', () => {
   it('names blobs and says how much is not whole', async () => {
     const { blobs, unfinishedBytes } = await listStore(await storeOf());
-    expect(blobs.map((each) => each.size).toSorted()).toEqual([4, 5]);
+    expect(blobs.map((each) => each.size).toSorted()).toEqual([400_000, 500_000]);
     expect(unfinishedBytes).toBeGreaterThan(0);
     expect(await listStore(new BlobStore(join(root, 'none')))).toEqual({
       blobs: [],

@@ -1,11 +1,23 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { digestHex, digestOf, sriOf } from '../../src/core/digest.ts';
+import { type Digest, digestHex, digestOf, sriOf } from '../../src/core/digest.ts';
 import { CRC_SPAN_BYTES, DEFAULT_PART_BYTES } from '../../src/core/limits.ts';
 import { BlobStore } from '../../src/io/blob-store.ts';
+import { NOTED_FROM_BYTES } from '../../src/io/noted-sums.ts';
 import type { Expected } from '../../src/io/running-hashes.ts';
 import { expectCode } from '../support/error.ts';
 import { contents, temporaryFolder } from '../support/folder.ts';
@@ -191,38 +203,68 @@ describe('when another hash is due', () => {
 });
 
 describe('when the sums of a blob are noted', () => {
-  const sizes = [0, 1, CRC_SPAN_BYTES - 1, CRC_SPAN_BYTES, CRC_SPAN_BYTES + 1];
-  it.each(sizes)('agrees with hashing %i bytes at once', async (size) => {
+  const SMALL = NOTED_FROM_BYTES;
+  const received = async (size: number): Promise<[BlobStore, Digest, Buffer]> => {
     const store = newStore();
     const bytes = Buffer.alloc(size, 'abcdefg');
-    const digest = await store.receive({ key: 'k', size }, sourceOf(bytes, 1_000_003).from);
+    return [store, await store.receive({ key: 'k', size }, sourceOf(bytes, 1_000_003).from), bytes];
+  };
+  const noteOf = (store: BlobStore, digest: Digest): string =>
+    join(store.root, 'sums', `${digestHex(digest)}.json`);
+
+  const sizes = [SMALL + 1, CRC_SPAN_BYTES - 1, CRC_SPAN_BYTES, CRC_SPAN_BYTES + 1];
+  it.each(sizes)('agrees with hashing %i bytes at once', async (size) => {
+    const [store, digest, bytes] = await received(size);
     const spans = Array.from({ length: Math.ceil(size / CRC_SPAN_BYTES) }, (_, index) =>
       crc32(bytes.subarray(index * CRC_SPAN_BYTES, (index + 1) * CRC_SPAN_BYTES)),
     );
     expect(digest).toBe(digestOf(bytes));
     expect(await store.size(digest)).toBe(size);
-    expect(await store.sums(digest)).toEqual({
-      partSize: DEFAULT_PART_BYTES,
-      parts: [
-        {
-          sha512: sriOf(bytes),
-          crc32: spans.map((each) => each.toString(16).padStart(8, '0')).join(''),
-        },
-      ],
+    const crcs = spans.map((each) => each.toString(16).padStart(8, '0')).join('');
+    expect(await store.noted({ digest, size })).toEqual({
+      sums: { partSize: DEFAULT_PART_BYTES, parts: [{ sha512: sriOf(bytes), crc32: crcs }] },
+      untouched: true,
     });
+  });
+
+  it.each([0, 1, SMALL])('has none for %i bytes, and writes none', async (size) => {
+    const [store, digest] = await received(size);
+    expect(await store.noted({ digest, size })).toBeUndefined();
+    expect(Object.keys(await contents(store.root))).toHaveLength(1);
   });
 
   it('has none for a blob that came in another way', async () => {
     const store = newStore();
-    const digest = await store.put(TEXT);
-    expect(await store.sums(digest)).toBeUndefined();
+    const digest = await store.put(Buffer.alloc(SMALL + 1));
+    expect(await store.noted({ digest, size: SMALL + 1 })).toBeUndefined();
   });
 
-  it('takes a note that is damaged for none', async () => {
-    const store = newStore();
-    await store.receive(expected, sourceOf(TEXT).from);
-    await writeFile(join(store.root, 'sums', `${digestHex(DIGEST)}.json`), '{"partSize":');
-    expect(await store.sums(DIGEST)).toBeUndefined();
+  it('says when somebody wrote to the blob, changed its mode, or put another in its place', async () => {
+    const size = SMALL + 1;
+    const touches: ((path: string) => Promise<unknown>)[] = [
+      (path) => chmod(path, 0o600),
+      (path) => writeFile(path, 'x', { flag: 'r+' }),
+      (path) => utimes(path, new Date(), new Date()),
+      async (path) => rename(path, `${path}.old`).then(() => copyFile(`${path}.old`, path)),
+    ];
+    for (const touch of touches) {
+      const [store, digest] = await received(size);
+      const place = store.path(digest);
+      await touch(place);
+      expect((await store.noted({ digest, size }))?.untouched, String(touch)).toBe(false);
+    }
+  });
+
+  it.each([
+    ['cut', (note: string) => note.slice(0, -1)],
+    ['empty', () => ''],
+    ['of zeros', (note: string) => note.replace(/./g, '\0')],
+    ['of one other letter', (note: string) => note.replace('sha512-', 'sha512_')],
+  ])('takes a note that is %s for none', async (_, damage) => {
+    const [store, digest] = await received(SMALL + 1);
+    const path = noteOf(store, digest);
+    await writeFile(path, damage(await readFile(path, 'utf8')));
+    expect(await store.noted({ digest, size: SMALL + 1 })).toBeUndefined();
   });
 });
 

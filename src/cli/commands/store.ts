@@ -2,7 +2,6 @@ import { fill } from '../../build/fill.ts';
 import { lockBlobs } from '../../build/lock-blobs.ts';
 import { listStore, prune as pruneStore } from '../../build/prune.ts';
 import type { Digest } from '../../core/digest.ts';
-import { digestFromHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { Tally } from '../../core/tally.ts';
 import { BlobStore } from '../../io/blob-store.ts';
@@ -70,8 +69,8 @@ export async function verify(
     try {
       await forEachBounded(blobs, pool.width, async ({ digest, size }) => {
         const task = { path: store.path(digest), size, offset: 0, pieces: [{ length: size }] };
-        const found = await pool.run({ ...task, sha256: true, crc32: false }, tally.add);
-        if (digestFromHex(found.sha256) !== digest) damaged.push(digest);
+        const found = await pool.run({ ...task, hashes: ['sha256'] }, tally.add);
+        if (`sha256:${found.sha256}` !== digest) damaged.push(digest);
         checked += 1;
       });
     } finally {
