@@ -13,8 +13,8 @@ import { startWorker } from './hashing.ts';
 
 const MIN_WORKERS = 2;
 const MAX_WORKERS = 4;
-/** How far SHA-512 may be behind what was written before it is left to whoever needs it. */
-const MAX_LAG_BYTES = 32 * MIB;
+/** How far SHA-512 may be behind what was written, over all files, before it is left to whoever needs it. */
+const MAX_LAG_BYTES = 64 * MIB;
 
 /** A file that grows, and is hashed in two threads while it does: one for who it is, one for what signatures cover. */
 export interface Following {
@@ -34,6 +34,9 @@ export class FollowPool {
   readonly #width = Math.max(MIN_WORKERS, Math.min(availableParallelism(), MAX_WORKERS));
   readonly #workers: Worker[] = [];
   readonly #lanes = new Map<string, Lane>();
+  /** Bytes that SHA-512 is behind. */
+  #lag = 0;
+  #outrun = false;
   #next = 0;
   #ids = 0;
 
@@ -44,12 +47,26 @@ export class FollowPool {
       this.#lanes.set(`${id} ${kind}`, lane);
       return lane;
     }) as [Lane, Lane];
-    let behind = false;
+    // Lines that were faster once are so again: what comes after is not even begun.
+    let behind = this.#outrun;
+    let lag = 0;
+    let begun: number | undefined;
     const fallBehind = (offset: number): void => {
-      behind ||= offset - sums.done > MAX_LAG_BYTES;
+      // What an earlier run left says nothing of the line.
+      begun ??= offset;
+      const now = Math.min(offset - sums.done, offset - begun);
+      this.#lag += now - lag;
+      lag = now;
+      this.#outrun ||= this.#lag > MAX_LAG_BYTES;
+      behind ||= this.#outrun;
     };
     const end = (lane: Lane, after: 'finish' | 'drop', size: number): Promise<FollowAnswer> =>
-      lane.ask(after, size).finally(() => this.#lanes.delete(`${id} ${lane.kind}`));
+      lane.ask(after, size).finally(() => {
+        this.#lanes.delete(`${id} ${lane.kind}`);
+        if (lane !== sums) return;
+        this.#lag -= lag;
+        lag = 0;
+      });
     return {
       reached: (offset) => {
         identity.goOn(offset);
