@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import type { InspectOptions } from './commands/inspect.ts';
 import type { PkiOptions } from './commands/pki.ts';
 import type { SignOptions } from './commands/sign-options.ts';
 import type { StreamOptions } from './commands/stream.ts';
@@ -54,12 +55,13 @@ export function addAnywhereCommands(program: Command, run: Run): void {
   command('doctor', 'check that this host can do what stowage asks of it').action(() =>
     run(async (context) => (await import('./commands/doctor.ts')).doctor(context)),
   );
-  command('inspect <bundle>', 'show what a bundle holds')
+  command('inspect <bundle>', 'show what a bundle holds, with sizes, without reading its parts')
     .option(
       '--trust <file>',
       'also check its signatures, against this root certificate or trust document',
     )
-    .action((folder: string, options: { trust?: string }) =>
+    .option('--all', 'show every line of long lists')
+    .action((folder: string, options: InspectOptions) =>
       run(async (context) =>
         (await import('./commands/inspect.ts')).inspect(folder, options, context),
       ),

@@ -20,7 +20,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     'stowage sign chat-1.0.0 --attach request.json --signature answer.der',
   ],
   doctor: ['stowage doctor'],
-  inspect: ['stowage inspect chat-1.0.0', 'stowage inspect chat-1.0.0 --trust root.pem'],
+  inspect: ['stowage inspect chat-1.0.0', 'stowage inspect chat-1.0.0 --trust root.pem --all'],
   verify: [
     'stowage verify chat-1.0.0 --trust root.pem',
     'stowage verify /media/disc-1-of-2 /media/disc-2-of-2 --trust 1.trust.json',

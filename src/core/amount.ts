@@ -7,3 +7,13 @@ export function formatBytes(bytes: number): string {
   if (bytes >= KIB) return `${(bytes / KIB).toFixed(1)} KiB`;
   return `${bytes} B`;
 }
+
+/** An exact number with its digits in groups: `5,000`. */
+export function formatNumber(value: number): string {
+  return String(value).replace(/\B(?=(?:\d{3})+$)/g, ',');
+}
+
+/** A number with what it counts: `1 file`, `2,000 files`. */
+export function formatAmount(value: number, noun: string): string {
+  return `${formatNumber(value)} ${noun}${value === 1 ? '' : 's'}`;
+}

@@ -153,15 +153,23 @@ describe('when a bundle is looked at', () => {
     for (const text of [
       'chat 1.0.0, channel stable, number 1',
       'signatures not checked: give --trust',
-      'model tiny: example/tiny at',
-      'model.safetensors',
-      'image server: registry.example/server:1',
-      'files settings: settings.json',
-      'service server: image server',
+      'NOT VERIFIED',
+      /tiny {2}4\.9 KiB {2}example\/tiny at [0-9a-f]{40}, licence apache-2\.0/,
+      /4\.9 KiB {2}model\.safetensors/,
+      /server {2}2\.0 KiB {2}registry\.example\/server:1/,
+      /linux\/(?:amd|arm)64 {2}sha256:[0-9a-f]{64}, 1 layer, 2\.0 KiB/,
+      'settings  24 B  settings.json, from ./settings.json',
+      'server  image server',
+      'lock.json',
     ])
-      expect(ran.stdout).toContain(text);
+      expect(ran.stdout).toMatch(text);
     const data = json(await runProgram(['inspect', small.folder, '--json'], folder()));
-    expect(data).toEqual({ verified: false, bundle: small.bundle });
+    const { id, bundle } = small;
+    const [image] = bundle.images;
+    const platforms = [
+      { image: 'server', manifest: image?.target.digest, layers: [{ size: 2048 }] },
+    ];
+    expect(data).toMatchObject({ verified: false, id, bundle, platforms });
     expect(tree(small.folder)).toEqual(before);
   });
 

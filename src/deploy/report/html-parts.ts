@@ -1,4 +1,7 @@
+import { formatAmount, formatNumber } from '../../core/amount.ts';
 import { foreign, type Html, html } from './html-text.ts';
+
+export { formatAmount as amount, formatNumber as number } from '../../core/amount.ts';
 
 /** What a page shows of a long table; the JSON report has every row. */
 const MAX_ROWS = 2000;
@@ -16,21 +19,11 @@ export function moment(text: string): Html {
   return html`${foreign(text.replace('T', ' ').replace('Z', ' UTC'))}`;
 }
 
-/** An exact number with its digits in groups: `5,000`. */
-export function number(value: number): string {
-  return String(value).replace(/\B(?=(?:\d{3})+$)/g, ',');
-}
-
-/** A number with what it counts: `1 file`, `2,000 files`. */
-export function amount(value: number, noun: string): string {
-  return `${number(value)} ${noun}${value === 1 ? '' : 's'}`;
-}
-
 /** A duration: `1,250 ms`, `95 s`. */
 export function duration(milliseconds: number): string {
   return milliseconds < 10_000
-    ? `${number(milliseconds)} ms`
-    : `${number(Math.round(milliseconds / 1000))} s`;
+    ? `${formatNumber(milliseconds)} ms`
+    : `${formatNumber(Math.round(milliseconds / 1000))} s`;
 }
 
 /** Names and values, one row each; rows without a value are left out. */
@@ -57,7 +50,7 @@ export function table(
     );
   const more =
     rows.length > MAX_ROWS
-      ? html`<p><strong>${foreign(amount(rows.length - MAX_ROWS, 'further row'))} not shown: the JSON report has them all.</strong></p>\n`
+      ? html`<p><strong>${foreign(formatAmount(rows.length - MAX_ROWS, 'further row'))} not shown: the JSON report has them all.</strong></p>\n`
       : nothing;
   return html`<table>${caption === '' ? nothing : html`<caption>${foreign(caption)}</caption>`}
 <thead><tr>${headers.map((each) => html`<th scope="col">${foreign(each)}</th>`)}</tr></thead>

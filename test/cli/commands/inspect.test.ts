@@ -1,12 +1,16 @@
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { assemble } from '../../../src/build/assemble.ts';
 import { digestOf } from '../../../src/core/digest.ts';
+import { MIB } from '../../../src/core/limits.ts';
 import { checkDocument } from '../../../src/format/document.ts';
 import { lockKind } from '../../../src/format/lock.ts';
 import type { SignatureVerdict } from '../../../src/format/upstream.ts';
 import { contextOf, sampleOf, storeOf } from '../../build/samples.ts';
 import { runProgram } from '../../support/fake-terminal.ts';
 import { scratchFolder } from '../../support/scratch.ts';
+import { smallBundle } from '../../support/small-bundle.ts';
 
 const scratch = scratchFolder();
 const trusted = [{ path: 'vendor.pub', digest: digestOf(Buffer.from('k')) }];
@@ -64,6 +68,50 @@ describe('when publishers signed what a bundle holds', () => {
     expect(text).toContain("publisher's signature failed: a file is not signed");
     expect(text).toContain("publisher's signature absent: no signature");
     // The sample's layer is no tar.
-    expect(text).toContain('  0 packages, and 1 place that could not be read');
+    expect(text).toContain(' 0 packages, and 1 place that could not be read');
+  });
+});
+
+describe('when a list is long', () => {
+  it('shows its beginning and what is left out, and all of it when asked', async () => {
+    const { folder } = await smallBundle({ place: scratch.fresh(), crumbs: 30 });
+    const short = (await runProgram(['inspect', folder], scratch.root)).stdout;
+    expect(short).toContain('crumbs/13.bin');
+    expect(short).not.toContain('crumbs/14.bin');
+    expect(short).toMatch(/… 16 more, 14\.0 KiB: --all shows them/);
+    const long = (await runProgram(['inspect', folder, '--all'], scratch.root)).stdout;
+    expect(long).toContain('crumbs/29.bin');
+    expect(long).not.toContain('more');
+  });
+});
+
+describe('when a bundle lies on discs', () => {
+  it('says what is here, and how much is elsewhere', async () => {
+    const { discs, folder } = await smallBundle({
+      place: scratch.fresh(),
+      discs: { size: 9 * MIB, parity: false },
+      partSize: 4 * MIB,
+      weights: 20 * MIB,
+    });
+    expect(discs.length).toBeGreaterThan(2);
+    const all = (await runProgram(['inspect', folder], scratch.root)).stdout;
+    expect(all).toMatch(/disc-1-of-\d {2}\d+ parts?, \d/);
+    expect(all).not.toContain('on other discs');
+    const [, second = ''] = discs;
+    const one = await runProgram(['inspect', second, '--json'], scratch.root);
+    expect(JSON.parse(one.stdout)).toMatchObject({ discs: [{ parts: expect.any(Number) }] });
+    expect((await runProgram(['inspect', second], scratch.root)).stdout).toMatch(
+      /\d+ parts? on other discs/,
+    );
+  });
+
+  it('refuses discs of different bundles side by side', async () => {
+    const place = scratch.fresh();
+    for (const [at, version] of ['1.0.0', '1.0.1'].entries()) {
+      const { folder } = await smallBundle({ place: scratch.fresh(), version });
+      cpSync(folder, join(place, `disc-${at + 1}-of-2`), { recursive: true });
+    }
+    const ran = await runProgram(['inspect', place], scratch.root);
+    expect(ran.error?.code).toBe('bundle-mixed');
   });
 });

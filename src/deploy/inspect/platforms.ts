@@ -1,0 +1,70 @@
+import { join } from 'node:path';
+import { parseJson } from '../../core/canonical-json.ts';
+import { type Digest, digestOf, isDigest } from '../../core/digest.ts';
+import { StowageError } from '../../core/error.ts';
+import { fieldsOf, sizeOf, textOf } from '../../core/fields.ts';
+import { MAX_OCI_MANIFEST_BYTES } from '../../core/limits.ts';
+import type { BundleImage } from '../../format/bundle.ts';
+import { readBounded } from '../../io/file.ts';
+import type { Looked } from './look.ts';
+
+export interface Layer {
+  readonly digest: Digest;
+  /** In bytes, as it travels. */
+  readonly size: number;
+  readonly mediaType: string;
+}
+
+/** An image for one platform, as its manifest says; the manifest is what the index names by its digest. */
+export interface ImagePlatform {
+  readonly image: string;
+  readonly platform: string;
+  readonly manifest: Digest;
+  /** From the bottom up; absent where the manifest lies on another disc, or is not what the index names. */
+  readonly layers?: readonly Layer[];
+}
+
+/** Reads the manifests of a bundle's images where they lie. */
+export async function readPlatforms(looked: Looked): Promise<ImagePlatform[]> {
+  const found: ImagePlatform[] = [];
+  for (const image of looked.bundle.images)
+    for (const each of image.platforms) found.push(await readPlatform(looked, image, each));
+  return found;
+}
+
+async function readPlatform(
+  { bundle, folders }: Looked,
+  image: BundleImage,
+  { platform, manifest }: BundleImage['platforms'][number],
+): Promise<ImagePlatform> {
+  const named = { image: image.name, platform, manifest };
+  const part = bundle.blobs.find(({ digest }) => digest === manifest)?.parts[0];
+  for (const folder of folders) {
+    const layers = part && (await layersIn(join(folder, part.path), manifest));
+    if (layers !== undefined) return { ...named, layers };
+  }
+  return named;
+}
+
+async function layersIn(path: string, manifest: Digest): Promise<Layer[] | undefined> {
+  try {
+    const bytes = await readBounded(path, MAX_OCI_MANIFEST_BYTES);
+    return digestOf(bytes) === manifest ? layersOf(bytes) : undefined;
+  } catch (error) {
+    // Whether parts are there and whole is for verification to say.
+    if (error instanceof StowageError) return undefined;
+    throw error;
+  }
+}
+
+function layersOf(bytes: Buffer): Layer[] | undefined {
+  const { layers } = fieldsOf(parseJson(bytes));
+  if (!Array.isArray(layers)) return undefined;
+  return layers.flatMap((each: unknown) => {
+    const { digest, size, mediaType } = fieldsOf(each);
+    const bytesOf = sizeOf(size);
+    return typeof digest === 'string' && isDigest(digest) && bytesOf !== undefined
+      ? [{ digest, size: bytesOf, mediaType: textOf(mediaType, 255) ?? '' }]
+      : [];
+  });
+}
