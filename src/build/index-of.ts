@@ -56,7 +56,15 @@ export function indexOf(
       packages: countPackages(image, contents),
       ...(image.attached === undefined ? {} : { attached: image.attached }),
     })),
-    files: lock.files.map((file) => ({ ...file, manifest: manifestOf(file.name) })),
+    files: lock.files.map(({ name, source, kind, path, digest, size }) => ({
+      name,
+      source,
+      kind,
+      path,
+      manifest: manifestOf(name),
+      digest,
+      size,
+    })),
     blobs,
     control: [...control].map(
       ([path, bytes]): ControlFile => ({ path, size: bytes.length, sha512: sriOf(bytes) }),

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import type { Environment } from '../core/environment.ts';
 import { StowageError } from '../core/error.ts';
 import { interrupted } from '../core/interrupted.ts';
+import type { Proxies } from './proxy.ts';
 
 const MAX_SAID_CHARACTERS = 8192;
 const WATCH_MS = 250;
 const GRACE_MS = 2000;
-const PROXIES = ['http_proxy', 'https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'];
 
 /**
  * Settings that no repository and no user can change: no hooks, no helpers, no prompts, no protocol but https, objects
@@ -36,6 +36,7 @@ export interface GitRun {
   /** Where git may write, and where its home is. */
   readonly folder: string;
   readonly env: Environment;
+  readonly proxies?: Proxies | undefined;
   readonly signal: AbortSignal;
   /** Further settings, as `name=value`; nothing secret. */
   readonly settings?: readonly string[];
@@ -125,12 +126,12 @@ async function settled<T>(work: Promise<T>): Promise<{ value: T } | { error: unk
   );
 }
 
-function environment({ folder, env, variables }: GitRun): NodeJS.ProcessEnv {
-  const proxies = PROXIES.flatMap((name) => (env[name] ? [[name, env[name]]] : []));
-  const direct = [env['NO_PROXY'] || env['no_proxy'], '127.0.0.1', 'localhost', '::1'];
+function environment({ folder, env, proxies, variables }: GitRun): NodeJS.ProcessEnv {
+  const direct = [proxies?.direct, '127.0.0.1', 'localhost', '::1'];
   return {
     PATH: env['PATH'] ?? '/usr/bin:/bin',
-    ...Object.fromEntries(proxies),
+    ...(proxies?.http && { http_proxy: proxies.http.href }),
+    ...(proxies?.https && { https_proxy: proxies.https.href }),
     NO_PROXY: direct.filter(Boolean).join(','),
     HOME: folder,
     XDG_CONFIG_HOME: folder,

@@ -14,6 +14,7 @@ import { type LfsPointer, lfsOrigins } from './git-lfs.ts';
 import { type GitEntry, parseTree, readBatch } from './git-objects.ts';
 import type { Http } from './http.ts';
 import type { Origin } from './origin.ts';
+import type { Proxies } from './proxy.ts';
 
 export type { GitAddress } from './git-address.ts';
 export type { GitEntry } from './git-objects.ts';
@@ -25,6 +26,7 @@ const GIVES_NO_COMMIT =
 const ABSENT = /not found|does not exist|returned error: 404|could not be found/i;
 const DENIED =
   /authentication failed|could not read (?:username|password)|returned error: 40[13]|access denied/i;
+const PROXY_DENIED = /(?:HTTP code|response|returned error:) 407/i;
 const HOSTILE = /^(?:error|fatal): .*(?:fsck error|object [0-9a-f]{40}: \w+: )/m;
 const ASK_MS = 2 * 60_000;
 const FETCH_MS = 60 * 60_000;
@@ -70,6 +72,7 @@ export interface GitOptions {
   readonly env: Environment;
   readonly home: string;
   readonly http: Http;
+  readonly proxies?: Proxies;
   readonly trust?: HostTrust;
   /** Hosts, with their port, that may be asked without TLS. */
   readonly insecure?: readonly string[];
@@ -238,9 +241,9 @@ class Ask {
   }
 
   #run(timeoutMs: number): GitRun {
-    const { env } = this.#options;
+    const { env, proxies } = this.#options;
     const maxBytes = MAX_FETCHED_BYTES;
-    return { folder: this.#folder, env, signal: this.#signal, maxBytes, timeoutMs };
+    return { folder: this.#folder, env, proxies, signal: this.#signal, maxBytes, timeoutMs };
   }
 }
 
@@ -272,6 +275,14 @@ function refused(url: string, cause: GitFailure, secret: Secret | undefined): St
       expected: 'objects that pass git fsck',
       found: oneLine(HOSTILE.exec(said)?.[0] ?? said),
       hint: 'such objects are made to attack git: ask who keeps the repository, or take another commit',
+      cause,
+    });
+  }
+  if (PROXY_DENIED.test(said)) {
+    return new StowageError('source-denied', `a proxy does not lead to ${url}`, {
+      expected,
+      found,
+      hint: 'the proxy wants a sign-in: HTTPS_PROXY takes it as http://user:password@host:port',
       cause,
     });
   }

@@ -1,5 +1,6 @@
 import { StowageError, systemCode } from '../core/error.ts';
 import { redactUrl } from './address.ts';
+import { explainProxy, ProxyFailure } from './proxy-failure.ts';
 
 /** What was asked, for messages. */
 export interface Asked {
@@ -26,7 +27,7 @@ export class Silence extends Error {
  * that is secret in it, and stay out of our errors.
  */
 function rootOf(error: unknown): Error {
-  if (error instanceof Silence) return error;
+  if (error instanceof Silence || error instanceof ProxyFailure) return error;
   for (let each = error; each instanceof Error; each = each.cause) {
     if (systemCode(each) !== undefined) return each;
   }
@@ -42,8 +43,9 @@ export function isCertificateFailure(error: unknown): boolean {
   return CERTIFICATE.test(networkCode(error) ?? '');
 }
 
-/** Whether the same failure is sure to come again: no such name, a certificate that does not hold. */
+/** Whether the same failure is sure to come again: no such name, a certificate that does not hold, a proxy's no. */
 export function isFinal(error: unknown): boolean {
+  if (error instanceof ProxyFailure && Math.floor((error.status ?? 0) / 100) === 4) return true;
   return networkCode(error) === 'ENOTFOUND' || isCertificateFailure(error);
 }
 
@@ -52,7 +54,8 @@ export function unreachable({ what, url }: Asked, error: unknown, bytes?: number
   const cause = rootOf(error);
   const { found, hint } = explain(cause, url);
   const when = bytes === undefined ? '' : ` after ${bytes} bytes`;
-  return new StowageError('source-unreachable', `cannot fetch ${what}`, {
+  const denied = cause instanceof ProxyFailure && cause.status === 407;
+  return new StowageError(denied ? 'source-denied' : 'source-unreachable', `cannot fetch ${what}`, {
     expected: `an answer from ${redactUrl(url)}`,
     found: `${found}${when}`,
     hint,
@@ -64,6 +67,7 @@ function explain(cause: Error, url: URL): { found: string; hint: string } {
   const code = networkCode(cause) ?? '';
   const again = 'run the same command again; what was fetched is kept';
   if (cause instanceof Silence) return { found: cause.message, hint: again };
+  if (cause instanceof ProxyFailure) return explainProxy(cause, url.host);
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
     return {
       found: `no address for the name ${url.hostname}`,
@@ -95,6 +99,12 @@ function explain(cause: Error, url: URL): { found: string; hint: string } {
 export function refusedStatus({ what, url }: Asked, status: number, said: string): StowageError {
   const where = redactUrl(url);
   const found = said === '' ? `status ${status}` : `status ${status}: ${said}`;
+  if (status === 407) {
+    return new StowageError('source-denied', `not allowed to fetch ${what}`, {
+      expected: `an answer from ${where}`,
+      ...explainProxy(new ProxyFailure('before it', status, undefined), url.host),
+    });
+  }
   if (status === 401 || status === 403) {
     return new StowageError('source-denied', `not allowed to fetch ${what}`, {
       expected: `access to ${where}`,

@@ -7,19 +7,21 @@ import {
 import { request as requestSecure, Agent as SecureAgent } from 'node:https';
 import type { SecureContextOptions } from 'node:tls';
 import type { HostTrust } from '../credential/host-trust.ts';
-import { isLoopback } from './address.ts';
+import type { Proxies } from './proxy.ts';
+import { asProxyFailure } from './proxy-failure.ts';
 import { bodyOf } from './wire-body.ts';
 import { createDirectWire } from './wire-direct.ts';
 import type { WireRequest, WireResponse } from './wire-request.ts';
 
 export type { WireRequest, WireResponse } from './wire-request.ts';
 
+const TUNNEL_MS = 30_000;
+
 /** Sends a request; rejects with the system's error when the connection fails. */
 export type Wire = (request: WireRequest) => Promise<WireResponse>;
 
 export interface WireOptions {
-  /** `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, in either case. This machine is asked without a proxy. */
-  readonly proxyEnvironment?: Readonly<Record<string, string | undefined>>;
+  readonly proxies?: Proxies;
   readonly trust?: HostTrust;
 }
 
@@ -28,27 +30,27 @@ export interface WireOptions {
  * host and no way to read without a copy.
  */
 export function createWire(options: WireOptions = {}): Wire {
-  const { proxyEnvironment: proxyEnv, trust } = options;
+  const { proxies, trust } = options;
   const kept = { keepAlive: true, scheduling: 'lifo' } as const;
-  const proxied = { ...kept, ...(proxyEnv && { proxyEnv: { ...proxyEnv } }) };
+  const proxyEnv = { http_proxy: proxies?.http?.href, https_proxy: proxies?.https?.href };
   const agents = {
     near: { 'http:': new Agent(kept), 'https:': new SecureAgent(kept) },
-    far: { 'http:': new Agent(proxied), 'https:': new SecureAgent(proxied) },
+    far: {
+      'http:': new Agent({ ...kept, proxyEnv }),
+      'https:': new SecureAgent({ ...kept, proxyEnv }),
+    },
   };
   const direct = createDirectWire();
-  const hasProxy = Object.entries(proxyEnv ?? {}).some(
-    ([name, value]) => /^(?:https?|all)_proxy$/i.test(name) && value,
-  );
   return async (wanted) => {
     const { url } = wanted;
-    const context = url.protocol === 'https:' ? await trust?.(url.host) : undefined;
-    const near = isLoopback(url.hostname);
-    if (near || !hasProxy) {
-      const response = await direct(wanted, context ?? {});
-      if (response !== undefined) return response;
+    const context = (url.protocol === 'https:' ? await trust?.(url.host) : undefined) ?? {};
+    const proxy = proxies?.for(url);
+    if (proxy !== undefined) {
+      return exchange(wanted, agents.far, context).catch((error: unknown) => {
+        throw asProxyFailure(error, proxy);
+      });
     }
-    const place = near ? agents.near : agents.far;
-    return exchange(wanted, place, context ?? {});
+    return (await direct(wanted, context)) ?? exchange(wanted, agents.near, context);
   };
 }
 
@@ -68,8 +70,11 @@ function exchange(
       ...(body !== undefined && { 'content-length': Buffer.byteLength(body) }),
     },
     signal,
+    // Node counts it until a proxy has opened a tunnel, and hears no signal until then.
+    timeout: TUNNEL_MS,
   };
   return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
     const secure = url.protocol === 'https:';
     const request: ClientRequest = secure
       ? requestSecure({ ...options, ...context, agent: agents['https:'] })

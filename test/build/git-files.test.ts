@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { fill } from '../../src/build/fill.ts';
 import type { Sources } from '../../src/build/origins.ts';
+import { pack } from '../../src/build/pack.ts';
 import { provenance } from '../../src/build/provenance.ts';
 import { resolve } from '../../src/build/resolve.ts';
 import { checkDocument } from '../../src/format/document.ts';
@@ -57,6 +58,12 @@ describe('when a manifest names a git repository', () => {
       await fill(lock, options);
       const [file] = lock.files;
       expect(file && (await store.size(file.digest))).toBe(file?.size);
+      const { bundle } = await pack(lock, {
+        ...options,
+        partSize: 0,
+        output: join(root, 'bundle'),
+      });
+      expect(bundle.files).toMatchObject([{ name: 'settings', digest: file?.digest }]);
       expect((await lockAt(lock)).files).toMatchObject([{ git: { commit: moved } }]);
     } finally {
       await server.stop();

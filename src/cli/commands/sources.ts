@@ -5,6 +5,7 @@ import { createGit } from '../../source/git.ts';
 import { createHttp } from '../../source/http.ts';
 import { createHub, hubSettings } from '../../source/hugging-face.ts';
 import { createRegistry } from '../../source/oci.ts';
+import { readProxies } from '../../source/proxy.ts';
 import { createWire } from '../../source/wire.ts';
 import type { CommandContext } from '../command.ts';
 
@@ -23,10 +24,11 @@ export async function openSources(
   const { insecureRegistry: insecure, caFile } = options;
   const ca = caFile === undefined ? undefined : context.path(caFile);
   const trust = await createHostTrust({ env, home, caFile: ca });
-  const http = createHttp({ wire: createWire({ proxyEnvironment: env, trust }) });
+  const proxies = readProxies(env);
+  const http = createHttp({ wire: createWire({ proxies, trust }) });
   return {
     http,
-    git: createGit({ env, home, http, trust, insecure }),
+    git: createGit({ env, home, http, proxies, trust, insecure }),
     hub: createHub(await hubSettings(env, home), http),
     registry: createRegistry({ credentials: createCredentials(env, home), http, insecure }),
   };

@@ -1,0 +1,80 @@
+import { BlockList, isIP, isIPv4 } from 'node:net';
+import type { Environment } from '../core/environment.ts';
+import { StowageError } from '../core/error.ts';
+import { isLoopback } from './address.ts';
+
+/** The proxies of this machine's environment. */
+export interface Proxies {
+  readonly http?: URL;
+  readonly https?: URL;
+  /** `NO_PROXY` as it was written. */
+  readonly direct: string;
+  /** The proxy for an address; undefined where it is asked without one, as this machine always is. */
+  for(url: URL): URL | undefined;
+}
+
+/**
+ * Reads `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`; in small letters they come first, as with curl and git.
+ * `proxy:3128` means http. A proxy that cannot be spoken to is no reason to go without one.
+ * @throws StowageError `source-unsupported`, without the user and the password of the address
+ */
+export function readProxies(env: Environment): Proxies {
+  const value = (name: string): string =>
+    (env[name.toLowerCase()] || env[name.toUpperCase()] || '').trim();
+  const proxy = (name: string): URL | undefined => {
+    const from = value(name) === '' ? 'ALL_PROXY' : name;
+    return value(from) === '' ? undefined : parseProxy(value(from), from);
+  };
+  const [http, https] = [proxy('HTTP_PROXY'), proxy('HTTPS_PROXY')];
+  const direct = value('NO_PROXY');
+  const entries = direct.split(/[\s,]+/).filter(Boolean);
+  return {
+    ...(http && { http }),
+    ...(https && { https }),
+    direct,
+    for: (url) =>
+      isLoopback(url.hostname) || entries.some((entry) => covers(entry, url))
+        ? undefined
+        : url.protocol === 'https:'
+          ? https
+          : http,
+  };
+}
+
+function parseProxy(text: string, name: string): URL {
+  const url = URL.parse(text.includes('://') ? text : `http://${text}`);
+  if (url !== null && /^https?:$/.test(url.protocol) && url.hostname !== '') return url;
+  throw new StowageError('source-unsupported', `${name} is no proxy that can be asked`, {
+    expected: 'http://host:port or https://host:port, with user:password@ where it wants them',
+    // Nothing else of it: what cannot be read cannot be told from a password.
+    found: url === null ? 'no address' : `${url.protocol}//`,
+    hint: `correct ${name}; hosts that are reached without it belong into NO_PROXY`,
+  });
+}
+
+/** `*`, a host and those below it (`example.com`, `.example.com`), an address, a network (`10.0.0.0/8`); with a port or not. */
+function covers(entry: string, url: URL): boolean {
+  if (entry === '*') return true;
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1').toLowerCase();
+  const network = /^([0-9a-f.:]+)\/(\d{1,3})$/i.exec(entry);
+  if (network !== null)
+    return isIP(host) !== 0 && isWithin(host, network[1] ?? '', Number(network[2]));
+  // An address by IPv6 has colons of its own.
+  const [, named = '', port] =
+    isIP(entry) === 0 ? (/^(.*?)(?::(\d+))?$/.exec(entry) ?? []) : ['', entry, undefined];
+  const name = named
+    .toLowerCase()
+    .replace(/^\[(.*)\]$/, '$1')
+    .replace(/^\*?\./, '');
+  const usual = url.protocol === 'https:' ? '443' : '80';
+  if (name === '' || (port !== undefined && port !== (url.port || usual))) return false;
+  return host === name || (isIP(host) === 0 && host.endsWith(`.${name}`));
+}
+
+function isWithin(address: string, network: string, bits: number): boolean {
+  const kind = isIPv4(network) ? 'ipv4' : 'ipv6';
+  if (isIP(network) === 0 || bits > (kind === 'ipv4' ? 32 : 128)) return false;
+  const list = new BlockList();
+  list.addSubnet(network, bits, kind);
+  return list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
+}
