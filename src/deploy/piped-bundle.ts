@@ -24,7 +24,7 @@ import { MAX_TRUST_LINKS } from '../trust/trust-chain.ts';
 import type { PartFault } from './part-check.ts';
 import type { Staging } from './staging.ts';
 import { controlEntries, streamEnded, streamedParts, streamRefused } from './stream-order.ts';
-import { Spans, streamPart } from './stream-part.ts';
+import { spanBuffers, streamPart } from './stream-part.ts';
 import { LOOSE_TOGETHER, type TakeTrouble } from './take-parts.ts';
 
 /** What all trust documents and their signatures may have together, in bytes. */
@@ -90,7 +90,7 @@ export class PipedBundle {
     const { bundle } = staging;
     const faults: PartFault[] = [];
     const recovery = new Set(bundle.parity?.rows.flat());
-    const spans = new Spans();
+    const spans = spanBuffers();
     const small: Part[] = [];
     const parts = streamedParts(bundle);
     for (const [index, { entry, part }] of parts.entries()) {

@@ -3,18 +3,15 @@ import { StowageError } from '../core/error.ts';
 /** Bytes that come one after the other, such as those of a pipe: taken in amounts, never held but for one chunk. */
 export class ByteSource {
   readonly #chunks: AsyncIterator<Uint8Array>;
-  readonly #aborted: Promise<never>;
+  readonly #signal: AbortSignal;
+  #abort: () => void = () => {};
   #rest: Uint8Array = new Uint8Array();
   #offset = 0;
 
   constructor(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal) {
     this.#chunks = chunks[Symbol.asyncIterator]();
-    this.#aborted = new Promise((_, reject) => {
-      const abort = (): void => reject(interrupted());
-      if (signal.aborted) abort();
-      else signal.addEventListener('abort', abort, { once: true });
-    });
-    this.#aborted.catch(() => {});
+    this.#signal = signal;
+    signal.addEventListener('abort', () => this.#abort(), { once: true });
   }
 
   /** How many bytes were taken. */
@@ -25,7 +22,7 @@ export class ByteSource {
   /** The next bytes, one at least and `most` at most; none at the end. They hold until the next call. */
   async next(most: number): Promise<Uint8Array> {
     while (this.#rest.length === 0) {
-      const { done, value } = await Promise.race([this.#chunks.next(), this.#aborted]);
+      const { done, value } = await this.#chunk();
       if (done === true) return new Uint8Array();
       this.#rest = value;
     }
@@ -33,6 +30,15 @@ export class ByteSource {
     this.#rest = this.#rest.subarray(bytes.length);
     this.#offset += bytes.length;
     return bytes;
+  }
+
+  // No race with one promise of the abort: that would remember every chunk until the end.
+  #chunk(): Promise<IteratorResult<Uint8Array>> {
+    return new Promise((resolve, reject) => {
+      this.#abort = (): void => reject(interrupted());
+      if (this.#signal.aborted) this.#abort();
+      else this.#chunks.next().then(resolve, reject);
+    });
   }
 
   /** Fills a buffer. @returns how many bytes came before the end */
