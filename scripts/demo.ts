@@ -178,8 +178,12 @@ function writeManifest(version: string, revision: string, registry: string, port
 }
 
 async function show(env: NodeJS.ProcessEnv, ...args: readonly string[]): Promise<void> {
-  console.log(`\n$ stowage ${args.join(' ')}`);
+  console.log(`\n$ stowage ${asTyped(args)}`);
   await run(stowage, args, env, work, 0);
+}
+
+function asTyped(args: readonly string[]): string {
+  return args.map((each) => (each.includes(' ') ? `'${each}'` : each)).join(' ');
 }
 
 async function showBehind(
@@ -188,7 +192,7 @@ async function showBehind(
   status: number,
   ...args: readonly string[]
 ): Promise<void> {
-  console.log(`\n$ stowage ${args.join(' ')}`);
+  console.log(`\n$ stowage ${asTyped(args)}`);
   const [command = '', ...enter] = gap.enter;
   await run(command, [...enter, installer, ...args], env, work, status);
 }

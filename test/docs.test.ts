@@ -8,15 +8,10 @@ import { examples } from '../src/cli/examples.ts';
 import { commanderStatus, createProgram } from '../src/cli/program.ts';
 import type { Terminal } from '../src/cli/terminal.ts';
 import { errorCodes } from '../src/core/error.ts';
+import { callsOf, commandsOfPage, typedPages } from './support/documents.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const guides = [
-  'README.md',
-  'manifests/README.md',
-  'signing/README.md',
-  'signing/KEYS.md',
-  'signing/TRUST.md',
-];
+const guides = typedPages.filter((page) => page !== 'CONTRIBUTING.md');
 const pages = globSync(['*.md', '{manifests,signing}/*.md', '{src,test}/**/*.md'], { cwd: root });
 
 function read(page: string): string {
@@ -49,9 +44,9 @@ const commands = new Map(
   ]),
 );
 
-/** Texts in code, as a person would type or read them: indented lines and what stands between backticks. */
+/** Texts in code, as a person would type or read them: fenced commands and what stands between backticks. */
 function codeOf(text: string): string[] {
-  const lines = text.split('\n').filter((line) => line.startsWith('    '));
+  const lines = commandsOfPage(text).flatMap((block) => block.commands);
   return [...lines, ...[...text.matchAll(/`([^`\n]+)`/g)].map((match) => match[1] ?? '')];
 }
 
@@ -78,15 +73,27 @@ describe.each(pages)('when %s is read', (page) => {
   });
 });
 
+describe('when a page has commands to type', () => {
+  it('is among the pages whose commands a test types', () => {
+    const typed = pages.filter((page) => commandsOfPage(read(page)).length > 0);
+    expect(typed.toSorted()).toEqual([...typedPages].toSorted());
+  });
+
+  it('has them in fences, where that test looks', () => {
+    for (const page of pages)
+      expect(read(page), page).not.toMatch(/\n\n {4}(?:stowage|openssl|npm) /);
+  });
+});
+
 describe.each(guides)('when somebody types what %s says', (page) => {
-  const typed = codeOf(read(page)).flatMap((text) =>
-    [...text.matchAll(/(?:^|[\s;&|])stowage(?!\(\)) ([^;&|]*)/g)].map((match) => match[1] ?? ''),
-  );
+  const typed = codeOf(read(page))
+    .flatMap(callsOf)
+    .filter(([verb]) => verb !== undefined);
 
   it('finds each command and its options', () => {
     expect(typed).not.toHaveLength(0);
-    for (const line of typed) {
-      const [verb = '', ...rest] = line.trim().split(/\s+/);
+    for (const [verb = '', ...rest] of typed) {
+      const line = [verb, ...rest].join(' ');
       if (verb === 'help') {
         const known = ['COMMAND', 'errors', 'findings', ...commands.keys()];
         if (rest[0] !== undefined) expect(known, line).toContain(rest[0]);

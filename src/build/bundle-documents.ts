@@ -4,6 +4,7 @@ import type { Installer } from '../format/installer.ts';
 import type { Lock, LockedAttachment } from '../format/lock.ts';
 import type { Described } from './content.ts';
 import { describeFile, describeModel } from './describe.ts';
+import { operatorText } from './operator-text.ts';
 import { provenance } from './provenance.ts';
 import { readmeText } from './readme-text.ts';
 import { type Contents, noContents } from './sbom/contents.ts';
@@ -27,6 +28,7 @@ export function controlDocuments(
   contents: Contents = noContents,
 ): Map<string, Buffer> {
   return new Map([
+    ['OPERATOR.txt', Buffer.from(operatorText(lock.manifest, installers), 'ascii')],
     ['README.txt', Buffer.from(readmeText(lock.manifest, installers), 'ascii')],
     ['VERIFY.txt', Buffer.from(verifyText(lock.manifest), 'ascii')],
     ['attestations/lock.json', canonicalBytes(lock as unknown as Json)],

@@ -47,6 +47,8 @@ The installer needs Linux with glibc 2.28 or later and libstdc++ 6, and nothing 
 SLES 15 SP3 and all that came later. Where the C library is older, or is musl (Alpine), the system refuses to start it:
 "version GLIBC_2.28 not found", or "not found" though the file is there. That host cannot install this bundle; VERIFY.txt
 works there all the same. "stowage doctor" says whether a host that starts it is fit.
+
+OPERATOR.txt goes through all of it: before the way, a bad disc, a model that does not answer, what to send home.
 `;
 
 const WITHOUT = `

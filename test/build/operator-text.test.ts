@@ -1,0 +1,116 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { operatorText } from '../../src/build/operator-text.ts';
+import { exitStatus } from '../../src/core/error.ts';
+import { checkDocument } from '../../src/format/document.ts';
+import { type Manifest, manifestKind } from '../../src/format/manifest.ts';
+import { readYaml } from '../../src/format/yaml-document.ts';
+import { commandsOfGuide } from '../support/documents.ts';
+
+const x64 = { platform: 'linux/amd64', path: 'stowage-linux-x64' };
+const arm64 = { platform: 'linux/arm64', path: 'stowage-linux-arm64' };
+
+const manifest = (more: object = {}): Manifest =>
+  checkDocument(manifestKind, {
+    apiVersion: 'stowage/v1',
+    name: 'chat',
+    version: '1.4.0',
+    files: [{ name: 'settings', source: './settings.json' }],
+    ...more,
+  });
+
+describe('when the operator’s guide is written', () => {
+  it('is seven-bit text of at most 80 columns', () => {
+    for (const line of operatorText(manifest(), [x64, arm64]).split('\n'))
+      expect(line).toMatch(/^[\x20-\x7e]{0,80}$/);
+  });
+
+  it('has commands that a shell can read, and what a person does in their order', () => {
+    const blocks = commandsOfGuide(operatorText(manifest(), [x64]));
+    const commands = blocks
+      .filter((each) => each.notRun === undefined)
+      .map((each) => each.commands[0]);
+    expect(commands).toEqual([
+      'ROOT=/path/to/ROOT.pem',
+      'PAPER=digits-on-the-paper',
+      'openssl x509 -in "$ROOT" -noout -subject -fingerprint -sha256',
+      "grep ' stowage-linux-x64$' SHA512SUMS | sha512sum --check --strict",
+      'install -m 0755 stowage-linux-x64 /usr/local/bin/stowage',
+      'stowage doctor',
+      'stowage import . --trust "$ROOT" --fingerprint "$PAPER"',
+      'stowage plan chat --explain',
+      'stowage install chat@1.4.0',
+      'stowage status',
+      'stowage receipt write',
+      'stowage receipt show',
+      'stowage audit verify',
+    ]);
+    for (const {
+      commands: [input = ''],
+    } of blocks)
+      expect(spawnSync('bash', ['-n'], { input }).status, input).toBe(0);
+  });
+
+  it('tells of every exit status', () => {
+    const text = operatorText(manifest(), []);
+    for (const status of [0, ...Object.values(exitStatus)])
+      expect(text).toMatch(new RegExp(`^ {2}${status} +[a-z]`, 'm'));
+  });
+
+  it('speaks of machines that the bundle has an installer for', () => {
+    expect(operatorText(manifest(), [arm64])).not.toContain('x86_64');
+    expect(operatorText(manifest(), [])).toContain('No installer travels');
+  });
+
+  it('says what this release asks of a site', () => {
+    const text = operatorText(
+      manifest({
+        images: [{ name: 'server', source: 'example.com/server:1' }],
+        parameters: {
+          port: { type: 'integer', default: 8080, description: 'the port' },
+          motto: { type: 'string', default: 'für alle', description: 'a motto' },
+          region: { type: 'string', description: 'where' },
+        },
+        secrets: { token: { description: 'of the gateway' } },
+        services: [
+          {
+            ...{ name: 'gateway', image: 'server', secrets: [{ secret: 'token', path: '/t' }] },
+            env: { MOTTO: '${parameters.motto}', REGION: '${parameters.region}' },
+            ports: [
+              { name: 'http', container: 80, host: '${parameters.port}' },
+              { name: 'metrics', container: 81, host: 9100 },
+            ],
+          },
+        ],
+        requires: {
+          releases: [{ name: 'base', version: '^1.4' }],
+          conflicts: [{ name: 'old', version: '*' }],
+          host: { kernel: '>=5.15', memory: '16GiB', gpu: { vendor: 'nvidia', count: 2 } },
+        },
+      }),
+      [x64],
+    );
+    for (const line of [
+      'TCP port for "gateway": the value of "port"',
+      'TCP port for "gateway": 9100',
+      'value of "port" (integer): 8080, or another in site.yaml',
+      'value of "motto" (string): "f?r alle", or another in site.yaml',
+      'value of "region" (string), in site.yaml: it has no default',
+      'secret "token", named in site.yaml',
+      'release base ^1.4, running',
+      'no release old *',
+      'kernel >=5.15',
+      'memory: 16 GiB in all',
+      'GPUs: 2 of nvidia',
+    ])
+      expect(text).toContain(`\n  - ${line}\n`);
+    expect(operatorText(manifest(), [x64])).toContain('asks nothing else of a site');
+  });
+
+  it('is in manifests/ as the bundle of a worked manifest has it', () => {
+    const read = (name: string): Buffer => readFileSync(`manifests/${name}`);
+    const text = operatorText(readYaml(manifestKind, read('nemotron-vllm.yaml')), [x64]);
+    expect(read('OPERATOR.txt').toString(), 'run npm run guide').toBe(text);
+  });
+});
