@@ -2,6 +2,7 @@ import { partInWords, type Tally } from '../core/tally.ts';
 import type { Part } from '../format/part.ts';
 import type { HashPool } from '../io/hashing.ts';
 import { forEachBounded } from '../io/queue.ts';
+import { readersFor } from '../io/seeking.ts';
 import type { AdmittedBundle } from './admitted-bundle.ts';
 import { discNamed } from './discs.ts';
 import { isLost } from './medium.ts';
@@ -56,7 +57,11 @@ export async function takeParts(
     }
     return false;
   };
-  await forEachBounded(groupsOf(parts, staging), pool.width, async (group) => {
+  const readers = await readersFor(
+    discs.map(({ folder }) => folder),
+    pool.width,
+  );
+  await forEachBounded(groupsOf(parts, staging), readers, async (group) => {
     const taken: Part[] = [];
     for (const part of group) if (await take(part)) taken.push(part);
     const [only] = taken;

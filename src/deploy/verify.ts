@@ -5,6 +5,7 @@ import { allParts } from '../format/bundle.ts';
 import type { Part } from '../format/part.ts';
 import { HashPool } from '../io/hashing.ts';
 import { forEachBounded } from '../io/queue.ts';
+import { readersFor } from '../io/seeking.ts';
 import type { AdmittedBundle } from './admitted-bundle.ts';
 import { discNamed } from './discs.ts';
 import { installerParts } from './installers.ts';
@@ -40,7 +41,11 @@ export async function examineParts(
   const faults: PartFault[] = [];
   const pool = new HashPool(signal);
   try {
-    await forEachBounded(places, pool.width, async ({ part, folder }) => {
+    const readers = await readersFor(
+      discs.map(({ folder }) => folder),
+      pool.width,
+    );
+    await forEachBounded(places, readers, async ({ part, folder }) => {
       const disc = discNamed(folder, discs.length);
       begun += 1;
       tally.at(partInWords(begun, places.length, disc.disc));
