@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import type { DiffOptions } from './commands/diff.ts';
 import type { InspectOptions } from './commands/inspect.ts';
 import type { PkiOptions } from './commands/pki.ts';
 import type { SignOptions } from './commands/sign-options.ts';
@@ -65,6 +66,16 @@ export function addAnywhereCommands(program: Command, run: Run): void {
       run(async (context) =>
         (await import('./commands/inspect.ts')).inspect(folder, options, context),
       ),
+    );
+  command('diff <from> <to>', 'show what changed between two bundles, or two locks')
+    .option(
+      '--trust <file>',
+      'also check the signatures of both, against this root certificate or trust document',
+    )
+    .option('--all', 'show every line of long lists')
+    .option('--exit-code', 'end with status 1 where the contents differ')
+    .action((from: string, to: string, options: DiffOptions) =>
+      run(async (context) => (await import('./commands/diff.ts')).diff(from, to, options, context)),
     );
   command('verify <bundle...>', 'check signatures and every byte of a bundle, or of discs')
     .requiredOption('--trust <file>', 'the root certificate, or the trust document')

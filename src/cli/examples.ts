@@ -21,6 +21,10 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   ],
   doctor: ['stowage doctor'],
   inspect: ['stowage inspect chat-1.0.0', 'stowage inspect chat-1.0.0 --trust root.pem --all'],
+  diff: [
+    'stowage diff chat-1.0.0 chat-1.1.0 --trust root.pem',
+    'stowage diff stowage.lock.json other/stowage.lock.json --exit-code',
+  ],
   verify: [
     'stowage verify chat-1.0.0 --trust root.pem',
     'stowage verify /media/disc-1-of-2 /media/disc-2-of-2 --trust 1.trust.json',

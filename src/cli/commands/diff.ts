@@ -1,0 +1,64 @@
+import { stat } from 'node:fs/promises';
+import { MAX_LOCK_BYTES } from '../../core/limits.ts';
+import { findDiscs } from '../../deploy/discs.ts';
+import { diffSides } from '../../deploy/inspect/diff.ts';
+import { look } from '../../deploy/inspect/look.ts';
+import { type Side, sideOfBundle, sideOfLock } from '../../deploy/inspect/side.ts';
+import { readJson } from '../../format/document.ts';
+import { lockKind } from '../../format/lock.ts';
+import type { Trust } from '../../format/trust.ts';
+import { ioError, readBounded } from '../../io/file.ts';
+import { type CommandContext, type CommandResult, usage } from '../command.ts';
+import { diffText } from './diff-text.ts';
+import { readTrustFile } from './trust-option.ts';
+
+export interface DiffOptions {
+  readonly trust?: string;
+  readonly all?: boolean;
+  readonly exitCode?: boolean;
+}
+
+/** Reads the small files of two bundles, or two locks, and says what changed from the first to the second. */
+export async function diff(
+  from: string,
+  to: string,
+  options: DiffOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const trust =
+    options.trust === undefined ? undefined : (await readTrustFile(options.trust, context)).trust;
+  const before = await sideAt(from, trust, context);
+  const after = await sideAt(to, trust, context);
+  if (before.kind !== after.kind)
+    throw usage(
+      'a bundle is compared with a bundle, and a lock with a lock',
+      'two of a kind',
+      `a ${before.kind} and a ${after.kind}`,
+    );
+  const difference = diffSides(before, after);
+  return {
+    json: difference,
+    text: diffText(difference, options.all === true),
+    ...(options.exitCode === true && !difference.same ? { exitStatus: 1 } : {}),
+  };
+}
+
+async function sideAt(
+  place: string,
+  trust: Trust | undefined,
+  context: CommandContext,
+): Promise<Side> {
+  const path = context.path(place);
+  if (await isFile(path))
+    return sideOfLock(readJson(lockKind, await readBounded(path, MAX_LOCK_BYTES)));
+  const folders = await findDiscs([path]);
+  return sideOfBundle(await look(folders, { ...context, ...(trust && { trust }) }));
+}
+
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile();
+  } catch (error) {
+    throw ioError(error, path);
+  }
+}

@@ -1,0 +1,93 @@
+import { parseJson } from '../../core/canonical-json.ts';
+import { textOf as anyText, fieldsOf } from '../../core/fields.ts';
+import { oneLine } from '../report/one-line.ts';
+
+/** A package of an image, as the bill of materials in the bundle says. */
+export interface ListedPackage {
+  /** Its ecosystem, such as `deb`. */
+  readonly type: string;
+  /** With its namespace, such as `debian/openssl`. */
+  readonly name: string;
+  readonly version: string;
+  readonly license?: string;
+}
+
+/** What the bill says of one image. */
+export interface ListedImage {
+  readonly image: string;
+  /** Such as `Debian GNU/Linux 12 (bookworm)`. */
+  readonly system?: string;
+  readonly packages: readonly ListedPackage[];
+  /** What could not be read. */
+  readonly unread: readonly string[];
+}
+
+/**
+ * The images of a CycloneDX document with their packages. What it has beyond that is passed over: nothing is decided by it.
+ * @throws StowageError `document-invalid` for what is no JSON
+ */
+export function readPackages(document: Buffer): ListedImage[] {
+  const { components } = fieldsOf(parseJson(document));
+  return listOf(components).flatMap((component) => {
+    const { type, 'bom-ref': ref, components: inside, properties } = fieldsOf(component);
+    const image = /^image:(.+)$/.exec(textOf(ref) ?? '')?.[1];
+    if (type !== 'container' || image === undefined) return [];
+    const parts = listOf(inside);
+    const system = textOf(fieldsOf(parts.find(isSystem))['description']);
+    return [
+      {
+        image,
+        ...(system === undefined ? {} : { system }),
+        packages: parts.flatMap(packageOf),
+        unread: listOf(properties).flatMap((each) => {
+          const { name, value } = fieldsOf(each);
+          return name === 'stowage:unread' ? (textOf(value) ?? []) : [];
+        }),
+      },
+    ];
+  });
+}
+
+function isSystem(component: unknown): boolean {
+  return fieldsOf(component)['type'] === 'operating-system';
+}
+
+function packageOf(component: unknown): ListedPackage[] {
+  const { type, purl, version, licenses } = fieldsOf(component);
+  // pkg:TYPE/NAMESPACE/NAME@VERSION?QUALIFIERS, percent-encoded
+  const match = /^pkg:([a-z0-9.+-]+)\/([^@?#]+)/.exec(textOf(purl) ?? '');
+  if (type !== 'library' || match === null) return [];
+  const license = licenseOf(listOf(licenses)[0]);
+  return [
+    {
+      type: match[1] ?? '',
+      name: oneLine(decoded(match[2] ?? '')),
+      version: textOf(version) ?? '',
+      ...(license === undefined ? {} : { license }),
+    },
+  ];
+}
+
+function licenseOf(value: unknown): string | undefined {
+  const { expression, license } = fieldsOf(value);
+  const { id, name } = fieldsOf(license);
+  return textOf(expression) ?? textOf(id) ?? textOf(name);
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** A text as one line: nobody held it against a schema. */
+function textOf(value: unknown): string | undefined {
+  const text = anyText(value);
+  return text === undefined ? undefined : oneLine(text);
+}

@@ -1,0 +1,111 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { encodePem } from '../../../src/trust/pem.ts';
+import { type Ran, runProgram } from '../../support/fake-terminal.ts';
+import { scratchFolder } from '../../support/scratch.ts';
+import {
+  makeAuthority,
+  resign,
+  type SmallBundle,
+  smallBundle,
+} from '../../support/small-bundle.ts';
+import { tree } from '../../support/tree.ts';
+
+const scratch = scratchFolder();
+const authority = makeAuthority();
+let place: string;
+let old: SmallBundle;
+let next: SmallBundle;
+const run = (...args: readonly string[]): Promise<Ran> => runProgram(['diff', ...args], place);
+
+beforeAll(async () => {
+  place = scratch.fresh();
+  mkdirSync(place, { recursive: true });
+  writeFileSync(join(place, 'root.pem'), encodePem('CERTIFICATE', authority.root.der));
+  old = await smallBundle({ place: scratch.fresh(), authority });
+  next = await smallBundle({
+    place: scratch.fresh(),
+    authority,
+    version: '1.1.0',
+    seq: 2,
+    crumbs: 40,
+  });
+});
+
+describe('when two bundles differ', () => {
+  it('says what changed and what must travel, and that nobody vouches for it', async () => {
+    const before = tree(old.folder);
+    const ran = await run(old.folder, next.folder);
+    expect(ran).toMatchObject({ status: 0, stderr: '' });
+    for (const text of [
+      'chat 1.0.0 (channel stable, number 1) -> chat 1.1.0 (channel stable, number 2)',
+      'NOT VERIFIED',
+      /must travel: [\d.]+ KiB in \d+ blobs/,
+      '~ version: 1.0.0 -> 1.1.0',
+      /~ model\.safetensors {2}4\.9 KiB -> 4\.9 KiB/,
+      '+ crumbs/0.bin  100 B',
+      /… \d+ more.*: --all shows them/,
+      '~ digest: sha256:',
+    ])
+      expect(ran.stdout).toMatch(text);
+    expect((await run(old.folder, next.folder, '--all')).stdout).toContain('+ crumbs/39.bin');
+    expect(tree(old.folder)).toEqual(before);
+  });
+
+  it('checks the signatures of both, given trust', async () => {
+    const ran = await run(old.folder, next.folder, '--trust', 'root.pem');
+    expect(ran.stdout).toContain('signatures and lists of both hold; parts were not read');
+    const changed = scratch.copy(next.folder);
+    resign(changed, makeAuthority('Example Thief'));
+    const refused = await run(old.folder, changed, '--trust', 'root.pem');
+    expect(refused).toMatchObject({ status: 10, stdout: '', error: { code: 'signer-untrusted' } });
+  });
+
+  it('says who signed, and that names are not checked', async () => {
+    const foreign = scratch.copy(old.folder);
+    resign(foreign, makeAuthority('Example Thief'));
+    const { stdout } = await run(old.folder, foreign);
+    expect(stdout).toContain('the contents are the same');
+    expect(stdout).toMatch(/\+ O=Example Thief.*: not checked/);
+    expect(stdout).toMatch(/- O=Example Agency.*: not checked/);
+  });
+
+  it('ends with 1 where that is asked for, as 0 where nothing differs', async () => {
+    expect((await run(old.folder, next.folder, '--exit-code')).status).toBe(1);
+    expect((await run(old.folder, old.folder, '--exit-code')).status).toBe(0);
+  });
+
+  it('gives data for programs', async () => {
+    const data = JSON.parse((await run(old.folder, next.folder, '--json')).stdout) as object;
+    expect(data).toMatchObject({
+      from: { kind: 'bundle', id: old.id, verified: false },
+      to: { id: next.id },
+      same: false,
+    });
+  });
+
+  it('lets nothing in a bundle act on the terminal (attack 83)', async () => {
+    const hostile = scratch.copy(old.folder);
+    resign(hostile, authority, { index: (bundle) => ({ ...bundle, description: 'exe\u202egpj' }) });
+    const { stdout } = await run(old.folder, hostile);
+    expect(stdout).toContain('\\u{202e}');
+    expect(stdout).not.toContain('\u202e');
+  });
+});
+
+describe('when two locks differ', () => {
+  it('compares them as it does bundles', async () => {
+    const [a, b] = [old, next].map(({ folder }) => join(folder, 'attestations/lock.json'));
+    const ran = await run(a ?? '', b ?? '');
+    expect(ran.stdout).toContain('locks, which nobody signed');
+    expect(ran.stdout).toContain('~ version: 1.0.0 -> 1.1.0');
+  });
+
+  it('refuses a lock beside a bundle, and what is not there', async () => {
+    const lock = join(old.folder, 'attestations/lock.json');
+    expect((await run(old.folder, lock)).error?.code).toBe('usage-invalid');
+    expect((await run(old.folder, join(place, 'nowhere'))).error?.code).toBe('file-missing');
+    expect((await run(old.folder, place)).error?.code).toBe('bundle-absent');
+  });
+});
