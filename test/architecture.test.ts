@@ -68,6 +68,7 @@ const DISCONNECTED = [
   ...[
     'verify',
     'inspect',
+    'diff',
     'install',
     'import',
     'repair-list',
