@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const project: string = fileURLToPath(new URL('../..', import.meta.url));
+export const project: string = fileURLToPath(new URL('../..', import.meta.url));
 
 export interface Measured {
   readonly seconds: number;

@@ -56,7 +56,10 @@ function terminalOf({ program, ownFlags = [] }: Entry): Terminal {
   return {
     stdout: process.stdout,
     stderr: process.stderr,
-    stdin: process.stdin,
+    // Made when it is asked for: most commands never read.
+    get stdin() {
+      return process.stdin;
+    },
     env: process.env,
     cwd: process.cwd(),
     home: homedir(),
