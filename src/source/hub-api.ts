@@ -5,6 +5,7 @@ import { type Asked, malformed } from './http-error.ts';
 import { type HubFile, type HubModel, readModelInfo, readTreeEntry } from './hub-model.ts';
 import { hubRefusal } from './hub-refusal.ts';
 import type { HubSource } from './hub-source.ts';
+import { nextPage } from './next-page.ts';
 
 const MAX_PAGES = 10_000;
 
@@ -97,28 +98,11 @@ function adapter(
       MAX_HUB_RESPONSE_BYTES,
       signal,
     );
+    // The library by itself ends a listing early, without a word, at a link written another way than huggingface.co's.
     const next = nextPage(url, headers.get('link'), asked);
     return new Response(new Uint8Array(bytes), {
       status,
       headers: next === undefined ? {} : { link: `<${next.href}>; rel="next"` },
     });
   };
-}
-
-/**
- * The next page of a listing (RFC 8288), asked where this one was: a mirror may not know the name that it is
- * reached by, and our token is for this endpoint alone. The library by itself ends a listing early, without a
- * word, at a link that is relative or written another way than huggingface.co writes it.
- */
-function nextPage(page: URL, link: string | null, asked: Asked): URL | undefined {
-  if (link === null) return undefined;
-  for (const [, target, parameters = ''] of link.matchAll(/<([^>]*)>((?:\s*;[^,<]*)*)/g)) {
-    if (!/;\s*rel\s*=\s*"?next"?\s*(;|$)/i.test(parameters)) continue;
-    const named = URL.parse(target ?? '', page.href);
-    const next = new URL(page);
-    next.search = named?.search ?? '';
-    if (named !== null && next.href !== page.href) return next;
-    throw malformed(asked, 'a link to the next page', 'a link to the same page');
-  }
-  return undefined;
 }

@@ -45,10 +45,10 @@ export async function attachedTo(
   const tag = `sha256-${digestHex(image)}`;
   const classic = await unlessAbsent(() => reader.manifest(place, `${tag}.sig`, signal));
   if (classic !== undefined) found.push(readAttached('cosign', classic));
-  const list =
-    (await reader.referrers(place, image, signal)) ??
-    (await unlessAbsent(() => reader.manifest(place, tag, signal)));
-  for (const digest of list === undefined ? [] : listed(list.bytes, list.asked)) {
+  const list = (await reader.referrers(place, image, signal)) ?? [
+    await unlessAbsent(() => reader.manifest(place, tag, signal)),
+  ];
+  for (const digest of listed(list.filter((page) => page !== undefined))) {
     const manifest = await unlessAbsent(() => reader.manifest(place, digest, signal));
     if (manifest === undefined) continue;
     // The list is the registry's word; the subject inside is what the artifact itself says.
@@ -58,13 +58,20 @@ export async function attachedTo(
   return found;
 }
 
-function listed(bytes: Uint8Array, asked: Asked): Digest[] {
-  const entries = fieldsOf(parseRemote(bytes, asked))['manifests'];
-  if (!Array.isArray(entries)) throw malformed(asked, 'an index of referrers', 'something else');
-  const digests = entries.map((each) => textOf(fieldsOf(each)['digest'], 256) ?? '');
-  const known = [...new Set(digests.filter(isDigest))];
-  if (known.length <= MAX_ATTACHED) return known;
-  throw malformed(asked, `at most ${MAX_ATTACHED} referrers`, String(known.length));
+function listed(pages: readonly { readonly bytes: Buffer; readonly asked: Asked }[]): Digest[] {
+  const known = new Set<Digest>();
+  for (const { bytes, asked } of pages) {
+    const entries = fieldsOf(parseRemote(bytes, asked))['manifests'];
+    if (!Array.isArray(entries)) throw malformed(asked, 'an index of referrers', 'something else');
+    for (const each of entries) {
+      const digest = textOf(fieldsOf(each)['digest'], 256) ?? '';
+      if (isDigest(digest)) known.add(digest);
+    }
+    if (known.size > MAX_ATTACHED) {
+      throw malformed(asked, `at most ${MAX_ATTACHED} referrers`, String(known.size));
+    }
+  }
+  return [...known];
 }
 
 function readAttached(kind: Attached['kind'], fetched: FetchedManifest): Attached {

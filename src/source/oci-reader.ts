@@ -5,6 +5,7 @@ import { MAX_OCI_MANIFEST_BYTES } from '../core/limits.ts';
 import type { LockedBlob } from '../format/lock.ts';
 import type { Http, HttpRefusal, HttpRequest } from './http.ts';
 import { type Asked, malformed } from './http-error.ts';
+import { nextPage } from './next-page.ts';
 import type { Place } from './oci-auth.ts';
 import { acceptManifests } from './oci-manifest.ts';
 import type { Transport } from './oci-transport.ts';
@@ -28,15 +29,17 @@ export interface Reader {
   manifest(place: Place, name: string | Digest, signal: AbortSignal): Promise<FetchedManifest>;
   /** A blob whole, of at most 4 MiB. @throws StowageError `source-mismatch`, other `source-*` */
   small(place: Place, blob: LockedBlob, signal: AbortSignal): Promise<Buffer>;
-  /** The referrers of a manifest as the registry lists them; undefined where it has no such list. */
+  /** The pages of a registry's list of what refers to a manifest; undefined where it has no such list. */
   referrers(
     place: Place,
     digest: Digest,
     signal: AbortSignal,
-  ): Promise<Pick<FetchedManifest, 'bytes' | 'asked'> | undefined>;
+  ): Promise<readonly Pick<FetchedManifest, 'bytes' | 'asked'>[] | undefined>;
   blob(place: Place, digest: Digest): Origin;
 }
 
+/** Of a list of referrers. */
+const MAX_PAGES = 64;
 const INDEX = 'application/vnd.oci.image.index.v1+json';
 
 export function createReader(http: Http, transport: Transport): Reader {
@@ -72,18 +75,27 @@ export function createReader(http: Http, transport: Transport): Reader {
       return bytes;
     },
     referrers: async (place, digest, signal) => {
-      const request: HttpRequest = {
-        what: `the referrers of ${repositoryName(place)}@${digest}`,
-        url: await transport.url(place, `referrers/${digest}`, signal),
-        headers: { accept: INDEX },
-        allow: [400, 404, 405],
-      };
-      const { bytes, status, headers } = await transport.send(request, place, signal, (each) =>
-        http.read(each, MAX_OCI_MANIFEST_BYTES, signal),
-      );
-      // A registry that never heard of the path may answer with a page of its own.
-      const type = headers.get('content-type')?.split(';', 1)[0]?.trim();
-      return status === 200 && type === INDEX ? { bytes, asked: request } : undefined;
+      const first = await transport.url(place, `referrers/${digest}`, signal);
+      const pages: Pick<FetchedManifest, 'bytes' | 'asked'>[] = [];
+      for (let url: URL | undefined = first; url !== undefined; ) {
+        const request: HttpRequest = {
+          what: `the referrers of ${repositoryName(place)}@${digest}`,
+          url,
+          headers: { accept: INDEX },
+          allow: url === first ? [400, 404, 405] : [],
+        };
+        const { bytes, status, headers } = await transport.send(request, place, signal, (each) =>
+          http.read(each, MAX_OCI_MANIFEST_BYTES, signal),
+        );
+        const type = headers.get('content-type')?.split(';', 1)[0]?.trim();
+        // A registry that never heard of the path may answer with a page of its own.
+        if (url === first && !(status === 200 && type === INDEX)) return undefined;
+        pages.push({ bytes, asked: request });
+        if (pages.length > MAX_PAGES)
+          throw malformed(request, `at most ${MAX_PAGES} pages`, 'more');
+        url = nextPage(url, headers.get('link'), request, { sameHost: true });
+      }
+      return pages;
     },
     blob: (place, digest) =>
       rangeOrigin(

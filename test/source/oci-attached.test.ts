@@ -130,3 +130,75 @@ describe('when a registry holds artifacts beside an image', () => {
     await expectCode(() => attached(wrong), 'source-mismatch');
   });
 });
+
+describe('when a list of referrers comes in pages', () => {
+  const one = artifact();
+  const two = artifact({ artifactType: 'application/vnd.example' });
+  const manifests = new Map([one, two].map((bytes) => [`manifests/${digestOf(bytes)}`, bytes]));
+  const pages = new Map([
+    ['', listOf(one)],
+    ['?n=1&last=a', listOf()],
+    ['?n=1&last=b', listOf(one, two)],
+  ]);
+  type Links = Readonly<Record<string, string | ((host: string) => string)>>;
+
+  /** What is found where each page, by its query, says this of the next. */
+  async function paged(links: Links): Promise<{ digests: string[]; asked: string[] }> {
+    const { host, seen } = await serve((request, response) => {
+      const path = (request.url ?? '').replace('/v2/a/b/', '');
+      const [place, query] = path.split(/(?=\?)/) as [string, string?];
+      const list = place === `referrers/${image}` ? pages.get(query ?? '') : undefined;
+      const bytes = list ?? manifests.get(place);
+      const link = list && links[query ?? ''];
+      if (request.url === '/v2/') return response.end();
+      if (bytes === undefined) return response.writeHead(404).end();
+      response.setHeader('content-type', list ? INDEX : MANIFEST);
+      if (link) response.setHeader('link', typeof link === 'string' ? link : link(host));
+      return response.end(bytes);
+    });
+    const { http } = testHttp();
+    const registry = createRegistry({ credentials: { find: async () => undefined }, http });
+    const found = await registry.attached(`${host}/a/b`, image, never);
+    return {
+      digests: found.map(({ manifest }) => manifest.digest),
+      asked: seen.map(({ url }) => url).filter((url) => url.includes('referrers')),
+    };
+  }
+  const path = `/v2/a/b/referrers/${image}`;
+
+  it('reads all of them', async () => {
+    const { digests, asked } = await paged({
+      '': `<${path}?n=1&last=a>; rel="next"`,
+      '?n=1&last=a': (host) => `<http://${host}${path}?n=1&last=b>; rel=next`,
+      '?n=1&last=b': '<https://elsewhere.example/>; rel="license"',
+    });
+    expect(digests).toEqual([digestOf(one), digestOf(two)]);
+    expect(asked).toEqual([path, `${path}?n=1&last=a`, `${path}?n=1&last=b`]);
+  });
+
+  it.each<[string, Links, string]>([
+    ['to itself', { '': `<${path}>; rel="next"` }, 'a link to the same page'],
+    [
+      'to another host',
+      { '': `<http://127.0.0.2:1${path}?n=1>; rel="next"` },
+      'one at 127.0.0.2:1',
+    ],
+    ['to no address', { '': '<http://>; rel="next"' }, 'a link to the same page'],
+    [
+      'back to an earlier page',
+      {
+        '': `<${path}?n=1&last=a>; rel="next"`,
+        '?n=1&last=a': `<${path}?n=1&last=b>; rel="next"`,
+        '?n=1&last=b': `<${path}?n=1&last=a>; rel="next"`,
+      },
+      'more',
+    ],
+  ])('refuses a link %s', async (_, links, found) => {
+    const error = await expectCode(() => paged(links), 'source-malformed');
+    expect(error.found).toBe(found);
+  });
+
+  it('does not take an absent page for the end', async () => {
+    await expectCode(() => paged({ '': `<${path}?n=9>; rel="next"` }), 'source-not-found');
+  });
+});

@@ -1,0 +1,29 @@
+import { type Asked, malformed } from './http-error.ts';
+
+/**
+ * The next page of a listing (RFC 8288), asked where this one was: by the query of the link alone. Undefined for the last.
+ * @param page the address of this one
+ * @param sameHost refuses a link to another host; else its host does not count, as a mirror may not know the name that
+ * it is reached by
+ * @throws StowageError `source-malformed`, also for a link to the same page
+ */
+export function nextPage(
+  page: URL,
+  link: string | null,
+  asked: Asked,
+  { sameHost = false }: { sameHost?: boolean } = {},
+): URL | undefined {
+  if (link === null) return undefined;
+  for (const [, target, parameters = ''] of link.matchAll(/<([^>]*)>((?:\s*;[^,<]*)*)/g)) {
+    if (!/;\s*rel\s*=\s*"?next"?\s*(;|$)/i.test(parameters)) continue;
+    const named = URL.parse(target ?? '', page.href);
+    if (sameHost && named !== null && named.host !== page.host) {
+      throw malformed(asked, `a next page at ${page.host}`, `one at ${named.host}`);
+    }
+    const next = new URL(page);
+    next.search = named?.search ?? '';
+    if (named !== null && next.href !== page.href) return next;
+    throw malformed(asked, 'a link to the next page', 'a link to the same page');
+  }
+  return undefined;
+}
