@@ -28,7 +28,6 @@ import { findAttached } from './attached.ts';
 import { examineResolved } from './examine.ts';
 import { fetchBlob } from './fetch.ts';
 import { gitCommit, keepGit } from './git-tree.ts';
-import { hubScanFindings } from './hub-scan.ts';
 import { keepLocal } from './local-files.ts';
 import { expectedByGitOid, type Sources, sourceKey } from './origins.ts';
 import { selectFiles } from './select.ts';
@@ -72,7 +71,6 @@ async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock>
       found.files.map((file) => file.path),
     );
     const model = await resolveModel(source, found, options);
-    signed.push(...hubScanFindings(model));
     if (source.signature !== undefined && model.signature !== undefined)
       signed.push(
         ...verdictFindings(source.name, source.signature.file, source.signature, model.signature),

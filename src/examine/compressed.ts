@@ -65,13 +65,14 @@ async function* pump(
   input: AsyncGenerator<Buffer>,
 ): AsyncGenerator<Buffer> {
   let failure: unknown;
+  let wake = (): void => {};
+  for (const event of ['drain', 'close']) stream.on(event, () => wake());
   const write = async (): Promise<void> => {
     for await (const chunk of input) {
       if (stream.destroyed) return;
       if (!stream.write(chunk))
         await new Promise<void>((done) => {
-          stream.once('drain', done);
-          stream.once('close', done);
+          wake = done;
         });
     }
     stream.end();

@@ -9,6 +9,7 @@ import { contentKind, HEAD_BYTES } from './content-kind.ts';
 import { type Extra, examineContent, type Report, type Weights } from './examine-content.ts';
 import type { GgufHead } from './gguf-head.ts';
 import { repositoryOf } from './hub-id.ts';
+import { examineHubScan } from './hub-scan.ts';
 import { cardLicenses, examineLicense } from './license.ts';
 import { examineModelAssets } from './model-assets.ts';
 import { examineConfig, isConfig } from './model-config.ts';
@@ -95,6 +96,7 @@ class ModelExamination {
   async #file(file: LockedModelFile): Promise<void> {
     const { path } = file;
     const report: Report = (rule, detail, extra) => this.#task.report(path, rule, detail, extra);
+    examineHubScan(file, report);
     if (/\.py$/i.test(path)) this.#code(report);
     await this.#task.open(file, async (bytes, headsOnly) => {
       const weights = await examineContent(bytes, {

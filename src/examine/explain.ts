@@ -144,6 +144,10 @@ export const explanations: Readonly<Record<Rule, Explanation>> = {
     'exclude it where the server does not need it',
   ),
 
+  'hub-unsafe': explain(
+    "the Hub's own scanners found something harmful in the file",
+    "read what they found on the file's page at the Hub; exclude the file, or allow it by name with a reason",
+  ),
   'hub-scan': explain(
     "the Hub's own scanners have a word against the file",
     "read what they say on the file's page at the Hub",

@@ -63,6 +63,7 @@ export const rules = {
     'chat-template-unsafe',
     'native-code',
     'keras-lambda',
+    'hub-unsafe',
     'secret-private-key',
     'secret-hugging-face-token',
     'secret-github-token',

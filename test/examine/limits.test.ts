@@ -1,10 +1,14 @@
+import { randomBytes } from 'node:crypto';
+import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { type Bytes, memoryBytes } from '../../src/examine/bytes.ts';
 import { examineContent } from '../../src/examine/examine-content.ts';
 import { secretsIn } from '../../src/examine/secrets.ts';
 import type { Rule } from '../../src/format/finding.ts';
 import { gguf, ggufFile, u64 } from '../lab/weights.ts';
-import { examine, rulesOf } from './examining.ts';
+import { writeZip } from '../lab/zip.ts';
+import { expectCode } from '../support/error.ts';
+import { examine, lockFindings, rulesOf } from './examining.ts';
 
 const { signal } = new AbortController();
 
@@ -79,5 +83,40 @@ describe('when content is made to exhaust whoever reads it', () => {
     ['spaces', ' '.repeat(1_000_000)],
   ])('searches %s in one pass', (_, text) => {
     expect(secretsIn(Buffer.from(text))).toEqual([]);
+  });
+});
+
+describe('when an archive unpacks to as much as is looked at in memory, or to a byte more', () => {
+  const ceiling = 64 * 1024 * 1024;
+  // Bytes that do not shrink at its front, so that it is no bomb.
+  const front = randomBytes(512 * 1024).fill('plain', 0, 5);
+  const content = (size: number): Buffer => {
+    const bytes = Buffer.alloc(size);
+    front.copy(bytes);
+    return bytes;
+  };
+  const packers: Readonly<Record<string, (bytes: Buffer) => Buffer>> = {
+    gzip: (bytes) => gzipSync(bytes, { level: 1 }),
+    zlib: (bytes) => deflateSync(bytes, { level: 1 }),
+    zstd: (bytes) => zstdCompressSync(bytes),
+    'a member of a zip': (bytes) => writeZip([{ name: 'a.txt', content: bytes, deflate: true }]),
+  };
+
+  it.each(Object.entries(packers))('looks into %s, and not beyond', async (_, pack) => {
+    expect(await rules(memoryBytes(pack(content(ceiling))))).toEqual([]);
+    expect(await rules(memoryBytes(pack(content(ceiling + 1))))).toEqual(['archive-too-large']);
+  });
+
+  it('takes what is stored as it is for no more than it is', async () => {
+    const bytes = writeZip([{ name: 'a.txt', content: content(ceiling + 1) }]);
+    expect(await rules(memoryBytes(bytes))).toEqual([]);
+  });
+
+  it('stops the lock, and lets pass what the manifest allows by name', async () => {
+    const files = { 'notes.gz': gzipSync(content(ceiling + 1), { level: 1 }) };
+    await expectCode(() => lockFindings(files), 'content-refused');
+    const allow = [{ rule: 'archive-too-large' as const, file: 'notes.gz', reason: 'looked at' }];
+    const found = await lockFindings(files, { model: { allow } });
+    expect(found).toMatchObject([{ rule: 'archive-too-large', allowed: 'looked at' }]);
   });
 });

@@ -21,6 +21,7 @@ describe('when a file may not cross', () => {
       'remote-code-trusted',
       'archive-too-large',
       'examine-limit',
+      'hub-unsafe',
     ];
     expect(refusals.filter((each) => !shown.has(each)).sort()).toEqual(others.sort());
   });

@@ -95,7 +95,7 @@ function treeFile(revision: Revision, file: HubFile, expand: boolean): object {
     }),
     ...(expand && {
       lastCommit: { id: revision.commit, title: 'upload', date: DATE },
-      securityFileStatus: { status: 'safe', avScan: { status: 'safe' }, pickleImportScan: null },
+      securityFileStatus: { status: file.scan ?? 'safe', avScan: null, pickleImportScan: null },
     }),
   };
 }

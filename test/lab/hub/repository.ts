@@ -11,6 +11,8 @@ export interface HubRepo {
   readonly license?: string;
   readonly gated?: 'auto' | 'manual';
   readonly private?: boolean;
+  /** What the scanners say of a file, by its path: `safe` unless said otherwise. */
+  readonly scans?: Readonly<Record<string, string>>;
 }
 
 /** A repository whose folders have been read. */
@@ -23,7 +25,12 @@ export interface LoadedRepo extends HubRepo {
 export async function loadRepo(repo: HubRepo): Promise<LoadedRepo> {
   const named = new Map<string, Revision>();
   for (const [name, folder] of Object.entries(repo.revisions)) {
-    named.set(name, await readRevision(folder));
+    const { commit, files } = await readRevision(folder);
+    const scanned = [...files].map(([path, file]) => {
+      const scan = repo.scans?.[path];
+      return [path, scan === undefined ? file : { ...file, scan }] as const;
+    });
+    named.set(name, { commit, files: new Map(scanned) });
   }
   const commits = new Map([...named.values()].map((revision) => [revision.commit, revision]));
   return { ...repo, named, commits };

@@ -13,6 +13,8 @@ export interface HubFile {
   readonly size: number;
   /** The git blob's SHA-1: of the bytes, or of the LFS pointer. */
   readonly oid: string;
+  /** What the scanners say of it; `safe` where nothing is said. */
+  readonly scan?: string;
   readonly lfs?: { readonly sha256: string; readonly pointerSize: number };
 }
 
