@@ -42,7 +42,7 @@ beforeAll(async () => {
   for (const { enter } of Object.values(gaps)) {
     const [command = '', ...inside] = enter;
     await run(command, [...inside, 'mount', '--bind', at('media'), '/media']);
-    for (const place of ['/usr/local/bin', '/dev/shm'])
+    for (const place of ['/usr/local/bin', '/dev/shm', '/var/tmp'])
       await run(command, [...inside, 'mount', '-t', 'tmpfs', 'tmpfs', place]);
   }
   // So that the site's folder is /var/lib/stowage, and is not this machine's.
@@ -128,6 +128,16 @@ const between: Readonly<Record<string, Readonly<Record<string, () => Promise<voi
       type('connected', 'rm -r chat-1.0.0/signatures'),
     'stowage sign chat-1.0.0 --certificate release.pem --signer-command': () =>
       type('connected', 'rm -r chat-1.0.0/signatures'),
+  },
+  'manifests/MEDIA.md': {
+    'cd /media/stick': () => type('site', 'touch /media/stick/chat-1.0.0/.DS_Store'),
+    // A disc that has lost its largest file, brought to another site.
+    'stowage repair-list': async () => {
+      await type('site', `export STOWAGE_ROOT=${at('fifth-site')}`);
+      await type('site', 'rm -r .DS_Store $(ls -S blobs/sha256/* | head -n 1)');
+      const trust = `--trust /media/stick/root.pem --fingerprint ${fingerprint()}`;
+      await type('site', `! stowage import . ${trust}`);
+    },
   },
   'README.md': {
     // Step 1 says to change what one likes: here the model and the server of the lab.
@@ -218,6 +228,13 @@ describe('when somebody types what a page says, as it stands there', () => {
   });
 
   it('manifests/README.md', () => follow('manifests/README.md', pageOf('manifests/README.md')));
+
+  it('manifests/MEDIA.md', async () => {
+    const trust = `--trust /media/stick/root.pem --fingerprint ${fingerprint()}`;
+    await type('site', `export STOWAGE_ROOT=${at('fourth-site')}`);
+    await type('site', `stowage import /media/stick/chat-1.0.0 ${trust}`);
+    await follow('manifests/MEDIA.md', pageOf('manifests/MEDIA.md'));
+  });
 
   it('CONTRIBUTING.md', async () => {
     await type('connected', `cd ${project}`);

@@ -22,6 +22,7 @@ export const typedPages = [
   'signing/KEYS.md',
   'signing/TRUST.md',
   'manifests/README.md',
+  'manifests/MEDIA.md',
   'CONTRIBUTING.md',
 ] as const;
 
