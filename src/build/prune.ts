@@ -1,10 +1,11 @@
 import type { Dirent } from 'node:fs';
-import { lstat, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestFromHex, digestHex } from '../core/digest.ts';
 import { systemCode } from '../core/error.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { ioError, remove } from '../io/file.ts';
+import { occupiedBytes } from '../io/occupied.ts';
 import { emptyingStore } from '../io/store-use.ts';
 
 export interface PruneOptions {
@@ -58,7 +59,7 @@ export async function prune(store: BlobStore, options: PruneOptions): Promise<Pr
     const paths = [...dead, ...unfinished, ...sums, ...packages];
     let bytes = 0;
     for (const path of paths) {
-      bytes += await bytesOf(join(store.root, path));
+      bytes += await occupiedBytes(join(store.root, path));
       if (!dryRun) await remove(join(store.root, path));
     }
     return { blobs: [...gone].map(digestFromHex), unfinished, bytes };
@@ -76,7 +77,7 @@ export async function listStore(
   }
   let unfinishedBytes = 0;
   for (const { name } of await entries(join(store.root, 'incoming'))) {
-    unfinishedBytes += await bytesOf(join(store.root, 'incoming', name));
+    unfinishedBytes += await occupiedBytes(join(store.root, 'incoming', name));
   }
   return { blobs, unfinishedBytes };
 }
@@ -103,12 +104,4 @@ async function entries(folder: string): Promise<Dirent[]> {
     if (systemCode(error) === 'ENOENT') return [];
     throw ioError(error, folder);
   }
-}
-
-async function bytesOf(path: string): Promise<number> {
-  const status = await lstat(path);
-  if (!status.isDirectory()) return status.blocks * 512;
-  let bytes = 0;
-  for (const { name } of await entries(path)) bytes += await bytesOf(join(path, name));
-  return bytes;
 }

@@ -122,6 +122,7 @@ export function addSiteCommands(program: Command, run: Run): void {
     );
   command('gc', 'remove what no rollback needs')
     .option('--keep <number>', 'generations before the current one that stay', wholeNumber, 2)
+    .option('--incomplete', 'also what came of bundles that never became whole')
     .option('--dry-run', 'tell only')
     .addOption(root())
     .action((options: GcOptions) =>

@@ -7,6 +7,7 @@ import {
   generationNumbers,
   loadGeneration,
 } from './generations.ts';
+import { unfinishedImports } from './incoming.ts';
 import { type Release, stagedReleases } from './release.ts';
 import type { SiteFolder } from './site-folder.ts';
 
@@ -16,6 +17,8 @@ export interface Collected {
   readonly generations: readonly number[];
   /** `name version`, of releases whose files leave. */
   readonly releases: readonly string[];
+  /** What of bundles that never became whole is removed: `name version`, or the beginning of an id. */
+  readonly incomplete: readonly string[];
   readonly blobs: number;
   readonly bytes: number;
 }
@@ -23,6 +26,8 @@ export interface Collected {
 export interface CollectOptions extends ChangeOptions {
   /** How many generations before the current one stay, for rollbacks. */
   readonly keep: number;
+  /** Whether what came of bundles of which something is missing goes, too; else nothing that they brought does. */
+  readonly incomplete: boolean;
   /** Whether to tell only. */
   readonly dryRun: boolean;
 }
@@ -44,15 +49,18 @@ export async function collect(options: CollectOptions): Promise<Collected> {
       !current.releases.some((each) => each.name === bundle.name && each.seq >= bundle.seq);
     const leaving = staged.filter((each) => !waits(each));
     const staying = staged.filter(waits);
-    const blobs = await unneeded(site, staying);
+    const unfinished = options.incomplete ? await unfinishedImports(site) : [];
+    const blobs = await unneeded(site, staying, options);
     const collected: Collected = {
       generations: doomed.map((each) => each.number),
       releases: leaving.map(({ bundle }) => `${bundle.name} ${bundle.version}`),
+      incomplete: unfinished.map(({ name }) => name),
       blobs: blobs.length,
-      bytes: blobs.reduce((sum, each) => sum + each.size, 0),
+      bytes: [...blobs, ...unfinished].reduce((sum, each) => sum + each.size, 0),
     };
-    if (dryRun || (doomed.length === 0 && leaving.length === 0 && blobs.length === 0))
-      return collected;
+    const nothing = [doomed, leaving, unfinished, blobs].every(({ length }) => length === 0);
+    if (dryRun || nothing) return collected;
+    for (const { folder } of unfinished) await remove(folder);
     await emptyEngine(doomed, kept, options);
     for (const { id } of leaving) {
       await remove(site.path('layouts', id.slice(0, 32)));
@@ -67,6 +75,7 @@ export async function collect(options: CollectOptions): Promise<Collected> {
       generations: generations.length,
       blobs: blobs.length,
       bytes,
+      ...(unfinished.length === 0 ? {} : { incomplete: unfinished.length }),
     } as const;
     await ledger.append(event, now());
     return collected;
@@ -118,10 +127,14 @@ type Blob = {
   readonly size: number;
 };
 
-async function unneeded(site: SiteFolder, staying: readonly Release[]): Promise<Blob[]> {
+async function unneeded(
+  site: SiteFolder,
+  staying: readonly Release[],
+  { incomplete }: CollectOptions,
+): Promise<Blob[]> {
   const needed = new Set(staying.flatMap(({ bundle }) => bundle.blobs.map((each) => each.digest)));
   // What a bundle of which discs are missing has brought so far is not to be told from waste.
-  if ((await namesIn(site.path('staging'))).length > 0) return [];
+  if (!incomplete && (await namesIn(site.path('staging'))).length > 0) return [];
   const blobs: Blob[] = [];
   for await (const each of site.store.all()) if (!needed.has(each.digest)) blobs.push(each);
   return blobs;

@@ -8,6 +8,7 @@ import { parseDiscName } from '../format/disc-name.ts';
 import { readCanonical } from '../format/document.ts';
 import type { Part } from '../format/part.ts';
 import { appendLine, namesIn, readBounded } from '../io/file.ts';
+import { occupiedBytes } from '../io/occupied.ts';
 import type { AdmittedBundle } from './admitted-bundle.ts';
 import { requireSum } from './bundle-files.ts';
 import { countDiscs, type DiscCount, type SeenDisc } from './disc-map.ts';
@@ -48,6 +49,20 @@ export async function incomingReleases(site: SiteFolder): Promise<IncomingReleas
     const bundle = await loadBundle(site, id);
     if (bundle === undefined) continue;
     found.push(await incoming(site, id, bundle));
+  }
+  return found;
+}
+
+/** What is left of imports that did not end, those included of which nobody can say what they are. */
+export async function unfinishedImports(
+  site: SiteFolder,
+): Promise<{ readonly name: string; readonly folder: string; readonly size: number }[]> {
+  const found = [];
+  for (const id of await namesIn(site.path('staging'))) {
+    const bundle = await loadBundle(site, id).catch(() => undefined);
+    const name = bundle === undefined ? id.slice(0, 16) : `${bundle.name} ${bundle.version}`;
+    const folder = site.path('staging', id);
+    found.push({ name, folder, size: await occupiedBytes(folder) });
   }
   return found;
 }

@@ -42,6 +42,8 @@ export type LedgerEvent =
       readonly generations: number;
       readonly blobs: number;
       readonly bytes: number;
+      /** Bundles that never became whole. */
+      readonly incomplete?: number;
     }
   /** A command changed the site, or tried to. */
   | {
@@ -110,6 +112,7 @@ const event: z.ZodType<LedgerEvent> = z.discriminatedUnion('kind', [
     generations: z.int().min(0),
     blobs: z.int().min(0),
     bytes: field.bytes,
+    incomplete: z.int().min(1).exactOptional(),
   }),
   z.strictObject({
     kind: z.literal('command'),

@@ -1,12 +1,17 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { MIB } from '../../src/core/limits.ts';
+import { withSite } from '../../src/deploy/change.ts';
 import { type CollectOptions, collect } from '../../src/deploy/collect.ts';
 import { generationNumbers } from '../../src/deploy/generations.ts';
+import { importBundle } from '../../src/deploy/import.ts';
 import { install } from '../../src/deploy/install.ts';
 import { rollback } from '../../src/deploy/rollback.ts';
 import { SiteFolder } from '../../src/deploy/site-folder.ts';
 import { readLedger } from '../../src/deploy/site-ledger.ts';
 import { context } from '../support/context.ts';
+import { expectCode } from '../support/error.ts';
 import { FakeTarget } from '../support/fake-target.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
@@ -26,7 +31,14 @@ beforeAll(async () => {
 
 async function site(): Promise<CollectOptions & { readonly target: FakeTarget }> {
   const folder = new SiteFolder(scratch.fresh('site'));
-  const opened = { ...context(), site: folder, target: new FakeTarget(), keep: 1, dryRun: false };
+  const opened = {
+    ...context(),
+    site: folder,
+    target: new FakeTarget(),
+    keep: 1,
+    incomplete: false,
+    dryRun: false,
+  };
   for (const each of made) await install(each.folder, { ...opened, trust: each.trust });
   return opened;
 }
@@ -64,7 +76,8 @@ describe('when a site is cleaned up', () => {
     const options = await site();
     await collect(options);
     const before = tree(options.site.root);
-    expect(await collect(options)).toEqual({ generations: [], releases: [], blobs: 0, bytes: 0 });
+    const nothing = { generations: [], releases: [], incomplete: [], blobs: 0, bytes: 0 };
+    expect(await collect(options)).toEqual(nothing);
     expect(tree(options.site.root)).toEqual(before);
   });
 
@@ -74,6 +87,36 @@ describe('when a site is cleaned up', () => {
     await collect({ ...options, keep: 0 });
     expect(readdirSync(options.site.path('releases'))).toHaveLength(2);
     expect((await rollbackFails(options, 2)).message).toContain('no generation 2');
+  });
+
+  it('keeps what came of a bundle that is not whole, until somebody gives it up', async () => {
+    const options = await site();
+    await collect(options);
+    const before = tree(options.site.root);
+    const { authority } = made[0] as SmallBundle;
+    const dealt = { partSize: 4 * MIB, weights: 9 * MIB, seq: 5, version: '5.0.0' };
+    const next = await smallBundle({ place: scratch.fresh(), authority, ...dealt });
+    const part = next.bundle.blobs
+      .flatMap(({ parts }) => parts)
+      .find(({ path }) => path.endsWith('.0001'));
+    rmSync(join(next.folder, part?.path ?? ''));
+    const taken = { ...options, trust: next.trust };
+    await expectCode(
+      () => withSite(taken, (ledger) => importBundle([next.folder], ledger, taken)),
+      'bundle-incomplete',
+    );
+    expect(await collect(options)).toMatchObject({ incomplete: [], blobs: 0 });
+    expect(tree(options.site.root)).not.toEqual(before);
+    // What a run that was killed before it knew anything left has no name.
+    mkdirSync(options.site.path('staging', 'f'.repeat(128)));
+    const told = await collect({ ...options, incomplete: true, dryRun: true });
+    expect(told.incomplete.toSorted()).toEqual(['chat 5.0.0', 'f'.repeat(16)]);
+    expect(told.bytes).toBeGreaterThan(5 * MIB);
+    expect(await collect({ ...options, incomplete: true })).toEqual(told);
+    const history = /^(?:audit|ledger|receipts|state)/;
+    const rest = (of: Record<string, unknown>): string[] =>
+      Object.keys(of).filter((path) => !history.test(path));
+    expect(rest(tree(options.site.root))).toEqual(rest(before));
   });
 
   it('is ended by the next call when it was killed at any call of the engine', async () => {

@@ -5,19 +5,26 @@ import { openSite } from './site.ts';
 
 export interface GcOptions {
   readonly keep: number;
+  readonly incomplete?: boolean;
   readonly dryRun?: boolean;
   readonly root?: string;
 }
 
 /** Removes what no rollback to the last few generations needs. */
 export async function gc(options: GcOptions, context: CommandContext): Promise<CommandResult> {
-  const { keep, dryRun = false } = options;
-  const found = await collect({ ...(await openSite(options.root, context)), keep, dryRun });
+  const { keep, incomplete = false, dryRun = false } = options;
+  const found = await collect({
+    ...(await openSite(options.root, context)),
+    keep,
+    incomplete,
+    dryRun,
+  });
   const { generations, releases, blobs, bytes } = found;
   const lines = [
     `${dryRun ? 'would remove' : 'removed'} ${blobs} blobs, ${formatBytes(bytes)}`,
     ...(generations.length === 0 ? [] : [`  generations ${generations.join(', ')}`]),
     ...releases.map((each) => `  release ${each}`),
+    ...found.incomplete.map((each) => `  what came of ${each}`),
   ];
   return { json: { ...found, dryRun }, text: harmless(`${lines.join('\n')}\n`) };
 }
