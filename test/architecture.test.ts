@@ -276,13 +276,13 @@ describe('when a file is written', () => {
   });
 
   it('depends on no package that package.json does not list', () => {
-    const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as {
-      dependencies: Record<string, string>;
+    const { devDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+      devDependencies: Record<string, string>;
     };
     const strange = ({ target }: Import): boolean => {
       if (source.has(target) || target.startsWith('node:')) return false;
       const [scope = '', name = ''] = target.split('/');
-      return !Object.hasOwn(dependencies, scope.startsWith('@') ? `${scope}/${name}` : scope);
+      return !Object.hasOwn(devDependencies, scope.startsWith('@') ? `${scope}/${name}` : scope);
     };
     expect(offenders(strange)).toEqual([]);
   });

@@ -57,7 +57,7 @@ function missing(platform: string, expected: string, cause?: unknown): StowageEr
   return new StowageError('file-missing', `there is no installer for ${platform}`, {
     expected,
     found: 'nothing',
-    hint: 'npm run build:installer makes them; --installer FOLDER names where they are, --no-installer packs without',
+    hint: 'they come with each release, and npm run build:installer makes them in a checkout; --installer FOLDER names where they are, --no-installer packs without',
     cause,
   });
 }
@@ -66,7 +66,7 @@ function unfit(place: string, code: 'file-kind' | 'io-failed', found: string): S
   return new StowageError(code, `${place} is no installer`, {
     expected: `a regular file of 1 to ${MAX_INSTALLER_BYTES} bytes`,
     found,
-    hint: 'put there what npm run build:installer makes',
+    hint: 'put there the installer of a release, or what npm run build:installer makes',
   });
 }
 
