@@ -2,10 +2,14 @@ import type { Lock } from '../format/lock.ts';
 import { usingStore } from '../io/store-use.ts';
 import { type PullOptions, pull } from './pull.ts';
 import { requireRoom } from './room.ts';
+import { requireUnchanged } from './unchanged.ts';
 
 /** Brings what a lock names into the store, and packs nothing. @throws StowageError as {@link pull} does */
 export async function fill(lock: Lock, options: PullOptions): Promise<void> {
   const { store, signal } = options;
   await requireRoom(lock, { store });
-  await usingStore(store.root, { signal }, () => pull(lock, options));
+  await usingStore(store.root, { signal }, async () => {
+    await requireUnchanged(lock, options);
+    await pull(lock, options);
+  });
 }

@@ -1,7 +1,8 @@
+import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Digest } from '../core/digest.ts';
+import { type Digest, digestFromHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_ARCHIVE_BYTES } from '../core/limits.ts';
 import { writeTree } from '../io/archive.ts';
@@ -37,13 +38,43 @@ async function keepFile(store: BlobStore, path: string, signal: AbortSignal): Pr
 
 /** Keeps a folder as one reproducible tar. @throws StowageError as {@link keepLocal} */
 export async function keepTree(store: BlobStore, path: string): Promise<Kept> {
+  return withTree(store, path, async (archive, size) => {
+    const expected = { key: sourceKey(archive), size, resume: false };
+    const digest = await store.receive(expected, async () => createReadStream(archive));
+    return { kind: 'tree', digest, size };
+  });
+}
+
+/**
+ * What {@link keepLocal} would keep a file or a folder as; keeps nothing.
+ * @throws StowageError as {@link keepLocal}
+ */
+export async function localDigest(
+  store: BlobStore,
+  path: string,
+  signal: AbortSignal,
+): Promise<Digest> {
+  const digest = async (file: string): Promise<Digest> => {
+    const hash = createHash('sha256');
+    const { origin } = await localFile(file);
+    for await (const chunk of await origin.open(0, signal)) hash.update(chunk);
+    return digestFromHex(hash.digest('hex'));
+  };
+  return (await isFolder(path)) ? withTree(store, path, digest) : digest(path);
+}
+
+async function withTree<T>(
+  store: BlobStore,
+  path: string,
+  work: (archive: string, size: number) => Promise<T>,
+): Promise<T> {
   const files = await localTree(path);
   if (files.length === 0) throw empty(path);
   const incoming = join(store.root, 'incoming');
   await makeFolder(incoming);
-  const archive = join(incoming, `${sourceKey(path)}.tar`);
+  // A name of its own: two runs may do so at once.
+  const archive = join(incoming, `${sourceKey(path)}.${randomUUID()}.tar`);
   try {
-    await remove(archive);
     await writeTree(
       path,
       files.map((file) => file.path),
@@ -51,9 +82,7 @@ export async function keepTree(store: BlobStore, path: string): Promise<Kept> {
     );
     const { size } = await lstat(archive);
     if (size > MAX_ARCHIVE_BYTES) throw oversize(path, size);
-    const expected = { key: sourceKey(archive), size, resume: false };
-    const digest = await store.receive(expected, async () => createReadStream(archive));
-    return { kind: 'tree', digest, size };
+    return await work(archive, size);
   } finally {
     await remove(archive);
   }

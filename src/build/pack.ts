@@ -3,6 +3,7 @@ import { usingStore } from '../io/store-use.ts';
 import { type Assembled, type AssembleOptions, assemble, requireAbsent } from './assemble.ts';
 import { type PullOptions, pull } from './pull.ts';
 import { requireRoom } from './room.ts';
+import { requireUnchanged } from './unchanged.ts';
 
 /**
  * From a lock to an unsigned bundle: whatever the store lacks is pulled, then everything is assembled.
@@ -13,6 +14,7 @@ export async function pack(lock: Lock, options: PullOptions & AssembleOptions): 
   await requireRoom(lock, options);
   const { store, signal } = options;
   return usingStore(store.root, { signal }, async () => {
+    await requireUnchanged(lock, options);
     await pull(lock, options);
     return assemble(lock, options);
   });

@@ -1,0 +1,85 @@
+import { resolve as resolvePath } from 'node:path';
+import { digestOf } from '../core/digest.ts';
+import { StowageError } from '../core/error.ts';
+import { MAX_TRUST_BYTES } from '../core/limits.ts';
+import type { Lock } from '../format/lock.ts';
+import type { BlobStore } from '../io/blob-store.ts';
+import { readBounded } from '../io/file.ts';
+import { localDigest } from './local-files.ts';
+import { isLocal } from './origins.ts';
+
+export interface UnchangedOptions {
+  readonly folder: string;
+  readonly store: BlobStore;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Checks that what lies beside the manifest is still what was locked: files, folders, and the keys and roots that
+ * publishers' signatures were verified with. What is not there any more and is in the store counts as unchanged.
+ * @throws StowageError `lock-stale`, naming all that changed
+ */
+export async function requireUnchanged(lock: Lock, options: UnchangedOptions): Promise<void> {
+  const changed = [...(await changedFiles(lock, options)), ...(await changedKeys(lock, options))];
+  const [first] = changed;
+  if (first === undefined) return;
+  const more = changed.length === 1 ? '' : `, and ${changed.length - 1} more`;
+  throw new StowageError('lock-stale', `${first.what} changed since it was locked${more}`, {
+    expected: first.expected,
+    found: first.found,
+    hint: 'run stowage lock again, or put the files back as they were',
+    defects: changed.map(({ what, found }) => `${what}: ${found}`),
+  });
+}
+
+interface Change {
+  readonly what: string;
+  readonly expected: string;
+  readonly found: string;
+}
+
+async function changedFiles(
+  lock: Lock,
+  { folder, store, signal }: UnchangedOptions,
+): Promise<Change[]> {
+  const changed: Change[] = [];
+  for (const { name, source, digest, size } of lock.files.filter(isLocal)) {
+    // What the store lacks is read from there, and compared, when it is pulled.
+    if ((await store.size(digest)) !== size) continue;
+    const path = resolvePath(folder, source);
+    const found = await unlessAbsent(() => localDigest(store, path, signal));
+    if (found !== undefined && found !== digest)
+      changed.push({ what: `${source} of ${name}`, expected: digest, found });
+  }
+  return changed;
+}
+
+async function changedKeys(
+  { models, images }: Lock,
+  { folder }: UnchangedOptions,
+): Promise<Change[]> {
+  const changed: Change[] = [];
+  for (const { name, signature } of [...models, ...images]) {
+    for (const { path, digest } of signature?.trusted ?? []) {
+      const read = (): Promise<Buffer> => readBounded(resolvePath(folder, path), MAX_TRUST_BYTES);
+      const bytes = await unlessAbsent(read);
+      const found = bytes && digestOf(bytes);
+      if (found !== undefined && found !== digest)
+        changed.push({
+          what: `${path}, which ${name} was verified with,`,
+          expected: digest,
+          found,
+        });
+    }
+  }
+  return changed;
+}
+
+async function unlessAbsent<T>(read: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof StowageError && error.code === 'file-missing') return undefined;
+    throw error;
+  }
+}

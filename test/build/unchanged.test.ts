@@ -1,0 +1,130 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { requireUnchanged } from '../../src/build/unchanged.ts';
+import { digestOf } from '../../src/core/digest.ts';
+import { BlobStore } from '../../src/io/blob-store.ts';
+import { expectCode } from '../support/error.ts';
+import { type Ran, runProgram } from '../support/fake-terminal.ts';
+import { scratchFolder } from '../support/scratch.ts';
+import { contextOf, sampleOf } from './samples.ts';
+
+const scratch = scratchFolder();
+let cwd: string;
+
+const run = (...args: readonly string[]): Promise<Ran> =>
+  runProgram(args, cwd, { env: { STOWAGE_STORE: join(cwd, 'store') } });
+const pack = (): Promise<Ran> => run('pack', '--no-installer');
+const write = (path: string, text: string): void => writeFileSync(join(cwd, path), text);
+
+beforeEach(async () => {
+  cwd = scratch.fresh('cwd');
+  mkdirSync(join(cwd, 'settings'), { recursive: true });
+  write('settings/a.json', '{}');
+  write('settings/run', '#!/bin/sh\n');
+  write('notes.txt', 'notes');
+  const files = [
+    { name: 'settings', source: './settings' },
+    { name: 'notes', source: './notes.txt' },
+  ];
+  const manifest = { apiVersion: 'stowage/v1', name: 'note', version: '1.0.0', files };
+  write('stowage.yaml', JSON.stringify(manifest));
+  expect((await run('lock')).error).toBeUndefined();
+});
+
+describe('when what lies beside the manifest is as it was locked', () => {
+  it('is packed, whatever the times of the files say', async () => {
+    write('notes.txt', 'notes');
+    expect((await pack()).error).toBeUndefined();
+  });
+
+  it('is packed from the store where it is not there any more', async () => {
+    rmSync(join(cwd, 'notes.txt'));
+    renameSync(join(cwd, 'settings'), join(cwd, 'elsewhere'));
+    expect((await pack()).error).toBeUndefined();
+  });
+});
+
+describe('when it changed since it was locked', () => {
+  const changes: Readonly<Record<string, [() => void, RegExp]>> = {
+    'a file of the same size': [() => write('notes.txt', 'NOTES'), /^\.\/notes\.txt of notes/],
+    'a file that grew': [() => write('notes.txt', 'notes and more'), /^\.\/notes\.txt/],
+    'a file of a folder': [() => write('settings/a.json', '[]'), /^\.\/settings of settings/],
+    'a secret that was put into a folder': [
+      () =>
+        write('settings/b.pem', '-----BEGIN PRIVATE KEY-----\nMIGH\n-----END PRIVATE KEY-----\n'),
+      /^\.\/settings/,
+    ],
+    'a file that was taken out of a folder': [
+      () => rmSync(join(cwd, 'settings/run')),
+      /^\.\/settings/,
+    ],
+    'a file that became a program': [
+      () => chmodSync(join(cwd, 'settings/run'), 0o755),
+      /^\.\/settings/,
+    ],
+    'a folder in place of a file': [
+      () => {
+        rmSync(join(cwd, 'notes.txt'));
+        mkdirSync(join(cwd, 'notes.txt'));
+        write('notes.txt/a', 'notes');
+      },
+      /^\.\/notes\.txt/,
+    ],
+  };
+
+  it.each(Object.entries(changes))(
+    '%s makes the lock stale, and nothing is written',
+    async (_, [change, named]) => {
+      change();
+      const before = readdirSync(join(cwd, 'store/blobs/sha256')).sort();
+      for (const attempt of [pack, () => run('store', 'pull')]) {
+        const { error, status } = await attempt();
+        expect(error?.code).toBe('lock-stale');
+        expect(status).toBe(1);
+        expect(error?.message).toMatch(named);
+        expect(error?.hint).toContain('stowage lock');
+      }
+      expect(readdirSync(join(cwd, 'store/blobs/sha256')).sort()).toEqual(before);
+      expect(readdirSync(join(cwd, 'store/incoming'))).toEqual([]);
+      expect(readdirSync(cwd).filter((name) => name.includes('1.0.0'))).toEqual([]);
+      // The remedy that the hint names works, unless what was put there may not cross at all.
+      const again = await run('lock');
+      if (again.error === undefined) expect((await pack()).error).toBeUndefined();
+      else expect(again.error.code).toBe('content-refused');
+    },
+  );
+
+  it('names all that changed', async () => {
+    write('notes.txt', 'NOTES');
+    write('settings/a.json', '[]');
+    const { error } = await pack();
+    expect(error?.message).toContain('and 1 more');
+    expect(error?.defects).toHaveLength(2);
+  });
+
+  it('a key that a signature was verified with does so, too', async () => {
+    const { lock } = sampleOf(16);
+    const pem = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey;
+    const bytes = Buffer.from(pem.export({ type: 'spki', format: 'pem' }));
+    writeFileSync(join(cwd, 'cosign.pub'), bytes);
+    const signature = {
+      result: 'passed',
+      trusted: [{ path: 'cosign.pub', digest: digestOf(bytes) }],
+      log: 'none',
+    } as const;
+    const verified = {
+      ...lock,
+      files: [],
+      images: lock.images.map((image) => ({ ...image, signature })),
+    };
+    const options = { ...contextOf(), folder: cwd, store: new BlobStore(join(cwd, 'store')) };
+    await requireUnchanged(verified, options);
+    writeFileSync(join(cwd, 'cosign.pub'), `${bytes}\n`);
+    const error = await expectCode(() => requireUnchanged(verified, options), 'lock-stale');
+    expect(error.message).toContain('cosign.pub, which server was verified with,');
+    rmSync(join(cwd, 'cosign.pub'));
+    await requireUnchanged(verified, options);
+  });
+});
