@@ -3,10 +3,12 @@ import { basename, dirname, join } from 'node:path';
 import type { Sri } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
+import { type OnBytes, Tally } from '../core/tally.ts';
 import { allParts, type Bundle, dataParts } from '../format/bundle.ts';
 import { discName } from '../format/disc-name.ts';
 import type { Part } from '../format/part.ts';
 import { ioError, makeFolder, remove, requireSpace, reveal, syncFolder } from '../io/file.ts';
+import type { HashTask } from '../io/hash-task.ts';
 import { HashPool } from '../io/hashing.ts';
 import { PassError } from '../io/positioned.ts';
 import { forEachBounded } from '../io/queue.ts';
@@ -71,7 +73,7 @@ export async function writeDiscs(
     for (const [index, run] of runs.entries()) {
       const name = names[index] ?? '';
       context.emit({ type: 'step', step: 'disc', subject: name });
-      await fillDisc(source, run, join(folder, name), pool);
+      await fillDisc(source, run, join(folder, name), pool, context.emit);
     }
   });
   return names.map((name) => join(output, name));
@@ -84,7 +86,7 @@ export async function writeDisc(
   output: string,
   context: Context,
 ): Promise<void> {
-  await build(output, context, (folder, pool) => fillDisc(source, run, folder, pool));
+  await build(output, context, (folder, pool) => fillDisc(source, run, folder, pool, context.emit));
 }
 
 async function build(
@@ -113,6 +115,7 @@ async function fillDisc(
   run: readonly Part[],
   folder: string,
   pool: HashPool,
+  emit: Context['emit'],
 ): Promise<void> {
   const control = controlPaths(bundle, files);
   const folders = new Set([...control, ...run.map((part) => part.path)].map(dirname));
@@ -124,12 +127,11 @@ async function fillDisc(
     if (move) await rename(from, join(folder, part.path));
     else if (!(await linked(from, join(folder, part.path)))) copies.push(part);
   }
-  await requireSpace(
-    folder,
-    copies.reduce((sum, each) => sum + each.size, 0),
-  );
+  const total = copies.reduce((sum, each) => sum + each.size, 0);
+  await requireSpace(folder, total);
+  const tally = new Tally(emit, `write ${basename(folder)}`, total);
   await forEachBounded(copies, pool.width, async ({ path, size }) => {
-    await copy(where(files, path), join(folder, path), size, sums.get(path), pool);
+    await copy(where(files, path), join(folder, path), size, sums.get(path), pool, tally.add);
   });
   for (const { path } of bundle.installers ?? []) await chmod(join(folder, path), 0o755);
   for (const each of folders) await syncFolder(join(folder, each));
@@ -153,15 +155,12 @@ async function copy(
   size: number,
   expected: Sri | undefined,
   pool: HashPool,
+  onBytes: OnBytes,
 ): Promise<void> {
+  const pieces = [{ length: size, destination: { path: to, offset: 0, create: true } }];
+  const task: HashTask = { path: from, size, offset: 0, pieces, hashes: ['sha512'] };
   try {
-    const { pieces } = await pool.run({
-      path: from,
-      size,
-      offset: 0,
-      pieces: [{ length: size, destination: { path: to, offset: 0, create: true } }],
-      hashes: ['sha512'],
-    });
+    const { pieces } = await pool.run(task, onBytes);
     const found = pieces[0]?.sha512;
     if (expected !== undefined && found !== expected) throw damaged(from, expected, found ?? '');
   } catch (error) {

@@ -1,5 +1,7 @@
 import { StowageError } from '../core/error.ts';
-import { withFile } from '../examine/bytes.ts';
+import type { Emit } from '../core/event.ts';
+import { Tally } from '../core/tally.ts';
+import { type Bytes, withFile } from '../examine/bytes.ts';
 import { type Examined, examineLock } from '../examine/examine-lock.ts';
 import type { Finding } from '../format/finding.ts';
 import type { Lock } from '../format/lock.ts';
@@ -11,6 +13,7 @@ export interface ExamineOptions {
   readonly store: BlobStore;
   readonly sources: Sources;
   readonly signal: AbortSignal;
+  readonly emit: Emit;
 }
 
 /**
@@ -22,15 +25,18 @@ export interface ExamineOptions {
 export async function examineResolved(
   resolved: Pick<Lock, 'manifest' | 'models' | 'files'>,
   listed: ReadonlyMap<string, readonly string[]>,
-  { store, sources, signal }: ExamineOptions,
+  { store, sources, signal, emit }: ExamineOptions,
 ): Promise<Finding[]> {
+  const watch = watching(resolved, emit);
   const open: Examined['open'] = async (file, model, work) => {
     if (model === undefined || (await store.size(file.digest)) === file.size)
-      return withFile(store.path(file.digest), (bytes) => work(bytes, false));
+      return withFile(store.path(file.digest), (bytes) =>
+        watch(bytes, (each) => work(each, false)),
+      );
     const origin = sources.hub.file(model, file.path);
     const bytes = remoteBytes(origin, file.size, signal);
     try {
-      return await work(bytes, true);
+      return await watch(bytes, (each) => work(each, true));
     } finally {
       await bytes.close();
     }
@@ -44,13 +50,14 @@ export async function examineResolved(
  */
 export async function examinePulled(
   lock: Lock,
-  store: BlobStore,
-  signal: AbortSignal,
+  { store, signal, emit }: Omit<ExamineOptions, 'sources'>,
 ): Promise<void> {
+  const watch = watching(lock, emit);
   const found = await examineLock({
     ...lock,
     signal,
-    open: (file, _model, work) => withFile(store.path(file.digest), (bytes) => work(bytes, false)),
+    open: (file, _model, work) =>
+      withFile(store.path(file.digest), (bytes) => watch(bytes, (each) => work(each, false))),
   });
   const key = ({ source, file, rule }: Finding): string => JSON.stringify([source, file, rule]);
   const said = new Set(lock.findings.map(key));
@@ -65,4 +72,32 @@ export async function examinePulled(
       .slice(0, 50)
       .map((each) => `${each.source}: ${each.file}: ${each.message} [${each.rule}]`),
   });
+}
+
+/** Tells how far the examination is, by how far each file was read; what nobody had to read counts as there before. */
+function watching(
+  { models, files }: Pick<Lock, 'models' | 'files'>,
+  emit: Emit,
+): <T>(bytes: Bytes, work: (bytes: Bytes) => Promise<T>) => Promise<T> {
+  const all = [...models.flatMap((each) => each.files), ...files];
+  const tally = new Tally(
+    emit,
+    'examine',
+    all.reduce((sum, each) => sum + each.size, 0),
+  );
+  return async (bytes, work) => {
+    let reached = 0;
+    const read: Bytes['read'] = async (offset, length) => {
+      const found = await bytes.read(offset, length);
+      const fresh = offset <= reached ? offset + found.length - reached : 0;
+      if (fresh > 0) {
+        reached += fresh;
+        tally.add(fresh);
+      }
+      return found;
+    };
+    const result = await work({ size: bytes.size, read });
+    tally.add(bytes.size - reached, true);
+    return result;
+  };
 }

@@ -4,7 +4,9 @@ import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestFromHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
+import type { Emit } from '../core/event.ts';
 import { MAX_ARCHIVE_BYTES } from '../core/limits.ts';
+import { Tally } from '../core/tally.ts';
 import { writeTree } from '../io/archive.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { ioError, makeFolder, remove } from '../io/file.ts';
@@ -24,15 +26,26 @@ export interface Kept {
 export async function keepLocal(
   store: BlobStore,
   path: string,
-  signal: AbortSignal,
+  context: KeepContext,
 ): Promise<Kept> {
-  return (await isFolder(path)) ? keepTree(store, path) : keepFile(store, path, signal);
+  return (await isFolder(path)) ? keepTree(store, path) : keepFile(store, path, context);
 }
 
-async function keepFile(store: BlobStore, path: string, signal: AbortSignal): Promise<Kept> {
+export interface KeepContext {
+  readonly signal: AbortSignal;
+  readonly emit: Emit;
+}
+
+async function keepFile(
+  store: BlobStore,
+  path: string,
+  { signal, emit }: KeepContext,
+): Promise<Kept> {
   const { size, origin } = await localFile(path);
   const expected = { key: sourceKey(path), size, resume: false };
-  const digest = await store.receive(expected, (offset) => origin.open(offset, signal), { signal });
+  const onBytes = new Tally(emit, 'read', size).add;
+  const options = { signal, onBytes };
+  const digest = await store.receive(expected, (offset) => origin.open(offset, signal), options);
   return { kind: 'file', digest, size };
 }
 

@@ -26,7 +26,7 @@ export interface PullOptions extends Context {
  * @throws StowageError `source-*`, `content-refused`, `space-insufficient`, `lock-stale`
  */
 export async function pull(lock: Lock, options: PullOptions): Promise<void> {
-  const { store, signal, emit } = options;
+  const { store, emit } = options;
   const wanted = wantedBlobs(lock, options.sources);
   const missing: Wanted[] = [];
   for (const each of wanted) {
@@ -45,16 +45,18 @@ export async function pull(lock: Lock, options: PullOptions): Promise<void> {
   });
   for (const file of lock.files.filter(isLocal)) await pullLocal(file, options);
   emit({ type: 'step', step: 'examine', subject: lock.manifest.name });
-  await examinePulled(lock, store, signal);
+  await examinePulled(lock, options);
 }
 
 function bytesOf(blobs: readonly Wanted[]): number {
   return blobs.reduce((sum, { size }) => sum + size, 0);
 }
 
-async function pullLocal(file: LockedFile, { store, folder, signal }: PullOptions): Promise<void> {
+async function pullLocal(file: LockedFile, options: PullOptions): Promise<void> {
+  const { store, folder, emit } = options;
   if ((await store.size(file.digest)) === file.size) return;
-  const kept = await keepLocal(store, resolvePath(folder, file.source), signal);
+  emit({ type: 'step', step: 'pull', subject: file.source });
+  const kept = await keepLocal(store, resolvePath(folder, file.source), options);
   if (kept.digest === file.digest) return;
   throw new StowageError('lock-stale', `the files of ${file.name} changed since they were locked`, {
     expected: file.digest,

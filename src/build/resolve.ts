@@ -208,7 +208,7 @@ function judging({ folder, now, signal }: ResolveOptions): JudgeOptions {
 }
 
 async function resolveFile(source: FileSource, options: Resolving): Promise<LockedFile> {
-  const { store, folder, signal } = options;
+  const { store, folder } = options;
   if (source.source.startsWith('https://') && source.digest !== undefined) {
     const { digest } = source;
     const expected = { key: sourceKey(source.source), digest, resume: false };
@@ -226,7 +226,7 @@ async function resolveFile(source: FileSource, options: Resolving): Promise<Lock
   }
   if (isGitSource(source.source)) return resolveGit(source, options);
   const path = resolvePath(folder, source.source);
-  const kept = await keepLocal(store, path, signal);
+  const kept = await keepLocal(store, path, options);
   requireDigest(source, kept.digest);
   return { name: source.name, source: source.source, path: parseSafePath(basename(path)), ...kept };
 }

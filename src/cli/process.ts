@@ -86,7 +86,7 @@ function loadedLibraries(): readonly string[] {
 
 async function runAction(action: Action, terminal: Terminal): Promise<void> {
   const json = process.argv.includes('--json');
-  const { createProgress, errorJson, errorText, toStowageError } = await import('./render.ts');
+  const { createProgress, errorJson, errorLines, toStowageError } = await import('./render.ts');
   const progress = await createProgress(terminal, json);
   const context = commandContext(terminal, {
     signal: terminal.signal,
@@ -100,7 +100,7 @@ async function runAction(action: Action, terminal: Terminal): Promise<void> {
     progress.stop('failed');
     const failure = toStowageError(error);
     if (json) terminal.stdout.write(`${JSON.stringify(errorJson(failure), null, 2)}\n`);
-    terminal.stderr.write(errorText(failure));
+    terminal.stderr.write(errorLines(failure, terminal, json));
     process.exitCode = failure.exitStatus;
     return;
   }

@@ -1,33 +1,66 @@
 import { StowageError, systemCode } from '../core/error.ts';
+import { jsonProgress } from './json-progress.ts';
 import { Meter } from './meter.ts';
 import { type Progress, stepText, warn } from './progress-words.ts';
 import type { Screen, Terminal } from './terminal.ts';
 import { harmless } from './units.ts';
 
-/** @param quiet for `--json`, where only warnings are shown */
-export async function createProgress(terminal: Terminal, quiet: boolean): Promise<Progress> {
-  const { stderr } = terminal;
-  if (quiet) return { emit: (event) => warn(stderr, event), stop: () => {} };
+/** What long work shows: lines of JSON for a program, what moves for a person, and else lines that stay. */
+export async function createProgress(terminal: Terminal, json: boolean): Promise<Progress> {
+  const { stderr, env } = terminal;
+  if (isForProgram(terminal, json)) return jsonProgress(terminal);
   const meter = new Meter(terminal.now);
-  if (stderr.isTTY !== true) return plainProgress(stderr, meter);
+  if (stderr.isTTY !== true || env['TERM'] === 'dumb') return plainProgress(stderr, meter);
   const { movingProgress } = await import('./moving-progress.ts');
-  return movingProgress(stderr, terminal.stdin.isTTY === true, meter);
+  return movingProgress(terminal, meter, looksOf(env));
 }
 
-/** A line for each step, and one every few seconds of what is long. */
+/** Whether stderr speaks JSON as well: who types `--json` at a terminal still wants to see how far it is. */
+function isForProgram({ stderr }: Terminal, json: boolean): boolean {
+  return json && stderr.isTTY !== true;
+}
+
+/** https://no-color.org; a console of the kernel, or one in another character set, has no signs beyond ASCII. */
+function looksOf(env: Terminal['env']): { unicode: boolean; color: boolean } {
+  const locale = env['LC_ALL'] || env['LC_CTYPE'] || env['LANG'] || '';
+  return {
+    unicode: env['TERM'] !== 'linux' && /utf-?8/i.test(locale),
+    color: (env['NO_COLOR'] ?? '') === '',
+  };
+}
+
+/** A line for each step, and one now and then of what is long. */
 function plainProgress(stderr: Screen, meter: Meter): Progress {
   return {
     emit: (event) => {
-      if (event.type === 'step') stderr.write(`${stepText(event)}\n`);
-      else if (event.type === 'failed') stderr.write(`failed: ${harmless(event.reason)}\n`);
-      else if (event.type === 'warning') warn(stderr, event);
-      else {
-        const text = meter.text(event);
-        if (meter.isDue()) stderr.write(`${event.task}: ${text}\n`);
+      switch (event.type) {
+        case 'step':
+          stderr.write(`${stepText(event)}\n`);
+          return;
+        case 'progress': {
+          const text = meter.text(event);
+          if (meter.isDue()) stderr.write(`${harmless(event.task)}: ${text}\n`);
+          return;
+        }
+        case 'failed':
+          stderr.write(`failed: ${harmless(event.reason)}\n`);
+          return;
+        case 'waiting':
+          stderr.write(`waiting for ${harmless(event.reason)}\n`);
+          return;
+        case 'warning':
+          warn(stderr, event);
       }
     },
     stop: () => {},
   };
+}
+
+/** What stderr is told of an error: text for a person, a line of JSON where its other lines are JSON. */
+export function errorLines(error: StowageError, terminal: Terminal, json: boolean): string {
+  if (!isForProgram(terminal, json)) return errorText(error);
+  const time = terminal.now().toISOString();
+  return `${JSON.stringify({ time, type: 'error', ...errorJson(error) })}\n`;
 }
 
 /** An error as a person reads it: what failed, expected and found, the remedy. */

@@ -18,6 +18,8 @@ export type StowageEvent =
     }
   /** The step under way failed; what follows undoes what was done, or nothing follows. */
   | { readonly type: 'failed'; readonly reason: string }
+  /** The step under way stands still until a person did something, such as changed the disc. */
+  | { readonly type: 'waiting'; readonly reason: string }
   /** Something that a person should read but that stops nothing. */
   | { readonly type: 'warning'; readonly message: string; readonly hint?: string };
 

@@ -1,3 +1,5 @@
+import type { Emit } from '../core/event.ts';
+import { Tally } from '../core/tally.ts';
 import { dataParts } from '../format/bundle.ts';
 import type { Column, Parity } from '../format/parity.ts';
 import type { Part } from '../format/part.ts';
@@ -19,6 +21,7 @@ import type { Staging } from './staging.ts';
 export async function rebuild(
   staging: Staging,
   pool: HashPool,
+  emit: Emit,
   onPart: (part: Part) => void,
 ): Promise<void> {
   const { parity } = staging.bundle;
@@ -27,8 +30,11 @@ export async function rebuild(
   const plan = planRebuild(parity, dataParts(staging.bundle), has);
   for (const part of touched(plan)) await staging.allocate(part);
   const tasks = plan.stretches.map((stretch) => taskOf(stretch, plan, parity, staging));
+  const segments = tasks.flatMap(({ inputs }) => inputs.flatMap((each) => each.segments));
+  const total = segments.reduce((sum, { length }) => sum + length, 0);
+  const tally = new Tally(emit, 'rebuild', total);
   await forEachBounded(tasks, pool.width, async (task) => {
-    await pool.code(task).catch(asIoError);
+    await pool.code(task, tally.add).catch(asIoError);
   });
   await forEachBounded(plan.parts, pool.width, async (part) => {
     if (!(await matches(part, staging, pool))) return;

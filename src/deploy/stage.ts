@@ -90,10 +90,10 @@ export async function stage(
         admitted,
         staging,
         pool,
-        new Tally(() => {}, 'rebuild', 0),
+        new Tally(emit, 'read recovery parts', bytesOf(recovery)),
       );
       for (const each of more.lost) lost.add(each);
-      await rebuild(staging, pool, (part) => void rebuilt.push(part));
+      await rebuild(staging, pool, emit, (part) => void rebuilt.push(part));
     }
     for (const { part, error } of faults.filter((fault) => staging.has(fault.part))) {
       const how = rebuilt.includes(part)

@@ -14,6 +14,7 @@ import { contents, temporaryFolder } from '../support/folder.ts';
 
 const root = temporaryFolder();
 const { signal } = new AbortController();
+const context = { signal, emit: (): void => {} };
 let places = 0;
 const fresh = (): string => join(root, String(places++));
 
@@ -26,7 +27,7 @@ describe('when local files are kept', () => {
       await mkdir(join(folder, 'empty'));
       await writeFile(join(folder, 'a'), 'one');
       await writeFile(join(folder, 'below', 'b'), 'two');
-      digests.push(await keepLocal(store, folder, signal));
+      digests.push(await keepLocal(store, folder, context));
     }
     const [first] = digests;
     if (first === undefined) throw new Error('nothing kept');
@@ -45,7 +46,7 @@ describe('when local files are kept', () => {
     for (const text of ['before', 'after!', '']) {
       await writeFile(path, text);
       const digest = digestOf(Buffer.from(text));
-      expect(await keepLocal(store, path, signal)).toEqual({
+      expect(await keepLocal(store, path, context)).toEqual({
         kind: 'file',
         digest,
         size: text.length,
@@ -57,12 +58,12 @@ describe('when local files are kept', () => {
     const store = new BlobStore(fresh());
     const folder = fresh();
     await mkdir(join(folder, 'empty'), { recursive: true });
-    await expectCode(() => keepLocal(store, folder, signal), 'file-missing');
+    await expectCode(() => keepLocal(store, folder, context), 'file-missing');
     expect(await exists(store.root)).toBe(false);
   });
 
   it('says that a path is not there', async () => {
-    await expectCode(() => keepLocal(new BlobStore(fresh()), fresh(), signal), 'file-missing');
+    await expectCode(() => keepLocal(new BlobStore(fresh()), fresh(), context), 'file-missing');
   });
 });
 

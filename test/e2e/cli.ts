@@ -11,6 +11,8 @@ export interface Ran {
   readonly status: number;
   readonly stdout: string;
   readonly stderr: string;
+  /** The lines of stderr that are no steps and no progress: warnings, errors, and what should not be there. */
+  readonly complaints: readonly string[];
   /** What stdout says, where it is JSON. */
   // biome-ignore lint/suspicious/noExplicitAny: tests read what they expect and fail where it is not there
   readonly json: any;
@@ -51,7 +53,12 @@ export async function stowage(options: CliOptions, ...args: readonly string[]): 
   }, 50);
   const [status] = (await once(child, 'close')) as [number | null];
   clearInterval(watch);
-  return { status: status ?? -1, stdout, stderr, json: parse(stdout), peakBytes };
+  const lines = stderr.split('\n').filter((line) => line !== '');
+  const complaints = lines.filter((line) => {
+    const { type } = (parse(line) ?? {}) as { type?: string };
+    return type !== 'step' && type !== 'progress';
+  });
+  return { status: status ?? -1, stdout, stderr, complaints, json: parse(stdout), peakBytes };
 }
 
 // nsenter becomes the program it starts, so the child is the program itself.

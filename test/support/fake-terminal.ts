@@ -2,7 +2,7 @@ import { PassThrough, Readable, Writable } from 'node:stream';
 import { type CommandContext, type CommandResult, commandContext } from '../../src/cli/command.ts';
 import { everyGroup } from '../../src/cli/every-group.ts';
 import { commanderStatus, createProgram } from '../../src/cli/program.ts';
-import { createProgress, errorText, toStowageError } from '../../src/cli/render.ts';
+import { createProgress, errorLines, toStowageError } from '../../src/cli/render.ts';
 import type { Terminal } from '../../src/cli/terminal.ts';
 import type { StowageError } from '../../src/core/error.ts';
 import { packedAt } from './context.ts';
@@ -92,7 +92,7 @@ export async function runProgram(
     } catch (failure) {
       const error = toStowageError(failure);
       outcome = { error };
-      terminal.stderr.write(errorText(error));
+      terminal.stderr.write(errorLines(error, terminal, json));
       status = error.exitStatus;
     }
     progress.stop(status === 0 ? 'done' : 'failed');

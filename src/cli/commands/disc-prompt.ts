@@ -15,8 +15,8 @@ export async function askForDisc(
   const { stdin, stderr } = context.terminal;
   if (stdin.isTTY !== true || stderr.isTTY !== true) return undefined;
   const { createInterface } = await import('node:readline/promises');
-  // Ends what moves on the screen, and with it its hold on the keyboard.
-  context.emit({ type: 'failed', reason: 'waiting for a disc' });
+  // Ends what moves on the screen.
+  context.emit({ type: 'waiting', reason: 'a disc' });
   stderr.write(harmless(`\n${error.message}\n  missing: ${error.expected ?? ''}\n`));
   const last = folders.at(-1) ?? '';
   const reader = createInterface({ input: stdin, output: stderr });
