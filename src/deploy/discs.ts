@@ -42,6 +42,12 @@ export function discNumber(folder: string): DiscNumber | undefined {
   return parseDiscName(basename(folder));
 }
 
+/** Whether folders are discs, of which each may stand alone. */
+export function onDiscs(folders: readonly string[]): boolean {
+  const [first = ''] = folders;
+  return folders.length > 1 || discNumber(first) !== undefined;
+}
+
 /** The disc that a message about one of its files names; nothing where the bundle is whole in one folder. */
 export function discNamed(folder: string, count: number): { readonly disc?: string } {
   if (count === 1 && discNumber(folder) === undefined) return {};

@@ -121,12 +121,15 @@ export interface ReportTrust {
 /** Evidence of one verification of one bundle, for a file. */
 export interface Report {
   readonly schema: 'stowage/report/v1';
-  readonly outcome: 'passed' | 'failed';
+  /** `incomplete`: all that was there is as signed, and parts were not there. */
+  readonly outcome: 'passed' | 'incomplete' | 'failed';
   readonly startedAt: string;
   readonly endedAt: string;
   readonly milliseconds: number;
-  /** Where the bundle lay. */
+  /** Where the bundle lay; its discs, separated by commas, where it lay on several. */
   readonly folder: string;
+  /** What lay on media that were not there; present when the outcome is `incomplete`. */
+  readonly absent?: { readonly parts: number; readonly bytes: number };
   /** SHA-512 of `SHA512SUMS`, by which a bundle is known; absent when it could not be read. */
   readonly id?: string;
   /** Absent unless its signatures hold. */
@@ -241,11 +244,12 @@ const tool: z.ZodType<ReportTool> = z.strictObject({
 const schema: z.ZodType<Report> = z
   .strictObject({
     schema: z.literal('stowage/report/v1'),
-    outcome: z.enum(['passed', 'failed']),
+    outcome: z.enum(['passed', 'incomplete', 'failed']),
     startedAt: field.moment,
     endedAt: field.moment,
     milliseconds: field.bytes,
     folder: words,
+    absent: z.strictObject({ parts: z.int().min(1), bytes: field.bytes }).exactOptional(),
     id: field.hex(128).exactOptional(),
     bundle: bundle.exactOptional(),
     failure: failure.exactOptional(),
@@ -262,16 +266,19 @@ const schema: z.ZodType<Report> = z
     const defect = (path: string, message: string): void => {
       context.addIssue({ code: 'custom', path: [path], message });
     };
-    const passed = report.outcome === 'passed';
-    if (passed !== (report.failure === undefined))
-      defect('failure', `expected ${passed ? 'none' : 'one'}: the outcome is ${report.outcome}`);
-    if (!passed) return;
+    const { outcome } = report;
+    const failed = outcome === 'failed';
+    if (failed !== (report.failure !== undefined))
+      defect('failure', `expected ${failed ? 'one' : 'none'}: the outcome is ${outcome}`);
+    if ((outcome === 'incomplete') !== (report.absent !== undefined))
+      defect('absent', `what is not here does not fit the outcome ${outcome}`);
+    if (failed) return;
     if (report.steps.some((each) => each.outcome === 'failed'))
-      defect('steps', 'a step failed, and the outcome is passed');
+      defect('steps', `a step failed, and the outcome is ${outcome}`);
     for (const name of ['id', 'bundle', 'contents'] as const)
-      if (report[name] === undefined) defect(name, 'missing from a report that says passed');
+      if (report[name] === undefined) defect(name, `missing from a report that says ${outcome}`);
     if (!report.signatures.some((each) => each.counted))
-      defect('signatures', 'none counted, and the outcome is passed');
+      defect('signatures', `none counted, and the outcome is ${outcome}`);
   });
 
 export const reportKind: DocumentKind<Report> = {

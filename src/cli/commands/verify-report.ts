@@ -24,7 +24,7 @@ export interface ReportOptions extends PassphraseOptions {
  */
 export async function prepareReport(
   options: ReportOptions,
-  bundle: string,
+  folders: readonly string[],
   context: CommandContext,
 ): Promise<ReportFiles> {
   const paths = options.report.map((path) => context.path(path));
@@ -37,35 +37,41 @@ export async function prepareReport(
   if (signer !== undefined && !paths.some((path) => path.endsWith('.json')))
     throw usage('only a JSON report is signed', '--report FILE.json', 'none');
   const files = { paths, ...(signer && { signer }) };
-  await requireRoom(files, bundle);
+  await requireRoom(files, folders);
   return files;
+}
+
+/** A verification that left evidence. */
+export interface Reported extends Required<Pick<Witnessed, 'admitted' | 'verdict'>> {
+  readonly reports: readonly string[];
 }
 
 /**
  * Verifies, writes the report whichever way it ends, and gives what it came to.
- * @returns the admitted bundle, and where the reports lie
+ * @returns the admitted bundle, what its parts came to, and where the reports lie
  * @throws what the verification failed with, after the report of that was written; an interrupted one has no report
  */
 export async function verifyWithReport(
-  folder: string,
+  folders: readonly string[],
   given: GivenTrust,
   files: ReportFiles,
   context: CommandContext,
-): Promise<{ admitted: NonNullable<Witnessed['admitted']>; reports: readonly string[] }> {
-  const witnessed = await witnessVerification(folder, { ...context, trust: given.trust });
-  const { admitted, error } = witnessed;
+): Promise<Reported> {
+  const witnessed = await witnessVerification(folders, { ...context, trust: given.trust });
+  const { admitted, verdict, error } = witnessed;
   const failure = error === undefined ? undefined : toStowageError(error);
   if (failure?.code === 'interrupted') throw error;
   const write = async (): Promise<string[]> => {
     const { program, runtime } = context.terminal;
     const { node, openssl } = runtime;
     const report = await makeReport(witnessed, {
-      ...{ folder, given, running: { program, node, openssl } },
+      ...{ folders, given, running: { program, node, openssl } },
       ...(failure && { failure }),
     });
     return writeReport(report, files, context.now());
   };
-  if (failure === undefined && admitted !== undefined) return { admitted, reports: await write() };
+  if (failure === undefined && admitted !== undefined && verdict !== undefined)
+    return { admitted, verdict, reports: await write() };
   await tellOf(write, context);
   throw error;
 }

@@ -1,14 +1,13 @@
 import { admit } from '../../deploy/admit.ts';
-import type { AdmittedBundle } from '../../deploy/admitted-bundle.ts';
-import { discLabel, discNumber, findDiscs } from '../../deploy/discs.ts';
+import { discLabel, findDiscs, onDiscs } from '../../deploy/discs.ts';
 import type { GivenTrust } from '../../deploy/trust-anchor.ts';
-import { examineParts, requireFaultless, verifyParts } from '../../deploy/verify.ts';
+import { examineParts, requireFaultless } from '../../deploy/verify.ts';
 import { bundleBytes, bundleFiles } from '../../format/bundle.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { formatBytes } from '../units.ts';
 import { approverLines, signerLines } from './signers.ts';
 import { readTrustFile } from './trust-option.ts';
-import type { ReportOptions } from './verify-report.ts';
+import type { Reported, ReportOptions } from './verify-report.ts';
 
 export interface VerifyOptions extends ReportOptions {
   readonly trust: string;
@@ -20,54 +19,65 @@ export async function verify(
   context: CommandContext,
 ): Promise<CommandResult> {
   const folders = await findDiscs(given.map((place) => context.path(place)));
-  const [first = ''] = folders;
-  const onDiscs = folders.length > 1 || discNumber(first) !== undefined;
   if (options.report.length === 0) {
     requireNoSigner(options);
     const trust = await readTrustFile(options.trust, context);
-    if (onDiscs) return verifyDiscs(folders, trust, context);
-    const admitted = await admit(folders, { ...context, trust: trust.trust });
-    await verifyParts(admitted, context);
-    return whole(admitted, trust, []);
+    const partial = onDiscs(folders);
+    const admitted = await admit(folders, { ...context, trust: trust.trust, partial });
+    const verdict = await examineParts(admitted, context);
+    requireFaultless(verdict.faults);
+    return resultOf(folders, trust, { admitted, verdict, reports: [] });
   }
-  if (onDiscs) throw usage('a report is of a bundle in one folder', 'one folder', given.join(', '));
   const { prepareReport, verifyWithReport } = await import('./verify-report.ts');
-  const files = await prepareReport(options, first, context);
+  const files = await prepareReport(options, folders, context);
   const trust = await readTrustFile(options.trust, context);
-  const { admitted, reports } = await verifyWithReport(first, trust, files, context);
-  return whole(admitted, trust, reports);
+  return resultOf(folders, trust, await verifyWithReport(folders, trust, files, context));
+}
+
+function resultOf(
+  folders: readonly string[],
+  given: GivenTrust,
+  reported: Reported,
+): CommandResult {
+  return reported.verdict.absent.length === 0
+    ? whole(given, reported)
+    : partOf(folders.map(discLabel), given, reported);
 }
 
 /** Discs by themselves: each may stand alone, and what is not here is said and is no fault. */
-async function verifyDiscs(
-  folders: readonly string[],
+function partOf(
+  discs: readonly string[],
   given: GivenTrust,
-  context: CommandContext,
-): Promise<CommandResult> {
-  const admitted = await admit(folders, { ...context, trust: given.trust, partial: true });
-  const verdict = await examineParts(admitted, context);
-  requireFaultless(verdict.faults);
+  { admitted, verdict, reports }: Reported,
+): CommandResult {
   const { bundle, id, signers } = admitted;
-  if (verdict.absent.length === 0) return whole(admitted, given, []);
   const bytes = verdict.whole.reduce((sum, part) => sum + part.size, 0);
-  const discs = folders.map(discLabel);
   const [seen, absent] = [verdict.whole.length, verdict.absent.length];
   return {
     json: {
       ...{ verified: true, complete: false, name: bundle.name, version: bundle.version, id },
       ...{ discs, parts: seen, bytes, signers, trust: given.fingerprint },
       absent: verdict.absent.map(({ path }) => path),
+      ...(reports.length === 0 ? {} : { reports }),
     },
     text: [
       `${discs.join(', ')} of ${bundle.name} ${bundle.version}: all that is here is whole and signed`,
       `  ${seen} parts, ${formatBytes(bytes)}, each compared with its SHA-512`,
       `  not here, on other discs: ${absent} parts`,
-      ...signerLines(signers),
-      `  trust: ${given.subject}, SHA-256 ${given.fingerprint}`,
-      `  SHA-512 of SHA512SUMS: ${id}`,
-      '',
+      ...endLines(given, { admitted, verdict, reports }),
     ].join('\n'),
   };
+}
+
+function endLines(given: GivenTrust, { admitted, reports }: Reported): string[] {
+  return [
+    ...signerLines(admitted.signers),
+    ...approverLines(admitted.approvers),
+    `  trust: ${given.subject}, SHA-256 ${given.fingerprint}`,
+    `  SHA-512 of SHA512SUMS: ${admitted.id}`,
+    ...reports.map((path) => `  report: ${path}`),
+    '',
+  ];
 }
 
 function requireNoSigner({ reportKey, reportCertificate }: VerifyOptions): void {
@@ -75,11 +85,9 @@ function requireNoSigner({ reportKey, reportCertificate }: VerifyOptions): void 
   throw usage('there is no report to sign', '--report FILE.json', 'none');
 }
 
-function whole(
-  { bundle, id, signers, approvers }: AdmittedBundle,
-  given: GivenTrust,
-  reports: readonly string[],
-): CommandResult {
+function whole(given: GivenTrust, reported: Reported): CommandResult {
+  const { bundle, id, signers, approvers } = reported.admitted;
+  const { reports } = reported;
   const files = bundleFiles(bundle).length + 1;
   const bytes = bundleBytes(bundle);
   return {
@@ -99,12 +107,7 @@ function whole(
     text: [
       `${bundle.name} ${bundle.version} is whole and signed`,
       `  ${files} files, ${formatBytes(bytes)}, each compared with its SHA-512`,
-      ...signerLines(signers),
-      ...approverLines(approvers),
-      `  trust: ${given.subject}, SHA-256 ${given.fingerprint}`,
-      `  SHA-512 of SHA512SUMS: ${id}`,
-      ...reports.map((path) => `  report: ${path}`),
-      '',
+      ...endLines(given, reported),
     ].join('\n'),
   };
 }

@@ -37,7 +37,7 @@ function ours(css: string): Html {
   return css as Html;
 }
 
-function verdict({ outcome, failure, bundle }: Report): Html {
+function verdict({ outcome, failure, bundle, absent }: Report): Html {
   const subject =
     bundle === undefined
       ? 'A bundle that could not be identified'
@@ -45,6 +45,9 @@ function verdict({ outcome, failure, bundle }: Report): Html {
   if (outcome === 'passed')
     return html`<div class="verdict passed"><strong>Passed</strong>
 <p>${foreign(subject)} is whole and signed as the trust document asks. Read below what that does not say.</p></div>\n`;
+  if (absent !== undefined)
+    return html`<div class="verdict"><strong>Incomplete</strong>
+<p>All that was here of ${foreign(subject)} is whole and signed as the trust document asks. ${foreign(`${amount(absent.parts, 'part')} of ${amount(absent.bytes, 'byte')}`)} lie on discs that were not here: this report says nothing of them.</p></div>\n`;
   const untrusted = failure?.exitStatus === 10;
   return html`<div class="verdict"><strong>${foreign(untrusted ? 'Refused' : 'Not finished')}</strong>
 <p>${foreign(subject)} ${foreign(
@@ -93,8 +96,11 @@ ${rows}</tbody></table>
 
 function byHand({ outcome: value }: Report): Html {
   const statements =
-    value === 'passed'
+    value !== 'failed'
       ? [
+          ...(value === 'incomplete'
+            ? ['The other discs were verified, too; their report lies beside this one.']
+            : []),
           'The fingerprint under “Whose signatures counted” is the one on paper.',
           'The bundle was checked by hand too, as VERIFY.txt says, or on a second machine.',
           'I read what was not checked.',

@@ -2,6 +2,7 @@ import type { StowageError } from '../../core/error.ts';
 import { type Bundle, bundleBytes, bundleFiles } from '../../format/bundle.ts';
 import { checkDocument } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
+import type { Part } from '../../format/part.ts';
 import {
   type Report,
   type ReportBundle,
@@ -11,6 +12,7 @@ import {
   reportKind,
 } from '../../format/report.ts';
 import type { GivenTrust } from '../trust-anchor.ts';
+import type { PartVerdict } from '../verify.ts';
 import { admittedFacts, type Facts, refusedFacts } from './facts.ts';
 import { oneLine } from './one-line.ts';
 import { describeHost, describeTool, type Running } from './program.ts';
@@ -20,8 +22,8 @@ import { unchecked } from './unchecked.ts';
 import type { Witnessed, WitnessedStep } from './witness.ts';
 
 export interface ReportOptions {
-  /** Where the bundle lay. */
-  readonly folder: string;
+  /** Where the bundle or its discs lay. */
+  readonly folders: readonly string[];
   readonly given: GivenTrust;
   readonly running: Running;
   /** What the verification failed with. */
@@ -33,22 +35,25 @@ export interface ReportOptions {
  * @throws StowageError `io-failed` when the program's own files cannot be read
  */
 export async function makeReport(witnessed: Witnessed, options: ReportOptions): Promise<Report> {
-  const { given, failure, folder, running } = options;
-  const { admitted, startedAt, endedAt } = witnessed;
+  const { given, failure, folders, running } = options;
+  const { admitted, verdict, startedAt, endedAt } = witnessed;
   const facts =
     admitted === undefined
-      ? await refusedFacts(folder, given.trust, endedAt)
+      ? await refusedFacts(folders[0] ?? '', given.trust, endedAt)
       : admittedFacts(admitted);
   const { bundle } = facts;
-  const steps = allSteps(witnessed.steps, facts);
+  const steps = allSteps(witnessed, facts);
+  const absent = verdict === undefined ? undefined : amountOf(verdict.absent);
+  const missing = absent !== undefined && absent.parts > 0 ? { absent } : {};
   const trust = describeTrust(given, facts.trust);
   return checkDocument(reportKind, {
     schema: 'stowage/report/v1',
-    outcome: failure === undefined ? 'passed' : 'failed',
+    outcome: failure !== undefined ? 'failed' : 'absent' in missing ? 'incomplete' : 'passed',
     startedAt: momentOf(startedAt),
     endedAt: momentOf(endedAt),
     milliseconds: Math.max(0, endedAt.getTime() - startedAt.getTime()),
-    folder: oneLine(folder),
+    folder: oneLine(folders.join(', ')),
+    ...missing,
     ...(facts.id === undefined ? {} : { id: facts.id }),
     ...(bundle === undefined ? {} : { bundle: identityOf(bundle) }),
     ...(failure === undefined ? {} : { failure: describeFailure(failure) }),
@@ -57,18 +62,18 @@ export async function makeReport(witnessed: Witnessed, options: ReportOptions): 
     trust,
     ...(bundle === undefined ? {} : { contents: contentsOf(bundle) }),
     ...(facts.findings === undefined ? {} : { findings: facts.findings }),
-    unchecked: unchecked({ steps, facts, trust }),
+    unchecked: unchecked({ steps, facts, trust, ...missing }),
     tool: await describeTool(running.program),
     host: describeHost(running),
   });
 }
 
-function allSteps(run: readonly WitnessedStep[], facts: Facts): ReportStep[] {
+function allSteps({ steps: run, verdict }: Witnessed, facts: Facts): ReportStep[] {
   const began = new Set(run.map((each) => each.name));
   const known = knownSteps.filter((name) => name !== 'trust' || run.length === 0);
   const order = (name: string): number => knownSteps.indexOf(name);
   const steps = [
-    ...run.map((each) => describeStep(each, facts)),
+    ...run.map((each) => describeStep(each, facts, verdict)),
     ...known
       .filter((name) => !began.has(name))
       .map((name): ReportStep => ({ name, checks: stepMeaning(name), outcome: 'not-run' })),
@@ -78,7 +83,11 @@ function allSteps(run: readonly WitnessedStep[], facts: Facts): ReportStep[] {
     : steps;
 }
 
-function describeStep(step: WitnessedStep, { bundle, signatures }: Facts): ReportStep {
+function describeStep(
+  step: WitnessedStep,
+  { bundle, signatures }: Facts,
+  verdict: PartVerdict | undefined,
+): ReportStep {
   const { name, outcome, milliseconds, bytes } = step;
   const common = { name, checks: stepMeaning(name), outcome, milliseconds };
   const read = bytes === undefined ? {} : { bytes };
@@ -91,11 +100,17 @@ function describeStep(step: WitnessedStep, { bundle, signatures }: Facts): Repor
       return { ...common, files: 1 };
     case 'inventory':
       return { ...common, files: files.length + 1 };
-    case 'verify':
-      return { ...common, files: files.length - bundle.control.length, bytes: bundleBytes(bundle) };
+    case 'verify': {
+      const { parts, bytes: checked } = amountOf(verdict?.whole ?? []);
+      return { ...common, files: parts, bytes: checked };
+    }
     default:
       return { ...common, ...read };
   }
+}
+
+function amountOf(parts: readonly Part[]): { readonly parts: number; readonly bytes: number } {
+  return { parts: parts.length, bytes: parts.reduce((sum, part) => sum + part.size, 0) };
 }
 
 function describeFailure(error: StowageError): ReportFailure {

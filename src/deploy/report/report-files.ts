@@ -19,11 +19,11 @@ export interface ReportFiles {
 
 /**
  * Asked before any work begins, so that hours of hashing do not end at a place that cannot be written.
- * @param bundle the folder that is verified: a report in it would be a file that nobody signed
+ * @param folders what is verified: a report in one of them would be a file that nobody signed
  * @throws StowageError `output-exists`, `file-missing`, `io-failed`, `usage-invalid`
  */
-export async function requireRoom(files: ReportFiles, bundle: string): Promise<void> {
-  const inside = await resolved(bundle);
+export async function requireRoom(files: ReportFiles, folders: readonly string[]): Promise<void> {
+  const inside = await Promise.all(folders.map(resolved));
   for (const path of everyPath(files)) {
     const folder = dirname(path);
     try {
@@ -32,7 +32,7 @@ export async function requireRoom(files: ReportFiles, bundle: string): Promise<v
       throw ioError(error, folder);
     }
     const place = join(await realpath(folder), basename(path));
-    if (place.startsWith(`${inside}${sep}`)) {
+    if (inside.some((each) => place.startsWith(`${each}${sep}`))) {
       throw new StowageError(
         'usage-invalid',
         'a report cannot lie in the bundle that it is about',

@@ -7,11 +7,13 @@ interface Known {
   readonly steps: readonly ReportStep[];
   readonly facts: Facts;
   readonly trust: ReportTrust;
+  readonly absent?: Report['absent'];
 }
 
 /** What a reader could take for checked and that was not: what ended early first, then what never is. */
-export function unchecked({ steps, facts, trust }: Known): Unchecked[] {
+export function unchecked({ steps, facts, trust, absent }: Known): Unchecked[] {
   return [
+    ...elsewhere(absent),
     ...endedEarly(steps),
     {
       what: 'that this is the right trust',
@@ -58,6 +60,17 @@ export function unchecked({ steps, facts, trust }: Known): Unchecked[] {
     {
       what: 'this program and the machine it ran on',
       why: 'its digest is its own statement, and a changed program can lie. Check by hand with VERIFY.txt, which needs none of it, or on a second machine',
+    },
+  ];
+}
+
+function elsewhere(absent: Report['absent']): Unchecked[] {
+  if (absent === undefined) return [];
+  const parts = absent.parts === 1 ? '1 part' : `${absent.parts} parts`;
+  return [
+    {
+      what: `${parts} of ${absent.bytes} bytes together`,
+      why: 'they lie on discs that were not here. Verify those discs too, alone or together with these',
     },
   ];
 }

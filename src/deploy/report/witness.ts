@@ -2,7 +2,8 @@ import type { Context, StowageEvent } from '../../core/event.ts';
 import type { Trust } from '../../format/trust.ts';
 import { admit } from '../admit.ts';
 import type { AdmittedBundle } from '../admitted-bundle.ts';
-import { verifyParts } from '../verify.ts';
+import { onDiscs } from '../discs.ts';
+import { examineParts, type PartVerdict, requireFaultless } from '../verify.ts';
 
 /** A step that began. */
 export interface WitnessedStep {
@@ -20,13 +21,18 @@ export interface Witnessed {
   readonly steps: readonly WitnessedStep[];
   /** Absent when it was refused before its parts were read. */
   readonly admitted?: AdmittedBundle;
+  /** What its parts came to; absent unless they were all read. */
+  readonly verdict?: PartVerdict;
   /** What it failed with. */
   readonly error?: unknown;
 }
 
-/** Verifies a bundle, as its commands do, and keeps what happened. Never fails: see `error`. */
+/**
+ * Verifies a bundle, as its commands do, and keeps what happened. Never fails: see `error`.
+ * @param folders of the bundle or of its discs, of which some may be elsewhere
+ */
 export async function witnessVerification(
-  folder: string,
+  folders: readonly string[],
   { trust, emit, ...rest }: Context & { readonly trust: Trust },
 ): Promise<Witnessed> {
   const { now } = rest;
@@ -41,9 +47,10 @@ export async function witnessVerification(
   };
   let admitted: AdmittedBundle | undefined;
   try {
-    admitted = await admit(folder, { ...context, trust });
-    await verifyParts(admitted, context);
-    return { startedAt, steps: watch.end('passed'), endedAt: now(), admitted };
+    admitted = await admit(folders, { ...context, trust, partial: onDiscs(folders) });
+    const verdict = await examineParts(admitted, context);
+    requireFaultless(verdict.faults);
+    return { startedAt, steps: watch.end('passed'), endedAt: now(), admitted, verdict };
   } catch (error) {
     const steps = watch.end('failed');
     return { startedAt, steps, endedAt: now(), error, ...(admitted && { admitted }) };

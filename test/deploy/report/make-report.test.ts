@@ -1,7 +1,9 @@
-import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { toStowageError } from '../../../src/cli/render.ts';
+import { MIB } from '../../../src/core/limits.ts';
+import { findDiscs } from '../../../src/deploy/discs.ts';
 import { reportHtml } from '../../../src/deploy/report/html.ts';
 import { makeReport } from '../../../src/deploy/report/make-report.ts';
 import { type Witnessed, witnessVerification } from '../../../src/deploy/report/witness.ts';
@@ -31,15 +33,19 @@ beforeAll(async () => {
   });
 });
 
-async function witness(folder: string, trust: Trust = small.trust): Promise<Witnessed> {
-  return witnessVerification(folder, { ...context(), trust });
+async function witness(folders: readonly string[], trust: Trust = small.trust): Promise<Witnessed> {
+  return witnessVerification(folders, { ...context(), trust });
 }
 
-async function report(folder: string, trust: Trust = small.trust): Promise<Report> {
-  const witnessed = await witness(folder, trust);
+async function report(
+  place: string | readonly string[],
+  trust: Trust = small.trust,
+): Promise<Report> {
+  const folders = [place].flat();
+  const witnessed = await witness(folders, trust);
   const { fingerprint, subject } = small.root;
   return makeReport(witnessed, {
-    folder,
+    folders,
     given: { trust, fingerprint, subject },
     running,
     ...(witnessed.error === undefined ? {} : { failure: toStowageError(witnessed.error) }),
@@ -343,7 +349,7 @@ describe('when a verification fails', () => {
 describe('when a verification is watched', () => {
   it('lets every event through', async () => {
     const listening = context();
-    await witnessVerification(small.folder, { ...listening, trust: small.trust });
+    await witnessVerification([small.folder], { ...listening, trust: small.trust });
     const steps = listening.events.filter((each) => each.type === 'step');
     expect(steps.length).toBeGreaterThan(4);
     expect(listening.events.some((each) => each.type === 'progress')).toBe(true);
@@ -355,10 +361,57 @@ describe('when a verification is watched', () => {
       at -= 1000;
       return new Date(at);
     };
-    const { steps } = await witnessVerification(small.folder, {
+    const { steps } = await witnessVerification([small.folder], {
       ...context({ now }),
       trust: small.trust,
     });
     expect(steps.every((each) => each.milliseconds === 0)).toBe(true);
+  });
+});
+
+describe('when a bundle lies on discs', () => {
+  let dealt: SmallBundle;
+  let discs: string[];
+
+  beforeAll(async () => {
+    const { authority } = small;
+    const sizes = { partSize: 4 * MIB, weights: 18 * MIB };
+    const deal = { size: 8 * MIB, parity: false };
+    dealt = await smallBundle({ place: scratch.fresh(), authority, ...sizes, discs: deal });
+    discs = await findDiscs([dealt.folder]);
+  });
+
+  it('passes when all of them are there, and counts every part', async () => {
+    const made = await report(discs);
+    expect(made).toMatchObject({ outcome: 'passed', folder: discs.join(', ') });
+    expect(made.absent).toBeUndefined();
+    const parts = dealt.bundle.blobs.flatMap((each) => each.parts);
+    expect(made.steps.at(-1)).toMatchObject({ name: 'verify', files: parts.length });
+  });
+
+  it('is incomplete when some are elsewhere, and says of how much it says nothing', async () => {
+    const [first = ''] = discs;
+    const made = await report([first]);
+    const { absent } = made;
+    expect(made.outcome).toBe('incomplete');
+    const [checked] = made.steps.filter(({ name }) => name === 'verify');
+    const parts = dealt.bundle.blobs.flatMap((each) => each.parts);
+    expect((absent?.parts ?? 0) + (checked?.files ?? 0)).toBe(parts.length);
+    expect(made.unchecked[0]?.what).toBe(
+      `${absent?.parts} parts of ${absent?.bytes} bytes together`,
+    );
+    const page = reportHtml(made, undefined).toString();
+    expect(page).toContain('<strong>Incomplete</strong>');
+    expect(page).not.toContain('<strong>Passed</strong>');
+  });
+
+  it('fails when a part on one of them is damaged, and names the disc', async () => {
+    const copy = scratch.copy(dealt.folder);
+    const [, second = ''] = await findDiscs([copy]);
+    const [part = ''] = readdirSync(join(second, 'blobs/sha256'));
+    appendFileSync(join(second, 'blobs/sha256', part), 'x');
+    const made = await report(await findDiscs([copy]));
+    expect(made).toMatchObject({ outcome: 'failed', failure: { code: 'part-damaged' } });
+    expect(made.failure?.message).toContain('disc-2-of-');
   });
 });
