@@ -160,7 +160,7 @@ export async function syncFolder(path: string): Promise<void> {
     await handle.sync();
   } catch (error) {
     // FUSE and network file systems that cannot sync a folder say EINVAL; there is nothing more to do there.
-    if (systemCode(error) !== 'EINVAL') throw error;
+    if (systemCode(error) !== 'EINVAL') throw ioError(error, path);
   } finally {
     await handle.close();
   }
@@ -176,7 +176,11 @@ export async function makeFolder(path: string, mode = 0o755): Promise<void> {
 
 /** Removes a file or a folder with all it holds; nothing there is fine. */
 export async function remove(path: string): Promise<void> {
-  await rm(path, { recursive: true, force: true, maxRetries: 2 });
+  try {
+    await rm(path, { recursive: true, force: true, maxRetries: 2 });
+  } catch (error) {
+    throw ioError(error, path);
+  }
 }
 
 /** Renames a finished folder or file to the name that makes it visible, and syncs the folder. */
@@ -218,7 +222,7 @@ export function ioError(error: unknown, path: string): unknown {
   if (code === 'ENOENT' || code === 'ENOTDIR') {
     return new StowageError('file-missing', `${path} is not there`, {
       expected: 'a file or folder',
-      found: 'nothing',
+      found: code === 'ENOTDIR' ? 'a file where a folder should be on the way there' : 'nothing',
       hint: 'check the path, and that the medium is mounted',
       cause: error,
     });

@@ -5,7 +5,9 @@ import type { Digest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { Tally } from '../../core/tally.ts';
 import { BlobStore } from '../../io/blob-store.ts';
+import { exists, ioError } from '../../io/file.ts';
 import { HashPool } from '../../io/hashing.ts';
+import { PassError } from '../../io/positioned.ts';
 import { forEachBounded } from '../../io/queue.ts';
 import { usingStore } from '../../io/store-use.ts';
 import { type CommandContext, type CommandResult, storeFolder } from '../command.ts';
@@ -59,6 +61,7 @@ export async function verify(
   context: CommandContext,
 ): Promise<CommandResult> {
   const store = open(options, context);
+  if (!(await exists(store.root))) throw noStore(store.root);
   const damaged: Digest[] = [];
   let checked = 0;
   await usingStore(store.root, context, async () => {
@@ -69,8 +72,9 @@ export async function verify(
     try {
       await forEachBounded(blobs, pool.width, async ({ digest, size }) => {
         const task = { path: store.path(digest), size, offset: 0, pieces: [{ length: size }] };
-        const found = await pool.run({ ...task, hashes: ['sha256'] }, tally.add);
-        if (`sha256:${found.sha256}` !== digest) damaged.push(digest);
+        const hashed = pool.run({ ...task, hashes: ['sha256'] }, tally.add);
+        const found = await hashed.catch(asDamage);
+        if (`sha256:${found?.sha256}` !== digest) damaged.push(digest);
         checked += 1;
       });
     } finally {
@@ -98,6 +102,20 @@ export async function prune(
     json: { store: store.root, dryRun, ...gone },
     text: `${verb}: ${gone.blobs.length} blobs and ${gone.unfinished.length} files of runs that ended, ${formatBytes(gone.bytes)}\n`,
   };
+}
+
+/** A spot that the disk does not give is damage like any other; what keeps us from reading at all is an error. */
+function asDamage(error: unknown): undefined {
+  if (!(error instanceof PassError)) throw error;
+  if (!['EIO', 'ESHORT', 'ESIZE'].includes(error.code)) throw ioError(error, error.path);
+}
+
+function noStore(path: string): StowageError {
+  return new StowageError('file-missing', `no store at ${path}`, {
+    expected: 'the folder of a store',
+    found: 'nothing, so that nothing was verified',
+    hint: 'correct --store or STOWAGE_STORE; stowage store pull fills a store',
+  });
 }
 
 async function keptBlobs(

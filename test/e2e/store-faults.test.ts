@@ -1,0 +1,288 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Fault } from '../lab/hub/fault.ts';
+import { type Hub, startHub } from '../lab/hub.ts';
+import { type Ran, stowage } from './cli.ts';
+
+// What can happen to a store: each with its code and its hint, and what is in the store is what it was.
+const SIZE = 6_000_000;
+const NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+let dir: string;
+let cwd: string;
+let hub: Hub;
+let fault: (() => Fault | undefined) | undefined;
+const mounts: string[] = [];
+
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'stowage-store-'));
+  chmodSync(dir, 0o755);
+  mkdirSync(join(dir, 'model'));
+  writeFileSync(join(dir, 'model/data.bin'), randomBytes(SIZE).fill('text', 0, 4));
+  writeFileSync(join(dir, 'model/config.json'), '{}');
+  hub = await startHub({
+    repos: [{ name: 'acme/tiny', revisions: { main: join(dir, 'model') } }],
+    fault: ({ url, method }) =>
+      url.includes('data.bin') && method === 'GET' ? fault?.() : undefined,
+  });
+});
+
+beforeEach(() => {
+  cwd = mkdtempSync(join(dir, 'cwd-'));
+  chmodSync(cwd, 0o755);
+  fault = undefined;
+  writeManifest('1.0.0');
+});
+
+afterEach(() => {
+  for (const place of mounts.splice(0)) execFileSync('umount', [place]);
+});
+
+afterAll(async () => {
+  await hub?.stop();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+function writeManifest(version: string): void {
+  const models = [{ name: 'tiny', source: 'hf://acme/tiny@main' }];
+  const manifest = { apiVersion: 'stowage/v1', name: 'tiny', version, models };
+  writeFileSync(join(cwd, 'stowage.yaml'), JSON.stringify(manifest));
+}
+
+const at = (...path: readonly string[]): string => join(cwd, ...path);
+const env = (store = at('store')): NodeJS.ProcessEnv => ({
+  HF_ENDPOINT: hub.url,
+  HF_TOKEN: '',
+  HF_HOME: cwd,
+  HOME: cwd,
+  STOWAGE_STORE: store,
+});
+const run = (...args: readonly string[]): Promise<Ran> => stowage({ cwd, env: env() }, ...args);
+const runAt = (store: string, ...args: readonly string[]): Promise<Ran> =>
+  stowage({ cwd, env: env(store) }, ...args);
+const asNobody = (...args: readonly string[]): Promise<Ran> =>
+  stowage({ cwd, env: env(), through: NOBODY }, ...args);
+
+async function filled(): Promise<{ weights: string; other: string }> {
+  for (const args of [['lock'], ['store', 'pull']]) {
+    const { status, stderr } = await run(...args);
+    expect(status, stderr).toBe(0);
+  }
+  const blobs = at('store/blobs/sha256');
+  const names = readdirSync(blobs).map((name) => join(blobs, name));
+  const weights = names.find((path) => statSync(path).size === SIZE) ?? '';
+  return { weights, other: names.find((path) => path !== weights) ?? '' };
+}
+
+/** Every file of a store's blobs, with its bytes. */
+const blobsOf = (store: string): Record<string, Buffer> =>
+  Object.fromEntries(
+    readdirSync(join(store, 'blobs/sha256')).map((name) => [
+      name,
+      readFileSync(join(store, 'blobs/sha256', name)),
+    ]),
+  );
+
+function expectError(
+  { status, json, stdout }: Ran,
+  code: string,
+  hint: string | RegExp,
+  exit = 1,
+): void {
+  expect(json?.error?.code, stdout).toBe(code);
+  expect(json.error.hint).toMatch(hint);
+  expect(status).toBe(exit);
+}
+
+/** A file system of its own, in memory, of so many bytes. */
+function mounted(options: string): string {
+  const place = at('disk');
+  mkdirSync(place, { recursive: true });
+  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', place]);
+  mounts.push(place);
+  return place;
+}
+
+describe('when a blob of the store is damaged', () => {
+  it.each<[string, (path: string) => void]>([
+    [
+      'a byte of it',
+      (path) => {
+        const bytes = readFileSync(path);
+        bytes[5_000_000] = (bytes[5_000_000] ?? 0) ^ 1;
+        chmodSync(path, 0o644);
+        writeFileSync(path, bytes);
+      },
+    ],
+    ['its length', (path) => truncateSync(path, 1000)],
+  ])('%s: verify names it, and pulling again mends it', async (_, damage) => {
+    const { weights, other } = await filled();
+    const sound = readFileSync(weights);
+    damage(weights);
+    const found = await run('store', 'verify');
+    expect(found.status).toBe(1);
+    expect(found.json.damaged).toEqual([`sha256:${weights.split('/').at(-1)}`]);
+    expect(found.json.checked).toBe(2);
+    const kept = readFileSync(other);
+    rmSync(weights);
+    expect((await run('store', 'pull')).status).toBe(0);
+    expect(readFileSync(weights)).toEqual(sound);
+    expect(readFileSync(other)).toEqual(kept);
+    expect((await run('store', 'verify')).json).toMatchObject({ checked: 2, damaged: [] });
+  });
+
+  it('pack refuses it, and leaves no bundle', async () => {
+    const { weights } = await filled();
+    const bytes = readFileSync(weights);
+    bytes[0] = (bytes[0] ?? 0) ^ 1;
+    chmodSync(weights, 0o644);
+    writeFileSync(weights, bytes);
+    expectError(await run('pack', '--no-installer'), 'blob-damaged', 'remove that file');
+    expect(readdirSync(cwd).filter((name) => name.includes('1.0.0'))).toEqual([]);
+  });
+});
+
+describe('when there is no lock that fits', () => {
+  it('says what to do, and asks and writes nothing', async () => {
+    expectError(await run('store', 'pull'), 'lock-stale', 'stowage lock');
+    await filled();
+    const before = blobsOf(at('store'));
+    writeManifest('1.0.1');
+    hub.requests.length = 0;
+    expectError(await run('store', 'pull'), 'lock-stale', 'stowage lock');
+    writeFileSync(at('stowage.lock.json'), '{');
+    expectError(await run('store', 'pull'), 'lock-invalid', 'stowage lock');
+    expectError(await run('store', 'prune', '--keep', 'stowage.lock.json'), 'lock-invalid', /./);
+    expectError(await run('store', 'prune', '--keep', 'no.lock.json'), 'file-missing', '--keep');
+    expect(hub.requests).toEqual([]);
+    expect(blobsOf(at('store'))).toEqual(before);
+  });
+});
+
+describe('when another command uses the store', () => {
+  it('prune waits for nobody and takes nothing; list and verify go on', async () => {
+    expect((await run('lock')).status).toBe(0);
+    // Asked to come back later, a pull waits, and holds the store.
+    fault = () => {
+      fault = undefined;
+      return { status: 503, headers: { 'retry-after': '8' } };
+    };
+    const pulling = run('store', 'pull');
+    while (fault !== undefined) await sleep(50);
+    expectError(await run('store', 'prune'), 'store-locked', 'wait until it ends', 11);
+    expect((await run('store', 'list')).json.blobs).toHaveLength(1);
+    expect((await run('store', 'verify')).json).toMatchObject({ checked: 1, damaged: [] });
+    expect((await pulling).status).toBe(0);
+    expect((await run('store', 'prune')).status).toBe(0);
+    expect((await run('store', 'verify')).json).toMatchObject({ checked: 2, damaged: [] });
+  });
+});
+
+describe('when a user may not read the store, or not write there', () => {
+  it('each command says whose it is', async () => {
+    const { weights } = await filled();
+    const before = blobsOf(at('store'));
+    const commands = [['verify'], ['pull'], ['prune']];
+    for (const args of commands)
+      expectError(await asNobody('store', ...args), 'io-failed', 'as the user who owns it');
+    expect((await asNobody('store', 'list')).json.blobs).toHaveLength(2);
+    chmodSync(at('store/blobs'), 0o700);
+    for (const args of [['list'], ...commands])
+      expectError(await asNobody('store', ...args), 'io-failed', 'as the user who owns it');
+    // One file alone, in a store that is otherwise his.
+    chmodSync(at('store/blobs'), 0o755);
+    for (const each of ['', 'runs', 'incoming']) chownSync(at('store', each), 65534, 65534);
+    chmodSync(weights, 0o000);
+    expectError(await asNobody('store', 'verify'), 'io-failed', 'as the user who owns it');
+    writeFileSync(at('store/blobs/sha256/.left.tmp'), '');
+    expectError(await asNobody('store', 'prune'), 'io-failed', 'as the user who owns it');
+    chmodSync(weights, 0o444);
+    rmSync(at('store/blobs/sha256/.left.tmp'));
+    expect(blobsOf(at('store'))).toEqual(before);
+  });
+
+  it('a store on a file system that is read-only', async () => {
+    await filled();
+    const place = mounted('size=32m');
+    execFileSync('cp', ['-a', at('store'), join(place, 'store')]);
+    execFileSync('mount', ['-o', 'remount,ro', place]);
+    const store = join(place, 'store');
+    expect((await runAt(store, 'store', 'list')).json.blobs).toHaveLength(2);
+    for (const args of [['verify'], ['prune'], ['pull']])
+      expectError(await runAt(store, 'store', ...args), 'io-failed', 'read-only');
+  });
+});
+
+describe('when there is no store', () => {
+  it('verify does not say that all is well', async () => {
+    expectError(await run('store', 'verify'), 'file-missing', 'STOWAGE_STORE');
+    expect(readdirSync(cwd)).toEqual(['stowage.yaml']);
+    expect((await run('store', 'list')).json).toMatchObject({ blobs: [], bytes: 0 });
+  });
+
+  it('but a file in its place, says so', async () => {
+    writeFileSync(at('file'), '');
+    for (const args of [['list'], ['verify'], ['prune']]) {
+      const ran = await runAt(at('file'), 'store', ...args);
+      expectError(ran, 'file-missing', 'check the path');
+      expect(ran.json.error.found).toContain('a file where a folder should be');
+    }
+  });
+});
+
+describe('when the disk is full', () => {
+  it('asks for room before the first byte, and goes on when there is', async () => {
+    await filled();
+    const place = mounted('size=4m');
+    const store = join(place, 'store');
+    hub.requests.length = 0;
+    const full = await runAt(store, 'store', 'pull');
+    expectError(full, 'space-insufficient', 'stowage store prune');
+    expect(full.json.error.found).toMatch(/\d+ bytes too few/);
+    expect(hub.requests).toEqual([]);
+    execFileSync('mount', ['-o', 'remount,size=32m', place]);
+    expect((await runAt(store, 'store', 'pull')).status).toBe(0);
+    expect(blobsOf(store)).toEqual(blobsOf(at('store')));
+  });
+
+  it('in the middle of a blob, keeps what is whole, and goes on where it stopped', async () => {
+    await filled();
+    const place = mounted('size=16m');
+    const store = join(place, 'store');
+    fault = () => {
+      writeFileSync(join(place, 'filler'), Buffer.alloc(13_000_000));
+      fault = undefined;
+      return undefined;
+    };
+    expectError(await runAt(store, 'store', 'pull'), 'space-insufficient', 'free space there');
+    for (const [name, bytes] of Object.entries(blobsOf(store)))
+      expect(bytes).toEqual(blobsOf(at('store'))[name]);
+    rmSync(join(place, 'filler'));
+    expect((await runAt(store, 'store', 'pull')).status).toBe(0);
+    expect(blobsOf(store)).toEqual(blobsOf(at('store')));
+    expect(readdirSync(join(store, 'incoming'))).toEqual([]);
+  });
+
+  it('of files, not of bytes, says so too', async () => {
+    await filled();
+    const store = join(mounted('size=32m,nr_inodes=5'), 'store');
+    expectError(await runAt(store, 'store', 'pull'), 'space-insufficient', 'free space there');
+    expect((await runAt(store, 'store', 'prune')).status).toBe(0);
+    expect((await runAt(store, 'store', 'list')).json.blobs).toEqual([]);
+  });
+});
