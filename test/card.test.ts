@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { verifyText } from '../src/build/verify-text.ts';
 import { errorCodes } from '../src/core/error.ts';
 import { checkDocument } from '../src/format/document.ts';
 import { manifestKind } from '../src/format/manifest.ts';
+import { verifyText } from '../src/format/verify-text.ts';
 
 const card = readFileSync(fileURLToPath(new URL('../signing/card.html', import.meta.url)), 'utf8');
 const manifest = checkDocument(manifestKind, {

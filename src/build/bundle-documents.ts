@@ -2,6 +2,7 @@ import { canonicalBytes, type Json } from '../core/canonical-json.ts';
 import { digestHex } from '../core/digest.ts';
 import type { Installer } from '../format/installer.ts';
 import type { Lock, LockedAttachment } from '../format/lock.ts';
+import { verifyText } from '../format/verify-text.ts';
 import type { Described } from './content.ts';
 import { describeFile, describeModel } from './describe.ts';
 import { operatorText } from './operator-text.ts';
@@ -10,7 +11,6 @@ import { readmeText } from './readme-text.ts';
 import { type Contents, noContents } from './sbom/contents.ts';
 import { sbom } from './sbom/sbom.ts';
 import { verdictAttestations } from './upstream/attestation.ts';
-import { verifyText } from './verify-text.ts';
 
 /** The manifests that we write for what is not an image, by the name in the lock. */
 export function describeAll(lock: Lock): ReadonlyMap<string, Described> {

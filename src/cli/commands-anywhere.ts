@@ -62,6 +62,7 @@ export function addAnywhereCommands(program: Command, run: Run): void {
       'also check its signatures, against this root certificate or trust document',
     )
     .option('--all', 'show every line of long lists')
+    .option('--html <file>', 'also write it as one page, for reading offline and printing')
     .action((folder: string, options: InspectOptions) =>
       run(async (context) =>
         (await import('./commands/inspect.ts')).inspect(folder, options, context),

@@ -4,10 +4,10 @@ import { modelPackType, weightFormat } from '../../src/build/content.ts';
 import { describeFile, describeModel } from '../../src/build/describe.ts';
 import { provenance } from '../../src/build/provenance.ts';
 import { sbom } from '../../src/build/sbom/sbom.ts';
-import { verifyText } from '../../src/build/verify-text.ts';
 import { canonicalJson, type Json, parseCanonical } from '../../src/core/canonical-json.ts';
 import { digestHex, digestOf } from '../../src/core/digest.ts';
 import type { LockedFile, LockedModel } from '../../src/format/lock.ts';
+import { verifyText } from '../../src/format/verify-text.ts';
 import { sampleOf } from './samples.ts';
 
 const { lock } = sampleOf(100);

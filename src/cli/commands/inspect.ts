@@ -3,8 +3,9 @@ import { findDiscs } from '../../deploy/discs.ts';
 import { discsHere } from '../../deploy/inspect/discs-here.ts';
 import { type Looked, look } from '../../deploy/inspect/look.ts';
 import { readPlatforms } from '../../deploy/inspect/platforms.ts';
+import type { GivenTrust } from '../../deploy/trust-anchor.ts';
 import { bundleBytes, bundleFiles } from '../../format/bundle.ts';
-import type { Trust } from '../../format/trust.ts';
+import { writeAtomic } from '../../io/file.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { treeLines } from '../tree.ts';
 import { formatBytes, harmless } from '../units.ts';
@@ -14,6 +15,7 @@ import { approverLines, signerLines } from './signers.ts';
 export interface InspectOptions {
   readonly trust?: string;
   readonly all?: boolean;
+  readonly html?: string;
 }
 
 /** Reads the small files only, whatever the size of the bundle. */
@@ -23,14 +25,18 @@ export async function inspect(
   context: CommandContext,
 ): Promise<CommandResult> {
   const folders = await findDiscs([context.path(place)]);
-  const trust = await trustOf(options, context);
-  const looked = await look(folders, { ...context, ...(trust && { trust }) });
+  const pagePath = options.html === undefined ? undefined : context.path(options.html);
+  if (pagePath !== undefined) await requirePlace(pagePath, folders);
+  const given = await trustOf(options, context);
+  const looked = await look(folders, { ...context, ...(given && { trust: given.trust }) });
   const platforms = await readPlatforms(looked);
   const here = await discsHere(looked);
   const { id, bundle, verdict } = looked;
   const tree = bundleTree(bundle, platforms);
   if (here !== undefined) tree.push(discBranch(here.discs, here.absent));
-  const lines = [...headLines(looked), ...treeLines(tree, options.all === true)];
+  if (pagePath !== undefined) await writePage(pagePath, looked, given, context);
+  const written = pagePath === undefined ? [] : [`  page: ${pagePath}`];
+  const lines = [...headLines(looked), ...written, ...treeLines(tree, options.all === true)];
   return {
     json: {
       ...(verdict === undefined
@@ -38,18 +44,36 @@ export async function inspect(
         : { verified: 'signatures', signers: verdict.signers, approvers: verdict.approvers }),
       ...{ id, bundle, platforms },
       ...(here === undefined ? {} : { discs: here.discs, partsAbsent: here.absent }),
+      ...(pagePath === undefined ? {} : { page: pagePath }),
     },
     text: harmless(`${lines.join('\n')}\n`),
   };
 }
 
+async function requirePlace(path: string, folders: readonly string[]): Promise<void> {
+  const { requireRoom } = await import('../../deploy/report/report-files.ts');
+  await requireRoom({ paths: [path] }, folders);
+}
+
+// A page and what judges signatures are loaded when they are asked for.
+async function writePage(
+  path: string,
+  looked: Looked,
+  given: GivenTrust | undefined,
+  { now }: CommandContext,
+): Promise<void> {
+  const { inspection } = await import('../../deploy/inspect/inspection.ts');
+  const { inspectionPage } = await import('../../deploy/inspect/page/inspection-page.ts');
+  await writeAtomic(path, inspectionPage(await inspection(looked, given, now())));
+}
+
 async function trustOf(
   { trust }: InspectOptions,
   context: CommandContext,
-): Promise<Trust | undefined> {
+): Promise<GivenTrust | undefined> {
   if (trust === undefined) return undefined;
   const { readTrustFile } = await import('./trust-option.ts');
-  return (await readTrustFile(trust, context)).trust;
+  return readTrustFile(trust, context);
 }
 
 function headLines({ bundle, verdict }: Looked): string[] {

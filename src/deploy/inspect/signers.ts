@@ -5,6 +5,7 @@ import { allAlgorithms } from '../../trust/algorithm.ts';
 import { verifyDetached } from '../../trust/cms-verify.ts';
 import { readListed, readSignatures } from '../bundle-files.ts';
 import { oneLine } from '../report/one-line.ts';
+import { notCounted } from '../report/signatures.ts';
 import type { Looked } from './look.ts';
 
 /** Who a signature says that it is of. */
@@ -19,6 +20,8 @@ export interface NamedSigner {
   readonly signingTime?: string;
   /** Whether it counts; absent where nobody said whose signatures do. */
   readonly counted?: boolean;
+  /** Why it does not count. */
+  readonly reason?: string;
   /** Why it does not hold. */
   readonly broken?: string;
 }
@@ -31,6 +34,7 @@ export async function namedSigners({ folders, verdict }: Looked): Promise<NamedS
     return verdict.signers.map(({ name, subject, keyFingerprint, algorithm, ...rest }) => ({
       ...{ file: name, subject: oneLine(subject), key: keyFingerprint, algorithm },
       counted: rest.counted,
+      ...(rest.reason === undefined ? {} : { reason: notCounted[rest.reason] }),
       signingTime: momentOf(rest.signingTime),
     }));
   const [folder = ''] = folders;

@@ -1,7 +1,7 @@
 import { digestHex } from '../../core/digest.ts';
+import { foreign, type Html, html } from '../../core/html-text.ts';
 import type { Report, ReportContents } from '../../format/report.ts';
-import { digest, facts, nothing, number, table } from './html-parts.ts';
-import { foreign, type Html, html } from './html-text.ts';
+import { digest, facts, nothing, number, table } from '../page/html-parts.ts';
 
 /** What is for looking up: the contents with their digests, the findings, the program. */
 export function annex(report: Report): Html {

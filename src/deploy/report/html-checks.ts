@@ -1,6 +1,6 @@
+import { foreign, type Html, html } from '../../core/html-text.ts';
 import type { Report } from '../../format/report.ts';
-import { amount, digest, duration, facts, moment, nothing, table } from './html-parts.ts';
-import { foreign, type Html, html } from './html-text.ts';
+import { amount, digest, duration, facts, moment, nothing, table } from '../page/html-parts.ts';
 
 export function failure({ failure: error }: Report): Html {
   if (error === undefined) return nothing;
@@ -95,6 +95,13 @@ function approvalLine({ signatures: all, trust: { roles } }: Report): Html {
 }
 
 export function trust({ trust: each }: Report): Html {
+  return html`<section>
+<h2>Whose signatures counted</h2>
+${trustFacts(each)}</section>\n`;
+}
+
+/** A trust document, role by role and root by root. */
+export function trustFacts(each: Report['trust']): Html {
   const roots = each.roots.map(
     (root) => html`<div class="together">
 <h3>Root certificate: ${foreign(root.name)}</h3>
@@ -105,34 +112,32 @@ ${facts([
   ['Certificate, SHA-256', digest(root.certificate)],
 ])}</div>\n`,
   );
-  return html`<section>
-<h2>Whose signatures counted</h2>
-${facts([
-  ['Given', html`${foreign(each.subject)}`],
-  [each.kind === 'root' ? 'Root, SHA-256' : 'Document, SHA-256', digest(each.fingerprint)],
-  [
-    'In force',
-    each.kind === 'root' && each.walkedFrom === undefined
-      ? html`the root certificate, as a trust document of one signature and no revocation`
-      : html`version ${foreign(each.version)}, issued ${moment(each.issuedAt)}${
-          each.walkedFrom === undefined
-            ? nothing
-            : html`; the bundle led to it from version ${foreign(each.walkedFrom)}, signed at each step as both ask`
-        }`,
-  ],
-  ['Expires', each.expiresAt === undefined ? undefined : moment(each.expiresAt)],
-  ...each.roles.map(
-    (role) =>
-      [
-        `Role ${role.name}`,
-        html`${foreign(`${amount(role.threshold, 'key')} under ${role.roots.join(' or ')}`)}${
-          role.requires === undefined
-            ? nothing
-            : html`${foreign(`, one at least by each of ${role.requires.join(', ')}`)}`
-        }`,
-      ] as const,
-  ),
-  ['Algorithms allowed', html`${foreign(each.algorithms.join(', '))}`],
-  ['Revoked', html`${foreign(amount(each.revoked, 'certificate'))}`],
-])}${roots}</section>\n`;
+  return html`${facts([
+    ['Given', html`${foreign(each.subject)}`],
+    [each.kind === 'root' ? 'Root, SHA-256' : 'Document, SHA-256', digest(each.fingerprint)],
+    [
+      'In force',
+      each.kind === 'root' && each.walkedFrom === undefined
+        ? html`the root certificate, as a trust document of one signature and no revocation`
+        : html`version ${foreign(each.version)}, issued ${moment(each.issuedAt)}${
+            each.walkedFrom === undefined
+              ? nothing
+              : html`; the bundle led to it from version ${foreign(each.walkedFrom)}, signed at each step as both ask`
+          }`,
+    ],
+    ['Expires', each.expiresAt === undefined ? undefined : moment(each.expiresAt)],
+    ...each.roles.map(
+      (role) =>
+        [
+          `Role ${role.name}`,
+          html`${foreign(`${amount(role.threshold, 'key')} under ${role.roots.join(' or ')}`)}${
+            role.requires === undefined
+              ? nothing
+              : html`${foreign(`, one at least by each of ${role.requires.join(', ')}`)}`
+          }`,
+        ] as const,
+    ),
+    ['Algorithms allowed', html`${foreign(each.algorithms.join(', '))}`],
+    ['Revoked', html`${foreign(amount(each.revoked, 'certificate'))}`],
+  ])}${roots}`;
 }

@@ -1,10 +1,10 @@
+import { foreign, type Html, html } from '../../core/html-text.ts';
 import { checkDocument } from '../../format/document.ts';
 import { type Report, reportKind } from '../../format/report.ts';
+import { page } from '../page/html-page.ts';
+import { amount, digest, duration, facts, moment } from '../page/html-parts.ts';
 import { annex } from './html-annex.ts';
 import { failure, signatures, steps, trust } from './html-checks.ts';
-import { amount, digest, duration, facts, moment } from './html-parts.ts';
-import { pageStyle, style } from './html-style.ts';
-import { foreign, type Html, html } from './html-text.ts';
 
 /**
  * A report as one page that needs nothing else and runs nothing: for reading, printing on A4 and signing by hand.
@@ -12,29 +12,14 @@ import { foreign, type Html, html } from './html-text.ts';
  */
 export function reportHtml(report: Report, jsonSha512?: string): Buffer {
   checkDocument(reportKind, report);
-  const page = html`<!DOCTYPE html>
-<html lang="en" dir="ltr">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<title>Verification report</title>
-<style>${ours(style)}${ours(pageStyle(report.id))}</style>
-</head>
-<body>
-<main>
+  return page(
+    'Verification report',
+    report.id,
+    html`<main>
 <h1>Verification report</h1>
 ${verdict(report)}${identity(report, jsonSha512)}${failure(report)}${steps(report)}${signatures(report)}${trust(report)}${unchecked(report)}${byHand(report)}${annex(report)}</main>
-</body>
-</html>
-`;
-  return Buffer.from(page, 'utf8');
-}
-
-// The style sheets are constants, with nothing in them from elsewhere but hexadecimal digits.
-function ours(css: string): Html {
-  return css as Html;
+`,
+  );
 }
 
 function verdict({ outcome, failure, bundle, absent }: Report): Html {

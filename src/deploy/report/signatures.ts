@@ -14,7 +14,8 @@ import { oneLine } from './one-line.ts';
 
 const everyAlgorithm = new Set(allAlgorithms);
 
-const reasons: Readonly<Record<NotCounted, string>> = {
+/** Why a signature that holds does not count, in words. */
+export const notCounted: Readonly<Record<NotCounted, string>> = {
   untrusted: 'certified by no root of the trust document, or revoked',
   'other-role': 'its root serves another role',
   'other-algorithm': 'the trust document does not allow its algorithm',
@@ -35,7 +36,7 @@ export function describeVerdicts(
     return {
       file: `signatures/${verdict.name}`,
       counted: verdict.counted,
-      ...(verdict.reason === undefined ? {} : { reason: reasons[verdict.reason] }),
+      ...(verdict.reason === undefined ? {} : { reason: notCounted[verdict.reason] }),
       signer: {
         subject: oneLine(verdict.subject),
         serial: verdict.serial,

@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { foreign, html } from '../../../src/core/html-text.ts';
 import { reportHtml } from '../../../src/deploy/report/html.ts';
-import { foreign, html } from '../../../src/deploy/report/html-text.ts';
 import { reportJson } from '../../../src/deploy/report/json.ts';
 import { readJson } from '../../../src/format/document.ts';
 import { type Report, reportKind } from '../../../src/format/report.ts';
@@ -80,8 +81,10 @@ describe('when a page is made', () => {
     ['of one that passed', page()],
     ['of one that failed', page(failed)],
   ])('runs nothing and asks for nothing, %s', (_, text) => {
+    const [, css = ''] = /<style>(.*?)<\/style>/s.exec(text) ?? [];
+    const hash = createHash('sha256').update(css).digest('base64');
     expect(text).toContain(
-      `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">`,
+      `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'">`,
     );
     expect(text).not.toMatch(/<(?:script|img|link|iframe|object|embed|svg|form|base|a)\b/i);
     expect(text).not.toMatch(/\s(?:on\w+|src|href|srcset|style)=/i);

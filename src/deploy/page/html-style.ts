@@ -1,13 +1,25 @@
-/** The style of a report: quiet on a screen, and made for A4. No font, picture or address from elsewhere. */
+/** The style of pages: quiet on a screen, and made for A4. No font, picture or address from elsewhere. */
 export const style = `
-:root { --ink: #1b1b1b; --quiet: #505050; --rule: #b4b4b4; --good: #0b5d1e; --bad: #9b1313; }
+:root { color-scheme: light; --ink: #1b1b1b; --quiet: #505050; --rule: #b4b4b4; --good: #0b5d1e; --bad: #9b1313; --link: #14497a; }
 * { box-sizing: border-box; }
 html { background: #fff; color: var(--ink); }
 body { margin: 0 auto; max-width: 60rem; padding: 2rem 1.5rem 3rem; font: 15px/1.45 system-ui, "Liberation Sans", Arial, sans-serif; }
 h1 { font-size: 1.6rem; margin: 0 0 1rem; }
 h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; padding-bottom: .2rem; border-bottom: 2px solid var(--ink); }
 h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; }
+h4 { font-size: .95rem; margin: .9rem 0 .2rem; color: var(--quiet); }
 p { margin: .4rem 0; max-width: 46rem; }
+a { color: var(--link); }
+a:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
+nav ul { list-style: none; display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; padding: .6rem 0; margin: 1rem 0 0; border-top: 1px solid var(--rule); border-bottom: 1px solid var(--rule); }
+.lines { list-style: none; margin: 0; padding: 0; }
+.unheard { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+.sizes td, .sizes th { vertical-align: middle; }
+.sizes .number { padding-right: 1.2rem; }
+.sizes .bars { width: 45%; }
+.sizes svg { display: block; width: 100%; height: .9rem; background: #eef1f4; }
+.sizes rect { fill: var(--link); }
+.total th, .total td { border-top: 2px solid var(--quiet); font-weight: 600; }
 .verdict { border: 3px solid var(--bad); border-left-width: 1rem; padding: .8rem 1rem; margin-bottom: 1.2rem; }
 .verdict p { max-width: none; }
 .verdict strong { display: block; font-size: 1.5rem; line-height: 1.2; color: var(--bad); }
@@ -32,17 +44,26 @@ tbody .first { white-space: normal; overflow-wrap: anywhere; font-weight: 600; m
 .digest span { margin-right: .45em; }
 .unseen { border: 1px solid var(--bad); color: var(--bad); font: .75em ui-monospace, "Liberation Mono", monospace; padding: 0 .2em; margin: 0 .1em; white-space: nowrap; }
 .quiet { color: var(--quiet); }
-pre { margin: .3rem 0; white-space: pre-wrap; overflow-wrap: anywhere; }
+pre { margin: .3rem 0; padding: .4rem .6rem; background: #f4f5f6; white-space: pre-wrap; overflow-wrap: anywhere; }
 .hand { table-layout: fixed; }
 .hand th { width: 12.5rem; height: 2.6rem; vertical-align: bottom; font-weight: 600; }
 .box { display: inline-block; width: .9em; height: .9em; border: 1.5px solid var(--ink); margin-right: .6em; vertical-align: -.1em; }
 .statements { list-style: none; padding: 0; margin: .5rem 0; }
 .statements li { margin: .3rem 0; padding-left: 1.6em; text-indent: -1.6em; }
+@media (max-width: 40rem) {
+  body { padding: 1rem .8rem 2rem; }
+  .facts, .facts tbody, .facts tr, .facts th, .facts td { display: block; width: auto; }
+  .facts th { border-bottom: 0; padding-bottom: 0; }
+  .facts td { padding-top: 0; }
+  th, .whole { white-space: normal; }
+  tbody .first { min-width: 0; }
+}
 @media print {
+  nav { display: none; }
   body { max-width: none; padding: 0; font-size: 9.5pt; line-height: 1.35; }
   h2 { margin-top: 1.4rem; }
   h2, h3, thead { break-after: avoid; }
-  tr, .verdict, .together { break-inside: avoid; }
+  tr, pre, .verdict, .together { break-inside: avoid; }
   .facts th, .hand th { width: 11rem; }
   .digest { font-size: .82em; }
   .annex { break-before: page; }

@@ -1,10 +1,15 @@
 import { formatAmount, formatNumber } from '../../core/amount.ts';
-import { foreign, type Html, html } from './html-text.ts';
+import { foreign, type Html, html } from '../../core/html-text.ts';
 
 export { formatAmount as amount, formatNumber as number } from '../../core/amount.ts';
 
-/** What a page shows of a long table; the JSON report has every row. */
-const MAX_ROWS = 2000;
+/** What a page shows of a long table, and where all of it is. */
+export interface Cut {
+  readonly rows: number;
+  readonly elsewhere: string;
+}
+
+const REPORT: Cut = { rows: 2000, elsewhere: 'the JSON report has them all' };
 
 export const nothing: Html = html``;
 
@@ -26,6 +31,12 @@ export function duration(milliseconds: number): string {
     : `${formatNumber(Math.round(milliseconds / 1000))} s`;
 }
 
+/** Text of several lines, each on a line of its own. */
+export function multiline(text: string): Html {
+  const lines = text.split('\n');
+  return html`${lines.map((line, at) => (at === 0 ? html`${foreign(line)}` : html`<br>${foreign(line)}`))}`;
+}
+
 /** Names and values, one row each; rows without a value are left out. */
 export function facts(rows: readonly (readonly [name: string, value: Html | undefined])[]): Html {
   const shown = rows.flatMap(([name, value]) =>
@@ -40,19 +51,19 @@ export function facts(rows: readonly (readonly [name: string, value: Html | unde
 export function table(
   headers: readonly string[],
   rows: readonly (readonly Html[])[],
-  caption = '',
+  cut: Cut = REPORT,
 ): Html {
   const body = rows
-    .slice(0, MAX_ROWS)
+    .slice(0, cut.rows)
     .map(
       ([first = nothing, ...rest]) =>
         html`<tr><th scope="row" class="first">${first}</th>${rest.map((each) => html`<td>${each}</td>`)}</tr>\n`,
     );
   const more =
-    rows.length > MAX_ROWS
-      ? html`<p><strong>${foreign(formatAmount(rows.length - MAX_ROWS, 'further row'))} not shown: the JSON report has them all.</strong></p>\n`
+    rows.length > cut.rows
+      ? html`<p><strong>${foreign(formatAmount(rows.length - cut.rows, 'further row'))} not shown: ${foreign(cut.elsewhere)}.</strong></p>\n`
       : nothing;
-  return html`<table>${caption === '' ? nothing : html`<caption>${foreign(caption)}</caption>`}
+  return html`<table>
 <thead><tr>${headers.map((each) => html`<th scope="col">${foreign(each)}</th>`)}</tr></thead>
 <tbody>
 ${body}</tbody></table>

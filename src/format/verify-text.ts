@@ -1,11 +1,11 @@
-import type { Manifest } from '../format/manifest.ts';
+import type { Manifest } from './manifest.ts';
 
 /**
  * `VERIFY.txt`: how to check a bundle with openssl and coreutils alone. The commands stand on lines indented by
  * four spaces and run one after another in bash, inside the bundle's folder.
  */
-export function verifyText(manifest: Manifest): string {
-  return `${manifest.name} ${manifest.version}: how to check this bundle by hand
+export function verifyText({ name, version }: Pick<Manifest, 'name' | 'version'>): string {
+  return `${name} ${version}: how to check this bundle by hand
 
 You need bash, openssl (1.1.1 or later), GNU coreutils, findutils and grep, and the root certificate of who signs
 for you as ROOT.pem. You got it on another way than this bundle; nothing here can vouch for itself. Every command
