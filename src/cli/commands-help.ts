@@ -1,5 +1,6 @@
-import type { Command } from 'commander';
+import { Argument, type Command } from 'commander';
 import { type CommandContext, type CommandResult, usage } from './command.ts';
+import type { Shell } from './commands/completion.ts';
 import { examples } from './examples.ts';
 import { addCommand, type Run } from './options.ts';
 
@@ -15,19 +16,33 @@ export function addHelpCommand(
   run: Run,
   topics: Readonly<Record<string, Topic>>,
 ): void {
-  const names = Object.keys(topics);
-  addCommand(
-    program,
-    'help [topic...]',
-    `explain a command, or one of: ${names.toSorted().join(', ')}`,
-  ).action((words: string[]) =>
-    run(async (context) => {
-      const [first = '', ...rest] = words;
-      if (Object.hasOwn(topics, first) && topics[first] !== undefined)
-        return topics[first](rest, context);
-      return explainCommand(commandOf(program, words, names));
-    }),
-  );
+  const names = Object.keys(topics).toSorted();
+  // Any word is taken: commands are topics, too.
+  const topic = new Argument('[topic...]')
+    .choices(names)
+    .argParser((word: string, before: readonly string[] = []) => [...before, word]);
+  addCommand(program, 'help', `explain a command, or one of: ${names.join(', ')}`)
+    .addArgument(topic)
+    .action((words: string[] = []) =>
+      run(async (context) => {
+        const [first = '', ...rest] = words;
+        if (Object.hasOwn(topics, first) && topics[first] !== undefined)
+          return topics[first](rest, context);
+        return explainCommand(commandOf(program, words, names));
+      }),
+    );
+}
+
+/** `stowage completion`: what makes a shell complete the commands of `program`, all that it has by then. */
+export function addCompletionCommand(program: Command, run: Run): void {
+  addCommand(program, 'completion', 'print a script that completes commands and options')
+    .addArgument(new Argument('<shell>', 'whose').choices(['bash', 'zsh', 'fish']))
+    .action((shell: Shell) =>
+      run(async () => {
+        const { outlineOf } = await import('./completion/outline.ts');
+        return (await import('./commands/completion.ts')).completion(shell, outlineOf(program));
+      }),
+    );
 }
 
 /** Shows what people type, at the end of each command's help. */

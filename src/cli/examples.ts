@@ -85,5 +85,10 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   ],
   'audit verify': ['stowage audit verify'],
   'audit show': ['stowage audit show --json'],
+  completion: [
+    'stowage completion bash > ~/.local/share/bash-completion/completions/stowage',
+    'stowage completion zsh > ~/.zfunc/_stowage',
+    'stowage completion fish > ~/.config/fish/completions/stowage.fish',
+  ],
   help: ['stowage help install', 'stowage help errors', 'stowage help errors part-damaged'],
 };

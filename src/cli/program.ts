@@ -2,7 +2,7 @@ import { type Argument, Command, CommanderError, Help } from 'commander';
 import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
 import { addAnywhereCommands } from './commands-anywhere.ts';
 import { addDepotCommands } from './commands-depot.ts';
-import { addExamples, addHelpCommand, type Topic } from './commands-help.ts';
+import { addCompletionCommand, addExamples, addHelpCommand, type Topic } from './commands-help.ts';
 import { addSiteCommands } from './commands-site.ts';
 import { addTrustCommands } from './commands-trust.ts';
 import type { Run } from './options.ts';
@@ -36,7 +36,7 @@ export const disconnectedGroups: readonly CommandGroup[] = [
 
 /** A program of these commands; what each does is loaded when it is called. */
 export function createProgram(
-  terminal: Terminal,
+  terminal: Pick<Terminal, 'stdout' | 'stderr'>,
   run: Run,
   groups: readonly CommandGroup[],
 ): Command {
@@ -66,6 +66,7 @@ export function createProgram(
   }
   program.commandsGroup('Help:');
   addHelpCommand(program, run, Object.assign({}, ...groups.map((group) => group.topics ?? {})));
+  addCompletionCommand(program, run);
   addExamples(program);
   return program;
 }

@@ -54,7 +54,13 @@ beforeAll(() => {
 describe('when the package is packed', () => {
   it('holds the program, the library, the documents and the licences', () => {
     const wanted = [
-      ...['dist/main.js', 'dist/index.js', 'dist/types/index.d.ts', 'dist/THIRD-PARTY.txt'],
+      ...[
+        'dist/main.js',
+        'dist/index.js',
+        'dist/types/index.d.ts',
+        'dist/THIRD-PARTY.txt',
+        'dist/man/stowage.1',
+      ],
       ...['manifests/README.md', 'manifests/schema/manifest.schema.json', 'signing/README.md'],
       ...['LICENSE', 'README.md', 'CHANGELOG.md', 'package.json'],
     ];

@@ -44,6 +44,10 @@ needs=(
   'containerd               containerd                  pulls from the depot'
   'nginx                    nginx-light                 stands beside the depot in the benchmark'
   'nbdfuse                  libnbd-bin                  makes a file of it'
+  'zsh                      zsh                         completes commands'
+  'fish                     fish                        completes them, too'
+  'groff                    groff-base                  shows the page of the manual'
+  'mandoc                   mandoc                      checks it'
 )
 
 PATH=$PATH:/usr/sbin:/sbin
