@@ -14,16 +14,14 @@ import type { RepairListOptions } from './commands/repair-list.ts';
 import type { UninstallOptions } from './commands/uninstall.ts';
 import {
   addCommand,
-  algorithms,
   caFile,
-  passphraseFd,
-  passphraseFile,
   positiveInteger,
   type Run,
   repeatable,
   root,
   sizeOption,
   wholeNumber,
+  withKey,
 } from './options.ts';
 
 /** The commands of the operator. */
@@ -93,23 +91,14 @@ export function addSiteCommands(program: Command, run: Run): void {
         (await import('./commands/override.ts')).override(rule, options, context),
       ),
     );
-  command('approve <plan>', 'sign a plan, into PLAN.NAME.p7s beside it')
-    .requiredOption('--digest <hex>', 'the SHA-512 of the plan that was read')
-    .requiredOption('--key <file>', 'the private key, PKCS#8 in PEM')
-    .requiredOption('--certificate <file>', 'its certificate, in PEM or DER')
-    .option('--name <name>', 'the name of the signature (default: from the certificate)')
-    .addOption(
-      new Option('--algorithm <name>', "not the default of the certificate's key").choices(
-        algorithms,
-      ),
-    )
-    .addOption(passphraseFile())
-    .addOption(passphraseFd())
-    .action((file: string, options: ApproveOptions) =>
-      run(async (context) =>
-        (await import('./commands/approve.ts')).approve(file, options, context),
-      ),
-    );
+  withKey(
+    command('approve <plan>', 'sign a plan, into PLAN.NAME.p7s beside it').requiredOption(
+      '--digest <hex>',
+      'the SHA-512 of the plan that was read',
+    ),
+  ).action((file: string, options: ApproveOptions) =>
+    run(async (context) => (await import('./commands/approve.ts')).approve(file, options, context)),
+  );
   command('apply <plan>', 'carry a plan out, if the world is as it was when it was made')
     .addOption(root())
     .action((file: string, options: { root?: string }) =>

@@ -1,17 +1,8 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
+import type { KeyOptions } from './commands/signing-key.ts';
 import type { TrustApplyOptions } from './commands/trust-apply.ts';
 import type { InitOptions, NextOptions } from './commands/trust-draft.ts';
-import type { TrustSignOptions } from './commands/trust-sign.ts';
-import {
-  addCommand,
-  algorithms,
-  passphraseFd,
-  passphraseFile,
-  positiveInteger,
-  type Run,
-  repeatable,
-  root,
-} from './options.ts';
+import { addCommand, positiveInteger, type Run, repeatable, root, withKey } from './options.ts';
 
 /** `stowage trust ...`: documents that say whose signatures count. */
 export function addTrustCommands(program: Command, run: Run): void {
@@ -68,22 +59,12 @@ export function addTrustCommands(program: Command, run: Run): void {
   command('show <file>', 'show whom a trust document trusts with what').action((file: string) =>
     run(async (context) => (await import('./commands/trust-show.ts')).trustShow(file, context)),
   );
-  command('sign <file>', 'sign a trust document, into FILE.NAME.p7s beside it')
-    .requiredOption('--key <file>', 'the private key, PKCS#8 in PEM')
-    .requiredOption('--certificate <file>', 'its certificate, in PEM or DER')
-    .option('--name <name>', 'the name of the signature (default: from the certificate)')
-    .addOption(
-      new Option('--algorithm <name>', "not the default of the certificate's key").choices(
-        algorithms,
-      ),
-    )
-    .addOption(passphraseFile())
-    .addOption(passphraseFd())
-    .action((file: string, options: TrustSignOptions) =>
+  withKey(command('sign <file>', 'sign a trust document, into FILE.NAME.p7s beside it')).action(
+    (file: string, options: KeyOptions) =>
       run(async (context) =>
         (await import('./commands/trust-sign.ts')).trustSign(file, options, context),
       ),
-    );
+  );
   command('apply <file>', 'pin a trust document at a site')
     .option('--fingerprint <hex>', 'its SHA-256, as on paper, for the first of a site')
     .addOption(root())

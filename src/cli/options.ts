@@ -42,6 +42,21 @@ export const passphraseFd = (): Option =>
     'a file descriptor to read that line from, such as 0',
   ).argParser(descriptor);
 
+/** Adds what a signature with a key in a file takes. */
+export function withKey(command: Command): Command {
+  return command
+    .requiredOption('--key <file>', 'the private key, PKCS#8 in PEM')
+    .requiredOption('--certificate <file>', 'its certificate, in PEM or DER')
+    .option('--name <name>', 'the name of the signature (default: from the certificate)')
+    .addOption(
+      new Option('--algorithm <name>', "not the default of the certificate's key").choices(
+        algorithms,
+      ),
+    )
+    .addOption(passphraseFile())
+    .addOption(passphraseFd());
+}
+
 export function positiveInteger(text: string): number {
   const value = Number(text);
   if (Number.isSafeInteger(value) && value > 0) return value;

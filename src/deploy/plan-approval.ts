@@ -4,10 +4,8 @@ import { StowageError } from '../core/error.ts';
 import { MAX_SIGNATURE_BYTES, MAX_SIGNATURES } from '../core/limits.ts';
 import { readCanonical } from '../format/document.ts';
 import { type Plan, planKind } from '../format/plan.ts';
-import { SIGNATURE_NAME } from '../format/signing-request.ts';
 import type { Trust } from '../format/trust.ts';
-import { exists, ioError, readBounded, writeAtomic } from '../io/file.ts';
-import { type Signer, signDetached } from '../trust/cms-sign.ts';
+import { ioError, readBounded } from '../io/file.ts';
 import { evaluateSignatures, type SignatureFile } from '../trust/policy.ts';
 
 /** A plan in a file, with the signatures beside it: `FILE.<name>.p7s`. */
@@ -33,35 +31,6 @@ export async function readPlan(file: string): Promise<WrittenPlan> {
     approvals.push({ name: each, bytes: await readBounded(path, MAX_SIGNATURE_BYTES) });
   }
   return { plan, bytes, approvals };
-}
-
-/**
- * Adds a signature over a plan beside its file.
- * @returns where it lies
- * @throws StowageError `output-exists`, `usage-invalid`
- */
-export async function approvePlan(
-  file: string,
-  { bytes }: WrittenPlan,
-  name: string,
-  signer: Signer,
-  now: Date,
-): Promise<string> {
-  if (!SIGNATURE_NAME.test(name))
-    throw new StowageError('usage-invalid', 'the name is not usable', {
-      expected: 'lower-case letters, digits and hyphens',
-      found: name,
-      hint: 'give another --name',
-    });
-  const path = `${file}.${name}.p7s`;
-  if (await exists(path))
-    throw new StowageError('output-exists', `${path} exists already`, {
-      expected: 'a name that is free',
-      found: 'a signature',
-      hint: 'choose another --name, or remove the old signature',
-    });
-  await writeAtomic(path, signDetached(bytes, signer, now));
-  return path;
 }
 
 /**

@@ -1,6 +1,6 @@
-import { parseJson } from '../core/canonical-json.ts';
 import { StowageError } from '../core/error.ts';
 import type { EngineClient } from './engine-client.ts';
+import { engineInfo, isAtLeast } from './engine-info.ts';
 
 /** What docker's daemon says of itself and its host. */
 export interface DockerFacts {
@@ -27,14 +27,7 @@ interface Info {
 
 /** @throws StowageError `host-unfit` when docker is absent or too old, `engine-failed` when its daemon does not answer */
 export async function dockerFacts(docker: EngineClient, signal: AbortSignal): Promise<DockerFacts> {
-  const text = await docker
-    .must(['info', '--format', '{{json .}}'], signal)
-    .catch((cause: unknown) => {
-      throw cause instanceof StowageError && cause.code === 'host-unfit'
-        ? unfit('none', cause)
-        : cause;
-    });
-  const info = parseInfo(text);
+  const info = await engineInfo<Info>(docker, signal, unfit);
   const version = info.ServerVersion ?? '';
   if (!isAtLeast(version, OLDEST)) throw unfit(version === '' ? 'no daemon that answers' : version);
   const cgroups = { '1': 1, '2': 2 }[info.CgroupVersion ?? ''] as 1 | 2 | undefined;
@@ -45,19 +38,6 @@ export async function dockerFacts(docker: EngineClient, signal: AbortSignal): Pr
     ...(info.DockerRootDir?.startsWith('/') ? { images: info.DockerRootDir } : {}),
     cdi: isAtLeast(version, CDI),
   };
-}
-
-function parseInfo(text: string): Info {
-  try {
-    return parseJson(Buffer.from(text)) as Info;
-  } catch {
-    return {};
-  }
-}
-
-function isAtLeast(version: string, oldest: readonly [number, number]): boolean {
-  const [, major = '0', minor = '0'] = /^([0-9]+)\.([0-9]+)/.exec(version) ?? [];
-  return Number(major) > oldest[0] || (Number(major) === oldest[0] && Number(minor) >= oldest[1]);
 }
 
 function unfit(found: string, cause?: unknown): StowageError {

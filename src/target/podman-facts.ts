@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
-import { parseJson } from '../core/canonical-json.ts';
 import { StowageError } from '../core/error.ts';
 import type { EngineClient } from './engine-client.ts';
+import { engineInfo, isAtLeast } from './engine-info.ts';
 
 /** What podman says of itself and its host. */
 export interface PodmanFacts {
@@ -39,15 +39,7 @@ interface Info {
 
 /** @throws StowageError `host-unfit` when podman is absent or too old, `engine-failed` when it does not work */
 export async function podmanFacts(podman: EngineClient, signal: AbortSignal): Promise<PodmanFacts> {
-  // "info" opens the image store and finds the runtime, which "version" does not.
-  const text = await podman
-    .must(['info', '--format', '{{json .}}'], signal)
-    .catch((cause: unknown) => {
-      throw cause instanceof StowageError && cause.code === 'host-unfit'
-        ? unfit('none', cause)
-        : cause;
-    });
-  const { version, host, store } = parseInfo(text);
+  const { version, host, store } = await engineInfo<Info>(podman, signal, unfit);
   const found = version?.Version ?? '';
   if (!isAtLeast(found, OLDEST)) throw unfit(found);
   const cgroups = { v1: 1, v2: 2 }[host?.cgroupVersion ?? ''] as 1 | 2 | undefined;
@@ -78,19 +70,6 @@ function hasNames(host: NonNullable<Info['host']>): boolean {
 
 function folder<K extends string>(name: K, path: string | undefined): { [key in K]?: string } {
   return path !== undefined && isAbsolute(path) ? ({ [name]: path } as { [key in K]: string }) : {};
-}
-
-function parseInfo(text: string): Info {
-  try {
-    return parseJson(Buffer.from(text)) as Info;
-  } catch {
-    return {};
-  }
-}
-
-function isAtLeast(version: string, oldest: readonly [number, number]): boolean {
-  const [, major = '0', minor = '0'] = /^([0-9]+)\.([0-9]+)/.exec(version) ?? [];
-  return Number(major) > oldest[0] || (Number(major) === oldest[0] && Number(minor) >= oldest[1]);
 }
 
 function unfit(found: string, cause?: unknown): StowageError {

@@ -6,9 +6,10 @@ import { currentGeneration } from '../../src/deploy/generations.ts';
 import { grantOverride } from '../../src/deploy/grant-override.ts';
 import type { ImportOptions } from '../../src/deploy/import.ts';
 import { install } from '../../src/deploy/install.ts';
-import { approvePlan, readPlan, type WrittenPlan } from '../../src/deploy/plan-approval.ts';
+import { readPlan, type WrittenPlan } from '../../src/deploy/plan-approval.ts';
 import { planDigest } from '../../src/deploy/plan-identity.ts';
 import { propose, type Wish } from '../../src/deploy/propose.ts';
+import { signBeside } from '../../src/deploy/sign-beside.ts';
 import { SiteFolder } from '../../src/deploy/site-folder.ts';
 import { readLedger } from '../../src/deploy/site-ledger.ts';
 import { stateOf } from '../../src/deploy/site-state.ts';
@@ -185,7 +186,7 @@ describe('when a site asks for the approval of plans', () => {
     const { file, read } = await written(
       await planOf({ intent: 'install', subject: two.id }, opened),
     );
-    await approvePlan(file, read, 'officer', officer.signer, packedAt);
+    await signBeside(file, read.bytes, 'officer', officer.signer, packedAt);
     const changed = await applyPlan(await readPlan(file), opened);
     expect(changed.plan.to.releases[0]?.version).toBe('2.0.0');
     const { entries } = await readLedger(opened.site);
@@ -198,11 +199,11 @@ describe('when a site asks for the approval of plans', () => {
     const opened = await siteWith(one, ASKS);
     const wish = { intent: 'uninstall', subject: 'chat' } as const;
     const first = await written(await planOf(wish, opened));
-    await approvePlan(first.file, first.read, 'engineer', one.signer, packedAt);
+    await signBeside(first.file, first.read.bytes, 'engineer', one.signer, packedAt);
     const engineers = await readPlan(first.file);
     await expectCode(() => applyPlan(engineers, opened), 'threshold-unmet');
     const other = await written(await planOf(wish, opened));
-    await approvePlan(other.file, other.read, 'officer', officer.signer, packedAt);
+    await signBeside(other.file, other.read.bytes, 'officer', officer.signer, packedAt);
     const { approvals } = await readPlan(other.file);
     await expectCode(() => applyPlan({ ...first.read, approvals }, opened), 'signature-invalid');
   });
@@ -220,8 +221,8 @@ describe('when a site asks for the approval of plans', () => {
     const { file, read } = await written(
       await planOf({ intent: 'uninstall', subject: 'chat' }, opened),
     );
-    await approvePlan(file, read, 'officer', officer.signer, packedAt);
-    const again = approvePlan(file, read, 'officer', officer.signer, packedAt);
+    await signBeside(file, read.bytes, 'officer', officer.signer, packedAt);
+    const again = signBeside(file, read.bytes, 'officer', officer.signer, packedAt);
     await expectCode(() => again, 'output-exists');
   });
 });

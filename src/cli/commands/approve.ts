@@ -1,21 +1,12 @@
-import { MAX_CERTIFICATE_BYTES } from '../../core/limits.ts';
-import { approvePlan, readPlan } from '../../deploy/plan-approval.ts';
+import { readPlan } from '../../deploy/plan-approval.ts';
 import { planDigest } from '../../deploy/plan-identity.ts';
-import { signatureName } from '../../deploy/sign.ts';
-import type { AlgorithmName } from '../../format/trust.ts';
-import { readBounded } from '../../io/file.ts';
-import { decodeCertificates } from '../../trust/certificate-file.ts';
-import { decodePrivateKey } from '../../trust/key.ts';
+import { placeBeside, signBeside } from '../../deploy/sign-beside.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { type PassphraseOptions, passphraseOf } from './passphrase.ts';
 import { planTable } from './plan-text.ts';
+import { type KeyOptions, nameOf, readIdentity, readKey } from './signing-key.ts';
 
-export interface ApproveOptions extends PassphraseOptions {
-  readonly key: string;
-  readonly certificate: string;
+export interface ApproveOptions extends KeyOptions {
   readonly digest: string;
-  readonly name?: string;
-  readonly algorithm?: AlgorithmName;
 }
 
 /** Signs a plan, beside its file, for a site that applies none without. */
@@ -25,29 +16,18 @@ export async function approve(
   context: CommandContext,
 ): Promise<CommandResult> {
   const place = context.path(file);
-  const written = await readPlan(place);
-  const digest = planDigest(written.plan);
+  const { plan, bytes } = await readPlan(place);
+  const digest = planDigest(plan);
   if (options.digest.toLowerCase().replace(/[^0-9a-f]/g, '') !== digest)
     throw usage('this is not the plan that was read', options.digest, digest);
-  const certificates = decodeCertificates(
-    await readBounded(context.path(options.certificate), 4 * MAX_CERTIFICATE_BYTES),
-  );
-  const [certificate, ...intermediates] = certificates;
-  if (certificate === undefined) throw usage('no certificate', 'the one of the key', 'none');
-  const pem = await readBounded(context.path(options.key), MAX_CERTIFICATE_BYTES);
-  const passphrase = await passphraseOf(pem, options.key, options, context);
-  const key = decodePrivateKey(pem, passphrase);
-  passphrase?.fill(0);
-  const { algorithm, name = signatureName(certificate.subject) } = options;
-  const signer = {
-    key,
-    certificate,
-    intermediates,
-    ...(algorithm === undefined ? {} : { algorithm }),
-  };
-  const path = await approvePlan(place, written, name, signer, context.now());
+  const identity = await readIdentity(options, context);
+  const name = nameOf(identity, options.name);
+  await placeBeside(place, name);
+  const key = await readKey(options.key, options, context);
+  const path = await signBeside(place, bytes, name, { ...identity, key }, context.now());
+  const { subject } = identity.certificate;
   return {
-    json: { digest, signature: path, subject: certificate.subject },
-    text: `${planTable(written.plan)}approved by ${certificate.subject}: ${path}\n`,
+    json: { digest, signature: path, subject },
+    text: `${planTable(plan)}approved by ${subject}: ${path}\n`,
   };
 }

@@ -1,16 +1,12 @@
-import { StowageError } from '../../core/error.ts';
-import { MAX_CERTIFICATE_BYTES } from '../../core/limits.ts';
 import { makeReport } from '../../deploy/report/make-report.ts';
 import { type ReportFiles, requireRoom, writeReport } from '../../deploy/report/report-files.ts';
 import { type Witnessed, witnessVerification } from '../../deploy/report/witness.ts';
 import type { GivenTrust } from '../../deploy/trust-anchor.ts';
-import { readBounded } from '../../io/file.ts';
-import { decodeCertificates } from '../../trust/certificate-file.ts';
 import { type Signer, signDetached } from '../../trust/cms-sign.ts';
-import { decodePrivateKey } from '../../trust/key.ts';
 import { type CommandContext, usage } from '../command.ts';
 import { toStowageError } from '../render.ts';
-import { type PassphraseOptions, passphraseOf } from './passphrase.ts';
+import type { PassphraseOptions } from './passphrase.ts';
+import { readIdentity, readKey } from './signing-key.ts';
 
 export interface ReportOptions extends PassphraseOptions {
   readonly report: readonly string[];
@@ -99,20 +95,8 @@ async function readSigner(
       '--report-key and --report-certificate',
       reportKey === undefined ? 'no key' : 'no certificate',
     );
-  const [certificate, ...intermediates] = decodeCertificates(
-    await readBounded(context.path(reportCertificate), 4 * MAX_CERTIFICATE_BYTES),
-  );
-  if (certificate === undefined)
-    throw new StowageError('certificate-invalid', 'the certificate file holds no certificate', {
-      expected: 'the certificate of the key, and its intermediates after it',
-      found: 'none',
-      hint: 'give the certificate that belongs to the key',
-    });
-  const pem = await readBounded(context.path(reportKey), MAX_CERTIFICATE_BYTES);
-  const passphrase = await passphraseOf(pem, reportKey, options, context);
-  const key = decodePrivateKey(pem, passphrase);
-  passphrase?.fill(0);
-  const signer = { key, certificate, intermediates };
+  const identity = await readIdentity({ certificate: reportCertificate }, context);
+  const signer = { ...identity, key: await readKey(reportKey, options, context) };
   // A key that is not of the certificate is found now, not after the last part.
   signDetached(Buffer.alloc(0), signer, context.now());
   return signer;

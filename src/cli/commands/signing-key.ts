@@ -1,0 +1,72 @@
+import type { KeyObject } from 'node:crypto';
+import { StowageError } from '../../core/error.ts';
+import { MAX_CERTIFICATE_BYTES } from '../../core/limits.ts';
+import { signatureName } from '../../deploy/sign.ts';
+import { SIGNATURE_NAME } from '../../format/signing-request.ts';
+import type { AlgorithmName } from '../../format/trust.ts';
+import { readBounded } from '../../io/file.ts';
+import { decodeCertificates } from '../../trust/certificate-file.ts';
+import type { Signer } from '../../trust/cms-sign.ts';
+import { decodePrivateKey } from '../../trust/key.ts';
+import { type CommandContext, usage } from '../command.ts';
+import { type PassphraseOptions, passphraseOf } from './passphrase.ts';
+
+/** Whose signature, and under which name. */
+export interface SignerOptions {
+  readonly certificate: string;
+  readonly name?: string;
+  readonly algorithm?: AlgorithmName;
+}
+
+/** The same, with the key in a file. */
+export interface KeyOptions extends SignerOptions, PassphraseOptions {
+  readonly key: string;
+}
+
+/** Who signs, without the key: that is opened when everything else was checked. */
+export type Identity = Omit<Signer, 'key'>;
+
+/** @throws StowageError `certificate-invalid`, `file-missing` */
+export async function readIdentity(
+  { certificate: file, algorithm }: Pick<SignerOptions, 'certificate' | 'algorithm'>,
+  context: CommandContext,
+): Promise<Identity> {
+  const bytes = await readBounded(context.path(file), 4 * MAX_CERTIFICATE_BYTES);
+  const [certificate, ...intermediates] = decodeCertificates(bytes);
+  if (certificate === undefined)
+    throw new StowageError('certificate-invalid', 'the certificate file holds no certificate', {
+      expected: 'the certificate of the key, and its intermediates after it',
+      found: 'none',
+      hint: 'give the certificate that belongs to the key',
+    });
+  return { certificate, intermediates, ...(algorithm === undefined ? {} : { algorithm }) };
+}
+
+/** The name of a signature: as asked for, or from the certificate. @throws StowageError `usage-invalid` */
+export function nameOf(
+  { certificate }: Identity,
+  asked: string | undefined,
+  role?: Parameters<typeof signatureName>[1],
+): string {
+  const name = asked ?? signatureName(certificate.subject, role);
+  if (SIGNATURE_NAME.test(name)) return name;
+  throw usage('the name is not usable', 'lower-case letters, digits and hyphens', name);
+}
+
+/**
+ * Opens a key file; asks a person for the passphrase where that is needed, and forgets it.
+ * @throws StowageError `key-invalid`, `file-missing`
+ */
+export async function readKey(
+  file: string,
+  options: PassphraseOptions,
+  context: CommandContext,
+): Promise<KeyObject> {
+  const pem = await readBounded(context.path(file), MAX_CERTIFICATE_BYTES);
+  const passphrase = await passphraseOf(pem, file, options, context);
+  try {
+    return decodePrivateKey(pem, passphrase);
+  } finally {
+    passphrase?.fill(0);
+  }
+}
