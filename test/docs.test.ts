@@ -117,6 +117,28 @@ describe.each(guides)('when somebody types what %s says', (page) => {
   });
 });
 
+describe('when a document has a schema', () => {
+  const told = ['manifests/README.md', 'signing/README.md', 'signing/KEYS.md', 'signing/TRUST.md']
+    .flatMap((page) => [...read(page).matchAll(/`([^`\n]+)`/g)])
+    .map((match) => match[1] ?? '');
+
+  it.each(globSync('*.json', { cwd: join(root, 'manifests/schema') }))(
+    'has every field of %s on a page',
+    (name) => {
+      const fields = new Set(fieldsOf(JSON.parse(read(`manifests/schema/${name}`))));
+      const words = new Set(told.flatMap((text) => text.match(/[A-Za-z0-9]+/g) ?? []));
+      expect([...fields].filter((field) => !words.has(field.replace('$', '')))).toEqual([]);
+    },
+  );
+});
+
+/** The names of all properties that a JSON Schema knows, at any depth. */
+function fieldsOf(schema: unknown): string[] {
+  if (typeof schema !== 'object' || schema === null) return [];
+  const { properties = {} } = schema as { properties?: object };
+  return [...Object.keys(properties), ...Object.values(schema).flatMap(fieldsOf)];
+}
+
 describe('when the help of a command shows what people type', () => {
   const leaves = createProgram(terminal, async () => {}, everyGroup).commands.flatMap((command) => [
     ...(command.commands.length === 0 || command.name() === 'depot' ? [command.name()] : []),

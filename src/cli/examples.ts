@@ -37,7 +37,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     'stowage trust next 1.trust.json --add-root new=new.pem --release new --output 2.trust.json',
   ],
   'trust show': ['stowage trust show 1.trust.json'],
-  'trust sign': ['stowage trust sign 1.trust.json --key root.key.pem --certificate root.pem'],
+  'trust sign': ['stowage trust sign 2.trust.json --key keeper.key.pem --certificate keeper.pem'],
   'trust apply': ['stowage trust apply 1.trust.json'],
   import: [
     'stowage import /media/stick/chat-1.0.0 --trust root.pem',
@@ -57,7 +57,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     'stowage plan chat --uninstall',
   ],
   override: [
-    'stowage override windows --by "A. Duty" --reason "ticket 4711" --until 2026-11-21T18:00:00Z',
+    'stowage override window --by "A. Duty" --reason "ticket 4711" --until 2026-11-21T18:00:00Z',
   ],
   approve: [
     'stowage approve plan.json --digest SHA512 --key officer.key.pem --certificate officer.pem',
@@ -67,7 +67,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   gc: ['stowage gc --dry-run', 'stowage gc --keep 1'],
   'receipt show': [
     'stowage receipt show',
-    'stowage receipt show 000004.receipt.json --fingerprint SHA256',
+    'stowage receipt show 2026-11-21T101500Z-042-install.json --fingerprint SHA256',
   ],
   'receipt write': ['stowage receipt write'],
   status: ['stowage status', 'stowage status --json'],

@@ -178,7 +178,11 @@ async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise
       gated: false,
       files: [
         { path: 'model.safetensors', size: weights.size, digest: weights.digest },
-        { path: 'config.json', size: config.size, digest: config.digest },
+        // As git has it: a file that the Hub does not keep in LFS.
+        {
+          ...{ path: 'config.json', size: config.size, digest: config.digest },
+          gitOid: '298a277eb886e03488a3032b600ff1221f8f0e35',
+        },
         ...crumbs,
       ],
     };

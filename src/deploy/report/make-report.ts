@@ -140,7 +140,7 @@ function contentsOf(bundle: Bundle): ReportContents {
     models: bundle.models.map(({ name, source, repository, commit, license, files }) => ({
       ...{ name, source, repository, commit },
       ...(license === undefined ? {} : { license }),
-      files,
+      files: files.map(({ path, size, digest }) => ({ path, size, digest })),
     })),
     images: bundle.images.map(({ name, source, repository, target, platforms }) => ({
       ...{ name, source, repository, digest: target.digest, platforms },

@@ -168,7 +168,10 @@ describe('when a verification passes', () => {
   it('lists the contents, the findings and whose signatures counted', async () => {
     const made = await report(small.folder);
     const { models, images, files } = small.bundle;
-    expect(made.contents?.models.map((each) => each.files)).toEqual(models.map((m) => m.files));
+    expect(models[0]?.files[1]).toHaveProperty('gitOid');
+    expect(made.contents?.models.map((each) => each.files)).toEqual(
+      models.map((m) => m.files.map(({ path, size, digest }) => ({ path, size, digest }))),
+    );
     expect(made.contents?.models[0]).toMatchObject({ repository: 'example/tiny' });
     expect(made.contents?.images[0]?.digest).toBe(images[0]?.target.digest);
     expect(made.contents?.files[0]?.digest).toBe(files[0]?.digest);
