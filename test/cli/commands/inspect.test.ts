@@ -1,4 +1,4 @@
-import { cpSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { assemble } from '../../../src/build/assemble.ts';
@@ -7,10 +7,11 @@ import { MIB } from '../../../src/core/limits.ts';
 import { checkDocument } from '../../../src/format/document.ts';
 import { lockKind } from '../../../src/format/lock.ts';
 import type { SignatureVerdict } from '../../../src/format/upstream.ts';
+import { encodePem } from '../../../src/trust/pem.ts';
 import { contextOf, sampleOf, storeOf } from '../../build/samples.ts';
 import { runProgram } from '../../support/fake-terminal.ts';
 import { scratchFolder } from '../../support/scratch.ts';
-import { smallBundle } from '../../support/small-bundle.ts';
+import { makeAuthority, smallBundle } from '../../support/small-bundle.ts';
 
 const scratch = scratchFolder();
 const trusted = [{ path: 'vendor.pub', digest: digestOf(Buffer.from('k')) }];
@@ -113,5 +114,33 @@ describe('when a bundle lies on discs', () => {
     }
     const ran = await runProgram(['inspect', place], scratch.root);
     expect(ran.error?.code).toBe('bundle-mixed');
+  });
+});
+
+describe('when a page is asked for', () => {
+  it('writes it beside what is shown, and never over a file or into the bundle', async () => {
+    const { folder } = await smallBundle({ place: scratch.fresh() });
+    const path = join(scratch.root, 'page.html');
+    const ran = await runProgram(['inspect', folder, '--html', 'page.html'], scratch.root);
+    expect(ran.stdout).toContain(`page: ${path}`);
+    expect(readFileSync(path, 'utf8')).toContain('<strong>Not verified</strong>');
+    const again = await runProgram(['inspect', folder, '--html', 'page.html'], scratch.root);
+    expect(again).toMatchObject({ stdout: '', error: { code: 'output-exists' } });
+    const inside = await runProgram(
+      ['inspect', folder, '--html', `${folder}/a.html`],
+      scratch.root,
+    );
+    expect(inside.error?.code).toBe('usage-invalid');
+    const nowhere = await runProgram(['inspect', folder, '--html', 'no/a.html'], scratch.root);
+    expect(nowhere.error?.code).toBe('file-missing');
+  });
+
+  it('leaves none where the bundle is refused', async () => {
+    const { folder } = await smallBundle({ place: scratch.fresh() });
+    const other = encodePem('CERTIFICATE', makeAuthority('Example Other').root.der);
+    writeFileSync(join(scratch.root, 'other.pem'), other);
+    const args = ['inspect', folder, '--trust', 'other.pem', '--html', 'none.html'];
+    expect((await runProgram(args, scratch.root)).error?.code).toBe('signer-untrusted');
+    expect(existsSync(join(scratch.root, 'none.html'))).toBe(false);
   });
 });
