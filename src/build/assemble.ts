@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve as resolvePath } from 'node:path';
+import { counted } from '../core/amount.ts';
 import { type Digest, sriHex, sriOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
@@ -144,7 +145,7 @@ async function copyBlobs(
   const { store, partSize, emit, signal } = options;
   const total = blobs.reduce((sum, blob) => sum + blob.size, 0);
   await requireSpace(folder, total);
-  emit({ type: 'step', step: 'pack', subject: `${blobs.length} blobs` });
+  emit({ type: 'step', step: 'pack', subject: counted(blobs.length, 'blob') });
   const tally = new Tally(emit, 'pack', total);
   const copied = new Map<Digest, BundleBlob>();
   const pool = new HashPool(signal);

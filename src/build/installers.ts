@@ -1,5 +1,6 @@
 import { chmod, lstat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { counted } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
 import { MAX_INSTALLER_BYTES } from '../core/limits.ts';
@@ -77,7 +78,7 @@ export async function copyInstallers(
   { signal, emit }: Context,
 ): Promise<Installer[]> {
   if (built.length === 0) return [];
-  emit({ type: 'step', step: 'pack', subject: `${built.length} installers` });
+  emit({ type: 'step', step: 'pack', subject: counted(built.length, 'installer') });
   const pool = new HashPool(signal, built.length);
   try {
     return await Promise.all(built.map((each) => copyInstaller(each, bundle, pool)));

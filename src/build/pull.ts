@@ -1,4 +1,5 @@
 import { resolve as resolvePath } from 'node:path';
+import { counted } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
 import { Tally } from '../core/tally.ts';
@@ -35,7 +36,8 @@ export async function pull(lock: Lock, options: PullOptions): Promise<void> {
   const total = bytesOf(wanted);
   await makeFolder(store.root);
   const tally = new Tally(emit, 'pull', total, bytesOf(wanted) - bytesOf(missing));
-  if (missing.length > 0) emit({ type: 'step', step: 'pull', subject: `${missing.length} blobs` });
+  if (missing.length > 0)
+    emit({ type: 'step', step: 'pull', subject: counted(missing.length, 'blob') });
   await withTransfer(options, async (transfer) => {
     await forEachBounded(missing, BLOBS_AT_ONCE, async (each) => {
       await fetchBlob(transfer, each.expected, await each.origin(), tally.add);

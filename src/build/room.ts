@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { exactBytes } from '../core/amount.ts';
 import { digestHex } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
 import type { Lock, LockedFile } from '../format/lock.ts';
@@ -45,17 +46,17 @@ export async function requireRoom(lock: Lock, options: RoomOptions): Promise<voi
     const found = await free(first.path);
     if (found >= needed) continue;
     missing += needed - found;
-    const parts = here.map((each) => `${each.needed} bytes for ${each.what}`).join(' and ');
+    const parts = here.map((each) => `${exactBytes(each.needed)} for ${each.what}`).join(' and ');
     short.push(
-      `${needed - found} bytes are missing where ${first.path} lies: ${parts}, ${found} bytes free`,
+      `${exactBytes(needed - found)} too few where ${first.path} lies: ${parts}, ${exactBytes(found)} free`,
     );
   }
   if (short.length === 0) return;
   throw new StowageError('space-insufficient', 'not enough space for what the lock names', {
     expected: places
-      .map(({ what, path, needed }) => `${needed} bytes for ${what} at ${path}`)
+      .map(({ what, path, needed }) => `${exactBytes(needed)} for ${what} at ${path}`)
       .join(', '),
-    found: `${missing} bytes too few`,
+    found: `${exactBytes(missing)} too few`,
     hint: 'free as much there, or choose another --store or --output; stowage store prune shows what a store can do without',
     defects: short,
   });

@@ -99,11 +99,15 @@ function addStoreCommands(program: Command, run: Run): void {
     .action((options: StoreOptions) =>
       run(async (context) => (await import('./commands/store.ts')).verify(options, context)),
     );
-  addCommand(group, 'prune', 'remove what dead runs left, and blobs that no lock to keep names')
+  addCommand(
+    group,
+    'prune',
+    'remove unfinished downloads of runs that ended, and blobs that no lock to keep names',
+  )
     .addOption(
       repeatable('--keep <lock>', 'a lock whose blobs stay; without one, all do (repeatable)'),
     )
-    .option('--dry-run', 'say what would go, and remove nothing')
+    .option('--dry-run', 'say what would be removed, and remove nothing')
     .addOption(store())
     .action((options: StorePruneOptions) =>
       run(async (context) => (await import('./commands/store.ts')).prune(options, context)),

@@ -112,7 +112,7 @@ export function addSiteCommands(program: Command, run: Run): void {
   command('gc', 'remove what no rollback needs')
     .option('--keep <number>', 'generations before the current one that stay', wholeNumber, 2)
     .option('--incomplete', 'also what came of bundles that never became whole')
-    .option('--dry-run', 'tell only')
+    .option('--dry-run', 'say what would be removed, and remove nothing')
     .addOption(root())
     .action((options: GcOptions) =>
       run(async (context) => (await import('./commands/gc.ts')).gc(options, context)),

@@ -1,5 +1,6 @@
 import { explanations } from '../examine/explain.ts';
 import type { Finding, Severity } from '../format/finding.ts';
+import { counted } from './units.ts';
 
 const ORDER: readonly Severity[] = ['refusal', 'warning', 'note'];
 
@@ -64,7 +65,7 @@ export function findingLines(findings: readonly Finding[]): string[] {
     ...(findings.length === 0
       ? []
       : [
-          `  ${findings.length} findings, ${notes} of them notes: stowage lock --explain says why each matters`,
+          `  ${counted(findings.length, 'finding')}, ${notes} of them notes: stowage lock --explain says why each matters`,
         ]),
   ];
 }

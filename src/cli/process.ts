@@ -107,5 +107,11 @@ async function runAction(action: Action, terminal: Terminal): Promise<void> {
   progress.stop('done');
   if (result.exitStatus !== undefined) process.exitCode = result.exitStatus;
   const out = result.onStderr === true ? terminal.stderr : terminal.stdout;
-  out.write(json ? `${JSON.stringify(result.json, null, 2)}\n` : result.text);
+  out.write(json ? resultJson(result, terminal) : result.text);
+}
+
+/** A result for a program; where stdout carried something else, a line among those of stderr. */
+function resultJson({ json, onStderr }: CommandResult, { stderr, now }: Terminal): string {
+  if (onStderr !== true || stderr.isTTY === true) return `${JSON.stringify(json, null, 2)}\n`;
+  return `${JSON.stringify({ time: now().toISOString(), type: 'result', result: json })}\n`;
 }

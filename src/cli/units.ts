@@ -1,6 +1,6 @@
 import { GIB, KIB, MIB } from '../core/limits.ts';
 
-export { formatBytes } from '../core/amount.ts';
+export { counted, formatBytes } from '../core/amount.ts';
 
 /** A size that a person typed, such as `512MiB` or `25GB`, in bytes; undefined for anything else. */
 export function parseBytes(text: string): number | undefined {

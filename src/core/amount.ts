@@ -17,3 +17,14 @@ export function formatNumber(value: number): string {
 export function formatAmount(value: number, noun: string): string {
   return `${formatNumber(value)} ${noun}${value === 1 ? '' : 's'}`;
 }
+
+/** So many of something: `1 part`, `12 parts`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+/** Bytes where a person must know all of them: `1.50 GiB (1610612736 bytes)`. */
+export function exactBytes(bytes: number): string {
+  const exact = `${bytes} ${bytes === 1 ? 'byte' : 'bytes'}`;
+  return bytes < KIB ? exact : `${formatBytes(bytes)} (${exact})`;
+}

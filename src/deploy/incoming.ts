@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { counted } from '../core/amount.ts';
 import { sriHex, sriOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_CHECKSUMS_BYTES, MAX_INDEX_BYTES, MIB } from '../core/limits.ts';
@@ -86,7 +87,7 @@ export function missingInWords({ missing, discs, bundle }: Omit<IncomingRelease,
   const parts =
     missing.length === 1 && only !== undefined
       ? `1 part of ${bytes} bytes (${contentOf(bundle, only)})`
-      : `${missing.length} parts of ${bytes} bytes together`;
+      : `${counted(missing.length, 'part')} of ${bytes} bytes together`;
   const { of, missing: numbers } = discs;
   if (of === undefined || numbers.length === 0) return parts;
   return `disc${numbers.length === 1 ? '' : 's'} ${numbers.join(', ')} of ${of}: ${parts}`;

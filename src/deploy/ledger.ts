@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { sriHex, sriOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { GIB } from '../core/limits.ts';
@@ -58,7 +59,11 @@ export class Ledger {
     const last = { number: read.entries.length, digest: read.digests.at(-1) ?? NOTHING.digest };
     for (const witness of [head, ...witnesses]) requireReached(path, witness, read.digests);
     if (last.number > head.number + 1) {
-      throw damaged(path, `${head.number} or ${head.number + 1} entries`, `${last.number}`);
+      throw damaged(
+        path,
+        `${head.number} or ${counted(head.number + 1, 'entry', 'entries')}`,
+        `${last.number}`,
+      );
     }
     return { read, head, last };
   }
@@ -144,7 +149,9 @@ function requireReached(path: string, witness: LedgerHead, digests: readonly str
   throw damaged(
     path,
     `entry ${witness.number} with digest ${witness.digest.slice(0, 16)}`,
-    found === undefined ? `${digests.length} entries` : `digest ${found.slice(0, 16)}`,
+    found === undefined
+      ? `${counted(digests.length, 'entry', 'entries')}`
+      : `digest ${found.slice(0, 16)}`,
   );
 }
 

@@ -1,4 +1,5 @@
 import { basename, dirname, join } from 'node:path';
+import { counted, exactBytes } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
 import { Tally } from '../core/tally.ts';
@@ -74,7 +75,7 @@ export async function stage(
   const rebuilt: Part[] = [];
   try {
     const here = piped === undefined ? wanted.filter(found) : wanted;
-    emit({ type: 'step', step: 'stage', subject: `${here.length} parts` });
+    emit({ type: 'step', step: 'stage', subject: counted(here.length, 'part') });
     const kept = bundleBytes(bundle) - total;
     const tally = new Tally(emit, 'stage', kept + bytesOf(here), kept);
     const { faults, lost } =
@@ -168,9 +169,9 @@ async function withMissingSpace(error: unknown, staging: Staging): Promise<unkno
   const needed = bytesOf(staging.missing());
   const free = await freeBytes(staging.folder).catch(() => 0);
   return new StowageError('space-insufficient', 'the disk filled up while the bundle was staged', {
-    expected: `${needed} bytes free for what is still missing`,
-    found: `${free} bytes free`,
-    hint: `free ${Math.max(needed - free, 0)} bytes where ${staging.folder} lies and run the same command again; what is finished is kept`,
+    expected: `${exactBytes(needed)} free for what is still missing`,
+    found: `${exactBytes(free)} free`,
+    hint: `free ${exactBytes(Math.max(needed - free, 0))} where ${staging.folder} lies and run the same command again; what is finished is kept`,
     cause: error,
   });
 }

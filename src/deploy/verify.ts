@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
 import { partInWords, Tally } from '../core/tally.ts';
@@ -33,7 +34,7 @@ export async function examineParts(
     parts.filter((part) => files.has(part.path)).map((part) => ({ part, folder })),
   );
   const total = places.reduce((sum, { part }) => sum + part.size, 0);
-  emit({ type: 'step', step: 'verify', subject: `${places.length} parts` });
+  emit({ type: 'step', step: 'verify', subject: counted(places.length, 'part') });
   const tally = new Tally(emit, 'verify', total);
   const onBytes = tally.add;
   let begun = 0;

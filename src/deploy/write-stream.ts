@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { counted } from '../core/amount.ts';
 import { type Sri, sriFromHex, sriHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
@@ -39,7 +40,7 @@ export async function writeStream(
   const parts = streamedParts(bundle);
   requireAll(source, [...controlEntries(bundle), ...parts.map(({ entry }) => entry)]);
   const total = parts.reduce((sum, { part }) => sum + part.size, 0);
-  emit({ type: 'step', step: 'stream', subject: `${parts.length} parts` });
+  emit({ type: 'step', step: 'stream', subject: counted(parts.length, 'part') });
   let offset = 0;
   const tally = new Tally(emit, 'stream', total);
   const put = async (bytes: Uint8Array): Promise<void> => {

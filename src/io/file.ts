@@ -12,6 +12,7 @@ import {
   statfs,
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { exactBytes } from '../core/amount.ts';
 import { StowageError, systemCode } from '../core/error.ts';
 
 /** Whether anything lies at a path; a dangling link counts. */
@@ -209,9 +210,9 @@ export async function requireSpace(path: string, needed: number): Promise<void> 
   const free = await freeBytes(path);
   if (free >= needed) return;
   throw new StowageError('space-insufficient', `not enough space on the file system of ${path}`, {
-    expected: `${needed} bytes free`,
-    found: `${free} bytes free`,
-    hint: `free ${needed - free} bytes there, or choose another place`,
+    expected: `${exactBytes(needed)} free`,
+    found: `${exactBytes(free)} free`,
+    hint: `free ${exactBytes(needed - free)} there, or choose another place`,
   });
 }
 

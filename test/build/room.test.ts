@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { bundleNeeds } from '../../src/build/bundle-room.ts';
 import { lockBlobs } from '../../src/build/lock-blobs.ts';
 import { requireRoom } from '../../src/build/room.ts';
+import { exactBytes } from '../../src/core/amount.ts';
 import { MIB } from '../../src/core/limits.ts';
 import { BlobStore } from '../../src/io/blob-store.ts';
 import { exists } from '../../src/io/file.ts';
@@ -30,9 +31,9 @@ describe('when room is asked for', () => {
     if (more === 0) await ask();
     else {
       const error = await expectCode(ask, 'space-insufficient');
-      expect(error.found).toBe('1 bytes too few');
+      expect(error.found).toBe('1 byte too few');
       expect(error.defects[0]).toContain(
-        `${all + tree} bytes for the store and ${all + spare} bytes for the bundle`,
+        `${exactBytes(all + tree)} for the store and ${exactBytes(all + spare)} for the bundle`,
       );
     }
     expect(await exists(store.root)).toBe(false);
@@ -55,7 +56,9 @@ describe('when room is asked for', () => {
     );
     expect(asked).toHaveLength(2);
     expect(error.defects).toHaveLength(1);
-    expect(error.defects[0]).toContain(`${all + spare - 10} bytes are missing where /dev/shm lies`);
+    expect(error.defects[0]).toContain(
+      `${exactBytes(all + spare - 10)} too few where /dev/shm lies`,
+    );
   });
 });
 
@@ -96,6 +99,6 @@ describe('when recovery parts and discs are asked for', () => {
       () => requireRoom(lock, { store, output, parity: 1, free: async () => plain }),
       'space-insufficient',
     );
-    expect(error.found).toBe(`${3 * MIB} bytes too few`);
+    expect(error.found).toBe(`3.0 MiB (${3 * MIB} bytes) too few`);
   });
 });

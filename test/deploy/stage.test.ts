@@ -289,7 +289,7 @@ describe('when the disk is full', () => {
       () => stage(staging.admitted, staging.site, context()),
       'space-insufficient',
     );
-    expect(error.expected).toMatch(/bytes free/);
+    expect(error.expected).toMatch(/bytes\) free/);
     expect(expectOnlyRightBlobs(staging)).toEqual([]);
   });
 
@@ -308,7 +308,9 @@ describe('when the disk is full', () => {
         () => stage(admitted, site, { ...context(), emit: fill }),
         'space-insufficient',
       );
-      expect(error.expected).toMatch(/^[1-9][0-9]{6} bytes free for what is still missing$/);
+      expect(error.expected).toMatch(
+        /^[1-9]\.[0-9] MiB \([1-9][0-9]{6} bytes\) free for what is still missing$/,
+      );
       expect(await site.store.size(weightsOf(admitted).digest)).toBeUndefined();
       unlinkSync(ballast);
       await stage(admitted, site, context());

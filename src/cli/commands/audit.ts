@@ -2,6 +2,7 @@ import { SiteFolder } from '../../deploy/site-folder.ts';
 import { readLedger } from '../../deploy/site-ledger.ts';
 import type { LedgerEntry } from '../../format/ledger.ts';
 import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
+import { counted } from '../units.ts';
 
 interface AuditOptions {
   readonly root?: string;
@@ -15,7 +16,7 @@ export async function auditVerify(
   const { head } = await readLedger(new SiteFolder(siteRoot(context, options.root)));
   return {
     json: { whole: true, entries: head.number, head: head.digest },
-    text: `the ledger is whole: ${head.number} entries\n  SHA-512 of the last: ${head.digest}\n`,
+    text: `the ledger is whole: ${counted(head.number, 'entry', 'entries')}\n  SHA-512 of the last: ${head.digest}\n`,
   };
 }
 

@@ -3,7 +3,7 @@ import { findRelease, stagedReleases } from '../../deploy/release.ts';
 import { SiteFolder } from '../../deploy/site-folder.ts';
 import { exportHubCache } from '../../depot/hub-cache.ts';
 import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
-import { formatBytes, harmless } from '../units.ts';
+import { counted, formatBytes, harmless } from '../units.ts';
 
 export interface DepotExportOptions {
   readonly hfCache: string;
@@ -28,10 +28,10 @@ export async function depotExport(
   const found = await exportHubCache(catalog, context.path(options.hfCache), context);
   const { folder, repositories, linked, copied, present } = found;
   const lines = repositories.flatMap(({ repository, names, files, bytes }) => [
-    `${repository}: ${files} files, ${formatBytes(bytes)}`,
+    `${repository}: ${counted(files, 'file')}, ${formatBytes(bytes)}`,
     ...Object.entries(names).map(([name, commit]) => `  ${name}  ${commit}`),
   ]);
-  const sum = `${linked} files linked, ${copied} copied, ${present} there before`;
+  const sum = `${counted(linked, 'file')} linked, ${copied} copied, ${present} there before`;
   const use = `use them with HF_HUB_OFFLINE=1 HF_HUB_CACHE=${folder}`;
   const text =
     repositories.length === 0

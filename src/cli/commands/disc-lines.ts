@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import type { Part } from '../../format/part.ts';
-import { formatBytes } from '../units.ts';
+import { counted, formatBytes } from '../units.ts';
 
 /** A line for each disc: its name, and what it carries besides the control files. */
 export function discLines(
@@ -11,7 +11,7 @@ export function discLines(
     .map((disc, index) => {
       const run = runs[index] ?? [];
       const bytes = run.reduce((sum, part) => sum + part.size, 0);
-      return `  ${basename(disc)}: ${run.length} parts, ${formatBytes(bytes)}\n`;
+      return `  ${basename(disc)}: ${counted(run.length, 'part')}, ${formatBytes(bytes)}\n`;
     })
     .join('');
 }

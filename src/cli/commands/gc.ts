@@ -1,6 +1,6 @@
 import { collect } from '../../deploy/collect.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { formatBytes, harmless } from '../units.ts';
+import { counted, formatBytes, harmless } from '../units.ts';
 import { openSite } from './site.ts';
 
 export interface GcOptions {
@@ -21,7 +21,7 @@ export async function gc(options: GcOptions, context: CommandContext): Promise<C
   });
   const { generations, releases, blobs, bytes } = found;
   const lines = [
-    `${dryRun ? 'would remove' : 'removed'} ${blobs} blobs, ${formatBytes(bytes)}`,
+    `${dryRun ? 'would remove' : 'removed'} ${counted(blobs, 'blob')}, ${formatBytes(bytes)}`,
     ...(generations.length === 0 ? [] : [`  generations ${generations.join(', ')}`]),
     ...releases.map((each) => `  release ${each}`),
     ...found.incomplete.map((each) => `  what came of ${each}`),

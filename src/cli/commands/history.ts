@@ -3,7 +3,7 @@ import { SiteFolder } from '../../deploy/site-folder.ts';
 import { readLedger } from '../../deploy/site-ledger.ts';
 import type { LedgerEntry } from '../../format/ledger.ts';
 import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
-import { harmless } from '../units.ts';
+import { counted, harmless } from '../units.ts';
 
 /** What was done at a site, oldest first, and which generations it can return to. */
 export async function history(
@@ -28,7 +28,7 @@ export async function history(
 
 function describe({ at, event }: LedgerEntry): string {
   if (event.kind === 'collected')
-    return `${at}  gc         ${event.generations} generations and ${event.blobs} blobs removed`;
+    return `${at}  gc         ${counted(event.generations, 'generation')} and ${counted(event.blobs, 'blob')} removed`;
   if (event.kind !== 'command') return '';
   const { command, outcome, generation, detail, approvedBy = [] } = event;
   const rest = [

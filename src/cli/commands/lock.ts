@@ -6,7 +6,7 @@ import { BlobStore } from '../../io/blob-store.ts';
 import { writeAtomic } from '../../io/file.ts';
 import { type CommandContext, type CommandResult, storeFolder } from '../command.ts';
 import { explainedText, explainFindings, findingLines } from '../explain-findings.ts';
-import { formatBytes } from '../units.ts';
+import { counted, formatBytes } from '../units.ts';
 import { readLock, readManifest } from './manifest-file.ts';
 import { openSources, type SourceOptions } from './sources.ts';
 
@@ -75,14 +75,14 @@ function text(
     `${lock.manifest.name} ${lock.manifest.version}, number ${lock.seq}, ${formatBytes(lockBytes(lock))} to carry`,
     ...lock.models.map(
       (model) =>
-        `  model ${model.name}: ${model.repository} at ${model.commit}, ${model.files.length} files, licence ${model.license ?? 'unknown'}`,
+        `  model ${model.name}: ${model.repository} at ${model.commit}, ${counted(model.files.length, 'file')}, licence ${model.license ?? 'unknown'}`,
     ),
     ...lock.images.map(
       (image) => `  image ${image.name}: ${image.repository}@${image.target.digest}`,
     ),
     ...lock.files.map((file) => `  files ${file.name}: ${file.path}, ${formatBytes(file.size)}`),
     ...findings,
-    unchanged ? `${path} says so already` : `written to ${path}`,
+    unchanged ? `unchanged: ${path}` : `written to ${path}`,
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -7,7 +7,7 @@ import { readCanonical } from '../../format/document.ts';
 import { type RepairList, repairListKind } from '../../format/repair-list.ts';
 import { readBounded } from '../../io/file.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { formatBytes } from '../units.ts';
+import { counted, formatBytes } from '../units.ts';
 import { type OpenBundle, openBundle } from './open-bundle.ts';
 
 /** Reads what `stowage repair-list` wrote at a site. @throws StowageError `document-invalid` */
@@ -60,7 +60,7 @@ export async function pick(
     json: { bundle: folder, id: open.id, parts: run.length, bytes, signed },
     text: [
       folder,
-      `  ${run.length} parts, ${formatBytes(bytes)}, to complete ${list.name} ${list.version} at the site`,
+      `  ${counted(run.length, 'part')}, ${formatBytes(bytes)}, to complete ${list.name} ${list.version} at the site`,
       signed
         ? '  with the signatures of the bundle'
         : `  not signed yet: stowage sign ${folder} --key KEY --certificate CERTIFICATE`,

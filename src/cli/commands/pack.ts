@@ -10,7 +10,7 @@ import { BlobStore } from '../../io/blob-store.ts';
 import { remove } from '../../io/file.ts';
 import { walkFromFirst } from '../../trust/trust-chain.ts';
 import { type CommandContext, type CommandResult, storeFolder, usage } from '../command.ts';
-import { formatBytes, parseBytes } from '../units.ts';
+import { counted, formatBytes, parseBytes } from '../units.ts';
 import { parseDiscSize } from './disc-size.ts';
 import { readFreshLock } from './manifest-file.ts';
 import { openBundle } from './open-bundle.ts';
@@ -82,7 +82,7 @@ export async function pack(
       bytes,
       discs,
     },
-    text: `${output}\n${discs.length === 0 ? '' : `  ${discs.length} discs\n`}  ${files} files, ${formatBytes(bytes)}\n  SHA-512 of SHA512SUMS: ${id}\n  not signed yet: stowage sign ${output} --key KEY --certificate CERTIFICATE\n`,
+    text: `${output}\n${discs.length === 0 ? '' : `  ${counted(discs.length, 'disc')}\n`}  ${counted(files, 'file')}, ${formatBytes(bytes)}\n  SHA-512 of SHA512SUMS: ${id}\n  not signed yet: stowage sign ${output} --key KEY --certificate CERTIFICATE\n`,
   };
 }
 

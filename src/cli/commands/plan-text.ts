@@ -6,7 +6,7 @@ export function planTable(plan: Plan): string {
   const { from, to, steps, outage } = plan;
   const width = Math.max(0, ...steps.map((each) => each.do.action.length));
   const lines = steps.map(({ id, do: { action, release, subject }, reason }) => {
-    const what = [release, subject].filter((each) => each !== '').join(' ');
+    const what = [release, shortened(subject)].filter((each) => each !== '').join(' ');
     return `  ${String(id).padStart(3)}  ${action.padEnd(width)}  ${what}  (${reason})`;
   });
   const out =
@@ -16,8 +16,17 @@ export function planTable(plan: Plan): string {
   const head =
     steps.length === 0
       ? `${plan.intent}: nothing to do, generation ${from.number} is what was asked for`
-      : `${plan.intent}: generation ${from.number} to generation ${to.number}`;
+      : `${plan.intent}: ${generationInWords(from.number)} to generation ${to.number}`;
   return harmless([head, ...lines, out, ''].join('\n'));
+}
+
+function generationInWords(number: number): string {
+  return number === 0 ? 'from nothing installed' : `generation ${number}`;
+}
+
+// The plan's file has the whole digest; here it says which bundle is meant.
+function shortened(subject: string): string {
+  return /^[0-9a-f]{64,}$/.test(subject) ? subject.slice(0, 16) : subject;
 }
 
 /** What must hold before a plan may run: what does not, or everything. */

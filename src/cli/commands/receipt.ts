@@ -4,7 +4,7 @@ import { SiteFolder } from '../../deploy/site-folder.ts';
 import { writeStatement } from '../../deploy/statement.ts';
 import { normalizeFingerprint } from '../../deploy/trust-anchor.ts';
 import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
-import { formatBytes, harmless } from '../units.ts';
+import { counted, formatBytes, harmless } from '../units.ts';
 import { openSite } from './site.ts';
 
 export interface ReceiptShowOptions {
@@ -41,9 +41,10 @@ export async function receiptWrite(
 }
 
 function describe({ receipt, file, fingerprint, subject }: CheckedReceipt): string {
-  const { held, host } = receipt;
+  const { held, host, intent, outcome } = receipt;
+  const what = intent === 'statement' ? 'written without a change' : `${intent} ${outcome}`;
   return [
-    `site ${receipt.site}, ${receipt.at}, ${receipt.tool}: ${receipt.intent} ${receipt.outcome}`,
+    `site ${receipt.site}, ${receipt.at}, ${receipt.tool}: ${what}`,
     `  generation ${receipt.generation} runs; kept: ${receipt.generations.join(', ') || 'none'}`,
     ...receipt.releases.map((each) => `  ${each.name} ${each.version}, number ${each.seq}`),
     ...receipt.health.map((each) =>
@@ -52,8 +53,8 @@ function describe({ receipt, file, fingerprint, subject }: CheckedReceipt): stri
     ...receipt.gates.map(
       (each) => `  ${each.passed ? 'passed' : 'FAILED'}: ${each.service} ${each.check}`,
     ),
-    `  holds ${held.blobs} blobs, ${formatBytes(held.bytes)}; ${host.platform}, kernel ${host.kernel}, ${host.engine}`,
-    `  ledger: ${receipt.ledger.number} entries`,
+    `  holds ${counted(held.blobs, 'blob')}, ${formatBytes(held.bytes)}; ${host.platform}, kernel ${host.kernel}, ${host.engine}`,
+    `  ledger: ${counted(receipt.ledger.number, 'entry', 'entries')}`,
     `  signed by ${subject}, certificate SHA-256 ${fingerprint}`,
     `  ${file}`,
     '',

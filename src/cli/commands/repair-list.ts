@@ -6,7 +6,7 @@ import { writeCanonical } from '../../format/document.ts';
 import { repairListKind } from '../../format/repair-list.ts';
 import { writeNew } from '../../io/file.ts';
 import { type CommandContext, type CommandResult, siteRoot, usage } from '../command.ts';
-import { formatBytes } from '../units.ts';
+import { counted, formatBytes } from '../units.ts';
 
 export interface RepairListOptions {
   readonly output?: string;
@@ -43,7 +43,7 @@ export async function repairList(
     json: { file, ...list },
     text: [
       file,
-      `  ${list.parts.length} parts, ${formatBytes(bytes)}, of ${list.name} ${list.version}`,
+      `  ${counted(list.parts.length, 'part')}, ${formatBytes(bytes)}, of ${list.name} ${list.version}`,
       '  where the bundle is whole: stowage pack --only LIST --from BUNDLE; then carry what it writes here and import it',
       '',
     ].join('\n'),

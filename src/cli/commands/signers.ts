@@ -10,7 +10,7 @@ export function signerLines(signers: readonly SignerVerdict[]): string[] {
   return signers.map((signer) => {
     const when = signer.signingTime.toISOString().slice(0, 19).replace('T', ' ');
     const verdict = signer.counted
-      ? `counts for ${signer.root ?? 'its root'}`
+      ? `counts: under root ${signer.root ?? ''}`.trimEnd()
       : `does not count: ${signer.reason ?? ''}`;
     return `  signed by ${signer.subject}, ${when} UTC, ${signer.algorithm}, ${verdict}`;
   });

@@ -1,5 +1,6 @@
 import type { Changed, ChangeOptions } from '../../deploy/change.ts';
 import { SiteFolder } from '../../deploy/site-folder.ts';
+import type { Plan } from '../../format/plan.ts';
 import { createTarget } from '../../target/create-target.ts';
 import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
 
@@ -36,6 +37,12 @@ export function changeResult({ plan, receipt }: Changed): CommandResult {
   );
   return {
     json: { changed: true, generation: to.number, receipt },
-    text: [`generation ${to.number} is kept`, ...releases, ...gates, ''].join('\n'),
+    text: [head(plan), ...releases, ...gates, ''].join('\n'),
   };
+}
+
+function head({ intent, subject, to: { number } }: Plan): string {
+  if (intent === 'rollback') return `back at generation ${number}`;
+  const what = intent === 'install' ? 'installed' : `${subject} is taken off`;
+  return `${what}: generation ${number} is kept`;
 }

@@ -1,4 +1,7 @@
+import { StowageError } from '../../core/error.ts';
 import { type IncomingRelease, incomingReleases } from '../../deploy/incoming.ts';
+import { stagedReleases } from '../../deploy/release.ts';
+import type { SiteFolder } from '../../deploy/site-folder.ts';
 import { type SiteStatus, siteStatus } from '../../deploy/status.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { harmless } from '../units.ts';
@@ -12,10 +15,43 @@ export async function status(
   const { site, target } = await openSite(options.root, context);
   const found = await siteStatus(site, target, context.signal);
   const incoming = await incomingReleases(site);
+  const imported = await waiting(site, found, context);
   return {
-    json: { ...found, incoming: incoming.map(incomingJson) },
-    text: describe(found) + harmless(incoming.map(describeIncoming).join('')),
+    json: { ...found, imported, incoming: incoming.map(incomingJson) },
+    text:
+      describe(found) +
+      harmless([...imported.map(describeImported), ...incoming.map(describeIncoming)].join('')),
   };
+}
+
+/** A release that was taken in and is not part of the current generation. */
+interface Imported {
+  readonly name: string;
+  readonly version: string;
+  readonly seq: number;
+  readonly bundle: string;
+}
+
+/** Releases that could be installed without their media. A damaged one hides no other part of the status. */
+async function waiting(
+  site: SiteFolder,
+  { generation }: SiteStatus,
+  { emit }: CommandContext,
+): Promise<Imported[]> {
+  const current = new Set(generation.releases.map((each) => each.bundle));
+  try {
+    return (await stagedReleases(site))
+      .filter(({ id }) => !current.has(id))
+      .map(({ id, bundle: { name, version, seq } }) => ({ name, version, seq, bundle: id }));
+  } catch (error) {
+    if (!(error instanceof StowageError)) throw error;
+    emit({ type: 'warning', message: error.message, hint: error.hint });
+    return [];
+  }
+}
+
+function describeImported({ name, version, seq, bundle }: Imported): string {
+  return `  imported, not installed: ${name} ${version}, number ${seq}, bundle ${bundle.slice(0, 16)}\n`;
 }
 
 function describeIncoming(incoming: IncomingRelease): string {

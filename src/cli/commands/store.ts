@@ -11,7 +11,7 @@ import { PassError } from '../../io/positioned.ts';
 import { forEachBounded } from '../../io/queue.ts';
 import { usingStore } from '../../io/store-use.ts';
 import { type CommandContext, type CommandResult, storeFolder } from '../command.ts';
-import { formatBytes } from '../units.ts';
+import { counted, formatBytes } from '../units.ts';
 import { readFreshLock, readLock } from './manifest-file.ts';
 import { openSources, type SourceOptions } from './sources.ts';
 
@@ -38,7 +38,7 @@ export async function pull(
   const bytes = [...blobs.values()].reduce((sum, size) => sum + size, 0);
   return {
     json: { store: store.root, blobs: blobs.size, bytes },
-    text: `${store.root} holds the ${blobs.size} blobs of the lock, ${formatBytes(bytes)}\n`,
+    text: `${store.root} holds the ${counted(blobs.size, 'blob')} of the lock, ${formatBytes(bytes)}\n`,
   };
 }
 
@@ -48,7 +48,7 @@ export async function list(options: StoreOptions, context: CommandContext): Prom
   const bytes = blobs.reduce((sum, { size }) => sum + size, 0);
   const lines = [
     ...blobs.map(({ digest, size }) => `${digest}  ${formatBytes(size)}`),
-    `${blobs.length} blobs, ${formatBytes(bytes)}; not whole yet: ${formatBytes(unfinishedBytes)}`,
+    `${counted(blobs.length, 'blob')}, ${formatBytes(bytes)}; not whole yet: ${formatBytes(unfinishedBytes)}`,
   ];
   return {
     json: { store: store.root, blobs, bytes, unfinishedBytes },
@@ -84,7 +84,7 @@ export async function verify(
   const bad = damaged.map((digest) => `damaged: ${store.path(digest)} (remove it and pull again)`);
   return {
     json: { store: store.root, checked, damaged },
-    text: `${[...bad, `${checked} blobs, ${damaged.length} damaged`].join('\n')}\n`,
+    text: `${[...bad, `${counted(checked, 'blob')}, ${damaged.length} damaged`].join('\n')}\n`,
     ...(damaged.length > 0 && { exitStatus: 1 as const }),
   };
 }
@@ -97,10 +97,10 @@ export async function prune(
   const keep = options.keep.length === 0 ? undefined : await keptBlobs(options.keep, context);
   const dryRun = options.dryRun === true;
   const gone = await pruneStore(store, { dryRun, ...(keep && { keep }) });
-  const verb = dryRun ? 'would go' : 'removed';
+  const verb = dryRun ? 'would remove' : 'removed';
   return {
     json: { store: store.root, dryRun, ...gone },
-    text: `${verb}: ${gone.blobs.length} blobs and ${gone.unfinished.length} files of runs that ended, ${formatBytes(gone.bytes)}\n`,
+    text: `${verb} ${counted(gone.blobs.length, 'blob')} and ${counted(gone.unfinished.length, 'unfinished download')}, ${formatBytes(gone.bytes)}\n`,
   };
 }
 

@@ -10,6 +10,7 @@ import type { Certificate } from '../../trust/certificate.ts';
 import { evaluateSignatures, type SignerVerdict } from '../../trust/policy.ts';
 import { trustRoots } from '../../trust/trust-root.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
+import { counted } from '../units.ts';
 import { signerLines } from './signers.ts';
 
 /** What the signatures beside a document come to, judged by the document itself. */
@@ -101,7 +102,7 @@ const purposes: Readonly<Record<RoleName, string>> = {
 };
 
 function roleLine(name: RoleName, { threshold, roots, requires }: Role): string {
-  const keys = threshold === 1 ? '1 key' : `${threshold} keys`;
+  const keys = counted(threshold, 'key');
   const also =
     requires === undefined ? '' : `, at least one signature each by ${requires.join(' and ')}`;
   return `role ${name} signs ${purposes[name]}: ${keys} under ${roots.join(' or ')}${also}`;

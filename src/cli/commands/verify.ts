@@ -4,7 +4,7 @@ import type { GivenTrust } from '../../deploy/trust-anchor.ts';
 import { examineParts, requireFaultless } from '../../deploy/verify.ts';
 import { bundleBytes, bundleFiles } from '../../format/bundle.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { formatBytes } from '../units.ts';
+import { counted, formatBytes } from '../units.ts';
 import { approverLines, signerLines } from './signers.ts';
 import { readTrustFile } from './trust-option.ts';
 import type { Reported, ReportOptions } from './verify-report.ts';
@@ -62,8 +62,8 @@ function partOf(
     },
     text: [
       `${discs.join(', ')} of ${bundle.name} ${bundle.version}: all that is here is whole and signed`,
-      `  ${seen} parts, ${formatBytes(bytes)}, each compared with its SHA-512`,
-      `  not here, on other discs: ${absent} parts`,
+      `  ${counted(seen, 'part')}, ${formatBytes(bytes)}, each compared with its SHA-512`,
+      `  not here, on other discs: ${counted(absent, 'part')}`,
       ...endLines(given, { admitted, verdict, reports }),
     ].join('\n'),
   };
@@ -106,7 +106,7 @@ function whole(given: GivenTrust, reported: Reported): CommandResult {
     },
     text: [
       `${bundle.name} ${bundle.version} is whole and signed`,
-      `  ${files} files, ${formatBytes(bytes)}, each compared with its SHA-512`,
+      `  ${counted(files, 'file')}, ${formatBytes(bytes)}, each compared with its SHA-512`,
       ...endLines(given, reported),
     ].join('\n'),
   };

@@ -62,7 +62,7 @@ function outcome(value: Report['steps'][number]['outcome']): Html {
 export function signatures(report: Report): Html {
   const blocks = report.signatures.map(({ file, counted, reason, approves, signer }) => {
     const verdict = counted
-      ? `counts for ${signer?.root ?? 'its root'}`
+      ? `counts: under root ${signer?.root ?? ''}`.trimEnd()
       : `does not count: ${reason ?? 'no reason known'}`;
     return html`<div class="together">
 <h3>${foreign(file)}</h3>
