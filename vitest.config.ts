@@ -1,4 +1,14 @@
+import { globSync, readFileSync } from 'node:fs';
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
+
+// Container engines share what the kernel has but once: their tests run one after the other, beside all others.
+const engines: string[] = globSync('test/e2e/*.test.ts', { cwd: import.meta.dirname }).filter(
+  (file) => /lab\/(?:engine|docker|target-host|three-services)\.ts'|podman/.test(read(file)),
+);
+
+function read(file: string): string {
+  return readFileSync(new URL(file, import.meta.url), 'utf8');
+}
 
 const config: ViteUserConfig = defineConfig({
   test: {
@@ -17,6 +27,16 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          exclude: engines,
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+        },
+      },
+      {
+        test: {
+          name: 'e2e-engines',
+          include: engines,
           fileParallelism: false,
           testTimeout: 300_000,
           hookTimeout: 300_000,
