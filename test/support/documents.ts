@@ -102,11 +102,9 @@ function joined(lines: readonly string[]): string[] {
 }
 
 function isWhole(command: string): boolean {
-  if (/\\$|<<|["'({|]$/.test(command) || command.includes('\n')) {
-    const { status, stderr } = spawnSync('bash', ['-n'], { input: command, encoding: 'utf8' });
-    return status === 0 && !stderr.includes('here-document') && !/\\$/.test(command);
-  }
-  return true;
+  if (command.endsWith('\\')) return false;
+  const { status, stderr } = spawnSync('bash', ['-n'], { input: command, encoding: 'utf8' });
+  return status === 0 && !stderr.includes('here-document');
 }
 
 const OPERATOR = /[0-9]?[<>]+[(&]?|[;|&\n()]+/;
