@@ -267,5 +267,15 @@ function requireDigest(source: FileSource, found: Digest): void {
 }
 
 function lastSegment(url: string): string {
-  return parseSafePath(decodeURIComponent(new URL(url).pathname.split('/').at(-1) ?? ''));
+  const last = new URL(url).pathname.split('/').at(-1) ?? '';
+  return parseSafePath(decoded(last));
+}
+
+/** Signs that stand for no text stay, and are refused with the rest of the name. */
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
 }

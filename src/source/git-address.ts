@@ -1,5 +1,6 @@
 import { StowageError } from '../core/error.ts';
-import { isLoopback } from './address.ts';
+import { isLoopback, oneLine } from './address.ts';
+import { leadsInside } from './near.ts';
 
 /** A repository that git is asked for, and what of it. */
 export interface GitAddress {
@@ -56,6 +57,20 @@ export function gitUrl(address: string, insecure: readonly string[]): string {
     });
   }
   return url.href.replace(/\/+$/, '');
+}
+
+/**
+ * An address that a repository names for another, perhaps relative to its own.
+ * @throws StowageError `source-unsupported`, also for an address of this machine, where the repository is elsewhere
+ */
+export function besideUrl(url: string, named: string, insecure: readonly string[]): string {
+  const found = gitUrl(/^\.\.?\//.test(named) ? new URL(named, `${url}/`).href : named, insecure);
+  if (!leadsInside(new URL(found), new URL(url))) return found;
+  throw new StowageError('source-unsupported', `${url} names a repository of this machine`, {
+    expected: 'repositories beside it, or elsewhere',
+    found: oneLine(named),
+    hint: 'ask who keeps the repository, or take another commit',
+  });
 }
 
 /** What git-check-ref-format allows, but for characters that a shell or a person could mistake. */

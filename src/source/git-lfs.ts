@@ -5,6 +5,7 @@ import { Secret } from '../credential/secret.ts';
 import { isLoopback, oneLine, redactUrl } from './address.ts';
 import type { Authorization, Http, HttpRequest } from './http.ts';
 import { malformed } from './http-error.ts';
+import { leadsInside } from './near.ts';
 import type { Origin } from './origin.ts';
 import { rangeOrigin } from './range-origin.ts';
 import { parseRemote } from './remote-json.ts';
@@ -93,10 +94,15 @@ function originOf(digest: Digest, answer: Fields, asked: HttpRequest, http: Http
   }
   const url = URL.parse(href);
   const plain = url?.protocol === 'http:' && isLoopback(url.hostname);
-  if (url === null || (url.protocol !== 'https:' && !plain) || url.username !== '') {
+  if (
+    url === null ||
+    (url.protocol !== 'https:' && !plain) ||
+    url.username !== '' ||
+    leadsInside(url, asked.url)
+  ) {
     throw malformed(
       asked,
-      'https addresses of objects',
+      'https addresses of objects, elsewhere',
       oneLine(url?.protocol ?? 'no address', 40),
     );
   }

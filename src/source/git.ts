@@ -7,11 +7,12 @@ import { GIB, MIB } from '../core/limits.ts';
 import type { HostTrust } from '../credential/host-trust.ts';
 import type { Secret } from '../credential/secret.ts';
 import { isLoopback, oneLine } from './address.ts';
-import { type GitAddress, gitUrl, isCommit, parseGitAddress } from './git-address.ts';
+import { besideUrl, type GitAddress, gitUrl, isCommit, parseGitAddress } from './git-address.ts';
 import { GitFailure, type GitRun, runGit } from './git-command.ts';
 import { createGitCredentials } from './git-credentials.ts';
 import { type LfsPointer, lfsOrigins } from './git-lfs.ts';
 import { type GitEntry, parseTree, readBatch } from './git-objects.ts';
+import { settleRepository } from './git-redirect.ts';
 import type { Http } from './http.ts';
 import type { Origin } from './origin.ts';
 import type { Proxies } from './proxy.ts';
@@ -87,8 +88,7 @@ export function createGit(options: GitOptions): Git {
     new Ask(options, folder, signal, signIn);
   return {
     parse: (source) => parseGitAddress(source, insecure),
-    beside: (url, named) =>
-      gitUrl(/^\.\.?\//.test(named) ? new URL(named, `${url}/`).href : named, insecure),
+    beside: (url, named) => besideUrl(url, named, insecure),
     commit: (address, folder, signal) => ask(folder, signal).commit(address),
     fetch: (url, commit, folder, signal) => ask(folder, signal).fetch(url, commit),
     lfs: async (url, objects, signal) =>
@@ -218,8 +218,8 @@ class Ask {
 
   async #remote(url: string, args: readonly string[], timeoutMs: number = ASK_MS): Promise<Buffer> {
     const { trust } = this.#options;
-    const { origin, protocol, host, hostname } = new URL(url);
-    const secret = await this.#signIn(url);
+    const { at, secret } = await this.#place(url);
+    const { origin, protocol, host, hostname } = new URL(at);
     const variables: Record<string, string> = {};
     // In a variable of the child, which only its own user can read; never in its arguments.
     if (secret !== undefined && (protocol === 'https:' || isLoopback(hostname))) {
@@ -232,12 +232,26 @@ class Ask {
       variables['GIT_SSL_CAINFO'] = join(this.#folder, 'authorities.pem');
       await writeFile(variables['GIT_SSL_CAINFO'], [authorities].flat().join('\n'));
     }
-    const settings = protocol === 'http:' ? ['protocol.http.allow=always'] : [];
+    const settings = [
+      ...(protocol === 'http:' ? ['protocol.http.allow=always'] : []),
+      ...(secret === undefined ? [] : ['http.followRedirects=false']),
+    ];
+    const asked = args.map((each) => (each === url ? at : each));
     try {
-      return await runGit(args, { ...this.#run(timeoutMs), settings, variables }, collect);
+      return await runGit(asked, { ...this.#run(timeoutMs), settings, variables }, collect);
     } catch (error) {
       throw error instanceof GitFailure ? refused(url, error, secret) : error;
     }
+  }
+
+  /** Where a repository is, and what that host alone may be told. */
+  async #place(url: string): Promise<{ at: string; secret: Secret | undefined }> {
+    const { http, insecure = [] } = this.#options;
+    const secret = await this.#signIn(url);
+    if (secret === undefined) return { at: url, secret };
+    const found = await settleRepository(url, secret, http, this.#signal);
+    if (new URL(found).host === new URL(url).host) return { at: found, secret };
+    return { at: gitUrl(found, insecure), secret: await this.#signIn(found) };
   }
 
   #run(timeoutMs: number): GitRun {

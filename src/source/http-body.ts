@@ -1,6 +1,9 @@
 import { interrupted } from '../core/interrupted.ts';
 import { type Asked, malformed, Silence, unreachable } from './http-error.ts';
 
+/** Slower is no line, but somebody who holds it open. */
+const MIN_BYTES_PER_SECOND = 1024;
+
 /** A connection that can be given up. */
 export interface Connection {
   readonly asked: Asked;
@@ -10,7 +13,7 @@ export interface Connection {
 }
 
 /**
- * The bytes of a body, as they come. Gives up when none comes for the idle time.
+ * The bytes of a body, as they come. Gives up when none, or next to none, comes for the idle time.
  * @throws StowageError `source-unreachable` when it breaks, `interrupted`
  */
 export async function* readBody(
@@ -20,6 +23,8 @@ export async function* readBody(
   const { asked, controller, signal, idleTimeoutMs } = connection;
   let bytes = 0;
   let waiting = false;
+  let waitedMs = 0;
+  let fromBytes = 0;
   const idle = setTimeout(() => {
     if (waiting) controller.abort(new Silence('bytes', idleTimeoutMs));
   }, idleTimeoutMs);
@@ -29,10 +34,18 @@ export async function* readBody(
     for (;;) {
       waiting = true;
       idle.refresh();
+      const since = performance.now();
       const { done, value } = await reader.next();
       waiting = false; // the time that the consumer takes is not the server's
       if (done) break;
       bytes += value.byteLength;
+      waitedMs += performance.now() - since;
+      if (waitedMs >= idleTimeoutMs) {
+        if (bytes - fromBytes < (waitedMs / 1000) * MIN_BYTES_PER_SECOND)
+          throw new Silence(`more than ${bytes - fromBytes} bytes`, idleTimeoutMs);
+        waitedMs = 0;
+        fromBytes = bytes;
+      }
       yield value;
     }
     ended = true;

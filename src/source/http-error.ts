@@ -1,5 +1,6 @@
 import { StowageError, systemCode } from '../core/error.ts';
 import { redactUrl } from './address.ts';
+import { LedInside } from './near.ts';
 import { explainProxy, ProxyFailure } from './proxy-failure.ts';
 
 /** What was asked, for messages. */
@@ -46,7 +47,8 @@ export function isCertificateFailure(error: unknown): boolean {
 /** Whether the same failure is sure to come again: no such name, a certificate that does not hold, a proxy's no. */
 export function isFinal(error: unknown): boolean {
   if (error instanceof ProxyFailure && Math.floor((error.status ?? 0) / 100) === 4) return true;
-  return networkCode(error) === 'ENOTFOUND' || isCertificateFailure(error);
+  const code = networkCode(error) ?? '';
+  return ['ENOTFOUND', 'ERR_LED_INSIDE'].includes(code) || isCertificateFailure(error);
 }
 
 /** The error for a connection that failed, before its answer or within its body. */
@@ -82,6 +84,12 @@ function explain(cause: Error, url: URL): { found: string; hint: string } {
   }
   if (NO_ROUTE.includes(code)) {
     return { found: `no route (${code})`, hint: "check this machine's network and firewall" };
+  }
+  if (cause instanceof LedInside) {
+    return {
+      found: `a redirect to this machine or its link: ${cause.message}`,
+      hint: 'ask who runs the server that redirected there',
+    };
   }
   if (CERTIFICATE.test(code)) {
     return {

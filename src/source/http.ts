@@ -12,6 +12,7 @@ import {
   Silence,
   unreachable,
 } from './http-error.ts';
+import { isNear, leadsInside } from './near.ts';
 import { createWire, type Wire, type WireResponse } from './wire.ts';
 
 const MAX_REDIRECTS = 10;
@@ -32,6 +33,8 @@ export interface HttpRequest extends Asked {
   readonly allow?: readonly number[];
   /** A better error for a refusal than its status alone gives; undefined leaves it at that. */
   readonly explain?: (refusal: HttpRefusal) => StowageError | undefined;
+  /** Whether a server named the host; such a name may not mean this machine. */
+  readonly strayed?: boolean | undefined;
   /** Times to try; 4 unless said otherwise. */
   readonly tries?: number;
 }
@@ -198,6 +201,7 @@ async function send(
         ...(request.authorization && { authorization: headerOf(request.authorization) }),
         ...(request.form && { 'content-type': 'application/x-www-form-urlencoded' }),
       },
+      strayed: request.strayed,
       body: request.json === undefined ? request.form?.toString() : JSON.stringify(request.json),
       signal: AbortSignal.any([signal, controller.signal]),
     });
@@ -235,11 +239,20 @@ function follow(request: HttpRequest, response: WireResponse): HttpRequest {
       `a redirect to http at ${url.host}`,
     );
   }
+  if (leadsInside(url, request.url)) {
+    throw malformed(
+      request,
+      'a redirect to another server',
+      `one to this machine or its link: ${url.host}`,
+    );
+  }
   // What a server writes into an address is no user of ours.
   url.username = '';
   url.password = '';
   const { authorization, ...open } = request;
-  return url.host === request.url.host ? { ...open, url, authorization } : { ...open, url };
+  return url.host === request.url.host
+    ? { ...open, url, authorization }
+    : { ...open, url, strayed: request.strayed === true || !isNear(request.url.hostname) };
 }
 
 async function settle(

@@ -7,6 +7,7 @@ import { Secret } from '../credential/secret.ts';
 import { isLoopback } from './address.ts';
 import type { Authorization, Http, HttpRequest } from './http.ts';
 import { type Asked, malformed } from './http-error.ts';
+import { leadsInside } from './near.ts';
 import { parseRemote } from './remote-json.ts';
 
 const MAX_TOKEN_BYTES: number = MIB;
@@ -121,8 +122,13 @@ function parseRealm(realm: string, asked: Asked): URL {
   if (url === null || (!plain && url.protocol !== 'https:') || url.username !== '') {
     throw malformed(asked, 'the address of its token service', 'something else');
   }
-  if (plain && asked.url.protocol === 'https:' && !isLoopback(url.hostname)) {
-    throw malformed(asked, 'a token service at an https address', `http at ${url.host}`);
+  const near = isLoopback(url.hostname) && isLoopback(asked.url.hostname);
+  if ((plain && asked.url.protocol === 'https:' && !near) || leadsInside(url, asked.url)) {
+    throw malformed(
+      asked,
+      'a token service at an https address elsewhere',
+      `${url.protocol}// at ${url.host}`,
+    );
   }
   return url;
 }

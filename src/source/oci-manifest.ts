@@ -5,6 +5,7 @@ import type { LockedBlob, LockedLayer } from '../format/lock.ts';
 import { oneLine } from './address.ts';
 import { type Asked, malformed } from './http-error.ts';
 import { describeHttps } from './https.ts';
+import { leadsInside } from './near.ts';
 import { type PlatformFields, readPlatform } from './oci-platform.ts';
 import { parseRemote } from './remote-json.ts';
 
@@ -125,7 +126,11 @@ function readLayer(layer: Fields, asked: Asked, foreignLayers: boolean): LockedL
   const listed = Array.isArray(layer['urls']) ? layer['urls'] : [];
   const urls = listed.map((each) => textOf(each, 2048) ?? '').slice(0, MAX_URLS);
   if (foreignLayers && urls.length > 0) {
-    for (const each of urls) describeHttps(each);
+    for (const each of urls) {
+      describeHttps(each);
+      if (leadsInside(new URL(each), asked.url))
+        throw malformed(asked, 'layers from elsewhere', 'an address of this machine or its link');
+    }
     return { ...descriptor, urls };
   }
   if (listed.length > 0 || /nondistributable|foreign/.test(descriptor.mediaType)) {

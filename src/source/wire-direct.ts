@@ -52,7 +52,7 @@ export function createDirectWire(): DirectWire {
     const rested = take(url.origin);
     const answer =
       (rested && (await exchange(rested, text, signal, true))) ??
-      (await exchange(new WireLine(url, context), text, signal, false));
+      (await exchange(new WireLine(url, context, request.strayed), text, signal, false));
     if (answer === undefined) throw new Error('the connection closed');
     const { line, head, stop } = answer;
     // What a redirect or a refusal says is not needed; its status and headers are.

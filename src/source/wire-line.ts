@@ -1,6 +1,7 @@
 import { connect, isIP, type OnReadOpts, type Socket } from 'node:net';
 import { connect as connectSecure, type SecureContextOptions } from 'node:tls';
 import { MIB } from '../core/limits.ts';
+import { lookupElsewhere } from './near.ts';
 import { type ResponseHead, readResponseHead } from './response-head.ts';
 import { lend, retire, takeSlab } from './slabs.ts';
 
@@ -32,7 +33,7 @@ export class WireLine {
   #wake: () => void = () => {};
   #failure: Error | undefined;
 
-  constructor(url: URL, context: SecureContextOptions) {
+  constructor(url: URL, context: SecureContextOptions, strayed = false) {
     const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
     const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
     // Its types know no buffer that is made for each read.
@@ -45,7 +46,7 @@ export class WireLine {
     this.#socket =
       url.protocol === 'https:'
         ? connectSecure({ ...context, ...place, ...named })
-        : connect(place);
+        : connect({ ...place, ...(strayed && { lookup: lookupElsewhere }) });
     this.#socket.setNoDelay(true);
     this.#socket.on('error', (error) => this.#fail(error));
     this.#socket.on('close', () => this.#fail(new Error('the connection closed')));

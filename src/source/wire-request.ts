@@ -7,6 +7,8 @@ export interface WireRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | undefined;
   readonly signal: AbortSignal;
+  /** Whether a server named the host, and not whoever wrote the manifest. */
+  readonly strayed?: boolean | undefined;
 }
 
 export interface WireResponse extends WireBody {

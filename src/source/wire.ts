@@ -7,6 +7,7 @@ import {
 import { request as requestSecure, Agent as SecureAgent } from 'node:https';
 import type { SecureContextOptions } from 'node:tls';
 import type { HostTrust } from '../credential/host-trust.ts';
+import { lookupElsewhere } from './near.ts';
 import type { Proxies } from './proxy.ts';
 import { asProxyFailure } from './proxy-failure.ts';
 import { bodyOf } from './wire-body.ts';
@@ -55,7 +56,7 @@ export function createWire(options: WireOptions = {}): Wire {
 }
 
 function exchange(
-  { method, url, headers, body, signal }: WireRequest,
+  { method, url, headers, body, signal, strayed }: WireRequest,
   agents: { readonly 'http:': Agent; readonly 'https:': SecureAgent },
   context: SecureContextOptions,
 ): Promise<WireResponse> {
@@ -70,6 +71,7 @@ function exchange(
       ...(body !== undefined && { 'content-length': Buffer.byteLength(body) }),
     },
     signal,
+    ...(strayed && url.protocol === 'http:' && { lookup: lookupElsewhere }),
     // Node counts it until a proxy has opened a tunnel, and hears no signal until then.
     timeout: TUNNEL_MS,
   };

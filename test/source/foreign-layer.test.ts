@@ -32,13 +32,25 @@ function manifestOf(urls: unknown): Buffer {
   );
 }
 
-const read = (urls: unknown, allowed?: boolean): ReturnType<typeof readImageDocument> =>
-  readImageDocument(manifestOf(urls), '', asked, allowed);
+const read = (
+  urls: unknown,
+  allowed?: boolean,
+  from: { what: string; url: URL } = asked,
+): ReturnType<typeof readImageDocument> => readImageDocument(manifestOf(urls), '', from, allowed);
 
 describe('when an image has layers from elsewhere', () => {
   it('keeps their addresses where the manifest asks for them', () => {
     const urls = ['https://vendor.example/layer', 'http://127.0.0.1:1/layer'];
-    expect(read(urls, true)).toMatchObject({ layers: [{ digest: digestOf(bytes), urls }] });
+    const here = { what: 'it', url: new URL('http://127.0.0.1:5000/v2/a/manifests/1') };
+    expect(read(urls, true, here)).toMatchObject({ layers: [{ digest: digestOf(bytes), urls }] });
+  });
+
+  it.each([
+    'http://127.0.0.1:1/layer',
+    'https://localhost/layer',
+    'https://169.254.169.254/latest',
+  ])('is refused where a registry elsewhere leads to %s', async (address) => {
+    await expectCode(() => read([address], true), 'source-malformed');
   });
 
   it('is refused where it does not, and says what to do', async () => {

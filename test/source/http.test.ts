@@ -129,6 +129,17 @@ describe('when a server falls silent', () => {
     expect(error.found).toBe('no bytes for 0.05 s after 4 bytes');
   });
 
+  it('gives up on a body of which next to nothing comes', async () => {
+    const server = await serve((_, response) => {
+      const timer = setInterval(() => response.write('x'), 5);
+      response.on('close', () => clearInterval(timer));
+    });
+    const { http } = testHttp({ idleTimeoutMs: 100 });
+    const { body } = await http.request({ what: 'it', url: new URL(server.url) }, never);
+    const error = await expectCode(() => drain(body), 'source-unreachable');
+    expect(error.found).toMatch(/^no more than \d+ bytes for 0\.1 s after \d+ bytes$/);
+  });
+
   it('does not count the time that the reader takes', async () => {
     const server = await serve((_, response) => {
       response.write('a');
