@@ -70,6 +70,12 @@ can be broken off and run again; what was finished is not read again.
 
     stowage import . --trust "$ROOT" --fingerprint "$PAPER"
 
+A site that has its trust document already takes it from there, and what the
+bundle holds can be seen before:
+
+      stowage import .
+      stowage inspect .
+
 Several discs: one after another, in any order, or all at once. It ends with
 status 1 and names what is missing until the last one was read.
 
@@ -114,7 +120,10 @@ again. If it stays so, write a list of what is missing and carry the list home:
 
 The engineer runs "stowage pack --only repair.json --from BUNDLE" and sends back
 the folder that it writes, which is imported like a disc. Recovery parts, where
-the bundle carries them, are used by "stowage import" without being asked.
+the bundle carries them, are used by "stowage import" without being asked. Discs
+whose others will never come take room until they are given up:
+
+      stowage gc --incomplete
 
 A file that does not belong (file-unexpected). A machine on the way wrote into
 the bundle's folder: ._names, .DS_Store, Thumbs.db. Find out which. Then copy
