@@ -46,9 +46,18 @@ export function isSri(text: string): text is Sri {
 
 /** The SRI form of 128 hex digits. @throws StowageError `digest-malformed` */
 export function sriFromHex(hex: string): Sri {
-  if (hex.length !== HEX_512_LENGTH || !HEX.test(hex))
-    throw malformed('SHA-512', '128 lower-case hex digits', hex);
+  if (hex.length !== HEX_512_LENGTH || !HEX.test(hex)) throw malformedHex(hex);
   return `sha512-${Buffer.from(hex, 'hex').toString('base64')}` as Sri;
+}
+
+/** {@link sriFromHex} of many. @throws StowageError `digest-malformed` */
+export function srisFromHex(list: readonly string[]): Sri[] {
+  for (const hex of list) if (hex.length !== HEX_512_LENGTH) throw malformedHex(hex);
+  const whole = list.join('');
+  // One of them is not: it is found by itself.
+  if (!HEX.test(whole)) return list.map(sriFromHex);
+  const bytes = Buffer.from(whole, 'hex');
+  return list.map((_, at) => `sha512-${bytes.toString('base64', 64 * at, 64 * at + 64)}` as Sri);
 }
 
 /** The 128 hex digits of an SRI string, as `sha512sum` prints them. */
@@ -69,6 +78,10 @@ export function sriOf(bytes: Uint8Array): Sri {
 // A malformed or empty integrity string means "no check" to ssri: nothing reaches it that SRI has not matched.
 function hexOf(text: string): string {
   return parse(text, { single: true, strict: true })?.hexDigest() ?? '';
+}
+
+function malformedHex(hex: string): StowageError {
+  return malformed('SHA-512', '128 lower-case hex digits', hex);
 }
 
 function malformed(what: string, expected: string, found: string): StowageError {

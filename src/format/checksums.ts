@@ -1,4 +1,4 @@
-import { type Sri, sriFromHex, sriHex } from '../core/digest.ts';
+import { type Sri, sriHex, srisFromHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_BUNDLE_FILES, MAX_CHECKSUMS_BYTES } from '../core/limits.ts';
 import { isMediaPath } from '../core/safe-path.ts';
@@ -37,10 +37,9 @@ export function readChecksums(bytes: Uint8Array): Checksum[] {
   if (lines.length > MAX_BUNDLE_FILES)
     throw malformed(`at most ${MAX_BUNDLE_FILES} files`, `${lines.length}`);
   let previous = '';
-  return lines.map((line, index) => {
-    const hex = line.slice(0, HEX_LENGTH);
+  const paths = lines.map((line, index) => {
     const path = line.slice(HEX_LENGTH + GAP.length);
-    const plain = HEX.test(hex) && line.startsWith(GAP, HEX_LENGTH);
+    const plain = HEX.test(line.slice(0, HEX_LENGTH)) && line.startsWith(GAP, HEX_LENGTH);
     if (!plain || !isMediaPath(path)) {
       throw malformed(
         '128 hex digits, two spaces and a path',
@@ -50,8 +49,10 @@ export function readChecksums(bytes: Uint8Array): Checksum[] {
     if (path <= previous)
       throw malformed('lines sorted, each path once', `line ${index + 1}: ${path}`);
     previous = path;
-    return { path, sha512: sriFromHex(hex) };
+    return path;
   });
+  const sums = srisFromHex(lines.map((line) => line.slice(0, HEX_LENGTH)));
+  return paths.map((path, index) => ({ path, sha512: sums[index] as Sri }));
 }
 
 function malformed(expected: string, found: string): StowageError {

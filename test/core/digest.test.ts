@@ -11,6 +11,7 @@ import {
   sriFromHex,
   sriHex,
   sriOf,
+  srisFromHex,
 } from '../../src/core/digest.ts';
 import { expectCode } from '../support/error.ts';
 
@@ -56,6 +57,14 @@ describe('when a digest is read', () => {
 });
 
 describe('when an integrity string is read', () => {
+  it('reads many as it reads each', async () => {
+    const many = [HEX_512, 'ef'.repeat(64), '00'.repeat(64)];
+    expect(srisFromHex(many)).toEqual(many.map(sriFromHex));
+    for (const wrong of ['', 'AB'.repeat(64), `${HEX_512}00`, HEX_512.slice(1), 'g'.repeat(128)])
+      await expectCode(() => srisFromHex([HEX_512, wrong]), 'digest-malformed');
+    await expectCode(() => srisFromHex([`${HEX_512}0`, HEX_512.slice(1)]), 'digest-malformed');
+  });
+
   it('takes what the bytes are written as, and nothing that only reads as they do', () => {
     for (const last of 'ABQRgwz0/') {
       const text = `${SRI.slice(0, -3)}${last}==`;
