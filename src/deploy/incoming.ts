@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { counted } from '../core/amount.ts';
+import { counted, formatBytes } from '../core/amount.ts';
 import { sriHex, sriOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_CHECKSUMS_BYTES, MAX_INDEX_BYTES, MIB } from '../core/limits.ts';
@@ -80,14 +80,14 @@ export async function incoming(
   return { id, bundle, missing: [...missing], discs: countDiscs(discs, places) };
 }
 
-/** Discs and parts that are missing, in words: `discs 2 and 4 of 5, 12 parts of 40960 bytes`. */
+/** Discs and parts that are missing, in words: `discs 2 and 4 of 5, 12 parts, 40.0 KiB`. */
 export function missingInWords({ missing, discs, bundle }: Omit<IncomingRelease, 'id'>): string {
   const bytes = missing.reduce((sum, part) => sum + part.size, 0);
   const [only] = missing;
   const parts =
     missing.length === 1 && only !== undefined
-      ? `1 part of ${bytes} bytes (${contentOf(bundle, only)})`
-      : `${counted(missing.length, 'part')} of ${bytes} bytes together`;
+      ? `1 part, ${formatBytes(bytes)} (${contentOf(bundle, only)})`
+      : `${counted(missing.length, 'part')}, ${formatBytes(bytes)}`;
   const { of, missing: numbers } = discs;
   if (of === undefined || numbers.length === 0) return parts;
   return `disc${numbers.length === 1 ? '' : 's'} ${numbers.join(', ')} of ${of}: ${parts}`;

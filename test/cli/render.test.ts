@@ -64,6 +64,11 @@ describe('when an error is shown', () => {
     });
   });
 
+  it('takes what Node throws when the signal comes for an interruption', () => {
+    const { reason } = AbortSignal.abort();
+    expect(toStowageError(reason)).toMatchObject({ code: 'interrupted', exitStatus: 130 });
+  });
+
   it('asks for a report of what nobody foresaw', () => {
     for (const thrown of [new TypeError('x is undefined'), 'text', undefined]) {
       const error = toStowageError(thrown);

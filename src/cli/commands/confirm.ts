@@ -1,5 +1,7 @@
 import { type GivenTrust, normalizeFingerprint } from '../../deploy/trust-anchor.ts';
 import type { CommandContext } from '../command.ts';
+import { harmless } from '../units.ts';
+import { ask } from './ask.ts';
 
 const TYPED_DIGITS = 16;
 
@@ -14,19 +16,11 @@ export async function confirmFingerprint(
   context: CommandContext,
 ): Promise<boolean> {
   if (fingerprint !== undefined) return normalizeFingerprint(fingerprint) === given.fingerprint;
-  const { stdin, stderr } = context.terminal;
-  if (stdin.isTTY !== true || stderr.isTTY !== true) return false;
-  const { createInterface } = await import('node:readline/promises');
-  stderr.write(`This site has no trust document yet. Given is ${given.subject}.\n`);
-  const reader = createInterface({ input: stdin, output: stderr });
-  try {
-    const answer = await reader.question(
-      `Type the last ${TYPED_DIGITS} digits of its SHA-256 fingerprint from your paper: `,
-      { signal: context.signal },
-    );
-    const typed = normalizeFingerprint(answer);
-    return typed.length >= TYPED_DIGITS && given.fingerprint.endsWith(typed);
-  } finally {
-    reader.close();
-  }
+  const answer = await ask(
+    `This site has no trust document yet. Given is ${harmless(given.subject)}.\nType the last ${TYPED_DIGITS} digits of its SHA-256 fingerprint from your paper: `,
+    context,
+  );
+  if (answer === undefined) return false;
+  const typed = normalizeFingerprint(answer);
+  return typed.length >= TYPED_DIGITS && given.fingerprint.endsWith(typed);
 }

@@ -1,6 +1,7 @@
 import type { StowageError } from '../../core/error.ts';
 import type { CommandContext } from '../command.ts';
 import { harmless } from '../units.ts';
+import { ask } from './ask.ts';
 
 /**
  * Asks a person for the next disc: Enter when it lies where the last one lay, or another path.
@@ -14,20 +15,14 @@ export async function askForDisc(
 ): Promise<string[] | undefined> {
   const { stdin, stderr } = context.terminal;
   if (stdin.isTTY !== true || stderr.isTTY !== true) return undefined;
-  const { createInterface } = await import('node:readline/promises');
   // Ends what moves on the screen.
   context.emit({ type: 'waiting', reason: 'a disc' });
   stderr.write(harmless(`\n${error.message}\n  missing: ${error.expected ?? ''}\n`));
   const last = folders.at(-1) ?? '';
-  const reader = createInterface({ input: stdin, output: stderr });
-  try {
-    const answer = await reader.question(
-      `Insert the next disc and press Enter (${last}), or type its folder: `,
-      { signal: context.signal },
-    );
-    const typed = answer.trim();
-    return [typed === '' ? last : context.path(typed)];
-  } finally {
-    reader.close();
-  }
+  const answer = await ask(
+    `Insert the next disc and press Enter (${harmless(last)}), or type its folder: `,
+    context,
+  );
+  const typed = answer?.trim() ?? '';
+  return [typed === '' ? last : context.path(typed)];
 }

@@ -1,3 +1,4 @@
+import { counted, exactBytes } from '../../core/amount.ts';
 import type { Report, ReportStep, ReportTrust } from '../../format/report.ts';
 import type { Facts } from './facts.ts';
 
@@ -66,10 +67,10 @@ export function unchecked({ steps, facts, trust, absent }: Known): Unchecked[] {
 
 function elsewhere(absent: Report['absent']): Unchecked[] {
   if (absent === undefined) return [];
-  const parts = absent.parts === 1 ? '1 part' : `${absent.parts} parts`;
+  const parts = counted(absent.parts, 'part');
   return [
     {
-      what: `${parts} of ${absent.bytes} bytes together`,
+      what: `${parts}, ${exactBytes(absent.bytes)}`,
       why: 'they lie on discs that were not here. Verify those discs too, alone or together with these',
     },
   ];

@@ -10,7 +10,7 @@ const missing = new StowageError(
   'bundle-incomplete',
   'chat 1.0.0 is not complete (2 of 5 discs seen)',
   {
-    expected: 'discs 3, 4, 5 of 5: 30 parts of 99 bytes together',
+    expected: 'discs 3, 4, 5 of 5: 30 parts, 99 B',
     hint: 'go on',
   },
 );
@@ -40,6 +40,13 @@ describe('when an installation waits for the next disc', () => {
     ['  /mnt/usb  \n', '/mnt/usb'],
   ])('takes a path that is typed: %j', async (answer, place) => {
     expect((await ask(answer)).next).toEqual([place]);
+  });
+
+  it.each([
+    ['Ctrl-C', '\u0003'],
+    ['Ctrl-D', '\u0004'],
+  ])('ends as interrupted by %s', async (_, key) => {
+    await expect(ask(key)).rejects.toMatchObject({ code: 'interrupted' });
   });
 
   it('asks nobody where there is no terminal', async () => {

@@ -2,6 +2,7 @@ import { appendFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { toStowageError } from '../../../src/cli/render.ts';
+import { exactBytes } from '../../../src/core/amount.ts';
 import { MIB } from '../../../src/core/limits.ts';
 import { findDiscs } from '../../../src/deploy/discs.ts';
 import { reportHtml } from '../../../src/deploy/report/html.ts';
@@ -401,7 +402,7 @@ describe('when a bundle lies on discs', () => {
     const parts = dealt.bundle.blobs.flatMap((each) => each.parts);
     expect((absent?.parts ?? 0) + (checked?.files ?? 0)).toBe(parts.length);
     expect(made.unchecked[0]?.what).toBe(
-      `${absent?.parts} parts of ${absent?.bytes} bytes together`,
+      `${absent?.parts} parts, ${exactBytes(absent?.bytes ?? 0)}`,
     );
     const page = reportHtml(made, undefined).toString();
     expect(page).toContain('<strong>Incomplete</strong>');

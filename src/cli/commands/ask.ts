@@ -1,0 +1,38 @@
+import { StowageError } from '../../core/error.ts';
+import { interrupted } from '../../core/interrupted.ts';
+import type { CommandContext } from '../command.ts';
+
+/**
+ * Asks a person something, on stderr.
+ * @returns the line that was typed; undefined where stdin and stderr are not both a terminal
+ * @throws StowageError `interrupted` for Ctrl-C, Ctrl-D and the signal
+ */
+export async function ask(
+  question: string,
+  { terminal, signal }: CommandContext,
+): Promise<string | undefined> {
+  const { stdin, stderr } = terminal;
+  if (stdin.isTTY !== true || stderr.isTTY !== true) return undefined;
+  if (signal.aborted) throw interrupted(signal);
+  const { createInterface } = await import('node:readline');
+  const reader = createInterface({ input: stdin, output: stderr });
+  try {
+    return await new Promise<string>((resolve, reject) => {
+      const leave = (): void => reject(unanswered());
+      reader.once('SIGINT', leave).once('close', leave);
+      signal.addEventListener('abort', leave, { once: true });
+      reader.question(question, resolve);
+    });
+  } catch (error) {
+    stderr.write('\n');
+    throw error;
+  } finally {
+    reader.close();
+  }
+}
+
+function unanswered(): StowageError {
+  return new StowageError('interrupted', 'interrupted while a question was asked', {
+    hint: 'run the same command again; what is finished is kept',
+  });
+}
