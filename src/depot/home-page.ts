@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { formatAmount, formatBytes } from '../core/amount.ts';
+import { foreign, type Html, html } from '../core/html-text.ts';
 import type { Bundle } from '../format/bundle.ts';
 import type { Catalog } from './catalog.ts';
 import type { Handler } from './handler.ts';
@@ -24,8 +26,8 @@ export function homePage(catalog: Catalog): Handler {
     else {
       const secure = 'encrypted' in request.message.socket;
       const host = safeHost(request.message.headers.host);
-      const html = render(catalog, host, secure);
-      sendBytes(request, response, 200, Buffer.from(html, 'utf8'), HEADERS);
+      const page = render(catalog, host, secure);
+      sendBytes(request, response, 200, Buffer.from(page, 'utf8'), HEADERS);
     }
     return true;
   };
@@ -40,33 +42,33 @@ function render(catalog: Catalog, host: string, secure: boolean): string {
   const releases = catalog.releases().toReversed();
   const body =
     releases.length === 0
-      ? '<p>Nothing was imported yet: <code>stowage import</code> brings a bundle in.</p>'
-      : releases.map(({ id, bundle }) => section(bundle, id, host, secure)).join('');
-  return `<!doctype html>
+      ? html`<p>Nothing was imported yet: <code>stowage import</code> brings a bundle in.</p>`
+      : html`${releases.map(({ id, bundle }) => section(bundle, id, host, secure))}`;
+  return html`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Stowage depot ${text(host)}</title>
-<style>${PAGE_STYLE}</style>
+<title>Stowage depot</title>
+<style>${PAGE_STYLE as Html}</style>
 </head>
 <body>
-<header><h1>Stowage depot</h1><p>What this site holds, and how to fetch it from <code>${text(host)}</code>.</p></header>
+<header><h1>Stowage depot</h1><p>What this site holds, and how to fetch it from <code>${foreign(host)}</code>.</p></header>
 <main>${body}</main>
 </body>
 </html>
 `;
 }
 
-function section(bundle: Bundle, id: string, host: string, secure: boolean): string {
-  const title = `${bundle.name} ${bundle.version}`;
+function section(bundle: Bundle, id: string, host: string, secure: boolean): Html {
   const tag = bundle.version.replaceAll('+', '_');
-  return `<section>
-<h2>${text(title)}</h2>
-<p class="about">${text(bundle.description)}</p>
-<p class="facts">channel ${text(bundle.channel)} · number ${bundle.seq} · resolved ${text(bundle.resolvedAt)} · bundle <code>${id.slice(0, 16)}</code></p>
-${bundle.models.map((model) => modelOf(bundle, model, tag, host, secure)).join('')}
-${bundle.images.map((image) => imageOf(bundle, image, tag, host, secure)).join('')}
+  const { channel, seq, resolvedAt } = bundle;
+  return html`<section>
+<h2>${foreign(`${bundle.name} ${bundle.version}`)}</h2>
+<p class="about">${foreign(bundle.description)}</p>
+<p class="facts">${foreign(`channel ${channel} · number ${seq} · resolved ${resolvedAt}`)} · bundle <code>${foreign(id.slice(0, 16))}</code></p>
+${bundle.models.map((model) => modelOf(bundle, model, tag, host, secure))}
+${bundle.images.map((image) => imageOf(bundle, image, tag, host, secure))}
 </section>`;
 }
 
@@ -76,7 +78,7 @@ function modelOf(
   tag: string,
   host: string,
   secure: boolean,
-): string {
+): Html {
   const bytes = model.files.reduce((sum, file) => sum + file.size, 0);
   const reference = `${host}/${bundle.name}/${model.name}:${tag}`;
   const endpoint = `${secure ? 'https' : 'http'}://${host}`;
@@ -86,7 +88,7 @@ function modelOf(
       ['from', model.repository],
       ['commit', model.commit],
       ['licence', model.license ?? 'not said'],
-      ['size', `${size(bytes)} in ${model.files.length} files`],
+      ['size', `${formatBytes(bytes)} in ${formatAmount(model.files.length, 'file')}`],
     ],
     [
       `HF_ENDPOINT=${endpoint} hf download ${model.repository} --revision ${model.commit}`,
@@ -102,7 +104,7 @@ function imageOf(
   tag: string,
   host: string,
   secure: boolean,
-): string {
+): Html {
   const reference = `${host}/${bundle.name}/${image.name}`;
   return item(
     `image ${image.name}`,
@@ -122,19 +124,10 @@ function item(
   title: string,
   facts: readonly (readonly [string, string])[],
   commands: readonly string[],
-): string {
-  const list = facts.map(([name, value]) => `<dt>${name}</dt><dd>${text(value)}</dd>`).join('');
-  return `<article><h3>${text(title)}</h3><dl>${list}</dl><pre>${text(commands.join('\n'))}</pre></article>`;
-}
-
-function size(bytes: number): string {
-  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-  let [value, unit] = [bytes, 0];
-  for (; value >= 1000 && unit < units.length - 1; unit++) value /= 1000;
-  return `${unit === 0 ? value : value.toPrecision(3)} ${units[unit]}`;
-}
-
-function text(value: string): string {
-  const names: Readonly<Record<string, string>> = { '&': 'amp', '<': 'lt', '>': 'gt', '"': 'quot' };
-  return value.replace(/[&<>"]/g, (each) => `&${names[each]};`).replaceAll("'", '&#39;');
+): Html {
+  const list = facts.map(
+    ([name, value]) => html`<dt>${foreign(name)}</dt><dd>${foreign(value)}</dd>`,
+  );
+  const lines = commands.map((each) => html`${foreign(each)}\n`);
+  return html`<article><h3>${foreign(title)}</h3><dl>${list}</dl><pre>${lines}</pre></article>`;
 }

@@ -12,4 +12,5 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; mar
 dt { opacity: .75; }
 dd { margin: 0; overflow-wrap: anywhere; }
 pre { background: var(--soft); border-radius: .3rem; margin: 0; overflow-wrap: anywhere; white-space: pre-wrap; padding: .6rem .8rem; font-size: .85rem; }
+.unseen { border: 1px solid currentcolor; font-size: .75em; padding: 0 .2em; margin: 0 .1em; }
 `;

@@ -30,7 +30,7 @@ describe('when a browser shows the page', () => {
     const page = await dump();
     for (const text of [
       'chat 1.0.0',
-      ...[model?.repository, model?.commit, 'apache-2.0', '5.01 kB in 2 files'],
+      ...[model?.repository, model?.commit, 'apache-2.0', '4.9 KiB in 2 files'],
       ...[image?.source, image?.target.digest],
       `podman pull --tls-verify=false ${depot.host}/chat/server:1.0.0`,
       `HF_ENDPOINT=http://${depot.host} hf download example/tiny`,
