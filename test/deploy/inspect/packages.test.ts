@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import type { ImagePackages } from '../../../src/build/sbom/image-packages.ts';
+import { sbom } from '../../../src/build/sbom/sbom.ts';
+import { canonicalBytes } from '../../../src/core/canonical-json.ts';
 import { readPackages } from '../../../src/deploy/inspect/packages.ts';
+import { checkDocument } from '../../../src/format/document.ts';
+import { lockKind } from '../../../src/format/lock.ts';
+import { lock } from '../../format/samples.ts';
 import { expectCode } from '../../support/error.ts';
 
 const bill = (components: unknown): Buffer => Buffer.from(JSON.stringify({ components }));
@@ -58,5 +64,38 @@ describe('when a bill of materials is read', () => {
 
   it('refuses what is no JSON', async () => {
     await expectCode(() => readPackages(Buffer.from('{')), 'document-invalid');
+  });
+
+  it('understands the bill that pack writes', () => {
+    const locked = checkDocument(lockKind, lock());
+    const [image] = locked.images;
+    const manifest = image?.platforms[0]?.manifest;
+    if (image === undefined || manifest === undefined) throw new Error('sample');
+    const packages = new Map([
+      [
+        manifest,
+        {
+          os: { id: 'debian', version: '12', name: 'Debian GNU/Linux 12' },
+          packages: [
+            {
+              ...{ type: 'deb', namespace: 'debian', name: 'g++', version: '4:12', license: 'MIT' },
+              ...{
+                url: 'pkg:deb/debian/g%2B%2B@4%3A12?arch=amd64',
+                locations: ['var/lib/dpkg/status'],
+              },
+            },
+          ],
+          unread: [{ what: 'layer', why: 'damaged' }],
+        } as ImagePackages,
+      ],
+    ]);
+    expect(readPackages(canonicalBytes(sbom(locked, { packages, models: new Map() })))).toEqual([
+      {
+        image: image.name,
+        system: 'Debian GNU/Linux 12',
+        packages: [{ type: 'deb', name: 'debian/g++', version: '4:12', license: 'MIT' }],
+        unread: ['layer: damaged'],
+      },
+    ]);
   });
 });
