@@ -27,7 +27,8 @@ export async function buildCode(root: string): Promise<string[]> {
       index: 'src/index.ts',
       // Beside the code that starts it.
       'lib/hash-worker': 'src/io/hash-worker.ts',
-      ...Object.fromEntries(commands),
+      // The order of entries decides the names of chunks, and esbuild finds them in any.
+      ...Object.fromEntries([...commands].toSorted(([a], [b]) => (a < b ? -1 : 1))),
     },
     // CommonJS dependencies ask for node's modules by require, which an ES module does not have of itself.
     banner: {
