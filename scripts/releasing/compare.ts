@@ -8,7 +8,7 @@ export function differences(released: string, rebuilt: string): string[] {
   const [there, here] = [filesOf(released), filesOf(rebuilt)];
   return [...new Set([...there, ...here])].toSorted().flatMap((name) => {
     if (!here.includes(name)) return [`${name}: is not what this commit makes`];
-    if (!there.includes(name)) return [`${name}: is missing`];
+    if (!there.includes(name)) return [`${name}: is missing from the release`];
     const [a, b] = [join(released, name), join(rebuilt, name)];
     const [first, second] = [readFileSync(a), readFileSync(b)];
     if (first.equals(second)) return [];

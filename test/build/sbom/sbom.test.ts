@@ -1,6 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { Ajv, type ValidateFunction } from 'ajv';
-import formats from 'ajv-formats';
 import { describe, expect, it } from 'vitest';
 import { noContents, readContents } from '../../../src/build/sbom/contents.ts';
 import { licensesOf } from '../../../src/build/sbom/licenses.ts';
@@ -9,6 +6,7 @@ import { sbom } from '../../../src/build/sbom/sbom.ts';
 import { canonicalJson, type Json } from '../../../src/core/canonical-json.ts';
 import { digestOf } from '../../../src/core/digest.ts';
 import type { Lock } from '../../../src/format/lock.ts';
+import { cyclonedx } from '../../support/cyclonedx.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { tarOf } from '../../support/tar.ts';
 import { contextOf, sampleOf } from '../samples.ts';
@@ -16,21 +14,6 @@ import { apkInstalled, dpkgStatus, osRelease, storedImage } from './image.ts';
 
 const scratch = scratchFolder();
 const { lock } = sampleOf(100);
-
-/** The schema that CycloneDX publishes for version 1.6, out of the package of its own library. */
-function cyclonedx(): ValidateFunction {
-  const ajv = new Ajv({ strict: false, allErrors: true });
-  const addFormats = formats as unknown as (ajv: Ajv) => void;
-  addFormats(ajv);
-  ajv.addFormat('idn-email', true);
-  ajv.addFormat('iri-reference', true);
-  const folder = 'node_modules/@cyclonedx/cyclonedx-library/res/schema';
-  const schema = (name: string): object =>
-    JSON.parse(readFileSync(`${folder}/${name}.SNAPSHOT.schema.json`, 'utf8')) as object;
-  for (const name of ['spdx', 'jsf-0.82'])
-    ajv.addSchema(schema(name), `http://cyclonedx.org/schema/${name}.SNAPSHOT.schema.json`);
-  return ajv.compile(schema('bom-1.6'));
-}
 
 const validate = cyclonedx();
 
