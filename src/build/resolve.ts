@@ -30,7 +30,7 @@ import { fetchBlob } from './fetch.ts';
 import { gitCommit, keepGit } from './git-tree.ts';
 import { keepLocal } from './local-files.ts';
 import { expectedByGitOid, type Sources, sourceKey } from './origins.ts';
-import { selectFiles } from './select.ts';
+import { requireSafeNames, selectFiles } from './select.ts';
 import { type Transfer, withTransfer } from './transfer.ts';
 import { type JudgeOptions, judgeImage, judgeModel, verdictFindings } from './upstream/judge.ts';
 
@@ -122,6 +122,7 @@ async function resolveModel(
   options: Resolving,
 ): Promise<LockedModel> {
   const chosen = selectFiles(source, found.files);
+  requireSafeNames(source, chosen);
   const files: LockedModelFile[] = [];
   await forEachBounded(chosen, HUB_FILES_AT_ONCE, async (file) => {
     files.push(await resolveHubFile(found, file, options));
@@ -211,6 +212,7 @@ async function resolveFile(source: FileSource, options: Resolving): Promise<Lock
   const { store, folder } = options;
   if (source.source.startsWith('https://') && source.digest !== undefined) {
     const { digest } = source;
+    const path = lastSegment(source.source);
     const expected = { key: sourceKey(source.source), digest, resume: false };
     const origin = httpsOrigin(source.source, options.sources.http);
     await fetchBlob(options.transfer, expected, origin);
@@ -219,22 +221,24 @@ async function resolveFile(source: FileSource, options: Resolving): Promise<Lock
       name: source.name,
       source: source.source,
       kind: 'file',
-      path: lastSegment(source.source),
+      path,
       digest,
       size,
     };
   }
   if (isGitSource(source.source)) return resolveGit(source, options);
-  const path = resolvePath(folder, source.source);
-  const kept = await keepLocal(store, path, options);
+  const absolute = resolvePath(folder, source.source);
+  const path = parseSafePath(basename(absolute));
+  const kept = await keepLocal(store, absolute, options);
   requireDigest(source, kept.digest);
-  return { name: source.name, source: source.source, path: parseSafePath(basename(path)), ...kept };
+  return { name: source.name, source: source.source, path, ...kept };
 }
 
 /** A commit gives the same tree every time: what was locked of it before counts as long as it is in the store. */
 async function resolveGit(source: FileSource, options: Resolving): Promise<LockedFile> {
   const { store, previous, sources, transfer } = options;
   const address = sources.git.parse(source.source);
+  const path = parseSafePath(address.name);
   const commit = await gitCommit(address, sources.git, transfer);
   const before = previous?.files.find(({ name }) => name === source.name);
   const asked = previous?.manifest.files.find(({ name }) => name === source.name);
@@ -248,7 +252,6 @@ async function resolveGit(source: FileSource, options: Resolving): Promise<Locke
       ? { kind: before.kind, digest: before.digest, size: before.size, git: before.git }
       : await keepGit({ url: address.url, commit }, source, sources.git, transfer);
   requireDigest(source, kept.digest);
-  const path = parseSafePath(address.name);
   return { name: source.name, source: source.source, path, ...kept };
 }
 

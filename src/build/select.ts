@@ -1,4 +1,5 @@
 import { StowageError } from '../core/error.ts';
+import { pathCollision, pathDefect } from '../core/safe-path.ts';
 import { globMatcher } from '../examine/glob.ts';
 import type { ModelSource } from '../format/manifest.ts';
 
@@ -32,4 +33,31 @@ export function selectFiles<F extends { readonly path: string }>(
     );
   }
   return chosen.toSorted((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
+}
+
+/**
+ * Checks, before any of them is fetched, that every system can hold a model's files side by side.
+ * @throws StowageError `path-unsafe`, naming all that it cannot
+ */
+export function requireSafeNames(model: ModelSource, files: readonly { path: string }[]): void {
+  const shown = (path: string): string => JSON.stringify(path.slice(0, 200));
+  const unsafe = files.flatMap(({ path }) => {
+    const defect = pathDefect(path);
+    return defect === undefined ? [] : [`${shown(path)}: ${defect}`];
+  });
+  const twins = unsafe.length > 0 ? undefined : pathCollision(files.map(({ path }) => path));
+  if (twins !== undefined)
+    unsafe.push(`${twins.map(shown).join(' and ')}: one file on some systems`);
+  const [first] = unsafe;
+  if (first === undefined) return;
+  throw new StowageError(
+    'path-unsafe',
+    `${model.source} has names that not every system can hold`,
+    {
+      expected: 'plain names, different even without regard to case',
+      found: first,
+      hint: `exclude them from model ${model.name} in the manifest`,
+      defects: unsafe.slice(0, 200),
+    },
+  );
 }
