@@ -69,18 +69,20 @@ export function findings({ lock }: Inspection): Html {
     .map((each) => [each, all.filter(({ severity }) => severity === each).length] as const)
     .filter(([, count]) => count > 0);
   return html`<p>${foreign(counts.map(([each, count]) => formatAmount(count, each)).join(', '))}. A refusal stands here only with the reason for which the manifest let it pass.</p>
-${table(['Severity', 'Rule', 'File', 'What was found'], all.map(findingRow), PRINTED)}`;
+${table(['Severity and rule', 'File', 'What was found'], all.map(findingRow), PRINTED)}`;
 }
 
 function findingRow({ severity, rule, source, file, message, allowed }: Finding): Html[] {
+  const grave = severity === 'note' ? foreign(severity) : gravely(severity);
   return [
-    severity === 'note'
-      ? html`${foreign(severity)}`
-      : html`<span class="outcome-failed">${foreign(severity)}</span>`,
-    html`${foreign(rule)}`,
+    html`${grave}<br>${foreign(rule)}`,
     html`${foreign(`${source}: ${file}`)}`,
     html`${foreign(message)}${allowed === undefined ? nothing : html`<br>Let pass: ${foreign(allowed)}`}`,
   ];
+}
+
+function gravely(text: string): Html {
+  return html`<span class="outcome-failed">${foreign(text)}</span>`;
 }
 
 /** What publishers signed, as it was verified when the lock was made. */
@@ -125,7 +127,7 @@ ${facts([
 function result({ result: each }: SignatureVerdict, vouched: boolean): Html {
   if (each === 'passed' && !vouched) return html`held`;
   if (each === 'passed') return html`<span class="outcome-passed">held</span>`;
-  return html`<span class="outcome-failed">${foreign(each)}</span>`;
+  return gravely(each);
 }
 
 function signerText({ signer }: SignatureVerdict): Html | undefined {
