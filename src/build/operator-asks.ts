@@ -5,18 +5,33 @@ import type { Manifest } from '../format/manifest.ts';
 export function askedOfTheSite(manifest: Manifest): string {
   const lines = [
     ...ports(manifest),
-    ...Object.entries(manifest.parameters).map(([name, { type, default: value }]) =>
+    ...sorted(manifest.parameters).map(([name, { type, default: value }]) =>
       value === undefined
         ? `value of "${name}" (${type}), in site.yaml: it has no default`
         : `value of "${name}" (${type}): ${ascii(JSON.stringify(value))}, or another in site.yaml`,
     ),
-    ...Object.keys(manifest.secrets).map((name) => `secret "${name}", named in site.yaml`),
+    ...sorted(manifest.secrets).map(([name]) => `secret "${name}", named in site.yaml`),
     ...manifest.requires.releases.map((each) => `release ${each.name} ${each.version}, running`),
     ...manifest.requires.conflicts.map((each) => `no release ${each.name} ${each.version}`),
     ...host(manifest),
   ];
-  if (lines.length === 0) return 'This release asks nothing else of a site.\n';
-  return `* What this release asks of a site:\n\n${lines.map((line) => `  - ${line}\n`).join('')}`;
+  const asked =
+    lines.length === 0
+      ? 'This release asks nothing else of a site.\n'
+      : listed('What this release asks of a site', lines);
+  const recalled = (manifest.recalls ?? []).map((each) => `${each.release} ${each.versions}`);
+  return recalled.length === 0
+    ? asked
+    : `${asked}${listed('Recalled, must not run any more ("stowage status" says what to go back to)', recalled)}`;
+}
+
+/** By name: a manifest has them in its author's order, and a lock in another. */
+function sorted<T>(map: Readonly<Record<string, T>>): [string, T][] {
+  return Object.entries(map).toSorted(([a], [b]) => (a < b ? -1 : 1));
+}
+
+function listed(title: string, lines: readonly string[]): string {
+  return `* ${title}:\n\n${lines.map((line) => `  - ${line}\n`).join('')}`;
 }
 
 function ports({ services }: Manifest): string[] {
@@ -37,7 +52,7 @@ function host({ requires, services }: Manifest): string[] {
   const gpu = needs?.gpu;
   return [
     ...(needs?.kernel === undefined ? [] : [`kernel ${needs.kernel}`]),
-    ...Object.entries(needs?.engine ?? {}).map(([name, range]) => `${name} ${range}, if used`),
+    ...sorted(needs?.engine ?? {}).map(([name, range]) => `${name} ${range}, if used`),
     ...(needs?.memory === undefined ? [] : [`memory: ${Math.ceil(needs.memory / GIB)} GiB in all`]),
     ...(needs?.cpuFeatures ?? []).map((each) => `processor with ${each}`),
     ...(gpu === undefined ? [] : [`GPUs: ${gpu.count} of ${gpu.vendor}`]),

@@ -108,6 +108,14 @@ describe('when the operator’s guide is written', () => {
     expect(operatorText(manifest(), [x64])).toContain('asks nothing else of a site');
   });
 
+  it('names what it recalls', () => {
+    const recalls = [{ release: 'chat', versions: '>=1.2.0 <1.2.4', reason: 'it leaks' }];
+    const text = operatorText(manifest({ files: [], recalls }), []);
+    expect(text).toContain('* Recalled, ');
+    expect(text).toContain('\n  - chat >=1.2.0 <1.2.4\n');
+    for (const line of text.split('\n')) expect(line).toMatch(/^[\x20-\x7e]{0,80}$/);
+  });
+
   it('is in manifests/ as the bundle of a worked manifest has it', () => {
     const read = (name: string): Buffer => readFileSync(`manifests/${name}`);
     const text = operatorText(readYaml(manifestKind, read('nemotron-vllm.yaml')), [x64]);

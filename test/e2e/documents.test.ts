@@ -98,7 +98,7 @@ function fingerprint(): string {
 const screens = new Map<string, string>();
 
 /** The bundle of README.md as it was before it was signed. */
-const UNSIGNED = 'cp -r ~/chat/chat-1.0.0 . && rm -r chat-1.0.0/signatures';
+const UNSIGNED = 'cp -rl ~/chat/chat-1.0.0 . && rm -r chat-1.0.0/signatures';
 
 const pageOf = (path: string): CommandBlock[] => commandsOfPage(read(join(project, path)));
 
