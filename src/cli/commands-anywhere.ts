@@ -19,7 +19,7 @@ import {
 export function addAnywhereCommands(program: Command, run: Run): void {
   const command = (usage: string, about: string): Command => addCommand(program, usage, about);
   command('pki <folder>', 'make a throwaway root and release certificate, for trials')
-    .option('--organization <name>', 'whose they are', 'Stowage Trial')
+    .option('--organization <name>', 'the organization in the certificates', 'Stowage Trial')
     .option('--encrypt', 'encrypt the keys, with a passphrase that is asked for twice')
     .addOption(passphraseFile())
     .addOption(passphraseFd())
@@ -27,7 +27,7 @@ export function addAnywhereCommands(program: Command, run: Run): void {
       run(async (context) => (await import('./commands/pki.ts')).pki(folder, options, context)),
     );
   command('sign <bundle>', 'sign a bundle, or countersign it')
-    .option('--certificate <file>', 'whose signature it will be, in PEM or DER')
+    .option('--certificate <file>', "the signer's certificate, in PEM or DER")
     .addOption(
       new Option('--role <role>', 'what the signature is for: it names the file')
         .choices(['release', 'approval'])
@@ -35,21 +35,28 @@ export function addAnywhereCommands(program: Command, run: Run): void {
     )
     .option('--name <name>', 'the name of the signature file (default: from role and certificate)')
     .addOption(
-      new Option('--algorithm <name>', "not the default of the certificate's key").choices(
-        algorithms,
-      ),
+      new Option(
+        '--algorithm <name>',
+        "the signature algorithm (default: from the certificate's key)",
+      ).choices(algorithms),
     )
     .option('--key <file>', 'the private key in a file, PKCS#8 in PEM')
     .addOption(passphraseFile())
     .addOption(passphraseFd())
-    .option('--prepare <file>', 'write what a key elsewhere must sign, here and to FILE.tbs')
-    .option('--attach <file>', 'make the signature file of what --prepare wrote')
-    .option('--signature <file>', 'with --attach: what the key answered, DER, raw or base64')
-    .option('--signer-command <program>', 'a program that signs what it reads')
+    .option(
+      '--prepare <file>',
+      'for a key elsewhere: write a signing request, and what must be signed to FILE.tbs',
+    )
+    .option('--attach <file>', 'the request that --prepare wrote: make the signature file')
+    .option(
+      '--signature <file>',
+      'with --attach: the signature that the key made, DER, raw or base64',
+    )
+    .option('--signer-command <program>', 'a program that signs what it reads from stdin')
     .addOption(
       repeatable('--signer-argument <argument>', 'an argument of that program (repeatable)'),
     )
-    .option('--signer-timeout <seconds>', 'how long it may take', positiveInteger, 120)
+    .option('--signer-timeout <seconds>', 'how long that program may take', positiveInteger, 120)
     .action((folder: string, options: SignOptions) =>
       run(async (context) => (await import('./commands/sign.ts')).sign(folder, options, context)),
     );

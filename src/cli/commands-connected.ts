@@ -28,7 +28,7 @@ export function addConnectedCommands(program: Command, run: Run): void {
     .addOption(caFile())
     .option(
       '--seq <number>',
-      'the number of this lock, where the one before it is lost',
+      'the sequence number of this lock, where the lock before it is lost',
       positiveInteger,
     )
     .option('--explain', 'say of each finding why it matters and what to do')
@@ -45,25 +45,28 @@ export function addConnectedCommands(program: Command, run: Run): void {
       'size of the parts, such as 512MiB, or "none" for whole blobs',
       '1GiB',
     )
-    .option('--disc-size <size>', 'deal it to discs, such as 25GB, 23GiB, dvd or bd25')
+    .option(
+      '--disc-size <size>',
+      'deal the bundle to discs of this size, such as 25GB, 23GiB, dvd or bd25',
+    )
     .option(
       '--parity <number>',
-      'recovery parts for so many lost parts in any place of twenty',
+      'recovery parts: so many of every 20 parts may be lost',
       positiveInteger,
     )
     .option(
       '--parity-discs <number>',
-      'with --disc-size: so many further discs, and as many may be lost',
+      'with --disc-size: so many recovery discs; as many discs may be lost',
       positiveInteger,
     )
-    .option('--only <list>', 'only the parts of a list that stowage repair-list wrote')
+    .option('--only <list>', 'only the parts on a list that stowage repair-list wrote')
     .option('--from <bundle>', 'with --only: take them from this bundle, with its signatures')
     .option('--trust-chain <folder>', 'trust documents to carry: N.trust.json and their signatures')
     .option(
       '--installer <folder>',
       'the installers to carry: stowage-linux-x64, stowage-linux-arm64 (default: beside this program)',
     )
-    .option('--no-installer', 'carry none')
+    .option('--no-installer', 'carry no installer')
     .addOption(store())
     .addOption(insecure())
     .addOption(caFile())
@@ -71,7 +74,7 @@ export function addConnectedCommands(program: Command, run: Run): void {
       run(async (context) => (await import('./commands/pack.ts')).pack(file, options, context)),
     );
   command('split <bundle>', 'deal a bundle to discs; its signatures hold for each')
-    .requiredOption('--disc-size <size>', 'such as 25GB, 23GiB, dvd or bd25')
+    .requiredOption('--disc-size <size>', 'the size of a disc, such as 25GB, 23GiB, dvd or bd25')
     .option('-o, --output <folder>', 'where the discs are written (default: BUNDLE-discs)')
     .action((folder: string, options: SplitOptions) =>
       run(async (context) => (await import('./commands/split.ts')).split(folder, options, context)),
@@ -89,7 +92,7 @@ function addStoreCommands(program: Command, run: Run): void {
     .action((file: string | undefined, options: StorePullOptions) =>
       run(async (context) => (await import('./commands/store.ts')).pull(file, options, context)),
     );
-  addCommand(group, 'list', 'every blob, and what is not whole')
+  addCommand(group, 'list', 'list every blob, and what is not whole yet')
     .addOption(store())
     .action((options: StoreOptions) =>
       run(async (context) => (await import('./commands/store.ts')).list(options, context)),

@@ -48,6 +48,7 @@ export function addCompletionCommand(program: Command, run: Run): void {
 /** Shows what people type, at the end of each command's help. */
 export function addExamples(program: Command): void {
   for (const command of program.commands) {
+    if (command.commands.length > 0) command.helpCommand('help [command]', 'explain a command');
     addExamples(command);
     const typed = examples[pathOf(command)] ?? [];
     if (typed.length === 0) continue;

@@ -29,7 +29,7 @@ export function addSiteCommands(program: Command, run: Run): void {
   const command = (usage: string, about: string): Command => addCommand(program, usage, about);
   const taking = (made: Command): Command =>
     made
-      .option('--trust <file>', 'the root certificate, at the first install of a site')
+      .option('--trust <file>', 'the root certificate or trust document, while the site has none')
       .option('--fingerprint <hex>', 'its SHA-256 fingerprint, as on paper')
       .option(
         '--accept-age <reason>',
@@ -39,7 +39,7 @@ export function addSiteCommands(program: Command, run: Run): void {
   taking(
     command(
       'import <bundle...>',
-      'verify and take in a bundle, or some of its discs, or - for stdin; run nothing',
+      'verify and stage a bundle or some of its discs (- for stdin); change nothing that runs',
     ),
   ).action((places: string[], options: InstallOptions) =>
     run(async (context) =>
@@ -49,7 +49,7 @@ export function addSiteCommands(program: Command, run: Run): void {
   taking(
     command(
       'install <bundle...>',
-      'verify, stage, run and prove a bundle (- for stdin), or NAME@VERSION that was imported; put back what was there if it does not answer',
+      'verify, stage and run a bundle (- for stdin), or a release that was imported; if it does not answer as it should, what ran before runs again',
     ),
   ).action((places: string[], options: InstallOptions) =>
     run(async (context) =>
@@ -68,7 +68,7 @@ export function addSiteCommands(program: Command, run: Run): void {
     .option('--rollback', 'plan a return to an earlier generation')
     .option(
       '--to <generation>',
-      'with --rollback: which (default: the one before)',
+      'with --rollback: the generation to return to (default: the one before)',
       positiveInteger,
     )
     .option('--uninstall', 'plan to take the release off the site')
@@ -92,14 +92,14 @@ export function addSiteCommands(program: Command, run: Run): void {
       ),
     );
   withKey(
-    command('approve <plan>', 'sign a plan, into PLAN.NAME.p7s beside it').requiredOption(
-      '--digest <hex>',
-      'the SHA-512 of the plan that was read',
-    ),
+    command(
+      'approve <plan>',
+      'approve a plan: sign it, into PLAN.NAME.p7s beside it',
+    ).requiredOption('--digest <hex>', 'the SHA-512 of the plan that was read'),
   ).action((file: string, options: ApproveOptions) =>
     run(async (context) => (await import('./commands/approve.ts')).approve(file, options, context)),
   );
-  command('apply <plan>', 'carry a plan out, if the world is as it was when it was made')
+  command('apply <plan>', 'carry out a plan, if nothing changed since it was made')
     .addOption(root())
     .action((file: string, options: { root?: string }) =>
       run(async (context) => (await import('./commands/apply.ts')).apply(file, options, context)),
@@ -109,7 +109,7 @@ export function addSiteCommands(program: Command, run: Run): void {
     .action((options: { root?: string }) =>
       run(async (context) => (await import('./commands/history.ts')).history(options, context)),
     );
-  command('gc', 'remove what no rollback needs')
+  command('gc', "remove from the site's store what no rollback needs")
     .option('--keep <number>', 'generations before the current one that stay', wholeNumber, 2)
     .option('--incomplete', 'also what came of bundles that never became whole')
     .option('--dry-run', 'say what would be removed, and remove nothing')
@@ -139,7 +139,11 @@ export function addSiteCommands(program: Command, run: Run): void {
       run(async (context) => (await import('./commands/status.ts')).status(options, context)),
     );
   command('rollback', 'return to an earlier generation')
-    .option('--to <generation>', 'which (default: the one before)', positiveInteger)
+    .option(
+      '--to <generation>',
+      'the generation to return to (default: the one before)',
+      positiveInteger,
+    )
     .addOption(root())
     .action((options: { to?: number; root?: string }) =>
       run(async (context) => (await import('./commands/rollback.ts')).rollback(options, context)),
@@ -157,11 +161,15 @@ export function addSiteCommands(program: Command, run: Run): void {
       ),
     );
   command('depot', 'serve what was imported: an OCI registry and a Hugging Face Hub, read-only')
-    .option('--listen <address:port>', 'where; port 0 takes a free one', '127.0.0.1:5080')
+    .option(
+      '--listen <address:port>',
+      'address and port; port 0 takes a free one',
+      '127.0.0.1:5080',
+    )
     .addOption(
       repeatable('--release <name>', 'serve only this release: NAME or NAME@VERSION (repeatable)'),
     )
-    .option('--tls-certificate <file>', 'in PEM, with what leads to its root')
+    .option('--tls-certificate <file>', 'the certificate for TLS, in PEM, with its intermediates')
     .option('--tls-key <file>', 'its private key, in PEM')
     .option('--token-file <file>', 'who may ask: lines of NAME:TOKEN or NAME:sha256=HEX')
     .option(
@@ -190,10 +198,18 @@ export function addSiteCommands(program: Command, run: Run): void {
       'how repositories are named there: {release}, {version}, {name}, {path}, {registry}',
       DEFAULT_NAME_RULE,
     )
-    .option('--chunk-size <size>', 'bytes of one request', sizeOption, 64 * MIB)
-    .option('--max-layer-size <size>', 'refuse before the first byte what is larger', sizeOption)
-    .option('--modelcars', 'models as images, too')
-    .option('--insecure', 'the registry speaks plain http')
+    .addOption(
+      new Option('--chunk-size <size>', 'the size of one request')
+        .argParser(sizeOption)
+        .default(64 * MIB, '64MiB'),
+    )
+    .option(
+      '--max-layer-size <size>',
+      'refuse, before the first byte, a blob that is larger',
+      sizeOption,
+    )
+    .option('--modelcars', 'push models as images, too')
+    .option('--insecure', 'speak plain http with the registry')
     .addOption(caFile())
     .addOption(root())
     .action((release: string, registry: string, options: PushCommandOptions) =>

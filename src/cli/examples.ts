@@ -30,7 +30,10 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     'stowage verify /media/disc-1-of-2 /media/disc-2-of-2 --trust 1.trust.json',
     'stowage verify chat-1.0.0 --trust root.pem --report report.html',
   ],
-  stream: ['stowage stream chat-1.0.0 > /dev/nst0', 'stowage stream chat-1.0.0 --output diode'],
+  stream: [
+    'stowage stream chat-1.0.0 > /dev/nst0',
+    'stowage stream chat-1.0.0 --output /mnt/diode/chat.tar',
+  ],
   'trust init': ['stowage trust init --root works=root.pem --release works --output 1.trust.json'],
   'trust next': [
     'stowage trust next 1.trust.json --max-age-days 90 --output 2.trust.json',

@@ -30,16 +30,13 @@ export const repeatable = (flags: string, about: string): Option =>
 export const insecure = (): Option =>
   repeatable('--insecure-registry <host>', 'a registry to ask over plain http (repeatable)');
 export const caFile = (): Option =>
-  new Option(
-    '--ca-file <file>',
-    'authorities in PEM that count for every source, beside the usual',
-  );
+  new Option('--ca-file <file>', 'further authorities to trust, in PEM');
 export const passphraseFile = (): Option =>
-  new Option('--passphrase-file <file>', 'holds the passphrase of the key on its first line');
+  new Option('--passphrase-file <file>', "has the key's passphrase on its first line");
 export const passphraseFd = (): Option =>
   new Option(
     '--passphrase-fd <number>',
-    'a file descriptor to read that line from, such as 0',
+    'a file descriptor to read the passphrase from, such as 0',
   ).argParser(descriptor);
 
 /** Adds what a signature with a key in a file takes. */
@@ -49,9 +46,10 @@ export function withKey(command: Command): Command {
     .requiredOption('--certificate <file>', 'its certificate, in PEM or DER')
     .option('--name <name>', 'the name of the signature (default: from the certificate)')
     .addOption(
-      new Option('--algorithm <name>', "not the default of the certificate's key").choices(
-        algorithms,
-      ),
+      new Option(
+        '--algorithm <name>',
+        "the signature algorithm (default: from the certificate's key)",
+      ).choices(algorithms),
     )
     .addOption(passphraseFile())
     .addOption(passphraseFd());

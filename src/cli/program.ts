@@ -42,7 +42,8 @@ export function createProgram(
 ): Command {
   const program = new Command(PRODUCT)
     .description('carry open-weight AI into networks that have no way out')
-    .version(PRODUCT_VERSION)
+    .version(PRODUCT_VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show this help')
     .configureOutput({
       writeOut: (text) => void terminal.stdout.write(text),
       writeErr: (text) => void terminal.stderr.write(text),
