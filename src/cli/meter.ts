@@ -5,8 +5,8 @@ export type ProgressEvent = Extract<StowageEvent, { type: 'progress' }>;
 
 /** What a meter reads of a task, in words. */
 export interface Reading {
-  /** From 0 to 1. */
-  readonly share: number;
+  /** From 0 to 1; of waiting there is none, for nobody knows when it ends. */
+  readonly share?: number;
   /** `1.50 GiB of 2.93 GiB`, or seconds. */
   readonly amount: string;
   /** Known once something moved for a while. */
@@ -47,7 +47,7 @@ export class Meter {
     const share = total === 0 ? 1 : Math.min(Math.max(done / total, 0), 1);
     const about = subject === undefined ? {} : { subject: harmless(subject) };
     if (unit === 'seconds')
-      return { share, amount: `${formatSeconds(done)} of ${formatSeconds(total)}`, ...about };
+      return { amount: `${formatSeconds(done)} of ${formatSeconds(total)}`, ...about };
     const amount = `${formatBytes(done)} of ${formatBytes(total)}`;
     const rate = this.#rate(now, fresh);
     if (rate === undefined) return { share, amount, ...about };
@@ -58,10 +58,8 @@ export class Meter {
   /** A reading in one line. */
   text(event: ProgressEvent): string {
     const { share, amount, rate, left, subject } = this.read(event);
-    const percent = event.unit === 'bytes' ? [`${Math.floor(share * 100)} %`] : [];
-    return [amount, ...percent, rate, left, subject]
-      .filter((each) => each !== undefined)
-      .join(', ');
+    const percent = share === undefined ? undefined : `${Math.floor(share * 100)} %`;
+    return [amount, percent, rate, left, subject].filter((each) => each !== undefined).join(', ');
   }
 
   /** Whether a line is due where lines stay; asked after {@link text}. */

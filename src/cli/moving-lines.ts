@@ -12,6 +12,7 @@ const BAR_MOST = 30;
 export function movingLines(step: string, reading: Reading | undefined, columns: number): string[] {
   if (reading === undefined) return [cut(step, columns)];
   const { share, amount, rate, left, subject } = reading;
+  if (share === undefined) return [fitting([cut(step, columns), amount, subject], columns)];
   const percent = `${String(Math.floor(share * 100)).padStart(3)} %`;
   const tail = fitting([percent, left], columns - Math.min(cells(step), 12) - GAP.length);
   const label = cut(step, Math.max(columns - cells(tail) - GAP.length, 0));

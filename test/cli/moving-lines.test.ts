@@ -41,7 +41,8 @@ describe('when progress is drawn', () => {
         subject: 'part 12345 of 67890 on disc-12-of-34',
         left: '12 h 05 min left',
       };
-      const { share, amount } = half;
+      const { amount } = half;
+      const share = 0.5;
       for (const step of [
         '',
         'pull',
@@ -60,6 +61,12 @@ describe('when progress is drawn', () => {
             expect(cells(line), line).toBeLessThanOrEqual(columns);
     },
   );
+
+  it('has no bar for waiting', () => {
+    expect(movingLines('gate service: chat', { amount: '30 s of 1 min 30 s' }, 77)).toEqual([
+      'gate service: chat  30 s of 1 min 30 s',
+    ]);
+  });
 
   it('fills the bar from its beginning to its end', () => {
     const at = (share: number): string | undefined =>
