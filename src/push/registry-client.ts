@@ -130,7 +130,8 @@ export class RegistryClient {
     const size = body === undefined ? 0 : Buffer.isBuffer(body) ? body.length : body.size;
     const request = (tls ? requestTls : requestPlain)(url, {
       ...{ method, signal, timeout: SILENCE_MS },
-      ...(tls ? await trust(url.host) : {}),
+      // No variable of the environment turns the checks of TLS off.
+      ...(tls ? { ...(await trust(url.host)), rejectUnauthorized: true } : {}),
       headers: {
         'User-Agent': 'stowage',
         ...ask.headers,

@@ -12,6 +12,9 @@ const MAX_HEAD_BYTES = 64 * 1024;
 /** How long bytes may wait for more to come. */
 const HAND_ON_MS = 250;
 
+/** No variable of the environment turns the checks of TLS off. */
+export const checked = { rejectUnauthorized: true } as const;
+
 /**
  * A connection on which one request follows the other. What comes is read into large buffers by the system itself, and
  * handed on in them: no stream, no parser and no copy between socket and disk.
@@ -45,7 +48,7 @@ export class WireLine {
     const named = isIP(host) === 0 ? { servername: host } : {};
     this.#socket =
       url.protocol === 'https:'
-        ? connectSecure({ ...context, ...place, ...named })
+        ? connectSecure({ ...context, ...checked, ...place, ...named })
         : connect({ ...place, ...(strayed && { lookup: lookupElsewhere }) });
     this.#socket.setNoDelay(true);
     this.#socket.on('error', (error) => this.#fail(error));

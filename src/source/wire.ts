@@ -12,6 +12,7 @@ import type { Proxies } from './proxy.ts';
 import { asProxyFailure } from './proxy-failure.ts';
 import { bodyOf } from './wire-body.ts';
 import { createDirectWire } from './wire-direct.ts';
+import { checked } from './wire-line.ts';
 import type { WireRequest, WireResponse } from './wire-request.ts';
 
 export type { WireRequest, WireResponse } from './wire-request.ts';
@@ -47,9 +48,12 @@ export function createWire(options: WireOptions = {}): Wire {
     const context = (url.protocol === 'https:' ? await trust?.(url.host) : undefined) ?? {};
     const proxy = proxies?.for(url);
     if (proxy !== undefined) {
-      return exchange(wanted, agents.far, context).catch((error: unknown) => {
-        throw asProxyFailure(error, proxy);
-      });
+      // Names are looked up by the proxy.
+      return exchange({ ...wanted, strayed: false }, agents.far, context).catch(
+        (error: unknown) => {
+          throw asProxyFailure(error, proxy);
+        },
+      );
     }
     return (await direct(wanted, context)) ?? exchange(wanted, agents.near, context);
   };
@@ -79,7 +83,7 @@ function exchange(
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
     const secure = url.protocol === 'https:';
     const request: ClientRequest = secure
-      ? requestSecure({ ...options, ...context, agent: agents['https:'] })
+      ? requestSecure({ ...options, ...context, ...checked, agent: agents['https:'] })
       : requestPlain({ ...options, agent: agents['http:'] });
     request.on('error', reject);
     request.on('response', (response) => {

@@ -132,6 +132,25 @@ describe('when a proxy leads to a server', () => {
   });
 });
 
+describe('when a server behind a proxy of this machine redirects', () => {
+  it('is followed by way of the proxy, which alone looks names up', async () => {
+    const server = await serve((request, response) => {
+      if (request.url === '/good') response.end('good');
+      else response.writeHead(302, { location: 'http://other.example/good' }).end();
+    });
+    const port = Number(new URL(server.url).port);
+    const hosts = { 'far.example:80': port, 'other.example:80': port };
+    const { host, seen } = await proxy({ hosts });
+    const { http } = behind({ HTTP_PROXY: `http://${host.replace('127.0.0.1', 'localhost')}` });
+    const asked = { what: 'it', url: new URL('http://far.example/') };
+    expect((await http.read(asked, 10, never)).bytes.toString()).toBe('good');
+    expect(seen.map(({ target }) => target)).toEqual([
+      'http://far.example/',
+      'http://other.example/good',
+    ]);
+  });
+});
+
 describe('when a proxy does not lead there', () => {
   const secure = { what: 'it', url: new URL('https://far.example/') };
   const plain = { what: 'it', url: new URL('http://far.example/') };
