@@ -1,9 +1,9 @@
 import { withSite } from '../../deploy/change.ts';
 import { type Imported, importDiscs } from '../../deploy/import.ts';
-import { type IncomingRelease, missingInWords } from '../../deploy/incoming.ts';
 import { anchorTrust } from '../../deploy/trust-anchor.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { confirmFingerprint } from './confirm.ts';
+import { incomingJson, incomingLines } from './incoming-lines.ts';
 import type { InstallOptions } from './install.ts';
 import { closePiped, pipedOf } from './piped.ts';
 import { openSite } from './site.ts';
@@ -61,25 +61,5 @@ function importResult(imported: Imported, places: readonly string[]): CommandRes
     json: { complete: false, ...common, ...incomingJson(incoming) },
     text: `${lines.join('\n')}\n`,
     exitStatus: 1,
-  };
-}
-
-/** What is missing of a release that is not complete, as lines. */
-export function incomingLines(incoming: IncomingRelease): string[] {
-  const { discs, missing } = incoming;
-  const shown = missing.slice(0, 5).map(({ path }) => `    ${path}`);
-  return [
-    ...(discs.of === undefined ? [] : [`  ${discs.seen.length} of ${discs.of} discs were seen`]),
-    `  missing: ${missingInWords(incoming)}`,
-    ...shown,
-    ...(missing.length > shown.length ? [`    and ${missing.length - shown.length} more`] : []),
-  ];
-}
-
-/** The same for programs. */
-export function incomingJson({ id, bundle, discs, missing }: IncomingRelease): object {
-  return {
-    ...{ id, name: bundle.name, version: bundle.version, discs },
-    missing: missing.map(({ path, size }) => ({ path, size })),
   };
 }

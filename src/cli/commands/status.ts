@@ -5,7 +5,7 @@ import type { SiteFolder } from '../../deploy/site-folder.ts';
 import { type SiteStatus, siteStatus } from '../../deploy/status.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { harmless } from '../units.ts';
-import { incomingJson, incomingLines } from './import.ts';
+import { incomingJson, incomingLines } from './incoming-lines.ts';
 import { openSite } from './site.ts';
 
 export async function status(

@@ -1,0 +1,21 @@
+import { type IncomingRelease, missingInWords } from '../../deploy/incoming.ts';
+
+/** What is missing of a release that is not complete, as lines. */
+export function incomingLines(incoming: IncomingRelease): string[] {
+  const { discs, missing } = incoming;
+  const shown = missing.slice(0, 5).map(({ path }) => `    ${path}`);
+  return [
+    ...(discs.of === undefined ? [] : [`  ${discs.seen.length} of ${discs.of} discs were seen`]),
+    `  missing: ${missingInWords(incoming)}`,
+    ...shown,
+    ...(missing.length > shown.length ? [`    and ${missing.length - shown.length} more`] : []),
+  ];
+}
+
+/** The same for programs. */
+export function incomingJson({ id, bundle, discs, missing }: IncomingRelease): object {
+  return {
+    ...{ id, name: bundle.name, version: bundle.version, discs },
+    missing: missing.map(({ path, size }) => ({ path, size })),
+  };
+}
