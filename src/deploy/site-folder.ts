@@ -6,7 +6,6 @@ import { MAX_SITE_BYTES, MAX_TRUST_BYTES } from '../core/limits.ts';
 import { checkDocument, readCanonical, writeCanonical } from '../format/document.ts';
 import { type Site, siteKind } from '../format/site.ts';
 import { type Trust, trustKind } from '../format/trust.ts';
-import { readYaml } from '../format/yaml-document.ts';
 import { BlobStore } from '../io/blob-store.ts';
 import { exists, makeFolder, readBounded, writeAtomic } from '../io/file.ts';
 
@@ -41,7 +40,11 @@ export class SiteFolder {
   /** `site.yaml`, or what it says where there is none. */
   async site(): Promise<Site> {
     const bytes = await this.#read('site.yaml', MAX_SITE_BYTES);
-    if (bytes !== undefined) return readYaml(siteKind, bytes);
+    if (bytes !== undefined) {
+      // Many sites have none, and YAML takes a while to load.
+      const { readYaml } = await import('../format/yaml-document.ts');
+      return readYaml(siteKind, bytes);
+    }
     return checkDocument(siteKind, { apiVersion: 'stowage/v1', name: defaultName() });
   }
 
