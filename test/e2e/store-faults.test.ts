@@ -18,6 +18,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Fault } from '../lab/hub/fault.ts';
 import { type Hub, startHub } from '../lab/hub.ts';
+import { MediaLab, offsetOn, removeLab } from '../lab/media.ts';
 import { type Ran, stowage } from './cli.ts';
 
 // What can happen to a store: each with its code and its hint, and what is in the store is what it was.
@@ -146,6 +147,23 @@ describe('when a blob of the store is damaged', () => {
     expect((await run('store', 'verify')).json).toMatchObject({ checked: 2, damaged: [] });
   });
 
+  it('by a bad sector: verify names it, and the rest is verified', async () => {
+    const { weights } = await filled();
+    const place = at('media');
+    const lab = new MediaLab(place);
+    try {
+      const image = lab.burn(at('store'), 'ext4');
+      const offset = offsetOn(image, weights) + 1024 * 1024;
+      const { mount } = lab.insertBad(image, [{ offset, length: 4096 }]);
+      const { status, json } = await runAt(mount, 'store', 'verify');
+      expect(status).toBe(1);
+      expect(json.damaged).toEqual([`sha256:${weights.split('/').at(-1)}`]);
+      expect(json.checked).toBe(2);
+    } finally {
+      removeLab(lab, place);
+    }
+  });
+
   it('pack refuses it, and leaves no bundle', async () => {
     const { weights } = await filled();
     const bytes = readFileSync(weights);
@@ -223,8 +241,10 @@ describe('when a user may not read the store, or not write there', () => {
     execFileSync('mount', ['-o', 'remount,ro', place]);
     const store = join(place, 'store');
     expect((await runAt(store, 'store', 'list')).json.blobs).toHaveLength(2);
-    for (const args of [['verify'], ['prune'], ['pull']])
+    for (const args of [['prune'], ['pull']])
       expectError(await runAt(store, 'store', ...args), 'io-failed', 'read-only');
+    const verified = await runAt(store, 'store', 'verify');
+    expect(verified.json).toMatchObject({ checked: 2, damaged: [] });
   });
 });
 

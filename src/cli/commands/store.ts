@@ -1,8 +1,9 @@
+import { access, constants } from 'node:fs/promises';
 import { fill } from '../../build/fill.ts';
 import { lockBlobs } from '../../build/lock-blobs.ts';
 import { listStore, prune as pruneStore } from '../../build/prune.ts';
 import type { Digest } from '../../core/digest.ts';
-import { StowageError } from '../../core/error.ts';
+import { StowageError, systemCode } from '../../core/error.ts';
 import { Tally } from '../../core/tally.ts';
 import { BlobStore } from '../../io/blob-store.ts';
 import { exists, ioError } from '../../io/file.ts';
@@ -64,7 +65,7 @@ export async function verify(
   if (!(await exists(store.root))) throw noStore(store.root);
   const damaged: Digest[] = [];
   let checked = 0;
-  await usingStore(store.root, context, async () => {
+  await reading(store, context, async () => {
     const { blobs } = await listStore(store);
     const total = blobs.reduce((sum, { size }) => sum + size, 0);
     const pool = new HashPool(context.signal);
@@ -102,6 +103,19 @@ export async function prune(
     json: { store: store.root, dryRun, ...gone },
     text: `${verb} ${counted(gone.blobs.length, 'blob')} and ${counted(gone.unfinished.length, 'unfinished download')}, ${formatBytes(gone.bytes)}\n`,
   };
+}
+
+/** From a file system that is read-only nobody takes anything, and no run can be noted there. */
+async function reading(
+  store: BlobStore,
+  context: CommandContext,
+  work: () => Promise<void>,
+): Promise<void> {
+  const readOnly = await access(store.root, constants.W_OK).then(
+    () => false,
+    (error: unknown) => systemCode(error) === 'EROFS',
+  );
+  await (readOnly ? work() : usingStore(store.root, context, work));
 }
 
 /** A spot that the disk does not give is damage like any other; what keeps us from reading at all is an error. */
