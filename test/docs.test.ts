@@ -12,7 +12,9 @@ import { callsOf, commandsOfPage, typedPages } from './support/documents.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const guides = typedPages.filter((page) => page !== 'CONTRIBUTING.md');
-const pages = globSync(['*.md', '{manifests,signing}/*.md', '{src,test}/**/*.md'], { cwd: root });
+const pages = globSync(['*.md', '{manifests,scripts,signing}/*.md', '{src,test}/**/*.md'], {
+  cwd: root,
+});
 
 function read(page: string): string {
   return readFileSync(join(root, page), 'utf8');

@@ -195,3 +195,14 @@ describe('when a NIM serves a local model', () => {
     expect(serverProfiles.nim.readyPath).toBe('/v1/health/ready');
   });
 });
+
+describe('when a site turns on what its example has as comments', () => {
+  it('is valid as well', () => {
+    const text = readFileSync(`${folder}${SITE}`, 'utf8');
+    const on = text.replace(/^# ([a-z][A-Za-z]*:| {2})/gm, '$1');
+    const given = readYaml(siteKind, Buffer.from(on));
+    expect(given).toMatchObject({ requireApproval: true, requirePlanApproval: true });
+    for (const each of [given.windows, given.suppressions, Object.keys(given.secrets)])
+      expect(each).toHaveLength(1);
+  });
+});
