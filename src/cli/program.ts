@@ -9,9 +9,10 @@ import type { Run } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
 const EXIT_HELP = `
-Exit status: 0 done, 1 failed, 2 usage, 3 rolled back, 10 not trusted, 11 locked, 12 host unfit, 130 interrupted.
-stowage help errors explains every error. Results go to stdout, everything else to stderr;
---json after any command gives data for programs.`;
+Exit status: 0 done, 1 failed, 2 usage, 3 rolled back, 10 not trusted,
+11 locked, 12 host unfit, 130 interrupted. stowage help errors explains each.
+Results go to stdout, everything else to stderr; --json after any command
+gives data for programs.`;
 
 /** Commands under one heading of the help. */
 export interface CommandGroup {
@@ -59,7 +60,7 @@ export function createProgram(
     .exitOverride()
     // An option belongs to the command that it follows, where a command has others below it.
     .enablePositionalOptions()
-    .showHelpAfterError('  hint: stowage help names the commands and their options')
+    .showHelpAfterError('  hint: stowage help names the commands; stowage help COMMAND its options')
     .addHelpText('after', EXIT_HELP);
   for (const { title, add } of groups) {
     program.commandsGroup(title);
