@@ -2,7 +2,8 @@ import { formatBytes, formatNumber } from '../core/amount.ts';
 
 /** A line of a tree, and what hangs below it. */
 export interface Branch {
-  readonly text: string;
+  /** Written when it is shown, of what may be folded away. */
+  readonly text: string | (() => string);
   /** Bytes, for what is left out of a long list. */
   readonly size?: number;
   readonly below?: readonly Branch[];
@@ -17,7 +18,7 @@ export function treeLines(branches: readonly Branch[], all: boolean, indent = ''
   return shown.flatMap(({ text, below = [] }, index) => {
     const last = index === shown.length - 1;
     return [
-      `${indent}${last ? '└─' : '├─'} ${text}`,
+      `${indent}${last ? '└─' : '├─'} ${typeof text === 'string' ? text : text()}`,
       ...treeLines(below, all, `${indent}${last ? '   ' : '│  '}`),
     ];
   });

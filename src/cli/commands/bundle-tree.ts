@@ -72,9 +72,8 @@ function group(
 }
 
 function sized(files: readonly { readonly path: string; readonly size: number }[]): Branch[] {
-  const width = files.reduce((most, { size }) => Math.max(most, formatBytes(size).length), 0);
   return files.map(({ path, size }) => ({
-    text: `${formatBytes(size).padStart(width)}  ${path}`,
+    text: () => `${formatBytes(size).padStart(10)}  ${path}`,
     size,
   }));
 }

@@ -96,10 +96,10 @@ function groups(difference: Difference): Branch[] {
     ),
     group('other configuration', configuration.other.map(changeBranch)),
     ...(findings === undefined
-      ? [{ text: 'findings: not comparable, as one side has none that can be read', below: [] }]
+      ? [{ text: 'findings: not comparable, as one side has none that can be read' }]
       : [group('findings', named(findings, findingLine, never))]),
     group('signers', named(difference.signers, signerLine, never)),
-  ].filter(({ text, below = [] }) => below.length > 0 || text.startsWith('findings:'));
+  ].filter(({ below }: Branch) => below === undefined || below.length > 0);
 }
 
 function group(text: string, below: readonly Branch[]): Branch {
