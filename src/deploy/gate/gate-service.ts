@@ -108,7 +108,7 @@ async function failure(
   return new StowageError('gate-failed', `service ${service.name} did not pass the ${check} gate`, {
     expected,
     found,
-    hint: 'the lines below are the last that the service wrote; give them to the release engineer',
+    hint: 'the lines listed are the last that the service wrote; give them to the release engineer',
     defects: logs.split('\n').filter((line) => line.trim() !== ''),
   });
 }
