@@ -1,3 +1,4 @@
+import { exactBytes } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import { CRC_SPAN_BYTES, KIB, MAX_PARITY_COLUMNS, MIB } from '../core/limits.ts';
 import { type Bundle, bundleKind, dataParts } from '../format/bundle.ts';
@@ -110,8 +111,8 @@ export function columnsOfDiscs(bundle: Bundle, rows: number, discSize: number): 
 function tooSmall({ discSize, control }: Room, largest: number): StowageError {
   const needed = Math.ceil((controlBytes(control) + taken(largest) + MIB) / 0.995);
   return new StowageError('disc-too-small', 'a disc of this size cannot hold what it must', {
-    expected: `at least ${needed} bytes: the control files, which every disc carries, and ${largest} bytes of parts`,
-    found: `${discSize} bytes`,
+    expected: `at least ${exactBytes(needed)}: the control files, which every disc carries, and the largest part, ${exactBytes(largest)}`,
+    found: exactBytes(discSize),
     hint: 'choose larger discs, or pack with a smaller --part-size',
   });
 }

@@ -65,7 +65,7 @@ export async function anchorTrust(
   if (await confirm(given)) return given.trust;
   throw new StowageError(
     'trust-unconfirmed',
-    'the fingerprint of the root certificate was not confirmed',
+    `the fingerprint of ${given.subject} was not confirmed`,
     {
       expected: 'the fingerprint on paper',
       found: 'no fingerprint, or another one',
