@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { buildCode } from '../scripts/build/code.ts';
 import { notices } from '../scripts/build/notices.ts';
 import { differences } from '../scripts/releasing/compare.ts';
 import { toolSbom } from '../scripts/releasing/sbom.ts';
@@ -28,6 +29,23 @@ function archiveOf(folder: string, files: Readonly<Record<string, string>>, time
   const args = ['--create', '--gzip', `--mtime=${time}`, '--file', join(folder, 'a.tgz')];
   execFileSync('tar', [...args, '--directory', from, ...Object.keys(files)]);
 }
+
+describe('when the code is built', () => {
+  it('is the same twice, and its start is one file that loads what a command needs when it is called', async () => {
+    const [first, second] = [scratch.fresh(), scratch.fresh()];
+    await buildCode(root, first);
+    await buildCode(root, second);
+    expect(differences(first, second)).toEqual([]);
+    const start = readFileSync(join(first, 'main.js'), 'utf8');
+    const imported = [...start.matchAll(/^import [^;]*from ["']([^"']+)["'];$/gm)];
+    expect(imported.length).toBeGreaterThan(2);
+    expect(
+      imported.map(([, name = '']) => name).filter((name) => !name.startsWith('node:')),
+    ).toEqual([]);
+    expect(start).toContain('import("./lib/install.js")');
+    expect(start).not.toMatch(/from "node:(?:child_process|http|process|util)"/);
+  });
+});
 
 describe('when a release is made once more', () => {
   it('finds nothing between the same bytes', () => {

@@ -9,17 +9,18 @@ import { lazyBuiltins } from './lazy-builtins.ts';
  *
  * The start is one file, because each further one costs a start half a millisecond. What it shares with `lib/` is
  * there twice, so nothing of it may be compared by identity.
+ * @param outdir in place of `dist`
  * @returns every file that is in them, below the project
  */
-export async function buildCode(root: string): Promise<string[]> {
+export async function buildCode(root: string, outdir = 'dist'): Promise<string[]> {
   const commands = new Map<string, string>();
   const start = await build({
-    ...options(root),
+    ...options(root, outdir),
     plugins: [lean, lazyBuiltins, commandsApart(root, commands)],
     entryPoints: { main: 'src/cli/main.ts' },
   });
   const library = await build({
-    ...options(root),
+    ...options(root, outdir),
     plugins: [lean, lazyBuiltins],
     splitting: true,
     chunkNames: 'lib/[name]-[hash]',
@@ -53,10 +54,10 @@ function commandsApart(root: string, found: Map<string, string>): Plugin {
   };
 }
 
-function options(root: string): BuildOptions & { readonly metafile: true } {
+function options(root: string, outdir: string): BuildOptions & { readonly metafile: true } {
   return {
     absWorkingDir: root,
-    outdir: 'dist',
+    outdir,
     metafile: true,
     bundle: true,
     format: 'esm',
