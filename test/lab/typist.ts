@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { run } from './process.ts';
 
 /** What somebody types when a program asks: the first pattern that the end of the screen matches. */
@@ -62,7 +63,7 @@ export class Typist {
       if (end !== null) return { status: Number(end[1]), screen: this.#screen.slice(0, end.index) };
       if (performance.now() > deadline || this.#shell.exitCode !== null)
         return { status: -1, screen: `${this.#screen}\n(no end within ${seconds} s)` };
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await delay(10);
     }
   }
 
@@ -79,10 +80,24 @@ export class Typist {
     const answer = this.#answers.find(([question]) => question.test(asked));
     if (answer === undefined) return;
     this.#answered = this.#screen.length;
-    this.#shell.stdin?.write(`${answer[1]()}\n`);
+    void this.#answer(`${answer[1]()}\n`);
+  }
+
+  /** Programs that ask for a PIN throw away what was typed before they turned the echo off (`TCSAFLUSH`). */
+  async #answer(line: string): Promise<void> {
+    const asked = this.#answered;
+    const unheard = (): boolean =>
+      this.#answered === asked && this.#screen.length === asked && this.#shell.exitCode === null;
+    for (let wait = REACTION_MS; ; wait = AGAIN_MS) {
+      await delay(wait);
+      if (!unheard()) return;
+      this.#shell.stdin?.write(line);
+    }
   }
 }
 
+const REACTION_MS = 300;
+const AGAIN_MS = 5000;
 const END = /\u001eended ([0-9]+)\u001e/;
 const LOOP = `while IFS= read -r -d '' -u 9 command; do
   eval "$command" 9<&-
