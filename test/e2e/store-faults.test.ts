@@ -273,7 +273,7 @@ describe('when the disk is full', () => {
     hub.requests.length = 0;
     const full = await runAt(store, 'store', 'pull');
     expectError(full, 'space-insufficient', 'stowage store prune');
-    expect(full.json.error.found).toMatch(/\d+ bytes too few/);
+    expect(full.json.error.found).toMatch(/\(\d+ bytes\) too few$/);
     expect(hub.requests).toEqual([]);
     execFileSync('mount', ['-o', 'remount,size=32m', place]);
     expect((await runAt(store, 'store', 'pull')).status).toBe(0);
