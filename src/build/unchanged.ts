@@ -1,10 +1,10 @@
 import { resolve as resolvePath } from 'node:path';
-import { digestOf } from '../core/digest.ts';
+import { type Digest, digestOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_TRUST_BYTES } from '../core/limits.ts';
 import type { Lock } from '../format/lock.ts';
 import type { BlobStore } from '../io/blob-store.ts';
-import { readBounded } from '../io/file.ts';
+import { readIfThere } from '../io/file.ts';
 import { localDigest } from './local-files.ts';
 import { isLocal } from './origins.ts';
 
@@ -47,7 +47,7 @@ async function changedFiles(
     // What the store lacks is read from there, and compared, when it is pulled.
     if ((await store.size(digest)) !== size) continue;
     const path = resolvePath(folder, source);
-    const found = await unlessAbsent(() => localDigest(store, path, signal));
+    const found = await digestIfThere(store, path, signal);
     if (found !== undefined && found !== digest)
       changed.push({ what: `${source} of ${name}`, expected: digest, found });
   }
@@ -61,8 +61,7 @@ async function changedKeys(
   const changed: Change[] = [];
   for (const { name, signature } of [...models, ...images]) {
     for (const { path, digest } of signature?.trusted ?? []) {
-      const read = (): Promise<Buffer> => readBounded(resolvePath(folder, path), MAX_TRUST_BYTES);
-      const bytes = await unlessAbsent(read);
+      const bytes = await readIfThere(resolvePath(folder, path), MAX_TRUST_BYTES);
       const found = bytes && digestOf(bytes);
       if (found !== undefined && found !== digest)
         changed.push({
@@ -75,9 +74,13 @@ async function changedKeys(
   return changed;
 }
 
-async function unlessAbsent<T>(read: () => Promise<T>): Promise<T | undefined> {
+async function digestIfThere(
+  store: BlobStore,
+  path: string,
+  signal: AbortSignal,
+): Promise<Digest | undefined> {
   try {
-    return await read();
+    return await localDigest(store, path, signal);
   } catch (error) {
     if (error instanceof StowageError && error.code === 'file-missing') return undefined;
     throw error;

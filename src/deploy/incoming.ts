@@ -8,7 +8,7 @@ import { readChecksums } from '../format/checksums.ts';
 import { parseDiscName } from '../format/disc-name.ts';
 import { readCanonical } from '../format/document.ts';
 import type { Part } from '../format/part.ts';
-import { appendLine, namesIn, readBounded } from '../io/file.ts';
+import { appendLine, namesIn, readBounded, readIfThere } from '../io/file.ts';
 import { occupiedBytes } from '../io/occupied.ts';
 import type { AdmittedBundle } from './admitted-bundle.ts';
 import { requireSum } from './bundle-files.ts';
@@ -115,13 +115,8 @@ async function loadBundle(site: SiteFolder, id: string): Promise<Bundle | undefi
 }
 
 async function readSeen(folder: string): Promise<string[]> {
-  try {
-    const text = (await readBounded(join(folder, 'discs'), MIB)).toString('latin1');
-    return text.split('\n').filter((line) => line !== '');
-  } catch (error) {
-    if (error instanceof StowageError && error.code === 'file-missing') return [];
-    throw error;
-  }
+  const text = (await readIfThere(join(folder, 'discs'), MIB))?.toString('latin1') ?? '';
+  return text.split('\n').filter((line) => line !== '');
 }
 
 // A line that a power failure cut says nothing.

@@ -11,7 +11,7 @@ import {
   ledgerEntryKind,
   ledgerHeadKind,
 } from '../format/ledger.ts';
-import { appendLine, cutFile, readBounded, writeAtomic } from '../io/file.ts';
+import { appendLine, cutFile, readIfThere, writeAtomic } from '../io/file.ts';
 
 const NOTHING: LedgerHead = { number: 0, digest: '0'.repeat(128) };
 
@@ -131,15 +131,6 @@ async function readHead(path: string): Promise<LedgerHead> {
 
 async function writeHead(path: string, head: LedgerHead): Promise<void> {
   await writeAtomic(headPath(path), writeCanonical(ledgerHeadKind, head));
-}
-
-async function readIfThere(path: string, maxBytes: number): Promise<Buffer | undefined> {
-  try {
-    return await readBounded(path, maxBytes);
-  } catch (error) {
-    if (error instanceof StowageError && error.code === 'file-missing') return undefined;
-    throw error;
-  }
 }
 
 function requireReached(path: string, witness: LedgerHead, digests: readonly string[]): void {

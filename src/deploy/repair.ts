@@ -1,8 +1,7 @@
 import { join } from 'node:path';
-import { StowageError } from '../core/error.ts';
 import { MAX_INDEX_BYTES } from '../core/limits.ts';
 import type { NeededPart, RepairList } from '../format/repair-list.ts';
-import { readBounded, writeAtomic } from '../io/file.ts';
+import { readIfThere, writeAtomic } from '../io/file.ts';
 import type { IncomingRelease } from './incoming.ts';
 import type { PartFault } from './part-check.ts';
 import type { SiteFolder } from './site-folder.ts';
@@ -40,10 +39,9 @@ export async function repairListOf(
 // Our own note, and only about where to look: one that cannot be read is as good as none.
 async function readDamage(folder: string): Promise<Damage> {
   try {
-    const bytes = await readBounded(join(folder, 'damage.json'), MAX_INDEX_BYTES);
-    return JSON.parse(bytes.toString('utf8')) as Damage;
+    const bytes = await readIfThere(join(folder, 'damage.json'), MAX_INDEX_BYTES);
+    return JSON.parse(bytes?.toString('utf8') ?? '{}') as Damage;
   } catch (error) {
-    if (error instanceof StowageError && error.code === 'file-missing') return {};
     if (error instanceof SyntaxError) return {};
     throw error;
   }

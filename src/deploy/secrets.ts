@@ -3,7 +3,7 @@ import { StowageError } from '../core/error.ts';
 import { MAX_SECRET_BYTES } from '../core/limits.ts';
 import type { Bundle } from '../format/bundle.ts';
 import type { SecretReference, Site } from '../format/site.ts';
-import { readBounded } from '../io/file.ts';
+import { readBounded, readIfThere } from '../io/file.ts';
 import type { SiteFolder } from './site-folder.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -90,13 +90,8 @@ async function secretValue(
     const text = env[reference.env];
     return text === undefined ? undefined : Buffer.from(text);
   }
-  try {
-    const bytes = await readBounded(reference.file, MAX_SECRET_BYTES);
-    return bytes.at(-1) === 0x0a ? bytes.subarray(0, -1) : bytes;
-  } catch (error) {
-    if (error instanceof StowageError && error.code === 'file-missing') return undefined;
-    throw error;
-  }
+  const bytes = await readIfThere(reference.file, MAX_SECRET_BYTES);
+  return bytes?.at(-1) === 0x0a ? bytes.subarray(0, -1) : bytes;
 }
 
 async function nameKey(site: SiteFolder): Promise<Buffer> {

@@ -1,13 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { StowageError } from '../core/error.ts';
 import { MAX_SITE_BYTES, MAX_TRUST_BYTES } from '../core/limits.ts';
 import { checkDocument, readCanonical, writeCanonical } from '../format/document.ts';
 import { type Site, siteKind } from '../format/site.ts';
 import { type Trust, trustKind } from '../format/trust.ts';
 import { BlobStore } from '../io/blob-store.ts';
-import { exists, makeFolder, readBounded, writeAtomic } from '../io/file.ts';
+import { exists, makeFolder, readIfThere, writeAtomic } from '../io/file.ts';
 
 /**
  * The folder of one site, and where everything in it lies:
@@ -59,12 +58,7 @@ export class SiteFolder {
   }
 
   async #read(name: string, maxBytes: number): Promise<Buffer | undefined> {
-    try {
-      return await readBounded(this.path(name), maxBytes);
-    } catch (error) {
-      if (error instanceof StowageError && error.code === 'file-missing') return undefined;
-      throw error;
-    }
+    return readIfThere(this.path(name), maxBytes);
   }
 }
 

@@ -1,8 +1,7 @@
 import { dirname } from 'node:path';
-import { StowageError } from '../core/error.ts';
 import { MAX_INDEX_BYTES } from '../core/limits.ts';
 import type { Part } from '../format/part.ts';
-import { appendLine, readBounded, remove, syncFolder } from '../io/file.ts';
+import { appendLine, readIfThere, remove, syncFolder } from '../io/file.ts';
 
 /** The parts that an interrupted run finished: a line each, appended after the part's fsync. */
 export class StagingJournal {
@@ -16,15 +15,9 @@ export class StagingJournal {
   }
 
   static async open(path: string): Promise<StagingJournal> {
-    try {
-      const text = (await readBounded(path, MAX_INDEX_BYTES)).toString('utf8');
-      // A line cut by a power failure names no part, and its part is read again.
-      return new StagingJournal(path, new Set(text.split('\n')));
-    } catch (error) {
-      if (error instanceof StowageError && error.code === 'file-missing')
-        return new StagingJournal(path, new Set());
-      throw error;
-    }
+    const bytes = await readIfThere(path, MAX_INDEX_BYTES);
+    // A line cut by a power failure names no part, and its part is read again.
+    return new StagingJournal(path, new Set(bytes?.toString('utf8').split('\n')));
   }
 
   has(part: Part): boolean {

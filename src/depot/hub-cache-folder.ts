@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { lstat, mkdir, readlink, realpath, rename, rmdir, stat, symlink } from 'node:fs/promises';
 import { basename, dirname, join, sep } from 'node:path';
-import { StowageError, systemCode } from '../core/error.ts';
+import { systemCode } from '../core/error.ts';
 import { MIB } from '../core/limits.ts';
-import { ioError, readBounded, remove, syncFolder, writeAtomic } from '../io/file.ts';
+import { ioError, readIfThere, remove, syncFolder, writeAtomic } from '../io/file.ts';
 import { inTheWay, isPlaced } from './hub-cache-blob.ts';
 import type { CacheSnapshot } from './hub-cache-content.ts';
 
@@ -167,12 +167,7 @@ async function isThere(path: string): Promise<boolean> {
 }
 
 async function readText(path: string): Promise<string | undefined> {
-  try {
-    return (await readBounded(path, MAX_TEXT_BYTES)).toString('utf8');
-  } catch (error) {
-    if (error instanceof StowageError && error.code === 'file-missing') return undefined;
-    throw error;
-  }
+  return (await readIfThere(path, MAX_TEXT_BYTES))?.toString('utf8');
 }
 
 function sha256(text: string): string {

@@ -63,6 +63,16 @@ export async function readBounded(path: string, maxBytes: number): Promise<Buffe
   }
 }
 
+/** The same; undefined when there is no such file. @throws StowageError `file-kind`, `io-failed` */
+export async function readIfThere(path: string, maxBytes: number): Promise<Buffer | undefined> {
+  try {
+    return await readBounded(path, maxBytes);
+  } catch (error) {
+    if (error instanceof StowageError && error.code === 'file-missing') return undefined;
+    throw error;
+  }
+}
+
 async function requireFile(handle: FileHandle, path: string): Promise<{ size: number }> {
   const status = await handle.stat();
   if (status.isFile()) return status;

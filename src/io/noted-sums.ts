@@ -1,9 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { lstat, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { StowageError } from '../core/error.ts';
 import { KIB, MIB } from '../core/limits.ts';
-import { ioError, makeFolder, readBounded } from './file.ts';
+import { ioError, makeFolder, readIfThere } from './file.ts';
 import type { BlobSums } from './hash-task.ts';
 
 const MAX_NOTE_BYTES: number = 64 * MIB;
@@ -44,13 +43,8 @@ export async function writeNote(path: string, blob: string, sums: BlobSums): Pro
 
 /** Reads it; undefined where there is none, or one that is not as it was written. */
 export async function readNote(path: string, blob: string): Promise<NotedSums | undefined> {
-  let note: string;
-  try {
-    note = (await readBounded(path, MAX_NOTE_BYTES)).toString('utf8');
-  } catch (error) {
-    if (error instanceof StowageError && error.code === 'file-missing') return undefined;
-    throw error;
-  }
+  const note = (await readIfThere(path, MAX_NOTE_BYTES))?.toString('utf8');
+  if (note === undefined) return undefined;
   const end = note.indexOf('\n');
   const text = note.slice(end + 1);
   if (note.slice(0, end) !== sha256(text)) return undefined;

@@ -6,7 +6,7 @@ import { MAX_OCI_MANIFEST_BYTES, MIB } from '../../core/limits.ts';
 import type { LockedImage } from '../../format/lock.ts';
 import { readEntries } from '../../io/archive.ts';
 import type { BlobStore } from '../../io/blob-store.ts';
-import { makeFolder, readBounded, writeAtomic } from '../../io/file.ts';
+import { makeFolder, readIfThere, writeAtomic } from '../../io/file.ts';
 import { ImageFiles } from './image-files.ts';
 import { layerBytes } from './layer-bytes.ts';
 import { type OperatingSystem, type Package, packageUrl } from './package.ts';
@@ -61,11 +61,11 @@ export async function imagePackages(
 }
 
 async function readNote(path: string): Promise<ImagePackages | undefined> {
+  const bytes = await readIfThere(path, MAX_NOTE_BYTES);
   try {
-    return JSON.parse((await readBounded(path, MAX_NOTE_BYTES)).toString('utf8')) as ImagePackages;
+    return bytes && (JSON.parse(bytes.toString('utf8')) as ImagePackages);
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
-    if (error instanceof StowageError && error.code === 'file-missing') return undefined;
     throw error;
   }
 }

@@ -6,7 +6,7 @@ import { readJson } from '../../format/document.ts';
 import { type Lock, lockKind } from '../../format/lock.ts';
 import { type Manifest, manifestKind } from '../../format/manifest.ts';
 import { readYaml } from '../../format/yaml-document.ts';
-import { readBounded } from '../../io/file.ts';
+import { readBounded, readIfThere } from '../../io/file.ts';
 import type { CommandContext } from '../command.ts';
 
 export const DEFAULT_MANIFEST = 'stowage.yaml';
@@ -30,12 +30,8 @@ export async function readManifest(
 
 /** The lock beside a manifest, or undefined. */
 export async function readLock(path: string): Promise<Lock | undefined> {
-  try {
-    return readJson(lockKind, await readBounded(path, MAX_LOCK_BYTES));
-  } catch (error) {
-    if (error instanceof StowageError && error.code === 'file-missing') return undefined;
-    throw error;
-  }
+  const bytes = await readIfThere(path, MAX_LOCK_BYTES);
+  return bytes && readJson(lockKind, bytes);
 }
 
 /**
