@@ -4,8 +4,8 @@ import { MIB } from '../core/limits.ts';
 import type { OnBytes } from '../core/tally.ts';
 import type { Incoming, SizedExpected } from '../io/incoming.ts';
 import type { Span } from '../io/spans.ts';
+import { giveBack } from '../net/slabs.ts';
 import type { Origin, OriginPart } from '../source/origin.ts';
-import { giveBack } from '../source/slabs.ts';
 import { interrupted, Persistence } from './persistence.ts';
 import { type Transfer, waitNotice } from './transfer.ts';
 

@@ -8,10 +8,10 @@ import type {
   LockedModelFile,
 } from '../format/lock.ts';
 import type { Expected } from '../io/running-hashes.ts';
+import type { Http } from '../net/http.ts';
 import { foreignLayerOrigin } from '../source/foreign-layer.ts';
 import type { Git } from '../source/git.ts';
 import { gitBlobHash } from '../source/git-blob.ts';
-import type { Http } from '../source/http.ts';
 import { httpsOrigin } from '../source/https.ts';
 import type { Hub } from '../source/hugging-face.ts';
 import type { Registry } from '../source/oci.ts';

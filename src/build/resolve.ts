@@ -20,7 +20,7 @@ import type { FileSource, ImageSource, Manifest, ModelSource } from '../format/m
 import type { BlobStore } from '../io/blob-store.ts';
 import { forEachBounded } from '../io/queue.ts';
 import { usingStore } from '../io/store-use.ts';
-import { oneLine } from '../source/address.ts';
+import { oneLine } from '../net/address.ts';
 import { isGitSource } from '../source/git-address.ts';
 import { httpsOrigin } from '../source/https.ts';
 import type { HubFile, HubModel } from '../source/hugging-face.ts';

@@ -2,8 +2,8 @@ import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
+import type { Answer, RegistryClient } from '../net/push-client.ts';
 import { refused } from './refused.ts';
-import type { Answer, RegistryClient } from './registry-client.ts';
 
 export interface PushedBlob {
   readonly digest: Digest;

@@ -1,9 +1,9 @@
 import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
+import type { Answer, RegistryClient } from '../net/push-client.ts';
 import { type PushedBlob, pushBlob, type Sessions } from './push-blob.ts';
 import { refused } from './refused.ts';
-import type { Answer, RegistryClient } from './registry-client.ts';
 
 export interface PushedManifest {
   readonly digest: Digest;

@@ -1,6 +1,6 @@
 import { StowageError } from '../core/error.ts';
 import { fieldsOf, textOf } from '../core/fields.ts';
-import type { Answer } from './registry-client.ts';
+import type { Answer } from '../net/push-client.ts';
 
 /** The error for an answer that is none of those expected, with the registry's own code. */
 export function refused(what: string, { status, body }: Answer): StowageError {

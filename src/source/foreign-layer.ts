@@ -1,5 +1,5 @@
 import { StowageError } from '../core/error.ts';
-import type { Http } from './http.ts';
+import type { Http } from '../net/http.ts';
 import { httpsOrigin } from './https.ts';
 import type { Origin } from './origin.ts';
 

@@ -1,6 +1,6 @@
 import { StowageError } from '../core/error.ts';
-import { isLoopback, oneLine } from './address.ts';
-import { leadsInside } from './near.ts';
+import { isLoopback, oneLine } from '../net/address.ts';
+import { leadsInside } from '../net/local-address.ts';
 
 /** A repository that git is asked for, and what of it. */
 export interface GitAddress {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Environment } from '../core/environment.ts';
 import { StowageError } from '../core/error.ts';
 import { interrupted } from '../core/interrupted.ts';
-import type { Proxies } from './proxy.ts';
+import type { Proxies } from '../net/proxy.ts';
 
 const MAX_SAID_CHARACTERS = 8192;
 const WATCH_MS = 250;

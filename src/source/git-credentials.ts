@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Environment } from '../core/environment.ts';
 import { StowageError, systemCode } from '../core/error.ts';
-import { Secret } from '../credential/secret.ts';
+import { Secret } from '../net/secret.ts';
 
 const MAX_NETRC_CHARACTERS = 1024 * 1024;
 

@@ -1,14 +1,14 @@
 import { type Digest, digestFromHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, textOf } from '../core/fields.ts';
-import { Secret } from '../credential/secret.ts';
-import { isLoopback, oneLine, redactUrl } from './address.ts';
-import type { Authorization, Http, HttpRequest } from './http.ts';
-import { malformed } from './http-error.ts';
-import { leadsInside } from './near.ts';
+import { isLoopback, oneLine, redactUrl } from '../net/address.ts';
+import type { Authorization, Http, HttpRequest } from '../net/http.ts';
+import { malformed } from '../net/http-error.ts';
+import { leadsInside } from '../net/local-address.ts';
+import { parseRemote } from '../net/remote-json.ts';
+import { Secret } from '../net/secret.ts';
 import type { Origin } from './origin.ts';
 import { rangeOrigin } from './range-origin.ts';
-import { parseRemote } from './remote-json.ts';
 
 /** What a repository holds in place of a file that Git LFS keeps. */
 export interface LfsPointer {

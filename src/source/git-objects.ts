@@ -1,6 +1,6 @@
 import { StowageError } from '../core/error.ts';
 import { MAX_ARCHIVE_ENTRIES } from '../core/limits.ts';
-import { oneLine } from './address.ts';
+import { oneLine } from '../net/address.ts';
 
 const MAX_LINE_BYTES = 256;
 

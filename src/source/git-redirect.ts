@@ -1,6 +1,6 @@
-import type { Secret } from '../credential/secret.ts';
-import { redactUrl } from './address.ts';
-import type { Http } from './http.ts';
+import { redactUrl } from '../net/address.ts';
+import type { Http } from '../net/http.ts';
+import type { Secret } from '../net/secret.ts';
 
 const QUESTION = '/info/refs';
 

@@ -1,6 +1,6 @@
 import { StowageError } from '../core/error.ts';
-import { isLoopback, redactUrl } from './address.ts';
-import type { Http } from './http.ts';
+import { isLoopback, redactUrl } from '../net/address.ts';
+import type { Http } from '../net/http.ts';
 import type { Origin } from './origin.ts';
 import { rangeOrigin } from './range-origin.ts';
 

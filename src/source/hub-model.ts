@@ -1,7 +1,7 @@
 import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, sizeOf, textOf } from '../core/fields.ts';
-import { oneLine } from './address.ts';
-import { type Asked, malformed } from './http-error.ts';
+import { oneLine } from '../net/address.ts';
+import { type Asked, malformed } from '../net/http-error.ts';
 
 /** A file of a model repository, as the Hub lists it. Its path is not checked yet. */
 export interface HubFile {

@@ -1,6 +1,6 @@
 import { StowageError } from '../core/error.ts';
-import { oneLine } from './address.ts';
-import type { HttpRefusal } from './http.ts';
+import { oneLine } from '../net/address.ts';
+import type { HttpRefusal } from '../net/http.ts';
 
 /** What was asked of the Hub. */
 export interface HubQuestion {

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Environment } from '../core/environment.ts';
 import { StowageError, systemCode } from '../core/error.ts';
-import { Secret } from '../credential/secret.ts';
-import { isLoopback } from './address.ts';
+import { isLoopback } from '../net/address.ts';
+import { Secret } from '../net/secret.ts';
 
 export interface HubSettings {
   /** Without a slash at its end; may have a path, as mirrors do. */

@@ -1,5 +1,5 @@
 import { StowageError } from '../core/error.ts';
-import type { Authorization, Http, HttpRequest } from './http.ts';
+import type { Authorization, Http, HttpRequest } from '../net/http.ts';
 import { describeModel, type HubApi } from './hub-api.ts';
 import type { HubModel } from './hub-model.ts';
 import { hubRefusal } from './hub-refusal.ts';

@@ -2,10 +2,10 @@ import { type Digest, digestHex, isDigest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, sizeOf, textOf } from '../core/fields.ts';
 import type { LockedBlob } from '../format/lock.ts';
-import { type Asked, malformed } from './http-error.ts';
-import type { Place } from './oci-auth.ts';
+import { type Asked, malformed } from '../net/http-error.ts';
+import type { Place } from '../net/registry-auth.ts';
+import { parseRemote } from '../net/remote-json.ts';
 import type { FetchedManifest, Reader } from './oci-reader.ts';
-import { parseRemote } from './remote-json.ts';
 
 /** A blob of an attached artifact, with what its descriptor says of it. */
 export interface AttachedLayer extends LockedBlob {

@@ -2,12 +2,12 @@ import { type Digest, isDigest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, sizeOf, textOf } from '../core/fields.ts';
 import type { LockedBlob, LockedLayer } from '../format/lock.ts';
-import { oneLine } from './address.ts';
-import { type Asked, malformed } from './http-error.ts';
+import { oneLine } from '../net/address.ts';
+import { type Asked, malformed } from '../net/http-error.ts';
+import { leadsInside } from '../net/local-address.ts';
+import { parseRemote } from '../net/remote-json.ts';
 import { describeHttps } from './https.ts';
-import { leadsInside } from './near.ts';
 import { type PlatformFields, readPlatform } from './oci-platform.ts';
-import { parseRemote } from './remote-json.ts';
 
 /** image-spec 1.1, and Docker's image manifest version 2, schema 2. */
 const INDEXES = [

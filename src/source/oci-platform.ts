@@ -1,7 +1,7 @@
 import { StowageError } from '../core/error.ts';
 import { fieldsOf, textOf } from '../core/fields.ts';
-import { oneLine } from './address.ts';
-import { type Asked, malformed } from './http-error.ts';
+import { oneLine } from '../net/address.ts';
+import { type Asked, malformed } from '../net/http-error.ts';
 
 export interface PlatformFields {
   readonly os: string;

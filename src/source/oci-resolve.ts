@@ -1,7 +1,8 @@
 import type { Digest } from '../core/digest.ts';
 import type { LockedBlob, LockedLayer } from '../format/lock.ts';
-import { type Asked, malformed } from './http-error.ts';
-import type { Place } from './oci-auth.ts';
+import { type Asked, malformed } from '../net/http-error.ts';
+import type { Place } from '../net/registry-auth.ts';
+import { parseRemote } from '../net/remote-json.ts';
 import {
   type ImageDocument,
   type IndexEntry,
@@ -12,7 +13,6 @@ import {
 import { choosePlatform, isImagePlatform, platformMissing, readPlatform } from './oci-platform.ts';
 import type { FetchedManifest, Reader } from './oci-reader.ts';
 import { parseReference, repositoryName } from './reference.ts';
-import { parseRemote } from './remote-json.ts';
 
 /** An image as a registry holds it now, narrowed to the platforms asked for. */
 export interface ResolvedImage {

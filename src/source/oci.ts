@@ -1,18 +1,18 @@
 import type { Digest } from '../core/digest.ts';
 import { fieldsOf, textOf } from '../core/fields.ts';
-import type { CredentialStore } from '../credential/registry-credentials.ts';
 import type { LockedBlob } from '../format/lock.ts';
-import type { Http } from './http.ts';
+import type { Http } from '../net/http.ts';
+import { createAuthenticator, type Place } from '../net/registry-auth.ts';
+import { createTransport } from '../net/registry-client.ts';
+import type { CredentialStore } from '../net/registry-credentials.ts';
+import { parseRemote } from '../net/remote-json.ts';
 import { type Attached, attachedTo } from './oci-attached.ts';
-import { createAuthenticator, type Place } from './oci-auth.ts';
 import { createReader } from './oci-reader.ts';
 import { type ResolvedImage, resolveImage } from './oci-resolve.ts';
-import { createTransport } from './oci-transport.ts';
 import type { Origin } from './origin.ts';
 import { parseReference } from './reference.ts';
-import { parseRemote } from './remote-json.ts';
 
-export type { CredentialStore } from '../credential/registry-credentials.ts';
+export type { CredentialStore } from '../net/registry-credentials.ts';
 export type { Attached, AttachedLayer } from './oci-attached.ts';
 export type { ResolvedImage } from './oci-resolve.ts';
 

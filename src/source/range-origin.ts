@@ -1,7 +1,7 @@
 import { StowageError } from '../core/error.ts';
-import type { Http, HttpRequest, HttpResponse } from './http.ts';
-import { type Asked, malformed } from './http-error.ts';
-import { isNear } from './near.ts';
+import type { Http, HttpRequest, HttpResponse } from '../net/http.ts';
+import { type Asked, malformed } from '../net/http-error.ts';
+import { isNear } from '../net/local-address.ts';
 import type { Origin, OriginPart } from './origin.ts';
 
 /** Sends a GET with these headers and what else it takes, such as credentials. */

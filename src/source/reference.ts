@@ -1,6 +1,6 @@
 import { type Digest, parseDigest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import { isLoopback } from './address.ts';
+import { isLoopback } from '../net/address.ts';
 
 /** A name of an image, taken apart. */
 export interface Reference {

@@ -16,7 +16,7 @@ import { writeLargeModel } from '../lab/large-model.ts';
 import { pythonPickles } from '../lab/python-pickles.ts';
 import { safetensorsFile } from '../lab/weights.ts';
 import { writeZip } from '../lab/zip.ts';
-import { never, testHttp } from '../source/server.ts';
+import { never, testHttp } from '../net/server.ts';
 import { expectCode } from '../support/error.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import { contextOf } from './samples.ts';

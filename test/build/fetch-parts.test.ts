@@ -9,7 +9,7 @@ import { MIB } from '../../src/core/limits.ts';
 import { BlobStore } from '../../src/io/blob-store.ts';
 import { httpsOrigin } from '../../src/source/https.ts';
 import { seededBytes } from '../lab/random.ts';
-import { never, serve, type TestServer, testHttp } from '../source/server.ts';
+import { never, serve, type TestServer, testHttp } from '../net/server.ts';
 import { expectCode } from '../support/error.ts';
 import { contents, temporaryFolder } from '../support/folder.ts';
 

@@ -14,7 +14,7 @@ import { createGit } from '../../src/source/git.ts';
 import type { Hub } from '../../src/source/hugging-face.ts';
 import type { Registry } from '../../src/source/oci.ts';
 import { commitTo, startGitServer } from '../lab/git-server.ts';
-import { testHttp } from '../source/server.ts';
+import { testHttp } from '../net/server.ts';
 import { expectCode } from '../support/error.ts';
 import { temporaryFolder } from '../support/folder.ts';
 import { contextOf } from './samples.ts';

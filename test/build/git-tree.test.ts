@@ -16,7 +16,7 @@ import {
   lfsPointer,
   startGitServer,
 } from '../lab/git-server.ts';
-import { testHttp } from '../source/server.ts';
+import { testHttp } from '../net/server.ts';
 import { expectCode } from '../support/error.ts';
 import { contents, temporaryFolder } from '../support/folder.ts';
 import { contextOf } from './samples.ts';

@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { startHub } from '../lab/hub.ts';
-import { serve } from '../source/server.ts';
+import { serve } from '../net/server.ts';
 import { type Ran, runProgram } from '../support/fake-terminal.ts';
 import { scratchFolder } from '../support/scratch.ts';
 

@@ -13,7 +13,7 @@ import { createHub } from '../../src/source/hugging-face.ts';
 import type { Registry } from '../../src/source/oci.ts';
 import { type Fault, type Hub, startHub } from '../lab/hub.ts';
 import { writeLargeModel } from '../lab/large-model.ts';
-import { testHttp } from '../source/server.ts';
+import { testHttp } from '../net/server.ts';
 import { expectCode } from '../support/error.ts';
 import { contents, temporaryFolder } from '../support/folder.ts';
 import { contextOf } from './samples.ts';

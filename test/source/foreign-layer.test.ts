@@ -6,9 +6,9 @@ import { BlobStore } from '../../src/io/blob-store.ts';
 import { foreignLayerOrigin } from '../../src/source/foreign-layer.ts';
 import { readImageDocument } from '../../src/source/oci-manifest.ts';
 import { contextOf } from '../build/samples.ts';
+import { drain, never, serve, testHttp } from '../net/server.ts';
 import { expectCode } from '../support/error.ts';
 import { contents, temporaryFolder } from '../support/folder.ts';
-import { drain, never, serve, testHttp } from './server.ts';
 
 const root = temporaryFolder();
 const bytes = Buffer.from('a layer that may not lie in a registry');

@@ -4,9 +4,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { createGit, type Git } from '../../src/source/git.ts';
 import { besideUrl } from '../../src/source/git-address.ts';
 import { commitTo, type GitServer, startGitServer } from '../lab/git-server.ts';
+import { never, serve, testHttp } from '../net/server.ts';
 import { expectCode } from '../support/error.ts';
 import { scratchFolder } from '../support/scratch.ts';
-import { never, serve, testHttp } from './server.ts';
 
 const scratch = scratchFolder();
 const running: GitServer[] = [];

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { describeHttps, httpsOrigin } from '../../src/source/https.ts';
+import { drain, type Handler, never, serve, testHttp } from '../net/server.ts';
 import { expectCode } from '../support/error.ts';
-import { drain, type Handler, never, serve, testHttp } from './server.ts';
 
 const bytes = Buffer.from('0123456789');
 

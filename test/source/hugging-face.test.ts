@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Secret } from '../../src/credential/secret.ts';
+import { Secret } from '../../src/net/secret.ts';
 import { gitBlobHash } from '../../src/source/git-blob.ts';
 import { createHub, type Hub } from '../../src/source/hugging-face.ts';
 import { startHub, type Hub as TestHub } from '../lab/hub.ts';
+import { drain, never, serve, testHttp } from '../net/server.ts';
 import { expectCode } from '../support/error.ts';
-import { drain, never, serve, testHttp } from './server.ts';
 
 const token = 'hf_read-everything-0123456789';
 const config = Buffer.from('{"architectures":["X"]}');

@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { localFile, localTree } from '../../src/source/local.ts';
 import { run } from '../lab/process.ts';
+import { drain, never } from '../net/server.ts';
 import { expectCode } from '../support/error.ts';
-import { drain, never } from './server.ts';
 
 let folder: string;
 

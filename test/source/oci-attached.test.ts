@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { digestHex, digestOf } from '../../src/core/digest.ts';
 import { createRegistry, type Registry } from '../../src/source/oci.ts';
+import { never, serve, testHttp } from '../net/server.ts';
 import { expectCode } from '../support/error.ts';
-import { never, serve, testHttp } from './server.ts';
 
 const INDEX = 'application/vnd.oci.image.index.v1+json';
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { Digest } from '../../src/core/digest.ts';
 import { createRegistry } from '../../src/source/oci.ts';
 import { readImageDocument, uniqueBlobs } from '../../src/source/oci-manifest.ts';
+import { never, serve, testHttp } from '../net/server.ts';
 import { expectCode } from '../support/error.ts';
-import { never, serve, testHttp } from './server.ts';
 
 const oci = {
   index: 'application/vnd.oci.image.index.v1+json',

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Digest } from '../../src/core/digest.ts';
-import { createHostTrust } from '../../src/credential/host-trust.ts';
-import { Secret } from '../../src/credential/secret.ts';
+import { createHostTrust } from '../../src/net/host-trust.ts';
+import { Secret } from '../../src/net/secret.ts';
+import { createWire } from '../../src/net/wire.ts';
 import { type CredentialStore, createRegistry, type Registry } from '../../src/source/oci.ts';
-import { createWire } from '../../src/source/wire.ts';
 import { run } from '../lab/process.ts';
 import {
   freePort,
@@ -16,8 +16,8 @@ import {
   type Registry as TestRegistry,
 } from '../lab/registry.ts';
 import { type LayoutImage, tinyImage } from '../lab/tiny-image.ts';
+import { drain, never, testHttp } from '../net/server.ts';
 import { expectCode } from '../support/error.ts';
-import { drain, never, testHttp } from './server.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'stowage-oci-'));
 const account = { username: 'me', password: 'open-sesame-0123456789' };

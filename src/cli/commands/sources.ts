@@ -1,12 +1,12 @@
 import type { Sources } from '../../build/origins.ts';
-import { createHostTrust } from '../../credential/host-trust.ts';
-import { createCredentials } from '../../credential/registry-credentials.ts';
+import { createHostTrust } from '../../net/host-trust.ts';
+import { createHttp } from '../../net/http.ts';
+import { readProxies } from '../../net/proxy.ts';
+import { createCredentials } from '../../net/registry-credentials.ts';
+import { createWire } from '../../net/wire.ts';
 import { createGit } from '../../source/git.ts';
-import { createHttp } from '../../source/http.ts';
 import { createHub, hubSettings } from '../../source/hugging-face.ts';
 import { createRegistry } from '../../source/oci.ts';
-import { readProxies } from '../../source/proxy.ts';
-import { createWire } from '../../source/wire.ts';
 import type { CommandContext } from '../command.ts';
 
 /** The options of every command that asks sources. */

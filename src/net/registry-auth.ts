@@ -1,14 +1,14 @@
 import { StowageError } from '../core/error.ts';
 import { fieldsOf, textOf } from '../core/fields.ts';
 import { MIB } from '../core/limits.ts';
-import { parseChallenges } from '../credential/challenge.ts';
-import type { Credential, CredentialStore } from '../credential/registry-credentials.ts';
-import { Secret } from '../credential/secret.ts';
 import { isLoopback } from './address.ts';
+import { parseChallenges } from './challenge.ts';
 import type { Authorization, Http, HttpRequest } from './http.ts';
 import { type Asked, malformed } from './http-error.ts';
-import { leadsInside } from './near.ts';
+import { leadsInside } from './local-address.ts';
+import type { Credential, CredentialStore } from './registry-credentials.ts';
 import { parseRemote } from './remote-json.ts';
+import { Secret } from './secret.ts';
 
 const MAX_TOKEN_BYTES: number = MIB;
 /** What a token service that does not say grants (distribution token specification). */

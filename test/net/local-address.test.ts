@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { Secret } from '../../src/credential/secret.ts';
-import { LedInside, leadsInside, lookupElsewhere } from '../../src/source/near.ts';
-import { createAuthenticator } from '../../src/source/oci-auth.ts';
-import { createWire } from '../../src/source/wire.ts';
+import { LedInside, leadsInside, lookupElsewhere } from '../../src/net/local-address.ts';
+import { createAuthenticator } from '../../src/net/registry-auth.ts';
+import { Secret } from '../../src/net/secret.ts';
+import { createWire } from '../../src/net/wire.ts';
 import { expectCode } from '../support/error.ts';
 import { never, serve, testHttp, wired } from './server.ts';
 

@@ -1,6 +1,6 @@
 import { StowageError, systemCode } from '../core/error.ts';
 import { redactUrl } from './address.ts';
-import { LedInside } from './near.ts';
+import { LedInside } from './local-address.ts';
 import { explainProxy, ProxyFailure } from './proxy-failure.ts';
 
 /** What was asked, for messages. */

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createCredentials } from '../../src/credential/registry-credentials.ts';
-import { never } from '../source/server.ts';
+import { createCredentials } from '../../src/net/registry-credentials.ts';
 import { expectCode } from '../support/error.ts';
+import { never } from './server.ts';
 
 const secret = 'pass:word-0123456789';
 let home: string;

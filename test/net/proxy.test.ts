@@ -1,9 +1,9 @@
 import { inspect } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Environment } from '../../src/core/environment.ts';
-import { createHttp, type HttpOptions } from '../../src/source/http.ts';
-import { readProxies } from '../../src/source/proxy.ts';
-import { createWire } from '../../src/source/wire.ts';
+import { createHttp, type HttpOptions } from '../../src/net/http.ts';
+import { readProxies } from '../../src/net/proxy.ts';
+import { createWire } from '../../src/net/wire.ts';
 import { type Proxy as LabProxy, type ProxyOptions, startProxy } from '../lab/proxy.ts';
 import { freePort } from '../lab/registry.ts';
 import { expectCode } from '../support/error.ts';

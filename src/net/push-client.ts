@@ -6,10 +6,10 @@ import { StowageError, systemCode } from '../core/error.ts';
 import { fieldsOf, textOf } from '../core/fields.ts';
 import { interrupted } from '../core/interrupted.ts';
 import { MIB } from '../core/limits.ts';
-import { parseChallenges } from '../credential/challenge.ts';
-import type { HostTrust } from '../credential/host-trust.ts';
-import type { CredentialStore } from '../credential/registry-credentials.ts';
-import type { Secret } from '../credential/secret.ts';
+import { parseChallenges } from './challenge.ts';
+import type { HostTrust } from './host-trust.ts';
+import type { CredentialStore } from './registry-credentials.ts';
+import type { Secret } from './secret.ts';
 
 const MAX_ANSWER_BYTES: number = MIB;
 /** How long a registry may say nothing: it may hash a whole layer before it answers. */

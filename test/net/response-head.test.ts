@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readResponseHead } from '../../src/source/response-head.ts';
+import { readResponseHead } from '../../src/net/response-head.ts';
 
 const ok = 'HTTP/1.1 206 Partial Content';
 

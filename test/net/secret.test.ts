@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { Secret } from '../../src/credential/secret.ts';
+import { Secret } from '../../src/net/secret.ts';
 
 describe('a secret', () => {
   const secret = new Secret('open sesame');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { giveBack, lend, retire, takeSlab } from '../../src/source/slabs.ts';
+import { giveBack, lend, retire, takeSlab } from '../../src/net/slabs.ts';
 
 describe('when buffers are used again', () => {
   it('waits until every reader of one is done and nothing more is read into it', () => {

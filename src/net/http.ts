@@ -1,6 +1,5 @@
 import { StowageError } from '../core/error.ts';
 import { interrupted } from '../core/interrupted.ts';
-import type { Secret } from '../credential/secret.ts';
 import { oneLine } from './address.ts';
 import { MAX_TRIES, pauseMs, retryAfterMs, type Sleep, sleep } from './backoff.ts';
 import { beginning, collect, readBody } from './http-body.ts';
@@ -12,7 +11,8 @@ import {
   Silence,
   unreachable,
 } from './http-error.ts';
-import { isNear, leadsInside } from './near.ts';
+import { isNear, leadsInside } from './local-address.ts';
+import type { Secret } from './secret.ts';
 import { createWire, type Wire, type WireResponse } from './wire.ts';
 
 const MAX_REDIRECTS = 10;

@@ -1,7 +1,7 @@
 import { connect, isIP, type OnReadOpts, type Socket } from 'node:net';
 import { connect as connectSecure, type SecureContextOptions } from 'node:tls';
 import { MIB } from '../core/limits.ts';
-import { lookupElsewhere } from './near.ts';
+import { lookupElsewhere } from './local-address.ts';
 import { type ResponseHead, readResponseHead } from './response-head.ts';
 import { lend, retire, takeSlab } from './slabs.ts';
 

@@ -6,8 +6,8 @@ import {
 } from 'node:http';
 import { request as requestSecure, Agent as SecureAgent } from 'node:https';
 import type { SecureContextOptions } from 'node:tls';
-import type { HostTrust } from '../credential/host-trust.ts';
-import { lookupElsewhere } from './near.ts';
+import type { HostTrust } from './host-trust.ts';
+import { lookupElsewhere } from './local-address.ts';
 import type { Proxies } from './proxy.ts';
 import { asProxyFailure } from './proxy-failure.ts';
 import { bodyOf } from './wire-body.ts';

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createHttp } from '../../src/source/http.ts';
+import { createHttp } from '../../src/net/http.ts';
+import { createDirectWire } from '../../src/net/wire-direct.ts';
+import type { WireResponse } from '../../src/net/wire-request.ts';
 import { rangeOrigin } from '../../src/source/range-origin.ts';
-import { createDirectWire } from '../../src/source/wire-direct.ts';
-import type { WireResponse } from '../../src/source/wire-request.ts';
 import { drain, never, serve } from './server.ts';
 
 const size = 3 * 1024 * 1024;

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getCACertificates } from 'node:tls';
 import { describe, expect, it } from 'vitest';
-import { createHostTrust } from '../../src/credential/host-trust.ts';
+import { createHostTrust } from '../../src/net/host-trust.ts';
 import { expectCode } from '../support/error.ts';
 import { temporaryFolder } from '../support/folder.ts';
 

@@ -7,8 +7,8 @@ import {
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach } from 'vitest';
-import { createHttp, type Http, type HttpOptions } from '../../src/source/http.ts';
-import type { WireResponse } from '../../src/source/wire.ts';
+import { createHttp, type Http, type HttpOptions } from '../../src/net/http.ts';
+import type { WireResponse } from '../../src/net/wire.ts';
 
 export interface Seen {
   readonly method: string;

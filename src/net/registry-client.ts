@@ -1,7 +1,7 @@
 import { isLoopback } from './address.ts';
 import type { Http, HttpRequest, HttpResponse } from './http.ts';
 import { type Asked, isCertificateFailure, malformed } from './http-error.ts';
-import { type Authenticator, denied, type Place } from './oci-auth.ts';
+import { type Authenticator, denied, type Place } from './registry-auth.ts';
 
 export interface TransportOptions {
   readonly http: Http;

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { Secret } from '../../src/credential/secret.ts';
+import { Secret } from '../../src/net/secret.ts';
 import { freePort } from '../lab/registry.ts';
 import { expectCode } from '../support/error.ts';
 import { drain, never, serve, testHttp, wired } from './server.ts';
