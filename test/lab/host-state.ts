@@ -42,7 +42,7 @@ const LISTS: Readonly<Record<string, string>> = {
   routes: 'ip route show table all | grep -v fe80::',
   'network namespaces': 'ls /run/netns 2>/dev/null || true',
   'packet rules':
-    'iptables-save 2>/dev/null | grep -v "^#" | sed "s/\\[[0-9:]*\\]$//"; nft list ruleset 2>/dev/null || true',
+    'iptables-save 2>/dev/null | grep -v "^#" | sed "s/\\[[0-9:]*\\]$//"; nft --stateless list ruleset 2>/dev/null || true',
   listening: 'ss --listening --tcp --udp --numeric --no-header | tr -s " " | cut -d " " -f 1,5',
   processes: 'ps -e -o comm= | sort -u',
   'in memory': 'find /run /tmp /dev/shm -mindepth 1 -not -path "/run/udev/*" -printf "%p %y\\n"',
