@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { answerText } from '../src/deploy/gate/acceptance.ts';
+import { answerText } from '../src/site/gate/acceptance.ts';
 import { type AirGap, airGap, assertNoWayOut } from '../test/lab/airgap.ts';
 import { isolatedEngine } from '../test/lab/engine.ts';
 import { freePort } from '../test/lab/registry.ts';

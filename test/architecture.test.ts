@@ -55,7 +55,7 @@ const SOCKETS = /^(?:node:)?(?:https?|http2|net|tls|dns|dns\/promises|dgram)$/;
 const WITH_SOCKETS = ['net/', 'depot/', 'target/'];
 /** Named imports that open no connection to anywhere. */
 const HARMLESS: Readonly<Record<string, string>> = {
-  'deploy/host/listen.ts': '{ createServer }',
+  'site/host/listen.ts': '{ createServer }',
   'format/site.ts': '{ isIP }',
 };
 
@@ -249,13 +249,13 @@ describe('when a package or builtin is imported', () => {
     const uses = [
       ...importsWhere(
         ({ target, names }) =>
-          target === 'deploy/admitted-bundle.ts' && (/\bmint\b/.test(names) || names.includes('*')),
+          target === 'bundle/admitted-bundle.ts' && (/\bmint\b/.test(names) || names.includes('*')),
       ),
     ];
-    expect(uses.map(([path]) => path)).toEqual(['deploy/admit.ts']);
+    expect(uses.map(([path]) => path)).toEqual(['bundle/admission/admit.ts']);
     expect(
       files.filter(({ code }) => /new AdmittedBundle\(/.test(code)).map(({ path }) => path),
-    ).toEqual(['deploy/admitted-bundle.ts']);
+    ).toEqual(['bundle/admitted-bundle.ts']);
   });
 });
 

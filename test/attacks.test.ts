@@ -10,16 +10,16 @@ interface Attack {
   readonly because?: string;
 }
 
-const admit = 'deploy/admit.test.ts';
+const admit = 'bundle/admission/admit.test.ts';
 const ours = 'attacks/signature.test.ts';
 const cms = 'trust/cms-verify.test.ts';
 const certificate = 'trust/certificate.test.ts';
 const chain = 'trust/chain.test.ts';
 const trustChain = 'trust/trust-chain.test.ts';
-const trustWalk = 'deploy/trust-walk.test.ts';
+const trustWalk = 'site/ledger/trust-walk.test.ts';
 const der = 'trust/der.test.ts';
-const memory = 'deploy/memory.test.ts';
-const ledger = 'deploy/ledger.test.ts';
+const memory = 'site/importing/memory.test.ts';
+const ledger = 'site/ledger/ledger.test.ts';
 const json = 'core/canonical-json.test.ts';
 const runtime = 'e2e/hostile-runtime.test.ts';
 const site = 'attacks/site.test.ts';
@@ -302,7 +302,7 @@ const attacks: Readonly<Record<number, Attack>> = {
       [memory, 'refuses everything when the ledger is gone (attack 60)'],
       [memory, 'refuses everything when an older ledger was put back (attack 60)'],
       [ledger, 'is refused when it %s'],
-      ['deploy/generations.test.ts', 'when a generation is not what was written (attack 60)'],
+      ['site/generations.test.ts', 'when a generation is not what was written (attack 60)'],
     ],
     because:
       'a whole site folder restored from a backup is the site as it was: nothing outside of it remembers more',
@@ -328,7 +328,7 @@ const attacks: Readonly<Record<number, Attack>> = {
       [admit, 'a list without its last line (attack 63)'],
       [discs, 'another part of the same size, renumbered (attack 63)'],
       [discs, 'a part with a number that there is not (attack 63)'],
-      ['deploy/discs.test.ts', 'takes a disc twice, and discs of another dealing beside it'],
+      ['bundle/discs.test.ts', 'takes a disc twice, and discs of another dealing beside it'],
     ],
   },
   64: {
@@ -410,8 +410,8 @@ const attacks: Readonly<Record<number, Attack>> = {
   76: {
     shown: [
       [admit, 'two lists with other digests for one file (attack 76)'],
-      ['deploy/part-check.test.ts', 'all zeros of the right size (attack 93)'],
-      ['deploy/part-check.test.ts', 'one byte shorter'],
+      ['bundle/part-check.test.ts', 'all zeros of the right size (attack 93)'],
+      ['bundle/part-check.test.ts', 'one byte shorter'],
     ],
   },
   77: {
@@ -434,9 +434,9 @@ const attacks: Readonly<Record<number, Attack>> = {
   // Names, media, archives: those of this list
   91: {
     shown: [
-      ['deploy/part-check.test.ts', 'when a part is swapped after admission (attack 91)'],
+      ['bundle/part-check.test.ts', 'when a part is swapped after admission (attack 91)'],
       [site, 'when the media are swapped after admission (attack 91)'],
-      ['deploy/part-check.test.ts', 'reads each byte once and says how far it is'],
+      ['bundle/part-check.test.ts', 'reads each byte once and says how far it is'],
     ],
     because: 'a medium that answers a second reading differently is asked no second time',
   },
@@ -469,19 +469,19 @@ const attacks: Readonly<Record<number, Attack>> = {
         'e2e/discs.test.ts',
         'comes in from read-only media in any order, one with a bad sector, and a repair completes it',
       ],
-      ['deploy/discs.test.ts', 'rebuilds two parts that are damaged or gone, wherever they lie'],
+      ['bundle/discs.test.ts', 'rebuilds two parts that are damaged or gone, wherever they lie'],
     ],
   },
   102: {
     shown: [
-      ['deploy/discs.test.ts', 'there is more damage than recovery (attack 102)'],
-      ['deploy/discs.test.ts', 'says what is missing when more is lost than can be rebuilt'],
+      ['bundle/discs.test.ts', 'there is more damage than recovery (attack 102)'],
+      ['bundle/discs.test.ts', 'says what is missing when more is lost than can be rebuilt'],
     ],
   },
   103: {
     shown: [
       [
-        'deploy/discs.test.ts',
+        'bundle/discs.test.ts',
         'never keeps what was rebuilt from a forged recovery part (attack 103)',
       ],
       [discs, 'when the recovery section of a signed index is hostile (attack 103)'],
@@ -492,7 +492,7 @@ const attacks: Readonly<Record<number, Attack>> = {
   113: {
     shown: [
       [runtime, 'when variables are hostile (attack 113)'],
-      ['deploy/doctor/examine-host.test.ts', 'when the environment is examined'],
+      ['site/doctor/examine-host.test.ts', 'when the environment is examined'],
       ['e2e/installer.test.ts', 'when the environment of the installer is hostile (attack 113)'],
     ],
     because:
@@ -518,8 +518,8 @@ const attacks: Readonly<Record<number, Attack>> = {
   },
   118: {
     shown: [
-      ['deploy/installers.test.ts', 'when the installer is not what was signed (attack 118)'],
-      ['deploy/report/program.test.ts', 'has the digest of its file when it is one executable'],
+      ['site/release/installers.test.ts', 'when the installer is not what was signed (attack 118)'],
+      ['bundle/report/program.test.ts', 'has the digest of its file when it is one executable'],
     ],
   },
   119: {

@@ -11,7 +11,7 @@ const anyError = forTheType('nothing else that is thrown there has that code');
 /** Looked at one by one. An entry that no mutant of a whole run survives under is reported, and has to go. */
 export const accepted: readonly Accepted[] = [
   {
-    mutant: 'src/deploy/approval.ts#approversOf: always: if (true) return [];',
+    mutant: 'src/bundle/admission/approval.ts#approversOf: always: if (true) return [];',
     reason:
       'nothing else is thrown there; a fault of our own would be seen in the release before it',
   },
@@ -93,12 +93,12 @@ export const accepted: readonly Accepted[] = [
   },
   {
     mutant:
-      "src/deploy/ledger.ts#readIfThere: second part alone: if (error.code === 'file-missing') return undefined;",
+      "src/site/ledger/ledger.ts#readIfThere: second part alone: if (error.code === 'file-missing') return undefined;",
     reason: anyError,
   },
   {
     mutant:
-      "src/deploy/bundle-files.ts#readListed: second part alone: if (error.code !== 'file-missing') throw error;",
+      "src/bundle/bundle-files.ts#readListed: second part alone: if (error.code !== 'file-missing') throw error;",
     reason: anyError,
   },
   {
@@ -116,7 +116,7 @@ export const accepted: readonly Accepted[] = [
   },
   {
     mutant:
-      'src/deploy/site-state.ts#stateOf: one further: if (signedAt >= floor) floor = signedAt;',
+      'src/site/ledger/site-state.ts#stateOf: one further: if (signedAt >= floor) floor = signedAt;',
     reason: 'the same: of two equal moments either is the later',
   },
 ];

@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
-import type { Runtime } from '../deploy/doctor/runtime.ts';
+import type { Runtime } from '../site/doctor/runtime.ts';
 
 /** A stream that may be a person's screen. */
 export type Screen = Writable & { readonly isTTY?: boolean; readonly columns?: number };

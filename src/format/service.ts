@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { GIB, KIB, MIB } from '../core/limits.ts';
 import * as field from './field.ts';
 
-/** How a server says that it is ready; the paths are in `deploy/gate/server-kind.ts`. */
+/** How a server says that it is ready; the paths are in `site/gate/server-kind.ts`. */
 export const serverKinds = [
   'vllm',
   'llama.cpp',

@@ -2,7 +2,7 @@ import type { Engine, ServiceState, Target } from './target.ts';
 
 /**
  * A site that serves its releases and runs nothing: no service, image, network or secret is ever planned for it
- * (`deploy/render.ts`), so that what would start one is a defect, and what would remove one finds nothing.
+ * (`site/planning/render.ts`), so that what would start one is a defect, and what would remove one finds nothing.
  */
 export function createDepotTarget(): Target {
   const engine: Engine = {

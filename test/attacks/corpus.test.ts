@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { StowageError } from '../../src/core/error.ts';
-import { admit } from '../../src/deploy/admit.ts';
-import { readTrust } from '../../src/deploy/trust-anchor.ts';
-import { verifyParts } from '../../src/deploy/verify.ts';
+import { admit } from '../../src/bundle/admission/admit.ts';
+import { readTrust } from '../../src/bundle/admission/trust-anchor.ts';
+import { verifyParts } from '../../src/bundle/verify.ts';
 import { context } from '../support/context.ts';
 import { tree } from '../support/tree.ts';
 

@@ -1,10 +1,10 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error.ts';
-import { withSite } from '../../src/deploy/change.ts';
-import { type Imported, importDiscs } from '../../src/deploy/import.ts';
-import { SiteFolder } from '../../src/deploy/site-folder.ts';
-import { readLedger } from '../../src/deploy/site-ledger.ts';
+import { withSite } from '../../src/site/applying/change.ts';
+import { type Imported, importDiscs } from '../../src/site/importing/import.ts';
+import { SiteFolder } from '../../src/site/site-folder.ts';
+import { readLedger } from '../../src/site/ledger/site-ledger.ts';
 import { context } from '../support/context.ts';
 import { expectCode } from '../support/error.ts';
 import { FakeTarget } from '../support/fake-target.ts';

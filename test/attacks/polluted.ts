@@ -13,7 +13,7 @@ export async function runPolluted(
   const source = (path: string): string => new URL(`../../src/${path}`, import.meta.url).href;
   const script = `
     import { readFileSync } from 'node:fs';
-    import { admit } from '${source('deploy/admit.ts')}';
+    import { admit } from '${source('bundle/admission/admit.ts')}';
     const [pollutions, folders, path] = JSON.parse(process.argv[1]);
     const pinned = JSON.parse(readFileSync(path, 'utf8'));
     const state = { accepted: [], floor: '1970-01-01T00:00:00Z', recalls: [] };

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { assemble } from '../../src/build/assemble.ts';
-import { signBundle } from '../../src/deploy/sign.ts';
-import { chainFiles } from '../../src/deploy/trust-files.ts';
+import { signBundle } from '../../src/bundle/signing/sign.ts';
+import { chainFiles } from '../../src/bundle/admission/trust-files.ts';
 import type { Role, Trust } from '../../src/format/trust.ts';
 import { BlobStore } from '../../src/io/blob-store.ts';
 import type { AlgorithmName } from '../../src/trust/algorithm.ts';

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { StowageError } from '../../src/core/error.ts';
-import { admit } from '../../src/deploy/admit.ts';
+import { admit } from '../../src/bundle/admission/admit.ts';
 import type * as file from '../../src/io/file.ts';
 import type * as algorithm from '../../src/trust/algorithm.ts';
 import type * as certificate from '../../src/trust/certificate.ts';

@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { signBundle } from '../../src/deploy/sign.ts';
+import { signBundle } from '../../src/bundle/signing/sign.ts';
 import { writeCanonical } from '../../src/format/document.ts';
 import { trustKind } from '../../src/format/trust.ts';
 import { encodePem } from '../../src/trust/pem.ts';

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MIB } from '../../src/core/limits.ts';
-import { readTrust } from '../../src/deploy/trust-anchor.ts';
+import { readTrust } from '../../src/bundle/admission/trust-anchor.ts';
 import { encodePem } from '../../src/trust/pem.ts';
 import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
 import { tree } from '../support/tree.ts';

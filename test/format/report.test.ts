@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { checkDocument } from '../../src/format/document.ts';
 import { reportKind } from '../../src/format/report.ts';
-import { sampleFailure, sampleReport } from '../deploy/report/sample.ts';
+import { sampleFailure, sampleReport } from '../bundle/report/sample.ts';
 import { expectCode } from '../support/error.ts';
 import { bend } from './bend.ts';
 

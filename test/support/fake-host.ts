@@ -1,5 +1,5 @@
-import type { FileSystem, HostProbe } from '../../src/deploy/host/host-probe.ts';
-import type { Listening } from '../../src/deploy/host/listen.ts';
+import type { FileSystem, HostProbe } from '../../src/site/host/host-probe.ts';
+import type { Listening } from '../../src/site/host/listen.ts';
 
 /** A host made of what a test says; it has nothing else. */
 export interface FakeHost {

@@ -1,7 +1,7 @@
-import type { Question } from '../../src/deploy/constraints/constraint.ts';
-import { hostPlatform } from '../../src/deploy/host.ts';
-import { SiteFolder } from '../../src/deploy/site-folder.ts';
-import { stateOf } from '../../src/deploy/site-state.ts';
+import type { Question } from '../../src/site/planning/constraints/constraint.ts';
+import { hostPlatform } from '../../src/site/host/platform.ts';
+import { SiteFolder } from '../../src/site/site-folder.ts';
+import { stateOf } from '../../src/site/ledger/site-state.ts';
 import { type Bundle, bundleKind } from '../../src/format/bundle.ts';
 import { checkDocument } from '../../src/format/document.ts';
 import type { DeployedRelease } from '../../src/format/generation.ts';

@@ -1,5 +1,5 @@
 import { openBundle } from '../../src/cli/commands/open-bundle.ts';
-import { writeStream } from '../../src/deploy/write-stream.ts';
+import { writeStream } from '../../src/bundle/stream/write-stream.ts';
 import { context } from './context.ts';
 
 /** What `stowage stream` writes of a bundle. */

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { assemble } from '../../../src/build/assemble.ts';
 import type { Digest } from '../../../src/core/digest.ts';
 import { GIB, MIB } from '../../../src/core/limits.ts';
-import { hostPlatform } from '../../../src/deploy/host.ts';
+import { hostPlatform } from '../../../src/site/host/platform.ts';
 import { checkDocument } from '../../../src/format/document.ts';
 import { type Lock, lockKind } from '../../../src/format/lock.ts';
 import { manifestKind } from '../../../src/format/manifest.ts';

@@ -1,5 +1,5 @@
-import { applyPlan } from '../../deploy/apply-plan.ts';
-import { readPlan } from '../../deploy/plan-approval.ts';
+import { applyPlan } from '../../site/applying/apply-plan.ts';
+import { readPlan } from '../../site/planning/plan-approval.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { changeResult, openSite } from './site.ts';
 

@@ -1,5 +1,5 @@
-import { SiteFolder } from '../../deploy/site-folder.ts';
-import { readLedger } from '../../deploy/site-ledger.ts';
+import { SiteFolder } from '../../site/site-folder.ts';
+import { readLedger } from '../../site/ledger/site-ledger.ts';
 import type { LedgerEntry } from '../../format/ledger.ts';
 import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
 import { counted } from '../units.ts';

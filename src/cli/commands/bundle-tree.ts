@@ -1,6 +1,6 @@
 import { formatAmount } from '../../core/amount.ts';
-import type { DiscHere } from '../../deploy/inspect/discs-here.ts';
-import type { ImagePlatform } from '../../deploy/inspect/platforms.ts';
+import type { DiscHere } from '../../bundle/inspect/discs-here.ts';
+import type { ImagePlatform } from '../../bundle/inspect/platforms.ts';
 import { allParts, type Bundle, type BundleImage, type BundleModel } from '../../format/bundle.ts';
 import type { AcceptancePrompt } from '../../format/deployment.ts';
 import type { Mount, Service } from '../../format/service.ts';

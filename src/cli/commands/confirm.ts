@@ -1,4 +1,4 @@
-import { type GivenTrust, normalizeFingerprint } from '../../deploy/trust-anchor.ts';
+import { type GivenTrust, normalizeFingerprint } from '../../bundle/admission/trust-anchor.ts';
 import type { CommandContext } from '../command.ts';
 import { harmless } from '../units.ts';
 import { ask } from './ask.ts';

@@ -1,6 +1,6 @@
-import { catalogOf } from '../../deploy/catalog.ts';
-import { findRelease, stagedReleases } from '../../deploy/release.ts';
-import { SiteFolder } from '../../deploy/site-folder.ts';
+import { catalogOf } from '../../site/catalog/catalog.ts';
+import { findRelease, stagedReleases } from '../../site/release/release.ts';
+import { SiteFolder } from '../../site/site-folder.ts';
 import { exportHubCache } from '../../depot/hub-cache.ts';
 import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
 import { counted, formatBytes, harmless } from '../units.ts';

@@ -3,7 +3,7 @@ import { createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { StowageError } from '../../core/error.ts';
 import { MAX_CERTIFICATE_BYTES } from '../../core/limits.ts';
-import { SiteCatalog } from '../../deploy/site-catalog.ts';
+import { SiteCatalog } from '../../site/catalog/site-catalog.ts';
 import { type Engine, mirrorConfig } from '../../depot/mirror-config.ts';
 import { type Depot, startDepot } from '../../depot/server.ts';
 import { MAX_TOKEN_FILE_BYTES, parseTokens, type Tokens } from '../../depot/tokens.ts';

@@ -1,7 +1,7 @@
 import { formatAmount, formatBytes } from '../../core/amount.ts';
 import { canonicalJson, type Json } from '../../core/canonical-json.ts';
 import { digestHex } from '../../core/digest.ts';
-import type { Change, Named } from '../../deploy/inspect/changes.ts';
+import type { Change, Named } from '../../bundle/inspect/changes.ts';
 import type {
   Difference,
   ImageChange,
@@ -9,8 +9,8 @@ import type {
   ModelSummary,
   NamedChange,
   SideIdentity,
-} from '../../deploy/inspect/diff.ts';
-import type { NamedSigner } from '../../deploy/inspect/signers.ts';
+} from '../../bundle/inspect/diff.ts';
+import type { NamedSigner } from '../../bundle/inspect/signers.ts';
 import type { Finding } from '../../format/finding.ts';
 import { type Branch, treeLines } from '../tree.ts';
 import { harmless } from '../units.ts';

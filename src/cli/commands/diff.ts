@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises';
 import { MAX_LOCK_BYTES } from '../../core/limits.ts';
-import { findDiscs } from '../../deploy/discs.ts';
-import { diffSides } from '../../deploy/inspect/diff.ts';
-import { look } from '../../deploy/inspect/look.ts';
-import { type Side, sideOfBundle, sideOfLock } from '../../deploy/inspect/side.ts';
+import { findDiscs } from '../../bundle/discs.ts';
+import { diffSides } from '../../bundle/inspect/diff.ts';
+import { look } from '../../bundle/inspect/look.ts';
+import { type Side, sideOfBundle, sideOfLock } from '../../bundle/inspect/side.ts';
 import { readJson } from '../../format/document.ts';
 import { lockKind } from '../../format/lock.ts';
 import type { Trust } from '../../format/trust.ts';

@@ -1,6 +1,6 @@
 import { exitStatus } from '../../core/error.ts';
-import { examineHost } from '../../deploy/doctor/examine-host.ts';
-import type { Finding } from '../../deploy/doctor/finding.ts';
+import { examineHost } from '../../site/doctor/examine-host.ts';
+import type { Finding } from '../../site/doctor/finding.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { harmless } from '../units.ts';
 

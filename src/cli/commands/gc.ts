@@ -1,4 +1,4 @@
-import { collect } from '../../deploy/collect.ts';
+import { collect } from '../../site/applying/collect.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { counted, formatBytes, harmless } from '../units.ts';
 import { openSite } from './site.ts';

@@ -1,6 +1,6 @@
-import { currentGeneration, generationNumbers } from '../../deploy/generations.ts';
-import { SiteFolder } from '../../deploy/site-folder.ts';
-import { readLedger } from '../../deploy/site-ledger.ts';
+import { currentGeneration, generationNumbers } from '../../site/generations.ts';
+import { SiteFolder } from '../../site/site-folder.ts';
+import { readLedger } from '../../site/ledger/site-ledger.ts';
 import type { LedgerEntry } from '../../format/ledger.ts';
 import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
 import { counted, harmless } from '../units.ts';

@@ -1,4 +1,4 @@
-import { type IncomingRelease, missingInWords } from '../../deploy/incoming.ts';
+import { type IncomingRelease, missingInWords } from '../../site/importing/incoming.ts';
 
 /** What is missing of a release that is not complete, as lines. */
 export function incomingLines(incoming: IncomingRelease): string[] {

@@ -1,9 +1,9 @@
 import { formatAmount } from '../../core/amount.ts';
-import { findDiscs } from '../../deploy/discs.ts';
-import { discsHere } from '../../deploy/inspect/discs-here.ts';
-import { type Looked, look } from '../../deploy/inspect/look.ts';
-import { readPlatforms } from '../../deploy/inspect/platforms.ts';
-import type { GivenTrust } from '../../deploy/trust-anchor.ts';
+import { findDiscs } from '../../bundle/discs.ts';
+import { discsHere } from '../../bundle/inspect/discs-here.ts';
+import { type Looked, look } from '../../bundle/inspect/look.ts';
+import { readPlatforms } from '../../bundle/inspect/platforms.ts';
+import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
 import { bundleBytes, bundleFiles } from '../../format/bundle.ts';
 import { writeAtomic } from '../../io/file.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
@@ -51,7 +51,7 @@ export async function inspect(
 }
 
 async function requirePlace(path: string, folders: readonly string[]): Promise<void> {
-  const { requireRoom } = await import('../../deploy/report/report-files.ts');
+  const { requireRoom } = await import('../../bundle/report/report-files.ts');
   await requireRoom({ paths: [path] }, folders);
 }
 
@@ -62,8 +62,8 @@ async function writePage(
   given: GivenTrust | undefined,
   { now }: CommandContext,
 ): Promise<void> {
-  const { inspection } = await import('../../deploy/inspect/inspection.ts');
-  const { inspectionPage } = await import('../../deploy/inspect/page/inspection-page.ts');
+  const { inspection } = await import('../../bundle/inspect/inspection.ts');
+  const { inspectionPage } = await import('../../bundle/inspect/page/inspection-page.ts');
   await writeAtomic(path, inspectionPage(await inspection(looked, given, now())));
 }
 

@@ -1,7 +1,7 @@
 import { StowageError } from '../../core/error.ts';
-import type { ImportOptions } from '../../deploy/import.ts';
-import { install as installBundle, installImported } from '../../deploy/install.ts';
-import { anchorTrust } from '../../deploy/trust-anchor.ts';
+import type { ImportOptions } from '../../site/importing/import.ts';
+import { install as installBundle, installImported } from '../../site/applying/install.ts';
+import { anchorTrust } from '../../bundle/admission/trust-anchor.ts';
 import { exists } from '../../io/file.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { confirmFingerprint } from './confirm.ts';

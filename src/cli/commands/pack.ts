@@ -3,7 +3,7 @@ import { type AssembleOptions, requireAbsent } from '../../build/assemble.ts';
 import { type BuiltInstaller, findInstallers } from '../../build/installers.ts';
 import { pack as packBundle } from '../../build/pack.ts';
 import { CRC_SPAN_BYTES, MAX_PARITY_ROWS } from '../../core/limits.ts';
-import { chainFiles, readChain } from '../../deploy/trust-files.ts';
+import { chainFiles, readChain } from '../../bundle/admission/trust-files.ts';
 import { bundleBytes, bundleFiles } from '../../format/bundle.ts';
 import type { Manifest } from '../../format/manifest.ts';
 import { BlobStore } from '../../io/blob-store.ts';

@@ -1,9 +1,9 @@
-import { planDigest } from '../../deploy/plan-identity.ts';
-import { propose, type Wish } from '../../deploy/propose.ts';
-import { findRelease } from '../../deploy/release.ts';
-import { generationBefore } from '../../deploy/rollback.ts';
-import { readLedger } from '../../deploy/site-ledger.ts';
-import { stateOf } from '../../deploy/site-state.ts';
+import { planDigest } from '../../site/planning/plan-identity.ts';
+import { propose, type Wish } from '../../site/planning/propose.ts';
+import { findRelease } from '../../site/release/release.ts';
+import { generationBefore } from '../../site/applying/rollback.ts';
+import { readLedger } from '../../site/ledger/site-ledger.ts';
+import { stateOf } from '../../site/ledger/site-state.ts';
 import { writeCanonical } from '../../format/document.ts';
 import { planKind } from '../../format/plan.ts';
 import { writeAtomic } from '../../io/file.ts';

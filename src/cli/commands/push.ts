@@ -1,8 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { MAX_OCI_MANIFEST_BYTES, MIB } from '../../core/limits.ts';
-import { catalogOf } from '../../deploy/catalog.ts';
-import { findRelease } from '../../deploy/release.ts';
+import { catalogOf } from '../../site/catalog/catalog.ts';
+import { findRelease } from '../../site/release/release.ts';
 import type { Catalog, CatalogEntry, Segment } from '../../depot/catalog.ts';
 import { registryFolder } from '../../depot/repository-name.ts';
 import type { Bundle } from '../../format/bundle.ts';

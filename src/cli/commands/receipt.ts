@@ -1,8 +1,8 @@
 import { StowageError } from '../../core/error.ts';
-import { type CheckedReceipt, newestReceipt, readReceipt } from '../../deploy/receipt.ts';
-import { SiteFolder } from '../../deploy/site-folder.ts';
-import { writeStatement } from '../../deploy/statement.ts';
-import { normalizeFingerprint } from '../../deploy/trust-anchor.ts';
+import { type CheckedReceipt, newestReceipt, readReceipt } from '../../site/receipt.ts';
+import { SiteFolder } from '../../site/site-folder.ts';
+import { writeStatement } from '../../site/statement.ts';
+import { normalizeFingerprint } from '../../bundle/admission/trust-anchor.ts';
 import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
 import { counted, formatBytes, harmless } from '../units.ts';
 import { openSite } from './site.ts';

@@ -1,7 +1,7 @@
 import { StowageError } from '../../core/error.ts';
-import { incomingReleases } from '../../deploy/incoming.ts';
-import { repairListOf } from '../../deploy/repair.ts';
-import { SiteFolder } from '../../deploy/site-folder.ts';
+import { incomingReleases } from '../../site/importing/incoming.ts';
+import { repairListOf } from '../../site/importing/repair.ts';
+import { SiteFolder } from '../../site/site-folder.ts';
 import { writeCanonical } from '../../format/document.ts';
 import { repairListKind } from '../../format/repair-list.ts';
 import { writeNew } from '../../io/file.ts';

@@ -1,4 +1,4 @@
-import { rollback as rollBack } from '../../deploy/rollback.ts';
+import { rollback as rollBack } from '../../site/applying/rollback.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { changeResult, openSite } from './site.ts';
 

@@ -1,4 +1,4 @@
-import { openForSigning, signBundle } from '../../deploy/sign.ts';
+import { openForSigning, signBundle } from '../../bundle/signing/sign.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { attach, prepare, signByCommand } from './sign-elsewhere.ts';
 import { type ChosenSigner, checkOptions, type SignOptions, signedResult } from './sign-options.ts';

@@ -1,5 +1,5 @@
-import type { Changed, ChangeOptions } from '../../deploy/change.ts';
-import { SiteFolder } from '../../deploy/site-folder.ts';
+import type { Changed, ChangeOptions } from '../../site/applying/change.ts';
+import { SiteFolder } from '../../site/site-folder.ts';
 import type { Plan } from '../../format/plan.ts';
 import { createTarget } from '../../target/create-target.ts';
 import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';

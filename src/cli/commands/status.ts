@@ -1,8 +1,8 @@
 import { StowageError } from '../../core/error.ts';
-import { type IncomingRelease, incomingReleases } from '../../deploy/incoming.ts';
-import { stagedReleases } from '../../deploy/release.ts';
-import type { SiteFolder } from '../../deploy/site-folder.ts';
-import { type SiteStatus, siteStatus } from '../../deploy/status.ts';
+import { type IncomingRelease, incomingReleases } from '../../site/importing/incoming.ts';
+import { stagedReleases } from '../../site/release/release.ts';
+import type { SiteFolder } from '../../site/site-folder.ts';
+import { type SiteStatus, siteStatus } from '../../site/status.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { harmless } from '../units.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { StowageError } from '../../core/error.ts';
-import { type Sink, writeStream } from '../../deploy/write-stream.ts';
+import { type Sink, writeStream } from '../../bundle/stream/write-stream.ts';
 import { ioError } from '../../io/file.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import type { Screen } from '../terminal.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { basename, dirname } from 'node:path';
 import { StowageError } from '../../core/error.ts';
 import { MAX_TRUST_BYTES } from '../../core/limits.ts';
-import { readChain, trustFileVersion } from '../../deploy/trust-files.ts';
+import { readChain, trustFileVersion } from '../../bundle/admission/trust-files.ts';
 import { readCanonical } from '../../format/document.ts';
 import { type Role, type RoleName, type Trust, trustKind } from '../../format/trust.ts';
 import { readBounded } from '../../io/file.ts';

@@ -1,5 +1,5 @@
-import { clearSite } from '../../deploy/clear-site.ts';
-import { uninstall as takeOff } from '../../deploy/uninstall.ts';
+import { clearSite } from '../../site/applying/clear-site.ts';
+import { uninstall as takeOff } from '../../site/applying/uninstall.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { changeResult, openSite } from './site.ts';
 

@@ -1,7 +1,7 @@
-import { makeReport } from '../../deploy/report/make-report.ts';
-import { type ReportFiles, requireRoom, writeReport } from '../../deploy/report/report-files.ts';
-import { type Witnessed, witnessVerification } from '../../deploy/report/witness.ts';
-import type { GivenTrust } from '../../deploy/trust-anchor.ts';
+import { makeReport } from '../../bundle/report/make-report.ts';
+import { type ReportFiles, requireRoom, writeReport } from '../../bundle/report/report-files.ts';
+import { type Witnessed, witnessVerification } from '../../bundle/report/witness.ts';
+import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
 import { type Signer, signDetached } from '../../trust/cms-sign.ts';
 import { type CommandContext, usage } from '../command.ts';
 import { toStowageError } from '../render.ts';

@@ -1,7 +1,7 @@
-import { admit } from '../../deploy/admit.ts';
-import { discLabel, findDiscs, onDiscs } from '../../deploy/discs.ts';
-import type { GivenTrust } from '../../deploy/trust-anchor.ts';
-import { examineParts, requireFaultless } from '../../deploy/verify.ts';
+import { admit } from '../../bundle/admission/admit.ts';
+import { discLabel, findDiscs, onDiscs } from '../../bundle/discs.ts';
+import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
+import { examineParts, requireFaultless } from '../../bundle/verify.ts';
 import { bundleBytes, bundleFiles } from '../../format/bundle.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { counted, formatBytes } from '../units.ts';

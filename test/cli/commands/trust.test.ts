@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { SiteFolder } from '../../../src/deploy/site-folder.ts';
+import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { readCanonical, writeCanonical } from '../../../src/format/document.ts';
 import { type Trust, trustKind } from '../../../src/format/trust.ts';
 import { encodeCertificate } from '../../../src/trust/certificate-file.ts';

@@ -1,0 +1,108 @@
+import { createHash } from 'node:crypto';
+import { StowageError } from '../../core/error.ts';
+import { readCanonical, writeCanonical } from '../../format/document.ts';
+import { type Trust, trustKind } from '../../format/trust.ts';
+import { decodeCertificates } from '../../trust/certificate-file.ts';
+import { trustFromRoot } from '../../trust/trust-root.ts';
+
+/** A trust document that a person gave, and what they must compare with paper. */
+export interface GivenTrust {
+  readonly trust: Trust;
+  /** SHA-256 of the root certificate's DER, or of the trust document; 64 lower-case hex digits. */
+  readonly fingerprint: string;
+  /** What was fingerprinted, for people. */
+  readonly subject: string;
+}
+
+/**
+ * Reads a trust document, or a root certificate that stands for one: a single release signature under that root.
+ * @throws StowageError `certificate-invalid`, `document-invalid`
+ */
+export function readTrust(bytes: Buffer, now: Date): GivenTrust {
+  if (bytes[0] === 0x7b) {
+    const trust = readCanonical(trustKind, bytes);
+    return {
+      trust,
+      fingerprint: trustFingerprint(trust),
+      subject: `trust document ${trust.version}`,
+    };
+  }
+  const [root, ...others] = decodeCertificates(bytes);
+  if (root === undefined || others.length > 0) {
+    throw new StowageError(
+      'certificate-invalid',
+      'the trust file does not hold one root certificate',
+      {
+        expected: 'one certificate, or a trust document',
+        found: `${others.length + (root === undefined ? 0 : 1)} certificates`,
+        hint: 'give the root certificate that you got from the security officer',
+      },
+    );
+  }
+  return { trust: trustFromRoot(root, now), fingerprint: root.fingerprint, subject: root.subject };
+}
+
+/**
+ * The trust document that judges a bundle at a site: the pinned one, or at a site without one the given one, when
+ * a person confirmed its fingerprint.
+ * @param confirm asks a person, or compares with what they typed; true when it is the one on paper
+ * @throws StowageError `trust-missing`, `trust-conflict`, `trust-unconfirmed`
+ */
+export async function anchorTrust(
+  pinned: Trust | undefined,
+  given: GivenTrust | undefined,
+  confirm: (given: GivenTrust) => Promise<boolean>,
+): Promise<Trust> {
+  if (pinned !== undefined) {
+    if (given === undefined || rootsOf(given.trust) === rootsOf(pinned)) return pinned;
+    throw new StowageError('trust-conflict', 'this site already trusts other roots', {
+      expected: rootsOf(pinned),
+      found: rootsOf(given.trust),
+      hint: 'leave --trust away; a new trust document reaches a site inside a bundle that the old one vouches for',
+    });
+  }
+  if (given === undefined) throw noTrust();
+  if (await confirm(given)) return given.trust;
+  throw new StowageError(
+    'trust-unconfirmed',
+    `the fingerprint of ${given.subject} was not confirmed`,
+    {
+      expected: 'the fingerprint on paper',
+      found: 'no fingerprint, or another one',
+      hint: 'compare it with the paper of the security officer, then give it with --fingerprint',
+    },
+  );
+}
+
+/** A fingerprint as a person may type it: with colons or spaces, in either case. */
+export function normalizeFingerprint(text: string): string {
+  return text
+    .replace(/^sha-?256(?: fingerprint)?[:= ]/i, '')
+    .replace(/[:\s]/g, '')
+    .toLowerCase();
+}
+
+export function trustFingerprint(trust: Trust): string {
+  return createHash('sha256').update(writeCanonical(trustKind, trust)).digest('hex');
+}
+
+function rootsOf(trust: Trust): string {
+  const fingerprints = trust.roots.map((root) =>
+    createHash('sha256').update(Buffer.from(root.certificate, 'base64')).digest('hex'),
+  );
+  return fingerprints.toSorted().join(', ');
+}
+
+/** @throws StowageError `trust-missing` at a site that has none */
+export function requireTrust(pinned: Trust | undefined): Trust {
+  if (pinned === undefined) throw noTrust();
+  return pinned;
+}
+
+function noTrust(): StowageError {
+  return new StowageError('trust-missing', 'this site has no trust document yet', {
+    expected: '--trust with the root certificate, at the first install',
+    found: 'none',
+    hint: 'get the root certificate from the security officer, with its fingerprint on paper',
+  });
+}

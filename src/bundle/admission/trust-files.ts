@@ -1,0 +1,123 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { StowageError, systemCode } from '../../core/error.ts';
+import { MAX_SIGNATURE_BYTES, MAX_SIGNATURES, MAX_TRUST_BYTES, MIB } from '../../core/limits.ts';
+import { ioError, readBounded } from '../../io/file.ts';
+import type { SignatureFile } from '../../trust/policy.ts';
+import { MAX_TRUST_LINKS, type TrustLink } from '../../trust/trust-chain.ts';
+import { unexpected } from '../bundle-files.ts';
+
+/** What all files of a chain may have together. */
+const MAX_CHAIN_BYTES: number = 64 * MIB;
+
+const DOCUMENT = /^([1-9][0-9]{0,14})\.trust\.json$/;
+const SIGNATURE = /^(([1-9][0-9]{0,14})\.trust\.json)\.[A-Za-z0-9][A-Za-z0-9._-]*\.p7s$/;
+
+/** The name of a trust document in a chain. */
+export function trustFileName(version: number): string {
+  return `${version}.trust.json`;
+}
+
+/** The version that a trust document's name gives; undefined for another name. */
+export function trustFileVersion(name: string): number | undefined {
+  const digits = DOCUMENT.exec(name)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+/**
+ * The chain that a bundle carries under `trust/`, in ascending order; none when there is no such folder.
+ * @param above the version that the site has: what is not newer is not read
+ * @throws StowageError `file-unexpected` for a file that is not of a chain, `trust-conflict`, `signature-malformed`,
+ * `file-kind`, `io-failed`
+ */
+export async function readBundleChain(folder: string, above: number): Promise<TrustLink[]> {
+  const place = join(folder, 'trust');
+  const names = await namesIn(place);
+  const stray = names.find((name) => !DOCUMENT.test(name) && !SIGNATURE.test(name));
+  if (stray !== undefined) throw unexpected(`trust/${stray}`);
+  return readLinks(place, names, { above, upTo: Number.MAX_SAFE_INTEGER });
+}
+
+/**
+ * The chain that lies in a folder, among other files perhaps: documents above one version and up to another.
+ * @throws StowageError as {@link readBundleChain}
+ */
+export async function readChain(
+  place: string,
+  range: { readonly above: number; readonly upTo: number },
+): Promise<TrustLink[]> {
+  return readLinks(place, await namesIn(place), range);
+}
+
+/** The files of a chain as a bundle carries them: path and bytes. */
+export function chainFiles(links: readonly TrustLink[]): Map<string, Buffer> {
+  return new Map(
+    links.flatMap(({ version, bytes, signatures }) => [
+      [`trust/${trustFileName(version)}`, bytes] as const,
+      ...signatures.map((each) => [`trust/${each.name}`, each.bytes] as const),
+    ]),
+  );
+}
+
+async function readLinks(
+  place: string,
+  names: readonly string[],
+  { above, upTo }: { readonly above: number; readonly upTo: number },
+): Promise<TrustLink[]> {
+  requireOwners(names);
+  const versions = names
+    .map((name) => trustFileVersion(name) ?? 0)
+    .filter((version) => version > above && version <= upTo)
+    .toSorted((a, b) => a - b);
+  if (versions.length > MAX_TRUST_LINKS)
+    throw tooMuch('trust documents', MAX_TRUST_LINKS, versions.length);
+  let total = 0;
+  const read = async (name: string, maxBytes: number): Promise<Buffer> => {
+    const bytes = await readBounded(join(place, name), maxBytes);
+    total += bytes.length;
+    if (total > MAX_CHAIN_BYTES) throw tooMuch('bytes of trust documents', MAX_CHAIN_BYTES, total);
+    return bytes;
+  };
+  const links: TrustLink[] = [];
+  for (const version of versions) {
+    const file = trustFileName(version);
+    const mine = names.filter((name) => SIGNATURE.exec(name)?.[1] === file);
+    if (mine.length > MAX_SIGNATURES)
+      throw tooMuch(`signatures of ${file}`, MAX_SIGNATURES, mine.length);
+    const bytes = await read(file, MAX_TRUST_BYTES);
+    const signatures: SignatureFile[] = [];
+    for (const name of mine)
+      signatures.push({ name, bytes: await read(name, MAX_SIGNATURE_BYTES) });
+    links.push({ version, bytes, signatures });
+  }
+  return links;
+}
+
+async function namesIn(place: string): Promise<string[]> {
+  try {
+    return (await readdir(place)).toSorted();
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return [];
+    throw ioError(error, place);
+  }
+}
+
+// A signature whose document is not there: a copy that lost a file, or a name that lies.
+function requireOwners(names: readonly string[]): void {
+  const there = new Set(names);
+  const orphan = names.find((name) => !there.has(SIGNATURE.exec(name)?.[1] ?? name));
+  if (orphan === undefined) return;
+  throw new StowageError('trust-conflict', `${orphan} signs a document that is not there`, {
+    expected: SIGNATURE.exec(orphan)?.[1] ?? '',
+    found: 'its signature alone',
+    hint: 'copy the trust documents again, each with all its signatures',
+  });
+}
+
+function tooMuch(what: string, limit: number, found: number): StowageError {
+  return new StowageError('trust-conflict', `more ${what} than a chain may have`, {
+    expected: `at most ${limit}`,
+    found: String(found),
+    hint: 'do not use this chain; ask who packed it for another copy',
+  });
+}

@@ -1,0 +1,137 @@
+import { formatAmount, formatNumber } from '../../../core/amount.ts';
+import { foreign, type Html, html } from '../../../core/html-text.ts';
+import type { Finding } from '../../../format/finding.ts';
+import type { SignatureVerdict } from '../../../format/upstream.ts';
+import { facts, moment, nothing, table } from '../../html/html-parts.ts';
+import type { Inspection } from '../inspection.ts';
+import type { ListedImage } from '../packages.ts';
+import { PRINTED } from './page-contents.ts';
+
+/** Licences of models, and of packages by how many bear each. */
+export function licenses({ looked: { bundle }, bill = [] }: Inspection): Html {
+  const models = bundle.models.map(({ name, license = 'not known' }) => [
+    html`${foreign(`Model ${name}`)}`,
+    html`${foreign(license)}`,
+  ]);
+  const counts = new Map<string, number>();
+  for (const { packages: list } of bill)
+    for (const { license = 'not known' } of list)
+      counts.set(license, (counts.get(license) ?? 0) + 1);
+  const rows = [...counts]
+    .toSorted(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))
+    .map(([license, count]) => [html`${foreign(license)}`, html`${foreign(formatNumber(count))}`]);
+  if (models.length === 0 && rows.length === 0) return nothing;
+  return html`${models.length === 0 ? nothing : table(['What', 'Licence, as its publisher says'], models, PRINTED)}${
+    rows.length === 0
+      ? nothing
+      : html`<h3>Licences of packages</h3>
+${table(['Licence', 'Packages'], rows, PRINTED)}`
+  }`;
+}
+
+/** How many packages of which kind each image has, and what of it could not be read. */
+export function packages({ looked: { bundle }, bill }: Inspection): Html {
+  if (bundle.images.length === 0) return nothing;
+  if (bill === undefined)
+    return html`<p>The bill of materials in the bundle cannot be read: nothing is known of packages.</p>\n`;
+  return html`${bill.map(imageOf)}<p>Every package, with its version and where it was found: <code>attestations/sbom.cdx.json</code> in the bundle, CycloneDX 1.6.</p>\n`;
+}
+
+function imageOf({ image, system, packages: list, unread }: ListedImage): Html {
+  const kinds = [...Map.groupBy(list, ({ type }) => type)].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return html`<div class="together"><h3>Packages of image ${foreign(image)}</h3>
+${facts([
+  ['System', system === undefined ? undefined : html`${foreign(system)}`],
+  ['Packages', html`${foreign(formatNumber(list.length))}`],
+  ...kinds.map(
+    ([kind, each]) => [`of kind ${kind}`, html`${foreign(formatNumber(each.length))}`] as const,
+  ),
+  [
+    'Not read',
+    unread.length === 0
+      ? undefined
+      : html`<ul class="lines">${unread.map((each) => html`<li>${foreign(each)}</li>\n`)}</ul>`,
+  ],
+])}</div>\n`;
+}
+
+const severities = ['refusal', 'warning', 'note'] as const;
+
+/** What the examination found, the gravest first. */
+export function findings({ lock }: Inspection): Html {
+  if (lock === undefined)
+    return html`<p>The lock in the bundle cannot be read: no finding is known.</p>\n`;
+  const all = lock.findings.toSorted(
+    (a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity),
+  );
+  if (all.length === 0) return html`<p>None.</p>\n`;
+  const counts = severities
+    .map((each) => [each, all.filter(({ severity }) => severity === each).length] as const)
+    .filter(([, count]) => count > 0);
+  return html`<p>${foreign(counts.map(([each, count]) => formatAmount(count, each)).join(', '))}. A refusal stands here only with the reason for which the manifest let it pass.</p>
+${table(['Severity and rule', 'File', 'What was found'], all.map(findingRow), PRINTED)}`;
+}
+
+function findingRow({ severity, rule, source, file, message, allowed }: Finding): Html[] {
+  const grave = severity === 'note' ? foreign(severity) : gravely(severity);
+  return [
+    html`${grave}<br>${foreign(rule)}`,
+    html`${foreign(`${source}: ${file}`)}`,
+    html`${foreign(message)}${allowed === undefined ? nothing : html`<br>Let pass: ${foreign(allowed)}`}`,
+  ];
+}
+
+function gravely(text: string): Html {
+  return html`<span class="outcome-failed">${foreign(text)}</span>`;
+}
+
+/** What publishers signed, as it was verified when the lock was made. */
+export function publishers({ looked: { bundle, verdict: checked } }: Inspection): Html {
+  const all: { what: string; verdict: SignatureVerdict }[] = [
+    ...bundle.models.flatMap(({ name, signature }) =>
+      signature === undefined ? [] : [{ what: `Model ${name}`, verdict: signature }],
+    ),
+    ...bundle.images.flatMap(({ name, signature }) =>
+      signature === undefined ? [] : [{ what: `Image ${name}`, verdict: signature }],
+    ),
+  ];
+  if (all.length === 0)
+    return html`<p>The manifest asked for none, so that none was looked for.</p>\n`;
+  const said =
+    checked === undefined
+      ? html`<p>What became of them when the bundle was locked, <span class="outcome-failed">as the bundle, which is not verified, says of itself</span>.</p>`
+      : html`<p>What became of them when the bundle was locked, where there was a network; nobody looked again.</p>`;
+  return html`${said}
+${all.map(
+  ({ what, verdict }) => html`<div class="together"><h3>${foreign(what)}, publisher’s signature</h3>
+${facts([
+  ['Result', result(verdict, checked !== undefined)],
+  ['Reason', verdict.reason === undefined ? undefined : html`${foreign(verdict.reason)}`],
+  ['Form', verdict.form === undefined ? undefined : html`${foreign(verdict.form)}`],
+  ['Signer', signerText(verdict)],
+  [
+    'Signed at',
+    verdict.signedAt === undefined ? undefined : html`${moment(verdict.signedAt)}, by its log`,
+  ],
+  ['Held against', html`${foreign(verdict.trusted.map(({ path }) => path).join(', '))}`],
+  [
+    'Files that it leaves out',
+    verdict.unsigned === undefined
+      ? undefined
+      : html`${foreign(formatNumber(verdict.unsigned.length))}`,
+  ],
+])}</div>\n`,
+)}`;
+}
+
+function result({ result: each }: SignatureVerdict, vouched: boolean): Html {
+  if (each === 'passed' && !vouched) return html`held`;
+  if (each === 'passed') return html`<span class="outcome-passed">held</span>`;
+  return gravely(each);
+}
+
+function signerText({ signer }: SignatureVerdict): Html | undefined {
+  if (signer === undefined) return undefined;
+  const { identities, subject, key } = signer;
+  return html`${foreign(identities?.join(', ') ?? subject ?? `key ${key}`)}`;
+}

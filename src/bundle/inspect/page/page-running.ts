@@ -1,0 +1,112 @@
+import { formatAmount, formatBytes } from '../../../core/amount.ts';
+import { foreign, type Html, html } from '../../../core/html-text.ts';
+import type { Bundle } from '../../../format/bundle.ts';
+import type {
+  AcceptancePrompt,
+  Deployment,
+  GpuNeeds,
+  HostNeeds,
+} from '../../../format/deployment.ts';
+import type { Mount, Service } from '../../../format/service.ts';
+import { facts, multiline, nothing, table } from '../../html/html-parts.ts';
+import { PRINTED } from './page-contents.ts';
+
+/** Services, the questions that decide, and what a site must give. */
+export function running(bundle: Bundle): Html {
+  const parts = [
+    bundle.services.map(service),
+    [acceptance(bundle.acceptance)],
+    [given(bundle)],
+  ].flat();
+  return parts.every((each) => each === nothing) ? nothing : html`${parts}`;
+}
+
+function service(each: Service): Html {
+  const { name, image, args, env, ports, mounts, gpus, memory, network, user, capabilities } = each;
+  return html`<div class="together"><h3>Service ${foreign(name)}</h3>
+${facts([
+  ['Image', html`${foreign(image)}`],
+  ['Arguments', args.length === 0 ? undefined : html`<code>${multiline(args.join(' '))}</code>`],
+  ['Environment', lines(Object.entries(env).map(([key, value]) => `${key}=${value}`))],
+  ['Mounts', lines(mounts.map(mountText))],
+  [
+    'Ports',
+    lines(ports.map((port) => `${port.name}: ${port.host} of the host to ${port.container}`)),
+  ],
+  ['Network', html`${foreign(network)}`],
+  ['User', html`${foreign(user)}`],
+  ['Capabilities', html`${foreign(capabilities.length === 0 ? 'none' : capabilities.join(', '))}`],
+  ['GPUs', gpus === undefined ? undefined : html`${foreign(gpus)}`],
+  ['Memory', memory === undefined ? undefined : html`${foreign(formatBytes(memory))}`],
+])}</div>\n`;
+}
+
+function mountText(mount: Mount): string {
+  const [what = '', value = ''] = Object.entries(mount).find(([key]) => key !== 'path') ?? [];
+  return `${what} ${what === 'memory' ? formatBytes(Number(value)) : value} at ${mount.path}`;
+}
+
+function lines(list: readonly string[]): Html | undefined {
+  if (list.length === 0) return undefined;
+  return html`<ul class="lines">${list.map((each) => html`<li>${multiline(each)}</li>\n`)}</ul>`;
+}
+
+function acceptance(prompts: readonly AcceptancePrompt[]): Html {
+  if (prompts.length === 0) return nothing;
+  const rows = prompts.map(({ service: asked, model, prompt, expect }) => [
+    html`${foreign(`${asked}, as ${model}`)}`,
+    multiline(prompt),
+    html`<code>${foreign(JSON.stringify(expect))}</code>`,
+  ]);
+  return html`<h3>Questions that decide whether it is kept</h3>
+${table(['Service and model', 'Question', 'Expected of the answer'], rows, PRINTED)}`;
+}
+
+function given({ parameters, secrets, requires, upgradeFrom }: Deployment): Html {
+  const values = Object.entries(parameters).map(([name, each]) => [
+    html`${foreign(name)}`,
+    html`${foreign(each.description)}`,
+    multiline(each.default === undefined ? 'must be given' : String(each.default)),
+  ]);
+  const hidden = Object.entries(secrets).map(([name, { description }]) => [
+    html`${foreign(name)}`,
+    html`${foreign(description)}`,
+    html`a secret of the site, never carried`,
+  ]);
+  const all = [...values, ...hidden];
+  const ranges = (list: Deployment['requires']['releases']): Html | undefined =>
+    lines(list.map(({ name, version }) => `${name} ${version}`));
+  const needs: [string, Html | undefined][] = [
+    ['Releases that must run', ranges(requires.releases)],
+    ['Releases that must not', ranges(requires.conflicts)],
+    ['The host', requires.host && lines(hostLines(requires.host))],
+    ['Upgrades from', upgradeFrom === undefined ? undefined : html`${foreign(upgradeFrom)}`],
+  ];
+  const asks = needs.filter(([, value]) => value !== undefined);
+  if (all.length === 0 && asks.length === 0) return nothing;
+  return html`${
+    all.length === 0
+      ? nothing
+      : html`<h3>What the site gives</h3>
+${table(['Name', 'What it is', 'Default'], all, PRINTED)}`
+  }${asks.length === 0 ? nothing : html`<h3>What it asks of the site</h3>\n${facts(asks)}`}`;
+}
+
+function hostLines({ kernel, cpuFeatures = [], memory, engine = {}, gpu }: HostNeeds): string[] {
+  return [
+    ...(kernel === undefined ? [] : [`kernel ${kernel}`]),
+    ...(cpuFeatures.length === 0 ? [] : [`processor with ${cpuFeatures.join(', ')}`]),
+    ...(memory === undefined ? [] : [`memory ${formatBytes(memory)}`]),
+    ...Object.entries(engine).map(([name, range]) => `${name} ${range}`),
+    ...(gpu === undefined ? [] : [gpuLine(gpu)]),
+  ];
+}
+
+function gpuLine({ vendor, count, memory, computeCapability, driver }: GpuNeeds): string {
+  return [
+    `${formatAmount(count, 'GPU')} of ${vendor}`,
+    ...(memory === undefined ? [] : [`${formatBytes(memory)} each`]),
+    ...(computeCapability === undefined ? [] : [`compute capability ${computeCapability}`]),
+    ...(driver === undefined ? [] : [`driver ${driver}`]),
+  ].join(', ');
+}

@@ -1,0 +1,84 @@
+import { sriHex, sriOf } from '../../core/digest.ts';
+import { StowageError } from '../../core/error.ts';
+import { MAX_CHECKSUMS_BYTES, MAX_CONTROL_FILE_BYTES, MAX_INDEX_BYTES } from '../../core/limits.ts';
+import { type Bundle, bundleKind } from '../../format/bundle.ts';
+import { readChecksums } from '../../format/checksums.ts';
+import { readCanonical, readJson } from '../../format/document.ts';
+import type { Finding } from '../../format/finding.ts';
+import { lockKind } from '../../format/lock.ts';
+import type { ReportSignature } from '../../format/report.ts';
+import type { Trust } from '../../format/trust.ts';
+import { evaluateSignatures, type SignatureFile } from '../../trust/policy.ts';
+import type { AdmittedBundle } from '../admitted-bundle.ts';
+import { approversOf } from '../admission/approval.ts';
+import { readListed, readSignatures, requireSum } from '../bundle-files.ts';
+import { trustOf } from '../../site/ledger/trust-walk.ts';
+import { describeRefused, describeVerdicts, markApprovals } from './signatures.ts';
+
+/** What is known of a bundle. */
+export interface Facts {
+  /** SHA-512 of `SHA512SUMS`. */
+  readonly id?: string;
+  readonly signatures: readonly ReportSignature[];
+  /** The trust document that judged: the given one, or the newest that the bundle leads to from there. */
+  readonly trust: Trust;
+  /** Absent unless its signatures hold. */
+  readonly bundle?: Bundle;
+  readonly findings?: readonly Finding[];
+}
+
+const LOCK = 'attestations/lock.json';
+
+/** What admission found true, from the bytes that it verified. */
+export function admittedFacts(admitted: AdmittedBundle): Facts {
+  const { bundle, id, signers, approvers, trust, controlFiles } = admitted;
+  const described = describeVerdicts(
+    signers,
+    controlFiles.get('SHA512SUMS') ?? Buffer.alloc(0),
+    (name) => controlFiles.get(`signatures/${name}`) ?? Buffer.alloc(0),
+  );
+  const signatures = markApprovals(described, approvers);
+  return { id, signatures, trust, bundle, ...findingsOf(controlFiles.get(LOCK)) };
+}
+
+/**
+ * What a refused bundle says of itself, read once more: enough to know which one it was. Each further thing is told
+ * only when what it rests on holds; what cannot be read is left out. Decides nothing.
+ */
+export async function refusedFacts(folder: string, given: Trust, now: Date): Promise<Facts> {
+  let facts: Facts = { signatures: [], trust: given };
+  try {
+    const trust = await trustOf(folder, given, now);
+    facts = { ...facts, trust };
+    const list = await readListed(folder, 'SHA512SUMS', MAX_CHECKSUMS_BYTES, 'bundle-absent');
+    facts = { ...facts, id: sriHex(sriOf(list)) };
+    const signatures: readonly SignatureFile[] = await readSignatures(folder);
+    facts = { ...facts, signatures: describeRefused(signatures, list, trust, now) };
+    const signers = evaluateSignatures(trust, 'release', list, signatures, now);
+    const approvers = approversOf({ trust, content: list, signatures, signers, now });
+    facts = { ...facts, signatures: markApprovals(facts.signatures, approvers) };
+    const checksums = readChecksums(list);
+    const signed = async (path: string, maxBytes: number): Promise<Buffer> => {
+      const bytes = await readListed(folder, path, maxBytes, 'part-missing');
+      requireSum(checksums, path, bytes);
+      return bytes;
+    };
+    const bundle = readCanonical(bundleKind, await signed('bundle.json', MAX_INDEX_BYTES));
+    facts = { ...facts, bundle };
+    facts = { ...facts, ...findingsOf(await signed(LOCK, MAX_CONTROL_FILE_BYTES)) };
+  } catch (error) {
+    if (!(error instanceof StowageError)) throw error;
+  }
+  return facts;
+}
+
+// A lock of another version than ours has findings that we cannot read; the report says that there are none to show.
+function findingsOf(lock: Buffer | undefined): Pick<Facts, 'findings'> {
+  if (lock === undefined) return {};
+  try {
+    return { findings: readJson(lockKind, lock).findings };
+  } catch (error) {
+    if (error instanceof StowageError) return {};
+    throw error;
+  }
+}

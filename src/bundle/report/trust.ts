@@ -1,0 +1,39 @@
+import { momentOf } from '../../format/field.ts';
+import type { ReportTrust } from '../../format/report.ts';
+import { roleNames, type Trust } from '../../format/trust.ts';
+import { trustRoots } from '../../trust/trust-root.ts';
+import type { GivenTrust } from '../admission/trust-anchor.ts';
+import { oneLine } from './one-line.ts';
+
+/**
+ * Whose signatures counted.
+ * @param trust the document that judged: the given one, or one that the bundle led to
+ */
+export function describeTrust(given: GivenTrust, trust: Trust): ReportTrust {
+  const roots = trustRoots(trust).map(({ name, certificate }) => ({
+    name,
+    subject: oneLine(certificate.subject),
+    serial: certificate.serial,
+    certificate: certificate.fingerprint,
+    notAfter: momentOf(certificate.notAfter),
+  }));
+  const stood = trustRoots(given.trust).some(
+    ({ certificate }) => certificate.fingerprint === given.fingerprint,
+  );
+  return {
+    subject: oneLine(given.subject),
+    fingerprint: given.fingerprint,
+    kind: stood ? 'root' : 'document',
+    ...(trust.version === given.trust.version ? {} : { walkedFrom: given.trust.version }),
+    version: trust.version,
+    issuedAt: trust.issuedAt,
+    ...(trust.expiresAt === undefined ? {} : { expiresAt: trust.expiresAt }),
+    algorithms: trust.algorithms,
+    roles: roleNames.flatMap((name) => {
+      const role = trust.roles[name];
+      return role === undefined ? [] : [{ name, ...role }];
+    }),
+    roots,
+    revoked: trust.revoked.length,
+  };
+}

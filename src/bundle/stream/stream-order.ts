@@ -1,0 +1,47 @@
+import { StowageError } from '../../core/error.ts';
+import { allParts, type Bundle } from '../../format/bundle.ts';
+import type { Part } from '../../format/part.ts';
+import type { TarEntry } from '../../io/tar-header.ts';
+import { installerParts } from '../../site/release/installers.ts';
+
+/** Trust documents come before the index: they decide whose signatures count. */
+export function isTrustFile(path: string): boolean {
+  return path.startsWith('trust/');
+}
+
+/** The control files that follow the index in a stream, in its order. */
+export function controlEntries({ control }: Bundle): TarEntry[] {
+  return control
+    .filter(({ path }) => !isTrustFile(path))
+    .map(({ path, size }) => ({ path, size, executable: false }));
+}
+
+/** The parts that follow the control files in a stream: installers, those of blobs, recovery parts row by row. */
+export function streamedParts(bundle: Bundle): { entry: TarEntry; part: Part }[] {
+  const entryOf = (part: Part, executable: boolean): { entry: TarEntry; part: Part } => ({
+    entry: { path: part.path, size: part.size, executable },
+    part,
+  });
+  return [
+    ...installerParts(bundle).map((part) => entryOf(part, true)),
+    ...allParts(bundle).map((part) => entryOf(part, false)),
+  ];
+}
+
+/** A tar that is not byte for byte what `stowage stream` writes. */
+export function streamRefused(expected: string, found: string): StowageError {
+  return new StowageError('stream-refused', 'the stream is not one that stowage stream writes', {
+    expected,
+    found,
+    hint: 'pipe what stowage stream writes, unchanged; if it was, find out what stands between the two',
+  });
+}
+
+/** A stream that broke off; what was finished of it is kept. */
+export function streamEnded(expected: string, offset: number): StowageError {
+  return new StowageError('stream-ended', 'the stream ended too early', {
+    expected,
+    found: `its end after ${offset} bytes`,
+    hint: 'look why the other side stopped, and stream the bundle again: parts that were finished are not written again',
+  });
+}

@@ -1,0 +1,170 @@
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { counted } from '../../core/amount.ts';
+import { type Sri, sriFromHex, sriHex } from '../../core/digest.ts';
+import { StowageError } from '../../core/error.ts';
+import type { Context } from '../../core/event.ts';
+import { CRC_SPAN_BYTES } from '../../core/limits.ts';
+import { partInWords, Tally } from '../../core/tally.ts';
+import type { Bundle } from '../../format/bundle.ts';
+import { ioError } from '../../io/file.ts';
+import { endOfArchive, headerOf, padding, type TarEntry } from '../../io/tar-header.ts';
+import { contentOf } from '../part-content.ts';
+import { controlEntries, isTrustFile, streamedParts } from './stream-order.ts';
+
+/** A bundle's files where they lie. */
+export interface StreamSource {
+  readonly bundle: Bundle;
+  /** Absolute, by their path in the bundle. */
+  readonly files: ReadonlyMap<string, string>;
+  /** What each must have, but for the list and its signatures. */
+  readonly sums: ReadonlyMap<string, Sri>;
+}
+
+/** Takes bytes, and resolves when they may be overwritten. */
+export type Sink = (bytes: Uint8Array) => Promise<void>;
+
+/**
+ * Writes a bundle as one tar, in the order in which the other side can check it: each file is read once and compared
+ * with what the list says, its last 4 MiB held back until that holds, so that no damaged file ever leaves whole.
+ * @returns how many bytes were written
+ * @throws StowageError `part-damaged`, `part-missing`, `io-failed`, `interrupted`, with the file's name; the stream ends there
+ */
+export async function writeStream(
+  source: StreamSource,
+  sink: Sink,
+  { signal, emit }: Context,
+): Promise<number> {
+  const { bundle, files } = source;
+  const parts = streamedParts(bundle);
+  requireAll(source, [...controlEntries(bundle), ...parts.map(({ entry }) => entry)]);
+  const total = parts.reduce((sum, { part }) => sum + part.size, 0);
+  emit({ type: 'step', step: 'stream', subject: counted(parts.length, 'part') });
+  let offset = 0;
+  const tally = new Tally(emit, 'stream', total);
+  const put = async (bytes: Uint8Array): Promise<void> => {
+    if (signal.aborted) throw interrupted();
+    if (bytes.length === 0) return;
+    await sink(bytes);
+    offset += bytes.length;
+  };
+  const first = [...files.keys()].filter((path) => path.startsWith('signatures/')).toSorted();
+  const trust = [...files.keys()].filter(isTrustFile).toSorted();
+  const buffers = [0, 1].map(() => Buffer.allocUnsafeSlow(CRC_SPAN_BYTES)) as [Buffer, Buffer];
+  for (const path of ['SHA512SUMS', ...first, ...trust, 'bundle.json'])
+    await writeFile({ path, executable: false }, source, put, buffers, () => {});
+  for (const entry of controlEntries(bundle))
+    await writeFile(entry, source, put, buffers, () => {});
+  for (const [index, { entry }] of parts.entries()) {
+    tally.at(partInWords(index + 1, parts.length));
+    await writeFile(entry, source, put, buffers, tally.add);
+  }
+  await put(endOfArchive(offset));
+  return offset;
+}
+
+/** @param entry with its size where the index says it */
+async function writeFile(
+  entry: Pick<TarEntry, 'path' | 'executable'> & Partial<TarEntry>,
+  { bundle, files, sums }: StreamSource,
+  put: Sink,
+  buffers: readonly [Buffer, Buffer],
+  onBytes: (bytes: number) => void,
+): Promise<void> {
+  const { path } = entry;
+  const place = files.get(path) ?? path;
+  const handle = await openFile(place);
+  try {
+    const { size } = await handle.stat();
+    if (size !== (entry.size ?? size))
+      throw damaged(path, bundle, `${entry.size} bytes`, `${size} bytes`);
+    await put(headerOf({ ...entry, size }));
+    const sha512 = createHash('sha512');
+    let held: Buffer | undefined;
+    for (let offset = 0; offset < size; ) {
+      const span = buffers[(offset / CRC_SPAN_BYTES) % 2] ?? buffers[0];
+      const bytes = span.subarray(0, Math.min(CRC_SPAN_BYTES, size - offset));
+      const filled = await fill(handle, bytes, offset, place);
+      if (filled < bytes.length)
+        throw damaged(path, bundle, `${size} bytes`, `${offset + filled} bytes`);
+      // While these bytes are hashed, those before are on their way.
+      const sent = held === undefined ? undefined : put(held);
+      sent?.catch(() => {});
+      sha512.update(bytes);
+      await sent;
+      held = bytes;
+      offset += bytes.length;
+      onBytes(bytes.length);
+    }
+    const found = sriFromHex(sha512.digest('hex'));
+    const expected = sums.get(path) ?? found;
+    if (found !== expected) throw damaged(path, bundle, sriHex(expected), sriHex(found));
+    if (held !== undefined) await put(held);
+    await put(padding(size));
+  } finally {
+    await handle.close();
+  }
+}
+
+async function openFile(path: string): Promise<FileHandle> {
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  try {
+    return await open(path, flags);
+  } catch (error) {
+    throw ioError(error, path);
+  }
+}
+
+async function fill(
+  handle: FileHandle,
+  buffer: Buffer,
+  position: number,
+  path: string,
+): Promise<number> {
+  let filled = 0;
+  try {
+    while (filled < buffer.length) {
+      const at = position + filled;
+      const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, at);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+  } catch (error) {
+    throw ioError(error, path);
+  }
+  return filled;
+}
+
+/** Before the first byte leaves: a stream that must end in the middle helps nobody. */
+function requireAll({ bundle, files }: StreamSource, entries: readonly TarEntry[]): void {
+  const missing = entries.filter(({ path }) => !files.has(path));
+  const [first] = missing;
+  if (first === undefined) return;
+  const more = missing.length === 1 ? '' : `, and ${missing.length - 1} more`;
+  throw new StowageError('part-missing', `${first.path} is missing${more}`, {
+    expected: nameOf(first.path, bundle),
+    found: 'nothing',
+    hint: 'name the folder of the whole bundle, or one that holds all of its discs',
+    defects: missing.slice(0, 50).map(({ path }) => `missing: ${path}`),
+  });
+}
+
+function damaged(path: string, bundle: Bundle, expected: string, found: string): StowageError {
+  return new StowageError('part-damaged', `${path} is damaged: ${nameOf(path, bundle)}`, {
+    expected,
+    found,
+    hint: 'copy this file again from where the bundle is whole; what reads the stream takes no damaged file',
+  });
+}
+
+function nameOf(path: string, bundle: Bundle): string {
+  const part = streamedParts(bundle).find((each) => each.part.path === path)?.part;
+  return part === undefined ? 'a control file' : contentOf(bundle, part);
+}
+
+function interrupted(): StowageError {
+  return new StowageError('interrupted', 'interrupted', {
+    hint: 'run the same command again; the other side keeps what it finished',
+  });
+}

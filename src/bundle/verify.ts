@@ -1,0 +1,91 @@
+import { counted } from '../core/amount.ts';
+import { StowageError } from '../core/error.ts';
+import type { Context } from '../core/event.ts';
+import { partInWords, Tally } from '../core/tally.ts';
+import { allParts } from '../format/bundle.ts';
+import type { Part } from '../format/part.ts';
+import { HashPool } from '../io/hashing.ts';
+import { forEachBounded } from '../io/queue.ts';
+import { readersFor } from '../io/seeking.ts';
+import type { AdmittedBundle } from './admitted-bundle.ts';
+import { discNamed } from './discs.ts';
+import { installerParts } from '../site/release/installers.ts';
+import { examinePart, type PartFault } from './part-check.ts';
+
+/** What the parts of a bundle came to, each where it lay. */
+export interface PartVerdict {
+  /** Parts that are as signed in one folder at least. */
+  readonly whole: readonly Part[];
+  /** Parts that lie in no folder that was given. */
+  readonly absent: readonly Part[];
+  readonly faults: readonly PartFault[];
+}
+
+/**
+ * Hashes every part and every installer of an admitted bundle where it lies, to the last, whatever is wrong with one of them.
+ * @throws StowageError `io-failed`, `interrupted`
+ */
+export async function examineParts(
+  { bundle, discs }: AdmittedBundle,
+  { signal, emit }: Context,
+): Promise<PartVerdict> {
+  const parts = [...installerParts(bundle), ...allParts(bundle)];
+  const places = discs.flatMap(({ folder, files }) =>
+    parts.filter((part) => files.has(part.path)).map((part) => ({ part, folder })),
+  );
+  const total = places.reduce((sum, { part }) => sum + part.size, 0);
+  emit({ type: 'step', step: 'verify', subject: counted(places.length, 'part') });
+  const tally = new Tally(emit, 'verify', total);
+  const onBytes = tally.add;
+  let begun = 0;
+  const whole = new Set<Part>();
+  const faults: PartFault[] = [];
+  const pool = new HashPool(signal);
+  try {
+    const readers = await readersFor(
+      discs.map(({ folder }) => folder),
+      pool.width,
+    );
+    await forEachBounded(places, readers, async ({ part, folder }) => {
+      const disc = discNamed(folder, discs.length);
+      begun += 1;
+      tally.at(partInWords(begun, places.length, disc.disc));
+      const fault = await examinePart(part, { bundle, folder, ...disc, pool, onBytes });
+      if (fault === undefined) whole.add(part);
+      else faults.push(fault);
+    });
+  } finally {
+    await pool.close();
+  }
+  const there = new Set(places.map(({ part }) => part));
+  const order = new Map(parts.map((part, index) => [part, index]));
+  const at = ({ part }: PartFault): number => order.get(part) ?? 0;
+  return {
+    whole: parts.filter((part) => whole.has(part)),
+    absent: parts.filter((part) => !there.has(part)),
+    faults: faults.toSorted((a, b) => at(a) - at(b)),
+  };
+}
+
+/**
+ * Hashes every part and every installer of an admitted bundle where it lies.
+ * @throws StowageError `part-damaged`, `part-missing`, `file-kind` when one is not as signed; the others are named
+ */
+export async function verifyParts(admitted: AdmittedBundle, context: Context): Promise<void> {
+  requireFaultless((await examineParts(admitted, context)).faults);
+}
+
+/** @throws StowageError the first fault's, which names the others */
+export function requireFaultless(faults: readonly PartFault[]): void {
+  const [first, ...others] = faults;
+  if (first === undefined) return;
+  if (others.length === 0) throw first.error;
+  const { code, message, expected, found, hint } = first.error;
+  throw new StowageError(code, `${message}, and ${others.length} more`, {
+    ...(expected === undefined ? {} : { expected }),
+    ...(found === undefined ? {} : { found }),
+    hint,
+    defects: faults.slice(0, 50).map(({ error }) => `${error.message}: ${error.found ?? ''}`),
+    cause: first.error,
+  });
+}

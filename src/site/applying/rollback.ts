@@ -1,0 +1,38 @@
+import { StowageError } from '../../core/error.ts';
+import { type Changed, type ChangeOptions, carryPlan, withSite } from './change.ts';
+import { currentGeneration, generationNumbers } from '../generations.ts';
+import { propose } from '../planning/propose.ts';
+import type { SiteFolder } from '../site-folder.ts';
+import { stateOf } from '../ledger/site-state.ts';
+
+/**
+ * Returns to an earlier generation, gated like an install.
+ * @param number which; the one before the current when undefined
+ * @throws StowageError `generation-unknown`, and all that carrying out a plan throws
+ */
+export async function rollback(
+  number: number | undefined,
+  options: ChangeOptions,
+): Promise<Changed> {
+  return withSite(options, async (ledger) => {
+    const subject = String(number ?? (await generationBefore(options.site)));
+    const wish = { intent: 'rollback', subject } as const;
+    const plan = await propose(wish, stateOf(ledger.entries), options.now(), options);
+    return carryPlan(plan, ledger, options);
+  });
+}
+
+/** The kept generation before the current one. @throws StowageError `generation-unknown` when there is none */
+export async function generationBefore(site: SiteFolder): Promise<number> {
+  const { number: current } = await currentGeneration(site);
+  const earlier = (await generationNumbers(site)).filter((each) => each < current).at(-1);
+  if (earlier !== undefined) return earlier;
+  throw new StowageError('generation-unknown', 'there is no earlier generation to return to', {
+    expected: 'a generation before the current one',
+    found:
+      current === 0
+        ? 'a site on which nothing was installed'
+        : `generation ${current} is the first`,
+    hint: 'to remove a release use stowage uninstall',
+  });
+}

@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import { type Digest, digestFromHex, digestHex, isDigest } from '../../core/digest.ts';
+import { StowageError } from '../../core/error.ts';
+import { MIB } from '../../core/limits.ts';
+import type { CatalogEntry } from '../../depot/catalog.ts';
+import { type CarLayer, carLayers, carRepository } from '../../depot/model-car.ts';
+import type { Bundle, BundleModel } from '../../format/bundle.ts';
+import { makeFolder, readBounded, writeAtomic } from '../../io/file.ts';
+import { versionTag } from '../release/release.ts';
+import type { SiteFolder } from '../site-folder.ts';
+
+/** Changes when the same files would give other layers. */
+const LAYOUT = 1;
+const MAX_SIDECAR_BYTES: number = MIB;
+const READ_BYTES: number = MIB;
+
+/** Digests under way, so that clients who ask at once wait for one calculation. */
+const underWay = new Map<string, Promise<readonly Digest[]>>();
+
+/**
+ * The repository of a model as an image, `<release>/<model>-car`. Its layers lie nowhere: they are tar headers and the
+ * model's own blobs. Their digests are calculated once, when somebody first asks, and kept in `store/cars`.
+ */
+export function carEntry(site: SiteFolder, bundle: Bundle, model: BundleModel): CatalogEntry {
+  const repository = `${bundle.name}/${model.name}-car`;
+  const make = async (): Promise<CatalogEntry> => {
+    const layers = carLayers(model.files);
+    const digests = await layerDigests(site, model.manifest, layers);
+    return carRepository(repository, versionTag(bundle), layers, digests, {
+      platform: bundle.platforms[0] ?? 'linux/amd64',
+      created: bundle.resolvedAt,
+      labels: {
+        'org.opencontainers.image.source': model.source,
+        'org.opencontainers.image.revision': model.commit,
+        ...(model.license === undefined
+          ? {}
+          : { 'org.opencontainers.image.licenses': model.license }),
+      },
+    });
+  };
+  return { repository, tags: {}, manifests: new Map(), blobs: new Map(), make };
+}
+
+async function layerDigests(
+  site: SiteFolder,
+  manifest: Digest,
+  layers: readonly CarLayer[],
+): Promise<readonly Digest[]> {
+  const path = site.path('store', 'cars', `${digestHex(manifest)}.${LAYOUT}.json`);
+  const kept = await readKept(path, layers.length);
+  if (kept !== undefined) return kept;
+  const found = underWay.get(path);
+  if (found !== undefined) return found;
+  const calculated = calculate(site, layers, path).finally(() => underWay.delete(path));
+  underWay.set(path, calculated);
+  return calculated;
+}
+
+async function calculate(
+  site: SiteFolder,
+  layers: readonly CarLayer[],
+  path: string,
+): Promise<readonly Digest[]> {
+  const digests: Digest[] = [];
+  for (const layer of layers) digests.push(await digestOfLayer(site, layer));
+  try {
+    await makeFolder(site.path('store', 'cars'));
+    await writeAtomic(path, Buffer.from(JSON.stringify(digests)));
+  } catch (error) {
+    // A depot that may only read goes on without: it calculates them again after its next start.
+    if (!(error instanceof StowageError)) throw error;
+  }
+  return digests;
+}
+
+async function digestOfLayer(site: SiteFolder, { segments }: CarLayer): Promise<Digest> {
+  const hash = createHash('sha256');
+  const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  for (const segment of segments) {
+    if ('bytes' in segment) {
+      hash.update(segment.bytes);
+      continue;
+    }
+    const handle = await open(site.store.path(segment.digest), 'r');
+    try {
+      for (let position = 0; position < segment.size; ) {
+        const { bytesRead } = await handle.read(buffer, 0, buffer.length, position);
+        if (bytesRead === 0) throw new Error('a stored blob became shorter');
+        hash.update(buffer.subarray(0, bytesRead));
+        position += bytesRead;
+      }
+    } finally {
+      await handle.close();
+    }
+  }
+  return digestFromHex(hash.digest('hex'));
+}
+
+/** What was calculated before; undefined where there is nothing, or nothing of use. */
+async function readKept(path: string, count: number): Promise<readonly Digest[] | undefined> {
+  try {
+    const kept: unknown = JSON.parse((await readBounded(path, MAX_SIDECAR_BYTES)).toString('utf8'));
+    const digests = Array.isArray(kept) ? kept.filter((each) => isDigest(String(each))) : [];
+    return digests.length === count ? (digests as Digest[]) : undefined;
+  } catch (error) {
+    if (error instanceof StowageError || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

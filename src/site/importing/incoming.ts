@@ -1,0 +1,137 @@
+import { join } from 'node:path';
+import { counted, formatBytes } from '../../core/amount.ts';
+import { sriHex, sriOf } from '../../core/digest.ts';
+import { StowageError } from '../../core/error.ts';
+import { MAX_CHECKSUMS_BYTES, MAX_INDEX_BYTES, MIB } from '../../core/limits.ts';
+import { allParts, type Bundle, bundleKind } from '../../format/bundle.ts';
+import { readChecksums } from '../../format/checksums.ts';
+import { parseDiscName } from '../../format/disc-name.ts';
+import { readCanonical } from '../../format/document.ts';
+import type { Part } from '../../format/part.ts';
+import { appendLine, namesIn, readBounded, readIfThere } from '../../io/file.ts';
+import { occupiedBytes } from '../../io/occupied.ts';
+import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
+import { requireSum } from '../../bundle/bundle-files.ts';
+import { countDiscs, type DiscCount, type SeenDisc } from './disc-map.ts';
+import { discNumber } from '../../bundle/discs.ts';
+import { contentOf } from '../../bundle/part-content.ts';
+import type { SiteFolder } from '../site-folder.ts';
+import { Staging, stagingFolder } from './staging.ts';
+
+/** A bundle of which parts are at the site and others are not. */
+export interface IncomingRelease {
+  readonly id: string;
+  readonly bundle: Bundle;
+  readonly missing: readonly Part[];
+  readonly discs: DiscCount;
+}
+
+/** Remembers which discs were given, for what is said of the others; a line each: name, first and last part. */
+export async function noteDiscs(
+  folder: string,
+  { bundle, discs }: Pick<AdmittedBundle, 'bundle' | 'discs'>,
+): Promise<void> {
+  const parts = allParts(bundle);
+  const known = new Set(await readSeen(folder));
+  for (const disc of discs) {
+    const number = discNumber(disc.folder);
+    if (number === undefined) continue;
+    const first = parts.findIndex((part) => disc.files.has(part.path));
+    const last = parts.findLastIndex((part) => disc.files.has(part.path));
+    const line = `disc-${number.number}-of-${number.of} ${first} ${last}`;
+    if (!known.has(line)) await appendLine(join(folder, 'discs'), line);
+  }
+}
+
+/** Every bundle that is at the site in part, by id. Changes nothing. */
+export async function incomingReleases(site: SiteFolder): Promise<IncomingRelease[]> {
+  const found: IncomingRelease[] = [];
+  for (const id of await stagedIds(site)) {
+    const bundle = await loadBundle(site, id);
+    if (bundle === undefined) continue;
+    found.push(await incoming(site, id, bundle));
+  }
+  return found;
+}
+
+/** What is left of imports that did not end, those included of which nobody can say what they are. */
+export async function unfinishedImports(
+  site: SiteFolder,
+): Promise<{ readonly name: string; readonly folder: string; readonly size: number }[]> {
+  const found = [];
+  for (const id of await namesIn(site.path('staging'))) {
+    const bundle = await loadBundle(site, id).catch(() => undefined);
+    const name = bundle === undefined ? id.slice(0, 16) : `${bundle.name} ${bundle.version}`;
+    const folder = site.path('staging', id);
+    found.push({ name, folder, size: await occupiedBytes(folder) });
+  }
+  return found;
+}
+
+/** What is missing of one bundle. */
+export async function incoming(
+  site: SiteFolder,
+  id: string,
+  bundle: Bundle,
+): Promise<IncomingRelease> {
+  const missing = new Set((await Staging.open(site, id, bundle)).missing());
+  const places = allParts(bundle).flatMap((part, index) => (missing.has(part) ? [index] : []));
+  const discs = (await readSeen(stagingFolder(site, id))).flatMap(parseSeen);
+  return { id, bundle, missing: [...missing], discs: countDiscs(discs, places) };
+}
+
+/** Discs and parts that are missing, in words: `discs 2 and 4 of 5, 12 parts, 40.0 KiB`. */
+export function missingInWords({ missing, discs, bundle }: Omit<IncomingRelease, 'id'>): string {
+  const bytes = missing.reduce((sum, part) => sum + part.size, 0);
+  const [only] = missing;
+  const parts =
+    missing.length === 1 && only !== undefined
+      ? `1 part, ${formatBytes(bytes)} (${contentOf(bundle, only)})`
+      : `${counted(missing.length, 'part')}, ${formatBytes(bytes)}`;
+  const { of, missing: numbers } = discs;
+  if (of === undefined || numbers.length === 0) return parts;
+  return `disc${numbers.length === 1 ? '' : 's'} ${numbers.join(', ')} of ${of}: ${parts}`;
+}
+
+async function stagedIds(site: SiteFolder): Promise<string[]> {
+  const names = await namesIn(site.path('staging'));
+  return names.filter((name) => /^[0-9a-f]{128}$/.test(name));
+}
+
+/** The index of a bundle in staging, checked against its id; undefined where a run was killed before it was kept. */
+async function loadBundle(site: SiteFolder, id: string): Promise<Bundle | undefined> {
+  const folder = join(stagingFolder(site, id), 'control');
+  try {
+    const checksums = await readBounded(join(folder, 'SHA512SUMS'), MAX_CHECKSUMS_BYTES);
+    if (sriHex(sriOf(checksums)) !== id) throw changed(folder);
+    const index = await readBounded(join(folder, 'bundle.json'), MAX_INDEX_BYTES);
+    requireSum(readChecksums(checksums), 'bundle.json', index);
+    return readCanonical(bundleKind, index);
+  } catch (error) {
+    if (!(error instanceof StowageError)) throw error;
+    if (error.code === 'file-missing') return undefined;
+    throw error.code === 'part-damaged' ? changed(folder) : error;
+  }
+}
+
+async function readSeen(folder: string): Promise<string[]> {
+  const text = (await readIfThere(join(folder, 'discs'), MIB))?.toString('latin1') ?? '';
+  return text.split('\n').filter((line) => line !== '');
+}
+
+// A line that a power failure cut says nothing.
+function parseSeen(line: string): SeenDisc[] {
+  const match = /^(\S+) (-1|[0-9]{1,7}) (-1|[0-9]{1,7})$/.exec(line);
+  const number = parseDiscName(match?.[1] ?? '');
+  if (match === null || number === undefined) return [];
+  const [first, last] = [Number(match[2]), Number(match[3])];
+  return [first < 0 ? number : { ...number, first, last }];
+}
+
+function changed(folder: string): StowageError {
+  return new StowageError('state-damaged', `${folder} was changed after it was staged`, {
+    expected: 'the files that were admitted',
+    found: 'others',
+    hint: `remove ${folder}/.. and import the bundle again; find out who writes to the site folder`,
+  });
+}

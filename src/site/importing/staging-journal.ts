@@ -1,0 +1,51 @@
+import { dirname } from 'node:path';
+import { MAX_INDEX_BYTES } from '../../core/limits.ts';
+import type { Part } from '../../format/part.ts';
+import { appendLine, readIfThere, remove, syncFolder } from '../../io/file.ts';
+
+/** The parts that an interrupted run finished: a line each, appended after the part's fsync. */
+export class StagingJournal {
+  readonly #path: string;
+  readonly #parts: Set<string>;
+  #stale = false;
+
+  private constructor(path: string, parts: Set<string>) {
+    this.#path = path;
+    this.#parts = parts;
+  }
+
+  static async open(path: string): Promise<StagingJournal> {
+    const bytes = await readIfThere(path, MAX_INDEX_BYTES);
+    // A line cut by a power failure names no part, and its part is read again.
+    return new StagingJournal(path, new Set(bytes?.toString('utf8').split('\n')));
+  }
+
+  has(part: Part): boolean {
+    return this.#parts.has(line(part));
+  }
+
+  async add(parts: readonly Part[]): Promise<void> {
+    if (parts.length === 0) return;
+    const lines = parts.map(line);
+    await appendLine(this.#path, lines.join('\n'));
+    for (const each of lines) this.#parts.add(each);
+  }
+
+  /** Forgets every part; on disk only when {@link settle} is called. */
+  forget(): void {
+    this.#parts.clear();
+    this.#stale = true;
+  }
+
+  /** Removes from the disk what was forgotten. */
+  async settle(): Promise<void> {
+    if (!this.#stale) return;
+    await remove(this.#path);
+    await syncFolder(dirname(this.#path));
+    this.#stale = false;
+  }
+}
+
+function line(part: Part): string {
+  return `${part.path} ${part.sha512}`;
+}

@@ -1,0 +1,159 @@
+import { counted } from '../../core/amount.ts';
+import { sriHex, sriOf } from '../../core/digest.ts';
+import { StowageError } from '../../core/error.ts';
+import { GIB } from '../../core/limits.ts';
+import { readCanonical, writeCanonical } from '../../format/document.ts';
+import { momentOf } from '../../format/field.ts';
+import {
+  type LedgerEntry,
+  type LedgerEvent,
+  type LedgerHead,
+  ledgerEntryKind,
+  ledgerHeadKind,
+} from '../../format/ledger.ts';
+import { appendLine, cutFile, readIfThere, writeAtomic } from '../../io/file.ts';
+
+const NOTHING: LedgerHead = { number: 0, digest: '0'.repeat(128) };
+
+/**
+ * A site's append-only, hash-chained log: what it accepted, trusted, recalled and did. Each line holds the digest
+ * of the line before; a second file holds the last one's, so that a log that was cut is told from one that never
+ * went further.
+ */
+export class Ledger {
+  readonly #path: string;
+  readonly #entries: LedgerEntry[];
+  #head: LedgerHead;
+
+  private constructor(path: string, entries: LedgerEntry[], head: LedgerHead) {
+    this.#path = path;
+    this.#entries = entries;
+    this.#head = head;
+  }
+
+  /**
+   * Reads the ledger and checks its chain, to append to it. A last line that a power failure cut is taken off; an
+   * end that the head does not know yet is taken in, when it is one entry long.
+   * @param witnesses heads that were written elsewhere (receipts): the ledger must reach each of them
+   * @throws StowageError `state-damaged`
+   */
+  static async open(path: string, witnesses: readonly LedgerHead[] = []): Promise<Ledger> {
+    const { read, head, last } = await Ledger.#check(path, witnesses);
+    if (read.torn) await cutFile(path, read.length);
+    if (last.number !== head.number) await writeHead(path, last);
+    return new Ledger(path, read.entries, last);
+  }
+
+  /** Reads and checks like {@link open}, and writes nothing. */
+  static async read(path: string, witnesses: readonly LedgerHead[] = []): Promise<Ledger> {
+    const { read, last } = await Ledger.#check(path, witnesses);
+    return new Ledger(path, read.entries, last);
+  }
+
+  static async #check(
+    path: string,
+    witnesses: readonly LedgerHead[],
+  ): Promise<{ read: Read; head: LedgerHead; last: LedgerHead }> {
+    const read = await readEntries(path);
+    const head = await readHead(path);
+    const last = { number: read.entries.length, digest: read.digests.at(-1) ?? NOTHING.digest };
+    for (const witness of [head, ...witnesses]) requireReached(path, witness, read.digests);
+    if (last.number > head.number + 1) {
+      throw damaged(
+        path,
+        `${head.number} or ${counted(head.number + 1, 'entry', 'entries')}`,
+        `${last.number}`,
+      );
+    }
+    return { read, head, last };
+  }
+
+  get entries(): readonly LedgerEntry[] {
+    return this.#entries;
+  }
+
+  get head(): LedgerHead {
+    return this.#head;
+  }
+
+  /** Appends an entry; it is on disk when the promise ends. */
+  async append(event: LedgerEvent, now: Date): Promise<void> {
+    const entry: LedgerEntry = {
+      number: this.#head.number + 1,
+      at: momentOf(now),
+      previous: this.#head.digest,
+      event,
+    };
+    const line = writeCanonical(ledgerEntryKind, entry);
+    await appendLine(this.#path, line.toString('utf8'));
+    this.#entries.push(entry);
+    this.#head = { number: entry.number, digest: sriHex(sriOf(line)) };
+    await writeHead(this.#path, this.#head);
+  }
+}
+
+interface Read {
+  readonly entries: LedgerEntry[];
+  readonly digests: string[];
+  /** Bytes up to the last line feed. */
+  readonly length: number;
+  /** Whether something follows the last line feed. */
+  readonly torn: boolean;
+}
+
+async function readEntries(path: string): Promise<Read> {
+  const bytes = (await readIfThere(path, GIB)) ?? Buffer.alloc(0);
+  const entries: LedgerEntry[] = [];
+  const digests: string[] = [];
+  let start = 0;
+  for (let end = bytes.indexOf(0x0a); end !== -1; end = bytes.indexOf(0x0a, start)) {
+    const line = bytes.subarray(start, end);
+    const entry = readCanonical(ledgerEntryKind, line);
+    const expected = { number: entries.length + 1, previous: digests.at(-1) ?? NOTHING.digest };
+    if (entry.number !== expected.number || entry.previous !== expected.previous) {
+      throw damaged(
+        path,
+        `entry ${expected.number} after ${expected.previous.slice(0, 16)}`,
+        `entry ${entry.number} after ${entry.previous.slice(0, 16)}`,
+      );
+    }
+    entries.push(entry);
+    digests.push(sriHex(sriOf(line)));
+    start = end + 1;
+  }
+  return { entries, digests, length: start, torn: start < bytes.length };
+}
+
+async function readHead(path: string): Promise<LedgerHead> {
+  const bytes = await readIfThere(headPath(path), ledgerHeadKind.maxBytes);
+  return bytes === undefined ? NOTHING : readCanonical(ledgerHeadKind, bytes);
+}
+
+async function writeHead(path: string, head: LedgerHead): Promise<void> {
+  await writeAtomic(headPath(path), writeCanonical(ledgerHeadKind, head));
+}
+
+function requireReached(path: string, witness: LedgerHead, digests: readonly string[]): void {
+  if (witness.number === 0) return;
+  const found = digests[witness.number - 1];
+  if (found === witness.digest) return;
+  throw damaged(
+    path,
+    `entry ${witness.number} with digest ${witness.digest.slice(0, 16)}`,
+    found === undefined
+      ? `${counted(digests.length, 'entry', 'entries')}`
+      : `digest ${found.slice(0, 16)}`,
+  );
+}
+
+function headPath(path: string): string {
+  return `${path}.head`;
+}
+
+function damaged(path: string, expected: string, found: string): StowageError {
+  return new StowageError('state-damaged', `the ledger ${path} is not what this site wrote`, {
+    expected,
+    found,
+    hint: ledgerEntryKind.hint,
+  });
+}

@@ -1,0 +1,70 @@
+import type { Recall } from '../../format/deployment.ts';
+import type { LedgerEntry } from '../../format/ledger.ts';
+import type { Override } from '../../format/plan.ts';
+
+/** A bundle that a site took in. */
+export interface Acceptance {
+  readonly product: string;
+  readonly channel: string;
+  /** The highest sequence number accepted. */
+  readonly seq: number;
+  /** The bundle accepted at it, by its digest. */
+  readonly bundle: string;
+}
+
+/** What a site remembers of what it admitted, so that nothing older and nothing recalled comes back. */
+export interface SiteState {
+  readonly accepted: readonly Acceptance[];
+  /** The newest signed time seen; the clock cannot be before it. */
+  readonly floor: string;
+  readonly recalls: readonly Recall[];
+  /** Overrides of constraints, oldest first, also those that are over. */
+  readonly overrides: readonly GrantedOverride[];
+}
+
+export interface GrantedOverride {
+  readonly override: Override;
+  /** When it was granted: it counts for nothing before. */
+  readonly at: string;
+}
+
+const BEGINNING = '1970-01-01T00:00:00Z';
+
+/** What a ledger's entries come to. */
+export function stateOf(entries: readonly LedgerEntry[]): SiteState {
+  const accepted = new Map<string, Acceptance>();
+  const recalls = new Map<string, Recall>();
+  const overrides: GrantedOverride[] = [];
+  let floors: Readonly<Record<string, number>> = {};
+  let floor = BEGINNING;
+  for (const { at, event } of entries) {
+    if (event.kind === 'accepted') {
+      const { product, channel, seq, bundle, signedAt } = event;
+      accepted.set(`${product}/${channel}`, { product, channel, seq, bundle });
+      // Moments of one form compare as text.
+      if (signedAt > floor) floor = signedAt;
+    }
+    if (event.kind === 'trusted') {
+      const { seqFloor = {} } = event;
+      for (const [key, seq] of Object.entries(seqFloor)) {
+        if (floors[key] !== seq) lower(accepted, key, seq);
+      }
+      floors = seqFloor;
+    }
+    if (event.kind === 'recalled') {
+      const { release, versions, reason } = event;
+      recalls.set(`${release} ${versions}`, { release, versions, reason });
+    }
+    if (event.kind === 'overridden') {
+      const { kind: _, ...override } = event;
+      overrides.push({ override, at });
+    }
+  }
+  return { accepted: [...accepted.values()], floor, recalls: [...recalls.values()], overrides };
+}
+
+/** A floor that is set anew lets in again what lies at or above it, whatever was accepted since. */
+function lower(accepted: Map<string, Acceptance>, key: string, floor: number): void {
+  const last = accepted.get(key);
+  if (last !== undefined && last.seq >= floor) accepted.set(key, { ...last, seq: floor - 1 });
+}

@@ -1,0 +1,50 @@
+import { StowageError } from '../../core/error.ts';
+import type { Bundle } from '../../format/bundle.ts';
+import { type Adapter, adapterSettings, type Service } from '../../format/service.ts';
+
+/** What a service is given so that its server loads its adapters. */
+export interface AdapterSettings {
+  /** After its own arguments. */
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** The folder in which a container finds an adapter. */
+export function adapterPath({ model }: Adapter): string {
+  return `/adapters/${model}`;
+}
+
+/**
+ * How each kind of server takes LoRA adapters: vLLM and SGLang as NAME=FOLDER after one argument, llama-server each
+ * by its GGUF file, TGI in a variable. Limits such as vLLM's `--max-lora-rank` are the manifest's own arguments.
+ * @throws StowageError `document-invalid` when an adapter for llama-server is not one GGUF file
+ */
+export function adapterArguments(service: Service, bundle: Bundle): AdapterSettings {
+  const { adapters, health } = service;
+  const setting = health === undefined ? undefined : adapterSettings[health.server];
+  if (adapters.length === 0 || health === undefined || setting === undefined)
+    return { args: [], env: {} };
+  const pairs = adapters.map((each) => `${each.name}=${adapterPath(each)}`);
+  switch (health.server) {
+    case 'vllm':
+      return { args: ['--enable-lora', setting, ...pairs], env: {} };
+    case 'llama.cpp':
+      return { args: adapters.flatMap((each) => [setting, weightsOf(each, bundle)]), env: {} };
+    case 'tgi':
+      return { args: [], env: { [setting]: pairs.join(',') } };
+    default:
+      return { args: [setting, ...pairs], env: {} };
+  }
+}
+
+function weightsOf(adapter: Adapter, { models }: Bundle): string {
+  const files = models.find((each) => each.name === adapter.model)?.files ?? [];
+  const weights = files.filter((each) => each.path.toLowerCase().endsWith('.gguf'));
+  const [first, ...others] = weights;
+  if (first !== undefined && others.length === 0) return `${adapterPath(adapter)}/${first.path}`;
+  throw new StowageError('document-invalid', `adapter ${adapter.model} is not one GGUF file`, {
+    expected: 'one file that ends in .gguf',
+    found: weights.map((each) => each.path).join(', ') || 'none',
+    hint: 'tell the release engineer: include narrows the files of the model in the manifest',
+  });
+}

@@ -1,0 +1,89 @@
+import { StowageError } from '../../../core/error.ts';
+import { momentOf } from '../../../format/field.ts';
+import type { Constraint } from '../../../format/plan.ts';
+import { changesBetween } from '../plan.ts';
+import { channel, platform, recalled } from './admissible.ts';
+import type { Question, Rule } from './constraint.ts';
+import { gpus } from './gpus.ts';
+import { memory } from './memory.ts';
+import { withOverrides } from './override.ts';
+import { ports } from './ports.ts';
+import { conflictingReleases, requiredReleases } from './releases.ts';
+import { space } from './space.ts';
+import { engine, kernel, names, processor } from './system.ts';
+import { confirmedParameters, upgradePath } from './upgrade-path.ts';
+import { parameters, secrets } from './values.ts';
+import { maintenanceWindows, suppressions } from './windows.ts';
+
+/** What a person can decide without a visit to the host comes first. */
+const rules: readonly Rule[] = [
+  recalled,
+  channel,
+  platform,
+  requiredReleases,
+  conflictingReleases,
+  upgradePath,
+  confirmedParameters,
+  parameters,
+  secrets,
+  maintenanceWindows,
+  suppressions,
+  engine,
+  names,
+  kernel,
+  processor,
+  memory,
+  gpus,
+  space,
+  ports,
+];
+
+/** The most that a plan holds of one constraint's words. */
+const MAX_WORDS = 2000;
+
+/** Every rule's answer, satisfied or not, with the overrides that are valid now; none where nothing changes. */
+export async function checkConstraints(question: Question): Promise<Constraint[]> {
+  const { arriving, leaving } = changesBetween(question.from, question.to);
+  if (arriving.length + leaving.length === 0) return [];
+  const constraints: Constraint[] = [];
+  for (const rule of rules) constraints.push(...(await rule(question)));
+  const brief = constraints.map((each) => ({
+    ...each,
+    needs: shorten(each.needs),
+    found: shorten(each.found),
+  }));
+  return withOverrides(brief, question.state.overrides, momentOf(question.now));
+}
+
+/**
+ * @throws StowageError `host-unfit` listing every constraint that does not hold and that nobody lets pass;
+ * `release-recalled` when a recall is among them
+ */
+export function requireSatisfied(constraints: readonly Constraint[]): void {
+  const violated = constraints.filter((each) => !each.satisfied && each.override === undefined);
+  const [first] = violated;
+  if (first === undefined) return;
+  const recall = violated.find((each) => each.rule === 'recall');
+  const defects = violated.map(
+    (each) => `${each.rule}: expected ${each.needs}, found ${each.found}`,
+  );
+  if (recall !== undefined)
+    throw new StowageError('release-recalled', 'a release of this plan was recalled', {
+      expected: recall.needs,
+      found: recall.found,
+      hint: 'choose another generation, or install a version that was not recalled',
+      defects,
+    });
+  throw new StowageError('host-unfit', 'this host or site is not fit for the release', {
+    expected: first.needs,
+    found: first.found,
+    hint: 'mend each point named, or set other values in site.yaml, and run the command again',
+    defects,
+  });
+}
+
+/** Printable, well-formed, and no longer than a plan holds: some of it was said by tools of the host. */
+function shorten(text: string): string {
+  const plain = text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ').toWellFormed();
+  return plain.length > MAX_WORDS ? `${plain.slice(0, MAX_WORDS - 4).toWellFormed()} ...` : plain;
+}

@@ -1,0 +1,58 @@
+import { major, satisfies } from 'semver';
+import type { Bundle } from '../../../format/bundle.ts';
+import type { Constraint } from '../../../format/plan.ts';
+import { arrivals, named, type Question } from './constraint.ts';
+
+/** The version that runs is one from which this one may be reached. Going back is not asked. */
+export function upgradePath(question: Question): Constraint[] {
+  if (question.intent !== 'install') return [];
+  return arrivals(question).flatMap(({ bundle, wanted, before }) => {
+    const { upgradeFrom } = bundle;
+    if (upgradeFrom === undefined || before === undefined) return [];
+    // The same version again, with other values, is no upgrade.
+    const satisfied = before.version === wanted.version || satisfies(before.version, upgradeFrom);
+    return {
+      rule: 'upgrade-path',
+      satisfied,
+      needs: `${named(wanted)} follows a version ${upgradeFrom} of it`,
+      found: named(before),
+    };
+  });
+}
+
+/**
+ * A person looked at the site's values for a release again when its major version changes, and wrote that down.
+ * Asked where there are values and a predecessor.
+ */
+export function confirmedParameters(question: Question): Constraint[] {
+  const { intent, settings, bundles } = question;
+  if (intent !== 'install') return [];
+  return arrivals(question).flatMap(({ bundle, wanted, before }) => {
+    const { name } = wanted;
+    const given = Object.hasOwn(settings.parameters, name) ? settings.parameters[name] : {};
+    if (before === undefined || Object.keys(given ?? {}).length === 0) return [];
+    const version = major(wanted.version);
+    if (major(before.version) === version) return [];
+    const found = Object.hasOwn(settings.confirmed, name) ? settings.confirmed[name] : undefined;
+    const changed = changedParameters(bundles.get(before.bundle), bundle);
+    return {
+      rule: 'confirmed',
+      satisfied: found === version,
+      needs: `confirmed.${name}: ${version} in site.yaml, once somebody compared parameters.${name} with major version ${version}${changed === '' ? '' : `, in which changed: ${changed}`}`,
+      found: found === undefined ? `confirmed.${name} is not there` : `confirmed.${name}: ${found}`,
+    };
+  });
+}
+
+/** The parameters whose type, default or presence is another one, where the old ones are known. */
+function changedParameters(before: Bundle | undefined, after: Bundle): string {
+  if (before === undefined) return '';
+  const names = new Set([...Object.keys(before.parameters), ...Object.keys(after.parameters)]);
+  const shape = ({ parameters }: Bundle, name: string): string => {
+    if (!Object.hasOwn(parameters, name)) return 'absent';
+    const { type, default: value } = parameters[name] ?? {};
+    return JSON.stringify([type, value]);
+  };
+  const changed = [...names].filter((name) => shape(before, name) !== shape(after, name));
+  return changed.toSorted().join(', ');
+}

@@ -1,0 +1,55 @@
+import { StowageError } from '../../../core/error.ts';
+import type { DeployedRelease } from '../../../format/generation.ts';
+import type { Constraint } from '../../../format/plan.ts';
+import { keptName, readSecret } from '../secrets.ts';
+import { type Arrival, arrivals, named, type Question } from './constraint.ts';
+
+/** Each secret of a release is to be had, and is the one that its services are to read. */
+export async function secrets(question: Question): Promise<Constraint[]> {
+  const constraints: Constraint[] = [];
+  for (const { wanted } of arrivals(question)) {
+    for (const { name, secret } of wanted.secrets) {
+      const found = await lookFor(secret, name, wanted, question);
+      constraints.push({
+        rule: 'secret',
+        satisfied: found === undefined,
+        needs: `a value of secret ${secret} for ${named(wanted)}`,
+        found: found ?? 'there',
+      });
+    }
+  }
+  return constraints;
+}
+
+/** The site's values fit the parameters of each release that is installed: the plan could not have been made else. */
+export function parameters(question: Question): Constraint[] {
+  if (question.intent !== 'install') return [];
+  const asked = ({ bundle }: Arrival): boolean => Object.keys(bundle.parameters).length > 0;
+  return arrivals(question)
+    .filter(asked)
+    .map(({ bundle, wanted }) => ({
+      rule: 'parameter',
+      satisfied: true,
+      needs: `values of the right type for ${Object.keys(bundle.parameters).join(', ')} of ${named(wanted)}`,
+      found: 'all of them',
+    }));
+}
+
+/** Why the secret cannot be given to the services, in words; undefined when it can. */
+async function lookFor(
+  secret: string,
+  name: string,
+  release: DeployedRelease,
+  { site, settings, env, target, signal }: Question,
+): Promise<string | undefined> {
+  try {
+    const value = await readSecret(settings, release.name, secret, env);
+    if ((await keptName(site, release.name, secret, value)) === name) return undefined;
+  } catch (error) {
+    if (!(error instanceof StowageError) || error.code !== 'site-invalid') throw error;
+    return (await target.hasSecret(name, signal)) ? undefined : error.found;
+  }
+  return (await target.hasSecret(name, signal))
+    ? undefined
+    : 'another value than it had in that generation';
+}

@@ -1,0 +1,43 @@
+import { momentOf } from '../../../format/field.ts';
+import type { Constraint } from '../../../format/plan.ts';
+import type { Window } from '../../../format/site.ts';
+import { isOpen, localText, nextOpening } from '../window.ts';
+import type { Question } from './constraint.ts';
+
+/** A change begins while a maintenance window of the site is open. A site without windows lets it begin at any time. */
+export function maintenanceWindows({ settings, now }: Question): Constraint[] {
+  const { windows } = settings;
+  if (windows.length === 0) return [];
+  const open = windows.find((each) => isOpen(each, now));
+  const opening = nextOpening(windows, now);
+  const zones = [...new Set(windows.map((each) => each.timeZone))].slice(0, 4);
+  const clocks = zones.map((zone) => `${localText(now, zone)} in ${zone}`).join(', ');
+  const next = opening === undefined ? 'none opens' : `the next opens at ${momentOf(opening)}`;
+  return [
+    {
+      rule: 'window',
+      satisfied: open !== undefined,
+      needs: `a change begins in a maintenance window: ${windows.map(describe).join('; ')}`,
+      found: open === undefined ? `${clocks}; ${next}` : `open now: ${describe(open)}`,
+    },
+  ];
+}
+
+/** No change begins in a stretch of time that the site keeps clear. */
+export function suppressions({ settings, now }: Question): Constraint[] {
+  const moment = momentOf(now);
+  return settings.suppressions.map(({ from, until, reason }) => {
+    const within = moment >= from && moment < until;
+    return {
+      rule: 'suppression',
+      satisfied: !within,
+      needs: `no change begins from ${from} until ${until}: ${reason}`,
+      found: within ? `it is ${moment}` : moment < from ? 'not yet' : 'over',
+    };
+  });
+}
+
+function describe({ days, from, to, timeZone }: Window): string {
+  const when = days.length === 7 ? 'daily' : days.join(' ');
+  return `${when} ${from} to ${to} ${timeZone}`;
+}

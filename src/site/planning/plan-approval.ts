@@ -1,0 +1,52 @@
+import { readdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { StowageError } from '../../core/error.ts';
+import { MAX_SIGNATURE_BYTES, MAX_SIGNATURES } from '../../core/limits.ts';
+import { readCanonical } from '../../format/document.ts';
+import { type Plan, planKind } from '../../format/plan.ts';
+import type { Trust } from '../../format/trust.ts';
+import { ioError, readBounded } from '../../io/file.ts';
+import { evaluateSignatures, type SignatureFile } from '../../trust/policy.ts';
+
+/** A plan in a file, with the signatures beside it: `FILE.<name>.p7s`. */
+export interface WrittenPlan {
+  readonly plan: Plan;
+  /** What approvals are signatures over. */
+  readonly bytes: Buffer;
+  readonly approvals: readonly SignatureFile[];
+}
+
+/** @throws StowageError `file-missing`, `state-damaged` for a file that is no plan */
+export async function readPlan(file: string): Promise<WrittenPlan> {
+  const bytes = await readBounded(file, planKind.maxBytes);
+  const plan = readCanonical(planKind, bytes);
+  const approvals: SignatureFile[] = [];
+  const names = await readdir(dirname(file)).catch((error: unknown) => {
+    throw ioError(error, dirname(file));
+  });
+  const stem = `${basename(file)}.`;
+  const found = names.filter((each) => each.startsWith(stem) && each.endsWith('.p7s')).toSorted();
+  for (const each of found.slice(0, MAX_SIGNATURES + 1)) {
+    const path = join(dirname(file), each);
+    approvals.push({ name: each, bytes: await readBounded(path, MAX_SIGNATURE_BYTES) });
+  }
+  return { plan, bytes, approvals };
+}
+
+/**
+ * Who approved a plan, by the names in their certificates.
+ * @throws StowageError `plan-unapproved` without a signature, and what judging signatures throws
+ */
+export function requireApproved(written: WrittenPlan, trust: Trust, now: Date): string[] {
+  if (written.approvals.length === 0) throw unapproved();
+  const verdicts = evaluateSignatures(trust, 'approval', written.bytes, written.approvals, now);
+  return verdicts.filter((each) => each.counted).map((each) => each.subject);
+}
+
+export function unapproved(): StowageError {
+  return new StowageError('plan-unapproved', 'this site applies a plan only when it was approved', {
+    expected: 'a signature of the role approval beside the plan',
+    found: 'none',
+    hint: 'write the plan with stowage plan --output FILE, have it signed with stowage approve FILE, and run stowage apply FILE',
+  });
+}

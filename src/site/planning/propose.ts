@@ -1,0 +1,132 @@
+import { StowageError } from '../../core/error.ts';
+import type { Bundle } from '../../format/bundle.ts';
+import { momentOf } from '../../format/field.ts';
+import type { DeployedRelease, Generation } from '../../format/generation.ts';
+import type { Intent, Plan } from '../../format/plan.ts';
+import type { Site } from '../../format/site.ts';
+import type { ChangeOptions } from '../applying/change.ts';
+import { checkConstraints } from './constraints/check-constraints.ts';
+import { currentGeneration, loadGeneration, nextNumber } from '../generations.ts';
+import { createHostProbe } from '../host/host-probe.ts';
+import { hostPlatform } from '../host/platform.ts';
+import { layoutFolder } from '../release/layout.ts';
+import { makePlan } from './plan.ts';
+import { isNotice, loadRelease, type Release } from '../release/release.ts';
+import { renderRelease } from './render.ts';
+import { secretNames } from './secrets.ts';
+import type { SiteFolder } from '../site-folder.ts';
+import type { SiteState } from '../ledger/site-state.ts';
+import { readTemplates } from './templates.ts';
+
+/** What a person wants of a site. */
+export interface Wish {
+  readonly intent: Intent;
+  /** A staged bundle's id, the number of a generation, or the name of a release that runs. */
+  readonly subject: string;
+}
+
+/**
+ * The plan from what runs now to what is wanted: looks at the site, its host and its engine, and changes nothing.
+ * @param at when the plan is made; the same world at the same moment gives the same plan
+ * @throws StowageError `release-unknown`, `generation-unknown`, `release-recalled`, `site-invalid`, `host-unfit`
+ */
+export async function propose(
+  wish: Wish,
+  state: SiteState,
+  at: Date,
+  options: ChangeOptions,
+): Promise<Plan> {
+  const { site, target, signal, env = {} } = options;
+  const engine = await target.probe(signal);
+  const settings = await site.site();
+  const from = await currentGeneration(site);
+  const to = await generationFor(wish, from, settings, at, options);
+  const constraints = await checkConstraints({
+    intent: wish.intent,
+    from,
+    to,
+    bundles: await bundlesOf(site, from, to),
+    site,
+    settings,
+    state,
+    engine,
+    target,
+    host: options.host ?? createHostProbe({ env }),
+    env,
+    now: at,
+    signal,
+  });
+  return makePlan({ ...wish, site: settings.name, madeAt: momentOf(at), from, to, constraints });
+}
+
+/** What is to run. */
+async function generationFor(
+  { intent, subject }: Wish,
+  from: Generation,
+  settings: Site,
+  at: Date,
+  options: ChangeOptions,
+): Promise<Generation> {
+  const { site } = options;
+  if (intent === 'rollback') return loadGeneration(site, Number(subject));
+  const others = (name: string): Generation['releases'] =>
+    from.releases.filter((each) => each.name !== name);
+  const next = async (releases: Generation['releases']): Promise<Generation> => ({
+    schema: 'stowage/generation/v1',
+    number: await nextNumber(site),
+    appliedAt: momentOf(at),
+    releases,
+  });
+  if (intent === 'uninstall') {
+    requireRuns(subject, from);
+    return next(others(subject));
+  }
+  const release = await loadRelease(site, subject);
+  const { bundle } = release;
+  if (isNotice(bundle)) return from;
+  return next([...others(bundle.name), await render(release, settings, options)]);
+}
+
+/** The bundle of each release in two generations, by its id; of what leaves, where it can still be read. */
+async function bundlesOf(
+  site: SiteFolder,
+  from: Generation,
+  to: Generation,
+): Promise<ReadonlyMap<string, Bundle>> {
+  const bundles = new Map<string, Bundle>();
+  for (const { bundle: id } of to.releases) bundles.set(id, (await loadRelease(site, id)).bundle);
+  for (const { bundle: id } of from.releases) {
+    if (bundles.has(id)) continue;
+    try {
+      bundles.set(id, (await loadRelease(site, id)).bundle);
+    } catch (error) {
+      if (!(error instanceof StowageError)) throw error;
+    }
+  }
+  return bundles;
+}
+
+function requireRuns(name: string, { releases }: Generation): void {
+  if (releases.some((each) => each.name === name)) return;
+  throw new StowageError('release-unknown', `release ${name} does not run at this site`, {
+    expected: releases.map((each) => each.name).join(', ') || 'no release: nothing is installed',
+    found: name,
+    hint: 'stowage status names what runs',
+  });
+}
+
+async function render(
+  release: Release,
+  settings: Site,
+  { site, env = {} }: ChangeOptions,
+): Promise<DeployedRelease> {
+  const { bundle, id } = release;
+  const serves = settings.target === 'depot';
+  return renderRelease(release, {
+    site: settings,
+    files: layoutFolder(site, id),
+    platform: hostPlatform(),
+    templates: await readTemplates(site, bundle),
+    secretNames: serves ? new Map() : await secretNames(bundle, site, settings, env),
+  });
+}

@@ -1,0 +1,107 @@
+import { createHmac } from 'node:crypto';
+import { StowageError } from '../../core/error.ts';
+import { MAX_SECRET_BYTES } from '../../core/limits.ts';
+import type { Bundle } from '../../format/bundle.ts';
+import type { SecretReference, Site } from '../../format/site.ts';
+import { readBounded, readIfThere } from '../../io/file.ts';
+import type { SiteFolder } from '../site-folder.ts';
+
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The engine's name of each secret that a release uses.
+ * @throws StowageError `site-invalid` naming every secret that `site.yaml` has no value for
+ */
+export async function secretNames(
+  bundle: Bundle,
+  site: SiteFolder,
+  settings: Site,
+  env: Variables,
+): Promise<ReadonlyMap<string, string>> {
+  const names = new Map<string, string>();
+  const lacking: StowageError[] = [];
+  for (const secret of Object.keys(bundle.secrets)) {
+    try {
+      const value = await readSecret(settings, bundle.name, secret, env);
+      names.set(secret, await keptName(site, bundle.name, secret, value));
+    } catch (error) {
+      if (!(error instanceof StowageError) || error.code !== 'site-invalid') throw error;
+      lacking.push(error);
+    }
+  }
+  const [first] = lacking;
+  if (first === undefined) return names;
+  throw new StowageError(first.code, first.message, {
+    expected: first.expected ?? '',
+    found: first.found ?? '',
+    hint: first.hint,
+    defects: lacking.map((each) => `${each.message}: ${each.found}`),
+  });
+}
+
+/**
+ * The name under which an engine keeps one value of a secret: `stowage-<release>-<secret>-<12 hex digits>`. The
+ * digits are keyed by the site, so that nobody can guess a short secret from them.
+ */
+export async function keptName(
+  site: SiteFolder,
+  release: string,
+  secret: string,
+  value: Uint8Array,
+): Promise<string> {
+  const mac = createHmac('sha256', await nameKey(site)).update(`${release}\0${secret}\0`);
+  return `stowage-${release}-${secret}-${mac.update(value).digest('hex').slice(0, 12)}`;
+}
+
+/** @throws StowageError `site-invalid` when `site.yaml` does not say where the value is, or it is not there */
+export async function readSecret(
+  settings: Site,
+  release: string,
+  secret: string,
+  env: Variables,
+): Promise<Buffer> {
+  const references = Object.hasOwn(settings.secrets, release) ? settings.secrets[release] : {};
+  const reference =
+    references !== undefined && Object.hasOwn(references, secret) ? references[secret] : undefined;
+  if (reference === undefined) throw missing(release, secret, 'nothing in site.yaml');
+  const value = await secretValue(reference, env);
+  if (value === undefined || value.length === 0)
+    throw missing(
+      release,
+      secret,
+      'env' in reference ? `variable ${reference.env} is not set` : `no value in ${reference.file}`,
+    );
+  return value;
+}
+
+export function secretChanged(release: string, secret: string): StowageError {
+  return new StowageError('plan-stale', `secret ${secret} of release ${release} was changed`, {
+    expected: 'the value that it had when the plan was made',
+    found: 'another one',
+    hint: 'make the plan again',
+  });
+}
+
+async function secretValue(
+  reference: SecretReference,
+  env: Variables,
+): Promise<Buffer | undefined> {
+  if ('env' in reference) {
+    const text = env[reference.env];
+    return text === undefined ? undefined : Buffer.from(text);
+  }
+  const bytes = await readIfThere(reference.file, MAX_SECRET_BYTES);
+  return bytes?.at(-1) === 0x0a ? bytes.subarray(0, -1) : bytes;
+}
+
+async function nameKey(site: SiteFolder): Promise<Buffer> {
+  return readBounded(site.path('keys', 'secret-names.key'), 32);
+}
+
+function missing(release: string, secret: string, found: string): StowageError {
+  return new StowageError('site-invalid', `release ${release} has no value for secret ${secret}`, {
+    expected: `secrets.${release}.${secret} with a file or a variable that holds it`,
+    found,
+    hint: `name it in site.yaml under secrets.${release}: file: /path, or env: NAME`,
+  });
+}

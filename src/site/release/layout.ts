@@ -1,0 +1,84 @@
+import { link, mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Bundle } from '../../format/bundle.ts';
+import type { RenderedText } from '../../format/generation.ts';
+import { readTree } from '../../io/archive.ts';
+import {
+  exists,
+  ioError,
+  makeFolder,
+  remove,
+  reveal,
+  syncFolder,
+  writeAtomic,
+} from '../../io/file.ts';
+import { loadRelease } from './release.ts';
+import type { SiteFolder } from '../site-folder.ts';
+
+/** Where a release's models and files are laid out as its services see them. */
+export function layoutFolder(site: SiteFolder, id: string): string {
+  return site.path('layouts', id.slice(0, 32));
+}
+
+/**
+ * Lays out a staged release: `models/<name>/<path>` as hard links to blobs of the store, `files/<name>/` as a link
+ * or an unpacked tree, `rendered/<sha256>` made of a template. No byte of a model is copied.
+ */
+export async function placeLayout(
+  site: SiteFolder,
+  id: string,
+  texts: readonly RenderedText[],
+): Promise<void> {
+  const folder = layoutFolder(site, id);
+  if (!(await exists(folder))) await placeRelease(site, id, folder);
+  for (const { sha256, text } of texts) {
+    const path = join(folder, 'rendered', sha256);
+    if (await exists(path)) continue;
+    await makeFolder(dirname(path));
+    await writeAtomic(path, Buffer.from(text), 0o444);
+  }
+}
+
+async function placeRelease(site: SiteFolder, id: string, folder: string): Promise<void> {
+  const { bundle } = await loadRelease(site, id);
+  const temporary = `${folder}.partial`;
+  await remove(temporary);
+  await makeFolder(temporary);
+  await placeModels(site, bundle, temporary);
+  await placeFiles(site, bundle, temporary);
+  await syncFolder(temporary);
+  await reveal(temporary, folder);
+}
+
+export async function removeLayout(site: SiteFolder, id: string): Promise<void> {
+  await remove(layoutFolder(site, id));
+}
+
+async function placeModels(site: SiteFolder, bundle: Bundle, folder: string): Promise<void> {
+  for (const model of bundle.models) {
+    for (const file of model.files) {
+      await linkBlob(site.store.path(file.digest), join(folder, 'models', model.name, file.path));
+    }
+  }
+}
+
+async function placeFiles(site: SiteFolder, bundle: Bundle, folder: string): Promise<void> {
+  for (const file of bundle.files) {
+    const place = join(folder, 'files', file.name);
+    const blob = site.store.path(file.digest);
+    if (file.kind === 'file') await linkBlob(blob, join(place, file.path));
+    else {
+      await mkdir(place, { recursive: true });
+      await readTree(blob, place);
+    }
+  }
+}
+
+async function linkBlob(blob: string, path: string): Promise<void> {
+  try {
+    await makeFolder(dirname(path));
+    await link(blob, path);
+  } catch (error) {
+    throw ioError(error, path);
+  }
+}

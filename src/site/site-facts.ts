@@ -1,0 +1,62 @@
+import { StowageError } from '../core/error.ts';
+import type { Generation } from '../format/generation.ts';
+import type { Receipt, ServiceHealth } from '../format/receipt.ts';
+import type { Target } from '../target/target.ts';
+import { generationNumbers } from './generations.ts';
+import { hostKernel, hostPlatform } from './host/platform.ts';
+import type { SiteFolder } from './site-folder.ts';
+
+export type SiteFacts = Pick<Receipt, 'generations' | 'held' | 'health' | 'host'>;
+
+interface Place {
+  readonly site: SiteFolder;
+  readonly target: Target;
+  readonly signal: AbortSignal;
+}
+
+/** What a receipt says of a site besides what was changed. */
+export async function siteFacts(
+  running: Generation,
+  { site, target, signal }: Place,
+): Promise<SiteFacts> {
+  const { labels } = await site.site();
+  const health: ServiceHealth[] = [];
+  for (const service of running.releases.flatMap((each) => each.services)) {
+    const named = { service: `${service.release} ${service.name}` };
+    const seen = await orUnknown(target.inspectService(service, signal));
+    const since = seen?.startedAt;
+    health.push({
+      ...named,
+      state: seen?.state ?? 'unknown',
+      ...(since === undefined ? {} : { since }),
+    });
+  }
+  let blobs = 0;
+  let bytes = 0;
+  for await (const { size } of site.store.all()) {
+    blobs += 1;
+    bytes += size;
+  }
+  const engine = await orUnknown(target.probe(signal));
+  return {
+    generations: await generationNumbers(site),
+    held: { blobs, bytes },
+    health,
+    host: {
+      platform: hostPlatform(),
+      kernel: hostKernel(),
+      engine: engine === undefined ? 'unknown' : `${engine.engine} ${engine.version}`,
+      labels,
+    },
+  };
+}
+
+/** An engine that does not answer is a fact, too, and no reason to write no receipt. */
+async function orUnknown<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof StowageError) return undefined;
+    throw error;
+  }
+}

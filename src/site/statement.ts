@@ -1,0 +1,16 @@
+import type { Receipt } from '../format/receipt.ts';
+import { type ChangeOptions, withSite } from './applying/change.ts';
+import { currentGeneration } from './generations.ts';
+import { writeReceipt } from './receipt.ts';
+import { siteFacts } from './site-facts.ts';
+
+/** A receipt that a person asked for: what the site holds and runs now. Nothing is changed. */
+export async function writeStatement(options: ChangeOptions): Promise<Receipt> {
+  const { site } = options;
+  return withSite(options, async (ledger) => {
+    const running = await currentGeneration(site);
+    const said = { intent: 'statement', outcome: 'kept', gates: [], ledger: ledger.head } as const;
+    const facts = await siteFacts(running, options);
+    return writeReceipt(site, { ...said, running, facts }, options.now());
+  });
+}

@@ -1,0 +1,69 @@
+import { digestHex } from '../core/digest.ts';
+import type { Generation, RenderedService } from '../format/generation.ts';
+import { exists } from '../io/file.ts';
+import { specificationOf } from '../target/specification.ts';
+import type { ServiceState, Target } from '../target/target.ts';
+import { currentGeneration, generationNumbers, loadGeneration } from './generations.ts';
+import { type RecalledRelease, recalledReleases } from '../bundle/admission/recall.ts';
+import type { SiteFolder } from './site-folder.ts';
+import { readLedger } from './ledger/site-ledger.ts';
+import { stateOf } from './ledger/site-state.ts';
+
+export interface ServiceStatus {
+  readonly service: RenderedService;
+  readonly state: ServiceState;
+  /** How what runs differs from what was applied, in words; empty when it does not. */
+  readonly drift: readonly string[];
+}
+
+export interface SiteStatus {
+  readonly site: string;
+  readonly root: string;
+  readonly generation: Generation;
+  /** Every generation that is kept, ascending. */
+  readonly generations: readonly number[];
+  readonly services: readonly ServiceStatus[];
+  /** Running releases that were recalled. */
+  readonly recalled: readonly RecalledRelease[];
+  /** Whether a killed command left work that the next one finishes or undoes. */
+  readonly interrupted: boolean;
+}
+
+/** What a site runs, asked of the engine now. Changes nothing. */
+export async function siteStatus(
+  site: SiteFolder,
+  target: Target,
+  signal: AbortSignal,
+): Promise<SiteStatus> {
+  const generation = await currentGeneration(site);
+  const services: ServiceStatus[] = [];
+  for (const release of generation.releases) {
+    for (const service of release.services) {
+      const state = await target.inspectService(service, signal);
+      services.push({ service, state, drift: driftOf(service, state) });
+    }
+  }
+  const numbers = await generationNumbers(site);
+  const kept: Generation[] = [];
+  for (const number of numbers) kept.push(await loadGeneration(site, number));
+  const { recalls } = stateOf((await readLedger(site)).entries);
+  return {
+    site: (await site.site()).name,
+    root: site.root,
+    generation,
+    generations: numbers,
+    services,
+    recalled: recalledReleases(generation, kept, recalls),
+    interrupted: await exists(site.path('apply', 'plan.json')),
+  };
+}
+
+function driftOf(service: RenderedService, state: ServiceState): string[] {
+  const drift: string[] = [];
+  if (state.state === 'absent') return ['its container is gone'];
+  if (state.specification !== undefined && state.specification !== specificationOf(service))
+    drift.push('it was started with other settings');
+  if (state.image !== undefined && state.image !== digestHex(service.image.config))
+    drift.push(`it runs another image, ${state.image.slice(0, 12)}`);
+  return drift;
+}

@@ -1,0 +1,122 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { MAX_SIGNATURES, MAX_TRUST_BYTES } from '../../../src/core/limits.ts';
+import {
+  chainFiles,
+  readBundleChain,
+  readChain,
+  trustFileName,
+  trustFileVersion,
+} from '../../../src/bundle/admission/trust-files.ts';
+import type { TrustLink } from '../../../src/trust/trust-chain.ts';
+import { expectCode } from '../../support/error.ts';
+import { scratchFolder } from '../../support/scratch.ts';
+
+const scratch = scratchFolder(true);
+let folder: string;
+const put = (name: string, content: string | Buffer = name): void =>
+  writeFileSync(join(folder, 'trust', name), content);
+const versions = (links: readonly TrustLink[]): number[] => links.map(({ version }) => version);
+
+beforeEach(() => {
+  folder = scratch.fresh();
+  mkdirSync(join(folder, 'trust'), { recursive: true });
+});
+
+describe('when a chain lies in a bundle', () => {
+  it('gives it in the order of its numbers, with the bytes of each file', async () => {
+    for (const name of [
+      '10.trust.json',
+      '9.trust.json',
+      '9.trust.json.b.p7s',
+      '9.trust.json.A.p7s',
+    ])
+      put(name);
+    const links = await readBundleChain(folder, 8);
+    expect(versions(links)).toEqual([9, 10]);
+    expect([...chainFiles(links)].map(([path, bytes]) => [path, bytes.toString()])).toEqual([
+      ['trust/9.trust.json', '9.trust.json'],
+      ['trust/9.trust.json.A.p7s', '9.trust.json.A.p7s'],
+      ['trust/9.trust.json.b.p7s', '9.trust.json.b.p7s'],
+      ['trust/10.trust.json', '10.trust.json'],
+    ]);
+  });
+
+  it('reads what is newer than the site has, and no more than is asked', async () => {
+    for (const version of [1, 2, 3, 4]) put(trustFileName(version));
+    expect(versions(await readBundleChain(folder, 2))).toEqual([3, 4]);
+    expect(versions(await readBundleChain(folder, 4))).toEqual([]);
+    const range = { above: 1, upTo: 3 };
+    expect(versions(await readChain(join(folder, 'trust'), range))).toEqual([2, 3]);
+  });
+
+  it('finds none where there is no folder, or a file in its place', async () => {
+    expect(await readBundleChain(scratch.fresh(), 1)).toEqual([]);
+    put('file');
+    expect(await readChain(join(folder, 'trust/file'), { above: 0, upTo: 9 })).toEqual([]);
+  });
+
+  it('says that it cannot read the folder', async () => {
+    const place = join(folder, 'x'.repeat(300));
+    await expectCode(() => readChain(place, { above: 0, upTo: 9 }), 'io-failed');
+  });
+});
+
+describe('when a name is not of a chain', () => {
+  it.each([
+    'x2.trust.json',
+    '2.trust.json.bak',
+    '2.trust.json\n',
+    '02.trust.json',
+    '0.trust.json',
+    '-2.trust.json',
+    '2.trust-json',
+    'x2.trust.json.a.p7s',
+    '2.trust.json.a.p7s.bak',
+    '2.trust.json.p7s',
+    '2.trust.json..p7s',
+    '2.trust.json.-a.p7s',
+    '2.trust.json.a b.p7s',
+    '1000000000000000.trust.json',
+  ])('refuses %j beside a document', async (name) => {
+    put('2.trust.json');
+    put(name);
+    await expectCode(() => readBundleChain(folder, 1), 'file-unexpected');
+    expect(trustFileVersion(name)).toBeUndefined();
+  });
+
+  it('knows the number of each that is', () => {
+    for (const version of [1, 10, 999_999_999_999_999])
+      expect(trustFileVersion(trustFileName(version))).toBe(version);
+  });
+});
+
+describe('when a chain is not whole or too much', () => {
+  it.each(['3.trust.json.a.p7s', '22.trust.json.a.p7s'])(
+    'refuses %s, whose document is not there',
+    async (name) => {
+      put('2.trust.json');
+      put(name);
+      const error = await expectCode(() => readBundleChain(folder, 1), 'trust-conflict');
+      expect(error.message).toContain(name);
+      expect(error.expected).toBe(name.replace('.a.p7s', ''));
+    },
+  );
+
+  it('takes as many signatures as a document may have, and no more', async () => {
+    put('2.trust.json');
+    for (let n = 1; n <= MAX_SIGNATURES; n += 1) put(`2.trust.json.${n}.p7s`);
+    expect((await readBundleChain(folder, 1))[0]?.signatures).toHaveLength(MAX_SIGNATURES);
+    put('2.trust.json.more.p7s');
+    const error = await expectCode(() => readBundleChain(folder, 1), 'trust-conflict');
+    expect(error.found).toBe(String(MAX_SIGNATURES + 1));
+  });
+
+  it('takes the largest document, and none that is larger', async () => {
+    put('2.trust.json', Buffer.alloc(MAX_TRUST_BYTES));
+    expect(await readBundleChain(folder, 1)).toHaveLength(1);
+    put('2.trust.json', Buffer.alloc(MAX_TRUST_BYTES + 1));
+    await expectCode(() => readBundleChain(folder, 1), 'io-failed');
+  });
+});

@@ -1,0 +1,157 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { inspection } from '../../../src/bundle/inspect/inspection.ts';
+import { look } from '../../../src/bundle/inspect/look.ts';
+import { inspectionPage } from '../../../src/bundle/inspect/page/inspection-page.ts';
+import { type GivenTrust, readTrust } from '../../../src/bundle/admission/trust-anchor.ts';
+import { encodePem } from '../../../src/trust/pem.ts';
+import { context, packedAt } from '../../support/context.ts';
+import { richBundle } from '../../support/rich-bundle.ts';
+import { scratchFolder } from '../../support/scratch.ts';
+import { makeAuthority, resign, smallBundle } from '../../support/small-bundle.ts';
+
+const scratch = scratchFolder();
+const authority = makeAuthority();
+const given = readTrust(Buffer.from(encodePem('CERTIFICATE', authority.root.der)), packedAt);
+let folder: string;
+
+async function pageOf(place: string, trust?: GivenTrust): Promise<string> {
+  const options = { ...context(), ...(trust && { trust: trust.trust }) };
+  const looked = await look([place], options);
+  return inspectionPage(await inspection(looked, trust, packedAt)).toString('utf8');
+}
+
+/** What a reader sees: no tags, entities as characters. */
+function seen(text: string): string {
+  const entities: Readonly<Record<string, string>> = { lt: '<', gt: '>', amp: '&', quot: '"' };
+  return text
+    .replace(/<style>.*?<\/style>/s, '')
+    .replace(/<[^>]*>/g, '')
+    .replace(/&(lt|gt|amp|quot|#39);/g, (_, name: string) => entities[name] ?? "'");
+}
+
+beforeAll(async () => {
+  ({ folder } = await richBundle(scratch.fresh(), authority));
+});
+
+describe('when nobody said whose signatures count', () => {
+  it('says first, and of each signature, that nothing was verified', async () => {
+    const page = await pageOf(folder);
+    expect(/<strong>(.*?)<\/strong>/.exec(page)?.[1]).toBe('Not verified');
+    const text = seen(page);
+    expect(text).toContain('anybody can make a certificate of any name');
+    expect(text).not.toContain('counts');
+    expect(page).not.toContain('class="outcome-passed"');
+    expect(page).not.toContain('Whose signatures counted');
+  });
+
+  it('says of a signature that does not hold that it does not', async () => {
+    const place = scratch.copy(folder);
+    writeFileSync(join(place, 'signatures/release.p7s'), 'x');
+    expect(seen(await pageOf(place))).toMatch(/does not hold: .*\[signature-malformed\]/);
+    rmSync(join(place, 'signatures'), { recursive: true });
+    expect(seen(await pageOf(place))).toContain('No signature is there.');
+  });
+});
+
+describe('when signatures were checked', () => {
+  it('says what held, against what, and that the content was not read', async () => {
+    const page = await pageOf(folder, given);
+    expect(/<strong>(.*?)<\/strong>/.exec(page)?.[1]).toBe('Signatures and lists hold');
+    const text = seen(page);
+    expect(text).toContain('of content were not read.');
+    expect(text).toContain(given.fingerprint);
+    expect(text).toContain('O=Example Agency, CN=Example Agency Release');
+  });
+
+  it('makes no page of what is refused', async () => {
+    const place = scratch.copy(folder);
+    resign(place, makeAuthority('Example Thief'));
+    await expect(pageOf(place, given)).rejects.toMatchObject({ code: 'signer-untrusted' });
+  });
+});
+
+describe('when an officer reads the page', () => {
+  it('shows contents, sizes, licences, findings, packages, publishers and the way by hand', async () => {
+    const text = seen(await pageOf(folder));
+    for (const each of [
+      ...['Model tiny', '9,000,000', 'example/tiny', 'crumbs/11.bin', 'Image server', 'linux/'],
+      ...['8.6 MiB', '68.0 %', 'apache-2.0', 'MIT', 'Debian GNU/Linux 12', 'of kind deb'],
+      ...['Let pass: Example Works', 'the card says mit', 'What is the capital of France?'],
+      ...['openssl cms -verify', 'sha512sum --check', 'memory 8.00 GiB'],
+    ])
+      expect(text).toContain(each);
+  });
+
+  it('can be walked by headings, landmarks and table headers', async () => {
+    const page = await pageOf(folder, given);
+    const levels = [...page.matchAll(/<h([1-6])\b/g)].map((match) => Number(match[1]));
+    expect(levels.filter((level) => level === 1)).toHaveLength(1);
+    levels.slice(1).forEach((level, at) => {
+      expect(level - (levels[at] ?? 0)).toBeLessThanOrEqual(1);
+    });
+    for (const [header, attributes = ''] of page.matchAll(/<th\b([^>]*)>/g))
+      expect(attributes, header).toMatch(/scope="(?:row|col)"/);
+    for (const landmark of ['<main>', '<header>', '<nav aria-label='])
+      expect(page.split(landmark)).toHaveLength(2);
+    expect(page).toContain('<html lang="en" dir="ltr">');
+    for (const [, target = ''] of page.matchAll(/href="#([^"]*)"/g))
+      expect(page.split(` id="${target}"`)).toHaveLength(2);
+  });
+
+  it('closes what it opens, in order', async () => {
+    const open: string[] = [];
+    for (const [tag, slash, name = ''] of (await pageOf(folder)).matchAll(
+      /<(\/?)([a-z][a-z0-9]*)[^>]*>/g,
+    )) {
+      if (['meta', 'wbr', 'br'].includes(name)) continue;
+      if (slash === '/') expect(open.pop(), tag).toBe(name);
+      else open.push(name);
+    }
+    expect(open).toEqual([]);
+  });
+
+  it('runs nothing and asks for nothing', async () => {
+    const page = await pageOf(folder);
+    expect(page).toMatch(
+      /content="default-src 'none'; style-src 'sha256-[^']{44}'; base-uri 'none'/,
+    );
+    expect(page).not.toMatch(/<(?:script|img|link|iframe|object|embed|form|base|style [^>])/i);
+    expect(page).not.toMatch(/<[^>]*\s(?:on\w+|src|srcset|style)=/i);
+    expect(page).not.toMatch(/url\(|@import/);
+  });
+
+  it('cuts a list that would fill a book, and says where all of it is', async () => {
+    const many = await smallBundle({ place: scratch.fresh(), crumbs: 250 });
+    expect(seen(await pageOf(many.folder))).toContain(
+      '52 further rows not shown: stowage inspect --json has them all.',
+    );
+  });
+});
+
+describe('when a bundle has hostile text', () => {
+  it.each([
+    ['markup', `<script>alert(1)</script><img src=x onerror="alert('1')">&lt;`],
+    ['the end of a style', '</style><style>*{display:none}'],
+    ['the end of a comment and of the page', '--></main></body>]]>'],
+    ['the end of a picture', '</svg><svg onload=alert(1)>'],
+  ])('shows %s as it is, everywhere', async (_, text) => {
+    const hostile = await richBundle(scratch.fresh(), authority, { text });
+    const markup = await pageOf(hostile.folder);
+    expect(markup).not.toContain(text);
+    // The licence of packages, where it came from, what it runs: each place where a text can stand.
+    expect(seen(markup).split(text).length).toBeGreaterThan(15);
+  });
+
+  it.each([
+    ['a text that runs backwards', 'exe.\u202etxt', 'U+202E'],
+    ['a space of no width', 'a\u200bb', 'U+200B'],
+    ['a tag character', 'a\u{e0041}b', 'U+E0041'],
+  ])('makes %s visible', async (_, text, name) => {
+    const hostile = await richBundle(scratch.fresh(), authority, { text });
+    const markup = await pageOf(hostile.folder);
+    expect(markup).not.toContain(text);
+    expect(markup.split(`<span class="unseen">${name}</span>`).length).toBeGreaterThan(15);
+  });
+});

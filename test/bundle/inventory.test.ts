@@ -1,0 +1,89 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { sriOf } from '../../src/core/digest.ts';
+import { listedFiles, requireAll, requireSameFiles } from '../../src/bundle/inventory.ts';
+import type { Bundle } from '../../src/format/bundle.ts';
+import type { Checksum } from '../../src/format/checksums.ts';
+import { expectCode } from '../support/error.ts';
+import { scratchFolder } from '../support/scratch.ts';
+
+const line = (path: string, content = path): Checksum =>
+  ({ path, sha512: sriOf(Buffer.from(content)) }) as Checksum;
+const index = (control: readonly Checksum[], parts: readonly Checksum[] = []): Bundle =>
+  ({ control, blobs: [{ parts }] }) as unknown as Bundle;
+
+describe('when SHA512SUMS and bundle.json are compared', () => {
+  const control = [line('VERIFY.txt'), line('trust/2.trust.json')];
+  const parts = [line('blobs/a'), line('blobs/b')];
+  const own = line('bundle.json');
+
+  it('asks for the same files in both, and bundle.json in the first alone', () => {
+    requireSameFiles([own, ...control, ...parts], index(control, parts));
+  });
+
+  it.each<[string, readonly Checksum[], Bundle]>([
+    ['blobs/b', [own, ...control, line('blobs/a')], index(control, parts)],
+    ['extra', [own, ...control, ...parts, line('extra')], index(control, parts)],
+    ['blobs/b', [own, ...control, line('blobs/a'), line('blobs/b', 'x')], index(control, parts)],
+    ['VERIFY.txt', [own, ...control, ...parts], index([...control, line('VERIFY.txt')], parts)],
+    ['bundle.json', [own, ...control, ...parts], index([...control, own], parts)],
+  ])('names %s, which differs', async (path, checksums, bundle) => {
+    const error = await expectCode(() => requireSameFiles(checksums, bundle), 'index-mismatch');
+    expect(error.found).toBe(path);
+  });
+});
+
+describe('when the media are held against SHA512SUMS', () => {
+  const scratch = scratchFolder(true);
+  let folder: string;
+  const listed = [line('bundle.json'), line('blobs/a')];
+
+  beforeEach(() => {
+    folder = scratch.fresh();
+    for (const each of ['blobs', 'signatures']) mkdirSync(join(folder, each), { recursive: true });
+    for (const each of ['SHA512SUMS', 'signatures/release.p7s', 'bundle.json', 'blobs/a'])
+      writeFileSync(join(folder, each), '');
+  });
+
+  it('finds what is listed, its list and its signatures', async () => {
+    requireAll(listed, [await listedFiles(folder, listed)]);
+  });
+
+  it('finds what lies in one folder or another', async () => {
+    const more = [...listed, line('blobs/b')];
+    const here = await listedFiles(folder, more);
+    expect([...here].sort()).toEqual(['blobs/a', 'bundle.json']);
+    requireAll(more, [here, new Set(['blobs/b'])]);
+    await expectCode(() => requireAll(more, [here]), 'part-missing');
+  });
+
+  it.each<[string, (path: string) => void]>([
+    ['link', (path) => symlinkSync('bundle.json', path)],
+    ['pipe', (path) => execFileSync('mkfifo', [path])],
+  ])('refuses a %s, also one that is listed', async (_, make) => {
+    make(join(folder, 'odd'));
+    await expectCode(() => listedFiles(folder, [...listed, line('odd')]), 'file-kind');
+  });
+
+  it.each(['extra', 'SHA512SUMS.old', 'signature', 'blobs/signatures', 'a/signatures/release.p7s'])(
+    'refuses %s, which is not listed',
+    async (path) => {
+      mkdirSync(join(folder, 'a/signatures'), { recursive: true });
+      writeFileSync(join(folder, path), '');
+      const error = await expectCode(() => listedFiles(folder, listed), 'file-unexpected');
+      expect(error.found).toContain(path.split('/')[0]);
+    },
+  );
+
+  it('names what is missing, the first and up to 50 of all', async () => {
+    const more = Array.from({ length: 60 }, (_, n) => line(`blobs/missing-${n}`));
+    const all = [...listed, ...more];
+    const found = await listedFiles(folder, all);
+    const error = await expectCode(() => requireAll(all, [found]), 'part-missing');
+    expect(error.expected).toBe('blobs/missing-0');
+    expect(error.defects).toHaveLength(50);
+    expect(error.message).toContain('60 of');
+  });
+});

@@ -1,0 +1,421 @@
+import { appendFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { toStowageError } from '../../../src/cli/render.ts';
+import { exactBytes } from '../../../src/core/amount.ts';
+import { MIB } from '../../../src/core/limits.ts';
+import { findDiscs } from '../../../src/bundle/discs.ts';
+import { reportHtml } from '../../../src/bundle/report/html.ts';
+import { makeReport } from '../../../src/bundle/report/make-report.ts';
+import { type Witnessed, witnessVerification } from '../../../src/bundle/report/witness.ts';
+import { signBundle } from '../../../src/bundle/signing/sign.ts';
+import type { Report } from '../../../src/format/report.ts';
+import type { Trust } from '../../../src/format/trust.ts';
+import { verifyDetached } from '../../../src/trust/cms-verify.ts';
+import { context, packedAt } from '../../support/context.ts';
+import { scratchFolder } from '../../support/scratch.ts';
+import {
+  makeAuthority,
+  resign,
+  type SmallBundle,
+  smallBundle,
+} from '../../support/small-bundle.ts';
+
+const scratch = scratchFolder();
+const stranger = makeAuthority('Other Agency');
+const running = { program: '/nowhere/main.ts', node: '24.0.0', openssl: '3.5.0' };
+let small: SmallBundle;
+
+beforeAll(async () => {
+  small = await smallBundle({
+    place: scratch.fresh(),
+    weights: 9_000_000,
+    partSize: 4 * 1024 * 1024,
+  });
+});
+
+async function witness(folders: readonly string[], trust: Trust = small.trust): Promise<Witnessed> {
+  return witnessVerification(folders, { ...context(), trust });
+}
+
+async function report(
+  place: string | readonly string[],
+  trust: Trust = small.trust,
+): Promise<Report> {
+  const folders = [place].flat();
+  const witnessed = await witness(folders, trust);
+  const { fingerprint, subject } = small.root;
+  return makeReport(witnessed, {
+    folders,
+    given: { trust, fingerprint, subject },
+    running,
+    ...(witnessed.error === undefined ? {} : { failure: toStowageError(witnessed.error) }),
+  });
+}
+
+/** What a report says after something was done to a copy of the bundle. */
+async function reportAfter(change: (folder: string) => unknown): Promise<Report> {
+  const folder = scratch.copy(small.folder);
+  await change(folder);
+  return report(folder);
+}
+
+const outcomes = ({ steps }: Report): string[] =>
+  steps.map((each) => `${each.name} ${each.outcome}`);
+
+describe('when a verification passes', () => {
+  it('says which bundle, by whom, with what counts, and in which order', async () => {
+    const made = await report(small.folder);
+    const { bundle } = small;
+    expect(made.outcome).toBe('passed');
+    expect(made.id).toBe(small.id);
+    expect(made.bundle).toMatchObject({ name: 'chat', version: '1.0.0', seq: 1 });
+    expect(outcomes(made)).toEqual(
+      ['trust', 'signatures', 'index', 'identity', 'sequence', 'inventory', 'verify'].map(
+        (name) => `${name} passed`,
+      ),
+    );
+    const parts = bundle.blobs.flatMap((each) => each.parts);
+    expect(made.steps.at(-1)).toMatchObject({
+      files: parts.length,
+      bytes: parts.reduce((sum, each) => sum + each.size, 0),
+    });
+    expect(made.steps.find((each) => each.name === 'signatures')).toMatchObject({ signatures: 1 });
+    for (const step of made.steps) {
+      expect(step.milliseconds).toBeGreaterThan(0);
+      expect(step.checks).not.toContain('no words');
+    }
+    expect(made.milliseconds).toBe(Date.parse(made.endedAt) - Date.parse(made.startedAt));
+  });
+
+  it('names signers by certificate and key, counted or not', async () => {
+    const made = await reportAfter((folder) =>
+      signBundle(folder, 'other', stranger.signer, packedAt),
+    );
+    const { certificate } = verifyDetached(
+      readFileSync(join(small.folder, 'signatures/release.p7s')),
+      readFileSync(join(small.folder, 'SHA512SUMS')),
+      new Set(['ecdsa-p384-sha384']),
+    );
+    expect(made.outcome).toBe('passed');
+    expect(made.signatures).toMatchObject([
+      {
+        file: 'signatures/other.p7s',
+        counted: false,
+        reason: expect.stringContaining('no root'),
+        signer: { certificate: stranger.signer.certificate.fingerprint },
+      },
+      {
+        file: 'signatures/release.p7s',
+        counted: true,
+        signer: {
+          subject: certificate.subject,
+          serial: certificate.serial,
+          certificate: certificate.fingerprint,
+          key: certificate.keyFingerprint,
+          algorithm: 'ecdsa-p384-sha384',
+          signingTime: '2026-11-21T10:00:00Z',
+          root: 'root',
+        },
+      },
+    ]);
+  });
+
+  describe('under a document that has a role approval', () => {
+    const officer = makeAuthority('Security Office');
+    const asking = (): Trust => ({
+      ...small.trust,
+      roots: [
+        ...small.trust.roots,
+        { name: 'officer', certificate: officer.root.der.toString('base64') },
+      ],
+      roles: { ...small.trust.roles, approval: { threshold: 1, roots: ['officer'] } },
+    });
+
+    it('says which signature approves, of a refused bundle too', async () => {
+      const folder = scratch.copy(small.folder);
+      await signBundle(folder, 'officer', officer.signer, packedAt);
+      const made = await report(folder, asking());
+      expect(made.signatures.map(({ file, approves }) => [file, approves])).toEqual([
+        ['signatures/officer.p7s', true],
+        ['signatures/release.p7s', undefined],
+      ]);
+      expect(reportHtml(made).toString()).toContain('it is met');
+      appendFileSync(join(folder, 'oci-layout'), ' ');
+      const refused = await report(folder, asking());
+      expect(refused.outcome).toBe('failed');
+      expect(refused.signatures[0]).toMatchObject({ approves: true });
+    });
+
+    it('says that nobody approved', async () => {
+      const made = await report(small.folder, asking());
+      expect(made.outcome).toBe('passed');
+      expect(made.signatures.filter(({ approves }) => approves)).toEqual([]);
+      expect(reportHtml(made).toString()).toContain('<b>not</b> met');
+      expect(reportHtml(await report(small.folder)).toString()).not.toContain('role approval');
+    });
+  });
+
+  it('lists the recalls that a bundle carries', async () => {
+    const recalls = [{ release: 'chat', versions: '<1.2.0', reason: 'it <leaks>' }];
+    const { authority } = small;
+    const notice = await smallBundle({ place: scratch.fresh(), authority, notice: true, recalls });
+    const made = await report(notice.folder);
+    expect(made.contents?.recalls).toEqual(recalls);
+    expect(reportHtml(made).toString()).toContain('it &lt;leaks&gt;');
+    expect((await report(small.folder)).contents).not.toHaveProperty('recalls');
+  });
+
+  it('lists the contents, the findings and whose signatures counted', async () => {
+    const made = await report(small.folder);
+    const { models, images, files } = small.bundle;
+    expect(models[0]?.files[1]).toHaveProperty('gitOid');
+    expect(made.contents?.models.map((each) => each.files)).toEqual(
+      models.map((m) => m.files.map(({ path, size, digest }) => ({ path, size, digest }))),
+    );
+    expect(made.contents?.models[0]).toMatchObject({ repository: 'example/tiny' });
+    expect(made.contents?.images[0]?.digest).toBe(images[0]?.target.digest);
+    expect(made.contents?.files[0]?.digest).toBe(files[0]?.digest);
+    expect(made.findings).toEqual([]);
+    expect(made.trust).toMatchObject({
+      kind: 'root',
+      fingerprint: small.root.fingerprint,
+      roots: [{ certificate: small.root.fingerprint, subject: small.root.subject }],
+    });
+    expect(made.trust.walkedFrom).toBeUndefined();
+  });
+
+  it('has the findings of the lock', async () => {
+    const finding = {
+      source: 'tiny',
+      file: 'modeling.py',
+      rule: 'remote-code',
+      severity: 'warning',
+      message: 'python that a server may run',
+    };
+    const made = await reportAfter((folder) => {
+      const lock = join(folder, 'attestations/lock.json');
+      const text = readFileSync(lock, 'utf8');
+      writeFileSync(lock, text.replace('"findings":[]', `"findings":[${JSON.stringify(finding)}]`));
+      resign(folder, small.authority);
+    });
+    expect(made.outcome).toBe('passed');
+    expect(made.findings).toEqual([finding]);
+  });
+
+  it('leaves out findings that it cannot read, and says so', async () => {
+    const made = await reportAfter((folder) => {
+      writeFileSync(join(folder, 'attestations/lock.json'), '{"schema":"stowage/lock/v9"}');
+      resign(folder, small.authority);
+    });
+    expect(made.outcome).toBe('passed');
+    expect(made.findings).toBeUndefined();
+    expect(JSON.stringify(made.unchecked)).toContain('no findings that could be read');
+  });
+
+  it('says what nobody checked', async () => {
+    const made = await report(small.folder);
+    const text = made.unchecked.map((each) => each.what).join('\n');
+    for (const each of [
+      'right trust',
+      'revoked since',
+      'history of a site',
+      'malware',
+      'this program',
+    ])
+      expect(text).toContain(each);
+    expect(text).not.toContain('remaining parts');
+    expect(text).not.toContain('not run');
+  });
+});
+
+describe('when a verification fails', () => {
+  const failures: readonly (readonly [
+    string,
+    string,
+    string,
+    'known' | 'unknown',
+    (folder: string) => unknown,
+  ])[] = [
+    [
+      'a damaged part',
+      'verify',
+      'part-damaged',
+      'known',
+      (folder) => {
+        const path = join(folder, small.bundle.blobs.flatMap((each) => each.parts)[0]?.path ?? '');
+        const bytes = readFileSync(path);
+        bytes[0] = (bytes[0] ?? 0) ^ 1;
+        writeFileSync(path, bytes);
+      },
+    ],
+    [
+      'a file too many',
+      'inventory',
+      'file-unexpected',
+      'known',
+      (folder) => writeFileSync(join(folder, 'evil'), ''),
+    ],
+    [
+      'a missing part',
+      'inventory',
+      'part-missing',
+      'known',
+      (folder) => rmSync(join(folder, 'blobs'), { recursive: true }),
+    ],
+    [
+      'a changed index',
+      'index',
+      'part-damaged',
+      'unknown',
+      (folder) => appendFileSync(join(folder, 'bundle.json'), ' '),
+    ],
+    [
+      'a changed list',
+      'signatures',
+      'signature-invalid',
+      'unknown',
+      (folder) => appendFileSync(join(folder, 'SHA512SUMS'), 'x'),
+    ],
+    [
+      'no signature',
+      'signatures',
+      'signature-missing',
+      'unknown',
+      (folder) => rmSync(join(folder, 'signatures'), { recursive: true }),
+    ],
+    [
+      'no list',
+      'signatures',
+      'bundle-absent',
+      'unknown',
+      (folder) => rmSync(join(folder, 'SHA512SUMS')),
+    ],
+  ];
+
+  it.each(failures)('tells of %s at step %s', async (_, step, code, bundle, change) => {
+    const made = await reportAfter(change);
+    expect(made.outcome).toBe('failed');
+    expect(made.failure?.code).toBe(code);
+    expect(made.failure?.hint).not.toBe('');
+    const names = outcomes(made);
+    const at = names.indexOf(`${step} failed`);
+    expect(at).toBeGreaterThanOrEqual(0);
+    expect(names.slice(0, at).every((each) => each.endsWith(' passed'))).toBe(true);
+    expect(names.slice(at + 1).every((each) => each.endsWith(' not-run'))).toBe(true);
+    expect(made.steps.at(-1)?.name).toBe('verify');
+    expect(made.bundle?.name).toBe(bundle === 'known' ? 'chat' : undefined);
+    expect(made.contents === undefined).toBe(bundle === 'unknown');
+    const first = made.unchecked[0]?.what ?? '';
+    expect(first).toContain(step === 'verify' ? 'the remaining parts' : 'the steps not run');
+  });
+
+  it('never tells the name of a bundle that nobody trusted signed', async () => {
+    const made = await reportAfter((folder) => resign(folder, stranger));
+    expect(made.failure?.code).toBe('signer-untrusted');
+    expect(made.bundle).toBeUndefined();
+    expect(made.contents).toBeUndefined();
+    expect(made.findings).toBeUndefined();
+    expect(made.id).toMatch(/^[0-9a-f]{128}$/);
+    expect(made.signatures).toMatchObject([
+      { counted: false, signer: { subject: stranger.signer.certificate.subject } },
+    ]);
+  });
+
+  it('tells a broken signature from a good one beside it', async () => {
+    const made = await reportAfter((folder) =>
+      writeFileSync(join(folder, 'signatures/aaa.p7s'), 'no DER'),
+    );
+    expect(made.failure?.code).toBe('signature-malformed');
+    expect(made.signatures).toMatchObject([
+      { file: 'signatures/aaa.p7s', counted: false, reason: expect.stringContaining('malformed') },
+      { file: 'signatures/release.p7s', counted: true },
+    ]);
+    expect(made.signatures[0]?.signer).toBeUndefined();
+  });
+
+  it('says which signatures count where they are too few', async () => {
+    const folder = scratch.copy(small.folder);
+    const { roles } = small.trust;
+    const two = { ...roles, release: { ...roles.release, threshold: 2 } };
+    const made = await report(folder, { ...small.trust, roles: two });
+    expect(made.failure?.code).toBe('threshold-unmet');
+    expect(made.signatures).toMatchObject([{ counted: true }]);
+    expect(made.bundle).toBeUndefined();
+  });
+
+  it('makes text of the medium one line', async () => {
+    const made = await reportAfter((folder) => writeFileSync(join(folder, 'a\nb\u001b[2J'), ''));
+    expect(made.failure?.message).not.toMatch(/\p{Cc}/u);
+  });
+});
+
+describe('when a verification is watched', () => {
+  it('lets every event through', async () => {
+    const listening = context();
+    await witnessVerification([small.folder], { ...listening, trust: small.trust });
+    const steps = listening.events.filter((each) => each.type === 'step');
+    expect(steps.length).toBeGreaterThan(4);
+    expect(listening.events.some((each) => each.type === 'progress')).toBe(true);
+  });
+
+  it('never counts time backwards', async () => {
+    let at = packedAt.getTime();
+    const now = (): Date => {
+      at -= 1000;
+      return new Date(at);
+    };
+    const { steps } = await witnessVerification([small.folder], {
+      ...context({ now }),
+      trust: small.trust,
+    });
+    expect(steps.every((each) => each.milliseconds === 0)).toBe(true);
+  });
+});
+
+describe('when a bundle lies on discs', () => {
+  let dealt: SmallBundle;
+  let discs: string[];
+
+  beforeAll(async () => {
+    const { authority } = small;
+    const sizes = { partSize: 4 * MIB, weights: 18 * MIB };
+    const deal = { size: 8 * MIB, parity: false };
+    dealt = await smallBundle({ place: scratch.fresh(), authority, ...sizes, discs: deal });
+    discs = await findDiscs([dealt.folder]);
+  });
+
+  it('passes when all of them are there, and counts every part', async () => {
+    const made = await report(discs);
+    expect(made).toMatchObject({ outcome: 'passed', folder: discs.join(', ') });
+    expect(made.absent).toBeUndefined();
+    const parts = dealt.bundle.blobs.flatMap((each) => each.parts);
+    expect(made.steps.at(-1)).toMatchObject({ name: 'verify', files: parts.length });
+  });
+
+  it('is incomplete when some are elsewhere, and says of how much it says nothing', async () => {
+    const [first = ''] = discs;
+    const made = await report([first]);
+    const { absent } = made;
+    expect(made.outcome).toBe('incomplete');
+    const [checked] = made.steps.filter(({ name }) => name === 'verify');
+    const parts = dealt.bundle.blobs.flatMap((each) => each.parts);
+    expect((absent?.parts ?? 0) + (checked?.files ?? 0)).toBe(parts.length);
+    expect(made.unchecked[0]?.what).toBe(
+      `${absent?.parts} parts, ${exactBytes(absent?.bytes ?? 0)}`,
+    );
+    const page = reportHtml(made, undefined).toString();
+    expect(page).toContain('<strong>Incomplete</strong>');
+    expect(page).not.toContain('<strong>Passed</strong>');
+  });
+
+  it('fails when a part on one of them is damaged, and names the disc', async () => {
+    const copy = scratch.copy(dealt.folder);
+    const [, second = ''] = await findDiscs([copy]);
+    const [part = ''] = readdirSync(join(second, 'blobs/sha256'));
+    appendFileSync(join(second, 'blobs/sha256', part), 'x');
+    const made = await report(await findDiscs([copy]));
+    expect(made).toMatchObject({ outcome: 'failed', failure: { code: 'part-damaged' } });
+    expect(made.failure?.message).toContain('disc-2-of-');
+  });
+});

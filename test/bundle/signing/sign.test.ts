@@ -1,0 +1,103 @@
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { admit } from '../../../src/bundle/admission/admit.ts';
+import { signatureName, signBundle } from '../../../src/bundle/signing/sign.ts';
+import { context, packedAt } from '../../support/context.ts';
+import { expectCode } from '../../support/error.ts';
+import { scratchFolder } from '../../support/scratch.ts';
+import { makeAuthority, type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
+import { tree } from '../../support/tree.ts';
+
+const scratch = scratchFolder();
+const officer = makeAuthority('Second Agency');
+let small: SmallBundle;
+
+beforeAll(async () => {
+  small = await smallBundle({ place: scratch.fresh() });
+});
+
+/** Every file's bytes, mode, and the moment of its last change in nanoseconds; folders by name. */
+function everything(folder: string): Record<string, string> {
+  const entries = tree(folder);
+  for (const path of readdirSync(folder, { recursive: true }) as string[]) {
+    const status = lstatSync(join(folder, path), { bigint: true });
+    if (status.isFile()) entries[path] += ` ${status.mtimeNs} ${status.ino}`;
+  }
+  return entries;
+}
+
+describe('when a finished bundle is countersigned', () => {
+  it('touches no byte of any other file, nor its time', async () => {
+    const folder = scratch.copy(small.folder);
+    const before = everything(folder);
+    const path = await signBundle(folder, 'approval-officer', officer.signer, packedAt);
+    expect(path).toBe(join(folder, 'signatures', 'approval-officer.p7s'));
+    const after = everything(folder);
+    delete after['signatures/approval-officer.p7s'];
+    expect(after).toEqual(before);
+  });
+
+  it('is still admitted, with a signature more that does not count for release', async () => {
+    const folder = scratch.copy(small.folder);
+    await signBundle(folder, 'approval-officer', officer.signer, packedAt);
+    const { signers } = await admit(folder, { ...context(), trust: small.trust });
+    expect(signers.map(({ counted }) => counted)).toEqual([false, true]);
+  });
+
+  it('makes the folder of signatures where there is none', async () => {
+    const folder = scratch.copy(small.folder);
+    rmSync(join(folder, 'signatures'), { recursive: true });
+    await signBundle(folder, 'release', small.signer, packedAt);
+    await admit(folder, { ...context(), trust: small.trust });
+  });
+});
+
+describe('when a bundle cannot be signed', () => {
+  const refused = async (
+    change: (folder: string) => void,
+    code: Parameters<typeof expectCode>[1],
+    name = 'second',
+  ): Promise<void> => {
+    const folder = scratch.copy(small.folder);
+    change(folder);
+    const before = tree(folder);
+    await expectCode(() => signBundle(folder, name, small.signer, packedAt), code);
+    expect(tree(folder)).toEqual(before);
+  };
+
+  it('refuses a name that is taken', () => refused(() => {}, 'output-exists', 'release'));
+
+  it('refuses a folder without a list', () =>
+    refused((folder) => rmSync(join(folder, 'SHA512SUMS')), 'file-missing'));
+
+  it('refuses a list that is none', () =>
+    refused((folder) => writeFileSync(join(folder, 'SHA512SUMS'), 'x'), 'checksums-malformed'));
+
+  it('refuses an index that is not the listed one', () =>
+    refused((folder) => {
+      const path = join(folder, 'bundle.json');
+      writeFileSync(path, `${readFileSync(path, 'utf8')} `);
+    }, 'part-damaged'));
+
+  it('refuses a link in place of a signature', () =>
+    refused(
+      (folder) => mkdirSync(join(folder, 'signatures', 'second.p7s')),
+      'output-exists',
+      'second',
+    ));
+});
+
+describe('when a signature is named', () => {
+  it.each([
+    ['O=Example Agency, CN=Example Agency Release', 'release', 'example-agency-release'],
+    ['O=Example Agency, CN=A. Smith', 'approval', 'approval-a-smith'],
+    ['O=No Common Name', 'release', 'o-no-common-name'],
+    ['CN=机关', 'release', 'signer'],
+    ['CN=机关', 'approval', 'approval-signer'],
+    [`CN=${'x'.repeat(64)}`, 'release', 'x'.repeat(60)],
+    ['CN=../../etc', 'release', 'etc'],
+  ] as const)('calls %s as %s %s', (subject, role, name) => {
+    expect(signatureName(subject, role)).toBe(name);
+  });
+});

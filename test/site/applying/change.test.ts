@@ -1,0 +1,171 @@
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type ChangeOptions, withSite } from '../../../src/site/applying/change.ts';
+import { currentGeneration, nextNumber } from '../../../src/site/generations.ts';
+import { install } from '../../../src/site/applying/install.ts';
+import { rollback } from '../../../src/site/applying/rollback.ts';
+import { SiteFolder } from '../../../src/site/site-folder.ts';
+import { readLedger } from '../../../src/site/ledger/site-ledger.ts';
+import { stateOf } from '../../../src/site/ledger/site-state.ts';
+import { siteStatus } from '../../../src/site/status.ts';
+import { uninstall } from '../../../src/site/applying/uninstall.ts';
+import { decodeCertificates } from '../../../src/trust/certificate-file.ts';
+import { verifyDetached } from '../../../src/trust/cms-verify.ts';
+import { context } from '../../support/context.ts';
+import { expectCode } from '../../support/error.ts';
+import { FakeTarget, failed } from '../../support/fake-target.ts';
+import { scratchFolder } from '../../support/scratch.ts';
+import { makeAuthority, type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
+import { tree } from '../../support/tree.ts';
+
+const scratch = scratchFolder(true);
+let one: SmallBundle;
+let two: SmallBundle;
+
+beforeAll(async () => {
+  one = await smallBundle({ place: scratch.fresh() });
+  const { authority } = one;
+  two = await smallBundle({ place: scratch.fresh(), authority, version: '2.0.0', seq: 2 });
+});
+
+type Opened = ChangeOptions & { readonly target: FakeTarget };
+
+function open(): Opened {
+  const site = new SiteFolder(scratch.fresh('site'));
+  return { ...context(), site, target: new FakeTarget() };
+}
+
+const put = (made: SmallBundle, options: Opened): ReturnType<typeof install> =>
+  install(made.folder, { ...options, trust: made.trust });
+
+describe('when two commands meet at a site', () => {
+  it('lets one work and tells the other, and frees the site after both', async () => {
+    const options = open();
+    let inner: unknown;
+    await withSite(options, async () => {
+      inner = await expectCode(() => withSite(options, async () => {}), 'site-locked');
+      await expectCode(() => put(one, options), 'site-locked');
+    });
+    expect(inner).toBeDefined();
+    await withSite(options, async () => {});
+    await expect(withSite(options, () => Promise.reject(new Error('x')))).rejects.toThrow('x');
+    expect(existsSync(options.site.path('lock'))).toBe(false);
+  });
+
+  it('takes over the lock of a process that is gone', async () => {
+    const options = open();
+    await options.site.prepare();
+    writeFileSync(options.site.path('lock'), '{"pid":4194304,"started":"long ago"}');
+    await withSite(options, async () => {});
+    expect(existsSync(options.site.path('lock'))).toBe(false);
+  });
+});
+
+describe('when releases come and go', () => {
+  it('numbers generations, and keeps each', async () => {
+    const options = open();
+    await put(one, options);
+    await put(two, options);
+    expect((await rollback(undefined, options)).plan.to.number).toBe(1);
+    expect((await rollback(2, options)).plan.to.number).toBe(2);
+    expect((await uninstall('chat', options)).plan.to).toMatchObject({ number: 3, releases: [] });
+    expect(options.target.state().services).toEqual({});
+    expect(await nextNumber(options.site)).toBe(4);
+    const back = await rollback(undefined, options);
+    expect(back.plan.to.number).toBe(2);
+    expect(Object.keys(options.target.state().services)).toEqual(['stowage-chat-server']);
+  });
+
+  it('has nothing to do the second time', async () => {
+    const options = open();
+    await put(one, options);
+    const calls = options.target.calls.length;
+    const again = await put(one, options);
+    expect(again.receipt).toBeUndefined();
+    expect(again.plan.steps).toEqual([]);
+    expect(options.target.calls).toHaveLength(calls);
+    expect(readdirSync(options.site.path('receipts'))).toHaveLength(2);
+  });
+
+  it('does not take an older bundle in, nor one that failed to be newer', async () => {
+    const options = open();
+    await put(two, options);
+    const before = tree(options.site.root);
+    await expectCode(() => put(one, options), 'release-rollback');
+    expect(tree(options.site.root)).toEqual(before);
+  });
+
+  it('leaves nothing of a bundle that nobody trusts', async () => {
+    const options = open();
+    await options.site.prepare();
+    const before = tree(options.site.root);
+    const { trust } = makeAuthority('Mallory');
+    await expectCode(() => install(one.folder, { ...options, trust }), 'signer-untrusted');
+    expect(tree(options.site.root)).toEqual(before);
+    expect(options.target.calls).toEqual([]);
+  });
+
+  it('refuses to roll back or take off what is not there', async () => {
+    const options = open();
+    await expectCode(() => rollback(undefined, options), 'generation-unknown');
+    await expectCode(() => uninstall('chat', options), 'release-unknown');
+    await put(one, options);
+    await expectCode(() => rollback(undefined, options), 'generation-unknown');
+    await expectCode(() => rollback(9, options), 'generation-unknown');
+    await expectCode(() => uninstall('other', options), 'release-unknown');
+    expect((await currentGeneration(options.site)).number).toBe(1);
+  });
+
+  it('changes nothing on a host that is not fit', async () => {
+    const options = open();
+    options.target.probe = () => Promise.reject(failed('no engine'));
+    await expectCode(() => put(one, options), 'engine-failed');
+    expect(readdirSync(options.site.path('releases'))).toEqual([]);
+  });
+});
+
+describe('when a change ended', () => {
+  it('leaves a receipt that the key of the site signed', async () => {
+    const options = open();
+    const { receipt } = await put(one, options);
+    expect(receipt).toMatchObject({
+      intent: 'install',
+      outcome: 'kept',
+      generation: 1,
+      releases: [{ name: 'chat', version: '1.0.0', seq: 1, bundle: one.id }],
+      gates: [{ service: 'server', check: 'process', passed: true }],
+    });
+    const { site } = options;
+    const [json, p7s] = readdirSync(site.path('receipts')).toSorted();
+    const bytes = readFileSync(site.path('receipts', json ?? ''));
+    const signature = readFileSync(site.path('receipts', p7s ?? ''));
+    const { certificate } = verifyDetached(signature, bytes, new Set(['ecdsa-p384-sha384']));
+    const [own] = decodeCertificates(readFileSync(site.path('keys/site.pem')));
+    expect(certificate.fingerprint).toBe(own?.fingerprint);
+    expect(statSync(site.path('keys/site.key.pem')).mode & 0o777).toBe(0o600);
+  });
+
+  it('says what runs, asked of the engine', async () => {
+    const options = open();
+    await put(one, options);
+    options.target.running = () => ({ state: 'stopped', detail: 'exit code 1' });
+    const before = tree(options.site.root);
+    const found = await siteStatus(options.site, options.target, options.signal);
+    expect(found).toMatchObject({
+      generation: { number: 1 },
+      generations: [1],
+      interrupted: false,
+      services: [{ service: { name: 'server' }, state: { state: 'stopped' } }],
+    });
+    expect(tree(options.site.root)).toEqual(before);
+  });
+
+  it('remembers the trust document and the number', async () => {
+    const options = open();
+    await put(one, options);
+    expect(await options.site.trust()).toEqual(one.trust);
+    expect(stateOf((await readLedger(options.site)).entries).accepted).toEqual([
+      { product: 'chat', channel: 'stable', seq: 1, bundle: one.id },
+    ]);
+  });
+});

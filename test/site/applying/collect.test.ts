@@ -1,0 +1,152 @@
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { MIB } from '../../../src/core/limits.ts';
+import { withSite } from '../../../src/site/applying/change.ts';
+import { type CollectOptions, collect } from '../../../src/site/applying/collect.ts';
+import { generationNumbers } from '../../../src/site/generations.ts';
+import { importBundle } from '../../../src/site/importing/import.ts';
+import { install } from '../../../src/site/applying/install.ts';
+import { rollback } from '../../../src/site/applying/rollback.ts';
+import { SiteFolder } from '../../../src/site/site-folder.ts';
+import { readLedger } from '../../../src/site/ledger/site-ledger.ts';
+import { context } from '../../support/context.ts';
+import { expectCode } from '../../support/error.ts';
+import { FakeTarget } from '../../support/fake-target.ts';
+import { scratchFolder } from '../../support/scratch.ts';
+import { type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
+import { tree } from '../../support/tree.ts';
+
+const scratch = scratchFolder(true);
+const made: SmallBundle[] = [];
+
+beforeAll(async () => {
+  const first = await smallBundle({ place: scratch.fresh() });
+  made.push(first);
+  for (const seq of [2, 3, 4]) {
+    const { authority } = first;
+    made.push(await smallBundle({ place: scratch.fresh(), authority, version: `${seq}.0.0`, seq }));
+  }
+});
+
+async function site(): Promise<CollectOptions & { readonly target: FakeTarget }> {
+  const folder = new SiteFolder(scratch.fresh('site'));
+  const opened = {
+    ...context(),
+    site: folder,
+    target: new FakeTarget(),
+    keep: 1,
+    incomplete: false,
+    dryRun: false,
+  };
+  for (const each of made) await install(each.folder, { ...opened, trust: each.trust });
+  return opened;
+}
+
+describe('when a site is cleaned up', () => {
+  it('keeps what runs and what a rollback needs, and nothing else', async () => {
+    const options = await site();
+    const images = Object.keys(options.target.state().images).length;
+    const collected = await collect(options);
+    expect(collected.generations).toEqual([1, 2]);
+    expect(collected.releases).toEqual(['chat 1.0.0', 'chat 2.0.0']);
+    expect(collected.blobs).toBeGreaterThan(0);
+    expect(await generationNumbers(options.site)).toEqual([3, 4]);
+    expect(readdirSync(options.site.path('releases'))).toHaveLength(2);
+    expect(Object.keys(options.target.state().images).length).toBeLessThan(images);
+    expect((await rollback(3, options)).plan.to.number).toBe(3);
+    const { entries } = await readLedger(options.site);
+    expect(entries.some(({ event }) => event.kind === 'collected')).toBe(true);
+  });
+
+  it('says the same beforehand, and then removes nothing', async () => {
+    const options = await site();
+    const before = tree(options.site.root);
+    const told = await collect({ ...options, dryRun: true });
+    expect(tree(options.site.root)).toEqual(before);
+    expect(await collect(options)).toEqual(told);
+  });
+
+  it('keeps every generation of a site that asks for many', async () => {
+    const options = await site();
+    expect(await collect({ ...options, keep: 10 })).toMatchObject({ generations: [], blobs: 0 });
+  });
+
+  it('has nothing to do the second time', async () => {
+    const options = await site();
+    await collect(options);
+    const before = tree(options.site.root);
+    const nothing = { generations: [], releases: [], incomplete: [], blobs: 0, bytes: 0 };
+    expect(await collect(options)).toEqual(nothing);
+    expect(tree(options.site.root)).toEqual(before);
+  });
+
+  it('keeps a release that was imported and waits to be installed', async () => {
+    const options = await site();
+    await rollback(3, options);
+    await collect({ ...options, keep: 0 });
+    expect(readdirSync(options.site.path('releases'))).toHaveLength(2);
+    expect((await rollbackFails(options, 2)).message).toContain('no generation 2');
+  });
+
+  it('keeps what came of a bundle that is not whole, until somebody gives it up', async () => {
+    const options = await site();
+    await collect(options);
+    const before = tree(options.site.root);
+    const { authority } = made[0] as SmallBundle;
+    const dealt = { partSize: 4 * MIB, weights: 9 * MIB, seq: 5, version: '5.0.0' };
+    const next = await smallBundle({ place: scratch.fresh(), authority, ...dealt });
+    const part = next.bundle.blobs
+      .flatMap(({ parts }) => parts)
+      .find(({ path }) => path.endsWith('.0001'));
+    rmSync(join(next.folder, part?.path ?? ''));
+    const taken = { ...options, trust: next.trust };
+    await expectCode(
+      () => withSite(taken, (ledger) => importBundle([next.folder], ledger, taken)),
+      'bundle-incomplete',
+    );
+    expect(await collect(options)).toMatchObject({ incomplete: [], blobs: 0 });
+    expect(tree(options.site.root)).not.toEqual(before);
+    // What a run that was killed before it knew anything left has no name.
+    mkdirSync(options.site.path('staging', 'f'.repeat(128)));
+    const told = await collect({ ...options, incomplete: true, dryRun: true });
+    expect(told.incomplete.toSorted()).toEqual(['chat 5.0.0', 'f'.repeat(16)]);
+    expect(told.bytes).toBeGreaterThan(5 * MIB);
+    expect(await collect({ ...options, incomplete: true })).toEqual(told);
+    const history = /^(?:audit|ledger|receipts|state)/;
+    const rest = (of: Record<string, unknown>): string[] =>
+      Object.keys(of).filter((path) => !history.test(path));
+    expect(rest(tree(options.site.root))).toEqual(rest(before));
+  });
+
+  it('is ended by the next call when it was killed at any call of the engine', async () => {
+    const whole = await site();
+    const calls = whole.target.calls.length;
+    await collect(whole);
+    const changing = whole.target.calls.length - calls;
+    expect(changing).toBeGreaterThan(0);
+    for (let at = 1; at <= changing; at += 1) {
+      const options = await site();
+      const before = options.target.calls.length;
+      options.target.hook = ({ number }) => {
+        if (number === before + at) throw new Error('killed');
+      };
+      await expect(collect(options)).rejects.toThrow('killed');
+      expect(await generationNumbers(options.site)).toEqual([1, 2, 3, 4]);
+      options.target.hook = () => {};
+      await collect(options);
+      expect(options.target.state()).toEqual(whole.target.state());
+      expect(await generationNumbers(options.site)).toEqual([3, 4]);
+      expect(existsSync(options.site.path('lock'))).toBe(false);
+    }
+  });
+});
+
+async function rollbackFails(options: CollectOptions, number: number): Promise<Error> {
+  try {
+    await rollback(number, options);
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('it did not fail');
+}

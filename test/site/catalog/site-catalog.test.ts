@@ -1,0 +1,155 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SiteCatalog } from '../../../src/site/catalog/site-catalog.ts';
+import type { SiteFolder } from '../../../src/site/site-folder.ts';
+import { type Depot, startDepot } from '../../../src/depot/server.ts';
+import { ask, type Reply } from '../../depot/fixture.ts';
+import { expectCode } from '../../support/error.ts';
+import { scratchFolder } from '../../support/scratch.ts';
+import { type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
+import { stageAt, stagedSite } from '../../support/staged-site.ts';
+
+const scratch = scratchFolder();
+let one: SmallBundle;
+let two: SmallBundle;
+let site: SiteFolder;
+let depot: Depot;
+const troubles: unknown[] = [];
+
+interface Manifest {
+  readonly config: { readonly digest: string };
+  readonly layers: readonly { readonly digest: string; readonly size: number }[];
+}
+
+const get = (path: string, headers: Record<string, string> = {}): Promise<Reply> =>
+  ask(depot.host, path, { headers });
+const json = async <T>(path: string): Promise<T> =>
+  JSON.parse((await get(path)).body.toString()) as T;
+const sha256 = (bytes: Buffer): string =>
+  `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+const options = (wanted: readonly string[] = []) => ({
+  site,
+  wanted,
+  onTrouble: (error: unknown) => void troubles.push(error),
+});
+
+beforeAll(async () => {
+  one = await smallBundle({ place: scratch.fresh(), crumbs: 3 });
+  two = await smallBundle({
+    ...{ place: scratch.fresh(), authority: one.authority, version: '1.1.0', seq: 2 },
+  });
+  site = await stagedSite(scratch.fresh('site'), [one]);
+  depot = await startDepot(await SiteCatalog.open(options()), { address: '127.0.0.1', port: 0 });
+});
+
+afterAll(() => depot.close());
+
+describe('when a site serves what it imported', () => {
+  it('has a repository for each image, model and file, and for where images come from', async () => {
+    expect(await json('/v2/_catalog')).toEqual({
+      repositories: [
+        'chat/server',
+        'chat/settings',
+        'chat/tiny',
+        'chat/tiny-car',
+        'registry.example/server',
+      ],
+    });
+  });
+
+  it.each([
+    ['/v2/chat/server/manifests/1.0.0', ''],
+    ['/v2/registry.example/server/manifests/1', ''],
+    ['/v2/server/manifests/1', ''],
+    ['/v2/server/manifests/1', '?ns=registry.example'],
+  ])('gives the image by %s%s', async (path, query) => {
+    const reply = await get(path + query);
+    expect(reply.status).toBe(200);
+    expect(sha256(reply.body)).toBe(one.bundle.images[0]?.target.digest);
+  });
+
+  it('gives a model as the artifact that describes it, by version and by commit', async () => {
+    const [model] = one.bundle.models;
+    for (const tag of ['1.0.0', model?.commit ?? '']) {
+      const reply = await get(`/v2/chat/tiny/manifests/${tag}`);
+      expect(sha256(reply.body)).toBe(model?.manifest);
+    }
+    const manifest = await json<Manifest>('/v2/chat/tiny/manifests/1.0.0');
+    for (const { digest } of [manifest.config, ...manifest.layers])
+      expect(sha256((await get(`/v2/chat/tiny/blobs/${digest}`)).body)).toBe(digest);
+  });
+
+  it('takes notice of a release that is imported, and of one that goes', async () => {
+    expect((await get('/v2/chat/server/manifests/1.1.0')).status).toBe(404);
+    await stageAt(site, two);
+    expect((await get('/v2/chat/server/manifests/1.1.0')).status).toBe(200);
+    expect(await json('/v2/chat/server/tags/list')).toMatchObject({ tags: ['1.0.0', '1.1.0'] });
+    const moved = await get('/v2/registry.example/server/manifests/1');
+    expect(sha256(moved.body)).toBe(two.bundle.images[0]?.target.digest);
+    rmSync(site.path('releases', two.id.slice(0, 32)), { recursive: true });
+    expect((await get('/v2/chat/server/manifests/1.1.0')).status).toBe(404);
+  });
+
+  it('goes on with what it had when a release cannot be read', async () => {
+    const strange = site.path('releases', 'f'.repeat(32));
+    writeFileSync(strange, 'no folder');
+    expect((await get('/v2/chat/server/manifests/1.0.0')).status).toBe(200);
+    expect(troubles).toHaveLength(1);
+    rmSync(strange);
+    expect((await get('/v2/chat/server/manifests/1.0.0')).status).toBe(200);
+  });
+
+  it('serves the releases that were named, and no other', async () => {
+    await expectCode(() => SiteCatalog.open(options(['other'])), 'release-unknown');
+    const named = await SiteCatalog.open(options(['chat@1.0.0']));
+    expect(named.releases().map(({ id }) => id)).toEqual([one.id]);
+  });
+});
+
+describe('when a model is asked for as an image', () => {
+  it('gives layers that are tars of its files, which lie nowhere', async () => {
+    const blobs = readdirSync(site.path('store/blobs/sha256'));
+    const manifest = await json<Manifest>('/v2/chat/tiny-car/manifests/1.0.0');
+    const folder = scratch.fresh('car');
+    for (const { digest, size } of manifest.layers) {
+      const { body } = await get(`/v2/chat/tiny-car/blobs/${digest}`);
+      expect([sha256(body), body.length]).toEqual([digest, size]);
+      execFileSync('mkdir', ['-p', folder]);
+      execFileSync('tar', ['-x', '-C', folder], { input: body });
+    }
+    for (const { path, digest } of one.bundle.models[0]?.files ?? [])
+      expect(sha256(readFileSync(join(folder, 'models', path)))).toBe(digest);
+    expect(readdirSync(site.path('store/blobs/sha256'))).toEqual(blobs);
+  });
+
+  it('calculates its digests once', async () => {
+    const [kept] = readdirSync(site.path('store/cars'));
+    const path = site.path('store/cars', kept ?? '');
+    const before = readFileSync(path, 'utf8');
+    const fresh = await SiteCatalog.open(options());
+    const entry = fresh.repositories().find(({ repository }) => repository === 'chat/tiny-car');
+    const [digest] = [...((await entry?.make?.())?.manifests.keys() ?? [])];
+    expect(sha256((await get('/v2/chat/tiny-car/manifests/1.0.0')).body)).toBe(digest);
+    writeFileSync(path, '{"damaged"');
+    await entry?.make?.();
+    expect(readFileSync(path, 'utf8')).toBe(before);
+    expect(existsSync(path)).toBe(true);
+  });
+
+  it.each([
+    [0, 0],
+    [511, 513],
+    [1000, 7000],
+    [5000, 9000],
+  ])('gives bytes %i to %i of a layer', async (first, last) => {
+    const manifest = await json<Manifest>('/v2/chat/tiny-car/manifests/1.0.0');
+    const path = `/v2/chat/tiny-car/blobs/${manifest.layers[0]?.digest}`;
+    const whole = (await get(path)).body;
+    const part = await get(path, { Range: `bytes=${first}-${last}` });
+    expect(part.status).toBe(206);
+    expect(part.body.equals(whole.subarray(first, last + 1))).toBe(true);
+  });
+});

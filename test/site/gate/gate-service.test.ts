@@ -1,0 +1,343 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { MAX_ANSWER_BYTES } from '../../../src/core/limits.ts';
+import { gateService } from '../../../src/site/gate/gate-service.ts';
+import { type AcceptancePrompt, deploymentShape } from '../../../src/format/deployment.ts';
+import { checkDocument, writeCanonical } from '../../../src/format/document.ts';
+import type { RenderedService } from '../../../src/format/generation.ts';
+import { type GateResult, receiptKind } from '../../../src/format/receipt.ts';
+import type { Health } from '../../../src/format/service.ts';
+import { context } from '../../support/context.ts';
+import { release, service } from '../../support/deployed.ts';
+import { expectCode } from '../../support/error.ts';
+import { type Behaviour, json, startFakeServer } from '../../support/fake-server.ts';
+import { FakeTarget } from '../../support/fake-target.ts';
+
+let target: FakeTarget;
+let results: GateResult[];
+
+beforeEach(() => {
+  target = new FakeTarget();
+  results = [];
+});
+
+/** A running service on a port, and what is asked of it. */
+async function asked(
+  port: number,
+  health: Partial<Health> = {},
+  prompts: readonly object[] = [],
+): Promise<() => Promise<void>> {
+  const one: RenderedService = service({
+    ports: [{ name: 'http', address: '127.0.0.1', host: port, container: 80 }],
+    health: {
+      server: 'vllm',
+      port: 'http',
+      startupSeconds: 1,
+      startupLimitSeconds: 60,
+      soakSeconds: 0,
+      ...health,
+    },
+  });
+  target.run(one);
+  const acceptance: readonly AcceptancePrompt[] = checkDocument(
+    {
+      name: 'prompts',
+      code: 'internal',
+      schema: deploymentShape.acceptance,
+      maxBytes: 0,
+      hint: '',
+    },
+    prompts.map((each) => ({ service: 'server', model: 'tiny', ...each })),
+  );
+  const whole = release({ services: [one], acceptance });
+  return () => gateService(whole, one, target, context(), (each) => void results.push(each));
+}
+
+/** What the last check said, when the gate fails at it; the receipt can be written all the same. */
+async function failing(
+  behaviour: Behaviour,
+  health: Partial<Health> = {},
+  prompts: readonly object[] = [],
+): Promise<GateResult> {
+  const { port } = await startFakeServer(behaviour);
+  const error = await expectCode(await asked(port, health, prompts), 'gate-failed');
+  expect(error.defects).toEqual([target.log]);
+  const last = results.at(-1);
+  if (last === undefined) throw new Error('no check');
+  expect(last.passed).toBe(false);
+  expect(results.slice(0, -1).every((each) => each.passed)).toBe(true);
+  expect(error).toMatchObject({ expected: last.expected, found: last.found });
+  writeCanonical(receiptKind, {
+    schema: 'stowage/receipt/v1',
+    site: 'site',
+    at: '2026-11-21T10:00:00Z',
+    tool: 'stowage',
+    intent: 'install',
+    outcome: 'rolled-back',
+    generation: 0,
+    releases: [],
+    generations: [],
+    held: { blobs: 0, bytes: 0 },
+    health: [],
+    host: { platform: 'linux/amd64', kernel: '6.1', engine: 'podman 5', labels: {} },
+    gates: results,
+    ledger: { number: 0, digest: '0'.repeat(128) },
+  });
+  return last;
+}
+
+const hello = { prompt: 'hello', withinSeconds: 1, expect: { contains: 'hello' } };
+
+describe('when a service is as it should be', () => {
+  it('passes every check, in order, with what was asked', async () => {
+    const server = await startFakeServer({});
+    await (
+      await asked(server.port, { model: 'tiny' }, [hello, { ...hello, api: 'completions' }])
+    )();
+    expect(results.map(({ check, passed }) => [check, passed])).toEqual([
+      ['process', true],
+      ['readiness', true],
+      ['model', true],
+      ['acceptance', true],
+      ['acceptance', true],
+    ]);
+    expect(server.requests.map((each) => each.path)).toEqual([
+      '/health',
+      '/v1/models',
+      '/v1/chat/completions',
+      '/v1/completions',
+    ]);
+    expect(server.requests.at(-1)?.body).toEqual({
+      model: 'tiny',
+      prompt: 'hello',
+      max_tokens: 16,
+      temperature: 0,
+    });
+  });
+
+  it('waits while it loads', async () => {
+    const server = await startFakeServer({ notReadyFor: 2 });
+    await (await asked(server.port, { startupSeconds: 5 }))();
+    expect(server.requests).toHaveLength(3);
+  });
+
+  it('asks no more of a service without health than that it runs', async () => {
+    const one = service();
+    target.run(one);
+    await gateService(release(), one, target, context(), (each) => void results.push(each));
+    expect(results).toMatchObject([{ check: 'process', passed: true }]);
+  });
+
+  it('asks a service on the network of the host where it listens itself', async () => {
+    const { port } = await startFakeServer({});
+    const one = service({
+      network: 'host',
+      ports: [{ name: 'http', address: '127.0.0.1', host: 1, container: port }],
+      health: {
+        server: 'nim',
+        port: 'http',
+        path: '/health',
+        startupSeconds: 1,
+        startupLimitSeconds: 60,
+        soakSeconds: 0,
+      },
+    });
+    target.run(one);
+    await gateService(release(), one, target, context(), (each) => void results.push(each));
+    expect(results.at(-1)).toMatchObject({ check: 'readiness', passed: true });
+  });
+
+  it.each([
+    [{ equals: ' hello\n' }, true],
+    [{ equals: 'hell' }, false],
+    [{ contains: 'ell' }, true],
+    [{ contains: 'Hello' }, false],
+    [{ matches: '^h.*o$' }, true],
+    [{ matches: '^\\p{Lu}' }, false],
+  ])('holds the answer against %j', async (expected, passes) => {
+    const { port } = await startFakeServer({});
+    const run = await asked(port, {}, [{ ...hello, expect: expected }]);
+    if (passes) await run();
+    else await expectCode(run, 'gate-failed');
+  });
+
+  it('asks each service its own prompts only', async () => {
+    const server = await startFakeServer({});
+    const one = service({
+      ports: [{ name: 'http', address: '127.0.0.1', host: server.port, container: 80 }],
+      health: {
+        server: 'vllm',
+        port: 'http',
+        startupSeconds: 1,
+        startupLimitSeconds: 60,
+        soakSeconds: 0,
+      },
+    });
+    target.run(one);
+    const foreign = { ...hello, service: 'other', model: 'x', api: 'chat', maxTokens: 1 } as const;
+    const whole = release({ services: [one], acceptance: [foreign] });
+    await gateService(whole, one, target, context(), () => {});
+    expect(server.requests.map((each) => each.path)).toEqual(['/health']);
+  });
+});
+
+describe('when a service is not as it should be', () => {
+  it.each(['absent', 'stopped'] as const)('says that it is %s', async (state) => {
+    target.running = () => ({ state, detail: 'exit code 137 (out of memory)' });
+    const last = await failing({});
+    expect(last).toMatchObject({
+      check: 'process',
+      found: `${state} exit code 137 (out of memory)`,
+    });
+  });
+
+  it('says that nothing answers', async () => {
+    const server = await startFakeServer({});
+    await server.close();
+    const error = await expectCode(await asked(server.port), 'gate-failed');
+    expect(error.found).toBe('no answer, and no sign of progress for 1 s');
+  });
+
+  it('says with what status it refuses to be ready', async () => {
+    const last = await failing({ notReadyFor: 1000 });
+    expect(last).toMatchObject({
+      check: 'readiness',
+      found: 'status 503, and no sign of progress for 1 s',
+    });
+    expect(last.milliseconds).toBeLessThan(3000);
+  });
+
+  it('does not wait longer than it may for a server that hangs', async () => {
+    const last = await failing({ odd: () => true });
+    expect(last).toMatchObject({
+      check: 'readiness',
+      found: 'no answer, and no sign of progress for 1 s',
+    });
+    expect(last.milliseconds).toBeLessThan(3000);
+  });
+
+  it('says that the process ended while it loaded', async () => {
+    let looks = 0;
+    target.running = () => {
+      looks += 1;
+      const state = looks > 2 ? 'stopped' : 'running';
+      return { state, detail: 'exit code 1', startedAt: 'a' };
+    };
+    const last = await failing({ notReadyFor: 1000 }, { startupSeconds: 60 });
+    expect(last.found).toBe('the process ended (exit code 1) while it loaded');
+  });
+
+  it('says that the process was started again while it loaded', async () => {
+    let looks = 0;
+    target.running = () => {
+      looks += 1;
+      return { state: 'running', detail: '', startedAt: String(looks) };
+    };
+    const last = await failing({ notReadyFor: 1000 }, { startupSeconds: 60 });
+    expect(last.found).toContain('and was started again');
+  });
+
+  const models: readonly (readonly [string, Behaviour, string])[] = [
+    ['others', { models: ['a', 'b'] }, 'status 200, models: a, b'],
+    ['none', { models: [] }, 'status 200, models: none'],
+    ['no JSON', { odd: oddAt('/v1/models', 'oops') }, 'status 200, models: none'],
+    [
+      'JSON of another shape',
+      { odd: oddAt('/v1/models', '{"data":7}') },
+      'status 200, models: none',
+    ],
+    ['null', { odd: oddAt('/v1/models', 'null') }, 'status 200, models: none'],
+    [
+      'half a surrogate pair',
+      { odd: oddAt('/v1/models', '{"data":[{"id":"\\ud800"}]}') },
+      'models: \ufffd',
+    ],
+  ];
+
+  it.each(models)('says which models it lists: %s', async (_, behaviour, found) => {
+    const last = await failing(behaviour, { model: 'tiny' });
+    expect(last.check).toBe('model');
+    expect(last.found).toContain(found);
+  });
+
+  const answers: readonly (readonly [string, Behaviour, string])[] = [
+    ['a wrong one', { answer: () => 'good bye' }, '"good bye"'],
+    ['an empty one', { answer: () => '' }, '""'],
+    ['control characters', { answer: () => '\u001b[2J' }, '"\\u001b[2J"'],
+    ['half a surrogate pair', { answer: () => '\ud800' }, '"\\ud800"'],
+    ['no JSON', { odd: oddAt('/v1/chat/completions', '<html>') }, 'status 200: "<html>"'],
+    ['no choices', { odd: oddAt('/v1/chat/completions', '{"choices":[]}') }, 'status 200'],
+    ['null', { odd: oddAt('/v1/chat/completions', 'null') }, 'status 200: "null"'],
+    [
+      'a number for a text',
+      { odd: oddAt('/v1/chat/completions', '{"choices":[{"message":{"content":7}}]}') },
+      'status 200',
+    ],
+    ['status 500', { odd: oddAt('/v1/chat/completions', 'hello', 500) }, 'status 500: "hello"'],
+    ['an answer of a hundred kilobytes', { answer: () => 'x'.repeat(100_000) }, 'xxxx ...'],
+    [
+      'an answer that is too long',
+      { answer: () => 'hello'.repeat(MAX_ANSWER_BYTES / 5 + 1) },
+      'no answer within 1 s',
+    ],
+    ['silence', { odd: (path) => path === '/v1/chat/completions' }, 'no answer within 1 s'],
+    [
+      'a reset',
+      {
+        odd: (path, response) =>
+          path === '/v1/chat/completions' && response.socket?.destroy() !== undefined,
+      },
+      'no answer within 1 s',
+    ],
+  ];
+
+  it.each(answers)('says what came instead of the answer: %s', async (_, behaviour, found) => {
+    const last = await failing(behaviour, {}, [hello]);
+    expect(last.check).toBe('acceptance');
+    expect(last.found).toContain(found);
+    expect(last.found.length).toBeLessThan(5000);
+  });
+
+  it('writes a receipt also of a prompt that is as long as prompts may be', async () => {
+    const long = '\u{1f600}'.repeat(32_000);
+    const last = await failing({ answer: () => '' }, {}, [{ ...hello, prompt: long }]);
+    expect(last.expected.length).toBeLessThan(5000);
+  });
+
+  it('keeps its own reason when the log cannot be read', async () => {
+    target.logs = () => Promise.reject(new Error('gone'));
+    const { port } = await startFakeServer({ models: [] });
+    const error = await expectCode(await asked(port, { model: 'tiny' }), 'gate-failed');
+    expect(error.defects).toEqual([]);
+  });
+});
+
+describe('when it is interrupted', () => {
+  it('ends with that, not with a failed gate', async () => {
+    const { port } = await startFakeServer({ odd: () => true });
+    const one = service({
+      ports: [{ name: 'http', address: '127.0.0.1', host: port, container: 80 }],
+      health: {
+        server: 'vllm',
+        port: 'http',
+        startupSeconds: 60,
+        startupLimitSeconds: 60,
+        soakSeconds: 0,
+      },
+    });
+    target.run(one);
+    const heard = context();
+    const running = gateService(release(), one, target, heard, () => {});
+    setTimeout(() => heard.controller.abort(), 20);
+    await expectCode(() => running, 'interrupted');
+  });
+});
+
+/** Answers a path with this body, and leaves the rest as usual. */
+function oddAt(path: string, body: string, status = 200): NonNullable<Behaviour['odd']> {
+  return (asking, response) => {
+    if (asking !== path) return false;
+    if (status === 200 && body.startsWith('{')) json(response, JSON.parse(body));
+    else response.writeHead(status).end(body);
+    return true;
+  };
+}

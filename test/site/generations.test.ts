@@ -1,0 +1,133 @@
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import type { ErrorCode } from '../../src/core/error.ts';
+import {
+  currentGeneration,
+  emptyGeneration,
+  forgetGeneration,
+  generationNumbers,
+  loadGeneration,
+  switchTo,
+} from '../../src/site/generations.ts';
+import { SiteFolder } from '../../src/site/site-folder.ts';
+import { writeCanonical } from '../../src/format/document.ts';
+import { generationKind } from '../../src/format/generation.ts';
+import { generation, release } from '../support/deployed.ts';
+import { expectCode } from '../support/error.ts';
+import { scratchFolder } from '../support/scratch.ts';
+
+const scratch = scratchFolder();
+
+async function prepared(): Promise<SiteFolder> {
+  const site = new SiteFolder(scratch.fresh('site'));
+  await site.prepare();
+  return site;
+}
+
+describe('when a site switches generations', () => {
+  it('is at none at first', async () => {
+    const site = await prepared();
+    expect(await currentGeneration(site)).toEqual(emptyGeneration);
+    expect(await generationNumbers(site)).toEqual([]);
+    expect(await loadGeneration(site, 0)).toEqual(emptyGeneration);
+  });
+
+  it('moves one link by a rename', async () => {
+    const site = await prepared();
+    await switchTo(site, generation(1, release()));
+    const before = lstatSync(site.path('current')).ino;
+    await switchTo(site, generation(2));
+    expect(lstatSync(site.path('current')).ino).not.toBe(before);
+    expect(readlinkSync(site.path('current'))).toBe('generations/2.json');
+    expect(await currentGeneration(site)).toEqual(generation(2));
+    expect(await loadGeneration(site, 1)).toEqual(generation(1, release()));
+    expect(readdirSync(site.root).filter((name) => name.includes('tmp'))).toEqual([]);
+  });
+
+  it('may do so again, and past what a kill left', async () => {
+    const site = await prepared();
+    symlinkSync('nowhere', site.path('.current.tmp'));
+    await switchTo(site, generation(1));
+    await switchTo(site, generation(1));
+    expect(await currentGeneration(site)).toEqual(generation(1));
+  });
+
+  it('returns to none by removing the link', async () => {
+    const site = await prepared();
+    await switchTo(site, generation(1));
+    await switchTo(site, emptyGeneration);
+    await forgetGeneration(site, 1);
+    expect(await currentGeneration(site)).toEqual(emptyGeneration);
+    expect(await generationNumbers(site)).toEqual([]);
+  });
+
+  it('counts numbers, not names', async () => {
+    const site = await prepared();
+    for (const name of [
+      '10.json',
+      '9.json',
+      '0.json',
+      '01.json',
+      'x.json',
+      '2.json.bak',
+      '.3.json',
+    ])
+      writeFileSync(site.path('generations', name), '');
+    expect(await generationNumbers(site)).toEqual([9, 10]);
+  });
+});
+
+describe('when a generation is not what was written (attack 60)', () => {
+  const whole = writeCanonical(generationKind, generation(1, release())).toString();
+  const cases: readonly (readonly [string, ErrorCode, (site: SiteFolder) => void])[] = [
+    ['empty', 'state-damaged', (site) => writeFileSync(site.path('generations/1.json'), '')],
+    [
+      'truncated',
+      'state-damaged',
+      (site) => writeFileSync(site.path('generations/1.json'), whole.slice(0, -1)),
+    ],
+    [
+      'edited',
+      'state-damaged',
+      (site) => writeFileSync(site.path('generations/1.json'), whole.replace('{', '{"extra":1,')),
+    ],
+    [
+      'a link',
+      'file-kind',
+      (site) => {
+        writeFileSync(site.path('aside'), whole);
+        symlinkSync('../aside', site.path('generations/1.json'));
+      },
+    ],
+    ['a folder', 'file-kind', (site) => mkdirSync(site.path('generations/1.json'))],
+    ['gone', 'state-damaged', () => {}],
+  ];
+
+  it.each(cases)('refuses one that is %s: %s', async (_, code, bend) => {
+    const site = await prepared();
+    symlinkSync('generations/1.json', site.path('current'));
+    bend(site);
+    await expectCode(() => currentGeneration(site), code);
+  });
+
+  it('refuses a link that names none', async () => {
+    const site = await prepared();
+    symlinkSync('/etc/passwd', site.path('current'));
+    await expectCode(() => currentGeneration(site), 'state-damaged');
+  });
+
+  it('names those that there are, when another is asked for', async () => {
+    const site = await prepared();
+    await switchTo(site, generation(1));
+    await switchTo(site, generation(2));
+    const error = await expectCode(() => loadGeneration(site, 7), 'generation-unknown');
+    expect(error).toMatchObject({ expected: '1, 2', found: '7' });
+  });
+});

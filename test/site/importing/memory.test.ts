@@ -1,0 +1,186 @@
+import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { StowageEvent } from '../../../src/core/event.ts';
+import type { Changed } from '../../../src/site/applying/change.ts';
+import type { ImportOptions } from '../../../src/site/importing/import.ts';
+import { install } from '../../../src/site/applying/install.ts';
+import { rollback } from '../../../src/site/applying/rollback.ts';
+import { SiteFolder } from '../../../src/site/site-folder.ts';
+import { openLedger, readLedger } from '../../../src/site/ledger/site-ledger.ts';
+import { siteStatus } from '../../../src/site/status.ts';
+import { keepTrust } from '../../../src/site/ledger/trust-walk.ts';
+import { context, packedAt } from '../../support/context.ts';
+import { expectCode } from '../../support/error.ts';
+import { FakeTarget } from '../../support/fake-target.ts';
+import { scratchFolder } from '../../support/scratch.ts';
+import { type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
+
+const DAY = 24 * 60 * 60 * 1000;
+const scratch = scratchFolder();
+let one: SmallBundle;
+let two: SmallBundle;
+let notice: SmallBundle;
+
+beforeAll(async () => {
+  one = await smallBundle({ place: scratch.fresh(), services: [] });
+  const { authority } = one;
+  two = await smallBundle({
+    place: scratch.fresh(),
+    authority,
+    services: [],
+    version: '1.1.0',
+    seq: 2,
+  });
+  notice = await smallBundle({
+    place: scratch.fresh(),
+    authority,
+    name: 'recalls',
+    notice: true,
+    recalls: [{ release: 'chat', versions: '1.1.0', reason: 'it leaks' }],
+  });
+});
+
+interface Place {
+  readonly site: SiteFolder;
+  readonly target: FakeTarget;
+  put(bundle: SmallBundle, options?: Partial<ImportOptions>): Promise<Changed>;
+}
+
+function place(): Place {
+  const site = new SiteFolder(scratch.fresh('site'));
+  const target = new FakeTarget();
+  return {
+    site,
+    target,
+    put: (bundle, options = {}) =>
+      install(bundle.folder, { ...context(), site, target, trust: bundle.trust, ...options }),
+  };
+}
+
+describe('when a recall travels alone', () => {
+  it('is a bundle of a few kilobytes', () => {
+    expect(notice.bundle.blobs).toEqual([]);
+    expect(readFileSync(`${notice.folder}/bundle.json`).length).toBeLessThan(4096);
+  });
+
+  it('changes nothing that runs, and status says what to do', async () => {
+    const { site, target, put } = place();
+    await put(one);
+    await put(two);
+    expect(await put(notice)).not.toHaveProperty('receipt');
+    const status = await siteStatus(site, target, context().signal);
+    expect(status.generation.number).toBe(2);
+    expect(status.recalled).toEqual([
+      {
+        name: 'chat',
+        version: '1.1.0',
+        reason: 'it leaks',
+        remedy: 'roll back to generation 1 (chat 1.0.0), or install a newer version',
+      },
+    ]);
+    await rollback(undefined, { ...context(), site, target });
+    expect((await siteStatus(site, target, context().signal)).recalled).toEqual([]);
+    await expectCode(() => rollback(2, { ...context(), site, target }), 'release-recalled');
+  });
+
+  it('keeps the recalled release out', async () => {
+    const { put } = place();
+    await put(notice);
+    await put(one);
+    await expectCode(() => put(two), 'release-recalled');
+  });
+});
+
+describe('when the site is asked what it remembers', () => {
+  it('has every change in its ledger, and its head in every receipt', async () => {
+    const { site, put } = place();
+    const { receipt } = await put(one);
+    const ledger = await readLedger(site);
+    expect(ledger.entries.map((entry) => entry.event.kind)).toEqual([
+      'accepted',
+      'trusted',
+      'command',
+    ]);
+    expect(receipt?.ledger).toEqual(ledger.head);
+  });
+
+  it('refuses everything when the ledger is gone (attack 60)', async () => {
+    const { site, put } = place();
+    await put(one);
+    rmSync(site.path('ledger'));
+    rmSync(site.path('ledger.head'));
+    await expectCode(() => put(two), 'state-damaged');
+  });
+
+  it('refuses everything when an older ledger was put back (attack 60)', async () => {
+    const { site, put } = place();
+    await put(one);
+    for (const name of ['ledger', 'ledger.head'])
+      copyFileSync(site.path(name), site.path(`${name}.old`));
+    await put(two);
+    for (const name of ['ledger', 'ledger.head'])
+      copyFileSync(site.path(`${name}.old`), site.path(name));
+    await expectCode(() => put(two), 'state-damaged');
+  });
+
+  it('refuses everything when a receipt was edited', async () => {
+    const { site, put } = place();
+    await put(one);
+    const [name = ''] = readdirSync(site.path('receipts')).filter((each) => each.endsWith('.json'));
+    const path = site.path('receipts', name);
+    writeFileSync(path, readFileSync(path, 'utf8').replace('"number":3', '"number":4'));
+    await expectCode(() => put(two), 'state-damaged');
+  });
+});
+
+describe('when a site is killed, or set back by its authority', () => {
+  it('knows of a recall before it knows the bundle that brought it', async () => {
+    const { site, put } = place();
+    await put(notice);
+    const kinds = (await readLedger(site)).entries.map((entry) => entry.event.kind);
+    expect(kinds.slice(0, 2)).toEqual(['recalled', 'accepted']);
+  });
+
+  it('remembers what it takes in again below a floor, and takes no twin of it (attack 54)', async () => {
+    const { site, put } = place();
+    await put(one);
+    await put(two);
+    const back = { ...one.trust, version: 2, seqFloor: { 'chat/stable': 2 } };
+    await keepTrust(site, await openLedger(site), back, packedAt);
+    await put(two);
+    const twin = { authority: one.authority, services: [], version: '1.1.1', seq: 2 };
+    const other = await smallBundle({ place: scratch.fresh(), ...twin });
+    await expectCode(() => put(other), 'release-equivocation');
+  });
+});
+
+describe('when the clock is wrong or a bundle is old', () => {
+  it('takes the newest signed time for now, and says so (attack 57)', async () => {
+    const { put } = place();
+    await put(one);
+    const warnings: string[] = [];
+    const back = {
+      now: () => new Date(packedAt.getTime() - 400 * DAY),
+      emit: (event: StowageEvent) => {
+        if (event.type === 'warning') warnings.push(event.message);
+      },
+    };
+    await put(two, back);
+    expect(warnings.join()).toContain('the clock of this host is wrong');
+  });
+
+  it('refuses a bundle that is older than the trust document lets in, unless a reason is given', async () => {
+    const { site, put } = place();
+    const trust = { ...one.trust, maxAgeDays: 30 };
+    const later = { now: () => new Date(packedAt.getTime() + 31 * DAY), trust };
+    await expectCode(() => put(one, later), 'release-expired');
+    await put(one, { ...later, acceptAge: 'ordered by the duty officer' });
+    const kinds = (await readLedger(site)).entries.map((entry) => entry.event.kind);
+    expect(kinds).toEqual(['override', 'accepted', 'trusted', 'command']);
+    await put(one, { ...later, acceptAge: 'ordered once more' });
+    const overrides = (await readLedger(site)).entries.flatMap(({ event }) =>
+      event.kind === 'override' ? [event.reason] : [],
+    );
+    expect(overrides).toEqual(['ordered by the duty officer', 'ordered once more']);
+  });
+});

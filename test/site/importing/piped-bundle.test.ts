@@ -1,0 +1,259 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { openBundle } from '../../../src/cli/commands/open-bundle.ts';
+import { MIB } from '../../../src/core/limits.ts';
+import { withSite } from '../../../src/site/applying/change.ts';
+import { type Imported, importDiscs } from '../../../src/site/importing/import.ts';
+import { SiteFolder } from '../../../src/site/site-folder.ts';
+import { readLedger } from '../../../src/site/ledger/site-ledger.ts';
+import { writeStream } from '../../../src/bundle/stream/write-stream.ts';
+import { context, type ListeningContext } from '../../support/context.ts';
+import { expectCode } from '../../support/error.ts';
+import { FakeTarget } from '../../support/fake-target.ts';
+import { scratchFolder } from '../../support/scratch.ts';
+import { resign, type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
+import { entriesOf, pipe, streamOf, tarOfEntries } from '../../support/streamed.ts';
+
+const scratch = scratchFolder();
+let made: SmallBundle;
+let tar: Buffer;
+
+beforeAll(async () => {
+  const common = { partSize: 4 * MIB, weights: 9 * MIB, crumbs: 3, installer: true };
+  made = await smallBundle({ place: scratch.fresh(), ...common, parity: 1 });
+  tar = await streamOf(made.folder);
+}, 60_000);
+
+function newSite(): SiteFolder {
+  return new SiteFolder(scratch.fresh('site'));
+}
+
+function take(
+  site: SiteFolder,
+  bytes: AsyncIterable<Uint8Array>,
+  heard: ListeningContext = context(),
+  trust = made.trust,
+): Promise<Imported> {
+  const options = { ...heard, site, target: new FakeTarget(), trust };
+  return withSite(options, (ledger) => importDiscs(bytes, ledger, options));
+}
+
+function blobsOf(site: SiteFolder): string[] {
+  const folder = site.path('store/blobs/sha256');
+  return existsSync(folder) ? readdirSync(folder).toSorted() : [];
+}
+
+async function expectComplete(site: SiteFolder, { bundle }: SmallBundle = made): Promise<void> {
+  expect(blobsOf(site)).toEqual(bundle.blobs.map(({ digest }) => digest.slice(7)).toSorted());
+  expect(readdirSync(site.path('staging'))).toEqual([]);
+  const kinds = (await readLedger(site)).entries.map(({ event }) => event.kind);
+  expect(kinds).toContain('accepted');
+}
+
+/** The stream with the content of one entry bent. */
+function bent(match: (path: string) => boolean): { bytes: Buffer; path: string } {
+  const entries = entriesOf(tar);
+  const entry = entries.find(({ path }) => match(path));
+  if (entry === undefined) throw new Error('no such entry');
+  entry.content = Buffer.from(entry.content);
+  entry.content[0] = (entry.content[0] ?? 0) ^ 1;
+  return { bytes: tarOfEntries(entries), path: entry.path };
+}
+
+const ofWeights = (path: string): boolean =>
+  path.includes(made.bundle.models[0]?.files[0]?.digest.slice(7) ?? '-');
+
+describe('when a bundle is streamed', () => {
+  it('is a tar that GNU tar unpacks to the very bundle', () => {
+    const place = scratch.fresh();
+    mkdirSync(place);
+    execFileSync('tar', ['-x', '-C', place], { input: tar });
+    execFileSync('diff', ['-r', made.folder, place]);
+    execFileSync('sha512sum', ['-c', '--quiet', '--strict', 'SHA512SUMS'], { cwd: place });
+  });
+
+  it('gives the same bytes each time, control files first, parts in the order of the index', async () => {
+    expect((await streamOf(made.folder)).equals(tar)).toBe(true);
+    const paths = entriesOf(tar).map(({ path }) => path);
+    const parts = [
+      ...made.bundle.blobs.flatMap((blob) => blob.parts),
+      ...(made.bundle.parity?.rows.flat() ?? []),
+    ];
+    expect(paths).toEqual([
+      'SHA512SUMS',
+      'signatures/release.p7s',
+      'bundle.json',
+      ...made.bundle.control.map(({ path }) => path),
+      ...(made.bundle.installers ?? []).map(({ path }) => path),
+      ...parts.map(({ path }) => path),
+    ]);
+    expect(tar.length % 10_240).toBe(0);
+  });
+
+  it('gives the same bytes from discs', async () => {
+    const dealt = await smallBundle({
+      ...{ place: scratch.fresh(), authority: made.authority },
+      ...{ partSize: 4 * MIB, weights: 9 * MIB, discs: { size: 8 * MIB, parity: false } },
+    });
+    const whole = await smallBundle({
+      ...{ place: scratch.fresh(), authority: made.authority },
+      ...{ partSize: 4 * MIB, weights: 9 * MIB },
+    });
+    const [discs, folder] = [await streamOf(dealt.folder), await streamOf(whole.folder)];
+    const rest = (bytes: Buffer): Buffer[] =>
+      entriesOf(bytes).flatMap(({ path, header, content }) =>
+        path.startsWith('signatures/') ? [] : [header, content],
+      );
+    expect(rest(discs)).toEqual(rest(folder));
+  });
+
+  it('names a damaged part, and never sends it whole', async () => {
+    const folder = scratch.copy(made.folder);
+    const path = entriesOf(tar).find((each) => ofWeights(each.path))?.path ?? '';
+    const bytes = readFileSync(join(folder, path));
+    bytes[17] = (bytes[17] ?? 0) ^ 1;
+    rmSync(join(folder, path));
+    writeFileSync(join(folder, path), bytes);
+    const sent: Buffer[] = [];
+    const keep = async (chunk: Uint8Array): Promise<void> => void sent.push(Buffer.from(chunk));
+    const source = await openBundle(folder);
+    const error = await expectCode(() => writeStream(source, keep, context()), 'part-damaged');
+    expect(error.message).toContain(path);
+    expect(error.message).toContain('model.safetensors');
+    const site = newSite();
+    await expectCode(() => take(site, pipe(Buffer.concat(sent))), 'stream-ended');
+    expect(blobsOf(site)).toEqual([]);
+  });
+
+  it('sends nothing of a bundle that lacks a part', async () => {
+    const folder = scratch.copy(made.folder);
+    const path = entriesOf(tar).find((each) => ofWeights(each.path))?.path ?? '';
+    rmSync(join(folder, path));
+    const sent: Uint8Array[] = [];
+    const source = await openBundle(folder);
+    const keep = async (chunk: Uint8Array): Promise<void> => void sent.push(chunk);
+    await expectCode(() => writeStream(source, keep, context()), 'part-missing');
+    expect(sent).toEqual([]);
+  });
+});
+
+describe('when a bundle comes through a pipe', () => {
+  it.each([1, 511, 65_536, 8 * MIB])('is taken in whole, in chunks of %i bytes', async (chunk) => {
+    const site = newSite();
+    // One byte at a time for what is known by its bytes; whole chunks for the rest.
+    const split = chunk === 1 ? 20_000 : 0;
+    const bytes = (async function* () {
+      yield* pipe(tar.subarray(0, split), 1);
+      yield* pipe(tar.subarray(split), chunk === 1 ? 65_536 : chunk);
+    })();
+    const { incoming, id } = await take(site, bytes);
+    expect(incoming).toBeUndefined();
+    expect(id).toBe(made.id);
+    await expectComplete(site);
+  });
+
+  it('goes on after it broke, at every part, and counts what was there', async () => {
+    const site = newSite();
+    const cuts = entriesOf(tar).map(({ path }) => tar.indexOf(path) + 700);
+    for (const cut of cuts.slice(3).filter((_, index) => index % 4 === 0)) {
+      await expectCode(() => take(site, pipe(tar.subarray(0, cut))), 'stream-ended');
+      expect(readdirSync(site.path('releases'))).toEqual([]);
+    }
+    const heard = context();
+    await take(site, pipe(tar), heard);
+    await expectComplete(site);
+    const last = heard.events.findLast((event) => event.type === 'progress');
+    expect(last).toMatchObject({ task: 'stage' });
+  });
+
+  it('is read to its end when all of it is there already', async () => {
+    const site = newSite();
+    await take(site, pipe(tar));
+    let read = 0;
+    const bytes = (async function* () {
+      for await (const chunk of pipe(tar)) {
+        read += chunk.length;
+        yield chunk;
+      }
+    })();
+    await take(site, bytes);
+    expect(read).toBe(tar.length);
+    await expectComplete(site);
+  });
+
+  it('rebuilds a part that came damaged from the recovery parts behind it', async () => {
+    const site = newSite();
+    const { rebuilt } = await take(site, pipe(bent(ofWeights).bytes));
+    expect(rebuilt).toBe(1);
+    await expectComplete(site);
+  });
+
+  it('names a damaged part with its file and place where nothing rebuilds it, and keeps the rest', async () => {
+    const bare = await smallBundle({
+      ...{ place: scratch.fresh(), authority: made.authority, name: 'bare' },
+      ...{ partSize: 4 * MIB, weights: 9 * MIB },
+    });
+    const bytes = await streamOf(bare.folder);
+    const entries = entriesOf(bytes);
+    const weights = bare.bundle.models[0]?.files[0]?.digest.slice(7) ?? '-';
+    const entry = entries.find(({ path }) => path.endsWith(`${weights}.0001`));
+    if (entry === undefined) throw new Error('no second part');
+    entry.content = Buffer.from(entry.content);
+    entry.content[5] = (entry.content[5] ?? 0) ^ 1;
+    const site = newSite();
+    const error = await expectCode(() => take(site, pipe(tarOfEntries(entries))), 'part-damaged');
+    expect(error.message).toContain('model.safetensors');
+    expect(error.found).toContain('within 0-4194303');
+    expect(blobsOf(site)).toHaveLength(bare.bundle.blobs.length - 1);
+    await take(site, pipe(bytes));
+    await expectComplete(site, bare);
+  });
+
+  it('stops at the signal, and leaves nothing where it was admitted', async () => {
+    const site = newSite();
+    const heard = context();
+    const bytes = (async function* () {
+      yield* pipe(tar.subarray(0, 30_000));
+      heard.controller.abort();
+      await new Promise(() => {});
+    })();
+    await expectCode(() => take(site, bytes, heard), 'interrupted');
+    expect(readdirSync(site.path('staging'))).not.toContain('.piped');
+    expect(blobsOf(site)).toEqual([]);
+  });
+
+  it('brings nothing behind the signatures before they hold', async () => {
+    const site = newSite();
+    const folder = scratch.copy(made.folder);
+    writeFileSync(join(folder, 'signatures/release.p7s'), 'nothing signed');
+    const bytes = await streamOf(folder);
+    let read = 0;
+    const counted = (async function* () {
+      for await (const chunk of pipe(bytes, 512)) {
+        read += chunk.length;
+        yield chunk;
+      }
+    })();
+    await expectCode(() => take(site, counted), 'signature-malformed');
+    expect(read).toBeLessThan(bytes.indexOf('bundle.json\0') + 1024);
+    expect(readdirSync(site.path('staging'))).toEqual([]);
+  });
+
+  it('carries names of more than 100 bytes in extended headers', async () => {
+    const folder = scratch.copy(made.folder);
+    const long = `signatures/release-${'x'.repeat(150)}.p7s`;
+    resign(folder, made.authority);
+    writeFileSync(join(folder, long), readFileSync(join(folder, 'signatures/release.p7s')));
+    rmSync(join(folder, 'signatures/release.p7s'));
+    const bytes = await streamOf(folder);
+    const place = scratch.fresh();
+    mkdirSync(place);
+    execFileSync('tar', ['-x', '-C', place], { input: bytes });
+    execFileSync('diff', ['-r', folder, place]);
+    const site = newSite();
+    await take(site, pipe(bytes));
+    expect(existsSync(site.path('releases'))).toBe(true);
+  });
+});

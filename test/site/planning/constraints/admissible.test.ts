@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest';
+import { channel, platform, recalled } from '../../../../src/site/planning/constraints/admissible.ts';
+import { hostPlatform } from '../../../../src/site/host/platform.ts';
+import { asking, packed } from '../../../support/question.ts';
+
+const recall = (versions: string) => ({
+  at: '2026-11-20T00:00:00Z',
+  event: {
+    kind: 'recalled',
+    release: 'chat',
+    versions,
+    reason: 'it leaks',
+    bundle: '0'.repeat(128),
+  } as const,
+});
+
+describe('when a release was recalled', () => {
+  it.each(['install', 'rollback'] as const)('is not brought by %s', (intent) => {
+    const ledger = [recall('1.x')];
+    expect(recalled(asking({ intent, to: [packed()], ledger }))).toEqual([
+      {
+        rule: 'recall',
+        satisfied: false,
+        needs: 'release chat 1.0.0 was not recalled',
+        found: 'recalled: it leaks',
+      },
+    ]);
+  });
+
+  it('may be taken off, and replaced', () => {
+    const ledger = [recall('1.x')];
+    const uninstall = { intent: 'uninstall', from: [packed()], to: [], ledger } as const;
+    expect(recalled(asking(uninstall))).toEqual([]);
+    const next = packed({ version: '2.0.0' });
+    expect(recalled(asking({ from: [packed()], to: [next], ledger }))).toMatchObject([
+      { satisfied: true },
+    ]);
+  });
+
+  it('does not keep another release from being installed beside it', () => {
+    const bad = packed();
+    const other = packed({ name: 'other' });
+    const found = recalled(asking({ from: [bad], to: [bad, other], ledger: [recall('*')] }));
+    expect(found.every((each) => each.satisfied)).toBe(true);
+  });
+
+  it('is not returned to, also where it runs already', () => {
+    const bad = packed();
+    const from = [bad, packed({ name: 'other', version: '2.0.0' })];
+    const to = [bad, packed({ name: 'other' })];
+    const found = recalled(asking({ intent: 'rollback', from, to, ledger: [recall('*')] }));
+    expect(found.map((each) => each.satisfied)).toEqual([false, true]);
+  });
+});
+
+describe('when a site takes some channels', () => {
+  const beta = packed({}, { channel: 'beta' });
+
+  it('refuses a release of another that came in before', () => {
+    const settings = { channels: ['stable', 'lts'] };
+    expect(channel(asking({ to: [beta], settings }))).toEqual([
+      {
+        rule: 'channel',
+        satisfied: false,
+        needs: 'channel beta among the channels of site.yaml',
+        found: 'stable, lts',
+      },
+    ]);
+    expect(channel(asking({ to: [beta], settings: { channels: ['beta'] } }))).toMatchObject([
+      { satisfied: true },
+    ]);
+  });
+
+  it('returns to what it had', () => {
+    expect(channel(asking({ intent: 'rollback', to: [beta] }))).toEqual([]);
+  });
+});
+
+describe('when a release was made for some platforms', () => {
+  const host = hostPlatform();
+
+  it('says for which', () => {
+    const foreign = packed({}, { platforms: ['linux/riscv64'] });
+    expect(platform(asking({ to: [foreign] }))).toEqual([
+      {
+        rule: 'platform',
+        satisfied: false,
+        needs: `release chat 1.0.0 made for a host of ${host}`,
+        found: 'linux/riscv64',
+      },
+    ]);
+  });
+
+  it('names an image that was not', () => {
+    const { bundle, wanted } = packed();
+    const images = bundle.images.map((each) => ({
+      ...each,
+      platforms: each.platforms.map((one) => ({ ...one, platform: 'linux/riscv64' })),
+    }));
+    expect(platform(asking({ to: [{ wanted, bundle: { ...bundle, images } }] }))).toMatchObject([
+      { satisfied: false, found: `${host}, without image server` },
+    ]);
+  });
+
+  it('is content with this one, and with any where nothing runs', () => {
+    expect(platform(asking({ to: [packed()] }))).toMatchObject([{ satisfied: true }]);
+    const served = packed({ services: [] }, { platforms: ['linux/riscv64'] });
+    expect(platform(asking({ to: [served] }))).toEqual([]);
+  });
+});

@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest';
+import { fillTemplate, parameterValues } from '../../../src/site/planning/parameters.ts';
+import type { Parameter } from '../../../src/format/deployment.ts';
+import { checkDocument } from '../../../src/format/document.ts';
+import { type ParameterValue, type Site, siteKind } from '../../../src/format/site.ts';
+import { expectCode } from '../../support/error.ts';
+
+const parameters: Readonly<Record<string, Parameter>> = {
+  port: { type: 'integer', default: 8080, description: 'the port' },
+  alias: { type: 'string', description: 'the name' },
+  verbose: { type: 'boolean', default: false, description: 'the noise' },
+};
+
+function site(values: Record<string, Record<string, unknown>>): Site {
+  return checkDocument(siteKind, { apiVersion: 'stowage/v1', name: 'site', parameters: values });
+}
+
+describe('when a site gives values', () => {
+  const cases: readonly (readonly [string, Record<string, unknown>, Record<string, unknown>])[] = [
+    ['the least', { alias: 'a' }, { port: 8080, alias: 'a', verbose: false }],
+    ['all of them', { alias: 'a', port: 1, verbose: true }, { port: 1, alias: 'a', verbose: true }],
+    ['an empty text', { alias: '' }, { port: 8080, alias: '', verbose: false }],
+  ];
+
+  it.each(cases)('takes %s, and defaults for the rest', (_, given, expected) => {
+    const values = parameterValues('chat', parameters, site({ chat: given }));
+    expect(Object.fromEntries(values)).toEqual(expected);
+  });
+
+  const wrong: readonly (readonly [string, Record<string, unknown>, string])[] = [
+    ['a missing value', {}, 'parameters.chat.alias: no value, and no default (the name)'],
+    ['an unknown name', { alias: 'a', extra: 1 }, 'parameters.chat.extra: the release has no such'],
+    ['a text for a number', { alias: 'a', port: '80' }, 'port: expected integer, found "80"'],
+    ['a number for a text', { alias: 7 }, 'alias: expected string, found 7'],
+    ['a text for a switch', { alias: 'a', verbose: 'no' }, 'verbose: expected boolean, found "no"'],
+  ];
+
+  it.each(wrong)('refuses %s', async (_, given, defect) => {
+    const error = await expectCode(
+      () => parameterValues('chat', parameters, site({ chat: given })),
+      'site-invalid',
+    );
+    expect(error.defects).toHaveLength(1);
+    expect(error.defects[0]).toContain(defect);
+  });
+
+  it('names every defect at once', async () => {
+    const given = site({ chat: { port: 'x', extra: 1 } });
+    const error = await expectCode(
+      () => parameterValues('chat', parameters, given),
+      'site-invalid',
+    );
+    expect(error.defects).toHaveLength(3);
+  });
+
+  it('takes nothing from a release whose name every object has', () => {
+    const named: Record<string, Parameter> = {
+      name: { type: 'string', default: 'own', description: '' },
+    };
+    const bare = { ...site({}), parameters: {} };
+    expect(parameterValues('constructor', named, bare).get('name')).toBe('own');
+  });
+});
+
+describe('when a template is filled', () => {
+  const values = new Map<string, ParameterValue>([
+    ['port', 8080],
+    ['tricky', '$& ${parameters.port}'],
+    ['on', true],
+  ]);
+  const cases: readonly (readonly [string, string])[] = [
+    ['', ''],
+    ['plain', 'plain'],
+    ['${parameters.port}', '8080'],
+    ['--port=${parameters.port}/${parameters.port}', '--port=8080/8080'],
+    ['${parameters.on}', 'true'],
+    // A value is text, never a template or a pattern of its own.
+    ['<${parameters.tricky}>', '<$& ${parameters.port}>'],
+    ['${HOME} $1 ${parameters.unknown}', '${HOME} $1 ${parameters.unknown}'],
+  ];
+
+  it.each(cases)('turns %j into %j', (template, expected) => {
+    expect(fillTemplate(template, values)).toBe(expected);
+  });
+});

@@ -1,0 +1,122 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { digestHex } from '../../../src/core/digest.ts';
+import { hostPlatform } from '../../../src/site/host/platform.ts';
+import { type Place, renderRelease } from '../../../src/site/planning/render.ts';
+import { checkDocument } from '../../../src/format/document.ts';
+import { type DeployedRelease, generationKind } from '../../../src/format/generation.ts';
+import { type Site, siteKind } from '../../../src/format/site.ts';
+import { expectCode } from '../../support/error.ts';
+import { scratchFolder } from '../../support/scratch.ts';
+import { type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
+
+const scratch = scratchFolder();
+let small: SmallBundle;
+
+beforeAll(async () => {
+  small = await smallBundle({
+    place: scratch.fresh(),
+    parameters: {
+      port: { type: 'string', default: '8080', description: '' },
+      level: { type: 'integer', default: 3, description: '' },
+    },
+    services: [
+      {
+        name: 'server',
+        image: 'server',
+        entrypoint: '/bin/server',
+        args: ['--level', '${parameters.level}', '$HOME'],
+        env: { LEVEL: 'l${parameters.level}' },
+        mounts: [
+          { model: 'tiny', path: '/models/tiny' },
+          { files: 'settings', path: '/etc/settings.json' },
+          { memory: '64MiB', path: '/tmp' },
+        ],
+        ports: [
+          { name: 'http', container: 80, host: '${parameters.port}' },
+          { name: 'metrics', container: 90, host: 9090 },
+        ],
+      },
+    ],
+  });
+});
+
+function render(values: Record<string, unknown> = {}, address = '127.0.0.1'): DeployedRelease {
+  const site: Site = checkDocument(siteKind, {
+    apiVersion: 'stowage/v1',
+    name: 'site',
+    address,
+    parameters: { chat: values },
+  });
+  const place: Place = {
+    site,
+    files: '/site/layouts/x',
+    platform: hostPlatform(),
+    templates: new Map(),
+    secretNames: new Map(),
+  };
+  return renderRelease({ id: small.id, bundle: small.bundle }, place);
+}
+
+describe('when a release is rendered', () => {
+  it('fills every value in', () => {
+    const [service] = render({ port: '9000', level: 5 }, '10.0.0.7').services;
+    expect(service).toMatchObject({
+      release: 'chat',
+      unit: 'stowage-chat-server',
+      entrypoint: '/bin/server',
+      args: ['--level', '5', '$HOME'],
+      env: { LEVEL: 'l5' },
+      mounts: [
+        { source: '/site/layouts/x/models/tiny', path: '/models/tiny' },
+        { source: '/site/layouts/x/files/settings/settings.json', path: '/etc/settings.json' },
+        { memory: 67_108_864, path: '/tmp' },
+      ],
+      ports: [
+        { name: 'http', address: '10.0.0.7', host: 9000, container: 80 },
+        { name: 'metrics', address: '10.0.0.7', host: 9090, container: 90 },
+      ],
+    });
+  });
+
+  it('gives a service that publishes and has no peers one network alone', () => {
+    const { networks, services } = render();
+    expect(networks).toEqual([
+      { name: 'stowage-chat--published', release: 'chat', internal: false },
+    ]);
+    expect(services[0]?.networks).toEqual(['stowage-chat--published']);
+  });
+
+  it('names the image by the digest of its config', () => {
+    const [image] = small.bundle.images;
+    const config = image?.platforms[0]?.config;
+    const hex = config === undefined ? '' : digestHex(config);
+    expect(render().services[0]?.image).toEqual({
+      repository: 'chat/server',
+      manifest: image?.platforms[0]?.manifest,
+      config,
+      tag: `localhost/stowage/chat/server:1.0.0-${hex.slice(0, 12)}`,
+    });
+  });
+
+  it('gives what a generation can keep', () => {
+    const releases = [render()];
+    checkDocument(generationKind, {
+      schema: 'stowage/generation/v1',
+      number: 1,
+      appliedAt: '2026-11-21T10:00:00Z',
+      releases,
+    });
+  });
+
+  it.each(['', '0', '65536', '80.5', '80a', '-1', '1e9', 'NaN'])(
+    'refuses a port %j',
+    async (port) => {
+      const error = await expectCode(() => render({ port }), 'site-invalid');
+      expect(error.hint).toContain('${parameters.port}');
+    },
+  );
+
+  it.each(['1', '65535'])('takes a port %j', (port) => {
+    expect(render({ port }).services[0]?.ports[0]?.host).toBe(Number(port));
+  });
+});
