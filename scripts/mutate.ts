@@ -8,7 +8,7 @@
 // are asked, and which slow ones are not: scripts/mutate/tests.ts.
 //
 // Stryker 9.6 with its vitest runner starts here, but its trial run of the tests did not end within three minutes.
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -33,19 +33,19 @@ const usual = new Map<string, number>();
 const program = fileURLToPath(import.meta.url);
 const root = fileURLToPath(new URL('..', import.meta.url));
 const admission = [
-  'admit',
-  'admission-policy',
-  'approval',
-  'inventory',
-  'bundle-files',
-  'recall',
-  'ledger',
-  'site-ledger',
-  'site-state',
-  'clock',
-  'trust-walk',
-  'trust-files',
-].map((name) => `src/deploy/${name}.ts`);
+  'bundle/admission/admit',
+  'bundle/admission/admission-policy',
+  'bundle/admission/approval',
+  'bundle/admission/recall',
+  'bundle/admission/trust-files',
+  'bundle/bundle-files',
+  'bundle/inventory',
+  'site/ledger/clock',
+  'site/ledger/keep-trust',
+  'site/ledger/ledger',
+  'site/ledger/site-ledger',
+  'site/ledger/site-state',
+].map((name) => `src/${name}.ts`);
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -117,7 +117,7 @@ function is(one: Mutant): (other: Mutant) => boolean {
 
 async function runFile(lane: Lane, mutants: readonly Mutant[]): Promise<Result[]> {
   const file = mutants[0]?.file ?? '';
-  const tests = relatedTests(file, (each) => existsSync(join(lane.copy, each)));
+  const tests = relatedTests(file, lane.copy);
   const results: Result[] = [];
   for (const mutant of mutants) {
     const result = await runMutant(lane, mutant, tests);

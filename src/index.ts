@@ -1,10 +1,11 @@
 /** The public surface: the documents, the error, and the judgement of a bundle. The program is `stowage`. */
+
+export { type AdmitOptions, admit } from './bundle/admission/admit.ts';
+export { readTrust } from './bundle/admission/trust-anchor.ts';
+export type { AdmittedBundle } from './bundle/admitted-bundle.ts';
+export { verifyParts } from './bundle/verify.ts';
 export { type ErrorCode, errorCodes, exitStatus, StowageError } from './core/error.ts';
 export type { Context, Emit, StowageEvent } from './core/event.ts';
-export { type AdmitOptions, admit } from './bundle/admission/admit.ts';
-export type { AdmittedBundle } from './bundle/admitted-bundle.ts';
-export { readTrust } from './bundle/admission/trust-anchor.ts';
-export { verifyParts } from './bundle/verify.ts';
 export { type Bundle, bundleKind } from './format/bundle.ts';
 export { readCanonical, readJson } from './format/document.ts';
 export { type Lock, lockKind } from './format/lock.ts';

@@ -19,7 +19,8 @@ const below: Readonly<Record<string, readonly string[]>> = {
   depot: ['core', 'format', 'io', 'trust'],
   target: ['core', 'format', 'io', 'trust'],
   push: ['core', 'format', 'io', 'net'],
-  deploy: ['core', 'format', 'io', 'parity', 'trust', 'depot', 'target'],
+  bundle: ['core', 'format', 'io', 'trust'],
+  site: ['core', 'format', 'io', 'parity', 'trust', 'depot', 'target', 'bundle'],
   cli: [
     'core',
     'format',
@@ -33,7 +34,8 @@ const below: Readonly<Record<string, readonly string[]>> = {
     'depot',
     'push',
     'target',
-    'deploy',
+    'bundle',
+    'site',
   ],
 };
 
@@ -160,7 +162,7 @@ describe('when a layer imports', () => {
     expect(cycle(source)?.join(' -> ')).toBeUndefined();
   });
 
-  it.each(['deploy', 'target', 'depot', 'trust', 'push'])(
+  it.each(['bundle', 'site', 'target', 'depot', 'trust', 'push'])(
     'never reaches a source from %s',
     (from) => {
       const starts = files.map(({ path }) => path).filter((path) => layer(path) === from);

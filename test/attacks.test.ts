@@ -16,7 +16,7 @@ const cms = 'trust/cms-verify.test.ts';
 const certificate = 'trust/certificate.test.ts';
 const chain = 'trust/chain.test.ts';
 const trustChain = 'trust/trust-chain.test.ts';
-const trustWalk = 'site/ledger/trust-walk.test.ts';
+const trustWalk = 'site/ledger/keep-trust.test.ts';
 const der = 'trust/der.test.ts';
 const memory = 'site/importing/memory.test.ts';
 const ledger = 'site/ledger/ledger.test.ts';
@@ -518,7 +518,10 @@ const attacks: Readonly<Record<number, Attack>> = {
   },
   118: {
     shown: [
-      ['site/release/installers.test.ts', 'when the installer is not what was signed (attack 118)'],
+      [
+        'site/release/offer-installer.test.ts',
+        'when the installer is not what was signed (attack 118)',
+      ],
       ['bundle/report/program.test.ts', 'has the digest of its file when it is one executable'],
     ],
   },

@@ -182,20 +182,3 @@ async function ranBy(words: readonly string[]): Promise<number> {
   }
   return count;
 }
-
-describe('when a folder of the source has a page', () => {
-  it.each(['core', 'format', 'parity', 'io', 'examine', 'build', 'deploy', 'cli'])(
-    'tells of every file in %s, and of no other',
-    (folder) => {
-      const page = read(`src/${folder}/README.md`);
-      const [files = ''] = page.split('\n## Errors\n');
-      const found = globSync('**/*.ts', { cwd: join(root, 'src', folder) });
-      const names = found.map((file) => file.replace(/\.ts$/, '').split('/').at(-1) ?? '');
-      for (const name of names) expect(files, name).toContain(`${name}\``);
-      const listed = [...files.matchAll(/^\|([^|]+)\|/gm)].flatMap((match) =>
-        [...(match[1] ?? '').matchAll(/`([a-z-]+)`/g)].map((each) => each[1] ?? ''),
-      );
-      for (const name of listed) expect(names, name).toContain(name);
-    },
-  );
-});

@@ -1,5 +1,3 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type ErrorCode, errorCodes, exitStatus } from '../src/core/error.ts';
 import { errorTable, statusMeanings } from '../src/core/error-table.ts';
@@ -22,27 +20,10 @@ for (const { path, code } of readSource().values()) {
   thrown.set(folder, new Set([...(thrown.get(folder) ?? []), ...found]));
 }
 
-/** The codes in the table under `## Errors` of a page. */
-function told(page: string): string[] {
-  if (!existsSync(page)) return [];
-  const [, errors = ''] = readFileSync(page, 'utf8').split('\n## Errors\n');
-  const [table = ''] = errors.split('\n## ');
-  return [...table.matchAll(/^\|([^|]+)\|/gm)].flatMap((match) =>
-    [...(match[1] ?? '').matchAll(/`([a-z-]+)`/g)].map((code) => code[1] ?? ''),
-  );
-}
-
 describe('when the source throws', () => {
   it('has each code thrown somewhere', () => {
     const somewhere = new Set([...thrown.values()].flatMap((each) => [...each]));
     expect(codes.filter((code) => !somewhere.has(code))).toEqual([]);
-  });
-
-  it.each([...thrown.keys()])('tells in the page of %s of the codes that it throws', (folder) => {
-    const page = told(join(import.meta.dirname, '..', 'src', folder, 'README.md'));
-    expect(page.toSorted(), 'a row for each code, once').toEqual(
-      [...(thrown.get(folder) ?? [])].toSorted(),
-    );
   });
 
   it('sees what is thrown', () => {

@@ -26,7 +26,9 @@ describe('when the code of the installer is bundled', () => {
       'src/build/pull.ts',
       'node_modules/@huggingface/hub/a.js',
     ];
-    const inputs = Object.fromEntries([...strays, 'src/bundle/admission/admit.ts'].map((path) => [path, {}]));
+    const inputs = Object.fromEntries(
+      [...strays, 'src/bundle/admission/admit.ts'].map((path) => [path, {}]),
+    );
     expect(connectedInputs({ inputs, outputs: {} } as never)).toEqual(strays);
   });
 });

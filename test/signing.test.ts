@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeCertificates } from '../src/trust/certificate-file.ts';
 import { signDetached } from '../src/trust/cms-sign.ts';
 import { decodePrivateKey } from '../src/trust/key.ts';
-import { evaluateSignatures, trustFromRoot } from '../src/trust/policy.ts';
+import { evaluateSignatures } from '../src/trust/policy.ts';
+import { trustFromRoot } from '../src/trust/trust-root.ts';
 
 const script = fileURLToPath(new URL('../signing/throwaway-ca.sh', import.meta.url));
 let folder: string;

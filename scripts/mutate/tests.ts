@@ -1,3 +1,5 @@
+import { globSync } from 'node:fs';
+
 const trust = [
   'der-read',
   'der',
@@ -31,13 +33,13 @@ const aboutTrust: Readonly<Record<string, readonly string[]>> = {
   throwaway: ['certificate-issue'],
 };
 
-const aboutDeploy: Readonly<Record<string, readonly string[]>> = {
-  'admission-policy': ['admit', 'trust-walk'],
+const aboutAdmission: Readonly<Record<string, readonly string[]>> = {
+  'admission-policy': ['admit', 'keep-trust'],
   'bundle-files': ['admit'],
-  approval: ['trust-walk'],
+  approval: ['keep-trust'],
   'site-ledger': ['memory'],
-  'trust-files': ['trust-walk'],
-  admit: ['admit', 'discs', 'trust-walk'],
+  'trust-files': ['keep-trust'],
+  admit: ['admit', 'discs', 'keep-trust'],
   clock: ['memory'],
   inventory: ['admit'],
   ledger: ['ledger', 'memory'],
@@ -45,14 +47,16 @@ const aboutDeploy: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * The tests that a file is held against, those that speak of it first.
+ * The tests that a file is checked against, its own first, as paths below `root`.
  * @throws Error for a file that no tests are known for
  */
-export function relatedTests(file: string, isThere: (test: string) => boolean): string[] {
-  const [, folder, name = ''] = /^src\/(trust|deploy)\/([a-z0-9-]+)\.ts$/.exec(file) ?? [];
-  const about = (folder === 'trust' ? aboutTrust : aboutDeploy)[name] ?? [];
+export function relatedTests(file: string, root: string): string[] {
+  const [, folder, name = ''] =
+    /^src\/(trust|bundle|site)\/(?:.*\/)?([a-z0-9-]+)\.ts$/.exec(file) ?? [];
+  const about = (folder === 'trust' ? aboutTrust : aboutAdmission)[name] ?? [];
   const names = [name, ...about, ...(folder === 'trust' ? trust : [])];
-  const paths = names.map((each) => `test/${folder}/${each}.test.ts`).filter(isThere);
-  if (paths.length > 0) return [...new Set(paths)];
+  const places = folder === 'trust' ? 'test/trust' : 'test/{bundle,site}/**';
+  const paths = names.flatMap((each) => globSync(`${places}/${each}.test.ts`, { cwd: root }));
+  if (folder !== undefined && paths.length > 0) return [...new Set(paths)];
   throw new Error(`no tests are known for ${file}`);
 }

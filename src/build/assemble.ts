@@ -23,8 +23,8 @@ import {
   ioError,
   makeFolder,
   remove,
+  renameIntoPlace,
   requireSpace,
-  reveal,
   syncFolder,
   writeNew,
 } from '../io/file.ts';
@@ -86,7 +86,7 @@ export async function assemble(lock: Lock, options: AssembleOptions): Promise<As
     const assembled = await write(lock, temporary, options);
     await requireAbsent(output);
     if (options.discs === undefined) {
-      await reveal(temporary, output);
+      await renameIntoPlace(temporary, output);
       return { ...assembled, folder: output, discs: [] };
     }
     const discs = await dealOut(assembled.bundle, temporary, output, options);

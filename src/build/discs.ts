@@ -7,7 +7,14 @@ import { type OnBytes, Tally } from '../core/tally.ts';
 import { allParts, type Bundle, dataParts } from '../format/bundle.ts';
 import { discName } from '../format/disc-name.ts';
 import type { Part } from '../format/part.ts';
-import { ioError, makeFolder, remove, requireSpace, reveal, syncFolder } from '../io/file.ts';
+import {
+  ioError,
+  makeFolder,
+  remove,
+  renameIntoPlace,
+  requireSpace,
+  syncFolder,
+} from '../io/file.ts';
 import type { HashTask } from '../io/hash-task.ts';
 import { HashPool } from '../io/hashing.ts';
 import { PassError } from '../io/positioned.ts';
@@ -102,7 +109,7 @@ async function build(
     await work(temporary, pool);
     await syncFolder(temporary);
     await pool.close();
-    await reveal(temporary, output);
+    await renameIntoPlace(temporary, output);
   } catch (error) {
     await pool.close();
     await remove(temporary);

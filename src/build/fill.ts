@@ -1,5 +1,5 @@
 import type { Lock } from '../format/lock.ts';
-import { usingStore } from '../io/store-use.ts';
+import { withSharedStoreLock } from '../io/store-use.ts';
 import { type PullOptions, pull } from './pull.ts';
 import { requireRoom } from './room.ts';
 import { requireUnchanged } from './unchanged.ts';
@@ -8,7 +8,7 @@ import { requireUnchanged } from './unchanged.ts';
 export async function fill(lock: Lock, options: PullOptions): Promise<void> {
   const { store, signal } = options;
   await requireRoom(lock, { store });
-  await usingStore(store.root, { signal }, async () => {
+  await withSharedStoreLock(store.root, { signal }, async () => {
     await requireUnchanged(lock, options);
     await pull(lock, options);
   });

@@ -2,7 +2,7 @@ import { GIB } from '../core/limits.ts';
 import type { Manifest } from '../format/manifest.ts';
 
 /** What a release asks of a site before it can run, as lines for a person; a sentence where it asks nothing. */
-export function askedOfTheSite(manifest: Manifest): string {
+export function siteRequirements(manifest: Manifest): string {
   const lines = [
     ...ports(manifest),
     ...sorted(manifest.parameters).map(([name, { type, default: value }]) =>

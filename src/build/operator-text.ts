@@ -1,7 +1,7 @@
 import { exitStatus } from '../core/error.ts';
 import type { Installer } from '../format/installer.ts';
 import type { Manifest } from '../format/manifest.ts';
-import { askedOfTheSite } from './operator-asks.ts';
+import { siteRequirements } from './operator-asks.ts';
 
 /**
  * `OPERATOR.txt`: a release at a site from the drive to the receipt, for a person without a network. Commands on
@@ -41,7 +41,7 @@ explains the code that an error shows in brackets.
 
       stowage doctor
 
-${askedOfTheSite(manifest)}
+${siteRequirements(manifest)}
 2. IN THE DRIVE
 
 Mount the media read-only where you can: nothing is written to them, and nothing

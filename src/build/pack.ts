@@ -1,5 +1,5 @@
 import type { Lock } from '../format/lock.ts';
-import { usingStore } from '../io/store-use.ts';
+import { withSharedStoreLock } from '../io/store-use.ts';
 import { type Assembled, type AssembleOptions, assemble, requireAbsent } from './assemble.ts';
 import { type PullOptions, pull } from './pull.ts';
 import { requireRoom } from './room.ts';
@@ -13,7 +13,7 @@ export async function pack(lock: Lock, options: PullOptions & AssembleOptions): 
   await requireAbsent(options.output);
   await requireRoom(lock, options);
   const { store, signal } = options;
-  return usingStore(store.root, { signal }, async () => {
+  return withSharedStoreLock(store.root, { signal }, async () => {
     await requireUnchanged(lock, options);
     await pull(lock, options);
     return assemble(lock, options);

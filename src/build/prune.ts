@@ -6,7 +6,7 @@ import { systemCode } from '../core/error.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { ioError, remove } from '../io/file.ts';
 import { occupiedBytes } from '../io/occupied.ts';
-import { emptyingStore } from '../io/store-use.ts';
+import { withExclusiveStoreLock } from '../io/store-use.ts';
 
 export interface PruneOptions {
   /** The blobs to keep; undefined for all. */
@@ -30,7 +30,7 @@ export interface Pruned {
  * @throws StowageError `store-locked` while another run uses the store
  */
 export async function prune(store: BlobStore, options: PruneOptions): Promise<Pruned> {
-  return emptyingStore(store.root, async () => {
+  return withExclusiveStoreLock(store.root, async () => {
     const { keep, dryRun } = options;
     const kept = new Set([...(keep ?? [])].map(digestHex));
     const wanted = (hex: string): boolean => keep === undefined || kept.has(hex);

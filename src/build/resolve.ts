@@ -19,11 +19,12 @@ import {
 import type { FileSource, ImageSource, Manifest, ModelSource } from '../format/manifest.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { forEachBounded } from '../io/queue.ts';
-import { usingStore } from '../io/store-use.ts';
+import { withSharedStoreLock } from '../io/store-use.ts';
 import { oneLine } from '../net/address.ts';
 import { isGitSource } from '../source/git-address.ts';
 import { httpsOrigin } from '../source/https.ts';
-import type { HubFile, HubModel } from '../source/hugging-face.ts';
+import type { HubModel } from '../source/hub-model.ts';
+import type { HubFile } from '../source/hugging-face.ts';
 import { findAttached } from './attached.ts';
 import { examineResolved } from './examine.ts';
 import { fetchBlob } from './fetch.ts';
@@ -52,7 +53,7 @@ export interface ResolveOptions extends Context {
  */
 export async function resolve(manifest: Manifest, options: ResolveOptions): Promise<Lock> {
   const { store, signal } = options;
-  return usingStore(store.root, { signal }, () =>
+  return withSharedStoreLock(store.root, { signal }, () =>
     withTransfer(options, (transfer) => resolveAll(manifest, { ...options, transfer })),
   );
 }

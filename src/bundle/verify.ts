@@ -9,7 +9,7 @@ import { forEachBounded } from '../io/queue.ts';
 import { readersFor } from '../io/seeking.ts';
 import type { AdmittedBundle } from './admitted-bundle.ts';
 import { discNamed } from './discs.ts';
-import { installerParts } from '../site/release/installers.ts';
+import { installerParts } from './installers.ts';
 import { examinePart, type PartFault } from './part-check.ts';
 
 /** What the parts of a bundle came to, each where it lay. */

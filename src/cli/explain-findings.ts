@@ -1,6 +1,6 @@
+import { counted } from '../core/amount.ts';
 import { explanations } from '../examine/explain.ts';
 import type { Finding, Severity } from '../format/finding.ts';
-import { counted } from './units.ts';
 
 const ORDER: readonly Severity[] = ['refusal', 'warning', 'note'];
 

@@ -1,5 +1,6 @@
+import { formatBytes } from '../core/amount.ts';
 import type { StowageEvent } from '../core/event.ts';
-import { formatBytes, formatSeconds, harmless } from './units.ts';
+import { formatSeconds, harmless } from './units.ts';
 
 export type ProgressEvent = Extract<StowageEvent, { type: 'progress' }>;
 

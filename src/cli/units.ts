@@ -1,7 +1,5 @@
 import { GIB, KIB, MIB } from '../core/limits.ts';
 
-export { counted, formatBytes } from '../core/amount.ts';
-
 /** A size that a person typed, such as `512MiB` or `25GB`, in bytes; undefined for anything else. */
 export function parseBytes(text: string): number | undefined {
   const match = /^([1-9][0-9]{0,8})(B|KiB|MiB|GiB|TiB|KB|MB|GB|TB)$/.exec(text);

@@ -195,7 +195,7 @@ export async function remove(path: string): Promise<void> {
 }
 
 /** Renames a finished folder or file to the name that makes it visible, and syncs the folder. */
-export async function reveal(temporary: string, path: string): Promise<void> {
+export async function renameIntoPlace(temporary: string, path: string): Promise<void> {
   try {
     await rename(temporary, path);
     await syncFolder(dirname(path));

@@ -9,7 +9,7 @@ import { inTurn, lockHolder, type Patience, withLock } from './lock-file.ts';
  * once. Waits for one that takes something out.
  * @throws StowageError `interrupted`
  */
-export async function usingStore<T>(
+export async function withSharedStoreLock<T>(
   root: string,
   patience: Patience,
   work: () => Promise<T>,
@@ -26,7 +26,7 @@ export async function usingStore<T>(
  * Runs `work` that takes something out of a store, when nobody uses it.
  * @throws StowageError `store-locked` when somebody does
  */
-export async function emptyingStore<T>(root: string, work: () => Promise<T>): Promise<T> {
+export async function withExclusiveStoreLock<T>(root: string, work: () => Promise<T>): Promise<T> {
   await makeFolder(runsOf(root));
   return inTurn(pruneLock(root), {}, async () => {
     for (const run of await namesIn(runsOf(root))) {

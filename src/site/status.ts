@@ -1,13 +1,13 @@
+import { type RecalledRelease, recalledReleases } from '../bundle/admission/recall.ts';
 import { digestHex } from '../core/digest.ts';
 import type { Generation, RenderedService } from '../format/generation.ts';
 import { exists } from '../io/file.ts';
 import { specificationOf } from '../target/specification.ts';
 import type { ServiceState, Target } from '../target/target.ts';
 import { currentGeneration, generationNumbers, loadGeneration } from './generations.ts';
-import { type RecalledRelease, recalledReleases } from '../bundle/admission/recall.ts';
-import type { SiteFolder } from './site-folder.ts';
 import { readLedger } from './ledger/site-ledger.ts';
 import { stateOf } from './ledger/site-state.ts';
+import type { SiteFolder } from './site-folder.ts';
 
 export interface ServiceStatus {
   readonly service: RenderedService;

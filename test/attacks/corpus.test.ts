@@ -2,10 +2,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { StowageError } from '../../src/core/error.ts';
 import { admit } from '../../src/bundle/admission/admit.ts';
 import { readTrust } from '../../src/bundle/admission/trust-anchor.ts';
 import { verifyParts } from '../../src/bundle/verify.ts';
+import { StowageError } from '../../src/core/error.ts';
 import { context } from '../support/context.ts';
 import { tree } from '../support/tree.ts';
 

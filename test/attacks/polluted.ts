@@ -17,15 +17,15 @@ export async function runPolluted(
     const [pollutions, folders, path] = JSON.parse(process.argv[1]);
     const pinned = JSON.parse(readFileSync(path, 'utf8'));
     const state = { accepted: [], floor: '1970-01-01T00:00:00Z', recalls: [] };
-    const gatekeeper = { channels: ['stable'], platform: 'any/any', state };
+    const policy = { channels: ['stable'], platform: 'any/any', state };
     const signal = new AbortController().signal;
     const at = (moment) => ({ signal, emit() {}, now: () => new Date(moment) });
     const soon = at('2026-11-22T00:00:00Z');
     const late = at('2028-11-22T00:00:00Z');
     const ways = [
       { ...soon, trust: pinned },
-      { ...soon, trust: pinned, gatekeeper: { ...gatekeeper, requireApproval: true } },
-      { ...late, trust: { ...pinned, maxAgeDays: 30 }, gatekeeper },
+      { ...soon, trust: pinned, policy: { ...policy, requireApproval: true } },
+      { ...late, trust: { ...pinned, maxAgeDays: 30 }, policy },
     ];
     const judge = (folder, options) =>
       admit(folder, options).then(() => 'accepted', (error) => error.code ?? String(error));

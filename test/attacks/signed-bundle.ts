@@ -1,10 +1,9 @@
 import { join } from 'node:path';
 import { assemble } from '../../src/build/assemble.ts';
-import { signBundle } from '../../src/bundle/signing/sign.ts';
 import { chainFiles } from '../../src/bundle/admission/trust-files.ts';
-import type { Role, Trust } from '../../src/format/trust.ts';
+import { signBundle } from '../../src/bundle/signing/sign.ts';
+import type { AlgorithmName, Role, Trust } from '../../src/format/trust.ts';
 import { BlobStore } from '../../src/io/blob-store.ts';
-import type { AlgorithmName } from '../../src/trust/algorithm.ts';
 import { context, packedAt } from '../support/context.ts';
 import { type SmallBundleOptions, smallBundle } from '../support/small-bundle.ts';
 import { makeSigner } from '../trust/authority.ts';

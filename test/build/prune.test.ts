@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { listStore, prune } from '../../src/build/prune.ts';
 import { digestHex, digestOf } from '../../src/core/digest.ts';
 import { BlobStore } from '../../src/io/blob-store.ts';
-import { emptyingStore, usingStore } from '../../src/io/store-use.ts';
+import { withExclusiveStoreLock, withSharedStoreLock } from '../../src/io/store-use.ts';
 import { expectCode } from '../support/error.ts';
 import { contents, temporaryFolder } from '../support/folder.ts';
 
@@ -77,7 +77,7 @@ describe('when a store is pruned', () => {
   it('is refused while a run uses the store', async () => {
     const store = await storeOf();
     const before = await paths(store);
-    await usingStore(store.root, {}, async () => {
+    await withSharedStoreLock(store.root, {}, async () => {
       await expectCode(() => prune(store, { dryRun: false, keep: new Set() }), 'store-locked');
     });
     expect(await paths(store)).toEqual(before);
@@ -96,8 +96,8 @@ describe('when a store is pruned', () => {
     const store = await storeOf();
     const order: string[] = [];
     let run = Promise.resolve();
-    await emptyingStore(store.root, async () => {
-      run = usingStore(store.root, {}, async () => void order.push('run'));
+    await withExclusiveStoreLock(store.root, async () => {
+      run = withSharedStoreLock(store.root, {}, async () => void order.push('run'));
       await new Promise((wake) => setTimeout(wake, 50));
       order.push('emptied');
     });

@@ -1,9 +1,9 @@
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { readListed, readSignatures, requireSum } from '../../src/bundle/bundle-files.ts';
 import { sriHex, sriOf } from '../../src/core/digest.ts';
 import { MAX_SIGNATURE_BYTES, MAX_SIGNATURES } from '../../src/core/limits.ts';
-import { readListed, readSignatures, requireSum } from '../../src/bundle/bundle-files.ts';
 import type { Checksum } from '../../src/format/checksums.ts';
 import { expectCode } from '../support/error.ts';
 import { scratchFolder } from '../support/scratch.ts';

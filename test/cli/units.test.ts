@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatBytes, formatSeconds, harmless, parseBytes } from '../../src/cli/units.ts';
+import { formatSeconds, harmless, parseBytes } from '../../src/cli/units.ts';
+import { formatBytes } from '../../src/core/amount.ts';
 import { GIB, KIB, MIB } from '../../src/core/limits.ts';
 
 describe('when bytes are shown', () => {

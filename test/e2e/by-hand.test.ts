@@ -14,9 +14,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { StowageError } from '../../src/core/error.ts';
 import { admit } from '../../src/bundle/admission/admit.ts';
 import { verifyParts } from '../../src/bundle/verify.ts';
+import { StowageError } from '../../src/core/error.ts';
 import { forEachBounded } from '../../src/io/queue.ts';
 import { signDetached } from '../../src/trust/cms-sign.ts';
 import { encodePem } from '../../src/trust/pem.ts';

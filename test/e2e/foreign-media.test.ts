@@ -15,8 +15,8 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { MIB } from '../../src/core/limits.ts';
 import { readTrust } from '../../src/bundle/admission/trust-anchor.ts';
+import { MIB } from '../../src/core/limits.ts';
 import { encodePem } from '../../src/trust/pem.ts';
 import { type FileSystem, MediaLab, offsetOn, removeLab } from '../lab/media.ts';
 import { holdsByHand, textOf } from '../support/by-hand.ts';

@@ -2,13 +2,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { digestOf } from '../../src/core/digest.ts';
-import { serverProfiles } from '../../src/site/gate/server-kind.ts';
-import { renderRelease } from '../../src/site/planning/render.ts';
 import type { Bundle } from '../../src/format/bundle.ts';
 import type { RenderedService } from '../../src/format/generation.ts';
 import { type Manifest, manifestKind } from '../../src/format/manifest.ts';
 import { siteKind } from '../../src/format/site.ts';
 import { readYaml } from '../../src/format/yaml-document.ts';
+import { serverProfiles } from '../../src/site/gate/server-kind.ts';
+import { renderRelease } from '../../src/site/planning/render.ts';
 import { podmanRunArguments } from '../../src/target/podman-arguments.ts';
 
 const folder = fileURLToPath(new URL('../../manifests/', import.meta.url));

@@ -10,8 +10,8 @@ import {
   makeFolder,
   readBounded,
   remove,
+  renameIntoPlace,
   requireSpace,
-  reveal,
   writeAtomic,
   writeNew,
 } from '../../src/io/file.ts';
@@ -163,7 +163,7 @@ describe('when something exists', () => {
     const at = await folder();
     await makeFolder(join(at, 'new'));
     await makeFolder(join(at, 'old/in'));
-    await expectCode(() => reveal(join(at, 'new'), join(at, 'old')), 'io-failed');
+    await expectCode(() => renameIntoPlace(join(at, 'new'), join(at, 'old')), 'io-failed');
     expect(await readdir(at)).toEqual(['new', 'old']);
   });
 });

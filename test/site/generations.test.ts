@@ -8,6 +8,8 @@ import {
 } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error.ts';
+import { writeCanonical } from '../../src/format/document.ts';
+import { generationKind } from '../../src/format/generation.ts';
 import {
   currentGeneration,
   emptyGeneration,
@@ -17,8 +19,6 @@ import {
   switchTo,
 } from '../../src/site/generations.ts';
 import { SiteFolder } from '../../src/site/site-folder.ts';
-import { writeCanonical } from '../../src/format/document.ts';
-import { generationKind } from '../../src/format/generation.ts';
 import { generation, release } from '../support/deployed.ts';
 import { expectCode } from '../support/error.ts';
 import { scratchFolder } from '../support/scratch.ts';

@@ -1,6 +1,6 @@
 import { admit } from '../../src/bundle/admission/admit.ts';
-import { SiteFolder } from '../../src/site/site-folder.ts';
 import { stage } from '../../src/site/importing/stage.ts';
+import { SiteFolder } from '../../src/site/site-folder.ts';
 import { context } from './context.ts';
 import type { SmallBundle } from './small-bundle.ts';
 

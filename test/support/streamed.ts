@@ -1,5 +1,5 @@
-import { openBundle } from '../../src/cli/commands/open-bundle.ts';
 import { writeStream } from '../../src/bundle/stream/write-stream.ts';
+import { openBundle } from '../../src/cli/commands/open-bundle.ts';
 import { context } from './context.ts';
 
 /** What `stowage stream` writes of a bundle. */

@@ -12,11 +12,11 @@ import { join } from 'node:path';
 import { assemble } from '../../../src/build/assemble.ts';
 import type { Digest } from '../../../src/core/digest.ts';
 import { GIB, MIB } from '../../../src/core/limits.ts';
-import { hostPlatform } from '../../../src/site/host/platform.ts';
 import { checkDocument } from '../../../src/format/document.ts';
 import { type Lock, lockKind } from '../../../src/format/lock.ts';
 import { manifestKind } from '../../../src/format/manifest.ts';
 import { BlobStore } from '../../../src/io/blob-store.ts';
+import { hostPlatform } from '../../../src/site/host/platform.ts';
 import { measureStowage } from '../measure.ts';
 import type { Authority } from './authority.ts';
 

@@ -1,17 +1,35 @@
 import { StowageError } from '../../core/error.ts';
 import { MAX_SEQ_STEP } from '../../core/limits.ts';
 import type { Bundle } from '../../format/bundle.ts';
+import type { Recall } from '../../format/deployment.ts';
 import type { Trust } from '../../format/trust.ts';
 import type { SignerVerdict } from '../../trust/policy.ts';
 import { recallOf } from './recall.ts';
-import type { SiteState } from '../../site/ledger/site-state.ts';
+
+/** The newest bundle of a product and channel that a site accepted. */
+export interface Acceptance {
+  readonly product: string;
+  readonly channel: string;
+  /** The highest sequence accepted. */
+  readonly seq: number;
+  /** The bundle accepted at it, by its digest. */
+  readonly bundle: string;
+}
+
+/** What a site remembers of the bundles it imported, so that no older and no recalled one is accepted again. */
+export interface AdmissionHistory {
+  readonly accepted: readonly Acceptance[];
+  /** The newest signed time seen; the clock cannot be before it. */
+  readonly floor: string;
+  readonly recalls: readonly Recall[];
+}
 
 /** What a site asks of a bundle besides genuine signatures. */
-export interface Gatekeeper {
+export interface SitePolicy {
   readonly channels: readonly string[];
   /** This host's platform, such as `linux/amd64`. */
   readonly platform: string;
-  readonly state: SiteState;
+  readonly state: AdmissionHistory;
   /** Whether the role `approval` must have signed too. */
   readonly requireApproval?: boolean;
   /** Why a bundle may enter whose age alone is against it. */
@@ -72,21 +90,21 @@ export function requireFresh(
 }
 
 /** @throws StowageError `release-foreign` for a channel or a platform that is not this site's */
-export function requireWelcome(bundle: Bundle, gatekeeper: Gatekeeper): void {
-  if (!gatekeeper.channels.includes(bundle.channel)) {
+export function requireWelcome(bundle: Bundle, policy: SitePolicy): void {
+  if (!policy.channels.includes(bundle.channel)) {
     throw new StowageError(
       'release-foreign',
       `this site does not take releases of channel ${bundle.channel}`,
       {
-        expected: gatekeeper.channels.join(', '),
+        expected: policy.channels.join(', '),
         found: bundle.channel,
         hint: 'check that this is the right bundle for this site; site.yaml names its channels',
       },
     );
   }
-  if (bundle.images.length === 0 || bundle.platforms.includes(gatekeeper.platform)) return;
-  throw new StowageError('release-foreign', `the bundle has no images for ${gatekeeper.platform}`, {
-    expected: gatekeeper.platform,
+  if (bundle.images.length === 0 || bundle.platforms.includes(policy.platform)) return;
+  throw new StowageError('release-foreign', `the bundle has no images for ${policy.platform}`, {
+    expected: policy.platform,
     found: bundle.platforms.join(', '),
     hint: 'ask the release engineer to add this platform to the manifest',
   });
@@ -97,7 +115,7 @@ export function requireWelcome(bundle: Bundle, gatekeeper: Gatekeeper): void {
  * far one bundle may run ahead: a stolen key must not use up all the numbers there are.
  * @throws StowageError `release-rollback`, `release-equivocation`, `release-leap`
  */
-export function requireNewer(bundle: Bundle, id: string, state: SiteState): void {
+export function requireNewer(bundle: Bundle, id: string, state: AdmissionHistory): void {
   const last = state.accepted.find(
     (each) => each.product === bundle.name && each.channel === bundle.channel,
   );
@@ -142,7 +160,7 @@ function requireStep(bundle: Bundle, last: number): void {
  * Refuses a release that was recalled, by the site's memory or by the bundle itself.
  * @throws StowageError `release-recalled`
  */
-export function requireNotRecalled(bundle: Bundle, recalls: SiteState['recalls']): void {
+export function requireNotRecalled(bundle: Bundle, recalls: AdmissionHistory['recalls']): void {
   const recall = recallOf(bundle, [...recalls, ...(bundle.recalls ?? [])]);
   if (recall === undefined) return;
   throw new StowageError('release-recalled', `${bundle.name} ${bundle.version} was recalled`, {

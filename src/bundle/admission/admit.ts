@@ -8,26 +8,31 @@ import { readCanonical } from '../../format/document.ts';
 import type { Trust } from '../../format/trust.ts';
 import { evaluateSignatures } from '../../trust/policy.ts';
 import {
-  type Gatekeeper,
+  type Admission,
+  type AdmittedBundle,
+  type AdmittedDisc,
+  mint,
+} from '../admitted-bundle.ts';
+import { readListed, readSignatures, requireSum } from '../bundle-files.ts';
+import { discLabel } from '../discs.ts';
+import { listedFiles, requireAll, requireSameFiles } from '../inventory.ts';
+import {
   requireFresh,
   requireNewer,
   requireNotRecalled,
   requireSeqFloor,
   requireTrustedChannel,
   requireWelcome,
+  type SitePolicy,
 } from './admission-policy.ts';
-import { type Admission, type AdmittedBundle, type AdmittedDisc, mint } from '../admitted-bundle.ts';
 import { approversOf, requireApproved } from './approval.ts';
-import { readListed, readSignatures, requireSum } from '../bundle-files.ts';
-import { discLabel } from '../discs.ts';
-import { listedFiles, requireAll, requireSameFiles } from '../inventory.ts';
-import { trustOf } from '../../site/ledger/trust-walk.ts';
+import { trustOf } from './trust-files.ts';
 
 export interface AdmitOptions extends Context {
   /** The pinned trust document; the bundle may bring what follows it. */
   readonly trust: Trust;
   /** Absent when a bundle is verified for itself, at no site. */
-  readonly gatekeeper?: Gatekeeper;
+  readonly policy?: SitePolicy;
   /** Whether parts may be missing, as on one disc of several; control files never are. */
   readonly partial?: boolean;
   /** Brings the files of a bundle that comes through a pipe into its folder, none before it may be looked at. */
@@ -95,7 +100,7 @@ async function examine(
   subject: string | undefined,
   options: AdmitOptions,
 ): Promise<Examined> {
-  const { gatekeeper, emit, arrivals } = options;
+  const { policy, emit, arrivals } = options;
   const step = (name: string): void =>
     emit({ type: 'step', step: name, ...(subject === undefined ? {} : { subject }) });
 
@@ -116,7 +121,7 @@ async function examine(
   const signers = evaluateSignatures(trust, 'release', checksumBytes, signatures, now);
   const released = { trust, content: checksumBytes, signatures, signers, now };
   const approvers =
-    gatekeeper?.requireApproval === true ? requireApproved(released) : approversOf(released);
+    policy?.requireApproval === true ? requireApproved(released) : approversOf(released);
 
   step('index');
   // What has the digests of the first disc's is the same, and in memory once.
@@ -128,13 +133,13 @@ async function examine(
 
   step('identity');
   requireTrustedChannel(bundle, trust);
-  if (gatekeeper !== undefined) requireWelcome(bundle, gatekeeper);
+  if (policy !== undefined) requireWelcome(bundle, policy);
   step('sequence');
   requireSeqFloor(bundle, trust);
-  if (gatekeeper !== undefined) {
-    requireNewer(bundle, id, gatekeeper.state);
-    requireNotRecalled(bundle, gatekeeper.state.recalls);
-    if (gatekeeper.acceptAge === undefined) requireFresh(signers, trust, now);
+  if (policy !== undefined) {
+    requireNewer(bundle, id, policy.state);
+    requireNotRecalled(bundle, policy.state.recalls);
+    if (policy.acceptAge === undefined) requireFresh(signers, trust, now);
   }
 
   step('inventory');

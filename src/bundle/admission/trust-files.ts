@@ -2,9 +2,10 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StowageError, systemCode } from '../../core/error.ts';
 import { MAX_SIGNATURE_BYTES, MAX_SIGNATURES, MAX_TRUST_BYTES, MIB } from '../../core/limits.ts';
+import type { Trust } from '../../format/trust.ts';
 import { ioError, readBounded } from '../../io/file.ts';
 import type { SignatureFile } from '../../trust/policy.ts';
-import { MAX_TRUST_LINKS, type TrustLink } from '../../trust/trust-chain.ts';
+import { MAX_TRUST_LINKS, type TrustLink, walkTrust } from '../../trust/trust-chain.ts';
 import { unexpected } from '../bundle-files.ts';
 
 /** What all files of a chain may have together. */
@@ -120,4 +121,12 @@ function tooMuch(what: string, limit: number, found: number): StowageError {
     found: String(found),
     hint: 'do not use this chain; ask who packed it for another copy',
   });
+}
+
+/**
+ * The newest trust document that a bundle leads to from the pinned one, which alone decides it.
+ * @throws StowageError as {@link readBundleChain} and {@link walkTrust}
+ */
+export async function trustOf(folder: string, pinned: Trust, now: Date): Promise<Trust> {
+  return walkTrust(pinned, await readBundleChain(folder, pinned.version), now);
 }

@@ -10,8 +10,8 @@ import {
   isNothing,
   type Named,
 } from './changes.ts';
+import type { Comparable, SideFile, SideImage, SideModel, SideRelease } from './comparable.ts';
 import type { ListedPackage } from './packages.ts';
-import type { Side, SideFile, SideImage, SideModel, SideRelease } from './side.ts';
 import type { NamedSigner } from './signers.ts';
 
 /** What changed from one bundle or lock to another. */
@@ -40,7 +40,7 @@ export interface Difference {
 }
 
 export interface SideIdentity extends Pick<SideRelease, 'name' | 'version' | 'channel' | 'seq'> {
-  readonly kind: Side['kind'];
+  readonly kind: Comparable['kind'];
   readonly id?: string;
   readonly verified: boolean;
 }
@@ -116,7 +116,7 @@ export interface Travel {
 }
 
 /** Compares two sides. Pure; values are as the documents have them, hostile or not. */
-export function diffSides(from: Side, to: Side): Difference {
+export function diffSides(from: Comparable, to: Comparable): Difference {
   const models = byKey(from.models, to.models, nameOf, modelChange);
   const images = byKey(from.images, to.images, nameOf, imageChange);
   const files = byKey(from.files, to.files, nameOf, (a, b) => changed(a.name, a, b));
@@ -150,12 +150,12 @@ function nameOf({ name }: { readonly name: string }): string {
   return name;
 }
 
-function releaseOf({ release }: Side): object {
+function releaseOf({ release }: Comparable): object {
   const { name, version, channel, seq, resolvedAt, description, platforms } = release;
   return { name, version, channel, seq, resolvedAt, description, platforms };
 }
 
-function identityOf({ kind, id, verified, release }: Side): SideIdentity {
+function identityOf({ kind, id, verified, release }: Comparable): SideIdentity {
   const { name, version, channel, seq } = release;
   return { kind, ...(id === undefined ? {} : { id }), verified, name, version, channel, seq };
 }
@@ -231,10 +231,10 @@ function diffPackages(
   };
 }
 
-function diffLicenses(from: Side, to: Side): LicenseChanges {
-  const models = ({ models: all }: Side): object =>
+function diffLicenses(from: Comparable, to: Comparable): LicenseChanges {
+  const models = ({ models: all }: Comparable): object =>
     Object.fromEntries(all.map(({ name, license }) => [name, license]));
-  const packages = ({ images }: Side): Set<string> =>
+  const packages = ({ images }: Comparable): Set<string> =>
     new Set(
       images.flatMap((each) => (each.packages ?? []).flatMap(({ license }) => license ?? [])),
     );
@@ -257,7 +257,7 @@ function diffConfiguration(from: Deployment, to: Deployment): Difference['config
   };
 }
 
-function chatTemplates({ findings = [] }: Side): ChatTemplates[] {
+function chatTemplates({ findings = [] }: Comparable): ChatTemplates[] {
   const recorded = findings.filter(({ rule }) => rule === 'chat-template');
   return [...Map.groupBy(recorded, findingPlace).values()].map((list) => ({
     source: list[0]?.source ?? '',
@@ -288,7 +288,7 @@ function signerKey({ file, subject, key }: NamedSigner): string {
   return key === undefined ? JSON.stringify([file]) : JSON.stringify([subject, key]);
 }
 
-function travelOf(from: Side, to: Side): Travel {
+function travelOf(from: Comparable, to: Comparable): Travel {
   const all = [...to.blobs];
   const fresh = all.filter(([digest]) => !from.blobs.has(digest));
   const bytes = (list: typeof all): number => list.reduce((sum, [, size]) => sum + size, 0);

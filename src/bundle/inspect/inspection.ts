@@ -1,9 +1,9 @@
 import type { Lock } from '../../format/lock.ts';
 import type { GivenTrust } from '../admission/trust-anchor.ts';
+import { readBill, readLockOf } from './comparable.ts';
 import type { Looked } from './look.ts';
 import type { ListedImage } from './packages.ts';
 import { type ImagePlatform, readPlatforms } from './platforms.ts';
-import { readBill, readLockOf } from './side.ts';
 import { type NamedSigner, namedSigners } from './signers.ts';
 
 /** All that can be said of a bundle whose parts were not read. */

@@ -9,10 +9,10 @@ import { lockKind } from '../../format/lock.ts';
 import type { ReportSignature } from '../../format/report.ts';
 import type { Trust } from '../../format/trust.ts';
 import { evaluateSignatures, type SignatureFile } from '../../trust/policy.ts';
-import type { AdmittedBundle } from '../admitted-bundle.ts';
 import { approversOf } from '../admission/approval.ts';
+import { trustOf } from '../admission/trust-files.ts';
+import type { AdmittedBundle } from '../admitted-bundle.ts';
 import { readListed, readSignatures, requireSum } from '../bundle-files.ts';
-import { trustOf } from '../../site/ledger/trust-walk.ts';
 import { describeRefused, describeVerdicts, markApprovals } from './signatures.ts';
 
 /** What is known of a bundle. */

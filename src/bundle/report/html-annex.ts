@@ -1,6 +1,7 @@
 import { digestHex } from '../../core/digest.ts';
 import { foreign, type Html, html } from '../../core/html-text.ts';
-import type { Report, ReportContents } from '../../format/report.ts';
+import type { Report } from '../../format/report.ts';
+import type { ReportContents } from '../../format/report-contents.ts';
 import { digest, facts, nothing, number, table } from '../html/html-parts.ts';
 
 /** What is for looking up: the contents with their digests, the findings, the program. */

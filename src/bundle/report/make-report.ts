@@ -6,11 +6,11 @@ import type { Part } from '../../format/part.ts';
 import {
   type Report,
   type ReportBundle,
-  type ReportContents,
   type ReportFailure,
   type ReportStep,
   reportKind,
 } from '../../format/report.ts';
+import type { ReportContents } from '../../format/report-contents.ts';
 import type { GivenTrust } from '../admission/trust-anchor.ts';
 import type { PartVerdict } from '../verify.ts';
 import { admittedFacts, type Facts, refusedFacts } from './facts.ts';
@@ -19,7 +19,7 @@ import { describeHost, describeTool, type Running } from './program.ts';
 import { knownSteps, stepMeaning } from './step-meaning.ts';
 import { describeTrust } from './trust.ts';
 import { unchecked } from './unchecked.ts';
-import type { Witnessed, WitnessedStep } from './witness.ts';
+import type { VerificationRecord, WitnessedStep } from './witness.ts';
 
 export interface ReportOptions {
   /** Where the bundle or its discs lay. */
@@ -34,7 +34,10 @@ export interface ReportOptions {
  * The evidence of a verification. Of a bundle that was refused, what it says of itself is read once more.
  * @throws StowageError `io-failed` when the program's own files cannot be read
  */
-export async function makeReport(witnessed: Witnessed, options: ReportOptions): Promise<Report> {
+export async function makeReport(
+  witnessed: VerificationRecord,
+  options: ReportOptions,
+): Promise<Report> {
   const { given, failure, folders, running } = options;
   const { admitted, verdict, startedAt, endedAt } = witnessed;
   const facts =
@@ -68,7 +71,7 @@ export async function makeReport(witnessed: Witnessed, options: ReportOptions): 
   });
 }
 
-function allSteps({ steps: run, verdict }: Witnessed, facts: Facts): ReportStep[] {
+function allSteps({ steps: run, verdict }: VerificationRecord, facts: Facts): ReportStep[] {
   const began = new Set(run.map((each) => each.name));
   const known = knownSteps.filter((name) => name !== 'trust' || run.length === 0);
   const order = (name: string): number => knownSteps.indexOf(name);

@@ -15,7 +15,7 @@ export interface WitnessedStep {
 }
 
 /** What one verification came to, whichever way it ended. */
-export interface Witnessed {
+export interface VerificationRecord {
   readonly startedAt: Date;
   readonly endedAt: Date;
   readonly steps: readonly WitnessedStep[];
@@ -34,7 +34,7 @@ export interface Witnessed {
 export async function witnessVerification(
   folders: readonly string[],
   { trust, emit, ...rest }: Context & { readonly trust: Trust },
-): Promise<Witnessed> {
+): Promise<VerificationRecord> {
   const { now } = rest;
   const startedAt = now();
   const watch = new StepWatch(now);

@@ -2,7 +2,7 @@ import { StowageError } from '../../core/error.ts';
 import { allParts, type Bundle } from '../../format/bundle.ts';
 import type { Part } from '../../format/part.ts';
 import type { TarEntry } from '../../io/tar-header.ts';
-import { installerParts } from '../../site/release/installers.ts';
+import { installerParts } from '../installers.ts';
 
 /** Trust documents come before the index: they decide whose signatures count. */
 export function isTrustFile(path: string): boolean {

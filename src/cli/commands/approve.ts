@@ -1,6 +1,6 @@
+import { placeBeside, signBeside } from '../../bundle/signing/sign-beside.ts';
 import { readPlan } from '../../site/planning/plan-approval.ts';
 import { planDigest } from '../../site/planning/plan-identity.ts';
-import { placeBeside, signBeside } from '../../bundle/signing/sign-beside.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { planTable } from './plan-text.ts';
 import { type KeyOptions, nameOf, readIdentity, readKey } from './signing-key.ts';

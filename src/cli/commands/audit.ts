@@ -1,8 +1,8 @@
-import { SiteFolder } from '../../site/site-folder.ts';
-import { readLedger } from '../../site/ledger/site-ledger.ts';
+import { counted } from '../../core/amount.ts';
 import type { LedgerEntry } from '../../format/ledger.ts';
+import { readLedger } from '../../site/ledger/site-ledger.ts';
+import { SiteFolder } from '../../site/site-folder.ts';
 import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
-import { counted } from '../units.ts';
 
 interface AuditOptions {
   readonly root?: string;

@@ -1,12 +1,11 @@
-import { formatAmount } from '../../core/amount.ts';
 import type { DiscHere } from '../../bundle/inspect/discs-here.ts';
 import type { ImagePlatform } from '../../bundle/inspect/platforms.ts';
+import { formatAmount, formatBytes } from '../../core/amount.ts';
 import { allParts, type Bundle, type BundleImage, type BundleModel } from '../../format/bundle.ts';
 import type { AcceptancePrompt } from '../../format/deployment.ts';
 import type { Mount, Service } from '../../format/service.ts';
 import type { SignatureVerdict } from '../../format/upstream.ts';
 import type { Branch } from '../tree.ts';
-import { formatBytes } from '../units.ts';
 
 /** What a bundle holds, kind by kind; kinds of which it has nothing are left out. */
 export function bundleTree(bundle: Bundle, platforms: readonly ImagePlatform[]): Branch[] {

@@ -1,9 +1,10 @@
+import { counted, formatBytes } from '../../core/amount.ts';
+import { exportHubCache } from '../../depot/hub-cache.ts';
 import { catalogOf } from '../../site/catalog/catalog.ts';
 import { findRelease, stagedReleases } from '../../site/release/release.ts';
 import { SiteFolder } from '../../site/site-folder.ts';
-import { exportHubCache } from '../../depot/hub-cache.ts';
 import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
-import { counted, formatBytes, harmless } from '../units.ts';
+import { harmless } from '../units.ts';
 
 export interface DepotExportOptions {
   readonly hfCache: string;

@@ -1,6 +1,3 @@
-import { formatAmount, formatBytes } from '../../core/amount.ts';
-import { canonicalJson, type Json } from '../../core/canonical-json.ts';
-import { digestHex } from '../../core/digest.ts';
 import type { Change, Named } from '../../bundle/inspect/changes.ts';
 import type {
   Difference,
@@ -11,6 +8,9 @@ import type {
   SideIdentity,
 } from '../../bundle/inspect/diff.ts';
 import type { NamedSigner } from '../../bundle/inspect/signers.ts';
+import { formatAmount, formatBytes } from '../../core/amount.ts';
+import { canonicalJson, type Json } from '../../core/canonical-json.ts';
+import { digestHex } from '../../core/digest.ts';
 import type { Finding } from '../../format/finding.ts';
 import { type Branch, treeLines } from '../tree.ts';
 import { harmless } from '../units.ts';

@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises';
-import { MAX_LOCK_BYTES } from '../../core/limits.ts';
 import { findDiscs } from '../../bundle/discs.ts';
+import { type Comparable, sideOfBundle, sideOfLock } from '../../bundle/inspect/comparable.ts';
 import { diffSides } from '../../bundle/inspect/diff.ts';
 import { look } from '../../bundle/inspect/look.ts';
-import { type Side, sideOfBundle, sideOfLock } from '../../bundle/inspect/side.ts';
+import { MAX_LOCK_BYTES } from '../../core/limits.ts';
 import { readJson } from '../../format/document.ts';
 import { lockKind } from '../../format/lock.ts';
 import type { Trust } from '../../format/trust.ts';
@@ -47,7 +47,7 @@ async function sideAt(
   place: string,
   trust: Trust | undefined,
   context: CommandContext,
-): Promise<Side> {
+): Promise<Comparable> {
   const path = context.path(place);
   if (await isFile(path))
     return sideOfLock(readJson(lockKind, await readBounded(path, MAX_LOCK_BYTES)));

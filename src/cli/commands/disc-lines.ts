@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
+import { counted, formatBytes } from '../../core/amount.ts';
 import type { Part } from '../../format/part.ts';
-import { counted, formatBytes } from '../units.ts';
 
 /** A line for each disc: its name, and what it carries besides the control files. */
 export function discLines(

@@ -1,6 +1,7 @@
+import { counted, formatBytes } from '../../core/amount.ts';
 import { collect } from '../../site/applying/collect.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { counted, formatBytes, harmless } from '../units.ts';
+import { harmless } from '../units.ts';
 import { openSite } from './site.ts';
 
 export interface GcOptions {

@@ -1,9 +1,10 @@
-import { currentGeneration, generationNumbers } from '../../site/generations.ts';
-import { SiteFolder } from '../../site/site-folder.ts';
-import { readLedger } from '../../site/ledger/site-ledger.ts';
+import { counted } from '../../core/amount.ts';
 import type { LedgerEntry } from '../../format/ledger.ts';
+import { currentGeneration, generationNumbers } from '../../site/generations.ts';
+import { readLedger } from '../../site/ledger/site-ledger.ts';
+import { SiteFolder } from '../../site/site-folder.ts';
 import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
-import { counted, harmless } from '../units.ts';
+import { harmless } from '../units.ts';
 
 /** What was done at a site, oldest first, and which generations it can return to. */
 export async function history(

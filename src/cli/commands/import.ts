@@ -1,6 +1,6 @@
+import { anchorTrust } from '../../bundle/admission/trust-anchor.ts';
 import { withSite } from '../../site/applying/change.ts';
 import { type Imported, importDiscs } from '../../site/importing/import.ts';
-import { anchorTrust } from '../../bundle/admission/trust-anchor.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { confirmFingerprint } from './confirm.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';

@@ -1,14 +1,14 @@
-import { formatAmount } from '../../core/amount.ts';
+import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
 import { findDiscs } from '../../bundle/discs.ts';
 import { discsHere } from '../../bundle/inspect/discs-here.ts';
 import { type Looked, look } from '../../bundle/inspect/look.ts';
 import { readPlatforms } from '../../bundle/inspect/platforms.ts';
-import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
+import { formatAmount, formatBytes } from '../../core/amount.ts';
 import { bundleBytes, bundleFiles } from '../../format/bundle.ts';
 import { writeAtomic } from '../../io/file.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { treeLines } from '../tree.ts';
-import { formatBytes, harmless } from '../units.ts';
+import { harmless } from '../units.ts';
 import { bundleTree, discBranch } from './bundle-tree.ts';
 import { approverLines, signerLines } from './signers.ts';
 

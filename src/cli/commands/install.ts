@@ -1,8 +1,8 @@
-import { StowageError } from '../../core/error.ts';
-import type { ImportOptions } from '../../site/importing/import.ts';
-import { install as installBundle, installImported } from '../../site/applying/install.ts';
 import { anchorTrust } from '../../bundle/admission/trust-anchor.ts';
+import { StowageError } from '../../core/error.ts';
 import { exists } from '../../io/file.ts';
+import { install as installBundle, installImported } from '../../site/applying/install.ts';
+import type { ImportOptions } from '../../site/importing/import.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { confirmFingerprint } from './confirm.ts';
 import { askForDisc } from './disc-prompt.ts';

@@ -1,12 +1,12 @@
 import { lockBlobs } from '../../build/lock-blobs.ts';
 import { resolve } from '../../build/resolve.ts';
+import { counted, formatBytes } from '../../core/amount.ts';
 import { writeJson } from '../../format/document.ts';
 import { type Lock, lockKind } from '../../format/lock.ts';
 import { BlobStore } from '../../io/blob-store.ts';
 import { writeAtomic } from '../../io/file.ts';
 import { type CommandContext, type CommandResult, storeFolder } from '../command.ts';
 import { explainedText, explainFindings, findingLines } from '../explain-findings.ts';
-import { counted, formatBytes } from '../units.ts';
 import { readLock, readManifest } from './manifest-file.ts';
 import { openSources, type SourceOptions } from './sources.ts';
 

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import type { Sri } from '../../core/digest.ts';
 import { findDiscs } from '../../bundle/discs.ts';
 import { listedFiles } from '../../bundle/inventory.ts';
 import { mixed, type ReadIndex, readIndex } from '../../bundle/read-index.ts';
+import type { Sri } from '../../core/digest.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import { listMedia } from '../../io/media.ts';
 

@@ -1,4 +1,4 @@
-import { grantOverride } from '../../site/ledger/grant-override.ts';
+import { grantOverride } from '../../site/applying/grant-override.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { harmless } from '../units.ts';
 import { openSite } from './site.ts';

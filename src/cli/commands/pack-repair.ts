@@ -1,13 +1,13 @@
 import { dirname, join } from 'node:path';
 import { requireAbsent } from '../../build/assemble.ts';
 import { writeDisc } from '../../build/discs.ts';
+import { counted, formatBytes } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import { allParts } from '../../format/bundle.ts';
 import { readCanonical } from '../../format/document.ts';
 import { type RepairList, repairListKind } from '../../format/repair-list.ts';
 import { readBounded } from '../../io/file.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { counted, formatBytes } from '../units.ts';
 import { type OpenBundle, openBundle } from './open-bundle.ts';
 
 /** Reads what `stowage repair-list` wrote at a site. @throws StowageError `document-invalid` */

@@ -1,12 +1,12 @@
-import { planDigest } from '../../site/planning/plan-identity.ts';
-import { propose, type Wish } from '../../site/planning/propose.ts';
-import { findRelease } from '../../site/release/release.ts';
-import { generationBefore } from '../../site/applying/rollback.ts';
-import { readLedger } from '../../site/ledger/site-ledger.ts';
-import { stateOf } from '../../site/ledger/site-state.ts';
 import { writeCanonical } from '../../format/document.ts';
 import { planKind } from '../../format/plan.ts';
 import { writeAtomic } from '../../io/file.ts';
+import { generationBefore } from '../../site/applying/rollback.ts';
+import { readLedger } from '../../site/ledger/site-ledger.ts';
+import { stateOf } from '../../site/ledger/site-state.ts';
+import { planDigest } from '../../site/planning/plan-identity.ts';
+import { type ChangeRequest, propose } from '../../site/planning/propose.ts';
+import { findRelease } from '../../site/release/release.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { constraintTable, planTable } from './plan-text.ts';
 import { openSite } from './site.ts';
@@ -45,7 +45,7 @@ async function wishOf(
   release: string | undefined,
   { rollback = false, uninstall = false, to }: PlanOptions,
   { site }: Awaited<ReturnType<typeof openSite>>,
-): Promise<Wish> {
+): Promise<ChangeRequest> {
   if (rollback && uninstall)
     throw usage('one plan has one purpose', '--rollback or --uninstall', 'both');
   if (to !== undefined && !rollback)

@@ -1,8 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { MAX_OCI_MANIFEST_BYTES, MIB } from '../../core/limits.ts';
-import { catalogOf } from '../../site/catalog/catalog.ts';
-import { findRelease } from '../../site/release/release.ts';
 import type { Catalog, CatalogEntry, Segment } from '../../depot/catalog.ts';
 import { registryFolder } from '../../depot/repository-name.ts';
 import type { Bundle } from '../../format/bundle.ts';
@@ -13,6 +11,8 @@ import { createCredentials } from '../../net/registry-credentials.ts';
 import { type Named, repositoryBy } from '../../push/name-rule.ts';
 import { type PushedManifest, type PushedRepository, push as pushAll } from '../../push/push.ts';
 import { openSessions } from '../../push/session-file.ts';
+import { catalogOf } from '../../site/catalog/catalog.ts';
+import { findRelease } from '../../site/release/release.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { harmless } from '../units.ts';
 import { openSite } from './site.ts';

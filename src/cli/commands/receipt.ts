@@ -1,10 +1,11 @@
-import { StowageError } from '../../core/error.ts';
-import { type CheckedReceipt, newestReceipt, readReceipt } from '../../site/receipt.ts';
-import { SiteFolder } from '../../site/site-folder.ts';
-import { writeStatement } from '../../site/statement.ts';
 import { normalizeFingerprint } from '../../bundle/admission/trust-anchor.ts';
+import { counted, formatBytes } from '../../core/amount.ts';
+import { StowageError } from '../../core/error.ts';
+import { writeStatement } from '../../site/applying/write-statement.ts';
+import { type CheckedReceipt, newestReceipt, readReceipt } from '../../site/receipts/receipt.ts';
+import { SiteFolder } from '../../site/site-folder.ts';
 import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
-import { counted, formatBytes, harmless } from '../units.ts';
+import { harmless } from '../units.ts';
 import { openSite } from './site.ts';
 
 export interface ReceiptShowOptions {

@@ -1,12 +1,12 @@
+import { counted, formatBytes } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
-import { incomingReleases } from '../../site/importing/incoming.ts';
-import { repairListOf } from '../../site/importing/repair.ts';
-import { SiteFolder } from '../../site/site-folder.ts';
 import { writeCanonical } from '../../format/document.ts';
 import { repairListKind } from '../../format/repair-list.ts';
 import { writeNew } from '../../io/file.ts';
+import { incomingReleases } from '../../site/importing/incoming.ts';
+import { repairListOf } from '../../site/importing/repair.ts';
+import { SiteFolder } from '../../site/site-folder.ts';
 import { type CommandContext, type CommandResult, siteRoot, usage } from '../command.ts';
-import { counted, formatBytes } from '../units.ts';
 
 export interface RepairListOptions {
   readonly output?: string;

@@ -1,7 +1,7 @@
-import { StowageError } from '../../core/error.ts';
-import { MAX_SIGNATURE_BYTES } from '../../core/limits.ts';
 import { attachTo, attachToBundle, prepareBundle } from '../../bundle/signing/sign-elsewhere.ts';
 import { runSignerCommand } from '../../bundle/signing/signer-command.ts';
+import { StowageError } from '../../core/error.ts';
+import { MAX_SIGNATURE_BYTES } from '../../core/limits.ts';
 import { readCanonical, writeCanonical } from '../../format/document.ts';
 import { signingRequestKind } from '../../format/signing-request.ts';
 import { exists, readBounded, remove, writeNew } from '../../io/file.ts';

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
+import { signatureName } from '../../bundle/signing/sign.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_CERTIFICATE_BYTES } from '../../core/limits.ts';
-import { signatureName } from '../../bundle/signing/sign.ts';
 import { SIGNATURE_NAME } from '../../format/signing-request.ts';
 import type { AlgorithmName } from '../../format/trust.ts';
 import { readBounded } from '../../io/file.ts';

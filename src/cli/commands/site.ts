@@ -1,6 +1,7 @@
-import type { Changed, ChangeOptions } from '../../site/applying/change.ts';
-import { SiteFolder } from '../../site/site-folder.ts';
 import type { Plan } from '../../format/plan.ts';
+import type { Changed } from '../../site/applying/change.ts';
+import type { SiteContext } from '../../site/site-context.ts';
+import { SiteFolder } from '../../site/site-folder.ts';
 import { createTarget } from '../../target/create-target.ts';
 import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
 
@@ -8,7 +9,7 @@ import { type CommandContext, type CommandResult, siteRoot } from '../command.ts
 export async function openSite(
   root: string | undefined,
   context: CommandContext,
-): Promise<ChangeOptions> {
+): Promise<SiteContext> {
   const { env } = context.terminal;
   const site = new SiteFolder(siteRoot(context, root));
   const { target } = await site.site();

@@ -2,6 +2,7 @@ import { access, constants } from 'node:fs/promises';
 import { fill } from '../../build/fill.ts';
 import { lockBlobs } from '../../build/lock-blobs.ts';
 import { listStore, prune as pruneStore } from '../../build/prune.ts';
+import { counted, formatBytes } from '../../core/amount.ts';
 import type { Digest } from '../../core/digest.ts';
 import { StowageError, systemCode } from '../../core/error.ts';
 import { Tally } from '../../core/tally.ts';
@@ -10,9 +11,8 @@ import { exists, ioError } from '../../io/file.ts';
 import { HashPool } from '../../io/hashing.ts';
 import { PassError } from '../../io/positioned.ts';
 import { forEachBounded } from '../../io/queue.ts';
-import { usingStore } from '../../io/store-use.ts';
+import { withSharedStoreLock } from '../../io/store-use.ts';
 import { type CommandContext, type CommandResult, storeFolder } from '../command.ts';
-import { counted, formatBytes } from '../units.ts';
 import { readFreshLock, readLock } from './manifest-file.ts';
 import { openSources, type SourceOptions } from './sources.ts';
 
@@ -115,7 +115,7 @@ async function reading(
     () => false,
     (error: unknown) => systemCode(error) === 'EROFS',
   );
-  await (readOnly ? work() : usingStore(store.root, context, work));
+  await (readOnly ? work() : withSharedStoreLock(store.root, context, work));
 }
 
 /** A spot that the disk does not give is damage like any other; what keeps us from reading at all is an error. */

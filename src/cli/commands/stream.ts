@@ -1,10 +1,10 @@
 import { open } from 'node:fs/promises';
-import { StowageError } from '../../core/error.ts';
 import { type Sink, writeStream } from '../../bundle/stream/write-stream.ts';
+import { formatBytes } from '../../core/amount.ts';
+import { StowageError } from '../../core/error.ts';
 import { ioError } from '../../io/file.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import type { Screen } from '../terminal.ts';
-import { formatBytes } from '../units.ts';
 import { openBundle } from './open-bundle.ts';
 
 export interface StreamOptions {

@@ -1,9 +1,9 @@
 import { basename, dirname } from 'node:path';
-import { withSite } from '../../site/applying/change.ts';
 import { anchorTrust, type GivenTrust } from '../../bundle/admission/trust-anchor.ts';
 import { readChain, trustFileVersion } from '../../bundle/admission/trust-files.ts';
-import { keepTrust } from '../../site/ledger/trust-walk.ts';
 import type { Trust } from '../../format/trust.ts';
+import { withSite } from '../../site/applying/change.ts';
+import { keepTrust } from '../../site/ledger/keep-trust.ts';
 import { walkTrust } from '../../trust/trust-chain.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { confirmFingerprint } from './confirm.ts';

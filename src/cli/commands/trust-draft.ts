@@ -1,8 +1,8 @@
 import { basename } from 'node:path';
-import { StowageError } from '../../core/error.ts';
-import { MAX_TRUST_BYTES } from '../../core/limits.ts';
 import { normalizeFingerprint, readTrust } from '../../bundle/admission/trust-anchor.ts';
 import { trustFileName, trustFileVersion } from '../../bundle/admission/trust-files.ts';
+import { StowageError } from '../../core/error.ts';
+import { MAX_TRUST_BYTES } from '../../core/limits.ts';
 import { readCanonical, writeCanonical } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
 import { type Trust, trustKind } from '../../format/trust.ts';

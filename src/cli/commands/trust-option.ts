@@ -1,5 +1,5 @@
-import { MAX_TRUST_BYTES } from '../../core/limits.ts';
 import { type GivenTrust, readTrust } from '../../bundle/admission/trust-anchor.ts';
+import { MAX_TRUST_BYTES } from '../../core/limits.ts';
 import { readBounded } from '../../io/file.ts';
 import type { CommandContext } from '../command.ts';
 

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname } from 'node:path';
+import { readChain, trustFileVersion } from '../../bundle/admission/trust-files.ts';
+import { counted } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_TRUST_BYTES } from '../../core/limits.ts';
-import { readChain, trustFileVersion } from '../../bundle/admission/trust-files.ts';
 import { readCanonical } from '../../format/document.ts';
 import { type Role, type RoleName, type Trust, trustKind } from '../../format/trust.ts';
 import { readBounded } from '../../io/file.ts';
@@ -10,7 +11,6 @@ import type { Certificate } from '../../trust/certificate.ts';
 import { evaluateSignatures, type SignerVerdict } from '../../trust/policy.ts';
 import { trustRoots } from '../../trust/trust-root.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { counted } from '../units.ts';
 import { signerLines } from './signers.ts';
 
 /** What the signatures beside a document come to, judged by the document itself. */

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
-import { MAX_TRUST_BYTES } from '../../core/limits.ts';
 import { placeBeside, signBeside } from '../../bundle/signing/sign-beside.ts';
+import { MAX_TRUST_BYTES } from '../../core/limits.ts';
 import { readCanonical } from '../../format/document.ts';
 import { trustKind } from '../../format/trust.ts';
 import { readBounded } from '../../io/file.ts';

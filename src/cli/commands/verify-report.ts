@@ -1,7 +1,7 @@
+import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
 import { makeReport } from '../../bundle/report/make-report.ts';
 import { type ReportFiles, requireRoom, writeReport } from '../../bundle/report/report-files.ts';
-import { type Witnessed, witnessVerification } from '../../bundle/report/witness.ts';
-import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
+import { type VerificationRecord, witnessVerification } from '../../bundle/report/witness.ts';
 import { type Signer, signDetached } from '../../trust/cms-sign.ts';
 import { type CommandContext, usage } from '../command.ts';
 import { toStowageError } from '../render.ts';
@@ -38,7 +38,7 @@ export async function prepareReport(
 }
 
 /** A verification that left evidence. */
-export interface Reported extends Required<Pick<Witnessed, 'admitted' | 'verdict'>> {
+export interface Reported extends Required<Pick<VerificationRecord, 'admitted' | 'verdict'>> {
   readonly reports: readonly string[];
 }
 

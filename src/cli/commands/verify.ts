@@ -1,10 +1,10 @@
 import { admit } from '../../bundle/admission/admit.ts';
-import { discLabel, findDiscs, onDiscs } from '../../bundle/discs.ts';
 import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
+import { discLabel, findDiscs, onDiscs } from '../../bundle/discs.ts';
 import { examineParts, requireFaultless } from '../../bundle/verify.ts';
+import { counted, formatBytes } from '../../core/amount.ts';
 import { bundleBytes, bundleFiles } from '../../format/bundle.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { counted, formatBytes } from '../units.ts';
 import { approverLines, signerLines } from './signers.ts';
 import { readTrustFile } from './trust-option.ts';
 import type { Reported, ReportOptions } from './verify-report.ts';

@@ -1,16 +1,17 @@
-import { type Changed, type ChangeOptions, carryPlan, withSite } from './change.ts';
+import { requireTrust } from '../../bundle/admission/trust-anchor.ts';
+import { stateOf } from '../ledger/site-state.ts';
 import { requireApproved, type WrittenPlan } from '../planning/plan-approval.ts';
 import { planDigest, requireFreshPlan } from '../planning/plan-identity.ts';
 import { propose } from '../planning/propose.ts';
-import { stateOf } from '../ledger/site-state.ts';
-import { requireTrust } from '../../bundle/admission/trust-anchor.ts';
+import type { SiteContext } from '../site-context.ts';
+import { type Changed, executePlan, withSite } from './change.ts';
 
 /**
  * Carries a written plan out, if the world is still as it was when it was made, and it was approved where the site
  * asks for that. Signatures that lie beside it must hold in any case.
  * @throws StowageError `plan-stale`, `plan-unapproved`, and all that carrying out a plan throws
  */
-export async function applyPlan(written: WrittenPlan, options: ChangeOptions): Promise<Changed> {
+export async function applyPlan(written: WrittenPlan, options: SiteContext): Promise<Changed> {
   const { site, now } = options;
   return withSite(options, async (ledger) => {
     const { plan, approvals } = written;
@@ -22,6 +23,6 @@ export async function applyPlan(written: WrittenPlan, options: ChangeOptions): P
     const { intent, subject } = plan;
     const fresh = await propose({ intent, subject }, stateOf(ledger.entries), now(), options);
     requireFreshPlan(plan, fresh);
-    return carryPlan(fresh, ledger, options, { plan: planDigest(plan), approvedBy });
+    return executePlan(fresh, ledger, options, { plan: planDigest(plan), approvedBy });
   });
 }

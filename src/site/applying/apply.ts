@@ -5,9 +5,9 @@ import { type JournalEntry, journalKind } from '../../format/journal.ts';
 import { type Operation, type Plan, planKind, type Step } from '../../format/plan.ts';
 import { appendLine, exists, makeFolder, readBounded, remove, writeAtomic } from '../../io/file.ts';
 import { awaitPeers } from '../gate/await-peers.ts';
-import { carryOut, type Workshop } from './operations.ts';
 import { releaseOf, serviceOf } from '../planning/plan.ts';
 import type { SiteFolder } from '../site-folder.ts';
+import { type ApplyContext, runOperation } from './operations.ts';
 
 /** How a plan ended that a killed command had begun. */
 export type Recovery = { readonly plan: Plan; readonly outcome: 'finished' | 'undone' };
@@ -18,19 +18,19 @@ export type Recovery = { readonly plan: Plan; readonly outcome: 'finished' | 'un
  * takes the plan up again.
  * @throws StowageError `rolled-back` with the failure as its cause; `rollback-failed` when undoing failed too
  */
-export async function apply(plan: Plan, workshop: Workshop): Promise<void> {
+export async function apply(plan: Plan, workshop: ApplyContext): Promise<void> {
   const { site } = workshop;
   await makeFolder(site.path('apply'));
   await remove(journalPath(site));
   await writeAtomic(planPath(site), writeCanonical(planKind, plan));
   for (const step of plan.steps) {
     try {
-      await carryStep(step, plan, workshop);
+      await runStep(step, plan, workshop);
     } catch (failure) {
       const reason = failure instanceof Error ? failure.message : String(failure);
       workshop.emit({ type: 'failed', reason });
       await undo(plan, step.id, workshop, failure);
-      throw rolledBack(plan, failure, await proveOld(plan, step.id, workshop));
+      throw rolledBack(plan, failure, await waitForPreviousGeneration(plan, step.id, workshop));
     }
   }
 }
@@ -40,7 +40,7 @@ export async function apply(plan: Plan, workshop: Workshop): Promise<void> {
  * {@link closeApply}, too, to end.
  * @returns undefined when nothing was under way
  */
-export async function recover(workshop: Workshop): Promise<Recovery | undefined> {
+export async function recover(workshop: ApplyContext): Promise<Recovery | undefined> {
   const { site } = workshop;
   if (!(await exists(planPath(site)))) {
     await closeApply(site);
@@ -63,16 +63,21 @@ export async function recover(workshop: Workshop): Promise<Recovery | undefined>
   return { plan, outcome: finished ? 'finished' : 'undone' };
 }
 
-async function carryStep(step: Step, plan: Plan, workshop: Workshop): Promise<void> {
+async function runStep(step: Step, plan: Plan, workshop: ApplyContext): Promise<void> {
   const { site, emit } = workshop;
   await note(site, { step: step.id, state: 'begun' });
   emit({ type: 'step', step: step.do.action, subject: subjectOf(step) });
-  await carryOut(step.do, plan, workshop);
+  await runOperation(step.do, plan, workshop);
   await note(site, { step: step.id, state: 'done' });
 }
 
 /** Undoes the steps up to `last`, backwards. An interrupt does not stop this: half undone is worse than late. */
-async function undo(plan: Plan, last: number, workshop: Workshop, failure: unknown): Promise<void> {
+async function undo(
+  plan: Plan,
+  last: number,
+  workshop: ApplyContext,
+  failure: unknown,
+): Promise<void> {
   const { site, emit } = workshop;
   const steadfast = { ...workshop, signal: new AbortController().signal };
   for (const step of plan.steps.toReversed()) {
@@ -81,7 +86,7 @@ async function undo(plan: Plan, last: number, workshop: Workshop, failure: unkno
     try {
       await note(site, { step: step.id, state: 'undoing' });
       if (step.undo.action === 'start-service') await readyFor(step.undo, plan, steadfast);
-      await carryOut(step.undo, plan, steadfast);
+      await runOperation(step.undo, plan, steadfast);
       await note(site, { step: step.id, state: 'undone' });
     } catch (cause) {
       throw rollbackFailed(step, cause, failure);
@@ -90,7 +95,7 @@ async function undo(plan: Plan, last: number, workshop: Workshop, failure: unkno
 }
 
 /** An old service, too, is started when those it depends on are ready. */
-async function readyFor(operation: Operation, plan: Plan, workshop: Workshop): Promise<void> {
+async function readyFor(operation: Operation, plan: Plan, workshop: ApplyContext): Promise<void> {
   const [release, service] = [releaseOf(plan, operation), serviceOf(plan, operation)];
   await awaitPeers(release, service, workshop.target, workshop);
 }
@@ -99,13 +104,17 @@ async function readyFor(operation: Operation, plan: Plan, workshop: Workshop): P
  * Waits until the services that were stopped and started again answer as they did.
  * @returns what does not answer, in words; undefined when all does
  */
-async function proveOld(plan: Plan, last: number, workshop: Workshop): Promise<string | undefined> {
+async function waitForPreviousGeneration(
+  plan: Plan,
+  last: number,
+  workshop: ApplyContext,
+): Promise<string | undefined> {
   const steadfast = { ...workshop, signal: new AbortController().signal, keep: () => {} };
   for (const step of plan.steps.toReversed()) {
     if (step.id > last || step.do.action !== 'stop-service') continue;
     workshop.emit({ type: 'step', step: 'wait for the old generation', subject: subjectOf(step) });
     try {
-      await carryOut({ ...step.do, action: 'gate-service' }, plan, steadfast);
+      await runOperation({ ...step.do, action: 'gate-service' }, plan, steadfast);
     } catch (error) {
       const found = error instanceof Error ? error.message : String(error);
       workshop.emit({

@@ -1,34 +1,22 @@
 import { StowageError } from '../../core/error.ts';
-import type { Context, Emit } from '../../core/event.ts';
+import type { Emit } from '../../core/event.ts';
 import type { LedgerEvent } from '../../format/ledger.ts';
 import type { Plan } from '../../format/plan.ts';
 import type { GateResult, Receipt } from '../../format/receipt.ts';
 import { withLock } from '../../io/lock-file.ts';
-import type { Target } from '../../target/target.ts';
-import { apply, closeApply, recover } from './apply.ts';
+import { hostPlatform } from '../host/platform.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { openLedger } from '../ledger/site-ledger.ts';
 import { requireSatisfied } from '../planning/constraints/check-constraints.ts';
 import { overridesUsed } from '../planning/constraints/override.ts';
-import type { HostProbe } from '../host/host-probe.ts';
-import { hostPlatform } from '../host/platform.ts';
-import { offerInstaller } from '../release/installers.ts';
-import type { Ledger } from '../ledger/ledger.ts';
-import type { Workshop } from './operations.ts';
 import { unapproved } from '../planning/plan-approval.ts';
-import { writeReceipt } from '../receipt.ts';
+import { writeReceipt } from '../receipts/receipt.ts';
+import { siteFacts } from '../receipts/site-facts.ts';
+import { offerInstaller } from '../release/offer-installer.ts';
 import { loadRelease } from '../release/release.ts';
-import { siteFacts } from '../site-facts.ts';
-import type { SiteFolder } from '../site-folder.ts';
-import { openLedger } from '../ledger/site-ledger.ts';
-
-/** Where and on what a change is made. */
-export interface ChangeOptions extends Context {
-  readonly site: SiteFolder;
-  readonly target: Target;
-  /** The variables of this process, for secrets that `site.yaml` finds there. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
-  /** This host, unless a test puts another in its place. */
-  readonly host?: HostProbe;
-}
+import type { SiteContext } from '../site-context.ts';
+import { apply, closeApply, recover } from './apply.ts';
+import type { ApplyContext } from './operations.ts';
 
 export interface Changed {
   readonly plan: Plan;
@@ -42,7 +30,7 @@ export interface Changed {
  * @throws StowageError `site-locked`, `state-damaged`, and what `work` throws
  */
 export async function withSite<T>(
-  options: ChangeOptions,
+  options: SiteContext,
   work: (ledger: Ledger) => Promise<T>,
 ): Promise<T> {
   const { site } = options;
@@ -50,10 +38,10 @@ export async function withSite<T>(
   return withLock(site.path('lock'), async () => {
     const ledger = await openLedger(site);
     const gates: GateResult[] = [];
-    const recovery = await recover(workshopOf(options, gates));
+    const recovery = await recover(applyContext(options, gates));
     if (recovery !== undefined) {
       const outcome = recovery.outcome === 'finished' ? 'kept' : 'rolled-back';
-      await conclude({ plan: recovery.plan, outcome, gates }, 'recover', ledger, options);
+      await recordOutcome({ plan: recovery.plan, outcome, gates }, 'recover', ledger, options);
       await closeApply(site);
       warnOfRecovery(options.emit, recovery.plan, recovery.outcome);
     }
@@ -66,10 +54,10 @@ export async function withSite<T>(
  * @param approval what a person read and signed; a site that asks for approval carries no plan out without
  * @throws StowageError `plan-unapproved`, `host-unfit`, `rolled-back`, `rollback-failed`, `interrupted`
  */
-export async function carryPlan(
+export async function executePlan(
   plan: Plan,
   ledger: Ledger,
-  options: ChangeOptions,
+  options: SiteContext,
   approval?: Approval,
 ): Promise<Changed> {
   const { site } = options;
@@ -78,13 +66,13 @@ export async function carryPlan(
   if (approval === undefined && (await site.site()).requirePlanApproval) throw unapproved();
   const gates: GateResult[] = [];
   try {
-    await apply(plan, workshopOf(options, gates));
+    await apply(plan, applyContext(options, gates));
   } catch (error) {
     await recordFailure(error, { plan, outcome: 'rolled-back', gates, approval }, ledger, options);
     throw error;
   }
   const outcome = { plan, outcome: 'kept', gates, approval } as const;
-  const receipt = await conclude(outcome, plan.intent, ledger, options);
+  const receipt = await recordOutcome(outcome, plan.intent, ledger, options);
   await closeApply(site);
   return { plan, receipt };
 }
@@ -94,14 +82,14 @@ async function recordFailure(
   failure: unknown,
   outcome: Concluded,
   ledger: Ledger,
-  options: ChangeOptions,
+  options: SiteContext,
 ): Promise<void> {
   const { plan } = outcome;
   try {
     if (failure instanceof StowageError && failure.code === 'rollback-failed') {
-      await note(outcome, plan.intent, 'failed', failure.message, ledger, options);
+      await appendCommand(outcome, plan.intent, 'failed', failure.message, ledger, options);
     } else {
-      await conclude(outcome, plan.intent, ledger, options);
+      await recordOutcome(outcome, plan.intent, ledger, options);
       await closeApply(options.site);
     }
   } catch (error) {
@@ -127,16 +115,16 @@ interface Concluded {
 
 type Command = Extract<LedgerEvent, { kind: 'command' }>;
 
-async function conclude(
+async function recordOutcome(
   outcome: Concluded,
   command: Command['command'],
   ledger: Ledger,
-  options: ChangeOptions,
+  options: SiteContext,
 ): Promise<Receipt> {
   const { plan, gates } = outcome;
   const overrides = overridesUsed(plan);
   const detail = overrides.map(({ rule, by, until }) => `${rule} let pass by ${by} until ${until}`);
-  await note(outcome, command, outcome.outcome, detail.join('; '), ledger, options);
+  await appendCommand(outcome, command, outcome.outcome, detail.join('; '), ledger, options);
   if (outcome.outcome === 'kept' && plan.intent === 'install') await offer(plan.subject, options);
   const running = outcome.outcome === 'kept' ? plan.to : plan.from;
   const facts = await siteFacts(running, options);
@@ -148,7 +136,7 @@ async function conclude(
 }
 
 /** The release stands whether or not its installer could be offered: a failure is told and stops nothing. */
-async function offer(id: string, { site, emit }: ChangeOptions): Promise<void> {
+async function offer(id: string, { site, emit }: SiteContext): Promise<void> {
   try {
     await offerInstaller(site, await loadRelease(site, id), hostPlatform());
   } catch (error) {
@@ -157,13 +145,13 @@ async function offer(id: string, { site, emit }: ChangeOptions): Promise<void> {
   }
 }
 
-async function note(
+async function appendCommand(
   { plan, approval }: Concluded,
   command: Command['command'],
   outcome: Command['outcome'],
   detail: string,
   ledger: Ledger,
-  { now }: ChangeOptions,
+  { now }: SiteContext,
 ): Promise<void> {
   const { plan: digest, approvedBy = [] } = approval ?? {};
   const generation = outcome === 'kept' ? plan.to.number : plan.from.number;
@@ -181,7 +169,7 @@ function oneLine(text: string): string {
   return text.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/gu, ' ');
 }
 
-function workshopOf(options: ChangeOptions, gates: GateResult[]): Workshop {
+function applyContext(options: SiteContext, gates: GateResult[]): ApplyContext {
   return { ...options, keep: (result) => void gates.push(result) };
 }
 

@@ -1,19 +1,20 @@
 import { rename } from 'node:fs/promises';
 import { receiptKind } from '../../format/receipt.ts';
 import { ioError, readBounded, remove, writeAtomic } from '../../io/file.ts';
-import { type ChangeOptions, carryPlan, withSite } from './change.ts';
-import { emptyEngine } from './collect.ts';
 import {
   currentGeneration,
   emptyGeneration,
   generationNumbers,
   loadGeneration,
 } from '../generations.ts';
-import { propose } from '../planning/propose.ts';
-import { newestReceipt } from '../receipt.ts';
 import { stateOf } from '../ledger/site-state.ts';
+import { propose } from '../planning/propose.ts';
+import { newestReceipt } from '../receipts/receipt.ts';
+import type { SiteContext } from '../site-context.ts';
+import { executePlan, withSite } from './change.ts';
+import { emptyEngine } from './collect.ts';
 
-export interface ClearOptions extends ChangeOptions {
+export interface ClearOptions extends SiteContext {
   /** Where the last receipt goes, and its signature beside it as `.p7s`. */
   readonly receipt: string;
 }
@@ -34,7 +35,7 @@ export async function clearSite(options: ClearOptions): Promise<string[]> {
     for (const name of running.toReversed()) {
       const wish = { intent: 'uninstall', subject: name } as const;
       const plan = await propose(wish, stateOf(ledger.entries), options.now(), options);
-      await carryPlan(plan, ledger, options);
+      await executePlan(plan, ledger, options);
     }
     const kept = [];
     for (const number of await generationNumbers(site))

@@ -1,6 +1,5 @@
 import type { Generation } from '../../format/generation.ts';
 import { namesIn, remove } from '../../io/file.ts';
-import { type ChangeOptions, withSite } from './change.ts';
 import {
   currentGeneration,
   forgetGeneration,
@@ -9,7 +8,9 @@ import {
 } from '../generations.ts';
 import { unfinishedImports } from '../importing/incoming.ts';
 import { type Release, stagedReleases } from '../release/release.ts';
+import type { SiteContext } from '../site-context.ts';
 import type { SiteFolder } from '../site-folder.ts';
+import { withSite } from './change.ts';
 
 /** What is, or would be, removed. */
 export interface Collected {
@@ -23,7 +24,7 @@ export interface Collected {
   readonly bytes: number;
 }
 
-export interface CollectOptions extends ChangeOptions {
+export interface CollectOptions extends SiteContext {
   /** How many generations before the current one stay, for rollbacks. */
   readonly keep: number;
   /** Whether what came of bundles of which something is missing goes, too; else nothing that they brought does. */
@@ -101,7 +102,7 @@ async function sortGenerations(
 export async function emptyEngine(
   doomed: readonly Generation[],
   kept: readonly Generation[],
-  { target, signal }: Pick<ChangeOptions, 'target' | 'signal'>,
+  { target, signal }: Pick<SiteContext, 'target' | 'signal'>,
 ): Promise<void> {
   const used = new Set(kept.flatMap(namesOf));
   for (const release of doomed.flatMap((each) => each.releases)) {

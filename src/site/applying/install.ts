@@ -1,18 +1,19 @@
-import { type Changed, type ChangeOptions, carryPlan, withSite } from './change.ts';
 import { type ImportOptions, importBundle, type Places } from '../importing/import.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import { stateOf } from '../ledger/site-state.ts';
 import { propose } from '../planning/propose.ts';
 import { findRelease } from '../release/release.ts';
-import { stateOf } from '../ledger/site-state.ts';
+import type { SiteContext } from '../site-context.ts';
+import { type Changed, executePlan, withSite } from './change.ts';
 
 /**
  * Installs a release that was imported before.
  * @param name as {@link findRelease} takes it
  */
-export async function installImported(name: string, options: ChangeOptions): Promise<Changed> {
+export async function installImported(name: string, options: SiteContext): Promise<Changed> {
   return withSite(options, async (ledger) => {
     const { id } = await findRelease(options.site, name);
-    return carryInstall(id, ledger, options);
+    return installStaged(id, ledger, options);
   });
 }
 
@@ -26,12 +27,12 @@ export async function install(places: Places, options: ImportOptions): Promise<C
     // Before gigabytes are read: a host without an engine is known at once.
     await target.probe(signal);
     const { id } = await importBundle(places, ledger, options);
-    return carryInstall(id, ledger, options);
+    return installStaged(id, ledger, options);
   });
 }
 
-async function carryInstall(id: string, ledger: Ledger, options: ChangeOptions): Promise<Changed> {
+async function installStaged(id: string, ledger: Ledger, options: SiteContext): Promise<Changed> {
   const wish = { intent: 'install', subject: id } as const;
   const plan = await propose(wish, stateOf(ledger.entries), options.now(), options);
-  return carryPlan(plan, ledger, options);
+  return executePlan(plan, ledger, options);
 }

@@ -8,13 +8,13 @@ import { catalogOf } from '../catalog/catalog.ts';
 import { gateRelease } from '../gate/gate-release.ts';
 import { gateService } from '../gate/gate-service.ts';
 import { forgetGeneration, switchTo } from '../generations.ts';
-import { placeLayout, removeLayout } from '../release/layout.ts';
 import { imageOf, networkOf, releaseOf, secretOf, serviceOf } from '../planning/plan.ts';
 import { keptName, readSecret, secretChanged } from '../planning/secrets.ts';
+import { placeLayout, removeLayout } from '../release/layout.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
 /** What carrying out a plan needs besides the plan. */
-export interface Workshop extends Context {
+export interface ApplyContext extends Context {
   readonly site: SiteFolder;
   readonly target: Target;
   /** The variables of this process, for secrets that `site.yaml` finds there. */
@@ -24,10 +24,10 @@ export interface Workshop extends Context {
 }
 
 /** Carries out one operation of a plan. Each may be carried out again after it was killed at any point. */
-export async function carryOut(
+export async function runOperation(
   operation: Operation,
   plan: Plan,
-  workshop: Workshop,
+  workshop: ApplyContext,
 ): Promise<void> {
   const { site, target, signal } = workshop;
   switch (operation.action) {
@@ -76,7 +76,7 @@ async function placeFiles(release: DeployedRelease, site: SiteFolder): Promise<v
 async function placeSecret(
   { name, secret }: KeptSecret,
   release: string,
-  { site, target, signal, env }: Workshop,
+  { site, target, signal, env }: ApplyContext,
 ): Promise<void> {
   if (await target.hasSecret(name, signal)) return;
   const value = await readSecret(await site.site(), release, secret, env ?? {});
@@ -88,7 +88,7 @@ async function placeSecret(
 async function loadImage(
   operation: Operation,
   plan: Plan,
-  { site, target, signal }: Workshop,
+  { site, target, signal }: ApplyContext,
 ): Promise<void> {
   const image = imageOf(plan, operation);
   if (await target.hasImage(image, signal)) return;

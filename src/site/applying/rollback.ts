@@ -1,24 +1,22 @@
 import { StowageError } from '../../core/error.ts';
-import { type Changed, type ChangeOptions, carryPlan, withSite } from './change.ts';
 import { currentGeneration, generationNumbers } from '../generations.ts';
-import { propose } from '../planning/propose.ts';
-import type { SiteFolder } from '../site-folder.ts';
 import { stateOf } from '../ledger/site-state.ts';
+import { propose } from '../planning/propose.ts';
+import type { SiteContext } from '../site-context.ts';
+import type { SiteFolder } from '../site-folder.ts';
+import { type Changed, executePlan, withSite } from './change.ts';
 
 /**
  * Returns to an earlier generation, gated like an install.
  * @param number which; the one before the current when undefined
  * @throws StowageError `generation-unknown`, and all that carrying out a plan throws
  */
-export async function rollback(
-  number: number | undefined,
-  options: ChangeOptions,
-): Promise<Changed> {
+export async function rollback(number: number | undefined, options: SiteContext): Promise<Changed> {
   return withSite(options, async (ledger) => {
     const subject = String(number ?? (await generationBefore(options.site)));
     const wish = { intent: 'rollback', subject } as const;
     const plan = await propose(wish, stateOf(ledger.entries), options.now(), options);
-    return carryPlan(plan, ledger, options);
+    return executePlan(plan, ledger, options);
   });
 }
 

@@ -9,11 +9,11 @@ import type {
 } from '../../depot/catalog.ts';
 import { isRepositoryName, isTag, registryFolder } from '../../depot/repository-name.ts';
 import type { Bundle, BundleImage } from '../../format/bundle.ts';
+import { loadRelease, versionTag } from '../release/release.ts';
+import type { SiteFolder } from '../site-folder.ts';
 import { carEntry } from './car-entry.ts';
 import { mergeEntries } from './merge-entries.ts';
 import { readManifest } from './oci-manifest.ts';
-import { loadRelease, versionTag } from '../release/release.ts';
-import type { SiteFolder } from '../site-folder.ts';
 
 /**
  * What a depot serves of staged releases, the newer ones last. Each image, model and files is a repository

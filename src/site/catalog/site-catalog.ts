@@ -2,9 +2,9 @@ import { stat } from 'node:fs/promises';
 import type { Digest } from '../../core/digest.ts';
 import { systemCode } from '../../core/error.ts';
 import type { Catalog, CatalogEntry, CatalogModel, CatalogRelease } from '../../depot/catalog.ts';
-import { catalogOf } from './catalog.ts';
 import { findRelease, stagedReleases } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
+import { catalogOf } from './catalog.ts';
 
 export interface SiteCatalogOptions {
   readonly site: SiteFolder;

@@ -14,7 +14,7 @@ export interface PutPrompt {
  * One acceptance prompt as a question at temperature 0: to the OpenAI-compatible endpoint that inference servers
  * share, or to Triton's generate extension, which has neither a chat nor a count of tokens.
  */
-export function putPrompt(
+export function acceptanceCheck(
   prompt: AcceptancePrompt,
   server: ServerKind,
   endpoint: Endpoint,

@@ -5,7 +5,7 @@ import type { GateResult } from '../../format/receipt.ts';
 import type { Health } from '../../format/service.ts';
 import type { Endpoint } from '../../target/ask.ts';
 import type { Target } from '../../target/target.ts';
-import { putPrompt } from './acceptance.ts';
+import { acceptanceCheck } from './acceptance.ts';
 import { modelQuestions } from './model-list.ts';
 import { becomesReady, readinessQuestion, staysReady } from './readiness.ts';
 
@@ -58,7 +58,7 @@ export async function gateService(
     for (const { expected, run } of modelQuestions(service, endpoint, signal))
       await check('model', expected, run);
     for (const prompt of release.acceptance.filter((each) => each.service === service.name)) {
-      const { expected, run } = putPrompt(prompt, server, endpoint, signal);
+      const { expected, run } = acceptanceCheck(prompt, server, endpoint, signal);
       await check('acceptance', expected, run);
     }
   }

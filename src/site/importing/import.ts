@@ -1,22 +1,22 @@
+import { admit } from '../../bundle/admission/admit.ts';
+import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
+import { findDiscs } from '../../bundle/discs.ts';
 import { StowageError } from '../../core/error.ts';
 import { momentOf } from '../../format/field.ts';
 import type { Trust } from '../../format/trust.ts';
-import { admit } from '../../bundle/admission/admit.ts';
-import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
-import type { ChangeOptions } from '../applying/change.ts';
-import { laterOf } from '../ledger/clock.ts';
-import { findDiscs } from '../../bundle/discs.ts';
 import { hostPlatform } from '../host/platform.ts';
-import { type IncomingRelease, incoming, missingInWords } from './incoming.ts';
+import { laterOf } from '../ledger/clock.ts';
+import { keepTrust } from '../ledger/keep-trust.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import { type SiteState, stateOf } from '../ledger/site-state.ts';
+import type { Release } from '../release/release.ts';
+import type { SiteContext } from '../site-context.ts';
+import { type IncomingRelease, incoming, missingInWords } from './incoming.ts';
 import { mediumLost } from './medium.ts';
 import { PipedBundle } from './piped-bundle.ts';
-import type { Release } from '../release/release.ts';
-import { type SiteState, stateOf } from '../ledger/site-state.ts';
 import { type Staged, stage } from './stage.ts';
-import { keepTrust } from '../ledger/trust-walk.ts';
 
-export interface ImportOptions extends ChangeOptions {
+export interface ImportOptions extends SiteContext {
   /** The site's pinned trust document, or the one that is pinned when this bundle is admitted. */
   readonly trust: Trust;
   /** Why a bundle may come in whose age alone is against it; kept in the ledger. */
@@ -66,7 +66,7 @@ async function importFrom(
   const trust = (await site.trust()) ?? options.trust;
   const state = stateOf(ledger.entries);
   const { channels, requireApproval } = await site.site();
-  const gatekeeper = {
+  const policy = {
     channels,
     platform: hostPlatform(),
     state,
@@ -75,7 +75,7 @@ async function importFrom(
   };
   const now = (): Date => laterOf(options.now(), state.floor, emit);
   const admitted = await admit(folders, {
-    ...{ ...options, now, trust, gatekeeper, partial: true },
+    ...{ ...options, now, trust, policy, partial: true },
     ...(piped === undefined ? {} : { arrivals: piped }),
   });
   const staged = await stage(admitted, site, options, piped);

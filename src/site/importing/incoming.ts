@@ -1,4 +1,8 @@
 import { join } from 'node:path';
+import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
+import { requireSum } from '../../bundle/bundle-files.ts';
+import { discNumber } from '../../bundle/discs.ts';
+import { contentOf } from '../../bundle/part-content.ts';
 import { counted, formatBytes } from '../../core/amount.ts';
 import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
@@ -10,12 +14,8 @@ import { readCanonical } from '../../format/document.ts';
 import type { Part } from '../../format/part.ts';
 import { appendLine, namesIn, readBounded, readIfThere } from '../../io/file.ts';
 import { occupiedBytes } from '../../io/occupied.ts';
-import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
-import { requireSum } from '../../bundle/bundle-files.ts';
-import { countDiscs, type DiscCount, type SeenDisc } from './disc-map.ts';
-import { discNumber } from '../../bundle/discs.ts';
-import { contentOf } from '../../bundle/part-content.ts';
 import type { SiteFolder } from '../site-folder.ts';
+import { countDiscs, type DiscCount, type SeenDisc } from './disc-map.ts';
 import { Staging, stagingFolder } from './staging.ts';
 
 /** A bundle of which parts are at the site and others are not. */

@@ -1,9 +1,9 @@
 import { constants } from 'node:fs';
 import { lstat, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { discLabel } from '../../bundle/discs.ts';
 import { StowageError } from '../../core/error.ts';
 import type { Part } from '../../format/part.ts';
-import { discLabel } from '../../bundle/discs.ts';
 
 const PROBE_BYTES = 4096;
 const PROBES = 3;

@@ -1,4 +1,11 @@
 import { dirname, join } from 'node:path';
+import type { PartFault } from '../../bundle/part-check.ts';
+import {
+  controlEntries,
+  streamEnded,
+  streamedParts,
+  streamRefused,
+} from '../../bundle/stream/stream-order.ts';
 import {
   MAX_CHECKSUMS_BYTES,
   MAX_INDEX_BYTES,
@@ -21,11 +28,9 @@ import {
   type TarEntry,
 } from '../../io/tar-header.ts';
 import { MAX_TRUST_LINKS } from '../../trust/trust-chain.ts';
-import type { PartFault } from '../../bundle/part-check.ts';
 import type { Staging } from './staging.ts';
-import { controlEntries, streamEnded, streamedParts, streamRefused } from '../../bundle/stream/stream-order.ts';
 import { spanBuffers, streamPart } from './stream-part.ts';
-import { LOOSE_TOGETHER, type TakeTrouble } from './take-parts.ts';
+import { type CopyFailures, LOOSE_TOGETHER } from './take-parts.ts';
 
 /** What all trust documents and their signatures may have together, in bytes. */
 const MAX_TRUST_FOLDER_BYTES: number = 64 * MIB;
@@ -86,7 +91,7 @@ export class PipedBundle {
    * @returns what was wrong with parts whose bytes came and are not as signed
    * @throws StowageError `stream-refused`, `stream-ended`, `space-insufficient`, `io-failed`, `interrupted`
    */
-  async takeParts(staging: Staging, tally: Tally): Promise<TakeTrouble> {
+  async takeParts(staging: Staging, tally: Tally): Promise<CopyFailures> {
     const { bundle } = staging;
     const faults: PartFault[] = [];
     const recovery = new Set(bundle.parity?.rows.flat());
@@ -109,9 +114,9 @@ export class PipedBundle {
       if (fault !== undefined) faults.push(fault);
       else if (wanted && loose) small.push(part);
       else if (!staging.has(part) && (wanted || !staging.keeps(part))) await staging.keep(part);
-      if (small.length >= LOOSE_TOGETHER) await staging.keepLoose(small.splice(0));
+      if (small.length >= LOOSE_TOGETHER) await staging.commitBatch(small.splice(0));
     }
-    await staging.keepLoose(small);
+    await staging.commitBatch(small);
     await this.#expect(endOfArchive(this.#source.offset), 'zeros at the end of the archive');
     const after = await this.#source.next(1);
     if (after.length > 0) throw streamRefused('nothing after the end of the archive', 'more bytes');

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
+import type { PartFault } from '../../bundle/part-check.ts';
 import { MAX_INDEX_BYTES } from '../../core/limits.ts';
 import type { NeededPart, RepairList } from '../../format/repair-list.ts';
 import { readIfThere, writeAtomic } from '../../io/file.ts';
-import type { IncomingRelease } from './incoming.ts';
-import type { PartFault } from '../../bundle/part-check.ts';
 import type { SiteFolder } from '../site-folder.ts';
+import type { IncomingRelease } from './incoming.ts';
 import { stagingFolder } from './staging.ts';
 
 type Damage = Readonly<Record<string, NeededPart['damaged']>>;

@@ -1,4 +1,6 @@
 import { basename, dirname, join } from 'node:path';
+import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
+import type { PartFault } from '../../bundle/part-check.ts';
 import { counted, exactBytes } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import type { Context } from '../../core/event.ts';
@@ -10,22 +12,20 @@ import {
   freeBytes,
   makeFolder,
   remove,
+  renameIntoPlace,
   requireSpace,
-  reveal,
   syncFolder,
   writeNew,
 } from '../../io/file.ts';
 import { HashPool } from '../../io/hashing.ts';
-import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
+import { makeExecutable } from '../release/offer-installer.ts';
+import { releaseFolder } from '../release/release.ts';
+import type { SiteFolder } from '../site-folder.ts';
 import { noteDiscs } from './incoming.ts';
-import { makeExecutable } from '../release/installers.ts';
-import type { PartFault } from '../../bundle/part-check.ts';
 import type { PipedBundle } from './piped-bundle.ts';
 import { rebuild } from './rebuild.ts';
 import { wantedRecovery } from './rebuild-plan.ts';
-import { releaseFolder } from '../release/release.ts';
 import { noteFaults } from './repair.ts';
-import type { SiteFolder } from '../site-folder.ts';
 import { Staging } from './staging.ts';
 import { takeParts } from './take-parts.ts';
 
@@ -157,11 +157,11 @@ async function keepControlFiles(
   }
   if (installer !== undefined) {
     await makeExecutable(installer);
-    await reveal(installer, join(temporary, basename(installer)));
+    await renameIntoPlace(installer, join(temporary, basename(installer)));
   }
   await syncFolder(temporary);
   await remove(place);
-  await reveal(temporary, place);
+  await renameIntoPlace(temporary, place);
 }
 
 async function withMissingSpace(error: unknown, staging: Staging): Promise<unknown> {

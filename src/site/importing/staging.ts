@@ -1,4 +1,6 @@
 import { basename, dirname, join } from 'node:path';
+import { installerFor, installerParts } from '../../bundle/installers.ts';
+import type { PartDestination } from '../../bundle/part-check.ts';
 import { digestHex } from '../../core/digest.ts';
 import { KIB } from '../../core/limits.ts';
 import { type Bundle, type BundleBlob, dataParts } from '../../format/bundle.ts';
@@ -7,8 +9,6 @@ import { allocate, exists, makeFolder, remove } from '../../io/file.ts';
 import { forEachBounded } from '../../io/queue.ts';
 import { syncFiles } from '../../io/sync-files.ts';
 import { hostPlatform } from '../host/platform.ts';
-import { installerFor, installerParts } from '../release/installers.ts';
-import type { PartDestination } from '../../bundle/part-check.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { StagingJournal } from './staging-journal.ts';
 
@@ -115,7 +115,7 @@ export class Staging {
   }
 
   /** Keeps parts that were written loosely, in their turn synced together. */
-  async keepLoose(parts: readonly Part[]): Promise<void> {
+  async commitBatch(parts: readonly Part[]): Promise<void> {
     await syncFiles(
       this.folder,
       parts.map((part) => this.place(part).path),

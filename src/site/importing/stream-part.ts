@@ -1,5 +1,9 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+import { type ByteRange, spotsInWords } from '../../bundle/damaged-spots.ts';
+import type { PartDestination, PartFault } from '../../bundle/part-check.ts';
+import { contentOf } from '../../bundle/part-content.ts';
+import { streamEnded } from '../../bundle/stream/stream-order.ts';
 import { sriFromHex, sriHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { CRC_SPAN_BYTES, READ_BUFFER_BYTES } from '../../core/limits.ts';
@@ -11,10 +15,6 @@ import { ioError } from '../../io/file.ts';
 import type { Destination } from '../../io/hash-task.ts';
 import { PassError } from '../../io/positioned.ts';
 import { WrittenFile } from '../../io/written-file.ts';
-import { type ByteRange, spotsInWords } from '../../bundle/damaged-spots.ts';
-import type { PartDestination, PartFault } from '../../bundle/part-check.ts';
-import { contentOf } from '../../bundle/part-content.ts';
-import { streamEnded } from '../../bundle/stream/stream-order.ts';
 
 /** Where the spans of a stream are put: one is filled and hashed while the other is written. */
 export function spanBuffers(): BufferRing {

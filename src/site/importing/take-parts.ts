@@ -1,19 +1,19 @@
+import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
+import { discNamed } from '../../bundle/discs.ts';
+import { examinePart, type PartFault } from '../../bundle/part-check.ts';
 import { partInWords, type Tally } from '../../core/tally.ts';
 import type { Part } from '../../format/part.ts';
 import type { HashPool } from '../../io/hashing.ts';
 import { forEachBounded } from '../../io/queue.ts';
 import { readersFor } from '../../io/seeking.ts';
-import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
-import { discNamed } from '../../bundle/discs.ts';
 import { isLost } from './medium.ts';
-import { examinePart, type PartFault } from '../../bundle/part-check.ts';
 import type { Staging } from './staging.ts';
 
 /** How many small parts are synced and noted at once. */
 export const LOOSE_TOGETHER = 512;
 
 /** What was wrong with media while parts were taken from them. */
-export interface TakeTrouble {
+export interface CopyFailures {
   readonly faults: PartFault[];
   /** The folders of media that went away. */
   readonly lost: Set<string>;
@@ -31,8 +31,8 @@ export async function takeParts(
   staging: Staging,
   pool: HashPool,
   tally: Tally,
-): Promise<TakeTrouble> {
-  const trouble: TakeTrouble = { faults: [], lost: new Set() };
+): Promise<CopyFailures> {
+  const trouble: CopyFailures = { faults: [], lost: new Set() };
   const untouched = new Set(parts);
   const examineAt = async (part: Part, folder: string): Promise<PartFault | undefined> => {
     const disc = discNamed(folder, discs.length);
@@ -66,7 +66,7 @@ export async function takeParts(
     for (const part of group) if (await take(part)) taken.push(part);
     const [only] = taken;
     if (only !== undefined && !staging.isLoose(only)) await staging.keep(only);
-    else await staging.keepLoose(taken);
+    else await staging.commitBatch(taken);
   });
   return trouble;
 }

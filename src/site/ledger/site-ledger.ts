@@ -3,8 +3,8 @@ import { readCanonical } from '../../format/document.ts';
 import type { LedgerHead } from '../../format/ledger.ts';
 import { receiptKind } from '../../format/receipt.ts';
 import { exists, namesIn, readBounded } from '../../io/file.ts';
-import { Ledger } from './ledger.ts';
 import type { SiteFolder } from '../site-folder.ts';
+import { Ledger } from './ledger.ts';
 
 /**
  * A site's ledger, to append to, held against the receipts that the site wrote and against its trust document: one

@@ -1,23 +1,10 @@
+import type { Acceptance, AdmissionHistory } from '../../bundle/admission/admission-policy.ts';
 import type { Recall } from '../../format/deployment.ts';
 import type { LedgerEntry } from '../../format/ledger.ts';
 import type { Override } from '../../format/plan.ts';
 
-/** A bundle that a site took in. */
-export interface Acceptance {
-  readonly product: string;
-  readonly channel: string;
-  /** The highest sequence number accepted. */
-  readonly seq: number;
-  /** The bundle accepted at it, by its digest. */
-  readonly bundle: string;
-}
-
-/** What a site remembers of what it admitted, so that nothing older and nothing recalled comes back. */
-export interface SiteState {
-  readonly accepted: readonly Acceptance[];
-  /** The newest signed time seen; the clock cannot be before it. */
-  readonly floor: string;
-  readonly recalls: readonly Recall[];
+/** What a site's ledger comes to. */
+export interface SiteState extends AdmissionHistory {
   /** Overrides of constraints, oldest first, also those that are over. */
   readonly overrides: readonly GrantedOverride[];
 }

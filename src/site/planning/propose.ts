@@ -4,22 +4,22 @@ import { momentOf } from '../../format/field.ts';
 import type { DeployedRelease, Generation } from '../../format/generation.ts';
 import type { Intent, Plan } from '../../format/plan.ts';
 import type { Site } from '../../format/site.ts';
-import type { ChangeOptions } from '../applying/change.ts';
-import { checkConstraints } from './constraints/check-constraints.ts';
 import { currentGeneration, loadGeneration, nextNumber } from '../generations.ts';
 import { createHostProbe } from '../host/host-probe.ts';
 import { hostPlatform } from '../host/platform.ts';
+import type { SiteState } from '../ledger/site-state.ts';
 import { layoutFolder } from '../release/layout.ts';
-import { makePlan } from './plan.ts';
 import { isNotice, loadRelease, type Release } from '../release/release.ts';
+import type { SiteContext } from '../site-context.ts';
+import type { SiteFolder } from '../site-folder.ts';
+import { checkConstraints } from './constraints/check-constraints.ts';
+import { makePlan } from './plan.ts';
 import { renderRelease } from './render.ts';
 import { secretNames } from './secrets.ts';
-import type { SiteFolder } from '../site-folder.ts';
-import type { SiteState } from '../ledger/site-state.ts';
 import { readTemplates } from './templates.ts';
 
 /** What a person wants of a site. */
-export interface Wish {
+export interface ChangeRequest {
   readonly intent: Intent;
   /** A staged bundle's id, the number of a generation, or the name of a release that runs. */
   readonly subject: string;
@@ -31,10 +31,10 @@ export interface Wish {
  * @throws StowageError `release-unknown`, `generation-unknown`, `release-recalled`, `site-invalid`, `host-unfit`
  */
 export async function propose(
-  wish: Wish,
+  wish: ChangeRequest,
   state: SiteState,
   at: Date,
-  options: ChangeOptions,
+  options: SiteContext,
 ): Promise<Plan> {
   const { site, target, signal, env = {} } = options;
   const engine = await target.probe(signal);
@@ -61,11 +61,11 @@ export async function propose(
 
 /** What is to run. */
 async function generationFor(
-  { intent, subject }: Wish,
+  { intent, subject }: ChangeRequest,
   from: Generation,
   settings: Site,
   at: Date,
-  options: ChangeOptions,
+  options: SiteContext,
 ): Promise<Generation> {
   const { site } = options;
   if (intent === 'rollback') return loadGeneration(site, Number(subject));
@@ -118,7 +118,7 @@ function requireRuns(name: string, { releases }: Generation): void {
 async function render(
   release: Release,
   settings: Site,
-  { site, env = {} }: ChangeOptions,
+  { site, env = {} }: SiteContext,
 ): Promise<DeployedRelease> {
   const { bundle, id } = release;
   const serves = settings.target === 'depot';

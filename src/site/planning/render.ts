@@ -13,9 +13,9 @@ import type {
 } from '../../format/generation.ts';
 import { inOrder, type Mount, type Port, type Service } from '../../format/service.ts';
 import type { ParameterValue, Site } from '../../format/site.ts';
+import type { Release } from '../release/release.ts';
 import { adapterArguments, adapterPath } from './adapters.ts';
 import { fillTemplate, parameterValues } from './parameters.ts';
-import type { Release } from '../release/release.ts';
 
 /** What rendering knows of the host. */
 export interface Place {

@@ -8,12 +8,12 @@ import {
   ioError,
   makeFolder,
   remove,
-  reveal,
+  renameIntoPlace,
   syncFolder,
   writeAtomic,
 } from '../../io/file.ts';
-import { loadRelease } from './release.ts';
 import type { SiteFolder } from '../site-folder.ts';
+import { loadRelease } from './release.ts';
 
 /** Where a release's models and files are laid out as its services see them. */
 export function layoutFolder(site: SiteFolder, id: string): string {
@@ -47,7 +47,7 @@ async function placeRelease(site: SiteFolder, id: string, folder: string): Promi
   await placeModels(site, bundle, temporary);
   await placeFiles(site, bundle, temporary);
   await syncFolder(temporary);
-  await reveal(temporary, folder);
+  await renameIntoPlace(temporary, folder);
 }
 
 export async function removeLayout(site: SiteFolder, id: string): Promise<void> {

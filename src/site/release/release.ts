@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { requireSum } from '../../bundle/bundle-files.ts';
 import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_CHECKSUMS_BYTES, MAX_INDEX_BYTES } from '../../core/limits.ts';
@@ -6,7 +7,6 @@ import { type Bundle, bundleKind } from '../../format/bundle.ts';
 import { readChecksums } from '../../format/checksums.ts';
 import { readCanonical } from '../../format/document.ts';
 import { namesIn, readBounded } from '../../io/file.ts';
-import { requireSum } from '../../bundle/bundle-files.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
 /** A bundle that was admitted and staged. */

@@ -1,18 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import type { ErrorCode } from '../../../src/core/error.ts';
-import { MAX_SEQ_STEP } from '../../../src/core/limits.ts';
 import {
-  type Gatekeeper,
   requireFresh,
   requireNewer,
   requireNotRecalled,
   requireSeqFloor,
   requireTrustedChannel,
   requireWelcome,
+  type SitePolicy,
 } from '../../../src/bundle/admission/admission-policy.ts';
-import type { SiteState } from '../../../src/site/ledger/site-state.ts';
+import type { ErrorCode } from '../../../src/core/error.ts';
+import { MAX_SEQ_STEP } from '../../../src/core/limits.ts';
 import type { Bundle, BundleImage } from '../../../src/format/bundle.ts';
 import type { Trust } from '../../../src/format/trust.ts';
+import type { SiteState } from '../../../src/site/ledger/site-state.ts';
 import type { SignerVerdict } from '../../../src/trust/policy.ts';
 import { expectCode } from '../../support/error.ts';
 
@@ -94,10 +94,10 @@ describe('when the trust document sets an age', () => {
 });
 
 describe('when a site says what it takes', () => {
-  const gatekeeper: Gatekeeper = {
+  const policy: SitePolicy = {
     channels: ['stable', 'lts'],
     platform: 'linux/amd64',
-    state: { accepted: [], floor: '1970-01-01T00:00:00Z', recalls: [], overrides: [] },
+    state: { accepted: [], floor: '1970-01-01T00:00:00Z', recalls: [] },
   };
   const images = [{} as BundleImage];
   const arm = { images, platforms: ['linux/arm64'] } as const;
@@ -109,7 +109,7 @@ describe('when a site says what it takes', () => {
     ['with images for others', arm, 'release-foreign'],
     ['without images', { ...arm, images: [] }, undefined],
   ])('judges a bundle %s', async (_, values, code) => {
-    await judge(code, () => requireWelcome(bundle(values), gatekeeper));
+    await judge(code, () => requireWelcome(bundle(values), policy));
   });
 });
 

@@ -14,12 +14,16 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { ErrorCode, StowageError } from '../../../src/core/error.ts';
-import { MAX_CHECKSUMS_BYTES, MAX_SIGNATURE_BYTES, MAX_SIGNATURES } from '../../../src/core/limits.ts';
-import type { Gatekeeper } from '../../../src/bundle/admission/admission-policy.ts';
+import type { SitePolicy } from '../../../src/bundle/admission/admission-policy.ts';
 import { type AdmitOptions, admit } from '../../../src/bundle/admission/admit.ts';
 import { AdmittedBundle } from '../../../src/bundle/admitted-bundle.ts';
 import { discLabel } from '../../../src/bundle/discs.ts';
+import type { ErrorCode, StowageError } from '../../../src/core/error.ts';
+import {
+  MAX_CHECKSUMS_BYTES,
+  MAX_SIGNATURE_BYTES,
+  MAX_SIGNATURES,
+} from '../../../src/core/limits.ts';
 import { hostPlatform } from '../../../src/site/host/platform.ts';
 import type { SiteState } from '../../../src/site/ledger/site-state.ts';
 import { signDetached } from '../../../src/trust/cms-sign.ts';
@@ -52,7 +56,7 @@ const blank: SiteState = {
   overrides: [],
 };
 
-function gatekeeper(values: Partial<Gatekeeper> = {}): Gatekeeper {
+function policy(values: Partial<SitePolicy> = {}): SitePolicy {
   return { channels: ['stable'], platform: hostPlatform(), state: blank, ...values };
 }
 
@@ -86,7 +90,7 @@ const partOf = (bundle: SmallBundle): string => bundle.bundle.blobs[0]?.parts[0]
 
 describe('when a bundle is as it was signed', () => {
   it('is admitted with its identity, signers and control files', async () => {
-    const admitted = await enter(small.folder, { gatekeeper: gatekeeper() });
+    const admitted = await enter(small.folder, { policy: policy() });
     expect(admitted).toBeInstanceOf(AdmittedBundle);
     expect(admitted.id).toBe(small.id);
     expect(admitted.bundle).toEqual(small.bundle);
@@ -633,14 +637,14 @@ describe('when it is signed and wrong all the same', () => {
 describe('when a site asks more than a signature', () => {
   it('refuses a channel that it does not take (attack 65)', async () => {
     const error = await refuse(small.folder, 'release-foreign', {
-      gatekeeper: gatekeeper({ channels: ['production', 'lts'] }),
+      policy: policy({ channels: ['production', 'lts'] }),
     });
     expect(error).toMatchObject({ expected: 'production, lts', found: 'stable' });
   });
 
   it('refuses images for other platforms only (attack 61)', async () => {
     await refuse(small.folder, 'release-foreign', {
-      gatekeeper: gatekeeper({ platform: 'linux/riscv64' }),
+      policy: policy({ platform: 'linux/riscv64' }),
     });
   });
 
@@ -650,7 +654,7 @@ describe('when a site asks more than a signature', () => {
       authority: small.authority,
       images: false,
     });
-    await enter(plain.folder, { gatekeeper: gatekeeper({ platform: 'linux/riscv64' }) });
+    await enter(plain.folder, { policy: policy({ platform: 'linux/riscv64' }) });
   });
 
   const digest = 'f'.repeat(128);
@@ -680,7 +684,7 @@ describe('when a site asks more than a signature', () => {
       seq: Number.MAX_SAFE_INTEGER,
     });
     for (const state of [blank, accepted(1, digest)])
-      await refuse(high.folder, 'release-leap', { gatekeeper: gatekeeper({ state }) });
+      await refuse(high.folder, 'release-leap', { policy: policy({ state }) });
   });
 
   it('refuses what was recalled, and nothing else', async () => {
@@ -690,17 +694,17 @@ describe('when a site asks more than a signature', () => {
     });
     const { version } = other.bundle;
     const error = await refuse(other.folder, 'release-recalled', {
-      gatekeeper: gatekeeper({ state: recall('chat', '<=1.1.0') }),
+      policy: policy({ state: recall('chat', '<=1.1.0') }),
     });
     expect(error.found).toBe('it leaks');
     expect(version).toBe('1.1.0');
     for (const state of [recall('chat', '<1.1.0'), recall('other', '*')]) {
-      await enter(other.folder, { gatekeeper: gatekeeper({ state }) });
+      await enter(other.folder, { policy: policy({ state }) });
     }
   });
 
   it.each(cases)('judges the number of a bundle after %s', async (_, state, code) => {
-    const options = { gatekeeper: gatekeeper({ state: state() }) };
+    const options = { policy: policy({ state: state() }) };
     if (code === undefined) await enter(other.folder, options);
     else await refuse(other.folder, code, options);
   });
@@ -708,8 +712,8 @@ describe('when a site asks more than a signature', () => {
   it('refuses one whose newest signature is too old, unless a reason was given for that', async () => {
     const trust = { ...small.trust, maxAgeDays: 1 };
     const now = (): Date => new Date(packedAt.getTime() + 2 * 86_400_000);
-    await refuse(small.folder, 'release-expired', { trust, now, gatekeeper: gatekeeper() });
-    await enter(small.folder, { trust, now, gatekeeper: gatekeeper({ acceptAge: 'lost disc' }) });
+    await refuse(small.folder, 'release-expired', { trust, now, policy: policy() });
+    await enter(small.folder, { trust, now, policy: policy({ acceptAge: 'lost disc' }) });
   });
 
   it('names the disc that is of another bundle, and is not asked about none', async () => {
@@ -722,7 +726,7 @@ describe('when a site asks more than a signature', () => {
 
   it('says each step before it is taken (order of DESIGN 8)', async () => {
     const { events, emit } = context();
-    await enter(small.folder, { emit, gatekeeper: gatekeeper() });
+    await enter(small.folder, { emit, policy: policy() });
     expect(events.map((each) => (each.type === 'step' ? each.step : each.type))).toEqual([
       'trust',
       'signatures',
@@ -737,6 +741,6 @@ describe('when a site asks more than a signature', () => {
     const folder = scratch.copy(small.folder);
     flip(join(folder, 'SHA512SUMS'), 0);
     writeFileSync(join(folder, 'bundle.json'), 'not JSON');
-    await refuse(folder, 'signature-invalid', { gatekeeper: gatekeeper({ channels: ['x'] }) });
+    await refuse(folder, 'signature-invalid', { policy: policy({ channels: ['x'] }) });
   });
 });

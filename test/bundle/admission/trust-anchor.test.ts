@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { anchorTrust, normalizeFingerprint, readTrust } from '../../../src/bundle/admission/trust-anchor.ts';
+import {
+  anchorTrust,
+  normalizeFingerprint,
+  readTrust,
+} from '../../../src/bundle/admission/trust-anchor.ts';
 import { writeCanonical } from '../../../src/format/document.ts';
 import { trustKind } from '../../../src/format/trust.ts';
 import { encodeCertificate } from '../../../src/trust/certificate-file.ts';

@@ -1,7 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { MAX_SIGNATURES, MAX_TRUST_BYTES } from '../../../src/core/limits.ts';
 import {
   chainFiles,
   readBundleChain,
@@ -9,6 +8,7 @@ import {
   trustFileName,
   trustFileVersion,
 } from '../../../src/bundle/admission/trust-files.ts';
+import { MAX_SIGNATURES, MAX_TRUST_BYTES } from '../../../src/core/limits.ts';
 import type { TrustLink } from '../../../src/trust/trust-chain.ts';
 import { expectCode } from '../../support/error.ts';
 import { scratchFolder } from '../../support/scratch.ts';

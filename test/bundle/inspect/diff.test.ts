@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { Digest } from '../../../src/core/digest.ts';
+import { type Comparable, sideOfLock } from '../../../src/bundle/inspect/comparable.ts';
 import { diffSides } from '../../../src/bundle/inspect/diff.ts';
 import type { ListedPackage } from '../../../src/bundle/inspect/packages.ts';
-import { type Side, sideOfLock } from '../../../src/bundle/inspect/side.ts';
+import type { Digest } from '../../../src/core/digest.ts';
 import { checkDocument } from '../../../src/format/document.ts';
 import type { Finding } from '../../../src/format/finding.ts';
 import { lockKind } from '../../../src/format/lock.ts';
@@ -10,7 +10,7 @@ import { bend } from '../../format/bend.ts';
 import { lock, ONE, TWO } from '../../format/samples.ts';
 
 const other = `sha256:${'e'.repeat(64)}` as Digest;
-const side = (path?: string, value?: unknown): Side =>
+const side = (path?: string, value?: unknown): Comparable =>
   sideOfLock(checkDocument(lockKind, path === undefined ? lock() : bend(lock(), path, value)));
 const before = side();
 
@@ -20,7 +20,7 @@ const found = (package_: string, version: string, license?: string): ListedPacka
   version,
   ...(license === undefined ? {} : { license }),
 });
-const packed = (packages: readonly ListedPackage[]): Side => ({
+const packed = (packages: readonly ListedPackage[]): Comparable => ({
   ...before,
   images: before.images.map((each) => ({ ...each, packages })),
 });
@@ -64,7 +64,7 @@ describe('when models differ', () => {
   });
 
   it('names those that came and went', () => {
-    const without: Side = { ...before, models: [] };
+    const without: Comparable = { ...before, models: [] };
     expect(diffSides(without, before).models.added).toMatchObject([{ name: 'tiny' }]);
     expect(diffSides(before, without).models.removed).toMatchObject([{ name: 'tiny' }]);
   });
@@ -104,7 +104,7 @@ describe('when the configuration differs', () => {
 
 describe('when findings differ', () => {
   it('names them, and which chat template changed', () => {
-    const [was, is]: [Side, Side] = [
+    const [was, is]: [Comparable, Comparable] = [
       { ...before, findings: [finding] },
       { ...before, findings: [{ ...finding, digest: TWO as Digest }] },
     ];

@@ -1,10 +1,10 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { type GivenTrust, readTrust } from '../../../src/bundle/admission/trust-anchor.ts';
 import { inspection } from '../../../src/bundle/inspect/inspection.ts';
 import { look } from '../../../src/bundle/inspect/look.ts';
 import { inspectionPage } from '../../../src/bundle/inspect/page/inspection-page.ts';
-import { type GivenTrust, readTrust } from '../../../src/bundle/admission/trust-anchor.ts';
 import { encodePem } from '../../../src/trust/pem.ts';
 import { context, packedAt } from '../../support/context.ts';
 import { richBundle } from '../../support/rich-bundle.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { ImagePackages } from '../../../src/build/sbom/image-packages.ts';
 import { sbom } from '../../../src/build/sbom/sbom.ts';
-import { canonicalBytes } from '../../../src/core/canonical-json.ts';
 import { readPackages } from '../../../src/bundle/inspect/packages.ts';
+import { canonicalBytes } from '../../../src/core/canonical-json.ts';
 import { checkDocument } from '../../../src/format/document.ts';
 import { lockKind } from '../../../src/format/lock.ts';
 import { lock } from '../../format/samples.ts';

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { foreign, html } from '../../../src/core/html-text.ts';
 import { reportHtml } from '../../../src/bundle/report/html.ts';
 import { reportJson } from '../../../src/bundle/report/json.ts';
+import { foreign, html } from '../../../src/core/html-text.ts';
 import { readJson } from '../../../src/format/document.ts';
 import { type Report, reportKind } from '../../../src/format/report.ts';
 import { sampleFailure, sampleReport } from './sample.ts';

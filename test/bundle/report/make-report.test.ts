@@ -1,14 +1,17 @@
 import { appendFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { toStowageError } from '../../../src/cli/render.ts';
-import { exactBytes } from '../../../src/core/amount.ts';
-import { MIB } from '../../../src/core/limits.ts';
 import { findDiscs } from '../../../src/bundle/discs.ts';
 import { reportHtml } from '../../../src/bundle/report/html.ts';
 import { makeReport } from '../../../src/bundle/report/make-report.ts';
-import { type Witnessed, witnessVerification } from '../../../src/bundle/report/witness.ts';
+import {
+  type VerificationRecord,
+  witnessVerification,
+} from '../../../src/bundle/report/witness.ts';
 import { signBundle } from '../../../src/bundle/signing/sign.ts';
+import { toStowageError } from '../../../src/cli/render.ts';
+import { exactBytes } from '../../../src/core/amount.ts';
+import { MIB } from '../../../src/core/limits.ts';
 import type { Report } from '../../../src/format/report.ts';
 import type { Trust } from '../../../src/format/trust.ts';
 import { verifyDetached } from '../../../src/trust/cms-verify.ts';
@@ -34,7 +37,10 @@ beforeAll(async () => {
   });
 });
 
-async function witness(folders: readonly string[], trust: Trust = small.trust): Promise<Witnessed> {
+async function witness(
+  folders: readonly string[],
+  trust: Trust = small.trust,
+): Promise<VerificationRecord> {
   return witnessVerification(folders, { ...context(), trust });
 }
 

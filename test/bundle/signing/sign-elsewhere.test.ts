@@ -4,7 +4,11 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { admit } from '../../../src/bundle/admission/admit.ts';
 import { signBundle } from '../../../src/bundle/signing/sign.ts';
-import { attachTo, attachToBundle, prepareBundle } from '../../../src/bundle/signing/sign-elsewhere.ts';
+import {
+  attachTo,
+  attachToBundle,
+  prepareBundle,
+} from '../../../src/bundle/signing/sign-elsewhere.ts';
 import type { SigningRequest } from '../../../src/format/signing-request.ts';
 import type { AlgorithmName } from '../../../src/format/trust.ts';
 import { allAlgorithms, signWith } from '../../../src/trust/algorithm.ts';

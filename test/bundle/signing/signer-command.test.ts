@@ -2,7 +2,10 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { prepareBundle } from '../../../src/bundle/signing/sign-elsewhere.ts';
-import { runSignerCommand, type SignerCommandOptions } from '../../../src/bundle/signing/signer-command.ts';
+import {
+  runSignerCommand,
+  type SignerCommandOptions,
+} from '../../../src/bundle/signing/signer-command.ts';
 import type { SigningRequest } from '../../../src/format/signing-request.ts';
 import { packedAt } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { constraintTable, planTable } from '../../../src/cli/commands/plan-text.ts';
-import { makePlan } from '../../../src/site/planning/plan.ts';
 import type { Constraint } from '../../../src/format/plan.ts';
+import { makePlan } from '../../../src/site/planning/plan.ts';
 import { generation, release, service } from '../../support/deployed.ts';
 
 const settings = {

@@ -10,9 +10,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { readCanonical, writeCanonical } from '../../../src/format/document.ts';
 import { type Trust, trustKind } from '../../../src/format/trust.ts';
+import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { encodeCertificate } from '../../../src/trust/certificate-file.ts';
 import { encodePrivateKey } from '../../../src/trust/key.ts';
 import { type Ran, runProgram } from '../../support/fake-terminal.ts';

@@ -1,22 +1,22 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { applyPlan } from '../../../src/site/applying/apply-plan.ts';
-import { currentGeneration } from '../../../src/site/generations.ts';
-import { grantOverride } from '../../../src/site/ledger/grant-override.ts';
-import type { ImportOptions } from '../../../src/site/importing/import.ts';
-import { install } from '../../../src/site/applying/install.ts';
-import { readPlan, type WrittenPlan } from '../../../src/site/planning/plan-approval.ts';
-import { planDigest } from '../../../src/site/planning/plan-identity.ts';
-import { propose, type Wish } from '../../../src/site/planning/propose.ts';
 import { signBeside } from '../../../src/bundle/signing/sign-beside.ts';
-import { SiteFolder } from '../../../src/site/site-folder.ts';
-import { readLedger } from '../../../src/site/ledger/site-ledger.ts';
-import { stateOf } from '../../../src/site/ledger/site-state.ts';
 import { writeCanonical } from '../../../src/format/document.ts';
 import { type Plan, planKind } from '../../../src/format/plan.ts';
 import type { Trust } from '../../../src/format/trust.ts';
 import { writeAtomic } from '../../../src/io/file.ts';
+import { applyPlan } from '../../../src/site/applying/apply-plan.ts';
+import { grantOverride } from '../../../src/site/applying/grant-override.ts';
+import { install } from '../../../src/site/applying/install.ts';
+import { currentGeneration } from '../../../src/site/generations.ts';
+import type { ImportOptions } from '../../../src/site/importing/import.ts';
+import { readLedger } from '../../../src/site/ledger/site-ledger.ts';
+import { stateOf } from '../../../src/site/ledger/site-state.ts';
+import { readPlan, type WrittenPlan } from '../../../src/site/planning/plan-approval.ts';
+import { planDigest } from '../../../src/site/planning/plan-identity.ts';
+import { type ChangeRequest, propose } from '../../../src/site/planning/propose.ts';
+import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { context, packedAt } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { FakeTarget } from '../../support/fake-target.ts';
@@ -68,7 +68,7 @@ function writeSite({ site }: Opened, settings: string): void {
   writeFileSync(site.path('site.yaml'), `apiVersion: stowage/v1\nname: vault\n${settings}`);
 }
 
-async function planOf(wish: Wish, opened: Opened): Promise<Plan> {
+async function planOf(wish: ChangeRequest, opened: Opened): Promise<Plan> {
   const state = stateOf((await readLedger(opened.site)).entries);
   return propose(wish, state, opened.now(), opened);
 }

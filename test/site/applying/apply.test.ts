@@ -12,17 +12,18 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { StowageError } from '../../../src/core/error.ts';
 import type { StowageEvent } from '../../../src/core/event.ts';
-import { closeApply, recover } from '../../../src/site/applying/apply.ts';
-import type { Changed, ChangeOptions } from '../../../src/site/applying/change.ts';
-import { currentGeneration } from '../../../src/site/generations.ts';
-import { install } from '../../../src/site/applying/install.ts';
-import type { Workshop } from '../../../src/site/applying/operations.ts';
-import { rollback } from '../../../src/site/applying/rollback.ts';
-import { SiteFolder } from '../../../src/site/site-folder.ts';
-import { uninstall } from '../../../src/site/applying/uninstall.ts';
 import { readCanonical } from '../../../src/format/document.ts';
 import type { Plan } from '../../../src/format/plan.ts';
 import { type Receipt, receiptKind } from '../../../src/format/receipt.ts';
+import { closeApply, recover } from '../../../src/site/applying/apply.ts';
+import type { Changed } from '../../../src/site/applying/change.ts';
+import { install } from '../../../src/site/applying/install.ts';
+import type { ApplyContext } from '../../../src/site/applying/operations.ts';
+import { rollback } from '../../../src/site/applying/rollback.ts';
+import { uninstall } from '../../../src/site/applying/uninstall.ts';
+import { currentGeneration } from '../../../src/site/generations.ts';
+import type { SiteContext } from '../../../src/site/site-context.ts';
+import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { context } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { type EngineState, FakeTarget, failed } from '../../support/fake-target.ts';
@@ -45,7 +46,7 @@ let one: SmallBundle;
 let two: SmallBundle;
 const bases = new Map<Change, Base>();
 
-const run: Readonly<Record<Change, (options: ChangeOptions) => Promise<Changed>>> = {
+const run: Readonly<Record<Change, (options: SiteContext) => Promise<Changed>>> = {
   install: (options) => install(one.folder, { ...options, trust: one.trust }),
   upgrade: (options) => install(two.folder, { ...options, trust: one.trust }),
   'new values': (options) => install(one.folder, { ...options, trust: one.trust }),
@@ -98,7 +99,7 @@ function yaml(level: number): string {
 /** A fresh copy of a site, with an engine in the state that belongs to it. */
 function open(
   change: Change,
-): Workshop & { readonly site: SiteFolder; readonly target: FakeTarget } {
+): ApplyContext & { readonly site: SiteFolder; readonly target: FakeTarget } {
   const base = bases.get(change);
   if (base === undefined) throw new Error(`no site for ${change}`);
   return workshop(scratch.copy(base.root), base.engine);
@@ -107,7 +108,7 @@ function open(
 function workshop(
   root: string,
   engine: EngineState,
-): Workshop & { readonly site: SiteFolder; readonly target: FakeTarget } {
+): ApplyContext & { readonly site: SiteFolder; readonly target: FakeTarget } {
   return {
     ...context(),
     site: new SiteFolder(root),

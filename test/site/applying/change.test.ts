@@ -1,14 +1,15 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type ChangeOptions, withSite } from '../../../src/site/applying/change.ts';
-import { currentGeneration, nextNumber } from '../../../src/site/generations.ts';
+import { withSite } from '../../../src/site/applying/change.ts';
 import { install } from '../../../src/site/applying/install.ts';
 import { rollback } from '../../../src/site/applying/rollback.ts';
-import { SiteFolder } from '../../../src/site/site-folder.ts';
+import { uninstall } from '../../../src/site/applying/uninstall.ts';
+import { currentGeneration, nextNumber } from '../../../src/site/generations.ts';
 import { readLedger } from '../../../src/site/ledger/site-ledger.ts';
 import { stateOf } from '../../../src/site/ledger/site-state.ts';
+import type { SiteContext } from '../../../src/site/site-context.ts';
+import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { siteStatus } from '../../../src/site/status.ts';
-import { uninstall } from '../../../src/site/applying/uninstall.ts';
 import { decodeCertificates } from '../../../src/trust/certificate-file.ts';
 import { verifyDetached } from '../../../src/trust/cms-verify.ts';
 import { context } from '../../support/context.ts';
@@ -28,7 +29,7 @@ beforeAll(async () => {
   two = await smallBundle({ place: scratch.fresh(), authority, version: '2.0.0', seq: 2 });
 });
 
-type Opened = ChangeOptions & { readonly target: FakeTarget };
+type Opened = SiteContext & { readonly target: FakeTarget };
 
 function open(): Opened {
   const site = new SiteFolder(scratch.fresh('site'));

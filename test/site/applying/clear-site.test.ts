@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type ClearOptions, clearSite } from '../../../src/site/applying/clear-site.ts';
 import { install } from '../../../src/site/applying/install.ts';
-import { readReceipt } from '../../../src/site/receipt.ts';
+import { readReceipt } from '../../../src/site/receipts/receipt.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { context } from '../../support/context.ts';
 import { FakeTarget } from '../../support/fake-target.ts';

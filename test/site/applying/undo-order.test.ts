@@ -5,7 +5,11 @@ import { context } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { FakeTarget, failed } from '../../support/fake-target.ts';
 import { scratchFolder } from '../../support/scratch.ts';
-import { type SmallBundle, type SmallBundleOptions, smallBundle } from '../../support/small-bundle.ts';
+import {
+  type SmallBundle,
+  type SmallBundleOptions,
+  smallBundle,
+} from '../../support/small-bundle.ts';
 
 const scratch = scratchFolder(true);
 /** The gateway stands first in the file and needs the chat server, which says by a command that it is ready. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { describeExpectation, meets } from '../../../src/site/gate/expectation.ts';
 import type { AcceptancePrompt } from '../../../src/format/deployment.ts';
+import { describeExpectation, meets } from '../../../src/site/gate/expectation.ts';
 
 type Expectation = AcceptancePrompt['expect'];
 

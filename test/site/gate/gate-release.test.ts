@@ -1,10 +1,10 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { withSite } from '../../../src/site/applying/change.ts';
+import { install, installImported } from '../../../src/site/applying/install.ts';
 import { currentGeneration } from '../../../src/site/generations.ts';
 import type { ImportOptions } from '../../../src/site/importing/import.ts';
 import { importBundle } from '../../../src/site/importing/import.ts';
-import { install, installImported } from '../../../src/site/applying/install.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { createDepotTarget } from '../../../src/target/depot.ts';
 import { context } from '../../support/context.ts';

@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { gateService } from '../../../src/site/gate/gate-service.ts';
 import { type AcceptancePrompt, deploymentShape } from '../../../src/format/deployment.ts';
 import { checkDocument } from '../../../src/format/document.ts';
 import type { RenderedService } from '../../../src/format/generation.ts';
 import type { GateResult } from '../../../src/format/receipt.ts';
 import type { Health } from '../../../src/format/service.ts';
+import { gateService } from '../../../src/site/gate/gate-service.ts';
 import { context } from '../../support/context.ts';
 import { release, service } from '../../support/deployed.ts';
 import { expectCode } from '../../support/error.ts';

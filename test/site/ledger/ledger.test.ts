@@ -9,9 +9,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Ledger } from '../../../src/site/ledger/ledger.ts';
 import { writeCanonical } from '../../../src/format/document.ts';
 import { type LedgerEvent, ledgerEntryKind } from '../../../src/format/ledger.ts';
+import { Ledger } from '../../../src/site/ledger/ledger.ts';
 import { expectCode } from '../../support/error.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 

@@ -1,10 +1,10 @@
 import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { SiteFolder } from '../../../src/site/site-folder.ts';
-import { openLedger, readLedger } from '../../../src/site/ledger/site-ledger.ts';
 import { writeCanonical } from '../../../src/format/document.ts';
 import type { LedgerEvent, LedgerHead } from '../../../src/format/ledger.ts';
 import { receiptKind } from '../../../src/format/receipt.ts';
+import { openLedger, readLedger } from '../../../src/site/ledger/site-ledger.ts';
+import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { expectCode } from '../../support/error.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { stateOf } from '../../../src/site/ledger/site-state.ts';
 import type { LedgerEntry, LedgerEvent } from '../../../src/format/ledger.ts';
+import { stateOf } from '../../../src/site/ledger/site-state.ts';
 
 const bundle = 'a'.repeat(128);
 

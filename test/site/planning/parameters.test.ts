@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { fillTemplate, parameterValues } from '../../../src/site/planning/parameters.ts';
 import type { Parameter } from '../../../src/format/deployment.ts';
 import { checkDocument } from '../../../src/format/document.ts';
 import { type ParameterValue, type Site, siteKind } from '../../../src/format/site.ts';
+import { fillTemplate, parameterValues } from '../../../src/site/planning/parameters.ts';
 import { expectCode } from '../../support/error.ts';
 
 const parameters: Readonly<Record<string, Parameter>> = {

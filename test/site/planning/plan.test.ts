@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { imageOf, makePlan, releaseOf, serviceOf } from '../../../src/site/planning/plan.ts';
 import { checkDocument } from '../../../src/format/document.ts';
 import type { DeployedRelease, Generation } from '../../../src/format/generation.ts';
 import { type Action, type Plan, planKind, type Step } from '../../../src/format/plan.ts';
+import { imageOf, makePlan, releaseOf, serviceOf } from '../../../src/site/planning/plan.ts';
 import { generation, image, release, service } from '../../support/deployed.ts';
 
 const inverse: Readonly<Record<Action, Action | undefined>> = {

@@ -1,11 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { secretNames } from '../../../src/site/planning/secrets.ts';
-import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { checkDocument } from '../../../src/format/document.ts';
 import { type Site, siteKind } from '../../../src/format/site.ts';
+import { secretNames } from '../../../src/site/planning/secrets.ts';
+import { SiteFolder } from '../../../src/site/site-folder.ts';
+import { packed } from '../../support/constraint-input.ts';
 import { expectCode } from '../../support/error.ts';
-import { packed } from '../../support/question.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 
 const scratch = scratchFolder(true);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isOpen, localText, nextOpening } from '../../../src/site/planning/window.ts';
 import { type Window, weekdays } from '../../../src/format/site.ts';
+import { isOpen, localText, nextOpening } from '../../../src/site/planning/window.ts';
 
 const window = (values: Partial<Window>): Window => ({
   days: [...weekdays],

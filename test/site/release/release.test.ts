@@ -8,13 +8,13 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { ErrorCode } from '../../../src/core/error.ts';
 import { admit } from '../../../src/bundle/admission/admit.ts';
+import type { ErrorCode } from '../../../src/core/error.ts';
+import { startDepot } from '../../../src/depot/server.ts';
 import { catalogOf } from '../../../src/site/catalog/catalog.ts';
+import { stage } from '../../../src/site/importing/stage.ts';
 import { loadRelease, releaseFolder } from '../../../src/site/release/release.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
-import { stage } from '../../../src/site/importing/stage.ts';
-import { startDepot } from '../../../src/depot/server.ts';
 import { context } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { scratchFolder } from '../../support/scratch.ts';

@@ -1,13 +1,13 @@
+import { recallOf } from '../../../bundle/admission/recall.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { hostPlatform } from '../../host/platform.ts';
-import { recallOf } from '../../../bundle/admission/recall.ts';
-import { arrivals, named, type Question } from './constraint.ts';
+import { arrivals, type ConstraintInput, named } from './constraint.ts';
 
 /** The site takes the bundle's channel: it may have been imported before `site.yaml` was changed. */
-export function channel(question: Question): Constraint[] {
-  const { channels } = question.settings;
-  if (question.intent !== 'install') return [];
-  return arrivals(question).map(({ bundle }) => ({
+export function channel(input: ConstraintInput): Constraint[] {
+  const { channels } = input.settings;
+  if (input.intent !== 'install') return [];
+  return arrivals(input).map(({ bundle }) => ({
     rule: 'channel',
     satisfied: channels.includes(bundle.channel),
     needs: `channel ${bundle.channel} among the channels of site.yaml`,
@@ -16,9 +16,9 @@ export function channel(question: Question): Constraint[] {
 }
 
 /** No release that comes was recalled, nor any in a generation that is returned to. */
-export function recalled(question: Question): Constraint[] {
-  const { intent, to, state } = question;
-  const asked = intent === 'rollback' ? to.releases : arrivals(question).map((each) => each.wanted);
+export function recalled(input: ConstraintInput): Constraint[] {
+  const { intent, to, state } = input;
+  const asked = intent === 'rollback' ? to.releases : arrivals(input).map((each) => each.wanted);
   return asked.map((release) => {
     const recall = recallOf(release, state.recalls);
     return {
@@ -31,9 +31,9 @@ export function recalled(question: Question): Constraint[] {
 }
 
 /** The release was packed for this host's system and processor. */
-export function platform(question: Question): Constraint[] {
+export function platform(input: ConstraintInput): Constraint[] {
   const host = hostPlatform();
-  return arrivals(question)
+  return arrivals(input)
     .filter(({ wanted }) => wanted.services.length > 0)
     .map(({ bundle, wanted }) => {
       const images = bundle.images.filter(

@@ -3,7 +3,7 @@ import { momentOf } from '../../../format/field.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { changesBetween } from '../plan.ts';
 import { channel, platform, recalled } from './admissible.ts';
-import type { Question, Rule } from './constraint.ts';
+import type { ConstraintInput, Rule } from './constraint.ts';
 import { gpus } from './gpus.ts';
 import { memory } from './memory.ts';
 import { withOverrides } from './override.ts';
@@ -42,17 +42,17 @@ const rules: readonly Rule[] = [
 const MAX_WORDS = 2000;
 
 /** Every rule's answer, satisfied or not, with the overrides that are valid now; none where nothing changes. */
-export async function checkConstraints(question: Question): Promise<Constraint[]> {
-  const { arriving, leaving } = changesBetween(question.from, question.to);
+export async function checkConstraints(input: ConstraintInput): Promise<Constraint[]> {
+  const { arriving, leaving } = changesBetween(input.from, input.to);
   if (arriving.length + leaving.length === 0) return [];
   const constraints: Constraint[] = [];
-  for (const rule of rules) constraints.push(...(await rule(question)));
+  for (const rule of rules) constraints.push(...(await rule(input)));
   const brief = constraints.map((each) => ({
     ...each,
     needs: shorten(each.needs),
     found: shorten(each.found),
   }));
-  return withOverrides(brief, question.state.overrides, momentOf(question.now));
+  return withOverrides(brief, input.state.overrides, momentOf(input.now));
 }
 
 /**

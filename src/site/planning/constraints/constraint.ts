@@ -4,12 +4,12 @@ import type { Constraint, Intent } from '../../../format/plan.ts';
 import type { Site } from '../../../format/site.ts';
 import type { Engine, Target } from '../../../target/target.ts';
 import type { HostProbe } from '../../host/host-probe.ts';
-import { changesBetween } from '../plan.ts';
-import type { SiteFolder } from '../../site-folder.ts';
 import type { SiteState } from '../../ledger/site-state.ts';
+import type { SiteFolder } from '../../site-folder.ts';
+import { changesBetween } from '../plan.ts';
 
 /** What a rule is asked about. */
-export interface Question {
+export interface ConstraintInput {
   readonly intent: Intent;
   /** What runs now. */
   readonly from: Generation;
@@ -30,7 +30,9 @@ export interface Question {
 }
 
 /** One rule: what must hold, and what was found. Looks, and changes nothing. */
-export type Rule = (question: Question) => Promise<readonly Constraint[]> | readonly Constraint[];
+export type Rule = (
+  input: ConstraintInput,
+) => Promise<readonly Constraint[]> | readonly Constraint[];
 
 /** A release that comes: with what it was packed as, and what it takes the place of. */
 export interface Arrival {
@@ -40,7 +42,7 @@ export interface Arrival {
 }
 
 /** The releases that run afterwards and do not run, as they then are, now. */
-export function arrivals({ from, to, bundles }: Question): Arrival[] {
+export function arrivals({ from, to, bundles }: ConstraintInput): Arrival[] {
   const { arriving } = changesBetween(from, to);
   return arriving.map((wanted) => {
     const before = from.releases.find((each) => each.name === wanted.name);
@@ -51,7 +53,7 @@ export function arrivals({ from, to, bundles }: Question): Arrival[] {
 
 /** The bundle that a release of `to` came in. */
 export function bundleOf(
-  bundles: Question['bundles'],
+  bundles: ConstraintInput['bundles'],
   { name, bundle: id }: DeployedRelease,
 ): Bundle {
   const bundle = bundles.get(id);

@@ -7,36 +7,36 @@ import { gpuDevices } from '../../../target/container-arguments.ts';
 import type { Engine } from '../../../target/target.ts';
 import { containerDevices } from '../../host/container-devices.ts';
 import { type FoundGpus, findGpus, type Gpu } from '../../host/gpus.ts';
-import { arrivals, bundleOf, named, type Question } from './constraint.ts';
+import { arrivals, bundleOf, type ConstraintInput, named } from './constraint.ts';
 
 /**
  * The GPUs that a release needs are there, good enough, and not counted on by other releases; containers can be
  * given them. A release needs as many as it says, else as many as its services ask for together.
  */
-export async function gpus(question: Question): Promise<Constraint[]> {
+export async function gpus(input: ConstraintInput): Promise<Constraint[]> {
   const constraints: Constraint[] = [];
   const found = new Map<GpuNeeds['vendor'], FoundGpus>();
-  for (const { bundle, wanted } of arrivals(question)) {
-    const count = gpusOf(question, wanted);
+  for (const { bundle, wanted } of arrivals(input)) {
+    const count = gpusOf(input, wanted);
     if (count === 0) continue;
     const need = bundle.requires.host?.gpu ?? { vendor: 'nvidia', count };
     const { vendor } = need;
-    const answer = found.get(vendor) ?? (await findGpus(vendor, question.host, question.signal));
+    const answer = found.get(vendor) ?? (await findGpus(vendor, input.host, input.signal));
     found.set(vendor, answer);
-    constraints.push(enough(question, wanted, need, answer));
-    constraints.push(...(await deviceConstraint(question, wanted)));
+    constraints.push(enough(input, wanted, need, answer));
+    constraints.push(...(await deviceConstraint(input, wanted)));
   }
   return constraints;
 }
 
 function enough(
-  question: Question,
+  input: ConstraintInput,
   wanted: DeployedRelease,
   need: GpuNeeds,
   answer: FoundGpus,
 ): Constraint {
-  const others = question.to.releases.filter((each) => each.name !== wanted.name);
-  const taken = others.reduce((sum, each) => sum + gpusOf(question, each), 0);
+  const others = input.to.releases.filter((each) => each.name !== wanted.name);
+  const taken = others.reduce((sum, each) => sum + gpusOf(input, each), 0);
   const wish = [
     ...(need.memory === undefined ? [] : [`${formatBytes(need.memory)} of memory`]),
     ...(need.computeCapability === undefined
@@ -62,13 +62,13 @@ function enough(
 
 /** Engines give a container its GPUs by the names that a specification of the vendor defines. */
 async function deviceConstraint(
-  question: Question,
+  input: ConstraintInput,
   wanted: DeployedRelease,
 ): Promise<Constraint[]> {
-  if (!takesNames(question.engine)) return [];
+  if (!takesNames(input.engine)) return [];
   const names = new Set(wanted.services.flatMap(gpuDevices));
   if (names.size === 0) return [];
-  const there = await containerDevices(question.host);
+  const there = await containerDevices(input.host);
   const lacking = [...names].filter((name) => !there.has(name));
   return [
     {
@@ -89,7 +89,7 @@ function takesNames({ engine, version }: Engine): boolean {
 }
 
 /** How many GPUs a release counts on; `all` is one at least. */
-function gpusOf({ bundles }: Question, release: DeployedRelease): number {
+function gpusOf({ bundles }: ConstraintInput, release: DeployedRelease): number {
   if (release.services.length === 0) return 0;
   const said = bundleOf(bundles, release).requires.host?.gpu?.count;
   const asked = release.services.map(({ gpus: each }) => (each === 'all' ? 1 : (each ?? 0)));

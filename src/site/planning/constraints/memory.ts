@@ -2,15 +2,15 @@ import { formatBytes } from '../../../core/amount.ts';
 import type { DeployedRelease } from '../../../format/generation.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { memoryBytes } from '../../host/processor.ts';
-import { arrivals, named, type Question } from './constraint.ts';
+import { arrivals, type ConstraintInput, named } from './constraint.ts';
 import { needing } from './system.ts';
 
 /** The host has the memory that a release says, and what its services may use at most is not reserved by others. */
-export async function memory(question: Question): Promise<Constraint[]> {
-  const asked = needing(question, 'memory');
-  const limited = arrivals(question).filter(({ wanted }) => reserved(wanted) > 0);
+export async function memory(input: ConstraintInput): Promise<Constraint[]> {
+  const asked = needing(input, 'memory');
+  const limited = arrivals(input).filter(({ wanted }) => reserved(wanted) > 0);
   if (asked.length + limited.length === 0) return [];
-  const total = await memoryBytes(question.host);
+  const total = await memoryBytes(input.host);
   const unknown = 'a host that does not tell its memory';
   const whole = asked.map(([{ wanted }, bytes]) => ({
     rule: 'memory',
@@ -19,7 +19,7 @@ export async function memory(question: Question): Promise<Constraint[]> {
     found: total === undefined ? unknown : `${formatBytes(total)} in all`,
   }));
   const beside = limited.map(({ wanted }) => {
-    const others = question.to.releases.filter((each) => each.name !== wanted.name);
+    const others = input.to.releases.filter((each) => each.name !== wanted.name);
     const taken = others.reduce((sum, each) => sum + reserved(each), 0);
     return {
       rule: 'memory',

@@ -1,7 +1,7 @@
 import type { DeployedRelease } from '../../../format/generation.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { type Listener, listeners, ownerOf } from '../../host/listeners.ts';
-import { arrivals, type Question } from './constraint.ts';
+import { arrivals, type ConstraintInput } from './constraint.ts';
 
 interface Place {
   readonly address: string;
@@ -11,23 +11,22 @@ interface Place {
 }
 
 /** Each port that a release publishes is free, or its own predecessor's; who has it otherwise is named. */
-export async function ports(question: Question): Promise<Constraint[]> {
-  const coming = arrivals(question);
+export async function ports(input: ConstraintInput): Promise<Constraint[]> {
+  const coming = arrivals(input);
   const names = new Set(coming.map(({ wanted }) => wanted.name));
   const wanted = coming.flatMap((each) => placesOf(each.wanted));
   if (wanted.length === 0) return [];
   // What changes gives up the ports that it has now.
-  const leaving = question.from.releases.filter(
-    ({ name }) => names.has(name) || !question.to.releases.some((each) => each.name === name),
+  const leaving = input.from.releases.filter(
+    ({ name }) => names.has(name) || !input.to.releases.some((each) => each.name === name),
   );
   const ours = leaving.flatMap(placesOf);
-  const staying = question.to.releases.filter(({ name }) => !names.has(name)).flatMap(placesOf);
-  const listening = await listeners(question.host);
+  const staying = input.to.releases.filter(({ name }) => !names.has(name)).flatMap(placesOf);
+  const listening = await listeners(input.host);
   const constraints: Constraint[] = [];
   for (const [index, place] of wanted.entries()) {
     const rival = [...wanted.slice(0, index), ...staying].find((each) => overlap(each, place));
-    const taken =
-      rival === undefined ? await takenBy(place, ours, listening, question) : rival.holder;
+    const taken = rival === undefined ? await takenBy(place, ours, listening, input) : rival.holder;
     constraints.push({
       rule: 'port',
       satisfied: taken === undefined,
@@ -43,7 +42,7 @@ async function takenBy(
   place: Place,
   ours: readonly Place[],
   listening: readonly Listener[],
-  { host }: Question,
+  { host }: ConstraintInput,
 ): Promise<string | undefined> {
   const ownNow = ours.filter((each) => overlap(each, place));
   const rivals = listening.filter(

@@ -3,12 +3,12 @@ import type { ReleaseRange } from '../../../format/deployment.ts';
 import type { DeployedRelease, Generation } from '../../../format/generation.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { changesBetween } from '../plan.ts';
-import { bundleOf, named, type Question } from './constraint.ts';
+import { bundleOf, type ConstraintInput, named } from './constraint.ts';
 
 /** What each release requires of the others runs, in versions that it takes: also after one of them changed or left. */
-export function requiredReleases(question: Question): Constraint[] {
-  const { to } = question;
-  return touched(question, 'releases').map(([release, need]) => {
+export function requiredReleases(input: ConstraintInput): Constraint[] {
+  const { to } = input;
+  return touched(input, 'releases').map(([release, need]) => {
     const found = to.releases.find((each) => each.name === need.name);
     return {
       rule: 'requires',
@@ -20,9 +20,9 @@ export function requiredReleases(question: Question): Constraint[] {
 }
 
 /** No release runs beside one that it, or that one, says it cannot run beside. */
-export function conflictingReleases(question: Question): Constraint[] {
-  const { to } = question;
-  return touched(question, 'conflicts').map(([release, range]) => {
+export function conflictingReleases(input: ConstraintInput): Constraint[] {
+  const { to } = input;
+  return touched(input, 'conflicts').map(([release, range]) => {
     const found = to.releases.find(
       (each) =>
         each.name === range.name &&
@@ -41,7 +41,10 @@ export function conflictingReleases(question: Question): Constraint[] {
 type Said = readonly [release: DeployedRelease, range: ReleaseRange];
 
 /** What releases that will run say of others, where the one or the other changes by this plan. */
-function touched({ from, to, bundles }: Question, what: 'releases' | 'conflicts'): readonly Said[] {
+function touched(
+  { from, to, bundles }: ConstraintInput,
+  what: 'releases' | 'conflicts',
+): readonly Said[] {
   const changed = changedNames(from, to);
   return to.releases.flatMap((release) =>
     bundleOf(bundles, release)

@@ -5,7 +5,7 @@ import type { Generation } from '../../../format/generation.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import type { FileSystem } from '../../host/host-probe.ts';
 import { type ImageLayer, imageLayers, imagesOf } from '../../release/image-layers.ts';
-import { type Arrival, arrivals, type Question } from './constraint.ts';
+import { type Arrival, arrivals, type ConstraintInput } from './constraint.ts';
 
 /** What a change writes of itself: journal, ledger, generation, receipt. */
 const OWN_BYTES = 16 * MIB;
@@ -22,12 +22,12 @@ interface Load {
 }
 
 /** Every file system has room for what the change writes there, in bytes and in files. */
-export async function space(question: Question): Promise<Constraint[]> {
-  const coming = arrivals(question);
+export async function space(input: ConstraintInput): Promise<Constraint[]> {
+  const coming = arrivals(input);
   if (coming.length === 0) return [];
   const places = new Map<string, { system: FileSystem; loads: Load[] }>();
-  for (const load of [siteLoad(coming, question), ...(await engineLoads(coming, question))]) {
-    const system = await question.host.fileSystem(load.path);
+  for (const load of [siteLoad(coming, input), ...(await engineLoads(coming, input))]) {
+    const system = await input.host.fileSystem(load.path);
     const place = places.get(system.id) ?? { system, loads: [] };
     places.set(system.id, { system, loads: [...place.loads, load] });
   }
@@ -55,7 +55,7 @@ function judge({ freeBytes, freeFiles }: FileSystem, loads: readonly Load[]): Co
 }
 
 /** Models are hard links to what was staged and take nothing; trees are unpacked, templates filled in. */
-function siteLoad(coming: readonly Arrival[], { site, from }: Question): Load {
+function siteLoad(coming: readonly Arrival[], { site, from }: ConstraintInput): Load {
   let bytes = OWN_BYTES;
   let files = OWN_FILES;
   for (const { bundle, wanted } of coming) {
@@ -75,13 +75,13 @@ function siteLoad(coming: readonly Arrival[], { site, from }: Question): Load {
 }
 
 /** What the engine unpacks, and what it fetches first, where it says where. */
-async function engineLoads(coming: readonly Arrival[], question: Question): Promise<Load[]> {
-  const { engine, from } = question;
+async function engineLoads(coming: readonly Arrival[], input: ConstraintInput): Promise<Load[]> {
+  const { engine, from } = input;
   if (engine.images === undefined) return [];
-  const there = await layersThere(from.releases, question);
+  const there = await layersThere(from.releases, input);
   const wanted = await layersOf(
     coming.map((each) => each.wanted),
-    question,
+    input,
   );
   const fresh = [...wanted.values()].filter((each) => !there.has(each.digest));
   const sum = (value: (layer: ImageLayer) => number): number =>
@@ -97,10 +97,10 @@ async function engineLoads(coming: readonly Arrival[], question: Question): Prom
 /** A layer that the engine has already takes nothing; one that cannot be told takes its place. */
 async function layersThere(
   releases: Generation['releases'],
-  question: Question,
+  input: ConstraintInput,
 ): Promise<ReadonlyMap<string, ImageLayer>> {
   try {
-    return await layersOf(releases, question);
+    return await layersOf(releases, input);
   } catch (error) {
     if (error instanceof StowageError) return new Map();
     throw error;
@@ -109,7 +109,7 @@ async function layersThere(
 
 async function layersOf(
   releases: Generation['releases'],
-  { site }: Question,
+  { site }: ConstraintInput,
 ): Promise<ReadonlyMap<string, ImageLayer>> {
   const layers = new Map<string, ImageLayer>();
   for (const image of imagesOf(releases)) {

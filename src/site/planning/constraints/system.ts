@@ -2,13 +2,13 @@ import { coerce, satisfies } from 'semver';
 import type { HostNeeds } from '../../../format/deployment.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { cpuFeatures, kernelRelease } from '../../host/processor.ts';
-import { type Arrival, arrivals, named, type Question } from './constraint.ts';
+import { type Arrival, arrivals, type ConstraintInput, named } from './constraint.ts';
 
 /** The kernel is of a version that the release takes. */
-export async function kernel(question: Question): Promise<Constraint[]> {
-  const asked = needing(question, 'kernel');
+export async function kernel(input: ConstraintInput): Promise<Constraint[]> {
+  const asked = needing(input, 'kernel');
   if (asked.length === 0) return [];
-  const found = await kernelRelease(question.host);
+  const found = await kernelRelease(input.host);
   return asked.map(([{ wanted }, range]) => ({
     rule: 'kernel',
     satisfied: inRange(found, range),
@@ -18,9 +18,9 @@ export async function kernel(question: Question): Promise<Constraint[]> {
 }
 
 /** The container engine is one that the release was tried with, in a version that it takes. */
-export function engine(question: Question): Constraint[] {
-  const { engine: found } = question;
-  return needing(question, 'engine').map(([{ wanted }, ranges]) => {
+export function engine(input: ConstraintInput): Constraint[] {
+  const { engine: found } = input;
+  return needing(input, 'engine').map(([{ wanted }, ranges]) => {
     const range = Object.hasOwn(ranges, found.engine) ? ranges[found.engine] : undefined;
     const wish = Object.entries(ranges).map((each) => each.join(' '));
     return {
@@ -33,9 +33,9 @@ export function engine(question: Question): Constraint[] {
 }
 
 /** Services of one release that share a network call one another by their names: the engine has to give them names. */
-export function names(question: Question): Constraint[] {
-  const { engine: found } = question;
-  return arrivals(question).flatMap(({ wanted }) => {
+export function names(input: ConstraintInput): Constraint[] {
+  const { engine: found } = input;
+  return arrivals(input).flatMap(({ wanted }) => {
     const sharing = wanted.services.filter((each) => each.network === 'bridge');
     if (sharing.length < 2) return [];
     const without = `${found.engine} without them: install netavark and aardvark-dns, and set network_backend = "netavark" in containers.conf`;
@@ -51,10 +51,10 @@ export function names(question: Question): Constraint[] {
 }
 
 /** Every processor has the features that the release's programs were made for. */
-export async function processor(question: Question): Promise<Constraint[]> {
-  const asked = needing(question, 'cpuFeatures');
+export async function processor(input: ConstraintInput): Promise<Constraint[]> {
+  const asked = needing(input, 'cpuFeatures');
   if (asked.length === 0) return [];
-  const found = await cpuFeatures(question.host);
+  const found = await cpuFeatures(input.host);
   return asked.map(([{ wanted }, features]) => {
     const lacking = features.filter((each) => found?.has(each) !== true);
     return {
@@ -73,10 +73,10 @@ export async function processor(question: Question): Promise<Constraint[]> {
 
 /** What arriving releases that run something say of one property of the host. */
 export function needing<K extends keyof HostNeeds>(
-  question: Question,
+  input: ConstraintInput,
   what: K,
 ): (readonly [Arrival, NonNullable<HostNeeds[K]>])[] {
-  return arrivals(question).flatMap((arrival) => {
+  return arrivals(input).flatMap((arrival) => {
     const need = arrival.bundle.requires.host?.[what];
     // A depot serves releases for other hosts.
     if (need === undefined || arrival.wanted.services.length === 0) return [];

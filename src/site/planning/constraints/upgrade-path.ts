@@ -1,12 +1,12 @@
 import { major, satisfies } from 'semver';
 import type { Bundle } from '../../../format/bundle.ts';
 import type { Constraint } from '../../../format/plan.ts';
-import { arrivals, named, type Question } from './constraint.ts';
+import { arrivals, type ConstraintInput, named } from './constraint.ts';
 
 /** The version that runs is one from which this one may be reached. Going back is not asked. */
-export function upgradePath(question: Question): Constraint[] {
-  if (question.intent !== 'install') return [];
-  return arrivals(question).flatMap(({ bundle, wanted, before }) => {
+export function upgradePath(input: ConstraintInput): Constraint[] {
+  if (input.intent !== 'install') return [];
+  return arrivals(input).flatMap(({ bundle, wanted, before }) => {
     const { upgradeFrom } = bundle;
     if (upgradeFrom === undefined || before === undefined) return [];
     // The same version again, with other values, is no upgrade.
@@ -24,10 +24,10 @@ export function upgradePath(question: Question): Constraint[] {
  * A person looked at the site's values for a release again when its major version changes, and wrote that down.
  * Asked where there are values and a predecessor.
  */
-export function confirmedParameters(question: Question): Constraint[] {
-  const { intent, settings, bundles } = question;
+export function confirmedParameters(input: ConstraintInput): Constraint[] {
+  const { intent, settings, bundles } = input;
   if (intent !== 'install') return [];
-  return arrivals(question).flatMap(({ bundle, wanted, before }) => {
+  return arrivals(input).flatMap(({ bundle, wanted, before }) => {
     const { name } = wanted;
     const given = Object.hasOwn(settings.parameters, name) ? settings.parameters[name] : {};
     if (before === undefined || Object.keys(given ?? {}).length === 0) return [];

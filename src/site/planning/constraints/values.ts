@@ -2,14 +2,14 @@ import { StowageError } from '../../../core/error.ts';
 import type { DeployedRelease } from '../../../format/generation.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { keptName, readSecret } from '../secrets.ts';
-import { type Arrival, arrivals, named, type Question } from './constraint.ts';
+import { type Arrival, arrivals, type ConstraintInput, named } from './constraint.ts';
 
 /** Each secret of a release is to be had, and is the one that its services are to read. */
-export async function secrets(question: Question): Promise<Constraint[]> {
+export async function secrets(input: ConstraintInput): Promise<Constraint[]> {
   const constraints: Constraint[] = [];
-  for (const { wanted } of arrivals(question)) {
+  for (const { wanted } of arrivals(input)) {
     for (const { name, secret } of wanted.secrets) {
-      const found = await lookFor(secret, name, wanted, question);
+      const found = await lookFor(secret, name, wanted, input);
       constraints.push({
         rule: 'secret',
         satisfied: found === undefined,
@@ -22,10 +22,10 @@ export async function secrets(question: Question): Promise<Constraint[]> {
 }
 
 /** The site's values fit the parameters of each release that is installed: the plan could not have been made else. */
-export function parameters(question: Question): Constraint[] {
-  if (question.intent !== 'install') return [];
+export function parameters(input: ConstraintInput): Constraint[] {
+  if (input.intent !== 'install') return [];
   const asked = ({ bundle }: Arrival): boolean => Object.keys(bundle.parameters).length > 0;
-  return arrivals(question)
+  return arrivals(input)
     .filter(asked)
     .map(({ bundle, wanted }) => ({
       rule: 'parameter',
@@ -40,7 +40,7 @@ async function lookFor(
   secret: string,
   name: string,
   release: DeployedRelease,
-  { site, settings, env, target, signal }: Question,
+  { site, settings, env, target, signal }: ConstraintInput,
 ): Promise<string | undefined> {
   try {
     const value = await readSecret(settings, release.name, secret, env);

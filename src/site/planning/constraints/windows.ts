@@ -2,10 +2,10 @@ import { momentOf } from '../../../format/field.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import type { Window } from '../../../format/site.ts';
 import { isOpen, localText, nextOpening } from '../window.ts';
-import type { Question } from './constraint.ts';
+import type { ConstraintInput } from './constraint.ts';
 
 /** A change begins while a maintenance window of the site is open. A site without windows lets it begin at any time. */
-export function maintenanceWindows({ settings, now }: Question): Constraint[] {
+export function maintenanceWindows({ settings, now }: ConstraintInput): Constraint[] {
   const { windows } = settings;
   if (windows.length === 0) return [];
   const open = windows.find((each) => isOpen(each, now));
@@ -24,7 +24,7 @@ export function maintenanceWindows({ settings, now }: Question): Constraint[] {
 }
 
 /** No change begins in a stretch of time that the site keeps clear. */
-export function suppressions({ settings, now }: Question): Constraint[] {
+export function suppressions({ settings, now }: ConstraintInput): Constraint[] {
   const moment = momentOf(now);
   return settings.suppressions.map(({ from, until, reason }) => {
     const within = moment >= from && moment < until;

@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { channel, platform, recalled } from '../../../../src/site/planning/constraints/admissible.ts';
 import { hostPlatform } from '../../../../src/site/host/platform.ts';
-import { asking, packed } from '../../../support/question.ts';
+import {
+  channel,
+  platform,
+  recalled,
+} from '../../../../src/site/planning/constraints/admissible.ts';
+import { asking, packed } from '../../../support/constraint-input.ts';
 
 const recall = (versions: string) => ({
   at: '2026-11-20T00:00:00Z',

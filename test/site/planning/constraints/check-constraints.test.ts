@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
+import { checkDocument } from '../../../../src/format/document.ts';
+import { planKind } from '../../../../src/format/plan.ts';
 import {
   checkConstraints,
   requireSatisfied,
 } from '../../../../src/site/planning/constraints/check-constraints.ts';
 import { overridable } from '../../../../src/site/planning/constraints/override.ts';
-import { checkDocument } from '../../../../src/format/document.ts';
-import { planKind } from '../../../../src/format/plan.ts';
 import * as samples from '../../../format/samples.ts';
+import { asking, packed } from '../../../support/constraint-input.ts';
 import { packedAt } from '../../../support/context.ts';
 import { service } from '../../../support/deployed.ts';
 import { expectCode } from '../../../support/error.ts';
-import { asking, packed } from '../../../support/question.ts';
 
 const requires = {
   releases: [{ name: 'base', version: '^1' }],

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { GIB } from '../../../../src/core/limits.ts';
-import { gpus } from '../../../../src/site/planning/constraints/gpus.ts';
 import type { GpuNeeds } from '../../../../src/format/deployment.ts';
+import { gpus } from '../../../../src/site/planning/constraints/gpus.ts';
+import { asking, type Packed, packed } from '../../../support/constraint-input.ts';
 import { service } from '../../../support/deployed.ts';
 import type { FakeHost } from '../../../support/fake-host.ts';
-import { asking, type Packed, packed } from '../../../support/question.ts';
 
 const docker = {
   engine: 'docker',

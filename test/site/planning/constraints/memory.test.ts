@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { GIB } from '../../../../src/core/limits.ts';
 import { memory } from '../../../../src/site/planning/constraints/memory.ts';
+import { asking, type Packed, packed } from '../../../support/constraint-input.ts';
 import { service } from '../../../support/deployed.ts';
-import { asking, type Packed, packed } from '../../../support/question.ts';
 
 const host = { files: { '/proc/meminfo': `MemFree: 1 kB\nMemTotal:       ${16 * 2 ** 20} kB\n` } };
 

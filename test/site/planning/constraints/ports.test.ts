@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { ports } from '../../../../src/site/planning/constraints/ports.ts';
 import type { Listening } from '../../../../src/site/host/listen.ts';
+import { ports } from '../../../../src/site/planning/constraints/ports.ts';
+import { asking, type Packed, packed } from '../../../support/constraint-input.ts';
 import { service } from '../../../support/deployed.ts';
 import type { FakeHost } from '../../../support/fake-host.ts';
-import { asking, type Packed, packed } from '../../../support/question.ts';
 
 /** A release that publishes ports. */
 function on(port: number, name = 'chat', address = '127.0.0.1', version = '1.0.0'): Packed {

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { conflictingReleases, requiredReleases } from '../../../../src/site/planning/constraints/releases.ts';
 import type { Bundle } from '../../../../src/format/bundle.ts';
-import { asking, packed } from '../../../support/question.ts';
+import {
+  conflictingReleases,
+  requiredReleases,
+} from '../../../../src/site/planning/constraints/releases.ts';
+import { asking, packed } from '../../../support/constraint-input.ts';
 
 const requiring = (name: string, version: string): Partial<Bundle> => ({
   requires: { releases: [{ name, version }], conflicts: [] },

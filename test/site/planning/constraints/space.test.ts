@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { GIB, MIB } from '../../../../src/core/limits.ts';
 import { space } from '../../../../src/site/planning/constraints/space.ts';
 import { SiteFolder } from '../../../../src/site/site-folder.ts';
+import { asking, type Packed, packed } from '../../../support/constraint-input.ts';
 import { image, service } from '../../../support/deployed.ts';
-import { asking, type Packed, packed } from '../../../support/question.ts';
 import { scratchFolder } from '../../../support/scratch.ts';
 
 const scratch = scratchFolder(true);

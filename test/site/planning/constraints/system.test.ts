@@ -1,8 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { engine, kernel, names, processor } from '../../../../src/site/planning/constraints/system.ts';
 import type { HostNeeds } from '../../../../src/format/deployment.ts';
+import {
+  engine,
+  kernel,
+  names,
+  processor,
+} from '../../../../src/site/planning/constraints/system.ts';
+import { asking, type Packed, packed } from '../../../support/constraint-input.ts';
 import { service } from '../../../support/deployed.ts';
-import { asking, type Packed, packed } from '../../../support/question.ts';
 
 const needing = (host: HostNeeds): Packed =>
   packed({}, { requires: { releases: [], conflicts: [], host } });

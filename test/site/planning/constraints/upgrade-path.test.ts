@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { confirmedParameters, upgradePath } from '../../../../src/site/planning/constraints/upgrade-path.ts';
-import { asking, packed } from '../../../support/question.ts';
+import {
+  confirmedParameters,
+  upgradePath,
+} from '../../../../src/site/planning/constraints/upgrade-path.ts';
+import { asking, packed } from '../../../support/constraint-input.ts';
 
 describe('when a release may be reached from some versions only', () => {
   const next = packed({ version: '1.4.0' }, { upgradeFrom: '>=1.2.0 <1.4.0' });

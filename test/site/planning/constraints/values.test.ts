@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { parameters, secrets } from '../../../../src/site/planning/constraints/values.ts';
 import { keptName } from '../../../../src/site/planning/secrets.ts';
 import { SiteFolder } from '../../../../src/site/site-folder.ts';
+import { asking, packed } from '../../../support/constraint-input.ts';
 import { context } from '../../../support/context.ts';
 import { FakeTarget } from '../../../support/fake-target.ts';
-import { asking, packed } from '../../../support/question.ts';
 import { scratchFolder } from '../../../support/scratch.ts';
 
 const scratch = scratchFolder(true);

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { maintenanceWindows, suppressions } from '../../../../src/site/planning/constraints/windows.ts';
-import { asking } from '../../../support/question.ts';
+import {
+  maintenanceWindows,
+  suppressions,
+} from '../../../../src/site/planning/constraints/windows.ts';
+import { asking } from '../../../support/constraint-input.ts';
 
 // Saturday, 10:00 UTC.
 const now = new Date('2026-11-21T10:00:00Z');

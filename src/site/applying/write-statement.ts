@@ -1,11 +1,12 @@
-import type { Receipt } from '../format/receipt.ts';
-import { type ChangeOptions, withSite } from './applying/change.ts';
-import { currentGeneration } from './generations.ts';
-import { writeReceipt } from './receipt.ts';
-import { siteFacts } from './site-facts.ts';
+import type { Receipt } from '../../format/receipt.ts';
+import { currentGeneration } from '../generations.ts';
+import { writeReceipt } from '../receipts/receipt.ts';
+import { siteFacts } from '../receipts/site-facts.ts';
+import type { SiteContext } from '../site-context.ts';
+import { withSite } from './change.ts';
 
 /** A receipt that a person asked for: what the site holds and runs now. Nothing is changed. */
-export async function writeStatement(options: ChangeOptions): Promise<Receipt> {
+export async function writeStatement(options: SiteContext): Promise<Receipt> {
   const { site } = options;
   return withSite(options, async (ledger) => {
     const running = await currentGeneration(site);

@@ -11,7 +11,7 @@ import { type ListedPackage, readPackages } from './packages.ts';
 import { type NamedSigner, namedSigners } from './signers.ts';
 
 /** What two bundles, or two locks, are compared by. */
-export interface Side {
+export interface Comparable {
   readonly kind: 'bundle' | 'lock';
   /** SHA-512 of a bundle's `SHA512SUMS`. */
   readonly id?: string;
@@ -51,7 +51,7 @@ export interface SideImage {
 }
 
 /** A bundle, for a comparison. @throws StowageError `part-missing`, `part-damaged` for a small file that is not as listed */
-export async function sideOfBundle(looked: Looked): Promise<Side> {
+export async function sideOfBundle(looked: Looked): Promise<Comparable> {
   const { id, bundle, verdict } = looked;
   const lock = await readLockOf(looked);
   const listed = await readBill(looked);
@@ -78,7 +78,7 @@ export async function sideOfBundle(looked: Looked): Promise<Side> {
 }
 
 /** A lock, for a comparison. */
-export function sideOfLock(lock: Lock): Side {
+export function sideOfLock(lock: Lock): Comparable {
   const { manifest, models, images, files, seq, resolvedAt, findings } = lock;
   const { name, version, channel, description, platforms } = manifest;
   const blobs = [

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { StowageError } from '../core/error.ts';
-import { MAX_CERTIFICATE_BYTES } from '../core/limits.ts';
-import { readBounded, writeAtomic } from '../io/file.ts';
-import { decodeCertificates, encodeCertificate } from '../trust/certificate-file.ts';
-import { issueCertificate } from '../trust/certificate-issue.ts';
-import type { Signer } from '../trust/cms-sign.ts';
-import { decodePrivateKey, encodePrivateKey, generateKey } from '../trust/key.ts';
-import { positive } from '../trust/throwaway.ts';
-import type { SiteFolder } from './site-folder.ts';
+import { StowageError } from '../../core/error.ts';
+import { MAX_CERTIFICATE_BYTES } from '../../core/limits.ts';
+import { readBounded, writeAtomic } from '../../io/file.ts';
+import { decodeCertificates, encodeCertificate } from '../../trust/certificate-file.ts';
+import { issueCertificate } from '../../trust/certificate-issue.ts';
+import type { Signer } from '../../trust/cms-sign.ts';
+import { decodePrivateKey, encodePrivateKey, generateKey } from '../../trust/key.ts';
+import { positive } from '../../trust/throwaway.ts';
+import type { SiteFolder } from '../site-folder.ts';
 
 const VALID_YEARS = 20;
 

@@ -1,23 +1,9 @@
 import { chmod, link, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Bundle } from '../../format/bundle.ts';
-import type { Installer } from '../../format/installer.ts';
-import type { Part } from '../../format/part.ts';
+import { installerFor } from '../../bundle/installers.ts';
 import { exists, ioError, makeFolder, remove, syncFolder } from '../../io/file.ts';
-import { type Release, releaseFolder } from './release.ts';
 import type { SiteFolder } from '../site-folder.ts';
-
-/** A bundle's installers, each as a part that is read, hashed and compared like any other. */
-export function installerParts({ installers = [] }: Bundle): Part[] {
-  return installers.map(({ path, size, sha512, crc32 }) => ({
-    ...{ path, offset: 0, size, sha512, crc32 },
-  }));
-}
-
-/** The installer for a platform that a bundle carries. */
-export function installerFor(bundle: Bundle, platform: string): Installer | undefined {
-  return bundle.installers?.find((each) => each.platform === platform);
-}
+import { type Release, releaseFolder } from './release.ts';
 
 /**
  * Offers the installer of a release as `bin/stowage` of the site, in one rename. What lies there already stays when

@@ -1,12 +1,12 @@
-import type { Question } from '../../src/site/planning/constraints/constraint.ts';
-import { hostPlatform } from '../../src/site/host/platform.ts';
-import { SiteFolder } from '../../src/site/site-folder.ts';
-import { stateOf } from '../../src/site/ledger/site-state.ts';
 import { type Bundle, bundleKind } from '../../src/format/bundle.ts';
 import { checkDocument } from '../../src/format/document.ts';
 import type { DeployedRelease } from '../../src/format/generation.ts';
 import type { LedgerEvent } from '../../src/format/ledger.ts';
 import { siteKind } from '../../src/format/site.ts';
+import { hostPlatform } from '../../src/site/host/platform.ts';
+import { stateOf } from '../../src/site/ledger/site-state.ts';
+import type { ConstraintInput } from '../../src/site/planning/constraints/constraint.ts';
+import { SiteFolder } from '../../src/site/site-folder.ts';
 import * as samples from '../format/samples.ts';
 import { context, packedAt } from './context.ts';
 import { generation, release } from './deployed.ts';
@@ -50,7 +50,7 @@ export function packed(
 }
 
 export interface Asking
-  extends Partial<Omit<Question, 'from' | 'to' | 'settings' | 'host' | 'state'>> {
+  extends Partial<Omit<ConstraintInput, 'from' | 'to' | 'settings' | 'host' | 'state'>> {
   readonly from?: readonly Packed[];
   readonly to?: readonly Packed[];
   /** Members of `site.yaml`. */
@@ -60,7 +60,7 @@ export interface Asking
 }
 
 /** What rules are asked about the way from some releases to others. */
-export function asking(values: Asking = {}): Question {
+export function asking(values: Asking = {}): ConstraintInput {
   const { from = [], to = [], settings, host, ledger = [], ...rest } = values;
   const previous = '0'.repeat(128);
   return {

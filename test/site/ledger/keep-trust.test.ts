@@ -2,22 +2,22 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { assemble } from '../../../src/build/assemble.ts';
+import type { SitePolicy } from '../../../src/bundle/admission/admission-policy.ts';
+import { admit } from '../../../src/bundle/admission/admit.ts';
+import { chainFiles, readChain } from '../../../src/bundle/admission/trust-files.ts';
+import type { AdmittedBundle } from '../../../src/bundle/admitted-bundle.ts';
+import { signBundle } from '../../../src/bundle/signing/sign.ts';
 import type { ErrorCode } from '../../../src/core/error.ts';
 import { MAX_SIGNATURES, MAX_TRUST_BYTES } from '../../../src/core/limits.ts';
-import type { Gatekeeper } from '../../../src/bundle/admission/admission-policy.ts';
-import { admit } from '../../../src/bundle/admission/admit.ts';
-import type { AdmittedBundle } from '../../../src/bundle/admitted-bundle.ts';
-import { hostPlatform } from '../../../src/site/host/platform.ts';
-import { install } from '../../../src/site/applying/install.ts';
-import { signBundle } from '../../../src/bundle/signing/sign.ts';
-import { SiteFolder } from '../../../src/site/site-folder.ts';
-import { openLedger } from '../../../src/site/ledger/site-ledger.ts';
-import { chainFiles, readChain } from '../../../src/bundle/admission/trust-files.ts';
-import { keepTrust } from '../../../src/site/ledger/trust-walk.ts';
 import type { LedgerEvent } from '../../../src/format/ledger.ts';
 import type { Trust } from '../../../src/format/trust.ts';
 import { BlobStore } from '../../../src/io/blob-store.ts';
 import { makeFolder } from '../../../src/io/file.ts';
+import { install } from '../../../src/site/applying/install.ts';
+import { hostPlatform } from '../../../src/site/host/platform.ts';
+import { keepTrust } from '../../../src/site/ledger/keep-trust.ts';
+import { openLedger } from '../../../src/site/ledger/site-ledger.ts';
+import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { context, packedAt } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { FakeTarget } from '../../support/fake-target.ts';
@@ -65,20 +65,19 @@ async function bundleWith(
 const enter = (
   folder: string,
   sim: TrustSimulator,
-  gatekeeper?: Partial<Gatekeeper>,
+  policy?: Partial<SitePolicy>,
 ): Promise<AdmittedBundle> =>
   admit(folder, {
     ...context(),
     trust: sim.pinned,
-    ...(gatekeeper === undefined ? {} : { gatekeeper: { ...asking(), ...gatekeeper } }),
+    ...(policy === undefined ? {} : { policy: { ...asking(), ...policy } }),
   });
 
-function asking(): Gatekeeper {
-  const state: Gatekeeper['state'] = {
+function asking(): SitePolicy {
+  const state: SitePolicy['state'] = {
     accepted: [],
     floor: '1970-01-01T00:00:00Z',
     recalls: [],
-    overrides: [],
   };
   return { channels: ['stable'], platform: hostPlatform(), state };
 }
@@ -397,10 +396,10 @@ describe('when a trust document limits what may enter', () => {
     const sim = simulator();
     sim.issue({ trust: { maxAgeDays: 30 } });
     const folder = await bundleWith(sim);
-    const judge = (days: number, gatekeeper?: Gatekeeper) => {
+    const judge = (days: number, policy?: SitePolicy) => {
       const now = (): Date => new Date(packedAt.getTime() + days * DAY_MS);
       const trust = sim.pinned;
-      const asked = gatekeeper === undefined ? {} : { gatekeeper };
+      const asked = policy === undefined ? {} : { policy };
       return admit(folder, { ...context(), now, trust, ...asked });
     };
     await judge(30, asking());

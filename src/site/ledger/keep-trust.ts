@@ -2,18 +2,8 @@ import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { writeCanonical } from '../../format/document.ts';
 import { type Trust, trustKind } from '../../format/trust.ts';
-import { walkTrust } from '../../trust/trust-chain.ts';
-import type { Ledger } from './ledger.ts';
 import type { SiteFolder } from '../site-folder.ts';
-import { readBundleChain } from '../../bundle/admission/trust-files.ts';
-
-/**
- * The newest trust document that a bundle leads to from the pinned one, which alone decides it.
- * @throws StowageError as {@link readBundleChain} and {@link walkTrust}
- */
-export async function trustOf(folder: string, pinned: Trust, now: Date): Promise<Trust> {
-  return walkTrust(pinned, await readBundleChain(folder, pinned.version), now);
-}
+import type { Ledger } from './ledger.ts';
 
 /**
  * Pins a trust document that was walked to, or confirmed by a person at a site without one.

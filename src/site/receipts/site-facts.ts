@@ -1,10 +1,10 @@
-import { StowageError } from '../core/error.ts';
-import type { Generation } from '../format/generation.ts';
-import type { Receipt, ServiceHealth } from '../format/receipt.ts';
-import type { Target } from '../target/target.ts';
-import { generationNumbers } from './generations.ts';
-import { hostKernel, hostPlatform } from './host/platform.ts';
-import type { SiteFolder } from './site-folder.ts';
+import { StowageError } from '../../core/error.ts';
+import type { Generation } from '../../format/generation.ts';
+import type { Receipt, ServiceHealth } from '../../format/receipt.ts';
+import type { Target } from '../../target/target.ts';
+import { generationNumbers } from '../generations.ts';
+import { hostKernel, hostPlatform } from '../host/platform.ts';
+import type { SiteFolder } from '../site-folder.ts';
 
 export type SiteFacts = Pick<Receipt, 'generations' | 'held' | 'health' | 'host'>;
 

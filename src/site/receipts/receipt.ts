@@ -1,20 +1,20 @@
-import { StowageError } from '../core/error.ts';
-import { MAX_SIGNATURE_BYTES } from '../core/limits.ts';
-import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
-import { readCanonical, writeCanonical } from '../format/document.ts';
-import { momentOf } from '../format/field.ts';
-import type { Generation } from '../format/generation.ts';
-import { type Receipt, receiptKind } from '../format/receipt.ts';
-import { namesIn, readBounded, writeAtomic } from '../io/file.ts';
-import { allAlgorithms } from '../trust/algorithm.ts';
-import { signDetached } from '../trust/cms-sign.ts';
-import { verifyDetached } from '../trust/cms-verify.ts';
+import { StowageError } from '../../core/error.ts';
+import { MAX_SIGNATURE_BYTES } from '../../core/limits.ts';
+import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
+import { readCanonical, writeCanonical } from '../../format/document.ts';
+import { momentOf } from '../../format/field.ts';
+import type { Generation } from '../../format/generation.ts';
+import { type Receipt, receiptKind } from '../../format/receipt.ts';
+import { namesIn, readBounded, writeAtomic } from '../../io/file.ts';
+import { allAlgorithms } from '../../trust/algorithm.ts';
+import { signDetached } from '../../trust/cms-sign.ts';
+import { verifyDetached } from '../../trust/cms-verify.ts';
+import type { SiteFolder } from '../site-folder.ts';
 import type { SiteFacts } from './site-facts.ts';
-import type { SiteFolder } from './site-folder.ts';
 import { siteSigner } from './site-key.ts';
 
 /** What a receipt is made of. */
-export interface Account
+export interface ReceiptInput
   extends Pick<Receipt, 'intent' | 'outcome' | 'gates' | 'overrides' | 'ledger'> {
   /** The generation that runs now. */
   readonly running: Generation;
@@ -24,7 +24,7 @@ export interface Account
 /** Writes and signs a receipt: `receipts/<moment>-<intent>.json` and `.p7s` beside it. */
 export async function writeReceipt(
   site: SiteFolder,
-  { running, facts, ...rest }: Account,
+  { running, facts, ...rest }: ReceiptInput,
   now: Date,
 ): Promise<Receipt> {
   const { name } = await site.site();

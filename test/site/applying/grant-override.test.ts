@@ -1,11 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { overridable } from '../../../src/site/planning/constraints/override.ts';
-import { grantOverride } from '../../../src/site/ledger/grant-override.ts';
-import type { ImportOptions } from '../../../src/site/importing/import.ts';
+import { grantOverride } from '../../../src/site/applying/grant-override.ts';
 import { install } from '../../../src/site/applying/install.ts';
-import { SiteFolder } from '../../../src/site/site-folder.ts';
+import type { ImportOptions } from '../../../src/site/importing/import.ts';
 import { readLedger } from '../../../src/site/ledger/site-ledger.ts';
+import { overridable } from '../../../src/site/planning/constraints/override.ts';
+import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { context, packedAt } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { FakeTarget } from '../../support/fake-target.ts';

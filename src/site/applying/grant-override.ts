@@ -2,8 +2,9 @@ import { StowageError } from '../../core/error.ts';
 import { checkDocument, type DocumentKind } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
 import { type Override, override as schema } from '../../format/plan.ts';
-import { type ChangeOptions, withSite } from '../applying/change.ts';
 import { overridable } from '../planning/constraints/override.ts';
+import type { SiteContext } from '../site-context.ts';
+import { withSite } from './change.ts';
 
 /** No override is longer: what is needed for longer belongs into the manifest or `site.yaml`. */
 const MAX_DAYS = 7;
@@ -23,7 +24,7 @@ const wordKind: DocumentKind<Override> = {
  */
 export async function grantOverride(
   word: Readonly<Record<keyof Override, string>>,
-  options: ChangeOptions,
+  options: SiteContext,
 ): Promise<Override> {
   const { rule } = word;
   if (!overridable.some((each) => each === rule))

@@ -1,0 +1,15 @@
+import type { Bundle } from '../format/bundle.ts';
+import type { Installer } from '../format/installer.ts';
+import type { Part } from '../format/part.ts';
+
+/** A bundle's installers, each as a part that is read, hashed and compared like any other. */
+export function installerParts({ installers = [] }: Bundle): Part[] {
+  return installers.map(({ path, size, sha512, crc32 }) => ({
+    ...{ path, offset: 0, size, sha512, crc32 },
+  }));
+}
+
+/** The installer for a platform that a bundle carries. */
+export function installerFor(bundle: Bundle, platform: string): Installer | undefined {
+  return bundle.installers?.find((each) => each.platform === platform);
+}
