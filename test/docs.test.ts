@@ -7,7 +7,7 @@ import { everyGroup } from '../src/cli/every-group.ts';
 import { examples } from '../src/cli/examples.ts';
 import { commanderStatus, createProgram } from '../src/cli/program.ts';
 import type { Terminal } from '../src/cli/terminal.ts';
-import { errorCodes } from '../src/core/error.ts';
+import { errorCodes } from '../src/core/error-table.ts';
 import { callsOf, commandsOfPage, typedPages } from './support/documents.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));

@@ -7,8 +7,7 @@ import {
 import { everyGroup } from '../../src/cli/every-group.ts';
 import { examples } from '../../src/cli/examples.ts';
 import { createProgram } from '../../src/cli/program.ts';
-import { exitStatus } from '../../src/core/error.ts';
-import { statusMeanings } from '../../src/core/error-table.ts';
+import { exitStatus, type StatusName, statusMeanings } from '../../src/core/error-table.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../../src/core/product.ts';
 
 /** The page of the manual, `stowage.1`, of what the program says of itself. It has no date: equal sources, equal bytes. */
@@ -36,7 +35,7 @@ export function manPage(): string {
         .flatMap(command),
     ]),
     '.SH EXIT STATUS',
-    ...(Object.keys(exitStatus) as (keyof typeof exitStatus)[]).flatMap((name) => [
+    ...(Object.keys(exitStatus) as StatusName[]).flatMap((name) => [
       '.TP',
       `.B ${exitStatus[name]}`,
       plain(statusMeanings[name]),

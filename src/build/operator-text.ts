@@ -1,4 +1,4 @@
-import { exitStatus } from '../core/error.ts';
+import { exitStatus, type StatusName, statusMeanings } from '../core/error-table.ts';
 import type { Installer } from '../format/installer.ts';
 import type { Manifest } from '../format/manifest.ts';
 import { siteRequirements } from './operator-asks.ts';
@@ -180,13 +180,7 @@ both, and keys/site.pem with the first of them. They hold no secret.
 11. EXIT STATUS
 
   0    done
-  ${exitStatus.failed}    failed
-  ${exitStatus.usage}    no such command or option
-  ${exitStatus.rolledBack}    rolled back: the new generation did not pass, the old one runs
-  ${exitStatus.untrusted}   not trusted: signature, contents or age
-  ${exitStatus.locked}   another command is at work at this site
-  ${exitStatus.unfit}   the host is not fit
-  ${exitStatus.interrupted}  interrupted
+${exitStatuses()}
 
 12. WHERE THINGS LIE
 
@@ -229,4 +223,10 @@ ${lines.join('')}
 It needs glibc 2.28 and libstdc++ 6, and no network. README.txt says what to do
 where the system refuses to start it.
 `;
+}
+
+function exitStatuses(): string {
+  return (Object.keys(exitStatus) as StatusName[])
+    .map((name) => `  ${String(exitStatus[name]).padEnd(5)}${statusMeanings[name]}`)
+    .join('\n');
 }

@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
-import { type ExitStatus, StowageError } from '../core/error.ts';
+import { StowageError } from '../core/error.ts';
+import type { ExitStatus } from '../core/error-table.ts';
 import type { Context } from '../core/event.ts';
 import type { Terminal } from './terminal.ts';
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createProgress, errorJson, errorText, toStowageError } from '../../src/cli/render.ts';
-import { type ErrorCode, errorCodes, StowageError } from '../../src/core/error.ts';
+import { StowageError } from '../../src/core/error.ts';
+import { errorCodes } from '../../src/core/error-table.ts';
 import type { StowageEvent } from '../../src/core/event.ts';
 import { fakeTerminal, personScreen } from '../support/fake-terminal.ts';
 
@@ -89,7 +90,7 @@ describe('when an error is shown', () => {
     ['unfit', 12],
     ['interrupted', 130],
   ] as const)('ends with its own status: %s %i', (kind, status) => {
-    for (const code of errorCodes[kind] as readonly ErrorCode[]) {
+    for (const code of errorCodes[kind]) {
       expect(new StowageError(code, '', { hint: '' }).exitStatus).toBe(status);
     }
   });

@@ -1,4 +1,4 @@
-import { exitStatus } from '../../core/error.ts';
+import { exitStatus } from '../../core/error-table.ts';
 import { examineHost } from '../../site/doctor/examine-host.ts';
 import type { Finding } from '../../site/doctor/finding.ts';
 import type { CommandContext, CommandResult } from '../command.ts';

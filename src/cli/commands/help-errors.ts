@@ -1,13 +1,18 @@
-import { exitStatus } from '../../core/error.ts';
-import { type ErrorEntry, errorTable, statusMeanings } from '../../core/error-table.ts';
+import {
+  type ErrorEntry,
+  errorTable,
+  exitStatus,
+  type StatusName,
+  statusMeanings,
+} from '../../core/error-table.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { definitions, textColumns } from '../wrap.ts';
 
-/** `stowage help errors [CODE...]`: every code that an error can bear, or some of them in full. */
+/** `stowage help errors [CODE...]`: every error code, or some of them in full. */
 export function helpErrors(codes: readonly string[], context: CommandContext): CommandResult {
   const columns = textColumns(context.terminal.stdout.columns);
   if (codes.length === 0)
-    return { json: { errors: errorTable }, text: wholeTable(errorTable, columns) };
+    return { json: { errors: errorTable() }, text: wholeTable(errorTable(), columns) };
   const entries = codes.map(entryOf);
   return {
     json: { errors: entries },
@@ -17,15 +22,14 @@ export function helpErrors(codes: readonly string[], context: CommandContext): C
 
 function entryOf(text: string): ErrorEntry {
   const code = text.replace(/^\[(.*)\]$/, '$1');
-  const entry = errorTable.find((each) => each.code === code);
+  const entry = errorTable().find((each) => each.code === code);
   if (entry !== undefined) return entry;
-  throw usage('no error has this code', 'a code that stowage help errors lists', text);
+  throw usage('unknown error code', 'a code that stowage help errors lists', text);
 }
 
 function meaningOf(status: number): string {
-  const name = (Object.keys(exitStatus) as (keyof typeof exitStatus)[]).find(
-    (each) => exitStatus[each] === status,
-  );
+  const names = Object.keys(exitStatus) as StatusName[];
+  const name = names.find((each) => exitStatus[each] === status);
   return `exit status ${status}: ${name === undefined ? 'failed' : statusMeanings[name]}`;
 }
 
@@ -56,5 +60,5 @@ function wholeTable(entries: readonly ErrorEntry[], columns: number): string {
     );
     lines.push('');
   }
-  return `${lines.join('\n')}stowage help errors CODE shows one of them\n`;
+  return `${lines.join('\n')}stowage help errors CODE shows a single code\n`;
 }

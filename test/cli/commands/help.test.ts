@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { commandContext } from '../../../src/cli/command.ts';
 import type { Run } from '../../../src/cli/options.ts';
 import { createProgram, disconnectedGroups } from '../../../src/cli/program.ts';
-import { errorCodes } from '../../../src/core/error.ts';
+import { errorCodes } from '../../../src/core/error-table.ts';
 import { ruleNames } from '../../../src/format/finding.ts';
 import { fakeTerminal, runProgram } from '../../support/fake-terminal.ts';
 

@@ -1,0 +1,72 @@
+import {
+  type ErrorEntry,
+  errorTable,
+  exitStatus,
+  type StatusName,
+  statusMeanings,
+} from '../../src/core/error-table.ts';
+
+/** manifests/ERRORS.md: every error code by exit status. */
+export function errorPage(): string {
+  const names = Object.keys(exitStatus) as StatusName[];
+  return `# Errors
+
+<!-- generated from src/core/error-table.ts: npm run errors -->
+
+Every error has a code, which never changes, in brackets after the message:
+
+\`\`\`text
+stowage: error: model "embed" has license cc-by-nc-4.0, which this manifest does not allow [content-refused]
+  expected: one of: apache-2.0, mit
+  found:    cc-by-nc-4.0, in README.md
+  hint:     add the license to "licenses" of model "embed" if you accept its terms, or choose another model
+\`\`\`
+
+The message and the hint describe the case at hand; this page says what the code means wherever it appears.
+\`stowage help errors CODE\` prints the same, \`--json\` gives every error as data. Match codes in scripts, never the text.
+
+| exit status | meaning |
+| ----------- | ------- |
+| 0 | done |
+${names.map((name) => `| ${exitStatus[name]} | ${statusMeanings[name]} |`).join('\n')}
+
+${names.map(section).join('\n\n')}
+`;
+}
+
+function section(name: StatusName): string {
+  const entries = errorTable().filter((each) => each.exitStatus === exitStatus[name]);
+  return [
+    `## Exit status ${exitStatus[name]}`,
+    '',
+    '| code | cause | remedy |',
+    '| ---- | ----- | ------ |',
+    ...entries.map(
+      ({ code, cause, remedy }) => `| \`${code}\` | ${marked(cause)} | ${marked(remedy)} |`,
+    ),
+  ].join('\n');
+}
+
+const TYPED =
+  /stowage (?:help (?:errors|findings|COMMAND)|[a-z-]+|--version)|podman login|--[a-z-]+|\b[A-Z][A-Z0-9_]{4,}\b|[\w/]+\.(?:json|yaml|md)\b/g;
+
+/** What a person would type or read in a terminal, set as code. */
+function marked(text: string): string {
+  return text.replace(TYPED, (typed) => `\`${typed}\``);
+}
+
+const BEGIN = '<!-- refusals: npm run errors -->\n';
+const END = '<!-- end of refusals -->';
+
+/** signing/card.html with its table of the codes of exit status 10 made anew. */
+export function cardWithRefusals(card: string): string {
+  const from = card.indexOf(BEGIN) + BEGIN.length;
+  const to = card.indexOf(END);
+  if (from < BEGIN.length || to < from) throw new Error('signing/card.html has no place for them');
+  const rows = errorTable().filter((each) => each.exitStatus === exitStatus.untrusted);
+  return `${card.slice(0, from)}${rows.map(cardRow).join('')}${card.slice(to)}`;
+}
+
+function cardRow({ code, cause, remedy }: ErrorEntry): string {
+  return `<tr><th scope="row"><code>${code}</code></th><td>${cause}</td><td>${remedy}</td></tr>\n`;
+}

@@ -1,0 +1,185 @@
+/** Cause and remedy of the codes that end a command with exit status 1. */
+export const failures = {
+  internal: {
+    cause: 'a bug in Stowage: it reached a state that should not occur',
+    remedy: 'report it with the command, the full message and the output of stowage --version',
+  },
+  'manifest-invalid': {
+    cause:
+      'the manifest has an unknown, missing or invalid field, or a source that cannot be parsed',
+    remedy: 'fix each line that the error lists; at a site, send the error to the release engineer',
+  },
+  'lock-invalid': {
+    cause: 'the lock was edited by hand, or written by another version of Stowage',
+    remedy: 'run stowage lock again',
+  },
+  'lock-stale': {
+    cause:
+      'there is no lock, or the manifest, a local file or a finding has changed since it was made',
+    remedy: 'run stowage lock again, or restore the files that changed',
+  },
+  'plan-stale': {
+    cause:
+      'the running release, site.yaml, a secret or the host has changed since the plan was made',
+    remedy: 'make a new plan, review it, and have it approved again if the site requires approval',
+  },
+  'plan-unapproved': {
+    cause: 'this site applies approved plans only, and the plan has no valid approval',
+    remedy: 'have an authorized person approve the plan with stowage approve',
+  },
+  'site-invalid': {
+    cause: 'site.yaml has an unknown or invalid field, or lacks a value that a release requires',
+    remedy: 'set or correct the fields of site.yaml that the error lists',
+  },
+  'document-invalid': {
+    cause: 'a file does not have the required format, or belongs to another bundle',
+    remedy:
+      'fix the file that the error names if it is yours; otherwise get a new copy from its author',
+  },
+  'path-unsafe': {
+    cause: 'a file name is not portable, points outside its folder, or cannot be mounted',
+    remedy: 'rename the file at its source, exclude it, or choose another path',
+  },
+  'digest-malformed': {
+    cause: 'a digest is truncated, mistyped, or uses an unsupported algorithm',
+    remedy: 'copy the whole digest, including its algorithm, from where it was published',
+  },
+  'source-not-found': {
+    cause:
+      'a repository, revision, file or platform does not exist or is private, or no file matches',
+    remedy: 'check the spelling and the globs in the manifest; sign in if the source is private',
+  },
+  'source-unreachable': {
+    cause: 'a source does not answer, reports a server error, or closed the connection early',
+    remedy:
+      'check the network and HTTPS_PROXY, and run the same command again: the download resumes',
+  },
+  'source-denied': {
+    cause: 'a source rejected the credentials, or the credentials could not be obtained',
+    remedy: 'sign in with an account that has read access; the hint says how',
+  },
+  'source-gated': {
+    cause: 'the license of the model must be accepted before it can be downloaded',
+    remedy:
+      'accept the license on the page of the model, and set HF_TOKEN to a token of that account',
+  },
+  'source-mismatch': {
+    cause: 'content does not have the expected digest or size; nothing of it was kept',
+    remedy:
+      'run the same command again; if it still fails, the source changed or a proxy alters the data',
+  },
+  'source-malformed': {
+    cause: 'a response or file of a source cannot be parsed',
+    remedy: 'try again later; if it still fails, contact the operator or publisher of the source',
+  },
+  'source-unsupported': {
+    cause: 'this kind of source is not supported, or it requires git and git is not installed',
+    remedy: 'follow the hint, or download the files yourself and name their folder as the source',
+  },
+  'content-refused': {
+    cause:
+      'a file can execute code when it is loaded, is malformed, contains a secret, or is too large',
+    remedy: 'read what the error says about each file; stowage help findings explains every rule',
+  },
+  'upstream-unsigned': {
+    cause: "the manifest requires the publisher's signature, and there is none",
+    remedy: 'ask the publisher to sign, or use a revision that is signed',
+  },
+  'upstream-refused': {
+    cause: "the publisher's signature is invalid, or is for other content or by another signer",
+    remedy:
+      'check the key in the manifest; do not use the content until the publisher explains the mismatch',
+  },
+  'space-insufficient': {
+    cause: 'there is not enough free disk space',
+    remedy:
+      'free the bytes that the error names, and run the same command again: finished files are kept',
+  },
+  'output-exists': {
+    cause: 'the output already exists; Stowage never overwrites files',
+    remedy: 'choose another name, or move the existing output away',
+  },
+  'file-missing': {
+    cause: 'a file or folder does not exist, or a folder is empty',
+    remedy:
+      'check the path, and that the medium is mounted; the hint names the command that makes the file',
+  },
+  'io-failed': {
+    cause:
+      'a read or write failed: no permission, a read-only or failing disk, a size limit, or a closed pipe',
+    remedy: 'fix the problem that the error names, and run the same command again',
+  },
+  'blob-damaged': {
+    cause: 'a file in the store is missing, or its content does not match its digest',
+    remedy:
+      'remove the file that the error names and run again (at a site, import again); check the disk',
+  },
+  'key-invalid': {
+    cause:
+      'a private key cannot be used: wrong passphrase, format, type or certificate, or a failing token',
+    remedy:
+      'give the key of that certificate and its passphrase; signing/KEYS.md lists the accepted keys',
+  },
+  'bundle-absent': {
+    cause: 'the folder does not exist, or does not contain a bundle',
+    remedy:
+      'give the folder that contains SHA512SUMS and bundle.json; check that the medium is mounted',
+  },
+  'bundle-incomplete': {
+    cause: 'parts of the bundle are on discs that were not given',
+    remedy: 'run the same command with the remaining discs: what was already imported is kept',
+  },
+  'disc-too-small': {
+    cause:
+      'a disc cannot hold the files that every disc needs, or too many discs would be required',
+    remedy: 'use larger discs, or pack with a smaller --part-size',
+  },
+  'medium-lost': {
+    cause: 'a medium was removed or disconnected while it was being read',
+    remedy: 'insert it again and run the same command: finished files are kept',
+  },
+  'stream-ended': {
+    cause: 'the stream ended before the bundle was complete',
+    remedy:
+      'find out why the sender stopped, and stream again: finished parts are not written again',
+  },
+  'state-damaged': {
+    cause: 'a state file of the site is missing, or is not what the site wrote',
+    remedy:
+      'follow the hint: restore the file from a backup, or import again; never delete the ledger',
+  },
+  'engine-failed': {
+    cause: 'podman, docker or systemd failed, timed out, or did something other than requested',
+    remedy:
+      'read its last lines in the error, fix the problem on this host, and run the same command again',
+  },
+  'gate-failed': {
+    cause: 'a service did not become ready, or did not answer as expected',
+    remedy:
+      'send the error, which has the expected and actual answer and the log, to the release engineer',
+  },
+  'rollback-failed': {
+    cause: 'a step could not be undone, so the site is between two generations',
+    remedy: 'fix the problem that the error names; the next command continues the rollback',
+  },
+  'registry-unreachable': {
+    cause: "the site's registry cannot be reached, or closed the connection early",
+    remedy: 'check the registry, and run the same command again: finished blobs are not sent again',
+  },
+  'registry-denied': {
+    cause: "the site's registry has no credentials for this user, or the user may not push",
+    remedy: 'sign in with podman login; in Harbor, create the project first',
+  },
+  'registry-refused': {
+    cause: "the site's registry rejected an upload, for example a blob over its size limit",
+    remedy: 'follow the hint; the log of the registry has the reason',
+  },
+  'release-unknown': {
+    cause: 'the site has no such release, or the release is not running',
+    remedy: 'stowage status lists the releases; stowage import adds a bundle',
+  },
+  'generation-unknown': {
+    cause: 'the site has no such generation',
+    remedy: 'stowage history lists the generations that you can return to',
+  },
+} as const;
