@@ -1,11 +1,12 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { type ErrorCode, errorCodes, exitStatus } from '../src/core/error.ts';
-import { errorTable, statusMeanings } from '../src/core/error-table.ts';
+import { cardWithRefusals, errorPage } from '../scripts/build/error-page.ts';
+import { errorCodes } from '../src/core/error-table.ts';
 import { readSource } from './support/import-graph.ts';
 
-const codes = Object.values(errorCodes).flat() as readonly ErrorCode[];
+const codes = Object.values(errorCodes).flat();
 /** Files that list codes, and throw none of them. */
-const LISTS = ['core/error.ts', 'core/error-table.ts', 'core/refusal-table.ts'];
+const LISTS = ['core/error-table.ts', 'core/failure-table.ts', 'core/refusal-table.ts'];
 /** How a change ended; not errors. */
 const OUTCOMES = /'kept'[ |,]+'rolled-back'/g;
 const COMPARED = /(?:[=!]== |case )'[a-z-]+'|\[[^\]]*\]\.includes\(\w+\.code\)/g;
@@ -32,24 +33,26 @@ describe('when the source throws', () => {
   });
 });
 
-describe('when every error is explained', () => {
-  it('explains each code once, under its exit status', () => {
-    expect(errorTable.map((each) => each.code)).toEqual(codes);
-    expect(Object.keys(statusMeanings)).toEqual(Object.keys(exitStatus));
+describe('when the pages are made from the table', () => {
+  const read = (page: string): string =>
+    readFileSync(new URL(`../${page}`, import.meta.url), 'utf8');
+
+  it('has manifests/ERRORS.md as it is made, with every code once', () => {
+    const page = read('manifests/ERRORS.md');
+    expect(page, 'run npm run errors').toBe(errorPage());
+    for (const code of codes) expect(page.split(`| \`${code}\` |`), code).toHaveLength(2);
   });
 
-  it.each(errorTable)('says cause and remedy of $code in plain words', ({ cause, remedy }) => {
-    for (const text of [cause, remedy]) {
-      expect(text).toMatch(/^(?:[a-z]|SHA512SUMS|Ctrl-C)/);
-      expect(text).not.toMatch(/\.$|\n|`| {2}/);
-      expect(text.length).toBeGreaterThan(10);
-      expect(text.length).toBeLessThan(125);
-    }
+  it('has the refusals of signing/card.html as they are made', () => {
+    const card = read('signing/card.html');
+    expect(card, 'run npm run errors').toBe(cardWithRefusals(card));
   });
 
-  it.each(errorTable)('never says how to skip a check: $code', ({ cause, remedy }) => {
-    const skipping =
-      /--(?:no|accept|skip|force|allow|ignore|insecure)|stowage override|\b(?:skip|bypass|disable|ignore|turn off|without checking)/;
-    expect(`${cause}; ${remedy}`).not.toMatch(skipping);
+  it('refuses a card without a place for them', () => {
+    expect(() => cardWithRefusals('<table></table>')).toThrow('signing/card.html');
+  });
+
+  it('has cells that cannot break their table or the markup', () => {
+    expect(errorPage().match(/\|.*[<>&\\].*\|/g)).toBeNull();
   });
 });
