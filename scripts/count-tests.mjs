@@ -1,4 +1,4 @@
-// Sums the results of the suites in a folder into one line. Ends with 1 when a test failed or none ran.
+// Names the skipped tests of the suites in a folder and sums their results in the last line. Ends with 1 when a test failed or none ran.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -13,6 +13,10 @@ for (const name of readdirSync(folder)) {
   );
   sum.failed += suite.numFailedTests + unloaded.length;
   sum.skipped += suite.numPendingTests + suite.numTodoTests;
+  for (const file of suite.testResults)
+    for (const { status, fullName, meta } of file.assertionResults)
+      if (status === 'skipped' || status === 'pending')
+        console.log(`skipped: ${fullName}${meta?.reason ? ` (${meta.reason})` : ''}`);
 }
 console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`);
 process.exitCode = sum.failed > 0 || sum.passed === 0 ? 1 : 0;

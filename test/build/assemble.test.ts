@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmod, cp, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { assemble } from '../../src/build/assemble.ts';
 import { canonicalBytes, type Json } from '../../src/core/canonical-json.ts';
 import { type Digest, digestHex, digestOf } from '../../src/core/digest.ts';
@@ -15,6 +15,7 @@ import { BlobStore } from '../../src/io/blob-store.ts';
 import { listMedia } from '../../src/io/media.ts';
 import { expectCode } from '../support/error.ts';
 import { contents, temporaryFolder } from '../support/folder.ts';
+import { smallDisk } from '../support/small-disk.ts';
 import { contextOf, type Sample, sampleOf, storeOf } from './samples.ts';
 
 const root = temporaryFolder();
@@ -273,27 +274,23 @@ describe('when a bundle cannot be assembled', () => {
     expect(await readdir(folder)).toEqual(['chat-1.4.0']);
   });
 
-  it.each([
+  it.for([
     ['when it is asked', '512k'],
     ['while it is filled', '3m'],
-  ])('leaves nothing when the disk has too little space %s', async (when, size) => {
-    const { folder, output } = await outputFolder();
-    const mount = ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', folder];
-    if (process.getuid?.() !== 0 || spawnSync('mount', mount).status !== 0) {
-      console.warn('skipped: a full disk needs root and the right to mount a tmpfs');
-      return;
-    }
-    onTestFinished(() => {
-      spawnSync('umount', ['-l', folder]);
-    });
-    const store = await storeWith(small);
-    const fill = contextOf(undefined, (event) => {
-      if (when === 'while it is filled' && event.type === 'step')
-        spawnSync('dd', ['if=/dev/zero', `of=${join(folder, 'other')}`, 'bs=64k', 'count=100']);
-    });
-    const run = (): Promise<unknown> =>
-      assemble(small.lock, { store, output, partSize: PART, ...fill });
-    await expectCode(run, 'space-insufficient');
-    expect((await readdir(folder)).filter((name) => name !== 'other')).toEqual([]);
-  });
+  ] as const)(
+    'leaves nothing when the disk has too little space %s',
+    async ([when, size], test) => {
+      const { folder, output } = await outputFolder();
+      smallDisk(test, folder, size);
+      const store = await storeWith(small);
+      const fill = contextOf(undefined, (event) => {
+        if (when === 'while it is filled' && event.type === 'step')
+          spawnSync('dd', ['if=/dev/zero', `of=${join(folder, 'other')}`, 'bs=64k', 'count=100']);
+      });
+      const run = (): Promise<unknown> =>
+        assemble(small.lock, { store, output, partSize: PART, ...fill });
+      await expectCode(run, 'space-insufficient');
+      expect((await readdir(folder)).filter((name) => name !== 'other')).toEqual([]);
+    },
+  );
 });

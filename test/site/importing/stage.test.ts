@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -11,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { admit } from '../../../src/bundle/admission/admit.ts';
 import type { AdmittedBundle } from '../../../src/bundle/admitted-bundle.ts';
 import { type Digest, digestHex, digestOf } from '../../../src/core/digest.ts';
@@ -25,6 +24,7 @@ import { context } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
+import { smallDisk } from '../../support/small-disk.ts';
 import { tree } from '../../support/tree.ts';
 
 const scratch = scratchFolder();
@@ -270,21 +270,10 @@ describe('when a part is not as signed', () => {
 });
 
 describe('when the disk is full', () => {
-  const mount = scratch.fresh('small-disk');
-  let mounted = false;
-  try {
-    mkdirSync(mount);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', mount], { stdio: 'ignore' });
-    mounted = true;
-  } catch {
-    console.warn('SKIPPED: a full disk needs the right to mount a tmpfs');
-  }
-  afterAll(() => {
-    if (mounted) execFileSync('umount', [mount]);
-  });
-
-  it.skipIf(!mounted)('says so before the first byte', async () => {
-    const staging = await prepared(join(mount, 'site'));
+  it('says so before the first byte', async (test) => {
+    const disk = scratch.fresh('small-disk');
+    smallDisk(test, disk, '8m');
+    const staging = await prepared(join(disk, 'site'));
     const error = await expectCode(
       () => stage(staging.admitted, staging.site, context()),
       'space-insufficient',
@@ -293,28 +282,26 @@ describe('when the disk is full', () => {
     expect(expectOnlyRightBlobs(staging)).toEqual([]);
   });
 
-  it.skipIf(!mounted)(
-    'says so when space ends half way, and goes on when there is some',
-    async () => {
-      execFileSync('mount', ['-o', 'remount,size=24m', mount]);
-      const staging = await prepared(join(mount, 'other'));
-      const { admitted, site } = staging;
-      const ballast = join(mount, 'ballast');
-      const fill = (event: StowageEvent): void => {
-        // After the space was checked, somebody else takes it.
-        if (event.type === 'step') writeFileSync(ballast, Buffer.alloc(18 * MIB));
-      };
-      const error = await expectCode(
-        () => stage(admitted, site, { ...context(), emit: fill }),
-        'space-insufficient',
-      );
-      expect(error.expected).toMatch(
-        /^[1-9]\.[0-9] MiB \([1-9][0-9]{6} bytes\) free for what is still missing$/,
-      );
-      expect(await site.store.size(weightsOf(admitted).digest)).toBeUndefined();
-      unlinkSync(ballast);
-      await stage(admitted, site, context());
-      await expectStaged(staging);
-    },
-  );
+  it('says so when space runs out half way, and resumes when there is some', async (test) => {
+    const disk = scratch.fresh('small-disk');
+    smallDisk(test, disk, '24m');
+    const staging = await prepared(join(disk, 'site'));
+    const { admitted, site } = staging;
+    const ballast = join(disk, 'ballast');
+    const fill = (event: StowageEvent): void => {
+      // After the space was checked, somebody else takes it.
+      if (event.type === 'step') writeFileSync(ballast, Buffer.alloc(18 * MIB));
+    };
+    const error = await expectCode(
+      () => stage(admitted, site, { ...context(), emit: fill }),
+      'space-insufficient',
+    );
+    expect(error.expected).toMatch(
+      /^[1-9]\.[0-9] MiB \([1-9][0-9]{6} bytes\) free for what is still missing$/,
+    );
+    expect(await site.store.size(weightsOf(admitted).digest)).toBeUndefined();
+    unlinkSync(ballast);
+    await stage(admitted, site, context());
+    await expectStaged(staging);
+  });
 });
