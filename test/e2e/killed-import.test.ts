@@ -16,6 +16,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readTrust } from '../../src/bundle/admission/trust-anchor.ts';
 import { MIB } from '../../src/core/limits.ts';
 import { encodePem } from '../../src/trust/pem.ts';
+import { randomOfTest } from '../support/seed.ts';
 import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
 import { tree } from '../support/tree.ts';
 import { stowage } from './cli.ts';
@@ -60,6 +61,7 @@ function takeFinishedAway(medium: string, site: string): number {
 
 describe(`when an import is killed at ${KILLS} random moments`, () => {
   it('goes on each time without a finished part, to the same store', async () => {
+    const random = randomOfTest();
     const reference = join(work, 'reference');
     const began = performance.now();
     const first = await stowage(
@@ -81,7 +83,7 @@ describe(`when an import is killed at ${KILLS} random moments`, () => {
       cpSync(made.folder, medium, { recursive: true });
       // A quarter of the time it took: so that several kills fall into one import.
       for (let ended = false; !ended && counts.kills < KILLS; ) {
-        const moment = Math.random() * duration * (counts.kills % 2 === 0 ? 0.9 : 0.5);
+        const moment = random() * duration * (counts.kills % 2 === 0 ? 0.9 : 0.5);
         ended = !(await importFor(medium, site, moment));
         if (ended) break;
         counts.kills += 1;

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type BreakingLine, breakingLine } from '../lab/breaking-line.ts';
 import { type Hub, startHub } from '../lab/hub.ts';
 import { writeLargeModel } from '../lab/large-model.ts';
+import { randomOfTest } from '../support/seed.ts';
 import { stowage } from './cli.ts';
 
 // The sizes of a real night are asked for by STOWAGE_TEST_FULL=1: 2 GiB over a line that breaks every 50 MB.
@@ -84,12 +85,13 @@ describe('when a large model comes over a line that breaks', { timeout: 1_200_00
 
 describe('when a pull is killed', { timeout: 1_200_000 }, () => {
   it(`at ${KILLS} random moments, ends right all the same`, async () => {
+    const random = randomOfTest();
     const line = await breakingLine(port());
     try {
       const { cwd, env, before } = await locked(line, 'killed');
       let killed = 0;
       for (let round = 0; killed < KILLS && round < 3 * KILLS; round++) {
-        if (await killedPull(cwd, env, line, SIZE / (KILLS + 2))) killed += 1;
+        if (await killedPull(cwd, env, line, (random() * SIZE) / (KILLS + 2))) killed += 1;
         else break;
       }
       const { status, stderr } = await stowage({ cwd, env }, 'store', 'pull');
@@ -108,12 +110,12 @@ describe('when a pull is killed', { timeout: 1_200_000 }, () => {
   });
 });
 
-/** Whether a pull was killed after a random part of `most` bytes before it ended by itself. */
+/** Whether a pull was killed once so many more bytes had come, before it ended by itself. */
 async function killedPull(
   cwd: string,
   env: NodeJS.ProcessEnv,
   line: BreakingLine,
-  most: number,
+  bytes: number,
 ): Promise<boolean> {
   const args = [join(project, 'dist/main.js'), 'store', 'pull'];
   const child = spawn(join(project, 'node_modules/.bin/node'), args, {
@@ -122,7 +124,7 @@ async function killedPull(
     stdio: 'ignore',
   });
   const ended = once(child, 'exit');
-  const until = line.carried + Math.random() * most;
+  const until = line.carried + bytes;
   while (line.carried < until && child.exitCode === null) await sleep(1);
   child.kill('SIGKILL');
   await ended;
