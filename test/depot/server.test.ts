@@ -9,8 +9,8 @@ const LARGE = 64 * 1024 * 1024;
 const store = new Store();
 const open: Depot[] = [];
 
-async function start(port = 0): Promise<Depot> {
-  const depot = await startDepot(store, { address: '127.0.0.1', port });
+async function start(port = 0, graceMs = 5_000): Promise<Depot> {
+  const depot = await startDepot(store, { address: '127.0.0.1', port, graceMs });
   open.push(depot);
   return depot;
 }
@@ -65,18 +65,16 @@ describe('when requests are hostile', () => {
 });
 
 describe('when the depot is closed', () => {
-  it('ends connections that wait or never asked, at once', async () => {
-    const depot = await start();
+  it('ends connections that wait or never asked, without waiting for them', async () => {
+    const depot = await start(0, 2 ** 30);
     const silent = connect(port(depot), '127.0.0.1');
     const waiting = connect(port(depot), '127.0.0.1');
     await Promise.all([once(silent, 'connect'), once(waiting, 'connect')]);
     waiting.write('GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n');
     await once(waiting, 'data');
     const ended = Promise.all([once(silent, 'close'), once(waiting, 'close')]);
-    const began = performance.now();
     await depot.close();
     await ended;
-    expect(performance.now() - began).toBeLessThan(2_000);
     await expect(ask(depot.host, '/v2/')).rejects.toThrow('ECONNREFUSED');
   });
 

@@ -179,7 +179,7 @@ describe('when the next release does not answer as it should', () => {
     expect(await answer()).toBe(answers.v1);
     const seconds = await longestOutage();
     console.log(`outage: ${seconds.toFixed(1)} s, announced: ${announced.seconds} s at most`);
-    expect(seconds).toBeGreaterThan(0.5);
+    // Not a bound of this test: the limit that the plan announced.
     expect(seconds).toBeLessThan(announced.seconds);
     expect((await site('status')).json).toMatchObject({
       generation: { number: 1 },

