@@ -18,10 +18,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readTrust } from '../../src/bundle/admission/trust-anchor.ts';
 import { MIB } from '../../src/core/limits.ts';
 import { encodePem } from '../../src/trust/pem.ts';
+import { trustFromRoot } from '../../src/trust/trust-root.ts';
 import { type FileSystem, MediaLab, offsetOn, removeLab } from '../lab/media.ts';
 import { holdsByHand, textOf } from '../support/by-hand.ts';
 import { packedAt } from '../support/context.ts';
 import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
+import { makeRoot, makeSigner } from '../trust/authority.ts';
 import { type Ran, stowage } from './cli.ts';
 
 // What manifests/MEDIA.md says of media and of machines that touch them. Each sentence there that a test can try is tried here.
@@ -42,7 +44,16 @@ const byHand = (folder: string): Promise<boolean> =>
   holdsByHand(folder, textOf(made.folder), at('root.pem'));
 
 beforeAll(async () => {
-  made = await smallBundle({ place: at('made'), partSize: 4 * MIB, weights: 12 * MIB, crumbs: 3 });
+  // The check by hand compares certificates with today's date.
+  const always = { notBefore: new Date('2000-01-01T00:00:00Z'), notAfter: new Date('2099-01-01Z') };
+  const root = makeRoot(always);
+  const authority = {
+    root: root.certificate,
+    signer: makeSigner(root, always),
+    trust: trustFromRoot(root.certificate, packedAt),
+  };
+  const content = { partSize: 4 * MIB, weights: 12 * MIB, crumbs: 3 };
+  made = await smallBundle({ place: at('made'), authority, ...content });
   writeFileSync(at('root.pem'), encodePem('CERTIFICATE', made.root.der));
   fingerprint = readTrust(readFileSync(at('root.pem')), packedAt).fingerprint;
 });

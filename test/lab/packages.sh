@@ -48,6 +48,11 @@ needs=(
   'fish                     fish                        completes them, too'
   'groff                    groff-base                  shows the page of the manual'
   'mandoc                   mandoc                      checks it'
+  'faketime                 faketime                    shifts the clock of tests'
+  '/usr/share/i18n/locales/tr_TR locales                has a language that is not English'
+  'git                      git                         holds the files that are locked from repositories'
+  'ps                       procps                      lists what runs on the simulated host'
+  'mount                    mount                       mounts media'
 )
 
 PATH=$PATH:/usr/sbin:/sbin

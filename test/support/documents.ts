@@ -103,7 +103,11 @@ function joined(lines: readonly string[]): string[] {
 
 function isWhole(command: string): boolean {
   if (command.endsWith('\\')) return false;
-  const { status, stderr } = spawnSync('bash', ['-n'], { input: command, encoding: 'utf8' });
+  const { status, stderr } = spawnSync('bash', ['-n'], {
+    input: command,
+    encoding: 'utf8',
+    env: { ...process.env, LC_ALL: 'C' },
+  });
   return status === 0 && !stderr.includes('here-document');
 }
 
