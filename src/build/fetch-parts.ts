@@ -4,7 +4,7 @@ import { MIB } from '../core/limits.ts';
 import type { OnBytes } from '../core/tally.ts';
 import type { Incoming, SizedExpected } from '../io/incoming.ts';
 import type { Span } from '../io/spans.ts';
-import { giveBack } from '../net/slabs.ts';
+import { release } from '../net/buffer-pool.ts';
 import type { Origin, OriginPart } from '../source/origin.ts';
 import { interrupted, Persistence } from './persistence.ts';
 import { type Transfer, waitNotice } from './transfer.ts';
@@ -128,7 +128,7 @@ class PartsFetch {
   async #write(part: OriginPart, gap: Span, gathered: Gathered): Promise<void> {
     let position = part.from;
     for await (const chunk of part.body) {
-      await gathered.put(position, chunk.subarray(0, gap.end - position), giveBack);
+      await gathered.put(position, chunk.subarray(0, gap.end - position), release);
       position += chunk.byteLength;
     }
   }

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;
 
-/** How often one thing is asked for before it counts as unreachable. */
+/** How often a request is sent before its server counts as unreachable. */
 export const MAX_TRIES = 4;
 
 const FIRST_PAUSE_MS = 500;
@@ -15,7 +15,7 @@ export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
 
 /**
  * Milliseconds to wait before try number `tried + 1`: what the server asked for, up to a minute; otherwise 0.5, 1, 2 s
- * and so on, of which the upper half is left to chance so that many clients do not return at once.
+ * and so on, with jitter over the upper half so that many clients do not return at once.
  */
 export function pauseMs(tried: number, retryAfterMs: number | undefined, random: number): number {
   if (retryAfterMs !== undefined) return Math.min(retryAfterMs, MAX_PAUSE_MS);

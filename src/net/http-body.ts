@@ -1,10 +1,10 @@
 import { interrupted } from '../core/interrupted.ts';
-import { type Asked, malformed, Silence, unreachable } from './http-error.ts';
+import { type Asked, malformed, NoAnswer, unreachable } from './http-error.ts';
 
-/** Slower is no line, but somebody who holds it open. */
+/** A slower server holds the connection open on purpose. */
 const MIN_BYTES_PER_SECOND = 1024;
 
-/** A connection that can be given up. */
+/** A connection that can be aborted. */
 export interface Connection {
   readonly asked: Asked;
   readonly controller: AbortController;
@@ -13,7 +13,7 @@ export interface Connection {
 }
 
 /**
- * The bytes of a body, as they come. Gives up when none, or next to none, comes for the idle time.
+ * The bytes of a body as they arrive. Gives up when none, or next to none, arrive within the idle timeout.
  * @throws StowageError `source-unreachable` when it breaks, `interrupted`
  */
 export async function* readBody(
@@ -26,7 +26,7 @@ export async function* readBody(
   let waitedMs = 0;
   let fromBytes = 0;
   const idle = setTimeout(() => {
-    if (waiting) controller.abort(new Silence('bytes', idleTimeoutMs));
+    if (waiting) controller.abort(new NoAnswer('bytes', idleTimeoutMs));
   }, idleTimeoutMs);
   const reader = body[Symbol.asyncIterator]();
   let ended = false;
@@ -36,13 +36,13 @@ export async function* readBody(
       idle.refresh();
       const since = performance.now();
       const { done, value } = await reader.next();
-      waiting = false; // the time that the consumer takes is not the server's
+      waiting = false; // the consumer's time does not count
       if (done) break;
       bytes += value.byteLength;
       waitedMs += performance.now() - since;
       if (waitedMs >= idleTimeoutMs) {
         if (bytes - fromBytes < (waitedMs / 1000) * MIN_BYTES_PER_SECOND)
-          throw new Silence(`more than ${bytes - fromBytes} bytes`, idleTimeoutMs);
+          throw new NoAnswer(`more than ${bytes - fromBytes} bytes`, idleTimeoutMs);
         waitedMs = 0;
         fromBytes = bytes;
       }
@@ -77,7 +77,7 @@ export async function collect(
   return Buffer.concat(chunks);
 }
 
-/** The first `maxBytes` of a body as text, whatever becomes of the rest. */
+/** The first `maxBytes` of a body as text; the rest is not read. */
 export async function beginning(
   body: AsyncIterable<Uint8Array>,
   maxBytes: number,
@@ -90,4 +90,16 @@ export async function beginning(
     if (bytes >= maxBytes) break;
   }
   return Buffer.concat(chunks).subarray(0, maxBytes).toString('utf8');
+}
+
+/**
+ * Parses JSON that a server sent. Its own words stay out of the error: they may hold a token.
+ * @throws StowageError `source-malformed`
+ */
+export function parseRemote(bytes: Uint8Array, asked: Asked): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch {
+    throw malformed(asked, 'JSON', `${bytes.byteLength} bytes of something else`);
+  }
 }

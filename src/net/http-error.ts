@@ -1,9 +1,9 @@
 import { StowageError, systemCode } from '../core/error.ts';
 import { redactUrl } from './address.ts';
-import { LedInside } from './local-address.ts';
+import { LocalAddressError } from './local-address.ts';
 import { explainProxy, ProxyFailure } from './proxy-failure.ts';
 
-/** What was asked, for messages. */
+/** What a request asks for, for messages. */
 export interface Asked {
   /** Such as `the tags of docker.io/library/debian`. */
   readonly what: string;
@@ -15,20 +15,20 @@ const CERTIFICATE =
   /^(CERT_|ERR_TLS_CERT|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_(CA|PURPOSE)|PATH_LENGTH)/;
 const TLS = /^(EPROTO|ERR_SSL|ERR_TLS)/;
 
-/** An answer that this client waited for in vain. */
-export class Silence extends Error {
+/** The server sent nothing for too long. */
+export class NoAnswer extends Error {
   constructor(what: string, afterMs: number) {
     super(`no ${what} for ${afterMs / 1000} s`);
-    this.name = 'Silence';
+    this.name = 'NoAnswer';
   }
 }
 
 /**
- * What lies under the layers in which a client wraps a failure. The layers themselves may quote an address with all
- * that is secret in it, and stay out of our errors.
+ * The system's error under the layers in which a client wraps it. The layers may quote an address with its secrets, and
+ * stay out of our errors.
  */
 function rootOf(error: unknown): Error {
-  if (error instanceof Silence || error instanceof ProxyFailure) return error;
+  if (error instanceof NoAnswer || error instanceof ProxyFailure) return error;
   for (let each = error; each instanceof Error; each = each.cause) {
     if (systemCode(each) !== undefined) return each;
   }
@@ -39,16 +39,16 @@ function networkCode(error: unknown): string | undefined {
   return systemCode(rootOf(error));
 }
 
-/** Whether a connection failed because of the certificate that it was shown. */
+/** Whether a connection failed because of the server's certificate. */
 export function isCertificateFailure(error: unknown): boolean {
   return CERTIFICATE.test(networkCode(error) ?? '');
 }
 
-/** Whether the same failure is sure to come again: no such name, a certificate that does not hold, a proxy's no. */
+/** Whether another try is sure to fail too: no such name, an invalid certificate, a refusal by a proxy. */
 export function isFinal(error: unknown): boolean {
   if (error instanceof ProxyFailure && Math.floor((error.status ?? 0) / 100) === 4) return true;
   const code = networkCode(error) ?? '';
-  return ['ENOTFOUND', 'ERR_LED_INSIDE'].includes(code) || isCertificateFailure(error);
+  return ['ENOTFOUND', 'ERR_LOCAL_ADDRESS'].includes(code) || isCertificateFailure(error);
 }
 
 /** The error for a connection that failed, before its answer or within its body. */
@@ -67,50 +67,50 @@ export function unreachable({ what, url }: Asked, error: unknown, bytes?: number
 
 function explain(cause: Error, url: URL): { found: string; hint: string } {
   const code = networkCode(cause) ?? '';
-  const again = 'run the same command again; what was fetched is kept';
-  if (cause instanceof Silence) return { found: cause.message, hint: again };
+  const again = 'run the same command again; it resumes where it stopped';
+  if (cause instanceof NoAnswer) return { found: cause.message, hint: again };
   if (cause instanceof ProxyFailure) return explainProxy(cause, url.host);
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
     return {
       found: `no address for the name ${url.hostname}`,
-      hint: "check the spelling of the host, and this machine's DNS and network",
+      hint: "check the spelling of the host name, and this machine's DNS and network",
     };
   }
   if (code === 'ECONNREFUSED') {
     return {
       found: 'connection refused',
-      hint: `check that something listens at ${url.host}, and the port`,
+      hint: `check the port, and that a server listens at ${url.host}`,
     };
   }
   if (NO_ROUTE.includes(code)) {
     return { found: `no route (${code})`, hint: "check this machine's network and firewall" };
   }
-  if (cause instanceof LedInside) {
+  if (cause instanceof LocalAddressError) {
     return {
       found: `a redirect to this machine or its link: ${cause.message}`,
-      hint: 'ask who runs the server that redirected there',
+      hint: 'report it to the operator of the server that redirected',
     };
   }
   if (CERTIFICATE.test(code)) {
     return {
-      found: `a certificate that does not hold (${code})`,
-      hint: "check this machine's clock; when the host's authority is your own, name its certificate with --ca-file",
+      found: `an invalid or untrusted certificate (${code})`,
+      hint: "check this machine's clock; if the certificate is from a CA of your own, pass that CA with --ca-file",
     };
   }
   if (TLS.test(code)) {
-    return { found: `no TLS (${code})`, hint: `check that ${url.host} serves https at this port` };
+    return { found: `no TLS (${code})`, hint: `check that ${url.host} serves https on this port` };
   }
   return { found: `a broken connection${code === '' ? '' : ` (${code})`}`, hint: again };
 }
 
-/** The error for a status that nobody expected. `said` is the server's own line, already cleaned. */
+/** The error for an unexpected status. `said` is the server's own message as one clean line. */
 export function refusedStatus({ what, url }: Asked, status: number, said: string): StowageError {
   const where = redactUrl(url);
   const found = said === '' ? `status ${status}` : `status ${status}: ${said}`;
   if (status === 407) {
     return new StowageError('source-denied', `not allowed to fetch ${what}`, {
       expected: `an answer from ${where}`,
-      ...explainProxy(new ProxyFailure('before it', status, undefined), url.host),
+      ...explainProxy(new ProxyFailure('in front of it', status, undefined), url.host),
     });
   }
   if (status === 401 || status === 403) {
@@ -132,21 +132,25 @@ export function refusedStatus({ what, url }: Asked, status: number, said: string
     found,
     hint:
       status === 429
-        ? `wait, or sign in to ${url.host}: it allows anonymous clients only so many requests`
-        : 'try again later; if it stays, ask who runs that server',
+        ? `wait, or sign in to ${url.host}: it limits the requests of anonymous clients`
+        : 'try again later; if the problem persists, ask the operator of the server',
   });
 }
 
-/** The error for an answer that breaks its protocol. */
+/** The error for a response that violates its protocol. */
 export function malformed(
   { what, url }: Asked,
   expected: string,
   found: string,
-  hint = 'ask who runs that server, or a proxy before it',
+  hint = 'ask the operator of the server, or of a proxy in front of it',
 ): StowageError {
-  return new StowageError('source-malformed', `${redactUrl(url)} gave a wrong answer for ${what}`, {
-    expected,
-    found,
-    hint,
-  });
+  return new StowageError(
+    'source-malformed',
+    `${redactUrl(url)} sent an invalid response for ${what}`,
+    {
+      expected,
+      found,
+      hint,
+    },
+  );
 }

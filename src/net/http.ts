@@ -2,41 +2,43 @@ import { StowageError } from '../core/error.ts';
 import { interrupted } from '../core/interrupted.ts';
 import { oneLine } from './address.ts';
 import { MAX_TRIES, pauseMs, retryAfterMs, type Sleep, sleep } from './backoff.ts';
+import type { ExchangeResponse, Transport, Upload } from './exchange.ts';
 import { beginning, collect, readBody } from './http-body.ts';
 import {
   type Asked,
   isFinal,
   malformed,
+  NoAnswer,
   refusedStatus,
-  Silence,
   unreachable,
 } from './http-error.ts';
-import { isNear, leadsInside } from './local-address.ts';
+import { follow, isRedirect, MAX_REDIRECTS } from './redirect.ts';
 import type { Secret } from './secret.ts';
-import { createWire, type Wire, type WireResponse } from './wire.ts';
+import { createTransport } from './transport.ts';
 
-const MAX_REDIRECTS = 10;
 const MAX_SAID_BYTES = 8192;
-const REDIRECTS = [301, 302, 303, 307, 308];
-const WORTH_ANOTHER_TRY = [408, 425, 429, 500, 502, 503, 504];
+const RETRIED_STATUSES = [408, 425, 429, 500, 502, 503, 504];
 
 export interface HttpRequest extends Asked {
-  readonly method?: 'GET' | 'HEAD' | 'POST';
+  readonly method?: 'GET' | 'HEAD' | 'PATCH' | 'POST' | 'PUT';
   readonly headers?: Readonly<Record<string, string>>;
   /** Does not follow a redirect to another host. */
   readonly authorization?: Authorization | undefined;
-  /** The body of a POST. */
+  /** The body of a POST, which may hold a password. */
   readonly form?: URLSearchParams;
   /** The body of a POST, as JSON. */
   readonly json?: unknown;
+  readonly body?: Buffer | Upload | undefined;
   /** Statuses from 400 up that are answers, not errors. */
   readonly allow?: readonly number[];
   /** A better error for a refusal than its status alone gives; undefined leaves it at that. */
   readonly explain?: (refusal: HttpRefusal) => StowageError | undefined;
-  /** Whether a server named the host; such a name may not mean this machine. */
-  readonly strayed?: boolean | undefined;
+  /** Whether a server chose the host; its name must not resolve to this machine. */
+  readonly redirected?: boolean | undefined;
   /** Times to try; 4 unless said otherwise. */
   readonly tries?: number;
+  /** Milliseconds until the headers come, where they may take longer than the client allows. */
+  readonly headersTimeoutMs?: number;
 }
 
 /** An Authorization header: `secret` is what follows the scheme. */
@@ -56,7 +58,7 @@ export interface HttpRefusal {
 export interface HttpResponse {
   readonly status: number;
   readonly headers: Headers;
-  /** Where the answer came from, after redirects. */
+  /** Where the response came from, after redirects. */
   readonly url: URL;
   /** Whether another address was asked first. */
   readonly redirected?: boolean;
@@ -64,11 +66,11 @@ export interface HttpResponse {
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** A client for HTTP that tries again, follows redirects and keeps secrets to the host that they are for. */
+/** An HTTP client that retries, follows redirects and keeps secrets to the host that they are for. */
 export interface Http {
   /** @throws StowageError `source-*`, `interrupted`; while reading the body too */
   request(request: HttpRequest, signal: AbortSignal): Promise<HttpResponse>;
-  /** An answer with its whole body, asked for again when the body breaks off. */
+  /** A response with its whole body, requested again when the body breaks off. */
   read(
     request: HttpRequest,
     maxBytes: number,
@@ -77,12 +79,12 @@ export interface Http {
 }
 
 export interface HttpOptions {
-  readonly wire?: Wire;
+  readonly transport?: Transport;
   readonly sleep?: Sleep;
   /** From 0 up to 1. */
   readonly random?: () => number;
   readonly now?: () => number;
-  /** How long a server may take to connect and answer with headers. */
+  /** How long a server may take to connect and send headers, or to take more of an upload. */
   readonly headersTimeoutMs?: number;
   /** How long it may send nothing within a body. */
   readonly idleTimeoutMs?: number;
@@ -90,7 +92,7 @@ export interface HttpOptions {
 
 export function createHttp(options: HttpOptions = {}): Http {
   const client: Client = {
-    wire: options.wire ?? createWire(),
+    transport: options.transport ?? createTransport(),
     sleep,
     random: Math.random,
     now: Date.now,
@@ -100,10 +102,10 @@ export function createHttp(options: HttpOptions = {}): Http {
   };
   return {
     request: (request, signal) =>
-      persist(client, request, signal, () => ask(client, request, signal)),
+      withRetries(client, request, signal, () => tryOnce(client, request, signal)),
     read: (request, maxBytes, signal) =>
-      persist(client, request, signal, async () => {
-        const response = await ask(client, request, signal);
+      withRetries(client, request, signal, async () => {
+        const response = await tryOnce(client, request, signal);
         return { ...response, bytes: await collect(response.body, maxBytes, request) };
       }),
   };
@@ -111,8 +113,8 @@ export function createHttp(options: HttpOptions = {}): Http {
 
 type Client = Required<HttpOptions>;
 
-/** A failure that another try may mend. */
-class Passing extends Error {
+/** A failure that another try may not meet again. */
+class TransientFailure extends Error {
   readonly error: StowageError;
   readonly retryAfterMs: number | undefined;
 
@@ -123,7 +125,7 @@ class Passing extends Error {
   }
 }
 
-async function persist<T>(
+async function withRetries<T>(
   client: Client,
   request: HttpRequest,
   signal: AbortSignal,
@@ -134,11 +136,11 @@ async function persist<T>(
     try {
       return await attempt();
     } catch (error) {
-      const passing = asPassing(error);
-      if (passing === undefined) throw error;
-      if (tried >= (request.tries ?? MAX_TRIES)) throw passing.error;
+      const transient = asTransient(error);
+      if (transient === undefined) throw error;
+      if (tried >= (request.tries ?? MAX_TRIES)) throw transient.error;
       await client
-        .sleep(pauseMs(tried, passing.retryAfterMs, client.random()), signal)
+        .sleep(pauseMs(tried, transient.retryAfterMs, client.random()), signal)
         .catch((cause: unknown) => {
           throw signal.aborted ? interrupted(signal) : cause;
         });
@@ -146,21 +148,19 @@ async function persist<T>(
   }
 }
 
-function asPassing(error: unknown): Passing | undefined {
-  if (error instanceof Passing) return error;
+function asTransient(error: unknown): TransientFailure | undefined {
+  if (error instanceof TransientFailure) return error;
   // A body that broke off within `read`.
-  if (error instanceof StowageError && error.code === 'source-unreachable' && isBroken(error)) {
-    return new Passing(error);
-  }
-  return undefined;
+  const isBroken =
+    error instanceof StowageError &&
+    error.code === 'source-unreachable' &&
+    error.cause !== undefined &&
+    !isFinal(error.cause);
+  return isBroken ? new TransientFailure(error) : undefined;
 }
 
-function isBroken(error: StowageError): boolean {
-  return error.cause !== undefined && !isFinal(error.cause);
-}
-
-/** One try: the request and every redirect after it. */
-async function ask(
+/** The request, and every redirect after it. */
+async function tryOnce(
   client: Client,
   request: HttpRequest,
   signal: AbortSignal,
@@ -168,14 +168,14 @@ async function ask(
   let hop: HttpRequest = request;
   for (let redirects = 0; ; redirects++) {
     const { response, body } = await send(client, hop, signal);
-    if (!REDIRECTS.includes(response.status)) {
-      return { ...(await settle(client, hop, response, body)), redirected: redirects > 0 };
+    if (!isRedirect(response.status)) {
+      return { ...(await readResponse(client, hop, response, body)), redirected: redirects > 0 };
     }
     response.discard();
     if (redirects === MAX_REDIRECTS) {
       throw malformed(request, `at most ${MAX_REDIRECTS} redirects`, 'more');
     }
-    hop = follow(hop, response);
+    hop = follow(hop, response.headers.get('location'));
   }
 }
 
@@ -183,27 +183,33 @@ async function send(
   client: Client,
   request: HttpRequest,
   signal: AbortSignal,
-): Promise<{ response: WireResponse; body: AsyncIterable<Uint8Array> }> {
+): Promise<{ response: ExchangeResponse; body: AsyncIterable<Uint8Array> }> {
   const controller = new AbortController();
-  const { headersTimeoutMs, idleTimeoutMs } = client;
+  const { idleTimeoutMs } = client;
+  const headersTimeoutMs = request.headersTimeoutMs ?? client.headersTimeoutMs;
   const timer = setTimeout(
-    () => controller.abort(new Silence('answer', headersTimeoutMs)),
+    () => controller.abort(new NoAnswer('answer', headersTimeoutMs)),
     headersTimeoutMs,
   );
+  let isWaiting = true;
+  const onSent = (): void => {
+    if (isWaiting) timer.refresh();
+  };
+  const { url, method = 'GET', authorization } = request;
   try {
-    const response = await client.wire({
-      method: request.method ?? 'GET',
-      url: request.url,
+    const response = await client.transport({
+      method,
+      url,
       headers: {
         'user-agent': 'stowage',
         'accept-encoding': 'identity',
         ...request.headers,
-        ...(request.authorization && { authorization: headerOf(request.authorization) }),
+        ...(authorization && { authorization: headerOf(authorization) }),
         ...(request.form && { 'content-type': 'application/x-www-form-urlencoded' }),
       },
-      strayed: request.strayed,
-      body: request.json === undefined ? request.form?.toString() : JSON.stringify(request.json),
+      body: bodyOf(request, onSent),
       signal: AbortSignal.any([signal, controller.signal]),
+      redirected: request.redirected,
     });
     const connection = { asked: request, controller, signal, idleTimeoutMs };
     return { response, body: readBody(response.body, connection) };
@@ -211,72 +217,61 @@ async function send(
     if (signal.aborted) throw interrupted(signal);
     const reason = controller.signal.aborted ? controller.signal.reason : cause;
     const error = unreachable(request, reason);
-    throw isFinal(reason) ? error : new Passing(error);
+    throw isFinal(reason) ? error : new TransientFailure(error);
   } finally {
+    isWaiting = false;
     clearTimeout(timer);
   }
+}
+
+/** @param onSent called for each chunk of an upload that is sent */
+function bodyOf(
+  { form, json, body }: HttpRequest,
+  onSent: () => void,
+): string | Buffer | Upload | undefined {
+  if (form !== undefined) return form.toString();
+  if (json !== undefined) return JSON.stringify(json);
+  if (body === undefined || Buffer.isBuffer(body)) return body;
+  const open = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const chunk of body.open()) {
+      onSent();
+      yield chunk;
+    }
+  };
+  return { size: body.size, open };
 }
 
 function headerOf({ scheme, secret }: Authorization): string {
   return `${scheme} ${secret.reveal()}`;
 }
 
-/** Whether a server could repeat a secret in a form that we do not know again. */
+/** Whether a server could repeat a secret in a form that we do not recognize. */
 function sentPassword({ authorization, form }: HttpRequest): boolean {
   return form !== undefined || authorization?.scheme === 'Basic';
 }
 
-function follow(request: HttpRequest, response: WireResponse): HttpRequest {
-  const location = response.headers.get('location');
-  const url = location === null ? null : URL.parse(location, request.url.href);
-  if (url === null || !/^https?:$/.test(url.protocol) || request.method === 'POST') {
-    throw malformed(request, 'an answer, or a redirect to an http address', 'another redirect');
-  }
-  if (url.protocol === 'http:' && request.url.protocol === 'https:') {
-    throw malformed(
-      request,
-      'a redirect that stays with https',
-      `a redirect to http at ${url.host}`,
-    );
-  }
-  if (leadsInside(url, request.url)) {
-    throw malformed(
-      request,
-      'a redirect to another server',
-      `one to this machine or its link: ${url.host}`,
-    );
-  }
-  // What a server writes into an address is no user of ours.
-  url.username = '';
-  url.password = '';
-  const { authorization, ...open } = request;
-  return url.host === request.url.host
-    ? { ...open, url, authorization }
-    : { ...open, url, strayed: request.strayed === true || !isNear(request.url.hostname) };
-}
-
-async function settle(
+async function readResponse(
   client: Client,
   request: HttpRequest,
-  response: WireResponse,
+  response: ExchangeResponse,
   body: AsyncIterable<Uint8Array>,
 ): Promise<HttpResponse> {
   const { status, headers } = response;
+  const { url } = request;
   if (status < 300) {
     const encoding = headers.get('content-encoding') ?? 'identity';
-    if (encoding === 'identity') return { status, headers, url: request.url, body };
+    if (encoding === 'identity') return { status, headers, url, body };
     response.discard();
-    throw malformed(request, 'bytes as they are', `the encoding ${oneLine(encoding, 40)}`);
+    throw malformed(request, 'bytes without encoding', `the encoding ${oneLine(encoding, 40)}`);
   }
   const raw = await beginning(body, MAX_SAID_BYTES).catch(() => '');
-  if (request.allow?.includes(status))
-    return { status, headers, url: request.url, body: nothing() };
+  if (request.allow?.includes(status)) return { status, headers, url, body: nothing() };
   const said = request.authorization?.secret.hideIn(raw) ?? raw;
   const error =
     request.explain?.({ status, headers, said }) ??
     refusedStatus(request, status, sentPassword(request) ? '' : oneLine(said));
-  if (!WORTH_ANOTHER_TRY.includes(status)) throw error;
-  throw new Passing(error, retryAfterMs(headers.get('retry-after'), client.now()));
+  if (!RETRIED_STATUSES.includes(status)) throw error;
+  throw new TransientFailure(error, retryAfterMs(headers.get('retry-after'), client.now()));
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array, void, undefined> {}

@@ -1,10 +1,10 @@
 import { type Asked, malformed } from './http-error.ts';
 
 /**
- * The next page of a listing (RFC 8288), asked where this one was: by the query of the link alone. Undefined for the last.
- * @param page the address of this one
- * @param sameHost refuses a link to another host; else its host does not count, as a mirror may not know the name that
- * it is reached by
+ * The next page of a listing (RFC 8288): this page's address with the query of the link. Undefined for the last.
+ * @param page the address of this page
+ * @param sameHost refuses a link to another host; otherwise the host of the link is ignored, as a mirror may not know
+ * the name by which clients reach it
  * @throws StowageError `source-malformed`, also for a link to the same page
  */
 export function nextPage(

@@ -1,10 +1,10 @@
 import { systemCode } from '../core/error.ts';
 
-/** That a proxy was not reached, or did not lead to where it was asked to. */
+/** A proxy was not reached, or refused to connect. */
 export class ProxyFailure extends Error {
-  /** What it answered, where it did. */
+  /** Its answer, if it gave one. */
   readonly status: number | undefined;
-  /** The system's own, where it did not. */
+  /** The system's code, if it did not. */
   readonly code: string | undefined;
   /** Host and port of the proxy. */
   readonly proxy: string;
@@ -18,13 +18,13 @@ export class ProxyFailure extends Error {
   }
 }
 
-/** Failures of a connection to the proxy itself; a certificate, for one, is the affair of whoever lies behind it. */
-const OF_THE_WAY = [
+/** Failures to connect to the proxy itself; a certificate, for one, is that of the server behind it. */
+const CONNECT_FAILURES = [
   ...['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT'],
   ...['EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN', 'EADDRNOTAVAIL'],
 ];
 
-/** What a failure of a request by way of a proxy is: the proxy's, or what it was. */
+/** A failure of a request through a proxy: a {@link ProxyFailure} if it is the proxy's, else the same error. */
 export function asProxyFailure(error: unknown, proxy: URL): unknown {
   const code = systemCode(error);
   if (code === 'ERR_PROXY_TUNNEL') {
@@ -32,11 +32,11 @@ export function asProxyFailure(error: unknown, proxy: URL): unknown {
     const status = typeof statusCode === 'number' ? statusCode : undefined;
     return new ProxyFailure(proxy.host, status, undefined);
   }
-  if (code === undefined || !OF_THE_WAY.includes(code)) return error;
+  if (code === undefined || !CONNECT_FAILURES.includes(code)) return error;
   return new ProxyFailure(proxy.host, undefined, code);
 }
 
-/** Found and hint of an error. */
+/** `found` and `hint` of an error. */
 export function explainProxy(
   { proxy, status, code }: ProxyFailure,
   host: string,
@@ -44,13 +44,13 @@ export function explainProxy(
   if (status === 407) {
     return {
       found: `status 407 of the proxy ${proxy}`,
-      hint: 'the proxy wants a sign-in: HTTPS_PROXY and HTTP_PROXY take it as http://user:password@host:port',
+      hint: 'the proxy asks for credentials: set HTTPS_PROXY and HTTP_PROXY to http://user:password@host:port',
     };
   }
   if (status !== undefined) {
     return {
       found: `status ${status} of the proxy ${proxy}`,
-      hint: `ask who runs the proxy to let ${host} through; what needs no proxy belongs into NO_PROXY`,
+      hint: `ask the operator of the proxy to allow ${host}; list hosts that need no proxy in NO_PROXY`,
     };
   }
   const why = code === undefined ? 'closed the connection' : `cannot be reached (${code})`;

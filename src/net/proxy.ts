@@ -7,15 +7,15 @@ import { isLoopback } from './address.ts';
 export interface Proxies {
   readonly http?: URL;
   readonly https?: URL;
-  /** `NO_PROXY` as it was written. */
+  /** `NO_PROXY` as it is set. */
   readonly direct: string;
-  /** The proxy for an address; undefined where it is asked without one, as this machine always is. */
+  /** The proxy for an address; undefined for a direct connection, as to this machine always. */
   for(url: URL): URL | undefined;
 }
 
 /**
- * Reads `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`; in small letters they come first, as with curl and git.
- * `proxy:3128` means http. A proxy that cannot be spoken to is no reason to go without one.
+ * Reads `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`; the lower-case names take precedence, as in curl and git.
+ * `proxy:3128` means http. An unusable proxy is an error: we never connect without the proxy that was set.
  * @throws StowageError `source-unsupported`, without the user and the password of the address
  */
 export function readProxies(env: Environment): Proxies {
@@ -44,30 +44,30 @@ export function readProxies(env: Environment): Proxies {
 function parseProxy(text: string, name: string): URL {
   const url = URL.parse(text.includes('://') ? text : `http://${text}`);
   if (url !== null && /^https?:$/.test(url.protocol) && url.hostname !== '') return url;
-  throw new StowageError('source-unsupported', `${name} is no proxy that can be asked`, {
-    expected: 'http://host:port or https://host:port, with user:password@ where it wants them',
-    // Nothing else of it: what cannot be read cannot be told from a password.
+  throw new StowageError('source-unsupported', `${name} is not a usable proxy`, {
+    expected: 'http://host:port or https://host:port, with user:password@ if it asks for them',
+    // No more of it: the unreadable part may be a password.
     found: url === null ? 'no address' : `${url.protocol}//`,
-    hint: `correct ${name}; hosts that are reached without it belong into NO_PROXY`,
+    hint: `correct ${name}; list hosts that need no proxy in NO_PROXY`,
   });
 }
 
-/** `*`, a host and those below it (`example.com`, `.example.com`), an address, a network (`10.0.0.0/8`); with a port or not. */
+/** `*`, a host with its subdomains (`example.com`, `.example.com`), an address, a network (`10.0.0.0/8`); optionally a port. */
 function covers(entry: string, url: URL): boolean {
   if (entry === '*') return true;
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1').toLowerCase();
   const network = /^([0-9a-f.:]+)\/(\d{1,3})$/i.exec(entry);
   if (network !== null)
     return isIP(host) !== 0 && isWithin(host, network[1] ?? '', Number(network[2]));
-  // An address by IPv6 has colons of its own.
+  // An IPv6 address has colons of its own.
   const [, named = '', port] =
     isIP(entry) === 0 ? (/^(.*?)(?::(\d+))?$/.exec(entry) ?? []) : ['', entry, undefined];
   const name = named
     .toLowerCase()
     .replace(/^\[(.*)\]$/, '$1')
     .replace(/^\*?\./, '');
-  const usual = url.protocol === 'https:' ? '443' : '80';
-  if (name === '' || (port !== undefined && port !== (url.port || usual))) return false;
+  const defaultPort = url.protocol === 'https:' ? '443' : '80';
+  if (name === '' || (port !== undefined && port !== (url.port || defaultPort))) return false;
   return host === name || (isIP(host) === 0 && host.endsWith(`.${name}`));
 }
 

@@ -4,10 +4,10 @@ import { MIB } from '../core/limits.ts';
 import { isLoopback } from './address.ts';
 import { parseChallenges } from './challenge.ts';
 import type { Authorization, Http, HttpRequest } from './http.ts';
+import { parseRemote } from './http-body.ts';
 import { type Asked, malformed } from './http-error.ts';
-import { leadsInside } from './local-address.ts';
+import { pointsToLocal } from './local-address.ts';
 import type { Credential, CredentialStore } from './registry-credentials.ts';
-import { parseRemote } from './remote-json.ts';
 import { Secret } from './secret.ts';
 
 const MAX_TOKEN_BYTES: number = MIB;
@@ -16,23 +16,30 @@ const DEFAULT_LIFE_SECONDS = 60;
 /** A token is not used in the last seconds of its life. */
 const MARGIN_SECONDS = 10;
 
-/** Where something lies in a registry. */
+/** A repository of a registry. */
 export interface Place {
   readonly registry: string;
   readonly repository: string;
 }
 
+/** What a request may do there: read, unless it says more. */
+export interface Scope extends Place {
+  readonly write?: boolean;
+  /** A repository of the same registry that a blob is mounted from. */
+  readonly mountFrom?: string | undefined;
+}
+
 export interface Authenticator {
-  /** What a challenge of this registry was last answered with, while it holds. */
-  known(place: Place): Authorization | undefined;
+  /** The last answer to a challenge for this scope, while it is valid. */
+  known(scope: Scope): Authorization | undefined;
   /**
-   * Answers the WWW-Authenticate header of a registry's 401: with an access token for pulling from this repository,
-   * fetched with credentials or without, or with the credentials themselves.
-   * @throws StowageError `source-denied`, `source-malformed`
+   * Answers the WWW-Authenticate header of a registry's 401: with an access token for this scope, fetched with or without
+   * credentials, or with the credentials themselves.
+   * @throws StowageError `source-denied` or, to write, `registry-denied`; `source-malformed`
    */
   answer(
     challenge: { readonly header: string; readonly asked: Asked },
-    place: Place,
+    scope: Scope,
     signal: AbortSignal,
   ): Promise<Authorization>;
 }
@@ -46,62 +53,70 @@ export interface AuthenticatorOptions {
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const { credentials, http, now = Date.now } = options;
   const held = new Map<string, { authorization: Authorization; until: number }>();
-  const keyOf = ({ registry, repository }: Place): string => `${registry}/${repository}`;
+  const keyOf = (scope: Scope): string => [scope.registry, ...scopesOf(scope)].join(' ');
   return {
-    known: (place) => {
-      const entry = held.get(keyOf(place));
+    known: (scope) => {
+      const entry = held.get(keyOf(scope));
       return entry !== undefined && now() < entry.until ? entry.authorization : undefined;
     },
-    answer: async ({ header, asked }, place, signal) => {
+    answer: async ({ header, asked }, scope, signal) => {
       const challenges = parseChallenges(header);
       const bearer = challenges.find(({ scheme }) => scheme === 'bearer');
       const basic = challenges.some(({ scheme }) => scheme === 'basic');
       if (bearer === undefined && !basic) {
-        throw malformed(asked, 'an offer of Bearer or Basic with status 401', 'none');
+        throw malformed(asked, 'a Bearer or Basic challenge with status 401', 'neither');
       }
-      const credential = await credentials.find(place.registry, place.repository, signal);
+      const credential = await credentials.find(scope.registry, scope.repository, signal);
       if (bearer === undefined) {
-        if (credential?.kind !== 'basic') throw unsigned(asked, place);
+        if (credential?.kind !== 'basic') throw unsigned(asked, scope);
         const authorization = basicOf(credential);
-        held.set(keyOf(place), { authorization, until: Number.POSITIVE_INFINITY });
+        held.set(keyOf(scope), { authorization, until: Number.POSITIVE_INFINITY });
         return authorization;
       }
-      const request = tokenRequest(bearer.parameters, place, asked, credential);
+      const request = tokenRequest(bearer.parameters, scope, asked, credential);
       const { bytes } = await http.read(request, MAX_TOKEN_BYTES, signal);
       const { token, seconds } = readToken(bytes, request);
       const authorization: Authorization = { scheme: 'Bearer', secret: token };
       const until = now() + (seconds - MARGIN_SECONDS) * 1000;
-      held.set(keyOf(place), { authorization, until });
+      held.set(keyOf(scope), { authorization, until });
       return authorization;
     },
   };
 }
 
+/** Our own words, not those of the challenge: a registry may not widen what its token can do elsewhere. */
+function scopesOf({ repository, write, mountFrom }: Scope): string[] {
+  return [
+    `repository:${repository}:${write ? 'pull,push' : 'pull'}`,
+    ...(mountFrom === undefined ? [] : [`repository:${mountFrom}:pull`]),
+  ];
+}
+
 /** Distribution's token specification; with an identity token, its OAuth2 form. */
 function tokenRequest(
   parameters: ReadonlyMap<string, string>,
-  place: Place,
+  scope: Scope,
   asked: Asked,
   credential: Credential | undefined,
 ): HttpRequest {
   const url = parseRealm(parameters.get('realm') ?? '', asked);
   const service = parameters.get('service');
-  // Our own words, not the scope of the challenge: a registry may not widen what its token can do elsewhere.
-  const scope = `repository:${place.repository}:pull`;
-  const what = `a token for ${place.registry}/${place.repository}`;
-  const explain = (): StowageError => denied(asked, place, credential !== undefined);
+  const scopes = scopesOf(scope);
+  const what = `a token for ${scope.registry}/${scope.repository}`;
+  const explain = (): StowageError => denied(asked, scope, credential !== undefined);
   if (credential?.kind === 'identity') {
     const form = new URLSearchParams({
       grant_type: 'refresh_token',
-      service: service ?? place.registry,
+      service: service ?? scope.registry,
       client_id: 'stowage',
-      scope,
+      scope: scopes.join(' '),
       refresh_token: credential.token.reveal(),
     });
     return { what, url, method: 'POST', form, explain: refusals(explain) };
   }
   if (service !== undefined) url.searchParams.set('service', service);
-  url.searchParams.set('scope', scope);
+  url.searchParams.delete('scope');
+  for (const each of scopes) url.searchParams.append('scope', each);
   url.searchParams.set('client_id', 'stowage');
   return {
     what,
@@ -123,7 +138,7 @@ function parseRealm(realm: string, asked: Asked): URL {
     throw malformed(asked, 'the address of its token service', 'something else');
   }
   const near = isLoopback(url.hostname) && isLoopback(asked.url.hostname);
-  if ((plain && asked.url.protocol === 'https:' && !near) || leadsInside(url, asked.url)) {
+  if ((plain && asked.url.protocol === 'https:' && !near) || pointsToLocal(url, asked.url)) {
     throw malformed(
       asked,
       'a token service at an https address elsewhere',
@@ -149,22 +164,31 @@ function basicOf(credential: Extract<Credential, { kind: 'basic' }>): Authorizat
   return { scheme: 'Basic', secret: new Secret(Buffer.from(pair).toString('base64')) };
 }
 
-function unsigned({ what, url }: Asked, { registry }: Place): StowageError {
-  return new StowageError('source-denied', `${registry} gives ${what} to known users alone`, {
+function unsigned({ what, url }: Asked, { registry, write }: Scope): StowageError {
+  const code = write ? 'registry-denied' : 'source-denied';
+  return new StowageError(code, `${registry} asks for credentials for ${what}`, {
     expected: `credentials for ${url.host}`,
     found: 'none',
     hint: `sign in with podman login ${registry} or docker login ${registry}`,
   });
 }
 
-/** The error for a registry, or its token service, that says no. Absent and private look the same to a stranger. */
-export function denied({ what }: Asked, place: Place, signedIn: boolean): StowageError {
-  const { registry, repository } = place;
-  return new StowageError('source-denied', `${registry} does not give ${what}`, {
+/** The error for a refusal by a registry or its token service, which answers the same for absent and for private. */
+export function denied({ what }: Asked, scope: Scope, signedIn: boolean): StowageError {
+  const { registry, repository, write } = scope;
+  const signIn = `sign in with podman login ${registry} or docker login ${registry}`;
+  if (write) {
+    return new StowageError('registry-denied', `${registry} refused to write ${what}`, {
+      expected: `credentials of a user who may push to ${repository}`,
+      found: signedIn ? 'a user who may not' : 'none, or a user who may not',
+      hint: `${signIn}; in Harbor, create the project first`,
+    });
+  }
+  return new StowageError('source-denied', `${registry} refused access to ${what}`, {
     expected: `a repository ${repository} that ${signedIn ? 'your user' : 'anybody'} may read`,
     found: 'one that is absent, or private',
     hint: signedIn
       ? `check its spelling, and that your user at ${registry} may read it`
-      : `check its spelling; if it is private, sign in with podman login ${registry} or docker login ${registry}`,
+      : `check its spelling; if it is private, ${signIn}`,
   });
 }

@@ -1,60 +1,75 @@
+import { StowageError } from '../core/error.ts';
 import { isLoopback } from './address.ts';
-import type { Http, HttpRequest, HttpResponse } from './http.ts';
+import type { Http, HttpRefusal, HttpRequest, HttpResponse } from './http.ts';
 import { type Asked, isCertificateFailure, malformed } from './http-error.ts';
-import { type Authenticator, denied, type Place } from './registry-auth.ts';
+import { isLocal } from './local-address.ts';
+import { requireSafe } from './redirect.ts';
+import { createAuthenticator, denied, type Place, type Scope } from './registry-auth.ts';
+import type { CredentialStore } from './registry-credentials.ts';
 
-export interface TransportOptions {
+export interface RegistryClientOptions {
   readonly http: Http;
-  readonly authenticator: Authenticator;
-  /** Hosts, with their port, that may be asked without TLS. */
+  readonly credentials: CredentialStore;
+  /** Hosts, with their port, that may be asked without TLS. This machine's own always may. */
   readonly insecure?: readonly string[] | undefined;
+  readonly now?: (() => number) | undefined;
 }
 
-/** Requests to a registry, signed in as far as it asks for it. */
-export interface Transport {
+/** Requests to OCI registries (distribution-spec 1.1) to read and to write, signed in as far as each registry asks. */
+export interface RegistryClient {
   /** The address of something of a repository: `manifests/<tag>`, `blobs/<digest>`. */
   url(place: Place, path: string, signal: AbortSignal): Promise<URL>;
   /**
-   * Sends a request, again with an Authorization when the registry answers 401.
-   * @throws StowageError `source-denied` when that is refused, and as `run` does
+   * Sends a request by `run`, again with an Authorization when the registry answers 401. An address elsewhere, which
+   * the registry named for an upload, gets no credentials.
+   * @throws StowageError `source-denied` or, to write, `registry-denied`; `source-malformed`; and as `run` does
    */
   send<T extends HttpResponse>(
     request: HttpRequest,
-    place: Place,
+    scope: Scope,
     signal: AbortSignal,
     run: (request: HttpRequest) => Promise<T>,
   ): Promise<T>;
 }
 
-export function createTransport(options: TransportOptions): Transport {
-  const { http, authenticator, insecure = [] } = options;
-  const bases = new Map<string, Promise<string>>();
-  const base = (registry: string, signal: AbortSignal): Promise<string> => {
+export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
+  const { http, insecure = [] } = options;
+  const authenticator = createAuthenticator(options);
+  const bases = new Map<string, Promise<URL>>();
+  const baseOf = (registry: string, signal: AbortSignal): Promise<URL> => {
     const known = bases.get(registry);
     if (known !== undefined) return known;
-    const found = findBase(registry, insecure, http, signal);
+    const found = findBase({ registry, insecure, http, signal });
     bases.set(registry, found);
     found.catch(() => bases.delete(registry));
     return found;
   };
   return {
     url: async ({ registry, repository }, path, signal) =>
-      new URL(`${await base(registry, signal)}/v2/${repository}/${path}`),
-    send: async (request, place, signal, run) => {
-      const known = authenticator.known(place);
+      new URL(`${repository}/${path}`, await baseOf(registry, signal)),
+    send: async (request, scope, signal, run) => {
+      const base = await baseOf(scope.registry, signal);
+      if (request.url.origin !== base.origin) {
+        requireSafe({ what: request.what, url: base }, request.url);
+        return run({ ...request, redirected: !isLocal(base.hostname) });
+      }
+      const explain =
+        (signedIn: boolean) =>
+        (refusal: HttpRefusal): StowageError | undefined =>
+          [401, 403].includes(refusal.status)
+            ? denied(request, scope, signedIn)
+            : request.explain?.(refusal);
+      const known = authenticator.known(scope);
       const first = await run({
         ...request,
         authorization: known,
         allow: [...(request.allow ?? []), 401],
+        explain: explain(known?.scheme === 'Basic'),
       });
       if (first.status !== 401) return first;
       const challenge = { header: challengeOf(first, request), asked: request };
-      const authorization = await authenticator.answer(challenge, place, signal);
-      const explain: HttpRequest['explain'] = (refusal) =>
-        [401, 403].includes(refusal.status)
-          ? denied(request, place, authorization.scheme === 'Basic')
-          : request.explain?.(refusal);
-      return run({ ...request, authorization, explain });
+      const authorization = await authenticator.answer(challenge, scope, signal);
+      return run({ ...request, authorization, explain: explain(authorization.scheme === 'Basic') });
     },
   };
 }
@@ -72,27 +87,31 @@ function challengeOf({ headers, url }: HttpResponse, request: Asked): string {
 }
 
 /**
- * https, always; except that a registry of this machine, or one named insecure, may turn out to speak no TLS. A
- * certificate that does not hold is an error there too.
+ * https, always; except that a registry of this machine, or one named insecure, may turn out not to speak TLS. An
+ * invalid certificate is an error there too.
  */
-async function findBase(
-  registry: string,
-  insecure: readonly string[],
-  http: Http,
-  signal: AbortSignal,
-): Promise<string> {
+async function findBase({
+  registry,
+  insecure,
+  http,
+  signal,
+}: {
+  readonly registry: string;
+  readonly insecure: readonly string[];
+  readonly http: Http;
+  readonly signal: AbortSignal;
+}): Promise<URL> {
   const host = registry === 'docker.io' ? 'registry-1.docker.io' : registry;
-  const secure = `https://${host}`;
-  if (!isLoopback(new URL(secure).hostname) && !insecure.includes(registry)) return secure;
-  const url = new URL(`${secure}/v2/`);
+  const url = new URL(`https://${host}/v2/`);
+  if (!isLoopback(url.hostname) && !insecure.includes(registry)) return url;
   try {
     await http.request({ what: `the registry ${registry}`, url, tries: 1 }, signal);
-    return secure;
+    return url;
   } catch (error) {
     if (signal.aborted) throw error;
-    const cause = error instanceof Error ? error.cause : undefined;
-    if (cause === undefined) return secure; // a status, whatever it is, came over TLS
-    if (isCertificateFailure(cause)) throw error;
-    return `http://${host}`;
+    // Without a cause it is about a status, which came over TLS.
+    if (!(error instanceof StowageError) || error.cause === undefined) return url;
+    if (isCertificateFailure(error.cause)) throw error;
+    return new URL(`http://${host}/v2/`);
   }
 }

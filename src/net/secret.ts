@@ -4,7 +4,7 @@ const HIDDEN = '[redacted]';
 
 /**
  * A token or a password. Whatever prints it prints `[redacted]`: string conversion, `util.inspect`, JSON. What it
- * holds leaves by {@link Secret.reveal} alone, in the line that puts it on the wire.
+ * holds leaves by {@link Secret.reveal} only, in the line that sends it.
  */
 export class Secret {
   readonly #value: string;
@@ -17,7 +17,7 @@ export class Secret {
     return this.#value;
   }
 
-  /** A text from elsewhere with this secret taken out, should somebody have echoed it. */
+  /** A text from elsewhere with this secret removed, in case a server echoed it. */
   hideIn(text: string): string {
     return this.#value === '' ? text : text.replaceAll(this.#value, HIDDEN);
   }

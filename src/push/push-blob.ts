@@ -1,27 +1,26 @@
-import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import type { Answer, RegistryClient } from '../net/push-client.ts';
-import { refused } from './refused.ts';
+import type { HttpResponse } from '../net/http.ts';
+import { type RegistryWriter, refused, unlessRefused } from './registry-writer.ts';
 
 export interface PushedBlob {
   readonly digest: Digest;
   readonly size: number;
   /** Bytes `start` to `end`, the last exclusive. */
-  open(start: number, end: number): Readable;
+  open(start: number, end: number): AsyncIterable<Uint8Array>;
 }
 
-/** Where uploads that were broken off go on, by repository and digest. */
+/** The addresses at which interrupted uploads resume, by repository and digest. */
 export interface Sessions {
   get(key: string): string | undefined;
   set(key: string, location: string | undefined): Promise<void>;
 }
 
 export interface PushBlobOptions {
-  readonly client: RegistryClient;
+  readonly writer: RegistryWriter;
   readonly repository: string;
-  /** A repository of the same registry that has the blob, as far as we know. */
+  /** A repository of the same registry that has the blob. */
   readonly mountFrom?: string | undefined;
   /** Bytes of one PATCH. */
   readonly chunkBytes: number;
@@ -32,33 +31,36 @@ export interface PushBlobOptions {
 
 const TRIES = 5;
 const PAUSE_MS = 500;
+const NOT_THERE = [400, 404, 405];
 
 /**
- * Brings a blob into a repository: nothing to do where it is; mounted from another repository; or uploaded in chunks,
- * going on where an earlier upload was broken off (distribution specification, "Pushing a blob in chunks").
+ * Copies a blob into a repository: does nothing if it is there, mounts it from another repository, or uploads it in
+ * chunks and resumes an interrupted upload (distribution-spec 1.1, "Pushing a blob in chunks").
  * @throws StowageError `registry-refused`, `registry-unreachable`, `registry-denied`
  */
 export async function pushBlob(
   blob: PushedBlob,
   options: PushBlobOptions,
 ): Promise<'mounted' | 'present' | 'uploaded'> {
-  const { client, repository, mountFrom, onBytes } = options;
-  const url = new URL(`${repository}/blobs/${blob.digest}`, client.base);
-  const there = await client.ask({ method: 'HEAD', url, repository });
-  if (there.status === 200) {
+  const { writer, repository, mountFrom, onBytes } = options;
+  const what = `the blob ${blob.digest}`;
+  const to = `blobs/${blob.digest}`;
+  const present = await writer.send({ method: 'HEAD', what, to, repository, allow: NOT_THERE });
+  if (present.status === 200) {
     onBytes(blob.size);
     return 'present';
   }
   let location: URL | undefined;
   if (mountFrom !== undefined && mountFrom !== repository) {
-    const mount = new URL(`${repository}/blobs/uploads/`, client.base);
-    mount.search = new URLSearchParams({ mount: blob.digest, from: mountFrom }).toString();
-    const answer = await client.ask({ method: 'POST', url: mount, repository, from: mountFrom });
-    if (answer.status === 201) {
+    const query = new URLSearchParams({ mount: blob.digest, from: mountFrom });
+    const mounted = await unlessRefused(
+      writer.send({ method: 'POST', what, to: `blobs/uploads/?${query}`, repository, mountFrom }),
+    );
+    if (mounted?.status === 201) {
       onBytes(blob.size);
       return 'mounted';
     }
-    if (answer.status === 202) location = locationOf(answer, mount);
+    if (mounted?.status === 202) location = locationOf(mounted);
   }
   await upload(blob, options, location);
   return 'uploaded';
@@ -96,7 +98,7 @@ async function upload(
       throw new StowageError('registry-refused', `an upload to ${repository} makes no progress`, {
         expected: `${blob.size} bytes of ${blob.digest}`,
         found: `${position.offset} bytes after ${TRIES} tries`,
-        hint: 'run the same command again: it goes on there; a smaller --chunk-size may pass a proxy',
+        hint: 'run the same command again: the upload resumes; a smaller --chunk-size may pass a proxy',
       });
     await delay(PAUSE_MS * failures, undefined, { signal });
     const again = (await resume(position.location, options)) ?? (await begin(options));
@@ -107,67 +109,72 @@ async function upload(
   await sessions.set(key, undefined);
 }
 
-async function begin({ client, repository }: PushBlobOptions): Promise<Position> {
-  const url = new URL(`${repository}/blobs/uploads/`, client.base);
-  const answer = await client.ask({ method: 'POST', url, repository });
-  if (answer.status !== 202) throw refused(`an upload to ${repository}`, answer);
-  return { location: locationOf(answer, url), offset: 0 };
+async function begin({ writer, repository }: PushBlobOptions): Promise<Position> {
+  const what = `an upload to ${repository}`;
+  const response = await writer.send({ method: 'POST', what, to: 'blobs/uploads/', repository });
+  if (response.status !== 202) throw refused(what, `status ${response.status}`);
+  return { location: locationOf(response), offset: 0 };
 }
 
-/** How far an upload came; undefined when the registry knows it no more. */
+/** How far an upload came; undefined when the registry no longer knows it. */
 async function resume(
-  url: URL,
-  { client, repository }: PushBlobOptions,
+  to: URL,
+  { writer, repository }: PushBlobOptions,
 ): Promise<Position | undefined> {
-  const answer = await client.ask({ method: 'GET', url, repository });
-  if (answer.status !== 204 && answer.status !== 202) return undefined;
-  return { location: locationOf(answer, url), offset: received(answer) };
+  const what = `an upload to ${repository}`;
+  const response = await unlessRefused(writer.send({ method: 'GET', what, to, repository }));
+  if (response?.status !== 204 && response?.status !== 202) return undefined;
+  return { location: locationOf(response), offset: receivedBytes(response) };
 }
 
-/** Undefined when it did not arrive, for whatever reason: how far it came is asked then. */
+/** Undefined when the chunk did not arrive: the caller asks how far the upload came. */
 async function sendChunk(
   blob: PushedBlob,
   { location, offset }: Position,
-  { client, repository, chunkBytes }: PushBlobOptions,
+  { writer, repository, chunkBytes }: PushBlobOptions,
 ): Promise<Position | undefined> {
   const end = Math.min(offset + chunkBytes, blob.size);
-  try {
-    const answer = await client.ask({
-      ...{ method: 'PATCH', url: location, repository },
-      headers: {
-        'Content-Type': 'application/octet-stream',
-        'Content-Range': `${offset}-${end - 1}`,
-      },
-      body: { size: end - offset, open: () => blob.open(offset, end) },
-    });
-    if (answer.status !== 202) return undefined;
-    return { location: locationOf(answer, location), offset: end };
-  } catch (error) {
-    if (error instanceof StowageError && error.code === 'registry-unreachable') return undefined;
-    throw error;
-  }
+  const sending = writer.send({
+    method: 'PATCH',
+    what: `an upload to ${repository}`,
+    to: location,
+    repository,
+    headers: {
+      'content-type': 'application/octet-stream',
+      'content-range': `${offset}-${end - 1}`,
+    },
+    body: { size: end - offset, open: () => blob.open(offset, end) },
+    tries: 1,
+  });
+  const response = await unlessRefused(sending, 'registry-unreachable');
+  if (response?.status !== 202) return undefined;
+  return { location: locationOf(response), offset: end };
 }
 
 async function finish(
   blob: PushedBlob,
   location: URL,
-  { client, repository }: PushBlobOptions,
+  { writer, repository }: PushBlobOptions,
 ): Promise<void> {
-  const url = new URL(location);
-  url.searchParams.set('digest', blob.digest);
-  const headers = { 'Content-Type': 'application/octet-stream' };
-  const answer = await client.ask({ method: 'PUT', url, repository, headers });
-  if (answer.status !== 201) throw refused(`the blob ${blob.digest}`, answer);
+  const to = new URL(location);
+  to.searchParams.set('digest', blob.digest);
+  const what = `the blob ${blob.digest}`;
+  const headers = { 'content-type': 'application/octet-stream' };
+  const body = Buffer.alloc(0);
+  const { status } = await writer.send({
+    ...{ method: 'PUT', what, to, repository, headers, body, tries: 1 },
+  });
+  if (status !== 201) throw refused(what, `status ${status}`);
 }
 
-function locationOf(answer: Answer, asked: URL): URL {
-  const url = URL.parse(answer.headers.location ?? '', asked.href);
-  if (url !== null && /^https?:$/.test(url.protocol)) return url;
-  throw refused('an upload: it names no place for it', answer);
+function locationOf({ status, headers, url }: HttpResponse): URL {
+  const location = URL.parse(headers.get('location') ?? '', url.href);
+  if (location !== null && /^https?:$/.test(location.protocol)) return location;
+  throw refused('an upload', `status ${status} without a Location`);
 }
 
 /** `Range: 0-N` of an upload names its last byte; of an empty one, registries say `0-0` or nothing. */
-function received({ headers }: Answer): number {
-  const last = Number(/^(?:bytes=)?0-([0-9]{1,15})$/.exec(headers['range'] ?? '')?.[1] ?? 0);
+function receivedBytes({ headers }: HttpResponse): number {
+  const last = Number(/^(?:bytes=)?0-([0-9]{1,15})$/.exec(headers.get('range') ?? '')?.[1] ?? 0);
   return last === 0 ? 0 : last + 1;
 }

@@ -1,9 +1,10 @@
 import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
-import type { Answer, RegistryClient } from '../net/push-client.ts';
+import { oneLine } from '../net/address.ts';
+import type { HttpResponse } from '../net/http.ts';
 import { type PushedBlob, pushBlob, type Sessions } from './push-blob.ts';
-import { refused } from './refused.ts';
+import { type RegistryWriter, refused, unlessRefused } from './registry-writer.ts';
 
 export interface PushedManifest {
   readonly digest: Digest;
@@ -20,9 +21,9 @@ export interface PushedRepository {
 }
 
 export interface PushOptions extends Omit<Context, 'now'> {
-  readonly client: RegistryClient;
+  readonly writer: RegistryWriter;
   readonly chunkBytes: number;
-  /** The largest blob that the registry takes, in bytes. */
+  /** The largest blob that the registry accepts, in bytes. */
   readonly maxBlobBytes?: number | undefined;
   readonly sessions: Sessions;
 }
@@ -33,7 +34,7 @@ export interface Pushed {
   readonly uploaded: number;
   readonly mounted: number;
   readonly present: number;
-  /** What the registry did not take as it was, in words. */
+  /** What the registry did not accept as it was, in words. */
   readonly notes: readonly string[];
 }
 
@@ -66,7 +67,7 @@ export async function push(
       homes.set(blob.digest, repository);
     }
     const notes: string[] = [];
-    const tags = await pushManifests(each, options.client, notes);
+    const tags = await pushManifests(each, options.writer, notes);
     pushed.push({ repository: each.repository, tags, ...counts, notes });
   }
   return pushed;
@@ -80,7 +81,7 @@ function requireSmall(repositories: readonly PushedRepository[], limit: number |
       .map(({ digest, size }) => `${repository}: ${digest} has ${size} bytes`),
   );
   if (large.length === 0) return;
-  throw new StowageError('registry-refused', 'some blobs are larger than the registry takes', {
+  throw new StowageError('registry-refused', 'some blobs are larger than the registry accepts', {
     expected: `at most ${limit} bytes each`,
     found: `${large.length} larger ones`,
     hint: 'raise the limit of the registry, or serve these from the depot',
@@ -92,35 +93,30 @@ const isIndex = (mediaType: string): boolean => /index|manifest\.list/.test(medi
 
 async function pushManifests(
   { repository, tags, manifests }: PushedRepository,
-  client: RegistryClient,
+  writer: RegistryWriter,
   notes: string[],
 ): Promise<string[]> {
-  const put = async (manifest: PushedManifest, reference: string): Promise<Answer> => {
-    const url = new URL(`${repository}/manifests/${reference}`, client.base);
-    const headers = { 'Content-Type': manifest.mediaType };
-    const answer = await client.ask({
-      ...{ method: 'PUT', url, repository, headers, body: manifest.bytes },
+  const put = (manifest: PushedManifest, reference: string): Promise<HttpResponse> =>
+    writer.send({
+      ...{ method: 'PUT', what: `the manifest ${reference}`, to: `manifests/${reference}` },
+      ...{ repository, body: manifest.bytes, headers: { 'content-type': manifest.mediaType } },
     });
-    const digest = answer.headers['docker-content-digest'];
-    if (answer.status === 201 && digest !== undefined && digest !== manifest.digest)
-      throw refused(
-        `${manifest.digest} as it is: it made ${String(digest).slice(0, 80)} of it`,
-        answer,
-      );
-    return answer;
-  };
   const known = new Map(manifests.map((each) => [each.digest, each]));
   const sorted = manifests.toSorted(
     (a, b) => Number(isIndex(a.mediaType)) - Number(isIndex(b.mediaType)),
   );
   const partial = new Map<Digest, PushedManifest[]>();
   for (const manifest of sorted) {
-    const answer = await put(manifest, manifest.digest);
-    if (answer.status === 201) continue;
     const members = isIndex(manifest.mediaType) ? membersOf(manifest, known) : undefined;
-    if (members === undefined) throw refused(`the manifest ${manifest.digest}`, answer);
-    partial.set(manifest.digest, members);
-    notes.push(`index ${manifest.digest} was not taken without the platforms that did not travel`);
+    const sending = put(manifest, manifest.digest);
+    const response = await (members === undefined ? sending : unlessRefused(sending));
+    if (response !== undefined) requireStored(manifest, response);
+    else if (members !== undefined) {
+      partial.set(manifest.digest, members);
+      notes.push(
+        `index ${manifest.digest} was refused because it names platforms not in the bundle`,
+      );
+    }
   }
   const written: string[] = [];
   for (const [tag, digest] of Object.entries(tags)) {
@@ -128,15 +124,21 @@ async function pushManifests(
     for (const [index, manifest] of members.entries()) {
       if (manifest === undefined) continue;
       const name = index === 0 ? tag : `${tag}-${index + 1}`;
-      const answer = await put(manifest, name);
-      if (answer.status !== 201) throw refused(`the tag ${name}`, answer);
+      requireStored(manifest, await put(manifest, name));
       written.push(name);
     }
   }
   return written;
 }
 
-/** The manifests of an index that travelled, when some did not; undefined when all did. */
+function requireStored({ digest }: PushedManifest, { status, headers }: HttpResponse): void {
+  const what = `the manifest ${digest}`;
+  if (status !== 201) throw refused(what, `status ${status}`);
+  const stored = headers.get('docker-content-digest') ?? digest;
+  if (stored !== digest) throw refused(what, `stored as ${oneLine(stored, 80)}`);
+}
+
+/** The manifests of an index that are in the bundle, when some are not; undefined when all are. */
 function membersOf(
   index: PushedManifest,
   known: ReadonlyMap<Digest, PushedManifest>,

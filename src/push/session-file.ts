@@ -7,7 +7,7 @@ import type { Sessions } from './push-blob.ts';
 
 const MAX_BYTES: number = MIB;
 
-/** Broken uploads in a file that only its owner reads, so that the next run goes on with them. */
+/** Interrupted uploads in a file that only its owner can read, so that the next run resumes them. */
 export async function openSessions(path: string): Promise<Sessions> {
   const known = new Map(Object.entries(await read(path)));
   return {
@@ -22,7 +22,7 @@ export async function openSessions(path: string): Promise<Sessions> {
   };
 }
 
-/** Nothing where there is no file, or none that can be read: uploads then begin anew. */
+/** Empty if the file is absent or unreadable: uploads then start again. */
 async function read(path: string): Promise<Record<string, string>> {
   try {
     const fields = fieldsOf(JSON.parse((await readBounded(path, MAX_BYTES)).toString('utf8')));

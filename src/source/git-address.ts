@@ -1,6 +1,6 @@
 import { StowageError } from '../core/error.ts';
 import { isLoopback, oneLine } from '../net/address.ts';
-import { leadsInside } from '../net/local-address.ts';
+import { pointsToLocal } from '../net/local-address.ts';
 
 /** A repository that git is asked for, and what of it. */
 export interface GitAddress {
@@ -65,7 +65,7 @@ export function gitUrl(address: string, insecure: readonly string[]): string {
  */
 export function besideUrl(url: string, named: string, insecure: readonly string[]): string {
   const found = gitUrl(/^\.\.?\//.test(named) ? new URL(named, `${url}/`).href : named, insecure);
-  if (!leadsInside(new URL(found), new URL(url))) return found;
+  if (!pointsToLocal(new URL(found), new URL(url))) return found;
   throw new StowageError('source-unsupported', `${url} names a repository of this machine`, {
     expected: 'repositories beside it, or elsewhere',
     found: oneLine(named),

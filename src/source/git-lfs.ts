@@ -3,9 +3,9 @@ import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, textOf } from '../core/fields.ts';
 import { isLoopback, oneLine, redactUrl } from '../net/address.ts';
 import type { Authorization, Http, HttpRequest } from '../net/http.ts';
+import { parseRemote } from '../net/http-body.ts';
 import { malformed } from '../net/http-error.ts';
-import { leadsInside } from '../net/local-address.ts';
-import { parseRemote } from '../net/remote-json.ts';
+import { pointsToLocal } from '../net/local-address.ts';
 import { Secret } from '../net/secret.ts';
 import type { Origin } from './origin.ts';
 import { rangeOrigin } from './range-origin.ts';
@@ -98,7 +98,7 @@ function originOf(digest: Digest, answer: Fields, asked: HttpRequest, http: Http
     url === null ||
     (url.protocol !== 'https:' && !plain) ||
     url.username !== '' ||
-    leadsInside(url, asked.url)
+    pointsToLocal(url, asked.url)
   ) {
     throw malformed(
       asked,

@@ -2,9 +2,9 @@ import { type Digest, digestHex, isDigest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, sizeOf, textOf } from '../core/fields.ts';
 import type { LockedBlob } from '../format/lock.ts';
+import { parseRemote } from '../net/http-body.ts';
 import { type Asked, malformed } from '../net/http-error.ts';
 import type { Place } from '../net/registry-auth.ts';
-import { parseRemote } from '../net/remote-json.ts';
 import type { FetchedManifest, Reader } from './oci-reader.ts';
 
 /** A blob of an attached artifact, with what its descriptor says of it. */

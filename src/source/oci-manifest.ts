@@ -3,9 +3,9 @@ import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, sizeOf, textOf } from '../core/fields.ts';
 import type { LockedBlob, LockedLayer } from '../format/lock.ts';
 import { oneLine } from '../net/address.ts';
+import { parseRemote } from '../net/http-body.ts';
 import { type Asked, malformed } from '../net/http-error.ts';
-import { leadsInside } from '../net/local-address.ts';
-import { parseRemote } from '../net/remote-json.ts';
+import { pointsToLocal } from '../net/local-address.ts';
 import { describeHttps } from './https.ts';
 import { type PlatformFields, readPlatform } from './oci-platform.ts';
 
@@ -128,7 +128,7 @@ function readLayer(layer: Fields, asked: Asked, foreignLayers: boolean): LockedL
   if (foreignLayers && urls.length > 0) {
     for (const each of urls) {
       describeHttps(each);
-      if (leadsInside(new URL(each), asked.url))
+      if (pointsToLocal(new URL(each), asked.url))
         throw malformed(asked, 'layers from elsewhere', 'an address of this machine or its link');
     }
     return { ...descriptor, urls };

@@ -7,7 +7,7 @@ import type { Http, HttpRefusal, HttpRequest } from '../net/http.ts';
 import { type Asked, malformed } from '../net/http-error.ts';
 import { nextPage } from '../net/next-page.ts';
 import type { Place } from '../net/registry-auth.ts';
-import type { Transport } from '../net/registry-client.ts';
+import type { RegistryClient } from '../net/registry-client.ts';
 import { acceptManifests } from './oci-manifest.ts';
 import type { Origin } from './origin.ts';
 import { rangeOrigin } from './range-origin.ts';
@@ -42,17 +42,17 @@ export interface Reader {
 const MAX_PAGES = 64;
 const INDEX = 'application/vnd.oci.image.index.v1+json';
 
-export function createReader(http: Http, transport: Transport): Reader {
+export function createReader(http: Http, client: RegistryClient): Reader {
   return {
     manifest: async (place, name, signal) => {
       const separator = isDigest(name) ? '@' : ':';
       const request: HttpRequest = {
         what: `${repositoryName(place)}${separator}${name}`,
-        url: await transport.url(place, `manifests/${name}`, signal),
+        url: await client.url(place, `manifests/${name}`, signal),
         headers: { accept: acceptManifests },
         explain: (refusal) => notFound(refusal, place, name),
       };
-      const { bytes, headers } = await transport.send(request, place, signal, (each) =>
+      const { bytes, headers } = await client.send(request, place, signal, (each) =>
         http.read(each, MAX_OCI_MANIFEST_BYTES, signal),
       );
       const digest = digestOf(bytes);
@@ -63,11 +63,11 @@ export function createReader(http: Http, transport: Transport): Reader {
       return { bytes, digest, contentType, asked: request };
     },
     small: async (place, { digest, size }, signal) => {
-      const request = await blobRequest(transport, place, digest, signal);
+      const request = await blobRequest(client, place, digest, signal);
       if (size > MAX_OCI_MANIFEST_BYTES) {
         throw malformed(request, `at most ${MAX_OCI_MANIFEST_BYTES} bytes`, `${size} bytes`);
       }
-      const { bytes } = await transport.send(request, place, signal, (each) =>
+      const { bytes } = await client.send(request, place, signal, (each) =>
         http.read(each, size, signal),
       );
       const found = digestOf(bytes);
@@ -75,7 +75,7 @@ export function createReader(http: Http, transport: Transport): Reader {
       return bytes;
     },
     referrers: async (place, digest, signal) => {
-      const first = await transport.url(place, `referrers/${digest}`, signal);
+      const first = await client.url(place, `referrers/${digest}`, signal);
       const pages: Pick<FetchedManifest, 'bytes' | 'asked'>[] = [];
       for (let url: URL | undefined = first; url !== undefined; ) {
         const request: HttpRequest = {
@@ -84,7 +84,7 @@ export function createReader(http: Http, transport: Transport): Reader {
           headers: { accept: INDEX },
           allow: url === first ? [400, 404, 405] : [],
         };
-        const { bytes, status, headers } = await transport.send(request, place, signal, (each) =>
+        const { bytes, status, headers } = await client.send(request, place, signal, (each) =>
           http.read(each, MAX_OCI_MANIFEST_BYTES, signal),
         );
         const type = headers.get('content-type')?.split(';', 1)[0]?.trim();
@@ -101,8 +101,8 @@ export function createReader(http: Http, transport: Transport): Reader {
       rangeOrigin(
         blobAsked(place, digest),
         async (part, signal) => {
-          const request = { ...(await blobRequest(transport, place, digest, signal)), ...part };
-          return transport.send(request, place, signal, (each) => http.request(each, signal));
+          const request = { ...(await blobRequest(client, place, digest, signal)), ...part };
+          return client.send(request, place, signal, (each) => http.request(each, signal));
         },
         http.request,
       ),
@@ -118,14 +118,14 @@ function blobAsked(place: Place, digest: Digest): Asked {
 }
 
 async function blobRequest(
-  transport: Transport,
+  client: RegistryClient,
   place: Place,
   digest: Digest,
   signal: AbortSignal,
 ): Promise<HttpRequest> {
   return {
     what: blobAsked(place, digest).what,
-    url: await transport.url(place, `blobs/${digest}`, signal),
+    url: await client.url(place, `blobs/${digest}`, signal),
     explain: (refusal) => notFound(refusal, place, digest),
   };
 }

@@ -1,8 +1,8 @@
 import type { Digest } from '../core/digest.ts';
 import type { LockedBlob, LockedLayer } from '../format/lock.ts';
+import { parseRemote } from '../net/http-body.ts';
 import { type Asked, malformed } from '../net/http-error.ts';
 import type { Place } from '../net/registry-auth.ts';
-import { parseRemote } from '../net/remote-json.ts';
 import {
   type ImageDocument,
   type IndexEntry,

@@ -2,10 +2,10 @@ import type { Digest } from '../core/digest.ts';
 import { fieldsOf, textOf } from '../core/fields.ts';
 import type { LockedBlob } from '../format/lock.ts';
 import type { Http } from '../net/http.ts';
-import { createAuthenticator, type Place } from '../net/registry-auth.ts';
-import { createTransport } from '../net/registry-client.ts';
+import { parseRemote } from '../net/http-body.ts';
+import type { Place } from '../net/registry-auth.ts';
+import { createRegistryClient } from '../net/registry-client.ts';
 import type { CredentialStore } from '../net/registry-credentials.ts';
-import { parseRemote } from '../net/remote-json.ts';
 import { type Attached, attachedTo } from './oci-attached.ts';
 import { createReader } from './oci-reader.ts';
 import { type ResolvedImage, resolveImage } from './oci-resolve.ts';
@@ -55,9 +55,7 @@ export interface RegistryOptions {
 }
 
 export function createRegistry(options: RegistryOptions): Registry {
-  const { credentials, http, insecure, now } = options;
-  const authenticator = createAuthenticator({ credentials, http, now });
-  const reader = createReader(http, createTransport({ http, authenticator, insecure }));
+  const reader = createReader(options.http, createRegistryClient(options));
   return {
     resolve: (source, platforms, signal, foreignLayers) =>
       resolveImage(reader, source, platforms, signal, foreignLayers),

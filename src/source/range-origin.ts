@@ -1,7 +1,7 @@
 import { StowageError } from '../core/error.ts';
 import type { Http, HttpRequest, HttpResponse } from '../net/http.ts';
 import { type Asked, malformed } from '../net/http-error.ts';
-import { isNear } from '../net/local-address.ts';
+import { isLocal } from '../net/local-address.ts';
 import type { Origin, OriginPart } from './origin.ts';
 
 /** Sends a GET with these headers and what else it takes, such as credentials. */
@@ -33,8 +33,8 @@ export function rangeOrigin(asked: Asked, send: Send, plain?: SendPlain): Origin
   ): Promise<HttpResponse> => {
     const headers = { range: `bytes=${start}-${end - 1}` };
     if (led !== undefined && plain !== undefined) {
-      const strayed = !isNear(asked.url.hostname);
-      const request = { what: asked.what, url: led, strayed, headers, allow: [416, ...EXPIRED] };
+      const redirected = !isLocal(asked.url.hostname);
+      const request = { what: asked.what, url: led, redirected, headers, allow: [416, ...EXPIRED] };
       const response = await plain(request, signal);
       if (!EXPIRED.includes(response.status)) return response;
       led = undefined;

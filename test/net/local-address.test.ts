@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { LedInside, leadsInside, lookupElsewhere } from '../../src/net/local-address.ts';
+import { LocalAddressError, lookupPublic, pointsToLocal } from '../../src/net/local-address.ts';
 import { createAuthenticator } from '../../src/net/registry-auth.ts';
 import { Secret } from '../../src/net/secret.ts';
-import { createWire } from '../../src/net/wire.ts';
+import { createTransport } from '../../src/net/transport.ts';
 import { expectCode } from '../support/error.ts';
-import { never, serve, testHttp, wired } from './server.ts';
+import { never, responding, serve, testHttp } from './server.ts';
 
 const far = new URL('https://registry.example/v2/');
 const inside = [
@@ -27,8 +27,8 @@ const inside = [
 
 describe('when a server elsewhere leads to this machine or its link', () => {
   it.each(inside)('knows %s', (address) => {
-    expect(leadsInside(new URL(address), far)).toBe(true);
-    expect(leadsInside(new URL(address), new URL('http://127.0.0.1:5000/'))).toBe(false);
+    expect(pointsToLocal(new URL(address), far)).toBe(true);
+    expect(pointsToLocal(new URL(address), new URL('http://127.0.0.1:5000/'))).toBe(false);
   });
 
   it.each([
@@ -37,7 +37,7 @@ describe('when a server elsewhere leads to this machine or its link', () => {
     'https://cdn.example/',
     'http://[fd00::1]/',
   ])('lets %s be: networks have hosts of their own', (address) => {
-    expect(leadsInside(new URL(address), far)).toBe(false);
+    expect(pointsToLocal(new URL(address), far)).toBe(false);
   });
 
   it.each(inside.filter((address) => address.startsWith('https:')))(
@@ -45,9 +45,9 @@ describe('when a server elsewhere leads to this machine or its link', () => {
     async (location) => {
       const asked: string[] = [];
       const { http } = testHttp({
-        wire: async ({ url }) => {
+        transport: async ({ url }) => {
           asked.push(url.href);
-          return wired(307, { location });
+          return responding(307, { location });
         },
       });
       const error = await expectCode(
@@ -63,11 +63,11 @@ describe('when a server elsewhere leads to this machine or its link', () => {
     const server = await serve((_, response) => response.end('secret'));
     const { port } = new URL(server.url);
     // Any name will do that the resolver knows as this machine; localhost is one that it always does.
-    const real = createWire();
+    const real = createTransport();
     const { http, pauses } = testHttp({
-      wire: async (request) =>
+      transport: async (request) =>
         request.url.host === 'mirror.example'
-          ? wired(302, { location: 'http://rebound.example/' })
+          ? responding(302, { location: 'http://rebound.example/' })
           : real({ ...request, url: new URL(`http://localhost:${port}/`) }),
     });
     const plain = { what: 'it', url: new URL('http://mirror.example/') };
@@ -81,10 +81,10 @@ describe('when a server elsewhere leads to this machine or its link', () => {
   });
 
   it('looks up no other way', async () => {
-    const found = await new Promise((done) => lookupElsewhere('localhost', {}, done));
-    expect(found).toBeInstanceOf(LedInside);
+    const found = await new Promise((done) => lookupPublic('localhost', {}, done));
+    expect(found).toBeInstanceOf(LocalAddressError);
     const absent = await new Promise<NodeJS.ErrnoException | null>((done) =>
-      lookupElsewhere('absent.invalid', { all: true }, done),
+      lookupPublic('absent.invalid', { all: true }, done),
     );
     expect(absent?.code).toMatch(/ENOTFOUND|EAI_AGAIN/);
   });
@@ -93,7 +93,7 @@ describe('when a server elsewhere leads to this machine or its link', () => {
     'does not send a password to a token service at %s',
     async (realm) => {
       const { http } = testHttp({
-        wire: async () => {
+        transport: async () => {
           throw new Error('nothing is asked');
         },
       });

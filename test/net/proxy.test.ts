@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Environment } from '../../src/core/environment.ts';
 import { createHttp, type HttpOptions } from '../../src/net/http.ts';
 import { readProxies } from '../../src/net/proxy.ts';
-import { createWire } from '../../src/net/wire.ts';
+import { createTransport } from '../../src/net/transport.ts';
 import { type Proxy as LabProxy, type ProxyOptions, startProxy } from '../lab/proxy.ts';
 import { freePort } from '../lab/registry.ts';
 import { expectCode } from '../support/error.ts';
@@ -23,7 +23,7 @@ async function proxy(options: ProxyOptions = {}): Promise<LabProxy> {
 }
 
 function behind(env: Environment, options: HttpOptions = {}): PatientHttp {
-  return testHttp({ wire: createWire({ proxies: readProxies(env) }), ...options });
+  return testHttp({ transport: createTransport({ proxies: readProxies(env) }), ...options });
 }
 
 function way(env: Environment, address: string): string | undefined {
@@ -212,7 +212,7 @@ describe('when a proxy does not lead there', () => {
 describe('when there is no proxy', () => {
   it('asks the server itself', async () => {
     const server = await serve((_, response) => response.end('good'));
-    const http = createHttp({ wire: createWire({ proxies: readProxies({}) }) });
+    const http = createHttp({ transport: createTransport({ proxies: readProxies({}) }) });
     const asked = { what: 'it', url: new URL(server.url) };
     expect((await http.read(asked, 10, never)).bytes.toString()).toBe('good');
   });

@@ -8,7 +8,7 @@ import type { Credential } from '../../src/net/registry-credentials.ts';
 import { Secret } from '../../src/net/secret.ts';
 import { type CredentialStore, createRegistry } from '../../src/source/oci.ts';
 import { expectCode } from '../support/error.ts';
-import { drain, never, serve, type TestServer, testHttp, wired } from './server.ts';
+import { drain, never, responding, serve, type TestServer, testHttp } from './server.ts';
 
 const blob = Buffer.from('a layer');
 const digest: Digest = digestFromHex(createHash('sha256').update(blob).digest('hex'));
@@ -187,9 +187,9 @@ describe('when a registry speaks https', () => {
   it('its token service does too', async () => {
     const seen: string[] = [];
     const { http } = testHttp({
-      wire: async ({ url }) => {
+      transport: async ({ url }) => {
         seen.push(url.href);
-        return wired(401, { 'www-authenticate': 'Bearer realm="http://token.example/t"' });
+        return responding(401, { 'www-authenticate': 'Bearer realm="http://token.example/t"' });
       },
     });
     const registry = createRegistry({ credentials: { find: async () => basic }, http });

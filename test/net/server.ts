@@ -7,8 +7,8 @@ import {
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach } from 'vitest';
+import type { ExchangeResponse } from '../../src/net/exchange.ts';
 import { createHttp, type Http, type HttpOptions } from '../../src/net/http.ts';
-import type { WireResponse } from '../../src/net/wire.ts';
 
 export interface Seen {
   readonly method: string;
@@ -83,7 +83,7 @@ export async function drain(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
 }
 
 /** An answer without a network. */
-export function wired(status: number, headers: Record<string, string>): WireResponse {
+export function responding(status: number, headers: Record<string, string>): ExchangeResponse {
   return { status, headers: new Headers(headers), body: empty(), discard: () => {} };
 }
 

@@ -4,9 +4,11 @@ import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { digestFromHex } from '../../src/core/digest.ts';
-import { RegistryClient } from '../../src/net/push-client.ts';
+import { createRegistryClient } from '../../src/net/registry-client.ts';
 import { type PushBlobOptions, type PushedBlob, pushBlob } from '../../src/push/push-blob.ts';
+import { createRegistryWriter } from '../../src/push/registry-writer.ts';
 import { openSessions } from '../../src/push/session-file.ts';
+import { testHttp } from '../net/server.ts';
 import { expectCode } from '../support/error.ts';
 import { scratchFolder } from '../support/scratch.ts';
 
@@ -76,18 +78,18 @@ const blob: PushedBlob = {
 let registry: KeepingRegistry;
 let options: PushBlobOptions;
 let sent: number;
+let host: string;
 
 beforeEach(async () => {
   registry = new KeepingRegistry();
   sent = 0;
   const { signal } = new AbortController();
-  const client = new RegistryClient({
-    ...{ registry: await registry.start(), plain: true, signal },
-    credentials: { find: async () => undefined },
-    trust: async () => undefined,
-  });
+  host = await registry.start();
+  const { http } = testHttp();
+  const client = createRegistryClient({ http, credentials: { find: async () => undefined } });
+  const writer = createRegistryWriter({ registry: host, client, http, signal });
   options = {
-    ...{ client, repository: 'a', chunkBytes: 300_000, signal },
+    ...{ writer, repository: 'a', chunkBytes: 300_000, signal },
     sessions: await openSessions(scratch.fresh('sessions.json')),
     onBytes: (count) => {
       sent += count;
@@ -121,7 +123,7 @@ describe('when a blob is pushed', () => {
   it('goes on in a later run', async () => {
     registry.received = bytes.subarray(0, 300_000);
     const path = scratch.fresh('sessions.json');
-    const { href } = new URL('/v2/a/blobs/uploads/1', options.client.base);
+    const { href } = new URL('/v2/a/blobs/uploads/1', `http://${host}`);
     await (await openSessions(path)).set(`a@${blob.digest}`, href);
     const sessions = await openSessions(path);
     await pushBlob(blob, { ...options, sessions });

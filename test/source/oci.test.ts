@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Digest } from '../../src/core/digest.ts';
 import { createHostTrust } from '../../src/net/host-trust.ts';
 import { Secret } from '../../src/net/secret.ts';
-import { createWire } from '../../src/net/wire.ts';
+import { createTransport } from '../../src/net/transport.ts';
 import { type CredentialStore, createRegistry, type Registry } from '../../src/source/oci.ts';
 import { run } from '../lab/process.ts';
 import {
@@ -190,7 +190,7 @@ describe('when a registry of this machine speaks TLS', () => {
         () => registry().resolve(source, amd64, never),
         'source-unreachable',
       );
-      expect(error.found).toContain('a certificate that does not hold');
+      expect(error.found).toContain('DEPTH_ZERO_SELF_SIGNED_CERT');
       expect(error.hint).toContain('--ca-file');
       const trust = await createHostTrust({
         env: {},
@@ -198,7 +198,7 @@ describe('when a registry of this machine speaks TLS', () => {
         caFile: certificate,
         folders: [],
       });
-      const { http } = testHttp({ wire: createWire({ trust }) });
+      const { http } = testHttp({ transport: createTransport({ trust }) });
       const trusting = createRegistry({ credentials: { find: async () => undefined }, http });
       const resolved = await trusting.resolve(source, amd64, never);
       expect(resolved.target.digest).toBe(image.digest);

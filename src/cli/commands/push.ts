@@ -6,10 +6,14 @@ import { registryFolder } from '../../depot/repository-name.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import { readBounded } from '../../io/file.ts';
 import { createHostTrust } from '../../net/host-trust.ts';
-import { RegistryClient } from '../../net/push-client.ts';
+import { createHttp } from '../../net/http.ts';
+import { readProxies } from '../../net/proxy.ts';
+import { createRegistryClient } from '../../net/registry-client.ts';
 import { createCredentials } from '../../net/registry-credentials.ts';
+import { createTransport } from '../../net/transport.ts';
 import { type Named, repositoryBy } from '../../push/name-rule.ts';
 import { type PushedManifest, type PushedRepository, push as pushAll } from '../../push/push.ts';
+import { createRegistryWriter } from '../../push/registry-writer.ts';
 import { openSessions } from '../../push/session-file.ts';
 import { catalogOf } from '../../site/catalog/catalog.ts';
 import { findRelease } from '../../site/release/release.ts';
@@ -43,12 +47,12 @@ export async function push(
   const catalog = await catalogOf(site, [id]);
   const { env, home } = context.terminal;
   const { caFile } = options;
-  const client = new RegistryClient({
-    ...{ registry, plain: options.insecure === true, signal: context.signal },
-    credentials: createCredentials(env, home),
-    trust: await createHostTrust({
-      ...{ env, home, caFile: caFile === undefined ? undefined : context.path(caFile) },
-    }),
+  const ca = caFile === undefined ? undefined : context.path(caFile);
+  const trust = await createHostTrust({ env, home, caFile: ca });
+  const http = createHttp({ transport: createTransport({ proxies: readProxies(env), trust }) });
+  const client = createRegistryClient({
+    ...{ http, credentials: createCredentials(env, home) },
+    insecure: options.insecure === true ? [registry] : [],
   });
   const named = namesOf(bundle, options.modelcars === true);
   const repositories: PushedRepository[] = [];
@@ -60,7 +64,7 @@ export async function push(
   }
   const pushed = await pushAll(repositories, {
     ...context,
-    client,
+    writer: createRegistryWriter({ registry, client, http, signal: context.signal }),
     chunkBytes: Math.max(options.chunkSize, MIB),
     maxBlobBytes: options.maxLayerSize,
     sessions: await openSessions(site.path('push', `${registryFolder(registry)}.json`)),

@@ -3,7 +3,7 @@ import { createHostTrust } from '../../net/host-trust.ts';
 import { createHttp } from '../../net/http.ts';
 import { readProxies } from '../../net/proxy.ts';
 import { createCredentials } from '../../net/registry-credentials.ts';
-import { createWire } from '../../net/wire.ts';
+import { createTransport } from '../../net/transport.ts';
 import { createGit } from '../../source/git.ts';
 import { createHub, hubSettings } from '../../source/hugging-face.ts';
 import { createRegistry } from '../../source/oci.ts';
@@ -25,7 +25,7 @@ export async function openSources(
   const ca = caFile === undefined ? undefined : context.path(caFile);
   const trust = await createHostTrust({ env, home, caFile: ca });
   const proxies = readProxies(env);
-  const http = createHttp({ wire: createWire({ proxies, trust }) });
+  const http = createHttp({ transport: createTransport({ proxies, trust }) });
   return {
     http,
     git: createGit({ env, home, http, proxies, trust, insecure }),

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { createDirectTransport } from '../../src/net/direct-transport.ts';
+import type { ExchangeResponse } from '../../src/net/exchange.ts';
 import { createHttp } from '../../src/net/http.ts';
-import { createDirectWire } from '../../src/net/wire-direct.ts';
-import type { WireResponse } from '../../src/net/wire-request.ts';
 import { rangeOrigin } from '../../src/source/range-origin.ts';
 import { drain, never, serve } from './server.ts';
 
@@ -41,13 +41,13 @@ async function raw(
 }
 
 const get = (
-  wire: ReturnType<typeof createDirectWire>,
+  transport: ReturnType<typeof createDirectTransport>,
   url: URL,
   headers: Record<string, string> = range(),
   signal: AbortSignal = never,
-): Promise<WireResponse | undefined> => wire({ method: 'GET', url, headers, signal }, {});
+): Promise<ExchangeResponse | undefined> => transport({ method: 'GET', url, headers, signal }, {});
 
-async function whole(response: WireResponse | undefined): Promise<Buffer> {
+async function whole(response: ExchangeResponse | undefined): Promise<Buffer> {
   if (response === undefined) throw new Error('no answer');
   return drain(response.body);
 }
@@ -59,9 +59,9 @@ describe('when a large stretch is fetched', () => {
       requests.push(request);
       socket.write(Buffer.concat([Buffer.from(part(0, size)), bytes]));
     });
-    const wire = createDirectWire();
+    const transport = createDirectTransport();
     for (let time = 0; time < 3; time++) {
-      const response = await get(wire, url, { ...range(), accept: '*/*' });
+      const response = await get(transport, url, { ...range(), accept: '*/*' });
       expect(response?.status).toBe(206);
       expect((await whole(response)).equals(bytes)).toBe(true);
     }
@@ -81,7 +81,7 @@ describe('when a large stretch is fetched', () => {
       }
       socket.write(bytes);
     });
-    const response = await get(createDirectWire(), url);
+    const response = await get(createDirectTransport(), url);
     expect((await whole(response)).equals(bytes)).toBe(true);
   });
 
@@ -89,7 +89,7 @@ describe('when a large stretch is fetched', () => {
     const { url } = await raw((_, socket) => {
       socket.end(Buffer.concat([Buffer.from(part(0, size)), bytes.subarray(0, 1_500_000)]));
     });
-    const response = await get(createDirectWire(), url);
+    const response = await get(createDirectTransport(), url);
     const came: Uint8Array[] = [];
     await expect(async () => {
       for await (const chunk of response?.body ?? []) came.push(Buffer.from(chunk));
@@ -101,9 +101,9 @@ describe('when a large stretch is fetched', () => {
     const { url, connections } = await raw((_, socket) => {
       socket.write(Buffer.concat([Buffer.from(part(0, size)), bytes, Buffer.from('HTTP/1.1 200')]));
     });
-    const wire = createDirectWire();
+    const transport = createDirectTransport();
     for (let time = 0; time < 2; time++) {
-      const response = await get(wire, url);
+      const response = await get(transport, url);
       expect((await whole(response)).length).toBe(size);
     }
     expect(connections()).toBe(2);
@@ -114,9 +114,9 @@ describe('when a large stretch is fetched', () => {
       socket.write(Buffer.concat([Buffer.from(part(0, size)), bytes]));
       setTimeout(() => socket.destroy(), 20);
     });
-    const wire = createDirectWire();
+    const transport = createDirectTransport();
     for (let time = 0; time < 2; time++) {
-      const response = await get(wire, url);
+      const response = await get(transport, url);
       expect((await whole(response)).length).toBe(size);
       await new Promise((wake) => setTimeout(wake, 40));
     }
@@ -129,7 +129,7 @@ describe('when a large stretch is fetched', () => {
     ['a head without an end', `HTTP/1.1 206 x\r\nX: ${'a'.repeat(70_000)}`],
   ])('leaves %s to the other client', async (_, answer) => {
     const { url } = await raw((__, socket) => void socket.write(answer));
-    expect(await get(createDirectWire(), url)).toBeUndefined();
+    expect(await get(createDirectTransport(), url)).toBeUndefined();
   });
 
   it.each([
@@ -138,16 +138,16 @@ describe('when a large stretch is fetched', () => {
     ['HTTP/1.1 302 Found\r\nLocation: /y\r\n\r\n', 302, ''],
   ])('does not ask twice for a refusal or a redirect: %j', async (answer, status, said) => {
     const { url } = await raw((__, socket) => void socket.write(answer));
-    const response = await get(createDirectWire(), url);
+    const response = await get(createDirectTransport(), url);
     expect(response?.status).toBe(status);
     expect((await whole(response)).toString()).toBe(said);
   });
 
   it('leaves small stretches, other methods and strange headers to the other client', async () => {
     const url = new URL('http://127.0.0.1:1/');
-    expect(await get(createDirectWire(), url, range(0, 1000))).toBeUndefined();
-    expect(await get(createDirectWire(), url, {})).toBeUndefined();
-    expect(await get(createDirectWire(), url, { ...range(), x: 'a\r\nb: c' })).toBeUndefined();
+    expect(await get(createDirectTransport(), url, range(0, 1000))).toBeUndefined();
+    expect(await get(createDirectTransport(), url, {})).toBeUndefined();
+    expect(await get(createDirectTransport(), url, { ...range(), x: 'a\r\nb: c' })).toBeUndefined();
   });
 
   it('gives up when its signal does, before the head and within the body', async () => {
@@ -156,7 +156,7 @@ describe('when a large stretch is fetched', () => {
       const stop = new AbortController();
       setTimeout(() => stop.abort(new Error('stopped')), 30);
       await expect(async () => {
-        const response = await get(createDirectWire(), url, range(), stop.signal);
+        const response = await get(createDirectTransport(), url, range(), stop.signal);
         await whole(response);
       }).rejects.toThrow('stopped');
     }
@@ -172,9 +172,9 @@ describe('when a large stretch is fetched', () => {
       };
       more();
     });
-    const wire = createDirectWire();
+    const transport = createDirectTransport();
     const wanted = { range: `bytes=0-${64 * size - 1}` };
-    const response = await get(wire, url, wanted);
+    const response = await get(transport, url, wanted);
     await new Promise((wake) => setTimeout(wake, 200));
     expect(written).toBeLessThan(32 * size);
     response?.discard();

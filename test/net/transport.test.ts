@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createHostTrust } from '../../src/net/host-trust.ts';
-import { createWire } from '../../src/net/wire.ts';
+import { createTransport } from '../../src/net/transport.ts';
 import { expectCode } from '../support/error.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import { never, testHttp } from './server.ts';
@@ -43,15 +43,15 @@ describe('when the environment turns the checks of TLS off', () => {
     ['a stretch of a large file', { range: 'bytes=0-2097151' }],
   ])('checks the certificate all the same, for %s', async (_, headers) => {
     vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
-    const { http } = testHttp({ wire: createWire() });
+    const { http } = testHttp({ transport: createTransport() });
     const error = await expectCode(
       () => http.request({ what: 'it', url: address(), headers }, never),
       'source-unreachable',
     );
-    expect(error.found).toContain('a certificate that does not hold');
+    expect(error.found).toContain('DEPTH_ZERO_SELF_SIGNED_CERT');
     expect(asked).toBe(0);
     const trust = await createHostTrust({ env: {}, home: scratch.root, caFile: cert, folders: [] });
-    const trusting = testHttp({ wire: createWire({ trust }) });
+    const trusting = testHttp({ transport: createTransport({ trust }) });
     const answer = await trusting.http.read({ what: 'it', url: address(), headers }, 10, never);
     expect(answer.bytes.toString()).toBe('good');
     asked = 0;
