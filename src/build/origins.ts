@@ -26,7 +26,7 @@ export interface Sources {
 }
 
 /** A blob that the lock names, and where its bytes come from. */
-export interface Wanted {
+export interface BlobRequest {
   readonly digest: Digest;
   readonly size: number;
   readonly expected: Expected;
@@ -35,22 +35,20 @@ export interface Wanted {
   readonly origin: () => Promise<Origin>;
 }
 
-/**
- * Every blob that a lock names and that comes over the network, each digest once.
- */
-export function wantedBlobs(lock: Lock, sources: Sources): Wanted[] {
-  const wanted = new Map<Digest, Wanted>();
-  const add = (each: Wanted): void => {
-    if (!wanted.has(each.digest)) wanted.set(each.digest, each);
+/** Every blob that a lock names and that comes over the network, each digest once. */
+export function blobRequests(lock: Lock, sources: Sources): BlobRequest[] {
+  const requests = new Map<Digest, BlobRequest>();
+  const add = (each: BlobRequest): void => {
+    if (!requests.has(each.digest)) requests.set(each.digest, each);
   };
   for (const image of lock.images) for (const each of imageBlobs(image, sources)) add(each);
   for (const model of lock.models)
     for (const file of model.files) add(modelFile(model, file, sources));
   for (const file of lock.files.filter(isHttps)) add(httpsFile(file, sources));
-  return [...wanted.values()];
+  return [...requests.values()];
 }
 
-function imageBlobs(image: LockedImage, { registry, http }: Sources): Wanted[] {
+function imageBlobs(image: LockedImage, { registry, http }: Sources): BlobRequest[] {
   const manifests = new Set([
     image.target.digest,
     ...image.platforms.map((each) => each.manifest),
@@ -69,7 +67,7 @@ function imageBlobs(image: LockedImage, { registry, http }: Sources): Wanted[] {
   }));
 }
 
-function modelFile(model: LockedModel, file: LockedModelFile, { hub }: Sources): Wanted {
+function modelFile(model: LockedModel, file: LockedModelFile, { hub }: Sources): BlobRequest {
   return {
     digest: file.digest,
     size: file.size,
@@ -79,7 +77,7 @@ function modelFile(model: LockedModel, file: LockedModelFile, { hub }: Sources):
   };
 }
 
-function httpsFile(file: LockedFile, { http }: Sources): Wanted {
+function httpsFile(file: LockedFile, { http }: Sources): BlobRequest {
   return {
     digest: file.digest,
     size: file.size,

@@ -1,35 +1,35 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StowageError } from '../core/error.ts';
 
-const MAX_BARREN_TRIES = 4;
+const MAX_FAILURES = 4;
 const FIRST_WAIT_MS = 500;
 const SHORT_WAIT_MS = 100;
 
-/** Whether and when to try a broken line again: at once while each try brings something, ever later while none does. */
+/** Whether and when to retry a broken connection: at once while each try makes progress, ever later while none does. */
 export class Persistence {
   readonly #signal: AbortSignal;
-  #barren = 0;
+  #failures = 0;
 
   constructor(signal: AbortSignal) {
     this.#signal = signal;
   }
 
-  /** Something came. */
+  /** Bytes arrived. */
   progress(): void {
-    this.#barren = 0;
+    this.#failures = 0;
   }
 
   /**
    * Returns when it is time for another try.
-   * @param fruitful whether the try that failed had brought something
-   * @throws `error` when it is no broken line, or too many tries in a row brought nothing; StowageError `interrupted`
+   * @param madeProgress whether bytes arrived in the try that failed
+   * @throws `error` if it is not a broken connection, or after too many tries in a row without progress; StowageError `interrupted`
    */
-  async afterFailure(error: unknown, fruitful: boolean): Promise<void> {
+  async afterFailure(error: unknown, madeProgress: boolean): Promise<void> {
     if (this.#signal.aborted) throw interrupted();
     if (!(error instanceof StowageError) || error.code !== 'source-unreachable') throw error;
-    this.#barren = fruitful ? 0 : this.#barren + 1;
-    if (this.#barren >= MAX_BARREN_TRIES) throw error;
-    const wait = this.#barren === 0 ? SHORT_WAIT_MS : FIRST_WAIT_MS * 2 ** this.#barren;
+    this.#failures = madeProgress ? 0 : this.#failures + 1;
+    if (this.#failures >= MAX_FAILURES) throw error;
+    const wait = this.#failures === 0 ? SHORT_WAIT_MS : FIRST_WAIT_MS * 2 ** this.#failures;
     await sleep(wait, undefined, { signal: this.#signal }).catch(() => {
       throw interrupted();
     });
@@ -38,6 +38,6 @@ export class Persistence {
 
 export function interrupted(): StowageError {
   return new StowageError('interrupted', 'interrupted', {
-    hint: 'run the same command again; it goes on where it stopped',
+    hint: 'run the same command again; it resumes where it stopped',
   });
 }

@@ -11,7 +11,7 @@ import { examinePulled } from './examine.ts';
 import { fetchBlob } from './fetch.ts';
 import { keepGit } from './git-tree.ts';
 import { keepLocal } from './local-files.ts';
-import { isLocal, type Sources, type Wanted, wantedBlobs } from './origins.ts';
+import { type BlobRequest, blobRequests, isLocal, type Sources } from './origins.ts';
 import { type Transfer, withTransfer } from './transfer.ts';
 
 const BLOBS_AT_ONCE = 4;
@@ -23,19 +23,19 @@ export interface PullOptions extends Context {
 }
 
 /**
- * Brings every blob that a lock names into the store. What is there already is not fetched again.
+ * Downloads every blob that a lock names into the store, unless it is there already.
  * @throws StowageError `source-*`, `content-refused`, `space-insufficient`, `lock-stale`
  */
 export async function pull(lock: Lock, options: PullOptions): Promise<void> {
   const { store, emit } = options;
-  const wanted = wantedBlobs(lock, options.sources);
-  const missing: Wanted[] = [];
-  for (const each of wanted) {
+  const requests = blobRequests(lock, options.sources);
+  const missing: BlobRequest[] = [];
+  for (const each of requests) {
     if ((await store.size(each.digest)) !== each.size) missing.push(each);
   }
-  const total = bytesOf(wanted);
+  const total = bytesOf(requests);
   await makeFolder(store.root);
-  const tally = new Tally(emit, 'pull', total, bytesOf(wanted) - bytesOf(missing));
+  const tally = new Tally(emit, 'pull', total, bytesOf(requests) - bytesOf(missing));
   if (missing.length > 0)
     emit({ type: 'step', step: 'pull', subject: counted(missing.length, 'blob') });
   await withTransfer(options, async (transfer) => {
@@ -50,7 +50,7 @@ export async function pull(lock: Lock, options: PullOptions): Promise<void> {
   await examinePulled(lock, options);
 }
 
-function bytesOf(blobs: readonly Wanted[]): number {
+function bytesOf(blobs: readonly BlobRequest[]): number {
   return blobs.reduce((sum, { size }) => sum + size, 0);
 }
 

@@ -132,7 +132,9 @@ export class DirectConnection {
     head.text += this.#buffer.toString('latin1', start, this.#receivedEnd);
     // The end may lie across two reads.
     const end = head.text.indexOf('\r\n\r\n', Math.max(0, before - 3));
-    if (end < 0 && head.text.length <= MAX_HEAD_BYTES) {
+    // A bare line feed can end a head for some readers: it is not waited past.
+    const isSound = head.text.length <= MAX_HEAD_BYTES && !/(?:^|[^\r])\n/.test(head.text);
+    if (end < 0 && isSound) {
       this.#queuedEnd = this.#receivedEnd;
       return true;
     }

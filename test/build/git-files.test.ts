@@ -1,10 +1,10 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { fill } from '../../src/build/fill.ts';
 import type { Sources } from '../../src/build/origins.ts';
 import { pack } from '../../src/build/pack.ts';
 import { provenance } from '../../src/build/provenance.ts';
+import { pullIntoStore } from '../../src/build/pull-into-store.ts';
 import { resolve } from '../../src/build/resolve.ts';
 import { checkDocument } from '../../src/format/document.ts';
 import type { Lock } from '../../src/format/lock.ts';
@@ -55,7 +55,7 @@ describe('when a manifest names a git repository', () => {
       expect(server.seen.filter(({ method }) => method === 'POST').length).toBeLessThan(2);
       const moved = commitTo(folder, 'settings', { 'a.json': '[]' });
       await rm(store.root, { recursive: true });
-      await fill(lock, options);
+      await pullIntoStore(lock, options);
       const [file] = lock.files;
       expect(file && (await store.size(file.digest))).toBe(file?.size);
       const { bundle } = await pack(lock, {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { fill } from '../../src/build/fill.ts';
+import { pullIntoStore } from '../../src/build/pull-into-store.ts';
 import { resolve } from '../../src/build/resolve.ts';
 import { digestOf } from '../../src/core/digest.ts';
 import { checkDocument } from '../../src/format/document.ts';
@@ -31,7 +31,7 @@ let stores = 0;
 
 const context = { ...contextOf(), folder: root };
 const client = (): ReturnType<typeof testHttp> => testHttp({ idleTimeoutMs: 300 });
-const sourcesOf = ({ http } = client()): Parameters<typeof fill>[1]['sources'] => ({
+const sourcesOf = ({ http } = client()): Parameters<typeof pullIntoStore>[1]['sources'] => ({
   http,
   hub: createHub({ endpoint: hub.url }, http),
   registry: {} as Registry,
@@ -75,7 +75,7 @@ describe('when a Hub fails on the way', () => {
     fault = (index) => (index === 1 || index === 0 ? what : undefined);
     const store = fresh();
     const patient = client();
-    await fill(lock, { ...context, store, sources: sourcesOf(patient) });
+    await pullIntoStore(lock, { ...context, store, sources: sourcesOf(patient) });
     const file = lock.models[0]?.files.find(({ path }) => path === 'model.safetensors');
     if (file === undefined) throw new Error('no file');
     expect(digestOf(readFileSync(store.path(file.digest)))).toBe(file.digest);
@@ -87,7 +87,7 @@ describe('when a Hub fails on the way', () => {
     fault = () => ({ kind: 'flip', offset: 9 * MIB });
     const store = fresh();
     const error = await expectCode(
-      () => fill(lock, { ...context, store, sources: sourcesOf() }),
+      () => pullIntoStore(lock, { ...context, store, sources: sourcesOf() }),
       'source-mismatch',
     );
     expect(error.message).toContain('model.safetensors');
@@ -99,7 +99,7 @@ describe('when a Hub fails on the way', () => {
     fault = () => ({ status: 206, headers, body: 'zero' });
     const store = fresh();
     await expectCode(
-      () => fill(lock, { ...context, store, sources: sourcesOf() }),
+      () => pullIntoStore(lock, { ...context, store, sources: sourcesOf() }),
       'source-malformed',
     );
     // Room was made for it; nothing was put there.

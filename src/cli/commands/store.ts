@@ -1,7 +1,7 @@
 import { access, constants } from 'node:fs/promises';
-import { fill } from '../../build/fill.ts';
 import { lockBlobs } from '../../build/lock-blobs.ts';
 import { listStore, prune as pruneStore } from '../../build/prune.ts';
+import { pullIntoStore } from '../../build/pull-into-store.ts';
 import { counted, formatBytes } from '../../core/amount.ts';
 import type { Digest } from '../../core/digest.ts';
 import { StowageError, systemCode } from '../../core/error.ts';
@@ -34,7 +34,12 @@ export async function pull(
 ): Promise<CommandResult> {
   const { lock, folder } = await readFreshLock(file, context);
   const store = open(options, context);
-  await fill(lock, { ...context, folder, store, sources: await openSources(options, context) });
+  await pullIntoStore(lock, {
+    ...context,
+    folder,
+    store,
+    sources: await openSources(options, context),
+  });
   const blobs = lockBlobs(lock);
   const bytes = [...blobs.values()].reduce((sum, size) => sum + size, 0);
   return {

@@ -4,8 +4,8 @@ import { type PullOptions, pull } from './pull.ts';
 import { requireRoom } from './room.ts';
 import { requireUnchanged } from './unchanged.ts';
 
-/** Brings what a lock names into the store, and packs nothing. @throws StowageError as {@link pull} does */
-export async function fill(lock: Lock, options: PullOptions): Promise<void> {
+/** Downloads what a lock names into the store, without packing it. @throws StowageError as {@link pull} does */
+export async function pullIntoStore(lock: Lock, options: PullOptions): Promise<void> {
   const { store, signal } = options;
   await requireRoom(lock, { store });
   await withSharedStoreLock(store.root, { signal }, async () => {
