@@ -50,6 +50,9 @@ const importers: Readonly<Record<string, readonly string[]>> = {
   ora: ['cli/'],
   '@huggingface/hub': ['source/'],
   picomatch: ['examine/glob.ts'],
+  '@sigstore/verify': ['build/upstream/sigstore-verifier.ts'],
+  '@sigstore/bundle': ['build/upstream/sigstore-verifier.ts'],
+  '@sigstore/protobuf-specs': ['build/upstream/sigstore-verifier.ts'],
 };
 
 const SOCKETS = /^(?:node:)?(?:https?|http2|net|tls|dns|dns\/promises|dgram)$/;

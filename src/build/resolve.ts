@@ -33,7 +33,12 @@ import { keepLocal } from './local-files.ts';
 import { expectedByGitOid, type Sources, sourceKey } from './origins.ts';
 import { requireSafeNames, selectFiles } from './select.ts';
 import { type Transfer, withTransfer } from './transfer.ts';
-import { type JudgeOptions, judgeImage, judgeModel, verdictFindings } from './upstream/judge.ts';
+import {
+  type VerifyOptions,
+  verdictFindings,
+  verifyImagePublisher,
+  verifyModelPublisher,
+} from './upstream/verify-signatures.ts';
 
 const HUB_FILES_AT_ONCE = 4;
 
@@ -131,7 +136,11 @@ async function resolveModel(
   const signature =
     source.signature === undefined
       ? undefined
-      : await judgeModel(source.signature, found, files, options.sources.hub, judging(options));
+      : await verifyModelPublisher(
+          source.signature,
+          { model: found, files, hub: options.sources.hub },
+          verifyOptions(options),
+        );
   return {
     name: source.name,
     source: source.source,
@@ -186,12 +195,10 @@ async function resolveImage(
   const signature =
     source.signature === undefined
       ? undefined
-      : await judgeImage(
+      : await verifyImagePublisher(
           source.signature,
-          found,
-          bytes,
-          options.sources.registry,
-          judging(options),
+          { image: found, bytes, registry },
+          verifyOptions(options),
         );
   return {
     name: source.name,
@@ -205,7 +212,7 @@ async function resolveImage(
   };
 }
 
-function judging({ folder, now, signal }: ResolveOptions): JudgeOptions {
+function verifyOptions({ folder, now, signal }: ResolveOptions): VerifyOptions {
   return { folder, now: now(), signal };
 }
 

@@ -8,9 +8,9 @@ import { type Allowance, allowance } from './finding.ts';
 import { checkReferences } from './references.ts';
 import {
   imageSignature,
-  type ModelSignatureDemand,
+  type ModelSignatureRequirement,
   modelSignature,
-  type SignatureDemand,
+  type SignatureRequirement,
 } from './upstream.ts';
 
 export interface ModelSource {
@@ -23,7 +23,7 @@ export interface ModelSource {
   /** Licences that may cross, as the Hub writes them; any when absent. SPDX expressions are held against them. */
   readonly licenses?: readonly string[];
   /** Its OpenSSF Model Signing signature. */
-  readonly signature?: ModelSignatureDemand;
+  readonly signature?: ModelSignatureRequirement;
   /** What would be refused and may cross all the same, by rule and file. */
   readonly allow?: readonly Allowance[];
 }
@@ -35,7 +35,7 @@ export interface ImageSource {
   /** Whether layers that the registry does not hold are fetched where the image says; refused else. */
   readonly foreignLayers?: boolean;
   /** Its cosign signature. */
-  readonly signature?: SignatureDemand;
+  readonly signature?: SignatureRequirement;
 }
 
 /** A file or a folder that is neither a model nor an image. */

@@ -2,37 +2,39 @@ import * as z from 'zod';
 import type { Digest } from '../core/digest.ts';
 import * as field from './field.ts';
 
-/** Whose signature over a model or an image the manifest asks for. Paths are relative to the manifest. */
-export interface SignatureDemand {
-  /** Whether content without it is refused; otherwise what was found is recorded. */
+/** Which signature over a model or an image the manifest requires. Paths are relative to the manifest. */
+export interface SignatureRequirement {
+  /** Whether content without a valid signature is refused; otherwise the result is recorded. */
   readonly required: boolean;
-  /** A public key in PEM. Either this or `root`. */
+  /** A public key in PEM. Exactly one of this, `root` and `trustedRoot`. */
   readonly key?: string;
-  /** Certificates in PEM: roots, authorities, or the signer's own. */
+  /** Certificates in PEM: roots, intermediates, or the signer's own. */
   readonly root?: string;
-  /** A mail address, host name, URI or Fulcio user of the signer's certificate, or its subject in full. */
+  /** A Sigstore trusted root (`trusted_root.json`): CAs, transparency logs, CT logs and timestamp authorities for keyless signatures. */
+  readonly trustedRoot?: string;
+  /** An email address, host name, URI or Fulcio user name of the signer's certificate, or its full subject. */
   readonly identity?: string;
-  /** Who vouched for the identity: the OIDC issuer that Fulcio wrote into the certificate. */
+  /** The OIDC issuer that authenticated the signer, as Fulcio wrote it into the certificate. */
   readonly issuer?: string;
-  /** The public key, in PEM, of the transparency log that must have recorded the signature. */
+  /** The public key, in PEM, of the transparency log that must have recorded the signature; a trusted root names its own. */
   readonly log?: string;
 }
 
-export interface ModelSignatureDemand extends SignatureDemand {
+export interface ModelSignatureRequirement extends SignatureRequirement {
   /** The signature's path in the repository. */
   readonly file: string;
 }
 
-/** What became of a demand: `absent` when there is no signature at all. */
+/** The result of verifying a requirement: `absent` when there is no signature at all. */
 export interface SignatureVerdict {
   readonly result: 'passed' | 'failed' | 'absent';
-  /** Why not. */
+  /** Why verification failed. */
   readonly reason?: string;
-  /** How the signature was written. */
+  /** The format of the signature. */
   readonly form?: 'model-signing' | 'cosign' | 'sigstore-bundle';
   /** The signature file, or the artifact that holds it. */
   readonly signature?: Digest;
-  /** The files beside the manifest that decided. */
+  /** The key, certificate and trusted root files that the verdict rests on. */
   readonly trusted: readonly { readonly path: string; readonly digest: Digest }[];
   readonly signer?: {
     /** SHA-256 of the public key (SubjectPublicKeyInfo), in hex. */
@@ -43,11 +45,11 @@ export interface SignatureVerdict {
     readonly identities?: readonly string[];
     readonly issuer?: string;
   };
-  /** Whether a transparency log vouches for the signature: `unchecked` when an entry came and no key was given. */
+  /** Whether a transparency log recorded the signature: `unchecked` when an entry is present and nothing to verify it with was given. */
   readonly log: 'verified' | 'unchecked' | 'none';
-  /** When the log says that it was signed; absent without a log that was verified. */
+  /** The earliest verified time of signing, by a log or a timestamp authority; absent without one. */
   readonly signedAt?: string;
-  /** Files of the model that the signature leaves out by its own rules. */
+  /** Files of the model that the signature excludes by its own rules. */
   readonly unsigned?: readonly string[];
 }
 
@@ -55,36 +57,43 @@ const words: z.ZodType<string> = field
   .line(1024)
   .refine((text) => text.length > 0, 'expected at least one character');
 
-const demandShape = {
+const requirementShape = {
   required: z.boolean().default(true),
   key: words.exactOptional(),
   root: words.exactOptional(),
+  trustedRoot: words.exactOptional(),
   identity: words.exactOptional(),
   issuer: words.exactOptional(),
   log: words.exactOptional(),
 };
 
-function consistent(demand: SignatureDemand, context: z.core.$RefinementCtx): void {
+function consistent(requirement: SignatureRequirement, context: z.core.$RefinementCtx): void {
+  const { key, root, trustedRoot, identity, issuer, log } = requirement;
   const defect = (message: string): void => {
-    context.addIssue({ code: 'custom', input: demand, message });
+    context.addIssue({ code: 'custom', input: requirement, message });
   };
-  if ((demand.key === undefined) === (demand.root === undefined))
-    defect('expected either key or root');
-  if (demand.root === undefined && (demand.identity ?? demand.issuer) !== undefined)
-    defect('identity and issuer are of certificates: expected root');
+  if ([key, root, trustedRoot].filter((each) => each !== undefined).length !== 1)
+    defect('expected exactly one of key, root and trustedRoot');
+  if (key !== undefined && (identity ?? issuer) !== undefined)
+    defect('identity and issuer belong to certificates: expected root or trustedRoot');
+  // Anyone who can log in to the issuer gets a certificate from Fulcio.
+  if (trustedRoot !== undefined && (identity === undefined || issuer === undefined))
+    defect('expected identity and issuer with trustedRoot');
+  if (trustedRoot !== undefined && log !== undefined)
+    defect('a trusted root names its own logs: expected no log');
 }
 
-/** An image's member `signature`. */
-export const imageSignature: z.ZodType<SignatureDemand> = z
-  .strictObject(demandShape)
+/** The member `signature` of an image. */
+export const imageSignature: z.ZodType<SignatureRequirement> = z
+  .strictObject(requirementShape)
   .superRefine(consistent);
 
-/** A model's member `signature`. */
-export const modelSignature: z.ZodType<ModelSignatureDemand> = z
-  .strictObject({ ...demandShape, file: field.safePath.default('model.sig') })
+/** The member `signature` of a model. */
+export const modelSignature: z.ZodType<ModelSignatureRequirement> = z
+  .strictObject({ ...requirementShape, file: field.safePath.default('model.sig') })
   .superRefine(consistent);
 
-/** What a lock and a bundle keep of it. */
+/** The verdict, as a lock and a bundle record it. */
 export const verdict: z.ZodType<SignatureVerdict> = z.strictObject({
   result: z.enum(['passed', 'failed', 'absent']),
   reason: field.line(1000).exactOptional(),

@@ -3,67 +3,56 @@ import { digestHex } from '../../core/digest.ts';
 import { type Fields, fieldsOf, textOf } from '../../core/fields.ts';
 import type { LockedModelFile } from '../../format/lock.ts';
 import type { SignatureVerdict } from '../../format/upstream.ts';
-import type { OpenedDemand } from './demand.ts';
 import { printable, refuse } from './refusal.ts';
-import { proveSigner } from './signer.ts';
+import type { OpenedRequirement } from './requirement.ts';
+import { verifySigner } from './signer.ts';
 import { preAuthentication, readSigstoreBundle } from './sigstore-bundle.ts';
 import { parseStrict } from './strict-json.ts';
-import { readBundleEntry } from './transparency-log.ts';
 
 const PAYLOAD_TYPE = 'application/vnd.in-toto+json';
 const STATEMENT = 'https://in-toto.io/Statement/v1';
 const PREDICATE = 'https://model_signing/signature/v1.0';
-/** What the specification leaves out at the top of the model, section 6.2. */
+/** Paths at the top of the model that section 6.2 of the specification excludes. */
 const ALWAYS_IGNORED = ['.git', '.gitignore', '.gitattributes', '.github'];
 const HEX_64 = /^[0-9a-f]{64}$/;
 const MAX_RESOURCES = 200_000;
 const MAX_IGNORED = 1000;
 
-/** A model as the lock has it, and what else its repository lists. */
+/** A model as the lock records it, with the rest of its repository listing. */
 export interface SignedModel {
   readonly files: readonly LockedModelFile[];
-  /** Every path of the repository: a signed file that the manifest leaves out is not a missing one. */
+  /** Every path of the repository: a signed file that the manifest excludes is not missing. */
   readonly listed: ReadonlySet<string>;
   /** The signature's own path. */
   readonly signature: string;
 }
 
 /**
- * Verifies an OpenSSF Model Signing signature (version 1.0) over the files of a lock. A resource's SHA-256 is the
- * blob's name, so that no byte is read again. Every file that crosses is signed, or ignored by the signature's own
- * rules; every signed file crosses, or was left out by the manifest.
+ * Verifies an OpenSSF Model Signing signature (version 1.0) over the files of a lock. The SHA-256 of a resource is the
+ * digest of its blob, so no file is read again. Every file of the lock must be signed, or ignored by the signature's own
+ * rules; every signed file must be in the lock, or excluded by the manifest.
  * @throws StowageError `upstream-refused`
  */
 export function verifyModelSignature(
   bytes: Uint8Array,
   model: SignedModel,
-  opened: OpenedDemand,
+  opened: OpenedRequirement,
   now: Date,
 ): Omit<SignatureVerdict, 'result' | 'trusted' | 'signature'> {
-  const { certificates, content, logEntries } = readSigstoreBundle(bytes);
+  const { content, ...others } = readSigstoreBundle(bytes);
   if (content.kind !== 'dsse' || content.payloadType !== PAYLOAD_TYPE)
     throw refuse(
-      'a signature over something else than a model',
+      'a signature over something other than a model',
       PAYLOAD_TYPE,
       content.kind === 'dsse' ? content.payloadType : 'a message signature',
     );
   const { payloadType, payload, signature } = content;
-  const [entry] = logEntries;
-  const proven = proveSigner(
-    {
-      signed: preAuthentication(payloadType, payload),
-      payload,
-      signature,
-      certificates,
-      rule: 'curve',
-      ...(entry === undefined ? {} : { entry: () => readBundleEntry(entry) }),
-    },
-    opened,
-    now,
-  );
+  const signed = preAuthentication(payloadType, payload);
+  const presented = { ...others, signed, payload, signature, rule: 'curve' } as const;
+  const verified = verifySigner(presented, opened, now);
   const statement = readStatement(payload);
   const unsigned = compare(statement, model);
-  return { form: 'model-signing', ...proven, ...(unsigned.length === 0 ? {} : { unsigned }) };
+  return { form: 'model-signing', ...verified, ...(unsigned.length === 0 ? {} : { unsigned }) };
 }
 
 interface Statement {
@@ -85,7 +74,7 @@ function readStatement(payload: Buffer): Statement {
   requireWholeFiles(serialization);
   const list = predicate['resources'];
   if (!Array.isArray(list) || list.length === 0 || list.length > MAX_RESOURCES)
-    throw refuse('a statement of no files', `1 to ${MAX_RESOURCES} resources`, 'another number');
+    throw refuse('a statement without files', `1 to ${MAX_RESOURCES} resources`, 'another number');
   const resources = new Map<string, string>();
   for (const each of list.map(fieldsOf)) {
     const name = resourceName(each);
@@ -103,10 +92,10 @@ function requireWholeFiles(serialization: Fields): void {
   ];
   if (method === 'files' && hash === 'sha256') return;
   throw refuse(
-    'a signature over something else than the SHA-256 of whole files',
+    'a signature over something other than the SHA-256 of whole files',
     'method files, hash_type sha256',
     `${method}, ${hash}`,
-    'ask the publisher for a signature over whole files by SHA-256: shards and other hashes would mean to read every byte again',
+    'ask the publisher for a signature over whole files by SHA-256: shards and other hashes would require reading every byte again',
   );
 }
 
@@ -138,7 +127,7 @@ function ignoredPaths(serialization: Fields): string[] {
   throw refuse('unreadable ignore_paths', `at most ${MAX_IGNORED} paths`, 'something else');
 }
 
-/** @returns the files that cross unsigned, as the signature allows */
+/** @returns the files that are unsigned, as the signature allows */
 function compare({ resources, ignored }: Statement, model: SignedModel): string[] {
   const outside = [...ALWAYS_IGNORED, ...ignored];
   const isIgnored = (path: string): boolean =>
@@ -152,7 +141,7 @@ function compare({ resources, ignored }: Statement, model: SignedModel): string[
       throw refuse(
         `${path} is not signed`,
         'every file of the model in the signature',
-        'a file beside them',
+        'a file that the signature does not list',
         `exclude ${path} in the manifest, or ask the publisher to sign the model again`,
       );
     else if (signed !== digestHex(digest))
@@ -160,5 +149,5 @@ function compare({ resources, ignored }: Statement, model: SignedModel): string[
   }
   const missing = [...resources.keys()].find((path) => !model.listed.has(path));
   if (missing === undefined) return unsigned;
-  throw refuse('a file that was signed is missing', printable(missing), 'no such file');
+  throw refuse('a signed file is missing', printable(missing), 'no such file');
 }

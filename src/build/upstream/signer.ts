@@ -1,24 +1,25 @@
 import type { KeyObject } from 'node:crypto';
+import type { Fields } from '../../core/fields.ts';
 import { momentOf } from '../../format/field.ts';
 import type { SignatureVerdict } from '../../format/upstream.ts';
-import type { OpenedDemand } from './demand.ts';
-import { type ForeignCertificate, parseForeign } from './foreign-certificate.ts';
-import { naming, requireChain } from './foreign-chain.ts';
+import { type PublisherCertificate, parseCertificate } from './publisher-certificate.ts';
+import { describeHolder, requireChain, requireSigningLeaf } from './publisher-chain.ts';
 import { refuse } from './refusal.ts';
-import { type LogEntry, requireLogged, sha256Hex } from './transparency-log.ts';
+import type { OpenedRequirement } from './requirement.ts';
+import { verifyKeyless, verifyLogged } from './sigstore-verifier.ts';
 import { type HashRule, isSignedWith, keyFingerprint } from './upstream-key.ts';
 
-/** One signature with what came along, whatever file it came in. */
-export interface Presented {
+/** One signature with its certificates and evidence, whatever format it came in. */
+export interface PresentedSignature {
   /** The bytes that the signature covers. */
   readonly signed: Buffer;
-  /** What a log entry names by its SHA-256: the payload within `signed`. */
+  /** What a log entry of DSSE names by its SHA-256: the payload within `signed`. */
   readonly payload: Buffer;
   readonly signature: Buffer;
   /** DER, the signer's first; none with a bare key. */
   readonly certificates: readonly Buffer[];
-  /** Read only when the demand names a log. */
-  readonly entry?: () => LogEntry;
+  /** The Sigstore bundle, in JSON, when it has a log entry. Read only against a log or a trusted root. */
+  readonly evidence?: () => Fields;
   readonly rule: HashRule;
 }
 
@@ -26,75 +27,108 @@ export interface Presented {
 const PREHASHED =
   'cosign signs images with Ed25519ph, which this runtime cannot compute: ask the publisher for a signature with a key on P-256';
 
-export type Proven = Pick<SignatureVerdict, 'signer' | 'log' | 'signedAt'>;
+export type VerifiedSigner = Pick<SignatureVerdict, 'signer' | 'log' | 'signedAt'>;
 
 /**
- * Verifies one signature against a demand: mathematics, then who signed, then when. Without a verified log entry
- * nobody says when it was signed, so a certificate must be valid at `now`.
+ * Verifies one signature against a requirement: the cryptography, then who signed, then when. Without a verified log
+ * entry nothing proves the time of signing, so a certificate must be valid at `now`.
  * @throws StowageError `upstream-refused`
  */
-export function proveSigner(presented: Presented, opened: OpenedDemand, now: Date): Proven {
+export function verifySigner(
+  presented: PresentedSignature,
+  opened: OpenedRequirement,
+  now: Date,
+): VerifiedSigner {
   const { signed, signature, certificates, rule } = presented;
-  const chain = opened.key === undefined ? certificates.map(parseForeign) : [];
-  const [leaf, ...others] = chain;
+  const chain = opened.key === undefined ? certificates.map(parseCertificate) : [];
+  const [leaf] = chain;
   const key = opened.key ?? leaf?.publicKey;
   if (key === undefined)
     throw refuse('a signature by a bare key', 'a signer with a certificate', 'no certificate');
   if (!isSignedWith(key, signed, signature, rule))
     throw refuse(
-      'a signature that does not hold',
-      `a signature by ${signerName(leaf, key)}`,
-      'none',
+      'an invalid signature',
+      `a signature by ${leaf === undefined ? `key ${keyFingerprint(key)}` : describeHolder(leaf)}`,
+      'a signature by another key, or over other bytes',
       key.asymmetricKeyType === 'ed25519' ? PREHASHED : undefined,
     );
-  const logged = provenEntry(presented, opened, leaf, key);
-  if (leaf !== undefined) {
-    requireChain(leaf, others, opened.anchors, logged ?? now);
-    requireIdentity(leaf, opened);
-  }
+  const signedAt =
+    leaf === undefined
+      ? loggedAt(presented, opened, key)
+      : verifyHolder(presented, opened, chain, now);
   return {
     signer: signerOf(leaf, key),
-    log: logged === undefined ? (presented.entry === undefined ? 'none' : 'unchecked') : 'verified',
-    ...(logged === undefined ? {} : { signedAt: momentOf(logged) }),
+    log:
+      signedAt === undefined
+        ? presented.evidence === undefined
+          ? 'none'
+          : 'unchecked'
+        : 'verified',
+    ...(signedAt !== undefined && { signedAt: momentOf(signedAt) }),
   };
 }
 
-function provenEntry(
-  { entry, payload, signature }: Presented,
-  { log }: OpenedDemand,
-  leaf: ForeignCertificate | undefined,
-  key: KeyObject,
+/** @returns the verified time of signing */
+function verifyHolder(
+  presented: PresentedSignature,
+  opened: OpenedRequirement,
+  chain: readonly PublisherCertificate[],
+  now: Date,
 ): Date | undefined {
-  if (log === undefined) return undefined;
-  if (entry === undefined)
-    throw refuse('a signature without a log entry', 'an entry of the log', 'none');
-  const signer = leaf?.der ?? key.export({ type: 'spki', format: 'der' });
-  return requireLogged(entry(), { sha256: sha256Hex(payload), signature, signer }, log);
+  const [leaf, ...others] = chain as [PublisherCertificate, ...PublisherCertificate[]];
+  const { trustedRoot, anchors } = opened;
+  if (trustedRoot !== undefined) {
+    requireSigningLeaf(leaf);
+    const signedAt = verifyKeyless(presented, leaf.publicKey, trustedRoot);
+    requireIdentity(leaf, opened);
+    return signedAt;
+  }
+  const signedAt = loggedAt(presented, opened, leaf.publicKey);
+  requireChain({ leaf, others, anchors, moment: signedAt ?? now });
+  requireIdentity(leaf, opened);
+  return signedAt;
 }
 
-function requireIdentity(leaf: ForeignCertificate, { demand }: OpenedDemand): void {
-  const { identity, issuer } = demand;
+function loggedAt(
+  presented: PresentedSignature,
+  { log }: OpenedRequirement,
+  key: KeyObject,
+): Date | undefined {
+  return log === undefined ? undefined : verifyLogged(presented, key, log);
+}
+
+function requireIdentity(leaf: PublisherCertificate, { requirement }: OpenedRequirement): void {
+  const { identity, issuer, trustedRoot } = requirement;
   const names = leaf.identities ?? [];
-  if (identity !== undefined && !names.includes(identity) && leaf.subject !== identity)
-    throw refuse('a signer of another name', identity, naming(leaf));
+  // Fulcio leaves the subject empty: a subject says nothing there.
+  const matches = (name: string): boolean =>
+    names.includes(name) || (trustedRoot === undefined && leaf.subject === name);
+  if (identity !== undefined && !matches(identity))
+    throw refuse(
+      'a signature by another identity',
+      identity,
+      describeHolder(leaf),
+      'check identity in the manifest: it must equal the identity in the certificate exactly',
+    );
   if (issuer !== undefined && leaf.oidcIssuer !== issuer)
-    throw refuse('an identity of another issuer', issuer, leaf.oidcIssuer ?? 'none');
+    throw refuse(
+      'an identity from another issuer',
+      issuer,
+      leaf.oidcIssuer ?? 'none',
+      'check issuer in the manifest: it must equal the OIDC issuer in the certificate exactly',
+    );
 }
 
 function signerOf(
-  leaf: ForeignCertificate | undefined,
+  leaf: PublisherCertificate | undefined,
   key: KeyObject,
 ): NonNullable<SignatureVerdict['signer']> {
   if (leaf === undefined) return { key: keyFingerprint(key) };
   return {
     key: keyFingerprint(key),
     certificate: leaf.fingerprint,
-    ...(leaf.subject === '' ? {} : { subject: leaf.subject }),
-    ...(leaf.identities === undefined ? {} : { identities: leaf.identities }),
-    ...(leaf.oidcIssuer === undefined ? {} : { issuer: leaf.oidcIssuer }),
+    ...(leaf.subject !== '' && { subject: leaf.subject }),
+    ...(leaf.identities !== undefined && { identities: leaf.identities }),
+    ...(leaf.oidcIssuer !== undefined && { issuer: leaf.oidcIssuer }),
   };
-}
-
-function signerName(leaf: ForeignCertificate | undefined, key: KeyObject): string {
-  return leaf === undefined ? `key ${keyFingerprint(key)}` : naming(leaf);
 }

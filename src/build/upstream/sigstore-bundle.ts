@@ -2,8 +2,9 @@ import { type Fields, fieldsOf, textOf } from '../../core/fields.ts';
 import { refuse } from './refusal.ts';
 import { parseStrict, strictBase64 } from './strict-json.ts';
 
-/** What a Sigstore bundle brings to identify its signer: nothing, or certificates, the signer's first. */
+/** A Sigstore bundle: one signature and what identifies its signer. */
 export interface SigstoreBundle {
+  /** DER, the signer's first; none with a bare key. */
   readonly certificates: readonly Buffer[];
   readonly content:
     | {
@@ -13,8 +14,8 @@ export interface SigstoreBundle {
         readonly signature: Buffer;
       }
     | { readonly kind: 'message'; readonly sha256: string; readonly signature: Buffer };
-  /** Entries of transparency logs, not yet looked at. */
-  readonly logEntries: readonly Fields[];
+  /** The bundle itself when it has log entries, which are not verified yet. */
+  readonly evidence?: () => Fields;
 }
 
 const MEDIA_TYPES = [
@@ -25,6 +26,7 @@ const MEDIA_TYPES = [
 ];
 const MAX_CERTIFICATES = 8;
 const MAX_LOG_ENTRIES = 8;
+const MAX_TIMESTAMPS = 8;
 
 /**
  * Reads a Sigstore bundle (sigstore_bundle.proto, in JSON): one kind of identity, one kind of content, one signature.
@@ -38,13 +40,16 @@ export function readSigstoreBundle(bytes: Uint8Array): SigstoreBundle {
   const { dsseEnvelope, messageSignature } = bundle;
   if ((dsseEnvelope === undefined) === (messageSignature === undefined))
     throw wrong('either an envelope or a message signature', 'both, or neither');
+  const entries = listOf(material['tlogEntries'] ?? [], MAX_LOG_ENTRIES, 'log entries');
+  const timestamps = fieldsOf(material['timestampVerificationData'])['rfc3161Timestamps'];
+  listOf(timestamps ?? [], MAX_TIMESTAMPS, 'timestamps');
   return {
     certificates: certificatesOf(material),
     content:
       dsseEnvelope === undefined
         ? readMessage(fieldsOf(messageSignature))
         : readEnvelope(fieldsOf(dsseEnvelope)),
-    logEntries: listOf(material['tlogEntries'] ?? [], MAX_LOG_ENTRIES, 'log entries'),
+    ...(entries.length > 0 && { evidence: () => bundle }),
   };
 }
 

@@ -3,8 +3,7 @@ import { type Fields, fieldsOf } from '../../core/fields.ts';
 import { refuse } from './refusal.ts';
 
 /**
- * A JSON object that a signature depends on. Where one name stands twice in an object, readers disagree about what
- * was signed: such a text is refused.
+ * Parses a JSON object that a signature depends on. Duplicate members are refused: parsers disagree about which one counts.
  * @throws StowageError `upstream-refused`
  */
 export function parseStrict(bytes: Uint8Array, what: string): Fields {

@@ -2,7 +2,7 @@ import { constants, createHash, createPublicKey, type KeyObject, verify } from '
 import { keyDescription } from '../../trust/key-kind.ts';
 import { refuse } from './refusal.ts';
 
-/** What may hash before an elliptic-curve key signs: the curve's own hash, or SHA-256 too, as older cosign does. */
+/** The hash that an elliptic-curve key may sign: that of the curve's size, or also SHA-256, as older cosign does. */
 export type HashRule = 'curve' | 'curve-or-sha256';
 
 const CURVE_HASHES: Readonly<Record<string, string>> = {
@@ -14,7 +14,7 @@ const MIN_RSA_BITS = 2048;
 const MAX_RSA_BITS = 8192;
 const RSA_EXPONENT = 65537n;
 
-/** What a key that vouches for content elsewhere must be, for a message. */
+/** The accepted kinds of publisher keys, for messages. */
 export const acceptedUpstream: string = `a key on P-256, P-384 or P-521, Ed25519, or RSA of ${MIN_RSA_BITS} bits or more`;
 
 /** A public key in PEM or DER (SubjectPublicKeyInfo) of an accepted kind. @throws StowageError `upstream-refused` */
@@ -22,7 +22,7 @@ export function readUpstreamKey(bytes: Uint8Array, what: string): KeyObject {
   let key: KeyObject;
   const text = Buffer.from(bytes);
   try {
-    // A certificate or a private key in its place would be taken too.
+    // createPublicKey also accepts certificates and private keys.
     if (text.includes('-----BEGIN') && !text.includes('-----BEGIN PUBLIC KEY-----'))
       throw new Error('another label');
     key = text.includes('-----BEGIN')
@@ -84,7 +84,9 @@ export function isSignedWith(
 
 /** SHA-256 of the SubjectPublicKeyInfo, in hex. */
 export function keyFingerprint(key: KeyObject): string {
-  return createHash('sha256')
-    .update(key.export({ type: 'spki', format: 'der' }))
-    .digest('hex');
+  return sha256(key.export({ type: 'spki', format: 'der' })).toString('hex');
+}
+
+export function sha256(bytes: Uint8Array): Buffer {
+  return createHash('sha256').update(bytes).digest();
 }

@@ -1,11 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openDemand } from '../../../src/build/upstream/demand.ts';
 import { verifyImageSignature } from '../../../src/build/upstream/image-signature.ts';
+import { openRequirement } from '../../../src/build/upstream/requirement.ts';
 import type { Json } from '../../../src/core/canonical-json.ts';
 import { digestHex, digestOf } from '../../../src/core/digest.ts';
-import type { SignatureDemand } from '../../../src/format/upstream.ts';
+import type { SignatureRequirement } from '../../../src/format/upstream.ts';
 import type { Attached } from '../../../src/source/oci.ts';
 import { expectCode } from '../../support/error.ts';
 import { temporaryFolder } from '../../support/folder.ts';
@@ -164,13 +164,11 @@ async function verify(
   }
   if (given.identity !== undefined) demand['identity'] = given.identity;
   if (given.issuer !== undefined) demand['issuer'] = given.issuer;
-  const opened = await openDemand(demand as unknown as SignatureDemand, folder);
+  const opened = await openRequirement(demand as unknown as SignatureRequirement, folder);
   const image = { target, bytes: manifest };
   return verifyImageSignature(
     attached,
-    image,
-    opened,
-    lookedAt,
+    { image, opened, now: lookedAt },
     async ({ digest }) => blobs.get(digest) ?? Buffer.alloc(0),
   );
 }
@@ -456,6 +454,7 @@ describe('when an image has a Sigstore bundle for a referrer', () => {
     const entry = {
       logIndex: String(Payload['logIndex']),
       integratedTime: String(Payload['integratedTime']),
+      kindVersion: { kind: 'hashedrekord', version: '0.0.1' },
       logId: { keyId: Buffer.from(String(Payload['logID']), 'hex').toString('base64') },
       inclusionPromise: { signedEntryTimestamp: SignedEntryTimestamp },
       canonicalizedBody: String(Payload['body']),

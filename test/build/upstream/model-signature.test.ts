@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openDemand } from '../../../src/build/upstream/demand.ts';
 import { verifyModelSignature } from '../../../src/build/upstream/model-signature.ts';
+import { openRequirement } from '../../../src/build/upstream/requirement.ts';
 import type { Json } from '../../../src/core/canonical-json.ts';
 import { digestOf } from '../../../src/core/digest.ts';
 import { expectCode } from '../../support/error.ts';
@@ -45,7 +45,7 @@ async function verify(bundle: Json | Buffer, choices: Choices = {}): Promise<Ver
   const key = root === undefined ? pemOf(choices.key ?? vendor) : certificatePem(...root);
   writeFileSync(join(folder, 'given.pem'), key);
   const { identity } = choices;
-  const opened = await openDemand(
+  const opened = await openRequirement(
     {
       required: true,
       ...(root === undefined ? { key: 'given.pem' } : { root: 'given.pem' }),
@@ -253,8 +253,8 @@ describe('when an envelope is tampered with', () => {
   });
 
   it('refuses a signature by another key', async () => {
-    expect(await refused(good, { key: makePair() })).toContain('does not hold');
-    expect(await refused(good, { key: makePair('rsa') })).toContain('does not hold');
+    expect(await refused(good, { key: makePair() })).toContain('invalid signature');
+    expect(await refused(good, { key: makePair('rsa') })).toContain('invalid signature');
   });
 });
 
@@ -425,13 +425,16 @@ describe('when a file beside the manifest is not what it is named as', () => {
   ])('refuses %s', async (_, text, member) => {
     writeFileSync(join(folder, 'odd.pem'), text);
     await expectCode(
-      () => openDemand({ required: false, [member]: 'odd.pem' }, folder),
+      () => openRequirement({ required: false, [member]: 'odd.pem' }, folder),
       'upstream-refused',
     );
   });
 
   it('says which file is missing', async () => {
-    await expectCode(() => openDemand({ required: true, key: 'gone.pub' }, folder), 'file-missing');
+    await expectCode(
+      () => openRequirement({ required: true, key: 'gone.pub' }, folder),
+      'file-missing',
+    );
   });
 });
 

@@ -4,19 +4,19 @@ import type { Der } from '../../trust/der.ts';
 import { constructedTag, derTag, explicit, integer } from '../../trust/der-build.ts';
 import { DerReader } from '../../trust/der-read.ts';
 import { describeName } from '../../trust/name.ts';
-import { type ForeignExtensions, readForeignExtensions } from './foreign-extension.ts';
+import { type PublisherExtensions, readExtensions } from './publisher-extensions.ts';
 import { refuse } from './refusal.ts';
 import { isAccepted } from './upstream-key.ts';
 
 /**
- * A certificate of somebody else's authority, such as Fulcio: a wider profile than the one for bundles, for it
- * decides nothing at a site. Being one says nothing about trust.
+ * A publisher's certificate, from Fulcio or any other CA. The profile is wider than that of certificates for bundle
+ * signing, as it is used on the connected side only. A parsed certificate is not a trusted one.
  */
-export interface ForeignCertificate extends ForeignExtensions {
+export interface PublisherCertificate extends PublisherExtensions {
   readonly der: Buffer;
   /** SHA-256 of the DER, 64 hex digits. */
   readonly fingerprint: string;
-  /** `O=Example, CN=Release`; empty where only alternative names tell who it is. */
+  /** `O=Example, CN=Release`; empty where only alternative names identify the holder. */
   readonly subject: string;
   readonly issuer: string;
   readonly subjectDer: Buffer;
@@ -24,7 +24,7 @@ export interface ForeignCertificate extends ForeignExtensions {
   readonly notBefore: Date;
   readonly notAfter: Date;
   readonly publicKey: KeyObject;
-  /** What its issuer signed, and how. */
+  /** What the issuer signed, and with which algorithm. */
   readonly signed: {
     readonly content: Buffer;
     readonly algorithm: string;
@@ -46,11 +46,11 @@ const ALGORITHMS: Readonly<Record<string, readonly [type: string, hash: string |
 };
 
 const read = new DerReader((defect) =>
-  refuse('a certificate that cannot be read', 'an X.509 version 3 certificate in DER', defect),
+  refuse('a certificate that is not accepted', 'an X.509 version 3 certificate in DER', defect),
 );
 
 /** Reads a certificate (RFC 5280 section 4.1). @throws StowageError `upstream-refused` */
-export function parseForeign(der: Uint8Array): ForeignCertificate {
+export function parseCertificate(der: Uint8Array): PublisherCertificate {
   const whole = read.parse(der, MAX_CERTIFICATE_BYTES);
   const [tbs, outer, signature] = read.members(whole, derTag.sequence, 'a certificate', [3, 3]);
   const fields = read.members(tbs, derTag.sequence, 'the certificate body', [8, 8]);
@@ -59,11 +59,11 @@ export function parseForeign(der: Uint8Array): ForeignCertificate {
     throw read.refuse('a version other than 3');
   read.integer(serial, 'the serial number');
   if (inner === undefined || outer?.bytes.equals(inner.bytes) !== true)
-    throw read.refuse('two signature algorithms that differ');
+    throw read.refuse('two different signature algorithms');
   const [list] = read.members(extensions, constructedTag(3), 'extensions', [1, 1]);
   const [from, to] = read.members(validity, derTag.sequence, 'the validity', [2, 2]);
   return {
-    ...readForeignExtensions(list, read),
+    ...readExtensions(list, read),
     der: whole.bytes,
     fingerprint: createHash('sha256').update(whole.bytes).digest('hex'),
     subject: nameOf(subject, 'the subject'),
@@ -81,8 +81,11 @@ export function parseForeign(der: Uint8Array): ForeignCertificate {
   };
 }
 
-/** Whether a certificate carries a signature by this issuer's key; names and dates are not looked at. */
-export function isIssuedBy(certificate: ForeignCertificate, issuer: ForeignCertificate): boolean {
+/** Whether this issuer's key signed a certificate; names and dates are not compared. */
+export function isIssuedBy(
+  certificate: PublisherCertificate,
+  issuer: PublisherCertificate,
+): boolean {
   const { algorithm, content, signature } = certificate.signed;
   const [type, hash] = ALGORITHMS[algorithm] ?? ['none', null];
   if (issuer.publicKey.asymmetricKeyType !== type) return false;
@@ -107,7 +110,7 @@ function keyOf(spki: Der | undefined): KeyObject {
   try {
     key = createPublicKey({ key: spki?.bytes ?? Buffer.alloc(0), format: 'der', type: 'spki' });
   } catch {
-    throw read.refuse('a public key that is none');
+    throw read.refuse('an invalid public key');
   }
   if (isAccepted(key)) return key;
   throw read.refuse('a public key of a kind that is not accepted');

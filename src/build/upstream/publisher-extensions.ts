@@ -3,10 +3,10 @@ import { contextTag, derTag } from '../../trust/der-build.ts';
 import type { DerReader } from '../../trust/der-read.ts';
 import { oids } from '../../trust/oid.ts';
 
-/** What the extensions of somebody else's certificate say. What is undefined was not said. */
-export interface ForeignExtensions {
+/** What the extensions of a publisher's certificate say; undefined where an extension is absent. */
+export interface PublisherExtensions {
   readonly authority: boolean;
-  /** How many authorities may stand between it and a leaf. */
+  /** How many intermediates may follow before the leaf. */
   readonly pathLength?: number;
   /** The first octet of the key usage: 0x80 digitalSignature, 0x04 keyCertSign (RFC 5280 section 4.2.1.3). */
   readonly keyUsage?: number;
@@ -14,20 +14,20 @@ export interface ForeignExtensions {
   readonly purposes?: readonly string[];
   readonly subjectKeyId?: string;
   readonly authorityKeyId?: string;
-  /** Mail addresses, host names, URIs and Fulcio user names. */
+  /** Email addresses, host names, URIs and Fulcio user names. */
   readonly identities?: readonly string[];
-  /** Who vouched for the identity: Fulcio's 1.3.6.1.4.1.57264.1.8, or the older 1.1. */
+  /** The OIDC issuer: Fulcio's 1.3.6.1.4.1.57264.1.8, or the older 1.1. */
   readonly oidcIssuer?: string;
 }
 
-type Read = (value: Der, read: DerReader) => Partial<ForeignExtensions>;
+type Read = (value: Der, read: DerReader) => Partial<PublisherExtensions>;
 
 const FULCIO = '1.3.6.1.4.1.57264.1';
 const MAX_EXTENSIONS = 64;
 const MAX_NAMES = 256;
 const MAX_TEXT_BYTES = 4096;
 
-/** Extensions whose value is DER that is understood; another may stand there when it is not critical. */
+/** Extensions that are read. Others are ignored when they are not critical, except {@link UNSUPPORTED}. */
 const readers: ReadonlyMap<string, Read> = new Map<string, Read>([
   [oids.basicConstraints, basicConstraints],
   [oids.keyUsage, keyUsage],
@@ -41,10 +41,20 @@ const readers: ReadonlyMap<string, Read> = new Map<string, Read>([
   [`${FULCIO}.8`, (value, read) => ({ oidcIssuer: text(value, derTag.utf8String, read) })],
 ]);
 
-/** Reads the Extensions of a certificate (RFC 5280 section 4.2). @throws what the reader refuses with */
-export function readForeignExtensions(list: Der | undefined, read: DerReader): ForeignExtensions {
+/**
+ * Restrictions on what a CA may certify (RFC 5280 section 4.2.1.10 to 4.2.1.14). They must be critical; where a CA left that
+ * out, ignoring them would accept what it forbids.
+ */
+const UNSUPPORTED: ReadonlyMap<string, string> = new Map([
+  ['2.5.29.30', 'name constraints'],
+  ['2.5.29.36', 'policy constraints'],
+  ['2.5.29.54', 'limits on any-policy'],
+]);
+
+/** Reads the extensions of a certificate (RFC 5280 section 4.2). @throws what the reader refuses with */
+export function readExtensions(list: Der | undefined, read: DerReader): PublisherExtensions {
   const seen = new Set<string>();
-  let extensions: ForeignExtensions = { authority: false };
+  let extensions: PublisherExtensions = { authority: false };
   let older: string | undefined;
   for (const each of read.members(list, derTag.sequence, 'extensions', [1, MAX_EXTENSIONS])) {
     const [type, ...rest] = read.members(each, derTag.sequence, 'an extension', [2, 3]);
@@ -54,45 +64,46 @@ export function readForeignExtensions(list: Der | undefined, read: DerReader): F
     seen.add(dotted);
     const content = read.octets(rest.at(-1), 'an extension');
     const reader = readers.get(dotted);
-    if (reader === undefined && critical)
-      throw read.refuse(`critical extension ${dotted}, which is not known`);
-    // This one is bare text, not DER.
+    if (reader === undefined && critical) throw read.refuse(`unknown critical extension ${dotted}`);
+    const unsupported = UNSUPPORTED.get(dotted);
+    if (unsupported !== undefined) throw read.refuse(`${unsupported}, which are not supported`);
+    // Fulcio wrote this extension as plain text, not as DER.
     if (dotted === `${FULCIO}.1`) older = plain(content, read);
     if (reader !== undefined)
       extensions = { ...extensions, ...reader(read.parse(content, each.bytes.length), read) };
   }
   if (older === undefined) return extensions;
   if (extensions.oidcIssuer !== undefined && extensions.oidcIssuer !== older)
-    throw read.refuse('two issuers of the identity that differ');
+    throw read.refuse('two different OIDC issuers');
   return { ...extensions, oidcIssuer: older };
 }
 
-function basicConstraints(value: Der, read: DerReader): Partial<ForeignExtensions> {
+function basicConstraints(value: Der, read: DerReader): Partial<PublisherExtensions> {
   const [authority, length] = read.members(value, derTag.sequence, 'basicConstraints', [0, 2]);
   if (authority === undefined || !read.boolean(authority, 'basicConstraints')) return {};
   if (length === undefined) return { authority: true };
   return { authority: true, pathLength: read.small(length, 'the path length') };
 }
 
-function keyUsage(value: Der, read: DerReader): Partial<ForeignExtensions> {
+function keyUsage(value: Der, read: DerReader): Partial<PublisherExtensions> {
   const { content } = read.expect(value, derTag.bitString, 'keyUsage');
   if (content.length < 2 || content.length > 3) throw read.refuse('keyUsage is not a list of bits');
   return { keyUsage: content[1] ?? 0 };
 }
 
-function purposes(value: Der, read: DerReader): Partial<ForeignExtensions> {
+function purposes(value: Der, read: DerReader): Partial<PublisherExtensions> {
   const members = read.members(value, derTag.sequence, 'extKeyUsage', [1, MAX_EXTENSIONS]);
   return { purposes: members.map((member) => read.oid(member, 'extKeyUsage')) };
 }
 
-function authorityKey(value: Der, read: DerReader): Partial<ForeignExtensions> {
+function authorityKey(value: Der, read: DerReader): Partial<PublisherExtensions> {
   const members = read.members(value, derTag.sequence, 'authorityKeyIdentifier', [0, 3]);
   const id = members.find((each) => each.tag === contextTag(0));
   return id === undefined ? {} : { authorityKeyId: id.content.toString('hex') };
 }
 
 /** GeneralNames: rfc822Name [1], dNSName [2], uniformResourceIdentifier [6], otherName [0] of Fulcio. */
-function names(value: Der, read: DerReader): Partial<ForeignExtensions> {
+function names(value: Der, read: DerReader): Partial<PublisherExtensions> {
   const members = read.members(value, derTag.sequence, 'subjectAltName', [1, MAX_NAMES]);
   const identities: string[] = [];
   for (const each of members) {
@@ -109,7 +120,7 @@ function text(value: Der | undefined, tag: number, read: DerReader): string {
   return plain(read.expect(value, tag, 'a name').content, read);
 }
 
-/** Text with nothing that could make it look like another. */
+/** Text without control characters and spaces other than U+0020, which could make it look like another. */
 function plain(bytes: Buffer, read: DerReader): string {
   const decoded = bytes.toString('utf8');
   if (

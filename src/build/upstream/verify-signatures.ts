@@ -1,0 +1,143 @@
+import { digestOf } from '../../core/digest.ts';
+import { StowageError } from '../../core/error.ts';
+import { MIB } from '../../core/limits.ts';
+import type { Finding, Rule } from '../../format/finding.ts';
+import type { LockedImage, LockedModelFile } from '../../format/lock.ts';
+import type {
+  ModelSignatureRequirement,
+  SignatureRequirement,
+  SignatureVerdict,
+} from '../../format/upstream.ts';
+import type { Hub, HubModel } from '../../source/hugging-face.ts';
+import type { Registry } from '../../source/oci.ts';
+import { verifyImageSignature } from './image-signature.ts';
+import { verifyModelSignature } from './model-signature.ts';
+import { printable, unsigned } from './refusal.ts';
+import { type OpenedRequirement, openRequirement } from './requirement.ts';
+
+const MAX_MODEL_SIGNATURE_BYTES: number = 32 * MIB;
+
+/** What every verification needs beside the content. */
+export interface VerifyOptions {
+  /** The folder that the paths of a requirement are relative to. */
+  readonly folder: string;
+  readonly now: Date;
+  readonly signal: AbortSignal;
+}
+
+/** A model with its resolved files, at the hub that has its signature. */
+export interface PublishedModel {
+  readonly model: HubModel;
+  readonly files: readonly LockedModelFile[];
+  readonly hub: Hub;
+}
+
+/** An image with the bytes of its manifest or index, at the registry that it was resolved from. */
+export interface PublishedImage {
+  readonly image: Pick<LockedImage, 'repository' | 'target'>;
+  readonly bytes: Buffer;
+  readonly registry: Registry;
+}
+
+/**
+ * Verifies the publisher's signature of a model.
+ * @throws StowageError `upstream-unsigned`, `upstream-refused` where it is required; errors of source and files always
+ */
+export async function verifyModelPublisher(
+  requirement: ModelSignatureRequirement,
+  { model, files, hub }: PublishedModel,
+  { folder, now, signal }: VerifyOptions,
+): Promise<SignatureVerdict> {
+  const opened = await openRequirement(requirement, folder);
+  return decide(opened, async () => {
+    const { file } = requirement;
+    const listed = new Set(model.files.map(({ path }) => path));
+    if (!listed.has(file))
+      throw unsigned(`model ${model.repository}`, file, 'no such file in the repository');
+    const bytes = await hub.small(model, file, MAX_MODEL_SIGNATURE_BYTES, signal);
+    const verified = verifyModelSignature(bytes, { files, listed, signature: file }, opened, now);
+    return { ...verified, signature: digestOf(bytes) };
+  });
+}
+
+/** {@link verifyModelPublisher} for an image. */
+export async function verifyImagePublisher(
+  requirement: SignatureRequirement,
+  { image, bytes, registry }: PublishedImage,
+  { folder, now, signal }: VerifyOptions,
+): Promise<SignatureVerdict> {
+  const opened = await openRequirement(requirement, folder);
+  const { repository, target } = image;
+  return decide(opened, async () => {
+    const attached = await registry.attached(repository, target.digest, signal);
+    const verification = { image: { target, bytes }, opened, now };
+    const verified = await verifyImageSignature(attached, verification, (layer) =>
+      registry.small(repository, layer, signal),
+    );
+    if (verified !== undefined) return verified;
+    throw unsigned(`image ${repository}@${target.digest}`, 'a cosign signature', 'none');
+  });
+}
+
+/** A failure that is not required becomes a verdict; an error of the source or of a file never does. */
+async function decide(
+  { requirement: { required }, trusted }: OpenedRequirement,
+  verify: () => Promise<Omit<SignatureVerdict, 'result' | 'trusted'>>,
+): Promise<SignatureVerdict> {
+  try {
+    return { result: 'passed', ...(await verify()), trusted };
+  } catch (error) {
+    if (required || !(error instanceof StowageError)) throw error;
+    if (error.code !== 'upstream-refused' && error.code !== 'upstream-unsigned') throw error;
+    const found = error.found === undefined ? '' : `: ${error.found}`;
+    return {
+      result: error.code === 'upstream-refused' ? 'failed' : 'absent',
+      reason: printable(`${error.message}${found}`),
+      trusted,
+      log: 'none',
+    };
+  }
+}
+
+/** What a reviewer of the lock should know about a verdict. */
+export function verdictFindings(
+  source: string,
+  file: string,
+  { identity, root }: SignatureRequirement,
+  verdict: SignatureVerdict,
+): Finding[] {
+  const finding = (rule: Rule, severity: Finding['severity'], message: string): Finding => ({
+    source,
+    file,
+    rule,
+    severity,
+    message,
+  });
+  if (verdict.result === 'failed')
+    return [finding('upstream-signature-failed', 'warning', verdict.reason ?? 'invalid')];
+  if (verdict.result === 'absent')
+    return [finding('upstream-signature-absent', 'warning', verdict.reason ?? 'not signed')];
+  const findings: Finding[] = [];
+  if (root !== undefined && identity === undefined)
+    findings.push(
+      finding(
+        'upstream-signer-any',
+        'note',
+        'the manifest accepts any signer under the given root',
+      ),
+    );
+  if (verdict.log === 'unchecked')
+    findings.push(
+      finding(
+        'upstream-log-unchecked',
+        'note',
+        'the transparency log entry was not verified: the manifest names no log',
+      ),
+    );
+  for (const each of verdict.unsigned ?? [])
+    findings.push({
+      ...finding('upstream-file-unsigned', 'note', 'excluded from the signature by its own rules'),
+      file: each,
+    });
+  return findings;
+}
