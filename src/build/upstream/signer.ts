@@ -1,27 +1,12 @@
 import type { KeyObject } from 'node:crypto';
-import type { Fields } from '../../core/fields.ts';
 import { momentOf } from '../../format/field.ts';
 import type { SignatureVerdict } from '../../format/upstream.ts';
 import { type PublisherCertificate, parseCertificate } from './publisher-certificate.ts';
 import { describeHolder, requireChain, requireSigningLeaf } from './publisher-chain.ts';
 import { refuse } from './refusal.ts';
 import type { OpenedRequirement } from './requirement.ts';
-import { verifyKeyless, verifyLogged } from './sigstore-verifier.ts';
-import { type HashRule, isSignedWith, keyFingerprint } from './upstream-key.ts';
-
-/** One signature with its certificates and evidence, whatever format it came in. */
-export interface PresentedSignature {
-  /** The bytes that the signature covers. */
-  readonly signed: Buffer;
-  /** What a log entry of DSSE names by its SHA-256: the payload within `signed`. */
-  readonly payload: Buffer;
-  readonly signature: Buffer;
-  /** DER, the signer's first; none with a bare key. */
-  readonly certificates: readonly Buffer[];
-  /** The Sigstore bundle, in JSON, when it has a log entry. Read only against a log or a trusted root. */
-  readonly evidence?: () => Fields;
-  readonly rule: HashRule;
-}
+import { type PresentedSignature, verifyKeyless, verifyLogged } from './sigstore-verifier.ts';
+import { isSignedWith, keyFingerprint } from './upstream-key.ts';
 
 /** What OpenSSL computes through node:crypto is pure Ed25519. */
 const PREHASHED =

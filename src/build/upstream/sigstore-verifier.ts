@@ -13,11 +13,24 @@ import { type Fields, fieldsOf, textOf } from '../../core/fields.ts';
 import { requireEntrySigner } from './log-entry-signer.ts';
 import { parseCertificate } from './publisher-certificate.ts';
 import { refuse } from './refusal.ts';
-import type { PresentedSignature } from './signer.ts';
 import { parseStrict } from './strict-json.ts';
-import { isSignedWith, keyFingerprint, sha256 } from './upstream-key.ts';
+import { type HashRule, isSignedWith, keyFingerprint, sha256 } from './upstream-key.ts';
 
 export type { TrustMaterial } from '@sigstore/verify';
+
+/** One signature with its certificates and evidence, whatever format it came in. */
+export interface PresentedSignature {
+  /** The bytes that the signature covers. */
+  readonly signed: Buffer;
+  /** What a log entry of DSSE names by its SHA-256: the payload within `signed`. */
+  readonly payload: Buffer;
+  readonly signature: Buffer;
+  /** DER, the signer's first; none with a bare key. */
+  readonly certificates: readonly Buffer[];
+  /** The Sigstore bundle, in JSON, when it has a log entry. Read only against a log or a trusted root. */
+  readonly evidence?: () => Fields;
+  readonly rule: HashRule;
+}
 
 const TRUSTED_ROOT =
   /^application\/vnd\.dev\.sigstore\.trustedroot(\.v0\.[12]\+json|\+json;version=0\.[12])$/;

@@ -18,6 +18,7 @@ import {
   lookedAt,
   makePair,
   type Pair,
+  pae,
   pemOf,
   signBytes,
   simplePayload,
@@ -446,7 +447,8 @@ describe('when an image has a Sigstore bundle for a referrer', () => {
   it('accepts a certificate of ten minutes with the promise of the log in the bundle', async () => {
     const made = bundleOf(statement(), keyless, { certificates: [keyless, authority] });
     const envelope = made['dsseEnvelope'] as { payload: string; signatures: { sig: string }[] };
-    const payload = Buffer.from(envelope.payload, 'base64');
+    // A hashedrekord entry names what was signed, which is the encoding of the envelope.
+    const payload = pae('application/vnd.in-toto+json', Buffer.from(envelope.payload, 'base64'));
     const signature = Buffer.from(envelope.signatures[0]?.sig ?? '', 'base64');
     const { SignedEntryTimestamp, Payload } = JSON.parse(
       cosignEntry(log, { payload, signature, signer: certificatePem(keyless) }, signedAt),

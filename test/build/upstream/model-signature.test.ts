@@ -5,6 +5,8 @@ import { verifyModelSignature } from '../../../src/build/upstream/model-signatur
 import { openRequirement } from '../../../src/build/upstream/requirement.ts';
 import type { Json } from '../../../src/core/canonical-json.ts';
 import { digestOf } from '../../../src/core/digest.ts';
+import { primitive } from '../../../src/trust/der.ts';
+import { contextTag, explicit, sequence } from '../../../src/trust/der-build.ts';
 import { expectCode } from '../../support/error.ts';
 import { temporaryFolder } from '../../support/folder.ts';
 import {
@@ -12,6 +14,7 @@ import {
   type CertificateChoices,
   certificatePem,
   certify,
+  extension,
   type Holder,
   lookedAt,
   makePair,
@@ -386,6 +389,29 @@ describe('when a model is signed with a certificate', () => {
     ],
   ])('refuses %s', async (_, make, given) => {
     await refused(make(), { root: given });
+  });
+
+  // RFC 5280 section 4.2.1.10 wants them critical; a CA that leaves that out must not have them ignored.
+  it.each([
+    ['name constraints', '2.5.29.30', true],
+    ['name constraints that are not critical', '2.5.29.30', false],
+    ['policy constraints that are not critical', '2.5.29.36', false],
+    ['a limit on any-policy that is not critical', '2.5.29.54', false],
+  ])('refuses a CA with %s, as an intermediate and as the root', async (_, type, critical) => {
+    const permitted = primitive(contextTag(1), Buffer.from('other.example'));
+    const value = sequence(explicit(0, sequence(permitted)));
+    const more = [extension(type, value, critical)];
+    const constrained = certify({ name: 'Constrained', issuer: root, authority: true, more });
+    const below = signedBy(certify({ issuer: constrained, mail: 'a@vendor.example' }), constrained);
+    await refused(below, { root: [root] });
+    await refused(below, { root: [certify({ more })] });
+  });
+
+  it('accepts a CA with an extension that is not critical and restricts nothing', async () => {
+    const more = [extension('2.16.840.1.113730.1.13', sequence())];
+    const commented = certify({ name: 'Commented', issuer: root, authority: true, more });
+    const signed = signedBy(certify({ issuer: commented }), commented);
+    await expect(verify(signed, { root: [root] })).resolves.toBeDefined();
   });
 
   it('accepts an authority that says itself that it signs content, as the published vectors have', async () => {

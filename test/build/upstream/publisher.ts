@@ -77,6 +77,8 @@ export interface CertificateChoices {
   readonly purposes?: readonly string[] | null;
   readonly usage?: number | null;
   readonly more?: readonly Der[];
+  /** A CT log that signs a certificate timestamp (SCT) into the certificate. */
+  readonly ctLog?: { readonly key: Pair; readonly at: Date };
 }
 
 const CODE_SIGNING = oids.codeSigning;
@@ -132,25 +134,71 @@ export function certify(choices: CertificateChoices = {}): Holder {
       : [sequence(oid('1.3.6.1.4.1.57264.1.1'), octetString(Buffer.from(choices.olderIssuer)))]),
     ...(choices.more ?? []),
   ];
-  const body = sequence(
-    explicit(0, integer(2)),
-    integer(Buffer.from('4242', 'hex')),
-    identifier,
-    choices.issuer?.subject ?? subject,
+  const bodyWith = (...scts: readonly Der[]): Der =>
     sequence(
-      time(new Date(choices.from ?? '2026-01-01T00:00:00Z')),
-      time(new Date(choices.to ?? '2036-01-01T00:00:00Z')),
-    ),
-    subject,
-    der(spkiOf(pair)),
-    explicit(3, sequence(...list)),
-  );
+      explicit(0, integer(2)),
+      integer(Buffer.from('4242', 'hex')),
+      identifier,
+      choices.issuer?.subject ?? subject,
+      sequence(
+        time(new Date(choices.from ?? '2026-01-01T00:00:00Z')),
+        time(new Date(choices.to ?? '2036-01-01T00:00:00Z')),
+      ),
+      subject,
+      der(spkiOf(pair)),
+      explicit(3, sequence(...list, ...scts)),
+    );
+  const { ctLog } = choices;
+  const body =
+    ctLog === undefined
+      ? bodyWith()
+      : bodyWith(certificateTimestamp(ctLog, choices.issuer ?? pair, bodyWith().bytes));
   const signature = sign(hash, body.bytes, signer.privateKey);
   return {
     ...pair,
     subject,
     certificate: sequence(body, identifier, bitString(signature)).bytes,
   };
+}
+
+/** The extension with one SCT over a precertificate (RFC 6962 sections 3.2 and 3.3). */
+function certificateTimestamp(
+  { key, at }: { readonly key: Pair; readonly at: Date },
+  issuer: Pair,
+  precertificate: Buffer,
+): Der {
+  const moment = Buffer.alloc(8);
+  moment.writeBigUInt64BE(BigInt(at.getTime()));
+  const keyHash = createHash('sha256').update(spkiOf(issuer)).digest();
+  const signed = Buffer.concat([
+    Buffer.from([0, 0]),
+    moment,
+    Buffer.from([0, 1]),
+    keyHash,
+    lengthOf(precertificate, 3),
+    precertificate,
+    Buffer.alloc(2),
+  ]);
+  const signature = signBytes(key, signed);
+  const logId = createHash('sha256').update(spkiOf(key)).digest();
+  const sct = Buffer.concat([
+    Buffer.from([0]),
+    logId,
+    moment,
+    Buffer.alloc(2),
+    // SHA-256 with ECDSA, as TLS 1.2 numbers them.
+    Buffer.from([4, 3]),
+    lengthOf(signature, 2),
+    signature,
+  ]);
+  const one = Buffer.concat([lengthOf(sct, 2), sct]);
+  return extension('1.3.6.1.4.1.11129.2.4.2', octetString(Buffer.concat([lengthOf(one, 2), one])));
+}
+
+function lengthOf(bytes: Buffer, size: number): Buffer {
+  const length = Buffer.alloc(size);
+  length.writeUIntBE(bytes.length, 0, size);
+  return length;
 }
 
 export function extension(type: string, value: Der, critical = false): Der {

@@ -240,10 +240,14 @@ describe('when a manifest asks for signatures', () => {
   });
 });
 
-describe('when a demand contradicts itself', () => {
+describe('when a requirement contradicts itself', () => {
   it.each([
-    ['neither key nor root', {}],
-    ['both', { key: 'a', root: 'b' }],
+    ['neither key nor root nor trustedRoot', {}],
+    ['key and root', { key: 'a', root: 'b' }],
+    ['root and trustedRoot', { root: 'a', trustedRoot: 'b', identity: 'x', issuer: 'y' }],
+    ['a trusted root for any identity', { trustedRoot: 'a', issuer: 'y' }],
+    ['a trusted root for any issuer', { trustedRoot: 'a', identity: 'x' }],
+    ['a log beside a trusted root', { trustedRoot: 'a', identity: 'x', issuer: 'y', log: 'b' }],
     ['an identity of a key', { key: 'a', identity: 'x' }],
     ['an issuer of a key', { key: 'a', issuer: 'x' }],
     ['an empty identity, which a certificate without subject has', { root: 'a', identity: '' }],
