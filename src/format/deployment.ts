@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { jsonSchemaDefect } from './json-schema.ts';
 import { type Service, service, size } from './service.ts';
@@ -33,8 +34,8 @@ export interface HostNeeds {
   /** Flags as `/proc/cpuinfo` names them, such as `avx2` or `sve`. */
   readonly cpuFeatures?: readonly string[];
   readonly memory?: number;
-  /** Ranges by engine: `podman`, `docker`. */
-  readonly engine?: Readonly<Record<string, string>>;
+  /** A range for each engine. */
+  readonly engine?: Readonly<Partial<Record<'podman' | 'docker', string>>>;
   readonly gpu?: GpuNeeds;
 }
 
@@ -87,91 +88,103 @@ export interface ReleaseRange {
   readonly version: string;
 }
 
-const parameter: z.ZodType<Parameter> = z
-  .strictObject({
-    type: z.enum(['string', 'integer', 'boolean']),
-    default: z.union([field.text(4096), z.int(), z.boolean()]).exactOptional(),
-    description: field.line(500),
-  })
-  .refine(
-    (value) =>
-      value.default === undefined ||
-      typeof value.default === (value.type === 'integer' ? 'number' : value.type),
-    {
-      path: ['default'],
-      message: 'is not of the type that this parameter has',
-    },
-  );
+const parameter: z.ZodType<Parameter> = exact(
+  z
+    .strictObject({
+      type: z.enum(['string', 'integer', 'boolean']),
+      default: z.union([field.text(4096), z.int(), z.boolean()]).exactOptional(),
+      description: field.line(500),
+    })
+    .refine(
+      (value) =>
+        value.default === undefined ||
+        typeof value.default === (value.type === 'integer' ? 'number' : value.type),
+      {
+        path: ['default'],
+        message: 'is not of the type that this parameter has',
+      },
+    ),
+);
 
-const expectation: z.ZodType<AcceptancePrompt['expect']> = z.union([
-  z.strictObject({ equals: field.text(65_536) }),
-  z.strictObject({ contains: field.text(65_536) }),
-  z.strictObject({ matches: field.text(1024).refine(isRegExp, 'expected a regular expression') }),
-  z.strictObject({
-    jsonSchema: z.record(z.string(), z.unknown()).superRefine((value, context) => {
-      const defect = jsonSchemaDefect(value);
-      if (defect !== undefined) context.addIssue({ code: 'custom', message: defect });
+const expectation: z.ZodType<AcceptancePrompt['expect']> = exact(
+  z.union([
+    z.strictObject({ equals: field.text(65_536) }),
+    z.strictObject({ contains: field.text(65_536) }),
+    z.strictObject({ matches: field.text(1024).refine(isRegExp, 'expected a regular expression') }),
+    z.strictObject({
+      jsonSchema: z.record(z.string(), z.unknown()).superRefine((value, context) => {
+        const defect = jsonSchemaDefect(value);
+        if (defect !== undefined) context.addIssue({ code: 'custom', message: defect });
+      }),
     }),
-  }),
-  z.strictObject({
-    tokens: z
-      .strictObject({
-        min: z.int().min(0).max(1_000_000).exactOptional(),
-        max: z.int().min(0).max(1_000_000).exactOptional(),
-      })
-      .refine((value) => (value.min ?? 0) <= (value.max ?? 1_000_000), 'min is above max'),
-  }),
-]);
+    z.strictObject({
+      tokens: z
+        .strictObject({
+          min: z.int().min(0).max(1_000_000).exactOptional(),
+          max: z.int().min(0).max(1_000_000).exactOptional(),
+        })
+        .refine((value) => (value.min ?? 0) <= (value.max ?? 1_000_000), 'min is above max'),
+    }),
+  ]),
+);
 
-const acceptance: z.ZodType<AcceptancePrompt> = z.strictObject({
-  service: field.name,
-  model: field.line(256),
-  api: z.enum(['chat', 'completions']).default('chat'),
-  prompt: field.text(65_536),
-  maxTokens: z.int().min(1).max(4096).default(16),
-  withinSeconds: z.int().min(1).max(3600).default(60),
-  expect: expectation,
-});
+const acceptance: z.ZodType<AcceptancePrompt> = exact(
+  z.strictObject({
+    service: field.name,
+    model: field.line(256),
+    api: z.enum(['chat', 'completions']).default('chat'),
+    prompt: field.text(65_536),
+    maxTokens: z.int().min(1).max(4096).default(16),
+    withinSeconds: z.int().min(1).max(3600).default(60),
+    expect: expectation,
+  }),
+);
 
 /** A manifest's or a bundle's recalls; the member is left out where there are none. */
-export const recalls: z.ZodType<readonly Recall[]> = z
-  .array(
-    z.strictObject({
-      release: field.name,
-      versions: field.versionRange,
-      reason: field.line(500),
-    }),
-  )
-  .min(1)
-  .max(10_000);
+export const recalls: z.ZodType<readonly Recall[]> = exact(
+  z
+    .array(
+      z.strictObject({
+        release: field.name,
+        versions: field.versionRange,
+        reason: field.line(500),
+      }),
+    )
+    .min(1)
+    .max(10_000),
+);
 
-const releaseRange: z.ZodType<ReleaseRange> = z.strictObject({
-  name: field.name,
-  version: field.versionRange,
-});
+const releaseRange: z.ZodType<ReleaseRange> = exact(
+  z.strictObject({
+    name: field.name,
+    version: field.versionRange,
+  }),
+);
 
 const dotted = z
   .string()
   .regex(/^[0-9]{1,6}(?:\.[0-9]{1,6}){0,3}$/, 'expected a version such as 550.54');
 
-const host: z.ZodType<HostNeeds> = z.strictObject({
-  kernel: field.versionRange.exactOptional(),
-  cpuFeatures: z
-    .array(z.string().regex(/^[a-z0-9_]{1,32}$/, 'expected a flag of /proc/cpuinfo such as avx2'))
-    .max(64)
-    .exactOptional(),
-  memory: size.exactOptional(),
-  engine: z.partialRecord(z.enum(['podman', 'docker']), field.versionRange).exactOptional(),
-  gpu: z
-    .strictObject({
-      vendor: z.enum(['nvidia', 'amd']).default('nvidia'),
-      count: z.int().min(1).max(64),
-      memory: size.exactOptional(),
-      computeCapability: dotted.exactOptional(),
-      driver: dotted.exactOptional(),
-    })
-    .exactOptional(),
-});
+const host: z.ZodType<HostNeeds> = exact(
+  z.strictObject({
+    kernel: field.versionRange.exactOptional(),
+    cpuFeatures: z
+      .array(z.string().regex(/^[a-z0-9_]{1,32}$/, 'expected a flag of /proc/cpuinfo such as avx2'))
+      .max(64)
+      .exactOptional(),
+    memory: size.exactOptional(),
+    engine: z.partialRecord(z.enum(['podman', 'docker']), field.versionRange).exactOptional(),
+    gpu: z
+      .strictObject({
+        vendor: z.enum(['nvidia', 'amd']).default('nvidia'),
+        count: z.int().min(1).max(64),
+        memory: size.exactOptional(),
+        computeCapability: dotted.exactOptional(),
+        driver: dotted.exactOptional(),
+      })
+      .exactOptional(),
+  }),
+);
 
 /** The members of {@link Deployment} that every document has which carries it. */
 export const deploymentShape: {
@@ -181,13 +194,15 @@ export const deploymentShape: {
   acceptance: z.array(acceptance).max(64).default([]),
   parameters: z.record(z.string().regex(/^[a-z][A-Za-z0-9]{0,62}$/), parameter).default({}),
   secrets: z.record(field.name, z.strictObject({ description: field.line(500) })).default({}),
-  requires: z
-    .strictObject({
-      releases: z.array(releaseRange).max(64).default([]),
-      conflicts: z.array(releaseRange).max(64).default([]),
-      host: host.exactOptional(),
-    })
-    .default({ releases: [], conflicts: [] }),
+  requires: exact(
+    z
+      .strictObject({
+        releases: z.array(releaseRange).max(64).default([]),
+        conflicts: z.array(releaseRange).max(64).default([]),
+        host: host.exactOptional(),
+      })
+      .default({ releases: [], conflicts: [] }),
+  ),
 };
 
 function isRegExp(text: string): boolean {

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { MIB } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
+import { exact } from './exact.ts';
 
 /** What counts here of a specification of the Container Device Interface, as vendors' tools write it. */
 export interface DeviceSpecification {
@@ -9,10 +10,12 @@ export interface DeviceSpecification {
   readonly devices: readonly { readonly name: string }[];
 }
 
-const schema: z.ZodType<DeviceSpecification> = z.object({
-  kind: z.string().max(256),
-  devices: z.array(z.object({ name: z.string().max(256) })).max(4096),
-});
+const schema: z.ZodType<DeviceSpecification> = exact(
+  z.object({
+    kind: z.string().max(256),
+    devices: z.array(z.object({ name: z.string().max(256) })).max(4096),
+  }),
+);
 
 export const deviceSpecificationKind: DocumentKind<DeviceSpecification> = {
   name: 'device specification',

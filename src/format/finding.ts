@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Digest } from '../core/digest.ts';
+import { exact } from './exact.ts';
 import * as field from './field.ts';
 
 /** `refusal` stops the lock unless the manifest allows it; `warning` an officer should weigh; `note` is a record. */
@@ -116,6 +117,8 @@ export const rules = {
 
 export type Rule = (typeof rules)[keyof typeof rules][number];
 
+export type AllowableRule = (typeof rules.unlessAllowed)[number];
+
 export const ruleNames: readonly Rule[] = Object.values(rules).flat();
 
 export function severityOf(rule: Rule): Severity {
@@ -124,13 +127,13 @@ export function severityOf(rule: Rule): Severity {
 }
 
 /** Whether a manifest may allow what this rule refuses. */
-export function isAllowable(rule: Rule): boolean {
+export function isAllowable(rule: Rule): rule is AllowableRule {
   return (rules.unlessAllowed as readonly Rule[]).includes(rule);
 }
 
 /** A refusal that the manifest's author answers for, by rule and file. */
 export interface Allowance {
-  readonly rule: Rule;
+  readonly rule: AllowableRule;
   /** A glob of the files; without a slash it matches names at any depth. */
   readonly file: string;
   /** Why it may cross; an officer reads it in the lock. */
@@ -154,24 +157,28 @@ export interface Finding {
   readonly allowed?: string;
 }
 
-export const allowance: z.ZodType<Allowance> = z.strictObject({
-  rule: z.enum(rules.unlessAllowed),
-  file: z.string().min(1).max(1024),
-  reason: field.line(500).refine((text) => text.trim() !== '', 'expected a reason'),
-});
+export const allowance: z.ZodType<Allowance> = exact(
+  z.strictObject({
+    rule: z.enum(rules.unlessAllowed),
+    file: z.string().min(1).max(1024),
+    reason: field.line(500).refine((text) => text.trim() !== '', 'expected a reason'),
+  }),
+);
 
-export const finding: z.ZodType<Finding> = z
-  .strictObject({
-    source: field.name,
-    file: field.line(1024),
-    rule: z.enum(ruleNames as [Rule, ...Rule[]]),
-    severity: z.enum(['refusal', 'warning', 'note']),
-    message: field.line(1000),
-    digest: field.digest.exactOptional(),
-    offer: field.text(4096).exactOptional(),
-    allowed: field.line(500).exactOptional(),
-  })
-  .refine((value) => value.severity !== 'refusal' || value.allowed !== undefined, {
-    path: ['severity'],
-    message: 'is a refusal that nothing allowed',
-  });
+export const finding: z.ZodType<Finding> = exact(
+  z
+    .strictObject({
+      source: field.name,
+      file: field.line(1024),
+      rule: z.enum(ruleNames as [Rule, ...Rule[]]),
+      severity: z.enum(['refusal', 'warning', 'note']),
+      message: field.line(1000),
+      digest: field.digest.exactOptional(),
+      offer: field.text(4096).exactOptional(),
+      allowed: field.line(500).exactOptional(),
+    })
+    .refine((value) => value.severity !== 'refusal' || value.allowed !== undefined, {
+      path: ['severity'],
+      message: 'is a refusal that nothing allowed',
+    }),
+);

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { MIB } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
+import { exact } from './exact.ts';
 
 /** What is read of a model card's front matter; everything else in it is its author's. */
 export interface ModelCard {
@@ -9,11 +10,13 @@ export interface ModelCard {
   readonly license_link?: string | null | undefined;
 }
 
-const schema: z.ZodType<ModelCard> = z.looseObject({
-  license: z.union([z.string().max(256), z.array(z.string().max(256)).max(32)]).nullish(),
-  license_name: z.string().max(256).nullish(),
-  license_link: z.string().max(2048).nullish(),
-});
+const schema: z.ZodType<ModelCard> = exact(
+  z.object({
+    license: z.union([z.string().max(256), z.array(z.string().max(256)).max(32)]).nullish(),
+    license_name: z.string().max(256).nullish(),
+    license_link: z.string().max(2048).nullish(),
+  }),
+);
 
 export const modelCardKind: DocumentKind<ModelCard> = {
   name: 'model card',

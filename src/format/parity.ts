@@ -5,6 +5,7 @@ import {
   MAX_PARITY_COLUMNS,
   MAX_PARITY_ROWS,
 } from '../core/limits.ts';
+import { exact } from './exact.ts';
 import { type Part, part } from './part.ts';
 
 /**
@@ -23,12 +24,14 @@ export interface Parity {
   readonly rows: readonly (readonly Part[])[];
 }
 
-export const parity: z.ZodType<Parity> = z.strictObject({
-  stripe: z.int().min(CRC_SPAN_BYTES).multipleOf(CRC_SPAN_BYTES),
-  columns: z.array(z.int().min(1).max(MAX_BUNDLE_FILES)).min(1).max(MAX_PARITY_COLUMNS),
-  discs: z.boolean(),
-  rows: z.array(z.array(part).min(1).max(MAX_BUNDLE_FILES)).min(1).max(MAX_PARITY_ROWS),
-});
+export const parity: z.ZodType<Parity> = exact(
+  z.strictObject({
+    stripe: z.int().min(CRC_SPAN_BYTES).multipleOf(CRC_SPAN_BYTES),
+    columns: z.array(z.int().min(1).max(MAX_BUNDLE_FILES)).min(1).max(MAX_PARITY_COLUMNS),
+    discs: z.boolean(),
+    rows: z.array(z.array(part).min(1).max(MAX_BUNDLE_FILES)).min(1).max(MAX_PARITY_ROWS),
+  }),
+);
 
 /** A part and where it begins in its column, in bytes. */
 export interface PlacedPart {

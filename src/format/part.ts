@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Sri } from '../core/digest.ts';
 import { CRC_SPAN_BYTES } from '../core/limits.ts';
+import { exact } from './exact.ts';
 import * as field from './field.ts';
 
 /** A file of the bundle that holds a whole blob or a slice of a large one. */
@@ -14,18 +15,20 @@ export interface Part {
   readonly crc32: string;
 }
 
-export const part: z.ZodType<Part> = z
-  .strictObject({
-    path: field.mediaPath,
-    offset: field.bytes,
-    size: field.bytes,
-    sha512: field.sri,
-    crc32: field.crc32,
-  })
-  .refine((value) => value.crc32.length === 8 * Math.ceil(value.size / CRC_SPAN_BYTES), {
-    path: ['crc32'],
-    message: 'expected 8 hex digits for each 4 MiB',
-  });
+export const part: z.ZodType<Part> = exact(
+  z
+    .strictObject({
+      path: field.mediaPath,
+      offset: field.bytes,
+      size: field.bytes,
+      sha512: field.sri,
+      crc32: field.crc32,
+    })
+    .refine((value) => value.crc32.length === 8 * Math.ceil(value.size / CRC_SPAN_BYTES), {
+      path: ['crc32'],
+      message: 'expected 8 hex digits for each 4 MiB',
+    }),
+);
 
 /** Where a blob, or its slice of this index, lies in a bundle. */
 export function partPath(hex: string, index?: number): string {

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Digest } from '../core/digest.ts';
 import { type Recall, recalls } from './deployment.ts';
+import { exact } from './exact.ts';
 import * as field from './field.ts';
 
 /** What a bundle holds, as `bundle.json` says. */
@@ -32,43 +33,45 @@ export interface ReportContents {
   readonly recalls?: readonly Recall[];
 }
 
-export const contents: z.ZodType<ReportContents> = z.strictObject({
-  models: z.array(
-    z.strictObject({
-      name: field.name,
-      source: field.line(512),
-      repository: field.line(256),
-      commit: field.commit,
-      license: field.line(256).exactOptional(),
-      files: z.array(
-        z.strictObject({ path: field.safePath, size: field.bytes, digest: field.digest }),
-      ),
-    }),
-  ),
-  images: z.array(
-    z.strictObject({
-      name: field.name,
-      source: field.line(512),
-      repository: field.line(512),
-      digest: field.digest,
-      platforms: z.array(
-        z.strictObject({
-          platform: field.line(64),
-          manifest: field.digest,
-          config: field.digest,
-        }),
-      ),
-    }),
-  ),
-  files: z.array(
-    z.strictObject({
-      name: field.name,
-      source: field.line(2048),
-      kind: z.enum(['file', 'tree']),
-      path: field.safePath,
-      size: field.bytes,
-      digest: field.digest,
-    }),
-  ),
-  recalls: recalls.exactOptional(),
-});
+export const contents: z.ZodType<ReportContents> = exact(
+  z.strictObject({
+    models: z.array(
+      z.strictObject({
+        name: field.name,
+        source: field.line(512),
+        repository: field.line(256),
+        commit: field.commit,
+        license: field.line(256).exactOptional(),
+        files: z.array(
+          z.strictObject({ path: field.safePath, size: field.bytes, digest: field.digest }),
+        ),
+      }),
+    ),
+    images: z.array(
+      z.strictObject({
+        name: field.name,
+        source: field.line(512),
+        repository: field.line(512),
+        digest: field.digest,
+        platforms: z.array(
+          z.strictObject({
+            platform: field.line(64),
+            manifest: field.digest,
+            config: field.digest,
+          }),
+        ),
+      }),
+    ),
+    files: z.array(
+      z.strictObject({
+        name: field.name,
+        source: field.line(2048),
+        kind: z.enum(['file', 'tree']),
+        path: field.safePath,
+        size: field.bytes,
+        digest: field.digest,
+      }),
+    ),
+    recalls: recalls.exactOptional(),
+  }),
+);

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { GIB, KIB, MIB } from '../core/limits.ts';
+import { exact } from './exact.ts';
 import * as field from './field.ts';
 
 /** How a server says that it is ready; the paths are in `site/gate/server-kind.ts`. */
@@ -96,26 +97,30 @@ export interface Service {
 
 const UNITS: Readonly<Record<string, number>> = { B: 1, KiB: KIB, MiB: MIB, GiB: GIB };
 
-export const size: z.ZodType<Size> = z.union([
-  field.bytes,
-  z
-    .string()
-    .regex(/^[1-9][0-9]{0,9}(?:B|KiB|MiB|GiB)$/, 'expected a size such as 512MiB or 16GiB')
-    .transform((text) => {
-      const unit = text.replace(/^[0-9]+/, '');
-      return Number.parseInt(text, 10) * (UNITS[unit] ?? 1);
-    }),
-]);
+export const size: z.ZodType<Size> = exact(
+  z.union([
+    field.bytes,
+    z
+      .string()
+      .regex(/^[1-9][0-9]{0,9}(?:B|KiB|MiB|GiB)$/, 'expected a size such as 512MiB or 16GiB')
+      .transform((text) => {
+        const unit = text.replace(/^[0-9]+/, '');
+        return Number.parseInt(text, 10) * (UNITS[unit] ?? 1);
+      }),
+  ]),
+);
 
 /** Text in which `${parameters.NAME}` stands for a site's value. */
 const template = field.text(32_768);
 
-const mount: z.ZodType<Mount> = z.union([
-  z.strictObject({ model: field.name, path: field.containerPath }),
-  z.strictObject({ files: field.name, path: field.containerPath }),
-  z.strictObject({ template: field.name, path: field.containerPath }),
-  z.strictObject({ memory: size, path: field.containerPath }),
-]);
+const mount: z.ZodType<Mount> = exact(
+  z.union([
+    z.strictObject({ model: field.name, path: field.containerPath }),
+    z.strictObject({ files: field.name, path: field.containerPath }),
+    z.strictObject({ template: field.name, path: field.containerPath }),
+    z.strictObject({ memory: size, path: field.containerPath }),
+  ]),
+);
 
 const hostPort = z.union([
   field.port,
@@ -124,109 +129,115 @@ const hostPort = z.union([
     .regex(/^\$\{parameters\.[a-z][A-Za-z0-9]*\}$/, 'expected a port or ${parameters.NAME}'),
 ]);
 
-export const health: z.ZodType<Health> = z
-  .strictObject({
-    server: z.enum(serverKinds),
-    port: field.name.exactOptional(),
-    command: z.array(field.text(4096)).min(1).max(64).exactOptional(),
-    path: z
-      .string()
-      .regex(/^\/[A-Za-z0-9._/-]*$/, 'expected a path such as /health')
-      .max(256)
-      .exactOptional(),
-    model: field.line(256).exactOptional(),
-    startupSeconds: z.int().min(1).max(86_400).default(600),
-    startupLimitSeconds: z.int().min(1).max(604_800).default(86_400),
-    soakSeconds: z.int().min(0).max(86_400).default(0),
-  })
-  .refine((value) => (value.server === 'command') === (value.command !== undefined), {
-    path: ['command'],
-    message: 'a server of kind command has a command, and no other kind has',
-  })
-  .refine((value) => (value.server === 'command') === (value.port === undefined), {
-    path: ['port'],
-    message: 'expected the name of the port that is asked; a server of kind command has none',
-  })
-  .refine((value) => value.server !== 'http' || value.path !== undefined, {
-    path: ['path'],
-    message: 'expected a path: a server of kind http has none of its own',
-  });
+export const health: z.ZodType<Health> = exact(
+  z
+    .strictObject({
+      server: z.enum(serverKinds),
+      port: field.name.exactOptional(),
+      command: z.array(field.text(4096)).min(1).max(64).exactOptional(),
+      path: z
+        .string()
+        .regex(/^\/[A-Za-z0-9._/-]*$/, 'expected a path such as /health')
+        .max(256)
+        .exactOptional(),
+      model: field.line(256).exactOptional(),
+      startupSeconds: z.int().min(1).max(86_400).default(600),
+      startupLimitSeconds: z.int().min(1).max(604_800).default(86_400),
+      soakSeconds: z.int().min(0).max(86_400).default(0),
+    })
+    .refine((value) => (value.server === 'command') === (value.command !== undefined), {
+      path: ['command'],
+      message: 'a server of kind command has a command, and no other kind has',
+    })
+    .refine((value) => (value.server === 'command') === (value.port === undefined), {
+      path: ['port'],
+      message: 'expected the name of the port that is asked; a server of kind command has none',
+    })
+    .refine((value) => value.server !== 'http' || value.path !== undefined, {
+      path: ['path'],
+      message: 'expected a path: a server of kind http has none of its own',
+    }),
+);
 
 /** Names stand in arguments as NAME=PATH, and in lists with commas between them. */
-export const adapter: z.ZodType<Adapter> = z.strictObject({
-  model: field.name,
-  name: z
-    .string()
-    .max(256)
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._/:-]*$/, 'expected a model id such as sql-expert'),
-});
-
-export const service: z.ZodType<Service> = z
-  .strictObject({
-    name: field.name,
-    image: field.name,
-    entrypoint: field.line(1024).exactOptional(),
-    args: z.array(template).max(256).default([]),
-    env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), template).default({}),
-    dependsOn: z.array(field.name).max(64).default([]),
-    mounts: z.array(mount).max(64).default([]),
-    adapters: z.array(adapter).max(64).default([]),
-    secrets: z
-      .array(z.strictObject({ secret: field.name, path: field.containerPath }))
-      .max(32)
-      .default([]),
-    ports: z
-      .array(z.strictObject({ name: field.name, container: field.port, host: hostPort }))
-      .max(32)
-      .default([]),
-    network: z.enum(['bridge', 'host', 'none']).default('bridge'),
-    user: z
+export const adapter: z.ZodType<Adapter> = exact(
+  z.strictObject({
+    model: field.name,
+    name: z
       .string()
-      .regex(
-        /^(?:image|[0-9]{1,10}(?::[0-9]{1,10})?)$/,
-        'expected numbers such as 10001:10001, or image for the user that the image names',
-      )
-      .default('10001:10001'),
-    readOnlyRoot: z.boolean().default(true),
-    capabilities: z
-      .array(z.string().regex(/^CAP_[A-Z_]+$/, 'expected a capability such as CAP_IPC_LOCK'))
-      .max(40)
-      .default([]),
-    pids: z.int().min(1).max(4_194_304).default(4096),
-    memory: size.exactOptional(),
-    sharedMemory: size.exactOptional(),
-    cpus: z.number().positive().max(4096).exactOptional(),
-    gpus: z.union([z.int().min(1).max(64), z.literal('all')]).exactOptional(),
-    health: health.exactOptional(),
-  })
-  .superRefine((value, context) => {
-    const ports = new Set(value.ports.map((each) => each.name));
-    if (ports.size !== value.ports.length) {
-      context.addIssue({ code: 'custom', path: ['ports'], message: 'two ports have one name' });
-    }
-    if (value.health?.port !== undefined && !ports.has(value.health.port)) {
-      context.addIssue({
-        code: 'custom',
-        path: ['health', 'port'],
-        message: 'names no port of this service',
-      });
-    }
-    const paths = [...value.mounts, ...value.secrets].map((each) => each.path);
-    if (new Set(paths).size !== paths.length) {
-      context.addIssue({ code: 'custom', path: ['mounts'], message: 'two mounts have one path' });
-    }
-    const defect = adapterDefect(value);
-    if (defect !== undefined) {
-      context.addIssue({ code: 'custom', path: ['adapters'], message: defect });
-    }
-    if (value.network === 'none' && value.ports.length > 0) {
-      context.addIssue({
-        code: 'custom',
-        path: ['ports'],
-        message: 'a service without a network has no ports',
-      });
-    }
-  });
+      .max(256)
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._/:-]*$/, 'expected a model id such as sql-expert'),
+  }),
+);
+
+export const service: z.ZodType<Service> = exact(
+  z
+    .strictObject({
+      name: field.name,
+      image: field.name,
+      entrypoint: field.line(1024).exactOptional(),
+      args: z.array(template).max(256).default([]),
+      env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), template).default({}),
+      dependsOn: z.array(field.name).max(64).default([]),
+      mounts: z.array(mount).max(64).default([]),
+      adapters: z.array(adapter).max(64).default([]),
+      secrets: z
+        .array(z.strictObject({ secret: field.name, path: field.containerPath }))
+        .max(32)
+        .default([]),
+      ports: z
+        .array(z.strictObject({ name: field.name, container: field.port, host: hostPort }))
+        .max(32)
+        .default([]),
+      network: z.enum(['bridge', 'host', 'none']).default('bridge'),
+      user: z
+        .string()
+        .regex(
+          /^(?:image|[0-9]{1,10}(?::[0-9]{1,10})?)$/,
+          'expected numbers such as 10001:10001, or image for the user that the image names',
+        )
+        .default('10001:10001'),
+      readOnlyRoot: z.boolean().default(true),
+      capabilities: z
+        .array(z.string().regex(/^CAP_[A-Z_]+$/, 'expected a capability such as CAP_IPC_LOCK'))
+        .max(40)
+        .default([]),
+      pids: z.int().min(1).max(4_194_304).default(4096),
+      memory: size.exactOptional(),
+      sharedMemory: size.exactOptional(),
+      cpus: z.number().positive().max(4096).exactOptional(),
+      gpus: z.union([z.int().min(1).max(64), z.literal('all')]).exactOptional(),
+      health: health.exactOptional(),
+    })
+    .superRefine((value, context) => {
+      const ports = new Set(value.ports.map((each) => each.name));
+      if (ports.size !== value.ports.length) {
+        context.addIssue({ code: 'custom', path: ['ports'], message: 'two ports have one name' });
+      }
+      if (value.health?.port !== undefined && !ports.has(value.health.port)) {
+        context.addIssue({
+          code: 'custom',
+          path: ['health', 'port'],
+          message: 'names no port of this service',
+        });
+      }
+      const paths = [...value.mounts, ...value.secrets].map((each) => each.path);
+      if (new Set(paths).size !== paths.length) {
+        context.addIssue({ code: 'custom', path: ['mounts'], message: 'two mounts have one path' });
+      }
+      const defect = adapterDefect(value);
+      if (defect !== undefined) {
+        context.addIssue({ code: 'custom', path: ['adapters'], message: defect });
+      }
+      if (value.network === 'none' && value.ports.length > 0) {
+        context.addIssue({
+          code: 'custom',
+          path: ['ports'],
+          message: 'a service without a network has no ports',
+        });
+      }
+    }),
+);
 
 /** The kinds of servers that take adapters, and the argument or variable in which they do. */
 export const adapterSettings: Readonly<Partial<Record<ServerKind, string>>> = {

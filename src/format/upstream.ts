@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Digest } from '../core/digest.ts';
+import { exact } from './exact.ts';
 import * as field from './field.ts';
 
 /** Which signature over a model or an image the manifest requires. Paths are relative to the manifest. */
@@ -84,35 +85,39 @@ function consistent(requirement: SignatureRequirement, context: z.core.$Refineme
 }
 
 /** The member `signature` of an image. */
-export const imageSignature: z.ZodType<SignatureRequirement> = z
-  .strictObject(requirementShape)
-  .superRefine(consistent);
+export const imageSignature: z.ZodType<SignatureRequirement> = exact(
+  z.strictObject(requirementShape).superRefine(consistent),
+);
 
 /** The member `signature` of a model. */
-export const modelSignature: z.ZodType<ModelSignatureRequirement> = z
-  .strictObject({ ...requirementShape, file: field.safePath.default('model.sig') })
-  .superRefine(consistent);
+export const modelSignature: z.ZodType<ModelSignatureRequirement> = exact(
+  z
+    .strictObject({ ...requirementShape, file: field.safePath.default('model.sig') })
+    .superRefine(consistent),
+);
 
 /** The verdict, as a lock and a bundle record it. */
-export const verdict: z.ZodType<SignatureVerdict> = z.strictObject({
-  result: z.enum(['passed', 'failed', 'absent']),
-  reason: field.line(1000).exactOptional(),
-  form: z.enum(['model-signing', 'cosign', 'sigstore-bundle']).exactOptional(),
-  signature: field.digest.exactOptional(),
-  trusted: z
-    .array(z.strictObject({ path: words, digest: field.digest }))
-    .min(1)
-    .max(3),
-  signer: z
-    .strictObject({
-      key: field.hex(64),
-      certificate: field.hex(64).exactOptional(),
-      subject: field.line(4096).exactOptional(),
-      identities: z.array(field.line(4096)).max(256).exactOptional(),
-      issuer: field.line(4096).exactOptional(),
-    })
-    .exactOptional(),
-  log: z.enum(['verified', 'unchecked', 'none']),
-  signedAt: field.moment.exactOptional(),
-  unsigned: z.array(field.safePath).max(100_000).exactOptional(),
-});
+export const verdict: z.ZodType<SignatureVerdict> = exact(
+  z.strictObject({
+    result: z.enum(['passed', 'failed', 'absent']),
+    reason: field.line(1000).exactOptional(),
+    form: z.enum(['model-signing', 'cosign', 'sigstore-bundle']).exactOptional(),
+    signature: field.digest.exactOptional(),
+    trusted: z
+      .array(z.strictObject({ path: words, digest: field.digest }))
+      .min(1)
+      .max(3),
+    signer: z
+      .strictObject({
+        key: field.hex(64),
+        certificate: field.hex(64).exactOptional(),
+        subject: field.line(4096).exactOptional(),
+        identities: z.array(field.line(4096)).max(256).exactOptional(),
+        issuer: field.line(4096).exactOptional(),
+      })
+      .exactOptional(),
+    log: z.enum(['verified', 'unchecked', 'none']),
+    signedAt: field.moment.exactOptional(),
+    unsigned: z.array(field.safePath).max(100_000).exactOptional(),
+  }),
+);

@@ -21,12 +21,12 @@ export async function kernel(input: ConstraintInput): Promise<Constraint[]> {
 export function engine(input: ConstraintInput): Constraint[] {
   const { engine: found } = input;
   return needing(input, 'engine').map(([{ wanted }, ranges]) => {
-    const range = Object.hasOwn(ranges, found.engine) ? ranges[found.engine] : undefined;
-    const wish = Object.entries(ranges).map((each) => each.join(' '));
+    const asked = Object.entries(ranges);
+    const range = new Map(asked).get(found.engine);
     return {
       rule: 'engine',
       satisfied: range !== undefined && inRange(found.version, range),
-      needs: `${wish.join(', or ')} for ${named(wanted)}`,
+      needs: `${asked.map((each) => each.join(' ')).join(', or ')} for ${named(wanted)}`,
       found: `${found.engine} ${found.version}`,
     };
   });
