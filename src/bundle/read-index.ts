@@ -5,6 +5,7 @@ import { type Bundle, bundleKind } from '../format/bundle.ts';
 import { type Checksum, readChecksums } from '../format/checksums.ts';
 import { readCanonical } from '../format/document.ts';
 import { readListed, requireSum } from './bundle-files.ts';
+import { namingInstaller } from './newer-bundle.ts';
 
 /** What the lists of a folder say; no signature was looked at. */
 export interface ReadIndex {
@@ -14,13 +15,14 @@ export interface ReadIndex {
   readonly checksums: readonly Checksum[];
 }
 
-/** The index of a bundle's folder, or of a disc. @throws StowageError `bundle-absent`, `checksums-malformed`, `index-malformed`, `part-damaged` */
+/** The index of a bundle's folder, or of a disc. @throws StowageError `bundle-absent`, `checksums-malformed`, `index-malformed`, `format-newer`, `part-damaged` */
 export async function readIndex(folder: string): Promise<ReadIndex> {
   const bytes = await readListed(folder, 'SHA512SUMS', MAX_CHECKSUMS_BYTES, 'bundle-absent');
   const checksums = readChecksums(bytes);
   const index = await readListed(folder, 'bundle.json', MAX_INDEX_BYTES, 'bundle-absent');
   requireSum(checksums, 'bundle.json', index);
-  return { id: sriHex(sriOf(bytes)), bundle: readCanonical(bundleKind, index), checksums };
+  const bundle = namingInstaller({ folder, checksums }, () => readCanonical(bundleKind, index));
+  return { id: sriHex(sriOf(bytes)), bundle, checksums };
 }
 
 /** The index of discs that lie side by side, all of one bundle. @throws StowageError `bundle-mixed`, and as {@link readIndex} */

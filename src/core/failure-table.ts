@@ -36,6 +36,11 @@ export const failures = {
     remedy:
       'fix the file that the error names if it is yours; otherwise get a new copy from its author',
   },
+  'format-newer': {
+    cause: 'a newer version of Stowage wrote the bundle, the site or the file',
+    remedy:
+      'use a newer version of Stowage: the installer in that bundle, or in the bundle installed last',
+  },
   'path-unsafe': {
     cause: 'a file name is not portable, points outside its folder, or cannot be mounted',
     remedy: 'rename the file at its source, exclude it, or choose another path',

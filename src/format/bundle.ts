@@ -4,6 +4,7 @@ import { MAX_BUNDLE_FILES, MAX_INDEX_BYTES } from '../core/limits.ts';
 import { pathCollision } from '../core/safe-path.ts';
 import { type Deployment, deploymentShape, recalls } from './deployment.ts';
 import type { DocumentKind } from './document.ts';
+import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type Installer, installer } from './installer.ts';
 import {
@@ -20,6 +21,7 @@ import { type Parity, parity, parityDefects } from './parity.ts';
 import { type Part, part, partPath } from './part.ts';
 import { checkReferences } from './references.ts';
 import { type SignatureVerdict, verdict } from './upstream.ts';
+import { newerHints, schemaMember } from './version.ts';
 
 export interface BundleBlob {
   readonly digest: Digest;
@@ -107,109 +109,115 @@ export interface Bundle extends Deployment {
   readonly parity?: Parity;
 }
 
-const bundleBlob: z.ZodType<BundleBlob> = z
-  .strictObject({ digest: field.digest, size: field.bytes, parts: z.array(part).min(1) })
-  .superRefine((value, context) => {
-    const hex = value.digest.slice('sha256:'.length);
-    let offset = 0;
-    value.parts.forEach((each, index) => {
-      const path = partPath(hex, value.parts.length === 1 ? undefined : index);
-      if (each.path !== path) {
-        context.addIssue({
-          code: 'custom',
-          path: ['parts', index, 'path'],
-          message: `expected ${path}`,
-        });
-      }
-      if (each.offset !== offset) {
-        context.addIssue({
-          code: 'custom',
-          path: ['parts', index, 'offset'],
-          message: `expected ${offset}`,
-        });
-      }
-      offset += each.size;
-    });
-    if (offset !== value.size) {
-      context.addIssue({
-        code: 'custom',
-        path: ['size'],
-        message: `the parts add up to ${offset}`,
+const bundleBlob: z.ZodType<BundleBlob> = exact(
+  z
+    .strictObject({ digest: field.digest, size: field.bytes, parts: z.array(part).min(1) })
+    .superRefine((value, context) => {
+      const hex = value.digest.slice('sha256:'.length);
+      let offset = 0;
+      value.parts.forEach((each, index) => {
+        const path = partPath(hex, value.parts.length === 1 ? undefined : index);
+        if (each.path !== path) {
+          context.addIssue({
+            code: 'custom',
+            path: ['parts', index, 'path'],
+            message: `expected ${path}`,
+          });
+        }
+        if (each.offset !== offset) {
+          context.addIssue({
+            code: 'custom',
+            path: ['parts', index, 'offset'],
+            message: `expected ${offset}`,
+          });
+        }
+        offset += each.size;
       });
-    }
-  });
+      if (offset !== value.size) {
+        context.addIssue({
+          code: 'custom',
+          path: ['size'],
+          message: `the parts add up to ${offset}`,
+        });
+      }
+    }),
+);
 
-const fields: z.ZodType<Bundle> = z.strictObject({
-  schema: z.literal('stowage/bundle/v1'),
-  name: field.name,
-  version: field.version,
-  channel: field.name,
-  description: field.line(500),
-  seq: field.sequence,
-  resolvedAt: field.moment,
-  platforms: z.array(platform).min(1).max(8),
-  partSize: field.bytes,
-  models: z.array(
-    z.strictObject({
-      name: field.name,
-      source: field.line(512),
-      repository: field.line(256),
-      commit: field.commit,
-      license: field.line(256).exactOptional(),
-      tags: modelTags.exactOptional(),
-      signature: verdict.exactOptional(),
-      manifest: field.digest,
-      files: folder(
-        z.strictObject({
-          path: field.safePath,
-          size: field.bytes,
-          digest: field.digest,
-          gitOid: field.hex(40).exactOptional(),
-        }),
-      ),
-    }),
-  ),
-  images: z.array(
-    z.strictObject({
-      name: field.name,
-      source: field.line(512),
-      repository: field.line(512),
-      target: contentBlob,
-      platforms: z
-        .array(z.strictObject({ platform, manifest: field.digest, config: field.digest }))
-        .min(1)
-        .max(8),
-      signature: verdict.exactOptional(),
-      packages: z.strictObject({ found: field.bytes, unread: field.bytes }).exactOptional(),
-      attached: z.array(attachment).min(1).max(1000).exactOptional(),
-    }),
-  ),
-  files: z.array(
-    z.strictObject({
-      name: field.name,
-      source: field.line(2048),
-      kind: z.enum(['file', 'tree']),
-      path: field.safePath,
-      manifest: field.digest,
-      digest: field.digest,
-      size: field.bytes,
-    }),
-  ),
-  blobs: z.array(bundleBlob).max(MAX_BUNDLE_FILES),
-  control: z
-    .array(z.strictObject({ path: field.mediaPath, size: field.bytes, sha512: field.sri }))
-    .max(1000),
-  installers: z.array(installer).min(1).max(8).exactOptional(),
-  ...deploymentShape,
-  upgradeFrom: field.versionRange.exactOptional(),
-  recalls: recalls.exactOptional(),
-  parity: parity.exactOptional(),
-});
+const fields: z.ZodType<Bundle> = exact(
+  z.strictObject({
+    schema: z.literal('stowage/bundle/v1'),
+    name: field.name,
+    version: field.version,
+    channel: field.name,
+    description: field.line(500),
+    seq: field.sequence,
+    resolvedAt: field.moment,
+    platforms: z.array(platform).min(1).max(8),
+    partSize: field.bytes,
+    models: z.array(
+      z.strictObject({
+        name: field.name,
+        source: field.line(512),
+        repository: field.line(256),
+        commit: field.commit,
+        license: field.line(256).exactOptional(),
+        tags: modelTags.exactOptional(),
+        signature: verdict.exactOptional(),
+        manifest: field.digest,
+        files: folder(
+          z.strictObject({
+            path: field.safePath,
+            size: field.bytes,
+            digest: field.digest,
+            gitOid: field.hex(40).exactOptional(),
+          }),
+        ),
+      }),
+    ),
+    images: z.array(
+      z.strictObject({
+        name: field.name,
+        source: field.line(512),
+        repository: field.line(512),
+        target: contentBlob,
+        platforms: z
+          .array(z.strictObject({ platform, manifest: field.digest, config: field.digest }))
+          .min(1)
+          .max(8),
+        signature: verdict.exactOptional(),
+        packages: z.strictObject({ found: field.bytes, unread: field.bytes }).exactOptional(),
+        attached: z.array(attachment).min(1).max(1000).exactOptional(),
+      }),
+    ),
+    files: z.array(
+      z.strictObject({
+        name: field.name,
+        source: field.line(2048),
+        kind: z.enum(['file', 'tree']),
+        path: field.safePath,
+        manifest: field.digest,
+        digest: field.digest,
+        size: field.bytes,
+      }),
+    ),
+    blobs: z.array(bundleBlob).max(MAX_BUNDLE_FILES),
+    control: z
+      .array(z.strictObject({ path: field.mediaPath, size: field.bytes, sha512: field.sri }))
+      .max(1000),
+    installers: z.array(installer).min(1).max(8).exactOptional(),
+    ...deploymentShape,
+    upgradeFrom: field.versionRange.exactOptional(),
+    recalls: recalls.exactOptional(),
+    parity: parity.exactOptional(),
+  }),
+);
 
-const schema: z.ZodType<Bundle> = fields.superRefine((bundle, context) => {
-  checkReferences(bundle, context);
-  for (const message of defectsOf(bundle)) context.addIssue({ code: 'custom', message });
-});
+const schema: z.ZodType<Bundle> = exact(
+  fields.superRefine((bundle, context) => {
+    checkReferences(bundle, context);
+    for (const message of defectsOf(bundle)) context.addIssue({ code: 'custom', message });
+  }),
+);
 
 /** What one list of a bundle says against another. */
 function* defectsOf(bundle: Bundle): Iterable<string> {
@@ -289,9 +297,11 @@ export function bundleBytes({
 
 export const bundleKind: DocumentKind<Bundle> = {
   name: 'bundle.json',
+  versionIn: schemaMember('bundle'),
   code: 'index-malformed',
   schema,
   quick,
   maxBytes: MAX_INDEX_BYTES,
   hint: 'do not use this bundle; ask who packed it for another copy',
+  newerHint: newerHints.bundle,
 };

@@ -2,37 +2,62 @@ import type { z } from 'zod';
 import { canonicalBytes, type Json, parseCanonical, parseJson } from '../core/canonical-json.ts';
 import { type ErrorCode, StowageError } from '../core/error.ts';
 import { MAX_JSON_DEPTH } from '../core/limits.ts';
+import { currentVersion, newerFormat, type Versions, versionOf } from './version.ts';
 
 // zod passes over a record's member of this name where it should refuse it.
 const HIDDEN = '__proto__';
 
-/** How documents of one kind are called and refused. */
-export interface DocumentKind<T> {
+/** How documents of one kind are called, versioned and refused. */
+export interface DocumentKind<T> extends Versions {
   readonly name: string;
   readonly code: ErrorCode;
+  /** Of the current version; made by `exact`. */
   readonly schema: z.ZodType<T>;
   /** What the schema would give for a sound document, sooner; undefined where the schema must be asked. */
   readonly quick?: (value: unknown) => T | undefined;
   readonly maxBytes: number;
   readonly hint: string;
+  /** The hint for a document of a newer version. */
+  readonly newerHint?: string;
 }
 
-/** Reads a document that Stowage wrote as JSON for people to read and keep. */
+/** Reads a document that Stowage wrote as JSON for people to read and keep. @throws as {@link readValue} */
 export function readJson<T>(kind: DocumentKind<T>, bytes: Uint8Array): T {
   checkSize(kind, bytes);
-  return checkDocument(
+  return readValue(
     kind,
     relabel(kind, () => parseJson(bytes)),
   );
 }
 
-/** Reads a document whose bytes must be the canonical JSON of its value (RFC 8785). */
+/** Reads a document whose bytes must be the canonical JSON of its value (RFC 8785). @throws as {@link readValue} */
 export function readCanonical<T>(kind: DocumentKind<T>, bytes: Uint8Array): T {
   checkSize(kind, bytes);
   const value = relabel(kind, () => parseCanonical(bytes));
   const { buffer, byteOffset, byteLength } = bytes;
   // In canonical form a name stands as it is.
-  return check(kind, value, Buffer.from(buffer, byteOffset, byteLength).includes(HIDDEN));
+  return read(kind, value, Buffer.from(buffer, byteOffset, byteLength).includes(HIDDEN));
+}
+
+/**
+ * What parsed bytes say, in the current version. The version is read first. A newer one is refused before anything else in
+ * it is looked at; an older one is checked against its own schema and converted, one version at a time.
+ * @throws StowageError `format-newer`; otherwise with the kind's code, naming the path of every bad field
+ */
+export function readValue<T>(kind: DocumentKind<T>, value: unknown): T {
+  return read(kind, value, true);
+}
+
+function read<T>(kind: DocumentKind<T>, value: unknown, mayHide: boolean): T {
+  const current = currentVersion(kind);
+  // One that claims no version of this kind fails the current schema, which lists its other defects too.
+  const version = versionOf(kind, value) ?? current;
+  if (version > current) throw newerFormat(kind, version);
+  let document = value;
+  for (const older of kind.older?.slice(version - 1) ?? []) {
+    document = older.convert(check(kind, older, document, mayHide));
+  }
+  return check(kind, kind, document, mayHide);
 }
 
 /** The canonical bytes of a document. */
@@ -47,16 +72,21 @@ export function writeJson<T>(kind: DocumentKind<T>, document: T): Buffer {
   return Buffer.from(`${JSON.stringify(document, null, 2)}\n`, 'utf8');
 }
 
-/** Checks a value against a kind's schema. @throws StowageError naming the path of every bad field */
+/** Checks a value against the current schema of a kind. @throws StowageError naming the path of every bad field */
 export function checkDocument<T>(kind: DocumentKind<T>, value: unknown): T {
-  return check(kind, value, true);
+  return check(kind, kind, value, true);
 }
 
-function check<T>(kind: DocumentKind<T>, value: unknown, mayHide: boolean): T {
+function check<T>(
+  kind: DocumentKind<unknown>,
+  version: Pick<DocumentKind<T>, 'schema' | 'quick'>,
+  value: unknown,
+  mayHide: boolean,
+): T {
   const hidden = mayHide ? hiddenMembers(value) : [];
-  const sound = hidden.length === 0 ? kind.quick?.(value) : undefined;
+  const sound = hidden.length === 0 ? version.quick?.(value) : undefined;
   if (sound !== undefined) return sound;
-  const result = kind.schema.safeParse(value);
+  const result = version.schema.safeParse(value);
   if (result.success && hidden.length === 0) return result.data;
   const issues = result.error?.issues ?? [];
   const defects = [...new Set([...issues.flatMap(describeIssue), ...hidden])];

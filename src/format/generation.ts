@@ -3,8 +3,10 @@ import type { Digest } from '../core/digest.ts';
 import { MAX_INDEX_BYTES } from '../core/limits.ts';
 import { type AcceptancePrompt, deploymentShape } from './deployment.ts';
 import type { DocumentKind } from './document.ts';
+import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type Adapter, adapter, type Health, health } from './service.ts';
+import { newerHints, schemaMember } from './version.ts';
 
 /** A service with every value filled in: all that a target needs to run it. */
 export interface RenderedService {
@@ -112,10 +114,12 @@ export interface Generation {
   readonly releases: readonly DeployedRelease[];
 }
 
-const mount: z.ZodType<RenderedMount> = z.union([
-  z.strictObject({ source: z.string().startsWith('/'), path: field.containerPath }),
-  z.strictObject({ memory: field.bytes, path: field.containerPath }),
-]);
+const mount: z.ZodType<RenderedMount> = exact(
+  z.union([
+    z.strictObject({ source: z.string().startsWith('/'), path: field.containerPath }),
+    z.strictObject({ memory: field.bytes, path: field.containerPath }),
+  ]),
+);
 
 /** A name that podman and docker both take. */
 const engineName: z.ZodType<string> = z
@@ -123,69 +127,77 @@ const engineName: z.ZodType<string> = z
   .max(200)
   .regex(/^[a-z0-9][a-z0-9-]*$/);
 
-const rendered: z.ZodType<RenderedService> = z.strictObject({
-  release: field.name,
-  name: field.name,
-  unit: z.string().max(200),
-  image: z.strictObject({
-    repository: z.string().max(255),
-    manifest: field.digest,
-    config: field.digest,
-    tag: z.string().max(512),
-  }),
-  entrypoint: z.string().exactOptional(),
-  args: z.array(z.string()),
-  env: z.record(z.string(), z.string()),
-  dependsOn: z.array(field.name),
-  mounts: z.array(mount),
-  adapters: z.array(adapter).min(1).max(64).exactOptional(),
-  secrets: z.array(z.strictObject({ name: engineName, path: field.containerPath })),
-  ports: z.array(
-    z.strictObject({
-      name: field.name,
-      address: z.string(),
-      host: field.port,
-      container: field.port,
+const rendered: z.ZodType<RenderedService> = exact(
+  z.strictObject({
+    release: field.name,
+    name: field.name,
+    unit: z.string().max(200),
+    image: z.strictObject({
+      repository: z.string().max(255),
+      manifest: field.digest,
+      config: field.digest,
+      tag: z.string().max(512),
     }),
-  ),
-  network: z.enum(['bridge', 'host', 'none']),
-  networks: z.array(engineName).max(8),
-  user: z.string().exactOptional(),
-  readOnlyRoot: z.boolean(),
-  capabilities: z.array(z.string()),
-  pids: z.int().min(1),
-  memory: field.bytes.exactOptional(),
-  sharedMemory: field.bytes.exactOptional(),
-  cpus: z.number().positive().exactOptional(),
-  gpus: z.union([z.int(), z.literal('all')]).exactOptional(),
-  health: health.exactOptional(),
-});
+    entrypoint: z.string().exactOptional(),
+    args: z.array(z.string()),
+    env: z.record(z.string(), z.string()),
+    dependsOn: z.array(field.name),
+    mounts: z.array(mount),
+    adapters: z.array(adapter).min(1).max(64).exactOptional(),
+    secrets: z.array(z.strictObject({ name: engineName, path: field.containerPath })),
+    ports: z.array(
+      z.strictObject({
+        name: field.name,
+        address: z.string(),
+        host: field.port,
+        container: field.port,
+      }),
+    ),
+    network: z.enum(['bridge', 'host', 'none']),
+    networks: z.array(engineName).max(8),
+    user: z.string().exactOptional(),
+    readOnlyRoot: z.boolean(),
+    capabilities: z.array(z.string()),
+    pids: z.int().min(1),
+    memory: field.bytes.exactOptional(),
+    sharedMemory: field.bytes.exactOptional(),
+    cpus: z.number().positive().exactOptional(),
+    gpus: z.union([z.int(), z.literal('all')]).exactOptional(),
+    health: health.exactOptional(),
+  }),
+);
 
-const release: z.ZodType<DeployedRelease> = z.strictObject({
-  name: field.name,
-  version: field.version,
-  seq: field.sequence,
-  bundle: field.hex(128),
-  networks: z
-    .array(z.strictObject({ name: engineName, release: field.name, internal: z.boolean() }))
-    .max(8),
-  secrets: z.array(z.strictObject({ name: engineName, secret: field.name })).max(256),
-  texts: z.array(z.strictObject({ sha256: field.hex(64), text: z.string() })).max(256),
-  services: z.array(rendered),
-  acceptance: deploymentShape.acceptance,
-});
+const release: z.ZodType<DeployedRelease> = exact(
+  z.strictObject({
+    name: field.name,
+    version: field.version,
+    seq: field.sequence,
+    bundle: field.hex(128),
+    networks: z
+      .array(z.strictObject({ name: engineName, release: field.name, internal: z.boolean() }))
+      .max(8),
+    secrets: z.array(z.strictObject({ name: engineName, secret: field.name })).max(256),
+    texts: z.array(z.strictObject({ sha256: field.hex(64), text: z.string() })).max(256),
+    services: z.array(rendered),
+    acceptance: deploymentShape.acceptance,
+  }),
+);
 
-const schema: z.ZodType<Generation> = z.strictObject({
-  schema: z.literal('stowage/generation/v1'),
-  number: z.int().min(0),
-  appliedAt: field.moment,
-  releases: z.array(release).max(1000),
-});
+const schema: z.ZodType<Generation> = exact(
+  z.strictObject({
+    schema: z.literal('stowage/generation/v1'),
+    number: z.int().min(0),
+    appliedAt: field.moment,
+    releases: z.array(release).max(1000),
+  }),
+);
 
 export const generationKind: DocumentKind<Generation> = {
   name: 'generation',
+  versionIn: schemaMember('generation'),
   code: 'state-damaged',
   schema,
   maxBytes: MAX_INDEX_BYTES,
   hint: 'restore the site folder from its backup, or install the release again',
+  newerHint: newerHints.site,
 };

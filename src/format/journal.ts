@@ -1,5 +1,7 @@
 import * as z from 'zod';
 import type { DocumentKind } from './document.ts';
+import { exact } from './exact.ts';
+import { newerHints, schemaMember } from './version.ts';
 
 /** One line of an apply journal: what was begun and what was finished. */
 export interface JournalEntry {
@@ -7,15 +9,19 @@ export interface JournalEntry {
   readonly state: 'begun' | 'done' | 'undoing' | 'undone';
 }
 
-const schema: z.ZodType<JournalEntry> = z.strictObject({
-  step: z.int().min(1),
-  state: z.enum(['begun', 'done', 'undoing', 'undone']),
-});
+const schema: z.ZodType<JournalEntry> = exact(
+  z.strictObject({
+    step: z.int().min(1),
+    state: z.enum(['begun', 'done', 'undoing', 'undone']),
+  }),
+);
 
 export const journalKind: DocumentKind<JournalEntry> = {
   name: 'journal entry',
+  versionIn: schemaMember('journal-entry', 2),
   code: 'state-damaged',
   schema,
   maxBytes: 4096,
   hint: 'the journal was edited or damaged; run stowage status and compare it with what runs',
+  newerHint: newerHints.site,
 };

@@ -1,9 +1,11 @@
 import * as z from 'zod';
 import { MIB } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
+import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type Intent, intents, type Override } from './plan.ts';
 import { seqFloor } from './trust.ts';
+import { newerHints, schemaMember } from './version.ts';
 
 /** Something that a site must not forget. */
 export type LedgerEvent =
@@ -76,80 +78,94 @@ export interface LedgerHead {
   readonly digest: string;
 }
 
-const event: z.ZodType<LedgerEvent> = z.discriminatedUnion('kind', [
-  z.strictObject({
-    kind: z.literal('accepted'),
-    product: field.name,
-    channel: field.name,
-    version: field.version,
-    seq: field.sequence,
-    bundle: field.hex(128),
-    signedAt: field.moment,
-  }),
-  z.strictObject({
-    kind: z.literal('trusted'),
-    version: field.sequence,
-    digest: field.hex(128),
-    seqFloor: seqFloor.exactOptional(),
-  }),
-  z.strictObject({
-    kind: z.literal('recalled'),
-    release: field.name,
-    versions: field.versionRange,
-    reason: field.line(500),
-    bundle: field.hex(128),
-  }),
-  z.strictObject({ kind: z.literal('override'), bundle: field.hex(128), reason: field.line(500) }),
-  z.strictObject({
-    kind: z.literal('overridden'),
-    rule: field.name,
-    by: field.line(200),
-    reason: field.line(500),
-    until: field.moment,
-  }),
-  z.strictObject({
-    kind: z.literal('collected'),
-    generations: z.int().min(0),
-    blobs: z.int().min(0),
-    bytes: field.bytes,
-    incomplete: z.int().min(1).exactOptional(),
-  }),
-  z.strictObject({
-    kind: z.literal('command'),
-    command: z.enum([...intents, 'recover']),
-    outcome: z.enum(['kept', 'rolled-back', 'failed']),
-    generation: z.int().min(0),
-    detail: field.line(1000),
-    plan: field.hex(128).exactOptional(),
-    approvedBy: z.array(field.line(500)).max(64).exactOptional(),
-  }),
-]);
+const event: z.ZodType<LedgerEvent> = exact(
+  z.discriminatedUnion('kind', [
+    z.strictObject({
+      kind: z.literal('accepted'),
+      product: field.name,
+      channel: field.name,
+      version: field.version,
+      seq: field.sequence,
+      bundle: field.hex(128),
+      signedAt: field.moment,
+    }),
+    z.strictObject({
+      kind: z.literal('trusted'),
+      version: field.sequence,
+      digest: field.hex(128),
+      seqFloor: seqFloor.exactOptional(),
+    }),
+    z.strictObject({
+      kind: z.literal('recalled'),
+      release: field.name,
+      versions: field.versionRange,
+      reason: field.line(500),
+      bundle: field.hex(128),
+    }),
+    z.strictObject({
+      kind: z.literal('override'),
+      bundle: field.hex(128),
+      reason: field.line(500),
+    }),
+    z.strictObject({
+      kind: z.literal('overridden'),
+      rule: field.name,
+      by: field.line(200),
+      reason: field.line(500),
+      until: field.moment,
+    }),
+    z.strictObject({
+      kind: z.literal('collected'),
+      generations: z.int().min(0),
+      blobs: z.int().min(0),
+      bytes: field.bytes,
+      incomplete: z.int().min(1).exactOptional(),
+    }),
+    z.strictObject({
+      kind: z.literal('command'),
+      command: z.enum([...intents, 'recover']),
+      outcome: z.enum(['kept', 'rolled-back', 'failed']),
+      generation: z.int().min(0),
+      detail: field.line(1000),
+      plan: field.hex(128).exactOptional(),
+      approvedBy: z.array(field.line(500)).max(64).exactOptional(),
+    }),
+  ]),
+);
 
 const HINT =
   'the ledger of the site was edited, cut or restored: keep a copy for the security officer, and put the newest whole copy back';
 
 export const ledgerEntryKind: DocumentKind<LedgerEntry> = {
   name: 'ledger entry',
+  versionIn: schemaMember('ledger-entry', 2),
   code: 'state-damaged',
-  schema: z.strictObject({
-    number: field.sequence,
-    at: field.moment,
-    previous: field.hex(128),
-    event,
-  }),
+  schema: exact(
+    z.strictObject({
+      number: field.sequence,
+      at: field.moment,
+      previous: field.hex(128),
+      event,
+    }),
+  ),
   maxBytes: MIB,
   hint: HINT,
+  newerHint: newerHints.site,
 };
 
-export const ledgerHead: z.ZodType<LedgerHead> = z.strictObject({
-  number: z.int().min(0),
-  digest: field.hex(128),
-});
+export const ledgerHead: z.ZodType<LedgerHead> = exact(
+  z.strictObject({
+    number: z.int().min(0),
+    digest: field.hex(128),
+  }),
+);
 
 export const ledgerHeadKind: DocumentKind<LedgerHead> = {
   name: 'ledger head',
+  versionIn: schemaMember('ledger-head', 2),
   code: 'state-damaged',
   schema: ledgerHead,
   maxBytes: 4096,
   hint: HINT,
+  newerHint: newerHints.site,
 };

@@ -3,10 +3,12 @@ import type { Digest } from '../core/digest.ts';
 import { MAX_LOCK_BYTES } from '../core/limits.ts';
 import { pathCollision } from '../core/safe-path.ts';
 import type { DocumentKind } from './document.ts';
+import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type Finding, finding } from './finding.ts';
 import { type Manifest, manifestKind, platform } from './manifest.ts';
 import { type SignatureVerdict, verdict } from './upstream.ts';
+import { schemaMember } from './version.ts';
 
 export interface LockedModelFile {
   readonly path: string;
@@ -126,18 +128,22 @@ const mediaType = z
   .regex(/^[a-z0-9.+-]+\/[A-Za-z0-9.+_-]+$/, 'expected a media type')
   .max(255);
 
-export const blob: z.ZodType<LockedBlob> = z.strictObject({
-  digest: field.digest,
-  size: field.bytes,
-  mediaType,
-});
+export const blob: z.ZodType<LockedBlob> = exact(
+  z.strictObject({
+    digest: field.digest,
+    size: field.bytes,
+    mediaType,
+  }),
+);
 
-const layer: z.ZodType<LockedLayer> = z.strictObject({
-  digest: field.digest,
-  size: field.bytes,
-  mediaType,
-  urls: z.array(field.line(2048)).min(1).max(8).exactOptional(),
-});
+const layer: z.ZodType<LockedLayer> = exact(
+  z.strictObject({
+    digest: field.digest,
+    size: field.bytes,
+    mediaType,
+    urls: z.array(field.line(2048)).min(1).max(8).exactOptional(),
+  }),
+);
 
 /** The files of one folder: sorted or not, but none in another's way. */
 export function folder<F extends { readonly path: string }>(file: z.ZodType<F>): z.ZodType<F[]> {
@@ -156,87 +162,100 @@ export function folder<F extends { readonly path: string }>(file: z.ZodType<F>):
 }
 
 /** What the Hub files a model under. */
-export const modelTags: z.ZodType<string[]> = z.array(field.line(256)).max(1000);
+export const modelTags: z.ZodType<string[]> = exact(z.array(field.line(256)).max(1000));
 
-const model: z.ZodType<LockedModel> = z.strictObject({
-  name: field.name,
-  source: field.line(512),
-  endpoint: field.line(512),
-  repository: field.line(256),
-  commit: field.commit,
-  license: field.line(256).exactOptional(),
-  gated: z.boolean(),
-  gate: z.enum(['auto', 'manual']).exactOptional(),
-  tags: modelTags.exactOptional(),
-  signature: verdict.exactOptional(),
-  files: folder(
-    z.strictObject({
-      path: field.safePath,
-      size: field.bytes,
-      digest: field.digest,
-      gitOid: field.hex(40).exactOptional(),
-      hubScan: field.line(40).exactOptional(),
-    }),
-  ),
-});
+const model: z.ZodType<LockedModel> = exact(
+  z.strictObject({
+    name: field.name,
+    source: field.line(512),
+    endpoint: field.line(512),
+    repository: field.line(256),
+    commit: field.commit,
+    license: field.line(256).exactOptional(),
+    gated: z.boolean(),
+    gate: z.enum(['auto', 'manual']).exactOptional(),
+    tags: modelTags.exactOptional(),
+    signature: verdict.exactOptional(),
+    files: folder(
+      z.strictObject({
+        path: field.safePath,
+        size: field.bytes,
+        digest: field.digest,
+        gitOid: field.hex(40).exactOptional(),
+        hubScan: field.line(40).exactOptional(),
+      }),
+    ),
+  }),
+);
 
-export const attachment: z.ZodType<LockedAttachment> = z.strictObject({
-  digest: field.digest,
-  size: field.bytes,
-  mediaType,
-  kind: z.enum(['cosign', 'referrer']),
-  subject: field.digest,
-  artifactType: field.line(255),
-});
+export const attachment: z.ZodType<LockedAttachment> = exact(
+  z.strictObject({
+    digest: field.digest,
+    size: field.bytes,
+    mediaType,
+    kind: z.enum(['cosign', 'referrer']),
+    subject: field.digest,
+    artifactType: field.line(255),
+  }),
+);
 
-const image: z.ZodType<LockedImage> = z.strictObject({
-  name: field.name,
-  source: field.line(512),
-  repository: field.line(512),
-  target: blob,
-  platforms: z
-    .array(z.strictObject({ platform, manifest: field.digest, config: field.digest }))
-    .min(1)
-    .max(8),
-  blobs: z.array(layer).min(1).max(10_000),
-  attached: z.array(attachment).min(1).max(1000).exactOptional(),
-  signature: verdict.exactOptional(),
-});
+const image: z.ZodType<LockedImage> = exact(
+  z.strictObject({
+    name: field.name,
+    source: field.line(512),
+    repository: field.line(512),
+    target: blob,
+    platforms: z
+      .array(z.strictObject({ platform, manifest: field.digest, config: field.digest }))
+      .min(1)
+      .max(8),
+    blobs: z.array(layer).min(1).max(10_000),
+    attached: z.array(attachment).min(1).max(1000).exactOptional(),
+    signature: verdict.exactOptional(),
+  }),
+);
 
-const git: z.ZodType<LockedGit> = z.strictObject({
-  url: field.line(2048),
-  commit: field.commit,
-  tree: field.commit,
-  submodules: z
-    .array(z.strictObject({ path: field.safePath, url: field.line(2048), commit: field.commit }))
-    .min(1)
-    .max(1000)
-    .exactOptional(),
-});
+const git: z.ZodType<LockedGit> = exact(
+  z.strictObject({
+    url: field.line(2048),
+    commit: field.commit,
+    tree: field.commit,
+    submodules: z
+      .array(z.strictObject({ path: field.safePath, url: field.line(2048), commit: field.commit }))
+      .min(1)
+      .max(1000)
+      .exactOptional(),
+  }),
+);
 
-const file: z.ZodType<LockedFile> = z.strictObject({
-  name: field.name,
-  source: field.line(2048),
-  kind: z.enum(['file', 'tree']),
-  path: field.safePath,
-  digest: field.digest,
-  size: field.bytes,
-  git: git.exactOptional(),
-});
+const file: z.ZodType<LockedFile> = exact(
+  z.strictObject({
+    name: field.name,
+    source: field.line(2048),
+    kind: z.enum(['file', 'tree']),
+    path: field.safePath,
+    digest: field.digest,
+    size: field.bytes,
+    git: git.exactOptional(),
+  }),
+);
 
-const schema: z.ZodType<Lock> = z.strictObject({
-  schema: z.literal('stowage/lock/v1'),
-  seq: field.sequence,
-  resolvedAt: field.moment,
-  manifest: manifestKind.schema,
-  models: z.array(model),
-  images: z.array(image),
-  files: z.array(file),
-  findings: z.array(finding).max(100_000),
-});
+const schema: z.ZodType<Lock> = exact(
+  z.strictObject({
+    schema: z.literal('stowage/lock/v1'),
+    seq: field.sequence,
+    resolvedAt: field.moment,
+    manifest: manifestKind.schema,
+    models: z.array(model),
+    images: z.array(image),
+    files: z.array(file),
+    findings: z.array(finding).max(100_000),
+  }),
+);
 
 export const lockKind: DocumentKind<Lock> = {
   name: 'lock',
+  versionIn: schemaMember('lock'),
   code: 'lock-invalid',
   schema,
   maxBytes: MAX_LOCK_BYTES,

@@ -3,6 +3,7 @@ import type { Digest } from '../core/digest.ts';
 import { MAX_MANIFEST_BYTES } from '../core/limits.ts';
 import { type Deployment, deploymentShape, recalls } from './deployment.ts';
 import type { DocumentKind } from './document.ts';
+import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type Allowance, allowance } from './finding.ts';
 import { checkReferences } from './references.ts';
@@ -12,6 +13,7 @@ import {
   modelSignature,
   type SignatureRequirement,
 } from './upstream.ts';
+import { apiVersionMember, newerHints } from './version.ts';
 
 export interface ModelSource {
   readonly name: string;
@@ -70,88 +72,98 @@ export interface Manifest extends Deployment {
 
 const glob = z.string().min(1).max(256);
 
-const model: z.ZodType<ModelSource> = z.strictObject({
-  name: field.name,
-  source: z
-    .string()
-    .regex(
-      /^hf:\/\/[A-Za-z0-9][A-Za-z0-9._-]*\/[A-Za-z0-9._-]+(?:@[A-Za-z0-9][A-Za-z0-9._/-]*)?$/,
-      'expected hf://organisation/name@revision',
-    )
-    .max(512),
-  include: z.array(glob).max(256).default([]),
-  exclude: z.array(glob).max(256).default([]),
-  licenses: z.array(field.line(128)).min(1).max(64).exactOptional(),
-  signature: modelSignature.exactOptional(),
-  allow: z.array(allowance).min(1).max(256).exactOptional(),
-});
+const model: z.ZodType<ModelSource> = exact(
+  z.strictObject({
+    name: field.name,
+    source: z
+      .string()
+      .regex(
+        /^hf:\/\/[A-Za-z0-9][A-Za-z0-9._-]*\/[A-Za-z0-9._-]+(?:@[A-Za-z0-9][A-Za-z0-9._/-]*)?$/,
+        'expected hf://organisation/name@revision',
+      )
+      .max(512),
+    include: z.array(glob).max(256).default([]),
+    exclude: z.array(glob).max(256).default([]),
+    licenses: z.array(field.line(128)).min(1).max(64).exactOptional(),
+    signature: modelSignature.exactOptional(),
+    allow: z.array(allowance).min(1).max(256).exactOptional(),
+  }),
+);
 
-const image: z.ZodType<ImageSource> = z.strictObject({
-  name: field.name,
-  source: z
-    .string()
-    .regex(
-      /^[A-Za-z0-9][A-Za-z0-9._:@/-]*$/,
-      'expected an image reference such as docker.io/vllm/vllm-openai:v0.11.0',
-    )
-    .max(512),
-  foreignLayers: z.boolean().exactOptional(),
-  signature: imageSignature.exactOptional(),
-});
+const image: z.ZodType<ImageSource> = exact(
+  z.strictObject({
+    name: field.name,
+    source: z
+      .string()
+      .regex(
+        /^[A-Za-z0-9][A-Za-z0-9._:@/-]*$/,
+        'expected an image reference such as docker.io/vllm/vllm-openai:v0.11.0',
+      )
+      .max(512),
+    foreignLayers: z.boolean().exactOptional(),
+    signature: imageSignature.exactOptional(),
+  }),
+);
 
 /** git over http is for this machine and hosts named insecure: its reader decides. */
 const REMOTE = /^(?:https:\/\/|git\+https?:\/\/[^@\s?#]+@[A-Za-z0-9_][A-Za-z0-9._/+-]*$)/;
 
-const file: z.ZodType<FileSource> = z
-  .strictObject({
-    name: field.name,
-    source: field
-      .line(2048)
-      .refine((text) => text.length > 0, 'expected a path, an https address or git+https'),
-    digest: field.digest.exactOptional(),
-    submodules: z.boolean().exactOptional(),
-    lfs: z.boolean().exactOptional(),
-    allow: z.array(allowance).min(1).max(256).exactOptional(),
-  })
-  .refine((value) => !value.source.startsWith('https://') || value.digest !== undefined, {
-    path: ['digest'],
-    message: 'expected the digest: what an https address serves can change',
-  })
-  .refine((value) => !/^[a-z+]+:\/\//.test(value.source) || REMOTE.test(value.source), {
-    path: ['source'],
-    message: 'expected a path, an https address or git+https://host/path/repository@revision',
-  })
-  .refine(
-    ({ source, submodules, lfs }) =>
-      source.startsWith('git+') || (submodules === undefined && lfs === undefined),
-    { path: ['source'], message: 'expected git+https where submodules or lfs are named' },
-  );
+const file: z.ZodType<FileSource> = exact(
+  z
+    .strictObject({
+      name: field.name,
+      source: field
+        .line(2048)
+        .refine((text) => text.length > 0, 'expected a path, an https address or git+https'),
+      digest: field.digest.exactOptional(),
+      submodules: z.boolean().exactOptional(),
+      lfs: z.boolean().exactOptional(),
+      allow: z.array(allowance).min(1).max(256).exactOptional(),
+    })
+    .refine((value) => !value.source.startsWith('https://') || value.digest !== undefined, {
+      path: ['digest'],
+      message: 'expected the digest: what an https address serves can change',
+    })
+    .refine((value) => !/^[a-z+]+:\/\//.test(value.source) || REMOTE.test(value.source), {
+      path: ['source'],
+      message: 'expected a path, an https address or git+https://host/path/repository@revision',
+    })
+    .refine(
+      ({ source, submodules, lfs }) =>
+        source.startsWith('git+') || (submodules === undefined && lfs === undefined),
+      { path: ['source'], message: 'expected git+https where submodules or lfs are named' },
+    ),
+);
 
 export const platform: z.ZodType<string> = z
   .string()
   .regex(/^linux\/[a-z0-9]+(?:\/v[0-9]+)?$/, 'expected a platform such as linux/amd64');
 
-const schema: z.ZodType<Manifest> = z
-  .strictObject({
-    apiVersion: z.literal('stowage/v1'),
-    name: field.name,
-    version: field.version,
-    channel: field.name.default('stable'),
-    description: field.line(500).default(''),
-    platforms: z.array(platform).min(1).max(8).default(['linux/amd64']),
-    models: z.array(model).max(256).default([]),
-    images: z.array(image).max(256).default([]),
-    files: z.array(file).max(256).default([]),
-    ...deploymentShape,
-    upgradeFrom: field.versionRange.exactOptional(),
-    recalls: recalls.exactOptional(),
-  })
-  .superRefine(checkReferences);
+const schema: z.ZodType<Manifest> = exact(
+  z
+    .strictObject({
+      apiVersion: z.literal('stowage/v1'),
+      name: field.name,
+      version: field.version,
+      channel: field.name.default('stable'),
+      description: field.line(500).default(''),
+      platforms: z.array(platform).min(1).max(8).default(['linux/amd64']),
+      models: z.array(model).max(256).default([]),
+      images: z.array(image).max(256).default([]),
+      files: z.array(file).max(256).default([]),
+      ...deploymentShape,
+      upgradeFrom: field.versionRange.exactOptional(),
+      recalls: recalls.exactOptional(),
+    })
+    .superRefine(checkReferences),
+);
 
 export const manifestKind: DocumentKind<Manifest> = {
   name: 'manifest',
+  versionIn: apiVersionMember,
   code: 'manifest-invalid',
   schema,
   maxBytes: MAX_MANIFEST_BYTES,
   hint: 'mend each line named above; manifests/README.md explains every field',
+  newerHint: newerHints.written,
 };

@@ -1,8 +1,10 @@
 import * as z from 'zod';
 import { MAX_INDEX_BYTES } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
+import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type Generation, generationKind } from './generation.ts';
+import { newerHints, schemaMember } from './version.ts';
 
 /** What a step does. Each has an inverse that is itself an action, or none where nothing is left to undo. */
 export const actions = [
@@ -87,57 +89,65 @@ export interface Plan {
   readonly steps: readonly Step[];
 }
 
-const operation: z.ZodType<Operation> = z.strictObject({
-  action: z.enum(actions),
-  side: z.enum(['from', 'to']),
-  release: z.string().max(63),
-  subject: z.string().max(512),
-});
-
-export const override: z.ZodType<Override> = z.strictObject({
-  rule: field.name,
-  by: field.line(200),
-  reason: field.line(500),
-  until: field.moment,
-});
-
-const schema: z.ZodType<Plan> = z.strictObject({
-  schema: z.literal('stowage/plan/v1'),
-  intent: z.enum(intents),
-  subject: z.string().max(128),
-  site: field.name,
-  madeAt: field.moment,
-  from: generationKind.schema,
-  to: generationKind.schema,
-  constraints: z.array(
-    z.strictObject({
-      rule: field.name,
-      satisfied: z.boolean(),
-      needs: z.string().max(2000),
-      found: z.string().max(2000),
-      override: override.exactOptional(),
-    }),
-  ),
-  outage: z.strictObject({
-    services: z.array(z.string().max(200)).max(1000),
-    seconds: z.int().min(0),
+const operation: z.ZodType<Operation> = exact(
+  z.strictObject({
+    action: z.enum(actions),
+    side: z.enum(['from', 'to']),
+    release: z.string().max(63),
+    subject: z.string().max(512),
   }),
-  steps: z
-    .array(
+);
+
+export const override: z.ZodType<Override> = exact(
+  z.strictObject({
+    rule: field.name,
+    by: field.line(200),
+    reason: field.line(500),
+    until: field.moment,
+  }),
+);
+
+const schema: z.ZodType<Plan> = exact(
+  z.strictObject({
+    schema: z.literal('stowage/plan/v1'),
+    intent: z.enum(intents),
+    subject: z.string().max(128),
+    site: field.name,
+    madeAt: field.moment,
+    from: generationKind.schema,
+    to: generationKind.schema,
+    constraints: z.array(
       z.strictObject({
-        id: z.int().min(1),
-        do: operation,
-        undo: operation.exactOptional(),
-        reason: z.string().max(500),
+        rule: field.name,
+        satisfied: z.boolean(),
+        needs: z.string().max(2000),
+        found: z.string().max(2000),
+        override: override.exactOptional(),
       }),
-    )
-    .max(10_000),
-});
+    ),
+    outage: z.strictObject({
+      services: z.array(z.string().max(200)).max(1000),
+      seconds: z.int().min(0),
+    }),
+    steps: z
+      .array(
+        z.strictObject({
+          id: z.int().min(1),
+          do: operation,
+          undo: operation.exactOptional(),
+          reason: z.string().max(500),
+        }),
+      )
+      .max(10_000),
+  }),
+);
 
 export const planKind: DocumentKind<Plan> = {
   name: 'plan',
+  versionIn: schemaMember('plan'),
   code: 'state-damaged',
   schema,
   maxBytes: MAX_INDEX_BYTES,
   hint: 'make the plan again',
+  newerHint: newerHints.site,
 };

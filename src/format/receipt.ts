@@ -1,9 +1,11 @@
 import * as z from 'zod';
 import { MAX_CONTROL_FILE_BYTES } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
+import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type LedgerHead, ledgerHead } from './ledger.ts';
 import { type Intent, intents, type Override, override } from './plan.ts';
+import { schemaMember } from './version.ts';
 
 export interface GateResult {
   readonly service: string;
@@ -57,53 +59,56 @@ export interface Receipt {
   readonly ledger: LedgerHead;
 }
 
-const schema: z.ZodType<Receipt> = z.strictObject({
-  schema: z.literal('stowage/receipt/v1'),
-  site: field.name,
-  at: field.moment,
-  tool: field.line(128),
-  intent: z.enum([...intents, 'statement']),
-  outcome: z.enum(['kept', 'rolled-back']),
-  generation: z.int().min(0),
-  releases: z.array(
-    z.strictObject({
-      name: field.name,
-      version: field.version,
-      seq: field.sequence,
-      bundle: field.hex(128),
+const schema: z.ZodType<Receipt> = exact(
+  z.strictObject({
+    schema: z.literal('stowage/receipt/v1'),
+    site: field.name,
+    at: field.moment,
+    tool: field.line(128),
+    intent: z.enum([...intents, 'statement']),
+    outcome: z.enum(['kept', 'rolled-back']),
+    generation: z.int().min(0),
+    releases: z.array(
+      z.strictObject({
+        name: field.name,
+        version: field.version,
+        seq: field.sequence,
+        bundle: field.hex(128),
+      }),
+    ),
+    generations: z.array(z.int().min(1)),
+    held: z.strictObject({ blobs: z.int().min(0), bytes: field.bytes }),
+    health: z.array(
+      z.strictObject({
+        service: z.string().max(200),
+        state: z.enum(['running', 'stopped', 'absent', 'unknown']),
+        since: z.string().max(64).exactOptional(),
+      }),
+    ),
+    host: z.strictObject({
+      platform: z.string().max(64),
+      kernel: field.line(256),
+      engine: field.line(256),
+      labels: z.record(z.string(), z.string()),
     }),
-  ),
-  generations: z.array(z.int().min(1)),
-  held: z.strictObject({ blobs: z.int().min(0), bytes: field.bytes }),
-  health: z.array(
-    z.strictObject({
-      service: z.string().max(200),
-      state: z.enum(['running', 'stopped', 'absent', 'unknown']),
-      since: z.string().max(64).exactOptional(),
-    }),
-  ),
-  host: z.strictObject({
-    platform: z.string().max(64),
-    kernel: field.line(256),
-    engine: field.line(256),
-    labels: z.record(z.string(), z.string()),
+    gates: z.array(
+      z.strictObject({
+        service: field.name,
+        check: z.enum(['process', 'readiness', 'model', 'acceptance', 'soak', 'served']),
+        passed: z.boolean(),
+        expected: z.string().max(70_000),
+        found: z.string().max(70_000),
+        milliseconds: z.int().min(0),
+      }),
+    ),
+    overrides: z.array(override).min(1).max(1000).exactOptional(),
+    ledger: ledgerHead,
   }),
-  gates: z.array(
-    z.strictObject({
-      service: field.name,
-      check: z.enum(['process', 'readiness', 'model', 'acceptance', 'soak', 'served']),
-      passed: z.boolean(),
-      expected: z.string().max(70_000),
-      found: z.string().max(70_000),
-      milliseconds: z.int().min(0),
-    }),
-  ),
-  overrides: z.array(override).min(1).max(1000).exactOptional(),
-  ledger: ledgerHead,
-});
+);
 
 export const receiptKind: DocumentKind<Receipt> = {
   name: 'receipt',
+  versionIn: schemaMember('receipt'),
   code: 'document-invalid',
   schema,
   maxBytes: MAX_CONTROL_FILE_BYTES,

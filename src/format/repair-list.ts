@@ -2,7 +2,9 @@ import * as z from 'zod';
 import type { Sri } from '../core/digest.ts';
 import { MAX_BUNDLE_FILES, MAX_INDEX_BYTES } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
+import { exact } from './exact.ts';
 import * as field from './field.ts';
+import { schemaMember } from './version.ts';
 
 /** A part that a site lacks. */
 export interface NeededPart {
@@ -25,27 +27,32 @@ export interface RepairList {
   readonly parts: readonly NeededPart[];
 }
 
-const schema: z.ZodType<RepairList> = z.strictObject({
-  schema: z.literal('stowage/repair-list/v1'),
-  name: field.name,
-  version: field.version,
-  bundle: field.hex(128),
-  partSize: field.bytes,
-  parts: z
-    .array(
-      z.strictObject({
-        path: field.mediaPath,
-        size: field.bytes,
-        sha512: field.sri,
-        damaged: z.array(z.strictObject({ offset: field.bytes, length: field.bytes })).max(100_000),
-      }),
-    )
-    .min(1)
-    .max(MAX_BUNDLE_FILES),
-});
+const schema: z.ZodType<RepairList> = exact(
+  z.strictObject({
+    schema: z.literal('stowage/repair-list/v1'),
+    name: field.name,
+    version: field.version,
+    bundle: field.hex(128),
+    partSize: field.bytes,
+    parts: z
+      .array(
+        z.strictObject({
+          path: field.mediaPath,
+          size: field.bytes,
+          sha512: field.sri,
+          damaged: z
+            .array(z.strictObject({ offset: field.bytes, length: field.bytes }))
+            .max(100_000),
+        }),
+      )
+      .min(1)
+      .max(MAX_BUNDLE_FILES),
+  }),
+);
 
 export const repairListKind: DocumentKind<RepairList> = {
   name: 'the repair list',
+  versionIn: schemaMember('repair-list'),
   code: 'document-invalid',
   schema,
   maxBytes: MAX_INDEX_BYTES,

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { MAX_BUNDLE_FILES, MAX_CONTROL_FILE_BYTES, MAX_SIGNATURES } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
+import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type Finding, finding } from './finding.ts';
 import { contents, type ReportContents } from './report-contents.ts';
@@ -11,6 +12,7 @@ import {
   type RoleName,
   roleNames,
 } from './trust.ts';
+import { schemaMember } from './version.ts';
 
 export type { ReportContents } from './report-contents.ts';
 
@@ -151,138 +153,153 @@ const words = field.line(4000);
 const fingerprint = field.hex(64);
 const algorithm = z.enum(algorithmNames);
 const serial = z.string().regex(/^[1-9a-f][0-9a-f]{0,39}$/);
-const step: z.ZodType<ReportStep> = z.strictObject({
-  name: field.name,
-  checks: words,
-  outcome: z.enum(['passed', 'failed', 'not-run']),
-  signatures: field.bytes.exactOptional(),
-  files: field.bytes.exactOptional(),
-  bytes: field.bytes.exactOptional(),
-  milliseconds: field.bytes.exactOptional(),
-});
+const step: z.ZodType<ReportStep> = exact(
+  z.strictObject({
+    name: field.name,
+    checks: words,
+    outcome: z.enum(['passed', 'failed', 'not-run']),
+    signatures: field.bytes.exactOptional(),
+    files: field.bytes.exactOptional(),
+    bytes: field.bytes.exactOptional(),
+    milliseconds: field.bytes.exactOptional(),
+  }),
+);
 
-const failure: z.ZodType<ReportFailure> = z.strictObject({
-  code: field.name,
-  exitStatus: z.int().min(1).max(255),
-  message: words,
-  expected: words,
-  found: words,
-  hint: words,
-  defects: z.array(words).max(1000),
-});
+const failure: z.ZodType<ReportFailure> = exact(
+  z.strictObject({
+    code: field.name,
+    exitStatus: z.int().min(1).max(255),
+    message: words,
+    expected: words,
+    found: words,
+    hint: words,
+    defects: z.array(words).max(1000),
+  }),
+);
 
-const signature: z.ZodType<ReportSignature> = z.strictObject({
-  file: field.mediaPath,
-  counted: z.boolean(),
-  reason: words.exactOptional(),
-  approves: z.literal(true).exactOptional(),
-  signer: z
-    .strictObject({
-      subject: words,
-      serial,
-      certificate: fingerprint,
-      key: fingerprint,
-      algorithm,
-      signingTime: field.moment,
-      root: field.name.exactOptional(),
-    })
-    .exactOptional(),
-});
-
-const bundle: z.ZodType<ReportBundle> = z.strictObject({
-  name: field.name,
-  version: field.version,
-  channel: field.name,
-  description: field.line(500),
-  seq: field.sequence,
-  resolvedAt: field.moment,
-  platforms: z.array(field.line(64)).max(8),
-  files: field.bytes,
-  bytes: field.bytes,
-});
-
-const trust: z.ZodType<ReportTrust> = z.strictObject({
-  subject: words,
-  fingerprint,
-  kind: z.enum(['document', 'root']),
-  walkedFrom: field.sequence.exactOptional(),
-  version: field.sequence,
-  issuedAt: field.moment,
-  expiresAt: field.moment.exactOptional(),
-  algorithms: z.array(algorithm).min(1),
-  roles: z
-    .array(
-      z.strictObject({
-        name: z.enum(roleNames),
-        threshold: z.int().min(1),
-        roots: z.array(field.name).min(1),
-        requires: z.array(algorithm).min(1).exactOptional(),
-      }),
-    )
-    .min(1),
-  roots: z
-    .array(
-      z.strictObject({
-        name: field.name,
+const signature: z.ZodType<ReportSignature> = exact(
+  z.strictObject({
+    file: field.mediaPath,
+    counted: z.boolean(),
+    reason: words.exactOptional(),
+    approves: z.literal(true).exactOptional(),
+    signer: z
+      .strictObject({
         subject: words,
         serial,
         certificate: fingerprint,
-        notAfter: field.moment,
-      }),
-    )
-    .min(1),
-  revoked: field.bytes,
-});
+        key: fingerprint,
+        algorithm,
+        signingTime: field.moment,
+        root: field.name.exactOptional(),
+      })
+      .exactOptional(),
+  }),
+);
 
-const tool: z.ZodType<ReportTool> = z.strictObject({
-  name: field.name,
-  version: field.version,
-  sha512: field.hex(128).exactOptional(),
-  files: field.bytes.exactOptional(),
-});
+const bundle: z.ZodType<ReportBundle> = exact(
+  z.strictObject({
+    name: field.name,
+    version: field.version,
+    channel: field.name,
+    description: field.line(500),
+    seq: field.sequence,
+    resolvedAt: field.moment,
+    platforms: z.array(field.line(64)).max(8),
+    files: field.bytes,
+    bytes: field.bytes,
+  }),
+);
 
-const schema: z.ZodType<Report> = z
-  .strictObject({
-    schema: z.literal('stowage/report/v1'),
-    outcome: z.enum(['passed', 'incomplete', 'failed']),
-    startedAt: field.moment,
-    endedAt: field.moment,
-    milliseconds: field.bytes,
-    folder: words,
-    absent: z.strictObject({ parts: z.int().min(1), bytes: field.bytes }).exactOptional(),
-    id: field.hex(128).exactOptional(),
-    bundle: bundle.exactOptional(),
-    failure: failure.exactOptional(),
-    steps: z.array(step).max(100),
-    signatures: z.array(signature).max(MAX_SIGNATURES),
-    trust,
-    contents: contents.exactOptional(),
-    findings: z.array(finding).max(MAX_BUNDLE_FILES).exactOptional(),
-    unchecked: z.array(z.strictObject({ what: words, why: words })).min(1),
-    tool,
-    host: z.strictObject({ platform: words, node: words, openssl: words }),
-  })
-  .superRefine((report, context) => {
-    const defect = (path: string, message: string): void => {
-      context.addIssue({ code: 'custom', path: [path], message });
-    };
-    const { outcome } = report;
-    const failed = outcome === 'failed';
-    if (failed !== (report.failure !== undefined))
-      defect('failure', `expected ${failed ? 'one' : 'none'}: the outcome is ${outcome}`);
-    if ((outcome === 'incomplete') !== (report.absent !== undefined))
-      defect('absent', `what is not here does not fit the outcome ${outcome}`);
-    if (failed) return;
-    if (report.steps.some((each) => each.outcome === 'failed'))
-      defect('steps', `a step failed, and the outcome is ${outcome}`);
-    for (const name of ['id', 'bundle', 'contents'] as const)
-      if (report[name] === undefined) defect(name, `missing from a report that says ${outcome}`);
-    if (!report.signatures.some((each) => each.counted))
-      defect('signatures', `none counted, and the outcome is ${outcome}`);
-  });
+const trust: z.ZodType<ReportTrust> = exact(
+  z.strictObject({
+    subject: words,
+    fingerprint,
+    kind: z.enum(['document', 'root']),
+    walkedFrom: field.sequence.exactOptional(),
+    version: field.sequence,
+    issuedAt: field.moment,
+    expiresAt: field.moment.exactOptional(),
+    algorithms: z.array(algorithm).min(1),
+    roles: z
+      .array(
+        z.strictObject({
+          name: z.enum(roleNames),
+          threshold: z.int().min(1),
+          roots: z.array(field.name).min(1),
+          requires: z.array(algorithm).min(1).exactOptional(),
+        }),
+      )
+      .min(1),
+    roots: z
+      .array(
+        z.strictObject({
+          name: field.name,
+          subject: words,
+          serial,
+          certificate: fingerprint,
+          notAfter: field.moment,
+        }),
+      )
+      .min(1),
+    revoked: field.bytes,
+  }),
+);
+
+const tool: z.ZodType<ReportTool> = exact(
+  z.strictObject({
+    name: field.name,
+    version: field.version,
+    sha512: field.hex(128).exactOptional(),
+    files: field.bytes.exactOptional(),
+  }),
+);
+
+const schema: z.ZodType<Report> = exact(
+  z
+    .strictObject({
+      schema: z.literal('stowage/report/v1'),
+      outcome: z.enum(['passed', 'incomplete', 'failed']),
+      startedAt: field.moment,
+      endedAt: field.moment,
+      milliseconds: field.bytes,
+      folder: words,
+      absent: z.strictObject({ parts: z.int().min(1), bytes: field.bytes }).exactOptional(),
+      id: field.hex(128).exactOptional(),
+      bundle: bundle.exactOptional(),
+      failure: failure.exactOptional(),
+      steps: z.array(step).max(100),
+      signatures: z.array(signature).max(MAX_SIGNATURES),
+      trust,
+      contents: contents.exactOptional(),
+      findings: z.array(finding).max(MAX_BUNDLE_FILES).exactOptional(),
+      unchecked: z.array(z.strictObject({ what: words, why: words })).min(1),
+      tool,
+      host: z.strictObject({ platform: words, node: words, openssl: words }),
+    })
+    .superRefine((report, context) => {
+      const defect = (path: string, message: string): void => {
+        context.addIssue({ code: 'custom', path: [path], message });
+      };
+      const { outcome } = report;
+      const failed = outcome === 'failed';
+      if (failed !== (report.failure !== undefined))
+        defect('failure', `expected ${failed ? 'one' : 'none'}: the outcome is ${outcome}`);
+      if ((outcome === 'incomplete') !== (report.absent !== undefined))
+        defect('absent', `what is not here does not fit the outcome ${outcome}`);
+      if (failed) return;
+      if (report.steps.some((each) => each.outcome === 'failed'))
+        defect('steps', `a step failed, and the outcome is ${outcome}`);
+      for (const name of ['id', 'bundle', 'contents'] as const)
+        if (report[name] === undefined) defect(name, `missing from a report that says ${outcome}`);
+      if (!report.signatures.some((each) => each.counted))
+        defect('signatures', `none counted, and the outcome is ${outcome}`);
+    }),
+);
 
 export const reportKind: DocumentKind<Report> = {
   name: 'report',
+  versionIn: schemaMember('report'),
   code: 'document-invalid',
   schema,
   maxBytes: MAX_CONTROL_FILE_BYTES,

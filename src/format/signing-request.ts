@@ -1,8 +1,10 @@
 import * as z from 'zod';
 import { KIB } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
+import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type AlgorithmName, algorithmNames } from './trust.ts';
+import { schemaMember } from './version.ts';
 
 /** What `sign --prepare` writes for a key that lives elsewhere: a signature that lacks one calculation. */
 export interface SigningRequest {
@@ -21,7 +23,9 @@ export interface SigningRequest {
    * A hash of those bytes. A token whose mechanism does not hash signs this value; for ML-DSA-87, which signs the bytes
    * themselves, it serves to compare them.
    */
-  readonly digest: { readonly algorithm: 'sha384' | 'sha512'; readonly value: string };
+  readonly digest:
+    | { readonly algorithm: 'sha384'; readonly value: string }
+    | { readonly algorithm: 'sha512'; readonly value: string };
 }
 
 const MAX_BYTES: number = 512 * KIB;
@@ -34,22 +38,25 @@ const base64 = z
   .min(4)
   .refine((text) => Buffer.from(text, 'base64').toString('base64') === text, 'expected base64');
 
-const schema: z.ZodType<SigningRequest> = z.strictObject({
-  schema: z.literal('stowage/signing-request/v1'),
-  bundle: field.hex(128),
-  name: z.string().regex(SIGNATURE_NAME, 'expected lower-case letters, digits and hyphens'),
-  signingTime: field.moment,
-  algorithm: z.enum(algorithmNames),
-  certificates: z.array(base64).min(1),
-  toBeSigned: base64,
-  digest: z.discriminatedUnion('algorithm', [
-    z.strictObject({ algorithm: z.literal('sha384'), value: field.hex(96) }),
-    z.strictObject({ algorithm: z.literal('sha512'), value: field.hex(128) }),
-  ]),
-});
+const schema: z.ZodType<SigningRequest> = exact(
+  z.strictObject({
+    schema: z.literal('stowage/signing-request/v1'),
+    bundle: field.hex(128),
+    name: z.string().regex(SIGNATURE_NAME, 'expected lower-case letters, digits and hyphens'),
+    signingTime: field.moment,
+    algorithm: z.enum(algorithmNames),
+    certificates: z.array(base64).min(1),
+    toBeSigned: base64,
+    digest: z.discriminatedUnion('algorithm', [
+      z.strictObject({ algorithm: z.literal('sha384'), value: field.hex(96) }),
+      z.strictObject({ algorithm: z.literal('sha512'), value: field.hex(128) }),
+    ]),
+  }),
+);
 
 export const signingRequestKind: DocumentKind<SigningRequest> = {
   name: 'signing request',
+  versionIn: schemaMember('signing-request'),
   code: 'document-invalid',
   schema,
   maxBytes: MAX_BYTES,

@@ -2,7 +2,9 @@ import { isIP } from 'node:net';
 import * as z from 'zod';
 import { MAX_SITE_BYTES } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
+import { exact } from './exact.ts';
 import * as field from './field.ts';
+import { apiVersionMember, newerHints } from './version.ts';
 
 export type ParameterValue = string | number | boolean;
 
@@ -63,55 +65,61 @@ const timeOfDay = z
   .string()
   .regex(/^(?:[01][0-9]|2[0-3]):[0-5][0-9]$/, 'expected a time of day such as 22:00');
 
-const window: z.ZodType<Window> = z.strictObject({
-  days: z
-    .array(z.enum(weekdays))
-    .min(1)
-    .max(7)
-    .default([...weekdays]),
-  from: timeOfDay,
-  to: timeOfDay,
-  timeZone: z
-    .string()
-    .max(64)
-    .refine(isTimeZone, 'expected a time zone such as Europe/Berlin')
-    .default('UTC'),
-});
-
-const secret: z.ZodType<SecretReference> = z.union([
+const window: z.ZodType<Window> = exact(
   z.strictObject({
-    file: field.line(4096).refine((path) => path.startsWith('/'), 'expected an absolute path'),
+    days: z
+      .array(z.enum(weekdays))
+      .min(1)
+      .max(7)
+      .default([...weekdays]),
+    from: timeOfDay,
+    to: timeOfDay,
+    timeZone: z
+      .string()
+      .max(64)
+      .refine(isTimeZone, 'expected a time zone such as Europe/Berlin')
+      .default('UTC'),
   }),
-  z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/) }),
-]);
+);
 
-const schema: z.ZodType<Site> = z.strictObject({
-  apiVersion: z.literal('stowage/v1'),
-  name: field.name,
-  target: z.enum(targetNames).default('podman'),
-  address: z
-    .string()
-    .refine((value) => isIP(value) === 4, 'expected an IPv4 address of this host')
-    .default('127.0.0.1'),
-  channels: z.array(field.name).min(1).max(64).default(['stable']),
-  requireApproval: z.boolean().default(false),
-  requirePlanApproval: z.boolean().default(false),
-  labels: z.record(field.name, field.line(256)).default({}),
-  windows: z.array(window).max(64).default([]),
-  suppressions: z
-    .array(
-      z
-        .strictObject({ from: field.moment, until: field.moment, reason: field.line(500) })
-        .refine((value) => value.from < value.until, 'expected from before until'),
-    )
-    .max(64)
-    .default([]),
-  confirmed: z.record(field.name, z.int().min(0)).default({}),
-  parameters: z
-    .record(field.name, z.record(z.string(), z.union([field.text(4096), z.int(), z.boolean()])))
-    .default({}),
-  secrets: z.record(field.name, z.record(field.name, secret)).default({}),
-});
+const secret: z.ZodType<SecretReference> = exact(
+  z.union([
+    z.strictObject({
+      file: field.line(4096).refine((path) => path.startsWith('/'), 'expected an absolute path'),
+    }),
+    z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/) }),
+  ]),
+);
+
+const schema: z.ZodType<Site> = exact(
+  z.strictObject({
+    apiVersion: z.literal('stowage/v1'),
+    name: field.name,
+    target: z.enum(targetNames).default('podman'),
+    address: z
+      .string()
+      .refine((value) => isIP(value) === 4, 'expected an IPv4 address of this host')
+      .default('127.0.0.1'),
+    channels: z.array(field.name).min(1).max(64).default(['stable']),
+    requireApproval: z.boolean().default(false),
+    requirePlanApproval: z.boolean().default(false),
+    labels: z.record(field.name, field.line(256)).default({}),
+    windows: z.array(window).max(64).default([]),
+    suppressions: z
+      .array(
+        z
+          .strictObject({ from: field.moment, until: field.moment, reason: field.line(500) })
+          .refine((value) => value.from < value.until, 'expected from before until'),
+      )
+      .max(64)
+      .default([]),
+    confirmed: z.record(field.name, z.int().min(0)).default({}),
+    parameters: z
+      .record(field.name, z.record(z.string(), z.union([field.text(4096), z.int(), z.boolean()])))
+      .default({}),
+    secrets: z.record(field.name, z.record(field.name, secret)).default({}),
+  }),
+);
 
 function isTimeZone(name: string): boolean {
   try {
@@ -124,8 +132,10 @@ function isTimeZone(name: string): boolean {
 
 export const siteKind: DocumentKind<Site> = {
   name: 'site.yaml',
+  versionIn: apiVersionMember,
   code: 'site-invalid',
   schema,
   maxBytes: MAX_SITE_BYTES,
   hint: 'mend each line named above; manifests/README.md explains every field',
+  newerHint: newerHints.written,
 };

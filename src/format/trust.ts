@@ -1,7 +1,9 @@
 import * as z from 'zod';
 import { MAX_CERTIFICATE_BYTES, MAX_TRUST_BYTES } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
+import { exact } from './exact.ts';
 import * as field from './field.ts';
+import { schemaMember } from './version.ts';
 
 /** The signature algorithms a trust document can allow. */
 export const algorithmNames = [
@@ -61,72 +63,76 @@ export interface Trust {
   readonly maxAgeDays?: number;
 }
 
-export const algorithmName: z.ZodType<AlgorithmName> = z.enum(algorithmNames);
+export const algorithmName: z.ZodType<AlgorithmName> = exact(z.enum(algorithmNames));
 
-const role: z.ZodType<Role> = z.strictObject({
-  threshold: z.int().min(1).max(16),
-  roots: z.array(field.name).min(1).max(16),
-  requires: z.array(algorithmName).min(1).exactOptional(),
-});
+const role: z.ZodType<Role> = exact(
+  z.strictObject({
+    threshold: z.int().min(1).max(16),
+    roots: z.array(field.name).min(1).max(16),
+    requires: z.array(algorithmName).min(1).exactOptional(),
+  }),
+);
 
 const PRODUCT_AND_CHANNEL = /^[a-z0-9]+(?:-[a-z0-9]+)*\/[a-z0-9]+(?:-[a-z0-9]+)*$/;
 
 /** Sequence numbers by `product/channel`. */
-export const seqFloor: z.ZodType<Readonly<Record<string, number>>> = z.record(
-  z.string(),
-  field.sequence,
+export const seqFloor: z.ZodType<Readonly<Record<string, number>>> = exact(
+  z.record(z.string(), field.sequence),
 );
 
-const schema: z.ZodType<Trust> = z
-  .strictObject({
-    schema: z.literal('stowage/trust/v1'),
-    version: field.sequence,
-    issuedAt: field.moment,
-    expiresAt: field.moment.exactOptional(),
-    roots: z
-      .array(
-        z.strictObject({
-          name: field.name,
-          certificate: z.base64().max(MAX_CERTIFICATE_BYTES * 2),
-        }),
-      )
-      .min(1)
-      .max(16),
-    roles: z.strictObject({ root: role, release: role, approval: role.exactOptional() }),
-    algorithms: z.array(algorithmName).min(1),
-    revoked: z
-      .array(
-        z.strictObject({
-          issuer: field.hex(64),
-          serial: z.string().regex(/^[1-9a-f][0-9a-f]{0,39}$/),
-          reason: field.line(200),
-        }),
-      )
-      .max(10_000),
-    channels: z.array(field.name).min(1).max(64).exactOptional(),
-    seqFloor: seqFloor.exactOptional(),
-    maxAgeDays: z.int().min(1).max(3650).exactOptional(),
-  })
-  .superRefine((trust, context) => {
-    const defect = (path: readonly string[], message: string): void =>
-      context.addIssue({ code: 'custom', path: [...path], message });
-    const known = new Set(trust.roots.map((root) => root.name));
-    if (known.size !== trust.roots.length) defect(['roots'], 'two roots have one name');
-    for (const [name, each] of Object.entries(trust.roles)) {
-      for (const root of each.roots)
-        if (!known.has(root)) defect(['roles', name], `unknown root ${root}`);
-      for (const required of each.requires ?? [])
-        if (!trust.algorithms.includes(required))
-          defect(['roles', name], `requires ${required}, which algorithms does not allow`);
-    }
-    for (const key of Object.keys(trust.seqFloor ?? {}))
-      if (!PRODUCT_AND_CHANNEL.test(key)) defect(['seqFloor', key], 'expected PRODUCT/CHANNEL');
-    if (trust.expiresAt !== undefined && trust.expiresAt <= trust.issuedAt)
-      defect(['expiresAt'], 'not later than issuedAt');
-  });
+const schema: z.ZodType<Trust> = exact(
+  z
+    .strictObject({
+      schema: z.literal('stowage/trust/v1'),
+      version: field.sequence,
+      issuedAt: field.moment,
+      expiresAt: field.moment.exactOptional(),
+      roots: z
+        .array(
+          z.strictObject({
+            name: field.name,
+            certificate: z.base64().max(MAX_CERTIFICATE_BYTES * 2),
+          }),
+        )
+        .min(1)
+        .max(16),
+      roles: z.strictObject({ root: role, release: role, approval: role.exactOptional() }),
+      algorithms: z.array(algorithmName).min(1),
+      revoked: z
+        .array(
+          z.strictObject({
+            issuer: field.hex(64),
+            serial: z.string().regex(/^[1-9a-f][0-9a-f]{0,39}$/),
+            reason: field.line(200),
+          }),
+        )
+        .max(10_000),
+      channels: z.array(field.name).min(1).max(64).exactOptional(),
+      seqFloor: seqFloor.exactOptional(),
+      maxAgeDays: z.int().min(1).max(3650).exactOptional(),
+    })
+    .superRefine((trust, context) => {
+      const defect = (path: readonly string[], message: string): void =>
+        context.addIssue({ code: 'custom', path: [...path], message });
+      const known = new Set(trust.roots.map((root) => root.name));
+      if (known.size !== trust.roots.length) defect(['roots'], 'two roots have one name');
+      for (const [name, each] of Object.entries(trust.roles)) {
+        for (const root of each.roots)
+          if (!known.has(root)) defect(['roles', name], `unknown root ${root}`);
+        for (const required of each.requires ?? [])
+          if (!trust.algorithms.includes(required))
+            defect(['roles', name], `requires ${required}, which algorithms does not allow`);
+      }
+      for (const key of Object.keys(trust.seqFloor ?? {}))
+        if (!PRODUCT_AND_CHANNEL.test(key)) defect(['seqFloor', key], 'expected PRODUCT/CHANNEL');
+      if (trust.expiresAt !== undefined && trust.expiresAt <= trust.issuedAt)
+        defect(['expiresAt'], 'not later than issuedAt');
+    }),
+);
 
 export const trustKind: DocumentKind<Trust> = {
   name: 'trust document',
+  versionIn: schemaMember('trust'),
   code: 'document-invalid',
   schema,
   maxBytes: MAX_TRUST_BYTES,

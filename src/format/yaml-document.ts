@@ -1,5 +1,5 @@
 import { parseDocument } from 'yaml';
-import { checkDocument, checkSize, type DocumentKind, refuseDocument } from './document.ts';
+import { checkSize, type DocumentKind, readValue, refuseDocument } from './document.ts';
 
 /** Reads a document that a person wrote in YAML. @throws StowageError with the kind's code, every defect listed */
 export function readYaml<T>(kind: DocumentKind<T>, bytes: Uint8Array): T {
@@ -20,5 +20,5 @@ export function readYaml<T>(kind: DocumentKind<T>, bytes: Uint8Array): T {
       [],
     );
   }
-  return checkDocument(kind, value);
+  return readValue(kind, value);
 }

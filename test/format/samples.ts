@@ -5,6 +5,8 @@ import type { LedgerEntry } from '../../src/format/ledger.ts';
 import type { Lock } from '../../src/format/lock.ts';
 import type { Plan } from '../../src/format/plan.ts';
 import type { Receipt } from '../../src/format/receipt.ts';
+import type { RepairList } from '../../src/format/repair-list.ts';
+import type { SigningRequest } from '../../src/format/signing-request.ts';
 import type { Site } from '../../src/format/site.ts';
 import type { Trust } from '../../src/format/trust.ts';
 
@@ -391,5 +393,29 @@ export function ledgerEntry(): Loose<LedgerEntry> {
       bundle: 'e'.repeat(128),
       signedAt: '2026-11-20T10:00:00Z',
     },
+  };
+}
+
+export function signingRequest(): SigningRequest {
+  return {
+    schema: 'stowage/signing-request/v1',
+    bundle: 'ab'.repeat(64),
+    name: 'approval-officer',
+    signingTime: '2026-11-21T10:00:00Z',
+    algorithm: 'ecdsa-p384-sha384',
+    certificates: ['MAAA'],
+    toBeSigned: 'MQAA',
+    digest: { algorithm: 'sha384', value: 'cd'.repeat(48) },
+  };
+}
+
+export function repairList(): RepairList {
+  return {
+    schema: 'stowage/repair-list/v1',
+    name: 'chat',
+    version: '1.4.0',
+    bundle: '0'.repeat(128),
+    partSize: 0,
+    parts: [{ path: `blobs/sha256/${'0'.repeat(64)}`, size: 1, sha512: sriOf(one), damaged: [] }],
   };
 }

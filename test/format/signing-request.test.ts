@@ -1,23 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { checkDocument, readCanonical, writeCanonical } from '../../src/format/document.ts';
-import {
-  SIGNATURE_NAME,
-  type SigningRequest,
-  signingRequestKind,
-} from '../../src/format/signing-request.ts';
+import { SIGNATURE_NAME, signingRequestKind } from '../../src/format/signing-request.ts';
 import { expectCode } from '../support/error.ts';
 import { bend, paths } from './bend.ts';
+import { signingRequest } from './samples.ts';
 
-const request: SigningRequest = {
-  schema: 'stowage/signing-request/v1',
-  bundle: 'ab'.repeat(64),
-  name: 'approval-officer',
-  signingTime: '2026-11-21T10:00:00Z',
-  algorithm: 'ecdsa-p384-sha384',
-  certificates: ['MAAA'],
-  toBeSigned: 'MQAA',
-  digest: { algorithm: 'sha384', value: 'cd'.repeat(48) },
-};
+const request = signingRequest();
 
 describe('when a signing request is written', () => {
   it('reads as it was', () => {

@@ -16,6 +16,7 @@ import {
 import { readListed, readSignatures, requireSum } from '../bundle-files.ts';
 import { discLabel } from '../discs.ts';
 import { listedFiles, requireAll, requireSameFiles } from '../inventory.ts';
+import { namingInstaller } from '../newer-bundle.ts';
 import {
   requireFresh,
   requireNewer,
@@ -129,7 +130,11 @@ async function examine(
   await arrivals?.index();
   const indexBytes = await readListed(folder, 'bundle.json', MAX_INDEX_BYTES, 'part-missing');
   requireSum(checksums, 'bundle.json', indexBytes);
-  const bundle = first?.bundle ?? readCanonical(bundleKind, indexBytes);
+  const bundle =
+    first?.bundle ??
+    namingInstaller({ checksums, ...(arrivals === undefined ? { folder } : {}) }, () =>
+      readCanonical(bundleKind, indexBytes),
+    );
 
   step('identity');
   requireTrustedChannel(bundle, trust);

@@ -1,6 +1,6 @@
-import { canonicalBytes, parseJson } from '../../core/canonical-json.ts';
+import { canonicalBytes } from '../../core/canonical-json.ts';
 import { type ErrorCode, StowageError } from '../../core/error.ts';
-import { checkDocument, readCanonical, writeCanonical } from '../../format/document.ts';
+import { readCanonical, readJson, writeCanonical } from '../../format/document.ts';
 import { type JournalEntry, journalKind } from '../../format/journal.ts';
 import { type Operation, type Plan, planKind, type Step } from '../../format/plan.ts';
 import { appendLine, exists, makeFolder, readBounded, remove, writeAtomic } from '../../io/file.ts';
@@ -152,7 +152,7 @@ async function readJournal(site: SiteFolder): Promise<JournalEntry[]> {
   const whole = bytes.subarray(0, bytes.lastIndexOf(0x0a) + 1);
   if (whole.length < bytes.length) await writeAtomic(journalPath(site), whole);
   const lines = whole.toString('utf8').split('\n').slice(0, -1);
-  return lines.map((line) => checkDocument(journalKind, parseJson(Buffer.from(line))));
+  return lines.map((line) => readJson(journalKind, Buffer.from(line)));
 }
 
 function rolledBack(plan: Plan, failure: unknown, silent: string | undefined): StowageError {

@@ -24,6 +24,7 @@ import {
   MAX_SIGNATURE_BYTES,
   MAX_SIGNATURES,
 } from '../../../src/core/limits.ts';
+import { installerPath } from '../../../src/format/installer.ts';
 import { hostPlatform } from '../../../src/site/host/platform.ts';
 import type { SiteState } from '../../../src/site/ledger/site-state.ts';
 import { signDetached } from '../../../src/trust/cms-sign.ts';
@@ -440,6 +441,52 @@ describe('when someone else signed', () => {
     const again = signDetached(sums, small.signer, new Date(packedAt.getTime() - 5000));
     writeFileSync(join(folder, 'signatures/again.p7s'), again);
     await refuse(folder, 'threshold-unmet', { trust: two });
+  });
+});
+
+describe('when it is signed and of another version (attack 145)', () => {
+  const versions = (schema: unknown): Resigning => ({
+    index: (b) => ({ ...b, schema }) as never,
+  });
+
+  it.each(['v2', 'v3', 'v999'])('refuses %s as newer, and names the installer in it', async (v) => {
+    const { authority } = small;
+    const made = await smallBundle({ place: scratch.fresh(), authority, installer: true });
+    resign(made.folder, small, {
+      index: (b) => ({ ...b, schema: `stowage/bundle/${v}`, later: [1] }) as never,
+    });
+    const error = await refuse(made.folder, 'format-newer');
+    expect(error.exitStatus).toBe(1);
+    expect(error.found).toBe(`stowage/bundle/${v}`);
+    expect(error.hint).toContain(`${installerPath(hostPlatform())} in ${made.folder}`);
+    expect(error.hint).not.toContain('do not use');
+  });
+
+  it('says so where no installer travels', async () => {
+    const folder = scratch.copy(small.folder);
+    resign(folder, small, versions('stowage/bundle/v2'));
+    const { hint } = await refuse(folder, 'format-newer');
+    expect(hint).toContain('carries no installer');
+  });
+
+  it('looks at the signatures first, and at the list', async () => {
+    const folder = scratch.copy(small.folder);
+    resign(folder, small, versions('stowage/bundle/v2'));
+    unlinkSync(join(folder, 'signatures/release.p7s'));
+    await refuse(folder, 'signature-missing');
+    const unlisted = scratch.copy(small.folder);
+    resign(unlisted, small, versions('stowage/bundle/v2'));
+    flip(join(unlisted, 'bundle.json'), 200);
+    await refuse(unlisted, 'part-damaged');
+  });
+
+  it.each([
+    ...['stowage/bundle/v0', 'stowage/bundle/v1 ', 'stowage/bundle/v01', 'stowage/bundle/v-1'],
+    ...['stowage/lock/v2', 'stowage/v2', 'bundle/v2', '', 1, null, undefined],
+  ])('refuses %j as malformed', async (schema) => {
+    const folder = scratch.copy(small.folder);
+    resign(folder, small, versions(schema));
+    await refuse(folder, 'index-malformed');
   });
 });
 

@@ -1,0 +1,188 @@
+import { describe, expect, it } from 'vitest';
+import { canonicalBytes, type Json } from '../../src/core/canonical-json.ts';
+import { bundleKind } from '../../src/format/bundle.ts';
+import { deviceSpecificationKind } from '../../src/format/device-specification.ts';
+import {
+  type DocumentKind,
+  readCanonical,
+  readJson,
+  readValue,
+  writeCanonical,
+} from '../../src/format/document.ts';
+import { generationKind } from '../../src/format/generation.ts';
+import { journalKind } from '../../src/format/journal.ts';
+import { ledgerEntryKind, ledgerHeadKind } from '../../src/format/ledger.ts';
+import { lockKind } from '../../src/format/lock.ts';
+import { manifestKind } from '../../src/format/manifest.ts';
+import { planKind } from '../../src/format/plan.ts';
+import { receiptKind } from '../../src/format/receipt.ts';
+import { repairListKind } from '../../src/format/repair-list.ts';
+import { reportKind } from '../../src/format/report.ts';
+import { signingRequestKind } from '../../src/format/signing-request.ts';
+import { siteKind } from '../../src/format/site.ts';
+import { trustKind } from '../../src/format/trust.ts';
+import { currentVersion, olderVersion, versionOf } from '../../src/format/version.ts';
+import { readYaml } from '../../src/format/yaml-document.ts';
+import { sampleReport } from '../bundle/report/sample.ts';
+import { expectCode } from '../support/error.ts';
+import { type Next, nextVersion } from '../support/next-version.ts';
+import * as sample from './samples.ts';
+
+/** A kind of document, a sample of its first version, and how it names it. */
+const kinds: readonly [string, DocumentKind<unknown>, object][] = [
+  ['stowage/bundle/v', bundleKind, sample.bundle()],
+  ['stowage/lock/v', lockKind, sample.lock()],
+  ['stowage/trust/v', trustKind, sample.trust()],
+  ['stowage/plan/v', planKind, sample.plan()],
+  ['stowage/generation/v', generationKind, sample.generation(1)],
+  ['stowage/receipt/v', receiptKind, sample.receipt()],
+  ['stowage/repair-list/v', repairListKind, sample.repairList()],
+  ['stowage/report/v', reportKind, sampleReport()],
+  ['stowage/signing-request/v', signingRequestKind, sample.signingRequest()],
+  ['stowage/journal-entry/v', journalKind, { step: 1, state: 'begun' }],
+  ['stowage/ledger-entry/v', ledgerEntryKind, sample.ledgerEntry()],
+  ['stowage/ledger-head/v', ledgerHeadKind, { number: 7, digest: 'f'.repeat(128) }],
+  ['stowage/v', manifestKind, sample.manifest()],
+  ['stowage/v', siteKind, sample.site()],
+];
+
+describe.each(kinds)(
+  'when a document names its version as %s1 (attack 145)',
+  (prefix, kind, v1) => {
+    const { member = 'schema', namedSince = 1 } = kind.versionIn ?? {};
+    const current = currentVersion(kind);
+    const bytes = (document: object): Buffer => canonicalBytes(document as Json);
+    const named = (version: string): Buffer => bytes({ ...v1, [member]: `${prefix}${version}` });
+
+    it('reads the current version', () => {
+      expect(readCanonical(kind, writeCanonical(kind, readValue(kind, v1)))).toEqual(
+        readValue(kind, v1),
+      );
+    });
+
+    it.each(['1 newer', '2 newer', 'far newer'])('tells that a document is %s', async (which) => {
+      const version = { '1 newer': 1, '2 newer': 2 }[which] ?? 999_999_998;
+      const error = await expectCode(
+        () => readCanonical(kind, named(String(current + version))),
+        'format-newer',
+      );
+      expect(error.exitStatus).toBe(1);
+      expect(error.found).toBe(`${prefix}${current + version}`);
+      expect(error.expected).toContain(`${prefix}${current}`);
+      expect(error.defects).toEqual([]);
+      expect(`${error.hint} ${error.message}`).not.toContain('do not use');
+    });
+
+    it('looks at nothing else in a newer one', async () => {
+      const document = { [member]: `${prefix}${current + 1}`, nothing: ['that', 'it', 'knows'] };
+      await expectCode(() => readJson(kind, bytes(document)), 'format-newer');
+      await expectCode(() => readYaml(kind, bytes(document)), 'format-newer');
+    });
+
+    it.each([
+      ...['', '0', '-1', '01', '1 ', ' 1', '1.0', '1.1', '+1', '1e3', '0x2', 'v2', '2v', '２'],
+      ...['9'.repeat(10), '1000000000', '2\n', '2\u0000', '2/v1', '2 or later'],
+    ])('refuses version %j', async (version) => {
+      await expectCode(() => readJson(kind, named(version)), kind.code);
+    });
+
+    it.each([
+      ['another kind', 'stowage/other/v2'],
+      ['another product', `other/${prefix.slice('stowage/'.length)}2`],
+      ['capitals', `${prefix.toUpperCase()}2`],
+      ['a number', 2],
+      ['a list', [`${prefix}2`]],
+      ['an object', { version: 2 }],
+      ['null', null],
+      ['true', true],
+    ])('refuses %s in its place', async (_, value) => {
+      await expectCode(() => readJson(kind, bytes({ ...v1, [member]: value })), kind.code);
+    });
+
+    it('refuses a document that says nothing of it, unless the first version never did', async () => {
+      const { [member as never]: _, ...rest } = v1 as Record<string, unknown>;
+      if (namedSince === 2) expect(readJson(kind, bytes(rest))).toEqual(v1);
+      else await expectCode(() => readJson(kind, bytes(rest)), kind.code);
+    });
+
+    it('refuses a document of a list, of text, of nothing', async () => {
+      for (const value of [[], 'x', null, 7, `${prefix}2`])
+        await expectCode(() => readJson(kind, Buffer.from(JSON.stringify(value))), kind.code);
+    });
+
+    it('is not told by what every object inherits', async () => {
+      const polluted = Object.prototype as Record<string, unknown>;
+      try {
+        polluted[member] = `${prefix}${current + 1}`;
+        expect(versionOf(kind, {})).toBe(namedSince === 2 ? 1 : undefined);
+      } finally {
+        delete polluted[member];
+      }
+    });
+
+    describe('by a program that is two versions ahead', () => {
+      const second = nextVersion(kind);
+      const third: DocumentKind<Next<Next<unknown>>> = nextVersion(second);
+      const v2 = { [member]: `${prefix}${current + 1}`, was: readValue(kind, v1) };
+      const v3 = { [member]: `${prefix}${current + 2}`, was: v2 };
+
+      it('converts an old document one version at a time', () => {
+        expect(readJson(second, bytes(v1))).toEqual(v2);
+        expect(readJson(third, bytes(v1))).toEqual(v3);
+        expect(readJson(third, bytes(v2))).toEqual(v3);
+        expect(readJson(third, bytes(v3))).toEqual(v3);
+      });
+
+      it('makes the same of the same document again', () => {
+        const once = writeCanonical(third, readJson(third, bytes(v1)));
+        expect(writeCanonical(third, readJson(third, bytes(v1)))).toEqual(once);
+        expect(readCanonical(third, once)).toEqual(v3);
+      });
+
+      it('refuses a document of one shape that says the version of another', async () => {
+        for (const [shape, says] of [
+          [v2, current],
+          [v3, current],
+          [v1, current + 1],
+          [v3, current + 1],
+          [v1, current + 2],
+          [v2, current + 2],
+        ] as const) {
+          const document = bytes({ ...shape, [member]: `${prefix}${says}` });
+          await expectCode(() => readJson(third, document), kind.code);
+        }
+      });
+
+      it('refuses a field too many in an old document, before it converts it', async () => {
+        for (const document of [v1, v2])
+          await expectCode(() => readJson(third, bytes({ ...document, extra: 1 })), kind.code);
+      });
+
+      it('tells a version that is newer still', async () => {
+        const newer = { ...v3, [member]: `${prefix}${current + 3}` };
+        const error = await expectCode(() => readJson(third, bytes(newer)), 'format-newer');
+        expect(error.expected).toBe(`${prefix}1 to ${prefix}${current + 2}`);
+      });
+
+      it('writes its own version alone', async () => {
+        await expectCode(() => writeCanonical(third, v2 as never), kind.code);
+        await expectCode(() => writeCanonical(second, v1 as never), kind.code);
+      });
+    });
+  },
+);
+
+describe('when a converter is wrong', () => {
+  it('refuses what it made', async () => {
+    const kind = nextVersion(trustKind);
+    const wrong = { ...kind, older: [olderVersion(trustKind.schema, () => ({ was: 'lost' }))] };
+    await expectCode(() => readValue(wrong, sample.trust()), 'document-invalid');
+  });
+});
+
+describe('when a document is defined elsewhere', () => {
+  it('has no version of ours', () => {
+    const specification = { cdiVersion: '0.6.0', kind: 'nvidia.com/gpu', devices: [] };
+    expect(readValue(deviceSpecificationKind, specification).kind).toBe('nvidia.com/gpu');
+  });
+});
