@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { canonicalBytes, type Json } from '../../src/core/canonical-json.ts';
@@ -20,7 +20,8 @@ import {
 export interface Subject {
   readonly mail: string;
   readonly issuer: string;
-  readonly pair?: Pair;
+  /** Default: a new pair's. */
+  readonly publicKey?: KeyObject;
   readonly from: Date;
   readonly to: Date;
   /** Whether the CT log signs the certificate. Default true. */
@@ -101,7 +102,7 @@ export class PrivateSigstore {
     );
   }
 
-  issue({ mail, issuer, pair, from, to, logged = true }: Subject): Holder {
+  issue({ mail, issuer, publicKey, from, to, logged = true }: Subject): Holder {
     return certify({
       name: null,
       issuer: this.ca,
@@ -109,7 +110,7 @@ export class PrivateSigstore {
       oidcIssuer: issuer,
       from: from.toISOString(),
       to: to.toISOString(),
-      ...(pair && { pair }),
+      ...(publicKey && { pair: { ...makePair(), publicKey } }),
       ...(logged && { ctLog: { key: this.ctLog, at: from } }),
     });
   }
