@@ -1,6 +1,7 @@
 import { formatBytes } from '../core/amount.ts';
 import type { StowageEvent } from '../core/event.ts';
-import { formatSeconds, harmless } from './units.ts';
+import { printableLines } from '../core/printable.ts';
+import { formatSeconds } from './units.ts';
 
 export type ProgressEvent = Extract<StowageEvent, { type: 'progress' }>;
 
@@ -46,7 +47,7 @@ export class Meter {
     if (event.task !== this.#task) this.#begin(event.task, now, fresh);
     this.#latest = event;
     const share = total === 0 ? 1 : Math.min(Math.max(done / total, 0), 1);
-    const about = subject === undefined ? {} : { subject: harmless(subject) };
+    const about = subject === undefined ? {} : { subject: printableLines(subject) };
     if (unit === 'seconds')
       return { amount: `${formatSeconds(done)} of ${formatSeconds(total)}`, ...about };
     const amount = `${formatBytes(done)} of ${formatBytes(total)}`;

@@ -1,10 +1,10 @@
 import ora, { type Ora } from 'ora';
+import { printableLines } from '../core/printable.ts';
 import { inPlace } from './in-place.ts';
 import type { Meter, Reading } from './meter.ts';
 import { movingLines } from './moving-lines.ts';
 import { type Progress, stepText, warn } from './progress-words.ts';
 import type { Terminal } from './terminal.ts';
-import { harmless } from './units.ts';
 
 /** What a terminal of a person can show. */
 export interface Looks {
@@ -61,10 +61,10 @@ export function movingProgress(terminal: Terminal, meter: Meter, looks: Looks): 
           draw();
           return;
         case 'failed':
-          finish('failed', `${step}: ${harmless(event.reason)}`);
+          finish('failed', `${step}: ${printableLines(event.reason)}`);
           return;
         case 'waiting':
-          finish('waiting', `${step}: waiting for ${harmless(event.reason)}`);
+          finish('waiting', `${step}: waiting for ${printableLines(event.reason)}`);
           return;
         case 'warning':
           spinner?.clear();

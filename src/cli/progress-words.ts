@@ -1,6 +1,6 @@
 import type { Emit, StowageEvent } from '../core/event.ts';
+import { printableLines } from '../core/printable.ts';
 import type { Screen } from './terminal.ts';
-import { harmless } from './units.ts';
 
 /** Shows what long work says: what moves on a terminal, lines elsewhere, JSON for a program. */
 export interface Progress {
@@ -22,7 +22,7 @@ const words: Readonly<Record<string, string>> = {
 /** What a step is called. */
 export function stepText(event: Extract<StowageEvent, { type: 'step' }>): string {
   const step = words[event.step] ?? event.step.replaceAll('-', ' ');
-  return harmless(
+  return printableLines(
     (event.subject ?? '') === ''
       ? step
       : step.includes(': ')
@@ -34,6 +34,6 @@ export function stepText(event: Extract<StowageEvent, { type: 'step' }>): string
 /** Shows a warning with its hint; nothing for any other event. */
 export function warn(stderr: Screen, event: StowageEvent): void {
   if (event.type !== 'warning') return;
-  stderr.write(`stowage: warning: ${harmless(event.message)}\n`);
-  if (event.hint !== undefined) stderr.write(`  hint: ${harmless(event.hint)}\n`);
+  stderr.write(`stowage: warning: ${printableLines(event.message)}\n`);
+  if (event.hint !== undefined) stderr.write(`  hint: ${printableLines(event.hint)}\n`);
 }

@@ -1,9 +1,9 @@
 import { StowageError, systemCode } from '../core/error.ts';
+import { printableLines } from '../core/printable.ts';
 import { jsonProgress } from './json-progress.ts';
 import { Meter } from './meter.ts';
 import { type Progress, stepText, warn } from './progress-words.ts';
 import type { Screen, Terminal } from './terminal.ts';
-import { harmless } from './units.ts';
 
 /** What long work shows: lines of JSON for a program, what moves for a person, and else lines that stay. */
 export async function createProgress(terminal: Terminal, json: boolean): Promise<Progress> {
@@ -39,14 +39,14 @@ function plainProgress(stderr: Screen, meter: Meter): Progress {
           return;
         case 'progress': {
           const text = meter.text(event);
-          if (meter.isDue()) stderr.write(`${harmless(event.task)}: ${text}\n`);
+          if (meter.isDue()) stderr.write(`${printableLines(event.task)}: ${text}\n`);
           return;
         }
         case 'failed':
-          stderr.write(`failed: ${harmless(event.reason)}\n`);
+          stderr.write(`failed: ${printableLines(event.reason)}\n`);
           return;
         case 'waiting':
-          stderr.write(`waiting for ${harmless(event.reason)}\n`);
+          stderr.write(`waiting for ${printableLines(event.reason)}\n`);
           return;
         case 'warning':
           warn(stderr, event);
@@ -71,7 +71,7 @@ export function errorText(error: StowageError): string {
   if (error.found !== undefined && error.found !== '') lines.push(`  found:    ${error.found}`);
   for (const defect of error.defects) lines.push(`  - ${defect}`);
   lines.push(`  hint: ${error.hint}`);
-  return `${harmless(lines.join('\n'))}\n`;
+  return `${printableLines(lines.join('\n'))}\n`;
 }
 
 /** An error for `--json`. */

@@ -26,11 +26,3 @@ export function formatSeconds(seconds: number): string {
   if (minutes < 60) return `${minutes} min ${String(whole % 60).padStart(2, '0')} s`;
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
 }
-
-/** Text from outside made harmless for a terminal: control characters become visible. */
-export function harmless(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => {
-    if (character === '\n' || character === '\t') return character;
-    return `\\u{${character.codePointAt(0)?.toString(16)}}`;
-  });
-}

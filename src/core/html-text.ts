@@ -1,3 +1,5 @@
+import { INVISIBLE } from './printable.ts';
+
 declare const brand: unique symbol;
 
 /** Markup of ours, in which everything foreign has been escaped. Only {@link html} makes it. */
@@ -36,13 +38,10 @@ const entities: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-// Controls, unpaired surrogates, private use, line separators, and what a browser draws nothing for.
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{DI}]|(?! )\p{Zs}/gu;
-
 function escapeText(text: string): string {
   const escaped = text
     .replace(/[&<>"']/g, (character) => entities[character] ?? '')
-    .replace(UNSEEN, (character) => {
+    .replace(INVISIBLE, (character) => {
       const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
       return `<span class="unseen">U+${code}</span>`;
     });

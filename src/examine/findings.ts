@@ -1,4 +1,5 @@
 import { StowageError } from '../core/error.ts';
+import { cutTo, printable } from '../core/printable.ts';
 import {
   type Allowance,
   type Finding,
@@ -36,10 +37,10 @@ export class Findings {
       : undefined;
     this.#found.set(key, {
       source,
-      file: line(file, 1024),
+      file: cutTo(printable(file), 1024),
       rule,
       severity: severityOf(rule),
-      message: line(detail, 1000),
+      message: cutTo(printable(detail), 1000),
       ...extra,
       ...(allowed === undefined ? {} : { allowed: allowed.reason }),
     });
@@ -86,13 +87,4 @@ function compare(a: Finding, b: Finding): number {
     if (order !== 0) return order;
   }
   return 0;
-}
-
-/** One line of a document, whatever a hostile file put into it. */
-function line(text: string, max: number): string {
-  return text
-    .toWellFormed()
-    .replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/gu, '?')
-    .slice(0, max)
-    .toWellFormed();
 }

@@ -1,4 +1,5 @@
 import { StowageError } from '../core/error.ts';
+import { printable } from '../core/printable.ts';
 import { constructed, type Der } from './der.ts';
 import { derTag, oid, sequence, utf8String } from './der-build.ts';
 import type { DerReader } from './der-read.ts';
@@ -13,8 +14,6 @@ export interface DistinguishedName {
 
 const MAX_NAME_CHARACTERS = 64;
 const MAX_ATTRIBUTES = 16;
-const PRINTABLE = /^[^\p{C}\p{Zl}\p{Zp}]+$/u;
-const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
 const SPECIAL = /[,+"\\<>;=]/g;
 
 const attributeNames: ReadonlyMap<string, string> = new Map([
@@ -62,15 +61,14 @@ function describeRelativeName(member: Der, what: string, read: DerReader): strin
 function describeValue(value: Der | undefined): string {
   if (value === undefined) return '';
   if (!textTags.includes(value.tag)) return `#${value.bytes.toString('hex')}`;
-  return value.content
-    .toString('utf8')
-    .replace(SPECIAL, (character) => `\\${character}`)
-    .replace(UNPRINTABLE, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+  return printable(
+    value.content.toString('utf8').replace(SPECIAL, (character) => `\\${character}`),
+  );
 }
 
 function relativeName(type: string, text: string): Der {
   const length = [...text].length;
-  if (length <= MAX_NAME_CHARACTERS && PRINTABLE.test(text))
+  if (length > 0 && length <= MAX_NAME_CHARACTERS && printable(text) === text)
     return constructed(derTag.set, [sequence(oid(type), utf8String(text))]);
   throw new StowageError('certificate-invalid', 'a name that a certificate cannot carry', {
     expected: `1 to ${MAX_NAME_CHARACTERS} printable characters`,

@@ -1,9 +1,13 @@
 import type { Json } from '../../core/canonical-json.ts';
 import { digestHex } from '../../core/digest.ts';
+import { cutTo, printable } from '../../core/printable.ts';
 import type { LockedImage } from '../../format/lock.ts';
 import type { Contents } from './contents.ts';
 import type { FoundPackage } from './image-packages.ts';
 import { licensesOf } from './licenses.ts';
+
+/** UTF-16 code units of a name out of an image. */
+const MAX_CHARACTERS = 1024;
 
 /** An image with its packages, what each depends on, and whether the list is whole. */
 export interface ImageComponent {
@@ -56,7 +60,7 @@ export function imageComponent(image: LockedImage, contents: Contents): ImageCom
         : {
             properties: unread.map(({ what, why }) => ({
               name: 'stowage:unread',
-              value: plain(`${what}: ${why}`),
+              value: cutTo(printable(`${what}: ${why}`), MAX_CHARACTERS),
             })),
           }),
     },
@@ -83,14 +87,13 @@ function packageComponent(ref: string, each: FoundPackage, platforms: readonly s
     version: each.version,
     purl: each.url,
     ...licensesOf(each.license),
-    evidence: { occurrences: each.locations.map((location) => ({ location: plain(location) })) },
+    evidence: {
+      occurrences: each.locations.map((location) => ({
+        location: cutTo(printable(location), MAX_CHARACTERS),
+      })),
+    },
     ...(platforms.length === 0
       ? {}
       : { properties: platforms.map((value) => ({ name: 'stowage:platform', value })) }),
   };
-}
-
-/** Names out of a stranger's image, without what a terminal could act on. */
-function plain(text: string): string {
-  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '?').slice(0, 1024);
 }

@@ -1,3 +1,5 @@
+import { oneLine } from '../../core/printable.ts';
+
 /** A package that somebody's package manager or build put into an image. */
 export interface Package {
   readonly type: 'deb' | 'apk' | 'rpm' | 'pypi' | 'npm' | 'golang' | 'maven' | 'gem';
@@ -65,9 +67,9 @@ export function packageOf(each: {
   return found;
 }
 
-/** One line without what a terminal could act on; undefined when nothing is left, or it is a text. */
+/** A field of one line; undefined when it is empty or too long for one. */
 export function word(text: string | undefined): string | undefined {
-  const line = (text ?? '').replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ').trim();
+  const line = oneLine(text ?? '', MAX_CHARACTERS + 1);
   return line === '' || line.length > MAX_CHARACTERS ? undefined : line;
 }
 

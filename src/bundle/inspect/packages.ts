@@ -1,6 +1,6 @@
 import { parseJson } from '../../core/canonical-json.ts';
 import { textOf as anyText, fieldsOf } from '../../core/fields.ts';
-import { oneLine } from '../report/one-line.ts';
+import { reportLine } from '../report/report-line.ts';
 
 /** A package of an image, as the bill of materials in the bundle says. */
 export interface ListedPackage {
@@ -61,7 +61,7 @@ function packageOf(component: unknown): ListedPackage[] {
   return [
     {
       type: match[1] ?? '',
-      name: oneLine(decoded(match[2] ?? '')),
+      name: reportLine(decoded(match[2] ?? '')),
       version: textOf(version) ?? '',
       ...(license === undefined ? {} : { license }),
     },
@@ -89,5 +89,5 @@ function decoded(text: string): string {
 /** A text as one line: nobody held it against a schema. */
 function textOf(value: unknown): string | undefined {
   const text = anyText(value);
-  return text === undefined ? undefined : oneLine(text);
+  return text === undefined ? undefined : reportLine(text);
 }

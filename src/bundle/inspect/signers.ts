@@ -4,7 +4,7 @@ import { momentOf } from '../../format/field.ts';
 import { allAlgorithms } from '../../trust/algorithm.ts';
 import { verifyDetached } from '../../trust/cms-verify.ts';
 import { readListed, readSignatures } from '../bundle-files.ts';
-import { oneLine } from '../report/one-line.ts';
+import { reportLine } from '../report/report-line.ts';
 import { notCounted } from '../report/signatures.ts';
 import type { Looked } from './look.ts';
 
@@ -32,7 +32,7 @@ export interface NamedSigner {
 export async function namedSigners({ folders, verdict }: Looked): Promise<NamedSigner[]> {
   if (verdict !== undefined)
     return verdict.signers.map(({ name, subject, keyFingerprint, algorithm, ...rest }) => ({
-      ...{ file: name, subject: oneLine(subject), key: keyFingerprint, algorithm },
+      ...{ file: name, subject: reportLine(subject), key: keyFingerprint, algorithm },
       counted: rest.counted,
       ...(rest.reason === undefined ? {} : { reason: notCounted[rest.reason] }),
       signingTime: momentOf(rest.signingTime),
@@ -47,12 +47,12 @@ export async function namedSigners({ folders, verdict }: Looked): Promise<NamedS
         content,
         everyAlgorithm,
       );
-      const subject = oneLine(certificate.subject);
+      const subject = reportLine(certificate.subject);
       const { keyFingerprint: key } = certificate;
       return { file: name, subject, key, algorithm, signingTime: momentOf(signingTime) };
     } catch (error) {
       if (!(error instanceof StowageError)) throw error;
-      return { file: name, broken: oneLine(`${error.message} [${error.code}]`) };
+      return { file: name, broken: reportLine(`${error.message} [${error.code}]`) };
     }
   });
 }

@@ -1,3 +1,4 @@
+import { INVISIBLE } from '../../core/printable.ts';
 import { writeJson } from '../../format/document.ts';
 import { type Report, reportKind } from '../../format/report.ts';
 
@@ -7,10 +8,11 @@ import { type Report, reportKind } from '../../format/report.ts';
  */
 export function reportJson(report: Report): Buffer {
   const text = writeJson(reportKind, report).toString('utf8');
-  return Buffer.from(text.replace(/[\p{Cf}\p{DI}\u007f-\u009f\u2028\u2029]/gu, escapeUnits));
+  return Buffer.from(text.replace(INVISIBLE, escapeUnits));
 }
 
 function escapeUnits(character: string): string {
+  if (character === '\n') return character;
   return [...Array(character.length).keys()]
     .map((at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`)
     .join('');

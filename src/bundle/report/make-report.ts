@@ -14,8 +14,8 @@ import type { ReportContents } from '../../format/report-contents.ts';
 import type { GivenTrust } from '../admission/trust-anchor.ts';
 import type { PartVerdict } from '../verify.ts';
 import { admittedFacts, type Facts, refusedFacts } from './facts.ts';
-import { oneLine } from './one-line.ts';
 import { describeHost, describeTool, type Running } from './program.ts';
+import { reportLine } from './report-line.ts';
 import { knownSteps, stepMeaning } from './step-meaning.ts';
 import { describeTrust } from './trust.ts';
 import { unchecked } from './unchecked.ts';
@@ -55,7 +55,7 @@ export async function makeReport(
     startedAt: momentOf(startedAt),
     endedAt: momentOf(endedAt),
     milliseconds: Math.max(0, endedAt.getTime() - startedAt.getTime()),
-    folder: oneLine(folders.join(', ')),
+    folder: reportLine(folders.join(', ')),
     ...missing,
     ...(facts.id === undefined ? {} : { id: facts.id }),
     ...(bundle === undefined ? {} : { bundle: identityOf(bundle) }),
@@ -121,11 +121,11 @@ function describeFailure(error: StowageError): ReportFailure {
   return {
     code,
     exitStatus,
-    message: oneLine(message),
-    expected: oneLine(expected),
-    found: oneLine(found),
-    hint: oneLine(hint),
-    defects: defects.slice(0, 1000).map(oneLine),
+    message: reportLine(message),
+    expected: reportLine(expected),
+    found: reportLine(found),
+    hint: reportLine(hint),
+    defects: defects.slice(0, 1000).map(reportLine),
   };
 }
 

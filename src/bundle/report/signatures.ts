@@ -10,7 +10,7 @@ import {
   type SignatureFile,
   type SignerVerdict,
 } from '../../trust/policy.ts';
-import { oneLine } from './one-line.ts';
+import { reportLine } from './report-line.ts';
 
 const everyAlgorithm = new Set(allAlgorithms);
 
@@ -38,7 +38,7 @@ export function describeVerdicts(
       counted: verdict.counted,
       ...(verdict.reason === undefined ? {} : { reason: notCounted[verdict.reason] }),
       signer: {
-        subject: oneLine(verdict.subject),
+        subject: reportLine(verdict.subject),
         serial: verdict.serial,
         certificate: certificate.fingerprint,
         key: verdict.keyFingerprint,
@@ -89,7 +89,7 @@ export function describeRefused(
     const file = `signatures/${name}`;
     const reason = broken.get(name);
     const found = described.find((each) => each.file === file);
-    return found ?? { file, counted: false, ...(reason && { reason: oneLine(reason) }) };
+    return found ?? { file, counted: false, ...(reason && { reason: reportLine(reason) }) };
   });
 }
 

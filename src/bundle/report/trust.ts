@@ -3,7 +3,7 @@ import type { ReportTrust } from '../../format/report.ts';
 import { roleNames, type Trust } from '../../format/trust.ts';
 import { trustRoots } from '../../trust/trust-root.ts';
 import type { GivenTrust } from '../admission/trust-anchor.ts';
-import { oneLine } from './one-line.ts';
+import { reportLine } from './report-line.ts';
 
 /**
  * Whose signatures counted.
@@ -12,7 +12,7 @@ import { oneLine } from './one-line.ts';
 export function describeTrust(given: GivenTrust, trust: Trust): ReportTrust {
   const roots = trustRoots(trust).map(({ name, certificate }) => ({
     name,
-    subject: oneLine(certificate.subject),
+    subject: reportLine(certificate.subject),
     serial: certificate.serial,
     certificate: certificate.fingerprint,
     notAfter: momentOf(certificate.notAfter),
@@ -21,7 +21,7 @@ export function describeTrust(given: GivenTrust, trust: Trust): ReportTrust {
     ({ certificate }) => certificate.fingerprint === given.fingerprint,
   );
   return {
-    subject: oneLine(given.subject),
+    subject: reportLine(given.subject),
     fingerprint: given.fingerprint,
     kind: stood ? 'root' : 'document',
     ...(trust.version === given.trust.version ? {} : { walkedFrom: given.trust.version }),

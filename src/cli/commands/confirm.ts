@@ -1,6 +1,6 @@
 import { type GivenTrust, normalizeFingerprint } from '../../bundle/admission/trust-anchor.ts';
+import { printableLines } from '../../core/printable.ts';
 import type { CommandContext } from '../command.ts';
-import { harmless } from '../units.ts';
 import { ask } from './ask.ts';
 
 const TYPED_DIGITS = 16;
@@ -17,7 +17,7 @@ export async function confirmFingerprint(
 ): Promise<boolean> {
   if (fingerprint !== undefined) return normalizeFingerprint(fingerprint) === given.fingerprint;
   const answer = await ask(
-    `This site has no trust document yet. Given is ${harmless(given.subject)}.\nType the last ${TYPED_DIGITS} digits of its SHA-256 fingerprint from your paper: `,
+    `This site has no trust document yet. Given is ${printableLines(given.subject)}.\nType the last ${TYPED_DIGITS} digits of its SHA-256 fingerprint from your paper: `,
     context,
   );
   if (answer === undefined) return false;

@@ -1,10 +1,10 @@
 import { counted, formatBytes } from '../../core/amount.ts';
+import { printableLines } from '../../core/printable.ts';
 import { exportHubCache } from '../../depot/hub-cache.ts';
 import { catalogOf } from '../../site/catalog/catalog.ts';
 import { findRelease, stagedReleases } from '../../site/release/release.ts';
 import { SiteFolder } from '../../site/site-folder.ts';
 import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
-import { harmless } from '../units.ts';
 
 export interface DepotExportOptions {
   readonly hfCache: string;
@@ -38,5 +38,5 @@ export async function depotExport(
     repositories.length === 0
       ? 'no release at this site has a model from the Hub\n'
       : `${[...lines, sum, use].join('\n')}\n`;
-  return { json: found, text: harmless(text) };
+  return { json: found, text: printableLines(text) };
 }

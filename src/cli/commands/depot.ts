@@ -3,13 +3,13 @@ import { createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { StowageError } from '../../core/error.ts';
 import { MAX_CERTIFICATE_BYTES } from '../../core/limits.ts';
+import { printableLines } from '../../core/printable.ts';
 import { type Engine, mirrorConfig } from '../../depot/mirror-config.ts';
 import { type Depot, startDepot } from '../../depot/server.ts';
 import { MAX_TOKEN_FILE_BYTES, parseTokens, type Tokens } from '../../depot/tokens.ts';
 import { ioError, readBounded } from '../../io/file.ts';
 import { SiteCatalog } from '../../site/catalog/site-catalog.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { harmless } from '../units.ts';
 import { openSite } from './site.ts';
 
 export interface DepotCommandOptions {
@@ -86,7 +86,7 @@ function printConfig(
   const files = config.files.map(({ path, text }) => `${comment(path)}${text}`);
   return {
     json: { engine, ...config },
-    text: harmless(`${files.join('\n')}${config.notes.map(comment).join('')}`),
+    text: printableLines(`${files.join('\n')}${config.notes.map(comment).join('')}`),
   };
 }
 

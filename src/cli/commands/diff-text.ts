@@ -11,9 +11,9 @@ import type { NamedSigner } from '../../bundle/inspect/signers.ts';
 import { formatAmount, formatBytes } from '../../core/amount.ts';
 import { canonicalJson, type Json } from '../../core/canonical-json.ts';
 import { digestHex } from '../../core/digest.ts';
+import { printableLines } from '../../core/printable.ts';
 import type { Finding } from '../../format/finding.ts';
 import { type Branch, treeLines } from '../tree.ts';
-import { harmless } from '../units.ts';
 
 /** A difference for a person: what must travel, then what was added (+), removed (-) and changed (~). */
 export function diffText(difference: Difference, all: boolean): string {
@@ -25,7 +25,7 @@ export function diffText(difference: Difference, all: boolean): string {
     `  ${travel(difference)}`,
     ...treeLines(groups(difference), all),
   ];
-  return harmless(`${lines.join('\n')}\n`);
+  return printableLines(`${lines.join('\n')}\n`);
 }
 
 function nameOf({ name, version, channel, seq }: SideIdentity): string {

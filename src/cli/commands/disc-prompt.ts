@@ -1,6 +1,6 @@
 import type { StowageError } from '../../core/error.ts';
+import { printableLines } from '../../core/printable.ts';
 import type { CommandContext } from '../command.ts';
-import { harmless } from '../units.ts';
 import { ask } from './ask.ts';
 
 /**
@@ -17,10 +17,10 @@ export async function askForDisc(
   if (stdin.isTTY !== true || stderr.isTTY !== true) return undefined;
   // Ends what moves on the screen.
   context.emit({ type: 'waiting', reason: 'a disc' });
-  stderr.write(harmless(`\n${error.message}\n  missing: ${error.expected ?? ''}\n`));
+  stderr.write(printableLines(`\n${error.message}\n  missing: ${error.expected ?? ''}\n`));
   const last = folders.at(-1) ?? '';
   const answer = await ask(
-    `Insert the next disc and press Enter (${harmless(last)}), or type its folder: `,
+    `Insert the next disc and press Enter (${printableLines(last)}), or type its folder: `,
     context,
   );
   const typed = answer?.trim() ?? '';

@@ -1,8 +1,8 @@
 import { exitStatus } from '../../core/error-table.ts';
+import { printableLines } from '../../core/printable.ts';
 import { examineHost } from '../../site/doctor/examine-host.ts';
 import type { Finding } from '../../site/doctor/finding.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { harmless } from '../units.ts';
 
 const titles: Readonly<Record<Finding['area'], string>> = {
   computes: 'known answers',
@@ -19,7 +19,7 @@ export async function doctor(context: CommandContext): Promise<CommandResult> {
   const { fit, findings } = report;
   const result = {
     json: { fit, node: runtime.node, openssl: runtime.openssl, findings },
-    text: harmless(`${[headline(findings), ...lines(findings)].join('\n')}\n`),
+    text: printableLines(`${[headline(findings), ...lines(findings)].join('\n')}\n`),
   };
   return fit ? result : { ...result, exitStatus: exitStatus.unfit };
 }

@@ -1,7 +1,7 @@
 import { counted, formatBytes } from '../../core/amount.ts';
+import { printableLines } from '../../core/printable.ts';
 import { collect } from '../../site/applying/collect.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { harmless } from '../units.ts';
 import { openSite } from './site.ts';
 
 export interface GcOptions {
@@ -27,5 +27,5 @@ export async function gc(options: GcOptions, context: CommandContext): Promise<C
     ...releases.map((each) => `  release ${each}`),
     ...found.incomplete.map((each) => `  what came of ${each}`),
   ];
-  return { json: { ...found, dryRun }, text: harmless(`${lines.join('\n')}\n`) };
+  return { json: { ...found, dryRun }, text: printableLines(`${lines.join('\n')}\n`) };
 }

@@ -1,10 +1,10 @@
 import { counted } from '../../core/amount.ts';
+import { printableLines } from '../../core/printable.ts';
 import type { LedgerEntry } from '../../format/ledger.ts';
 import { currentGeneration, generationNumbers } from '../../site/generations.ts';
 import { readLedger } from '../../site/ledger/site-ledger.ts';
 import { SiteFolder } from '../../site/site-folder.ts';
 import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
-import { harmless } from '../units.ts';
 
 /** What was done at a site, oldest first, and which generations it can return to. */
 export async function history(
@@ -24,7 +24,7 @@ export async function history(
       ? 'nothing was done at this site yet'
       : `generation ${current} is current; kept: ${kept.join(', ') || 'none'}`,
   ];
-  return { json: { current, kept, done }, text: harmless(`${lines.join('\n')}\n`) };
+  return { json: { current, kept, done }, text: printableLines(`${lines.join('\n')}\n`) };
 }
 
 function describe({ at, event }: LedgerEntry): string {

@@ -4,11 +4,11 @@ import { discsHere } from '../../bundle/inspect/discs-here.ts';
 import { type Looked, look } from '../../bundle/inspect/look.ts';
 import { readPlatforms } from '../../bundle/inspect/platforms.ts';
 import { formatAmount, formatBytes } from '../../core/amount.ts';
+import { printableLines } from '../../core/printable.ts';
 import { bundleBytes, bundleFiles } from '../../format/bundle.ts';
 import { writeAtomic } from '../../io/file.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { treeLines } from '../tree.ts';
-import { harmless } from '../units.ts';
 import { bundleTree, discBranch } from './bundle-tree.ts';
 import { approverLines, signerLines } from './signers.ts';
 
@@ -46,7 +46,7 @@ export async function inspect(
       ...(here === undefined ? {} : { discs: here.discs, partsAbsent: here.absent }),
       ...(pagePath === undefined ? {} : { page: pagePath }),
     },
-    text: harmless(`${lines.join('\n')}\n`),
+    text: printableLines(`${lines.join('\n')}\n`),
   };
 }
 

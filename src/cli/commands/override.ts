@@ -1,6 +1,6 @@
+import { printableLines } from '../../core/printable.ts';
 import { grantOverride } from '../../site/applying/grant-override.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { harmless } from '../units.ts';
 import { openSite } from './site.ts';
 
 export interface OverrideOptions {
@@ -19,6 +19,6 @@ export async function override(
   const granted = await grantOverride({ rule, by, reason, until }, await openSite(root, context));
   return {
     json: { override: granted },
-    text: harmless(`rule ${rule} may be violated until ${until}; the ledger names ${by}\n`),
+    text: printableLines(`rule ${rule} may be violated until ${until}; the ledger names ${by}\n`),
   };
 }

@@ -1,5 +1,6 @@
+import { printableLines } from '../../core/printable.ts';
 import type { Plan } from '../../format/plan.ts';
-import { formatSeconds, harmless } from '../units.ts';
+import { formatSeconds } from '../units.ts';
 
 /** A plan's steps with their reasons, and what cannot be used meanwhile. */
 export function planTable(plan: Plan): string {
@@ -17,7 +18,7 @@ export function planTable(plan: Plan): string {
     steps.length === 0
       ? `${plan.intent}: nothing to do, generation ${from.number} is what was asked for`
       : `${plan.intent}: ${generationInWords(from.number)} to generation ${to.number}`;
-  return harmless([head, ...lines, out, ''].join('\n'));
+  return printableLines([head, ...lines, out, ''].join('\n'));
 }
 
 function generationInWords(number: number): string {
@@ -40,5 +41,5 @@ export function constraintTable({ constraints }: Plan, all: boolean): string {
         : `; let pass by ${each.override.by} until ${each.override.until}: ${each.override.reason}`;
     return `  ${mark.padEnd(8)}  ${each.rule}: ${each.needs}; found: ${each.found}${by}`;
   });
-  return harmless(lines.map((each) => `${each}\n`).join(''));
+  return printableLines(lines.map((each) => `${each}\n`).join(''));
 }

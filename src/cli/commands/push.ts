@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { MAX_OCI_MANIFEST_BYTES, MIB } from '../../core/limits.ts';
+import { printableLines } from '../../core/printable.ts';
 import type { Catalog, CatalogEntry, Segment } from '../../depot/catalog.ts';
 import { registryFolder } from '../../depot/repository-name.ts';
 import type { Bundle } from '../../format/bundle.ts';
@@ -18,7 +19,6 @@ import { openSessions } from '../../push/session-file.ts';
 import { catalogOf } from '../../site/catalog/catalog.ts';
 import { findRelease } from '../../site/release/release.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { harmless } from '../units.ts';
 import { openSite } from './site.ts';
 
 export interface PushCommandOptions {
@@ -76,7 +76,7 @@ export async function push(
   ]);
   return {
     json: { registry, release: id, repositories: pushed },
-    text: harmless(
+    text: printableLines(
       `${[`${bundle.name} ${bundle.version} is in ${registry}`, ...lines].join('\n')}\n`,
     ),
   };

@@ -1,11 +1,11 @@
 import { normalizeFingerprint } from '../../bundle/admission/trust-anchor.ts';
 import { counted, formatBytes } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
+import { printableLines } from '../../core/printable.ts';
 import { writeStatement } from '../../site/applying/write-statement.ts';
 import { type CheckedReceipt, newestReceipt, readReceipt } from '../../site/receipts/receipt.ts';
 import { SiteFolder } from '../../site/site-folder.ts';
 import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
-import { harmless } from '../units.ts';
 import { openSite } from './site.ts';
 
 export interface ReceiptShowOptions {
@@ -27,7 +27,7 @@ export async function receiptShow(
   const { fingerprint } = options;
   if (fingerprint !== undefined && normalizeFingerprint(fingerprint) !== checked.fingerprint)
     throw otherSite(fingerprint, checked.fingerprint);
-  return { json: checked, text: harmless(describe(checked)) };
+  return { json: checked, text: printableLines(describe(checked)) };
 }
 
 /** Writes a receipt now, though nothing was changed. */
@@ -38,7 +38,7 @@ export async function receiptWrite(
   const opened = await openSite(options.root, context);
   await writeStatement(opened);
   const checked = await readReceipt(await newestReceipt(opened.site));
-  return { json: checked, text: harmless(describe(checked)) };
+  return { json: checked, text: printableLines(describe(checked)) };
 }
 
 function describe({ receipt, file, fingerprint, subject }: CheckedReceipt): string {

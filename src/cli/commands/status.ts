@@ -1,10 +1,10 @@
 import { StowageError } from '../../core/error.ts';
+import { printableLines } from '../../core/printable.ts';
 import { type IncomingRelease, incomingReleases } from '../../site/importing/incoming.ts';
 import { stagedReleases } from '../../site/release/release.ts';
 import type { SiteFolder } from '../../site/site-folder.ts';
 import { type SiteStatus, siteStatus } from '../../site/status.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { harmless } from '../units.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';
 import { openSite } from './site.ts';
 
@@ -20,7 +20,9 @@ export async function status(
     json: { ...found, imported, incoming: incoming.map(incomingJson) },
     text:
       describe(found) +
-      harmless([...imported.map(describeImported), ...incoming.map(describeIncoming)].join('')),
+      printableLines(
+        [...imported.map(describeImported), ...incoming.map(describeIncoming)].join(''),
+      ),
   };
 }
 
@@ -91,5 +93,5 @@ function describe(status: SiteStatus): string {
       ? ['  an interrupted command left work: the next install, rollback or uninstall ends it']
       : []),
   ];
-  return harmless(`${lines.join('\n')}\n`);
+  return printableLines(`${lines.join('\n')}\n`);
 }

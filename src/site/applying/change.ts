@@ -1,5 +1,6 @@
 import { StowageError } from '../../core/error.ts';
 import type { Emit } from '../../core/event.ts';
+import { oneLine, printable } from '../../core/printable.ts';
 import type { LedgerEvent } from '../../format/ledger.ts';
 import type { Plan } from '../../format/plan.ts';
 import type { GateResult, Receipt } from '../../format/receipt.ts';
@@ -155,18 +156,13 @@ async function appendCommand(
 ): Promise<void> {
   const { plan: digest, approvedBy = [] } = approval ?? {};
   const generation = outcome === 'kept' ? plan.to.number : plan.from.number;
-  const line = oneLine(detail).slice(0, 1000);
   const event: Command = {
     kind: 'command',
-    ...{ command, outcome, generation, detail: line },
+    ...{ command, outcome, generation, detail: oneLine(detail, 1000) },
     ...(digest === undefined ? {} : { plan: digest }),
-    ...(approvedBy.length === 0 ? {} : { approvedBy: approvedBy.map(oneLine) }),
+    ...(approvedBy.length === 0 ? {} : { approvedBy: approvedBy.map(printable) }),
   };
   await ledger.append(event, now());
-}
-
-function oneLine(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/gu, ' ');
 }
 
 function applyContext(options: SiteContext, gates: GateResult[]): ApplyContext {

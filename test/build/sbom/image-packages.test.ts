@@ -297,7 +297,11 @@ describe('when the files of an image are hostile', () => {
       ),
     );
     expect(JSON.stringify(found)).not.toMatch(/\\u001b|\\u0007|\u202e/);
-    expect(found.packages).toHaveLength(1);
+    expect(found.packages.map(({ name, version }) => `${name} ${version}`)).toEqual([
+      '\\u{202e} 2',
+      'a\\u{1b}[2Jb 1\\u{7}',
+      'c \\u{0}',
+    ]);
   });
 
   it('takes a lone surrogate and a name of __proto__ for what they are', async () => {
@@ -310,7 +314,7 @@ describe('when the files of an image are hostile', () => {
         file('node_modules/e/package.json', '{"name":{},"version":[]}'),
       ),
     );
-    expect(urls(found)).toEqual(['pkg:npm/__proto__@1', 'pkg:npm/a@1']);
+    expect(urls(found)).toEqual(['pkg:npm/__proto__@1', 'pkg:npm/a%5Cu%7Bd800%7D@1']);
   });
 
   it.each<[string, string, Buffer]>([

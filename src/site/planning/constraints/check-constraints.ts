@@ -1,4 +1,5 @@
 import { StowageError } from '../../../core/error.ts';
+import { oneLine } from '../../../core/printable.ts';
 import { momentOf } from '../../../format/field.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { changesBetween } from '../plan.ts';
@@ -49,8 +50,8 @@ export async function checkConstraints(input: ConstraintInput): Promise<Constrai
   for (const rule of rules) constraints.push(...(await rule(input)));
   const brief = constraints.map((each) => ({
     ...each,
-    needs: shorten(each.needs),
-    found: shorten(each.found),
+    needs: oneLine(each.needs, MAX_WORDS),
+    found: oneLine(each.found, MAX_WORDS),
   }));
   return withOverrides(brief, input.state.overrides, momentOf(input.now));
 }
@@ -80,10 +81,4 @@ export function requireSatisfied(constraints: readonly Constraint[]): void {
     hint: 'mend each point named, or set other values in site.yaml, and run the command again',
     defects,
   });
-}
-
-/** Printable, well-formed, and no longer than a plan holds: some of it was said by tools of the host. */
-function shorten(text: string): string {
-  const plain = text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ').toWellFormed();
-  return plain.length > MAX_WORDS ? `${plain.slice(0, MAX_WORDS - 4).toWellFormed()} ...` : plain;
 }

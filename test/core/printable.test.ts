@@ -1,0 +1,80 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { cutTo, oneLine, printable, printableLines } from '../../src/core/printable.ts';
+
+const anyText = fc.string({ unit: 'binary' });
+const OBEYED = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/u;
+
+describe('when text comes from outside (attack 83)', () => {
+  it.each([
+    ['\u001b[2J\u001b]0;title\u0007', '\\u{1b}[2J\\u{1b}]0;title\\u{7}'],
+    ['over\rwritten', 'over\\u{d}written'],
+    ['\u009b31m', '\\u{9b}31m'],
+    ['\u007f\u0000', '\\u{7f}\\u{0}'],
+    ['exe\u202egpj', 'exe\\u{202e}gpj'],
+    ['\u2066isolated\u2069', '\\u{2066}isolated\\u{2069}'],
+    ['zero\u200bwidth\ufeff', 'zero\\u{200b}width\\u{feff}'],
+    ['\u2028\u2029', '\\u{2028}\\u{2029}'],
+    ['\u{e0041}', '\\u{e0041}'],
+    ['Hangul filler \u3164', 'Hangul filler \\u{3164}'],
+    ['no-break\u00a0space', 'no-break\\u{a0}space'],
+    ['private \ue000, noncharacter \uffff', 'private \\u{e000}, noncharacter \\u{ffff}'],
+    ['half \ud83d a pair', 'half \\u{d83d} a pair'],
+  ])('shows %j as escapes', (text, shown) => {
+    expect(printable(text)).toBe(shown);
+    expect(printableLines(text)).toBe(shown);
+  });
+
+  it.each([
+    ['German', 'ümläuts, a\u0308'],
+    ['Chinese', '漢字'],
+    ['Hindi', 'हिन्दी'],
+    ['Arabic', 'العَرَبِيَّة'],
+    ['Thai', 'ภาษาไทย'],
+    ['Vietnamese in decomposed form', 'tie\u0302\u0301ng'],
+    ['an emoji', '\u{1f600}'],
+  ])('leaves %s alone', (_, text) => {
+    expect(printable(text)).toBe(text);
+  });
+
+  it('escapes line breaks in a name, and keeps them in a text of several lines', () => {
+    expect(printable('lines\nand\ttabs')).toBe('lines\\u{a}and\\u{9}tabs');
+    expect(printableLines('lines\nand\ttabs')).toBe('lines\nand\ttabs');
+  });
+
+  it('leaves nothing that moves a cursor, whatever comes', () => {
+    fc.assert(
+      fc.property(anyText, (text) => {
+        expect(printable(text)).not.toMatch(OBEYED);
+        expect(printableLines(text).replace(/[\n\t]/g, '')).not.toMatch(OBEYED);
+        expect(oneLine(text)).not.toMatch(OBEYED);
+        expect(printable(printable(text))).toBe(printable(text));
+      }),
+    );
+  });
+});
+
+describe('when what somebody said is one line of a message', () => {
+  it('collapses white space', () => {
+    expect(oneLine('  not found\r\n\tin /v2/\u3000x\n')).toBe('not found in /v2/ x');
+  });
+
+  it('is never longer than it may be, and ends in whole characters', () => {
+    fc.assert(
+      fc.property(anyText, fc.integer({ min: 3, max: 40 }), (text, max) => {
+        const line = oneLine(text, max);
+        expect(line.length).toBeLessThanOrEqual(max);
+        expect(line.isWellFormed()).toBe(true);
+      }),
+    );
+  });
+
+  it.each([
+    ['abcdef', 6, 'abcdef'],
+    ['abcdefg', 6, 'abc...'],
+    ['ab\u{1f600}\u{1f600}', 6, 'ab\u{1f600}\u{1f600}'],
+    ['ab\u{1f600}\u{1f600}c', 6, 'ab...'],
+  ])('cuts %j to %i code units', (text, max, cut) => {
+    expect(cutTo(text, max)).toBe(cut);
+  });
+});
