@@ -1,12 +1,13 @@
 import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
+import { interrupted } from '../core/interrupted.ts';
 import { MIB } from '../core/limits.ts';
 import type { OnBytes } from '../core/tally.ts';
 import type { Incoming, SizedExpected } from '../io/incoming.ts';
 import type { Span } from '../io/spans.ts';
 import { release } from '../net/buffer-pool.ts';
 import type { Origin, OriginPart } from '../source/origin.ts';
-import { interrupted, Persistence } from './persistence.ts';
+import { Persistence } from './persistence.ts';
 import { type Transfer, waitNotice } from './transfer.ts';
 
 /** A blob smaller than this comes over one connection. */
@@ -80,7 +81,7 @@ class PartsFetch {
     });
     lanes[0]?.then(onAnswer, onAnswer);
     const ended = await Promise.allSettled(lanes);
-    if (this.#transfer.signal.aborted) throw interrupted();
+    if (this.#transfer.signal.aborted) throw interrupted(this.#transfer.signal);
     if (this.#stop.signal.aborted) throw this.#stop.signal.reason;
     for (const each of ended) if (each.status === 'rejected') throw each.reason;
   }
@@ -101,7 +102,7 @@ class PartsFetch {
     for (;;) {
       const [gap] = this.#incoming.gaps(span);
       if (gap === undefined) return;
-      if (this.#signal.aborted) throw interrupted();
+      if (this.#signal.aborted) throw interrupted(this.#signal);
       const gathered = new Gathered(this.#incoming, this.#onBytes);
       try {
         await this.#transfer.connections.hold(async () => {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StowageError } from '../core/error.ts';
+import { interrupted } from '../core/interrupted.ts';
 
 const MAX_FAILURES = 4;
 const FIRST_WAIT_MS = 500;
@@ -25,19 +26,13 @@ export class Persistence {
    * @throws `error` if it is not a broken connection, or after too many tries in a row without progress; StowageError `interrupted`
    */
   async afterFailure(error: unknown, madeProgress: boolean): Promise<void> {
-    if (this.#signal.aborted) throw interrupted();
+    if (this.#signal.aborted) throw interrupted(this.#signal);
     if (!(error instanceof StowageError) || error.code !== 'source-unreachable') throw error;
     this.#failures = madeProgress ? 0 : this.#failures + 1;
     if (this.#failures >= MAX_FAILURES) throw error;
     const wait = this.#failures === 0 ? SHORT_WAIT_MS : FIRST_WAIT_MS * 2 ** this.#failures;
     await sleep(wait, undefined, { signal: this.#signal }).catch(() => {
-      throw interrupted();
+      throw interrupted(this.#signal);
     });
   }
-}
-
-export function interrupted(): StowageError {
-  return new StowageError('interrupted', 'interrupted', {
-    hint: 'run the same command again; it resumes where it stopped',
-  });
 }

@@ -13,6 +13,8 @@ export interface ReadIndex {
   readonly id: string;
   readonly bundle: Bundle;
   readonly checksums: readonly Checksum[];
+  /** The bytes of `SHA512SUMS`: what is signed. */
+  readonly list: Buffer;
 }
 
 /** The index of a bundle's folder, or of a disc. @throws StowageError `bundle-absent`, `checksums-malformed`, `index-malformed`, `format-newer`, `part-damaged` */
@@ -22,7 +24,7 @@ export async function readIndex(folder: string): Promise<ReadIndex> {
   const index = await readListed(folder, 'bundle.json', MAX_INDEX_BYTES, 'bundle-absent');
   requireSum(checksums, 'bundle.json', index);
   const bundle = namingInstaller({ folder, checksums }, () => readCanonical(bundleKind, index));
-  return { id: sriHex(sriOf(bytes)), bundle, checksums };
+  return { id: sriHex(sriOf(bytes)), bundle, checksums, list: bytes };
 }
 
 /** The index of discs that lie side by side, all of one bundle. @throws StowageError `bundle-mixed`, and as {@link readIndex} */

@@ -1,4 +1,5 @@
 import { StowageError, systemCode } from '../core/error.ts';
+import { interrupted } from '../core/interrupted.ts';
 import { printableLines } from '../core/printable.ts';
 import { jsonProgress } from './json-progress.ts';
 import { Meter } from './meter.ts';
@@ -83,12 +84,9 @@ export function errorJson(error: StowageError): object {
 /** Any failure as a {@link StowageError}; what we did not foresee keeps its message and asks to be reported. */
 export function toStowageError(error: unknown): StowageError {
   if (error instanceof StowageError) return error;
-  // What Node itself throws when the signal comes.
+  // What Node itself throws when a signal is aborted.
   if (error instanceof Error && error.name === 'AbortError')
-    return new StowageError('interrupted', 'interrupted', {
-      hint: 'run the same command again; what is finished is kept',
-      cause: error,
-    });
+    return interrupted(undefined, { cause: error });
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   if (systemCode(error)?.startsWith('ERR_OSSL_') === true)
     return new StowageError('host-unfit', 'OpenSSL does not calculate what it was asked to', {

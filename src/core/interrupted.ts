@@ -1,9 +1,21 @@
 import { StowageError } from './error.ts';
 
-/** The error for work that its signal stopped. */
-export function interrupted(signal: AbortSignal): StowageError {
-  if (signal.reason instanceof StowageError) return signal.reason;
-  return new StowageError('interrupted', 'interrupted', {
-    hint: 'run the same command again; what is finished is kept',
-  });
+/** What an interruption has to say beyond the usual. */
+export interface Interruption {
+  readonly message?: string;
+  readonly hint?: string;
+  readonly cause?: unknown;
+}
+
+/** The error for work that was interrupted: the reason of the signal where that is an error of ours. */
+export function interrupted(
+  signal?: AbortSignal,
+  {
+    message = 'interrupted',
+    hint = 'run the same command again; finished work is kept',
+    cause,
+  }: Interruption = {},
+): StowageError {
+  if (signal?.reason instanceof StowageError) return signal.reason;
+  return new StowageError('interrupted', message, { hint, cause });
 }

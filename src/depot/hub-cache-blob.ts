@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { link, lstat, open, rename } from 'node:fs/promises';
 import { digestFromHex } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
+import { interrupted } from '../core/interrupted.ts';
 import { READ_BUFFER_BYTES } from '../core/limits.ts';
 import { ioError, makeReadOnly, remove } from '../io/file.ts';
 import type { HubFile } from './hub-file.ts';
@@ -62,7 +63,7 @@ async function copyHashed(from: string, to: string, signal: AbortSignal): Promis
       const hash = createHash('sha256');
       const buffer = Buffer.alloc(READ_BUFFER_BYTES);
       for (;;) {
-        requireGoingOn(signal);
+        if (signal.aborted) throw interrupted(signal);
         const { bytesRead } = await source.read(buffer, 0, buffer.length, null);
         if (bytesRead === 0) break;
         const piece = buffer.subarray(0, bytesRead);
@@ -77,14 +78,6 @@ async function copyHashed(from: string, to: string, signal: AbortSignal): Promis
   } finally {
     await source.close();
   }
-}
-
-/** @throws StowageError `interrupted` */
-export function requireGoingOn(signal: AbortSignal): void {
-  if (!signal.aborted) return;
-  throw new StowageError('interrupted', 'interrupted', {
-    hint: 'run the same command again',
-  });
 }
 
 /** A file of somebody else lies where one of ours should. */

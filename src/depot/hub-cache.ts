@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import type { Context } from '../core/event.ts';
+import { interrupted } from '../core/interrupted.ts';
 import { exists, makeFolder, requireSpace, writeAtomic } from '../io/file.ts';
 import { inTurn } from '../io/lock-file.ts';
 import type { Catalog } from './catalog.ts';
-import { copyBlob, linkBlob, requireGoingOn } from './hub-cache-blob.ts';
+import { copyBlob, linkBlob } from './hub-cache-blob.ts';
 import { type CacheContent, cacheContent } from './hub-cache-content.ts';
 import { CacheFolder } from './hub-cache-folder.ts';
 import { hubRepositories } from './hub-repository.ts';
@@ -108,7 +109,7 @@ class Exporting {
     const { signal } = this.#context;
     let left = [...blobs.values()].reduce((sum, { size }) => sum + size, 0);
     for (const [etag, file] of blobs) {
-      requireGoingOn(signal);
+      if (signal.aborted) throw interrupted(signal);
       const blob = this.#catalog.blobPath(file.digest);
       const made = await place.addBlob(etag, file.size, async (path) => {
         if (this.#links && (await linkBlob(blob, file, path))) this.linked += 1;

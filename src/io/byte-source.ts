@@ -1,4 +1,4 @@
-import { StowageError } from '../core/error.ts';
+import { interrupted } from '../core/interrupted.ts';
 
 /** Bytes that come one after the other, such as those of a pipe: taken in amounts, never held but for one chunk. */
 export class ByteSource {
@@ -35,7 +35,7 @@ export class ByteSource {
   // No race with one promise of the abort: that would remember every chunk until the end.
   #chunk(): Promise<IteratorResult<Uint8Array>> {
     return new Promise((resolve, reject) => {
-      this.#abort = (): void => reject(interrupted());
+      this.#abort = (): void => reject(interrupted(this.#signal));
       if (this.#signal.aborted) this.#abort();
       else this.#chunks.next().then(resolve, reject);
     });
@@ -52,10 +52,4 @@ export class ByteSource {
     }
     return filled;
   }
-}
-
-function interrupted(): StowageError {
-  return new StowageError('interrupted', 'interrupted', {
-    hint: 'run the same command again; what is finished is kept',
-  });
 }

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { getAsset, isSea } from 'node:sea';
 import { Worker } from 'node:worker_threads';
-import { StowageError } from '../core/error.ts';
+import { interrupted } from '../core/interrupted.ts';
 import type { CodedSums, CodingTask } from './coding-task.ts';
 import type { HashResult, HashTask, WorkerMessage } from './hash-task.ts';
 import { PassError } from './positioned.ts';
@@ -38,7 +38,7 @@ export class HashPool {
   constructor(signal: AbortSignal, width: number = Math.min(availableParallelism(), MAX_WORKERS)) {
     this.width = width;
     this.#signal = signal;
-    this.#onAbort = (): void => void this.#end(interrupted());
+    this.#onAbort = (): void => void this.#end(interrupted(this.#signal));
     signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
@@ -56,7 +56,7 @@ export class HashPool {
   }
 
   #ask(task: HashTask | CodingTask, onBytes: (bytes: number) => void): Promise<Result> {
-    if (this.#signal.aborted) return Promise.reject(interrupted());
+    if (this.#signal.aborted) return Promise.reject(interrupted(this.#signal));
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     return new Promise((resolve, reject) => {
       this.#queue.push({ task, onBytes, resolve, reject });
@@ -134,10 +134,4 @@ function spareWorker(worker: Worker): void {
   worker.unref();
   if (spare.length < MAX_WORKERS) spare.push(worker);
   else void worker.terminate();
-}
-
-function interrupted(): StowageError {
-  return new StowageError('interrupted', 'interrupted', {
-    hint: 'run the same command again; what is finished is kept',
-  });
 }

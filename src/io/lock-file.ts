@@ -3,6 +3,7 @@ import { lstat, mkdir, readdir, readFile, readlink, rename, rmdir, unlink } from
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StowageError, systemCode } from '../core/error.ts';
+import { interrupted } from '../core/interrupted.ts';
 import { ioError, readBounded, remove, writeNew } from './file.ts';
 
 const WAIT_MS = 100;
@@ -44,9 +45,7 @@ export async function inTurn<T>(
     if (!told) onWait?.(pid);
     told = true;
     await sleep(WAIT_MS, undefined, { signal }).catch(() => {
-      throw new StowageError('interrupted', 'interrupted', {
-        hint: 'run the same command again; what is finished is kept',
-      });
+      throw interrupted(signal);
     });
   });
 }

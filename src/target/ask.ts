@@ -1,5 +1,5 @@
 import { request } from 'node:http';
-import { StowageError } from '../core/error.ts';
+import { interrupted } from '../core/interrupted.ts';
 import { MAX_ANSWER_BYTES } from '../core/limits.ts';
 
 /** Where a running service listens on this host. */
@@ -31,8 +31,8 @@ export async function ask(
     return await exchange(endpoint, path, limit, body);
   } catch (cause) {
     if (!signal.aborted) return undefined;
-    throw new StowageError('interrupted', 'interrupted', {
-      hint: 'run the same command again; what was begun is finished or undone first',
+    throw interrupted(signal, {
+      hint: 'run the same command again: it first completes or undoes what it had begun',
       cause,
     });
   }

@@ -1,6 +1,7 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { StowageError, systemCode } from '../core/error.ts';
+import { type Interruption, interrupted } from '../core/interrupted.ts';
 import { MIB } from '../core/limits.ts';
 
 /** The environment of a program; undefined leaves a variable out. */
@@ -40,7 +41,7 @@ const REPORTED_LINES = 8;
  * `engine-failed` when the program took too long or was killed
  */
 export const runCommand: CommandRunner = async (program, args, options) => {
-  if (options.signal.aborted) throw interrupted(program);
+  if (options.signal.aborted) throw interrupted(options.signal, whileRunning(program));
   const stdio = [options.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] as const;
   const child = spawn(program, [...args], { env: { ...options.env }, stdio: [...stdio] });
   const ended = new Promise<{ status: number | null; by: string | null }>((resolve, reject) => {
@@ -68,7 +69,7 @@ export const runCommand: CommandRunner = async (program, args, options) => {
     child.kill('SIGTERM');
     killer ??= setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
   };
-  const abort = (): void => stop(interrupted(program));
+  const abort = (): void => stop(interrupted(options.signal, whileRunning(program)));
   const timer = setTimeout(
     () => stop(tooSlow(program, args, options.timeoutMs)),
     options.timeoutMs,
@@ -143,10 +144,8 @@ function unstartable(program: string, cause: Error): StowageError {
   });
 }
 
-function interrupted(program: string): StowageError {
-  return new StowageError('interrupted', `interrupted while ${program} was running`, {
-    hint: 'run the same command again: it goes on where this one stopped',
-  });
+function whileRunning(program: string): Interruption {
+  return { message: `interrupted while ${program} was running` };
 }
 
 function title(program: string, args: readonly string[]): string {

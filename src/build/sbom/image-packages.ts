@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { canonicalBytes, type Json } from '../../core/canonical-json.ts';
 import { type Digest, digestHex, isDigest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
+import { interrupted } from '../../core/interrupted.ts';
 import { MAX_OCI_MANIFEST_BYTES, MIB } from '../../core/limits.ts';
 import type { LockedImage } from '../../format/lock.ts';
 import { readEntries } from '../../io/archive.ts';
@@ -83,7 +84,7 @@ async function readImage(
     try {
       await readLayer(digest, store, files, signal);
     } catch (error) {
-      if (signal.aborted) throw interrupted();
+      if (signal.aborted) throw interrupted(signal);
       if (error instanceof StowageError && error.code !== 'archive-refused') throw error;
       unread.push({ what: `layer ${digest}`, why: reasonOf(error) });
     }
@@ -159,10 +160,4 @@ function reasonOf(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code;
   if (typeof code === 'string') return `damaged (${code})`;
   return error instanceof Error ? error.message : 'damaged';
-}
-
-function interrupted(): StowageError {
-  return new StowageError('interrupted', 'interrupted', {
-    hint: 'run the same command again; it goes on where it stopped',
-  });
 }

@@ -1,12 +1,9 @@
 import { join } from 'node:path';
-import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
-import { MAX_CHECKSUMS_BYTES, MAX_INDEX_BYTES } from '../../core/limits.ts';
-import { readChecksums } from '../../format/checksums.ts';
-import { exists, makeFolder, readBounded, syncFolder, writeAtomic } from '../../io/file.ts';
+import { exists, makeFolder, syncFolder, writeAtomic } from '../../io/file.ts';
 import { type Signer, signDetached } from '../../trust/cms-sign.ts';
-import { requireSum } from '../bundle-files.ts';
-import { discLabel, findDiscs } from '../discs.ts';
+import { findDiscs } from '../discs.ts';
+import { mixed, type ReadIndex, readIndex } from '../read-index.ts';
 
 /** A bundle, or all discs of one, to which a signature of a name that is free can be added. */
 export interface SignableBundle {
@@ -26,7 +23,7 @@ export interface SignableBundle {
  * Adds a signature over a bundle's `SHA512SUMS`, without touching another byte; on each disc of a folder of discs.
  * @param name of the file under `signatures/`, without `.p7s`
  * @returns where the signature lies
- * @throws StowageError `output-exists`, `file-missing`, `checksums-malformed`, `part-damaged`, `bundle-mixed`
+ * @throws StowageError `output-exists`, `bundle-absent`, `checksums-malformed`, `part-damaged`, `bundle-mixed`
  */
 export async function signBundle(
   folder: string,
@@ -45,11 +42,11 @@ export async function signBundle(
 export async function openForSigning(place: string, name: string): Promise<SignableBundle> {
   const folders = await findDiscs([place]);
   const file = `${name}.p7s`;
-  let checksums: Buffer | undefined;
+  let first: ReadIndex | undefined;
   for (const folder of folders) {
-    const list = await readSound(folder);
-    if (checksums !== undefined && !list.equals(checksums)) throw mixed(place, folder);
-    checksums = list;
+    const index = await readIndex(folder);
+    first ??= index;
+    if (index.id !== first.id) throw mixed(folder, first.id, index.id);
     const path = join(folder, 'signatures', file);
     if (!(await exists(path))) continue;
     throw new StowageError('output-exists', `${path} exists already`, {
@@ -58,16 +55,9 @@ export async function openForSigning(place: string, name: string): Promise<Signa
       hint: 'choose another --name, or remove the old signature',
     });
   }
-  if (checksums === undefined) throw new RangeError('findDiscs gives at least one folder');
+  if (first === undefined) throw new RangeError('findDiscs gives at least one folder');
   const path = join(folders[0] ?? '', 'signatures', file);
-  return { folders, checksums, id: sriHex(sriOf(checksums)), path, file };
-}
-
-async function readSound(folder: string): Promise<Buffer> {
-  const checksums = await readBounded(join(folder, 'SHA512SUMS'), MAX_CHECKSUMS_BYTES);
-  const index = await readBounded(join(folder, 'bundle.json'), MAX_INDEX_BYTES);
-  requireSum(readChecksums(checksums), 'bundle.json', index);
-  return checksums;
+  return { folders, checksums: first.list, id: first.id, path, file };
 }
 
 /** Puts one signature on every disc. @returns where it lies, on the first */
@@ -78,14 +68,6 @@ export async function addSignature(bundle: SignableBundle, signature: Buffer): P
     await syncFolder(folder);
   }
   return bundle.path;
-}
-
-function mixed(place: string, folder: string): StowageError {
-  return new StowageError('bundle-mixed', `${place} holds discs of different bundles`, {
-    expected: 'one SHA512SUMS on all of them',
-    found: `another on ${discLabel(folder)}`,
-    hint: 'put the discs of one bundle into one folder',
-  });
 }
 
 /**

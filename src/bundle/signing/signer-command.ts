@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { basename } from 'node:path';
 import type { Writable } from 'node:stream';
 import { StowageError, systemCode } from '../../core/error.ts';
+import { type Interruption, interrupted } from '../../core/interrupted.ts';
 import { MAX_SIGNATURE_BYTES } from '../../core/limits.ts';
 import type { SigningRequest } from '../../format/signing-request.ts';
 
@@ -36,7 +37,7 @@ export async function runSignerCommand(
   options: SignerCommandOptions,
 ): Promise<Buffer> {
   const { signal, timeoutMs, stderr } = options;
-  if (signal.aborted) throw interrupted(program);
+  if (signal.aborted) throw interrupted(signal, whileSigning(program));
   const env = {
     ...options.env,
     STOWAGE_SIGN_ALGORITHM: request.algorithm,
@@ -75,7 +76,7 @@ export async function runSignerCommand(
     () => stop(failed(program, `no end within ${timeoutMs / 1000} seconds`)),
     timeoutMs,
   );
-  const abort = (): void => stop(interrupted(program));
+  const abort = (): void => stop(interrupted(signal, whileSigning(program)));
   signal.addEventListener('abort', abort, { once: true });
   try {
     const [status, by] = (await once(child, 'close')) as [number | null, string | null];
@@ -111,8 +112,9 @@ function unstartable(program: string, cause: unknown): StowageError {
   });
 }
 
-function interrupted(program: string): StowageError {
-  return new StowageError('interrupted', `interrupted while ${basename(program)} was signing`, {
+function whileSigning(program: string): Interruption {
+  return {
+    message: `interrupted while ${basename(program)} was signing`,
     hint: 'run the same command again: nothing was written',
-  });
+  };
 }

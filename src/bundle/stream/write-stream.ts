@@ -5,6 +5,7 @@ import { counted } from '../../core/amount.ts';
 import { type Sri, sriFromHex, sriHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import type { Context } from '../../core/event.ts';
+import { interrupted } from '../../core/interrupted.ts';
 import { CRC_SPAN_BYTES } from '../../core/limits.ts';
 import { partInWords, Tally } from '../../core/tally.ts';
 import type { Bundle } from '../../format/bundle.ts';
@@ -44,7 +45,10 @@ export async function writeStream(
   let offset = 0;
   const tally = new Tally(emit, 'stream', total);
   const put = async (bytes: Uint8Array): Promise<void> => {
-    if (signal.aborted) throw interrupted();
+    if (signal.aborted)
+      throw interrupted(signal, {
+        hint: 'run the same command again; the receiver keeps what it finished',
+      });
     if (bytes.length === 0) return;
     await sink(bytes);
     offset += bytes.length;
@@ -161,10 +165,4 @@ function damaged(path: string, bundle: Bundle, expected: string, found: string):
 function nameOf(path: string, bundle: Bundle): string {
   const part = streamedParts(bundle).find((each) => each.part.path === path)?.part;
   return part === undefined ? 'a control file' : contentOf(bundle, part);
-}
-
-function interrupted(): StowageError {
-  return new StowageError('interrupted', 'interrupted', {
-    hint: 'run the same command again; the other side keeps what it finished',
-  });
 }

@@ -1,4 +1,3 @@
-import { StowageError } from '../../core/error.ts';
 import { interrupted } from '../../core/interrupted.ts';
 import type { CommandContext } from '../command.ts';
 
@@ -18,7 +17,8 @@ export async function ask(
   const reader = createInterface({ input: stdin, output: stderr });
   try {
     return await new Promise<string>((resolve, reject) => {
-      const leave = (): void => reject(unanswered());
+      const leave = (): void =>
+        reject(interrupted(signal, { message: 'interrupted at a question' }));
       reader.once('SIGINT', leave).once('close', leave);
       signal.addEventListener('abort', leave, { once: true });
       reader.question(question, resolve);
@@ -29,10 +29,4 @@ export async function ask(
   } finally {
     reader.close();
   }
-}
-
-function unanswered(): StowageError {
-  return new StowageError('interrupted', 'interrupted while a question was asked', {
-    hint: 'run the same command again; what is finished is kept',
-  });
 }

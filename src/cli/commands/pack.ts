@@ -5,7 +5,7 @@ import { pack as packBundle } from '../../build/pack.ts';
 import { chainFiles, readChain } from '../../bundle/admission/trust-files.ts';
 import { counted, formatBytes } from '../../core/amount.ts';
 import { CRC_SPAN_BYTES, MAX_PARITY_ROWS } from '../../core/limits.ts';
-import { bundleBytes, bundleFiles } from '../../format/bundle.ts';
+import { bundleBytes, bundleFiles, isNotice } from '../../format/bundle.ts';
 import type { Manifest } from '../../format/manifest.ts';
 import { BlobStore } from '../../io/blob-store.ts';
 import { remove } from '../../io/file.ts';
@@ -93,14 +93,9 @@ async function chosenInstallers(
   manifest: Manifest,
   context: CommandContext,
 ): Promise<readonly BuiltInstaller[]> {
-  if (option === false || (option === undefined && carriesWordAlone(manifest))) return [];
+  if (option === false || (option === undefined && isNotice(manifest))) return [];
   const beside = join(dirname(context.terminal.program), 'installer');
   return findInstallers(option === undefined ? beside : context.path(option), manifest.platforms);
-}
-
-/** Whether a bundle will have nothing to install: recalls and trust documents are a few kilobytes. */
-function carriesWordAlone({ models, images, files, services }: Manifest): boolean {
-  return [models, images, files, services].every((each) => each.length === 0);
 }
 
 /** The trust documents that travel along, once it is sure that a site can follow them. */

@@ -1,4 +1,4 @@
-import { StowageError } from '../../core/error.ts';
+import { interrupted } from '../../core/interrupted.ts';
 import type { CommandContext } from '../command.ts';
 
 const key = {
@@ -10,6 +10,11 @@ const key = {
   eraseLine: 0x15,
   delete: 0x7f,
 } as const;
+
+const atPrompt = {
+  message: 'interrupted at the passphrase prompt',
+  hint: 'run the same command again: nothing was written',
+};
 
 /**
  * Asks a person for a passphrase, on stderr and without echo.
@@ -23,7 +28,7 @@ export async function askPassphrase(
   const { stdin, stderr } = terminal;
   if (stdin.isTTY !== true || stderr.isTTY !== true || stdin.setRawMode === undefined)
     return undefined;
-  if (signal.aborted) throw interrupted();
+  if (signal.aborted) throw interrupted(signal, atPrompt);
   stdin.setRawMode(true);
   const typed: number[] = [];
   try {
@@ -33,7 +38,7 @@ export async function askPassphrase(
         signal.removeEventListener('abort', abort);
         settle();
       };
-      const abort = (): void => leave(() => reject(interrupted()));
+      const abort = (): void => leave(() => reject(interrupted(signal, atPrompt)));
       const hear = (chunk: Buffer | string): void => {
         const bytes = Buffer.from(chunk);
         for (const [at, byte] of bytes.entries()) {
@@ -77,10 +82,4 @@ export async function askPassphrase(
 // UTF-8: bytes that continue a character go with the one that began it.
 function eraseCharacter(typed: number[]): void {
   while (((typed.pop() ?? 0) & 0xc0) === 0x80);
-}
-
-function interrupted(): StowageError {
-  return new StowageError('interrupted', 'interrupted while a passphrase was asked for', {
-    hint: 'run the same command again: nothing was written',
-  });
 }

@@ -2,6 +2,7 @@ import { read } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { StowageError, systemCode } from '../../core/error.ts';
+import { interrupted } from '../../core/interrupted.ts';
 import { ioError, readBounded } from '../../io/file.ts';
 import { type CommandContext, usage } from '../command.ts';
 import { askPassphrase } from './passphrase-prompt.ts';
@@ -18,6 +19,10 @@ const LINE_FEED = 0x0a;
 /** How long to wait for a descriptor that answers at once, and has nothing yet. */
 const RETRY_MS = 20;
 const readFrom = promisify(read);
+const whileReading = {
+  message: 'interrupted while the passphrase was read',
+  hint: 'run the same command again: nothing was written',
+};
 
 /**
  * The passphrase of a key that is there: from the options, or for an encrypted key from a person at a terminal.
@@ -85,7 +90,7 @@ async function givenPassphrase(
 async function readStream({ terminal, signal }: CommandContext): Promise<Buffer> {
   const chunks: Buffer[] = [];
   const { stdin } = terminal;
-  const abort = (): void => void stdin.destroy(interrupted());
+  const abort = (): void => void stdin.destroy(interrupted(signal, whileReading));
   signal.addEventListener('abort', abort, { once: true });
   try {
     for await (const chunk of stdin) {
@@ -101,7 +106,7 @@ async function readStream({ terminal, signal }: CommandContext): Promise<Buffer>
 async function readDescriptor(descriptor: number, signal: AbortSignal): Promise<Buffer> {
   const chunks: Buffer[] = [];
   while (size(chunks) <= MAX_PASSPHRASE_BYTES) {
-    if (signal.aborted) throw interrupted();
+    if (signal.aborted) throw interrupted(signal, whileReading);
     const chunk = Buffer.alloc(MAX_PASSPHRASE_BYTES);
     try {
       const { bytesRead } = await readFrom(descriptor, chunk, 0, chunk.length, null);
@@ -138,11 +143,5 @@ function refuse(found: string, expected: string): StowageError {
     expected,
     found,
     hint: 'give the passphrase on the first line of --passphrase-file or --passphrase-fd, or at a terminal; a key without one needs none of them',
-  });
-}
-
-function interrupted(): StowageError {
-  return new StowageError('interrupted', 'interrupted while the passphrase was read', {
-    hint: 'run the same command again: nothing was written',
   });
 }

@@ -7,7 +7,6 @@ import type { CatalogEntry } from '../../depot/catalog.ts';
 import { type CarLayer, carLayers, carRepository } from '../../depot/model-car.ts';
 import type { Bundle, BundleModel } from '../../format/bundle.ts';
 import { makeFolder, readBounded, writeAtomic } from '../../io/file.ts';
-import { versionTag } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
 /** Changes when the same files would give other layers. */
@@ -27,7 +26,7 @@ export function carEntry(site: SiteFolder, bundle: Bundle, model: BundleModel): 
   const make = async (): Promise<CatalogEntry> => {
     const layers = carLayers(model.files);
     const digests = await layerDigests(site, model.manifest, layers);
-    return carRepository(repository, versionTag(bundle), layers, digests, {
+    return carRepository(repository, bundle.version, layers, digests, {
       platform: bundle.platforms[0] ?? 'linux/amd64',
       created: bundle.resolvedAt,
       labels: {

@@ -9,7 +9,7 @@ import type {
 } from '../../depot/catalog.ts';
 import { isRepositoryName, isTag, registryFolder } from '../../depot/repository-name.ts';
 import type { Bundle, BundleImage } from '../../format/bundle.ts';
-import { loadRelease, versionTag } from '../release/release.ts';
+import { loadRelease } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { carEntry } from './car-entry.ts';
 import { mergeEntries } from './merge-entries.ts';
@@ -45,7 +45,7 @@ async function entriesOf(site: SiteFolder, bundle: Bundle): Promise<CatalogEntry
     entries.push({
       ...content,
       repository: `${bundle.name}/${image.name}`,
-      tags: { ...content.tags, [versionTag(bundle)]: image.target.digest },
+      tags: { ...content.tags, [bundle.version]: image.target.digest },
     });
     const upstream = upstreamOf(image);
     if (upstream !== undefined)
@@ -75,7 +75,7 @@ async function artifact(
   const { mediaType, blobs } = await readManifest(site.store, manifest);
   return {
     repository: `${bundle.name}/${name}`,
-    tags: { ...tags, [versionTag(bundle)]: manifest },
+    tags: { ...tags, [bundle.version]: manifest },
     manifests: new Map([[manifest, mediaType]]),
     blobs: sizesOf(bundle, blobs),
   };

@@ -1,20 +1,16 @@
 import { join } from 'node:path';
 import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
-import { requireSum } from '../../bundle/bundle-files.ts';
 import { discNumber } from '../../bundle/discs.ts';
 import { contentOf } from '../../bundle/part-content.ts';
 import { counted, formatBytes } from '../../core/amount.ts';
-import { sriHex, sriOf } from '../../core/digest.ts';
-import { StowageError } from '../../core/error.ts';
-import { MAX_CHECKSUMS_BYTES, MAX_INDEX_BYTES, MIB } from '../../core/limits.ts';
-import { allParts, type Bundle, bundleKind } from '../../format/bundle.ts';
-import { readChecksums } from '../../format/checksums.ts';
+import { MIB } from '../../core/limits.ts';
+import { allParts, type Bundle } from '../../format/bundle.ts';
 import { parseDiscName } from '../../format/disc-name.ts';
-import { readCanonical } from '../../format/document.ts';
 import type { Part } from '../../format/part.ts';
-import { appendLine, namesIn, readBounded, readIfThere } from '../../io/file.ts';
+import { appendLine, namesIn, readIfThere } from '../../io/file.ts';
 import { occupiedBytes } from '../../io/occupied.ts';
 import type { SiteFolder } from '../site-folder.ts';
+import { readStoredBundle } from '../stored-bundle.ts';
 import { countDiscs, type DiscCount, type SeenDisc } from './disc-map.ts';
 import { Staging, stagingFolder } from './staging.ts';
 
@@ -47,7 +43,7 @@ export async function noteDiscs(
 export async function incomingReleases(site: SiteFolder): Promise<IncomingRelease[]> {
   const found: IncomingRelease[] = [];
   for (const id of await stagedIds(site)) {
-    const bundle = await loadBundle(site, id);
+    const bundle = await readStoredBundle(join(stagingFolder(site, id), 'control'), id);
     if (bundle === undefined) continue;
     found.push(await incoming(site, id, bundle));
   }
@@ -60,7 +56,9 @@ export async function unfinishedImports(
 ): Promise<{ readonly name: string; readonly folder: string; readonly size: number }[]> {
   const found = [];
   for (const id of await namesIn(site.path('staging'))) {
-    const bundle = await loadBundle(site, id).catch(() => undefined);
+    const bundle = await readStoredBundle(join(stagingFolder(site, id), 'control'), id).catch(
+      () => undefined,
+    );
     const name = bundle === undefined ? id.slice(0, 16) : `${bundle.name} ${bundle.version}`;
     const folder = site.path('staging', id);
     found.push({ name, folder, size: await occupiedBytes(folder) });
@@ -98,22 +96,6 @@ async function stagedIds(site: SiteFolder): Promise<string[]> {
   return names.filter((name) => /^[0-9a-f]{128}$/.test(name));
 }
 
-/** The index of a bundle in staging, checked against its id; undefined where a run was killed before it was kept. */
-async function loadBundle(site: SiteFolder, id: string): Promise<Bundle | undefined> {
-  const folder = join(stagingFolder(site, id), 'control');
-  try {
-    const checksums = await readBounded(join(folder, 'SHA512SUMS'), MAX_CHECKSUMS_BYTES);
-    if (sriHex(sriOf(checksums)) !== id) throw changed(folder);
-    const index = await readBounded(join(folder, 'bundle.json'), MAX_INDEX_BYTES);
-    requireSum(readChecksums(checksums), 'bundle.json', index);
-    return readCanonical(bundleKind, index);
-  } catch (error) {
-    if (!(error instanceof StowageError)) throw error;
-    if (error.code === 'file-missing') return undefined;
-    throw error.code === 'part-damaged' ? changed(folder) : error;
-  }
-}
-
 async function readSeen(folder: string): Promise<string[]> {
   const text = (await readIfThere(join(folder, 'discs'), MIB))?.toString('latin1') ?? '';
   return text.split('\n').filter((line) => line !== '');
@@ -126,12 +108,4 @@ function parseSeen(line: string): SeenDisc[] {
   if (match === null || number === undefined) return [];
   const [first, last] = [Number(match[2]), Number(match[3])];
   return [first < 0 ? number : { ...number, first, last }];
-}
-
-function changed(folder: string): StowageError {
-  return new StowageError('state-damaged', `${folder} was changed after it was staged`, {
-    expected: 'the files that were admitted',
-    found: 'others',
-    hint: `remove ${folder}/.. and import the bundle again; find out who writes to the site folder`,
-  });
 }

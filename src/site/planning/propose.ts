@@ -1,5 +1,5 @@
 import { StowageError } from '../../core/error.ts';
-import type { Bundle } from '../../format/bundle.ts';
+import { type Bundle, isNotice } from '../../format/bundle.ts';
 import { momentOf } from '../../format/field.ts';
 import type { DeployedRelease, Generation } from '../../format/generation.ts';
 import type { Intent, Plan } from '../../format/plan.ts';
@@ -9,7 +9,7 @@ import { createHostProbe } from '../host/host-probe.ts';
 import { hostPlatform } from '../host/platform.ts';
 import type { SiteState } from '../ledger/site-state.ts';
 import { layoutFolder } from '../release/layout.ts';
-import { isNotice, loadRelease, type Release } from '../release/release.ts';
+import { loadRelease, type Release } from '../release/release.ts';
 import type { SiteContext } from '../site-context.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { checkConstraints } from './constraints/check-constraints.ts';

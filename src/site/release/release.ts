@@ -1,31 +1,17 @@
 import { join } from 'node:path';
-import { requireSum } from '../../bundle/bundle-files.ts';
 import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
-import { MAX_CHECKSUMS_BYTES, MAX_INDEX_BYTES } from '../../core/limits.ts';
-import { type Bundle, bundleKind } from '../../format/bundle.ts';
-import { readChecksums } from '../../format/checksums.ts';
-import { readCanonical } from '../../format/document.ts';
+import { MAX_CHECKSUMS_BYTES } from '../../core/limits.ts';
+import type { Bundle } from '../../format/bundle.ts';
 import { namesIn, readBounded } from '../../io/file.ts';
 import type { SiteFolder } from '../site-folder.ts';
+import { readStoredBundle } from '../stored-bundle.ts';
 
 /** A bundle that was admitted and staged. */
 export interface Release {
   /** SHA-512 of its `SHA512SUMS`, 128 hex digits. */
   readonly id: string;
   readonly bundle: Bundle;
-}
-
-/** Whether a bundle carries word alone (recalls, trust documents), and nothing to run or to serve. */
-export function isNotice(bundle: Bundle): boolean {
-  return [bundle.models, bundle.images, bundle.files, bundle.services].every(
-    (each) => each.length === 0,
-  );
-}
-
-/** A release's version as a tag of a registry, in which `+` may not stand. */
-export function versionTag({ version }: Pick<Bundle, 'version'>): string {
-  return version.replaceAll('+', '_');
 }
 
 /** Where a release's control files lie. */
@@ -39,26 +25,13 @@ export function releaseFolder(site: SiteFolder, id: string): string {
  */
 export async function loadRelease(site: SiteFolder, id: string): Promise<Release> {
   const folder = releaseFolder(site, id);
-  try {
-    const checksums = await readBounded(join(folder, 'SHA512SUMS'), MAX_CHECKSUMS_BYTES);
-    if (sriHex(sriOf(checksums)) !== id) throw changed(folder);
-    const index = await readBounded(join(folder, 'bundle.json'), MAX_INDEX_BYTES);
-    requireSum(readChecksums(checksums), 'bundle.json', index);
-    return { id, bundle: readCanonical(bundleKind, index) };
-  } catch (error) {
-    if (error instanceof StowageError && error.code === 'part-damaged') throw changed(folder);
-    if (!(error instanceof StowageError) || error.code !== 'file-missing') throw error;
-    throw new StowageError(
-      'release-unknown',
-      `the release ${id.slice(0, 16)} is not at this site`,
-      {
-        expected: folder,
-        found: 'nothing',
-        hint: 'install the bundle of that release again',
-        cause: error,
-      },
-    );
-  }
+  const bundle = await readStoredBundle(folder, id);
+  if (bundle !== undefined) return { id, bundle };
+  throw new StowageError('release-unknown', `the release ${id.slice(0, 16)} is not at this site`, {
+    expected: folder,
+    found: 'nothing',
+    hint: 'import the bundle of that release again',
+  });
 }
 
 /** Every release at this site, by name and number. @throws StowageError `state-damaged` */
@@ -97,12 +70,4 @@ export async function findRelease(site: SiteFolder, text: string): Promise<Relea
 
 function compareText(a: string, b: string): number {
   return a < b ? -1 : Number(a > b);
-}
-
-function changed(folder: string): StowageError {
-  return new StowageError('state-damaged', `${folder} was changed after it was staged`, {
-    expected: 'the files that were admitted',
-    found: 'others',
-    hint: 'install the bundle again; find out who writes to the site folder',
-  });
 }

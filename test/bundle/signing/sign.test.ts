@@ -69,7 +69,7 @@ describe('when a bundle cannot be signed', () => {
   it('refuses a name that is taken', () => refused(() => {}, 'output-exists', 'release'));
 
   it('refuses a folder without a list', () =>
-    refused((folder) => rmSync(join(folder, 'SHA512SUMS')), 'file-missing'));
+    refused((folder) => rmSync(join(folder, 'SHA512SUMS')), 'bundle-absent'));
 
   it('refuses a list that is none', () =>
     refused((folder) => writeFileSync(join(folder, 'SHA512SUMS'), 'x'), 'checksums-malformed'));
