@@ -82,6 +82,19 @@ async function writeSigningConfig(): Promise<void> {
   );
 }
 
+function bundleServices(): string[] {
+  return ['--signing-config', 'signing_config.json'];
+}
+
+/** How cosign is told of services before signing configurations. */
+function classicServices(): string[] {
+  const { fulcio, rekor, timestamps } = sigstore.addresses;
+  return [
+    ...['--new-bundle-format=false', '--use-signing-config=false', '--fulcio-url', fulcio],
+    ...['--rekor-url', rekor, '--timestamp-server-url', timestamps],
+  ];
+}
+
 /** Pushes the image that is signed to a repository of its own. */
 async function push(name: string): Promise<string> {
   const repository = `${registry.host}/vendor/${name}`;
@@ -192,12 +205,12 @@ describe.each([
     });
   });
 
-  it('is refused for the key of nobody in particular, by a trusted root', async () => {
+  it('is refused where a keyless signature is required', async () => {
     const keyless = { trustedRoot: 'trusted_root.json', identity: mail, issuer };
     expect(await verdict(repository, keyless)).toMatchObject({ code: 'upstream-refused' });
   });
 
-  it('is no signature of an image that replaced the signed one', async () => {
+  it('is refused for an altered image, even if it is attached to that image', async () => {
     const replaced = await push(`${form}-replaced`);
     await sign(replaced, ...KEY, 'vendor.key', ...options);
     await pushLayout(altered.layout, altered.tag, `${replaced}:1.0`);
@@ -209,29 +222,39 @@ describe.each([
   });
 });
 
-describe('when cosign signs an image without a key', () => {
+describe.each([
+  ['under the .sig tag', 'cosign', classicServices],
+  ['as a bundle among the referrers', 'sigstore-bundle', bundleServices],
+] as const)('when cosign signs an image without a key, %s', (_, form, services) => {
   const accepted = { trustedRoot: 'trusted_root.json', identity: mail, issuer };
   let repository: string;
 
   beforeAll(async () => {
     if (!available) return;
-    repository = await push('keyless');
-    await sign(
-      repository,
-      ...['--signing-config', 'signing_config.json', '--trusted-root', 'trusted_root.json'],
-      ...['--identity-token', identityToken(mail, issuer)],
-    );
+    repository = await push(`keyless-${form}`);
+    const token = ['--identity-token', identityToken(mail, issuer)];
+    await sign(repository, ...services(), '--trusted-root', 'trusted_root.json', ...token);
   });
 
-  it('is accepted with the trusted root, the identity and the issuer', async () => {
+  const cosignVerify = (given: typeof accepted): Promise<string> =>
+    cosign(
+      'verify',
+      ...(form === 'cosign' ? ['--new-bundle-format=false'] : []),
+      ...['--trusted-root', given.trustedRoot, '--certificate-identity', given.identity],
+      ...['--certificate-oidc-issuer', given.issuer, '--allow-http-registry'],
+      `${repository}@${signed.digest}`,
+    );
+
+  it('is accepted with the trusted root, the identity and the issuer, by cosign too', async () => {
     const found = await verdict(repository, accepted);
     expect(found).toMatchObject({
       result: 'passed',
-      form: 'sigstore-bundle',
+      form,
       log: 'verified',
       signer: { identities: [mail], issuer },
       trusted: [{ path: 'trusted_root.json' }],
     });
+    expect(await cosignVerify(accepted)).toContain(signed.digest);
   });
 
   it.each([
@@ -241,13 +264,7 @@ describe('when cosign signs an image without a key', () => {
   ])('is refused with %s, by cosign too', async (_, change) => {
     const given = { ...accepted, ...change };
     expect(await verdict(repository, given)).toMatchObject({ code: 'upstream-refused' });
-    const options = [
-      ...['--trusted-root', given.trustedRoot, '--certificate-identity', given.identity],
-      ...['--certificate-oidc-issuer', given.issuer, '--allow-http-registry'],
-    ];
-    await expect(cosign('verify', ...options, `${repository}@${signed.digest}`)).rejects.toThrow(
-      'verify',
-    );
+    await expect(cosignVerify(given)).rejects.toThrow('cosign');
   });
 
   it('is refused without the transparency log that recorded it', async () => {
@@ -260,7 +277,7 @@ describe('when cosign signs an image without a key', () => {
     });
   });
 
-  it('is no signature of an image that replaced the signed one', async () => {
+  it('is refused for an altered image, even if it is attached to that image', async () => {
     await replaceImage(repository);
     expect(await verdict(repository, accepted)).toEqual(ofAnotherImage());
   });

@@ -108,6 +108,7 @@ export class PrivateSigstore {
       issuer: this.ca,
       mail,
       oidcIssuer: issuer,
+      olderIssuer: issuer,
       from: from.toISOString(),
       to: to.toISOString(),
       ...(publicKey && { pair: { ...makePair(), publicKey } }),

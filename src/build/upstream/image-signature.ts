@@ -18,7 +18,7 @@ export interface SignedImage {
   readonly bytes: Buffer;
 }
 
-/** What a signature is verified against. */
+/** What a signature is verified against, and when. */
 export interface Verification {
   readonly image: SignedImage;
   readonly opened: OpenedRequirement;

@@ -18,7 +18,11 @@ export function requireEntrySigner(
 ): void {
   const signer = certificate ?? key.export({ type: 'spki', format: 'der' });
   if (signerIn(body).equals(signer)) return;
-  throw refuse('a log entry of another signer', 'an entry of this signature', 'another entry');
+  throw refuse(
+    'a log entry of another signer',
+    'an entry with the key or certificate of this signature',
+    'another one',
+  );
 }
 
 /** DER of a certificate or a public key: Rekor v1 has it as PEM in base64, Rekor v2 (version 0.0.2) as DER in base64. */

@@ -20,7 +20,7 @@ export interface Chain {
 
 /**
  * Requires that a signer's certificate chains to an anchor by issuers' names and signatures (RFC 5280 section 6.1), each
- * CA allowed to issue the next and valid at the moment. Revocation is not checked.
+ * CA allowed to issue the next and valid at the time. Revocation is not checked.
  * @throws StowageError `upstream-refused`
  */
 export function requireChain({ leaf, others, anchors, moment }: Chain): void {

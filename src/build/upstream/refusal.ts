@@ -14,7 +14,7 @@ export function refuse(
   });
 }
 
-/** The error for content without the signature that the manifest asks for. */
+/** The error for content without the signature that the manifest requires. */
 export function unsigned(what: string, expected: string, found: string): StowageError {
   return new StowageError('upstream-unsigned', `${what} is not signed`, {
     expected,

@@ -207,14 +207,14 @@ describe('when an image is signed the classic way', () => {
     expect(found?.form).toBe('cosign');
   });
 
-  it('knows none where there is none', async () => {
+  it('returns undefined without a signature', async () => {
     expect(await verify([])).toBeUndefined();
     expect(
       await verify([attach('cosign', simple(key, { mediaType: 'text/plain' }))]),
     ).toBeUndefined();
   });
 
-  it('says that a log entry came along that nobody checked', async () => {
+  it('reports a log entry that was not verified', async () => {
     const found = await verify([attach('cosign', simple(key, { entry: 'not even JSON' }))]);
     expect(found).toMatchObject({ log: 'unchecked' });
     expect(found?.signedAt).toBeUndefined();
@@ -279,7 +279,7 @@ describe('when an image is signed the classic way', () => {
     await refused([attach('cosign', make())]);
   });
 
-  it('names the defects of each', async () => {
+  it('lists the defects of each signature', async () => {
     const error = await expectCode(
       () =>
         verify([
@@ -296,7 +296,7 @@ describe('when an image is signed with a certificate', () => {
   const holder = certify({ issuer: authority, mail: 'release@vendor.example' });
   const signed = simple(holder, { certificate: [holder], chain: [authority] });
 
-  it('accepts one that is valid now, and says that no log vouches for it', async () => {
+  it('accepts one that is valid now, and reports that no log recorded it', async () => {
     const found = await verify([attach('cosign', signed)], {
       root: [root],
       identity: 'release@vendor.example',
@@ -304,7 +304,7 @@ describe('when an image is signed with a certificate', () => {
     expect(found).toMatchObject({ log: 'none', signer: { subject: 'O=Vendor, CN=Release' } });
   });
 
-  it('refuses it where an identity of an issuer is asked for that it does not name', async () => {
+  it('refuses it when the manifest requires an issuer that it does not name', async () => {
     expect(await refused([attach('cosign', signed)], { root: [root], issuer: GITHUB })).toContain(
       'another issuer',
     );
@@ -314,7 +314,7 @@ describe('when an image is signed with a certificate', () => {
     expect(await refused([attach('cosign', simple(key))], { root: [root] })).toContain('bare key');
   });
 
-  it('refuses a certificate that is text of something else', async () => {
+  it('refuses a certificate in invalid PEM', async () => {
     const part = simple(holder, { certificate: [holder], chain: [authority] });
     part.annotations['dev.sigstore.cosign/certificate'] =
       '-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----';
@@ -341,8 +341,12 @@ describe('when a log recorded the signature', () => {
   it.each<[string, () => Part, Partial<Given>]>([
     ['a time that the log did not sign', () => logged({ integratedTime: signedAt + 1 }), {}],
     ['an index that the log did not sign', () => logged({ logIndex: 8 }), {}],
-    ['the promise of another log', () => logged({}, { by: makePair() }), {}],
-    ['the name of the log over another’s promise', () => logged({ logID: '0'.repeat(64) }), {}],
+    ['a signed entry timestamp of another log', () => logged({}, { by: makePair() }), {}],
+    [
+      'the ID of the log with the signed entry timestamp of another',
+      () => logged({ logID: '0'.repeat(64) }),
+      {},
+    ],
     ['an entry about another payload', () => logged({}, { payload: simplePayload(other) }), {}],
     ['an entry of another signer', () => logged({}, { signer: certificatePem(authority) }), {}],
     ['no entry', () => simple(keyless, { certificate: [keyless], chain: [authority] }), {}],
@@ -420,7 +424,7 @@ describe('when an image has a Sigstore bundle for a referrer', () => {
     await refused([attach('referrer', bundle({ ...rest, messageSignature: sha512 }))]);
   });
 
-  it('passes over attestations of other things, which prove nothing', async () => {
+  it('passes over attestations, which are not signatures of the image', async () => {
     const sbom = bundle(bundleOf(statement(undefined, 'https://cyclonedx.org/bom'), key));
     expect(await verify([attach('referrer', sbom)])).toBeUndefined();
     expect(
@@ -428,7 +432,7 @@ describe('when an image has a Sigstore bundle for a referrer', () => {
     ).toBeDefined();
   });
 
-  it('passes over a bundle that lies in the tag of the classic form', async () => {
+  it('passes over a bundle under the tag of the classic form', async () => {
     expect(await verify([attach('cosign', bundle(bundleOf(statement(), key)))])).toBeUndefined();
   });
 
@@ -444,7 +448,7 @@ describe('when an image has a Sigstore bundle for a referrer', () => {
     await refused([attach('referrer', bundle(make()))]);
   });
 
-  it('accepts a certificate of ten minutes with the promise of the log in the bundle', async () => {
+  it('accepts a certificate of ten minutes with a signed entry timestamp in the bundle', async () => {
     const made = bundleOf(statement(), keyless, { certificates: [keyless, authority] });
     const envelope = made['dsseEnvelope'] as { payload: string; signatures: { sig: string }[] };
     // A hashedrekord entry names what was signed, which is the encoding of the envelope.

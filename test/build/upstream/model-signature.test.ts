@@ -81,13 +81,13 @@ describe('when a model is signed with a key', () => {
     expect(found.unsigned).toBeUndefined();
   });
 
-  it('names what the signature leaves out by its own rules, and passes over itself', async () => {
+  it('lists what the signature excludes by its own rules, and ignores the signature file', async () => {
     const carried = { ...files, '.gitattributes': 'g', 'model.sig': 's', 'cache/x': 'c' };
     const bundle = bundleOf(modelStatement(files, { ignore_paths: ['cache/'] }), vendor);
     expect((await verify(bundle, { carried })).unsigned).toEqual(['.gitattributes', 'cache/x']);
   });
 
-  it('does not miss signed files that the manifest leaves out of the repository', async () => {
+  it('does not miss signed files that the manifest excludes', async () => {
     const { 'sub/a.txt': _, ...carried } = files;
     await expect(
       verify(bundleOf(statement, vendor), { carried, listed: ['sub/a.txt'] }),
@@ -106,7 +106,7 @@ describe('when a model is signed with a key', () => {
 describe('when files differ from what was signed', () => {
   it.each([
     ['another byte', { ...files, 'config.json': '{ }' }, 'config.json is not what was signed'],
-    ['a file more', { ...files, 'evil.py': 'import os' }, 'evil.py is not signed'],
+    ['an additional file', { ...files, 'evil.py': 'import os' }, 'evil.py is not signed'],
     ['a file ignored only at the top', { ...files, 'sub/.gitattributes': 'x' }, 'is not signed'],
     ['a name like an ignored one', { ...files, '.gitignored': 'x' }, 'is not signed'],
     ['case twins', { ...files, 'Config.json': '{}' }, 'Config.json is not signed'],
@@ -133,7 +133,7 @@ describe('when a statement is not what the specification says', () => {
     ['another algorithm of a file', resource('a', { algorithm: 'md5' })],
     ['a digest in upper case', resource('a', { digest: 'A'.repeat(64) })],
     ['a short digest', resource('a', { digest: 'abcd' })],
-    ['ignored paths that are none', modelStatement(files, { ignore_paths: [''] })],
+    ['empty ignored paths', modelStatement(files, { ignore_paths: [''] })],
     ['ignored paths of numbers', modelStatement(files, { ignore_paths: [1] })],
     [
       'a file twice',
@@ -146,7 +146,7 @@ describe('when a statement is not what the specification says', () => {
     await refused(bundleOf(wrong, vendor));
   });
 
-  it('refuses a member twice, which readers take differently', async () => {
+  it('refuses duplicate members, which parsers treat differently', async () => {
     const text = JSON.stringify(statement);
     const twice = text.replace('"predicateType"', '"predicateType":"x","predicateTyp\\u0065"');
     expect(await refused(bundleOf(Buffer.from(twice), vendor))).toContain('"predicateType" twice');
@@ -280,7 +280,7 @@ describe('when a model is signed with a certificate', () => {
   });
 
   it.each(['p384', 'rsa', 'ed25519'] as const)(
-    'accepts an authority with a key %s',
+    'accepts a CA with a key of type %s',
     async (name) => {
       const other = certify({ pair: makePair(name), name: 'Other Root' });
       const holder = certify({ issuer: other });
@@ -288,7 +288,7 @@ describe('when a model is signed with a certificate', () => {
     },
   );
 
-  it('accepts an authority or the very signer as given certificate', async () => {
+  it('accepts an intermediate, or the signer itself, as the given certificate', async () => {
     await expect(verify(signedBy(leaf), { root: [authority] })).resolves.toBeDefined();
     await expect(verify(signedBy(leaf), { root: [leaf] })).resolves.toBeDefined();
   });
@@ -319,17 +319,17 @@ describe('when a model is signed with a certificate', () => {
       },
       [root],
     ],
-    ['no authority between', () => signedBy(leaf), [root]],
+    ['a missing intermediate', () => signedBy(leaf), [root]],
     ['a leaf that issues', () => signedBy(certify({ issuer: leaf }), leaf, authority), [root]],
     [
-      'a path length passed',
+      'an exceeded path length',
       () => {
         const lower = certify({ name: 'Lower', issuer: authority, authority: true });
         return signedBy(certify({ issuer: lower }), lower, authority);
       },
       [root],
     ],
-    ['a signer that is an authority', () => signedBy(authority), [root]],
+    ['a signer that is a CA', () => signedBy(authority), [root]],
     [
       'a certificate for servers',
       () => signedBy(under({ purposes: ['1.3.6.1.5.5.7.3.1'] })),
@@ -340,7 +340,7 @@ describe('when a model is signed with a certificate', () => {
     ['an expired certificate', () => signedBy(under({ to: '2026-11-21T09:59:59Z' })), [root]],
     ['one not valid yet', () => signedBy(under({ from: '2026-11-21T10:00:01Z' })), [root]],
     [
-      'an expired authority',
+      'an expired CA',
       () => {
         const old = certify({
           name: 'Old',
@@ -358,7 +358,7 @@ describe('when a model is signed with a certificate', () => {
       [root],
     ],
     [
-      'the authority as the first certificate',
+      'the CA as the first certificate',
       () => bundleOf(statement, leaf, { certificates: [authority, leaf] }),
       [root],
     ],
@@ -369,7 +369,7 @@ describe('when a model is signed with a certificate', () => {
       [root],
     ],
     [
-      'bytes that are no certificate',
+      'bytes that are not a certificate',
       () =>
         bundleOf(statement, leaf, {
           certificates: [{ ...leaf, certificate: Buffer.from('30030101ff', 'hex') }],
@@ -414,14 +414,14 @@ describe('when a model is signed with a certificate', () => {
     await expect(verify(signed, { root: [root] })).resolves.toBeDefined();
   });
 
-  it('accepts an authority that says itself that it signs content, as the published vectors have', async () => {
+  it('accepts a CA whose key usage allows signatures, as in the published vectors', async () => {
     const both = certify({ name: 'Both', issuer: root, authority: true, usage: 0x80 });
     await expect(verify(signedBy(both), { root: [root] })).resolves.toBeDefined();
     const silent = certify({ name: 'Silent', issuer: root, authority: true, usage: null });
     await refused(signedBy(silent), { root: [root] });
   });
 
-  it('accepts the edges of validity', async () => {
+  it('accepts the first and last second of validity', async () => {
     const holder = under({ from: '2026-11-21T10:00:00Z', to: '2026-11-21T10:00:00Z' });
     await expect(verify(signedBy(holder), { root: [root] })).resolves.toBeDefined();
   });
@@ -436,7 +436,7 @@ describe('when a model is signed with a certificate', () => {
   });
 });
 
-describe('when a file beside the manifest is not what it is named as', () => {
+describe('when a file next to the manifest is of another kind', () => {
   it.each<[string, string, 'key' | 'root']>([
     ['a private key', vendor.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), 'key'],
     ['a certificate for a key', certificatePem(certify()), 'key'],
@@ -456,7 +456,7 @@ describe('when a file beside the manifest is not what it is named as', () => {
     );
   });
 
-  it('says which file is missing', async () => {
+  it('names a missing file', async () => {
     await expectCode(
       () => openRequirement({ required: true, key: 'gone.pub' }, folder),
       'file-missing',

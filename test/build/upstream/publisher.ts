@@ -20,7 +20,7 @@ import { oids } from '../../../src/trust/oid.ts';
 import { encodePem } from '../../../src/trust/pem.ts';
 import { der } from '../../trust/odd-certificate.ts';
 
-/** Publishers of models and images as they are elsewhere: keys, certificates and signatures written by the test itself. */
+/** Publishers of models and images: keys, certificates and signatures that the tests write themselves. */
 
 export type KeyName = 'p256' | 'p384' | 'p521' | 'ed25519' | 'rsa';
 
@@ -29,7 +29,7 @@ export interface Pair {
   readonly publicKey: KeyObject;
 }
 
-/** The moment at which the tests look at signatures. */
+/** The time at which the tests verify signatures. */
 export const lookedAt: Date = new Date('2026-11-21T10:00:00Z');
 
 const curves = { p256: 'prime256v1', p384: 'secp384r1', p521: 'secp521r1' } as const;

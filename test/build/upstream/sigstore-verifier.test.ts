@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { verifyImageSignature } from '../../../src/build/upstream/image-signature.ts';
+import { verifyModelSignature } from '../../../src/build/upstream/model-signature.ts';
 import { openRequirement } from '../../../src/build/upstream/requirement.ts';
 import { type VerifiedSigner, verifySigner } from '../../../src/build/upstream/signer.ts';
 import {
@@ -25,6 +26,7 @@ import {
   extension,
   type Holder,
   makePair,
+  modelStatement,
   signBytes,
   simplePayload,
 } from './publisher.ts';
@@ -50,6 +52,8 @@ interface Parts {
   /** The certificate in the bundle, where it is not the signer's. */
   readonly certificate?: Holder;
   readonly digest?: string;
+  /** Default: cosign's, of the image. */
+  readonly statement?: Json;
   readonly at?: Date;
   readonly log?: PrivateSigstore;
   readonly body?: (envelope: Parameters<typeof dsseEntry>) => Json;
@@ -60,7 +64,7 @@ interface Parts {
 /** A bundle as cosign makes it for an image, with changes. */
 function keyless(parts: Parts = {}): Record<string, Json> {
   const signer = parts.leaf ?? leaf;
-  const statement = {
+  const statement = parts.statement ?? {
     _type: 'https://in-toto.io/Statement/v1',
     subject: [{ digest: { sha256: parts.digest ?? digestHex(target.digest) } }],
     predicateType: 'https://sigstore.dev/cosign/sign/v1',
@@ -275,6 +279,14 @@ describe('when a signature is keyless', () => {
       }),
     ],
     [
+      'a log entry of another signature by the same signer over the same payload',
+      'TLOG_BODY_ERROR',
+      () => ({
+        body: ([whole, payload, , signer]) =>
+          dsseEntry(whole, payload, signBytes(leaf, payload), signer),
+      }),
+    ],
+    [
       'a log entry of another signer',
       'another signer',
       () => ({
@@ -417,6 +429,41 @@ describe('when a keyless signature is in the tag of the classic form', () => {
   });
 });
 
+describe('when the signature of a model is keyless', () => {
+  const files = { 'config.json': '{}', 'model.gguf': 'weights' };
+  const locked = Object.entries(files).map(([path, text]) => {
+    const bytes = Buffer.from(text);
+    return { path, size: bytes.length, digest: digestOf(bytes) };
+  });
+  const model = { files: locked, listed: new Set(Object.keys(files)), signature: 'model.sig' };
+
+  async function verifyModel(given: Given = {}): Promise<unknown> {
+    const bundle = keyless({ statement: modelStatement(files) });
+    writeFileSync(join(folder, 'trusted_root.json'), JSON.stringify(sigstore.trustedRoot()));
+    const requirement = {
+      required: true,
+      trustedRoot: 'trusted_root.json',
+      identity: mail,
+      issuer,
+    };
+    const opened = await openRequirement({ ...requirement, ...given }, folder);
+    const bytes = Buffer.from(JSON.stringify(bundle));
+    return verifyModelSignature(bytes, model, opened, later(100_000));
+  }
+
+  it('accepts it', async () => {
+    expect(await verifyModel()).toMatchObject({
+      form: 'model-signing',
+      log: 'verified',
+      signer: { identities: [mail], issuer },
+    });
+  });
+
+  it('refuses another identity', async () => {
+    await expectCode(() => verifyModel({ identity: 'x@vendor.example' }), 'upstream-refused');
+  });
+});
+
 describe('when a trusted root is opened', () => {
   it('refuses another one, by which the same signature does not verify', async () => {
     await refused('CERTIFICATE_ERROR', keyless(), {}, other.trustedRoot());
@@ -439,7 +486,9 @@ describe('when a trusted root is opened', () => {
       },
     ],
   ])('refuses %s', async (_, root) => {
-    await expectCode(() => verify(keyless(), {}, root()), 'upstream-refused');
+    writeFileSync(join(folder, 'odd_root.json'), JSON.stringify(root()));
+    const requirement = { required: true, trustedRoot: 'odd_root.json', identity: mail, issuer };
+    await expectCode(() => openRequirement(requirement, folder), 'upstream-refused');
   });
 });
 

@@ -140,8 +140,8 @@ async function lockOf(manifest: Manifest, from: Sources, previous?: Lock): Promi
 const key = { key: 'vendor.pub' };
 const good = signedImage(target.digest);
 
-describe('when a manifest asks for signatures', () => {
-  it('keeps the verdicts in the lock, with the digests of what decided', async () => {
+describe('when a manifest requires signatures', () => {
+  it('records the verdicts in the lock, with the digests of the trusted files', async () => {
     const from = sources(bundleOf(modelStatement(weights), vendor), good.attached, good.payload);
     const lock = await lockOf(manifestOf(key, key), from);
     const trusted = [{ path: 'vendor.pub', digest: digestOf(Buffer.from(pemOf(vendor))) }];
@@ -161,7 +161,7 @@ describe('when a manifest asks for signatures', () => {
     expect(await lockOf(manifestOf(key, key), from, lock)).toBe(lock);
   });
 
-  it('notes that anybody under a root counts, and each file that is not signed', async () => {
+  it('notes that any signer under a root is accepted, and each unsigned file', async () => {
     const bundle = bundleOf(
       modelStatement({ 'weights.dat': 'weights' }, { ignore_paths: ['README.md'] }),
       leaf,
@@ -217,7 +217,7 @@ describe('when a manifest asks for signatures', () => {
     await expectCode(() => lockOf(manifest, from), code);
   });
 
-  it('makes findings of the same where they are only recorded', async () => {
+  it('reports findings instead when signatures are not required', async () => {
     const recorded = { ...key, required: false };
     const absent = await lockOf(
       manifestOf(recorded, recorded),
@@ -250,7 +250,7 @@ describe('when a requirement contradicts itself', () => {
     ['a log beside a trusted root', { trustedRoot: 'a', identity: 'x', issuer: 'y', log: 'b' }],
     ['an identity of a key', { key: 'a', identity: 'x' }],
     ['an issuer of a key', { key: 'a', issuer: 'x' }],
-    ['an empty identity, which a certificate without subject has', { root: 'a', identity: '' }],
+    ['an empty identity, which equals an empty subject', { root: 'a', identity: '' }],
     ['an unknown field', { key: 'a', keyless: true }],
     ['a file of an image', { key: 'a', file: 'model.sig' }],
   ])('refuses %s', async (_, demand) => {
