@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Lock } from '../../src/format/lock.ts';
 import type { SignatureVerdict } from '../../src/format/upstream.ts';
+import { pemOf } from '../build/upstream/publisher.ts';
 import { stowage } from '../e2e/cli.ts';
 import { cosignProgram, hasCosign } from '../lab/cosign.ts';
 import { PrivateSigstore } from '../lab/private-sigstore.ts';
@@ -56,6 +57,7 @@ beforeAll(async () => {
       join(work, `${name}_root.json`),
       JSON.stringify(each.trustedRoot(sigstore.addresses)),
     );
+  writeFileSync(join(work, 'rekor.pub'), pemOf(instance.log));
   await writeSigningConfig();
 }, BUILD_TIME);
 
@@ -280,5 +282,34 @@ describe.each([
   it('is refused for an altered image, even if it is attached to that image', async () => {
     await replaceImage(repository);
     expect(await verdict(repository, accepted)).toEqual(ofAnotherImage());
+  });
+});
+
+describe.each([
+  ['under the .sig tag', 'cosign', classicServices],
+  ['as a bundle among the referrers', 'sigstore-bundle', bundleServices],
+] as const)('when cosign records a signature with a key in a log, %s', (_, form, services) => {
+  let repository: string;
+
+  beforeAll(async () => {
+    if (!available) return;
+    repository = await push(`logged-${form}`);
+    await sign(repository, '--key', 'vendor.key', ...services());
+  });
+
+  it('is accepted with the key of the log, and reported as unverified without it', async () => {
+    const found = await verdict(repository, { key: 'vendor.pub', log: 'rekor.pub' });
+    expect(found).toMatchObject({ result: 'passed', form, log: 'verified' });
+    expect(found).toHaveProperty('signedAt');
+    expect(await verdict(repository, { key: 'vendor.pub' })).toMatchObject({
+      result: 'passed',
+      log: 'unchecked',
+    });
+  });
+
+  it('is refused with the key of another log', async () => {
+    expect(await verdict(repository, { key: 'vendor.pub', log: 'other.pub' })).toMatchObject({
+      code: 'upstream-refused',
+    });
   });
 });
