@@ -1,8 +1,8 @@
 import { canonicalBytes, type Json } from '../core/canonical-json.ts';
 import { type Digest, digestOf } from '../core/digest.ts';
 import { MIB } from '../core/limits.ts';
+import { BLOCK_BYTES, encodeHeader, padding, type UstarStyle } from '../io/ustar.ts';
 import type { CatalogEntry, Segment } from './catalog.ts';
-import { tarEnd, tarHeader, tarPadding } from './tar-header.ts';
 
 export interface CarFile {
   readonly path: string;
@@ -33,6 +33,17 @@ const SMALL_LAYER_BYTES: number = 64 * MIB;
 const IMAGE = 'application/vnd.oci.image';
 const MANIFEST_TYPE = `${IMAGE}.manifest.v1+json`;
 
+const style: UstarStyle = { paxName: 'pax', paxMode: 0o444, devices: false };
+/** The two blocks at the end of a layer. */
+export const carEnd: Buffer = Buffer.alloc(2 * BLOCK_BYTES);
+
+/** What stands before a file's bytes in a layer, or for a folder (without a size): readable by all. */
+export function carHeader({ path, size }: { path: string; size?: number }): Buffer {
+  return size === undefined
+    ? encodeHeader({ path: `${path}/`, size: 0, mode: 0o755, kind: '5' }, style)
+    : encodeHeader({ path, size, mode: 0o444, kind: '0' }, style);
+}
+
 /**
  * The layers of an image with these files below `/models`, in this order: files go into one layer until it is large
  * enough, so that a large file has one of its own and the small ones share. The same files give the same layers.
@@ -60,14 +71,14 @@ export function carLayers(files: readonly CarFile[]): CarLayer[] {
 function layerOf(files: readonly CarFile[]): CarLayer {
   const folders = new Set([FOLDER, ...files.flatMap(({ path }) => foldersOf(`${FOLDER}/${path}`))]);
   const segments: Segment[] = [];
-  let made = [...folders].toSorted().map((path) => tarHeader({ path }));
+  let made = [...folders].toSorted().map((path) => carHeader({ path }));
   for (const { path, size, digest } of files) {
-    made.push(tarHeader({ path: `${FOLDER}/${path}`, size }));
+    made.push(carHeader({ path: `${FOLDER}/${path}`, size }));
     if (size === 0) continue;
     segments.push({ bytes: Buffer.concat(made) }, { digest, size });
-    made = [tarPadding(size)];
+    made = [padding(size)];
   }
-  segments.push({ bytes: Buffer.concat([...made, tarEnd]) });
+  segments.push({ bytes: Buffer.concat([...made, carEnd]) });
   const sizes = segments.map((each) => ('bytes' in each ? each.bytes.length : each.size));
   return { segments, size: sizes.reduce((sum, size) => sum + size, 0) };
 }

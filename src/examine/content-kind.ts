@@ -1,5 +1,5 @@
+import { decodeHeader } from '../io/ustar.ts';
 import type { Compression } from './compressed.ts';
-import { isTarHeader } from './tar.ts';
 
 /** What content is, by its first bytes and never by its name. */
 export type ContentKind =
@@ -55,7 +55,7 @@ export function contentKind(head: Buffer, size: number): ContentKind {
   if (opaque !== undefined) return { kind: 'opaque', name: opaque[1] };
   const native = NATIVE.find(([magic]) => matches(hex, magic))?.[1] ?? portable(head);
   if (native !== undefined) return { kind: 'native', name: native };
-  if (isTarHeader(head)) return { kind: 'tar' };
+  if (decodeHeader(head) !== undefined) return { kind: 'tar' };
   if (isZlib(head)) return { kind: 'compressed', by: 'zlib' };
   return { kind: 'other' };
 }

@@ -10,7 +10,8 @@ import { CRC_SPAN_BYTES } from '../../core/limits.ts';
 import { partInWords, Tally } from '../../core/tally.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import { ioError } from '../../io/file.ts';
-import { endOfArchive, headerOf, padding, type TarEntry } from '../../io/tar-header.ts';
+import { endOfArchive, headerOf, type TarEntry } from '../../io/tar-header.ts';
+import { padding } from '../../io/ustar.ts';
 import { contentOf } from '../part-content.ts';
 import { controlEntries, isTrustFile, streamedParts } from './stream-order.ts';
 

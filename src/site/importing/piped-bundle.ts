@@ -23,10 +23,10 @@ import {
   endOfArchive,
   headerInWords,
   headerOf,
-  padding,
   readHeader,
   type TarEntry,
 } from '../../io/tar-header.ts';
+import { padding } from '../../io/ustar.ts';
 import { MAX_TRUST_LINKS } from '../../trust/trust-chain.ts';
 import type { Staging } from './staging.ts';
 import { spanBuffers, streamPart } from './stream-part.ts';

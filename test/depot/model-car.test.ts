@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { tarEnd, tarHeader, tarPadding } from '../../src/depot/tar-header.ts';
+import { carEnd, carHeader } from '../../src/depot/model-car.ts';
+import { padding } from '../../src/io/ustar.ts';
 
 function list(tar: Buffer): string {
   return execFileSync(
@@ -25,7 +26,7 @@ describe('when a tar is read that was made here', () => {
     ...Array.from({ length: 14 }, (_, index) => 'n'.repeat(975 + index)),
   ])('finds %s, of root, of 1970', (path) => {
     const content = Buffer.from('hello');
-    const tar = Buffer.concat([...[tarHeader({ path, size: 5 }), content, tarPadding(5), tarEnd]]);
+    const tar = Buffer.concat([...[carHeader({ path, size: 5 }), content, padding(5), carEnd]]);
     expect(tar.length % 512).toBe(0);
     expect(list(tar)).toMatch(/^-r--r--r-- 0\/0 +5 1970-01-01 00:00:00 /);
     expect(list(tar).trimEnd().endsWith(` ${path}`)).toBe(true);
@@ -33,29 +34,17 @@ describe('when a tar is read that was made here', () => {
   });
 
   it('finds a folder', () => {
-    const tar = Buffer.concat([tarHeader({ path: 'models/a' }), tarEnd]);
+    const tar = Buffer.concat([carHeader({ path: 'models/a' }), carEnd]);
     expect(list(tar)).toMatch(/^drwxr-xr-x 0\/0 .* models\/a\/$/m);
   });
 
   it.each([0o77777777777, 0o100000000000, 123_456_789_012])('says the size %i', (size) => {
-    const header = tarHeader({ path: 'large', size });
+    const header = carHeader({ path: 'large', size });
     // It misses the bytes that the header speaks of, and says so by its status.
     const { stdout: said } = spawnSync('tar', ['--list', '--verbose'], {
       input: header,
       encoding: 'utf8',
     });
     expect(said).toContain(` ${size} `);
-  });
-});
-
-describe('when a file ends', () => {
-  it.each([
-    [0, 0],
-    [1, 511],
-    [511, 1],
-    [512, 0],
-    [513, 511],
-  ])('fills %i bytes up with %i', (size, padding) => {
-    expect(tarPadding(size)).toHaveLength(padding);
   });
 });
