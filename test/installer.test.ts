@@ -25,6 +25,7 @@ describe('when the code of the installer is bundled', () => {
       'src/source/http.ts',
       'src/build/pull.ts',
       'node_modules/@huggingface/hub/a.js',
+      'node_modules/@sigstore/verify/dist/index.js',
     ];
     const inputs = Object.fromEntries(
       [...strays, 'src/bundle/admission/admit.ts'].map((path) => [path, {}]),

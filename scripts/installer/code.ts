@@ -33,7 +33,9 @@ async function bundle(root: string, entry: string): Promise<{ text: string; inpu
 /** Files of the connected side, and packages that only it uses, in what esbuild bundled. */
 export function connectedInputs(metafile: Metafile): string[] {
   return Object.keys(metafile.inputs).filter((path) =>
-    /^src\/(?:source|build)\/|(?:^|\/)node_modules\/(?:@huggingface|picomatch)\//.test(path),
+    /^src\/(?:source|build)\/|(?:^|\/)node_modules\/(?:@huggingface|@sigstore|picomatch)\//.test(
+      path,
+    ),
   );
 }
 
