@@ -1,7 +1,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:net';
-import { arch, release, totalmem } from 'node:os';
+import { arch, networkInterfaces, release, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createHostProbe } from '../../../src/site/host/host-probe.ts';
@@ -10,8 +10,12 @@ import { cpuFeatures, kernelRelease, memoryBytes } from '../../../src/site/host/
 import { context } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { scratchFolder } from '../../support/scratch.ts';
+import { skipBecause } from '../../support/skip-because.ts';
 
 const scratch = scratchFolder(true);
+const HAS_IPV6 = Object.values(networkInterfaces()).some((each) =>
+  each?.some(({ family }) => family === 'IPv6'),
+);
 const here = createHostProbe({ env: { PATH: '/usr/bin:/bin' } });
 
 async function listening(host: string): Promise<number> {
@@ -39,15 +43,19 @@ describe('when this host is looked at', () => {
     expect(elsewhere.id).not.toBe(there.id);
   });
 
-  it.each(['127.0.0.1', '0.0.0.0', '::', '::1'])('names who listens on %s', async (address) => {
-    const port = await listening(address);
-    const found = (await listeners(here)).filter((each) => each.port === port);
-    expect(found).toHaveLength(1);
-    const name = await ownerOf(found[0]?.inode ?? '', here);
-    expect(name).toMatch(new RegExp(`\\(pid ${process.pid}\\)$`));
-    if (address !== '::1') expect(found[0]?.address).toBe(address);
-    if (address !== '::1') expect(await here.listen('127.0.0.1', port)).toBe('taken');
-  });
+  it.for(['127.0.0.1', '0.0.0.0', '::', '::1'])(
+    'names who listens on %s',
+    async (address, test) => {
+      if (address.includes(':') && !HAS_IPV6) skipBecause(test, 'this machine has no IPv6');
+      const port = await listening(address);
+      const found = (await listeners(here)).filter((each) => each.port === port);
+      expect(found).toHaveLength(1);
+      const name = await ownerOf(found[0]?.inode ?? '', here);
+      expect(name).toMatch(new RegExp(`\\(pid ${process.pid}\\)$`));
+      if (address !== '::1') expect(found[0]?.address).toBe(address);
+      if (address !== '::1') expect(await here.listen('127.0.0.1', port)).toBe('taken');
+    },
+  );
 
   it('tells a free port from an address of another host, and leaves it free', async () => {
     const port = await listening('127.0.0.2');
