@@ -1,5 +1,8 @@
 import { globSync, readFileSync } from 'node:fs';
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { hideProxies } from './test/lab/outside.ts';
+
+hideProxies();
 
 // Container engines share what the kernel has but once: their tests run one after the other, beside all others.
 const engines: string[] = globSync('test/e2e/*.test.ts', { cwd: import.meta.dirname }).filter(

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { outside } from '../lab/outside.ts';
 import { run } from '../lab/process.ts';
 
 const sources = fileURLToPath(new URL('tools', import.meta.url));
@@ -19,7 +20,7 @@ export async function goTools(): Promise<string> {
   const packages = ['oras.land/oras/cmd/oras', 'github.com/google/go-containerregistry/cmd/crane'];
   // Debian's own Go is too old for these: one from go.dev lies here, where nobody put it elsewhere.
   const path = `${process.env['PATH']}:/usr/local/go/bin`;
-  const env = { ...process.env, PATH: path, GOFLAGS: '-mod=readonly', CGO_ENABLED: '0' };
+  const env = { ...outside(), PATH: path, GOFLAGS: '-mod=readonly', CGO_ENABLED: '0' };
   await run('go', ['build', '-o', `${temporary}/`, ...packages], { cwd: sources, env });
   if (existsSync(folder)) rmSync(temporary, { recursive: true });
   else renameSync(temporary, folder);

@@ -1,5 +1,6 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { outside } from '../lab/outside.ts';
 import { capture, run } from '../lab/process.ts';
 
 const CACHE = join(import.meta.dirname, '../../node_modules/.cache/clients');
@@ -29,7 +30,9 @@ export async function pythonClient(name: string): Promise<PythonClient> {
   if (made.status !== 0)
     throw new Error(`python3 makes no environment (apt-get install python3-venv): ${made.stderr}`);
   const options = ['--quiet', '--disable-pip-version-check', '--no-deps', '--only-binary', ':all:'];
-  await run(client.python, ['-m', 'pip', 'install', ...options, '--requirement', wanted]);
+  await run(client.python, ['-m', 'pip', 'install', ...options, '--requirement', wanted], {
+    env: outside(),
+  });
   writeFileSync(stamp, text);
   return client;
 }

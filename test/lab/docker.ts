@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type AirGap, airGap } from './airgap.ts';
 import { mountsBelow } from './engine.ts';
@@ -24,6 +24,8 @@ export async function isolatedDocker(dir: string): Promise<Docker> {
   const root = resolve(dir);
   const at = (name: string): string => join(root, name);
   for (const name of ['config', 'tmp']) mkdirSync(at(name), { recursive: true });
+  // In place of the host's own, which may name folders and networks.
+  writeFileSync(at('daemon.json'), '{}');
   const gap = await airGap();
   await gap.run('sysctl', ['--quiet', '--write', 'net.ipv4.ip_forward=1']);
   const socket = `unix://${at('docker.sock')}`;
@@ -78,7 +80,16 @@ export async function isolatedDocker(dir: string): Promise<Docker> {
 /** Addresses that nothing else on a machine is likely to have; limits, because nobody may raise them here. */
 function daemonArguments(at: (name: string) => string, socket: string): string[] {
   return [
-    ...['--data-root', at('data'), '--exec-root', at('exec'), '--pidfile', at('pid')],
+    ...[
+      '--config-file',
+      at('daemon.json'),
+      '--data-root',
+      at('data'),
+      '--exec-root',
+      at('exec'),
+      '--pidfile',
+      at('pid'),
+    ],
     ...['--host', socket, '--ip6tables=false', '--bip', '10.214.0.1/24'],
     ...['--default-address-pool', 'base=10.213.0.0/16,size=24'],
     ...['--default-ulimit', 'nofile=4096:4096'],

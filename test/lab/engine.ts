@@ -26,7 +26,7 @@ export interface EngineOptions {
 export function isolatedEngine(dir: string, options: EngineOptions = {}): Engine {
   const root = resolve(dir);
   const at = (name: string): string => join(root, name);
-  for (const name of ['storage', 'run', 'tmp', 'networks', 'volumes']) {
+  for (const name of ['storage', 'run', 'tmp', 'networks', 'volumes', HOME_SETTINGS]) {
     mkdirSync(at(name), { recursive: true });
   }
   writeFileSync(at('containers.conf'), containersConf(at));
@@ -34,12 +34,17 @@ export function isolatedEngine(dir: string, options: EngineOptions = {}): Engine
     at('storage.conf'),
     `[storage]\ndriver = "overlay"\ngraphroot = "${at('storage')}"\nrunroot = "${at('run')}"\n`,
   );
-  writeFileSync(at('registries.conf'), 'unqualified-search-registries = []\n');
+  const settings = at(HOME_SETTINGS);
+  writeFileSync(join(settings, 'registries.conf'), 'unqualified-search-registries = []\n');
+  // In a home folder, this one replaces the host's (containers-policy.json(5)).
+  const policy = { default: [{ type: 'insecureAcceptAnything' }] };
+  writeFileSync(join(settings, 'policy.json'), JSON.stringify(policy));
   const env: NodeJS.ProcessEnv = {
     ...process.env,
     CONTAINERS_CONF: at('containers.conf'),
     CONTAINERS_STORAGE_CONF: at('storage.conf'),
-    CONTAINERS_REGISTRIES_CONF: at('registries.conf'),
+    CONTAINERS_REGISTRIES_CONF: join(settings, 'registries.conf'),
+    HOME: at('home'),
     TMPDIR: at('tmp'),
   };
   const [command = 'podman', ...before] = [...(options.through ?? []), 'podman'];
@@ -57,6 +62,9 @@ export function isolatedEngine(dir: string, options: EngineOptions = {}): Engine
     },
   };
 }
+
+/** Where podman looks for settings of its user, root too. */
+const HOME_SETTINGS = 'home/.config/containers';
 
 /** runc, because crun fails on cgroup v1; explicit limits, because nobody may raise them here. */
 function containersConf(at: (name: string) => string): string {

@@ -12,6 +12,7 @@ import {
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { beginLayout, writeImage, writeLayer } from './image-layout.ts';
+import { outside } from './outside.ts';
 import { run } from './process.ts';
 import { type LayoutImage, oneFileImage, tagBoth } from './tiny-image.ts';
 
@@ -124,7 +125,7 @@ async function layDependencies(root: string): Promise<void> {
   const flags = ['--no-save', '--omit=optional', '--ignore-scripts', '--no-audit', '--no-fund'];
   await run('npm', ['install', ...flags], {
     cwd: app,
-    env: { ...process.env, NODE_LLAMA_CPP_SKIP_DOWNLOAD: 'true' },
+    env: { ...outside(), NODE_LLAMA_CPP_SKIP_DOWNLOAD: 'true' },
   });
   for (const name of SERVER_FILES) rmSync(join(app, name));
   await prune(join(app, 'node_modules'));

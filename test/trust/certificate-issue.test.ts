@@ -11,7 +11,7 @@ import { oids } from '../../src/trust/oid.ts';
 import { expectCode } from '../support/error.ts';
 import { makeAuthority, makeRoot, makeSigner, nextSerial, validity } from './authority.ts';
 import { der, extension, oddCertificate } from './odd-certificate.ts';
-import { openssl } from './openssl.ts';
+import { atSigning, openssl } from './openssl.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'stowage-issue-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -58,7 +58,7 @@ describe('when certificates are issued', () => {
     for (const [name, { certificate }] of Object.entries({ root, authority, signer }))
       writeFileSync(join(folder, `${name}.pem`), encodeCertificate(certificate));
     const chain = ['-CAfile', 'root.pem', '-untrusted', 'authority.pem', 'signer.pem'];
-    const { stdout, stderr } = openssl(['verify', '-x509_strict', ...chain], folder);
+    const { stdout, stderr } = openssl(['verify', '-x509_strict', ...atSigning, ...chain], folder);
     expect(stderr + stdout).toBe('signer.pem: OK\n');
   });
 

@@ -9,7 +9,7 @@ import { attachSignature, prepareSignature, signDetached } from '../../src/trust
 import { verifyDetached } from '../../src/trust/cms-verify.ts';
 import { expectCode } from '../support/error.ts';
 import { type Holder, makeAuthority, makeRoot, makeSigner, signedAt } from './authority.ts';
-import { openssl } from './openssl.ts';
+import { atSigning, openssl } from './openssl.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'stowage-cms-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -59,8 +59,7 @@ describe('when an officer checks with openssl alone', () => {
   const verify = (name: string, file: string): ReturnType<typeof openssl> => {
     const trust = ['-no-CApath', '-no-CAstore', '-CAfile', 'root.pem'];
     const input = ['-inform', 'DER', '-in', `${name}.p7s`, '-content', file];
-    const at = ['-attime', String(signedAt.getTime() / 1000)];
-    const args = ['cms', '-verify', '-binary', '-cades', ...trust, ...at, ...input];
+    const args = ['cms', '-verify', '-binary', '-cades', ...trust, ...atSigning, ...input];
     return openssl([...args, '-out', 'verified'], folder);
   };
   writeFileSync(join(folder, 'root.pem'), encodeCertificate(root.certificate));

@@ -23,7 +23,7 @@ import {
 } from './authority.ts';
 import { extension, oddCertificate } from './odd-certificate.ts';
 import { oddSignature } from './odd-signature.ts';
-import { openssl } from './openssl.ts';
+import { atSigning, openssl } from './openssl.ts';
 
 const scratch = scratchFolder();
 
@@ -206,7 +206,7 @@ describe('when a role requires algorithms', () => {
     const purpose = ['-purpose', 'any', '-no-CApath', '-no-CAstore', '-CAfile', 'root.pem'];
     const from = ['-inform', 'DER', '-in', 'signature.p7s', '-content', 'content'];
     const answer = openssl(
-      ['cms', '-verify', '-binary', ...purpose, ...from, '-out', 'out'],
+      ['cms', '-verify', '-binary', ...purpose, ...atSigning, ...from, '-out', 'out'],
       folder,
     );
     expect(answer.stderr).toContain('successful');

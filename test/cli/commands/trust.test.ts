@@ -18,7 +18,7 @@ import { encodePrivateKey } from '../../../src/trust/key.ts';
 import { type Ran, runProgram } from '../../support/fake-terminal.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { tree } from '../../support/tree.ts';
-import { openssl } from '../../trust/openssl.ts';
+import { atSigning, openssl } from '../../trust/openssl.ts';
 import { makeParty, type Party } from '../../trust/simulator.ts';
 
 const scratch = scratchFolder();
@@ -245,7 +245,7 @@ describe('when a trust document is signed', () => {
     expect(sha256('1.trust.json')).toBe(before);
     const trusted = ['-purpose', 'any', '-no-CApath', '-no-CAstore', '-CAfile', 'keeper.pem'];
     const files = ['-in', '1.trust.json.keeper.p7s', '-content', '1.trust.json', '-out', 'out'];
-    const verify = ['cms', '-verify', '-binary', '-inform', 'DER'];
+    const verify = ['cms', '-verify', '-binary', ...atSigning, '-inform', 'DER'];
     expect(openssl([...verify, ...trusted, ...files], place).ok).toBe(true);
   });
 

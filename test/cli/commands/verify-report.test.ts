@@ -7,12 +7,11 @@ import { readJson } from '../../../src/format/document.ts';
 import { type Report, reportKind } from '../../../src/format/report.ts';
 import { encodeCertificate } from '../../../src/trust/certificate-file.ts';
 import { encodePrivateKey } from '../../../src/trust/key.ts';
-import { packedAt } from '../../support/context.ts';
 import { type Ran, runProgram } from '../../support/fake-terminal.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { makeAuthority, smallBundle } from '../../support/small-bundle.ts';
 import { tree } from '../../support/tree.ts';
-import { openssl } from '../../trust/openssl.ts';
+import { atSigning, openssl } from '../../trust/openssl.ts';
 
 const scratch = scratchFolder();
 const authority = makeAuthority();
@@ -143,7 +142,7 @@ describe('when the report is signed', () => {
           ...['cms', '-verify', '-binary', '-purpose', 'any', '-no-CApath', '-no-CAstore'],
           ...['-CAfile', 'root.pem', '-inform', 'DER', '-in', 'r.json.p7s'],
           ...['-content', 'r.json', '-out', '/dev/null'],
-          ...['-attime', String(packedAt.getTime() / 1000)],
+          ...atSigning,
         ],
         place,
       ).ok;
