@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { outside } from '../lab/outside.ts';
-import { run } from '../lab/process.ts';
+import { runGo } from '../lab/go.ts';
 
 const sources = fileURLToPath(new URL('tools', import.meta.url));
 const cache = fileURLToPath(new URL('../../node_modules/.cache/stowage-clients', import.meta.url));
@@ -18,10 +17,7 @@ export async function goTools(): Promise<string> {
   const temporary = `${folder}.${process.pid}`;
   mkdirSync(temporary, { recursive: true });
   const packages = ['oras.land/oras/cmd/oras', 'github.com/google/go-containerregistry/cmd/crane'];
-  // Debian's own Go is too old for these: one from go.dev lies here, where nobody put it elsewhere.
-  const path = `${process.env['PATH']}:/usr/local/go/bin`;
-  const env = { ...outside(), PATH: path, GOFLAGS: '-mod=readonly', CGO_ENABLED: '0' };
-  await run('go', ['build', '-o', `${temporary}/`, ...packages], { cwd: sources, env });
+  await runGo(sources, ['build', '-o', `${temporary}/`, ...packages]);
   if (existsSync(folder)) rmSync(temporary, { recursive: true });
   else renameSync(temporary, folder);
   return folder;

@@ -50,12 +50,13 @@ needs=(
   'mandoc                   mandoc                      checks it'
   'faketime                 faketime                    shifts the clock of tests'
   '/usr/share/i18n/locales/tr_TR locales                has a language that is not English'
+  'go                       golang-go                   builds clients that are written in it'
   'git                      git                         holds the files that are locked from repositories'
   'ps                       procps                      lists what runs on the simulated host'
   'mount                    mount                       mounts media'
 )
 
-PATH=$PATH:/usr/sbin:/sbin
+PATH=$PATH:/usr/sbin:/sbin:/usr/local/go/bin
 missing=() reasons=()
 for need in "${needs[@]}"; do
   read -r file package reason <<<"$need"
