@@ -1,8 +1,14 @@
 import { globSync, readFileSync } from 'node:fs';
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
 import { hideProxies } from './test/lab/outside.ts';
+import { changedTests } from './test/support/nearest-tests.ts';
 
 hideProxies();
+
+const unit: string[] = globSync('test/**/*.test.ts', {
+  cwd: import.meta.dirname,
+  exclude: ['test/e2e/**', 'test/clients/**'],
+});
 
 // Container engines share what the kernel has but once: their tests run one after the other, beside all others.
 const engines: string[] = globSync('test/e2e/*.test.ts', { cwd: import.meta.dirname }).filter(
@@ -21,8 +27,7 @@ const config: ViteUserConfig = defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['test/**/*.test.ts'],
-          exclude: ['test/e2e/**', 'test/clients/**'],
+          include: changedTests(unit) ?? unit,
           testTimeout: 20_000,
         },
       },
