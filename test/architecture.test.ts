@@ -9,21 +9,23 @@ const files = [...source.values()];
 const below: Readonly<Record<string, readonly string[]>> = {
   core: [],
   format: ['core'],
+  content: ['core', 'format'],
   parity: ['core'],
   io: ['core', 'format', 'parity'],
   trust: ['core', 'format'],
   net: ['core'],
   source: ['core', 'format', 'io', 'net'],
   examine: ['core', 'format', 'io'],
-  build: ['core', 'format', 'io', 'parity', 'trust', 'net', 'source', 'examine'],
-  depot: ['core', 'format', 'io', 'trust'],
+  build: ['core', 'format', 'content', 'io', 'parity', 'trust', 'net', 'source', 'examine'],
+  depot: ['core', 'format', 'content', 'io', 'trust'],
   target: ['core', 'format', 'io', 'trust'],
   push: ['core', 'format', 'io', 'net'],
-  bundle: ['core', 'format', 'io', 'trust'],
-  site: ['core', 'format', 'io', 'parity', 'trust', 'depot', 'target', 'bundle'],
+  bundle: ['core', 'format', 'content', 'io', 'trust'],
+  site: ['core', 'format', 'content', 'io', 'parity', 'trust', 'depot', 'target', 'bundle'],
   cli: [
     'core',
     'format',
+    'content',
     'io',
     'parity',
     'trust',
@@ -165,7 +167,7 @@ describe('when a layer imports', () => {
     expect(cycle(source)?.join(' -> ')).toBeUndefined();
   });
 
-  it.each(['bundle', 'site', 'target', 'depot', 'trust', 'push'])(
+  it.each(['content', 'bundle', 'site', 'target', 'depot', 'trust', 'push'])(
     'never reaches a source from %s',
     (from) => {
       const starts = files.map(({ path }) => path).filter((path) => layer(path) === from);

@@ -1,5 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve as resolvePath } from 'node:path';
+import type { SizedBlob } from '../content/content-kind.ts';
+import { bundleBlobs, describeAll } from '../content/items.ts';
 import { counted } from '../core/amount.ts';
 import { type Digest, sriHex, sriOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
@@ -15,7 +17,7 @@ import {
 } from '../format/bundle.ts';
 import { writeChecksums } from '../format/checksums.ts';
 import { writeCanonical } from '../format/document.ts';
-import type { Lock, LockedBlob } from '../format/lock.ts';
+import type { Lock } from '../format/lock.ts';
 import type { Parity } from '../format/parity.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import {
@@ -30,15 +32,14 @@ import {
 } from '../io/file.ts';
 import { HashPool } from '../io/hashing.ts';
 import { forEachBounded } from '../io/queue.ts';
-import { controlDocuments, describeAll } from './bundle-documents.ts';
+import { controlDocuments } from './bundle-documents.ts';
 import { columnsOfDiscs } from './deal.ts';
 import { controlSizes, discRuns, writeDiscs } from './discs.ts';
 import { indexOf } from './index-of.ts';
 import { type BuiltInstaller, copyInstallers } from './installers.ts';
 import { evenColumns, recoveryBytes, stripeOf, writeParity } from './parity.ts';
 import { copyParts, makePartFolder, syncSmallParts } from './parts.ts';
-import { readContents } from './sbom/contents.ts';
-import { travellingBlobs } from './travelling-blobs.ts';
+import { readFacts } from './sbom/read-facts.ts';
 
 export interface AssembleOptions extends Context {
   readonly store: BlobStore;
@@ -108,20 +109,20 @@ async function write(
   for (const each of described.values()) {
     for (const bytes of each.documents.values()) await store.put(bytes);
   }
-  const blobs = travellingBlobs(lock, described);
-  const contents = await readContents(lock, store, options);
+  const blobs = bundleBlobs(lock, described);
+  const facts = await readFacts(lock, store, options);
   await makePartFolder(folder);
   const installers = await copyInstallers(options.installers ?? [], folder, options);
   const copied = await copyBlobs(blobs, folder, options);
   const control = new Map([
-    ...controlDocuments(lock, described, installers, contents),
+    ...controlDocuments(lock, { described, installers, facts }),
     ...(options.trust ?? []),
   ]);
   const folders = new Set([...control.keys()].map((path) => dirname(path)));
   for (const each of folders) await makeFolder(join(folder, each));
   for (const [path, bytes] of control) await writeNew(join(folder, path), bytes);
   const bare: Bundle = {
-    ...indexOf(lock, described, contents, copied, control, partSize),
+    ...indexOf(lock, { described, facts, blobs: copied, control, partSize }),
     ...(installers.length === 0 ? {} : { installers }),
   };
   const parity = await addParity(bare, folder, options);
@@ -138,7 +139,7 @@ async function write(
 }
 
 async function copyBlobs(
-  blobs: readonly LockedBlob[],
+  blobs: readonly SizedBlob[],
   folder: string,
   options: AssembleOptions,
 ): Promise<BundleBlob[]> {

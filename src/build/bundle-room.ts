@@ -1,12 +1,10 @@
+import { bundleBlobs, describeAll, lockBlobs } from '../content/items.ts';
 import { KIB, MIB } from '../core/limits.ts';
 import type { Lock } from '../format/lock.ts';
 import type { AssembleOptions } from './assemble.ts';
-import { describeAll } from './bundle-documents.ts';
 import { discSpace } from './deal.ts';
-import { lockBlobs } from './lock-blobs.ts';
 import { evenColumns, recoveryBytes } from './parity.ts';
 import { sliceBlob } from './parts.ts';
-import { travellingBlobs } from './travelling-blobs.ts';
 
 /** Control files of a bundle beside its blobs, and what file systems need for themselves. */
 const SPARE_BYTES = 16 * MIB;
@@ -26,9 +24,7 @@ export function bundleNeeds(lock: Lock, shape: Partial<BundleShape>): number {
   const data = [...lockBlobs(lock).values()].reduce((sum, size) => sum + size, 0);
   const tools = installers.reduce((sum, { size }) => sum + size, 0);
   const whole = data + tools + SPARE_BYTES;
-  const parts = travellingBlobs(lock, describeAll(lock)).flatMap((each) =>
-    sliceBlob(each, partSize),
-  );
+  const parts = bundleBlobs(lock, describeAll(lock)).flatMap((each) => sliceBlob(each, partSize));
   const even = rows === 0 ? 0 : recoveryBytes(evenColumns(parts), rows, parts);
   if (discs === undefined) return whole + even;
   const control = tools + DISC_CONTROL_BYTES + parts.length * PART_LINES_BYTES;

@@ -1,25 +1,33 @@
-import type { Digest } from '../core/digest.ts';
-import { sriOf } from '../core/digest.ts';
+import type { Described } from '../content/artifact.ts';
+import type { BlobFacts } from '../content/blob-facts.ts';
+import { itemsIn, sections } from '../content/items.ts';
+import { type Digest, sriOf } from '../core/digest.ts';
 import type { Bundle, BundleBlob, ControlFile } from '../format/bundle.ts';
 import type { Lock } from '../format/lock.ts';
-import type { Described } from './content.ts';
-import { type Contents, countPackages } from './sbom/contents.ts';
 
-/** `bundle.json` of a lock, as far as it does not depend on recovery parts. */
-export function indexOf(
-  lock: Lock,
-  described: ReadonlyMap<string, Described>,
-  contents: Contents,
-  blobs: readonly BundleBlob[],
-  control: ReadonlyMap<string, Buffer>,
-  partSize: number,
-): Bundle {
+/** What was made of a lock before its index is written. */
+export interface Made {
+  /** The manifest of each item, by its name. */
+  readonly described: ReadonlyMap<string, Described>;
+  readonly facts: BlobFacts;
+  readonly blobs: readonly BundleBlob[];
+  readonly control: ReadonlyMap<string, Buffer>;
+  /** Bytes of a part; 0 for whole blobs. */
+  readonly partSize: number;
+}
+
+/** `bundle.json` of a lock, without installers and recovery parts. */
+export function indexOf(lock: Lock, made: Made): Bundle {
   const { manifest } = lock;
+  const { described, facts, blobs, control, partSize } = made;
   const manifestOf = (name: string): Digest => {
     const found = described.get(name);
     if (found === undefined) throw new Error(`${name} was not described`);
     return found.manifest.digest;
   };
+  const contents = sections((kind) =>
+    itemsIn<'locked'>(lock, kind).map((item) => kind.bundled(item, manifestOf(item.name), facts)),
+  );
   return {
     schema: 'stowage/bundle/v1',
     name: manifest.name,
@@ -30,41 +38,8 @@ export function indexOf(
     resolvedAt: lock.resolvedAt,
     platforms: manifest.platforms,
     partSize,
-    models: lock.models.map((model) => ({
-      name: model.name,
-      source: model.source,
-      repository: model.repository,
-      commit: model.commit,
-      ...(model.license === undefined ? {} : { license: model.license }),
-      ...(model.tags === undefined || model.tags.length === 0 ? {} : { tags: model.tags }),
-      ...(model.signature === undefined ? {} : { signature: model.signature }),
-      manifest: manifestOf(model.name),
-      files: model.files.map(({ path, size, digest, gitOid }) => ({
-        path,
-        size,
-        digest,
-        ...(gitOid === undefined ? {} : { gitOid }),
-      })),
-    })),
-    images: lock.images.map((image) => ({
-      name: image.name,
-      source: image.source,
-      repository: image.repository,
-      target: image.target,
-      platforms: image.platforms,
-      ...(image.signature === undefined ? {} : { signature: image.signature }),
-      packages: countPackages(image, contents),
-      ...(image.attached === undefined ? {} : { attached: image.attached }),
-    })),
-    files: lock.files.map(({ name, source, kind, path, digest, size }) => ({
-      name,
-      source,
-      kind,
-      path,
-      manifest: manifestOf(name),
-      digest,
-      size,
-    })),
+    // Whoever writes it holds it against the schema, which knows the sections.
+    ...(contents as unknown as Pick<Bundle, 'models' | 'images' | 'files'>),
     blobs,
     control: [...control].map(
       ([path, bytes]): ControlFile => ({ path, size: bytes.length, sha512: sriOf(bytes) }),

@@ -1,10 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { SizedBlob } from '../content/content-kind.ts';
 import { digestHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { KIB } from '../core/limits.ts';
 import type { BundleBlob } from '../format/bundle.ts';
-import type { LockedBlob } from '../format/lock.ts';
 import { partPath } from '../format/part.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { ioError } from '../io/file.ts';
@@ -36,7 +36,7 @@ interface Slice {
  * @throws StowageError `blob-damaged`, `space-insufficient`, `io-failed`
  */
 export async function copyParts(
-  blob: LockedBlob,
+  blob: SizedBlob,
   partSize: number,
   store: BlobStore,
   folder: string,
@@ -95,7 +95,7 @@ async function copyNoted(
 }
 
 /** Copies parts one after the other, so that the blob's own digest is checked on the way. */
-async function copyHashed({ digest }: LockedBlob, copy: Copy): Promise<readonly PieceSums[]> {
+async function copyHashed({ digest }: SizedBlob, copy: Copy): Promise<readonly PieceSums[]> {
   const pieces = copy.slices.map((slice) => toPiece(slice, copy.folder));
   const result = await run(copy, { offset: 0, pieces, hashes: ['sha256', 'sha512', 'crc32'] });
   const found = `sha256:${result.sha256}`;
@@ -136,7 +136,7 @@ export async function makePartFolder(folder: string): Promise<void> {
 }
 
 /** A blob on the grid of parts. @param partSize bytes; 0 for whole blobs */
-export function sliceBlob(blob: Pick<LockedBlob, 'digest' | 'size'>, partSize: number): Slice[] {
+export function sliceBlob(blob: SizedBlob, partSize: number): Slice[] {
   const hex = digestHex(blob.digest);
   if (partSize === 0 || blob.size <= partSize)
     return [{ path: partPath(hex), offset: 0, size: blob.size }];

@@ -1,28 +1,19 @@
+import { copiedFirst, fromLock } from '../content/items.ts';
 import type { Json } from '../core/canonical-json.ts';
 import { digestHex } from '../core/digest.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
 import type { Lock } from '../format/lock.ts';
 
 /**
- * An in-toto statement (v1) with SLSA provenance (v1) that says from what the bundle was made. It is covered by
- * the bundle's signature and bears none of its own.
+ * An in-toto statement (v1) with SLSA provenance (v1): the sources that the bundle was made from. The signature of the
+ * bundle covers it; it has none of its own.
  */
 export function provenance(lock: Lock): Json {
+  const subjects = fromLock(lock, (kind, item) => kind.subjects(item), copiedFirst());
+  const origins = fromLock(lock, (kind, item) => [kind.origins(item)]);
   return {
     _type: 'https://in-toto.io/Statement/v1',
-    subject: [
-      ...lock.images.map((image) => ({
-        name: `image:${image.name}`,
-        digest: sha256(image.target.digest),
-      })),
-      ...lock.models.flatMap((model) =>
-        model.files.map((file) => ({
-          name: `model:${model.name}/${file.path}`,
-          digest: sha256(file.digest),
-        })),
-      ),
-      ...lock.files.map((file) => ({ name: `files:${file.name}`, digest: sha256(file.digest) })),
-    ],
+    subject: subjects.map(({ name, digest }) => ({ name, digest: { sha256: digestHex(digest) } })),
     predicateType: 'https://slsa.dev/provenance/v1',
     predicate: {
       buildDefinition: {
@@ -35,24 +26,8 @@ export function provenance(lock: Lock): Json {
         },
         internalParameters: { seq: lock.seq },
         resolvedDependencies: [
-          ...lock.models.map((model) => ({
-            uri: `${model.endpoint}/${model.repository}`,
-            digest: { gitCommit: model.commit },
-          })),
-          ...lock.images.map((image) => ({
-            uri: `oci://${image.repository}`,
-            digest: sha256(image.target.digest),
-          })),
-          ...lock.files.map(({ source, digest, git }) => ({
-            uri: git === undefined ? source : `git+${git.url}`,
-            digest: git === undefined ? sha256(digest) : { gitCommit: git.commit },
-          })),
-          ...lock.files.flatMap(({ git }) =>
-            (git?.submodules ?? []).map(({ url, commit }) => ({
-              uri: `git+${url}`,
-              digest: { gitCommit: commit },
-            })),
-          ),
+          ...origins.map(({ own }) => own),
+          ...origins.flatMap(({ included }) => included),
         ],
       },
       runDetails: {
@@ -64,8 +39,4 @@ export function provenance(lock: Lock): Json {
       },
     },
   };
-}
-
-function sha256(digest: Lock['files'][number]['digest']): Json {
-  return { sha256: digestHex(digest) };
 }

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { lockBlobs } from '../content/items.ts';
 import { exactBytes } from '../core/amount.ts';
 import { digestHex } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
@@ -7,7 +8,6 @@ import type { Lock, LockedFile } from '../format/lock.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { freeBytes, ioError } from '../io/file.ts';
 import { type BundleShape, bundleNeeds } from './bundle-room.ts';
-import { lockBlobs } from './lock-blobs.ts';
 import { isLocal } from './origins.ts';
 
 export interface RoomOptions extends Partial<BundleShape> {

@@ -1,4 +1,5 @@
 import { resolve as resolvePath } from 'node:path';
+import { fromLock } from '../content/items.ts';
 import { type Digest, digestOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_TRUST_BYTES } from '../core/limits.ts';
@@ -54,12 +55,9 @@ async function changedFiles(
   return changed;
 }
 
-async function changedKeys(
-  { models, images }: Lock,
-  { folder }: UnchangedOptions,
-): Promise<Change[]> {
+async function changedKeys(lock: Lock, { folder }: UnchangedOptions): Promise<Change[]> {
   const changed: Change[] = [];
-  for (const { name, signature } of [...models, ...images]) {
+  for (const { name, signature } of fromLock(lock, (_, item) => [item])) {
     for (const { path, digest } of signature?.trusted ?? []) {
       const bytes = await readIfThere(resolvePath(folder, path), MAX_TRUST_BYTES);
       const found = bytes && digestOf(bytes);

@@ -1,8 +1,9 @@
+import { fromBundle } from '../content/items.ts';
 import { digestHex } from '../core/digest.ts';
 import type { Bundle, BundleBlob } from '../format/bundle.ts';
 import type { Part } from '../format/part.ts';
 
-/** What a part carries, in the words of the manifest. */
+/** What a part contains, in the words of the manifest. */
 export function contentOf(bundle: Bundle, part: Part): string {
   const installer = bundle.installers?.find((each) => each.path === part.path);
   if (installer !== undefined) return `the installer for ${installer.platform}`;
@@ -15,15 +16,10 @@ export function contentOf(bundle: Bundle, part: Part): string {
     : `${name}, bytes ${part.offset} to ${part.offset + part.size - 1}`;
 }
 
-function nameOf(bundle: Bundle, blob: BundleBlob): string {
-  for (const model of bundle.models) {
-    const file = model.files.find((each) => each.digest === blob.digest);
-    if (file !== undefined) return `${file.path} of model ${model.name}`;
-    if (model.manifest === blob.digest) return `the manifest of model ${model.name}`;
-  }
-  for (const file of bundle.files) if (file.digest === blob.digest) return `files ${file.name}`;
-  for (const image of bundle.images)
-    if (image.target.digest === blob.digest) return `the index of image ${image.name}`;
+function nameOf(bundle: Bundle, { digest }: BundleBlob): string {
+  const [name] = fromBundle(bundle, (kind, item) => kind.blobName(item, digest) ?? []);
+  if (name !== undefined) return name;
+  // The index names no layer: the manifests that do are parts themselves.
   return bundle.images.length === 1
     ? `a layer or config of image ${bundle.images[0]?.name}`
     : 'a layer or config of an image';

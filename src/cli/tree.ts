@@ -1,13 +1,5 @@
+import type { Branch } from '../content/branches.ts';
 import { formatBytes, formatNumber } from '../core/amount.ts';
-
-/** A line of a tree, and what hangs below it. */
-export interface Branch {
-  /** Written when it is shown, of what may be folded away. */
-  readonly text: string | (() => string);
-  /** Bytes, for what is left out of a long list. */
-  readonly size?: number;
-  readonly below?: readonly Branch[];
-}
 
 /** How many lines of one list are shown, where not all are. */
 const SHOWN = 16;

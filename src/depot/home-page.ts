@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { formatAmount, formatBytes } from '../core/amount.ts';
+import type { Offer } from '../content/content-kind.ts';
+import { fromBundle } from '../content/items.ts';
 import { foreign, type Html, html } from '../core/html-text.ts';
 import type { Bundle } from '../format/bundle.ts';
 import type { Catalog } from './catalog.ts';
@@ -61,70 +62,18 @@ function render(catalog: Catalog, host: string, secure: boolean): string {
 }
 
 function section(bundle: Bundle, id: string, host: string, secure: boolean): Html {
-  const tag = bundle.version.replaceAll('+', '_');
+  const shop = { host, secure, release: bundle.name, tag: bundle.version.replaceAll('+', '_') };
+  const offers = fromBundle(bundle, (kind, each) => kind.offer?.(each, shop) ?? []);
   const { channel, seq, resolvedAt } = bundle;
   return html`<section>
 <h2>${foreign(`${bundle.name} ${bundle.version}`)}</h2>
 <p class="about">${foreign(bundle.description)}</p>
 <p class="facts">${foreign(`channel ${channel} · number ${seq} · resolved ${resolvedAt}`)} · bundle <code>${foreign(id.slice(0, 16))}</code></p>
-${bundle.models.map((model) => modelOf(bundle, model, tag, host, secure))}
-${bundle.images.map((image) => imageOf(bundle, image, tag, host, secure))}
+${offers.map(item)}
 </section>`;
 }
 
-function modelOf(
-  bundle: Bundle,
-  model: Bundle['models'][number],
-  tag: string,
-  host: string,
-  secure: boolean,
-): Html {
-  const bytes = model.files.reduce((sum, file) => sum + file.size, 0);
-  const reference = `${host}/${bundle.name}/${model.name}:${tag}`;
-  const endpoint = `${secure ? 'https' : 'http'}://${host}`;
-  return item(
-    `model ${model.name}`,
-    [
-      ['from', model.repository],
-      ['commit', model.commit],
-      ['licence', model.license ?? 'not said'],
-      ['size', `${formatBytes(bytes)} in ${formatAmount(model.files.length, 'file')}`],
-    ],
-    [
-      `HF_ENDPOINT=${endpoint} hf download ${model.repository} --revision ${model.commit}`,
-      `oras pull ${secure ? '' : '--plain-http '}${reference}`,
-      `podman pull ${secure ? '' : '--tls-verify=false '}${host}/${bundle.name}/${model.name}-car:${tag}`,
-    ],
-  );
-}
-
-function imageOf(
-  bundle: Bundle,
-  image: Bundle['images'][number],
-  tag: string,
-  host: string,
-  secure: boolean,
-): Html {
-  const reference = `${host}/${bundle.name}/${image.name}`;
-  return item(
-    `image ${image.name}`,
-    [
-      ['from', image.source],
-      ['digest', image.target.digest],
-      ['platforms', image.platforms.map(({ platform }) => platform).join(', ')],
-    ],
-    [
-      `podman pull ${secure ? '' : '--tls-verify=false '}${reference}:${tag}`,
-      `skopeo inspect ${secure ? '' : '--tls-verify=false '}docker://${reference}@${image.target.digest}`,
-    ],
-  );
-}
-
-function item(
-  title: string,
-  facts: readonly (readonly [string, string])[],
-  commands: readonly string[],
-): Html {
+function item({ title, facts, commands }: Offer): Html {
   const list = facts.map(
     ([name, value]) => html`<dt>${foreign(name)}</dt><dd>${foreign(value)}</dd>`,
   );

@@ -1,10 +1,10 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { isDigestText, isRepositoryName, isTag } from '../content/repository-name.ts';
 import { type Digest, isDigest } from '../core/digest.ts';
 import type { Catalog, CatalogEntry } from './catalog.ts';
 import { findRepository } from './find-repository.ts';
 import type { DepotRequest, Handler } from './handler.ts';
 import { nextLink, pageOf } from './page.ts';
-import { isDigestText, isRepositoryName, isTag } from './repository-name.ts';
 import { sendFile, sendJson, sendPieces } from './send.ts';
 
 const API_VERSION = { 'Docker-Distribution-Api-Version': 'registry/2.0' } as const;

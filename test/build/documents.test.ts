@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { modelPackType, weightFormat } from '../../src/build/content.ts';
-import { describeFile, describeModel } from '../../src/build/describe.ts';
 import { provenance } from '../../src/build/provenance.ts';
 import { sbom } from '../../src/build/sbom/sbom.ts';
+import { describeFile } from '../../src/content/file.ts';
+import { describeModel, modelPackType, weightFormat } from '../../src/content/model-pack.ts';
 import { canonicalJson, type Json, parseCanonical } from '../../src/core/canonical-json.ts';
 import { digestHex, digestOf } from '../../src/core/digest.ts';
 import type { LockedFile, LockedModel } from '../../src/format/lock.ts';

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { bundleNeeds } from '../../src/build/bundle-room.ts';
-import { lockBlobs } from '../../src/build/lock-blobs.ts';
 import { requireRoom } from '../../src/build/room.ts';
+import { lockBlobs } from '../../src/content/items.ts';
 import { exactBytes } from '../../src/core/amount.ts';
 import { MIB } from '../../src/core/limits.ts';
 import { BlobStore } from '../../src/io/blob-store.ts';

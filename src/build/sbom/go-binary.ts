@@ -1,5 +1,5 @@
+import { type Package, packageOf } from '../../content/package.ts';
 import { MIB } from '../../core/limits.ts';
-import { type Package, packageOf } from './package.ts';
 
 const MAGIC: Buffer = Buffer.from('\xff Go buildinf:', 'latin1');
 const HEADER_BYTES = 32;

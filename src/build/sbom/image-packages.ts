@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import type { FoundPackage, ImagePackages } from '../../content/blob-facts.ts';
+import { packageUrl } from '../../content/package.ts';
 import { canonicalBytes, type Json } from '../../core/canonical-json.ts';
 import { type Digest, digestHex, isDigest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
@@ -10,23 +12,7 @@ import type { BlobStore } from '../../io/blob-store.ts';
 import { makeFolder, readIfThere, writeAtomic } from '../../io/file.ts';
 import { ImageFiles } from './image-files.ts';
 import { layerBytes } from './layer-bytes.ts';
-import { type OperatingSystem, type Package, packageUrl } from './package.ts';
 import { readerOf } from './package-file.ts';
-
-/** A package of an image, by its URL, and the files that tell of it. */
-export interface FoundPackage extends Package {
-  readonly url: string;
-  readonly locations: readonly string[];
-}
-
-/** The packages of an image for one platform. */
-export interface ImagePackages {
-  readonly os?: OperatingSystem;
-  /** Sorted by URL, each once. */
-  readonly packages: readonly FoundPackage[];
-  /** What could not be read and why, so that nobody takes the list for complete. */
-  readonly unread: readonly { readonly what: string; readonly why: string }[];
-}
 
 /** Goes up with every change of what is read, so that no older note in a store counts. */
 const READER_VERSION = 1;

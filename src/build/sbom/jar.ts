@@ -1,6 +1,6 @@
 import { inflateRawSync } from 'node:zlib';
+import { type Package, packageOf } from '../../content/package.ts';
 import { KIB, MIB } from '../../core/limits.ts';
-import { type Package, packageOf } from './package.ts';
 
 const END = 0x06054b50;
 const ENTRY = 0x02014b50;

@@ -1,7 +1,7 @@
+import type { OperatingSystem, Package } from '../../content/package.ts';
 import { KIB, MIB } from '../../core/limits.ts';
 import { GoBuildInfo } from './go-binary.ts';
 import { readJar } from './jar.ts';
-import type { OperatingSystem, Package } from './package.ts';
 import { readRpmDatabase } from './rpm.ts';
 import { readApk, readDpkg, readGemspec, readNpm, readOsRelease, readPython } from './stanzas.ts';
 

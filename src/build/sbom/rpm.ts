@@ -1,4 +1,4 @@
-import { type Package, packageOf } from './package.ts';
+import { type Package, packageOf } from '../../content/package.ts';
 import { tableRows } from './sqlite-table.ts';
 
 /** Tags of an rpm header that name a package (rpmtag.h). */

@@ -1,26 +1,18 @@
 import { createHash } from 'node:crypto';
+import { type BlobFacts, noFacts } from '../../content/blob-facts.ts';
+import { fromLock } from '../../content/items.ts';
 import { canonicalJson, type Json } from '../../core/canonical-json.ts';
-import { digestHex } from '../../core/digest.ts';
-import type { Lock, LockedFile, LockedModel } from '../../format/lock.ts';
-import { type Contents, type ModelFacts, noContents } from './contents.ts';
-import { imageComponent } from './image-component.ts';
-import { licensesOf } from './licenses.ts';
+import type { Lock } from '../../format/lock.ts';
 
 /**
- * A CycloneDX 1.6 bill of what the bundle carries: a machine-learning-model component for each model, with a file
- * component for each of its files; a container for each image, with its packages; a file component for the rest; and
- * what depends on what. Equal locks over equal blobs give equal bytes.
+ * A CycloneDX 1.6 bill of materials: a component for each item of the lock, and what depends on what. Equal locks over
+ * equal blobs give equal bytes.
  */
-export function sbom(lock: Lock, contents: Contents = noContents): Json {
+export function sbom(lock: Lock, facts: BlobFacts = noFacts): Json {
   const { manifest } = lock;
   const release = `release:${manifest.name}@${manifest.version}`;
-  const images = lock.images.map((image) => imageComponent(image, contents));
-  const parts = [
-    ...lock.models.map(({ name }) => `model:${name}`),
-    ...images.map(({ ref }) => ref),
-    ...lock.files.map(({ name }) => `files:${name}`),
-  ];
-  const incomplete = images.filter(({ whole }) => !whole);
+  const entries = fromLock(lock, (kind, item) => [kind.billEntry(item, facts)]);
+  const incomplete = entries.filter(({ complete }) => !complete);
   return {
     $schema: 'http://cyclonedx.org/schema/bom-1.6.schema.json',
     bomFormat: 'CycloneDX',
@@ -37,57 +29,18 @@ export function sbom(lock: Lock, contents: Contents = noContents): Json {
         ...(manifest.description === '' ? {} : { description: manifest.description }),
       },
     },
-    components: [
-      ...lock.models.map((model) => modelComponent(model, contents.models.get(model.name) ?? {})),
-      ...images.map(({ component }) => component),
-      ...lock.files.map(fileComponent),
-    ],
+    components: entries.map(({ component }) => component),
     dependencies: [
-      { ref: release, dependsOn: parts },
-      ...images
-        .filter((each) => each.parts.length > 0)
-        .map(({ ref, parts: packages }) => ({ ref, dependsOn: packages })),
+      { ref: release, dependsOn: entries.map(({ ref }) => ref) },
+      ...entries
+        .filter(({ packages }) => packages.length > 0)
+        .map(({ ref, packages }) => ({ ref, dependsOn: packages })),
     ],
     ...(incomplete.length === 0
       ? {}
       : {
           compositions: [{ aggregate: 'incomplete', assemblies: incomplete.map(({ ref }) => ref) }],
         }),
-  };
-}
-
-function modelComponent(model: LockedModel, { family, architecture }: ModelFacts): Json {
-  const ref = `model:${model.name}`;
-  const home = `${model.endpoint}/${model.repository}`;
-  const parameters = {
-    ...(family === undefined ? {} : { architectureFamily: family }),
-    ...(architecture === undefined ? {} : { modelArchitecture: architecture }),
-  };
-  return {
-    type: 'machine-learning-model',
-    'bom-ref': ref,
-    name: model.repository,
-    version: model.commit,
-    purl: `pkg:huggingface/${model.repository}@${model.commit}`,
-    ...licensesOf(model.license),
-    pedigree: { commits: [{ uid: model.commit, url: `${home}/tree/${model.commit}` }] },
-    externalReferences: [{ type: 'distribution', url: home }],
-    modelCard: Object.keys(parameters).length === 0 ? {} : { modelParameters: parameters },
-    components: model.files.map((file) => ({
-      type: 'file',
-      'bom-ref': `${ref}/${file.path}`,
-      name: file.path,
-      hashes: [{ alg: 'SHA-256', content: digestHex(file.digest) }],
-    })),
-  };
-}
-
-function fileComponent(file: LockedFile): Json {
-  return {
-    type: 'file',
-    'bom-ref': `files:${file.name}`,
-    name: file.path,
-    hashes: [{ alg: 'SHA-256', content: digestHex(file.digest) }],
   };
 }
 

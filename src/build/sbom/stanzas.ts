@@ -1,4 +1,4 @@
-import { type OperatingSystem, type Package, packageOf, word } from './package.ts';
+import { type OperatingSystem, type Package, packageOf, word } from '../../content/package.ts';
 
 /** Package lists that are texts: dpkg, apk, Python's METADATA, os-release. */
 

@@ -1,3 +1,5 @@
+import type { Subject } from '../../content/content-kind.ts';
+import { fromLock, itemsIn } from '../../content/items.ts';
 import { canonicalBytes, type Json } from '../../core/canonical-json.ts';
 import { type Digest, digestHex, digestOf } from '../../core/digest.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
@@ -10,44 +12,35 @@ import type { SignatureRequirement, SignatureVerdict } from '../../format/upstre
  * them; they have none of their own.
  */
 export function verdictAttestations(lock: Lock): Map<string, Buffer> {
-  const documents = new Map<string, Buffer>();
-  const add = (verified: Verified): void =>
-    void documents.set(
-      `attestations/upstream-${verified.name}.vsa.json`,
-      canonicalBytes(summary(lock, verified)),
-    );
-  lock.models.forEach((model, index) => {
-    const requirement = lock.manifest.models[index]?.signature;
-    const { signature, name } = model;
-    if (requirement === undefined || signature === undefined) return;
-    const unsigned = new Set(signature.unsigned);
-    const subject = model.files
-      .filter(({ path }) => path !== requirement.file && !unsigned.has(path))
-      .map(({ path, digest }) => subjectOf(`model:${name}/${path}`, digest));
-    const uri = `${model.endpoint}/${model.repository}/tree/${model.commit}`;
-    add({ name, uri, subject, requirement, verdict: signature });
+  const documents = fromLock(lock, (kind, item) => {
+    const wanted = itemsIn<'wanted'>(lock.manifest, kind).find(({ name }) => name === item.name);
+    const { name, signature: verdict } = item;
+    const requirement = wanted?.signature;
+    if (requirement === undefined || verdict === undefined) return [];
+    const leftOut = new Set([
+      ...(verdict.unsigned ?? []),
+      ...('file' in requirement ? [requirement.file] : []),
+    ]);
+    const statement = summary(lock, {
+      ...{ name, requirement, verdict, uri: kind.signedAddress(item) },
+      subjects: kind.subjects(item, leftOut),
+    });
+    return [[`attestations/upstream-${name}.vsa.json`, canonicalBytes(statement)] as const];
   });
-  lock.images.forEach((image, index) => {
-    const requirement = lock.manifest.images[index]?.signature;
-    const { signature, name, repository, target } = image;
-    if (requirement === undefined || signature === undefined) return;
-    const uri = `oci://${repository}@${target.digest}`;
-    const subject = [subjectOf(`image:${name}`, target.digest)];
-    add({ name, uri, subject, requirement, verdict: signature });
-  });
-  return documents;
+  return new Map(documents);
 }
 
-/** A model or image whose signature was looked for. */
+/** An item whose signature was verified. */
 interface Verified {
   readonly name: string;
-  readonly uri: string;
-  readonly subject: readonly Json[];
   readonly requirement: SignatureRequirement;
   readonly verdict: SignatureVerdict;
+  /** What the publisher signed. */
+  readonly uri: string;
+  readonly subjects: readonly Subject[];
 }
 
-function summary(lock: Lock, { name, uri, subject, requirement, verdict }: Verified): Json {
+function summary(lock: Lock, { name, uri, subjects, requirement, verdict }: Verified): Json {
   const { manifest } = lock;
   // The policy of a signature: the requirement with the digests of the files that it names.
   const policy = canonicalBytes({
@@ -56,7 +49,7 @@ function summary(lock: Lock, { name, uri, subject, requirement, verdict }: Verif
   } as unknown as Json);
   return {
     _type: 'https://in-toto.io/Statement/v1',
-    subject,
+    subject: subjects.map((each) => ({ name: each.name, digest: sha256(each.digest) })),
     predicateType: 'https://slsa.dev/verification_summary/v1',
     predicate: {
       verifier: {
@@ -79,10 +72,6 @@ function summary(lock: Lock, { name, uri, subject, requirement, verdict }: Verif
       [`urn:${PRODUCT}:signature:v1`]: verdict as unknown as Json,
     },
   };
-}
-
-function subjectOf(name: string, digest: Digest): Json {
-  return { name, digest: sha256(digest) };
 }
 
 function sha256(digest: Digest): Json {

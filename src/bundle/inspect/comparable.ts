@@ -1,26 +1,34 @@
+import type { ContentKind, Side } from '../../content/content-kind.ts';
+import type { FileSide } from '../../content/file.ts';
+import type { ImageSide } from '../../content/image.ts';
+import { itemsIn, lockBlobs, sections } from '../../content/items.ts';
+import type { ModelSide } from '../../content/model.ts';
 import type { Digest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
-import type { Bundle, BundleFile, BundleModel } from '../../format/bundle.ts';
+import type { Bundle } from '../../format/bundle.ts';
 import type { Deployment } from '../../format/deployment.ts';
 import { readJson } from '../../format/document.ts';
 import type { Finding } from '../../format/finding.ts';
 import { type Lock, lockKind } from '../../format/lock.ts';
-import type { SignatureVerdict } from '../../format/upstream.ts';
 import type { Looked } from './look.ts';
-import { type ListedPackage, readPackages } from './packages.ts';
+import { readPackages } from './packages.ts';
 import { type NamedSigner, namedSigners } from './signers.ts';
 
+/** The items of each kind. */
+export interface Sides {
+  readonly models: readonly ModelSide[];
+  readonly images: readonly ImageSide[];
+  readonly files: readonly FileSide[];
+}
+
 /** What two bundles, or two locks, are compared by. */
-export interface Comparable {
+export interface Comparable extends Sides {
   readonly kind: 'bundle' | 'lock';
   /** SHA-512 of a bundle's `SHA512SUMS`. */
   readonly id?: string;
   /** Whether its signatures were checked, and held. A lock has none. */
   readonly verified: boolean;
   readonly release: SideRelease;
-  readonly models: readonly SideModel[];
-  readonly images: readonly SideImage[];
-  readonly files: readonly SideFile[];
   readonly deployment: Deployment;
   /** Absent where none can be read. */
   readonly findings?: readonly Finding[];
@@ -34,42 +42,20 @@ export type SideRelease = Pick<
   Bundle,
   'name' | 'version' | 'channel' | 'seq' | 'resolvedAt' | 'description' | 'platforms'
 >;
-export type SideModel = Pick<BundleModel, 'name' | 'source' | 'repository' | 'commit' | 'files'> & {
-  readonly license?: string;
-  readonly signature?: SignatureVerdict;
-};
-export type SideFile = Omit<BundleFile, 'manifest'>;
-
-export interface SideImage {
-  readonly name: string;
-  readonly source: string;
-  readonly digest: Digest;
-  readonly platforms: readonly string[];
-  readonly signature?: SignatureVerdict;
-  /** Absent where the bill of materials cannot be read, and in a lock. */
-  readonly packages?: readonly ListedPackage[];
-}
-
 /** A bundle, for a comparison. @throws StowageError `part-missing`, `part-damaged` for a small file that is not as listed */
 export async function sideOfBundle(looked: Looked): Promise<Comparable> {
   const { id, bundle, verdict } = looked;
   const lock = await readLockOf(looked);
-  const listed = await readBill(looked);
+  const bill = await readBill(looked);
+  const seen = bill === undefined ? {} : { bill };
   const { control, installers = [], parity } = bundle;
   const others = [...control, ...installers, ...(parity?.rows.flat() ?? [])];
   return {
     ...{ kind: 'bundle', id, verified: verdict !== undefined },
-    ...{ release: bundle, models: bundle.models, deployment: bundle },
-    files: bundle.files.map(({ manifest: _, ...file }) => file),
-    images: bundle.images.map(({ name, source, target, platforms, signature }) => {
-      const packages = listed?.find((each) => each.image === name)?.packages;
-      return {
-        ...{ name, source, digest: target.digest },
-        platforms: platforms.map(({ platform }) => platform),
-        ...(signature === undefined ? {} : { signature }),
-        ...(packages === undefined ? {} : { packages }),
-      };
-    }),
+    ...{ release: bundle, deployment: bundle },
+    ...sidesOf((kind) =>
+      itemsIn<'bundled'>(bundle, kind).map((item) => kind.sideOfBundled(item, seen)),
+    ),
     ...(lock === undefined ? {} : { findings: lock.findings }),
     signers: await namedSigners(looked),
     blobs: new Map(bundle.blobs.map(({ digest, size }) => [digest, size])),
@@ -79,26 +65,22 @@ export async function sideOfBundle(looked: Looked): Promise<Comparable> {
 
 /** A lock, for a comparison. */
 export function sideOfLock(lock: Lock): Comparable {
-  const { manifest, models, images, files, seq, resolvedAt, findings } = lock;
+  const { manifest, seq, resolvedAt, findings } = lock;
   const { name, version, channel, description, platforms } = manifest;
-  const blobs = [
-    ...models.flatMap((each) => each.files),
-    ...images.flatMap((i) => i.blobs),
-    ...files,
-  ];
   return {
     ...{ kind: 'lock', verified: false },
     release: { name, version, channel, seq, resolvedAt, description, platforms },
-    ...{ models, files, deployment: manifest, findings },
-    images: images.map(({ target, platforms: each, ...image }) => ({
-      ...image,
-      digest: target.digest,
-      platforms: each.map(({ platform }) => platform),
-    })),
+    ...{ deployment: manifest, findings },
+    ...sidesOf((kind) => itemsIn<'locked'>(lock, kind).map((item) => kind.sideOfLocked(item))),
     signers: [],
-    blobs: new Map(blobs.map(({ digest, size }) => [digest, size])),
+    blobs: lockBlobs(lock),
     otherBytes: 0,
   };
+}
+
+/** Each kind makes the sides of its own section. */
+function sidesOf(make: (kind: ContentKind) => readonly Side[]): Sides {
+  return sections(make) as unknown as Sides;
 }
 
 /** The lock that a bundle was packed from; undefined for one of another version than ours. */

@@ -1,22 +1,19 @@
+import type { Seen } from '../../content/seen.ts';
 import type { Lock } from '../../format/lock.ts';
 import type { GivenTrust } from '../admission/trust-anchor.ts';
 import { readBill, readLockOf } from './comparable.ts';
 import type { Looked } from './look.ts';
-import type { ListedImage } from './packages.ts';
-import { type ImagePlatform, readPlatforms } from './platforms.ts';
+import { readPlatforms } from './platforms.ts';
 import { type NamedSigner, namedSigners } from './signers.ts';
 
 /** All that can be said of a bundle whose parts were not read. */
-export interface Inspection {
+export interface Inspection extends Seen {
   readonly looked: Looked;
   /** Whose signatures counted; absent where nobody said. */
   readonly given?: GivenTrust;
-  readonly platforms: readonly ImagePlatform[];
   readonly signers: readonly NamedSigner[];
   /** Absent where it cannot be read. */
   readonly lock?: Lock;
-  /** Absent where it cannot be read. */
-  readonly bill?: readonly ListedImage[];
   readonly madeAt: Date;
 }
 

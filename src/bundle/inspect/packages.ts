@@ -1,26 +1,7 @@
+import type { ListedImage, ListedPackage } from '../../content/listed-packages.ts';
 import { parseJson } from '../../core/canonical-json.ts';
 import { textOf as anyText, fieldsOf } from '../../core/fields.ts';
 import { reportLine } from '../report/report-line.ts';
-
-/** A package of an image, as the bill of materials in the bundle says. */
-export interface ListedPackage {
-  /** Its ecosystem, such as `deb`. */
-  readonly type: string;
-  /** With its namespace, such as `debian/openssl`. */
-  readonly name: string;
-  readonly version: string;
-  readonly license?: string;
-}
-
-/** What the bill says of one image. */
-export interface ListedImage {
-  readonly image: string;
-  /** Such as `Debian GNU/Linux 12 (bookworm)`. */
-  readonly system?: string;
-  readonly packages: readonly ListedPackage[];
-  /** What could not be read. */
-  readonly unread: readonly string[];
-}
 
 /**
  * The images of a CycloneDX document with their packages. What it has beyond that is passed over: nothing is decided by it.

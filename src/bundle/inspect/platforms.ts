@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { ImagePlatform, Layer } from '../../content/seen.ts';
 import { parseJson } from '../../core/canonical-json.ts';
 import { type Digest, digestOf, isDigest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
@@ -7,22 +8,6 @@ import { MAX_OCI_MANIFEST_BYTES } from '../../core/limits.ts';
 import type { BundleImage } from '../../format/bundle.ts';
 import { readBounded } from '../../io/file.ts';
 import type { Looked } from './look.ts';
-
-export interface Layer {
-  readonly digest: Digest;
-  /** In bytes, as it travels. */
-  readonly size: number;
-  readonly mediaType: string;
-}
-
-/** An image for one platform, as its manifest says; the manifest is what the index names by its digest. */
-export interface ImagePlatform {
-  readonly image: string;
-  readonly platform: string;
-  readonly manifest: Digest;
-  /** From the bottom up; absent where the manifest lies on another disc, or is not what the index names. */
-  readonly layers?: readonly Layer[];
-}
 
 /** Reads the manifests of a bundle's images where they lie. */
 export async function readPlatforms(looked: Looked): Promise<ImagePlatform[]> {

@@ -1,62 +1,25 @@
-import { digestHex } from '../../core/digest.ts';
+import { itemsIn } from '../../content/items.ts';
+import { kinds } from '../../content/kinds.ts';
 import { foreign, type Html, html } from '../../core/html-text.ts';
 import type { Report } from '../../format/report.ts';
 import type { ReportContents } from '../../format/report-contents.ts';
 import { digest, facts, nothing, number, table } from '../html/html-parts.ts';
+import { sheetHtml } from '../html/html-sheet.ts';
 
-/** What is for looking up: the contents with their digests, the findings, the program. */
+/** For reference: the contents with their digests, the findings, the program. */
 export function annex(report: Report): Html {
   const { contents: all, findings: noted } = report;
   return html`${all === undefined ? nothing : contents(all)}${noted === undefined ? nothing : findings(noted)}${program(report)}`;
 }
 
-function contents({ models, images, files, recalls = [] }: ReportContents): Html {
+function contents(all: ReportContents): Html {
+  const { recalls = [] } = all;
+  const sheets = kinds.flatMap((kind) =>
+    itemsIn<'reported'>(all, kind).map((item) => kind.reportSheet(item)),
+  );
   return html`<section class="annex">
 <h2>Contents, as signed</h2>
-${models.map(model)}${images.map(image)}${files.map(file)}${recalls.length === 0 ? nothing : recalled(recalls)}</section>\n`;
-}
-
-function model(each: ReportContents['models'][number]): Html {
-  const rows = each.files.map(({ path, size, digest: sum }) => [
-    html`${foreign(path)}`,
-    html`<span class="whole">${foreign(number(size))}</span>`,
-    digest(digestHex(sum)),
-  ]);
-  return html`<h3>Model ${foreign(each.name)}</h3>
-${facts([
-  ['Repository', html`${foreign(each.repository)}`],
-  ['Asked for as', html`${foreign(each.source)}`],
-  ['Commit', digest(each.commit)],
-  ['Licence', html`${foreign(each.license ?? 'not known')}`],
-])}${table(['File', 'Bytes', 'SHA-256'], rows)}`;
-}
-
-function image(each: ReportContents['images'][number]): Html {
-  return html`<div class="together"><h3>Image ${foreign(each.name)}</h3>
-${facts([
-  ['Reference', html`${foreign(each.source)}`],
-  ['Repository', html`${foreign(each.repository)}`],
-  ['Digest, SHA-256', digest(digestHex(each.digest))],
-  ...each.platforms.flatMap(
-    ({ platform, manifest, config }) =>
-      [
-        [`${platform}: manifest`, digest(digestHex(manifest))],
-        [`${platform}: config`, digest(digestHex(config))],
-      ] as const,
-  ),
-])}</div>\n`;
-}
-
-function file(each: ReportContents['files'][number]): Html {
-  return html`<div class="together"><h3>Files ${foreign(each.name)}</h3>
-${facts([
-  ['Source', html`${foreign(each.source)}`],
-  [
-    each.kind === 'tree' ? 'Folder, as one archive' : 'File',
-    html`${foreign(`${each.path}, ${number(each.size)} bytes`)}`,
-  ],
-  ['SHA-256', digest(digestHex(each.digest))],
-])}</div>\n`;
+${sheets.map((sheet) => sheetHtml(sheet))}${recalls.length === 0 ? nothing : recalled(recalls)}</section>\n`;
 }
 
 function recalled(recalls: NonNullable<ReportContents['recalls']>): Html {

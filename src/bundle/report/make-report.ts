@@ -1,3 +1,4 @@
+import { itemsIn, sections } from '../../content/items.ts';
 import type { StowageError } from '../../core/error.ts';
 import { type Bundle, bundleBytes, bundleFiles } from '../../format/bundle.ts';
 import { checkDocument } from '../../format/document.ts';
@@ -139,18 +140,12 @@ function identityOf(bundle: Bundle): ReportBundle {
 }
 
 function contentsOf(bundle: Bundle): ReportContents {
+  const contents = sections((kind) =>
+    itemsIn<'bundled'>(bundle, kind).map((item) => kind.reported(item)),
+  );
   return {
-    models: bundle.models.map(({ name, source, repository, commit, license, files }) => ({
-      ...{ name, source, repository, commit },
-      ...(license === undefined ? {} : { license }),
-      files: files.map(({ path, size, digest }) => ({ path, size, digest })),
-    })),
-    images: bundle.images.map(({ name, source, repository, target, platforms }) => ({
-      ...{ name, source, repository, digest: target.digest, platforms },
-    })),
-    files: bundle.files.map(({ name, source, kind, path, size, digest }) => ({
-      ...{ name, source, kind, path, size, digest },
-    })),
+    // Checked against the schema of reports with the rest.
+    ...(contents as unknown as Pick<ReportContents, 'models' | 'images' | 'files'>),
     ...(bundle.recalls === undefined ? {} : { recalls: bundle.recalls }),
   };
 }

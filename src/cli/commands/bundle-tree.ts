@@ -1,27 +1,22 @@
 import type { DiscHere } from '../../bundle/inspect/discs-here.ts';
-import type { ImagePlatform } from '../../bundle/inspect/platforms.ts';
+import { type Branch, sizedBranches } from '../../content/branches.ts';
+import { itemsIn } from '../../content/items.ts';
+import { kinds } from '../../content/kinds.ts';
+import type { Seen } from '../../content/seen.ts';
 import { formatAmount, formatBytes } from '../../core/amount.ts';
-import { allParts, type Bundle, type BundleImage, type BundleModel } from '../../format/bundle.ts';
+import { allParts, type Bundle } from '../../format/bundle.ts';
 import type { AcceptancePrompt } from '../../format/deployment.ts';
 import type { Mount, Service } from '../../format/service.ts';
-import type { SignatureVerdict } from '../../format/upstream.ts';
-import type { Branch } from '../tree.ts';
 
 /** What a bundle holds, kind by kind; kinds of which it has nothing are left out. */
-export function bundleTree(bundle: Bundle, platforms: readonly ImagePlatform[]): Branch[] {
-  const { models, images, files, services, acceptance, control, installers = [] } = bundle;
+export function bundleTree(bundle: Bundle, seen: Seen): Branch[] {
+  const { services, acceptance, control, installers = [] } = bundle;
   return [
-    group('models', models.map(modelBranch)),
-    group(
-      'images',
-      images.map((image) => imageBranch(image, platforms)),
-    ),
-    group(
-      'files',
-      files.map(({ name, path, kind, size, source }) => ({
-        text: `${name}  ${formatBytes(size)}  ${path}${kind === 'tree' ? '/' : ''}, from ${source}`,
-        size,
-      })),
+    ...kinds.map((kind) =>
+      group(
+        kind.section,
+        itemsIn<'bundled'>(bundle, kind).map((item) => kind.branch(item, seen)),
+      ),
     ),
     group('services', services.map(serviceBranch)),
     group('acceptance', acceptance.map(promptBranch)),
@@ -39,9 +34,9 @@ export function bundleTree(bundle: Bundle, platforms: readonly ImagePlatform[]):
     ),
     group(
       'attestations',
-      sized(control.filter(({ path }) => path.startsWith('attestations/')).map(inFolder)),
+      sizedBranches(control.filter(({ path }) => path.startsWith('attestations/')).map(inFolder)),
     ),
-    group('installers', sized(installers)),
+    group('installers', sizedBranches(installers)),
     group(
       'recalls',
       (bundle.recalls ?? []).map(({ release, versions, reason }) => ({
@@ -70,75 +65,8 @@ function group(
   return { text: sizes.length === 0 ? name : `${name}  ${formatBytes(bytes)}`, below };
 }
 
-function sized(files: readonly { readonly path: string; readonly size: number }[]): Branch[] {
-  return files.map(({ path, size }) => ({
-    text: () => `${formatBytes(size).padStart(10)}  ${path}`,
-    size,
-  }));
-}
-
 function inFolder({ path, size }: { path: string; size: number }): { path: string; size: number } {
   return { path: path.slice(path.indexOf('/') + 1), size };
-}
-
-function modelBranch(model: BundleModel): Branch {
-  const { name, repository, commit, license = 'unknown', files, signature } = model;
-  const size = files.reduce((sum, each) => sum + each.size, 0);
-  return {
-    text: `${name}  ${formatBytes(size)}  ${repository} at ${commit}, licence ${license}`,
-    size,
-    below: [...publisherBranches(signature), ...sized(files)],
-  };
-}
-
-function imageBranch(image: BundleImage, platforms: readonly ImagePlatform[]): Branch {
-  const own = platforms.filter((each) => each.image === image.name);
-  const layers = new Map(own.flatMap((each) => (each.layers ?? []).map((l) => [l.digest, l.size])));
-  const size = [...layers.values()].reduce((sum, each) => sum + each, 0);
-  return {
-    text: `${image.name}  ${layers.size === 0 ? '' : `${formatBytes(size)}  `}${image.source}`,
-    ...(layers.size === 0 ? {} : { size }),
-    below: [
-      { text: image.target.digest },
-      ...packageBranches(image.packages),
-      ...publisherBranches(image.signature),
-      ...own.map(platformBranch),
-      ...(image.attached ?? []).map(({ kind, artifactType, size: bytes }) => ({
-        text: `${kind} ${artifactType}, ${formatBytes(bytes)}`,
-      })),
-    ],
-  };
-}
-
-function platformBranch({ platform, manifest, layers }: ImagePlatform): Branch {
-  if (layers === undefined)
-    return { text: `${platform}  ${manifest}, whose layers cannot be read here` };
-  const size = layers.reduce((sum, each) => sum + each.size, 0);
-  return {
-    text: `${platform}  ${manifest}, ${formatAmount(layers.length, 'layer')}, ${formatBytes(size)}`,
-    below: sized(layers.map((each) => ({ path: each.digest, size: each.size }))),
-  };
-}
-
-function packageBranches(packages: BundleImage['packages']): Branch[] {
-  if (packages === undefined) return [];
-  const { found, unread } = packages;
-  const places =
-    unread === 0 ? '' : `, and ${formatAmount(unread, 'place')} that could not be read`;
-  return [{ text: `${formatAmount(found, 'package')}${places}` }];
-}
-
-/** What the publisher signed, as it was verified when the lock was made. */
-function publisherBranches(verdict: SignatureVerdict | undefined): Branch[] {
-  if (verdict === undefined) return [];
-  const { result, signer, reason, signedAt, form } = verdict;
-  if (result !== 'passed')
-    return [{ text: `publisher's signature ${result}: ${reason ?? 'without a reason'}` }];
-  const name = signer?.identities?.join(', ') ?? signer?.subject ?? `key ${signer?.key ?? ''}`;
-  const when = signedAt === undefined ? '' : `, ${signedAt} by its log`;
-  return [
-    { text: `publisher's signature held when it was locked: ${name}${when} (${form ?? ''})` },
-  ];
 }
 
 function serviceBranch(service: Service): Branch {

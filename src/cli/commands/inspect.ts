@@ -32,7 +32,7 @@ export async function inspect(
   const platforms = await readPlatforms(looked);
   const here = await discsHere(looked);
   const { id, bundle, verdict } = looked;
-  const tree = bundleTree(bundle, platforms);
+  const tree = bundleTree(bundle, { platforms });
   if (here !== undefined) tree.push(discBranch(here.discs, here.absent));
   if (pagePath !== undefined) await writePage(pagePath, looked, given, context);
   const written = pagePath === undefined ? [] : [`  page: ${pagePath}`];

@@ -1,6 +1,6 @@
-import { lockBlobs } from '../../build/lock-blobs.ts';
 import { resolve } from '../../build/resolve.ts';
-import { counted, formatBytes } from '../../core/amount.ts';
+import { fromLock, lockBlobs } from '../../content/items.ts';
+import { formatBytes } from '../../core/amount.ts';
 import { writeJson } from '../../format/document.ts';
 import { type Lock, lockKind } from '../../format/lock.ts';
 import { BlobStore } from '../../io/blob-store.ts';
@@ -73,14 +73,7 @@ function text(
 ): string {
   const lines = [
     `${lock.manifest.name} ${lock.manifest.version}, number ${lock.seq}, ${formatBytes(lockBytes(lock))} to carry`,
-    ...lock.models.map(
-      (model) =>
-        `  model ${model.name}: ${model.repository} at ${model.commit}, ${counted(model.files.length, 'file')}, licence ${model.license ?? 'unknown'}`,
-    ),
-    ...lock.images.map(
-      (image) => `  image ${image.name}: ${image.repository}@${image.target.digest}`,
-    ),
-    ...lock.files.map((file) => `  files ${file.name}: ${file.path}, ${formatBytes(file.size)}`),
+    ...fromLock(lock, (kind, item) => [`  ${kind.lockLine(item)}`]),
     ...findings,
     unchanged ? `unchanged: ${path}` : `written to ${path}`,
   ];

@@ -1,9 +1,10 @@
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
+import { copiedFirst, fromBundle } from '../../content/items.ts';
+import { registryFolder } from '../../content/repository-name.ts';
 import { MAX_OCI_MANIFEST_BYTES, MIB } from '../../core/limits.ts';
 import { printableLines } from '../../core/printable.ts';
 import type { Catalog, CatalogEntry, Segment } from '../../depot/catalog.ts';
-import { registryFolder } from '../../depot/repository-name.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import { readBounded } from '../../io/file.ts';
 import { createHostTrust } from '../../net/host-trust.ts';
@@ -33,7 +34,7 @@ export interface PushCommandOptions {
 
 const REGISTRY = /^(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?$/;
 
-/** Copies the images, models and files of a release into a registry that the site has. */
+/** Copies the content of a release into a registry at the site. */
 export async function push(
   text: string,
   registry: string,
@@ -88,17 +89,17 @@ function namesOf(bundle: Bundle, cars: boolean): [string, Named][] {
     `${bundle.name}/${name}`,
     { release: bundle.name, version: bundle.version, name, registry, path },
   ];
-  return [
-    ...bundle.images.map(({ name, repository }) => {
-      const slash = repository.indexOf('/');
-      return of(name, registryFolder(repository.slice(0, slash)), repository.slice(slash + 1));
-    }),
-    ...bundle.models.map(({ name, repository }) => of(name, 'hub', repository)),
-    ...(cars ? bundle.models : []).map(({ name, repository }) =>
-      of(`${name}-car`, 'hub', `${repository}-car`),
-    ),
-    ...bundle.files.map(({ name }) => of(name, 'files', name)),
-  ];
+  return fromBundle(
+    bundle,
+    (kind, item) => {
+      const { name } = item;
+      const { registry, path } = kind.pushedAs(item);
+      const car = of(`${name}-car`, registry, `${path}-car`);
+      const withCar = cars && kind.hubModel?.(item) !== undefined;
+      return [of(name, registry, path), ...(withCar ? [car] : [])];
+    },
+    copiedFirst(),
+  );
 }
 
 async function contentOf(

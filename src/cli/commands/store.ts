@@ -1,7 +1,7 @@
 import { access, constants } from 'node:fs/promises';
-import { lockBlobs } from '../../build/lock-blobs.ts';
 import { listStore, prune as pruneStore } from '../../build/prune.ts';
 import { pullIntoStore } from '../../build/pull-into-store.ts';
+import { lockBlobs } from '../../content/items.ts';
 import { counted, formatBytes } from '../../core/amount.ts';
 import type { Digest } from '../../core/digest.ts';
 import { StowageError, systemCode } from '../../core/error.ts';

@@ -1,5 +1,6 @@
-import type { Digest } from '../../core/digest.ts';
-import { digestHex } from '../../core/digest.ts';
+import type { HubModel, Served } from '../../content/content-kind.ts';
+import { copiedFirst, fromBundle } from '../../content/items.ts';
+import { type Digest, digestHex } from '../../core/digest.ts';
 import type {
   Catalog,
   CatalogEntry,
@@ -7,8 +8,7 @@ import type {
   CatalogRelease,
   Referrer,
 } from '../../depot/catalog.ts';
-import { isRepositoryName, isTag, registryFolder } from '../../depot/repository-name.ts';
-import type { Bundle, BundleImage } from '../../format/bundle.ts';
+import type { Bundle } from '../../format/bundle.ts';
 import { loadRelease } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { carEntry } from './car-entry.ts';
@@ -16,10 +16,10 @@ import { mergeEntries } from './merge-entries.ts';
 import { readManifest } from './oci-manifest.ts';
 
 /**
- * What a depot serves of staged releases, the newer ones last. Each image, model and files is a repository
- * `<release>/<name>` with its release's version as a tag. An image has a second, by the name of where it comes from:
- * `registry.example/x/y`, with the tag that it had there. A model has a second, `<name>-car`: an image that holds its
- * files. Repositories of several releases are one.
+ * What a depot serves of staged releases, the newer ones last. Each item is a repository `<release>/<name>`, tagged with
+ * the version of its release. An image has a second repository, named after its registry: `registry.example/x/y`, with
+ * the tag that it had there. A model has a second one, `<name>-car`: an image with its files. Repositories of the same
+ * name in several releases are merged.
  */
 export async function catalogOf(site: SiteFolder, ids: readonly string[]): Promise<Catalog> {
   const releases: CatalogRelease[] = [];
@@ -28,7 +28,9 @@ export async function catalogOf(site: SiteFolder, ids: readonly string[]): Promi
   for (const { bundle } of releases) entries.push(...(await entriesOf(site, bundle)));
   const merged = mergeEntries(entries);
   const models = releases.flatMap(({ bundle }) =>
-    bundle.models.map((model) => hubModel(bundle, model)),
+    fromBundle(bundle, (kind, item) => kind.hubModel?.(item) ?? []).map((model) =>
+      hubModel(bundle, model),
+    ),
   );
   return {
     repositories: () => merged,
@@ -38,67 +40,37 @@ export async function catalogOf(site: SiteFolder, ids: readonly string[]): Promi
   };
 }
 
-async function entriesOf(site: SiteFolder, bundle: Bundle): Promise<CatalogEntry[]> {
+/** The repositories of one bundle, whose blobs are at the site. */
+export async function entriesOf(site: SiteFolder, bundle: Bundle): Promise<CatalogEntry[]> {
+  const of = { release: bundle.name, tag: bundle.version };
+  const taken = new Set(fromBundle(bundle, (_, { name }) => name));
   const entries: CatalogEntry[] = [];
-  for (const image of bundle.images) {
-    const content = await imageContent(site, bundle, image);
-    entries.push({
-      ...content,
-      repository: `${bundle.name}/${image.name}`,
-      tags: { ...content.tags, [bundle.version]: image.target.digest },
-    });
-    const upstream = upstreamOf(image);
-    if (upstream !== undefined)
-      entries.push({ ...content, ...upstream, tags: { ...content.tags, ...upstream.tags } });
+  for (const { served, model } of fromBundle(
+    bundle,
+    (kind, item) => ({ served: kind.served(item, of), model: kind.hubModel?.(item) }),
+    copiedFirst(),
+  )) {
+    for (const each of served) entries.push(await entryOf(site, bundle, each));
+    if (model !== undefined && !taken.has(`${model.name}-car`))
+      entries.push(carEntry(site, bundle, model));
   }
-  const taken = new Set(
-    [...bundle.models, ...bundle.images, ...bundle.files].map((each) => each.name),
-  );
-  for (const model of bundle.models) {
-    const { name, manifest, commit } = model;
-    entries.push(await artifact(site, bundle, name, manifest, { [commit]: manifest }));
-    if (!taken.has(`${name}-car`)) entries.push(carEntry(site, bundle, model));
-  }
-  for (const { name, manifest } of bundle.files)
-    entries.push(await artifact(site, bundle, name, manifest));
   return entries;
 }
 
-/** The repository of an artifact of ours, of one manifest. */
-async function artifact(
-  site: SiteFolder,
-  bundle: Bundle,
-  name: string,
-  manifest: Digest,
-  tags: Readonly<Record<string, Digest>> = {},
-): Promise<CatalogEntry> {
-  const { mediaType, blobs } = await readManifest(site.store, manifest);
-  return {
-    repository: `${bundle.name}/${name}`,
-    tags: { ...tags, [bundle.version]: manifest },
-    manifests: new Map([[manifest, mediaType]]),
-    blobs: sizesOf(bundle, blobs),
-  };
-}
-
-type Content = Pick<CatalogEntry, 'blobs' | 'manifests' | 'referrers' | 'tags'>;
-
-/** The manifests and blobs of an image and of what is attached to it; the tags are those of cosign's signatures. */
-async function imageContent(
-  site: SiteFolder,
-  bundle: Bundle,
-  image: BundleImage,
-): Promise<Content> {
-  const manifests = new Map<Digest, string>([[image.target.digest, image.target.mediaType]]);
+/** A repository with the manifests and blobs of an item and of what is attached to it. */
+async function entryOf(site: SiteFolder, bundle: Bundle, served: Served): Promise<CatalogEntry> {
+  const { repository, target, attached = [], upstream } = served;
+  const manifests = new Map<Digest, string>();
+  if (target !== undefined) manifests.set(target.digest, target.mediaType);
   const blobs: Digest[] = [];
   const tags: Record<string, Digest> = {};
   const referrers = new Map<Digest, Referrer[]>();
-  for (const platform of image.platforms) {
-    const manifest = await readManifest(site.store, platform.manifest);
-    manifests.set(platform.manifest, manifest.mediaType);
+  for (const digest of served.manifests) {
+    const manifest = await readManifest(site.store, digest);
+    manifests.set(digest, manifest.mediaType);
     blobs.push(...manifest.blobs);
   }
-  for (const { digest, kind, subject, artifactType } of image.attached ?? []) {
+  for (const { digest, kind, subject, artifactType } of attached) {
     const { mediaType, size, annotations, ...manifest } = await readManifest(site.store, digest);
     manifests.set(digest, mediaType);
     blobs.push(...manifest.blobs);
@@ -110,26 +82,11 @@ async function imageContent(
       referrers.set(subject, all);
     }
   }
-  return { manifests, blobs: sizesOf(bundle, blobs), tags, referrers };
-}
-
-/** The name and tag that an image has where it comes from, as far as this API can say them. */
-function upstreamOf({
-  source,
-  repository,
-  target,
-}: BundleImage): Pick<CatalogEntry, 'repository' | 'tags' | 'upstream'> | undefined {
-  const slash = repository.indexOf('/');
-  const [registry, path] = [repository.slice(0, slash), repository.slice(slash + 1)];
-  const name = `${registryFolder(registry)}/${path}`;
-  if (slash < 1 || !isRepositoryName(name)) return undefined;
-  const named = source.replace(/@.*$/, '');
-  const tag = named.includes(':', named.lastIndexOf('/')) ? named.replace(/^.*:/, '') : undefined;
-  const known = tag ?? (source.includes('@') ? undefined : 'latest');
   return {
-    repository: name,
-    tags: known !== undefined && isTag(known) ? { [known]: target.digest } : {},
-    upstream: { registry, path },
+    ...{ repository, manifests, referrers },
+    tags: { ...tags, ...served.tags },
+    blobs: sizesOf(bundle, blobs),
+    ...(upstream === undefined ? {} : { upstream }),
   };
 }
 
@@ -143,7 +100,7 @@ function sizesOf(bundle: Bundle, digests: readonly Digest[]): Map<Digest, number
   );
 }
 
-function hubModel(bundle: Bundle, model: Bundle['models'][number]): CatalogModel {
+function hubModel(bundle: Bundle, model: HubModel): CatalogModel {
   const { name, version, seq, resolvedAt } = bundle;
   const { repository, commit, source, license, tags, files } = model;
   return {

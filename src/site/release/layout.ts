@@ -1,5 +1,6 @@
 import { link, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { fromBundle } from '../../content/items.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import type { RenderedText } from '../../format/generation.ts';
 import { readTree } from '../../io/archive.ts';
@@ -15,7 +16,7 @@ import {
 import type { SiteFolder } from '../site-folder.ts';
 import { loadRelease } from './release.ts';
 
-/** Where a release's models and files are laid out as its services see them. */
+/** Where the content of a release is laid out for its services. */
 export function layoutFolder(site: SiteFolder, id: string): string {
   return site.path('layouts', id.slice(0, 32));
 }
@@ -44,8 +45,7 @@ async function placeRelease(site: SiteFolder, id: string, folder: string): Promi
   const temporary = `${folder}.partial`;
   await remove(temporary);
   await makeFolder(temporary);
-  await placeModels(site, bundle, temporary);
-  await placeFiles(site, bundle, temporary);
+  await placeContents(site, bundle, temporary);
   await syncFolder(temporary);
   await renameIntoPlace(temporary, folder);
 }
@@ -54,22 +54,19 @@ export async function removeLayout(site: SiteFolder, id: string): Promise<void> 
   await remove(layoutFolder(site, id));
 }
 
-async function placeModels(site: SiteFolder, bundle: Bundle, folder: string): Promise<void> {
-  for (const model of bundle.models) {
-    for (const file of model.files) {
-      await linkBlob(site.store.path(file.digest), join(folder, 'models', model.name, file.path));
-    }
-  }
-}
-
-async function placeFiles(site: SiteFolder, bundle: Bundle, folder: string): Promise<void> {
-  for (const file of bundle.files) {
-    const place = join(folder, 'files', file.name);
-    const blob = site.store.path(file.digest);
-    if (file.kind === 'file') await linkBlob(blob, join(place, file.path));
+/** Links and unpacks the content of a bundle below a folder. @throws StowageError `io-failed` */
+export async function placeContents(
+  site: SiteFolder,
+  bundle: Bundle,
+  folder: string,
+): Promise<void> {
+  for (const each of fromBundle(bundle, (kind, item) => kind.layout(item))) {
+    const blob = site.store.path(each.digest);
+    const path = join(folder, each.path);
+    if (!each.unpack) await linkBlob(blob, path);
     else {
-      await mkdir(place, { recursive: true });
-      await readTree(blob, place);
+      await mkdir(path, { recursive: true });
+      await readTree(blob, path);
     }
   }
 }

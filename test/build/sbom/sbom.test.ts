@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { noContents, readContents } from '../../../src/build/sbom/contents.ts';
-import { licensesOf } from '../../../src/build/sbom/licenses.ts';
-import { type Package, packageUrl } from '../../../src/build/sbom/package.ts';
+import { readFacts } from '../../../src/build/sbom/read-facts.ts';
 import { sbom } from '../../../src/build/sbom/sbom.ts';
+import { noFacts } from '../../../src/content/blob-facts.ts';
+import { licensesOf } from '../../../src/content/licenses.ts';
+import { type Package, packageUrl } from '../../../src/content/package.ts';
 import { canonicalJson, type Json } from '../../../src/core/canonical-json.ts';
 import { digestOf } from '../../../src/core/digest.ts';
 import type { Lock } from '../../../src/format/lock.ts';
@@ -55,8 +56,7 @@ async function billOf(
     images: [image],
     models: [{ ...model, files: [...model.files, file] }],
   };
-  const make = async (): Promise<Json> =>
-    sbom(whole, await readContents(whole, store, contextOf()));
+  const make = async (): Promise<Json> => sbom(whole, await readFacts(whole, store, contextOf()));
   const bill = (await make()) as unknown as Bill & Json;
   return { bill, text: canonicalJson(bill), again: canonicalJson(await make()) };
 }
@@ -156,7 +156,7 @@ describe('when a bill is made', () => {
   });
 
   it('can be made of a lock alone', () => {
-    expect(canonicalJson(sbom(lock, noContents))).toBe(canonicalJson(sbom(lock)));
+    expect(canonicalJson(sbom(lock, noFacts))).toBe(canonicalJson(sbom(lock)));
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Comparable, sideOfLock } from '../../../src/bundle/inspect/comparable.ts';
 import { diffSides } from '../../../src/bundle/inspect/diff.ts';
-import type { ListedPackage } from '../../../src/bundle/inspect/packages.ts';
+import type { ListedPackage } from '../../../src/content/listed-packages.ts';
 import type { Digest } from '../../../src/core/digest.ts';
 import { checkDocument } from '../../../src/format/document.ts';
 import type { Finding } from '../../../src/format/finding.ts';

@@ -1,78 +1,19 @@
+import { fromBundle } from '../../../content/items.ts';
 import { formatAmount, formatBytes } from '../../../core/amount.ts';
-import { digestHex } from '../../../core/digest.ts';
 import { foreign, type Html, html } from '../../../core/html-text.ts';
-import type { Bundle, BundleFile, BundleImage, BundleModel } from '../../../format/bundle.ts';
-import { type Cut, digest, facts, nothing, number, table } from '../../html/html-parts.ts';
+import type { Bundle } from '../../../format/bundle.ts';
+import { type Cut, nothing, number, table } from '../../html/html-parts.ts';
+import { sheetHtml } from '../../html/html-sheet.ts';
 import type { Inspection } from '../inspection.ts';
-import type { ImagePlatform } from '../platforms.ts';
 
 /** What is printed of long tables, which would fill a book. */
 export const PRINTED: Cut = { rows: 200, elsewhere: 'stowage inspect --json has them all' };
 
-/** Models, images and files with their digests, the attestations, installers and recovery parts. */
-export function contents({ looked: { bundle }, platforms }: Inspection): Html {
-  return html`${bundle.models.map(model)}${bundle.images.map((each) => image(each, platforms))}${bundle.files.map(file)}${others(bundle)}`;
-}
-
-function model(each: BundleModel): Html {
-  const { name, repository, source, commit, license = 'not known', files, tags = [] } = each;
-  return html`<h3>Model ${foreign(name)}</h3>
-${facts([
-  ['Repository', html`${foreign(repository)}`],
-  ['Asked for as', html`${foreign(source)}`],
-  ['Commit', digest(commit)],
-  ['Licence', html`${foreign(license)}`],
-  ['Filed under', tags.length === 0 ? undefined : html`${foreign(tags.join(', '))}`],
-])}${table(
-  ['File', 'Bytes', 'SHA-256'],
-  files.map((one) => [html`${foreign(one.path)}`, bytes(one.size), digest(digestHex(one.digest))]),
-  PRINTED,
-)}`;
-}
-
-function image(each: BundleImage, platforms: readonly ImagePlatform[]): Html {
-  const { name, source, repository, target, attached = [] } = each;
-  const own = platforms.filter((platform) => platform.image === name);
-  return html`<h3>Image ${foreign(name)}</h3>
-${facts([
-  ['Reference', html`${foreign(source)}`],
-  ['Repository', html`${foreign(repository)}`],
-  ['Digest, SHA-256', digest(digestHex(target.digest))],
-  [
-    'Beside it',
-    attached.length === 0
-      ? undefined
-      : html`${foreign(attached.map(({ kind, artifactType }) => `${kind} ${artifactType}`).join(', '))}`,
-  ],
-])}${own.map(platformOf)}`;
-}
-
-function platformOf({ platform, manifest, layers }: ImagePlatform): Html {
-  const head = html`<h4>${foreign(platform)}</h4>
-${facts([['Manifest, SHA-256', digest(digestHex(manifest))]])}`;
-  if (layers === undefined)
-    return html`${head}<p>Its manifest is not here, or is not what the list names: no layer can be told.</p>\n`;
-  return html`${head}${table(
-    ['Layer', 'Bytes', 'SHA-256'],
-    layers.map((each, index) => [
-      html`${foreign(number(index + 1))}`,
-      bytes(each.size),
-      digest(digestHex(each.digest)),
-    ]),
-    PRINTED,
-  )}`;
-}
-
-function file({ name, source, kind, path, size, digest: sum }: BundleFile): Html {
-  return html`<div class="together"><h3>Files ${foreign(name)}</h3>
-${facts([
-  ['Source', html`${foreign(source)}`],
-  [
-    kind === 'tree' ? 'Folder, as one archive' : 'File',
-    html`${foreign(`${path}, ${number(size)} bytes`)}`,
-  ],
-  ['SHA-256', digest(digestHex(sum))],
-])}</div>\n`;
+/** Every item with its digests, the attestations, installers and recovery parts. */
+export function contents(inspection: Inspection): Html {
+  const { bundle } = inspection.looked;
+  const sheets = fromBundle(bundle, (kind, item) => kind.sheet(item, inspection));
+  return html`${sheets.map((sheet) => sheetHtml(sheet, PRINTED))}${others(bundle)}`;
 }
 
 function others({ control, installers = [], parity, recalls = [] }: Bundle): Html {

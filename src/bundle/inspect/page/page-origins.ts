@@ -1,18 +1,19 @@
+import { fromBundle } from '../../../content/items.ts';
+import type { ListedImage } from '../../../content/listed-packages.ts';
 import { formatAmount, formatNumber } from '../../../core/amount.ts';
 import { foreign, type Html, html } from '../../../core/html-text.ts';
 import type { Finding } from '../../../format/finding.ts';
 import type { SignatureVerdict } from '../../../format/upstream.ts';
 import { facts, moment, nothing, table } from '../../html/html-parts.ts';
 import type { Inspection } from '../inspection.ts';
-import type { ListedImage } from '../packages.ts';
 import { PRINTED } from './page-contents.ts';
 
-/** Licences of models, and of packages by how many bear each. */
+/** Licences of items, and of packages by how many have each. */
 export function licenses({ looked: { bundle }, bill = [] }: Inspection): Html {
-  const models = bundle.models.map(({ name, license = 'not known' }) => [
-    html`${foreign(`Model ${name}`)}`,
-    html`${foreign(license)}`,
-  ]);
+  const stated = fromBundle(bundle, (kind, item) => {
+    const license = kind.license?.(item);
+    return license === undefined ? [] : [[kind.title(item), license]];
+  }).map((row) => row.map((each) => html`${foreign(each)}`));
   const counts = new Map<string, number>();
   for (const { packages: list } of bill)
     for (const { license = 'not known' } of list)
@@ -20,8 +21,8 @@ export function licenses({ looked: { bundle }, bill = [] }: Inspection): Html {
   const rows = [...counts]
     .toSorted(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))
     .map(([license, count]) => [html`${foreign(license)}`, html`${foreign(formatNumber(count))}`]);
-  if (models.length === 0 && rows.length === 0) return nothing;
-  return html`${models.length === 0 ? nothing : table(['What', 'Licence, as its publisher says'], models, PRINTED)}${
+  if (stated.length === 0 && rows.length === 0) return nothing;
+  return html`${stated.length === 0 ? nothing : table(['What', 'Licence, as its publisher says'], stated, PRINTED)}${
     rows.length === 0
       ? nothing
       : html`<h3>Licences of packages</h3>
@@ -87,14 +88,9 @@ function gravely(text: string): Html {
 
 /** What publishers signed, as it was verified when the lock was made. */
 export function publishers({ looked: { bundle, verdict: checked } }: Inspection): Html {
-  const all: { what: string; verdict: SignatureVerdict }[] = [
-    ...bundle.models.flatMap(({ name, signature }) =>
-      signature === undefined ? [] : [{ what: `Model ${name}`, verdict: signature }],
-    ),
-    ...bundle.images.flatMap(({ name, signature }) =>
-      signature === undefined ? [] : [{ what: `Image ${name}`, verdict: signature }],
-    ),
-  ];
+  const all = fromBundle(bundle, (kind, item) =>
+    item.signature === undefined ? [] : [{ what: kind.title(item), verdict: item.signature }],
+  );
   if (all.length === 0)
     return html`<p>The manifest asked for none, so that none was looked for.</p>\n`;
   const said =

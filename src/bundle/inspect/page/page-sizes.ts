@@ -1,11 +1,9 @@
+import type { Share } from '../../../content/content-kind.ts';
+import { itemsIn } from '../../../content/items.ts';
+import { kinds } from '../../../content/kinds.ts';
 import { formatAmount, formatBytes } from '../../../core/amount.ts';
 import { foreign, type Html, html } from '../../../core/html-text.ts';
 import type { Inspection } from '../inspection.ts';
-
-interface Share {
-  readonly what: string;
-  readonly size: number;
-}
 
 /** A table with a bar for each thing that takes room; the bars say nothing that the table does not. */
 export function sizes(all: Inspection): Html {
@@ -23,34 +21,19 @@ ${rows}<tr class="total"><th scope="row">All</th><td class="number">${foreign(fo
 </tbody></table>\n`;
 }
 
-function sharesOf({ looked: { bundle }, platforms }: Inspection): Share[] {
+function sharesOf(inspection: Inspection): Pick<Share, 'what' | 'size'>[] {
+  const { bundle } = inspection.looked;
   const sum = (list: readonly { readonly size: number }[]): number =>
     list.reduce((total, each) => total + each.size, 0);
-  const layers = new Map(
-    platforms.flatMap(({ layers: own = [] }) => own.map((each) => [each.digest, each] as const)),
+  const contents = kinds.flatMap((kind) =>
+    kind.shares(itemsIn<'bundled'>(bundle, kind), inspection),
   );
-  const models = bundle.models.map(({ name, files }) => ({
-    what: `Model ${name}`,
-    size: sum(files),
-  }));
-  const images = bundle.images.map(({ name }) => {
-    const own = platforms.filter(({ image }) => image === name);
-    const blobs = new Map(own.flatMap((each) => (each.layers ?? []).map((l) => [l.digest, l])));
-    return { what: `Image ${name}, its layers`, size: sum([...blobs.values()]) };
-  });
-  const modelFiles = new Set(
-    bundle.models.flatMap(({ files }) => files.map((file) => file.digest)),
-  );
-  const treeFiles = new Set(bundle.files.map(({ digest }) => digest));
-  const rest = bundle.blobs.filter(
-    ({ digest }) => !modelFiles.has(digest) && !treeFiles.has(digest) && !layers.has(digest),
-  );
+  const shared = new Set(contents.flatMap(({ blobs }) => blobs));
+  const rest = bundle.blobs.filter(({ digest }) => !shared.has(digest));
   const parity = bundle.parity?.rows.flat() ?? [];
   const installers = bundle.installers ?? [];
   return [
-    ...models,
-    ...images,
-    { what: 'Files', size: sum(bundle.files) },
+    ...contents,
     { what: 'Manifests and settings of images', size: sum(rest) },
     { what: formatAmount(installers.length, 'installer'), size: sum(installers) },
     { what: formatAmount(parity.length, 'recovery part'), size: sum(parity) },

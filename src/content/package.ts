@@ -1,4 +1,4 @@
-import { oneLine } from '../../core/printable.ts';
+import { oneLine } from '../core/printable.ts';
 
 /** A package that somebody's package manager or build put into an image. */
 export interface Package {

@@ -1,28 +1,19 @@
-import type { Json } from '../../core/canonical-json.ts';
-import { digestHex } from '../../core/digest.ts';
-import { cutTo, printable } from '../../core/printable.ts';
-import type { LockedImage } from '../../format/lock.ts';
-import type { Contents } from './contents.ts';
-import type { FoundPackage } from './image-packages.ts';
+import type { Json } from '../core/canonical-json.ts';
+import { digestHex } from '../core/digest.ts';
+import { cutTo, printable } from '../core/printable.ts';
+import type { LockedImage } from '../format/lock.ts';
+import type { BlobFacts, FoundPackage } from './blob-facts.ts';
+import type { BillEntry } from './content-kind.ts';
 import { licensesOf } from './licenses.ts';
 
 /** UTF-16 code units of a name out of an image. */
 const MAX_CHARACTERS = 1024;
 
-/** An image with its packages, what each depends on, and whether the list is whole. */
-export interface ImageComponent {
-  readonly component: Json;
-  readonly ref: string;
-  /** The packages' references. */
-  readonly parts: readonly string[];
-  readonly whole: boolean;
-}
-
-/** A CycloneDX container component, its packages below it. */
-export function imageComponent(image: LockedImage, contents: Contents): ImageComponent {
+/** A CycloneDX container component, with the packages of the image in it. */
+export function imageEntry(image: LockedImage, facts: BlobFacts): BillEntry {
   const ref = `image:${image.name}`;
   const found = image.platforms.flatMap(({ platform, manifest }) => {
-    const packages = contents.packages.get(manifest);
+    const packages = facts.packages.get(manifest);
     return packages === undefined ? [] : [{ platform, ...packages }];
   });
   const merged = new Map<string, { each: FoundPackage; platforms: string[] }>();
@@ -43,8 +34,8 @@ export function imageComponent(image: LockedImage, contents: Contents): ImageCom
   const query = `repository_url=${encodeURIComponent(image.repository)}`;
   return {
     ref,
-    parts: sorted.map(({ each }) => `${ref}/${each.url}`),
-    whole: unread.length === 0,
+    packages: sorted.map(({ each }) => `${ref}/${each.url}`),
+    complete: unread.length === 0,
     component: {
       type: 'container',
       'bom-ref': ref,

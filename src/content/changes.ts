@@ -1,4 +1,4 @@
-import { canonicalJson, type Json } from '../../core/canonical-json.ts';
+import { canonicalJson, type Json } from '../core/canonical-json.ts';
 
 /** A member that differs; a side that lacks it is absent. */
 export interface Change {
@@ -6,6 +6,12 @@ export interface Change {
   readonly path: string;
   readonly from?: Json;
   readonly to?: Json;
+}
+
+/** An item that is on both sides, and its members that differ. */
+export interface NamedChange {
+  readonly name: string;
+  readonly changes: readonly Change[];
 }
 
 /** What has a name on one side or both. */
@@ -31,6 +37,12 @@ export function changesBetween(from: unknown, to: unknown, path = ''): Change[] 
       ...(to === undefined ? {} : { to: to as Json }),
     },
   ];
+}
+
+/** Two items of one name; undefined where no member differs. */
+export function changesOf(name: string, from: object, to: object): NamedChange | undefined {
+  const changes = changesBetween(from, to);
+  return changes.length === 0 ? undefined : { name, changes };
 }
 
 /** Pairs two lists by a key. @param compare what changed between two of one key; undefined where nothing did */

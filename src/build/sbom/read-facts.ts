@@ -1,38 +1,22 @@
+import type { BlobFacts, ImagePackages, ModelFacts } from '../../content/blob-facts.ts';
+import { word } from '../../content/package.ts';
 import { type Json, parseJson } from '../../core/canonical-json.ts';
 import type { Digest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import type { Context } from '../../core/event.ts';
 import { MIB } from '../../core/limits.ts';
-import type { Lock, LockedImage, LockedModel } from '../../format/lock.ts';
+import type { Lock, LockedModel } from '../../format/lock.ts';
 import type { BlobStore } from '../../io/blob-store.ts';
-import { type ImagePackages, imagePackages } from './image-packages.ts';
-import { word } from './package.ts';
-
-/** What a model's `config.json` tells of its making. */
-export interface ModelFacts {
-  readonly family?: string;
-  readonly architecture?: string;
-}
-
-/** What the blobs themselves tell, which the lock does not. */
-export interface Contents {
-  /** By the digest of a platform's manifest. */
-  readonly packages: ReadonlyMap<Digest, ImagePackages>;
-  /** By the name of a model. */
-  readonly models: ReadonlyMap<string, ModelFacts>;
-}
-
-/** Nothing: for a list that is made from a lock alone. */
-export const noContents: Contents = { packages: new Map(), models: new Map() };
+import { imagePackages } from './image-packages.ts';
 
 const MAX_CONFIG_BYTES: number = MIB;
 
-/** Reads what the blobs of a lock tell, which are all in the store. @throws StowageError `io-failed`, `interrupted` */
-export async function readContents(
+/** Reads the facts that stand in a lock's blobs, all of which are in the store. @throws StowageError `io-failed`, `interrupted` */
+export async function readFacts(
   lock: Lock,
   store: BlobStore,
   { emit, signal }: Context,
-): Promise<Contents> {
+): Promise<BlobFacts> {
   const packages = new Map<Digest, ImagePackages>();
   for (const image of lock.images) {
     emit({ type: 'step', step: 'read packages', subject: image.name });
@@ -42,19 +26,6 @@ export async function readContents(
   const models = new Map<string, ModelFacts>();
   for (const model of lock.models) models.set(model.name, await factsOf(model, store));
   return { packages, models };
-}
-
-/** How many packages an image has over all its platforms, and how much of it was not read. */
-export function countPackages(
-  { platforms }: LockedImage,
-  { packages }: Contents,
-): { found: number; unread: number } {
-  const read = platforms.flatMap(({ manifest }) => packages.get(manifest) ?? []);
-  const urls = new Set(read.flatMap((each) => each.packages.map(({ url }) => url)));
-  return {
-    found: urls.size,
-    unread: read.reduce((sum, each) => sum + each.unread.length, 0),
-  };
 }
 
 async function factsOf({ files }: LockedModel, store: BlobStore): Promise<ModelFacts> {

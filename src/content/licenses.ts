@@ -1,4 +1,4 @@
-import type { Json } from '../../core/canonical-json.ts';
+import type { Json } from '../core/canonical-json.ts';
 import { word } from './package.ts';
 
 /** SPDX identifiers that models and packages of our kind bear; others are given by the name they are called. */

@@ -1,0 +1,52 @@
+import { canonicalBytes, type Json } from '../core/canonical-json.ts';
+import { type Digest, digestOf } from '../core/digest.ts';
+import type { LockedAttachment, LockedBlob } from '../format/lock.ts';
+
+/** The OCI manifest of an item, and the small blobs that we write for it. */
+export interface Described {
+  readonly manifest: LockedBlob;
+  /** The bytes of a manifest that we write and of its config, by digest; none where a registry wrote the manifest. */
+  readonly documents: ReadonlyMap<Digest, Buffer>;
+  /** Manifests that travel beside it. */
+  readonly attached?: readonly LockedAttachment[];
+}
+
+/** A reference to content, as OCI manifests and indexes carry it. */
+export interface Descriptor extends LockedBlob {
+  readonly artifactType?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** What an artifact manifest of ours says. */
+export interface Artifact {
+  readonly artifactType: string;
+  readonly configType: string;
+  readonly config: Json;
+  readonly layers: readonly Descriptor[];
+}
+
+export const TITLE = 'org.opencontainers.image.title';
+
+const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
+
+/** The manifest and config of an artifact. Nothing in them depends on when or where they were written. */
+export function describeArtifact(artifact: Artifact): Described {
+  const { artifactType, configType, config, layers } = artifact;
+  const configBytes = canonicalBytes(config);
+  const configDigest = digestOf(configBytes);
+  const bytes = canonicalBytes({
+    schemaVersion: 2,
+    mediaType: MANIFEST_TYPE,
+    artifactType,
+    config: { mediaType: configType, digest: configDigest, size: configBytes.length },
+    layers: layers as unknown as Json,
+  });
+  const digest = digestOf(bytes);
+  return {
+    manifest: { digest, size: bytes.length, mediaType: MANIFEST_TYPE },
+    documents: new Map<Digest, Buffer>([
+      [digest, bytes],
+      [configDigest, configBytes],
+    ]),
+  };
+}

@@ -1,0 +1,34 @@
+import type { Digest } from '../core/digest.ts';
+import type { OperatingSystem, Package } from './package.ts';
+
+/** A package of an image, by its URL, and the files that name it. */
+export interface FoundPackage extends Package {
+  readonly url: string;
+  readonly locations: readonly string[];
+}
+
+/** The packages of an image for one platform. */
+export interface ImagePackages {
+  readonly os?: OperatingSystem;
+  /** Sorted by URL, each once. */
+  readonly packages: readonly FoundPackage[];
+  /** What could not be read and why, so that nobody takes the list for complete. */
+  readonly unread: readonly { readonly what: string; readonly why: string }[];
+}
+
+/** What a model's `config.json` says of its architecture. */
+export interface ModelFacts {
+  readonly family?: string;
+  readonly architecture?: string;
+}
+
+/** Facts that stand in the blobs of a lock and not in the lock itself. */
+export interface BlobFacts {
+  /** By the digest of a platform's manifest. */
+  readonly packages: ReadonlyMap<Digest, ImagePackages>;
+  /** By the name of a model. */
+  readonly models: ReadonlyMap<string, ModelFacts>;
+}
+
+/** No facts: for a document that is made from a lock alone. */
+export const noFacts: BlobFacts = { packages: new Map(), models: new Map() };

@@ -1,0 +1,74 @@
+import type { Digest } from '../core/digest.ts';
+import type { Bundle } from '../format/bundle.ts';
+import type { Lock } from '../format/lock.ts';
+import type { Described } from './artifact.ts';
+import type { ContentKind, Forms, SizedBlob } from './content-kind.ts';
+import { kinds } from './kinds.ts';
+
+/** The items of one kind in a document with a section for it. */
+export function itemsIn<K extends keyof Forms>(
+  document: object,
+  { section }: ContentKind,
+): readonly Forms[K][] {
+  return (document as Readonly<Record<string, readonly Forms[K][] | undefined>>)[section] ?? [];
+}
+
+/** Gathers from every item of a lock, kind by kind. */
+export function fromLock<T>(
+  lock: Lock,
+  gather: (kind: ContentKind, item: Forms['locked']) => T | readonly T[],
+  order: readonly ContentKind[] = kinds,
+): T[] {
+  return order.flatMap((kind) =>
+    itemsIn<'locked'>(lock, kind).flatMap((item) => gather(kind, item)),
+  );
+}
+
+/** Gathers from every item of a bundle, kind by kind. */
+export function fromBundle<T>(
+  bundle: Bundle,
+  gather: (kind: ContentKind, item: Forms['bundled']) => T | readonly T[],
+  order: readonly ContentKind[] = kinds,
+): T[] {
+  return order.flatMap((kind) =>
+    itemsIn<'bundled'>(bundle, kind).flatMap((item) => gather(kind, item)),
+  );
+}
+
+/** A member for each kind: the sections of a document. */
+export function sections<T>(make: (kind: ContentKind) => T): Readonly<Record<string, T>> {
+  return Object.fromEntries(kinds.map((kind) => [kind.section, make(kind)]));
+}
+
+/** The kinds in the order of `index.json`, of the provenance and of the depot. The bytes of bundles depend on it. */
+export function copiedFirst(): readonly ContentKind[] {
+  return kinds.toSorted((a, b) => Number(b.copied) - Number(a.copied));
+}
+
+/** The manifest of every item of a lock, by the item's name. */
+export function describeAll(lock: Lock): ReadonlyMap<string, Described> {
+  const described = fromLock(
+    lock,
+    (kind, item) => [[item.name, kind.describe(item)] as const],
+    copiedFirst(),
+  );
+  return new Map(described);
+}
+
+/** Every blob that a lock names, once, with its size in bytes. */
+export function lockBlobs(lock: Lock): ReadonlyMap<Digest, number> {
+  const named = fromLock(lock, (kind, item) => kind.blobs(item));
+  return new Map(named.map(({ digest, size }) => [digest, size]));
+}
+
+/** Every blob of the bundle, the documents that we write among them, once, sorted by digest. */
+export function bundleBlobs(lock: Lock, described: ReadonlyMap<string, Described>): SizedBlob[] {
+  const documents = [...described.values()].flatMap((each) => [...each.documents]);
+  const blobs = new Map([
+    ...lockBlobs(lock),
+    ...documents.map(([digest, bytes]) => [digest, bytes.length] as const),
+  ]);
+  return [...blobs]
+    .map(([digest, size]) => ({ digest, size }))
+    .toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
+}

@@ -1,0 +1,233 @@
+import { counted, formatAmount, formatBytes } from '../core/amount.ts';
+import { digestHex } from '../core/digest.ts';
+import type { BundleModel } from '../format/bundle.ts';
+import type { LockedModel } from '../format/lock.ts';
+import type { ModelSource } from '../format/manifest.ts';
+import type { ReportContents } from '../format/report-contents.ts';
+import type { ModelFacts } from './blob-facts.ts';
+import {
+  type Branch,
+  differenceBranches,
+  namedChangeBranch,
+  publisherBranches,
+  sizedBranches,
+} from './branches.ts';
+import { byKey, changesBetween, isNothing, type Named, type NamedChange } from './changes.ts';
+import type { BillEntry, ContentKind, Forms, Offer, Shop, Side } from './content-kind.ts';
+import { licensesOf } from './licenses.ts';
+import { describeModel } from './model-pack.ts';
+import { type Sheet, sha256 } from './sheet.ts';
+
+type File = Pick<LockedModel['files'][number], 'path' | 'size' | 'digest'>;
+
+export interface ModelSide
+  extends Side,
+    Pick<BundleModel, 'source' | 'repository' | 'commit' | 'files'> {}
+
+export interface ModelSummary
+  extends Pick<ModelSide, 'name' | 'repository' | 'commit' | 'license'> {
+  readonly files: number;
+  readonly size: number;
+}
+
+export interface ModelChange extends NamedChange {
+  readonly files: Named<File, { readonly path: string; readonly from: File; readonly to: File }>;
+}
+
+interface ModelForms extends Forms {
+  readonly wanted: ModelSource;
+  readonly locked: LockedModel;
+  readonly bundled: BundleModel;
+  readonly reported: ReportContents['models'][number];
+  readonly side: ModelSide;
+  readonly summary: ModelSummary;
+  readonly change: ModelChange;
+}
+
+/** Files of the Hub at one commit: weights stored raw, one blob per file, described by a ModelPack manifest. */
+export const modelKind: ContentKind<ModelForms> = {
+  section: 'models',
+  copied: false,
+
+  blobs: ({ files }) => files.map(({ digest, size }) => ({ digest, size })),
+  describe: describeModel,
+  bundled: (
+    { name, source, repository, commit, license, tags = [], signature, files },
+    manifest,
+  ) => ({
+    ...{ name, source, repository, commit },
+    ...(license === undefined ? {} : { license }),
+    ...(tags.length === 0 ? {} : { tags }),
+    ...(signature === undefined ? {} : { signature }),
+    manifest,
+    files: files.map(({ path, size, digest, gitOid }) => ({
+      ...{ path, size, digest },
+      ...(gitOid === undefined ? {} : { gitOid }),
+    })),
+  }),
+  subjects: ({ name, files }, leftOut) =>
+    files
+      .filter(({ path }) => leftOut?.has(path) !== true)
+      .map(({ path, digest }) => ({ name: `model:${name}/${path}`, digest })),
+  signedAddress: (item) => `${homeOf(item)}/tree/${item.commit}`,
+  origins: (item) => ({
+    own: { uri: homeOf(item), digest: { gitCommit: item.commit } },
+    included: [],
+  }),
+  billEntry: (item, { models }) => billEntry(item, models.get(item.name) ?? {}),
+  lockLine: ({ name, repository, commit, license = 'unknown', files }) =>
+    `model ${name}: ${repository} at ${commit}, ${counted(files.length, 'file')}, licence ${license}`,
+
+  layout: ({ name, files }) =>
+    files.map(({ path, digest }) => ({ path: `models/${name}/${path}`, digest, unpack: false })),
+  served: ({ name, manifest, commit }, { release, tag }) => [
+    {
+      repository: `${release}/${name}`,
+      tags: { [commit]: manifest, [tag]: manifest },
+      manifests: [manifest],
+    },
+  ],
+  hubModel: (item) => item,
+  pushedAs: ({ repository }) => ({ registry: 'hub', path: repository }),
+  offer,
+
+  title: ({ name }) => `Model ${name}`,
+  license: ({ license = 'not known' }) => license,
+  blobName: ({ name, manifest, files }, digest) => {
+    const file = files.find((each) => each.digest === digest);
+    if (file !== undefined) return `${file.path} of model ${name}`;
+    return manifest === digest ? `the manifest of model ${name}` : undefined;
+  },
+  branch: ({ name, repository, commit, license = 'unknown', files, signature }) => ({
+    text: `${name}  ${formatBytes(sizeOf(files))}  ${repository} at ${commit}, licence ${license}`,
+    size: sizeOf(files),
+    below: [...publisherBranches(signature), ...sizedBranches(files)],
+  }),
+  sheet,
+  shares: (items) =>
+    items.map(({ name, files }) => ({
+      what: `Model ${name}`,
+      size: sizeOf(files),
+      blobs: files.map(({ digest }) => digest),
+    })),
+  reported: ({ name, source, repository, commit, license, files }) => ({
+    ...{ name, source, repository, commit },
+    ...(license === undefined ? {} : { license }),
+    files: files.map(fileOf),
+  }),
+  reportSheet: sheet,
+
+  sideOfLocked: (item) => item,
+  sideOfBundled: (item) => item,
+  summary: ({ name, repository, commit, license, files }) => ({
+    ...{ name, repository, commit },
+    ...(license && { license }),
+    ...{ files: files.length, size: sizeOf(files) },
+  }),
+  change: (from, to) => {
+    const files = byKey(
+      from.files.map(fileOf),
+      to.files.map(fileOf),
+      ({ path }) => path,
+      (a, b) => (a.digest === b.digest ? undefined : { path: a.path, from: a, to: b }),
+    );
+    const changes = changesBetween(members(from), members(to));
+    return changes.length === 0 && isNothing(files) ? undefined : { name: to.name, changes, files };
+  },
+  summaryLine: ({ name, repository, commit, license = 'unknown', files, size }) =>
+    `${name}  ${repository} at ${commit}, licence ${license}, ${formatBytes(size)} in ${formatAmount(files, 'file')}`,
+  changeBranch: ({ files, ...change }): Branch => {
+    const { text, below = [] } = namedChangeBranch(change);
+    const changedFiles = differenceBranches(
+      files,
+      ({ path, size }) => `${path}  ${formatBytes(size)}`,
+      ({ path, from, to }) => ({
+        text: `~ ${path}  ${formatBytes(from.size)} -> ${formatBytes(to.size)}`,
+      }),
+    );
+    return { text, below: [...below, ...changedFiles] };
+  },
+};
+
+function homeOf({ endpoint, repository }: LockedModel): string {
+  return `${endpoint}/${repository}`;
+}
+
+function fileOf({ path, size, digest }: File): File {
+  return { path, size, digest };
+}
+
+function sizeOf(files: readonly File[]): number {
+  return files.reduce((sum, { size }) => sum + size, 0);
+}
+
+function members({ source, repository, commit, license, signature }: ModelSide): object {
+  return { source, repository, commit, license, signature };
+}
+
+function billEntry(item: LockedModel, { family, architecture }: ModelFacts): BillEntry {
+  const { name, repository, commit, license, files } = item;
+  const ref = `model:${name}`;
+  const parameters = {
+    ...(family === undefined ? {} : { architectureFamily: family }),
+    ...(architecture === undefined ? {} : { modelArchitecture: architecture }),
+  };
+  return {
+    ...{ ref, packages: [], complete: true },
+    component: {
+      type: 'machine-learning-model',
+      'bom-ref': ref,
+      name: repository,
+      version: commit,
+      purl: `pkg:huggingface/${repository}@${commit}`,
+      ...licensesOf(license),
+      pedigree: { commits: [{ uid: commit, url: `${homeOf(item)}/tree/${commit}` }] },
+      externalReferences: [{ type: 'distribution', url: homeOf(item) }],
+      modelCard: Object.keys(parameters).length === 0 ? {} : { modelParameters: parameters },
+      components: files.map(({ path, digest }) => ({
+        type: 'file',
+        'bom-ref': `${ref}/${path}`,
+        name: path,
+        hashes: [{ alg: 'SHA-256', content: digestHex(digest) }],
+      })),
+    },
+  };
+}
+
+function offer({ name, repository, commit, license, files }: BundleModel, shop: Shop): Offer {
+  const { host, secure, release, tag } = shop;
+  const reference = `${host}/${release}/${name}`;
+  return {
+    title: `model ${name}`,
+    facts: [
+      ['from', repository],
+      ['commit', commit],
+      ['licence', license ?? 'not said'],
+      ['size', `${formatBytes(sizeOf(files))} in ${formatAmount(files.length, 'file')}`],
+    ],
+    commands: [
+      `HF_ENDPOINT=${secure ? 'https' : 'http'}://${host} hf download ${repository} --revision ${commit}`,
+      `oras pull ${secure ? '' : '--plain-http '}${reference}:${tag}`,
+      `podman pull ${secure ? '' : '--tls-verify=false '}${reference}-car:${tag}`,
+    ],
+  };
+}
+
+function sheet(each: ModelForms['reported'] & { readonly tags?: readonly string[] }): Sheet {
+  const { name, repository, source, commit, license = 'not known', files, tags = [] } = each;
+  return {
+    label: 'Model',
+    name,
+    facts: [
+      ['Repository', repository],
+      ['Asked for as', source],
+      ['Commit', { hex: commit }],
+      ['Licence', license],
+      ['Filed under', tags.length === 0 ? undefined : tags.join(', ')],
+    ],
+    table: {
+      headers: ['File', 'Bytes', 'SHA-256'],
+      rows: files.map(({ path, size, digest }) => [path, size, sha256(digest)]),
+    },
+  };
+}
