@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest';
+import { controlDocuments } from '../../src/build/bundle-documents.ts';
+import { indexOf } from '../../src/build/index-of.ts';
+import { noFacts } from '../../src/content/blob-facts.ts';
+import { copiedFirst, describeAll, fromLock } from '../../src/content/items.ts';
+import { canonicalBytes, type Json } from '../../src/core/canonical-json.ts';
+import { digestOf } from '../../src/core/digest.ts';
+import { sampleOf } from '../build/samples.ts';
+
+const { lock } = sampleOf(100);
+const described = describeAll(lock);
+
+describe('when the items of a lock are gathered', () => {
+  it('takes models, images and files, or images first', () => {
+    expect(fromLock(lock, (_, { name }) => name)).toEqual(['tiny', 'server', 'settings', 'note']);
+    expect(fromLock(lock, (_, { name }) => name, copiedFirst())).toEqual([
+      ...['server', 'tiny', 'settings', 'note'],
+    ]);
+    expect([...described.keys()]).toEqual(['server', 'tiny', 'settings', 'note']);
+  });
+
+  // Version 0.1 wrote these: another digest means that equal locks no longer give equal bundles.
+  it('writes the bytes that version 0.1 wrote', () => {
+    const made = { described, facts: noFacts, blobs: [], control: new Map(), partSize: 0 };
+    const control = controlDocuments(lock, { described, installers: [], facts: noFacts });
+    const digestAt = (path: string): string => digestOf(control.get(path) ?? Buffer.alloc(0));
+    expect(digestOf(canonicalBytes(indexOf(lock, made) as unknown as Json))).toBe(
+      'sha256:c06e47b4abaafd7721a9c06daf2bf897c771fc910564ee5f22629f26be0dbe31',
+    );
+    expect(digestAt('index.json')).toBe(
+      'sha256:fcf2fff84b0789580426cf15c1c036def98ff5ff4b3b6e4cee24e1618db69b19',
+    );
+    expect(digestAt('attestations/sbom.cdx.json')).toBe(
+      'sha256:2f1695a8218bde3d83dd6f6d069dcf78113ee531d670e2192603a32d8e22cb42',
+    );
+  });
+});
