@@ -1,6 +1,7 @@
 import type { Digest } from '../core/digest.ts';
 import type { Bundle } from '../format/bundle.ts';
 import type { Lock } from '../format/lock.ts';
+import type { Manifest } from '../format/manifest.ts';
 import type { Described } from './artifact.ts';
 import type { ContentKind, Forms, SizedBlob } from './content-kind.ts';
 import { kinds } from './kinds.ts';
@@ -33,6 +34,12 @@ export function fromBundle<T>(
   return order.flatMap((kind) =>
     itemsIn<'bundled'>(bundle, kind).flatMap((item) => gather(kind, item)),
   );
+}
+
+/** Whether a manifest or bundle is a notice: recalls and trust documents, and nothing to run or to serve. */
+export function isNotice(document: Pick<Manifest, 'services'>): boolean {
+  const sizes = kinds.map((kind) => itemsIn(document, kind).length);
+  return document.services.length === 0 && sizes.every((size) => size === 0);
 }
 
 /** A member for each kind: the sections of a document. */

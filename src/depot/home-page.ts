@@ -62,7 +62,7 @@ function render(catalog: Catalog, host: string, secure: boolean): string {
 }
 
 function section(bundle: Bundle, id: string, host: string, secure: boolean): Html {
-  const shop = { host, secure, release: bundle.name, tag: bundle.version.replaceAll('+', '_') };
+  const shop = { host, secure, release: bundle.name, tag: bundle.version };
   const offers = fromBundle(bundle, (kind, each) => kind.offer?.(each, shop) ?? []);
   const { channel, seq, resolvedAt } = bundle;
   return html`<section>

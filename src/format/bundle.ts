@@ -272,16 +272,6 @@ function* blobsNeeded(bundle: Bundle): Iterable<{ digest: Digest; size?: number 
   }
 }
 
-/** Whether a manifest or bundle is a notice: recalls and trust documents, and nothing to run or to serve. */
-export function isNotice({
-  models,
-  images,
-  files,
-  services,
-}: Readonly<Record<'models' | 'images' | 'files' | 'services', readonly unknown[]>>): boolean {
-  return [models, images, files, services].every((each) => each.length === 0);
-}
-
 /** The parts of all blobs, in the order in which they are dealt to discs. */
 export function dataParts(bundle: Pick<Bundle, 'blobs'>): Part[] {
   return bundle.blobs.flatMap((each) => each.parts);

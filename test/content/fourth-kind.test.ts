@@ -12,7 +12,13 @@ import { bundleTree } from '../../src/cli/commands/bundle-tree.ts';
 import { diffText } from '../../src/cli/commands/diff-text.ts';
 import { treeLines } from '../../src/cli/tree.ts';
 import { noFacts } from '../../src/content/blob-facts.ts';
-import { bundleBlobs, describeAll, fromLock, lockBlobs } from '../../src/content/items.ts';
+import {
+  bundleBlobs,
+  describeAll,
+  fromLock,
+  isNotice,
+  lockBlobs,
+} from '../../src/content/items.ts';
 import { digestHex, digestOf } from '../../src/core/digest.ts';
 import type { Catalog } from '../../src/depot/catalog.ts';
 import { type Depot, startDepot } from '../../src/depot/server.ts';
@@ -20,7 +26,6 @@ import type { Bundle } from '../../src/format/bundle.ts';
 import type { Lock } from '../../src/format/lock.ts';
 import { entriesOf } from '../../src/site/catalog/catalog.ts';
 import { placeContents } from '../../src/site/release/layout.ts';
-import { isNotice } from '../../src/site/release/release.ts';
 import { SiteFolder } from '../../src/site/site-folder.ts';
 import { sampleOf } from '../build/samples.ts';
 import { scratchFolder } from '../support/scratch.ts';

@@ -1,5 +1,6 @@
+import { isNotice } from '../../content/items.ts';
 import { StowageError } from '../../core/error.ts';
-import { type Bundle, isNotice } from '../../format/bundle.ts';
+import type { Bundle } from '../../format/bundle.ts';
 import { momentOf } from '../../format/field.ts';
 import type { DeployedRelease, Generation } from '../../format/generation.ts';
 import type { Intent, Plan } from '../../format/plan.ts';
