@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { parse } from 'ssri';
+import { checkData, fromData, fromHex, parse } from 'ssri';
 import { StowageError } from './error.ts';
 
 declare const brand: unique symbol;
@@ -47,10 +47,10 @@ export function isSri(text: string): text is Sri {
 /** The SRI form of 128 hex digits. @throws StowageError `digest-malformed` */
 export function sriFromHex(hex: string): Sri {
   if (hex.length !== HEX_512_LENGTH || !HEX.test(hex)) throw malformedHex(hex);
-  return `sha512-${Buffer.from(hex, 'hex').toString('base64')}` as Sri;
+  return fromHex(hex, 'sha512').toString() as Sri;
 }
 
-/** {@link sriFromHex} of many. @throws StowageError `digest-malformed` */
+/** {@link sriFromHex} of many, faster. @throws StowageError `digest-malformed` */
 export function srisFromHex(list: readonly string[]): Sri[] {
   for (const hex of list) if (hex.length !== HEX_512_LENGTH) throw malformedHex(hex);
   const whole = list.join('');
@@ -72,10 +72,17 @@ export function digestOf(bytes: Uint8Array): Digest {
 
 /** The SHA-512 of bytes in hand. */
 export function sriOf(bytes: Uint8Array): Sri {
-  return sriFromHex(createHash('sha512').update(bytes).digest('hex'));
+  return fromData(bytes, { algorithms: ['sha512'] }).toString() as Sri;
 }
 
-// A malformed or empty integrity string means "no check" to ssri: nothing reaches it that SRI has not matched.
+/**
+ * Whether bytes in hand have this sum. ssri accepts any algorithm of a list, and bytes without a sum in places: what is
+ * not one canonical SHA-512 never reaches it and is false.
+ */
+export function hasSri(bytes: Uint8Array, sri: Sri): boolean {
+  return isSri(sri) && checkData(bytes, sri) !== false;
+}
+
 function hexOf(text: string): string {
   return parse(text, { single: true, strict: true })?.hexDigest() ?? '';
 }

@@ -5,9 +5,11 @@ import {
   digestFromHex,
   digestHex,
   digestOf,
+  hasSri,
   isDigest,
   isSri,
   parseDigest,
+  type Sri,
   sriFromHex,
   sriHex,
   sriOf,
@@ -114,5 +116,35 @@ describe('when an integrity string is read', () => {
         expect(isSri(sriOf(bytes))).toBe(true);
       }),
     );
+  });
+});
+
+describe('when bytes are compared with a sum (attack 79)', () => {
+  const bytes = Buffer.from('content');
+  const right = sriOf(bytes);
+  const other = sriOf(Buffer.from('other'));
+  const sha256 = `sha256-${createHash('sha256').update(bytes).digest('base64')}`;
+
+  it('accepts the sum of these bytes, and of no others', () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), fc.uint8Array(), (one, another) => {
+        expect(hasSri(one, sriOf(one))).toBe(true);
+        expect(hasSri(one, sriOf(another))).toBe(Buffer.from(one).equals(another));
+      }),
+    );
+  });
+
+  it.each([
+    ['an empty sum', ''],
+    ['white space', ' '],
+    ['no sum', 'sha512-'],
+    ['a list of which one matches', `${other} ${right}`],
+    ['the right sum twice', `${right} ${right}`],
+    ['a right sum of a weaker algorithm', sha256],
+    ['a right sum with options', `${right}?x`],
+    ['a right sum without its padding', right.slice(0, -2)],
+    ['an algorithm that does not exist', right.replace('sha512', 'sha999')],
+  ])('does not accept %s', (_, sum) => {
+    expect(hasSri(bytes, sum as Sri)).toBe(false);
   });
 });
