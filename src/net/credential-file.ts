@@ -33,7 +33,7 @@ export async function readCredentialFile(path: string): Promise<CredentialFile |
     if (cause instanceof StowageError) throw cause;
     if (['ENOENT', 'ENOTDIR'].includes(systemCode(cause) ?? '')) return undefined;
     throw new StowageError('io-failed', `cannot read the registry credentials in ${path}`, {
-      hint: 'make the file readable for you',
+      hint: 'make the file readable for your user',
       cause,
     });
   }
@@ -84,6 +84,6 @@ function invalid(path: string, found: string): StowageError {
   return new StowageError('document-invalid', `unreadable registry credentials in ${path}`, {
     expected: 'a file as docker login or podman login writes it',
     found,
-    hint: 'mend the file, or remove it and sign in again',
+    hint: 'fix the file, or remove it and sign in again',
   });
 }

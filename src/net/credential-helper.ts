@@ -87,8 +87,8 @@ function parse(bytes: Buffer): unknown {
 function broken(name: string, server: string, found: string): StowageError {
   const program = `docker-credential-${name.slice(0, 64)}`;
   return new StowageError('source-denied', `${program} gave no credentials for ${server}`, {
-    expected: 'a user name and a secret, or word that it has none',
+    expected: 'a user name and a secret, or its message that it has none',
     found,
-    hint: `run echo ${server} | ${program} get and see; or sign in again`,
+    hint: `run echo ${server} | ${program} get to see its message; or sign in again`,
   });
 }

@@ -4,21 +4,21 @@ import { getCACertificates, type SecureContextOptions } from 'node:tls';
 import type { Environment } from '../core/environment.ts';
 import { StowageError, systemCode } from '../core/error.ts';
 
-/** Authorities and a client certificate for a host; undefined for what every host gets. */
+/** The CAs and the client certificate for a host; undefined for the defaults. */
 export type HostTrust = (host: string) => Promise<SecureContextOptions | undefined>;
 
 export interface HostTrustOptions {
   readonly env: Environment;
   readonly home: string;
-  /** A file of PEM certificates that count for every host. */
+  /** A file of CA certificates (PEM) that are trusted for every host. */
   readonly caFile?: string | undefined;
   /** Folders with one folder for each host. Default: those of podman and docker. */
   readonly folders?: readonly string[];
 }
 
 /**
- * The authorities and client certificates that podman and docker take for a host: in `certs.d/HOST:PORT`, `*.crt` are
- * authorities, `NAME.cert` and `NAME.key` a client certificate. They count beside the authorities that always do.
+ * The CAs and client certificates that podman and docker use for a host: in `certs.d/HOST:PORT`, `*.crt` are CAs,
+ * `NAME.cert` and `NAME.key` a client certificate. The default CAs stay trusted.
  * @throws StowageError `file-missing`, `io-failed`, `document-invalid`
  */
 export async function createHostTrust(options: HostTrustOptions): Promise<HostTrust> {
@@ -68,8 +68,8 @@ async function readHost(
 async function readCertificates(path: string): Promise<string> {
   const text = await read(path);
   if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
-  throw new StowageError('document-invalid', `${path} holds no certificate`, {
-    expected: 'certificates of authorities in PEM',
+  throw new StowageError('document-invalid', `${path} contains no certificate`, {
+    expected: 'CA certificates in PEM',
     found: 'something else',
     hint: 'convert it with openssl x509 -inform DER, or name another file',
   });

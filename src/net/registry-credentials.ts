@@ -6,7 +6,7 @@ import { Secret } from './secret.ts';
 
 export type { Credential } from './credential-file.ts';
 
-/** Where the engines of this machine keep how to sign in to registries. */
+/** The registry credentials that the container engines of this machine keep. */
 export interface CredentialStore {
   /**
    * @param registry as references name it: `docker.io`, `localhost:5000`
@@ -23,12 +23,19 @@ export function createCredentials(env: Environment, home: string): CredentialSto
   return {
     find: async (registry, repository, signal) => {
       for (const path of credentialPaths(env, home)) {
-        const found = await findIn(path, registry, repository, env, signal);
+        const found = await findIn(path, { registry, repository, env, signal });
         if (found !== undefined) return found;
       }
       return undefined;
     },
   };
+}
+
+interface Sought {
+  readonly registry: string;
+  readonly repository: string;
+  readonly env: Environment;
+  readonly signal: AbortSignal;
 }
 
 function credentialPaths(env: Environment, home: string): string[] {
@@ -44,10 +51,7 @@ function credentialPaths(env: Environment, home: string): string[] {
 
 async function findIn(
   path: string,
-  registry: string,
-  repository: string,
-  env: Environment,
-  signal: AbortSignal,
+  { registry, repository, env, signal }: Sought,
 ): Promise<Credential | undefined> {
   const file = await readCredentialFile(path);
   if (file === undefined) return undefined;

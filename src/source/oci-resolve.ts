@@ -31,15 +31,22 @@ export interface ResolvedImage {
   readonly manifests: ReadonlyMap<Digest, Buffer>;
 }
 
-/** What an image reference is now, and what of it is needed for these platforms. */
+export interface ResolveImageOptions {
+  readonly source: string;
+  /** Such as `linux/amd64`. */
+  readonly platforms: readonly string[];
+  /** Whether the image may have layers that its registry does not hold. */
+  readonly foreignLayers: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** What an image reference is now, and what of it these platforms need. */
 export async function resolveImage(
   reader: Reader,
-  source: string,
-  platforms: readonly string[],
-  signal: AbortSignal,
-  foreignLayers = false,
+  options: ResolveImageOptions,
 ): Promise<ResolvedImage> {
-  const reference = parseReference(source);
+  const { foreignLayers, signal } = options;
+  const reference = parseReference(options.source);
   const name = reference.digest ?? reference.tag ?? 'latest';
   const root = await reader.manifest(reference, name, signal);
   const document = readImageDocument(root.bytes, root.contentType, root.asked, foreignLayers);
@@ -47,16 +54,8 @@ export async function resolveImage(
   const target = { digest, size: bytes.length, mediaType: document.mediaType };
   const images =
     document.kind === 'index'
-      ? await fromIndex(
-          reader,
-          reference,
-          root,
-          document.manifests,
-          platforms,
-          signal,
-          foreignLayers,
-        )
-      : await fromManifest(reader, reference, root, document, platforms, signal);
+      ? await fromIndex({ reader, place: reference, root, ...options }, document.manifests)
+      : await fromManifest({ reader, place: reference, root, ...options }, document);
   const blobs = [
     target,
     ...images.flatMap(({ manifest, config, layers }) => [manifest, config, ...layers]),
@@ -85,14 +84,15 @@ interface PlatformImage {
   readonly bytes: Buffer;
 }
 
+interface Root extends ResolveImageOptions {
+  readonly reader: Reader;
+  readonly place: Place;
+  readonly root: FetchedManifest;
+}
+
 async function fromIndex(
-  reader: Reader,
-  place: Place,
-  index: FetchedManifest,
+  { reader, place, root, platforms, foreignLayers, signal }: Root,
   entries: readonly IndexEntry[],
-  platforms: readonly string[],
-  signal: AbortSignal,
-  foreignLayers: boolean,
 ): Promise<PlatformImage[]> {
   const candidates = entries.filter(
     ({ platform, mediaType }) => isImagePlatform(platform) && isManifestType(mediaType),
@@ -102,7 +102,7 @@ async function fromIndex(
     const entry = choosePlatform(candidates, platform);
     if (entry === undefined) {
       throw platformMissing(
-        index.asked,
+        root.asked,
         platform,
         candidates.map((each) => each.platform),
       );
@@ -134,12 +134,8 @@ function imageOf(
 
 /** An image without an index says in its config what platform it is for. */
 async function fromManifest(
-  reader: Reader,
-  place: Place,
-  root: FetchedManifest,
+  { reader, place, root, platforms, signal }: Root,
   image: Extract<ImageDocument, { kind: 'image' }>,
-  platforms: readonly string[],
-  signal: AbortSignal,
 ): Promise<PlatformImage[]> {
   const { config, layers, mediaType } = image;
   const { bytes, digest, asked } = root;

@@ -57,8 +57,8 @@ export interface RegistryOptions {
 export function createRegistry(options: RegistryOptions): Registry {
   const reader = createReader(options.http, createRegistryClient(options));
   return {
-    resolve: (source, platforms, signal, foreignLayers) =>
-      resolveImage(reader, source, platforms, signal, foreignLayers),
+    resolve: (source, platforms, signal, foreignLayers = false) =>
+      resolveImage(reader, { source, platforms, signal, foreignLayers }),
     blob: (repository, digest) => reader.blob(parsePlace(repository), digest),
     manifest: async (repository, digest, signal) => {
       const { bytes, contentType, asked } = await reader.manifest(
