@@ -1,6 +1,7 @@
 import { parseDigest } from '../../src/core/digest.ts';
 import { GIB } from '../../src/core/limits.ts';
 import type { RenderedImage, RenderedService } from '../../src/format/generation.ts';
+import { service as deployed } from '../support/deployed.ts';
 
 const image: RenderedImage = {
   repository: 'chat-1/server',
@@ -9,27 +10,9 @@ const image: RenderedImage = {
   tag: 'localhost/stowage/chat-1/server:1.4.0',
 };
 
-const plain: RenderedService = {
-  release: 'chat-1',
-  name: 'llm',
-  unit: 'stowage-chat-1-llm',
-  image,
-  args: [],
-  env: {},
-  dependsOn: [],
-  mounts: [],
-  secrets: [],
-  ports: [],
-  network: 'bridge',
-  networks: [],
-  readOnlyRoot: true,
-  capabilities: [],
-  pids: 4096,
-};
-
 /** A service with these values, and the least of everything else. */
 export function service(values: Partial<RenderedService> = {}): RenderedService {
-  return { ...plain, ...values };
+  return deployed({ release: 'chat-1', name: 'llm', unit: 'stowage-chat-1-llm', image, ...values });
 }
 
 const networks = ['stowage-chat-1--published', 'stowage-chat-1'];
