@@ -22,7 +22,7 @@ describe('when the code of the installer is bundled', () => {
 
   it('would be refused if it held any', () => {
     const strays = [
-      'src/source/http.ts',
+      'src/source/oci.ts',
       'src/build/pull.ts',
       'node_modules/@huggingface/hub/a.js',
       'node_modules/@sigstore/verify/dist/index.js',
