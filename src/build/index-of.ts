@@ -25,7 +25,7 @@ export function indexOf(lock: Lock, made: Made): Bundle {
     if (found === undefined) throw new Error(`${name} was not described`);
     return found.manifest.digest;
   };
-  const contents = sections((kind) =>
+  const contents = sections<'bundled'>((kind) =>
     itemsIn<'locked'>(lock, kind).map((item) => kind.bundled(item, manifestOf(item.name), facts)),
   );
   return {
@@ -38,8 +38,7 @@ export function indexOf(lock: Lock, made: Made): Bundle {
     resolvedAt: lock.resolvedAt,
     platforms: manifest.platforms,
     partSize,
-    // Whoever writes it holds it against the schema, which knows the sections.
-    ...(contents as unknown as Pick<Bundle, 'models' | 'images' | 'files'>),
+    ...contents,
     blobs,
     control: [...control].map(
       ([path, bytes]): ControlFile => ({ path, size: bytes.length, sha512: sriOf(bytes) }),

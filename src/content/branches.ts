@@ -31,7 +31,9 @@ export function publisherBranches(verdict: SignatureVerdict | undefined): Branch
   const name = signer?.identities?.join(', ') ?? signer?.subject ?? `key ${signer?.key ?? ''}`;
   const when = signedAt === undefined ? '' : `, ${signedAt} by its log`;
   return [
-    { text: `publisher's signature held when it was locked: ${name}${when} (${form ?? ''})` },
+    {
+      text: `publisher's signature verified when the bundle was locked: ${name}${when} (${form ?? ''})`,
+    },
   ];
 }
 

@@ -12,7 +12,7 @@ import { type Sheet, sha256 } from './sheet.ts';
 
 export type FileSide = Omit<BundleFile, 'manifest'>;
 
-interface FileForms extends Forms {
+export interface FileForms extends Forms {
   readonly wanted: FileSource;
   readonly locked: LockedFile;
   readonly bundled: BundleFile;

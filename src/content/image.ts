@@ -34,7 +34,7 @@ export interface ImageChange extends NamedChange {
   readonly packages?: Named<ListedPackage, PackageChange>;
 }
 
-interface ImageForms extends Forms {
+export interface ImageForms extends Forms {
   readonly wanted: ImageSource;
   readonly locked: LockedImage;
   readonly bundled: BundleImage;

@@ -4,7 +4,12 @@ import type { Lock } from '../format/lock.ts';
 import type { Manifest } from '../format/manifest.ts';
 import type { Described } from './artifact.ts';
 import type { ContentKind, Forms, SizedBlob } from './content-kind.ts';
-import { kinds } from './kinds.ts';
+import { type FormsBySection, kinds } from './kinds.ts';
+
+/** The sections of a document in which each item has one form. */
+export type Sections<K extends keyof Forms> = {
+  readonly [S in keyof FormsBySection]: readonly FormsBySection[S][K][];
+};
 
 /** The items of one kind in a document with a section for it. */
 export function itemsIn<K extends keyof Forms>(
@@ -42,9 +47,12 @@ export function isNotice(document: Pick<Manifest, 'services'>): boolean {
   return document.services.length === 0 && sizes.every((size) => size === 0);
 }
 
-/** A member for each kind: the sections of a document. */
-export function sections<T>(make: (kind: ContentKind) => T): Readonly<Record<string, T>> {
-  return Object.fromEntries(kinds.map((kind) => [kind.section, make(kind)]));
+/** A section for each kind. @param make the items of one kind, in the form of that kind */
+export function sections<K extends keyof Forms>(
+  make: (kind: ContentKind) => readonly Forms[K][],
+): Sections<K> {
+  const made: object = Object.fromEntries(kinds.map((kind) => [kind.section, make(kind)]));
+  return made as Sections<K>;
 }
 
 /** The kinds in the order of `index.json`, of the provenance and of the depot. The bytes of bundles depend on it. */

@@ -34,7 +34,7 @@ export interface ModelChange extends NamedChange {
   readonly files: Named<File, { readonly path: string; readonly from: File; readonly to: File }>;
 }
 
-interface ModelForms extends Forms {
+export interface ModelForms extends Forms {
   readonly wanted: ModelSource;
   readonly locked: LockedModel;
   readonly bundled: BundleModel;

@@ -43,7 +43,7 @@ function render(catalog: Catalog, host: string, secure: boolean): string {
   const releases = catalog.releases().toReversed();
   const body =
     releases.length === 0
-      ? html`<p>Nothing was imported yet: <code>stowage import</code> brings a bundle in.</p>`
+      ? html`<p>No bundle was imported yet. Use <code>stowage import</code>.</p>`
       : html`${releases.map(({ id, bundle }) => section(bundle, id, host, secure))}`;
   return html`<!doctype html>
 <html lang="en">
@@ -68,7 +68,7 @@ function section(bundle: Bundle, id: string, host: string, secure: boolean): Htm
   return html`<section>
 <h2>${foreign(`${bundle.name} ${bundle.version}`)}</h2>
 <p class="about">${foreign(bundle.description)}</p>
-<p class="facts">${foreign(`channel ${channel} · number ${seq} · resolved ${resolvedAt}`)} · bundle <code>${foreign(id.slice(0, 16))}</code></p>
+<p class="facts">${foreign(`channel ${channel} · sequence ${seq} · resolved ${resolvedAt}`)} · bundle <code>${foreign(id.slice(0, 16))}</code></p>
 ${offers.map(item)}
 </section>`;
 }

@@ -151,8 +151,8 @@ describe('when a bundle is looked at', () => {
     const ran = await runProgram(['inspect', small.folder], folder());
     expect(ran).toMatchObject({ status: 0, stderr: '' });
     for (const text of [
-      'chat 1.0.0, channel stable, number 1',
-      'signatures not checked: give --trust',
+      'chat 1.0.0, channel stable, sequence 1',
+      'signatures were not checked; use --trust',
       'NOT VERIFIED',
       /tiny {2}4\.9 KiB {2}example\/tiny at [0-9a-f]{40}, licence apache-2\.0/,
       /4\.9 KiB {2}model\.safetensors/,

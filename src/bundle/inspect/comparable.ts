@@ -1,8 +1,4 @@
-import type { ContentKind, Side } from '../../content/content-kind.ts';
-import type { FileSide } from '../../content/file.ts';
-import type { ImageSide } from '../../content/image.ts';
-import { itemsIn, lockBlobs, sections } from '../../content/items.ts';
-import type { ModelSide } from '../../content/model.ts';
+import { itemsIn, lockBlobs, type Sections, sections } from '../../content/items.ts';
 import type { Digest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import type { Bundle } from '../../format/bundle.ts';
@@ -14,15 +10,8 @@ import type { Looked } from './look.ts';
 import { readPackages } from './packages.ts';
 import { type NamedSigner, namedSigners } from './signers.ts';
 
-/** The items of each kind. */
-export interface Sides {
-  readonly models: readonly ModelSide[];
-  readonly images: readonly ImageSide[];
-  readonly files: readonly FileSide[];
-}
-
 /** What two bundles, or two locks, are compared by. */
-export interface Comparable extends Sides {
+export interface Comparable extends Sections<'side'> {
   readonly kind: 'bundle' | 'lock';
   /** SHA-512 of a bundle's `SHA512SUMS`. */
   readonly id?: string;
@@ -53,7 +42,7 @@ export async function sideOfBundle(looked: Looked): Promise<Comparable> {
   return {
     ...{ kind: 'bundle', id, verified: verdict !== undefined },
     ...{ release: bundle, deployment: bundle },
-    ...sidesOf((kind) =>
+    ...sections<'side'>((kind) =>
       itemsIn<'bundled'>(bundle, kind).map((item) => kind.sideOfBundled(item, seen)),
     ),
     ...(lock === undefined ? {} : { findings: lock.findings }),
@@ -71,16 +60,13 @@ export function sideOfLock(lock: Lock): Comparable {
     ...{ kind: 'lock', verified: false },
     release: { name, version, channel, seq, resolvedAt, description, platforms },
     ...{ deployment: manifest, findings },
-    ...sidesOf((kind) => itemsIn<'locked'>(lock, kind).map((item) => kind.sideOfLocked(item))),
+    ...sections<'side'>((kind) =>
+      itemsIn<'locked'>(lock, kind).map((item) => kind.sideOfLocked(item)),
+    ),
     signers: [],
     blobs: lockBlobs(lock),
     otherBytes: 0,
   };
-}
-
-/** Each kind makes the sides of its own section. */
-function sidesOf(make: (kind: ContentKind) => readonly Side[]): Sides {
-  return sections(make) as unknown as Sides;
 }
 
 /** The lock that a bundle was packed from; undefined for one of another version than ours. */

@@ -9,11 +9,8 @@ import {
   type NamedChange,
 } from '../../content/changes.ts';
 import type { ContentKind, Forms, Side } from '../../content/content-kind.ts';
-import type { FileSide } from '../../content/file.ts';
-import type { ImageChange, ImageSummary } from '../../content/image.ts';
-import { itemsIn, sections } from '../../content/items.ts';
-import { kinds } from '../../content/kinds.ts';
-import type { ModelChange, ModelSummary } from '../../content/model.ts';
+import { itemsIn } from '../../content/items.ts';
+import { type FormsBySection, kinds } from '../../content/kinds.ts';
 import type { Digest } from '../../core/digest.ts';
 import type { AcceptancePrompt, Deployment } from '../../format/deployment.ts';
 import type { Finding } from '../../format/finding.ts';
@@ -21,12 +18,16 @@ import type { Service } from '../../format/service.ts';
 import type { Comparable, SideRelease } from './comparable.ts';
 import type { NamedSigner } from './signers.ts';
 
-/** What changed in each kind of content. */
-export interface ContentDifference {
-  readonly models: Named<ModelSummary, ModelChange>;
-  readonly images: Named<ImageSummary, ImageChange>;
-  readonly files: Named<FileSide, NamedChange>;
-}
+/** What changed in each kind of content, by its section. */
+type ContentDifference = {
+  readonly [S in keyof FormsBySection]: Named<
+    FormsBySection[S]['summary'],
+    FormsBySection[S]['change']
+  >;
+};
+
+/** What changed in one kind of content. */
+type ItemDifference = Named<Forms['summary'], Forms['change']>;
 
 /** What changed from one bundle or lock to another. */
 export interface Difference extends ContentDifference {
@@ -94,7 +95,9 @@ export function diffSides(from: Comparable, to: Comparable): Difference {
   const release = changesBetween(releaseOf(from), releaseOf(to));
   const configuration = diffConfiguration(from.deployment, to.deployment);
   const signers = byPresence(from.signers, to.signers, signerKey);
-  const contents = sections((kind) => diffItems(kind, from, to));
+  const contents: Readonly<Record<string, ItemDifference>> = Object.fromEntries(
+    kinds.map((kind) => [kind.section, diffItems(kind, from, to)]),
+  );
   const compared = [
     ...Object.values(contents),
     ...[configuration.services, configuration.acceptance],
@@ -107,7 +110,7 @@ export function diffSides(from: Comparable, to: Comparable): Difference {
       configuration.other.length === 0 &&
       release.every(({ path }) => path === 'seq' || path === 'resolvedAt'),
     release,
-    ...(contents as unknown as ContentDifference),
+    ...(contents as object as ContentDifference),
     licenses: diffLicenses(from, to),
     chatTemplates: byKey(chatTemplates(from), chatTemplates(to), templateKey, templateChange),
     configuration,
@@ -117,6 +120,11 @@ export function diffSides(from: Comparable, to: Comparable): Difference {
     signers,
     travel: travelOf(from, to),
   };
+}
+
+/** What changed in one kind of content. */
+export function differenceIn(difference: Difference, kind: ContentKind): ItemDifference {
+  return difference[kind.section as keyof ContentDifference];
 }
 
 function nameOf({ name }: { readonly name: string }): string {
@@ -133,11 +141,7 @@ function identityOf({ kind, id, verified, release }: Comparable): SideIdentity {
   return { kind, ...(id === undefined ? {} : { id }), verified, name, version, channel, seq };
 }
 
-function diffItems(
-  kind: ContentKind,
-  from: Comparable,
-  to: Comparable,
-): Named<Forms['summary'], Forms['change']> {
+function diffItems(kind: ContentKind, from: Comparable, to: Comparable): ItemDifference {
   const [before, after] = [itemsIn<'side'>(from, kind), itemsIn<'side'>(to, kind)];
   const items = byKey(before, after, nameOf, (a, b) => kind.change(a, b));
   const summary = (side: Side): Forms['summary'] => kind.summary(side);

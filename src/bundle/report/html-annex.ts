@@ -26,7 +26,7 @@ function recalled(recalls: NonNullable<ReportContents['recalls']>): Html {
   const rows = recalls.map(({ release, versions, reason }) =>
     [release, versions, reason].map((each) => html`${foreign(each)}`),
   );
-  return html`<h3>Releases that it recalls</h3>
+  return html`<h3>Recalled releases</h3>
 ${table(['Release', 'Versions', 'Reason'], rows)}`;
 }
 

@@ -140,12 +140,11 @@ function identityOf(bundle: Bundle): ReportBundle {
 }
 
 function contentsOf(bundle: Bundle): ReportContents {
-  const contents = sections((kind) =>
+  const contents = sections<'reported'>((kind) =>
     itemsIn<'bundled'>(bundle, kind).map((item) => kind.reported(item)),
   );
   return {
-    // Checked against the schema of reports with the rest.
-    ...(contents as unknown as Pick<ReportContents, 'models' | 'images' | 'files'>),
+    ...contents,
     ...(bundle.recalls === undefined ? {} : { recalls: bundle.recalls }),
   };
 }

@@ -8,7 +8,7 @@ import { allParts, type Bundle } from '../../format/bundle.ts';
 import type { AcceptancePrompt } from '../../format/deployment.ts';
 import type { Mount, Service } from '../../format/service.ts';
 
-/** What a bundle holds, kind by kind; kinds of which it has nothing are left out. */
+/** The contents of a bundle, kind by kind, without empty kinds. */
 export function bundleTree(bundle: Bundle, seen: Seen): Branch[] {
   const { services, acceptance, control, installers = [] } = bundle;
   return [
@@ -27,7 +27,7 @@ export function bundleTree(bundle: Bundle, seen: Seen): Branch[] {
       })),
     ),
     group(
-      'secrets, which a site gives',
+      'secrets, supplied by the site',
       Object.entries(bundle.secrets).map(([name, { description }]) => ({
         text: `${name}: ${description}`,
       })),

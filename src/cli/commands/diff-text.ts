@@ -1,4 +1,4 @@
-import type { Difference, SideIdentity } from '../../bundle/inspect/diff.ts';
+import { type Difference, differenceIn, type SideIdentity } from '../../bundle/inspect/diff.ts';
 import type { NamedSigner } from '../../bundle/inspect/signers.ts';
 import {
   type Branch,
@@ -7,8 +7,7 @@ import {
   namedChangeBranch,
   valueText,
 } from '../../content/branches.ts';
-import type { Named } from '../../content/changes.ts';
-import type { ContentKind, Forms } from '../../content/content-kind.ts';
+import type { ContentKind } from '../../content/content-kind.ts';
 import { kinds } from '../../content/kinds.ts';
 import { formatAmount, formatBytes } from '../../core/amount.ts';
 import type { Json } from '../../core/canonical-json.ts';
@@ -17,7 +16,7 @@ import { printableLines } from '../../core/printable.ts';
 import type { Finding } from '../../format/finding.ts';
 import { treeLines } from '../tree.ts';
 
-/** A difference for a person: what must travel, then what was added (+), removed (-) and changed (~). */
+/** A difference as text: what must travel, then what was added (+), removed (-) and changed (~). */
 export function diffText(difference: Difference, all: boolean): string {
   const { from, to, same } = difference;
   const lines = [
@@ -31,14 +30,14 @@ export function diffText(difference: Difference, all: boolean): string {
 }
 
 function nameOf({ name, version, channel, seq }: SideIdentity): string {
-  return `${name} ${version} (channel ${channel}, number ${seq})`;
+  return `${name} ${version} (channel ${channel}, sequence ${seq})`;
 }
 
 function standing(...sides: readonly SideIdentity[]): string[] {
   if (sides.every(({ verified }) => verified))
-    return ['  signatures and lists of both hold; parts were not read'];
-  if (sides.every(({ kind }) => kind === 'lock')) return ['  locks, which nobody signed'];
-  return ['  NOT VERIFIED: what is said here is what the bundles say of themselves: give --trust'];
+    return ['  signatures and lists of both are valid; parts were not read'];
+  if (sides.every(({ kind }) => kind === 'lock')) return ['  locks, which are not signed'];
+  return ['  NOT VERIFIED: signatures were not checked; use --trust'];
 }
 
 function travel({ from, travel: each }: Difference): string {
@@ -86,7 +85,7 @@ function groups(difference: Difference): Branch[] {
     ),
     group('other configuration', configuration.other.map(changeBranch)),
     ...(findings === undefined
-      ? [{ text: 'findings: not comparable, as one side has none that can be read' }]
+      ? [{ text: 'findings: not comparable, because one side has none that can be read' }]
       : [group('findings', differenceBranches(findings, findingLine, never))]),
     group('signers', differenceBranches(difference.signers, signerLine, never)),
   ].filter(({ below }: Branch) => below === undefined || below.length > 0);
@@ -97,12 +96,8 @@ function group(text: string, below: readonly Branch[]): Branch {
 }
 
 function itemBranches(kind: ContentKind, difference: Difference): Branch[] {
-  const items = (difference as unknown as Record<string, Named<Forms['summary'], Forms['change']>>)[
-    kind.section
-  ];
-  if (items === undefined) return [];
   return differenceBranches(
-    items,
+    differenceIn(difference, kind),
     (summary) => kind.summaryLine(summary),
     (change) => kind.changeBranch(change, difference.from.kind),
   );

@@ -81,15 +81,15 @@ function headLines({ bundle, verdict }: Looked): string[] {
   // The list itself and the index are files too.
   const files = formatAmount(bundleFiles(bundle).length + 2, 'file');
   return [
-    `${name} ${version}, channel ${channel}, number ${seq}, resolved ${resolvedAt}`,
+    `${name} ${version}, channel ${channel}, sequence ${seq}, resolved ${resolvedAt}`,
     ...(description === '' ? [] : [`  ${description}`]),
     `  ${files}, ${formatBytes(bundleBytes(bundle))}, for ${platforms.join(', ')}`,
     ...(verdict === undefined
-      ? ['  NOT VERIFIED: signatures not checked: give --trust']
+      ? ['  NOT VERIFIED: signatures were not checked; use --trust']
       : [
           ...signerLines(verdict.signers),
           ...approverLines(verdict.approvers),
-          '  signatures and lists hold; parts were not read: stowage verify reads them',
+          '  signatures and lists are valid; parts were not read (stowage verify reads them)',
         ]),
   ];
 }

@@ -72,7 +72,7 @@ function text(
   { unchanged, findings }: { unchanged: boolean; findings: readonly string[] },
 ): string {
   const lines = [
-    `${lock.manifest.name} ${lock.manifest.version}, number ${lock.seq}, ${formatBytes(lockBytes(lock))} to carry`,
+    `${lock.manifest.name} ${lock.manifest.version}, sequence ${lock.seq}, ${formatBytes(lockBytes(lock))}`,
     ...fromLock(lock, (kind, item) => [`  ${kind.lockLine(item)}`]),
     ...findings,
     unchanged ? `unchanged: ${path}` : `written to ${path}`,

@@ -78,7 +78,7 @@ describe('when an officer reads the page', () => {
     for (const each of [
       ...['Model tiny', '9,000,000', 'example/tiny', 'crumbs/11.bin', 'Image server', 'linux/'],
       ...['8.6 MiB', '68.0 %', 'apache-2.0', 'MIT', 'Debian GNU/Linux 12', 'of kind deb'],
-      ...['Let pass: Example Works', 'the card says mit', 'What is the capital of France?'],
+      ...['Allowed: Example Works', 'the card says mit', 'What is the capital of France?'],
       ...['openssl cms -verify', 'sha512sum --check', 'memory 8.00 GiB'],
     ])
       expect(text).toContain(each);

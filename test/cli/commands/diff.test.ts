@@ -39,7 +39,7 @@ describe('when two bundles differ', () => {
     const ran = await run(old.folder, next.folder);
     expect(ran).toMatchObject({ status: 0, stderr: '' });
     for (const text of [
-      'chat 1.0.0 (channel stable, number 1) -> chat 1.1.0 (channel stable, number 2)',
+      'chat 1.0.0 (channel stable, sequence 1) -> chat 1.1.0 (channel stable, sequence 2)',
       'NOT VERIFIED',
       /must travel: [\d.]+ KiB in \d+ blobs/,
       '~ version: 1.0.0 -> 1.1.0',
@@ -55,7 +55,7 @@ describe('when two bundles differ', () => {
 
   it('checks the signatures of both, given trust', async () => {
     const ran = await run(old.folder, next.folder, '--trust', 'root.pem');
-    expect(ran.stdout).toContain('signatures and lists of both hold; parts were not read');
+    expect(ran.stdout).toContain('signatures and lists of both are valid; parts were not read');
     const changed = scratch.copy(next.folder);
     resign(changed, makeAuthority('Example Thief'));
     const refused = await run(old.folder, changed, '--trust', 'root.pem');
@@ -98,7 +98,7 @@ describe('when two locks differ', () => {
   it('compares them as it does bundles', async () => {
     const [a, b] = [old, next].map(({ folder }) => join(folder, 'attestations/lock.json'));
     const ran = await run(a ?? '', b ?? '');
-    expect(ran.stdout).toContain('locks, which nobody signed');
+    expect(ran.stdout).toContain('locks, which are not signed');
     expect(ran.stdout).toContain('~ version: 1.0.0 -> 1.1.0');
   });
 

@@ -57,7 +57,9 @@ describe('when publishers signed what a bundle holds', () => {
         signer: { key: 'b'.repeat(64), identities: ['release@vendor.example'] },
       },
     );
-    expect(text).toContain(`held when it was locked: key ${'a'.repeat(64)} (model-signing)`);
+    expect(text).toContain(
+      `verified when the bundle was locked: key ${'a'.repeat(64)} (model-signing)`,
+    );
     expect(text).toContain('release@vendor.example, 2026-11-20T10:00:00Z by its log (cosign)');
   });
 

@@ -6,7 +6,7 @@ import { type Cut, nothing, number, table } from '../../html/html-parts.ts';
 import { sheetHtml } from '../../html/html-sheet.ts';
 import type { Inspection } from '../inspection.ts';
 
-/** What is printed of long tables, which would fill a book. */
+/** How many rows of a long table are printed. */
 export const PRINTED: Cut = { rows: 200, elsewhere: 'stowage inspect --json has them all' };
 
 /** Every item with its digests, the attestations, installers and recovery parts. */
@@ -32,7 +32,7 @@ ${table(['File', 'Bytes'], lists, PRINTED)}${
 }${
   recalls.length === 0
     ? nothing
-    : html`<h3>Releases that it recalls</h3>
+    : html`<h3>Recalled releases</h3>
 ${table(
   ['Release', 'Versions', 'Reason'],
   recalls.map(({ release, versions, reason }) =>

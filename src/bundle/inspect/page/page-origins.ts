@@ -34,7 +34,7 @@ ${table(['Licence', 'Packages'], rows, PRINTED)}`
 export function packages({ looked: { bundle }, bill }: Inspection): Html {
   if (bundle.images.length === 0) return nothing;
   if (bill === undefined)
-    return html`<p>The bill of materials in the bundle cannot be read: nothing is known of packages.</p>\n`;
+    return html`<p>The bill of materials in the bundle cannot be read. Its packages are unknown.</p>\n`;
   return html`${bill.map(imageOf)}<p>Every package, with its version and where it was found: <code>attestations/sbom.cdx.json</code> in the bundle, CycloneDX 1.6.</p>\n`;
 }
 
@@ -58,10 +58,10 @@ ${facts([
 
 const severities = ['refusal', 'warning', 'note'] as const;
 
-/** What the examination found, the gravest first. */
+/** The findings, the most severe first. */
 export function findings({ lock }: Inspection): Html {
   if (lock === undefined)
-    return html`<p>The lock in the bundle cannot be read: no finding is known.</p>\n`;
+    return html`<p>The lock in the bundle cannot be read. Its findings are unknown.</p>\n`;
   const all = lock.findings.toSorted(
     (a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity),
   );
@@ -69,7 +69,7 @@ export function findings({ lock }: Inspection): Html {
   const counts = severities
     .map((each) => [each, all.filter(({ severity }) => severity === each).length] as const)
     .filter(([, count]) => count > 0);
-  return html`<p>${foreign(counts.map(([each, count]) => formatAmount(count, each)).join(', '))}. A refusal stands here only with the reason for which the manifest let it pass.</p>
+  return html`<p>${foreign(counts.map(([each, count]) => formatAmount(count, each)).join(', '))}. A refusal is listed only if the manifest allows it, with the reason.</p>
 ${table(['Severity and rule', 'File', 'What was found'], all.map(findingRow), PRINTED)}`;
 }
 
@@ -78,7 +78,7 @@ function findingRow({ severity, rule, source, file, message, allowed }: Finding)
   return [
     html`${grave}<br>${foreign(rule)}`,
     html`${foreign(`${source}: ${file}`)}`,
-    html`${foreign(message)}${allowed === undefined ? nothing : html`<br>Let pass: ${foreign(allowed)}`}`,
+    html`${foreign(message)}${allowed === undefined ? nothing : html`<br>Allowed: ${foreign(allowed)}`}`,
   ];
 }
 
@@ -86,17 +86,16 @@ function gravely(text: string): Html {
   return html`<span class="outcome-failed">${foreign(text)}</span>`;
 }
 
-/** What publishers signed, as it was verified when the lock was made. */
+/** Publishers' signatures, as verified when the lock was made. */
 export function publishers({ looked: { bundle, verdict: checked } }: Inspection): Html {
   const all = fromBundle(bundle, (kind, item) =>
     item.signature === undefined ? [] : [{ what: kind.title(item), verdict: item.signature }],
   );
-  if (all.length === 0)
-    return html`<p>The manifest asked for none, so that none was looked for.</p>\n`;
+  if (all.length === 0) return html`<p>The manifest requires none, so none was verified.</p>\n`;
   const said =
     checked === undefined
-      ? html`<p>What became of them when the bundle was locked, <span class="outcome-failed">as the bundle, which is not verified, says of itself</span>.</p>`
-      : html`<p>What became of them when the bundle was locked, where there was a network; nobody looked again.</p>`;
+      ? html`<p>Verified when the bundle was locked, <span class="outcome-failed">according to the bundle, which is not verified</span>.</p>`
+      : html`<p>Verified when the bundle was locked, with network access; not re-checked.</p>`;
   return html`${said}
 ${all.map(
   ({ what, verdict }) => html`<div class="together"><h3>${foreign(what)}, publisher’s signature</h3>
@@ -109,9 +108,9 @@ ${facts([
     'Signed at',
     verdict.signedAt === undefined ? undefined : html`${moment(verdict.signedAt)}, by its log`,
   ],
-  ['Held against', html`${foreign(verdict.trusted.map(({ path }) => path).join(', '))}`],
+  ['Verified with', html`${foreign(verdict.trusted.map(({ path }) => path).join(', '))}`],
   [
-    'Files that it leaves out',
+    'Files not signed',
     verdict.unsigned === undefined
       ? undefined
       : html`${foreign(formatNumber(verdict.unsigned.length))}`,
@@ -121,8 +120,8 @@ ${facts([
 }
 
 function result({ result: each }: SignatureVerdict, vouched: boolean): Html {
-  if (each === 'passed' && !vouched) return html`held`;
-  if (each === 'passed') return html`<span class="outcome-passed">held</span>`;
+  if (each === 'passed' && !vouched) return html`valid`;
+  if (each === 'passed') return html`<span class="outcome-passed">valid</span>`;
   return gravely(each);
 }
 

@@ -5,7 +5,7 @@ import { formatAmount, formatBytes } from '../../../core/amount.ts';
 import { foreign, type Html, html } from '../../../core/html-text.ts';
 import type { Inspection } from '../inspection.ts';
 
-/** A table with a bar for each thing that takes room; the bars say nothing that the table does not. */
+/** A table with a bar for each share; the bars repeat what the table says. */
 export function sizes(all: Inspection): Html {
   const shares = sharesOf(all);
   const most = Math.max(1, ...shares.map(({ size }) => size));
