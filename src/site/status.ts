@@ -2,7 +2,7 @@ import { type RecalledRelease, recalledReleases } from '../bundle/admission/reca
 import { digestHex } from '../core/digest.ts';
 import type { Generation, RenderedService } from '../format/generation.ts';
 import { exists } from '../io/file.ts';
-import { specificationOf } from '../target/specification.ts';
+import { specificationOf } from '../target/container/specification.ts';
 import type { ServiceState, Target } from '../target/target.ts';
 import { currentGeneration, generationNumbers, loadGeneration } from './generations.ts';
 import { readLedger } from './ledger/site-ledger.ts';

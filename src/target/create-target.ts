@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import type { TargetName } from '../format/site.ts';
-import type { Environment } from './command.ts';
-import { createDepotTarget } from './depot.ts';
-import { createDocker } from './docker.ts';
-import { createPodman } from './podman.ts';
+import type { Environment } from './host/command.ts';
+import { createDepotTarget } from './depot/depot.ts';
+import { createDocker } from './docker/docker.ts';
+import { createPodman } from './podman/podman.ts';
 import type { Engine, Target } from './target.ts';
 
 export interface TargetOptions {

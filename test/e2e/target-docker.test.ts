@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { type Depot, startDepot } from '../../src/depot/server.ts';
-import { createDocker } from '../../src/target/docker.ts';
+import { createDocker } from '../../src/target/docker/docker.ts';
 import { type Docker, isolatedDocker } from '../lab/docker.ts';
 import { type ServedImage, shellImage } from '../target/shell-image.ts';
 import { type EngineBench, everyEngine, everyTarget } from '../target/suite.ts';

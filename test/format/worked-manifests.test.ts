@@ -9,7 +9,7 @@ import { siteKind } from '../../src/format/site.ts';
 import { readYaml } from '../../src/format/yaml-document.ts';
 import { serverProfiles } from '../../src/site/gate/server-kind.ts';
 import { renderRelease } from '../../src/site/planning/render.ts';
-import { podmanRunArguments } from '../../src/target/podman-arguments.ts';
+import { podmanRunArguments } from '../../src/target/podman/podman-arguments.ts';
 
 const folder = fileURLToPath(new URL('../../manifests/', import.meta.url));
 const SITE = 'site.example.yaml';

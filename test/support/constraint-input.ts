@@ -3,7 +3,7 @@ import { checkDocument } from '../../src/format/document.ts';
 import type { DeployedRelease } from '../../src/format/generation.ts';
 import type { LedgerEvent } from '../../src/format/ledger.ts';
 import { siteKind } from '../../src/format/site.ts';
-import { hostPlatform } from '../../src/site/host/platform.ts';
+import { hostPlatform } from '../../src/target/host/platform.ts';
 import { stateOf } from '../../src/site/ledger/site-state.ts';
 import type { ConstraintInput } from '../../src/site/planning/constraints/constraint.ts';
 import { SiteFolder } from '../../src/site/site-folder.ts';

@@ -1,5 +1,5 @@
-import type { FileSystem, HostProbe } from '../../src/site/host/host-probe.ts';
-import type { Listening } from '../../src/site/host/listen.ts';
+import type { FileSystem, HostProbe } from '../../src/target/host/host-probe.ts';
+import type { Listening } from '../../src/target/host/listen.ts';
 
 /** A host made of what a test says; it has nothing else. */
 export interface FakeHost {

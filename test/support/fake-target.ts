@@ -4,7 +4,7 @@ import type {
   RenderedNetwork,
   RenderedService,
 } from '../../src/format/generation.ts';
-import { specificationOf } from '../../src/target/specification.ts';
+import { specificationOf } from '../../src/target/container/specification.ts';
 import type { Engine, RanInside, ServiceState, Target } from '../../src/target/target.ts';
 
 /** What an engine holds: image ids by tag, and by unit what tells a running service from its other versions. */

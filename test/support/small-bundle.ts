@@ -13,7 +13,7 @@ import { type Lock, type LockedBlob, lockKind } from '../../src/format/lock.ts';
 import { manifestKind } from '../../src/format/manifest.ts';
 import type { Trust } from '../../src/format/trust.ts';
 import { BlobStore } from '../../src/io/blob-store.ts';
-import { hostPlatform } from '../../src/site/host/platform.ts';
+import { hostPlatform } from '../../src/target/host/platform.ts';
 import type { Certificate } from '../../src/trust/certificate.ts';
 import { type Signer, signDetached } from '../../src/trust/cms-sign.ts';
 import { throwawayAuthority } from '../../src/trust/throwaway.ts';

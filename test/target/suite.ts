@@ -6,7 +6,7 @@ import type {
   RenderedNetwork,
   RenderedService,
 } from '../../src/format/generation.ts';
-import { specificationOf } from '../../src/target/specification.ts';
+import { specificationOf } from '../../src/target/container/specification.ts';
 import type { Target } from '../../src/target/target.ts';
 import { capture, until } from '../lab/process.ts';
 import { expectCode } from '../support/error.ts';

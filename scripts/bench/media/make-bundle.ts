@@ -16,7 +16,7 @@ import { checkDocument } from '../../../src/format/document.ts';
 import { type Lock, lockKind } from '../../../src/format/lock.ts';
 import { manifestKind } from '../../../src/format/manifest.ts';
 import { BlobStore } from '../../../src/io/blob-store.ts';
-import { hostPlatform } from '../../../src/site/host/platform.ts';
+import { hostPlatform } from '../../../src/target/host/platform.ts';
 import { measureStowage } from '../measure.ts';
 import type { Authority } from './authority.ts';
 

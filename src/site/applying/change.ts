@@ -5,7 +5,7 @@ import type { LedgerEvent } from '../../format/ledger.ts';
 import type { Plan } from '../../format/plan.ts';
 import type { GateResult, Receipt } from '../../format/receipt.ts';
 import { withLock } from '../../io/lock-file.ts';
-import { hostPlatform } from '../host/platform.ts';
+import { hostPlatform } from '../../target/host/platform.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { openLedger } from '../ledger/site-ledger.ts';
 import { requireSatisfied } from '../planning/constraints/check-constraints.ts';

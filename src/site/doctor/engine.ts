@@ -1,5 +1,5 @@
 import { StowageError } from '../../core/error.ts';
-import { type CommandRunner, type Environment, runCommand } from '../../target/command.ts';
+import { type CommandRunner, type Environment, runCommand } from '../../target/host/command.ts';
 import type { Finding } from './finding.ts';
 
 const TIMEOUT_MS = 15_000;

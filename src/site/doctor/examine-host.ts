@@ -1,4 +1,4 @@
-import type { Environment } from '../../target/command.ts';
+import type { Environment } from '../../target/host/command.ts';
 import { examineAlgorithms } from './computes.ts';
 import { examineEngine } from './engine.ts';
 import type { Finding } from './finding.ts';

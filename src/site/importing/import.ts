@@ -4,7 +4,7 @@ import { findDiscs } from '../../bundle/discs.ts';
 import { StowageError } from '../../core/error.ts';
 import { momentOf } from '../../format/field.ts';
 import type { Trust } from '../../format/trust.ts';
-import { hostPlatform } from '../host/platform.ts';
+import { hostPlatform } from '../../target/host/platform.ts';
 import { laterOf } from '../ledger/clock.ts';
 import { keepTrust } from '../ledger/keep-trust.ts';
 import type { Ledger } from '../ledger/ledger.ts';

@@ -8,7 +8,7 @@ import type { Part } from '../../format/part.ts';
 import { allocate, exists, makeFolder, remove } from '../../io/file.ts';
 import { forEachBounded } from '../../io/queue.ts';
 import { syncFiles } from '../../io/sync-files.ts';
-import { hostPlatform } from '../host/platform.ts';
+import { hostPlatform } from '../../target/host/platform.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { StagingJournal } from './staging-journal.ts';
 

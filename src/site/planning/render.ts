@@ -14,7 +14,7 @@ import type {
 import { inOrder, type Mount, type Port, type Service } from '../../format/service.ts';
 import type { ParameterValue, Site } from '../../format/site.ts';
 import type { Release } from '../release/release.ts';
-import { adapterArguments, adapterPath } from './adapters.ts';
+import { adapterArguments, adapterPath } from '../../target/container/adapters.ts';
 import { fillTemplate, parameterValues } from './parameters.ts';
 
 /** What rendering knows of the host. */

@@ -3,7 +3,7 @@ import type { Generation } from '../../format/generation.ts';
 import type { Receipt, ServiceHealth } from '../../format/receipt.ts';
 import type { Target } from '../../target/target.ts';
 import { generationNumbers } from '../generations.ts';
-import { hostKernel, hostPlatform } from '../host/platform.ts';
+import { hostKernel, hostPlatform } from '../../target/host/platform.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
 export type SiteFacts = Pick<Receipt, 'generations' | 'held' | 'health' | 'host'>;

@@ -25,7 +25,7 @@ import {
   MAX_SIGNATURES,
 } from '../../../src/core/limits.ts';
 import { installerPath } from '../../../src/format/installer.ts';
-import { hostPlatform } from '../../../src/site/host/platform.ts';
+import { hostPlatform } from '../../../src/target/host/platform.ts';
 import type { SiteState } from '../../../src/site/ledger/site-state.ts';
 import { signDetached } from '../../../src/trust/cms-sign.ts';
 import { context, packedAt } from '../../support/context.ts';

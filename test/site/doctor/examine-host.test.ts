@@ -5,8 +5,8 @@ import { examineHost } from '../../../src/site/doctor/examine-host.ts';
 import { examineClock, RELEASED } from '../../../src/site/doctor/host-clock.ts';
 import { examineEnvironment } from '../../../src/site/doctor/hostile-environment.ts';
 import { examineRuntime, fips, type Runtime } from '../../../src/site/doctor/runtime.ts';
-import type { CommandRunner } from '../../../src/target/command.ts';
-import { runCommand } from '../../../src/target/command.ts';
+import type { CommandRunner } from '../../../src/target/host/command.ts';
+import { runCommand } from '../../../src/target/host/command.ts';
 import { expectCode } from '../../support/error.ts';
 
 const runtime: Runtime = {

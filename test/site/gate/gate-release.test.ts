@@ -6,7 +6,7 @@ import { currentGeneration } from '../../../src/site/generations.ts';
 import type { ImportOptions } from '../../../src/site/importing/import.ts';
 import { importBundle } from '../../../src/site/importing/import.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
-import { createDepotTarget } from '../../../src/target/depot.ts';
+import { createDepotTarget } from '../../../src/target/depot/depot.ts';
 import { context } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { scratchFolder } from '../../support/scratch.ts';

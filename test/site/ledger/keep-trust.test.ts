@@ -14,7 +14,7 @@ import type { Trust } from '../../../src/format/trust.ts';
 import { BlobStore } from '../../../src/io/blob-store.ts';
 import { makeFolder } from '../../../src/io/file.ts';
 import { install } from '../../../src/site/applying/install.ts';
-import { hostPlatform } from '../../../src/site/host/platform.ts';
+import { hostPlatform } from '../../../src/target/host/platform.ts';
 import { keepTrust } from '../../../src/site/ledger/keep-trust.ts';
 import { openLedger } from '../../../src/site/ledger/site-ledger.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';

@@ -3,7 +3,7 @@ import { digestHex } from '../../../src/core/digest.ts';
 import { checkDocument } from '../../../src/format/document.ts';
 import { type DeployedRelease, generationKind } from '../../../src/format/generation.ts';
 import { type Site, siteKind } from '../../../src/format/site.ts';
-import { hostPlatform } from '../../../src/site/host/platform.ts';
+import { hostPlatform } from '../../../src/target/host/platform.ts';
 import { type Place, renderRelease } from '../../../src/site/planning/render.ts';
 import { expectCode } from '../../support/error.ts';
 import { scratchFolder } from '../../support/scratch.ts';

@@ -18,7 +18,7 @@ import type { ErrorCode } from '../../../src/core/error.ts';
 import { installerPath } from '../../../src/format/installer.ts';
 import { install } from '../../../src/site/applying/install.ts';
 import { rollback } from '../../../src/site/applying/rollback.ts';
-import { hostPlatform } from '../../../src/site/host/platform.ts';
+import { hostPlatform } from '../../../src/target/host/platform.ts';
 import { stage } from '../../../src/site/importing/stage.ts';
 import { offerInstaller } from '../../../src/site/release/offer-installer.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';

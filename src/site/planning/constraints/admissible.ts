@@ -1,6 +1,6 @@
 import { recallOf } from '../../../bundle/admission/recall.ts';
 import type { Constraint } from '../../../format/plan.ts';
-import { hostPlatform } from '../../host/platform.ts';
+import { hostPlatform } from '../../../target/host/platform.ts';
 import { arrivals, type ConstraintInput, named } from './constraint.ts';
 
 /** The site takes the bundle's channel: it may have been imported before `site.yaml` was changed. */

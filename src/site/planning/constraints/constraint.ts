@@ -3,7 +3,7 @@ import type { DeployedRelease, Generation } from '../../../format/generation.ts'
 import type { Constraint, Intent } from '../../../format/plan.ts';
 import type { Site } from '../../../format/site.ts';
 import type { Engine, Target } from '../../../target/target.ts';
-import type { HostProbe } from '../../host/host-probe.ts';
+import type { HostProbe } from '../../../target/host/host-probe.ts';
 import type { SiteState } from '../../ledger/site-state.ts';
 import type { SiteFolder } from '../../site-folder.ts';
 import { changesBetween } from '../plan.ts';

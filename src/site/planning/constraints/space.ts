@@ -3,8 +3,8 @@ import { StowageError } from '../../../core/error.ts';
 import { MAX_ARCHIVE_ENTRIES, MIB } from '../../../core/limits.ts';
 import type { Generation } from '../../../format/generation.ts';
 import type { Constraint } from '../../../format/plan.ts';
-import type { FileSystem } from '../../host/host-probe.ts';
-import { type ImageLayer, imageLayers, imagesOf } from '../../release/image-layers.ts';
+import type { FileSystem } from '../../../target/host/host-probe.ts';
+import { type ImageLayer, imageLayers, imagesOf } from '../../../target/container/image-layers.ts';
 import { type Arrival, arrivals, type ConstraintInput } from './constraint.ts';
 
 /** What a change writes of itself: journal, ledger, generation, receipt. */

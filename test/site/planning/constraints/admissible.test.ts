@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { hostPlatform } from '../../../../src/site/host/platform.ts';
+import { hostPlatform } from '../../../../src/target/host/platform.ts';
 import {
   channel,
   platform,

@@ -1,0 +1,131 @@
+import { coerce, satisfies } from 'semver';
+import { formatBytes } from '../../../core/amount.ts';
+import type { GpuNeeds } from '../../../format/deployment.ts';
+import type { DeployedRelease } from '../../../format/generation.ts';
+import type { Constraint } from '../../../format/plan.ts';
+import { gpuDevices } from '../container-arguments.ts';
+import type { Engine } from '../../target.ts';
+import { containerDevices } from '../../host/container-devices.ts';
+import { type FoundGpus, findGpus, type Gpu } from '../../host/gpus.ts';
+import { arrivals, bundleOf, type ConstraintInput, named } from '../../../site/planning/constraints/constraint.ts';
+
+/**
+ * The GPUs that a release needs are there, good enough, and not counted on by other releases; containers can be
+ * given them. A release needs as many as it says, else as many as its services ask for together.
+ */
+export async function gpus(input: ConstraintInput): Promise<Constraint[]> {
+  const constraints: Constraint[] = [];
+  const found = new Map<GpuNeeds['vendor'], FoundGpus>();
+  for (const { bundle, wanted } of arrivals(input)) {
+    const count = gpusOf(input, wanted);
+    if (count === 0) continue;
+    const need = bundle.requires.host?.gpu ?? { vendor: 'nvidia', count };
+    const { vendor } = need;
+    const answer = found.get(vendor) ?? (await findGpus(vendor, input.host, input.signal));
+    found.set(vendor, answer);
+    constraints.push(enough(input, wanted, need, answer));
+    constraints.push(...(await deviceConstraint(input, wanted)));
+  }
+  return constraints;
+}
+
+function enough(
+  input: ConstraintInput,
+  wanted: DeployedRelease,
+  need: GpuNeeds,
+  answer: FoundGpus,
+): Constraint {
+  const others = input.to.releases.filter((each) => each.name !== wanted.name);
+  const taken = others.reduce((sum, each) => sum + gpusOf(input, each), 0);
+  const wish = [
+    ...(need.memory === undefined ? [] : [`${formatBytes(need.memory)} of memory`]),
+    ...(need.computeCapability === undefined
+      ? []
+      : [`compute capability ${need.computeCapability}`]),
+    ...(need.driver === undefined ? [] : [`driver ${need.driver}`]),
+  ];
+  const common = {
+    rule: 'gpu',
+    needs: `${amount(need.count)} of ${need.vendor}${wish.length === 0 ? '' : ` with ${wish.join(', ')} or more`} for ${named(wanted)}`,
+  };
+  if ('why' in answer) return { ...common, satisfied: false, found: answer.why };
+  const good = answer.gpus.filter((each) => suits(each, need));
+  const counted = taken === 0 ? '' : `; other releases count on ${taken}`;
+  const poor = answer.gpus.filter((each) => !good.includes(each)).map(describe);
+  const list = poor.length === 0 ? '' : `; too little: ${poor.slice(0, 8).join('; ')}`;
+  return {
+    ...common,
+    satisfied: good.length - taken >= need.count,
+    found: `${amount(good.length)} that ${good.length === 1 ? 'is' : 'are'} fit${counted}${list}`,
+  };
+}
+
+/** Engines give a container its GPUs by the names that a specification of the vendor defines. */
+async function deviceConstraint(
+  input: ConstraintInput,
+  wanted: DeployedRelease,
+): Promise<Constraint[]> {
+  if (!takesNames(input.engine)) return [];
+  const names = new Set(wanted.services.flatMap(gpuDevices));
+  if (names.size === 0) return [];
+  const there = await containerDevices(input.host);
+  const lacking = [...names].filter((name) => !there.has(name));
+  return [
+    {
+      rule: 'gpu',
+      satisfied: lacking.length === 0,
+      needs: `container devices ${[...names].join(', ')} for ${named(wanted)}, which nvidia-ctk cdi generate defines`,
+      found:
+        lacking.length === 0
+          ? 'all of them'
+          : `no ${lacking.join(', ')} in /etc/cdi or /var/run/cdi`,
+    },
+  ];
+}
+
+/** Docker before 28.3 has them from NVIDIA's own runtime. */
+function takesNames({ engine, version }: Engine): boolean {
+  return engine === 'podman' || (engine === 'docker' && satisfies(coerce(version) ?? '', '>=28.3'));
+}
+
+/** How many GPUs a release counts on; `all` is one at least. */
+function gpusOf({ bundles }: ConstraintInput, release: DeployedRelease): number {
+  if (release.services.length === 0) return 0;
+  const said = bundleOf(bundles, release).requires.host?.gpu?.count;
+  const asked = release.services.map(({ gpus: each }) => (each === 'all' ? 1 : (each ?? 0)));
+  return said ?? asked.reduce((sum, each) => sum + each, 0);
+}
+
+function suits(gpu: Gpu, need: GpuNeeds): boolean {
+  return (
+    (need.memory === undefined || (gpu.memory ?? 0) >= need.memory) &&
+    reaches(gpu.computeCapability, need.computeCapability) &&
+    reaches(gpu.driver, need.driver)
+  );
+}
+
+/** Whether a dotted version is at least another, number by number: 550.100 is above 550.54. */
+function reaches(found: string | undefined, least: string | undefined): boolean {
+  if (least === undefined) return true;
+  if (found === undefined) return false;
+  const have = found.split('.').map(Number);
+  const want = least.split('.').map(Number);
+  for (const [index, number] of want.entries()) {
+    const difference = (have[index] ?? 0) - number;
+    if (difference !== 0) return difference > 0;
+  }
+  return true;
+}
+
+function describe(gpu: Gpu): string {
+  const parts = [
+    gpu.memory === undefined ? 'memory unknown' : formatBytes(gpu.memory),
+    ...(gpu.computeCapability === undefined ? [] : [`compute capability ${gpu.computeCapability}`]),
+    gpu.driver === undefined ? 'driver unknown' : `driver ${gpu.driver}`,
+  ];
+  return `${gpu.name} (${parts.join(', ')})`;
+}
+
+function amount(count: number): string {
+  return count === 1 ? '1 GPU' : `${count} GPUs`;
+}

@@ -1,0 +1,77 @@
+import { StowageError } from '../../core/error.ts';
+import type { RenderedPort, RenderedService } from '../../format/generation.ts';
+import { offlineEnvironment } from './offline-environment.ts';
+import { specificationOf } from './specification.ts';
+
+/** How long a server may take to end its answers before it is killed, in seconds. */
+export const STOP_SECONDS = 30;
+
+/** The labels that say what a container, or a network, was made for. */
+export const labels = {
+  release: 'stowage.release',
+  service: 'stowage.service',
+  specification: 'stowage.specification',
+} as const;
+
+/** A service's labels, as `name=value`. */
+export function labelsOf(service: RenderedService): string[] {
+  return [
+    `${labels.release}=${service.release}`,
+    `${labels.service}=${service.name}`,
+    `${labels.specification}=${specificationOf(service)}`,
+  ];
+}
+
+/** A service's variables, as `NAME=value`, sorted. */
+export function variablesOf(service: RenderedService): string[] {
+  const values = { ...offlineEnvironment, ...service.env };
+  return Object.keys(values)
+    .sort()
+    .map((name) => `${name}=${values[name]}`);
+}
+
+/** `address:host:container`, for each port of a service that has a network of its own. */
+export function publishedPorts(service: RenderedService): string[] {
+  return service.network === 'bridge' ? service.ports.map(published) : [];
+}
+
+/** GPUs by the names that the Container Device Interface gives them, counted from 0. */
+export function gpuDevices({ gpus = 0 }: RenderedService): string[] {
+  if (gpus === 'all') return ['nvidia.com/gpu=all'];
+  return Array.from({ length: gpus }, (_, index) => `nvidia.com/gpu=${index}`);
+}
+
+/** What the manifest limits, by options that podman and docker share. */
+export function limitArguments(service: RenderedService): string[] {
+  const args = ['--pids-limit', String(service.pids)];
+  if (service.memory !== undefined) args.push('--memory', `${service.memory}b`);
+  if (service.sharedMemory !== undefined) args.push('--shm-size', `${service.sharedMemory}b`);
+  if (service.cpus !== undefined) args.push('--cpus', String(service.cpus));
+  return args;
+}
+
+/** Whether a service mounts something at this path. */
+export function mountsAt(service: RenderedService, path: string): boolean {
+  return service.mounts.some((each) => each.path === path);
+}
+
+/** A path that `--volume` and `--tmpfs` can carry. @throws StowageError `path-unsafe` */
+export function mountable(path: string): string {
+  if (!/[:\n]/.test(path)) return path;
+  throw new StowageError('path-unsafe', `the engine cannot mount ${JSON.stringify(path)}`, {
+    expected: 'a path without a colon or a line break',
+    found: 'one of them',
+    hint: 'choose a site root, or a path in the manifest, without it',
+  });
+}
+
+/** A service's user as numbers; undefined when the image names it. */
+export function numericUser(user: string | undefined): { uid: string; gid: string } | undefined {
+  const [, uid, gid = '0'] = /^([0-9]+)(?::([0-9]+))?$/.exec(user ?? '') ?? [];
+  return uid === undefined ? undefined : { uid, gid };
+}
+
+function published(port: RenderedPort): string {
+  const address = port.address.includes(':') ? `[${port.address}]` : port.address;
+  return `${address}:${port.host}:${port.container}`;
+}

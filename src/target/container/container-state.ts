@@ -1,0 +1,44 @@
+import { parseJson } from '../../core/canonical-json.ts';
+import { labels } from './container-arguments.ts';
+import type { ServiceState } from '../target.ts';
+
+/** What podman and docker print of a container, as a list of four. */
+export const STATE_FORMAT: string = `[{{json .State}},{{json .Image}},{{json .RestartCount}},{{json (index .Config.Labels "${labels.specification}")}}]`;
+
+interface State {
+  readonly Status?: string;
+  readonly Running?: boolean;
+  /** Docker: between an end and the next start, when it says that the container runs. */
+  readonly Restarting?: boolean;
+  readonly ExitCode?: number;
+  readonly OOMKilled?: boolean;
+  readonly Error?: string;
+  readonly StartedAt?: string;
+}
+
+/** The state of a container from what `inspect` printed in {@link STATE_FORMAT}. */
+export function stateFrom(printed: string): ServiceState {
+  const answer = parseJson(Buffer.from(printed.trim())) as unknown;
+  const [state, image, restarts, specification] = answer as [State, string, number, string];
+  const running = state.Running === true && state.Restarting !== true;
+  // Go's zero time stands for a container that was never started.
+  const started = state.StartedAt?.startsWith('0001-') ? undefined : state.StartedAt;
+  return {
+    state: running ? 'running' : 'stopped',
+    detail: detailOf(state, running, started !== undefined, restarts),
+    ...(started === undefined ? {} : { startedAt: new Date(started).toISOString() }),
+    image: image.replace(/^sha256:/, ''),
+    restarts,
+    ...(specification === '' ? {} : { specification }),
+  };
+}
+
+function detailOf(state: State, running: boolean, wasStarted: boolean, restarts: number): string {
+  const parts: string[] = [];
+  if (!wasStarted) parts.push(`${state.Status}, never started`);
+  else if (!running) parts.push(`${state.Status}, exit code ${state.ExitCode}`);
+  if (state.OOMKilled === true) parts.push('out of memory');
+  if (state.Error !== undefined && state.Error !== '') parts.push(state.Error);
+  if (restarts > 0) parts.push(`restarted ${restarts} times`);
+  return parts.join(', ');
+}

@@ -1,0 +1,68 @@
+import { type Json, parseJson } from '../../core/canonical-json.ts';
+import { StowageError } from '../../core/error.ts';
+import type { RenderedNetwork } from '../../format/generation.ts';
+import { labels } from './container-arguments.ts';
+import type { EngineClient } from './engine-client.ts';
+
+/** A network as podman and docker describe it, in their two spellings. */
+interface Found {
+  readonly internal?: boolean;
+  readonly Internal?: boolean;
+  readonly labels?: Readonly<Record<string, string>> | null;
+  readonly Labels?: Readonly<Record<string, string>> | null;
+}
+
+/** See {@link Target.createNetwork}. Podman and docker take the same arguments. */
+export async function createNetwork(
+  engine: EngineClient,
+  network: RenderedNetwork,
+  signal: AbortSignal,
+): Promise<void> {
+  const found = await findNetwork(engine, network.name, signal);
+  if (found !== undefined) {
+    if (ownerOf(found) !== network.release) throw notOurs(engine, network, found);
+    if ((found.internal ?? found.Internal ?? false) === network.internal) return;
+    await engine.must(['network', 'rm', network.name], signal);
+  }
+  const internal = network.internal ? ['--internal'] : [];
+  const label = `${labels.release}=${network.release}`;
+  const create = ['network', 'create', ...internal, '--label', label, network.name];
+  await engine.must(create, signal);
+}
+
+/** See {@link Target.removeNetwork}. A network of this name that somebody else made stays. */
+export async function removeNetwork(
+  engine: EngineClient,
+  network: RenderedNetwork,
+  signal: AbortSignal,
+): Promise<void> {
+  const found = await findNetwork(engine, network.name, signal);
+  if (found === undefined || ownerOf(found) !== network.release) return;
+  await engine.must(['network', 'rm', network.name], signal);
+}
+
+async function findNetwork(
+  engine: EngineClient,
+  name: string,
+  signal: AbortSignal,
+): Promise<Found | undefined> {
+  // A list, because inspecting fails alike for a network that is not there and for an engine that is broken.
+  const list = ['network', 'ls', '--filter', `name=^${name}$`, '--format', '{{.Name}}'];
+  const names = (await engine.must(list, signal)).split('\n');
+  if (!names.includes(name)) return undefined;
+  const answer = parseJson(Buffer.from(await engine.must(['network', 'inspect', name], signal)));
+  const [found] = answer as readonly Json[];
+  return found as Found | undefined;
+}
+
+function ownerOf(found: Found): string | undefined {
+  return (found.labels ?? found.Labels)?.[labels.release];
+}
+
+function notOurs(engine: EngineClient, network: RenderedNetwork, found: Found): StowageError {
+  return new StowageError('engine-failed', `network ${network.name} belongs to somebody else`, {
+    expected: `no network of this name, or one with the label ${labels.release}=${network.release}`,
+    found: ownerOf(found) ?? 'a network without that label',
+    hint: `see what uses it with "${engine.program} network inspect ${network.name}", remove it if it is not needed, and run the same command again`,
+  });
+}

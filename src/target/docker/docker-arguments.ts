@@ -1,0 +1,132 @@
+import type { RenderedMount, RenderedService } from '../../format/generation.ts';
+import {
+  gpuDevices,
+  labelsOf,
+  limitArguments,
+  mountable,
+  mountsAt,
+  numericUser,
+  publishedPorts,
+  STOP_SECONDS,
+  variablesOf,
+} from '../container/container-arguments.ts';
+
+export interface DockerCreateOptions {
+  /** The image by the id that this docker gives it. */
+  readonly image: string;
+  /** The paths of the volumes that the image declares. */
+  readonly volumes: readonly string[];
+  /** The user that the image names; may be empty. */
+  readonly imageUser: string;
+  /** The folder that holds the secrets' files, each by its name. */
+  readonly secretFolder: string;
+  /** Whether mounts carry the label that all containers share, for hosts with SELinux. */
+  readonly selinux: boolean;
+  /** How GPUs are asked for: by the Container Device Interface, or of NVIDIA's runtime. */
+  readonly gpus: 'cdi' | 'runtime';
+}
+
+/** A log that a crash loop cannot fill the disk with. */
+const LOG_ARGUMENTS = ['--log-driver', 'json-file', '--log-opt', 'max-size=16m'];
+/** What podman makes memory of where the root is read-only. */
+const WRITABLE = ['/run', '/tmp', '/var/tmp'];
+/** Docker's client gives these from its settings to every container; a service knows no proxy but its own. */
+const PROXIES = ['http_proxy', 'https_proxy', 'no_proxy', 'ftp_proxy', 'all_proxy'];
+
+/**
+ * The arguments of `docker` that make a service's container, `create` first, always in the same order. It is the
+ * same container that podman makes. Its first network is the one that publishes its ports; the others are joined
+ * before it starts.
+ * @throws StowageError `path-unsafe` for a mount that docker's syntax cannot carry
+ */
+export function dockerCreateArguments(
+  service: RenderedService,
+  options: DockerCreateOptions,
+): string[] {
+  return [
+    ...['create', '--name', service.unit, '--pull', 'never', '--no-healthcheck'],
+    ...['--restart', 'always', '--stop-timeout', String(STOP_SECONDS), ...LOG_ARGUMENTS],
+    ...labelsOf(service).flatMap((label) => ['--label', label]),
+    ...confinement(service, options),
+    ...limitArguments(service),
+    ...gpuArguments(service, options.gpus),
+    ...network(service),
+    ...service.mounts.flatMap((each) => mount(each, service, options)),
+    ...service.secrets.flatMap(({ name, path }) =>
+      volume(`${options.secretFolder}/${name}`, path, options.selinux),
+    ),
+    ...withoutProxies(service).flatMap((variable) => ['--env', variable]),
+    ...(service.entrypoint === undefined ? [] : ['--entrypoint', service.entrypoint]),
+    options.image,
+    ...service.args,
+  ];
+}
+
+function confinement(service: RenderedService, options: DockerCreateOptions): string[] {
+  const args = ['--cap-drop', 'ALL'];
+  for (const capability of [...service.capabilities].sort()) args.push('--cap-add', capability);
+  args.push('--security-opt', 'no-new-privileges');
+  if (service.gpus !== undefined) args.push('--security-opt', 'label=disable');
+  if (service.user !== undefined) args.push('--user', service.user);
+  if (service.readOnlyRoot) args.push('--read-only');
+  // A volume of the image would outlive its container, on disk; as memory it does not.
+  const memory = new Set([...(service.readOnlyRoot ? WRITABLE : []), ...options.volumes]);
+  for (const path of [...memory].sort())
+    if (!mountsAt(service, path))
+      args.push('--tmpfs', `${path}:${memoryOptions(service, options)}`);
+  return args;
+}
+
+/**
+ * Servers compile kernels into such folders and load them, hence `exec`. Docker gives a tmpfs the mode of the
+ * image's own folder, so that it must belong to the user who writes there.
+ */
+function memoryOptions(service: RenderedService, options: DockerCreateOptions): string {
+  const owner = numericUser(service.user ?? options.imageUser);
+  const uid = owner === undefined ? '' : `,uid=${owner.uid},gid=${owner.gid}`;
+  return `rw,exec,nosuid,nodev,mode=1777${uid}`;
+}
+
+function gpuArguments(service: RenderedService, by: DockerCreateOptions['gpus']): string[] {
+  const { gpus } = service;
+  if (gpus === undefined) return [];
+  if (by === 'cdi') return gpuDevices(service).flatMap((device) => ['--device', device]);
+  if (gpus === 'all') return ['--gpus', 'all'];
+  const numbers = Array.from({ length: gpus }, (_, index) => index);
+  // The value is CSV, in which the list of numbers is one field.
+  return ['--gpus', `"device=${numbers.join(',')}"`];
+}
+
+function network(service: RenderedService): string[] {
+  if (service.network !== 'bridge') return ['--network', service.network];
+  const [first] = service.networks;
+  const alias = first === undefined ? [] : ['--network-alias', service.name];
+  const ports = publishedPorts(service).flatMap((port) => ['--publish', port]);
+  return ['--network', first ?? 'bridge', ...alias, ...ports];
+}
+
+function mount(
+  each: RenderedMount,
+  service: RenderedService,
+  options: DockerCreateOptions,
+): string[] {
+  if (!('memory' in each)) return volume(each.source, each.path, options.selinux);
+  const how = `${memoryOptions(service, options)},size=${each.memory}`;
+  return ['--tmpfs', `${mountable(each.path)}:${how}`];
+}
+
+/**
+ * Docker makes a folder of a `--volume` that is not there, also when it starts a container again with the host, and
+ * a `--mount` has no label: it is taken where a label is not needed.
+ */
+function volume(source: string, path: string, selinux: boolean): string[] {
+  const [from, to] = [source, path].map(mountable);
+  if (selinux) return ['--volume', `${from}:${to}:ro,z`];
+  return ['--mount', `type=bind,"source=${source.replaceAll('"', '""')}",target=${path},readonly`];
+}
+
+function withoutProxies(service: RenderedService): string[] {
+  const names = PROXIES.flatMap((name) => [name, name.toUpperCase()]);
+  const none = names.filter((name) => !Object.hasOwn(service.env, name));
+  return [...none.map((name) => `${name}=`), ...variablesOf(service)];
+}

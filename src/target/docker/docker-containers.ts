@@ -1,0 +1,58 @@
+import { commandFailure } from '../host/command.ts';
+import { STOP_SECONDS } from '../container/container-arguments.ts';
+import { STATE_FORMAT, stateFrom } from '../container/container-state.ts';
+import type { EngineClient } from '../container/engine-client.ts';
+import { mergeLog } from '../container/log-lines.ts';
+import type { ServiceState } from '../target.ts';
+
+const REMOVE_MS: number = (STOP_SECONDS + 90) * 1000;
+
+/** The state of the container of this name. */
+export async function inspectContainer(
+  docker: EngineClient,
+  name: string,
+  signal: AbortSignal,
+): Promise<ServiceState> {
+  if (!(await containerExists(docker, name, signal))) return { state: 'absent', detail: '' };
+  const args = ['container', 'inspect', '--format', STATE_FORMAT, name];
+  return stateFrom(await docker.must(args, signal));
+}
+
+/** Stops the container of this name and removes it with its volumes; content when there is none. */
+export async function removeContainer(
+  docker: EngineClient,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!(await containerExists(docker, name, signal))) return;
+  // Removal alone kills at once. A stop that fails is no reason to keep what is to be removed.
+  await docker.ask(['stop', '--time', String(STOP_SECONDS), name], signal, REMOVE_MS);
+  const args = ['rm', '--force', '--volumes', name];
+  const result = await docker.ask(args, signal, REMOVE_MS);
+  if (result.status !== 0 && (await containerExists(docker, name, signal)))
+    throw commandFailure('docker', args, result);
+}
+
+/** The last lines of its log, stdout and stderr in the order they were written; empty when there is none. */
+export async function containerLog(
+  docker: EngineClient,
+  name: string,
+  lines: number,
+  signal: AbortSignal,
+): Promise<string> {
+  if (!(await containerExists(docker, name, signal))) return '';
+  const args = ['logs', '--timestamps', '--tail', String(lines), name];
+  const result = await docker.ask(args, signal);
+  if (result.status !== 0) throw commandFailure('docker', args, result);
+  return mergeLog(result.stdout, result.stderr, lines);
+}
+
+/** A list, because inspecting fails alike for a container that is not there and for an engine that is broken. */
+async function containerExists(
+  docker: EngineClient,
+  name: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const args = ['ps', '--all', '--filter', `name=^/?${name}$`, '--format', '{{.Names}}'];
+  return (await docker.must(args, signal)).split('\n').includes(name);
+}

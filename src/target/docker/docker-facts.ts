@@ -1,0 +1,50 @@
+import { StowageError } from '../../core/error.ts';
+import type { EngineClient } from '../container/engine-client.ts';
+import { engineInfo, isAtLeast } from '../container/engine-info.ts';
+
+/** What docker's daemon says of itself and its host. */
+export interface DockerFacts {
+  readonly version: string;
+  readonly rootless: boolean;
+  readonly cgroups?: 1 | 2;
+  /** Its folder of images. */
+  readonly images?: string;
+  /** Whether it takes GPUs by the Container Device Interface. */
+  readonly cdi: boolean;
+}
+
+/** The oldest docker that was tried: Debian 11 and 12 have it. */
+const OLDEST = [20, 10] as const;
+/** The first docker that reads the descriptions of devices unasked. */
+const CDI = [28, 3] as const;
+
+interface Info {
+  readonly ServerVersion?: string;
+  readonly CgroupVersion?: string;
+  readonly DockerRootDir?: string;
+  readonly SecurityOptions?: readonly string[] | null;
+}
+
+/** @throws StowageError `host-unfit` when docker is absent or too old, `engine-failed` when its daemon does not answer */
+export async function dockerFacts(docker: EngineClient, signal: AbortSignal): Promise<DockerFacts> {
+  const info = await engineInfo<Info>(docker, signal, unfit);
+  const version = info.ServerVersion ?? '';
+  if (!isAtLeast(version, OLDEST)) throw unfit(version === '' ? 'no daemon that answers' : version);
+  const cgroups = { '1': 1, '2': 2 }[info.CgroupVersion ?? ''] as 1 | 2 | undefined;
+  return {
+    version,
+    rootless: (info.SecurityOptions ?? []).some((each) => each.includes('name=rootless')),
+    ...(cgroups === undefined ? {} : { cgroups }),
+    ...(info.DockerRootDir?.startsWith('/') ? { images: info.DockerRootDir } : {}),
+    cdi: isAtLeast(version, CDI),
+  };
+}
+
+function unfit(found: string, cause?: unknown): StowageError {
+  return new StowageError('host-unfit', 'this host has no docker that can run the services', {
+    expected: `docker ${OLDEST.join('.')} or newer, and its daemon running`,
+    found,
+    hint: 'install it from this host\'s own packages, "apt-get install docker.io" on Debian and Ubuntu, and start it: "systemctl enable --now docker"',
+    cause,
+  });
+}

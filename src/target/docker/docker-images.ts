@@ -1,0 +1,132 @@
+import { parseJson } from '../../core/canonical-json.ts';
+import { digestHex } from '../../core/digest.ts';
+import { StowageError } from '../../core/error.ts';
+import type { RenderedImage } from '../../format/generation.ts';
+import { commandFailure } from '../host/command.ts';
+import type { EngineClient } from '../container/engine-client.ts';
+
+const PULL_MS = 6 * 3_600_000;
+const REMOVE_MS = 600_000;
+const FORMAT = '[{{json .Id}},{{json .RepoTags}},{{json .RepoDigests}},{{json .Config}}]';
+
+/** An image that docker has. */
+export interface DockerImage {
+  /** 64 hex digits: of the config, or of the manifest where containerd stores docker's images. */
+  readonly id: string;
+  readonly names: readonly string[];
+  readonly volumes: readonly string[];
+  readonly user: string;
+}
+
+interface Config {
+  readonly Volumes?: Readonly<Record<string, unknown>> | null;
+  readonly User?: string;
+}
+
+/** The image, whatever it is called; undefined when docker has none of its content. */
+export async function findImage(
+  docker: EngineClient,
+  image: RenderedImage,
+  signal: AbortSignal,
+): Promise<DockerImage | undefined> {
+  for (const digest of [image.config, image.manifest]) {
+    const found = await inspect(docker, digest, signal);
+    if (found !== undefined && found.id === digestHex(digest)) return found;
+  }
+  return undefined;
+}
+
+export async function hasImage(
+  docker: EngineClient,
+  image: RenderedImage,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const found = await findImage(docker, image, signal);
+  return found?.names.includes(image.tag) ?? false;
+}
+
+/** See {@link Target.loadImage}. An image that is there already is only given its tag. */
+export async function loadImage(
+  docker: EngineClient,
+  image: RenderedImage,
+  depotHost: string,
+  signal: AbortSignal,
+): Promise<void> {
+  if ((await findImage(docker, image, signal)) === undefined) {
+    const reference = `${depotHost}/${image.repository}@${image.manifest}`;
+    await docker.must(['pull', '--quiet', reference], signal, PULL_MS);
+    if ((await findImage(docker, image, signal)) === undefined) {
+      await docker.ask(['rmi', reference], signal, REMOVE_MS);
+      throw otherImage(image, reference);
+    }
+  }
+  const found = await findImage(docker, image, signal);
+  if (found !== undefined) await docker.must(['tag', found.id, image.tag], signal);
+  for (const name of (await findImage(docker, image, signal))?.names ?? [])
+    if (isDepotName(name, image)) await docker.must(['rmi', name], signal, REMOVE_MS);
+}
+
+/** See {@link Target.unloadImage}. */
+export async function unloadImage(
+  docker: EngineClient,
+  image: RenderedImage,
+  signal: AbortSignal,
+): Promise<void> {
+  const found = await findImage(docker, image, signal);
+  if (found === undefined) return;
+  const own = found.names.filter((name) => name === image.tag || isDepotName(name, image));
+  if (own.length === found.names.length) {
+    const users = ['ps', '--all', '--quiet', '--filter', `ancestor=${found.id}`];
+    if ((await docker.must(users, signal)).trim() !== '') return;
+  }
+  const names = found.names.length === 0 ? [found.id] : own;
+  for (const name of names) {
+    const remove = ['rmi', name];
+    const result = await docker.ask(remove, signal, REMOVE_MS);
+    if (result.status === 0) continue;
+    // Another command may have removed it meanwhile, which is what was wanted.
+    if ((await findImage(docker, image, signal))?.names.includes(name) === true)
+      throw commandFailure('docker', remove, result);
+  }
+}
+
+async function inspect(
+  docker: EngineClient,
+  reference: string,
+  signal: AbortSignal,
+): Promise<DockerImage | undefined> {
+  const args = ['image', 'inspect', '--format', FORMAT, reference];
+  const result = await docker.ask(args, signal);
+  if (result.status !== 0) {
+    if (/no such image/i.test(result.stderr)) return undefined;
+    throw commandFailure('docker', args, result);
+  }
+  const answer = parseJson(Buffer.from(result.stdout.trim())) as unknown;
+  const [id, tags, digests, config] = answer as [
+    string,
+    string[] | null,
+    string[] | null,
+    Config | null,
+  ];
+  return {
+    id: id.replace(/^sha256:/, ''),
+    names: [...(tags ?? []), ...(digests ?? [])],
+    volumes: Object.keys(config?.Volumes ?? {}),
+    user: config?.User ?? '',
+  };
+}
+
+/** Whether a name is one that a pull from a depot left, of this run or of one that was killed. */
+function isDepotName(name: string, image: RenderedImage): boolean {
+  return (
+    /^127\.0\.0\.1:[0-9]+\//.test(name) && name.endsWith(`/${image.repository}@${image.manifest}`)
+  );
+}
+
+function otherImage(image: RenderedImage, reference: string): StowageError {
+  return new StowageError('engine-failed', `docker made another image of ${reference}`, {
+    expected: `an image with the id ${digestHex(image.config)}`,
+    found: 'no such image after the pull',
+    hint: 'run "docker images --digests" to see what it made; a bundle whose index names the wrong config must be packed again',
+  });
+}

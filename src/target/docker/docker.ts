@@ -1,0 +1,108 @@
+import { join } from 'node:path';
+import { StowageError } from '../../core/error.ts';
+import type { RenderedService } from '../../format/generation.ts';
+import { exists } from '../../io/file.ts';
+import { type CommandRunner, type Environment, runCommand } from '../host/command.ts';
+import { dockerCreateArguments } from './docker-arguments.ts';
+import { containerLog, inspectContainer, removeContainer } from './docker-containers.ts';
+import { dockerFacts } from './docker-facts.ts';
+import { findImage, hasImage, loadImage, unloadImage } from './docker-images.ts';
+import { createDockerSecrets, type DockerSecrets } from './docker-secrets.ts';
+import { createEngineClient } from '../container/engine-client.ts';
+import { createNetwork, removeNetwork } from '../container/networks.ts';
+import { runInside } from '../container/run-inside.ts';
+import { hasSelinux } from '../host/selinux.ts';
+import { specificationOf } from '../container/specification.ts';
+import type { Engine, ServiceState, Target } from '../target.ts';
+
+export interface DockerOptions {
+  readonly env: Environment;
+  /** Where secrets lie that services mount: absolute, on a disk that the daemon sees. */
+  readonly secretFolder: string;
+  /** Runs programs; tests bend it. */
+  readonly run?: CommandRunner;
+  /** Whether mounts carry the shared SELinux label; by default whether this host has SELinux. */
+  readonly selinux?: boolean;
+}
+
+const START_MS = 300_000;
+
+/** Services as containers of docker, which its daemon starts again, with the host too. */
+export function createDocker(options: DockerOptions): Target {
+  const { env, run = runCommand } = options;
+  const docker = createEngineClient('docker', run, env);
+  const secrets = createDockerSecrets(options.secretFolder);
+  const selinux = options.selinux ?? hasSelinux();
+
+  const inspect = async (service: RenderedService, signal: AbortSignal): Promise<ServiceState> => {
+    const state = await inspectContainer(docker, service.unit, signal);
+    return state.image === undefined ? state : { ...state, image: idOf(state.image, service) };
+  };
+  const create = async (service: RenderedService, signal: AbortSignal): Promise<void> => {
+    await requireSources(service, secrets);
+    const image = await findImage(docker, service.image, signal);
+    const cdi = service.gpus !== undefined && (await dockerFacts(docker, signal)).cdi;
+    const args = dockerCreateArguments(service, {
+      image: image?.id ?? idOf('', service),
+      volumes: image?.volumes ?? [],
+      imageUser: image?.user ?? '',
+      secretFolder: secrets.folder,
+      selinux,
+      gpus: cdi ? 'cdi' : 'runtime',
+    });
+    await docker.must(args, signal, START_MS);
+    const [, ...others] = service.networks;
+    for (const name of others) {
+      const connect = ['network', 'connect', '--alias', service.name, name, service.unit];
+      await docker.must(connect, signal);
+    }
+  };
+
+  return {
+    name: 'docker',
+    async probe(signal): Promise<Engine> {
+      const { cdi: _, ...facts } = await dockerFacts(docker, signal);
+      return { engine: 'docker', systemd: false, names: true, ...facts };
+    },
+    hasImage: (image, signal) => hasImage(docker, image, signal),
+    loadImage: (image, depotHost, signal) => loadImage(docker, image, depotHost, signal),
+    unloadImage: (image, signal) => unloadImage(docker, image, signal),
+    createNetwork: (network, signal) => createNetwork(docker, network, signal),
+    removeNetwork: (network, signal) => removeNetwork(docker, network, signal),
+    hasSecret: (name) => secrets.has(name),
+    placeSecret: (name, value) => secrets.place(name, value),
+    removeSecret: (name) => secrets.remove(name),
+    async startService(service, signal) {
+      const state = await inspect(service, signal);
+      const current = state.specification === specificationOf(service);
+      if (state.state === 'running' && current) return;
+      await removeContainer(docker, service.unit, signal);
+      await create(service, signal);
+      await docker.must(['start', service.unit], signal, START_MS);
+    },
+    stopService: (service, signal) => removeContainer(docker, service.unit, signal),
+    inspectService: inspect,
+    runInside: (service, command, signal) => runInside(docker, service.unit, command, signal),
+    logs: (service, lines, signal) => containerLog(docker, service.unit, lines, signal),
+  };
+}
+
+/** Docker would make a folder of a file that is missing, in the site. @throws StowageError `engine-failed` */
+async function requireSources(service: RenderedService, secrets: DockerSecrets): Promise<void> {
+  const mounts = service.mounts.flatMap((each) => ('source' in each ? [each.source] : []));
+  const files = service.secrets.map(({ name }) => join(secrets.folder, name));
+  for (const path of [...mounts, ...files]) {
+    if (await exists(path)) continue;
+    throw new StowageError('engine-failed', `${service.name} cannot mount what is not there`, {
+      expected: path,
+      found: 'nothing',
+      hint: 'run the same command again: what a service mounts is laid out before it starts',
+    });
+  }
+}
+
+/** An image's id as every engine but one with containerd's store gives it: the digest of its config. */
+function idOf(id: string, { image }: RenderedService): string {
+  const hex = (digest: string): string => digest.replace(/^sha256:/, '');
+  return id === '' || id === hex(image.manifest) ? hex(image.config) : id;
+}

@@ -1,0 +1,154 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import { StowageError, systemCode } from '../../core/error.ts';
+import { type Interruption, interrupted } from '../../core/interrupted.ts';
+import { MIB } from '../../core/limits.ts';
+
+/** The environment of a program; undefined leaves a variable out. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface CommandOptions {
+  readonly env: Environment;
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
+  /** What the program reads; nothing when absent. */
+  readonly stdin?: string | Uint8Array;
+}
+
+export interface CommandResult {
+  readonly status: number;
+  /** The last 8 MiB at most; of stderr likewise. */
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a program to its end, without a shell. */
+export type CommandRunner = (
+  program: string,
+  args: readonly string[],
+  options: CommandOptions,
+) => Promise<CommandResult>;
+
+const MAX_OUTPUT_BYTES = 8 * MIB;
+const KILL_AFTER_MS = 5_000;
+/** How long a daemon that the program left behind may hold its output open. */
+const DRAIN_MS = 1_000;
+const REPORTED_LINES = 8;
+
+/**
+ * Any exit status is a result.
+ * @throws StowageError `host-unfit` when there is no such program, `interrupted` when the signal was aborted,
+ * `engine-failed` when the program took too long or was killed
+ */
+export const runCommand: CommandRunner = async (program, args, options) => {
+  if (options.signal.aborted) throw interrupted(options.signal, whileRunning(program));
+  const stdio = [options.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] as const;
+  const child = spawn(program, [...args], { env: { ...options.env }, stdio: [...stdio] });
+  const ended = new Promise<{ status: number | null; by: string | null }>((resolve, reject) => {
+    child.once('error', (cause) => reject(unstartable(program, cause)));
+    child.once('close', (status, by) => resolve({ status, by }));
+    child.once('exit', (status, by) => {
+      setTimeout(() => resolve({ status, by }), DRAIN_MS).unref();
+    });
+  });
+  const { stdin, stdout, stderr } = child as ChildProcessByStdio<
+    Writable | null,
+    Readable,
+    Readable
+  >;
+  const out = keepTail(stdout);
+  const err = keepTail(stderr);
+  // A program that ends without reading what it was given is judged by its status.
+  stdin?.on('error', () => undefined);
+  stdin?.end(options.stdin);
+
+  let stopped: StowageError | undefined;
+  let killer: NodeJS.Timeout | undefined;
+  const stop = (why: StowageError): void => {
+    stopped ??= why;
+    child.kill('SIGTERM');
+    killer ??= setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
+  };
+  const abort = (): void => stop(interrupted(options.signal, whileRunning(program)));
+  const timer = setTimeout(
+    () => stop(tooSlow(program, args, options.timeoutMs)),
+    options.timeoutMs,
+  );
+  options.signal.addEventListener('abort', abort, { once: true });
+  try {
+    const { status, by } = await ended;
+    if (stopped !== undefined) throw stopped;
+    if (status === null) throw failed(program, args, `killed by ${by}`, err());
+    return { status, stdout: out(), stderr: err() };
+  } finally {
+    clearTimeout(timer);
+    clearTimeout(killer);
+    options.signal.removeEventListener('abort', abort);
+    stdout.destroy();
+    stderr.destroy();
+  }
+};
+
+/** The error for a result whose status is not 0. It names the subcommand and no argument: those hold settings. */
+export function commandFailure(
+  program: string,
+  args: readonly string[],
+  result: CommandResult,
+): StowageError {
+  return failed(program, args, `exit status ${result.status}`, result.stderr);
+}
+
+function keepTail(stream: Readable): () => string {
+  let chunks: Buffer[] = [];
+  let bytes = 0;
+  const join = (): Buffer => Buffer.concat(chunks).subarray(-MAX_OUTPUT_BYTES);
+  stream.on('error', () => undefined);
+  stream.on('data', (chunk: Buffer) => {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes <= 2 * MAX_OUTPUT_BYTES) return;
+    chunks = [join()];
+    bytes = MAX_OUTPUT_BYTES;
+  });
+  return () => join().toString('utf8');
+}
+
+function failed(
+  program: string,
+  args: readonly string[],
+  found: string,
+  stderr: string,
+): StowageError {
+  const lines = stderr.trim().split('\n').slice(-REPORTED_LINES);
+  return new StowageError('engine-failed', `${title(program, args)} failed`, {
+    expected: 'exit status 0',
+    found: [found, ...lines].filter((line) => line !== '').join('\n'),
+    hint: `read what ${program} said, put it right on this host, and run the same command again`,
+  });
+}
+
+function tooSlow(program: string, args: readonly string[], timeoutMs: number): StowageError {
+  return new StowageError('engine-failed', `${title(program, args)} did not end`, {
+    expected: `an end within ${Math.round(timeoutMs / 1000)} seconds`,
+    found: 'a program that hangs',
+    hint: `check with "${program} ps" whether it answers at all, and run the same command again`,
+  });
+}
+
+function unstartable(program: string, cause: Error): StowageError {
+  return new StowageError('host-unfit', `${program} cannot be run`, {
+    expected: `${program} in a folder of PATH`,
+    found: systemCode(cause) ?? cause.message,
+    hint: `install the package that holds ${program}`,
+    cause,
+  });
+}
+
+function whileRunning(program: string): Interruption {
+  return { message: `interrupted while ${program} was running` };
+}
+
+function title(program: string, args: readonly string[]): string {
+  const words = args.slice(0, 2).filter((each) => /^[a-z][a-z-]*$/.test(each));
+  return [program, ...words].join(' ');
+}

@@ -1,0 +1,113 @@
+import { open, readdir, readlink, stat, statfs } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { StowageError, systemCode } from '../../core/error.ts';
+import { MIB } from '../../core/limits.ts';
+import { ioError } from '../../io/file.ts';
+import { type CommandRunner, type Environment, runCommand } from './command.ts';
+import { type Listening, tryToListen } from './listen.ts';
+
+/** What this host has, read and asked; nothing is changed. Tests put another host in its place. */
+export interface HostProbe {
+  /** A text of the system, such as `/proc/cpuinfo`, cut at 8 MiB; undefined when it is not there or is not readable. */
+  read(path: string): Promise<string | undefined>;
+  /** The names in a folder; none when it is not there or is not readable. */
+  list(path: string): Promise<readonly string[]>;
+  /** Where a link leads; undefined when it is none. */
+  link(path: string): Promise<string | undefined>;
+  /** The file system on which a path lies, or will lie. */
+  fileSystem(path: string): Promise<FileSystem>;
+  /** Whether somebody could listen there now. */
+  listen(address: string, port: number): Promise<Listening>;
+  /** What a program printed; `why` in words when it is absent, fails, prints too much, or does not end in time. */
+  ask(
+    program: string,
+    args: readonly string[],
+    signal: AbortSignal,
+  ): Promise<{ readonly printed: string } | { readonly why: string }>;
+}
+
+export interface FileSystem {
+  /** The same for two paths on one file system. */
+  readonly id: string;
+  readonly freeBytes: number;
+  /** How many more files it takes; undefined where it does not count them. */
+  readonly freeFiles?: number;
+}
+
+export interface HostProbeOptions {
+  readonly env: Environment;
+  /** What stands for `/`. */
+  readonly root?: string;
+  readonly run?: CommandRunner;
+}
+
+const MAX_TEXT_BYTES = 8 * MIB;
+const MAX_PRINTED = MIB;
+/** A driver that is broken can make its tool hang. */
+const ANSWER_MS = 20_000;
+
+export function createHostProbe(options: HostProbeOptions): HostProbe {
+  const { env, root = '/', run = runCommand } = options;
+  const place = (path: string): string => join(root, path);
+  return {
+    read: (path) => readText(place(path)),
+    list: (path) => readdir(place(path)).catch(() => []),
+    link: (path) => readlink(place(path)).catch(() => undefined),
+    fileSystem,
+    listen: tryToListen,
+    async ask(program, args, signal) {
+      try {
+        const { PATH } = env;
+        const plain = { PATH, LC_ALL: 'C' };
+        const result = await run(program, args, { env: plain, signal, timeoutMs: ANSWER_MS });
+        if (result.status !== 0) return { why: `${program} failed: status ${result.status}` };
+        if (result.stdout.length > MAX_PRINTED) return { why: `${program} printed too much` };
+        return { printed: result.stdout };
+      } catch (error) {
+        if (!(error instanceof StowageError) || error.code === 'interrupted') throw error;
+        if (error.code === 'host-unfit') return { why: `${program} is not installed` };
+        return { why: `${program}: ${error.found ?? error.message}` };
+      }
+    },
+  };
+}
+
+/** Files of the system say a size of 0: they are read to their end. */
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    const handle = await open(path, 'r');
+    try {
+      const chunks: Buffer[] = [];
+      for (let total = 0; total < MAX_TEXT_BYTES; ) {
+        const buffer = Buffer.alloc(65_536);
+        const { bytesRead } = await handle.read(buffer, 0, buffer.length);
+        if (bytesRead === 0) break;
+        chunks.push(buffer.subarray(0, bytesRead));
+        total += bytesRead;
+      }
+      return Buffer.concat(chunks).toString('utf8');
+    } finally {
+      await handle.close();
+    }
+  } catch {
+    return undefined;
+  }
+}
+
+async function fileSystem(path: string): Promise<FileSystem> {
+  const absolute = resolve(path);
+  try {
+    const { dev } = await stat(absolute);
+    const { bavail, bsize, files, ffree } = await statfs(absolute);
+    return {
+      id: String(dev),
+      freeBytes: bavail * bsize,
+      // btrfs and some others make files as they need them, and say 0 of 0.
+      ...(files === 0 ? {} : { freeFiles: ffree }),
+    };
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' && dirname(absolute) !== absolute)
+      return fileSystem(dirname(absolute));
+    throw ioError(error, absolute);
+  }
+}

@@ -1,0 +1,61 @@
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { StowageError, systemCode } from '../../core/error.ts';
+
+/** Puts a unit file in its place at once or not at all. @throws StowageError `io-failed` */
+export async function writeUnitFile(folder: string, name: string, text: string): Promise<void> {
+  const temporary = join(folder, `.${name}.tmp`);
+  try {
+    await mkdir(folder, { recursive: true });
+    const file = await open(temporary, 'w', 0o644);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, join(folder, name));
+    await syncFolder(folder);
+  } catch (cause) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw unwritable(join(folder, name), cause);
+  }
+}
+
+/** Removes a unit file, and what a killed {@link writeUnitFile} left. @throws StowageError `io-failed` */
+export async function removeUnitFile(folder: string, name: string): Promise<void> {
+  try {
+    await rm(join(folder, `.${name}.tmp`), { force: true });
+    await rm(join(folder, name), { force: true });
+  } catch (cause) {
+    throw unwritable(join(folder, name), cause);
+  }
+}
+
+/** The text of a unit file, or undefined when there is none. @throws StowageError `io-failed` */
+export async function readUnitFile(folder: string, name: string): Promise<string | undefined> {
+  try {
+    return await readFile(join(folder, name), 'utf8');
+  } catch (cause) {
+    if (systemCode(cause) === 'ENOENT') return undefined;
+    throw unwritable(join(folder, name), cause);
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function unwritable(path: string, cause: unknown): StowageError {
+  return new StowageError('io-failed', `cannot change the unit file ${path}`, {
+    expected: 'a folder for units that this user may write to',
+    found: systemCode(cause) ?? 'an unknown error',
+    hint: 'look at the free space and the permissions of that folder, and run the same command again',
+    cause,
+  });
+}

@@ -1,0 +1,57 @@
+import { commandFailure } from '../host/command.ts';
+import { STOP_SECONDS } from '../container/container-arguments.ts';
+import { STATE_FORMAT, stateFrom } from '../container/container-state.ts';
+import type { EngineClient } from '../container/engine-client.ts';
+import { mergeLog } from '../container/log-lines.ts';
+import type { ServiceState } from '../target.ts';
+
+const REMOVE_MS: number = (STOP_SECONDS + 90) * 1000;
+/** The state of the container of this name. */
+export async function inspectContainer(
+  podman: EngineClient,
+  name: string,
+  signal: AbortSignal,
+): Promise<ServiceState> {
+  const args = ['container', 'inspect', '--format', STATE_FORMAT, name];
+  const result = await podman.ask(args, signal);
+  if (result.status === 0) return stateFrom(result.stdout);
+  if (!(await containerExists(podman, name, signal))) return { state: 'absent', detail: '' };
+  throw commandFailure('podman', args, result);
+}
+
+/** Stops the container of this name and removes it with its volumes; content when there is none. */
+export async function removeContainer(
+  podman: EngineClient,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const seconds = String(STOP_SECONDS);
+  const args = ['rm', '--force', '--ignore', '--volumes', '--time', seconds, name];
+  await podman.must(args, signal, REMOVE_MS);
+}
+
+/** The last lines of its log, stdout and stderr in the order they were written; empty when there is none. */
+export async function containerLog(
+  podman: EngineClient,
+  name: string,
+  lines: number,
+  signal: AbortSignal,
+): Promise<string> {
+  const args = ['logs', '--timestamps', '--tail', String(lines), name];
+  const result = await podman.ask(args, signal);
+  if (result.status === 0) return mergeLog(result.stdout, result.stderr, lines);
+  // A container that was made and never started has no log, nor has one that is gone.
+  if ((await inspectContainer(podman, name, signal)).startedAt === undefined) return '';
+  throw commandFailure('podman', args, result);
+}
+
+async function containerExists(
+  podman: EngineClient,
+  name: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const args = ['container', 'exists', name];
+  const result = await podman.ask(args, signal);
+  if (result.status > 1) throw commandFailure('podman', args, result);
+  return result.status === 0;
+}

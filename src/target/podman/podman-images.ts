@@ -1,0 +1,88 @@
+import { parseJson } from '../../core/canonical-json.ts';
+import { digestHex } from '../../core/digest.ts';
+import { StowageError } from '../../core/error.ts';
+import type { RenderedImage } from '../../format/generation.ts';
+import type { EngineClient } from '../container/engine-client.ts';
+
+const PULL_MS = 6 * 3_600_000;
+const REMOVE_MS = 600_000;
+/** The status of `podman rmi` for an image that a container or another image needs (podman-rmi(1)). */
+const IN_USE = 2;
+
+/** Every name of the image with this id, or undefined when the engine has none. */
+async function namesOf(
+  podman: EngineClient,
+  id: string,
+  signal: AbortSignal,
+): Promise<readonly string[] | undefined> {
+  const args = ['images', '--all', '--no-trunc', '--filter', `id=${id}`, '--format', 'json'];
+  const found = parseJson(Buffer.from(await podman.must(args, signal)));
+  const images = Array.isArray(found) ? (found as { Id?: string; Names?: string[] | null }[]) : [];
+  const image = images.find((each) => each.Id === id);
+  return image === undefined ? undefined : (image.Names ?? []);
+}
+
+export async function hasImage(
+  podman: EngineClient,
+  image: RenderedImage,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const names = await namesOf(podman, digestHex(image.config), signal);
+  return names?.includes(image.tag) ?? false;
+}
+
+/** See {@link Target.loadImage}. An image that is there already is only given its tag. */
+export async function loadImage(
+  podman: EngineClient,
+  image: RenderedImage,
+  depotHost: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const id = digestHex(image.config);
+  if ((await namesOf(podman, id, signal)) === undefined) {
+    const reference = `${depotHost}/${image.repository}@${image.manifest}`;
+    await podman.must(['pull', '--quiet', '--tls-verify=false', reference], signal, PULL_MS);
+    if ((await namesOf(podman, id, signal)) === undefined) throw otherImage(image, reference);
+  }
+  await podman.must(['tag', id, image.tag], signal);
+  for (const name of (await namesOf(podman, id, signal)) ?? [])
+    if (isDepotName(name, image)) await podman.must(['untag', id, name], signal);
+}
+
+/** See {@link Target.unloadImage}. */
+export async function unloadImage(
+  podman: EngineClient,
+  image: RenderedImage,
+  signal: AbortSignal,
+): Promise<void> {
+  const id = digestHex(image.config);
+  const names = await namesOf(podman, id, signal);
+  if (names === undefined) return;
+  const own = names.filter((name) => name === image.tag || isDepotName(name, image));
+  if (own.length === names.length) {
+    const users = ['ps', '--all', '--external', '--quiet', '--filter', `ancestor=${id}`];
+    if ((await podman.must(users, signal)).trim() !== '') return;
+  }
+  for (const name of own) await podman.must(['untag', id, name], signal);
+  if (own.length < names.length) return;
+  const remove = ['rmi', id];
+  const result = await podman.ask(remove, signal, REMOVE_MS);
+  if (result.status === 0 || result.status === IN_USE) return;
+  // Another command may have removed it meanwhile, which is what was wanted.
+  if ((await namesOf(podman, id, signal)) !== undefined) await podman.must(remove, signal);
+}
+
+/** Whether a name is one that a pull from a depot left, of this run or of one that was killed. */
+function isDepotName(name: string, image: RenderedImage): boolean {
+  return (
+    /^127\.0\.0\.1:[0-9]+\//.test(name) && name.endsWith(`/${image.repository}@${image.manifest}`)
+  );
+}
+
+function otherImage(image: RenderedImage, reference: string): StowageError {
+  return new StowageError('engine-failed', `podman made another image of ${reference}`, {
+    expected: `an image with the id ${digestHex(image.config)}`,
+    found: 'no such image after the pull',
+    hint: 'run "podman images --digests" to see what it made; a bundle whose index names the wrong config must be packed again',
+  });
+}

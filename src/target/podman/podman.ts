@@ -1,0 +1,167 @@
+import { existsSync, readlinkSync } from 'node:fs';
+import { homedir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import type { RenderedService } from '../../format/generation.ts';
+import { type CommandRunner, type Environment, runCommand } from '../host/command.ts';
+import { createEngineClient } from '../container/engine-client.ts';
+import { createNetwork, removeNetwork } from '../container/networks.ts';
+import { podmanRunArguments } from './podman-arguments.ts';
+import { containerLog, inspectContainer, removeContainer } from './podman-containers.ts';
+import { podmanFacts, readsQuadlet } from './podman-facts.ts';
+import { hasImage, loadImage, unloadImage } from './podman-images.ts';
+import { podmanQuadlet } from './podman-quadlet.ts';
+import { hasSecret, placeSecret, removeSecret } from './podman-secrets.ts';
+import { podmanUnit } from './podman-unit.ts';
+import { programPath } from '../host/program-path.ts';
+import { runInside } from '../container/run-inside.ts';
+import { hasSelinux } from '../host/selinux.ts';
+import { specificationOf } from '../container/specification.ts';
+import { createSystemd, type Systemd, type UnitForm, type UnitSource } from '../host/systemd.ts';
+import type { Engine, ServiceState, Target } from '../target.ts';
+
+export interface PodmanOptions {
+  readonly env: Environment;
+  /** Runs programs; tests bend it. */
+  readonly run?: CommandRunner;
+  /** Whether services become units; by default whether systemd runs here, for this user. */
+  readonly systemd?: boolean;
+  /** What units are made as; by default Quadlet files where podman reads them. */
+  readonly form?: UnitForm;
+  /** Where unit files go, other than systemd's own folder for this user. */
+  readonly unitFolder?: string;
+  /** Where Quadlet files go, other than podman's own folder for this user. */
+  readonly quadletFolder?: string;
+  /** Whether mounts carry the shared SELinux label; by default whether this host has SELinux. */
+  readonly selinux?: boolean;
+}
+
+const START_MS = 300_000;
+const ENGINE_VARIABLES = [
+  'CONTAINERS_CONF',
+  'CONTAINERS_REGISTRIES_CONF',
+  'CONTAINERS_STORAGE_CONF',
+] as const;
+
+/** Services as containers of podman: units of systemd where it runs, else with podman's own restart policy. */
+export function createPodman(options: PodmanOptions): Target {
+  const { env, run = runCommand } = options;
+  const podman = createEngineClient('podman', run, env);
+  const rootless = userInfo().uid !== 0;
+  const selinux = options.selinux ?? hasSelinux();
+  const systemd =
+    (options.systemd ?? systemdRuns(env, rootless))
+      ? createSystemd({ run, env, user: rootless, folders: unitFolders(options, rootless) })
+      : undefined;
+  let form = options.form;
+
+  const inspect = async (service: RenderedService, signal: AbortSignal): Promise<ServiceState> => {
+    const state = await inspectContainer(podman, service.unit, signal);
+    return systemd === undefined ? state : withUnit(systemd, service, state, signal);
+  };
+  const unitSource = async (service: RenderedService, signal: AbortSignal): Promise<UnitSource> => {
+    form ??= readsQuadlet(await podmanFacts(podman, signal), rootless) ? 'quadlet' : 'unit';
+    const render = form === 'quadlet' ? podmanQuadlet : podmanUnit;
+    const text = render(service, {
+      podman: (await programPath('podman', env)) ?? '/usr/bin/podman',
+      wantedBy: rootless ? 'default.target' : 'multi-user.target',
+      selinux,
+      environment: engineVariables(env),
+    });
+    return { form, text };
+  };
+  const stop = async (service: RenderedService, signal: AbortSignal): Promise<void> => {
+    await systemd?.remove(service.unit, signal);
+    await removeContainer(podman, service.unit, signal);
+  };
+
+  return {
+    name: 'podman',
+    async probe(signal): Promise<Engine> {
+      const facts = await podmanFacts(podman, signal);
+      return { engine: 'podman', systemd: systemd !== undefined, rootless, ...facts };
+    },
+    hasImage: (image, signal) => hasImage(podman, image, signal),
+    loadImage: (image, depotHost, signal) => loadImage(podman, image, depotHost, signal),
+    unloadImage: (image, signal) => unloadImage(podman, image, signal),
+    createNetwork: (network, signal) => createNetwork(podman, network, signal),
+    removeNetwork: (network, signal) => removeNetwork(podman, network, signal),
+    hasSecret: (name, signal) => hasSecret(podman, name, signal),
+    placeSecret: (name, value, signal) => placeSecret(podman, name, value, signal),
+    removeSecret: (name, signal) => removeSecret(podman, name, signal),
+    async startService(service, signal) {
+      const source = systemd === undefined ? undefined : await unitSource(service, signal);
+      const state = await inspect(service, signal);
+      const current = state.specification === specificationOf(service);
+      const installed = await systemd?.source(service.unit);
+      if (state.state === 'running' && current && source?.text === installed?.text) return;
+      await stop(service, signal);
+      if (systemd !== undefined && source !== undefined)
+        await systemd.install(service.unit, source, signal);
+      else {
+        const args = podmanRunArguments(service, { supervisor: 'podman', selinux });
+        await podman.must(args, signal, START_MS);
+      }
+    },
+    stopService: stop,
+    inspectService: inspect,
+    runInside: (service, command, signal) => runInside(podman, service.unit, command, signal),
+    async logs(service, lines, signal) {
+      const generated = (await systemd?.source(service.unit))?.form === 'quadlet';
+      return generated && systemd !== undefined
+        ? systemd.log(service.unit, lines, signal)
+        : containerLog(podman, service.unit, lines, signal);
+    },
+  };
+}
+
+/** What podman says of the container, and what systemd says when it does not run. */
+async function withUnit(
+  systemd: Systemd,
+  service: RenderedService,
+  state: ServiceState,
+  signal: AbortSignal,
+): Promise<ServiceState> {
+  if ((await systemd.source(service.unit)) === undefined) return state;
+  const unit = await systemd.show(service.unit, signal);
+  const about = `unit ${unit.active} (${unit.sub}), result ${unit.result}, restarted ${unit.restarts} times`;
+  const detail = [state.detail, about].filter((each) => each !== '').join('; ');
+  const restarts = unit.restarts;
+  if (state.state === 'running')
+    return { ...state, restarts, detail: restarts > 0 ? detail : state.detail };
+  return { ...state, state: 'stopped', restarts, detail };
+}
+
+function systemdRuns(env: Environment, rootless: boolean): boolean {
+  if (!existsSync('/run/systemd/system') || !inNetworkOfInit()) return false;
+  return !rootless || existsSync(join(env['XDG_RUNTIME_DIR'] ?? '/nonexistent', 'systemd'));
+}
+
+/** A unit starts in the network of process 1: in any other, systemd could not put a service where it was installed. */
+function inNetworkOfInit(): boolean {
+  try {
+    return readlinkSync('/proc/1/ns/net') === readlinkSync('/proc/self/ns/net');
+  } catch {
+    // Only root may look at process 1; a user's own network would have to be asked for on purpose.
+    return true;
+  }
+}
+
+function unitFolders(
+  { env, unitFolder, quadletFolder }: PodmanOptions,
+  rootless: boolean,
+): Record<UnitForm, string> {
+  const config = env['XDG_CONFIG_HOME'] ?? join(env['HOME'] ?? homedir(), '.config');
+  const [unit, quadlet] = rootless
+    ? [join(config, 'systemd', 'user'), join(config, 'containers', 'systemd')]
+    : ['/etc/systemd/system', '/etc/containers/systemd'];
+  return { unit: unitFolder ?? unit, quadlet: quadletFolder ?? quadlet };
+}
+
+function engineVariables(env: Environment): Record<string, string> {
+  const values: Record<string, string> = {};
+  for (const name of ENGINE_VARIABLES) {
+    const value = env[name];
+    if (value !== undefined) values[name] = value;
+  }
+  return values;
+}

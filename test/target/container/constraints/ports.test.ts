@@ -1,0 +1,137 @@
+import { describe, expect, it } from 'vitest';
+import type { Listening } from '../../../../src/target/host/listen.ts';
+import { ports } from '../../../../src/target/container/constraints/ports.ts';
+import { asking, type Packed, packed } from '../../../support/constraint-input.ts';
+import { service } from '../../../support/deployed.ts';
+import type { FakeHost } from '../../../support/fake-host.ts';
+
+/** A release that publishes ports. */
+function on(port: number, name = 'chat', address = '127.0.0.1', version = '1.0.0'): Packed {
+  const published = [{ name: 'http', address, host: port, container: 80 }];
+  return packed({ name, version, services: [service({ release: name, ports: published })] });
+}
+
+/** A line of `/proc/net/tcp`: an address in the machine's own order, a port, a socket. */
+const line = (address: string, port: number, inode: number): string =>
+  `   0: ${address}:${port.toString(16).toUpperCase().padStart(4, '0')} 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 ${inode} 1`;
+
+const LOOPBACK = '0100007F';
+const EVERY = '00000000';
+const EVERY6 = '0'.repeat(32);
+
+function held(text: string, listening: Listening = 'taken', table = 'tcp'): FakeHost {
+  return {
+    files: {
+      [`/proc/net/${table}`]: `  sl  local_address rem_address   st\n${text}\n`,
+      '/proc/812/comm': 'llama-server\n',
+    },
+    links: { '/proc/812/fd/3': 'socket:[4711]', '/proc/1/fd/3': '/dev/null' },
+    listening: { '127.0.0.1:8000': listening },
+  };
+}
+
+describe('when a release wants a port', () => {
+  const cases: readonly [string, FakeHost, string][] = [
+    ['nobody has', {}, 'free'],
+    ['a program has', held(line(LOOPBACK, 8000, 4711)), 'taken by llama-server (pid 812)'],
+    [
+      'a program has on every address',
+      held(line(EVERY, 8000, 4711)),
+      'taken by llama-server (pid 812) on 0.0.0.0:8000',
+    ],
+    [
+      'a program has on every address of IPv6',
+      held(line(EVERY6, 8000, 4711), 'taken', 'tcp6'),
+      'taken by llama-server (pid 812) on :::8000',
+    ],
+    [
+      'a program of another user has',
+      held(line(LOOPBACK, 8000, 99)),
+      'taken by another program, which this user may not see',
+    ],
+    ['something has that no table lists', held(''), 'taken by another program on this host'],
+    ['a program has for IPv6 alone', held(line(EVERY6, 8000, 4711), 'free', 'tcp6'), 'free'],
+    [
+      'another host would have',
+      held('', 'no-address'),
+      'taken by nobody: no interface of this host has 127.0.0.1',
+    ],
+    [
+      'the system keeps',
+      held('', 'forbidden'),
+      'taken by the system: this user may not listen below port 1024',
+    ],
+  ];
+  it.each(cases)('that %s', async (_, host, found) => {
+    expect(await ports(asking({ to: [on(8000)], host }))).toEqual([
+      {
+        rule: 'port',
+        satisfied: found === 'free',
+        needs: '127.0.0.1:8000 is free for service server of release chat',
+        found,
+      },
+    ]);
+  });
+
+  it.each(['127.0.0.1', '0.0.0.0'])('not that of another release on %s', async (address) => {
+    const other = on(8000, 'embed', address);
+    expect(await ports(asking({ from: [other], to: [other, on(8000)] }))).toMatchObject([
+      { satisfied: false, found: 'taken by service server of release embed' },
+    ]);
+  });
+
+  it('may have it of another release on another address', async () => {
+    const other = on(8000, 'embed', '10.0.0.5');
+    expect(await ports(asking({ from: [other], to: [other, on(8000)] }))).toMatchObject([
+      { satisfied: true },
+    ]);
+  });
+
+  it('not twice for itself', async () => {
+    const services = ['a', 'b'].flatMap((name) =>
+      on(8000).wanted.services.map((each) => ({ ...each, name })),
+    );
+    expect(await ports(asking({ to: [packed({ services })] }))).toMatchObject([
+      { satisfied: true },
+      { satisfied: false, found: 'taken by service a of release chat' },
+    ]);
+  });
+
+  it('may have that of its own predecessor, which runs on it now', async () => {
+    const host = held(line(LOOPBACK, 8000, 4711));
+    const values = { from: [on(8000)], to: [on(8000, 'chat', '127.0.0.1', '2.0.0')], host };
+    expect(await ports(asking(values))).toMatchObject([{ satisfied: true, found: 'free' }]);
+  });
+
+  it('may widen the address of its predecessor, but not over another program', async () => {
+    const to = [on(8000, 'chat', '0.0.0.0', '2.0.0')];
+    const own = held(line(LOOPBACK, 8000, 1));
+    expect(await ports(asking({ from: [on(8000)], to, host: own }))).toMatchObject([
+      { satisfied: true },
+    ]);
+    const both = held(`${line(LOOPBACK, 8000, 1)}\n${line('0500000A', 8000, 4711)}`);
+    expect(await ports(asking({ from: [on(8000)], to, host: both }))).toMatchObject([
+      { satisfied: false, found: 'taken by llama-server (pid 812) on 10.0.0.5:8000' },
+    ]);
+  });
+
+  it('may have that of a release which the same plan takes off', async () => {
+    const host = held(line(LOOPBACK, 8000, 4711));
+    const values = { intent: 'rollback', from: [on(8000, 'embed')], to: [on(8000)], host } as const;
+    expect(await ports(asking(values))).toMatchObject([{ satisfied: true }]);
+  });
+
+  it('wants the port of the container on the network of the host', async () => {
+    const [one] = on(8000).wanted.services;
+    const host = { listening: { '127.0.0.1:80': 'taken' } } as const;
+    const services = [{ ...(one ?? service()), network: 'host' as const }];
+    expect(await ports(asking({ to: [packed({ services })], host }))).toMatchObject([
+      { satisfied: false, needs: '127.0.0.1:80 is free for service server of release chat' },
+    ]);
+  });
+
+  it('survives tables and processes without sense', async () => {
+    const host = held('x\n 0: ZZ:1 0A\n 1: 0100007F:1F40 0 0A');
+    expect(await ports(asking({ to: [on(8000)], host }))).toMatchObject([{ satisfied: false }]);
+  });
+});

@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest';
+import type { HostNeeds } from '../../../../src/format/deployment.ts';
+import {
+  engine,
+  kernel,
+  names,
+  processor,
+} from '../../../../src/target/container/constraints/system.ts';
+import { asking, type Packed, packed } from '../../../support/constraint-input.ts';
+import { service } from '../../../support/deployed.ts';
+
+const needing = (host: HostNeeds): Packed =>
+  packed({}, { requires: { releases: [], conflicts: [], host } });
+
+describe('when a release needs a kernel', () => {
+  it.each([
+    ['>=5.10', '6.1.0-18-amd64', true],
+    ['>=5.14', '5.14.0-427.13.1.el9_4.x86_64', true],
+    ['>=5.15', '5.14.0-427.13.1.el9_4.x86_64', false],
+    ['>=6', '5.15.167.4-microsoft-standard-WSL2', false],
+    ['>=6.8', '6.8.0-rc1+', true],
+    ['>=5.4', 'nonsense', false],
+  ])('%s, and finds %s: %s', async (range, release, satisfied) => {
+    const host = { files: { '/proc/sys/kernel/osrelease': `${release}\n` } };
+    expect(await kernel(asking({ to: [needing({ kernel: range })], host }))).toEqual([
+      {
+        rule: 'kernel',
+        satisfied,
+        needs: `Linux ${range} for release chat 1.0.0`,
+        found: `Linux ${release}`,
+      },
+    ]);
+  });
+
+  it('does not take silence for an answer', async () => {
+    expect(await kernel(asking({ to: [needing({ kernel: '*' })] }))).toMatchObject([
+      { satisfied: false, found: 'a kernel that does not tell its version' },
+    ]);
+  });
+});
+
+describe('when a release needs an engine', () => {
+  it.each([
+    [{ podman: '>=4.3' }, 'podman', '4.3.1', true],
+    [{ podman: '>=4.4' }, 'podman', '4.3.1', false],
+    [{ podman: '>=5' }, 'podman', '5.0.0-dev', true],
+    [{ docker: '>=24' }, 'podman', '5.0.0', false],
+    [{ docker: '>=20.10' }, 'docker', '20.10.24+dfsg1', true],
+    [{ podman: '>=5', docker: '>=24' }, 'docker', '27.0.3', true],
+  ])('%j, and finds %s %s: %s', (ranges, name, version, satisfied) => {
+    const found = { engine: name, version, systemd: false, rootless: false, names: true };
+    const wish = Object.entries(ranges).map((each) => each.join(' '));
+    expect(engine(asking({ to: [needing({ engine: ranges })], engine: found }))).toEqual([
+      {
+        rule: 'engine',
+        satisfied,
+        needs: `${wish.join(', or ')} for release chat 1.0.0`,
+        found: `${name} ${version}`,
+      },
+    ]);
+  });
+});
+
+describe('when services of a release call one another by name', () => {
+  const two = packed({ services: ['api', 'db'].map((name) => service({ name })) });
+  const podman = { engine: 'podman', version: '4.3.1', systemd: false, rootless: false };
+
+  it.each([true, false])('needs an engine that gives them names: %s', (found) => {
+    const asked = asking({ to: [two], engine: { ...podman, names: found } });
+    const [constraint, ...others] = names(asked);
+    expect(others).toEqual([]);
+    expect(constraint).toMatchObject({
+      rule: 'names',
+      satisfied: found,
+      found: expect.stringContaining(found ? 'gives them' : 'install netavark'),
+    });
+  });
+
+  it('asks nothing for a service alone', () => {
+    const one = packed({ services: [service()] });
+    expect(names(asking({ to: [one], engine: { ...podman, names: false } }))).toEqual([]);
+  });
+});
+
+describe('when a release needs features of the processor', () => {
+  const x86 = 'flags\t\t: fpu sse4_2 avx avx2\n';
+  const arm = 'Features\t: fp asimd sve\n';
+
+  it.each([
+    [['avx2'], x86, true, 'all of them'],
+    [['avx2', 'avx512f', 'amx_bf16'], x86, false, 'processors without avx512f, amx_bf16'],
+    [['sve'], arm, true, 'all of them'],
+    [['sve2'], arm, false, 'processors without sve2'],
+    [['avx'], `${x86}\n${x86.replace(' avx avx2', '')}`, false, 'processors without avx'],
+    [['av'], x86, false, 'processors without av'],
+    [['avx'], 'model name: x\n', false, 'processors that do not tell their features'],
+  ])('%j: %s', async (cpuFeatures, text, satisfied, found) => {
+    const host = { files: { '/proc/cpuinfo': `processor : 0\n${text}` } };
+    expect(await processor(asking({ to: [needing({ cpuFeatures })], host }))).toEqual([
+      {
+        rule: 'cpu',
+        satisfied,
+        needs: `processors with ${cpuFeatures.join(', ')} for release chat 1.0.0`,
+        found,
+      },
+    ]);
+  });
+});
+
+describe('when a release asks for nothing, or runs nothing here', () => {
+  it('is asked for nothing', async () => {
+    const host = { kernel: '>=99', engine: { podman: '>=99' }, cpuFeatures: ['none'] };
+    const served = packed({ services: [] }, needing(host).bundle);
+    for (const question of [asking({ to: [packed()] }), asking({ to: [served] })])
+      expect([
+        ...(await kernel(question)),
+        ...engine(question),
+        ...(await processor(question)),
+      ]).toEqual([]);
+  });
+});
