@@ -1,76 +1,23 @@
 import * as z from 'zod';
-import type { Digest } from '../core/digest.ts';
 import { MAX_INDEX_BYTES } from '../core/limits.ts';
+import type { ContainerWorkload } from './containers.ts';
 import { type AcceptancePrompt, deploymentShape } from './deployment.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
-import { type Adapter, adapter, type Health, health } from './service.ts';
-import { newerHints, schemaMember } from './version.ts';
+import { type GenerationV1, generationV1Schema } from './v1/generation.ts';
+import { newerHints, olderVersion, schemaMember } from './version.ts';
 
-/** A service with every value filled in: all that a target needs to run it. */
-export interface RenderedService {
-  readonly release: string;
-  readonly name: string;
-  /** What containers and units are called: `stowage-<release>-<service>`. */
-  readonly unit: string;
-  readonly image: RenderedImage;
-  readonly entrypoint?: string;
-  readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  /** Services of the same release that must be ready before this one starts. */
-  readonly dependsOn: readonly string[];
-  readonly mounts: readonly RenderedMount[];
-  /** LoRA adapters that it serves, mounted at `/adapters/<model>`; the member is left out where there are none. */
-  readonly adapters?: readonly Adapter[];
-  readonly secrets: readonly RenderedSecret[];
-  readonly ports: readonly RenderedPort[];
-  readonly network: 'bridge' | 'host' | 'none';
-  /** For `bridge`: the networks that it joins, each by its name in the engine; its peers call it by its name. */
-  readonly networks: readonly string[];
-  /** Absent for the user that the image names. */
-  readonly user?: string;
-  readonly readOnlyRoot: boolean;
-  readonly capabilities: readonly string[];
-  readonly pids: number;
-  readonly memory?: number;
-  readonly sharedMemory?: number;
-  readonly cpus?: number;
-  readonly gpus?: number | 'all';
-  readonly health?: Health;
+/**
+ * What a target made of a release. `kind` says what the other members are; only the targets that run that kind read
+ * them, each against a strict schema. `none` has no other member: the release is served and runs nothing.
+ */
+export interface Workload {
+  readonly kind: string;
+  readonly [member: string]: unknown;
 }
 
-export interface RenderedImage {
-  /** The depot's repository: `<release>/<image>`. */
-  readonly repository: string;
-  /** The manifest for this host's platform. */
-  readonly manifest: Digest;
-  /** Its config, whose hex is the image's id in an engine. */
-  readonly config: Digest;
-  /** The name that the image goes by in the engine. */
-  readonly tag: string;
-}
-
-export type RenderedMount =
-  /** A folder or a file of the site, read-only. */
-  | { readonly source: string; readonly path: string }
-  | { readonly memory: number; readonly path: string };
-
-/** A secret as the engine keeps it, mounted as a file. */
-export interface RenderedSecret {
-  readonly name: string;
-  readonly path: string;
-}
-
-/** A network of the engine that only this release uses. */
-export interface RenderedNetwork {
-  readonly name: string;
-  readonly release: string;
-  /** Whether nothing outside the host can be reached through it, nor reach it. */
-  readonly internal: boolean;
-}
-
-/** A secret's name in the engine ends in a keyed digest of its value: another value is another secret. */
+/** A secret's name in the target ends in a keyed digest of its value: another value is another secret. */
 export interface KeptSecret {
   readonly name: string;
   /** Its name in the manifest and in `site.yaml`. */
@@ -83,13 +30,6 @@ export interface RenderedText {
   readonly text: string;
 }
 
-export interface RenderedPort {
-  readonly name: string;
-  readonly address: string;
-  readonly host: number;
-  readonly container: number;
-}
-
 /** A release as a generation runs it. */
 export interface DeployedRelease {
   readonly name: string;
@@ -97,73 +37,36 @@ export interface DeployedRelease {
   readonly seq: number;
   /** SHA-512 of the bundle's `SHA512SUMS`, 128 hex digits. */
   readonly bundle: string;
-  readonly networks: readonly RenderedNetwork[];
   readonly secrets: readonly KeptSecret[];
   readonly texts: readonly RenderedText[];
-  /** In an order in which each comes after those it depends on. */
-  readonly services: readonly RenderedService[];
+  readonly workload: Workload;
   readonly acceptance: readonly AcceptancePrompt[];
 }
 
 /** One applied state of the site. */
 export interface Generation {
-  readonly schema: 'stowage/generation/v1';
+  readonly schema: 'stowage/generation/v2';
   /** 0 is the site before anything was applied. */
   readonly number: number;
   readonly appliedAt: string;
   readonly releases: readonly DeployedRelease[];
 }
 
-const mount: z.ZodType<RenderedMount> = exact(
-  z.union([
-    z.strictObject({ source: z.string().startsWith('/'), path: field.containerPath }),
-    z.strictObject({ memory: field.bytes, path: field.containerPath }),
-  ]),
-);
+/** The workload of a release that runs nothing. */
+export const noWorkload: Workload = { kind: 'none' };
 
-/** A name that podman and docker both take. */
-const engineName: z.ZodType<string> = z
+/** A name that engines and clusters take. */
+const secretName: z.ZodType<string> = z
   .string()
   .max(200)
   .regex(/^[a-z0-9][a-z0-9-]*$/);
 
-const rendered: z.ZodType<RenderedService> = exact(
-  z.strictObject({
-    release: field.name,
-    name: field.name,
-    unit: z.string().max(200),
-    image: z.strictObject({
-      repository: z.string().max(255),
-      manifest: field.digest,
-      config: field.digest,
-      tag: z.string().max(512),
-    }),
-    entrypoint: z.string().exactOptional(),
-    args: z.array(z.string()),
-    env: z.record(z.string(), z.string()),
-    dependsOn: z.array(field.name),
-    mounts: z.array(mount),
-    adapters: z.array(adapter).min(1).max(64).exactOptional(),
-    secrets: z.array(z.strictObject({ name: engineName, path: field.containerPath })),
-    ports: z.array(
-      z.strictObject({
-        name: field.name,
-        address: z.string(),
-        host: field.port,
-        container: field.port,
-      }),
-    ),
-    network: z.enum(['bridge', 'host', 'none']),
-    networks: z.array(engineName).max(8),
-    user: z.string().exactOptional(),
-    readOnlyRoot: z.boolean(),
-    capabilities: z.array(z.string()),
-    pids: z.int().min(1),
-    memory: field.bytes.exactOptional(),
-    sharedMemory: field.bytes.exactOptional(),
-    cpus: z.number().positive().exactOptional(),
-    gpus: z.union([z.int(), z.literal('all')]).exactOptional(),
-    health: health.exactOptional(),
+/** What the target reads is checked by the target; `none` is read by all. */
+const workload: z.ZodType<Workload> = exact(
+  z.looseObject({ kind: field.name }).superRefine((value, context) => {
+    const keys = Object.keys(value).filter((key) => key !== 'kind');
+    if (value.kind === 'none' && keys.length > 0)
+      context.addIssue({ code: 'unrecognized_keys', keys, input: value });
   }),
 );
 
@@ -173,19 +76,16 @@ const release: z.ZodType<DeployedRelease> = exact(
     version: field.version,
     seq: field.sequence,
     bundle: field.hex(128),
-    networks: z
-      .array(z.strictObject({ name: engineName, release: field.name, internal: z.boolean() }))
-      .max(8),
-    secrets: z.array(z.strictObject({ name: engineName, secret: field.name })).max(256),
+    secrets: z.array(z.strictObject({ name: secretName, secret: field.name })).max(256),
     texts: z.array(z.strictObject({ sha256: field.hex(64), text: z.string() })).max(256),
-    services: z.array(rendered),
+    workload,
     acceptance: deploymentShape.acceptance,
   }),
 );
 
 const schema: z.ZodType<Generation> = exact(
   z.strictObject({
-    schema: z.literal('stowage/generation/v1'),
+    schema: z.literal('stowage/generation/v2'),
     number: z.int().min(0),
     appliedAt: field.moment,
     releases: z.array(release).max(1000),
@@ -195,9 +95,32 @@ const schema: z.ZodType<Generation> = exact(
 export const generationKind: DocumentKind<Generation> = {
   name: 'generation',
   versionIn: schemaMember('generation'),
+  older: [olderVersion(generationV1Schema, convertV1)],
   code: 'state-damaged',
   schema,
   maxBytes: MAX_INDEX_BYTES,
   hint: 'restore the site folder from its backup, or install the release again',
   newerHint: newerHints.site,
 };
+
+/**
+ * A generation of version 0.1: its networks and services become a workload. What runs keeps its names, which carry no
+ * site's id.
+ */
+export function convertV1({ schema: _, releases, ...rest }: GenerationV1): Generation {
+  return {
+    schema: 'stowage/generation/v2',
+    ...rest,
+    releases: releases.map(({ networks, services, ...release }) => ({
+      ...release,
+      workload: services.length === 0 ? noWorkload : containers(networks, services),
+    })),
+  };
+}
+
+function containers(
+  networks: ContainerWorkload['networks'],
+  services: ContainerWorkload['services'],
+): ContainerWorkload {
+  return { kind: 'containers', networks, services };
+}

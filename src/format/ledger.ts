@@ -3,7 +3,7 @@ import { MIB } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
-import { type Intent, intents, type Override } from './plan.ts';
+import { type Intent, intents, type Override } from './override.ts';
 import { seqFloor } from './trust.ts';
 import { newerHints, schemaMember } from './version.ts';
 

@@ -3,36 +3,34 @@ import { MAX_INDEX_BYTES } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
-import { type Generation, generationKind } from './generation.ts';
-import { newerHints, schemaMember } from './version.ts';
+import { convertV1 as convertGeneration, type Generation, generationKind } from './generation.ts';
+import { type Intent, intents, type Override, override } from './override.ts';
+import { type PlanV1, planV1Schema } from './v1/plan.ts';
+import { newerHints, olderVersion, schemaMember } from './version.ts';
 
-/** What a step does. Each has an inverse that is itself an action, or none where nothing is left to undo. */
-export const actions = [
+/** What a site does itself, whatever its target is; every other action is one of the target's own. */
+export const siteActions = [
   'place-files',
   'remove-files',
   'place-secret',
   'remove-secret',
-  'create-network',
-  'remove-network',
-  'load-image',
-  'unload-image',
-  'stop-service',
-  'start-service',
   'gate-service',
   'gate-release',
   'switch-generation',
 ] as const;
 
-export type Action = (typeof actions)[number];
+export type SiteAction = (typeof siteActions)[number];
 
 /** Which generation of the plan an action finds its subject in. */
 export type Side = 'from' | 'to';
 
+/** What a step does. */
 export interface Operation {
-  readonly action: Action;
+  /** A {@link SiteAction}, or an action of the target. */
+  readonly action: string;
   readonly side: Side;
   readonly release: string;
-  /** The service, image tag, secret, network or folder; empty for a step about the whole release or site. */
+  /** What the action is about, such as a service or a secret; empty for a step about the whole release or site. */
   readonly subject: string;
 }
 
@@ -40,6 +38,8 @@ export interface Step {
   readonly id: number;
   readonly do: Operation;
   readonly undo?: Operation;
+  /** The service that the step starts, or that it stops (`side` is `from`). */
+  readonly service?: string;
   readonly reason: string;
 }
 
@@ -55,14 +55,6 @@ export interface Constraint {
   readonly override?: Override;
 }
 
-/** A person's word that a constraint may be violated for a while. */
-export interface Override {
-  readonly rule: string;
-  readonly by: string;
-  readonly reason: string;
-  readonly until: string;
-}
-
 /** What nobody can use while the plan is carried out. */
 export interface Outage {
   /** `release service`, of services that run now and are stopped. */
@@ -71,12 +63,9 @@ export interface Outage {
   readonly seconds: number;
 }
 
-export const intents = ['install', 'rollback', 'uninstall'] as const;
-export type Intent = (typeof intents)[number];
-
 /** The ordered steps from what runs now to what is wanted. */
 export interface Plan {
-  readonly schema: 'stowage/plan/v1';
+  readonly schema: 'stowage/plan/v2';
   readonly intent: Intent;
   /** What it is about: a bundle's id, the number of a generation, the name of a release. */
   readonly subject: string;
@@ -91,25 +80,16 @@ export interface Plan {
 
 const operation: z.ZodType<Operation> = exact(
   z.strictObject({
-    action: z.enum(actions),
+    action: field.name,
     side: z.enum(['from', 'to']),
     release: z.string().max(63),
     subject: z.string().max(512),
   }),
 );
 
-export const override: z.ZodType<Override> = exact(
-  z.strictObject({
-    rule: field.name,
-    by: field.line(200),
-    reason: field.line(500),
-    until: field.moment,
-  }),
-);
-
 const schema: z.ZodType<Plan> = exact(
   z.strictObject({
-    schema: z.literal('stowage/plan/v1'),
+    schema: z.literal('stowage/plan/v2'),
     intent: z.enum(intents),
     subject: z.string().max(128),
     site: field.name,
@@ -135,6 +115,7 @@ const schema: z.ZodType<Plan> = exact(
           id: z.int().min(1),
           do: operation,
           undo: operation.exactOptional(),
+          service: field.name.exactOptional(),
           reason: z.string().max(500),
         }),
       )
@@ -145,9 +126,24 @@ const schema: z.ZodType<Plan> = exact(
 export const planKind: DocumentKind<Plan> = {
   name: 'plan',
   versionIn: schemaMember('plan'),
+  older: [olderVersion(planV1Schema, convertV1)],
   code: 'state-damaged',
   schema,
   maxBytes: MAX_INDEX_BYTES,
   hint: 'make the plan again',
   newerHint: newerHints.site,
 };
+
+/** A plan of version 0.1: the steps that start and stop services now say so of themselves. */
+function convertV1({ schema: _, from, to, steps, ...rest }: PlanV1): Plan {
+  return {
+    schema: 'stowage/plan/v2',
+    ...rest,
+    from: convertGeneration(from),
+    to: convertGeneration(to),
+    steps: steps.map((step) => ({
+      ...step,
+      ...(/^(?:start|stop)-service$/.test(step.do.action) ? { service: step.do.subject } : {}),
+    })),
+  };
+}

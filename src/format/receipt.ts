@@ -4,7 +4,7 @@ import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type LedgerHead, ledgerHead } from './ledger.ts';
-import { type Intent, intents, type Override, override } from './plan.ts';
+import { type Intent, intents, type Override, override } from './override.ts';
 import { schemaMember } from './version.ts';
 
 export interface GateResult {

@@ -3,11 +3,12 @@ import { fieldsOf, textOf } from '../core/fields.ts';
 import { MIB } from '../core/limits.ts';
 import { isLoopback } from './address.ts';
 import { parseChallenges } from './challenge.ts';
+import type { Credential } from './credential-file.ts';
 import type { Authorization, Http, HttpRequest } from './http.ts';
 import { parseRemote } from './http-body.ts';
 import { type Asked, malformed } from './http-error.ts';
 import { pointsToLocal } from './local-address.ts';
-import type { Credential, CredentialStore } from './registry-credentials.ts';
+import type { CredentialStore } from './registry-credentials.ts';
 import { Secret } from './secret.ts';
 
 const MAX_TOKEN_BYTES: number = MIB;

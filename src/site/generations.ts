@@ -8,7 +8,7 @@ import type { SiteFolder } from './site-folder.ts';
 
 /** The site before anything was applied. */
 export const emptyGeneration: Generation = {
-  schema: 'stowage/generation/v1',
+  schema: 'stowage/generation/v2',
   number: 0,
   appliedAt: '1970-01-01T00:00:00Z',
   releases: [],

@@ -1,6 +1,6 @@
 import type { Context } from '../core/event.ts';
-import type { Target } from '../target/target.ts';
 import type { HostProbe } from '../target/host/host-probe.ts';
+import type { Target } from '../target/target.ts';
 import type { SiteFolder } from './site-folder.ts';
 
 /** A site, what its services run on, and the host: what every command of a site is given. */

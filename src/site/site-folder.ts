@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { MAX_SITE_BYTES, MAX_TRUST_BYTES } from '../core/limits.ts';
@@ -6,7 +6,10 @@ import { checkDocument, readCanonical, writeCanonical } from '../format/document
 import { type Site, siteKind } from '../format/site.ts';
 import { type Trust, trustKind } from '../format/trust.ts';
 import { BlobStore } from '../io/blob-store.ts';
-import { exists, makeFolder, readIfThere, writeAtomic } from '../io/file.ts';
+import { exists, makeFolder, readBounded, readIfThere, writeAtomic } from '../io/file.ts';
+
+const NAME_KEY = ['keys', 'secret-names.key'] as const;
+const NAME_KEY_BYTES = 32;
 
 /**
  * The folder of one site, and where everything in it lies:
@@ -31,9 +34,26 @@ export class SiteFolder {
     await makeFolder(this.root, 0o755);
     for (const each of ['releases', 'generations', 'receipts']) await makeFolder(this.path(each));
     await makeFolder(this.path('keys'), 0o700);
-    // Here, so that a plan, which names secrets by it, writes nothing.
-    const key = this.path('keys', 'secret-names.key');
-    if (!(await exists(key))) await writeAtomic(key, randomBytes(32), 0o600);
+    // Here, so that a plan, which names secrets and containers by it, writes nothing.
+    const key = this.path(...NAME_KEY);
+    if (!(await exists(key))) await writeAtomic(key, randomBytes(NAME_KEY_BYTES), 0o600);
+  }
+
+  /** The key by which secrets get their names, 32 random bytes. @throws StowageError `file-missing` before {@link prepare} */
+  async nameKey(): Promise<Buffer> {
+    return readBounded(this.path(...NAME_KEY), NAME_KEY_BYTES);
+  }
+
+  /**
+   * The site's id, 8 hex digits, which names and labels in an engine carry: two sites on one host differ, whatever
+   * they are called and wherever their folders are moved.
+   * @throws StowageError `file-missing` before {@link prepare}
+   */
+  async id(): Promise<string> {
+    return createHmac('sha256', await this.nameKey())
+      .update('site id')
+      .digest('hex')
+      .slice(0, 8);
   }
 
   /** `site.yaml`, or what it says where there is none. */

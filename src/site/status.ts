@@ -1,17 +1,16 @@
 import { type RecalledRelease, recalledReleases } from '../bundle/admission/recall.ts';
-import { digestHex } from '../core/digest.ts';
-import type { Generation, RenderedService } from '../format/generation.ts';
+import type { Generation } from '../format/generation.ts';
 import { exists } from '../io/file.ts';
-import { specificationOf } from '../target/container/specification.ts';
-import type { ServiceState, Target } from '../target/target.ts';
+import type { DeployedService, ServiceState, Target } from '../target/target.ts';
 import { currentGeneration, generationNumbers, loadGeneration } from './generations.ts';
 import { readLedger } from './ledger/site-ledger.ts';
 import { stateOf } from './ledger/site-state.ts';
 import type { SiteFolder } from './site-folder.ts';
 
 export interface ServiceStatus {
-  readonly service: RenderedService;
-  readonly state: ServiceState;
+  readonly release: string;
+  readonly service: DeployedService;
+  readonly state: Omit<ServiceState, 'drift'>;
   /** How what runs differs from what was applied, in words; empty when it does not. */
   readonly drift: readonly string[];
 }
@@ -38,9 +37,10 @@ export async function siteStatus(
   const generation = await currentGeneration(site);
   const services: ServiceStatus[] = [];
   for (const release of generation.releases) {
-    for (const service of release.services) {
-      const state = await target.inspectService(service, signal);
-      services.push({ service, state, drift: driftOf(service, state) });
+    for (const service of target.services(release)) {
+      const of = { release, service: service.name };
+      const { drift, ...state } = await target.state(of, signal);
+      services.push({ release: release.name, service, state, drift });
     }
   }
   const numbers = await generationNumbers(site);
@@ -56,14 +56,4 @@ export async function siteStatus(
     recalled: recalledReleases(generation, kept, recalls),
     interrupted: await exists(site.path('apply', 'plan.json')),
   };
-}
-
-function driftOf(service: RenderedService, state: ServiceState): string[] {
-  const drift: string[] = [];
-  if (state.state === 'absent') return ['its container is gone'];
-  if (state.specification !== undefined && state.specification !== specificationOf(service))
-    drift.push('it was started with other settings');
-  if (state.image !== undefined && state.image !== digestHex(service.image.config))
-    drift.push(`it runs another image, ${state.image.slice(0, 12)}`);
-  return drift;
 }

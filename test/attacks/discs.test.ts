@@ -14,7 +14,7 @@ import {
 import { basename, join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Digest, digestOf } from '../../src/core/digest.ts';
-import type { ErrorCode } from '../../src/core/error.ts';
+import type { ErrorCode } from '../../src/core/error-table.ts';
 import type { StowageEvent } from '../../src/core/event.ts';
 import { MIB } from '../../src/core/limits.ts';
 import { withSite } from '../../src/site/applying/change.ts';
@@ -23,7 +23,7 @@ import { readLedger } from '../../src/site/ledger/site-ledger.ts';
 import { SiteFolder } from '../../src/site/site-folder.ts';
 import { context } from '../support/context.ts';
 import { expectCode } from '../support/error.ts';
-import { FakeTarget } from '../support/fake-target.ts';
+import { fakeTarget } from '../support/fake-engine.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import { resign, type SmallBundle, smallBundle } from '../support/small-bundle.ts';
 
@@ -66,7 +66,7 @@ function take(
   places: readonly string[],
   emit: (event: StowageEvent) => void = () => {},
 ): Promise<Imported> {
-  const options = { ...context({ emit }), site, target: new FakeTarget(), trust: made.trust };
+  const options = { ...context({ emit }), site, target: fakeTarget(), trust: made.trust };
   return withSite(options, (ledger) => importDiscs(places, ledger, options));
 }
 

@@ -1,13 +1,13 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { ErrorCode } from '../../src/core/error.ts';
+import type { ErrorCode } from '../../src/core/error-table.ts';
 import { withSite } from '../../src/site/applying/change.ts';
 import { type Imported, importDiscs } from '../../src/site/importing/import.ts';
 import { readLedger } from '../../src/site/ledger/site-ledger.ts';
 import { SiteFolder } from '../../src/site/site-folder.ts';
 import { context } from '../support/context.ts';
 import { expectCode } from '../support/error.ts';
-import { FakeTarget } from '../support/fake-target.ts';
+import { fakeTarget } from '../support/fake-engine.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
 import {
@@ -64,7 +64,7 @@ const text = (value: string, at: number) => (header: Buffer) => void header.writ
 
 async function refuse(bytes: Buffer, code: ErrorCode, found: RegExp): Promise<void> {
   const site = new SiteFolder(scratch.fresh('site'));
-  const options = { ...context(), site, target: new FakeTarget(), trust: made.trust };
+  const options = { ...context(), site, target: fakeTarget(), trust: made.trust };
   const run = (): Promise<Imported> =>
     withSite(options, (ledger) => importDiscs(pipe(bytes), ledger, options));
   const error = await expectCode(run, code);

@@ -14,7 +14,7 @@ import { releaseFolder } from '../../src/site/release/release.ts';
 import { SiteFolder } from '../../src/site/site-folder.ts';
 import { context, packedAt } from '../support/context.ts';
 import { expectCode } from '../support/error.ts';
-import { FakeTarget } from '../support/fake-target.ts';
+import { fakeTarget } from '../support/fake-engine.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
 import { tree } from '../support/tree.ts';
@@ -36,7 +36,7 @@ function put(site: SiteFolder, bundle: SmallBundle, options: Partial<ImportOptio
   return install(bundle.folder, {
     ...context(),
     site,
-    target: new FakeTarget(),
+    target: fakeTarget(),
     trust,
     ...options,
   });

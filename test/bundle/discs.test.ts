@@ -21,7 +21,7 @@ import { loadRelease, releaseFolder } from '../../src/site/release/release.ts';
 import { SiteFolder } from '../../src/site/site-folder.ts';
 import { context, type ListeningContext } from '../support/context.ts';
 import { expectCode } from '../support/error.ts';
-import { FakeTarget } from '../support/fake-target.ts';
+import { fakeTarget } from '../support/fake-engine.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
 
@@ -57,7 +57,7 @@ function take(
   places: readonly string[],
   heard: ListeningContext = context(),
 ): Promise<Imported> {
-  const options = { ...heard, site, target: new FakeTarget(), trust: bundle.trust };
+  const options = { ...heard, site, target: fakeTarget(), trust: bundle.trust };
   return withSite(options, (ledger) => importDiscs(places, ledger, options));
 }
 
@@ -185,7 +185,7 @@ describe('when discs are imported', () => {
 
   it('ends with a code where all of a bundle is wanted', async () => {
     const site = newSite();
-    const options = { ...context(), site, target: new FakeTarget(), trust: made.trust };
+    const options = { ...context(), site, target: fakeTarget(), trust: made.trust };
     const error = await expectCode(
       () => withSite(options, (ledger) => importBundle(made.discs.slice(1), ledger, options)),
       'bundle-incomplete',

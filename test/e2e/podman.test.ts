@@ -5,22 +5,22 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { digestHex } from '../../src/core/digest.ts';
 import { MIB } from '../../src/core/limits.ts';
 import { type Depot, startDepot } from '../../src/depot/server.ts';
-import type { RenderedService } from '../../src/format/generation.ts';
-import { createPodman } from '../../src/target/podman/podman.ts';
+import type { RenderedService } from '../../src/format/containers.ts';
+import type { ContainerEngine } from '../../src/target/container/engine.ts';
 import { specificationOf } from '../../src/target/container/specification.ts';
-import type { Target } from '../../src/target/target.ts';
+import { createPodman } from '../../src/target/podman/podman.ts';
 import { type Engine, isolatedEngine } from '../lab/engine.ts';
 import { run, until } from '../lab/process.ts';
 import { expectCode } from '../support/error.ts';
-import { service } from '../target/services.ts';
-import { type ServedImage, shellImage } from '../target/shell-image.ts';
+import { service } from '../target/container/services.ts';
+import { type ServedImage, shellImage } from '../target/container/shell-image.ts';
 
 const { signal } = new AbortController();
 const folder = mkdtempSync(join(tmpdir(), 'stowage-e2e-'));
 let engine: Engine;
 let served: ServedImage;
 let depot: Depot;
-let target: Target;
+let target: ContainerEngine;
 
 beforeAll(async () => {
   engine = isolatedEngine(join(folder, 'engine'));

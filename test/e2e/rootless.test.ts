@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Depot, startDepot } from '../../src/depot/server.ts';
+import type { ContainerEngine } from '../../src/target/container/engine.ts';
 import { type CommandRunner, runCommand } from '../../src/target/host/command.ts';
 import { createPodman } from '../../src/target/podman/podman.ts';
-import type { Target } from '../../src/target/target.ts';
 import { run } from '../lab/process.ts';
-import { service } from '../target/services.ts';
-import { type ServedImage, shellImage } from '../target/shell-image.ts';
-import { everyTarget } from '../target/suite.ts';
+import { everyTarget } from '../target/container/engine-suite.ts';
+import { service } from '../target/container/services.ts';
+import { type ServedImage, shellImage } from '../target/container/shell-image.ts';
 
 /** A user of this machine for as long as the test runs, with a range of subordinate ids of its own. */
 const USER = `stowage-${process.pid}`;
@@ -18,7 +18,7 @@ const folder = mkdtempSync(join(tmpdir(), 'sr-'));
 const home = join(folder, 'home');
 let served: ServedImage;
 let depot: Depot;
-let target: Target;
+let target: ContainerEngine;
 let podman: (...args: readonly string[]) => Promise<string>;
 
 beforeAll(async () => {

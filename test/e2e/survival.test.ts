@@ -9,7 +9,7 @@ import { trustKind } from '../../src/format/trust.ts';
 import { type Engine, isolatedEngine } from '../lab/engine.ts';
 import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
 import { tree } from '../support/tree.ts';
-import { shellImage } from '../target/shell-image.ts';
+import { shellImage } from '../target/container/shell-image.ts';
 import { type Ran, stowage } from './cli.ts';
 
 // The whole program is killed with SIGKILL before and after each line of the apply journal, all of them, against a

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe } from 'vitest';
 import { type Depot, startDepot } from '../../src/depot/server.ts';
 import { createDocker } from '../../src/target/docker/docker.ts';
 import { type Docker, isolatedDocker } from '../lab/docker.ts';
-import { type ServedImage, shellImage } from '../target/shell-image.ts';
-import { type EngineBench, everyEngine, everyTarget } from '../target/suite.ts';
+import { type EngineBench, everyEngine, everyTarget } from '../target/container/engine-suite.ts';
+import { type ServedImage, shellImage } from '../target/container/shell-image.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sd-'));
 const secretFolder = join(folder, 'site', 'secrets');

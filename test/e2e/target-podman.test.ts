@@ -7,8 +7,8 @@ import { type CommandRunner, runCommand } from '../../src/target/host/command.ts
 import { createPodman } from '../../src/target/podman/podman.ts';
 import { type AirGap, airGap } from '../lab/airgap.ts';
 import { type Engine, isolatedEngine } from '../lab/engine.ts';
-import { type ServedImage, shellImage } from '../target/shell-image.ts';
-import { type EngineBench, everyEngine, everyTarget } from '../target/suite.ts';
+import { type EngineBench, everyEngine, everyTarget } from '../target/container/engine-suite.ts';
+import { type ServedImage, shellImage } from '../target/container/shell-image.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sp-'));
 let gap: AirGap;

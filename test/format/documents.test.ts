@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Json } from '../../src/core/canonical-json.ts';
 import { canonicalBytes } from '../../src/core/canonical-json.ts';
 import { bundleKind } from '../../src/format/bundle.ts';
+import { containerWorkloadKind } from '../../src/format/containers.ts';
 import {
   checkDocument,
   type DocumentKind,
@@ -32,6 +33,7 @@ const documents: readonly [string, DocumentKind<unknown>, object][] = [
   ['trust', trustKind, sample.trust()],
   ['site', siteKind, sample.site()],
   ['generation', generationKind, sample.generation(1)],
+  ['container workload', containerWorkloadKind, sample.containerWorkload()],
   ['plan', planKind, sample.plan()],
   ['receipt', receiptKind, sample.receipt()],
   ['journal entry', journalKind, { step: 1, state: 'begun' }],

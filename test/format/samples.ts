@@ -1,5 +1,6 @@
 import { digestOf, sriOf } from '../../src/core/digest.ts';
 import type { Bundle } from '../../src/format/bundle.ts';
+import type { ContainerWorkload } from '../../src/format/containers.ts';
 import type { Generation } from '../../src/format/generation.ts';
 import type { LedgerEntry } from '../../src/format/ledger.ts';
 import type { Lock } from '../../src/format/lock.ts';
@@ -269,9 +270,52 @@ export function site(): Loose<Site> {
   };
 }
 
+export function containerWorkload(): Loose<ContainerWorkload> {
+  return {
+    kind: 'containers',
+    networks: [{ name: 'stowage-chat', release: 'chat', site: '0a1b2c3d', internal: false }],
+    services: [
+      {
+        release: 'chat',
+        name: 'api',
+        site: '0a1b2c3d',
+        unit: 'stowage-0a1b2c3d-chat-api',
+        image: { repository: 'chat/server', manifest: ONE, config: TWO, tag: 'chat/server:1' },
+        entrypoint: '/server',
+        args: ['--port', '8080'],
+        env: { MODEL: '/models/tiny' },
+        dependsOn: [],
+        mounts: [
+          { source: '/var/lib/stowage/x', path: '/models/tiny' },
+          { memory: 1024, path: '/tmp/cache' },
+        ],
+        secrets: [{ name: 'stowage-chat-api-key-0123456789ab', path: '/run/secrets/api-key' }],
+        ports: [{ name: 'http', address: '127.0.0.1', host: 8080, container: 8000 }],
+        network: 'bridge',
+        networks: ['stowage-chat'],
+        user: '1:1',
+        readOnlyRoot: true,
+        capabilities: ['CAP_IPC_LOCK'],
+        pids: 4096,
+        memory: 1024,
+        sharedMemory: 1024,
+        cpus: 1.5,
+        gpus: 'all',
+        health: {
+          server: 'vllm',
+          port: 'http',
+          startupSeconds: 60,
+          startupLimitSeconds: 600,
+          soakSeconds: 0,
+        },
+      },
+    ],
+  };
+}
+
 export function generation(number: number): Loose<Generation> {
   return {
-    schema: 'stowage/generation/v1',
+    schema: 'stowage/generation/v2',
     number,
     appliedAt: '2026-11-21T10:00:00Z',
     releases: [
@@ -280,44 +324,9 @@ export function generation(number: number): Loose<Generation> {
         version: '1.4.0',
         seq: 3,
         bundle: 'e'.repeat(128),
-        networks: [{ name: 'stowage-chat', release: 'chat', internal: false }],
         secrets: [{ name: 'stowage-chat-api-key-0123456789ab', secret: 'api-key' }],
         texts: [{ sha256: 'd'.repeat(64), text: 'port = 9000' }],
-        services: [
-          {
-            release: 'chat',
-            name: 'api',
-            unit: 'stowage-chat-api',
-            image: { repository: 'chat/server', manifest: ONE, config: TWO, tag: 'chat/server:1' },
-            entrypoint: '/server',
-            args: ['--port', '8080'],
-            env: { MODEL: '/models/tiny' },
-            dependsOn: [],
-            mounts: [
-              { source: '/var/lib/stowage/x', path: '/models/tiny' },
-              { memory: 1024, path: '/tmp/cache' },
-            ],
-            secrets: [{ name: 'stowage-chat-api-key-0123456789ab', path: '/run/secrets/api-key' }],
-            ports: [{ name: 'http', address: '127.0.0.1', host: 8080, container: 8000 }],
-            network: 'bridge',
-            networks: ['stowage-chat'],
-            user: '1:1',
-            readOnlyRoot: true,
-            capabilities: ['CAP_IPC_LOCK'],
-            pids: 4096,
-            memory: 1024,
-            sharedMemory: 1024,
-            cpus: 1.5,
-            gpus: 'all',
-            health: {
-              server: 'vllm',
-              port: 'http',
-              startupSeconds: 60,
-              startupLimitSeconds: 600,
-              soakSeconds: 0,
-            },
-          },
-        ],
+        workload: { kind: 'none' },
         acceptance: manifest()['acceptance'],
       },
     ],
@@ -327,7 +336,7 @@ export function generation(number: number): Loose<Generation> {
 export function plan(): Loose<Plan> {
   const operation = { action: 'start-service', side: 'to', release: 'chat', subject: 'api' };
   return {
-    schema: 'stowage/plan/v1',
+    schema: 'stowage/plan/v2',
     intent: 'install',
     subject: 'e'.repeat(128),
     site: 'vault',
@@ -337,7 +346,13 @@ export function plan(): Loose<Plan> {
     constraints: [{ rule: 'port', satisfied: true, needs: '8080 is free', found: 'free' }],
     outage: { services: ['chat api'], seconds: 120 },
     steps: [
-      { id: 1, do: operation, undo: { ...operation, action: 'stop-service' }, reason: 'new' },
+      {
+        id: 1,
+        do: operation,
+        undo: { ...operation, action: 'stop-service' },
+        service: 'api',
+        reason: 'new',
+      },
       { id: 2, do: { ...operation, action: 'switch-generation' }, reason: 'all hold' },
     ],
   };

@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { canonicalBytes, type Json } from '../../src/core/canonical-json.ts';
 import { bundleKind } from '../../src/format/bundle.ts';
+import type { ContainerWorkload } from '../../src/format/containers.ts';
 import { deviceSpecificationKind } from '../../src/format/device-specification.ts';
 import {
   type DocumentKind,
@@ -23,6 +25,8 @@ import { siteKind } from '../../src/format/site.ts';
 import { trustKind } from '../../src/format/trust.ts';
 import { currentVersion, olderVersion, versionOf } from '../../src/format/version.ts';
 import { readYaml } from '../../src/format/yaml-document.ts';
+import { specificationOf } from '../../src/target/container/specification.ts';
+import { containersOf } from '../../src/target/container/workload.ts';
 import { sampleReport } from '../bundle/report/sample.ts';
 import { expectCode } from '../support/error.ts';
 import { type Next, nextVersion } from '../support/next-version.ts';
@@ -61,7 +65,7 @@ describe.each(kinds)(
     });
 
     it.each(['1 newer', '2 newer', 'far newer'])('tells that a document is %s', async (which) => {
-      const version = { '1 newer': 1, '2 newer': 2 }[which] ?? 999_999_998;
+      const version = { '1 newer': 1, '2 newer': 2 }[which] ?? 999_999_999 - current;
       const error = await expectCode(
         () => readCanonical(kind, named(String(current + version))),
         'format-newer',
@@ -184,5 +188,72 @@ describe('when a document is defined elsewhere', () => {
   it('has no version of ours', () => {
     const specification = { cdiVersion: '0.6.0', kind: 'nvidia.com/gpu', devices: [] };
     expect(readValue(deviceSpecificationKind, specification).kind).toBe('nvidia.com/gpu');
+  });
+});
+
+describe('when a site was made by version 0.1', () => {
+  const { services: samples } = sample.containerWorkload() as unknown as ContainerWorkload;
+  const service: Record<string, unknown> = { ...samples[0] };
+  delete service['site'];
+  const release = {
+    ...{ name: 'chat', version: '1.4.0', seq: 3, bundle: 'e'.repeat(128) },
+    networks: [{ name: 'stowage-chat', release: 'chat', internal: false }],
+    ...{ secrets: [], texts: [], services: [service], acceptance: [] },
+  };
+  const v1 = (releases: readonly object[]) => ({
+    schema: 'stowage/generation/v1',
+    ...{ number: 1, appliedAt: '2026-11-21T10:00:00Z', releases },
+  });
+
+  it('reads a generation as one whose workloads are containers, with the names that run', () => {
+    const { networks, services, ...rest } = release;
+    expect(readValue(generationKind, v1([release]))).toEqual({
+      ...v1([]),
+      schema: 'stowage/generation/v2',
+      releases: [{ ...rest, workload: { kind: 'containers', networks, services } }],
+    });
+  });
+
+  it('reads a release without services as one that runs nothing', () => {
+    const served = readValue(generationKind, v1([{ ...release, networks: [], services: [] }]));
+    expect(served.releases[0]?.workload).toEqual({ kind: 'none' });
+  });
+
+  it('knows the containers that run by the specification that they were started with', () => {
+    const [read] = readValue(generationKind, v1([release])).releases;
+    const [container] = read === undefined ? [] : containersOf(read).services;
+    if (container === undefined) throw new Error('no container');
+    const bytes = canonicalBytes(service as unknown as Json);
+    expect(specificationOf(container)).toBe(createHash('sha256').update(bytes).digest('hex'));
+  });
+
+  it('takes up a plan, and knows which of its steps start and stop services', () => {
+    const about = { side: 'to', release: 'chat' } as const;
+    const step = (id: number, action: string, undo: string, subject: string) => ({
+      id,
+      do: { ...about, action, subject },
+      undo: { ...about, action: undo, subject },
+      reason: 'x',
+    });
+    const steps = [
+      step(1, 'load-image', 'unload-image', 'tag'),
+      step(2, 'start-service', 'stop-service', 'api'),
+    ];
+    const [from, to] = [v1([]), v1([release])];
+    const plan = { ...sample.plan(), schema: 'stowage/plan/v1', from, to, steps };
+    expect(readValue(planKind, plan).steps.map(({ service: each }) => each)).toEqual([
+      undefined,
+      'api',
+    ]);
+  });
+
+  it('refuses what no version 0.1 wrote', async () => {
+    const odd = v1([{ ...release, services: [{ ...service, site: '0a1b2c3d' }] }]);
+    await expectCode(() => readValue(generationKind, odd), 'state-damaged');
+    const workload = { kind: 'none' };
+    await expectCode(
+      () => readValue(generationKind, v1([{ ...release, workload }])),
+      'state-damaged',
+    );
   });
 });

@@ -3,13 +3,15 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { digestOf } from '../../src/core/digest.ts';
 import type { Bundle } from '../../src/format/bundle.ts';
-import type { RenderedService } from '../../src/format/generation.ts';
+import type { RenderedService } from '../../src/format/containers.ts';
 import { type Manifest, manifestKind } from '../../src/format/manifest.ts';
 import { siteKind } from '../../src/format/site.ts';
 import { readYaml } from '../../src/format/yaml-document.ts';
 import { serverProfiles } from '../../src/site/gate/server-kind.ts';
 import { renderRelease } from '../../src/site/planning/render.ts';
+import { containersOf } from '../../src/target/container/workload.ts';
 import { podmanRunArguments } from '../../src/target/podman/podman-arguments.ts';
+import { fakeTarget } from '../support/fake-engine.ts';
 
 const folder = fileURLToPath(new URL('../../manifests/', import.meta.url));
 const SITE = 'site.example.yaml';
@@ -62,13 +64,14 @@ function bundleOf(manifest: Manifest): Bundle {
 
 function render(manifest: Manifest): readonly RenderedService[] {
   const place = {
-    site,
+    ...{ settings: site, siteId: '0a1b2c3d', target: fakeTarget() },
     files: '/site/layout',
     platform: 'linux/amd64',
     templates: new Map(),
     secretNames: new Map(),
   };
-  return renderRelease({ id: 'f'.repeat(128), bundle: bundleOf(manifest) }, place).services;
+  return containersOf(renderRelease({ id: 'f'.repeat(128), bundle: bundleOf(manifest) }, place))
+    .services;
 }
 
 function commands(manifest: Manifest): string[][] {

@@ -4,9 +4,10 @@ import { text } from 'node:stream/consumers';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { type Digest, digestFromHex } from '../../src/core/digest.ts';
-import type { Credential } from '../../src/net/registry-credentials.ts';
+import type { Credential } from '../../src/net/credential-file.ts';
+import type { CredentialStore } from '../../src/net/registry-credentials.ts';
 import { Secret } from '../../src/net/secret.ts';
-import { type CredentialStore, createRegistry } from '../../src/source/oci.ts';
+import { createRegistry } from '../../src/source/oci.ts';
 import { expectCode } from '../support/error.ts';
 import { drain, never, responding, serve, type TestServer, testHttp } from './server.ts';
 

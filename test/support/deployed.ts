@@ -1,10 +1,11 @@
 import { parseDigest } from '../../src/core/digest.ts';
 import type {
-  DeployedRelease,
-  Generation,
+  ContainerWorkload,
   RenderedImage,
+  RenderedNetwork,
   RenderedService,
-} from '../../src/format/generation.ts';
+} from '../../src/format/containers.ts';
+import { type DeployedRelease, type Generation, noWorkload } from '../../src/format/generation.ts';
 
 /** An image whose content is a number. */
 export function image(content: number, name = 'server'): RenderedImage {
@@ -35,25 +36,32 @@ export function service(values: Partial<RenderedService> = {}): RenderedService 
   };
 }
 
-export function release(values: Partial<DeployedRelease> = {}): DeployedRelease {
-  const { name = 'chat' } = values;
+/** What a release of the tests is made of: its own members, and those of its workload. */
+export interface ReleaseValues extends Partial<Omit<DeployedRelease, 'workload'>> {
+  readonly networks?: readonly RenderedNetwork[];
+  readonly services?: readonly RenderedService[];
+}
+
+/** A release whose services are containers; without services it has no workload. */
+export function release(values: ReleaseValues = {}): DeployedRelease {
+  const { name = 'chat', networks = [], services = [service({ release: name })], ...rest } = values;
+  const workload: ContainerWorkload = { kind: 'containers', networks, services };
   return {
     name,
     version: '1.0.0',
     seq: 1,
     bundle: 'a'.repeat(128),
-    networks: [],
     secrets: [],
     texts: [],
-    services: [service({ release: name })],
     acceptance: [],
-    ...values,
+    workload: services.length === 0 ? noWorkload : workload,
+    ...rest,
   };
 }
 
 export function generation(number: number, ...releases: readonly DeployedRelease[]): Generation {
   return {
-    schema: 'stowage/generation/v1',
+    schema: 'stowage/generation/v2',
     number,
     appliedAt: '2026-11-21T10:00:00Z',
     releases,

@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
-import { type ErrorCode, StowageError } from '../../src/core/error.ts';
+import { StowageError } from '../../src/core/error.ts';
+import type { ErrorCode } from '../../src/core/error-table.ts';
 
 /** Asserts that this fails with the code and a hint, and gives the error for closer looks. */
 export async function expectCode(run: () => unknown, code: ErrorCode): Promise<StowageError> {

@@ -10,5 +10,6 @@ export async function apply(
   context: CommandContext,
 ): Promise<CommandResult> {
   const written = await readPlan(context.path(file));
-  return changeResult(await applyPlan(written, await openSite(options.root, context)));
+  const opened = await openSite(options.root, context);
+  return changeResult(await applyPlan(written, opened), opened.target);
 }

@@ -28,7 +28,7 @@ export async function install(
   const opened = await openSite(options.root, context);
   const [name = ''] = places;
   if (places.length === 1 && IMPORTED.test(name) && !(await exists(context.path(name))))
-    return changeResult(await installImported(name, opened));
+    return changeResult(await installImported(name, opened), opened.target);
   const given =
     options.trust === undefined ? undefined : await readTrustFile(options.trust, context);
   const trust = await anchorTrust(await opened.site.trust(), given, (each) =>
@@ -43,7 +43,7 @@ export async function install(
   const piped = pipedOf(places, context);
   if (piped !== undefined) {
     try {
-      return changeResult(await installBundle(piped, installing));
+      return changeResult(await installBundle(piped, installing), opened.target);
     } finally {
       closePiped(piped);
     }
@@ -51,7 +51,7 @@ export async function install(
   let folders = places.map((place) => context.path(place));
   for (;;) {
     try {
-      return changeResult(await installBundle(folders, installing));
+      return changeResult(await installBundle(folders, installing), opened.target);
     } catch (error) {
       const next = waitsForDisc(error) ? await askForDisc(error, folders, context) : undefined;
       if (next === undefined) throw error;

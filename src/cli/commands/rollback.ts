@@ -6,5 +6,6 @@ export async function rollback(
   options: { readonly to?: number; readonly root?: string },
   context: CommandContext,
 ): Promise<CommandResult> {
-  return changeResult(await rollBack(options.to, await openSite(options.root, context)));
+  const opened = await openSite(options.root, context);
+  return changeResult(await rollBack(options.to, opened), opened.target);
 }

@@ -2,7 +2,8 @@ import type { Plan } from '../../format/plan.ts';
 import type { Changed } from '../../site/applying/change.ts';
 import type { SiteContext } from '../../site/site-context.ts';
 import { SiteFolder } from '../../site/site-folder.ts';
-import { createTarget } from '../../target/create-target.ts';
+import type { Target } from '../../target/target.ts';
+import { createTarget } from '../../target/targets.ts';
 import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
 
 /** What every command of a site works on. @throws StowageError `site-invalid` */
@@ -17,7 +18,7 @@ export async function openSite(
 }
 
 /** What a change came to. */
-export function changeResult({ plan, receipt }: Changed): CommandResult {
+export function changeResult({ plan, receipt }: Changed, target: Target): CommandResult {
   const { to } = plan;
   if (receipt === undefined) {
     return {
@@ -27,11 +28,11 @@ export function changeResult({ plan, receipt }: Changed): CommandResult {
   }
   const releases = to.releases.flatMap((release) => [
     `  ${release.name} ${release.version}`,
-    ...release.services.flatMap((service) =>
-      service.ports.map(
-        (port) => `    ${service.name}: http://${port.address}:${port.host} (${port.name})`,
+    ...target
+      .services(release)
+      .flatMap(({ name, addresses }) =>
+        addresses.map(({ url, port }) => `    ${name}: ${url} (${port})`),
       ),
-    ),
   ]);
   const gates = receipt.gates.map(
     (gate) => `  passed: ${gate.service} ${gate.check}, ${gate.milliseconds} ms`,

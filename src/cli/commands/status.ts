@@ -70,11 +70,9 @@ function describe(status: SiteStatus): string {
     ...generation.releases.flatMap((release) => [
       `  ${release.name} ${release.version}, number ${release.seq}, bundle ${release.bundle.slice(0, 16)}`,
       ...status.services
-        .filter(({ service }) => service.release === release.name)
+        .filter((each) => each.release === release.name)
         .flatMap(({ service, state, drift }) => {
-          const ports = service.ports
-            .map((port) => `http://${port.address}:${port.host}`)
-            .join(', ');
+          const ports = service.addresses.map(({ url }) => url).join(', ');
           const since = state.startedAt === undefined ? '' : `since ${state.startedAt}`;
           const words = [state.state, since, state.detail, ports].filter((each) => each !== '');
           return [

@@ -24,7 +24,7 @@ export async function uninstall(
   if (everything !== (receipt !== undefined))
     throw usage('--everything and --receipt belong together', 'both or neither', 'one of them');
   const opened = await openSite(options.root, context);
-  if (release !== undefined) return changeResult(await takeOff(release, opened));
+  if (release !== undefined) return changeResult(await takeOff(release, opened), opened.target);
   const file = context.path(receipt ?? '');
   const releases = await clearSite({ ...opened, receipt: file });
   return {

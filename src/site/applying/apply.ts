@@ -1,13 +1,15 @@
 import { canonicalBytes } from '../../core/canonical-json.ts';
-import { type ErrorCode, StowageError } from '../../core/error.ts';
+import { StowageError } from '../../core/error.ts';
+import type { ErrorCode } from '../../core/error-table.ts';
 import { readCanonical, readJson, writeCanonical } from '../../format/document.ts';
 import { type JournalEntry, journalKind } from '../../format/journal.ts';
-import { type Operation, type Plan, planKind, type Step } from '../../format/plan.ts';
+import { type Plan, planKind, type Step } from '../../format/plan.ts';
 import { appendLine, exists, makeFolder, readBounded, remove, writeAtomic } from '../../io/file.ts';
 import { awaitPeers } from '../gate/await-peers.ts';
-import { releaseOf, serviceOf } from '../planning/plan.ts';
+import { gateService } from '../gate/gate-service.ts';
+import { releaseOf } from '../planning/plan.ts';
 import type { SiteFolder } from '../site-folder.ts';
-import { type ApplyContext, runOperation } from './operations.ts';
+import { type ApplyContext, runOperation } from './run-operation.ts';
 
 /** How a plan ended that a killed command had begun. */
 export type Recovery = { readonly plan: Plan; readonly outcome: 'finished' | 'undone' };
@@ -18,19 +20,19 @@ export type Recovery = { readonly plan: Plan; readonly outcome: 'finished' | 'un
  * takes the plan up again.
  * @throws StowageError `rolled-back` with the failure as its cause; `rollback-failed` when undoing failed too
  */
-export async function apply(plan: Plan, workshop: ApplyContext): Promise<void> {
-  const { site } = workshop;
+export async function apply(plan: Plan, context: ApplyContext): Promise<void> {
+  const { site } = context;
   await makeFolder(site.path('apply'));
   await remove(journalPath(site));
   await writeAtomic(planPath(site), writeCanonical(planKind, plan));
   for (const step of plan.steps) {
     try {
-      await runStep(step, plan, workshop);
+      await runStep(step, plan, context);
     } catch (failure) {
       const reason = failure instanceof Error ? failure.message : String(failure);
-      workshop.emit({ type: 'failed', reason });
-      await undo(plan, step.id, workshop, failure);
-      throw rolledBack(plan, failure, await waitForPreviousGeneration(plan, step.id, workshop));
+      context.emit({ type: 'failed', reason });
+      await undo(plan, step.id, context, failure);
+      throw rolledBack(plan, failure, await waitForPreviousGeneration(plan, step.id, context));
     }
   }
 }
@@ -40,8 +42,8 @@ export async function apply(plan: Plan, workshop: ApplyContext): Promise<void> {
  * {@link closeApply}, too, to end.
  * @returns undefined when nothing was under way
  */
-export async function recover(workshop: ApplyContext): Promise<Recovery | undefined> {
-  const { site } = workshop;
+export async function recover(context: ApplyContext): Promise<Recovery | undefined> {
+  const { site } = context;
   if (!(await exists(planPath(site)))) {
     await closeApply(site);
     return undefined;
@@ -53,21 +55,21 @@ export async function recover(workshop: ApplyContext): Promise<Recovery | undefi
   const finished =
     !undoing &&
     (last === 0 || entries.some((entry) => entry.step === last && entry.state === 'done'));
-  workshop.emit({
+  context.emit({
     type: 'step',
     step: finished ? 'finish' : 'undo',
     subject: `the interrupted ${plan.intent}`,
   });
   if (!finished)
-    await undo(plan, Math.max(0, ...entries.map((entry) => entry.step)), workshop, undefined);
+    await undo(plan, Math.max(0, ...entries.map((entry) => entry.step)), context, undefined);
   return { plan, outcome: finished ? 'finished' : 'undone' };
 }
 
-async function runStep(step: Step, plan: Plan, workshop: ApplyContext): Promise<void> {
-  const { site, emit } = workshop;
+async function runStep(step: Step, plan: Plan, context: ApplyContext): Promise<void> {
+  const { site, emit } = context;
   await note(site, { step: step.id, state: 'begun' });
   emit({ type: 'step', step: step.do.action, subject: subjectOf(step) });
-  await runOperation(step.do, plan, workshop);
+  await runOperation(step.do, plan, context);
   await note(site, { step: step.id, state: 'done' });
 }
 
@@ -75,17 +77,17 @@ async function runStep(step: Step, plan: Plan, workshop: ApplyContext): Promise<
 async function undo(
   plan: Plan,
   last: number,
-  workshop: ApplyContext,
+  context: ApplyContext,
   failure: unknown,
 ): Promise<void> {
-  const { site, emit } = workshop;
-  const steadfast = { ...workshop, signal: new AbortController().signal };
+  const { site, emit } = context;
+  const steadfast = { ...context, signal: new AbortController().signal };
   for (const step of plan.steps.toReversed()) {
     if (step.id > last || step.undo === undefined) continue;
     emit({ type: 'step', step: `undo ${step.do.action}`, subject: subjectOf(step) });
     try {
       await note(site, { step: step.id, state: 'undoing' });
-      if (step.undo.action === 'start-service') await readyFor(step.undo, plan, steadfast);
+      if (stopsOldService(step)) await readyFor(step, plan, steadfast);
       await runOperation(step.undo, plan, steadfast);
       await note(site, { step: step.id, state: 'undone' });
     } catch (cause) {
@@ -94,10 +96,18 @@ async function undo(
   }
 }
 
+/** Whether a step takes a service of the old generation away, so that undoing it brings the service back. */
+function stopsOldService(step: Step): step is Step & { readonly service: string } {
+  return step.service !== undefined && step.do.side === 'from';
+}
+
 /** An old service, too, is started when those it depends on are ready. */
-async function readyFor(operation: Operation, plan: Plan, workshop: ApplyContext): Promise<void> {
-  const [release, service] = [releaseOf(plan, operation), serviceOf(plan, operation)];
-  await awaitPeers(release, service, workshop.target, workshop);
+async function readyFor(
+  step: Step & { readonly service: string },
+  plan: Plan,
+  context: ApplyContext,
+): Promise<void> {
+  await awaitPeers({ release: releaseOf(plan, step.do), service: step.service }, context);
 }
 
 /**
@@ -107,17 +117,17 @@ async function readyFor(operation: Operation, plan: Plan, workshop: ApplyContext
 async function waitForPreviousGeneration(
   plan: Plan,
   last: number,
-  workshop: ApplyContext,
+  context: ApplyContext,
 ): Promise<string | undefined> {
-  const steadfast = { ...workshop, signal: new AbortController().signal, keep: () => {} };
+  const steadfast = { ...context, signal: new AbortController().signal, keep: () => {} };
   for (const step of plan.steps.toReversed()) {
-    if (step.id > last || step.do.action !== 'stop-service') continue;
-    workshop.emit({ type: 'step', step: 'wait for the old generation', subject: subjectOf(step) });
+    if (step.id > last || !stopsOldService(step)) continue;
+    context.emit({ type: 'step', step: 'wait for the old generation', subject: subjectOf(step) });
     try {
-      await runOperation({ ...step.do, action: 'gate-service' }, plan, steadfast);
+      await gateService({ release: releaseOf(plan, step.do), service: step.service }, steadfast);
     } catch (error) {
       const found = error instanceof Error ? error.message : String(error);
-      workshop.emit({
+      context.emit({
         type: 'warning',
         message: `the old generation was started again, and does not answer: ${found}`,
         hint: 'look at its log: it answered when it was installed',

@@ -17,7 +17,7 @@ import { offerInstaller } from '../release/offer-installer.ts';
 import { loadRelease } from '../release/release.ts';
 import type { SiteContext } from '../site-context.ts';
 import { apply, closeApply, recover } from './apply.ts';
-import type { ApplyContext } from './operations.ts';
+import type { ApplyContext } from './run-operation.ts';
 
 export interface Changed {
   readonly plan: Plan;

@@ -12,7 +12,7 @@ import { propose } from '../planning/propose.ts';
 import { newestReceipt } from '../receipts/receipt.ts';
 import type { SiteContext } from '../site-context.ts';
 import { executePlan, withSite } from './change.ts';
-import { emptyEngine } from './collect.ts';
+import { forgetGenerations } from './collect.ts';
 
 export interface ClearOptions extends SiteContext {
   /** Where the last receipt goes, and its signature beside it as `.p7s`. */
@@ -40,7 +40,7 @@ export async function clearSite(options: ClearOptions): Promise<string[]> {
     const kept = [];
     for (const number of await generationNumbers(site))
       kept.push(await loadGeneration(site, number));
-    await emptyEngine(kept, [emptyGeneration], options);
+    await forgetGenerations(kept, [emptyGeneration], options);
     if (running.length > 0 || kept.length > 0)
       await copyReceipt(await newestReceipt(site), receipt);
     return running;

@@ -62,7 +62,7 @@ export async function collect(options: CollectOptions): Promise<Collected> {
     const nothing = [doomed, leaving, unfinished, blobs].every(({ length }) => length === 0);
     if (dryRun || nothing) return collected;
     for (const { folder } of unfinished) await remove(folder);
-    await emptyEngine(doomed, kept, options);
+    await forgetGenerations(doomed, kept, options);
     for (const { id } of leaving) {
       await remove(site.path('layouts', id.slice(0, 32)));
       await remove(site.path('releases', id.slice(0, 32)));
@@ -98,29 +98,20 @@ async function sortGenerations(
   return { doomed, kept };
 }
 
-/** Takes out of the engine what only doomed generations use: images, secrets and networks. */
-export async function emptyEngine(
-  doomed: readonly Generation[],
-  kept: readonly Generation[],
+/** Removes from the target what only generations that go need. */
+export async function forgetGenerations(
+  going: readonly Generation[],
+  staying: readonly Generation[],
   { target, signal }: Pick<SiteContext, 'target' | 'signal'>,
 ): Promise<void> {
-  const used = new Set(kept.flatMap(namesOf));
-  for (const release of doomed.flatMap((each) => each.releases)) {
-    for (const { image } of release.services)
-      if (!used.has(image.tag)) await target.unloadImage(image, signal);
-    for (const { name } of release.secrets)
-      if (!used.has(name)) await target.removeSecret(name, signal);
-    for (const network of release.networks)
-      if (!used.has(network.name)) await target.removeNetwork(network, signal);
-  }
-}
-
-function namesOf({ releases }: Generation): string[] {
-  return releases.flatMap(({ services, secrets, networks }) => [
-    ...networks.map(({ name }) => name),
-    ...services.map(({ image }) => image.tag),
-    ...secrets.map(({ name }) => name),
-  ]);
+  await target.forget(going, staying, signal);
+  const secretsOf = (generations: readonly Generation[]): string[] =>
+    generations.flatMap(({ releases }) =>
+      releases.flatMap(({ secrets }) => secrets.map(({ name }) => name)),
+    );
+  const kept = new Set(secretsOf(staying));
+  for (const name of new Set(secretsOf(going)))
+    if (!kept.has(name)) await target.removeSecret(name, signal);
 }
 
 type Blob = {

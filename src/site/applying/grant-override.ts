@@ -1,8 +1,9 @@
 import { StowageError } from '../../core/error.ts';
 import { checkDocument, type DocumentKind } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
-import { type Override, override as schema } from '../../format/plan.ts';
-import { overridable } from '../planning/constraints/override.ts';
+import type { Override } from '../../format/override.ts';
+import { override as schema } from '../../format/override.ts';
+import { overridableRules } from '../planning/constraints/override.ts';
 import type { SiteContext } from '../site-context.ts';
 import { withSite } from './change.ts';
 
@@ -27,7 +28,8 @@ export async function grantOverride(
   options: SiteContext,
 ): Promise<Override> {
   const { rule } = word;
-  if (!overridable.some((each) => each === rule))
+  const overridable = overridableRules(options.target);
+  if (!overridable.includes(rule))
     throw refuse(`rule ${rule} cannot be overridden`, overridable.join(', '), rule);
   const granted = checkDocument(wordKind, word);
   if (granted.by.trim() === '' || granted.reason.trim() === '')

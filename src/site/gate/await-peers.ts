@@ -1,7 +1,6 @@
 import type { Context } from '../../core/event.ts';
-import type { DeployedRelease, RenderedService } from '../../format/generation.ts';
-import type { Target } from '../../target/target.ts';
-import { endpointOf } from './gate-service.ts';
+import type { ServiceOf, Target } from '../../target/target.ts';
+import { deployedService, openEndpoint } from './gate-service.ts';
 import { becomesReady, readinessQuestion } from './readiness.ts';
 
 /**
@@ -10,16 +9,20 @@ import { becomesReady, readinessQuestion } from './readiness.ts';
  * @throws StowageError `engine-failed`, `interrupted`
  */
 export async function awaitPeers(
-  release: DeployedRelease,
-  { dependsOn }: RenderedService,
-  target: Target,
-  context: Context,
+  { release, service }: ServiceOf,
+  context: Context & { readonly target: Target },
 ): Promise<void> {
-  for (const peer of release.services.filter((each) => dependsOn.includes(each.name))) {
-    const { health } = peer;
+  const { dependsOn } = deployedService({ release, service }, context.target);
+  for (const peer of dependsOn) {
+    const of = { release, service: peer };
+    const { health } = deployedService(of, context.target);
     if (health === undefined) continue;
-    const endpoint = endpointOf(peer, health);
-    const question = readinessQuestion(peer, health, endpoint, target, context.signal);
-    await becomesReady(peer, health, question, target, context);
+    const endpoint = await openEndpoint(of, health, context);
+    try {
+      const question = readinessQuestion({ of, health, endpoint }, context);
+      await becomesReady({ of, health, question }, context);
+    } finally {
+      await endpoint?.close();
+    }
   }
 }

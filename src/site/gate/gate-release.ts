@@ -9,6 +9,14 @@ import type { SiteFolder } from '../site-folder.ts';
 
 const ASK_SECONDS = 30;
 
+/** What the gate of a release is run with. */
+export interface ReleaseGate {
+  readonly site: SiteFolder;
+  readonly signal: AbortSignal;
+  /** Is told of the check as it ends. */
+  readonly keep: (result: GateResult) => void;
+}
+
 /**
  * What must hold before a release is kept that runs nothing: a depot gives every manifest of it byte for byte, and
  * has every blob whole.
@@ -16,9 +24,7 @@ const ASK_SECONDS = 30;
  */
 export async function gateRelease(
   release: DeployedRelease,
-  site: SiteFolder,
-  signal: AbortSignal,
-  keep: (result: GateResult) => void,
+  { site, signal, keep }: ReleaseGate,
 ): Promise<void> {
   const began = performance.now();
   const outcome = await served(release, site, signal);

@@ -1,6 +1,6 @@
-import type { RenderedService } from '../../format/generation.ts';
 import type { ServerKind } from '../../format/service.ts';
 import { type Answer, ask, type Endpoint } from '../../target/ask.ts';
+import type { DeployedService } from '../../target/target.ts';
 
 /** A question whose answer tells whether a model is served. */
 export interface ModelQuestion {
@@ -12,7 +12,7 @@ const ASK_SECONDS = 10;
 
 /** What to ask about the model of a service, and about each adapter that its server lists. */
 export function modelQuestions(
-  { health, adapters = [] }: RenderedService,
+  { health, adapters = [] }: DeployedService,
   endpoint: Endpoint,
   signal: AbortSignal,
 ): ModelQuestion[] {

@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StowageError } from '../../core/error.ts';
 import type { Context } from '../../core/event.ts';
-import type { RenderedService } from '../../format/generation.ts';
 import type { Health } from '../../format/service.ts';
 import { ask, type Endpoint } from '../../target/ask.ts';
-import type { ServiceState, Target } from '../../target/target.ts';
+import type { ServiceOf, ServiceState, Target } from '../../target/target.ts';
 import { Progress } from './progress.ts';
 import { serverProfiles } from './server-kind.ts';
 
@@ -23,17 +22,41 @@ export interface ReadinessQuestion {
   readonly ask: (seconds: number) => Promise<true | { found: string; answer: string }>;
 }
 
+/** The target of the services that are asked. */
+export interface ReadinessContext {
+  readonly target: Target;
+  readonly signal: AbortSignal;
+}
+
+/** A server, and where it is asked. */
+interface Asked {
+  readonly of: ServiceOf;
+  readonly health: Health;
+  readonly endpoint: Endpoint | undefined;
+}
+
+interface Awaited {
+  readonly of: ServiceOf;
+  readonly health: Health;
+  readonly question: ReadinessQuestion;
+}
+
+interface Soaked {
+  readonly of: ServiceOf;
+  /** Its state when it had become ready. */
+  readonly first: ServiceState;
+  readonly question: ReadinessQuestion;
+  readonly seconds: number;
+}
+
 /** How a kind of server is asked whether it can answer prompts. */
 export function readinessQuestion(
-  service: RenderedService,
-  health: Health,
-  endpoint: Endpoint | undefined,
-  target: Target,
-  signal: AbortSignal,
+  { of, health, endpoint }: Asked,
+  { target, signal }: ReadinessContext,
 ): ReadinessQuestion {
   const { command } = health;
   if (command !== undefined) {
-    const run = (seconds: number) => runsInside(service, command, seconds, target, signal);
+    const run = (seconds: number) => runsInside({ of, command, seconds }, { target, signal });
     return { about: command.join(' '), ask: run };
   }
   if (endpoint === undefined) throw new Error('a server that is asked has a port');
@@ -54,13 +77,11 @@ export function readinessQuestion(
  * was started again, is not waited for.
  */
 export async function becomesReady(
-  service: RenderedService,
-  { startupSeconds, startupLimitSeconds }: Health,
-  question: ReadinessQuestion,
-  target: Target,
-  { signal, emit }: Context,
+  { of, health, question }: Awaited,
+  { target, signal, emit }: ReadinessContext & Context,
 ): Promise<string | true> {
-  const first = await target.inspectService(service, signal);
+  const { startupSeconds, startupLimitSeconds } = health;
+  const first = await target.state(of, signal);
   const progress = new Progress(question.about);
   const began = performance.now();
   let sign = began;
@@ -71,11 +92,11 @@ export async function becomesReady(
     const left = Math.min(startupSeconds - silent, startupLimitSeconds - (now - began) / 1000);
     const answer = await question.ask(Math.max(1, Math.min(ASK_SECONDS, Math.ceil(left))));
     if (answer === true) return true;
-    const ended = endedSince(first, await target.inspectService(service, signal));
+    const ended = endedSince(first, await target.state(of, signal));
     if (ended !== undefined) return `${ended} while it loaded`;
     const over = performance.now();
     const due = over - looked >= LOG_MS || over - sign >= startupSeconds * 1000;
-    const log = due ? await logOf(service, target, signal) : undefined;
+    const log = due ? await logOf(of, { target, signal }) : undefined;
     if (due) looked = over;
     if (progress.sees({ answer: answer.answer, ...(log === undefined ? {} : { log }) }))
       sign = over;
@@ -85,7 +106,7 @@ export async function becomesReady(
       return `${answer.found}, and no sign of progress for ${startupSeconds} s`;
     emit({
       type: 'progress',
-      task: `wait for ${service.name}`,
+      task: `wait for ${of.service}`,
       done: Math.floor((over - sign) / 1000),
       total: startupSeconds,
       unit: 'seconds',
@@ -96,16 +117,12 @@ export async function becomesReady(
 
 /** Whether a service that is ready stays so: asked again and again, never ended. At least one look. */
 export async function staysReady(
-  service: RenderedService,
-  first: ServiceState,
-  seconds: number,
-  question: ReadinessQuestion,
-  target: Target,
-  { signal, emit }: Context,
+  { of, first, question, seconds }: Soaked,
+  { target, signal, emit }: ReadinessContext & Context,
 ): Promise<string | true> {
   const began = performance.now();
   for (;;) {
-    const ended = endedSince(first, await target.inspectService(service, signal));
+    const ended = endedSince(first, await target.state(of, signal));
     const passed = (performance.now() - began) / 1000;
     if (ended !== undefined) return `${ended} after ${Math.round(passed)} s`;
     if (seconds === 0) return true;
@@ -113,7 +130,7 @@ export async function staysReady(
     if (answer !== true) return `${answer.found} after ${Math.round(passed)} s`;
     if (passed >= seconds) return true;
     const done = Math.floor(passed);
-    emit({ type: 'progress', task: `soak ${service.name}`, done, total: seconds, unit: 'seconds' });
+    emit({ type: 'progress', task: `soak ${of.service}`, done, total: seconds, unit: 'seconds' });
     await sleep(Math.min(SOAK_POLL_MS, Math.max(50, (seconds - passed) * 1000)));
   }
 }
@@ -127,15 +144,12 @@ function endedSince(first: ServiceState, now: ServiceState): string | undefined 
 }
 
 async function runsInside(
-  service: RenderedService,
-  command: readonly string[],
-  seconds: number,
-  target: Target,
-  signal: AbortSignal,
+  { of, command, seconds }: { of: ServiceOf; command: readonly string[]; seconds: number },
+  { target, signal }: ReadinessContext,
 ): Promise<true | { found: string; answer: string }> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)]);
   try {
-    const { status, output } = await target.runInside(service, command, limit);
+    const { status, output } = await target.runInside(of, command, limit);
     if (status === 0) return true;
     const found = `status ${status}${output === '' ? '' : `: ${output}`}`;
     return { found, answer: found };
@@ -147,12 +161,11 @@ async function runsInside(
 }
 
 async function logOf(
-  service: RenderedService,
-  target: Target,
-  signal: AbortSignal,
+  of: ServiceOf,
+  { target, signal }: ReadinessContext,
 ): Promise<string | undefined> {
   try {
-    return await target.logs(service, LOG_LINES, signal);
+    return await target.logs(of, LOG_LINES, signal);
   } catch (error) {
     if (signal.aborted || !(error instanceof StowageError)) throw error;
     return undefined;

@@ -1,7 +1,7 @@
 import type { Acceptance, AdmissionHistory } from '../../bundle/admission/admission-policy.ts';
 import type { Recall } from '../../format/deployment.ts';
 import type { LedgerEntry } from '../../format/ledger.ts';
-import type { Override } from '../../format/plan.ts';
+import type { Override } from '../../format/override.ts';
 
 /** What a site's ledger comes to. */
 export interface SiteState extends AdmissionHistory {

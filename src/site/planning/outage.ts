@@ -1,8 +1,16 @@
-import type { DeployedRelease, RenderedService } from '../../format/generation.ts';
+import type { DeployedRelease } from '../../format/generation.ts';
 import type { Outage } from '../../format/plan.ts';
+import type { DeployedService, ServiceStep, Target } from '../../target/target.ts';
 
-/** How long an engine may take to stop one service, in seconds. */
+/** How long a target may take to stop one service, in seconds. */
 const STOP_SECONDS = 30;
+
+/** A target's steps that take services away, and the releases that are exchanged. */
+interface Exchange {
+  readonly stop: readonly ServiceStep[];
+  readonly leaving: readonly DeployedRelease[];
+  readonly arriving: readonly DeployedRelease[];
+}
 
 /**
  * What cannot be used while releases are exchanged, and for how long at most: the old services stop, the new ones
@@ -10,15 +18,21 @@ const STOP_SECONDS = 30;
  * than its `startupSeconds`.
  */
 export function outageOf(
-  leaving: readonly DeployedRelease[],
-  arriving: readonly DeployedRelease[],
+  { stop, leaving, arriving }: Exchange,
+  target: Pick<Target, 'services'>,
 ): Outage {
-  const services = leaving.flatMap(({ name, services }) =>
-    services.map((each) => `${name} ${each.name}`),
+  const stopped = leaving.flatMap((release) =>
+    target
+      .services(release)
+      .filter(({ name }) =>
+        stop.some((each) => each.release === release.name && each.service === name),
+      )
+      .map((service) => ({ release, service })),
   );
+  const services = stopped.map(({ release, service }) => `${release.name} ${service.name}`);
   if (services.length === 0) return { services, seconds: 0 };
-  const old = leaving.flatMap((release) => release.services);
-  const fresh = arriving.flatMap((release) => release.services);
+  const old = stopped.map(({ service }) => service);
+  const fresh = arriving.flatMap((release) => target.services(release));
   const prompts = arriving.flatMap((release) => release.acceptance);
   const seconds =
     sum([...old, ...fresh], () => STOP_SECONDS) +
@@ -28,7 +42,7 @@ export function outageOf(
   return { services, seconds };
 }
 
-function startup(service: RenderedService): number {
+function startup(service: DeployedService): number {
   return service.health?.startupSeconds ?? STOP_SECONDS;
 }
 

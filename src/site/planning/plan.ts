@@ -1,23 +1,19 @@
-import { canonicalJson, type Json } from '../../core/canonical-json.ts';
-import type {
-  DeployedRelease,
-  Generation,
-  KeptSecret,
-  RenderedImage,
-  RenderedNetwork,
-  RenderedService,
-} from '../../format/generation.ts';
-import type { Action, Constraint, Operation, Plan, Side, Step } from '../../format/plan.ts';
+import type { DeployedRelease, Generation } from '../../format/generation.ts';
+import type { Constraint, Operation, Plan, SiteAction, Step } from '../../format/plan.ts';
+import { type Change, changesBetween } from '../../target/change.ts';
+import type { DeployedService, ServiceStep, Target, TargetStep } from '../../target/target.ts';
 import { outageOf } from './outage.ts';
 
+/** What of a target a plan is made with: none of it touches anything. */
+export type PlanningTarget = Pick<Target, 'steps' | 'services'>;
+
 export interface PlanInput {
-  readonly intent: Plan['intent'];
+  readonly change: Change;
   readonly subject: string;
   readonly site: string;
   readonly madeAt: string;
-  readonly from: Generation;
-  readonly to: Generation;
   readonly constraints: readonly Constraint[];
+  readonly target: PlanningTarget;
 }
 
 /**
@@ -25,119 +21,32 @@ export interface PlanInput {
  * What can be made ready beside the old services comes first; they stop only when all is there; what only the
  * old generation needed goes last, when the new one has proved itself, and only if it leaves the site for good.
  */
-export function makePlan(input: PlanInput): Plan {
-  const { intent, from, to } = input;
+export function makePlan({ change, target, ...input }: PlanInput): Plan {
+  const { intent, from, to } = change;
   const { arriving, leaving } = changesBetween(from, to);
+  const { prepare, stop, start, expose, clear } = target.steps(change);
   const steps = new Steps();
-  // What a kept generation has stays when a return to it fails, as does what runs: undoing takes nothing of either.
-  const back = intent === 'rollback';
-  for (const release of arriving) {
-    for (const { name } of release.secrets) {
-      const undo = back || has(from, 'secrets', name) ? undefined : 'remove-secret';
-      steps.add('place-secret', 'to', release, name, undo, 'its services read it as a file');
-    }
-    for (const { name } of release.networks) {
-      const undo = back || has(from, 'networks', name) ? undefined : 'remove-network';
-      steps.add(
-        'create-network',
-        'to',
-        release,
-        name,
-        undo,
-        'its services reach one another there',
-      );
-    }
-    // Two generations of one bundle read the same files: undoing must leave them to the old one.
-    const shared = back || from.releases.some((each) => each.bundle === release.bundle);
-    steps.add(
-      'place-files',
-      'to',
-      release,
-      release.bundle,
-      shared ? undefined : 'remove-files',
-      'the models and files that its services read',
-    );
-    for (const image of imagesOf(release)) {
-      const undo = back || hasImage(from, image) ? undefined : 'unload-image';
-      steps.add('load-image', 'to', release, image.tag, undo, 'the engine runs only what it has');
-    }
-  }
-  for (const release of leaving) {
-    for (const service of release.services.toReversed()) {
-      steps.add(
-        'stop-service',
-        'from',
-        release,
-        service.name,
-        'start-service',
-        'its release is replaced or removed',
-      );
-    }
-  }
-  for (const release of arriving) start(steps, release);
-  for (const release of arriving) gate(steps, release, (name) => !awaited(release, name));
-  for (const release of arriving) {
-    if (release.services.length > 0) continue;
-    steps.add('gate-release', 'to', release, '', undefined, 'it runs nothing: it must be served');
-  }
+  for (const release of arriving) placeRelease(steps, release, change);
+  for (const step of [...prepare, ...stop]) steps.add(step);
+  startAndGate(steps, { arriving, start, target });
+  for (const step of expose) steps.add(step);
   if (arriving.length > 0 || leaving.length > 0) {
-    steps.add(
-      'switch-generation',
-      'to',
-      undefined,
-      '',
-      'switch-generation',
-      `generation ${to.number} is kept`,
-    );
+    steps.site({
+      ...{ action: 'switch-generation', side: 'to', release: '', subject: '' },
+      undo: 'switch-generation',
+      reason: `generation ${to.number} is kept`,
+    });
   }
-  if (intent === 'uninstall') for (const release of leaving) clear(steps, release, to);
-  const outage = outageOf(leaving, arriving);
-  return { schema: 'stowage/plan/v1', ...input, outage, steps: steps.list };
-}
-
-/** The releases that one generation runs and the other does not run alike. */
-export function changesBetween(
-  from: Generation,
-  to: Generation,
-): { arriving: DeployedRelease[]; leaving: DeployedRelease[] } {
-  const lacking = ({ releases }: Generation, other: Generation): DeployedRelease[] =>
-    releases.filter((release) => !other.releases.some((each) => same(each, release)));
-  return { arriving: lacking(to, from), leaving: lacking(from, to) };
-}
-
-/** The service that an operation is about. */
-export function serviceOf(plan: Plan, operation: Operation): RenderedService {
-  const service = releaseOf(plan, operation).services.find(
-    (each) => each.name === operation.subject,
-  );
-  if (service === undefined)
-    throw new Error(`the plan names an unknown service ${operation.subject}`);
-  return service;
-}
-
-/** The image that an operation is about. */
-export function imageOf(plan: Plan, operation: Operation): RenderedImage {
-  const image = imagesOf(releaseOf(plan, operation)).find((each) => each.tag === operation.subject);
-  if (image === undefined) throw new Error(`the plan names an unknown image ${operation.subject}`);
-  return image;
-}
-
-/** The network that an operation is about. */
-export function networkOf(plan: Plan, operation: Operation): RenderedNetwork {
-  const { networks } = releaseOf(plan, operation);
-  const network = networks.find((each) => each.name === operation.subject);
-  if (network === undefined)
-    throw new Error(`the plan names an unknown network ${operation.subject}`);
-  return network;
-}
-
-/** The secret that an operation is about. */
-export function secretOf(plan: Plan, operation: Operation): KeptSecret {
-  const { secrets } = releaseOf(plan, operation);
-  const secret = secrets.find((each) => each.name === operation.subject);
-  if (secret === undefined)
-    throw new Error(`the plan names an unknown secret ${operation.subject}`);
-  return secret;
+  if (intent === 'uninstall') {
+    for (const step of clear) steps.add(step);
+    for (const release of leaving) removeRelease(steps, release, to);
+  }
+  return {
+    schema: 'stowage/plan/v2',
+    ...{ ...input, intent, from, to },
+    outage: outageOf({ stop, leaving, arriving }, target),
+    steps: steps.list,
+  };
 }
 
 /** The release that an operation is about. */
@@ -148,96 +57,102 @@ export function releaseOf(plan: Plan, operation: Operation): DeployedRelease {
   return release;
 }
 
-/** Each service when those it depends on are ready; what nothing waits for is asked when all have started. */
-function start(steps: Steps, release: DeployedRelease): void {
-  for (const { name } of release.services) {
-    steps.add('start-service', 'to', release, name, 'stop-service', 'the new release needs it');
-    if (awaited(release, name)) gate(steps, release, (each) => each === name);
+/** Secrets, models and files of an arriving release. */
+function placeRelease(steps: Steps, release: DeployedRelease, { intent, from }: Change): void {
+  // What a kept generation has stays when a return to it fails, as does what runs: undoing takes nothing of either.
+  const back = intent === 'rollback';
+  const about = { side: 'to', release: release.name } as const;
+  for (const { name } of release.secrets) {
+    steps.site({
+      ...{ ...about, action: 'place-secret', subject: name },
+      ...(back || hasSecret(from, name) ? {} : { undo: 'remove-secret' }),
+      reason: 'its services read it as a file',
+    });
   }
+  // Two generations of one bundle read the same files: undoing must leave them to the old one.
+  const shared = back || from.releases.some((each) => each.bundle === release.bundle);
+  steps.site({
+    ...{ ...about, action: 'place-files', subject: release.bundle },
+    ...(shared ? {} : { undo: 'remove-files' }),
+    reason: 'the models and files that its services read',
+  });
 }
 
-function gate(steps: Steps, release: DeployedRelease, which: (name: string) => boolean): void {
-  for (const { name } of release.services) {
-    if (!which(name)) continue;
-    steps.add('gate-service', 'to', release, name, undefined, 'it is kept only if it answers');
+function removeRelease(steps: Steps, release: DeployedRelease, to: Generation): void {
+  const about = { side: 'from', release: release.name } as const;
+  for (const { name } of release.secrets) {
+    if (hasSecret(to, name)) continue;
+    steps.site({
+      ...{ ...about, action: 'remove-secret', subject: name, undo: 'place-secret' },
+      reason: 'no service reads it any more',
+    });
   }
+  steps.site({
+    ...{ ...about, action: 'remove-files', subject: release.bundle, undo: 'place-files' },
+    reason: 'no service reads them any more',
+  });
+}
+
+interface Starting {
+  readonly arriving: readonly DeployedRelease[];
+  readonly start: readonly ServiceStep[];
+  readonly target: PlanningTarget;
+}
+
+/** Each service is gated before those that depend on it start; what nothing waits for, when all have started. */
+function startAndGate(steps: Steps, { arriving, start, target }: Starting): void {
+  const later: (() => void)[] = [];
+  for (const release of arriving) {
+    const services = target.services(release);
+    for (const step of start.filter((each) => each.release === release.name)) {
+      steps.add(step);
+      const gate = (): void =>
+        steps.site({
+          ...{ action: 'gate-service', side: 'to', release: release.name, subject: step.service },
+          reason: 'it is kept only if it answers',
+        });
+      if (isAwaited(services, step.service)) gate();
+      else later.push(gate);
+    }
+    if (services.length > 0) continue;
+    later.push(() =>
+      steps.site({
+        ...{ action: 'gate-release', side: 'to', release: release.name, subject: '' },
+        reason: 'it runs nothing: it must be served',
+      }),
+    );
+  }
+  for (const gate of later) gate();
 }
 
 /** Whether another service of the release waits until this one is ready. */
-function awaited({ services }: DeployedRelease, name: string): boolean {
+function isAwaited(services: readonly DeployedService[], name: string): boolean {
   return services.some((each) => each.dependsOn.includes(name));
-}
-
-function clear(steps: Steps, release: DeployedRelease, to: Generation): void {
-  for (const { name } of release.networks) {
-    if (has(to, 'networks', name)) continue;
-    const why = 'no service joins it any more';
-    steps.add('remove-network', 'from', release, name, 'create-network', why);
-  }
-  for (const { name } of release.secrets) {
-    if (has(to, 'secrets', name)) continue;
-    const why = 'no service reads it any more';
-    steps.add('remove-secret', 'from', release, name, 'place-secret', why);
-  }
-  for (const image of imagesOf(release)) {
-    if (hasImage(to, image)) continue;
-    steps.add(
-      'unload-image',
-      'from',
-      release,
-      image.tag,
-      'load-image',
-      'no release needs it any more',
-    );
-  }
-  steps.add(
-    'remove-files',
-    'from',
-    release,
-    release.bundle,
-    'place-files',
-    'no service reads them any more',
-  );
 }
 
 class Steps {
   readonly list: Step[] = [];
 
-  add(
-    action: Action,
-    side: Side,
-    release: DeployedRelease | undefined,
-    subject: string,
-    undo: Action | undefined,
-    reason: string,
+  /** Adds a step that the site does itself. */
+  site(
+    step: Omit<TargetStep, 'action' | 'undo'> & { action: SiteAction; undo?: SiteAction },
   ): void {
-    const operation = { action, side, release: release?.name ?? '', subject };
+    this.add(step);
+  }
+
+  add({ action, undo, reason, service, ...about }: TargetStep & { service?: string }): void {
     // Undoing a switch means the other generation; undoing anything else means the same thing again.
-    const undoSide = action === 'switch-generation' ? 'from' : side;
+    const side = action === 'switch-generation' ? 'from' : about.side;
     this.list.push({
       id: this.list.length + 1,
-      do: operation,
-      ...(undo === undefined ? {} : { undo: { ...operation, action: undo, side: undoSide } }),
+      do: { ...about, action },
+      ...(undo === undefined ? {} : { undo: { ...about, action: undo, side } }),
+      ...(service === undefined ? {} : { service }),
       reason,
     });
   }
 }
 
-function same(a: DeployedRelease, b: DeployedRelease): boolean {
-  return canonicalJson(a as unknown as Json) === canonicalJson(b as unknown as Json);
-}
-
-function imagesOf(release: DeployedRelease): RenderedImage[] {
-  const images = new Map(release.services.map((service) => [service.image.tag, service.image]));
-  return [...images.values()];
-}
-
-function has(generation: Generation, what: 'networks' | 'secrets', name: string): boolean {
-  return generation.releases.some((release) => release[what].some((each) => each.name === name));
-}
-
-function hasImage(generation: Generation, image: RenderedImage): boolean {
-  return generation.releases.some((release) =>
-    imagesOf(release).some((each) => each.tag === image.tag),
-  );
+function hasSecret({ releases }: Generation, name: string): boolean {
+  return releases.some((release) => release.secrets.some((each) => each.name === name));
 }

@@ -3,11 +3,12 @@ import { StowageError } from '../../core/error.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import { momentOf } from '../../format/field.ts';
 import type { DeployedRelease, Generation } from '../../format/generation.ts';
-import type { Intent, Plan } from '../../format/plan.ts';
+import type { Intent } from '../../format/override.ts';
+import type { Plan } from '../../format/plan.ts';
 import type { Site } from '../../format/site.ts';
-import { currentGeneration, loadGeneration, nextNumber } from '../generations.ts';
 import { createHostProbe } from '../../target/host/host-probe.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
+import { currentGeneration, loadGeneration, nextNumber } from '../generations.ts';
 import type { SiteState } from '../ledger/site-state.ts';
 import { layoutFolder } from '../release/layout.ts';
 import { loadRelease, type Release } from '../release/release.ts';
@@ -15,7 +16,7 @@ import type { SiteContext } from '../site-context.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { checkConstraints } from './constraints/check-constraints.ts';
 import { makePlan } from './plan.ts';
-import { renderRelease } from './render.ts';
+import { renderRelease, renderServed } from './render.ts';
 import { secretNames } from './secrets.ts';
 import { readTemplates } from './templates.ts';
 
@@ -38,34 +39,29 @@ export async function propose(
   options: SiteContext,
 ): Promise<Plan> {
   const { site, target, signal, env = {} } = options;
-  const engine = await target.probe(signal);
+  await target.probe(signal);
   const settings = await site.site();
   const from = await currentGeneration(site);
-  const to = await generationFor(wish, from, settings, at, options);
+  const to = await generationFor(wish, { from, settings, at }, options);
+  const change = { intent: wish.intent, from, to, bundles: await bundlesOf(site, from, to) };
+  const host = options.host ?? createHostProbe({ env });
+  const context = { change, host, store: site.store, signal };
   const constraints = await checkConstraints({
-    intent: wish.intent,
-    from,
-    to,
-    bundles: await bundlesOf(site, from, to),
-    site,
-    settings,
-    state,
-    engine,
-    target,
-    host: options.host ?? createHostProbe({ env }),
-    env,
+    ...{ context, site, settings, state, target, env },
     now: at,
-    signal,
   });
-  return makePlan({ ...wish, site: settings.name, madeAt: momentOf(at), from, to, constraints });
+  const { subject } = wish;
+  return makePlan({
+    ...{ change, subject, constraints, target },
+    site: settings.name,
+    madeAt: momentOf(at),
+  });
 }
 
 /** What is to run. */
 async function generationFor(
   { intent, subject }: ChangeRequest,
-  from: Generation,
-  settings: Site,
-  at: Date,
+  { from, settings, at }: { from: Generation; settings: Site; at: Date },
   options: SiteContext,
 ): Promise<Generation> {
   const { site } = options;
@@ -73,7 +69,7 @@ async function generationFor(
   const others = (name: string): Generation['releases'] =>
     from.releases.filter((each) => each.name !== name);
   const next = async (releases: Generation['releases']): Promise<Generation> => ({
-    schema: 'stowage/generation/v1',
+    schema: 'stowage/generation/v2',
     number: await nextNumber(site),
     appliedAt: momentOf(at),
     releases,
@@ -119,15 +115,16 @@ function requireRuns(name: string, { releases }: Generation): void {
 async function render(
   release: Release,
   settings: Site,
-  { site, env = {} }: SiteContext,
+  { site, target, env = {} }: SiteContext,
 ): Promise<DeployedRelease> {
   const { bundle, id } = release;
-  const serves = settings.target === 'depot';
+  if (!target.runsServices || bundle.services.length === 0) return renderServed(release);
   return renderRelease(release, {
-    site: settings,
+    ...{ settings, target },
+    siteId: await site.id(),
     files: layoutFolder(site, id),
     platform: hostPlatform(),
     templates: await readTemplates(site, bundle),
-    secretNames: serves ? new Map() : await secretNames(bundle, site, settings, env),
+    secretNames: await secretNames(bundle, site, settings, env),
   });
 }

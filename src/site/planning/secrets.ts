@@ -3,7 +3,7 @@ import { StowageError } from '../../core/error.ts';
 import { MAX_SECRET_BYTES } from '../../core/limits.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import type { SecretReference, Site } from '../../format/site.ts';
-import { readBounded, readIfThere } from '../../io/file.ts';
+import { readIfThere } from '../../io/file.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -49,7 +49,7 @@ export async function keptName(
   secret: string,
   value: Uint8Array,
 ): Promise<string> {
-  const mac = createHmac('sha256', await nameKey(site)).update(`${release}\0${secret}\0`);
+  const mac = createHmac('sha256', await site.nameKey()).update(`${release}\0${secret}\0`);
   return `stowage-${release}-${secret}-${mac.update(value).digest('hex').slice(0, 12)}`;
 }
 
@@ -92,10 +92,6 @@ async function secretValue(
   }
   const bytes = await readIfThere(reference.file, MAX_SECRET_BYTES);
   return bytes?.at(-1) === 0x0a ? bytes.subarray(0, -1) : bytes;
-}
-
-async function nameKey(site: SiteFolder): Promise<Buffer> {
-  return readBounded(site.path('keys', 'secret-names.key'), 32);
 }
 
 function missing(release: string, secret: string, found: string): StowageError {

@@ -1,9 +1,9 @@
 import { StowageError } from '../../core/error.ts';
 import type { Generation } from '../../format/generation.ts';
 import type { Receipt, ServiceHealth } from '../../format/receipt.ts';
+import { hostKernel, hostPlatform } from '../../target/host/platform.ts';
 import type { Target } from '../../target/target.ts';
 import { generationNumbers } from '../generations.ts';
-import { hostKernel, hostPlatform } from '../../target/host/platform.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
 export type SiteFacts = Pick<Receipt, 'generations' | 'held' | 'health' | 'host'>;
@@ -21,15 +21,16 @@ export async function siteFacts(
 ): Promise<SiteFacts> {
   const { labels } = await site.site();
   const health: ServiceHealth[] = [];
-  for (const service of running.releases.flatMap((each) => each.services)) {
-    const named = { service: `${service.release} ${service.name}` };
-    const seen = await orUnknown(target.inspectService(service, signal));
-    const since = seen?.startedAt;
-    health.push({
-      ...named,
-      state: seen?.state ?? 'unknown',
-      ...(since === undefined ? {} : { since }),
-    });
+  for (const release of running.releases) {
+    for (const { name } of target.services(release)) {
+      const seen = await orUnknown(target.state({ release, service: name }, signal));
+      const since = seen?.startedAt;
+      health.push({
+        service: `${release.name} ${name}`,
+        state: seen?.state ?? 'unknown',
+        ...(since === undefined ? {} : { since }),
+      });
+    }
   }
   let blobs = 0;
   let bytes = 0;

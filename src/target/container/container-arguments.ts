@@ -1,5 +1,5 @@
 import { StowageError } from '../../core/error.ts';
-import type { RenderedPort, RenderedService } from '../../format/generation.ts';
+import type { RenderedPort, RenderedService } from '../../format/containers.ts';
 import { offlineEnvironment } from './offline-environment.ts';
 import { specificationOf } from './specification.ts';
 
@@ -8,6 +8,7 @@ export const STOP_SECONDS = 30;
 
 /** The labels that say what a container, or a network, was made for. */
 export const labels = {
+  site: 'stowage.site',
   release: 'stowage.release',
   service: 'stowage.service',
   specification: 'stowage.specification',
@@ -16,6 +17,7 @@ export const labels = {
 /** A service's labels, as `name=value`. */
 export function labelsOf(service: RenderedService): string[] {
   return [
+    ...(service.site === undefined ? [] : [`${labels.site}=${service.site}`]),
     `${labels.release}=${service.release}`,
     `${labels.service}=${service.name}`,
     `${labels.specification}=${specificationOf(service)}`,

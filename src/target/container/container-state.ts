@@ -1,9 +1,11 @@
 import { parseJson } from '../../core/canonical-json.ts';
 import { labels } from './container-arguments.ts';
-import type { ServiceState } from '../target.ts';
+import type { ContainerState } from './engine.ts';
 
 /** What podman and docker print of a container, as a list of four. */
-export const STATE_FORMAT: string = `[{{json .State}},{{json .Image}},{{json .RestartCount}},{{json (index .Config.Labels "${labels.specification}")}}]`;
+export const STATE_FORMAT: string = `[{{json .State}},{{json .Image}},{{json .RestartCount}},{{json .Config.Labels}}]`;
+
+type Labels = Readonly<Record<string, string | undefined>>;
 
 interface State {
   readonly Status?: string;
@@ -17,9 +19,14 @@ interface State {
 }
 
 /** The state of a container from what `inspect` printed in {@link STATE_FORMAT}. */
-export function stateFrom(printed: string): ServiceState {
+export function stateFrom(printed: string): ContainerState {
   const answer = parseJson(Buffer.from(printed.trim())) as unknown;
-  const [state, image, restarts, specification] = answer as [State, string, number, string];
+  const [state, image, restarts, found] = answer as [State, string, number, Labels | null];
+  const {
+    [labels.specification]: specification,
+    [labels.site]: site,
+    [labels.release]: release,
+  } = found ?? {};
   const running = state.Running === true && state.Restarting !== true;
   // Go's zero time stands for a container that was never started.
   const started = state.StartedAt?.startsWith('0001-') ? undefined : state.StartedAt;
@@ -29,7 +36,9 @@ export function stateFrom(printed: string): ServiceState {
     ...(started === undefined ? {} : { startedAt: new Date(started).toISOString() }),
     image: image.replace(/^sha256:/, ''),
     restarts,
-    ...(specification === '' ? {} : { specification }),
+    ...(specification === undefined ? {} : { specification }),
+    ...(site === undefined ? {} : { site }),
+    ...(release === undefined ? {} : { release }),
   };
 }
 

@@ -1,6 +1,6 @@
 import { type Json, parseJson } from '../../core/canonical-json.ts';
 import { StowageError } from '../../core/error.ts';
-import type { RenderedNetwork } from '../../format/generation.ts';
+import type { RenderedNetwork } from '../../format/containers.ts';
 import { labels } from './container-arguments.ts';
 import type { EngineClient } from './engine-client.ts';
 
@@ -20,13 +20,12 @@ export async function createNetwork(
 ): Promise<void> {
   const found = await findNetwork(engine, network.name, signal);
   if (found !== undefined) {
-    if (ownerOf(found) !== network.release) throw notOurs(engine, network, found);
+    if (!isOurs(found, network)) throw notOurs(engine, network, found);
     if ((found.internal ?? found.Internal ?? false) === network.internal) return;
     await engine.must(['network', 'rm', network.name], signal);
   }
   const internal = network.internal ? ['--internal'] : [];
-  const label = `${labels.release}=${network.release}`;
-  const create = ['network', 'create', ...internal, '--label', label, network.name];
+  const create = ['network', 'create', ...internal, ...labelsOf(network), network.name];
   await engine.must(create, signal);
 }
 
@@ -37,7 +36,7 @@ export async function removeNetwork(
   signal: AbortSignal,
 ): Promise<void> {
   const found = await findNetwork(engine, network.name, signal);
-  if (found === undefined || ownerOf(found) !== network.release) return;
+  if (found === undefined || !isOurs(found, network)) return;
   await engine.must(['network', 'rm', network.name], signal);
 }
 
@@ -55,14 +54,23 @@ async function findNetwork(
   return found as Found | undefined;
 }
 
-function ownerOf(found: Found): string | undefined {
-  return (found.labels ?? found.Labels)?.[labels.release];
+function labelsOf({ site, release }: RenderedNetwork): string[] {
+  const owner = site === undefined ? [] : ['--label', `${labels.site}=${site}`];
+  return [...owner, '--label', `${labels.release}=${release}`];
+}
+
+function isOurs(found: Found, { site, release }: RenderedNetwork): boolean {
+  const { [labels.site]: owner, [labels.release]: made } = found.labels ?? found.Labels ?? {};
+  return owner === site && made === release;
 }
 
 function notOurs(engine: EngineClient, network: RenderedNetwork, found: Found): StowageError {
-  return new StowageError('engine-failed', `network ${network.name} belongs to somebody else`, {
-    expected: `no network of this name, or one with the label ${labels.release}=${network.release}`,
-    found: ownerOf(found) ?? 'a network without that label',
+  const made = Object.entries(found.labels ?? found.Labels ?? {}).map((each) => each.join('='));
+  return new StowageError('engine-failed', `network ${network.name} belongs to another owner`, {
+    expected: `no network of this name, or one with the labels ${labelsOf(network)
+      .filter((each) => each !== '--label')
+      .join(' and ')}`,
+    found: made.length === 0 ? 'a network without labels' : `a network labelled ${made.join(', ')}`,
     hint: `see what uses it with "${engine.program} network inspect ${network.name}", remove it if it is not needed, and run the same command again`,
   });
 }

@@ -1,6 +1,6 @@
 import { StowageError } from '../../core/error.ts';
-import type { EngineClient } from './engine-client.ts';
 import { INSIDE_SECONDS, type RanInside, TIMED_OUT } from '../target.ts';
+import type { EngineClient } from './engine-client.ts';
 
 const KEPT_LINES = 8;
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonicalBytes, type Json } from '../../core/canonical-json.ts';
-import type { RenderedService } from '../../format/generation.ts';
+import type { RenderedService } from '../../format/containers.ts';
 
 /** SHA-256 of the service's canonical JSON, 64 hex digits: two services with one specification run alike. */
 export function specificationOf(service: RenderedService): string {

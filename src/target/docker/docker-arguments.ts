@@ -1,4 +1,4 @@
-import type { RenderedMount, RenderedService } from '../../format/generation.ts';
+import type { RenderedMount, RenderedService } from '../../format/containers.ts';
 import {
   gpuDevices,
   labelsOf,

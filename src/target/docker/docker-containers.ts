@@ -1,9 +1,9 @@
-import { commandFailure } from '../host/command.ts';
 import { STOP_SECONDS } from '../container/container-arguments.ts';
 import { STATE_FORMAT, stateFrom } from '../container/container-state.ts';
+import type { ContainerState } from '../container/engine.ts';
 import type { EngineClient } from '../container/engine-client.ts';
 import { mergeLog } from '../container/log-lines.ts';
-import type { ServiceState } from '../target.ts';
+import { commandFailure } from '../host/command.ts';
 
 const REMOVE_MS: number = (STOP_SECONDS + 90) * 1000;
 
@@ -12,7 +12,7 @@ export async function inspectContainer(
   docker: EngineClient,
   name: string,
   signal: AbortSignal,
-): Promise<ServiceState> {
+): Promise<ContainerState> {
   if (!(await containerExists(docker, name, signal))) return { state: 'absent', detail: '' };
   const args = ['container', 'inspect', '--format', STATE_FORMAT, name];
   return stateFrom(await docker.must(args, signal));

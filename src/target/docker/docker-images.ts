@@ -1,9 +1,9 @@
 import { parseJson } from '../../core/canonical-json.ts';
 import { digestHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
-import type { RenderedImage } from '../../format/generation.ts';
-import { commandFailure } from '../host/command.ts';
+import type { RenderedImage } from '../../format/containers.ts';
 import type { EngineClient } from '../container/engine-client.ts';
+import { commandFailure } from '../host/command.ts';
 
 const PULL_MS = 6 * 3_600_000;
 const REMOVE_MS = 600_000;

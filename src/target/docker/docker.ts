@@ -1,19 +1,20 @@
 import { join } from 'node:path';
 import { StowageError } from '../../core/error.ts';
-import type { RenderedService } from '../../format/generation.ts';
+import type { RenderedService } from '../../format/containers.ts';
 import { exists } from '../../io/file.ts';
+import type { ContainerEngine, ContainerState, EngineFacts } from '../container/engine.ts';
+import { createEngineClient } from '../container/engine-client.ts';
+import { createNetwork, removeNetwork } from '../container/networks.ts';
+import { isOurs, requireOurs } from '../container/ownership.ts';
+import { runInside } from '../container/run-inside.ts';
+import { specificationOf } from '../container/specification.ts';
 import { type CommandRunner, type Environment, runCommand } from '../host/command.ts';
+import { hasSelinux } from '../host/selinux.ts';
 import { dockerCreateArguments } from './docker-arguments.ts';
 import { containerLog, inspectContainer, removeContainer } from './docker-containers.ts';
 import { dockerFacts } from './docker-facts.ts';
 import { findImage, hasImage, loadImage, unloadImage } from './docker-images.ts';
 import { createDockerSecrets, type DockerSecrets } from './docker-secrets.ts';
-import { createEngineClient } from '../container/engine-client.ts';
-import { createNetwork, removeNetwork } from '../container/networks.ts';
-import { runInside } from '../container/run-inside.ts';
-import { hasSelinux } from '../host/selinux.ts';
-import { specificationOf } from '../container/specification.ts';
-import type { Engine, ServiceState, Target } from '../target.ts';
 
 export interface DockerOptions {
   readonly env: Environment;
@@ -28,13 +29,16 @@ export interface DockerOptions {
 const START_MS = 300_000;
 
 /** Services as containers of docker, which its daemon starts again, with the host too. */
-export function createDocker(options: DockerOptions): Target {
+export function createDocker(options: DockerOptions): ContainerEngine {
   const { env, run = runCommand } = options;
   const docker = createEngineClient('docker', run, env);
   const secrets = createDockerSecrets(options.secretFolder);
   const selinux = options.selinux ?? hasSelinux();
 
-  const inspect = async (service: RenderedService, signal: AbortSignal): Promise<ServiceState> => {
+  const inspect = async (
+    service: RenderedService,
+    signal: AbortSignal,
+  ): Promise<ContainerState> => {
     const state = await inspectContainer(docker, service.unit, signal);
     return state.image === undefined ? state : { ...state, image: idOf(state.image, service) };
   };
@@ -60,7 +64,7 @@ export function createDocker(options: DockerOptions): Target {
 
   return {
     name: 'docker',
-    async probe(signal): Promise<Engine> {
+    async probe(signal): Promise<EngineFacts> {
       const { cdi: _, ...facts } = await dockerFacts(docker, signal);
       return { engine: 'docker', systemd: false, names: true, ...facts };
     },
@@ -74,13 +78,19 @@ export function createDocker(options: DockerOptions): Target {
     removeSecret: (name) => secrets.remove(name),
     async startService(service, signal) {
       const state = await inspect(service, signal);
+      requireOurs('docker', service, state);
       const current = state.specification === specificationOf(service);
       if (state.state === 'running' && current) return;
       await removeContainer(docker, service.unit, signal);
       await create(service, signal);
       await docker.must(['start', service.unit], signal, START_MS);
     },
-    stopService: (service, signal) => removeContainer(docker, service.unit, signal),
+    async stopService(service, signal) {
+      const state = await inspectContainer(docker, service.unit, signal);
+      // What somebody else made under this name since is left alone.
+      if (state.state !== 'absent' && !isOurs(service, state)) return;
+      await removeContainer(docker, service.unit, signal);
+    },
     inspectService: inspect,
     runInside: (service, command, signal) => runInside(docker, service.unit, command, signal),
     logs: (service, lines, signal) => containerLog(docker, service.unit, lines, signal),

@@ -1,5 +1,5 @@
 import { digestHex } from '../../core/digest.ts';
-import type { RenderedMount, RenderedSecret, RenderedService } from '../../format/generation.ts';
+import type { RenderedMount, RenderedSecret, RenderedService } from '../../format/containers.ts';
 import {
   gpuDevices,
   labelsOf,

@@ -1,9 +1,9 @@
-import { commandFailure } from '../host/command.ts';
 import { STOP_SECONDS } from '../container/container-arguments.ts';
 import { STATE_FORMAT, stateFrom } from '../container/container-state.ts';
+import type { ContainerState } from '../container/engine.ts';
 import type { EngineClient } from '../container/engine-client.ts';
 import { mergeLog } from '../container/log-lines.ts';
-import type { ServiceState } from '../target.ts';
+import { commandFailure } from '../host/command.ts';
 
 const REMOVE_MS: number = (STOP_SECONDS + 90) * 1000;
 /** The state of the container of this name. */
@@ -11,7 +11,7 @@ export async function inspectContainer(
   podman: EngineClient,
   name: string,
   signal: AbortSignal,
-): Promise<ServiceState> {
+): Promise<ContainerState> {
   const args = ['container', 'inspect', '--format', STATE_FORMAT, name];
   const result = await podman.ask(args, signal);
   if (result.status === 0) return stateFrom(result.stdout);

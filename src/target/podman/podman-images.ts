@@ -1,7 +1,7 @@
 import { parseJson } from '../../core/canonical-json.ts';
 import { digestHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
-import type { RenderedImage } from '../../format/generation.ts';
+import type { RenderedImage } from '../../format/containers.ts';
 import type { EngineClient } from '../container/engine-client.ts';
 
 const PULL_MS = 6 * 3_600_000;

@@ -1,5 +1,5 @@
 import { StowageError } from '../../core/error.ts';
-import type { RenderedService } from '../../format/generation.ts';
+import type { RenderedService } from '../../format/containers.ts';
 import { STOP_SECONDS } from '../container/container-arguments.ts';
 import { podmanRunArguments } from './podman-arguments.ts';
 
@@ -46,7 +46,7 @@ export function podmanUnit(service: RenderedService, options: PodmanUnitOptions)
 /** The section `[Unit]`: after a start of the host, what a service depends on is started before it. */
 export function unitLines(service: RenderedService): string[] {
   const sources = service.mounts.flatMap((each) => ('source' in each ? [each.source] : []));
-  const needed = service.dependsOn.map((name) => `stowage-${service.release}-${name}.service`);
+  const needed = service.dependsOn.map((name) => `${unitOf(service, name)}.service`);
   return [
     '[Unit]',
     `Description=Stowage: ${service.name} of ${service.release}`,
@@ -54,6 +54,11 @@ export function unitLines(service: RenderedService): string[] {
     `After=${['network-online.target', ...needed].join(' ')}`,
     ...sources.map((source) => `RequiresMountsFor=${systemdWord(source)}`),
   ];
+}
+
+/** The unit of another service of the same release. */
+function unitOf({ unit, name }: RenderedService, peer: string): string {
+  return `${unit.slice(0, -name.length)}${peer}`;
 }
 
 /** What of `[Service]` a unit and a Quadlet file have in common. */

@@ -1,10 +1,17 @@
 import { existsSync, readlinkSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import type { RenderedService } from '../../format/generation.ts';
-import { type CommandRunner, type Environment, runCommand } from '../host/command.ts';
+import type { RenderedService } from '../../format/containers.ts';
+import type { ContainerEngine, ContainerState, EngineFacts } from '../container/engine.ts';
 import { createEngineClient } from '../container/engine-client.ts';
 import { createNetwork, removeNetwork } from '../container/networks.ts';
+import { isOurs, isOurUnit, requireOurs, requireOurUnit } from '../container/ownership.ts';
+import { runInside } from '../container/run-inside.ts';
+import { specificationOf } from '../container/specification.ts';
+import { type CommandRunner, type Environment, runCommand } from '../host/command.ts';
+import { programPath } from '../host/program-path.ts';
+import { hasSelinux } from '../host/selinux.ts';
+import { createSystemd, type Systemd, type UnitForm, type UnitSource } from '../host/systemd.ts';
 import { podmanRunArguments } from './podman-arguments.ts';
 import { containerLog, inspectContainer, removeContainer } from './podman-containers.ts';
 import { podmanFacts, readsQuadlet } from './podman-facts.ts';
@@ -12,12 +19,6 @@ import { hasImage, loadImage, unloadImage } from './podman-images.ts';
 import { podmanQuadlet } from './podman-quadlet.ts';
 import { hasSecret, placeSecret, removeSecret } from './podman-secrets.ts';
 import { podmanUnit } from './podman-unit.ts';
-import { programPath } from '../host/program-path.ts';
-import { runInside } from '../container/run-inside.ts';
-import { hasSelinux } from '../host/selinux.ts';
-import { specificationOf } from '../container/specification.ts';
-import { createSystemd, type Systemd, type UnitForm, type UnitSource } from '../host/systemd.ts';
-import type { Engine, ServiceState, Target } from '../target.ts';
 
 export interface PodmanOptions {
   readonly env: Environment;
@@ -43,7 +44,7 @@ const ENGINE_VARIABLES = [
 ] as const;
 
 /** Services as containers of podman: units of systemd where it runs, else with podman's own restart policy. */
-export function createPodman(options: PodmanOptions): Target {
+export function createPodman(options: PodmanOptions): ContainerEngine {
   const { env, run = runCommand } = options;
   const podman = createEngineClient('podman', run, env);
   const rootless = userInfo().uid !== 0;
@@ -54,7 +55,10 @@ export function createPodman(options: PodmanOptions): Target {
       : undefined;
   let form = options.form;
 
-  const inspect = async (service: RenderedService, signal: AbortSignal): Promise<ServiceState> => {
+  const inspect = async (
+    service: RenderedService,
+    signal: AbortSignal,
+  ): Promise<ContainerState> => {
     const state = await inspectContainer(podman, service.unit, signal);
     return systemd === undefined ? state : withUnit(systemd, service, state, signal);
   };
@@ -69,14 +73,14 @@ export function createPodman(options: PodmanOptions): Target {
     });
     return { form, text };
   };
-  const stop = async (service: RenderedService, signal: AbortSignal): Promise<void> => {
+  const remove = async (service: RenderedService, signal: AbortSignal): Promise<void> => {
     await systemd?.remove(service.unit, signal);
     await removeContainer(podman, service.unit, signal);
   };
 
   return {
     name: 'podman',
-    async probe(signal): Promise<Engine> {
+    async probe(signal): Promise<EngineFacts> {
       const facts = await podmanFacts(podman, signal);
       return { engine: 'podman', systemd: systemd !== undefined, rootless, ...facts };
     },
@@ -91,10 +95,12 @@ export function createPodman(options: PodmanOptions): Target {
     async startService(service, signal) {
       const source = systemd === undefined ? undefined : await unitSource(service, signal);
       const state = await inspect(service, signal);
+      requireOurs('podman', service, state);
       const current = state.specification === specificationOf(service);
       const installed = await systemd?.source(service.unit);
+      if (installed !== undefined) requireOurUnit(service, installed);
       if (state.state === 'running' && current && source?.text === installed?.text) return;
-      await stop(service, signal);
+      await remove(service, signal);
       if (systemd !== undefined && source !== undefined)
         await systemd.install(service.unit, source, signal);
       else {
@@ -102,7 +108,14 @@ export function createPodman(options: PodmanOptions): Target {
         await podman.must(args, signal, START_MS);
       }
     },
-    stopService: stop,
+    async stopService(service, signal) {
+      const installed = await systemd?.source(service.unit);
+      const state = await inspectContainer(podman, service.unit, signal);
+      // What somebody else made under this name since is left alone.
+      if (installed !== undefined && !isOurUnit(service, installed)) return;
+      if (state.state !== 'absent' && !isOurs(service, state)) return;
+      await remove(service, signal);
+    },
     inspectService: inspect,
     runInside: (service, command, signal) => runInside(podman, service.unit, command, signal),
     async logs(service, lines, signal) {
@@ -118,9 +131,9 @@ export function createPodman(options: PodmanOptions): Target {
 async function withUnit(
   systemd: Systemd,
   service: RenderedService,
-  state: ServiceState,
+  state: ContainerState,
   signal: AbortSignal,
-): Promise<ServiceState> {
+): Promise<ContainerState> {
   if ((await systemd.source(service.unit)) === undefined) return state;
   const unit = await systemd.show(service.unit, signal);
   const about = `unit ${unit.active} (${unit.sub}), result ${unit.result}, restarted ${unit.restarts} times`;

@@ -8,7 +8,7 @@ import {
   requireWelcome,
   type SitePolicy,
 } from '../../../src/bundle/admission/admission-policy.ts';
-import type { ErrorCode } from '../../../src/core/error.ts';
+import type { ErrorCode } from '../../../src/core/error-table.ts';
 import { MAX_SEQ_STEP } from '../../../src/core/limits.ts';
 import type { Bundle, BundleImage } from '../../../src/format/bundle.ts';
 import type { Trust } from '../../../src/format/trust.ts';

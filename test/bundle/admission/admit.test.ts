@@ -18,15 +18,16 @@ import type { SitePolicy } from '../../../src/bundle/admission/admission-policy.
 import { type AdmitOptions, admit } from '../../../src/bundle/admission/admit.ts';
 import { AdmittedBundle } from '../../../src/bundle/admitted-bundle.ts';
 import { discLabel } from '../../../src/bundle/discs.ts';
-import type { ErrorCode, StowageError } from '../../../src/core/error.ts';
+import type { StowageError } from '../../../src/core/error.ts';
+import type { ErrorCode } from '../../../src/core/error-table.ts';
 import {
   MAX_CHECKSUMS_BYTES,
   MAX_SIGNATURE_BYTES,
   MAX_SIGNATURES,
 } from '../../../src/core/limits.ts';
 import { installerPath } from '../../../src/format/installer.ts';
-import { hostPlatform } from '../../../src/target/host/platform.ts';
 import type { SiteState } from '../../../src/site/ledger/site-state.ts';
+import { hostPlatform } from '../../../src/target/host/platform.ts';
 import { signDetached } from '../../../src/trust/cms-sign.ts';
 import { context, packedAt } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';

@@ -15,7 +15,7 @@ function release(version: string, name = 'chat'): DeployedRelease {
 }
 
 function generation(number: number, ...releases: readonly DeployedRelease[]): Generation {
-  return { schema: 'stowage/generation/v1', number, appliedAt: '2026-11-21T10:00:00Z', releases };
+  return { schema: 'stowage/generation/v2', number, appliedAt: '2026-11-21T10:00:00Z', releases };
 }
 
 describe('when a release is held against recalls', () => {

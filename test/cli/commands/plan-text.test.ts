@@ -1,18 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { constraintTable, planTable } from '../../../src/cli/commands/plan-text.ts';
 import type { Constraint } from '../../../src/format/plan.ts';
-import { makePlan } from '../../../src/site/planning/plan.ts';
 import { generation, release, service } from '../../support/deployed.ts';
+import { planned } from '../../support/planned.ts';
 
-const settings = {
-  intent: 'install',
-  subject: 'x',
-  site: 'vault',
-  madeAt: '2026-11-21T10:00:00Z',
-} as const;
 const plan = (constraints: readonly Constraint[] = []) =>
-  makePlan({
-    ...settings,
+  planned({
     from: generation(1, release()),
     to: generation(2, release({ version: '2.0.0', seq: 2 })),
     constraints,
@@ -30,22 +23,15 @@ describe('when a plan is shown', () => {
   });
 
   it('says that nothing is interrupted, or nothing to be done', () => {
-    const first = makePlan({
-      ...settings,
-      from: generation(0),
-      to: generation(1, release()),
-      constraints: [],
-    });
+    const first = planned({ from: generation(0), to: generation(1, release()) });
     expect(planTable(first)).toContain('nothing that runs is interrupted');
-    const same = makePlan({ ...settings, from: generation(1), to: generation(2), constraints: [] });
+    const same = planned({ from: generation(1), to: generation(2) });
     expect(planTable(same)).toContain('nothing to do, generation 1 is what was asked for');
   });
 
   it('shows no control character that a name may hold', () => {
     const odd = release({ name: 'chat\u001b[2J', services: [service({ name: 'a' })] });
-    const shown = planTable(
-      makePlan({ ...settings, from: generation(0), to: generation(1, odd), constraints: [] }),
-    );
+    const shown = planTable(planned({ from: generation(0), to: generation(1, odd) }));
     expect(shown).not.toContain('\u001b');
   });
 });

@@ -19,7 +19,7 @@ import { type ChangeRequest, propose } from '../../../src/site/planning/propose.
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { context, packedAt } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
-import { FakeTarget } from '../../support/fake-target.ts';
+import { type FakeTarget, fakeTarget } from '../../support/fake-engine.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import {
   type Authority,
@@ -58,7 +58,7 @@ type Opened = ImportOptions & { readonly target: FakeTarget };
 async function siteWith(first: SmallBundle, settings = ''): Promise<Opened> {
   const site = new SiteFolder(scratch.fresh('site'));
   await site.prepare();
-  const opened = { ...context(), site, target: new FakeTarget(), trust: trust() };
+  const opened = { ...context(), site, target: fakeTarget(), trust: trust() };
   await install(first.folder, opened);
   writeSite(opened, settings);
   return opened;
@@ -85,11 +85,11 @@ describe('when a plan is made', () => {
   it('changes nothing, neither at the site nor in the engine', async () => {
     const opened = await siteWith(one);
     const before = tree(opened.site.root);
-    const calls = opened.target.calls.length;
+    const calls = opened.target.engine.calls.length;
     await planOf({ intent: 'install', subject: one.id }, opened);
     await planOf({ intent: 'uninstall', subject: 'chat' }, opened);
     expect(tree(opened.site.root)).toEqual(before);
-    expect(opened.target.calls).toHaveLength(calls);
+    expect(opened.target.engine.calls).toHaveLength(calls);
   });
 
   it('is the same plan in the same world at the same moment', async () => {

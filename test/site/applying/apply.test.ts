@@ -18,15 +18,21 @@ import { type Receipt, receiptKind } from '../../../src/format/receipt.ts';
 import { closeApply, recover } from '../../../src/site/applying/apply.ts';
 import type { Changed } from '../../../src/site/applying/change.ts';
 import { install } from '../../../src/site/applying/install.ts';
-import type { ApplyContext } from '../../../src/site/applying/operations.ts';
 import { rollback } from '../../../src/site/applying/rollback.ts';
+import type { ApplyContext } from '../../../src/site/applying/run-operation.ts';
 import { uninstall } from '../../../src/site/applying/uninstall.ts';
 import { currentGeneration } from '../../../src/site/generations.ts';
 import type { SiteContext } from '../../../src/site/site-context.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
+import { containersOf } from '../../../src/target/container/workload.ts';
 import { context } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
-import { type EngineState, FakeTarget, failed } from '../../support/fake-target.ts';
+import {
+  type EngineState,
+  type FakeTarget,
+  failed,
+  fakeTarget,
+} from '../../support/fake-engine.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
 
@@ -75,9 +81,9 @@ beforeAll(async () => {
   mkdirSync(root);
   mkdirSync(store);
   symlinkSync(store, join(root, 'store'));
-  const target = new FakeTarget();
+  const target = fakeTarget();
   const keep = (...changes: readonly Change[]): void => {
-    const base = { root: scratch.copy(root), engine: target.state() };
+    const base = { root: scratch.copy(root), engine: target.engine.state() };
     for (const change of changes) bases.set(change, base);
   };
   const options = { ...context(), site: new SiteFolder(root), target };
@@ -112,7 +118,7 @@ function workshop(
   return {
     ...context(),
     site: new SiteFolder(root),
-    target: new FakeTarget(engine),
+    target: fakeTarget(engine),
     keep: () => {},
   };
 }
@@ -126,10 +132,12 @@ async function standing({
   target: FakeTarget;
 }): Promise<object> {
   const current = await currentGeneration(site);
-  const { images, services } = target.state();
+  const { images, services } = target.engine.state();
   // What no service of the running generation needs may come and go.
   const needed = new Set(
-    current.releases.flatMap((each) => each.services.map((service) => service.image.tag)),
+    current.releases.flatMap((each) =>
+      containersOf(each).services.map((service) => service.image.tag),
+    ),
   );
   return {
     current,
@@ -137,7 +145,7 @@ async function standing({
     images: Object.keys(images).filter((tag) => needed.has(tag)),
     missing: [...needed].filter((tag) => !(tag in images)),
     files: current.releases.flatMap((each) =>
-      each.services.flatMap((service) =>
+      containersOf(each).services.flatMap((service) =>
         service.mounts.map((mount) => {
           if (!('source' in mount)) return '';
           // Copies of a site keep the paths of the first; what lies there is looked for here.
@@ -177,7 +185,7 @@ async function undisturbed(change: Change): Promise<Course> {
   const { plan } = await run[change](opened);
   const course = {
     plan,
-    calls: opened.target.calls.length,
+    calls: opened.target.engine.calls.length,
     before,
     after: await standing(opened),
   };
@@ -223,7 +231,7 @@ describe.each(names)('when a step of an %s fails', (change) => {
     for (let broken = 1; broken <= calls; broken += 1) {
       const opened = open(change);
       const before = await standing(opened);
-      opened.target.hook = (call, moment) => {
+      opened.target.engine.hook = (call, moment) => {
         if (call.number === broken && moment === 'after') throw failed('no more');
       };
       await expectCode(() => run[change](opened), 'rolled-back');
@@ -237,7 +245,7 @@ describe.each(names)('when a step of an %s fails', (change) => {
       const opened = open(change);
       const before = await standing(opened);
       const controller = new AbortController();
-      opened.target.hook = (call, at) => {
+      opened.target.engine.hook = (call, at) => {
         if (call.number === broken && at === 'after') controller.abort();
       };
       const { code } = await failure(run[change]({ ...opened, signal: controller.signal }));
@@ -251,7 +259,7 @@ describe.each(names)('when a step of an %s fails', (change) => {
     const { plan, calls, after } = await undisturbed(change);
     const opened = open(change);
     let step = 0;
-    opened.target.hook = (call) => {
+    opened.target.engine.hook = (call) => {
       if (call.number === calls + 1) throw failed('the engine is gone');
     };
     const emit = (event: StowageEvent): void => {
@@ -261,7 +269,7 @@ describe.each(names)('when a step of an %s fails', (change) => {
     const error = await expectCode(() => run[change]({ ...opened, emit }), 'rollback-failed');
     expect(error.message).toContain('the engine is gone');
     expect(existsSync(opened.site.path('apply/plan.json'))).toBe(true);
-    opened.target.hook = () => {};
+    opened.target.engine.hook = () => {};
     const warnings = context();
     await run[change]({ ...opened, emit: warnings.emit });
     expect(warnings.events).toContainEqual({
@@ -305,9 +313,9 @@ async function filmed(
       filter: (path) => !path.endsWith('/receipts'),
     });
     if (!existsSync(join(root, 'apply/journal'))) return;
-    shots.push({ what, root, engine: opened.target.state() });
+    shots.push({ what, root, engine: opened.target.engine.state() });
   };
-  opened.target.hook = (call, at) => shoot(`${at} ${call.method} ${call.subject}`);
+  opened.target.engine.hook = (call, at) => shoot(`${at} ${call.method} ${call.subject}`);
   const emit = (event: StowageEvent): void => {
     if (event.type === 'step') shoot(`at ${event.step} ${event.subject}`);
     doomed?.(event);
@@ -370,7 +378,7 @@ describe.each(names)('when an %s is killed', (change) => {
     const end = scratch.fresh('end');
     cpSync(opened.site.root, end, { recursive: true, verbatimSymlinks: true });
     cpSync(join(last.root, 'apply'), join(end, 'apply'), { recursive: true });
-    const final = { what: 'end', root: end, engine: opened.target.state() };
+    const final = { what: 'end', root: end, engine: opened.target.engine.state() };
     const begun = `${readFileSync(join(last.root, 'apply/journal'), 'utf8')}`;
     const whole = `${begun}{"state":"done","step":${plan.steps.length}}\n`;
     expect(comparable(await recovered(final, begun))).toEqual(comparable(before));

@@ -14,7 +14,7 @@ import { decodeCertificates } from '../../../src/trust/certificate-file.ts';
 import { verifyDetached } from '../../../src/trust/cms-verify.ts';
 import { context } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
-import { FakeTarget, failed } from '../../support/fake-target.ts';
+import { type FakeTarget, failed, fakeTarget } from '../../support/fake-engine.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { makeAuthority, type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
 import { tree } from '../../support/tree.ts';
@@ -33,7 +33,7 @@ type Opened = SiteContext & { readonly target: FakeTarget };
 
 function open(): Opened {
   const site = new SiteFolder(scratch.fresh('site'));
-  return { ...context(), site, target: new FakeTarget() };
+  return { ...context(), site, target: fakeTarget() };
 }
 
 const put = (made: SmallBundle, options: Opened): ReturnType<typeof install> =>
@@ -70,21 +70,24 @@ describe('when releases come and go', () => {
     expect((await rollback(undefined, options)).plan.to.number).toBe(1);
     expect((await rollback(2, options)).plan.to.number).toBe(2);
     expect((await uninstall('chat', options)).plan.to).toMatchObject({ number: 3, releases: [] });
-    expect(options.target.state().services).toEqual({});
+    expect(options.target.engine.state().services).toEqual({});
     expect(await nextNumber(options.site)).toBe(4);
     const back = await rollback(undefined, options);
     expect(back.plan.to.number).toBe(2);
-    expect(Object.keys(options.target.state().services)).toEqual(['stowage-chat-server']);
+    const id = await options.site.id();
+    expect(Object.keys(options.target.engine.state().services)).toEqual([
+      `stowage-${id}-chat-server`,
+    ]);
   });
 
   it('has nothing to do the second time', async () => {
     const options = open();
     await put(one, options);
-    const calls = options.target.calls.length;
+    const calls = options.target.engine.calls.length;
     const again = await put(one, options);
     expect(again.receipt).toBeUndefined();
     expect(again.plan.steps).toEqual([]);
-    expect(options.target.calls).toHaveLength(calls);
+    expect(options.target.engine.calls).toHaveLength(calls);
     expect(readdirSync(options.site.path('receipts'))).toHaveLength(2);
   });
 
@@ -103,7 +106,7 @@ describe('when releases come and go', () => {
     const { trust } = makeAuthority('Mallory');
     await expectCode(() => install(one.folder, { ...options, trust }), 'signer-untrusted');
     expect(tree(options.site.root)).toEqual(before);
-    expect(options.target.calls).toEqual([]);
+    expect(options.target.engine.calls).toEqual([]);
   });
 
   it('refuses to roll back or take off what is not there', async () => {
@@ -149,7 +152,7 @@ describe('when a change ended', () => {
   it('says what runs, asked of the engine', async () => {
     const options = open();
     await put(one, options);
-    options.target.running = () => ({ state: 'stopped', detail: 'exit code 1' });
+    options.target.engine.running = () => ({ state: 'stopped', detail: 'exit code 1' });
     const before = tree(options.site.root);
     const found = await siteStatus(options.site, options.target, options.signal);
     expect(found).toMatchObject({

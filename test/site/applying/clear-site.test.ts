@@ -6,7 +6,7 @@ import { install } from '../../../src/site/applying/install.ts';
 import { readReceipt } from '../../../src/site/receipts/receipt.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { context } from '../../support/context.ts';
-import { FakeTarget } from '../../support/fake-target.ts';
+import { type FakeTarget, fakeTarget } from '../../support/fake-engine.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
 
@@ -30,7 +30,7 @@ async function open(): Promise<Opened> {
   mkdirSync(place);
   const site = new SiteFolder(join(place, 'site'));
   const receipt = join(place, 'last.json');
-  const opened = { ...context(), site, target: new FakeTarget(), receipt, place };
+  const opened = { ...context(), site, target: fakeTarget(), receipt, place };
   for (const each of made) await install(each.folder, { ...opened, trust: each.trust });
   return opened;
 }
@@ -41,7 +41,7 @@ describe('when everything is taken off a site', () => {
   it('leaves the last receipt, and nothing else on the host', async () => {
     const opened = await open();
     expect(await clearSite(opened)).toEqual(['base', 'chat']);
-    expect(opened.target.state()).toEqual(NOTHING);
+    expect(opened.target.engine.state()).toEqual(NOTHING);
     expect(readdirSync(opened.place).toSorted()).toEqual(['last.json', 'last.p7s']);
     const { receipt } = await readReceipt(opened.receipt);
     expect(receipt).toMatchObject({ intent: 'uninstall', outcome: 'kept', releases: [] });
@@ -49,14 +49,14 @@ describe('when everything is taken off a site', () => {
 
   it('is ended by the next call when it was killed at any call of the engine', async () => {
     const whole = await open();
-    const before = whole.target.calls.length;
+    const before = whole.target.engine.calls.length;
     await clearSite(whole);
-    const calls = whole.target.calls.length - before;
+    const calls = whole.target.engine.calls.length - before;
     expect(calls).toBeGreaterThan(3);
     for (let at = 1; at <= calls; at += 1) {
       const opened = await open();
       let killed = false;
-      opened.target.hook = ({ number }) => {
+      opened.target.engine.hook = ({ number }) => {
         if (number < before + at) return;
         killed = true;
         // Whoever was killed undoes nothing: no later call of the engine comes through either.
@@ -64,9 +64,9 @@ describe('when everything is taken off a site', () => {
       };
       await expect(clearSite(opened)).rejects.toThrow();
       expect(killed).toBe(true);
-      opened.target.hook = () => {};
+      opened.target.engine.hook = () => {};
       await clearSite(opened);
-      expect(opened.target.state()).toEqual(NOTHING);
+      expect(opened.target.engine.state()).toEqual(NOTHING);
       expect(existsSync(opened.site.root)).toBe(false);
       expect(existsSync(opened.receipt)).toBe(true);
     }

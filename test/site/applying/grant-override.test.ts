@@ -4,11 +4,11 @@ import { grantOverride } from '../../../src/site/applying/grant-override.ts';
 import { install } from '../../../src/site/applying/install.ts';
 import type { ImportOptions } from '../../../src/site/importing/import.ts';
 import { readLedger } from '../../../src/site/ledger/site-ledger.ts';
-import { overridable } from '../../../src/site/planning/constraints/override.ts';
+import { overridableRules } from '../../../src/site/planning/constraints/override.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { context, packedAt } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
-import { FakeTarget } from '../../support/fake-target.ts';
+import { fakeTarget } from '../../support/fake-engine.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
 
@@ -21,7 +21,7 @@ beforeAll(async () => {
 
 function open(): ImportOptions {
   const site = new SiteFolder(scratch.fresh('site'));
-  return { ...context({ now: () => packedAt }), site, target: new FakeTarget(), trust: made.trust };
+  return { ...context({ now: () => packedAt }), site, target: fakeTarget(), trust: made.trust };
 }
 
 const word = (values: Partial<Record<'rule' | 'by' | 'reason' | 'until', string>> = {}) => ({
@@ -86,7 +86,7 @@ describe('when a person lets a rule be violated', () => {
     expect(await grantOverride(word({ until }), open())).toEqual(word({ until }));
   });
 
-  it.each(overridable)('takes rule %s', async (rule) => {
+  it.each(overridableRules(fakeTarget()))('takes rule %s', async (rule) => {
     expect(await grantOverride(word({ rule }), open())).toMatchObject({ rule });
   });
 });

@@ -3,7 +3,7 @@ import { install } from '../../../src/site/applying/install.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { context } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
-import { FakeTarget, failed } from '../../support/fake-target.ts';
+import { failed, fakeTarget } from '../../support/fake-engine.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import {
   type SmallBundle,
@@ -39,15 +39,15 @@ beforeAll(async () => {
 
 describe('when a release whose services depend on one another is put back', () => {
   it('starts each when those it depends on are ready, as it does going forward', async () => {
-    const target = new FakeTarget();
+    const target = fakeTarget();
     const heard: string[] = [];
     const options = { ...context(), site: new SiteFolder(scratch.fresh()), target };
     const { trust } = one;
     await install(one.folder, { ...options, trust });
     let fails = 1;
     let asked = 0;
-    target.hook = ({ method, subject }, moment) => {
-      const name = subject.replace('stowage-chat-', '');
+    target.engine.hook = ({ method, subject }, moment) => {
+      const name = subject.replace(/^stowage-[0-9a-f]{8}-chat-/, '');
       if (moment === 'after' || !method.endsWith('Service')) return;
       heard.push(`${method} ${name}`);
       asked = 0;
@@ -55,7 +55,7 @@ describe('when a release whose services depend on one another is put back', () =
       fails -= 1;
       throw failed('the new gateway does not start');
     };
-    target.inside = () => {
+    target.engine.inside = () => {
       asked += 1;
       heard.push('ask chat');
       return { status: asked > 1 ? 0 : 1, output: 'loading' };
@@ -68,9 +68,10 @@ describe('when a release whose services depend on one another is put back', () =
       'ask chat',
       'startService gateway',
     ]);
-    expect(Object.keys(target.state().services)).toEqual([
-      'stowage-chat-chat',
-      'stowage-chat-gateway',
+    const id = await options.site.id();
+    expect(Object.keys(target.engine.state().services)).toEqual([
+      `stowage-${id}-chat-chat`,
+      `stowage-${id}-chat-gateway`,
     ]);
   });
 });

@@ -1,23 +1,29 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { MAX_ANSWER_BYTES } from '../../../src/core/limits.ts';
+import type { RenderedService } from '../../../src/format/containers.ts';
 import { type AcceptancePrompt, deploymentShape } from '../../../src/format/deployment.ts';
 import { checkDocument, writeCanonical } from '../../../src/format/document.ts';
-import type { RenderedService } from '../../../src/format/generation.ts';
 import { type GateResult, receiptKind } from '../../../src/format/receipt.ts';
 import type { Health } from '../../../src/format/service.ts';
-import { gateService } from '../../../src/site/gate/gate-service.ts';
+import { type GateContext, gateService } from '../../../src/site/gate/gate-service.ts';
 import { context } from '../../support/context.ts';
 import { release, service } from '../../support/deployed.ts';
 import { expectCode } from '../../support/error.ts';
+import { type FakeTarget, fakeTarget } from '../../support/fake-engine.ts';
 import { type Behaviour, json, startFakeServer } from '../../support/fake-server.ts';
-import { FakeTarget } from '../../support/fake-target.ts';
 
 let target: FakeTarget;
 let results: GateResult[];
 
 beforeEach(() => {
-  target = new FakeTarget();
+  target = fakeTarget();
   results = [];
+});
+
+const gating = (): GateContext => ({
+  ...context(),
+  target,
+  keep: (each) => void results.push(each),
 });
 
 /** A running service on a port, and what is asked of it. */
@@ -37,7 +43,7 @@ async function asked(
       ...health,
     },
   });
-  target.run(one);
+  target.engine.run(one);
   const acceptance: readonly AcceptancePrompt[] = checkDocument(
     {
       name: 'prompts',
@@ -49,7 +55,7 @@ async function asked(
     prompts.map((each) => ({ service: 'server', model: 'tiny', ...each })),
   );
   const whole = release({ services: [one], acceptance });
-  return () => gateService(whole, one, target, context(), (each) => void results.push(each));
+  return () => gateService({ release: whole, service: one.name }, gating());
 }
 
 /** What the last check said, when the gate fails at it; the receipt can be written all the same. */
@@ -60,7 +66,7 @@ async function failing(
 ): Promise<GateResult> {
   const { port } = await startFakeServer(behaviour);
   const error = await expectCode(await asked(port, health, prompts), 'gate-failed');
-  expect(error.defects).toEqual([target.log]);
+  expect(error.defects).toEqual([target.engine.log]);
   const last = results.at(-1);
   if (last === undefined) throw new Error('no check');
   expect(last.passed).toBe(false);
@@ -122,8 +128,8 @@ describe('when a service is as it should be', () => {
 
   it('asks no more of a service without health than that it runs', async () => {
     const one = service();
-    target.run(one);
-    await gateService(release(), one, target, context(), (each) => void results.push(each));
+    target.engine.run(one);
+    await gateService({ release: release({ services: [one] }), service: one.name }, gating());
     expect(results).toMatchObject([{ check: 'process', passed: true }]);
   });
 
@@ -141,8 +147,8 @@ describe('when a service is as it should be', () => {
         soakSeconds: 0,
       },
     });
-    target.run(one);
-    await gateService(release(), one, target, context(), (each) => void results.push(each));
+    target.engine.run(one);
+    await gateService({ release: release({ services: [one] }), service: one.name }, gating());
     expect(results.at(-1)).toMatchObject({ check: 'readiness', passed: true });
   });
 
@@ -172,17 +178,17 @@ describe('when a service is as it should be', () => {
         soakSeconds: 0,
       },
     });
-    target.run(one);
+    target.engine.run(one);
     const foreign = { ...hello, service: 'other', model: 'x', api: 'chat', maxTokens: 1 } as const;
     const whole = release({ services: [one], acceptance: [foreign] });
-    await gateService(whole, one, target, context(), () => {});
+    await gateService({ release: whole, service: one.name }, gating());
     expect(server.requests.map((each) => each.path)).toEqual(['/health']);
   });
 });
 
 describe('when a service is not as it should be', () => {
   it.each(['absent', 'stopped'] as const)('says that it is %s', async (state) => {
-    target.running = () => ({ state, detail: 'exit code 137 (out of memory)' });
+    target.engine.running = () => ({ state, detail: 'exit code 137 (out of memory)' });
     const last = await failing({});
     expect(last).toMatchObject({
       check: 'process',
@@ -215,7 +221,7 @@ describe('when a service is not as it should be', () => {
 
   it('says that the process ended while it loaded', async () => {
     let looks = 0;
-    target.running = () => {
+    target.engine.running = () => {
       looks += 1;
       const state = looks > 2 ? 'stopped' : 'running';
       return { state, detail: 'exit code 1', startedAt: 'a' };
@@ -226,7 +232,7 @@ describe('when a service is not as it should be', () => {
 
   it('says that the process was started again while it loaded', async () => {
     let looks = 0;
-    target.running = () => {
+    target.engine.running = () => {
       looks += 1;
       return { state: 'running', detail: '', startedAt: String(looks) };
     };
@@ -322,9 +328,12 @@ describe('when it is interrupted', () => {
         soakSeconds: 0,
       },
     });
-    target.run(one);
+    target.engine.run(one);
     const heard = context();
-    const running = gateService(release(), one, target, heard, () => {});
+    const running = gateService(
+      { release: release({ services: [one] }), service: one.name },
+      { ...gating(), ...heard },
+    );
     setTimeout(() => heard.controller.abort(), 20);
     await expectCode(() => running, 'interrupted');
   });

@@ -1,21 +1,21 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { RenderedService } from '../../../src/format/containers.ts';
 import { type AcceptancePrompt, deploymentShape } from '../../../src/format/deployment.ts';
 import { checkDocument } from '../../../src/format/document.ts';
-import type { RenderedService } from '../../../src/format/generation.ts';
 import type { GateResult } from '../../../src/format/receipt.ts';
 import type { Health } from '../../../src/format/service.ts';
 import { gateService } from '../../../src/site/gate/gate-service.ts';
 import { context } from '../../support/context.ts';
 import { release, service } from '../../support/deployed.ts';
 import { expectCode } from '../../support/error.ts';
+import { type FakeTarget, fakeTarget } from '../../support/fake-engine.ts';
 import { json, startFakeServer } from '../../support/fake-server.ts';
-import { FakeTarget } from '../../support/fake-target.ts';
 
 let target: FakeTarget;
 let results: GateResult[];
 
 beforeEach(() => {
-  target = new FakeTarget();
+  target = fakeTarget();
   results = [];
 });
 
@@ -48,13 +48,16 @@ function gate({ health, service: values, prompts = [], port = 1 }: Asked): Promi
     },
     ...values,
   });
-  target.run(one);
+  target.engine.run(one);
   const acceptance: readonly AcceptancePrompt[] = checkDocument(
     promptsKind,
     prompts.map((each) => ({ service: 'server', model: 'tiny', prompt: 'hello', ...each })),
   );
   const whole = release({ services: [one], acceptance });
-  return gateService(whole, one, target, context(), (each) => void results.push(each));
+  return gateService(
+    { release: whole, service: one.name },
+    { ...context(), target, keep: (each) => void results.push(each) },
+  );
 }
 
 const checks = (): unknown[] => results.map(({ check, passed }) => [check, passed]);
@@ -96,7 +99,7 @@ describe('when servers of each kind are asked', () => {
 
   it('runs a program in the container for those without a port', async () => {
     const ran: (readonly string[])[] = [];
-    target.inside = (_, command) => {
+    target.engine.inside = (_, command) => {
       ran.push(command);
       return { status: ran.length > 1 ? 0 : 7, output: '' };
     };
@@ -109,7 +112,7 @@ describe('when servers of each kind are asked', () => {
   });
 
   it('says how the program ended', async () => {
-    target.inside = () => ({ status: 7, output: 'no database' });
+    target.engine.inside = () => ({ status: 7, output: 'no database' });
     const health = { server: 'command', command: ['/probe'] } as const;
     const error = await expectCode(() => gate({ health }), 'gate-failed');
     expect(error.found).toBe('status 7: no database, and no sign of progress for 1 s');
@@ -316,11 +319,11 @@ describe('when a service is ready and does not stay so', () => {
   ] as const)('is not kept when %s while it was asked', async (_, after, found) => {
     const { port } = await startFakeServer({
       odd: (path) => {
-        if (path === '/v1/models') target.running = () => after;
+        if (path === '/v1/models') target.engine.running = () => after;
         return false;
       },
     });
-    target.running = () => ({ state: 'running', detail: '', startedAt: 'a', restarts: 0 });
+    target.engine.running = () => ({ state: 'running', detail: '', startedAt: 'a', restarts: 0 });
     const error = await expectCode(() => gate({ health: { model: 'tiny' }, port }), 'gate-failed');
     expect(error.found).toBe(found);
     expect(checks().at(-1)).toEqual(['process', false]);

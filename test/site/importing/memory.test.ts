@@ -11,7 +11,7 @@ import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { siteStatus } from '../../../src/site/status.ts';
 import { context, packedAt } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
-import { FakeTarget } from '../../support/fake-target.ts';
+import { type FakeTarget, fakeTarget } from '../../support/fake-engine.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
 
@@ -48,7 +48,7 @@ interface Place {
 
 function place(): Place {
   const site = new SiteFolder(scratch.fresh('site'));
-  const target = new FakeTarget();
+  const target = fakeTarget();
   return {
     site,
     target,

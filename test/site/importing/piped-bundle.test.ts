@@ -11,7 +11,7 @@ import { readLedger } from '../../../src/site/ledger/site-ledger.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { context, type ListeningContext } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
-import { FakeTarget } from '../../support/fake-target.ts';
+import { fakeTarget } from '../../support/fake-engine.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { resign, type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
 import { entriesOf, pipe, streamOf, tarOfEntries } from '../../support/streamed.ts';
@@ -36,7 +36,7 @@ function take(
   heard: ListeningContext = context(),
   trust = made.trust,
 ): Promise<Imported> {
-  const options = { ...heard, site, target: new FakeTarget(), trust };
+  const options = { ...heard, site, target: fakeTarget(), trust };
   return withSite(options, (ledger) => importDiscs(bytes, ledger, options));
 }
 

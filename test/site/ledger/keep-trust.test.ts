@@ -7,20 +7,20 @@ import { admit } from '../../../src/bundle/admission/admit.ts';
 import { chainFiles, readChain } from '../../../src/bundle/admission/trust-files.ts';
 import type { AdmittedBundle } from '../../../src/bundle/admitted-bundle.ts';
 import { signBundle } from '../../../src/bundle/signing/sign.ts';
-import type { ErrorCode } from '../../../src/core/error.ts';
+import type { ErrorCode } from '../../../src/core/error-table.ts';
 import { MAX_SIGNATURES, MAX_TRUST_BYTES } from '../../../src/core/limits.ts';
 import type { LedgerEvent } from '../../../src/format/ledger.ts';
 import type { Trust } from '../../../src/format/trust.ts';
 import { BlobStore } from '../../../src/io/blob-store.ts';
 import { makeFolder } from '../../../src/io/file.ts';
 import { install } from '../../../src/site/applying/install.ts';
-import { hostPlatform } from '../../../src/target/host/platform.ts';
 import { keepTrust } from '../../../src/site/ledger/keep-trust.ts';
 import { openLedger } from '../../../src/site/ledger/site-ledger.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
+import { hostPlatform } from '../../../src/target/host/platform.ts';
 import { context, packedAt } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
-import { FakeTarget } from '../../support/fake-target.ts';
+import { fakeTarget } from '../../support/fake-engine.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { smallBundle } from '../../support/small-bundle.ts';
 import { tree } from '../../support/tree.ts';
@@ -156,7 +156,7 @@ describe('when a bundle carries the trust documents that follow', () => {
 
 describe('when a site installs it', () => {
   const install1 = async (folder: string, site: SiteFolder, trust: Trust): Promise<void> => {
-    await install(folder, { ...context(), site, target: new FakeTarget(), trust });
+    await install(folder, { ...context(), site, target: fakeTarget(), trust });
   };
 
   it('ends pinned to the newest', async () => {

@@ -2,11 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkDocument } from '../../../src/format/document.ts';
 import type { DeployedRelease, Generation } from '../../../src/format/generation.ts';
-import { type Action, type Plan, planKind, type Step } from '../../../src/format/plan.ts';
-import { imageOf, makePlan, releaseOf, serviceOf } from '../../../src/site/planning/plan.ts';
+import { type Plan, planKind, type Step } from '../../../src/format/plan.ts';
+import { releaseOf } from '../../../src/site/planning/plan.ts';
+import { containerOf, imagesOf } from '../../../src/target/container/workload.ts';
 import { generation, image, release, service } from '../../support/deployed.ts';
+import { planned } from '../../support/planned.ts';
 
-const inverse: Readonly<Record<Action, Action | undefined>> = {
+const inverse: Readonly<Record<string, string | undefined>> = {
   'place-files': 'remove-files',
   'remove-files': 'place-files',
   'place-secret': 'remove-secret',
@@ -23,15 +25,7 @@ const inverse: Readonly<Record<Action, Action | undefined>> = {
 };
 
 function plan(intent: Plan['intent'], from: Generation, to: Generation): Plan {
-  return makePlan({
-    intent,
-    subject: 'chat',
-    site: 'site',
-    madeAt: '2026-11-21T10:00:00Z',
-    from,
-    to,
-    constraints: [],
-  });
+  return planned({ intent, from, to });
 }
 
 const actionsOf = (made: Plan): string[] =>
@@ -74,17 +68,17 @@ const someRollback: fc.Arbitrary<[Generation, Generation]> = fc
   .map(([a, b]) => [generation(5, ...a), generation(4, ...b)]);
 
 const tagsOf = (each: Generation): Set<string> =>
-  new Set(each.releases.flatMap(({ services }) => services.map((one) => one.image.tag)));
+  new Set(imagesOf(each.releases).map(({ tag }) => tag));
 
 const indexes = (made: Plan, wanted: (step: Step) => boolean): number[] =>
   made.steps.flatMap((step, index) => (wanted(step) ? [index] : []));
 
 const does =
-  (...actions: Action[]) =>
+  (...actions: string[]) =>
   (step: Step) =>
     actions.includes(step.do.action);
 
-function expectBefore(made: Plan, first: Action[], then: Action[]): void {
+function expectBefore(made: Plan, first: string[], then: string[]): void {
   const last = Math.max(-1, ...indexes(made, does(...first)));
   const next = Math.min(made.steps.length, ...indexes(made, does(...then)));
   expect(last).toBeLessThan(next);
@@ -102,8 +96,12 @@ function expectSound(made: Plan): void {
     for (const operation of [step.do, step.undo ?? step.do]) {
       if (operation.action === 'switch-generation') continue;
       releaseOf(made, operation);
-      if (operation.action.endsWith('-service')) serviceOf(made, operation);
-      if (operation.action.endsWith('-image')) imageOf(made, operation);
+      if (operation.action.endsWith('-service'))
+        containerOf(releaseOf(made, operation), operation.subject);
+      if (operation.action.endsWith('-image'))
+        expect(imagesOf([releaseOf(made, operation)]).map(({ tag }) => tag)).toContain(
+          operation.subject,
+        );
     }
   }
 }
@@ -189,7 +187,7 @@ describe('when a plan is made', () => {
     fc.assert(
       fc.property(someInstall, ([from, to]) => {
         const { steps } = plan('install', from, to);
-        const subjects = (action: Action): string[] =>
+        const subjects = (action: string): string[] =>
           steps.flatMap((s) => (s.do.action === action ? [`${s.do.release}/${s.do.subject}`] : []));
         expect(subjects('gate-service')).toEqual(subjects('start-service'));
       }),
@@ -197,7 +195,7 @@ describe('when a plan is made', () => {
   });
 
   it('mirrors the way there on the way back', () => {
-    const subjects = (made: Plan, action: Action): Set<string> =>
+    const subjects = (made: Plan, action: string): Set<string> =>
       new Set(
         made.steps.filter(does(action)).map((step) => `${step.do.release} ${step.do.subject}`),
       );

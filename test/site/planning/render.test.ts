@@ -3,9 +3,11 @@ import { digestHex } from '../../../src/core/digest.ts';
 import { checkDocument } from '../../../src/format/document.ts';
 import { type DeployedRelease, generationKind } from '../../../src/format/generation.ts';
 import { type Site, siteKind } from '../../../src/format/site.ts';
+import { renderRelease } from '../../../src/site/planning/render.ts';
+import { containersOf } from '../../../src/target/container/workload.ts';
 import { hostPlatform } from '../../../src/target/host/platform.ts';
-import { type Place, renderRelease } from '../../../src/site/planning/render.ts';
 import { expectCode } from '../../support/error.ts';
+import { fakeTarget } from '../../support/fake-engine.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
 
@@ -47,8 +49,8 @@ function render(values: Record<string, unknown> = {}, address = '127.0.0.1'): De
     address,
     parameters: { chat: values },
   });
-  const place: Place = {
-    site,
+  const place = {
+    ...{ settings: site, siteId: '0a1b2c3d', target: fakeTarget() },
     files: '/site/layouts/x',
     platform: hostPlatform(),
     templates: new Map(),
@@ -59,10 +61,10 @@ function render(values: Record<string, unknown> = {}, address = '127.0.0.1'): De
 
 describe('when a release is rendered', () => {
   it('fills every value in', () => {
-    const [service] = render({ port: '9000', level: 5 }, '10.0.0.7').services;
+    const [service] = containersOf(render({ port: '9000', level: 5 }, '10.0.0.7')).services;
     expect(service).toMatchObject({
       release: 'chat',
-      unit: 'stowage-chat-server',
+      unit: 'stowage-0a1b2c3d-chat-server',
       entrypoint: '/bin/server',
       args: ['--level', '5', '$HOME'],
       env: { LEVEL: 'l5' },
@@ -79,29 +81,32 @@ describe('when a release is rendered', () => {
   });
 
   it('gives a service that publishes and has no peers one network alone', () => {
-    const { networks, services } = render();
+    const { networks, services } = containersOf(render());
     expect(networks).toEqual([
-      { name: 'stowage-chat--published', release: 'chat', internal: false },
+      {
+        name: 'stowage-0a1b2c3d-chat--published',
+        ...{ release: 'chat', site: '0a1b2c3d', internal: false },
+      },
     ]);
-    expect(services[0]?.networks).toEqual(['stowage-chat--published']);
+    expect(services[0]?.networks).toEqual(['stowage-0a1b2c3d-chat--published']);
   });
 
   it('names the image by the digest of its config', () => {
     const [image] = small.bundle.images;
     const config = image?.platforms[0]?.config;
     const hex = config === undefined ? '' : digestHex(config);
-    expect(render().services[0]?.image).toEqual({
+    expect(containersOf(render()).services[0]?.image).toEqual({
       repository: 'chat/server',
       manifest: image?.platforms[0]?.manifest,
       config,
-      tag: `localhost/stowage/chat/server:1.0.0-${hex.slice(0, 12)}`,
+      tag: `localhost/stowage/0a1b2c3d/chat/server:1.0.0-${hex.slice(0, 12)}`,
     });
   });
 
   it('gives what a generation can keep', () => {
     const releases = [render()];
     checkDocument(generationKind, {
-      schema: 'stowage/generation/v1',
+      schema: 'stowage/generation/v2',
       number: 1,
       appliedAt: '2026-11-21T10:00:00Z',
       releases,
@@ -117,6 +122,6 @@ describe('when a release is rendered', () => {
   );
 
   it.each(['1', '65535'])('takes a port %j', (port) => {
-    expect(render({ port }).services[0]?.ports[0]?.host).toBe(Number(port));
+    expect(containersOf(render({ port })).services[0]?.ports[0]?.host).toBe(Number(port));
   });
 });

@@ -14,17 +14,17 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { admit } from '../../../src/bundle/admission/admit.ts';
 import { verifyParts } from '../../../src/bundle/verify.ts';
-import type { ErrorCode } from '../../../src/core/error.ts';
+import type { ErrorCode } from '../../../src/core/error-table.ts';
 import { installerPath } from '../../../src/format/installer.ts';
 import { install } from '../../../src/site/applying/install.ts';
 import { rollback } from '../../../src/site/applying/rollback.ts';
-import { hostPlatform } from '../../../src/target/host/platform.ts';
 import { stage } from '../../../src/site/importing/stage.ts';
 import { offerInstaller } from '../../../src/site/release/offer-installer.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
+import { hostPlatform } from '../../../src/target/host/platform.ts';
 import { context } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
-import { FakeTarget } from '../../support/fake-target.ts';
+import { fakeTarget } from '../../support/fake-engine.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { resign, type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
 
@@ -52,7 +52,7 @@ interface Place {
 
 function place(): Place {
   const site = new SiteFolder(scratch.fresh('site'));
-  const options = { ...context(), site, target: new FakeTarget(), trust: one.trust };
+  const options = { ...context(), site, target: fakeTarget(), trust: one.trust };
   return {
     site,
     put: (folder) => install(folder, options),

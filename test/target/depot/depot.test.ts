@@ -1,28 +1,25 @@
 import { describe, expect, it } from 'vitest';
-import { createTarget } from '../../../src/target/create-target.ts';
-import { service } from '../services.ts';
+import { createDepotTarget } from '../../../src/target/depot/depot.ts';
+import { release } from '../../support/deployed.ts';
 
 const { signal } = new AbortController();
 
-describe('when a site names its target', () => {
-  it.each(['podman', 'docker', 'depot'] as const)('makes %s', (name) => {
-    expect(createTarget(name, { env: {}, root: '/site' }).name).toBe(name);
-  });
-});
-
 describe('when a site only serves', () => {
-  const target = createTarget('depot', { env: {}, root: '/site' });
+  const target = createDepotTarget();
+  const of = { release: release(), service: 'server' };
 
   it('needs no engine, has nothing, and removes nothing', async () => {
     expect((await target.probe(signal)).engine).toBe('depot');
-    expect(await target.inspectService(service(), signal)).toEqual({ state: 'absent', detail: '' });
-    await target.stopService(service(), signal);
-    await target.unloadImage(service().image, signal);
+    expect(target.runsServices).toBe(false);
+    expect(target.services(release())).toEqual([]);
     await target.removeSecret('x', signal);
     expect(await target.hasSecret('x', signal)).toBe(false);
+    await target.forget([], [], signal);
   });
 
-  it('takes an order to run something for a defect', async () => {
-    await expect(target.startService(service(), signal)).rejects.toThrow('asked to run');
+  it('reports a request to run something as a defect', () => {
+    const start = { action: 'start-service', release: release(), subject: 'server' };
+    expect(() => target.run(start, { withDepot: async () => {} }, signal)).toThrow('asked to run');
+    expect(() => target.state(of, signal)).toThrow('asked to run');
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { digestHex } from '../../../src/core/digest.ts';
 import { dockerCreateArguments } from '../../../src/target/docker/docker-arguments.ts';
 import { expectCode } from '../../support/error.ts';
-import { service, services } from '../services.ts';
+import { service, services } from '../container/services.ts';
 
 const plain = {
   image: digestHex(service().image.config),

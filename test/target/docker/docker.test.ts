@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { digestHex } from '../../../src/core/digest.ts';
 import { StowageError } from '../../../src/core/error.ts';
-import { createDocker } from '../../../src/target/docker/docker.ts';
 import { specificationOf } from '../../../src/target/container/specification.ts';
+import { createDocker } from '../../../src/target/docker/docker.ts';
 import { expectCode } from '../../support/error.ts';
-import { type Answers, fakeCommands } from '../fake-commands.ts';
-import { service } from '../services.ts';
+import { type Answers, fakeCommands } from '../container/fake-commands.ts';
+import { service } from '../container/services.ts';
 
 const { signal } = new AbortController();
 const llm = service();

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { podmanRunArguments } from '../../../src/target/podman/podman-arguments.ts';
 import { specificationOf } from '../../../src/target/container/specification.ts';
+import { podmanRunArguments } from '../../../src/target/podman/podman-arguments.ts';
 import { expectCode } from '../../support/error.ts';
-import { service, services } from '../services.ts';
+import { service, services } from '../container/services.ts';
 
 const plain = { supervisor: 'podman', selinux: false } as const;
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { podmanQuadlet } from '../../../src/target/podman/podman-quadlet.ts';
 import { expectCode } from '../../support/error.ts';
-import { service, services } from '../services.ts';
+import { service, services } from '../container/services.ts';
 
 const options = {
   podman: '/usr/bin/podman',

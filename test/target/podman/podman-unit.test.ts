@@ -8,7 +8,7 @@ import { podmanRunArguments } from '../../../src/target/podman/podman-arguments.
 import { commandWord, podmanUnit, systemdWord } from '../../../src/target/podman/podman-unit.ts';
 import { expectCode } from '../../support/error.ts';
 import { skipBecause } from '../../support/skip-because.ts';
-import { service, services } from '../services.ts';
+import { service, services } from '../container/services.ts';
 
 const options = {
   // Verification wants a program that is there; this one is on every machine.

@@ -12,12 +12,12 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { digestHex } from '../../../src/core/digest.ts';
 import { StowageError } from '../../../src/core/error.ts';
+import { specificationOf } from '../../../src/target/container/specification.ts';
 import type { CommandRunner } from '../../../src/target/host/command.ts';
 import { createPodman } from '../../../src/target/podman/podman.ts';
-import { specificationOf } from '../../../src/target/container/specification.ts';
 import { expectCode } from '../../support/error.ts';
-import { type Answers, fakeCommands } from '../fake-commands.ts';
-import { service } from '../services.ts';
+import { type Answers, fakeCommands } from '../container/fake-commands.ts';
+import { service } from '../container/services.ts';
 
 const signal = new AbortController().signal;
 const llm = service();
@@ -58,7 +58,8 @@ function onHost(answers: Answers, systemd = false, form: 'unit' | 'quadlet' = 'u
 }
 
 function container(state: object, specification = specificationOf(llm)): Answers {
-  const answer = [state, id, 0, specification];
+  const labels = { 'stowage.release': llm.release, 'stowage.specification': specification };
+  const answer = [state, id, 0, labels];
   return { 'podman container inspect': { stdout: `${JSON.stringify(answer)}\n` } };
 }
 
@@ -128,6 +129,7 @@ describe('when a service is inspected', () => {
       image: id,
       restarts: 0,
       specification: specificationOf(llm),
+      release: llm.release,
     });
   });
 
@@ -278,24 +280,59 @@ describe('when a service is stopped', () => {
   it('disables the unit, removes its file, then the container', async () => {
     writeFileSync(join(unitFolder, `${llm.unit}.service`), '');
     writeFileSync(join(unitFolder, `.${llm.unit}.service.tmp`), '');
-    const { target, calls } = onHost({}, true);
+    const { target, calls } = onHost(container(running), true);
     await target.stopService(llm, signal);
     expect(readdirSync(unitFolder)).toEqual([]);
-    const verbs = calls.map((call) => call.split(' ')[1]);
+    const verbs = calls.map((call) => call.split(' ')[1]).filter((verb) => verb !== 'container');
     expect(verbs).toEqual(['disable', 'daemon-reload', 'reset-failed', 'rm']);
   });
 
   it('keeps the unit file when it cannot be disabled', async () => {
     writeFileSync(join(unitFolder, `${llm.unit}.service`), '');
     const disable = 'systemctl disable';
-    const { target } = onHost({ [disable]: { status: 1 } }, true);
+    const { target } = onHost({ ...noSuchContainer, [disable]: { status: 1 } }, true);
     await expectCode(() => target.stopService(llm, signal), 'engine-failed');
     expect(readdirSync(unitFolder)).toHaveLength(1);
   });
 
   it('is content when there is nothing', async () => {
-    await onHost({}, true).target.stopService(llm, signal);
-    await onHost({}).target.stopService(llm, signal);
+    await onHost(noSuchContainer, true).target.stopService(llm, signal);
+    await onHost(noSuchContainer).target.stopService(llm, signal);
+  });
+});
+
+describe('when another owner has the name', () => {
+  const ours = { ...llm, site: '0a1b2c3d' };
+  const labelled = (labels: object): Answers => ({
+    'podman container inspect': { stdout: `${JSON.stringify([running, id, 0, labels])}\n` },
+  });
+
+  it.each([
+    ['a container without labels', {}],
+    ['a container of another site', { 'stowage.site': 'ffffffff', 'stowage.release': llm.release }],
+    ['a container of version 0.1', { 'stowage.release': llm.release }],
+  ])('refuses to replace %s, and to remove it', async (_, labels) => {
+    const { target, calls } = onHost(labelled(labels));
+    const error = await expectCode(() => target.startService(ours, signal), 'engine-failed');
+    expect(error.hint).toContain(`podman inspect ${ours.unit}`);
+    await target.stopService(ours, signal);
+    expect(calls.filter((call) => !call.includes(' inspect '))).toEqual([]);
+  });
+
+  it('refuses, for what version 0.1 applied, a container of a site', async () => {
+    const { target } = onHost(
+      labelled({ 'stowage.site': 'ffffffff', 'stowage.release': llm.release }),
+    );
+    await expectCode(() => target.startService(llm, signal), 'engine-failed');
+  });
+
+  it('refuses to replace the unit of another site', async () => {
+    const file = join(unitFolder, `${ours.unit}.service`);
+    writeFileSync(file, 'ExecStart=podman run --label stowage.site=ffffffff');
+    const { target } = onHost(noSuchContainer, true);
+    await expectCode(() => target.startService(ours, signal), 'engine-failed');
+    await target.stopService(ours, signal);
+    expect(readFileSync(file, 'utf8')).toContain('ffffffff');
   });
 });
 

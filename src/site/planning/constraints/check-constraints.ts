@@ -2,16 +2,12 @@ import { StowageError } from '../../../core/error.ts';
 import { oneLine } from '../../../core/printable.ts';
 import { momentOf } from '../../../format/field.ts';
 import type { Constraint } from '../../../format/plan.ts';
-import { changesBetween } from '../plan.ts';
-import { channel, platform, recalled } from './admissible.ts';
+import { changesBetween } from '../../../target/change.ts';
+import { channel, recalled } from './admissible.ts';
 import type { ConstraintInput, Rule } from './constraint.ts';
-import { gpus } from '../../../target/container/constraints/gpus.ts';
-import { memory } from '../../../target/container/constraints/memory.ts';
-import { withOverrides } from './override.ts';
-import { ports } from '../../../target/container/constraints/ports.ts';
+import { overridableRules, withOverrides } from './override.ts';
 import { conflictingReleases, requiredReleases } from './releases.ts';
 import { space } from './space.ts';
-import { engine, kernel, names, processor } from '../../../target/container/constraints/system.ts';
 import { confirmedParameters, upgradePath } from './upgrade-path.ts';
 import { parameters, secrets } from './values.ts';
 import { maintenanceWindows, suppressions } from './windows.ts';
@@ -20,7 +16,6 @@ import { maintenanceWindows, suppressions } from './windows.ts';
 const rules: readonly Rule[] = [
   recalled,
   channel,
-  platform,
   requiredReleases,
   conflictingReleases,
   upgradePath,
@@ -29,14 +24,8 @@ const rules: readonly Rule[] = [
   secrets,
   maintenanceWindows,
   suppressions,
-  engine,
-  names,
-  kernel,
-  processor,
-  memory,
-  gpus,
+  (input) => input.target.constraints(input.context),
   space,
-  ports,
 ];
 
 /** The most that a plan holds of one constraint's words. */
@@ -44,7 +33,7 @@ const MAX_WORDS = 2000;
 
 /** Every rule's answer, satisfied or not, with the overrides that are valid now; none where nothing changes. */
 export async function checkConstraints(input: ConstraintInput): Promise<Constraint[]> {
-  const { arriving, leaving } = changesBetween(input.from, input.to);
+  const { arriving, leaving } = changesBetween(input.context.change.from, input.context.change.to);
   if (arriving.length + leaving.length === 0) return [];
   const constraints: Constraint[] = [];
   for (const rule of rules) constraints.push(...(await rule(input)));
@@ -53,7 +42,10 @@ export async function checkConstraints(input: ConstraintInput): Promise<Constrai
     needs: oneLine(each.needs, MAX_WORDS),
     found: oneLine(each.found, MAX_WORDS),
   }));
-  return withOverrides(brief, input.state.overrides, momentOf(input.now));
+  return withOverrides(brief, overridableRules(input.target), {
+    granted: input.state.overrides,
+    now: momentOf(input.now),
+  });
 }
 
 /**

@@ -1,33 +1,41 @@
 import { canonicalJson } from '../../../core/canonical-json.ts';
-import type { Constraint, Override, Plan } from '../../../format/plan.ts';
+import type { Override } from '../../../format/override.ts';
+import type { Constraint, Plan } from '../../../format/plan.ts';
+import type { Target } from '../../../target/target.ts';
 import type { GrantedOverride } from '../../ledger/site-state.ts';
 
 /**
- * The rules that a person may let a change violate for a while: what they guard can be judged from outside. None
- * of those that keep a host whole (space, ports), that the release cannot do without, or that a signed word decides.
+ * The rules of a site that a person may override for a while: what they guard can be judged from outside. None of
+ * those that keep a host whole (space), that the release cannot do without, or that a signature decides.
  */
-export const overridable = [
+const siteRules = [
   'window',
   'suppression',
   'upgrade-path',
   'requires',
   'conflict',
   'confirmed',
-  'kernel',
-  'engine',
-  'cpu',
-  'memory',
-  'gpu',
 ] as const;
+
+/** The rules that a person may override for a while: the site's own, and those of its target. */
+export function overridableRules({ overridable }: Pick<Target, 'overridable'>): readonly string[] {
+  return [...siteRules, ...overridable];
+}
+
+interface Granted {
+  readonly granted: readonly GrantedOverride[];
+  /** RFC 3339 */
+  readonly now: string;
+}
 
 /** The same constraints, each violated one with the override that lets it pass at this moment. */
 export function withOverrides(
   constraints: readonly Constraint[],
-  granted: readonly GrantedOverride[],
-  now: string,
+  overridable: readonly string[],
+  { granted, now }: Granted,
 ): Constraint[] {
   return constraints.map((constraint) => {
-    if (constraint.satisfied) return constraint;
+    if (constraint.satisfied || !overridable.includes(constraint.rule)) return constraint;
     const override = overrideOf(constraint.rule, granted, now);
     return override === undefined ? constraint : { ...constraint, override };
   });
@@ -44,7 +52,6 @@ function overrideOf(
   granted: readonly GrantedOverride[],
   now: string,
 ): Override | undefined {
-  if (!overridable.some((each) => each === rule)) return undefined;
   const valid = granted.findLast(
     (each) => each.override.rule === rule && now >= each.at && now < each.override.until,
   );

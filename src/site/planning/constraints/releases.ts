@@ -2,12 +2,12 @@ import { satisfies } from 'semver';
 import type { ReleaseRange } from '../../../format/deployment.ts';
 import type { DeployedRelease, Generation } from '../../../format/generation.ts';
 import type { Constraint } from '../../../format/plan.ts';
-import { changesBetween } from '../plan.ts';
-import { bundleOf, type ConstraintInput, named } from './constraint.ts';
+import { bundleOf, changesBetween, named } from '../../../target/change.ts';
+import type { ConstraintInput } from './constraint.ts';
 
 /** What each release requires of the others runs, in versions that it takes: also after one of them changed or left. */
 export function requiredReleases(input: ConstraintInput): Constraint[] {
-  const { to } = input;
+  const { to } = input.context.change;
   return touched(input, 'releases').map(([release, need]) => {
     const found = to.releases.find((each) => each.name === need.name);
     return {
@@ -21,7 +21,7 @@ export function requiredReleases(input: ConstraintInput): Constraint[] {
 
 /** No release runs beside one that it, or that one, says it cannot run beside. */
 export function conflictingReleases(input: ConstraintInput): Constraint[] {
-  const { to } = input;
+  const { to } = input.context.change;
   return touched(input, 'conflicts').map(([release, range]) => {
     const found = to.releases.find(
       (each) =>
@@ -41,10 +41,8 @@ export function conflictingReleases(input: ConstraintInput): Constraint[] {
 type Said = readonly [release: DeployedRelease, range: ReleaseRange];
 
 /** What releases that will run say of others, where the one or the other changes by this plan. */
-function touched(
-  { from, to, bundles }: ConstraintInput,
-  what: 'releases' | 'conflicts',
-): readonly Said[] {
+function touched({ context }: ConstraintInput, what: 'releases' | 'conflicts'): readonly Said[] {
+  const { from, to, bundles } = context.change;
   const changed = changedNames(from, to);
   return to.releases.flatMap((release) =>
     bundleOf(bundles, release)

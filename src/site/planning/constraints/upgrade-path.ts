@@ -1,12 +1,13 @@
 import { major, satisfies } from 'semver';
 import type { Bundle } from '../../../format/bundle.ts';
 import type { Constraint } from '../../../format/plan.ts';
-import { arrivals, type ConstraintInput, named } from './constraint.ts';
+import { arrivals, named } from '../../../target/change.ts';
+import type { ConstraintInput } from './constraint.ts';
 
 /** The version that runs is one from which this one may be reached. Going back is not asked. */
 export function upgradePath(input: ConstraintInput): Constraint[] {
-  if (input.intent !== 'install') return [];
-  return arrivals(input).flatMap(({ bundle, wanted, before }) => {
+  if (input.context.change.intent !== 'install') return [];
+  return arrivals(input.context.change).flatMap(({ bundle, wanted, before }) => {
     const { upgradeFrom } = bundle;
     if (upgradeFrom === undefined || before === undefined) return [];
     // The same version again, with other values, is no upgrade.
@@ -25,9 +26,10 @@ export function upgradePath(input: ConstraintInput): Constraint[] {
  * Asked where there are values and a predecessor.
  */
 export function confirmedParameters(input: ConstraintInput): Constraint[] {
-  const { intent, settings, bundles } = input;
+  const { settings, context } = input;
+  const { intent, bundles } = context.change;
   if (intent !== 'install') return [];
-  return arrivals(input).flatMap(({ bundle, wanted, before }) => {
+  return arrivals(input.context.change).flatMap(({ bundle, wanted, before }) => {
     const { name } = wanted;
     const given = Object.hasOwn(settings.parameters, name) ? settings.parameters[name] : {};
     if (before === undefined || Object.keys(given ?? {}).length === 0) return [];

@@ -1,13 +1,14 @@
 import { StowageError } from '../../../core/error.ts';
 import type { DeployedRelease } from '../../../format/generation.ts';
 import type { Constraint } from '../../../format/plan.ts';
+import { type Arrival, arrivals, named } from '../../../target/change.ts';
 import { keptName, readSecret } from '../secrets.ts';
-import { type Arrival, arrivals, type ConstraintInput, named } from './constraint.ts';
+import type { ConstraintInput } from './constraint.ts';
 
 /** Each secret of a release is to be had, and is the one that its services are to read. */
 export async function secrets(input: ConstraintInput): Promise<Constraint[]> {
   const constraints: Constraint[] = [];
-  for (const { wanted } of arrivals(input)) {
+  for (const { wanted } of arrivals(input.context.change)) {
     for (const { name, secret } of wanted.secrets) {
       const found = await lookFor(secret, name, wanted, input);
       constraints.push({
@@ -23,9 +24,9 @@ export async function secrets(input: ConstraintInput): Promise<Constraint[]> {
 
 /** The site's values fit the parameters of each release that is installed: the plan could not have been made else. */
 export function parameters(input: ConstraintInput): Constraint[] {
-  if (input.intent !== 'install') return [];
+  if (input.context.change.intent !== 'install') return [];
   const asked = ({ bundle }: Arrival): boolean => Object.keys(bundle.parameters).length > 0;
-  return arrivals(input)
+  return arrivals(input.context.change)
     .filter(asked)
     .map(({ bundle, wanted }) => ({
       rule: 'parameter',
@@ -40,16 +41,16 @@ async function lookFor(
   secret: string,
   name: string,
   release: DeployedRelease,
-  { site, settings, env, target, signal }: ConstraintInput,
+  { site, settings, env, target, context }: ConstraintInput,
 ): Promise<string | undefined> {
   try {
     const value = await readSecret(settings, release.name, secret, env);
     if ((await keptName(site, release.name, secret, value)) === name) return undefined;
   } catch (error) {
     if (!(error instanceof StowageError) || error.code !== 'site-invalid') throw error;
-    return (await target.hasSecret(name, signal)) ? undefined : error.found;
+    return (await target.hasSecret(name, context.signal)) ? undefined : error.found;
   }
-  return (await target.hasSecret(name, signal))
+  return (await target.hasSecret(name, context.signal))
     ? undefined
     : 'another value than it had in that generation';
 }

@@ -3,20 +3,22 @@ import { formatBytes } from '../../../core/amount.ts';
 import type { GpuNeeds } from '../../../format/deployment.ts';
 import type { DeployedRelease } from '../../../format/generation.ts';
 import type { Constraint } from '../../../format/plan.ts';
-import { gpuDevices } from '../container-arguments.ts';
-import type { Engine } from '../../target.ts';
+import { arrivals, bundleOf, named } from '../../change.ts';
 import { containerDevices } from '../../host/container-devices.ts';
 import { type FoundGpus, findGpus, type Gpu } from '../../host/gpus.ts';
-import { arrivals, bundleOf, type ConstraintInput, named } from '../../../site/planning/constraints/constraint.ts';
+import { gpuDevices } from '../container-arguments.ts';
+import type { EngineFacts } from '../engine.ts';
+import { containersOf } from '../workload.ts';
+import type { ContainerConstraintInput } from './constraint.ts';
 
 /**
  * The GPUs that a release needs are there, good enough, and not counted on by other releases; containers can be
  * given them. A release needs as many as it says, else as many as its services ask for together.
  */
-export async function gpus(input: ConstraintInput): Promise<Constraint[]> {
+export async function gpus(input: ContainerConstraintInput): Promise<Constraint[]> {
   const constraints: Constraint[] = [];
   const found = new Map<GpuNeeds['vendor'], FoundGpus>();
-  for (const { bundle, wanted } of arrivals(input)) {
+  for (const { bundle, wanted } of arrivals(input.change)) {
     const count = gpusOf(input, wanted);
     if (count === 0) continue;
     const need = bundle.requires.host?.gpu ?? { vendor: 'nvidia', count };
@@ -30,12 +32,12 @@ export async function gpus(input: ConstraintInput): Promise<Constraint[]> {
 }
 
 function enough(
-  input: ConstraintInput,
+  input: ContainerConstraintInput,
   wanted: DeployedRelease,
   need: GpuNeeds,
   answer: FoundGpus,
 ): Constraint {
-  const others = input.to.releases.filter((each) => each.name !== wanted.name);
+  const others = input.change.to.releases.filter((each) => each.name !== wanted.name);
   const taken = others.reduce((sum, each) => sum + gpusOf(input, each), 0);
   const wish = [
     ...(need.memory === undefined ? [] : [`${formatBytes(need.memory)} of memory`]),
@@ -62,11 +64,11 @@ function enough(
 
 /** Engines give a container its GPUs by the names that a specification of the vendor defines. */
 async function deviceConstraint(
-  input: ConstraintInput,
+  input: ContainerConstraintInput,
   wanted: DeployedRelease,
 ): Promise<Constraint[]> {
-  if (!takesNames(input.engine)) return [];
-  const names = new Set(wanted.services.flatMap(gpuDevices));
+  if (!takesNames(input.facts)) return [];
+  const names = new Set(containersOf(wanted).services.flatMap(gpuDevices));
   if (names.size === 0) return [];
   const there = await containerDevices(input.host);
   const lacking = [...names].filter((name) => !there.has(name));
@@ -84,15 +86,19 @@ async function deviceConstraint(
 }
 
 /** Docker before 28.3 has them from NVIDIA's own runtime. */
-function takesNames({ engine, version }: Engine): boolean {
+function takesNames({ engine, version }: EngineFacts): boolean {
   return engine === 'podman' || (engine === 'docker' && satisfies(coerce(version) ?? '', '>=28.3'));
 }
 
 /** How many GPUs a release counts on; `all` is one at least. */
-function gpusOf({ bundles }: ConstraintInput, release: DeployedRelease): number {
-  if (release.services.length === 0) return 0;
+function gpusOf(
+  { change: { bundles } }: ContainerConstraintInput,
+  release: DeployedRelease,
+): number {
+  const { services } = containersOf(release);
+  if (services.length === 0) return 0;
   const said = bundleOf(bundles, release).requires.host?.gpu?.count;
-  const asked = release.services.map(({ gpus: each }) => (each === 'all' ? 1 : (each ?? 0)));
+  const asked = services.map(({ gpus: each }) => (each === 'all' ? 1 : (each ?? 0)));
   return said ?? asked.reduce((sum, each) => sum + each, 0);
 }
 

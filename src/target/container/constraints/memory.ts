@@ -1,14 +1,15 @@
 import { formatBytes } from '../../../core/amount.ts';
 import type { DeployedRelease } from '../../../format/generation.ts';
 import type { Constraint } from '../../../format/plan.ts';
+import { arrivals, named, needing } from '../../change.ts';
 import { memoryBytes } from '../../host/processor.ts';
-import { arrivals, type ConstraintInput, named } from '../../../site/planning/constraints/constraint.ts';
-import { needing } from './system.ts';
+import { containersOf } from '../workload.ts';
+import type { ContainerConstraintInput } from './constraint.ts';
 
 /** The host has the memory that a release says, and what its services may use at most is not reserved by others. */
-export async function memory(input: ConstraintInput): Promise<Constraint[]> {
-  const asked = needing(input, 'memory');
-  const limited = arrivals(input).filter(({ wanted }) => reserved(wanted) > 0);
+export async function memory(input: ContainerConstraintInput): Promise<Constraint[]> {
+  const asked = needing(input.change, 'memory');
+  const limited = arrivals(input.change).filter(({ wanted }) => reserved(wanted) > 0);
   if (asked.length + limited.length === 0) return [];
   const total = await memoryBytes(input.host);
   const unknown = 'a host that does not tell its memory';
@@ -19,7 +20,7 @@ export async function memory(input: ConstraintInput): Promise<Constraint[]> {
     found: total === undefined ? unknown : `${formatBytes(total)} in all`,
   }));
   const beside = limited.map(({ wanted }) => {
-    const others = input.to.releases.filter((each) => each.name !== wanted.name);
+    const others = input.change.to.releases.filter((each) => each.name !== wanted.name);
     const taken = others.reduce((sum, each) => sum + reserved(each), 0);
     return {
       rule: 'memory',
@@ -35,6 +36,6 @@ export async function memory(input: ConstraintInput): Promise<Constraint[]> {
 }
 
 /** What the services of a release may use at most, in bytes, where they say it. */
-function reserved({ services }: DeployedRelease): number {
-  return services.reduce((sum, each) => sum + (each.memory ?? 0), 0);
+function reserved(release: DeployedRelease): number {
+  return containersOf(release).services.reduce((sum, each) => sum + (each.memory ?? 0), 0);
 }

@@ -1,7 +1,9 @@
 import type { DeployedRelease } from '../../../format/generation.ts';
 import type { Constraint } from '../../../format/plan.ts';
+import { arrivals } from '../../change.ts';
 import { type Listener, listeners, ownerOf } from '../../host/listeners.ts';
-import { arrivals, type ConstraintInput } from '../../../site/planning/constraints/constraint.ts';
+import { containersOf } from '../workload.ts';
+import type { ContainerConstraintInput } from './constraint.ts';
 
 interface Place {
   readonly address: string;
@@ -11,17 +13,17 @@ interface Place {
 }
 
 /** Each port that a release publishes is free, or its own predecessor's; who has it otherwise is named. */
-export async function ports(input: ConstraintInput): Promise<Constraint[]> {
-  const coming = arrivals(input);
+export async function ports(input: ContainerConstraintInput): Promise<Constraint[]> {
+  const coming = arrivals(input.change);
   const names = new Set(coming.map(({ wanted }) => wanted.name));
   const wanted = coming.flatMap((each) => placesOf(each.wanted));
   if (wanted.length === 0) return [];
   // What changes gives up the ports that it has now.
-  const leaving = input.from.releases.filter(
-    ({ name }) => names.has(name) || !input.to.releases.some((each) => each.name === name),
+  const leaving = input.change.from.releases.filter(
+    ({ name }) => names.has(name) || !input.change.to.releases.some((each) => each.name === name),
   );
   const ours = leaving.flatMap(placesOf);
-  const staying = input.to.releases.filter(({ name }) => !names.has(name)).flatMap(placesOf);
+  const staying = input.change.to.releases.filter(({ name }) => !names.has(name)).flatMap(placesOf);
   const listening = await listeners(input.host);
   const constraints: Constraint[] = [];
   for (const [index, place] of wanted.entries()) {
@@ -42,7 +44,7 @@ async function takenBy(
   place: Place,
   ours: readonly Place[],
   listening: readonly Listener[],
-  { host }: ConstraintInput,
+  { host }: ContainerConstraintInput,
 ): Promise<string | undefined> {
   const ownNow = ours.filter((each) => overlap(each, place));
   const rivals = listening.filter(
@@ -76,12 +78,12 @@ function isEvery(address: string): boolean {
 }
 
 /** Where a release listens on this host. On the host's own network that is where the container does. */
-function placesOf({ name, services }: DeployedRelease): Place[] {
-  return services.flatMap((service) =>
+function placesOf(release: DeployedRelease): Place[] {
+  return containersOf(release).services.flatMap((service) =>
     service.ports.map((port) => ({
       address: port.address,
       port: service.network === 'host' ? port.container : port.host,
-      holder: `service ${service.name} of release ${name}`,
+      holder: `service ${service.name} of release ${release.name}`,
     })),
   );
 }

@@ -1,12 +1,33 @@
 import { coerce, satisfies } from 'semver';
-import type { HostNeeds } from '../../../format/deployment.ts';
 import type { Constraint } from '../../../format/plan.ts';
+import { arrivals, named, needing } from '../../change.ts';
+import { hostPlatform } from '../../host/platform.ts';
 import { cpuFeatures, kernelRelease } from '../../host/processor.ts';
-import { type Arrival, arrivals, type ConstraintInput, named } from '../../../site/planning/constraints/constraint.ts';
+import { containersOf } from '../workload.ts';
+import type { ContainerConstraintInput } from './constraint.ts';
+
+/** The release was packed for this host's system and processor. */
+export function platform(input: ContainerConstraintInput): Constraint[] {
+  const host = hostPlatform();
+  return arrivals(input.change)
+    .filter(({ wanted }) => wanted.workload.kind !== 'none')
+    .map(({ bundle, wanted }) => {
+      const images = bundle.images.filter(
+        (image) => !image.platforms.some((each) => each.platform === host),
+      );
+      const lacking = images.map((each) => each.name).join(', ');
+      return {
+        rule: 'platform',
+        satisfied: bundle.platforms.includes(host) && images.length === 0,
+        needs: `${named(wanted)} made for a host of ${host}`,
+        found: `${bundle.platforms.join(', ')}${lacking === '' ? '' : `, without image ${lacking}`}`,
+      };
+    });
+}
 
 /** The kernel is of a version that the release takes. */
-export async function kernel(input: ConstraintInput): Promise<Constraint[]> {
-  const asked = needing(input, 'kernel');
+export async function kernel(input: ContainerConstraintInput): Promise<Constraint[]> {
+  const asked = needing(input.change, 'kernel');
   if (asked.length === 0) return [];
   const found = await kernelRelease(input.host);
   return asked.map(([{ wanted }, range]) => ({
@@ -18,9 +39,9 @@ export async function kernel(input: ConstraintInput): Promise<Constraint[]> {
 }
 
 /** The container engine is one that the release was tried with, in a version that it takes. */
-export function engine(input: ConstraintInput): Constraint[] {
-  const { engine: found } = input;
-  return needing(input, 'engine').map(([{ wanted }, ranges]) => {
+export function engine(input: ContainerConstraintInput): Constraint[] {
+  const { facts: found } = input;
+  return needing(input.change, 'engine').map(([{ wanted }, ranges]) => {
     const asked = Object.entries(ranges);
     const range = new Map(asked).get(found.engine);
     return {
@@ -33,10 +54,10 @@ export function engine(input: ConstraintInput): Constraint[] {
 }
 
 /** Services of one release that share a network call one another by their names: the engine has to give them names. */
-export function names(input: ConstraintInput): Constraint[] {
-  const { engine: found } = input;
-  return arrivals(input).flatMap(({ wanted }) => {
-    const sharing = wanted.services.filter((each) => each.network === 'bridge');
+export function names(input: ContainerConstraintInput): Constraint[] {
+  const { facts: found } = input;
+  return arrivals(input.change).flatMap(({ wanted }) => {
+    const sharing = containersOf(wanted).services.filter((each) => each.network === 'bridge');
     if (sharing.length < 2) return [];
     const without = `${found.engine} without them: install netavark and aardvark-dns, and set network_backend = "netavark" in containers.conf`;
     return [
@@ -51,8 +72,8 @@ export function names(input: ConstraintInput): Constraint[] {
 }
 
 /** Every processor has the features that the release's programs were made for. */
-export async function processor(input: ConstraintInput): Promise<Constraint[]> {
-  const asked = needing(input, 'cpuFeatures');
+export async function processor(input: ContainerConstraintInput): Promise<Constraint[]> {
+  const asked = needing(input.change, 'cpuFeatures');
   if (asked.length === 0) return [];
   const found = await cpuFeatures(input.host);
   return asked.map(([{ wanted }, features]) => {
@@ -68,19 +89,6 @@ export async function processor(input: ConstraintInput): Promise<Constraint[]> {
             ? 'all of them'
             : `processors without ${lacking.join(', ')}`,
     };
-  });
-}
-
-/** What arriving releases that run something say of one property of the host. */
-export function needing<K extends keyof HostNeeds>(
-  input: ConstraintInput,
-  what: K,
-): (readonly [Arrival, NonNullable<HostNeeds[K]>])[] {
-  return arrivals(input).flatMap((arrival) => {
-    const need = arrival.bundle.requires.host?.[what];
-    // A depot serves releases for other hosts.
-    if (need === undefined || arrival.wanted.services.length === 0) return [];
-    return [[arrival, need] as const];
   });
 }
 

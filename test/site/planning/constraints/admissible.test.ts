@@ -1,10 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { hostPlatform } from '../../../../src/target/host/platform.ts';
-import {
-  channel,
-  platform,
-  recalled,
-} from '../../../../src/site/planning/constraints/admissible.ts';
+import { channel, recalled } from '../../../../src/site/planning/constraints/admissible.ts';
 import { asking, packed } from '../../../support/constraint-input.ts';
 
 const recall = (versions: string) => ({
@@ -77,38 +72,5 @@ describe('when a site takes some channels', () => {
 
   it('returns to what it had', () => {
     expect(channel(asking({ intent: 'rollback', to: [beta] }))).toEqual([]);
-  });
-});
-
-describe('when a release was made for some platforms', () => {
-  const host = hostPlatform();
-
-  it('says for which', () => {
-    const foreign = packed({}, { platforms: ['linux/riscv64'] });
-    expect(platform(asking({ to: [foreign] }))).toEqual([
-      {
-        rule: 'platform',
-        satisfied: false,
-        needs: `release chat 1.0.0 made for a host of ${host}`,
-        found: 'linux/riscv64',
-      },
-    ]);
-  });
-
-  it('names an image that was not', () => {
-    const { bundle, wanted } = packed();
-    const images = bundle.images.map((each) => ({
-      ...each,
-      platforms: each.platforms.map((one) => ({ ...one, platform: 'linux/riscv64' })),
-    }));
-    expect(platform(asking({ to: [{ wanted, bundle: { ...bundle, images } }] }))).toMatchObject([
-      { satisfied: false, found: `${host}, without image server` },
-    ]);
-  });
-
-  it('is content with this one, and with any where nothing runs', () => {
-    expect(platform(asking({ to: [packed()] }))).toMatchObject([{ satisfied: true }]);
-    const served = packed({ services: [] }, { platforms: ['linux/riscv64'] });
-    expect(platform(asking({ to: [served] }))).toEqual([]);
   });
 });

@@ -5,12 +5,13 @@ import {
   checkConstraints,
   requireSatisfied,
 } from '../../../../src/site/planning/constraints/check-constraints.ts';
-import { overridable } from '../../../../src/site/planning/constraints/override.ts';
+import { overridableRules } from '../../../../src/site/planning/constraints/override.ts';
 import * as samples from '../../../format/samples.ts';
 import { asking, packed } from '../../../support/constraint-input.ts';
 import { packedAt } from '../../../support/context.ts';
 import { service } from '../../../support/deployed.ts';
 import { expectCode } from '../../../support/error.ts';
+import { fakeTarget } from '../../../support/fake-engine.ts';
 
 const requires = {
   releases: [{ name: 'base', version: '^1' }],
@@ -144,7 +145,7 @@ describe('when a person lets a rule be violated', () => {
     ['port', {}, []],
     ['secret', {}, []],
   ] as const)('never of %s', async (rule, settings, platforms) => {
-    expect(overridable).not.toContain(rule);
+    expect(overridableRules(fakeTarget())).not.toContain(rule);
     const ports = [{ name: 'http', address: '127.0.0.1', host: 1, container: 80 }];
     const bad = packed(
       {

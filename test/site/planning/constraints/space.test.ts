@@ -2,8 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { GIB, MIB } from '../../../../src/core/limits.ts';
 import { space } from '../../../../src/site/planning/constraints/space.ts';
 import { SiteFolder } from '../../../../src/site/site-folder.ts';
+import { createContainerTarget } from '../../../../src/target/container/container-target.ts';
+import type { EngineFacts } from '../../../../src/target/container/engine.ts';
+import type { Target } from '../../../../src/target/target.ts';
 import { asking, type Packed, packed } from '../../../support/constraint-input.ts';
 import { image, service } from '../../../support/deployed.ts';
+import { FakeEngine } from '../../../support/fake-engine.ts';
 import { scratchFolder } from '../../../support/scratch.ts';
 
 const scratch = scratchFolder(true);
@@ -95,6 +99,13 @@ describe('when the site needs room for itself', () => {
   });
 });
 
+/** A target whose engine says this of itself. */
+function telling(facts: EngineFacts): Target {
+  const engine = new FakeEngine();
+  engine.probe = async () => facts;
+  return createContainerTarget(engine);
+}
+
 describe('when the engine needs room for images', () => {
   const layers = [layer('a', GIB), layer('b', GIB, 'tar')];
 
@@ -102,7 +113,7 @@ describe('when the engine needs room for images', () => {
     const { site, releases: to } = await staged(layers);
     const host = disks({ big: 3 * GIB, tmp: GIB });
     const own = { ...engine, images: '/images', fetching: '/fetching' };
-    const found = await space(asking({ to, site, host, engine: own }));
+    const found = await space(asking({ to, site, host, target: telling(own) }));
     expect(found.filter((each) => each.rule === 'space').slice(1)).toEqual([
       {
         rule: 'space',
@@ -122,7 +133,7 @@ describe('when the engine needs room for images', () => {
   it('adds up what lies on one file system', async () => {
     const { site, releases: to } = await staged(layers);
     const own = { ...engine, images: `${site.root}/images` };
-    const found = await space(asking({ to, site, engine: own }));
+    const found = await space(asking({ to, site, target: telling(own) }));
     expect(found.map((each) => each.rule)).toEqual(['space', 'inodes']);
     expect(found[0]?.needs).toBe(
       `5.52 GiB free on the file system of ${site.root} and ${site.root}/images`,
@@ -133,12 +144,12 @@ describe('when the engine needs room for images', () => {
     const { site, releases } = await staged(layers, [...layers, layer('c', MIB, 'tar+zstd')]);
     const [from, to] = [releases.slice(0, 1), releases.slice(1)];
     const own = { ...engine, images: '/images' };
-    const found = await space(asking({ from, to, site, host: disks({}), engine: own }));
+    const found = await space(asking({ from, to, site, host: disks({}), target: telling(own) }));
     expect(found[2]?.needs).toBe('3.5 MiB free on the file system of /images');
   });
 
   it('knows nothing of an engine that does not tell', async () => {
     const { site, releases: to } = await staged(layers);
-    expect(await space(asking({ to, site, engine }))).toHaveLength(2);
+    expect(await space(asking({ to, site, target: telling(engine) }))).toHaveLength(2);
   });
 });

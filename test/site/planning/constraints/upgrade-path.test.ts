@@ -68,7 +68,8 @@ describe('when the major version changes', () => {
   it('says no more than it knows of a predecessor that cannot be read', () => {
     const question = asking({ from, to, settings: { parameters } });
     const bundles = new Map(to.map((each) => [each.wanted.bundle, each.bundle]));
-    expect(confirmedParameters({ ...question, bundles })[0]?.needs).not.toContain('changed');
+    const context = { ...question.context, change: { ...question.context.change, bundles } };
+    expect(confirmedParameters({ ...question, context })[0]?.needs).not.toContain('changed');
   });
 
   it('asks nobody without values, without a predecessor, within a major version, or going back', () => {

@@ -4,7 +4,7 @@ import { keptName } from '../../../../src/site/planning/secrets.ts';
 import { SiteFolder } from '../../../../src/site/site-folder.ts';
 import { asking, packed } from '../../../support/constraint-input.ts';
 import { context } from '../../../support/context.ts';
-import { FakeTarget } from '../../../support/fake-target.ts';
+import { fakeTarget } from '../../../support/fake-engine.ts';
 import { scratchFolder } from '../../../support/scratch.ts';
 
 const scratch = scratchFolder(true);
@@ -16,7 +16,7 @@ describe('when services read a secret', () => {
     const site = new SiteFolder(scratch.fresh('site'));
     await site.prepare();
     const name = await keptName(site, 'chat', 'key', Buffer.from('old value'));
-    const target = new FakeTarget();
+    const target = fakeTarget();
     if (values.kept === true) await target.placeSecret(name, Buffer.from('x'), context().signal);
     const to = [packed({ secrets: [{ name, secret: 'key' }] })];
     return secrets(asking({ site, target, to, settings, intent: 'rollback', ...values }));

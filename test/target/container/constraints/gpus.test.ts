@@ -98,13 +98,13 @@ describe('when a release needs GPUs', () => {
     ],
   ];
   it.each(cases)('%s', async (_, need, host, satisfied, found) => {
-    const [first] = await gpus(asking({ to: [using(1, need)], host, engine: docker }));
+    const [first] = await gpus(asking({ to: [using(1, need)], host, facts: docker }));
     expect(first).toMatchObject({ rule: 'gpu', satisfied, found });
   });
 
   it('says all that it needs', async () => {
     const need = { count: 2, memory: 40 * GIB, computeCapability: '8.0', driver: '550.54' };
-    const [first] = await gpus(asking({ to: [using(2, need)], engine: docker }));
+    const [first] = await gpus(asking({ to: [using(2, need)], facts: docker }));
     expect(first?.needs).toBe(
       '2 GPUs of nvidia with 40.00 GiB of memory, compute capability 8.0, driver 550.54 or more for release chat 1.0.0',
     );
@@ -117,7 +117,7 @@ describe('when a release needs GPUs', () => {
 
   it('escapes what a tool prints', async () => {
     const host = nvidia('0, \u001b[2Jevil, 1, 1, 1.0');
-    const [first] = await gpus(asking({ to: [using(1, { memory: GIB })], host, engine: docker }));
+    const [first] = await gpus(asking({ to: [using(1, { memory: GIB })], host, facts: docker }));
     expect(first?.found).toContain('?[2Jevil');
   });
 });
@@ -125,7 +125,7 @@ describe('when a release needs GPUs', () => {
 describe('when releases share a host', () => {
   const two = nvidia(`0, ${A100}`, `1, ${A100}`);
   const ask = async (other: Packed, own: Packed): Promise<unknown> =>
-    gpus(asking({ from: [other], to: [other, own], host: two, engine: docker }));
+    gpus(asking({ from: [other], to: [other, own], host: two, facts: docker }));
 
   it.each([
     [1, 1, true],
@@ -196,7 +196,7 @@ describe('when podman is to hand GPUs to containers', () => {
     ['28.3.0', 2],
   ])('asks docker %s as it takes them: %i answers', async (version, count) => {
     const own = { ...docker, version };
-    const found = await gpus(asking({ to: [using(1)], host: nvidia(`0, ${A100}`), engine: own }));
+    const found = await gpus(asking({ to: [using(1)], host: nvidia(`0, ${A100}`), facts: own }));
     expect(found).toHaveLength(count);
   });
 
@@ -217,7 +217,7 @@ describe('when a release needs GPUs of AMD', () => {
   const ask = async (text: string, need: Partial<GpuNeeds>): Promise<unknown> => {
     const host = { programs: { 'rocm-smi': { printed: text } } };
     const [first] = await gpus(
-      asking({ to: [using(1, { vendor: 'amd', ...need })], host, engine: docker }),
+      asking({ to: [using(1, { vendor: 'amd', ...need })], host, facts: docker }),
     );
     return first;
   };

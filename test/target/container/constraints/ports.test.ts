@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { Listening } from '../../../../src/target/host/listen.ts';
 import { ports } from '../../../../src/target/container/constraints/ports.ts';
+import { containersOf } from '../../../../src/target/container/workload.ts';
+import type { Listening } from '../../../../src/target/host/listen.ts';
 import { asking, type Packed, packed } from '../../../support/constraint-input.ts';
 import { service } from '../../../support/deployed.ts';
 import type { FakeHost } from '../../../support/fake-host.ts';
@@ -89,7 +90,7 @@ describe('when a release wants a port', () => {
 
   it('not twice for itself', async () => {
     const services = ['a', 'b'].flatMap((name) =>
-      on(8000).wanted.services.map((each) => ({ ...each, name })),
+      containersOf(on(8000).wanted).services.map((each) => ({ ...each, name })),
     );
     expect(await ports(asking({ to: [packed({ services })] }))).toMatchObject([
       { satisfied: true },
@@ -122,7 +123,7 @@ describe('when a release wants a port', () => {
   });
 
   it('wants the port of the container on the network of the host', async () => {
-    const [one] = on(8000).wanted.services;
+    const [one] = containersOf(on(8000).wanted).services;
     const host = { listening: { '127.0.0.1:80': 'taken' } } as const;
     const services = [{ ...(one ?? service()), network: 'host' as const }];
     expect(await ports(asking({ to: [packed({ services })], host }))).toMatchObject([

@@ -4,8 +4,10 @@ import {
   engine,
   kernel,
   names,
+  platform,
   processor,
 } from '../../../../src/target/container/constraints/system.ts';
+import { hostPlatform } from '../../../../src/target/host/platform.ts';
 import { asking, type Packed, packed } from '../../../support/constraint-input.ts';
 import { service } from '../../../support/deployed.ts';
 
@@ -50,7 +52,7 @@ describe('when a release needs an engine', () => {
   ])('%j, and finds %s %s: %s', (ranges, name, version, satisfied) => {
     const found = { engine: name, version, systemd: false, rootless: false, names: true };
     const wish = Object.entries(ranges).map((each) => each.join(' '));
-    expect(engine(asking({ to: [needing({ engine: ranges })], engine: found }))).toEqual([
+    expect(engine(asking({ to: [needing({ engine: ranges })], facts: found }))).toEqual([
       {
         rule: 'engine',
         satisfied,
@@ -66,7 +68,7 @@ describe('when services of a release call one another by name', () => {
   const podman = { engine: 'podman', version: '4.3.1', systemd: false, rootless: false };
 
   it.each([true, false])('needs an engine that gives them names: %s', (found) => {
-    const asked = asking({ to: [two], engine: { ...podman, names: found } });
+    const asked = asking({ to: [two], facts: { ...podman, names: found } });
     const [constraint, ...others] = names(asked);
     expect(others).toEqual([]);
     expect(constraint).toMatchObject({
@@ -78,7 +80,7 @@ describe('when services of a release call one another by name', () => {
 
   it('asks nothing for a service alone', () => {
     const one = packed({ services: [service()] });
-    expect(names(asking({ to: [one], engine: { ...podman, names: false } }))).toEqual([]);
+    expect(names(asking({ to: [one], facts: { ...podman, names: false } }))).toEqual([]);
   });
 });
 
@@ -117,5 +119,38 @@ describe('when a release asks for nothing, or runs nothing here', () => {
         ...engine(question),
         ...(await processor(question)),
       ]).toEqual([]);
+  });
+});
+
+describe('when a release was made for some platforms', () => {
+  const host = hostPlatform();
+
+  it('says for which', () => {
+    const foreign = packed({}, { platforms: ['linux/riscv64'] });
+    expect(platform(asking({ to: [foreign] }))).toEqual([
+      {
+        rule: 'platform',
+        satisfied: false,
+        needs: `release chat 1.0.0 made for a host of ${host}`,
+        found: 'linux/riscv64',
+      },
+    ]);
+  });
+
+  it('names an image that was not', () => {
+    const { bundle, wanted } = packed();
+    const images = bundle.images.map((each) => ({
+      ...each,
+      platforms: each.platforms.map((one) => ({ ...one, platform: 'linux/riscv64' })),
+    }));
+    expect(platform(asking({ to: [{ wanted, bundle: { ...bundle, images } }] }))).toMatchObject([
+      { satisfied: false, found: `${host}, without image server` },
+    ]);
+  });
+
+  it('is content with this one, and with any where nothing runs', () => {
+    expect(platform(asking({ to: [packed()] }))).toMatchObject([{ satisfied: true }]);
+    const served = packed({ services: [] }, { platforms: ['linux/riscv64'] });
+    expect(platform(asking({ to: [served] }))).toEqual([]);
   });
 });

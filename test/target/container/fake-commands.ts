@@ -1,4 +1,4 @@
-import type { CommandResult, CommandRunner } from '../../src/target/host/command.ts';
+import type { CommandResult, CommandRunner } from '../../../src/target/host/command.ts';
 
 /** Answers for commands that begin with these words; the longest beginning wins, others succeed silently. */
 export type Answers = Record<string, Partial<CommandResult> | (() => Partial<CommandResult>)>;

@@ -9,11 +9,11 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { parseDigest } from '../../src/core/digest.ts';
-import type { Catalog, CatalogEntry } from '../../src/depot/catalog.ts';
-import type { RenderedImage } from '../../src/format/generation.ts';
-import { beginLayout, writeImage, writeLayer } from '../lab/image-layout.ts';
-import { capture } from '../lab/process.ts';
+import { parseDigest } from '../../../src/core/digest.ts';
+import type { Catalog, CatalogEntry } from '../../../src/depot/catalog.ts';
+import type { RenderedImage } from '../../../src/format/containers.ts';
+import { beginLayout, writeImage, writeLayer } from '../../lab/image-layout.ts';
+import { capture } from '../../lab/process.ts';
 
 /** An image in a layout, and the catalog of a depot that serves it and nothing else. */
 export interface ServedImage {

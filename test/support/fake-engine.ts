@@ -3,9 +3,15 @@ import type {
   RenderedImage,
   RenderedNetwork,
   RenderedService,
-} from '../../src/format/generation.ts';
+} from '../../src/format/containers.ts';
+import { createContainerTarget } from '../../src/target/container/container-target.ts';
+import type {
+  ContainerEngine,
+  ContainerState,
+  EngineFacts,
+} from '../../src/target/container/engine.ts';
 import { specificationOf } from '../../src/target/container/specification.ts';
-import type { Engine, RanInside, ServiceState, Target } from '../../src/target/target.ts';
+import type { RanInside, Target } from '../../src/target/target.ts';
 
 /** What an engine holds: image ids by tag, and by unit what tells a running service from its other versions. */
 export interface EngineState {
@@ -35,12 +41,12 @@ export interface TargetCall {
 export type CallHook = (call: TargetCall, moment: 'before' | 'after') => void;
 
 /** An engine in memory, for faults that a real one cannot be made to show at will. */
-export class FakeTarget implements Target {
+export class FakeEngine implements ContainerEngine {
   readonly name = 'fake';
   readonly calls: TargetCall[] = [];
   hook: CallHook = () => {};
   /** What `inspectService` says of a service that runs. */
-  running: (service: RenderedService) => ServiceState = (service) => ({
+  running: (service: RenderedService) => ContainerState = (service) => ({
     state: 'running',
     detail: '',
     startedAt: '2026-11-21T10:00:00Z',
@@ -76,7 +82,7 @@ export class FakeTarget implements Target {
     this.#services.set(service.unit, `${service.image.tag} ${service.args.join(' ')}`);
   }
 
-  async probe(): Promise<Engine> {
+  async probe(): Promise<EngineFacts> {
     return { engine: 'fake', version: '1', systemd: false, rootless: false, names: true };
   }
 
@@ -149,10 +155,12 @@ export class FakeTarget implements Target {
     );
   }
 
-  async inspectService(service: RenderedService, signal: AbortSignal): Promise<ServiceState> {
+  async inspectService(service: RenderedService, signal: AbortSignal): Promise<ContainerState> {
     requireUninterrupted(signal);
     const there = this.#services.has(service.unit);
-    return there ? this.running(service) : { state: 'absent', detail: '' };
+    if (!there) return { state: 'absent', detail: '' };
+    const { release, site } = service;
+    return { release, ...(site === undefined ? {} : { site }), ...this.running(service) };
   }
 
   async logs(): Promise<string> {
@@ -172,6 +180,14 @@ export class FakeTarget implements Target {
     await effect();
     this.hook(call, 'after');
   }
+}
+
+/** A target whose containers are in memory. */
+export type FakeTarget = Target & { readonly engine: FakeEngine };
+
+export function fakeTarget(state?: EngineState): FakeTarget {
+  const engine = new FakeEngine(state);
+  return { ...createContainerTarget(engine), engine };
 }
 
 /** The error that engines fail with. */

@@ -2,15 +2,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from 'vitest';
-import { type Depot, startDepot } from '../../src/depot/server.ts';
-import { FakeTarget } from '../support/fake-target.ts';
+import { type Depot, startDepot } from '../../../src/depot/server.ts';
+import { FakeEngine } from '../../support/fake-engine.ts';
+import { everyTarget } from './engine-suite.ts';
 import { type ServedImage, shellImage } from './shell-image.ts';
-import { everyTarget } from './suite.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'stowage-fake-'));
 let served: ServedImage;
 let depot: Depot;
-const target = new FakeTarget();
+const target = new FakeEngine();
 
 beforeAll(async () => {
   served = await shellImage(join(folder, 'layout'), 'shell-1');

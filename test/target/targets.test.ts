@@ -2,8 +2,11 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { targetNames } from '../../src/format/site.ts';
-import { createTarget } from '../../src/target/create-target.ts';
+import { createContainerTarget } from '../../src/target/container/container-target.ts';
+import type { EngineFacts } from '../../src/target/container/engine.ts';
+import { createTarget } from '../../src/target/targets.ts';
 import { expectCode } from '../support/error.ts';
+import { FakeEngine } from '../support/fake-engine.ts';
 import { scratchFolder } from '../support/scratch.ts';
 
 const scratch = scratchFolder();
@@ -26,7 +29,10 @@ describe('when site.yaml names a target', () => {
   });
 
   it('asks one that answered once', async () => {
-    const target = createTarget('depot', { env: {}, root: '/nowhere' });
-    expect(await target.probe(signal)).toBe(await target.probe(signal));
+    const engine = new FakeEngine();
+    const target = createContainerTarget(engine);
+    const first = await target.probe(signal);
+    engine.probe = async () => ({ ...first, version: '2' }) as EngineFacts;
+    expect(await target.probe(signal)).toBe(first);
   });
 });

@@ -2,10 +2,11 @@
  * Carries out one method of a target and dies of SIGKILL just before the given command of its engine.
  * `node killed.ts <JSON>`: exit status 0 when there were fewer commands.
  */
-import { runCommand } from '../../src/target/host/command.ts';
-import { createDocker } from '../../src/target/docker/docker.ts';
-import { createPodman } from '../../src/target/podman/podman.ts';
-import type { Order } from './suite.ts';
+
+import { createDocker } from '../../../src/target/docker/docker.ts';
+import { runCommand } from '../../../src/target/host/command.ts';
+import { createPodman } from '../../../src/target/podman/podman.ts';
+import type { Order } from './engine-suite.ts';
 
 const order = JSON.parse(process.argv[2] ?? '') as Order;
 const { signal } = new AbortController();

@@ -1,7 +1,7 @@
-import { parseDigest } from '../../src/core/digest.ts';
-import { GIB } from '../../src/core/limits.ts';
-import type { RenderedImage, RenderedService } from '../../src/format/generation.ts';
-import { service as deployed } from '../support/deployed.ts';
+import { parseDigest } from '../../../src/core/digest.ts';
+import { GIB } from '../../../src/core/limits.ts';
+import type { RenderedImage, RenderedService } from '../../../src/format/containers.ts';
+import { service as deployed } from '../../support/deployed.ts';
 
 const image: RenderedImage = {
   repository: 'chat-1/server',

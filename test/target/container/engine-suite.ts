@@ -1,20 +1,20 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { digestHex, parseDigest } from '../../src/core/digest.ts';
-import { MIB } from '../../src/core/limits.ts';
+import { digestHex, parseDigest } from '../../../src/core/digest.ts';
+import { MIB } from '../../../src/core/limits.ts';
 import type {
   RenderedImage,
   RenderedNetwork,
   RenderedService,
-} from '../../src/format/generation.ts';
-import { specificationOf } from '../../src/target/container/specification.ts';
-import type { Target } from '../../src/target/target.ts';
-import { capture, until } from '../lab/process.ts';
-import { expectCode } from '../support/error.ts';
+} from '../../../src/format/containers.ts';
+import type { ContainerEngine } from '../../../src/target/container/engine.ts';
+import { specificationOf } from '../../../src/target/container/specification.ts';
+import { capture, until } from '../../lab/process.ts';
+import { expectCode } from '../../support/error.ts';
 import { service } from './services.ts';
 
 /** A target to be tried, with an image of `shell-image.ts` in a depot. */
 export interface Bench {
-  readonly target: Target;
+  readonly target: ContainerEngine;
   readonly image: RenderedImage;
   readonly depotHost: string;
 }

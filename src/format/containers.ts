@@ -1,0 +1,168 @@
+import * as z from 'zod';
+import type { Digest } from '../core/digest.ts';
+import { MAX_INDEX_BYTES } from '../core/limits.ts';
+import type { DocumentKind } from './document.ts';
+import { exact } from './exact.ts';
+import * as field from './field.ts';
+import { type Adapter, adapter, type Health, health } from './service.ts';
+
+/** The workload of a release whose services are containers of podman or docker on one host. */
+export type ContainerWorkload = {
+  readonly kind: 'containers';
+  readonly networks: readonly RenderedNetwork[];
+  /** In an order in which each comes after those it depends on. */
+  readonly services: readonly RenderedService[];
+};
+
+/** A service with every value filled in: all that an engine needs to run it. */
+export interface RenderedService {
+  readonly release: string;
+  readonly name: string;
+  /** The id of the site that owns its container; left out for what version 0.1 applied. */
+  readonly site?: string;
+  /** The name of its container and of its unit. */
+  readonly unit: string;
+  readonly image: RenderedImage;
+  readonly entrypoint?: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Services of the same release that must be ready before this one starts. */
+  readonly dependsOn: readonly string[];
+  readonly mounts: readonly RenderedMount[];
+  /** LoRA adapters that it serves, mounted at `/adapters/<model>`; the member is left out where there are none. */
+  readonly adapters?: readonly Adapter[];
+  readonly secrets: readonly RenderedSecret[];
+  readonly ports: readonly RenderedPort[];
+  readonly network: 'bridge' | 'host' | 'none';
+  /** For `bridge`: the networks that it joins, each by its name in the engine; its peers call it by its name. */
+  readonly networks: readonly string[];
+  /** Absent for the user that the image names. */
+  readonly user?: string;
+  readonly readOnlyRoot: boolean;
+  readonly capabilities: readonly string[];
+  readonly pids: number;
+  readonly memory?: number;
+  readonly sharedMemory?: number;
+  readonly cpus?: number;
+  readonly gpus?: number | 'all';
+  readonly health?: Health;
+}
+
+export interface RenderedImage {
+  /** The depot's repository: `<release>/<image>`. */
+  readonly repository: string;
+  /** The manifest for this host's platform. */
+  readonly manifest: Digest;
+  /** Its config, whose hex is the image's id in an engine. */
+  readonly config: Digest;
+  /** The name that the image goes by in the engine. */
+  readonly tag: string;
+}
+
+export type RenderedMount =
+  /** A folder or a file of the site, read-only. */
+  | { readonly source: string; readonly path: string }
+  | { readonly memory: number; readonly path: string };
+
+/** A secret as the engine keeps it, mounted as a file. */
+export interface RenderedSecret {
+  readonly name: string;
+  readonly path: string;
+}
+
+/** A network of the engine that only this release uses. */
+export interface RenderedNetwork {
+  readonly name: string;
+  readonly release: string;
+  /** As in {@link RenderedService}. */
+  readonly site?: string;
+  /** Whether nothing outside the host can be reached through it, nor reach it. */
+  readonly internal: boolean;
+}
+
+export interface RenderedPort {
+  readonly name: string;
+  readonly address: string;
+  readonly host: number;
+  readonly container: number;
+}
+
+const mount: z.ZodType<RenderedMount> = exact(
+  z.union([
+    z.strictObject({ source: z.string().startsWith('/'), path: field.containerPath }),
+    z.strictObject({ memory: field.bytes, path: field.containerPath }),
+  ]),
+);
+
+/** A name that podman and docker both take. */
+const engineName: z.ZodType<string> = z
+  .string()
+  .max(200)
+  .regex(/^[a-z0-9][a-z0-9-]*$/);
+
+const service: z.ZodType<RenderedService> = exact(
+  z.strictObject({
+    release: field.name,
+    name: field.name,
+    site: field.hex(8).exactOptional(),
+    unit: z.string().max(200),
+    image: z.strictObject({
+      repository: z.string().max(255),
+      manifest: field.digest,
+      config: field.digest,
+      tag: z.string().max(512),
+    }),
+    entrypoint: z.string().exactOptional(),
+    args: z.array(z.string()),
+    env: z.record(z.string(), z.string()),
+    dependsOn: z.array(field.name),
+    mounts: z.array(mount),
+    adapters: z.array(adapter).min(1).max(64).exactOptional(),
+    secrets: z.array(z.strictObject({ name: engineName, path: field.containerPath })),
+    ports: z.array(
+      z.strictObject({
+        name: field.name,
+        address: z.string(),
+        host: field.port,
+        container: field.port,
+      }),
+    ),
+    network: z.enum(['bridge', 'host', 'none']),
+    networks: z.array(engineName).max(8),
+    user: z.string().exactOptional(),
+    readOnlyRoot: z.boolean(),
+    capabilities: z.array(z.string()),
+    pids: z.int().min(1),
+    memory: field.bytes.exactOptional(),
+    sharedMemory: field.bytes.exactOptional(),
+    cpus: z.number().positive().exactOptional(),
+    gpus: z.union([z.int(), z.literal('all')]).exactOptional(),
+    health: health.exactOptional(),
+  }),
+);
+
+const schema: z.ZodType<ContainerWorkload> = exact(
+  z.strictObject({
+    kind: z.literal('containers'),
+    networks: z
+      .array(
+        z.strictObject({
+          name: engineName,
+          release: field.name,
+          site: field.hex(8).exactOptional(),
+          internal: z.boolean(),
+        }),
+      )
+      .max(8),
+    services: z.array(service).min(1),
+  }),
+);
+
+/** Part of a generation, so that it has no version of its own: that of the generation counts. */
+export const containerWorkloadKind: DocumentKind<ContainerWorkload> = {
+  name: 'container workload',
+  code: 'state-damaged',
+  schema,
+  maxBytes: MAX_INDEX_BYTES,
+  hint: 'restore the site folder from its backup, or install the release again',
+};

@@ -1,0 +1,23 @@
+import * as z from 'zod';
+import { exact } from './exact.ts';
+import * as field from './field.ts';
+
+export const intents = ['install', 'rollback', 'uninstall'] as const;
+export type Intent = (typeof intents)[number];
+
+/** A person's word that a constraint may be violated for a while. */
+export interface Override {
+  readonly rule: string;
+  readonly by: string;
+  readonly reason: string;
+  readonly until: string;
+}
+
+export const override: z.ZodType<Override> = exact(
+  z.strictObject({
+    rule: field.name,
+    by: field.line(200),
+    reason: field.line(500),
+    until: field.moment,
+  }),
+);

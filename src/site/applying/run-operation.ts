@@ -1,0 +1,96 @@
+import type { Context } from '../../core/event.ts';
+import { startDepot } from '../../depot/server.ts';
+import type { DeployedRelease, KeptSecret } from '../../format/generation.ts';
+import { type Operation, type Plan, type SiteAction, siteActions } from '../../format/plan.ts';
+import type { GateResult } from '../../format/receipt.ts';
+import type { SiteSupply, Target } from '../../target/target.ts';
+import { catalogOf } from '../catalog/catalog.ts';
+import { gateRelease } from '../gate/gate-release.ts';
+import { gateService } from '../gate/gate-service.ts';
+import { forgetGeneration, switchTo } from '../generations.ts';
+import { releaseOf } from '../planning/plan.ts';
+import { keptName, readSecret, secretChanged } from '../planning/secrets.ts';
+import { placeLayout, removeLayout } from '../release/layout.ts';
+import type { SiteFolder } from '../site-folder.ts';
+
+/** What executing a plan needs besides the plan. */
+export interface ApplyContext extends Context {
+  readonly site: SiteFolder;
+  readonly target: Target;
+  /** The variables of this process, for secrets that `site.yaml` finds there. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Is told of every gate check as it ends. */
+  readonly keep: (result: GateResult) => void;
+}
+
+/** Runs one operation of a plan. Each may be run again after it was killed at any point. */
+export async function runOperation(
+  operation: Operation,
+  plan: Plan,
+  context: ApplyContext,
+): Promise<void> {
+  const { action, subject } = operation;
+  const { site, target, signal, keep } = context;
+  if (action === 'switch-generation') return switchGeneration(operation, plan, site);
+  const release = releaseOf(plan, operation);
+  if (!isSiteAction(action))
+    return target.run({ action, release, subject }, supplyOf(site), signal);
+  switch (action) {
+    case 'place-files':
+      return placeLayout(site, release.bundle, release.texts);
+    case 'remove-files':
+      return removeLayout(site, release.bundle);
+    case 'place-secret':
+      return placeSecret(secretOf(release, subject), release.name, context);
+    case 'remove-secret':
+      return target.removeSecret(subject, signal);
+    case 'gate-service':
+      return gateService({ release, service: subject }, context);
+    case 'gate-release':
+      return gateRelease(release, { site, signal, keep });
+  }
+}
+
+function isSiteAction(action: string): action is Exclude<SiteAction, 'switch-generation'> {
+  return siteActions.some((each) => each === action);
+}
+
+async function switchGeneration({ side }: Operation, plan: Plan, site: SiteFolder): Promise<void> {
+  await switchTo(site, plan[side]);
+  if (side === 'from' && plan.intent !== 'rollback') await forgetGeneration(site, plan.to.number);
+}
+
+function secretOf(release: DeployedRelease, name: string): KeptSecret {
+  const secret = release.secrets.find((each) => each.name === name);
+  if (secret === undefined) throw new Error(`the plan names an unknown secret ${name}`);
+  return secret;
+}
+
+/** A secret whose value is another one now was not planned: the plan must be made again. */
+async function placeSecret(
+  { name, secret }: KeptSecret,
+  release: string,
+  { site, target, signal, env }: ApplyContext,
+): Promise<void> {
+  if (await target.hasSecret(name, signal)) return;
+  const value = await readSecret(await site.site(), release, secret, env ?? {});
+  if ((await keptName(site, release, secret, value)) !== name) throw secretChanged(release, secret);
+  await target.placeSecret(name, value, signal);
+}
+
+/** Images reach the target by digest, through a depot on loopback that lives for one pull. */
+function supplyOf(site: SiteFolder): SiteSupply {
+  return {
+    async withDepot({ bundle }, work) {
+      const depot = await startDepot(await catalogOf(site, [bundle]), {
+        address: '127.0.0.1',
+        port: 0,
+      });
+      try {
+        await work(depot.host);
+      } finally {
+        await depot.close();
+      }
+    },
+  };
+}

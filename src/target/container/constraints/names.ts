@@ -1,0 +1,23 @@
+import type { Constraint } from '../../../format/plan.ts';
+import { arrivals } from '../../change.ts';
+import { isOurs, ownerInWords } from '../ownership.ts';
+import { containersOf } from '../workload.ts';
+import type { ContainerConstraintInput } from './constraint.ts';
+
+/** No container of another owner has a name that a service of an arriving release needs. */
+export async function containerNames(input: ContainerConstraintInput): Promise<Constraint[]> {
+  const constraints: Constraint[] = [];
+  for (const { wanted } of arrivals(input.change)) {
+    for (const service of containersOf(wanted).services) {
+      const found = await input.engine.inspectService(service, input.signal);
+      if (found.state === 'absent' || isOurs(service, found)) continue;
+      constraints.push({
+        rule: 'name',
+        satisfied: false,
+        needs: `no container of another owner named ${service.unit}`,
+        found: `one that belongs to ${ownerInWords(found)}`,
+      });
+    }
+  }
+  return constraints;
+}

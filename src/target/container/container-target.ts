@@ -1,0 +1,147 @@
+import { digestHex } from '../../core/digest.ts';
+import type { RenderedService } from '../../format/containers.ts';
+import type { DeployedRelease, Generation } from '../../format/generation.ts';
+import type { DeployedService, ServiceOf, ServiceState, Target } from '../target.ts';
+import { containerConstraints, overridableRules } from './constraints/check.ts';
+import { containerDiskUse } from './disk-use.ts';
+import type { ContainerEngine, ContainerState, EngineFacts } from './engine.ts';
+import { isOurs, ownerInWords } from './ownership.ts';
+import { renderContainers } from './render.ts';
+import { specificationOf } from './specification.ts';
+import { containerSteps } from './steps.ts';
+import { containerOf, containersOf, imagesOf } from './workload.ts';
+
+/** Services as containers of one engine on this host. */
+export function createContainerTarget(engine: ContainerEngine): Target {
+  // An engine takes a second to describe itself, and does not change while one command runs.
+  let known: EngineFacts | undefined;
+  const probe = async (signal: AbortSignal): Promise<EngineFacts> => {
+    known ??= await engine.probe(signal);
+    return known;
+  };
+  return {
+    name: engine.name,
+    runsServices: true,
+    overridable: overridableRules,
+    probe,
+    render: renderContainers,
+    services: (release) => containersOf(release).services.map(deployed),
+    steps: containerSteps,
+    async run({ action, release, subject }, site, signal) {
+      switch (action) {
+        case 'load-image': {
+          const image = imageOf(release, subject);
+          if (await engine.hasImage(image, signal)) return;
+          return site.withDepot(release, (host) => engine.loadImage(image, host, signal));
+        }
+        case 'unload-image':
+          return engine.unloadImage(imageOf(release, subject), signal);
+        case 'create-network':
+          return engine.createNetwork(networkOf(release, subject), signal);
+        case 'remove-network':
+          return engine.removeNetwork(networkOf(release, subject), signal);
+        case 'start-service':
+          return engine.startService(containerOf(release, subject), signal);
+        case 'stop-service':
+          return engine.stopService(containerOf(release, subject), signal);
+        default:
+          throw new Error(`no action of ${engine.name} is called ${action}`);
+      }
+    },
+    async constraints(context) {
+      return containerConstraints({ ...context, facts: await probe(context.signal), engine });
+    },
+    diskUse: async (context) => containerDiskUse(await probe(context.signal), context),
+    hasSecret: (name, signal) => engine.hasSecret(name, signal),
+    placeSecret: (name, value, signal) => engine.placeSecret(name, value, signal),
+    removeSecret: (name, signal) => engine.removeSecret(name, signal),
+    async endpoint({ release, service }, port) {
+      return { ...addressOf(containerOf(release, service), port), close: async () => {} };
+    },
+    async state(of, signal) {
+      const service = container(of);
+      return stateOf(service, await engine.inspectService(service, signal));
+    },
+    runInside: (of, command, signal) => engine.runInside(container(of), command, signal),
+    logs: (of, lines, signal) => engine.logs(container(of), lines, signal),
+    forget: (going, staying, signal) => forget(engine, { going, staying, signal }),
+  };
+}
+
+function container({ release, service }: ServiceOf): RenderedService {
+  return containerOf(release, service);
+}
+
+function deployed(service: RenderedService): DeployedService {
+  const { name, dependsOn, health, adapters } = service;
+  return {
+    ...{ name, dependsOn },
+    ...(health === undefined ? {} : { health }),
+    ...(adapters === undefined ? {} : { adapters }),
+    addresses: service.ports.map((port) => {
+      const { address, port: number } = addressOf(service, port.name);
+      const host = address.includes(':') ? `[${address}]` : address;
+      return { port: port.name, url: `http://${host}:${number}` };
+    }),
+  };
+}
+
+function addressOf(service: RenderedService, name: string): { address: string; port: number } {
+  const port = service.ports.find((each) => each.name === name);
+  if (port === undefined) throw new Error(`service ${service.name} has no port ${name}`);
+  // On the host's own network a service listens where it listens; nothing publishes the port elsewhere.
+  return { address: port.address, port: service.network === 'host' ? port.container : port.host };
+}
+
+function stateOf(service: RenderedService, found: ContainerState): ServiceState {
+  const { image, specification, site: _, release: __, ...state } = found;
+  if (found.state === 'absent') return { ...state, drift: ['its container is gone'] };
+  if (!isOurs(service, found))
+    return {
+      ...{ state: 'absent', detail: '' },
+      drift: [`container ${service.unit} belongs to ${ownerInWords(found)}`],
+    };
+  const drift: string[] = [];
+  if (specification !== undefined && specification !== specificationOf(service))
+    drift.push('it was started with other settings');
+  if (image !== undefined && image !== digestHex(service.image.config))
+    drift.push(`it runs another image, ${image.slice(0, 12)}`);
+  return { ...state, drift };
+}
+
+function imageOf(release: DeployedRelease, tag: string): RenderedService['image'] {
+  const image = imagesOf([release]).find((each) => each.tag === tag);
+  if (image === undefined) throw new Error(`release ${release.name} has no image ${tag}`);
+  return image;
+}
+
+function networkOf(
+  release: DeployedRelease,
+  name: string,
+): ReturnType<typeof containersOf>['networks'][number] {
+  const network = containersOf(release).networks.find((each) => each.name === name);
+  if (network === undefined) throw new Error(`release ${release.name} has no network ${name}`);
+  return network;
+}
+
+/** Takes images and networks out of the engine that only generations use which go. */
+async function forget(
+  engine: ContainerEngine,
+  {
+    going,
+    staying,
+    signal,
+  }: { going: readonly Generation[]; staying: readonly Generation[]; signal: AbortSignal },
+): Promise<void> {
+  const kept = staying.flatMap((each) => each.releases);
+  const tags = new Set(imagesOf(kept).map(({ tag }) => tag));
+  const names = new Set(
+    kept.flatMap((each) => containersOf(each).networks.map(({ name }) => name)),
+  );
+  for (const release of going.flatMap((each) => each.releases)) {
+    for (const image of imagesOf([release]))
+      if (!tags.has(image.tag)) await engine.unloadImage(image, signal);
+    for (const network of containersOf(release).networks)
+      if (!names.has(network.name)) await engine.removeNetwork(network, signal);
+  }
+}

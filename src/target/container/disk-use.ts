@@ -1,0 +1,83 @@
+import { parseJson } from '../../core/canonical-json.ts';
+import { isDigest } from '../../core/digest.ts';
+import { StowageError } from '../../core/error.ts';
+import { MAX_OCI_MANIFEST_BYTES } from '../../core/limits.ts';
+import type { RenderedImage } from '../../format/containers.ts';
+import type { DeployedRelease } from '../../format/generation.ts';
+import type { BlobStore } from '../../io/blob-store.ts';
+import { changesBetween } from '../change.ts';
+import { type DiskUse, filesIn } from '../disk-use.ts';
+import type { ConstraintContext } from '../target.ts';
+import type { EngineFacts } from './engine.ts';
+import { imagesOf } from './workload.ts';
+
+/** How much larger a compressed layer of an image becomes: programs and libraries rarely grow more. */
+const GROWTH = 2.5;
+
+/** A layer of an image as it lies in the store. */
+interface ImageLayer {
+  readonly digest: string;
+  readonly size: number;
+  readonly compressed: boolean;
+}
+
+/** What the engine unpacks, and what it fetches first, where it says where. */
+export async function containerDiskUse(
+  engine: EngineFacts,
+  { change, store }: ConstraintContext,
+): Promise<DiskUse[]> {
+  if (engine.images === undefined) return [];
+  const { arriving } = changesBetween(change.from, change.to);
+  const there = await layersThere(change.from.releases, store);
+  const wanted = await layersOf(arriving, store);
+  const fresh = [...wanted.values()].filter((each) => !there.has(each.digest));
+  const sum = (value: (layer: ImageLayer) => number): number =>
+    fresh.reduce((total, each) => total + value(each), 0);
+  const unpacked = sum(unpackedBytes);
+  const fetching = engine.fetching ?? engine.images;
+  return [
+    { path: engine.images, bytes: unpacked, files: sum((each) => filesIn(unpackedBytes(each))) },
+    { path: fetching, bytes: sum((each) => each.size), files: fresh.length },
+  ];
+}
+
+/** A layer that the engine has already takes nothing; one that cannot be told takes its place. */
+async function layersThere(
+  releases: readonly DeployedRelease[],
+  store: BlobStore,
+): Promise<ReadonlyMap<string, ImageLayer>> {
+  try {
+    return await layersOf(releases, store);
+  } catch (error) {
+    if (error instanceof StowageError) return new Map();
+    throw error;
+  }
+}
+
+async function layersOf(
+  releases: readonly DeployedRelease[],
+  store: BlobStore,
+): Promise<ReadonlyMap<string, ImageLayer>> {
+  const layers = new Map<string, ImageLayer>();
+  for (const image of imagesOf(releases)) {
+    for (const layer of await imageLayers(store, image)) layers.set(layer.digest, layer);
+  }
+  return layers;
+}
+
+function unpackedBytes({ size, compressed }: ImageLayer): number {
+  return compressed ? Math.ceil(size * GROWTH) : size;
+}
+
+/** The layers that a staged image's manifest lists. */
+async function imageLayers(store: BlobStore, { manifest }: RenderedImage): Promise<ImageLayer[]> {
+  const bytes = await store.read(manifest, MAX_OCI_MANIFEST_BYTES);
+  const { layers = [] } = parseJson(bytes) as {
+    layers?: readonly { digest?: unknown; size?: unknown; mediaType?: unknown }[];
+  };
+  return layers.flatMap(({ digest, size, mediaType }) =>
+    typeof digest === 'string' && isDigest(digest) && typeof size === 'number'
+      ? [{ digest, size, compressed: /[+.](?:gzip|zstd)$/.test(String(mediaType)) }]
+      : [],
+  );
+}

@@ -1,0 +1,140 @@
+import { join } from 'node:path';
+import { digestHex } from '../../core/digest.ts';
+import { StowageError } from '../../core/error.ts';
+import type { BundleImage } from '../../format/bundle.ts';
+import type {
+  ContainerWorkload,
+  RenderedImage,
+  RenderedMount,
+  RenderedNetwork,
+  RenderedService,
+} from '../../format/containers.ts';
+import { inOrder, type Mount, type Port, type Service } from '../../format/service.ts';
+import type { RenderInput } from '../target.ts';
+import { adapterArguments, adapterPath } from './adapters.ts';
+
+/**
+ * The services of a release as containers, with every value filled in.
+ * @throws StowageError `site-invalid`
+ */
+export function renderContainers(input: RenderInput): ContainerWorkload {
+  const services = inOrder(input.bundle.services) ?? [];
+  const networks = networksOf(input, services);
+  return {
+    kind: 'containers',
+    networks,
+    services: services.map((service) => ({
+      ...renderService(service, input),
+      networks: joins(service, networks),
+    })),
+  };
+}
+
+function renderService(service: Service, input: RenderInput): Omit<RenderedService, 'networks'> {
+  const { bundle, settings, siteId, files, fill } = input;
+  const { image: imageName, mounts, adapters, secrets, user, ...plain } = service;
+  const { ports, args, env, entrypoint, name, ...rest } = plain;
+  const adapted = adapterArguments(service, bundle);
+  const image = bundle.images.find((each) => each.name === imageName);
+  if (image === undefined) throw new Error(`image ${imageName} passed the schema and is not there`);
+  return {
+    ...rest,
+    release: bundle.name,
+    name,
+    site: siteId,
+    unit: `stowage-${siteId}-${bundle.name}-${name}`,
+    image: renderImage(image, input),
+    ...(entrypoint === undefined ? {} : { entrypoint }),
+    args: [...args.map(fill), ...adapted.args],
+    env: {
+      ...Object.fromEntries(Object.entries(env).map(([key, value]) => [key, fill(value)])),
+      ...adapted.env,
+    },
+    mounts: [
+      ...mounts.map((mount) => renderMount(mount, input)),
+      ...adapters.map((each) => ({
+        source: join(files, 'models', each.model),
+        path: adapterPath(each),
+      })),
+    ],
+    ...(adapters.length === 0 ? {} : { adapters }),
+    secrets: secrets.map(({ secret, path }) => ({ name: secretName(secret, input), path })),
+    ...(user === 'image' ? {} : { user }),
+    ports: ports.map((port) => ({
+      name: port.name,
+      address: settings.address,
+      host: renderPort(port, bundle.name, fill),
+      container: port.container,
+    })),
+  };
+}
+
+function renderImage(image: BundleImage, { bundle, siteId, platform }: RenderInput): RenderedImage {
+  const found = image.platforms.find((each) => each.platform === platform) ?? image.platforms[0];
+  if (found === undefined) throw new Error(`image ${image.name} has no platform`);
+  return {
+    repository: `${bundle.name}/${image.name}`,
+    manifest: found.manifest,
+    config: found.config,
+    // Site and content are in the tag: no two sites, and no two images of one version, share a name.
+    tag: `localhost/stowage/${siteId}/${bundle.name}/${image.name}:${bundle.version}-${digestHex(found.config).slice(0, 12)}`,
+  };
+}
+
+/**
+ * One internal network for the release's services among themselves. Engines publish no port of a network that is
+ * internal, so that those with ports join another one as well, which leads out. No name of a release holds two
+ * hyphens, so that no two networks share a name.
+ */
+function networksOf(
+  { bundle, siteId }: RenderInput,
+  services: readonly Service[],
+): RenderedNetwork[] {
+  const joined = services.filter((each) => each.network === 'bridge');
+  const about = { release: bundle.name, site: siteId };
+  const name = `stowage-${siteId}-${bundle.name}`;
+  const within = { name, ...about, internal: true };
+  const outward = { name: `${name}--published`, ...about, internal: false };
+  const peers = joined.length > 1 || joined.some((each) => !publishes(each));
+  return [...(peers ? [within] : []), ...(joined.some(publishes) ? [outward] : [])];
+}
+
+/** The networks of a service, the one that publishes its ports first. */
+function joins(service: Service, networks: readonly RenderedNetwork[]): string[] {
+  if (service.network !== 'bridge') return [];
+  const own = networks.filter((each) => each.internal || publishes(service));
+  return own.toSorted((a, b) => Number(a.internal) - Number(b.internal)).map((each) => each.name);
+}
+
+function publishes(service: Service): boolean {
+  return service.network === 'bridge' && service.ports.length > 0;
+}
+
+function secretName(secret: string, { secretNames }: RenderInput): string {
+  const name = secretNames.get(secret);
+  if (name === undefined) throw new Error(`secret ${secret} passed the schema and has no name`);
+  return name;
+}
+
+function renderMount(mount: Mount, { bundle, files, rendered }: RenderInput): RenderedMount {
+  if ('memory' in mount) return mount;
+  if ('template' in mount) {
+    const sha256 = rendered.get(mount.template);
+    if (sha256 === undefined) throw new Error(`template ${mount.template} was not rendered`);
+    return { source: join(files, 'rendered', sha256), path: mount.path };
+  }
+  if ('model' in mount) return { source: join(files, 'models', mount.model), path: mount.path };
+  const file = bundle.files.find((each) => each.name === mount.files);
+  const folder = join(files, 'files', mount.files);
+  return { source: file?.kind === 'file' ? join(folder, file.path) : folder, path: mount.path };
+}
+
+function renderPort(port: Port, release: string, fill: (text: string) => string): number {
+  const value = Number(typeof port.host === 'number' ? port.host : fill(port.host));
+  if (Number.isInteger(value) && value >= 1 && value <= 65_535) return value;
+  throw new StowageError('site-invalid', `port ${port.name} of release ${release} is no port`, {
+    expected: 'a number from 1 to 65535',
+    found: String(value),
+    hint: `set the parameter behind ${port.host} in site.yaml under parameters.${release}`,
+  });
+}

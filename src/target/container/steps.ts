@@ -1,0 +1,81 @@
+import type { DeployedRelease, Generation } from '../../format/generation.ts';
+import { type Change, changesBetween } from '../change.ts';
+import type { ServiceStep, TargetStep, TargetSteps } from '../target.ts';
+import { containersOf, imagesOf } from './workload.ts';
+
+/**
+ * Networks and images are made ready while the old containers run; those stop only when all is there. What only
+ * the old generation used is removed only when its release leaves for good.
+ */
+export function containerSteps(change: Change): TargetSteps {
+  const { arriving, leaving } = changesBetween(change.from, change.to);
+  return {
+    prepare: arriving.flatMap((each) => prepare(each, change)),
+    stop: leaving.flatMap(stop),
+    start: arriving.flatMap(start),
+    expose: [],
+    clear: leaving.flatMap((each) => clear(each, change.to)),
+  };
+}
+
+function prepare(release: DeployedRelease, { intent, from }: Change): TargetStep[] {
+  // What a kept generation uses stays when a return to it fails.
+  const back = intent === 'rollback';
+  const about = { side: 'to', release: release.name } as const;
+  return [
+    ...containersOf(release).networks.map(({ name }) => ({
+      ...{ ...about, action: 'create-network', subject: name },
+      ...(back || hasNetwork(from, name) ? {} : { undo: 'remove-network' }),
+      reason: 'services of the release reach each other there',
+    })),
+    ...imagesOf([release]).map(({ tag }) => ({
+      ...{ ...about, action: 'load-image', subject: tag },
+      ...(back || hasImage(from, tag) ? {} : { undo: 'unload-image' }),
+      reason: 'the engine needs the image before it starts a container',
+    })),
+  ];
+}
+
+function stop(release: DeployedRelease): ServiceStep[] {
+  return containersOf(release)
+    .services.toReversed()
+    .map(({ name }) => ({
+      ...{ action: 'stop-service', side: 'from', release: release.name, subject: name },
+      ...{ service: name, undo: 'start-service' },
+      reason: 'its release is replaced or removed',
+    }));
+}
+
+function start(release: DeployedRelease): ServiceStep[] {
+  return containersOf(release).services.map(({ name }) => ({
+    ...{ action: 'start-service', side: 'to', release: release.name, subject: name },
+    ...{ service: name, undo: 'stop-service' },
+    reason: 'the new release needs it',
+  }));
+}
+
+function clear(release: DeployedRelease, to: Generation): TargetStep[] {
+  const about = { side: 'from', release: release.name } as const;
+  return [
+    ...containersOf(release)
+      .networks.filter(({ name }) => !hasNetwork(to, name))
+      .map(({ name }) => ({
+        ...{ ...about, action: 'remove-network', subject: name, undo: 'create-network' },
+        reason: 'no service uses it any more',
+      })),
+    ...imagesOf([release])
+      .filter(({ tag }) => !hasImage(to, tag))
+      .map(({ tag }) => ({
+        ...{ ...about, action: 'unload-image', subject: tag, undo: 'load-image' },
+        reason: 'no release uses it any more',
+      })),
+  ];
+}
+
+function hasNetwork({ releases }: Generation, name: string): boolean {
+  return releases.some((each) => containersOf(each).networks.some((one) => one.name === name));
+}
+
+function hasImage({ releases }: Generation, tag: string): boolean {
+  return imagesOf(releases).some((each) => each.tag === tag);
+}

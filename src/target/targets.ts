@@ -1,0 +1,27 @@
+import { join } from 'node:path';
+import type { TargetName } from '../format/site.ts';
+import { createContainerTarget } from './container/container-target.ts';
+import { createDepotTarget } from './depot/depot.ts';
+import { createDocker } from './docker/docker.ts';
+import type { Environment } from './host/command.ts';
+import { createPodman } from './podman/podman.ts';
+import type { Target } from './target.ts';
+
+export interface TargetOptions {
+  readonly env: Environment;
+  /** The site's root, where docker's services find their secrets. */
+  readonly root: string;
+}
+
+/** Every target that `site.yaml` can name. */
+const targets: Readonly<Record<TargetName, (options: TargetOptions) => Target>> = {
+  podman: ({ env }) => createContainerTarget(createPodman({ env })),
+  docker: ({ env, root }) =>
+    createContainerTarget(createDocker({ env, secretFolder: join(root, 'secrets') })),
+  depot: createDepotTarget,
+};
+
+/** What `site.yaml` names as its target. */
+export function createTarget(name: TargetName, options: TargetOptions): Target {
+  return targets[name](options);
+}
