@@ -102,7 +102,9 @@ export interface TargetSteps {
   readonly start: readonly ServiceStep[];
   /** Leads clients to the new services, when every gate has passed. */
   readonly expose: readonly TargetStep[];
-  /** Removes what only leaving releases used, when the new generation is kept. */
+  /** Removes old services that were left running beside the new ones, when the new generation is kept. */
+  readonly retire: readonly TargetStep[];
+  /** Removes what only releases used that leave the site for good; done when one is uninstalled. */
   readonly clear: readonly TargetStep[];
 }
 

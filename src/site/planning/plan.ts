@@ -24,7 +24,7 @@ export interface PlanInput {
 export function makePlan({ change, target, ...input }: PlanInput): Plan {
   const { intent, from, to } = change;
   const { arriving, leaving } = changesBetween(from, to);
-  const { prepare, stop, start, expose, clear } = target.steps(change);
+  const { prepare, stop, start, expose, retire, clear } = target.steps(change);
   const steps = new Steps();
   for (const release of arriving) placeRelease(steps, release, change);
   for (const step of [...prepare, ...stop]) steps.add(step);
@@ -37,6 +37,7 @@ export function makePlan({ change, target, ...input }: PlanInput): Plan {
       reason: `generation ${to.number} is kept`,
     });
   }
+  for (const step of retire) steps.add(step);
   if (intent === 'uninstall') {
     for (const step of clear) steps.add(step);
     for (const release of leaving) removeRelease(steps, release, to);

@@ -14,6 +14,7 @@ export function containerSteps(change: Change): TargetSteps {
     stop: leaving.flatMap(stop),
     start: arriving.flatMap(start),
     expose: [],
+    retire: [],
     clear: leaving.flatMap((each) => clear(each, change.to)),
   };
 }

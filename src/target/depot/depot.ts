@@ -12,7 +12,7 @@ export function createDepotTarget(): Target {
     probe: async () => ({ engine: 'depot', version: '1.0.0' }),
     render: runsNothing,
     services: () => [],
-    steps: () => ({ prepare: [], stop: [], start: [], expose: [], clear: [] }),
+    steps: () => ({ prepare: [], stop: [], start: [], expose: [], retire: [], clear: [] }),
     run: runsNothing,
     constraints: async () => [],
     diskUse: async () => [],

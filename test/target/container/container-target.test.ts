@@ -1,0 +1,30 @@
+import { fakeTarget } from '../../support/fake-engine.ts';
+import { everyTarget } from '../target-suite.ts';
+
+const health = { server: 'command', command: ['/bin/ready'], startupSeconds: 1 };
+
+everyTarget('an engine of containers', health, () => {
+  const target = fakeTarget();
+  const { engine } = target;
+  const usual = engine.running;
+  return {
+    target,
+    held: () => engine.state(),
+    watch: (hook) => {
+      engine.hook = (_, moment) => hook(moment);
+    },
+    spoil: (version) => {
+      engine.inside = ({ image }) => ({
+        status: image.tag.includes(`:${version}-`) ? 1 : 0,
+        output: '',
+      });
+    },
+    tamper: (name) => {
+      engine.running = (service) =>
+        service.name === name
+          ? { ...usual(service), specification: 'f'.repeat(64) }
+          : usual(service);
+    },
+    close: async () => {},
+  };
+});
