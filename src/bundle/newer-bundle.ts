@@ -5,8 +5,8 @@ const INSTALLER = /^stowage-[a-z0-9]+-[a-z0-9]+$/;
 
 /** Where a bundle lies, and the list of its files. */
 export interface ListedBundle {
-  /** Absent for a bundle that comes through a pipe. */
-  readonly folder?: string;
+  /** Undefined for a bundle that arrives through a pipe. */
+  readonly folder: string | undefined;
   readonly checksums: readonly Checksum[];
 }
 

@@ -18,7 +18,7 @@ import type { ErrorCode } from '../../src/core/error-table.ts';
 import type { StowageEvent } from '../../src/core/event.ts';
 import { MIB } from '../../src/core/limits.ts';
 import { withSite } from '../../src/site/applying/change.ts';
-import { type Imported, importDiscs } from '../../src/site/importing/import.ts';
+import { type Imported, importMedia } from '../../src/site/importing/import.ts';
 import { readLedger } from '../../src/site/ledger/site-ledger.ts';
 import { SiteFolder } from '../../src/site/site-folder.ts';
 import { context } from '../support/context.ts';
@@ -67,7 +67,7 @@ function take(
   emit: (event: StowageEvent) => void = () => {},
 ): Promise<Imported> {
   const options = { ...context({ emit }), site, target: fakeTarget(), trust: made.trust };
-  return withSite(options, (ledger) => importDiscs(places, ledger, options));
+  return withSite(options, (ledger) => importMedia(places, ledger, options));
 }
 
 /** Nothing is accepted, no release is there, and every blob in the store is what its name says. */
@@ -223,8 +223,8 @@ describe('when a part of a disc is not what the list says', () => {
     expect(error.message).toMatch(/ on disc-\d+-of-\d+ is damaged/);
     expect(blobsOf(place.site)).toHaveLength(made.bundle.blobs.length - 1);
     await expectNothingWrong(place);
-    const { incoming } = await take(place, [made.folder]);
-    expect(incoming).toBeUndefined();
+    const { partial } = await take(place, [made.folder]);
+    expect(partial).toBeUndefined();
   });
 
   it('keeps the bytes that were hashed, whatever lies there later (attack 91)', async () => {
@@ -317,10 +317,10 @@ describe('when discs are of another dealing of the same bundle', () => {
     mkdirSync(join(place.folder, 'disc-1-of-1'));
     for (const disc of place.discs)
       cpSync(disc, join(place.folder, 'disc-1-of-1'), { recursive: true });
-    const { incoming } = await take(place, [
+    const { partial } = await take(place, [
       place.discs[0] ?? '',
       join(place.folder, 'disc-1-of-1'),
     ]);
-    expect(incoming).toBeUndefined();
+    expect(partial).toBeUndefined();
   });
 });

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-table.ts';
 import { withSite } from '../../src/site/applying/change.ts';
-import { type Imported, importDiscs } from '../../src/site/importing/import.ts';
+import { type Imported, importMedia } from '../../src/site/importing/import.ts';
 import { readLedger } from '../../src/site/ledger/site-ledger.ts';
 import { SiteFolder } from '../../src/site/site-folder.ts';
 import { context } from '../support/context.ts';
@@ -66,7 +66,7 @@ async function refuse(bytes: Buffer, code: ErrorCode, found: RegExp): Promise<vo
   const site = new SiteFolder(scratch.fresh('site'));
   const options = { ...context(), site, target: fakeTarget(), trust: made.trust };
   const run = (): Promise<Imported> =>
-    withSite(options, (ledger) => importDiscs(pipe(bytes), ledger, options));
+    withSite(options, (ledger) => importMedia(pipe(bytes), ledger, options));
   const error = await expectCode(run, code);
   expect(`${error.message}: ${error.found}`).toMatch(found);
   const stored = site.path('store/blobs/sha256');

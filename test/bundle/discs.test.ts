@@ -13,9 +13,9 @@ import { StowageError } from '../../src/core/error.ts';
 import { MIB } from '../../src/core/limits.ts';
 import { allParts, dataParts } from '../../src/format/bundle.ts';
 import { withSite } from '../../src/site/applying/change.ts';
-import { type Imported, importBundle, importDiscs } from '../../src/site/importing/import.ts';
-import { incomingReleases } from '../../src/site/importing/incoming.ts';
-import { repairListOf } from '../../src/site/importing/repair.ts';
+import { repairListOf } from '../../src/site/importing/damage-notes.ts';
+import { type Imported, importBundle, importMedia } from '../../src/site/importing/import.ts';
+import { partialImports } from '../../src/site/importing/partial-import.ts';
 import { readLedger } from '../../src/site/ledger/site-ledger.ts';
 import { loadRelease, releaseFolder } from '../../src/site/release/release.ts';
 import { SiteFolder } from '../../src/site/site-folder.ts';
@@ -58,7 +58,7 @@ function take(
   heard: ListeningContext = context(),
 ): Promise<Imported> {
   const options = { ...heard, site, target: fakeTarget(), trust: bundle.trust };
-  return withSite(options, (ledger) => importDiscs(places, ledger, options));
+  return withSite(options, (ledger) => importMedia(places, ledger, options));
 }
 
 async function expectComplete(site: SiteFolder, bundle: SmallBundle): Promise<void> {
@@ -131,15 +131,15 @@ describe('when discs are imported', () => {
     const site = newSite();
     const [first = '', ...others] = made.discs.toReversed();
     const one = await take(site, made, [first]);
-    expect(one.incoming?.discs).toMatchObject({ seen: [made.discs.length], of: made.discs.length });
-    expect(one.incoming?.discs.missing).toEqual(made.discs.slice(0, -1).map((_, at) => at + 1));
+    expect(one.partial?.discs).toMatchObject({ seen: [made.discs.length], of: made.discs.length });
+    expect(one.partial?.discs.missing).toEqual(made.discs.slice(0, -1).map((_, at) => at + 1));
     const kinds = (await readLedger(site)).entries.map((entry) => entry.event.kind);
     expect(kinds).toEqual(['trusted']);
     expect(readdirSync(site.path('releases'))).toEqual([]);
-    expect(await incomingReleases(site)).toEqual([one.incoming]);
+    expect(await partialImports(site)).toEqual([one.partial]);
     for (const disc of others.slice(0, -1)) await take(site, made, [disc]);
     const last = await take(site, made, others.slice(-1));
-    expect(last.incoming).toBeUndefined();
+    expect(last.partial).toBeUndefined();
     await expectComplete(site, made);
     const [installer] = made.bundle.installers ?? [];
     const kept = join(releaseFolder(site, made.id), installer?.path ?? '');
@@ -159,7 +159,7 @@ describe('when discs are imported', () => {
     renameSync(join(again, basename(made.discs[1] ?? '')), join(again, 'disc-1-of-2'));
     await take(site, made, [join(again, 'disc-1-of-2')]);
     const rest = await take(site, made, made.discs.slice(2));
-    expect(rest.incoming).toBeUndefined();
+    expect(rest.partial).toBeUndefined();
     await expectComplete(site, made);
   });
 
@@ -172,15 +172,15 @@ describe('when discs are imported', () => {
     const refused = [one, two].filter((each) => each.status === 'rejected');
     expect(refused).toHaveLength(1);
     expect(refused[0]?.reason).toMatchObject({ code: 'site-locked' });
-    expect((await take(site, made, [made.folder])).incoming).toBeUndefined();
+    expect((await take(site, made, [made.folder])).partial).toBeUndefined();
     await expectComplete(site, made);
   });
 
   it('names the disc that is missing, also where all others were given', async () => {
     const site = newSite();
     const without = made.discs.filter((_, at) => at !== 2);
-    const { incoming } = await take(site, made, without);
-    expect(incoming?.discs).toMatchObject({ of: made.discs.length, missing: [3] });
+    const { partial } = await take(site, made, without);
+    expect(partial?.discs).toMatchObject({ of: made.discs.length, missing: [3] });
   });
 
   it('ends with a code where all of a bundle is wanted', async () => {
@@ -204,8 +204,8 @@ describe('when a disc lies about its number', () => {
     renameSync(join(copy, `disc-2-of-${count}`), join(copy, `disc-1-of-${count}`));
     renameSync(join(copy, 'aside'), join(copy, `disc-2-of-${count}`));
     const two = [1, 2].map((number) => join(copy, `disc-${number}-of-${count}`));
-    const { incoming } = await take(site, made, two);
-    expect(incoming?.discs.missing).toEqual([]);
+    const { partial } = await take(site, made, two);
+    expect(partial?.discs.missing).toEqual([]);
     await take(site, made, made.discs.slice(2));
     await expectComplete(site, made);
   });
@@ -221,10 +221,10 @@ describe('when a part on a disc is damaged', () => {
     expect(error.message).toContain(`on ${basename(disc)}`);
     expect(error.message).toContain('model.safetensors of model tiny');
     expect(error.found).toMatch(/within 0-\d+ of the file/);
-    const [incoming] = await incomingReleases(site);
-    if (incoming === undefined) throw new Error('nothing incoming');
-    expect(incoming.missing.map((part) => basename(part.path))).toEqual([basename(path)]);
-    const list = await repairListOf(site, incoming);
+    const [partial] = await partialImports(site);
+    if (partial === undefined) throw new Error('no partial import');
+    expect(partial.missing.map((part) => basename(part.path))).toEqual([basename(path)]);
+    const list = await repairListOf(site, partial);
     expect(list.parts[0]?.damaged).toMatchObject([{ offset: 0 }]);
     await take(site, made, [made.folder]);
     await expectComplete(site, made);
@@ -255,8 +255,8 @@ describe('when recovery parts lie on discs of their own', () => {
     for (const pair of lost) {
       const site = newSite();
       const kept = withParity.discs.filter((_, at) => !pair.includes(at));
-      const { incoming, rebuilt } = await take(site, withParity, kept);
-      expect(incoming).toBeUndefined();
+      const { partial, rebuilt } = await take(site, withParity, kept);
+      expect(partial).toBeUndefined();
       expect(rebuilt > 0).toBe(pair[0] < columns.length);
       await expectComplete(site, withParity);
     }
@@ -273,8 +273,8 @@ describe('when recovery parts lie on discs of their own', () => {
 
   it('says what is missing when more is lost than can be rebuilt', async () => {
     const site = newSite();
-    const { incoming } = await take(site, withParity, withParity.discs.slice(3));
-    expect(incoming?.discs.missing).toEqual([1, 2, 3]);
+    const { partial } = await take(site, withParity, withParity.discs.slice(3));
+    expect(partial?.discs.missing).toEqual([1, 2, 3]);
     await take(site, withParity, withParity.discs.slice(0, 1));
     await expectComplete(site, withParity);
   });
@@ -286,8 +286,8 @@ describe('when recovery parts lie on discs of their own', () => {
     for (const name of readdirSync(last)) flip(join(last, name));
     rmSync(join(copy, basename(withParity.discs[0] ?? '')), { recursive: true });
     rmSync(join(copy, basename(withParity.discs.at(-2) ?? '')), { recursive: true });
-    const { incoming } = await take(site, withParity, [copy]);
-    expect(incoming?.missing).not.toEqual([]);
+    const { partial } = await take(site, withParity, [copy]);
+    expect(partial?.missing).not.toEqual([]);
     await take(site, withParity, withParity.discs.slice(0, 1));
     await expectComplete(site, withParity);
   });
@@ -305,8 +305,8 @@ describe('when recovery parts lie beside the parts', () => {
       flip(join(copy, parts[a]?.path ?? ''));
       rmSync(join(copy, parts[b]?.path ?? ''));
       const heard = context();
-      const { incoming, rebuilt } = await take(site, anywhere, [copy], heard);
-      expect({ incoming, rebuilt }).toEqual({ incoming: undefined, rebuilt: 2 });
+      const { partial, rebuilt } = await take(site, anywhere, [copy], heard);
+      expect({ partial, rebuilt }).toEqual({ partial: undefined, rebuilt: 2 });
       await expectComplete(site, anywhere);
     }
   });
@@ -316,8 +316,8 @@ describe('when recovery parts lie beside the parts', () => {
     const copy = scratch.copy(anywhere.folder);
     cpSync(join(copy, 'parity'), scratch.fresh('aside'), { recursive: true });
     for (const name of readdirSync(join(copy, 'parity'))) flip(join(copy, 'parity', name));
-    const { incoming } = await take(site, anywhere, [copy]);
-    expect(incoming).toBeUndefined();
+    const { partial } = await take(site, anywhere, [copy]);
+    expect(partial).toBeUndefined();
     await expectComplete(site, anywhere);
   });
 

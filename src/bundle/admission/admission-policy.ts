@@ -6,33 +6,33 @@ import type { Trust } from '../../format/trust.ts';
 import type { SignerVerdict } from '../../trust/policy.ts';
 import { recallOf } from './recall.ts';
 
-/** The newest bundle of a product and channel that a site accepted. */
+/** The newest bundle of a product and channel that a site has accepted. */
 export interface Acceptance {
   readonly product: string;
   readonly channel: string;
   /** The highest sequence accepted. */
   readonly seq: number;
-  /** The bundle accepted at it, by its digest. */
+  /** The digest of the bundle with that sequence. */
   readonly bundle: string;
 }
 
-/** What a site remembers of the bundles it imported, so that no older and no recalled one is accepted again. */
+/** What a site records of the bundles it imported, so that it rejects older and recalled ones. */
 export interface AdmissionHistory {
   readonly accepted: readonly Acceptance[];
-  /** The newest signed time seen; the clock cannot be before it. */
+  /** The newest signing time seen; the clock cannot be before it. */
   readonly floor: string;
   readonly recalls: readonly Recall[];
 }
 
-/** What a site asks of a bundle besides genuine signatures. */
+/** What a site requires of a bundle besides valid signatures. */
 export interface SitePolicy {
   readonly channels: readonly string[];
   /** This host's platform, such as `linux/amd64`. */
   readonly platform: string;
   readonly state: AdmissionHistory;
-  /** Whether the role `approval` must have signed too. */
+  /** Whether the role `approval` must have signed as well. */
   readonly requireApproval?: boolean;
-  /** Why a bundle may enter whose age alone is against it. */
+  /** The reason for accepting a bundle that fails only the age check. */
   readonly acceptAge?: string;
 }
 
@@ -43,11 +43,11 @@ export function requireTrustedChannel(bundle: Bundle, { channels, version }: Tru
   if (channels === undefined || channels.includes(bundle.channel)) return;
   throw new StowageError(
     'release-foreign',
-    `trust document ${version} does not let channel ${bundle.channel} in`,
+    `trust document ${version} does not allow channel ${bundle.channel}`,
     {
       expected: channels.join(', '),
       found: bundle.channel,
-      hint: 'check that this is the right bundle for this site; only the next trust document can add a channel',
+      hint: 'check that this is the right bundle for this site; only a newer trust document can add a channel',
     },
   );
 }
@@ -59,16 +59,16 @@ export function requireSeqFloor(bundle: Bundle, { seqFloor = {}, version }: Trus
   if (floor === undefined || bundle.seq >= floor) return;
   throw new StowageError(
     'release-rollback',
-    `${bundle.name} ${bundle.version} is older than trust document ${version} lets in`,
+    `${bundle.name} ${bundle.version} is older than trust document ${version} allows`,
     {
-      expected: `number ${floor} or higher`,
-      found: `number ${bundle.seq}`,
-      hint: 'ask the release engineer for a bundle with a higher number',
+      expected: `sequence ${floor} or higher`,
+      found: `sequence ${bundle.seq}`,
+      hint: 'ask the release engineer for a bundle with a higher sequence',
     },
   );
 }
 
-/** @throws StowageError `release-expired` when no signature that counts is young enough for the trust document */
+/** @throws StowageError `release-expired` when every counted signature is older than the trust document allows */
 export function requireFresh(
   signers: readonly SignerVerdict[],
   { maxAgeDays, version }: Trust,
@@ -80,25 +80,25 @@ export function requireFresh(
   if (now.getTime() - newest <= maxAgeDays * DAY_MS) return;
   throw new StowageError(
     'release-expired',
-    `the newest signature is older than trust document ${version} lets in`,
+    `the newest signature is older than trust document ${version} allows`,
     {
-      expected: `one of the last ${maxAgeDays} days`,
+      expected: `a signature from the last ${maxAgeDays} days`,
       found: new Date(newest).toISOString(),
-      hint: "check this host's clock; if it is right, have the bundle signed again by a release signer",
+      hint: "check this host's clock; if it is right, ask a release signer to sign the bundle again",
     },
   );
 }
 
-/** @throws StowageError `release-foreign` for a channel or a platform that is not this site's */
-export function requireWelcome(bundle: Bundle, policy: SitePolicy): void {
+/** @throws StowageError `release-foreign` for a channel or platform that this site does not have */
+export function requireSiteMatch(bundle: Bundle, policy: SitePolicy): void {
   if (!policy.channels.includes(bundle.channel)) {
     throw new StowageError(
       'release-foreign',
-      `this site does not take releases of channel ${bundle.channel}`,
+      `this site does not accept releases from channel ${bundle.channel}`,
       {
         expected: policy.channels.join(', '),
         found: bundle.channel,
-        hint: 'check that this is the right bundle for this site; site.yaml names its channels',
+        hint: 'check that this is the right bundle for this site; site.yaml lists its channels',
       },
     );
   }
@@ -111,8 +111,8 @@ export function requireWelcome(bundle: Bundle, policy: SitePolicy): void {
 }
 
 /**
- * The rollback check of TUF (specification 5.6.3), the alarm for two bundles under one number, and a ceiling on how
- * far one bundle may run ahead: a stolen key must not use up all the numbers there are.
+ * The rollback check of TUF (specification 5.6.3), the check for two bundles with one sequence, and a limit on how far
+ * one bundle may raise the sequence: a stolen key must not use up all of them.
  * @throws StowageError `release-rollback`, `release-equivocation`, `release-leap`
  */
 export function requireNewer(bundle: Bundle, id: string, state: AdmissionHistory): void {
@@ -128,36 +128,40 @@ export function requireNewer(bundle: Bundle, id: string, state: AdmissionHistory
   if (bundle.seq === last.seq) {
     throw new StowageError(
       'release-equivocation',
-      `two different bundles claim number ${bundle.seq} of ${bundle.name}`,
+      `two different bundles of ${bundle.name} have sequence ${bundle.seq}`,
       {
         expected: last.bundle,
         found: id,
-        hint: 'stop and tell the security officer: one of the two was not made by the release engineer',
+        hint: 'stop and tell the security officer: the release engineer made at most one of the two',
       },
     );
   }
   throw new StowageError(
     'release-rollback',
-    `${bundle.name} ${bundle.version} is older than what this site accepted`,
+    `${bundle.name} ${bundle.version} is older than the last accepted bundle`,
     {
-      expected: `number ${last.seq} or higher`,
-      found: `number ${bundle.seq}`,
-      hint: 'to return to an earlier generation use stowage rollback; an older bundle is never taken in again',
+      expected: `sequence ${last.seq} or higher`,
+      found: `sequence ${bundle.seq}`,
+      hint: 'to return to an earlier generation, use stowage rollback; an older bundle is never imported again',
     },
   );
 }
 
 function requireStep(bundle: Bundle, last: number): void {
   if (bundle.seq - last <= MAX_SEQ_STEP) return;
-  throw new StowageError('release-leap', `${bundle.name} ${bundle.version} runs too far ahead`, {
-    expected: `a number up to ${last + MAX_SEQ_STEP}`,
-    found: `number ${bundle.seq}`,
-    hint: 'ask the release engineer whether this number is meant: stowage lock counts by one',
-  });
+  throw new StowageError(
+    'release-leap',
+    `the sequence of ${bundle.name} ${bundle.version} is too far ahead`,
+    {
+      expected: `a sequence up to ${last + MAX_SEQ_STEP}`,
+      found: `sequence ${bundle.seq}`,
+      hint: 'ask the release engineer whether this sequence is intended: stowage lock raises it by one',
+    },
+  );
 }
 
 /**
- * Refuses a release that was recalled, by the site's memory or by the bundle itself.
+ * Rejects a release that was recalled, by a bundle that the site accepted earlier or by this one.
  * @throws StowageError `release-recalled`
  */
 export function requireNotRecalled(bundle: Bundle, recalls: AdmissionHistory['recalls']): void {

@@ -2,7 +2,7 @@ import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import type { Context } from '../../core/event.ts';
 import { MAX_CHECKSUMS_BYTES, MAX_CONTROL_FILE_BYTES, MAX_INDEX_BYTES } from '../../core/limits.ts';
-import { type Bundle, bundleKind } from '../../format/bundle.ts';
+import { bundleKind } from '../../format/bundle.ts';
 import { type Checksum, readChecksums } from '../../format/checksums.ts';
 import { readCanonical } from '../../format/document.ts';
 import type { Trust } from '../../format/trust.ts';
@@ -16,65 +16,63 @@ import {
 import { readListed, readSignatures, requireSum } from '../bundle-files.ts';
 import { discLabel } from '../discs.ts';
 import { listedFiles, requireAll, requireSameFiles } from '../inventory.ts';
+import { FolderMedium, type Medium } from '../medium.ts';
 import { namingInstaller } from '../newer-bundle.ts';
 import {
   requireFresh,
   requireNewer,
   requireNotRecalled,
   requireSeqFloor,
+  requireSiteMatch,
   requireTrustedChannel,
-  requireWelcome,
   type SitePolicy,
 } from './admission-policy.ts';
 import { approversOf, requireApproved } from './approval.ts';
 import { trustOf } from './trust-files.ts';
 
 export interface AdmitOptions extends Context {
-  /** The pinned trust document; the bundle may bring what follows it. */
+  /** The pinned trust document; the bundle may contain newer ones. */
   readonly trust: Trust;
-  /** Absent when a bundle is verified for itself, at no site. */
+  /** Absent when a bundle is verified away from any site. */
   readonly policy?: SitePolicy;
   /** Whether parts may be missing, as on one disc of several; control files never are. */
   readonly partial?: boolean;
-  /** Brings the files of a bundle that comes through a pipe into its folder, none before it may be looked at. */
-  readonly arrivals?: Arrivals;
 }
 
-/** What {@link PipedBundle} does while it is admitted. */
-export interface Arrivals {
-  /** The list, its signatures and the trust documents. */
-  signed(): Promise<void>;
-  /** `bundle.json`. */
-  index(): Promise<void>;
-  /** The control files that `bundle.json` lists. */
-  rest(bundle: Bundle): Promise<void>;
-}
-
-/** What one folder of a bundle came to. */
+/** What was found in one folder of a bundle. */
 interface Examined extends Omit<Admission, 'discs'> {
   readonly disc: AdmittedDisc;
   readonly checksums: readonly Checksum[];
 }
 
 /**
- * Decides whether a bundle may enter, in the order of DESIGN 8. Reads the small files only: parts are hashed
- * where they are copied or verified. Nothing of the bundle is parsed before its signatures held, but for the
- * signatures themselves and the trust documents that the pinned one vouches for.
- * @param places the bundle's folder, or those of its discs: each is judged by itself, and all must be of one bundle
- * @throws StowageError `bundle-mixed`, and what each check throws, with the disc's name where there are several
+ * Decides whether a bundle in a folder, or on discs, may be imported; see {@link admitMedium}.
+ * @param places the bundle's folder, or those of its discs
  */
-export async function admit(
+export function admit(
   places: string | readonly string[],
   options: AdmitOptions,
 ): Promise<AdmittedBundle> {
-  const folders = typeof places === 'string' ? [places] : places;
-  // TUF 5.1: one moment for all that is judged.
+  return admitMedium(new FolderMedium(typeof places === 'string' ? [places] : places), options);
+}
+
+/**
+ * Decides whether a bundle may be imported, in the order of DESIGN 8. Reads only control files: parts are hashed where
+ * they are copied or verified. Nothing of the bundle is parsed before its signatures hold, except the signatures
+ * themselves and the trust documents that the pinned one vouches for. Each disc is checked separately, and all must
+ * belong to one bundle.
+ * @throws StowageError `bundle-mixed`, and what each check throws, with the disc's name where there are several
+ */
+export async function admitMedium(medium: Medium, options: AdmitOptions): Promise<AdmittedBundle> {
+  const { folders } = medium;
+  // TUF 5.1: one point in time for every check.
   const now = options.now();
   const examined: Examined[] = [];
   for (const folder of folders) {
     const subject = folders.length === 1 ? undefined : discLabel(folder);
     // Not by index: one past the end would be looked up in the prototypes (attack 114).
-    const one = await examine(folder, examined.at(0), now, subject, options).catch(
+    const first = examined.at(0);
+    const one = await examine({ folder, medium, first, now, subject }, options).catch(
       (error: unknown) => {
         throw subject === undefined ? error : onDisc(error, subject);
       },
@@ -94,19 +92,26 @@ export async function admit(
   return mint({ discs, bundle, id, signers, approvers, trust, controlFiles });
 }
 
+interface Examination {
+  readonly folder: string;
+  readonly medium: Medium;
+  /** What was found in the first folder, when this is another. */
+  readonly first: Examined | undefined;
+  readonly now: Date;
+  /** The disc's name, where there are several. */
+  readonly subject: string | undefined;
+}
+
 async function examine(
-  folder: string,
-  first: Examined | undefined,
-  now: Date,
-  subject: string | undefined,
+  { folder, medium, first, now, subject }: Examination,
   options: AdmitOptions,
 ): Promise<Examined> {
-  const { policy, emit, arrivals } = options;
+  const { policy, emit } = options;
   const step = (name: string): void =>
     emit({ type: 'step', step: name, ...(subject === undefined ? {} : { subject }) });
 
   step('trust');
-  await arrivals?.signed();
+  await medium.readSigned();
   const trust = await trustOf(folder, options.trust, now);
 
   step('signatures');
@@ -125,20 +130,20 @@ async function examine(
     policy?.requireApproval === true ? requireApproved(released) : approversOf(released);
 
   step('index');
-  // What has the digests of the first disc's is the same, and in memory once.
+  // A disc with the first disc's digests has the same documents: they are kept in memory once.
   const checksums = first?.checksums ?? readChecksums(checksumBytes);
-  await arrivals?.index();
+  await medium.readIndex();
   const indexBytes = await readListed(folder, 'bundle.json', MAX_INDEX_BYTES, 'part-missing');
   requireSum(checksums, 'bundle.json', indexBytes);
   const bundle =
     first?.bundle ??
-    namingInstaller({ checksums, ...(arrivals === undefined ? { folder } : {}) }, () =>
+    namingInstaller({ checksums, folder: medium.visibleFolder(folder) }, () =>
       readCanonical(bundleKind, indexBytes),
     );
 
   step('identity');
   requireTrustedChannel(bundle, trust);
-  if (policy !== undefined) requireWelcome(bundle, policy);
+  if (policy !== undefined) requireSiteMatch(bundle, policy);
   step('sequence');
   requireSeqFloor(bundle, trust);
   if (policy !== undefined) {
@@ -149,7 +154,7 @@ async function examine(
 
   step('inventory');
   requireSameFiles(checksums, bundle);
-  await arrivals?.rest(bundle);
+  await medium.readControlFiles(bundle);
   const files = await listedFiles(folder, checksums);
   const controlFiles = new Map([
     ['SHA512SUMS', checksumBytes],
@@ -168,14 +173,14 @@ async function examine(
 }
 
 function mixed(expected: string, found: string): StowageError {
-  return new StowageError('bundle-mixed', 'these discs are of different bundles', {
+  return new StowageError('bundle-mixed', 'these discs belong to different bundles', {
     expected: `SHA512SUMS whose SHA-512 is ${expected}, as on the first disc`,
     found,
-    hint: 'take the discs of one bundle only; stowage inspect says of each what it is of',
+    hint: 'give the discs of one bundle only; stowage inspect shows which bundle each disc belongs to',
   });
 }
 
-// The same error, with the disc that it is about.
+// The same error, naming the disc.
 function onDisc(error: unknown, disc: string): unknown {
   if (!(error instanceof StowageError)) return error;
   const { code, message, expected, found, hint, defects, cause } = error;

@@ -1,6 +1,6 @@
 import { anchorTrust } from '../../bundle/admission/trust-anchor.ts';
 import { withSite } from '../../site/applying/change.ts';
-import { type Imported, importDiscs } from '../../site/importing/import.ts';
+import { type Imported, importMedia } from '../../site/importing/import.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { confirmFingerprint } from './confirm.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';
@@ -26,7 +26,7 @@ export async function importCommand(
   try {
     return importResult(
       await withSite(opened, (ledger) =>
-        importDiscs(given, ledger, {
+        importMedia(given, ledger, {
           ...opened,
           trust,
           ...(acceptAge === undefined ? {} : { acceptAge }),
@@ -40,10 +40,10 @@ export async function importCommand(
 }
 
 function importResult(imported: Imported, places: readonly string[]): CommandResult {
-  const { bundle, id, incoming, rebuilt } = imported;
+  const { bundle, id, partial, rebuilt } = imported;
   const common = { name: bundle.name, version: bundle.version, seq: bundle.seq, id, rebuilt };
   const made = rebuilt === 0 ? [] : [`  ${rebuilt} parts were rebuilt from recovery parts`];
-  if (incoming === undefined) {
+  if (partial === undefined) {
     const lines = [
       `${bundle.name} ${bundle.version} is taken in, whole and signed; nothing that runs was changed`,
       ...made,
@@ -54,11 +54,11 @@ function importResult(imported: Imported, places: readonly string[]): CommandRes
   const lines = [
     `${bundle.name} ${bundle.version}: what these media hold is taken in, and more is missing`,
     ...made,
-    ...incomingLines(incoming),
+    ...incomingLines(partial),
     '  next: stowage import DISC with each of the others; a lost one: stowage repair-list',
   ];
   return {
-    json: { complete: false, ...common, ...incomingJson(incoming) },
+    json: { complete: false, ...common, ...incomingJson(partial) },
     text: `${lines.join('\n')}\n`,
     exitStatus: 1,
   };

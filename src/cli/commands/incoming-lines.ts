@@ -1,7 +1,7 @@
-import { type IncomingRelease, missingInWords } from '../../site/importing/incoming.ts';
+import { missingInWords, type PartialImport } from '../../site/importing/partial-import.ts';
 
 /** What is missing of a release that is not complete, as lines. */
-export function incomingLines(incoming: IncomingRelease): string[] {
+export function incomingLines(incoming: PartialImport): string[] {
   const { discs, missing } = incoming;
   const shown = missing.slice(0, 5).map(({ path }) => `    ${path}`);
   return [
@@ -13,7 +13,7 @@ export function incomingLines(incoming: IncomingRelease): string[] {
 }
 
 /** The same for programs. */
-export function incomingJson({ id, bundle, discs, missing }: IncomingRelease): object {
+export function incomingJson({ id, bundle, discs, missing }: PartialImport): object {
   return {
     ...{ id, name: bundle.name, version: bundle.version, discs },
     missing: missing.map(({ path, size }) => ({ path, size })),

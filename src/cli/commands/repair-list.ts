@@ -3,8 +3,8 @@ import { StowageError } from '../../core/error.ts';
 import { writeCanonical } from '../../format/document.ts';
 import { repairListKind } from '../../format/repair-list.ts';
 import { writeNew } from '../../io/file.ts';
-import { incomingReleases } from '../../site/importing/incoming.ts';
-import { repairListOf } from '../../site/importing/repair.ts';
+import { repairListOf } from '../../site/importing/damage-notes.ts';
+import { partialImports } from '../../site/importing/partial-import.ts';
 import { SiteFolder } from '../../site/site-folder.ts';
 import { type CommandContext, type CommandResult, siteRoot, usage } from '../command.ts';
 
@@ -20,7 +20,7 @@ export async function repairList(
   context: CommandContext,
 ): Promise<CommandResult> {
   const site = new SiteFolder(siteRoot(context, options.root));
-  const all = await incomingReleases(site);
+  const all = await partialImports(site);
   const wanted = all.filter(
     ({ bundle }) =>
       release === undefined ||

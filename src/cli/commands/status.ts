@@ -1,6 +1,6 @@
 import { StowageError } from '../../core/error.ts';
 import { printableLines } from '../../core/printable.ts';
-import { type IncomingRelease, incomingReleases } from '../../site/importing/incoming.ts';
+import { type PartialImport, partialImports } from '../../site/importing/partial-import.ts';
 import { stagedReleases } from '../../site/release/release.ts';
 import type { SiteFolder } from '../../site/site-folder.ts';
 import { type SiteStatus, siteStatus } from '../../site/status.ts';
@@ -14,7 +14,7 @@ export async function status(
 ): Promise<CommandResult> {
   const { site, target } = await openSite(options.root, context);
   const found = await siteStatus(site, target, context.signal);
-  const incoming = await incomingReleases(site);
+  const incoming = await partialImports(site);
   const imported = await waiting(site, found, context);
   return {
     json: { ...found, imported, incoming: incoming.map(incomingJson) },
@@ -56,7 +56,7 @@ function describeImported({ name, version, seq, bundle }: Imported): string {
   return `  imported, not installed: ${name} ${version}, number ${seq}, bundle ${bundle.slice(0, 16)}\n`;
 }
 
-function describeIncoming(incoming: IncomingRelease): string {
+function describeIncoming(incoming: PartialImport): string {
   const { name, version } = incoming.bundle;
   return `${[`  not complete: ${name} ${version}`, ...incomingLines(incoming).map((line) => `  ${line}`)].join('\n')}\n`;
 }

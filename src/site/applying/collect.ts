@@ -6,7 +6,7 @@ import {
   generationNumbers,
   loadGeneration,
 } from '../generations.ts';
-import { unfinishedImports } from '../importing/incoming.ts';
+import { unfinishedImports } from '../importing/partial-import.ts';
 import { type Release, stagedReleases } from '../release/release.ts';
 import type { SiteContext } from '../site-context.ts';
 import type { SiteFolder } from '../site-folder.ts';

@@ -1,4 +1,4 @@
-import { admit } from '../../bundle/admission/admit.ts';
+import { admitMedium } from '../../bundle/admission/admit.ts';
 import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
 import { findDiscs } from '../../bundle/discs.ts';
 import { StowageError } from '../../core/error.ts';
@@ -11,58 +11,68 @@ import type { Ledger } from '../ledger/ledger.ts';
 import { type SiteState, stateOf } from '../ledger/site-state.ts';
 import type { Release } from '../release/release.ts';
 import type { SiteContext } from '../site-context.ts';
-import { type IncomingRelease, incoming, missingInWords } from './incoming.ts';
-import { mediumLost } from './medium.ts';
-import { PipedBundle } from './piped-bundle.ts';
-import { type Staged, stage } from './stage.ts';
+import { DiscMedium } from './disc-medium.ts';
+import type { ImportMedium } from './import-medium.ts';
+import { mediumLost } from './lost-disc.ts';
+import { missingInWords, type PartialImport, partialImportOf } from './partial-import.ts';
+import { PipeMedium } from './pipe-medium.ts';
+import { type StagingResult, stageMedium } from './stage.ts';
 
 export interface ImportOptions extends SiteContext {
   /** The site's pinned trust document, or the one that is pinned when this bundle is admitted. */
   readonly trust: Trust;
-  /** Why a bundle may come in whose age alone is against it; kept in the ledger. */
+  /** The reason for accepting a bundle that fails only the age check; recorded in the ledger. */
   readonly acceptAge?: string;
 }
 
-/** What an import came to with the media that were given. */
+/** The result of an import from the media that were given. */
 export interface Imported extends Release {
-  /** What other media must bring; absent when the release is complete, and accepted. */
-  readonly incoming?: IncomingRelease;
+  /** What the other media must provide; absent when the release is complete and accepted. */
+  readonly partial?: PartialImport;
   /** How many parts were rebuilt from recovery parts. */
   readonly rebuilt: number;
 }
 
+/** Where a bundle is: folders of the bundle or of its discs, or the bytes that `stowage stream` writes. */
+type MediaPlaces = readonly string[] | AsyncIterable<Uint8Array>;
+
 /**
- * Admits a bundle, stages what its media hold, and, once it is complete, remembers that it was accepted; changes
- * nothing that runs. For who holds the site's lock and its ledger.
+ * Admits a bundle, stages the parts that its media hold, and records it as accepted once it is complete; running
+ * services are unchanged. The caller holds the site's lock and its ledger.
  * @param places folders of the bundle, of some of its discs, or that hold discs, where nothing is written; or the bytes
  * that `stowage stream` writes
- * @throws StowageError all that admission and staging throw; `medium-lost`, `part-damaged`, `part-missing` and
- * `file-kind` after everything else was staged
+ * @throws StowageError what admission and staging throw; `medium-lost`, `part-damaged`, `part-missing` and `file-kind`
+ * after everything else was staged
  */
-export async function importDiscs(
-  places: readonly string[] | AsyncIterable<Uint8Array>,
+export async function importMedia(
+  places: MediaPlaces,
   ledger: Ledger,
   options: ImportOptions,
 ): Promise<Imported> {
-  if (Symbol.asyncIterator in places) {
-    const piped = new PipedBundle(places, options.site.path('staging', '.piped'), options.signal);
-    try {
-      return await importFrom([piped.folder], ledger, options, piped);
-    } finally {
-      await piped.discard();
-    }
+  const medium = await openMedium(places, options);
+  try {
+    return await importFrom(medium, ledger, options);
+  } finally {
+    await medium.close();
   }
-  return importFrom(await findDiscs(places), ledger, options);
+}
+
+async function openMedium(
+  places: MediaPlaces,
+  { site, signal }: ImportOptions,
+): Promise<ImportMedium> {
+  if (Symbol.asyncIterator in places)
+    return new PipeMedium(places, site.path('staging', '.piped'), signal);
+  return new DiscMedium(await findDiscs(places));
 }
 
 async function importFrom(
-  folders: readonly string[],
+  medium: ImportMedium,
   ledger: Ledger,
   options: ImportOptions,
-  piped?: PipedBundle,
 ): Promise<Imported> {
   const { site, emit, acceptAge } = options;
-  // Read again under the lock: another install may have moved it since.
+  // Read again under the lock: another command may have changed it.
   const trust = (await site.trust()) ?? options.trust;
   const state = stateOf(ledger.entries);
   const { channels, requireApproval } = await site.site();
@@ -74,32 +84,29 @@ async function importFrom(
     ...(acceptAge === undefined ? {} : { acceptAge }),
   };
   const now = (): Date => laterOf(options.now(), state.floor, emit);
-  const admitted = await admit(folders, {
-    ...{ ...options, now, trust, policy, partial: true },
-    ...(piped === undefined ? {} : { arrivals: piped }),
-  });
-  const staged = await stage(admitted, site, options, piped);
+  const admitted = await admitMedium(medium, { ...options, now, trust, policy, partial: true });
+  const staged = await stageMedium(medium, admitted, site, options);
   const { id, bundle } = admitted;
   const rebuilt = staged.rebuilt.length;
   if (staged.missing.length > 0) {
-    // The next disc needs no paper: who may sign is settled, what is accepted is not.
+    // The trust document is settled, so the next disc needs no fingerprint; acceptance is not.
     await keepTrust(site, ledger, admitted.trust, options.now());
-    const rest = await incoming(site, id, bundle);
-    requireSound(staged, rest);
-    return { id, bundle, incoming: rest, rebuilt };
+    const partial = await partialImportOf(site, id, bundle);
+    requireNoFaults(staged, partial);
+    return { id, bundle, partial, rebuilt };
   }
-  await remember(admitted, state, ledger, options);
+  await recordAcceptance(admitted, state, ledger, options);
   await keepTrust(site, ledger, admitted.trust, options.now());
   return { id, bundle, rebuilt };
 }
 
-/** Where a bundle is: its folder, those of its discs, or what `stowage stream` writes. */
+/** As {@link importMedia} takes them, or one folder. */
 export type Places = string | readonly string[] | AsyncIterable<Uint8Array>;
 
 /**
- * Imports a bundle of which nothing may be missing when the media that were given are read.
- * @param places as {@link importDiscs} takes them
- * @throws StowageError as {@link importDiscs}, and `bundle-incomplete`, which names what is missing
+ * Imports a bundle that must be complete on the media that were given.
+ * @param places as {@link importMedia} takes them, or one folder
+ * @throws StowageError as {@link importMedia}, and `bundle-incomplete`, which names what is missing
  */
 export async function importBundle(
   places: Places,
@@ -107,28 +114,28 @@ export async function importBundle(
   options: ImportOptions,
 ): Promise<Release> {
   const folders = typeof places === 'string' ? [places] : places;
-  const { id, bundle, incoming: rest } = await importDiscs(folders, ledger, options);
-  if (rest !== undefined) throw incomplete(rest);
+  const { id, bundle, partial } = await importMedia(folders, ledger, options);
+  if (partial !== undefined) throw incomplete(partial);
   return { id, bundle };
 }
 
-function incomplete(rest: IncomingRelease): StowageError {
-  const { bundle, discs } = rest;
+function incomplete(partial: PartialImport): StowageError {
+  const { bundle, discs } = partial;
   const seen = discs.of === undefined ? '' : ` (${discs.seen.length} of ${discs.of} discs seen)`;
   return new StowageError(
     'bundle-incomplete',
     `${bundle.name} ${bundle.version} is not complete${seen}`,
     {
-      expected: missingInWords(rest),
-      found: 'nothing of that on the media that were given',
-      hint: 'run the same command with the other discs; what was taken in is kept',
-      defects: rest.missing.slice(0, 20).map(({ path }) => `missing: ${path}`),
+      expected: missingInWords(partial),
+      found: 'none of these parts on the given media',
+      hint: 'run the same command with the other discs; imported parts are kept',
+      defects: partial.missing.slice(0, 20).map(({ path }) => `missing: ${path}`),
     },
   );
 }
 
-/** @throws StowageError of a medium that went away, or of the first part that is not as signed, naming the others */
-function requireSound({ faults, lost }: Staged, rest: IncomingRelease): void {
+/** @throws StowageError `medium-lost`, or that of the first faulty part, which names the others */
+function requireNoFaults({ faults, lost }: StagingResult, partial: PartialImport): void {
   const defects = faults.slice(0, 50).map(({ error }) => `${error.message}: ${error.found ?? ''}`);
   const [gone] = lost;
   if (gone !== undefined) {
@@ -141,15 +148,15 @@ function requireSound({ faults, lost }: Staged, rest: IncomingRelease): void {
   const more = faults.length === 1 ? '' : `, and ${faults.length - 1} more`;
   throw new StowageError(code, `${message}${more}`, {
     ...{ expected, found, cause: first.error },
-    hint: 'everything else was taken in; give another copy, or carry back what stowage repair-list writes and import what stowage pack --only makes of it',
+    hint: 'everything else was imported; import another copy, or take the list that stowage repair-list writes to the connected side and import the bundle that stowage pack --only makes from it',
     defects: [
       ...(faults.length === 1 ? [] : defects),
-      `still missing in all: ${missingInWords(rest)}`,
+      `still missing in total: ${missingInWords(partial)}`,
     ],
   });
 }
 
-async function remember(
+async function recordAcceptance(
   { id, bundle, signers }: AdmittedBundle,
   state: SiteState,
   ledger: Ledger,
@@ -159,9 +166,9 @@ async function remember(
     await ledger.append({ kind: 'override', bundle: id, reason: acceptAge }, now());
   }
   const { name: product, channel, version, seq } = bundle;
-  // A floor that was set since has taken the number back: then it is accepted anew.
+  // A lower floor may have been set since: then the same sequence is accepted again.
   if (state.accepted.some((each) => each.bundle === id && each.seq === seq)) return;
-  // Before what says that the bundle is in: a site that was killed between the two takes it in once more.
+  // Recorded before the acceptance: a site killed between the two imports the bundle again.
   for (const { release, versions, reason } of bundle.recalls ?? []) {
     await ledger.append({ kind: 'recalled', release, versions, reason, bundle: id }, now());
   }

@@ -21,93 +21,83 @@ import { HashPool } from '../../io/hashing.ts';
 import { makeExecutable } from '../release/offer-installer.ts';
 import { releaseFolder } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
-import { noteDiscs } from './incoming.ts';
-import type { PipedBundle } from './piped-bundle.ts';
+import { recordDamage } from './damage-notes.ts';
+import { DiscMedium } from './disc-medium.ts';
+import type { CopyFailures, ImportMedium } from './import-medium.ts';
+import { recordDiscs } from './partial-import.ts';
 import { rebuild } from './rebuild.ts';
 import { wantedRecovery } from './rebuild-plan.ts';
-import { noteFaults } from './repair.ts';
 import { Staging } from './staging.ts';
-import { takeParts } from './take-parts.ts';
 
-/** How far staging came with the media that were given. */
-export interface Staged {
+/** How far staging got with the media that were given. */
+export interface StagingResult {
   /** Parts that are not at the site; none when the release is complete. */
   readonly missing: readonly Part[];
   /** What was wrong with parts that are still missing. */
   readonly faults: readonly PartFault[];
-  /** Folders of media that went away meanwhile. */
+  /** Folders of discs that could no longer be read. */
   readonly lost: readonly string[];
   /** Parts that were rebuilt from recovery parts. */
   readonly rebuilt: readonly Part[];
 }
 
+interface StageContext extends Context {
+  readonly admitted: AdmittedBundle;
+  readonly medium: ImportMedium;
+  readonly site: SiteFolder;
+  readonly staging: Staging;
+}
+
 /**
- * Copies what the media have of an admitted bundle into the site's store, each part read once: media, hash, its place
- * in the blob's unfinished file, fsync, journal. A blob gets its name when every part of it matched. What an earlier
- * run finished is not read again. Missing parts are rebuilt where there are recovery parts enough. A bundle that is
- * complete ends with its control files and this host's installer under `releases/`; else they wait in staging for the other discs.
- * @param piped whose parts come through a pipe, after the control files that were admitted
- * @throws StowageError `space-insufficient` before the first byte or on the way, `io-failed`, `interrupted`
+ * Stages an admitted bundle from its folders; see {@link stageMedium}.
+ * @throws StowageError as {@link stageMedium}
  */
-export async function stage(
+export function stage(
   admitted: AdmittedBundle,
   site: SiteFolder,
-  { signal, emit }: Context,
-  piped?: PipedBundle,
-): Promise<Staged> {
-  const { bundle, discs, id } = admitted;
-  const staging = await Staging.open(site, id, bundle);
-  if (piped !== undefined) staging.hold();
+  context: Context,
+): Promise<StagingResult> {
+  const medium = new DiscMedium(admitted.discs.map(({ folder }) => folder));
+  return stageMedium(medium, admitted, site, context);
+}
+
+/**
+ * Copies the parts of an admitted bundle that a medium has into the site's store. Each part is read once, hashed,
+ * written to its place in the blob's unfinished file, fsynced and journalled. A blob gets its name when every part of
+ * it matched. Parts that an earlier run finished are not copied again. Missing parts are rebuilt where enough recovery
+ * parts exist. The control files and this host's installer of a complete bundle end under `releases/`; those of an
+ * incomplete one wait in staging for the other discs.
+ * @throws StowageError `space-insufficient` before the first byte or while copying, `io-failed`, `interrupted`
+ */
+export async function stageMedium(
+  medium: ImportMedium,
+  admitted: AdmittedBundle,
+  site: SiteFolder,
+  context: Context,
+): Promise<StagingResult> {
+  const staging = await Staging.open(site, admitted.id, admitted.bundle);
+  if (medium.countsAtEnd) staging.deferNaming();
   await makeFolder(staging.folder);
   await staging.begin();
-  const found = (part: Part): boolean => discs.some(({ files }) => files.has(part.path));
-  const wanted = staging.missing();
-  const total = bytesOf(wanted);
-  if (wanted.length === 0 && piped === undefined) {
-    await finish(admitted, site, staging);
+  const { signal, emit } = context;
+  const all = { signal, emit, now: context.now, admitted, medium, site, staging };
+  if (staging.missing().length === 0 && !medium.countsAtEnd) {
+    await finish(all);
     return { missing: [], faults: [], lost: [], rebuilt: [] };
   }
-  await requireSpace(staging.folder, total);
-  const control = join(staging.folder, 'control');
-  if (!(await exists(control))) await keepControlFiles(admitted, control);
-  await noteDiscs(staging.folder, admitted);
+  await prepare(all);
   const pool = new HashPool(signal);
-  const rebuilt: Part[] = [];
   try {
-    const here = piped === undefined ? wanted.filter(found) : wanted;
-    emit({ type: 'step', step: 'stage', subject: counted(here.length, 'part') });
-    const kept = bundleBytes(bundle) - total;
-    const tally = new Tally(emit, 'stage', kept + bytesOf(here), kept);
-    const { faults, lost } =
-      (await piped?.takeParts(staging, tally)) ??
-      (await takeParts(here, admitted, staging, pool, tally));
-    await staging.release();
-    if (bundle.parity !== undefined && staging.missing().length > 0) {
-      const recovery = await recoveryToKeep(admitted, staging, emit);
-      if (recovery.length > 0)
-        emit({ type: 'step', step: 'rebuild', subject: `with ${recovery.length} recovery parts` });
-      const more = await takeParts(
-        recovery,
-        admitted,
-        staging,
-        pool,
-        new Tally(emit, 'read recovery parts', bytesOf(recovery)),
-      );
-      for (const each of more.lost) lost.add(each);
-      await rebuild(staging, pool, emit, (part) => void rebuilt.push(part));
-    }
-    for (const { part, error } of faults.filter((fault) => staging.has(fault.part))) {
-      const how = rebuilt.includes(part)
-        ? 'rebuilt from recovery parts'
-        : 'taken from another disc';
-      const place = error.found === undefined ? '' : ` (${error.found})`;
-      emit({ type: 'warning', message: `${error.message}${place}; ${how}` });
-    }
+    const { faults, lost } = await copyMissing(all, pool);
+    await staging.nameBlobs();
+    const recovered = await recover(all, pool);
+    warnOfRecovered(faults, recovered.rebuilt, all);
     const missing = staging.missing();
-    if (missing.length === 0) await finish(admitted, site, staging);
     const open = faults.filter((fault) => !staging.has(fault.part));
-    if (missing.length > 0) await noteFaults(staging.folder, open);
-    return { missing, faults: open, lost: [...lost], rebuilt };
+    if (missing.length === 0) await finish(all);
+    else await recordDamage(staging.folder, open);
+    const gone = [...new Set([...lost, ...recovered.lost])];
+    return { missing, faults: open, lost: gone, rebuilt: recovered.rebuilt };
   } catch (error) {
     throw await withMissingSpace(error, staging);
   } finally {
@@ -115,36 +105,88 @@ export async function stage(
   }
 }
 
-// Recovery parts are read when something is missing, and kept until nothing is: the discs they lie on may be the
-// last that a single drive sees.
-async function recoveryToKeep(
-  { bundle, discs }: AdmittedBundle,
-  staging: Staging,
-  emit: Context['emit'],
-): Promise<Part[]> {
+async function prepare({ admitted, staging }: StageContext): Promise<void> {
+  await requireSpace(staging.folder, bytesOf(staging.missing()));
+  const control = join(staging.folder, 'control');
+  if (!(await exists(control))) await writeControlFiles(admitted, control);
+  await recordDiscs(staging.folder, admitted);
+}
+
+async function copyMissing(
+  { admitted, medium, staging, emit }: StageContext,
+  pool: HashPool,
+): Promise<CopyFailures> {
+  const missing = staging.missing();
+  const parts = medium.available(missing, admitted);
+  emit({ type: 'step', step: 'stage', subject: counted(parts.length, 'part') });
+  const kept = bundleBytes(admitted.bundle) - bytesOf(missing);
+  const tally = new Tally(emit, 'stage', kept + bytesOf(parts), kept);
+  return medium.copyParts({ parts, admitted, staging, pool, tally });
+}
+
+interface Recovered {
+  readonly rebuilt: readonly Part[];
+  /** Folders of discs that could no longer be read. */
+  readonly lost: Iterable<string>;
+}
+
+/** Rebuilds missing parts, from recovery parts at the site and those that the medium can still deliver. */
+async function recover(all: StageContext, pool: HashPool): Promise<Recovered> {
+  const { admitted, medium, staging, emit } = all;
+  if (admitted.bundle.parity === undefined || staging.missing().length === 0)
+    return { rebuilt: [], lost: [] };
+  const parts = await recoveryToKeep(all);
+  let lost: Iterable<string> = [];
+  if (parts.length > 0) {
+    const subject = `with ${counted(parts.length, 'recovery part')}`;
+    emit({ type: 'step', step: 'rebuild', subject });
+    const tally = new Tally(emit, 'read recovery parts', bytesOf(parts));
+    lost = (await medium.copyParts({ parts, admitted, staging, pool, tally })).lost;
+  }
+  const rebuilt: Part[] = [];
+  await rebuild(staging, pool, emit, (part) => void rebuilt.push(part));
+  return { rebuilt, lost };
+}
+
+// Recovery parts are read when something is missing, and kept until nothing is: a host with one drive may not see
+// their disc again.
+async function recoveryToKeep({ admitted, medium, staging, emit }: StageContext): Promise<Part[]> {
+  const { bundle } = admitted;
   if (bundle.parity === undefined) return [];
   const has = (part: Part): boolean => staging.has(part);
-  const found = (part: Part): boolean => discs.some(({ files }) => files.has(part.path));
+  const available = new Set(medium.available(bundle.parity.rows.flat(), admitted));
+  const found = (part: Part): boolean => available.has(part);
   const parts = bundle.blobs.flatMap((blob) => blob.parts);
   const recovery = wantedRecovery(bundle.parity, parts, has, found);
   const needed = bytesOf(staging.missing()) + bytesOf(recovery);
   if (recovery.length === 0 || (await freeBytes(staging.folder)) >= needed) return recovery;
   emit({
     type: 'warning',
-    message: `recovery parts are not kept: ${needed} bytes would have to be free`,
-    hint: 'free that much, or give the discs with recovery parts again after all others',
+    message: `recovery parts are not kept: they need ${exactBytes(needed)} of free space`,
+    hint: 'free that much space, or give the discs with recovery parts again after all others',
   });
   return [];
 }
 
-async function finish(admitted: AdmittedBundle, site: SiteFolder, staging: Staging): Promise<void> {
-  const place = releaseFolder(site, admitted.id);
-  await keepControlFiles(admitted, place, staging.installer);
+function warnOfRecovered(
+  faults: readonly PartFault[],
+  rebuilt: readonly Part[],
+  { staging, emit }: StageContext,
+): void {
+  for (const { part, error } of faults.filter((fault) => staging.has(fault.part))) {
+    const how = rebuilt.includes(part) ? 'rebuilt from recovery parts' : 'copied from another disc';
+    const place = error.found === undefined ? '' : ` (${error.found})`;
+    emit({ type: 'warning', message: `${error.message}${place}; ${how}` });
+  }
+}
+
+async function finish({ admitted, site, staging }: StageContext): Promise<void> {
+  await writeControlFiles(admitted, releaseFolder(site, admitted.id), staging.installer);
   await staging.discard();
 }
 
-/** Keeps what was signed and what describes it, so that the release can be planned without the media. */
-async function keepControlFiles(
+/** Writes what was signed and what describes it, so that the release can be planned without the media. */
+async function writeControlFiles(
   admitted: AdmittedBundle,
   place: string,
   installer?: string,
@@ -169,9 +211,9 @@ async function withMissingSpace(error: unknown, staging: Staging): Promise<unkno
   const needed = bytesOf(staging.missing());
   const free = await freeBytes(staging.folder).catch(() => 0);
   return new StowageError('space-insufficient', 'the disk filled up while the bundle was staged', {
-    expected: `${exactBytes(needed)} free for what is still missing`,
+    expected: `${exactBytes(needed)} free for the missing parts`,
     found: `${exactBytes(free)} free`,
-    hint: `free ${exactBytes(Math.max(needed - free, 0))} where ${staging.folder} lies and run the same command again; what is finished is kept`,
+    hint: `free ${exactBytes(Math.max(needed - free, 0))} on the disk that holds ${staging.folder} and run the same command again; finished parts are kept`,
     cause: error,
   });
 }

@@ -3,7 +3,7 @@ import { MAX_INDEX_BYTES } from '../../core/limits.ts';
 import type { Part } from '../../format/part.ts';
 import { appendLine, readIfThere, remove, syncFolder } from '../../io/file.ts';
 
-/** The parts that an interrupted run finished: a line each, appended after the part's fsync. */
+/** The parts that are finished, one line each, appended after the part's fsync. */
 export class StagingJournal {
   readonly #path: string;
   readonly #parts: Set<string>;
@@ -16,7 +16,7 @@ export class StagingJournal {
 
   static async open(path: string): Promise<StagingJournal> {
     const bytes = await readIfThere(path, MAX_INDEX_BYTES);
-    // A line cut by a power failure names no part, and its part is read again.
+    // A line cut short by a power failure names no part: that part is copied again.
     return new StagingJournal(path, new Set(bytes?.toString('utf8').split('\n')));
   }
 
@@ -31,14 +31,14 @@ export class StagingJournal {
     for (const each of lines) this.#parts.add(each);
   }
 
-  /** Forgets every part; on disk only when {@link settle} is called. */
+  /** Forgets every part; the file is removed by {@link removeStale}. */
   forget(): void {
     this.#parts.clear();
     this.#stale = true;
   }
 
-  /** Removes from the disk what was forgotten. */
-  async settle(): Promise<void> {
+  /** Removes the file after {@link forget}. */
+  async removeStale(): Promise<void> {
     if (!this.#stale) return;
     await remove(this.#path);
     await syncFolder(dirname(this.#path));

@@ -12,9 +12,9 @@ import { hostPlatform } from '../../target/host/platform.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { StagingJournal } from './staging-journal.ts';
 
-/** Parts of at most so many bytes are synced together: an fsync for each takes longer than all else. */
-const LOOSE_BYTES: number = 256 * KIB;
-const LOOKED_FOR_AT_ONCE = 16;
+/** Parts up to this size are synced in batches: one fsync each would take longer than everything else. */
+const SMALL_PART_BYTES: number = 256 * KIB;
+const BLOB_LOOKUPS_AT_ONCE = 16;
 
 /** The folder in which a bundle is staged, by the bundle's id. */
 export function stagingFolder(site: SiteFolder, id: string): string {
@@ -22,8 +22,8 @@ export function stagingFolder(site: SiteFolder, id: string): string {
 }
 
 /**
- * What of one bundle is at a site already: blobs in the store, parts in unfinished files, recovery parts that are kept
- * as long as something is missing.
+ * What a site already has of one bundle: blobs in the store, parts in unfinished files, and recovery parts, which are
+ * kept while anything is missing.
  */
 export class Staging {
   readonly folder: string;
@@ -31,9 +31,9 @@ export class Staging {
   readonly #site: SiteFolder;
   readonly #journal: StagingJournal;
   readonly #blobOf = new Map<Part, BundleBlob>();
-  /** Blobs that have their name in the store. */
+  /** Blobs that are in the store. */
   readonly #stored = new Set<BundleBlob>();
-  #held = false;
+  #deferred = false;
 
   private constructor(site: SiteFolder, folder: string, bundle: Bundle, journal: StagingJournal) {
     this.#site = site;
@@ -43,19 +43,19 @@ export class Staging {
     for (const blob of bundle.blobs) for (const part of blob.parts) this.#blobOf.set(part, blob);
   }
 
-  /** Reads how far an earlier run came, and does not believe a journal that cannot be true. Writes nothing. */
+  /** Reads how far an earlier run got, and ignores a journal that the files on disk contradict. Writes nothing. */
   static async open(site: SiteFolder, id: string, bundle: Bundle): Promise<Staging> {
     const folder = stagingFolder(site, id);
     const journal = await StagingJournal.open(join(folder, 'journal'));
     const staging = new Staging(site, folder, bundle, journal);
-    await forEachBounded(bundle.blobs, LOOKED_FOR_AT_ONCE, async (blob) => {
+    await forEachBounded(bundle.blobs, BLOB_LOOKUPS_AT_ONCE, async (blob) => {
       if ((await site.store.size(blob.digest)) === blob.size) staging.#stored.add(blob);
     });
     await staging.#forgetLost();
     return staging;
   }
 
-  /** Parts of blobs, and installers, that are not at the site; installers first, the rest in the bundle's order. */
+  /** Installers and parts of blobs that are not at the site; installers first, then the bundle's order. */
   missing(): Part[] {
     const parts = [...installerParts(this.bundle), ...dataParts(this.bundle)];
     return parts.filter((part) => !this.has(part));
@@ -66,19 +66,19 @@ export class Staging {
     return (blob !== undefined && this.#stored.has(blob)) || this.#journal.has(part);
   }
 
-  /** Where this host's installer is, or belongs; undefined where the bundle has none for it. */
+  /** Where this host's installer is or will be; undefined where the bundle has none for it. */
   get installer(): string | undefined {
     const own = installerFor(this.bundle, hostPlatform());
     return own === undefined ? undefined : join(this.folder, own.path);
   }
 
-  /** Whether a part is compared with what was signed and then kept; installers for other platforms are not. */
+  /** Whether a part is written to the site; installers for other platforms are only hashed. */
   keeps(part: Part): boolean {
     const other = this.bundle.installers?.some((each) => each.path === part.path);
     return other !== true || this.installer === join(this.folder, part.path);
   }
 
-  /** Where a part's bytes are at the site, or belong. */
+  /** Where a part's bytes are, or will be, at the site. */
   place(part: Part): PartDestination {
     const blob = this.#blobOf.get(part);
     if (blob === undefined) {
@@ -91,30 +91,30 @@ export class Staging {
     return { path, offset: part.offset };
   }
 
-  /** The size of the file in which {@link place} is, in bytes. */
+  /** The size of the file that {@link place} is in, in bytes. */
   placeSize(part: Part): number {
     return this.#blobOf.get(part)?.size ?? part.size;
   }
 
-  /** Makes the file that a part goes to, of its full size: workers write at their offsets, in any order. */
+  /** Creates the file that a part goes to, at its full size: workers write at their offsets in any order. */
   async allocate(part: Part): Promise<void> {
     const { path } = this.place(part);
     await makeFolder(dirname(path));
     await allocate(path, this.placeSize(part));
   }
 
-  /** Whether a part is so small that it is written loosely: its file made anew, and synced with others. */
-  isLoose(part: Part): boolean {
-    return part.size <= LOOSE_BYTES && this.#blobOf.get(part)?.parts.length === 1;
+  /** Whether a part is written to a new file that is synced in a batch. */
+  isSmall(part: Part): boolean {
+    return part.size <= SMALL_PART_BYTES && this.#blobOf.get(part)?.parts.length === 1;
   }
 
-  /** Notes that parts' bytes are where they belong, matched and fsynced; blobs that are whole get their names. */
+  /** Records parts that were hashed, matched and fsynced in place; a blob that is complete gets its name. */
   async keep(...parts: readonly Part[]): Promise<void> {
     await this.#journal.add(parts);
-    await this.#finish(new Set(parts.flatMap((part) => this.#blobOf.get(part) ?? [])));
+    await this.#name(new Set(parts.flatMap((part) => this.#blobOf.get(part) ?? [])));
   }
 
-  /** Keeps parts that were written loosely, in their turn synced together. */
+  /** Syncs small parts together, then keeps them. */
   async commitBatch(parts: readonly Part[]): Promise<void> {
     await syncFiles(
       this.folder,
@@ -123,35 +123,35 @@ export class Staging {
     await this.keep(...parts);
   }
 
-  /** Ends what a run that was killed left undone: a journal without its bytes, a whole blob without its name. */
+  /** Finishes what a killed run left: removes a journal without its bytes, names complete blobs. */
   async begin(): Promise<void> {
-    await this.#journal.settle();
-    if (!this.#held) await this.release();
+    await this.#journal.removeStale();
+    if (!this.#deferred) await this.nameBlobs();
   }
 
-  /** Gives no blob its name before {@link release}. */
-  hold(): void {
-    this.#held = true;
+  /** Leaves every blob unnamed until {@link nameBlobs}. */
+  deferNaming(): void {
+    this.#deferred = true;
   }
 
-  /** Names every blob that is whole. */
-  async release(): Promise<void> {
-    this.#held = false;
-    await this.#finish(this.bundle.blobs);
+  /** Moves every complete blob into the store. */
+  async nameBlobs(): Promise<void> {
+    this.#deferred = false;
+    await this.#name(this.bundle.blobs);
   }
 
   async discard(): Promise<void> {
     await remove(this.folder);
   }
 
-  async #finish(blobs: Iterable<BundleBlob>): Promise<void> {
-    if (this.#held) return;
-    const whole = [...blobs].filter(
+  async #name(blobs: Iterable<BundleBlob>): Promise<void> {
+    if (this.#deferred) return;
+    const complete = [...blobs].filter(
       (blob) => !this.#stored.has(blob) && blob.parts.every((part) => this.#journal.has(part)),
     );
-    for (const blob of whole) this.#stored.add(blob);
+    for (const blob of complete) this.#stored.add(blob);
     await this.#site.store.adoptAll(
-      whole.map((blob) => ({ path: this.#unfinished(blob), digest: blob.digest })),
+      complete.map((blob) => ({ path: this.#unfinished(blob), digest: blob.digest })),
     );
   }
 
@@ -159,10 +159,9 @@ export class Staging {
     return join(this.folder, digestHex(blob.digest));
   }
 
-  // A part in the journal whose bytes lie neither in the store nor here was lost since: nothing there is believed.
+  // Bytes of a journalled part that are neither in the store nor here were lost: the whole journal is ignored then.
   async #forgetLost(): Promise<void> {
-    const there = async (part: Part): Promise<boolean> => exists(this.place(part).path);
-    const noted = [
+    const journalled = [
       ...this.bundle.blobs.flatMap((blob) => {
         const part = blob.parts.find((each) => this.#journal.has(each));
         return part === undefined || this.#stored.has(blob) ? [] : [part];
@@ -171,8 +170,8 @@ export class Staging {
         (part) => this.#journal.has(part) && this.keeps(part),
       ),
     ];
-    for (const part of noted) {
-      if (await there(part)) continue;
+    for (const part of journalled) {
+      if (await exists(this.place(part).path)) continue;
       this.#journal.forget();
       return;
     }

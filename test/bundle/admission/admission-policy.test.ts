@@ -4,8 +4,8 @@ import {
   requireNewer,
   requireNotRecalled,
   requireSeqFloor,
+  requireSiteMatch,
   requireTrustedChannel,
-  requireWelcome,
   type SitePolicy,
 } from '../../../src/bundle/admission/admission-policy.ts';
 import type { ErrorCode } from '../../../src/core/error-table.ts';
@@ -109,7 +109,7 @@ describe('when a site says what it takes', () => {
     ['with images for others', arm, 'release-foreign'],
     ['without images', { ...arm, images: [] }, undefined],
   ])('judges a bundle %s', async (_, values, code) => {
-    await judge(code, () => requireWelcome(bundle(values), policy));
+    await judge(code, () => requireSiteMatch(bundle(values), policy));
   });
 });
 

@@ -17,7 +17,7 @@ import { type Digest, digestHex, digestOf } from '../../../src/core/digest.ts';
 import type { StowageEvent } from '../../../src/core/event.ts';
 import { MIB } from '../../../src/core/limits.ts';
 import { type BundleBlob, bundleBytes } from '../../../src/format/bundle.ts';
-import { type Staged, stage } from '../../../src/site/importing/stage.ts';
+import { type StagingResult, stage } from '../../../src/site/importing/stage.ts';
 import { loadRelease } from '../../../src/site/release/release.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { context } from '../../support/context.ts';
@@ -85,7 +85,7 @@ async function expectStaged(staging: Staging): Promise<void> {
 }
 
 /** The codes of what was wrong with parts that are missing still. */
-function faultsOf(staged: Staged): string[] {
+function faultsOf(staged: StagingResult): string[] {
   expect(staged.missing).not.toEqual([]);
   return staged.faults.map(({ error }) => error.code);
 }
@@ -297,7 +297,7 @@ describe('when the disk is full', () => {
       'space-insufficient',
     );
     expect(error.expected).toMatch(
-      /^[1-9]\.[0-9] MiB \([1-9][0-9]{6} bytes\) free for what is still missing$/,
+      /^[1-9]\.[0-9] MiB \([1-9][0-9]{6} bytes\) free for the missing parts$/,
     );
     expect(await site.store.size(weightsOf(admitted).digest)).toBeUndefined();
     unlinkSync(ballast);

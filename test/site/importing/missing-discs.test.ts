@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { countDiscs, type SeenDisc } from '../../../src/site/importing/disc-map.ts';
+import { inferMissingDiscs, type SeenDisc } from '../../../src/site/importing/missing-discs.ts';
 
 const disc = (number: number, first: number, last: number, of = 5): SeenDisc => ({
   ...{ number, of, first, last },
@@ -14,7 +14,7 @@ describe('when discs are counted', () => {
     ['everywhere', [disc(2, 10, 19)], [0, 15, 20], [1, 2, 3, 4, 5]],
     ['where a disc without parts says nothing', [{ number: 5, of: 5 }], [0], [1, 2, 3, 4, 5]],
   ])('finds what lies %s', (_, seen, missing, expected) => {
-    expect(countDiscs(seen, missing)).toMatchObject({ of: 5, missing: expected });
+    expect(inferMissingDiscs(seen, missing)).toMatchObject({ of: 5, missing: expected });
   });
 
   it.each<[string, readonly SeenDisc[]]>([
@@ -24,6 +24,6 @@ describe('when discs are counted', () => {
     ['of one number with other contents', [disc(1, 0, 9), disc(1, 10, 19)]],
     ['that were never seen', []],
   ])('tells no number from discs %s', (_, seen) => {
-    expect(countDiscs(seen, [30]).missing).toEqual([]);
+    expect(inferMissingDiscs(seen, [30]).missing).toEqual([]);
   });
 });

@@ -4,23 +4,23 @@ import { MAX_INDEX_BYTES } from '../../core/limits.ts';
 import type { NeededPart, RepairList } from '../../format/repair-list.ts';
 import { readIfThere, writeAtomic } from '../../io/file.ts';
 import type { SiteFolder } from '../site-folder.ts';
-import type { IncomingRelease } from './incoming.ts';
+import type { PartialImport } from './partial-import.ts';
 import { stagingFolder } from './staging.ts';
 
 type Damage = Readonly<Record<string, NeededPart['damaged']>>;
 
-/** Remembers where parts were damaged, for the list that is carried back. */
-export async function noteFaults(folder: string, faults: readonly PartFault[]): Promise<void> {
+/** Records where parts were damaged, for the repair list. */
+export async function recordDamage(folder: string, faults: readonly PartFault[]): Promise<void> {
   if (faults.length === 0) return;
   const damage = { ...(await readDamage(folder)) };
   for (const { part, ranges } of faults) damage[part.path] = ranges;
   await writeAtomic(join(folder, 'damage.json'), Buffer.from(JSON.stringify(damage)));
 }
 
-/** What a site lacks of a bundle, to be brought from where the bundle is whole. */
+/** What a site lacks of a bundle, for the side that has the bundle complete. */
 export async function repairListOf(
   site: SiteFolder,
-  { id, bundle, missing }: IncomingRelease,
+  { id, bundle, missing }: PartialImport,
 ): Promise<RepairList> {
   const damage = await readDamage(stagingFolder(site, id));
   return {
@@ -36,7 +36,7 @@ export async function repairListOf(
   };
 }
 
-// Our own note, and only about where to look: one that cannot be read is as good as none.
+// Only a note on where parts were damaged: one that cannot be parsed is ignored.
 async function readDamage(folder: string): Promise<Damage> {
   try {
     const bytes = await readIfThere(join(folder, 'damage.json'), MAX_INDEX_BYTES);

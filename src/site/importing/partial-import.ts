@@ -11,19 +11,19 @@ import { appendLine, namesIn, readIfThere } from '../../io/file.ts';
 import { occupiedBytes } from '../../io/occupied.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { readStoredBundle } from '../stored-bundle.ts';
-import { countDiscs, type DiscCount, type SeenDisc } from './disc-map.ts';
+import { type DiscSummary, inferMissingDiscs, type SeenDisc } from './missing-discs.ts';
 import { Staging, stagingFolder } from './staging.ts';
 
-/** A bundle of which parts are at the site and others are not. */
-export interface IncomingRelease {
+/** A bundle that is at the site in part. */
+export interface PartialImport {
   readonly id: string;
   readonly bundle: Bundle;
   readonly missing: readonly Part[];
-  readonly discs: DiscCount;
+  readonly discs: DiscSummary;
 }
 
-/** Remembers which discs were given, for what is said of the others; a line each: name, first and last part. */
-export async function noteDiscs(
+/** Records which discs were given, to name the missing ones; one line each: name, first and last part. */
+export async function recordDiscs(
   folder: string,
   { bundle, discs }: Pick<AdmittedBundle, 'bundle' | 'discs'>,
 ): Promise<void> {
@@ -39,18 +39,18 @@ export async function noteDiscs(
   }
 }
 
-/** Every bundle that is at the site in part, by id. Changes nothing. */
-export async function incomingReleases(site: SiteFolder): Promise<IncomingRelease[]> {
-  const found: IncomingRelease[] = [];
+/** Every partly imported bundle, by id. Changes nothing. */
+export async function partialImports(site: SiteFolder): Promise<PartialImport[]> {
+  const found: PartialImport[] = [];
   for (const id of await stagedIds(site)) {
     const bundle = await readStoredBundle(join(stagingFolder(site, id), 'control'), id);
     if (bundle === undefined) continue;
-    found.push(await incoming(site, id, bundle));
+    found.push(await partialImportOf(site, id, bundle));
   }
   return found;
 }
 
-/** What is left of imports that did not end, those included of which nobody can say what they are. */
+/** The folders of unfinished imports, including those whose bundle cannot be identified. */
 export async function unfinishedImports(
   site: SiteFolder,
 ): Promise<{ readonly name: string; readonly folder: string; readonly size: number }[]> {
@@ -66,20 +66,20 @@ export async function unfinishedImports(
   return found;
 }
 
-/** What is missing of one bundle. */
-export async function incoming(
+/** What one bundle lacks at the site. */
+export async function partialImportOf(
   site: SiteFolder,
   id: string,
   bundle: Bundle,
-): Promise<IncomingRelease> {
+): Promise<PartialImport> {
   const missing = new Set((await Staging.open(site, id, bundle)).missing());
   const places = allParts(bundle).flatMap((part, index) => (missing.has(part) ? [index] : []));
   const discs = (await readSeen(stagingFolder(site, id))).flatMap(parseSeen);
-  return { id, bundle, missing: [...missing], discs: countDiscs(discs, places) };
+  return { id, bundle, missing: [...missing], discs: inferMissingDiscs(discs, places) };
 }
 
-/** Discs and parts that are missing, in words: `discs 2 and 4 of 5, 12 parts, 40.0 KiB`. */
-export function missingInWords({ missing, discs, bundle }: Omit<IncomingRelease, 'id'>): string {
+/** The missing discs and parts as text: `discs 2 and 4 of 5, 12 parts, 40.0 KiB`. */
+export function missingInWords({ missing, discs, bundle }: Omit<PartialImport, 'id'>): string {
   const bytes = missing.reduce((sum, part) => sum + part.size, 0);
   const [only] = missing;
   const parts =
@@ -101,7 +101,7 @@ async function readSeen(folder: string): Promise<string[]> {
   return text.split('\n').filter((line) => line !== '');
 }
 
-// A line that a power failure cut says nothing.
+// A line cut short by a power failure is ignored.
 function parseSeen(line: string): SeenDisc[] {
   const match = /^(\S+) (-1|[0-9]{1,7}) (-1|[0-9]{1,7})$/.exec(line);
   const number = parseDiscName(match?.[1] ?? '');

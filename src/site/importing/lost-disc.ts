@@ -9,9 +9,9 @@ const PROBE_BYTES = 4096;
 const PROBES = 3;
 
 /**
- * Whether a medium is gone, and not one file of it damaged: its list is not there any more, or none of several other
- * parts gives back a byte.
- * @param others parts of the medium that nobody read yet, which no cache can answer for
+ * Whether a disc is gone, rather than one of its files damaged: SHA512SUMS is no longer there, or no byte of several
+ * other parts can be read.
+ * @param others parts of the disc that were not read yet, so that no cache can answer for it
  */
 export async function isLost(folder: string, others: readonly Part[]): Promise<boolean> {
   try {
@@ -23,11 +23,11 @@ export async function isLost(folder: string, others: readonly Part[]): Promise<b
   const step = Math.max(1, Math.floor(full.length / PROBES));
   const probes = full.filter((_, index) => index % step === 0).slice(-PROBES);
   if (probes.length === 0) return false;
-  for (const part of probes) if (await answers(join(folder, part.path))) return false;
+  for (const part of probes) if (await isReadable(join(folder, part.path))) return false;
   return true;
 }
 
-async function answers(path: string): Promise<boolean> {
+async function isReadable(path: string): Promise<boolean> {
   try {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     const handle = await open(path, flags);
@@ -45,8 +45,8 @@ async function answers(path: string): Promise<boolean> {
 /** A `medium-lost` error. */
 export function mediumLost(folder: string): StowageError {
   return new StowageError('medium-lost', `${discLabel(folder)} can no longer be read`, {
-    expected: `a medium at ${folder}`,
-    found: 'no part of it that can be read',
-    hint: 'put the medium in again and run the same command; what is finished is kept',
+    expected: `a readable disc or folder at ${folder}`,
+    found: 'no readable part',
+    hint: 'reinsert the disc and run the same command again; finished parts are kept',
   });
 }

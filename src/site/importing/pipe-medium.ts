@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
 import type { PartFault } from '../../bundle/part-check.ts';
 import {
   controlEntries,
@@ -14,7 +15,7 @@ import {
   MAX_TRUST_BYTES,
   MIB,
 } from '../../core/limits.ts';
-import { partInWords, type Tally } from '../../core/tally.ts';
+import { partInWords } from '../../core/tally.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import type { Part } from '../../format/part.ts';
 import { ByteSource } from '../../io/byte-source.ts';
@@ -28,42 +29,50 @@ import {
 } from '../../io/tar-header.ts';
 import { padding } from '../../io/ustar.ts';
 import { MAX_TRUST_LINKS } from '../../trust/trust-chain.ts';
-import type { Staging } from './staging.ts';
-import { spanBuffers, streamPart } from './stream-part.ts';
-import { type CopyFailures, LOOSE_TOGETHER } from './take-parts.ts';
+import { copyFromStream, spanBuffers } from './copy-from-stream.ts';
+import {
+  type CopyFailures,
+  type CopyRequest,
+  type ImportMedium,
+  SMALL_PARTS_PER_BATCH,
+} from './import-medium.ts';
 
-/** What all trust documents and their signatures may have together, in bytes. */
+/** The total size of all trust documents and their signatures, in bytes. */
 const MAX_TRUST_FOLDER_BYTES: number = 64 * MIB;
 
-/** The files that come before anything is known of the bundle. */
+/** Names that are allowed before anything about the bundle is known. */
 const HEAD = /^(?:SHA512SUMS|bundle\.json|(?:signatures|trust)\/[A-Za-z0-9][A-Za-z0-9._-]{0,250})$/;
 
-/** A header that was read ahead, of an entry whose name nobody knew before. */
+/** A header that was read ahead, of an entry whose name was not known before. */
 type Ahead = Omit<TarEntry, 'executable'> | undefined;
 
 /**
- * A bundle that comes through a pipe, in the one form that `stowage stream` writes. Its control files are put into a
- * folder as admission asks for them, never more of them than what was checked so far allows; then its parts follow.
+ * A bundle that arrives through a pipe, byte for byte as `stowage stream` writes it. Admission reads its control files
+ * from a private folder; each step writes only the files that the checks so far allow. The parts follow.
  */
-export class PipedBundle {
-  /** Where its control files lie while it is admitted. */
-  readonly folder: string;
+export class PipeMedium implements ImportMedium {
+  readonly countsAtEnd = true;
+  readonly #folder: string;
   readonly #source: ByteSource;
   #ahead: Ahead;
+  #partsRead = false;
 
-  /** @param folder made anew, and removed by {@link discard} */
+  /** @param folder for the control files; emptied first, and removed by {@link close} */
   constructor(chunks: AsyncIterable<Uint8Array>, folder: string, signal: AbortSignal) {
-    this.folder = folder;
+    this.#folder = folder;
     this.#source = new ByteSource(chunks, signal);
   }
 
-  /**
-   * Brings the list, its signatures and the trust documents.
-   * @throws StowageError `stream-refused`, `stream-ended`
-   */
-  async signed(): Promise<void> {
-    await remove(this.folder);
-    await makeFolder(this.folder, 0o700);
+  get folders(): readonly string[] {
+    return [this.#folder];
+  }
+
+  visibleFolder(_folder: string): undefined {}
+
+  /** @throws StowageError `stream-refused`, `stream-ended` */
+  async readSigned(): Promise<void> {
+    await remove(this.#folder);
+    await makeFolder(this.#folder, 0o700);
     await this.#peek();
     await this.#spool('SHA512SUMS', MAX_CHECKSUMS_BYTES);
     await this.#spoolFolder('signatures/', MAX_SIGNATURES, MAX_SIGNATURE_BYTES);
@@ -72,49 +81,57 @@ export class PipedBundle {
     await this.#spoolFolder('trust/', files, MAX_TRUST_BYTES, MAX_TRUST_FOLDER_BYTES);
   }
 
-  /** Brings `bundle.json`, once the signatures over the list hold. */
-  async index(): Promise<void> {
+  /** @throws StowageError `stream-refused`, `stream-ended` */
+  async readIndex(): Promise<void> {
     await this.#spool('bundle.json', MAX_INDEX_BYTES, false);
   }
 
-  /** Brings the other control files, whose sizes are known now. */
-  async rest(bundle: Bundle): Promise<void> {
+  /** @throws StowageError `stream-refused`, `stream-ended` */
+  async readControlFiles(bundle: Bundle): Promise<void> {
     for (const entry of controlEntries(bundle)) {
       await this.#expectHeader(entry);
       await this.#keep(entry);
     }
   }
 
+  /** Everything until the parts were read, and nothing after that. */
+  available(parts: readonly Part[], _admitted: AdmittedBundle): Part[] {
+    return this.#partsRead ? [] : [...parts];
+  }
+
   /**
-   * Takes the parts as they come: each hashed, and written to its place where the site does not have it yet. Names
-   * none of its blobs before the end of the stream was seen.
-   * @returns what was wrong with parts whose bytes came and are not as signed
-   * @throws StowageError `stream-refused`, `stream-ended`, `space-insufficient`, `io-failed`, `interrupted`
+   * As {@link ImportMedium.copyParts}, in the order of the stream and to its end. Every part is hashed, whether or not
+   * the site needs it; recovery parts are written only after a part was found damaged.
    */
-  async takeParts(staging: Staging, tally: Tally): Promise<CopyFailures> {
-    const { bundle } = staging;
+  async copyParts(request: CopyRequest): Promise<CopyFailures> {
+    const { admitted, staging, tally } = request;
+    const { bundle } = admitted;
+    const needed = new Set(request.parts.map(({ path }) => path));
+    const recovery = new Set(bundle.parity?.rows.flat().map(({ path }) => path));
     const faults: PartFault[] = [];
-    const recovery = new Set(bundle.parity?.rows.flat());
-    const spans = spanBuffers();
     const small: Part[] = [];
+    const spans = spanBuffers();
     const parts = streamedParts(bundle);
+    this.#partsRead = true;
     for (const [index, { entry, part }] of parts.entries()) {
       tally.at(partInWords(index + 1, parts.length));
       await this.#expectHeader(entry);
-      // Recovery parts come last: they are kept only where they are of use.
-      const wanted =
-        !staging.has(part) && staging.keeps(part) && (!recovery.has(part) || faults.length > 0);
-      const loose = staging.isLoose(part);
-      if (wanted && !loose) await staging.allocate(part);
-      const place = wanted ? { ...staging.place(part), loose } : undefined;
-      const counted = recovery.has(part) ? (): void => {} : tally.add;
-      const done = staging.has(part) ? (): void => {} : counted;
-      const fault = await streamPart(part, this.#source, spans, bundle, place, done);
+      const wanted = needed.has(part.path) || (recovery.has(part.path) && faults.length > 0);
+      const write = wanted && staging.keeps(part) && !staging.has(part);
+      const loose = staging.isSmall(part);
+      if (write && !loose) await staging.allocate(part);
+      const fault = await copyFromStream(part, {
+        bundle,
+        spans,
+        source: this.#source,
+        onBytes: needed.has(part.path) ? tally.add : (): void => {},
+        ...(write ? { destination: { ...staging.place(part), loose } } : {}),
+      });
       await this.#expect(padding(part.size), `zeros after ${part.path}`);
       if (fault !== undefined) faults.push(fault);
-      else if (wanted && loose) small.push(part);
-      else if (!staging.has(part) && (wanted || !staging.keeps(part))) await staging.keep(part);
-      if (small.length >= LOOSE_TOGETHER) await staging.commitBatch(small.splice(0));
+      else if (write && loose) small.push(part);
+      else if (wanted && !staging.has(part)) await staging.keep(part);
+      if (small.length >= SMALL_PARTS_PER_BATCH) await staging.commitBatch(small.splice(0));
     }
     await staging.commitBatch(small);
     await this.#expect(endOfArchive(this.#source.offset), 'zeros at the end of the archive');
@@ -123,8 +140,8 @@ export class PipedBundle {
     return { faults, lost: new Set() };
   }
 
-  async discard(): Promise<void> {
-    await remove(this.folder);
+  async close(): Promise<void> {
+    await remove(this.#folder);
   }
 
   async #spoolFolder(
@@ -146,7 +163,7 @@ export class PipedBundle {
     }
   }
 
-  /** Keeps the file whose header was read ahead, and reads the next header unless that is known by itself. */
+  /** Writes the file whose header was read ahead, and reads the next header unless its content is already known. */
   async #spool(path: string, maxBytes: number, peek = true): Promise<void> {
     const entry = this.#ahead;
     if (entry === undefined || entry.path !== path)
@@ -172,8 +189,8 @@ export class PipedBundle {
   async #keep({ path, size }: TarEntry): Promise<void> {
     const bytes = await this.#read(size, path);
     await this.#expect(padding(size), `zeros after ${path}`);
-    await makeFolder(dirname(join(this.folder, path)));
-    await writeNew(join(this.folder, path), bytes);
+    await makeFolder(dirname(join(this.#folder, path)));
+    await writeNew(join(this.#folder, path), bytes);
   }
 
   async #expectHeader(entry: TarEntry): Promise<void> {

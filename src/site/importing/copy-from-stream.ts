@@ -16,24 +16,29 @@ import type { Destination } from '../../io/hash-task.ts';
 import { PassError } from '../../io/positioned.ts';
 import { WrittenFile } from '../../io/written-file.ts';
 
-/** Where the spans of a stream are put: one is filled and hashed while the other is written. */
+/** Buffers for the spans of a stream: one is filled and hashed while the other is written. */
 export function spanBuffers(): BufferRing {
   return new BufferRing(2, CRC_SPAN_BYTES);
 }
 
+export interface StreamCopy {
+  readonly source: ByteSource;
+  readonly spans: BufferRing;
+  readonly bundle: Bundle;
+  /** Absent for a part that is only hashed. */
+  readonly destination?: PartDestination;
+  readonly onBytes: (bytes: number) => void;
+}
+
 /**
- * Takes the bytes of a part from a stream, hashes them and, given a destination, writes them there, and fsyncs them
- * unless they are written loosely.
+ * Reads a part from a stream, hashes it and, given a destination, writes it there and fsyncs it, unless it is to be
+ * synced with others.
  * @returns what is wrong with it; undefined when it is as signed
  * @throws StowageError `stream-ended`, `space-insufficient`, `io-failed`, `interrupted`
  */
-export async function streamPart(
+export async function copyFromStream(
   part: Part,
-  source: ByteSource,
-  spans: BufferRing,
-  bundle: Bundle,
-  destination: PartDestination | undefined,
-  onBytes: (bytes: number) => void,
+  { source, spans, bundle, destination, onBytes }: StreamCopy,
 ): Promise<PartFault | undefined> {
   const sha512 = createHash('sha512');
   const ranges: ByteRange[] = [];
@@ -74,7 +79,7 @@ export async function streamPart(
     {
       expected: sriHex(part.sha512),
       found: spots,
-      hint: 'stream the bundle again; if it stays so, stowage verify on the other side',
+      hint: 'stream the bundle again; if it is damaged again, run stowage verify on the sending side',
     },
   );
   return { part, folder: 'the stream', error, ranges, unreadable: false };

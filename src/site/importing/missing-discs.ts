@@ -1,28 +1,31 @@
 import type { DiscNumber } from '../../format/disc-name.ts';
 
-/** A disc that was seen: what its folder's name says, and which parts lay on it, by their place in the order. */
+/** A disc that was given: the number in its folder's name, and which parts it holds, by their index. */
 export interface SeenDisc extends DiscNumber {
-  /** The first and the last; absent for a disc without parts. */
+  /** Index of the first part; absent for a disc without parts. */
   readonly first?: number;
   readonly last?: number;
 }
 
-/** What can be told of discs from their names and contents. Nobody signed the names: it is for people alone. */
-export interface DiscCount {
-  /** The numbers of those that were seen, ascending. */
+/** What the names and contents of discs tell. Names are not signed: use it only in messages. */
+export interface DiscSummary {
+  /** The numbers of the discs that were given, ascending. */
   readonly seen: readonly number[];
-  /** How many there are, where all names agree. */
+  /** The number of discs, where all names agree. */
   readonly of?: number;
-  /** The numbers of those on which missing parts can lie, ascending; none where names say nothing. */
+  /** The numbers of discs that can hold missing parts, ascending; none where names tell nothing. */
   readonly missing: readonly number[];
 }
 
 /**
- * Infers on which discs missing parts lie: parts are dealt in order, so one that lies between those of discs 2 and 4
+ * Infers which discs hold missing parts: parts are split across discs in order, so one between those of discs 2 and 4
  * is on disc 3.
- * @param missing the places of missing parts in the order of all parts
+ * @param missing the indexes of missing parts in the order of all parts
  */
-export function countDiscs(discs: readonly SeenDisc[], missing: readonly number[]): DiscCount {
+export function inferMissingDiscs(
+  discs: readonly SeenDisc[],
+  missing: readonly number[],
+): DiscSummary {
   const seen = [...new Set(discs.map((disc) => disc.number))].toSorted((a, b) => a - b);
   const counts = new Set(discs.map((disc) => disc.of));
   const [of] = counts;
@@ -44,7 +47,7 @@ function candidates(discs: readonly SeenDisc[], of: number, part: number): numbe
   return Array.from({ length: Math.max(0, high - low + 1) }, (_, index) => low + index);
 }
 
-/** Whether the numbers go up as the parts do; a name that lies is of no use. */
+/** Whether disc numbers and parts ascend together; otherwise the names are wrong and of no use. */
 function inOrder(discs: readonly SeenDisc[]): boolean {
   const full = discs
     .filter((disc) => disc.first !== undefined)

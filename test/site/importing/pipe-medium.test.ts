@@ -6,7 +6,7 @@ import { writeStream } from '../../../src/bundle/stream/write-stream.ts';
 import { openBundle } from '../../../src/cli/commands/open-bundle.ts';
 import { MIB } from '../../../src/core/limits.ts';
 import { withSite } from '../../../src/site/applying/change.ts';
-import { type Imported, importDiscs } from '../../../src/site/importing/import.ts';
+import { type Imported, importMedia } from '../../../src/site/importing/import.ts';
 import { readLedger } from '../../../src/site/ledger/site-ledger.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { context, type ListeningContext } from '../../support/context.ts';
@@ -37,7 +37,7 @@ function take(
   trust = made.trust,
 ): Promise<Imported> {
   const options = { ...heard, site, target: fakeTarget(), trust };
-  return withSite(options, (ledger) => importDiscs(bytes, ledger, options));
+  return withSite(options, (ledger) => importMedia(bytes, ledger, options));
 }
 
 function blobsOf(site: SiteFolder): string[] {
@@ -139,8 +139,8 @@ describe('when a bundle is streamed', () => {
   });
 });
 
-describe('when a bundle comes through a pipe', () => {
-  it.each([1, 511, 65_536, 8 * MIB])('is taken in whole, in chunks of %i bytes', async (chunk) => {
+describe('when a bundle arrives through a pipe', () => {
+  it.each([1, 511, 65_536, 8 * MIB])('is imported, in chunks of %i bytes', async (chunk) => {
     const site = newSite();
     // One byte at a time for what is known by its bytes; whole chunks for the rest.
     const split = chunk === 1 ? 20_000 : 0;
@@ -148,13 +148,13 @@ describe('when a bundle comes through a pipe', () => {
       yield* pipe(tar.subarray(0, split), 1);
       yield* pipe(tar.subarray(split), chunk === 1 ? 65_536 : chunk);
     })();
-    const { incoming, id } = await take(site, bytes);
-    expect(incoming).toBeUndefined();
+    const { partial, id } = await take(site, bytes);
+    expect(partial).toBeUndefined();
     expect(id).toBe(made.id);
     await expectComplete(site);
   });
 
-  it('goes on after it broke, at every part, and counts what was there', async () => {
+  it('resumes after the stream broke, at every part, and counts the parts that were there', async () => {
     const site = newSite();
     const cuts = entriesOf(tar).map(({ path }) => tar.indexOf(path) + 700);
     for (const cut of cuts.slice(3).filter((_, index) => index % 4 === 0)) {
@@ -168,7 +168,7 @@ describe('when a bundle comes through a pipe', () => {
     expect(last).toMatchObject({ task: 'stage' });
   });
 
-  it('is read to its end when all of it is there already', async () => {
+  it('is read to its end when the site already has every part', async () => {
     const site = newSite();
     await take(site, pipe(tar));
     let read = 0;
@@ -183,14 +183,14 @@ describe('when a bundle comes through a pipe', () => {
     await expectComplete(site);
   });
 
-  it('rebuilds a part that came damaged from the recovery parts behind it', async () => {
+  it('rebuilds a damaged part from the recovery parts that follow it', async () => {
     const site = newSite();
     const { rebuilt } = await take(site, pipe(bent(ofWeights).bytes));
     expect(rebuilt).toBe(1);
     await expectComplete(site);
   });
 
-  it('names a damaged part with its file and place where nothing rebuilds it, and keeps the rest', async () => {
+  it('names the file and byte range of a damaged part that cannot be rebuilt, and keeps the rest', async () => {
     const bare = await smallBundle({
       ...{ place: scratch.fresh(), authority: made.authority, name: 'bare' },
       ...{ partSize: 4 * MIB, weights: 9 * MIB },
@@ -211,7 +211,7 @@ describe('when a bundle comes through a pipe', () => {
     await expectComplete(site, bare);
   });
 
-  it('stops at the signal, and leaves nothing where it was admitted', async () => {
+  it('stops at the signal and removes the control files', async () => {
     const site = newSite();
     const heard = context();
     const bytes = (async function* () {
@@ -224,7 +224,7 @@ describe('when a bundle comes through a pipe', () => {
     expect(blobsOf(site)).toEqual([]);
   });
 
-  it('brings nothing behind the signatures before they hold', async () => {
+  it('reads nothing after the signatures before they hold', async () => {
     const site = newSite();
     const folder = scratch.copy(made.folder);
     writeFileSync(join(folder, 'signatures/release.p7s'), 'nothing signed');
@@ -241,7 +241,7 @@ describe('when a bundle comes through a pipe', () => {
     expect(readdirSync(site.path('staging'))).toEqual([]);
   });
 
-  it('carries names of more than 100 bytes in extended headers', async () => {
+  it('accepts names of more than 100 bytes in extended headers', async () => {
     const folder = scratch.copy(made.folder);
     const long = `signatures/release-${'x'.repeat(150)}.p7s`;
     resign(folder, made.authority);
