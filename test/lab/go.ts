@@ -1,34 +1,51 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { outside } from './outside.ts';
-import { run } from './process.ts';
+import { capture, run } from './process.ts';
 
 /** The first Go that fetches by itself the version that a module asks for (go.dev/doc/toolchain). */
 const FETCHES = [1, 21] as const;
 
+function environment(): NodeJS.ProcessEnv {
+  // One from go.dev lies here, where nobody put it elsewhere.
+  return { ...outside(), PATH: `${process.env['PATH']}:/usr/local/go/bin`, CGO_ENABLED: '0' };
+}
+
+/** Whether there is any Go. */
+export async function hasGo(): Promise<boolean> {
+  const found = await capture('go', ['version'], { env: environment() }).catch(() => undefined);
+  return found?.status === 0;
+}
+
+/** A module as the module cache holds it, once it is downloaded and checked by the checksum database. */
+export interface GoModule {
+  readonly Sum: string;
+  readonly Dir: string;
+}
+
+/** @param module such as `example.com/x@v1.0.0` */
+export async function downloadModule(module: string): Promise<GoModule> {
+  const args = ['mod', 'download', '-json', module];
+  return JSON.parse(await run('go', args, { env: environment(), cwd: '/' })) as GoModule;
+}
+
 /** Runs `go` in the folder of a module, by the version that its `go.mod` asks for or a later one. */
 export async function runGo(folder: string, args: readonly string[]): Promise<string> {
-  // One from go.dev lies here, where nobody put it elsewhere.
-  const path = `${process.env['PATH']}:/usr/local/go/bin`;
-  const env = { ...outside(), PATH: path, GOFLAGS: '-mod=readonly', CGO_ENABLED: '0' };
+  const env = { ...environment(), GOFLAGS: '-mod=readonly' };
   const found = await run('go', ['env', 'GOVERSION'], { env, cwd: '/' });
   const [major = 0, minor = 0] = (/\d+\.\d+/.exec(found)?.[0] ?? '').split('.').map(Number);
   const fetches = major > FETCHES[0] || (major === FETCHES[0] && minor >= FETCHES[1]);
-  const go = fetches ? 'go' : await fetchedGo(folder, env);
+  const go = fetches ? 'go' : await fetchedGo(folder);
   return run(go, args, { cwd: folder, env });
 }
 
-/** Debian's is too old for that, and fetches the toolchain as it does any module, checked by the checksum database. */
-async function fetchedGo(folder: string, env: NodeJS.ProcessEnv): Promise<string> {
+/** Debian's is too old for that, and downloads the toolchain as it does any module. */
+async function fetchedGo(folder: string): Promise<string> {
   const asked = /^go (\S+)$/m.exec(readFileSync(join(folder, 'go.mod'), 'utf8'))?.[1];
-  const arch = (await run('go', ['env', 'GOARCH'], { env, cwd: '/' })).trim();
-  const module = `golang.org/toolchain@v0.0.1-go${asked}.linux-${arch}`;
-  const { Dir: place } = JSON.parse(
-    await run('go', ['mod', 'download', '-json', module], {
-      env: { ...env, GOFLAGS: '' },
-      cwd: '/',
-    }),
-  ) as { Dir: string };
+  const arch = (await run('go', ['env', 'GOARCH'], { env: environment(), cwd: '/' })).trim();
+  const { Dir: place } = await downloadModule(
+    `golang.org/toolchain@v0.0.1-go${asked}.linux-${arch}`,
+  );
   // Files in the module cache are not executable.
   await run('chmod', ['-R', 'a+x', join(place, 'bin'), join(place, 'pkg/tool')]);
   return join(place, 'bin/go');
