@@ -11,6 +11,7 @@ import { specificationOf } from '../../src/target/container/specification.ts';
 import { createPodman } from '../../src/target/podman/podman.ts';
 import { type Engine, isolatedEngine } from '../lab/engine.ts';
 import { run, until } from '../lab/process.ts';
+import { freePort } from '../lab/registry.ts';
 import { expectCode } from '../support/error.ts';
 import { service } from '../target/container/services.ts';
 import { type ServedImage, shellImage } from '../target/container/shell-image.ts';
@@ -200,14 +201,15 @@ describe('when a service runs', () => {
   });
 
   it('is reached at the port that it publishes, and only there', async () => {
+    const port = await freePort();
     // podman holds the published port itself, so that what answers needs no server in the image.
     const each = script(stay, {
       network: 'bridge',
-      ports: [{ name: 'http', address: '127.0.0.1', host: 18_471, container: 8080 }],
+      ports: [{ name: 'http', address: '127.0.0.1', host: port, container: 8080 }],
     });
     await target.startService(each, signal);
     const bindings = await engine.podman('port', each.unit);
-    expect(bindings.trim()).toBe('8080/tcp -> 127.0.0.1:18471');
+    expect(bindings.trim()).toBe(`8080/tcp -> 127.0.0.1:${port}`);
     await target.stopService(each, signal);
   });
 });
