@@ -1,9 +1,9 @@
 import { globSync, readFileSync } from 'node:fs';
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
-import { hideProxies } from './test/lab/outside.ts';
+import { hideSettings } from './test/lab/outside.ts';
 import { changedTests } from './test/support/nearest-tests.ts';
 
-hideProxies();
+hideSettings();
 
 const unit: string[] = globSync('test/**/*.test.ts', {
   cwd: import.meta.dirname,

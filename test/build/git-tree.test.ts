@@ -13,6 +13,7 @@ import {
   type GitContent,
   type GitServer,
   type GitServerOptions,
+  gitSettings,
   lfsPointer,
   startGitServer,
 } from '../lab/git-server.ts';
@@ -87,21 +88,10 @@ describe('when files come from a git repository', () => {
     const place = await placeOf({ dumb });
     const first = commitTo(place.folder, 'repo', simple);
     const at = join(place.folder, 'repo.git');
-    execFileSync('git', [
-      '-c',
-      'user.name=a',
-      '-c',
-      'user.email=a@b',
-      '-C',
-      at,
-      'tag',
-      '-a',
-      'v1',
-      '-m',
-      'v1',
-      first,
-    ]);
-    execFileSync('git', ['-C', at, 'update-server-info']);
+    const env = { ...process.env, ...gitSettings };
+    const identity = ['-c', 'user.name=a', '-c', 'user.email=a@b'];
+    execFileSync('git', [...identity, '-C', at, 'tag', '-a', 'v1', '-m', 'v1', first], { env });
+    execFileSync('git', ['-C', at, 'update-server-info'], { env });
     const byBranch = await keep(place, 'main');
     commitTo(place.folder, 'repo', { 'other.txt': 'two' });
     const byTag = await keep(place, 'v1');

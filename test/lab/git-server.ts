@@ -148,12 +148,15 @@ export type GitContent = Readonly<
   >
 >;
 
+/** In place of what this machine says to git, such as to sign every tag. */
+export const gitSettings = { GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1' } as const;
+
 const OF_A = 'a <a@example.com> 1767225600 +0000';
 
 /** Commits these files, and no others, to a branch of a bare repository, which is made where it is not there. */
 export function commitTo(root: string, name: string, content: GitContent, branch = 'main'): string {
   const folder = join(root, `${name}.git`);
-  const env = { PATH: process.env['PATH'], HOME: root, GIT_CONFIG_GLOBAL: '/dev/null' };
+  const env = { ...gitSettings, PATH: process.env['PATH'], HOME: root };
   const git = (args: string[], input?: Buffer): string =>
     execFileSync('git', args, { env, cwd: root, input: input ?? '' })
       .toString()
