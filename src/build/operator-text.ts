@@ -4,9 +4,9 @@ import type { Manifest } from '../format/manifest.ts';
 import { siteRequirements } from './operator-asks.ts';
 
 /**
- * `OPERATOR.txt`: a release at a site from the drive to the receipt, for a person without a network. Commands on
- * lines indented by four spaces run one after another, in bash inside the bundle's folder; those indented by six
- * are for the case that stands above them. ASCII, at most 80 columns but for names that are longer.
+ * `OPERATOR.txt`: how a person without a network installs a release, from preparation to receipt. Lines indented by
+ * four spaces are commands that run in order, in bash, in the bundle's folder; those indented by six apply only in the
+ * case described above them. ASCII, at most 80 columns, except where names are longer.
  */
 export function operatorText(
   manifest: Manifest,
@@ -14,214 +14,223 @@ export function operatorText(
 ): string {
   const { name, version } = manifest;
   const release = `${name}@${version}`;
-  return `${name} ${version}: the operator's guide
+  return `${name} ${version}: operator's guide
 
-Lines indented by four spaces are typed as they stand, in this order. Lines
-indented by six are for the case that stands above them. A command that fails
-says what it expected, what it found and what to do; its last status is not 0,
-and section 11 says what the number means. README.txt is the short form of this
-page. "stowage" below is the program of section 4; "stowage help errors CODE"
-explains the code that an error shows in brackets.
+Type the lines that are indented by four spaces, in order. Lines that are
+indented by six spaces apply only in the case described above them. If a command
+fails, it prints what it expected, what it found and what to do. Section 11
+explains exit statuses, and "stowage help errors CODE" explains the code that an
+error shows in brackets. README.txt is the short version of this guide. Section
+4 installs the program "stowage".
 
-1. BEFORE THE WAY
+1. BEFORE YOU TRAVEL
 
-* Read the media back, not the folder that they were copied from. Where they
-  were written, with the root certificate of who signs:
+* Verify the media themselves, not the folder that you copied. On the connected
+  machine, with the root certificate of your signers:
 
       stowage verify /media/stick/${name}-${version} --trust root.pem
 
-* The root certificate as ROOT.pem, and its SHA-256 fingerprint on paper. Both
-  travel by another way than the media. A site that ran a release of the same
-  signers before needs neither.
-* The names of two people whom you can call: the release engineer for what the
-  model answers, the security officer for anything with exit status 10.
-* The host, ahead of time: Linux, podman 4.3 or docker 20.10 or later, the
-  driver of its GPUs, room for this bundle, and once more for its images. On a
-  host that has the program:
+* For the first installation at a site, take the root certificate as ROOT.pem
+  and its SHA-256 fingerprint on paper. Keep both separate from the media. Later
+  releases by the same signers need neither.
+* Take the phone numbers of the release engineer (if the model gives wrong
+  answers) and of the security officer (if exit status is 10).
+* Prepare the host: Linux, podman 4.3 or later or docker 20.10 or later, the
+  drivers of its GPUs, and enough disk space for this bundle plus a second copy
+  of its images. If the host already has stowage:
 
       stowage doctor
 
 ${siteRequirements(manifest)}
-2. IN THE DRIVE
+2. MOUNT THE MEDIA
 
-Mount the media read-only where you can: nothing is written to them, and nothing
-that another machine left there is let pass. noexec and FAT are fine.
+Mount the media read-only if you can. Stowage never writes to them. FAT file
+systems and the mount option noexec are supported.
 
       mount -o ro /dev/sdX1 /media/stick
 
-Begin in the folder that holds this file, with your own path and digits:
+Change to the folder that contains this file. Set the path of the root
+certificate and the fingerprint on your paper:
 
     ROOT=/path/to/ROOT.pem
     PAPER=digits-on-the-paper
 
-3. BY HAND
+3. CHECK BY HAND
 
-Steps 1 and 2 of VERIFY.txt with openssl show that the list SHA512SUMS is what
-was signed. All five steps check every byte; "stowage import" does so too.
+Follow steps 1 and 2 of VERIFY.txt: with openssl, they verify the signatures on
+the list SHA512SUMS. Steps 3 to 5 check every byte, as "stowage import" does.
 
     openssl x509 -in "$ROOT" -noout -subject -fingerprint -sha256
 
-4. THE PROGRAM
+4. INSTALL THE PROGRAM
 ${program(installers)}
-5. TAKE IT IN
+5. IMPORT
 
-Import reads everything, checks everything, and changes nothing that runs. It
-can be broken off and run again; what was finished is not read again.
+Import the bundle. Stowage copies and verifies every file; running services are
+not affected. You can interrupt the import and run it again: it resumes where it
+stopped.
 
     stowage import . --trust "$ROOT" --fingerprint "$PAPER"
 
-A site that has its trust document already takes it from there, and what the
-bundle holds can be seen before:
+If the site already has a trust document, omit the options. "stowage inspect"
+shows the contents of the bundle:
 
       stowage import .
       stowage inspect .
 
-Several discs: one after another, in any order, or all at once. It ends with
-status 1 and names what is missing until the last one was read.
+If the bundle is on several discs, import them in any order, one by one or
+together. Until the last disc is imported, the command ends with status 1 and
+names what is missing.
 
       stowage import /media/disc-2-of-4
       stowage status
 
-From a pipe or a tape:
+To import from a pipe or a tape:
 
       stowage import - < /dev/nst0
 
-Look before anything changes: the steps, and everything that must hold.
+Review the planned steps and the requirements that they must meet:
 
     stowage plan ${name} --explain
 
-6. RUN IT
+6. INSTALL
 
     stowage install ${release}
 
-It starts the services, waits for them, asks the model its acceptance prompts,
-and keeps the new generation if they hold. Where the site asks for the approval
-of plans, these take its place; the officer signs plan.json in between:
+The command starts the services, waits until they are ready, and sends the model
+its test prompts. If all tests pass, the new generation is kept. If the site
+requires signed plans, use these commands instead; the security officer signs
+plan.json with the second one:
 
       stowage plan ${name} --output plan.json
       stowage approve plan.json --digest SHA512 --key KEY --certificate CERT
       stowage apply plan.json
 
-7. LOOK
+7. CHECK THE STATUS
 
     stowage status
 
-Each service must be "running". DRIFT means that somebody changed it; RECALLED
-means that it must not run any more, and what to go back to. The port of a
-service stands in its line; any client on this host can ask it.
+Each service must be "running". DRIFT means that someone changed the service
+outside stowage. RECALLED means that this version must not run; the line says
+which generation to return to. Each line also shows the port of the service;
+clients on this host can connect to it.
 
-8. WHEN IT GOES WRONG
+8. TROUBLESHOOTING
 
 A part is damaged or missing (part-damaged, part-missing, bundle-incomplete).
-Everything else was taken in. Clean the disc, try another drive, then import
-again. If it stays so, write a list of what is missing and carry the list home:
+All other files are imported. Clean the disc or try another drive, and import
+again. If the problem persists, write a repair list and send it to the release
+engineer:
 
       stowage repair-list ${name} --output repair.json
 
-The engineer runs "stowage pack --only repair.json --from BUNDLE" and sends back
-the folder that it writes, which is imported like a disc. Recovery parts, where
-the bundle carries them, are used by "stowage import" without being asked. Discs
-whose others will never come take room until they are given up:
+The engineer runs "stowage pack --only repair.json --from BUNDLE" and sends you
+the resulting folder. Import it like a disc. If the bundle has recovery parts,
+"stowage import" uses them automatically. If the missing discs will never
+arrive, free the space that the incomplete import takes:
 
       stowage gc --incomplete
 
-A file that does not belong (file-unexpected). A machine on the way wrote into
-the bundle's folder: ._names, .DS_Store, Thumbs.db. Find out which. Then copy
-what the list names into an empty folder, and import that (on one disc of
-several, cp says of the rest that it lies elsewhere):
+A file does not belong to the bundle (file-unexpected). Another machine added
+files to the bundle's folder, for example ._names, .DS_Store or Thumbs.db. Find
+out which machine it was. Then copy the listed files to an empty folder and
+import that. On one disc of several, cp reports the files of the other discs as
+missing; this is expected.
 
       mkdir /var/tmp/bundle
       cp -r SHA512SUMS signatures /var/tmp/bundle/
       cut -c131- SHA512SUMS | xargs cp --parents -t /var/tmp/bundle
       stowage import /var/tmp/bundle
 
-Not trusted (exit status 10) for any other cause. Do not try to get round it.
-Keep the media, write down the code in brackets, call the security officer.
+The bundle is not trusted (exit status 10) for any other reason. Do not try to
+work around it. Keep the media, write down the code in brackets, and call the
+security officer.
 
-The model does not answer, or not as it should (exit status 3). What ran before
-runs again; nothing is left half done. The error shows what was asked, what was
-expected and seen, and the last lines of the service's log. More of the log of
-a service that is called SERVICE:
+A test failed (exit status 3). The previous version was restored. The error
+shows the prompt, the expected and actual answer, and the last lines of the
+service log. To see more of the log of the service SERVICE:
 
       podman logs --tail 100 stowage-${name}-SERVICE
       journalctl CONTAINER_NAME=stowage-${name}-SERVICE
       docker logs --tail 100 stowage-${name}-SERVICE
 
-Killed, or the power went. Nothing is to be cleaned up. Run the same command
-again: it goes on, or undoes what was half done.
+The command was killed, or the power failed. Run the same command again. It
+finishes the change or undoes it. You do not have to clean up.
 
-The host is not fit (exit status 12). Each line says what was needed and what
-was found. Mend those; nothing was changed.
+The host does not meet the requirements (exit status 12). Each line shows what
+is required and what was found. Fix these and try again. Nothing was changed.
 
-The clock is wrong. "stowage doctor" says when it cannot be right. Set it, then
-run the command again; the program never goes back behind what was signed.
+The clock is wrong. "stowage doctor" reports a clock that cannot be right. Set
+the clock and run the command again. Stowage never uses a time that is earlier
+than the newest signature it has seen.
 
-9. GO BACK, TAKE IT OFF
+9. ROLL BACK OR REMOVE
 
       stowage rollback
       stowage uninstall ${name}
       stowage history
       stowage gc
 
-"rollback" returns to the generation before; "rollback --to NUMBER" to one that
-"history" lists. "gc" frees what no rollback needs.
+"rollback" returns to the previous generation, and "rollback --to NUMBER" to one
+that "history" lists. "gc" deletes files that no rollback needs.
 
-10. SEND HOME
+10. SEND BACK A RECEIPT
 
-A receipt says what the site holds and runs, signed by the site's own key.
+A receipt states what the site stores and runs. The site signs it with its own
+key.
 
     stowage receipt write
     stowage receipt show
     stowage audit verify
 
-Carry back the newest files in "receipts" of the site's folder, .json and .p7s
-both, and keys/site.pem with the first of them. They hold no secret.
+Send back the newest .json and .p7s files from "receipts" in the site's folder.
+With the first receipt, also send keys/site.pem. None of these contain secrets.
 
 11. EXIT STATUS
 
-  0    done
+  0    success
 ${exitStatuses()}
 
-12. WHERE THINGS LIE
+12. FILES
 
-The site's folder is /var/lib/stowage for root, else ~/.local/share/stowage;
-STOWAGE_ROOT or --root name another.
+The site's folder is /var/lib/stowage for root, and ~/.local/share/stowage for
+other users. The option --root or the variable STOWAGE_ROOT changes it.
 
-  site.yaml     what this site chose; yours to write
-  trust.json    whose signatures count here
-  ledger        what was taken in and done, chained line by line
+  site.yaml     settings of this site, which you edit
+  trust.json    the signers that this site trusts
+  ledger        imports and commands, in a chain that shows tampering
   receipts/     a signed statement of each change
-  staging/      releases that are not complete yet
-  apply/        the plan and the journal of a change, while it is under way
-  store/        every blob, by its SHA-256
-  bin/stowage   the program that was installed last
+  staging/      incomplete imports
+  apply/        plan and journal of a change in progress
+  store/        every blob, named by its SHA-256
+  bin/stowage   the program from the last installation
 
-Logs of services are with the engine ("podman logs") and, where systemd runs,
-in its journal. stowage writes no log of its own: its errors go to the screen,
-and what it did to the ledger ("stowage audit show").
+The engine keeps the logs of services ("podman logs"), and so does the systemd
+journal if systemd runs. Stowage has no log file: it prints errors to the screen
+and records its actions in the ledger ("stowage audit show").
 `;
 }
 
 function program(installers: readonly Pick<Installer, 'platform' | 'path'>[]): string {
   if (installers.length === 0)
     return `
-No installer travels in this bundle: the program is on the host already.
+This bundle contains no installer. Use the program that is already on the host.
 `;
   const lines = installers.map(
     ({ platform, path }) => `
-Where uname -m says ${platform === 'linux/arm64' ? 'aarch64' : 'x86_64'}:
+If "uname -m" prints ${platform === 'linux/arm64' ? 'aarch64' : 'x86_64'}:
 
     grep ' ${path}$' SHA512SUMS | sha512sum --check --strict
     install -m 0755 ${path} /usr/local/bin/stowage
 `,
   );
   return `
-The first line must say OK before the second is typed.
+The first command must print OK before you type the second.
 ${lines.join('')}
     stowage doctor
 
-It needs glibc 2.28 and libstdc++ 6, and no network. README.txt says what to do
-where the system refuses to start it.
+The program needs glibc 2.28 and libstdc++ 6, but no network. If it does not
+start, see README.txt.
 `;
 }
 

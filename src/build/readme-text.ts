@@ -8,8 +8,8 @@ const machines: Readonly<Record<string, string>> = {
 };
 
 /**
- * `README.txt`: what an operator does with a bundle. The commands stand on lines indented by four spaces, three for
- * each machine, and run in a shell inside the bundle's folder, also on a medium that is read-only, noexec or FAT.
+ * `README.txt`: how an operator installs a bundle. Commands are on lines indented by four spaces, three for each
+ * architecture, and run in a shell in the bundle's folder, even if the medium is read-only, noexec or FAT.
  */
 export function readmeText(
   { name, version }: Pick<Manifest, 'name' | 'version'>,
@@ -18,20 +18,20 @@ export function readmeText(
   const ways = installers.length === 0 ? WITHOUT : `${installers.map(threeLines).join('')}${NEEDS}`;
   return `${name} ${version}: how to install this bundle
 
-You need the root certificate of who signs for you as ROOT.pem, and its SHA-256 fingerprint on paper. You got both on
-another way than this bundle. Begin in the folder that holds this file, with the path and the digits:
+You need the root certificate of your signers as ROOT.pem, and its SHA-256 fingerprint on paper. Both must have reached
+you separately from this bundle. Change to the folder that contains this file, and set the path and the fingerprint:
 
     ROOT=/path/to/ROOT.pem
     PAPER=digits-on-the-paper
 
-Do steps 1 and 2 of VERIFY.txt first, with openssl: they show that the list SHA512SUMS is what was signed.
+First do steps 1 and 2 of VERIFY.txt with openssl. They verify the signatures on the list SHA512SUMS.
 ${ways}`;
 }
 
 function threeLines({ platform, path }: Installer): string {
   return `
-Where uname -m says ${machines[platform]}: compare the installer with the list, copy it to the host, install. Each line must
-end with status 0 before the next.
+If "uname -m" prints ${machines[platform]}: check the installer against the list, copy it to the host, and install. Each command must
+end with status 0 before you type the next.
 
     grep ' ${path}$' SHA512SUMS | sha512sum --check --strict
     install -m 0755 ${path} /usr/local/bin/stowage
@@ -40,19 +40,20 @@ end with status 0 before the next.
 }
 
 const NEEDS = `
-A site that has its trust document needs "stowage install ." alone. The copy serves media that are read-only, mounted
-noexec, or FAT without modes. Installed once, the program also lies in the site's folder as bin/stowage.
+On a site that already has its trust document, "stowage install ." is enough. Copying the installer to the host is
+necessary if the medium is read-only, mounted noexec, or FAT. After an installation, the site keeps a copy of the program
+in its folder, as bin/stowage.
 
-The installer needs Linux with glibc 2.28 or later and libstdc++ 6, and nothing else: Debian 10, RHEL 8, Ubuntu 20.04,
-SLES 15 SP3 and all that came later. Where the C library is older, or is musl (Alpine), the system refuses to start it:
-"version GLIBC_2.28 not found", or "not found" though the file is there. That host cannot install this bundle; VERIFY.txt
-works there all the same. "stowage doctor" says whether a host that starts it is fit.
+The installer needs Linux with glibc 2.28 or later and libstdc++ 6: Debian 10, RHEL 8, Ubuntu 20.04, SLES 15 SP3 or later.
+With an older C library, or with musl (Alpine), it does not start: the system prints "version GLIBC_2.28 not found", or
+"not found" although the file exists. You cannot install this bundle on such a host, but you can still check it with
+VERIFY.txt. "stowage doctor" checks whether a host meets the requirements.
 
-OPERATOR.txt goes through all of it: before the way, a bad disc, a model that does not answer, what to send home.
+OPERATOR.txt has the full instructions: preparation, import, damaged discs, failed tests, and what to send back.
 `;
 
 const WITHOUT = `
-No installer travels in this bundle. Install it with the stowage that is on the host already:
+This bundle contains no installer. Use the stowage program that is already on the host:
 
     stowage install . --trust "$ROOT" --fingerprint "$PAPER"
 `;

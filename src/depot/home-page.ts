@@ -18,7 +18,7 @@ const HEADERS = {
   'Cache-Control': 'no-cache',
 } as const;
 
-/** `GET /`: what there is and how to fetch it, for a person with a browser. No script, no cookie, nothing from elsewhere. */
+/** `GET /`: lists the contents of the depot and how to download them. No scripts, cookies or external resources. */
 export function homePage(catalog: Catalog): Handler {
   return async (request, response) => {
     if (request.path !== '/') return false;
@@ -34,7 +34,7 @@ export function homePage(catalog: Catalog): Handler {
   };
 }
 
-/** What a browser says it asked: shown in commands, so that nothing but a name and a port may stand there. */
+/** The Host header, which appears in commands: replaced unless it is a plain name or address with a port. */
 function safeHost(header: string | undefined): string {
   return header !== undefined && /^[A-Za-z0-9.[\]:-]{1,255}$/.test(header) ? header : 'DEPOT';
 }
@@ -43,7 +43,7 @@ function render(catalog: Catalog, host: string, secure: boolean): string {
   const releases = catalog.releases().toReversed();
   const body =
     releases.length === 0
-      ? html`<p>No bundle was imported yet. Use <code>stowage import</code>.</p>`
+      ? html`<p>No bundles have been imported. Use <code>stowage import</code> to import one.</p>`
       : html`${releases.map(({ id, bundle }) => section(bundle, id, host, secure))}`;
   return html`<!doctype html>
 <html lang="en">
@@ -54,7 +54,7 @@ function render(catalog: Catalog, host: string, secure: boolean): string {
 <style>${PAGE_STYLE as Html}</style>
 </head>
 <body>
-<header><h1>Stowage depot</h1><p>What this site holds, and how to fetch it from <code>${foreign(host)}</code>.</p></header>
+<header><h1>Stowage depot</h1><p>Models and images of this site, and the commands that download them from <code>${foreign(host)}</code>.</p></header>
 <main>${body}</main>
 </body>
 </html>

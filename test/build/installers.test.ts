@@ -92,7 +92,7 @@ describe('when README.txt is written', () => {
   const commandsOf = (text: string): string[] =>
     text.split('\n').filter((line) => line.startsWith('    '));
 
-  it('has three lines for each machine: check, copy, install', () => {
+  it('has three commands for each architecture: check, copy, install', () => {
     const text = readmeText(manifest, [x64, arm64]);
     expect(text).toMatch(/^[\n\x20-\x7e]*$/);
     expect(text).toContain('chat 1.4.0');
@@ -109,14 +109,14 @@ describe('when README.txt is written', () => {
       expect(spawnSync('sh', ['-n'], { input, encoding: 'utf8' })).toMatchObject({ status: 0 });
   });
 
-  it('speaks of machines that the bundle has an installer for', () => {
+  it('covers only architectures that the bundle has an installer for', () => {
     expect(readmeText(manifest, [arm64])).not.toContain('x86_64');
     expect(commandsOf(readmeText(manifest, [arm64]))).toHaveLength(5);
   });
 
-  it('says so when none travels', () => {
+  it('says so when the bundle has none', () => {
     const text = readmeText(manifest, []);
-    expect(text).toContain('No installer travels');
+    expect(text).toContain('contains no installer');
     expect(commandsOf(text)).toHaveLength(3);
   });
 });

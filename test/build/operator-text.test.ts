@@ -26,7 +26,7 @@ describe('when the operator’s guide is written', () => {
       expect(line).toMatch(/^[\x20-\x7e]{0,80}$/);
   });
 
-  it('has commands that a shell can read, and what a person does in their order', () => {
+  it('has commands that a shell can parse, in the order in which a person types them', () => {
     const blocks = commandsOfGuide(operatorText(manifest(), [x64]));
     const commands = blocks
       .filter((each) => each.notRun === undefined)
@@ -52,18 +52,18 @@ describe('when the operator’s guide is written', () => {
       expect(spawnSync('bash', ['-n'], { input }).status, input).toBe(0);
   });
 
-  it('tells of every exit status', () => {
+  it('lists every exit status', () => {
     const text = operatorText(manifest(), []);
     for (const status of [0, ...Object.values(exitStatus)])
       expect(text).toMatch(new RegExp(`^ {2}${status} +[a-z]`, 'm'));
   });
 
-  it('speaks of machines that the bundle has an installer for', () => {
+  it('covers only architectures that the bundle has an installer for', () => {
     expect(operatorText(manifest(), [arm64])).not.toContain('x86_64');
-    expect(operatorText(manifest(), [])).toContain('No installer travels');
+    expect(operatorText(manifest(), [])).toContain('contains no installer');
   });
 
-  it('says what this release asks of a site', () => {
+  it('lists what the release requires of a site', () => {
     const text = operatorText(
       manifest({
         images: [{ name: 'server', source: 'example.com/server:1' }],
@@ -94,24 +94,24 @@ describe('when the operator’s guide is written', () => {
     for (const line of [
       'TCP port for "gateway": the value of "port"',
       'TCP port for "gateway": 9100',
-      'value of "port" (integer): 8080, or another in site.yaml',
-      'value of "motto" (string): "f?r alle", or another in site.yaml',
-      'value of "region" (string), in site.yaml: it has no default',
-      'secret "token", named in site.yaml',
+      'value of "port" (integer): 8080, unless set in site.yaml',
+      'value of "motto" (string): "f?r alle", unless set in site.yaml',
+      'value of "region" (string): required in site.yaml',
+      'secret "token": required in site.yaml',
       'release base ^1.4, running',
       'no release old *',
       'kernel >=5.15',
-      'memory: 16 GiB in all',
+      'memory: 16 GiB in total',
       'GPUs: 2 of nvidia',
     ])
       expect(text).toContain(`\n  - ${line}\n`);
-    expect(operatorText(manifest(), [x64])).toContain('asks nothing else of a site');
+    expect(operatorText(manifest(), [x64])).toContain('This release has no other requirements.');
   });
 
-  it('names what it recalls', () => {
+  it('names the versions that it recalls', () => {
     const recalls = [{ release: 'chat', versions: '>=1.2.0 <1.2.4', reason: 'it leaks' }];
     const text = operatorText(manifest({ files: [], recalls }), []);
-    expect(text).toContain('* Recalled, ');
+    expect(text).toContain('* Recalled versions, ');
     expect(text).toContain('\n  - chat >=1.2.0 <1.2.4\n');
     for (const line of text.split('\n')) expect(line).toMatch(/^[\x20-\x7e]{0,80}$/);
   });

@@ -110,9 +110,11 @@ async function type(side: Side, command: string): Promise<void> {
 
 /** What the reader does between the lines, before the block of a page that begins with a command. */
 const between: Readonly<Record<string, Readonly<Record<string, () => Promise<void> | void>>>> = {
-  'signing/README.md': {
+  'signing/CEREMONY.md': {
     'stowage sign chat-1.0.0': () =>
       type('connected', `echo '${PASSPHRASE}' > /dev/shm/passphrase`),
+  },
+  'signing/README.md': {
     'stowage trust init': () =>
       type('connected', 'stowage pki keeper && cp keeper/root.pem keeper.pem'),
   },
@@ -204,11 +206,15 @@ describe('when somebody types what a page says, as it stands there', () => {
     await follow('OPERATOR.txt', commandsOfGuide(text));
   });
 
-  it('signing/README.md', async () => {
+  it('signing/CEREMONY.md', async () => {
     await type(
       'connected',
-      `mkdir ~/ceremony && cd ~/ceremony && cp ${project}/signing/openssl.cnf ~/keys/root.pem . && ${UNSIGNED}`,
+      `mkdir ~/ceremony && cd ~/ceremony && cp ${project}/signing/openssl.cnf . && ${UNSIGNED}`,
     );
+    await follow('signing/CEREMONY.md', pageOf('signing/CEREMONY.md'));
+  });
+
+  it('signing/README.md', async () => {
     await type('site', 'unset STOWAGE_ROOT');
     await follow('signing/README.md', pageOf('signing/README.md'));
   });

@@ -18,6 +18,7 @@ export interface CommandBlock {
 /** The pages whose commands `test/e2e/documents.test.ts` types, in this order. `OPERATOR.txt` follows the first. */
 export const typedPages = [
   'README.md',
+  'signing/CEREMONY.md',
   'signing/README.md',
   'signing/KEYS.md',
   'signing/TRUST.md',
