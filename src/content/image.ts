@@ -225,7 +225,7 @@ function offer({ name, source, target, platforms }: BundleImage, shop: Shop): Of
   return {
     title: `image ${name}`,
     facts: [
-      ['from', source],
+      ['source', source],
       ['digest', target.digest],
       ['platforms', platforms.map(({ platform }) => platform).join(', ')],
     ],

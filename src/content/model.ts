@@ -200,9 +200,9 @@ function offer({ name, repository, commit, license, files }: BundleModel, shop: 
   return {
     title: `model ${name}`,
     facts: [
-      ['from', repository],
+      ['source', repository],
       ['commit', commit],
-      ['licence', license ?? 'not said'],
+      ['license', license ?? 'not stated'],
       ['size', `${formatBytes(sizeOf(files))} in ${formatAmount(files.length, 'file')}`],
     ],
     commands: [
