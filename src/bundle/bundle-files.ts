@@ -7,7 +7,7 @@ import type { Checksum } from '../format/checksums.ts';
 import { ioError, readBounded } from '../io/file.ts';
 import type { SignatureFile } from '../trust/policy.ts';
 
-/** A small file of a bundle, whole. @throws StowageError with `code` when it is not there */
+/** Reads a small file of a bundle. @throws StowageError with `code` when it is missing */
 export async function readListed(
   folder: string,
   path: string,
@@ -24,13 +24,13 @@ export async function readListed(
       hint:
         code === 'bundle-absent'
           ? 'name the folder that holds SHA512SUMS and bundle.json'
-          : 'the copy is not complete: copy the bundle again from where it is whole',
+          : 'the copy is incomplete: copy the bundle again from a complete copy',
       cause: error,
     });
   }
 }
 
-/** Every signature of a bundle; none when there is no folder of them. */
+/** Every signature of a bundle; none without a signatures folder. */
 export async function readSignatures(folder: string): Promise<SignatureFile[]> {
   const place = join(folder, 'signatures');
   let names: string[];
@@ -42,15 +42,11 @@ export async function readSignatures(folder: string): Promise<SignatureFile[]> {
     throw ioError(error, place);
   }
   if (names.length > MAX_SIGNATURES) {
-    throw new StowageError(
-      'signature-malformed',
-      'the bundle has more signatures than any policy asks for',
-      {
-        expected: `at most ${MAX_SIGNATURES}`,
-        found: `${names.length}`,
-        hint: 'do not use this bundle; ask who packed it for another copy',
-      },
-    );
+    throw new StowageError('signature-malformed', 'the bundle has too many signatures', {
+      expected: `at most ${MAX_SIGNATURES}`,
+      found: `${names.length}`,
+      hint: 'do not use this bundle; ask who packed it for another copy',
+    });
   }
   const signatures: SignatureFile[] = [];
   for (const name of names) {
@@ -60,7 +56,7 @@ export async function readSignatures(folder: string): Promise<SignatureFile[]> {
   return signatures;
 }
 
-/** @throws StowageError `index-mismatch`, `part-damaged` unless the bytes are what the list says */
+/** @throws StowageError `index-mismatch`, `part-damaged` unless the bytes match the list */
 export function requireSum(checksums: readonly Checksum[], path: string, bytes: Buffer): void {
   const listed = checksums.find((each) => each.path === path);
   if (listed === undefined) {
@@ -74,7 +70,7 @@ export function requireSum(checksums: readonly Checksum[], path: string, bytes: 
   throw new StowageError('part-damaged', `${path} is not what was signed`, {
     expected: sriHex(listed.sha512),
     found: sriHex(sriOf(bytes)),
-    hint: 'copy the bundle again from where it is whole; if it stays so, someone changed it',
+    hint: 'copy the bundle again from a complete copy; if the error persists, the file was changed after signing',
   });
 }
 
@@ -86,7 +82,7 @@ export function unexpected(path: string): StowageError {
     {
       expected: 'the files listed in SHA512SUMS and signatures/*.p7s',
       found: JSON.stringify(path),
-      hint: 'find out who put it there; then remove it, or copy the bundle into an empty folder',
+      hint: 'find out how the file got there, then remove it or copy the bundle to an empty folder',
     },
   );
 }

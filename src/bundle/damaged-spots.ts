@@ -11,7 +11,7 @@ export interface ByteRange {
 }
 
 export interface DamagedSpots {
-  /** Stretches of up to 4 MiB that cannot be read, or whose CRC-32 is not what was noted. */
+  /** Stretches of up to 4 MiB that cannot be read, or whose CRC-32 differs from the index. */
   readonly ranges: readonly ByteRange[];
   /** How many of them cannot be read. */
   readonly unreadable: number;
@@ -19,7 +19,7 @@ export interface DamagedSpots {
   readonly spans: number;
 }
 
-/** Reads a damaged part once more, to say where; decides nothing. Never fails. */
+/** Reads a damaged part again to locate the damage; only for messages. Never fails. */
 export async function damagedSpots(path: string, part: Part): Promise<DamagedSpots> {
   const spans = Math.ceil(part.size / CRC_SPAN_BYTES);
   const ranges: ByteRange[] = [];
@@ -67,7 +67,7 @@ async function readFully(
   }
 }
 
-/** The spots in words: `other bytes within 0-4194303 of the file`. */
+/** The damaged ranges as text: `other bytes within 0-4194303 of the file`. */
 export function spotsInWords({ ranges, unreadable }: DamagedSpots): string {
   if (ranges.length === 0) return 'other bytes, at no spot that the CRCs name';
   const shown = ranges.slice(0, 8).map(({ offset, length }) => `${offset}-${offset + length - 1}`);

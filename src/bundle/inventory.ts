@@ -24,8 +24,8 @@ function disagree(path: string): StowageError {
 }
 
 /**
- * What of the list lies in a folder.
- * @throws StowageError `file-kind`, `file-unexpected` when it holds anything that is not listed
+ * The listed files that a folder holds.
+ * @throws StowageError `file-kind`, `file-unexpected` when it holds anything else
  */
 export async function listedFiles(
   folder: string,
@@ -48,7 +48,7 @@ export async function listedFiles(
   return found;
 }
 
-/** @throws StowageError `part-missing` unless every file of the list was found, in one folder or another */
+/** @throws StowageError `part-missing` unless every listed file was found in one of the folders */
 export function requireAll(
   checksums: readonly Checksum[],
   found: readonly ReadonlySet<string>[],
@@ -63,7 +63,7 @@ export function requireAll(
     {
       expected: first.path,
       found: 'nothing',
-      hint: 'the copy is not complete: copy the missing files again from where the bundle is whole, or give all of its discs',
+      hint: 'the copy is incomplete: copy the missing files again from a complete copy, or give all discs',
       defects: missing.slice(0, 50).map(({ path }) => `missing: ${path}`),
     },
   );

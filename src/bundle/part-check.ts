@@ -15,20 +15,20 @@ export interface PartDestination {
   readonly path: string;
   /** Bytes. */
   readonly offset: number;
-  /** Whether the file is made anew for it, and synced later with others. */
+  /** Whether its file is created anew and synced later in a batch. */
   readonly loose?: boolean;
 }
 
-/** What is wrong with a part at one place. */
+/** What is wrong with one copy of a part. */
 export interface PartFault {
   readonly part: Part;
   /** The folder of the bundle or disc. */
   readonly folder: string;
-  /** The same for a person: `part-damaged`, `part-missing` or `file-kind`. */
+  /** `part-damaged`, `part-missing` or `file-kind`. */
   readonly error: StowageError;
-  /** Where in the part, as far as that can be told. */
+  /** The damaged ranges, as far as known. */
   readonly ranges: readonly ByteRange[];
-  /** Whether not a byte of it can be read: it is gone, or its medium is. */
+  /** Whether no byte of it can be read: the file or its disc is gone. */
   readonly unreadable: boolean;
 }
 
@@ -44,7 +44,7 @@ export interface PartCheck {
 /**
  * Reads a part once, hashes it and, given a destination, writes it there.
  * @returns what is wrong with it, naming the file inside and the byte range; undefined when it is as signed
- * @throws StowageError `space-insufficient`, `io-failed`, `interrupted`: what is not the medium's fault
+ * @throws StowageError `space-insufficient`, `io-failed`, `interrupted`: errors that the medium did not cause
  */
 export async function examinePart(
   part: Part,
@@ -78,7 +78,7 @@ export async function examinePart(
   return damagedFault(part, check);
 }
 
-/** Checks a part as {@link examinePart} does. @throws its fault, too */
+/** Like {@link examinePart}, but throws the fault. @throws StowageError also `part-damaged`, `part-missing`, `file-kind` */
 export async function checkPart(
   part: Part,
   check: PartCheck,
@@ -139,7 +139,7 @@ function missing(part: Part, check: PartCheck): StowageError {
     {
       expected: part.path,
       found: 'nothing',
-      hint: 'check that the medium is still mounted, or copy this file again from where the bundle is whole',
+      hint: 'check that the disc is still mounted, or copy this file again from a complete copy',
     },
   );
 }
@@ -152,7 +152,7 @@ function damaged(part: Part, check: PartCheck, expected: string, found: string):
     {
       expected,
       found,
-      hint: 'copy this file again from where the bundle is whole; every other file is judged by itself',
+      hint: 'copy this file again from a complete copy; every other file is checked separately',
     },
   );
 }

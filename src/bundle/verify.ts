@@ -12,17 +12,17 @@ import { discNamed } from './discs.ts';
 import { installerParts } from './installers.ts';
 import { examinePart, type PartFault } from './part-check.ts';
 
-/** What the parts of a bundle came to, each where it lay. */
+/** The result of hashing the parts of a bundle. */
 export interface PartVerdict {
-  /** Parts that are as signed in one folder at least. */
+  /** Parts that are as signed in at least one folder. */
   readonly whole: readonly Part[];
-  /** Parts that lie in no folder that was given. */
+  /** Parts that are in none of the given folders. */
   readonly absent: readonly Part[];
   readonly faults: readonly PartFault[];
 }
 
 /**
- * Hashes every part and every installer of an admitted bundle where it lies, to the last, whatever is wrong with one of them.
+ * Hashes every part and installer of an admitted bundle in place; a faulty one does not stop the others.
  * @throws StowageError `io-failed`, `interrupted`
  */
 export async function examineParts(
@@ -68,8 +68,8 @@ export async function examineParts(
 }
 
 /**
- * Hashes every part and every installer of an admitted bundle where it lies.
- * @throws StowageError `part-damaged`, `part-missing`, `file-kind` when one is not as signed; the others are named
+ * Hashes every part and installer of an admitted bundle in place.
+ * @throws StowageError `part-damaged`, `part-missing`, `file-kind` for the first faulty one, which names the others
  */
 export async function verifyParts(admitted: AdmittedBundle, context: Context): Promise<void> {
   requireFaultless((await examineParts(admitted, context)).faults);

@@ -2,7 +2,7 @@ import { StowageError } from '../../core/error.ts';
 import type { Trust } from '../../format/trust.ts';
 import { evaluateSignatures, type SignatureFile, type SignerVerdict } from '../../trust/policy.ts';
 
-/** What is signed, and the signatures that were found to release it. */
+/** The signed content and the release signatures that hold. */
 export interface Released {
   readonly trust: Trust;
   readonly content: Uint8Array;
@@ -12,8 +12,8 @@ export interface Released {
 }
 
 /**
- * The signatures that approve what others released. One key never does both: where a root serves both roles, there
- * are as many keys as both thresholds together.
+ * The signatures that approve a release. No key counts for both roles: where a root serves both, there must be as many
+ * keys as both thresholds together.
  * @throws StowageError `threshold-unmet`, `signer-untrusted` (no such role), and as {@link evaluateSignatures}
  */
 export function requireApproved(released: Released): SignerVerdict[] {
@@ -23,14 +23,18 @@ export function requireApproved(released: Released): SignerVerdict[] {
   const { release, approval = release } = trust.roles;
   const keys = new Set([...signers.filter((each) => each.counted), ...counted].map(keyOf));
   if (keys.size >= release.threshold + approval.threshold) return counted;
-  throw new StowageError('threshold-unmet', 'too few approval signatures beside the release', {
-    expected: `${release.threshold + approval.threshold} keys, since one key cannot release and approve`,
-    found: String(keys.size),
-    hint: 'have the bundle approved by somebody who did not release it',
-  });
+  throw new StowageError(
+    'threshold-unmet',
+    'too few approval signatures in addition to the release signatures',
+    {
+      expected: `${release.threshold + approval.threshold} keys, since one key cannot release and approve`,
+      found: String(keys.size),
+      hint: 'ask somebody who did not sign the release to approve the bundle',
+    },
+  );
 }
 
-/** {@link requireApproved} where nobody asks for it: none when there is no such role, or too few of it signed. */
+/** {@link requireApproved} where approval is optional: none without such a role or with too few signatures. */
 export function approversOf(released: Released): SignerVerdict[] {
   try {
     return requireApproved(released);

@@ -58,7 +58,7 @@ export async function anchorTrust(
     throw new StowageError('trust-conflict', 'this site already trusts other roots', {
       expected: rootsOf(pinned),
       found: rootsOf(given.trust),
-      hint: 'leave --trust away; a new trust document reaches a site inside a bundle that the old one vouches for',
+      hint: 'omit --trust; a new trust document reaches a site in a bundle, signed as the pinned one requires',
     });
   }
   if (given === undefined) throw noTrust();
@@ -69,7 +69,7 @@ export async function anchorTrust(
     {
       expected: 'the fingerprint on paper',
       found: 'no fingerprint, or another one',
-      hint: 'compare it with the paper of the security officer, then give it with --fingerprint',
+      hint: 'compare it with the printed fingerprint from the security officer, then pass it with --fingerprint',
     },
   );
 }
@@ -103,6 +103,6 @@ function noTrust(): StowageError {
   return new StowageError('trust-missing', 'this site has no trust document yet', {
     expected: '--trust with the root certificate, at the first install',
     found: 'none',
-    hint: 'get the root certificate from the security officer, with its fingerprint on paper',
+    hint: 'get the root certificate and its printed fingerprint from the security officer',
   });
 }

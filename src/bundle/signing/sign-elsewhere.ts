@@ -139,13 +139,9 @@ function otherBundle(expected: string, found: string): StowageError {
 }
 
 function changed(): StowageError {
-  return new StowageError(
-    'document-invalid',
-    'the signing request does not say what was to be signed',
-    {
-      expected: 'bytes that the bundle, the certificate and the signing time give',
-      found: 'other bytes',
-      hint: 'prepare the signature again with stowage sign --prepare',
-    },
-  );
+  return new StowageError('document-invalid', 'the signing request does not match the bundle', {
+    expected: 'the bytes made from the bundle, the certificate and the signing time',
+    found: 'other bytes',
+    hint: 'prepare the signature again with stowage sign --prepare',
+  });
 }

@@ -99,7 +99,7 @@ function failed(program: string, found: string): StowageError {
   return new StowageError('key-invalid', `the signer command ${basename(program)} did not sign`, {
     expected: 'exit status 0 and a signature on its stdout',
     found,
-    hint: 'read what it said above; signing/KEYS.md says what it is given and must answer',
+    hint: 'read its output above; signing/KEYS.md describes its input and output',
   });
 }
 
@@ -107,7 +107,7 @@ function unstartable(program: string, cause: unknown): StowageError {
   return new StowageError('host-unfit', `the signer command ${basename(program)} cannot be run`, {
     expected: 'an executable file, or a program in a folder of PATH',
     found: systemCode(cause) ?? 'nothing',
-    hint: 'check its name, and that you may execute it; arguments go into --signer-argument',
+    hint: 'check its name, and that you may execute it; pass arguments with --signer-argument',
     cause,
   });
 }

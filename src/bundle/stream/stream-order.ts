@@ -33,15 +33,15 @@ export function streamRefused(expected: string, found: string): StowageError {
   return new StowageError('stream-refused', 'the stream is not one that stowage stream writes', {
     expected,
     found,
-    hint: 'pipe what stowage stream writes, unchanged; if it was, find out what stands between the two',
+    hint: 'pipe the output of stowage stream unchanged; if you did, find out what changes it on the way',
   });
 }
 
-/** A stream that broke off; what was finished of it is kept. */
+/** A stream that broke off; finished parts are kept. */
 export function streamEnded(expected: string, offset: number): StowageError {
   return new StowageError('stream-ended', 'the stream ended too early', {
     expected,
     found: `its end after ${offset} bytes`,
-    hint: 'look why the other side stopped, and stream the bundle again: parts that were finished are not written again',
+    hint: 'find out why the sending side stopped, then stream the bundle again; finished parts are not written again',
   });
 }

@@ -159,7 +159,7 @@ function damaged(path: string, bundle: Bundle, expected: string, found: string):
   return new StowageError('part-damaged', `${path} is damaged: ${nameOf(path, bundle)}`, {
     expected,
     found,
-    hint: 'copy this file again from where the bundle is whole; what reads the stream takes no damaged file',
+    hint: 'copy this file again from a complete copy; the receiving side accepts no damaged file',
   });
 }
 

@@ -181,7 +181,7 @@ describe('when a signature cannot be attached', () => {
       answer,
       folder,
     );
-    expect(message).toContain('does not say what was to be signed');
+    expect(message).toContain('does not match the bundle');
   });
 
   it.each<[string, (request: SigningRequest) => Partial<SigningRequest>]>([
