@@ -40,9 +40,9 @@ end with status 0 before you type the next.
 }
 
 const NEEDS = `
-On a site that already has its trust document, "stowage install ." is enough. Copying the installer to the host is
-necessary if the medium is read-only, mounted noexec, or FAT. After an installation, the site keeps a copy of the program
-in its folder, as bin/stowage.
+On a site that already has its trust document, "stowage install ." is enough. The installer is copied to the host
+because it may not be executable on the medium (noexec, or FAT without modes). After an installation, the site keeps a
+copy of the program in its folder, as bin/stowage.
 
 The installer needs Linux with glibc 2.28 or later and libstdc++ 6: Debian 10, RHEL 8, Ubuntu 20.04, SLES 15 SP3 or later.
 With an older C library, or with musl (Alpine), it does not start: the system prints "version GLIBC_2.28 not found", or
