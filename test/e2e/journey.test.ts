@@ -396,8 +396,10 @@ describe('when it is installed behind the gap', () => {
   });
 
   it('mounts the weights read-only from the store, without a second copy', async () => {
+    const ours = ['ps', '--filter', 'label=stowage.service=server', '--format', '{{.Names}}'];
+    const container = (await engine.podman(...ours)).trim();
     const mounts = JSON.parse(
-      await engine.podman('inspect', 'stowage-tiny-chat-server', '--format', '{{json .Mounts}}'),
+      await engine.podman('inspect', container, '--format', '{{json .Mounts}}'),
     );
     expect(mounts).toContainEqual(
       expect.objectContaining({ Destination: '/models/tiny', RW: false }),

@@ -127,14 +127,15 @@ describe('when a host has nothing but systemd, podman and the disc', () => {
       generation: { number: 1 },
       services: [{ state: { state: 'running' }, drift: [] }],
     });
-    const unit = 'stowage-tiny-chat-server';
+    const unit = await unitName();
+    expect(unit).toMatch(/^stowage-[0-9a-f]{8}-tiny-chat-server$/);
     expect(await host.must(`systemctl is-active ${unit}; systemctl is-enabled ${unit}`)).toBe(
       'active\nenabled\n',
     );
   });
 
   it('has it again after the process was killed', async () => {
-    await host.must('kill -9 $(podman inspect -f "{{.State.Pid}}" stowage-tiny-chat-server)');
+    await host.must(`kill -9 $(podman inspect -f "{{.State.Pid}}" ${await unitName()})`);
     expect(await answer()).toBeUndefined();
     expect(await untilAnswered()).toBe(answers.v1);
   });
@@ -147,6 +148,12 @@ describe('when a host has nothing but systemd, podman and the disc', () => {
     expect((await site('status')).json).toMatchObject({ services: [{ drift: [] }] });
   });
 });
+
+/** What the service's container and unit are called at this site. */
+async function unitName(): Promise<string> {
+  const ours = '--filter label=stowage.release=tiny-chat --filter label=stowage.service=server';
+  return (await host.must(`podman ps ${ours} --format '{{.Names}}'`)).trim();
+}
 
 /** Asks whether the service is ready, over and over, until {@link longestOutage} ends it. */
 const WATCH = `systemd-run --quiet --unit watch bash -c '
