@@ -9,6 +9,7 @@ import { repairListKind } from './repair-list.ts';
 import { reportKind } from './report.ts';
 import { signingRequestKind } from './signing-request.ts';
 import { siteKind } from './site.ts';
+import { siteFormatKind } from './site-format.ts';
 import { trustKind } from './trust.ts';
 
 const kinds: Readonly<Record<string, DocumentKind<unknown>>> = {
@@ -21,6 +22,7 @@ const kinds: Readonly<Record<string, DocumentKind<unknown>>> = {
   report: reportKind,
   'signing-request': signingRequestKind,
   site: siteKind,
+  'site-format': siteFormatKind,
   trust: trustKind,
 };
 

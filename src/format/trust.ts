@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { MAX_CERTIFICATE_BYTES, MAX_TRUST_BYTES } from '../core/limits.ts';
-import type { DocumentKind } from './document.ts';
+import { type DocumentKind, readCanonical, writeCanonical } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { schemaMember } from './version.ts';
@@ -138,3 +138,18 @@ export const trustKind: DocumentKind<Trust> = {
   maxBytes: MAX_TRUST_BYTES,
   hint: 'ask the authority that issued the trust document for a fresh copy',
 };
+
+// What somebody signed, and what paper and ledger know by its digest, are these bytes and not those of its converted form.
+const written = new WeakMap<Trust, Buffer>();
+
+/** Reads a trust document. @throws StowageError `format-newer`, `document-invalid` */
+export function readTrustDocument(bytes: Uint8Array): Trust {
+  const trust = readCanonical(trustKind, bytes);
+  written.set(trust, Buffer.from(bytes));
+  return trust;
+}
+
+/** The bytes of a trust document: those that it was read from, in whatever version, or its canonical form when it was made. */
+export function trustBytes(trust: Trust): Buffer {
+  return written.get(trust) ?? writeCanonical(trustKind, trust);
+}

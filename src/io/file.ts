@@ -104,6 +104,12 @@ export async function writeAtomic(path: string, bytes: Uint8Array, mode = 0o644)
   }
 }
 
+/** Removes what a killed {@link writeAtomic} left in a folder; for who knows that no other is at work there. */
+export async function removeTemporaries(folder: string): Promise<void> {
+  for (const name of await namesIn(folder))
+    if (/^\.[0-9a-f]{16}\.tmp$/.test(name)) await remove(join(folder, name));
+}
+
 /** Writes a file that must not exist yet, and fsyncs it. */
 export async function writeNew(path: string, bytes: Uint8Array, mode = 0o644): Promise<void> {
   let handle: FileHandle | undefined;

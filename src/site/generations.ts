@@ -85,6 +85,20 @@ export async function switchTo(site: SiteFolder, generation: Generation): Promis
   }
 }
 
+/**
+ * Replaces each generation that is of an older version by its converted form, one rename each; what is current before is
+ * current after. Repeating it changes nothing.
+ * @throws StowageError `format-newer`, `state-damaged`, `io-failed`
+ */
+export async function convertGenerations(site: SiteFolder): Promise<void> {
+  for (const number of await generationNumbers(site)) {
+    const path = file(site, number);
+    const bytes = await readBounded(path, generationKind.maxBytes);
+    const converted = writeCanonical(generationKind, readCanonical(generationKind, bytes));
+    if (!converted.equals(bytes)) await writeAtomic(path, converted);
+  }
+}
+
 /** Forgets a generation that was never kept. */
 export async function forgetGeneration(site: SiteFolder, number: number): Promise<void> {
   await remove(file(site, number));

@@ -2,9 +2,9 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { MAX_SITE_BYTES, MAX_TRUST_BYTES } from '../core/limits.ts';
-import { checkDocument, readCanonical, writeCanonical } from '../format/document.ts';
+import { checkDocument } from '../format/document.ts';
 import { type Site, siteKind } from '../format/site.ts';
-import { type Trust, trustKind } from '../format/trust.ts';
+import { readTrustDocument, type Trust, trustBytes } from '../format/trust.ts';
 import { BlobStore } from '../io/blob-store.ts';
 import { exists, makeFolder, readBounded, readIfThere, writeAtomic } from '../io/file.ts';
 
@@ -13,7 +13,7 @@ const NAME_KEY_BYTES = 32;
 
 /**
  * The folder of one site, and where everything in it lies:
- * `site.yaml`, `trust.json`, `ledger`, `store/`, `releases/`, `generations/`, `apply/`, `receipts/`, `keys/`, `bin/`.
+ * `site.yaml`, `format.json`, `trust.json`, `ledger`, `store/`, `releases/`, `generations/`, `apply/`, `receipts/`, `keys/`, `bin/`.
  */
 export class SiteFolder {
   readonly root: string;
@@ -70,11 +70,11 @@ export class SiteFolder {
   /** The pinned trust document, or undefined when the site has none yet. */
   async trust(): Promise<Trust | undefined> {
     const bytes = await this.#read('trust.json', MAX_TRUST_BYTES);
-    return bytes === undefined ? undefined : readCanonical(trustKind, bytes);
+    return bytes === undefined ? undefined : readTrustDocument(bytes);
   }
 
   async pinTrust(trust: Trust): Promise<void> {
-    await writeAtomic(this.path('trust.json'), writeCanonical(trustKind, trust));
+    await writeAtomic(this.path('trust.json'), trustBytes(trust));
   }
 
   async #read(name: string, maxBytes: number): Promise<Buffer | undefined> {

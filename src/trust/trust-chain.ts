@@ -1,6 +1,5 @@
 import { StowageError } from '../core/error.ts';
-import { readCanonical } from '../format/document.ts';
-import { type Trust, trustKind } from '../format/trust.ts';
+import { readTrustDocument, type Trust, trustKind } from '../format/trust.ts';
 import { evaluateSignatures, type SignatureFile } from './policy.ts';
 import { prefixing } from './signature-error.ts';
 
@@ -40,9 +39,7 @@ export function walkTrust(pinned: Trust, links: readonly TrustLink[], now: Date)
 export function walkFromFirst(links: readonly TrustLink[], now: Date): Trust | undefined {
   const [first] = links;
   if (first === undefined) return undefined;
-  const trust = prefixing(`trust document ${first.version}`, () =>
-    readCanonical(trustKind, first.bytes),
-  );
+  const trust = prefixing(`trust document ${first.version}`, () => readTrustDocument(first.bytes));
   requireVersion(trust, first);
   return walkTrust(trust, links, now);
 }
@@ -66,7 +63,7 @@ function follow(trust: Trust, link: TrustLink, now: Date): Trust {
   prefixing(`trust document ${version}, judged by ${trust.version}`, () =>
     evaluateSignatures(trust, 'root', bytes, signatures, now),
   );
-  const next = prefixing(`trust document ${version}`, () => readCanonical(trustKind, bytes));
+  const next = prefixing(`trust document ${version}`, () => readTrustDocument(bytes));
   // TUF 5.3.4, second half: a threshold of the keys in version N+1, so that it can be followed in its turn.
   prefixing(`trust document ${version}, judged by itself`, () =>
     evaluateSignatures(next, 'root', bytes, signatures, now),

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { StowageError } from '../../core/error.ts';
-import { readCanonical, writeCanonical } from '../../format/document.ts';
-import { type Trust, trustKind } from '../../format/trust.ts';
+import { readTrustDocument, type Trust, trustBytes } from '../../format/trust.ts';
 import { decodeCertificates } from '../../trust/certificate-file.ts';
 import { trustFromRoot } from '../../trust/trust-root.ts';
 
@@ -20,7 +19,7 @@ export interface GivenTrust {
  */
 export function readTrust(bytes: Buffer, now: Date): GivenTrust {
   if (bytes[0] === 0x7b) {
-    const trust = readCanonical(trustKind, bytes);
+    const trust = readTrustDocument(bytes);
     return {
       trust,
       fingerprint: trustFingerprint(trust),
@@ -83,7 +82,7 @@ export function normalizeFingerprint(text: string): string {
 }
 
 export function trustFingerprint(trust: Trust): string {
-  return createHash('sha256').update(writeCanonical(trustKind, trust)).digest('hex');
+  return createHash('sha256').update(trustBytes(trust)).digest('hex');
 }
 
 function rootsOf(trust: Trust): string {

@@ -1,6 +1,6 @@
 import { placeBeside, signBeside } from '../../bundle/signing/sign-beside.ts';
+import { sriHex, sriOf } from '../../core/digest.ts';
 import { readPlan } from '../../site/planning/plan-approval.ts';
-import { planDigest } from '../../site/planning/plan-identity.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { planTable } from './plan-text.ts';
 import { type KeyOptions, nameOf, readIdentity, readKey } from './signing-key.ts';
@@ -17,7 +17,7 @@ export async function approve(
 ): Promise<CommandResult> {
   const place = context.path(file);
   const { plan, bytes } = await readPlan(place);
-  const digest = planDigest(plan);
+  const digest = sriHex(sriOf(bytes));
   if (options.digest.toLowerCase().replace(/[^0-9a-f]/g, '') !== digest)
     throw usage('this is not the plan that was read', options.digest, digest);
   const identity = await readIdentity(options, context);

@@ -1,8 +1,8 @@
 import { counted } from '../../core/amount.ts';
 import type { LedgerEntry } from '../../format/ledger.ts';
 import { readLedger } from '../../site/ledger/site-ledger.ts';
-import { SiteFolder } from '../../site/site-folder.ts';
-import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
+import type { CommandContext, CommandResult } from '../command.ts';
+import { openFolder } from './site.ts';
 
 interface AuditOptions {
   readonly root?: string;
@@ -13,7 +13,7 @@ export async function auditVerify(
   options: AuditOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const { head } = await readLedger(new SiteFolder(siteRoot(context, options.root)));
+  const { head } = await readLedger(await openFolder(options.root, context));
   return {
     json: { whole: true, entries: head.number, head: head.digest },
     text: `the ledger is whole: ${counted(head.number, 'entry', 'entries')}\n  SHA-512 of the last: ${head.digest}\n`,
@@ -25,7 +25,7 @@ export async function auditShow(
   options: AuditOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const { entries } = await readLedger(new SiteFolder(siteRoot(context, options.root)));
+  const { entries } = await readLedger(await openFolder(options.root, context));
   return { json: { entries }, text: entries.map((entry) => `${line(entry)}\n`).join('') };
 }
 

@@ -3,8 +3,8 @@ import { printableLines } from '../../core/printable.ts';
 import { exportHubCache } from '../../depot/hub-cache.ts';
 import { catalogOf } from '../../site/catalog/catalog.ts';
 import { findRelease, stagedReleases } from '../../site/release/release.ts';
-import { SiteFolder } from '../../site/site-folder.ts';
-import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
+import type { CommandContext, CommandResult } from '../command.ts';
+import { openFolder } from './site.ts';
 
 export interface DepotExportOptions {
   readonly hfCache: string;
@@ -17,7 +17,7 @@ export async function depotExport(
   options: DepotExportOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const site = new SiteFolder(siteRoot(context, options.root));
+  const site = await openFolder(options.root, context);
   const releases =
     options.release.length === 0
       ? await stagedReleases(site)

@@ -3,15 +3,15 @@ import { printableLines } from '../../core/printable.ts';
 import type { LedgerEntry } from '../../format/ledger.ts';
 import { currentGeneration, generationNumbers } from '../../site/generations.ts';
 import { readLedger } from '../../site/ledger/site-ledger.ts';
-import { SiteFolder } from '../../site/site-folder.ts';
-import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
+import type { CommandContext, CommandResult } from '../command.ts';
+import { openFolder } from './site.ts';
 
 /** What was done at a site, oldest first, and which generations it can return to. */
 export async function history(
   options: { readonly root?: string },
   context: CommandContext,
 ): Promise<CommandResult> {
-  const site = new SiteFolder(siteRoot(context, options.root));
+  const site = await openFolder(options.root, context);
   const { entries } = await readLedger(site);
   const current = (await currentGeneration(site)).number;
   const kept = await generationNumbers(site);

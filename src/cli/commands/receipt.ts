@@ -4,9 +4,8 @@ import { StowageError } from '../../core/error.ts';
 import { printableLines } from '../../core/printable.ts';
 import { writeStatement } from '../../site/applying/write-statement.ts';
 import { type CheckedReceipt, newestReceipt, readReceipt } from '../../site/receipts/receipt.ts';
-import { SiteFolder } from '../../site/site-folder.ts';
-import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
-import { openSite } from './site.ts';
+import type { CommandContext, CommandResult } from '../command.ts';
+import { openFolder, openSite } from './site.ts';
 
 export interface ReceiptShowOptions {
   readonly fingerprint?: string;
@@ -21,7 +20,7 @@ export async function receiptShow(
 ): Promise<CommandResult> {
   const place =
     file === undefined
-      ? await newestReceipt(new SiteFolder(siteRoot(context, options.root)))
+      ? await newestReceipt(await openFolder(options.root, context))
       : context.path(file);
   const checked = await readReceipt(place);
   const { fingerprint } = options;

@@ -5,8 +5,8 @@ import { repairListKind } from '../../format/repair-list.ts';
 import { writeNew } from '../../io/file.ts';
 import { repairListOf } from '../../site/importing/damage-notes.ts';
 import { partialImports } from '../../site/importing/partial-import.ts';
-import { SiteFolder } from '../../site/site-folder.ts';
-import { type CommandContext, type CommandResult, siteRoot, usage } from '../command.ts';
+import { type CommandContext, type CommandResult, usage } from '../command.ts';
+import { openFolder } from './site.ts';
 
 export interface RepairListOptions {
   readonly output?: string;
@@ -19,7 +19,7 @@ export async function repairList(
   options: RepairListOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const site = new SiteFolder(siteRoot(context, options.root));
+  const site = await openFolder(options.root, context);
   const all = await partialImports(site);
   const wanted = all.filter(
     ({ bundle }) =>

@@ -2,17 +2,28 @@ import type { Plan } from '../../format/plan.ts';
 import type { Changed } from '../../site/applying/change.ts';
 import type { SiteContext } from '../../site/site-context.ts';
 import { SiteFolder } from '../../site/site-folder.ts';
+import { requireKnownFormat } from '../../site/site-format.ts';
 import type { Target } from '../../target/target.ts';
 import { createTarget } from '../../target/targets.ts';
 import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
 
-/** What every command of a site works on. @throws StowageError `site-invalid` */
+/** The folder of a site, for commands that only look. @throws StowageError `format-newer`, `state-damaged` */
+export async function openFolder(
+  root: string | undefined,
+  context: CommandContext,
+): Promise<SiteFolder> {
+  const site = new SiteFolder(siteRoot(context, root));
+  await requireKnownFormat(site);
+  return site;
+}
+
+/** What every command of a site works on. @throws StowageError `format-newer`, `state-damaged`, `site-invalid` */
 export async function openSite(
   root: string | undefined,
   context: CommandContext,
 ): Promise<SiteContext> {
   const { env } = context.terminal;
-  const site = new SiteFolder(siteRoot(context, root));
+  const site = await openFolder(root, context);
   const { target } = await site.site();
   return { ...context, site, target: createTarget(target, { env, root: site.root }), env };
 }

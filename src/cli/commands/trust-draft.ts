@@ -3,9 +3,9 @@ import { normalizeFingerprint, readTrust } from '../../bundle/admission/trust-an
 import { trustFileName, trustFileVersion } from '../../bundle/admission/trust-files.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_TRUST_BYTES } from '../../core/limits.ts';
-import { readCanonical, writeCanonical } from '../../format/document.ts';
+import { writeCanonical } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
-import { type Trust, trustKind } from '../../format/trust.ts';
+import { readTrustDocument, type Trust, trustKind } from '../../format/trust.ts';
 import { exists, readBounded, writeNew } from '../../io/file.ts';
 import { allAlgorithms } from '../../trust/algorithm.ts';
 import { trustRoots } from '../../trust/trust-root.ts';
@@ -60,7 +60,7 @@ export async function trustNext(
   options: NextOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const old = readCanonical(trustKind, await readBounded(context.path(file), MAX_TRUST_BYTES));
+  const old = readTrustDocument(await readBounded(context.path(file), MAX_TRUST_BYTES));
   for (const name of options.removeRoot) {
     if (old.roots.some((root) => root.name === name)) continue;
     const names = old.roots.map((root) => root.name).join(', ');

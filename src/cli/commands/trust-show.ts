@@ -4,8 +4,7 @@ import { readChain, trustFileVersion } from '../../bundle/admission/trust-files.
 import { counted } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_TRUST_BYTES } from '../../core/limits.ts';
-import { readCanonical } from '../../format/document.ts';
-import { type Role, type RoleName, type Trust, trustKind } from '../../format/trust.ts';
+import { type Role, type RoleName, readTrustDocument, type Trust } from '../../format/trust.ts';
 import { readBounded } from '../../io/file.ts';
 import type { Certificate } from '../../trust/certificate.ts';
 import { evaluateSignatures, type SignerVerdict } from '../../trust/policy.ts';
@@ -25,7 +24,7 @@ interface Standing {
 export async function trustShow(file: string, context: CommandContext): Promise<CommandResult> {
   const path = context.path(file);
   const bytes = await readBounded(path, MAX_TRUST_BYTES);
-  const trust = readCanonical(trustKind, bytes);
+  const trust = readTrustDocument(bytes);
   const fingerprint = createHash('sha256').update(bytes).digest('hex');
   const roots = trustRoots(trust);
   const standing = await standingOf(path, trust, context.now());

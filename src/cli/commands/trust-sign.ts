@@ -1,8 +1,7 @@
 import { basename } from 'node:path';
 import { placeBeside, signBeside } from '../../bundle/signing/sign-beside.ts';
 import { MAX_TRUST_BYTES } from '../../core/limits.ts';
-import { readCanonical } from '../../format/document.ts';
-import { trustKind } from '../../format/trust.ts';
+import { readTrustDocument } from '../../format/trust.ts';
 import { readBounded } from '../../io/file.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { type KeyOptions, nameOf, readIdentity, readKey } from './signing-key.ts';
@@ -15,7 +14,7 @@ export async function trustSign(
 ): Promise<CommandResult> {
   const path = context.path(file);
   const bytes = await readBounded(path, MAX_TRUST_BYTES);
-  const { version } = readCanonical(trustKind, bytes);
+  const { version } = readTrustDocument(bytes);
   const identity = await readIdentity(options, context);
   const name = nameOf(identity, options.name);
   await placeBeside(path, name);

@@ -1,7 +1,8 @@
 import { requireTrust } from '../../bundle/admission/trust-anchor.ts';
+import { sriHex, sriOf } from '../../core/digest.ts';
 import { stateOf } from '../ledger/site-state.ts';
 import { requireApproved, type WrittenPlan } from '../planning/plan-approval.ts';
-import { planDigest, requireFreshPlan } from '../planning/plan-identity.ts';
+import { requireFreshPlan } from '../planning/plan-identity.ts';
 import { propose } from '../planning/propose.ts';
 import type { SiteContext } from '../site-context.ts';
 import { type Changed, executePlan, withSite } from './change.ts';
@@ -23,6 +24,6 @@ export async function applyPlan(written: WrittenPlan, options: SiteContext): Pro
     const { intent, subject } = plan;
     const fresh = await propose({ intent, subject }, stateOf(ledger.entries), now(), options);
     requireFreshPlan(plan, fresh);
-    return executePlan(fresh, ledger, options, { plan: planDigest(plan), approvedBy });
+    return executePlan(fresh, ledger, options, { plan: sriHex(sriOf(written.bytes)), approvedBy });
   });
 }

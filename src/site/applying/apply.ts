@@ -1,4 +1,3 @@
-import { canonicalBytes } from '../../core/canonical-json.ts';
 import { StowageError } from '../../core/error.ts';
 import type { ErrorCode } from '../../core/error-table.ts';
 import { readCanonical, readJson, writeCanonical } from '../../format/document.ts';
@@ -152,7 +151,7 @@ export async function closeApply(site: SiteFolder): Promise<void> {
 }
 
 async function note(site: SiteFolder, entry: JournalEntry): Promise<void> {
-  await appendLine(journalPath(site), canonicalBytes({ ...entry }).toString());
+  await appendLine(journalPath(site), writeCanonical(journalKind, entry).toString());
 }
 
 async function readJournal(site: SiteFolder): Promise<JournalEntry[]> {

@@ -16,6 +16,7 @@ import { siteFacts } from '../receipts/site-facts.ts';
 import { offerInstaller } from '../release/offer-installer.ts';
 import { loadRelease } from '../release/release.ts';
 import type { SiteContext } from '../site-context.ts';
+import { requireKnownFormat, upgradeFormat } from '../site-format.ts';
 import { apply, closeApply, recover } from './apply.ts';
 import type { ApplyContext } from './run-operation.ts';
 
@@ -28,15 +29,18 @@ export interface Changed {
 /**
  * Runs a command that changes a site: alone, after what a killed one left was finished or undone.
  * @param work given the site's ledger as it now is
- * @throws StowageError `site-locked`, `state-damaged`, and what `work` throws
+ * @throws StowageError `site-locked`, `format-newer`, `state-damaged`, and what `work` throws
  */
 export async function withSite<T>(
   options: SiteContext,
   work: (ledger: Ledger) => Promise<T>,
 ): Promise<T> {
   const { site } = options;
+  // Before the first file is made, and again when nobody else can change it.
+  await requireKnownFormat(site);
   await site.prepare();
   return withLock(site.path('lock'), async () => {
+    await upgradeFormat(site);
     const ledger = await openLedger(site);
     const gates: GateResult[] = [];
     const recovery = await recover(applyContext(options, gates));

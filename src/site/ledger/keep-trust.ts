@@ -1,7 +1,6 @@
 import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
-import { writeCanonical } from '../../format/document.ts';
-import { type Trust, trustKind } from '../../format/trust.ts';
+import { type Trust, trustBytes } from '../../format/trust.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import type { Ledger } from './ledger.ts';
 
@@ -16,10 +15,10 @@ export async function keepTrust(
   trust: Trust,
   now: Date,
 ): Promise<boolean> {
-  const bytes = writeCanonical(trustKind, trust);
+  const bytes = trustBytes(trust);
   const pinned = await site.trust();
   if (pinned !== undefined) {
-    if (writeCanonical(trustKind, pinned).equals(bytes)) return false;
+    if (trustBytes(pinned).equals(bytes)) return false;
     if (pinned.version >= trust.version) throw notNewer(pinned, trust);
   }
   // The ledger first: a site that trusts someone and remembers nothing is known for damaged.

@@ -9,6 +9,7 @@ import { readLedger } from '../../../src/site/ledger/site-ledger.ts';
 import { stateOf } from '../../../src/site/ledger/site-state.ts';
 import type { SiteContext } from '../../../src/site/site-context.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
+import { upgradeFormat } from '../../../src/site/site-format.ts';
 import { siteStatus } from '../../../src/site/status.ts';
 import { decodeCertificates } from '../../../src/trust/certificate-file.ts';
 import { verifyDetached } from '../../../src/trust/cms-verify.ts';
@@ -102,6 +103,7 @@ describe('when releases come and go', () => {
   it('leaves nothing of a bundle that nobody trusts', async () => {
     const options = open();
     await options.site.prepare();
+    await upgradeFormat(options.site);
     const before = tree(options.site.root);
     const { trust } = makeAuthority('Mallory');
     await expectCode(() => install(one.folder, { ...options, trust }), 'signer-untrusted');

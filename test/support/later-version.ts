@@ -1,0 +1,44 @@
+import * as z from 'zod';
+import type { DocumentKind } from '../../src/format/document.ts';
+import { currentVersion, olderVersion } from '../../src/format/version.ts';
+
+type Loose = { -readonly [K in keyof DocumentKind<unknown>]: DocumentKind<unknown>[K] } & {
+  stamp?: (document: object) => object;
+};
+
+/** Gives a kind, whose schema is of the next version already, a way from today's version to it. */
+export function makeLater(kind: Loose, today: DocumentKind<unknown>): void {
+  const { member, prefix, namedSince } = today.versionIn ?? never();
+  const named = { [member]: `${prefix}${currentVersion(today) + 1}` };
+  const convert = (document: unknown): object => ({ ...(lifted(document) as object), ...named });
+  kind.older = [...(today.older ?? []), olderVersion(today.schema, convert)];
+  if (namedSince === 1) return;
+  kind.stamp = (document) => ({ ...document, ...named });
+  kind.schema = z.custom((value) => {
+    const { [member]: found, ...rest } = value as Record<string, unknown>;
+    return found === named[member] && today.schema.safeParse(rest).success;
+  });
+}
+
+/** Documents within documents go along. */
+function lifted(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(lifted);
+  return Object.fromEntries(
+    Object.entries(value).map(([name, each]) => {
+      const version = (name === 'schema' || name === 'apiVersion') && typeof each === 'string';
+      return [
+        name,
+        version ? each.replace(/^(stowage\/(?:[a-z-]+\/)?v)([0-9]+)$/, next) : lifted(each),
+      ];
+    }),
+  );
+}
+
+function next(_: string, named: string, version: string): string {
+  return `${named}${Number(version) + 1}`;
+}
+
+function never(): never {
+  throw new Error('a kind without versions');
+}
