@@ -327,7 +327,7 @@ export function everyEngine(bench: () => EngineBench): void {
       const { target } = bench();
       await bench().call('network', 'create', within.name);
       const error = await expectCode(() => target.createNetwork(within, signal), 'engine-failed');
-      expect(error.message).toContain('belongs to somebody else');
+      expect(error.message).toContain('belongs to another owner');
       await target.removeNetwork(within, signal);
       expect(await bench().call('network', 'ls')).toContain(within.name);
       await bench().call('network', 'rm', within.name);
