@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stowage } from '../e2e/cli.ts';
 import { run } from '../lab/process.ts';
 import { pushLayout, type Registry, startRegistry } from '../lab/registry.ts';
+import { skopeo } from '../lab/skopeo.ts';
 import { type LayoutImage, tinyImage } from '../lab/tiny-image.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import { goTools } from './go-tools.ts';
@@ -92,10 +93,10 @@ describe('when artifacts travelled beside an image', () => {
   it("skopeo copies cosign's tag out of the bundle, digest for digest", async () => {
     const tag = `${image.digest.replace(':', '-')}.sig`;
     const raw = ['inspect', '--raw', '--tls-verify=false', `docker://${repository}:${tag}`];
-    const before = await run('skopeo', raw);
+    const before = await skopeo(raw);
     const place = scratch.fresh('copied');
-    const copy = ['--insecure-policy', 'copy', '--preserve-digests'];
-    await run('skopeo', [...copy, `oci:${bundle}:${tag}`, `dir:${place}`]);
+    const copy = ['copy', '--preserve-digests'];
+    await skopeo([...copy, `oci:${bundle}:${tag}`, `dir:${place}`]);
     expect(readFileSync(join(place, 'manifest.json'), 'utf8')).toBe(before);
     const blobs = readdirSync(place).filter((each) => /^[0-9a-f]{64}$/.test(each));
     expect(blobs).toContain(sha256(readFileSync(join(work, 'signed.json'))).slice(7));

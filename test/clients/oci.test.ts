@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Docker, isolatedDocker } from '../lab/docker.ts';
 import { type Engine, isolatedEngine, mountsBelow } from '../lab/engine.ts';
 import { end, run, start, until } from '../lab/process.ts';
+import { skopeo } from '../lab/skopeo.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
 import { stagedSite } from '../support/staged-site.ts';
@@ -49,8 +50,8 @@ describe('when skopeo asks', () => {
   it.each(['server:1.0.0', '@digest'])('copies the image of %s byte for byte', async (by) => {
     const reference = by === '@digest' ? `server@${image()}` : by;
     const place = scratch.fresh('copied');
-    await run('skopeo', [
-      ...['--insecure-policy', 'copy', '--preserve-digests', '--src-tls-verify=false'],
+    await skopeo([
+      ...['copy', '--preserve-digests', '--src-tls-verify=false'],
       ...[`docker://${depot.host}/chat/${reference}`, `dir:${place}`],
     ]);
     expect(sha256(readFileSync(join(place, 'manifest.json')))).toBe(image());
@@ -60,7 +61,7 @@ describe('when skopeo asks', () => {
 
   it('lists tags', async () => {
     const args = ['list-tags', '--tls-verify=false', `docker://${depot.host}/chat/tiny`];
-    expect(JSON.parse(await run('skopeo', args))).toMatchObject({
+    expect(JSON.parse(await skopeo(args))).toMatchObject({
       Tags: ['1.0.0', model().commit].toSorted(),
     });
   });

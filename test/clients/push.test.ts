@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { capture, run } from '../lab/process.ts';
 import { type Registry, startRegistry } from '../lab/registry.ts';
+import { skopeo } from '../lab/skopeo.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
 import { stagedSite } from '../support/staged-site.ts';
@@ -82,7 +83,7 @@ describe('when a release is pushed into docker-registry', () => {
       const elsewhere = await push(fresh.host, '--name-rule', 'other/{name}');
       expect(elsewhere.repositories.every(({ tags }) => tags.length > 0)).toBe(true);
       const { host } = fresh;
-      await run('skopeo', [
+      await skopeo([
         ...['inspect', '--tls-verify=false', `docker://${host}/mirror/hub/example/tiny-car:1.0.0`],
       ]);
     } finally {

@@ -10,8 +10,9 @@ import type { ContainerEngine } from '../../src/target/container/engine.ts';
 import { specificationOf } from '../../src/target/container/specification.ts';
 import { createPodman } from '../../src/target/podman/podman.ts';
 import { type Engine, isolatedEngine } from '../lab/engine.ts';
-import { run, until } from '../lab/process.ts';
+import { until } from '../lab/process.ts';
 import { freePort } from '../lab/registry.ts';
+import { skopeo } from '../lab/skopeo.ts';
 import { expectCode } from '../support/error.ts';
 import { service } from '../target/container/services.ts';
 import { type ServedImage, shellImage } from '../target/container/shell-image.ts';
@@ -101,11 +102,11 @@ describe('when an image is loaded from the depot', () => {
   it('is read by skopeo too', async () => {
     const reference = `docker://${depot.host}/${served.image.repository}`;
     const inspect = ['inspect', '--tls-verify=false', '--format', '{{.Digest}}'];
-    const digest = await run('skopeo', [...inspect, `${reference}:1.0.0`]);
+    const digest = await skopeo([...inspect, `${reference}:1.0.0`]);
     expect(digest.trim()).toBe(served.image.manifest);
     const copy = join(folder, 'copy');
-    await run('skopeo', [
-      ...['--insecure-policy', 'copy', '--quiet', '--preserve-digests', '--src-tls-verify=false'],
+    await skopeo([
+      ...['copy', '--quiet', '--preserve-digests', '--src-tls-verify=false'],
       ...[`${reference}@${served.image.manifest}`, `dir:${copy}`],
     ]);
   });

@@ -14,6 +14,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { end, run, start, until } from './process.ts';
+import { skopeo } from './skopeo.ts';
 import type { TokenService } from './token-service.ts';
 
 export interface Credentials {
@@ -85,8 +86,7 @@ export async function pushLayout(
   const digestFile = join(folder, 'digest');
   const { credentials } = options;
   try {
-    await run('skopeo', [
-      '--insecure-policy',
+    await skopeo([
       'copy',
       '--quiet',
       '--preserve-digests',
