@@ -22,12 +22,12 @@ stowage: error: model "embed" has license cc-by-nc-4.0, which this manifest does
   hint:     add the license to "licenses" of model "embed" if you accept its terms, or choose another model
 \`\`\`
 
-The message and the hint describe the case at hand; this page says what the code means wherever it appears.
-\`stowage help errors CODE\` prints the same, \`--json\` gives every error as data. Match codes in scripts, never the text.
+The message and the hint describe the specific case; this page explains each code in general. \`stowage help errors CODE\`
+prints the same explanation. In scripts, use \`--json\` and match the code, never the text.
 
 | exit status | meaning |
 | ----------- | ------- |
-| 0 | done |
+| 0 | success |
 ${names.map((name) => `| ${exitStatus[name]} | ${statusMeanings[name]} |`).join('\n')}
 
 ${names.map(section).join('\n\n')}

@@ -20,8 +20,8 @@ Type the lines that are indented by four spaces, in order. Lines that are
 indented by six spaces apply only in the case described above them. If a command
 fails, it prints what it expected, what it found and what to do. Section 11
 explains exit statuses, and "stowage help errors CODE" explains the code that an
-error shows in brackets. README.txt is the short version of this guide. Section
-4 installs the program "stowage".
+error shows in brackets. README.txt is the short version of this guide. The
+program "stowage" is installed in section 4.
 
 1. BEFORE YOU TRAVEL
 
@@ -32,9 +32,9 @@ error shows in brackets. README.txt is the short version of this guide. Section
 
 * For the first installation at a site, take the root certificate as ROOT.pem
   and its SHA-256 fingerprint on paper. Keep both separate from the media. Later
-  releases by the same signers need neither.
-* Take the phone numbers of the release engineer (if the model gives wrong
-  answers) and of the security officer (if exit status is 10).
+  installations need neither.
+* Take the phone numbers of the release engineer (for failed tests) and of the
+  security officer (for exit status 10).
 * Prepare the host: Linux, podman 4.3 or later or docker 20.10 or later, the
   drivers of its GPUs, and enough disk space for this bundle plus a second copy
   of its images. If the host already has stowage:
@@ -58,7 +58,8 @@ certificate and the fingerprint on your paper:
 3. CHECK BY HAND
 
 Follow steps 1 and 2 of VERIFY.txt: with openssl, they verify the signatures on
-the list SHA512SUMS. Steps 3 to 5 check every byte, as "stowage import" does.
+the list SHA512SUMS. You can leave out steps 3 to 5, because "stowage import"
+checks every byte as well.
 
     openssl x509 -in "$ROOT" -noout -subject -fingerprint -sha256
 
@@ -79,8 +80,8 @@ shows the contents of the bundle:
       stowage inspect .
 
 If the bundle is on several discs, import them in any order, one by one or
-together. Until the last disc is imported, the command ends with status 1 and
-names what is missing.
+together. Until the last disc is imported, the command exits with status 1 and
+lists what is missing.
 
       stowage import /media/disc-2-of-4
       stowage status
@@ -99,8 +100,8 @@ Review the planned steps and the requirements that they must meet:
 
 The command starts the services, waits until they are ready, and sends the model
 its test prompts. If all tests pass, the new generation is kept. If the site
-requires signed plans, use these commands instead; the security officer signs
-plan.json with the second one:
+requires signed plans, use these commands instead. The security officer runs the
+second one, which signs plan.json:
 
       stowage plan ${name} --output plan.json
       stowage approve plan.json --digest SHA512 --key KEY --certificate CERT
@@ -112,8 +113,8 @@ plan.json with the second one:
 
 Each service must be "running". DRIFT means that someone changed the service
 outside stowage. RECALLED means that this version must not run; the line says
-which generation to return to. Each line also shows the port of the service;
-clients on this host can connect to it.
+which generation to return to. Each line also shows the port of the service,
+to which clients on this host can connect.
 
 8. TROUBLESHOOTING
 
@@ -142,13 +143,13 @@ missing; this is expected.
       cut -c131- SHA512SUMS | xargs cp --parents -t /var/tmp/bundle
       stowage import /var/tmp/bundle
 
-The bundle is not trusted (exit status 10) for any other reason. Do not try to
+The bundle is not trusted for any other reason (exit status 10). Do not try to
 work around it. Keep the media, write down the code in brackets, and call the
 security officer.
 
 A test failed (exit status 3). The previous version was restored. The error
 shows the prompt, the expected and actual answer, and the last lines of the
-service log. To see more of the log of the service SERVICE:
+service log. To see more of the log, type the name of the service for SERVICE:
 
       podman logs --tail 100 stowage-${name}-SERVICE
       journalctl CONTAINER_NAME=stowage-${name}-SERVICE
@@ -158,9 +159,10 @@ The command was killed, or the power failed. Run the same command again. It
 finishes the change or undoes it. You do not have to clean up.
 
 The host does not meet the requirements (exit status 12). Each line shows what
-is required and what was found. Fix these and try again. Nothing was changed.
+is required and what was found. Nothing was changed. Fix each point and run the
+command again.
 
-The clock is wrong. "stowage doctor" reports a clock that cannot be right. Set
+The clock is wrong. "stowage doctor" detects this if the time is impossible. Set
 the clock and run the command again. Stowage never uses a time that is earlier
 than the newest signature it has seen.
 
@@ -198,12 +200,12 @@ other users. The option --root or the variable STOWAGE_ROOT changes it.
 
   site.yaml     settings of this site, which you edit
   trust.json    the signers that this site trusts
-  ledger        imports and commands, in a chain that shows tampering
+  ledger        tamper-evident log of imports and commands
   receipts/     a signed statement of each change
   staging/      incomplete imports
   apply/        plan and journal of a change in progress
   store/        every blob, named by its SHA-256
-  bin/stowage   the program from the last installation
+  bin/stowage   the program from the last installed bundle
 
 The engine keeps the logs of services ("podman logs"), and so does the systemd
 journal if systemd runs. Stowage has no log file: it prints errors to the screen

@@ -1,7 +1,7 @@
 import type { Installer } from '../format/installer.ts';
 import type { Manifest } from '../format/manifest.ts';
 
-/** What `uname -m` says where an installer runs. */
+/** What `uname -m` prints on each platform. */
 const machines: Readonly<Record<string, string>> = {
   'linux/amd64': 'x86_64',
   'linux/arm64': 'aarch64',
@@ -24,7 +24,7 @@ you separately from this bundle. Change to the folder that contains this file, a
     ROOT=/path/to/ROOT.pem
     PAPER=digits-on-the-paper
 
-First do steps 1 and 2 of VERIFY.txt with openssl. They verify the signatures on the list SHA512SUMS.
+First follow steps 1 and 2 of VERIFY.txt, which verify the signatures on the list SHA512SUMS with openssl.
 ${ways}`;
 }
 
@@ -40,14 +40,13 @@ end with status 0 before you type the next.
 }
 
 const NEEDS = `
-On a site that already has its trust document, "stowage install ." is enough. The installer is copied to the host
-because it may not be executable on the medium (noexec, or FAT without modes). After an installation, the site keeps a
-copy of the program in its folder, as bin/stowage.
+If the site already has a trust document, "stowage install ." is enough. The installer is copied to the host
+because it may not be executable on the medium (noexec, or FAT without modes). After an installation, the site also
+has a copy of it, as bin/stowage in the site's folder.
 
 The installer needs Linux with glibc 2.28 or later and libstdc++ 6: Debian 10, RHEL 8, Ubuntu 20.04, SLES 15 SP3 or later.
-With an older C library, or with musl (Alpine), it does not start: the system prints "version GLIBC_2.28 not found", or
-"not found" although the file exists. You cannot install this bundle on such a host, but you can still check it with
-VERIFY.txt. "stowage doctor" checks whether a host meets the requirements.
+With an older C library, or with musl (Alpine), it does not start: the error is "version GLIBC_2.28 not found", or
+"not found" although the file exists. You cannot install this bundle on such a host, but you can still follow VERIFY.txt. "stowage doctor" checks whether a host meets the requirements.
 
 OPERATOR.txt has the full instructions: preparation, import, damaged discs, failed tests, and what to send back.
 `;

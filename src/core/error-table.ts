@@ -20,7 +20,7 @@ export const statusMeanings: Readonly<Record<StatusName, string>> = {
   failed: 'the command failed',
   usage: 'an unknown command or option, or an invalid value',
   rolledBack: 'the new generation failed; the previous one was restored',
-  untrusted: 'not trusted: a signature, the content or the age of the bundle',
+  untrusted: 'the bundle is not trusted: its signatures, content, version or age',
   locked: 'another command is running',
   unfit: 'the host does not meet a requirement',
   interrupted: 'interrupted',
@@ -29,7 +29,7 @@ export const statusMeanings: Readonly<Record<StatusName, string>> = {
 const usage = {
   'usage-invalid': {
     cause: 'the command or option does not exist, or a value is invalid',
-    remedy: 'stowage help lists the commands, stowage help COMMAND the options of one',
+    remedy: 'run stowage help for the commands, and stowage help COMMAND for the options of one',
   },
 } as const;
 
@@ -43,7 +43,7 @@ const rolledBack = {
 const locked = {
   'site-locked': {
     cause: 'another command is running at this site',
-    remedy: 'wait until it ends; if it hangs, end the process that the error names',
+    remedy: 'wait until it ends; if it hangs, stop the process that the error names',
   },
   'store-locked': {
     cause: 'another command is using the store',
@@ -76,14 +76,14 @@ export type ErrorCode =
   | keyof typeof unfit
   | keyof typeof interrupted;
 
-/** What led to an error, and what a person does about it; lower case, no full stop. */
+/** What led to an error, and what to do about it; lower case, no full stop. */
 export interface Explained {
   readonly cause: string;
   /** Never how to skip a check. */
   readonly remedy: string;
 }
 
-/** A code with all that a person wants to know about it. */
+/** A code with its explanation and exit status. */
 export interface ErrorEntry extends Explained {
   readonly code: ErrorCode;
   readonly exitStatus: ExitStatus;

@@ -66,10 +66,10 @@ export const failures = {
   'source-gated': {
     cause: 'the license of the model must be accepted before it can be downloaded',
     remedy:
-      'accept the license on the page of the model, and set HF_TOKEN to a token of that account',
+      "accept the license on the model's page, and set HF_TOKEN to a token of the same account",
   },
   'source-mismatch': {
-    cause: 'content does not have the expected digest or size; nothing of it was kept',
+    cause: 'content does not have the expected digest or size, and was discarded',
     remedy:
       'run the same command again; if it still fails, the source changed or a proxy alters the data',
   },
@@ -79,7 +79,7 @@ export const failures = {
   },
   'source-unsupported': {
     cause: 'this kind of source is not supported, or it requires git and git is not installed',
-    remedy: 'follow the hint, or download the files yourself and name their folder as the source',
+    remedy: 'follow the hint, or download the files yourself and use their folder as the source',
   },
   'content-refused': {
     cause:
@@ -102,12 +102,12 @@ export const failures = {
   },
   'output-exists': {
     cause: 'the output already exists; Stowage never overwrites files',
-    remedy: 'choose another name, or move the existing output away',
+    remedy: 'choose another name, or move the existing output to another place',
   },
   'file-missing': {
     cause: 'a file or folder does not exist, or a folder is empty',
     remedy:
-      'check the path, and that the medium is mounted; the hint names the command that makes the file',
+      'check the path, and that the medium is mounted; the hint names the command that creates the file',
   },
   'io-failed': {
     cause:
@@ -121,9 +121,9 @@ export const failures = {
   },
   'key-invalid': {
     cause:
-      'a private key cannot be used: wrong passphrase, format, type or certificate, or a failing token',
+      'a private key cannot be used: wrong passphrase, format, type or certificate, or the token failed',
     remedy:
-      'give the key of that certificate and its passphrase; signing/KEYS.md lists the accepted keys',
+      'give the key that belongs to the certificate, and its passphrase; signing/KEYS.md describes both',
   },
   'bundle-absent': {
     cause: 'the folder does not exist, or does not contain a bundle',
@@ -131,8 +131,8 @@ export const failures = {
       'give the folder that contains SHA512SUMS and bundle.json; check that the medium is mounted',
   },
   'bundle-incomplete': {
-    cause: 'parts of the bundle are on discs that were not given',
-    remedy: 'run the same command with the remaining discs: what was already imported is kept',
+    cause: 'some parts of the bundle are on discs that have not been read',
+    remedy: 'run the same command with the remaining discs: imported files are kept',
   },
   'disc-too-small': {
     cause:
@@ -149,19 +149,19 @@ export const failures = {
       'find out why the sender stopped, and stream again: finished parts are not written again',
   },
   'state-damaged': {
-    cause: 'a state file of the site is missing, or is not what the site wrote',
+    cause: 'a state file of the site is missing, or was changed outside Stowage',
     remedy:
       'follow the hint: restore the file from a backup, or import again; never delete the ledger',
   },
   'engine-failed': {
     cause: 'podman, docker or systemd failed, timed out, or did something other than requested',
     remedy:
-      'read its last lines in the error, fix the problem on this host, and run the same command again',
+      'read its output in the error, fix the problem on this host, and run the same command again',
   },
   'gate-failed': {
     cause: 'a service did not become ready, or did not answer as expected',
     remedy:
-      'send the error, which has the expected and actual answer and the log, to the release engineer',
+      'send the error to the release engineer: it includes the actual answer and the log of the service',
   },
   'rollback-failed': {
     cause: 'a step could not be undone, so the site is between two generations',
@@ -172,12 +172,13 @@ export const failures = {
     remedy: 'check the registry, and run the same command again: finished blobs are not sent again',
   },
   'registry-denied': {
-    cause: "the site's registry has no credentials for this user, or the user may not push",
+    cause:
+      "there are no valid credentials for the site's registry, or the user is not allowed to push",
     remedy: 'sign in with podman login; in Harbor, create the project first',
   },
   'registry-refused': {
     cause: "the site's registry rejected an upload, for example a blob over its size limit",
-    remedy: 'follow the hint; the log of the registry has the reason',
+    remedy: 'follow the hint; the log of the registry shows the reason',
   },
   'release-unknown': {
     cause: 'the site has no such release, or the release is not running',

@@ -1,12 +1,12 @@
 const NEW_COPY = 'do not use this bundle; ask the release engineer for another copy' as string;
 
-/** Cause and remedy of the codes that say that something is not trusted: exit status 10. */
+/** Cause and remedy of the codes for what is not trusted: exit status 10. */
 export const refusals = {
   'certificate-invalid': {
     cause:
-      'a certificate outside the profile, expired at signing time, or not valid for this use; or none in the file',
+      'a certificate does not meet the requirements or had expired at signing time, or the file has none',
     remedy:
-      'use the right certificate, or have one issued as signing/KEYS.md describes and sign again',
+      'use the right certificate, or have one issued as signing/CEREMONY.md describes and sign again',
   },
   'signature-missing': {
     cause: 'the content has no signature',
@@ -20,7 +20,7 @@ export const refusals = {
   'signature-invalid': {
     cause: 'a signature is for other content, was made with another key, or is dated in the future',
     remedy:
-      'check the clock, and copy content and signatures again; if it still fails, tell the signer',
+      'check the clock, and copy content and signatures again; if it still fails, ask the signer',
   },
   'signer-untrusted': {
     cause: 'the signer is not certified by a trusted root, is revoked, or belongs to another site',
@@ -48,9 +48,9 @@ export const refusals = {
   },
   'trust-conflict': {
     cause:
-      'the root or trust document contradicts the one of the site, or a chain of documents is invalid',
+      'the root or trust document is not the one that the site pinned, or a chain of documents is invalid',
     remedy:
-      'omit --trust if the site has a trust document; otherwise ask the security officer for the whole chain',
+      'omit --trust if the site has a trust document; otherwise ask the security officer for every version of it',
   },
   'checksums-malformed': {
     cause: 'SHA512SUMS is not in the format that Stowage writes',
@@ -78,8 +78,7 @@ export const refusals = {
     remedy: 'give the discs of one bundle; stowage inspect shows which bundle a disc belongs to',
   },
   'file-unexpected': {
-    cause:
-      'the bundle contains a file that is not signed, or the folder contains more than the bundle',
+    cause: 'the folder contains a file that is not part of the signed bundle',
     remedy:
       "give the bundle's own folder; find out who added the file, and copy the bundle to an empty folder",
   },
@@ -92,8 +91,8 @@ export const refusals = {
     remedy: NEW_COPY as string,
   },
   'stream-refused': {
-    cause: 'the stream is not what stowage stream writes',
-    remedy: 'pipe it unmodified; if you did, find out what alters it between the two sides',
+    cause: 'the stream differs from what stowage stream writes',
+    remedy: 'send it unmodified: nothing between the two sides may pad, convert or truncate it',
   },
   'release-rollback': {
     cause:

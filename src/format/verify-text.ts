@@ -1,8 +1,8 @@
 import type { Manifest } from './manifest.ts';
 
 /**
- * `VERIFY.txt`: how to check a bundle with openssl and coreutils alone. The commands stand on lines indented by
- * four spaces and run one after another in bash, inside the bundle's folder.
+ * `VERIFY.txt`: how to check a bundle with openssl and coreutils alone. Commands are on lines indented by four
+ * spaces, and run in order, in bash, in the bundle's folder.
  */
 export function verifyText({ name, version }: Pick<Manifest, 'name' | 'version'>): string {
   return `${name} ${version}: how to check this bundle by hand
@@ -17,19 +17,20 @@ Every command must end with status 0. Change to the folder that contains this fi
 
     openssl x509 -in "$ROOT" -noout -subject -fingerprint -sha256
 
-2. The signatures. Each one signs the list SHA512SUMS. There must be at least one, and each must verify.
+2. The signatures. They sign the list SHA512SUMS. There must be at least one, and every one must verify.
 
     [ -n "$(ls signatures/*.p7s)" ]
     bad=0; for s in signatures/*; do openssl cms -verify -binary -purpose any -no-CApath -no-CAstore -CAfile "$ROOT" -inform DER -in "$s" -content SHA512SUMS -out /dev/null || bad=1; done; [ "$bad" = 0 ]
 
-   An ML-DSA-87 signature needs openssl 3.5 or later; older versions print "unknown". Check the other signatures anyway.
+   ML-DSA-87 signatures need openssl 3.5 or later; older versions report an error with "unknown". All
+   other signatures must still verify.
 
 3. The format of the list. Each line has a digest, two spaces and a path inside this folder.
 
     [ -z "$(LC_ALL=C grep -avE '^[0-9a-f]{128}  [A-Za-z0-9_.][A-Za-z0-9._/-]*$' SHA512SUMS)" ]
     [ -z "$(cut -c131- SHA512SUMS | grep -E '(^|/)\\.\\.?(/|$)')" ]
 
-4. The content. Every file on the list has the digest that the list gives.
+4. The content. Every file on the list has the digest in the list.
 
     LC_ALL=C sha512sum --check --strict --quiet SHA512SUMS
 
@@ -38,8 +39,8 @@ Every command must end with status 0. Change to the folder that contains this fi
     cmp <(cut -c131- SHA512SUMS | LC_ALL=C sort) <(find . -type f ! -path './signatures/[!.]*.p7s' ! -path ./SHA512SUMS | cut -c3- | LC_ALL=C sort)
     [ -z "$(find . ! -type f ! -type d)" ]
 
-One disc of several (a folder named disc-K-of-N): do steps 1 to 3 in that folder. In place of steps 4 and 5, type the
-next three lines. They check that every file on this disc is on the list. The other files of the list are on other discs.
+To check a single disc (a folder named disc-K-of-N), follow steps 1 to 3 in that folder. Instead of steps 4 and 5, type
+these three lines. They check that every file on this disc is on the list. The other files of the list are on other discs.
 
   LC_ALL=C sha512sum --check --strict --quiet --ignore-missing SHA512SUMS
   [ -z "$(comm -13 <(cut -c131- SHA512SUMS | LC_ALL=C sort) <(find . -type f ! -path './signatures/[!.]*.p7s' ! -path ./SHA512SUMS | cut -c3- | LC_ALL=C sort))" ]
@@ -51,7 +52,7 @@ every file on the list is on one of them. Type these two lines in the folder tha
    [ "$(cat disc-*-of-*/SHA512SUMS | LC_ALL=C sort -u | wc -l)" = "$(cat disc-1-of-*/SHA512SUMS | wc -l)" ]
    [ -z "$(comm -23 <(cut -c131- disc-1-of-*/SHA512SUMS | LC_ALL=C sort) <(find disc-*-of-* -type f | cut -d/ -f2- | LC_ALL=C sort -u))" ]
 
-If all five steps succeed, the bundle is complete and is exactly what the signers signed. This digest identifies it:
+If all five steps succeed, the bundle is complete and unchanged since it was signed. This digest identifies it:
 
     sha512sum SHA512SUMS
 `;
