@@ -2,7 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { ioError } from '../io/file.ts';
 import { RuleBroken } from './rule-broken.ts';
 
-/** Content that is read at positions: a file of any size costs what is looked at. */
+/** Content that is read at given positions, so that examining a large file reads only a few parts of it. */
 export interface Bytes {
   readonly size: number;
   /** Fewer than `length` bytes only where the content ends. */
@@ -16,7 +16,7 @@ export function memoryBytes(buffer: Buffer): Bytes {
   };
 }
 
-/** A part of other content. */
+/** A range of other content. */
 export function sliceBytes(bytes: Bytes, start: number, size: number): Bytes {
   return {
     size,
@@ -25,7 +25,7 @@ export function sliceBytes(bytes: Bytes, start: number, size: number): Bytes {
   };
 }
 
-/** Content of which no more than so many bytes are read: what asks for more is refused as `examine-limit`. */
+/** Limits how many bytes of the content are read; reading more throws `examine-limit`. */
 export function boundedBytes(bytes: Bytes, maxBytes: number): Bytes {
   let left = maxBytes;
   return {
@@ -34,7 +34,7 @@ export function boundedBytes(bytes: Bytes, maxBytes: number): Bytes {
       const wanted = Math.max(0, Math.min(length, bytes.size - offset));
       left -= wanted;
       if (left < 0)
-        throw new RuleBroken('examine-limit', `to examine it takes more than ${maxBytes} bytes`);
+        throw new RuleBroken('examine-limit', `examining it needs more than ${maxBytes} bytes`);
       return wanted === 0 ? Buffer.alloc(0) : bytes.read(offset, wanted);
     },
   };

@@ -1,18 +1,18 @@
 import { digestOf } from '../core/digest.ts';
 import type { Report } from './examine-content.ts';
 
-/** What has taken templates out of their sandboxes: names that lead from a value to the interpreter. */
+/** Constructs that have been used to escape template sandboxes: names that give access to the interpreter. */
 const UNSAFE: readonly (readonly [string, RegExp])[] = [
-  ['a name with two underscores around it', /__[A-Za-z]\w*__/],
-  ['the filter attr', /\|\s*attr\b/],
-  ['an underscore by its number', /\\x5f|\\u005f|\\U0000005f|\\137|\\N\{low line\}/i],
-  ['underscores put together', /(['"])_+\1\s*[*+~]|[*+~]\s*(['"])_+\2/],
+  ['a name that begins with two underscores', /__[A-Za-z]\w*__/],
+  ['the attr filter', /\|\s*attr\b/],
+  ['an escaped underscore', /\\x5f|\\u005f|\\U0000005f|\\137|\\N\{low line\}/i],
+  ['concatenated underscores', /(['"])_+\1\s*[*+~]|[*+~]\s*(['"])_+\2/],
   [
-    'an attribute of frames or functions',
+    'an attribute of a frame or function',
     /\b(?:gi_frame|gi_code|cr_frame|cr_code|ag_frame|tb_frame|f_back|f_globals|f_builtins|f_locals|func_globals|func_code|mro)\b/,
   ],
-  ['a file of another name', /\{%[-+]?\s*(?:include|import|from|extends)\b/],
-  ['a global of Jinja that leads to Python', /\b(?:lipsum|cycler|joiner)\b\s*[.[|]/],
+  ['an include or import of another file', /\{%[-+]?\s*(?:include|import|from|extends)\b/],
+  ['a Jinja global that gives access to Python', /\b(?:lipsum|cycler|joiner)\b\s*[.[|]/],
   ['the template itself', /\bself\s*[.[]/],
 ];
 
@@ -25,7 +25,7 @@ export function examineChatTemplate(label: string, template: string, report: Rep
     if (pattern.test(code)) report('chat-template-unsafe', `${label} uses ${what}`, { digest });
 }
 
-/** What stands between `{{` or `{%` and its end, in one pass; a tag without an end goes on to the end of the text. */
+/** The code within `{{` or `{%` tags, in one pass; an unclosed tag extends to the end of the text. */
 function codeOf(template: string): string {
   const parts: string[] = [];
   const tag = /\{[{%]/g;
@@ -38,7 +38,7 @@ function codeOf(template: string): string {
   return parts.join('\n');
 }
 
-/** The chat templates of a tokenizer's configuration: one, or a list of named ones. */
+/** The chat templates in a tokenizer configuration: one template, or a list of named ones. */
 export function templatesOf(config: unknown): (readonly [string, string])[] {
   if (typeof config !== 'object' || config === null || !('chat_template' in config)) return [];
   const found = config.chat_template;

@@ -11,16 +11,16 @@ import { MIB } from '../core/limits.ts';
 import { type Bytes, memoryBytes } from './bytes.ts';
 import { RuleBroken } from './rule-broken.ts';
 
-/** What compressed content may become in memory while it is looked at. */
+/** Limit of the decompressed size, in memory. */
 const MAX_UNPACKED_BYTES = 64 * MIB;
-/** What opens to more than so many times its size is made to fill a disk. */
+/** A higher compression ratio counts as a decompression bomb. */
 const MAX_RATIO = 200;
 const CHUNK_BYTES = 64 * 1024;
 
 export type Compression = 'gzip' | 'zlib' | 'zstd';
 
 /**
- * What compressed content holds, in memory.
+ * Decompresses content into memory.
  * @throws RuleBroken `archive-bomb`, `archive-too-large`, `archive-cut`
  */
 export async function decompress(bytes: Bytes, by: Compression): Promise<Bytes> {
@@ -40,14 +40,20 @@ export async function decompress(bytes: Bytes, by: Compression): Promise<Bytes> 
     for await (const chunk of pump(stream, feed())) {
       unpacked += chunk.length;
       if (unpacked > MIB && unpacked > packed * MAX_RATIO)
-        throw new RuleBroken('archive-bomb', `${packed} bytes that unpack to over ${unpacked}`);
+        throw new RuleBroken(
+          'archive-bomb',
+          `${packed} bytes that decompress to more than ${unpacked}`,
+        );
       if (unpacked > MAX_UNPACKED_BYTES)
-        throw new RuleBroken('archive-too-large', `it unpacks to over ${MAX_UNPACKED_BYTES} bytes`);
+        throw new RuleBroken(
+          'archive-too-large',
+          `it decompresses to more than ${MAX_UNPACKED_BYTES} bytes`,
+        );
       chunks.push(chunk);
     }
   } catch (error) {
     if (error instanceof RuleBroken) throw error;
-    throw new RuleBroken('archive-cut', `${by} data that cannot be unpacked to its end`);
+    throw new RuleBroken('archive-cut', `${by} data that is truncated or damaged`);
   } finally {
     stream.destroy();
   }

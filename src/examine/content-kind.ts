@@ -1,18 +1,18 @@
 import { decodeHeader } from '../io/ustar.ts';
 import type { Compression } from './compressed.ts';
 
-/** What content is, by its first bytes and never by its name. */
+/** The type of content, detected from its first bytes and never from its name. */
 export type ContentKind =
   | { readonly kind: 'safetensors' | 'gguf' | 'zip' | 'tar' | 'npy' | 'other' }
   | { readonly kind: 'compressed'; readonly by: Compression }
-  /** A container that is not opened here. */
+  /** A container whose content is not examined. */
   | { readonly kind: 'opaque'; readonly name: string }
   | { readonly kind: 'native'; readonly name: string }
   | { readonly kind: 'hdf5' };
 
-/** How much of the front {@link contentKind} looks at. */
+/** How many bytes {@link contentKind} needs. */
 export const HEAD_BYTES = 512;
-/** What the safetensors format allows a header to be, in bytes. */
+/** Maximum size of a header in the safetensors format, in bytes. */
 export const MAX_SAFETENSORS_HEADER = 100_000_000;
 
 const OPAQUE: readonly (readonly [string, string])[] = [
@@ -71,14 +71,14 @@ function isSafetensors(head: Buffer, size: number): boolean {
   return length <= BigInt(MAX_SAFETENSORS_HEADER) && length + 8n <= BigInt(size);
 }
 
-/** A Windows program: `MZ`, and where its fourth word at 60 says, `PE`. */
+/** A Windows program: `MZ`, and `PE` at the offset that is stored at byte 60. */
 function portable(head: Buffer): string | undefined {
   if (head.length < 64 || head.toString('latin1', 0, 2) !== 'MZ') return undefined;
   const at = head.readUInt32LE(60);
   return head.toString('latin1', at, at + 4) === 'PE\0\0' ? 'a Windows program' : undefined;
 }
 
-/** The two bytes before zlib data that compressors write (RFC 1950), and what text does not hold. */
+/** A common zlib header (RFC 1950), followed by a byte that does not occur in text. */
 function isZlib(head: Buffer): boolean {
   if (head.length < 8 || head[0] !== 0x78 || ![0x01, 0x5e, 0x9c, 0xda].includes(head[1] ?? 0))
     return false;

@@ -16,7 +16,7 @@ import { findZipEnd, readZip, zipMember } from './zip.ts';
 
 const MAX_DEPTH = 4;
 const MAX_MEMBERS = 100_000;
-/** What all compressed members of one file may become, one after the other. */
+/** Limit of the total decompressed size of all members of one file. */
 const MAX_UNPACKED_BYTES: number = 2 * GIB;
 
 export interface Extra {
@@ -26,7 +26,7 @@ export interface Extra {
 
 export type Report = (rule: Rule, detail: string, extra?: Extra) => void;
 
-/** What the heads of weights said, for what several files say together. */
+/** What the header of a file of weights says, for checks across several files. */
 export interface Weights {
   /** Bytes of each tensor of a safetensors file. */
   readonly tensors?: ReadonlyMap<string, number>;
@@ -34,19 +34,19 @@ export interface Weights {
 }
 
 export interface ContentTask {
-  /** The file's name; of a member, its name within the archive. */
+  /** The file's name. */
   readonly name: string;
   readonly report: Report;
   readonly signal: AbortSignal;
-  /** Whether storages of an archive of PyTorch are passed over, as their bytes come over a line. */
+  /** Whether to skip the storages in PyTorch archives, because the content is read over the network. */
   readonly headsOnly?: boolean;
-  /** Looks at each member of an archive, and at the content itself. */
+  /** Called for the content itself and for each member of an archive. */
   readonly visit?: (bytes: Bytes, name: string, report: Report) => Promise<void>;
 }
 
 /**
- * Examines content by what it is: weights by their heads, pickles by their opcodes, archives by their members and
- * what those are in turn. Nothing is unpacked to disk, and no more is read than the parts that decide.
+ * Examines content by its type: the headers of weights, the opcodes of pickles, and the members of archives,
+ * recursively. Nothing is unpacked to disk, and only the parts that are needed are read.
  */
 export async function examineContent(bytes: Bytes, task: ContentTask): Promise<Weights> {
   return new Examination(task).run(bytes, task.name, { depth: 0, torch: false, inside: '' });
@@ -55,8 +55,16 @@ export async function examineContent(bytes: Bytes, task: ContentTask): Promise<W
 interface Place {
   readonly depth: number;
   readonly torch: boolean;
-  /** Names of the archives around it, for messages. */
+  /** Names of the enclosing archives, for messages. */
   readonly inside: string;
+}
+
+interface Member {
+  readonly name: string;
+  /** For messages. */
+  readonly label: string;
+  /** Whether it is in a PyTorch archive. */
+  readonly torch: boolean;
 }
 
 class Examination {
@@ -76,7 +84,7 @@ class Examination {
     const found = contentKind(head, bytes.size);
     const weights: { tensors?: ReadonlyMap<string, number>; gguf?: GgufHead } = {};
     await attempt(report, () => this.#pickle(bytes, name, place, report));
-    // Numbers of a storage: PyTorch reads them as nothing else, and they may begin like anything.
+    // A storage contains only numbers, which may begin with any bytes. PyTorch reads it as nothing else.
     if (place.torch && isStorageName(name)) return weights;
     await attempt(report, async () => {
       switch (found.kind) {
@@ -93,7 +101,7 @@ class Examination {
         case 'compressed':
           return this.#compressed(bytes, name, found.by, place);
         case 'opaque':
-          report('archive-opaque', `${found.name}, which is not looked into`);
+          report('archive-opaque', `${found.name}, whose content is not examined`);
           return;
         case 'native':
           report('native-code', found.name);
@@ -101,7 +109,7 @@ class Examination {
         case 'hdf5':
           report(
             'opaque-weights',
-            'an HDF5 file, which can hold code of Keras and is not looked into',
+            'an HDF5 file, which can contain Keras code and is not examined',
           );
           return;
         case 'zip':
@@ -118,14 +126,18 @@ class Examination {
     const { signal } = this.#task;
     const defects = await scanPickle(bytes, { name, torch: place.torch, signal });
     if (defects === undefined) return;
-    report('pickle', 'a Python pickle, which runs code when it is loaded');
+    report('pickle', 'a Python pickle, which can run code when it is loaded');
     for (const { rule, detail } of defects) report(rule, `a pickle: ${detail}`);
   }
 
   async #npy(bytes: Bytes, name: string, place: Place): Promise<void> {
     const pickle = await npyPickle(bytes);
     if (pickle !== undefined)
-      await this.#member(pickle, `${name}.pkl`, 'the objects of the array', place, false);
+      await this.#member(
+        pickle,
+        { name: `${name}.pkl`, label: 'the objects in the array', torch: false },
+        place,
+      );
   }
 
   async #compressed(
@@ -136,10 +148,8 @@ class Examination {
   ): Promise<void> {
     await this.#member(
       this.#count(await decompress(bytes, by)),
-      name.replace(/\.[^.]*$/, ''),
-      `${by} data`,
+      { name: name.replace(/\.[^.]*$/, ''), label: `${by} data`, torch: place.torch },
       place,
-      place.torch,
     );
   }
 
@@ -150,14 +160,14 @@ class Examination {
     for (const entry of entries) {
       checkName(entry.name.replace(/^\.\//, ''), report);
       const content = sliceBytes(bytes, entry.data, entry.size);
-      await this.#member(content, entry.name, shown(entry.name), place, torch);
+      await this.#member(content, { name: entry.name, label: shown(entry.name), torch }, place);
     }
   }
 
   async #zip(bytes: Bytes, begins: boolean, place: Place, report: Report): Promise<void> {
     const end = await findZipEnd(bytes);
     if (end === undefined) {
-      if (begins) throw new RuleBroken('zip-inconsistent', 'a zip without the record that ends it');
+      if (begins) throw new RuleBroken('zip-inconsistent', 'a zip file without an end record');
       return;
     }
     const { headsOnly } = this.#task;
@@ -173,10 +183,8 @@ class Examination {
           entry.method === 0
             ? await zipMember(bytes, entry)
             : this.#count(await zipMember(bytes, entry)),
-          entry.name,
-          shown(entry.name),
+          { name: entry.name, label: shown(entry.name), torch },
           place,
-          torch,
         ),
       );
     }
@@ -185,37 +193,34 @@ class Examination {
   #count(content: Bytes): Bytes {
     this.#unpacked += content.size;
     if (this.#unpacked > MAX_UNPACKED_BYTES)
-      throw new RuleBroken('examine-limit', `it unpacks to over ${MAX_UNPACKED_BYTES} bytes`);
+      throw new RuleBroken(
+        'examine-limit',
+        `it decompresses to more than ${MAX_UNPACKED_BYTES} bytes`,
+      );
     return content;
   }
 
-  async #member(
-    bytes: Bytes,
-    name: string,
-    label: string,
-    place: Place,
-    torch: boolean,
-  ): Promise<void> {
+  async #member(bytes: Bytes, { name, label, torch }: Member, place: Place): Promise<void> {
     this.#members += 1;
     if (this.#members > MAX_MEMBERS)
-      throw new RuleBroken('examine-limit', 'archives of too many members');
+      throw new RuleBroken('examine-limit', 'archives with too many members');
     const depth = place.depth + 1;
     if (depth > MAX_DEPTH)
-      throw new RuleBroken('archive-nested', `archives nested over ${MAX_DEPTH} deep`);
+      throw new RuleBroken('archive-nested', `archives nested more than ${MAX_DEPTH} levels deep`);
     const inside = place.inside === '' ? label : `${place.inside}, ${label}`;
     await this.run(bytes, name, { depth, torch, inside: inside.slice(0, 400) });
   }
 }
 
-/** What a name promises and the content does not keep. */
+/** Examines content that was not recognized as the type that its name claims. */
 async function byName(bytes: Bytes, name: string, report: Report): Promise<void> {
   if (/\.safetensors$/i.test(name)) await examineSafetensors(bytes, report);
   else if (/\.gguf$/i.test(name)) await examineGguf(bytes, report);
   else if (/(?:^|\/)saved_model\.pb$|\.(?:engine|plan|mar|torchscript|ptl)$/i.test(name))
-    report('opaque-weights', 'a format that can hold code and is not looked into');
+    report('opaque-weights', 'a format that can contain code and is not examined');
 }
 
-/** A member in which an archive of PyTorch keeps the numbers of a storage. */
+/** Whether a member of a PyTorch archive is a storage. */
 function isStorageName(name: string): boolean {
   return /(?:^|\/)data\/\d+$/.test(name);
 }
@@ -229,10 +234,10 @@ function shown(name: string): string {
   return JSON.stringify(name.length > 120 ? `${name.slice(0, 120)}...` : name);
 }
 
-/** Runs one look; the rule it finds broken becomes a finding, and the next look goes on. */
-async function attempt(report: Report, look: () => Promise<void>): Promise<void> {
+/** Runs one check and reports the rule that it throws, so that the next check still runs. */
+async function attempt(report: Report, check: () => Promise<void>): Promise<void> {
   try {
-    await look();
+    await check();
   } catch (error) {
     if (!(error instanceof RuleBroken)) throw error;
     report(error.rule, error.message);

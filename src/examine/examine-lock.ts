@@ -8,17 +8,17 @@ import { Findings } from './findings.ts';
 import { findSecrets } from './secrets.ts';
 import { examineServices } from './service-assets.ts';
 
-/** What is examined, and how its bytes are reached. */
+/** What is examined, and how to read it. */
 export interface Examined {
   readonly manifest: Manifest;
   readonly models: readonly LockedModel[];
   readonly files: readonly LockedFile[];
   readonly signal: AbortSignal;
-  /** Every path of a model's repository, by the model's name, where it was asked. */
+  /** All paths in each model's repository, by the name of the model, if known. */
   readonly listed?: ReadonlyMap<string, readonly string[]>;
   /**
-   * Opens a file's content while `work` runs. `headsOnly` where it comes over a line: what would read all of it is
-   * left to the time when it is in the store.
+   * Opens a file's content while `work` runs. `headsOnly` if it is read over the network: checks that read all of it
+   * are left until it is in the store.
    */
   readonly open: <T>(
     file: LockedFile | LockedModelFile,
@@ -28,9 +28,9 @@ export interface Examined {
 }
 
 /**
- * Examines all that a lock names but images, whose layers cross as their registries signed and served them.
- * @returns what a person should know, sorted
- * @throws StowageError `content-refused`, naming everything that may not cross
+ * Examines everything in a lock except images, whose layers are included as their registries served them.
+ * @returns findings, sorted
+ * @throws StowageError `content-refused`, listing everything that is refused
  */
 export async function examineLock(examined: Examined): Promise<Finding[]> {
   const { manifest, models, files, signal, open } = examined;
@@ -47,22 +47,27 @@ export async function examineLock(examined: Examined): Promise<Finding[]> {
       ...(listed === undefined ? {} : { listed }),
       open: (file, work) => open(file, model, work),
       report: (file, rule, detail, extra) =>
-        findings.add(source.name, source.allow ?? [], file, rule, detail, extra),
+        findings.add({ source: source.name, file, allow: source.allow ?? [] }, rule, detail, extra),
     });
   }
   for (const file of files) {
     const allow = manifest.files.find((each) => each.name === file.name)?.allow ?? [];
     const report: Report = (rule, detail, extra) =>
-      findings.add(file.name, allow, file.path, rule, detail, extra);
+      findings.add({ source: file.name, file: file.path, allow }, rule, detail, extra);
     await open(file, undefined, async (bytes, headsOnly) => {
       const visit = async (content: Bytes, _name: string, each: Report): Promise<void> => {
-        for (const rule of await findSecrets(content)) each(rule, 'it holds something secret');
+        for (const rule of await findSecrets(content)) each(rule, 'it contains a secret');
       };
       await examineContent(bytes, { name: file.path, report, signal, headsOnly, visit });
     });
   }
   examineServices(manifest, (service, rule, detail, offer) =>
-    findings.add(service, [], '*', rule, detail, offer === undefined ? {} : { offer }),
+    findings.add(
+      { source: service, file: '*', allow: [] },
+      rule,
+      detail,
+      offer === undefined ? {} : { offer },
+    ),
   );
   return findings.settle();
 }

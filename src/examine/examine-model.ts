@@ -28,7 +28,7 @@ export interface ModelTask {
   readonly manifest: Manifest;
   readonly source: ModelSource;
   readonly model: LockedModel;
-  /** Every path of the repository, where it was asked. */
+  /** All paths in the repository, if known. */
   readonly listed?: readonly string[];
   readonly signal: AbortSignal;
   readonly open: <T>(
@@ -38,7 +38,7 @@ export interface ModelTask {
   readonly report: (file: string, rule: Rule, detail: string, extra?: Extra) => void;
 }
 
-/** Examines every file of a model, and what they say together. */
+/** Examines every file of a model, and whether the files are consistent. */
 export async function examineModel(task: ModelTask): Promise<void> {
   await new ModelExamination(task).run();
 }
@@ -75,12 +75,9 @@ class ModelExamination {
       report('README.md', rule, detail),
     );
     const taken = [...this.#taken];
+    const listed = this.#task.listed ?? taken;
     examineModelAssets(
-      source.name,
-      taken,
-      this.#task.listed ?? taken,
-      this.#type,
-      manifest,
+      { model: source.name, taken, listed, modelType: this.#type, manifest },
       report,
     );
     if (this.#unsearched.length > 0) {
@@ -88,7 +85,7 @@ class ModelExamination {
       report(
         '*',
         'secrets-not-searched',
-        `${this.#unsearched.length} files of numbers or over 32 MiB: ${names}`,
+        `${this.#unsearched.length} files of weights or above 32 MiB: ${names}`,
       );
     }
   }
@@ -109,7 +106,7 @@ class ModelExamination {
       this.#weights.set(path, weights);
       if (weights.gguf !== undefined) templatesOfGguf(weights.gguf, report);
       if (LICENSE_FILE.test(path))
-        report('license-file', 'the terms, by their hash', { digest: file.digest });
+        report('license-file', 'the license text, identified by its hash', { digest: file.digest });
       if (path === 'README.md' && bytes.size <= MAX_CONFIG_BYTES) {
         const licenses = cardLicenses(await bytes.read(0, bytes.size));
         this.#card = licenses === undefined ? null : licenses;
@@ -120,16 +117,19 @@ class ModelExamination {
   }
 
   #code(report: Report): void {
-    report('remote-code', 'program code that a server runs when it trusts remote code');
+    report('remote-code', 'Python code that a server runs if it trusts remote code');
     if (this.#trusted)
-      report('remote-code-trusted', 'a service of the manifest trusts remote code, and runs this');
+      report(
+        'remote-code-trusted',
+        'a service in the manifest trusts remote code and runs this file',
+      );
   }
 
   async #visit(bytes: Bytes, name: string, report: Report, path: string): Promise<void> {
     const { kind } = contentKind(await bytes.read(0, HEAD_BYTES), bytes.size);
     const numbers = kind === 'safetensors' || kind === 'gguf' || kind === 'npy';
     if (bytes.size > MAX_SEARCHED_BYTES || numbers) this.#unsearched.push(path);
-    else for (const rule of await findSecrets(bytes)) report(rule, 'it holds something secret');
+    else for (const rule of await findSecrets(bytes)) report(rule, 'it contains a secret');
     if (/\.onnx$/i.test(name)) await examineOnnx(bytes, report);
     if (/\.jinja2?$/i.test(name) && bytes.size <= MAX_TEMPLATE_BYTES)
       examineChatTemplate(
@@ -143,14 +143,14 @@ class ModelExamination {
 
   async #json(text: Buffer, name: string, report: Report): Promise<void> {
     if (/"class_name"\s*:\s*"Lambda"/.test(text.toString('latin1')))
-      report('keras-lambda', 'a Lambda layer of Keras');
+      report('keras-lambda', 'a Keras Lambda layer');
     if (!isConfig(name) && !text.includes('"auto_map"') && !text.includes('"chat_template"'))
       return;
     let config: unknown;
     try {
       config = JSON.parse(text.toString('utf8'));
     } catch {
-      report('config-unreadable', 'it is no JSON');
+      report('config-unreadable', 'it is not valid JSON');
       return;
     }
     for (const [label, template] of templatesOf(config))
@@ -174,5 +174,5 @@ class ModelExamination {
 function templatesOfGguf(gguf: GgufHead, report: Report): void {
   for (const [key, template] of gguf.texts)
     if (key.startsWith('tokenizer.chat_template'))
-      examineChatTemplate(`the key ${key}`, template, report);
+      examineChatTemplate(`the chat template in the key ${key}`, template, report);
 }

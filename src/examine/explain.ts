@@ -1,175 +1,190 @@
 import type { Rule } from '../format/finding.ts';
 
-/** Why a rule matters, in one sentence, and what a person does about it. */
+/** Why a rule matters, in one sentence, and what to do about it. */
 export interface Explanation {
   readonly why: string;
   readonly remedy: string;
 }
 
-const OTHER_FORMAT = 'exclude the file, or take a repository with safetensors or GGUF';
-const NEW_DOWNLOAD = 'take the file from another commit or repository, and tell who published it';
-const NEW_SECRET = 'take it out of what is packed, and consider it known: make a new one';
+const OTHER_FORMAT = 'exclude the file, or use a repository that provides safetensors or GGUF';
+const NEW_DOWNLOAD =
+  'use the file from another commit or repository, and report the problem to the publisher';
+const NEW_SECRET =
+  'remove it from the files to be packed, and replace it: assume that it was disclosed';
 const ADD_ASSET =
-  'add the lines that lock --explain prints to the manifest, or say in the service that it needs none';
+  'add the lines that lock --explain prints to the manifest, or configure the service so that it does not need them';
 
 const explain = (why: string, remedy: string): Explanation => ({ why, remedy });
 const pickle = (why: string): Explanation => explain(why, OTHER_FORMAT);
 const broken = (why: string): Explanation => explain(why, NEW_DOWNLOAD);
 const secret = (what: string): Explanation =>
-  explain(`${what} in a bundle belongs to everyone on its way`, NEW_SECRET);
+  explain(`everyone who handles the bundle can read ${what} in it`, NEW_SECRET);
 const asset = (why: string): Explanation => explain(why, ADD_ASSET);
 
 export const explanations: Readonly<Record<Rule, Explanation>> = {
-  pickle: pickle('loading a pickle runs the program that it holds'),
-  'pickle-global': pickle('the pickle imports something that weights do not need, and can run it'),
-  'pickle-global-unknown': pickle('nobody can tell what the pickle will import'),
-  'pickle-extension-code': pickle('what an extension code imports stands outside the pickle'),
-  'pickle-call': pickle('the pickle calls or changes something that no list can name'),
-  'pickle-persistent-id': pickle('the loader is asked for an object that is not in the file'),
-  'pickle-broken': pickle('a pickle that breaks off has run by then, and scanners give up on it'),
-  'pickle-trailing': pickle('bytes behind a pickle hide from whoever reads one pickle'),
-  'npy-malformed': broken('a reader that goes by another rule sees other content'),
+  pickle: pickle('loading a pickle runs the program that it contains'),
+  'pickle-global': pickle('the pickle imports code that weights do not need, and can run it'),
+  'pickle-global-unknown': pickle('what the pickle imports is decided only when it runs'),
+  'pickle-extension-code': pickle(
+    'an extension code imports something that is defined outside the pickle',
+  ),
+  'pickle-call': pickle(
+    'the pickle calls or changes an object that cannot be checked against a list',
+  ),
+  'pickle-persistent-id': pickle(
+    'the pickle asks its loader for an object that is not in the file',
+  ),
+  'pickle-broken': pickle(
+    'a truncated pickle runs up to the point where it ends, while scanners skip it',
+  ),
+  'pickle-trailing': pickle(
+    'a program that reads only the first pickle does not see the bytes after it',
+  ),
+  'npy-malformed': broken('different programs read different content from it'),
 
   'archive-opaque': explain(
-    'what is in it was not looked at',
-    'unpack it before it is published, exclude it, or allow it by name with a reason',
+    'its content was not examined',
+    'exclude it, ask the publisher for the files without an archive, or allow it by name with a reason',
   ),
   'archive-too-large': explain(
-    'what is in it was not looked at, as it does not fit into memory',
-    'unpack it before it is published, exclude it, or allow it by name with a reason',
+    'its content is too large for memory and was not examined',
+    'exclude it, ask the publisher for the files without an archive, or allow it by name with a reason',
   ),
-  'archive-bomb': broken('unpacking it fills a disk'),
-  'archive-nested': broken('archives in archives in archives hide what is in them'),
+  'archive-bomb': broken('unpacking it would fill the disk'),
+  'archive-nested': broken('deeply nested archives hide their content from scanners'),
   'archive-path': broken(
-    'unpacking it writes outside its folder, or to a name that some systems cannot hold',
+    'unpacking it would write outside its folder, or to a name that some systems do not support',
   ),
-  'archive-link': broken('unpacking it writes where the link leads'),
-  'archive-device': broken('unpacking it makes a device or a pipe'),
-  'archive-cut': broken('what was unpacked until the defect may have run by then'),
+  'archive-link': broken('unpacking it could write outside its folder, through the link'),
+  'archive-device': broken('unpacking it would create a device or a pipe'),
+  'archive-cut': broken('a program may already use the content before it reaches the damaged part'),
   'zip-inconsistent': broken(
-    'programs that open it see different files: one is shown, another is loaded',
+    'programs disagree about its content: a scanner may see one file, and the server load another',
   ),
-  'zip-prefixed': broken('it is a zip to some programs and something else to others'),
-  'zip-encrypted': broken('what is in it cannot be looked at'),
-  'zip-checksum': broken('scanners skip a member with a wrong checksum, and PyTorch loads it'),
-  'tar-malformed': broken('programs that open it see different files'),
-  'tar-trailing': broken('bytes behind the end of an archive hide from whoever unpacks it'),
+  'zip-prefixed': broken('some programs read it as a zip file, and others as something else'),
+  'zip-encrypted': broken('its content cannot be examined'),
+  'zip-checksum': broken('scanners skip a member with a wrong checksum, but PyTorch loads it'),
+  'tar-malformed': broken('programs disagree about which files it contains'),
+  'tar-trailing': broken('a program that unpacks it does not see the bytes after its end'),
 
-  'safetensors-length': broken('the file is no safetensors file, whatever its name says'),
-  'safetensors-json': broken('the header is not what the format allows'),
-  'safetensors-duplicate': broken('readers differ on which of two equal names counts'),
-  'safetensors-metadata': broken('metadata of safetensors are text only'),
+  'safetensors-length': broken('despite its name, it is not a safetensors file'),
+  'safetensors-json': broken('the format does not allow such a header'),
+  'safetensors-duplicate': broken(
+    'programs disagree about which of two entries with the same name to use',
+  ),
+  'safetensors-metadata': broken('the format allows only text as metadata'),
   'safetensors-tensor': broken(
-    'a tensor of another size than its shape says reads what is not its own',
+    'a tensor whose size does not match its shape reads data of other tensors',
   ),
-  'safetensors-offsets': broken('holes hide bytes, and overlaps make one tensor change another'),
-  'safetensors-size': broken(
-    'a file that is longer or shorter than its tensors is cut, or hides something',
-  ),
+  'safetensors-offsets': broken('gaps can hide data, and overlapping tensors change each other'),
+  'safetensors-size': broken('the file is truncated, or contains data that belongs to no tensor'),
   'safetensors-dtype': explain(
-    'the type is newer than this version, so the sizes of its tensors were not checked',
-    'see that the inference server knows the type',
+    'this version of stowage does not know the data type, so the sizes of its tensors were not checked',
+    'check that the inference server supports the type',
   ),
   'safetensors-alignment': explain(
-    'some servers copy such a file instead of mapping it',
-    'nothing',
+    'some servers copy such a file into memory instead of mapping it',
+    'no action needed',
   ),
 
-  'gguf-magic': broken('the file is no GGUF file, whatever its name says'),
-  'gguf-version': broken("today's servers do not load this version"),
-  'gguf-limit': broken('a count beyond reason exhausts the memory of the server that reads it'),
-  'gguf-key': broken('readers differ on which of two equal keys counts'),
-  'gguf-value': broken('parsers of GGUF have been taken over by such values'),
-  'gguf-alignment': broken('data at such places are read wrongly, or by an overflow'),
-  'gguf-tensor': broken('parsers of GGUF have been taken over by such tensors'),
+  'gguf-magic': broken('despite its name, it is not a GGUF file'),
+  'gguf-version': broken('current inference servers do not load this version'),
+  'gguf-limit': broken('an excessive count can exhaust the memory of the server that reads it'),
+  'gguf-key': broken('programs disagree about which of two entries with the same key to use'),
+  'gguf-value': broken('such values have been used to attack GGUF parsers'),
+  'gguf-alignment': broken('such an alignment makes servers read the wrong data, or overflow'),
+  'gguf-tensor': broken('such tensors have been used to attack GGUF parsers'),
   'gguf-type': explain(
-    'the size of such a tensor is not known, so it was not checked',
-    'see that the inference server knows the type, and allow it by name with a reason',
+    'this version of stowage does not know the type, so the sizes of its tensors were not checked',
+    'check that the inference server supports the type, and allow it by name with a reason',
   ),
-  'gguf-offset': broken('holes hide bytes, and overlaps make one tensor change another'),
-  'gguf-truncated': broken('the server fails at the site, after the file crossed the gap'),
+  'gguf-offset': broken('gaps can hide data, and overlapping tensors change each other'),
+  'gguf-truncated': broken('the file is truncated: the server would fail to load it at the site'),
   'gguf-trailing': explain(
-    'no server reads these bytes',
-    'ask who published the file what they are',
+    'no server reads these bytes, so they could hide data',
+    'ask the publisher what they are for',
   ),
 
-  'shard-index': broken('the server cannot find the parts of the model'),
+  'shard-index': broken('the server cannot find all parts of the model'),
   'shard-missing': explain(
-    'the server fails at the site, where the missing part cannot be fetched',
-    'mend include and exclude so that every part is taken, or exclude the index as well',
+    'the server would fail at the site, where it cannot download the missing part',
+    'change include and exclude so that every part is selected, or exclude the index too',
   ),
   'shard-tensor': broken(
-    'the server fails at the site: the index promises what the part does not hold',
+    'the server would fail at the site: the index lists a tensor that the part does not contain',
   ),
   'shard-total': explain(
-    'the index says another size than its parts have; servers pass over it',
-    'nothing, where the model is known to load',
+    'the size in the index differs from the size of its parts; servers ignore it',
+    'no action needed if the model loads',
   ),
 
   'remote-code': explain(
-    'a server that is told to trust remote code runs this file',
-    'read it, or exclude it where the server does not need it',
+    'a server with the option to trust remote code runs this file',
+    'review it, or exclude it if the server does not need it',
   ),
   'remote-code-trusted': explain(
-    'code from the repository runs in the container, with the rights of the service',
-    'read the files, then allow the rule for them with a reason, or take --trust-remote-code out',
+    'code from the repository runs in the container, with the permissions of the service',
+    'review the files, then allow the rule for them with a reason, or remove --trust-remote-code',
   ),
   'auto-map': explain(
-    'the configuration names code that a server loads when it trusts remote code',
-    'use a server that knows the architecture itself, and do not tell it to trust remote code',
+    'the configuration names code that a server loads if it trusts remote code',
+    'use a server that supports the architecture natively, without the option to trust remote code',
   ),
   'chat-template': explain(
-    'a chat template is a program that shapes every prompt; its hash tells when it changed',
-    'compare it with the one of the release before',
+    'a chat template is a program that shapes every prompt; its hash shows whether it changed',
+    'compare it with the previous release',
   ),
   'chat-template-unsafe': explain(
-    'such constructs have broken out of template sandboxes and run commands (CVE-2024-34359)',
-    'read the template, and allow it by name with a reason, or exclude it and give the server another',
+    'such constructs have been used to escape template sandboxes and run commands (CVE-2024-34359)',
+    'review the template and allow it by name with a reason, or exclude it and give the server another one',
   ),
   'config-unreadable': explain(
-    'what the configuration would load could not be told',
-    'see that the server can read it',
+    'it could not be determined what the configuration loads',
+    'check that the server can read it',
   ),
   'native-code': explain(
-    'a program among weights runs with the rights of whoever starts it',
+    'model weights do not need programs, and a program could be run by mistake',
     'exclude it, or allow it by name with a reason',
   ),
   'keras-lambda': explain(
     'a Lambda layer is Python code that runs when the model is loaded',
-    'take a model without it, or allow it by name with a reason',
+    'use a model without one, or allow it by name with a reason',
   ),
-  'onnx-path': broken("the server would read its tensors from outside the model's folder"),
+  'onnx-path': broken("the server would read tensors from outside the model's folder"),
   'opaque-weights': explain(
-    'the format can hold code, and what is in it was not looked at',
-    'exclude it where the server does not need it',
+    'the format can contain code, and its content was not examined',
+    'exclude it if the server does not need it',
   ),
 
   'hub-unsafe': explain(
-    "the Hub's own scanners found something harmful in the file",
-    "read what they found on the file's page at the Hub; exclude the file, or allow it by name with a reason",
+    "the Hub's own scanners report that the file is unsafe",
+    "read the report on the file's page on the Hub; exclude the file, or allow it by name with a reason",
   ),
   'hub-scan': explain(
-    "the Hub's own scanners have a word against the file",
-    "read what they say on the file's page at the Hub",
+    "the Hub's own scanners report a concern about the file",
+    "read the report on the file's page on the Hub",
   ),
 
   'license-refused': explain(
-    'the manifest lists the licences that may cross, and this is none of them',
-    'read the licence and, if the model may be used under it, add it to licenses',
+    'the manifest lists the allowed licenses, and this license is not one of them',
+    'read the license; if you accept its terms, add it to "licenses" of the model',
   ),
   'license-unknown': explain(
-    'nobody said under which terms the model may be used',
-    'ask who published it, before it is used',
+    'the terms under which the model may be used are not stated',
+    'ask the publisher before you use the model',
   ),
   'license-differs': explain(
-    'the Hub and the model card name different licences',
-    'read both, and ask who published it',
+    'the Hub and the model card name different licenses',
+    'read both, and ask the publisher which one applies',
   ),
   'license-file': explain(
-    'the terms as they were when the model was locked',
+    'this is the license text at the time the model was locked',
     'keep it with the approval',
   ),
-  'card-unreadable': explain('the licence in the card could not be told', 'read the card'),
+  'card-unreadable': explain(
+    'the license could not be read from the model card',
+    'read the card yourself',
+  ),
 
   'secret-private-key': secret('a private key'),
   'secret-hugging-face-token': secret('a Hugging Face token'),
@@ -186,50 +201,48 @@ export const explanations: Readonly<Record<Rule, Explanation>> = {
   'secret-registry-login': secret('a registry password'),
   'secret-kubeconfig': secret('a credential for a cluster'),
   'secrets-not-searched': explain(
-    'files of numbers and those above 32 MiB were not searched for keys and tokens',
-    'nothing, where they are weights',
+    'weights and files above 32 MiB were not searched for keys and tokens',
+    'no action needed for weights; review the other files yourself',
   ),
 
   'asset-draft-model': asset(
-    'the server fetches a second model at its start, to draft for the first',
+    'the server downloads a second model at startup, for speculative decoding',
   ),
-  'asset-tokenizer': asset(
-    'the server fetches a tokenizer or a configuration from elsewhere at its start',
-  ),
+  'asset-tokenizer': asset('the server downloads a tokenizer or a configuration file at startup'),
   'asset-model': asset(
-    'the server is told a model by its name on the Hub, and fetches it at its start',
+    'the server is given the name of a model on the Hub, and downloads the model at startup',
   ),
   'asset-vocabulary': asset(
-    'the server fetches this vocabulary at its first request: it is in no model repository',
+    'the server downloads this vocabulary at the first request; no model repository contains it',
   ),
-  'asset-projector': asset('without its projector the model sees no pictures'),
-  'asset-base-model': asset('an adapter is nothing without the model that it adapts'),
-  'asset-remote-code': asset('the configuration loads code from another repository at the start'),
-  'asset-module': asset('the model is put together from folders, and one of them is not taken'),
-  'asset-kernel': asset('the server fetches compiled kernels at its start'),
+  'asset-projector': asset('without its projector, the model cannot process images'),
+  'asset-base-model': asset('an adapter cannot be used without its base model'),
+  'asset-remote-code': asset('the server downloads code from another repository at startup'),
+  'asset-module': asset('the model consists of several folders, and one of them is not selected'),
+  'asset-kernel': asset('the server downloads compiled kernels at startup'),
 
   'upstream-signature-failed': explain(
-    'what the publisher signed is not what would cross, or another signed it',
+    'the signature does not match these files, or someone else made it',
     'ask the publisher, and require the signature in the manifest',
   ),
   'upstream-signature-absent': explain(
-    'nobody can tell whether this is what its publisher released',
+    'without a signature, it cannot be verified that the publisher released these files',
     'ask the publisher for a signature',
   ),
   'upstream-signer-any': explain(
-    'whoever has a certificate under that root could have signed it',
-    'name the identity of the signer in the manifest',
+    'any holder of a certificate under that root could have made the signature',
+    'add the identity of the signer to the manifest',
   ),
   'upstream-log-unchecked': explain(
-    'when the signature was made is not known',
-    "give the log's key in the manifest",
+    'the time of the signature was not verified',
+    "add the log's key to the manifest",
   ),
   'upstream-file-unsigned': explain(
-    'the publisher left the file out of the signature',
-    'exclude it, where the server does not need it',
+    "the publisher's signature does not cover the file",
+    'exclude it if the server does not need it',
   ),
 
   'examine-limit': broken(
-    'a file that takes so much to examine is made to exhaust whoever reads it',
+    'a file that needs so many resources to read may be designed to exhaust them',
   ),
 };

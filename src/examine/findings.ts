@@ -14,19 +14,21 @@ import { globMatcher } from './glob.ts';
 const MAX_FINDINGS = 50_000;
 const MAX_PER_RULE = 200;
 
-/** Gathers what is found, each thing once, and holds refusals against what the manifest allows. */
+/** Where something was found. */
+export interface FoundIn {
+  /** The name of the model, files entry or service. */
+  readonly source: string;
+  readonly file: string;
+  /** What the manifest allows for this source. */
+  readonly allow: readonly Allowance[];
+}
+
+/** Collects findings without duplicates, and applies the allowances of the manifest. */
 export class Findings {
   readonly #found = new Map<string, Finding>();
   readonly #counts = new Map<string, number>();
 
-  add(
-    source: string,
-    allow: readonly Allowance[],
-    file: string,
-    rule: Rule,
-    detail: string,
-    extra: Extra = {},
-  ): void {
+  add({ source, allow, file }: FoundIn, rule: Rule, detail: string, extra: Extra = {}): void {
     const key = JSON.stringify([source, file, rule, detail]);
     const kind = JSON.stringify([source, file, rule]);
     const count = (this.#counts.get(kind) ?? 0) + 1;
@@ -47,8 +49,8 @@ export class Findings {
   }
 
   /**
-   * All of them, sorted by source, file and rule.
-   * @throws StowageError `content-refused` where one stops the rest, naming every one that does
+   * All findings, sorted by source, file and rule.
+   * @throws StowageError `content-refused` listing every refusal that the manifest does not allow
    */
   settle(): Finding[] {
     const all = [...this.#found.values()].sort(compare);
@@ -63,10 +65,9 @@ function refusedContent(refused: readonly Finding[]): StowageError {
   const more = refused.length === 1 ? '' : `, and ${refused.length - 1} more`;
   return new StowageError(
     'content-refused',
-    `${first.file === '*' ? '' : `${first.file} of `}${first.source} may not cross${more}`,
+    `${first.file === '*' ? '' : `${first.file} of `}${first.source} is refused${more}`,
     {
-      expected:
-        'nothing that runs when it is read, breaks its format, or opens something for who holds it',
+      expected: 'well-formed files without code that runs on loading, and without secrets',
       found: `${first.message} [${first.rule}]`,
       hint: explanations[first.rule].remedy,
       defects: refused

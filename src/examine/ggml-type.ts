@@ -1,4 +1,4 @@
-/** How a ggml tensor type lays out its elements: so many in a block of so many bytes. */
+/** How a ggml tensor type stores its elements: the number of elements in a block, and the bytes of a block. */
 export interface GgmlType {
   readonly name: string;
   readonly elements: number;
@@ -6,8 +6,8 @@ export interface GgmlType {
 }
 
 /**
- * Every type that ggml has today, by its number (ggml.h, ggml-common.h). The numbers 4, 5, 31 to 33 and 36 to 38 were
- * taken back: nothing loads them any more.
+ * All current ggml types, by number (ggml.h, ggml-common.h). The numbers 4, 5, 31 to 33 and 36 to 38 were removed, and
+ * no server loads them.
  */
 export const ggmlTypes: ReadonlyMap<number, GgmlType> = new Map(
   `0 F32 1 4|1 F16 1 2|2 Q4_0 32 18|3 Q4_1 32 20|6 Q5_0 32 22|7 Q5_1 32 24|8 Q8_0 32 34|9 Q8_1 32 36

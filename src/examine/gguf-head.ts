@@ -5,21 +5,21 @@ import { RuleBroken } from './rule-broken.ts';
 
 export interface GgufTensor {
   readonly name: string;
-  /** The fastest first. */
+  /** The fastest-varying dimension first. */
   readonly dimensions: readonly bigint[];
   readonly type: number;
   readonly offset: bigint;
 }
 
-/** What stands before the data of a GGUF file. */
+/** Everything before the tensor data of a GGUF file. */
 export interface GgufHead {
   readonly version: number;
   readonly tensors: readonly GgufTensor[];
-  /** The texts that say something of the model, of a mebibyte at most. */
+  /** String values that describe the model, of at most 1 MiB each. */
   readonly texts: ReadonlyMap<string, string>;
-  /** The whole numbers that say something of the file. */
+  /** Integer values that describe the file. */
   readonly numbers: ReadonlyMap<string, bigint>;
-  /** Where the head ends, in bytes. */
+  /** Offset of the first byte after it. */
   readonly end: number;
 }
 
@@ -33,7 +33,7 @@ const MAX_KEPT_TOTAL = 16 * MIB;
 const MAX_ELEMENTS = 16_000_000;
 const MAX_NESTING = 4;
 const MAX_DIMENSIONS = 4;
-/** Bytes of a value by its type; text and arrays have lengths of their own. */
+/** Bytes of a value by its type; strings and arrays state their length. */
 const SIZES: readonly number[] = [1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8];
 const WHOLE: readonly number[] = [0, 1, 2, 3, 4, 5, 10, 11];
 const SIGNED: readonly number[] = [1, 3, 5, 11];
@@ -47,11 +47,14 @@ export async function readGgufHead(bytes: Bytes): Promise<GgufHead> {
   const reader = new Reader(
     bytes,
     0,
-    () => new RuleBroken('gguf-truncated', 'a GGUF file that ends within its head'),
+    () => new RuleBroken('gguf-truncated', 'the file ends within the GGUF header'),
   );
   const magic = (await bytes.read(0, 4)).toString('latin1');
   if (magic !== 'GGUF')
-    throw new RuleBroken('gguf-magic', 'its name says GGUF and its first bytes do not');
+    throw new RuleBroken(
+      'gguf-magic',
+      'the file is named as GGUF but does not begin with the GGUF magic',
+    );
   reader.skip(4);
   const version = await readVersion(reader);
   const tensorCount = await count(reader, MAX_TENSORS, 'tensors');
@@ -62,14 +65,13 @@ export async function readGgufHead(bytes: Bytes): Promise<GgufHead> {
   let kept = 0;
   for (let index = 0; index < keyCount; index += 1) {
     const key = await readKey(reader);
-    if (keys.has(key))
-      throw new RuleBroken('gguf-key', `the key ${JSON.stringify(key)} stands twice`);
+    if (keys.has(key)) throw new RuleBroken('gguf-key', `duplicate key ${JSON.stringify(key)}`);
     keys.add(key);
     const value = await readValue(reader, await reader.u32(), KEPT.test(key), 0);
     if (typeof value === 'string') {
       kept += value.length;
       if (kept > MAX_KEPT_TOTAL)
-        throw new RuleBroken('gguf-limit', 'texts of over 16 MiB together');
+        throw new RuleBroken('gguf-limit', 'strings of more than 16 MiB in total');
       texts.set(key, value);
     } else if (value !== undefined) numbers.set(key, value);
   }
@@ -78,7 +80,7 @@ export async function readGgufHead(bytes: Bytes): Promise<GgufHead> {
   for (let index = 0; index < tensorCount; index += 1) {
     const tensor = await readTensor(reader);
     if (names.has(tensor.name))
-      throw new RuleBroken('gguf-tensor', `the tensor ${JSON.stringify(tensor.name)} stands twice`);
+      throw new RuleBroken('gguf-tensor', `duplicate tensor ${JSON.stringify(tensor.name)}`);
     names.add(tensor.name);
     tensors.push(tensor);
   }
@@ -92,13 +94,13 @@ async function readVersion(reader: Reader): Promise<number> {
     version = Buffer.from(Uint32Array.of(version).buffer).readUInt32BE();
   }
   if (version === 2 || version === 3) return version;
-  throw new RuleBroken('gguf-version', `version ${version} of GGUF: 2 and 3 are known`);
+  throw new RuleBroken('gguf-version', `GGUF version ${version}; only 2 and 3 are supported`);
 }
 
 async function count(reader: Reader, max: number, what: string): Promise<number> {
   const value = await reader.u64();
   if (value <= BigInt(max)) return Number(value);
-  throw new RuleBroken('gguf-limit', `${value} ${what}: more than ${max}`);
+  throw new RuleBroken('gguf-limit', `${value} ${what}, more than ${max}`);
 }
 
 async function readKey(reader: Reader): Promise<string> {
@@ -107,13 +109,13 @@ async function readKey(reader: Reader): Promise<string> {
     throw new RuleBroken('gguf-key', `a key of ${length} bytes`);
   const key = (await reader.take(Number(length))).toString('latin1');
   if (/^[\x21-\x7e]+$/.test(key)) return key;
-  throw new RuleBroken('gguf-key', 'a key with characters other than ASCII');
+  throw new RuleBroken('gguf-key', 'a key with characters that are not printable ASCII');
 }
 
 async function readText(reader: Reader, kept: boolean): Promise<string | undefined> {
   const length = await reader.u64();
   if (length > BigInt(MAX_TEXT_BYTES))
-    throw new RuleBroken('gguf-limit', `a text of ${length} bytes`);
+    throw new RuleBroken('gguf-limit', `a string of ${length} bytes`);
   if (kept && length <= BigInt(MAX_KEPT_BYTES))
     return (await reader.take(Number(length))).toString('utf8');
   reader.skip(Number(length));
@@ -127,7 +129,7 @@ async function readValue(
   depth: number,
 ): Promise<string | bigint | undefined> {
   const size = SIZES[type];
-  if (size === undefined) throw new RuleBroken('gguf-value', `a value of the unknown type ${type}`);
+  if (size === undefined) throw new RuleBroken('gguf-value', `a value of unknown type ${type}`);
   if (type === TEXT) return readText(reader, kept);
   if (type === ARRAY) {
     await readArray(reader, depth + 1);
@@ -135,7 +137,7 @@ async function readValue(
   }
   const bytes = await reader.take(size);
   if (type === BOOL && (bytes[0] ?? 2) > 1)
-    throw new RuleBroken('gguf-value', `a boolean that is ${bytes[0]}`);
+    throw new RuleBroken('gguf-value', `a boolean with the value ${bytes[0]}`);
   if (!kept || !WHOLE.includes(type)) return undefined;
   const hex = (reader.bigEndian ? bytes : Buffer.from(bytes).reverse()).toString('hex');
   const value = BigInt(`0x${hex}`);
@@ -144,12 +146,11 @@ async function readValue(
 
 async function readArray(reader: Reader, depth: number): Promise<void> {
   if (depth > MAX_NESTING)
-    throw new RuleBroken('gguf-value', `arrays nested over ${MAX_NESTING} deep`);
+    throw new RuleBroken('gguf-value', `arrays nested more than ${MAX_NESTING} levels deep`);
   const type = await reader.u32();
   const size = SIZES[type];
-  if (size === undefined)
-    throw new RuleBroken('gguf-value', `an array of the unknown type ${type}`);
-  const length = await count(reader, MAX_ELEMENTS, 'elements of an array');
+  if (size === undefined) throw new RuleBroken('gguf-value', `an array of unknown type ${type}`);
+  const length = await count(reader, MAX_ELEMENTS, 'elements in an array');
   if (type === TEXT) for (let index = 0; index < length; index += 1) await readText(reader, false);
   else if (type === ARRAY)
     for (let index = 0; index < length; index += 1) await readArray(reader, depth + 1);

@@ -9,8 +9,8 @@ const MAX_HEAD_BYTES = 128 * MIB;
 const DEFAULT_ALIGNMENT = 32;
 
 /**
- * Checks a GGUF file by its head alone: keys and tensors as the format has them, and the tensors one after the other
- * at their alignment, inside the file (ggml docs/gguf.md).
+ * Checks the header of a GGUF file: keys and tensors follow the format, and the tensors lie one after another at their
+ * alignment, within the file (ggml docs/gguf.md).
  * @throws RuleBroken `gguf-*`
  */
 export async function examineGguf(
@@ -27,26 +27,22 @@ export async function examineGguf(
     if (tensor.offset % alignment !== 0n)
       throw new RuleBroken(
         'gguf-offset',
-        `tensor ${shown} does not begin at a multiple of ${alignment}`,
+        `the offset of tensor ${shown} is not a multiple of ${alignment}`,
       );
     if (known && tensor.offset !== position)
       throw new RuleBroken(
         'gguf-offset',
-        `tensor ${shown} ${tensor.offset < position ? 'lies over another' : 'leaves a hole before it'}`,
+        `tensor ${shown} ${tensor.offset < position ? 'overlaps another tensor' : 'leaves a gap before it'}`,
       );
     const size = sizeOf(tensor);
     known = size !== undefined;
-    if (size === undefined)
-      report('gguf-type', `tensor ${shown} is of the unknown type ${tensor.type}`);
+    if (size === undefined) report('gguf-type', `tensor ${shown} has unknown type ${tensor.type}`);
     position = align(tensor.offset + (size ?? 0n), alignment);
     if (start + tensor.offset + (size ?? 0n) > BigInt(bytes.size))
-      throw new RuleBroken('gguf-truncated', `tensor ${shown} ends behind the file`);
+      throw new RuleBroken('gguf-truncated', `tensor ${shown} extends beyond the end of the file`);
   }
   if (known && start + position < BigInt(bytes.size))
-    report(
-      'gguf-trailing',
-      `${BigInt(bytes.size) - start - position} bytes lie behind the last tensor`,
-    );
+    report('gguf-trailing', `${BigInt(bytes.size) - start - position} bytes after the last tensor`);
   return head;
 }
 
@@ -55,7 +51,7 @@ function alignmentOf(head: GgufHead): bigint {
   if (value >= 8n && value <= 65_536n && (value & (value - 1n)) === 0n) return value;
   throw new RuleBroken(
     'gguf-alignment',
-    `general.alignment is ${value}: no power of two from 8 to 65536`,
+    `general.alignment is ${value}, which is not a power of two from 8 to 65536`,
   );
 }
 
@@ -67,14 +63,14 @@ function sizeOf(tensor: GgufTensor): bigint | undefined {
     if (dimension === 0n || elements > 0x7fff_ffff_ffff_ffffn)
       throw new RuleBroken(
         'gguf-tensor',
-        `tensor ${JSON.stringify(tensor.name)} has a shape that is none`,
+        `tensor ${JSON.stringify(tensor.name)} has an invalid shape`,
       );
   }
   if (type === undefined) return undefined;
   if ((tensor.dimensions[0] ?? 1n) % BigInt(type.elements) !== 0n)
     throw new RuleBroken(
       'gguf-tensor',
-      `tensor ${JSON.stringify(tensor.name)} has rows that are no blocks of ${type.name}`,
+      `tensor ${JSON.stringify(tensor.name)} has rows that are not a multiple of the block size of ${type.name}`,
     );
   return (elements / BigInt(type.elements)) * BigInt(type.bytes);
 }

@@ -1,6 +1,6 @@
 const HUB_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,95}\/[A-Za-z0-9][A-Za-z0-9._-]{0,95}$/;
 
-/** Whether a text is `organisation/name`, which a server would look for on the Hub, rather than a path. */
+/** Whether a text is a repository name `organization/name`, which a server would look up on the Hub, and not a path. */
 export function isHubId(text: unknown): text is string {
   return (
     typeof text === 'string' &&
@@ -9,12 +9,12 @@ export function isHubId(text: unknown): text is string {
   );
 }
 
-/** The repository of `hf://organisation/name@revision`. */
+/** The repository in `hf://organization/name@revision`. */
 export function repositoryOf(source: string): string {
   return source.replace(/^hf:\/\//, '').replace(/@.*$/, '');
 }
 
-/** A name for a manifest, made from the last part of a repository's. */
+/** Derives a manifest name from the last part of a repository name. */
 export function nameFrom(repository: string): string {
   const name = (repository.split('/').at(-1) ?? '').toLowerCase().replace(/[^a-z0-9]+/g, '-');
   return (
@@ -25,7 +25,7 @@ export function nameFrom(repository: string): string {
   );
 }
 
-/** Lines for a manifest that take a repository along. */
+/** Manifest lines that add a repository. */
 export function offerModel(repository: string): string {
   return `models:\n  - name: ${nameFrom(repository)}\n    source: hf://${repository}@main\n`;
 }

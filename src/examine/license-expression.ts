@@ -1,9 +1,9 @@
 const MAX_TOKENS = 500;
 
 /**
- * Whether a licence is on a list: a name as the Hub writes it, or an SPDX expression (SPDX 2.3, annex D), of which AND
- * wants every part on the list and OR one. An exception (WITH) adds a permission, so the licence alone on the list is
- * enough, and so is the whole. Names are compared without case.
+ * Whether a list allows a license: a name as the Hub writes it, or an SPDX expression (SPDX 2.3, annex D). AND requires
+ * both operands on the list, OR one of them. An exception (WITH) adds permissions, so it is enough that the list has the
+ * license, with or without the exception. Case is ignored.
  */
 export function isLicenseAllowed(license: string, list: readonly string[]): boolean {
   const names = new Set(list.map(normal));

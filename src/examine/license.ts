@@ -5,9 +5,9 @@ import type { Report } from './examine-content.ts';
 import { isLicenseAllowed } from './license-expression.ts';
 
 /**
- * The licences that a model card's front matter names: none, one, or several that all apply. Where it says `other`,
- * the name beside it.
- * @returns undefined where the front matter cannot be read
+ * The licenses in a model card's front matter: none, one, or several that all apply. For `other`, the value of
+ * `license_name`.
+ * @returns undefined if the front matter cannot be read
  */
 export function cardLicenses(card: Buffer): string[] | undefined {
   const [, front] =
@@ -26,8 +26,8 @@ export function cardLicenses(card: Buffer): string[] | undefined {
 }
 
 /**
- * Holds a model's licence, as the Hub and its card tell it, against the manifest's list.
- * @param card undefined where the card was not taken, null where it cannot be read
+ * Checks a model's license, as stated by the Hub and the model card, against the manifest's list.
+ * @param card undefined if the card is not included, null if it cannot be read
  */
 export function examineLicense(
   hub: string | undefined,
@@ -38,18 +38,21 @@ export function examineLicense(
   if (card === null) report('card-unreadable', 'the front matter of the model card cannot be read');
   const named = new Set([...(hub === undefined ? [] : [hub]), ...(card ?? [])].map(lower));
   if (hub !== undefined && card && card.length > 0 && !card.map(lower).includes(lower(hub)))
-    report('license-differs', `the Hub says ${hub} and the card ${card.join(', ')}`);
+    report('license-differs', `${hub} on the Hub, ${card.join(', ')} in the model card`);
   if (named.size === 0) {
-    report('license-unknown', 'neither the Hub nor the model card names a licence');
+    report('license-unknown', 'neither the Hub nor the model card states a license');
     if (list !== undefined)
-      report('license-refused', 'no licence, where the manifest lists those that may cross');
+      report(
+        'license-refused',
+        'no license is stated, but the manifest allows only listed licenses',
+      );
     return;
   }
   for (const license of list === undefined ? [] : named)
     if (!isLicenseAllowed(license, list ?? []))
       report(
         'license-refused',
-        `${license} is not on the manifest's list: ${(list ?? []).join(', ')}`,
+        `${license} is not one of the licenses that the manifest allows: ${(list ?? []).join(', ')}`,
       );
 }
 

@@ -1,7 +1,7 @@
 import type { Manifest } from '../format/manifest.ts';
 import type { Report } from './examine-content.ts';
 
-/** The vocabularies that openai-harmony fetches, with the digests of tiktoken's own source. */
+/** The vocabularies that openai-harmony downloads, with the digests in the source of tiktoken. */
 const HARMONY = [
   ['o200k_base', '446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d'],
   ['cl100k_base', '223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7'],
@@ -12,17 +12,21 @@ const TOKENIZERS =
 const READ_AT_START =
   /^(?:generation_config|tokenizer_config|preprocessor_config|processor_config|special_tokens_map|added_tokens|image_processor|video_preprocessor_config)\.json$|^chat_template\.(?:jinja|json)$|^additional_chat_templates\//;
 
-/**
- * What the servers of this model would look for beside it, and is not taken.
- * @param listed every path of the repository, where it was asked; otherwise those that are taken
- * @param modelType what config.json says the model is
- */
+export interface ModelAssets {
+  /** The name of the model. */
+  readonly model: string;
+  /** Paths of the selected files. */
+  readonly taken: readonly string[];
+  /** All paths in the repository if known, else the selected ones. */
+  readonly listed: readonly string[];
+  /** The `model_type` in config.json. */
+  readonly modelType: string | undefined;
+  readonly manifest: Manifest;
+}
+
+/** Reports files that the servers of this model would look for and that are not selected. */
 export function examineModelAssets(
-  model: string,
-  taken: readonly string[],
-  listed: readonly string[],
-  modelType: string | undefined,
-  manifest: Manifest,
+  { model, taken, listed, modelType, manifest }: ModelAssets,
   report: (file: string, ...rest: Parameters<Report>) => void,
 ): void {
   const have = new Set(taken);
@@ -34,17 +38,19 @@ export function examineModelAssets(
     !taken.some((path) => /mmproj/i.test(path)) &&
     projector !== undefined
   )
-    report(projector, 'asset-projector', 'the projector of pictures is left out', {
+    report(projector, 'asset-projector', 'the image projector is not selected', {
       offer: include(projector),
     });
   const served = taken.some((path) => /\.safetensors$/i.test(path)) && have.has('config.json');
   if (served && !taken.some((path) => TOKENIZERS.test(path))) {
     const tokenizer = left.find((path) => TOKENIZERS.test(path));
     if (tokenizer !== undefined)
-      report(tokenizer, 'asset-tokenizer', 'no tokenizer is taken', { offer: include(tokenizer) });
+      report(tokenizer, 'asset-tokenizer', 'no tokenizer is selected', {
+        offer: include(tokenizer),
+      });
   }
   for (const path of served ? left.filter((each) => READ_AT_START.test(each)) : [])
-    report(path, 'asset-tokenizer', 'a file that servers read at their start is left out', {
+    report(path, 'asset-tokenizer', 'a file that servers read at startup is not selected', {
       offer: include(path),
     });
   if (modelType === 'gpt_oss') examineHarmony(model, manifest, report);
@@ -73,7 +79,7 @@ function examineHarmony(
     ([name]) =>
       `      - { files: ${name.replace('_', '-')}, path: /vocabulary/${name}.tiktoken }\n`,
   );
-  report('config.json', 'asset-vocabulary', 'openai-harmony fetches vocabularies of tiktoken', {
+  report('config.json', 'asset-vocabulary', 'openai-harmony downloads tiktoken vocabularies', {
     offer: `files:\n${files.join('')}services:\n  - name: ${service.name}\n    env: { TIKTOKEN_ENCODINGS_BASE: /vocabulary }\n    mounts:\n${mounts.join('')}`,
   });
 }

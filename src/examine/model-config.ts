@@ -2,18 +2,18 @@ import type { Rule } from '../format/finding.ts';
 import type { Report } from './examine-content.ts';
 import { isHubId, offerModel } from './hub-id.ts';
 
-/** What a configuration is read against. */
+/** What a configuration is checked against. */
 export interface ConfigContext {
-  /** The configuration's path in the model. */
+  /** The path of the configuration in the model. */
   readonly path: string;
-  /** Paths of the files that are taken. */
+  /** Paths of the selected files. */
   readonly taken: ReadonlySet<string>;
-  /** Repositories that the manifest takes. */
+  /** Repositories in the manifest. */
   readonly repositories: ReadonlySet<string>;
   readonly report: Report;
 }
 
-/** Members that name another repository, which a server fetches at its start. */
+/** Members that name another repository, which a server downloads at startup. */
 const NAMED: readonly (readonly [Rule, readonly string[]])[] = [
   ['asset-base-model', ['base_model_name_or_path']],
   [
@@ -34,12 +34,12 @@ const NAMED: readonly (readonly [Rule, readonly string[]])[] = [
   ['asset-tokenizer', ['tokenizer_name_or_path', 'processor_name_or_path']],
 ];
 
-/** Whether a file's name says that a server reads it as configuration. */
+/** Whether servers read a file of this name as configuration. */
 export function isConfig(path: string): boolean {
   return /(?:^|\/)(?:[\w.-]*config|model_index|modules|params)\.json$/i.test(path);
 }
 
-/** What a configuration would make a server load: code, templates, other models, other folders. */
+/** Reports what a configuration makes a server load: code, other models, other folders. */
 export function examineConfig(config: unknown, context: ConfigContext): void {
   if (typeof config !== 'object' || config === null) return;
   for (const value of codeNames(config, 0)) reportCode(value, context);
@@ -64,7 +64,7 @@ function at(config: object, path: readonly string[]): unknown {
   return value;
 }
 
-/** Every text below `auto_map` and `custom_pipelines`, wherever they stand. */
+/** Every string in `auto_map` and every key of `custom_pipelines`, at any depth. */
 function* codeNames(value: unknown, depth: number): Generator<string> {
   if (typeof value !== 'object' || value === null || depth > 16) return;
   for (const [key, member] of Object.entries(value)) {
@@ -82,9 +82,9 @@ function* texts(value: unknown, depth: number): Generator<string> {
 
 function reportCode(name: string, { report, repositories }: ConfigContext): void {
   const [repository, reference] = name.split('--');
-  report('auto-map', `it names code: ${name.slice(0, 200)}`);
+  report('auto-map', `it refers to code: ${name.slice(0, 200)}`);
   if (reference === undefined || !isHubId(repository) || repositories.has(repository)) return;
-  report('asset-remote-code', `${reference.slice(0, 200)} lies in ${repository}`, {
+  report('asset-remote-code', `${reference.slice(0, 200)} is in the repository ${repository}`, {
     offer: `models:\n  - name: ${repository
       .split('/')[1]
       ?.toLowerCase()
@@ -92,7 +92,7 @@ function reportCode(name: string, { report, repositories }: ConfigContext): void
   });
 }
 
-/** sentence-transformers puts a model together from folders. */
+/** sentence-transformers builds a model from several folders. */
 function checkModules(config: object, context: ConfigContext): void {
   for (const module of Object.values(config) as unknown[]) {
     const path =
@@ -117,7 +117,7 @@ function requireFolder(name: string, { path, taken, report }: ConfigContext): vo
   const base = path.includes('/') ? path.slice(0, path.lastIndexOf('/') + 1) : '';
   const folder = `${base}${name}/`;
   if ([...taken].some((each) => each.startsWith(folder))) return;
-  report('asset-module', `the folder ${JSON.stringify(folder.slice(0, 200))} is not taken`, {
+  report('asset-module', `the folder ${JSON.stringify(folder.slice(0, 200))} is not selected`, {
     offer: `    include: [..., "${folder}**"]\n`,
   });
 }

@@ -5,8 +5,8 @@ import { RuleBroken } from './rule-broken.ts';
 const MAX_HEADER_BYTES = 64 * KIB;
 
 /**
- * The pickle behind the header of a NumPy file whose elements are Python objects, or undefined for plain numbers
- * (numpy.lib.format, versions 1 to 3).
+ * The pickle in a NumPy file whose elements are Python objects; undefined for plain numbers (numpy.lib.format,
+ * versions 1 to 3).
  * @throws RuleBroken `npy-malformed`
  */
 export async function npyPickle(bytes: Bytes): Promise<Bytes | undefined> {
@@ -31,7 +31,7 @@ export async function npyPickle(bytes: Bytes): Promise<Bytes | undefined> {
     .reduce((product, each) => product * (each.trim() === '' ? 1 : Number(each)), 1);
   const unit = type[2] === 'U' ? 4 : 1;
   if (width !== undefined && count * Number(width) * unit !== bytes.size - data)
-    throw malformed('another size than its header says');
+    throw malformed('a size that does not match its header');
   return undefined;
 }
 

@@ -8,8 +8,8 @@ const OVERLAP_BYTES = 4096;
 const LOCATION = Buffer.from('\x0a\x08location\x12', 'latin1');
 
 /**
- * Tensors of an ONNX model may lie in other files, by a path: refused where it leads out of the folder
- * (onnx.proto, TensorProto.external_data; CVE-2022-25882).
+ * Tensors of an ONNX model may be in other files: a path outside the model's folder is refused (onnx.proto,
+ * TensorProto.external_data; CVE-2022-25882).
  */
 export async function examineOnnx(bytes: Bytes, report: Report): Promise<void> {
   for (let offset = 0; offset < bytes.size; offset += SPAN_BYTES) {
@@ -23,7 +23,7 @@ export async function examineOnnx(bytes: Bytes, report: Report): Promise<void> {
         start + 1 + Math.min(length, 0x7f),
       );
       if (!/^[/\\]|^[A-Za-z]:|(?:^|[/\\])\.\.(?:[/\\]|$)/.test(path)) continue;
-      report('onnx-path', `a tensor lies at ${JSON.stringify(path.slice(0, 200))}`);
+      report('onnx-path', `the path of a tensor is ${JSON.stringify(path.slice(0, 200))}`);
       return;
     }
   }

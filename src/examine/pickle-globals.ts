@@ -10,8 +10,8 @@ const named = (module: string, names: string): string[] =>
   words(names).map((name) => `${module} ${name}`);
 
 /**
- * What a pickle of weights may name, as `module name`, each exactly. All of them build data: none imports, opens,
- * evaluates or calls what it is given. Everything else is refused; lists of what is dangerous have always lost.
+ * The globals that a pickle of weights may use, as `module name`, compared exactly. All of them build data: none imports,
+ * opens, evaluates or calls its arguments. Everything else is refused: lists of dangerous globals are never complete.
  */
 const ALLOWED: ReadonlySet<string> = new Set([
   ...named('collections', 'OrderedDict defaultdict Counter deque'),
@@ -36,7 +36,7 @@ export function isAllowedGlobal(module: string, name: string): boolean {
   return ALLOWED.has(`${module} ${name}`);
 }
 
-/** Whether a global is a kind of tensor storage, as PyTorch's persistent ids name one. */
+/** Whether a global is a type of tensor storage, as used in the persistent IDs of PyTorch. */
 export function isStorage(module: string, name: string): boolean {
   return (module === 'torch' || module === 'torch.storage') && /^[A-Za-z0-9]+Storage$/.test(name);
 }

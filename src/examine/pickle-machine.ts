@@ -1,7 +1,7 @@
 import type { Rule } from '../format/finding.ts';
 import { isAllowedGlobal, isStorage } from './pickle-globals.ts';
 
-/** A value on the stack, as far as it matters what it is. */
+/** A value on the stack, with the details that matter here. */
 type Value =
   | { readonly kind: 'object' }
   | { readonly kind: 'text'; readonly text: string }
@@ -14,23 +14,23 @@ const MAX_STACK = 1_000_000;
 const MAX_TUPLE = 64;
 const IDENTIFIER = /^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*$/;
 
-/** An opcode's argument, decoded as far as it is looked at. */
+/** An opcode's argument, with the details that matter here. */
 export interface Operand {
   readonly number: number;
-  /** Undefined where it is too long to be looked at. */
+  /** Undefined if it is too long to be examined. */
   readonly text: string | undefined;
   readonly second: string;
 }
 
-/** The stream does what no unpickler survives; whatever ran before has run. */
+/** The stream is invalid from here on. Python has already executed everything before it. */
 export class PickleStopped extends Error {}
 
 /**
- * Runs a pickle without making anything: a stack, marks and a memo of what the values would be. What the pickle
- * would import or call is held against the list of what weights need.
+ * Simulates a pickle without creating objects, with a stack, marks and a memo of placeholder values. Reports imports and
+ * calls that are not on the list of what weights need.
  */
 export class PickleMachine {
-  /** Whether something outside the list, or anything at all, would be imported and called. */
+  /** How many imports and calls there are, on the list or not. */
   imports = 0;
   calls = 0;
   result: Value | undefined;
@@ -40,7 +40,7 @@ export class PickleMachine {
   readonly #marks: number[] = [];
   readonly #memo = new Map<number, Value>();
 
-  /** @param torch whether persistent ids are PyTorch's, which name the storages beside the pickle */
+  /** @param torch whether persistent IDs follow PyTorch, where they refer to the storages in the archive */
   constructor(report: (rule: Rule, detail: string) => void, torch: boolean) {
     this.#report = report;
     this.#torch = torch;
@@ -63,7 +63,8 @@ export class PickleMachine {
         return false;
       case 'POP':
         if (this.#stack.length > this.#fence()) this.#stack.pop();
-        else if (this.#marks.pop() === undefined) throw new PickleStopped('a pop of nothing');
+        else if (this.#marks.pop() === undefined)
+          throw new PickleStopped('pop from an empty stack');
         return false;
       case 'POP_MARK':
         this.#toMark();
@@ -138,7 +139,7 @@ export class PickleMachine {
       case 'BINGET':
       case 'LONG_BINGET': {
         const value = this.#memo.get(operand.number);
-        if (value === undefined) throw new PickleStopped('a memo that nothing was put in');
+        if (value === undefined) throw new PickleStopped('an unknown memo entry');
         this.#push(value);
         return;
       }
@@ -160,7 +161,7 @@ export class PickleMachine {
           return;
         }
         this.imports += 1;
-        this.#report('pickle-global-unknown', 'it imports by a name that it makes as it runs');
+        this.#report('pickle-global-unknown', 'it imports a name that is computed at run time');
         this.#push(OBJECT);
         return;
       }
@@ -186,14 +187,14 @@ export class PickleMachine {
         this.#pop();
         this.calls += 1;
         if (this.#top().kind === 'global')
-          this.#report('pickle-call', 'it sets attributes of a class or function');
+          this.#report('pickle-call', 'it changes attributes of a class or function');
         return;
       }
       case 'EXT1':
       case 'EXT2':
       case 'EXT4':
         this.imports += 1;
-        this.#report('pickle-extension-code', `it names extension ${operand.number}`);
+        this.#report('pickle-extension-code', `it uses extension code ${operand.number}`);
         this.#push(OBJECT);
         return;
       case 'BINPERSID':
@@ -212,7 +213,7 @@ export class PickleMachine {
 
   #global(module: string | undefined, name: string): Value {
     if (module === undefined || !IDENTIFIER.test(module) || !IDENTIFIER.test(name)) {
-      this.#report('pickle-global-unknown', 'it imports by a name that is none');
+      this.#report('pickle-global-unknown', 'it imports an invalid name');
       return OBJECT;
     }
     this.imports += 1;
@@ -224,9 +225,9 @@ export class PickleMachine {
   #call(callee: Value, given: readonly Value[]): void {
     this.calls += 1;
     if (callee.kind !== 'global')
-      this.#report('pickle-call', 'it calls something that it made itself');
+      this.#report('pickle-call', 'it calls an object that it created itself');
     else if (callee.module === '_codecs' && !isLatin1(given[1]))
-      this.#report('pickle-call', 'it encodes by a codec other than latin1');
+      this.#report('pickle-call', 'it uses a codec other than latin1');
     this.#push(OBJECT);
   }
 
@@ -237,7 +238,7 @@ export class PickleMachine {
         if (isStorage(storage.module, storage.name)) return;
       }
     }
-    this.#report('pickle-persistent-id', 'it asks its loader for an object by an identifier');
+    this.#report('pickle-persistent-id', 'it asks its loader for an object by a persistent ID');
   }
 
   #tuple(items: readonly Value[]): void {
@@ -245,7 +246,8 @@ export class PickleMachine {
   }
 
   #push(value: Value): void {
-    if (this.#stack.length >= MAX_STACK) throw new PickleStopped('a stack of over a million');
+    if (this.#stack.length >= MAX_STACK)
+      throw new PickleStopped('more than a million values on the stack');
     this.#stack.push(value);
   }
 
@@ -256,7 +258,7 @@ export class PickleMachine {
   #top(): Value {
     const value = this.#stack.at(-1);
     if (value === undefined || this.#stack.length <= this.#fence())
-      throw new PickleStopped('a stack that is empty');
+      throw new PickleStopped('an empty stack');
     return value;
   }
 
@@ -268,7 +270,7 @@ export class PickleMachine {
 
   #toMark(): Value[] {
     const mark = this.#marks.pop();
-    if (mark === undefined) throw new PickleStopped('a mark that is missing');
+    if (mark === undefined) throw new PickleStopped('a missing mark');
     return this.#stack.splice(mark);
   }
 }

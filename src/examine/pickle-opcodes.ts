@@ -1,6 +1,6 @@
 /**
- * How an opcode's argument is written: a number of so many bytes, text to the end of the line (two for `lines`), or
- * bytes after their count.
+ * How an opcode's argument is encoded: a number of that many bytes, text to the end of the line (two lines for `lines`),
+ * or data after a length of that many bytes.
  */
 export type Argument =
   | 'none'
@@ -26,7 +26,7 @@ export interface Opcode {
   readonly argument: Argument;
 }
 
-/** Every opcode of pickle protocols 0 to 5, as Python's pickletools lists them. */
+/** All opcodes of pickle protocols 0 to 5, as listed in Python's pickletools. */
 const TABLE = `
 ( MARK none|. STOP none|0 POP none|1 POP_MARK none|2 DUP none
 F FLOAT line|I INT line|L LONG line|S STRING line|V UNICODE line|P PERSID line

@@ -9,28 +9,28 @@ const MAX_OPCODES = 2_000_000;
 const MAX_STREAMS = 1000;
 const MAX_TEXT_BYTES = 4096;
 const MAX_LINE_BYTES = 1_000_000;
-// So many opcodes in a row are no accident of numbers that look like them.
+// That many valid opcodes in a row are not a coincidence in numeric data.
 const CERTAIN_OPCODES = 6;
 const PICKLE_NAME = /\.(?:pkl|pickle|pt|pth|bin|ckpt|joblib|dill)$/i;
-/** The number before PyTorch's pickles of old: 0x1950a86a20f9469cfc6c, lowest byte first. */
+/** The magic number of PyTorch's old format, 0x1950a86a20f9469cfc6c, little-endian. */
 const LEGACY_MAGIC = '6cfc9c46f9206aa85019';
-/** Magic number, version, system, the object, and the keys of the storages whose bytes follow. */
+/** Magic number, version, system information, the object, and the keys of the storages that follow. */
 const LEGACY_STREAMS = 5;
 
 export interface PickleOptions {
-  /** The file's name, which makes a doubtful case certain. */
+  /** The file's name, which decides ambiguous cases. */
   readonly name: string;
-  /** Whether the pickle lies in an archive of PyTorch, beside its storages. */
+  /** Whether the pickle is in a PyTorch archive, with its storages. */
   readonly torch: boolean;
   readonly signal: AbortSignal;
 }
 
-/** What is wrong with a pickle, or undefined where the content is none. */
+/** The defects of a pickle; undefined if the content is not a pickle. */
 export type PickleVerdict = readonly { readonly rule: Rule; readonly detail: string }[] | undefined;
 
 /**
- * Whether content is a pickle of any protocol, alone or several in a row, and what its opcodes would do that weights
- * do not need. Python runs each opcode as it comes: what a broken stream did before its end has happened.
+ * Detects one or several consecutive pickles of any protocol, and reports what their opcodes do that weights do not need.
+ * Python executes each opcode as it reads it, so a truncated pickle still runs up to its end.
  */
 export async function scanPickle(bytes: Bytes, options: PickleOptions): Promise<PickleVerdict> {
   if (bytes.size === 0) return undefined;
@@ -60,10 +60,10 @@ class Scan {
       const found = await this.#stream(position);
       pickle ||= found.certain || (stream === 1 && found.likely);
       if (found.end === undefined) {
-        // Text that begins like a pickle of numbers and goes on as text.
+        // Text whose beginning looks like a pickle of numbers.
         if (!pickle) return undefined;
         if (stream === 1 || found.certain) this.#add('pickle-broken', found.defect);
-        else this.#add('pickle-trailing', `${size - position} bytes lie behind the pickle`);
+        else this.#add('pickle-trailing', `${size - position} bytes after the pickle`);
         break;
       }
       if (stream === 1) legacy = found.magic;
@@ -71,7 +71,7 @@ class Scan {
       position = found.end;
       if (legacy && stream === LEGACY_STREAMS) break;
       if (stream === MAX_STREAMS)
-        throw new RuleBroken('examine-limit', 'over 1000 pickles in a row');
+        throw new RuleBroken('examine-limit', 'more than 1000 consecutive pickles');
     }
     return pickle ? [...this.#defects.values()] : undefined;
   }
@@ -87,7 +87,7 @@ class Scan {
     readonly magic: boolean;
     readonly defect: string;
   }> {
-    const reader = new Reader(this.#bytes, start, () => new PickleStopped('it is cut short'));
+    const reader = new Reader(this.#bytes, start, () => new PickleStopped('it is truncated'));
     const machine = new PickleMachine((rule, detail) => this.#add(rule, detail), this.#torch);
     let proto = false;
     let steps = 0;
@@ -97,7 +97,8 @@ class Scan {
       while (!ended) {
         const code = await reader.u8();
         const opcode = opcodes.get(code);
-        if (opcode === undefined) throw new PickleStopped(`0x${code.toString(16)} is no opcode`);
+        if (opcode === undefined)
+          throw new PickleStopped(`0x${code.toString(16)} is not an opcode`);
         const operand = await readOperand(opcode, reader);
         ended = machine.step(opcode.name, operand);
         if (steps === 0) proto = opcode.name === 'PROTO' && operand.number >= 2;
@@ -106,7 +107,7 @@ class Scan {
       }
     } catch (error) {
       if (!(error instanceof PickleStopped)) throw error;
-      defect = `it breaks off at byte ${reader.position}: ${error.message}`;
+      defect = `it is invalid from byte ${reader.position} on: ${error.message}`;
     }
     const runs = machine.imports > 0 && (proto || ended || machine.calls > 0);
     const named = PICKLE_NAME.test(this.#options.name);
@@ -123,7 +124,7 @@ class Scan {
   #count(): void {
     this.#opcodes += 1;
     if (this.#opcodes > MAX_OPCODES)
-      throw new RuleBroken('examine-limit', `over ${MAX_OPCODES} opcodes of pickles`);
+      throw new RuleBroken('examine-limit', `more than ${MAX_OPCODES} pickle opcodes`);
     if (this.#opcodes % 4096 === 0) this.#options.signal.throwIfAborted();
   }
 }
@@ -178,7 +179,7 @@ const NOTHING: Operand = { number: 0, text: undefined, second: '' };
 
 async function readLine(reader: Reader): Promise<string> {
   const line = await reader.line(MAX_LINE_BYTES);
-  if (line === undefined) throw new PickleStopped('a line of over a million bytes');
+  if (line === undefined) throw new PickleStopped('a line of more than a million bytes');
   return line.toString('utf8');
 }
 

@@ -3,18 +3,18 @@ import type { Bytes } from './bytes.ts';
 
 const WINDOW_BYTES = 64 * KIB;
 
-/** Reads content from front to back by numbers, strings and lines; what is skipped is not read. */
+/** Reads numbers, byte strings and lines in order; skipped bytes are not read. */
 export class Reader {
   position: number;
   readonly size: number;
-  /** Whether numbers have their highest byte first. */
+  /** Whether numbers are big-endian. */
   bigEndian = false;
   readonly #bytes: Bytes;
   readonly #ended: () => Error;
   #window: Buffer = Buffer.alloc(0);
   #start = 0;
 
-  /** @param ended what to throw when the content ends before what is asked for */
+  /** @param ended makes the error to throw when the content ends too early */
   constructor(bytes: Bytes, position: number, ended: () => Error) {
     this.#bytes = bytes;
     this.size = bytes.size;
@@ -26,7 +26,7 @@ export class Reader {
     return this.size - this.position;
   }
 
-  /** @param length bounded by the caller: so much is held in memory */
+  /** @param length limited by the caller, because that many bytes are held in memory */
   async take(length: number): Promise<Buffer> {
     let from = this.position - this.#start;
     if (from < 0 || from + length > this.#window.length) {
@@ -45,7 +45,7 @@ export class Reader {
     this.position += length;
   }
 
-  /** The bytes up to the next line feed, which is taken too; undefined where none comes within `max` bytes. */
+  /** The bytes before the next line feed, which is consumed too; undefined if there is none within `max` bytes. */
   async line(max: number): Promise<Buffer | undefined> {
     const start = this.position;
     const chunk = await this.take(Math.min(max + 1, this.left));

@@ -2,7 +2,7 @@ import { StowageError } from '../core/error.ts';
 import type { Rule } from '../format/finding.ts';
 import { explanations } from './explain.ts';
 
-/** Content breaks a rule: thrown while a file is read, and made into a finding where the file's name is known. */
+/** Content violates a rule: thrown while a file is read, and turned into a finding by the caller, which knows the name of the file. */
 export class RuleBroken extends StowageError {
   readonly rule: Rule;
 

@@ -12,8 +12,8 @@ export interface TensorInfo {
 const MAX_DIMENSIONS = 64;
 
 /**
- * The tensors of a safetensors header, in the order it names them. JSON of one fixed form is read token by token:
- * repeated keys are seen, numbers keep 64 bits, and no more is held than the tensors.
+ * The tensors in a safetensors header, in order. The JSON is parsed token by token, which detects duplicate keys, keeps
+ * 64-bit numbers exact, and needs memory only for the tensors.
  * @throws RuleBroken `safetensors-json`, `-duplicate`, `-metadata`, `-tensor`
  */
 export function parseSafetensorsHeader(header: Buffer): TensorInfo[] {
@@ -22,7 +22,7 @@ export function parseSafetensorsHeader(header: Buffer): TensorInfo[] {
   const names = new Set<string>();
   cursor.members((name) => {
     if (names.has(name))
-      throw new RuleBroken('safetensors-duplicate', `the header names ${shown(name)} twice`);
+      throw new RuleBroken('safetensors-duplicate', `duplicate tensor ${shown(name)}`);
     names.add(name);
     if (name === '__metadata__') readMetadata(cursor);
     else tensors.push(readTensor(name, cursor));
@@ -34,13 +34,16 @@ export function parseSafetensorsHeader(header: Buffer): TensorInfo[] {
 function readMetadata(cursor: Cursor): void {
   const keys = new Set<string>();
   if (cursor.peek() !== '{')
-    throw new RuleBroken('safetensors-metadata', 'the metadata are no object');
+    throw new RuleBroken('safetensors-metadata', 'the metadata is not an object');
   cursor.members((key) => {
     if (keys.has(key))
-      throw new RuleBroken('safetensors-duplicate', `the metadata name ${shown(key)} twice`);
+      throw new RuleBroken('safetensors-duplicate', `duplicate metadata key ${shown(key)}`);
     keys.add(key);
     if (cursor.peek() !== '"')
-      throw new RuleBroken('safetensors-metadata', `the metadata ${shown(key)} is not text`);
+      throw new RuleBroken(
+        'safetensors-metadata',
+        `the metadata value of ${shown(key)} is not a string`,
+      );
     cursor.string();
   });
 }
@@ -51,25 +54,25 @@ function readTensor(name: string, cursor: Cursor): TensorInfo {
   let offsets: bigint[] | undefined;
   const defect = (detail: string): RuleBroken =>
     new RuleBroken('safetensors-tensor', `tensor ${shown(name)} ${detail}`);
-  if (cursor.peek() !== '{') throw defect('is no object');
+  if (cursor.peek() !== '{') throw defect('is not an object');
   const keys = new Set<string>();
   cursor.members((key) => {
     if (keys.has(key))
       throw new RuleBroken(
         'safetensors-duplicate',
-        `tensor ${shown(name)} has ${shown(key)} twice`,
+        `tensor ${shown(name)} has a duplicate key ${shown(key)}`,
       );
     keys.add(key);
     const next = cursor.peek();
     if (key === 'dtype' && next === '"') dtype = cursor.string();
     else if (key === 'shape' && next === '[') shape = cursor.integers();
     else if (key === 'data_offsets' && next === '[') offsets = cursor.integers();
-    else throw defect(`has an unusable member ${shown(key)}`);
+    else throw defect(`has an invalid member ${shown(key)}`);
   });
   const [begin, end, ...more] = offsets ?? [];
-  if (dtype === undefined || shape === undefined) throw defect('lacks its dtype or shape');
+  if (dtype === undefined || shape === undefined) throw defect('has no dtype or shape');
   if (begin === undefined || end === undefined || more.length > 0)
-    throw defect('lacks its two offsets');
+    throw defect('does not have two offsets');
   return { name, dtype, shape, begin, end };
 }
 
@@ -77,7 +80,7 @@ function shown(name: string): string {
   return JSON.stringify(name.length > 80 ? `${name.slice(0, 80)}...` : name);
 }
 
-/** A place in JSON text. */
+/** A position in JSON text. */
 class Cursor {
   readonly #text: Buffer;
   #at = 0;
@@ -94,7 +97,7 @@ class Cursor {
     return String.fromCharCode(this.#text[this.#at] ?? 0);
   }
 
-  /** Reads an object; `member` reads the value after each key. */
+  /** Reads an object; `member` must read the value of the key. */
   members(member: (key: string) => void): void {
     this.#take('{');
     if (this.peek() === '}') {
@@ -117,7 +120,7 @@ class Cursor {
     }
     do {
       if (numbers.length === MAX_DIMENSIONS)
-        throw new RuleBroken('safetensors-tensor', `a list of over ${MAX_DIMENSIONS} numbers`);
+        throw new RuleBroken('safetensors-tensor', `a list of more than ${MAX_DIMENSIONS} numbers`);
       numbers.push(this.#integer());
     } while (this.#comma(']'));
     return numbers;
@@ -153,7 +156,7 @@ class Cursor {
     if (digits === undefined || value > 0xffff_ffff_ffff_ffffn)
       throw new RuleBroken(
         'safetensors-tensor',
-        `at byte ${this.#at} stands no number from 0 to 2^64`,
+        `expected an integer from 0 to 2^64 at byte ${this.#at}`,
       );
     this.#at += digits.length;
     return value;
@@ -172,9 +175,6 @@ class Cursor {
   }
 
   #defect(): RuleBroken {
-    return new RuleBroken(
-      'safetensors-json',
-      `the header is no JSON of a safetensors file at byte ${this.#at}`,
-    );
+    return new RuleBroken('safetensors-json', `the JSON header is invalid at byte ${this.#at}`);
   }
 }

@@ -33,8 +33,8 @@ export const safetensorsDtypes: Readonly<Record<string, number>> = {
 const MAX_U64 = 0xffff_ffff_ffff_ffffn;
 
 /**
- * Checks a safetensors file by its header alone: the tensors fill what is behind it, one after the other, without
- * hole, overlap or tail.
+ * Checks the header of a safetensors file: the tensors fill the rest of the file without gaps, overlaps or trailing
+ * bytes.
  * @returns the bytes of each tensor by name
  * @throws RuleBroken `safetensors-*`
  */
@@ -51,12 +51,9 @@ export async function examineSafetensors(
   for (const tensor of tensors) checkTensor(tensor, unknown);
   checkOffsets(tensors, BigInt(bytes.size - 8 - length));
   for (const dtype of unknown)
-    report(
-      'safetensors-dtype',
-      `tensors of the unknown type ${JSON.stringify(dtype.slice(0, 40))}`,
-    );
+    report('safetensors-dtype', `tensors of unknown type ${JSON.stringify(dtype.slice(0, 40))}`);
   if ((8 + length) % 8 !== 0)
-    report('safetensors-alignment', 'the data do not begin at a multiple of 8 bytes');
+    report('safetensors-alignment', 'the data does not begin at a multiple of 8 bytes');
   return new Map(tensors.map(({ name, begin, end }) => [name, Number(end - begin)]));
 }
 
@@ -66,7 +63,7 @@ async function headerLength(bytes: Bytes): Promise<number> {
   if (length >= 2n && length <= BigInt(MAX_SAFETENSORS_HEADER) && length + 8n <= BigInt(bytes.size))
     return Number(length);
   const said = length < 0n ? 'no header' : `a header of ${length} bytes in a file of ${bytes.size}`;
-  throw new RuleBroken('safetensors-length', `no safetensors file: ${said}`);
+  throw new RuleBroken('safetensors-length', `not a safetensors file: ${said}`);
 }
 
 function checkTensor(tensor: TensorInfo, unknown: Set<string>): void {
@@ -85,7 +82,7 @@ function checkTensor(tensor: TensorInfo, unknown: Set<string>): void {
   else if (total % 8n !== 0n || total / 8n !== end - begin)
     throw new RuleBroken(
       'safetensors-tensor',
-      `tensor ${shown} has ${end - begin} bytes where its shape and type take ${total} bits`,
+      `tensor ${shown} has ${end - begin} bytes, but its shape and type need ${total} bits`,
     );
 }
 
@@ -93,7 +90,7 @@ function checkOffsets(tensors: readonly TensorInfo[], size: bigint): void {
   let position = 0n;
   for (const { name, begin, end } of tensors.toSorted(byOffset)) {
     if (begin !== position) {
-      const what = begin > position ? 'leaves a hole before it' : 'lies over another';
+      const what = begin > position ? 'leaves a gap before it' : 'overlaps another tensor';
       throw new RuleBroken(
         'safetensors-offsets',
         `tensor ${JSON.stringify(name.slice(0, 80))} ${what}`,
@@ -104,7 +101,7 @@ function checkOffsets(tensors: readonly TensorInfo[], size: bigint): void {
   if (position === size) return;
   throw new RuleBroken(
     'safetensors-size',
-    `${size} bytes of data where the tensors take ${position}`,
+    `${size} bytes of data, but the tensors need ${position}`,
   );
 }
 

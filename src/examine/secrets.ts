@@ -9,7 +9,7 @@ interface Shape {
   readonly pattern: RegExp;
 }
 
-/** What must not cross: text that opens something for who holds it, by the shapes that its issuers gave it. */
+/** Secrets that must not be in a bundle, by the formats that their issuers define. */
 const SHAPES: readonly Shape[] = [
   {
     rule: 'secret-private-key',
@@ -64,14 +64,14 @@ const SHAPES: readonly Shape[] = [
   { rule: 'secret-kubeconfig', pattern: /\bclient-key-data:\s*[A-Za-z0-9+/]{64,}/ },
 ];
 
-/** A file that is no larger is searched for secrets whatever it is; weights are numbers. */
+/** Files up to this size are searched for secrets, unless they are weights. */
 export const MAX_SEARCHED_BYTES: number = 32 * MIB;
 
 const SPAN_BYTES = 1 * MIB;
-/** Longer than any of them up to where it is certain: what lies across two reads is seen whole in one. */
+/** Longer than any secret up to the point where it is recognized, so that a secret that spans two reads is complete in one. */
 const OVERLAP_BYTES = 1024;
 
-/** The rules whose secrets content holds, each once. The secrets themselves are never told. */
+/** The rules of the secrets in the content, without duplicates. The secrets themselves are never returned. */
 export async function findSecrets(bytes: Bytes): Promise<SecretRule[]> {
   const found = new Set<SecretRule>();
   for (let offset = 0; offset < bytes.size; offset += SPAN_BYTES) {

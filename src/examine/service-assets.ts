@@ -5,7 +5,7 @@ import { isHubId, offerModel, repositoryOf } from './hub-id.ts';
 
 export type ServiceReport = (service: string, rule: Rule, detail: string, offer?: string) => void;
 
-/** Options of vLLM, SGLang, TGI and llama.cpp whose value is a model, by what it is for. */
+/** Options of vLLM, SGLang, TGI and llama.cpp whose value is a model, by its purpose. */
 const OPTIONS: readonly (readonly [Rule, readonly string[]])[] = [
   [
     'asset-model',
@@ -46,7 +46,7 @@ const VARIABLES = [
   'LLAMA_ARG_MODEL_URL',
 ];
 
-/** Whether a service tells its server to run code of the model's repository. */
+/** Whether a service lets its server run code from the model's repository. */
 export function trustsRemoteCode(service: Service): boolean {
   const option = service.args.some((each) =>
     /^--trust[-_]remote[-_]code(?:=(?:true|1))?$/i.test(each),
@@ -59,18 +59,22 @@ export function trustsRemoteCode(service: Service): boolean {
   );
 }
 
-/** What the servers of a manifest would fetch at their start, by their options and variables. */
+/** Reports what the servers in a manifest would download at startup, according to their options and variables. */
 export function examineServices(manifest: Manifest, report: ServiceReport): void {
   for (const service of manifest.services) {
     const told = (rule: Rule, option: string, value: string): void => {
       const repository = value.replace(/^hf:\/\//, '').replace(/:[A-Za-z0-9_.-]+$/, '');
-      if (isHubId(repository)) reportModel(service, manifest, rule, option, repository, report);
+      if (isHubId(repository)) {
+        const offer = offerLines(manifest, service, option, repository);
+        const detail = `${option} is the Hub repository ${repository}, not a mounted folder`;
+        report(service.name, rule, detail, offer);
+      }
     };
     for (const [option, value] of optionsOf(service.args)) {
       const rule = OPTIONS.find(([, names]) => names.includes(option))?.[0];
       if (rule !== undefined) told(rule, option, value.replace(/^[\w.-]+=/, ''));
       if (ADDRESSES.includes(option) && /^https?:/.test(value))
-        report(service.name, 'asset-model', `${option} names an address`);
+        report(service.name, 'asset-model', `${option} is a URL`);
       if (option === '--speculative-config' || option === '-sc') {
         const model = /"model"\s*:\s*"([^"]+)"/.exec(value)?.[1];
         if (model !== undefined) told('asset-draft-model', option, model);
@@ -93,14 +97,13 @@ function* optionsOf(args: readonly string[]): Generator<readonly [string, string
   }
 }
 
-function reportModel(
-  service: Service,
+/** Manifest lines that add the repository, and mount it in the service. */
+function offerLines(
   manifest: Manifest,
-  rule: Rule,
+  service: Service,
   option: string,
   repository: string,
-  report: ServiceReport,
-): void {
+): string {
   const model = manifest.models.find((each) => repositoryOf(each.source) === repository);
   const mount = service.mounts.find((each) => 'model' in each && each.model === model?.name);
   const folder = mount?.path ?? `/models/${model?.name ?? repository.split('/')[1]}`;
@@ -112,15 +115,10 @@ function reportModel(
       : []),
   ];
   const name = /models:\n {2}- name: (\S+)/.exec(lines[0] ?? '')?.[1];
-  report(
-    service.name,
-    rule,
-    `${option} names ${repository} on the Hub, not a folder that is mounted`,
-    lines.join('').replace('model: NAME,', `model: ${name ?? 'NAME'},`),
-  );
+  return lines.join('').replace('model: NAME,', `model: ${name ?? 'NAME'},`);
 }
 
-/** vLLM's FlashInfer fetches kernels compiled elsewhere, where no folder of them is named. */
+/** vLLM's FlashInfer downloads compiled kernels unless a folder with kernels is configured. */
 function examineKernels(service: Service, report: ServiceReport): void {
   const text = [
     ...service.args,
@@ -130,7 +128,7 @@ function examineKernels(service: Service, report: ServiceReport): void {
   report(
     service.name,
     'asset-kernel',
-    'it asks for FlashInfer, which fetches kernels unless it is given a folder of them',
+    'it uses FlashInfer, which downloads kernels unless FLASHINFER_CUBIN_DIR is set',
     `files:\n  - { name: flashinfer-cubins, source: ./flashinfer-cubins }\nservices:\n  - name: ${service.name}\n    env: { FLASHINFER_CUBIN_DIR: /cubins }\n    mounts:\n      - { files: flashinfer-cubins, path: /cubins }\n`,
   );
 }

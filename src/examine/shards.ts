@@ -12,9 +12,9 @@ export function isShardIndex(path: string): boolean {
 }
 
 /**
- * Whether an index of shards tells the truth: each shard is taken, each tensor is in its shard, and the sizes add up.
- * @param index the index's text
- * @param weights what the heads of the model's files say, by path; every file of the model has a key
+ * Checks an index of shards: each shard is selected, each tensor is in its shard, and the sizes add up.
+ * @param index the content of the index
+ * @param weights what the headers of the model's files say, by path; every file of the model has a key
  */
 export function examineShardIndex(
   path: string,
@@ -24,7 +24,7 @@ export function examineShardIndex(
 ): void {
   const found = parseIndex(index);
   if (found === undefined) {
-    report(path, 'shard-index', 'an index without a map from tensors to files');
+    report(path, 'shard-index', 'the index does not map tensors to files');
     return;
   }
   const folder = path.includes('/') ? path.slice(0, path.lastIndexOf('/') + 1) : '';
@@ -36,12 +36,12 @@ export function examineShardIndex(
     else if (held.tensors !== undefined && !held.tensors.has(tensor)) absent.push(tensor);
   }
   for (const shard of [...missing].sort().slice(0, MAX_NAMED))
-    report(path, 'shard-missing', `it names ${JSON.stringify(shard)}, which is not taken`);
+    report(path, 'shard-missing', `it refers to ${JSON.stringify(shard)}, which is not selected`);
   if (absent.length > 0)
     report(
       path,
       'shard-tensor',
-      `${absent.length} tensors are not where it says: ${JSON.stringify(absent[0])}`,
+      `${absent.length} tensors are not in the listed part, for example ${JSON.stringify(absent[0])}`,
     );
   if (missing.size > 0 || absent.length > 0 || found.total === undefined) return;
   const shards = [...new Set(found.map.values())].map(
@@ -52,68 +52,72 @@ export function examineShardIndex(
     .flatMap((each) => [...(each?.values() ?? [])])
     .reduce((sum, size) => sum + size, 0);
   if (total !== found.total)
-    report(path, 'shard-total', `it says ${found.total} bytes, and the tensors have ${total}`);
+    report(
+      path,
+      'shard-total',
+      `the index states ${found.total} bytes, but the tensors have ${total}`,
+    );
 }
 
-/** Files numbered `00001-of-00005`, and GGUF files that say how many they are: all of them are there. */
+/** Checks that files numbered `00001-of-00005` are complete, and that split GGUF files agree with their names. */
 export function examineNumbered(weights: ReadonlyMap<string, Weights>, report: FileReport): void {
   const sets = new Set<string>();
   for (const [path, { gguf }] of weights) {
     const split = Number(gguf?.numbers.get('split.count') ?? 0);
     const [, stem, number = '', total = '', extension] = NUMBERED.exec(path) ?? [];
     if (stem === undefined) {
-      if (split > 1) report(path, 'shard-missing', `a part of ${split} with a name that says none`);
+      if (split > 1)
+        report(path, 'shard-missing', `one of ${split} parts, but its name has no part number`);
       continue;
     }
     const count = Number(total);
     if (split > 0 && split !== count)
-      report(path, 'shard-index', `its name says ${count} parts and its key split.count ${split}`);
+      report(
+        path,
+        'shard-index',
+        `${count} parts according to its name, but ${split} according to split.count`,
+      );
     const place = gguf?.numbers.get('split.no');
     if (place !== undefined && Number(place) !== Number(number) - 1)
       report(
         path,
         'shard-index',
-        `its name says part ${Number(number)} and its key split.no ${place}`,
+        `part ${Number(number)} according to its name, but split.no is ${place}`,
       );
     const key = `${stem} ${total} ${extension}`;
     if (sets.has(key)) continue;
     sets.add(key);
     const separator = path[stem.length] ?? '-';
+    const nameOf = (part: number): string =>
+      `${stem}${separator}${String(part).padStart(number.length, '0')}-of-${total}.${extension}`;
     const missing: string[] = [];
-    for (let each = 1; each <= count && missing.length < MAX_NAMED; each += 1) {
-      const name = `${stem}${separator}${String(each).padStart(number.length, '0')}-of-${total}.${extension}`;
-      if (!weights.has(name)) missing.push(name);
-    }
+    for (let each = 1; each <= count && missing.length < MAX_NAMED; each += 1)
+      if (!weights.has(nameOf(each))) missing.push(nameOf(each));
     if (missing.length > 0)
-      report(path, 'shard-missing', `a part of ${count}: ${missing.join(', ')} not taken`);
-    else if (extension === 'gguf')
-      checkSplitTensors(stem, total, separator, number.length, weights, report);
+      report(path, 'shard-missing', `one of ${count} parts; not selected: ${missing.join(', ')}`);
+    else if (extension === 'gguf') checkSplitTensors(nameOf, count, weights, report);
   }
 }
 
 function checkSplitTensors(
-  stem: string,
-  total: string,
-  separator: string,
-  digits: number,
+  nameOf: (part: number) => string,
+  count: number,
   weights: ReadonlyMap<string, Weights>,
   report: FileReport,
 ): void {
   let tensors = 0;
   let said: bigint | undefined;
-  const first = `${stem}${separator}${'1'.padStart(digits, '0')}-of-${total}.gguf`;
-  for (let each = 1; each <= Number(total); each += 1) {
-    const name = `${stem}${separator}${String(each).padStart(digits, '0')}-of-${total}.gguf`;
-    const gguf = weights.get(name)?.gguf;
+  for (let each = 1; each <= count; each += 1) {
+    const gguf = weights.get(nameOf(each))?.gguf;
     if (gguf === undefined) return;
     tensors += gguf.tensors.length;
     said ??= gguf.numbers.get('split.tensors.count');
   }
   if (said !== undefined && Number(said) !== tensors)
     report(
-      first,
+      nameOf(1),
       'shard-tensor',
-      `its key split.tensors.count says ${said}, and the parts have ${tensors}`,
+      `split.tensors.count is ${said}, but the parts have ${tensors} tensors`,
     );
 }
 

@@ -12,7 +12,7 @@ export interface TarEntry {
 }
 
 /**
- * The files of a tar (ustar, PAX, GNU long names), without unpacking it.
+ * Lists the files in a tar archive (ustar, PAX, GNU long names) without unpacking it.
  * @throws RuleBroken `tar-malformed`, `tar-trailing`, `archive-link`, `archive-device`, `examine-limit`
  */
 export async function readTar(bytes: Bytes): Promise<TarEntry[]> {
@@ -22,24 +22,24 @@ export async function readTar(bytes: Bytes): Promise<TarEntry[]> {
   let position = 0;
   for (let count = 0; ; count += 1) {
     if (count > MAX_ARCHIVE_ENTRIES * 2)
-      throw new RuleBroken('examine-limit', 'a tar of too many entries');
+      throw new RuleBroken('examine-limit', 'a tar archive with too many entries');
     const header = await bytes.read(position, BLOCK_BYTES);
-    if (header.length < BLOCK_BYTES) throw malformed('it ends within a header');
+    if (header.length < BLOCK_BYTES) throw malformed('it is truncated within a header');
     if (header.every((byte) => byte === 0)) break;
     const head = decodeHeader(header);
     if (head?.size === undefined || head.name === '')
-      throw malformed(`no header at byte ${position}`);
+      throw malformed(`invalid header at byte ${position}`);
     const { kind: type, size: own } = head;
     const size = 'xgLK'.includes(type) ? own : (paxSize ?? own);
     const data = position + BLOCK_BYTES;
-    if (data + size > bytes.size) throw malformed('a file goes on beyond its end');
+    if (data + size > bytes.size) throw malformed('a file extends beyond the end of the archive');
     position = data + Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES;
     if (type === 'x' || type === 'g' || type === 'L') {
-      if (size > MAX_LONG_NAME) throw malformed('a name of over a mebibyte');
+      if (size > MAX_LONG_NAME) throw malformed('a name of more than 1 MiB');
       const text = await bytes.read(data, size);
       const found: ReturnType<typeof decodePax> =
         type === 'L' ? { path: decodeLongName(text) } : decodePax(text);
-      if (found === undefined) throw malformed('a PAX record that cannot be read');
+      if (found === undefined) throw malformed('invalid PAX record');
       longName = found.path ?? longName;
       paxSize = found.size ?? paxSize;
       continue;
@@ -48,7 +48,7 @@ export async function readTar(bytes: Bytes): Promise<TarEntry[]> {
     longName = undefined;
     paxSize = undefined;
     checkType(type, name);
-    if (own !== size) throw malformed(`${JSON.stringify(name)} has two sizes`);
+    if (own !== size) throw malformed(`${JSON.stringify(name)} has two different sizes`);
     if (type !== '5') entries.push({ name, data, size });
   }
   await checkEnd(bytes, position);
@@ -62,17 +62,17 @@ function checkType(type: string, name: string): void {
   if (type === '3' || type === '4' || type === '6')
     throw new RuleBroken('archive-device', `${shown} is a device or a pipe`);
   if (type !== '0' && type !== '\0' && type !== '5' && type !== '7')
-    throw malformed(`${shown} is of the unknown type ${JSON.stringify(type)}`);
+    throw malformed(`${shown} has unknown type ${JSON.stringify(type)}`);
 }
 
 async function checkEnd(bytes: Bytes, start: number): Promise<void> {
   for (let position = start; position < bytes.size; position += MIB) {
     const rest = await bytes.read(position, MIB);
     if (rest.some((byte) => byte !== 0))
-      throw new RuleBroken('tar-trailing', 'bytes behind the end of a tar');
+      throw new RuleBroken('tar-trailing', 'there are bytes after the end of the tar archive');
   }
 }
 
 function malformed(detail: string): RuleBroken {
-  return new RuleBroken('tar-malformed', `a tar that cannot be read: ${detail}`);
+  return new RuleBroken('tar-malformed', `invalid tar archive: ${detail}`);
 }

@@ -9,10 +9,10 @@ const END = 0x06054b50;
 const END_64 = 0x06064b50;
 const LOCATOR_64 = 0x07064b50;
 const MAX_DIRECTORY_BYTES = 64 * MIB;
-/** What one compressed member may become in memory. */
+/** Limit of the decompressed size of one member, in memory. */
 const MAX_INFLATED_BYTES = 64 * MIB;
 const MAX_RATIO = 200;
-/** Flag bit 3: sizes and CRC follow the data, and may be zero before it. */
+/** Flag bit 3: sizes and CRC follow the data, and may be zero in the local header. */
 const LATER = 8;
 const MAX_DESCRIPTOR_BYTES = 24;
 
@@ -25,11 +25,11 @@ export interface ZipEntry {
   readonly packed: number;
   readonly header: number;
   readonly isLink: boolean;
-  /** Where its bytes begin. */
+  /** Offset of its data. */
   readonly data: number;
 }
 
-/** Where the record that ends a zip lies, or undefined where the content does not end as one. */
+/** The offset of the end record of a zip file; undefined if there is none. */
 export async function findZipEnd(bytes: Bytes): Promise<number | undefined> {
   const length = Math.min(bytes.size, 22 + 64 * KIB);
   const tail = await bytes.read(bytes.size - length, length);
@@ -38,74 +38,75 @@ export async function findZipEnd(bytes: Bytes): Promise<number | undefined> {
     if (tail.readUInt32LE(at) !== END) continue;
     if (at + 22 + tail.readUInt16LE(at + 20) === tail.length) found.push(at);
   }
-  if (found.length > 1) throw broken('it ends twice: readers differ on which end they take');
+  if (found.length > 1) throw broken('it has two end records');
   const [at] = found;
   return at === undefined ? undefined : bytes.size - length + at;
 }
 
 /**
- * The members of a zip (APPNOTE 6.3), where the directory and the members' own headers say the same: whoever reads
- * the one or the other sees the same files. Nothing lies before, between or over them.
- * @param passOver members whose own headers are not read now; then nothing is said of gaps either
+ * Lists the members of a zip file (APPNOTE 6.3), and checks that the central directory and the local headers agree, so
+ * that every reader sees the same files, and that nothing lies before, between or over the members.
+ * @param skip members whose local headers are not read; gaps next to them are then not detected
  * @throws RuleBroken `zip-*`, `archive-bomb`
  */
 export async function readZip(
   bytes: Bytes,
   end: number,
-  passOver: (name: string) => boolean = () => false,
+  skip: (name: string) => boolean = () => false,
 ): Promise<ZipEntry[]> {
   const directory = await findDirectory(bytes, end);
   if (directory.size > MAX_DIRECTORY_BYTES || directory.entries > MAX_ARCHIVE_ENTRIES)
-    throw new RuleBroken('examine-limit', 'a zip directory of more entries than any model has');
+    throw new RuleBroken('examine-limit', 'a zip directory with too many entries');
   const listed = parseDirectory(await bytes.read(directory.offset, directory.size));
-  if (listed.length !== directory.entries) throw broken('its directory has another count of files');
+  if (listed.length !== directory.entries)
+    throw broken('the number of files differs from its end record');
   if (new Set(listed.map((each) => each.name)).size !== listed.length)
-    throw broken('two members have one name');
+    throw broken('two members have the same name');
   const entries: ZipEntry[] = [];
   let position = 0;
   let slack = 0;
   for (const each of listed.toSorted((a, b) => a.header - b.header)) {
     if (each.header < position)
-      throw new RuleBroken('archive-bomb', `${shown(each.name)} lies over another member`);
+      throw new RuleBroken('archive-bomb', `${shown(each.name)} overlaps another member`);
     if (each.header > position && position === 0)
-      throw new RuleBroken('zip-prefixed', `${each.header} bytes lie before the first member`);
-    if (passOver(each.name)) {
+      throw new RuleBroken('zip-prefixed', `${each.header} bytes before the first member`);
+    if (skip(each.name)) {
       entries.push({ ...each, data: Number.NaN });
       position = each.header;
       slack = Number.POSITIVE_INFINITY;
       continue;
     }
     if (each.header > position + slack)
-      throw broken(`bytes before ${shown(each.name)} that no member has`);
+      throw broken(`there are bytes before ${shown(each.name)} that belong to no member`);
     const data = await checkLocal(bytes, each);
     entries.push({ ...each, data });
     position = data + each.packed;
     slack = (each.flags & LATER) === 0 ? 0 : MAX_DESCRIPTOR_BYTES;
-    if (position > directory.offset) throw broken(`${shown(each.name)} goes on into the directory`);
+    if (position > directory.offset) throw broken(`${shown(each.name)} overlaps the directory`);
   }
   if (directory.offset > position + slack)
-    throw broken('bytes before the directory that no member has');
+    throw broken('there are bytes before the directory that belong to no member');
   checkRatio(entries, bytes.size);
   return entries;
 }
 
-/** A member's content. @throws RuleBroken `zip-checksum`, `archive-opaque`, `archive-too-large` */
+/** Reads a member's content. @throws RuleBroken `zip-checksum`, `archive-opaque`, `archive-too-large` */
 export async function zipMember(bytes: Bytes, entry: ZipEntry): Promise<Bytes> {
   const stored = sliceBytes(bytes, entry.data, entry.packed);
   if (entry.method === 0) {
-    if (entry.packed !== entry.size) throw broken(`${shown(entry.name)} has two sizes`);
+    if (entry.packed !== entry.size) throw broken(`${shown(entry.name)} has two different sizes`);
     if (entry.size <= MAX_INFLATED_BYTES) checkCrc(entry, await stored.read(0, entry.size));
     return stored;
   }
   if (entry.method !== 8)
     throw new RuleBroken(
       'archive-opaque',
-      `${shown(entry.name)} is packed by method ${entry.method}`,
+      `${shown(entry.name)} uses compression method ${entry.method}`,
     );
   if (entry.size > MAX_INFLATED_BYTES || entry.packed > MAX_INFLATED_BYTES)
     throw new RuleBroken(
       'archive-too-large',
-      `${shown(entry.name)} unpacks to ${entry.size} bytes`,
+      `${shown(entry.name)} decompresses to ${entry.size} bytes`,
     );
   const content = inflate(await stored.read(0, entry.packed), entry);
   checkCrc(entry, content);
@@ -117,20 +118,17 @@ function inflate(packed: Buffer, entry: ZipEntry): Buffer {
     const content = inflateRawSync(packed, { maxOutputLength: entry.size + 1 });
     if (content.length === entry.size) return content;
   } catch {
-    // Reported below, like a size that is not the one said.
+    // Reported below, like a wrong size.
   }
   throw new RuleBroken(
     'zip-checksum',
-    `${shown(entry.name)} does not unpack to what is said of it`,
+    `${shown(entry.name)} does not decompress to its stated size`,
   );
 }
 
 function checkCrc(entry: ZipEntry, content: Buffer): void {
   if (crc32(content) === entry.crc) return;
-  throw new RuleBroken(
-    'zip-checksum',
-    `${shown(entry.name)} has another CRC-32 than is said of it`,
-  );
+  throw new RuleBroken('zip-checksum', `${shown(entry.name)} does not match its CRC-32`);
 }
 
 async function findDirectory(
@@ -139,7 +137,7 @@ async function findDirectory(
 ): Promise<{ offset: number; size: number; entries: number }> {
   const record = await bytes.read(end, 22);
   if (record.readUInt16LE(4) !== 0 || record.readUInt16LE(6) !== 0)
-    throw broken('it spans several discs');
+    throw broken('it is split across several files');
   const plain = {
     entries: record.readUInt16LE(10),
     size: record.readUInt32LE(12),
@@ -155,7 +153,7 @@ async function findDirectory(
       record64.readUInt32LE(0) !== END_64 ||
       behind + 12 + Number(record64.readBigUInt64LE(4)) !== end - 20
     )
-      throw broken('its zip64 end is not where it is said to be');
+      throw broken('its zip64 end record is not at the stated offset');
     const wide = {
       entries: Number(record64.readBigUInt64LE(32)),
       size: Number(record64.readBigUInt64LE(40)),
@@ -166,13 +164,13 @@ async function findDirectory(
       differs(plain.size, wide.size, 0xffffffff) ||
       differs(plain.offset, wide.offset, 0xffffffff)
     )
-      throw broken('its two ends say different things');
+      throw broken('its two end records disagree');
     found = wide;
   }
   if (found.offset + found.size < behind)
-    throw new RuleBroken('zip-prefixed', 'offsets that do not begin at the start of the file');
+    throw new RuleBroken('zip-prefixed', 'its offsets do not count from the start of the file');
   if (found.offset + found.size !== behind)
-    throw broken('its directory is not where it is said to be');
+    throw broken('its directory is not at the stated offset');
   return found;
 }
 
@@ -188,7 +186,7 @@ function parseDirectory(directory: Buffer): Omit<ZipEntry, 'data'>[] {
     const nameLength = directory.readUInt16LE(at + 28);
     const extraLength = directory.readUInt16LE(at + 30);
     const next = at + 46 + nameLength + extraLength + directory.readUInt16LE(at + 32);
-    if (next > directory.length) throw broken('its directory is cut');
+    if (next > directory.length) throw broken('its directory is truncated');
     const name = directory.toString('utf8', at + 46, at + 46 + nameLength);
     const extra = directory.subarray(at + 46 + nameLength, at + 46 + nameLength + extraLength);
     const wide = wideSizes(extra, [
@@ -204,7 +202,7 @@ function parseDirectory(directory: Buffer): Omit<ZipEntry, 'data'>[] {
       size: wide[0] ?? 0,
       packed: wide[1] ?? 0,
       header: wide[2] ?? 0,
-      // Made on Unix, and of the file type that links have.
+      // Created on Unix, with the file type of a symbolic link.
       isLink: directory.readUInt8(at + 5) === 3 && directory.readUInt16LE(at + 40) >> 12 === 0o12,
     });
     at = next;
@@ -212,7 +210,7 @@ function parseDirectory(directory: Buffer): Omit<ZipEntry, 'data'>[] {
   return entries;
 }
 
-/** Sizes and offset, those that do not fit 32 bits from the zip64 field (APPNOTE 4.5.3). */
+/** Sizes and offset; values that do not fit in 32 bits come from the zip64 field (APPNOTE 4.5.3). */
 function wideSizes(extra: Buffer, narrow: readonly number[]): number[] {
   let field = Buffer.alloc(0);
   for (let at = 0; at + 4 <= extra.length; at += 4 + extra.readUInt16LE(at + 2)) {
@@ -222,7 +220,7 @@ function wideSizes(extra: Buffer, narrow: readonly number[]): number[] {
   }
   return narrow.map((value) => {
     if (value !== 0xffffffff) return value;
-    if (field.length < 8) throw broken('a size of 64 bits is missing');
+    if (field.length < 8) throw broken('a 64-bit size is missing');
     const wide = Number(field.readBigUInt64LE(0));
     field = field.subarray(8);
     return wide;
@@ -232,7 +230,7 @@ function wideSizes(extra: Buffer, narrow: readonly number[]): number[] {
 async function checkLocal(bytes: Bytes, entry: Omit<ZipEntry, 'data'>): Promise<number> {
   const header = await bytes.read(entry.header, 30);
   if (header.length < 30 || header.readUInt32LE(0) !== LOCAL)
-    throw broken(`${shown(entry.name)} has no header of its own`);
+    throw broken(`${shown(entry.name)} has no local header`);
   const nameLength = header.readUInt16LE(26);
   const extraLength = header.readUInt16LE(28);
   const rest = await bytes.read(entry.header + 30, nameLength + extraLength);
@@ -251,14 +249,14 @@ async function checkLocal(bytes: Bytes, entry: Omit<ZipEntry, 'data'>): Promise<
     size !== entry.size ||
     packed !== entry.packed
   )
-    throw broken(`${shown(entry.name)} is described twice, and not alike`);
+    throw broken(`the headers of ${shown(entry.name)} disagree`);
   return entry.header + 30 + nameLength + extraLength;
 }
 
 function checkRatio(entries: readonly ZipEntry[], size: number): void {
   const unpacked = entries.reduce((sum, each) => sum + each.size, 0);
   if (unpacked > MIB && unpacked > size * MAX_RATIO)
-    throw new RuleBroken('archive-bomb', `${size} bytes that unpack to ${unpacked}`);
+    throw new RuleBroken('archive-bomb', `${size} bytes that decompress to ${unpacked}`);
 }
 
 function shown(name: string): string {
@@ -266,5 +264,5 @@ function shown(name: string): string {
 }
 
 function broken(detail: string): RuleBroken {
-  return new RuleBroken('zip-inconsistent', `a zip that readers read differently: ${detail}`);
+  return new RuleBroken('zip-inconsistent', `inconsistent zip file: ${detail}`);
 }

@@ -3,12 +3,12 @@ import type { Digest } from '../core/digest.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
 
-/** `refusal` stops the lock unless the manifest allows it; `warning` an officer should weigh; `note` is a record. */
+/** `refusal` stops the lock unless the manifest allows it; an officer should assess a `warning`; `note` is only recorded. */
 export type Severity = 'refusal' | 'warning' | 'note';
 
 /**
- * What the examination of content can say, under what it leads to: `refusal` always stops, `unlessAllowed` stops unless the
- * manifest allows it by rule and file. The list is closed; `examine/explain.ts` has a sentence for each.
+ * The rules of the examination, by their effect: `refusal` always stops the lock, `unlessAllowed` stops it unless the
+ * manifest allows the rule for the file. The list is closed; `examine/explain.ts` explains each rule.
  */
 export const rules = {
   refusal: [
@@ -126,34 +126,34 @@ export function severityOf(rule: Rule): Severity {
   return (rules.warning as readonly Rule[]).includes(rule) ? 'warning' : 'refusal';
 }
 
-/** Whether a manifest may allow what this rule refuses. */
+/** Whether a manifest can allow this rule. */
 export function isAllowable(rule: Rule): rule is AllowableRule {
   return (rules.unlessAllowed as readonly Rule[]).includes(rule);
 }
 
-/** A refusal that the manifest's author answers for, by rule and file. */
+/** Allows a refusal for some files. The author of the manifest takes responsibility for it. */
 export interface Allowance {
   readonly rule: AllowableRule;
-  /** A glob of the files; without a slash it matches names at any depth. */
+  /** A glob for the files; without a slash, it matches names at any depth. */
   readonly file: string;
-  /** Why it may cross; an officer reads it in the lock. */
+  /** Why it is allowed; recorded in the lock for officers. */
   readonly reason: string;
 }
 
-/** Something a person should know about what crosses. A refusal is in a lock only with what allowed it. */
+/** A result of the examination. A lock contains a refusal only with the reason that allows it. */
 export interface Finding {
-  /** The model, files entry or service. */
+  /** The name of the model, files entry or service. */
   readonly source: string;
-  /** The file in it; `*` for the whole. */
+  /** The file; `*` for the source as a whole. */
   readonly file: string;
   readonly rule: Rule;
   readonly severity: Severity;
   readonly message: string;
-  /** SHA-256 of what was recorded: a chat template, a licence. */
+  /** SHA-256 of a recorded chat template or license. */
   readonly digest?: Digest;
-  /** Lines for the manifest that would carry what a server fetches at its start. */
+  /** Lines for the manifest that add what a server would download at startup. */
   readonly offer?: string;
-  /** The reason that the manifest gave for letting a refusal pass. */
+  /** The reason in the manifest for allowing a refusal. */
   readonly allowed?: string;
 }
 
@@ -179,6 +179,6 @@ export const finding: z.ZodType<Finding> = exact(
     })
     .refine((value) => value.severity !== 'refusal' || value.allowed !== undefined, {
       path: ['severity'],
-      message: 'is a refusal that nothing allowed',
+      message: 'is a refusal without a reason that allows it',
     }),
 );

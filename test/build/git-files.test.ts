@@ -70,7 +70,7 @@ describe('when a manifest names a git repository', () => {
     }
   });
 
-  it('finds in it what may not cross', async () => {
+  it('reports refused content in it', async () => {
     const folder = join(root, 'unsafe');
     await mkdir(folder);
     const server = await startGitServer(folder);

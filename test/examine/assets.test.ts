@@ -20,7 +20,7 @@ async function assets(files: Files, setting: Setting = {}): Promise<Finding[]> {
   return found.filter(({ rule }) => rule.startsWith('asset-'));
 }
 
-describe('when a configuration names what is not taken', () => {
+describe('when a configuration refers to something that is not selected', () => {
   it.each<[string, Files, string[]]>([
     [
       'an adapter without its model',
@@ -93,7 +93,7 @@ describe('when a configuration names what is not taken', () => {
     expect((await assets(files)).map(({ rule }) => rule)).toEqual(rules);
   });
 
-  it('records each name of code, and says which file cannot be read', async () => {
+  it('reports every reference to code, and names a file that cannot be read', async () => {
     const files = {
       'config.json': json({
         auto_map: { AutoConfig: 'c.C', AutoTokenizer: ['t.T', null] },
@@ -107,7 +107,7 @@ describe('when a configuration names what is not taken', () => {
   });
 });
 
-describe('when include and exclude leave out what a server reads', () => {
+describe('when include and exclude leave out a file that a server reads', () => {
   it.each<[string, Files, string[], string[]]>([
     ['a projector', { 'm.gguf': Buffer.from('GGUF') }, ['mmproj-F16.gguf'], ['asset-projector']],
     [
@@ -129,7 +129,7 @@ describe('when include and exclude leave out what a server reads', () => {
   });
 });
 
-describe('when a service would fetch something at its start', () => {
+describe('when a service would download something at startup', () => {
   it.each<[string, object, string[]]>([
     ['a model by its name', { args: ['--model', 'org/other'] }, ['asset-model']],
     ['a model after serve', { args: ['serve', 'org/other'] }, ['asset-model']],
@@ -167,7 +167,7 @@ describe('when a service would fetch something at its start', () => {
     expect((await assets(weights, { manifest })).map(({ rule }) => rule)).toEqual(rules);
   });
 
-  it('warns of the vocabularies of gpt-oss, where the server is not llama.cpp', async () => {
+  it('warns of the vocabularies of gpt-oss if the server is not llama.cpp', async () => {
     const files = { ...weights, 'config.json': json({ model_type: 'gpt_oss' }) };
     const [found] = await assets(files, service({}));
     expect(found).toMatchObject({ source: 'tiny', rule: 'asset-vocabulary' });
@@ -177,7 +177,7 @@ describe('when a service would fetch something at its start', () => {
     expect(await assets(files)).toEqual([]);
   });
 
-  it('offers lines that are YAML and take along what they name', async () => {
+  it('offers valid YAML that adds what is missing', async () => {
     const files = {
       ...weights,
       'config.json': json({ model_type: 'gpt_oss', auto_map: { A: 'org/Code.X--m.M' } }),
@@ -217,7 +217,7 @@ describe('when a service trusts remote code', () => {
     );
   });
 
-  it('takes code that the manifest allows, and writes down why', async () => {
+  it('accepts code that the manifest allows, and records the reason', async () => {
     const model = {
       allow: [{ rule: 'remote-code-trusted' as const, file: '*.py', reason: 'read it' }],
     };

@@ -45,24 +45,24 @@ interface LockFile {
 const lockOf = (cwd: string): LockFile =>
   JSON.parse(readFileSync(join(cwd, 'stowage.lock.json'), 'utf8')) as LockFile;
 
-describe("when the Hub's scanners have a word against a file", () => {
-  it.each(['unsafe', 'infected'])('refuses %s, and says where to read why', async (status) => {
+describe("when the Hub's scanners report a concern about a file", () => {
+  it.each(['unsafe', 'infected'])('refuses %s, and refers to the report', async (status) => {
     await hub.put(repository({ 'b.json': status }));
     const cwd = folderFor();
     const { error, stderr } = await run(cwd, 'lock');
     expect(error?.code).toBe('content-refused');
-    expect(error?.found).toBe(`the Hub's scanners call this file ${status} [hub-unsafe]`);
-    expect(error?.message).toBe('b.json of tiny may not cross');
-    expect(stderr).toContain('page at the Hub');
+    expect(error?.found).toBe(`the Hub's scanners report this file as ${status} [hub-unsafe]`);
+    expect(error?.message).toBe('b.json of tiny is refused');
+    expect(stderr).toContain('page on the Hub');
     expect(() => lockOf(cwd)).toThrow();
   });
 
-  it('lets an unsafe one pass that the manifest allows by name; the lock says who said what', async () => {
+  it('accepts an unsafe file that the manifest allows by name, and records both statements', async () => {
     await hub.put(repository({ 'b.json': 'unsafe' }));
     const cwd = folderFor({ rule: 'hub-unsafe', file: 'b.json', reason: 'a false alarm' });
     const { error, stdout } = await run(cwd, 'lock', '--explain');
     expect(error).toBeUndefined();
-    expect(stdout).toContain("the Hub's own scanners found something harmful in the file");
+    expect(stdout).toContain("the Hub's own scanners report that the file is unsafe");
     expect(stdout).toContain('a false alarm');
     const { findings, models } = lockOf(cwd);
     expect(findings).toMatchObject([{ rule: 'hub-unsafe', allowed: 'a false alarm' }]);
@@ -76,13 +76,13 @@ describe("when the Hub's scanners have a word against a file", () => {
     const { error, stdout } = await run(cwd, 'lock', '--explain');
     expect(error).toBeUndefined();
     expect(stdout).toContain(
-      "warning hub-scan: the Hub's own scanners have a word against the file",
+      "warning hub-scan: the Hub's own scanners report a concern about the file",
     );
-    expect(stdout).toContain(`a.json: the Hub's scanners call this file ${status}`);
+    expect(stdout).toContain(`a.json: the Hub's scanners report this file as ${status}`);
     expect(lockOf(cwd).findings).toMatchObject([{ rule: 'hub-scan', severity: 'warning' }]);
   });
 
-  it('keeps in the lock alone that one was not scanned yet', async () => {
+  it('records in the lock that a file was not scanned yet', async () => {
     await hub.put(repository({ 'a.json': 'queued' }));
     const cwd = folderFor();
     expect((await run(cwd, 'lock')).error).toBeUndefined();
@@ -90,7 +90,7 @@ describe("when the Hub's scanners have a word against a file", () => {
     expect(lockOf(cwd).models[0]?.files[0]?.hubScan).toBe('queued');
   });
 
-  it('stops a lock that was made before: what it keeps of the scan counts when it is pulled', async () => {
+  it('stops the pull of an older lock with an unsafe scan result', async () => {
     await hub.put(repository({}));
     const cwd = folderFor();
     expect((await run(cwd, 'lock')).error).toBeUndefined();

@@ -3,7 +3,7 @@ import { cardLicenses } from '../../src/examine/license.ts';
 import { isLicenseAllowed } from '../../src/examine/license-expression.ts';
 import { examine, rulesOf } from './examining.ts';
 
-describe('when a licence is held against a list', () => {
+describe('when a license is checked against a list', () => {
   it.each<[string, string[], boolean]>([
     ['apache-2.0', ['Apache-2.0'], true],
     ['llama3.1', ['llama3.1'], true],
@@ -29,12 +29,12 @@ describe('when a licence is held against a list', () => {
     ['OR', ['mit'], false],
     ['', ['mit'], false],
     [`${'('.repeat(400)}MIT${')'.repeat(400)}`, ['mit'], false],
-  ])('says of %s on %j: %s', (license, list, allowed) => {
+  ])('%s with the list %j: %s', (license, list, allowed) => {
     expect(isLicenseAllowed(license, list)).toBe(allowed);
   });
 });
 
-describe('when a model card names a licence', () => {
+describe('when a model card states a license', () => {
   const card = (front: string): Buffer => Buffer.from(`---\n${front}\n---\n\n# A card\n`);
 
   it.each<[string, Buffer, string[] | undefined]>([
@@ -94,11 +94,11 @@ describe('when a model card names a licence', () => {
       ['license-refused', 'license-unknown'],
     ],
     ['that the card cannot be read', 'license: [', 'mit', ['mit'], ['card-unreadable']],
-  ])('says %s', async (_, front, hub, licenses, rules) => {
+  ])('reports %s', async (_, front, hub, licenses, rules) => {
     expect(await said(front, hub, licenses)).toEqual(rules);
   });
 
-  it('records a licence file by its hash', async () => {
+  it('records the hash of a license file', async () => {
     expect(rulesOf(await examine({ 'LICENSE.txt': 'terms', 'sub/COPYING': 'terms' }))).toEqual([
       'license-file',
     ]);

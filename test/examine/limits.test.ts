@@ -18,7 +18,7 @@ async function rules(bytes: Bytes, name = 'model.bin'): Promise<Rule[]> {
   return said;
 }
 
-/** Content that is as long as it says, and holds these bytes at its front and zeros behind. */
+/** Content of the given size: these bytes, then zeros. */
 function sparse(front: Buffer, size: number): Bytes & { read: Bytes['read']; total(): number } {
   let total = 0;
   return {
@@ -34,8 +34,8 @@ function sparse(front: Buffer, size: number): Bytes & { read: Bytes['read']; tot
   };
 }
 
-describe('when content is made to exhaust whoever reads it', () => {
-  it('reads the heads of a terabyte and no more', async () => {
+describe('when content is designed to exhaust resources', () => {
+  it('reads only the headers of a terabyte', async () => {
     const size = 2 ** 40;
     const dims = [(size - 96) / 4];
     const head = ggufFile({ keys: [], tensors: [{ dims }] });
@@ -44,23 +44,23 @@ describe('when content is made to exhaust whoever reads it', () => {
     expect(content.total()).toBeLessThan(300_000);
   });
 
-  it('gives up on a pickle of endless opcodes', async () => {
+  it('stops at a pickle with too many opcodes', async () => {
     const bytes = Buffer.concat([Buffer.from('\x80\x02', 'latin1'), Buffer.alloc(2_100_000, 'N0')]);
     expect(await rules(memoryBytes(bytes))).toEqual(['examine-limit']);
   });
 
-  it('gives up on a stack of endless values', async () => {
+  it('stops at a stack with too many values', async () => {
     const bytes = Buffer.concat([Buffer.from('\x80\x02', 'latin1'), Buffer.alloc(1_100_000, 'N')]);
     expect(await rules(memoryBytes(bytes))).toEqual(['pickle', 'pickle-broken']);
   });
 
-  it('keeps few texts of a GGUF file', async () => {
+  it('keeps only some strings of a GGUF file', async () => {
     const text = gguf.value(8, gguf.text('x'.repeat(1_000_000)));
     const keys = Array.from({ length: 20 }, (_, index) => [`general.${index}`, text] as const);
     expect(await rules(memoryBytes(ggufFile({ keys })))).toEqual(['gguf-limit']);
   });
 
-  it('skips an array whose text is longer than the file', async () => {
+  it('reports an array whose string is longer than the file', async () => {
     const keys = [
       ['a', Buffer.concat([gguf.u32(9), gguf.u32(8), u64(1), u64(50_000_000)])],
     ] as const;
@@ -86,7 +86,7 @@ describe('when content is made to exhaust whoever reads it', () => {
   });
 });
 
-describe('when an archive unpacks to as much as is looked at in memory, or to a byte more', () => {
+describe('when an archive decompresses to the memory limit, or to one byte more', () => {
   const ceiling = 64 * 1024 * 1024;
   // Bytes that do not shrink at its front, so that it is no bomb.
   const front = randomBytes(512 * 1024).fill('plain', 0, 5);
@@ -102,17 +102,17 @@ describe('when an archive unpacks to as much as is looked at in memory, or to a 
     'a member of a zip': (bytes) => writeZip([{ name: 'a.txt', content: bytes, deflate: true }]),
   };
 
-  it.each(Object.entries(packers))('looks into %s, and not beyond', async (_, pack) => {
+  it.each(Object.entries(packers))('examines %s up to the limit', async (_, pack) => {
     expect(await rules(memoryBytes(pack(content(ceiling))))).toEqual([]);
     expect(await rules(memoryBytes(pack(content(ceiling + 1))))).toEqual(['archive-too-large']);
   });
 
-  it('takes what is stored as it is for no more than it is', async () => {
+  it('does not count stored members as decompressed', async () => {
     const bytes = writeZip([{ name: 'a.txt', content: content(ceiling + 1) }]);
     expect(await rules(memoryBytes(bytes))).toEqual([]);
   });
 
-  it('stops the lock, and lets pass what the manifest allows by name', async () => {
+  it('stops the lock unless the manifest allows the file by name', async () => {
     const files = { 'notes.gz': gzipSync(content(ceiling + 1), { level: 1 }) };
     await expectCode(() => lockFindings(files), 'content-refused');
     const allow = [{ rule: 'archive-too-large' as const, file: 'notes.gz', reason: 'looked at' }];

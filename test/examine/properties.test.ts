@@ -38,7 +38,7 @@ const bent = (files: readonly Buffer[]): fc.Arbitrary<Buffer> =>
       }, file),
     );
 
-/** Counts what is read, and refuses what lies outside. */
+/** Counts what is read, and refuses reads outside the content. */
 function watched(content: Buffer): { bytes: Bytes; total: () => number } {
   let total = 0;
   const bytes: Bytes = {
@@ -65,7 +65,7 @@ async function rulesOf(run: (report: (rule: Rule) => void) => Promise<unknown>):
   return rules;
 }
 
-describe('when weights are bent', () => {
+describe('when weights are mutated', () => {
   const of = (extension: string): Buffer[] =>
     [...sound].filter(([name]) => name.endsWith(extension)).map(([, bytes]) => bytes);
 
@@ -73,7 +73,7 @@ describe('when weights are bent', () => {
     ['safetensors', of('.safetensors'), examineSafetensors],
     ['GGUF', of('.gguf'), examineGguf],
   ] as const)(
-    'refuses %s by a rule or takes it, and reads no more than it is',
+    'refuses %s by a rule or accepts it, and never reads beyond its end',
     async (_, files, check) => {
       await fc.assert(
         fc.asyncProperty(bent(files), async (content) => {
@@ -88,8 +88,8 @@ describe('when weights are bent', () => {
   );
 });
 
-describe('when pickles are bent', () => {
-  it('refuses them by a rule or takes them', async () => {
+describe('when pickles are mutated', () => {
+  it('refuses them by a rule or accepts them', async () => {
     await fc.assert(
       fc.asyncProperty(bent([...pickles.values()]), async (content) => {
         const rules = await rulesOf(async () =>
@@ -101,7 +101,7 @@ describe('when pickles are bent', () => {
     );
   });
 
-  it('takes any bytes for what they are', async () => {
+  it('handles arbitrary bytes', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), async (content) => {
         await scanPickle(memoryBytes(Buffer.from(content)), { name: 'a', torch: false, signal });
@@ -110,7 +110,7 @@ describe('when pickles are bent', () => {
     );
   });
 
-  it('never lets one pass that Python wrote to run something, wherever it lies in a row', async () => {
+  it('refuses every pickle that Python wrote to run code, at any position', async () => {
     const evil = [...pickles]
       .filter(([name]) => /^(?:system|popen|eval|runpy)/.test(name))
       .map(([, bytes]) => bytes);
@@ -135,8 +135,8 @@ describe('when pickles are bent', () => {
   });
 });
 
-describe('when anything unsafe is bent', () => {
-  it('says rules and nothing else', async () => {
+describe('when an unsafe file is mutated', () => {
+  it('throws nothing but rules', async () => {
     // Bombs are large, and bent as slowly.
     const files = unsafeFiles(pickles).filter(({ bytes }) => bytes.length < 20_000);
     await fc.assert(
@@ -149,8 +149,8 @@ describe('when anything unsafe is bent', () => {
   });
 });
 
-describe('when more is asked for than may be read', () => {
-  it('is refused as a limit', async () => {
+describe('when a read exceeds the limit', () => {
+  it('throws the limit rule', async () => {
     const bytes = boundedBytes(memoryBytes(Buffer.alloc(100)), 10);
     expect((await bytes.read(0, 10)).length).toBe(10);
     await expect(bytes.read(10, 1)).rejects.toMatchObject({ rule: 'examine-limit' });

@@ -5,20 +5,20 @@ import { isAllowable, ruleNames, severityOf } from '../../src/format/finding.ts'
 
 const page = readFileSync('src/examine/RULES.md', 'utf8').replace(/ +\|/g, ' |');
 
-describe('when the page tells of the rules', () => {
-  it.each(ruleNames)('says what the code says of %s', (rule) => {
+describe('when RULES.md lists the rules', () => {
+  it.each(ruleNames)('matches the code for %s', (rule) => {
     const severity = severityOf(rule) === 'refusal' ? 'refused' : severityOf(rule);
     const said = isAllowable(rule) ? 'refused unless allowed' : severity;
     const { why, remedy } = explanations[rule];
     expect(page).toContain(`| \`${rule}\` | ${said} | ${why} | ${remedy} |`);
   });
 
-  it('tells of no other', () => {
+  it('lists no other rule', () => {
     const rows = [...page.matchAll(/^\| `([a-z0-9-]+)` \|/gm)];
     expect(rows.map(([, rule]) => rule).sort()).toEqual([...ruleNames].sort());
   });
 
-  it('has names that documents can hold', () => {
+  it('uses names that are valid in documents', () => {
     for (const rule of ruleNames) expect(rule).toMatch(/^[a-z]+(?:-[a-z]+)*$/);
   });
 });

@@ -13,7 +13,7 @@ const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 const secrets = unsafeFiles(pythonPickles()).filter(({ rule }) => rule.startsWith('secret-'));
 const found = (text: string): Promise<string[]> => findSecrets(memoryBytes(Buffer.from(text)));
 
-describe('when what is packed holds a secret (attack 119)', () => {
+describe('when a packed file contains a secret (attack 119)', () => {
   it.each(secrets.map((each) => [each.rule, each.title, each.bytes.toString()] as const))(
     'finds %s: %s, and does not show it',
     async (title, _, text) => {
@@ -53,7 +53,7 @@ describe('when what is packed holds a secret (attack 119)', () => {
     ['the head of a web token', 'eyJhbGciOiJIUzI1NiJ9'],
     ['nothing', ''],
   ];
-  it.each(harmless)('lets %s pass', async (_, text) => {
+  it.each(harmless)('accepts %s', async (_, text) => {
     expect(await found(text)).toEqual([]);
   });
 });

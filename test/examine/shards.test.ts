@@ -62,7 +62,7 @@ describe('when a model is in shards', () => {
       { ...whole, [INDEX]: '{"weight_map":{"__proto__":"x"}}' },
       ['shard-missing'],
     ],
-  ])('says %s', async (_name, files, rules) => {
+  ])('reports %s', async (_name, files, rules) => {
     expect(await told(files)).toEqual(rules);
   });
 
@@ -84,7 +84,7 @@ describe('when a model is in shards', () => {
     ],
     ['that a part is missing', { 'm-00001-of-00002.gguf': part(0, 2) }, ['shard-missing']],
     ['that a part without a number is one of several', { 'm.gguf': part(0, 2) }, ['shard-missing']],
-    ['that a name says another count', { 'm-00001-of-00001.gguf': part(0, 2, 1) }, ['shard-index']],
+    ['a name with another count', { 'm-00001-of-00001.gguf': part(0, 2, 1) }, ['shard-index']],
     [
       'that a part has another place',
       { 'm-00001-of-00002.gguf': part(1, 2), 'm-00002-of-00002.gguf': part(1, 2) },
@@ -100,7 +100,7 @@ describe('when a model is in shards', () => {
       { 'm-00001-of-00002.gguf': part(0, 2, 3), 'm-00002-of-00002.gguf': part(1, 2, 3) },
       ['shard-tensor'],
     ],
-  ])('says of GGUF %s', async (_name, files, rules) => {
+  ])('reports GGUF: %s', async (_name, files, rules) => {
     expect(await told(files)).toEqual(rules);
   });
 });

@@ -10,25 +10,25 @@ import { examine, rulesOf } from './examining.ts';
 const corpus = soundFiles();
 
 describe('when a file is well-formed', () => {
-  it('has one of every type', () => {
+  it('covers every type', () => {
     expect(Object.keys(safetensorsDtypes)).toHaveLength(22);
     expect(ggmlTypes.size).toBe(34);
     expect(corpus.size).toBeGreaterThan(22 + 34 + 20);
   });
 
-  it.each([...corpus])('lets %s pass', async (path, bytes) => {
+  it.each([...corpus])('accepts %s', async (path, bytes) => {
     const said = await examine({ [path]: bytes });
     expect(said.filter(({ rule }) => !['note'].includes(severityOf(rule)))).toEqual([]);
   });
 });
 
-describe('when a pickle holds what weights need', () => {
+describe('when a pickle contains only what weights need', () => {
   const pickles = pythonPickles();
   const harmless = [...pickles].filter(([name]) =>
     /^(?:data|ordered|frozen|pure|in-band|out-of-band)/.test(name),
   );
 
-  it.each(harmless)('says that %s is a pickle and no more', async (_, bytes) => {
+  it.each(harmless)('reports only that %s is a pickle', async (_, bytes) => {
     const rules = rulesOf(await examine({ 'model.pkl': bytes }));
     expect(rules.filter((rule) => rule !== 'pickle')).toEqual([]);
   });
@@ -40,7 +40,7 @@ describe('when a pickle holds what weights need', () => {
   ].join('');
   const content = Buffer.from(state, 'latin1');
 
-  it('reads the state of a model as PyTorch writes it, with storages that begin like anything', async () => {
+  it('reads a PyTorch state with storages that begin with any bytes', async () => {
     const bytes = writeZip([
       { name: 'archive/data.pkl', content, descriptor: true },
       {
@@ -54,7 +54,7 @@ describe('when a pickle holds what weights need', () => {
     expect(rulesOf(await examine({ 'pytorch_model.bin': bytes }))).toEqual(['pickle']);
   });
 
-  it('reads the state that PyTorch wrote before it wrote zips', async () => {
+  it('reads the old PyTorch format before zip files', async () => {
     const raw = (text: string): Buffer => Buffer.from(text, 'latin1');
     const parts = [
       raw('\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'),

@@ -5,7 +5,7 @@ import { paxHeader, tarEntry, tarOf } from '../support/tar.ts';
 import { unsafeWeights } from './unsafe-weights.ts';
 import { writeZip, type ZipMember, type ZipShape } from './zip.ts';
 
-/** A file that may not cross, and the rule that stops it. */
+/** A file that is refused, and the rule that stops it. */
 export interface UnsafeFile {
   readonly title: string;
   readonly path: string;
