@@ -1,14 +1,14 @@
 const WIDE =
   /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
 
-/** How many columns of a terminal a text takes, without a line break or a tab in it. */
+/** The width of a text in terminal columns. The text must not contain line breaks or tabs. */
 export function cells(text: string): number {
   let count = 0;
   for (const character of text) count += cellsOf(character);
   return count;
 }
 
-/** The beginning of a text that takes so many columns at most; `..` says that there is more. */
+/** Truncates a text to at most this many columns, ending it in `..`. */
 export function cut(text: string, columns: number): string {
   if (cells(text) <= columns) return text;
   if (columns <= 2) return '..'.slice(0, Math.max(0, columns));

@@ -4,20 +4,20 @@ import type { ExitStatus } from '../core/error-table.ts';
 import type { Context } from '../core/event.ts';
 import type { Terminal } from './terminal.ts';
 
-/** What a command is given: its context, and where it runs. */
+/** The context of a command, with its terminal. */
 export interface CommandContext extends Context {
   readonly terminal: Terminal;
-  /** A path that a person typed, absolute. */
+  /** Makes a path from the command line absolute. */
   path(text: string): string;
 }
 
-/** What a command has to show: data for `--json`, text for people. */
+/** The result of a command: data for `--json`, text for people. */
 export interface CommandResult {
   readonly json: unknown;
   readonly text: string;
-  /** Where stdout carried something else. */
+  /** Print the result on stderr, because stdout carries a stream. */
   readonly onStderr?: boolean;
-  /** 0 unless said otherwise: for a result that is no error and yet bad news. */
+  /** Default 0. For a result that is not an error but reports a problem. */
   readonly exitStatus?: ExitStatus;
 }
 
@@ -25,7 +25,7 @@ export function commandContext(terminal: Terminal, context: Context): CommandCon
   return { ...context, terminal, path: (text) => resolve(terminal.cwd, text) };
 }
 
-/** The connected side's store: `--store`, `STOWAGE_STORE`, or a cache of the user's. */
+/** The store of the connected side: `--store`, `STOWAGE_STORE`, or a folder in the user's cache. */
 export function storeFolder(context: CommandContext, option: string | undefined): string {
   const { env, home } = context.terminal;
   const chosen = option ?? env['STOWAGE_STORE'];
@@ -33,7 +33,7 @@ export function storeFolder(context: CommandContext, option: string | undefined)
   return join(env['XDG_CACHE_HOME'] || join(home, '.cache'), 'stowage', 'store');
 }
 
-/** The site's root: `--root`, `STOWAGE_ROOT`, `/var/lib/stowage` for root, a data folder for others. */
+/** The site's folder: `--root`, `STOWAGE_ROOT`, `/var/lib/stowage` for root, or a folder in the user's data. */
 export function siteRoot(context: CommandContext, option: string | undefined): string {
   const { env, home, root } = context.terminal;
   const chosen = option ?? env['STOWAGE_ROOT'];
@@ -48,6 +48,6 @@ export function usage(message: string, expected: string, found: string): Stowage
   return new StowageError('usage-invalid', message, {
     expected,
     found,
-    hint: 'stowage help names the commands; stowage help COMMAND its options',
+    hint: 'run "stowage help" for the commands, "stowage help COMMAND" for the options of one',
   });
 }

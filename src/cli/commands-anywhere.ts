@@ -15,86 +15,89 @@ import {
   repeatable,
 } from './options.ts';
 
-/** The commands that either side has; the security officer needs no others. */
+/** Commands for both sides. A security officer needs no others. */
 export function addAnywhereCommands(program: Command, run: Run): void {
   const command = (usage: string, about: string): Command => addCommand(program, usage, about);
-  command('pki <folder>', 'make a throwaway root and release certificate, for trials')
-    .option('--organization <name>', 'the organization in the certificates', 'Stowage Trial')
-    .option('--encrypt', 'encrypt the keys, with a passphrase that is asked for twice')
+  command('pki <folder>', 'create a throwaway root and release certificate, for trials only')
+    .option('--organization <name>', 'organization name in the certificates', 'Stowage Trial')
+    .option('--encrypt', 'encrypt the private keys; prompts for a passphrase')
     .addOption(passphraseFile())
     .addOption(passphraseFd())
     .action((folder: string, options: PkiOptions) =>
       run(async (context) => (await import('./commands/pki.ts')).pki(folder, options, context)),
     );
-  command('sign <bundle>', 'sign a bundle, or countersign it')
-    .option('--certificate <file>', "the signer's certificate, in PEM or DER")
+  command('sign <bundle>', 'sign or countersign a bundle')
+    .option('--certificate <file>', "signer's certificate, PEM or DER")
     .addOption(
-      new Option('--role <role>', 'what the signature is for: it names the file')
+      new Option('--role <role>', 'purpose of the signature; part of its file name')
         .choices(['release', 'approval'])
         .default('release'),
     )
-    .option('--name <name>', 'the name of the signature file (default: from role and certificate)')
+    .option('--name <name>', 'name of the signature file (default: from role and certificate)')
     .addOption(
       new Option(
         '--algorithm <name>',
-        "the signature algorithm (default: from the certificate's key)",
+        "signature algorithm (default: from the certificate's key)",
       ).choices(algorithms),
     )
-    .option('--key <file>', 'the private key in a file, PKCS#8 in PEM')
+    .option('--key <file>', 'private key file, PKCS#8 PEM')
     .addOption(passphraseFile())
     .addOption(passphraseFd())
     .option(
       '--prepare <file>',
-      'for a key elsewhere: write a signing request, and what must be signed to FILE.tbs',
+      'for a key held elsewhere: write a signing request, and the bytes to sign to FILE.tbs',
     )
-    .option('--attach <file>', 'the request that --prepare wrote: make the signature file')
+    .option('--attach <file>', 'create the signature file from the request that --prepare wrote')
     .option(
       '--signature <file>',
-      'with --attach: the signature that the key made, DER, raw or base64',
+      'with --attach: the signature made with the key (DER, raw or base64)',
     )
-    .option('--signer-command <program>', 'a program that signs what it reads from stdin')
+    .option('--signer-command <program>', 'program that signs the bytes it reads from stdin')
     .addOption(
-      repeatable('--signer-argument <argument>', 'an argument of that program (repeatable)'),
+      repeatable('--signer-argument <argument>', 'argument for the signer command (repeatable)'),
     )
-    .option('--signer-timeout <seconds>', 'how long that program may take', positiveInteger, 120)
+    .option('--signer-timeout <seconds>', 'timeout for the signer command', positiveInteger, 120)
     .action((folder: string, options: SignOptions) =>
       run(async (context) => (await import('./commands/sign.ts')).sign(folder, options, context)),
     );
-  command('doctor', 'check that this host can do what stowage asks of it').action(() =>
+  command('doctor', 'check that this host can run stowage').action(() =>
     run(async (context) => (await import('./commands/doctor.ts')).doctor(context)),
   );
-  command('inspect <bundle>', 'show what a bundle holds, with sizes, without reading its parts')
+  command('inspect <bundle>', 'show the contents and sizes of a bundle, without reading its parts')
     .option(
       '--trust <file>',
-      'also check its signatures, against this root certificate or trust document',
+      'also verify the signatures, against this root certificate or trust document',
     )
-    .option('--all', 'show every line of long lists')
-    .option('--html <file>', 'also write it as one page, for reading offline and printing')
+    .option('--all', 'show long lists in full')
+    .option('--html <file>', 'also write the result as a single HTML page')
     .action((folder: string, options: InspectOptions) =>
       run(async (context) =>
         (await import('./commands/inspect.ts')).inspect(folder, options, context),
       ),
     );
-  command('diff <from> <to>', 'show what changed between two bundles, or two locks')
+  command('diff <from> <to>', 'show the differences between two bundles or two locks')
     .option(
       '--trust <file>',
-      'also check the signatures of both, against this root certificate or trust document',
+      'also verify the signatures of both, against this root certificate or trust document',
     )
     .option('--all', 'show every line of long lists')
-    .option('--exit-code', 'end with status 1 where the contents differ')
+    .option('--exit-code', 'exit with status 1 if the contents differ')
     .action((from: string, to: string, options: DiffOptions) =>
       run(async (context) => (await import('./commands/diff.ts')).diff(from, to, options, context)),
     );
-  command('verify <bundle...>', 'check signatures and every byte of a bundle, or of discs')
-    .requiredOption('--trust <file>', 'the root certificate, or the trust document')
+  command(
+    'verify <bundle...>',
+    'verify the signatures and every byte of a bundle, or of some of its discs',
+  )
+    .requiredOption('--trust <file>', 'root certificate or trust document')
     .addOption(
       repeatable(
         '--report <file>',
-        'write what was checked, as .json or .html by its ending (repeatable)',
+        'write a verification report, as .json or .html by its extension (repeatable)',
       ),
     )
-    .option('--report-key <file>', 'sign the JSON report with this key, into FILE.p7s')
-    .option('--report-certificate <file>', 'the certificate of that key')
+    .option('--report-key <file>', 'sign the JSON report with this key; writes FILE.p7s')
+    .option('--report-certificate <file>', 'certificate of the report key')
     .addOption(passphraseFile())
     .addOption(passphraseFd())
     .action((places: string[], options: VerifyOptions) =>
@@ -102,8 +105,8 @@ export function addAnywhereCommands(program: Command, run: Run): void {
         (await import('./commands/verify.ts')).verify(places, options, context),
       ),
     );
-  command('stream <bundle>', 'write a bundle as one tar, for stowage import - on the other side')
-    .option('-o, --output <file>', 'a file, pipe or tape in place of stdout')
+  command('stream <bundle>', 'write a bundle as a tar stream, for "stowage import -" at a site')
+    .option('-o, --output <file>', 'write to a file, pipe or tape instead of stdout')
     .action((folder: string, options: StreamOptions) =>
       run(async (context) =>
         (await import('./commands/stream.ts')).stream(folder, options, context),

@@ -13,91 +13,95 @@ import {
   store,
 } from './options.ts';
 
-/** The commands of the release engineer. */
+/** Commands for the release engineer. */
 export function addConnectedCommands(program: Command, run: Run): void {
   const command = (usage: string, about: string): Command => addCommand(program, usage, about);
-  command(
-    'init [manifest]',
-    'write a commented manifest to start from (default: stowage.yaml)',
-  ).action((file?: string) =>
-    run(async (context) => (await import('./commands/init.ts')).init(file, context)),
+  command('init [manifest]', 'create a commented manifest (default: stowage.yaml)').action(
+    (file?: string) =>
+      run(async (context) => (await import('./commands/init.ts')).init(file, context)),
   );
-  command('lock [manifest]', 'replace every tag and branch of a manifest by digests')
+  command('lock [manifest]', 'resolve every tag and branch in a manifest to a digest')
     .addOption(store())
     .addOption(insecure())
     .addOption(caFile())
     .option(
       '--seq <number>',
-      'the sequence number of this lock, where the lock before it is lost',
+      'sequence of this lock; needed only if the previous lock was lost',
       positiveInteger,
     )
-    .option('--explain', 'say of each finding why it matters and what to do')
+    .option('--explain', 'for each finding, explain why it matters and what to do')
     .action((file: string | undefined, options: LockOptions) =>
       run(async (context) => (await import('./commands/lock.ts')).lock(file, options, context)),
     );
-  command('pack [manifest]', 'pull what the lock names and write the bundle')
+  command('pack [manifest]', 'pull what the lock lists and build the bundle')
     .option(
       '-o, --output <folder>',
-      'the bundle to write (default: NAME-VERSION beside the manifest)',
+      'bundle to create (default: NAME-VERSION next to the manifest)',
     )
     .option(
       '--part-size <size>',
-      'size of the parts, such as 512MiB, or "none" for whole blobs',
+      'split large blobs into parts of this size, such as 512MiB, or "none"',
       '1GiB',
     )
     .option(
       '--disc-size <size>',
-      'deal the bundle to discs of this size, such as 25GB, 23GiB, dvd or bd25',
+      'split the bundle across discs of this size, such as 25GB, 23GiB, dvd or bd25',
     )
     .option(
       '--parity <number>',
-      'recovery parts: so many of every 20 parts may be lost',
+      'add recovery parts: this many of every 20 parts can be lost and rebuilt',
       positiveInteger,
     )
     .option(
       '--parity-discs <number>',
-      'with --disc-size: so many recovery discs; as many discs may be lost',
+      'with --disc-size: add this many recovery discs; as many discs can be lost and rebuilt',
       positiveInteger,
     )
-    .option('--only <list>', 'only the parts on a list that stowage repair-list wrote')
-    .option('--from <bundle>', 'with --only: take them from this bundle, with its signatures')
-    .option('--trust-chain <folder>', 'trust documents to carry: N.trust.json and their signatures')
+    .option('--only <list>', 'pack only the parts in a list written by stowage repair-list')
+    .option(
+      '--from <bundle>',
+      'with --only: copy the parts from this bundle and keep its signatures',
+    )
+    .option(
+      '--trust-chain <folder>',
+      'trust documents to include: N.trust.json and their signatures',
+    )
     .option(
       '--installer <folder>',
-      'the installers to carry: stowage-linux-x64, stowage-linux-arm64 (default: beside this program)',
+      'installers to include: stowage-linux-x64, stowage-linux-arm64 (default: next to this program)',
     )
-    .option('--no-installer', 'carry no installer')
+    .option('--no-installer', 'do not include an installer')
     .addOption(store())
     .addOption(insecure())
     .addOption(caFile())
     .action((file: string | undefined, options: PackOptions) =>
       run(async (context) => (await import('./commands/pack.ts')).pack(file, options, context)),
     );
-  command('split <bundle>', 'deal a bundle to discs; its signatures hold for each')
-    .requiredOption('--disc-size <size>', 'the size of a disc, such as 25GB, 23GiB, dvd or bd25')
-    .option('-o, --output <folder>', 'where the discs are written (default: BUNDLE-discs)')
+  command('split <bundle>', 'split a bundle across discs; signatures stay valid')
+    .requiredOption('--disc-size <size>', 'disc size, such as 25GB, 23GiB, dvd or bd25')
+    .option('-o, --output <folder>', 'folder for the discs (default: BUNDLE-discs)')
     .action((folder: string, options: SplitOptions) =>
       run(async (context) => (await import('./commands/split.ts')).split(folder, options, context)),
     );
   addStoreCommands(program, run);
 }
 
-/** `stowage store ...`: the blobs that were pulled. */
+/** `stowage store ...`: manages downloaded blobs. */
 function addStoreCommands(program: Command, run: Run): void {
-  const group = program.command('store').description('look after the blobs that were pulled');
-  addCommand(group, 'pull [manifest]', 'pull what the lock names, and pack nothing')
+  const group = program.command('store').description('manage downloaded files');
+  addCommand(group, 'pull [manifest]', 'pull what the lock lists, without building a bundle')
     .addOption(store())
     .addOption(insecure())
     .addOption(caFile())
     .action((file: string | undefined, options: StorePullOptions) =>
       run(async (context) => (await import('./commands/store.ts')).pull(file, options, context)),
     );
-  addCommand(group, 'list', 'list every blob, and what is not whole yet')
+  addCommand(group, 'list', 'list all blobs and the size of unfinished downloads')
     .addOption(store())
     .action((options: StoreOptions) =>
       run(async (context) => (await import('./commands/store.ts')).list(options, context)),
     );
-  addCommand(group, 'verify', 'hash every blob and name those that changed')
+  addCommand(group, 'verify', 'hash every blob and list the damaged ones')
     .addOption(store())
     .action((options: StoreOptions) =>
       run(async (context) => (await import('./commands/store.ts')).verify(options, context)),
@@ -105,12 +109,15 @@ function addStoreCommands(program: Command, run: Run): void {
   addCommand(
     group,
     'prune',
-    'remove unfinished downloads of runs that ended, and blobs that no lock to keep names',
+    'remove abandoned downloads and, with --keep, blobs that no given lock lists',
   )
     .addOption(
-      repeatable('--keep <lock>', 'a lock whose blobs stay; without one, all do (repeatable)'),
+      repeatable(
+        '--keep <lock>',
+        'lock whose blobs are kept; without this option, all blobs are kept (repeatable)',
+      ),
     )
-    .option('--dry-run', 'say what would be removed, and remove nothing')
+    .option('--dry-run', 'show what would be removed, without removing it')
     .addOption(store())
     .action((options: StorePruneOptions) =>
       run(async (context) => (await import('./commands/store.ts')).prune(options, context)),

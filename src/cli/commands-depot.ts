@@ -2,18 +2,19 @@ import type { Command } from 'commander';
 import type { DepotExportOptions } from './commands/depot-export.ts';
 import { addCommand, type Run, repeatable, root } from './options.ts';
 
-/** What is below `stowage depot`. */
+/** Subcommands of `stowage depot`. */
 export function addDepotCommands(program: Command, run: Run): void {
   const depot = program.commands.find((each) => each.name() === 'depot');
-  if (depot === undefined) throw new Error('depot is declared before what is below it');
+  if (depot === undefined)
+    throw new Error('the depot command must be added before its subcommands');
   depot.enablePositionalOptions();
-  addCommand(depot, 'export', "write the site's models where other programs look for them")
+  addCommand(depot, 'export', "write the site's models into a Hugging Face cache folder")
     .requiredOption(
       '--hf-cache <folder>',
-      "the cache folder of the Hugging Face Hub's clients (HF_HUB_CACHE)",
+      'cache folder of the Hugging Face clients (HF_HUB_CACHE)',
     )
     .addOption(
-      repeatable('--release <name>', 'only of this release: NAME or NAME@VERSION (repeatable)'),
+      repeatable('--release <name>', 'export only this release: NAME or NAME@VERSION (repeatable)'),
     )
     .addOption(root())
     .action((options: DepotExportOptions) =>

@@ -4,24 +4,24 @@ import type { Shell } from './commands/completion.ts';
 import { examples } from './examples.ts';
 import { addCommand, type Run } from './options.ts';
 
-/** Something that `stowage help` explains beside commands; `names` narrows it. */
+/** A help topic that is not a command; `names` selects entries of it. */
 export type Topic = (
   names: readonly string[],
   context: CommandContext,
 ) => Promise<CommandResult> | CommandResult;
 
-/** `stowage help`: the program, a command, or one of the topics. */
+/** `stowage help`: help for the program, a command or a topic. */
 export function addHelpCommand(
   program: Command,
   run: Run,
   topics: Readonly<Record<string, Topic>>,
 ): void {
   const names = Object.keys(topics).toSorted();
-  // Any word is taken: commands are topics, too.
+  // The choices are for completion only: commands are accepted too.
   const topic = new Argument('[topic...]')
     .choices(names)
     .argParser((word: string, before: readonly string[] = []) => [...before, word]);
-  addCommand(program, 'help', `explain a command, or one of: ${names.join(', ')}`)
+  addCommand(program, 'help', `show help for a command, or for one of: ${names.join(', ')}`)
     .addArgument(topic)
     .action((words: string[] = []) =>
       run(async (context) => {
@@ -33,10 +33,10 @@ export function addHelpCommand(
     );
 }
 
-/** `stowage completion`: what makes a shell complete the commands of `program`, all that it has by then. */
+/** `stowage completion`: a shell completion script for the commands that `program` has when it runs. */
 export function addCompletionCommand(program: Command, run: Run): void {
-  addCommand(program, 'completion', 'print a script that completes commands and options')
-    .addArgument(new Argument('<shell>', 'whose').choices(['bash', 'zsh', 'fish']))
+  addCommand(program, 'completion', 'print a shell completion script')
+    .addArgument(new Argument('<shell>', 'shell to complete in').choices(['bash', 'zsh', 'fish']))
     .action((shell: Shell) =>
       run(async () => {
         const { outlineOf } = await import('./completion/outline.ts');
@@ -45,10 +45,11 @@ export function addCompletionCommand(program: Command, run: Run): void {
     );
 }
 
-/** Shows what people type, at the end of each command's help. */
+/** Adds the examples to the help of each command. */
 export function addExamples(program: Command): void {
   for (const command of program.commands) {
-    if (command.commands.length > 0) command.helpCommand('help [command]', 'explain a command');
+    if (command.commands.length > 0)
+      command.helpCommand('help [command]', 'show help for a command');
     addExamples(command);
     const typed = examples[pathOf(command)] ?? [];
     if (typed.length === 0) continue;
@@ -64,8 +65,8 @@ function commandOf(program: Command, words: readonly string[], topics: readonly 
     if (next === undefined) {
       const known = [...command.commands.map((each) => each.name())];
       throw usage(
-        'there is no help on this',
-        [...known, ...(command === program ? topics : [])].join(', ') || 'no further word',
+        'no such help topic',
+        [...known, ...(command === program ? topics : [])].join(', ') || 'no further argument',
         words.join(' '),
       );
     }

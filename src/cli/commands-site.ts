@@ -24,66 +24,69 @@ import {
   withKey,
 } from './options.ts';
 
-/** The commands of the operator. */
+/** Commands for the operator. */
 export function addSiteCommands(program: Command, run: Run): void {
   const command = (usage: string, about: string): Command => addCommand(program, usage, about);
-  const taking = (made: Command): Command =>
+  const withImportOptions = (made: Command): Command =>
     made
-      .option('--trust <file>', 'the root certificate or trust document, while the site has none')
-      .option('--fingerprint <hex>', 'its SHA-256 fingerprint, as on paper')
+      .option('--trust <file>', 'root certificate or trust document, if the site has none yet')
+      .option(
+        '--fingerprint <hex>',
+        'its SHA-256 fingerprint, obtained separately, such as on paper',
+      )
       .option(
         '--accept-age <reason>',
-        'let a bundle in whose age alone is against it; kept in the ledger',
+        'accept a bundle that fails only the age check; the reason is recorded in the ledger',
       )
       .addOption(root());
-  taking(
-    command(
-      'import <bundle...>',
-      'verify and stage a bundle or some of its discs (- for stdin); change nothing that runs',
-    ),
+  withImportOptions(
+    command('import <bundle...>', 'import and verify a bundle or some of its discs (- for stdin)'),
   ).action((places: string[], options: InstallOptions) =>
     run(async (context) =>
       (await import('./commands/import.ts')).importCommand(places, options, context),
     ),
   );
-  taking(
+  withImportOptions(
     command(
       'install <bundle...>',
-      'verify, stage and run a bundle (- for stdin), or a release that was imported; if it does not answer as it should, what ran before runs again',
+      'install a bundle (- for stdin) or an imported release; if a check fails, the previous version is restored',
     ),
   ).action((places: string[], options: InstallOptions) =>
     run(async (context) =>
       (await import('./commands/install.ts')).install(places, options, context),
     ),
   );
-  command('repair-list [release]', 'write which parts of a release are damaged or missing')
-    .option('-o, --output <file>', 'the list to write (default: NAME-VERSION.repair.json)')
+  command('repair-list [release]', 'write a list of the damaged and missing parts of a release')
+    .option('-o, --output <file>', 'file to write (default: NAME-VERSION.repair.json)')
     .addOption(root())
     .action((release: string | undefined, options: RepairListOptions) =>
       run(async (context) =>
         (await import('./commands/repair-list.ts')).repairList(release, options, context),
       ),
     );
-  command('plan [release]', 'show what a change would do, and whether it may; changes nothing')
-    .option('--rollback', 'plan a return to an earlier generation')
+  command(
+    'plan [release]',
+    'show what a change would do and whether it is allowed, without applying it',
+  )
+    .option('--rollback', 'plan a rollback to an earlier generation')
     .option(
       '--to <generation>',
-      'with --rollback: the generation to return to (default: the one before)',
+      'with --rollback: generation to return to (default: the previous one)',
       positiveInteger,
     )
-    .option('--uninstall', 'plan to take the release off the site')
-    .option('--explain', 'show every constraint, satisfied or not')
-    .option('--output <file>', 'write the plan, to be approved and applied')
+    .option('--uninstall', 'plan the removal of the release')
+    .option('--explain', 'show every check, not only those that failed')
+    .option('--output <file>', 'write the plan to a file, for approval and stowage apply')
     .addOption(root())
     .action((release: string | undefined, options: PlanOptions) =>
       run(async (context) => (await import('./commands/plan.ts')).plan(release, options, context)),
     );
-  command('override <rule>', 'let a constraint be violated for a while, in an emergency')
-    .requiredOption('--by <who>', 'who answers for it; kept in the ledger')
-    .requiredOption('--reason <why>', 'why; kept in the ledger')
+  command('override <rule>', 'temporarily override a failed check, in an emergency')
+    .requiredOption('--by <who>', 'who is responsible; recorded in the ledger')
+    .requiredOption('--reason <why>', 'reason for the override; recorded in the ledger')
     .requiredOption(
       '--until <moment>',
-      'when it ends, such as 2026-11-21T18:00:00Z: 7 days at most',
+      'when the override expires, such as 2026-11-21T18:00:00Z; at most 7 days from now',
     )
     .addOption(root())
     .action((rule: string, options: OverrideOptions) =>
@@ -92,124 +95,129 @@ export function addSiteCommands(program: Command, run: Run): void {
       ),
     );
   withKey(
-    command(
-      'approve <plan>',
-      'approve a plan: sign it, into PLAN.NAME.p7s beside it',
-    ).requiredOption('--digest <hex>', 'the SHA-512 of the plan that was read'),
+    command('approve <plan>', 'approve a plan by signing it; writes PLAN.NAME.p7s').requiredOption(
+      '--digest <hex>',
+      'SHA-512 of the plan that you reviewed',
+    ),
   ).action((file: string, options: ApproveOptions) =>
     run(async (context) => (await import('./commands/approve.ts')).approve(file, options, context)),
   );
-  command('apply <plan>', 'carry out a plan, if nothing changed since it was made')
+  command('apply <plan>', 'apply a plan, if the site has not changed since it was made')
     .addOption(root())
     .action((file: string, options: { root?: string }) =>
       run(async (context) => (await import('./commands/apply.ts')).apply(file, options, context)),
     );
-  command('history', 'show what was done at the site, and the generations it can return to')
+  command('history', 'show past commands and the generations available for rollback')
     .addOption(root())
     .action((options: { root?: string }) =>
       run(async (context) => (await import('./commands/history.ts')).history(options, context)),
     );
-  command('gc', "remove from the site's store what no rollback needs")
-    .option('--keep <number>', 'generations before the current one that stay', wholeNumber, 2)
-    .option('--incomplete', 'also what came of bundles that never became whole')
-    .option('--dry-run', 'say what would be removed, and remove nothing')
+  command('gc', 'remove data that no rollback needs')
+    .option('--keep <number>', 'number of earlier generations to keep', wholeNumber, 2)
+    .option('--incomplete', 'also remove incomplete imports')
+    .option('--dry-run', 'show what would be removed, without removing it')
     .addOption(root())
     .action((options: GcOptions) =>
       run(async (context) => (await import('./commands/gc.ts')).gc(options, context)),
     );
-  const receipt = program.command('receipt').description("the site's signed statements");
-  addCommand(receipt, 'show [file]', "check and show a receipt (default: the site's newest)")
-    .option('--fingerprint <hex>', "the SHA-256 of the site's certificate, as on paper")
+  const receipt = program
+    .command('receipt')
+    .description("show and write the site's signed receipts");
+  addCommand(receipt, 'show [file]', "verify and show a receipt (default: the site's newest)")
+    .option(
+      '--fingerprint <hex>',
+      "SHA-256 fingerprint of the site's certificate, obtained separately, such as on paper",
+    )
     .addOption(root())
     .action((file: string | undefined, options: ReceiptShowOptions) =>
       run(async (context) =>
         (await import('./commands/receipt.ts')).receiptShow(file, options, context),
       ),
     );
-  addCommand(receipt, 'write', 'write a receipt of what the site holds and runs now')
+  addCommand(receipt, 'write', 'write a receipt of the current state of the site')
     .addOption(root())
     .action((options: { root?: string }) =>
       run(async (context) =>
         (await import('./commands/receipt.ts')).receiptWrite(options, context),
       ),
     );
-  command('status', 'show what the site runs')
+  command('status', 'show installed releases, their services and incomplete imports')
     .addOption(root())
     .action((options: { root?: string }) =>
       run(async (context) => (await import('./commands/status.ts')).status(options, context)),
     );
-  command('rollback', 'return to an earlier generation')
+  command('rollback', 'roll back to an earlier generation')
     .option(
       '--to <generation>',
-      'the generation to return to (default: the one before)',
+      'generation to return to (default: the previous one)',
       positiveInteger,
     )
     .addOption(root())
     .action((options: { to?: number; root?: string }) =>
       run(async (context) => (await import('./commands/rollback.ts')).rollback(options, context)),
     );
-  command('uninstall [release]', 'take a release off the site')
-    .option(
-      '--everything',
-      "take every release off, and the site's own folder with all it remembers",
-    )
-    .option('--receipt <file>', 'with --everything: where the last receipt goes')
+  command('uninstall [release]', 'stop and remove a release')
+    .option('--everything', "stop and remove every release, and delete the site's folder")
+    .option('--receipt <file>', 'with --everything: file for the last receipt')
     .addOption(root())
     .action((release: string | undefined, options: UninstallOptions) =>
       run(async (context) =>
         (await import('./commands/uninstall.ts')).uninstall(release, options, context),
       ),
     );
-  command('depot', 'serve what was imported: an OCI registry and a Hugging Face Hub, read-only')
+  command('depot', 'serve imported releases as a read-only OCI registry and Hugging Face Hub')
     .option(
       '--listen <address:port>',
-      'address and port; port 0 takes a free one',
+      'address and port to listen on; port 0 selects a free port',
       '127.0.0.1:5080',
     )
     .addOption(
       repeatable('--release <name>', 'serve only this release: NAME or NAME@VERSION (repeatable)'),
     )
-    .option('--tls-certificate <file>', 'the certificate for TLS, in PEM, with its intermediates')
-    .option('--tls-key <file>', 'its private key, in PEM')
-    .option('--token-file <file>', 'who may ask: lines of NAME:TOKEN or NAME:sha256=HEX')
+    .option('--tls-certificate <file>', 'TLS certificate and its intermediates, PEM')
+    .option('--tls-key <file>', 'private key of the TLS certificate, PEM')
+    .option(
+      '--token-file <file>',
+      'require a token from this file, with lines of NAME:TOKEN or NAME:sha256=HEX',
+    )
     .option(
       '--hub-path <path>',
-      'also answer as a Hub below this path, such as /hub, behind a proxy that keeps it',
+      'also serve the Hub below this path, such as /hub, for a proxy that does not strip it',
     )
-    .option('--access-log <file>', 'where a line for each answer goes (default: stderr)')
-    .option(
-      '--modelcars',
-      'calculate all modelcar images before listening, not when first asked for',
-    )
+    .option('--access-log <file>', 'file for the access log (default: stderr)')
+    .option('--modelcars', 'build all modelcar images before listening instead of on first request')
     .addOption(
       new Option(
         '--print-config <engine>',
-        'print what makes an engine ask the depot for original references, and end',
+        'print the configuration that makes an engine use the depot as a mirror, and exit',
       ).choices(engines),
     )
-    .option('--as <host:port>', 'with --print-config: what clients call the depot')
+    .option('--as <host:port>', 'with --print-config: host and port that clients use for the depot')
     .addOption(root())
     .action((options: DepotCommandOptions) =>
       run(async (context) => (await import('./commands/depot.ts')).depot(options, context)),
     );
-  command('push <release> <registry>', 'copy images, models and files into a registry of the site')
+  command(
+    'push <release> <registry>',
+    'push the images, models and files of a release to a registry',
+  )
     .option(
       '--name-rule <rule>',
-      'how repositories are named there: {release}, {version}, {name}, {path}, {registry}',
+      'pattern for repository names, from {release}, {version}, {name}, {path}, {registry}',
       DEFAULT_NAME_RULE,
     )
     .addOption(
-      new Option('--chunk-size <size>', 'the size of one request')
+      new Option('--chunk-size <size>', 'size of one upload request')
         .argParser(sizeOption)
         .default(64 * MIB, '64MiB'),
     )
     .option(
       '--max-layer-size <size>',
-      'refuse, before the first byte, a blob that is larger',
+      'fail before uploading if a blob is larger than this',
       sizeOption,
     )
-    .option('--modelcars', 'push models as images, too')
-    .option('--insecure', 'speak plain http with the registry')
+    .option('--modelcars', 'also push models as modelcar images')
+    .option('--insecure', 'use plain HTTP')
     .addOption(caFile())
     .addOption(root())
     .action((release: string, registry: string, options: PushCommandOptions) =>
@@ -217,13 +225,15 @@ export function addSiteCommands(program: Command, run: Run): void {
         (await import('./commands/push.ts')).push(release, registry, options, context),
       ),
     );
-  const audit = program.command('audit').description("the site's hash-chained ledger");
-  addCommand(audit, 'verify', 'check that the ledger was neither edited, cut nor replaced')
+  const audit = program
+    .command('audit')
+    .description("verify and show the site's hash-chained ledger");
+  addCommand(audit, 'verify', 'verify that the ledger was not edited, truncated or replaced')
     .addOption(root())
     .action((options: { root?: string }) =>
       run(async (context) => (await import('./commands/audit.ts')).auditVerify(options, context)),
     );
-  addCommand(audit, 'show', 'print what the ledger says, oldest first')
+  addCommand(audit, 'show', 'print the ledger, oldest entry first')
     .addOption(root())
     .action((options: { root?: string }) =>
       run(async (context) => (await import('./commands/audit.ts')).auditShow(options, context)),

@@ -4,51 +4,65 @@ import type { TrustApplyOptions } from './commands/trust-apply.ts';
 import type { InitOptions, NextOptions } from './commands/trust-draft.ts';
 import { addCommand, positiveInteger, type Run, repeatable, root, withKey } from './options.ts';
 
-/** `stowage trust ...`: documents that say whose signatures count. */
+/** `stowage trust ...`: manages trust documents. */
 export function addTrustCommands(program: Command, run: Run): void {
-  const trust = program.command('trust').description('make, show, sign and pin trust documents');
+  const trust = program
+    .command('trust')
+    .description('create, show, sign and apply trust documents');
   const command = (usage: string, about: string): Command => addCommand(trust, usage, about);
   const draft = (made: Command): Command =>
     made
       .addOption(
-        repeatable('--release <name>', 'a root whose signers release bundles (repeatable)'),
+        repeatable('--release <name>', 'root whose signers may release bundles (repeatable)'),
       )
-      .addOption(repeatable('--approval <name>', 'a root whose signers approve them (repeatable)'))
+      .addOption(
+        repeatable('--approval <name>', 'root whose signers may approve bundles (repeatable)'),
+      )
       .addOption(
         repeatable(
           '--root-role <name>',
-          'a root whose signers sign the next document (repeatable)',
+          'root whose signers may sign the next document (repeatable)',
         ),
       )
       .addOption(
-        repeatable('--threshold <role=number>', 'how many keys a role needs, from 1 (repeatable)'),
+        repeatable(
+          '--threshold <role=number>',
+          'number of keys that must sign for a role (repeatable)',
+        ),
       )
       .addOption(
-        repeatable('--require <role=algorithm>', 'what must be among its signatures (repeatable)'),
+        repeatable(
+          '--require <role=algorithm>',
+          'algorithm that at least one signature of a role must use (repeatable)',
+        ),
       )
-      .addOption(repeatable('--algorithm <name>', 'an algorithm that may count (repeatable)'))
-      .addOption(repeatable('--channel <name>', 'a channel that may enter (repeatable)'))
+      .addOption(repeatable('--algorithm <name>', 'accepted signature algorithm (repeatable)'))
+      .addOption(repeatable('--channel <name>', 'accepted channel (repeatable)'))
       .addOption(
-        repeatable('--seq-floor <product/channel=number>', 'the lowest number that may enter'),
+        repeatable('--seq-floor <product/channel=number>', 'lowest accepted sequence (repeatable)'),
       )
-      .option('--max-age-days <days>', 'how old the newest signature may be', positiveInteger)
-      .option('--expires <date>', 'when it ends, such as 2027-11-21')
-      .requiredOption('--output <file>', 'the document to write, such as 2.trust.json');
+      .option(
+        '--max-age-days <days>',
+        'maximum age of the newest signature of a bundle',
+        positiveInteger,
+      )
+      .option('--expires <date>', 'expiry date, such as 2027-11-21')
+      .requiredOption('--output <file>', 'file to write, such as 2.trust.json');
   draft(
-    command('init', 'write the first trust document').addOption(
-      repeatable('--root <name=file>', 'a root certificate (repeatable)'),
+    command('init', 'create the first trust document').addOption(
+      repeatable('--root <name=file>', 'root certificate, and a name for it (repeatable)'),
     ),
   ).action((options: InitOptions) =>
     run(async (context) => (await import('./commands/trust-draft.ts')).trustInit(options, context)),
   );
   draft(
-    command('next <file>', 'write the document that follows another')
-      .addOption(repeatable('--add-root <name=file>', 'a further root certificate (repeatable)'))
-      .addOption(repeatable('--remove-root <name>', 'a root that goes (repeatable)'))
+    command('next <file>', 'create the next version of a trust document')
+      .addOption(repeatable('--add-root <name=file>', 'root certificate to add (repeatable)'))
+      .addOption(repeatable('--remove-root <name>', 'root to remove (repeatable)'))
       .addOption(
         repeatable(
           '--revoke <issuer:serial=reason>',
-          'a certificate that counts no more, by SHA-256 of its issuer (repeatable)',
+          'certificate to revoke, by the SHA-256 of its issuer and its serial number (repeatable)',
         ),
       ),
   ).action((file: string, options: NextOptions) =>
@@ -56,17 +70,21 @@ export function addTrustCommands(program: Command, run: Run): void {
       (await import('./commands/trust-draft.ts')).trustNext(file, options, context),
     ),
   );
-  command('show <file>', 'show whom a trust document trusts with what').action((file: string) =>
-    run(async (context) => (await import('./commands/trust-show.ts')).trustShow(file, context)),
+  command('show <file>', 'show the roots, roles and limits of a trust document').action(
+    (file: string) =>
+      run(async (context) => (await import('./commands/trust-show.ts')).trustShow(file, context)),
   );
-  withKey(command('sign <file>', 'sign a trust document, into FILE.NAME.p7s beside it')).action(
+  withKey(command('sign <file>', 'sign a trust document; writes FILE.NAME.p7s')).action(
     (file: string, options: KeyOptions) =>
       run(async (context) =>
         (await import('./commands/trust-sign.ts')).trustSign(file, options, context),
       ),
   );
   command('apply <file>', 'pin a trust document at a site')
-    .option('--fingerprint <hex>', 'its SHA-256, as on paper, for the first of a site')
+    .option(
+      '--fingerprint <hex>',
+      'SHA-256 of the first trust document of a site, obtained separately, such as on paper',
+    )
     .addOption(root())
     .action((file: string, options: TrustApplyOptions) =>
       run(async (context) =>

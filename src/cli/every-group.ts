@@ -1,7 +1,7 @@
 import { addConnectedCommands } from './commands-connected.ts';
 import { type CommandGroup, disconnectedGroups } from './program.ts';
 
-/** All commands that there are. The travelling installer never imports this file. */
+/** All commands. The installer in a bundle never imports this file. */
 export const everyGroup: readonly CommandGroup[] = [
   {
     title: 'Connected side:',

@@ -1,4 +1,4 @@
-/** What people type, by command; `stowage help COMMAND` shows it. */
+/** Examples for the help of each command. */
 export const examples: Readonly<Record<string, readonly string[]>> = {
   init: ['stowage init', 'stowage init chat.yaml'],
   lock: ['stowage lock', 'stowage lock --explain', 'stowage lock chat.yaml --store /data/store'],

@@ -4,25 +4,25 @@ import type { Finding, Severity } from '../format/finding.ts';
 
 const ORDER: readonly Severity[] = ['refusal', 'warning', 'note'];
 
-/** A finding with why it matters and what to do, for `--json`. */
+/** A finding with its explanation and remedy, for `--json`. */
 export interface ExplainedFinding extends Finding {
   readonly why: string;
   readonly remedy: string;
 }
 
-/** Findings by source, the gravest first. */
+/** Explains findings, sorted by source, most severe first. */
 export function explainFindings(findings: readonly Finding[]): ExplainedFinding[] {
-  const grave = ({ severity }: Finding): number => ORDER.indexOf(severity);
+  const rank = ({ severity }: Finding): number => ORDER.indexOf(severity);
   return findings
     .map((each) => ({ ...each, ...explanations[each.rule] }))
-    .toSorted((a, b) => compare(a.source, b.source) || grave(a) - grave(b));
+    .toSorted((a, b) => compare(a.source, b.source) || rank(a) - rank(b));
 }
 
 function compare(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-/** The findings for a person: what, why it matters, what to do, and lines to paste into the manifest. */
+/** Findings as text: what was found, why it matters, what to do, and lines to paste into the manifest. */
 export function explainedText(findings: readonly Finding[]): string[] {
   const lines: string[] = [];
   let source = '';
@@ -53,7 +53,7 @@ export function explainedText(findings: readonly Finding[]): string[] {
   return lines.length === 0 ? ['', 'no findings'] : lines;
 }
 
-/** What everybody should see without asking: all but the notes, of which there is a count. */
+/** Findings as lines, without notes; the last line counts all. */
 export function findingLines(findings: readonly Finding[]): string[] {
   const shown = findings.filter((each) => each.severity !== 'note');
   const notes = findings.length - shown.length;
@@ -65,7 +65,7 @@ export function findingLines(findings: readonly Finding[]): string[] {
     ...(findings.length === 0
       ? []
       : [
-          `  ${counted(findings.length, 'finding')}, ${notes} of them notes: stowage lock --explain says why each matters`,
+          `  ${counted(findings.length, 'finding')}, including ${counted(notes, 'note')}; run stowage lock --explain for details`,
         ]),
   ];
 }

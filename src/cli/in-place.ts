@@ -4,8 +4,8 @@ const CLEAR_BELOW = '\u001b[J';
 const CLEAR_TO_END = '\u001b[K';
 
 /**
- * A screen for a spinner, on which what moves is drawn over itself. The cursor always rests where the drawing begins, so a
- * terminal that is resized, suspended or left by a kill at any moment shows nothing twice and needs no repair.
+ * A screen for a spinner that redraws its lines in place. The cursor always stays at the start of these lines, so
+ * nothing is shown twice and nothing has to be restored after a resize, a suspend or a kill.
  */
 export function inPlace(screen: Screen): NodeJS.WriteStream {
   const view = {
@@ -14,7 +14,7 @@ export function inPlace(screen: Screen): NodeJS.WriteStream {
       return screen.columns;
     },
     write(text: string): boolean {
-      // What ends its line stays, and what has no visible character is for the terminal.
+      // Complete lines and control sequences are written unchanged.
       if (text.endsWith('\n') || text.startsWith('\u001b[?')) return screen.write(text);
       const lines = text.split('\n');
       const up = lines.length > 1 ? `\u001b[${lines.length - 1}A` : '';
@@ -23,8 +23,9 @@ export function inPlace(screen: Screen): NodeJS.WriteStream {
     cursorTo: (): boolean => screen.write(`\r${CLEAR_BELOW}`),
     clearLine: (): boolean => true,
     moveCursor: (): boolean => true,
-    once: (name: string, hear: () => void): unknown => screen.once(name, hear),
-    removeListener: (name: string, hear: () => void): unknown => screen.removeListener(name, hear),
+    once: (name: string, listener: () => void): unknown => screen.once(name, listener),
+    removeListener: (name: string, listener: () => void): unknown =>
+      screen.removeListener(name, listener),
   };
   return view as unknown as NodeJS.WriteStream;
 }

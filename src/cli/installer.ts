@@ -1,17 +1,17 @@
-// The entry of the travelling installer: one executable, built by scripts/build-installer.ts.
+// The entry point of the installer in a bundle: one executable, built by scripts/build-installer.ts.
 import { cleanEnvironment, foreignVariable, namesDescriptor } from './clean-environment.ts';
 
-/** Flags that the executable is built with: no configuration of OpenSSL is read, named or by default. */
+/** Flags built into the executable: OpenSSL reads no configuration file. */
 const OWN_FLAGS = ['--openssl-config=/dev/null'];
 
-/** Starts this very executable anew in place of itself when the environment would bend the runtime. */
+/** Restarts this executable with a clean environment if a variable would change how the runtime behaves. */
 function startClean(): void {
   const clean = cleanEnvironment(process.env);
   if (clean === undefined) return;
   const args = process.argv.slice(2);
   if (namesDescriptor(args)) {
     process.stderr.write(
-      `stowage: error: ${foreignVariable(process.env)} is set, and --passphrase-fd cannot be handed on without it\n  hint: unset ${foreignVariable(process.env)}, or use --passphrase-file\n`,
+      `stowage: error: ${foreignVariable(process.env)} is set, and removing it would close the descriptor of --passphrase-fd\n  hint: unset ${foreignVariable(process.env)}, or use --passphrase-file\n`,
     );
     process.exit(2);
   }

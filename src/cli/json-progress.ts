@@ -3,9 +3,9 @@ import type { Terminal } from './terminal.ts';
 
 const PROGRESS_MS = 1000;
 
-/** What long work says to a program: each event a line of JSON, of progress one a second and the last of a task. */
+/** Progress for programs: one JSON object per event, with at most one progress event a second and the last of a task. */
 export function jsonProgress({ stderr, now }: Terminal): Progress {
-  let said = 0;
+  let lastWritten = 0;
   let last = '';
   return {
     emit: (event) => {
@@ -13,8 +13,8 @@ export function jsonProgress({ stderr, now }: Terminal): Progress {
       if (event.type === 'progress') {
         const key = `${event.task} ${event.done}`;
         const isEnd = event.done >= event.total && key !== last;
-        if (time.getTime() - said < PROGRESS_MS && !isEnd) return;
-        said = time.getTime();
+        if (time.getTime() - lastWritten < PROGRESS_MS && !isEnd) return;
+        lastWritten = time.getTime();
         last = key;
       }
       stderr.write(`${JSON.stringify({ time: time.toISOString(), ...event })}\n`);

@@ -5,35 +5,35 @@ import { formatSeconds } from './units.ts';
 
 export type ProgressEvent = Extract<StowageEvent, { type: 'progress' }>;
 
-/** What a meter reads of a task, in words. */
+/** The progress of a task, as text. */
 export interface Reading {
-  /** From 0 to 1; of waiting there is none, for nobody knows when it ends. */
+  /** From 0 to 1; absent while waiting, because the end is not known. */
   readonly share?: number;
   /** `1.50 GiB of 2.93 GiB`, or seconds. */
   readonly amount: string;
-  /** Known once something moved for a while. */
+  /** Absent until there is enough data. */
   readonly rate?: string;
   readonly left?: string;
-  /** Such as a part and its disc. */
+  /** For example a part and its disc. */
   readonly subject?: string;
 }
 
-/** The rate is that of so many milliseconds before now: what was fast an hour ago says nothing of the disc that is in. */
+/** The rate covers only this many milliseconds, because discs differ in speed. */
 const WINDOW_MS = 20_000;
-/** A rate of less is chance. */
+/** A shorter sample is not representative. */
 const LEAST_MS = 1000;
 const SAMPLE_MS = 500;
-/** Lines that stay come after a tenth of the time that the task has taken, but not more and not less often than this. */
+/** Without a terminal, the interval between lines is a tenth of the elapsed time, within these bounds. */
 const LINE_MS = 5000;
 const RARE_LINE_MS = 60_000;
 
-/** Amount, rate and time left of one task at a time. What was there before counts as done, and not in the rate. */
+/** Measures amount, rate and time left of one task at a time. Data from an earlier run counts as done but not in the rate. */
 export class Meter {
   readonly #now: () => Date;
   #task = '';
   #samples: { readonly at: number; readonly fresh: number }[] = [];
   #begun = 0;
-  #said = 0;
+  #lastLine = 0;
   #latest: ProgressEvent | undefined;
 
   constructor(now: () => Date) {
@@ -57,23 +57,23 @@ export class Meter {
     return { share, amount, rate: `${formatBytes(rate)}/s`, left, ...about };
   }
 
-  /** A reading in one line. */
+  /** The reading as one line. */
   text(event: ProgressEvent): string {
     const { share, amount, rate, left, subject } = this.read(event);
     const percent = share === undefined ? undefined : `${Math.floor(share * 100)} %`;
     return [amount, percent, rate, left, subject].filter((each) => each !== undefined).join(', ');
   }
 
-  /** Whether a line is due where lines stay; asked after {@link text}. */
+  /** Whether to print another line; call after {@link text}. */
   isDue(): boolean {
     const now = this.#now().getTime();
     const pause = Math.min(Math.max((now - this.#begun) / 10, LINE_MS), RARE_LINE_MS);
-    if (now - this.#said < pause) return false;
-    this.#said = now;
+    if (now - this.#lastLine < pause) return false;
+    this.#lastLine = now;
     return true;
   }
 
-  /** What the task that was read came to, such as `2.93 GiB in 10 s`; undefined without one, or where it was short. The next begins afresh. */
+  /** Ends the task and returns its total, such as `2.93 GiB in 10 s`; undefined if there was none or it was short. */
   total(): string | undefined {
     const latest = this.#latest;
     const seconds = (this.#now().getTime() - this.#begun) / 1000;
@@ -87,10 +87,10 @@ export class Meter {
     this.#task = task;
     this.#samples = [{ at: now, fresh }];
     this.#begun = now;
-    this.#said = now;
+    this.#lastLine = now;
   }
 
-  /** Bytes a second; undefined as long as it is not known. */
+  /** Bytes per second; undefined while not known. */
   #rate(now: number, fresh: number): number | undefined {
     const last = this.#samples.at(-1);
     if (last === undefined || now - last.at >= SAMPLE_MS) this.#samples.push({ at: now, fresh });

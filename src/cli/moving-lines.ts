@@ -6,8 +6,8 @@ const BAR_LEAST = 6;
 const BAR_MOST = 30;
 
 /**
- * What moves on a screen so wide, a line or two, none wider: what is done, a bar and the time left; below it amount, rate,
- * part and disc. What does not fit is left away, the least needed first.
+ * The progress of a step in one or two lines of at most `columns`: step, bar and time left; below it amount, rate, part
+ * and disc. What does not fit is omitted, the least important first.
  */
 export function movingLines(step: string, reading: Reading | undefined, columns: number): string[] {
   if (reading === undefined) return [cut(step, columns)];
@@ -23,7 +23,7 @@ export function movingLines(step: string, reading: Reading | undefined, columns:
   return details === '' ? [first] : [first, `${GAP}${details}`];
 }
 
-/** As many of the texts as fit one after the other, in their order. */
+/** Joins as many of the texts, in order, as fit into one line. */
 function fitting(texts: readonly (string | undefined)[], columns: number): string {
   let line = '';
   for (const text of texts) {

@@ -6,18 +6,18 @@ import { movingLines } from './moving-lines.ts';
 import { type Progress, stepText, warn } from './progress-words.ts';
 import type { Terminal } from './terminal.ts';
 
-/** What a terminal of a person can show. */
-export interface Looks {
+/** What a terminal can display. */
+export interface TerminalStyle {
   readonly unicode: boolean;
   readonly color: boolean;
 }
 
 const ASCII = { interval: 130, frames: ['-', '\\', '|', '/'] };
-/** The spinner, the space after it, and a column that stays free, as some terminals wrap when the last one is used. */
+/** The spinner, the space after it, and a free last column, because some terminals wrap when it is used. */
 const BESIDE = 3;
 
-/** What long work says to a person: a line or two that move, with a bar, amount, rate and time left. */
-export function movingProgress(terminal: Terminal, meter: Meter, looks: Looks): Progress {
+/** Progress on a terminal: one or two lines, redrawn in place, with a bar, amount, rate and time left. */
+export function movingProgress(terminal: Terminal, meter: Meter, style: TerminalStyle): Progress {
   const { stderr, signal } = terminal;
   let spinner: Ora | undefined;
   let step = '';
@@ -29,9 +29,9 @@ export function movingProgress(terminal: Terminal, meter: Meter, looks: Looks): 
     spinner.text = movingLines(label, reading, columns).join('\n');
   };
   const finish = (how: keyof typeof marks, text: string): void => {
-    const came = meter.total();
-    const symbol = marks[how][looks.unicode ? 0 : 1];
-    const done = how === 'done' && came !== undefined ? `${text}  ${came}` : text;
+    const total = meter.total();
+    const symbol = marks[how][style.unicode ? 0 : 1];
+    const done = how === 'done' && total !== undefined ? `${text}  ${total}` : text;
     spinner?.stopAndPersist({ symbol, text: done });
     spinner = undefined;
     reading = undefined;
@@ -47,10 +47,10 @@ export function movingProgress(terminal: Terminal, meter: Meter, looks: Looks): 
           spinner = ora({
             stream: inPlace(stderr),
             isEnabled: true,
-            // The terminal stays as it is: what kills the program leaves nothing to restore.
+            // The terminal's settings are not changed, so a kill leaves nothing to restore.
             ...{ discardStdin: false, hideCursor: false },
-            color: looks.color ? 'cyan' : false,
-            spinner: looks.unicode ? 'dots' : ASCII,
+            color: style.color ? 'cyan' : false,
+            spinner: style.unicode ? 'dots' : ASCII,
             text: movingLines(step, undefined, Math.max((stderr.columns || 80) - BESIDE, 1)).join(
               '\n',
             ),

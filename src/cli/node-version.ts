@@ -1,13 +1,13 @@
-/** The oldest Node that has all that Stowage asks of it: ML-DSA, and ssri's own demand. */
+/** The oldest supported Node: Stowage needs ML-DSA, and ssri has its own minimum. */
 const OLDEST = [24, 15] as const;
 
-/** What is wrong with a Node version such as `20.20.2`, as a person reads it; undefined when it will do. */
+/** The error text for a Node version such as `20.20.2`; undefined if the version is supported. */
 export function nodeDefect(version: string): string | undefined {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   if (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])) return undefined;
-  return `stowage: error: this Node is too old [host-unfit]
+  return `stowage: error: this version of Node is too old [host-unfit]
   expected: Node ${OLDEST.join('.')} or later
   found:    ${version}
-  hint: in a checkout, scripts/stowage runs the Node that the project brings; elsewhere, install a newer Node
+  hint: install a newer Node; in a checkout, run scripts/stowage, which uses the Node of the project
 `;
 }

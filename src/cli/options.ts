@@ -5,7 +5,7 @@ import { parseBytes } from './units.ts';
 
 export type Action = (context: CommandContext) => Promise<CommandResult>;
 
-/** Runs what a command does, shows its result or its error, and sets the exit status. */
+/** Runs a command, prints its result or error, and sets the exit status. */
 export type Run = (action: Action) => Promise<void>;
 
 export const algorithms: readonly AlgorithmName[] = [
@@ -15,40 +15,40 @@ export const algorithms: readonly AlgorithmName[] = [
   'ml-dsa-87',
 ];
 
-/** A command of `parent`; every one has `--json`. */
+/** Adds a command to `parent`, with `--json`. */
 export function addCommand(parent: Command, usage: string, about: string): Command {
   return parent.command(usage).description(about).option('--json', 'print the result as JSON');
 }
 
 export const store = (): Option =>
-  new Option('--store <folder>', 'where pulled blobs are kept (STOWAGE_STORE)');
+  new Option('--store <folder>', 'folder for downloaded files (STOWAGE_STORE)');
 export const root = (): Option => new Option('--root <folder>', "the site's folder (STOWAGE_ROOT)");
 export const repeatable = (flags: string, about: string): Option =>
   new Option(flags, about)
     .default([] as string[], 'none')
     .argParser((value: string, before: string[]) => [...before, value]);
 export const insecure = (): Option =>
-  repeatable('--insecure-registry <host>', 'a registry to ask over plain http (repeatable)');
+  repeatable('--insecure-registry <host>', 'registry to access over plain HTTP (repeatable)');
 export const caFile = (): Option =>
-  new Option('--ca-file <file>', 'further authorities to trust, in PEM');
+  new Option('--ca-file <file>', 'additional CA certificates to trust, PEM');
 export const passphraseFile = (): Option =>
-  new Option('--passphrase-file <file>', "has the key's passphrase on its first line");
+  new Option('--passphrase-file <file>', 'file with the passphrase of the key on its first line');
 export const passphraseFd = (): Option =>
   new Option(
     '--passphrase-fd <number>',
-    'a file descriptor to read the passphrase from, such as 0',
+    'file descriptor to read the passphrase from, such as 0',
   ).argParser(descriptor);
 
-/** Adds what a signature with a key in a file takes. */
+/** Adds the options for signing with a key file. */
 export function withKey(command: Command): Command {
   return command
-    .requiredOption('--key <file>', 'the private key, PKCS#8 in PEM')
-    .requiredOption('--certificate <file>', 'its certificate, in PEM or DER')
-    .option('--name <name>', 'the name of the signature (default: from the certificate)')
+    .requiredOption('--key <file>', 'private key file, PKCS#8 PEM')
+    .requiredOption('--certificate <file>', 'certificate of the key, PEM or DER')
+    .option('--name <name>', 'name of the signature (default: from the certificate)')
     .addOption(
       new Option(
         '--algorithm <name>',
-        "the signature algorithm (default: from the certificate's key)",
+        "signature algorithm (default: from the certificate's key)",
       ).choices(algorithms),
     )
     .addOption(passphraseFile())
@@ -58,13 +58,13 @@ export function withKey(command: Command): Command {
 export function positiveInteger(text: string): number {
   const value = Number(text);
   if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new InvalidArgumentError('expected a whole number from 1');
+  throw new InvalidArgumentError('expected a positive integer');
 }
 
 export function wholeNumber(text: string): number {
   const value = Number(text);
   if (Number.isSafeInteger(value) && value >= 0 && text.trim() !== '') return value;
-  throw new InvalidArgumentError('expected a whole number from 0');
+  throw new InvalidArgumentError('expected a non-negative integer');
 }
 
 /** A size such as `512MiB` or `25GB`, in bytes. */
@@ -76,5 +76,5 @@ export function sizeOption(text: string): number {
 
 function descriptor(text: string): number {
   if (/^(?:0|[1-9][0-9]{0,5})$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('expected the number of an open descriptor');
+  throw new InvalidArgumentError('expected a file descriptor number');
 }

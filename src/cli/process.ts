@@ -5,26 +5,26 @@ import type { Action } from './options.ts';
 import { type CommandGroup, commanderStatus, createProgram } from './program.ts';
 import type { Terminal } from './terminal.ts';
 
-/** What an entry knows of itself. */
+/** An entry point of the program. */
 export interface Entry {
-  /** The file that was started, absolute. */
+  /** The absolute path of the running program. */
   readonly program: string;
-  /** The commands that it offers. */
+  /** Its commands. */
   readonly groups: readonly CommandGroup[];
-  /** Flags of Node's own that it was built with. */
+  /** Node flags built into it. */
   readonly ownFlags?: readonly string[];
 }
 
-/** Runs the program that the process was started for, to its exit status. */
+/** Runs the program and sets the exit status of the process. */
 export async function runProcess(entry: Entry): Promise<void> {
   const defect = nodeDefect(process.versions.node);
   if (defect !== undefined) {
     process.stderr.write(defect);
     process.exit(12);
   }
-  // A reader that closed its end (`stowage inspect | head`) is no failure.
+  // A closed pipe (`stowage inspect | head`) is not a failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    // A command that listens itself says what that means.
+    // The command handles it.
     if (process.stdout.listenerCount('error') > 1) return;
     if (error.code === 'EPIPE') process.exit(0);
     throw error;
@@ -41,12 +41,12 @@ export async function runProcess(entry: Entry): Promise<void> {
   }
 }
 
-/** What the parser said to a person already, for a program. */
+/** Prints a usage error as JSON; the parser has already printed it as text. */
 async function printUsageError(error: unknown): Promise<void> {
   const { errorJson } = await import('./render.ts');
-  const said = error instanceof Error ? error.message : String(error);
-  const [first = ''] = said.replace(/^error: /, '').split('\n');
-  const failure = usage(first, 'a command and options that there are', 'others');
+  const message = error instanceof Error ? error.message : String(error);
+  const [first = ''] = message.replace(/^error: /, '').split('\n');
+  const failure = usage(first, 'a known command and valid options', 'something else');
   process.stdout.write(`${JSON.stringify(errorJson(failure), null, 2)}\n`);
 }
 
@@ -56,7 +56,7 @@ function terminalOf({ program, ownFlags = [] }: Entry): Terminal {
   return {
     stdout: process.stdout,
     stderr: process.stderr,
-    // Made when it is asked for: most commands never read.
+    // Opened on first use: most commands do not read it.
     get stdin() {
       return process.stdin;
     },
@@ -78,7 +78,7 @@ function terminalOf({ program, ownFlags = [] }: Entry): Terminal {
 }
 
 function loadedLibraries(): readonly string[] {
-  // The report would ask name servers for the names of addresses.
+  // The report would otherwise resolve addresses through DNS.
   Object.assign(process.report, { excludeNetwork: true });
   const { sharedObjects } = process.report.getReport() as { sharedObjects?: string[] };
   return sharedObjects ?? [];
@@ -110,7 +110,7 @@ async function runAction(action: Action, terminal: Terminal): Promise<void> {
   out.write(json ? resultJson(result, terminal) : result.text);
 }
 
-/** A result for a program; where stdout carried something else, a line among those of stderr. */
+/** The result as JSON; as a line on stderr if stdout carries a stream. */
 function resultJson({ json, onStderr }: CommandResult, { stderr, now }: Terminal): string {
   if (onStderr !== true || stderr.isTTY === true) return `${JSON.stringify(json, null, 2)}\n`;
   return `${JSON.stringify({ time: now().toISOString(), type: 'result', result: json })}\n`;

@@ -9,20 +9,21 @@ import type { Run } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
 const EXIT_HELP = `
-Exit status: 0 done, 1 failed, 2 usage, 3 rolled back, 10 not trusted,
-11 locked, 12 host unfit, 130 interrupted. stowage help errors explains each.
-Results go to stdout, everything else to stderr; --json after any command
-gives data for programs.`;
+Exit status: 0 success, 1 failure, 2 usage error, 3 rolled back,
+10 not trusted, 11 locked, 12 host unfit, 130 interrupted.
+Run "stowage help errors" for the list of errors.
+
+Results go to stdout, everything else to stderr. Every command accepts --json.`;
 
 /** Commands under one heading of the help. */
 export interface CommandGroup {
   readonly title: string;
   readonly add: readonly ((program: Command, run: Run) => void)[];
-  /** What `stowage help` explains beside commands. */
+  /** Help topics that are not commands. */
   readonly topics?: Readonly<Record<string, Topic>>;
 }
 
-/** What the disconnected side has: all that the travelling installer offers. */
+/** Commands for the disconnected side; the installer in a bundle has only these. */
 export const disconnectedGroups: readonly CommandGroup[] = [
   {
     title: 'Anywhere:',
@@ -35,14 +36,14 @@ export const disconnectedGroups: readonly CommandGroup[] = [
   { title: 'Site:', add: [addSiteCommands, addDepotCommands] },
 ];
 
-/** A program of these commands; what each does is loaded when it is called. */
+/** Builds the program from these groups. Each command is loaded when it is called. */
 export function createProgram(
   terminal: Pick<Terminal, 'stdout' | 'stderr'>,
   run: Run,
   groups: readonly CommandGroup[],
 ): Command {
   const program = new Command(PRODUCT)
-    .description('carry open-weight AI into networks that have no way out')
+    .description('deploy open-weight AI models to air-gapped networks')
     .version(PRODUCT_VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show this help')
     .configureOutput({
@@ -58,9 +59,11 @@ export function createProgram(
         Help.prototype.optionDescription.call(new Help(), option).replace(' (default: none)', ''),
     })
     .exitOverride()
-    // An option belongs to the command that it follows, where a command has others below it.
+    // An option belongs to the command it follows, also if that command has subcommands.
     .enablePositionalOptions()
-    .showHelpAfterError('  hint: stowage help names the commands; stowage help COMMAND its options')
+    .showHelpAfterError(
+      '  hint: run "stowage help" for the commands, "stowage help COMMAND" for the options of one',
+    )
     .addHelpText('after', EXIT_HELP);
   for (const { title, add } of groups) {
     program.commandsGroup(title);
@@ -78,7 +81,7 @@ function inUsage(argument: Argument): string {
   return argument.required ? `<${name}>` : `[${name}]`;
 }
 
-/** Whether commander ended by itself, and with which status: help and version are 0, the rest is usage. */
+/** The exit status if commander ended the program: 0 for help and version, 2 for usage errors. */
 export function commanderStatus(error: unknown): number | undefined {
   if (!(error instanceof CommanderError)) return undefined;
   return error.exitCode === 0 ? 0 : 2;

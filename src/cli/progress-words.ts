@@ -2,36 +2,46 @@ import type { Emit, StowageEvent } from '../core/event.ts';
 import { printableLines } from '../core/printable.ts';
 import type { Screen } from './terminal.ts';
 
-/** Shows what long work says: what moves on a terminal, lines elsewhere, JSON for a program. */
+/** Displays progress: redrawn lines on a terminal, plain lines elsewhere, JSON for programs. */
 export interface Progress {
   readonly emit: Emit;
-  /** Ends what moves; call before anything else is printed. */
+  /** Ends the display; call before anything else is printed. */
   stop(outcome: 'done' | 'failed'): void;
 }
 
-/** Steps whose own names say little to who reads them. */
+/** Display names of steps and tasks whose internal names are not clear. */
 const words: Readonly<Record<string, string>> = {
-  trust: 'trust: whose signatures count here',
-  signatures: 'signatures over SHA512SUMS',
-  index: 'bundle.json, as SHA512SUMS lists it',
-  identity: 'identity: name, channel and platform',
-  sequence: 'sequence: number and age',
-  inventory: 'inventory: the files that lie there',
+  trust: 'verify trust document',
+  signatures: 'verify signatures',
+  index: 'verify index',
+  identity: 'verify name, channel and platform',
+  sequence: 'verify sequence and age',
+  inventory: 'verify list of files',
+  stage: 'import',
+  disc: 'write disc',
+  git: 'fetch from git',
+  parity: 'compute recovery parts',
+  rebuild: 'rebuild parts',
+  'calculate modelcars': 'build modelcar images',
 };
 
-/** What a step is called. */
-export function stepText(event: Extract<StowageEvent, { type: 'step' }>): string {
-  const step = words[event.step] ?? event.step.replaceAll('-', ' ');
-  return printableLines(
-    (event.subject ?? '') === ''
-      ? step
-      : step.includes(': ')
-        ? `${step} (${event.subject})`
-        : `${step}: ${event.subject}`,
-  );
+function displayName(name: string): string {
+  return words[name] ?? name.replaceAll('-', ' ');
 }
 
-/** Shows a warning with its hint; nothing for any other event. */
+/** The display name of a task. */
+export function taskText({ task }: Extract<StowageEvent, { type: 'progress' }>): string {
+  return printableLines(displayName(task));
+}
+
+/** The display name of a step. */
+export function stepText(event: Extract<StowageEvent, { type: 'step' }>): string {
+  const step = displayName(event.step);
+  const { subject = '' } = event;
+  return printableLines(subject === '' ? step : `${step}: ${subject}`);
+}
+
+/** Prints a warning with its hint; ignores other events. */
 export function warn(stderr: Screen, event: StowageEvent): void {
   if (event.type !== 'warning') return;
   stderr.write(`stowage: warning: ${printableLines(event.message)}\n`);

@@ -3,26 +3,26 @@ import { interrupted } from '../core/interrupted.ts';
 import { printableLines } from '../core/printable.ts';
 import { jsonProgress } from './json-progress.ts';
 import { Meter } from './meter.ts';
-import { type Progress, stepText, warn } from './progress-words.ts';
+import { type Progress, stepText, taskText, warn } from './progress-words.ts';
 import type { Screen, Terminal } from './terminal.ts';
 
-/** What long work shows: lines of JSON for a program, what moves for a person, and else lines that stay. */
+/** Creates the progress display: JSON lines for programs, redrawn lines on a terminal, plain lines elsewhere. */
 export async function createProgress(terminal: Terminal, json: boolean): Promise<Progress> {
   const { stderr, env } = terminal;
   if (isForProgram(terminal, json)) return jsonProgress(terminal);
   const meter = new Meter(terminal.now);
   if (stderr.isTTY !== true || env['TERM'] === 'dumb') return plainProgress(stderr, meter);
   const { movingProgress } = await import('./moving-progress.ts');
-  return movingProgress(terminal, meter, looksOf(env));
+  return movingProgress(terminal, meter, terminalStyle(env));
 }
 
-/** Whether stderr speaks JSON as well: who types `--json` at a terminal still wants to see how far it is. */
+/** Whether stderr is JSON as well. With `--json` on a terminal, progress stays readable. */
 function isForProgram({ stderr }: Terminal, json: boolean): boolean {
   return json && stderr.isTTY !== true;
 }
 
-/** https://no-color.org; a console of the kernel, or one in another character set, has no signs beyond ASCII. */
-function looksOf(env: Terminal['env']): { unicode: boolean; color: boolean } {
+/** Source: https://no-color.org. The kernel console and locales other than UTF-8 get ASCII only. */
+function terminalStyle(env: Terminal['env']): { unicode: boolean; color: boolean } {
   const locale = env['LC_ALL'] || env['LC_CTYPE'] || env['LANG'] || '';
   return {
     unicode: env['TERM'] !== 'linux' && /utf-?8/i.test(locale),
@@ -30,7 +30,7 @@ function looksOf(env: Terminal['env']): { unicode: boolean; color: boolean } {
   };
 }
 
-/** A line for each step, and one now and then of what is long. */
+/** One line per step, and occasional lines for long steps. */
 function plainProgress(stderr: Screen, meter: Meter): Progress {
   return {
     emit: (event) => {
@@ -40,7 +40,7 @@ function plainProgress(stderr: Screen, meter: Meter): Progress {
           return;
         case 'progress': {
           const text = meter.text(event);
-          if (meter.isDue()) stderr.write(`${printableLines(event.task)}: ${text}\n`);
+          if (meter.isDue()) stderr.write(`${taskText(event)}: ${text}\n`);
           return;
         }
         case 'failed':
@@ -57,14 +57,14 @@ function plainProgress(stderr: Screen, meter: Meter): Progress {
   };
 }
 
-/** What stderr is told of an error: text for a person, a line of JSON where its other lines are JSON. */
+/** An error for stderr: text, or a line of JSON if the other lines are JSON. */
 export function errorLines(error: StowageError, terminal: Terminal, json: boolean): string {
   if (!isForProgram(terminal, json)) return errorText(error);
   const time = terminal.now().toISOString();
   return `${JSON.stringify({ time, type: 'error', ...errorJson(error) })}\n`;
 }
 
-/** An error as a person reads it: what failed, expected and found, the remedy. */
+/** An error as text: message, expected, found and hint. */
 export function errorText(error: StowageError): string {
   const lines = [`stowage: error: ${error.message} [${error.code}]`];
   if (error.expected !== undefined && error.expected !== '')
@@ -81,22 +81,22 @@ export function errorJson(error: StowageError): object {
   return { error: { code, message, expected, found, hint, defects, exitStatus } };
 }
 
-/** Any failure as a {@link StowageError}; what we did not foresee keeps its message and asks to be reported. */
+/** Converts any failure to a {@link StowageError}. An unforeseen one keeps its message and asks for a report. */
 export function toStowageError(error: unknown): StowageError {
   if (error instanceof StowageError) return error;
-  // What Node itself throws when a signal is aborted.
+  // Thrown by Node when a signal is aborted.
   if (error instanceof Error && error.name === 'AbortError')
     return interrupted(undefined, { cause: error });
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   if (systemCode(error)?.startsWith('ERR_OSSL_') === true)
-    return new StowageError('host-unfit', 'OpenSSL does not calculate what it was asked to', {
-      expected: 'every algorithm that stowage doctor lists',
+    return new StowageError('host-unfit', 'OpenSSL cannot perform a required operation', {
+      expected: 'support for every algorithm that stowage doctor lists',
       found: message,
-      hint: 'run stowage doctor: it says what this runtime calculates and what it does not',
+      hint: 'run stowage doctor to see which algorithms this runtime supports',
       cause: error,
     });
   return new StowageError('internal', message, {
-    hint: 'this is a defect of stowage: report it with the command and this message',
+    hint: 'this is a bug in stowage: report it with the command and this message',
     cause: error,
   });
 }

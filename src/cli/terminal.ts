@@ -1,16 +1,16 @@
 import type { Readable, Writable } from 'node:stream';
 import type { Runtime } from '../site/doctor/runtime.ts';
 
-/** A stream that may be a person's screen. */
+/** An output stream that may be a terminal. */
 export type Screen = Writable & { readonly isTTY?: boolean; readonly columns?: number };
 
-/** A stream that may be a person's keyboard, which can be asked not to echo. */
+/** An input stream that may be a terminal, whose echo can be turned off. */
 export type Keyboard = Readable & {
   readonly isTTY?: boolean;
   setRawMode?(raw: boolean): unknown;
 };
 
-/** Everything of the process that a command may see; `process.ts` alone makes one from `process`. */
+/** Everything of the process that a command may use. Only `process.ts` creates one from `process`. */
 export interface Terminal {
   readonly stdout: Screen;
   readonly stderr: Screen;
@@ -23,7 +23,7 @@ export interface Terminal {
   /** Aborted by SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
   readonly now: () => Date;
-  /** The file that was started, absolute. */
+  /** The absolute path of the running program. */
   readonly program: string;
   readonly runtime: Runtime;
 }

@@ -1,10 +1,10 @@
 import type { Branch } from '../content/branches.ts';
 import { formatBytes, formatNumber } from '../core/amount.ts';
 
-/** How many lines of one list are shown, where not all are. */
+/** Lines shown of a list that is cut. */
 const SHOWN = 16;
 
-/** Branches as lines; of a long list the first, and how many more there are. */
+/** Branches as lines. A long list is cut, with a count of the rest. */
 export function treeLines(branches: readonly Branch[], all: boolean, indent = ''): string[] {
   const shown = all ? branches : fold(branches);
   return shown.flatMap(({ text, below = [] }, index) => {
@@ -17,7 +17,7 @@ export function treeLines(branches: readonly Branch[], all: boolean, indent = ''
 }
 
 function fold(branches: readonly Branch[]): readonly Branch[] {
-  // What takes one line to leave out is shown.
+  // Replacing a single line by a count would save nothing.
   if (branches.length <= SHOWN + 1) return branches;
   const rest = branches.slice(SHOWN);
   const sizes = rest.map(({ size }) => size);
@@ -26,6 +26,6 @@ function fold(branches: readonly Branch[]): readonly Branch[] {
     : '';
   return [
     ...branches.slice(0, SHOWN),
-    { text: `… ${formatNumber(rest.length)} more${bytes}: --all shows them` },
+    { text: `… ${formatNumber(rest.length)} more${bytes}; use --all to show all` },
   ];
 }

@@ -1,6 +1,6 @@
 import { GIB, KIB, MIB } from '../core/limits.ts';
 
-/** A size that a person typed, such as `512MiB` or `25GB`, in bytes; undefined for anything else. */
+/** Parses a size such as `512MiB` or `25GB` to bytes; undefined if it is not one. */
 export function parseBytes(text: string): number | undefined {
   const match = /^([1-9][0-9]{0,8})(B|KiB|MiB|GiB|TiB|KB|MB|GB|TB)$/.exec(text);
   const units: Readonly<Record<string, number>> = {

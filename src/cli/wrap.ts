@@ -1,4 +1,4 @@
-/** Lines of at most `columns` characters, broken at spaces; a word that is longer has a line of its own. */
+/** Wraps a text at spaces into lines of at most `columns` characters. A longer word gets its own line. */
 export function wrap(text: string, columns: number): string[] {
   const lines: string[] = [];
   let line = '';
@@ -12,12 +12,12 @@ export function wrap(text: string, columns: number): string[] {
   return [...lines, line];
 }
 
-/** What a person reads on a screen so wide; a column of text wider than 100 reads badly. */
+/** The width for text on a terminal of this width: 40 to 100 columns. */
 export function textColumns(columns: number | undefined): number {
   return Math.min(Math.max(columns || 80, 40), 100);
 }
 
-/** Named texts one below the other: the names in a column, each text wrapped beside its name. */
+/** A list of definitions: names in the first column, each text wrapped in the second. */
 export function definitions(
   pairs: readonly (readonly [name: string, ...texts: string[]])[],
   columns: number,

@@ -71,7 +71,7 @@ describe('when findings are explained', () => {
   it('counts notes where nobody asked', () => {
     const lines = findingLines(findings);
     expect(lines).toHaveLength(5);
-    expect(lines.at(-1)).toContain('5 findings, 1 of them notes');
+    expect(lines.at(-1)).toContain('5 findings, including 1 note');
     expect(lines.join()).toContain('allowed: tiny x.bin');
     expect(findingLines([])).toEqual([]);
   });

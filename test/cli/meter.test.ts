@@ -106,8 +106,8 @@ describe('when nobody sits at the terminal', () => {
     progress.emit(event(0, { task: 'short' }));
     progress.stop('done');
     expect(stderr()).toBe(
-      'stage: 2.50 GiB of 10.00 GiB, 25 %, 512.0 MiB/s, 15 s left\n' +
-        'stage: 5.00 GiB of 10.00 GiB, 50 %, 512.0 MiB/s, 10 s left\n',
+      'import: 2.50 GiB of 10.00 GiB, 25 %, 512.0 MiB/s, 15 s left\n' +
+        'import: 5.00 GiB of 10.00 GiB, 50 %, 512.0 MiB/s, 10 s left\n',
     );
   });
 

@@ -55,7 +55,7 @@ describe('when long work moves on a terminal', () => {
         await pause(200);
       });
       const kept = stands.join('').replaceAll(' ', '');
-      expect(kept).toBe('✔signaturesoverSHA512SUMS✔verify:60parts4.00GiBin5s');
+      expect(kept).toBe('✔verifysignatures✔verify:60parts4.00GiBin5s');
       expect(written).not.toMatch(/\u001b\[\?25l/);
     },
   );
@@ -86,7 +86,7 @@ describe('when long work moves on a terminal', () => {
     expect(stands).toEqual([
       'stowage: warning: part 4 was rebuilt',
       '  hint: look',
-      '✔ stage: 9 parts',
+      '✔ import: 9 parts',
     ]);
   });
 
@@ -99,7 +99,7 @@ describe('when long work moves on a terminal', () => {
       expect(screen.read()).toBeNull();
       emit({ type: 'step', step: 'stage', subject: '4 parts' });
     });
-    expect(stands).toEqual(['✔ stage: 4 parts']);
+    expect(stands).toEqual(['✔ import: 4 parts']);
   });
 
   it('has neither colour nor signs beyond ASCII where they are not wanted', async () => {
@@ -116,7 +116,7 @@ describe('when long work moves on a terminal', () => {
   it('writes plain lines on a dumb terminal', async () => {
     const { written } = await shown(80, { TERM: 'dumb' }, work);
     expect(written).toMatch(
-      /^signatures over SHA512SUMS\nverify: 60 parts\nverify: [1-4].00 GiB of 4.00 GiB, .*\n$/,
+      /^verify signatures\nverify: 60 parts\nverify: [1-4].00 GiB of 4.00 GiB, .*\n$/,
     );
   });
 });

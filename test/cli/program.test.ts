@@ -78,7 +78,9 @@ describe('when the program is called', () => {
   it('helps, and says its version, with status 0', async () => {
     const help = await runProgram(['--help'], folder());
     expect(help).toMatchObject({ status: 0, stderr: '' });
-    expect(help.stdout).toContain('Exit status: 0 done, 1 failed, 2 usage, 3 rolled back');
+    expect(help.stdout).toContain(
+      'Exit status: 0 success, 1 failure, 2 usage error, 3 rolled back',
+    );
     const version = await runProgram(['--version'], folder());
     expect(version).toMatchObject({ status: 0, stdout: `${PRODUCT_VERSION}\n` });
   });
@@ -179,7 +181,7 @@ describe('when a bundle is looked at', () => {
     expect(ran.status).toBe(0);
     expect(ran.stdout).toContain('signed by O=Example Agency, CN=Example Agency Release');
     expect(ran.stdout).toContain('parts were not read');
-    expect(ran.stderr).toContain('signatures over SHA512SUMS\n');
+    expect(ran.stderr).toContain('verify signatures\n');
     const args = ['inspect', small.folder, '--trust', 'root.pem', '--json'];
     expect(json(await runProgram(args, place))).toMatchObject({
       verified: 'signatures',
@@ -209,16 +211,12 @@ describe('when a bundle is verified', () => {
     const place = carried();
     const ran = await runProgram(['verify', small.folder, '--trust', 'root.pem'], place);
     expect(ran.status).toBe(0);
-    expect(ran.stdout).toContain('chat 1.0.0 is whole and signed');
+    expect(ran.stdout).toContain('verified: chat 1.0.0 is complete and correctly signed');
     expect(ran.stdout).toContain(small.id);
     expect(ran.stdout).toContain(small.root.fingerprint);
     const steps = ran.stderr.trimEnd().split('\n');
     expect(steps).toEqual(
-      expect.arrayContaining([
-        'signatures over SHA512SUMS',
-        'bundle.json, as SHA512SUMS lists it',
-        'inventory: the files that lie there',
-      ]),
+      expect.arrayContaining(['verify signatures', 'verify index', 'verify list of files']),
     );
     expect(steps.at(-1)).toMatch(/^verify: [0-9]+ parts$/);
   });

@@ -46,7 +46,7 @@ describe('when work on a terminal is interrupted by Ctrl-C', () => {
     const stands = screenText(shown, 60);
     const at = stands.findIndex((line) => line.startsWith('✖'));
     expect(stands.slice(at - 1, at + 4)).toEqual([
-      '✔ signatures over SHA512SUMS',
+      '✔ verify signatures',
       expect.stringMatching(/^✖ verify: 60 parts/),
       'stowage: error: interrupted [interrupted]',
       expect.stringMatching(/^ {2}hint: run the same command again/),

@@ -103,7 +103,7 @@ describe('when progress is shown', () => {
     for (const event of events) progress.emit(event);
     progress.stop('failed');
     expect(stderr()).toBe(
-      'load image: chat\nstowage: warning: beware\n  hint: look\nwaiting for a disc\nbundle.json, as SHA512SUMS lists it\nfailed: it broke\n',
+      'load image: chat\nstowage: warning: beware\n  hint: look\nwaiting for a disc\nverify index\nfailed: it broke\n',
     );
     expect(stdout()).toBe('');
   });

@@ -77,10 +77,13 @@ const PASSPHRASE = 'correct horse battery staple';
 /** What programs ask on a terminal, and what the reader says. */
 const answers: Answers = [
   [
-    /Given is trust document 1\.[\s\S]*from your paper: $/,
+    /To be trusted: trust document 1\s[\s\S]*from your paper copy: $/,
     () => (screens.get('sha256sum trust/1.trust.json') ?? '').slice(48, 64),
   ],
-  [/last 16 digits of its SHA-256 fingerprint from your paper: $/, () => fingerprint().slice(-16)],
+  [
+    /last 16 digits of its SHA-256 fingerprint from your paper copy: $/,
+    () => fingerprint().slice(-16),
+  ],
   [
     /(?:Encryption Password|pass phrase for \S+|[Pp]assphrase of \S+|[Pp]assphrase.*): ?$/,
     () => PASSPHRASE,

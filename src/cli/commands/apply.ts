@@ -3,7 +3,7 @@ import { readPlan } from '../../site/planning/plan-approval.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { changeResult, openSite } from './site.ts';
 
-/** Carries out a plan that `stowage plan --output` wrote. */
+/** Applies a plan that `stowage plan --output` wrote. */
 export async function apply(
   file: string,
   options: { readonly root?: string },

@@ -9,7 +9,7 @@ export interface ApproveOptions extends KeyOptions {
   readonly digest: string;
 }
 
-/** Signs a plan, beside its file, for a site that applies none without. */
+/** Signs a plan, for a site that requires approval. The signature is written next to the plan. */
 export async function approve(
   file: string,
   options: ApproveOptions,
@@ -19,7 +19,7 @@ export async function approve(
   const { plan, bytes } = await readPlan(place);
   const digest = sriHex(sriOf(bytes));
   if (options.digest.toLowerCase().replace(/[^0-9a-f]/g, '') !== digest)
-    throw usage('this is not the plan that was read', options.digest, digest);
+    throw usage('the plan does not match --digest', options.digest, digest);
   const identity = await readIdentity(options, context);
   const name = nameOf(identity, options.name);
   await placeBeside(place, name);

@@ -2,9 +2,9 @@ import { interrupted } from '../../core/interrupted.ts';
 import type { CommandContext } from '../command.ts';
 
 /**
- * Asks a person something, on stderr.
- * @returns the line that was typed; undefined where stdin and stderr are not both a terminal
- * @throws StowageError `interrupted` for Ctrl-C, Ctrl-D and the signal
+ * Asks a question on the terminal, on stderr.
+ * @returns the line that was typed; undefined unless stdin and stderr are both terminals
+ * @throws StowageError `interrupted` on Ctrl-C, Ctrl-D and abort
  */
 export async function ask(
   question: string,
@@ -17,8 +17,7 @@ export async function ask(
   const reader = createInterface({ input: stdin, output: stderr });
   try {
     return await new Promise<string>((resolve, reject) => {
-      const leave = (): void =>
-        reject(interrupted(signal, { message: 'interrupted at a question' }));
+      const leave = (): void => reject(interrupted(signal, { message: 'interrupted at a prompt' }));
       reader.once('SIGINT', leave).once('close', leave);
       signal.addEventListener('abort', leave, { once: true });
       reader.question(question, resolve);

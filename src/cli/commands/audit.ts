@@ -8,7 +8,7 @@ interface AuditOptions {
   readonly root?: string;
 }
 
-/** Checks the chain of a site's ledger against its head and the site's receipts. */
+/** Verifies the hash chain of a site's ledger against its head and the site's receipts. */
 export async function auditVerify(
   options: AuditOptions,
   context: CommandContext,
@@ -16,11 +16,11 @@ export async function auditVerify(
   const { head } = await readLedger(await openFolder(options.root, context));
   return {
     json: { whole: true, entries: head.number, head: head.digest },
-    text: `the ledger is whole: ${counted(head.number, 'entry', 'entries')}\n  SHA-512 of the last: ${head.digest}\n`,
+    text: `ledger verified: ${counted(head.number, 'entry', 'entries')}\n  SHA-512 of the last entry: ${head.digest}\n`,
   };
 }
 
-/** Everything that the ledger says, oldest first. */
+/** All ledger entries, oldest first. */
 export async function auditShow(
   options: AuditOptions,
   context: CommandContext,

@@ -8,7 +8,7 @@ import { allParts, type Bundle } from '../../format/bundle.ts';
 import type { AcceptancePrompt } from '../../format/deployment.ts';
 import type { Mount, Service } from '../../format/service.ts';
 
-/** The contents of a bundle, kind by kind, without empty kinds. */
+/** The contents of a bundle by kind, without empty kinds. */
 export function bundleTree(bundle: Bundle, seen: Seen): Branch[] {
   const { services, acceptance, control, installers = [] } = bundle;
   return [
@@ -27,7 +27,7 @@ export function bundleTree(bundle: Bundle, seen: Seen): Branch[] {
       })),
     ),
     group(
-      'secrets, supplied by the site',
+      'secrets (supplied by the site)',
       Object.entries(bundle.secrets).map(([name, { description }]) => ({
         text: `${name}: ${description}`,
       })),
@@ -47,13 +47,13 @@ export function bundleTree(bundle: Bundle, seen: Seen): Branch[] {
   ].filter(({ below }) => below.length > 0);
 }
 
-/** The discs that are here, and what is on none of them. */
+/** The discs given, and the number of parts on other discs. */
 export function discBranch(discs: readonly DiscHere[], absent: number): Branch {
   const here = discs.map(({ disc, parts, size }) => ({
     text: `${disc}  ${formatAmount(parts, 'part')}, ${formatBytes(size)}`,
   }));
   const rest = absent === 0 ? [] : [{ text: `${formatAmount(absent, 'part')} on other discs` }];
-  return group('discs here', [...here, ...rest]);
+  return group('discs given', [...here, ...rest]);
 }
 
 function group(
@@ -94,7 +94,7 @@ function mountBranch(mount: Mount): Branch {
 
 function promptBranch({ service, model, prompt, expect }: AcceptancePrompt): Branch {
   return {
-    text: `${service}, asked as ${model}: ${JSON.stringify(prompt)}`,
+    text: `${service}, model ${model}: ${JSON.stringify(prompt)}`,
     below: [{ text: `expects ${JSON.stringify(expect)}` }],
   };
 }
@@ -108,7 +108,7 @@ function parityBranches(bundle: Bundle): Branch[] {
   const what = parity.discs ? 'discs' : 'columns';
   return [
     {
-      text: `any ${rows} of ${columns + rows} ${what} may be lost: ${formatAmount(parts.length, 'recovery part')} for ${allParts(bundle).length - parts.length}`,
+      text: `any ${rows} of ${columns + rows} ${what} can be lost and rebuilt: ${formatAmount(parts.length, 'recovery part')} for ${formatAmount(allParts(bundle).length - parts.length, 'part')}`,
       size,
     },
   ];

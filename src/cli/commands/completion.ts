@@ -13,7 +13,7 @@ const shells: Readonly<Record<Shell, (name: string, program: Outline) => string>
   fish: fishCompletion,
 };
 
-/** `stowage completion SHELL`: a script that completes this very program. */
+/** `stowage completion SHELL`: a completion script for this program. */
 export function completion(shell: Shell, program: Outline): CommandResult {
   const script = shells[shell](PRODUCT, program);
   return { json: { shell, script }, text: script };

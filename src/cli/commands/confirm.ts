@@ -6,9 +6,9 @@ import { ask } from './ask.ts';
 const TYPED_DIGITS = 16;
 
 /**
- * Whether a person confirmed a fingerprint from paper: by `--fingerprint`, or by typing its end on a terminal. It
- * is not shown before: what stands on the screen would be copied from the screen.
- * @param fingerprint what `--fingerprint` gave
+ * Whether a person confirmed a fingerprint from a separate copy: with `--fingerprint`, or by typing its last digits on
+ * a terminal. It is not displayed first, so that it cannot be copied from the screen.
+ * @param fingerprint the value of `--fingerprint`
  */
 export async function confirmFingerprint(
   given: GivenTrust,
@@ -17,7 +17,7 @@ export async function confirmFingerprint(
 ): Promise<boolean> {
   if (fingerprint !== undefined) return normalizeFingerprint(fingerprint) === given.fingerprint;
   const answer = await ask(
-    `This site has no trust document yet. Given is ${printableLines(given.subject)}.\nType the last ${TYPED_DIGITS} digits of its SHA-256 fingerprint from your paper: `,
+    `This site has no trust document yet. To be trusted: ${printableLines(given.subject)}\nType the last ${TYPED_DIGITS} digits of its SHA-256 fingerprint from your paper copy: `,
     context,
   );
   if (answer === undefined) return false;

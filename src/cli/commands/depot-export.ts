@@ -12,7 +12,7 @@ export interface DepotExportOptions {
   readonly root?: string;
 }
 
-/** Writes the models of staged releases into a cache folder of the Hub's clients. */
+/** Writes the models of imported releases into a Hugging Face cache folder. */
 export async function depotExport(
   options: DepotExportOptions,
   context: CommandContext,
@@ -32,11 +32,11 @@ export async function depotExport(
     `${repository}: ${counted(files, 'file')}, ${formatBytes(bytes)}`,
     ...Object.entries(names).map(([name, commit]) => `  ${name}  ${commit}`),
   ]);
-  const sum = `${counted(linked, 'file')} linked, ${copied} copied, ${present} there before`;
-  const use = `use them with HF_HUB_OFFLINE=1 HF_HUB_CACHE=${folder}`;
+  const sum = `${counted(linked, 'file')} linked, ${copied} copied, ${present} already present`;
+  const use = `  use: HF_HUB_OFFLINE=1 HF_HUB_CACHE=${folder}`;
   const text =
     repositories.length === 0
-      ? 'no release at this site has a model from the Hub\n'
+      ? 'no release at this site contains a model from the Hugging Face Hub\n'
       : `${[...lines, sum, use].join('\n')}\n`;
   return { json: found, text: printableLines(text) };
 }

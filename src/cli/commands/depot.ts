@@ -26,12 +26,12 @@ export interface DepotCommandOptions {
   readonly root?: string;
 }
 
-/** How long answers may go on after the depot was told to stop. */
+/** How long open responses may continue after the depot was told to stop. */
 const GRACE_MS = 30_000;
-/** Lines of the log that may wait for a slow disk; later ones are lost. */
+/** Log bytes buffered for a slow disk; further lines are dropped. */
 const MAX_LOG_BACKLOG_BYTES = 1024 * 1024;
 
-/** Serves the site's releases until it is told to stop, or prints how engines are told about that. */
+/** Serves the site's releases until it is stopped, or prints the mirror configuration of an engine. */
 export async function depot(
   options: DepotCommandOptions,
   context: CommandContext,
@@ -62,7 +62,7 @@ export async function depot(
   if (log !== context.terminal.stderr) log.end();
   return {
     json: { host: server.host, stopped: true },
-    text: `the depot at ${server.host} has stopped\n`,
+    text: `depot at ${server.host} stopped\n`,
   };
 }
 
@@ -90,24 +90,20 @@ function printConfig(
   };
 }
 
-/** `ADDRESS:PORT`, the address of version 6 in brackets. */
+/** Parses `ADDRESS:PORT`; an IPv6 address is in brackets. */
 function parseListen(text: string): { address: string; port: number } {
   const [, bracketed, plain, digits = ''] =
     /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]+)):([0-9]{1,5})$/.exec(text) ?? [];
   const address = bracketed ?? plain;
   if (address !== undefined && Number(digits) < 65_536) return { address, port: Number(digits) };
-  throw usage(
-    '--listen is no place to listen',
-    'an address and a port, such as 127.0.0.1:5080',
-    text,
-  );
+  throw usage('invalid --listen', 'an address and a port, such as 127.0.0.1:5080', text);
 }
 
 function parseHubPath(text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
   const path = text.replace(/\/$/, '');
   if (/^(?:\/[A-Za-z0-9._~-]+)+$/.test(path)) return path;
-  throw usage('--hub-path is no path', 'a path from /, such as /hub', text);
+  throw usage('invalid --hub-path', 'an absolute path such as /hub', text);
 }
 
 async function readTls(
@@ -117,9 +113,9 @@ async function readTls(
   if (tlsCertificate === undefined && tlsKey === undefined) return undefined;
   if (tlsCertificate === undefined || tlsKey === undefined)
     throw usage(
-      'a certificate and its key belong together',
-      '--tls-certificate and --tls-key',
-      'one',
+      'TLS needs a certificate and its key',
+      'both --tls-certificate and --tls-key',
+      'only one of them',
     );
   return {
     certificate: await readBounded(context.path(tlsCertificate), 8 * MAX_CERTIFICATE_BYTES),
@@ -149,12 +145,14 @@ async function openLog(
     throw ioError(error, path);
   }
   log.on('error', (error) =>
-    context.emit({ type: 'warning', message: `the access log has holes: ${error.message}` }),
+    context.emit({ type: 'warning', message: `the access log is incomplete: ${error.message}` }),
   );
   return log;
 }
 
 function troubleOf(error: unknown): { message: string; hint?: string } {
   if (error instanceof StowageError) return { message: error.message, hint: error.hint };
-  return { message: 'the releases could not be read again; those of before are served' };
+  return {
+    message: 'the list of releases could not be refreshed; the previous list is still served',
+  };
 }

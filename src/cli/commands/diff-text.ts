@@ -16,13 +16,13 @@ import { printableLines } from '../../core/printable.ts';
 import type { Finding } from '../../format/finding.ts';
 import { treeLines } from '../tree.ts';
 
-/** A difference as text: what must travel, then what was added (+), removed (-) and changed (~). */
+/** A difference as text: the transfer size, then what was added (+), removed (-) and changed (~). */
 export function diffText(difference: Difference, all: boolean): string {
   const { from, to, same } = difference;
   const lines = [
     `${nameOf(from)} -> ${nameOf(to)}`,
     ...standing(from, to),
-    ...(same ? ['  the contents are the same'] : []),
+    ...(same ? ['  the contents are identical'] : []),
     `  ${travel(difference)}`,
     ...treeLines(groups(difference), all),
   ];
@@ -35,15 +35,14 @@ function nameOf({ name, version, channel, seq }: SideIdentity): string {
 
 function standing(...sides: readonly SideIdentity[]): string[] {
   if (sides.every(({ verified }) => verified))
-    return ['  signatures and lists of both are valid; parts were not read'];
-  if (sides.every(({ kind }) => kind === 'lock')) return ['  locks, which are not signed'];
+    return ['  signatures and file lists of both are valid; parts were not read'];
+  if (sides.every(({ kind }) => kind === 'lock')) return ['  locks are not signed'];
   return ['  NOT VERIFIED: signatures were not checked; use --trust'];
 }
 
 function travel({ from, travel: each }: Difference): string {
-  const others =
-    from.kind === 'lock' ? '' : `, beside ${formatBytes(each.otherBytes)} of lists and the like`;
-  return `must travel: ${formatBytes(each.bytes)} in ${formatAmount(each.blobs, 'blob')}${others}; ${formatBytes(each.sharedBytes)} in ${formatAmount(each.sharedBlobs, 'blob')} are there already`;
+  const others = from.kind === 'lock' ? '' : ` and ${formatBytes(each.otherBytes)} of metadata`;
+  return `to transfer: ${formatBytes(each.bytes)} in ${formatAmount(each.blobs, 'blob')}${others}; unchanged: ${formatBytes(each.sharedBytes)} in ${formatAmount(each.sharedBlobs, 'blob')}`;
 }
 
 function groups(difference: Difference): Branch[] {
@@ -51,10 +50,10 @@ function groups(difference: Difference): Branch[] {
   return [
     group('release', difference.release.map(changeBranch)),
     ...kinds.map((kind) => group(kind.section, itemBranches(kind, difference))),
-    group('licences', [
+    group('licenses', [
       ...licenses.models.map((each) => changeBranch({ ...each, path: `model ${each.path}` })),
-      ...licenses.added.map((each) => ({ text: `+ ${each}, of packages` })),
-      ...licenses.removed.map((each) => ({ text: `- ${each}, of packages` })),
+      ...licenses.added.map((each) => ({ text: `+ ${each} (packages)` })),
+      ...licenses.removed.map((each) => ({ text: `- ${each} (packages)` })),
     ]),
     group(
       'chat templates',
@@ -85,7 +84,7 @@ function groups(difference: Difference): Branch[] {
     ),
     group('other configuration', configuration.other.map(changeBranch)),
     ...(findings === undefined
-      ? [{ text: 'findings: not comparable, because one side has none that can be read' }]
+      ? [{ text: 'findings: cannot be compared, because one side has no readable findings' }]
       : [group('findings', differenceBranches(findings, findingLine, never))]),
     group('signers', differenceBranches(difference.signers, signerLine, never)),
   ].filter(({ below }: Branch) => below === undefined || below.length > 0);

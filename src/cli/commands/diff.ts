@@ -18,7 +18,7 @@ export interface DiffOptions {
   readonly exitCode?: boolean;
 }
 
-/** Reads the small files of two bundles, or two locks, and says what changed from the first to the second. */
+/** Compares two bundles, or two locks, without reading parts. */
 export async function diff(
   from: string,
   to: string,
@@ -31,8 +31,8 @@ export async function diff(
   const after = await sideAt(to, trust, context);
   if (before.kind !== after.kind)
     throw usage(
-      'a bundle is compared with a bundle, and a lock with a lock',
-      'two of a kind',
+      'a bundle cannot be compared with a lock',
+      'two bundles or two locks',
       `a ${before.kind} and a ${after.kind}`,
     );
   const difference = diffSides(before, after);

@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { counted, formatBytes } from '../../core/amount.ts';
 import type { Part } from '../../format/part.ts';
 
-/** A line for each disc: its name, and what it carries besides the control files. */
+/** One line per disc: its name, parts and size, without control files. */
 export function discLines(
   discs: readonly string[],
   runs: readonly (readonly Pick<Part, 'size'>[])[],

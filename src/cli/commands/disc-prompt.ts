@@ -4,9 +4,9 @@ import type { CommandContext } from '../command.ts';
 import { ask } from './ask.ts';
 
 /**
- * Asks a person for the next disc: Enter when it lies where the last one lay, or another path.
- * @param error says what is missing
- * @returns the folders to read next; undefined where there is no terminal to ask on
+ * Asks for the next disc: Enter for the same folder as the last disc, or another path.
+ * @param error states what is missing
+ * @returns the folders to read next; undefined without a terminal
  */
 export async function askForDisc(
   error: StowageError,
@@ -15,12 +15,12 @@ export async function askForDisc(
 ): Promise<string[] | undefined> {
   const { stdin, stderr } = context.terminal;
   if (stdin.isTTY !== true || stderr.isTTY !== true) return undefined;
-  // Ends what moves on the screen.
+  // Ends the progress display.
   context.emit({ type: 'waiting', reason: 'a disc' });
   stderr.write(printableLines(`\n${error.message}\n  missing: ${error.expected ?? ''}\n`));
   const last = folders.at(-1) ?? '';
   const answer = await ask(
-    `Insert the next disc and press Enter (${printableLines(last)}), or type its folder: `,
+    `Insert the next disc and press Enter to read ${printableLines(last)}, or type another folder: `,
     context,
   );
   const typed = answer?.trim() ?? '';

@@ -1,3 +1,4 @@
+import { counted } from '../../core/amount.ts';
 import { exitStatus } from '../../core/error-table.ts';
 import { printableLines } from '../../core/printable.ts';
 import { examineHost } from '../../site/doctor/examine-host.ts';
@@ -5,11 +6,17 @@ import type { Finding } from '../../site/doctor/finding.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 
 const titles: Readonly<Record<Finding['area'], string>> = {
-  computes: 'known answers',
+  computes: 'algorithms',
   runtime: 'runtime',
   environment: 'environment',
   clock: 'clock',
   engine: 'container engine',
+};
+
+const words: Readonly<Record<Finding['verdict'], string>> = {
+  right: 'ok',
+  doubt: 'warn',
+  wrong: 'FAIL',
 };
 
 export async function doctor(context: CommandContext): Promise<CommandResult> {
@@ -28,9 +35,10 @@ function headline(findings: readonly Finding[]): string {
   const count = (verdict: Finding['verdict']): number =>
     findings.filter((each) => each.verdict === verdict).length;
   const [wrong, doubts] = [count('wrong'), count('doubt')];
-  if (wrong > 0) return `this host is not fit: ${wrong} of ${findings.length} answers are wrong`;
-  if (doubts > 0) return `every answer is right or plausible; ${doubts} to look at`;
-  return `every one of ${findings.length} answers is right`;
+  if (wrong > 0)
+    return `this host is not fit: ${wrong} of ${counted(findings.length, 'check')} failed`;
+  if (doubts > 0) return `no check failed; ${counted(doubts, 'warning')}`;
+  return `all ${counted(findings.length, 'check')} passed`;
 }
 
 function lines(findings: readonly Finding[]): string[] {
@@ -38,8 +46,8 @@ function lines(findings: readonly Finding[]): string[] {
   return [...Map.groupBy(findings, (each) => each.area)].flatMap(([area, own]) => [
     `${titles[area]}:`,
     ...own.flatMap(({ check, verdict, found, hint }) => [
-      `  ${verdict.padEnd(5)}  ${check.padEnd(width)}  ${found}`,
-      ...(hint === undefined ? [] : [`         hint: ${hint}`]),
+      `  ${words[verdict].padEnd(4)}  ${check.padEnd(width)}  ${found}`,
+      ...(hint === undefined ? [] : [`        hint: ${hint}`]),
     ]),
   ]);
 }

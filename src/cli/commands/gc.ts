@@ -11,7 +11,7 @@ export interface GcOptions {
   readonly root?: string;
 }
 
-/** Removes what no rollback to the last few generations needs. */
+/** Removes everything that a rollback to the last few generations does not need. */
 export async function gc(options: GcOptions, context: CommandContext): Promise<CommandResult> {
   const { keep, incomplete = false, dryRun = false } = options;
   const found = await collect({
@@ -25,7 +25,7 @@ export async function gc(options: GcOptions, context: CommandContext): Promise<C
     `${dryRun ? 'would remove' : 'removed'} ${counted(blobs, 'blob')}, ${formatBytes(bytes)}`,
     ...(generations.length === 0 ? [] : [`  generations ${generations.join(', ')}`]),
     ...releases.map((each) => `  release ${each}`),
-    ...found.incomplete.map((each) => `  what came of ${each}`),
+    ...found.incomplete.map((each) => `  incomplete import ${each}`),
   ];
   return { json: { ...found, dryRun }, text: printableLines(`${lines.join('\n')}\n`) };
 }

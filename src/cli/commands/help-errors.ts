@@ -8,7 +8,7 @@ import {
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { definitions, textColumns } from '../wrap.ts';
 
-/** `stowage help errors [CODE...]`: every error code, or some of them in full. */
+/** `stowage help errors [CODE...]`: all error codes, or the given ones in detail. */
 export function helpErrors(codes: readonly string[], context: CommandContext): CommandResult {
   const columns = textColumns(context.terminal.stdout.columns);
   if (codes.length === 0)
@@ -24,7 +24,7 @@ function entryOf(text: string): ErrorEntry {
   const code = text.replace(/^\[(.*)\]$/, '$1');
   const entry = errorTable().find((each) => each.code === code);
   if (entry !== undefined) return entry;
-  throw usage('unknown error code', 'a code that stowage help errors lists', text);
+  throw usage('unknown error code', 'a code from: stowage help errors', text);
 }
 
 function meaningOf(status: number): string {
@@ -38,7 +38,7 @@ function inFull({ code, exitStatus: status, cause, remedy }: ErrorEntry, columns
     code,
     ...definitions(
       [
-        ['  ends with', meaningOf(status)],
+        ['  exits with', meaningOf(status)],
         ['  cause', cause],
         ['  remedy', remedy],
       ],
@@ -60,5 +60,5 @@ function wholeTable(entries: readonly ErrorEntry[], columns: number): string {
     );
     lines.push('');
   }
-  return `${lines.join('\n')}stowage help errors CODE shows a single code\n`;
+  return `${lines.join('\n')}Run "stowage help errors CODE" to show a single error.\n`;
 }

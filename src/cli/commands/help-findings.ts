@@ -8,7 +8,7 @@ interface RuleEntry extends Explanation {
   readonly severity: string;
 }
 
-/** `stowage help findings [RULE...]`: every rule that content is examined by, or some of them. */
+/** `stowage help findings [RULE...]`: all rules for examining content, or the given ones. */
 export function helpFindings(names: readonly string[], context: CommandContext): CommandResult {
   const entries = (names.length === 0 ? ruleNames : names.map(ruleOf)).map(
     (rule): RuleEntry => ({ rule, severity: severityInWords(rule), ...explanations[rule] }),
@@ -24,7 +24,7 @@ function ruleOf(text: string): Rule {
   const name = text.replace(/^\[(.*)\]$/, '$1');
   const rule = ruleNames.find((each) => each === name);
   if (rule !== undefined) return rule;
-  throw usage('no finding has this rule', 'a rule that stowage help findings lists', text);
+  throw usage('unknown rule', 'a rule from: stowage help findings', text);
 }
 
 function severityInWords(rule: Rule): string {

@@ -6,7 +6,7 @@ import { readLedger } from '../../site/ledger/site-ledger.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { openFolder } from './site.ts';
 
-/** What was done at a site, oldest first, and which generations it can return to. */
+/** Past commands at a site, oldest first, and the generations available for rollback. */
 export async function history(
   options: { readonly root?: string },
   context: CommandContext,
@@ -21,8 +21,8 @@ export async function history(
   const lines = [
     ...done.map(describe),
     done.length === 0
-      ? 'nothing was done at this site yet'
-      : `generation ${current} is current; kept: ${kept.join(', ') || 'none'}`,
+      ? 'no command has changed this site yet'
+      : `current generation: ${current}; available: ${kept.join(', ') || 'none'}`,
   ];
   return { json: { current, kept, done }, text: printableLines(`${lines.join('\n')}\n`) };
 }
@@ -34,8 +34,8 @@ function describe({ at, event }: LedgerEntry): string {
   const { command, outcome, generation, detail, approvedBy = [] } = event;
   const rest = [
     outcome === 'kept'
-      ? `generation ${generation} kept`
-      : `${outcome}, generation ${generation} stays`,
+      ? `generation ${generation}`
+      : `${outcome}; still at generation ${generation}`,
     ...(approvedBy.length === 0 ? [] : [`approved by ${approvedBy.join(' and ')}`]),
     ...(detail === '' ? [] : [detail]),
   ];

@@ -1,4 +1,5 @@
 import { anchorTrust } from '../../bundle/admission/trust-anchor.ts';
+import { counted } from '../../core/amount.ts';
 import { withSite } from '../../site/applying/change.ts';
 import { type Imported, importMedia } from '../../site/importing/import.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
@@ -9,7 +10,7 @@ import { closePiped, pipedOf } from './piped.ts';
 import { openSite } from './site.ts';
 import { readTrustFile } from './trust-option.ts';
 
-/** Takes a bundle or some of its discs in; changes nothing that runs. */
+/** Imports a bundle or some of its discs. Running services are not changed. */
 export async function importCommand(
   places: readonly string[],
   options: InstallOptions,
@@ -42,20 +43,20 @@ export async function importCommand(
 function importResult(imported: Imported, places: readonly string[]): CommandResult {
   const { bundle, id, partial, rebuilt } = imported;
   const common = { name: bundle.name, version: bundle.version, seq: bundle.seq, id, rebuilt };
-  const made = rebuilt === 0 ? [] : [`  ${rebuilt} parts were rebuilt from recovery parts`];
+  const made = rebuilt === 0 ? [] : [`  ${counted(rebuilt, 'part')} rebuilt from recovery parts`];
   if (partial === undefined) {
     const lines = [
-      `${bundle.name} ${bundle.version} is taken in, whole and signed; nothing that runs was changed`,
+      `${bundle.name} ${bundle.version}: imported and verified; running services are unchanged`,
       ...made,
       `  next: stowage install ${places[0] === '-' ? `${bundle.name}@${bundle.version}` : places.join(' ')}`,
     ];
     return { json: { complete: true, ...common }, text: `${lines.join('\n')}\n` };
   }
   const lines = [
-    `${bundle.name} ${bundle.version}: what these media hold is taken in, and more is missing`,
+    `${bundle.name} ${bundle.version}: imported these media; the release is incomplete`,
     ...made,
     ...incomingLines(partial),
-    '  next: stowage import DISC with each of the others; a lost one: stowage repair-list',
+    '  next: stowage import DISC for each remaining disc; if one is lost or damaged, stowage repair-list',
   ];
   return {
     json: { complete: false, ...common, ...incomingJson(partial) },

@@ -1,18 +1,18 @@
 import { missingInWords, type PartialImport } from '../../site/importing/partial-import.ts';
 
-/** What is missing of a release that is not complete, as lines. */
+/** The missing parts of an incomplete import, as lines. */
 export function incomingLines(incoming: PartialImport): string[] {
   const { discs, missing } = incoming;
   const shown = missing.slice(0, 5).map(({ path }) => `    ${path}`);
   return [
-    ...(discs.of === undefined ? [] : [`  ${discs.seen.length} of ${discs.of} discs were seen`]),
+    ...(discs.of === undefined ? [] : [`  ${discs.seen.length} of ${discs.of} discs read`]),
     `  missing: ${missingInWords(incoming)}`,
     ...shown,
     ...(missing.length > shown.length ? [`    and ${missing.length - shown.length} more`] : []),
   ];
 }
 
-/** The same for programs. */
+/** The same as data for `--json`. */
 export function incomingJson({ id, bundle, discs, missing }: PartialImport): object {
   return {
     ...{ id, name: bundle.name, version: bundle.version, discs },

@@ -11,9 +11,9 @@ export async function init(
   const path = context.path(file ?? DEFAULT_MANIFEST);
   if (await exists(path)) {
     throw new StowageError('output-exists', `${path} exists already`, {
-      expected: 'a name that is free',
-      found: 'a file',
-      hint: 'choose another name, or edit that manifest',
+      expected: 'a new file name',
+      found: 'an existing file',
+      hint: 'choose another name, or edit the existing manifest',
     });
   }
   await writeNew(path, Buffer.from(manifestTemplate));

@@ -18,7 +18,7 @@ export interface InspectOptions {
   readonly html?: string;
 }
 
-/** Reads the small files only, whatever the size of the bundle. */
+/** Reads only metadata, so its duration does not depend on the size of the bundle. */
 export async function inspect(
   place: string,
   options: InspectOptions,
@@ -55,7 +55,7 @@ async function requirePlace(path: string, folders: readonly string[]): Promise<v
   await requireRoom({ paths: [path] }, folders);
 }
 
-// A page and what judges signatures are loaded when they are asked for.
+// The page and signature verification are loaded only when needed.
 async function writePage(
   path: string,
   looked: Looked,
@@ -78,7 +78,7 @@ async function trustOf(
 
 function headLines({ bundle, verdict }: Looked): string[] {
   const { name, version, channel, seq, resolvedAt, description, platforms } = bundle;
-  // The list itself and the index are files too.
+  // SHA512SUMS and bundle.json are files too.
   const files = formatAmount(bundleFiles(bundle).length + 2, 'file');
   return [
     `${name} ${version}, channel ${channel}, sequence ${seq}, resolved ${resolvedAt}`,
@@ -89,7 +89,7 @@ function headLines({ bundle, verdict }: Looked): string[] {
       : [
           ...signerLines(verdict.signers),
           ...approverLines(verdict.approvers),
-          '  signatures and lists are valid; parts were not read (stowage verify reads them)',
+          '  signatures and file lists are valid; parts were not read (use stowage verify)',
         ]),
   ];
 }

@@ -17,7 +17,7 @@ export interface InstallOptions {
   readonly root?: string;
 }
 
-/** `NAME` or `NAME@VERSION`: a release that was imported, where no folder has that name. */
+/** `NAME` or `NAME@VERSION`: an imported release, unless a folder has that name. */
 const IMPORTED = /^[a-z0-9]+(?:-[a-z0-9]+)*(?:@[0-9A-Za-z.-]+)?$/;
 
 export async function install(
@@ -53,13 +53,13 @@ export async function install(
     try {
       return changeResult(await installBundle(folders, installing), opened.target);
     } catch (error) {
-      const next = waitsForDisc(error) ? await askForDisc(error, folders, context) : undefined;
+      const next = needsAnotherDisc(error) ? await askForDisc(error, folders, context) : undefined;
       if (next === undefined) throw error;
       folders = next;
     }
   }
 }
 
-function waitsForDisc(error: unknown): error is StowageError {
+function needsAnotherDisc(error: unknown): error is StowageError {
   return error instanceof StowageError && ['bundle-incomplete', 'medium-lost'].includes(error.code);
 }

@@ -30,19 +30,19 @@ export async function lock(
     sources: await openSources(options, context),
     ...(previous === undefined ? {} : { previous }),
   });
-  const numbered = options.seq === undefined ? resolved : { ...resolved, seq: options.seq };
-  if (numbered !== previous) await writeAtomic(lockPath, writeJson(lockKind, numbered));
+  const locked = options.seq === undefined ? resolved : { ...resolved, seq: options.seq };
+  if (locked !== previous) await writeAtomic(lockPath, writeJson(lockKind, locked));
   const explain = options.explain === true;
-  const { findings } = numbered;
+  const { findings } = locked;
   return {
     json: {
       lock: lockPath,
-      unchanged: numbered === previous,
-      ...summary(numbered),
+      unchanged: locked === previous,
+      ...summary(locked),
       findings: explain ? explainFindings(findings) : findings,
     },
-    text: text(numbered, lockPath, {
-      unchanged: numbered === previous,
+    text: text(locked, lockPath, {
+      unchanged: locked === previous,
       findings: explain ? explainedText(findings) : findingLines(findings),
     }),
   };

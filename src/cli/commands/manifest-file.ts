@@ -11,7 +11,7 @@ import type { CommandContext } from '../command.ts';
 
 export const DEFAULT_MANIFEST = 'stowage.yaml';
 
-/** A manifest, where it lies, and where its lock lies: `chat.yaml` and `chat.lock.json`. */
+/** A manifest, its folder, and the path of its lock: `chat.yaml` and `chat.lock.json`. */
 export interface ManifestFile {
   readonly manifest: Manifest;
   readonly folder: string;
@@ -28,7 +28,7 @@ export async function readManifest(
   return { manifest, folder, lockPath: join(folder, lockName(path)) };
 }
 
-/** The lock beside a manifest, or undefined. */
+/** Reads a lock; undefined if there is none. */
 export async function readLock(path: string): Promise<Lock | undefined> {
   const bytes = await readIfThere(path, MAX_LOCK_BYTES);
   return bytes && readJson(lockKind, bytes);
@@ -36,7 +36,7 @@ export async function readLock(path: string): Promise<Lock | undefined> {
 
 /**
  * A manifest and the lock that was made from it.
- * @throws StowageError `lock-stale` when there is none, or one of another manifest
+ * @throws StowageError `lock-stale` if there is no lock or it was made from another manifest
  */
 export async function readFreshLock(
   file: string | undefined,
@@ -47,10 +47,12 @@ export async function readFreshLock(
   if (lock !== undefined && sameManifest(lock.manifest, found.manifest)) return { ...found, lock };
   throw new StowageError(
     'lock-stale',
-    lock === undefined ? 'the manifest has no lock' : 'the manifest changed since it was locked',
+    lock === undefined
+      ? 'the manifest has no lock'
+      : 'the manifest has changed since it was locked',
     {
       expected: `${found.lockPath} made from this manifest`,
-      found: lock === undefined ? 'no lock' : 'a lock of another manifest',
+      found: lock === undefined ? 'no lock' : 'a lock made from a different manifest',
       hint: 'run stowage lock first',
     },
   );

@@ -1,42 +1,42 @@
-/** What `stowage init` writes: a manifest that locks as it is on a connected machine, each field explained. */
-export const manifestTemplate: string = `# A Stowage manifest: what one bundle carries, and how it runs on the far side.
+/** The manifest that `stowage init` writes, with each field explained. It can be locked as it is. */
+export const manifestTemplate: string = `# A Stowage manifest: the contents of a bundle and how its services run at a site.
 # manifests/README.md explains every field; the schema is manifests/schema/manifest.schema.json.
 apiVersion: stowage/v1
 
-# Names and versions become file names, tags and unit names.
+# Name and version are used in file names, tags and systemd units.
 name: chat
 version: 1.0.0
 description: a small chat model on llama.cpp
 
-# Sites subscribe to channels; a bundle of another channel is refused there.
+# A site accepts bundles only from the channels it subscribes to.
 channel: stable
 
-# The platforms for which images travel.
+# Platforms to include images for.
 platforms: [linux/amd64]
 
 models:
-  # Weights from the Hugging Face Hub. The revision may be a branch, a tag or a commit; the lock keeps the commit.
+  # Weights from the Hugging Face Hub. The revision is a branch, tag or commit; the lock records the commit.
   - name: chat
     source: hf://Qwen/Qwen2.5-0.5B-Instruct-GGUF@main
     include: ["*q4_k_m.gguf", "LICENSE", "README.md"]
-    # The licences that you have read. A model under any other is refused.
+    # Licenses that you accept. A model with any other license is refused.
     licenses: [apache-2.0]
 
 images:
   - name: server
     source: ghcr.io/ggml-org/llama.cpp:server
 
-# Configuration that travels too: a file or a folder beside this manifest, or an https address with its digest.
+# Other files to include: a file or folder next to this manifest, or an https URL with its digest.
 # files:
 #   - name: prompts
 #     source: ./prompts
 
-# Values that a site may choose in its site.yaml.
+# Values that a site can set in its site.yaml.
 parameters:
   port:
     type: integer
     default: 8080
-    description: the port on the host
+    description: port on the host
 
 services:
   - name: server
@@ -53,7 +53,7 @@ services:
       model: chat
       startupSeconds: 120
 
-# What must be answered before the installation is kept; otherwise what ran before runs again.
+# Test prompts. If an answer is not as expected, the previous version is restored.
 acceptance:
   - service: server
     model: chat

@@ -6,17 +6,17 @@ import type { Sri } from '../../core/digest.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import { listMedia } from '../../io/media.ts';
 
-/** A bundle, whole or on discs, as its lists say; no signature was looked at. */
+/** A bundle, whole or on discs. Its signatures are not verified. */
 export interface OpenBundle {
   readonly id: string;
   readonly bundle: Bundle;
-  /** Where each file lies, absolute, by its path in the bundle. */
+  /** Absolute path of each file, by its path in the bundle. */
   readonly files: ReadonlyMap<string, string>;
   readonly sums: ReadonlyMap<string, Sri>;
 }
 
 /**
- * Finds the files of a bundle in a folder, or in the disc folders that lie in it.
+ * Finds the files of a bundle in a folder, or in the disc folders inside it.
  * @throws StowageError `bundle-mixed`, `bundle-absent`, `file-unexpected`
  */
 export async function openBundle(place: string): Promise<OpenBundle> {
@@ -30,7 +30,7 @@ export async function openBundle(place: string): Promise<OpenBundle> {
     await listedFiles(folder, index.checksums);
     for (const { path } of await listMedia(folder)) files.set(path, join(folder, path));
   }
-  if (first === undefined) throw new RangeError('findDiscs gives at least one folder');
+  if (first === undefined) throw new RangeError('findDiscs returns at least one folder');
   const { id, bundle, checksums } = first;
   const sums = new Map(checksums.map(({ path, sha512 }) => [path as string, sha512]));
   return { id, bundle, files, sums };

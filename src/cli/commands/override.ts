@@ -10,7 +10,7 @@ export interface OverrideOptions {
   readonly root?: string;
 }
 
-/** Lets a constraint be violated for a while; the ledger, plans and receipts say who did. */
+/** Temporarily overrides a failed check. The ledger, plans and receipts record who is responsible. */
 export async function override(
   rule: string,
   { by, reason, until, root }: OverrideOptions,
@@ -19,6 +19,8 @@ export async function override(
   const granted = await grantOverride({ rule, by, reason, until }, await openSite(root, context));
   return {
     json: { override: granted },
-    text: printableLines(`rule ${rule} may be violated until ${until}; the ledger names ${by}\n`),
+    text: printableLines(
+      `check ${rule} is overridden until ${until}; recorded in the ledger under ${by}\n`,
+    ),
   };
 }

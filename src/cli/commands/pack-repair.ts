@@ -10,7 +10,7 @@ import { readBounded } from '../../io/file.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { type OpenBundle, openBundle } from './open-bundle.ts';
 
-/** Reads what `stowage repair-list` wrote at a site. @throws StowageError `document-invalid` */
+/** Reads a list that `stowage repair-list` wrote at a site. @throws StowageError `document-invalid` */
 export async function readRepairList(file: string, context: CommandContext): Promise<RepairList> {
   return readCanonical(
     repairListKind,
@@ -18,7 +18,7 @@ export async function readRepairList(file: string, context: CommandContext): Pro
   );
 }
 
-/** `pack --only LIST --from BUNDLE`: the parts of the list out of a bundle, under the same signatures. */
+/** `pack --only LIST --from BUNDLE`: copies the listed parts from a bundle, with its signatures. */
 export async function packFrom(
   list: RepairList,
   from: string,
@@ -33,9 +33,9 @@ export async function packFrom(
 }
 
 /**
- * Writes a bundle's control files and the parts of a list.
- * @param move whether the parts may be taken away from where they lie
- * @throws StowageError `document-invalid` when the list is of another bundle
+ * Writes a bundle's control files and the listed parts.
+ * @param move whether to move the parts instead of copying them
+ * @throws StowageError `document-invalid` if the list belongs to another bundle
  */
 export async function pick(
   list: RepairList,
@@ -46,7 +46,7 @@ export async function pick(
 ): Promise<CommandResult> {
   if (open.id !== list.bundle) throw ofAnother(list, open.id);
   const parts = new Map(allParts(open.bundle).map((part) => [part.path, part]));
-  // Installers travel with every disc, as control files do.
+  // Every disc has the installers, like the control files.
   const carried = new Set(open.bundle.installers?.map((each) => each.path));
   const run = list.parts.flatMap(({ path }) => {
     const part = parts.get(path);
@@ -70,9 +70,9 @@ export async function pick(
 }
 
 function ofAnother(list: RepairList, found: string): StowageError {
-  return new StowageError('document-invalid', 'the repair list is of another bundle', {
+  return new StowageError('document-invalid', 'the repair list belongs to another bundle', {
     expected: `${list.name} ${list.version} with SHA-512 of SHA512SUMS ${list.bundle}`,
     found,
-    hint: 'give that bundle with --from; or pack the same lock with the same --parity, --disc-size and --trust-chain',
+    hint: 'give that bundle with --from, or pack the same lock with the same --parity, --disc-size and --trust-chain',
   });
 }

@@ -23,7 +23,7 @@ export interface PackOptions extends SourceOptions {
   readonly output?: string;
   readonly partSize: string;
   readonly trustChain?: string;
-  /** Where the installers are; false for none. */
+  /** Folder of the installers; false for none. */
   readonly installer?: string | false;
   readonly discSize?: string;
   readonly parity?: number;
@@ -88,7 +88,7 @@ export async function pack(
   };
 }
 
-/** The installers that travel along: those beside this program, unless another folder is named, or none wanted. */
+/** The installers to include: those next to this program, or from the given folder, or none. */
 async function chosenInstallers(
   option: string | false | undefined,
   manifest: Manifest,
@@ -99,7 +99,7 @@ async function chosenInstallers(
   return findInstallers(option === undefined ? beside : context.path(option), manifest.platforms);
 }
 
-/** The trust documents that travel along, once it is sure that a site can follow them. */
+/** Reads the trust documents to include and checks that a site can follow the chain. */
 async function readTrustChain(
   folder: string | undefined,
   context: CommandContext,
@@ -108,7 +108,7 @@ async function readTrustChain(
   const place = context.path(folder);
   const links = await readChain(place, { above: 0, upTo: Number.MAX_SAFE_INTEGER });
   if (links.length === 0)
-    throw usage('--trust-chain holds no trust document', 'files named N.trust.json', place);
+    throw usage('no trust document in --trust-chain', 'files named N.trust.json', place);
   walkFromFirst(links, context.now());
   return chainFiles(links);
 }
@@ -127,22 +127,22 @@ function discOptions({
   };
 }
 
-/** Which options belong together. @throws StowageError `usage-invalid` */
+/** Checks which options are combined. @throws StowageError `usage-invalid` */
 function checkOptions({ discSize, parity, parityDiscs, only, from }: PackOptions): void {
   if (parityDiscs !== undefined && discSize === undefined)
-    throw usage('--parity-discs needs discs', '--disc-size SIZE beside it', 'none');
+    throw usage('--parity-discs needs --disc-size', '--disc-size SIZE', 'none');
   if (parityDiscs !== undefined && parity !== undefined)
-    throw usage('two ways to lay recovery parts', '--parity or --parity-discs', 'both');
+    throw usage('conflicting options', '--parity or --parity-discs', 'both');
   if (from !== undefined && only === undefined)
-    throw usage('--from is for repairs', '--only LIST beside it', 'none');
+    throw usage('--from needs --only', '--only LIST', 'none');
   const rows = parityDiscs ?? parity ?? 1;
   if (rows > MAX_PARITY_ROWS)
-    throw usage('more recovery than can be calculated', `at most ${MAX_PARITY_ROWS}`, `${rows}`);
+    throw usage('too much parity', `at most ${MAX_PARITY_ROWS}`, `${rows}`);
 }
 
 function parsePartSize(text: string): number {
   if (text === 'none') return 0;
   const bytes = parseBytes(text);
   if (bytes !== undefined && bytes % CRC_SPAN_BYTES === 0) return bytes;
-  throw usage('the part size is not usable', 'a multiple of 4MiB such as 512MiB, or none', text);
+  throw usage('invalid part size', 'a multiple of 4MiB such as 512MiB, or none', text);
 }

@@ -17,9 +17,9 @@ const atPrompt = {
 };
 
 /**
- * Asks a person for a passphrase, on stderr and without echo.
- * @returns undefined where stdin and stderr are not both a terminal
- * @throws StowageError `interrupted` for Ctrl-C, Ctrl-D and the signal
+ * Asks for a passphrase on stderr, without echo.
+ * @returns undefined unless stdin and stderr are both terminals
+ * @throws StowageError `interrupted` on Ctrl-C, Ctrl-D and abort
  */
 export async function askPassphrase(
   question: string,
@@ -34,12 +34,12 @@ export async function askPassphrase(
   try {
     return await new Promise<Buffer>((resolve, reject) => {
       const leave = (settle: () => void): void => {
-        stdin.off('data', hear).off('end', abort).pause();
+        stdin.off('data', onData).off('end', abort).pause();
         signal.removeEventListener('abort', abort);
         settle();
       };
       const abort = (): void => leave(() => reject(interrupted(signal, atPrompt)));
-      const hear = (chunk: Buffer | string): void => {
+      const onData = (chunk: Buffer | string): void => {
         const bytes = Buffer.from(chunk);
         for (const [at, byte] of bytes.entries()) {
           switch (byte) {
@@ -47,7 +47,7 @@ export async function askPassphrase(
             case key.return: {
               const rest = bytes.subarray(at + 1);
               leave(() => resolve(Buffer.from(typed)));
-              // What was pasted beyond the line answers the next question.
+              // Pasted text after the line is kept for the next prompt.
               if (rest.length > 0) stdin.unshift(rest);
               return;
             }
@@ -68,7 +68,7 @@ export async function askPassphrase(
         }
         bytes.fill(0);
       };
-      stdin.on('data', hear).once('end', abort).resume();
+      stdin.on('data', onData).once('end', abort).resume();
       signal.addEventListener('abort', abort, { once: true });
       stderr.write(question);
     });
@@ -79,7 +79,7 @@ export async function askPassphrase(
   }
 }
 
-// UTF-8: bytes that continue a character go with the one that began it.
+// UTF-8: also removes the continuation bytes of a character.
 function eraseCharacter(typed: number[]): void {
   while (((typed.pop() ?? 0) & 0xc0) === 0x80);
 }

@@ -7,27 +7,27 @@ import { ioError, readBounded } from '../../io/file.ts';
 import { type CommandContext, usage } from '../command.ts';
 import { askPassphrase } from './passphrase-prompt.ts';
 
-/** Where a passphrase comes from: never an argument or a variable, which others can read. */
+/** Sources of a passphrase; never an argument or an environment variable, which others can read. */
 export interface PassphraseOptions {
   readonly passphraseFile?: string;
   readonly passphraseFd?: number;
 }
 
-/** OpenSSL opens no key with a longer one. */
+/** The limit of OpenSSL. */
 const MAX_PASSPHRASE_BYTES = 1024;
 const LINE_FEED = 0x0a;
-/** How long to wait for a descriptor that answers at once, and has nothing yet. */
+/** How long to wait before reading a non-blocking descriptor again. */
 const RETRY_MS = 20;
 const readFrom = promisify(read);
 const whileReading = {
-  message: 'interrupted while the passphrase was read',
+  message: 'interrupted while reading the passphrase',
   hint: 'run the same command again: nothing was written',
 };
 
 /**
- * The passphrase of a key that is there: from the options, or for an encrypted key from a person at a terminal.
+ * The passphrase of an existing key: from the options or, for an encrypted key, from a prompt.
  * @param key the PEM file
- * @returns undefined for a key that needs none, or where nobody can be asked
+ * @returns undefined if the key needs none, or without a terminal
  */
 export async function passphraseOf(
   key: Buffer,
@@ -38,13 +38,13 @@ export async function passphraseOf(
   const given = await givenPassphrase(options, context);
   if (given !== undefined) return given;
   if (!key.includes('-----BEGIN ENCRYPTED PRIVATE KEY-----')) return undefined;
-  const typed = await askPassphrase(`passphrase of ${file}: `, context);
-  return typed === undefined ? undefined : checked(typed, 'what was typed');
+  const typed = await askPassphrase(`Passphrase for ${file}: `, context);
+  return typed === undefined ? undefined : checked(typed, 'the typed line');
 }
 
 /**
- * The passphrase for keys that are about to be made: from the options, or typed twice.
- * @throws StowageError `key-invalid` when the two differ; `usage-invalid` where nobody can be asked
+ * The passphrase for new keys: from the options, or typed twice.
+ * @throws StowageError `key-invalid` if the two differ; `usage-invalid` without a terminal
  */
 export async function newPassphrase(
   options: PassphraseOptions & { readonly encrypt?: boolean },
@@ -52,17 +52,17 @@ export async function newPassphrase(
 ): Promise<Buffer | undefined> {
   const given = await givenPassphrase(options, context);
   if (given !== undefined || options.encrypt !== true) return given;
-  const first = await askPassphrase('passphrase for the new keys: ', context);
-  const second = first && (await askPassphrase('the same again: ', context));
+  const first = await askPassphrase('Passphrase for the new keys: ', context);
+  const second = first && (await askPassphrase('Repeat the passphrase: ', context));
   if (first === undefined || second === undefined)
     throw usage(
-      '--encrypt has nobody to ask',
+      '--encrypt needs a passphrase',
       'a terminal, --passphrase-file or --passphrase-fd',
-      'neither',
+      'none of them',
     );
   const same = first.equals(second);
   second.fill(0);
-  if (same) return checked(first, 'what was typed');
+  if (same) return checked(first, 'the typed line');
   first.fill(0);
   throw refuse('two passphrases that differ', 'the same passphrase twice');
 }
@@ -73,7 +73,7 @@ async function givenPassphrase(
 ): Promise<Buffer | undefined> {
   const { passphraseFile: file, passphraseFd: descriptor } = options;
   if (file !== undefined && descriptor !== undefined)
-    throw usage('two sources of one passphrase', 'one of the two options', 'both');
+    throw usage('conflicting options', '--passphrase-file or --passphrase-fd', 'both');
   if (file !== undefined)
     return checked(
       firstLine(await readBounded(context.path(file), 4 * MAX_PASSPHRASE_BYTES)),
@@ -86,7 +86,7 @@ async function givenPassphrase(
   return checked(firstLine(bytes), `the first line of descriptor ${descriptor}`);
 }
 
-// Descriptor 0 is in the hands of a stream already.
+// Node already has a stream open for descriptor 0.
 async function readStream({ terminal, signal }: CommandContext): Promise<Buffer> {
   const chunks: Buffer[] = [];
   const { stdin } = terminal;
@@ -115,7 +115,7 @@ async function readDescriptor(descriptor: number, signal: AbortSignal): Promise<
       if (chunks.at(-1)?.includes(LINE_FEED) === true) break;
     } catch (error) {
       if (systemCode(error) === 'EBADF')
-        throw usage('--passphrase-fd names no open descriptor', 'an open one', `${descriptor}`);
+        throw usage('--passphrase-fd is not open', 'an open file descriptor', `${descriptor}`);
       if (systemCode(error) !== 'EAGAIN') throw ioError(error, `descriptor ${descriptor}`);
       await delay(RETRY_MS);
     }
@@ -133,15 +133,15 @@ function firstLine(bytes: Buffer): Buffer {
 }
 
 function checked(passphrase: Buffer, where: string): Buffer {
-  if (passphrase.length === 0) throw refuse(`nothing in ${where}`, 'a passphrase');
+  if (passphrase.length === 0) throw refuse(`${where} is empty`, 'a passphrase');
   if (passphrase.length <= MAX_PASSPHRASE_BYTES) return passphrase;
-  throw refuse(`more in ${where}`, `a passphrase of at most ${MAX_PASSPHRASE_BYTES} bytes`);
+  throw refuse(`${where} is longer`, `a passphrase of at most ${MAX_PASSPHRASE_BYTES} bytes`);
 }
 
 function refuse(found: string, expected: string): StowageError {
-  return new StowageError('key-invalid', 'no passphrase that can be used', {
+  return new StowageError('key-invalid', 'invalid passphrase', {
     expected,
     found,
-    hint: 'give the passphrase on the first line of --passphrase-file or --passphrase-fd, or at a terminal; a key without one needs none of them',
+    hint: 'give the passphrase at a terminal, or on the first line of --passphrase-file or --passphrase-fd; an unencrypted key needs none',
   });
 }

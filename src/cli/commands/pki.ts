@@ -10,7 +10,7 @@ import { newPassphrase, type PassphraseOptions } from './passphrase.ts';
 
 export interface PkiOptions extends PassphraseOptions {
   readonly organization: string;
-  /** Ask for a passphrase where no option gives one. */
+  /** Prompt for a passphrase if no option gives one. */
   readonly encrypt?: boolean;
 }
 
@@ -43,17 +43,17 @@ export async function pki(
     json: { folder: place, root: join(place, 'root.pem'), fingerprint },
     text: `${place}: root.pem, root.key.pem, release.pem, release.key.pem
   fingerprint of root.pem (SHA-256): ${fingerprint}
-  for trials only: signing/README.md describes a key ceremony
+  for trials only; for production, see the key ceremony in signing/
 `,
   };
 }
 
-/** @throws StowageError `output-exists` where an authority lies already: its keys are not written over */
+/** @throws StowageError `output-exists` if the folder has keys or certificates: they are never overwritten */
 async function requireNone(place: string): Promise<void> {
   for (const name of ['root.pem', 'root.key.pem', 'release.pem', 'release.key.pem']) {
     if (!(await exists(join(place, name)))) continue;
     throw new StowageError('output-exists', `${join(place, name)} exists already`, {
-      expected: 'a folder without keys and certificates of an earlier one',
+      expected: 'a folder without root and release files',
       found: name,
       hint: 'choose another folder, or move the old keys away',
     });

@@ -1,8 +1,9 @@
+import { counted } from '../../core/amount.ts';
 import { printableLines } from '../../core/printable.ts';
 import type { Plan } from '../../format/plan.ts';
 import { formatSeconds } from '../units.ts';
 
-/** A plan's steps with their reasons, and what cannot be used meanwhile. */
+/** The steps of a plan with their reasons, and the services that are interrupted. */
 export function planTable(plan: Plan): string {
   const { from, to, steps, outage } = plan;
   const width = Math.max(0, ...steps.map((each) => each.do.action.length));
@@ -12,34 +13,37 @@ export function planTable(plan: Plan): string {
   });
   const out =
     outage.services.length === 0
-      ? 'nothing that runs is interrupted'
-      : `interrupted for ${formatSeconds(outage.seconds)} at most: ${outage.services.join(', ')}`;
+      ? 'no service is interrupted'
+      : `interrupted for at most ${formatSeconds(outage.seconds)}: ${outage.services.join(', ')}`;
   const head =
     steps.length === 0
-      ? `${plan.intent}: nothing to do, generation ${from.number} is what was asked for`
+      ? `${plan.intent}: nothing to do; generation ${from.number} is already current`
       : `${plan.intent}: ${generationInWords(from.number)} to generation ${to.number}`;
   return printableLines([head, ...lines, out, ''].join('\n'));
 }
 
 function generationInWords(number: number): string {
-  return number === 0 ? 'from nothing installed' : `generation ${number}`;
+  return number === 0 ? 'nothing installed' : `generation ${number}`;
 }
 
-// The plan's file has the whole digest; here it says which bundle is meant.
+// The plan's file has the full digest.
 function shortened(subject: string): string {
   return /^[0-9a-f]{64,}$/.test(subject) ? subject.slice(0, 16) : subject;
 }
 
-/** What must hold before a plan may run: what does not, or everything. */
+/** The checks of a plan: the failed and overridden ones, or all. */
 export function constraintTable({ constraints }: Plan, all: boolean): string {
   const shown = constraints.filter((each) => all || !each.satisfied);
   const lines = shown.map((each) => {
-    const mark = each.satisfied ? 'holds' : each.override === undefined ? 'FAILS' : 'LET PASS';
+    const mark = each.satisfied ? 'passed' : each.override === undefined ? 'FAILED' : 'OVERRIDDEN';
     const by =
       each.override === undefined
         ? ''
-        : `; let pass by ${each.override.by} until ${each.override.until}: ${each.override.reason}`;
-    return `  ${mark.padEnd(8)}  ${each.rule}: ${each.needs}; found: ${each.found}${by}`;
+        : `; overridden by ${each.override.by} until ${each.override.until}: ${each.override.reason}`;
+    return `  ${mark.padEnd(10)}  ${each.rule}: ${each.needs}; found: ${each.found}${by}`;
   });
-  return printableLines(lines.map((each) => `${each}\n`).join(''));
+  const failed = constraints.filter((each) => !each.satisfied && each.override === undefined);
+  const verdict =
+    failed.length === 0 ? [] : [`cannot be applied: ${counted(failed.length, 'check')} failed`];
+  return printableLines([...verdict, ...lines].map((each) => `${each}\n`).join(''));
 }

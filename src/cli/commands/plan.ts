@@ -20,7 +20,7 @@ export interface PlanOptions {
   readonly root?: string;
 }
 
-/** What a change would do, step by step, and whether it may: nothing is changed, nor written but `--output`. */
+/** Plans a change and checks whether it is allowed. Writes nothing but `--output`. */
 export async function plan(
   release: string | undefined,
   options: PlanOptions,
@@ -28,8 +28,8 @@ export async function plan(
 ): Promise<CommandResult> {
   const opened = await openSite(options.root, context);
   const state = stateOf((await readLedger(opened.site)).entries);
-  const wish = await wishOf(release, options, opened);
-  const made = await propose(wish, state, context.now(), opened);
+  const request = await requestOf(release, options, opened);
+  const made = await propose(request, state, context.now(), opened);
   const digest = planDigest(made);
   const lines = [planTable(made), constraintTable(made, options.explain === true)];
   lines.push(`SHA-512 of this plan: ${digest}\n`);
@@ -41,21 +41,21 @@ export async function plan(
   return { json: { digest, plan: made }, text: lines.join('') };
 }
 
-async function wishOf(
+async function requestOf(
   release: string | undefined,
   { rollback = false, uninstall = false, to }: PlanOptions,
   { site }: Awaited<ReturnType<typeof openSite>>,
 ): Promise<ChangeRequest> {
   if (rollback && uninstall)
-    throw usage('one plan has one purpose', '--rollback or --uninstall', 'both');
+    throw usage('conflicting options', '--rollback or --uninstall', 'both');
   if (to !== undefined && !rollback)
-    throw usage('--to goes with --rollback', '--rollback --to N', '--to alone');
+    throw usage('--to needs --rollback', '--rollback --to N', '--to alone');
   if (rollback) {
     if (release !== undefined)
-      throw usage('a rollback is of the whole site', 'no release', release);
+      throw usage('a rollback applies to the whole site', 'no release', release);
     return { intent: 'rollback', subject: String(to ?? (await generationBefore(site))) };
   }
-  if (release === undefined) throw usage('a release is missing', 'NAME or NAME@VERSION', 'nothing');
+  if (release === undefined) throw usage('no release given', 'NAME or NAME@VERSION', 'none');
   if (uninstall) return { intent: 'uninstall', subject: release };
   return { intent: 'install', subject: (await findRelease(site, release)).id };
 }

@@ -34,7 +34,7 @@ export interface PushCommandOptions {
 
 const REGISTRY = /^(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?$/;
 
-/** Copies the content of a release into a registry at the site. */
+/** Pushes the contents of a release to a registry. */
 export async function push(
   text: string,
   registry: string,
@@ -42,7 +42,7 @@ export async function push(
   context: CommandContext,
 ): Promise<CommandResult> {
   if (!REGISTRY.test(registry))
-    throw usage('that is no registry', 'a host and a port, such as registry.site:5000', registry);
+    throw usage('invalid registry', 'a host and port, such as registry.site:5000', registry);
   const { site } = await openSite(options.root, context);
   const { id, bundle } = await findRelease(site, text);
   const catalog = await catalogOf(site, [id]);
@@ -72,18 +72,18 @@ export async function push(
   });
   const lines = pushed.flatMap((each) => [
     `  ${registry}/${each.repository}:${each.tags.join(', :')}`,
-    `    blobs: ${each.uploaded} uploaded, ${each.mounted} mounted, ${each.present} there already`,
+    `    blobs: ${each.uploaded} uploaded, ${each.mounted} mounted, ${each.present} already present`,
     ...each.notes.map((note) => `    note: ${note}`),
   ]);
   return {
     json: { registry, release: id, repositories: pushed },
     text: printableLines(
-      `${[`${bundle.name} ${bundle.version} is in ${registry}`, ...lines].join('\n')}\n`,
+      `${[`${bundle.name} ${bundle.version}: pushed to ${registry}`, ...lines].join('\n')}\n`,
     ),
   };
 }
 
-/** The repositories of a release that are pushed, by their names in the depot, with what a rule may say of them. */
+/** The repositories of a release to push, by their names in the depot, with the values for the name rule. */
 function namesOf(bundle: Bundle, cars: boolean): [string, Named][] {
   const of = (name: string, registry: string, path: string): [string, Named] => [
     `${bundle.name}/${name}`,

@@ -12,7 +12,7 @@ export interface ReceiptShowOptions {
   readonly root?: string;
 }
 
-/** A receipt whose signature was checked: the site's newest, or one in a file. */
+/** Verifies and shows a receipt: the site's newest, or one in a file. */
 export async function receiptShow(
   file: string | undefined,
   options: ReceiptShowOptions,
@@ -29,7 +29,7 @@ export async function receiptShow(
   return { json: checked, text: printableLines(describe(checked)) };
 }
 
-/** Writes a receipt now, though nothing was changed. */
+/** Writes a receipt of the current state. */
 export async function receiptWrite(
   options: { readonly root?: string },
   context: CommandContext,
@@ -42,18 +42,18 @@ export async function receiptWrite(
 
 function describe({ receipt, file, fingerprint, subject }: CheckedReceipt): string {
   const { held, host, intent, outcome } = receipt;
-  const what = intent === 'statement' ? 'written without a change' : `${intent} ${outcome}`;
+  const what = intent === 'statement' ? 'statement of the current state' : `${intent} ${outcome}`;
   return [
     `site ${receipt.site}, ${receipt.at}, ${receipt.tool}: ${what}`,
-    `  generation ${receipt.generation} runs; kept: ${receipt.generations.join(', ') || 'none'}`,
-    ...receipt.releases.map((each) => `  ${each.name} ${each.version}, number ${each.seq}`),
+    `  current generation: ${receipt.generation}; available: ${receipt.generations.join(', ') || 'none'}`,
+    ...receipt.releases.map((each) => `  ${each.name} ${each.version}, sequence ${each.seq}`),
     ...receipt.health.map((each) =>
       `    ${each.service}: ${each.state} ${each.since ?? ''}`.trimEnd(),
     ),
     ...receipt.gates.map(
       (each) => `  ${each.passed ? 'passed' : 'FAILED'}: ${each.service} ${each.check}`,
     ),
-    `  holds ${counted(held.blobs, 'blob')}, ${formatBytes(held.bytes)}; ${host.platform}, kernel ${host.kernel}, ${host.engine}`,
+    `  store: ${counted(held.blobs, 'blob')}, ${formatBytes(held.bytes)}; ${host.platform}, kernel ${host.kernel}, ${host.engine}`,
     `  ledger: ${counted(receipt.ledger.number, 'entry', 'entries')}`,
     `  signed by ${subject}, certificate SHA-256 ${fingerprint}`,
     `  ${file}`,
@@ -65,6 +65,6 @@ function otherSite(expected: string, found: string): StowageError {
   return new StowageError('signer-untrusted', 'the receipt was signed by another site', {
     expected,
     found,
-    hint: 'compare with the fingerprint that the site told when it was set up',
+    hint: 'compare with the fingerprint recorded when the site was set up',
   });
 }

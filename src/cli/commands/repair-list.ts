@@ -13,7 +13,7 @@ export interface RepairListOptions {
   readonly root?: string;
 }
 
-/** Writes what is missing of a release that is not complete, to be carried back. */
+/** Writes a list of the missing parts of an incomplete import, to take back to the connected side. */
 export async function repairList(
   release: string | undefined,
   options: RepairListOptions,
@@ -31,7 +31,7 @@ export async function repairList(
   if (one === undefined) throw nothing(release);
   if (wanted.length > 1)
     throw usage(
-      'several releases are not complete',
+      'several releases are incomplete',
       'one of them, as NAME@VERSION',
       wanted.map(({ bundle }) => `${bundle.name}@${bundle.version}`).join(', '),
     );
@@ -44,16 +44,16 @@ export async function repairList(
     text: [
       file,
       `  ${counted(list.parts.length, 'part')}, ${formatBytes(bytes)}, of ${list.name} ${list.version}`,
-      '  where the bundle is whole: stowage pack --only LIST --from BUNDLE; then carry what it writes here and import it',
+      '  next, where the complete bundle is: stowage pack --only LIST --from BUNDLE; then import the result here',
       '',
     ].join('\n'),
   };
 }
 
 function nothing(release: string | undefined): StowageError {
-  return new StowageError('release-unknown', 'no release at this site lacks parts', {
-    expected: `${release ?? 'a release'} that was taken in and is not complete`,
+  return new StowageError('release-unknown', 'no matching incomplete release at this site', {
+    expected: `an incomplete import${release === undefined ? '' : ` of ${release}`}`,
     found: 'none',
-    hint: 'stowage status shows what is not complete; stowage import takes discs in',
+    hint: 'run stowage status to list incomplete releases, and stowage import to import discs',
   });
 }

@@ -9,7 +9,7 @@ import { parseCertificate } from '../../trust/certificate.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { type ChosenSigner, type SignOptions, signedResult } from './sign-options.ts';
 
-/** `sign --prepare`: the signing request, and beside it the bytes to sign, for a token or an HSM. */
+/** `sign --prepare`: writes a signing request and the bytes to sign, for a token or an HSM. */
 export async function prepare(
   folder: string,
   options: SignOptions,
@@ -18,9 +18,9 @@ export async function prepare(
 ): Promise<CommandResult> {
   const file = context.path(options.prepare ?? '');
   if (file.startsWith(`${context.path(folder)}/`))
-    throw usage('the signing request would lie in the bundle', 'a file outside of it', file);
+    throw usage('the signing request cannot be inside the bundle', 'a path outside it', file);
   const bytes = `${file}.tbs`;
-  for (const each of [file, bytes]) if (await exists(each)) throw inTheWay(each);
+  for (const each of [file, bytes]) if (await exists(each)) throw outputExists(each);
   const { request } = await prepareBundle(context.path(folder), name, identity, context.now());
   await writeNew(file, writeCanonical(signingRequestKind, request));
   try {
@@ -33,14 +33,14 @@ export async function prepare(
   return {
     json: { request: file, toBeSigned: bytes, algorithm, digest, signingTime, name },
     text: `${file}
-  ${bytes} holds the bytes to sign with ${algorithm}
-  their ${digest.algorithm.replace('sha', 'SHA-')}: ${digest.value}
-  then: stowage sign --attach ${options.prepare} --signature FILE ${folder}
+  sign ${bytes} with ${algorithm}
+  ${digest.algorithm.replace('sha', 'SHA-')} of that file: ${digest.value}
+  next: stowage sign --attach ${options.prepare} --signature FILE ${folder}
 `,
   };
 }
 
-/** `sign --attach`: what the token or HSM answered becomes a signature file. */
+/** `sign --attach`: creates the signature file from the signature of a token or HSM. */
 export async function attach(
   folder: string,
   options: SignOptions,
@@ -55,7 +55,7 @@ export async function attach(
   return signedResult(path, parseCertificate(Buffer.from(request.certificates[0] ?? '', 'base64')));
 }
 
-/** `sign --signer-command`: both at once, with a program between them. */
+/** `sign --signer-command`: prepares, runs a program that signs, and attaches. */
 export async function signByCommand(
   folder: string,
   options: SignOptions,
@@ -73,10 +73,10 @@ export async function signByCommand(
   return signedResult(await attachTo(ready, signature), identity.certificate);
 }
 
-function inTheWay(path: string): StowageError {
+function outputExists(path: string): StowageError {
   return new StowageError('output-exists', `${path} exists already`, {
-    expected: 'a name that is free',
-    found: 'a file',
-    hint: 'name another file, or remove the old one',
+    expected: 'a new file name',
+    found: 'an existing file',
+    hint: 'choose another name, or remove the old file',
   });
 }

@@ -9,7 +9,7 @@ export interface SignOptions extends PassphraseOptions {
   readonly role: 'release' | 'approval';
   readonly name?: string;
   readonly algorithm?: AlgorithmName;
-  /** One of these four says where the key is. */
+  /** Exactly one of these four is given. */
   readonly key?: string;
   readonly prepare?: string;
   readonly attach?: string;
@@ -19,13 +19,13 @@ export interface SignOptions extends PassphraseOptions {
   readonly signerTimeout: number;
 }
 
-/** Who signs, under which name, as the options say. */
+/** The signer and the name of the signature, from the options. */
 export interface ChosenSigner {
   readonly identity: SignerIdentity;
   readonly name: string;
 }
 
-/** What a signature that was added comes to. */
+/** The result of adding a signature. */
 export function signedResult(path: string, { subject, serial }: Certificate): CommandResult {
   return {
     json: { signature: path, subject, serial },
@@ -33,34 +33,34 @@ export function signedResult(path: string, { subject, serial }: Certificate): Co
   };
 }
 
-/** Which options belong together. @throws StowageError `usage-invalid` */
+/** Checks which options are combined. @throws StowageError `usage-invalid` */
 export function checkOptions(options: SignOptions): void {
   const ways = (['key', 'prepare', 'attach', 'signerCommand'] as const).filter(
     (each) => options[each] !== undefined,
   );
   if (ways.length !== 1)
     throw usage(
-      'where the key is must be said once',
-      'one of --key, --prepare, --attach and --signer-command',
-      ways.length === 0 ? 'none' : `${ways.length} of them`,
+      'give exactly one of --key, --prepare, --attach, --signer-command',
+      'exactly one of them',
+      ways.length === 0 ? 'none' : `${ways.length}`,
     );
   const [way] = ways;
-  const strange = (Object.entries(onlyWith) as [keyof SignOptions, string[]][]).find(
+  const misplaced = (Object.entries(onlyWith) as [keyof SignOptions, string[]][]).find(
     ([option, allowed]) => given(options, option) && !allowed.includes(way ?? ''),
   );
-  if (strange !== undefined)
+  if (misplaced !== undefined)
     throw usage(
-      'two options that do not belong together',
-      `${flag(strange[0])} with ${strange[1].map(flag).join(' or ')}`,
+      'conflicting options',
+      `${flag(misplaced[0])} with ${misplaced[1].map(flag).join(' or ')}`,
       flag(way ?? ''),
     );
   if (way === 'attach' && options.signature === undefined)
-    throw usage('--attach lacks the signature', '--signature FILE', 'none');
+    throw usage('--attach needs --signature', '--signature FILE', 'none');
   if (way !== 'attach' && options.certificate === undefined)
-    throw usage('the certificate is missing', '--certificate FILE', 'none');
+    throw usage('no certificate given', '--certificate FILE', 'none');
 }
 
-/** What only some of the ways to sign can use. */
+/** Options that are valid only with some ways of signing. */
 const onlyWith: Readonly<Partial<Record<keyof SignOptions, readonly string[]>>> = {
   passphraseFile: ['key'],
   passphraseFd: ['key'],

@@ -11,7 +11,7 @@ import { decodePrivateKey } from '../../trust/key.ts';
 import { type CommandContext, usage } from '../command.ts';
 import { type PassphraseOptions, passphraseOf } from './passphrase.ts';
 
-/** Whose signature, and under which name. */
+/** The signer and the name of the signature. */
 export interface SignerOptions {
   readonly certificate: string;
   readonly name?: string;
@@ -23,7 +23,7 @@ export interface KeyOptions extends SignerOptions, PassphraseOptions {
   readonly key: string;
 }
 
-/** Who signs, without the key: that is opened when everything else was checked. */
+/** The signer without the key, which is opened only after all other checks. */
 export type Identity = Omit<Signer, 'key'>;
 
 /** @throws StowageError `certificate-invalid`, `file-missing` */
@@ -34,15 +34,15 @@ export async function readIdentity(
   const bytes = await readBounded(context.path(file), 4 * MAX_CERTIFICATE_BYTES);
   const [certificate, ...intermediates] = decodeCertificates(bytes);
   if (certificate === undefined)
-    throw new StowageError('certificate-invalid', 'the certificate file holds no certificate', {
-      expected: 'the certificate of the key, and its intermediates after it',
+    throw new StowageError('certificate-invalid', 'no certificate in the certificate file', {
+      expected: 'the certificate of the key, followed by its intermediates',
       found: 'none',
       hint: 'give the certificate that belongs to the key',
     });
   return { certificate, intermediates, ...(algorithm === undefined ? {} : { algorithm }) };
 }
 
-/** The name of a signature: as asked for, or from the certificate. @throws StowageError `usage-invalid` */
+/** The name of a signature: as given, or from the certificate. @throws StowageError `usage-invalid` */
 export function nameOf(
   { certificate }: Identity,
   asked: string | undefined,
@@ -50,11 +50,11 @@ export function nameOf(
 ): string {
   const name = asked ?? signatureName(certificate.subject, role);
   if (SIGNATURE_NAME.test(name)) return name;
-  throw usage('the name is not usable', 'lower-case letters, digits and hyphens', name);
+  throw usage('invalid signature name', 'lower-case letters, digits and hyphens', name);
 }
 
 /**
- * Opens a key file; asks a person for the passphrase where that is needed, and forgets it.
+ * Opens a key file. Prompts for the passphrase if needed, and clears it afterwards.
  * @throws StowageError `key-invalid`, `file-missing`
  */
 export async function readKey(

@@ -7,7 +7,7 @@ import type { Target } from '../../target/target.ts';
 import { createTarget } from '../../target/targets.ts';
 import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
 
-/** The folder of a site, for commands that only look. @throws StowageError `format-newer`, `state-damaged` */
+/** Opens a site's folder, for commands that only read it. @throws StowageError `format-newer`, `state-damaged` */
 export async function openFolder(
   root: string | undefined,
   context: CommandContext,
@@ -17,7 +17,7 @@ export async function openFolder(
   return site;
 }
 
-/** What every command of a site works on. @throws StowageError `format-newer`, `state-damaged`, `site-invalid` */
+/** Opens a site for a command. @throws StowageError `format-newer`, `state-damaged`, `site-invalid` */
 export async function openSite(
   root: string | undefined,
   context: CommandContext,
@@ -28,13 +28,13 @@ export async function openSite(
   return { ...context, site, target: createTarget(target, { env, root: site.root }), env };
 }
 
-/** What a change came to. */
+/** The result of a change. */
 export function changeResult({ plan, receipt }: Changed, target: Target): CommandResult {
   const { to } = plan;
   if (receipt === undefined) {
     return {
       json: { changed: false, generation: plan.from.number },
-      text: `nothing to do: generation ${plan.from.number} is what was asked for\n`,
+      text: `nothing to do: generation ${plan.from.number} is already current\n`,
     };
   }
   const releases = to.releases.flatMap((release) => [
@@ -55,7 +55,7 @@ export function changeResult({ plan, receipt }: Changed, target: Target): Comman
 }
 
 function head({ intent, subject, to: { number } }: Plan): string {
-  if (intent === 'rollback') return `back at generation ${number}`;
-  const what = intent === 'install' ? 'installed' : `${subject} is taken off`;
-  return `${what}: generation ${number} is kept`;
+  if (intent === 'rollback') return `rolled back to generation ${number}; all checks passed`;
+  if (intent === 'install') return `installed as generation ${number}; all checks passed`;
+  return `uninstalled ${subject}; the site is now at generation ${number}`;
 }

@@ -9,13 +9,13 @@ import { createHub, hubSettings } from '../../source/hugging-face.ts';
 import { createRegistry } from '../../source/oci.ts';
 import type { CommandContext } from '../command.ts';
 
-/** The options of every command that asks sources. */
+/** The options of commands that access sources. */
 export interface SourceOptions {
   readonly insecureRegistry: readonly string[];
   readonly caFile?: string;
 }
 
-/** The sockets of the connected side, with the credentials that the environment and the user's files hold. */
+/** Creates the clients for all sources, with credentials from the environment and the user's files. */
 export async function openSources(
   options: SourceOptions,
   context: CommandContext,

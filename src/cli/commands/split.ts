@@ -10,7 +10,7 @@ export interface SplitOptions {
   readonly output?: string;
 }
 
-/** Deals a bundle that exists to discs. Its list stays as it is, so its signatures hold for every disc. */
+/** Splits an existing bundle across discs. SHA512SUMS does not change, so signatures stay valid on every disc. */
 export async function split(
   folder: string,
   options: SplitOptions,

@@ -26,7 +26,7 @@ export async function status(
   };
 }
 
-/** A release that was taken in and is not part of the current generation. */
+/** A release that is imported but not part of the current generation. */
 interface Imported {
   readonly name: string;
   readonly version: string;
@@ -34,7 +34,7 @@ interface Imported {
   readonly bundle: string;
 }
 
-/** Releases that could be installed without their media. A damaged one hides no other part of the status. */
+/** Imported releases that are not installed. If one is damaged, the rest of the status is still shown. */
 async function waiting(
   site: SiteFolder,
   { generation }: SiteStatus,
@@ -53,12 +53,12 @@ async function waiting(
 }
 
 function describeImported({ name, version, seq, bundle }: Imported): string {
-  return `  imported, not installed: ${name} ${version}, number ${seq}, bundle ${bundle.slice(0, 16)}\n`;
+  return `  imported, not installed: ${name} ${version}, sequence ${seq}, bundle ${bundle.slice(0, 16)}\n`;
 }
 
 function describeIncoming(incoming: PartialImport): string {
   const { name, version } = incoming.bundle;
-  return `${[`  not complete: ${name} ${version}`, ...incomingLines(incoming).map((line) => `  ${line}`)].join('\n')}\n`;
+  return `${[`  incomplete import: ${name} ${version}`, ...incomingLines(incoming).map((line) => `  ${line}`)].join('\n')}\n`;
 }
 
 function describe(status: SiteStatus): string {
@@ -68,7 +68,7 @@ function describe(status: SiteStatus): string {
       ? `site ${status.site}: nothing is installed`
       : `site ${status.site}: generation ${generation.number}, applied ${generation.appliedAt}`,
     ...generation.releases.flatMap((release) => [
-      `  ${release.name} ${release.version}, number ${release.seq}, bundle ${release.bundle.slice(0, 16)}`,
+      `  ${release.name} ${release.version}, sequence ${release.seq}, bundle ${release.bundle.slice(0, 16)}`,
       ...status.services
         .filter((each) => each.release === release.name)
         .flatMap(({ service, state, drift }) => {
@@ -82,13 +82,13 @@ function describe(status: SiteStatus): string {
         }),
     ]),
     ...(status.generations.length > 1
-      ? [`  generations kept: ${status.generations.join(', ')}`]
+      ? [`  available generations: ${status.generations.join(', ')}`]
       : []),
     ...status.recalled.map(
       (each) => `  RECALLED: ${each.name} ${each.version}: ${each.reason}; ${each.remedy}`,
     ),
     ...(status.interrupted
-      ? ['  an interrupted command left work: the next install, rollback or uninstall ends it']
+      ? ['  a command was interrupted; the next install, rollback or uninstall completes it']
       : []),
   ];
   return printableLines(`${lines.join('\n')}\n`);

@@ -44,7 +44,7 @@ export async function pull(
   const bytes = [...blobs.values()].reduce((sum, size) => sum + size, 0);
   return {
     json: { store: store.root, blobs: blobs.size, bytes },
-    text: `${store.root} holds the ${counted(blobs.size, 'blob')} of the lock, ${formatBytes(bytes)}\n`,
+    text: `pulled ${counted(blobs.size, 'blob')}, ${formatBytes(bytes)}, into ${store.root}\n`,
   };
 }
 
@@ -54,7 +54,7 @@ export async function list(options: StoreOptions, context: CommandContext): Prom
   const bytes = blobs.reduce((sum, { size }) => sum + size, 0);
   const lines = [
     ...blobs.map(({ digest, size }) => `${digest}  ${formatBytes(size)}`),
-    `${counted(blobs.length, 'blob')}, ${formatBytes(bytes)}; not whole yet: ${formatBytes(unfinishedBytes)}`,
+    `${counted(blobs.length, 'blob')}, ${formatBytes(bytes)}; unfinished downloads: ${formatBytes(unfinishedBytes)}`,
   ];
   return {
     json: { store: store.root, blobs, bytes, unfinishedBytes },
@@ -87,10 +87,12 @@ export async function verify(
       await pool.close();
     }
   });
-  const bad = damaged.map((digest) => `damaged: ${store.path(digest)} (remove it and pull again)`);
+  const bad = damaged.map(
+    (digest) => `damaged: ${store.path(digest)} (remove it, then run stowage store pull)`,
+  );
   return {
     json: { store: store.root, checked, damaged },
-    text: `${[...bad, `${counted(checked, 'blob')}, ${damaged.length} damaged`].join('\n')}\n`,
+    text: `${[...bad, `${counted(checked, 'blob')} verified, ${damaged.length} damaged`].join('\n')}\n`,
     ...(damaged.length > 0 && { exitStatus: 1 as const }),
   };
 }
@@ -110,7 +112,7 @@ export async function prune(
   };
 }
 
-/** From a file system that is read-only nobody takes anything, and no run can be noted there. */
+/** On a read-only file system, no lock can be written and none is needed. */
 async function reading(
   store: BlobStore,
   context: CommandContext,
@@ -123,7 +125,7 @@ async function reading(
   await (readOnly ? work() : withSharedStoreLock(store.root, context, work));
 }
 
-/** A spot that the disk does not give is damage like any other; what keeps us from reading at all is an error. */
+/** Treats an unreadable sector as damage; throws any other read error. */
 function asDamage(error: unknown): undefined {
   if (!(error instanceof PassError)) throw error;
   if (!['EIO', 'ESHORT', 'ESIZE'].includes(error.code)) throw ioError(error, error.path);
@@ -131,9 +133,9 @@ function asDamage(error: unknown): undefined {
 
 function noStore(path: string): StowageError {
   return new StowageError('file-missing', `no store at ${path}`, {
-    expected: 'the folder of a store',
-    found: 'nothing, so that nothing was verified',
-    hint: 'correct --store or STOWAGE_STORE; stowage store pull fills a store',
+    expected: 'a store',
+    found: 'no such folder; nothing was verified',
+    hint: 'correct --store or STOWAGE_STORE, or create a store with stowage store pull',
   });
 }
 
@@ -147,8 +149,8 @@ async function keptBlobs(
     const lock = await readLock(path);
     if (lock === undefined) {
       throw new StowageError('file-missing', `no lock at ${path}`, {
-        expected: 'NAME.lock.json, as stowage lock wrote it',
-        found: 'nothing',
+        expected: 'a lock that stowage lock wrote',
+        found: 'no such file',
         hint: 'correct --keep; nothing was removed',
       });
     }

@@ -11,7 +11,7 @@ export interface StreamOptions {
   readonly output?: string;
 }
 
-/** Writes a bundle as one tar to stdout, or to a tape or pipe; what it came to is then said on stderr. */
+/** Writes a bundle as a tar stream to stdout, a tape or a pipe. With stdout, the result goes to stderr. */
 export async function stream(
   place: string,
   options: StreamOptions,
@@ -19,13 +19,13 @@ export async function stream(
 ): Promise<CommandResult> {
   const { stdout } = context.terminal;
   if (options.output === undefined && stdout.isTTY === true)
-    throw usage('a tar is nothing for a screen', 'a pipe, or --output FILE', 'a terminal');
+    throw usage('stdout is a terminal', 'a pipe, or --output FILE', 'a terminal');
   const source = await openBundle(context.path(place));
   if (![...source.files.keys()].some((path) => path.startsWith('signatures/')))
     context.emit({
       type: 'warning',
-      message: 'the bundle is not signed: no site takes this stream in',
-      hint: `stowage sign ${place} --key KEY --certificate CERTIFICATE`,
+      message: 'the bundle is not signed, and no site will accept it',
+      hint: `run stowage sign ${place} --key KEY --certificate CERTIFICATE`,
     });
   const bytes =
     options.output === undefined
@@ -34,7 +34,7 @@ export async function stream(
   const { bundle, id } = source;
   return {
     json: { name: bundle.name, version: bundle.version, seq: bundle.seq, id, bytes },
-    text: `${bundle.name} ${bundle.version} is streamed: ${formatBytes(bytes)}\n  SHA-512 of SHA512SUMS: ${id}\n`,
+    text: `${bundle.name} ${bundle.version}: wrote ${formatBytes(bytes)}\n  SHA-512 of SHA512SUMS: ${id}\n`,
     onStderr: options.output === undefined,
   };
 }
@@ -73,10 +73,10 @@ async function toFile<T>(path: string, run: (sink: Sink) => Promise<T>): Promise
 }
 
 function closed(cause: Error): StowageError {
-  return new StowageError('io-failed', 'what reads the stream has ended', {
-    expected: 'a reader until the last byte',
+  return new StowageError('io-failed', 'the reader closed the stream', {
+    expected: 'a reader that reads to the end',
     found: cause.message,
-    hint: 'look what the other side says, and run both again: it keeps what it finished',
+    hint: 'check the error on the receiving side, then run both again; completed parts are kept',
     cause,
   });
 }

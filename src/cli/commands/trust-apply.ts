@@ -16,8 +16,8 @@ export interface TrustApplyOptions {
 }
 
 /**
- * Pins a trust document at a site: the first one when a person confirmed its fingerprint, a later one when the chain
- * beside it leads there from the pinned one.
+ * Pins a trust document at a site. The first one needs a confirmed fingerprint; a later one needs a chain of documents
+ * next to it that starts at the pinned one.
  */
 export async function trustApply(
   file: string,
@@ -37,8 +37,8 @@ export async function trustApply(
     return {
       json: { changed, from, version: trust.version, fingerprint: given.fingerprint },
       text: changed
-        ? `trust document ${trust.version} is pinned, ${from === 0 ? 'the first of this site' : `after ${from}`}\n  SHA-256 ${given.fingerprint}\n`
-        : `nothing to do: trust document ${trust.version} is pinned already\n`,
+        ? `pinned trust document ${trust.version}${from === 0 ? '' : `, replacing ${from}`}\n  SHA-256 ${given.fingerprint}\n`
+        : `nothing to do: trust document ${trust.version} is already pinned\n`,
     };
   });
 }
@@ -61,13 +61,13 @@ async function laterTrust(
   now: Date,
 ): Promise<Trust> {
   const { version } = given.trust;
-  // What is not newer than the pinned one is compared with it, and never taken in its place.
+  // A document that is not newer is compared with the pinned one and never replaces it.
   if (version <= pinned.version) return given.trust;
   const named = trustFileVersion(basename(path));
   if (named !== version)
     throw usage(
-      'a later trust document is known by its name',
-      `${version}.trust.json, with its signatures and what leads to it beside it`,
+      'the file name does not match the version of the trust document',
+      `${version}.trust.json, with its signatures and earlier documents next to it`,
       basename(path),
     );
   return walkTrust(

@@ -23,18 +23,18 @@ export interface DraftOptions extends RoleOptions {
 }
 
 export interface InitOptions extends DraftOptions {
-  /** `NAME=FILE` of each. */
+  /** Each is `NAME=FILE`. */
   readonly root: readonly string[];
 }
 
 export interface NextOptions extends DraftOptions {
   readonly addRoot: readonly string[];
   readonly removeRoot: readonly string[];
-  /** `ISSUER:SERIAL=REASON` of each. */
+  /** Each is `ISSUER:SERIAL=REASON`. */
   readonly revoke: readonly string[];
 }
 
-/** Writes version 1. */
+/** Creates version 1. */
 export async function trustInit(
   options: InitOptions,
   context: CommandContext,
@@ -54,7 +54,7 @@ export async function trustInit(
   return writeDraft(trust, options.output, context);
 }
 
-/** Writes the version after another, with what the options change. */
+/** Creates the next version of a document, changed by the options. */
 export async function trustNext(
   file: string,
   options: NextOptions,
@@ -64,7 +64,7 @@ export async function trustNext(
   for (const name of options.removeRoot) {
     if (old.roots.some((root) => root.name === name)) continue;
     const names = old.roots.map((root) => root.name).join(', ');
-    throw usage('--remove-root names no root of the document', names, name);
+    throw usage('--remove-root: the document has no such root', names, name);
   }
   const added = await Promise.all(options.addRoot.map((pair) => readRoot(pair, context)));
   const kept = old.roots.filter(({ name }) => !options.removeRoot.includes(name));
@@ -80,11 +80,11 @@ export async function trustNext(
     ...limitsOf(options, old),
   };
   if (trust.expiresAt !== undefined && trust.expiresAt <= trust.issuedAt)
-    throw usage('the next document would have expired already', '--expires DATE', trust.expiresAt);
+    throw usage('the new document would already be expired', '--expires DATE', trust.expiresAt);
   return writeDraft(trust, options.output, context);
 }
 
-/** The members that options replace, or add to. */
+/** The fields that options set or extend. */
 function limitsOf(options: DraftOptions, old: Partial<Trust>): Partial<Trust> {
   const floors = options.seqFloor.map((pair): [string, number] => {
     const [key, number] = splitPair(pair, '--seq-floor', 'PRODUCT/CHANNEL=NUMBER');
@@ -102,7 +102,7 @@ function limitsOf(options: DraftOptions, old: Partial<Trust>): Partial<Trust> {
   };
 }
 
-/** A date is the first moment of its day in UTC. */
+/** A date means midnight UTC at the start of that day. */
 function momentIn(text: string): string {
   return /^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text;
 }
@@ -130,20 +130,20 @@ async function writeDraft(
   const path = context.path(output);
   if (![undefined, trust.version].includes(trustFileVersion(basename(path))))
     throw usage(
-      'the name says another version than the document',
+      'the file name does not match the version of the document',
       trustFileName(trust.version),
       basename(path),
     );
   if (await exists(path))
     throw new StowageError('output-exists', `${path} exists already`, {
-      expected: 'a name that is free',
-      found: 'a file',
-      hint: 'choose another --output; a trust document that was signed is never changed',
+      expected: 'a new file name',
+      found: 'an existing file',
+      hint: 'choose another --output; a signed trust document is never overwritten',
     });
   await writeNew(path, bytes);
   const { fingerprint } = readTrust(bytes, context.now());
   return {
     json: { file: path, version: trust.version, fingerprint, trust },
-    text: `${path}\n  trust document ${trust.version}, SHA-256 ${fingerprint}\n  not signed yet: stowage trust show ${output}, then stowage trust sign ${output} --key KEY --certificate CERTIFICATE\n`,
+    text: `${path}\n  trust document ${trust.version}, SHA-256 ${fingerprint}\n  next: stowage trust show ${output}, then stowage trust sign ${output} --key KEY --certificate CERTIFICATE\n`,
   };
 }

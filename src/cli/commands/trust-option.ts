@@ -3,7 +3,7 @@ import { MAX_TRUST_BYTES } from '../../core/limits.ts';
 import { readBounded } from '../../io/file.ts';
 import type { CommandContext } from '../command.ts';
 
-/** The trust document or root certificate that `--trust` names. */
+/** Reads the trust document or root certificate given with `--trust`. */
 export async function readTrustFile(file: string, context: CommandContext): Promise<GivenTrust> {
   return readTrust(await readBounded(context.path(file), MAX_TRUST_BYTES), context.now());
 }

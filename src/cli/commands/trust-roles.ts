@@ -10,20 +10,20 @@ import { usage } from '../command.ts';
 import { splitPair } from './trust-pair.ts';
 
 export interface RoleOptions {
-  /** Names of the roots of each role. */
+  /** Names of the roots for each role. */
   readonly release: readonly string[];
   readonly approval: readonly string[];
   readonly rootRole: readonly string[];
-  /** `ROLE=NUMBER` of each. */
+  /** Each is `ROLE=NUMBER`. */
   readonly threshold: readonly string[];
-  /** `ROLE=ALGORITHM` of each. */
+  /** Each is `ROLE=ALGORITHM`. */
   readonly require: readonly string[];
 }
 
 /**
- * The roles of a trust document. Without a word about it, a root serves what it served before; in a first document,
- * roots that no option names serve the roles that no option fills, or all do where none is left.
- * @param names of all roots
+ * The roles of a trust document. A role without an option keeps its roots. In a first document, it gets the roots that
+ * no option names or, if every root is named, all roots.
+ * @param names the names of all roots
  * @throws StowageError `usage-invalid`
  */
 export function rolesOf(
@@ -32,8 +32,8 @@ export function rolesOf(
   options: RoleOptions,
 ): Trust['roles'] {
   const chosen = { root: options.rootRole, release: options.release, approval: options.approval };
-  const spoken = Object.values(chosen).flat();
-  const left = names.filter((name) => !spoken.includes(name));
+  const named = Object.values(chosen).flat();
+  const left = names.filter((name) => !named.includes(name));
   const rest = left.length === 0 ? names : left;
   const thresholds = byRole(options.threshold, '--threshold', 'ROLE=NUMBER');
   const requires = byRole(options.require, '--require', 'ROLE=ALGORITHM');
@@ -47,7 +47,7 @@ export function rolesOf(
     const threshold = thresholds.get(name)?.at(-1);
     if (roots === undefined && (threshold ?? required) === undefined) return undefined;
     if (roots === undefined || roots.length === 0)
-      throw usage(`no root serves the role ${name}`, `--${flags[name]} NAME`, 'none');
+      throw usage(`role ${name} has no root`, `--${flags[name]} NAME`, 'none');
     return {
       threshold: threshold === undefined ? (before?.threshold ?? 1) : Number(threshold),
       roots,
@@ -60,15 +60,15 @@ export function rolesOf(
     approval: role('approval'),
   };
   if (root === undefined || release === undefined)
-    throw usage('a role is missing', '--root-role NAME and --release NAME', 'neither');
+    throw usage('roles are missing', '--root-role NAME and --release NAME', 'one or none of them');
   const roles = { root, release, ...(approval === undefined ? {} : { approval }) };
-  const idle = names.find(
+  const unused = names.find(
     (name) => !Object.values(roles).some((each) => each.roots.includes(name)),
   );
-  if (idle === undefined) return roles;
+  if (unused === undefined) return roles;
   throw usage(
-    `root ${idle} would serve no role`,
-    '--root-role, --release or --approval with its name and those that stay',
+    `root ${unused} has no role`,
+    'its name in --root-role, --release or --approval, with the other roots of that role',
     'none of them',
   );
 }
@@ -84,7 +84,7 @@ function byRole(pairs: readonly string[], option: string, form: string): Map<Rol
   for (const pair of pairs) {
     const [name, value] = splitPair(pair, option, form);
     const role = roleNames.find((each) => each === name);
-    if (role === undefined) throw usage(`${option} names no role`, roleNames.join(', '), name);
+    if (role === undefined) throw usage(`unknown role in ${option}`, roleNames.join(', '), name);
     found.set(role, [...(found.get(role) ?? []), value]);
   }
   return found;
@@ -94,5 +94,5 @@ function byRole(pairs: readonly string[], option: string, form: string): Map<Rol
 export function algorithmIn(text: string, option: string): AlgorithmName {
   const found = algorithmNames.find((each) => each === text);
   if (found !== undefined) return found;
-  throw usage(`${option} names no algorithm`, algorithmNames.join(', '), text);
+  throw usage(`unknown algorithm in ${option}`, algorithmNames.join(', '), text);
 }

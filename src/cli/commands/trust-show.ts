@@ -12,15 +12,15 @@ import { trustRoots } from '../../trust/trust-root.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { signerLines } from './signers.ts';
 
-/** What the signatures beside a document come to, judged by the document itself. */
+/** The verdict on the signatures next to a document, by the document's own rules. */
 interface Standing {
   readonly files: number;
   readonly signers: readonly SignerVerdict[];
-  /** Why they are not enough. */
+  /** Why the signatures are not sufficient. */
   readonly defect?: string;
 }
 
-/** Shows a trust document to people: whose it is, who signs what, and whether it carries its own signatures. */
+/** Shows a trust document: roots, roles, limits, and whether its own signatures are valid. */
 export async function trustShow(file: string, context: CommandContext): Promise<CommandResult> {
   const path = context.path(file);
   const bytes = await readBounded(path, MAX_TRUST_BYTES);
@@ -44,11 +44,11 @@ export async function trustShow(file: string, context: CommandContext): Promise<
       `algorithms: ${trust.algorithms.join(', ')}`,
       `channels: ${trust.channels?.join(', ') ?? 'any'}`,
       ...Object.entries(trust.seqFloor ?? {}).map(
-        ([key, floor]) => `${key}: number ${floor} or higher`,
+        ([key, floor]) => `${key}: sequence ${floor} or higher`,
       ),
       ...(trust.maxAgeDays === undefined
         ? []
-        : [`the newest signature of a bundle is at most ${trust.maxAgeDays} days old`]),
+        : [`maximum age of a bundle's newest signature: ${counted(trust.maxAgeDays, 'day')}`]),
       ...trust.revoked.map(
         ({ issuer, serial, reason }) => `revoked: ${serial} of issuer ${issuer}: ${reason}`,
       ),
@@ -75,9 +75,10 @@ async function standingOf(path: string, trust: Trust, now: Date): Promise<Standi
 }
 
 function standingLines({ files, signers, defect }: Standing): string[] {
-  if (files === 0) return ['no signatures beside it'];
-  if (defect !== undefined) return [`${files} signature files, not enough: ${defect}`];
-  return ['signed as its own role root asks', ...signerLines(signers)];
+  if (files === 0) return ['no signatures found next to this file'];
+  if (defect !== undefined)
+    return [`signatures not valid (${counted(files, 'signature file')}): ${defect}`];
+  return ['signed as its role root requires', ...signerLines(signers)];
 }
 
 function described(certificate: Certificate): object {
@@ -97,13 +98,13 @@ function rootLines(name: string, certificate: Certificate): string[] {
 const purposes: Readonly<Record<RoleName, string>> = {
   root: 'the next trust document',
   release: 'bundles',
-  approval: 'bundles, at sites that ask for approval',
+  approval: 'approvals of bundles, at sites that require them',
 };
 
 function roleLine(name: RoleName, { threshold, roots, requires }: Role): string {
   const keys = counted(threshold, 'key');
   const also =
-    requires === undefined ? '' : `, at least one signature each by ${requires.join(' and ')}`;
+    requires === undefined ? '' : `, with at least one ${requires.join(' and one ')} signature`;
   return `role ${name} signs ${purposes[name]}: ${keys} under ${roots.join(' or ')}${also}`;
 }
 

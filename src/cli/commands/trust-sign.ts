@@ -6,7 +6,7 @@ import { readBounded } from '../../io/file.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { type KeyOptions, nameOf, readIdentity, readKey } from './signing-key.ts';
 
-/** Adds a signature over the bytes of a trust document, `FILE.NAME.p7s`. */
+/** Signs a trust document; writes `FILE.NAME.p7s`. */
 export async function trustSign(
   file: string,
   options: KeyOptions,

@@ -15,7 +15,7 @@ export interface ReportOptions extends PassphraseOptions {
 }
 
 /**
- * Where the reports go and who signs, settled before any work begins.
+ * Checks the paths and the signer of the reports before any work begins.
  * @throws StowageError `usage-invalid`, `output-exists`, `file-missing`, `key-invalid`, `certificate-invalid`
  */
 export async function prepareReport(
@@ -24,28 +24,28 @@ export async function prepareReport(
   context: CommandContext,
 ): Promise<ReportFiles> {
   const paths = options.report.map((path) => context.path(path));
-  const strange = options.report.find((path) => !/[^/]\.(?:json|html)$/.test(path));
-  if (strange !== undefined)
-    throw usage('the ending of a report says its form', 'a name in .json or .html', strange);
+  const unknown = options.report.find((path) => !/[^/]\.(?:json|html)$/.test(path));
+  if (unknown !== undefined)
+    throw usage('unknown report format', 'a file name ending in .json or .html', unknown);
   if (new Set(paths).size !== paths.length)
-    throw usage('two reports with one name', 'a name for each', paths.join(', '));
+    throw usage('two reports have the same path', 'a different path for each', paths.join(', '));
   const signer = await readSigner(options, context);
   if (signer !== undefined && !paths.some((path) => path.endsWith('.json')))
-    throw usage('only a JSON report is signed', '--report FILE.json', 'none');
+    throw usage('only a JSON report can be signed', '--report FILE.json', 'none');
   const files = { paths, ...(signer && { signer }) };
   await requireRoom(files, folders);
   return files;
 }
 
-/** A verification that left evidence. */
+/** A verification with its reports. */
 export interface Reported extends Required<Pick<VerificationRecord, 'admitted' | 'verdict'>> {
   readonly reports: readonly string[];
 }
 
 /**
- * Verifies, writes the report whichever way it ends, and gives what it came to.
- * @returns the admitted bundle, what its parts came to, and where the reports lie
- * @throws what the verification failed with, after the report of that was written; an interrupted one has no report
+ * Verifies and writes the report, also if verification fails.
+ * @returns the admitted bundle, the result for its parts, and the paths of the reports
+ * @throws the error of the verification, after its report was written; an interrupted verification has no report
  */
 export async function verifyWithReport(
   folders: readonly string[],
@@ -53,14 +53,14 @@ export async function verifyWithReport(
   files: ReportFiles,
   context: CommandContext,
 ): Promise<Reported> {
-  const witnessed = await witnessVerification(folders, { ...context, trust: given.trust });
-  const { admitted, verdict, error } = witnessed;
+  const record = await witnessVerification(folders, { ...context, trust: given.trust });
+  const { admitted, verdict, error } = record;
   const failure = error === undefined ? undefined : toStowageError(error);
   if (failure?.code === 'interrupted') throw error;
   const write = async (): Promise<string[]> => {
     const { program, runtime } = context.terminal;
     const { node, openssl } = runtime;
-    const report = await makeReport(witnessed, {
+    const report = await makeReport(record, {
       ...{ folders, given, running: { program, node, openssl } },
       ...(failure && { failure }),
     });
@@ -68,15 +68,18 @@ export async function verifyWithReport(
   };
   if (failure === undefined && admitted !== undefined && verdict !== undefined)
     return { admitted, verdict, reports: await write() };
-  await tellOf(write, context);
+  await reportFailure(write, context);
   throw error;
 }
 
-// What the verification failed with is the result, also where the report of it fails.
-async function tellOf(write: () => Promise<string[]>, { emit }: CommandContext): Promise<void> {
+// The error of the verification is the result, even if writing the report fails too.
+async function reportFailure(
+  write: () => Promise<string[]>,
+  { emit }: CommandContext,
+): Promise<void> {
   try {
     const reports = await write();
-    emit({ type: 'warning', message: `verification failed; the report: ${reports.join(', ')}` });
+    emit({ type: 'warning', message: `verification failed; report: ${reports.join(', ')}` });
   } catch (error) {
     const { message, hint } = toStowageError(error);
     emit({ type: 'warning', message: `the report could not be written: ${message}`, hint });
@@ -91,13 +94,13 @@ async function readSigner(
   if (reportKey === undefined && reportCertificate === undefined) return undefined;
   if (reportKey === undefined || reportCertificate === undefined)
     throw usage(
-      'a report is signed with a key and its certificate',
-      '--report-key and --report-certificate',
+      'signing a report needs a key and its certificate',
+      'both --report-key and --report-certificate',
       reportKey === undefined ? 'no key' : 'no certificate',
     );
   const identity = await readIdentity({ certificate: reportCertificate }, context);
   const signer = { ...identity, key: await readKey(reportKey, options, context) };
-  // A key that is not of the certificate is found now, not after the last part.
+  // Finds a key that does not match the certificate now, not after the last part.
   signDetached(Buffer.alloc(0), signer, context.now());
   return signer;
 }

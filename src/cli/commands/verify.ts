@@ -44,7 +44,7 @@ function resultOf(
     : partOf(folders.map(discLabel), given, reported);
 }
 
-/** Discs by themselves: each may stand alone, and what is not here is said and is no fault. */
+/** The result for some of the discs. Parts on other discs are listed and are not a fault. */
 function partOf(
   discs: readonly string[],
   given: GivenTrust,
@@ -61,9 +61,9 @@ function partOf(
       ...(reports.length === 0 ? {} : { reports }),
     },
     text: [
-      `${discs.join(', ')} of ${bundle.name} ${bundle.version}: all that is here is whole and signed`,
+      `verified: ${discs.join(', ')} of ${bundle.name} ${bundle.version}`,
       `  ${counted(seen, 'part')}, ${formatBytes(bytes)}, each compared with its SHA-512`,
-      `  not here, on other discs: ${counted(absent, 'part')}`,
+      `  not checked, on other discs: ${counted(absent, 'part')}`,
       ...endLines(given, { admitted, verdict, reports }),
     ].join('\n'),
   };
@@ -82,7 +82,7 @@ function endLines(given: GivenTrust, { admitted, reports }: Reported): string[] 
 
 function requireNoSigner({ reportKey, reportCertificate }: VerifyOptions): void {
   if (reportKey === undefined && reportCertificate === undefined) return;
-  throw usage('there is no report to sign', '--report FILE.json', 'none');
+  throw usage('no report to sign', '--report FILE.json', 'none');
 }
 
 function whole(given: GivenTrust, reported: Reported): CommandResult {
@@ -105,7 +105,7 @@ function whole(given: GivenTrust, reported: Reported): CommandResult {
       ...(reports.length === 0 ? {} : { reports }),
     },
     text: [
-      `${bundle.name} ${bundle.version} is whole and signed`,
+      `verified: ${bundle.name} ${bundle.version} is complete and correctly signed`,
       `  ${counted(files, 'file')}, ${formatBytes(bytes)}, each compared with its SHA-512`,
       ...endLines(given, reported),
     ].join('\n'),

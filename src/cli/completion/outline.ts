@@ -1,16 +1,16 @@
 import type { Argument, Command, Option } from 'commander';
 
-/** What stands where a value is wanted: something that a shell can offer, or free text. */
-export type Wanted = 'file' | 'folder' | 'nothing' | readonly string[];
+/** What a shell can suggest for a value: paths, words, or nothing for free text. */
+export type Suggestions = 'file' | 'folder' | 'nothing' | readonly string[];
 
 export interface OutlineOption {
-  /** Such as `--output`. */
+  /** For example `--output`. */
   readonly long: string;
-  /** Such as `-o`. */
+  /** For example `-o`. */
   readonly short?: string;
   readonly about: string;
   /** Absent for an option without a value. */
-  readonly value?: { readonly name: string; readonly wanted: Wanted };
+  readonly value?: { readonly name: string; readonly suggestions: Suggestions };
   readonly repeatable: boolean;
 }
 
@@ -18,15 +18,15 @@ export interface OutlineArgument {
   readonly name: string;
   readonly required: boolean;
   readonly variadic: boolean;
-  readonly wanted: Wanted;
+  readonly suggestions: Suggestions;
 }
 
-/** A program or one of its commands, as data: completions and the page of the manual are made of it. */
+/** A program or a command as data, from which completions and the manual page are generated. */
 export interface Outline {
   /** The words after the program's name, such as `store pull`; empty for the program. */
   readonly path: string;
   readonly about: string;
-  /** The heading that the help shows it under. */
+  /** Its heading in the help. */
   readonly group: string;
   readonly options: readonly OutlineOption[];
   readonly arguments: readonly OutlineArgument[];
@@ -37,7 +37,7 @@ export interface Outline {
 const FILES = ['file', 'from', 'list', 'lock', 'manifest', 'plan', 'program', 'to'];
 const FOLDERS = ['bundle', 'folder'];
 
-/** The outline of a program or command, with all that is below it. */
+/** The outline of a program or command with its subcommands. */
 export function outlineOf(command: Command, parents: readonly string[] = []): Outline {
   const help = command.createHelp();
   return {
@@ -52,7 +52,7 @@ export function outlineOf(command: Command, parents: readonly string[] = []): Ou
   };
 }
 
-/** An outline and every outline below it. */
+/** An outline and all outlines below it. */
 export function everyOutline(outline: Outline): Outline[] {
   return [outline, ...outline.commands.flatMap(everyOutline)];
 }
@@ -62,7 +62,7 @@ export function lastWord({ path }: Outline): string {
   return path.split(' ').at(-1) ?? '';
 }
 
-/** How an option is written: `--output`, `-o`. */
+/** The flags of an option: `--output`, `-o`. */
 export function flagsOf({ long, short }: OutlineOption): string[] {
   return short === undefined ? [long] : [long, short];
 }
@@ -73,27 +73,29 @@ function optionOf(option: Option, about: string): OutlineOption {
     long: option.long ?? option.flags,
     ...(option.short === undefined ? {} : { short: option.short }),
     about,
-    ...(name === undefined ? {} : { value: { name, wanted: wantedBy(name, option.argChoices) } }),
+    ...(name === undefined
+      ? {}
+      : { value: { name, suggestions: suggestionsFor(name, option.argChoices) } }),
     repeatable: Array.isArray(option.defaultValue),
   };
 }
 
 function argumentOf(argument: Argument, command: Command): OutlineArgument {
   const name = argument.name();
-  // What `help` explains are the commands beside it, too.
-  const beside = command.parent?.commands.map((each) => each.name()) ?? [];
+  // The topics of `help` include the other commands.
+  const siblings = command.parent?.commands.map((each) => each.name()) ?? [];
   return {
     name,
     required: argument.required,
     variadic: argument.variadic,
-    wanted:
+    suggestions:
       name === 'topic'
-        ? [...(argument.argChoices ?? []), ...beside]
-        : wantedBy(name, argument.argChoices),
+        ? [...(argument.argChoices ?? []), ...siblings]
+        : suggestionsFor(name, argument.argChoices),
   };
 }
 
-function wantedBy(name: string, choices: readonly string[] | undefined): Wanted {
+function suggestionsFor(name: string, choices: readonly string[] | undefined): Suggestions {
   if (choices !== undefined) return choices;
   if (FILES.includes(name)) return 'file';
   return FOLDERS.includes(name) ? 'folder' : 'nothing';

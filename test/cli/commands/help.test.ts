@@ -19,7 +19,7 @@ describe('when somebody asks for help', () => {
 
   it('prints one code in full, with its exit status, also as it stands in a message', async () => {
     const { stdout } = await runProgram(['help', 'errors', '[part-damaged]'], '/');
-    expect(stdout).toMatch(/^part-damaged\n {2}ends with {2}exit status 10: not trusted/);
+    expect(stdout).toMatch(/^part-damaged\n {2}exits with {2}exit status 10: not trusted/);
     const entry = errorTable().find(({ code }) => code === 'part-damaged');
     const words = stdout.replaceAll(/\s+/g, ' ');
     expect(words).toContain(`cause ${entry?.cause}`);
@@ -82,7 +82,7 @@ describe('when the travelling installer is asked', () => {
     };
     const program = createProgram(terminal, run, disconnectedGroups);
     const help = program.commands.find((each) => each.name() === 'help');
-    expect(help?.description()).toBe('explain a command, or one of: errors');
+    expect(help?.description()).toBe('show help for a command, or for one of: errors');
     await program.parseAsync(['node', 'stowage', 'help', 'errors', 'host-unfit']);
     expect(text).toMatch(/^host-unfit\n/);
     const asked = program.parseAsync(['node', 'stowage', 'help', 'findings']);

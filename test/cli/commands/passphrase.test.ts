@@ -154,7 +154,7 @@ describe('when a person is asked', () => {
     const { values, modes, shown } = person(`${SECRET}\r`);
     const ran = await sign([], values);
     expect(ran.status).toBe(0);
-    expect(shown()).toBe('passphrase of k.pem: \n');
+    expect(shown()).toBe('Passphrase for k.pem: \n');
     expect(modes).toEqual([true, false]);
   });
 
@@ -213,7 +213,7 @@ describe('when keys are made', () => {
     const { values, shown } = person(`${SECRET}\r`, `${SECRET}\r`);
     const { ran, folder } = pki(['--encrypt'], values);
     expect((await ran).status).toBe(0);
-    expect(shown()).toBe('passphrase for the new keys: \nthe same again: \n');
+    expect(shown()).toBe('Passphrase for the new keys: \nRepeat the passphrase: \n');
     for (const name of ['root', 'release']) {
       const pem = readFileSync(join(folder, `${name}.key.pem`), 'utf8');
       expect(() => decodePrivateKey(pem, Buffer.from(SECRET))).not.toThrow();

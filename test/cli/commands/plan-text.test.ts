@@ -19,14 +19,14 @@ describe('when a plan is shown', () => {
     expect(lines[1]).toMatch(
       /^ {4}1 {2}place-files +chat a+ {2}\(the models and files that its services read\)$/,
     );
-    expect(lines.at(-2)).toMatch(/^interrupted for .* at most: chat server$/);
+    expect(lines.at(-2)).toMatch(/^interrupted for at most .*: chat server$/);
   });
 
   it('says that nothing is interrupted, or nothing to be done', () => {
     const first = planned({ from: generation(0), to: generation(1, release()) });
-    expect(planTable(first)).toContain('nothing that runs is interrupted');
+    expect(planTable(first)).toContain('no service is interrupted');
     const same = planned({ from: generation(1), to: generation(2) });
-    expect(planTable(same)).toContain('nothing to do, generation 1 is what was asked for');
+    expect(planTable(same)).toContain('nothing to do; generation 1 is already current');
   });
 
   it('shows no control character that a name may hold', () => {
@@ -51,14 +51,15 @@ describe('when its constraints are shown', () => {
 
   it('names those that do not hold, and by whose word they may', () => {
     expect(constraintTable(plan(constraints), false)).toBe(
-      '  FAILS     port: 8000 is free; found: taken by x (pid 1)\\u{1b}[2J\n' +
-        '  LET PASS  window: daily; found: Sat 10:00; let pass by A. Officer until 2026-11-21T12:00:00Z: outage\n',
+      'cannot be applied: 1 check failed\n' +
+        '  FAILED      port: 8000 is free; found: taken by x (pid 1)\\u{1b}[2J\n' +
+        '  OVERRIDDEN  window: daily; found: Sat 10:00; overridden by A. Officer until 2026-11-21T12:00:00Z: outage\n',
     );
   });
 
   it('names all', () => {
-    const [first] = constraintTable(plan(constraints), true).split('\n');
-    expect(first).toBe('  holds     kernel: Linux >=5.10; found: Linux 6.1');
+    const [, first] = constraintTable(plan(constraints), true).split('\n');
+    expect(first).toBe('  passed      kernel: Linux >=5.10; found: Linux 6.1');
   });
 
   it('is empty where all hold', () => {

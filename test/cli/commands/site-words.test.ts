@@ -25,7 +25,7 @@ describe('when a release was imported and not installed', () => {
     expect(imported.error).toBeUndefined();
     const { stdout } = await runProgram(['status', ...at], scratch.root);
     expect(stdout).toMatch(
-      /^site .*: nothing is installed\n {2}imported, not installed: chat 1\.0\.0, number 1, bundle [0-9a-f]{16}\n$/,
+      /^site .*: nothing is installed\n {2}imported, not installed: chat 1\.0\.0, sequence 1, bundle [0-9a-f]{16}\n$/,
     );
     const data = await runProgram(['status', '--json', ...at], scratch.root);
     expect(JSON.parse(data.stdout)).toMatchObject({

@@ -216,16 +216,18 @@ describe('when a trust document is shown', () => {
     for (const { root } of [keeper, heir, vendor])
       expect(stdout).toContain(root.certificate.fingerprint);
     expect(stdout).toContain(
-      'role root signs the next trust document: 2 keys under keeper or heir, at least one signature each by ecdsa-p384-sha384 and ml-dsa-87',
+      'role root signs the next trust document: 2 keys under keeper or heir, with at least one ecdsa-p384-sha384 and one ml-dsa-87 signature',
     );
     expect(stdout).toContain('role release signs bundles: 1 key under vendor');
-    expect(stdout).toContain('signed as its own role root asks');
+    expect(stdout).toContain('signed as its role root requires');
   });
 
   it('says when its own signatures are not enough, or not there', async () => {
     rmSync(join(place, '3.trust.json.heir.p7s'));
     expect((await ok('show', '3.trust.json')).stdout).toContain('none by ml-dsa-87');
-    expect((await ok('show', '1.trust.json')).stdout).toContain('no signatures beside it');
+    expect((await ok('show', '1.trust.json')).stdout).toContain(
+      'no signatures found next to this file',
+    );
     await sign('3.trust.json', heir);
   });
 
