@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { lstat } from 'node:fs/promises';
+import { chmod, lstat } from 'node:fs/promises';
+import { join } from 'node:path';
 import {
   create,
   extract,
@@ -70,10 +71,18 @@ export async function readTree(archive: string, folder: string): Promise<void> {
       preserveOwner: false,
       umask: 0o022,
     });
+    for (const path of paths) await setMode(join(folder, path));
     const again = await hashOf(create(treeOptions(folder), bytewise(paths)));
     if (again !== (await hashOf(createReadStream(archive))))
       throw refused('bytes that writing these files again does not give');
   });
+}
+
+/** The mode that the archive has for the file, of which the umask took bits. */
+async function setMode(path: string): Promise<void> {
+  const { mode } = await lstat(path);
+  const wanted = (mode & 0o100) === 0 ? 0o644 : 0o755;
+  if ((mode & 0o777) !== wanted) await chmod(path, wanted);
 }
 
 async function listTree(archive: string): Promise<string[]> {

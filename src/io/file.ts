@@ -115,12 +115,23 @@ export async function writeNew(path: string, bytes: Uint8Array, mode = 0o644): P
   let handle: FileHandle | undefined;
   try {
     handle = await open(path, 'wx', mode);
+    await setMode(handle, mode);
     await handle.writeFile(bytes);
     await handle.sync();
   } catch (error) {
     throw ioError(error, path);
   } finally {
     await handle?.close();
+  }
+}
+
+/** Gives a new file its mode, whatever the umask is. File systems without modes keep theirs. */
+async function setMode(handle: FileHandle, mode: number): Promise<void> {
+  if (((await handle.stat()).mode & mode) === mode) return;
+  try {
+    await handle.chmod(mode);
+  } catch (error) {
+    if (!['EPERM', 'ENOSYS', 'EOPNOTSUPP'].includes(systemCode(error) ?? '')) throw error;
   }
 }
 

@@ -97,9 +97,9 @@ describe('when there is no server', () => {
     const asked = { what: 'it', url: new URL('http://no-such-host.invalid') };
     const error = await expectCode(() => http.request(asked, never), 'source-unreachable');
     expect(error.found).toContain('no-such-host.invalid');
-    expect(error.found === 'no address for the name no-such-host.invalid').toBe(
-      pauses.length === 0,
-    );
+    // Without a name server to ask, it is asked again.
+    if (pauses.length === 0)
+      expect(error.found).toBe('no address for the name no-such-host.invalid');
   });
 
   it('says that a port speaks no TLS', async () => {
