@@ -1,6 +1,6 @@
 import { GIB, KIB, MIB } from './limits.ts';
 
-/** Bytes for people: `1.50 GiB`. */
+/** A number of bytes for people: `1.50 GiB`. */
 export function formatBytes(bytes: number): string {
   if (bytes >= GIB) return `${(bytes / GIB).toFixed(2)} GiB`;
   if (bytes >= MIB) return `${(bytes / MIB).toFixed(1)} MiB`;
@@ -13,17 +13,17 @@ export function formatNumber(value: number): string {
   return String(value).replace(/\B(?=(?:\d{3})+$)/g, ',');
 }
 
-/** A number with what it counts: `1 file`, `2,000 files`. */
+/** A number with its noun: `1 file`, `2,000 files`. */
 export function formatAmount(value: number, noun: string): string {
   return `${formatNumber(value)} ${noun}${value === 1 ? '' : 's'}`;
 }
 
-/** So many of something: `1 part`, `12 parts`. */
+/** A count without digit groups, for messages: `1 part`, `12 parts`. */
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
-/** Bytes where a person must know all of them: `1.50 GiB (1610612736 bytes)`. */
+/** A rounded and an exact number of bytes: `1.50 GiB (1610612736 bytes)`. */
 export function exactBytes(bytes: number): string {
   const exact = `${bytes} ${bytes === 1 ? 'byte' : 'bytes'}`;
   return bytes < KIB ? exact : `${formatBytes(bytes)} (${exact})`;

@@ -15,21 +15,20 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 /**
  * The canonical form of a JSON value (RFC 8785, JCS): members sorted by UTF-16 code units, no spaces,
  * ECMAScript numbers. Members whose value is undefined are left out.
- * @throws StowageError `document-invalid` for what JCS cannot carry: NaN, infinities, lone surrogates
+ * @throws StowageError `document-invalid` for what JCS cannot represent: NaN, infinities, lone surrogates
  */
 export function canonicalJson(value: Json): string {
   return write(value, 0);
 }
 
-/** {@link canonicalJson} as UTF-8 with a final newline left off, for hashing and signing. */
+/** {@link canonicalJson} as UTF-8 without a final newline, for hashing and signing. */
 export function canonicalBytes(value: Json): Buffer {
   return Buffer.from(canonicalJson(value), 'utf8');
 }
 
 /**
- * Parses bytes that must be exactly the canonical form of what they say. Refuses byte-order marks, invalid
- * UTF-8, duplicate members, numbers that do not survive, and any spacing, by writing the value again and
- * comparing bytes.
+ * Parses bytes that must be the canonical form of their value. Refuses byte-order marks, invalid UTF-8, duplicate
+ * members, numbers that do not round-trip, and any white space: the value is written again and the bytes are compared.
  * @throws StowageError `document-invalid`
  */
 export function parseCanonical(bytes: Uint8Array): Json {
@@ -37,15 +36,12 @@ export function parseCanonical(bytes: Uint8Array): Json {
   const value = parse(text);
   if (isPlainlyCanonical(text, value)) return value;
   if (Buffer.compare(canonicalBytes(value), bytes) !== 0) {
-    throw refuse(
-      'JSON that is not in canonical form',
-      'the bytes that RFC 8785 gives for this value',
-    );
+    throw refuse('JSON that is not in canonical form', 'the RFC 8785 encoding of this value');
   }
   return value;
 }
 
-/** Parses UTF-8 JSON whose objects have each member once, and which is not nested deeper than anything of ours. @throws StowageError `document-invalid` */
+/** Parses UTF-8 JSON without duplicate members, nested at most {@link MAX_JSON_DEPTH} levels deep. @throws StowageError `document-invalid` */
 export function parseJson(bytes: Uint8Array): Json {
   const text = decode(bytes);
   const value = parse(text);
@@ -71,8 +67,8 @@ function parse(text: string): Json {
 }
 
 /**
- * Whether a text is the canonical form of the value that `JSON.parse` made of it, where that can be told by native code
- * alone. What this doubts (escaped surrogates, names that JavaScript puts in an order of its own) may be canonical still.
+ * A fast check, in native code, that a text is the canonical form of the value that `JSON.parse` returned. False does
+ * not mean that it is not: escaped surrogates and integer-like names, which JavaScript reorders, need the full check.
  */
 function isPlainlyCanonical(text: string, value: Json): boolean {
   return !text.includes('\\u') && isSorted(value, 0) && JSON.stringify(value) === text;
@@ -112,7 +108,8 @@ function write(value: Json, depth: number): string {
 }
 
 function writeNumber(value: number): string {
-  if (!Number.isFinite(value)) throw refuse('a number that JSON cannot carry', 'a finite number');
+  if (!Number.isFinite(value))
+    throw refuse('a number that JSON cannot represent', 'a finite number');
   return JSON.stringify(value);
 }
 
@@ -123,13 +120,13 @@ function writeString(value: string): string {
 }
 
 function unreadable(cause: unknown): StowageError {
-  return refuse('unreadable JSON', 'a JSON document in UTF-8', cause);
+  return refuse('invalid JSON', 'a JSON document in UTF-8', cause);
 }
 
 function refuse(message: string, expected: string, cause?: unknown): StowageError {
   return new StowageError('document-invalid', message, {
     expected,
-    hint: 'fetch the document again from who made it; do not edit it by hand',
+    hint: 'get a new copy of the document from its author; do not edit it by hand',
     cause,
   });
 }

@@ -4,7 +4,7 @@ import { StowageError } from './error.ts';
 
 declare const brand: unique symbol;
 
-/** An OCI digest of the one kind that names things here: `sha256:` and 64 lower-case hex digits. */
+/** An OCI digest, always SHA-256: `sha256:` and 64 lower-case hex digits. */
 export type Digest = string & { readonly [brand]: 'Digest' };
 
 /** A Subresource-Integrity string with exactly one SHA-512: `sha512-` and 88 base64 characters. */
@@ -54,7 +54,7 @@ export function sriFromHex(hex: string): Sri {
 export function srisFromHex(list: readonly string[]): Sri[] {
   for (const hex of list) if (hex.length !== HEX_512_LENGTH) throw malformedHex(hex);
   const whole = list.join('');
-  // One of them is not: it is found by itself.
+  // One of them is invalid: the error names it.
   if (!HEX.test(whole)) return list.map(sriFromHex);
   const bytes = Buffer.from(whole, 'hex');
   return list.map((_, at) => `sha512-${bytes.toString('base64', 64 * at, 64 * at + 64)}` as Sri);
@@ -65,19 +65,19 @@ export function sriHex(sri: Sri): string {
   return hexOf(sri);
 }
 
-/** The SHA-256 digest of bytes in hand. */
+/** The SHA-256 digest of bytes in memory. */
 export function digestOf(bytes: Uint8Array): Digest {
   return digestFromHex(createHash('sha256').update(bytes).digest('hex'));
 }
 
-/** The SHA-512 of bytes in hand. */
+/** The SHA-512 of bytes in memory. */
 export function sriOf(bytes: Uint8Array): Sri {
   return fromData(bytes, { algorithms: ['sha512'] }).toString() as Sri;
 }
 
 /**
- * Whether bytes in hand have this sum. ssri accepts any algorithm of a list, and bytes without a sum in places: what is
- * not one canonical SHA-512 never reaches it and is false.
+ * Whether bytes in memory have this sum. ssri accepts lists of algorithms and, in places, an empty list: anything but
+ * one canonical SHA-512 is false before it is called.
  */
 export function hasSri(bytes: Uint8Array, sri: Sri): boolean {
   return isSri(sri) && checkData(bytes, sri) !== false;
@@ -95,6 +95,6 @@ function malformed(what: string, expected: string, found: string): StowageError 
   return new StowageError('digest-malformed', `malformed ${what}`, {
     expected,
     found: JSON.stringify(found.slice(0, 160)),
-    hint: 'copy the whole digest, with its algorithm, from where it was published',
+    hint: 'copy the whole digest, including its algorithm, from where it was published',
   });
 }

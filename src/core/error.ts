@@ -3,11 +3,11 @@ import { type ErrorCode, type ExitStatus, exitStatusOf } from './error-table.ts'
 export type { ErrorCode };
 
 export interface ErrorDetails {
-  /** What should have been there. */
+  /** What was expected. */
   expected?: string;
-  /** What was there instead. */
+  /** What was found instead. */
   found?: string;
-  /** What a person can do about it; never how to skip a check. */
+  /** What the user can do; never how to skip a check. */
   hint: string;
   /** Further defects of the same document, one line each. */
   defects?: readonly string[];
@@ -40,7 +40,7 @@ export class StowageError extends Error {
   }
 }
 
-/** The `code` of a system error (`ENOENT`, `ENOSPC`, ...), or undefined. */
+/** The `code` of a system error (`ENOENT`, `ENOSPC`, ...); undefined for any other error. */
 export function systemCode(error: unknown): string | undefined {
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
     return error instanceof StowageError ? undefined : error.code;

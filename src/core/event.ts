@@ -1,34 +1,34 @@
 /**
- * What long work says while it runs: data, never text for a terminal. `cli/render.ts` alone turns it into words.
+ * Progress of long work, as data: only `cli/render.ts` turns it into text.
  */
 export type StowageEvent =
-  /** A named step began; `subject` is what it works on. */
+  /** A step started; `subject` is what it works on. */
   | { readonly type: 'step'; readonly step: string; readonly subject?: string }
-  /** Amount done of a task so far; `done` may shrink when something is tried again. */
+  /** Amount done of a task so far; `done` may decrease when something is retried. */
   | {
       readonly type: 'progress';
       readonly task: string;
       readonly done: number;
       readonly total: number;
       readonly unit: 'bytes' | 'seconds';
-      /** How much of `done` was there before the task began: it says nothing of how fast it goes. */
+      /** How much of `done` was finished before the task started; not counted in its rate. */
       readonly kept?: number;
-      /** What is worked on now, such as a part and its disc. */
+      /** The current item, such as a part and its disc. */
       readonly subject?: string;
     }
-  /** The step under way failed; what follows undoes what was done, or nothing follows. */
+  /** The current step failed; events of an undo may follow. */
   | { readonly type: 'failed'; readonly reason: string }
-  /** The step under way stands still until a person did something, such as changed the disc. */
+  /** The current step waits for a person, for example to change the disc. */
   | { readonly type: 'waiting'; readonly reason: string }
-  /** Something that a person should read but that stops nothing. */
+  /** A problem that does not stop the work. */
   | { readonly type: 'warning'; readonly message: string; readonly hint?: string };
 
 export type Emit = (event: StowageEvent) => void;
 
-/** What every long operation takes besides its documents. */
+/** The options of every long operation. */
 export interface Context {
   readonly signal: AbortSignal;
   readonly emit: Emit;
-  /** The clock, in milliseconds since 1970; an argument so that tests can bend it. */
+  /** The clock; an argument, so that tests can set it. */
   readonly now: () => Date;
 }

@@ -1,14 +1,14 @@
-/** A JSON object from elsewhere, not yet looked at. */
+/** A foreign JSON object, not yet validated. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** The members of an object; none when it is something else. */
+/** The members of an object; none for any other value. */
 export function fieldsOf(value: unknown): Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
     ? (value as Fields)
     : {};
 }
 
-/** A text of at most `max` characters, or undefined. */
+/** A string of at most `max` characters, or undefined. */
 export function textOf(value: unknown, max = 4096): string | undefined {
   return typeof value === 'string' && value.length <= max ? value : undefined;
 }

@@ -2,24 +2,24 @@ import { INVISIBLE } from './printable.ts';
 
 declare const brand: unique symbol;
 
-/** Markup of ours, in which everything foreign has been escaped. Only {@link html} makes it. */
+/** Markup in which all foreign text is escaped. Only {@link html} makes it. */
 export type Html = string & { readonly [brand]: 'Html' };
 
 type Value = Html | readonly Html[] | Foreign;
 
-/** Text from elsewhere, on its way into a page. */
+/** Foreign text, not yet escaped. */
 interface Foreign {
   readonly text: string;
 }
 
-/** Markup with values in it: markup as it is, {@link foreign} text escaped. A bare string is a type error. */
+/** Markup with interpolated values: markup unchanged, {@link foreign} text escaped. A plain string is a type error. */
 export function html(strings: TemplateStringsArray, ...values: readonly Value[]): Html {
   return strings
     .map((string, at) => (at === 0 ? string : `${render(values[at - 1])}${string}`))
     .join('') as Html;
 }
 
-/** Text that is not ours, to be shown as it is and to do nothing. */
+/** Marks text as foreign: shown literally, never interpreted as markup. */
 export function foreign(text: string | number): Foreign {
   return { text: String(text) };
 }

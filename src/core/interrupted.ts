@@ -1,18 +1,18 @@
 import { StowageError } from './error.ts';
 
-/** What an interruption has to say beyond the usual. */
+/** Overrides the default message and hint. */
 export interface Interruption {
   readonly message?: string;
   readonly hint?: string;
   readonly cause?: unknown;
 }
 
-/** The error for work that was interrupted: the reason of the signal where that is an error of ours. */
+/** The error for interrupted work: the reason of the signal if that is a StowageError. */
 export function interrupted(
   signal?: AbortSignal,
   {
     message = 'interrupted',
-    hint = 'run the same command again; finished work is kept',
+    hint = 'run the same command again: finished work is kept',
     cause,
   }: Interruption = {},
 ): StowageError {

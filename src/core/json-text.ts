@@ -3,10 +3,9 @@ import { MAX_JSON_DEPTH } from './limits.ts';
 const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]:]/g;
 
 /**
- * What `JSON.parse` takes without a word and readers take differently: a member that one object has twice, of which it
- * keeps the last, and values nested too deep. Undefined when there is none. Names are compared as they read, whatever
- * escapes they are written with.
- * @param text JSON that `JSON.parse` reads
+ * What `JSON.parse` accepts silently and other parsers treat differently: a duplicate member, of which it keeps the last,
+ * and values nested too deep. Undefined if there is neither. Names are compared after their escapes are decoded.
+ * @param text JSON that `JSON.parse` accepts
  */
 export function jsonTextDefect(text: string): string | undefined {
   const open: Set<string>[] = [];

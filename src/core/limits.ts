@@ -1,4 +1,4 @@
-/** Ceilings on everything that somebody else sizes. Units are in the names. */
+/** Limits on everything whose size an attacker controls. Units are in the names. */
 
 export const KIB = 1024;
 export const MIB: number = 1024 * KIB;
@@ -6,9 +6,9 @@ export const GIB: number = 1024 * MIB;
 
 /** Default size of a part: fits FAT32 and loses little when a copy is interrupted. */
 export const DEFAULT_PART_BYTES: number = GIB;
-/** Smallest part size that may be asked for; parts are multiples of the CRC span. */
+/** Smallest part size that can be requested; parts are multiples of the CRC span. */
 export const CRC_SPAN_BYTES: number = 4 * MIB;
-/** Buffer for positioned reads: what is hashed and written is still in the core's own cache. Divides a CRC span. */
+/** Buffer for positioned reads: small enough to stay in the core's cache while it is hashed and written. Divides a CRC span. */
 export const READ_BUFFER_BYTES: number = 256 * KIB;
 
 export const MAX_MANIFEST_BYTES: number = 4 * MIB;
@@ -25,12 +25,12 @@ export const MAX_DER_DEPTH = 24;
 export const MAX_OCI_MANIFEST_BYTES: number = 4 * MIB;
 export const MAX_HUB_RESPONSE_BYTES: number = 64 * MIB;
 export const MAX_CONTROL_FILE_BYTES: number = 256 * MIB;
-/** An installer is hashed as it is read, and never held. */
+/** An installer is hashed while it is read, and never held in memory. */
 export const MAX_INSTALLER_BYTES: number = 256 * MIB;
 
-/** Columns of data that one set of recovery parts may be calculated from. */
+/** Data columns of one set of recovery parts. */
 export const MAX_PARITY_COLUMNS = 128;
-/** Recovery rows of a bundle: how many losses at one place can be made good. */
+/** Recovery rows of a bundle: how many columns can be lost at one offset. */
 export const MAX_PARITY_ROWS = 16;
 
 export const MAX_PATH_BYTES = 1024;
@@ -42,13 +42,13 @@ export const MAX_ARCHIVE_BYTES: number = 4 * GIB;
 /** Files and folders of one layer of an image. */
 export const MAX_LAYER_ENTRIES = 2_000_000;
 export const MAX_JSON_DEPTH = 64;
-/** What a model may answer to an acceptance prompt before the gate stops reading. */
+/** The longest answer to an acceptance prompt that the gate reads. */
 export const MAX_ANSWER_BYTES: number = MIB;
-/** How far ahead of the last accepted one a bundle's sequence number may be. */
+/** How far a bundle's sequence may be above the last accepted one. */
 export const MAX_SEQ_STEP = 100_000;
-/** The most that a source may send which did not say how much it has. */
+/** The most that a source of unknown size may send. */
 export const MAX_UNKNOWN_BYTES: number = 64 * GIB;
-/** The largest secret of a service: what a pipe takes in one write, so that no engine ever gets half of one. */
+/** The largest secret of a service: the size of a pipe, so that it is written at once and no engine gets half of one. */
 export const MAX_SECRET_BYTES: number = 64 * KIB;
 /** The largest file that a service may use as a template. */
 export const MAX_TEMPLATE_BYTES: number = MIB;

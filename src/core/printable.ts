@@ -1,17 +1,17 @@
 /**
- * Code points that a terminal or a browser obeys or draws nothing for: controls, text direction, invisible characters,
+ * Code points that a terminal or browser interprets or does not draw: controls, text direction, invisible characters,
  * spaces other than U+0020, unpaired surrogates, private use, noncharacters. Letters and combining marks of natural
- * languages are not among them. Global: for `replace` alone.
+ * languages are not included. The flag `g` makes it suitable for `replace` only.
  */
 export const INVISIBLE: RegExp =
   /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\p{DI}\p{Noncharacter_Code_Point}]|(?! )\p{Zs}/gu;
 
-/** Foreign text as one line in which everything {@link INVISIBLE} is an escape such as `\u{202e}`; nothing is dropped. */
+/** Foreign text as one line in which every {@link INVISIBLE} character is an escape such as `\u{202e}`; nothing is dropped. */
 export function printable(text: string): string {
   return text.replace(INVISIBLE, codePointEscape);
 }
 
-/** {@link printable} line by line: line feeds and tabs stay. */
+/** {@link printable}, but line feeds and tabs are kept. */
 export function printableLines(text: string): string {
   return text.replace(INVISIBLE, (character) =>
     character === '\n' || character === '\t' ? character : codePointEscape(character),
@@ -19,14 +19,14 @@ export function printableLines(text: string): string {
 }
 
 /**
- * What somebody said, perhaps over several lines, as one {@link printable} line: white space is collapsed.
+ * Foreign text of any number of lines as one {@link printable} line: white space is collapsed.
  * @param max UTF-16 code units; a longer text ends in `...`
  */
 export function oneLine(text: string, max = 200): string {
   return cutTo(printable(text.replace(/\s+/gu, ' ').trim()), max);
 }
 
-/** The beginning of a text; `...` says that there is more. @param max UTF-16 code units */
+/** The beginning of a text, with `...` if it was truncated. @param max UTF-16 code units */
 export function cutTo(text: string, max: number): string {
   if (text.length <= max) return text;
   // Not between the halves of a surrogate pair.

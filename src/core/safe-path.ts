@@ -3,7 +3,7 @@ import { MAX_PATH_BYTES, MAX_PATH_DEPTH, MAX_SEGMENT_BYTES } from './limits.ts';
 
 declare const brand: unique symbol;
 
-/** A relative path with `/` between segments that means the same file on every system, below any folder. */
+/** A relative path with `/` between segments that names the same file on every system, inside any folder. */
 export type SafePath = string & { readonly [brand]: 'SafePath' };
 
 const SEGMENT = /^[\p{L}\p{N}_.][\p{L}\p{N} ._+@=,()[\]-]*$/u;
@@ -12,12 +12,12 @@ const MEDIA = /^[A-Za-z0-9._/-]+$/;
 // Windows strips spaces before the dot, and counts superscript digits.
 const DEVICE = /^(con|prn|aux|nul|(com|lpt)[0-9¹²³]) *(\.|$)/i;
 
-// Safe beyond doubt, but for devices: at most 32 names of A-Z a-z 0-9 . _ - that neither begin with - nor end in a dot.
+// Safe except for device names: at most 32 names of A-Z a-z 0-9 . _ - that neither begin with - nor end in a dot.
 const PLAIN =
   /^(?:[A-Za-z0-9_]|[A-Za-z0-9_.][A-Za-z0-9._-]*[A-Za-z0-9_-])(?:\/(?:[A-Za-z0-9_]|[A-Za-z0-9_.][A-Za-z0-9._-]*[A-Za-z0-9_-])){0,31}$/;
 const PLAIN_DEVICE = /(?:^|\/)(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\/|$)/i;
 
-/** Why a path is not safe, or undefined when it is. */
+/** Why a path is unsafe, or undefined if it is safe. */
 export function pathDefect(path: string): string | undefined {
   if (isPlain(path)) return undefined;
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) return `longer than ${MAX_PATH_BYTES} bytes`;
@@ -36,14 +36,14 @@ function isPlain(path: string): boolean {
 }
 
 function segmentDefect(segment: string): string | undefined {
-  if (segment === '') return 'absolute, or with an empty segment';
-  if (segment === '.' || segment === '..') return 'with a . or .. segment';
+  if (segment === '') return 'absolute, or has an empty segment';
+  if (segment === '.' || segment === '..') return 'has a . or .. segment';
   if (Buffer.byteLength(segment) > MAX_SEGMENT_BYTES)
-    return `a name of over ${MAX_SEGMENT_BYTES} bytes`;
-  if (!SEGMENT.test(segment)) return 'with a character that some system treats as special';
+    return `has a name longer than ${MAX_SEGMENT_BYTES} bytes`;
+  if (!SEGMENT.test(segment)) return 'has a character with a special meaning on some systems';
   if (segment.endsWith('.') || segment.endsWith(' '))
-    return 'with a name that ends in a dot or a space';
-  if (DEVICE.test(segment)) return 'with a name that is a device on some systems';
+    return 'has a name that ends in a dot or a space';
+  if (DEVICE.test(segment)) return 'has a name that is a device on some systems';
   return undefined;
 }
 
@@ -52,20 +52,20 @@ export function parseSafePath(path: string): SafePath {
   const defect = pathDefect(path);
   if (defect === undefined) return path as SafePath;
   throw new StowageError('path-unsafe', `unsafe path ${JSON.stringify(path.slice(0, 200))}`, {
-    expected: 'a relative path of plain names',
+    expected: 'a relative path of portable names',
     found: defect,
-    hint: 'rename the file where it comes from, or exclude it in the manifest',
+    hint: 'rename the file at its source, or exclude it in the manifest',
   });
 }
 
-/** Whether a path may be listed in `SHA512SUMS`: safe, and of the characters `A-Z a-z 0-9 . _ - /` alone. */
+/** Whether a path may be listed in `SHA512SUMS`: safe, and only of the characters `A-Z a-z 0-9 . _ - /`. */
 export function isMediaPath(path: string): path is SafePath {
   return isPlain(path) || (MEDIA.test(path) && pathDefect(path) === undefined);
 }
 
 /**
- * The first two of these paths that are one file on a system that folds case, or of which one is a folder of
- * the other; undefined when all can lie side by side.
+ * The first two of these paths that name one file on a case-insensitive system, or of which one is a folder of the
+ * other; undefined if all can exist together.
  */
 export function pathCollision(paths: Iterable<string>): readonly [string, string] | undefined {
   const seen = new Map<string, string>();
@@ -77,7 +77,7 @@ export function pathCollision(paths: Iterable<string>): readonly [string, string
     seen.set(folded, path);
     for (let cut = folded.lastIndexOf('/'); cut > 0; cut = folded.lastIndexOf('/', cut - 1)) {
       const folder = folded.slice(0, cut);
-      // What lies above it was looked at when it was first seen.
+      // Its own folders were checked when it was first seen.
       if (folders.has(folder)) break;
       const file = seen.get(folder);
       if (file !== undefined) return [file, path];
@@ -89,6 +89,6 @@ export function pathCollision(paths: Iterable<string>): readonly [string, string
 
 function foldCase(path: string): string {
   if (ASCII.test(path)) return path.toUpperCase();
-  // Both ways, as σ and ς differ in lower case and are one letter in upper case.
+  // Lower and then upper case: σ and ς differ in lower case and have one upper-case letter.
   return path.normalize('NFC').toLowerCase().toUpperCase();
 }

@@ -1,9 +1,9 @@
 import type { Emit } from './event.ts';
 
-/** Hears of bytes as they are done, negative when they turn out wrong; `kept` where an earlier run had done them. */
+/** Called with the bytes done since the last call; negative to take back bytes that were wrong; `kept` for bytes of an earlier run. */
 export type OnBytes = (bytes: number, kept?: boolean) => void;
 
-/** Counts the bytes of a task, and tells of them. */
+/** Counts the bytes of a task and emits its progress. */
 export class Tally {
   readonly #emit: Emit;
   readonly #task: string;
@@ -12,7 +12,7 @@ export class Tally {
   #kept: number;
   #subject: string | undefined;
 
-  /** @param kept bytes of `total` that were there before */
+  /** @param kept bytes of `total` that an earlier run finished */
   constructor(emit: Emit, task: string, total: number, kept = 0) {
     this.#emit = emit;
     this.#task = task;
@@ -33,13 +33,13 @@ export class Tally {
     });
   };
 
-  /** What is worked on; told with the next bytes. */
+  /** Sets the current item, which the next progress event names. */
   at(subject: string): void {
     this.#subject = subject;
   }
 }
 
-/** Which part of how many, and on which disc. */
+/** A part of so many, and its disc, for progress. */
 export function partInWords(number: number, of: number, disc?: string): string {
   return `part ${number} of ${of}${disc === undefined ? '' : ` on ${disc}`}`;
 }

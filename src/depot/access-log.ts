@@ -1,17 +1,17 @@
 import type { DepotRequest } from './handler.ts';
 import type { Answered } from './metrics.ts';
 
-/** One line of the access log: a JSON object, and nothing in it that a client may have meant to be secret. */
+/** One line of the access log: a JSON object without anything that may be a client's secret. */
 export type AccessLine = (line: string) => void;
 
 const MAX_PATH = 1024;
 const MAX_AGENT = 120;
-/** What may stand in a log of a query; what else a client writes there may be a token. */
+/** The query parameters that are logged; any other may be a token. */
 const PLAIN_PARAMETERS = ['artifactType', 'expand', 'last', 'n', 'ns', 'recursive'];
 
 /**
- * The line for an answer. Of the headers it has the user agent alone, of the query the parameters of the APIs, of a
- * token its holder's name.
+ * The line for a response. It has no header but the user agent, no query parameter but those of the APIs, and of a
+ * token only its holder's name.
  */
 export function accessLine(
   at: Date,

@@ -1,4 +1,4 @@
-/** The first and the last byte that are sent, both inclusive (RFC 9110 section 14.1.2). */
+/** The first and last byte to send, both inclusive (RFC 9110 section 14.1.2). */
 export interface ByteRange {
   readonly first: number;
   readonly last: number;
@@ -7,8 +7,8 @@ export interface ByteRange {
 const SINGLE = /^bytes=([0-9]{0,16})-([0-9]{0,16})$/;
 
 /**
- * What a `Range` header asks of `size` bytes: a range, `unsatisfiable`, or undefined for the whole. A header of
- * another unit, of several ranges or of no sense is ignored, as RFC 9110 section 14.2 permits.
+ * The range of `size` bytes that a `Range` header requests: a range, `unsatisfiable`, or undefined for the whole. A
+ * header that has another unit, several ranges, or is invalid is ignored, as RFC 9110 section 14.2 permits.
  */
 export function parseRange(
   header: string | undefined,

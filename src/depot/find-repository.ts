@@ -3,9 +3,9 @@ import type { CatalogEntry } from './catalog.ts';
 const DOCKER_HUB = ['docker.io', 'index.docker.io', 'registry-1.docker.io'];
 
 /**
- * The repository that a name means: for an engine that says for which registry it asks (`?ns=`), the copy from there;
- * else the repository of that very name; else the copy of that path from Docker Hub, which is the only registry whose
- * mirrors are asked without saying so; else the only copy of that path.
+ * Finds a repository by name: the copy from the registry that the engine names in `?ns=`; otherwise the repository of
+ * that name; otherwise the copy of that path from Docker Hub, whose mirrors are the only ones that are asked without
+ * `?ns=`; otherwise the only copy of that path.
  */
 export function findRepository(
   entries: readonly CatalogEntry[],

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** A request whose target was taken apart; `path` is as it was sent, with its percent-encoding. */
+/** A request with its target parsed; `path` is as received, percent-encoded. */
 export interface DepotRequest {
   readonly message: IncomingMessage;
   readonly method: string;
@@ -8,10 +8,10 @@ export interface DepotRequest {
   readonly query: URLSearchParams;
 }
 
-/** One API of the depot. Answers the request, or leaves it untouched and says false. */
+/** One API of the depot. Answers the request and returns true, or leaves it untouched and returns false. */
 export type Handler = (request: DepotRequest, response: ServerResponse) => Promise<boolean>;
 
-/** What a request was for, in metrics and in the log. */
+/** The kind of a request, for metrics and the log. */
 export type Route = 'health' | 'hub' | 'metrics' | 'oci' | 'other' | 'page';
 
 export function routeOf(path: string): Route {

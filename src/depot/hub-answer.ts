@@ -3,10 +3,10 @@ import { findRevision, type HubRepository, type HubRevision } from './hub-reposi
 import { taskOf } from './hub-task.ts';
 import { isFolder, type TreeEntry } from './hub-tree.ts';
 
-/** The JSON that the Hub answers with, as far as its clients read it. A `xetHash` is never among it: a client would
- * go on to ask for a token of a service that no depot has. */
+/** The JSON of the Hub's responses, as far as clients read it. It never has a `xetHash`: a client would request a token
+ * from a service that the depot does not have. */
 
-/** `GET /api/models/ORG/NAME` at a revision; with `blobs`, sizes and ids of its files as well. */
+/** `GET /api/models/ORG/NAME` at a revision; with `blobs`, including sizes and ids of its files. */
 export function modelInfo(
   repository: HubRepository,
   revision: HubRevision,
@@ -37,7 +37,7 @@ export function modelSummary({ id }: HubRepository, revision: HubRevision): obje
     modelId: id,
     author: id.split('/')[0],
     private: false,
-    // Whoever may ask this depot may have what it has; the gate was passed where the model was packed.
+    // Not gated here: the license was accepted where the model was packed.
     gated: false,
     disabled: false,
     downloads: 0,
@@ -50,7 +50,7 @@ export function modelSummary({ id }: HubRepository, revision: HubRevision): obje
   };
 }
 
-/** One entry of a listing; with `expand`, the commit that brought it, which for a depot is always the one asked for. */
+/** One entry of a listing; with `expand`, its last commit, which for a depot is always the requested one. */
 export function treeEntry(entry: TreeEntry, revision: HubRevision, expand: boolean): object {
   const last = expand ? { lastCommit: lastCommit(revision) } : {};
   const { path, oid } = entry;

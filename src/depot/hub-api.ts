@@ -19,18 +19,18 @@ import { readPaths } from './paths-body.ts';
 import { sendJson } from './send.ts';
 
 const MAX_PAGE_ENTRIES = 10_000;
-/** Slashes that a revision may have when a client did not encode them. */
+/** Slashes that a revision may have if the client did not encode them. */
 const MAX_REVISION_SEGMENTS = 8;
 const MAX_PATHS_BYTES: number = MIB;
 
 export interface HubApiOptions {
-  /** Where `HF_ENDPOINT` ends, such as `/hub`; requests without it are answered too. */
+  /** The path of `HF_ENDPOINT`, such as `/hub`; requests without it are answered too. */
   readonly prefix?: string;
-  /** The most entries of a listing in one answer, for clients that follow `Link`. */
+  /** The most entries of a listing in one response, for clients that follow `Link`. */
   readonly pageEntries?: number;
 }
 
-/** A request, and where its answer goes. */
+/** A request, its response and the catalog. */
 interface Exchange {
   readonly catalog: Catalog;
   readonly request: DepotRequest;
@@ -40,7 +40,7 @@ interface Exchange {
 
 /**
  * The read side of the Hugging Face Hub API: what `huggingface_hub` from 0.36, `@huggingface/hub`, transformers, vLLM
- * and llama.cpp ask for. Serves the files of the catalog's models and nothing else: a path on disk is never made
+ * and llama.cpp request. Serves the files of the catalog's models and nothing else: a path on disk is never derived
  * from what a client sent.
  */
 export function hubApi(catalog: Catalog, options: HubApiOptions = {}): Handler {
@@ -75,16 +75,16 @@ async function answer(
   const { method } = request;
   const asks = route.kind === 'paths-info' ? method === 'POST' : ['GET', 'HEAD'].includes(method);
   if (!asks) {
-    // The body of a push is not read: the connection ends with the answer.
+    // The body of a push is not read: the connection is closed after the response.
     const Allow = route.kind === 'paths-info' ? 'POST' : 'GET, HEAD';
     const headers = { Allow, Connection: 'close' };
-    return sendError(request, response, 405, 'this Hub is read-only', headers);
+    return sendError(request, response, 405, 'this server is read-only', headers);
   }
   switch (route.kind) {
     case 'malformed':
-      return sendError(request, response, 400, 'the path is not UTF-8 in percent-encoding');
+      return sendError(request, response, 400, 'the path is not percent-encoded UTF-8');
     case 'unknown':
-      return sendError(request, response, 404, 'this Hub has no such endpoint');
+      return sendError(request, response, 404, 'this server has no such endpoint');
     case 'foreign':
       return refuseHub(request, response, 'RepoNotFound');
     case 'models':
@@ -109,7 +109,7 @@ async function answer(
   sendJson(request, response, 200, modelInfo(repository, revision, blobs));
 }
 
-/** The revision at the head of these segments, and the path after it. */
+/** The revision that these segments begin with, and the path after it. */
 function takeRevision(
   repository: HubRepository,
   segments: readonly string[],
@@ -159,14 +159,14 @@ function sendTree(exchange: Exchange, revision: HubRevision, folder: string): vo
   sendJson(request, response, 200, body, link);
 }
 
-/** llama.cpp reads one answer and follows no `Link`. */
+/** llama.cpp reads one page and does not follow `Link`. */
 function pageSize({ request, pageEntries }: Exchange): number {
   if (/^llama-cpp\b/.test(request.message.headers['user-agent'] ?? '')) return Infinity;
   const asked = request.query.get('limit') ?? '';
   return /^[1-9][0-9]{0,6}$/.test(asked) ? Math.min(Number(asked), pageEntries) : pageEntries;
 }
 
-/** Where this request went, absolute: clients follow no relative `Link`. Undefined when the client did not say. */
+/** The absolute URL of this request: clients do not follow a relative `Link`. Undefined without a `Host`. */
 function ownAddress({ message, path }: DepotRequest): string | undefined {
   const { host = '', 'x-forwarded-proto': forwarded } = message.headers;
   if (!/^[A-Za-z0-9.:[\]_-]{1,255}$/.test(host) || !/^[\x21-\x7e]*$/.test(path)) return undefined;
@@ -178,7 +178,7 @@ async function sendPaths({ request, response }: Exchange, revision: HubRevision)
   const asked = await readPaths(request.message, MAX_PATHS_BYTES);
   if (asked === undefined) {
     const close = { Connection: 'close' };
-    return sendError(request, response, 400, 'expected a list of paths, as form or JSON', close);
+    return sendError(request, response, 400, 'expected a list of paths, as a form or JSON', close);
   }
   const found = [...new Set(asked.paths)].flatMap((path) => {
     const file = revision.files.get(path);
@@ -190,7 +190,7 @@ async function sendPaths({ request, response }: Exchange, revision: HubRevision)
   sendJson(request, response, 200, body);
 }
 
-/** Whoever came so far with a token has a right one, as this depot asks; without one there is nobody to name. */
+/** A token that reaches this point is valid, as the server has checked it; without one the client is anonymous. */
 function sendWhoami({ request, response }: Exchange): void {
   if (request.message.headers.authorization === undefined) {
     sendError(request, response, 401, 'Invalid username or password.');

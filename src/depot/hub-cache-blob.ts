@@ -7,10 +7,10 @@ import { READ_BUFFER_BYTES } from '../core/limits.ts';
 import { ioError, makeReadOnly, remove } from '../io/file.ts';
 import type { HubFile } from './hub-file.ts';
 
-/** What links cannot do: leave their file system, be had there at all, be made of another user's file. */
+/** Why a hard link is impossible: another file system, one without links, another user's file, too many links. */
 const NO_LINK = new Set(['EXDEV', 'EPERM', 'EACCES', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 
-/** Whether something lies at a blob's place already. @throws StowageError `output-exists` when it is something else */
+/** Whether a blob exists already. @throws StowageError `output-exists` if the path holds something else */
 export async function isPlaced(path: string, size: number): Promise<boolean> {
   try {
     const found = await lstat(path);
@@ -22,7 +22,7 @@ export async function isPlaced(path: string, size: number): Promise<boolean> {
   }
 }
 
-/** A hard link to a blob of the store; false where there can be none. @throws StowageError `blob-damaged` */
+/** Links to a blob of the store; false where hard links are impossible. @throws StowageError `blob-damaged` */
 export async function linkBlob(blob: string, { size }: HubFile, path: string): Promise<boolean> {
   await requireSize(blob, size);
   try {
@@ -34,7 +34,7 @@ export async function linkBlob(blob: string, { size }: HubFile, path: string): P
   }
 }
 
-/** A copy, hashed on its way. @throws StowageError `blob-damaged`, `space-insufficient`, `interrupted` */
+/** Copies a blob and verifies its hash. @throws StowageError `blob-damaged`, `space-insufficient`, `interrupted` */
 export async function copyBlob(
   blob: string,
   { size, digest }: HubFile,
@@ -80,12 +80,12 @@ async function copyHashed(from: string, to: string, signal: AbortSignal): Promis
   }
 }
 
-/** A file of somebody else lies where one of ours should. */
+/** The error for a file of another program at a path that the export needs. */
 export function inTheWay(path: string, expected: string): StowageError {
-  return new StowageError('output-exists', `${path} is there already, and something else`, {
+  return new StowageError('output-exists', `${path} already exists with other content`, {
     expected,
-    found: 'other content, which is left as it is',
-    hint: 'remove it if nobody needs it, or export to another folder',
+    found: 'other content, which was not changed',
+    hint: 'remove it if it is not needed, or export to another folder',
   });
 }
 
@@ -104,6 +104,6 @@ function damaged(blob: string, expected: string, found: string): StowageError {
   return new StowageError('blob-damaged', `the stored blob ${blob} is damaged`, {
     expected,
     found,
-    hint: 'import the bundle of its release again, which puts the blob right',
+    hint: 'import the bundle of its release again, which replaces the blob',
   });
 }

@@ -4,16 +4,16 @@ import { pathDefect } from '../core/safe-path.ts';
 import type { HubFile } from './hub-file.ts';
 import type { HubRepository, HubRevision } from './hub-repository.ts';
 
-/** What the cache of a Hub client holds of one repository. */
+/** The content of a Hub client's cache for one repository. */
 export interface CacheContent {
   /** Such as `models--example--tiny`. */
   readonly folder: string;
-  /** By the name that each has below `blobs/`. */
+  /** By their names in `blobs/`. */
   readonly blobs: ReadonlyMap<string, HubFile>;
   readonly snapshots: readonly CacheSnapshot[];
   /** Small files by path: `refs/NAME`, `trees/COMMIT.json`. */
   readonly texts: ReadonlyMap<string, string>;
-  /** Names of revisions that no file can have. */
+  /** Revisions whose names cannot be file names. */
   readonly unnamed: readonly string[];
 }
 
@@ -24,8 +24,8 @@ export interface CacheSnapshot {
 }
 
 /**
- * What `huggingface_hub` would have left in its cache had it downloaded every commit that is here.
- * @throws StowageError `path-unsafe` for a repository whose name no folder can have
+ * The cache that `huggingface_hub` would have after it downloaded every commit in the catalog.
+ * @throws StowageError `path-unsafe` if the repository's name cannot be a folder name
  */
 export function cacheContent(repository: HubRepository): CacheContent {
   const blobs = new Map<string, HubFile>();
@@ -38,7 +38,7 @@ export function cacheContent(repository: HubRepository): CacheContent {
   }
   const unnamed: string[] = [];
   for (const [name, { commit }] of repository.names) {
-    // Forty digits and no line feed: not every reader strips one.
+    // Forty digits without a line feed: not every client strips one.
     if (pathDefect(name) === undefined) texts.set(`refs/${name}`, commit);
     else unnamed.push(name);
   }
@@ -48,10 +48,10 @@ export function cacheContent(repository: HubRepository): CacheContent {
 function folderOf(id: string): string {
   const defect = id.split('/').length === 2 ? pathDefect(id) : 'not organisation/name';
   if (defect === undefined) return `models--${id.replace('/', '--')}`;
-  throw new StowageError('path-unsafe', 'a repository whose name no folder can have', {
+  throw new StowageError('path-unsafe', 'the name of a repository cannot be a folder name', {
     expected: 'organisation/name',
     found: `${JSON.stringify(id.slice(0, 200))}: ${defect}`,
-    hint: 'export the other releases by name, and ask who packed this one',
+    hint: 'export the other releases by name, and ask the release engineer about this one',
   });
 }
 
@@ -64,7 +64,7 @@ function linksOf({ files }: HubRevision): CacheSnapshot['links'] {
   );
 }
 
-/** The listing by which `huggingface_hub` from 1.29 knows offline that nothing of a snapshot is missing. */
+/** The file list by which `huggingface_hub` 1.29 and later knows offline that a snapshot is complete. */
 function treeText({ files }: HubRevision): string {
   const listed: Record<string, Json> = {};
   for (const { path, size, oid, lfs } of files.values()) {

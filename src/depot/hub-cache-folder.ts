@@ -8,19 +8,19 @@ import { inTheWay, isPlaced } from './hub-cache-blob.ts';
 import type { CacheSnapshot } from './hub-cache-content.ts';
 
 const MAX_TEXT_BYTES: number = 64 * MIB;
-/** What was written by this and earlier exports: SHA-256 of texts by their path. */
+/** What this and earlier exports wrote: SHA-256 of each small file by its path. */
 const NOTES = '.stowage-export.json';
 const MAX_NOTES = 16;
 
-/** What an export made: a snapshot goes whole, a folder only when it is empty. */
+/** Something that an export created. On failure a snapshot is removed with its content, a folder only if it is empty. */
 interface Made {
   readonly path: string;
   readonly kind: 'file' | 'folder' | 'snapshot';
 }
 
 /**
- * The folder of one repository in a cache that others use too. Nothing of theirs is replaced, and what one export
- * made is taken away again when it fails.
+ * The folder of one repository in a cache that other programs use too. Their files are never replaced, and what an
+ * export created is removed if it fails.
  */
 export class CacheFolder {
   readonly path: string;
@@ -30,7 +30,7 @@ export class CacheFolder {
     this.path = path;
   }
 
-  /** A path below it whose folder is made if need be. @throws StowageError `output-exists` for a link on the way */
+  /** A path inside it; creates the parent folders. @throws StowageError `output-exists` if one of them is a link */
   async place(path: string): Promise<string> {
     const place = join(this.path, path);
     await this.#makeFolder(dirname(place));
@@ -41,7 +41,7 @@ export class CacheFolder {
     return place;
   }
 
-  /** Makes a blob by `make` unless there is one. @returns whether it was made */
+  /** Creates a blob with `make` unless it exists. @returns whether it was created */
   async addBlob(
     etag: string,
     size: number,
@@ -54,7 +54,7 @@ export class CacheFolder {
     return true;
   }
 
-  /** Makes a snapshot visible at once, or adds what is missing in one that is there. */
+  /** Makes a new snapshot visible in one step, or adds what an existing one lacks. */
   async addSnapshot({ commit, links }: CacheSnapshot): Promise<void> {
     const folder = await this.place(`snapshots/${commit}`);
     if (await isThere(folder)) {
@@ -80,8 +80,8 @@ export class CacheFolder {
   }
 
   /**
-   * Writes small files, in place of what an earlier export wrote and nobody changed since.
-   * @returns the paths of those that others wrote otherwise, which stay
+   * Writes small files. Replaces one only if an earlier export wrote it and it has not changed since.
+   * @returns the paths of the files that other programs wrote, which are kept
    */
   async addTexts(texts: ReadonlyMap<string, string>): Promise<string[]> {
     const notes = await this.#notes();
@@ -95,13 +95,13 @@ export class CacheFolder {
         if (now !== text) due.set(path, text);
       }
     }
-    // First: a text that is written and not noted would count as another's for ever.
+    // Recorded first: a file that is written and not recorded would count as another program's forever.
     await this.#write(NOTES, `${JSON.stringify(notes)}\n`);
     for (const [path, text] of due) await this.#write(path, text);
     return kept;
   }
 
-  /** Takes away what this export made, newest first. */
+  /** Removes what this export created, newest first. */
   async undo(): Promise<void> {
     for (const { path, kind } of this.#made.reverse()) {
       if (kind === 'folder') await rmdir(path).catch(() => {});
@@ -120,7 +120,7 @@ export class CacheFolder {
     const place = await this.place(path);
     try {
       if ((await lstat(place)).isSymbolicLink() && (await readlink(place)) === target) return;
-      // Where links could not be made, clients put the file itself there.
+      // Where symbolic links are not possible, clients store the file itself.
       const found = await stat(place);
       if (!found.isFile() || found.size !== size) throw inTheWay(place, `a file of ${size} bytes`);
     } catch (error) {
@@ -150,7 +150,7 @@ export class CacheFolder {
       for (const [path, sums] of Object.entries(value))
         if (Array.isArray(sums)) notes[path] = sums.map(String);
     } catch {
-      // Notes that cannot be read are none: whatever is there counts as another's, and stays.
+      // Without a readable record every file counts as another program's, and is kept.
     }
     return notes;
   }

@@ -9,9 +9,9 @@ import { type CacheContent, cacheContent } from './hub-cache-content.ts';
 import { CacheFolder } from './hub-cache-folder.ts';
 import { hubRepositories } from './hub-repository.ts';
 
-/** The first line is that of the Cache Directory Tagging specification: backups pass by such a folder. */
+/** The first line is that of the Cache Directory Tagging specification: backup programs skip such a folder. */
 const TAG =
-  'Signature: 8a477f597d28d172789f06886806bc55\n# Models of a site, by stowage depot export.\n';
+  'Signature: 8a477f597d28d172789f06886806bc55\n# Models of a site, written by stowage depot export.\n';
 
 export interface ExportedRepository {
   readonly repository: string;
@@ -25,20 +25,20 @@ export interface ExportedRepository {
 export interface HubCacheExport {
   readonly folder: string;
   readonly repositories: readonly ExportedRepository[];
-  /** Files that are hard links into the store, copies of it, and that were there before. */
+  /** Files that are hard links into the store, that are copies, and that existed before. */
   readonly linked: number;
   readonly copied: number;
   readonly present: number;
-  /** Files that others wrote otherwise and that stayed as they were. */
+  /** Files that other programs wrote, which were kept. */
   readonly kept: readonly string[];
 }
 
 /**
  * Writes the models of a catalog into the cache folder of the Hub's clients (`HF_HUB_CACHE`), complete for use offline,
- * by hard links into the store, or copies where there can be no links. A snapshot appears at once and a name last. What
- * others put there is never replaced; doing it again adds what is new.
- * @throws StowageError `output-exists`, `blob-damaged`, `space-insufficient`, `interrupted`; then nothing of the
- * repository at hand is left that was not there
+ * by hard links into the store, or copies where links are impossible. A snapshot appears in one step and its names last.
+ * Files of other programs are never replaced; another run adds what is new.
+ * @throws StowageError `output-exists`, `blob-damaged`, `space-insufficient`, `interrupted`; what was created for the
+ * current repository is then removed
  */
 export async function exportHubCache(
   catalog: Catalog,
@@ -96,9 +96,12 @@ class Exporting {
       for (const snapshot of content.snapshots) await place.addSnapshot(snapshot);
       const kept = await place.addTexts(content.texts);
       this.kept.push(...kept.map((path) => `${content.folder}/${path}`));
-      for (const path of kept) this.#warn(`${join(place.path, path)} is another's and stays`);
+      for (const path of kept)
+        this.#warn(`${join(place.path, path)} was written by another program and is kept`);
       for (const name of content.unnamed)
-        this.#warn(`the revision ${JSON.stringify(name.slice(0, 80))} can have no file`);
+        this.#warn(
+          `the name of revision ${JSON.stringify(name.slice(0, 80))} cannot be a file name`,
+        );
     } catch (error) {
       await place.undo();
       throw error;
@@ -124,13 +127,13 @@ class Exporting {
     }
   }
 
-  /** Told once, and asked for before the first copy of all. */
+  /** Warns once, and checks the free space before the first copy. */
   async #requireRoom(bytes: number): Promise<void> {
     await requireSpace(this.#folder, bytes);
     if (!this.#links) return;
     this.#links = false;
     this.#warn(
-      `${this.#folder} cannot hold links into the store: its files are copied`,
+      `${this.#folder} cannot have hard links into the store: files are copied`,
       "choose a folder on the store's file system, as the owner of the store, to need no room",
     );
   }

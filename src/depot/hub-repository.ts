@@ -1,10 +1,10 @@
 import type { CatalogModel } from './catalog.ts';
 import { type HubFile, hubFile } from './hub-file.ts';
 
-/** A repository at one commit: what the releases at hand carry of it, together. */
+/** A repository at one commit: the files that all releases have of it. */
 export interface HubRevision {
   readonly commit: string;
-  /** The newest release that carries it. */
+  /** The newest release that contains it. */
   readonly release: CatalogModel['release'];
   readonly license?: string;
   readonly tags: readonly string[];
@@ -12,11 +12,11 @@ export interface HubRevision {
   readonly files: ReadonlyMap<string, HubFile>;
 }
 
-/** A repository of the Hub, as far as it is here. */
+/** A repository of the Hub, as far as the releases contain it. */
 export interface HubRepository {
   /** `organisation/name`. */
   readonly id: string;
-  /** Branches and tags that manifests named, `main` among them in any case. */
+  /** Branches and tags that manifests named; always includes `main`. */
   readonly names: ReadonlyMap<string, HubRevision>;
   readonly commits: ReadonlyMap<string, HubRevision>;
 }
@@ -24,8 +24,8 @@ export interface HubRepository {
 const COMMIT = /^[0-9a-f]{40}$/;
 
 /**
- * The repositories of a catalog, by their names in lower case. `main` is the commit that the newest release brought,
- * whatever revision its manifest named; any other name is the commit that the newest release brought which named it.
+ * The repositories of a catalog, by their names in lower case. `main` is the commit in the newest release, whatever
+ * revision its manifest named; any other name is the commit in the newest release whose manifest named it.
  */
 export function hubRepositories(models: readonly CatalogModel[]): Map<string, HubRepository> {
   const found = new Map<string, CatalogModel[]>();
@@ -36,7 +36,7 @@ export function hubRepositories(models: readonly CatalogModel[]): Map<string, Hu
   return new Map([...found].map(([key, of]) => [key, repositoryOf(of)]));
 }
 
-/** What a revision names: `HEAD`, a branch, a tag, or a commit in full. */
+/** Finds a revision by `HEAD`, a branch, a tag, or a full commit. */
 export function findRevision(repository: HubRepository, name: string): HubRevision | undefined {
   const revision = name === 'HEAD' ? 'main' : name;
   return repository.commits.get(revision) ?? repository.names.get(revision);
@@ -73,7 +73,7 @@ function revisionOf(model: CatalogModel, newest: readonly CatalogModel[]): HubRe
   };
 }
 
-/** By the time at which the lock was resolved; of one release, what it names `main` comes first. */
+/** Newest lock first; within one release, `main` first. */
 function newestFirst(a: CatalogModel, b: CatalogModel): number {
   return (
     bytewise(b.release.resolvedAt, a.release.resolvedAt) ||
@@ -83,7 +83,7 @@ function newestFirst(a: CatalogModel, b: CatalogModel): number {
   );
 }
 
-/** The order of git and of UTF-8. */
+/** The order of UTF-8 bytes, as in git. */
 export function bytewise(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }

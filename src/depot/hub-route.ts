@@ -1,9 +1,9 @@
 const ACTIONS = ['revision', 'tree', 'paths-info', 'refs', 'auth-check'] as const;
 
-/** What a request of the Hub's API is about; the parts of a path are decoded and named nothing on disk yet. */
+/** The endpoint of a Hub request, with the decoded parts of its path. They are not paths on disk. */
 export type HubRoute =
   | { readonly kind: 'models' | 'whoami' | 'malformed' | 'unknown' }
-  /** A repository of data sets, of spaces, or whatever else a depot has none of. */
+  /** A repository of data sets, spaces or anything else that a depot does not have. */
   | { readonly kind: 'foreign' }
   | {
       readonly kind: (typeof ACTIONS)[number] | 'info' | 'raw' | 'resolve';
@@ -17,8 +17,8 @@ const UTF_8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const FOREIGN = ['datasets', 'spaces', 'kernels', 'buckets'];
 
 /**
- * Takes the path of a request apart, percent-encoding and all; undefined when it is none of the Hub's.
- * An encoded slash counts as a slash, in revisions as in paths: clients write both.
+ * Parses and decodes the path of a request; undefined if it does not belong to the Hub's API.
+ * An encoded slash counts as a slash, in revisions and in paths: clients send both.
  */
 export function parseHubRoute(path: string): HubRoute | undefined {
   const raw = path.split('/').slice(1);
@@ -49,13 +49,13 @@ function fileRoute(segments: readonly string[]): HubRoute | undefined {
   const [organisation = '', name = '', kind, ...rest] = segments;
   if (kind === 'resolve' || kind === 'raw')
     return { kind, repository: `${organisation}/${name}`, rest };
-  // A data set's files, or those of a repository with a bare name.
+  // Files of a data set, or of a repository without an organisation.
   return name === 'resolve' || segments[3] === 'resolve' ? { kind: 'foreign' } : undefined;
 }
 
 /**
- * Bytes of a path segment as UTF-8. A client may send bytes that it should have encoded; Node hands them on as
- * Latin-1. Undefined for a broken escape, for bytes that are no UTF-8, and for a NUL.
+ * Decodes a path segment as UTF-8. A client may send bytes that it should have encoded, which Node passes as Latin-1.
+ * Undefined for an invalid escape, invalid UTF-8, or a NUL.
  */
 export function decodeSegment(raw: string): string | undefined {
   if (/%(?![0-9A-Fa-f]{2})|[^\0-\xff]/.test(raw)) return undefined;

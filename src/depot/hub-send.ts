@@ -4,23 +4,23 @@ import type { DepotRequest } from './handler.ts';
 import { type HubFile, pointerOf } from './hub-file.ts';
 import { sendFile, sendJson } from './send.ts';
 
-/** Bytes above which `huggingface_hub` takes no file by plain HTTP when HEAD tells its size (MAX_HTTP_DOWNLOAD_SIZE). */
+/** Size in bytes above which `huggingface_hub` refuses plain HTTP if HEAD reports the size (MAX_HTTP_DOWNLOAD_SIZE). */
 const HTTP_WALL_BYTES = 50_000_000_000;
-/** The first `huggingface_hub` that needs no size from HEAD. */
+/** The first `huggingface_hub` that does not need a size from HEAD. */
 const SIZELESS_HEAD = [1, 31] as const;
 
-/** Why a request is refused, in the words that clients understand. */
+/** The error codes that clients of the Hub understand. */
 export type HubRefusal = 'RepoNotFound' | 'RevisionNotFound' | 'EntryNotFound';
 
 const MESSAGES: Readonly<Record<HubRefusal, string>> = {
-  RepoNotFound: 'Repository not found: it is in no release that was brought to this depot',
-  RevisionNotFound: 'Revision not found: no release that was brought to this depot has it',
+  RepoNotFound: 'Repository not found: no imported release contains it',
+  RevisionNotFound: 'Revision not found: no imported release contains it',
   EntryNotFound: 'Entry not found: it was not packed with this model, or is not in its repository',
 };
 
 /**
- * Answers 404 with the code that makes the client raise the right error. With a missing file goes the commit, so
- * that the client remembers in its cache that there is none.
+ * Answers 404 with the code that makes the client raise the right error. For a missing file the response has the
+ * commit, so that the client records in its cache that the file does not exist.
  */
 export function refuseHub(
   request: DepotRequest,
@@ -35,7 +35,7 @@ export function refuseHub(
   });
 }
 
-/** Any other error: its text is ours, never what a client sent. */
+/** Answers with any other error; the message never contains what a client sent. */
 export function sendError(
   request: DepotRequest,
   response: ServerResponse,
@@ -47,7 +47,7 @@ export function sendError(
   sendJson(request, response, status, { error: message }, all);
 }
 
-/** A file's bytes as they are: never a redirect, never compressed, both of which clients of the Hub stumble over. */
+/** Sends a file, never as a redirect and never compressed: some clients of the Hub fail on both. */
 export async function sendHubFile(
   catalog: Catalog,
   commit: string,
@@ -59,7 +59,7 @@ export async function sendHubFile(
   const etag = `"${file.etag}"`;
   const headers = { 'Content-Type': 'application/octet-stream', 'X-Repo-Commit': commit };
   if (file.size === 0) {
-    // @huggingface/hub asks for the first byte and reads the size out of the answer, of empty files too.
+    // @huggingface/hub requests the first byte and reads the size from the response, for empty files too.
     const ranged = message.headers.range !== undefined;
     const span = ranged ? { 'Content-Range': 'bytes 0-0/0' } : {};
     const common = { ...headers, ETag: etag, 'Accept-Ranges': 'bytes' };
@@ -75,7 +75,7 @@ export async function sendHubFile(
   await sendFile(request, response, { path: catalog.blobPath(digest), size, etag, headers });
 }
 
-/** A file as git has it: of a file in LFS, its pointer. */
+/** Sends a file as git stores it: for a file in LFS, its pointer. */
 export async function sendRaw(
   catalog: Catalog,
   commit: string,
@@ -98,8 +98,8 @@ export async function sendRaw(
 }
 
 /**
- * Whether HEAD keeps the size to itself: that is how a recent `huggingface_hub` gets a file over 50 GB (it checks
- * the size that GET tells). Older ones refuse either way, and other clients need the size.
+ * Whether HEAD omits the size, so that a recent `huggingface_hub` downloads a file over 50 GB (it takes the size from
+ * GET). Older ones refuse in both cases, and other clients need the size.
  */
 export function hidesSize(size: number, userAgent = ''): boolean {
   if (size <= HTTP_WALL_BYTES) return false;

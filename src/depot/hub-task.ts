@@ -1,4 +1,4 @@
-/** The tasks that the Hub files models under: of a model's tags, one of these is its `pipeline_tag`. */
+/** The tasks of the Hub: the tag of a model that is one of these is its `pipeline_tag`. */
 const TASKS: ReadonlySet<string> = new Set([
   ...['text-generation', 'text-classification', 'token-classification', 'question-answering'],
   ...['table-question-answering', 'zero-shot-classification', 'translation', 'summarization'],
@@ -19,7 +19,7 @@ const LIBRARIES: ReadonlySet<string> = new Set([
   ...['transformers', 'sentence-transformers', 'diffusers', 'gguf', 'peft', 'timm', 'mlx', 'nemo'],
 ]);
 
-/** What the Hub would say besides of a model with these tags. */
+/** The fields that the Hub derives from these tags. */
 export function taskOf(tags: readonly string[]): { pipeline_tag?: string; library_name?: string } {
   const task = tags.find((tag) => TASKS.has(tag));
   const library = tags.find((tag) => LIBRARIES.has(tag));

@@ -7,7 +7,7 @@ export type TreeEntry = HubFile | TreeFolder;
 export interface TreeFolder {
   readonly kind: 'folder';
   readonly path: string;
-  /** Git's id of the folder as it is here. */
+  /** The git tree id of the folder's packed content. */
   readonly oid: string;
 }
 
@@ -15,12 +15,12 @@ export function isFolder(entry: TreeEntry): entry is TreeFolder {
   return 'kind' in entry;
 }
 
-/** Everything below each folder of a revision, by the folder's path; the root's is empty. */
+/** The entries of each folder of a revision, by its path; the path of the root is empty. */
 export type Tree = ReadonlyMap<string, readonly TreeEntry[]>;
 
 const known = new WeakMap<HubRevision, Tree>();
 
-/** The folders of a revision, each with what lies directly in it, sorted bytewise. */
+/** The folders of a revision, each with its direct entries, sorted bytewise. */
 export function treeOf(revision: HubRevision): Tree {
   const before = known.get(revision);
   if (before !== undefined) return before;
@@ -29,7 +29,7 @@ export function treeOf(revision: HubRevision): Tree {
   return tree;
 }
 
-/** What lies in a folder, or below it; undefined when there is no such folder. */
+/** The entries of a folder, optionally recursive; undefined if the folder does not exist. */
 export function listTree(
   revision: HubRevision,
   folder: string,
@@ -67,7 +67,7 @@ function makeTree(files: readonly HubFile[]): Tree {
   return folders;
 }
 
-/** Git's id of a folder; a folder sorts as if its name ended in `/` (git, tree-walk). */
+/** The git tree id of a folder; subfolders sort as if their names ended in `/` (git, tree-walk). */
 function folderId(entries: readonly TreeEntry[]): string {
   const lines = entries.map((entry) => {
     const folder = isFolder(entry);

@@ -12,7 +12,7 @@ import { StowageError, systemCode } from '../core/error.ts';
 import { KIB } from '../core/limits.ts';
 
 const MAX_HEADER_BYTES = 16 * KIB;
-/** More than the clients of one site, fewer than the descriptors of a process. */
+/** More than the clients of one site, fewer than the file descriptors of a process. */
 const MAX_CONNECTIONS = 16_384;
 const MAX_REQUESTS_PER_CONNECTION = 10_000;
 const HEADERS_MS = 10_000;
@@ -20,10 +20,10 @@ const REQUEST_MS = 30_000;
 const KEEP_ALIVE_MS = 5_000;
 const CHECK_MS = 2_000;
 const HANDSHAKE_MS = 10_000;
-/** How long a client may read nothing of an answer. */
+/** How long a client may stop reading a response. */
 const STALL_MS = 300_000;
 
-/** PEM: the certificate with what leads to its root, and its key. */
+/** PEM: the certificate with its chain, and its key. */
 export interface TlsFiles {
   readonly certificate: string | Buffer;
   readonly key: string | Buffer;
@@ -31,17 +31,17 @@ export interface TlsFiles {
 
 export interface ListenOptions {
   readonly address: string;
-  /** 0 takes any free port. */
+  /** 0 for any free port. */
   readonly port: number;
   readonly tls?: TlsFiles | undefined;
-  /** How long answers may go on after the end was asked for, in milliseconds. */
+  /** How long responses may continue after `close`, in milliseconds. */
   readonly graceMs: number;
   readonly onConnection?: (change: 1 | -1) => void;
 }
 
 export interface Listener {
   readonly port: number;
-  /** Ends idle connections at once and the others when they were answered, or when the time for that is over. */
+  /** Closes idle connections immediately and the others after their response, or after the grace period. */
   close(): Promise<void>;
 }
 
@@ -98,15 +98,15 @@ async function listen(server: Server, options: ListenOptions): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** Node alone would wait for connections that were opened and never asked anything. */
+/** Without this, Node would wait for connections that never sent a request. */
 function graceful(
   server: Server,
   { graceMs, onConnection, tls }: ListenOptions,
 ): () => Promise<void> {
-  /** Every connection as the kernel has it, and those that can ask: over TLS, the ones past their handshake. */
+  /** All TCP connections, and those that can send requests: over TLS, the ones after their handshake. */
   const every = new Set<Socket>();
   const sockets = new Set<Socket>();
-  /** How many requests of a connection are being answered: of pipelined ones, several. */
+  /** How many requests of a connection are in progress; several if they are pipelined. */
   const busy = new Map<Socket, number>();
   let closing: Promise<void> | undefined;
   server.on('connection', (socket: Socket) => {
@@ -150,7 +150,7 @@ function unfit(options: ListenOptions, cause: Error): StowageError {
   return new StowageError('host-unfit', `the depot cannot listen on ${where}`, {
     expected: 'a free port that this user may open',
     found: systemCode(cause) ?? 'an unknown error',
-    hint: `find what listens there with ss -ltnp, or choose another port`,
+    hint: `find the process that uses it with ss -ltnp, or choose another port`,
     cause,
   });
 }

@@ -6,13 +6,13 @@ import { refuseHub } from './hub-send.ts';
 import { sendJson } from './send.ts';
 
 const ROUTE = /^\/v2\/([^/]+\/[^/]+)\/manifests\/([^/]+)$/;
-/** What llama.cpp takes when nobody says which, in this order. */
+/** The default quantisations of llama.cpp, in this order. */
 const DEFAULTS = ['Q4_K_M', 'Q8_0'] as const;
 
 /**
- * What llama.cpp of 2025 asks before it fetches a GGUF file: which file a tag means. The path is one of the OCI API,
- * and as on the Hub it is the client's name that tells the two apart.
- * @returns false when the request is not of that kind
+ * Answers the request by which llama.cpp of 2025 finds the GGUF file of a tag. Its path is one of the OCI API; as on the
+ * Hub, the user agent distinguishes the two.
+ * @returns false for any other request
  */
 export function sendLlamaManifest(
   path: string,
@@ -41,7 +41,7 @@ export function sendLlamaManifest(
   return true;
 }
 
-/** The file of a quantisation; of one cut into pieces, the first. */
+/** The file of a quantisation; the first of a split one. */
 export function modelFor(files: readonly HubFile[], tag: string): HubFile | undefined {
   const models = files.filter((each) => !isProjector(each) && isFirstPiece(each));
   const ofTag = (name: string): HubFile | undefined =>

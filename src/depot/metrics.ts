@@ -1,15 +1,15 @@
 import type { Route } from './handler.ts';
 
-/** What one answer came to. */
+/** The result of one request. */
 export interface Answered {
   readonly route: Route;
   readonly status: number;
-  /** Bytes of the connection that the answer took, its headers among them. */
+  /** Bytes sent, including headers. */
   readonly bytes: number;
   readonly milliseconds: number;
 }
 
-/** Counts for Prometheus, in its text format 0.0.4. */
+/** Metrics for Prometheus, in its text format 0.0.4. */
 export class Metrics {
   readonly #requests = new Map<string, number>();
   readonly #bytes = new Map<Route, number>();
@@ -36,18 +36,20 @@ export class Metrics {
     const routes = (counts: ReadonlyMap<Route, number>): [string, number][] =>
       [...counts].map(([route, value]) => [`route="${route}"`, value]);
     return [
-      family('requests_total', 'counter', 'Answers, by what was asked.', [...this.#requests]),
+      family('requests_total', 'counter', 'Responses by route and status code.', [
+        ...this.#requests,
+      ]),
       family('sent_bytes_total', 'counter', 'Bytes sent.', routes(this.#bytes)),
       family(
         'request_seconds_total',
         'counter',
-        'Time from a request to its end.',
+        'Time from a request to the end of its response.',
         routes(this.#seconds),
       ),
-      family('requests_in_flight', 'gauge', 'Requests under way.', [['', this.#inFlight]]),
+      family('requests_in_flight', 'gauge', 'Requests in progress.', [['', this.#inFlight]]),
       family('connections', 'gauge', 'Open connections.', [['', this.#connections]]),
-      family('store_bytes', 'gauge', 'Bytes of the blobs that are served.', [['', store.bytes]]),
-      family('releases', 'gauge', 'Releases that are served.', [['', store.releases]]),
+      family('store_bytes', 'gauge', 'Bytes of the blobs served.', [['', store.bytes]]),
+      family('releases', 'gauge', 'Releases served.', [['', store.releases]]),
     ].join('');
   }
 }

@@ -4,22 +4,22 @@ export const engines = ['podman', 'docker', 'containerd', 'crio', 'k3s'] as cons
 export type Engine = (typeof engines)[number];
 
 export interface MirrorOptions {
-  /** What clients call the depot: a name or address, and a port. */
+  /** The host of the depot as clients reach it: a name or address, and a port. */
   readonly host: string;
   readonly tls: boolean;
   /** The registries that images come from, such as `docker.io`. */
   readonly registries: readonly string[];
 }
 
-/** A file of an engine's configuration, and what a person must know about it. */
+/** Configuration files of an engine, and notes for the person who installs them. */
 export interface EngineConfig {
   readonly files: readonly { readonly path: string; readonly text: string }[];
   readonly notes: readonly string[];
 }
 
 /**
- * What makes an engine ask the depot for the references that images had on the connected side, and nobody else: the
- * depot stands in place of each registry, not before it.
+ * The configuration that makes an engine pull images from the depot by their original references. The depot replaces
+ * each registry: the engine never contacts the registry itself.
  */
 export function mirrorConfig(engine: Engine, options: MirrorOptions): EngineConfig {
   switch (engine) {
@@ -34,8 +34,8 @@ export function mirrorConfig(engine: Engine, options: MirrorOptions): EngineConf
         ],
         notes: [
           engine === 'podman'
-            ? 'sign in, where the depot asks for tokens: podman login HOST, with the name and token of a line of its token file'
-            : 'crio reads this when it starts or is sent SIGHUP; credentials stand in the global_auth_file of crio.conf',
+            ? 'if the depot requires tokens, sign in: podman login HOST, with a name and token from its token file'
+            : 'crio reads this when it starts or receives SIGHUP; credentials belong in the global_auth_file of crio.conf',
           ...certificateNote(options, '/etc/containers/certs.d'),
         ],
       };
@@ -46,14 +46,14 @@ export function mirrorConfig(engine: Engine, options: MirrorOptions): EngineConf
           text: hostsToml(registry, options),
         })),
         notes: [
-          'needs config_path = "/etc/containerd/certs.d" in the registry section of config.toml; no restart for changes after that',
+          'requires config_path = "/etc/containerd/certs.d" in the registry section of config.toml; later changes need no restart',
         ],
       };
     case 'k3s':
       return {
         files: [{ path: '/etc/rancher/k3s/registries.yaml', text: registriesYaml(options) }],
         notes: [
-          'start k3s with --disable-default-registry-endpoint: without it, what the depot has not is asked of its registry',
+          'start k3s with --disable-default-registry-endpoint: otherwise it requests images that the depot lacks from their registry',
           'restart k3s afterwards',
         ],
       };
@@ -61,12 +61,12 @@ export function mirrorConfig(engine: Engine, options: MirrorOptions): EngineConf
       return {
         files: [{ path: '/etc/docker/daemon.json', text: daemonJson(options) }],
         notes: [
-          'docker has mirrors for docker.io alone, and asks docker.io itself for what they have not: only the gap prevents that',
+          'docker supports mirrors for docker.io only, and requests images that the mirror lacks from docker.io itself',
           ...options.registries
             .filter((registry) => registry !== 'docker.io')
             .map(
               (registry) =>
-                `images of ${registry} are pulled by their name here: ${options.host}/${registryFolder(registry)}/...`,
+                `pull images of ${registry} by their name in the depot: ${options.host}/${registryFolder(registry)}/...`,
             ),
           'restart docker afterwards',
           ...certificateNote(options, '/etc/docker/certs.d'),
@@ -78,7 +78,7 @@ export function mirrorConfig(engine: Engine, options: MirrorOptions): EngineConf
 const urlOf = ({ host, tls }: MirrorOptions): string => `${tls ? 'https' : 'http'}://${host}`;
 
 function certificateNote({ host, tls }: MirrorOptions, folder: string): string[] {
-  return tls ? [`put the authority of the depot's certificate into ${folder}/${host}/ca.crt`] : [];
+  return tls ? [`copy the CA certificate of the depot to ${folder}/${host}/ca.crt`] : [];
 }
 
 function registriesConf(options: MirrorOptions): string {

@@ -10,7 +10,7 @@ export interface CarFile {
   readonly digest: Digest;
 }
 
-/** A layer of a modelcar before its digest is known: a tar of headers that are made and blobs as they lie in the store. */
+/** A layer of a modelcar before its digest is known: a tar of generated headers and blobs of the store. */
 export interface CarLayer {
   readonly segments: readonly Segment[];
   readonly size: number;
@@ -19,14 +19,14 @@ export interface CarLayer {
 export interface CarDescription {
   /** `os/architecture`. */
   readonly platform: string;
-  /** When the release's lock was resolved: the image's time. */
+  /** The time of the image: when the release's lock was resolved. */
   readonly created: string;
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** Where a model's files lie in the image: what KServe calls a modelcar has them there, too. */
+/** The folder of the model's files in the image, as in the modelcars of KServe. */
 const FOLDER = 'models';
-/** Overlays take little more than a hundred layers. */
+/** Overlay file systems support little more than a hundred layers. */
 const MAX_LAYERS = 64;
 const SMALL_LAYER_BYTES: number = 64 * MIB;
 
@@ -37,7 +37,7 @@ const style: UstarStyle = { paxName: 'pax', paxMode: 0o444, devices: false };
 /** The two blocks at the end of a layer. */
 export const carEnd: Buffer = Buffer.alloc(2 * BLOCK_BYTES);
 
-/** What stands before a file's bytes in a layer, or for a folder (without a size): readable by all. */
+/** The tar header of a file, or of a folder if there is no size: readable by all. */
 export function carHeader({ path, size }: { path: string; size?: number }): Buffer {
   return size === undefined
     ? encodeHeader({ path: `${path}/`, size: 0, mode: 0o755, kind: '5' }, style)
@@ -88,7 +88,7 @@ function foldersOf(path: string): string[] {
   return parts.map((_, index) => parts.slice(0, index + 1).join('/'));
 }
 
-/** The repository of a modelcar whose layers have these digests: an image that holds files and runs nothing. */
+/** The repository of a modelcar whose layers have these digests: an image of files, without a program. */
 export function carRepository(
   repository: string,
   tag: string,

@@ -11,7 +11,7 @@ const API_VERSION = { 'Docker-Distribution-Api-Version': 'registry/2.0' } as con
 const INDEX = 'application/vnd.oci.image.index.v1+json';
 const ROUTE = /^\/v2\/(.+)\/(manifests|blobs|tags|referrers)\/([^/]+)$/;
 
-/** The error codes of the distribution specification that a read-only registry has a use for. */
+/** The error codes of the distribution specification that a read-only registry needs. */
 type OciCode =
   | 'BLOB_UNKNOWN'
   | 'DIGEST_INVALID'
@@ -23,7 +23,7 @@ type OciCode =
 
 /**
  * The read side of the OCI distribution API, version 1.1, below `/v2/`. Serves what a catalog entry lists, byte
- * for byte, and nothing else: a path on disk is never made from what a client sent.
+ * for byte, and nothing else: a path on disk is never derived from what a client sent.
  */
 export function ociApi(catalog: Catalog): Handler {
   return async (request, response) => {
@@ -40,11 +40,11 @@ async function answer(
   response: ServerResponse,
 ): Promise<void> {
   if (request.method !== 'GET' && request.method !== 'HEAD') {
-    // The body of a push is not read: the connection ends with the answer.
+    // The body of a push is not read: the connection is closed after the response.
     const headers = { Allow: 'GET, HEAD', Connection: 'close' };
     return refuse(request, response, 405, 'UNSUPPORTED', 'this registry is read-only', headers);
   }
-  // Some clients encode the colon of a digest; nothing else in a name of this API needs encoding.
+  // Some clients encode the colon of a digest; no other character of this API needs encoding.
   const path = request.path.replace(/%3a/gi, ':');
   if (path === '/v2/' || path === '/v2') return sendJson(request, response, 200, {});
   if (path === '/v2/_catalog') return sendCatalog(catalog, request, response);
@@ -57,7 +57,7 @@ async function answer(
   if (kind === 'referrers') return sendReferrers(found, request, response, reference);
   const entry = found?.make === undefined ? found : await found.make();
   if (entry === undefined)
-    return refuse(request, response, 404, 'NAME_UNKNOWN', `repository ${name} is not here`);
+    return refuse(request, response, 404, 'NAME_UNKNOWN', `repository ${name} not found`);
   if (kind === 'tags') return sendTags(entry, request, response, reference);
   if (kind === 'blobs') return sendBlob(catalog, entry, request, response, reference);
   return sendManifest(catalog, entry, request, response, reference);
@@ -75,8 +75,8 @@ async function sendManifest(
   const digest = resolveReference(entry, reference);
   const mediaType = digest === undefined ? undefined : entry.manifests.get(digest);
   if (digest === undefined || mediaType === undefined)
-    return refuse(request, response, 404, 'MANIFEST_UNKNOWN', `${reference} is not here`);
-  // The stored type whatever Accept says: another type would be other bytes under another digest.
+    return refuse(request, response, 404, 'MANIFEST_UNKNOWN', `${reference} not found`);
+  // Always the stored type, whatever Accept requests: another type would be other bytes with another digest.
   const headers = { 'Content-Type': mediaType, 'Docker-Content-Digest': digest };
   await sendStored(catalog, entry, request, response, { digest, headers });
 }
@@ -92,7 +92,7 @@ async function sendBlob(
     return refuse(request, response, 400, 'DIGEST_INVALID', 'malformed digest');
   const size = isDigest(reference) ? entry.blobs.get(reference) : undefined;
   if (!isDigest(reference) || size === undefined)
-    return refuse(request, response, 404, 'BLOB_UNKNOWN', `${reference} is not here`);
+    return refuse(request, response, 404, 'BLOB_UNKNOWN', `${reference} not found`);
   const headers = {
     'Content-Type': 'application/octet-stream',
     'Docker-Content-Digest': reference,
@@ -100,7 +100,7 @@ async function sendBlob(
   await sendStored(catalog, entry, request, response, { digest: reference, size, headers });
 }
 
-/** Sends a blob of the store, or what an entry is made of instead. */
+/** Sends a blob of the store, or an assembled one. */
 async function sendStored(
   catalog: Catalog,
   entry: CatalogEntry,
@@ -148,7 +148,7 @@ function sendCatalog(catalog: Catalog, request: DepotRequest, response: ServerRe
   }
 }
 
-/** Never 404: to a client that means a registry without the API, and it goes on to guess tags. */
+/** Never 404: to a client that means a registry without this API, and it tries tags instead. */
 function sendReferrers(
   entry: CatalogEntry | undefined,
   request: DepotRequest,

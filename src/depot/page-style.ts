@@ -1,4 +1,4 @@
-/** The one style sheet of the depot's page, named to the browser by its hash. */
+/** The style sheet of the depot's page, which the Content-Security-Policy allows by its hash. */
 export const PAGE_STYLE = `
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; }
 body { margin: 0 auto; max-width: 60rem; padding: 1.5rem; font: 16px/1.5 system-ui, sans-serif; }

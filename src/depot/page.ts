@@ -1,4 +1,4 @@
-/** A page of a sorted list, and whether there is more after it. */
+/** A page of a sorted list, and whether more follows. */
 export interface Page {
   readonly items: readonly string[];
   readonly more: boolean;
@@ -6,7 +6,7 @@ export interface Page {
 
 /**
  * The names after `last`, at most `n` of them (distribution specification, "Content discovery").
- * Undefined when `n` is not a number.
+ * Undefined if `n` is not a number.
  */
 export function pageOf(names: readonly string[], query: URLSearchParams): Page | undefined {
   const n = query.get('n');
@@ -17,7 +17,7 @@ export function pageOf(names: readonly string[], query: URLSearchParams): Page |
   return { items, more: items.length > 0 && items.length < rest.length };
 }
 
-/** The `Link` header that leads on from a page, or none. */
+/** The `Link` header to the next page, if there is one. */
 export function nextLink(path: string, page: Page): { Link?: string } {
   const last = page.items.at(-1);
   if (!page.more || last === undefined) return {};

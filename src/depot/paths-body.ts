@@ -1,19 +1,19 @@
 import type { IncomingMessage } from 'node:http';
 
-/** What a client asks `paths-info` about. */
-export interface AskedPaths {
+/** The body of a `paths-info` request. */
+export interface PathsRequest {
   readonly paths: readonly string[];
   readonly expand: boolean;
 }
 
 /**
- * Reads the body of a `paths-info` request: a form, as Python sends it, or JSON, as JavaScript does.
- * Undefined when it is neither, or longer than `maxBytes`.
+ * Reads the body of a `paths-info` request: a form from Python clients, JSON from JavaScript clients.
+ * Undefined if it is neither, or longer than `maxBytes`.
  */
 export async function readPaths(
   message: IncomingMessage,
   maxBytes: number,
-): Promise<AskedPaths | undefined> {
+): Promise<PathsRequest | undefined> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of message as AsyncIterable<Buffer>) {
@@ -25,12 +25,12 @@ export async function readPaths(
   return /json/i.test(message.headers['content-type'] ?? '') ? fromJson(text) : fromForm(text);
 }
 
-function fromForm(text: string): AskedPaths {
+function fromForm(text: string): PathsRequest {
   const form = new URLSearchParams(text);
   return { paths: form.getAll('paths'), expand: /^(?:true|1)$/i.test(form.get('expand') ?? '') };
 }
 
-function fromJson(text: string): AskedPaths | undefined {
+function fromJson(text: string): PathsRequest | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);

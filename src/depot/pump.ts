@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { KIB, MIB } from '../core/limits.ts';
 
-/** Bytes of all buffers at once, below which every answer gets the largest. */
+/** Total bytes of buffers, below which every response gets the largest size. */
 const BUDGET_BYTES: number = 64 * MIB;
 const LARGEST_BYTES: number = 256 * KIB;
 const SMALLEST_BYTES: number = 16 * KIB;
@@ -13,10 +13,10 @@ const spare: Buffer[] = [];
 const MAX_SPARE = 64;
 
 /**
- * Writes bytes `first` to `last` of an open file into an answer, through two buffers that take turns: one is filled
- * while the kernel takes the other, so that nothing is held but these two, however slowly a client reads.
- * Node has no way to hand a file to a socket; this is one copy into the process and one out of it.
- * @throws Error when the file is shorter than it was, the disk fails, or the client went away
+ * Writes bytes `first` to `last` of an open file to a response, through two alternating buffers: one is filled while the
+ * kernel reads the other, so that memory is bounded however slowly a client reads. Node has no `sendfile`, so the bytes
+ * are copied into the process and out of it.
+ * @throws Error if the file became shorter, the disk fails, or the client disconnected
  */
 export async function pump(
   handle: FileHandle,
@@ -37,11 +37,11 @@ export async function pump(
       if (bytes === 0) throw new Error('a stored blob became shorter');
       position += bytes;
       written[turn] = write(response, buffer.subarray(0, bytes));
-      // Awaited in its turn; until then a failure is no stray rejection.
+      // Awaited later; until then a failure must not be an unhandled rejection.
       written[turn].catch(() => {});
     }
     await Promise.all(written);
-    // Not after a failure: the kernel may still have a buffer then, and another answer must not write into it.
+    // Not after a failure: the kernel may still use a buffer, and another response must not write into it.
     for (const each of buffers)
       if (each.length === LARGEST_BYTES && spare.length < MAX_SPARE) spare.push(each);
   } finally {
@@ -49,7 +49,7 @@ export async function pump(
   }
 }
 
-/** Writes bytes, and waits until they left the process. @throws Error when the client went away */
+/** Writes bytes, and waits until they left the process. @throws Error if the client disconnected */
 export function write(response: ServerResponse, bytes: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     if (response.destroyed) return reject(gone());
@@ -63,7 +63,7 @@ export function write(response: ServerResponse, bytes: Uint8Array): Promise<void
   });
 }
 
-/** The more answers there are, the smaller their buffers. */
+/** The buffer size for so many responses: the more there are, the smaller it is. */
 export function bufferBytes(answers: number, wanted: number): number {
   const share = Math.floor(BUDGET_BYTES / (2 * answers));
   const most = Math.min(LARGEST_BYTES, Math.max(SMALLEST_BYTES, share));
@@ -84,5 +84,5 @@ function readAt(fd: number, buffer: Buffer, length: number, position: number): P
 }
 
 function gone(): Error {
-  return new Error('the client went away');
+  return new Error('the client disconnected');
 }

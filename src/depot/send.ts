@@ -6,14 +6,14 @@ import { pump, write } from './pump.ts';
 
 export interface ServedFile {
   readonly path: string;
-  /** Bytes that the file must have; whatever its file system says when this is absent. */
+  /** The size that the file must have, in bytes; any size if absent. */
   readonly size?: number;
-  /** An entity tag in its quotes. */
+  /** An entity tag, quoted. */
   readonly etag: string;
   readonly headers: OutgoingHttpHeaders;
 }
 
-/** Bytes that stand one after another: some made, some in files. */
+/** Consecutive bytes, some generated and some in files. */
 export interface ServedPieces {
   readonly pieces: readonly (
     | { readonly bytes: Buffer }
@@ -23,7 +23,7 @@ export interface ServedPieces {
   readonly headers: OutgoingHttpHeaders;
 }
 
-/** Answers with JSON, or with its headers alone when the method is HEAD. */
+/** Sends JSON; for HEAD, only its headers. */
 export function sendJson(
   request: DepotRequest,
   response: ServerResponse,
@@ -37,7 +37,7 @@ export function sendJson(
   });
 }
 
-/** Answers with bytes, or with their headers alone when the method is HEAD. */
+/** Sends bytes; for HEAD, only their headers. */
 export function sendBytes(
   request: DepotRequest,
   response: ServerResponse,
@@ -50,9 +50,9 @@ export function sendBytes(
 }
 
 /**
- * Answers with a file's bytes as they are, or with the range that was asked for (RFC 9110 section 14).
- * @throws the system's error before anything was sent; later errors end the connection, so that the client sees
- * a short body and never a wrong one
+ * Sends a file, or the requested range of it (RFC 9110 section 14).
+ * @throws a system error before anything was sent; later errors close the connection, so that the client gets an
+ * incomplete body and never a wrong one
  */
 export async function sendFile(
   request: DepotRequest,
@@ -63,7 +63,7 @@ export async function sendFile(
   try {
     const status = await handle.stat();
     if (!status.isFile() || (file.size !== undefined && status.size !== file.size))
-      throw new Error('a stored blob is not a file of its size');
+      throw new Error('a stored blob is not a file of the expected size');
     const range = begin(request, response, status.size, file);
     if (range === undefined) return;
     await pump(handle, response, range.first, range.last);
@@ -73,7 +73,7 @@ export async function sendFile(
   }
 }
 
-/** As {@link sendFile}, of pieces. A range opens only the files that it touches. */
+/** {@link sendFile} for pieces. A range opens only the files that it needs. */
 export async function sendPieces(
   request: DepotRequest,
   response: ServerResponse,
@@ -105,14 +105,14 @@ async function pumpFile(
   const handle = await open(piece.path, 'r');
   try {
     if ((await handle.stat()).size !== piece.size)
-      throw new Error('a stored blob is not a file of its size');
+      throw new Error('a stored blob is not a file of the expected size');
     await pump(handle, response, first, last);
   } finally {
     await handle.close();
   }
 }
 
-/** Writes the head of an answer with `size` bytes. The bytes that must follow, or undefined when it is whole. */
+/** Writes the head of a response with `size` bytes. @returns the bytes that must follow; undefined if it is complete */
 function begin(
   { message, method }: DepotRequest,
   response: ServerResponse,
@@ -126,7 +126,7 @@ function begin(
     return undefined;
   }
   const fresh = headers['if-range'] === undefined || headers['if-range'] === answer.etag;
-  // Of all methods only GET has ranges (RFC 9110 section 14.2).
+  // Ranges are defined for GET only (RFC 9110 section 14.2).
   const range = fresh && method === 'GET' ? parseRange(headers.range, size) : undefined;
   if (range === 'unsatisfiable') {
     const unsatisfied = { 'Content-Range': `bytes */${size}`, 'Content-Length': 0 };

@@ -12,20 +12,20 @@ import { ociApi } from './oci-api.ts';
 import { sendBytes, sendJson } from './send.ts';
 import type { Tokens } from './tokens.ts';
 
-/** How long answers may go on after the depot was told to stop, unless said otherwise. */
+/** The default time that responses may continue after `close`. */
 const GRACE_MS = 5_000;
 
 export interface DepotOptions {
   /** Beyond loopback, TLS and tokens are required. */
   readonly address: string;
-  /** 0 takes any free port. */
+  /** 0 for any free port. */
   readonly port: number;
   readonly tls?: TlsFiles | undefined;
-  /** Who may ask; everybody when absent. */
+  /** Who may send requests; everyone if absent. */
   readonly tokens?: Tokens | undefined;
-  /** Where `HF_ENDPOINT` ends, such as `/hub`, for a proxy that passes paths on as they are. */
+  /** The path of `HF_ENDPOINT`, such as `/hub`, for a proxy that does not strip it. */
   readonly hubPrefix?: string | undefined;
-  /** Hears a line of JSON for every answer. */
+  /** Called with a line of JSON for every response. */
   readonly onAnswer?: AccessLine;
   readonly graceMs?: number;
   /** The clock of the access log. */
@@ -33,16 +33,16 @@ export interface DepotOptions {
 }
 
 export interface Depot {
-  /** Where it listens, such as `127.0.0.1:34567`. */
+  /** Its address, such as `127.0.0.1:34567`. */
   readonly host: string;
-  /** Ends idle connections at once and the others when they were answered, or when their time is over. */
+  /** Closes idle connections immediately and the others after their response, or after the grace period. */
   close(): Promise<void>;
 }
 
 /**
  * Serves a catalog until it is closed.
- * @throws StowageError `host-unfit` when the port is taken or not permitted; `usage-invalid` when others than this
- * host could ask without TLS or a token; `document-invalid` for a certificate or key that cannot be used
+ * @throws StowageError `host-unfit` if the port is in use or not permitted; `usage-invalid` if other hosts could send
+ * requests without TLS or a token; `document-invalid` for a certificate or key that cannot be used
  */
 export async function startDepot(catalog: Catalog, options: DepotOptions): Promise<Depot> {
   requireGuard(options);
@@ -80,7 +80,7 @@ export async function startDepot(catalog: Catalog, options: DepotOptions): Promi
       for (const handler of handlers) if (await handler(request, response)) return;
       sendJson(request, response, 404, { error: 'not found' });
     } catch {
-      // What failed is the store's affair and may name its paths: the client learns that it did, and no more.
+      // The error may contain paths of the store: the client gets no details.
       if (response.headersSent) response.destroy();
       else sendJson(request, response, 500, { error: 'the store could not be read' });
     } finally {
@@ -111,11 +111,15 @@ function requireGuard({ address, tls, tokens }: DepotOptions): void {
     ...(tokens === undefined ? ['tokens'] : []),
   ];
   if (missing.length === 0) return;
-  throw new StowageError('usage-invalid', `the depot does not listen on ${address} like this`, {
-    expected: 'TLS and tokens on every address that others can reach',
-    found: `no ${missing.join(' and no ')}`,
-    hint: 'give --tls-certificate, --tls-key and --token-file, or listen on 127.0.0.1',
-  });
+  throw new StowageError(
+    'usage-invalid',
+    `the depot cannot listen on ${address} without TLS and tokens`,
+    {
+      expected: 'TLS and tokens on every address that other hosts can reach',
+      found: `no ${missing.join(' and no ')}`,
+      hint: 'give --tls-certificate, --tls-key and --token-file, or listen on 127.0.0.1',
+    },
+  );
 }
 
 /** `/healthz` and `/metrics`. */
@@ -147,7 +151,7 @@ function storeOf(catalog: Catalog): { bytes: number; releases: number } {
 }
 
 function askForToken(request: DepotRequest, response: ServerResponse): void {
-  const message = 'a token is needed';
+  const message = 'a token is required';
   const body = request.path.startsWith('/v2')
     ? { errors: [{ code: 'UNAUTHORIZED', message, detail: null }] }
     : { error: message };
@@ -157,7 +161,7 @@ function askForToken(request: DepotRequest, response: ServerResponse): void {
   });
 }
 
-/** Measures an answer, until it left or its connection ended. */
+/** Measures a response until it was sent or its connection closed. */
 function observe(
   { socket }: IncomingMessage,
   response: ServerResponse,

@@ -2,9 +2,9 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { StowageError } from '../core/error.ts';
 import { KIB } from '../core/limits.ts';
 
-/** Who may ask: names, and the SHA-256 of each one's token. */
+/** The accepted tokens: the name of each holder, and the SHA-256 of the token. */
 export interface Tokens {
-  /** Whose token an `Authorization` header carries, or undefined. Takes as long whichever it is, or none. */
+  /** The holder of the token in an `Authorization` header, or undefined. Takes the same time for any token. */
   holder(authorization: string | undefined): string | undefined;
 }
 
@@ -15,8 +15,8 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const TOKEN = /^[\x21-\x7e]+$/;
 
 /**
- * Reads a token file: a line for each holder, `NAME:TOKEN` or `NAME:sha256=HEX` (of the token, in hex); empty lines
- * and those that begin with `#` count for nothing.
+ * Reads a token file: one line for each holder, `NAME:TOKEN` or `NAME:sha256=HEX` (of the token, in hex). Empty lines
+ * and lines that begin with `#` are ignored.
  * @throws StowageError `document-invalid`, with line numbers and never a token
  */
 export function parseTokens(text: string): Tokens {
@@ -30,15 +30,15 @@ export function parseTokens(text: string): Tokens {
     if (!NAME.test(name)) defects.push(`line ${index + 1}: expected NAME: before the token`);
     else if (hash === undefined)
       defects.push(
-        `line ${index + 1}: expected a token of ${MIN_TOKEN_LENGTH} printable characters or more, or sha256= and 64 hex digits`,
+        `line ${index + 1}: expected a token of at least ${MIN_TOKEN_LENGTH} printable characters, or sha256= and 64 hex digits`,
       );
     else holders.push({ name, hash });
   });
   if (defects.length > 0 || holders.length === 0)
     throw new StowageError('document-invalid', 'the token file cannot be used', {
       expected: 'lines of NAME:TOKEN or NAME:sha256=HEX',
-      found: defects.length === 0 ? 'no token' : `${defects.length} other lines`,
-      hint: 'make a token with: openssl rand -hex 32',
+      found: defects.length === 0 ? 'no token' : `${defects.length} invalid lines`,
+      hint: 'generate a token with: openssl rand -hex 32',
       defects,
     });
   return { holder: (authorization) => holderOf(authorization, holders) };

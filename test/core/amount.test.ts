@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { counted, exactBytes, formatBytes } from '../../src/core/amount.ts';
 
-describe('when amounts are said', () => {
+describe('when amounts are formatted', () => {
   it.each([
     [0, '0 B'],
     [1023, '1023 B'],

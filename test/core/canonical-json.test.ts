@@ -13,7 +13,7 @@ import { expectCode } from '../support/error.ts';
 const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
 
 describe('when a value is written canonically', () => {
-  it('gives the sample of RFC 8785, section 3.2.2', () => {
+  it('writes the sample of RFC 8785, section 3.2.2', () => {
     const value = JSON.parse(
       '{"numbers":[333333333.33333329,1E30,4.50,2e-3,0.000000000000000000000000001],' +
         '"string":"\\u20ac$\\u000F\\u000aA\'\\u0042\\u0022\\u005c\\\\\\"\\/",' +
@@ -125,7 +125,7 @@ describe('when canonical bytes are read', () => {
     await expectCode(() => parseJson(Uint8Array.from(bytes)), 'document-invalid');
   });
 
-  it('refuses a member twice, also where it need not be canonical (attack 67)', async () => {
+  it('refuses a duplicate member, in canonical and other JSON (attack 67)', async () => {
     const text = '{ "threshold": 2, "b": {}, "threshold": 1 }';
     const error = await expectCode(() => parseJson(Buffer.from(text)), 'document-invalid');
     expect(error.message).toContain('"threshold"');
@@ -140,13 +140,13 @@ describe('when canonical bytes are read', () => {
     expect(canonicalBytes(value as Json).equals(bytes)).toBe(true);
   });
 
-  it(`takes ${MAX_JSON_DEPTH + 1} levels and no more`, async () => {
+  it(`accepts ${MAX_JSON_DEPTH + 1} levels and no more`, async () => {
     expect(parseCanonical(Buffer.from(nested(MAX_JSON_DEPTH + 1)))).toBeDefined();
     const deeper = Buffer.from(nested(MAX_JSON_DEPTH + 2));
     await expectCode(() => parseCanonical(deeper), 'document-invalid');
   });
 
-  it('gives back any value that was written', () => {
+  it('reads back any value that was written', () => {
     const json = fc.jsonValue({ maxDepth: 6, noUnicodeString: false }) as fc.Arbitrary<Json>;
     fc.assert(
       fc.property(json, (value) => {
@@ -158,7 +158,7 @@ describe('when canonical bytes are read', () => {
     );
   });
 
-  it('takes JSON that JavaScript writes where that is canonical, and no other', () => {
+  it('accepts JSON that JavaScript writes if it is canonical, and no other', () => {
     const key = fc.constantFrom('a', 'b', '1', '10', '9', '__proto__', 'ä');
     const word = fc.constantFrom('', '\\u', '\u0001', '\ud800', 'é');
     const member = fc.oneof(word, fc.dictionary(key, word, { noNullPrototype: true }));
@@ -173,7 +173,7 @@ describe('when canonical bytes are read', () => {
     );
   });
 
-  it('writes the same bytes whatever the order of members', () => {
+  it('writes the same bytes for any order of members', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string({ unit: 'grapheme' }), fc.integer()), (value) => {
         const turned = Object.fromEntries(Object.entries(value).toReversed());

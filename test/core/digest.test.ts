@@ -41,17 +41,17 @@ describe('when a digest is read', () => {
     expect(error.found).toBe(JSON.stringify(text));
   });
 
-  it('shows no more than a line of what it refuses', async () => {
+  it('shows at most one line of a refused value', async () => {
     const error = await expectCode(() => parseDigest('x'.repeat(10_000)), 'digest-malformed');
     expect(error.found?.length).toBeLessThan(200);
   });
 
-  it('gives its hex and takes it back', () => {
+  it('converts to hex and back', () => {
     expect(digestHex(parseDigest(`sha256:${HEX}`))).toBe(HEX);
     expect(digestFromHex(HEX)).toBe(`sha256:${HEX}`);
   });
 
-  it('is the SHA-256 of bytes in hand', () => {
+  it('is the SHA-256 of bytes in memory', () => {
     expect(digestOf(new Uint8Array())).toBe(
       'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
     );
@@ -59,7 +59,7 @@ describe('when a digest is read', () => {
 });
 
 describe('when an integrity string is read', () => {
-  it('reads many as it reads each', async () => {
+  it('reads a list as it reads each', async () => {
     const many = [HEX_512, 'ef'.repeat(64), '00'.repeat(64)];
     expect(srisFromHex(many)).toEqual(many.map(sriFromHex));
     for (const wrong of ['', 'AB'.repeat(64), `${HEX_512}00`, HEX_512.slice(1), 'g'.repeat(128)])
@@ -67,7 +67,7 @@ describe('when an integrity string is read', () => {
     await expectCode(() => srisFromHex([`${HEX_512}0`, HEX_512.slice(1)]), 'digest-malformed');
   });
 
-  it('takes what the bytes are written as, and nothing that only reads as they do', () => {
+  it('accepts the canonical encoding and no other that decodes to the same bytes', () => {
     for (const last of 'ABQRgwz0/') {
       const text = `${SRI.slice(0, -3)}${last}==`;
       const bytes = Buffer.from(text.slice('sha512-'.length), 'base64');
@@ -107,7 +107,7 @@ describe('when an integrity string is read', () => {
     },
   );
 
-  it('goes to hex and back for any bytes', () => {
+  it('converts any bytes to hex and back', () => {
     fc.assert(
       fc.property(fc.uint8Array(), (bytes) => {
         const hex = createHash('sha512').update(bytes).digest('hex');

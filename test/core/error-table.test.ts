@@ -22,7 +22,7 @@ describe('when the program ends with an error', () => {
     for (const listed of Object.values(errorCodes)) expect(listed.length).toBeGreaterThan(0);
   });
 
-  it.each(codes)('says %s in lower case and with a status', (code) => {
+  it.each(codes)('writes %s in lower case and gives it a status', (code) => {
     expect(code).toMatch(/^[a-z]+(-[a-z]+)*$/);
     expect(exitStatusOf(code)).toBeGreaterThan(0);
   });
@@ -46,7 +46,7 @@ describe('when every error is explained', () => {
     expect(Object.keys(statusMeanings)).toEqual(Object.keys(exitStatus));
   });
 
-  it.each(errorTable())('says cause and remedy of $code in plain words', ({ cause, remedy }) => {
+  it.each(errorTable())('gives cause and remedy of $code in plain words', ({ cause, remedy }) => {
     for (const text of [cause, remedy]) {
       expect(text).toMatch(/^(?:[a-z]|SHA512SUMS|Ctrl-C)/);
       expect(text).not.toMatch(/\.$|\n|`| {2}/);
@@ -55,7 +55,7 @@ describe('when every error is explained', () => {
     }
   });
 
-  it.each(errorTable())('never says how to skip a check: $code', ({ cause, remedy }) => {
+  it.each(errorTable())('never explains how to skip a check: $code', ({ cause, remedy }) => {
     const skipping =
       /--(?:no|accept|skip|force|allow|ignore|insecure)|stowage override|\b(?:skip|bypass|disable|ignore|turn off|without checking)/;
     expect(`${cause}; ${remedy}`).not.toMatch(skipping);

@@ -3,7 +3,7 @@ import { StowageError } from '../../src/core/error.ts';
 import { interrupted } from '../../src/core/interrupted.ts';
 
 describe('when work is interrupted', () => {
-  it('is the reason of the signal where that is an error of ours', () => {
+  it('returns the reason of the signal if that is a StowageError', () => {
     const reason = new StowageError('source-mismatch', 'other bytes', { hint: 'try again' });
     expect(interrupted(AbortSignal.abort(reason), { message: 'in between' })).toBe(reason);
   });
@@ -19,7 +19,7 @@ describe('when work is interrupted', () => {
     expect(error.cause).toBe(cause);
   });
 
-  it('says what to do where nothing else is said', () => {
+  it('has a default hint', () => {
     expect(interrupted().hint).toContain('run the same command again');
     expect('cause' in interrupted()).toBe(false);
   });

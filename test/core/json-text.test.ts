@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { jsonTextDefect } from '../../src/core/json-text.ts';
 import { MAX_JSON_DEPTH } from '../../src/core/limits.ts';
 
-describe('when an object of a JSON text has a member twice', () => {
+describe('when a JSON text has a duplicate member', () => {
   it.each([
     ['side by side', '{"a":1,"a":2}', 'a'],
     ['with others and spaces between', '{ "a" : 1, "b" : [{}, {"c":"a"}], "a" : null }', 'a'],
@@ -29,7 +29,7 @@ describe('when an object of a JSON text has a member twice', () => {
     expect(jsonTextDefect(text)).toBeUndefined();
   });
 
-  it('finds none in what was written from a value', () => {
+  it('finds none in serialized values', () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.constantFrom(0, 2), (value, indent) => {
         expect(jsonTextDefect(JSON.stringify(value, null, indent))).toBeUndefined();
@@ -37,7 +37,7 @@ describe('when an object of a JSON text has a member twice', () => {
     );
   });
 
-  it('finds values that are nested too deep, and none in the deepest', () => {
+  it('finds values nested too deep, and accepts the deepest allowed', () => {
     const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
     expect(jsonTextDefect(nested(MAX_JSON_DEPTH))).toBeUndefined();
     expect(jsonTextDefect(nested(MAX_JSON_DEPTH + 1))).toContain('levels');

@@ -5,7 +5,7 @@ import { cutTo, oneLine, printable, printableLines } from '../../src/core/printa
 const anyText = fc.string({ unit: 'binary' });
 const OBEYED = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/u;
 
-describe('when text comes from outside (attack 83)', () => {
+describe('when text is foreign (attack 83)', () => {
   it.each([
     ['\u001b[2J\u001b]0;title\u0007', '\\u{1b}[2J\\u{1b}]0;title\\u{7}'],
     ['over\rwritten', 'over\\u{d}written'],
@@ -37,12 +37,12 @@ describe('when text comes from outside (attack 83)', () => {
     expect(printable(text)).toBe(text);
   });
 
-  it('escapes line breaks in a name, and keeps them in a text of several lines', () => {
+  it('escapes line breaks in a name, and keeps them in multi-line text', () => {
     expect(printable('lines\nand\ttabs')).toBe('lines\\u{a}and\\u{9}tabs');
     expect(printableLines('lines\nand\ttabs')).toBe('lines\nand\ttabs');
   });
 
-  it('leaves nothing that moves a cursor, whatever comes', () => {
+  it('leaves nothing that moves a cursor in any input', () => {
     fc.assert(
       fc.property(anyText, (text) => {
         expect(printable(text)).not.toMatch(OBEYED);
@@ -54,12 +54,12 @@ describe('when text comes from outside (attack 83)', () => {
   });
 });
 
-describe('when what somebody said is one line of a message', () => {
+describe('when foreign text becomes one line of a message', () => {
   it('collapses white space', () => {
     expect(oneLine('  not found\r\n\tin /v2/\u3000x\n')).toBe('not found in /v2/ x');
   });
 
-  it('is never longer than it may be, and ends in whole characters', () => {
+  it('is never longer than the limit, and ends in a whole character', () => {
     fc.assert(
       fc.property(anyText, fc.integer({ min: 3, max: 40 }), (text, max) => {
         const line = oneLine(text, max);

@@ -72,7 +72,7 @@ describe('when a path is hostile', () => {
     expect(pathDefect(make(limit + 1))).toBeDefined();
   });
 
-  it('is quick about a path of 3,000 folders', () => {
+  it('is fast for a path of 3,000 folders', () => {
     expect(pathDefect(deep(3000))).toMatch(/longer|deeper/);
   });
 });
@@ -107,8 +107,8 @@ describe('when a path is plain', () => {
   });
 });
 
-describe('when a path is of plain characters', () => {
-  it('is judged as it is where others are in it', () => {
+describe('when a path has portable characters only', () => {
+  it('gets the same answer as with other characters in it', () => {
     const word = fc.string({ unit: fc.constantFrom(...'aZ09._-con1lpt'), maxLength: 6 });
     fc.assert(
       fc.property(fc.array(word, { minLength: 1, maxLength: 4 }), (words) => {
@@ -121,7 +121,7 @@ describe('when a path is of plain characters', () => {
   });
 });
 
-describe('when paths lie side by side', () => {
+describe('when paths are in one folder', () => {
   it.each([
     ['the same', ['a', 'b', 'a'], ['a', 'a']],
     ['case twins', ['a/B', 'a/b'], ['a/B', 'a/b']],
@@ -144,7 +144,7 @@ describe('when paths lie side by side', () => {
     },
   );
 
-  it('sees a twin wherever it stands', () => {
+  it('finds a collision at any position', () => {
     const name = fc.stringMatching(/^[a-c]{1,3}(\/[a-c]{1,3}){0,2}$/);
     fc.assert(
       fc.property(fc.uniqueArray(name, { minLength: 1 }), fc.nat(), (paths, pick) => {

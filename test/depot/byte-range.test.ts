@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseRange } from '../../src/depot/byte-range.ts';
 
-describe('when a range is asked for', () => {
+describe('when a range is requested', () => {
   it.each([
     ['bytes=0-0', 10, { first: 0, last: 0 }],
     ['bytes=0-9', 10, { first: 0, last: 9 }],
@@ -26,7 +26,7 @@ describe('when a range is asked for', () => {
     expect(parseRange(header, size)).toEqual(expected);
   });
 
-  it('never leaves the file', () => {
+  it('never exceeds the file', () => {
     fc.assert(
       fc.property(fc.string(), fc.nat(), fc.nat(), fc.nat(), (noise, from, to, size) => {
         for (const header of [noise, `bytes=${from}-${to}`, `bytes=-${to}`, `bytes=${from}-`]) {

@@ -89,8 +89,8 @@ const request = fc
       `${[`${verb} /${path.join('/')} HTTP/1.1`, 'Host: d', 'Connection: close', `Range: ${bytes}`, ...headers].join('\r\n')}\r\n\r\n`,
   );
 
-describe('when requests are made of hostile pieces', () => {
-  it('serves nothing but what it lists, and goes on', async () => {
+describe('when requests are hostile', () => {
+  it('serves only what it lists, and keeps running', async () => {
     let answers = 0;
     const property = fc.asyncProperty(
       fc.array(request, { minLength: 1, maxLength: 4 }),
@@ -109,7 +109,7 @@ describe('when requests are made of hostile pieces', () => {
     expect(answers).toBeGreaterThan(40);
   });
 
-  it('gives a blob that no repository lists to nobody, by whatever spelling', async () => {
+  it('never serves a blob that no repository lists, in any spelling', async () => {
     const paths = [
       `/v2/a/b/blobs/${hidden}`,
       `/v2/a/b/manifests/${hidden}`,

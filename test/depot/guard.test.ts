@@ -48,7 +48,7 @@ afterEach(async () => {
 });
 afterAll(() => store.remove());
 
-describe('when others could reach the depot', () => {
+describe('when other hosts could reach the depot', () => {
   it.each(['0.0.0.0', '::', '192.0.2.1', 'depot.example'])(
     'does not start on %s without TLS and tokens',
     async (address) => {
@@ -59,7 +59,7 @@ describe('when others could reach the depot', () => {
     },
   );
 
-  it('refuses a key that is not of the certificate', async () => {
+  it('refuses a key that does not match the certificate', async () => {
     const [one, two] = [await certificate(), await certificate()];
     const tls = { certificate: one.certificate, key: two.key };
     await expectCode(() => start({ tls }), 'document-invalid');
@@ -81,7 +81,7 @@ describe('when others could reach the depot', () => {
   });
 });
 
-describe('when tokens are wanted', () => {
+describe('when tokens are required', () => {
   it.each(['/v2/', '/', '/metrics', '/api/models', '/v2/_catalog'])(
     'asks for one at %s',
     async (path) => {
@@ -95,14 +95,14 @@ describe('when tokens are wanted', () => {
     },
   );
 
-  it('asks for none at /healthz', async () => {
+  it('requires none for /healthz', async () => {
     const { host } = await start({ tokens });
     expect((await ask(host, '/healthz')).body.toString()).toBe('ok\n');
   });
 });
 
-describe('when answers are logged and counted', () => {
-  it('keeps every secret out of the log, and says who asked', async () => {
+describe('when responses are logged and counted', () => {
+  it('keeps every secret out of the log, and names the holder', async () => {
     const { host } = await start({ tokens });
     await ask(host, `/v2/?token=${TOKEN}&access_token=${TOKEN}&n=1`, {
       headers: {
@@ -117,7 +117,7 @@ describe('when answers are logged and counted', () => {
     });
   });
 
-  it('counts answers by what was asked', async () => {
+  it('counts responses by route', async () => {
     const { host } = await start();
     await ask(host, '/v2/');
     await ask(host, '/nowhere');
@@ -128,8 +128,8 @@ describe('when answers are logged and counted', () => {
   });
 });
 
-describe('when somebody looks at the page', () => {
-  it('lets the browser run and fetch nothing', async () => {
+describe('when the home page is requested', () => {
+  it('lets the browser run no script and load nothing else', async () => {
     const { host } = await start();
     const { headers, body } = await ask(host, '/', {
       headers: { Host: '"><script>alert(1)</script>' },

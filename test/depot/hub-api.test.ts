@@ -48,8 +48,8 @@ afterAll(async () => {
   store.remove();
 });
 
-describe('when a model is asked about', () => {
-  it('tells what it is', async () => {
+describe('when model information is requested', () => {
+  it('describes the model', async () => {
     const info = await getJson(`/api/models/${ID}`);
     expect(info).toMatchObject({
       id: ID,
@@ -68,7 +68,7 @@ describe('when a model is asked about', () => {
     expect(siblings).toContainEqual({ rfilename: 'sub dir/ü.txt' });
   });
 
-  it('tells sizes and ids when they are asked for', async () => {
+  it('includes sizes and ids on request', async () => {
     const { siblings } = (await getJson(`/api/models/${ID}/revision/main?blobs=true`)) as {
       siblings: object[];
     };
@@ -96,11 +96,11 @@ describe('when a model is asked about', () => {
     expect(await getJson(`/api/models/${ID}/revision/${name}`)).toMatchObject({ sha: commit });
   });
 
-  it('knows it by its name in any case, as the Hub does', async () => {
+  it('finds it by its name in any case, like the Hub', async () => {
     expect(await getJson('/api/models/Example/TINY')).toMatchObject({ id: ID });
   });
 
-  it('names its revisions', async () => {
+  it('lists its revisions', async () => {
     expect(await getJson(`/api/models/${ID}/refs`)).toEqual({
       branches: [
         { name: 'main', ref: 'refs/heads/main', targetCommit: COMMIT },
@@ -112,7 +112,7 @@ describe('when a model is asked about', () => {
     });
   });
 
-  it('is found in the list', async () => {
+  it('lists the model', async () => {
     const ids = async (query: string): Promise<string[]> =>
       ((await getJson(`/api/models${query}`)) as { id: string }[]).map(({ id }) => id);
     expect(await ids('')).toEqual([ID]);
@@ -121,7 +121,7 @@ describe('when a model is asked about', () => {
     expect(await ids('?author=exam')).toEqual([]);
   });
 
-  it('never speaks of Xet', async () => {
+  it('never mentions Xet', async () => {
     for (const path of [`/api/models/${ID}?blobs=true`, `/api/models/${ID}/tree/main?recursive=1`])
       expect((await get(path)).body.toString()).not.toMatch(/xet/i);
     const { headers } = await head(`/${ID}/resolve/main/model.safetensors`);
@@ -169,7 +169,7 @@ describe('when files are listed', () => {
     expect(entries.map(({ path }) => path)).toEqual(paths);
   });
 
-  it('gives folders the ids that git write-tree gives them', async () => {
+  it('gives folders the ids of git write-tree', async () => {
     const own = new Store();
     addModel(own, { 'x/a.b/f': 'x', 'x/a/config.json': '{}', 'x/a0/f': 'x' });
     const other = await startDepot(own, { address: '127.0.0.1', port: 0 });
@@ -179,14 +179,14 @@ describe('when files are listed', () => {
     expect(json(reply)).toContainEqual(expect.objectContaining({ path: 'x', oid: GIT_TREE }));
   });
 
-  it('names the commit that brought each when asked', async () => {
+  it('includes the last commit of each entry on request', async () => {
     const [first] = (await getJson(`/api/models/${ID}/tree/main?expand=true`)) as object[];
     expect(first).toMatchObject({
       lastCommit: { id: COMMIT, title: 'carried by chat 1.0.0', date: '2026-11-20T00:00:00.000Z' },
     });
   });
 
-  it('lists in pages, with an address that clients can follow', async () => {
+  it('lists in pages, with a URL that clients can follow', async () => {
     const paths: string[] = [];
     let next: string | undefined =
       `http://${depot.host}/api/models/${ID}/tree/main?recursive=true&limit=4`;
@@ -201,7 +201,7 @@ describe('when files are listed', () => {
     expect(new Set(paths).size).toBe(12);
   });
 
-  it('gives llama.cpp all at once', async () => {
+  it('sends llama.cpp everything in one page', async () => {
     const path = `/api/models/${ID}/tree/main?recursive=true&limit=4`;
     const reply = await get(path, { 'User-Agent': 'llama-cpp/b7000' });
     expect(json(reply)).toHaveLength(12);
@@ -238,10 +238,10 @@ describe('when files are listed', () => {
   });
 });
 
-describe('when a file is fetched', () => {
+describe('when a file is downloaded', () => {
   const path = `/${ID}/resolve/main/model.safetensors`;
 
-  it('has what clients need in its head', async () => {
+  it('has the headers that clients need', async () => {
     const { status, headers, body } = await head(path, { 'Accept-Encoding': 'gzip' });
     expect(status).toBe(200);
     expect(headers).toMatchObject({
@@ -273,14 +273,14 @@ describe('when a file is fetched', () => {
     expect(reply.headers['x-repo-commit']).toBe(COMMIT);
   });
 
-  it('gives files as git has them', async () => {
+  it('sends files as git stores them', async () => {
     const pointer = await get(`/${ID}/raw/main/model.safetensors`);
     expect(gitBlob(pointer.body)).toBe(pointerId(WEIGHTS));
     expect((await get(`/${ID}/raw/main/config.json`)).body.toString()).toBe(CONFIG);
     expect((await head(`/${ID}/raw/main/none`)).headers['x-error-code']).toBe('EntryNotFound');
   });
 
-  it('gives files of older commits', async () => {
+  it('sends files of older commits', async () => {
     expect((await get(`/${ID}/resolve/release%2Fv1/config.json`)).body.toString()).toBe('{}');
     expect((await get(`/${ID}/resolve/release/v1/config.json`)).body.toString()).toBe('{}');
     expect((await get(`/${ID}/resolve/${OLD}/model.safetensors`)).status).toBe(404);
@@ -290,7 +290,7 @@ describe('when a file is fetched', () => {
     expect((await get(`/${ID}/resolve/main/${name}`)).body.toString()).toBe('hi');
   });
 
-  it('tells the size of an empty file to who asks for its first byte', async () => {
+  it('reports the size of an empty file when its first byte is requested', async () => {
     const empty = `/${ID}/resolve/main/empty.txt`;
     const ranged = await get(empty, { Range: 'bytes=0-0' });
     expect([ranged.status, ranged.headers['content-range']]).toEqual([200, 'bytes 0-0/0']);
@@ -299,7 +299,7 @@ describe('when a file is fetched', () => {
     expect(plain.headers['content-range']).toBeUndefined();
   });
 
-  it('cuts nothing and sends no wrong bytes when the store is damaged', async () => {
+  it('sends no truncated or wrong content when the store is damaged', async () => {
     const own = new Store();
     const model = addModel(own, { 'model.safetensors': WEIGHTS });
     for (const { digest } of model.files) truncateSync(own.blobPath(digest), 3);
@@ -312,7 +312,7 @@ describe('when a file is fetched', () => {
   });
 });
 
-describe('when something is not there', () => {
+describe('when something does not exist', () => {
   it.each([
     ['/api/models/example/none', 404, 'RepoNotFound'],
     ['/api/models/tiny', 404, 'RepoNotFound'],
@@ -346,7 +346,7 @@ describe('when something is not there', () => {
     expect(reply.headers['x-repo-commit']).toBe(commit);
   });
 
-  it.each(['PUT', 'POST', 'DELETE', 'PATCH'])('takes no %s', async (method) => {
+  it.each(['PUT', 'POST', 'DELETE', 'PATCH'])('refuses %s', async (method) => {
     for (const path of [
       `/api/models/${ID}`,
       `/${ID}/resolve/main/config.json`,
@@ -355,15 +355,15 @@ describe('when something is not there', () => {
       expect((await ask(depot.host, path, { method })).status).toBe(405);
   });
 
-  it('names whoever came with a token that was let in', async () => {
+  it('reports a user for an accepted token', async () => {
     const reply = await get('/api/whoami-v2', { Authorization: 'Bearer hf_x' });
     expect(json(reply)).toMatchObject({ type: 'user', name: 'depot' });
     expect(reply.body.toString()).not.toContain('hf_x');
   });
 });
 
-describe('when a proxy keeps a path before it', () => {
-  it('answers below it and without it, pages among it', async () => {
+describe('when a proxy adds a path prefix', () => {
+  it('answers with and without the prefix, pages included', async () => {
     const other = await startDepot(store, {
       address: '127.0.0.1',
       port: 0,
@@ -383,7 +383,7 @@ describe('when a proxy keeps a path before it', () => {
   });
 });
 
-describe('when a llama.cpp of 2025 asks what a tag means', () => {
+describe('when a llama.cpp of 2025 resolves a tag', () => {
   it.each([
     ['latest', 'Q4_K_M/tiny-Q4_K_M-00001-of-00002.gguf'],
     ['Q4_K_M', 'Q4_K_M/tiny-Q4_K_M-00001-of-00002.gguf'],
@@ -399,7 +399,7 @@ describe('when a llama.cpp of 2025 asks what a tag means', () => {
       });
   });
 
-  it('leaves the path to the registry for everybody else', async () => {
+  it('leaves the path to the registry for all other clients', async () => {
     const reply = await get(`/v2/${ID}/manifests/latest`);
     expect(reply.headers['docker-distribution-api-version']).toBe('registry/2.0');
   });
@@ -413,7 +413,7 @@ describe('when paths are hostile', () => {
     fc.constant('a'.repeat(3000)),
   );
 
-  it('answers, and with nothing that is not a file of the model', async () => {
+  it('answers only with files of the model', async () => {
     const known = new Set(
       store.hubModels.flatMap(({ files }) => files.map(({ digest }) => digest)),
     );
@@ -429,7 +429,7 @@ describe('when paths are hostile', () => {
     );
   });
 
-  it('answers a very long one', async () => {
+  it('answers a very long path', async () => {
     const reply = await get(`/${ID}/resolve/main/${'%c3%bc/'.repeat(2000)}x`);
     expect(reply.status).toBe(404);
   });

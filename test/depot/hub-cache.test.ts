@@ -62,7 +62,7 @@ function exported(store: Store, folder: string, values = {}): Promise<HubCacheEx
 }
 
 describe('when a cache is exported', () => {
-  it('has what a client would have left there', async () => {
+  it('has the files that a client would have downloaded', async () => {
     const store = newStore();
     const model = addModel(store, FILES, { revision: 'release/v1' });
     const folder = scratch.fresh('cache');
@@ -111,7 +111,7 @@ describe('when a cache is exported', () => {
     expect(blob.ino).toBe(statSync(store.blobPath(WEIGHTS)).ino);
   });
 
-  it('makes no folder when there is no model', async () => {
+  it('creates no folder when there is no model', async () => {
     const folder = scratch.fresh('cache');
     expect((await exported(newStore(), folder)).repositories).toEqual([]);
     expect(existsSync(folder)).toBe(false);
@@ -128,7 +128,7 @@ describe('when a cache is exported', () => {
     expect(tree(folder)).toEqual(before);
   });
 
-  it('adds a newer release, and moves the names that it wrote itself', async () => {
+  it('adds a newer release, and updates the names that it wrote itself', async () => {
     const store = newStore();
     addModel(store, FILES);
     const folder = scratch.fresh('cache');
@@ -140,7 +140,7 @@ describe('when a cache is exported', () => {
     expect(readdirSync(join(folder, REPOSITORY, 'snapshots')).toSorted()).toEqual([NEXT, COMMIT]);
   });
 
-  it('adds what another release packed of the same commit', async () => {
+  it('adds files of the same commit from another release', async () => {
     const store = newStore();
     addModel(store, { 'q4.gguf': 'a' });
     const folder = scratch.fresh('cache');
@@ -156,7 +156,7 @@ describe('when a cache is exported', () => {
     ]);
   });
 
-  it('copies, and says so, where there can be no links', async (test) => {
+  it('copies with a warning where hard links are impossible', async (test) => {
     if (!TWO_SYSTEMS) skipBecause(test, ONE_SYSTEM);
     const store = newStore();
     addModel(store, FILES);
@@ -172,8 +172,8 @@ describe('when a cache is exported', () => {
   });
 });
 
-describe('when the cache is used by others', () => {
-  it('keeps a name that a client wrote, and says so', async () => {
+describe('when other programs use the cache', () => {
+  it('keeps a name that a client wrote, with a warning', async () => {
     const store = newStore();
     addModel(store, FILES);
     const folder = scratch.fresh('cache');
@@ -237,7 +237,7 @@ describe('when something fails', () => {
     expect(readdirSync(folder).toSorted()).toEqual(['.locks', 'CACHEDIR.TAG']);
   });
 
-  it('takes no damaged bytes for a copy', async (test) => {
+  it('does not copy damaged bytes', async (test) => {
     if (!TWO_SYSTEMS) skipBecause(test, ONE_SYSTEM);
     const store = newStore();
     addModel(store, FILES);
@@ -267,7 +267,7 @@ describe('when something fails', () => {
     },
   );
 
-  it('writes no name that no file can have', async () => {
+  it('skips a revision whose name cannot be a file name', async () => {
     const store = newStore();
     addModel(store, FILES, { revision: '../../../escaped' });
     const folder = scratch.fresh('cache');

@@ -25,7 +25,7 @@ function names(...models: readonly ModelValues[]): Record<string, string> {
   return Object.fromEntries(entries.map(([name, { commit }]) => [name, commit]));
 }
 
-describe('when several releases carry a repository', () => {
+describe('when several releases contain a repository', () => {
   it.each<[string, ModelValues[], Record<string, string>]>([
     ['one of a branch', [{ commit: OLD, revision: 'main' }], { main: OLD }],
     ['one of a tag', [{ commit: OLD, revision: 'v1' }], { main: OLD, v1: OLD }],
@@ -82,7 +82,7 @@ describe('when several releases carry a repository', () => {
     expect(names(...models)).toEqual(expected);
   });
 
-  it('joins what they packed of one commit', () => {
+  it('merges the files of one commit', () => {
     const store = new Store();
     stores.push(store);
     addModel(store, { 'q4.gguf': 'a', 'README.md': '' }, { release: { name: 'small' } });

@@ -7,7 +7,7 @@ const rest = (path: string): readonly string[] | string | undefined => {
   return route !== undefined && 'rest' in route ? route.rest : route?.kind;
 };
 
-describe('when a path is taken apart', () => {
+describe('when a path is parsed', () => {
   it.each([
     ['/api/models', 'models'],
     ['/api/models/', 'models'],
@@ -53,7 +53,7 @@ describe('when a path is taken apart', () => {
     expect(rest(path)).toEqual(segments);
   });
 
-  it('gives back any name that was encoded', () => {
+  it('decodes any encoded name', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme', minLength: 1 }), (name) => {
         if (!name.isWellFormed() || name.includes('\0')) return;
@@ -65,7 +65,7 @@ describe('when a path is taken apart', () => {
     );
   });
 
-  it('throws at nothing', () => {
+  it('never throws', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.string(), (a, b) => {
         for (const path of [a, `/api/models/${a}/${b}`, `/${a}/${b}/resolve/${b}/${a}`])

@@ -46,7 +46,7 @@ afterAll(async () => {
   store.remove();
 });
 
-describe('when a client says hello', () => {
+describe('when a client checks the API version', () => {
   it.each(['/v2/', '/v2', '/v2/?x=1'])('answers %s as version 2', async (path) => {
     const reply = await ask(depot.host, path);
     expect(reply.status).toBe(200);
@@ -55,8 +55,8 @@ describe('when a client says hello', () => {
   });
 });
 
-describe('when a manifest is asked for', () => {
-  it.each(['1.0', 'b_2', 'digest', 'encoded digest'])('gives its exact bytes by %s', async (by) => {
+describe('when a manifest is requested', () => {
+  it.each(['1.0', 'b_2', 'digest', 'encoded digest'])('sends its exact bytes by %s', async (by) => {
     const reference =
       by === 'digest' ? manifest : by === 'encoded digest' ? manifest.replace(':', '%3A') : by;
     const reply = await ask(depot.host, `/v2/chat-1/server/manifests/${reference}`);
@@ -67,7 +67,7 @@ describe('when a manifest is asked for', () => {
     expect(reply.headers['content-length']).toBe(String(manifestBytes.length));
   });
 
-  it('keeps the stored type whatever is accepted, and whatever upstream a mirror names', async () => {
+  it('keeps the stored type for any Accept header and any upstream that a mirror names', async () => {
     const path = '/v2/chat-1/server/manifests/Latest?ns=docker.io';
     const reply = await ask(depot.host, path, { headers: { Accept: MANIFEST } });
     expect(reply.status).toBe(200);
@@ -91,18 +91,18 @@ describe('when a manifest is asked for', () => {
     },
   );
 
-  it('does not take a blob for a manifest, nor a manifest for a blob', async () => {
+  it('serves no blob as a manifest, and no manifest as a blob', async () => {
     const asManifest = await ask(depot.host, `/v2/chat-1/server/manifests/${layer}`);
     const asBlob = await ask(depot.host, `/v2/chat-1/server/blobs/${manifest}`);
     expect([asManifest.status, asBlob.status]).toEqual([404, 404]);
   });
 });
 
-describe('when a blob is asked for', () => {
+describe('when a blob is requested', () => {
   const get = (headers: Record<string, string> = {}, method = 'GET') =>
     ask(depot.host, `/v2/chat-1/server/blobs/${layer}`, { method, headers });
 
-  it('gives all of it', async () => {
+  it('sends all of it', async () => {
     const reply = await get();
     expect(reply.status).toBe(200);
     expect(reply.body.equals(layerBytes)).toBe(true);
@@ -111,7 +111,7 @@ describe('when a blob is asked for', () => {
     expect(reply.headers['accept-ranges']).toBe('bytes');
   });
 
-  it('gives a range', async () => {
+  it('sends a range', async () => {
     const reply = await get({ Range: 'bytes=1048570-1048585' });
     expect(reply.status).toBe(206);
     expect(reply.headers['content-range']).toBe(`bytes 1048570-1048585/${layerBytes.length}`);
@@ -119,13 +119,13 @@ describe('when a blob is asked for', () => {
     expect(reply.body.equals(layerBytes.subarray(1_048_570, 1_048_586))).toBe(true);
   });
 
-  it('gives the rest from an offset, as a resumed pull asks', async () => {
+  it('sends the rest from an offset, for a resumed pull', async () => {
     const reply = await get({ Range: 'bytes=2999990-' });
     expect(reply.status).toBe(206);
     expect(reply.body.equals(layerBytes.subarray(2_999_990))).toBe(true);
   });
 
-  it('says 416 with the size beyond the end', async () => {
+  it('answers 416 with the size beyond the end', async () => {
     const reply = await get({ Range: `bytes=${layerBytes.length}-` });
     expect(reply.status).toBe(416);
     expect(reply.headers['content-range']).toBe(`bytes */${layerBytes.length}`);
@@ -146,12 +146,12 @@ describe('when a blob is asked for', () => {
     expect(reply.body).toHaveLength(0);
   });
 
-  it('gives an empty one', async () => {
+  it('sends an empty one', async () => {
     const reply = await ask(depot.host, `/v2/chat-1/server/blobs/${empty}`);
     expect([reply.status, reply.headers['content-length']]).toEqual([200, '0']);
   });
 
-  it('gives none that another repository has, and none that no repository lists', async () => {
+  it('serves no blob of another repository or of none', async () => {
     const elsewhere = await ask(depot.host, `/v2/a/blobs/${layer}`);
     const nowhere = await ask(depot.host, `/v2/chat-1/server/blobs/${unlisted}`);
     expect([elsewhere.status, errorCode(elsewhere)]).toEqual([404, 'BLOB_UNKNOWN']);
@@ -171,7 +171,7 @@ describe('when a blob is asked for', () => {
     expect([reply.status, errorCode(reply)]).toEqual([status, code]);
   });
 
-  it('gives a 500 that names no path, and no bytes, when the file is not what the catalog says', async () => {
+  it('answers 500 without a path or content when the file differs from the catalog', async () => {
     const damaged = store.add('damaged');
     const blobs = new Map([[damaged, 7]]);
     store.entries.push({ repository: 'damaged', tags: {}, manifests: new Map(), blobs });
@@ -187,7 +187,7 @@ describe('when a blob is asked for', () => {
 describe('when tags are listed', () => {
   const list = (query = '') => ask(depot.host, `/v2/chat-1/server/tags/list${query}`);
 
-  it('gives all in order', async () => {
+  it('lists all in order', async () => {
     const reply = await list();
     expect(JSON.parse(reply.body.toString())).toEqual({
       name: 'chat-1/server',
@@ -196,7 +196,7 @@ describe('when tags are listed', () => {
     expect(reply.headers['link']).toBeUndefined();
   });
 
-  it('leads through pages that end', async () => {
+  it('has pages that end', async () => {
     const seen: string[] = [];
     let path: string | undefined = '/v2/chat-1/server/tags/list?n=2';
     while (path !== undefined) {
@@ -207,13 +207,13 @@ describe('when tags are listed', () => {
     expect(seen).toEqual(['1.0', 'Latest', 'b_2']);
   });
 
-  it('gives none and no link for n=0', async () => {
+  it('lists none and has no link for n=0', async () => {
     const reply = await list('?n=0');
     expect((JSON.parse(reply.body.toString()) as { tags: string[] }).tags).toEqual([]);
     expect(reply.headers['link']).toBeUndefined();
   });
 
-  it('goes on after a tag that is not there', async () => {
+  it('continues after a tag that does not exist', async () => {
     const reply = await list('?last=A');
     expect((JSON.parse(reply.body.toString()) as { tags: string[] }).tags).toEqual([
       'Latest',
@@ -228,7 +228,7 @@ describe('when tags are listed', () => {
 });
 
 describe('when the catalog is listed', () => {
-  it('gives the repositories in order, in pages', async () => {
+  it('lists the repositories in order, in pages', async () => {
     const all = await ask(depot.host, '/v2/_catalog');
     const first = await ask(depot.host, '/v2/_catalog?n=1');
     expect(JSON.parse(all.body.toString())).toEqual({ repositories: ['a', 'chat-1/server'] });
@@ -237,15 +237,18 @@ describe('when the catalog is listed', () => {
   });
 });
 
-describe('when referrers are asked for', () => {
-  it.each(['chat-1/server', 'unknown'])('gives %s an empty index, never 404', async (name) => {
-    const reply = await ask(depot.host, `/v2/${name}/referrers/${absent}`);
-    expect(reply.status).toBe(200);
-    expect(reply.headers['content-type']).toBe('application/vnd.oci.image.index.v1+json');
-    expect(JSON.parse(reply.body.toString())).toMatchObject({ schemaVersion: 2, manifests: [] });
-  });
+describe('when referrers are requested', () => {
+  it.each(['chat-1/server', 'unknown'])(
+    'answers %s with an empty index, never 404',
+    async (name) => {
+      const reply = await ask(depot.host, `/v2/${name}/referrers/${absent}`);
+      expect(reply.status).toBe(200);
+      expect(reply.headers['content-type']).toBe('application/vnd.oci.image.index.v1+json');
+      expect(JSON.parse(reply.body.toString())).toMatchObject({ schemaVersion: 2, manifests: [] });
+    },
+  );
 
-  it('says that it filtered', async () => {
+  it('reports that it filtered', async () => {
     const reply = await ask(depot.host, `/v2/a/referrers/${absent}?artifactType=x%2Fy`);
     expect(reply.headers['oci-filters-applied']).toBe('artifactType');
   });
@@ -256,7 +259,7 @@ describe('when referrers are asked for', () => {
   });
 });
 
-describe('when a name is not one', () => {
+describe('when a name does not exist', () => {
   it.each([
     '/v2/UPPER/manifests/1.0',
     '/v2/a//b/manifests/1.0',
@@ -273,7 +276,7 @@ describe('when a name is not one', () => {
     expect([reply.status, errorCode(reply)]).toEqual([404, 'NAME_INVALID']);
   });
 
-  it('says NAME_UNKNOWN to a repository that is not here', async () => {
+  it('answers NAME_UNKNOWN for an unknown repository', async () => {
     const reply = await ask(depot.host, '/v2/chat-2/server/tags/list');
     expect([reply.status, errorCode(reply)]).toEqual([404, 'NAME_UNKNOWN']);
   });

@@ -25,13 +25,13 @@ afterEach(async () => {
 });
 
 describe('when the depot starts', () => {
-  it('says where it listens', async () => {
+  it('reports its address', async () => {
     const depot = await start();
     expect(depot.host).toMatch(/^127\.0\.0\.1:[0-9]+$/);
     expect((await ask(depot.host, '/v2/')).status).toBe(200);
   });
 
-  it('refuses a port that is taken', async () => {
+  it('refuses a port in use', async () => {
     const depot = await start();
     const error = await expectCode(() => start(port(depot)), 'host-unfit');
     expect(error.found).toBe('EADDRINUSE');
@@ -65,7 +65,7 @@ describe('when requests are hostile', () => {
 });
 
 describe('when the depot is closed', () => {
-  it('ends connections that wait or never asked, without waiting for them', async () => {
+  it('closes idle connections and those without a request immediately', async () => {
     const depot = await start(0, 2 ** 30);
     const silent = connect(port(depot), '127.0.0.1');
     const waiting = connect(port(depot), '127.0.0.1');
@@ -78,7 +78,7 @@ describe('when the depot is closed', () => {
     await expect(ask(depot.host, '/v2/')).rejects.toThrow('ECONNREFUSED');
   });
 
-  it('lets an answer end that had begun', async () => {
+  it('finishes a response in progress', async () => {
     const large = new Store();
     try {
       const digest = large.add(Buffer.alloc(LARGE, 7));
@@ -100,7 +100,7 @@ describe('when the depot is closed', () => {
     }
   });
 
-  it('may be closed twice', async () => {
+  it('can be closed twice', async () => {
     const depot = await start();
     await Promise.all([depot.close(), depot.close()]);
   });

@@ -9,7 +9,7 @@ const hash = createHash('sha256').update('another-token-of-ours').digest('hex');
 const tokens = parseTokens(`# who may ask\n\nana:${secret}\nben:sha256=${hash}\r\n`);
 const basic = (pair: string): string => `Basic ${Buffer.from(pair).toString('base64')}`;
 
-describe('when a request carries a token', () => {
+describe('when a request has a token', () => {
   it.each([
     [`Bearer ${secret}`, 'ana'],
     [`bearer ${secret}`, 'ana'],
@@ -32,7 +32,7 @@ describe('when a request carries a token', () => {
     expect(tokens.holder(header)).toBe(holder);
   });
 
-  it('takes nothing else', () => {
+  it('accepts nothing else', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         expect(tokens.holder(text)).toBeUndefined();
