@@ -45,7 +45,7 @@ function bytewise(paths: readonly string[]): string[] {
   return paths.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 }
 
-/** Two names of one file are two files in the archive: how many links the file has here is this disk's affair. */
+/** Hard links to one file become two files in the archive: the links of this disk must not change its bytes. */
 class NoLinks extends Map<`${number}:${number}`, string> {
   override get(): undefined {
     return undefined;
@@ -53,16 +53,17 @@ class NoLinks extends Map<`${number}:${number}`, string> {
 }
 
 /**
- * Unpacks an archive whose digest was checked before into a folder that exists and is empty. Every entry is
- * looked at before the first is written: regular files with safe names only, no name twice, bounded counts. What
- * was unpacked is packed again and compared: an archive has one encoding, and nothing beside or after its files.
+ * Unpacks an archive, whose digest was verified before, into an existing empty folder. Every entry is checked before
+ * the first is written: only regular files with safe, distinct names, and bounded counts. The unpacked files are packed
+ * again and compared: an archive has one encoding, and nothing besides its files.
  * @throws StowageError `archive-refused`; the caller removes the folder
  */
 export async function readTree(archive: string, folder: string): Promise<void> {
   await translate(async () => {
     const paths = await listTree(archive);
     const collision = pathCollision(paths);
-    if (collision !== undefined) throw refused(`${collision[0]} and ${collision[1]} are one file`);
+    if (collision !== undefined)
+      throw refused(`${collision[0]} and ${collision[1]} are one file on some systems`);
     await extract({
       file: archive,
       cwd: folder,
@@ -74,7 +75,7 @@ export async function readTree(archive: string, folder: string): Promise<void> {
     for (const path of paths) await setMode(join(folder, path));
     const again = await hashOf(create(treeOptions(folder), bytewise(paths)));
     if (again !== (await hashOf(createReadStream(archive))))
-      throw refused('bytes that writing these files again does not give');
+      throw refused('bytes that differ from the archive of these files');
   });
 }
 
@@ -96,10 +97,10 @@ async function listTree(archive: string): Promise<string[]> {
     total += entry.size;
     if (paths.length > MAX_ARCHIVE_ENTRIES) throw refused(`over ${MAX_ARCHIVE_ENTRIES} entries`);
     if (total > MAX_ARCHIVE_BYTES) throw refused(`over ${MAX_ARCHIVE_BYTES} bytes`);
-    if (total > size) throw refused('more than its own size: it is compressed, or cut');
+    if (total > size) throw refused('more than its own size: it is compressed or truncated');
     entry.resume();
   };
-  // Fed by hand, so that what `look` throws arrives here and not in the callback of a stream.
+  // Written in a loop, so that an error of `look` is thrown here and not in the callback of a stream.
   const parser = new Parser({ strict: true, onReadEntry: look });
   for await (const chunk of createReadStream(archive)) parser.write(chunk as Buffer);
   parser.end();
@@ -114,7 +115,7 @@ function entryDefect(entry: ReadEntry): string | undefined {
 
 const BLOCK_BYTES = 512;
 
-/** An entry of an archive that somebody else wrote; nothing about its name is safe. */
+/** An entry of a foreign archive; its name is not validated. */
 export interface ForeignEntry {
   readonly path: string;
   readonly type: 'file' | 'folder' | 'other';
@@ -122,17 +123,17 @@ export interface ForeignEntry {
   readonly mode: number;
 }
 
-/** Takes an entry's bytes as they come. */
+/** Receives the content of an entry in chunks. */
 export interface EntryReader {
   write(chunk: Buffer): void;
   end(): void;
 }
 
 /**
- * Reads a plain tar from elsewhere as a stream, and writes nothing to disk: a layer of an image, say.
- * @param look asked of each entry, in order; undefined passes over its bytes
- * @throws StowageError `archive-refused` for a broken header, an end before its time or too many entries; and what the
- * bytes or `look` throw
+ * Reads a foreign uncompressed tar as a stream, such as a layer of an image. Writes nothing to disk.
+ * @param look called for each entry, in order; returns undefined to skip its content
+ * @throws StowageError `archive-refused` for an invalid header, a truncated archive or too many entries; and any error
+ * of the source or of `look`
  */
 export async function readEntries(
   chunks: AsyncIterable<Buffer>,
@@ -154,7 +155,7 @@ export async function readEntries(
       });
     },
     onwarn: (code, message) => {
-      // Anything else is information about an entry that was read all the same.
+      // Any other warning is about an entry that was read anyway.
       if (/^TAR_(?:BAD_ARCHIVE|ENTRY_INVALID|ABORT)$/.test(code)) defect ??= String(message);
     },
   });
@@ -170,8 +171,8 @@ export async function readEntries(
     if (entries > MAX_LAYER_ENTRIES) throw refused(`over ${MAX_LAYER_ENTRIES} entries`);
   }
   parser.end();
-  if (defect !== undefined || open) throw refused(defect ?? 'an entry cut short');
-  if (!ended && total % BLOCK_BYTES !== 0) throw refused('a header cut short');
+  if (defect !== undefined || open) throw refused(defect ?? 'a truncated entry');
+  if (!ended && total % BLOCK_BYTES !== 0) throw refused('a truncated header');
 }
 
 function entryType(type: string): ForeignEntry['type'] {
@@ -197,11 +198,11 @@ async function translate(run: () => Promise<void>): Promise<void> {
 function refused(found: string, cause?: unknown): StowageError {
   return new StowageError(
     'archive-refused',
-    'an archive of files is not one that Stowage would have written',
+    'an archive of files is not in the format that Stowage writes',
     {
-      expected: 'regular files with safe names, each once',
+      expected: 'regular files with safe names, no duplicates',
       found,
-      hint: 'do not use this bundle; ask who packed it for another copy',
+      hint: 'do not use this bundle; ask the release engineer for another copy',
       cause,
     },
   );

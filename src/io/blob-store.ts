@@ -16,14 +16,14 @@ import {
 import type { FollowPool } from './follow-pool.ts';
 import type { BlobSums } from './hash-task.ts';
 import { Incoming, incomingPaths, removeIncoming, type SizedExpected } from './incoming.ts';
-import { inTurn, type Patience } from './lock-file.ts';
+import { inTurn, type LockWait } from './lock-file.ts';
 import { NOTED_FROM_BYTES, type NotedSums, readNote, writeNote } from './noted-sums.ts';
 import { forEachBounded } from './queue.ts';
 import { isMismatch, receiveInOrder } from './receive-in-order.ts';
 import type { Expected } from './running-hashes.ts';
 
-export interface ReceiveOptions extends Patience {
-  /** Hears of bytes as they are written; negative when they turn out wrong. */
+export interface ReceiveOptions extends LockWait {
+  /** Called with the bytes written since the last call; negative to take back bytes that were wrong. */
   readonly onBytes?: OnBytes;
 }
 
@@ -37,7 +37,7 @@ const ADOPTED_AT_ONCE = 4;
 
 const ignore = (): void => {};
 
-/** Blobs by SHA-256 in a folder: `blobs/sha256/<hex>`, read-only once they have their name. */
+/** Blobs by SHA-256 in a folder: `blobs/sha256/<hex>`, read-only from the moment they have that name. */
 export class BlobStore {
   readonly root: string;
 
@@ -45,12 +45,12 @@ export class BlobStore {
     this.root = root;
   }
 
-  /** Where a blob lies, or will. */
+  /** The path of a blob, whether it exists or not. */
   path(digest: Digest): string {
     return join(this.root, 'blobs', 'sha256', digestHex(digest));
   }
 
-  /** The size of a blob that is there, or undefined. */
+  /** The size of a blob; undefined if it is not in the store. */
   async size(digest: Digest): Promise<number | undefined> {
     try {
       const status = await lstat(this.path(digest));
@@ -61,7 +61,7 @@ export class BlobStore {
     }
   }
 
-  /** Every blob that is there, with its size. */
+  /** Every blob in the store, with its size. */
   async *all(): AsyncIterable<{ readonly digest: Digest; readonly size: number }> {
     const folder = join(this.root, 'blobs', 'sha256');
     for (const name of await namesIn(folder)) {
@@ -72,13 +72,13 @@ export class BlobStore {
     }
   }
 
-  /** Forgets a blob, and what was noted of it. */
+  /** Removes a blob and its recorded sums. */
   async forget(digest: Digest): Promise<void> {
     await remove(this.#sumsPath(digest));
     await remove(this.path(digest));
   }
 
-  /** A small blob whole, its digest checked. @throws StowageError `blob-damaged`, `file-missing` */
+  /** Reads a small blob into memory and verifies its digest. @throws StowageError `blob-damaged`, `file-missing` */
   async read(digest: Digest, maxBytes: number): Promise<Buffer> {
     const bytes = await readBounded(this.path(digest), maxBytes);
     const found = digestOf(bytes);
@@ -86,7 +86,7 @@ export class BlobStore {
     return bytes;
   }
 
-  /** Keeps small bytes and tells their digest. */
+  /** Stores bytes in memory as a blob. @returns their digest */
   async put(bytes: Uint8Array): Promise<Digest> {
     const digest = digestOf(bytes);
     if ((await this.size(digest)) === bytes.byteLength) return digest;
@@ -95,23 +95,23 @@ export class BlobStore {
     return digest;
   }
 
-  /** The sums noted of a blob that is there, or undefined. */
+  /** The recorded sums of a blob in the store, or undefined. */
   async noted({ digest, size }: SizedBlob): Promise<NotedSums | undefined> {
     if (size <= NOTED_FROM_BYTES) return undefined;
     return readNote(this.#sumsPath(digest), this.path(digest));
   }
 
-  /** Notes the sums of a blob that is there, unless it is small. */
+  /** Records the sums of a blob in the store, unless it is small. */
   async note({ digest, size }: SizedBlob, sums: BlobSums): Promise<void> {
     if (size <= NOTED_FROM_BYTES) return;
     await writeNote(this.#sumsPath(digest), this.path(digest), sums);
   }
 
   /**
-   * Receives a blob: goes on with what an earlier attempt left, hashes while writing, and gives the blob its name
-   * only when every hash is right. Whoever wants the same bytes meanwhile waits, in other processes too.
-   * @param from opens the bytes from an offset; asked once, with the bytes already there
-   * @throws StowageError `source-mismatch` (and nothing is left), or what `from` throws (and what came is kept)
+   * Receives a blob: resumes an earlier attempt, hashes while writing, and gives the blob its name only if every hash
+   * matches. Other requests for the same blob wait, also in other processes.
+   * @param from opens the bytes from an offset; called once, with the number of bytes already received
+   * @throws StowageError `source-mismatch` (nothing is kept), or what `from` throws (received bytes are kept)
    */
   async receive(
     expected: Expected,
@@ -128,9 +128,9 @@ export class BlobStore {
   }
 
   /**
-   * Receives a blob of which several stretches come at once, as {@link receive} does. What was left by an earlier
-   * attempt and turns out wrong is thrown away, and everything asked for again.
-   * @param fill writes what is missing; asked a second time in that case
+   * Receives a blob, as {@link receive} does, from several ranges at once. If the bytes of an earlier attempt were wrong
+   * they are discarded, and everything is requested again.
+   * @param fill writes the missing ranges; called a second time in that case
    */
   async receiveParts(
     expected: SizedExpected,
@@ -160,7 +160,7 @@ export class BlobStore {
     });
   }
 
-  /** Bytes on disk of a blob that is not whole yet. */
+  /** Bytes on disk of an incomplete blob. */
   async incomingBytes(key: string): Promise<number> {
     try {
       const { blocks } = await lstat(incomingPaths(this.#incoming, key).partial);
@@ -171,12 +171,12 @@ export class BlobStore {
     }
   }
 
-  /** Gives a finished, verified file its name in the store; the file must lie on the store's file system. */
+  /** Moves a finished, verified file into the store; it must be on the same file system. */
   async adopt(path: string, digest: Digest): Promise<void> {
     await this.adoptAll([{ path, digest }]);
   }
 
-  /** Does so with many files at once. */
+  /** {@link adopt} for many files at once. */
   async adoptAll(files: readonly { path: string; digest: Digest }[]): Promise<void> {
     if (files.length === 0) return;
     const folder = join(this.root, 'blobs', 'sha256');
@@ -198,7 +198,7 @@ export class BlobStore {
 
   async #inTurn(
     expected: Expected,
-    patience: Patience,
+    patience: LockWait,
     onBytes: OnBytes,
     work: (folder: string) => Promise<Digest>,
   ): Promise<Digest> {
@@ -227,7 +227,7 @@ export class BlobStore {
     key: string,
     { digest, sums }: { digest: Digest; sums: BlobSums | undefined },
   ): Promise<void> {
-    // Over what may lie there: this one is verified, that one may be damaged.
+    // Replaces an existing file: this one is verified, that one may be damaged.
     const { partial, journal } = incomingPaths(folder, key);
     await this.adopt(partial, digest);
     await remove(journal);
@@ -244,6 +244,6 @@ function damaged(path: string, expected: Digest, found: Digest): StowageError {
   return new StowageError('blob-damaged', `the stored blob ${path} is damaged`, {
     expected,
     found,
-    hint: 'remove that file and run the command again, so that it is fetched anew',
+    hint: 'remove that file and run the command again, which downloads it again',
   });
 }

@@ -1,16 +1,16 @@
 const WASM_PAGE_BYTES = 65_536;
 
-/** What the language's library for browsers alone declares. */
+/** Declared in TypeScript's library for browsers only. */
 declare const WebAssembly: {
   readonly Memory: new (pages: { initial: number; maximum: number }) => { buffer: ArrayBuffer };
 };
 
 /**
- * A few buffers that are used in turn, each free again when what was begun with it has ended. Their memory begins at
- * a page, as writing past the page cache demands.
+ * A few buffers used in rotation; each is free again when its last operation has ended. They are page-aligned, as
+ * `O_DIRECT` requires.
  */
 export class BufferRing {
-  /** Bytes of each. */
+  /** Size of each, in bytes. */
   readonly size: number;
   readonly #buffers: readonly Buffer[];
   #uses: Promise<void>[];
@@ -19,14 +19,14 @@ export class BufferRing {
   /** @param size bytes of each, a multiple of 64 KiB */
   constructor(count: number, size: number) {
     this.size = size;
-    // Nothing else in JavaScript says where its memory begins.
+    // Nothing else in JavaScript guarantees its alignment.
     const pages = (count * size) / WASM_PAGE_BYTES;
     const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages });
     this.#buffers = Array.from({ length: count }, (_, n) => Buffer.from(buffer, n * size, size));
     this.#uses = this.#idle();
   }
 
-  /** The next buffer, as soon as it is free. @throws what its last use rejected with */
+  /** The next buffer, as soon as it is free. @throws the error of its last operation */
   async next(): Promise<Buffer> {
     this.#current = (this.#current + 1) % this.#buffers.length;
     const free = this.#uses[this.#current];
@@ -35,18 +35,18 @@ export class BufferRing {
     return this.#buffers[this.#current] as Buffer;
   }
 
-  /** Has the buffer that was given last in use until then. */
+  /** Marks the buffer returned last as in use until a promise settles. */
   use(until: Promise<void>): void {
     until.catch(() => {});
     this.#uses[this.#current] = until;
   }
 
-  /** When every buffer is free. @throws what a use rejected with */
+  /** Resolves when every buffer is free. @throws the error of an operation */
   async settle(): Promise<void> {
     for (const _ of this.#buffers) await this.next();
   }
 
-  /** When every buffer is free, however its use ended. */
+  /** Resolves when every buffer is free; ignores errors. */
   async quiet(): Promise<void> {
     const uses = this.#uses;
     this.#uses = this.#idle();

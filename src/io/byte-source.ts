@@ -1,6 +1,6 @@
 import { interrupted } from '../core/interrupted.ts';
 
-/** Bytes that come one after the other, such as those of a pipe: taken in amounts, never held but for one chunk. */
+/** Sequential bytes, such as those of a pipe, read in amounts of any size; holds at most one chunk. */
 export class ByteSource {
   readonly #chunks: AsyncIterator<Uint8Array>;
   readonly #signal: AbortSignal;
@@ -14,12 +14,12 @@ export class ByteSource {
     signal.addEventListener('abort', () => this.#abort(), { once: true });
   }
 
-  /** How many bytes were taken. */
+  /** How many bytes were read. */
   get offset(): number {
     return this.#offset;
   }
 
-  /** The next bytes, one at least and `most` at most; none at the end. They hold until the next call. */
+  /** The next bytes, 1 to `most`; empty at the end. Valid until the next call. */
   async next(most: number): Promise<Uint8Array> {
     while (this.#rest.length === 0) {
       const { done, value } = await this.#chunk();
@@ -32,7 +32,7 @@ export class ByteSource {
     return bytes;
   }
 
-  // No race with one promise of the abort: that would remember every chunk until the end.
+  // Not Promise.race with one abort promise: that would keep every chunk in memory.
   #chunk(): Promise<IteratorResult<Uint8Array>> {
     return new Promise((resolve, reject) => {
       this.#abort = (): void => reject(interrupted(this.#signal));
@@ -41,7 +41,7 @@ export class ByteSource {
     });
   }
 
-  /** Fills a buffer. @returns how many bytes came before the end */
+  /** Fills a buffer. @returns how many bytes were read; fewer only at the end */
   async fill(buffer: Buffer): Promise<number> {
     let filled = 0;
     while (filled < buffer.length) {

@@ -7,13 +7,12 @@ import { accumulate } from '../parity/accumulate.ts';
 import type { CodedSums, CodingInput, CodingOutput, CodingTask, Segment } from './coding-task.ts';
 import { attempt, drain, fill } from './positioned.ts';
 
-/** Bytes of each column that are worked on at once; a CRC span is a whole number of them. */
+/** Bytes of each column that are processed at once. Divides a CRC span. */
 const SLICE_BYTES = MIB;
 
 /**
- * Carries out a coding task on this thread. Memory is a slice for each output and one for reading, whatever the
- * length.
- * @param progress hears of the bytes that were read
+ * Runs a coding task on this thread. Needs memory for a slice of each output and one for reading, whatever the length.
+ * @param progress called with the bytes read since the last call
  * @returns the sums of each output as it was written
  * @throws PassError
  */
@@ -43,7 +42,7 @@ export function runCoding(task: CodingTask, progress: (bytes: number) => void): 
   }
 }
 
-// A buffer of its own: views of four bytes need an offset that is a multiple of four.
+// Not from the pool: four-byte views need an offset that is a multiple of four.
 function slice(): Buffer {
   return Buffer.from(new ArrayBuffer(SLICE_BYTES));
 }
@@ -59,7 +58,7 @@ class ColumnReader {
     this.#input = input;
   }
 
-  /** Up to `want` bytes; fewer at the end of the column, which zeros follow. */
+  /** Up to `want` bytes; fewer at the end of the column, after which zeros are assumed. */
   read(buffer: Buffer, want: number): Buffer {
     let filled = 0;
     while (filled < want) {
@@ -88,7 +87,7 @@ class ColumnReader {
 
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** Writes a column to where its segments go, one file open at a time, and fsyncs each. */
+/** Writes a column to its segments, one file open at a time, and fsyncs each. */
 class ColumnWriter {
   readonly #output: CodingOutput;
   readonly #sha512 = createHash('sha512');

@@ -1,25 +1,25 @@
 import type { Sri } from '../core/digest.ts';
 
-/** A stretch of a file that is a stretch of a column. */
+/** A range of a file that is a range of a column. */
 export interface Segment {
   readonly path: string;
-  /** Where it begins in the file, in bytes. */
+  /** Its offset in the file, in bytes. */
   readonly offset: number;
   /** Bytes. */
   readonly length: number;
 }
 
-/** One column of an equation: segments one after another, and zeros after the last to the length of the task. */
+/** One column: consecutive segments, padded with zeros to the length of the task. */
 export interface CodingInput {
   readonly segments: readonly Segment[];
-  /** For each output the factor of this column, in GF(2^8). */
+  /** The factor of this column for each output, in GF(2^8). */
   readonly factors: readonly number[];
 }
 
 export interface CodingOutput {
-  /** Where its bytes go, one stretch after another; what is beyond the last is not kept. */
+  /** Its consecutive destinations; bytes beyond the last are discarded. */
   readonly segments: readonly Segment[];
-  /** Whether the files are made anew (and must not exist) or exist already. */
+  /** Whether the files are created (and must not exist) or exist. */
   readonly create: boolean;
 }
 

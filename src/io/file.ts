@@ -15,7 +15,7 @@ import { dirname, join } from 'node:path';
 import { exactBytes } from '../core/amount.ts';
 import { StowageError, systemCode } from '../core/error.ts';
 
-/** Whether anything lies at a path; a dangling link counts. */
+/** Whether a path exists; a dangling link counts. */
 export async function exists(path: string): Promise<boolean> {
   try {
     await lstat(path);
@@ -26,7 +26,7 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** The names in a folder, sorted; none when there is no such folder. */
+/** The names in a folder, sorted; none if the folder does not exist. */
 export async function namesIn(folder: string): Promise<string[]> {
   try {
     return (await readdir(folder)).toSorted();
@@ -37,7 +37,7 @@ export async function namesIn(folder: string): Promise<string[]> {
 }
 
 /**
- * Reads a regular file of at most `maxBytes`, without following a link at its end.
+ * Reads a regular file of at most `maxBytes`. Does not follow a link in the last segment.
  * @throws StowageError `file-missing`, `file-kind`, `io-failed`
  */
 export async function readBounded(path: string, maxBytes: number): Promise<Buffer> {
@@ -46,7 +46,7 @@ export async function readBounded(path: string, maxBytes: number): Promise<Buffe
     handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     const { size } = await requireFile(handle, path);
     if (size > maxBytes) throw oversize(path, size, maxBytes);
-    // One byte more than it had when it was asked: a file that grows meanwhile is caught, not cut.
+    // One byte more than its size: a file that grows is detected, not truncated.
     const buffer = Buffer.alloc(size + 1);
     let filled = 0;
     while (filled < buffer.length) {
@@ -63,7 +63,7 @@ export async function readBounded(path: string, maxBytes: number): Promise<Buffe
   }
 }
 
-/** The same; undefined when there is no such file. @throws StowageError `file-kind`, `io-failed` */
+/** {@link readBounded}, but undefined if the file does not exist. @throws StowageError `file-kind`, `io-failed` */
 export async function readIfThere(path: string, maxBytes: number): Promise<Buffer | undefined> {
   try {
     return await readBounded(path, maxBytes);
@@ -79,19 +79,19 @@ async function requireFile(handle: FileHandle, path: string): Promise<{ size: nu
   throw new StowageError('file-kind', `${path} is not a regular file`, {
     expected: 'a regular file',
     found: status.isDirectory() ? 'a folder' : 'a device, pipe or socket',
-    hint: 'put the file itself there',
+    hint: 'replace it with the file itself',
   });
 }
 
 function oversize(path: string, found: number, maxBytes: number): StowageError {
-  return new StowageError('io-failed', `${path} is larger than it may be`, {
+  return new StowageError('io-failed', `${path} is too large`, {
     expected: `at most ${maxBytes} bytes`,
     found: `${found} bytes`,
     hint: 'check that this is the right file',
   });
 }
 
-/** Writes a whole file so that either the old or the new content is there: temporary, fsync, rename, fsync of the folder. */
+/** Writes a whole file atomically: temporary file, fsync, rename, fsync of the folder. */
 export async function writeAtomic(path: string, bytes: Uint8Array, mode = 0o644): Promise<void> {
   const temporary = join(dirname(path), `.${randomBytes(8).toString('hex')}.tmp`);
   try {
@@ -110,7 +110,7 @@ export async function removeTemporaries(folder: string): Promise<void> {
     if (/^\.[0-9a-f]{16}\.tmp$/.test(name)) await remove(join(folder, name));
 }
 
-/** Writes a file that must not exist yet, and fsyncs it. */
+/** Writes a file that must not exist, and fsyncs it. */
 export async function writeNew(path: string, bytes: Uint8Array, mode = 0o644): Promise<void> {
   let handle: FileHandle | undefined;
   try {
@@ -167,7 +167,7 @@ export async function appendLine(path: string, line: string, mode = 0o644): Prom
   }
 }
 
-/** Cuts a file to its first `length` bytes, and fsyncs. */
+/** Truncates a file to `length` bytes, and fsyncs. */
 export async function cutFile(path: string, length: number): Promise<void> {
   let handle: FileHandle | undefined;
   try {
@@ -181,13 +181,13 @@ export async function cutFile(path: string, length: number): Promise<void> {
   }
 }
 
-/** Makes a folder's entries durable: a rename is only on disk once its folder is. */
+/** Makes the entries of a folder durable: a rename is on disk only after its folder was synced. */
 export async function syncFolder(path: string): Promise<void> {
   const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     await handle.sync();
   } catch (error) {
-    // FUSE and network file systems that cannot sync a folder say EINVAL; there is nothing more to do there.
+    // FUSE and network file systems that cannot sync a folder answer EINVAL; nothing more can be done there.
     if (systemCode(error) !== 'EINVAL') throw ioError(error, path);
   } finally {
     await handle.close();
@@ -202,7 +202,7 @@ export async function makeFolder(path: string, mode = 0o755): Promise<void> {
   }
 }
 
-/** Removes a file or a folder with all it holds; nothing there is fine. */
+/** Removes a file, or a folder with its content; a path that does not exist is no error. */
 export async function remove(path: string): Promise<void> {
   try {
     await rm(path, { recursive: true, force: true, maxRetries: 2 });
@@ -211,7 +211,7 @@ export async function remove(path: string): Promise<void> {
   }
 }
 
-/** Renames a finished folder or file to the name that makes it visible, and syncs the folder. */
+/** Renames a finished folder or file to its final name, and syncs the parent folder. */
 export async function renameIntoPlace(temporary: string, path: string): Promise<void> {
   try {
     await rename(temporary, path);
@@ -226,31 +226,31 @@ export async function makeReadOnly(path: string): Promise<void> {
   await chmod(path, 0o444);
 }
 
-/** Bytes that an unprivileged writer may still use on the file system of a path that exists. */
+/** Free bytes for an unprivileged user on the file system of an existing path. */
 export async function freeBytes(path: string): Promise<number> {
   const { bavail, bsize } = await statfs(path);
   return bavail * bsize;
 }
 
-/** @throws StowageError `space-insufficient` when fewer than `needed` bytes are free where `path` lies */
+/** @throws StowageError `space-insufficient` if fewer than `needed` bytes are free on the file system of `path` */
 export async function requireSpace(path: string, needed: number): Promise<void> {
   const free = await freeBytes(path);
   if (free >= needed) return;
   throw new StowageError('space-insufficient', `not enough space on the file system of ${path}`, {
     expected: `${exactBytes(needed)} free`,
     found: `${exactBytes(free)} free`,
-    hint: `free ${exactBytes(needed - free)} there, or choose another place`,
+    hint: `free ${exactBytes(needed - free)} there, or choose another path`,
   });
 }
 
-/** A system error in our words; any other error as it is. */
+/** Converts a system error to a StowageError; returns any other error unchanged. */
 export function ioError(error: unknown, path: string): unknown {
   const code = systemCode(error);
   if (code === undefined) return error;
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    return new StowageError('file-missing', `${path} is not there`, {
+    return new StowageError('file-missing', `${path} does not exist`, {
       expected: 'a file or folder',
-      found: code === 'ENOTDIR' ? 'a file where a folder should be on the way there' : 'nothing',
+      found: code === 'ENOTDIR' ? 'a file where the path requires a folder' : 'nothing',
       hint: 'check the path, and that the medium is mounted',
       cause: error,
     });
@@ -259,7 +259,7 @@ export function ioError(error: unknown, path: string): unknown {
     return new StowageError('space-insufficient', `no space left for ${path}`, {
       expected: 'free space on its file system',
       found: code,
-      hint: 'free space there and run the same command again; what is finished is kept',
+      hint: 'free space there and run the same command again: finished work is kept',
       cause: error,
     });
   }
@@ -267,16 +267,16 @@ export function ioError(error: unknown, path: string): unknown {
     return new StowageError('file-kind', `${path} is a symbolic link`, {
       expected: 'a regular file',
       found: 'a symbolic link',
-      hint: 'copy the file itself there',
+      hint: 'replace it with the file itself',
       cause: error,
     });
   }
   const remedies: Readonly<Record<string, string>> = {
     EACCES: 'run as the user who owns it, or as root',
     EPERM: 'run as the user who owns it, or as root',
-    EROFS: 'the file system is read-only; choose a place that can be written',
+    EROFS: 'the file system is read-only; choose a writable path',
     EIO: 'the medium or disk is failing; try another copy of the medium',
-    EFBIG: 'this file system cannot hold files so large; use smaller parts',
+    EFBIG: 'the file is too large for this file system; use smaller parts',
   };
   return new StowageError('io-failed', `${path} could not be read or written`, {
     expected: 'working storage',

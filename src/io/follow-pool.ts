@@ -13,23 +13,23 @@ import { startWorker } from './hashing.ts';
 
 const MIN_WORKERS = 2;
 const MAX_WORKERS = 4;
-/** How far SHA-512 may be behind what was written, over all files, before it is left to whoever needs it. */
+/** How many bytes SHA-512 may be behind the writers, over all files, before it is skipped and computed later on demand. */
 const MAX_LAG_BYTES = 64 * MIB;
 
-/** A file that grows, and is hashed in two threads while it does: one for who it is, one for what signatures cover. */
+/** A growing file that two threads hash: one computes its identity, the other the sums that signatures cover. */
 export interface Following {
-  /** Tells that all bytes before this offset are written. */
+  /** All bytes before this offset have been written. */
   reached(offset: number): void;
   /**
-   * The hashes of the first `size` bytes; no sums when the bytes came faster than they can be computed. Rejects with an
-   * error that has the system's code.
+   * The hashes of the first `size` bytes; without sums if the bytes came faster than they can be computed. Rejects with
+   * an error that has the system's code.
    */
   finish(size: number): Promise<{ identity: Identity; sums: BlobSums | undefined }>;
-  /** Forgets the file, when {@link Following.finish} was not called. */
+  /** Stops without a result, if {@link Following.finish} was not called. */
   drop(): Promise<void>;
 }
 
-/** Threads that hash files while they are written; a file stays with the threads that began it. */
+/** Threads that hash files while they are written; a file stays with the threads that started it. */
 export class FollowPool {
   readonly #width = Math.max(MIN_WORKERS, Math.min(availableParallelism(), MAX_WORKERS));
   readonly #workers: Worker[] = [];
@@ -47,12 +47,12 @@ export class FollowPool {
       this.#lanes.set(`${id} ${kind}`, lane);
       return lane;
     }) as [Lane, Lane];
-    // Lines that were faster once are so again: what comes after is not even begun.
+    // A network that was faster once will be again: later files are not started at all.
     let behind = this.#outrun;
     let lag = 0;
     let begun: number | undefined;
     const fallBehind = (offset: number): void => {
-      // What an earlier run left says nothing of the line.
+      // Bytes of an earlier run do not count: they are not the speed of the network.
       begun ??= offset;
       const now = Math.min(offset - sums.done, offset - begun);
       this.#lag += now - lag;
@@ -113,7 +113,7 @@ export class FollowPool {
 
 /** One hash of one file, in the thread that computes it. */
 class Lane {
-  /** One past the last byte that was hashed, as far as is known. */
+  /** End of the bytes known to be hashed. */
   done = 0;
   readonly #about: Pick<FollowTask, 'follow' | 'kind' | 'path' | 'other'>;
   readonly #worker: Worker;
@@ -139,7 +139,7 @@ class Lane {
     });
   }
 
-  /** A failure on the way comes again when the file is asked for as a whole. */
+  /** An error is reported again by the final request. */
   hear(answer: FollowAnswer): void {
     if (answer.done !== undefined) this.done = answer.done;
     else this.#resolve?.(answer);

@@ -9,8 +9,8 @@ interface Followed {
 }
 
 /**
- * Hashes files while they are written, in the order of their bytes: reads what was written back, from memory mostly.
- * @param buffer for reading, shared by all
+ * Hashes files while they are written, in order: reads the bytes back, mostly from the page cache.
+ * @param buffer shared by all reads
  */
 export function createFollower(buffer: Buffer): (task: FollowTask) => FollowAnswer {
   const files = new Map<number, Followed>();
@@ -49,7 +49,7 @@ function advance(followed: Followed, upTo: number, buffer: Buffer): void {
   while (followed.done < upTo) {
     const want = Math.min(buffer.length, upTo - followed.done);
     const read = readSync(followed.file, buffer, 0, want, followed.done);
-    if (read === 0) throw new Error('the file ends before what was written to it');
+    if (read === 0) throw new Error('the file is shorter than what was written to it');
     followed.hash.update(buffer.subarray(0, read));
     followed.done += read;
   }

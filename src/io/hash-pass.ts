@@ -8,14 +8,14 @@ import type { HashResult, HashTask, Piece, PieceSums } from './hash-task.ts';
 import { attempt, fill, PassError } from './positioned.ts';
 import { WrittenFile } from './written-file.ts';
 
-/** While one buffer is written, the next is read and hashed. */
+/** One buffer is written while the next is read and hashed. */
 const BUFFERS = 2;
-/** What is written past the page cache at once: much, for each write waits for the disk. Divides a CRC span. */
+/** Size of a direct write: large, because each waits for the disk. Divides a CRC span. */
 const DIRECT_BUFFER_BYTES: number = 2 * MIB;
 
 /**
- * Carries out a task on this thread with positioned reads into a few reused buffers. What is written is the very
- * buffer that was hashed, so a source that changes between two reads cannot slip anything in.
+ * Runs a task on this thread with positioned reads into a few reused buffers. The buffer that was hashed is the one that
+ * is written, so a source that changes between two reads cannot insert unverified bytes.
  * @throws PassError
  */
 export async function runPass(
@@ -43,20 +43,20 @@ export async function runPass(
   }
 }
 
-/** The buffers that {@link runPass} wants; one pass at a time. */
+/** The buffers for {@link runPass}; one pass at a time. */
 export function passBuffers(): BufferRing {
   return new BufferRing(BUFFERS, DIRECT_BUFFER_BYTES);
 }
 
 function openSource(task: HashTask): number {
-  // O_NONBLOCK: opening a pipe that someone put in place of a part must not hang.
+  // O_NONBLOCK: opening a pipe in place of a part must not hang.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const source = attempt(task.path, () => openSync(task.path, flags));
   const status = fstatSync(source);
   if (status.isFile() && status.size === task.size) return source;
   closeSync(source);
   if (!status.isFile()) throw new PassError('EKIND', task.path, 'not a regular file');
-  throw new PassError('ESIZE', task.path, `${status.size} bytes where ${task.size} belong`);
+  throw new PassError('ESIZE', task.path, `${status.size} bytes instead of ${task.size}`);
 }
 
 async function passPiece(
@@ -88,7 +88,7 @@ async function passPiece(
         }
       }
       each(bytes);
-      // Nobody else has this buffer until it is written.
+      // The buffer is not reused before it was written.
       if (target !== undefined) buffers.use(target.write(bytes, done - want));
     }
     await buffers.settle();

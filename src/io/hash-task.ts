@@ -1,30 +1,30 @@
 import type { Sri } from '../core/digest.ts';
 import type { CodedSums } from './coding-task.ts';
 
-/** A stretch of the source that is hashed by itself, and copied when it has a destination. */
+/** A range of the source that is hashed separately, and copied if it has a destination. */
 export interface Piece {
   /** Bytes. */
   readonly length: number;
   readonly destination?: Destination;
 }
 
-/** Where a piece is written. */
+/** The destination of a piece. */
 export interface Destination {
   readonly path: string;
-  /** Where in the file the piece begins, in bytes. */
+  /** The offset of the piece in that file, in bytes. */
   readonly offset: number;
-  /** Whether the file is made (and must not exist), exists already, or is made in place of what lies there. */
+  /** Whether the file is created (and must not exist), exists, or replaces an existing one. */
   readonly create: boolean | 'anew';
-  /** True where whoever asks has many such files synced together. */
+  /** True if the caller syncs many such files together. */
   readonly unsynced?: boolean;
 }
 
-/** One sequential pass over a file, in a worker: read once, hash, and write what has a destination. */
+/** One sequential pass over a file, in a worker: reads it once, hashes it, and writes pieces that have a destination. */
 export interface HashTask {
   readonly path: string;
-  /** The size that the file must have, in bytes; a file that is shorter, longer or no regular file is refused. */
+  /** The size that the file must have, in bytes; any other size, and anything but a regular file, is refused. */
   readonly size: number;
-  /** Where the first piece begins, in bytes. */
+  /** The offset of the first piece, in bytes. */
   readonly offset: number;
   readonly pieces: readonly Piece[];
   readonly hashes: readonly HashName[];
@@ -39,20 +39,20 @@ export interface PieceSums {
   readonly crc32: string;
 }
 
-/** What was asked for. */
+/** The requested hashes. */
 export interface HashResult {
   /** 64 hex digits. */
   readonly sha256?: string;
   readonly pieces: readonly Partial<PieceSums>[];
 }
 
-/** The sums of a piece of which both were asked for. */
+/** The sums of a piece for which both were requested. */
 export function wholeSums({ sha512, crc32 }: Partial<PieceSums> = {}): PieceSums {
   if (sha512 === undefined || crc32 === undefined) throw new Error('a piece without sums');
   return { sha512, crc32 };
 }
 
-/** What a worker says back. `progress` counts bytes since the last message. */
+/** A message from a worker. `progress` counts bytes since the last message. */
 export type WorkerMessage =
   | { readonly kind: 'progress'; readonly bytes: number }
   | { readonly kind: 'result'; readonly result: HashResult | readonly CodedSums[] }
@@ -69,39 +69,39 @@ export interface OtherHash {
   readonly prefix: string;
 }
 
-/** The SHA-512 and CRCs of a blob on a grid of parts. */
+/** The SHA-512 and CRCs of a blob, by part. */
 export interface BlobSums {
-  /** Bytes; 0 for the whole blob. */
+  /** Part size in bytes; 0 for the whole blob. */
   readonly partSize: number;
   readonly parts: readonly PieceSums[];
 }
 
-/** Whose bytes these are: their SHA-256, and another hash where one is due. All in hex. */
+/** The identity of bytes: their SHA-256, and another hash if one is required. In hex. */
 export interface Identity {
   readonly sha256: string;
   readonly other?: string;
 }
 
-/** Which hashes a worker computes of a file while it grows. */
+/** Which hashes a worker computes of a growing file. */
 export type FollowKind = 'identity' | 'sums';
 
-/** Goes on hashing a file up to an offset that it has reached; the first time from its beginning. */
+/** Continues hashing a file up to an offset; the first task of a file starts at 0. */
 export interface FollowTask {
   readonly follow: number;
   readonly kind: FollowKind;
   readonly path: string;
   readonly other?: OtherHash;
-  /** One past the last byte to hash now. */
+  /** End of the bytes to hash now. */
   readonly upTo: number;
-  /** `finish` gives the hashes; `drop` forgets them. */
+  /** `finish` returns the hashes; `drop` discards them. */
   readonly after: 'wait' | 'finish' | 'drop';
 }
 
-/** What a worker says of a {@link FollowTask}. */
+/** The answer of a worker to a {@link FollowTask}. */
 export interface FollowAnswer {
   readonly follow: number;
   readonly kind: FollowKind;
-  /** One past the last byte hashed, of a task that only goes on. */
+  /** End of the hashed bytes, for a task with `wait`. */
   readonly done?: number;
   readonly identity?: Identity;
   readonly sums?: BlobSums;

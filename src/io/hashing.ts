@@ -6,10 +6,10 @@ import type { CodedSums, CodingTask } from './coding-task.ts';
 import type { HashResult, HashTask, WorkerMessage } from './hash-task.ts';
 import { PassError } from './positioned.ts';
 
-// One worker a core, and no more than a disk and memory of 5 MiB a worker can serve.
+// One worker for each core, limited by what a disk can serve and by 5 MiB of memory each.
 const MAX_WORKERS = 8;
 
-// Workers that no pool has: starting one takes longer than hashing a small bundle. They keep no process alive.
+// Idle workers: starting one takes longer than hashing a small bundle. They do not keep the process alive.
 const spare: Worker[] = [];
 
 type Result = HashResult | readonly CodedSums[];
@@ -22,8 +22,7 @@ interface Waiting {
 }
 
 /**
- * Worker threads that run {@link HashTask}s. Close it when done; an aborted signal ends its workers in the
- * middle of what they do.
+ * Worker threads that run {@link HashTask}s. Must be closed; an aborted signal terminates its workers immediately.
  */
 export class HashPool {
   readonly width: number;
@@ -43,14 +42,14 @@ export class HashPool {
   }
 
   /**
-   * Runs a task on a free worker. `onBytes` hears of the bytes done, and of a negative amount when the task fails.
+   * Runs a task on a free worker. `onBytes` is called with the bytes done, and with a negative amount if the task fails.
    * @throws PassError with the system's code, StowageError `interrupted`
    */
   run(task: HashTask, onBytes: (bytes: number) => void = () => {}): Promise<HashResult> {
     return this.#ask(task, onBytes) as Promise<HashResult>;
   }
 
-  /** Runs a {@link CodingTask} likewise; `onBytes` hears of the bytes that were read. */
+  /** {@link run} for a {@link CodingTask}; `onBytes` is called with the bytes read. */
   code(task: CodingTask, onBytes: (bytes: number) => void = () => {}): Promise<CodedSums[]> {
     return this.#ask(task, onBytes) as Promise<CodedSums[]>;
   }
@@ -64,7 +63,7 @@ export class HashPool {
     });
   }
 
-  /** Ends the workers that work; none writes any more when this has resolved, after an abort too. */
+  /** Terminates busy workers; once this has resolved none writes any more, also after an abort. */
   async close(): Promise<void> {
     this.#signal.removeEventListener('abort', this.#onAbort);
     await this.#end(new Error('the hash pool is closed'));
@@ -122,7 +121,7 @@ export class HashPool {
   }
 }
 
-/** A thread of the code beside this file: TypeScript in a checkout, JavaScript in a build, an asset in one executable. */
+/** Starts the worker beside this file: TypeScript in a checkout, JavaScript in a build, an asset in the executable. */
 export function startWorker(): Worker {
   if (isSea()) return new Worker(getAsset('hash-worker.js', 'utf8'), { eval: true });
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';

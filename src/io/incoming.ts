@@ -9,20 +9,20 @@ import { checkIdentity, type Expected } from './running-hashes.ts';
 import { readSpans, SpanJournal } from './span-journal.ts';
 import { type Span, Spans } from './spans.ts';
 
-/** How much is written before the disk is told to begin with it, so that the last sync finds little to do. */
+/** How much is written between syncs, so that the last one is short. */
 const SYNC_BYTES = 64 * MIB;
 
-/** What is known of a blob of which several stretches come at once. */
+/** An expected blob of known size, which can be received in several ranges at once. */
 export type SizedExpected = Expected & { readonly size: number };
 
-/** Names of the two files of a blob that is not whole yet. */
+/** The two files of an incomplete blob. */
 export function incomingPaths(folder: string, key: string): { partial: string; journal: string } {
   return { partial: `${folder}/${key}.partial`, journal: `${folder}/${key}.spans` };
 }
 
-/** A blob of known size that comes in stretches, in any order, hashed by other threads as far as it has no gap. */
+/** A blob of known size that is received in ranges, in any order, and hashed by other threads up to the first gap. */
 export class Incoming {
-  /** Bytes that an earlier run left. */
+  /** Bytes that an earlier run received. */
   readonly resumed: number;
   readonly #expected: SizedExpected;
   readonly #handle: FileHandle;
@@ -57,7 +57,7 @@ export class Incoming {
         constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW,
         0o644,
       );
-      const spans = await believable(handle, journal, expected);
+      const spans = await resumableSpans(handle, journal, expected);
       return new Incoming(partial, expected, {
         handle,
         journal: await SpanJournal.open(journal, spans),
@@ -69,17 +69,17 @@ export class Incoming {
     }
   }
 
-  /** What is still to come. */
+  /** The missing ranges. */
   get missing(): Span[] {
     return this.gaps({ start: 0, end: this.#expected.size });
   }
 
-  /** What is still to come of a stretch. */
+  /** The missing ranges within a range. */
   gaps(span: Span): Span[] {
     return this.#journal.spans.gaps(span);
   }
 
-  /** Writes chunks one after the other from `start` on, and notes them. */
+  /** Writes consecutive chunks from `start`, and records them. */
   async write(start: number, chunks: readonly Uint8Array[]): Promise<void> {
     const bytes = chunks.reduce((sum, each) => sum + each.byteLength, 0);
     try {
@@ -92,7 +92,7 @@ export class Incoming {
     this.#unsynced += bytes;
     if (this.#unsynced < SYNC_BYTES || this.#syncing !== undefined) return;
     this.#unsynced = 0;
-    // What fails here fails again in the last sync, which is waited for.
+    // An error here occurs again in the last sync, which is awaited.
     this.#syncing = this.#handle
       .datasync()
       .catch(() => {})
@@ -101,7 +101,7 @@ export class Incoming {
       });
   }
 
-  /** Checks what came, and makes it durable. @throws StowageError `source-mismatch` */
+  /** Verifies the blob and makes it durable. @throws StowageError `source-mismatch` */
   async finish(): Promise<{ digest: Digest; sums: BlobSums | undefined }> {
     const { size } = this.#expected;
     this.#finished = true;
@@ -117,7 +117,7 @@ export class Incoming {
     }
   }
 
-  /** Lets go of the files; what came stays for another run. */
+  /** Closes the files; received bytes are kept for another run. */
   async close(): Promise<void> {
     if (!this.#finished) await this.#following.drop();
     await this.#syncing;
@@ -125,7 +125,7 @@ export class Incoming {
     await this.#handle.close();
   }
 
-  /** Tells the hashing threads how far there is no gap, a buffer of theirs at a time. */
+  /** Tells the hashing threads how far the file has no gap, in steps of their buffer. */
   #tell(): void {
     const { frontier } = this.#journal.spans;
     if (frontier < this.#told + CRC_SPAN_BYTES) return;
@@ -134,15 +134,15 @@ export class Incoming {
   }
 }
 
-/** Removes what is left of a blob that is not whole. */
+/** Removes the files of an incomplete blob. */
 export async function removeIncoming(folder: string, key: string): Promise<void> {
   const { partial, journal } = incomingPaths(folder, key);
   await remove(partial);
   await remove(journal);
 }
 
-/** Bytes that an earlier run left of a blob. */
-async function believable(
+/** The ranges that an earlier run received of a blob. */
+async function resumableSpans(
   handle: FileHandle,
   journal: string,
   { size, resume }: SizedExpected,

@@ -8,16 +8,16 @@ import { ioError, readBounded, remove, writeNew } from './file.ts';
 
 const WAIT_MS = 100;
 
-/** Who holds a lock: a process id means one process only together with when it began. */
+/** The holder of a lock: a process id is unique only together with its start time. */
 interface Holder {
   readonly pid: number;
   readonly started: string;
 }
 
 /**
- * Runs `work` while holding a lock: a folder with one file, under a name of its own, that says who holds it.
- * A lock whose process is gone (killed, or the host restarted) is taken over.
- * @throws StowageError `site-locked` when another process holds it
+ * Runs `work` while holding a lock: a folder with one uniquely named file that names its holder. A stale lock, whose
+ * process was killed or whose host restarted, is replaced.
+ * @throws StowageError `site-locked` if another process holds it
  */
 export async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
   return holding(path, work, (holder) => {
@@ -25,19 +25,20 @@ export async function withLock<T>(path: string, work: () => Promise<T>): Promise
   });
 }
 
-export interface Patience {
+/** How to wait for a lock. */
+export interface LockWait {
   readonly signal?: AbortSignal;
-  /** Hears once of the process that has to be waited for. */
+  /** Called once, with the process that holds the lock. */
   readonly onWait?: (pid: number) => void;
 }
 
 /**
- * Runs `work` while holding a lock, when whoever holds it before has ended; other work of this process among them.
+ * Runs `work` while holding a lock; waits until it is free, also for other work of this process.
  * @throws StowageError `interrupted`
  */
 export async function inTurn<T>(
   path: string,
-  { signal, onWait }: Patience,
+  { signal, onWait }: LockWait,
   work: () => Promise<T>,
 ): Promise<T> {
   let told = false;
@@ -50,7 +51,7 @@ export async function inTurn<T>(
   });
 }
 
-/** Whether a process that still runs holds a lock, and which. */
+/** The running process that holds a lock, or undefined. */
 export async function lockHolder(path: string): Promise<number | undefined> {
   for (const found of await filesOf(path)) {
     const holder = await holderOf(found);
@@ -67,13 +68,13 @@ async function holding<T>(path: string, work: () => Promise<T>, held: WhenHeld):
     return await work();
   } finally {
     await remove(join(path, name));
-    // Somebody may have it already.
+    // Another process may already hold it.
     await rmdir(path).catch(() => {});
   }
 }
 
-// A folder replaces an empty folder in one step, and no other. So a lock appears whole, a stale one is emptied by
-// the name of the very file that was found stale, and whoever comes late empties and replaces nothing.
+// Renaming a folder over an empty folder is atomic, and fails for any other. So a lock appears complete, a stale one is
+// emptied by the name of the file that was found stale, and a late process removes and replaces nothing.
 async function acquire(path: string, held: WhenHeld): Promise<string> {
   const pid = Number(await readlink('/proc/self'));
   const self: Holder = { pid, started: (await startOf(pid)) ?? '' };
@@ -108,7 +109,7 @@ async function clearStale(path: string, held: WhenHeld): Promise<void> {
   }
 }
 
-/** The files of a lock; itself when it is no folder, a link to one among it. */
+/** The files of a lock; the path itself if it is not a folder, or a link to one. */
 async function filesOf(path: string): Promise<string[]> {
   try {
     if (!(await lstat(path)).isDirectory()) return [path];
@@ -140,12 +141,12 @@ async function isAlive({ pid, started }: Holder): Promise<boolean> {
   return (await startOf(pid)) === started;
 }
 
-/** When a process began, in clock ticks since the host started, with the host's boot id; undefined when it is gone. */
+/** The start time of a process in clock ticks, with the host's boot id; undefined if it does not run. */
 async function startOf(pid: number): Promise<string | undefined> {
   try {
     const status = await readFile(`/proc/${pid}/stat`, 'latin1');
     const boot = await readFile('/proc/sys/kernel/random/boot_id', 'latin1');
-    // The name in parentheses may hold anything; field 22 is counted from after it.
+    // The name in parentheses may contain anything; field 22 is counted from its end.
     return `${boot.trim()}:${status.slice(status.lastIndexOf(')') + 2).split(' ')[19]}`;
   } catch {
     return undefined;
@@ -153,7 +154,7 @@ async function startOf(pid: number): Promise<string | undefined> {
 }
 
 function locked(path: string, holder: Holder): StowageError {
-  return new StowageError('site-locked', 'another stowage command is at work at this site', {
+  return new StowageError('site-locked', 'another stowage command is running at this site', {
     expected: `${path} to be free`,
     found: `process ${holder.pid}`,
     hint: 'wait until it ends; if it hangs, end that process and run this command again',

@@ -5,15 +5,15 @@ import { StowageError } from '../core/error.ts';
 import { MAX_BUNDLE_FILES, MAX_PATH_DEPTH } from '../core/limits.ts';
 import { ioError } from './file.ts';
 
-/** Something that lies in a folder, by its path below it. */
+/** An entry of a folder, with its relative path. */
 export interface MediaEntry {
   readonly path: string;
   readonly kind: 'file' | 'other';
 }
 
 /**
- * Every file below a folder, and everything that is neither file nor folder, without following a link.
- * @throws StowageError `bundle-absent`, `file-unexpected` for more than any bundle holds, `io-failed`
+ * Lists all files of a folder, recursively, and everything that is neither a file nor a folder. Follows no link.
+ * @throws StowageError `bundle-absent`, `file-unexpected` for more files than a bundle can have, `io-failed`
  */
 export async function listMedia(root: string): Promise<MediaEntry[]> {
   await requireFolder(root);
@@ -45,7 +45,7 @@ async function requireFolder(root: string): Promise<void> {
     const handle = await open(root, constants.O_RDONLY | constants.O_DIRECTORY);
     await handle.close();
   } catch (cause) {
-    throw new StowageError('bundle-absent', `${root} is not a folder that can be read`, {
+    throw new StowageError('bundle-absent', `${root} is not a readable folder`, {
       expected: 'the folder of a bundle',
       found: cause instanceof Error ? cause.message : String(cause),
       hint: 'check the path, and that the medium is mounted',
@@ -55,9 +55,13 @@ async function requireFolder(root: string): Promise<void> {
 }
 
 function overfull(found: string): StowageError {
-  return new StowageError('file-unexpected', 'the folder holds more than a bundle can', {
-    expected: 'the files of one bundle',
-    found,
-    hint: 'name the bundle folder itself, not the medium or a folder above it',
-  });
+  return new StowageError(
+    'file-unexpected',
+    'the folder contains more files than a bundle can have',
+    {
+      expected: 'the files of one bundle',
+      found,
+      hint: 'give the folder of the bundle itself, not the medium or a folder above it',
+    },
+  );
 }

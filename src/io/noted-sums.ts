@@ -7,17 +7,17 @@ import type { BlobSums } from './hash-task.ts';
 
 const MAX_NOTE_BYTES: number = 64 * MIB;
 
-/** Of a blob of at most so many bytes nothing is noted: its sums are computed sooner than a note is read. */
+/** Smaller blobs have no record: computing their sums is faster than reading a record. */
 export const NOTED_FROM_BYTES: number = 256 * KIB;
 
-/** What was noted of a blob. */
+/** The recorded sums of a blob. */
 export interface NotedSums {
   readonly sums: BlobSums;
-  /** Whether the blob's file is the one that was hashed, and nobody wrote to it since. */
+  /** Whether the blob's file is the one that was hashed, unchanged since. */
   readonly untouched: boolean;
 }
 
-/** A file as the system knows it. A write, a change of mode and a rename give it another time of change. */
+/** The identity of a file. A write, a change of mode and a rename change its ctime. */
 interface FileMark {
   readonly inode: string;
   /** Nanoseconds. */
@@ -25,8 +25,8 @@ interface FileMark {
 }
 
 /**
- * Notes the sums of a blob that has its name: its SHA-256 over the note, then the note. It is not fsynced: one that a
- * power cut damages is none, and the sums are computed again.
+ * Records the sums of a stored blob: the SHA-256 of the record, then the record. It is not fsynced: a record that a
+ * power failure damaged is ignored, and the sums are computed again.
  */
 export async function writeNote(path: string, blob: string, sums: BlobSums): Promise<void> {
   const text = JSON.stringify({ ...sums, file: await markOf(blob) });
@@ -41,7 +41,7 @@ export async function writeNote(path: string, blob: string, sums: BlobSums): Pro
   }
 }
 
-/** Reads it; undefined where there is none, or one that is not as it was written. */
+/** Reads a record; undefined if there is none or it is damaged. */
 export async function readNote(path: string, blob: string): Promise<NotedSums | undefined> {
   const note = (await readIfThere(path, MAX_NOTE_BYTES))?.toString('utf8');
   if (note === undefined) return undefined;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { systemCode } from '../core/error.ts';
 import { ioError } from './file.ts';
 
-/** What a file or a folder with all that is in it takes on its disk, in bytes: holes take none. */
+/** Disk space of a file, or of a folder with its content, in bytes; holes do not count. */
 export async function occupiedBytes(path: string): Promise<number> {
   try {
     const status = await lstat(path);

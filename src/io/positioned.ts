@@ -1,6 +1,6 @@
 import { readSync, writeSync } from 'node:fs';
 
-/** A failure of a pass, with the system's code (or `ESIZE`, `EKIND`, `ESHORT`) and the path it is about. */
+/** The error of a pass, with the system's code (or `ESIZE`, `EKIND`, `ESHORT`) and the path. */
 export class PassError extends Error {
   readonly code: string;
   readonly path: string;
@@ -11,7 +11,7 @@ export class PassError extends Error {
   }
 }
 
-/** Reads exactly `want` bytes into the beginning of a buffer. @throws PassError `ESHORT`, or the system's code */
+/** Reads exactly `want` bytes to the beginning of a buffer. @throws PassError `ESHORT`, or the system's code */
 export function fill(
   source: number,
   buffer: Buffer,
@@ -36,7 +36,7 @@ export function drain(target: number, bytes: Buffer, position: number): void {
   }
 }
 
-/** Runs a system call; its failure becomes a {@link PassError} about this path. */
+/** Runs a system call; throws its error as a {@link PassError} with this path. */
 export function attempt<T>(path: string, run: () => T): T {
   try {
     return run();

@@ -1,6 +1,6 @@
 /**
- * Runs `work` on each item, at most `width` at once, in order of arrival. The first error wins: no further item
- * is begun, and the promise rejects when the ones under way have ended.
+ * Runs `work` on each item in order, at most `width` at once. After the first error no further item is started, and the
+ * promise rejects with it when the running ones have ended.
  */
 export async function forEachBounded<T>(
   items: Iterable<T>,
@@ -24,7 +24,7 @@ export async function forEachBounded<T>(
   if (failure !== undefined) throw failure.error;
 }
 
-/** Lets a few things be done at once, over all who ask; the others wait in order. */
+/** Limits how many operations run at once; the others wait in order. */
 export class Slots {
   #free: number;
   readonly #waiting: (() => void)[] = [];

@@ -11,9 +11,9 @@ import { type Expected, RunningHashes } from './running-hashes.ts';
 import { readSpans } from './span-journal.ts';
 
 /**
- * Writes bytes that come from first to last into a blob's unfinished file, hashing each buffer on this thread.
- * @param from opens the bytes from an offset; asked once, with the bytes already there
- * @throws StowageError `source-mismatch` (and nothing is left), or what `from` throws (and what came is kept)
+ * Writes sequential bytes to the partial file of a blob, hashing each buffer on this thread.
+ * @param from opens the bytes from an offset; called once, with the number of bytes already received
+ * @throws StowageError `source-mismatch` (nothing is kept), or what `from` throws (received bytes are kept)
  */
 export async function receiveInOrder(
   folder: string,
@@ -50,7 +50,7 @@ export async function receiveInOrder(
   }
 }
 
-/** Whether bytes turned out to be others than were asked for. */
+/** Whether an error says that the bytes are not the requested ones. */
 export function isMismatch(error: unknown): boolean {
   return error instanceof StowageError && error.code === 'source-mismatch';
 }
@@ -63,7 +63,7 @@ async function openPartial(path: string): Promise<FileHandle> {
   }
 }
 
-// What is longer than it can be, or may have changed since, is begun anew.
+// A partial file that is too long, or whose source may have changed, is started again.
 async function resumableSize(
   handle: FileHandle,
   journal: string,
@@ -93,11 +93,11 @@ async function writeAll(handle: FileHandle, chunk: Uint8Array, position: number)
 function short(expected: Expected, found: number): StowageError {
   return new StowageError(
     'source-unreachable',
-    `the source of ${expected.label ?? expected.key} ended early`,
+    `the download of ${expected.label ?? expected.key} ended early`,
     {
       expected: `${expected.size} bytes`,
       found: `${found} bytes`,
-      hint: 'run the same command again; it goes on where it stopped',
+      hint: 'run the same command again: it resumes where it stopped',
     },
   );
 }

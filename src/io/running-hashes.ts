@@ -6,22 +6,22 @@ import { StowageError } from '../core/error.ts';
 import { CRC_SPAN_BYTES, DEFAULT_PART_BYTES, MAX_UNKNOWN_BYTES } from '../core/limits.ts';
 import type { BlobSums, Identity, OtherHash, PieceSums } from './hash-task.ts';
 
-/** What is known of bytes before they arrive. */
+/** What is known of a blob before it is received. */
 export interface Expected {
-  /** A name for the unfinished file: the digest's hex, or whatever else tells these bytes from others. */
+  /** The name of the partial file: the digest's hex, or another identifier of the content. */
   readonly key: string;
-  /** What these bytes are, for messages: `model chat: tiny.gguf`. */
+  /** A name for messages: `model chat: tiny.gguf`. */
   readonly label?: string;
-  /** Bytes; absent when only the source's end tells. */
+  /** Size in bytes; absent if the source does not announce it. */
   readonly size?: number;
   readonly digest?: Digest;
-  /** Whether bytes left by an earlier attempt can be the beginning of these; true unless said otherwise. */
+  /** Whether bytes of an earlier attempt can be reused; true by default. */
   readonly resume?: boolean;
   /** Another hash that the bytes must have. */
   readonly check?: OtherHash & { readonly expected: string; readonly name: string };
 }
 
-/** Finds out an {@link Identity}. */
+/** Computes an {@link Identity}. */
 export class IdentityHash {
   readonly #sha256 = createHash('sha256');
   readonly #other: ReturnType<typeof createHash> | undefined;
@@ -41,7 +41,7 @@ export class IdentityHash {
   }
 }
 
-/** Finds out the {@link BlobSums} of bytes. */
+/** Computes {@link BlobSums}. */
 export class SumsHash {
   #bytes = 0;
   readonly #parts: PieceSums[] = [];
@@ -80,7 +80,7 @@ export class SumsHash {
   }
 }
 
-/** Every hash that a blob needs, on one buffer at a time. */
+/** Computes all hashes of a blob, one buffer at a time. */
 export class RunningHashes {
   bytes = 0;
   readonly #expected: Expected;
@@ -118,7 +118,7 @@ export class RunningHashes {
   }
 }
 
-/** The digest of bytes that are what was expected. @throws StowageError `source-mismatch` */
+/** Checks an identity. @returns the digest of the blob @throws StowageError `source-mismatch` */
 export function checkIdentity(expected: Expected, found: Identity, bytes: number): Digest {
   const { size, digest, check } = expected;
   if (bytes > (size ?? MAX_UNKNOWN_BYTES) || (size !== undefined && bytes < size)) {
@@ -137,11 +137,11 @@ export function checkIdentity(expected: Expected, found: Identity, bytes: number
 function mismatch(expected: Expected, wanted: string, found: string): StowageError {
   return new StowageError(
     'source-mismatch',
-    `what was served for ${expected.label ?? expected.key} is not what was asked for`,
+    `the content of ${expected.label ?? expected.key} is not what was expected`,
     {
       expected: wanted,
       found,
-      hint: 'try again; if it stays so, the source changed or something between alters what it serves',
+      hint: 'try again; if it still fails, the source changed or a proxy alters the data',
     },
   );
 }

@@ -6,12 +6,12 @@ import { ioError, readBounded, remove, writeAtomic } from './file.ts';
 import { type Span, Spans } from './spans.ts';
 
 const MAX_JOURNAL_BYTES: number = 64 * MIB;
-/** How much is written before it is noted: what a kill loses, at most, of all connections together. */
+/** How much is written between records: the most that a kill loses, over all connections. */
 const NOTE_BYTES: number = 4 * MIB;
 
 /**
- * The note of which bytes of an unfinished file are there: a line `start end` for each stretch that was written. It is
- * not synced: it outlives the process, and what a lost host made of it is found out by the hash of the whole.
+ * A record of which bytes of a partial file were written: a line `start end` for each range. It is not synced: it
+ * survives the process, and the hash of the whole blob detects a record that a crash of the host damaged.
  */
 export class SpanJournal {
   readonly spans: Spans;
@@ -23,7 +23,7 @@ export class SpanJournal {
     this.spans = spans;
   }
 
-  /** Opens a journal for writing; what it said is replaced by `spans`, in one step. */
+  /** Opens a journal for writing; atomically replaces its content with `spans`. */
   static async open(path: string, spans: Spans): Promise<SpanJournal> {
     await writeAtomic(path, Buffer.from(linesOf(spans)));
     try {
@@ -34,14 +34,14 @@ export class SpanJournal {
     }
   }
 
-  /** Notes a stretch whose bytes were written: at once for who asks, on disk with the next ones. */
+  /** Records a written range: immediately in memory, on disk together with later ones. */
   async add(span: Span): Promise<void> {
     this.spans.add(span);
     this.#pending.add(span);
     if (this.#pending.bytes >= NOTE_BYTES) await this.#note();
   }
 
-  /** Notes the rest, and lets go of the file. */
+  /** Writes the rest, and closes the file. */
   async close(): Promise<void> {
     try {
       await this.#note();
@@ -63,8 +63,8 @@ function linesOf(spans: Iterable<Span>): string {
 }
 
 /**
- * What a journal says of an unfinished file of `fileBytes`; undefined when there is none. A line that is not whole,
- * or about bytes that the file does not have, ends what is believed.
+ * Reads the journal of a partial file of `fileBytes`; undefined if there is none. Stops at a line that is incomplete or
+ * names bytes beyond the file.
  */
 export async function readSpans(path: string, fileBytes: number): Promise<Spans | undefined> {
   let text: string;

@@ -1,10 +1,10 @@
-/** A stretch of a file: from `start` up to, not with, `end`, in bytes. */
+/** A range of a file in bytes, from `start` (inclusive) to `end` (exclusive). */
 export interface Span {
   readonly start: number;
   readonly end: number;
 }
 
-/** Which bytes of a file are there: stretches that neither touch nor overlap, in order. */
+/** A set of bytes of a file: sorted ranges that neither touch nor overlap. */
 export class Spans {
   #spans: Span[] = [];
 
@@ -24,23 +24,23 @@ export class Spans {
     this.#spans = [...before, merged, ...after];
   }
 
-  /** One past the last byte before which nothing is missing. */
+  /** The end of the bytes before the first gap. */
   get frontier(): number {
     const [first] = this.#spans;
     return first?.start === 0 ? first.end : 0;
   }
 
-  /** Bytes that are there. */
+  /** How many bytes are in the set. */
   get bytes(): number {
     return this.#spans.reduce((sum, { start, end }) => sum + end - start, 0);
   }
 
-  /** One past the last byte that is there. */
+  /** The end of the last range. */
   get end(): number {
     return this.#spans.at(-1)?.end ?? 0;
   }
 
-  /** What is missing between two offsets. */
+  /** The gaps between two offsets. */
   gaps({ start, end }: Span): Span[] {
     const gaps: Span[] = [];
     let at = start;

@@ -2,20 +2,20 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { StowageError } from '../core/error.ts';
 import { makeFolder, namesIn, remove } from './file.ts';
-import { inTurn, lockHolder, type Patience, withLock } from './lock-file.ts';
+import { inTurn, type LockWait, lockHolder, withLock } from './lock-file.ts';
 
 /**
- * Runs `work` that puts blobs into a store or relies on what is there: nothing is taken out meanwhile. Many may at
- * once. Waits for one that takes something out.
+ * Runs `work` that adds blobs to a store or relies on its content: nothing is removed meanwhile. Several can run at
+ * once. Waits for a command that removes blobs.
  * @throws StowageError `interrupted`
  */
 export async function withSharedStoreLock<T>(
   root: string,
-  patience: Patience,
+  patience: LockWait,
   work: () => Promise<T>,
 ): Promise<T> {
   await makeFolder(runsOf(root));
-  // Said before it is asked, on both sides: one of the two is sure to see the other.
+  // Both sides register before they check, so at least one of them sees the other.
   return withLock(join(runsOf(root), randomBytes(6).toString('hex')), async () => {
     await inTurn(pruneLock(root), patience, async () => {});
     return work();
@@ -23,8 +23,8 @@ export async function withSharedStoreLock<T>(
 }
 
 /**
- * Runs `work` that takes something out of a store, when nobody uses it.
- * @throws StowageError `store-locked` when somebody does
+ * Runs `work` that removes blobs from a store, if no other command uses it.
+ * @throws StowageError `store-locked` if one does
  */
 export async function withExclusiveStoreLock<T>(root: string, work: () => Promise<T>): Promise<T> {
   await makeFolder(runsOf(root));
@@ -48,7 +48,7 @@ function pruneLock(root: string): string {
 }
 
 function inUse(root: string, pid: number): StowageError {
-  return new StowageError('store-locked', 'another stowage command uses this store', {
+  return new StowageError('store-locked', 'another stowage command is using this store', {
     expected: `${root} to be free`,
     found: `process ${pid}`,
     hint: 'wait until it ends, and run this command again',

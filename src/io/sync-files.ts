@@ -7,13 +7,13 @@ import { forEachBounded } from './queue.ts';
 
 /** Fewer files than this are synced one by one. */
 const FEW_FILES = 16;
-/** As many as Node has threads for: the file system brings them to disk together. */
+/** The number of Node's I/O threads: the file system writes them to disk together. */
 const AT_ONCE = 4;
 const PROGRAM = '/bin/sync';
 
 /**
- * Has files on disk that were written and closed. Many small ones are brought there all at once, by `sync --file-system`,
- * which takes what a few fsyncs take; where that program is not or fails, each by its own fsync.
+ * Makes files durable that were written and closed. Many small ones are synced together with `sync --file-system`, which
+ * costs as much as a few fsyncs; if that program is missing or fails, each file is fsynced.
  * @param folder on the file system of the files
  */
 export async function syncFiles(folder: string, paths: readonly string[]): Promise<void> {

@@ -16,27 +16,27 @@ export interface TarEntry {
   readonly executable: boolean;
 }
 
-/** An archive is a multiple of this, as tape drives and `tar` want it. */
+/** The size of an archive is a multiple of this, as tape drives and `tar` expect. */
 const RECORD_BYTES = 10_240;
-/** A name of as many bytes as any path of ours, a size, and their keys. */
+/** A path of the maximum length, a size, and their keys. */
 const MAX_PAX_BYTES = 1100;
 const style: UstarStyle = { paxName: '././@PaxHeader', paxMode: 0o644, devices: true };
 
-/** The only header that an entry of a stream may have: mode 0644 or 0755, and else as {@link encodeHeader} says. */
+/** The only valid header of an entry in a stream: mode 0644 or 0755, otherwise as {@link encodeHeader} writes it. */
 export function headerOf({ path, size, executable }: TarEntry): Buffer {
   return encodeHeader({ path, size, mode: executable ? 0o755 : 0o644, kind: '0' }, style);
 }
 
-/** What stands after the last entry: two blocks of zeros, and zeros up to a whole record. */
+/** The end of an archive: two blocks of zeros, and zeros up to a whole record. */
 export function endOfArchive(offset: number): Buffer {
   const least = offset + 2 * BLOCK_BYTES;
   return Buffer.alloc(Math.ceil(least / RECORD_BYTES) * RECORD_BYTES - offset);
 }
 
 /**
- * What a header claims, for entries whose size nobody knows before; {@link headerOf} of it is compared with the bytes.
- * @param read gives so many further bytes of the archive
- * @returns the claim and the header's bytes; no claim where it cannot be one of ours
+ * Reads a header whose content is not known in advance; the caller compares {@link headerOf} of the result with the bytes.
+ * @param read returns that many further bytes of the archive
+ * @returns the claimed entry and the header's bytes; no entry if the header is not in our format
  */
 export async function readHeader(
   read: (bytes: number) => Promise<Buffer>,
@@ -57,11 +57,11 @@ export async function readHeader(
   return { claim: { path, size }, bytes };
 }
 
-/** What a header is, in words, for the message of a refusal. */
-export function headerInWords(bytes: Buffer): string {
+/** Describes a header for an error message. */
+export function describeHeader(bytes: Buffer): string {
   if (bytes.subarray(0, BLOCK_BYTES).every((byte) => byte === 0)) return 'the end of the archive';
   const head = decodeHeader(bytes);
-  if (head === undefined) return 'no header of a tar: its checksum is wrong';
+  if (head === undefined) return 'not a tar header: its checksum is wrong';
   const { kind, mode, owner, time } = head;
   const name = JSON.stringify(head.name.slice(0, 100));
   if (kind !== '\0' && kind !== '0') return `${KINDS[kind] ?? `an entry of type ${kind}`}, ${name}`;
@@ -79,9 +79,9 @@ const KINDS: Readonly<Record<string, string>> = {
   '7': 'a contiguous file',
   K: 'a long link name of GNU tar',
   L: 'a long name of GNU tar',
-  M: 'a continued file of GNU tar',
+  M: 'a multi-volume file of GNU tar',
   S: 'a sparse file of GNU tar',
   V: 'a volume label of GNU tar',
-  g: 'extended headers for all that follows',
+  g: 'global extended headers',
   x: 'an extended header',
 };

@@ -1,21 +1,21 @@
-/** Headers and contents fill whole blocks. */
+/** Headers and contents are padded to whole blocks. */
 export const BLOCK_BYTES = 512;
 const MAX_NAME_BYTES = 100;
-/** What eleven octal digits can say: 8 GiB less one byte. */
+/** The largest number of eleven octal digits: 8 GiB less one byte. */
 const MAX_OCTAL_SIZE: number = 8 ** 11 - 1;
 
-/** An entry as its header describes it. */
+/** The fields of a header. */
 export interface UstarEntry {
-  /** A folder's ends in a slash. */
+  /** Ends in a slash for a folder. */
   readonly path: string;
-  /** Bytes of content that follow. */
+  /** Bytes of content. */
   readonly size: number;
   readonly mode: number;
   /** `0` a regular file, `5` a folder. */
   readonly kind: '0' | '5';
 }
 
-/** What writers of tars do differently. */
+/** Differences between tar writers. */
 export interface UstarStyle {
   /** Name and mode of an extended header. */
   readonly paxName: string;
@@ -25,9 +25,9 @@ export interface UstarStyle {
 }
 
 /**
- * A header (POSIX.1-2024, pax, "ustar Interchange Format") of time 0 and owner 0. An extended header with the records
- * `path` and `size`, in this order and as far as they are needed, stands before it where the name has more than 100
- * bytes or others than printable ASCII, or the size more than eleven octal digits.
+ * A header (POSIX.1-2024, pax, "ustar Interchange Format") with time 0 and owner 0. If the name has more than 100 bytes
+ * or anything but printable ASCII, or the size has more than eleven octal digits, an extended header with the required
+ * records, `path` before `size`, precedes it.
  */
 export function encodeHeader({ path, size, mode, kind }: UstarEntry, style: UstarStyle): Buffer {
   const records = [
@@ -45,12 +45,12 @@ export function encodeHeader({ path, size, mode, kind }: UstarEntry, style: Usta
   return Buffer.concat([block(extended, devices), body, padding(body.length), plain]);
 }
 
-/** The zeros that fill the last block of a content. */
+/** The zeros that pad the last block of a file's content. */
 export function padding(size: number): Buffer {
   return Buffer.alloc((BLOCK_BYTES - (size % BLOCK_BYTES)) % BLOCK_BYTES);
 }
 
-/** `LENGTH KEY=VALUE\n`, whose length counts its own digits. */
+/** `LENGTH KEY=VALUE\n`; the length includes its own digits. */
 function paxRecord(key: string, value: string): string {
   const rest = ` ${key}=${value}\n`;
   const bytes = Buffer.byteLength(rest);
@@ -82,12 +82,12 @@ function block(
   return header;
 }
 
-/** What a header says; nothing of it is to be trusted. */
+/** A decoded foreign header; none of its values is validated. */
 export interface DecodedHeader {
   readonly name: string;
-  /** Undefined where it is no number. */
+  /** Undefined if it is not a number. */
   readonly size: number | undefined;
-  /** One character; `\0` is a regular file of old writers. */
+  /** One character; `\0` is a regular file in old archives. */
   readonly kind: string;
   readonly mode: string;
   readonly owner: string;
@@ -95,8 +95,8 @@ export interface DecodedHeader {
 }
 
 /**
- * Reads one header block: ustar with its prefix, older tars, sizes in base 256 as GNU tar writes them.
- * @returns undefined where the checksum does not match, as in a block of zeros
+ * Reads one header block: ustar with a prefix, older formats, and sizes in base 256 as GNU tar writes them.
+ * @returns undefined if the checksum does not match, as in a block of zeros
  */
 export function decodeHeader(header: Buffer): DecodedHeader | undefined {
   if (header.length < BLOCK_BYTES || octal(header, 148, 8) !== checksum(header)) return undefined;
@@ -112,7 +112,7 @@ export function decodeHeader(header: Buffer): DecodedHeader | undefined {
   };
 }
 
-/** `path` and `size` of the records in an extended header; undefined where they cannot be read. */
+/** `path` and `size` of an extended header; undefined if it is malformed. */
 export function decodePax(
   body: Buffer,
 ): { readonly path?: string; readonly size?: number } | undefined {
@@ -134,12 +134,12 @@ export function decodePax(
   return found;
 }
 
-/** The long name that GNU tar writes as a content of its own. */
+/** A long name that GNU tar writes as the content of a separate entry. */
 export function decodeLongName(body: Buffer): string {
   return text(body, 0, body.length);
 }
 
-/** The sum of a header's bytes, its own field counted as spaces. */
+/** The sum of a header's bytes, with the checksum field as spaces. */
 function checksum(header: Buffer): number {
   let sum = 0;
   for (let at = 0; at < BLOCK_BYTES; at++) sum += at >= 148 && at < 156 ? 0x20 : (header[at] ?? 0);

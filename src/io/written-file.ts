@@ -4,19 +4,19 @@ import { KIB, MIB } from '../core/limits.ts';
 import type { Destination } from './hash-task.ts';
 import { attempt, drain, PassError } from './positioned.ts';
 
-/** How much may wait in memory for the disk. */
+/** How many written bytes may wait in memory for the disk. */
 const FLUSH_BYTES: number = 64 * MIB;
-/** Less than this goes through the page cache: it costs little there. */
+/** Smaller files are written through the page cache, which costs little. */
 const DIRECT_BYTES: number = 4 * MIB;
-/** What offset, length and memory of a direct write are multiples of: no disk in use has larger blocks. */
+/** Alignment of offset, length and memory of a direct write: no disk in use has larger blocks. */
 const BLOCK_BYTES: number = 4 * KIB;
 
 const flushed = promisify(fdatasync);
 
 /**
- * A file that a pass writes. A long one goes past the page cache (`O_DIRECT`) where the file system can do that: the
- * bytes are not copied, and the memory of the host does not fill with what nobody reads again. Anywhere else it goes
- * to disk while more is read and hashed, so that the disk does not stand still until the end.
+ * A file that a pass writes. A large one bypasses the page cache (`O_DIRECT`) where the file system supports it: the
+ * bytes are not copied, and do not displace other data from memory. Elsewhere it is flushed to disk while more is read
+ * and hashed, so that the disk is not idle until the end.
  */
 export class WrittenFile {
   readonly #destination: Destination;
@@ -25,7 +25,7 @@ export class WrittenFile {
   #unflushed = 0;
   #flushing: Promise<void> = Promise.resolve();
 
-  /** @param length bytes that will be written */
+  /** @param length how many bytes will be written */
   constructor(destination: Destination, length: number) {
     const { path, create } = destination;
     const flags =
@@ -36,13 +36,13 @@ export class WrittenFile {
       this.#direct = openDirect(this.#file);
   }
 
-  /** Whether large stretches are worth more than ones that stay in the core's cache. */
+  /** Whether large writes are faster than ones that fit the core's cache. */
   get isDirect(): boolean {
     return this.#direct !== undefined;
   }
 
   /**
-   * Writes bytes that must not change before this has resolved.
+   * Writes bytes; they must not change before the promise resolves.
    * @param offset in the piece
    */
   async write(bytes: Buffer, offset: number): Promise<void> {
@@ -55,7 +55,7 @@ export class WrittenFile {
     if (this.#unflushed >= FLUSH_BYTES) await this.#flush();
   }
 
-  /** Has all of it on disk, unless that is somebody else's affair. */
+  /** Syncs and closes the file; the sync is omitted if the caller does it. */
   async finish(): Promise<void> {
     if (this.#destination.unsynced !== true) await this.#flush();
     await this.#flushing;
@@ -67,21 +67,21 @@ export class WrittenFile {
     closeSync(this.#file);
   }
 
-  /** Writes what consists of whole blocks. @returns how many bytes, from the first, are written */
+  /** Writes whole blocks directly. @returns how many bytes were written */
   async #writeDirect(bytes: Buffer, position: number): Promise<number> {
     if (this.#direct === undefined || position % BLOCK_BYTES !== 0) return 0;
     const length = bytes.length - (bytes.length % BLOCK_BYTES);
     return length === 0 ? 0 : await writeSome(this.#direct, bytes, length, position);
   }
 
-  /** Begins to bring what was written to disk, when what was begun before is there. */
+  /** Starts a flush once the previous one has finished. */
   async #flush(): Promise<void> {
     await this.#flushing;
     this.#unflushed = 0;
     this.#flushing = flushed(this.#file).catch((error: NodeJS.ErrnoException) => {
       throw new PassError(error.code ?? 'EUNKNOWN', this.#destination.path, error.message);
     });
-    // Heard of at the next call.
+    // Reported by the next call.
     this.#flushing.catch(() => {});
   }
 }
@@ -90,7 +90,7 @@ function extraFlags(create: false | 'anew'): number {
   return create === 'anew' ? constants.O_CREAT | constants.O_TRUNC : 0;
 }
 
-/** The same file opened anew, by its number: no other can be put in its place. Undefined where that cannot be had. */
+/** Opens the same file again by its descriptor, so that it cannot be replaced. Undefined if `O_DIRECT` is unsupported. */
 function openDirect(file: number): number | undefined {
   try {
     return openSync(`/proc/self/fd/${file}`, constants.O_WRONLY | constants.O_DIRECT);
@@ -99,7 +99,7 @@ function openDirect(file: number): number | undefined {
   }
 }
 
-/** Writes from the first byte on, up to `length`; what it could not is left to the page cache, which says why. */
+/** Writes up to `length` bytes; the rest is written through the page cache, which reports the error. */
 function writeSome(file: number, bytes: Buffer, length: number, position: number): Promise<number> {
   return new Promise((resolve) => {
     write(file, bytes, 0, length, position, (error, written) => {

@@ -1,11 +1,11 @@
 import { multiply } from './field.ts';
 
-// Products of two bytes at once: 128 KiB for each factor that is used, 32 MiB at most.
+// Tables of products of two bytes: 128 KiB for each factor in use, 32 MiB at most.
 const TABLES: (Uint16Array | undefined)[] = [];
 
 /**
- * Adds `factor` times `input` to `sum`, byte by byte in GF(2^8). Both begin at a multiple of 4 bytes; what `input`
- * lacks to the length of `sum` counts as zeros.
+ * Adds `factor` times `input` to `sum`, byte by byte in GF(2^8). Both must be aligned to 4 bytes; if `input` is shorter
+ * than `sum`, it is padded with zeros.
  */
 export function accumulate(sum: Uint8Array, input: Uint8Array, factor: number): void {
   if (factor === 0) return;

@@ -20,7 +20,7 @@ export function multiply(a: number, b: number): number {
   return EXP[(LOG[a] ?? 0) + (LOG[b] ?? 0)] ?? 0;
 }
 
-/** @throws RangeError for zero, which has none */
+/** The multiplicative inverse. @throws RangeError for zero */
 export function invert(a: number): number {
   if (a === 0) throw new RangeError('zero has no inverse');
   return EXP[255 - (LOG[a] ?? 0)] ?? 0;

@@ -4,26 +4,27 @@ import { invert, multiply } from './field.ts';
 export type Matrix = readonly (readonly number[])[];
 
 /**
- * The coefficient of a data column in a recovery row: 1 / ((255 - row) + column). As long as columns and rows are at
- * most 256 together, the two sets of elements share none, and every square part of this Cauchy matrix can be
- * inverted: any columns can be told from the others and as many rows.
+ * The coefficient of a data column in a recovery row: 1 / ((255 - row) + column). If there are at most 256 columns and
+ * rows together, the two sets of elements are disjoint, and every square submatrix of this Cauchy matrix is invertible:
+ * any columns can be computed from the others and as many rows.
  */
 export function coefficient(row: number, column: number): number {
   return invert((255 - row) ^ column);
 }
 
 /**
- * What recovers lost columns: a row for each of `lost`, with a coefficient for each of `kept` and then for each of
- * `rows`, which are as many as are lost.
- * @param kept data columns that are there
- * @param rows recovery rows that are there
+ * The matrix that recovers lost columns: a row for each of `lost`, with a coefficient for each of `kept` and then for
+ * each of `rows`, of which there are as many as lost columns.
+ * @param kept available data columns
+ * @param rows available recovery rows
  */
 export function recoveryMatrix(
   lost: readonly number[],
   kept: readonly number[],
   rows: readonly number[],
 ): Matrix {
-  if (rows.length !== lost.length) throw new RangeError('as many rows as lost columns');
+  if (rows.length !== lost.length)
+    throw new RangeError('there must be as many rows as lost columns');
   // row = sum(kept) + sum(lost), so that sum(lost) = row + sum(kept): addition is its own inverse.
   const inverse = invertMatrix(rows.map((row) => lost.map((column) => coefficient(row, column))));
   const known = rows.map((row) => kept.map((column) => coefficient(row, column)));
@@ -35,7 +36,7 @@ export function recoveryMatrix(
   ]);
 }
 
-/** The inverse of a square matrix, by Gauss and Jordan. @throws RangeError for one that has none */
+/** The inverse of a square matrix, by Gauss-Jordan elimination. @throws RangeError for a singular matrix */
 export function invertMatrix(matrix: Matrix): Matrix {
   const size = matrix.length;
   const work = matrix.map((row, at) => [

@@ -48,7 +48,7 @@ async function judge(place: string, at: Date): Promise<object> {
 }
 
 describe('when a bundle was made by an earlier version', () => {
-  it('is one of several, kept small, without a private key', () => {
+  it('is one of several, small, and without a private key', () => {
     expect(cases.length).toBeGreaterThanOrEqual(8);
     const files = readdirSync(corpus, { recursive: true, withFileTypes: true })
       // A site's own key signs its receipts, and belongs to its folder; e2e/versions.test.ts opens those.

@@ -102,7 +102,7 @@ function discWithSlice(discs: readonly string[]): string {
   );
 }
 
-describe('when discs are refused before a byte of them is taken', () => {
+describe('when discs are refused before any of their data is read', () => {
   const attacks: readonly (readonly [string, ErrorCode, (discs: readonly string[]) => void])[] = [
     [
       'a disc of another bundle among them (attack 62)',
@@ -192,7 +192,7 @@ describe('when discs are refused before a byte of them is taken', () => {
   });
 });
 
-describe('when a part of a disc is not what the list says', () => {
+describe('when a part on a disc does not match the list', () => {
   const attacks: readonly (readonly [
     string,
     ErrorCode,
@@ -216,7 +216,7 @@ describe('when a part of a disc is not what the list says', () => {
     ['of zeros (attack 93)', 'part-damaged', (path) => writeFileSync(path, Buffer.alloc(4 * MIB))],
   ];
 
-  it.each(attacks)('takes all but one that is %s: %s', async (_, code, attack) => {
+  it.each(attacks)('imports all parts but one that is %s: %s', async (_, code, attack) => {
     const place = fresh();
     attack(slice(discWithSlice(place.discs)), place.discs);
     const error = await expectCode(() => take(place, [place.folder]), code);
@@ -227,7 +227,7 @@ describe('when a part of a disc is not what the list says', () => {
     expect(partial).toBeUndefined();
   });
 
-  it('keeps the bytes that were hashed, whatever lies there later (attack 91)', async () => {
+  it('keeps the bytes that were hashed, even if the file changes later (attack 91)', async () => {
     const place = fresh();
     const path = slice(discWithSlice(place.discs));
     const bytes = readFileSync(path);
@@ -311,8 +311,8 @@ describe('when the recovery section of a signed index is hostile (attack 103)', 
   });
 });
 
-describe('when discs are of another dealing of the same bundle', () => {
-  it('takes what they hold: the list says what belongs, and not the disc', async () => {
+describe('when discs are from another split of the same bundle', () => {
+  it('imports their parts: the signed list decides, not the disc', async () => {
     const place = fresh();
     mkdirSync(join(place.folder, 'disc-1-of-1'));
     for (const disc of place.discs)

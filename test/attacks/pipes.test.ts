@@ -80,7 +80,7 @@ async function refuse(bytes: Buffer, code: ErrorCode, found: RegExp): Promise<vo
 const extra = tarEntry({ path: 'extra.txt', data: 'not listed' });
 const isBundle = ({ path }: Streamed): boolean => path === 'bundle.json';
 
-describe('when a pipe brings a tar that stowage stream does not write', () => {
+describe('when a stream is not in the format of stowage stream', () => {
   it.each<[string, (entries: Streamed[]) => void, RegExp]>([
     ['an extra file before the first part', preceding(isPart, extra), /"extra\.txt"/],
     ['an extra file before the index', preceding(isBundle, extra), /"extra\.txt"/],
@@ -135,7 +135,7 @@ describe('when a pipe brings a tar that stowage stream does not write', () => {
       /an extended header/,
     ],
     [
-      'extended headers for all that follows',
+      'global extended headers',
       preceding(isPart, tarEntry({ ...paxHeader({ path: 'x' }), type: 'g' })),
       /for all that follows/,
     ],
@@ -223,18 +223,18 @@ describe('when a pipe brings a tar that stowage stream does not write', () => {
     await refuse(bytes(), 'stream-refused', /more bytes/);
   });
 
-  it('refuses other bytes in its last record', async () => {
+  it('refuses changed bytes in its last record', async () => {
     const bytes = Buffer.from(tar);
     bytes[bytes.length - 1] = 1;
     await refuse(bytes, 'stream-refused', /other bytes/);
   });
 
-  it('refuses one that is compressed (attack 98)', async () => {
+  it('refuses a compressed stream (attack 98)', async () => {
     const { gzipSync } = await import('node:zlib');
     await refuse(gzipSync(tar), 'stream-refused', /checksum is wrong/);
   });
 
-  it('refuses nothing at all, zeros, and one that is cut at any place', async () => {
+  it('refuses an empty stream, zeros, and a truncation at any byte', async () => {
     await refuse(Buffer.alloc(0), 'stream-ended', /after 0 bytes/);
     await refuse(Buffer.alloc(20_480), 'stream-refused', /the end of the archive/);
     for (let cut = 100; cut < tar.length; cut += Math.ceil(tar.length / 12))
@@ -250,13 +250,13 @@ describe('when a pipe brings a tar that stowage stream does not write', () => {
     await refuse(tarOfEntries(entries), 'part-damaged', /bundle\.json/);
   });
 
-  it('refuses the parts of another bundle after a good head (attack 62)', async () => {
+  it('refuses parts of another bundle after valid control files (attack 62)', async () => {
     const parts = entriesOf(newer).filter(isPart);
     const head = entriesOf(tar).filter((entry) => !isPart(entry));
     await refuse(tarOfEntries([...head, ...parts]), 'stream-refused', /a file "blobs/);
   });
 
-  it('refuses a signature that does not hold before a part was read', async () => {
+  it('refuses an invalid signature before it reads a part', async () => {
     const entries = entriesOf(tar);
     onEntry(
       ({ path }) => path === 'SHA512SUMS',

@@ -45,7 +45,7 @@ function put(site: SiteFolder, bundle: SmallBundle, options: Partial<ImportOptio
 describe('when the clock is set far ahead (attack 58)', () => {
   const ahead = (): Date => new Date(packedAt.getTime() + 40 * YEAR_MS);
 
-  it('lets nothing in whose age is limited, and nothing is installed', async () => {
+  it('imports no bundle with an age limit, and installs nothing', async () => {
     const site = new SiteFolder(scratch.fresh('site'));
     const trust = { ...one.trust, maxAgeDays: 3650 };
     await expectCode(() => put(site, one, { now: ahead, trust }), 'release-expired');
@@ -55,14 +55,14 @@ describe('when the clock is set far ahead (attack 58)', () => {
     expect(await site.trust()).toBeUndefined();
   });
 
-  it('refuses a trust document that has expired by it', async () => {
+  it('refuses a trust document that has expired by that clock', async () => {
     const site = new SiteFolder(scratch.fresh('site'));
     const trust = { ...one.trust, expiresAt: '2030-01-01T00:00:00Z' };
     await expectCode(() => put(site, one, { now: ahead, trust }), 'trust-conflict');
     expect(await site.trust()).toBeUndefined();
   });
 
-  it('does not move what the site takes for the least time there can be', async () => {
+  it('does not advance the minimum time that the site accepts', async () => {
     const site = new SiteFolder(scratch.fresh('site'));
     await put(site, one, { now: ahead });
     const warnings: StowageEvent[] = [];
@@ -75,7 +75,7 @@ describe('when the clock is set far ahead (attack 58)', () => {
 });
 
 describe('when the media are swapped after admission (attack 91)', () => {
-  it('keeps the control files that were verified, not those that lie there now', async () => {
+  it('keeps the control files that were verified, not those on the media now', async () => {
     const folder = scratch.copy(one.folder);
     const admitted = await admit(folder, { ...context(), trust: one.trust });
     for (const path of ['SHA512SUMS', 'bundle.json', 'VERIFY.txt', 'signatures/release.p7s'])
@@ -89,7 +89,7 @@ describe('when the media are swapped after admission (attack 91)', () => {
       );
   });
 
-  it('shows no blob, no release and no generation of a part that changed', async () => {
+  it('creates no blob, release or generation from a part that changed', async () => {
     const folder = scratch.copy(one.folder);
     const [blob] = one.bundle.blobs;
     if (blob === undefined) throw new Error('no blob');
@@ -108,8 +108,8 @@ describe('when the media are swapped after admission (attack 91)', () => {
   });
 });
 
-describe('when the folder to write to is not empty (attack 99)', () => {
-  it('packs nothing into it and touches nothing in it', async () => {
+describe('when the output folder is not empty (attack 99)', () => {
+  it('packs nothing and changes nothing in it', async () => {
     const place = scratch.fresh();
     const { lock } = await smallBundle({ place, images: false });
     const output = join(place, 'full');
@@ -122,7 +122,7 @@ describe('when the folder to write to is not empty (attack 99)', () => {
     expect(tree(output)).toEqual(before);
   });
 
-  it('leaves what lies in a site’s folder and is not the site’s', async () => {
+  it('keeps foreign files in a site’s folder', async () => {
     const site = new SiteFolder(scratch.fresh('site'));
     mkdirSync(site.path('photos'), { recursive: true });
     writeFileSync(site.path('photos', 'a.jpg'), 'mine');

@@ -48,7 +48,7 @@ async function unpack(bytes: Uint8Array): Promise<string> {
 }
 
 describe('when a tree is written', () => {
-  it('gives the same bytes whatever the order, times, owners, modes and links here', async () => {
+  it('gives the same bytes for any order, times, owners, modes and links on disk', async () => {
     const first = await folder(FILES);
     const second = await folder(FILES);
     await chmod(join(second, 'b.txt'), 0o600);
@@ -60,7 +60,7 @@ describe('when a tree is written', () => {
     expect((await archiveOf(second, paths.toReversed())).equals(bytes)).toBe(true);
   });
 
-  it('stores hard links to one file as files of their own', async () => {
+  it('stores hard links to one file as separate files', async () => {
     const from = await folder({ one: 'same' });
     await link(join(from, 'one'), join(from, 'two'));
     const into = await unpack(await archiveOf(from, ['one', 'two']));
@@ -96,13 +96,13 @@ describe('when a tree is written', () => {
 });
 
 describe('when a tree is read', () => {
-  it.each([0, 1, 511, 512, 513, 1024])('gives back a file of %i bytes', async (size) => {
+  it.each([0, 1, 511, 512, 513, 1024])('extracts a file of %i bytes', async (size) => {
     const from = await folder({ a: 'x'.repeat(size) });
     const into = await unpack(await archiveOf(from, ['a']));
     expect(await contents(into)).toEqual({ a: 'x'.repeat(size) });
   });
 
-  it('gives back long names and names beyond ASCII', async () => {
+  it('extracts long and non-ASCII names', async () => {
     const files = { [`${'d'.repeat(90)}/${'n'.repeat(200)}`]: '1', 'größe/日本': '2' };
     const into = await unpack(await archiveOf(await folder(files), Object.keys(files)));
     expect(await contents(into)).toEqual(files);
@@ -200,7 +200,7 @@ describe('when an archive is hostile', () => {
   });
 });
 
-describe('when the entries of a stranger are read', () => {
+describe('when a foreign archive is read', () => {
   async function entriesOf(bytes: Buffer, step = bytes.length): Promise<[ForeignEntry, string][]> {
     async function* chunks(): AsyncGenerator<Buffer> {
       for (let at = 0; at < bytes.length; at += step) yield bytes.subarray(at, at + step);
@@ -241,15 +241,18 @@ describe('when the entries of a stranger are read', () => {
     },
   );
 
-  it.each([1, 511, 513, 700, 1535, 2000])('refuses what is cut after %i bytes', async (at) => {
-    await expectCode(() => entriesOf(bytes.subarray(0, at)), 'archive-refused');
-  });
+  it.each([1, 511, 513, 700, 1535, 2000])(
+    'refuses an archive truncated after %i bytes',
+    async (at) => {
+      await expectCode(() => entriesOf(bytes.subarray(0, at)), 'archive-refused');
+    },
+  );
 
-  it('does not mind that the end is not marked, as some layers lack it', async () => {
+  it('accepts a missing end marker, which some layers lack', async () => {
     expect(await entriesOf(bytes.subarray(0, -endOfTar.length))).toHaveLength(5);
   });
 
-  it('lets through what its reader throws', async () => {
+  it('throws the errors of its reader', async () => {
     async function* once(): AsyncGenerator<Buffer> {
       yield bytes;
     }

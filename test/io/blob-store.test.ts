@@ -60,7 +60,7 @@ async function expectEmpty(store: BlobStore): Promise<void> {
 }
 
 describe('when a blob is received', () => {
-  it.each([0, 1, N - 1, N])('goes on after the first %i bytes', async (have) => {
+  it.each([0, 1, N - 1, N])('resumes after the first %i bytes', async (have) => {
     const store = await withPartial(TEXT.subarray(0, have));
     const { from, offsets } = sourceOf(TEXT);
     let counted = 0;
@@ -85,7 +85,7 @@ describe('when a blob is received', () => {
     expect(offsets).toEqual([0]);
   });
 
-  it('begins anew when nobody knows the size', async () => {
+  it('starts again when the size is unknown', async () => {
     const store = await withPartial(TEXT.subarray(0, 3));
     const { from, offsets } = sourceOf(TEXT);
     expect(await store.receive({ key: 'k' }, from)).toBe(DIGEST);
@@ -110,7 +110,7 @@ describe('when a blob is received', () => {
     await expectEmpty(store);
   });
 
-  it('leaves nothing of a beginning that was wrong', async () => {
+  it('keeps nothing if the beginning was wrong', async () => {
     const store = await withPartial(Buffer.from('ELEVEN'));
     await expectCode(() => store.receive(expected, sourceOf(TEXT).from), 'source-mismatch');
     await expectEmpty(store);
@@ -144,7 +144,7 @@ describe('when a blob is received', () => {
     expect(rest.offsets).toEqual([have]);
   });
 
-  it('keeps what came when the source breaks, and throws what it threw', async () => {
+  it('keeps received bytes when the source fails, and throws its error', async () => {
     const store = newStore();
     const failure = new Error('line broke');
     const breaking = async function* (): AsyncGenerator<Uint8Array> {
@@ -155,7 +155,7 @@ describe('when a blob is received', () => {
     expect(await contents(store.root)).toEqual({ 'incoming/k.partial': 'eleve' });
   });
 
-  it('follows no link that lies in place of the unfinished file', async () => {
+  it('follows no link in place of the partial file', async () => {
     const store = newStore();
     await mkdir(join(store.root, 'incoming'), { recursive: true });
     await writeFile(join(store.root, 'victim'), 'precious');
@@ -164,7 +164,7 @@ describe('when a blob is received', () => {
     expect(await readFile(join(store.root, 'victim'), 'utf8')).toBe('precious');
   });
 
-  it('puts fresh bytes over a blob that was cut on disk', async () => {
+  it('replaces a blob that was truncated on disk', async () => {
     const store = newStore();
     await mkdir(join(store.root, 'blobs/sha256'), { recursive: true });
     await writeFile(store.path(DIGEST), 'elev', { mode: 0o444 });
@@ -172,7 +172,7 @@ describe('when a blob is received', () => {
     expect(await store.read(DIGEST, N)).toEqual(TEXT);
   });
 
-  it('takes a blob that it has already', async () => {
+  it('accepts a blob that it already has', async () => {
     const store = newStore();
     for (let round = 0; round < 2; round++)
       expect(await store.receive(expected, sourceOf(TEXT).from)).toBe(DIGEST);
@@ -180,17 +180,17 @@ describe('when a blob is received', () => {
   });
 });
 
-describe('when another hash is due', () => {
+describe('when another hash is required', () => {
   const sha1 = { algorithm: 'sha1', prefix: `blob ${N}\0`, name: 'git blob' } as const;
   const oid = createHash('sha1').update(sha1.prefix).update(TEXT).digest('hex');
 
-  it('takes bytes that have it, resumed ones too', async () => {
+  it('accepts bytes that match it, also resumed ones', async () => {
     const store = await withPartial(TEXT.subarray(0, 4));
     const check = { ...sha1, expected: oid };
     expect(await store.receive({ key: 'k', size: N, check }, sourceOf(TEXT).from)).toBe(DIGEST);
   });
 
-  it('leaves nothing of bytes that have another', async () => {
+  it('keeps nothing of bytes that do not', async () => {
     const store = newStore();
     const check = { ...sha1, expected: '0'.repeat(40) };
     const error = await expectCode(
@@ -202,7 +202,7 @@ describe('when another hash is due', () => {
   });
 });
 
-describe('when the sums of a blob are noted', () => {
+describe('when the sums of a blob are recorded', () => {
   const SMALL = NOTED_FROM_BYTES;
   const received = async (size: number): Promise<[BlobStore, Digest, Buffer]> => {
     const store = newStore();
@@ -213,7 +213,7 @@ describe('when the sums of a blob are noted', () => {
     join(store.root, 'sums', `${digestHex(digest)}.json`);
 
   const sizes = [SMALL + 1, CRC_SPAN_BYTES - 1, CRC_SPAN_BYTES, CRC_SPAN_BYTES + 1];
-  it.each(sizes)('agrees with hashing %i bytes at once', async (size) => {
+  it.each(sizes)('equal those of %i bytes hashed at once', async (size) => {
     const [store, digest, bytes] = await received(size);
     const spans = Array.from({ length: Math.ceil(size / CRC_SPAN_BYTES) }, (_, index) =>
       crc32(bytes.subarray(index * CRC_SPAN_BYTES, (index + 1) * CRC_SPAN_BYTES)),
@@ -233,13 +233,13 @@ describe('when the sums of a blob are noted', () => {
     expect(Object.keys(await contents(store.root))).toHaveLength(1);
   });
 
-  it('has none for a blob that came in another way', async () => {
+  it('has none for a blob that was added in another way', async () => {
     const store = newStore();
     const digest = await store.put(Buffer.alloc(SMALL + 1));
     expect(await store.noted({ digest, size: SMALL + 1 })).toBeUndefined();
   });
 
-  it('says when somebody wrote to the blob, changed its mode, or put another in its place', async () => {
+  it('detects that the blob was written to, changed in mode, or replaced', async () => {
     const size = SMALL + 1;
     const touches: ((path: string) => Promise<unknown>)[] = [
       (path) => chmod(path, 0o600),
@@ -268,15 +268,15 @@ describe('when the sums of a blob are noted', () => {
   });
 });
 
-describe('when a blob is asked for', () => {
-  it('knows no size of what is not there or no file', async () => {
+describe('when a blob is requested', () => {
+  it('has no size if it is missing or not a file', async () => {
     const store = newStore();
     expect(await store.size(DIGEST)).toBeUndefined();
     await mkdir(store.path(DIGEST), { recursive: true });
     expect(await store.size(DIGEST)).toBeUndefined();
   });
 
-  it('refuses one whose bytes changed', async () => {
+  it('refuses a blob whose bytes changed', async () => {
     const store = newStore();
     await mkdir(join(store.root, 'blobs/sha256'), { recursive: true });
     await writeFile(store.path(DIGEST), 'eleven bytd');
@@ -284,7 +284,7 @@ describe('when a blob is asked for', () => {
     await expectCode(() => store.read(DIGEST, N - 1), 'io-failed');
   });
 
-  it('keeps small bytes once, read-only', async () => {
+  it('stores small bytes once, read-only', async () => {
     const store = newStore();
     expect(await store.put(TEXT)).toBe(DIGEST);
     expect(await store.put(TEXT)).toBe(DIGEST);

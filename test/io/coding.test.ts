@@ -30,7 +30,7 @@ describe('when columns are coded', () => {
   const columns = sizes.map((size, seed) => filled(size, seed));
   const length = Math.max(...sizes);
 
-  it('writes rows with their sums, and gives lost columns back, across files and odd borders', async () => {
+  it('writes rows with their sums and recovers lost columns, across files and odd boundaries', async () => {
     const paths = columns.map((bytes, at) => [
       write(bytes.subarray(0, 1000), `${at}-a`),
       write(bytes.subarray(1000), `${at}-b`),
@@ -86,7 +86,7 @@ describe('when columns are coded', () => {
     expect(read[2]?.equals(columns[1] ?? Buffer.alloc(0))).toBe(true);
   });
 
-  it('says of which file it could not read enough', async () => {
+  it('names the file that is too short', async () => {
     const path = write(filled(100, 1), 'short');
     const output = join(scratch.root, 'never');
     const task = {

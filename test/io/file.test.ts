@@ -27,7 +27,7 @@ async function folder(): Promise<string> {
   return path;
 }
 
-describe('when a file is read within bounds', () => {
+describe('when a file is read with a size limit', () => {
   it.each([
     [0, 0],
     [1, 1],
@@ -48,7 +48,7 @@ describe('when a file is read within bounds', () => {
     await expectCode(() => readBounded(path, limit), 'io-failed');
   });
 
-  it('refuses a link, to a file as to nothing', async () => {
+  it('refuses a link, dangling or not', async () => {
     const at = await folder();
     await writeFile(join(at, 'file'), 'x');
     await symlink('file', join(at, 'link'));
@@ -57,7 +57,7 @@ describe('when a file is read within bounds', () => {
       await expectCode(() => readBounded(join(at, name), 10), 'file-kind');
   });
 
-  it('refuses a pipe at once, though nobody writes to it', async () => {
+  it('refuses a pipe without a writer immediately', async () => {
     const path = join(await folder(), 'pipe');
     execFileSync('mkfifo', [path]);
     await expectCode(() => readBounded(path, 10), 'file-kind');
@@ -67,20 +67,20 @@ describe('when a file is read within bounds', () => {
     await expectCode(() => readBounded(path, 10), 'file-kind');
   });
 
-  it('refuses a file that gives more than it said it has', async () => {
+  it('refuses a file that is longer than its reported size', async () => {
     expect((await stat('/proc/self/status')).size).toBe(0);
     await expectCode(() => readBounded('/proc/self/status', 100_000), 'io-failed');
   });
 
-  it.each(['gone', 'file/below'])('says that %s is not there', async (name) => {
+  it.each(['gone', 'file/below'])('reports that %s does not exist', async (name) => {
     const at = await folder();
     await writeFile(join(at, 'file'), 'x');
     await expectCode(() => readBounded(join(at, name), 10), 'file-missing');
   });
 });
 
-describe('when a file is written at once', () => {
-  it('replaces what was there, with the mode asked for', async () => {
+describe('when a file is written atomically', () => {
+  it('replaces an existing file, with the requested mode', async () => {
     const at = await folder();
     await writeFile(join(at, 'a'), 'old');
     await writeAtomic(join(at, 'a'), Buffer.from('new'), 0o600);
@@ -88,7 +88,7 @@ describe('when a file is written at once', () => {
     expect((await stat(join(at, 'a'))).mode & 0o777).toBe(0o600);
   });
 
-  it('replaces a link and not what it leads to', async () => {
+  it('replaces a link and not its target', async () => {
     const at = await folder();
     await writeFile(join(at, 'target'), 'old');
     await symlink('target', join(at, 'link'));
@@ -96,14 +96,14 @@ describe('when a file is written at once', () => {
     expect(await contents(at)).toEqual({ target: 'old', link: 'new' });
   });
 
-  it('leaves no temporary file when the name is taken by a folder', async () => {
+  it('leaves no temporary file when a folder has that name', async () => {
     const at = await folder();
     await mkdir(join(at, 'a'));
     await expectCode(() => writeAtomic(join(at, 'a'), Buffer.from('new')), 'io-failed');
     expect(await readdir(at)).toEqual(['a']);
   });
 
-  it('leaves nothing when the folder is not there', async () => {
+  it('leaves nothing when the folder does not exist', async () => {
     const at = await folder();
     await expectCode(() => writeAtomic(join(at, 'gone', 'a'), Buffer.from('x')), 'file-missing');
     expect(await readdir(at)).toEqual([]);
@@ -111,7 +111,7 @@ describe('when a file is written at once', () => {
 });
 
 describe('when a file must be new', () => {
-  it('refuses what exists, a dangling link among it', async () => {
+  it('refuses an existing path, even a dangling link', async () => {
     const at = await folder();
     await symlink('gone', join(at, 'link'));
     await writeFile(join(at, 'file'), 'old');
@@ -130,19 +130,19 @@ describe('when a file must be new', () => {
   });
 });
 
-describe('when space is asked for', () => {
-  it('tells too little from enough', async () => {
+describe('when space is required', () => {
+  it('distinguishes too little from enough', async () => {
     await expectCode(() => requireSpace(root, Number.MAX_SAFE_INTEGER), 'space-insufficient');
     await requireSpace(root, 1);
   });
 
-  it('says that a full device is full', async () => {
+  it('reports a full device', async () => {
     await expectCode(() => appendLine('/dev/full', 'x'), 'space-insufficient');
   });
 });
 
 describe('when something exists', () => {
-  it('counts a dangling link, and not what lies below a file', async () => {
+  it('counts a dangling link, and not a path below a file', async () => {
     const at = await folder();
     await symlink('gone', join(at, 'link'));
     await writeFile(join(at, 'file'), '');
@@ -150,7 +150,7 @@ describe('when something exists', () => {
     expect(await Promise.all(found)).toEqual([true, true, false, false]);
   });
 
-  it('is removed with all it holds, read-only files too, twice', async () => {
+  it('is removed with its content, including read-only files, twice', async () => {
     const at = await folder();
     await makeFolder(join(at, 'a/b'));
     await writeFile(join(at, 'a/b/c'), '');
@@ -160,7 +160,7 @@ describe('when something exists', () => {
     expect(await readdir(at)).toEqual([]);
   });
 
-  it('is not replaced by a folder that is revealed when it holds something', async () => {
+  it('is not replaced by a folder if it is not empty', async () => {
     const at = await folder();
     await makeFolder(join(at, 'new'));
     await makeFolder(join(at, 'old/in'));
@@ -189,7 +189,7 @@ describe('when the system fails', () => {
     expect(error).toMatchObject({ code: ours, cause });
   });
 
-  it('leaves every other error as it is', () => {
+  it('returns every other error unchanged', () => {
     const errors = [new Error('x'), new StowageError('internal', 'x', { hint: 'y' }), 'text'];
     for (const error of errors) expect(ioError(error, '/a')).toBe(error);
   });

@@ -26,7 +26,7 @@ function tell(following: Following, from = STEP, to: number = bytes.length): voi
 }
 
 describe('when a file is hashed while it grows', () => {
-  it('has the sums of what is no more than 64 MiB ahead of them', async () => {
+  it('has the sums if the writer is at most 64 MiB ahead', async () => {
     const following = newPool().follow(path);
     const part = bytes.subarray(0, 16 * STEP);
     tell(following, STEP, part.length);
@@ -35,7 +35,7 @@ describe('when a file is hashed while it grows', () => {
     expect(sums?.parts.map(({ sha512 }) => sha512)).toEqual([sriOf(part)]);
   });
 
-  it('leaves them where the line is faster, for what comes after too, and says who the file is', async () => {
+  it('skips them if the network is faster, also for later files, and still gives the identity', async () => {
     const pool = newPool();
     const fast = pool.follow(path);
     tell(fast);
@@ -46,7 +46,7 @@ describe('when a file is hashed while it grows', () => {
     expect((await next.finish(STEP)).sums).toBeUndefined();
   });
 
-  it('counts what several files are ahead together', async () => {
+  it('adds up how far several files are ahead', async () => {
     const pool = newPool();
     const files = [pool.follow(path), pool.follow(path), pool.follow(path)];
     for (const each of files) tell(each, STEP, 8 * STEP);
@@ -54,15 +54,15 @@ describe('when a file is hashed while it grows', () => {
     expect(found.some(({ sums }) => sums === undefined)).toBe(true);
   });
 
-  it('holds what an earlier run left against no line', async () => {
+  it('does not count bytes of an earlier run', async () => {
     const following = newPool().follow(path);
     tell(following, 17 * STEP);
     expect((await following.finish(bytes.length)).sums?.parts).toHaveLength(1);
   });
 
-  it('says what the system says when the file is cut', async () => {
+  it('reports the error of the system when the file is truncated', async () => {
     const following = newPool().follow(path);
-    await expect(following.finish(bytes.length + 1)).rejects.toThrow('the file ends before');
+    await expect(following.finish(bytes.length + 1)).rejects.toThrow('the file is shorter than');
     const gone = newPool().follow(join(root, 'gone'));
     await expect(gone.finish(1)).rejects.toMatchObject({ code: 'ENOENT' });
   });

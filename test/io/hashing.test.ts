@@ -59,7 +59,7 @@ async function failureOf(run: () => Promise<unknown>): Promise<PassError> {
 }
 
 describe('when a file is hashed', () => {
-  it.each([0, 1, SPAN - 1, SPAN, SPAN + 1])('agrees with the hashes of %i bytes', async (size) => {
+  it.each([0, 1, SPAN - 1, SPAN, SPAN + 1])('computes the hashes of %i bytes', async (size) => {
     const { path, bytes } = await fileOf(size);
     let progress = 0;
     const result = await runPass(whole(path, size), buffers, (amount) => {
@@ -84,7 +84,7 @@ describe('when a file is hashed', () => {
     },
   );
 
-  it('begins where it is told, and computes no more than it is asked', async () => {
+  it('starts at the given offset, and computes only the requested hashes', async () => {
     const { path, bytes } = await fileOf(100);
     const task = whole(path, 100, {
       offset: 40,
@@ -95,7 +95,7 @@ describe('when a file is hashed', () => {
     expect(await pass(task)).toEqual({ pieces: [{ sha512 }] });
   });
 
-  it('writes what it hashed, where it is told', async () => {
+  it('writes what it hashed to the destination', async () => {
     const { path, bytes } = await fileOf(SPAN + 10);
     const made = fresh();
     const existing = fresh();
@@ -113,7 +113,7 @@ describe('when a file is hashed', () => {
   });
 });
 
-describe('when a pass cannot be', () => {
+describe('when a pass is impossible', () => {
   it.each([
     ['shorter', 9],
     ['longer', 11],
@@ -123,7 +123,7 @@ describe('when a pass cannot be', () => {
     expect(await failureOf(() => pass(whole(path, 10)))).toMatchObject({ code: 'ESIZE', path });
   });
 
-  it('refuses a pipe at once, a folder, a device and a link', async () => {
+  it('refuses a pipe, a folder, a device and a link immediately', async () => {
     const pipe = fresh();
     execFileSync('mkfifo', [pipe]);
     const link = fresh();
@@ -134,7 +134,7 @@ describe('when a pass cannot be', () => {
     expect(failures.map(({ code }) => code)).toEqual(['EKIND', 'EKIND', 'EKIND', 'ELOOP']);
   });
 
-  it('refuses a file that is not there', async () => {
+  it('refuses a missing file', async () => {
     expect((await failureOf(() => pass(whole(fresh(), 0)))).code).toBe('ENOENT');
   });
 
@@ -183,7 +183,7 @@ describe('when a pool works', () => {
     await Promise.all(pools.map((pool) => pool.close()));
   });
 
-  it('gives what a pass on this thread gives, to more tasks than it has workers', async () => {
+  it('gives the results of a pass on this thread, for more tasks than workers', async () => {
     const { pool } = controller();
     const inputs = await Promise.all([0, 1, 1000, SPAN, SPAN + 1].map(fileOf));
     let progress = 0;
@@ -200,7 +200,7 @@ describe('when a pool works', () => {
     expect(progress).toBe(inputs.reduce((sum, { bytes }) => sum + bytes.length, 0));
   });
 
-  it('hands on a failure, takes its progress back, and goes on', async () => {
+  it('reports an error, takes back its progress, and continues', async () => {
     const { pool } = controller();
     const { path, bytes } = await fileOf(10);
     const failing = whole(path, 10, { pieces: [{ length: 10 }, { length: 1 }] });
@@ -213,7 +213,7 @@ describe('when a pool works', () => {
     expect((await pool.run(whole(path, 10))).sha256).toBe(sha256(bytes));
   });
 
-  it('is interrupted in the middle: every task rejects and nothing is written after', async () => {
+  it('can be interrupted: every task rejects and nothing is written afterwards', async () => {
     const { pool, abort } = controller();
     const path = fresh();
     const size = 2 ** 40;
@@ -240,7 +240,7 @@ describe('when a pool works', () => {
     await expectCode(() => pool.run(whole(path, size)), 'interrupted');
   });
 
-  it('answers like the first when it takes over the workers of pools before it, one of them aborted', async () => {
+  it('works the same with the workers of earlier pools, one of them aborted', async () => {
     const { path, bytes } = await fileOf(10);
     for (const [n, end] of ['close', 'abort', 'close', 'abort', 'close'].entries()) {
       const { pool, abort } = controller();
@@ -256,13 +256,13 @@ describe('when a pool works', () => {
     }
   });
 
-  it('runs nothing for a signal that was aborted before', async () => {
+  it('runs nothing if the signal is already aborted', async () => {
     const pool = new HashPool(AbortSignal.abort(), 1);
     await expectCode(() => pool.run(whole('/gone', 0)), 'interrupted');
     await pool.close();
   });
 
-  it('runs nothing once closed', async () => {
+  it('runs nothing after it was closed', async () => {
     const { pool } = controller();
     await pool.close();
     await expect(pool.run(whole('/gone', 0))).rejects.toThrow('closed');

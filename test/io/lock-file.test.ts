@@ -36,20 +36,20 @@ async function heldByUs(): Promise<Holder> {
 }
 
 describe('when a lock is free', () => {
-  it('is held while the work goes on and gone after it', async () => {
+  it('is held during the work and removed afterwards', async () => {
     const { folder, path } = await place();
     const during = await withLock(path, () => readdir(folder));
     expect(during).toEqual(['lock']);
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it('is given back when the work fails', async () => {
+  it('is released when the work fails', async () => {
     const { folder, path } = await place();
     await expect(withLock(path, () => Promise.reject(new Error('work')))).rejects.toThrow('work');
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it('says who holds it', async () => {
+  it('names its holder', async () => {
     const holder = await heldByUs();
     expect(holder.pid).toBe(process.pid);
     expect(holder.started).toMatch(/^[0-9a-f-]{36}:\d+$/);
@@ -57,7 +57,7 @@ describe('when a lock is free', () => {
 });
 
 describe('when a lock is held', () => {
-  it('turns a second holder away and leaves the first alone', async () => {
+  it('refuses a second holder and does not disturb the first', async () => {
     const { folder, path } = await place();
     await withLock(path, async () => {
       const error = await expectCode(() => withLock(path, async () => 'second'), 'site-locked');
@@ -123,8 +123,8 @@ describe('when a lock is stale', () => {
   });
 });
 
-describe('when what lies there is no lock', () => {
-  it.each(['a file', 'a link', 'an empty folder'])('takes the place of %s', async (kind) => {
+describe('when something else has the name of a lock', () => {
+  it.each(['a file', 'a link', 'an empty folder'])('replaces %s', async (kind) => {
     const { folder, path } = await place();
     const elsewhere = (await place('mine')).path;
     if (kind === 'a file') await writeFile(path, '{"pid":1,"started":"long ago"}');
@@ -136,14 +136,14 @@ describe('when what lies there is no lock', () => {
   });
 });
 
-describe('when a lock cannot be', () => {
-  it('says that its folder is not there', async () => {
+describe('when a lock cannot be created', () => {
+  it('reports that its folder does not exist', async () => {
     await expectCode(() => withLock(join(root, 'gone', 'lock'), async () => 1), 'file-missing');
   });
 });
 
-describe('when work waits for its turn', () => {
-  it('is done when the work before it has ended, once for each who waits', async () => {
+describe('when work waits for a lock', () => {
+  it('runs after the previous work has ended, once for each waiter', async () => {
     const path = join(root, 'turns');
     const done: number[] = [];
     let inside = 0;
@@ -163,7 +163,7 @@ describe('when work waits for its turn', () => {
     expect(await lockHolder(path)).toBeUndefined();
   });
 
-  it('gives up when it is interrupted, and leaves the lock to its holder', async () => {
+  it('stops waiting when interrupted, and leaves the lock to its holder', async () => {
     const path = join(root, 'interrupted');
     const stop = new AbortController();
     await withLock(path, async () => {

@@ -11,7 +11,7 @@ import { temporaryFolder } from '../support/folder.ts';
 const root = temporaryFolder();
 
 describe('when media are listed', () => {
-  it('tells files from all else and follows nothing', async () => {
+  it('distinguishes files from everything else and follows no link', async () => {
     const at = join(root, 'mixed');
     await mkdir(join(at, 'a/b'), { recursive: true });
     await mkdir(join(at, 'empty'));
@@ -36,7 +36,7 @@ describe('when media are listed', () => {
     ]);
   });
 
-  it('calls devices what they are', async () => {
+  it('lists devices as other', async () => {
     const found = await listMedia('/dev');
     expect(found.find(({ path }) => path === 'null')).toEqual({ path: 'null', kind: 'other' });
   });
@@ -51,7 +51,7 @@ describe('when media are listed', () => {
     await expectCode(() => listMedia(join(root, name)), 'bundle-absent');
   });
 
-  it('reads folders as deep as a path may be and no deeper', async () => {
+  it('reads folders to the maximum depth and no deeper', async () => {
     const at = join(root, 'deep');
     await mkdir(join(at, ...Array.from({ length: MAX_PATH_DEPTH }, () => 'd')), {
       recursive: true,

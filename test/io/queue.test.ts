@@ -26,7 +26,7 @@ describe('when work is queued', () => {
     expect(most).toBe(Math.min(count, width));
   });
 
-  it('begins nothing after the first error, and throws that one when the rest has ended', async () => {
+  it('starts nothing after the first error, and throws it when the rest has ended', async () => {
     const ended: number[] = [];
     const begun: number[] = [];
     const run = forEachBounded(upTo(10), 3, async (item) => {
@@ -43,7 +43,7 @@ describe('when work is queued', () => {
     expect(begun).toEqual([0, 1, 2]);
   });
 
-  it('throws even what is undefined', async () => {
+  it('throws even undefined', async () => {
     await expect(forEachBounded([1], 1, () => Promise.reject(undefined))).rejects.toBeUndefined();
   });
 });

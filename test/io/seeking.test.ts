@@ -23,7 +23,7 @@ function devicesWith(disk: string, rotational: string | undefined, partition = '
 
 const SATA = 'pci0000:00/0000:00:1f.2/ata1/host0/target0:0:0/0:0:0:0/block/sda';
 
-describe('when the medium moves a head', () => {
+describe('when the medium has to seek', () => {
   it.each([
     ['an optical drive', 'pci0000:00/ata2/host1/block/sr0', '1', '', 1],
     ['an optical drive that says nothing', 'pci0000:00/ata2/host1/block/sr0', undefined, '', 1],
@@ -39,14 +39,14 @@ describe('when the medium moves a head', () => {
     expect(await readersFor([root], 4, devices)).toBe(readers);
   });
 
-  it('reads at one place when one of several media does', async () => {
+  it('reads one file at a time when one of several media does', async () => {
     const devices = devicesWith(SATA, '1');
     expect(await readersFor(['/proc', root], 4, devices)).toBe(1);
     expect(await readersFor(['/proc', '/nowhere'], 4, devices)).toBe(4);
     expect(await readersFor([root], 4, '/nowhere')).toBe(4);
   });
 
-  it('knows the numbers of a device as the system does', () => {
+  it('computes device numbers like the system', () => {
     expect(deviceNumbers(0x0801n)).toBe('8:1');
     expect(deviceNumbers(0xfe00n)).toBe('254:0');
     expect(deviceNumbers(0x1234_0ab5_6den)).toBe(`${0xb56}:${0x12340ade}`);

@@ -9,8 +9,8 @@ const root = temporaryFolder();
 let places = 0;
 const fresh = (): string => join(root, String(places++));
 
-describe('when stretches are noted', () => {
-  it('says afterwards what was noted, and goes on with it', async () => {
+describe('when ranges are recorded', () => {
+  it('reads back the recorded ranges, and continues', async () => {
     const path = fresh();
     const journal = await SpanJournal.open(path, new Spans([{ start: 0, end: 5 }]));
     await journal.add({ start: 10, end: 20 });
@@ -25,7 +25,7 @@ describe('when stretches are noted', () => {
     expect(await readFile(path, 'utf8')).toBe('0 7\n10 20\n');
   });
 
-  it('says nothing where there is none', async () => {
+  it('reads nothing if there is no journal', async () => {
     expect(await readSpans(fresh(), 9)).toBeUndefined();
   });
 

@@ -7,8 +7,8 @@ const span = fc
   .tuple(fc.nat(SIZE), fc.nat(SIZE))
   .map(([a, b]): Span => ({ start: Math.min(a, b), end: Math.max(a, b) }));
 
-describe('when stretches are added in any order', () => {
-  it('knows what a row of boxes knows', () => {
+describe('when ranges are added in any order', () => {
+  it('equals a model with one flag for each byte', () => {
     fc.assert(
       fc.property(fc.array(span, { maxLength: 12 }), span, (added, asked) => {
         const spans = new Spans(added);

@@ -8,8 +8,8 @@ import { scratchFolder } from '../support/scratch.ts';
 
 const scratch = scratchFolder();
 
-describe('when files are brought to disk together', () => {
-  it.each([0, 1, 40])('takes %i of them', async (count) => {
+describe('when files are synced together', () => {
+  it.each([0, 1, 40])('syncs %i files', async (count) => {
     const folder = scratch.fresh();
     await mkdir(folder);
     const paths = Array.from({ length: count }, (_, index) => join(folder, `${index}`));
@@ -17,7 +17,7 @@ describe('when files are brought to disk together', () => {
     await expect(syncFiles(folder, paths)).resolves.toBeUndefined();
   });
 
-  it('syncs each by itself where the file system cannot be, and says which is not there', async () => {
+  it('syncs each file where the file system cannot be synced, and names a missing one', async () => {
     const folder = scratch.fresh('gone');
     const paths = Array.from({ length: 40 }, (_, index) => join(folder, `${index}`));
     await expectCode(() => syncFiles(folder, paths), 'file-missing');

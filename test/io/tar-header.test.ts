@@ -15,7 +15,7 @@ const SIZES = [0, 1, 511, 512, 513, 8 * GIB - 1, 8 * GIB, 8 * GIB + 1, 2 ** 40];
 const PATHS = ['SHA512SUMS', 'a'.repeat(100), 'a'.repeat(101), LONG];
 const entries = SIZES.flatMap((size) => PATHS.map((path) => ({ path, size, executable: false })));
 
-describe('when a file has a header of its own', () => {
+describe('when the header of a file is written', () => {
   it.each(entries)('is read by GNU tar: $size bytes, $path', ({ path, size }) => {
     const entry = { path, size, executable: true };
     const header = headerOf(entry);
@@ -33,7 +33,7 @@ describe('when a file has a header of its own', () => {
     ]);
   });
 
-  it('is read by another reader of tars, too', async () => {
+  it('is read by another tar library', async () => {
     const small = entries.filter(({ size }) => size < GIB);
     const archive = join(root, 'all.tar');
     const blocks = small.flatMap((entry) => [
@@ -50,7 +50,7 @@ describe('when a file has a header of its own', () => {
     expect(found).toEqual(small.map(({ path, size }) => ({ path, size })));
   });
 
-  it.each(entries)('is read back without knowing it: $size bytes, $path', async (entry) => {
+  it.each(entries)('is read back: $size bytes, $path', async (entry) => {
     const header = headerOf(entry);
     let at = 0;
     const { claim, bytes } = await readHeader(async (length) => {

@@ -54,7 +54,7 @@ function decoded(header: Buffer): UstarEntry | undefined {
 }
 
 describe.each(styles)('when headers are written in the style of $paxName', (style) => {
-  it('are read back as they were given, whatever the name and the size', () => {
+  it('are read back unchanged, for any name and size', () => {
     fc.assert(
       fc.property(anyEntry, (entry) => {
         const header = encodeHeader(entry, style);
@@ -64,7 +64,7 @@ describe.each(styles)('when headers are written in the style of $paxName', (styl
     );
   });
 
-  it('have a checksum that notices every changed byte', () => {
+  it('have a checksum that detects every changed byte', () => {
     const header = encodeHeader({ path: 'a/b', size: 5, mode: 0o644, kind: '0' }, style);
     for (let at = 0; at < BLOCK_BYTES; at += 1) {
       // A sum that is written with other spaces is the same sum.
@@ -76,7 +76,7 @@ describe.each(styles)('when headers are written in the style of $paxName', (styl
   });
 });
 
-describe('when others wrote the header', () => {
+describe('when the header is foreign', () => {
   const plain = (): Buffer =>
     encodeHeader({ path: 'name', size: 7, mode: 0o644, kind: '0' }, styles[0] as UstarStyle);
   const summed = (header: Buffer): Buffer => {
@@ -92,7 +92,7 @@ describe('when others wrote the header', () => {
     expect(decodeHeader(summed(header))?.name).toBe('folder/below/name');
   });
 
-  it('takes the same field of an old tar for no prefix', () => {
+  it('does not use that field of an old tar as a prefix', () => {
     const header = plain();
     header.write('folder/below', 345);
     header.fill(0, 257, 265);
@@ -112,7 +112,7 @@ describe('when others wrote the header', () => {
     expect(decodeHeader(summed(header))).toMatchObject({ size: read });
   });
 
-  it('reads a size among spaces, and none for what is no number', () => {
+  it('reads a size padded with spaces, and none if it is not a number', () => {
     const header = plain();
     header.write('       0012 ', 124);
     expect(decodeHeader(summed(header))?.size).toBe(10);
@@ -125,7 +125,7 @@ describe('when others wrote the header', () => {
     expect(decodeHeader(Buffer.alloc(BLOCK_BYTES))).toBeUndefined();
   });
 
-  it('reads a long name up to its zero', () => {
+  it('reads a long name up to its NUL', () => {
     expect(decodeLongName(Buffer.from('a/ü\0rest'))).toBe('a/ü');
     expect(decodeLongName(Buffer.from('a'))).toBe('a');
   });

@@ -35,7 +35,7 @@ describe.each([
   ['on a disk', onDisk],
   ['in memory, which has no way past the page cache on old kernels', inMemory],
 ])('when a file is written %s', (_, folder) => {
-  it.each(LENGTHS)('has %i bytes where they belong', async (length) => {
+  it.each(LENGTHS)('writes %i bytes at their offsets', async (length) => {
     const bytes = randomBytes(length);
     for (const offset of [0, 1, 4095, 4096, 8192 + 512]) {
       const expected = Buffer.concat([Buffer.alloc(offset), bytes]);
@@ -48,7 +48,7 @@ describe.each([
 });
 
 describe('when buffers are used in turn', () => {
-  it('gives none that is in use, and all of them in turn', async () => {
+  it('returns none that is in use, and all of them in rotation', async () => {
     const ring = new BufferRing(2, 65_536);
     const [first, second] = [await ring.next(), await ring.next()];
     expect(first.length).toBe(65_536);
@@ -66,7 +66,7 @@ describe('when buffers are used in turn', () => {
     expect(await third).toBe(second);
   });
 
-  it('throws what a use rejected with once, and is free again', async () => {
+  it('throws the error of an operation once, and is free again', async () => {
     const ring = new BufferRing(2, 65_536);
     await ring.next();
     ring.use(Promise.reject(new Error('the disk is full')));
@@ -74,7 +74,7 @@ describe('when buffers are used in turn', () => {
     await expect(ring.settle()).resolves.toBeUndefined();
   });
 
-  it('waits for every use, however it ends, before its buffers are given away', async () => {
+  it('waits for every operation, failed or not, before its buffers are reused', async () => {
     const ring = new BufferRing(2, 65_536);
     const slow = Promise.withResolvers<void>();
     await ring.next();

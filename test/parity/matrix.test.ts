@@ -19,20 +19,20 @@ function slowProduct(a: number, b: number): number {
 const element = fc.integer({ min: 0, max: 255 });
 
 describe('when elements of the field are multiplied', () => {
-  it('gives what bit by bit gives, for every pair', () => {
+  it('equals bit-by-bit multiplication, for every pair', () => {
     for (let a = 0; a < 256; a++)
       for (let b = 0; b < 256; b++)
         if (multiply(a, b) !== slowProduct(a, b)) throw new Error(`${a} ${b}`);
   });
 
-  it('has an inverse for all but zero', () => {
+  it('has an inverse for every element but zero', () => {
     for (let a = 1; a < 256; a++) expect(multiply(a, invert(a))).toBe(1);
     expect(() => invert(0)).toThrow(RangeError);
   });
 });
 
 describe('when many bytes are multiplied at once', () => {
-  it('gives what byte by byte gives, at any length', () => {
+  it('equals byte-by-byte multiplication, at any length', () => {
     fc.assert(
       fc.property(
         fc.uint8Array({ maxLength: 70 }),
@@ -50,7 +50,7 @@ describe('when many bytes are multiplied at once', () => {
 });
 
 describe('when columns are lost', () => {
-  it('has an inverse for every square part, so any columns come back from as many rows', () => {
+  it('has an inverse for every square submatrix, so any columns are recovered from as many rows', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 128 }),
@@ -78,7 +78,7 @@ describe('when columns are lost', () => {
     );
   });
 
-  it('refuses a matrix that has no inverse, and rows that are too few', () => {
+  it('refuses a singular matrix, and too few rows', () => {
     expect(() =>
       invertMatrix([
         [1, 2],

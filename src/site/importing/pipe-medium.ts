@@ -21,8 +21,8 @@ import type { Part } from '../../format/part.ts';
 import { ByteSource } from '../../io/byte-source.ts';
 import { makeFolder, remove, writeNew } from '../../io/file.ts';
 import {
+  describeHeader,
   endOfArchive,
-  headerInWords,
   headerOf,
   readHeader,
   type TarEntry,
@@ -182,7 +182,7 @@ export class PipeMedium implements ImportMedium {
       !HEAD.test(claim.path) ||
       !headerOf({ ...claim, executable: false }).equals(bytes)
     )
-      throw streamRefused('the header of a control file', headerInWords(bytes));
+      throw streamRefused('the header of a control file', describeHeader(bytes));
     this.#ahead = claim;
   }
 
@@ -197,7 +197,7 @@ export class PipeMedium implements ImportMedium {
     const header = headerOf(entry);
     const bytes = await this.#read(header.length, entry.path);
     if (bytes.equals(header)) return;
-    throw streamRefused(headerInWords(header), headerInWords(bytes));
+    throw streamRefused(describeHeader(header), describeHeader(bytes));
   }
 
   async #expect(bytes: Buffer, what: string): Promise<void> {
