@@ -22,6 +22,7 @@ import { trustFromRoot } from '../../src/trust/trust-root.ts';
 import { type FileSystem, MediaLab, offsetOn, removeLab } from '../lab/media.ts';
 import { holdsByHand, textOf } from '../support/by-hand.ts';
 import { packedAt } from '../support/context.ts';
+import { asNobody, needsReadableProject } from '../support/other-user.ts';
 import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
 import { makeRoot, makeSigner } from '../trust/authority.ts';
 import { type Ran, stowage } from './cli.ts';
@@ -191,14 +192,15 @@ describe('when a bundle is the whole medium', () => {
     medium.eject();
   });
 
-  it('cannot be read by an ordinary user on ext4, whose lost+found is root’s', async () => {
+  it('cannot be read by an ordinary user on ext4, whose lost+found is root’s', async (test) => {
+    needsReadableProject(test);
+    chmodSync(work, 0o755);
     const medium = lab.insert(lab.burn(made.folder, 'ext4'), 'ext4');
-    const asNobody = stowage(
-      { cwd: '/', through: ['setpriv', '--reuid=65534', '--clear-groups'] },
+    const ran = stowage(
+      { cwd: '/', through: asNobody },
       ...['verify', medium.mount, '--trust', at('root.pem')],
     );
-    chmodSync(work, 0o755);
-    expect(await code(asNobody)).toBe('io-failed');
+    expect(await code(ran)).toBe('io-failed');
     medium.eject();
   });
 });

@@ -19,11 +19,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { Fault } from '../lab/hub/fault.ts';
 import { type Hub, startHub } from '../lab/hub.ts';
 import { MediaLab, offsetOn, removeLab } from '../lab/media.ts';
+import { asNobody, needsReadableProject } from '../support/other-user.ts';
 import { type Ran, stowage } from './cli.ts';
 
 // What can happen to a store: each with its code and its hint, and what is in the store is what it was.
 const SIZE = 6_000_000;
-const NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
 let dir: string;
 let cwd: string;
 let hub: Hub;
@@ -76,8 +76,8 @@ const env = (store = at('store')): NodeJS.ProcessEnv => ({
 const run = (...args: readonly string[]): Promise<Ran> => stowage({ cwd, env: env() }, ...args);
 const runAt = (store: string, ...args: readonly string[]): Promise<Ran> =>
   stowage({ cwd, env: env(store) }, ...args);
-const asNobody = (...args: readonly string[]): Promise<Ran> =>
-  stowage({ cwd, env: env(), through: NOBODY }, ...args);
+const runAsNobody = (...args: readonly string[]): Promise<Ran> =>
+  stowage({ cwd, env: env(), through: asNobody }, ...args);
 
 async function filled(): Promise<{ weights: string; other: string }> {
   for (const args of [['lock'], ['store', 'pull']]) {
@@ -212,23 +212,24 @@ describe('when another command uses the store', () => {
 });
 
 describe('when a user may not read the store, or not write there', () => {
-  it('each command says whose it is', async () => {
+  it('each command says whose it is', async (test) => {
+    needsReadableProject(test);
     const { weights } = await filled();
     const before = blobsOf(at('store'));
     const commands = [['verify'], ['pull'], ['prune']];
     for (const args of commands)
-      expectError(await asNobody('store', ...args), 'io-failed', 'as the user who owns it');
-    expect((await asNobody('store', 'list')).json.blobs).toHaveLength(2);
+      expectError(await runAsNobody('store', ...args), 'io-failed', 'as the user who owns it');
+    expect((await runAsNobody('store', 'list')).json.blobs).toHaveLength(2);
     chmodSync(at('store/blobs'), 0o700);
     for (const args of [['list'], ...commands])
-      expectError(await asNobody('store', ...args), 'io-failed', 'as the user who owns it');
+      expectError(await runAsNobody('store', ...args), 'io-failed', 'as the user who owns it');
     // One file alone, in a store that is otherwise his.
     chmodSync(at('store/blobs'), 0o755);
     for (const each of ['', 'runs', 'incoming']) chownSync(at('store', each), 65534, 65534);
     chmodSync(weights, 0o000);
-    expectError(await asNobody('store', 'verify'), 'io-failed', 'as the user who owns it');
+    expectError(await runAsNobody('store', 'verify'), 'io-failed', 'as the user who owns it');
     writeFileSync(at('store/blobs/sha256/.left.tmp'), '');
-    expectError(await asNobody('store', 'prune'), 'io-failed', 'as the user who owns it');
+    expectError(await runAsNobody('store', 'prune'), 'io-failed', 'as the user who owns it');
     chmodSync(weights, 0o444);
     rmSync(at('store/blobs/sha256/.left.tmp'));
     expect(blobsOf(at('store'))).toEqual(before);
