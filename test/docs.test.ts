@@ -129,7 +129,13 @@ describe.each(guides)('when somebody types what %s says', (page) => {
 });
 
 describe('when a document has a schema', () => {
-  const told = ['manifests/README.md', 'signing/README.md', 'signing/KEYS.md', 'signing/TRUST.md']
+  const told = [
+    'manifests/README.md',
+    'manifests/FORMATS.md',
+    'signing/README.md',
+    'signing/KEYS.md',
+    'signing/TRUST.md',
+  ]
     .flatMap((page) => [...read(page).matchAll(/`([^`\n]+)`/g)])
     .map((match) => match[1] ?? '');
 

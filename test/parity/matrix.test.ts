@@ -100,7 +100,7 @@ function pick(bound: number, count: number, seed: number): number[] {
 }
 
 describe('when the test vector of the reference is calculated', () => {
-  const page = readFileSync(new URL('../../manifests/README.md', import.meta.url), 'utf8');
+  const page = readFileSync(new URL('../../manifests/FORMATS.md', import.meta.url), 'utf8');
   const columns = [...(/^columns: (.*)$/m.exec(page)?.[1] ?? '').matchAll(/"([^"]*)"/g)].map(
     (match) => Buffer.from(match[1] ?? '', 'ascii'),
   );
