@@ -62,7 +62,7 @@ const SOCKETS = /^(?:node:)?(?:https?|http2|net|tls|dns|dns\/promises|dgram)$/;
 const WITH_SOCKETS = ['net/', 'depot/', 'target/'];
 /** Named imports that open no connection to anywhere. */
 const HARMLESS: Readonly<Record<string, string>> = {
-  'target/host/listen.ts': '{ createServer }',
+  'target/host/host-probe.ts': '{ createServer }',
   'format/site.ts': '{ isIP }',
 };
 

@@ -4,7 +4,7 @@ import type { HostNeeds } from '../format/deployment.ts';
 import type { DeployedRelease, Generation } from '../format/generation.ts';
 import type { Intent } from '../format/override.ts';
 
-/** From what runs now to what is to run. */
+/** A transition from the current generation to the next one. */
 export interface Change {
   readonly intent: Intent;
   readonly from: Generation;
@@ -13,14 +13,15 @@ export interface Change {
   readonly bundles: ReadonlyMap<string, Bundle>;
 }
 
-/** A release that arrives: what it was packed as, and what it replaces. */
+/** A release that the change installs or replaces. */
 export interface Arrival {
   readonly bundle: Bundle;
-  readonly wanted: DeployedRelease;
-  readonly before?: DeployedRelease;
+  readonly release: DeployedRelease;
+  /** The release that it replaces. */
+  readonly previous?: DeployedRelease;
 }
 
-/** The releases that one generation runs and the other does not run alike. */
+/** The releases that differ between two generations. */
 export function changesBetween(
   from: Generation,
   to: Generation,
@@ -30,17 +31,17 @@ export function changesBetween(
   return { arriving: lacking(to, from), leaving: lacking(from, to) };
 }
 
-/** The releases that run afterwards and do not run, as they then are, now. */
+/** The releases of `to` that are new or differ from those of `from`. */
 export function arrivals({ from, to, bundles }: Change): Arrival[] {
   const { arriving } = changesBetween(from, to);
-  return arriving.map((wanted) => {
-    const before = from.releases.find((each) => each.name === wanted.name);
-    const bundle = bundleOf(bundles, wanted);
-    return { bundle, wanted, ...(before === undefined ? {} : { before }) };
+  return arriving.map((release) => {
+    const previous = from.releases.find((each) => each.name === release.name);
+    const bundle = bundleOf(bundles, release);
+    return { bundle, release, ...(previous === undefined ? {} : { previous }) };
   });
 }
 
-/** The bundle that a release of `to` came in. */
+/** The bundle of a release of `to`. */
 export function bundleOf(
   bundles: Change['bundles'],
   { name, bundle: id }: DeployedRelease,
@@ -50,21 +51,21 @@ export function bundleOf(
   return bundle;
 }
 
-/** What arriving releases that run something say of one property of what they run on. */
-export function needing<K extends keyof HostNeeds>(
+/** Each arriving release with services and its requirement for one property of the host. */
+export function hostNeeds<K extends keyof HostNeeds>(
   change: Change,
   what: K,
 ): (readonly [Arrival, NonNullable<HostNeeds[K]>])[] {
   return arrivals(change).flatMap((arrival) => {
     const need = arrival.bundle.requires.host?.[what];
     // A depot serves releases for other hosts.
-    if (need === undefined || arrival.wanted.workload.kind === 'none') return [];
+    if (need === undefined || arrival.release.workload.kind === 'none') return [];
     return [[arrival, need] as const];
   });
 }
 
-/** A release as people name it. */
-export function named({ name, version }: Pick<DeployedRelease, 'name' | 'version'>): string {
+/** A release in messages. */
+export function releaseText({ name, version }: Pick<DeployedRelease, 'name' | 'version'>): string {
   return `release ${name} ${version}`;
 }
 

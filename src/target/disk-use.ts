@@ -1,17 +1,16 @@
 import { MAX_ARCHIVE_ENTRIES } from '../core/limits.ts';
 
-/** What a change writes on this host besides the site's own folder. */
+/** What a change writes to one file system of this host. */
 export interface DiskUse {
-  /** Where it is written. */
   readonly path: string;
   readonly bytes: number;
   readonly files: number;
 }
 
-/** Bytes of a layer or a tree for each file in it: few hold smaller ones on average. */
+/** A low estimate of the average file size in a layer or tree. */
 const BYTES_PER_FILE = 8192;
 
-/** How many files to expect in a layer or a tree of so many bytes. */
+/** The estimated number of files in a layer or tree of this size. */
 export function filesIn(bytes: number): number {
   return Math.min(MAX_ARCHIVE_ENTRIES, Math.ceil(bytes / BYTES_PER_FILE));
 }

@@ -8,7 +8,7 @@ import type { Change } from './change.ts';
 import type { DiskUse } from './disk-use.ts';
 import type { HostProbe } from './host/host-probe.ts';
 
-/** A service of a release as planning, gates, status and receipts know it, whatever runs it. */
+/** A service of a release, independent of the target that runs it. */
 export interface DeployedService {
   readonly name: string;
   /** Services of the same release that must be ready before this one starts. */
@@ -28,87 +28,87 @@ export interface ServiceOf {
 
 /** What a service is doing now. */
 export interface ServiceState {
-  /** `stopped` is there but not running; `absent` is not there. */
+  /** `stopped` exists but does not run; `absent` does not exist. */
   readonly state: 'running' | 'stopped' | 'absent';
-  /** A person's detail, such as `exit code 137 (out of memory)`; empty when there is none. */
+  /** Details for a person, such as `exit code 137 (out of memory)`; empty when there is none. */
   readonly detail: string;
   /** When it was started last, RFC 3339. */
   readonly startedAt?: string;
-  /** How often it ended and was started again since it was installed. */
+  /** How often it was restarted since it was installed. */
   readonly restarts?: number;
-  /** How what runs differs from what was applied, in words; empty when it does not. */
+  /** Each difference between what runs and what was applied, in words. */
   readonly drift: readonly string[];
 }
 
-/** How a program that ran beside a service's process ended. */
+/** The result of a program that ran beside a service's process. */
 export interface RanInside {
   readonly status: number;
   /** The last lines that it wrote, stdout and stderr together. */
   readonly output: string;
 }
 
-/** The status of a program that did not end within {@link INSIDE_SECONDS}, as timeout(1) has it. */
+/** The status of a program that exceeded {@link INSIDE_SECONDS}, as in timeout(1). */
 export const TIMED_OUT = 124;
 export const INSIDE_SECONDS = 30;
 
-/** Where a service can be asked from this host, until it is closed. */
+/** Where a service accepts requests from this host, until it is closed. */
 export interface OpenEndpoint {
   readonly address: string;
   readonly port: number;
   close(): Promise<void>;
 }
 
-/** Everything that turns a release into a workload. */
+/** The input for the workload of a release. */
 export interface RenderInput {
   readonly bundle: Bundle;
   readonly settings: Site;
-  /** The site's id, which names and labels carry: two sites may run one release on one host. */
+  /** The site's id. Names and labels contain it, so two sites can run the same release on one host. */
   readonly siteId: string;
-  /** Where the release's models and files are laid out on this host: absolute. */
+  /** The absolute folder of the release's models and files on this host. */
   readonly files: string;
   /** This host's platform, such as `linux/amd64`. */
   readonly platform: string;
   /** Replaces each `${parameters.NAME}`. */
   readonly fill: (text: string) => string;
-  /** The SHA-256 under which each template of the release is laid out as `rendered/<sha256>`. */
+  /** The SHA-256 of each rendered template of the release: its file is `rendered/<sha256>`. */
   readonly rendered: ReadonlyMap<string, string>;
-  /** The name that each secret of the release is kept under. */
+  /** The name under which the target stores each secret of the release. */
   readonly secretNames: ReadonlyMap<string, string>;
 }
 
-/** One step of a target's own, with its inverse. */
+/** A step that the target runs, with its inverse. */
 export interface TargetStep {
   readonly action: string;
   readonly side: Operation['side'];
   readonly release: string;
   readonly subject: string;
-  /** The action that undoes it; absent where nothing is left to undo. */
+  /** The action that undoes it; absent if there is nothing to undo. */
   readonly undo?: string;
   readonly reason: string;
 }
 
-/** A step after which a service runs, or runs no more. */
+/** A step that starts or stops a service. */
 export interface ServiceStep extends TargetStep {
   readonly service: string;
 }
 
-/** What a target does to get from one generation to another, in the order of its members. */
+/** The steps of a target from one generation to another, in the order of these members. */
 export interface TargetSteps {
-  /** What can be made ready beside the services that run. */
+  /** Preparations that do not affect running services. */
   readonly prepare: readonly TargetStep[];
-  /** What takes services away from their clients. Undoing it brings them back. */
+  /** Stops services, or detaches them from their clients. Undoing it restores them. */
   readonly stop: readonly ServiceStep[];
-  /** Starts the new services, each after those it depends on. Gates come among and after these. */
+  /** Starts the new services, each after its dependencies. Gates run between and after these steps. */
   readonly start: readonly ServiceStep[];
-  /** Leads clients to the new services, when every gate has passed. */
+  /** Directs clients to the new services, after every gate has passed. */
   readonly expose: readonly TargetStep[];
-  /** Removes old services that were left running beside the new ones, when the new generation is kept. */
+  /** Removes old services that still run beside the new ones, after the new generation was kept. */
   readonly retire: readonly TargetStep[];
-  /** Removes what only releases used that leave the site for good; done when one is uninstalled. */
+  /** Removes what only leaving releases used. Runs only when a release is uninstalled. */
   readonly clear: readonly TargetStep[];
 }
 
-/** What constraints are asked with, besides the change. */
+/** The input of a target's constraints. */
 export interface ConstraintContext {
   readonly change: Change;
   readonly host: HostProbe;
@@ -116,13 +116,13 @@ export interface ConstraintContext {
   readonly signal: AbortSignal;
 }
 
-/** What a site offers its target while a step runs. */
+/** What a site provides to its target during a step. */
 export interface SiteSupply {
   /** Runs `work` while a depot serves the release's images at `host:port` on loopback. */
   withDepot(release: DeployedRelease, work: (host: string) => Promise<void>): Promise<void>;
 }
 
-/** One step of the target's own as it is run: again, after it was killed at any point, with the same end. */
+/** A step of the target as it runs. It can be repeated after it was killed at any point, with the same result. */
 export interface TargetOperation {
   readonly action: string;
   readonly release: DeployedRelease;
@@ -130,44 +130,44 @@ export interface TargetOperation {
 }
 
 /**
- * What the services of a site run on. Planning, journal, gates, generations, receipts and rollback know this alone.
- * @throws StowageError from every method that takes a signal: `engine-failed` when what it drives refuses or hangs,
+ * What runs the services of a site. Planning, journal, gates, generations, receipts and rollback use only this.
+ * @throws StowageError from every method that takes a signal: `engine-failed` when the engine refuses or hangs,
  * `interrupted` when the signal was aborted
  */
 export interface Target {
   /** As `site.yaml` names it. */
   readonly name: string;
-  /** Whether it runs services. One that does not is given releases without a workload. */
+  /** Whether it runs services. If not, it gets releases without a workload. */
   readonly runsServices: boolean;
-  /** Names of its constraints that a person may override for a while. */
+  /** Names of its constraints that a person may temporarily override. */
   readonly overridable: readonly string[];
   /**
-   * What it drives, and in which version: for receipts and reports.
-   * @throws StowageError `host-unfit` when that is absent or too old
+   * The engine and its version, for receipts and reports.
+   * @throws StowageError `host-unfit` when it is absent or too old
    */
   probe(signal: AbortSignal): Promise<{ readonly engine: string; readonly version: string }>;
   /** Pure. @throws StowageError `site-invalid`, `document-invalid` */
   render(input: RenderInput): Workload;
-  /** The services of a release, each after those it depends on. Pure. @throws StowageError `state-damaged` */
+  /** The services of a release, each after its dependencies. Pure. @throws StowageError `state-damaged` */
   services(release: DeployedRelease): readonly DeployedService[];
   /** Pure. */
   steps(change: Change): TargetSteps;
   run(operation: TargetOperation, site: SiteSupply, signal: AbortSignal): Promise<void>;
-  /** What must hold before a change; none where it runs nothing. */
+  /** What must hold before a change; none for a target without services. */
   constraints(context: ConstraintContext): Promise<readonly Constraint[]>;
   diskUse(context: ConstraintContext): Promise<readonly DiskUse[]>;
   hasSecret(name: string, signal: AbortSignal): Promise<boolean>;
-  /** Keeps a secret under a name that no other value ever has. The value reaches no argument list and no log. */
+  /** Stores a secret under a name that is unique to its value. The value never appears in arguments or logs. */
   placeSecret(name: string, value: Uint8Array, signal: AbortSignal): Promise<void>;
   removeSecret(name: string, signal: AbortSignal): Promise<void>;
   /** @param port one of the service's ports, by its name */
   endpoint(of: ServiceOf, port: string, signal: AbortSignal): Promise<OpenEndpoint>;
   state(of: ServiceOf, signal: AbortSignal): Promise<ServiceState>;
-  /** Runs a program beside the service's process; status {@link TIMED_OUT} when it does not end in time. */
+  /** Runs a program beside the service's process; status {@link TIMED_OUT} when it times out. */
   runInside(of: ServiceOf, command: readonly string[], signal: AbortSignal): Promise<RanInside>;
   /** The last lines that the service wrote, stdout and stderr together. */
   logs(of: ServiceOf, lines: number, signal: AbortSignal): Promise<string>;
-  /** Removes what it still holds for generations that go and that none of those that stay needs, secrets excepted. */
+  /** Removes what only the generations in `going` need, and none in `staying`, except secrets. */
   forget(
     going: readonly Generation[],
     staying: readonly Generation[],

@@ -9,7 +9,7 @@ import type { Target } from './target.ts';
 
 export interface TargetOptions {
   readonly env: Environment;
-  /** The site's root, where docker's services find their secrets. */
+  /** The site's folder: docker's secrets are files in it. */
   readonly root: string;
 }
 
@@ -21,7 +21,7 @@ const targets: Readonly<Record<TargetName, (options: TargetOptions) => Target>> 
   depot: createDepotTarget,
 };
 
-/** What `site.yaml` names as its target. */
+/** The target of this name in `site.yaml`. */
 export function createTarget(name: TargetName, options: TargetOptions): Target {
   return targets[name](options);
 }

@@ -25,7 +25,7 @@ import { siteKind } from '../../src/format/site.ts';
 import { trustKind } from '../../src/format/trust.ts';
 import { currentVersion, olderVersion, versionOf } from '../../src/format/version.ts';
 import { readYaml } from '../../src/format/yaml-document.ts';
-import { specificationOf } from '../../src/target/container/specification.ts';
+import { specificationOf } from '../../src/target/container/container-arguments.ts';
 import { containersOf } from '../../src/target/container/workload.ts';
 import { sampleReport } from '../bundle/report/sample.ts';
 import { expectCode } from '../support/error.ts';

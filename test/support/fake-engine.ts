@@ -4,13 +4,13 @@ import type {
   RenderedNetwork,
   RenderedService,
 } from '../../src/format/containers.ts';
+import { specificationOf } from '../../src/target/container/container-arguments.ts';
 import { createContainerTarget } from '../../src/target/container/container-target.ts';
 import type {
   ContainerEngine,
   ContainerState,
   EngineFacts,
 } from '../../src/target/container/engine.ts';
-import { specificationOf } from '../../src/target/container/specification.ts';
 import type { RanInside, Target } from '../../src/target/target.ts';
 
 /** What an engine holds: image ids by tag, and by unit what tells a running service from its other versions. */

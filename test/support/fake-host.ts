@@ -1,5 +1,4 @@
-import type { FileSystem, HostProbe } from '../../src/target/host/host-probe.ts';
-import type { Listening } from '../../src/target/host/listen.ts';
+import type { FileSystem, HostProbe, Listening } from '../../src/target/host/host-probe.ts';
 
 /** A host made of what a test says; it has nothing else. */
 export interface FakeHost {
@@ -31,6 +30,6 @@ export function fakeHost(values: FakeHost = {}): HostProbe {
     fileSystem: async (path) =>
       values.fileSystem?.(path) ?? { id: '1', freeBytes: 1000 * GIB, freeFiles: 1_000_000 },
     listen: async (address, port) => listening[`${address}:${port}`] ?? 'free',
-    ask: async (program) => programs[program] ?? { why: `${program} is not installed` },
+    run: async (program) => programs[program] ?? { why: `${program} is not installed` },
   };
 }

@@ -4,8 +4,7 @@ import { readCanonical, readJson, writeCanonical } from '../../format/document.t
 import { type JournalEntry, journalKind } from '../../format/journal.ts';
 import { type Plan, planKind, type Step } from '../../format/plan.ts';
 import { appendLine, exists, makeFolder, readBounded, remove, writeAtomic } from '../../io/file.ts';
-import { awaitPeers } from '../gate/await-peers.ts';
-import { gateService } from '../gate/gate-service.ts';
+import { gateService, waitForDependencies } from '../gate/gate-service.ts';
 import { releaseOf } from '../planning/plan.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { type ApplyContext, runOperation } from './run-operation.ts';
@@ -106,7 +105,7 @@ async function readyFor(
   plan: Plan,
   context: ApplyContext,
 ): Promise<void> {
-  await awaitPeers({ release: releaseOf(plan, step.do), service: step.service }, context);
+  await waitForDependencies({ release: releaseOf(plan, step.do), service: step.service }, context);
 }
 
 /**

@@ -1,44 +1,52 @@
 import type { AcceptancePrompt } from '../../format/deployment.ts';
 import type { ServerKind } from '../../format/service.ts';
-import { ask, type Endpoint } from '../../target/ask.ts';
+import { type Endpoint, sendRequest } from '../../target/http-request.ts';
 import { describeExpectation, meets, type PromptAnswer } from './expectation.ts';
 
-export interface PutPrompt {
-  /** What must come back, in words. */
+/** One acceptance prompt and where to send it. */
+export interface AcceptanceInput {
+  readonly prompt: AcceptancePrompt;
+  readonly server: ServerKind;
+  readonly endpoint: Endpoint;
+  readonly signal: AbortSignal;
+}
+
+export interface AcceptanceCheck {
+  /** The expected answer, in words. */
   readonly expected: string;
-  /** Asks; true when the answer is as expected, else what came. */
+  /** Sends the prompt; true if the answer is as expected, otherwise what the server returned. */
   readonly run: () => Promise<string | true>;
 }
 
 /**
- * One acceptance prompt as a question at temperature 0: to the OpenAI-compatible endpoint that inference servers
- * share, or to Triton's generate extension, which has neither a chat nor a count of tokens.
+ * The check of one acceptance prompt at temperature 0: with the OpenAI-compatible API that inference servers share, or
+ * with Triton's generate extension, which supports neither chats nor token counts.
  */
-export function acceptanceCheck(
-  prompt: AcceptancePrompt,
-  server: ServerKind,
-  endpoint: Endpoint,
-  signal: AbortSignal,
-): PutPrompt {
+export function acceptanceCheck({
+  prompt,
+  server,
+  endpoint,
+  signal,
+}: AcceptanceInput): AcceptanceCheck {
   const { withinSeconds: seconds, expect } = prompt;
   const { path, body, read } = server === 'triton' ? generate(prompt) : complete(prompt);
   return {
     expected: `${JSON.stringify(prompt.prompt)} answered by text that ${describeExpectation(expect)} within ${seconds} s`,
     run: async () => {
-      const answer = await ask(endpoint, path, seconds, signal, body);
-      if (answer === undefined) return `no answer within ${seconds} s`;
-      const said = answer.status === 200 ? parsed(answer.body, read) : undefined;
-      if (said === undefined)
-        return `status ${answer.status}: ${JSON.stringify(answer.body.slice(0, 500))}`;
-      return meets(expect, said);
+      const response = await sendRequest({ endpoint, path, seconds, signal, body });
+      if (response === undefined) return `no response within ${seconds} s`;
+      const answer = response.status === 200 ? parsed(response.body, read) : undefined;
+      if (answer === undefined)
+        return `status ${response.status}: ${JSON.stringify(response.body.slice(0, 500))}`;
+      return meets(expect, answer);
     },
   };
 }
 
-interface Question {
+interface PromptRequest {
   readonly path: string;
   readonly body: unknown;
-  /** The answer in a reply, or undefined for a reply of another shape. */
+  /** The answer in a response, or undefined for a response of another shape. */
   readonly read: (reply: Reply) => PromptAnswer | undefined;
 }
 
@@ -48,7 +56,7 @@ interface Reply {
   readonly text_output?: unknown;
 }
 
-function complete({ api, model, maxTokens, prompt }: AcceptancePrompt): Question {
+function complete({ api, model, maxTokens, prompt }: AcceptancePrompt): PromptRequest {
   const common = { model, max_tokens: maxTokens, temperature: 0 };
   return api === 'chat'
     ? {
@@ -72,8 +80,8 @@ function completion({ choices, usage }: Reply): PromptAnswer | undefined {
   return typeof tokens === 'number' ? { text, tokens } : { text };
 }
 
-/** The members that both of its backends for language models, vLLM and TensorRT-LLM, take. */
-function generate({ model, maxTokens, prompt }: AcceptancePrompt): Question {
+/** Only members that both of Triton's backends for language models, vLLM and TensorRT-LLM, accept. */
+function generate({ model, maxTokens, prompt }: AcceptancePrompt): PromptRequest {
   return {
     path: `/v2/models/${encodeURIComponent(model)}/generate`,
     body: {
@@ -87,7 +95,7 @@ function generate({ model, maxTokens, prompt }: AcceptancePrompt): Question {
   };
 }
 
-function parsed(body: string, read: Question['read']): PromptAnswer | undefined {
+function parsed(body: string, read: PromptRequest['read']): PromptAnswer | undefined {
   try {
     return read((JSON.parse(body) ?? {}) as Reply);
   } catch {

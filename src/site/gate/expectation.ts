@@ -1,8 +1,8 @@
+import { runInNewContext } from 'node:vm';
 import type { AcceptancePrompt } from '../../format/deployment.ts';
 import { jsonSchemaMismatch } from '../../format/json-schema.ts';
-import { withinTime } from './time-bound.ts';
 
-/** What a server answered to a prompt. */
+/** The answer of a server to a prompt. */
 export interface PromptAnswer {
   readonly text: string;
   /** Tokens of the answer, as the server counts them. */
@@ -11,10 +11,10 @@ export interface PromptAnswer {
 
 type Expectation = AcceptancePrompt['expect'];
 
-/** How long an answer may be compared; the longest answers take milliseconds. */
+/** The time limit of a comparison; normal ones take milliseconds, even for the longest answers. */
 const COMPARE_MS = 2000;
 
-/** Whether an answer is as expected: true, or what is wrong with it. */
+/** True if an answer is as expected, otherwise how it differs. */
 export function meets(expect: Expectation, answer: PromptAnswer): true | string {
   const { text } = answer;
   if ('tokens' in expect) return counted(expect.tokens, answer);
@@ -29,7 +29,8 @@ export function describeExpectation(expect: Expectation): string {
   if ('equals' in expect) return `is ${JSON.stringify(expect.equals.trim())}`;
   if ('contains' in expect) return `contains ${JSON.stringify(expect.contains)}`;
   if ('matches' in expect) return `matches /${expect.matches}/u`;
-  if ('jsonSchema' in expect) return `is JSON of the schema ${JSON.stringify(expect.jsonSchema)}`;
+  if ('jsonSchema' in expect)
+    return `is JSON that matches the schema ${JSON.stringify(expect.jsonSchema)}`;
   const { min = 0, max } = expect.tokens;
   return max === undefined ? `has ${min} tokens or more` : `has ${min} to ${max} tokens`;
 }
@@ -56,7 +57,7 @@ function schemaMismatch(
   try {
     value = JSON.parse(text);
   } catch {
-    return 'no JSON';
+    return 'not valid JSON';
   }
   return jsonSchemaMismatch(schema, value);
 }
@@ -65,6 +66,28 @@ function counted(
   { min = 0, max = Number.POSITIVE_INFINITY }: { readonly min?: number; readonly max?: number },
   { text, tokens }: PromptAnswer,
 ): true | string {
-  if (tokens === undefined) return 'a server that does not count tokens';
+  if (tokens === undefined) return 'no token count in the response';
   return tokens >= min && tokens <= max ? true : `${tokens} tokens: ${JSON.stringify(text)}`;
+}
+
+/**
+ * Runs a synchronous computation on untrusted text with a time limit: a regular expression can backtrack forever.
+ * @returns undefined when the time ran out
+ */
+function withinTime<T>(milliseconds: number, compute: () => T): { value: T } | undefined {
+  let value: { value: T } | undefined;
+  const once = (): void => {
+    value = { value: compute() };
+  };
+  try {
+    runInNewContext('once()', { once }, { timeout: milliseconds });
+  } catch (error) {
+    if (isTimeout(error)) return undefined;
+    throw error;
+  }
+  return value;
+}
+
+function isTimeout(error: unknown): boolean {
+  return (error as { code?: unknown } | null)?.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT';
 }

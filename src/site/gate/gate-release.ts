@@ -3,24 +3,23 @@ import { StowageError } from '../../core/error.ts';
 import { startDepot } from '../../depot/server.ts';
 import type { DeployedRelease } from '../../format/generation.ts';
 import type { GateResult } from '../../format/receipt.ts';
-import { ask } from '../../target/ask.ts';
+import { sendRequest } from '../../target/http-request.ts';
 import { catalogOf } from '../catalog/catalog.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
-const ASK_SECONDS = 30;
+const REQUEST_SECONDS = 30;
 
-/** What the gate of a release is run with. */
+/** The context of the gate of a release. */
 export interface ReleaseGate {
   readonly site: SiteFolder;
   readonly signal: AbortSignal;
-  /** Is told of the check as it ends. */
+  /** Called with the result of the check. */
   readonly keep: (result: GateResult) => void;
 }
 
 /**
- * What must hold before a release is kept that runs nothing: a depot gives every manifest of it byte for byte, and
- * has every blob whole.
- * @throws StowageError `gate-failed` naming the first that it does not
+ * The gate of a release without services: a depot serves every manifest byte for byte, and every blob has its full size.
+ * @throws StowageError `gate-failed` naming the first that fails
  */
 export async function gateRelease(
   release: DeployedRelease,
@@ -37,7 +36,7 @@ export async function gateRelease(
   throw new StowageError('gate-failed', `release ${release.name} cannot be served`, {
     expected,
     found,
-    hint: 'import the bundle again; if that does not help, check the disk of this host',
+    hint: 'import the bundle again; if the problem persists, check the disk of this host',
   });
 }
 
@@ -53,15 +52,17 @@ async function served(
     for (const { repository, manifests, blobs } of catalog.repositories()) {
       for (const digest of manifests.keys()) {
         const path = `/v2/${repository}/manifests/${digest}`;
-        const answer = await ask({ address, port: Number(port) }, path, ASK_SECONDS, signal);
-        if (answer === undefined) return `no answer to ${path}`;
-        if (answer.status !== 200) return `status ${answer.status} to ${path}`;
-        if (digestOf(Buffer.from(answer.body)) !== digest) return `other bytes at ${path}`;
+        const endpoint = { address, port: Number(port) };
+        const request = { endpoint, path, seconds: REQUEST_SECONDS, signal };
+        const response = await sendRequest(request);
+        if (response === undefined) return `no response from ${path}`;
+        if (response.status !== 200) return `status ${response.status} from ${path}`;
+        if (digestOf(Buffer.from(response.body)) !== digest) return `different content at ${path}`;
       }
       for (const [digest, size] of blobs) {
-        const there = await site.store.size(digest);
-        if (there !== size)
-          return `${there ?? 'no'} bytes of blob ${digest} of ${repository}, not ${size}`;
+        const stored = await site.store.size(digest);
+        if (stored !== size)
+          return `blob ${digest} of ${repository} has ${stored ?? 'no'} bytes instead of ${size}`;
       }
     }
     return true;

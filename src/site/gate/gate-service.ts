@@ -4,17 +4,17 @@ import type { GateResult } from '../../format/receipt.ts';
 import type { Health } from '../../format/service.ts';
 import type { DeployedService, OpenEndpoint, ServiceOf, Target } from '../../target/target.ts';
 import { acceptanceCheck } from './acceptance.ts';
-import { modelQuestions } from './model-list.ts';
-import { becomesReady, readinessQuestion, staysReady } from './readiness.ts';
+import { modelChecks } from './model-list.ts';
+import { becomesReady, readinessCheck, staysReady } from './readiness.ts';
 
 const LOG_LINES = 20;
-/** What a check may say, so that no answer of a service makes a receipt that cannot be written. */
-const MAX_WORDS = 4000;
+/** The most characters of one text in a gate result: receipts have a size limit. */
+const MAX_TEXT = 4000;
 
-/** What gates are run with. */
+/** The context of a gate. */
 export interface GateContext extends Context {
   readonly target: Target;
-  /** Is told of each check as it ends, also of the one that fails. */
+  /** Called with the result of each check, including one that fails. */
   readonly keep: (result: GateResult) => void;
 }
 
@@ -26,9 +26,9 @@ type Check = (
 ) => Promise<void>;
 
 /**
- * What must hold before a generation is kept, for one service: the process runs, the server says that it is ready,
- * the model and its adapters are listed, the acceptance prompts match, and it stays so. Stops at the first that fails.
- * @throws StowageError `gate-failed` with what was expected, what was seen, and the service's last lines
+ * The gate of one service, before a generation is kept: the process runs, the server is ready, it lists the model and
+ * its adapters, the acceptance prompts match, and it stays ready. Stops at the first failure.
+ * @throws StowageError `gate-failed` with the expected and the found result, and the last lines of the log
  */
 export async function gateService(of: ServiceOf, context: GateContext): Promise<void> {
   const service = deployedService(of, context.target);
@@ -54,7 +54,7 @@ export async function gateService(of: ServiceOf, context: GateContext): Promise<
   }
 }
 
-/** A server under its gate. */
+/** The server of a service and its endpoint. */
 interface Gated {
   readonly of: ServiceOf;
   readonly service: DeployedService;
@@ -69,31 +69,31 @@ async function gateServer(
 ): Promise<void> {
   const { target, signal } = context;
   const { startupSeconds, soakSeconds, server } = health;
-  const question = readinessQuestion({ of, health, endpoint }, context);
-  const wanted = `${health.command === undefined ? '200 from' : 'status 0 of'} ${question.about}`;
-  await check('readiness', `${wanted}, with progress every ${startupSeconds} s until then`, () =>
-    becomesReady({ of, health, question }, context),
+  const readiness = readinessCheck({ of, health, endpoint }, context);
+  const wanted = `${health.command === undefined ? '200 from' : 'status 0 of'} ${readiness.about}`;
+  await check('readiness', `${wanted}, with progress at least every ${startupSeconds} s`, () =>
+    becomesReady({ of, health, check: readiness }, context),
   );
   const first = await target.state(of, signal);
   if (endpoint !== undefined) {
-    for (const { expected, run } of modelQuestions(service, endpoint, signal))
+    for (const { expected, run } of modelChecks(service, endpoint, signal))
       await check('model', expected, run);
     const { acceptance } = of.release;
     for (const prompt of acceptance.filter((each) => each.service === service.name)) {
-      const { expected, run } = acceptanceCheck(prompt, server, endpoint, signal);
+      const { expected, run } = acceptanceCheck({ prompt, server, endpoint, signal });
       await check('acceptance', expected, run);
     }
   }
   const soaking = soakSeconds > 0;
   await check(
     soaking ? 'soak' : 'process',
-    soaking ? `${wanted} for ${soakSeconds} s, without an end` : 'running without an end',
-    () => staysReady({ of, first, question, seconds: soakSeconds }, context),
+    soaking ? `${wanted} for ${soakSeconds} s, without an exit` : 'running without an exit',
+    () => staysReady({ of, first, check: readiness, seconds: soakSeconds }, context),
     !soaking,
   );
 }
 
-/** A service of a release as its target describes it. */
+/** A service of a release, as described by its target. */
 export function deployedService(
   { release, service }: ServiceOf,
   target: Pick<Target, 'services'>,
@@ -103,7 +103,7 @@ export function deployedService(
   return found;
 }
 
-/** Where a service is asked; undefined when a program inside the container tells. */
+/** The endpoint of a readiness check; undefined when a command in the container performs it. */
 export async function openEndpoint(
   of: ServiceOf,
   { command, port }: Health,
@@ -111,8 +111,32 @@ export async function openEndpoint(
 ): Promise<OpenEndpoint | undefined> {
   if (command !== undefined) return undefined;
   if (port === undefined)
-    throw new Error(`service ${of.service} passed the schema without its port`);
+    throw new Error(`service ${of.service} passed the schema but has no port`);
   return target.endpoint(of, port, signal);
+}
+
+/**
+ * Waits until the dependencies of a service are ready, each for as long as it may take to load. A dependency that does
+ * not become ready is ignored.
+ * @throws StowageError `engine-failed`, `interrupted`
+ */
+export async function waitForDependencies(
+  { release, service }: ServiceOf,
+  context: Context & { readonly target: Target },
+): Promise<void> {
+  const { dependsOn } = deployedService({ release, service }, context.target);
+  for (const name of dependsOn) {
+    const of = { release, service: name };
+    const { health } = deployedService(of, context.target);
+    if (health === undefined) continue;
+    const endpoint = await openEndpoint(of, health, context);
+    try {
+      const check = readinessCheck({ of, health, endpoint }, context);
+      await becomesReady({ of, health, check }, context);
+    } finally {
+      await endpoint?.close();
+    }
+  }
 }
 
 async function processRuns(of: ServiceOf, { target, signal }: GateContext): Promise<string | true> {
@@ -120,9 +144,9 @@ async function processRuns(of: ServiceOf, { target, signal }: GateContext): Prom
   return state === 'running' ? true : `${state} ${detail}`.trim();
 }
 
-/** At most so many characters, well-formed: a service can answer with half a surrogate pair. */
+/** A text of limited length, made well-formed: a service can answer with half a surrogate pair. */
 function brief(text: string): string {
-  const cut = text.length > MAX_WORDS ? `${text.slice(0, MAX_WORDS)} ...` : text;
+  const cut = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)} ...` : text;
   return cut.toWellFormed();
 }
 
@@ -135,7 +159,7 @@ async function failure(
   return new StowageError('gate-failed', `service ${of.service} did not pass the ${check} gate`, {
     expected,
     found,
-    hint: 'the lines listed are the last that the service wrote; give them to the release engineer',
+    hint: 'the lines below are the last that the service wrote; send them to the release engineer',
     defects: logs.split('\n').filter((line) => line.trim() !== ''),
   });
 }

@@ -1,91 +1,96 @@
 import type { ServerKind } from '../../format/service.ts';
-import { type Answer, ask, type Endpoint } from '../../target/ask.ts';
+import { type Endpoint, type HttpResponse, sendRequest } from '../../target/http-request.ts';
 import type { DeployedService } from '../../target/target.ts';
 
-/** A question whose answer tells whether a model is served. */
-export interface ModelQuestion {
+/** One check that a model is served. */
+export interface ModelCheck {
   readonly expected: string;
   readonly run: () => Promise<string | true>;
 }
 
-const ASK_SECONDS = 10;
+const REQUEST_SECONDS = 10;
 
-/** What to ask about the model of a service, and about each adapter that its server lists. */
-export function modelQuestions(
+/** The checks for the model of a service and for each adapter that its server lists. */
+export function modelChecks(
   { health, adapters = [] }: DeployedService,
   endpoint: Endpoint,
   signal: AbortSignal,
-): ModelQuestion[] {
+): ModelCheck[] {
   if (health === undefined) return [];
   const { server, model } = health;
-  const get = (path: string): Promise<Answer | undefined> =>
-    ask(endpoint, path, ASK_SECONDS, signal);
-  const questions = model === undefined ? [] : [modelQuestion(server, model, get)];
-  if (server === 'vllm') for (const { name } of adapters) questions.push(listed(name, get));
+  const get: Get = (path) => sendRequest({ endpoint, path, seconds: REQUEST_SECONDS, signal });
+  const checks = model === undefined ? [] : [modelCheck(server, model, get)];
+  if (server === 'vllm') for (const { name } of adapters) checks.push(listed(name, get));
   if (server === 'llama.cpp')
-    for (const each of adapters) questions.push(loadedAdapter(`/adapters/${each.model}/`, get));
-  return questions;
+    for (const each of adapters) checks.push(loadedAdapter(`/adapters/${each.model}/`, get));
+  return checks;
 }
 
-type Get = (path: string) => Promise<Answer | undefined>;
+type Get = (path: string) => Promise<HttpResponse | undefined>;
 
-function modelQuestion(server: ServerKind, model: string, get: Get): ModelQuestion {
+function modelCheck(server: ServerKind, model: string, get: Get): ModelCheck {
   if (server === 'triton') return tritonModel(model, get);
   if (server === 'ollama')
-    // Ollama gives a name without a tag the tag latest.
-    return named('/api/tags', 'models', 'name', model, [model, `${model}:latest`], get);
+    // Ollama appends the tag latest to a name without a tag.
+    return listedAs(
+      { path: '/api/tags', list: 'models', member: 'name', names: [model, `${model}:latest`] },
+      get,
+    );
   return listed(model, get);
 }
 
-function listed(model: string, get: Get): ModelQuestion {
-  return named('/v1/models', 'data', 'id', model, [model], get);
+function listed(model: string, get: Get): ModelCheck {
+  return listedAs({ path: '/v1/models', list: 'data', member: 'id', names: [model] }, get);
 }
 
-function tritonModel(model: string, get: Get): ModelQuestion {
+function tritonModel(model: string, get: Get): ModelCheck {
   const path = `/v2/models/${encodeURIComponent(model)}/ready`;
   return {
     expected: `200 from ${path}`,
     run: async () => {
-      const answer = await get(path);
-      if (answer === undefined) return 'no answer';
-      return answer.status === 200 ? true : `status ${answer.status}`;
+      const response = await get(path);
+      if (response === undefined) return 'no response';
+      return response.status === 200 ? true : `status ${response.status}`;
     },
   };
 }
 
-/** llama-server does not list adapters among its models, but by their files. */
-function loadedAdapter(folder: string, get: Get): ModelQuestion {
+/** llama-server lists adapters by their files, separately from models. */
+function loadedAdapter(folder: string, get: Get): ModelCheck {
   return {
     expected: `/lora-adapters lists a file in ${folder}`,
     run: async () => {
-      const answer = await get('/lora-adapters');
-      if (answer === undefined) return 'no answer';
-      const paths = texts(parsed(answer.body), 'path');
+      const response = await get('/lora-adapters');
+      if (response === undefined) return 'no response';
+      const paths = texts(parsed(response.body), 'path');
       return paths.some((each) => each.startsWith(folder))
         ? true
-        : `status ${answer.status}, adapters: ${paths.join(', ') || 'none'}`;
+        : `status ${response.status}, adapters: ${paths.join(', ') || 'none'}`;
     },
   };
 }
 
-function named(
-  path: string,
-  list: string,
-  member: string,
-  model: string,
-  names: readonly string[],
-  get: Get,
-): ModelQuestion {
+interface Listing {
+  readonly path: string;
+  /** The member of the response that is the list. */
+  readonly list: string;
+  /** The member of each listed object that is its name. */
+  readonly member: string;
+  /** The names of the model, the usual one first. */
+  readonly names: readonly string[];
+}
+
+function listedAs({ path, list, member, names }: Listing, get: Get): ModelCheck {
   return {
-    expected: `${path} lists ${model}`,
+    expected: `${path} lists ${names[0]}`,
     run: async () => {
-      const answer = await get(path);
-      if (answer === undefined) return 'no answer';
-      const reply = parsed(answer.body) as Readonly<Record<string, unknown>> | null;
+      const response = await get(path);
+      if (response === undefined) return 'no response';
+      const reply = parsed(response.body) as Readonly<Record<string, unknown>> | null;
       const found = texts(reply?.[list], member);
       return found.some((each) => names.includes(each))
         ? true
-        : `status ${answer.status}, models: ${found.join(', ') || 'none'}`;
+        : `status ${response.status}, models: ${found.join(', ') || 'none'}`;
     },
   };
 }
@@ -98,7 +103,7 @@ function parsed(body: string): unknown {
   }
 }
 
-/** One member of each object in a list, where it is a text. */
+/** The values of one member of the objects in a list that are strings. */
 function texts(list: unknown, member: string): string[] {
   if (!Array.isArray(list)) return [];
   return list.flatMap((each: Readonly<Record<string, unknown>> | null) => {

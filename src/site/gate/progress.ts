@@ -1,34 +1,34 @@
-/** What a loading service was seen to do. */
-export interface Sight {
-  /** The answer to the question whether it is ready, whole. */
+/** What was observed of a service that is loading. */
+export interface Observation {
+  /** The complete answer of the readiness check. */
   readonly answer: string;
-  /** Its last lines, where they were looked at. */
+  /** The last lines of its log, if they were read. */
   readonly log?: string;
 }
 
 const MAX_SEEN = 10_000;
 
 /**
- * Tells a service that goes on loading from one that hangs: by an answer or a line of its log that was not there
- * before. A line that differs in its time alone, or that tells of our own questions, is no progress.
+ * Distinguishes a service that is still loading from one that hangs: by a new answer or a new line in its log. A line
+ * that differs only in its time, or that logs our own requests, is not progress.
  */
 export class Progress {
-  readonly #asked: string;
+  readonly #about: string;
   #answers = new Set<string>();
   #lines = new Set<string>();
 
-  /** @param asked what the questions are about, such as their path: servers log it */
-  constructor(asked: string) {
-    this.#asked = asked;
+  /** @param about the path of our requests: servers log it */
+  constructor(about: string) {
+    this.#about = about;
   }
 
-  /** Takes a sight in, and says whether it shows anything new. The first shows nothing new: there is nothing before. */
-  sees({ answer, log }: Sight): boolean {
+  /** Returns whether an observation shows anything new. The first does not. */
+  observe({ answer, log }: Observation): boolean {
     const first = this.#answers.size === 0;
     let fresh = add(this.#answers, answer);
     for (const line of (log ?? '').split('\n')) {
-      if (line.trim() === '' || (this.#asked !== '' && line.includes(this.#asked))) continue;
-      if (add(this.#lines, timeless(line))) fresh = true;
+      if (line.trim() === '' || (this.#about !== '' && line.includes(this.#about))) continue;
+      if (add(this.#lines, withoutTimes(line))) fresh = true;
     }
     return fresh && !first;
   }
@@ -41,7 +41,7 @@ function add(seen: Set<string>, text: string): boolean {
 }
 
 /** A line without dates and times of day. */
-function timeless(line: string): string {
+function withoutTimes(line: string): string {
   return line
     .replace(/\b[0-9]{1,2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]+)?/g, '')
     .replace(/\b[0-9]{2,4}[-/][0-9]{2}(?:[-/][0-9]{2})?/g, '');

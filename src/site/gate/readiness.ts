@@ -2,34 +2,34 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { StowageError } from '../../core/error.ts';
 import type { Context } from '../../core/event.ts';
 import type { Health } from '../../format/service.ts';
-import { ask, type Endpoint } from '../../target/ask.ts';
+import { type Endpoint, sendRequest } from '../../target/http-request.ts';
 import type { ServiceOf, ServiceState, Target } from '../../target/target.ts';
 import { Progress } from './progress.ts';
 import { serverProfiles } from './server-kind.ts';
 
 const POLL_MS = 250;
 const SOAK_POLL_MS = 1000;
-const ASK_SECONDS = 10;
-/** How often the log is looked at for signs of progress. */
+const REQUEST_SECONDS = 10;
+/** How often the log is checked for progress. */
 const LOG_MS = 2000;
 const LOG_LINES = 50;
 
-/** One question whether a service is ready. */
-export interface ReadinessQuestion {
-  /** What is asked, in words: a path, or a program in the container. */
+/** The readiness check of a service. */
+export interface ReadinessCheck {
+  /** A path, or a command in the container. */
   readonly about: string;
-  /** True, or what was answered instead; `answer` is all of it. */
-  readonly ask: (seconds: number) => Promise<true | { found: string; answer: string }>;
+  /** True if ready; otherwise `found` is a summary and `answer` the complete response. */
+  readonly run: (seconds: number) => Promise<true | { found: string; answer: string }>;
 }
 
-/** The target of the services that are asked. */
+/** The target of the services. */
 export interface ReadinessContext {
   readonly target: Target;
   readonly signal: AbortSignal;
 }
 
-/** A server, and where it is asked. */
-interface Asked {
+/** A server and its endpoint. */
+interface Server {
   readonly of: ServiceOf;
   readonly health: Health;
   readonly endpoint: Endpoint | undefined;
@@ -38,76 +38,78 @@ interface Asked {
 interface Awaited {
   readonly of: ServiceOf;
   readonly health: Health;
-  readonly question: ReadinessQuestion;
+  readonly check: ReadinessCheck;
 }
 
 interface Soaked {
   readonly of: ServiceOf;
   /** Its state when it had become ready. */
   readonly first: ServiceState;
-  readonly question: ReadinessQuestion;
+  readonly check: ReadinessCheck;
   readonly seconds: number;
 }
 
-/** How a kind of server is asked whether it can answer prompts. */
-export function readinessQuestion(
-  { of, health, endpoint }: Asked,
+/** The check of whether a server can answer prompts. */
+export function readinessCheck(
+  { of, health, endpoint }: Server,
   { target, signal }: ReadinessContext,
-): ReadinessQuestion {
+): ReadinessCheck {
   const { command } = health;
   if (command !== undefined) {
     const run = (seconds: number) => runsInside({ of, command, seconds }, { target, signal });
-    return { about: command.join(' '), ask: run };
+    return { about: command.join(' '), run };
   }
-  if (endpoint === undefined) throw new Error('a server that is asked has a port');
+  if (endpoint === undefined) throw new Error('a server with a readiness path has a port');
   const path = health.path ?? serverProfiles[health.server].readyPath;
   return {
     about: path,
-    ask: async (seconds) => {
-      const answer = await ask(endpoint, path, seconds, signal);
-      if (answer?.status === 200) return true;
-      const found = answer === undefined ? 'no answer' : `status ${answer.status}`;
-      return { found, answer: `${found} ${answer?.body ?? ''}` };
+    run: async (seconds) => {
+      const response = await sendRequest({ endpoint, path, seconds, signal });
+      if (response?.status === 200) return true;
+      const found = response === undefined ? 'no response' : `status ${response.status}`;
+      return { found, answer: `${found} ${response?.body ?? ''}` };
     },
   };
 }
 
 /**
- * Waits until a service is ready: as long as it makes progress, and no longer than its limit. One that ended, or
- * was started again, is not waited for.
+ * Waits until a service is ready, as long as it makes progress and within its limit. Stops when the process exits or
+ * restarts.
+ * @returns true, or the reason why it is not ready
  */
 export async function becomesReady(
-  { of, health, question }: Awaited,
+  { of, health, check }: Awaited,
   { target, signal, emit }: ReadinessContext & Context,
 ): Promise<string | true> {
   const { startupSeconds, startupLimitSeconds } = health;
   const first = await target.state(of, signal);
-  const progress = new Progress(question.about);
+  const progress = new Progress(check.about);
   const began = performance.now();
-  let sign = began;
-  let looked = began;
+  let lastProgress = began;
+  let lastLook = began;
   for (;;) {
     const now = performance.now();
-    const silent = (now - sign) / 1000;
+    const silent = (now - lastProgress) / 1000;
     const left = Math.min(startupSeconds - silent, startupLimitSeconds - (now - began) / 1000);
-    const answer = await question.ask(Math.max(1, Math.min(ASK_SECONDS, Math.ceil(left))));
+    const answer = await check.run(Math.max(1, Math.min(REQUEST_SECONDS, Math.ceil(left))));
     if (answer === true) return true;
     const ended = endedSince(first, await target.state(of, signal));
-    if (ended !== undefined) return `${ended} while it loaded`;
+    if (ended !== undefined) return `${ended} while loading`;
     const over = performance.now();
-    const due = over - looked >= LOG_MS || over - sign >= startupSeconds * 1000;
+    const due = over - lastLook >= LOG_MS || over - lastProgress >= startupSeconds * 1000;
     const log = due ? await logOf(of, { target, signal }) : undefined;
-    if (due) looked = over;
-    if (progress.sees({ answer: answer.answer, ...(log === undefined ? {} : { log }) }))
-      sign = over;
+    if (due) lastLook = over;
+    if (progress.observe({ answer: answer.answer, ...(log === undefined ? {} : { log }) }))
+      lastProgress = over;
     const total = (over - began) / 1000;
-    if (total >= startupLimitSeconds) return `${answer.found} after ${Math.round(total)} s in all`;
-    if (over - sign >= startupSeconds * 1000)
-      return `${answer.found}, and no sign of progress for ${startupSeconds} s`;
+    if (total >= startupLimitSeconds)
+      return `${answer.found} after ${Math.round(total)} s in total`;
+    if (over - lastProgress >= startupSeconds * 1000)
+      return `${answer.found}, no progress for ${startupSeconds} s`;
     emit({
       type: 'progress',
       task: `wait for ${of.service}`,
-      done: Math.floor((over - sign) / 1000),
+      done: Math.floor((over - lastProgress) / 1000),
       total: startupSeconds,
       unit: 'seconds',
     });
@@ -115,9 +117,9 @@ export async function becomesReady(
   }
 }
 
-/** Whether a service that is ready stays so: asked again and again, never ended. At least one look. */
+/** Checks repeatedly that a ready service stays ready and does not exit, at least once. */
 export async function staysReady(
-  { of, first, question, seconds }: Soaked,
+  { of, first, check, seconds }: Soaked,
   { target, signal, emit }: ReadinessContext & Context,
 ): Promise<string | true> {
   const began = performance.now();
@@ -126,7 +128,7 @@ export async function staysReady(
     const passed = (performance.now() - began) / 1000;
     if (ended !== undefined) return `${ended} after ${Math.round(passed)} s`;
     if (seconds === 0) return true;
-    const answer = await question.ask(ASK_SECONDS);
+    const answer = await check.run(REQUEST_SECONDS);
     if (answer !== true) return `${answer.found} after ${Math.round(passed)} s`;
     if (passed >= seconds) return true;
     const done = Math.floor(passed);
@@ -135,12 +137,12 @@ export async function staysReady(
   }
 }
 
-/** A process that ended or was started anew will do so again. */
+/** How a process ended since `first`, in words; undefined if it has run without interruption. */
 function endedSince(first: ServiceState, now: ServiceState): string | undefined {
-  if (now.state !== 'running') return `the process ended (${now.detail || now.state})`;
+  if (now.state !== 'running') return `the process exited (${now.detail || now.state})`;
   const restarted =
     now.startedAt !== first.startedAt || (now.restarts ?? 0) > (first.restarts ?? 0);
-  return restarted ? 'the process ended and was started again' : undefined;
+  return restarted ? 'the process exited and was restarted' : undefined;
 }
 
 async function runsInside(
@@ -155,7 +157,7 @@ async function runsInside(
     return { found, answer: found };
   } catch (error) {
     if (signal.aborted || !(error instanceof StowageError)) throw error;
-    const found = error.code === 'interrupted' ? `no end within ${seconds} s` : error.message;
+    const found = error.code === 'interrupted' ? `no result within ${seconds} s` : error.message;
     return { found, answer: found };
   }
 }

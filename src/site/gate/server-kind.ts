@@ -1,15 +1,15 @@
 import type { ServerKind } from '../../format/service.ts';
 
-/** How a kind of inference server is asked whether it is ready. */
+/** The readiness check of a kind of inference server. */
 export interface ServerProfile {
-  /** Answers 200 when, and only when, the server can answer prompts; empty when the manifest must say. */
+  /** Returns 200 if and only if the server can answer prompts; empty if the manifest must set it. */
   readonly readyPath: string;
-  /** What a person should know of it. */
+  /** A note for readers of the manifest reference. */
   readonly note: string;
 }
 
 export const serverProfiles: Readonly<Record<ServerKind, ServerProfile>> = {
-  // vLLM opens its port when the model is loaded, and keeps 200 on /health with a dead GPU: the prompts decide.
+  // vLLM opens its port after the model is loaded. /health stays 200 with a dead GPU: the prompts detect that.
   vllm: { readyPath: '/health', note: 'vLLM, port 8000' },
   'llama.cpp': { readyPath: '/health', note: 'llama-server, port 8080; 503 while it loads' },
   nim: {

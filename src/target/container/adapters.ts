@@ -2,14 +2,14 @@ import { StowageError } from '../../core/error.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import { type Adapter, adapterSettings, type Service } from '../../format/service.ts';
 
-/** What a service is given so that its server loads its adapters. */
+/** What makes a server load its adapters. */
 export interface AdapterSettings {
   /** After its own arguments. */
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** The folder in which a container finds an adapter. */
+/** The folder of an adapter in a container. */
 export function adapterPath({ model }: Adapter): string {
   return `/adapters/${model}`;
 }
@@ -45,6 +45,6 @@ function weightsOf(adapter: Adapter, { models }: Bundle): string {
   throw new StowageError('document-invalid', `adapter ${adapter.model} is not one GGUF file`, {
     expected: 'one file that ends in .gguf',
     found: weights.map((each) => each.path).join(', ') || 'none',
-    hint: 'tell the release engineer: include narrows the files of the model in the manifest',
+    hint: 'ask the release engineer to select one GGUF file with "include" of the model',
   });
 }

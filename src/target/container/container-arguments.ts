@@ -1,12 +1,28 @@
+import { createHash } from 'node:crypto';
+import { canonicalBytes, type Json } from '../../core/canonical-json.ts';
 import { StowageError } from '../../core/error.ts';
 import type { RenderedPort, RenderedService } from '../../format/containers.ts';
-import { offlineEnvironment } from './offline-environment.ts';
-import { specificationOf } from './specification.ts';
 
-/** How long a server may take to end its answers before it is killed, in seconds. */
+/** How long a server may take to finish responses before it is killed, in seconds. */
 export const STOP_SECONDS = 30;
 
-/** The labels that say what a container, or a network, was made for. */
+/**
+ * Keeps inference servers from sending telemetry and from waiting for a network that does not exist. The values of
+ * a service take precedence.
+ */
+const offlineEnvironment: Readonly<Record<string, string>> = {
+  DO_NOT_TRACK: '1',
+  HF_DATASETS_OFFLINE: '1',
+  HF_HUB_DISABLE_TELEMETRY: '1',
+  HF_HUB_DISABLE_UPDATE_CHECK: '1',
+  HF_HUB_DISABLE_XET: '1',
+  HF_HUB_OFFLINE: '1',
+  NIM_TELEMETRY_MODE: '0',
+  TRANSFORMERS_OFFLINE: '1',
+  VLLM_NO_USAGE_STATS: '1',
+};
+
+/** The labels of containers and networks. */
 export const labels = {
   site: 'stowage.site',
   release: 'stowage.release',
@@ -24,6 +40,12 @@ export function labelsOf(service: RenderedService): string[] {
   ];
 }
 
+/** SHA-256 of the service's canonical JSON, 64 hex digits. Services with equal specifications run alike. */
+export function specificationOf(service: RenderedService): string {
+  const bytes = canonicalBytes(service as unknown as Json);
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
 /** A service's variables, as `NAME=value`, sorted. */
 export function variablesOf(service: RenderedService): string[] {
   const values = { ...offlineEnvironment, ...service.env };
@@ -32,18 +54,18 @@ export function variablesOf(service: RenderedService): string[] {
     .map((name) => `${name}=${values[name]}`);
 }
 
-/** `address:host:container`, for each port of a service that has a network of its own. */
+/** `address:host:container`, for each port of a service with network `bridge`. */
 export function publishedPorts(service: RenderedService): string[] {
   return service.network === 'bridge' ? service.ports.map(published) : [];
 }
 
-/** GPUs by the names that the Container Device Interface gives them, counted from 0. */
+/** GPUs by their Container Device Interface names, counted from 0. */
 export function gpuDevices({ gpus = 0 }: RenderedService): string[] {
   if (gpus === 'all') return ['nvidia.com/gpu=all'];
   return Array.from({ length: gpus }, (_, index) => `nvidia.com/gpu=${index}`);
 }
 
-/** What the manifest limits, by options that podman and docker share. */
+/** The limits of a service as options that podman and docker share. */
 export function limitArguments(service: RenderedService): string[] {
   const args = ['--pids-limit', String(service.pids)];
   if (service.memory !== undefined) args.push('--memory', `${service.memory}b`);
@@ -57,13 +79,13 @@ export function mountsAt(service: RenderedService, path: string): boolean {
   return service.mounts.some((each) => each.path === path);
 }
 
-/** A path that `--volume` and `--tmpfs` can carry. @throws StowageError `path-unsafe` */
+/** A path that `--volume` and `--tmpfs` accept. @throws StowageError `path-unsafe` */
 export function mountable(path: string): string {
   if (!/[:\n]/.test(path)) return path;
   throw new StowageError('path-unsafe', `the engine cannot mount ${JSON.stringify(path)}`, {
-    expected: 'a path without a colon or a line break',
+    expected: 'a path without a colon or line break',
     found: 'one of them',
-    hint: 'choose a site root, or a path in the manifest, without it',
+    hint: 'choose another site folder, or another path in the manifest',
   });
 }
 

@@ -2,7 +2,7 @@ import { parseJson } from '../../core/canonical-json.ts';
 import { labels } from './container-arguments.ts';
 import type { ContainerState } from './engine.ts';
 
-/** What podman and docker print of a container, as a list of four. */
+/** The format for `inspect` of podman and docker: a JSON list of four. */
 export const STATE_FORMAT: string = `[{{json .State}},{{json .Image}},{{json .RestartCount}},{{json .Config.Labels}}]`;
 
 type Labels = Readonly<Record<string, string | undefined>>;
@@ -10,7 +10,7 @@ type Labels = Readonly<Record<string, string | undefined>>;
 interface State {
   readonly Status?: string;
   readonly Running?: boolean;
-  /** Docker: between an end and the next start, when it says that the container runs. */
+  /** Docker: between an exit and the next start, while `Running` is true. */
   readonly Restarting?: boolean;
   readonly ExitCode?: number;
   readonly OOMKilled?: boolean;

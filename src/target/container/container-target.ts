@@ -3,17 +3,17 @@ import type { RenderedService } from '../../format/containers.ts';
 import type { DeployedRelease, Generation } from '../../format/generation.ts';
 import type { DeployedService, ServiceOf, ServiceState, Target } from '../target.ts';
 import { containerConstraints, overridableRules } from './constraints/check.ts';
+import { specificationOf } from './container-arguments.ts';
 import { containerDiskUse } from './disk-use.ts';
 import type { ContainerEngine, ContainerState, EngineFacts } from './engine.ts';
 import { isOurs, ownerInWords } from './ownership.ts';
 import { renderContainers } from './render.ts';
-import { specificationOf } from './specification.ts';
 import { containerSteps } from './steps.ts';
 import { containerOf, containersOf, imagesOf } from './workload.ts';
 
 /** Services as containers of one engine on this host. */
 export function createContainerTarget(engine: ContainerEngine): Target {
-  // An engine takes a second to describe itself, and does not change while one command runs.
+  // The probe takes a second, and the engine does not change during one command.
   let known: EngineFacts | undefined;
   const probe = async (signal: AbortSignal): Promise<EngineFacts> => {
     known ??= await engine.probe(signal);
@@ -45,7 +45,7 @@ export function createContainerTarget(engine: ContainerEngine): Target {
         case 'stop-service':
           return engine.stopService(containerOf(release, subject), signal);
         default:
-          throw new Error(`no action of ${engine.name} is called ${action}`);
+          throw new Error(`${engine.name} has no action ${action}`);
       }
     },
     async constraints(context) {
@@ -89,13 +89,13 @@ function deployed(service: RenderedService): DeployedService {
 function addressOf(service: RenderedService, name: string): { address: string; port: number } {
   const port = service.ports.find((each) => each.name === name);
   if (port === undefined) throw new Error(`service ${service.name} has no port ${name}`);
-  // On the host's own network a service listens where it listens; nothing publishes the port elsewhere.
+  // With the network of the host, ports are not mapped.
   return { address: port.address, port: service.network === 'host' ? port.container : port.host };
 }
 
 function stateOf(service: RenderedService, found: ContainerState): ServiceState {
   const { image, specification, site: _, release: __, ...state } = found;
-  if (found.state === 'absent') return { ...state, drift: ['its container is gone'] };
+  if (found.state === 'absent') return { ...state, drift: ['the container does not exist'] };
   if (!isOurs(service, found))
     return {
       ...{ state: 'absent', detail: '' },
@@ -103,9 +103,9 @@ function stateOf(service: RenderedService, found: ContainerState): ServiceState 
     };
   const drift: string[] = [];
   if (specification !== undefined && specification !== specificationOf(service))
-    drift.push('it was started with other settings');
+    drift.push('the container was started with different settings');
   if (image !== undefined && image !== digestHex(service.image.config))
-    drift.push(`it runs another image, ${image.slice(0, 12)}`);
+    drift.push(`the container runs a different image, ${image.slice(0, 12)}`);
   return { ...state, drift };
 }
 
@@ -124,7 +124,7 @@ function networkOf(
   return network;
 }
 
-/** Takes images and networks out of the engine that only generations use which go. */
+/** Removes images and networks that only the generations in `going` use. */
 async function forget(
   engine: ContainerEngine,
   {

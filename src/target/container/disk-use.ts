@@ -11,17 +11,17 @@ import type { ConstraintContext } from '../target.ts';
 import type { EngineFacts } from './engine.ts';
 import { imagesOf } from './workload.ts';
 
-/** How much larger a compressed layer of an image becomes: programs and libraries rarely grow more. */
+/** The estimated size of an unpacked layer relative to its compressed size; programs and libraries rarely exceed it. */
 const GROWTH = 2.5;
 
-/** A layer of an image as it lies in the store. */
+/** A layer of an image in the store. */
 interface ImageLayer {
   readonly digest: string;
   readonly size: number;
   readonly compressed: boolean;
 }
 
-/** What the engine unpacks, and what it fetches first, where it says where. */
+/** The space for unpacked layers and for downloads, if the engine reports where it keeps them. */
 export async function containerDiskUse(
   engine: EngineFacts,
   { change, store }: ConstraintContext,
@@ -41,7 +41,7 @@ export async function containerDiskUse(
   ];
 }
 
-/** A layer that the engine has already takes nothing; one that cannot be told takes its place. */
+/** The layers that the engine already has; none if that cannot be determined. */
 async function layersThere(
   releases: readonly DeployedRelease[],
   store: BlobStore,

@@ -1,48 +1,106 @@
+import { parseJson } from '../../core/canonical-json.ts';
+import { StowageError } from '../../core/error.ts';
 import {
   type CommandResult,
   type CommandRunner,
   commandFailure,
   type Environment,
 } from '../host/command.ts';
+import { INSIDE_SECONDS, type RanInside, TIMED_OUT } from '../target.ts';
 
-/** How long an engine may take for what touches no image and no container's life. */
+/** For commands that neither transfer an image nor start or stop a container. */
 const QUICK_MS = 60_000;
+/** How many lines of a program's output are kept. */
+const KEPT_LINES = 8;
 
-/** Podman reads from a pipe alone, and what a child of Node reads from is a socket. */
+/** Podman reads only from a pipe, and Node gives its children sockets. */
 const THROUGH_A_PIPE = 'cat | "$0" "$@"';
 
 /** Calls a container engine's program with the environment of this host. */
 export interface EngineClient {
   readonly program: 'podman' | 'docker';
-  /** The result, whatever its status. */
-  ask(args: readonly string[], signal: AbortSignal, timeoutMs?: number): Promise<CommandResult>;
-  /** What it printed. @throws StowageError `engine-failed` when the status is not 0 */
-  must(args: readonly string[], signal: AbortSignal, timeoutMs?: number): Promise<string>;
-  /** Like `must`, with bytes to read; neither they nor what the engine answers is in any error. */
-  give(args: readonly string[], bytes: Uint8Array, signal: AbortSignal): Promise<void>;
+  /** Any exit status is a result. */
+  run(args: readonly string[], signal: AbortSignal, timeoutMs?: number): Promise<CommandResult>;
+  /** Returns stdout. @throws StowageError `engine-failed` when the status is not 0 */
+  runChecked(args: readonly string[], signal: AbortSignal, timeoutMs?: number): Promise<string>;
+  /** Like `runChecked`, with bytes on stdin. Errors contain neither those bytes nor the engine's output. */
+  runWithInput(args: readonly string[], bytes: Uint8Array, signal: AbortSignal): Promise<void>;
 }
 
 export function createEngineClient(
   program: EngineClient['program'],
-  run: CommandRunner,
+  runner: CommandRunner,
   env: Environment,
 ): EngineClient {
-  // A socket to notify is meant for us: podman would announce the container's readiness as ours.
+  // With our NOTIFY_SOCKET, podman would announce the container's readiness as ours.
   const own = { ...env, NOTIFY_SOCKET: undefined };
-  const ask: EngineClient['ask'] = (args, signal, timeoutMs = QUICK_MS) =>
-    run(program, args, { env: own, signal, timeoutMs });
+  const run: EngineClient['run'] = (args, signal, timeoutMs = QUICK_MS) =>
+    runner(program, args, { env: own, signal, timeoutMs });
   return {
     program,
-    ask,
-    async must(args, signal, timeoutMs) {
-      const result = await ask(args, signal, timeoutMs);
+    run,
+    async runChecked(args, signal, timeoutMs) {
+      const result = await run(args, signal, timeoutMs);
       if (result.status !== 0) throw commandFailure(program, args, result);
       return result.stdout;
     },
-    async give(args, stdin, signal) {
+    async runWithInput(args, stdin, signal) {
       const options = { env: own, signal, timeoutMs: QUICK_MS, stdin };
-      const result = await run('sh', ['-c', THROUGH_A_PIPE, program, ...args], options);
+      const result = await runner('sh', ['-c', THROUGH_A_PIPE, program, ...args], options);
       if (result.status !== 0) throw commandFailure(program, args, { ...result, stderr: '' });
     },
   };
+}
+
+/**
+ * What `info` prints; empty if it is not JSON. Unlike `version`, `info` opens the image store and looks for the runtime.
+ * @param unfit makes the error for a host without this engine
+ * @throws StowageError the error of `unfit`, or `engine-failed` when the engine does not work
+ */
+export async function engineInfo<T extends object>(
+  engine: EngineClient,
+  signal: AbortSignal,
+  unfit: (found: string, cause: unknown) => StowageError,
+): Promise<Partial<T>> {
+  const text = await engine
+    .runChecked(['info', '--format', '{{json .}}'], signal)
+    .catch((cause: unknown) => {
+      throw cause instanceof StowageError && cause.code === 'host-unfit'
+        ? unfit('none', cause)
+        : cause;
+    });
+  try {
+    return parseJson(Buffer.from(text)) as Partial<T>;
+  } catch {
+    return {};
+  }
+}
+
+/** Whether `MAJOR.MINOR...` is this version or a newer one. */
+export function isAtLeast(version: string, oldest: readonly [number, number]): boolean {
+  const [, major = '0', minor = '0'] = /^([0-9]+)\.([0-9]+)/.exec(version) ?? [];
+  return Number(major) > oldest[0] || (Number(major) === oldest[0] && Number(minor) >= oldest[1]);
+}
+
+/**
+ * See {@link ContainerEngine.runInside}. Podman and docker take the same arguments.
+ * @throws StowageError `interrupted`, `host-unfit`
+ */
+export async function runInside(
+  engine: EngineClient,
+  container: string,
+  command: readonly string[],
+  signal: AbortSignal,
+): Promise<RanInside> {
+  const limit = AbortSignal.timeout(INSIDE_SECONDS * 1000);
+  try {
+    const args = ['exec', container, ...command];
+    const { status, stdout, stderr } = await engine.run(args, AbortSignal.any([signal, limit]));
+    const lines = (stdout + stderr).trim().split('\n');
+    return { status, output: lines.slice(-KEPT_LINES).join('\n') };
+  } catch (error) {
+    const late = limit.aborted && !signal.aborted;
+    if (!late || !(error instanceof StowageError) || error.code !== 'interrupted') throw error;
+    return { status: TIMED_OUT, output: `did not end within ${INSIDE_SECONDS} seconds` };
+  }
 }

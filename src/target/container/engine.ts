@@ -1,34 +1,34 @@
 import type { RenderedImage, RenderedNetwork, RenderedService } from '../../format/containers.ts';
 import type { RanInside } from '../target.ts';
 
-/** What a container engine says of itself. */
+/** What a container engine reports about itself. */
 export interface EngineFacts {
   /** Such as `podman`. */
   readonly engine: string;
   readonly version: string;
   /** Whether services become units of systemd. */
   readonly systemd: boolean;
-  /** The folder in which it keeps images, where it tells. */
+  /** The folder in which it keeps images, if known. */
   readonly images?: string;
-  /** The folder in which it keeps what it is fetching, where that is another. */
+  /** The folder for downloads in progress, if it is a different one. */
   readonly fetching?: string;
   /** Whether the engine has no more rights on this host than the user who runs this. */
   readonly rootless: boolean;
-  /** Whether the services of a release find one another by their names on an internal network. */
+  /** Whether services resolve each other's names on an internal network. */
   readonly names: boolean;
-  /** The version of the host's control groups; undefined where the engine does not say. */
+  /** The version of the host's control groups; undefined if unknown. */
   readonly cgroups?: 1 | 2;
 }
 
 /** What the container of a service is doing now. */
 export interface ContainerState {
-  /** `stopped` is there but not running; `absent` is not there. */
+  /** `stopped` exists but does not run; `absent` does not exist. */
   readonly state: 'running' | 'stopped' | 'absent';
-  /** A person's detail, such as `exit code 137 (out of memory)`; empty when there is none. */
+  /** Details for a person, such as `exit code 137 (out of memory)`; empty when there is none. */
   readonly detail: string;
   /** When it was started last, RFC 3339. */
   readonly startedAt?: string;
-  /** How often it ended and was started again since it was installed. */
+  /** How often it was restarted since it was installed. */
   readonly restarts?: number;
   /** The id of the image that it was made from, 64 hex digits. */
   readonly image?: string;
@@ -40,8 +40,7 @@ export interface ContainerState {
 }
 
 /**
- * A container engine of this host. Every method may be called again after it was killed at any point, and then ends in
- * the same state. Containers, units and networks of our names that somebody else made are refused, never changed.
+ * A container engine of this host. Every method can be repeated after it was killed at any point, with the same result. Containers, units and networks of other owners are never changed, even if they have one of our names.
  * @throws StowageError from every method: `engine-failed` when the engine refuses or hangs, `interrupted` when the
  * signal was aborted
  */
@@ -49,29 +48,29 @@ export interface ContainerEngine {
   readonly name: string;
   /** @throws StowageError `host-unfit` when the engine is absent or too old */
   probe(signal: AbortSignal): Promise<EngineFacts>;
-  /** Whether the engine knows the image by its tag, with the right id. */
+  /** Whether the engine has the image under its tag, with the right id. */
   hasImage(image: RenderedImage, signal: AbortSignal): Promise<boolean>;
   /**
-   * Pulls the image by digest from the depot at `host:port`. Afterwards the engine knows it by its tag alone, and
+   * Pulls the image by digest from the depot at `host:port`. Afterwards its only name is its tag, and
    * its id is the digest of its config.
    */
   loadImage(image: RenderedImage, depotHost: string, signal: AbortSignal): Promise<void>;
-  /** Forgets the image, unless a container or another tag still uses it. */
+  /** Removes the image, unless a container or another tag still uses it. */
   unloadImage(image: RenderedImage, signal: AbortSignal): Promise<void>;
-  /** Makes a network that only a release uses, or finds it made alike. */
+  /** Creates a network for one release, or keeps an equal one. */
   createNetwork(network: RenderedNetwork, signal: AbortSignal): Promise<void>;
-  /** Forgets the network; one of its name that the release does not own stays. */
+  /** Removes the network; one of another owner stays. */
   removeNetwork(network: RenderedNetwork, signal: AbortSignal): Promise<void>;
   hasSecret(name: string, signal: AbortSignal): Promise<boolean>;
-  /** Keeps a secret under a name that no other value ever has. The value reaches no argument list and no log. */
+  /** Stores a secret under a name that is unique to its value. The value never appears in arguments or logs. */
   placeSecret(name: string, value: Uint8Array, signal: AbortSignal): Promise<void>;
   removeSecret(name: string, signal: AbortSignal): Promise<void>;
-  /** Leaves a service alone that runs with this specification already; replaces any other of its name. */
+  /** Starts a service, unless it already runs with this specification; replaces a container of the same name. */
   startService(service: RenderedService, signal: AbortSignal): Promise<void>;
   /** Stops the service and removes its container and its unit. */
   stopService(service: RenderedService, signal: AbortSignal): Promise<void>;
   inspectService(service: RenderedService, signal: AbortSignal): Promise<ContainerState>;
-  /** Runs a program inside the service's container; status {@link TIMED_OUT} when it does not end in time. */
+  /** Runs a program inside the service's container; status {@link TIMED_OUT} when it times out. */
   runInside(
     service: RenderedService,
     command: readonly string[],

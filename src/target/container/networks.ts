@@ -12,7 +12,7 @@ interface Found {
   readonly Labels?: Readonly<Record<string, string>> | null;
 }
 
-/** See {@link Target.createNetwork}. Podman and docker take the same arguments. */
+/** See {@link ContainerEngine.createNetwork}. Podman and docker take the same arguments. */
 export async function createNetwork(
   engine: EngineClient,
   network: RenderedNetwork,
@@ -22,14 +22,14 @@ export async function createNetwork(
   if (found !== undefined) {
     if (!isOurs(found, network)) throw notOurs(engine, network, found);
     if ((found.internal ?? found.Internal ?? false) === network.internal) return;
-    await engine.must(['network', 'rm', network.name], signal);
+    await engine.runChecked(['network', 'rm', network.name], signal);
   }
   const internal = network.internal ? ['--internal'] : [];
   const create = ['network', 'create', ...internal, ...labelsOf(network), network.name];
-  await engine.must(create, signal);
+  await engine.runChecked(create, signal);
 }
 
-/** See {@link Target.removeNetwork}. A network of this name that somebody else made stays. */
+/** See {@link ContainerEngine.removeNetwork}. A network of another owner stays. */
 export async function removeNetwork(
   engine: EngineClient,
   network: RenderedNetwork,
@@ -37,7 +37,7 @@ export async function removeNetwork(
 ): Promise<void> {
   const found = await findNetwork(engine, network.name, signal);
   if (found === undefined || !isOurs(found, network)) return;
-  await engine.must(['network', 'rm', network.name], signal);
+  await engine.runChecked(['network', 'rm', network.name], signal);
 }
 
 async function findNetwork(
@@ -45,11 +45,13 @@ async function findNetwork(
   name: string,
   signal: AbortSignal,
 ): Promise<Found | undefined> {
-  // A list, because inspecting fails alike for a network that is not there and for an engine that is broken.
+  // A list, because inspect does not distinguish a network that does not exist from a broken engine.
   const list = ['network', 'ls', '--filter', `name=^${name}$`, '--format', '{{.Name}}'];
-  const names = (await engine.must(list, signal)).split('\n');
+  const names = (await engine.runChecked(list, signal)).split('\n');
   if (!names.includes(name)) return undefined;
-  const answer = parseJson(Buffer.from(await engine.must(['network', 'inspect', name], signal)));
+  const answer = parseJson(
+    Buffer.from(await engine.runChecked(['network', 'inspect', name], signal)),
+  );
   const [found] = answer as readonly Json[];
   return found as Found | undefined;
 }
@@ -70,7 +72,7 @@ function notOurs(engine: EngineClient, network: RenderedNetwork, found: Found): 
     expected: `no network of this name, or one with the labels ${labelsOf(network)
       .filter((each) => each !== '--label')
       .join(' and ')}`,
-    found: made.length === 0 ? 'a network without labels' : `a network labelled ${made.join(', ')}`,
+    found: made.length === 0 ? 'a network without labels' : `a network labeled ${made.join(', ')}`,
     hint: `see what uses it with "${engine.program} network inspect ${network.name}", remove it if it is not needed, and run the same command again`,
   });
 }

@@ -5,8 +5,8 @@ import { labels } from './container-arguments.ts';
 import type { ContainerState } from './engine.ts';
 
 /**
- * Whether a container that has a service's name was made for it: by its site's label, or, for what version 0.1
- * made, by the label of its release alone.
+ * Whether a container with a service's name belongs to it: it has the label of its site or, if version 0.1 made it,
+ * only the label of its release.
  */
 export function isOurs(
   { site, release }: RenderedService,
@@ -17,7 +17,7 @@ export function isOurs(
     : found.site === site;
 }
 
-/** Whose a container is, in words. */
+/** The owner of a container, in words. */
 export function ownerInWords({ site, release }: Pick<ContainerState, 'site' | 'release'>): string {
   if (site !== undefined) return `site ${site}`;
   return release === undefined
@@ -26,8 +26,8 @@ export function ownerInWords({ site, release }: Pick<ContainerState, 'site' | 'r
 }
 
 /**
- * Whether a unit file of a service's name is this site's: one that was edited until no label is left is, too, and is
- * repaired; one that starts the container of another site is not.
+ * Whether a unit file with a service's name belongs to this site. One without a label does (somebody edited it, and it
+ * is repaired); one with the label of another site does not.
  */
 export function isOurUnit({ site = '' }: RenderedService, { text }: UnitSource): boolean {
   const [, owner = site] = new RegExp(`${labels.site}=([0-9a-f]*)`).exec(text) ?? [];
@@ -38,9 +38,9 @@ export function isOurUnit({ site = '' }: RenderedService, { text }: UnitSource):
 export function requireOurUnit(service: RenderedService, source: UnitSource): void {
   if (isOurUnit(service, source)) return;
   throw new StowageError('engine-failed', `unit ${service.unit} belongs to another owner`, {
-    expected: `no unit of this name, or one whose container is labelled ${labelOf(service)}`,
+    expected: `no unit of this name, or one whose container is labeled ${labelOf(service)}`,
     found: 'a unit of another site',
-    hint: `see what it is with "systemctl cat ${service.unit}"; rename or remove it if it is not needed, then run the same command again`,
+    hint: `inspect it with "systemctl cat ${service.unit}"; rename it, or remove it if it is not needed, then run the same command again`,
   });
 }
 
@@ -48,9 +48,9 @@ export function requireOurUnit(service: RenderedService, source: UnitSource): vo
 export function requireOurs(engine: string, service: RenderedService, found: ContainerState): void {
   if (found.state === 'absent' || isOurs(service, found)) return;
   throw new StowageError('engine-failed', `container ${service.unit} belongs to another owner`, {
-    expected: `no container of this name, or one labelled ${labelOf(service)}`,
+    expected: `no container of this name, or one labeled ${labelOf(service)}`,
     found: `a container that belongs to ${ownerInWords(found)}`,
-    hint: `see what it is with "${engine} inspect ${service.unit}"; rename or remove it if it is not needed, then run the same command again`,
+    hint: `inspect it with "${engine} inspect ${service.unit}"; rename it, or remove it if it is not needed, then run the same command again`,
   });
 }
 

@@ -36,7 +36,8 @@ function renderService(service: Service, input: RenderInput): Omit<RenderedServi
   const { ports, args, env, entrypoint, name, ...rest } = plain;
   const adapted = adapterArguments(service, bundle);
   const image = bundle.images.find((each) => each.name === imageName);
-  if (image === undefined) throw new Error(`image ${imageName} passed the schema and is not there`);
+  if (image === undefined)
+    throw new Error(`image ${imageName} passed the schema but does not exist`);
   return {
     ...rest,
     release: bundle.name,
@@ -76,15 +77,15 @@ function renderImage(image: BundleImage, { bundle, siteId, platform }: RenderInp
     repository: `${bundle.name}/${image.name}`,
     manifest: found.manifest,
     config: found.config,
-    // Site and content are in the tag: no two sites, and no two images of one version, share a name.
+    // Names are unique for each site and content.
     tag: `localhost/stowage/${siteId}/${bundle.name}/${image.name}:${bundle.version}-${digestHex(found.config).slice(0, 12)}`,
   };
 }
 
 /**
- * One internal network for the release's services among themselves. Engines publish no port of a network that is
- * internal, so that those with ports join another one as well, which leads out. No name of a release holds two
- * hyphens, so that no two networks share a name.
+ * One internal network for the services of a release. Engines do not publish ports of internal networks, so services
+ * with ports also join a second network, which is not internal. Names of releases never contain two hyphens in a row, so
+ * names of networks are unique.
  */
 function networksOf(
   { bundle, siteId }: RenderInput,
@@ -112,7 +113,7 @@ function publishes(service: Service): boolean {
 
 function secretName(secret: string, { secretNames }: RenderInput): string {
   const name = secretNames.get(secret);
-  if (name === undefined) throw new Error(`secret ${secret} passed the schema and has no name`);
+  if (name === undefined) throw new Error(`secret ${secret} passed the schema but has no name`);
   return name;
 }
 
@@ -132,7 +133,7 @@ function renderMount(mount: Mount, { bundle, files, rendered }: RenderInput): Re
 function renderPort(port: Port, release: string, fill: (text: string) => string): number {
   const value = Number(typeof port.host === 'number' ? port.host : fill(port.host));
   if (Number.isInteger(value) && value >= 1 && value <= 65_535) return value;
-  throw new StowageError('site-invalid', `port ${port.name} of release ${release} is no port`, {
+  throw new StowageError('site-invalid', `port ${port.name} of release ${release} is not valid`, {
     expected: 'a number from 1 to 65535',
     found: String(value),
     hint: `set the parameter behind ${port.host} in site.yaml under parameters.${release}`,

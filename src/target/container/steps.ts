@@ -4,8 +4,8 @@ import type { ServiceStep, TargetStep, TargetSteps } from '../target.ts';
 import { containersOf, imagesOf } from './workload.ts';
 
 /**
- * Networks and images are made ready while the old containers run; those stop only when all is there. What only
- * the old generation used is removed only when its release leaves for good.
+ * Networks and images are prepared while the old containers run, which stop only then. Images and networks that only the
+ * old generation uses are removed only when its release is uninstalled.
  */
 export function containerSteps(change: Change): TargetSteps {
   const { arriving, leaving } = changesBetween(change.from, change.to);
@@ -20,18 +20,18 @@ export function containerSteps(change: Change): TargetSteps {
 }
 
 function prepare(release: DeployedRelease, { intent, from }: Change): TargetStep[] {
-  // What a kept generation uses stays when a return to it fails.
-  const back = intent === 'rollback';
+  // A failed rollback must not remove what a kept generation uses.
+  const isRollback = intent === 'rollback';
   const about = { side: 'to', release: release.name } as const;
   return [
     ...containersOf(release).networks.map(({ name }) => ({
       ...{ ...about, action: 'create-network', subject: name },
-      ...(back || hasNetwork(from, name) ? {} : { undo: 'remove-network' }),
+      ...(isRollback || hasNetwork(from, name) ? {} : { undo: 'remove-network' }),
       reason: 'services of the release reach each other there',
     })),
     ...imagesOf([release]).map(({ tag }) => ({
       ...{ ...about, action: 'load-image', subject: tag },
-      ...(back || hasImage(from, tag) ? {} : { undo: 'unload-image' }),
+      ...(isRollback || hasImage(from, tag) ? {} : { undo: 'unload-image' }),
       reason: 'the engine needs the image before it starts a container',
     })),
   ];
@@ -62,13 +62,13 @@ function clear(release: DeployedRelease, to: Generation): TargetStep[] {
       .networks.filter(({ name }) => !hasNetwork(to, name))
       .map(({ name }) => ({
         ...{ ...about, action: 'remove-network', subject: name, undo: 'create-network' },
-        reason: 'no service uses it any more',
+        reason: 'no service uses it anymore',
       })),
     ...imagesOf([release])
       .filter(({ tag }) => !hasImage(to, tag))
       .map(({ tag }) => ({
         ...{ ...about, action: 'unload-image', subject: tag, undo: 'load-image' },
-        reason: 'no release uses it any more',
+        reason: 'no release uses it anymore',
       })),
   ];
 }

@@ -10,7 +10,7 @@ import type { DeployedRelease } from '../../format/generation.ts';
 const read = new WeakMap<object, ContainerWorkload>();
 
 /**
- * The containers and networks of a release; none for one that runs nothing.
+ * The containers and networks of a release; none for one without a workload.
  * @throws StowageError `state-damaged` for a workload of another kind
  */
 export function containersOf({ workload }: DeployedRelease): Omit<ContainerWorkload, 'kind'> {

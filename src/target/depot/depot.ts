@@ -1,8 +1,8 @@
 import type { Target } from '../target.ts';
 
 /**
- * A site that serves its releases and runs nothing: its releases have no workload, so that whatever would start a
- * service is a defect, and whatever would remove something finds nothing.
+ * Serves releases without running them. They have no workload, so starting a service is a defect, and there is never
+ * anything to remove.
  */
 export function createDepotTarget(): Target {
   return {
@@ -28,5 +28,5 @@ export function createDepotTarget(): Target {
 }
 
 function runsNothing(): never {
-  throw new Error('a site whose target is depot was asked to run something');
+  throw new Error('the target depot cannot run services');
 }

@@ -20,24 +20,24 @@ export interface DockerCreateOptions {
   readonly imageUser: string;
   /** The folder that holds the secrets' files, each by its name. */
   readonly secretFolder: string;
-  /** Whether mounts carry the label that all containers share, for hosts with SELinux. */
+  /** Whether mounts get the SELinux label that all containers share. */
   readonly selinux: boolean;
-  /** How GPUs are asked for: by the Container Device Interface, or of NVIDIA's runtime. */
+  /** How GPUs are requested: from the Container Device Interface or from NVIDIA's runtime. */
   readonly gpus: 'cdi' | 'runtime';
 }
 
-/** A log that a crash loop cannot fill the disk with. */
+/** Limits the log: a crash loop must not fill the disk. */
 const LOG_ARGUMENTS = ['--log-driver', 'json-file', '--log-opt', 'max-size=16m'];
-/** What podman makes memory of where the root is read-only. */
+/** Podman also mounts memory here if the root is read-only. */
 const WRITABLE = ['/run', '/tmp', '/var/tmp'];
-/** Docker's client gives these from its settings to every container; a service knows no proxy but its own. */
+/** Docker's client passes these from its configuration to every container; a service uses only its own proxy. */
 const PROXIES = ['http_proxy', 'https_proxy', 'no_proxy', 'ftp_proxy', 'all_proxy'];
 
 /**
- * The arguments of `docker` that make a service's container, `create` first, always in the same order. It is the
- * same container that podman makes. Its first network is the one that publishes its ports; the others are joined
+ * The arguments of `docker` that make a service's container, `create` first, always in the same order. The
+ * container is equivalent to that of podman. Its first network is the one that publishes its ports; the others are joined
  * before it starts.
- * @throws StowageError `path-unsafe` for a mount that docker's syntax cannot carry
+ * @throws StowageError `path-unsafe` for a mount that docker's syntax cannot express
  */
 export function dockerCreateArguments(
   service: RenderedService,
@@ -69,7 +69,7 @@ function confinement(service: RenderedService, options: DockerCreateOptions): st
   if (service.gpus !== undefined) args.push('--security-opt', 'label=disable');
   if (service.user !== undefined) args.push('--user', service.user);
   if (service.readOnlyRoot) args.push('--read-only');
-  // A volume of the image would outlive its container, on disk; as memory it does not.
+  // A volume of the image would stay on disk after its container; memory does not.
   const memory = new Set([...(service.readOnlyRoot ? WRITABLE : []), ...options.volumes]);
   for (const path of [...memory].sort())
     if (!mountsAt(service, path))
@@ -78,8 +78,8 @@ function confinement(service: RenderedService, options: DockerCreateOptions): st
 }
 
 /**
- * Servers compile kernels into such folders and load them, hence `exec`. Docker gives a tmpfs the mode of the
- * image's own folder, so that it must belong to the user who writes there.
+ * Servers compile kernels into such folders and load them: hence `exec`. Docker gives a tmpfs the mode of the
+ * folder in the image, so it must belong to the user who writes there.
  */
 function memoryOptions(service: RenderedService, options: DockerCreateOptions): string {
   const owner = numericUser(service.user ?? options.imageUser);
@@ -116,8 +116,8 @@ function mount(
 }
 
 /**
- * Docker makes a folder of a `--volume` that is not there, also when it starts a container again with the host, and
- * a `--mount` has no label: it is taken where a label is not needed.
+ * For a missing source, `--volume` creates a folder, even at a restart. `--mount` does not, but cannot set a label: it is
+ * used where no label is needed.
  */
 function volume(source: string, path: string, selinux: boolean): string[] {
   const [from, to] = [source, path].map(mountable);

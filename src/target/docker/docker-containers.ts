@@ -15,20 +15,20 @@ export async function inspectContainer(
 ): Promise<ContainerState> {
   if (!(await containerExists(docker, name, signal))) return { state: 'absent', detail: '' };
   const args = ['container', 'inspect', '--format', STATE_FORMAT, name];
-  return stateFrom(await docker.must(args, signal));
+  return stateFrom(await docker.runChecked(args, signal));
 }
 
-/** Stops the container of this name and removes it with its volumes; content when there is none. */
+/** Stops the container of this name and removes it with its volumes; does nothing if there is none. */
 export async function removeContainer(
   docker: EngineClient,
   name: string,
   signal: AbortSignal,
 ): Promise<void> {
   if (!(await containerExists(docker, name, signal))) return;
-  // Removal alone kills at once. A stop that fails is no reason to keep what is to be removed.
-  await docker.ask(['stop', '--time', String(STOP_SECONDS), name], signal, REMOVE_MS);
+  // Removal alone kills at once. The container is removed even if the stop fails.
+  await docker.run(['stop', '--time', String(STOP_SECONDS), name], signal, REMOVE_MS);
   const args = ['rm', '--force', '--volumes', name];
-  const result = await docker.ask(args, signal, REMOVE_MS);
+  const result = await docker.run(args, signal, REMOVE_MS);
   if (result.status !== 0 && (await containerExists(docker, name, signal)))
     throw commandFailure('docker', args, result);
 }
@@ -42,17 +42,17 @@ export async function containerLog(
 ): Promise<string> {
   if (!(await containerExists(docker, name, signal))) return '';
   const args = ['logs', '--timestamps', '--tail', String(lines), name];
-  const result = await docker.ask(args, signal);
+  const result = await docker.run(args, signal);
   if (result.status !== 0) throw commandFailure('docker', args, result);
   return mergeLog(result.stdout, result.stderr, lines);
 }
 
-/** A list, because inspecting fails alike for a container that is not there and for an engine that is broken. */
+/** A list, because inspect does not distinguish a container that does not exist from a broken engine. */
 async function containerExists(
   docker: EngineClient,
   name: string,
   signal: AbortSignal,
 ): Promise<boolean> {
   const args = ['ps', '--all', '--filter', `name=^/?${name}$`, '--format', '{{.Names}}'];
-  return (await docker.must(args, signal)).split('\n').includes(name);
+  return (await docker.runChecked(args, signal)).split('\n').includes(name);
 }

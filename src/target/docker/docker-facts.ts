@@ -1,21 +1,21 @@
 import { StowageError } from '../../core/error.ts';
 import type { EngineClient } from '../container/engine-client.ts';
-import { engineInfo, isAtLeast } from '../container/engine-info.ts';
+import { engineInfo, isAtLeast } from '../container/engine-client.ts';
 
-/** What docker's daemon says of itself and its host. */
+/** What the docker daemon reports about itself and its host. */
 export interface DockerFacts {
   readonly version: string;
   readonly rootless: boolean;
   readonly cgroups?: 1 | 2;
   /** Its folder of images. */
   readonly images?: string;
-  /** Whether it takes GPUs by the Container Device Interface. */
+  /** Whether it supports the Container Device Interface. */
   readonly cdi: boolean;
 }
 
-/** The oldest docker that was tried: Debian 11 and 12 have it. */
+/** The oldest tested version, in Debian 11 and 12. */
 const OLDEST = [20, 10] as const;
-/** The first docker that reads the descriptions of devices unasked. */
+/** The first version that reads device specifications by default. */
 const CDI = [28, 3] as const;
 
 interface Info {
@@ -29,7 +29,8 @@ interface Info {
 export async function dockerFacts(docker: EngineClient, signal: AbortSignal): Promise<DockerFacts> {
   const info = await engineInfo<Info>(docker, signal, unfit);
   const version = info.ServerVersion ?? '';
-  if (!isAtLeast(version, OLDEST)) throw unfit(version === '' ? 'no daemon that answers' : version);
+  if (!isAtLeast(version, OLDEST))
+    throw unfit(version === '' ? 'no response from the daemon' : version);
   const cgroups = { '1': 1, '2': 2 }[info.CgroupVersion ?? ''] as 1 | 2 | undefined;
   return {
     version,
@@ -41,10 +42,10 @@ export async function dockerFacts(docker: EngineClient, signal: AbortSignal): Pr
 }
 
 function unfit(found: string, cause?: unknown): StowageError {
-  return new StowageError('host-unfit', 'this host has no docker that can run the services', {
-    expected: `docker ${OLDEST.join('.')} or newer, and its daemon running`,
+  return new StowageError('host-unfit', 'this host has no suitable docker', {
+    expected: `docker ${OLDEST.join('.')} or later with a running daemon`,
     found,
-    hint: 'install it from this host\'s own packages, "apt-get install docker.io" on Debian and Ubuntu, and start it: "systemctl enable --now docker"',
+    hint: 'install it from the packages of this host, "apt-get install docker.io" on Debian and Ubuntu, and start it: "systemctl enable --now docker"',
     cause,
   });
 }

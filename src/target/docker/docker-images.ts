@@ -11,7 +11,7 @@ const FORMAT = '[{{json .Id}},{{json .RepoTags}},{{json .RepoDigests}},{{json .C
 
 /** An image that docker has. */
 export interface DockerImage {
-  /** 64 hex digits: of the config, or of the manifest where containerd stores docker's images. */
+  /** 64 hex digits: the digest of the config, or of the manifest with containerd's image store. */
   readonly id: string;
   readonly names: readonly string[];
   readonly volumes: readonly string[];
@@ -23,7 +23,7 @@ interface Config {
   readonly User?: string;
 }
 
-/** The image, whatever it is called; undefined when docker has none of its content. */
+/** The image under any name; undefined if docker does not have it. */
 export async function findImage(
   docker: EngineClient,
   image: RenderedImage,
@@ -45,7 +45,7 @@ export async function hasImage(
   return found?.names.includes(image.tag) ?? false;
 }
 
-/** See {@link Target.loadImage}. An image that is there already is only given its tag. */
+/** See {@link ContainerEngine.loadImage}. An image that the engine already has only gets its tag. */
 export async function loadImage(
   docker: EngineClient,
   image: RenderedImage,
@@ -54,19 +54,19 @@ export async function loadImage(
 ): Promise<void> {
   if ((await findImage(docker, image, signal)) === undefined) {
     const reference = `${depotHost}/${image.repository}@${image.manifest}`;
-    await docker.must(['pull', '--quiet', reference], signal, PULL_MS);
+    await docker.runChecked(['pull', '--quiet', reference], signal, PULL_MS);
     if ((await findImage(docker, image, signal)) === undefined) {
-      await docker.ask(['rmi', reference], signal, REMOVE_MS);
+      await docker.run(['rmi', reference], signal, REMOVE_MS);
       throw otherImage(image, reference);
     }
   }
   const found = await findImage(docker, image, signal);
-  if (found !== undefined) await docker.must(['tag', found.id, image.tag], signal);
+  if (found !== undefined) await docker.runChecked(['tag', found.id, image.tag], signal);
   for (const name of (await findImage(docker, image, signal))?.names ?? [])
-    if (isDepotName(name, image)) await docker.must(['rmi', name], signal, REMOVE_MS);
+    if (isDepotName(name, image)) await docker.runChecked(['rmi', name], signal, REMOVE_MS);
 }
 
-/** See {@link Target.unloadImage}. */
+/** See {@link ContainerEngine.unloadImage}. */
 export async function unloadImage(
   docker: EngineClient,
   image: RenderedImage,
@@ -77,14 +77,14 @@ export async function unloadImage(
   const own = found.names.filter((name) => name === image.tag || isDepotName(name, image));
   if (own.length === found.names.length) {
     const users = ['ps', '--all', '--quiet', '--filter', `ancestor=${found.id}`];
-    if ((await docker.must(users, signal)).trim() !== '') return;
+    if ((await docker.runChecked(users, signal)).trim() !== '') return;
   }
   const names = found.names.length === 0 ? [found.id] : own;
   for (const name of names) {
     const remove = ['rmi', name];
-    const result = await docker.ask(remove, signal, REMOVE_MS);
+    const result = await docker.run(remove, signal, REMOVE_MS);
     if (result.status === 0) continue;
-    // Another command may have removed it meanwhile, which is what was wanted.
+    // Another command may have removed it in the meantime.
     if ((await findImage(docker, image, signal))?.names.includes(name) === true)
       throw commandFailure('docker', remove, result);
   }
@@ -96,7 +96,7 @@ async function inspect(
   signal: AbortSignal,
 ): Promise<DockerImage | undefined> {
   const args = ['image', 'inspect', '--format', FORMAT, reference];
-  const result = await docker.ask(args, signal);
+  const result = await docker.run(args, signal);
   if (result.status !== 0) {
     if (/no such image/i.test(result.stderr)) return undefined;
     throw commandFailure('docker', args, result);
@@ -116,7 +116,7 @@ async function inspect(
   };
 }
 
-/** Whether a name is one that a pull from a depot left, of this run or of one that was killed. */
+/** Whether a pull from a depot left this name, in this run or in one that was killed. */
 function isDepotName(name: string, image: RenderedImage): boolean {
   return (
     /^127\.0\.0\.1:[0-9]+\//.test(name) && name.endsWith(`/${image.repository}@${image.manifest}`)
@@ -124,9 +124,9 @@ function isDepotName(name: string, image: RenderedImage): boolean {
 }
 
 function otherImage(image: RenderedImage, reference: string): StowageError {
-  return new StowageError('engine-failed', `docker made another image of ${reference}`, {
+  return new StowageError('engine-failed', `docker created an unexpected image from ${reference}`, {
     expected: `an image with the id ${digestHex(image.config)}`,
     found: 'no such image after the pull',
-    hint: 'run "docker images --digests" to see what it made; a bundle whose index names the wrong config must be packed again',
+    hint: 'run "docker images --digests" to inspect it; if the index of the bundle names the wrong config, pack the bundle again',
   });
 }

@@ -4,9 +4,8 @@ import { systemCode } from '../../core/error.ts';
 import { exists, ioError, makeFolder, writeAtomic } from '../../io/file.ts';
 
 /**
- * Secrets of services that docker runs. Without a swarm docker keeps none, so that each is a file of the site,
- * mounted read-only: every user inside the container may read it, and on the host nobody but the owner of the
- * folder, who alone may enter it.
+ * Secrets of services that docker runs. Outside a swarm, docker has no secrets, so each is a file of the site, mounted
+ * read-only. Every user in the container can read it; on the host, only the owner can enter the folder.
  */
 export interface DockerSecrets {
   readonly folder: string;
@@ -29,7 +28,7 @@ export function createDockerSecrets(folder: string): DockerSecrets {
     async remove(name) {
       try {
         await rm(fileOf(name), { force: true });
-        // The last one takes the folder with it.
+        // The folder goes with the last secret.
         if ((await readdir(folder).catch(() => ['unknown'])).length === 0) await rmdir(folder);
       } catch (error) {
         if (systemCode(error) !== 'ENOENT') throw ioError(error, fileOf(name));

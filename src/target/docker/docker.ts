@@ -2,14 +2,13 @@ import { join } from 'node:path';
 import { StowageError } from '../../core/error.ts';
 import type { RenderedService } from '../../format/containers.ts';
 import { exists } from '../../io/file.ts';
+import { specificationOf } from '../container/container-arguments.ts';
 import type { ContainerEngine, ContainerState, EngineFacts } from '../container/engine.ts';
-import { createEngineClient } from '../container/engine-client.ts';
+import { createEngineClient, runInside } from '../container/engine-client.ts';
 import { createNetwork, removeNetwork } from '../container/networks.ts';
 import { isOurs, requireOurs } from '../container/ownership.ts';
-import { runInside } from '../container/run-inside.ts';
-import { specificationOf } from '../container/specification.ts';
 import { type CommandRunner, type Environment, runCommand } from '../host/command.ts';
-import { hasSelinux } from '../host/selinux.ts';
+import { hasSelinux } from '../host/platform.ts';
 import { dockerCreateArguments } from './docker-arguments.ts';
 import { containerLog, inspectContainer, removeContainer } from './docker-containers.ts';
 import { dockerFacts } from './docker-facts.ts';
@@ -18,17 +17,17 @@ import { createDockerSecrets, type DockerSecrets } from './docker-secrets.ts';
 
 export interface DockerOptions {
   readonly env: Environment;
-  /** Where secrets lie that services mount: absolute, on a disk that the daemon sees. */
+  /** The folder of secrets: absolute, visible to the daemon. */
   readonly secretFolder: string;
-  /** Runs programs; tests bend it. */
+  /** Runs programs; tests replace it. */
   readonly run?: CommandRunner;
-  /** Whether mounts carry the shared SELinux label; by default whether this host has SELinux. */
+  /** Whether mounts get the shared SELinux label; by default if this host has SELinux. */
   readonly selinux?: boolean;
 }
 
 const START_MS = 300_000;
 
-/** Services as containers of docker, which its daemon starts again, with the host too. */
+/** Services as docker containers. The daemon restarts them, also at boot. */
 export function createDocker(options: DockerOptions): ContainerEngine {
   const { env, run = runCommand } = options;
   const docker = createEngineClient('docker', run, env);
@@ -54,11 +53,11 @@ export function createDocker(options: DockerOptions): ContainerEngine {
       selinux,
       gpus: cdi ? 'cdi' : 'runtime',
     });
-    await docker.must(args, signal, START_MS);
+    await docker.runChecked(args, signal, START_MS);
     const [, ...others] = service.networks;
     for (const name of others) {
       const connect = ['network', 'connect', '--alias', service.name, name, service.unit];
-      await docker.must(connect, signal);
+      await docker.runChecked(connect, signal);
     }
   };
 
@@ -83,11 +82,11 @@ export function createDocker(options: DockerOptions): ContainerEngine {
       if (state.state === 'running' && current) return;
       await removeContainer(docker, service.unit, signal);
       await create(service, signal);
-      await docker.must(['start', service.unit], signal, START_MS);
+      await docker.runChecked(['start', service.unit], signal, START_MS);
     },
     async stopService(service, signal) {
       const state = await inspectContainer(docker, service.unit, signal);
-      // What somebody else made under this name since is left alone.
+      // An object of another owner with this name is left alone.
       if (state.state !== 'absent' && !isOurs(service, state)) return;
       await removeContainer(docker, service.unit, signal);
     },
@@ -97,21 +96,21 @@ export function createDocker(options: DockerOptions): ContainerEngine {
   };
 }
 
-/** Docker would make a folder of a file that is missing, in the site. @throws StowageError `engine-failed` */
+/** For a missing source, docker would create a folder in the site. @throws StowageError `engine-failed` */
 async function requireSources(service: RenderedService, secrets: DockerSecrets): Promise<void> {
   const mounts = service.mounts.flatMap((each) => ('source' in each ? [each.source] : []));
   const files = service.secrets.map(({ name }) => join(secrets.folder, name));
   for (const path of [...mounts, ...files]) {
     if (await exists(path)) continue;
-    throw new StowageError('engine-failed', `${service.name} cannot mount what is not there`, {
+    throw new StowageError('engine-failed', `a mount of service ${service.name} does not exist`, {
       expected: path,
       found: 'nothing',
-      hint: 'run the same command again: what a service mounts is laid out before it starts',
+      hint: 'run the same command again: it places the files of a service before it starts the service',
     });
   }
 }
 
-/** An image's id as every engine but one with containerd's store gives it: the digest of its config. */
+/** The id of an image as the digest of its config; with containerd's image store, docker reports the manifest. */
 function idOf(id: string, { image }: RenderedService): string {
   const hex = (digest: string): string => digest.replace(/^sha256:/, '');
   return id === '' || id === hex(image.manifest) ? hex(image.config) : id;

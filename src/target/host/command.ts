@@ -11,7 +11,7 @@ export interface CommandOptions {
   readonly env: Environment;
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
-  /** What the program reads; nothing when absent. */
+  /** The input of the program; none when absent. */
   readonly stdin?: string | Uint8Array;
 }
 
@@ -31,7 +31,7 @@ export type CommandRunner = (
 
 const MAX_OUTPUT_BYTES = 8 * MIB;
 const KILL_AFTER_MS = 5_000;
-/** How long a daemon that the program left behind may hold its output open. */
+/** How long to wait for output that a daemon left behind by the program keeps open. */
 const DRAIN_MS = 1_000;
 const REPORTED_LINES = 8;
 
@@ -58,7 +58,7 @@ export const runCommand: CommandRunner = async (program, args, options) => {
   >;
   const out = keepTail(stdout);
   const err = keepTail(stderr);
-  // A program that ends without reading what it was given is judged by its status.
+  // A program may end without reading its input: its status decides.
   stdin?.on('error', () => undefined);
   stdin?.end(options.stdin);
 
@@ -89,7 +89,7 @@ export const runCommand: CommandRunner = async (program, args, options) => {
   }
 };
 
-/** The error for a result whose status is not 0. It names the subcommand and no argument: those hold settings. */
+/** The error for a result whose status is not 0. It names the subcommand, but no argument: arguments contain settings. */
 export function commandFailure(
   program: string,
   args: readonly string[],
@@ -123,15 +123,15 @@ function failed(
   return new StowageError('engine-failed', `${title(program, args)} failed`, {
     expected: 'exit status 0',
     found: [found, ...lines].filter((line) => line !== '').join('\n'),
-    hint: `read what ${program} said, put it right on this host, and run the same command again`,
+    hint: `fix the problem that ${program} reports, then run the same command again`,
   });
 }
 
 function tooSlow(program: string, args: readonly string[], timeoutMs: number): StowageError {
-  return new StowageError('engine-failed', `${title(program, args)} did not end`, {
-    expected: `an end within ${Math.round(timeoutMs / 1000)} seconds`,
-    found: 'a program that hangs',
-    hint: `check with "${program} ps" whether it answers at all, and run the same command again`,
+  return new StowageError('engine-failed', `${title(program, args)} timed out`, {
+    expected: `completion within ${Math.round(timeoutMs / 1000)} seconds`,
+    found: 'still running',
+    hint: `check that ${program} responds on this host, then run the same command again`,
   });
 }
 
@@ -139,7 +139,7 @@ function unstartable(program: string, cause: Error): StowageError {
   return new StowageError('host-unfit', `${program} cannot be run`, {
     expected: `${program} in a folder of PATH`,
     found: systemCode(cause) ?? cause.message,
-    hint: `install the package that holds ${program}`,
+    hint: `install the package that provides ${program}`,
     cause,
   });
 }

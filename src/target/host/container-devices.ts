@@ -3,11 +3,11 @@ import { deviceSpecificationKind } from '../../format/device-specification.ts';
 import { readYaml } from '../../format/yaml-document.ts';
 import type { HostProbe } from './host-probe.ts';
 
-/** Where the Container Device Interface has its specifications; the later one wins. */
+/** The folders of Container Device Interface specifications. */
 const FOLDERS = ['/etc/cdi', '/var/run/cdi'];
 const MAX_FILES = 64;
 
-/** The devices that containers can be given by name, such as `nvidia.com/gpu=0`. */
+/** The devices that containers can request by name, such as `nvidia.com/gpu=0`. */
 export async function containerDevices(host: HostProbe): Promise<ReadonlySet<string>> {
   const names = new Set<string>();
   for (const folder of FOLDERS) {
@@ -20,7 +20,7 @@ export async function containerDevices(host: HostProbe): Promise<ReadonlySet<str
   return names;
 }
 
-/** An engine passes over a specification that it cannot read; so does this. */
+/** Engines ignore a specification that they cannot read, and so does this. */
 function devicesIn(text: string): string[] {
   try {
     const { kind, devices } = readYaml(deviceSpecificationKind, Buffer.from(text));

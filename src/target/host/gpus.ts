@@ -3,7 +3,7 @@ import { MIB } from '../../core/limits.ts';
 import type { GpuNeeds } from '../../format/deployment.ts';
 import type { HostProbe } from './host-probe.ts';
 
-/** One GPU; what its tool does not tell is absent. */
+/** One GPU; fields that its tool does not report are absent. */
 export interface Gpu {
   readonly name: string;
   /** In bytes. */
@@ -18,7 +18,7 @@ export type FoundGpus = { readonly gpus: readonly Gpu[] } | { readonly why: stri
 const MAX_GPUS = 256;
 const NVIDIA_QUERY = 'index,name,memory.total,driver_version,compute_cap';
 
-/** The GPUs that the vendor's tool lists, or why it lists none. */
+/** The GPUs that the vendor's tool lists, or the reason why it cannot list any. */
 export async function findGpus(
   vendor: GpuNeeds['vendor'],
   host: HostProbe,
@@ -27,14 +27,15 @@ export async function findGpus(
   return vendor === 'nvidia' ? nvidia(host, signal) : amd(host, signal);
 }
 
-/** `nvidia-smi`: one line a GPU; `[N/A]` or `[Not Supported]` for what it does not know. */
+/** `nvidia-smi`: one line a GPU; `[N/A]` or `[Not Supported]` for unknown values. */
 async function nvidia(host: HostProbe, signal: AbortSignal): Promise<FoundGpus> {
   const args = [`--query-gpu=${NVIDIA_QUERY}`, '--format=csv,noheader,nounits'];
-  const answer = await host.ask('nvidia-smi', args, signal);
+  const answer = await host.run('nvidia-smi', args, signal);
   if ('why' in answer) return answer;
   const lines = answer.printed.split('\n').filter((line) => line.trim() !== '');
   const gpus = lines.slice(0, MAX_GPUS).map(nvidiaGpu);
-  if (gpus.some((each) => each === undefined)) return { why: 'nvidia-smi printed something else' };
+  if (gpus.some((each) => each === undefined))
+    return { why: 'nvidia-smi printed unexpected output' };
   return { gpus: gpus.filter((each) => each !== undefined) };
 }
 
@@ -44,13 +45,13 @@ function nvidiaGpu(line: string): Gpu | undefined {
   if (!/^[0-9]{1,4}$/.test(index) || rest.length < 4) return undefined;
   // A name may hold a comma.
   const [memory = '', driver = '', capability = ''] = rest.slice(-3);
-  return gpu(rest.slice(0, -3).join(', '), memory, MIB, driver, capability);
+  return gpu({ name: rest.slice(0, -3).join(', '), memory, unit: MIB, driver, capability });
 }
 
-/** `rocm-smi --json`: a member `cardN` for each GPU, and `system`; the letters' case changed over its releases. */
+/** `rocm-smi --json`: a member `cardN` for each GPU, and `system`; its releases differ in upper and lower case. */
 async function amd(host: HostProbe, signal: AbortSignal): Promise<FoundGpus> {
   const args = ['--showproductname', '--showmeminfo', 'vram', '--showdriverversion', '--json'];
-  const answer = await host.ask('rocm-smi', args, signal);
+  const answer = await host.run('rocm-smi', args, signal);
   if ('why' in answer) return answer;
   const cards = new Map<string, ReadonlyMap<string, string>>();
   try {
@@ -60,7 +61,7 @@ async function amd(host: HostProbe, signal: AbortSignal): Promise<FoundGpus> {
       cards.set(key, new Map(members.map(([name, text]) => [name.toLowerCase(), String(text)])));
     }
   } catch {
-    return { why: 'rocm-smi printed something else' };
+    return { why: 'rocm-smi printed unexpected output' };
   }
   const driver = cards.get('system')?.get('driver version') ?? '';
   const gpus = [...cards]
@@ -68,12 +69,23 @@ async function amd(host: HostProbe, signal: AbortSignal): Promise<FoundGpus> {
     .slice(0, MAX_GPUS)
     .map(([, card]) => {
       const name = card.get('card series') ?? card.get('card model') ?? '';
-      return gpu(name, card.get('vram total memory (b)') ?? '', 1, driver, '');
+      const memory = card.get('vram total memory (b)') ?? '';
+      return gpu({ name, memory, unit: 1, driver, capability: '' });
     });
   return { gpus };
 }
 
-function gpu(name: string, memory: string, unit: number, driver: string, capability: string): Gpu {
+/** A GPU as texts of its tool. */
+interface Listed {
+  readonly name: string;
+  readonly memory: string;
+  /** Bytes. */
+  readonly unit: number;
+  readonly driver: string;
+  readonly capability: string;
+}
+
+function gpu({ name, memory, unit, driver, capability }: Listed): Gpu {
   const version = /^[0-9]{1,6}(?:\.[0-9]{1,6}){0,3}/;
   return {
     name: name.replace(/[^ -~]/g, '?').slice(0, 80) || 'a GPU without a name',

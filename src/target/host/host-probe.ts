@@ -1,53 +1,61 @@
 import { open, readdir, readlink, stat, statfs } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { StowageError, systemCode } from '../../core/error.ts';
 import { MIB } from '../../core/limits.ts';
 import { ioError } from '../../io/file.ts';
 import { type CommandRunner, type Environment, runCommand } from './command.ts';
-import { type Listening, tryToListen } from './listen.ts';
 
-/** What this host has, read and asked; nothing is changed. Tests put another host in its place. */
+/** Reads the properties of this host and changes nothing. Tests replace it. */
 export interface HostProbe {
-  /** A text of the system, such as `/proc/cpuinfo`, cut at 8 MiB; undefined when it is not there or is not readable. */
+  /** A text of the system, such as `/proc/cpuinfo`, cut at 8 MiB; undefined when it is missing or not readable. */
   read(path: string): Promise<string | undefined>;
-  /** The names in a folder; none when it is not there or is not readable. */
+  /** The names in a folder; none when it is missing or not readable. */
   list(path: string): Promise<readonly string[]>;
-  /** Where a link leads; undefined when it is none. */
+  /** The target of a symbolic link; undefined when it is not one. */
   link(path: string): Promise<string | undefined>;
   /** The file system on which a path lies, or will lie. */
   fileSystem(path: string): Promise<FileSystem>;
-  /** Whether somebody could listen there now. */
+  /** Whether a program could listen there now. */
   listen(address: string, port: number): Promise<Listening>;
-  /** What a program printed; `why` in words when it is absent, fails, prints too much, or does not end in time. */
-  ask(
+  /** The output of a program; `why` in words when it is absent, fails, prints too much, or times out. */
+  run(
     program: string,
     args: readonly string[],
     signal: AbortSignal,
   ): Promise<{ readonly printed: string } | { readonly why: string }>;
 }
 
+export type Listening =
+  | 'free'
+  | 'taken'
+  /** No interface of this host has the address. */
+  | 'no-address'
+  /** This user may not listen there. */
+  | 'forbidden';
+
 export interface FileSystem {
   /** The same for two paths on one file system. */
   readonly id: string;
   readonly freeBytes: number;
-  /** How many more files it takes; undefined where it does not count them. */
+  /** How many more files fit; undefined on a file system without such a limit. */
   readonly freeFiles?: number;
 }
 
 export interface HostProbeOptions {
   readonly env: Environment;
-  /** What stands for `/`. */
+  /** Replaces `/`. */
   readonly root?: string;
   readonly run?: CommandRunner;
 }
 
 const MAX_TEXT_BYTES = 8 * MIB;
 const MAX_PRINTED = MIB;
-/** A driver that is broken can make its tool hang. */
+/** The tool of a broken driver can hang. */
 const ANSWER_MS = 20_000;
 
 export function createHostProbe(options: HostProbeOptions): HostProbe {
-  const { env, root = '/', run = runCommand } = options;
+  const { env, root = '/', run: runner = runCommand } = options;
   const place = (path: string): string => join(root, path);
   return {
     read: (path) => readText(place(path)),
@@ -55,13 +63,14 @@ export function createHostProbe(options: HostProbeOptions): HostProbe {
     link: (path) => readlink(place(path)).catch(() => undefined),
     fileSystem,
     listen: tryToListen,
-    async ask(program, args, signal) {
+    async run(program, args, signal) {
       try {
         const { PATH } = env;
         const plain = { PATH, LC_ALL: 'C' };
-        const result = await run(program, args, { env: plain, signal, timeoutMs: ANSWER_MS });
+        const result = await runner(program, args, { env: plain, signal, timeoutMs: ANSWER_MS });
         if (result.status !== 0) return { why: `${program} failed: status ${result.status}` };
-        if (result.stdout.length > MAX_PRINTED) return { why: `${program} printed too much` };
+        if (result.stdout.length > MAX_PRINTED)
+          return { why: `${program} printed too much output` };
         return { printed: result.stdout };
       } catch (error) {
         if (!(error instanceof StowageError) || error.code === 'interrupted') throw error;
@@ -72,7 +81,7 @@ export function createHostProbe(options: HostProbeOptions): HostProbe {
   };
 }
 
-/** Files of the system say a size of 0: they are read to their end. */
+/** Files below `/proc` report a size of 0 and are read to the end. */
 async function readText(path: string): Promise<string | undefined> {
   try {
     const handle = await open(path, 'r');
@@ -102,7 +111,7 @@ async function fileSystem(path: string): Promise<FileSystem> {
     return {
       id: String(dev),
       freeBytes: bavail * bsize,
-      // btrfs and some others make files as they need them, and say 0 of 0.
+      // btrfs and some others have no limit and report 0 of 0.
       ...(files === 0 ? {} : { freeFiles: ffree }),
     };
   } catch (error) {
@@ -110,4 +119,20 @@ async function fileSystem(path: string): Promise<FileSystem> {
       return fileSystem(dirname(absolute));
     throw ioError(error, absolute);
   }
+}
+
+/** Listens and stops at once: the only reliable check. */
+function tryToListen(address: string, port: number): Promise<Listening> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', (error) => resolve(meaning(systemCode(error))));
+    server.listen({ host: address, port, exclusive: true }, () => {
+      server.close(() => resolve('free'));
+    });
+  });
+}
+
+function meaning(code: string | undefined): Listening {
+  if (code === 'EADDRNOTAVAIL') return 'no-address';
+  return code === 'EACCES' || code === 'EPERM' ? 'forbidden' : 'taken';
 }

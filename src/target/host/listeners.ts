@@ -6,7 +6,7 @@ export interface Listener {
   /** IPv4 or IPv6; `0.0.0.0` or `::` for every address. */
   readonly address: string;
   readonly port: number;
-  /** The number of its socket. */
+  /** The inode number of its socket. */
   readonly inode: string;
 }
 
@@ -20,7 +20,7 @@ export async function listeners(host: HostProbe): Promise<Listener[]> {
   return tables.flatMap((text) => (text ?? '').split('\n').flatMap(listener));
 }
 
-/** `name (pid 12)` of the process that has a socket; undefined where this user may not see it. */
+/** `name (pid 12)` of the process that has a socket; undefined if this user cannot see it. */
 export async function ownerOf(inode: string, host: HostProbe): Promise<string | undefined> {
   const wanted = `socket:[${inode}]`;
   const processes = (await host.list('/proc')).filter((name) => /^[1-9][0-9]*$/.test(name));
@@ -36,7 +36,7 @@ export async function ownerOf(inode: string, host: HostProbe): Promise<string | 
   return undefined;
 }
 
-/** `  3: 0100007F:1F90 00000000:0000 0A ... inode`: addresses are words in the machine's own order. */
+/** `  3: 0100007F:1F90 00000000:0000 0A ... inode`: addresses are words in host byte order. */
 function listener(line: string): Listener[] {
   const fields = line.trim().split(/\s+/);
   const match = /^([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4})$/.exec(fields[1] ?? '');

@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs';
 import { arch, release } from 'node:os';
 
-/** This host as OCI names platforms: `linux/amd64`. */
+/** The OCI platform of this host: `linux/amd64`. */
 export function hostPlatform(): string {
   const names: Readonly<Record<string, string>> = {
     x64: 'amd64',
@@ -12,7 +13,12 @@ export function hostPlatform(): string {
   return `linux/${names[machine] ?? machine}`;
 }
 
-/** The release of the kernel that runs, such as `6.1.0-25-amd64`. */
+/** The release of the running kernel, such as `6.1.0-25-amd64`. */
 export function hostKernel(): string {
   return release();
+}
+
+/** Whether this host has SELinux, enforcing or not. Mounts of containers then need a label. */
+export function hasSelinux(): boolean {
+  return existsSync('/sys/fs/selinux/enforce');
 }

@@ -5,13 +5,13 @@ export async function cpuFeatures(host: HostProbe): Promise<ReadonlySet<string> 
   const text = await host.read('/proc/cpuinfo');
   const lines = [...(text ?? '').matchAll(/^(?:flags|Features)\s*:\s*(.*)$/gm)];
   const [first, ...others] = lines.map((match) => new Set((match[1] ?? '').split(/\s+/)));
-  // Of cores that differ, only what all have can be counted on.
+  // Only what all cores have in common counts.
   return first === undefined
     ? undefined
     : new Set([...first].filter((flag) => others.every((each) => each.has(flag))));
 }
 
-/** `MemTotal` of `/proc/meminfo`, in bytes: a little less than is built in. */
+/** `MemTotal` of `/proc/meminfo`, in bytes: a little less than what is installed. */
 export async function memoryBytes(host: HostProbe): Promise<number | undefined> {
   const match = /^MemTotal:\s*([0-9]{1,15}) kB$/m.exec((await host.read('/proc/meminfo')) ?? '');
   return match === null ? undefined : Number(match[1]) * 1024;

@@ -15,7 +15,7 @@ export interface SystemdOptions {
   readonly folders: Readonly<Record<UnitForm, string>>;
 }
 
-/** A unit written out, or a Quadlet file of which podman's generator makes one. */
+/** A complete unit file, or a Quadlet file from which podman's generator makes one. */
 export type UnitForm = 'unit' | 'quadlet';
 
 /** The file behind a unit. */
@@ -38,17 +38,17 @@ export interface UnitState {
 export interface Systemd {
   /** The unit's file, or undefined. */
   source(unit: string): Promise<UnitSource | undefined>;
-  /** Writes the unit's file, starts the unit now and with the host. */
+  /** Writes the unit's file, starts the unit, and enables it at boot. */
   install(unit: string, source: UnitSource, signal: AbortSignal): Promise<void>;
-  /** Stops the unit and leaves no trace of it; content when there is none. */
+  /** Stops the unit and removes its files; does nothing if there is none. */
   remove(unit: string, signal: AbortSignal): Promise<void>;
   show(unit: string, signal: AbortSignal): Promise<UnitState>;
-  /** The last lines that the journal holds of the container that is called like the unit. */
+  /** The last lines in the journal of the container with the name of the unit. */
   log(unit: string, lines: number, signal: AbortSignal): Promise<string>;
 }
 
 const forms: readonly UnitForm[] = ['unit', 'quadlet'];
-/** A start may take the 300 s and a stop the 60 s that the unit allows. */
+/** More than the unit allows: 300 s to start, 60 s to stop. */
 const CHANGE_MS = 400_000;
 
 /** The systemd of this host, through `systemctl`. Units are named without their `.service`. */
@@ -68,7 +68,7 @@ export function createSystemd(options: SystemdOptions): Systemd {
     if (result.status !== 0) throw commandFailure('systemctl', args, result);
     return result.stdout;
   };
-  /** Of a failed start systemctl says where to read why; the error should say why. */
+  /** When a start fails, systemctl only says where to look: the error quotes the journal. */
   const start = async (file: string, signal: AbortSignal): Promise<void> => {
     const args = ['start', file];
     const result = await call('systemctl', args, signal);
@@ -91,19 +91,19 @@ export function createSystemd(options: SystemdOptions): Systemd {
     async install(unit, { form, text }, signal) {
       await writeUnitFile(folders[form], fileOf(unit, form), text);
       await systemctl(['daemon-reload'], signal);
-      // What a generator makes starts with the host because its file says so, and cannot be enabled.
+      // A generated unit cannot be enabled: the [Install] section of its Quadlet file does that.
       if (form === 'unit') await systemctl(['enable', nameOf(unit)], signal);
       await start(nameOf(unit), signal);
     },
     async remove(unit, signal) {
-      // Of either form: podman may have become newer since, and a unit written out hides a generated one.
+      // Both forms: podman may have been upgraded since, and a unit file hides a generated unit.
       const present = await source(unit);
       if (present?.form === 'unit') await systemctl(['disable', '--now', nameOf(unit)], signal);
       if (present?.form === 'quadlet') await systemctl(['stop', nameOf(unit)], signal);
       for (const form of forms) await removeUnitFile(folders[form], fileOf(unit, form));
       // Also without a file: an earlier call may have been killed between the removal and here.
       await systemctl(['daemon-reload'], signal);
-      // It fails for a unit that did not, and for one that systemd has forgotten already.
+      // This fails, harmlessly, for a unit that has not failed or that systemd no longer knows.
       await call('systemctl', ['reset-failed', nameOf(unit)], signal);
     },
     async show(unit, signal) {

@@ -2,7 +2,7 @@ import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StowageError, systemCode } from '../../core/error.ts';
 
-/** Puts a unit file in its place at once or not at all. @throws StowageError `io-failed` */
+/** Writes a unit file atomically. @throws StowageError `io-failed` */
 export async function writeUnitFile(folder: string, name: string, text: string): Promise<void> {
   const temporary = join(folder, `.${name}.tmp`);
   try {
@@ -22,7 +22,7 @@ export async function writeUnitFile(folder: string, name: string, text: string):
   }
 }
 
-/** Removes a unit file, and what a killed {@link writeUnitFile} left. @throws StowageError `io-failed` */
+/** Removes a unit file and the leftovers of a killed {@link writeUnitFile}. @throws StowageError `io-failed` */
 export async function removeUnitFile(folder: string, name: string): Promise<void> {
   try {
     await rm(join(folder, `.${name}.tmp`), { force: true });
@@ -53,9 +53,9 @@ async function syncFolder(folder: string): Promise<void> {
 
 function unwritable(path: string, cause: unknown): StowageError {
   return new StowageError('io-failed', `cannot change the unit file ${path}`, {
-    expected: 'a folder for units that this user may write to',
+    expected: 'a folder for units that this user can write to',
     found: systemCode(cause) ?? 'an unknown error',
-    hint: 'look at the free space and the permissions of that folder, and run the same command again',
+    hint: 'check the free space and permissions of that folder, then run the same command again',
     cause,
   });
 }

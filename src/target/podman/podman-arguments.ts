@@ -13,25 +13,25 @@ import {
 } from '../container/container-arguments.ts';
 
 export interface PodmanRunOptions {
-  /** Who restarts the container: a unit of systemd, which is told by conmon, or podman itself. */
+  /** What restarts the container: a systemd unit, which conmon notifies, or podman itself. */
   readonly supervisor: 'systemd' | 'podman';
-  /** Whether mounts carry the label that all containers share, for hosts with SELinux. */
+  /** Whether mounts get the SELinux label that all containers share. */
   readonly selinux: boolean;
 }
 
-/** A log that a crash loop cannot fill the disk with. */
+/** Limits the log: a crash loop must not fill the disk. */
 const LOG_ARGUMENTS = ['--log-driver', 'k8s-file', '--log-opt', 'max-size=16mb'];
-/** Servers compile kernels into such folders and load them, hence `exec`; `U` because runc 1.1 ignores `mode`
- * where the image has the folder. */
+/** Servers compile kernels into such folders and load them: hence `exec`; `U` because runc 1.1 ignores `mode`
+ * if the image has the folder. */
 const MEMORY_OPTIONS = 'rw,exec,nosuid,nodev,mode=1777,U';
 
-/** Where podman 4.3 puts a read-only folder of its own into a read-only container: no file can be mounted in it. */
+/** Podman 4.3 mounts its own read-only folder here in read-only containers, and no file can be mounted in it. */
 const OWN_SECRETS = '/run/secrets/';
 
 /**
- * The arguments of `podman` that start a service, `run` first, always in the same order. Hardened by default: what
- * a service does not ask for it does not get.
- * @throws StowageError `path-unsafe` for a mount that podman's syntax cannot carry
+ * The arguments of `podman` that start a service, `run` first, always in the same order. Hardened: a service gets
+ * only what it requests.
+ * @throws StowageError `path-unsafe` for a mount that podman's syntax cannot express
  */
 export function podmanRunArguments(service: RenderedService, options: PodmanRunOptions): string[] {
   return [
@@ -53,20 +53,20 @@ export function podmanRunArguments(service: RenderedService, options: PodmanRunO
   ];
 }
 
-/** JSON, because podman takes a text that begins with [ for JSON itself. */
+/** As JSON, because podman parses a text that begins with `[` as JSON. */
 export function podmanEntrypoint({ entrypoint }: RenderedService): string[] {
   return entrypoint === undefined ? [] : ['--entrypoint', JSON.stringify([entrypoint])];
 }
 
-/** The networks of a service by their names, or what stands for them. */
+/** The values of `--network` for a service. */
 export function podmanNetworks(service: RenderedService): readonly string[] {
   if (service.network !== 'bridge') return [service.network];
   return service.networks.length > 0 ? service.networks : ['bridge'];
 }
 
-/** Memory instead of what the image may not write to, and of the volumes that it declares. */
+/** Memory for folders that must be writable and for volumes that the image declares. */
 export function podmanMemory(service: RenderedService): string[] {
-  // A volume of the image would outlive its container, on disk; as memory it does not.
+  // A volume of the image would stay on disk after its container; memory does not.
   const args = ['--image-volume', 'tmpfs'];
   if (service.readOnlyRoot && !mountsAt(service, '/tmp'))
     args.push('--tmpfs', `/tmp:${MEMORY_OPTIONS}`);
@@ -83,7 +83,7 @@ export function podmanVolume(source: string, path: string, selinux: boolean): st
   return `${mountable(source)}:${mountable(path)}:ro${selinux ? ',z' : ''}`;
 }
 
-/** A file that the service's user alone can read; of a user that only the image knows, everybody inside. */
+/** A file that only the service's user can read; if the image names the user, every user in the container. */
 export function podmanSecret({ name, path }: RenderedSecret, user: string | undefined): string {
   const owner = numericUser(user);
   const access = owner === undefined ? 'mode=0444' : `uid=${owner.uid},gid=${owner.gid},mode=0400`;

@@ -6,6 +6,7 @@ import { mergeLog } from '../container/log-lines.ts';
 import { commandFailure } from '../host/command.ts';
 
 const REMOVE_MS: number = (STOP_SECONDS + 90) * 1000;
+
 /** The state of the container of this name. */
 export async function inspectContainer(
   podman: EngineClient,
@@ -13,13 +14,13 @@ export async function inspectContainer(
   signal: AbortSignal,
 ): Promise<ContainerState> {
   const args = ['container', 'inspect', '--format', STATE_FORMAT, name];
-  const result = await podman.ask(args, signal);
+  const result = await podman.run(args, signal);
   if (result.status === 0) return stateFrom(result.stdout);
   if (!(await containerExists(podman, name, signal))) return { state: 'absent', detail: '' };
   throw commandFailure('podman', args, result);
 }
 
-/** Stops the container of this name and removes it with its volumes; content when there is none. */
+/** Stops the container of this name and removes it with its volumes; does nothing if there is none. */
 export async function removeContainer(
   podman: EngineClient,
   name: string,
@@ -27,7 +28,7 @@ export async function removeContainer(
 ): Promise<void> {
   const seconds = String(STOP_SECONDS);
   const args = ['rm', '--force', '--ignore', '--volumes', '--time', seconds, name];
-  await podman.must(args, signal, REMOVE_MS);
+  await podman.runChecked(args, signal, REMOVE_MS);
 }
 
 /** The last lines of its log, stdout and stderr in the order they were written; empty when there is none. */
@@ -38,9 +39,9 @@ export async function containerLog(
   signal: AbortSignal,
 ): Promise<string> {
   const args = ['logs', '--timestamps', '--tail', String(lines), name];
-  const result = await podman.ask(args, signal);
+  const result = await podman.run(args, signal);
   if (result.status === 0) return mergeLog(result.stdout, result.stderr, lines);
-  // A container that was made and never started has no log, nor has one that is gone.
+  // A container that was never started, or no longer exists, has no log.
   if ((await inspectContainer(podman, name, signal)).startedAt === undefined) return '';
   throw commandFailure('podman', args, result);
 }
@@ -51,7 +52,7 @@ async function containerExists(
   signal: AbortSignal,
 ): Promise<boolean> {
   const args = ['container', 'exists', name];
-  const result = await podman.ask(args, signal);
+  const result = await podman.run(args, signal);
   if (result.status > 1) throw commandFailure('podman', args, result);
   return result.status === 0;
 }

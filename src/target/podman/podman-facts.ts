@@ -2,22 +2,22 @@ import { existsSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { StowageError } from '../../core/error.ts';
 import type { EngineClient } from '../container/engine-client.ts';
-import { engineInfo, isAtLeast } from '../container/engine-info.ts';
+import { engineInfo, isAtLeast } from '../container/engine-client.ts';
 
-/** What podman says of itself and its host. */
+/** What podman reports about itself and its host. */
 export interface PodmanFacts {
   readonly version: string;
   readonly cgroups?: 1 | 2;
-  /** Whether containers find one another by name, on internal networks too. */
+  /** Whether containers resolve each other's names, even on internal networks. */
   readonly names: boolean;
-  /** Its folder of images, and of what it is fetching. */
+  /** Its folders of images and of downloads in progress. */
   readonly images?: string;
   readonly fetching?: string;
 }
 
-/** The oldest podman that was tried: Debian 12 and RHEL 9.2 have it or a newer one. */
+/** The oldest tested version; Debian 12 and RHEL 9.2 have it or a later one. */
 const OLDEST = [4, 3] as const;
-/** The first podman with Quadlet. */
+/** The first version with Quadlet. */
 const QUADLET = [4, 4] as const;
 /** Where podman looks for netavark and aardvark-dns (containers.conf(5), `helper_binaries_dir`). */
 const HELPER_FOLDERS = [
@@ -52,7 +52,7 @@ export async function podmanFacts(podman: EngineClient, signal: AbortSignal): Pr
   };
 }
 
-/** Whether podman's generator turns Quadlet files into units here; it needs control groups of version 2. */
+/** Whether this host has podman's Quadlet generator, which needs cgroups v2. */
 export function readsQuadlet({ version, cgroups }: PodmanFacts, rootless: boolean): boolean {
   const generator = rootless
     ? 'user-generators/podman-user-generator'
@@ -73,10 +73,10 @@ function folder<K extends string>(name: K, path: string | undefined): { [key in 
 }
 
 function unfit(found: string, cause?: unknown): StowageError {
-  return new StowageError('host-unfit', 'this host has no podman that can run the services', {
-    expected: `podman ${OLDEST.join('.')} or newer`,
+  return new StowageError('host-unfit', 'this host has no suitable podman', {
+    expected: `podman ${OLDEST.join('.')} or later`,
     found,
-    hint: 'install it from this host\'s own packages: "apt-get install podman runc netavark aardvark-dns" on Debian and Ubuntu, "dnf install podman" on RHEL and Fedora',
+    hint: 'install it from the packages of this host: "apt-get install podman runc netavark aardvark-dns" on Debian and Ubuntu, "dnf install podman" on RHEL and Fedora',
     cause,
   });
 }

@@ -9,14 +9,14 @@ const REMOVE_MS = 600_000;
 /** The status of `podman rmi` for an image that a container or another image needs (podman-rmi(1)). */
 const IN_USE = 2;
 
-/** Every name of the image with this id, or undefined when the engine has none. */
+/** Every name of the image with this id, or undefined if podman does not have it. */
 async function namesOf(
   podman: EngineClient,
   id: string,
   signal: AbortSignal,
 ): Promise<readonly string[] | undefined> {
   const args = ['images', '--all', '--no-trunc', '--filter', `id=${id}`, '--format', 'json'];
-  const found = parseJson(Buffer.from(await podman.must(args, signal)));
+  const found = parseJson(Buffer.from(await podman.runChecked(args, signal)));
   const images = Array.isArray(found) ? (found as { Id?: string; Names?: string[] | null }[]) : [];
   const image = images.find((each) => each.Id === id);
   return image === undefined ? undefined : (image.Names ?? []);
@@ -31,7 +31,7 @@ export async function hasImage(
   return names?.includes(image.tag) ?? false;
 }
 
-/** See {@link Target.loadImage}. An image that is there already is only given its tag. */
+/** See {@link ContainerEngine.loadImage}. An image that the engine already has only gets its tag. */
 export async function loadImage(
   podman: EngineClient,
   image: RenderedImage,
@@ -41,15 +41,15 @@ export async function loadImage(
   const id = digestHex(image.config);
   if ((await namesOf(podman, id, signal)) === undefined) {
     const reference = `${depotHost}/${image.repository}@${image.manifest}`;
-    await podman.must(['pull', '--quiet', '--tls-verify=false', reference], signal, PULL_MS);
+    await podman.runChecked(['pull', '--quiet', '--tls-verify=false', reference], signal, PULL_MS);
     if ((await namesOf(podman, id, signal)) === undefined) throw otherImage(image, reference);
   }
-  await podman.must(['tag', id, image.tag], signal);
+  await podman.runChecked(['tag', id, image.tag], signal);
   for (const name of (await namesOf(podman, id, signal)) ?? [])
-    if (isDepotName(name, image)) await podman.must(['untag', id, name], signal);
+    if (isDepotName(name, image)) await podman.runChecked(['untag', id, name], signal);
 }
 
-/** See {@link Target.unloadImage}. */
+/** See {@link ContainerEngine.unloadImage}. */
 export async function unloadImage(
   podman: EngineClient,
   image: RenderedImage,
@@ -61,18 +61,18 @@ export async function unloadImage(
   const own = names.filter((name) => name === image.tag || isDepotName(name, image));
   if (own.length === names.length) {
     const users = ['ps', '--all', '--external', '--quiet', '--filter', `ancestor=${id}`];
-    if ((await podman.must(users, signal)).trim() !== '') return;
+    if ((await podman.runChecked(users, signal)).trim() !== '') return;
   }
-  for (const name of own) await podman.must(['untag', id, name], signal);
+  for (const name of own) await podman.runChecked(['untag', id, name], signal);
   if (own.length < names.length) return;
   const remove = ['rmi', id];
-  const result = await podman.ask(remove, signal, REMOVE_MS);
+  const result = await podman.run(remove, signal, REMOVE_MS);
   if (result.status === 0 || result.status === IN_USE) return;
-  // Another command may have removed it meanwhile, which is what was wanted.
-  if ((await namesOf(podman, id, signal)) !== undefined) await podman.must(remove, signal);
+  // Another command may have removed it in the meantime.
+  if ((await namesOf(podman, id, signal)) !== undefined) await podman.runChecked(remove, signal);
 }
 
-/** Whether a name is one that a pull from a depot left, of this run or of one that was killed. */
+/** Whether a pull from a depot left this name, in this run or in one that was killed. */
 function isDepotName(name: string, image: RenderedImage): boolean {
   return (
     /^127\.0\.0\.1:[0-9]+\//.test(name) && name.endsWith(`/${image.repository}@${image.manifest}`)
@@ -80,9 +80,9 @@ function isDepotName(name: string, image: RenderedImage): boolean {
 }
 
 function otherImage(image: RenderedImage, reference: string): StowageError {
-  return new StowageError('engine-failed', `podman made another image of ${reference}`, {
+  return new StowageError('engine-failed', `podman created an unexpected image from ${reference}`, {
     expected: `an image with the id ${digestHex(image.config)}`,
     found: 'no such image after the pull',
-    hint: 'run "podman images --digests" to see what it made; a bundle whose index names the wrong config must be packed again',
+    hint: 'run "podman images --digests" to inspect it; if the index of the bundle names the wrong config, pack the bundle again',
   });
 }

@@ -19,10 +19,10 @@ import {
 import { commandWord, type PodmanUnitOptions, serviceLines, unitLines } from './podman-unit.ts';
 
 /**
- * The Quadlet file of a service (podman-systemd.unit(5)): `<unit>.container`, of which podman's generator makes the
- * same `<unit>.service` that {@link podmanUnit} writes out. Only the keys of podman 4.4 are used, so that every
- * Quadlet reads it; what has no key there is in `PodmanArgs`. The generator hands every word to a command line of
- * systemd, so that all are escaped for one; the keys that it takes as they stand are not quoted.
+ * The Quadlet file of a service (podman-systemd.unit(5)): `<unit>.container`, from which podman's generator makes the
+ * same `<unit>.service` that {@link podmanUnit} writes out. Only the keys of podman 4.4 are used, so every
+ * later version reads it; the rest is in `PodmanArgs`. The generator puts every word on a systemd command line, so
+ * words are escaped for one; keys that it copies verbatim are not quoted.
  */
 export function podmanQuadlet(service: RenderedService, options: PodmanUnitOptions): string {
   return [
@@ -57,7 +57,7 @@ export function podmanQuadlet(service: RenderedService, options: PodmanUnitOptio
   ].join('\n');
 }
 
-/** Options of `podman run`, one with its value in each. The journal keeps the log: Quadlet removes crashed containers. */
+/** Options of `podman run` with their values. The journal keeps the log, because Quadlet removes crashed containers. */
 function extra(service: RenderedService): string[][] {
   const pairs: string[][] = [
     ['--pull', 'never'],
@@ -83,7 +83,7 @@ function inPairs(args: readonly string[]): string[][] {
   );
 }
 
-/** A value that Quadlet does not split and systemd expands. */
+/** A value that systemd expands, but Quadlet does not split. */
 function bare(text: string): string {
   return text.replaceAll('%', '%%').replaceAll('$', '$$$$');
 }

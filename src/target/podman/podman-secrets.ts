@@ -1,19 +1,19 @@
 import type { EngineClient } from '../container/engine-client.ts';
 
-/** Whether podman keeps a secret of this name. */
+/** Whether podman has a secret of this name. */
 export async function hasSecret(
   podman: EngineClient,
   name: string,
   signal: AbortSignal,
 ): Promise<boolean> {
-  // A list, because inspecting fails alike for a secret that is not there and for an engine that is broken.
-  const names = await podman.must(['secret', 'ls', '--format', '{{.Name}}'], signal);
+  // A list, because inspect does not distinguish a secret that does not exist from a broken engine.
+  const names = await podman.runChecked(['secret', 'ls', '--format', '{{.Name}}'], signal);
   return names.split('\n').some((each) => each.trim() === name);
 }
 
 /**
- * See {@link Target.placeSecret}: the value goes through a pipe, in one write ({@link MAX_SECRET_BYTES}), so that a
- * command that is killed leaves the whole secret or, because podman refuses an empty one, none.
+ * See {@link ContainerEngine.placeSecret}: the value goes through a pipe, in one write ({@link MAX_SECRET_BYTES}), so a
+ * killed command leaves the whole secret or none: podman refuses an empty one.
  */
 export async function placeSecret(
   podman: EngineClient,
@@ -22,7 +22,7 @@ export async function placeSecret(
   signal: AbortSignal,
 ): Promise<void> {
   if (await hasSecret(podman, name, signal)) return;
-  await podman.give(['secret', 'create', name, '-'], value, signal);
+  await podman.runWithInput(['secret', 'create', name, '-'], value, signal);
 }
 
 export async function removeSecret(
@@ -30,5 +30,6 @@ export async function removeSecret(
   name: string,
   signal: AbortSignal,
 ): Promise<void> {
-  if (await hasSecret(podman, name, signal)) await podman.must(['secret', 'rm', name], signal);
+  if (await hasSecret(podman, name, signal))
+    await podman.runChecked(['secret', 'rm', name], signal);
 }

@@ -6,10 +6,10 @@ import { podmanRunArguments } from './podman-arguments.ts';
 export interface PodmanUnitOptions {
   /** The absolute path of podman. */
   readonly podman: string;
-  /** What `systemctl enable` hooks the unit to: `default.target` for a user's own systemd. */
+  /** The target of `systemctl enable`; `default.target` for the systemd of a user. */
   readonly wantedBy: 'multi-user.target' | 'default.target';
   readonly selinux: boolean;
-  /** Variables that the engine was called with and must see again, such as `CONTAINERS_CONF`. */
+  /** Variables that podman needs, such as `CONTAINERS_CONF`. */
   readonly environment: Readonly<Record<string, string>>;
 }
 
@@ -18,8 +18,8 @@ const RESTART_SECONDS = 5;
 const PLAIN_WORD = /^[A-Za-z0-9_@+=,./-]+$/;
 
 /**
- * The systemd unit of a service (systemd.service(5)). The container stays after a crash until its successor
- * replaces it, so that its log can still be read.
+ * The systemd unit of a service (systemd.service(5)). After a crash, the container stays until its successor
+ * replaces it, so its log can still be read.
  */
 export function podmanUnit(service: RenderedService, options: PodmanUnitOptions): string {
   const run = podmanRunArguments(service, {
@@ -43,7 +43,7 @@ export function podmanUnit(service: RenderedService, options: PodmanUnitOptions)
   ].join('\n');
 }
 
-/** The section `[Unit]`: after a start of the host, what a service depends on is started before it. */
+/** The section `[Unit]`: at boot, the dependencies of a service start first. */
 export function unitLines(service: RenderedService): string[] {
   const sources = service.mounts.flatMap((each) => ('source' in each ? [each.source] : []));
   const needed = service.dependsOn.map((name) => `${unitOf(service, name)}.service`);
@@ -61,7 +61,7 @@ function unitOf({ unit, name }: RenderedService, peer: string): string {
   return `${unit.slice(0, -name.length)}${peer}`;
 }
 
-/** What of `[Service]` a unit and a Quadlet file have in common. */
+/** The lines of `[Service]` that unit and Quadlet files have in common. */
 export function serviceLines(environment: PodmanUnitOptions['environment']): string[] {
   return [
     ...Object.entries(environment).map(
@@ -96,9 +96,9 @@ function hexEscape(character: string): string {
 }
 
 function unwritable(): StowageError {
-  return new StowageError('manifest-invalid', 'an argument or a variable holds a zero byte', {
-    expected: 'text',
+  return new StowageError('manifest-invalid', 'an argument or a variable contains a NUL byte', {
+    expected: 'text without NUL bytes',
     found: 'U+0000',
-    hint: 'take it out of the manifest and pack the release again',
+    hint: 'remove it from the manifest and pack the release again',
   });
 }

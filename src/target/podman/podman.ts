@@ -2,15 +2,14 @@ import { existsSync, readlinkSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { RenderedService } from '../../format/containers.ts';
+import { specificationOf } from '../container/container-arguments.ts';
 import type { ContainerEngine, ContainerState, EngineFacts } from '../container/engine.ts';
-import { createEngineClient } from '../container/engine-client.ts';
+import { createEngineClient, runInside } from '../container/engine-client.ts';
 import { createNetwork, removeNetwork } from '../container/networks.ts';
 import { isOurs, isOurUnit, requireOurs, requireOurUnit } from '../container/ownership.ts';
-import { runInside } from '../container/run-inside.ts';
-import { specificationOf } from '../container/specification.ts';
 import { type CommandRunner, type Environment, runCommand } from '../host/command.ts';
+import { hasSelinux } from '../host/platform.ts';
 import { programPath } from '../host/program-path.ts';
-import { hasSelinux } from '../host/selinux.ts';
 import { createSystemd, type Systemd, type UnitForm, type UnitSource } from '../host/systemd.ts';
 import { podmanRunArguments } from './podman-arguments.ts';
 import { containerLog, inspectContainer, removeContainer } from './podman-containers.ts';
@@ -22,17 +21,17 @@ import { podmanUnit } from './podman-unit.ts';
 
 export interface PodmanOptions {
   readonly env: Environment;
-  /** Runs programs; tests bend it. */
+  /** Runs programs; tests replace it. */
   readonly run?: CommandRunner;
-  /** Whether services become units; by default whether systemd runs here, for this user. */
+  /** Whether services become units; by default if systemd runs here, for this user. */
   readonly systemd?: boolean;
-  /** What units are made as; by default Quadlet files where podman reads them. */
+  /** The form of units; by default Quadlet files if podman supports them. */
   readonly form?: UnitForm;
-  /** Where unit files go, other than systemd's own folder for this user. */
+  /** Replaces systemd's folder of unit files for this user. */
   readonly unitFolder?: string;
-  /** Where Quadlet files go, other than podman's own folder for this user. */
+  /** Replaces podman's folder of Quadlet files for this user. */
   readonly quadletFolder?: string;
-  /** Whether mounts carry the shared SELinux label; by default whether this host has SELinux. */
+  /** Whether mounts get the shared SELinux label; by default if this host has SELinux. */
   readonly selinux?: boolean;
 }
 
@@ -43,7 +42,7 @@ const ENGINE_VARIABLES = [
   'CONTAINERS_STORAGE_CONF',
 ] as const;
 
-/** Services as containers of podman: units of systemd where it runs, else with podman's own restart policy. */
+/** Services as podman containers: systemd units if systemd runs, otherwise with podman's restart policy. */
 export function createPodman(options: PodmanOptions): ContainerEngine {
   const { env, run = runCommand } = options;
   const podman = createEngineClient('podman', run, env);
@@ -105,13 +104,13 @@ export function createPodman(options: PodmanOptions): ContainerEngine {
         await systemd.install(service.unit, source, signal);
       else {
         const args = podmanRunArguments(service, { supervisor: 'podman', selinux });
-        await podman.must(args, signal, START_MS);
+        await podman.runChecked(args, signal, START_MS);
       }
     },
     async stopService(service, signal) {
       const installed = await systemd?.source(service.unit);
       const state = await inspectContainer(podman, service.unit, signal);
-      // What somebody else made under this name since is left alone.
+      // An object of another owner with this name is left alone.
       if (installed !== undefined && !isOurUnit(service, installed)) return;
       if (state.state !== 'absent' && !isOurs(service, state)) return;
       await remove(service, signal);
@@ -127,7 +126,7 @@ export function createPodman(options: PodmanOptions): ContainerEngine {
   };
 }
 
-/** What podman says of the container, and what systemd says when it does not run. */
+/** The state of the container, with that of its unit. */
 async function withUnit(
   systemd: Systemd,
   service: RenderedService,
@@ -149,12 +148,12 @@ function systemdRuns(env: Environment, rootless: boolean): boolean {
   return !rootless || existsSync(join(env['XDG_RUNTIME_DIR'] ?? '/nonexistent', 'systemd'));
 }
 
-/** A unit starts in the network of process 1: in any other, systemd could not put a service where it was installed. */
+/** Units start in the network namespace of process 1: from any other, systemd cannot start the services here. */
 function inNetworkOfInit(): boolean {
   try {
     return readlinkSync('/proc/1/ns/net') === readlinkSync('/proc/self/ns/net');
   } catch {
-    // Only root may look at process 1; a user's own network would have to be asked for on purpose.
+    // Only root can read it; other users rarely work in another namespace.
     return true;
   }
 }

@@ -200,14 +200,14 @@ describe('when a service is not as it should be', () => {
     const server = await startFakeServer({});
     await server.close();
     const error = await expectCode(await asked(server.port), 'gate-failed');
-    expect(error.found).toBe('no answer, and no sign of progress for 1 s');
+    expect(error.found).toBe('no response, no progress for 1 s');
   });
 
   it('says with what status it refuses to be ready', async () => {
     const last = await failing({ notReadyFor: 1000 });
     expect(last).toMatchObject({
       check: 'readiness',
-      found: 'status 503, and no sign of progress for 1 s',
+      found: 'status 503, no progress for 1 s',
     });
   });
 
@@ -215,11 +215,11 @@ describe('when a service is not as it should be', () => {
     const last = await failing({ odd: () => true });
     expect(last).toMatchObject({
       check: 'readiness',
-      found: 'no answer, and no sign of progress for 1 s',
+      found: 'no response, no progress for 1 s',
     });
   });
 
-  it('says that the process ended while it loaded', async () => {
+  it('says that the process exited while it loaded', async () => {
     let looks = 0;
     target.engine.running = () => {
       looks += 1;
@@ -227,7 +227,7 @@ describe('when a service is not as it should be', () => {
       return { state, detail: 'exit code 1', startedAt: 'a' };
     };
     const last = await failing({ notReadyFor: 1000 }, { startupSeconds: 60 });
-    expect(last.found).toBe('the process ended (exit code 1) while it loaded');
+    expect(last.found).toBe('the process exited (exit code 1) while loading');
   });
 
   it('says that the process was started again while it loaded', async () => {
@@ -237,7 +237,7 @@ describe('when a service is not as it should be', () => {
       return { state: 'running', detail: '', startedAt: String(looks) };
     };
     const last = await failing({ notReadyFor: 1000 }, { startupSeconds: 60 });
-    expect(last.found).toContain('and was started again');
+    expect(last.found).toContain('and was restarted');
   });
 
   const models: readonly (readonly [string, Behaviour, string])[] = [
@@ -281,16 +281,16 @@ describe('when a service is not as it should be', () => {
     [
       'an answer that is too long',
       { answer: () => 'hello'.repeat(MAX_ANSWER_BYTES / 5 + 1) },
-      'no answer within 1 s',
+      'no response within 1 s',
     ],
-    ['silence', { odd: (path) => path === '/v1/chat/completions' }, 'no answer within 1 s'],
+    ['silence', { odd: (path) => path === '/v1/chat/completions' }, 'no response within 1 s'],
     [
       'a reset',
       {
         odd: (path, response) =>
           path === '/v1/chat/completions' && response.socket?.destroy() !== undefined,
       },
-      'no answer within 1 s',
+      'no response within 1 s',
     ],
   ];
 

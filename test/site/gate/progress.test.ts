@@ -6,7 +6,7 @@ const LOADING = 'status 503 {"error":{"message":"Loading model"}}';
 /** Which of these sights show something new. */
 const progress = (...sights: readonly { answer?: string; log?: string }[]): boolean[] => {
   const watched = new Progress('/health');
-  return sights.map((each) => watched.sees({ answer: LOADING, ...each }));
+  return sights.map((each) => watched.observe({ answer: LOADING, ...each }));
 };
 
 describe('when a service loads', () => {

@@ -115,7 +115,7 @@ describe('when servers of each kind are asked', () => {
     target.engine.inside = () => ({ status: 7, output: 'no database' });
     const health = { server: 'command', command: ['/probe'] } as const;
     const error = await expectCode(() => gate({ health }), 'gate-failed');
-    expect(error.found).toBe('status 7: no database, and no sign of progress for 1 s');
+    expect(error.found).toBe('status 7: no database, no progress for 1 s');
   });
 
   it('does not wait for a program that hangs', async () => {
@@ -127,7 +127,7 @@ describe('when servers of each kind are asked', () => {
     };
     const health = { server: 'command', command: ['/probe'] } as const;
     const error = await expectCode(() => gate({ health }), 'gate-failed');
-    expect(error.found).toContain('killed, and no sign of progress');
+    expect(error.found).toContain('killed, no progress');
   });
 });
 
@@ -271,7 +271,7 @@ describe('when a service takes its time', () => {
     });
     const asked = gate({ health: { startupSeconds: 60, startupLimitSeconds: 1 }, port });
     const error = await expectCode(() => asked, 'gate-failed');
-    expect(error.found).toBe('status 503 after 1 s in all');
+    expect(error.found).toBe('status 503 after 1 s in total');
   });
 });
 
@@ -304,17 +304,17 @@ describe('when a service is ready and does not stay so', () => {
     [
       'it ended',
       { state: 'stopped', detail: 'exit code 139' },
-      'the process ended (exit code 139) after 0 s',
+      'the process exited (exit code 139) after 0 s',
     ],
     [
       'it was started again',
       { state: 'running', detail: '', startedAt: 'b' },
-      'the process ended and was started again after 0 s',
+      'the process exited and was restarted after 0 s',
     ],
     [
       'its unit was',
       { state: 'running', detail: '', startedAt: 'a', restarts: 1 },
-      'the process ended and was started again after 0 s',
+      'the process exited and was restarted after 0 s',
     ],
   ] as const)('is not kept when %s while it was asked', async (_, after, found) => {
     const { port } = await startFakeServer({

@@ -6,8 +6,8 @@ import type {
   RenderedNetwork,
   RenderedService,
 } from '../../../src/format/containers.ts';
+import { specificationOf } from '../../../src/target/container/container-arguments.ts';
 import type { ContainerEngine } from '../../../src/target/container/engine.ts';
-import { specificationOf } from '../../../src/target/container/specification.ts';
 import { capture, until } from '../../lab/process.ts';
 import { expectCode } from '../../support/error.ts';
 import { service } from './services.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { digestHex } from '../../../src/core/digest.ts';
 import { StowageError } from '../../../src/core/error.ts';
-import { specificationOf } from '../../../src/target/container/specification.ts';
+import { specificationOf } from '../../../src/target/container/container-arguments.ts';
 import { createDocker } from '../../../src/target/docker/docker.ts';
 import { expectCode } from '../../support/error.ts';
 import { type Answers, fakeCommands } from '../container/fake-commands.ts';

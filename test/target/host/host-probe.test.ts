@@ -96,7 +96,7 @@ describe('when a tool is asked', () => {
     return `${folder}:/usr/bin:/bin`;
   };
   const ask = (body: string, env = {}) =>
-    createHostProbe({ env: { ...env, PATH: tool(body) } }).ask('nvidia-smi', ['-L'], signal);
+    createHostProbe({ env: { ...env, PATH: tool(body) } }).run('nvidia-smi', ['-L'], signal);
 
   it('gives what it printed, in plain English, and hands on no variable but PATH', async () => {
     const secret = { LD_PRELOAD: '/evil.so', LC_ALL: 'de_DE', TOKEN: 'x' };
@@ -106,13 +106,17 @@ describe('when a tool is asked', () => {
   it.each([
     ['fails', 'exit 9', 'nvidia-smi failed: status 9'],
     ['is killed', 'kill -9 $$', 'killed by SIGKILL'],
-    ['prints a hundred megabytes', 'head -c 100000000 /dev/zero', 'nvidia-smi printed too much'],
+    [
+      'prints a hundred megabytes',
+      'head -c 100000000 /dev/zero',
+      'nvidia-smi printed too much output',
+    ],
   ])('says why it has none when it %s', async (_, body, why) => {
     expect(await ask(body)).toEqual({ why: expect.stringContaining(why) });
   });
 
   it('says so when there is none', async () => {
-    expect(await here.ask('no-such-tool', [], signal)).toEqual({
+    expect(await here.run('no-such-tool', [], signal)).toEqual({
       why: 'no-such-tool is not installed',
     });
   });
@@ -124,15 +128,15 @@ describe('when a tool is asked', () => {
       env,
       run: (program, args, options) => runCommand(program, args, { ...options, timeoutMs: 100 }),
     });
-    expect(await host.ask('nvidia-smi', [], signal)).toEqual({
-      why: 'nvidia-smi: a program that hangs',
+    expect(await host.run('nvidia-smi', [], signal)).toEqual({
+      why: 'nvidia-smi: still running',
     });
   });
 
   it('ends when it is interrupted', async () => {
     const heard = context();
     const host = createHostProbe({ env: { PATH: tool('exec sleep 60') } });
-    const asked = host.ask('nvidia-smi', [], heard.signal);
+    const asked = host.run('nvidia-smi', [], heard.signal);
     setTimeout(() => heard.controller.abort(), 20);
     await expectCode(() => asked, 'interrupted');
   });

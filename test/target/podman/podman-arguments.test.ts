@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { specificationOf } from '../../../src/target/container/specification.ts';
+import { specificationOf } from '../../../src/target/container/container-arguments.ts';
 import { podmanRunArguments } from '../../../src/target/podman/podman-arguments.ts';
 import { expectCode } from '../../support/error.ts';
 import { service, services } from '../container/services.ts';

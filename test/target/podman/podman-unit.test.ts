@@ -115,7 +115,7 @@ describe('when a word is written for systemd', () => {
     );
   });
 
-  it('refuses a zero byte', async () => {
+  it('refuses a NUL byte', async () => {
     await expectCode(() => commandWord('a\0b'), 'manifest-invalid');
   });
 });

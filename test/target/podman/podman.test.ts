@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { digestHex } from '../../../src/core/digest.ts';
 import { StowageError } from '../../../src/core/error.ts';
-import { specificationOf } from '../../../src/target/container/specification.ts';
+import { specificationOf } from '../../../src/target/container/container-arguments.ts';
 import type { CommandRunner } from '../../../src/target/host/command.ts';
 import { createPodman } from '../../../src/target/podman/podman.ts';
 import { expectCode } from '../../support/error.ts';

@@ -1,6 +1,6 @@
 import { recallOf } from '../../../bundle/admission/recall.ts';
 import type { Constraint } from '../../../format/plan.ts';
-import { arrivals, named } from '../../../target/change.ts';
+import { arrivals, releaseText } from '../../../target/change.ts';
 import type { ConstraintInput } from './constraint.ts';
 
 /** The site takes the bundle's channel: it may have been imported before `site.yaml` was changed. */
@@ -20,13 +20,15 @@ export function recalled(input: ConstraintInput): Constraint[] {
   const { state } = input;
   const { intent, to } = input.context.change;
   const asked =
-    intent === 'rollback' ? to.releases : arrivals(input.context.change).map((each) => each.wanted);
+    intent === 'rollback'
+      ? to.releases
+      : arrivals(input.context.change).map((each) => each.release);
   return asked.map((release) => {
     const recall = recallOf(release, state.recalls);
     return {
       rule: 'recall',
       satisfied: recall === undefined,
-      needs: `${named(release)} was not recalled`,
+      needs: `${releaseText(release)} was not recalled`,
       found: recall === undefined ? 'not recalled' : `recalled: ${recall.reason}`,
     };
   });

@@ -2,7 +2,7 @@ import { satisfies } from 'semver';
 import type { ReleaseRange } from '../../../format/deployment.ts';
 import type { DeployedRelease, Generation } from '../../../format/generation.ts';
 import type { Constraint } from '../../../format/plan.ts';
-import { bundleOf, changesBetween, named } from '../../../target/change.ts';
+import { bundleOf, changesBetween, releaseText } from '../../../target/change.ts';
 import type { ConstraintInput } from './constraint.ts';
 
 /** What each release requires of the others runs, in versions that it takes: also after one of them changed or left. */
@@ -13,8 +13,8 @@ export function requiredReleases(input: ConstraintInput): Constraint[] {
     return {
       rule: 'requires',
       satisfied: found !== undefined && satisfies(found.version, need.version),
-      needs: `release ${need.name} ${need.version}, which ${named(release)} requires`,
-      found: found === undefined ? `no release ${need.name} would run` : named(found),
+      needs: `release ${need.name} ${need.version}, which ${releaseText(release)} requires`,
+      found: found === undefined ? `no release ${need.name} would run` : releaseText(found),
     };
   });
 }
@@ -32,8 +32,8 @@ export function conflictingReleases(input: ConstraintInput): Constraint[] {
     return {
       rule: 'conflict',
       satisfied: found === undefined,
-      needs: `no release ${range.name} ${range.version} beside ${named(release)}`,
-      found: found === undefined ? 'none' : `${named(found)} would run`,
+      needs: `no release ${range.name} ${range.version} beside ${releaseText(release)}`,
+      found: found === undefined ? 'none' : `${releaseText(found)} would run`,
     };
   });
 }

@@ -47,10 +47,10 @@ function judge({ freeBytes, freeFiles }: FileSystem, loads: readonly DiskUse[]):
 function siteLoad(coming: readonly Arrival[], { site, context }: ConstraintInput): DiskUse {
   let bytes = OWN_BYTES;
   let files = OWN_FILES;
-  for (const { bundle, wanted } of coming) {
-    for (const { text } of wanted.texts) bytes += Buffer.byteLength(text);
-    files += wanted.texts.length;
-    if (context.change.from.releases.some((each) => each.bundle === wanted.bundle)) continue;
+  for (const { bundle, release } of coming) {
+    for (const { text } of release.texts) bytes += Buffer.byteLength(text);
+    files += release.texts.length;
+    if (context.change.from.releases.some((each) => each.bundle === release.bundle)) continue;
     const folders = bundle.models.flatMap((model) =>
       model.files.map(({ path }) => `${model.name}/${path}`.split('/').slice(0, -1).join('/')),
     );

@@ -1,22 +1,23 @@
 import { major, satisfies } from 'semver';
 import type { Bundle } from '../../../format/bundle.ts';
 import type { Constraint } from '../../../format/plan.ts';
-import { arrivals, named } from '../../../target/change.ts';
+import { arrivals, releaseText } from '../../../target/change.ts';
 import type { ConstraintInput } from './constraint.ts';
 
 /** The version that runs is one from which this one may be reached. Going back is not asked. */
 export function upgradePath(input: ConstraintInput): Constraint[] {
   if (input.context.change.intent !== 'install') return [];
-  return arrivals(input.context.change).flatMap(({ bundle, wanted, before }) => {
+  return arrivals(input.context.change).flatMap(({ bundle, release, previous }) => {
     const { upgradeFrom } = bundle;
-    if (upgradeFrom === undefined || before === undefined) return [];
+    if (upgradeFrom === undefined || previous === undefined) return [];
     // The same version again, with other values, is no upgrade.
-    const satisfied = before.version === wanted.version || satisfies(before.version, upgradeFrom);
+    const satisfied =
+      previous.version === release.version || satisfies(previous.version, upgradeFrom);
     return {
       rule: 'upgrade-path',
       satisfied,
-      needs: `${named(wanted)} follows a version ${upgradeFrom} of it`,
-      found: named(before),
+      needs: `${releaseText(release)} follows a version ${upgradeFrom} of it`,
+      found: releaseText(previous),
     };
   });
 }
@@ -29,14 +30,14 @@ export function confirmedParameters(input: ConstraintInput): Constraint[] {
   const { settings, context } = input;
   const { intent, bundles } = context.change;
   if (intent !== 'install') return [];
-  return arrivals(input.context.change).flatMap(({ bundle, wanted, before }) => {
-    const { name } = wanted;
+  return arrivals(input.context.change).flatMap(({ bundle, release, previous }) => {
+    const { name } = release;
     const given = Object.hasOwn(settings.parameters, name) ? settings.parameters[name] : {};
-    if (before === undefined || Object.keys(given ?? {}).length === 0) return [];
-    const version = major(wanted.version);
-    if (major(before.version) === version) return [];
+    if (previous === undefined || Object.keys(given ?? {}).length === 0) return [];
+    const version = major(release.version);
+    if (major(previous.version) === version) return [];
     const found = Object.hasOwn(settings.confirmed, name) ? settings.confirmed[name] : undefined;
-    const changed = changedParameters(bundles.get(before.bundle), bundle);
+    const changed = changedParameters(bundles.get(previous.bundle), bundle);
     return {
       rule: 'confirmed',
       satisfied: found === version,

@@ -1,20 +1,20 @@
 import { StowageError } from '../../../core/error.ts';
 import type { DeployedRelease } from '../../../format/generation.ts';
 import type { Constraint } from '../../../format/plan.ts';
-import { type Arrival, arrivals, named } from '../../../target/change.ts';
+import { type Arrival, arrivals, releaseText } from '../../../target/change.ts';
 import { keptName, readSecret } from '../secrets.ts';
 import type { ConstraintInput } from './constraint.ts';
 
 /** Each secret of a release is to be had, and is the one that its services are to read. */
 export async function secrets(input: ConstraintInput): Promise<Constraint[]> {
   const constraints: Constraint[] = [];
-  for (const { wanted } of arrivals(input.context.change)) {
-    for (const { name, secret } of wanted.secrets) {
-      const found = await lookFor(secret, name, wanted, input);
+  for (const { release } of arrivals(input.context.change)) {
+    for (const { name, secret } of release.secrets) {
+      const found = await lookFor(secret, name, release, input);
       constraints.push({
         rule: 'secret',
         satisfied: found === undefined,
-        needs: `a value of secret ${secret} for ${named(wanted)}`,
+        needs: `a value of secret ${secret} for ${releaseText(release)}`,
         found: found ?? 'there',
       });
     }
@@ -28,10 +28,10 @@ export function parameters(input: ConstraintInput): Constraint[] {
   const asked = ({ bundle }: Arrival): boolean => Object.keys(bundle.parameters).length > 0;
   return arrivals(input.context.change)
     .filter(asked)
-    .map(({ bundle, wanted }) => ({
+    .map(({ bundle, release }) => ({
       rule: 'parameter',
       satisfied: true,
-      needs: `values of the right type for ${Object.keys(bundle.parameters).join(', ')} of ${named(wanted)}`,
+      needs: `values of the right type for ${Object.keys(bundle.parameters).join(', ')} of ${releaseText(release)}`,
       found: 'all of them',
     }));
 }

@@ -6,7 +6,7 @@ import { containerNames } from './names.ts';
 import { ports } from './ports.ts';
 import { engine, kernel, names, platform, processor } from './system.ts';
 
-/** What a person can decide without a visit to the host comes first. */
+/** Rules that need no work on the host come first. */
 const rules = [
   platform,
   engine,
@@ -19,10 +19,10 @@ const rules = [
   ports,
 ] as const;
 
-/** What a person can judge from outside, and may override for a while. */
+/** Rules that a person may temporarily override. */
 export const overridableRules = ['kernel', 'engine', 'cpu', 'memory', 'gpu'] as const;
 
-/** What must hold on this host before containers are changed: every rule's answer, satisfied or not. */
+/** The result of every rule for containers on this host, satisfied or not. */
 export async function containerConstraints(input: ContainerConstraintInput): Promise<Constraint[]> {
   const constraints: Constraint[] = [];
   for (const rule of rules) constraints.push(...(await rule(input)));

@@ -1,7 +1,7 @@
 import type { ConstraintContext } from '../../target.ts';
 import type { ContainerEngine, EngineFacts } from '../engine.ts';
 
-/** What a rule about containers on this host is asked with. */
+/** The input of a rule for containers on this host. */
 export interface ContainerConstraintInput extends ConstraintContext {
   readonly facts: EngineFacts;
   readonly engine: Pick<ContainerEngine, 'inspectService'>;

@@ -3,7 +3,7 @@ import { formatBytes } from '../../../core/amount.ts';
 import type { GpuNeeds } from '../../../format/deployment.ts';
 import type { DeployedRelease } from '../../../format/generation.ts';
 import type { Constraint } from '../../../format/plan.ts';
-import { arrivals, bundleOf, named } from '../../change.ts';
+import { arrivals, bundleOf, releaseText } from '../../change.ts';
 import { containerDevices } from '../../host/container-devices.ts';
 import { type FoundGpus, findGpus, type Gpu } from '../../host/gpus.ts';
 import { gpuDevices } from '../container-arguments.ts';
@@ -12,34 +12,34 @@ import { containersOf } from '../workload.ts';
 import type { ContainerConstraintInput } from './constraint.ts';
 
 /**
- * The GPUs that a release needs are there, good enough, and not counted on by other releases; containers can be
- * given them. A release needs as many as it says, else as many as its services ask for together.
+ * The host has enough suitable GPUs that no other release reserves, and containers can use them. A release needs the
+ * number in its manifest, or else the sum of what its services request.
  */
 export async function gpus(input: ContainerConstraintInput): Promise<Constraint[]> {
   const constraints: Constraint[] = [];
   const found = new Map<GpuNeeds['vendor'], FoundGpus>();
-  for (const { bundle, wanted } of arrivals(input.change)) {
-    const count = gpusOf(input, wanted);
+  for (const { bundle, release } of arrivals(input.change)) {
+    const count = gpusOf(input, release);
     if (count === 0) continue;
     const need = bundle.requires.host?.gpu ?? { vendor: 'nvidia', count };
     const { vendor } = need;
     const answer = found.get(vendor) ?? (await findGpus(vendor, input.host, input.signal));
     found.set(vendor, answer);
-    constraints.push(enough(input, wanted, need, answer));
-    constraints.push(...(await deviceConstraint(input, wanted)));
+    constraints.push(enough(input, release, need, answer));
+    constraints.push(...(await deviceConstraint(input, release)));
   }
   return constraints;
 }
 
 function enough(
   input: ContainerConstraintInput,
-  wanted: DeployedRelease,
+  release: DeployedRelease,
   need: GpuNeeds,
   answer: FoundGpus,
 ): Constraint {
-  const others = input.change.to.releases.filter((each) => each.name !== wanted.name);
+  const others = input.change.to.releases.filter((each) => each.name !== release.name);
   const taken = others.reduce((sum, each) => sum + gpusOf(input, each), 0);
-  const wish = [
+  const minimum = [
     ...(need.memory === undefined ? [] : [`${formatBytes(need.memory)} of memory`]),
     ...(need.computeCapability === undefined
       ? []
@@ -48,27 +48,27 @@ function enough(
   ];
   const common = {
     rule: 'gpu',
-    needs: `${amount(need.count)} of ${need.vendor}${wish.length === 0 ? '' : ` with ${wish.join(', ')} or more`} for ${named(wanted)}`,
+    needs: `${amount(need.count)} of ${need.vendor}${minimum.length === 0 ? '' : ` with ${minimum.join(', ')} or more`} for ${releaseText(release)}`,
   };
   if ('why' in answer) return { ...common, satisfied: false, found: answer.why };
   const good = answer.gpus.filter((each) => suits(each, need));
-  const counted = taken === 0 ? '' : `; other releases count on ${taken}`;
+  const counted = taken === 0 ? '' : `; ${taken} reserved by other releases`;
   const poor = answer.gpus.filter((each) => !good.includes(each)).map(describe);
-  const list = poor.length === 0 ? '' : `; too little: ${poor.slice(0, 8).join('; ')}`;
+  const list = poor.length === 0 ? '' : `; unsuitable: ${poor.slice(0, 8).join('; ')}`;
   return {
     ...common,
     satisfied: good.length - taken >= need.count,
-    found: `${amount(good.length)} that ${good.length === 1 ? 'is' : 'are'} fit${counted}${list}`,
+    found: `${amount(good.length)} suitable${counted}${list}`,
   };
 }
 
-/** Engines give a container its GPUs by the names that a specification of the vendor defines. */
+/** Containers get GPUs by the names in a specification of the vendor. */
 async function deviceConstraint(
   input: ContainerConstraintInput,
-  wanted: DeployedRelease,
+  release: DeployedRelease,
 ): Promise<Constraint[]> {
   if (!takesNames(input.facts)) return [];
-  const names = new Set(containersOf(wanted).services.flatMap(gpuDevices));
+  const names = new Set(containersOf(release).services.flatMap(gpuDevices));
   if (names.size === 0) return [];
   const there = await containerDevices(input.host);
   const lacking = [...names].filter((name) => !there.has(name));
@@ -76,7 +76,7 @@ async function deviceConstraint(
     {
       rule: 'gpu',
       satisfied: lacking.length === 0,
-      needs: `container devices ${[...names].join(', ')} for ${named(wanted)}, which nvidia-ctk cdi generate defines`,
+      needs: `container devices ${[...names].join(', ')} for ${releaseText(release)}, as nvidia-ctk cdi generate defines them`,
       found:
         lacking.length === 0
           ? 'all of them'
@@ -85,12 +85,12 @@ async function deviceConstraint(
   ];
 }
 
-/** Docker before 28.3 has them from NVIDIA's own runtime. */
+/** Docker before 28.3 uses NVIDIA's runtime instead. */
 function takesNames({ engine, version }: EngineFacts): boolean {
   return engine === 'podman' || (engine === 'docker' && satisfies(coerce(version) ?? '', '>=28.3'));
 }
 
-/** How many GPUs a release counts on; `all` is one at least. */
+/** How many GPUs a release reserves; `all` counts as one. */
 function gpusOf(
   { change: { bundles } }: ContainerConstraintInput,
   release: DeployedRelease,

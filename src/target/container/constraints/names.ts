@@ -4,18 +4,18 @@ import { isOurs, ownerInWords } from '../ownership.ts';
 import { containersOf } from '../workload.ts';
 import type { ContainerConstraintInput } from './constraint.ts';
 
-/** No container of another owner has a name that a service of an arriving release needs. */
+/** The container names of arriving releases are free, or belong to this site. */
 export async function containerNames(input: ContainerConstraintInput): Promise<Constraint[]> {
   const constraints: Constraint[] = [];
-  for (const { wanted } of arrivals(input.change)) {
-    for (const service of containersOf(wanted).services) {
+  for (const { release } of arrivals(input.change)) {
+    for (const service of containersOf(release).services) {
       const found = await input.engine.inspectService(service, input.signal);
       if (found.state === 'absent' || isOurs(service, found)) continue;
       constraints.push({
         rule: 'name',
         satisfied: false,
         needs: `no container of another owner named ${service.unit}`,
-        found: `one that belongs to ${ownerInWords(found)}`,
+        found: `a container that belongs to ${ownerInWords(found)}`,
       });
     }
   }

@@ -12,13 +12,13 @@ interface Place {
   readonly holder: string;
 }
 
-/** Each port that a release publishes is free, or its own predecessor's; who has it otherwise is named. */
+/** Each port that a release publishes is free or held by its predecessor; otherwise the owner is named. */
 export async function ports(input: ContainerConstraintInput): Promise<Constraint[]> {
   const coming = arrivals(input.change);
-  const names = new Set(coming.map(({ wanted }) => wanted.name));
-  const wanted = coming.flatMap((each) => placesOf(each.wanted));
+  const names = new Set(coming.map(({ release }) => release.name));
+  const wanted = coming.flatMap(({ release }) => placesOf(release));
   if (wanted.length === 0) return [];
-  // What changes gives up the ports that it has now.
+  // Releases that change or leave give up their ports.
   const leaving = input.change.from.releases.filter(
     ({ name }) => names.has(name) || !input.change.to.releases.some((each) => each.name === name),
   );
@@ -28,19 +28,22 @@ export async function ports(input: ContainerConstraintInput): Promise<Constraint
   const constraints: Constraint[] = [];
   for (const [index, place] of wanted.entries()) {
     const rival = [...wanted.slice(0, index), ...staying].find((each) => overlap(each, place));
-    const taken = rival === undefined ? await takenBy(place, ours, listening, input) : rival.holder;
+    const problem =
+      rival === undefined
+        ? await problemWith(place, ours, listening, input)
+        : `in use by ${rival.holder}`;
     constraints.push({
       rule: 'port',
-      satisfied: taken === undefined,
+      satisfied: problem === undefined,
       needs: `${place.address}:${place.port} is free for ${place.holder}`,
-      found: taken === undefined ? 'free' : `taken by ${taken}`,
+      found: problem ?? 'free',
     });
   }
   return constraints;
 }
 
-/** Who has the place, in words; undefined when it is free or given up. */
-async function takenBy(
+/** Why the port cannot be used, in words; undefined when it is free or given up by this change. */
+async function problemWith(
   place: Place,
   ours: readonly Place[],
   listening: readonly Listener[],
@@ -52,19 +55,20 @@ async function takenBy(
       overlap(each, place) &&
       !ownNow.some((own) => own.address === each.address || each.address.includes(':')),
   );
-  // Where our own predecessor listens, nobody else can try.
-  const state = ownNow.length > 0 ? 'unasked' : await host.listen(place.address, place.port);
+  // A port of our own predecessor cannot be tried.
+  const state = ownNow.length > 0 ? 'untried' : await host.listen(place.address, place.port);
   if (state === 'free') return undefined;
-  if (state === 'no-address') return `nobody: no interface of this host has ${place.address}`;
-  if (state === 'forbidden') return 'the system: this user may not listen below port 1024';
+  if (state === 'no-address') return `no interface of this host has ${place.address}`;
+  if (state === 'forbidden') return 'this user may not listen on ports below 1024';
   const [rival] = rivals;
-  if (rival === undefined) return state === 'unasked' ? undefined : 'another program on this host';
+  if (rival === undefined)
+    return state === 'untried' ? undefined : 'in use by another program on this host';
   const owner = await ownerOf(rival.inode, host);
   const where = rival.address === place.address ? '' : ` on ${rival.address}:${rival.port}`;
-  return `${owner ?? 'another program, which this user may not see'}${where}`;
+  return `in use by ${owner ?? 'a program that this user cannot see'}${where}`;
 }
 
-/** A listener on every address has the port on each. */
+/** A listener on all addresses holds the port on each. */
 function overlap(
   a: { readonly address: string; readonly port: number },
   b: { readonly address: string; readonly port: number },
@@ -77,7 +81,7 @@ function isEvery(address: string): boolean {
   return address === '0.0.0.0' || address === '::';
 }
 
-/** Where a release listens on this host. On the host's own network that is where the container does. */
+/** Where a release listens on this host; with the network of the host, that is the container's port. */
 function placesOf(release: DeployedRelease): Place[] {
   return containersOf(release).services.flatMap((service) =>
     service.ports.map((port) => ({

@@ -1,17 +1,17 @@
 import { coerce, satisfies } from 'semver';
 import type { Constraint } from '../../../format/plan.ts';
-import { arrivals, named, needing } from '../../change.ts';
+import { arrivals, hostNeeds, releaseText } from '../../change.ts';
 import { hostPlatform } from '../../host/platform.ts';
 import { cpuFeatures, kernelRelease } from '../../host/processor.ts';
 import { containersOf } from '../workload.ts';
 import type { ContainerConstraintInput } from './constraint.ts';
 
-/** The release was packed for this host's system and processor. */
+/** The release was packed for the platform of this host. */
 export function platform(input: ContainerConstraintInput): Constraint[] {
   const host = hostPlatform();
   return arrivals(input.change)
-    .filter(({ wanted }) => wanted.workload.kind !== 'none')
-    .map(({ bundle, wanted }) => {
+    .filter(({ release }) => release.workload.kind !== 'none')
+    .map(({ bundle, release }) => {
       const images = bundle.images.filter(
         (image) => !image.platforms.some((each) => each.platform === host),
       );
@@ -19,72 +19,72 @@ export function platform(input: ContainerConstraintInput): Constraint[] {
       return {
         rule: 'platform',
         satisfied: bundle.platforms.includes(host) && images.length === 0,
-        needs: `${named(wanted)} made for a host of ${host}`,
+        needs: `${releaseText(release)} built for ${host}`,
         found: `${bundle.platforms.join(', ')}${lacking === '' ? '' : `, without image ${lacking}`}`,
       };
     });
 }
 
-/** The kernel is of a version that the release takes. */
+/** The kernel version is in the range that the release requires. */
 export async function kernel(input: ContainerConstraintInput): Promise<Constraint[]> {
-  const asked = needing(input.change, 'kernel');
+  const asked = hostNeeds(input.change, 'kernel');
   if (asked.length === 0) return [];
   const found = await kernelRelease(input.host);
-  return asked.map(([{ wanted }, range]) => ({
+  return asked.map(([{ release }, range]) => ({
     rule: 'kernel',
     satisfied: inRange(found, range),
-    needs: `Linux ${range} for ${named(wanted)}`,
-    found: found === undefined ? 'a kernel that does not tell its version' : `Linux ${found}`,
+    needs: `Linux ${range} for ${releaseText(release)}`,
+    found: found === undefined ? 'an unknown kernel version' : `Linux ${found}`,
   }));
 }
 
-/** The container engine is one that the release was tried with, in a version that it takes. */
+/** The container engine and its version are among those that the release requires. */
 export function engine(input: ContainerConstraintInput): Constraint[] {
   const { facts: found } = input;
-  return needing(input.change, 'engine').map(([{ wanted }, ranges]) => {
+  return hostNeeds(input.change, 'engine').map(([{ release }, ranges]) => {
     const asked = Object.entries(ranges);
     const range = new Map(asked).get(found.engine);
     return {
       rule: 'engine',
       satisfied: range !== undefined && inRange(found.version, range),
-      needs: `${asked.map((each) => each.join(' ')).join(', or ')} for ${named(wanted)}`,
+      needs: `${asked.map((each) => each.join(' ')).join(', or ')} for ${releaseText(release)}`,
       found: `${found.engine} ${found.version}`,
     };
   });
 }
 
-/** Services of one release that share a network call one another by their names: the engine has to give them names. */
+/** Services of a release that share a network reach each other by name, which the engine must support. */
 export function names(input: ContainerConstraintInput): Constraint[] {
   const { facts: found } = input;
-  return arrivals(input.change).flatMap(({ wanted }) => {
-    const sharing = containersOf(wanted).services.filter((each) => each.network === 'bridge');
+  return arrivals(input.change).flatMap(({ release }) => {
+    const sharing = containersOf(release).services.filter((each) => each.network === 'bridge');
     if (sharing.length < 2) return [];
-    const without = `${found.engine} without them: install netavark and aardvark-dns, and set network_backend = "netavark" in containers.conf`;
+    const without = `${found.engine} without name resolution: install netavark and aardvark-dns, and set network_backend = "netavark" in containers.conf`;
     return [
       {
         rule: 'names',
         satisfied: found.names,
-        needs: `names by which the services of ${named(wanted)} reach one another`,
-        found: found.names ? `${found.engine}, which gives them` : without,
+        needs: `name resolution between the services of ${releaseText(release)}`,
+        found: found.names ? `${found.engine} with name resolution` : without,
       },
     ];
   });
 }
 
-/** Every processor has the features that the release's programs were made for. */
+/** Every processor has the features that the release requires. */
 export async function processor(input: ContainerConstraintInput): Promise<Constraint[]> {
-  const asked = needing(input.change, 'cpuFeatures');
+  const asked = hostNeeds(input.change, 'cpuFeatures');
   if (asked.length === 0) return [];
   const found = await cpuFeatures(input.host);
-  return asked.map(([{ wanted }, features]) => {
+  return asked.map(([{ release }, features]) => {
     const lacking = features.filter((each) => found?.has(each) !== true);
     return {
       rule: 'cpu',
       satisfied: lacking.length === 0,
-      needs: `processors with ${features.join(', ')} for ${named(wanted)}`,
+      needs: `processors with ${features.join(', ')} for ${releaseText(release)}`,
       found:
         found === undefined
-          ? 'processors that do not tell their features'
+          ? 'unknown processor features'
           : lacking.length === 0
             ? 'all of them'
             : `processors without ${lacking.join(', ')}`,
@@ -92,7 +92,7 @@ export async function processor(input: ContainerConstraintInput): Promise<Constr
   });
 }
 
-/** Distributions write more than semver takes: `5.14.0-427.el9`, `20.10.24+dfsg1`. The numbers decide. */
+/** Versions of distributions are not semver (`5.14.0-427.el9`, `20.10.24+dfsg1`): only the numbers count. */
 function inRange(version: string | undefined, range: string): boolean {
   const plain = coerce(version);
   return plain !== null && satisfies(plain, range);

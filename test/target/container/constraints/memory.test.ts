@@ -25,7 +25,7 @@ describe('when a release needs a host with memory', () => {
         rule: 'memory',
         satisfied,
         needs: `a host with ${gibibytes}.00 GiB of memory for release chat 1.0.0`,
-        found: '16.00 GiB in all',
+        found: '16.00 GiB in total',
       },
     ]);
   });
@@ -38,7 +38,7 @@ describe('when services say how much they may use', () => {
         rule: 'memory',
         satisfied: false,
         needs: '17.00 GiB of memory for the services of release chat 1.0.0',
-        found: '16.00 GiB: 16.00 GiB less 0 B of other releases',
+        found: '16.00 GiB: 16.00 GiB minus 0 B reserved by other releases',
       },
     ]);
   });
@@ -50,7 +50,7 @@ describe('when services say how much they may use', () => {
     const other = limited('embed', 4, 4);
     const found = await memory(asking({ from: [other], to: [other, limited('chat', own)], host }));
     expect(found).toMatchObject([
-      { satisfied, found: '8.00 GiB: 16.00 GiB less 8.00 GiB of other releases' },
+      { satisfied, found: '8.00 GiB: 16.00 GiB minus 8.00 GiB reserved by other releases' },
     ]);
   });
 
@@ -61,7 +61,7 @@ describe('when services say how much they may use', () => {
 
   it('does not take silence for memory', async () => {
     expect(await memory(asking({ to: [limited('chat', 1)] }))).toMatchObject([
-      { satisfied: false, found: 'a host that does not tell its memory' },
+      { satisfied: false, found: 'unknown: this host does not report its memory' },
     ]);
   });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ports } from '../../../../src/target/container/constraints/ports.ts';
 import { containersOf } from '../../../../src/target/container/workload.ts';
-import type { Listening } from '../../../../src/target/host/listen.ts';
+import type { Listening } from '../../../../src/target/host/host-probe.ts';
 import { asking, type Packed, packed } from '../../../support/constraint-input.ts';
 import { service } from '../../../support/deployed.ts';
 import type { FakeHost } from '../../../support/fake-host.ts';
@@ -34,34 +34,26 @@ function held(text: string, listening: Listening = 'taken', table = 'tcp'): Fake
 describe('when a release wants a port', () => {
   const cases: readonly [string, FakeHost, string][] = [
     ['nobody has', {}, 'free'],
-    ['a program has', held(line(LOOPBACK, 8000, 4711)), 'taken by llama-server (pid 812)'],
+    ['a program has', held(line(LOOPBACK, 8000, 4711)), 'in use by llama-server (pid 812)'],
     [
       'a program has on every address',
       held(line(EVERY, 8000, 4711)),
-      'taken by llama-server (pid 812) on 0.0.0.0:8000',
+      'in use by llama-server (pid 812) on 0.0.0.0:8000',
     ],
     [
       'a program has on every address of IPv6',
       held(line(EVERY6, 8000, 4711), 'taken', 'tcp6'),
-      'taken by llama-server (pid 812) on :::8000',
+      'in use by llama-server (pid 812) on :::8000',
     ],
     [
       'a program of another user has',
       held(line(LOOPBACK, 8000, 99)),
-      'taken by another program, which this user may not see',
+      'in use by a program that this user cannot see',
     ],
-    ['something has that no table lists', held(''), 'taken by another program on this host'],
+    ['something has that no table lists', held(''), 'in use by another program on this host'],
     ['a program has for IPv6 alone', held(line(EVERY6, 8000, 4711), 'free', 'tcp6'), 'free'],
-    [
-      'another host would have',
-      held('', 'no-address'),
-      'taken by nobody: no interface of this host has 127.0.0.1',
-    ],
-    [
-      'the system keeps',
-      held('', 'forbidden'),
-      'taken by the system: this user may not listen below port 1024',
-    ],
+    ['another host would have', held('', 'no-address'), 'no interface of this host has 127.0.0.1'],
+    ['the system keeps', held('', 'forbidden'), 'this user may not listen on ports below 1024'],
   ];
   it.each(cases)('that %s', async (_, host, found) => {
     expect(await ports(asking({ to: [on(8000)], host }))).toEqual([
@@ -77,7 +69,7 @@ describe('when a release wants a port', () => {
   it.each(['127.0.0.1', '0.0.0.0'])('not that of another release on %s', async (address) => {
     const other = on(8000, 'embed', address);
     expect(await ports(asking({ from: [other], to: [other, on(8000)] }))).toMatchObject([
-      { satisfied: false, found: 'taken by service server of release embed' },
+      { satisfied: false, found: 'in use by service server of release embed' },
     ]);
   });
 
@@ -94,7 +86,7 @@ describe('when a release wants a port', () => {
     );
     expect(await ports(asking({ to: [packed({ services })] }))).toMatchObject([
       { satisfied: true },
-      { satisfied: false, found: 'taken by service a of release chat' },
+      { satisfied: false, found: 'in use by service a of release chat' },
     ]);
   });
 
@@ -112,7 +104,7 @@ describe('when a release wants a port', () => {
     ]);
     const both = held(`${line(LOOPBACK, 8000, 1)}\n${line('0500000A', 8000, 4711)}`);
     expect(await ports(asking({ from: [on(8000)], to, host: both }))).toMatchObject([
-      { satisfied: false, found: 'taken by llama-server (pid 812) on 10.0.0.5:8000' },
+      { satisfied: false, found: 'in use by llama-server (pid 812) on 10.0.0.5:8000' },
     ]);
   });
 

@@ -36,7 +36,7 @@ describe('when a release needs a kernel', () => {
 
   it('does not take silence for an answer', async () => {
     expect(await kernel(asking({ to: [needing({ kernel: '*' })] }))).toMatchObject([
-      { satisfied: false, found: 'a kernel that does not tell its version' },
+      { satisfied: false, found: 'an unknown kernel version' },
     ]);
   });
 });
@@ -63,18 +63,18 @@ describe('when a release needs an engine', () => {
   });
 });
 
-describe('when services of a release call one another by name', () => {
+describe('when services of a release reach each other by name', () => {
   const two = packed({ services: ['api', 'db'].map((name) => service({ name })) });
   const podman = { engine: 'podman', version: '4.3.1', systemd: false, rootless: false };
 
-  it.each([true, false])('needs an engine that gives them names: %s', (found) => {
+  it.each([true, false])('needs name resolution: %s', (found) => {
     const asked = asking({ to: [two], facts: { ...podman, names: found } });
     const [constraint, ...others] = names(asked);
     expect(others).toEqual([]);
     expect(constraint).toMatchObject({
       rule: 'names',
       satisfied: found,
-      found: expect.stringContaining(found ? 'gives them' : 'install netavark'),
+      found: expect.stringContaining(found ? 'with name resolution' : 'install netavark'),
     });
   });
 
@@ -95,7 +95,7 @@ describe('when a release needs features of the processor', () => {
     [['sve2'], arm, false, 'processors without sve2'],
     [['avx'], `${x86}\n${x86.replace(' avx avx2', '')}`, false, 'processors without avx'],
     [['av'], x86, false, 'processors without av'],
-    [['avx'], 'model name: x\n', false, 'processors that do not tell their features'],
+    [['avx'], 'model name: x\n', false, 'unknown processor features'],
   ])('%j: %s', async (cpuFeatures, text, satisfied, found) => {
     const host = { files: { '/proc/cpuinfo': `processor : 0\n${text}` } };
     expect(await processor(asking({ to: [needing({ cpuFeatures })], host }))).toEqual([
@@ -131,7 +131,7 @@ describe('when a release was made for some platforms', () => {
       {
         rule: 'platform',
         satisfied: false,
-        needs: `release chat 1.0.0 made for a host of ${host}`,
+        needs: `release chat 1.0.0 built for ${host}`,
         found: 'linux/riscv64',
       },
     ]);

@@ -2,48 +2,47 @@ import { request } from 'node:http';
 import { interrupted } from '../core/interrupted.ts';
 import { MAX_ANSWER_BYTES } from '../core/limits.ts';
 
-/** Where a running service listens on this host. */
+/** Where a service listens on this host. */
 export interface Endpoint {
   readonly address: string;
   readonly port: number;
 }
 
-export interface Answer {
+export interface HttpResponse {
   readonly status: number;
   readonly body: string;
 }
 
+export interface HttpRequest {
+  readonly endpoint: Endpoint;
+  readonly path: string;
+  /** The limit of the whole exchange. */
+  readonly seconds: number;
+  readonly signal: AbortSignal;
+  /** Sent as JSON with POST; without it the request is a GET. */
+  readonly body?: unknown;
+}
+
 /**
- * Asks a service on this host, over HTTP, for something small.
- * @param seconds how long the whole exchange may take
- * @returns undefined when nothing answers yet: refused, reset, or not within the time
+ * Sends a request to a service on this host. The response is at most {@link MAX_ANSWER_BYTES} long.
+ * @returns undefined without a response: the connection was refused or reset, or the time ran out
  * @throws StowageError `interrupted`
  */
-export async function ask(
-  endpoint: Endpoint,
-  path: string,
-  seconds: number,
-  signal: AbortSignal,
-  body?: unknown,
-): Promise<Answer | undefined> {
+export async function sendRequest(request: HttpRequest): Promise<HttpResponse | undefined> {
+  const { seconds, signal } = request;
   const limit = AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)]);
   try {
-    return await exchange(endpoint, path, limit, body);
+    return await exchange({ ...request, signal: limit });
   } catch (cause) {
     if (!signal.aborted) return undefined;
     throw interrupted(signal, {
-      hint: 'run the same command again: it first completes or undoes what it had begun',
+      hint: 'run the same command again: it first completes or undoes the interrupted change',
       cause,
     });
   }
 }
 
-function exchange(
-  endpoint: Endpoint,
-  path: string,
-  signal: AbortSignal,
-  body: unknown,
-): Promise<Answer> {
+function exchange({ endpoint, path, signal, body }: HttpRequest): Promise<HttpResponse> {
   const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
   return new Promise((resolve, reject) => {
     const call = request(
@@ -66,7 +65,7 @@ function exchange(
         let size = 0;
         response.on('data', (chunk: Buffer) => {
           size += chunk.length;
-          if (size > MAX_ANSWER_BYTES) response.destroy(new Error('the answer is too long'));
+          if (size > MAX_ANSWER_BYTES) response.destroy(new Error('the response is too long'));
           else chunks.push(chunk);
         });
         response.on('error', reject);
