@@ -35,9 +35,9 @@ program "stowage" is installed in section 4.
   installations need neither.
 * Take the phone numbers of the release engineer (for failed tests) and of the
   security officer (for exit status 10).
-* Prepare the host: Linux, podman 4.3 or later or docker 20.10 or later, the
-  drivers of its GPUs, and enough disk space for this bundle plus a second copy
-  of its images. If the host already has stowage:
+* Prepare the host: Linux with podman (4.3 or later) or docker (20.10 or later),
+  the drivers of its GPUs, and enough disk space for this bundle plus a second
+  copy of its images. If the host already has stowage:
 
       stowage doctor
 
@@ -149,11 +149,12 @@ security officer.
 
 A test failed (exit status 3). The previous version was restored. The error
 shows the prompt, the expected and actual answer, and the last lines of the
-service log. To see more of the log, type the name of the service for SERVICE:
+service log. To see more of it, list the containers of the release, and type the
+name of one in place of CONTAINER. With docker, type "docker", not "podman".
 
-      podman logs --tail 100 stowage-${name}-SERVICE
-      journalctl CONTAINER_NAME=stowage-${name}-SERVICE
-      docker logs --tail 100 stowage-${name}-SERVICE
+      podman ps --all --filter label=stowage.release=${name}
+      podman logs --tail 100 CONTAINER
+      journalctl CONTAINER_NAME=CONTAINER
 
 The command was killed, or the power failed. Run the same command again. It
 finishes the change or undoes it. You do not have to clean up.

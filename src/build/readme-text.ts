@@ -40,13 +40,14 @@ end with status 0 before you type the next.
 }
 
 const NEEDS = `
-If the site already has a trust document, "stowage install ." is enough. The installer is copied to the host
-because it may not be executable on the medium (noexec, or FAT without modes). After an installation, the site also
-has a copy of it, as bin/stowage in the site's folder.
+If the site already has a trust document, "stowage install ." is enough. The installer is copied to the host because
+programs cannot run from some media (mount option noexec, or FAT without modes). After an installation, the site's folder
+also contains it, as bin/stowage.
 
 The installer needs Linux with glibc 2.28 or later and libstdc++ 6: Debian 10, RHEL 8, Ubuntu 20.04, SLES 15 SP3 or later.
 With an older C library, or with musl (Alpine), it does not start: the error is "version GLIBC_2.28 not found", or
-"not found" although the file exists. You cannot install this bundle on such a host, but you can still follow VERIFY.txt. "stowage doctor" checks whether a host meets the requirements.
+"not found" although the file exists. You cannot install this bundle on such a host, but you can still follow VERIFY.txt.
+"stowage doctor" checks whether a host meets the requirements.
 
 OPERATOR.txt has the full instructions: preparation, import, damaged discs, failed tests, and what to send back.
 `;

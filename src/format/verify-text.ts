@@ -17,13 +17,13 @@ Every command must end with status 0. Change to the folder that contains this fi
 
     openssl x509 -in "$ROOT" -noout -subject -fingerprint -sha256
 
-2. The signatures. They sign the list SHA512SUMS. There must be at least one, and every one must verify.
+2. The signatures of the list SHA512SUMS. There must be at least one, and every one must verify.
 
     [ -n "$(ls signatures/*.p7s)" ]
     bad=0; for s in signatures/*; do openssl cms -verify -binary -purpose any -no-CApath -no-CAstore -CAfile "$ROOT" -inform DER -in "$s" -content SHA512SUMS -out /dev/null || bad=1; done; [ "$bad" = 0 ]
 
-   ML-DSA-87 signatures need openssl 3.5 or later; older versions report an error with "unknown". All
-   other signatures must still verify.
+   ML-DSA-87 signatures need openssl 3.5 or later; older versions report an error with "unknown". All other
+   signatures must still verify.
 
 3. The format of the list. Each line has a digest, two spaces and a path inside this folder.
 
