@@ -48,6 +48,6 @@ export function usage(message: string, expected: string, found: string): Stowage
   return new StowageError('usage-invalid', message, {
     expected,
     found,
-    hint: 'run "stowage help" for the commands, "stowage help COMMAND" for the options of one',
+    hint: 'run "stowage help" to list commands, or "stowage help COMMAND" to show the options of one',
   });
 }

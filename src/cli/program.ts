@@ -62,7 +62,7 @@ export function createProgram(
     // An option belongs to the command it follows, also if that command has subcommands.
     .enablePositionalOptions()
     .showHelpAfterError(
-      '  hint: run "stowage help" for the commands, "stowage help COMMAND" for the options of one',
+      '  hint: run "stowage help" to list commands, or "stowage help COMMAND" to show the options of one',
     )
     .addHelpText('after', EXIT_HELP);
   for (const { title, add } of groups) {

@@ -5,7 +5,7 @@ import {
   namesDescriptor,
 } from '../../src/cli/clean-environment.ts';
 
-describe('when an environment bends the runtime', () => {
+describe('when variables change the runtime', () => {
   const kept = { PATH: '/bin', HOME: '/root', STOWAGE_ROOT: '/s', LD_PRELOAD: '/x.so', SECRET: '' };
 
   it.each([
@@ -29,19 +29,19 @@ describe('when an environment bends the runtime', () => {
     expect(foreignVariable({ ...kept, [name]: 'x' })).toBe(name);
   });
 
-  it('leaves an environment alone that has nothing of it, so that no program starts anew for ever', () => {
+  it('returns nothing for a clean environment, so that the program does not restart forever', () => {
     expect(cleanEnvironment(kept)).toBeUndefined();
     expect(cleanEnvironment(cleanEnvironment({ NODE_OPTIONS: '', ...kept }) ?? {})).toBeUndefined();
     expect(foreignVariable(kept)).toBeUndefined();
   });
 
-  it('leaves names alone that only look like it', () => {
+  it('keeps variables with similar names', () => {
     const env = { MY_NODE_OPTIONS: 'x', NODENAME: 'x', SSL_CERT_FILES: 'x', node_options: 'x' };
     expect(cleanEnvironment(env)).toBeUndefined();
   });
 });
 
-describe('when arguments name a descriptor', () => {
+describe('when an argument names a file descriptor', () => {
   it.each([
     [['sign', 'b', '--passphrase-fd', '3'], true],
     [['sign', 'b', '--passphrase-fd=9'], true],

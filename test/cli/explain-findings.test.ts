@@ -35,7 +35,7 @@ const findings: readonly Finding[] = [
 ];
 
 describe('when findings are explained', () => {
-  it('groups them by source, the gravest first, and says of each rule once why', () => {
+  it('groups them by source, most severe first, and explains each rule once', () => {
     expect(explainedText(findings)).toEqual([
       '',
       'llm',
@@ -63,12 +63,12 @@ describe('when findings are explained', () => {
     expect(explainedText([])).toEqual(['', 'no findings']);
   });
 
-  it('has the same for programs', () => {
+  it('returns the same as data', () => {
     const [first] = explainFindings(findings);
     expect(first).toEqual({ ...findings[4], ...explanations['asset-model'] });
   });
 
-  it('counts notes where nobody asked', () => {
+  it('only counts notes by default', () => {
     const lines = findingLines(findings);
     expect(lines).toHaveLength(5);
     expect(lines.at(-1)).toContain('5 findings, including 1 note');

@@ -5,8 +5,8 @@ import { fakeTerminal, personScreen } from '../support/fake-terminal.ts';
 
 const broken = new StowageError('part-damaged', 'a part is damaged', { hint: 'copy it again' });
 
-describe('when a program asked for JSON', () => {
-  it('is told every event on stderr, a line each, of progress one a second and the last', async () => {
+describe('when JSON is requested', () => {
+  it('writes one line per event to stderr, with one progress event a second and the last one', async () => {
     let milliseconds = 0;
     const { terminal, stdout, stderr } = fakeTerminal('/', { now: () => new Date(milliseconds) });
     const progress = await createProgress(terminal, true);
@@ -39,7 +39,7 @@ describe('when a program asked for JSON', () => {
     expect(stdout()).toBe('');
   });
 
-  it('is told the error there, too', () => {
+  it('also writes the error there', () => {
     const { terminal } = fakeTerminal('/');
     const line = errorLines(broken, terminal, true);
     expect(line).toMatch(/^\{.*\}\n$/);
@@ -50,7 +50,7 @@ describe('when a program asked for JSON', () => {
     expect(errorLines(broken, terminal, false)).toMatch(/^stowage: error: /);
   });
 
-  it('shows a person at a terminal what a person reads', async () => {
+  it('writes text on a terminal', async () => {
     const screen = personScreen();
     const { terminal } = fakeTerminal('/', { stderr: screen, env: { LANG: 'C.UTF-8' } });
     const progress = await createProgress(terminal, true);

@@ -11,15 +11,15 @@ function stowage(...args: string[]): { status: number | null; stdout: string; st
   return spawnSync(process.execPath, [main, ...args], { cwd: scratch.root, encoding: 'utf8' });
 }
 
-describe('when the program runs by itself', () => {
-  it('ends with the status of its error, which stderr tells to people', () => {
+describe('when the program runs as a process', () => {
+  it('exits with the status of the error and prints it as text on stderr', () => {
     const ran = stowage('inspect', 'nowhere');
     expect(ran.status).toBe(1);
     expect(ran.stdout).toBe('');
     expect(ran.stderr).toMatch(/^stowage: error: .* \[bundle-absent\]\n/);
   });
 
-  it('tells programs of an error on stdout, as JSON', () => {
+  it('prints an error as JSON on stdout', () => {
     const ran = stowage('inspect', 'nowhere', '--json');
     expect(ran.status).toBe(1);
     expect(JSON.parse(ran.stdout)).toMatchObject({
@@ -27,7 +27,7 @@ describe('when the program runs by itself', () => {
     });
   });
 
-  it('tells people and programs of misuse by its code', () => {
+  it('prints the code of a usage error as text and as JSON', () => {
     const ran = stowage('pack', '--parrity', '3', '--json');
     expect(ran.status).toBe(2);
     expect(ran.stderr).toMatch(/^stowage: error: unknown option '--parrity' \[usage-invalid\]\n/);
@@ -36,7 +36,7 @@ describe('when the program runs by itself', () => {
     });
   });
 
-  it('ends with 2 for misuse and 0 for what was done', () => {
+  it('exits with 2 for usage errors and 0 for success', () => {
     expect(stowage('instal')).toMatchObject({ status: 2, stdout: '' });
     const done = stowage('init', 'a.yaml', '--json');
     expect(done).toMatchObject({ status: 0, stderr: '' });

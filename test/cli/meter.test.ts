@@ -24,8 +24,8 @@ function event(done: number, values: Partial<ProgressEvent> = {}): ProgressEvent
   return { type: 'progress', task: 'stage', done, total: 10 * GIB, unit: 'bytes', ...values };
 }
 
-describe('when long work is metered', () => {
-  it('says amount, rate and time left, once a rate is known', () => {
+describe('when progress is measured', () => {
+  it('shows amount, rate and time left once the rate is known', () => {
     const clock = bent();
     const meter = new Meter(clock.now);
     expect(meter.text(event(0))).toBe('0 B of 10.00 GiB, 0 %');
@@ -37,7 +37,7 @@ describe('when long work is metered', () => {
     );
   });
 
-  it('counts what an earlier run did as done, and not in the rate', () => {
+  it('counts data from an earlier run as done, but not in the rate', () => {
     const clock = bent();
     const meter = new Meter(clock.now);
     meter.text(event(8 * GIB, { kept: 8 * GIB }));
@@ -47,7 +47,7 @@ describe('when long work is metered', () => {
     );
   });
 
-  it('is not deceived by what a blob turns out to have on the way', () => {
+  it('excludes data that turns out to exist already from the rate', () => {
     const clock = bent();
     const meter = new Meter(clock.now);
     const events: ProgressEvent[] = [];
@@ -64,7 +64,7 @@ describe('when long work is metered', () => {
     expect(meter.text(third)).toBe('6.00 GiB of 10.00 GiB, 60 %, 512.0 MiB/s, 8 s left');
   });
 
-  it('forgets how fast it was long ago', () => {
+  it('ignores old samples', () => {
     const clock = bent();
     const meter = new Meter(clock.now);
     let text = '';
@@ -77,7 +77,7 @@ describe('when long work is metered', () => {
     expect(text).toContain('10.0 MiB/s');
   });
 
-  it('says no rate and no time where nothing moves, or something is taken back', () => {
+  it('shows no rate or time left without progress or when progress decreases', () => {
     const clock = bent();
     const meter = new Meter(clock.now);
     meter.text(event(GIB));
@@ -88,14 +88,14 @@ describe('when long work is metered', () => {
     expect(meter.text(event(0, { task: 'other', total: 0 }))).toBe('0 B of 0 B, 100 %');
   });
 
-  it('shows waiting in seconds', () => {
+  it('shows waiting time in seconds', () => {
     const meter = new Meter(bent().now);
     expect(meter.text(event(30, { unit: 'seconds', total: 90 }))).toBe('30 s of 1 min 30 s');
   });
 });
 
-describe('when nobody sits at the terminal', () => {
-  it('has a line every five seconds of long work, and none of short work', async () => {
+describe('when stderr is not a terminal', () => {
+  it('prints a line every five seconds for long work and none for short work', async () => {
     const clock = bent();
     const { terminal, stderr } = fakeTerminal('/', { now: clock.now });
     const progress = await createProgress(terminal, false);
@@ -111,7 +111,7 @@ describe('when nobody sits at the terminal', () => {
     );
   });
 
-  it('lets nothing in a name reach the terminal as a command (attack 83)', () => {
+  it('escapes control characters in names (attack 83)', () => {
     expect(new Meter(bent().now).text(event(0, { subject: '\u001b[2J' }))).not.toContain('\u001b');
   });
 });

@@ -12,14 +12,14 @@ const half: Reading = {
 };
 
 describe('when progress is drawn', () => {
-  it('has a bar and the time left above, amount, rate, part and disc below', () => {
+  it('shows the bar and time left above; amount, rate, part and disc below', () => {
     expect(movingLines('verify: 60 parts', half, 77)).toEqual([
       'verify: 60 parts  [===============>              ]   50 %  7 s left',
       '  1.50 GiB of 3.00 GiB  210.0 MiB/s  part 3 of 60 on disc-1-of-2',
     ]);
   });
 
-  it('leaves away what does not fit, the least needed first', () => {
+  it('omits what does not fit, the least important first', () => {
     const at = (columns: number): string[] => movingLines('verify: 60 parts', half, columns);
     expect(at(57)).toEqual([
       'verify: 60 parts  [==========>         ]   50 %  7 s left',
@@ -34,7 +34,7 @@ describe('when progress is drawn', () => {
   });
 
   it.each([1, 2, 5, 8, 13, 20, 27, 37, 39, 57, 77, 97, 117, 197])(
-    'is never wider than %i columns, whatever there is to say',
+    'is never wider than %i columns',
     (columns) => {
       const long = {
         ...half,
@@ -62,13 +62,13 @@ describe('when progress is drawn', () => {
     },
   );
 
-  it('has no bar for waiting', () => {
+  it('shows no bar while waiting', () => {
     expect(movingLines('gate service: chat', { amount: '30 s of 1 min 30 s' }, 77)).toEqual([
       'gate service: chat  30 s of 1 min 30 s',
     ]);
   });
 
-  it('fills the bar from its beginning to its end', () => {
+  it('fills the bar from start to end', () => {
     const at = (share: number): string | undefined =>
       /\[.*\]/.exec(movingLines('x', { share, amount: '' }, 40)[0] ?? '')?.[0];
     expect(at(0)).toMatch(/^\[> +\]$/);

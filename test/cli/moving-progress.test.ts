@@ -46,9 +46,9 @@ const work = (emit: (event: StowageEvent) => void): void => {
   for (let done = 0; done <= 4; done++) emit(bytes(done * GIB));
 };
 
-describe('when long work moves on a terminal', () => {
+describe('when progress is redrawn on a terminal', () => {
   it.each([10, 20, 40, 60, 80, 120, 200])(
-    'leaves one line a step on a screen of %i columns, and nothing of what moved',
+    'leaves only one line per step on a screen of %i columns',
     async (columns) => {
       const { written, stands } = await shown(columns, utf8, async (emit) => {
         work(emit);
@@ -60,7 +60,7 @@ describe('when long work moves on a terminal', () => {
     },
   );
 
-  it('draws no line wider than the screen while it moves, also after it became narrower', async () => {
+  it('draws no line wider than the screen, also after it becomes narrower', async () => {
     const { written } = await shown(100, utf8, async (emit, screen) => {
       work(emit);
       await pause(150);
@@ -76,7 +76,7 @@ describe('when long work moves on a terminal', () => {
     expect(written).toContain('✔');
   });
 
-  it('keeps a warning above what moves', async () => {
+  it('prints a warning above the redrawn lines', async () => {
     const { stands } = await shown(80, utf8, async (emit) => {
       emit({ type: 'step', step: 'stage', subject: '9 parts' });
       await pause(100);
@@ -90,7 +90,7 @@ describe('when long work moves on a terminal', () => {
     ]);
   });
 
-  it('stands still while it waits for a person', async () => {
+  it('stops redrawing while it waits for a person', async () => {
     const { stands } = await shown(80, utf8, async (emit, screen) => {
       emit({ type: 'step', step: 'stage', subject: '9 parts' });
       emit({ type: 'waiting', reason: 'a disc' });
@@ -102,7 +102,7 @@ describe('when long work moves on a terminal', () => {
     expect(stands).toEqual(['✔ import: 4 parts']);
   });
 
-  it('has neither colour nor signs beyond ASCII where they are not wanted', async () => {
+  it('uses neither color nor characters beyond ASCII if they are disabled', async () => {
     const env = { LANG: 'C', NO_COLOR: '1' };
     const { written } = await shown(80, env, async (emit) => {
       work(emit);

@@ -45,7 +45,7 @@ describe('when the program is called', () => {
     everyGroup,
   ).commands;
 
-  it('offers every command that the design names for now', () => {
+  it('has every command of the design', () => {
     const names = commands.map((command) => command.name());
     for (const name of ['init', 'lock', 'pack', 'pki', 'sign', 'inspect', 'verify', 'install'])
       expect(names).toContain(name);
@@ -57,7 +57,7 @@ describe('when the program is called', () => {
     command.commands.length === 0 ? [command] : command.commands,
   );
   it.each(leaves.map((command) => [command.name(), command] as const))(
-    'describes %s and each of its options, and gives it --json',
+    'describes %s and each of its options, and adds --json',
     (_, command) => {
       expect(command.description()).not.toBe('');
       expect(command.options.map((option) => option.long)).toContain('--json');
@@ -69,13 +69,16 @@ describe('when the program is called', () => {
     },
   );
 
-  it.each(commands.map((command) => command.name()))('helps with %s on stdout', async (name) => {
-    const ran = await runProgram([name, '--help'], folder());
-    expect(ran).toMatchObject({ status: 0, stderr: '' });
-    expect(ran.stdout).toContain(`Usage: stowage ${name}`);
-  });
+  it.each(commands.map((command) => command.name()))(
+    'prints help for %s on stdout',
+    async (name) => {
+      const ran = await runProgram([name, '--help'], folder());
+      expect(ran).toMatchObject({ status: 0, stderr: '' });
+      expect(ran.stdout).toContain(`Usage: stowage ${name}`);
+    },
+  );
 
-  it('helps, and says its version, with status 0', async () => {
+  it('prints help and version with status 0', async () => {
     const help = await runProgram(['--help'], folder());
     expect(help).toMatchObject({ status: 0, stderr: '' });
     expect(help.stdout).toContain(
@@ -120,8 +123,8 @@ describe('when the program is called', () => {
   );
 });
 
-describe('when a manifest is begun', () => {
-  it('is one that the schema takes as it is', async () => {
+describe('when a manifest is created', () => {
+  it('is valid as it is', async () => {
     const place = folder();
     const ran = await runProgram(['init'], place);
     const path = join(place, 'stowage.yaml');
@@ -130,7 +133,7 @@ describe('when a manifest is begun', () => {
     expect(readYaml(manifestKind, readFileSync(path))).toMatchObject({ name: 'chat' });
   });
 
-  it('says where, as JSON, and writes over nothing', async () => {
+  it('returns the path as JSON and overwrites nothing', async () => {
     const place = folder();
     expect(json(await runProgram(['init', 'a.yaml', '--json'], place))).toEqual({
       manifest: join(place, 'a.yaml'),
@@ -141,14 +144,14 @@ describe('when a manifest is begun', () => {
     expect(readFileSync(join(place, 'a.yaml'), 'utf8')).toBe('mine');
   });
 
-  it('refuses a folder that is not there', async () => {
+  it('refuses a folder that does not exist', async () => {
     const ran = await runProgram(['init', 'nowhere/a.yaml'], folder());
     expect(ran.error?.code).toBe('file-missing');
   });
 });
 
-describe('when a bundle is looked at', () => {
-  it('shows what it holds, and that nobody checked', async () => {
+describe('when a bundle is inspected', () => {
+  it('shows its contents and that nothing was verified', async () => {
     const before = tree(small.folder);
     const ran = await runProgram(['inspect', small.folder], folder());
     expect(ran).toMatchObject({ status: 0, stderr: '' });
@@ -175,7 +178,7 @@ describe('when a bundle is looked at', () => {
     expect(tree(small.folder)).toEqual(before);
   });
 
-  it('shows who signed, given trust, and that parts were not read', async () => {
+  it('shows the signers if given trust, and that parts were not read', async () => {
     const place = carried();
     const ran = await runProgram(['inspect', small.folder, '--trust', 'root.pem'], place);
     expect(ran.status).toBe(0);
@@ -189,7 +192,7 @@ describe('when a bundle is looked at', () => {
     });
   });
 
-  it('shows nothing that could act on a terminal, whoever wrote it (attack 83)', async () => {
+  it('escapes control characters in a bundle (attack 83)', async () => {
     const place = scratch.copy(small.folder);
     resign(place, small, { index: (bundle) => ({ ...bundle, description: 'exe\u202egpj' }) });
     const ran = await runProgram(['inspect', place], folder());
@@ -197,7 +200,7 @@ describe('when a bundle is looked at', () => {
     expect(ran.stdout).not.toContain('\u202e');
   });
 
-  it('refuses what is none', async () => {
+  it('refuses a folder that is not a bundle', async () => {
     const place = folder();
     const ran = await runProgram(['inspect', '.'], place);
     expect(ran).toMatchObject({ status: 1, stdout: '', error: { code: 'bundle-absent' } });
@@ -207,7 +210,7 @@ describe('when a bundle is looked at', () => {
 });
 
 describe('when a bundle is verified', () => {
-  it('says so, result on stdout, steps on stderr', async () => {
+  it('prints the result on stdout and the steps on stderr', async () => {
     const place = carried();
     const ran = await runProgram(['verify', small.folder, '--trust', 'root.pem'], place);
     expect(ran.status).toBe(0);
@@ -221,7 +224,7 @@ describe('when a bundle is verified', () => {
     expect(steps.at(-1)).toMatch(/^verify: [0-9]+ parts$/);
   });
 
-  it('says so as JSON, and on stderr what it does', async () => {
+  it('prints the result as JSON, and JSON lines on stderr', async () => {
     const place = carried();
     const args = ['verify', small.folder, '--trust', 'root.pem', '--json'];
     const ran = await runProgram(args, place);
@@ -238,7 +241,7 @@ describe('when a bundle is verified', () => {
     });
   });
 
-  it('refuses a changed byte, and says which file', async () => {
+  it('refuses a changed byte and names the file', async () => {
     const place = carried();
     const broken = scratch.copy(small.folder);
     const path = small.bundle.blobs[0]?.parts[0]?.path ?? '';
@@ -250,7 +253,7 @@ describe('when a bundle is verified', () => {
     expect(ran.stderr).toContain(path);
   });
 
-  it('refuses another root, and a trust file that is none or not there', async () => {
+  it('refuses another root, and a trust file that is invalid or missing', async () => {
     const place = folder();
     writeFileSync(join(place, 'other.pem'), encodeCertificate(makeAuthority('Mallory').root));
     writeFileSync(join(place, 'text'), 'hello');
@@ -267,7 +270,7 @@ describe('when a bundle is verified', () => {
 });
 
 describe('when a throwaway authority signs', () => {
-  it('makes keys that nobody else reads, and a signature that verifies', async () => {
+  it('creates private keys with mode 0600 and a signature that verifies', async () => {
     const place = folder();
     const bundle = scratch.copy(small.folder);
     const made = json(await runProgram(['pki', 'keys', '--json'], place));
@@ -293,7 +296,7 @@ describe('when a throwaway authority signs', () => {
     expect(again).toMatchObject({ status: 1, error: { code: 'output-exists' } });
   });
 
-  it('makes an authority over no other', async () => {
+  it('never overwrites another authority', async () => {
     const place = folder();
     await runProgram(['pki', 'keys'], place);
     const before = tree(place);
@@ -302,7 +305,7 @@ describe('when a throwaway authority signs', () => {
     expect(tree(place)).toEqual(before);
   });
 
-  it('refuses the key of another certificate, and leaves no signature', async () => {
+  it('refuses the key of another certificate and leaves no signature', async () => {
     const place = folder();
     const bundle = scratch.copy(small.folder);
     await runProgram(['pki', 'keys'], place);
@@ -328,8 +331,8 @@ describe('when a throwaway authority signs', () => {
   );
 });
 
-describe('when a site is asked', () => {
-  it('says that nothing is installed, and makes nothing', async () => {
+describe('when a site is queried', () => {
+  it('reports that nothing is installed and creates nothing', async () => {
     const place = folder();
     const ran = await runProgram(['status', '--root', 'site'], place);
     expect(ran).toMatchObject({ status: 0, stderr: '' });
@@ -355,7 +358,7 @@ describe('when a site is asked', () => {
     expect(found).toBe(expected.startsWith('/') ? expected : join(place, expected));
   });
 
-  it('refuses to install without trust, or with a fingerprint that is not the one on paper', async () => {
+  it('refuses to install without trust or with another fingerprint', async () => {
     const place = carried();
     const args = ['install', small.folder, '--root', 'site'];
     const none = await runProgram(args, place);

@@ -38,7 +38,7 @@ const program = `${process.execPath} ${work} work`;
 const MOVED = /\[=+> +\]/;
 
 describe('when work on a terminal is interrupted by Ctrl-C', () => {
-  it('ends with 130, the hint, a clean line, the cursor and the echo as they were', async () => {
+  it('exits with 130 and a hint, on a clean line, with cursor and echo unchanged', async () => {
     const shown = await typed(`${program}; echo "status $?"; stty -a`, [[MOVED, '\u0003']]);
     expect(shown).toContain('status 130');
     expect(shown).toMatch(/ echo .*/);
@@ -56,7 +56,7 @@ describe('when work on a terminal is interrupted by Ctrl-C', () => {
 });
 
 describe('when the terminal becomes narrower', () => {
-  it('draws for the new width, and leaves one line', async () => {
+  it('redraws for the new width and leaves one line', async () => {
     const shown = await typed(`(sleep 2; stty cols 30 </dev/tty) & ${program}`, []);
     expect(shown).toMatch(MOVED);
     // There is no room for a bar any more.

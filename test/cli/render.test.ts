@@ -22,7 +22,7 @@ const events: readonly StowageEvent[] = [
 ];
 
 describe('when an error is shown', () => {
-  it('says what failed, what was expected and found, each defect and the remedy', () => {
+  it('shows message, expected, found, each defect and the hint', () => {
     expect(errorText(everything)).toBe(
       `stowage: error: a part is damaged [part-damaged]
   expected: these bytes
@@ -34,12 +34,12 @@ describe('when an error is shown', () => {
     );
   });
 
-  it('leaves out what there is not', () => {
+  it('omits empty fields', () => {
     const bare = new StowageError('internal', 'x', { expected: '', found: '', hint: 'y' });
     expect(errorText(bare)).toBe('stowage: error: x [internal]\n  hint: y\n');
   });
 
-  it('lets nothing in it reach the terminal as a command (attack 83)', () => {
+  it('escapes control characters (attack 83)', () => {
     const evil = '\u001b[2J\u202e';
     const error = new StowageError('file-unexpected', evil, {
       expected: evil,
@@ -51,7 +51,7 @@ describe('when an error is shown', () => {
     expect(JSON.stringify(errorJson(error))).not.toContain('\u001b');
   });
 
-  it('says the same as JSON', () => {
+  it('returns the same as JSON', () => {
     expect(errorJson(everything)).toEqual({
       error: {
         code: 'part-damaged',
@@ -65,12 +65,12 @@ describe('when an error is shown', () => {
     });
   });
 
-  it('takes what Node throws when the signal comes for an interruption', () => {
+  it('converts an abort error of Node to an interruption', () => {
     const { reason } = AbortSignal.abort();
     expect(toStowageError(reason)).toMatchObject({ code: 'interrupted', exitStatus: 130 });
   });
 
-  it('asks for a report of what nobody foresaw', () => {
+  it('asks for a report of an unforeseen error', () => {
     for (const thrown of [new TypeError('x is undefined'), 'text', undefined]) {
       const error = toStowageError(thrown);
       expect(error).toMatchObject({ code: 'internal', exitStatus: 1 });
@@ -97,7 +97,7 @@ describe('when an error is shown', () => {
 });
 
 describe('when progress is shown', () => {
-  it('is a line a step on stderr where nobody sits', async () => {
+  it('prints one line per step if stderr is not a terminal', async () => {
     const { terminal, stdout, stderr } = fakeTerminal('/');
     const progress = await createProgress(terminal, false);
     for (const event of events) progress.emit(event);
@@ -108,7 +108,7 @@ describe('when progress is shown', () => {
     expect(stdout()).toBe('');
   });
 
-  it('moves before a person, on stderr, and ends where it stopped', async () => {
+  it('redraws on a terminal, on stderr, and ends with the last state', async () => {
     const screen = personScreen();
     const { terminal, stdout } = fakeTerminal('/', { stderr: screen });
     const progress = await createProgress(terminal, false);
@@ -121,7 +121,7 @@ describe('when progress is shown', () => {
     expect(stdout()).toBe('');
   });
 
-  it('lets nothing in it reach the terminal as a command (attack 83)', async () => {
+  it('escapes control characters (attack 83)', async () => {
     const { terminal, stderr } = fakeTerminal('/');
     const progress = await createProgress(terminal, false);
     progress.emit({ type: 'step', step: 'stage', subject: '\u001b[2J' });

@@ -18,7 +18,7 @@ describe('when bytes are shown', () => {
   });
 });
 
-describe('when a size is typed', () => {
+describe('when a size is parsed', () => {
   it.each([
     ['1B', 1],
     ['4KiB', 4096],
@@ -34,7 +34,7 @@ describe('when a size is typed', () => {
   });
 
   it.each(['', '0MiB', '01MiB', '1', '1 MiB', '1mib', '-1MiB', '1.5GiB', '1e3MiB', 'MiB', '1MiBs'])(
-    'does not read %j',
+    'rejects %j',
     (text) => {
       expect(parseBytes(text)).toBeUndefined();
     },

@@ -31,7 +31,7 @@ beforeAll(async () => {
 });
 
 describe('when the models of a site are exported', () => {
-  it('writes those of every release, and says how they are used', () => {
+  it('writes those of every release and prints how to use them', () => {
     const folder = scratch.fresh('cache');
     const { status, stdout } = depotExport('--hf-cache', folder);
     expect(status).toBe(0);
@@ -44,7 +44,7 @@ describe('when the models of a site are exported', () => {
     expect(statSync(weights).nlink).toBeGreaterThan(1);
   });
 
-  it('writes those of one release, an option after the word being of the word', () => {
+  it('writes those of one release, with options after the subcommand', () => {
     const folder = scratch.fresh('cache');
     const ran = depotExport('--hf-cache', folder, '--release', 'chat@1.0.0', '--json');
     const { repositories } = JSON.parse(ran.stdout) as HubCacheExport;
@@ -53,7 +53,7 @@ describe('when the models of a site are exported', () => {
     ]);
   });
 
-  it('writes nothing of a release that is not there, and wants a folder', () => {
+  it('refuses an unknown release, and requires a folder', () => {
     const folder = scratch.fresh('cache');
     expect(depotExport('--hf-cache', folder, '--release', 'none').status).toBe(1);
     expect(existsSync(folder)).toBe(false);

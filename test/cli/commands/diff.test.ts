@@ -34,7 +34,7 @@ beforeAll(async () => {
 });
 
 describe('when two bundles differ', () => {
-  it('says what changed and what must travel, and that nobody vouches for it', async () => {
+  it('shows the changes, the transfer size, and that nothing was verified', async () => {
     const before = tree(old.folder);
     const ran = await run(old.folder, next.folder);
     expect(ran).toMatchObject({ status: 0, stderr: '' });
@@ -53,7 +53,7 @@ describe('when two bundles differ', () => {
     expect(tree(old.folder)).toEqual(before);
   });
 
-  it('checks the signatures of both, given trust', async () => {
+  it('verifies the signatures of both if given trust', async () => {
     const ran = await run(old.folder, next.folder, '--trust', 'root.pem');
     expect(ran.stdout).toContain(
       'signatures and file lists of both are valid; parts were not read',
@@ -64,7 +64,7 @@ describe('when two bundles differ', () => {
     expect(refused).toMatchObject({ status: 10, stdout: '', error: { code: 'signer-untrusted' } });
   });
 
-  it('says who signed, and that names are not checked', async () => {
+  it('shows the signers as not checked', async () => {
     const foreign = scratch.copy(old.folder);
     resign(foreign, makeAuthority('Example Thief'));
     const { stdout } = await run(old.folder, foreign);
@@ -73,12 +73,12 @@ describe('when two bundles differ', () => {
     expect(stdout).toMatch(/- O=Example Agency.*: not checked/);
   });
 
-  it('ends with 1 where that is asked for, as 0 where nothing differs', async () => {
+  it('exits with 1 for a difference if requested, and with 0 otherwise', async () => {
     expect((await run(old.folder, next.folder, '--exit-code')).status).toBe(1);
     expect((await run(old.folder, old.folder, '--exit-code')).status).toBe(0);
   });
 
-  it('gives data for programs', async () => {
+  it('returns the result as data', async () => {
     const data = JSON.parse((await run(old.folder, next.folder, '--json')).stdout) as object;
     expect(data).toMatchObject({
       from: { kind: 'bundle', id: old.id, verified: false },
@@ -87,7 +87,7 @@ describe('when two bundles differ', () => {
     });
   });
 
-  it('lets nothing in a bundle act on the terminal (attack 83)', async () => {
+  it('escapes control characters in a bundle (attack 83)', async () => {
     const hostile = scratch.copy(old.folder);
     resign(hostile, authority, { index: (bundle) => ({ ...bundle, description: 'exe\u202egpj' }) });
     const { stdout } = await run(old.folder, hostile);
@@ -97,14 +97,14 @@ describe('when two bundles differ', () => {
 });
 
 describe('when two locks differ', () => {
-  it('compares them as it does bundles', async () => {
+  it('compares them like bundles', async () => {
     const [a, b] = [old, next].map(({ folder }) => join(folder, 'attestations/lock.json'));
     const ran = await run(a ?? '', b ?? '');
     expect(ran.stdout).toContain('locks are not signed');
     expect(ran.stdout).toContain('~ version: 1.0.0 -> 1.1.0');
   });
 
-  it('refuses a lock beside a bundle, and what is not there', async () => {
+  it('refuses to compare a lock with a bundle, and a missing path', async () => {
     const lock = join(old.folder, 'attestations/lock.json');
     expect((await run(old.folder, lock)).error?.code).toBe('usage-invalid');
     expect((await run(old.folder, join(place, 'nowhere'))).error?.code).toBe('file-missing');

@@ -27,8 +27,8 @@ async function ask(answer: string, person = true): Promise<{ next?: string[]; sh
   return { shown, ...(next && { next }) };
 }
 
-describe('when an installation waits for the next disc', () => {
-  it('says what is missing, and takes Enter for the same drive', async () => {
+describe('when an installation needs the next disc', () => {
+  it('shows what is missing, and reads the same drive on Enter', async () => {
     const { next, shown } = await ask('\n');
     expect(next).toEqual(['/mnt/cdrom']);
     expect(shown).toContain('2 of 5 discs seen');
@@ -38,18 +38,18 @@ describe('when an installation waits for the next disc', () => {
   it.each([
     ['another folder\n', '/home/op/another folder'],
     ['  /mnt/usb  \n', '/mnt/usb'],
-  ])('takes a path that is typed: %j', async (answer, place) => {
+  ])('reads the typed path: %j', async (answer, place) => {
     expect((await ask(answer)).next).toEqual([place]);
   });
 
   it.each([
     ['Ctrl-C', '\u0003'],
     ['Ctrl-D', '\u0004'],
-  ])('ends as interrupted by %s', async (_, key) => {
+  ])('is interrupted by %s', async (_, key) => {
     await expect(ask(key)).rejects.toMatchObject({ code: 'interrupted' });
   });
 
-  it('asks nobody where there is no terminal', async () => {
+  it('does not ask without a terminal', async () => {
     expect(await ask('', false)).toEqual({ shown: '' });
   });
 });

@@ -11,15 +11,15 @@ const runtime = {
 };
 const fit = { runtime, env: { PATH: process.env['PATH'] }, now: () => RELEASED };
 
-describe('when doctor looks at a host', () => {
-  it('exits 0 where nothing is wrong, and shows each answer', async () => {
+describe('when doctor checks a host', () => {
+  it('exits with 0 if no check failed, and shows each check', async () => {
     const { status, stdout, stderr } = await runProgram(['doctor'], '/', fit);
     expect([status, stderr]).toEqual([0, '']);
     for (const name of ['sha512', 'ml-dsa-87', 'OpenSSL', 'FIPS', 'clock', 'podman'])
       expect(stdout).toMatch(new RegExp(`^  (?:ok|warn) {2,4}${name} `, 'm'));
   });
 
-  it('exits 12 where one answer is wrong, with every answer all the same', async () => {
+  it('exits with 12 if a check failed, and shows each check', async () => {
     const { status, stdout } = await runProgram(['doctor'], '/', {
       ...fit,
       now: () => new Date(0),
@@ -31,7 +31,7 @@ describe('when doctor looks at a host', () => {
     expect(stdout).toContain('hint: set the clock');
   });
 
-  it('gives the same as data', async () => {
+  it('returns the same as data', async () => {
     const { status, stdout } = await runProgram(['doctor', '--json'], '/', {
       ...fit,
       now: () => new Date(0),
@@ -44,7 +44,7 @@ describe('when doctor looks at a host', () => {
     );
   });
 
-  it('shows hostile variables, harmless for a terminal', async () => {
+  it('shows hostile variables with control characters escaped', async () => {
     const env = { ...fit.env, LD_PRELOAD: '/tmp/\x1b[2Jevil.so' };
     const { status, stdout } = await runProgram(['doctor'], '/', { ...fit, env });
     expect(status).toBe(0);

@@ -8,8 +8,8 @@ import { fakeTerminal, runProgram } from '../../support/fake-terminal.ts';
 
 const codes = Object.values(errorCodes).flat();
 
-describe('when somebody asks for help', () => {
-  it('prints every code with cause and remedy, and nothing wider than the screen', async () => {
+describe('when help is requested', () => {
+  it('prints every code with cause and remedy, no wider than the screen', async () => {
     const { status, stdout } = await runProgram(['help', 'errors'], '/');
     expect(status).toBe(0);
     for (const code of codes) expect(stdout).toMatch(new RegExp(`^  ${code} +\\S`, 'm'));
@@ -17,7 +17,7 @@ describe('when somebody asks for help', () => {
     for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   });
 
-  it('prints one code in full, with its exit status, also as it stands in a message', async () => {
+  it('prints one code in detail with its exit status, also if given in brackets', async () => {
     const { stdout } = await runProgram(['help', 'errors', '[part-damaged]'], '/');
     expect(stdout).toMatch(/^part-damaged\n {2}exits with {2}exit status 10: not trusted/);
     const entry = errorTable().find(({ code }) => code === 'part-damaged');
@@ -26,7 +26,7 @@ describe('when somebody asks for help', () => {
     expect(words).toContain(`remedy ${entry?.remedy}`);
   });
 
-  it('gives them as data', async () => {
+  it('returns them as data', async () => {
     const { stdout } = await runProgram(['help', 'errors', '--json'], '/');
     const { errors } = JSON.parse(stdout) as { errors: { code: string; exitStatus: number }[] };
     expect(errors.map((each) => each.code)).toEqual(codes);
@@ -38,14 +38,14 @@ describe('when somebody asks for help', () => {
     });
   });
 
-  it('explains every rule of the examination on the connected side', async () => {
+  it('explains every rule on the connected side', async () => {
     const { stdout } = await runProgram(['help', 'findings'], '/');
     for (const rule of ruleNames) expect(stdout).toContain(`\n${rule}: `.trimStart());
     const one = await runProgram(['help', 'findings', 'pickle'], '/');
     expect(one.stdout).toMatch(/^pickle: refused unless the manifest allows it\n/);
   });
 
-  it('explains a command as --help does, and a command below a command', async () => {
+  it('explains a command as --help does, and a subcommand', async () => {
     const asked = await runProgram(['help', 'install'], '/');
     expect(asked.stdout).toBe((await runProgram(['install', '--help'], '/')).stdout);
     expect(asked.stdout).toContain('\nExamples:\n  stowage install . --trust root.pem\n');
@@ -65,15 +65,15 @@ describe('when somebody asks for help', () => {
     [['help', 'errors', 'nosuch']],
     [['help', 'findings', 'nosuch']],
     [['help', 'constructor']],
-  ])('says of %j that there is no such thing', async (words) => {
+  ])('rejects %j as unknown', async (words) => {
     const { status, error } = await runProgram(words, '/');
     expect(status).toBe(2);
     expect(error?.code).toBe('usage-invalid');
   });
 });
 
-describe('when the travelling installer is asked', () => {
-  it('explains errors, and knows no findings', async () => {
+describe('when help is requested from the installer in a bundle', () => {
+  it('explains errors but not findings', async () => {
     const { terminal } = fakeTerminal('/');
     const { signal, now } = terminal;
     let text = '';

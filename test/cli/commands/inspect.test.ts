@@ -38,8 +38,8 @@ async function inspected(model: SignatureVerdict, image: SignatureVerdict): Prom
   return ran.stdout;
 }
 
-describe('when publishers signed what a bundle holds', () => {
-  it('says who, when and how', async () => {
+describe('when the contents of a bundle were signed by their publishers', () => {
+  it('shows signer, time and method', async () => {
     const text = await inspected(
       {
         result: 'passed',
@@ -63,7 +63,7 @@ describe('when publishers signed what a bundle holds', () => {
     expect(text).toContain('release@vendor.example, 2026-11-20T10:00:00Z by its log (cosign)');
   });
 
-  it('says what did not hold, what was absent, and how many packages there are', async () => {
+  it('shows failed and absent signatures and the number of packages', async () => {
     const text = await inspected(
       { result: 'failed', reason: 'a file is not signed', trusted, log: 'none' },
       { result: 'absent', reason: 'no signature', trusted, log: 'none' },
@@ -76,7 +76,7 @@ describe('when publishers signed what a bundle holds', () => {
 });
 
 describe('when a list is long', () => {
-  it('shows its beginning and what is left out, and all of it when asked', async () => {
+  it('shows its beginning and a count of the rest, or all with --all', async () => {
     const { folder } = await smallBundle({ place: scratch.fresh(), crumbs: 30 });
     const short = (await runProgram(['inspect', folder], scratch.root)).stdout;
     expect(short).toContain('crumbs/13.bin');
@@ -88,8 +88,8 @@ describe('when a list is long', () => {
   });
 });
 
-describe('when a bundle lies on discs', () => {
-  it('says what is here, and how much is elsewhere', async () => {
+describe('when a bundle is on discs', () => {
+  it('shows the discs given and the number of parts on others', async () => {
     const { discs, folder } = await smallBundle({
       place: scratch.fresh(),
       discs: { size: 9 * MIB, parity: false },
@@ -108,7 +108,7 @@ describe('when a bundle lies on discs', () => {
     );
   });
 
-  it('refuses discs of different bundles side by side', async () => {
+  it('refuses discs of different bundles', async () => {
     const place = scratch.fresh();
     for (const [at, version] of ['1.0.0', '1.0.1'].entries()) {
       const { folder } = await smallBundle({ place: scratch.fresh(), version });
@@ -119,8 +119,8 @@ describe('when a bundle lies on discs', () => {
   });
 });
 
-describe('when a page is asked for', () => {
-  it('writes it beside what is shown, and never over a file or into the bundle', async () => {
+describe('when a page is requested', () => {
+  it('writes it, but never over a file or into the bundle', async () => {
     const { folder } = await smallBundle({ place: scratch.fresh() });
     const path = join(scratch.root, 'page.html');
     const ran = await runProgram(['inspect', folder, '--html', 'page.html'], scratch.root);
@@ -137,7 +137,7 @@ describe('when a page is asked for', () => {
     expect(nowhere.error?.code).toBe('file-missing');
   });
 
-  it('leaves none where the bundle is refused', async () => {
+  it('leaves none if the bundle is refused', async () => {
     const { folder } = await smallBundle({ place: scratch.fresh() });
     const other = encodePem('CERTIFICATE', makeAuthority('Example Other').root.der);
     writeFileSync(join(scratch.root, 'other.pem'), other);

@@ -38,7 +38,7 @@ beforeAll(async () => {
 const sums = (folder: string): string => readFileSync(join(place, folder, 'SHA512SUMS'), 'utf8');
 
 describe('when a bundle is packed', () => {
-  it('carries the installers beside the program, and gives the same bytes twice', async () => {
+  it('includes the installers next to the program and is reproducible', async () => {
     expect((await pack('one')).error).toBeUndefined();
     expect(sums('one')).toMatch(/ stowage-linux-arm64\n.* stowage-linux-x64\n/);
     expect(readFileSync(join(place, 'one/stowage-linux-x64'), 'utf8')).toContain('linux-x64');
@@ -46,7 +46,7 @@ describe('when a bundle is packed', () => {
     expect(sums('two')).toBe(sums('one'));
   });
 
-  it('fails where one is missing, and leaves nothing', async () => {
+  it('fails if one is missing and leaves nothing', async () => {
     expect((await pack('none', '--installer', 'half')).error).toMatchObject({
       code: 'file-missing',
       expected: join(place, 'half/stowage-linux-arm64'),
@@ -55,7 +55,7 @@ describe('when a bundle is packed', () => {
     expect(readdirSync(place).filter((each) => each.startsWith('.'))).toEqual([]);
   });
 
-  it('carries none when none is wanted, and says so in README.txt', async () => {
+  it('includes none with --no-installer, and README.txt states it', async () => {
     expect((await pack('bare', '--no-installer')).error).toBeUndefined();
     expect(sums('bare')).not.toContain('stowage-linux');
     expect(readFileSync(join(place, 'bare/README.txt'), 'utf8')).toContain(
@@ -63,7 +63,7 @@ describe('when a bundle is packed', () => {
     );
   });
 
-  it('carries none with word alone, which has nothing to install', async () => {
+  it('includes none in a notice, which has nothing to install', async () => {
     expect((await run('pack', 'word.yaml', '--output', 'word')).error).toBeUndefined();
     expect(sums('word')).not.toContain('stowage-linux');
   });

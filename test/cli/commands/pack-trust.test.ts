@@ -38,7 +38,7 @@ beforeAll(async () => {
 });
 
 describe('when a bundle is packed with a chain of trust documents', () => {
-  it('carries documents and signatures, and nothing else of that folder', async () => {
+  it('includes documents and signatures, and no other file of that folder', async () => {
     expect((await pack('carrying')).error).toBeUndefined();
     const carried = readdirSync(join(place, 'carrying/trust')).toSorted();
     const folder = readdirSync(join(place, 'trust')).toSorted();
@@ -47,13 +47,13 @@ describe('when a bundle is packed with a chain of trust documents', () => {
     for (const name of carried) expect(sums).toContain(`  trust/${name}\n`);
   });
 
-  it('gives the same bytes twice', async () => {
+  it('is reproducible', async () => {
     await pack('again');
     const sums = (folder: string): Buffer => readFileSync(join(place, folder, 'SHA512SUMS'));
     expect(sums('again')).toEqual(sums('carrying'));
   });
 
-  it('refuses a chain that no site could follow, and an empty one, and leaves nothing', async () => {
+  it('refuses a broken or empty chain and leaves nothing', async () => {
     const [second] = sim.links[0]?.signatures ?? [];
     rmSync(join(place, 'trust', second?.name ?? ''));
     expect((await pack('bad')).error?.code).toBe('signature-missing');

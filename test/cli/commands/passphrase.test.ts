@@ -98,14 +98,14 @@ describe('when a passphrase comes from a file', () => {
 });
 
 describe('when a passphrase comes from a file descriptor', () => {
-  it('takes its first line', async () => {
+  it('reads its first line', async () => {
     const ran = await withDescriptor(`${SECRET}\nmore`, (number) =>
       sign(['--passphrase-fd', number]),
     );
     expect(ran.status).toBe(0);
   });
 
-  it('takes what arrives on stdin in pieces', async () => {
+  it('reads stdin in chunks', async () => {
     const pieces = Readable.from([
       Buffer.from(SECRET.slice(0, 5)),
       Buffer.from(`${SECRET.slice(5)}\n`),
@@ -113,7 +113,7 @@ describe('when a passphrase comes from a file descriptor', () => {
     expect((await sign(['--passphrase-fd', '0'], { stdin: pieces })).status).toBe(0);
   });
 
-  it('refuses nothing, and a wrong one', async () => {
+  it('refuses an empty and a wrong passphrase', async () => {
     for (const text of ['', 'falsches Pferd\n']) {
       const ran = await withDescriptor(text, (number) => sign(['--passphrase-fd', number]));
       expect(ran.error?.code).toBe('key-invalid');
@@ -122,13 +122,13 @@ describe('when a passphrase comes from a file descriptor', () => {
     expect(empty.error?.code).toBe('key-invalid');
   });
 
-  it('says so of one that is not open, and of two sources', async () => {
+  it('refuses a closed descriptor and two sources', async () => {
     expect((await sign(['--passphrase-fd', '99999'])).error?.code).toBe('usage-invalid');
     const both = await sign(['--passphrase-fd', '0', '--passphrase-file', file(SECRET)]);
     expect(both.error?.code).toBe('usage-invalid');
   });
 
-  it('reads a pipe of a shell, in a process of its own', async () => {
+  it('reads a shell pipe in a separate process', async () => {
     const main = new URL('../../../src/cli/main.ts', import.meta.url).pathname;
     const by = ['--key', 'k.pem', '--certificate', 'c.pem', '--name', 'second'];
     const args = [main, 'sign', scratch.copy(packed), ...by, '--passphrase-fd', '3'];
@@ -149,8 +149,8 @@ describe('when a passphrase comes from a file descriptor', () => {
   });
 });
 
-describe('when a person is asked', () => {
-  it('signs with what was typed, without showing it', async () => {
+describe('when the passphrase is typed', () => {
+  it('signs without showing it', async () => {
     const { values, modes, shown } = person(`${SECRET}\r`);
     const ran = await sign([], values);
     expect(ran.status).toBe(0);
@@ -180,20 +180,20 @@ describe('when a person is asked', () => {
     expect(shown()).not.toContain('Pferd');
   });
 
-  it('is not asked for a plain key, nor where an option says it', async () => {
+  it('is not requested for an unencrypted key or with an option', async () => {
     const { values, modes } = person();
     expect((await sign([], values, 'plain.pem')).status).toBe(0);
     expect((await sign(['--passphrase-file', file(SECRET)], values)).status).toBe(0);
     expect(modes).toEqual([]);
   });
 
-  it('is told what is missing where there is no terminal', async () => {
+  it('fails without a terminal and names what is missing', async () => {
     const { error } = await sign([]);
     expect(error?.code).toBe('key-invalid');
     expect(error?.found).toBe('an encrypted key and no passphrase');
   });
 
-  it('gets an interrupt through', async () => {
+  it('can be interrupted', async () => {
     const controller = new AbortController();
     const { values, modes } = person();
     values.stderr.on('data', () => controller.abort());
@@ -203,13 +203,13 @@ describe('when a person is asked', () => {
   });
 });
 
-describe('when keys are made', () => {
+describe('when keys are created', () => {
   const pki = (args: readonly string[], values: object): { ran: Promise<Ran>; folder: string } => {
     const folder = scratch.fresh();
     return { ran: runProgram(['pki', folder, ...args], place, values), folder };
   };
 
-  it('asks twice, and encrypts both', async () => {
+  it('asks twice and encrypts both keys', async () => {
     const { values, shown } = person(`${SECRET}\r`, `${SECRET}\r`);
     const { ran, folder } = pki(['--encrypt'], values);
     expect((await ran).status).toBe(0);
@@ -221,19 +221,19 @@ describe('when keys are made', () => {
     }
   });
 
-  it('takes both lines that were pasted at once', async () => {
+  it('reads both lines if they are pasted at once', async () => {
     const { values } = person(`${SECRET}\r${SECRET}\r`);
     expect((await pki(['--encrypt'], values).ran).status).toBe(0);
   });
 
-  it('refuses two that differ, and an empty one', async () => {
+  it('refuses different and empty passphrases', async () => {
     const differ = await pki(['--encrypt'], person('a\r', 'b\r').values).ran;
     expect(differ.error?.found).toBe('two passphrases that differ');
     const empty = await pki(['--encrypt'], person('\r', '\r').values).ran;
     expect(empty.error?.code).toBe('key-invalid');
   });
 
-  it('never leaves keys in the clear where nobody can be asked', async () => {
+  it('never writes unencrypted keys if no one can be asked', async () => {
     const { ran, folder } = pki(['--encrypt'], {});
     expect((await ran).error?.code).toBe('usage-invalid');
     expect(() => readFileSync(join(folder, 'root.key.pem'))).toThrow();
@@ -246,7 +246,7 @@ describe('when keys are made', () => {
   });
 });
 
-describe('when a passphrase was given', () => {
+describe('when a passphrase is given', () => {
   it.each([
     ['right', SECRET, 'k.pem'],
     ['wrong', `${SECRET}x`, 'k.pem'],

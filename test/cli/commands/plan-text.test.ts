@@ -12,7 +12,7 @@ const plan = (constraints: readonly Constraint[] = []) =>
   });
 
 describe('when a plan is shown', () => {
-  it('has a line for each step with its reason, and says what is interrupted', () => {
+  it('shows one line per step with its reason, and the interrupted services', () => {
     const lines = planTable(plan()).split('\n');
     expect(lines[0]).toBe('install: generation 1 to generation 2');
     expect(lines).toHaveLength(plan().steps.length + 3);
@@ -22,21 +22,21 @@ describe('when a plan is shown', () => {
     expect(lines.at(-2)).toMatch(/^interrupted for at most .*: chat server$/);
   });
 
-  it('says that nothing is interrupted, or nothing to be done', () => {
+  it('states if nothing is interrupted or there is nothing to do', () => {
     const first = planned({ from: generation(0), to: generation(1, release()) });
     expect(planTable(first)).toContain('no service is interrupted');
     const same = planned({ from: generation(1), to: generation(2) });
     expect(planTable(same)).toContain('nothing to do; generation 1 is already current');
   });
 
-  it('shows no control character that a name may hold', () => {
+  it('escapes control characters in names', () => {
     const odd = release({ name: 'chat\u001b[2J', services: [service({ name: 'a' })] });
     const shown = planTable(planned({ from: generation(0), to: generation(1, odd) }));
     expect(shown).not.toContain('\u001b');
   });
 });
 
-describe('when its constraints are shown', () => {
+describe('when the checks of a plan are shown', () => {
   const override = {
     rule: 'window',
     by: 'A. Officer',
@@ -49,7 +49,7 @@ describe('when its constraints are shown', () => {
     { rule: 'window', satisfied: false, needs: 'daily', found: 'Sat 10:00', override },
   ];
 
-  it('names those that do not hold, and by whose word they may', () => {
+  it('lists failed and overridden checks', () => {
     expect(constraintTable(plan(constraints), false)).toBe(
       'cannot be applied: 1 check failed\n' +
         '  FAILED      port: 8000 is free; found: taken by x (pid 1)\\u{1b}[2J\n' +
@@ -57,12 +57,12 @@ describe('when its constraints are shown', () => {
     );
   });
 
-  it('names all', () => {
+  it('lists all', () => {
     const [, first] = constraintTable(plan(constraints), true).split('\n');
     expect(first).toBe('  passed      kernel: Linux >=5.10; found: Linux 6.1');
   });
 
-  it('is empty where all hold', () => {
+  it('is empty if all passed', () => {
     expect(constraintTable(plan(), false)).toBe('');
   });
 });

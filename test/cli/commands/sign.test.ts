@@ -39,7 +39,7 @@ const again = (place: string, ...args: readonly string[]): Promise<Ran> =>
 const signatures = (): string[] => readdirSync(join(bundle, 'signatures')).toSorted();
 const byKey = ['--key', 'release.key.pem', '--certificate', 'release.pem'];
 
-describe('when a key lies in a file', () => {
+describe('when the key is in a file', () => {
   it('names the signature after the role and the certificate', async () => {
     const place = desk();
     expect((await run(place, ...byKey)).status).toBe(0);
@@ -53,7 +53,7 @@ describe('when a key lies in a file', () => {
     ]);
   });
 
-  it('refuses to approve twice under one name', async () => {
+  it('refuses two approvals with the same name', async () => {
     const place = desk();
     await run(place, ...byKey, '--role', 'approval');
     const before = tree(bundle);
@@ -62,7 +62,7 @@ describe('when a key lies in a file', () => {
     expect(tree(bundle)).toEqual(before);
   });
 
-  it('signs with the algorithm that is asked for, if the key can', async () => {
+  it('signs with the given algorithm if the key supports it', async () => {
     const place = desk();
     const rsa = makeSigner(makeRoot(), { algorithm: 'rsa-pss-sha384' });
     writeFileSync(join(place, 'rsa.pem'), encodeCertificate(rsa.certificate));
@@ -80,10 +80,10 @@ describe('when a key lies in a file', () => {
   });
 });
 
-describe('when a key lives elsewhere', () => {
+describe('when the key is held elsewhere', () => {
   const prepare = ['--certificate', 'release.pem', '--name', 'token', '--prepare', 'job.json'];
 
-  it('prepares, waits, attaches', async () => {
+  it('prepares a request and attaches the signature', async () => {
     const place = desk();
     const prepared = await run(place, ...prepare);
     expect(prepared.status).toBe(0);
@@ -109,7 +109,7 @@ describe('when a key lives elsewhere', () => {
     expect(tree(place)).toEqual(before);
   });
 
-  it('does not put the request into the bundle', async () => {
+  it('refuses to write the request into the bundle', async () => {
     const place = desk();
     await run(place);
     const before = tree(bundle);
@@ -119,7 +119,7 @@ describe('when a key lives elsewhere', () => {
     expect(tree(bundle)).toEqual(before);
   });
 
-  it('refuses a request that somebody touched', async () => {
+  it('refuses a request that was changed', async () => {
     const place = desk();
     await run(place, ...prepare);
     writeFileSync(join(place, 'sig'), 'x');
@@ -165,7 +165,7 @@ writeSync(1, form === 'base64' ? signature.toString('base64') + '\\n' : signatur
     expect(signatures()).toEqual(['release.p7s']);
   });
 
-  it('gives up after the time that was given', async () => {
+  it('stops after the given timeout', async () => {
     const place = desk();
     const program = ['--signer-command', 'sleep', '--signer-argument', '60'];
     const limits = ['--certificate', 'release.pem', '--name', 'token', '--signer-timeout', '1'];
@@ -174,7 +174,7 @@ writeSync(1, form === 'base64' ? signature.toString('base64') + '\\n' : signatur
   });
 });
 
-describe('when options do not belong together', () => {
+describe('when options conflict', () => {
   it.each([
     ['no way to sign', ['--certificate', 'release.pem']],
     ['two ways', [...byKey, '--prepare', 'job.json']],

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 
 describe('when a release was imported and not installed', () => {
-  it('is named by status', async () => {
+  it('is listed by status', async () => {
     const root = join(scratch.root, 'root.pem');
     writeFileSync(root, encodeCertificate(small.root));
     const at = ['--root', 'site'];

@@ -92,10 +92,10 @@ async function chain(): Promise<void> {
   await sign('3.trust.json', heir);
 }
 
-describe('when a trust document is made', () => {
+describe('when a trust document is created', () => {
   beforeAll(chain);
 
-  it('gives each root what it is for, and no more', () => {
+  it('gives each root only its roles', () => {
     expect(read('1.trust.json')).toMatchObject({
       version: 1,
       roles: {
@@ -105,7 +105,7 @@ describe('when a trust document is made', () => {
     });
   });
 
-  it('carries on what the options do not change', () => {
+  it('keeps what the options do not change', () => {
     expect(read('3.trust.json')).toEqual({
       ...read('2.trust.json'),
       version: 3,
@@ -119,13 +119,13 @@ describe('when a trust document is made', () => {
     });
   });
 
-  it('lets one root serve all roles where there is no other', async () => {
+  it('gives a single root all roles', async () => {
     await ok('init', '--root', 'only=keeper.pem', '--output', 'only.json');
     const role = { threshold: 1, roots: ['only'] };
     expect(read('only.json').roles).toEqual({ root: role, release: role });
   });
 
-  it('takes every option', async () => {
+  it('applies every option', async () => {
     const more = ['--approval', 'vendor', '--threshold', 'approval=2', '--algorithm', 'ml-dsa-87'];
     const limits = ['--channel', 'stable', '--channel', 'beta', '--max-age-days', '90'];
     await ok(
@@ -147,7 +147,7 @@ describe('when a trust document is made', () => {
     });
   });
 
-  it('revokes by what openssl prints', async () => {
+  it('revokes a certificate by the values that openssl prints', async () => {
     const pem = ['x509', '-in', 'vendor.pem', '-noout', '-fingerprint', '-sha256'];
     const issuer = openssl(pem, place).stdout.split('=')[1]?.trim() ?? '';
     const serial = openssl(['x509', '-in', 'vendor.signer.pem', '-noout', '-serial'], place)
@@ -197,7 +197,7 @@ describe('when a trust document is made', () => {
     expect(tree(place)).toEqual(before);
   });
 
-  it('refuses a name of another version, and a name that is taken', async () => {
+  it('refuses a file name of another version, and an existing file', async () => {
     const before = tree(place);
     const lie = await run('next', '3.trust.json', '--output', '5.trust.json');
     expect(lie.error?.code).toBe('usage-invalid');
@@ -210,7 +210,7 @@ describe('when a trust document is made', () => {
 describe('when a trust document is shown', () => {
   beforeAll(chain);
 
-  it('says who signs what, with every fingerprint', async () => {
+  it('shows roots, roles and fingerprints', async () => {
     const { stdout } = await ok('show', '2.trust.json');
     expect(stdout).toContain(sha256('2.trust.json'));
     for (const { root } of [keeper, heir, vendor])
@@ -222,7 +222,7 @@ describe('when a trust document is shown', () => {
     expect(stdout).toContain('signed as its role root requires');
   });
 
-  it('says when its own signatures are not enough, or not there', async () => {
+  it('reports insufficient and missing signatures', async () => {
     rmSync(join(place, '3.trust.json.heir.p7s'));
     expect((await ok('show', '3.trust.json')).stdout).toContain('none by ml-dsa-87');
     expect((await ok('show', '1.trust.json')).stdout).toContain(
@@ -241,7 +241,7 @@ describe('when a trust document is shown', () => {
 describe('when a trust document is signed', () => {
   beforeAll(chain);
 
-  it('leaves its bytes alone, in a file that openssl verifies', async () => {
+  it('does not change the document, and openssl verifies the signature', async () => {
     const before = sha256('1.trust.json');
     await sign('1.trust.json', keeper);
     expect(sha256('1.trust.json')).toBe(before);
@@ -251,7 +251,7 @@ describe('when a trust document is signed', () => {
     expect(openssl([...verify, ...trusted, ...files], place).ok).toBe(true);
   });
 
-  it('refuses what is no trust document, another key, and a name that is taken', async () => {
+  it('refuses another document, another key, and an existing file', async () => {
     const by = ['--key', 'keeper.key.pem', '--certificate', 'keeper.signer.pem'];
     writeFileSync(join(place, 'note.json'), '{}');
     const before = tree(place);
@@ -276,7 +276,7 @@ describe('when a trust document is pinned at a site', () => {
     await ok('apply', '1.trust.json', '--root', 'site', '--fingerprint', sha256('1.trust.json'));
   };
 
-  it('asks for the fingerprint of the first', async () => {
+  it('asks for the fingerprint of the first document', async () => {
     await chain();
     expect((await apply('1.trust.json')).error?.code).toBe('trust-unconfirmed');
     const wrong = await apply('1.trust.json', '--fingerprint', sha256('2.trust.json'));
@@ -286,7 +286,7 @@ describe('when a trust document is pinned at a site', () => {
     expect(await site()).toEqual(read('1.trust.json'));
   });
 
-  it('walks to a later one by what lies beside it', async () => {
+  it('follows the chain to a later document', async () => {
     await first();
     await ok('apply', '3.trust.json', '--root', 'site');
     expect(readFileSync(join(place, 'site/trust.json'))).toEqual(
@@ -296,7 +296,7 @@ describe('when a trust document is pinned at a site', () => {
     expect(JSON.parse(again.stdout)).toMatchObject({ changed: false, version: 3 });
   });
 
-  it('goes no further than it was told', async () => {
+  it('stops at the given document', async () => {
     await first();
     await ok('apply', '2.trust.json', '--root', 'site');
     expect((await site())?.version).toBe(2);
@@ -332,7 +332,7 @@ describe('when a trust document is pinned at a site', () => {
     expect((await site())?.version).toBe(1);
   });
 
-  it('refuses an older one, another of one version, and another name', async () => {
+  it('refuses an older document, a different one of the same version, and another name', async () => {
     await first();
     await ok('apply', '3.trust.json', '--root', 'site');
     expect((await apply('2.trust.json')).error?.code).toBe('trust-conflict');
@@ -345,7 +345,7 @@ describe('when a trust document is pinned at a site', () => {
     expect(existsSync(join(place, 'site/lock'))).toBe(false);
   });
 
-  it('refuses a first one that has expired', async () => {
+  it('refuses an expired first document', async () => {
     await chain();
     const old = {
       ...read('1.trust.json'),

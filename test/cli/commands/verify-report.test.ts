@@ -56,8 +56,8 @@ function expectNoWork(ran: Ran): void {
   expect(ran.stderr).not.toMatch(/^(?:trust|signatures)$/m);
 }
 
-describe('when a verification is to leave evidence', () => {
-  it('writes both forms, and the page names the digest of the other', async () => {
+describe('when a verification writes a report', () => {
+  it('writes both formats, and the page has the digest of the JSON report', async () => {
     const before = tree(bundle);
     const ran = await verify('--report', 'r.json', '--report', 'r.html');
     expect(ran.status).toBe(0);
@@ -76,7 +76,7 @@ describe('when a verification is to leave evidence', () => {
     expect(readdirSync(place).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   });
 
-  it('names the reports in the result for programs', async () => {
+  it('lists the reports in the JSON result', async () => {
     const ran = await verify('--report', 'r.html', '--json');
     expect(JSON.parse(ran.stdout)).toMatchObject({
       verified: true,
@@ -84,7 +84,7 @@ describe('when a verification is to leave evidence', () => {
     });
   });
 
-  it('writes the report of a refusal before it ends with its status', async () => {
+  it('writes the report of a refusal before it exits', async () => {
     writeFileSync(join(bundle, 'evil'), '');
     const ran = await verify('--report', 'r.json', '--report', 'r.html', ...signing);
     expect([ran.status, ran.error?.code]).toEqual([10, 'file-unexpected']);
@@ -97,7 +97,7 @@ describe('when a verification is to leave evidence', () => {
     expect(readdirSync(place)).toContain('r.json.p7s');
   });
 
-  it('writes none of a verification that was interrupted', async () => {
+  it('writes none if the verification is interrupted', async () => {
     const controller = new AbortController();
     controller.abort();
     const before = tree(place);
@@ -110,7 +110,7 @@ describe('when a verification is to leave evidence', () => {
     expect(tree(place)).toEqual(before);
   });
 
-  it('ends with what the verification failed with, where the report fails too', async () => {
+  it('exits with the error of the verification, even if the report fails too', async () => {
     writeFileSync(join(bundle, 'evil'), '');
     const ran = await runProgram(
       ['verify', bundle, '--trust', 'root.pem', '--report', 'r.json'],
@@ -122,7 +122,7 @@ describe('when a verification is to leave evidence', () => {
     expect(readdirSync(place)).not.toContain('r.json');
   });
 
-  it('fails when the bundle is whole and the report cannot be made', async () => {
+  it('fails if the bundle is valid but the report cannot be written', async () => {
     const ran = await runProgram(
       ['verify', bundle, '--trust', 'root.pem', '--report', 'r.json'],
       place,
@@ -134,7 +134,7 @@ describe('when a verification is to leave evidence', () => {
 });
 
 describe('when the report is signed', () => {
-  it('is confirmed by openssl, and no longer when a byte changed', async () => {
+  it('is verified by openssl, but not after a byte has changed', async () => {
     expect((await verify('--report', 'r.json', ...signing)).status).toBe(0);
     const check = (): boolean =>
       openssl(
@@ -160,15 +160,15 @@ describe('when the report is signed', () => {
     expectNoWork(await refuse(code, '--report', 'r.json', ...options));
   });
 
-  it('refuses a key where there is no JSON to sign', async () => {
+  it('refuses a key without a JSON report', async () => {
     expectNoWork(await refuse('usage-invalid', '--report', 'r.html', ...signing));
     expectNoWork(await refuse('usage-invalid', ...signing));
   });
 });
 
-describe('when the report cannot lie there', () => {
+describe('when the report cannot be written there', () => {
   it.each(['r.json', 'r.html', 'r.json.p7s'])(
-    'refuses %s that exists, before any work',
+    'refuses an existing %s before any work',
     async (name) => {
       writeFileSync(join(place, name), 'old');
       const args = ['--report', 'r.html', '--report', 'r.json', ...signing];
@@ -177,11 +177,11 @@ describe('when the report cannot lie there', () => {
     },
   );
 
-  it('refuses a folder that is not there', async () => {
+  it('refuses a folder that does not exist', async () => {
     expectNoWork(await refuse('file-missing', '--report', 'x/r.json'));
   });
 
-  it('refuses the bundle itself, also by another way', async () => {
+  it('refuses the bundle itself, also by another path', async () => {
     expectNoWork(await refuse('usage-invalid', '--report', join(bundle, 'r.json')));
     expectNoWork(await refuse('usage-invalid', '--report', join(bundle, 'blobs/r.html')));
   });
@@ -190,7 +190,7 @@ describe('when the report cannot lie there', () => {
     expectNoWork(await refuse('usage-invalid', '--report', name));
   });
 
-  it('refuses one name twice', async () => {
+  it('refuses the same name twice', async () => {
     expectNoWork(await refuse('usage-invalid', '--report', 'r.json', '--report', './r.json'));
   });
 });
