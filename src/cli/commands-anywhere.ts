@@ -80,7 +80,7 @@ export function addAnywhereCommands(program: Command, run: Run): void {
       '--trust <file>',
       'also verify the signatures of both, against this root certificate or trust document',
     )
-    .option('--all', 'show every line of long lists')
+    .option('--all', 'show long lists in full')
     .option('--exit-code', 'exit with status 1 if the contents differ')
     .action((from: string, to: string, options: DiffOptions) =>
       run(async (context) => (await import('./commands/diff.ts')).diff(from, to, options, context)),

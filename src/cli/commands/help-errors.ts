@@ -6,7 +6,7 @@ import {
   statusMeanings,
 } from '../../core/error-table.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { definitions, textColumns } from '../wrap.ts';
+import { definitions, textColumns, wrap } from '../wrap.ts';
 
 /** `stowage help errors [CODE...]`: all error codes, or the given ones in detail. */
 export function helpErrors(codes: readonly string[], context: CommandContext): CommandResult {
@@ -30,7 +30,7 @@ function entryOf(text: string): ErrorEntry {
 function meaningOf(status: number): string {
   const names = Object.keys(exitStatus) as StatusName[];
   const name = names.find((each) => exitStatus[each] === status);
-  return `exit status ${status}: ${name === undefined ? 'failed' : statusMeanings[name]}`;
+  return `${status}: ${name === undefined ? 'failed' : statusMeanings[name]}`;
 }
 
 function inFull({ code, exitStatus: status, cause, remedy }: ErrorEntry, columns: number): string {
@@ -38,7 +38,7 @@ function inFull({ code, exitStatus: status, cause, remedy }: ErrorEntry, columns
     code,
     ...definitions(
       [
-        ['  exits with', meaningOf(status)],
+        ['  exit status', meaningOf(status)],
         ['  cause', cause],
         ['  remedy', remedy],
       ],
@@ -51,7 +51,7 @@ function wholeTable(entries: readonly ErrorEntry[], columns: number): string {
   const lines: string[] = [];
   for (const status of new Set(entries.map((each) => each.exitStatus))) {
     const some = entries.filter((each) => each.exitStatus === status);
-    lines.push(meaningOf(status), '');
+    lines.push(...wrap(`exit status ${meaningOf(status)}`, columns), '');
     lines.push(
       ...definitions(
         some.map(({ code, cause, remedy }) => [`  ${code}`, cause, `remedy: ${remedy}`]),

@@ -19,7 +19,7 @@ describe('when help is requested', () => {
 
   it('prints one code in detail with its exit status, also if given in brackets', async () => {
     const { stdout } = await runProgram(['help', 'errors', '[part-damaged]'], '/');
-    expect(stdout).toMatch(/^part-damaged\n {2}exits with {2}exit status 10: not trusted/);
+    expect(stdout).toMatch(/^part-damaged\n {2}exit status {2}10: the bundle is not trusted/);
     const entry = errorTable().find(({ code }) => code === 'part-damaged');
     const words = stdout.replaceAll(/\s+/g, ' ');
     expect(words).toContain(`cause ${entry?.cause}`);
