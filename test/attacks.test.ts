@@ -147,7 +147,7 @@ const attacks: Readonly<Record<number, Attack>> = {
   },
   24: {
     shown: [
-      [ours, 'refuses it without its signature by %s (attack 24)'],
+      [ours, 'refuses it without its %s signature (attack 24)'],
       ['trust/policy.test.ts', 'ML-DSA-87 is taken away (attack 24)'],
     ],
   },
@@ -288,7 +288,7 @@ const attacks: Readonly<Record<number, Attack>> = {
   58: {
     shown: [
       [site, 'when the clock is set far ahead (attack 58)'],
-      [site, 'does not move what the site takes for the least time there can be'],
+      [site, 'does not advance the minimum time that the site accepts'],
     ],
   },
   59: {
@@ -449,7 +449,7 @@ const attacks: Readonly<Record<number, Attack>> = {
   },
   99: {
     shown: [
-      [site, 'when the folder to write to is not empty (attack 99)'],
+      [site, 'when the output folder is not empty (attack 99)'],
       ['build/assemble.test.ts', 'leaves a %s alone that has its name'],
     ],
     because:
@@ -526,7 +526,7 @@ const attacks: Readonly<Record<number, Attack>> = {
     ],
   },
   119: {
-    shown: [['examine/secrets.test.ts', 'when what is packed holds a secret (attack 119)']],
+    shown: [['examine/secrets.test.ts', 'when a packed file contains a secret (attack 119)']],
   },
   120: {
     shown: [
