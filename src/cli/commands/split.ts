@@ -1,7 +1,9 @@
+import { basename } from 'node:path';
 import { requireAbsent } from '../../build/assemble.ts';
 import { controlSizes, discRuns, writeDiscs } from '../../build/discs.ts';
+import { counted, formatBytes } from '../../core/amount.ts';
+import type { Part } from '../../format/part.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { discLines } from './disc-lines.ts';
 import { parseDiscSize } from './disc-size.ts';
 import { openBundle } from './open-bundle.ts';
 
@@ -28,4 +30,18 @@ export async function split(
     json: { output, id, discs, parts: runs.map((run) => run.length) },
     text: `${output}\n${discLines(discs, runs)}  SHA-512 of SHA512SUMS: ${id}\n`,
   };
+}
+
+/** One line per disc: its name, parts and size, without control files. */
+function discLines(
+  discs: readonly string[],
+  runs: readonly (readonly Pick<Part, 'size'>[])[],
+): string {
+  return discs
+    .map((disc, index) => {
+      const run = runs[index] ?? [];
+      const bytes = run.reduce((sum, part) => sum + part.size, 0);
+      return `  ${basename(disc)}: ${counted(run.length, 'part')}, ${formatBytes(bytes)}\n`;
+    })
+    .join('');
 }
