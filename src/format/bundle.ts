@@ -35,9 +35,9 @@ export interface BundleModel {
   readonly repository: string;
   readonly commit: string;
   readonly license?: string;
-  /** As the Hub lists them, sorted. */
+  /** The tags of the model on the Hub, sorted. */
   readonly tags?: readonly string[];
-  /** What became of its publisher's signature, where the manifest asked for one. */
+  /** The result of verifying its publisher's signature, if the manifest required it. */
   readonly signature?: SignatureVerdict;
   /** The ModelPack manifest that describes the files. */
   readonly manifest: Digest;
@@ -45,7 +45,7 @@ export interface BundleModel {
     readonly path: string;
     readonly size: number;
     readonly digest: Digest;
-    /** Git blob SHA-1, for files that the Hub keeps outside LFS. */
+    /** Git blob SHA-1, for files that the Hub stores outside LFS. */
     readonly gitOid?: string;
   }[];
 }
@@ -60,11 +60,11 @@ export interface BundleImage {
     readonly manifest: Digest;
     readonly config: Digest;
   }[];
-  /** What became of its publisher's signature, where the manifest asked for one. */
+  /** The result of verifying its publisher's signature, if the manifest required it. */
   readonly signature?: SignatureVerdict;
   /** How many packages the SBOM lists for it, and how many layers or files could not be read. */
   readonly packages?: { readonly found: number; readonly unread: number };
-  /** Signatures and other artifacts that travel beside it. */
+  /** Signatures and other artifacts that are packed with it. */
   readonly attached?: readonly LockedAttachment[];
 }
 
@@ -78,7 +78,7 @@ export interface BundleFile {
   readonly size: number;
 }
 
-/** A file that is not a part: small, and the same on every disc. */
+/** A small file that is not a part, identical on every disc. */
 export interface ControlFile {
   readonly path: string;
   readonly size: number;
@@ -93,17 +93,17 @@ export interface Bundle extends Deployment {
   readonly channel: string;
   readonly description: string;
   readonly seq: number;
-  /** When the lock was resolved; never the time of packing. */
+  /** When the lock was resolved, not when the bundle was packed. */
   readonly resolvedAt: string;
   readonly platforms: readonly string[];
-  /** Bytes of a full part; 0 when blobs are whole. */
+  /** Size of a full part in bytes; 0 if blobs are not split. */
   readonly partSize: number;
   readonly models: readonly BundleModel[];
   readonly images: readonly BundleImage[];
   readonly files: readonly BundleFile[];
   readonly blobs: readonly BundleBlob[];
   readonly control: readonly ControlFile[];
-  /** Absent when none was packed. */
+  /** Absent if none was packed. */
   readonly installers?: readonly Installer[];
   /** Recovery parts, from which lost parts are rebuilt. */
   readonly parity?: Parity;
@@ -219,24 +219,25 @@ const schema: z.ZodType<Bundle> = exact(
   }),
 );
 
-/** What one list of a bundle says against another. */
+/** Contradictions between the lists of a bundle. */
 function* defectsOf(bundle: Bundle): Iterable<string> {
   const sizes = new Map(bundle.blobs.map((each) => [each.digest, each.size]));
   if (sizes.size !== bundle.blobs.length) yield 'a blob is listed twice';
   for (const need of blobsNeeded(bundle)) {
     const size = sizes.get(need.digest);
-    if (size === undefined) yield `blob ${need.digest} is used and not listed`;
+    if (size === undefined) yield `blob ${need.digest} is used but not listed`;
     else if (need.size !== undefined && need.size !== size)
       yield `blob ${need.digest} has two sizes`;
   }
   if (bundle.parity !== undefined) yield* parityDefects(bundle.parity, dataParts(bundle));
   const collision = pathCollision(bundleFiles(bundle).map((each) => each.path));
-  if (collision !== undefined) yield `${collision[0]} and ${collision[1]} are one file`;
+  if (collision !== undefined)
+    yield `${collision[0]} and ${collision[1]} are one file on some systems`;
 }
 
 /**
- * A sound `bundle.json`, told in a fraction of the time: its long lists are looked at entry by entry, without the schema,
- * and everything else with it. Undefined for what the schema may refuse: it then says why.
+ * A fast check of a valid `bundle.json`: its long lists are checked entry by entry without the schema, and everything
+ * else with it. Undefined if the schema may refuse the value; the schema then gives the reason.
  */
 function quick(value: unknown): Bundle | undefined {
   const lists = takeLongLists(value);
@@ -272,17 +273,17 @@ function* blobsNeeded(bundle: Bundle): Iterable<{ digest: Digest; size?: number 
   }
 }
 
-/** The parts of all blobs, in the order in which they are dealt to discs. */
+/** The parts of all blobs, in the order in which they are assigned to discs. */
 export function dataParts(bundle: Pick<Bundle, 'blobs'>): Part[] {
   return bundle.blobs.flatMap((each) => each.parts);
 }
 
-/** Every part in the order in which they are dealt to discs: those of blobs, then recovery parts row by row. */
+/** All parts in the order in which they are assigned to discs: those of blobs, then recovery parts row by row. */
 export function allParts(bundle: Pick<Bundle, 'blobs' | 'parity'>): Part[] {
   return [...dataParts(bundle), ...(bundle.parity?.rows.flat() ?? [])];
 }
 
-/** Every file that `bundle.json` lists: control files, installers and parts, not itself. */
+/** Every file that `bundle.json` lists: control files, installers and parts, without itself. */
 export function bundleFiles(bundle: Bundle): { path: string; size: number; sha512: Sri }[] {
   return [...bundle.control, ...(bundle.installers ?? []), ...allParts(bundle)];
 }
@@ -302,6 +303,6 @@ export const bundleKind: DocumentKind<Bundle> = {
   schema,
   quick,
   maxBytes: MAX_INDEX_BYTES,
-  hint: 'do not use this bundle; ask who packed it for another copy',
+  hint: 'do not use this bundle; ask the release engineer for another copy',
   newerHint: newerHints.bundle,
 };

@@ -23,8 +23,8 @@ export function writeChecksums(files: readonly Checksum[]): Buffer {
 }
 
 /**
- * Reads `SHA512SUMS`. Accepts only the bytes that {@link writeChecksums} gives: no escapes, no binary marks,
- * no CR, sorted, nothing twice, a final newline.
+ * Reads `SHA512SUMS`. Accepts only the bytes that {@link writeChecksums} writes: no escapes, no binary marks, no CR,
+ * sorted, no duplicates, a final newline.
  * @throws StowageError `checksums-malformed`
  */
 export function readChecksums(bytes: Uint8Array): Checksum[] {
@@ -59,6 +59,6 @@ function malformed(expected: string, found: string): StowageError {
   return new StowageError('checksums-malformed', 'SHA512SUMS is malformed', {
     expected,
     found,
-    hint: 'do not use this bundle; ask who packed it for another copy',
+    hint: 'do not use this bundle; ask the release engineer for another copy',
   });
 }

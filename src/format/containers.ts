@@ -10,15 +10,15 @@ import { type Adapter, adapter, type Health, health } from './service.ts';
 export type ContainerWorkload = {
   readonly kind: 'containers';
   readonly networks: readonly RenderedNetwork[];
-  /** In an order in which each comes after those it depends on. */
+  /** In an order in which each follows its dependencies. */
   readonly services: readonly RenderedService[];
 };
 
-/** A service with every value filled in: all that an engine needs to run it. */
+/** A service with all values substituted: everything that an engine needs to run it. */
 export interface RenderedService {
   readonly release: string;
   readonly name: string;
-  /** The id of the site that owns its container; left out for what version 0.1 applied. */
+  /** The id of the site that owns its container; absent for services that version 0.1 applied. */
   readonly site?: string;
   /** The name of its container and of its unit. */
   readonly unit: string;
@@ -29,14 +29,14 @@ export interface RenderedService {
   /** Services of the same release that must be ready before this one starts. */
   readonly dependsOn: readonly string[];
   readonly mounts: readonly RenderedMount[];
-  /** LoRA adapters that it serves, mounted at `/adapters/<model>`; the member is left out where there are none. */
+  /** LoRA adapters that it serves, mounted at `/adapters/<model>`; absent if there are none. */
   readonly adapters?: readonly Adapter[];
   readonly secrets: readonly RenderedSecret[];
   readonly ports: readonly RenderedPort[];
   readonly network: 'bridge' | 'host' | 'none';
-  /** For `bridge`: the networks that it joins, each by its name in the engine; its peers call it by its name. */
+  /** For `bridge`: the networks that it joins, each by its name in the engine; its peers reach it by its name. */
   readonly networks: readonly string[];
-  /** Absent for the user that the image names. */
+  /** Absent for the user in the image's config. */
   readonly user?: string;
   readonly readOnlyRoot: boolean;
   readonly capabilities: readonly string[];
@@ -53,9 +53,9 @@ export interface RenderedImage {
   readonly repository: string;
   /** The manifest for this host's platform. */
   readonly manifest: Digest;
-  /** Its config, whose hex is the image's id in an engine. */
+  /** The digest of its config; its hex is the image's id in an engine. */
   readonly config: Digest;
-  /** The name that the image goes by in the engine. */
+  /** The name of the image in the engine. */
   readonly tag: string;
 }
 
@@ -64,7 +64,7 @@ export type RenderedMount =
   | { readonly source: string; readonly path: string }
   | { readonly memory: number; readonly path: string };
 
-/** A secret as the engine keeps it, mounted as a file. */
+/** A secret in the engine, mounted as a file. */
 export interface RenderedSecret {
   readonly name: string;
   readonly path: string;
@@ -76,7 +76,7 @@ export interface RenderedNetwork {
   readonly release: string;
   /** As in {@link RenderedService}. */
   readonly site?: string;
-  /** Whether nothing outside the host can be reached through it, nor reach it. */
+  /** Whether it has no connection to the outside of the host, in either direction. */
   readonly internal: boolean;
 }
 
@@ -94,7 +94,7 @@ const mount: z.ZodType<RenderedMount> = exact(
   ]),
 );
 
-/** A name that podman and docker both take. */
+/** A name that podman and docker both accept. */
 const engineName: z.ZodType<string> = z
   .string()
   .max(200)
@@ -158,7 +158,7 @@ const schema: z.ZodType<ContainerWorkload> = exact(
   }),
 );
 
-/** Part of a generation, so that it has no version of its own: that of the generation counts. */
+/** Part of a generation, so it has no version of its own. */
 export const containerWorkloadKind: DocumentKind<ContainerWorkload> = {
   name: 'container workload',
   code: 'state-damaged',

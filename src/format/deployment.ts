@@ -10,7 +10,7 @@ export interface Parameter {
   readonly description: string;
 }
 
-/** One question whose answer decides whether a generation is kept. Asked at temperature 0. */
+/** A prompt whose answer decides whether a generation is kept. Sent at temperature 0. */
 export interface AcceptancePrompt {
   readonly service: string;
   readonly model: string;
@@ -22,19 +22,19 @@ export interface AcceptancePrompt {
     | { readonly equals: string }
     | { readonly contains: string }
     | { readonly matches: string }
-    /** The answer is JSON that this JSON Schema accepts. */
+    /** The answer must be JSON that this JSON Schema accepts. */
     | { readonly jsonSchema: Readonly<Record<string, unknown>> }
-    /** How many tokens the answer has, as the server counts them. */
+    /** How many tokens the answer may have, as counted by the server. */
     | { readonly tokens: { readonly min?: number; readonly max?: number } };
 }
 
-/** What the hardware and the system of a host must have. Versions are ranges of semantic versions. */
+/** Requirements on the hardware and the system of a host. Versions are ranges of semantic versions. */
 export interface HostNeeds {
   readonly kernel?: string;
   /** Flags as `/proc/cpuinfo` names them, such as `avx2` or `sve`. */
   readonly cpuFeatures?: readonly string[];
   readonly memory?: number;
-  /** A range for each engine. */
+  /** A version range for each engine. */
   readonly engine?: Readonly<Partial<Record<'podman' | 'docker', string>>>;
   readonly gpu?: GpuNeeds;
 }
@@ -42,20 +42,20 @@ export interface HostNeeds {
 export interface GpuNeeds {
   readonly vendor: 'nvidia' | 'amd';
   readonly count: number;
-  /** Of each, in bytes. */
+  /** Memory of each GPU, in bytes. */
   readonly memory?: number;
-  /** The lowest compute capability, such as `8.0`; NVIDIA alone. */
+  /** The lowest compute capability, such as `8.0`; NVIDIA only. */
   readonly computeCapability?: string;
   /** The lowest driver version, such as `550.54`. */
   readonly driver?: string;
 }
 
-/** A value that a site gives and no bundle carries. */
+/** A secret that the site provides; its value is never in a bundle. */
 export interface SecretNeed {
   readonly description: string;
 }
 
-/** Releases that must not run any more, wherever they are. */
+/** Releases that must no longer run at any site. */
 export interface Recall {
   readonly release: string;
   /** A range of versions, such as `>=1.2.0 <1.2.4`. */
@@ -63,9 +63,9 @@ export interface Recall {
   readonly reason: string;
 }
 
-/** What the manifest says about running the release; carried in the bundle as it is. */
+/** The part of a manifest about running the release; copied unchanged to the bundle. */
 export interface Deployment {
-  /** A bundle may carry nothing else: a recall of a few kilobytes. */
+  /** A bundle may contain nothing else: a recall of a few kilobytes. */
   readonly recalls?: readonly Recall[];
   readonly services: readonly Service[];
   readonly acceptance: readonly AcceptancePrompt[];
@@ -74,11 +74,11 @@ export interface Deployment {
   readonly requires: {
     /** Releases that the site must run. */
     readonly releases: readonly ReleaseRange[];
-    /** Releases that must not run beside it. */
+    /** Releases that must not run at the same site. */
     readonly conflicts: readonly ReleaseRange[];
     readonly host?: HostNeeds;
   };
-  /** The versions of this release from which it may be upgraded to this one; any when absent. */
+  /** The versions of this release that can be upgraded to this one; any if absent. */
   readonly upgradeFrom?: string;
 }
 
@@ -101,7 +101,7 @@ const parameter: z.ZodType<Parameter> = exact(
         typeof value.default === (value.type === 'integer' ? 'number' : value.type),
       {
         path: ['default'],
-        message: 'is not of the type that this parameter has',
+        message: 'does not have the type of this parameter',
       },
     ),
 );
@@ -140,7 +140,7 @@ const acceptance: z.ZodType<AcceptancePrompt> = exact(
   }),
 );
 
-/** A manifest's or a bundle's recalls; the member is left out where there are none. */
+/** The recalls of a manifest or bundle; absent if there are none. */
 export const recalls: z.ZodType<readonly Recall[]> = exact(
   z
     .array(
@@ -186,7 +186,7 @@ const host: z.ZodType<HostNeeds> = exact(
   }),
 );
 
-/** The members of {@link Deployment} that every document has which carries it. */
+/** The members of {@link Deployment} in every document that contains it. */
 export const deploymentShape: {
   [K in Exclude<keyof Deployment, 'recalls' | 'upgradeFrom'>]: z.ZodType<Deployment[K]>;
 } = {

@@ -3,7 +3,7 @@ import { MIB } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 
-/** What counts here of a specification of the Container Device Interface, as vendors' tools write it. */
+/** The used fields of a Container Device Interface specification, as vendors' tools write it. */
 export interface DeviceSpecification {
   /** `vendor/class`, such as `nvidia.com/gpu`. */
   readonly kind: string;

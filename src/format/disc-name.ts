@@ -1,4 +1,4 @@
-/** What the name of a disc's folder says; nobody signed it, so it decides nothing. */
+/** The number of a disc from the name of its folder. It is not signed, so it is used for display only. */
 export interface DiscNumber {
   readonly number: number;
   /** How many there are. */
@@ -11,7 +11,7 @@ export function discName(number: number, of: number): string {
   return `disc-${number}-of-${of}`;
 }
 
-/** What a folder's name says, or undefined for another name. */
+/** Parses a folder name; undefined for any other name. */
 export function parseDiscName(name: string): DiscNumber | undefined {
   const match = NAME.exec(name);
   if (match === null) return undefined;

@@ -49,7 +49,7 @@ export const safePath: z.ZodType<string> = z.string().superRefine((text, context
   if (defect !== undefined) context.addIssue({ code: 'custom', message: `unsafe path: ${defect}` });
 });
 
-/** A path on the media, of the characters that `SHA512SUMS` admits. */
+/** A path on the media, of the characters that are allowed in `SHA512SUMS`. */
 export const mediaPath: z.ZodType<string> = z
   .string()
   .refine(isMediaPath, 'expected a relative path of A-Z a-z 0-9 . _ - and /');
@@ -60,7 +60,7 @@ export const containerPath: z.ZodType<string> = z
   .max(1024)
   .regex(
     /^\/[A-Za-z0-9._@+-]+(?:\/[A-Za-z0-9._@+-]+)*$/,
-    'expected an absolute path of plain names',
+    'expected an absolute path of portable names',
   )
   .refine(
     (text) => !text.split('/').some((part) => part === '.' || part === '..'),
@@ -68,19 +68,16 @@ export const containerPath: z.ZodType<string> = z
   );
 
 export const bytes: z.ZodType<number> = z.int().min(0);
-/** 8 hex digits for each 4 MiB of something. */
+/** CRC-32 of each 4 MiB, 8 hex digits each. */
 export const crc32: z.ZodType<string> = z.string().regex(/^(?:[0-9a-f]{8})*$/);
 export const port: z.ZodType<number> = z.int().min(1).max(65_535);
 export const sequence: z.ZodType<number> = z.int().min(1);
 
-/** A moment in UTC to the second: `2026-11-21T10:00:00Z`. */
+/** A time in UTC to the second: `2026-11-21T10:00:00Z`. */
 export const moment: z.ZodType<string> = z
   .string()
-  .regex(
-    /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/,
-    'expected a moment in UTC such as 2026-11-21T10:00:00Z',
-  )
-  .refine((text) => isMoment(new Date(text), text), 'expected a moment that exists');
+  .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, 'expected a time in UTC such as 2026-11-21T10:00:00Z')
+  .refine((text) => isMoment(new Date(text), text), 'expected a date and time that exist');
 
 /** One line of printable text. */
 export const line = (max: number): z.ZodType<string> =>
@@ -99,12 +96,12 @@ export const text = (max: number): z.ZodType<string> =>
       'expected no control characters',
     );
 
-// Date reads the 30th of February as the 2nd of March.
+// Date parses the 30th of February as the 2nd of March.
 function isMoment(date: Date, text: string): boolean {
   return !Number.isNaN(date.getTime()) && momentOf(date) === text;
 }
 
-/** {@link moment} of a date, cut to the second. */
+/** {@link moment} of a date, truncated to the second. */
 export function momentOf(date: Date): string {
   return `${date.toISOString().slice(0, 19)}Z`;
 }

@@ -9,28 +9,28 @@ import { type GenerationV1, generationV1Schema } from './v1/generation.ts';
 import { newerHints, olderVersion, schemaMember } from './version.ts';
 
 /**
- * What a target made of a release. `kind` says what the other members are; only the targets that run that kind read
- * them, each against a strict schema. `none` has no other member: the release is served and runs nothing.
+ * A release as rendered by a target. `kind` determines the other members, which only the targets of that kind read, each
+ * with a strict schema. `none` has no other member: the release is served and runs nothing.
  */
 export interface Workload {
   readonly kind: string;
   readonly [member: string]: unknown;
 }
 
-/** A secret's name in the target ends in a keyed digest of its value: another value is another secret. */
+/** The name of a secret in the target ends in a keyed digest of its value: a changed value is a new secret. */
 export interface KeptSecret {
   readonly name: string;
   /** Its name in the manifest and in `site.yaml`. */
   readonly secret: string;
 }
 
-/** A text file made of a template and the site's values; laid out as `rendered/<sha256>`. */
+/** A text file rendered from a template with the site's values; stored as `rendered/<sha256>`. */
 export interface RenderedText {
   readonly sha256: string;
   readonly text: string;
 }
 
-/** A release as a generation runs it. */
+/** A release in a generation. */
 export interface DeployedRelease {
   readonly name: string;
   readonly version: string;
@@ -46,7 +46,7 @@ export interface DeployedRelease {
 /** One applied state of the site. */
 export interface Generation {
   readonly schema: 'stowage/generation/v2';
-  /** 0 is the site before anything was applied. */
+  /** 0 for the site before the first change. */
   readonly number: number;
   readonly appliedAt: string;
   readonly releases: readonly DeployedRelease[];
@@ -55,13 +55,13 @@ export interface Generation {
 /** The workload of a release that runs nothing. */
 export const noWorkload: Workload = { kind: 'none' };
 
-/** A name that engines and clusters take. */
+/** A name that engines and clusters accept. */
 const secretName: z.ZodType<string> = z
   .string()
   .max(200)
   .regex(/^[a-z0-9][a-z0-9-]*$/);
 
-/** What the target reads is checked by the target; `none` is read by all. */
+/** Each target checks the workloads of its kind; `none` is checked here. */
 const workload: z.ZodType<Workload> = exact(
   z.looseObject({ kind: field.name }).superRefine((value, context) => {
     const keys = Object.keys(value).filter((key) => key !== 'kind');

@@ -11,7 +11,7 @@ export interface Installer {
   readonly path: string;
   readonly size: number;
   readonly sha512: Sri;
-  /** CRC-32 of each 4 MiB, as of a part. */
+  /** CRC-32 of each 4 MiB, as for a part. */
   readonly crc32: string;
 }
 
@@ -20,7 +20,7 @@ const paths: Readonly<Record<string, string>> = {
   'linux/arm64': 'stowage-linux-arm64',
 };
 
-/** What the installer for a platform is called; undefined where there is none. */
+/** The file name of the installer for a platform; undefined if there is none. */
 export function installerPath(platform: string): string | undefined {
   return Object.hasOwn(paths, platform) ? paths[platform] : undefined;
 }

@@ -3,7 +3,7 @@ import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import { newerHints, schemaMember } from './version.ts';
 
-/** One line of an apply journal: what was begun and what was finished. */
+/** One line of an apply journal: a step that was started or finished. */
 export interface JournalEntry {
   readonly step: number;
   readonly state: 'begun' | 'done' | 'undoing' | 'undone';
@@ -22,6 +22,6 @@ export const journalKind: DocumentKind<JournalEntry> = {
   code: 'state-damaged',
   schema,
   maxBytes: 4096,
-  hint: 'the journal was edited or damaged; run stowage status and compare it with what runs',
+  hint: 'the journal was edited or damaged; compare stowage status with the running services',
   newerHint: newerHints.site,
 };

@@ -3,7 +3,7 @@ import * as z from 'zod';
 /** A JSON Schema as a manifest writes it. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
-/** The keywords that are checked, by the type of value that they are about: any other would be passed over in silence. */
+/** The supported keywords, by the type of value that they apply to: zod would silently ignore any other. */
 const keywords: Readonly<Record<string, readonly string[]>> = {
   object: ['properties', 'required', 'additionalProperties'],
   array: ['items', 'minItems', 'maxItems'],
@@ -13,7 +13,7 @@ const keywords: Readonly<Record<string, readonly string[]>> = {
 const always = ['$schema', 'type', 'enum', 'const', 'anyOf', 'title', 'description'];
 const MAX_DEPTH = 16;
 
-/** Why a schema cannot be used, in words; undefined when every word of it will be checked. */
+/** Why a schema cannot be used, for a message; undefined if all its keywords are supported. */
 export function jsonSchemaDefect(schema: JsonSchema): string | undefined {
   const defect = defectOf(schema, 0);
   if (defect !== undefined) return defect;
@@ -25,7 +25,7 @@ export function jsonSchemaDefect(schema: JsonSchema): string | undefined {
   }
 }
 
-/** What of a value a schema does not accept, in words; undefined when it accepts it. */
+/** Why a schema does not accept a value, for a message; undefined if it does. */
 export function jsonSchemaMismatch(schema: JsonSchema, value: unknown): string | undefined {
   const [issue] = z.fromJSONSchema({ ...schema }).safeParse(value).error?.issues ?? [];
   if (issue === undefined) return undefined;
@@ -45,7 +45,7 @@ function defectOf(schema: unknown, depth: number): string | undefined {
     if (kind === undefined) return `keyword ${keyword} is not supported`;
     const fits =
       types.length === 1 && types.every((each) => each.replace('integer', 'number') === kind);
-    if (!fits) return `keyword ${keyword} needs type ${kind} beside it`;
+    if (!fits) return `keyword ${keyword} requires type ${kind}`;
   }
   const properties = members.get('properties') ?? {};
   if (typeof properties !== 'object' || properties === null)

@@ -7,9 +7,9 @@ import { type Intent, intents, type Override } from './override.ts';
 import { seqFloor } from './trust.ts';
 import { newerHints, schemaMember } from './version.ts';
 
-/** Something that a site must not forget. */
+/** An event in the permanent record of a site. */
 export type LedgerEvent =
-  /** A bundle was admitted and staged. `signedAt` is the newest time that a counted signature gives. */
+  /** A bundle was imported. `signedAt` is the newest signing time of a counted signature. */
   | {
       readonly kind: 'accepted';
       readonly product: string;
@@ -34,17 +34,17 @@ export type LedgerEvent =
       readonly reason: string;
       readonly bundle: string;
     }
-  /** A person let a bundle in whose age alone was against it. */
+  /** A person accepted a bundle that failed only the age check. */
   | { readonly kind: 'override'; readonly bundle: string; readonly reason: string }
-  /** A person let constraints be violated for a while. */
+  /** A person temporarily overrode failed checks. */
   | ({ readonly kind: 'overridden' } & Override)
-  /** What no rollback needs was removed: so many generations, blobs and bytes. */
+  /** Content that no rollback needs was removed: counts of generations, blobs and bytes. */
   | {
       readonly kind: 'collected';
       readonly generations: number;
       readonly blobs: number;
       readonly bytes: number;
-      /** Bundles that never became whole. */
+      /** Bundles that were never complete. */
       readonly incomplete?: number;
     }
   /** A command changed the site, or tried to. */
@@ -52,12 +52,12 @@ export type LedgerEvent =
       readonly kind: 'command';
       readonly command: Intent | 'recover';
       readonly outcome: 'kept' | 'rolled-back' | 'failed';
-      /** The generation that runs after it. */
+      /** The generation that runs afterwards. */
       readonly generation: number;
       readonly detail: string;
-      /** SHA-512 of the plan, where a person read or approved it. */
+      /** SHA-512 of the plan, if a person read or approved it. */
       readonly plan?: string;
-      /** Who approved it: names of certificates. */
+      /** The certificate names of its approvers. */
       readonly approvedBy?: readonly string[];
     };
 
@@ -66,12 +66,12 @@ export interface LedgerEntry {
   /** 1 for the first. */
   readonly number: number;
   readonly at: string;
-  /** SHA-512 of the line before, without its line feed; 128 zeros for the first. */
+  /** SHA-512 of the previous line, without its line feed; 128 zeros for the first. */
   readonly previous: string;
   readonly event: LedgerEvent;
 }
 
-/** The end of a ledger as it was when this was written. */
+/** The last entry of a ledger at the time of writing. */
 export interface LedgerHead {
   readonly number: number;
   /** SHA-512 of the last line, without its line feed. */
@@ -134,7 +134,7 @@ const event: z.ZodType<LedgerEvent> = exact(
 );
 
 const HINT =
-  'the ledger of the site was edited, cut or restored: keep a copy for the security officer, and put the newest whole copy back';
+  'the ledger of the site was edited, truncated or replaced: keep a copy for the security officer, and restore the newest complete copy';
 
 export const ledgerEntryKind: DocumentKind<LedgerEntry> = {
   name: 'ledger entry',

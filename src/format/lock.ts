@@ -15,28 +15,28 @@ export interface LockedModelFile {
   readonly size: number;
   /** SHA-256 of the bytes; for a Git-LFS file this is its oid. */
   readonly digest: Digest;
-  /** Git blob SHA-1, for files that the Hub keeps outside LFS. */
+  /** Git blob SHA-1, for files that the Hub stores outside LFS. */
   readonly gitOid?: string;
-  /** What the Hub's own scanners said of it: `safe`, `unsafe`, `suspicious`, `queued`. */
+  /** The result of the Hub's own scanners: `safe`, `unsafe`, `suspicious`, `queued`. */
   readonly hubScan?: string;
 }
 
 export interface LockedModel {
   readonly name: string;
   readonly source: string;
-  /** The Hub that was asked. */
+  /** The URL of the Hub. */
   readonly endpoint: string;
   /** `organisation/name`. */
   readonly repository: string;
-  /** The commit that the revision meant. */
+  /** The commit that the revision resolved to. */
   readonly commit: string;
   readonly license?: string;
   readonly gated: boolean;
-  /** Whether the Hub lets accounts in by itself, or a person decides; only of a gated repository. */
+  /** Whether the Hub grants access automatically, or a person does; gated repositories only. */
   readonly gate?: 'auto' | 'manual';
-  /** As the Hub lists them, sorted. */
+  /** The tags of the model on the Hub, sorted. */
   readonly tags?: readonly string[];
-  /** What became of the signature that the manifest asks for. */
+  /** The result of verifying the signature that the manifest requires. */
   readonly signature?: SignatureVerdict;
   readonly files: readonly LockedModelFile[];
 }
@@ -49,15 +49,15 @@ export interface LockedBlob {
 
 /** A blob of an image. */
 export interface LockedLayer extends LockedBlob {
-  /** Where it is fetched, when its registry does not hold it. */
+  /** Where it is downloaded, if its registry does not have it. */
   readonly urls?: readonly string[];
 }
 
-/** An artifact that the registry held beside an image, and that travels with it. */
+/** An artifact of an image in its registry, which is packed with the image. */
 export interface LockedAttachment extends LockedBlob {
-  /** `cosign` lay under the tag `sha256-HEX.sig`; `referrer` names the image as its subject. */
+  /** `cosign` has the tag `sha256-HEX.sig`; the subject of a `referrer` is the image. */
   readonly kind: 'cosign' | 'referrer';
-  /** The index or manifest that it is about. */
+  /** The index or manifest that it refers to. */
   readonly subject: Digest;
   readonly artifactType: string;
 }
@@ -65,32 +65,32 @@ export interface LockedAttachment extends LockedBlob {
 export interface LockedImage {
   readonly name: string;
   readonly source: string;
-  /** `registry/repository`, as it was asked. */
+  /** `registry/repository`, as requested. */
   readonly repository: string;
-  /** What the reference named: an index or a manifest, kept byte for byte. */
+  /** The index or manifest of the reference, stored byte for byte. */
   readonly target: LockedBlob;
-  /** The image manifest for each platform asked for, and its config. */
+  /** The image manifest for each requested platform, and its config. */
   readonly platforms: readonly {
     readonly platform: string;
     readonly manifest: Digest;
     readonly config: Digest;
   }[];
-  /** Every blob that travels, the target, the platform manifests and what is attached among them. */
+  /** Every blob to pack, including the target, the platform manifests and attachments. */
   readonly blobs: readonly LockedLayer[];
-  /** Signatures and other artifacts that the registry held beside it; digest and size are of their manifests. */
+  /** Signatures and other artifacts of the image in the registry; digest and size are those of their manifests. */
   readonly attached?: readonly LockedAttachment[];
-  /** What became of the signature that the manifest asks for. */
+  /** The result of verifying the signature that the manifest requires. */
   readonly signature?: SignatureVerdict;
 }
 
-/** What a git source was when it was locked. */
+/** A resolved git source. */
 export interface LockedGit {
   /** The repository's address. */
   readonly url: string;
-  /** The commit that the revision meant, and the hash of its tree. */
+  /** The commit that the revision resolved to, and the hash of its tree. */
   readonly commit: string;
   readonly tree: string;
-  /** The repositories within it, by their path. */
+  /** Its submodules, by path. */
   readonly submodules?: readonly {
     readonly path: string;
     readonly url: string;
@@ -101,7 +101,7 @@ export interface LockedGit {
 export interface LockedFile {
   readonly name: string;
   readonly source: string;
-  /** A single file as it is, or a folder as one tar of ours. */
+  /** A single file unchanged, or a folder as one tar. */
   readonly kind: 'file' | 'tree';
   /** The file's name; for a tree, the folder's. */
   readonly path: string;
@@ -110,10 +110,10 @@ export interface LockedFile {
   readonly git?: LockedGit;
 }
 
-/** What a manifest resolved to: every tag and branch replaced by a digest. */
+/** A resolved manifest: every tag and branch is replaced by a digest. */
 export interface Lock {
   readonly schema: 'stowage/lock/v1';
-  /** One more than in the lock before it. */
+  /** One more than in the previous lock. */
   readonly seq: number;
   readonly resolvedAt: string;
   readonly manifest: Manifest;
@@ -145,7 +145,7 @@ const layer: z.ZodType<LockedLayer> = exact(
   }),
 );
 
-/** The files of one folder: sorted or not, but none in another's way. */
+/** The files of one folder, in any order, without colliding paths. */
 export function folder<F extends { readonly path: string }>(file: z.ZodType<F>): z.ZodType<F[]> {
   return z
     .array(file)
@@ -161,7 +161,7 @@ export function folder<F extends { readonly path: string }>(file: z.ZodType<F>):
     });
 }
 
-/** What the Hub files a model under. */
+/** The tags of a model on the Hub. */
 export const modelTags: z.ZodType<string[]> = exact(z.array(field.line(256)).max(1000));
 
 const model: z.ZodType<LockedModel> = exact(
@@ -259,5 +259,5 @@ export const lockKind: DocumentKind<Lock> = {
   code: 'lock-invalid',
   schema,
   maxBytes: MAX_LOCK_BYTES,
-  hint: 'run stowage lock again rather than edit the lock by hand',
+  hint: 'run stowage lock again; do not edit the lock by hand',
 };

@@ -8,19 +8,19 @@ interface Lists {
   readonly models: readonly { readonly files: readonly object[] }[];
 }
 
-/** A bundle's index without the lists that are as long as the bundle has files, which were looked at. */
+/** The index of a bundle without its long lists, which were already checked. */
 export interface WithoutLists {
-  /** For the schema: the same, with lists of the least length. */
+  /** The index for the schema, with lists of minimal length. */
   readonly rest: object;
-  /** The whole, of what the schema made of the rest. */
+  /** Adds the lists to the result of the schema. */
   putBack<T extends Lists>(checked: T): T;
 }
 
 type Members = Readonly<Record<string, unknown>>;
 
 /**
- * Takes the blobs with their parts, and the files of models, out of an index that is not checked yet. Undefined unless
- * every one of them is what the schema asks for, own member by own member.
+ * Removes the blobs with their parts, and the files of models, from an index that is not validated yet. Undefined unless
+ * every entry satisfies the schema; only own members count.
  */
 export function takeLongLists(value: unknown): WithoutLists | undefined {
   if (!isMembers(value)) return undefined;
@@ -57,7 +57,7 @@ function isBlob(value: unknown): boolean {
   const hex = digest.slice('sha256:'.length);
   let offset = 0;
   for (const [index, part] of parts.entries()) {
-    // Named after the digest, a path is safe.
+    // A path made from a digest is safe.
     const path = partPath(hex, parts.length === 1 ? undefined : index);
     if (!isPart(part, path, offset)) return false;
     offset += part.size;
@@ -104,7 +104,7 @@ function isMembers(value: unknown): value is Members {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** So many own members, all of these: what a prototype has of them is then hidden. */
+/** Whether a value has exactly `count` own members, all of them known, so that none is inherited. */
 function hasOnly(value: Members, known: ReadonlySet<string>, count: number): boolean {
   const keys = Object.keys(value);
   return keys.length === count && keys.every((key) => known.has(key));

@@ -19,14 +19,14 @@ export interface ModelSource {
   readonly name: string;
   /** `hf://organisation/name@revision`. */
   readonly source: string;
-  /** Globs of the files to take; all when empty. */
+  /** Globs of the files to include; all if empty. */
   readonly include: readonly string[];
   readonly exclude: readonly string[];
-  /** Licences that may cross, as the Hub writes them; any when absent. SPDX expressions are held against them. */
+  /** Accepted licenses, as the Hub writes them; any if absent. SPDX expressions are evaluated against them. */
   readonly licenses?: readonly string[];
   /** Its OpenSSF Model Signing signature. */
   readonly signature?: ModelSignatureRequirement;
-  /** What would be refused and may cross all the same, by rule and file. */
+  /** Refusals that are accepted, by rule and file. */
   readonly allow?: readonly Allowance[];
 }
 
@@ -34,7 +34,7 @@ export interface ImageSource {
   readonly name: string;
   /** An ordinary reference: `registry/repository:tag`, `@sha256:...`, or both. */
   readonly source: string;
-  /** Whether layers that the registry does not hold are fetched where the image says; refused else. */
+  /** Whether layers that the registry does not have are downloaded from the URLs in the image; otherwise refused. */
   readonly foreignLayers?: boolean;
   /** Its cosign signature. */
   readonly signature?: SignatureRequirement;
@@ -44,16 +44,16 @@ export interface ImageSource {
 export interface FileSource {
   readonly name: string;
   /**
-   * A path beside the manifest (a folder becomes a tree), an `https://` address with its digest, or
+   * A path relative to the manifest (a folder becomes a tree), an `https://` URL with its digest, or
    * `git+https://host/path/repository@revision`, which becomes a tree.
    */
   readonly source: string;
   readonly digest?: Digest;
-  /** Whether the repositories within a git repository are fetched too; a git repository with some is refused else. */
+  /** Whether submodules of a git repository are downloaded; otherwise a repository with submodules is refused. */
   readonly submodules?: boolean;
-  /** Whether files that a git repository keeps in Git LFS are fetched; refused else. */
+  /** Whether Git LFS files of a git repository are downloaded; otherwise they are refused. */
   readonly lfs?: boolean;
-  /** As a model's. */
+  /** As for a model. */
   readonly allow?: readonly Allowance[];
 }
 
@@ -105,7 +105,7 @@ const image: z.ZodType<ImageSource> = exact(
   }),
 );
 
-/** git over http is for this machine and hosts named insecure: its reader decides. */
+/** git over http is only for this machine and hosts declared insecure, which the reader checks. */
 const REMOTE = /^(?:https:\/\/|git\+https?:\/\/[^@\s?#]+@[A-Za-z0-9_][A-Za-z0-9._/+-]*$)/;
 
 const file: z.ZodType<FileSource> = exact(
@@ -114,7 +114,7 @@ const file: z.ZodType<FileSource> = exact(
       name: field.name,
       source: field
         .line(2048)
-        .refine((text) => text.length > 0, 'expected a path, an https address or git+https'),
+        .refine((text) => text.length > 0, 'expected a path, an https URL or git+https'),
       digest: field.digest.exactOptional(),
       submodules: z.boolean().exactOptional(),
       lfs: z.boolean().exactOptional(),
@@ -122,16 +122,16 @@ const file: z.ZodType<FileSource> = exact(
     })
     .refine((value) => !value.source.startsWith('https://') || value.digest !== undefined, {
       path: ['digest'],
-      message: 'expected the digest: what an https address serves can change',
+      message: 'expected a digest: the content of an https URL can change',
     })
     .refine((value) => !/^[a-z+]+:\/\//.test(value.source) || REMOTE.test(value.source), {
       path: ['source'],
-      message: 'expected a path, an https address or git+https://host/path/repository@revision',
+      message: 'expected a path, an https URL or git+https://host/path/repository@revision',
     })
     .refine(
       ({ source, submodules, lfs }) =>
         source.startsWith('git+') || (submodules === undefined && lfs === undefined),
-      { path: ['source'], message: 'expected git+https where submodules or lfs are named' },
+      { path: ['source'], message: 'submodules and lfs require a git+https source' },
     ),
 );
 
@@ -164,6 +164,6 @@ export const manifestKind: DocumentKind<Manifest> = {
   code: 'manifest-invalid',
   schema,
   maxBytes: MAX_MANIFEST_BYTES,
-  hint: 'mend each line named above; manifests/README.md explains every field',
+  hint: 'fix each line listed above; manifests/README.md explains every field',
   newerHint: newerHints.written,
 };

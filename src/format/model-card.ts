@@ -3,7 +3,7 @@ import { MIB } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 
-/** What is read of a model card's front matter; everything else in it is its author's. */
+/** The fields read from a model card's front matter; others are ignored. */
 export interface ModelCard {
   readonly license?: string | readonly string[] | null | undefined;
   readonly license_name?: string | null | undefined;

@@ -5,7 +5,7 @@ import * as field from './field.ts';
 export const intents = ['install', 'rollback', 'uninstall'] as const;
 export type Intent = (typeof intents)[number];
 
-/** A person's word that a constraint may be violated for a while. */
+/** A person's temporary override of a failed check. */
 export interface Override {
   readonly rule: string;
   readonly by: string;

@@ -9,16 +9,16 @@ import { exact } from './exact.ts';
 import { type Part, part } from './part.ts';
 
 /**
- * Recovery parts. All parts of all blobs, one after another, are cut into columns of whole parts; a row holds at each
- * offset a sum of products of the bytes that the columns have there, in GF(2^8). As many columns as there are rows
- * may be lost at one offset.
+ * Recovery parts. The sequence of all parts of all blobs is divided into columns of whole parts; at each offset, a row
+ * has a sum of products of the columns' bytes there, in GF(2^8). As many columns as there are rows can be lost at one
+ * offset.
  */
 export interface Parity {
-  /** Bytes of a full recovery part. */
+  /** Size of a full recovery part, in bytes. */
   readonly stripe: number;
-  /** How many parts each column has. */
+  /** The number of parts in each column. */
   readonly columns: readonly number[];
-  /** Whether a column is what one disc carries, and a row what a further disc carries. */
+  /** Whether each column is one disc, and each row one additional disc. */
   readonly discs: boolean;
   /** The recovery parts of each row, by offset. */
   readonly rows: readonly (readonly Part[])[];
@@ -33,20 +33,20 @@ export const parity: z.ZodType<Parity> = exact(
   }),
 );
 
-/** A part and where it begins in its column, in bytes. */
+/** A part and its offset in its column, in bytes. */
 export interface PlacedPart {
   readonly part: Part;
   readonly start: number;
 }
 
-/** Parts one after another; beyond its end a column counts as zeros. */
+/** Consecutive parts; a column is padded with zeros. */
 export interface Column {
   readonly parts: readonly PlacedPart[];
   /** Bytes. */
   readonly length: number;
 }
 
-/** Cuts the parts of all blobs into columns of so many parts. */
+/** Divides the parts of all blobs into columns with these numbers of parts. */
 export function columnsOf(counts: readonly number[], parts: readonly Part[]): Column[] {
   let next = 0;
   return counts.map((count) => {
@@ -61,7 +61,7 @@ export function columnsOf(counts: readonly number[], parts: readonly Part[]): Co
   });
 }
 
-/** Where the recovery parts of a row lie and how large they are, for columns of at most `length` bytes. */
+/** Paths, offsets and sizes of the recovery parts of a row, for columns of at most `length` bytes. */
 export function recoveryShape(
   row: number,
   stripe: number,
@@ -74,17 +74,17 @@ export function recoveryShape(
   }));
 }
 
-/** What does not fit the parts that the recovery parts are of. */
+/** Contradictions between recovery parts and the parts of a bundle. */
 export function parityDefects({ columns, rows, stripe }: Parity, parts: readonly Part[]): string[] {
   const count = columns.reduce((sum, each) => sum + each, 0);
   if (count !== parts.length)
-    return [`parity: the columns have ${count} parts where there are ${parts.length}`];
+    return [`parity: the columns have ${count} parts, but the bundle has ${parts.length}`];
   const length = Math.max(...columnsOf(columns, parts).map((each) => each.length));
   return rows.flatMap((row, index) => {
-    // Counted before it is listed: the sizes are somebody else's.
+    // Counted before the list is made: the sizes are not trusted.
     const expected = Math.ceil(length / stripe);
     if (row.length !== expected)
-      return [`parity: row ${index + 1} has ${row.length} parts where ${expected} belong`];
+      return [`parity: row ${index + 1} has ${row.length} parts instead of ${expected}`];
     const shape = recoveryShape(index, stripe, length);
     return row.flatMap((each, at) => {
       const { path = '', offset, size } = shape[at] ?? {};

@@ -4,14 +4,14 @@ import { CRC_SPAN_BYTES } from '../core/limits.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
 
-/** A file of the bundle that holds a whole blob or a slice of a large one. */
+/** A file of the bundle with a whole blob or a slice of a large one. */
 export interface Part {
   readonly path: string;
-  /** Where the slice begins in its blob, in bytes. */
+  /** The offset of the slice in its blob, in bytes. */
   readonly offset: number;
   readonly size: number;
   readonly sha512: Sri;
-  /** CRC-32 of each 4 MiB, 8 hex digits each. Names the damaged spot and decides nothing else. */
+  /** CRC-32 of each 4 MiB, 8 hex digits each. Used only to locate damage. */
   readonly crc32: string;
 }
 
@@ -30,7 +30,7 @@ export const part: z.ZodType<Part> = exact(
     }),
 );
 
-/** Where a blob, or its slice of this index, lies in a bundle. */
+/** The path in a bundle of a blob, or of its slice with this index. */
 export function partPath(hex: string, index?: number): string {
   const whole = `blobs/sha256/${hex}`;
   return index === undefined ? whole : `${whole}.${String(index).padStart(4, '0')}`;

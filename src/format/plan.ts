@@ -8,7 +8,7 @@ import { type Intent, intents, type Override, override } from './override.ts';
 import { type PlanV1, planV1Schema } from './v1/plan.ts';
 import { newerHints, olderVersion, schemaMember } from './version.ts';
 
-/** What a site does itself, whatever its target is; every other action is one of the target's own. */
+/** The actions of the site itself, for any target; every other action belongs to the target. */
 export const siteActions = [
   'place-files',
   'remove-files',
@@ -21,16 +21,16 @@ export const siteActions = [
 
 export type SiteAction = (typeof siteActions)[number];
 
-/** Which generation of the plan an action finds its subject in. */
+/** The generation of the plan that has the subject of an action. */
 export type Side = 'from' | 'to';
 
-/** What a step does. */
+/** An operation of a step. */
 export interface Operation {
   /** A {@link SiteAction}, or an action of the target. */
   readonly action: string;
   readonly side: Side;
   readonly release: string;
-  /** What the action is about, such as a service or a secret; empty for a step about the whole release or site. */
+  /** The subject, such as a service or a secret; empty for the whole release or site. */
   readonly subject: string;
 }
 
@@ -38,36 +38,36 @@ export interface Step {
   readonly id: number;
   readonly do: Operation;
   readonly undo?: Operation;
-  /** The service that the step starts, or that it stops (`side` is `from`). */
+  /** The service that the step starts, or stops (`side` is `from`). */
   readonly service?: string;
   readonly reason: string;
 }
 
-/** Something that must hold before a plan may run. */
+/** A check that must pass before a plan can be applied. */
 export interface Constraint {
   readonly rule: string;
   readonly satisfied: boolean;
-  /** What must hold: the same whenever it is asked. */
+  /** What is required: always the same for one plan. */
   readonly needs: string;
-  /** What was found just now. */
+  /** What was found when the plan was made. */
   readonly found: string;
-  /** Who lets it pass although it does not hold. */
+  /** The override, if the check failed. */
   readonly override?: Override;
 }
 
-/** What nobody can use while the plan is carried out. */
+/** The services that are unavailable while the plan is applied. */
 export interface Outage {
-  /** `release service`, of services that run now and are stopped. */
+  /** `release service`, for running services that are stopped. */
   readonly services: readonly string[];
-  /** The longest that it may last, in seconds, if loading makes progress: the old ones answer again within it too. */
+  /** The maximum duration in seconds if loading makes progress; includes a rollback. */
   readonly seconds: number;
 }
 
-/** The ordered steps from what runs now to what is wanted. */
+/** The ordered steps from the current to the new generation. */
 export interface Plan {
   readonly schema: 'stowage/plan/v2';
   readonly intent: Intent;
-  /** What it is about: a bundle's id, the number of a generation, the name of a release. */
+  /** A bundle's id, the number of a generation, or the name of a release. */
   readonly subject: string;
   readonly site: string;
   readonly madeAt: string;

@@ -16,23 +16,23 @@ export interface GateResult {
   readonly milliseconds: number;
 }
 
-/** One service as its engine saw it. */
+/** The state of one service in its engine. */
 export interface ServiceHealth {
   readonly service: string;
   readonly state: 'running' | 'stopped' | 'absent' | 'unknown';
   readonly since?: string;
 }
 
-/** The site's signed statement of what it did, holds and runs. */
+/** The site's signed statement of what it changed, stores and runs. */
 export interface Receipt {
   readonly schema: 'stowage/receipt/v1';
   readonly site: string;
   readonly at: string;
   readonly tool: string;
-  /** `statement` for one that a person asked for: nothing was changed. */
+  /** `statement` for a receipt that a person requested: nothing was changed. */
   readonly intent: Intent | 'statement';
   readonly outcome: 'kept' | 'rolled-back';
-  /** The generation that runs now. */
+  /** The current generation. */
   readonly generation: number;
   readonly releases: readonly {
     readonly name: string;
@@ -40,11 +40,11 @@ export interface Receipt {
     readonly seq: number;
     readonly bundle: string;
   }[];
-  /** Every generation that is kept, ascending. */
+  /** All stored generations, ascending. */
   readonly generations: readonly number[];
-  /** What the store holds. */
+  /** The content of the store. */
   readonly held: { readonly blobs: number; readonly bytes: number };
-  /** How each service was when this was written. */
+  /** The state of each service at the time of writing. */
   readonly health: readonly ServiceHealth[];
   readonly host: {
     readonly platform: string;
@@ -53,9 +53,9 @@ export interface Receipt {
     readonly labels: Readonly<Record<string, string>>;
   };
   readonly gates: readonly GateResult[];
-  /** Whose word let the change violate constraints; the member is left out where none did. */
+  /** The overrides of failed checks; absent if there were none. */
   readonly overrides?: readonly Override[];
-  /** The end of the site's ledger when this was written. */
+  /** The last entry of the site's ledger at the time of writing. */
   readonly ledger: LedgerHead;
 }
 

@@ -5,7 +5,7 @@ interface Named {
   readonly name: string;
 }
 
-/** What a manifest and the index of a bundle both have. */
+/** The members that a manifest and a bundle index share. */
 interface Release {
   readonly services: readonly Service[];
   readonly acceptance: readonly { readonly service: string }[];
@@ -16,7 +16,7 @@ interface Release {
   readonly files: readonly Named[];
 }
 
-/** Checks that every name used is defined, once. */
+/** Checks that every name in use is defined exactly once. */
 export function checkReferences(
   release: Release,
   context: Pick<z.core.$RefinementCtx, 'addIssue'>,
@@ -31,10 +31,11 @@ export function checkReferences(
     new Set([...models, ...images, ...files]).size !==
     release.models.length + release.images.length + release.files.length
   ) {
-    defect([], 'two models, images or files have one name: each becomes a tag of the bundle');
+    defect([], 'two models, images or files have the same name: each becomes a tag of the bundle');
   }
   const services = new Map(release.services.map((each) => [each.name, each]));
-  if (services.size !== release.services.length) defect(['services'], 'two services have one name');
+  if (services.size !== release.services.length)
+    defect(['services'], 'two services have the same name');
   release.services.forEach((each, index) => {
     const at = ['services', index];
     if (!images.has(each.image)) defect([...at, 'image'], `unknown image ${each.image}`);
@@ -58,7 +59,7 @@ export function checkReferences(
       else if (services.get(other)?.health === undefined)
         defect(
           [...at, 'dependsOn'],
-          `service ${other} says no health: nobody can tell when it is ready`,
+          `service ${other} has no health check, so it is unknown when it is ready`,
         );
     }
     for (const used of parametersUsed(each)) {
@@ -70,7 +71,7 @@ export function checkReferences(
     dependsOn: dependsOn.filter((other) => services.has(other)),
   }));
   if (inOrder(known) === undefined)
-    defect(['services'], 'services wait for one another in a circle: see their dependsOn');
+    defect(['services'], 'services depend on each other in a cycle: see their dependsOn');
   release.acceptance.forEach((each, index) => {
     const asked = services.get(each.service);
     if (asked === undefined)
@@ -78,7 +79,7 @@ export function checkReferences(
     else if (asked.health?.port === undefined) {
       defect(
         ['acceptance', index, 'service'],
-        `the health of service ${each.service} names no port to ask`,
+        `the health check of service ${each.service} names no port for prompts`,
       );
     }
   });

@@ -6,16 +6,16 @@ import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { schemaMember } from './version.ts';
 
-/** A part that a site lacks. */
+/** A part that a site needs. */
 export interface NeededPart {
   readonly path: string;
   readonly size: number;
   readonly sha512: Sri;
-  /** Where the copy that the site saw is damaged, up to 4 MiB each; none when it saw no copy. */
+  /** The damaged ranges of the site's copy, up to 4 MiB each; empty if it had no copy. */
   readonly damaged: readonly { readonly offset: number; readonly length: number }[];
 }
 
-/** What a site lacks of a bundle, carried back to where the bundle is whole. */
+/** The parts of a bundle that a site needs again, for the connected side. */
 export interface RepairList {
   readonly schema: 'stowage/repair-list/v1';
   readonly name: string;

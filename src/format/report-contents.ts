@@ -4,7 +4,7 @@ import { type Recall, recalls } from './deployment.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
 
-/** What a bundle holds, as `bundle.json` says. */
+/** The contents of a bundle, from `bundle.json`. */
 export interface ReportContents {
   readonly models: readonly {
     readonly name: string;
@@ -29,7 +29,7 @@ export interface ReportContents {
     readonly size: number;
     readonly digest: Digest;
   }[];
-  /** Releases that the bundle recalls, wherever they are. */
+  /** Releases that the bundle recalls. */
   readonly recalls?: readonly Recall[];
 }
 

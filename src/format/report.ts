@@ -16,13 +16,13 @@ import { schemaMember } from './version.ts';
 
 export type { ReportContents } from './report-contents.ts';
 
-/** What became of one step of a verification. */
+/** The result of one step of a verification. */
 export interface ReportStep {
   readonly name: string;
-  /** What the step checks, for people who read no code. */
+  /** What the step checks, for readers who do not know the code. */
   readonly checks: string;
   readonly outcome: 'passed' | 'failed' | 'not-run';
-  /** How many of each the step went through; absent where nobody counted. */
+  /** How many items of each kind the step checked; absent if they were not counted. */
   readonly signatures?: number;
   readonly files?: number;
   readonly bytes?: number;
@@ -30,7 +30,7 @@ export interface ReportStep {
   readonly milliseconds?: number;
 }
 
-/** Why a verification failed, as the program said it. */
+/** The error of a failed verification. */
 export interface ReportFailure {
   readonly code: string;
   readonly exitStatus: number;
@@ -41,15 +41,15 @@ export interface ReportFailure {
   readonly defects: readonly string[];
 }
 
-/** What became of one signature file. */
+/** The verdict on one signature file. */
 export interface ReportSignature {
   readonly file: string;
   readonly counted: boolean;
   /** Why it does not count. */
   readonly reason?: string;
-  /** Present where it counts for the role `approval`, and that role has enough signatures. */
+  /** Present if it counts for the role `approval`, and that role has enough signatures. */
   readonly approves?: true;
-  /** Absent for a signature that does not hold: then nobody is known to have made it. */
+  /** Absent for an invalid signature: its signer is unknown. */
   readonly signer?: {
     readonly subject: string;
     readonly serial: string;
@@ -58,14 +58,14 @@ export interface ReportSignature {
     /** SHA-256 of the signer's public key. */
     readonly key: string;
     readonly algorithm: AlgorithmName;
-    /** What the signer says the time was. */
+    /** The time that the signer claims. */
     readonly signingTime: string;
-    /** The name that the trust document gives the signer's root. */
+    /** The name of the signer's root in the trust document. */
     readonly root?: string;
   };
 }
 
-/** Which bundle it was, as its signers say. */
+/** The verified bundle, from its signed index. */
 export interface ReportBundle {
   readonly name: string;
   readonly version: string;
@@ -80,29 +80,29 @@ export interface ReportBundle {
   readonly bytes: number;
 }
 
-/** The program that verified, in its own words. */
+/** The program that verified, as it describes itself. */
 export interface ReportTool {
   readonly name: string;
   readonly version: string;
   /**
-   * SHA-512 of what `sha512sum *.js` prints in the program's folder, in the order of the C locale; absent for a
-   * program that is not built but run from its sources.
+   * SHA-512 of the output of `sha512sum *.js` in the program's folder, in the order of the C locale; absent for a program
+   * that runs from its sources.
    */
   readonly sha512?: string;
-  /** How many files that were. */
+  /** The number of those files. */
   readonly files?: number;
 }
 
 /** Whose signatures counted. */
 export interface ReportTrust {
-  /** What a person gave, for people. */
+  /** The given trust document or root, for display. */
   readonly subject: string;
-  /** SHA-256 of what was given: of a trust document, or of a root certificate that stands for one. */
+  /** SHA-256 of the given trust document or root certificate. */
   readonly fingerprint: string;
   readonly kind: 'document' | 'root';
-  /** The version of the given document, where the bundle led from it to a newer one, which judged. */
+  /** The version of the given document, if the bundle contains a newer one, which was used instead. */
   readonly walkedFrom?: number;
-  /** Of the document that judged. */
+  /** The version of the document that was used. */
   readonly version: number;
   readonly issuedAt: string;
   readonly expiresAt?: string;
@@ -123,18 +123,18 @@ export interface ReportTrust {
 /** Evidence of one verification of one bundle, for a file. */
 export interface Report {
   readonly schema: 'stowage/report/v1';
-  /** `incomplete`: all that was there is as signed, and parts were not there. */
+  /** `incomplete`: everything present is as signed, but parts are missing. */
   readonly outcome: 'passed' | 'incomplete' | 'failed';
   readonly startedAt: string;
   readonly endedAt: string;
   readonly milliseconds: number;
-  /** Where the bundle lay; its discs, separated by commas, where it lay on several. */
+  /** The path of the bundle, or the paths of its discs, separated by commas. */
   readonly folder: string;
-  /** What lay on media that were not there; present when the outcome is `incomplete`. */
+  /** The parts on media that were not given; present if the outcome is `incomplete`. */
   readonly absent?: { readonly parts: number; readonly bytes: number };
-  /** SHA-512 of `SHA512SUMS`, by which a bundle is known; absent when it could not be read. */
+  /** SHA-512 of `SHA512SUMS`, the id of the bundle; absent if it could not be read. */
   readonly id?: string;
-  /** Absent unless its signatures hold. */
+  /** Absent unless its signatures are valid. */
   readonly bundle?: ReportBundle;
   readonly failure?: ReportFailure;
   readonly steps: readonly ReportStep[];
@@ -142,7 +142,7 @@ export interface Report {
   readonly signatures: readonly ReportSignature[];
   readonly trust: ReportTrust;
   readonly contents?: ReportContents;
-  /** What was noted while packing; absent when the bundle does not say. */
+  /** The findings recorded at packing; absent if the bundle has none. */
   readonly findings?: readonly Finding[];
   readonly unchecked: readonly { readonly what: string; readonly why: string }[];
   readonly tool: ReportTool;
@@ -284,16 +284,17 @@ const schema: z.ZodType<Report> = exact(
       const { outcome } = report;
       const failed = outcome === 'failed';
       if (failed !== (report.failure !== undefined))
-        defect('failure', `expected ${failed ? 'one' : 'none'}: the outcome is ${outcome}`);
+        defect('failure', `expected ${failed ? 'one' : 'none'} for outcome ${outcome}`);
       if ((outcome === 'incomplete') !== (report.absent !== undefined))
-        defect('absent', `what is not here does not fit the outcome ${outcome}`);
+        defect('absent', `the missing parts contradict the outcome ${outcome}`);
       if (failed) return;
       if (report.steps.some((each) => each.outcome === 'failed'))
-        defect('steps', `a step failed, and the outcome is ${outcome}`);
+        defect('steps', `a step failed, but the outcome is ${outcome}`);
       for (const name of ['id', 'bundle', 'contents'] as const)
-        if (report[name] === undefined) defect(name, `missing from a report that says ${outcome}`);
+        if (report[name] === undefined)
+          defect(name, `missing from a report with outcome ${outcome}`);
       if (!report.signatures.some((each) => each.counted))
-        defect('signatures', `none counted, and the outcome is ${outcome}`);
+        defect('signatures', `none counted, but the outcome is ${outcome}`);
     }),
 );
 
@@ -303,5 +304,5 @@ export const reportKind: DocumentKind<Report> = {
   code: 'document-invalid',
   schema,
   maxBytes: MAX_CONTROL_FILE_BYTES,
-  hint: 'ask who verified for the report again, or verify again',
+  hint: 'ask for another copy of the report, or verify again',
 };

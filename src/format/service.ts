@@ -3,7 +3,7 @@ import { GIB, KIB, MIB } from '../core/limits.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
 
-/** How a server says that it is ready; the paths are in `site/gate/server-kind.ts`. */
+/** How a server reports that it is ready; the paths are in `site/gate/server-kind.ts`. */
 export const serverKinds = [
   'vllm',
   'llama.cpp',
@@ -17,7 +17,7 @@ export const serverKinds = [
 ] as const;
 export type ServerKind = (typeof serverKinds)[number];
 
-/** A number of bytes, or a text such as `16GiB` that becomes one. */
+/** A number of bytes, or a string such as `16GiB` that is converted to one. */
 export type Size = number;
 
 export type Mount =
@@ -25,9 +25,9 @@ export type Mount =
   | { readonly model: string; readonly path: string }
   /** A file or a tree from `files`, read-only. */
   | { readonly files: string; readonly path: string }
-  /** A single text file from `files`, read-only, in which `${parameters.NAME}` stands for the site's value. */
+  /** A single text file from `files`, read-only, in which `${parameters.NAME}` is replaced by the site's value. */
   | { readonly template: string; readonly path: string }
-  /** Memory that is writable and forgotten. */
+  /** A writable folder in memory, empty at each start. */
   | { readonly memory: Size; readonly path: string };
 
 export interface Port {
@@ -39,32 +39,32 @@ export interface Port {
 
 export interface Health {
   readonly server: ServerKind;
-  /** The name of the port that is asked; every kind but `command` has one. */
+  /** The name of the port to query; for every kind but `command`. */
   readonly port?: string;
-  /** For `command`: a program and its arguments, run inside the container; status 0 is ready. */
+  /** For `command`: a program and its arguments, run inside the container; exit status 0 means ready. */
   readonly command?: readonly string[];
-  /** The readiness path, for `http`, or where it differs from the server's own. */
+  /** The readiness path, for `http`, or if it differs from the server's default. */
   readonly path?: string;
   /** The model id that `/v1/models` must list. */
   readonly model?: string;
-  /** How long loading may go on without a sign of progress, in seconds. */
+  /** How long loading may take without progress, in seconds. */
   readonly startupSeconds: number;
-  /** How long loading may take in all, in seconds, whatever its progress. */
+  /** How long loading may take in total, in seconds. */
   readonly startupLimitSeconds: number;
-  /** How long it must stay ready, once it is, before the generation is kept, in seconds. */
+  /** How long it must stay ready before the generation is kept, in seconds. */
   readonly soakSeconds: number;
 }
 
-/** A secret of the release, given to a service as a file. */
+/** A secret of the release, mounted into a service as a file. */
 export interface SecretMount {
   readonly secret: string;
   readonly path: string;
 }
 
-/** A model that changes another one which the same service serves: a LoRA adapter. */
+/** A LoRA adapter for a model of the same service. */
 export interface Adapter {
   readonly model: string;
-  /** The model id under which clients ask for it. */
+  /** The model id that clients use for it. */
   readonly name: string;
 }
 
@@ -82,11 +82,11 @@ export interface Service {
   readonly secrets: readonly SecretMount[];
   readonly ports: readonly Port[];
   readonly network: 'bridge' | 'host' | 'none';
-  /** `uid` or `uid:gid`; `image` for the user that the image names. */
+  /** `uid` or `uid:gid`; `image` for the user in the image's config. */
   readonly user: string;
   readonly readOnlyRoot: boolean;
   readonly capabilities: readonly string[];
-  /** The most processes and threads. */
+  /** The maximum number of processes and threads. */
   readonly pids: number;
   readonly memory?: Size;
   readonly sharedMemory?: Size;
@@ -110,7 +110,7 @@ export const size: z.ZodType<Size> = exact(
   ]),
 );
 
-/** Text in which `${parameters.NAME}` stands for a site's value. */
+/** Text in which `${parameters.NAME}` is replaced by a site's value. */
 const template = field.text(32_768);
 
 const mount: z.ZodType<Mount> = exact(
@@ -147,19 +147,19 @@ export const health: z.ZodType<Health> = exact(
     })
     .refine((value) => (value.server === 'command') === (value.command !== undefined), {
       path: ['command'],
-      message: 'a server of kind command has a command, and no other kind has',
+      message: 'only a server of kind command has a command, and it must have one',
     })
     .refine((value) => (value.server === 'command') === (value.port === undefined), {
       path: ['port'],
-      message: 'expected the name of the port that is asked; a server of kind command has none',
+      message: 'expected the name of a port; only a server of kind command has none',
     })
     .refine((value) => value.server !== 'http' || value.path !== undefined, {
       path: ['path'],
-      message: 'expected a path: a server of kind http has none of its own',
+      message: 'expected a path: a server of kind http has no default path',
     }),
 );
 
-/** Names stand in arguments as NAME=PATH, and in lists with commas between them. */
+/** Names are used in arguments as NAME=PATH, and in comma-separated lists. */
 export const adapter: z.ZodType<Adapter> = exact(
   z.strictObject({
     model: field.name,
@@ -194,7 +194,7 @@ export const service: z.ZodType<Service> = exact(
         .string()
         .regex(
           /^(?:image|[0-9]{1,10}(?::[0-9]{1,10})?)$/,
-          'expected numbers such as 10001:10001, or image for the user that the image names',
+          'expected numbers such as 10001:10001, or image for the user in the image',
         )
         .default('10001:10001'),
       readOnlyRoot: z.boolean().default(true),
@@ -212,7 +212,11 @@ export const service: z.ZodType<Service> = exact(
     .superRefine((value, context) => {
       const ports = new Set(value.ports.map((each) => each.name));
       if (ports.size !== value.ports.length) {
-        context.addIssue({ code: 'custom', path: ['ports'], message: 'two ports have one name' });
+        context.addIssue({
+          code: 'custom',
+          path: ['ports'],
+          message: 'two ports have the same name',
+        });
       }
       if (value.health?.port !== undefined && !ports.has(value.health.port)) {
         context.addIssue({
@@ -223,7 +227,11 @@ export const service: z.ZodType<Service> = exact(
       }
       const paths = [...value.mounts, ...value.secrets].map((each) => each.path);
       if (new Set(paths).size !== paths.length) {
-        context.addIssue({ code: 'custom', path: ['mounts'], message: 'two mounts have one path' });
+        context.addIssue({
+          code: 'custom',
+          path: ['mounts'],
+          message: 'two mounts have the same path',
+        });
       }
       const defect = adapterDefect(value);
       if (defect !== undefined) {
@@ -239,7 +247,7 @@ export const service: z.ZodType<Service> = exact(
     }),
 );
 
-/** The kinds of servers that take adapters, and the argument or variable in which they do. */
+/** The kinds of servers that support adapters, and the argument or variable for them. */
 export const adapterSettings: Readonly<Partial<Record<ServerKind, string>>> = {
   vllm: '--lora-modules',
   'llama.cpp': '--lora',
@@ -247,27 +255,29 @@ export const adapterSettings: Readonly<Partial<Record<ServerKind, string>>> = {
   tgi: 'LORA_ADAPTERS',
 };
 
-/** Why a service cannot have the adapters that it names; undefined when it can. */
+/** Why a service cannot use its adapters; undefined if it can. */
 function adapterDefect({ adapters, health, args, env, mounts }: Service): string | undefined {
   if (adapters.length === 0) return undefined;
   const setting = health === undefined ? undefined : adapterSettings[health.server];
   if (setting === undefined) {
     const kinds = Object.keys(adapterSettings).join(', ');
-    return `${health === undefined ? 'a service without health' : `a server of kind ${health.server}`} takes no adapters here: only ${kinds} do`;
+    return `${health === undefined ? 'a service without health' : `a server of kind ${health.server}`} does not support adapters: only ${kinds} do`;
   }
   if (args.some((each) => each.split('=')[0] === setting) || Object.hasOwn(env, setting))
-    return `${setting} is given by hand as well: leave one of the two away`;
+    return `${setting} is also set explicitly: remove it or the adapters`;
   for (const member of ['model', 'name'] as const) {
     if (new Set(adapters.map((each) => each[member])).size !== adapters.length)
-      return `two adapters have one ${member}`;
+      return `two adapters have the same ${member}`;
   }
   const taken = mounts.find((each) => /^\/adapters(?:\/|$)/.test(each.path));
-  return taken === undefined ? undefined : `mount ${taken.path} is in the place of the adapters`;
+  return taken === undefined
+    ? undefined
+    : `mount ${taken.path} conflicts with the folder of the adapters`;
 }
 
 /**
- * Services in an order in which each comes after those it depends on; otherwise in the order they were given.
- * @returns undefined when some wait for one another
+ * Sorts services so that each follows its dependencies; otherwise keeps their order.
+ * @returns undefined if dependencies form a cycle
  */
 export function inOrder<T extends Pick<Service, 'name' | 'dependsOn'>>(
   services: readonly T[],

@@ -6,22 +6,22 @@ import * as field from './field.ts';
 import { type AlgorithmName, algorithmNames } from './trust.ts';
 import { schemaMember } from './version.ts';
 
-/** What `sign --prepare` writes for a key that lives elsewhere: a signature that lacks one calculation. */
+/** The output of `sign --prepare` for an external key: a signature without the value that the key calculates. */
 export interface SigningRequest {
   readonly schema: 'stowage/signing-request/v1';
   /** SHA-512 of the bundle's `SHA512SUMS`. */
   readonly bundle: string;
-  /** Of the file under `signatures/`, without `.p7s`. */
+  /** The name of the file under `signatures/`, without `.p7s`. */
   readonly name: string;
   readonly signingTime: string;
   readonly algorithm: AlgorithmName;
-  /** DER in base64: the signer's, then those of authorities between it and its root. */
+  /** DER in base64: the signer's certificate, then CA certificates between it and its root. */
   readonly certificates: readonly string[];
   /** The bytes to sign, in base64: the signed attributes of the CMS file (RFC 5652 section 5.4). */
   readonly toBeSigned: string;
   /**
    * A hash of those bytes. A token whose mechanism does not hash signs this value; for ML-DSA-87, which signs the bytes
-   * themselves, it serves to compare them.
+   * themselves, it is for comparison only.
    */
   readonly digest:
     | { readonly algorithm: 'sha384'; readonly value: string }

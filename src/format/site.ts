@@ -12,10 +12,10 @@ export type ParameterValue = string | number | boolean;
 export const targetNames = ['podman', 'docker', 'depot'] as const;
 export type TargetName = (typeof targetNames)[number];
 
-/** Where a secret's value is: the first line feed at its end does not belong to it. */
+/** The location of a secret's value; one line feed at its end is removed. */
 export type SecretReference = { readonly file: string } | { readonly env: string };
 
-/** When changes may begin: on these days, from one time of day to another, which may be on the next day. */
+/** When changes may start: on these days, from one time of day to another, which may be on the next day. */
 export interface Window {
   readonly days: readonly Weekday[];
   /** `HH:MM`, in the time zone. */
@@ -28,7 +28,7 @@ export interface Window {
 export const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
 export type Weekday = (typeof weekdays)[number];
 
-/** A stretch of time in which nothing may change, whatever the windows say. */
+/** A period in which changes are not allowed, also inside a window. */
 export interface Suppression {
   readonly from: string;
   readonly until: string;
@@ -42,22 +42,22 @@ export interface Site {
   readonly target: TargetName;
   /** The host address on which services publish their ports. */
   readonly address: string;
-  /** The channels whose releases may enter. */
+  /** The channels whose releases can be imported. */
   readonly channels: readonly string[];
   /** Whether a bundle needs a signature of the trust document's role `approval` as well. */
   readonly requireApproval: boolean;
   /** Whether a plan needs a signature of that role before it is applied. */
   readonly requirePlanApproval: boolean;
-  /** A person's words about the site, in receipts. */
+  /** Free text about the site, for receipts. */
   readonly labels: Readonly<Record<string, string>>;
-  /** When changes may begin; at any time when empty. */
+  /** When changes may start; at any time if empty. */
   readonly windows: readonly Window[];
   readonly suppressions: readonly Suppression[];
-  /** By release: the major version for which a person confirmed the values below. */
+  /** For each release: the major version for which the values below were confirmed. */
   readonly confirmed: Readonly<Record<string, number>>;
   /** Values for the parameters of each release. */
   readonly parameters: Readonly<Record<string, Readonly<Record<string, ParameterValue>>>>;
-  /** Where the secrets of each release are. */
+  /** The locations of the secrets of each release. */
   readonly secrets: Readonly<Record<string, Readonly<Record<string, SecretReference>>>>;
 }
 
@@ -136,6 +136,6 @@ export const siteKind: DocumentKind<Site> = {
   code: 'site-invalid',
   schema,
   maxBytes: MAX_SITE_BYTES,
-  hint: 'mend each line named above; manifests/README.md explains every field',
+  hint: 'fix each line listed above; manifests/README.md explains every field',
   newerHint: newerHints.written,
 };

@@ -15,27 +15,27 @@ export const algorithmNames = [
 
 export type AlgorithmName = (typeof algorithmNames)[number];
 
-/** What a signature may count for: `root` moves the trust document itself. */
+/** What a signature can count for; `root` signs the next trust document. */
 export const roleNames = ['root', 'release', 'approval'] as const;
 
 export type RoleName = (typeof roleNames)[number];
 
 export interface Role {
-  /** How many distinct keys must have signed. */
+  /** How many distinct keys must sign. */
   readonly threshold: number;
-  /** Names of the roots under which those keys are certified. */
+  /** The names of the roots that certify those keys. */
   readonly roots: readonly string[];
-  /** Algorithms of which each must have made at least one of the signatures that count. */
+  /** Each of these algorithms must be used by at least one signature that counts. */
   readonly requires?: readonly AlgorithmName[];
 }
 
 /** Whose signatures a site accepts, how many, with what algorithms. Pinned at the site, never taken from the bundle it judges. */
 export interface Trust {
   readonly schema: 'stowage/trust/v1';
-  /** One more than in the document that it follows. */
+  /** One more than in the previous document. */
   readonly version: number;
   readonly issuedAt: string;
-  /** From when on it judges nothing but the document that follows it. */
+  /** After this time it can only verify its successor. */
   readonly expiresAt?: string;
   readonly roots: readonly {
     readonly name: string;
@@ -43,7 +43,7 @@ export interface Trust {
     readonly certificate: string;
   }[];
   readonly roles: { readonly root: Role; readonly release: Role; readonly approval?: Role };
-  /** The algorithms that may count; the message never chooses. */
+  /** The accepted algorithms. */
   readonly algorithms: readonly AlgorithmName[];
   readonly revoked: readonly {
     /** SHA-256 of the certificate that issued the revoked one, or of that issuer's public key; 64 hex digits. */
@@ -52,14 +52,14 @@ export interface Trust {
     readonly serial: string;
     readonly reason: string;
   }[];
-  /** The channels whose bundles may enter; any when absent. */
+  /** The channels whose bundles can be imported; any if absent. */
   readonly channels?: readonly string[];
   /**
-   * The lowest `seq` that may enter, by `product/channel`. Setting one anew also takes a site back to it that accepted
-   * a higher one: the way out when a stolen key signed a number that nothing can follow.
+   * The lowest `seq` that can be imported, by `product/channel`. A changed floor also resets a site that accepted a
+   * higher sequence: the recovery if a stolen key signed a sequence that no later bundle can exceed.
    */
   readonly seqFloor?: Readonly<Record<string, number>>;
-  /** How old the newest signature that counts may be when a bundle enters a site. */
+  /** How old the newest signature that counts may be when a bundle is imported. */
   readonly maxAgeDays?: number;
 }
 
@@ -115,18 +115,18 @@ const schema: z.ZodType<Trust> = exact(
       const defect = (path: readonly string[], message: string): void =>
         context.addIssue({ code: 'custom', path: [...path], message });
       const known = new Set(trust.roots.map((root) => root.name));
-      if (known.size !== trust.roots.length) defect(['roots'], 'two roots have one name');
+      if (known.size !== trust.roots.length) defect(['roots'], 'two roots have the same name');
       for (const [name, each] of Object.entries(trust.roles)) {
         for (const root of each.roots)
           if (!known.has(root)) defect(['roles', name], `unknown root ${root}`);
         for (const required of each.requires ?? [])
           if (!trust.algorithms.includes(required))
-            defect(['roles', name], `requires ${required}, which algorithms does not allow`);
+            defect(['roles', name], `requires ${required}, which is not in algorithms`);
       }
       for (const key of Object.keys(trust.seqFloor ?? {}))
         if (!PRODUCT_AND_CHANNEL.test(key)) defect(['seqFloor', key], 'expected PRODUCT/CHANNEL');
       if (trust.expiresAt !== undefined && trust.expiresAt <= trust.issuedAt)
-        defect(['expiresAt'], 'not later than issuedAt');
+        defect(['expiresAt'], 'expected a time after issuedAt');
     }),
 );
 
@@ -136,7 +136,7 @@ export const trustKind: DocumentKind<Trust> = {
   code: 'document-invalid',
   schema,
   maxBytes: MAX_TRUST_BYTES,
-  hint: 'ask the authority that issued the trust document for a fresh copy',
+  hint: 'ask the security officer for a new copy of the trust document',
 };
 
 // What somebody signed, and what paper and ledger know by its digest, are these bytes and not those of its converted form.

@@ -11,10 +11,10 @@ export function readYaml<T>(kind: DocumentKind<T>, bytes: Uint8Array): T {
     for (const defect of [...yaml.errors, ...yaml.warnings]) throw defect;
     value = yaml.toJS({ maxAliasCount: 0 });
   } catch (cause) {
-    const found = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : 'unreadable text';
+    const found = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : 'invalid text';
     throw refuseDocument(
       kind,
-      `${kind.name} is not readable YAML`,
+      `${kind.name} is not valid YAML`,
       'YAML in UTF-8, without aliases',
       found,
       [],

@@ -16,7 +16,7 @@ interface Algorithm {
   readonly digest: DigestName;
   /** The AlgorithmIdentifier, in the one encoding that is written and accepted. */
   readonly identifier: Der;
-  /** What node:crypto wants beside the key; undefined for an algorithm that signs the message itself. */
+  /** The options of node:crypto; undefined for an algorithm that signs the message itself. */
   readonly options?: {
     readonly padding?: number;
     readonly saltLength?: number;
@@ -27,7 +27,7 @@ interface Algorithm {
 const PSS_SALT_BYTES = 48;
 const sha384 = sequence(oid(oids.sha384), nullValue());
 
-/** The closed table: what is not here neither signs nor verifies. */
+/** The closed table of algorithms: no other can sign or verify. */
 const table: Readonly<Record<AlgorithmName, Algorithm>> = {
   /** RFC 5758: ecdsa-with-SHA384, parameters absent. */
   'ecdsa-p384-sha384': {
@@ -70,18 +70,18 @@ const digestIdentifiers: Readonly<Record<DigestName, Der>> = {
   sha512: sequence(oid(oids.sha512)),
 };
 
-/** Every algorithm of the table, the default of each kind of key before its alternatives. */
+/** Every algorithm of the table; the default of each kind of key comes first. */
 export const allAlgorithms: readonly AlgorithmName[] = Object.keys(table) as AlgorithmName[];
 
-/** The algorithm that a key signs with unless told otherwise. @throws StowageError `algorithm-refused` */
+/** The default algorithm of a key. @throws StowageError `algorithm-refused` */
 export function defaultAlgorithm(key: KeyObject): AlgorithmName {
   const kind = keyKind(key);
   const name = allAlgorithms.find((each) => table[each].keyKind === kind);
   if (name !== undefined) return name;
-  throw refuse('a key that no accepted algorithm uses', acceptedKeys, keyDescription(key));
+  throw refuse('a key of a kind that is not accepted', acceptedKeys, keyDescription(key));
 }
 
-/** Whether a key is of the kind, and as strong, as an algorithm asks. */
+/** Whether a key has the kind and strength that an algorithm requires. */
 export function algorithmFits(name: AlgorithmName, key: KeyObject): boolean {
   return keyKind(key) === table[name].keyKind;
 }
@@ -106,7 +106,7 @@ export function digestWith(name: AlgorithmName, bytes: Uint8Array): Buffer {
   return createHash(table[name].digest).update(bytes).digest();
 }
 
-/** Signs a message. @throws StowageError `algorithm-refused` when key or runtime does not fit */
+/** Signs a message. @throws StowageError `algorithm-refused` if the key or the runtime does not support the algorithm */
 export function signWith(name: AlgorithmName, key: KeyObject, message: Uint8Array): Buffer {
   const { digest, options } = usable(name, key);
   return attempt(name, () =>
@@ -115,8 +115,9 @@ export function signWith(name: AlgorithmName, key: KeyObject, message: Uint8Arra
 }
 
 /**
- * Whether a signature over a message is this key's.
- * @throws StowageError `algorithm-refused` when key or runtime does not fit: never an answer without a calculation
+ * Whether a signature over a message was made by this key.
+ * @throws StowageError `algorithm-refused` if the key or the runtime does not support the algorithm: it never returns
+ * without a calculation
  */
 export function verifyWith(
   name: AlgorithmName,
@@ -149,7 +150,7 @@ function attempt<T>(name: AlgorithmName, calculate: () => T): T {
 export function unsupported(name: AlgorithmName, cause: unknown): StowageError {
   return new StowageError('algorithm-refused', `this runtime cannot compute ${name}`, {
     expected: 'OpenSSL 3.5 or later inside Node 24.15 or later',
-    hint: 'run the installer that travels in the bundle, which carries its own runtime; stowage doctor says what it can compute',
+    hint: 'run the installer in the bundle, which includes its own runtime; stowage doctor lists the algorithms of a runtime',
     cause,
   });
 }
@@ -158,6 +159,6 @@ function refuse(message: string, expected: string, found: string): StowageError 
   return new StowageError('algorithm-refused', message, {
     expected,
     found,
-    hint: 'sign with a key of an accepted kind: stowage pki makes one for trials',
+    hint: 'sign with a key of an accepted kind; stowage pki generates one for trials',
   });
 }

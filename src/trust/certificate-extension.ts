@@ -18,11 +18,11 @@ const keyUsages = [
 
 export type KeyUsage = (typeof keyUsages)[number];
 
-/** What a certificate's extensions say. What is undefined was not said. */
+/** The values of a certificate's extensions; undefined for an extension that is absent. */
 export interface Extensions {
-  /** Whether it may issue certificates. */
+  /** Whether it is a CA certificate. */
   readonly authority: boolean;
-  /** How many authorities may stand between it and a leaf. */
+  /** How many CA certificates may be between it and a leaf. */
   readonly pathLength?: number;
   readonly keyUsage?: readonly KeyUsage[];
   /** Extended key usage: object identifiers. */
@@ -48,7 +48,7 @@ const MAX_KEY_ID_BYTES = 64;
 
 const tolerated = (name: string): Rule => ({ name, critical: 'never', read: () => ({}) });
 
-/** The allow-list: an extension that is not here is refused, critical or not. */
+/** The allow-list: any other extension is refused, critical or not. */
 const rules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   [oids.basicConstraints, { name: 'basicConstraints', critical: 'either', read: basicConstraints }],
   [oids.keyUsage, { name: 'keyUsage', critical: 'either', read: keyUsage }],
@@ -64,7 +64,7 @@ const rules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   [oids.subjectAltName, tolerated('subjectAltName')],
 ]);
 
-/** Reads the Extensions of a certificate. @throws what the reader refuses with */
+/** Reads the Extensions of a certificate. @throws the errors of the reader */
 export function readExtensions(list: Der | undefined, read: DerReader): Extensions {
   const seen = new Set<string>();
   let extensions: Extensions = { authority: false };
@@ -72,10 +72,11 @@ export function readExtensions(list: Der | undefined, read: DerReader): Extensio
     const [type, ...rest] = read.members(each, derTag.sequence, 'an extension', [2, 3]);
     const dotted = read.oid(type, 'an extension');
     const critical = rest.length === 2 && read.boolean(rest[0], 'criticality');
-    if (rest.length === 2 && !critical) throw read.refuse('a default criticality written out');
+    if (rest.length === 2 && !critical)
+      throw read.refuse('an explicitly encoded default criticality');
     const rule = rules.get(dotted);
     if (rule === undefined)
-      throw read.refuse(`extension ${dotted}${critical ? ', critical' : ''}, which is not known`);
+      throw read.refuse(`unknown extension ${dotted}${critical ? ', critical' : ''}`);
     if (seen.has(dotted)) throw read.refuse(`${rule.name} twice`);
     if (critical && rule.critical === 'never') throw read.refuse(`${rule.name} marked critical`);
     seen.add(dotted);
@@ -89,8 +90,8 @@ function basicConstraints(value: Der, critical: boolean, read: DerReader): Parti
   const [authority, pathLength] = read.members(value, derTag.sequence, 'basicConstraints', [0, 2]);
   if (authority === undefined) return { authority: false };
   if (!read.boolean(authority, 'basicConstraints'))
-    throw read.refuse('a default in basicConstraints written out');
-  if (!critical) throw read.refuse('basicConstraints of an authority not marked critical');
+    throw read.refuse('an explicitly encoded default in basicConstraints');
+  if (!critical) throw read.refuse('basicConstraints of a CA certificate not marked critical');
   if (pathLength === undefined) return { authority: true };
   return { authority: true, pathLength: read.small(pathLength, 'the path length') };
 }
@@ -101,7 +102,7 @@ function keyUsage(value: Der, _critical: boolean, read: DerReader): Partial<Exte
   const octets = content.subarray(1);
   const isSet = (_: string, bit: number): boolean =>
     ((octets[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0;
-  // A named bit list ends with its last one bit (X.690 section 11.2.2).
+  // A named bit list ends with its last set bit (X.690 section 11.2.2).
   const bits = keyUsages.findLastIndex(isSet) + 1;
   if (bits === octets.length * 8 - unused && trailingZeros(octets) === unused)
     return { keyUsage: keyUsages.filter(isSet) };

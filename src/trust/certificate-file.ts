@@ -11,9 +11,9 @@ export function encodeCertificate(certificate: Certificate): string {
 }
 
 /**
- * The certificates of a file: one in DER, or one and more in PEM.
- * @throws StowageError `certificate-invalid`, also when there is none, or anything but certificates;
- * `algorithm-refused` as parseCertificate says
+ * The certificates of a file: one in DER, or one or more in PEM.
+ * @throws StowageError `certificate-invalid`, also if there is none or the file contains anything else;
+ * `algorithm-refused` as parseCertificate does
  */
 export function decodeCertificates(pemOrDer: Uint8Array): Certificate[] {
   if (pemOrDer[0] === SEQUENCE) return [parseCertificate(pemOrDer)];
@@ -30,6 +30,6 @@ function refuse(found: string): ReturnType<typeof refuseCertificate> {
   return refuseCertificate('not a file of certificates', {
     expected: 'one certificate in DER, or certificates in PEM and nothing else',
     found,
-    hint: 'name the file that holds the certificate; a private key never belongs in it',
+    hint: 'give the file with the certificate; it must not contain a private key',
   });
 }

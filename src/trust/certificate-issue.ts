@@ -31,31 +31,31 @@ const LEAF_USAGE = [0x80, 7] as const;
 export interface CertificateRequest {
   readonly subject: DistinguishedName;
   readonly publicKey: KeyObject;
-  /** Who signs; without it the certificate is self-signed with `key`. */
+  /** The issuer; without it the certificate is self-signed with `key`. */
   readonly issuer?: { readonly certificate: Certificate; readonly key: KeyObject };
-  /** The private key of `publicKey`, to sign itself with. */
+  /** The private key of `publicKey`, for a self-signed certificate. */
   readonly key?: KeyObject;
-  /** Whether it may issue certificates; otherwise it may sign bundles. */
+  /** Whether it is a CA certificate; otherwise it can sign bundles. */
   readonly authority: boolean;
-  /** For an authority: how many authorities may stand below it, 0 unless said otherwise. */
+  /** For a CA certificate: how many CA certificates may be below it; 0 by default. */
   readonly pathLength?: 0 | 1;
   readonly notBefore: Date;
   readonly notAfter: Date;
-  /** Big-endian, positive, below 2^159 so that it takes 20 bytes; random, as no issuer may use one twice. */
+  /** Big-endian, positive, below 2^159 so that it takes at most 20 bytes; random, since an issuer must not reuse one. */
   readonly serial: Uint8Array;
 }
 
 /**
  * Issues a certificate within the profile of {@link parseCertificate}. A leaf gets codeSigning and emailProtection, so
- * that `openssl cms -verify` accepts it without being told a purpose.
- * @throws StowageError `certificate-invalid` for a request that the profile does not allow, or an issuer's key that
- * is not its certificate's; `algorithm-refused` for a key of another kind
+ * that `openssl cms -verify` accepts it without a `-purpose` option.
+ * @throws StowageError `certificate-invalid` for a request that the profile does not allow, or if key and certificate of
+ * the issuer do not match; `algorithm-refused` for a key of another kind
  */
 export function issueCertificate(request: CertificateRequest): Certificate {
   const { issuer, publicKey } = request;
   const signingKey = issuer?.key ?? request.key;
   if (signingKey === undefined)
-    throw refuse('a request without a key to sign with', 'the key of the issuer, or its own');
+    throw refuse('a request without a signing key', 'the key of the issuer, or its own');
   const algorithm = defaultAlgorithm(signingKey);
   const identifier = algorithmIdentifier(algorithm);
   const subject = encodeName(request.subject);
@@ -72,7 +72,7 @@ export function issueCertificate(request: CertificateRequest): Certificate {
   const signature = signWith(algorithm, signingKey, body.bytes);
   const certificate = parseCertificate(sequence(body, identifier, bitString(signature)).bytes);
   if (isSignedBy(certificate, issuer?.certificate ?? certificate)) return certificate;
-  throw refuse('a key that is not of the issuing certificate', 'the key of that certificate');
+  throw refuse('a key that does not match the issuing certificate', 'the key of that certificate');
 }
 
 function extensions(request: CertificateRequest): Der[] {
@@ -116,9 +116,9 @@ function reread(der: Buffer): Der {
 }
 
 function refuse(found: string, expected: string): ReturnType<typeof refuseCertificate> {
-  return refuseCertificate('a certificate that cannot be issued', {
+  return refuseCertificate('the certificate cannot be issued', {
     expected,
     found,
-    hint: 'correct the request; stowage pki makes one that fits',
+    hint: 'correct the request; stowage pki makes a valid one',
   });
 }

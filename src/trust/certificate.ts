@@ -11,28 +11,28 @@ import { readPublicKey } from './public-key.ts';
 
 /**
  * An X.509 certificate within the profile that Stowage accepts: version 3, keys and signatures of
- * {@link AlgorithmName}, no extension that is not understood. Being one says nothing about trust.
+ * {@link AlgorithmName}, known extensions only. It is not necessarily trusted.
  */
 export interface Certificate extends Extensions {
   readonly der: Buffer;
   /** SHA-256 of the DER, 64 lower-case hex digits. */
   readonly fingerprint: string;
-  /** SHA-256 of the SubjectPublicKeyInfo, 64 lower-case hex digits: one key, however many certificates. */
+  /** SHA-256 of the SubjectPublicKeyInfo, 64 lower-case hex digits: the same for all certificates of a key. */
   readonly keyFingerprint: string;
-  /** For people: `O=Example Agency, CN=Release`. */
+  /** For display: `O=Example Agency, CN=Release`. */
   readonly subject: string;
   readonly issuer: string;
   readonly subjectDer: Buffer;
   readonly issuerDer: Buffer;
   /** IssuerAndSerialNumber (RFC 5652 section 10.2.4), in DER. */
   readonly issuerAndSerial: Der;
-  /** Lower-case hex without leading zeros, as trust documents name it. */
+  /** Lower-case hex without leading zeros, as in trust documents. */
   readonly serial: string;
   readonly notBefore: Date;
-  /** The last second at which it is valid. */
+  /** The last second of its validity. */
   readonly notAfter: Date;
   readonly publicKey: KeyObject;
-  /** What its issuer signed, and how. */
+  /** What its issuer signed, the algorithm and the signature. */
   readonly signed: {
     readonly content: Buffer;
     readonly algorithm: AlgorithmName;
@@ -56,14 +56,14 @@ export function refuseCertificate(
   details: { expected: string; found: string; hint?: string },
 ): StowageError {
   return new StowageError('certificate-invalid', message, {
-    hint: 'ask the authority for a certificate within the profile that signing/ describes',
+    hint: 'ask the CA for a certificate within the profile that signing/ describes',
     ...details,
   });
 }
 
 /**
- * Reads a certificate (RFC 5280 section 4.1) and holds it to the profile.
- * @throws StowageError `certificate-invalid`; `algorithm-refused` for a key or a signature of another kind
+ * Reads a certificate (RFC 5280 section 4.1) and checks it against the profile.
+ * @throws StowageError `certificate-invalid`; `algorithm-refused` for a key or signature of another kind
  */
 export function parseCertificate(der: Uint8Array): Certificate {
   const whole = read.parse(der, MAX_CERTIFICATE_BYTES);
@@ -97,7 +97,7 @@ export function parseCertificate(der: Uint8Array): Certificate {
   };
 }
 
-/** Whether a certificate carries a signature by this issuer's key; names and dates are not looked at. */
+/** Whether the key of this issuer signed a certificate; names and dates are not checked. */
 export function isSignedBy(certificate: Certificate, issuer: Certificate): boolean {
   const { algorithm, content, signature } = certificate.signed;
   return (
@@ -128,15 +128,19 @@ function readValidity(value: Der | undefined): { notBefore: Date; notAfter: Date
 
 function readAlgorithm(inner: Der | undefined, outer: Der | undefined): AlgorithmName {
   if (inner === undefined || outer === undefined || !inner.bytes.equals(outer.bytes))
-    throw read.refuse('two signature algorithms that differ');
+    throw read.refuse('two different signature algorithms');
   const algorithm = algorithmOf(inner);
   if (algorithm !== undefined) return algorithm;
   const [type] = read.members(inner, derTag.sequence, 'the signature algorithm', [1, 2]);
-  throw new StowageError('algorithm-refused', 'a certificate signed with a refused algorithm', {
-    expected: 'SHA-384 with ECDSA or RSA, or ML-DSA-87, with its standard parameters',
-    found: read.oid(type, 'the signature algorithm'),
-    hint: 'ask the authority for a certificate signed with an accepted algorithm',
-  });
+  throw new StowageError(
+    'algorithm-refused',
+    'the certificate is signed with an algorithm that is not accepted',
+    {
+      expected: 'SHA-384 with ECDSA or RSA, or ML-DSA-87, with its standard parameters',
+      found: read.oid(type, 'the signature algorithm'),
+      hint: 'ask the CA for a certificate signed with an accepted algorithm',
+    },
+  );
 }
 
 function bytesOf(value: Der | undefined): Buffer {

@@ -3,20 +3,20 @@ import { type Certificate, isSignedBy, refuseCertificate } from './certificate.t
 import type { VerifiedSignature } from './cms-verify.ts';
 import { oids } from './oid.ts';
 
-/** The part of a verified signature that decides where it is anchored. */
+/** The part of a verified signature that determines its root. */
 export type Chained = Pick<VerifiedSignature, 'certificate' | 'intermediates' | 'signingTime'>;
 
-/** From the signer's certificate to a pinned root, with at most one authority between them. */
+/** From the signer's certificate to a pinned root, with at most one intermediate CA. */
 type Path = readonly [leaf: Certificate, ...issuers: Certificate[]];
 
 /**
- * The pinned root under which a signature was made. The root issued the signer's certificate, or issued the one
- * authority that did; a file that carries any further certificate is refused, unless it is that root itself.
- * There is no search to get lost in: the signatures checked are at most as many as roots times certificates.
- * @param roots pinned certificates; nothing else is ever an anchor
+ * Finds the pinned root of a signature: it issued the signer's certificate, or the one intermediate CA that did. Any
+ * further certificate in the file, except that root itself, is refused. The search is bounded: at most roots times
+ * certificates signatures are verified.
+ * @param roots pinned certificates; no other certificate is ever a root
  * @param revoked see {@link revocation}
- * @throws StowageError `signer-untrusted` (no pinned root, or revoked), `certificate-invalid` (a certificate of the
- * path that may not do what it does there, or was not valid at the signing time)
+ * @throws StowageError `signer-untrusted` (no pinned root, or revoked), `certificate-invalid` (a certificate of the path
+ * lacks a required usage, or was not valid at the signing time)
  */
 export function anchorOf(
   signature: Chained,
@@ -35,8 +35,8 @@ export function anchorOf(
 }
 
 /**
- * How a revoked certificate is written in the set that {@link anchorOf} takes.
- * @param issuer SHA-256 of the issuing certificate, or of its public key to reach every certificate of that issuer
+ * The entry of a revoked certificate in the set for {@link anchorOf}.
+ * @param issuer SHA-256 of the issuing certificate, or of its public key to include every certificate of that issuer
  * @param serial lower-case hex without leading zeros
  */
 export function revocation(issuer: string, serial: string): string {
@@ -52,7 +52,7 @@ function pathsOf(signature: Chained, roots: readonly Certificate[]): Path[] {
   );
 }
 
-/** The candidates that issued a certificate: same name byte for byte, same key identifier, and its signature. */
+/** The candidates that issued a certificate: same name byte for byte, same key identifier, valid signature. */
 function issuersOf(certificate: Certificate, candidates: readonly Certificate[]): Certificate[] {
   return candidates.filter(
     (issuer) =>
@@ -84,16 +84,16 @@ function strayDefect(path: Path, { intermediates }: Chained): StowageError | und
   const used = new Set(path.map((each) => each.fingerprint));
   const stray = intermediates.find((each) => !used.has(each.fingerprint));
   if (stray === undefined) return undefined;
-  return refuseCertificate('a certificate that does not belong to the signature', {
-    expected: 'the signer, and the authority between it and the root',
+  return refuseCertificate('the signature file contains an unrelated certificate', {
+    expected: 'the signer, and the intermediate CA if there is one',
     found: stray.subject,
-    hint: 'have the content signed again, with the one authority that issued the signer and no other',
+    hint: 'have the content signed again, with the intermediate CA that issued the signer and no other certificate',
   });
 }
 
 function leafDefect(leaf: Certificate): StowageError | undefined {
   if (leaf.authority)
-    return unfit(leaf, 'a signer that may not issue certificates', 'an authority (CA:TRUE)');
+    return unfit(leaf, 'a certificate that is not a CA certificate', 'a CA certificate (CA:TRUE)');
   if (leaf.keyUsage?.includes('digitalSignature') !== true)
     return unfit(leaf, 'key usage digitalSignature', leaf.keyUsage?.join(', ') ?? 'no key usage');
   if (leaf.purposes?.includes(oids.codeSigning) !== true)
@@ -101,9 +101,9 @@ function leafDefect(leaf: Certificate): StowageError | undefined {
   return undefined;
 }
 
-/** @param below how many authorities stand between this one and the leaf */
+/** @param below how many CA certificates are between this one and the leaf */
 function authorityDefect(issuer: Certificate, below: number): StowageError | undefined {
-  if (!issuer.authority) return unfit(issuer, 'an authority (CA:TRUE)', 'no authority');
+  if (!issuer.authority) return unfit(issuer, 'a CA certificate (CA:TRUE)', 'not a CA certificate');
   if (issuer.keyUsage?.includes('keyCertSign') !== true)
     return unfit(issuer, 'key usage keyCertSign', issuer.keyUsage?.join(', ') ?? 'no key usage');
   if (issuer.purposes !== undefined && !issuer.purposes.includes(oids.codeSigning))
@@ -111,7 +111,7 @@ function authorityDefect(issuer: Certificate, below: number): StowageError | und
   if (issuer.pathLength === undefined || below <= issuer.pathLength) return undefined;
   return unfit(
     issuer,
-    `at most ${issuer.pathLength} authorities below it, as its path length says`,
+    `at most ${issuer.pathLength} CA certificates below it (its path length)`,
     String(below),
   );
 }
@@ -122,7 +122,7 @@ function validityDefect(certificate: Certificate, moment: Date): StowageError | 
   return refuseCertificate(`${subject} was not valid at the signing time`, {
     expected: `a signing time from ${notBefore.toISOString()} to ${notAfter.toISOString()}`,
     found: `${moment.toISOString()}, ${moment < notBefore ? 'before that' : 'after that'}`,
-    hint: 'have the content signed again with a certificate that is valid, and check the clock of who signed',
+    hint: "have the content signed again with a valid certificate, and check the signer's clock",
   });
 }
 
@@ -137,7 +137,7 @@ function first<T>(
   return undefined;
 }
 
-// Asked of every path, so that a second certificate of an issuer does not bring back what the first one revoked.
+// Checked for every path: a second certificate of an issuer must not reinstate what is revoked under the first.
 function requireNotRevoked(path: Path, revoked: ReadonlySet<string>): void {
   for (const [n, certificate] of path.entries()) {
     const issuer = path[n + 1];
@@ -149,22 +149,26 @@ function requireNotRevoked(path: Path, revoked: ReadonlySet<string>): void {
     throw new StowageError('signer-untrusted', `${certificate.subject} is revoked`, {
       expected: 'a certificate that the trust document does not revoke',
       found: `serial ${certificate.serial} of ${issuer.subject}`,
-      hint: 'have the content signed again by a signer in good standing',
+      hint: 'have the content signed again by a signer that is not revoked',
     });
   }
 }
 
 function unknownSigner({ certificate }: Chained, roots: readonly Certificate[]): StowageError {
   const namesake = roots.some((root) => root.subjectDer.equals(certificate.issuerDer));
-  return new StowageError('signer-untrusted', `${certificate.subject} is certified by no root`, {
-    expected: `a signer under ${roots.map((root) => root.subject).join(' or ') || 'a root'}`,
-    found: namesake
-      ? `a signer under another root of the same name, ${certificate.issuer}`
-      : `a signer under ${certificate.issuer}`,
-    hint: 'check that this bundle is meant for this site; if the signer is right, install the trust document that names its root',
-  });
+  return new StowageError(
+    'signer-untrusted',
+    `${certificate.subject} is not certified by a trusted root`,
+    {
+      expected: `a signer under ${roots.map((root) => root.subject).join(' or ') || 'a root'}`,
+      found: namesake
+        ? `a signer under another root with the same name, ${certificate.issuer}`
+        : `a signer under ${certificate.issuer}`,
+      hint: 'check that this bundle is for this site; if the signer is right, apply the trust document that names its root',
+    },
+  );
 }
 
 function unfit(certificate: Certificate, expected: string, found: string): StowageError {
-  return refuseCertificate(`${certificate.subject} may not do what it did`, { expected, found });
+  return refuseCertificate(`${certificate.subject} is not valid for this use`, { expected, found });
 }

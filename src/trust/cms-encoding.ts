@@ -20,10 +20,10 @@ import {
 import { oids } from './oid.ts';
 import { malformed } from './signature-error.ts';
 
-/** Version of SignedData and of SignerInfo, whose signer is named by issuer and serial number (RFC 5652 section 5). */
+/** Version of SignedData and of SignerInfo that identifies its signer by issuer and serial number (RFC 5652 section 5). */
 const VERSION_1 = 1;
 
-/** What the signed attributes say. */
+/** The values of the signed attributes. */
 export interface SignedAttributes {
   readonly algorithm: AlgorithmName;
   readonly certificate: Certificate;
@@ -32,7 +32,7 @@ export interface SignedAttributes {
   readonly signingTime: Date;
 }
 
-/** Everything that a signature file says. */
+/** The content of a signature file. */
 export interface SignatureParts extends SignedAttributes {
   /** Further certificates, in any order. */
   readonly intermediates: readonly Certificate[];
@@ -52,7 +52,7 @@ export function encodeSignedAttributes(parts: SignedAttributes): Der {
   ]);
 }
 
-/** SigningCertificateV2 with one ESSCertIDv2: the hash named, issuer and serial left out (RFC 5035 section 3). */
+/** SigningCertificateV2 with one ESSCertIDv2: with the hash algorithm, without issuer and serial (RFC 5035 section 3). */
 export function encodeCertificateId(
   parts: Pick<SignedAttributes, 'algorithm' | 'certificate'>,
 ): Der {

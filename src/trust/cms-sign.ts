@@ -17,32 +17,32 @@ import { invalid } from './signature-error.ts';
 
 const P384_RAW_BYTES = 96;
 
-/** Who signs: the certificate, what leads from it to a root, and how. */
+/** A signer: its certificate, the CA certificates up to its root, and the algorithm. */
 export interface SignerIdentity {
   readonly certificate: Certificate;
-  /** Authorities between the certificate and its root, the root left out. */
+  /** CA certificates between the certificate and its root, without the root. */
   readonly intermediates?: readonly Certificate[];
-  /** The default of the certificate's key unless said otherwise. */
+  /** By default that of the certificate's key. */
   readonly algorithm?: AlgorithmName;
 }
 
-/** A signer whose private key is at hand. */
+/** A signer with its private key. */
 export interface Signer extends SignerIdentity {
   readonly key: KeyObject;
 }
 
-/** A signature that lacks only the calculation with the private key. */
+/** A signature without the value that the private key calculates. */
 export interface PreparedSignature extends SignedAttributes {
   readonly intermediates: readonly Certificate[];
-  /** The bytes to sign: hash and signature together are what `algorithm` names. */
+  /** The bytes to sign; `algorithm` includes the hash. */
   readonly toBeSigned: Buffer;
 }
 
 /**
- * Signs content that stays outside of the signature.
- * @param signingTime cut to the second
+ * Makes a detached signature.
+ * @param signingTime truncated to the second
  * @returns a CMS SignedData in DER
- * @throws StowageError `algorithm-refused`; `key-invalid` when the key is not the certificate's
+ * @throws StowageError `algorithm-refused`; `key-invalid` if the key does not match the certificate
  */
 export function signDetached(content: Uint8Array, signer: Signer, signingTime: Date): Buffer {
   if (!belongsTo(signer.key, signer.certificate)) throw foreignKey(signer.certificate);
@@ -52,8 +52,8 @@ export function signDetached(content: Uint8Array, signer: Signer, signingTime: D
 }
 
 /**
- * The first half of signing, for a key that lives elsewhere. The same arguments always give the same bytes, so that
- * {@link attachSignature} can run in another process.
+ * The first half of signing, for an external key. The same arguments always give the same bytes, so {@link attachSignature}
+ * can run in another process.
  * @throws StowageError `algorithm-refused`
  */
 export function prepareSignature(
@@ -72,9 +72,9 @@ export function prepareSignature(
 }
 
 /**
- * The second half: the signature file.
- * @param signature what the key returned; ECDSA as DER, or as the r and s of 48 bytes each that PKCS #11 returns
- * @throws StowageError `signature-invalid` when it is not a signature of the prepared bytes by the certificate's key
+ * The second half: makes the signature file.
+ * @param signature the value from the key; ECDSA as DER, or as r and s of 48 bytes each, as PKCS #11 returns it
+ * @throws StowageError `signature-invalid` if the certificate's key did not sign the prepared bytes
  */
 export function attachSignature(prepared: PreparedSignature, signature: Uint8Array): Buffer {
   const found = encodings(signature).find((each) =>
@@ -82,13 +82,13 @@ export function attachSignature(prepared: PreparedSignature, signature: Uint8Arr
   );
   if (found !== undefined) return encodeSignature({ ...prepared, signature: found }).bytes;
   throw invalid(
-    'a signature that does not belong to the prepared bytes',
+    'the signature is not for the prepared bytes',
     `a signature by the key of ${prepared.certificate.subject}`,
-    `${signature.length} bytes that its public key does not confirm`,
+    `${signature.length} bytes that its public key does not verify`,
   );
 }
 
-/** What it may have meant. Of the other algorithms no signature is as long as r and s. */
+/** The possible encodings. No other algorithm has signatures of the length of r and s. */
 function encodings(signature: Uint8Array): Buffer[] {
   const given = Buffer.from(signature);
   if (given.length !== P384_RAW_BYTES) return [given];
@@ -102,15 +102,15 @@ function belongsTo(key: KeyObject, certificate: Certificate): boolean {
 }
 
 function foreignKey(certificate: Certificate): StowageError {
-  return new StowageError('key-invalid', 'a private key that is not of the certificate', {
+  return new StowageError('key-invalid', 'the private key does not match the certificate', {
     expected: `the key of ${certificate.subject}, whose public half has SHA-256 ${certificate.keyFingerprint}`,
     found: 'another key',
-    hint: 'name a key and a certificate that belong together',
+    hint: 'give a certificate and its own key',
   });
 }
 
 function otherAlgorithm(algorithm: AlgorithmName, certificate: Certificate): StowageError {
-  return new StowageError('algorithm-refused', 'an algorithm that the key cannot use', {
+  return new StowageError('algorithm-refused', 'the key cannot use this algorithm', {
     expected: defaultAlgorithm(certificate.publicKey),
     found: algorithm,
     hint: 'choose an algorithm for this kind of key, or another key',
@@ -121,6 +121,6 @@ function tooMany(count: number): StowageError {
   return new StowageError('certificate-invalid', 'too many certificates for one signature', {
     expected: `at most ${MAX_SIGNATURE_CERTIFICATES}, the signer's included`,
     found: String(count),
-    hint: 'give the one authority between the signer and its root, and no other',
+    hint: 'give only the intermediate CA between the signer and its root',
   });
 }

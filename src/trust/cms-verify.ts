@@ -19,13 +19,13 @@ import { DerReader } from './der-read.ts';
 import { oids } from './oid.ts';
 import { invalid, malformed, refusedAlgorithm } from './signature-error.ts';
 
-/** A signature that its certificate's key made over the content. Whether that key is trusted is another question. */
+/** A valid signature over the content. It does not mean that its key is trusted. */
 export interface VerifiedSignature {
   readonly certificate: Certificate;
   /** The other certificates of the file, in the order of their encodings; not verified. */
   readonly intermediates: readonly Certificate[];
   readonly algorithm: AlgorithmName;
-  /** What the signer says the time was. */
+  /** The time that the signer claims. */
   readonly signingTime: Date;
 }
 
@@ -42,9 +42,9 @@ const PEM_OR_MIME = /^(?:-----BEGIN|[A-Za-z][A-Za-z-]*:|MI[A-Za-z0-9+/]{20})/;
 const read = new DerReader(malformed);
 
 /**
- * Verifies a detached CMS signature of one signer. The file must be the very bytes that signing its parts writes: from
- * what was read the whole is built again and compared, so that nothing in it goes unchecked.
- * @param allowed the algorithms that may be used; what the message names only selects among them
+ * Verifies a detached CMS signature of one signer. The file is encoded again from its parsed parts and compared, so that
+ * no byte in it is unchecked.
+ * @param allowed the accepted algorithms; the message only selects one of them
  * @throws StowageError `signature-malformed` (shape), `signature-invalid` (content, certificate or mathematics),
  * `algorithm-refused`, `certificate-invalid`
  */
@@ -63,20 +63,20 @@ export function verifyDetached(
   const attributes = { ...named, signingTime };
   const { signature } = signer;
   if (!encodeSignature({ ...attributes, intermediates, signature }).bytes.equals(cms))
-    throw malformed('an encoding that signing does not write');
+    throw malformed('an encoding that stowage sign does not write');
   const signed = encodeSignedAttributes(attributes).bytes;
   if (verifyWith(algorithm, certificate.publicKey, signed, signature))
     return { certificate, intermediates, algorithm, signingTime };
   throw invalid(
-    'a signature that does not hold',
+    'the signature is invalid',
     `a signature by the key of ${certificate.subject}`,
-    'one that its public key does not confirm',
+    'one that its public key does not verify',
   );
 }
 
 function readSignedData(cms: Uint8Array): { certificates: Certificate[]; signer: SignerInfo } {
   const start = Buffer.from(cms.subarray(0, 64)).toString('latin1');
-  if (PEM_OR_MIME.test(start)) throw malformed('text: PEM, S/MIME or base64 where DER is due');
+  if (PEM_OR_MIME.test(start)) throw malformed('text (PEM, S/MIME or base64) instead of DER');
   const whole = read.parse(cms, MAX_SIGNATURE_BYTES);
   const [type, wrapped] = read.members(whole, derTag.sequence, 'the message', [2, 2]);
   expectOid(type, oids.signedData, 'the type of the message');
@@ -98,7 +98,7 @@ function readCertificates(value: Der | undefined): Certificate[] {
   const certificates = members.map((member) => parseCertificate(member.bytes));
   const distinct = new Set(certificates.map((each) => each.fingerprint));
   if (distinct.size === certificates.length) return certificates;
-  throw malformed('a certificate twice');
+  throw malformed('a duplicate certificate');
 }
 
 function readSigner(value: Der | undefined): SignerInfo {
@@ -157,13 +157,13 @@ function readAttributes(
   );
   if (!digest.equals(expected.contentDigest))
     throw invalid(
-      'a signature of other content',
+      'the signature is for other content',
       expected.contentDigest.toString('hex'),
       digest.toString('hex').slice(0, 128),
     );
   if (!bound.bytes.equals(encodeCertificateId(expected).bytes))
     throw invalid(
-      'a signature made for another certificate',
+      'the signature was made for another certificate',
       'the hash of the certificate that the signer named',
       `one that does not match ${expected.certificate.subject}`,
     );

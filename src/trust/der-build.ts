@@ -36,12 +36,12 @@ export function setOf(members: readonly Der[]): Der {
   return constructed(derTag.set, inSetOrder(members));
 }
 
-/** The members as a SET OF orders them. */
+/** The members in the order of a SET OF. */
 export function inSetOrder(members: readonly Der[]): Der[] {
   return [...members].sort((a, b) => Buffer.compare(a.bytes, b.bytes));
 }
 
-/** `[number] EXPLICIT`: the value inside a tag of its own. */
+/** `[number] EXPLICIT`: the value inside a context tag. */
 export function explicit(number: number, ...children: readonly Der[]): Der {
   return constructed(constructedTag(number), children);
 }
@@ -82,7 +82,7 @@ export function utf8String(text: string): Der {
   return primitive(derTag.utf8String, Buffer.from(text, 'utf8'));
 }
 
-/** A moment cut to the second: UTCTime from 1950 to 2049, GeneralizedTime otherwise (RFC 5280 section 4.1.2.5). */
+/** A time truncated to the second: UTCTime from 1950 to 2049, GeneralizedTime otherwise (RFC 5280 section 4.1.2.5). */
 export function time(moment: Date): Der {
   const digits = `${moment.toISOString().slice(0, 19).replace(/[-T:]/g, '')}Z`;
   const year = moment.getUTCFullYear();

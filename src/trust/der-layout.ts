@@ -11,9 +11,9 @@ interface Header {
 }
 
 /**
- * Why the tags and lengths of these bytes are not those of exactly one DER value (X.690 sections 8.1 and 10.1), or
- * undefined when they are. Linear in the bytes and without recursion, so that neither a nest of 10,000 values
- * nor a length of terabytes reaches a parser that believes it.
+ * Why the tags and lengths of these bytes are not those of exactly one DER value (X.690 sections 8.1 and 10.1);
+ * undefined if they are. Linear and without recursion, so that neither 10,000 nested values nor a length of terabytes
+ * reaches the parser.
  */
 export function layoutDefect(bytes: Uint8Array): string | undefined {
   const ends: number[] = [];
@@ -46,13 +46,13 @@ function headerAt(bytes: Uint8Array, at: number, limit: number): Header | string
   for (const byte of bytes.subarray(at + 2, start)) length = length * 256 + byte;
   const fewest = length < 0x80 ? 0 : Math.ceil((32 - Math.clz32(length)) / 8);
   if (more !== fewest) return 'a length that is not in its shortest form';
-  if (length > limit - start) return 'cut short, or a value that runs past the one around it';
+  if (length > limit - start) return 'truncated, or a value longer than the one that contains it';
   return { constructed, start, end: start + length };
 }
 
 function identifierDefect(identifier: number, constructed: boolean): string | undefined {
   const number = identifier & 0x1f;
-  // node-forge rewrites the content of tag 30 (BMPString) in every class; nothing that is accepted here uses it.
+  // node-forge rewrites the content of tag 30 (BMPString) in every class; no accepted format uses it.
   if (number >= BMP_STRING) return `a tag of number ${number} or more`;
   if ((identifier & 0xc0) !== 0) return undefined;
   if (number === 0) return 'an end-of-contents tag';

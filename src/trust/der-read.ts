@@ -5,8 +5,8 @@ const UTC_TIME = /(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z/;
 const GENERALIZED_TIME = /(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z/;
 
 /**
- * Takes DER values apart, and refuses in its owner's words what is not of the type asked for. Every method takes the
- * value (or undefined for one that is absent) and what to call it in an error.
+ * Reads DER values of a required type, and throws its owner's error for any other. Every method takes the value
+ * (undefined if it is absent) and its name for the error.
  */
 export class DerReader {
   readonly refuse: Refuse;
@@ -15,12 +15,12 @@ export class DerReader {
     this.refuse = refuse;
   }
 
-  /** {@link parseDer} in this reader's words. */
+  /** {@link parseDer} with this reader's error. */
   parse(bytes: Uint8Array, maxBytes: number): Der {
     return parseDer(bytes, maxBytes, this.refuse);
   }
 
-  /** A value that must be there and have this identifier octet. */
+  /** A value that must exist and have this identifier octet. */
   expect(value: Der | undefined, tag: number, what: string): Der {
     if (value === undefined) throw this.refuse(`${what} is missing`);
     if (value.tag === tag) return value;
@@ -49,7 +49,7 @@ export class DerReader {
     return this.expect(value, derTag.octetString, what).content;
   }
 
-  /** The octets of a bit string that fills its last octet. */
+  /** The octets of a bit string without unused bits. */
   bits(value: Der | undefined, what: string): Buffer {
     const { content } = this.expect(value, derTag.bitString, what);
     if (content.length > 1 && content[0] === 0) return content.subarray(1);
@@ -77,7 +77,7 @@ export class DerReader {
     throw this.refuse(`${what} is out of range`);
   }
 
-  /** A moment in UTC to the second, in the one form that RFC 5280 section 4.1.2.5 allows for its year. */
+  /** A time in UTC to the second, in the one form that RFC 5280 section 4.1.2.5 allows for its year. */
   time(value: Der | undefined, what: string): Date {
     if (value === undefined) throw this.refuse(`${what} is missing`);
     const pattern = value.tag === derTag.utcTime ? UTC_TIME : GENERALIZED_TIME;
@@ -86,7 +86,7 @@ export class DerReader {
       found?.slice(1).map(Number) ?? [];
     const full = value.tag === derTag.utcTime ? year + (year < 50 ? 2000 : 1900) : year;
     const moment = new Date(Date.UTC(full, month - 1, day, hour, minute, second));
-    // Whatever was read: only what is written for that moment is taken.
+    // Only the canonical encoding of that time is accepted.
     if (time(moment).bytes.equals(value.bytes)) return moment;
     throw this.refuse(`${what} is not a time in UTC to the second`);
   }

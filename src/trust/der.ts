@@ -2,7 +2,7 @@ import forge from 'node-forge';
 import { StowageError } from '../core/error.ts';
 import { layoutDefect } from './der-layout.ts';
 
-/** One DER value (X.690). Values are never changed once made. */
+/** One DER value (X.690). Values are immutable. */
 export interface Der {
   /** The identifier octet: class, constructed bit and number. */
   readonly tag: number;
@@ -14,13 +14,13 @@ export interface Der {
   readonly bytes: Buffer;
 }
 
-/** Makes the error for bytes that are not what they should be. */
+/** Makes the error for malformed bytes. */
 export type Refuse = (defect: string) => StowageError;
 
 const CLASS = 0xc0;
 const CONSTRUCTED = 0x20;
 
-// Bit strings are octets here: forge must not guess whether they hold further values.
+// Bit strings are octets here: forge must not guess whether they contain further values.
 const STRICT = { strict: true, parseAllBytes: true, decodeBitStrings: false };
 const fromDer = forge.asn1.fromDer as unknown as (
   bytes: string,
@@ -28,14 +28,13 @@ const fromDer = forge.asn1.fromDer as unknown as (
 ) => forge.asn1.Asn1;
 
 /**
- * Reads bytes that are exactly one DER value and nothing else. What was read is written again and compared, so a
- * value has one encoding only.
- * @param maxBytes ceiling on the length, checked before anything is parsed
- * @throws what `refuse` makes
+ * Parses bytes that are exactly one DER value. The value is encoded again and compared, so it has one encoding only.
+ * @param maxBytes limit on the length, checked before anything is parsed
+ * @throws the error that `refuse` makes
  */
 export function parseDer(bytes: Uint8Array, maxBytes: number, refuse: Refuse): Der {
   if (bytes.length > maxBytes) throw refuse(`${bytes.length} bytes, more than ${maxBytes}`);
-  if (bytes.length === 0) throw refuse('no bytes at all');
+  if (bytes.length === 0) throw refuse('no bytes');
   const defect = layoutDefect(bytes);
   if (defect !== undefined) throw refuse(defect);
   const value = read(Buffer.from(bytes), refuse);
@@ -43,13 +42,13 @@ export function parseDer(bytes: Uint8Array, maxBytes: number, refuse: Refuse): D
   return value;
 }
 
-/** A value with octets for content. */
+/** A primitive value with these content octets. */
 export function primitive(tag: number, content: Uint8Array): Der {
   const octets = Buffer.from(content);
   return { tag, content: octets, children: [], bytes: encode(tag, octets) };
 }
 
-/** A value that holds other values, in the order given. */
+/** A constructed value of other values, in the given order. */
 export function constructed(tag: number, children: readonly Der[]): Der {
   const content = Buffer.concat(children.map((child) => child.bytes));
   return { tag: tag | CONSTRUCTED, content, children, bytes: encode(tag | CONSTRUCTED, content) };
@@ -60,7 +59,7 @@ export function encodeOid(dotted: string): Buffer {
   return Buffer.from(forge.asn1.oidToDer(dotted).getBytes(), 'latin1');
 }
 
-/** The dotted form of an object identifier's content octets, or undefined when they are not the only encoding of it. */
+/** The dotted form of an object identifier's content octets; undefined if they are not its canonical encoding. */
 export function decodeOid(content: Buffer): string | undefined {
   try {
     const dotted = forge.asn1.derToOid(content.toString('latin1'));
@@ -85,7 +84,7 @@ function convert(node: forge.asn1.Asn1): Der {
     : constructed(tag, node.value.map(convert));
 }
 
-// The constructed bit travels in the type, which forge writes as it stands.
+// The type includes the constructed bit, and forge writes it unchanged.
 function encode(tag: number, content: Buffer): Buffer {
   const node = forge.asn1.create(tag & CLASS, tag & ~CLASS, false, content.toString('latin1'));
   const bytes = Buffer.from(forge.asn1.toDer(node).getBytes(), 'latin1');
@@ -96,7 +95,7 @@ function encode(tag: number, content: Buffer): Buffer {
   });
 }
 
-// forge drops a needless leading octet from anything whose tag number is that of an integer.
+// forge drops a redundant leading octet from any value with the tag number of an integer.
 function sized(bytes: Buffer, content: Buffer): boolean {
   const more = content.length < 0x80 ? 0 : Math.ceil((32 - Math.clz32(content.length)) / 8);
   return bytes.length === 2 + more + content.length;

@@ -2,7 +2,7 @@ import { createCipheriv, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { integer, nullValue, octetString, oid, sequence } from './der-build.ts';
 import { oids } from './oid.ts';
 
-/** OpenSSL writes 2,048 unless told otherwise, which a stolen file does not survive. */
+/** OpenSSL's default of 2,048 does not protect a stolen file. */
 const ITERATIONS = 210_000;
 const SALT_BYTES = 16;
 const IV_BYTES = 16;

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 
-/** The kinds of key that may sign here. */
+/** The accepted kinds of signing keys. */
 export type KeyKind = 'ec-p384' | 'rsa' | 'ml-dsa-87';
 
 /** Smallest RSA modulus, in bits, that CNSA 1.0 and 2.0 accept. */
@@ -8,7 +8,7 @@ export const MIN_RSA_BITS = 3072;
 
 const RSA_EXPONENT = 65537n;
 
-/** The kind of a key, or undefined when it is of none that may sign here. See {@link keyDescription}. */
+/** The kind of a key; undefined if it is not accepted. See {@link keyDescription}. */
 export function keyKind(key: KeyObject): KeyKind | undefined {
   const details = key.asymmetricKeyDetails ?? {};
   switch (key.asymmetricKeyType) {
@@ -25,12 +25,12 @@ export function keyKind(key: KeyObject): KeyKind | undefined {
   }
 }
 
-/** What a key is, for a message: its type, size and exponent or curve; nothing that is secret. */
+/** Describes a key for a message: type, size and exponent or curve; nothing secret. */
 export function keyDescription(key: KeyObject): string {
   const details = key.asymmetricKeyDetails ?? {};
   switch (key.asymmetricKeyType) {
     case 'ec':
-      return `an elliptic-curve key on ${details.namedCurve ?? 'a curve without a name'}`;
+      return `an elliptic-curve key on ${details.namedCurve ?? 'an unnamed curve'}`;
     case 'rsa':
       return `an RSA key of ${details.modulusLength} bits with exponent ${details.publicExponent}`;
     default:
@@ -38,5 +38,5 @@ export function keyDescription(key: KeyObject): string {
   }
 }
 
-/** What every signing key must be, for a message. */
+/** The accepted keys, for a message. */
 export const acceptedKeys: string = `a key on P-384, RSA of ${MIN_RSA_BITS} bits or more with exponent 65537, or ML-DSA-87`;

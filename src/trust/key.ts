@@ -16,7 +16,7 @@ const ENCRYPTED = 'ENCRYPTED PRIVATE KEY';
 
 /**
  * A new key for an algorithm: P-384, RSA of 3072 bits, or ML-DSA-87.
- * @throws StowageError `algorithm-refused` when the runtime cannot make one
+ * @throws StowageError `algorithm-refused` if the runtime cannot generate one
  */
 export function generateKey(algorithm: AlgorithmName = 'ecdsa-p384-sha384'): KeyPair {
   switch (algorithm) {
@@ -35,36 +35,37 @@ export function generateKey(algorithm: AlgorithmName = 'ecdsa-p384-sha384'): Key
 }
 
 /**
- * A private key as a PKCS #8 file in PEM, encrypted when a passphrase is given.
+ * A private key as a PKCS #8 file in PEM, encrypted if a passphrase is given.
  * @throws StowageError `key-invalid` for an empty passphrase
  */
 export function encodePrivateKey(key: KeyObject, passphrase?: Uint8Array): string {
   const info = key.export({ type: 'pkcs8', format: 'der' });
   if (passphrase === undefined) return encodePem(PLAIN, info);
-  if (passphrase.length === 0) throw refuse('an empty passphrase', 'type one, or ask for none');
+  if (passphrase.length === 0)
+    throw refuse('an empty passphrase', 'give a passphrase, or request an unencrypted key');
   const encrypted = encodePem(ENCRYPTED, encryptPrivateKeyInfo(info, passphrase));
   info.fill(0);
   return encrypted;
 }
 
 /**
- * The private key in a PKCS #8 file in PEM, which must be of a kind that may sign here.
- * @throws StowageError `key-invalid`, which says nothing of what the file holds
+ * The private key in a PKCS #8 file in PEM, which must be of an accepted kind.
+ * @throws StowageError `key-invalid`, which contains nothing of the file
  */
 export function decodePrivateKey(pem: string | Uint8Array, passphrase?: Uint8Array): KeyObject {
   const text = typeof pem === 'string' ? pem : Buffer.from(pem).toString('latin1');
   const key = load(onlyBlock(text), passphrase);
   if (keyKind(key) !== undefined) return key;
-  throw refuse(keyDescription(key), 'make a key of an accepted kind', acceptedKeys);
+  throw refuse(keyDescription(key), 'generate a key of an accepted kind', acceptedKeys);
 }
 
 function onlyBlock(text: string): { label: string; bytes: Buffer } {
   if (text.length > MAX_CERTIFICATE_BYTES)
-    throw refuse(`a file of ${text.length} characters`, 'name the file that holds the key alone');
+    throw refuse(`a file of ${text.length} characters`, 'give a file that contains only the key');
   const blocks = decodePem(text, (defect) => refuse(defect, 'restore the key from its backup'));
   const [block] = blocks;
   if (block === undefined || blocks.length > 1)
-    throw refuse(`${blocks.length} PEM blocks`, 'name a PEM file that holds one PKCS #8 key');
+    throw refuse(`${blocks.length} PEM blocks`, 'give a PEM file with one PKCS #8 key');
   if (block.label === PLAIN || block.label === ENCRYPTED) return block;
   throw refuse(
     `a block of ${block.label}`,
@@ -72,11 +73,11 @@ function onlyBlock(text: string): { label: string; bytes: Buffer } {
   );
 }
 
-// The reason that OpenSSL gives is left out: it adds nothing, and nothing of a key belongs in an error.
+// The message of OpenSSL is omitted: it adds nothing, and an error must not contain anything of a key.
 function load(block: { label: string; bytes: Buffer }, passphrase?: Uint8Array): KeyObject {
   const encrypted = block.label === ENCRYPTED;
   if (encrypted && passphrase === undefined)
-    throw refuse('an encrypted key and no passphrase', 'give the passphrase of the key');
+    throw refuse('an encrypted key without a passphrase', 'give the passphrase of the key');
   try {
     return createPrivateKey({
       key: block.bytes,
@@ -88,11 +89,11 @@ function load(block: { label: string; bytes: Buffer }, passphrase?: Uint8Array):
     throw encrypted
       ? refuse(
           'an encrypted key that the passphrase does not open',
-          'check the passphrase, and that the file is whole',
+          'check the passphrase, and that the file is complete',
         )
       : refuse(
           'bytes that are not a key, or a key that this runtime cannot use',
-          'restore the key from its backup, or make a new one',
+          'restore the key from its backup, or generate a new one',
         );
   }
 }

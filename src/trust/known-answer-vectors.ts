@@ -1,6 +1,6 @@
 import type { AlgorithmName } from '../format/trust.ts';
 
-/** A signature that everybody who computes the algorithm rightly accepts. */
+/** A signature that every correct implementation of the algorithm accepts. */
 export interface SignatureVector {
   readonly algorithm: AlgorithmName;
   /** SubjectPublicKeyInfo in DER, as base64 in lines. */

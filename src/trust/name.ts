@@ -5,7 +5,7 @@ import { derTag, oid, sequence, utf8String } from './der-build.ts';
 import type { DerReader } from './der-read.ts';
 import { oids } from './oid.ts';
 
-/** Who a certificate is for. */
+/** The subject of a certificate. */
 export interface DistinguishedName {
   /** At most 64 characters, as X.520 allows; the same for the organization. */
   readonly commonName: string;
@@ -38,9 +38,9 @@ export function encodeName(name: DistinguishedName): Der {
 }
 
 /**
- * A name for people, in the order of its encoding: `O=Example Agency, CN=Release`. What a terminal could act on is
- * escaped; it never decides anything, since names are compared as bytes.
- * @throws what the reader refuses with, for an empty name too
+ * A name for display, in the order of its encoding: `O=Example Agency, CN=Release`. Control characters are escaped.
+ * For display only: names are compared as bytes.
+ * @throws the errors of the reader, also for an empty name
  */
 export function describeName(name: Der | undefined, what: string, read: DerReader): string {
   const members = read.members(name, derTag.sequence, what, [1, MAX_ATTRIBUTES]);
@@ -70,7 +70,7 @@ function relativeName(type: string, text: string): Der {
   const length = [...text].length;
   if (length > 0 && length <= MAX_NAME_CHARACTERS && printable(text) === text)
     return constructed(derTag.set, [sequence(oid(type), utf8String(text))]);
-  throw new StowageError('certificate-invalid', 'a name that a certificate cannot carry', {
+  throw new StowageError('certificate-invalid', 'the name cannot be used in a certificate', {
     expected: `1 to ${MAX_NAME_CHARACTERS} printable characters`,
     found: JSON.stringify(text.slice(0, MAX_NAME_CHARACTERS)),
     hint: 'choose a shorter name of printable characters',

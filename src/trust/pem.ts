@@ -18,9 +18,9 @@ export function encodePem(label: string, bytes: Uint8Array): string {
 }
 
 /**
- * The blocks of a PEM file, in order. Lines outside of blocks, such as `openssl x509 -text` writes, are passed over;
- * inside there is base64 in its one encoding and nothing else.
- * @throws what `refuse` makes
+ * The blocks of a PEM file, in order. Lines outside of blocks, such as `openssl x509 -text` writes, are ignored; inside,
+ * only canonical base64 is accepted.
+ * @throws the error that `refuse` makes
  */
 export function decodePem(text: string, refuse: Refuse): PemBlock[] {
   const blocks: PemBlock[] = [];

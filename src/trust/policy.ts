@@ -10,39 +10,39 @@ import { type TrustRoot, trustRoots } from './trust-root.ts';
 
 export { trustFromRoot } from './trust-root.ts';
 
-/** A signature file, by the name it has on the media. */
+/** A signature file, with its name on the media. */
 export interface SignatureFile {
   readonly name: string;
   readonly bytes: Buffer;
 }
 
 /**
- * Why a signature that holds does not count: its signer is unknown or revoked, its root serves another role, the
- * trust document does not allow its algorithm, or its key has been counted.
+ * Why a valid signature does not count: its signer is unknown or revoked, its root belongs to another role, the trust
+ * document does not allow its algorithm, or its key was already counted.
  */
 export type NotCounted = 'untrusted' | 'other-role' | 'other-algorithm' | 'same-key';
 
-/** What became of one signature file. */
+/** The verdict on one signature file. */
 export interface SignerVerdict {
   readonly name: string;
-  /** For people: `O=Example Agency, CN=Release`. */
+  /** For display: `O=Example Agency, CN=Release`. */
   readonly subject: string;
   readonly serial: string;
   /** SHA-256 of the signer's public key, 64 lower-case hex digits. */
   readonly keyFingerprint: string;
   readonly algorithm: AlgorithmName;
   readonly signingTime: Date;
-  /** The name that the trust document gives the signer's root; absent for an untrusted signer. */
+  /** The name of the signer's root in the trust document; absent for an untrusted signer. */
   readonly root?: string;
   readonly counted: boolean;
-  /** Present when it was not counted. */
+  /** Present if it was not counted. */
   readonly reason?: NotCounted;
 }
 
 interface Judged extends SignerVerdict {
   /** Why its signer is not trusted. */
   readonly cause?: StowageError | undefined;
-  /** The algorithm that a role may require, where this signature answers for it. */
+  /** The required algorithm that this signature satisfies. */
   readonly fulfils?: AlgorithmName;
 }
 
@@ -54,17 +54,17 @@ interface Judge {
   readonly countedKeys: Set<string>;
 }
 
-/** How far ahead of this machine's clock a signer's may be. */
+/** How far a signing time may be ahead of this machine's clock. */
 const MAX_SIGNING_TIME_SKEW_MS = 24 * 60 * 60 * 1000;
 
 const everyAlgorithm: ReadonlySet<AlgorithmName> = new Set(allAlgorithms);
 
 /**
- * Decides whether content carries the signatures that a trust document asks for. Every file must hold, also one that
- * would not count: the first that is broken refuses the content, however many good ones lie beside it.
- * @param now the clock that signing times are held against
- * @returns a verdict for each file, in their order; at least as many are counted as the role's threshold, and one at
- * least by each algorithm that the role requires
+ * Decides whether content has the signatures that a trust document requires. Every file must be valid, also one that
+ * would not count: the first invalid one refuses the content, however many valid ones there are.
+ * @param now the clock that signing times are compared with
+ * @returns a verdict for each file, in their order; at least the role's threshold are counted, at least one of them by
+ * each required algorithm
  * @throws StowageError `signature-missing`, `signature-malformed`, `signature-invalid`, `certificate-invalid`,
  * `algorithm-refused`, `signer-untrusted`, `threshold-unmet`
  */
@@ -95,12 +95,12 @@ export function evaluateSignatures(
 function judgeFor(trust: Trust, name: RoleName): Judge {
   const role = trust.roles[name];
   if (role === undefined)
-    throw new StowageError('signer-untrusted', `the trust document has no ${name} role`, {
+    throw new StowageError('signer-untrusted', `the trust document has no role ${name}`, {
       expected: `a role ${name} with its roots`,
       found: `trust document version ${trust.version} without it`,
-      hint: `install a trust document that says whose ${name} signatures count`,
+      hint: `apply a trust document that defines the role ${name}`,
     });
-  // A root of the role is tried before others, should two pinned certificates be of one authority.
+  // A root of the role is tried before others, in case two pinned certificates belong to one CA.
   const serving = (root: TrustRoot): number => (role.roots.includes(root.name) ? 0 : 1);
   return {
     trust,
@@ -125,8 +125,8 @@ function judgeSignature(name: string, signature: VerifiedSignature, judge: Judge
 }
 
 /**
- * Whether a signature by ML-DSA-87 rests on a certificate by another algorithm, though the role has a root for
- * ML-DSA-87: who can forge the other could then make both signatures that a role requires.
+ * Whether the chain of an ML-DSA-87 signature has a certificate signed with another algorithm, although the role has a
+ * root for ML-DSA-87: an attacker who can forge that algorithm could then make both required signatures.
  */
 function isWeakened(
   { algorithm, certificate, intermediates }: VerifiedSignature,
@@ -176,17 +176,17 @@ function requireNotInFuture({ signingTime }: VerifiedSignature, now: Date): void
   const latest = new Date(now.getTime() + MAX_SIGNING_TIME_SKEW_MS);
   if (signingTime <= latest) return;
   throw invalid(
-    'a signature made in the future',
+    'the signing time is in the future',
     `a signing time up to ${latest.toISOString()}, a day ahead of the clock`,
     signingTime.toISOString(),
   );
 }
 
 function none(role: Role, name: RoleName): StowageError {
-  return new StowageError('signature-missing', 'no signature at all', {
+  return new StowageError('signature-missing', 'there is no signature', {
     expected: `${role.threshold} ${name} signature${role.threshold === 1 ? '' : 's'}`,
     found: 'none',
-    hint: 'copy the signature files along with the content; they are made with stowage sign',
+    hint: 'copy the signature files together with the content; stowage sign makes them',
   });
 }
 
@@ -211,7 +211,7 @@ function unmet(
   return new StowageError('threshold-unmet', `too few ${name} signatures${lacking}`, {
     expected: `${role.threshold} keys under ${role.roots.join(' or ')}`,
     found: String(judge.countedKeys.size),
-    hint: `have the content signed by further ${name} signers, each with a key of their own`,
+    hint: `have the content signed by more ${name} signers, each with their own key`,
     defects: verdictLines(judged),
   });
 }

@@ -15,18 +15,19 @@ const p384 = sequence(oid(oids.ecPublicKey), oid(oids.secp384r1));
 const mlDsa87 = sequence(oid(oids.mlDsa87));
 
 /**
- * The key in a SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7), which must be of an accepted kind, in its one
- * encoding: a curve by name, a point uncompressed.
- * @throws StowageError `algorithm-refused`, or what the reader refuses with
+ * The key in a SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7), which must be of an accepted kind and in its canonical
+ * encoding: a named curve, an uncompressed point.
+ * @throws StowageError `algorithm-refused`, or the errors of the reader
  */
 export function readPublicKey(spki: Der | undefined, read: DerReader): KeyObject {
   const fields = read.members(spki, derTag.sequence, 'the public key', [2, 2]);
   const [identifier, key] = fields;
   const bits = read.bits(key, 'the public key');
   const kind = [rsa, p384, mlDsa87].find((each) => identifier?.bytes.equals(each.bytes) === true);
-  if (kind === undefined) throw refuse('of another kind, or on a curve without its name');
+  if (kind === undefined) throw refuse('another kind of key, or an unnamed curve');
   const uncompressed = bits[0] === UNCOMPRESSED_POINT && bits.length === P384_POINT_BYTES;
-  if (kind === p384 && !uncompressed) throw read.refuse('the public key is not a point in full');
+  if (kind === p384 && !uncompressed)
+    throw read.refuse('the public key is not an uncompressed point');
   const object = load(spki?.bytes ?? Buffer.alloc(0), kind === mlDsa87, read);
   if (keyKind(object) === undefined) throw refuse(keyDescription(object));
   return object;
@@ -42,14 +43,14 @@ function load(spki: Buffer, mlDsa: boolean, read: DerReader): KeyObject {
   try {
     object = createPublicKey({ key: spki, format: 'der', type: 'spki' });
   } catch (cause) {
-    throw mlDsa ? unsupported('ml-dsa-87', cause) : read.refuse('the public key is not a key');
+    throw mlDsa ? unsupported('ml-dsa-87', cause) : read.refuse('the public key is invalid');
   }
   if (encodePublicKey(object).equals(spki)) return object;
-  throw read.refuse('the public key is encoded in a way of its own');
+  throw read.refuse('the public key is not in its canonical encoding');
 }
 
 function refuse(found: string): StowageError {
-  return new StowageError('algorithm-refused', 'a public key that is not accepted', {
+  return new StowageError('algorithm-refused', 'the public key is not of an accepted kind', {
     expected: acceptedKeys,
     found,
     hint: 'have a certificate issued for a key of an accepted kind',

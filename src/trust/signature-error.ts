@@ -1,33 +1,33 @@
 import { StowageError } from '../core/error.ts';
 
-/** The error for a file that is not of the one shape that signatures have. */
+/** The error for a file that is not in the format of signatures. */
 export function malformed(defect: string): StowageError {
-  return new StowageError('signature-malformed', 'a signature file of the wrong shape', {
+  return new StowageError('signature-malformed', 'the signature file is malformed', {
     expected: 'a detached CMS signature in DER by one signer, as stowage sign writes it',
     found: defect,
-    hint: 'fetch the signature file again from the signer, and copy it as a binary file',
+    hint: 'get the signature file again from the signer, and copy it as a binary file',
   });
 }
 
-/** The error for a well-formed signature that does not hold. */
+/** The error for a well-formed signature that is invalid. */
 export function invalid(message: string, expected: string, found: string): StowageError {
   return new StowageError('signature-invalid', message, {
     expected,
     found,
-    hint: 'do not use this content: fetch it and its signatures again from their source, and tell the signer if that does not help',
+    hint: 'do not use this content; get it and its signatures again from their source, and tell the signer if that does not help',
   });
 }
 
-/** The error for a signature by an algorithm that may not be used. */
+/** The error for a signature by an algorithm that is not accepted. */
 export function refusedAlgorithm(expected: string, found: string): StowageError {
-  return new StowageError('algorithm-refused', 'a signature by a refused algorithm', {
+  return new StowageError('algorithm-refused', 'the algorithm of the signature is not accepted', {
     expected,
     found,
     hint: 'ask the signer to sign with an algorithm that the trust document allows',
   });
 }
 
-/** Runs something, and puts words before the message of what it throws. */
+/** Runs an action, and prefixes the message of its error. */
 export function prefixing<T>(prefix: string, action: () => T): T {
   try {
     return action();

@@ -12,9 +12,9 @@ const ROOT_YEARS = 10;
 const RELEASE_YEARS = 2;
 
 /**
- * A root and a release certificate under it, both P-384, for trials and demonstrations: both keys are made in this
- * process, which a real ceremony never does.
- * @param serials one for each certificate, 16 random bytes
+ * A root and a release certificate under it, both P-384, for trials and demonstrations: both keys are generated in this
+ * process, which a real key ceremony never does.
+ * @param serials 16 random bytes for each certificate
  */
 export function throwawayAuthority(
   organization: string,
@@ -53,7 +53,7 @@ function yearsAfter(date: Date, years: number): Date {
   return later;
 }
 
-/** The bytes as a serial number: positive, and not shortened by a leading zero (RFC 5280, 4.1.2.2). */
+/** Converts bytes to a serial number: positive, and without a leading zero (RFC 5280, 4.1.2.2). */
 export function positive(bytes: Buffer): Buffer {
   const serial = Buffer.from(bytes);
   serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40;

@@ -3,7 +3,7 @@ import { readTrustDocument, type Trust, trustKind } from '../format/trust.ts';
 import { evaluateSignatures, type SignatureFile } from './policy.ts';
 import { prefixing } from './signature-error.ts';
 
-/** A trust document as it lies on the media, `N.trust.json` with its signatures: nothing of it is believed yet. */
+/** A trust document on the media, `N.trust.json` with its signatures; not verified yet. */
 export interface TrustLink {
   /** The number in the file's name. */
   readonly version: number;
@@ -11,16 +11,16 @@ export interface TrustLink {
   readonly signatures: readonly SignatureFile[];
 }
 
-/** How many documents one walk may take in. */
+/** The most documents in one chain. */
 export const MAX_TRUST_LINKS = 1000;
 
 /**
- * Moves from a pinned trust document to the newest that follows it, one version at a time (TUF specification 5.3).
- * Each step needs the `root` threshold of the document before and of the document itself. Links at or below the pinned
- * version are history: they are not read, and never replace it.
+ * Moves from a pinned trust document to its newest successor, one version at a time (TUF specification 5.3). Each step
+ * needs the `root` threshold of the previous document and of the new one. Links at or below the pinned version are not
+ * read, and never replace it.
  * @param links in ascending order of version
- * @param now one moment for the whole walk (TUF 5.1)
- * @returns the pinned document itself when nothing follows it
+ * @param now one time for the whole chain (TUF 5.1)
+ * @returns the pinned document itself if it has no successor
  * @throws StowageError `trust-conflict` (order, gap, wrong version, expired, too many), `document-invalid`, and what
  * {@link evaluateSignatures} throws
  */
@@ -33,7 +33,7 @@ export function walkTrust(pinned: Trust, links: readonly TrustLink[], now: Date)
 }
 
 /**
- * Walks a chain from its own first document, which is believed: for those who send one, to see that others can follow.
+ * Follows a chain from its own first document, which is trusted: lets the sender check that sites can follow it.
  * @throws StowageError as {@link walkTrust}
  */
 export function walkFromFirst(links: readonly TrustLink[], now: Date): Trust | undefined {
@@ -50,25 +50,25 @@ function follow(trust: Trust, link: TrustLink, now: Date): Trust {
     throw conflict(`trust document ${trust.version + 1} is missing from the chain`, {
       expected: `${trust.version + 1}.trust.json, which follows ${trust.version}`,
       found: `${version}.trust.json`,
-      hint: 'ask who packed it for the whole chain: every document after the one that the site has',
+      hint: 'ask the release engineer for the whole chain: every document after the one that the site has',
     });
   // TUF 5.3.3: a ceiling on the size before anything else.
   if (bytes.length > trustKind.maxBytes)
     throw conflict(`trust document ${version} is too large`, {
       expected: `at most ${trustKind.maxBytes} bytes`,
       found: `${bytes.length} bytes`,
-      hint: 'do not use it; ask the authority that issues trust documents for the right one',
+      hint: 'do not use it; ask the security officer for the right one',
     });
-  // TUF 5.3.4, first half: a threshold of the keys in version N, over bytes that nobody has parsed yet.
+  // TUF 5.3.4, first half: a threshold of the keys in version N, over bytes that have not been parsed.
   prefixing(`trust document ${version}, judged by ${trust.version}`, () =>
     evaluateSignatures(trust, 'root', bytes, signatures, now),
   );
   const next = prefixing(`trust document ${version}`, () => readTrustDocument(bytes));
-  // TUF 5.3.4, second half: a threshold of the keys in version N+1, so that it can be followed in its turn.
+  // TUF 5.3.4, second half: a threshold of the keys in version N+1, so that its successor can be verified.
   prefixing(`trust document ${version}, judged by itself`, () =>
     evaluateSignatures(next, 'root', bytes, signatures, now),
   );
-  // TUF 5.3.5: the version that was signed is N+1 exactly, whatever the file is called.
+  // TUF 5.3.5: the signed version is exactly N+1, whatever the name of the file.
   requireVersion(next, link);
   // TUF 5.3.6: whether an intermediate document has expired does not matter.
   return next;
@@ -76,36 +76,36 @@ function follow(trust: Trust, link: TrustLink, now: Date): Trust {
 
 function requireVersion(trust: Trust, { version }: TrustLink): void {
   if (trust.version === version) return;
-  throw conflict(`${version}.trust.json says that it is another version`, {
+  throw conflict(`${version}.trust.json contains another version`, {
     expected: `version ${version}`,
     found: `version ${trust.version}`,
-    hint: 'give each trust document the name of its version, and none to two',
+    hint: 'name each trust document after its version',
   });
 }
 
 function requireOrder(links: readonly TrustLink[]): void {
   if (links.length > MAX_TRUST_LINKS)
-    throw conflict('a chain with more trust documents than it may have', {
+    throw conflict('the chain has too many trust documents', {
       expected: `at most ${MAX_TRUST_LINKS}`,
       found: String(links.length),
-      hint: 'leave out the documents that every site has long passed',
+      hint: 'omit old documents that every site already has',
     });
   const at = links.findIndex(
     ({ version }, index) => version <= (links[index - 1]?.version ?? version - 1),
   );
   if (at === -1) return;
-  throw conflict('trust documents out of order', {
+  throw conflict('the trust documents are out of order', {
     expected: 'ascending versions, each once',
     found: `${links[at]?.version} after ${links[at - 1]?.version}`,
-    hint: 'give each trust document once, under its own version',
+    hint: 'give each trust document once, named after its version',
   });
 }
 
-/** TUF 5.3.10: against a freeze, the document that the walk ends with must not have expired. */
+/** TUF 5.3.10: the last document must not have expired, which prevents a freeze attack. */
 function requireUnexpired({ version, expiresAt }: Trust, now: Date): void {
   if (expiresAt === undefined || now < new Date(expiresAt)) return;
   throw conflict(`trust document ${version} has expired`, {
-    expected: `a moment before ${expiresAt}`,
+    expected: `a time before ${expiresAt}`,
     found: now.toISOString(),
     hint: "check this host's clock; if it is right, ask for a bundle that carries the next trust document",
   });

@@ -2,7 +2,7 @@ import type { Trust } from '../format/trust.ts';
 import { allAlgorithms } from './algorithm.ts';
 import { type Certificate, parseCertificate, refuseCertificate } from './certificate.ts';
 
-/** A root that a trust document pins, under the name it has there. */
+/** A pinned root, with its name in the trust document. */
 export interface TrustRoot {
   readonly name: string;
   readonly certificate: Certificate;
@@ -20,9 +20,9 @@ export function trustRoots(trust: Pick<Trust, 'roots'>): TrustRoot[] {
 }
 
 /**
- * The trust document of a site that was given a root certificate and nothing else: one signature under that root, by
- * any accepted algorithm, releases a bundle, and one moves the document.
- * @throws StowageError `certificate-invalid` when the certificate may not issue others
+ * The trust document of a site that was given only a root certificate: one signature under that root, by any accepted
+ * algorithm, is enough for a bundle, and one for the next trust document.
+ * @throws StowageError `certificate-invalid` if it is not a CA certificate
  */
 export function trustFromRoot(certificate: Certificate, now: Date): Trust {
   const name = 'root';
@@ -43,8 +43,10 @@ function requireAuthority(certificate: Certificate): Certificate {
   if (certificate.authority && certificate.keyUsage?.includes('keyCertSign') === true)
     return certificate;
   throw refuseCertificate(`${certificate.subject} cannot be a root of trust`, {
-    expected: 'an authority (CA:TRUE) with key usage keyCertSign',
-    found: certificate.authority ? 'an authority without that key usage' : 'no authority',
-    hint: "name the root's certificate, not the signer's",
+    expected: 'a CA certificate (CA:TRUE) with key usage keyCertSign',
+    found: certificate.authority
+      ? 'a CA certificate without that key usage'
+      : 'not a CA certificate',
+    hint: "give the root's certificate, not the signer's",
   });
 }

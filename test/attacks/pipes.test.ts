@@ -137,7 +137,7 @@ describe('when a stream is not in the format of stowage stream', () => {
     [
       'global extended headers',
       preceding(isPart, tarEntry({ ...paxHeader({ path: 'x' }), type: 'g' })),
-      /for all that follows/,
+      /global extended headers/,
     ],
     [
       'a header whose checksum is wrong (attack 97)',

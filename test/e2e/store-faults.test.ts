@@ -261,7 +261,7 @@ describe('when there is no store', () => {
     for (const args of [['list'], ['verify'], ['prune']]) {
       const ran = await runAt(at('file'), 'store', ...args);
       expectError(ran, 'file-missing', 'check the path');
-      expect(ran.json.error.found).toContain('a file where a folder should be');
+      expect(ran.json.error.found).toContain('a file where the path requires a folder');
     }
   });
 });

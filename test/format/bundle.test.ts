@@ -23,11 +23,15 @@ const other = digestOf(Buffer.from('other'));
 
 describe('when a bundle names what it does not have', () => {
   it.each<[string, object, string]>([
-    ['a model and an image of one name', bend(bundle(), 'images.0.name', 'tiny'), 'have one name'],
+    [
+      'a model and an image of one name',
+      bend(bundle(), 'images.0.name', 'tiny'),
+      'have the same name',
+    ],
     [
       'two files of one name',
       bend(bundle(), 'files.1', { ...second, name: 'settings' }),
-      'have one name',
+      'have the same name',
     ],
     [
       'a service of an image that is not there',
@@ -141,7 +145,7 @@ describe('when a bundle’s lists disagree', () => {
     [
       'a blob that is missing',
       bend(bundle(), 'blobs.0', undefined),
-      `blob ${ONE} is used and not listed`,
+      `blob ${ONE} is used but not listed`,
     ],
     [
       'a model file that is not listed',

@@ -74,7 +74,7 @@ describe('when YAML is read', () => {
       'manifest-invalid',
     );
     expect(error.defects[0]).toBe(
-      'services[0].mounts[0].path: expected an absolute path of plain names',
+      'services[0].mounts[0].path: expected an absolute path of portable names',
     );
   });
 });

@@ -127,7 +127,7 @@ describe('when a manifest is wrong', () => {
       'a prompt to a service without health',
       'services.0.health',
       undefined,
-      'names no port to ask',
+      'names no port for prompts',
     ],
     ['health on an unknown port', 'services.0.health.port', 'grpc', 'names no port'],
     [
@@ -140,38 +140,38 @@ describe('when a manifest is wrong', () => {
       'an expectation that checks nothing',
       'acceptance.0.expect',
       { jsonSchema: { minimum: 3 } },
-      'keyword minimum needs type number',
+      'keyword minimum requires type number',
     ],
     [
       'adapters for a server that takes none',
       'services.0.health.server',
       'ollama',
-      'takes no adapters here',
+      'does not support adapters',
     ],
     [
       'two mounts at one path',
       'services.0.mounts.1.path',
       '/models/tiny',
-      'two mounts have one path',
+      'two mounts have the same path',
     ],
     [
       'an https address without its digest',
       'files.0.source',
       'https://a.example/x',
-      'expected the digest',
+      'expected a digest',
     ],
     ['ports without a network', 'services.0.network', 'none', 'has no ports'],
-    ['a default of another type', 'parameters.port.default', 'x', 'not of the type'],
+    ['a default of another type', 'parameters.port.default', 'x', 'does not have the type'],
   ])('refuses %s', async (_, path, value, defect) => {
     await refuse(bend(manifest(), path, value), defect);
   });
 
   it.each([
-    ['models', 'two models, images or files have one name'],
-    ['images', 'two models, images or files have one name'],
-    ['files', 'two models, images or files have one name'],
-    ['services', 'two services have one name'],
-    ['services.0.ports', 'two ports have one name'],
+    ['models', 'two models, images or files have the same name'],
+    ['images', 'two models, images or files have the same name'],
+    ['files', 'two models, images or files have the same name'],
+    ['services', 'two services have the same name'],
+    ['services.0.ports', 'two ports have the same name'],
   ])('refuses a name twice in %s', async (path, defect) => {
     const document = manifest();
     const list =
@@ -183,7 +183,7 @@ describe('when a manifest is wrong', () => {
   });
 
   it('refuses one name for a model and an image', async () => {
-    await refuse(bend(manifest(), 'images.0.name', 'tiny'), 'have one name');
+    await refuse(bend(manifest(), 'images.0.name', 'tiny'), 'have the same name');
   });
 
   it.each<[string, unknown]>([

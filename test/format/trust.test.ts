@@ -47,7 +47,7 @@ describe('when a trust document is wrong', () => {
       { roles: { root: role, release: { ...role, roots: ['x'] } } },
       'unknown root x',
     ],
-    ['of two roots under one name', { roots: [...least.roots, ...least.roots] }, 'one name'],
+    ['of two roots under one name', { roots: [...least.roots, ...least.roots] }, 'the same name'],
     [
       'of a threshold of nobody',
       { roles: { root: role, release: { ...role, threshold: 0 } } },

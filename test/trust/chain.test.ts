@@ -120,7 +120,7 @@ describe('when no path leads to a pinned root', () => {
     expect(twin.certificate.subjectDer).toEqual(root.certificate.subjectDer);
     const leaf = makeSigner(twin).certificate;
     const error = await refuses({ leaf }, 'signer-untrusted');
-    expect(error.found).toContain('another root of the same name');
+    expect(error.found).toContain('another root with the same name');
   });
 
   it('refuses a root of the attacker with the same names and key identifier', async () => {
@@ -205,7 +205,7 @@ describe('when no path leads to a pinned root', () => {
   });
 });
 
-describe('when a certificate of the path may not do what it did', () => {
+describe('when a certificate of the path is not valid for its use', () => {
   it.each<[string, readonly Der[]]>([
     ['without purposes', [constraints, usage]],
     ['for web servers alone', [constraints, usage, purposesOf('1.3.6.1.5.5.7.3.1')]],
@@ -223,7 +223,7 @@ describe('when a certificate of the path may not do what it did', () => {
 
   it('refuses an authority as the signer', async () => {
     const error = await refuses({ leaf: makeAuthority(root).certificate });
-    expect(error.found).toBe('an authority (CA:TRUE)');
+    expect(error.found).toBe('a CA certificate (CA:TRUE)');
   });
 
   it('refuses a signer that issued a signer', async () => {
@@ -232,7 +232,7 @@ describe('when a certificate of the path may not do what it did', () => {
       leaf: parseCertificate(leaf),
       beside: [signer.certificate],
     });
-    expect(error.found).toBe('no authority');
+    expect(error.found).toBe('not a CA certificate');
   });
 
   it.each<[string, readonly Der[]]>([
@@ -244,14 +244,14 @@ describe('when a certificate of the path may not do what it did', () => {
     const issuer = odd(tall, { extensions, subject: subjectName });
     const leaf = makeSigner(issuer).certificate;
     const error = await refuses({ leaf, beside: [issuer.certificate] });
-    expect(error.message).toBe('O=Example Agency, CN=Odd may not do what it did');
+    expect(error.message).toBe('O=Example Agency, CN=Odd is not valid for this use');
   });
 
   it('refuses an authority below a root whose path length is 0', async () => {
     const below = makeAuthority(root);
     const leaf = makeSigner(below).certificate;
     const error = await refuses({ leaf, beside: [below.certificate] });
-    expect(error.expected).toContain('at most 0 authorities');
+    expect(error.expected).toContain('at most 0 CA certificates');
   });
 
   it('does not count an authority that names itself as none', async () => {
@@ -261,7 +261,7 @@ describe('when a certificate of the path may not do what it did', () => {
     });
     const leaf = makeSigner(self).certificate;
     const error = await refuses({ leaf, beside: [self.certificate] });
-    expect(error.expected).toContain('at most 0 authorities');
+    expect(error.expected).toContain('at most 0 CA certificates');
   });
 
   it('refuses a pinned certificate that is not an authority', async () => {

@@ -117,7 +117,7 @@ describe('when a signature file was made into text', () => {
     ['base64', good.toString('base64')],
   ])('says so of %s', async (_, text) => {
     const error = await expectCode(() => verify(Buffer.from(text)), 'signature-malformed');
-    expect(error.found).toBe('text: PEM, S/MIME or base64 where DER is due');
+    expect(error.found).toBe('text (PEM, S/MIME or base64) instead of DER');
   });
 });
 
@@ -137,7 +137,7 @@ describe('when a signature is of other content', () => {
 });
 
 describe('when a forged file is right in everything else', () => {
-  const rewritten = 'an encoding that signing does not write';
+  const rewritten = 'an encoding that stowage sign does not write';
 
   it('is accepted with no change, so that each change below is what refuses it', () => {
     expect(accepted([forged({})])).toBe(1);
@@ -173,8 +173,8 @@ describe('when a forged file is right in everything else', () => {
     ],
     ['no certificate', 'the list of certificates has 0 members', { certificates: [] }],
     [
-      'a certificate twice',
-      'a certificate twice',
+      'a duplicate certificate',
+      'a duplicate certificate',
       { certificates: [signer.certificate.der, signer.certificate.der] },
     ],
     [

@@ -43,7 +43,7 @@ describe('when tags and lengths are those of one value', () => {
 });
 
 describe('when tags and lengths are not those of one value', () => {
-  const past = 'cut short, or a value that runs past the one around it';
+  const past = 'truncated, or a value longer than the one that contains it';
 
   it.each([
     ['no bytes', '', 'cut short'],

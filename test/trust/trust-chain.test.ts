@@ -139,7 +139,7 @@ describe('when a chain skips or repeats', () => {
     const links = [sim.issue(), sim.issue()];
     const bent = order.map((n) => links[n] as TrustLink);
     const error = await expectCode(() => sim.walk(bent), 'trust-conflict');
-    expect(error.message).toBe('trust documents out of order');
+    expect(error.message).toBe('the trust documents are out of order');
   });
 
   it.each([
@@ -159,7 +159,7 @@ describe('when a chain skips or repeats', () => {
     const second = sim.issue();
     const replayed = { ...second, version: 3 };
     const error = await expectCode(() => sim.walk([second, replayed]), 'trust-conflict');
-    expect(error.message).toContain('says that it is another version');
+    expect(error.message).toContain('contains another version');
   });
 
   it('refuses more links than a chain may have, before it judges one', async () => {

@@ -120,7 +120,7 @@ function notSigned(
 ): StowageError {
   return new StowageError('signature-invalid', 'this is not a signature of the prepared bytes', {
     expected: `${algorithm} by the key of ${certificate.subject}, serial ${certificate.serial}`,
-    found: `${signature.length} bytes that its public key does not confirm`,
+    found: `${signature.length} bytes that its public key does not verify`,
     hint: 'check that the token used the key of this certificate, and hashed once: sign the file .tbs with a mechanism that hashes, or its digest with one that does not',
     cause,
   });

@@ -400,7 +400,7 @@ describe('when someone else signed', () => {
   it('refuses a bundle under another root (attack 31)', async () => {
     const namesake = makeAuthority();
     const error = await refuse(small.folder, 'signer-untrusted', { trust: namesake.trust });
-    expect(error.found).toContain('another root of the same name');
+    expect(error.found).toContain('another root with the same name');
   });
 
   it('refuses a bundle that an attacker signed anew', async () => {

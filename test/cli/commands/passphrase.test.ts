@@ -190,7 +190,7 @@ describe('when the passphrase is typed', () => {
   it('fails without a terminal and names what is missing', async () => {
     const { error } = await sign([]);
     expect(error?.code).toBe('key-invalid');
-    expect(error?.found).toBe('an encrypted key and no passphrase');
+    expect(error?.found).toBe('an encrypted key without a passphrase');
   });
 
   it('can be interrupted', async () => {

@@ -61,27 +61,32 @@ describe('when a server is told of adapters', () => {
 
 describe('when a manifest names adapters', () => {
   const cases: readonly [string, string, object, string][] = [
-    ['a server that takes none', 'ollama', {}, 'a server of kind ollama takes no adapters here'],
+    ['a server that takes none', 'ollama', {}, 'a server of kind ollama does not support adapters'],
     ['a NIM', 'nim', {}, 'only vllm, llama.cpp, sglang, tgi do'],
-    ['a server of any kind', 'http', {}, 'a server of kind http takes no adapters here'],
-    ['no health', 'vllm', { health: undefined }, 'a service without health takes no adapters here'],
+    ['a server of any kind', 'http', {}, 'a server of kind http does not support adapters'],
+    [
+      'no health',
+      'vllm',
+      { health: undefined },
+      'a service without health does not support adapters',
+    ],
     [
       'the argument by hand',
       'vllm',
       { args: ['--lora-modules', 'a=b'] },
-      '--lora-modules is given by hand',
+      '--lora-modules is also set explicitly',
     ],
     [
       'the argument with =',
       'sglang',
       { args: ['--lora-paths=a=b'] },
-      '--lora-paths is given by hand',
+      '--lora-paths is also set explicitly',
     ],
     [
       'the variable by hand',
       'tgi',
       { env: { LORA_ADAPTERS: 'a' } },
-      'LORA_ADAPTERS is given by hand',
+      'LORA_ADAPTERS is also set explicitly',
     ],
     [
       'one name twice',
@@ -92,7 +97,7 @@ describe('when a manifest names adapters', () => {
           { model: 'b', name: 'x' },
         ],
       },
-      'two adapters have one name',
+      'two adapters have the same name',
     ],
     [
       'one model twice',
@@ -103,7 +108,7 @@ describe('when a manifest names adapters', () => {
           { model: 'a', name: 'y' },
         ],
       },
-      'two adapters have one model',
+      'two adapters have the same model',
     ],
     [
       'a name that cuts the argument',
@@ -121,7 +126,7 @@ describe('when a manifest names adapters', () => {
       'a mount in their place',
       'vllm',
       { mounts: [{ memory: 1, path: '/adapters/a' }] },
-      'is in the place of the adapters',
+      'conflicts with the folder of the adapters',
     ],
   ];
   it.each(cases)('refuses %s', (_, server, values, defect) => {
