@@ -80,19 +80,25 @@ async function answer(): Promise<string | undefined> {
   return (await ask('/v1/completions', question))?.choices[0].text;
 }
 
+/** What the container and the unit of a service are called at this site. */
+async function unitName(service: string): Promise<string> {
+  const labels = `--filter label=stowage.release=assistant --filter label=stowage.service=${service}`;
+  return (await host.must(`podman ps --all ${labels} --format '{{.Names}}'`)).trim();
+}
+
 /** A property of the unit of each service, as numbers. */
 async function unitNumbers(property: string): Promise<Record<(typeof services)[number], number>> {
   const show = `systemctl show --value --property ${property}`;
   const values = services.map(async (name) => [
     name,
-    Number(await host.must(`${show} stowage-assistant-${name}`)),
+    Number(await host.must(`${show} ${await unitName(name)}`)),
   ]);
   return Object.fromEntries(await Promise.all(values));
 }
 
 /** When a service said that it is ready, by the engine's own clock. */
 async function readyAt(name: string, line: string): Promise<string> {
-  const log = await host.must(`podman logs --timestamps stowage-assistant-${name}`);
+  const log = await host.must(`podman logs --timestamps ${await unitName(name)}`);
   return (
     log
       .split('\n')
