@@ -4,14 +4,14 @@ import type { SignerVerdict } from '../trust/policy.ts';
 
 const minted: unique symbol = Symbol('minted');
 
-/** One folder of a bundle: the bundle whole, or a disc of several. */
+/** One folder of a bundle: the complete bundle, or one of several discs. */
 export interface AdmittedDisc {
   readonly folder: string;
-  /** The files of the list that lay in it. */
+  /** The listed files that it holds. */
   readonly files: ReadonlySet<string>;
 }
 
-/** What admission found true of a bundle. */
+/** What admission verified about a bundle. */
 export interface Admission {
   /** At least one. */
   readonly discs: readonly AdmittedDisc[];
@@ -19,15 +19,15 @@ export interface Admission {
   /** SHA-512 of `SHA512SUMS`, 128 hex digits. */
   readonly id: string;
   readonly signers: readonly SignerVerdict[];
-  /** Whose signatures count for the role `approval`; none when there are too few, or there is no such role. */
+  /** The signers that count for the role `approval`; empty when there are too few, or there is no such role. */
   readonly approvers: readonly SignerVerdict[];
-  /** What judged it: the pinned trust document, or the newest that the bundle leads to from there. */
+  /** The trust document that applied: the pinned one, or the newest in the bundle whose chain starts at it. */
   readonly trust: Trust;
   /** `SHA512SUMS`, `bundle.json`, the signatures and the control files, as they were verified: path and bytes. */
   readonly controlFiles: ReadonlyMap<string, Buffer>;
 }
 
-/** A bundle that may enter. Only {@link mint}, called by `admit` alone, makes one; staging and planning take nothing else. */
+/** A bundle that may be imported. Only {@link mint}, called by `admit` alone, creates one; staging and planning require it. */
 export class AdmittedBundle implements Admission {
   readonly discs: readonly AdmittedDisc[];
   readonly bundle: Bundle;
@@ -38,7 +38,7 @@ export class AdmittedBundle implements Admission {
   readonly controlFiles: ReadonlyMap<string, Buffer>;
 
   constructor(key: typeof minted, admission: Admission) {
-    if (key !== minted) throw new TypeError('only admission makes an admitted bundle');
+    if (key !== minted) throw new TypeError('only admission creates an admitted bundle');
     this.discs = admission.discs;
     this.bundle = admission.bundle;
     this.id = admission.id;
@@ -54,7 +54,7 @@ export class AdmittedBundle implements Admission {
   }
 }
 
-/** For `admit.ts` alone; the architecture test holds others to it. */
+/** For `admit.ts` only; the architecture test enforces this. */
 export function mint(admission: Admission): AdmittedBundle {
   return new AdmittedBundle(minted, admission);
 }

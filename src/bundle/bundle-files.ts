@@ -23,7 +23,7 @@ export async function readListed(
       found: 'nothing',
       hint:
         code === 'bundle-absent'
-          ? 'name the folder that holds SHA512SUMS and bundle.json'
+          ? 'give the folder that holds SHA512SUMS and bundle.json'
           : 'the copy is incomplete: copy the bundle again from a complete copy',
       cause: error,
     });
@@ -45,7 +45,7 @@ export async function readSignatures(folder: string): Promise<SignatureFile[]> {
     throw new StowageError('signature-malformed', 'the bundle has too many signatures', {
       expected: `at most ${MAX_SIGNATURES}`,
       found: `${names.length}`,
-      hint: 'do not use this bundle; ask who packed it for another copy',
+      hint: 'do not use this bundle; ask the release engineer for another copy',
     });
   }
   const signatures: SignatureFile[] = [];
@@ -63,7 +63,7 @@ export function requireSum(checksums: readonly Checksum[], path: string, bytes: 
     throw new StowageError('index-mismatch', `${path} is not listed in SHA512SUMS`, {
       expected: `a line for ${path}`,
       found: 'none',
-      hint: 'do not use this bundle; ask who packed it for another copy',
+      hint: 'do not use this bundle; ask the release engineer for another copy',
     });
   }
   if (hasSri(bytes, listed.sha512)) return;

@@ -67,16 +67,16 @@ async function readFully(
   }
 }
 
-/** The damaged ranges as text: `other bytes within 0-4194303 of the file`. */
+/** The damaged ranges as text: `different bytes within 0-4194303 of the file`. */
 export function spotsInWords({ ranges, unreadable }: DamagedSpots): string {
-  if (ranges.length === 0) return 'other bytes, at no spot that the CRCs name';
+  if (ranges.length === 0) return 'different bytes; the CRC-32 values do not locate them';
   const shown = ranges.slice(0, 8).map(({ offset, length }) => `${offset}-${offset + length - 1}`);
   const more = ranges.length > 8 ? ` and ${ranges.length - 8} more places` : '';
   const what =
     unreadable === 0
-      ? 'other bytes'
+      ? 'different bytes'
       : unreadable === ranges.length
-        ? 'bytes that the medium does not give back'
-        : 'other bytes, and bytes that the medium does not give back,';
+        ? 'unreadable bytes'
+        : 'different and unreadable bytes';
   return `${what} within ${shown.join(', ')} of the file${more}`;
 }

@@ -5,8 +5,8 @@ import { type DiscNumber, parseDiscName } from '../format/disc-name.ts';
 import { exists, ioError } from '../io/file.ts';
 
 /**
- * The folders that a person means: a bundle or a disc is itself; a folder that holds `disc-K-of-N` folders (a medium,
- * or what `pack` wrote) means those, by number. Nothing is judged here.
+ * Expands a folder that holds `disc-K-of-N` folders (a medium, or the output of `pack`) to those, by number; a bundle or a
+ * disc is returned as it is. Nothing is verified here.
  */
 export async function findDiscs(places: readonly string[]): Promise<string[]> {
   const found: string[] = [];
@@ -24,7 +24,7 @@ async function discsIn(place: string): Promise<string[]> {
       .filter((entry) => entry.isDirectory())
       .map((entry) => entry.name);
   } catch (error) {
-    // What is not there, or is no folder, is refused where it is read, in better words.
+    // A missing folder is reported where it is read, with a better message.
     if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return [];
     throw ioError(error, place);
   }
@@ -37,24 +37,24 @@ async function discsIn(place: string): Promise<string[]> {
     .map(({ name }) => join(place, name));
 }
 
-/** What the folder's name says of a disc; a hint for people, as nobody signed it. */
+/** The disc number in a folder's name; only for messages, since names are not signed. */
 export function discNumber(folder: string): DiscNumber | undefined {
   return parseDiscName(basename(folder));
 }
 
-/** Whether folders are discs, of which each may stand alone. */
+/** Whether the folders are discs, so that some of the bundle may be on others. */
 export function onDiscs(folders: readonly string[]): boolean {
   const [first = ''] = folders;
   return folders.length > 1 || discNumber(first) !== undefined;
 }
 
-/** The disc that a message about one of its files names; nothing where the bundle is whole in one folder. */
+/** The disc to name in a message about one of its files; empty if one folder holds the complete bundle. */
 export function discNamed(folder: string, count: number): { readonly disc?: string } {
   if (count === 1 && discNumber(folder) === undefined) return {};
   return { disc: discLabel(folder) };
 }
 
-/** What a disc is called in messages: its own name, or its folder where that says nothing. */
+/** The name of a disc in messages: its folder's name if that is a disc name, otherwise the full path. */
 export function discLabel(folder: string): string {
   return discNumber(folder) === undefined ? folder : basename(folder);
 }

@@ -9,7 +9,7 @@ export function installerParts({ installers = [] }: Bundle): Part[] {
   }));
 }
 
-/** The installer for a platform that a bundle carries. */
+/** A bundle's installer for a platform. */
 export function installerFor(bundle: Bundle, platform: string): Installer | undefined {
   return bundle.installers?.find((each) => each.platform === platform);
 }

@@ -19,7 +19,7 @@ function disagree(path: string): StowageError {
   return new StowageError('index-mismatch', `SHA512SUMS and bundle.json disagree about ${path}`, {
     expected: 'the same files with the same digests in both',
     found: path,
-    hint: 'do not use this bundle; ask who packed it for another copy',
+    hint: 'do not use this bundle; ask the release engineer for another copy',
   });
 }
 

@@ -3,7 +3,7 @@ import { digestHex } from '../core/digest.ts';
 import type { Bundle, BundleBlob } from '../format/bundle.ts';
 import type { Part } from '../format/part.ts';
 
-/** What a part contains, in the words of the manifest. */
+/** What a part contains, by its name in the manifest. */
 export function contentOf(bundle: Bundle, part: Part): string {
   const installer = bundle.installers?.find((each) => each.path === part.path);
   if (installer !== undefined) return `the installer for ${installer.platform}`;
@@ -19,7 +19,7 @@ export function contentOf(bundle: Bundle, part: Part): string {
 function nameOf(bundle: Bundle, { digest }: BundleBlob): string {
   const [name] = fromBundle(bundle, (kind, item) => kind.blobName(item, digest) ?? []);
   if (name !== undefined) return name;
-  // The index names no layer: the manifests that do are parts themselves.
+  // The index does not list layers; the image manifests that do are parts themselves.
   return bundle.images.length === 1
     ? `a layer or config of image ${bundle.images[0]?.name}`
     : 'a layer or config of an image';

@@ -5,9 +5,10 @@ import { type Bundle, bundleKind } from '../format/bundle.ts';
 import { type Checksum, readChecksums } from '../format/checksums.ts';
 import { readCanonical } from '../format/document.ts';
 import { readListed, requireSum } from './bundle-files.ts';
-import { namingInstaller } from './newer-bundle.ts';
 
-/** What the lists of a folder say; no signature was looked at. */
+const INSTALLER = /^stowage-[a-z0-9]+-[a-z0-9]+$/;
+
+/** What the lists in a folder contain; no signature was checked. */
 export interface ReadIndex {
   /** SHA-512 of `SHA512SUMS`. */
   readonly id: string;
@@ -23,11 +24,11 @@ export async function readIndex(folder: string): Promise<ReadIndex> {
   const checksums = readChecksums(bytes);
   const index = await readListed(folder, 'bundle.json', MAX_INDEX_BYTES, 'bundle-absent');
   requireSum(checksums, 'bundle.json', index);
-  const bundle = namingInstaller({ folder, checksums }, () => readCanonical(bundleKind, index));
+  const bundle = withInstallerHint({ folder, checksums }, () => readCanonical(bundleKind, index));
   return { id: sriHex(sriOf(bytes)), bundle, checksums, list: bytes };
 }
 
-/** The index of discs that lie side by side, all of one bundle. @throws StowageError `bundle-mixed`, and as {@link readIndex} */
+/** The index of several discs, which must belong to one bundle. @throws StowageError `bundle-mixed`, and as {@link readIndex} */
 export async function readIndexes(folders: readonly string[]): Promise<ReadIndex> {
   const [place = '', ...others] = folders;
   const first = await readIndex(place);
@@ -39,11 +40,41 @@ export async function readIndexes(folders: readonly string[]): Promise<ReadIndex
   return first;
 }
 
-/** The error for discs of different bundles side by side. */
+/** A `bundle-mixed` error. */
 export function mixed(place: string, expected: string, found: string): StowageError {
   return new StowageError('bundle-mixed', `${place} holds discs of different bundles`, {
     expected,
     found,
     hint: 'put the discs of one bundle into one folder',
   });
+}
+
+/** A bundle's folder and the list of its files. */
+export interface ListedBundle {
+  /** Undefined for a bundle that arrives through a pipe. */
+  readonly folder: string | undefined;
+  readonly checksums: readonly Checksum[];
+}
+
+/**
+ * Calls `read`. If it rejects a bundle of a newer format, the error names the installers in the bundle. The list of files
+ * must be verified.
+ * @throws StowageError `format-newer`, and everything that `read` throws
+ */
+export function withInstallerHint<T>({ folder, checksums }: ListedBundle, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof StowageError) || error.code !== 'format-newer') throw error;
+    const installers = checksums.map(({ path }) => path).filter((path) => INSTALLER.test(path));
+    const place = folder === undefined ? '' : ` in ${folder}`;
+    const { message, expected = '', found = '' } = error;
+    throw new StowageError('format-newer', message, {
+      ...{ expected, found, cause: error },
+      hint:
+        installers.length === 0
+          ? 'this bundle contains no installer: ask the release engineer for the version of stowage that packed it'
+          : `run the installer in this bundle instead: ${installers.join(' or ')}${place}`,
+    });
+  }
 }

@@ -160,7 +160,7 @@ describe('when a stream is not in the format of stowage stream', () => {
           entry.padding = Buffer.alloc(entry.padding.length, 1);
         },
       ),
-      /other bytes/,
+      /different bytes/,
     ],
     [
       'other bytes than zeros behind the list',
@@ -170,7 +170,7 @@ describe('when a stream is not in the format of stowage stream', () => {
           entry.padding = Buffer.alloc(entry.padding.length, 1);
         },
       ),
-      /other bytes/,
+      /different bytes/,
     ],
     ['the list not first', (entries) => void entries.reverse(), /"blobs/],
     [
@@ -226,7 +226,7 @@ describe('when a stream is not in the format of stowage stream', () => {
   it('refuses changed bytes in its last record', async () => {
     const bytes = Buffer.from(tar);
     bytes[bytes.length - 1] = 1;
-    await refuse(bytes, 'stream-refused', /other bytes/);
+    await refuse(bytes, 'stream-refused', /different bytes/);
   });
 
   it('refuses a compressed stream (attack 98)', async () => {
@@ -238,8 +238,8 @@ describe('when a stream is not in the format of stowage stream', () => {
     await refuse(Buffer.alloc(0), 'stream-ended', /after 0 bytes/);
     await refuse(Buffer.alloc(20_480), 'stream-refused', /the end of the archive/);
     for (let cut = 100; cut < tar.length; cut += Math.ceil(tar.length / 12))
-      await refuse(tar.subarray(0, cut), 'stream-ended', /its end after/);
-    await refuse(tar.subarray(0, -1), 'stream-ended', /its end after/);
+      await refuse(tar.subarray(0, cut), 'stream-ended', /end of stream after/);
+    await refuse(tar.subarray(0, -1), 'stream-ended', /end of stream after/);
   });
 
   it('refuses the list of one bundle with the index of another (attack 64)', async () => {

@@ -34,7 +34,7 @@ describe('when a listed file is read', () => {
       () => readListed(folder, 'it', 4, 'bundle-absent'),
       'bundle-absent',
     );
-    expect(absent.hint).toContain('name the folder');
+    expect(absent.hint).toContain('give the folder');
   });
 });
 

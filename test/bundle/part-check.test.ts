@@ -147,7 +147,7 @@ describe('when a byte of a part changed', () => {
     const sum = crc32(readFileSync(join(bundle.folder, at.path)));
     Object.assign(listed ?? {}, { crc32: sum.toString(16).padStart(8, '0') });
     const error = await expectCode(() => checkParts(bundle), 'part-damaged');
-    expect(error.found).toContain('no spot that the CRCs name');
+    expect(error.found).toContain('do not locate them');
   });
 });
 

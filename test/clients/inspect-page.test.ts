@@ -73,9 +73,9 @@ describe('when an officer opens the page of a bundle', () => {
       "[...document.querySelectorAll('h1, h2')].map((each) => each.innerText)",
     );
     expect(headings).toEqual([
-      ...['Bundle chat 1.0.0', 'What was not checked', 'Who signed', 'Sizes', 'Licences'],
-      ...['Findings noted when the bundle was locked', 'Signatures of publishers'],
-      ...['Packages of the images', 'What it runs', 'Contents', 'The same by hand'],
+      ...['Bundle chat 1.0.0', 'What was not checked', 'Signatures', 'Sizes', 'Licences'],
+      ...['Findings recorded when the bundle was locked', 'Publisher signatures'],
+      ...['Packages of the images', 'Services', 'Contents', 'How to verify manually'],
     ]);
     const nameless =
       "[...document.querySelectorAll('section')].filter((each) => !document.getElementById(each.getAttribute('aria-labelledby'))).length";

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { controlDocuments } from '../../src/build/bundle-documents.ts';
 import { indexOf } from '../../src/build/index-of.ts';
-import { sideOfLock } from '../../src/bundle/inspect/comparable.ts';
+import { comparableLock } from '../../src/bundle/inspect/comparable.ts';
 import { diffSides } from '../../src/bundle/inspect/diff.ts';
 import { contents } from '../../src/bundle/inspect/page/page-contents.ts';
 import { sizes } from '../../src/bundle/inspect/page/page-sizes.ts';
@@ -92,7 +92,7 @@ describe('when a kind of content is added to the one list', () => {
     );
     const inspection = {
       ...{ platforms: [], signers: [], madeAt: new Date(0) },
-      looked: { folders: [], id: '', bundle, control: async () => undefined },
+      view: { folders: [], id: '', bundle, control: async () => undefined },
     };
     expect(contents(inspection)).toContain('<bdi>Note</bdi> <bdi>memo</bdi>');
     expect(sizes(inspection)).toContain('Note memo');
@@ -102,11 +102,13 @@ describe('when a kind of content is added to the one list', () => {
 
   it('is compared', () => {
     const other = { ...memo, size: 18, digest: digestOf(Buffer.from('remember the cheese')) };
-    const [before, after] = [sideOfLock(lock), sideOfLock(withNotes(other))];
+    const [before, after] = [comparableLock(lock), comparableLock(withNotes(other))];
     const changed = diffSides(before, after);
     expect(changed).toMatchObject({ same: false, notes: { changed: [{ name: 'memo' }] } });
     expect(diffText(changed, true)).toContain('~ size: 17 -> 18');
-    expect(diffText(diffSides(before, sideOfLock(withNotes())), true)).toContain('- memo, a note');
+    expect(diffText(diffSides(before, comparableLock(withNotes())), true)).toContain(
+      '- memo, a note',
+    );
     expect(diffSides(before, before)).toMatchObject({ same: true });
   });
 

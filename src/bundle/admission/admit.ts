@@ -17,7 +17,7 @@ import { readListed, readSignatures, requireSum } from '../bundle-files.ts';
 import { discLabel } from '../discs.ts';
 import { listedFiles, requireAll, requireSameFiles } from '../inventory.ts';
 import { FolderMedium, type Medium } from '../medium.ts';
-import { namingInstaller } from '../newer-bundle.ts';
+import { withInstallerHint } from '../read-index.ts';
 import {
   requireFresh,
   requireNewer,
@@ -137,7 +137,7 @@ async function examine(
   requireSum(checksums, 'bundle.json', indexBytes);
   const bundle =
     first?.bundle ??
-    namingInstaller({ checksums, folder: medium.visibleFolder(folder) }, () =>
+    withInstallerHint({ checksums, folder: medium.visibleFolder(folder) }, () =>
       readCanonical(bundleKind, indexBytes),
     );
 

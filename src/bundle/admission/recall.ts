@@ -2,7 +2,7 @@ import { satisfies } from 'semver';
 import type { Recall } from '../../format/deployment.ts';
 import type { Generation } from '../../format/generation.ts';
 
-/** The recall that a release falls under, or undefined. */
+/** The recall that applies to a release, or undefined. */
 export function recallOf(
   release: { readonly name: string; readonly version: string },
   recalls: readonly Recall[],
@@ -14,7 +14,7 @@ export function recallOf(
   );
 }
 
-/** A recalled release that runs, and what to do about it. */
+/** An installed release that was recalled, and what to do about it. */
 export interface RecalledRelease {
   readonly name: string;
   readonly version: string;
@@ -23,8 +23,8 @@ export interface RecalledRelease {
 }
 
 /**
- * The releases of a generation that were recalled meanwhile.
- * @param kept every generation of the site, any of which a rollback could return to
+ * The releases of a generation that have been recalled.
+ * @param kept all generations of the site that a rollback can restore
  */
 export function recalledReleases(
   running: Generation,

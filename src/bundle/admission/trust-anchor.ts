@@ -4,12 +4,12 @@ import { readTrustDocument, type Trust, trustBytes } from '../../format/trust.ts
 import { decodeCertificates } from '../../trust/certificate-file.ts';
 import { trustFromRoot } from '../../trust/trust-root.ts';
 
-/** A trust document that a person gave, and what they must compare with paper. */
+/** A trust document that the user gave, and the fingerprint to compare with the printed one. */
 export interface GivenTrust {
   readonly trust: Trust;
   /** SHA-256 of the root certificate's DER, or of the trust document; 64 lower-case hex digits. */
   readonly fingerprint: string;
-  /** What was fingerprinted, for people. */
+  /** A name for what the fingerprint identifies. */
   readonly subject: string;
 }
 
@@ -30,11 +30,11 @@ export function readTrust(bytes: Buffer, now: Date): GivenTrust {
   if (root === undefined || others.length > 0) {
     throw new StowageError(
       'certificate-invalid',
-      'the trust file does not hold one root certificate',
+      'the trust file does not contain exactly one root certificate',
       {
         expected: 'one certificate, or a trust document',
         found: `${others.length + (root === undefined ? 0 : 1)} certificates`,
-        hint: 'give the root certificate that you got from the security officer',
+        hint: 'give the root certificate that the security officer gave you',
       },
     );
   }
@@ -42,9 +42,9 @@ export function readTrust(bytes: Buffer, now: Date): GivenTrust {
 }
 
 /**
- * The trust document that judges a bundle at a site: the pinned one, or at a site without one the given one, when
- * a person confirmed its fingerprint.
- * @param confirm asks a person, or compares with what they typed; true when it is the one on paper
+ * The trust document that a site checks a bundle against: the pinned one or, at a site without one, the given one after
+ * its fingerprint was confirmed.
+ * @param confirm asks the user, or compares with what they entered; true when it matches the printed fingerprint
  * @throws StowageError `trust-missing`, `trust-conflict`, `trust-unconfirmed`
  */
 export async function anchorTrust(
@@ -66,14 +66,14 @@ export async function anchorTrust(
     'trust-unconfirmed',
     `the fingerprint of ${given.subject} was not confirmed`,
     {
-      expected: 'the fingerprint on paper',
+      expected: 'the printed fingerprint',
       found: 'no fingerprint, or another one',
       hint: 'compare it with the printed fingerprint from the security officer, then pass it with --fingerprint',
     },
   );
 }
 
-/** A fingerprint as a person may type it: with colons or spaces, in either case. */
+/** Normalizes a fingerprint that a user typed with colons, spaces or upper-case letters. */
 export function normalizeFingerprint(text: string): string {
   return text
     .replace(/^sha-?256(?: fingerprint)?[:= ]/i, '')

@@ -8,27 +8,27 @@ import type { SignatureFile } from '../../trust/policy.ts';
 import { MAX_TRUST_LINKS, type TrustLink, walkTrust } from '../../trust/trust-chain.ts';
 import { unexpected } from '../bundle-files.ts';
 
-/** What all files of a chain may have together. */
+/** The total size of all files of a chain. */
 const MAX_CHAIN_BYTES: number = 64 * MIB;
 
 const DOCUMENT = /^([1-9][0-9]{0,14})\.trust\.json$/;
 const SIGNATURE = /^(([1-9][0-9]{0,14})\.trust\.json)\.[A-Za-z0-9][A-Za-z0-9._-]*\.p7s$/;
 
-/** The name of a trust document in a chain. */
+/** The file name of a trust document in a chain. */
 export function trustFileName(version: number): string {
   return `${version}.trust.json`;
 }
 
-/** The version that a trust document's name gives; undefined for another name. */
+/** The version in the file name of a trust document; undefined for any other name. */
 export function trustFileVersion(name: string): number | undefined {
   const digits = DOCUMENT.exec(name)?.[1];
   return digits === undefined ? undefined : Number(digits);
 }
 
 /**
- * The chain that a bundle carries under `trust/`, in ascending order; none when there is no such folder.
- * @param above the version that the site has: what is not newer is not read
- * @throws StowageError `file-unexpected` for a file that is not of a chain, `trust-conflict`, `signature-malformed`,
+ * The chain in the `trust/` folder of a bundle, in ascending order; empty when there is no such folder.
+ * @param above the version that the site has: only newer documents are read
+ * @throws StowageError `file-unexpected` for a file that does not belong to a chain, `trust-conflict`, `signature-malformed`,
  * `file-kind`, `io-failed`
  */
 export async function readBundleChain(folder: string, above: number): Promise<TrustLink[]> {
@@ -40,7 +40,7 @@ export async function readBundleChain(folder: string, above: number): Promise<Tr
 }
 
 /**
- * The chain that lies in a folder, among other files perhaps: documents above one version and up to another.
+ * The chain in a folder that may also hold other files: documents above one version and up to another.
  * @throws StowageError as {@link readBundleChain}
  */
 export async function readChain(
@@ -50,7 +50,7 @@ export async function readChain(
   return readLinks(place, await namesIn(place), range);
 }
 
-/** The files of a chain as a bundle carries them: path and bytes. */
+/** The files of a chain in a bundle: path and bytes. */
 export function chainFiles(links: readonly TrustLink[]): Map<string, Buffer> {
   return new Map(
     links.flatMap(({ version, bytes, signatures }) => [
@@ -103,28 +103,28 @@ async function namesIn(place: string): Promise<string[]> {
   }
 }
 
-// A signature whose document is not there: a copy that lost a file, or a name that lies.
+// A signature without its document: an incomplete copy, or a misleading name.
 function requireOwners(names: readonly string[]): void {
   const there = new Set(names);
   const orphan = names.find((name) => !there.has(SIGNATURE.exec(name)?.[1] ?? name));
   if (orphan === undefined) return;
-  throw new StowageError('trust-conflict', `${orphan} signs a document that is not there`, {
+  throw new StowageError('trust-conflict', `the document that ${orphan} signs is missing`, {
     expected: SIGNATURE.exec(orphan)?.[1] ?? '',
-    found: 'its signature alone',
+    found: 'only its signature',
     hint: 'copy the trust documents again, each with all its signatures',
   });
 }
 
 function tooMuch(what: string, limit: number, found: number): StowageError {
-  return new StowageError('trust-conflict', `more ${what} than a chain may have`, {
+  return new StowageError('trust-conflict', `the chain has too many ${what}`, {
     expected: `at most ${limit}`,
     found: String(found),
-    hint: 'do not use this chain; ask who packed it for another copy',
+    hint: 'do not use these trust documents; ask the release engineer for another copy',
   });
 }
 
 /**
- * The newest trust document that a bundle leads to from the pinned one, which alone decides it.
+ * The newest trust document in a bundle whose chain of signatures starts at the pinned one, or the pinned one.
  * @throws StowageError as {@link readBundleChain} and {@link walkTrust}
  */
 export async function trustOf(folder: string, pinned: Trust, now: Date): Promise<Trust> {

@@ -3,23 +3,23 @@ import { foreign, type Html, html } from '../../core/html-text.ts';
 
 export { formatAmount as amount, formatNumber as number } from '../../core/amount.ts';
 
-/** What a page shows of a long table, and where all of it is. */
+/** How many rows of a long table a page shows, and where to find the rest. */
 export interface Cut {
   readonly rows: number;
   readonly elsewhere: string;
 }
 
-const REPORT: Cut = { rows: 2000, elsewhere: 'the JSON report has them all' };
+const REPORT: Cut = { rows: 2000, elsewhere: 'the JSON report lists all' };
 
 export const nothing: Html = html``;
 
-/** A digest in groups of eight digits, which break over lines and are copied without the gaps. */
+/** A digest in groups of eight digits, which wrap at line ends and are copied without the gaps. */
 export function digest(hex: string): Html {
   const groups = hex.match(/.{1,8}/gsu) ?? [];
   return html`<code class="digest">${groups.map((each) => html`<span>${foreign(each)}</span><wbr>`)}</code>`;
 }
 
-/** A moment for people: `2026-11-21 10:00:00 UTC`. */
+/** A time as displayed: `2026-11-21 10:00:00 UTC`. */
 export function moment(text: string): Html {
   return html`${foreign(text.replace('T', ' ').replace('Z', ' UTC'))}`;
 }
@@ -37,7 +37,7 @@ export function multiline(text: string): Html {
   return html`${lines.map((line, at) => (at === 0 ? html`${foreign(line)}` : html`<br>${foreign(line)}`))}`;
 }
 
-/** Names and values, one row each; rows without a value are left out. */
+/** A table of names and values; rows without a value are omitted. */
 export function facts(rows: readonly (readonly [name: string, value: Html | undefined])[]): Html {
   const shown = rows.flatMap(([name, value]) =>
     value === undefined
@@ -47,7 +47,7 @@ export function facts(rows: readonly (readonly [name: string, value: Html | unde
   return html`<table class="facts"><tbody>\n${shown}</tbody></table>\n`;
 }
 
-/** A table with a row of headers; the first cell of each row is what the row is about. */
+/** A table with column headers; the first cell of each row is the row's header. */
 export function table(
   headers: readonly string[],
   rows: readonly (readonly Html[])[],

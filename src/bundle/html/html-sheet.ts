@@ -2,7 +2,7 @@ import type { Cell, Sheet } from '../../content/sheet.ts';
 import { foreign, type Html, html } from '../../core/html-text.ts';
 import { type Cut, digest, facts, nothing, number, table } from './html-parts.ts';
 
-/** What a sheet says, as markup. @param cut what is shown of long tables; that of a report unless given */
+/** A sheet as HTML. @param cut the limit for long tables; that of a report by default */
 export function sheetHtml(sheet: Sheet, cut?: Cut): Html {
   const { label, name, facts: rows, table: list, parts } = sheet;
   const before = label === undefined ? nothing : html`${foreign(label)} `;

@@ -6,36 +6,37 @@ import type { Deployment } from '../../format/deployment.ts';
 import { readJson } from '../../format/document.ts';
 import type { Finding } from '../../format/finding.ts';
 import { type Lock, lockKind } from '../../format/lock.ts';
-import type { Looked } from './look.ts';
+import type { BundleView } from './bundle-view.ts';
+import { type NamedSigner, namedSigners } from './named-signers.ts';
 import { readPackages } from './packages.ts';
-import { type NamedSigner, namedSigners } from './signers.ts';
 
-/** What two bundles, or two locks, are compared by. */
+/** A bundle or a lock in a form that can be compared. */
 export interface Comparable extends Sections<'side'> {
   readonly kind: 'bundle' | 'lock';
   /** SHA-512 of a bundle's `SHA512SUMS`. */
   readonly id?: string;
-  /** Whether its signatures were checked, and held. A lock has none. */
+  /** Whether its signatures were checked and are valid. A lock has none. */
   readonly verified: boolean;
-  readonly release: SideRelease;
+  readonly release: ComparedRelease;
   readonly deployment: Deployment;
-  /** Absent where none can be read. */
+  /** Absent if they cannot be read. */
   readonly findings?: readonly Finding[];
   readonly signers: readonly NamedSigner[];
   readonly blobs: ReadonlyMap<Digest, number>;
-  /** Bytes of what is no blob: lists, attestations, installers, recovery parts. */
+  /** Bytes of everything that is not a blob: lists, attestations, installers, recovery parts. */
   readonly otherBytes: number;
 }
 
-export type SideRelease = Pick<
+export type ComparedRelease = Pick<
   Bundle,
   'name' | 'version' | 'channel' | 'seq' | 'resolvedAt' | 'description' | 'platforms'
 >;
-/** A bundle, for a comparison. @throws StowageError `part-missing`, `part-damaged` for a small file that is not as listed */
-export async function sideOfBundle(looked: Looked): Promise<Comparable> {
-  const { id, bundle, verdict } = looked;
-  const lock = await readLockOf(looked);
-  const bill = await readBill(looked);
+
+/** A bundle, for a comparison. @throws StowageError `part-missing`, `part-damaged` for a control file that is not as listed */
+export async function comparableBundle(view: BundleView): Promise<Comparable> {
+  const { id, bundle, verdict } = view;
+  const lock = await readPackedLock(view);
+  const bill = await readPackageLists(view);
   const seen = bill === undefined ? {} : { bill };
   const { control, installers = [], parity } = bundle;
   const others = [...control, ...installers, ...(parity?.rows.flat() ?? [])];
@@ -46,14 +47,14 @@ export async function sideOfBundle(looked: Looked): Promise<Comparable> {
       itemsIn<'bundled'>(bundle, kind).map((item) => kind.sideOfBundled(item, seen)),
     ),
     ...(lock === undefined ? {} : { findings: lock.findings }),
-    signers: await namedSigners(looked),
+    signers: await namedSigners(view),
     blobs: new Map(bundle.blobs.map(({ digest, size }) => [digest, size])),
     otherBytes: others.reduce((sum, { size }) => sum + size, 0),
   };
 }
 
 /** A lock, for a comparison. */
-export function sideOfLock(lock: Lock): Comparable {
+export function comparableLock(lock: Lock): Comparable {
   const { manifest, seq, resolvedAt, findings } = lock;
   const { name, version, channel, description, platforms } = manifest;
   return {
@@ -69,24 +70,24 @@ export function sideOfLock(lock: Lock): Comparable {
   };
 }
 
-/** The lock that a bundle was packed from; undefined for one of another version than ours. */
-export async function readLockOf(looked: Looked): Promise<Lock | undefined> {
-  return readable(looked, 'attestations/lock.json', (bytes) => readJson(lockKind, bytes));
+/** The lock that a bundle was packed from; undefined for one of another format version. */
+export async function readPackedLock(view: BundleView): Promise<Lock | undefined> {
+  return readable(view, 'attestations/lock.json', (bytes) => readJson(lockKind, bytes));
 }
 
-/** The images of a bundle with their packages; undefined where the bill of materials cannot be read. */
-export async function readBill(
-  looked: Looked,
+/** The images of a bundle with their packages; undefined if the bill of materials cannot be read. */
+export async function readPackageLists(
+  view: BundleView,
 ): Promise<ReturnType<typeof readPackages> | undefined> {
-  return readable(looked, 'attestations/sbom.cdx.json', readPackages);
+  return readable(view, 'attestations/sbom.cdx.json', readPackages);
 }
 
 async function readable<T>(
-  looked: Looked,
+  view: BundleView,
   path: string,
   read: (bytes: Buffer) => T,
 ): Promise<T | undefined> {
-  const bytes = await looked.control(path);
+  const bytes = await view.control(path);
   if (bytes === undefined) return undefined;
   try {
     return read(bytes);

@@ -15,10 +15,10 @@ import type { Digest } from '../../core/digest.ts';
 import type { AcceptancePrompt, Deployment } from '../../format/deployment.ts';
 import type { Finding } from '../../format/finding.ts';
 import type { Service } from '../../format/service.ts';
-import type { Comparable, SideRelease } from './comparable.ts';
-import type { NamedSigner } from './signers.ts';
+import type { Comparable, ComparedRelease } from './comparable.ts';
+import type { NamedSigner } from './named-signers.ts';
 
-/** What changed in each kind of content, by its section. */
+/** What changed in each kind of content, by section. */
 type ContentDifference = {
   readonly [S in keyof FormsBySection]: Named<
     FormsBySection[S]['summary'],
@@ -31,36 +31,37 @@ type ItemDifference = Named<Forms['summary'], Forms['change']>;
 
 /** What changed from one bundle or lock to another. */
 export interface Difference extends ContentDifference {
-  readonly from: SideIdentity;
-  readonly to: SideIdentity;
-  /** Whether the contents are the same, whatever their number, when they were resolved and who signed. */
+  readonly from: ComparedIdentity;
+  readonly to: ComparedIdentity;
+  /** Whether the contents are the same, regardless of sequence, lock time and signers. */
   readonly same: boolean;
   readonly release: readonly Change[];
   readonly licenses: LicenseChanges;
-  /** Chat templates by the file that has them, as the examination recorded them. */
+  /** Chat templates by file, as recorded by the examination. */
   readonly chatTemplates: Named<ChatTemplates, ChatTemplateChange>;
   readonly configuration: {
     readonly services: Named<Service, NamedChange>;
     readonly acceptance: Named<AcceptancePrompt, never>;
-    /** Of parameters, secrets, requirements, recalls and where an upgrade may come from. */
+    /** Changes of parameters, secrets, requirements, recalls and `upgradeFrom`. */
     readonly other: readonly Change[];
   };
-  /** Absent where one side has none that can be read. */
+  /** Absent if the findings of one side cannot be read. */
   readonly findings?: Named<Finding, never>;
   readonly signers: Named<NamedSigner, never>;
   readonly travel: Travel;
 }
 
-export interface SideIdentity extends Pick<SideRelease, 'name' | 'version' | 'channel' | 'seq'> {
+export interface ComparedIdentity
+  extends Pick<ComparedRelease, 'name' | 'version' | 'channel' | 'seq'> {
   readonly kind: Comparable['kind'];
   readonly id?: string;
   readonly verified: boolean;
 }
 
 export interface LicenseChanges {
-  /** Of models and other items whose publishers state one, by name. */
+  /** Licences of models and other items whose publishers state one, by name. */
   readonly models: readonly Change[];
-  /** Licences of packages that the other side has none of. */
+  /** Package licences that occur on one side only. */
   readonly added: readonly string[];
   readonly removed: readonly string[];
 }
@@ -78,7 +79,7 @@ export interface ChatTemplateChange {
   readonly to: readonly Digest[];
 }
 
-/** What a site that has the first needs of the second. */
+/** What a site that has the first bundle must receive to install the second. */
 export interface Travel {
   /** Blobs that the first does not have. */
   readonly blobs: number;
@@ -86,11 +87,11 @@ export interface Travel {
   /** Blobs that both have. */
   readonly sharedBlobs: number;
   readonly sharedBytes: number;
-  /** What is no blob travels each time: lists, attestations, installers, recovery parts. */
+  /** Everything that is not a blob is always transferred: lists, attestations, installers, recovery parts. */
   readonly otherBytes: number;
 }
 
-/** Compares two sides. Pure; values are as the documents have them, hostile or not. */
+/** Compares two sides. Pure; values are taken from the documents unescaped and may be hostile. */
 export function diffSides(from: Comparable, to: Comparable): Difference {
   const release = changesBetween(releaseOf(from), releaseOf(to));
   const configuration = diffConfiguration(from.deployment, to.deployment);
@@ -136,7 +137,7 @@ function releaseOf({ release }: Comparable): object {
   return { name, version, channel, seq, resolvedAt, description, platforms };
 }
 
-function identityOf({ kind, id, verified, release }: Comparable): SideIdentity {
+function identityOf({ kind, id, verified, release }: Comparable): ComparedIdentity {
   const { name, version, channel, seq } = release;
   return { kind, ...(id === undefined ? {} : { id }), verified, name, version, channel, seq };
 }
@@ -206,7 +207,7 @@ function templateChange(from: ChatTemplates, to: ChatTemplates): ChatTemplateCha
   return { source: to.source, file: to.file, from: from.digests, to: to.digests };
 }
 
-/** A signer is a key under a name; a signature that does not hold is nobody's. */
+/** A signer is a key with a name; an invalid signature has no signer. */
 function signerKey({ file, subject, key }: NamedSigner): string {
   return key === undefined ? JSON.stringify([file]) : JSON.stringify([subject, key]);
 }

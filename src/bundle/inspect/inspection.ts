@@ -1,34 +1,34 @@
 import type { Seen } from '../../content/seen.ts';
 import type { Lock } from '../../format/lock.ts';
 import type { GivenTrust } from '../admission/trust-anchor.ts';
-import { readBill, readLockOf } from './comparable.ts';
-import type { Looked } from './look.ts';
+import type { BundleView } from './bundle-view.ts';
+import { readPackageLists, readPackedLock } from './comparable.ts';
+import { type NamedSigner, namedSigners } from './named-signers.ts';
 import { readPlatforms } from './platforms.ts';
-import { type NamedSigner, namedSigners } from './signers.ts';
 
-/** All that can be said of a bundle whose parts were not read. */
+/** Everything that is known about a bundle without reading its parts. */
 export interface Inspection extends Seen {
-  readonly looked: Looked;
-  /** Whose signatures counted; absent where nobody said. */
+  readonly view: BundleView;
+  /** The trust document that decided which signatures count; absent if none was given. */
   readonly given?: GivenTrust;
   readonly signers: readonly NamedSigner[];
-  /** Absent where it cannot be read. */
+  /** Absent if it cannot be read. */
   readonly lock?: Lock;
   readonly madeAt: Date;
 }
 
-/** @param given the trust that the bundle was looked at with */
+/** @param given the trust document that the bundle was checked with */
 export async function inspection(
-  looked: Looked,
+  view: BundleView,
   given: GivenTrust | undefined,
   now: Date,
 ): Promise<Inspection> {
-  const lock = await readLockOf(looked);
-  const bill = await readBill(looked);
+  const lock = await readPackedLock(view);
+  const bill = await readPackageLists(view);
   return {
-    ...{ looked, ...(given && { given }), ...(lock && { lock }), ...(bill && { bill }) },
-    platforms: await readPlatforms(looked),
-    signers: await namedSigners(looked),
+    ...{ view, ...(given && { given }), ...(lock && { lock }), ...(bill && { bill }) },
+    platforms: await readPlatforms(view),
+    signers: await namedSigners(view),
     madeAt: now,
   };
 }

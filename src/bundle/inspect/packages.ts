@@ -4,8 +4,8 @@ import { textOf as anyText, fieldsOf } from '../../core/fields.ts';
 import { reportLine } from '../report/report-line.ts';
 
 /**
- * The images of a CycloneDX document with their packages. What it has beyond that is passed over: nothing is decided by it.
- * @throws StowageError `document-invalid` for what is no JSON
+ * The images of a CycloneDX document with their packages. Everything else in it is ignored: no decision depends on it.
+ * @throws StowageError `document-invalid` if it is not JSON
  */
 export function readPackages(document: Buffer): ListedImage[] {
   const { components } = fieldsOf(parseJson(document));
@@ -67,7 +67,7 @@ function decoded(text: string): string {
   }
 }
 
-/** A text as one line: nobody held it against a schema. */
+/** Text as one line: it was not checked against a schema. */
 function textOf(value: unknown): string | undefined {
   const text = anyText(value);
   return text === undefined ? undefined : reportLine(text);

@@ -7,18 +7,18 @@ import { fieldsOf, sizeOf, textOf } from '../../core/fields.ts';
 import { MAX_OCI_MANIFEST_BYTES } from '../../core/limits.ts';
 import type { BundleImage } from '../../format/bundle.ts';
 import { readBounded } from '../../io/file.ts';
-import type { Looked } from './look.ts';
+import type { BundleView } from './bundle-view.ts';
 
-/** Reads the manifests of a bundle's images where they lie. */
-export async function readPlatforms(looked: Looked): Promise<ImagePlatform[]> {
+/** Reads the image manifests of a bundle from its parts. */
+export async function readPlatforms(view: BundleView): Promise<ImagePlatform[]> {
   const found: ImagePlatform[] = [];
-  for (const image of looked.bundle.images)
-    for (const each of image.platforms) found.push(await readPlatform(looked, image, each));
+  for (const image of view.bundle.images)
+    for (const each of image.platforms) found.push(await readPlatform(view, image, each));
   return found;
 }
 
 async function readPlatform(
-  { bundle, folders }: Looked,
+  { bundle, folders }: BundleView,
   image: BundleImage,
   { platform, manifest }: BundleImage['platforms'][number],
 ): Promise<ImagePlatform> {
@@ -36,7 +36,7 @@ async function layersIn(path: string, manifest: Digest): Promise<Layer[] | undef
     const bytes = await readBounded(path, MAX_OCI_MANIFEST_BYTES);
     return digestOf(bytes) === manifest ? layersOf(bytes) : undefined;
   } catch (error) {
-    // Whether parts are there and whole is for verification to say.
+    // Missing and damaged parts are reported by verification, not here.
     if (error instanceof StowageError) return undefined;
     throw error;
   }

@@ -3,50 +3,47 @@ import type { StowageError } from '../../core/error.ts';
 import { type Bundle, bundleBytes, bundleFiles } from '../../format/bundle.ts';
 import { checkDocument } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
-import type { Part } from '../../format/part.ts';
 import {
   type Report,
   type ReportBundle,
   type ReportFailure,
-  type ReportStep,
   reportKind,
 } from '../../format/report.ts';
 import type { ReportContents } from '../../format/report-contents.ts';
 import type { GivenTrust } from '../admission/trust-anchor.ts';
-import type { PartVerdict } from '../verify.ts';
-import { admittedFacts, type Facts, refusedFacts } from './facts.ts';
+import { admittedFacts, refusedFacts } from './bundle-facts.ts';
+import { amountOf, describeSteps } from './describe-steps.ts';
+import { describeTrust } from './describe-trust.ts';
 import { describeHost, describeTool, type Running } from './program.ts';
 import { reportLine } from './report-line.ts';
-import { knownSteps, stepMeaning } from './step-meaning.ts';
-import { describeTrust } from './trust.ts';
 import { unchecked } from './unchecked.ts';
-import type { VerificationRecord, WitnessedStep } from './witness.ts';
+import type { VerificationRecord } from './verification-record.ts';
 
 export interface ReportOptions {
-  /** Where the bundle or its discs lay. */
+  /** The folders of the bundle or of its discs. */
   readonly folders: readonly string[];
   readonly given: GivenTrust;
   readonly running: Running;
-  /** What the verification failed with. */
+  /** Why the verification failed. */
   readonly failure?: StowageError;
 }
 
 /**
- * The evidence of a verification. Of a bundle that was refused, what it says of itself is read once more.
+ * The report of a verification. A rejected bundle is read again to identify it.
  * @throws StowageError `io-failed` when the program's own files cannot be read
  */
 export async function makeReport(
-  witnessed: VerificationRecord,
+  record: VerificationRecord,
   options: ReportOptions,
 ): Promise<Report> {
   const { given, failure, folders, running } = options;
-  const { admitted, verdict, startedAt, endedAt } = witnessed;
+  const { admitted, verdict, startedAt, endedAt } = record;
   const facts =
     admitted === undefined
       ? await refusedFacts(folders[0] ?? '', given.trust, endedAt)
       : admittedFacts(admitted);
   const { bundle } = facts;
-  const steps = allSteps(witnessed, facts);
+  const steps = describeSteps(record, facts);
   const absent = verdict === undefined ? undefined : amountOf(verdict.absent);
   const missing = absent !== undefined && absent.parts > 0 ? { absent } : {};
   const trust = describeTrust(given, facts.trust);
@@ -70,51 +67,6 @@ export async function makeReport(
     tool: await describeTool(running.program),
     host: describeHost(running),
   });
-}
-
-function allSteps({ steps: run, verdict }: VerificationRecord, facts: Facts): ReportStep[] {
-  const began = new Set(run.map((each) => each.name));
-  const known = knownSteps.filter((name) => name !== 'trust' || run.length === 0);
-  const order = (name: string): number => knownSteps.indexOf(name);
-  const steps = [
-    ...run.map((each) => describeStep(each, facts, verdict)),
-    ...known
-      .filter((name) => !began.has(name))
-      .map((name): ReportStep => ({ name, checks: stepMeaning(name), outcome: 'not-run' })),
-  ];
-  return steps.every((each) => order(each.name) >= 0)
-    ? steps.sort((a, b) => order(a.name) - order(b.name))
-    : steps;
-}
-
-function describeStep(
-  step: WitnessedStep,
-  { bundle, signatures }: Facts,
-  verdict: PartVerdict | undefined,
-): ReportStep {
-  const { name, outcome, milliseconds, bytes } = step;
-  const common = { name, checks: stepMeaning(name), outcome, milliseconds };
-  const read = bytes === undefined ? {} : { bytes };
-  if (outcome === 'failed' || bundle === undefined) return { ...common, ...read };
-  const files = bundleFiles(bundle);
-  switch (name) {
-    case 'signatures':
-      return { ...common, signatures: signatures.length };
-    case 'index':
-      return { ...common, files: 1 };
-    case 'inventory':
-      return { ...common, files: files.length + 1 };
-    case 'verify': {
-      const { parts, bytes: checked } = amountOf(verdict?.whole ?? []);
-      return { ...common, files: parts, bytes: checked };
-    }
-    default:
-      return { ...common, ...read };
-  }
-}
-
-function amountOf(parts: readonly Part[]): { readonly parts: number; readonly bytes: number } {
-  return { parts: parts.length, bytes: parts.reduce((sum, part) => sum + part.size, 0) };
 }
 
 function describeFailure(error: StowageError): ReportFailure {

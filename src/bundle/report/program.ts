@@ -9,9 +9,9 @@ import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
 import type { Report, ReportTool } from '../../format/report.ts';
 import { ioError, readBounded } from '../../io/file.ts';
 
-/** What the process knows of itself. */
+/** The running program. */
 export interface Running {
-  /** The file that was started, absolute. */
+  /** The absolute path of the file that was started. */
   readonly program: string;
   readonly node: string;
   readonly openssl: string;
@@ -20,9 +20,8 @@ export interface Running {
 const MAX_PROGRAM_BYTES = 64 * MIB;
 
 /**
- * The program as it lies on disk. The travelling installer has the SHA-512 of its one file. A folder of scripts has
- * the digest that anybody gets by hand there, from `LC_ALL=C sh -c 'sha512sum *.js' | sha512sum`; a program run from
- * its sources has none.
+ * The program as it is on disk. The digest of an installer is the SHA-512 of its one file; that of a folder of scripts is
+ * what `LC_ALL=C sh -c 'sha512sum *.js' | sha512sum` prints there. A program that runs from its sources has none.
  */
 export async function describeTool(program: string): Promise<ReportTool> {
   const tool = { name: PRODUCT, version: PRODUCT_VERSION };

@@ -3,23 +3,24 @@ import { access, realpath } from 'node:fs/promises';
 import { basename, dirname, join, sep } from 'node:path';
 import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError, systemCode } from '../../core/error.ts';
-import type { Report } from '../../format/report.ts';
+import { INVISIBLE } from '../../core/printable.ts';
+import { writeJson } from '../../format/document.ts';
+import { type Report, reportKind } from '../../format/report.ts';
 import { exists, ioError, remove, writeAtomic } from '../../io/file.ts';
 import { type Signer, signDetached } from '../../trust/cms-sign.ts';
-import { reportHtml } from './html.ts';
-import { reportJson } from './json.ts';
+import { reportHtml } from './report-page.ts';
 
-/** Where a report is to lie, in which forms. */
+/** Where a report is written, and in which formats. */
 export interface ReportFiles {
   /** Absolute paths that end in `.json` or `.html`. */
   readonly paths: readonly string[];
-  /** Signs the JSON form, into a file of its own beside it. */
+  /** Signs the JSON report; the signature goes to `FILE.json.p7s`. */
   readonly signer?: Signer;
 }
 
 /**
- * Asked before any work begins, so that hours of hashing do not end at a place that cannot be written.
- * @param folders what is verified: a report in one of them would be a file that nobody signed
+ * Checks before any work starts that the reports can be written, so that hours of hashing are not lost.
+ * @param folders that are verified: a report in one of them would be an unsigned file
  * @throws StowageError `output-exists`, `file-missing`, `io-failed`, `usage-invalid`
  */
 export async function requireRoom(files: ReportFiles, folders: readonly string[]): Promise<void> {
@@ -35,11 +36,11 @@ export async function requireRoom(files: ReportFiles, folders: readonly string[]
     if (inside.some((each) => place.startsWith(`${each}${sep}`))) {
       throw new StowageError(
         'usage-invalid',
-        'a report cannot lie in the bundle that it is about',
+        'a report cannot be written into the bundle that it describes',
         {
-          expected: 'a path outside of the bundle',
+          expected: 'a path outside the bundle',
           found: path,
-          hint: 'name another folder: a file that nobody signed makes a bundle refused',
+          hint: 'choose another folder: a bundle with an unsigned file is rejected',
         },
       );
     }
@@ -48,8 +49,8 @@ export async function requireRoom(files: ReportFiles, folders: readonly string[]
 }
 
 /**
- * Writes a report in every form, none of them before all could be made; when one cannot be written, none is left.
- * @returns the paths, the signature's among them
+ * Writes a report in all formats. All are created in memory first; if one cannot be written, none is left on disk.
+ * @returns the paths, including that of the signature
  * @throws StowageError `output-exists`, `space-insufficient`, `io-failed`
  */
 export async function writeReport(
@@ -79,6 +80,22 @@ export async function writeReport(
   return written;
 }
 
+/**
+ * A report as JSON, to be filed and signed. Characters that a terminal hides or obeys (text direction, invisible ones)
+ * are escaped: the values are the same, and `cat` shows them.
+ */
+export function reportJson(report: Report): Buffer {
+  const text = writeJson(reportKind, report).toString('utf8');
+  return Buffer.from(text.replace(INVISIBLE, escapeUnits));
+}
+
+function escapeUnits(character: string): string {
+  if (character === '\n') return character;
+  return [...Array(character.length).keys()]
+    .map((at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`)
+    .join('');
+}
+
 function everyPath({ paths, signer }: ReportFiles): string[] {
   return paths.flatMap((path) =>
     signer !== undefined && path.endsWith('.json') ? [path, `${path}.p7s`] : [path],
@@ -88,13 +105,13 @@ function everyPath({ paths, signer }: ReportFiles): string[] {
 async function requireFree(path: string): Promise<void> {
   if (!(await exists(path))) return;
   throw new StowageError('output-exists', `${path} exists already`, {
-    expected: 'a name that is free',
+    expected: 'an unused file name',
     found: 'a file',
-    hint: 'choose another name: a report is never written over another',
+    hint: 'choose another name: an existing report is never overwritten',
   });
 }
 
-/** A folder that is not there holds no report; the verification says what is wrong with it. */
+/** The real path of a folder. One that is missing is left to the verification to report. */
 async function resolved(folder: string): Promise<string> {
   try {
     return await realpath(folder);

@@ -1,82 +1,82 @@
 import { counted, exactBytes } from '../../core/amount.ts';
 import type { Report, ReportStep, ReportTrust } from '../../format/report.ts';
-import type { Facts } from './facts.ts';
+import type { BundleFacts } from './bundle-facts.ts';
 
 type Unchecked = Report['unchecked'][number];
 
 interface Known {
   readonly steps: readonly ReportStep[];
-  readonly facts: Facts;
+  readonly facts: BundleFacts;
   readonly trust: ReportTrust;
   readonly absent?: Report['absent'];
 }
 
-/** What a reader could take for checked and that was not: what ended early first, then what never is. */
+/** What was not checked, so that no reader assumes it was: first what was skipped this time, then what never is checked. */
 export function unchecked({ steps, facts, trust, absent }: Known): Unchecked[] {
   return [
-    ...elsewhere(absent),
-    ...endedEarly(steps),
+    ...onOtherDiscs(absent),
+    ...skipped(steps),
     {
-      what: 'that this is the right trust',
-      why: 'compare its SHA-256 fingerprint with the paper, digit by digit; whoever hands over a bundle can hand over a root of their own with it',
+      what: 'whether the trust anchor is the right one',
+      why: 'compare its SHA-256 fingerprint with the printed one, digit by digit: an attacker who supplies a bundle can supply a root certificate with it',
     },
     {
-      what: 'signers revoked since',
+      what: 'recent revocations',
       why:
         trust.kind === 'root'
-          ? 'a root certificate was given, and it revokes nobody; a trust document can'
-          : `the trust document is version ${trust.version} of ${trust.issuedAt}; what was revoked later is not in it`,
+          ? 'a root certificate was given, which cannot list revoked certificates; a trust document can'
+          : `the trust document is version ${trust.version}, issued ${trust.issuedAt}; it does not list certificates that were revoked later`,
     },
     {
-      what: 'the history of a site',
-      why: 'no site was asked: a bundle that is older than one taken in, of a channel that the site does not follow, or recalled after it was made, passes here. The site itself checks when it installs',
+      what: 'the history of the site',
+      why: 'the bundle was verified without a site. A bundle that is older than the last one imported, from a channel that the site does not accept, or recalled later can pass here. The site checks this when it imports the bundle',
     },
     {
-      what: 'when it was signed',
-      why: 'a signing time is what the signer says; no time-stamping authority confirmed it. It was compared with the clock of this machine, which nobody vouched for',
+      what: 'the signing time',
+      why: 'it is stated by the signer and not confirmed by a time-stamping authority. It was compared with the clock of this machine, which may be wrong',
     },
     {
-      what: 'that the software does what it should',
-      why: 'a signature says who released it, not that it is good, safe or free of faults. No model was run and no answer judged',
+      what: 'whether the software is safe and works',
+      why: 'a signature shows who released it, not that it is safe or free of defects. No model was run and no output was tested',
     },
     {
       what: 'malware and known vulnerabilities',
-      why: 'no scanner ran. sbom.cdx.json in the bundle can be given to one, and so can the files',
+      why: 'no scanner was run. You can scan the files, and check attestations/sbom.cdx.json in the bundle with a vulnerability scanner',
     },
     {
-      what: 'signatures of those who made the models and images',
-      why: 'none was verified here. What was verified when the bundle was packed stands in its attestations, if anything was',
+      what: 'signatures of the publishers of models and images',
+      why: 'not verified here. The attestations in the bundle record which of them were verified when it was packed',
     },
     {
       what: 'the SHA-256 digests under "contents"',
-      why: 'they stand in bundle.json as signed. The bytes were compared with the SHA-512 of each part in SHA512SUMS, not hashed a second time',
+      why: 'they are listed in bundle.json, which is signed. The files were compared with the SHA-512 digests in SHA512SUMS, not with these',
     },
     {
       what: 'licences and findings',
       why:
         facts.findings === undefined
-          ? 'licences are as noted when the bundle was packed, and the bundle has no findings that could be read'
-          : 'both are as noted when the bundle was packed; nobody looked again',
+          ? 'licences are as recorded when the bundle was packed, and the bundle has no findings that could be read'
+          : 'both are as recorded when the bundle was packed; they were not re-checked',
     },
     {
       what: 'this program and the machine it ran on',
-      why: 'its digest is its own statement, and a changed program can lie. Check by hand with VERIFY.txt, which needs none of it, or on a second machine',
+      why: 'the program reports its own digest, so a manipulated program could lie. Verify the bundle manually as VERIFY.txt describes, without this program, or on a second machine',
     },
   ];
 }
 
-function elsewhere(absent: Report['absent']): Unchecked[] {
+function onOtherDiscs(absent: Report['absent']): Unchecked[] {
   if (absent === undefined) return [];
   const parts = counted(absent.parts, 'part');
   return [
     {
       what: `${parts}, ${exactBytes(absent.bytes)}`,
-      why: 'they lie on discs that were not here. Verify those discs too, alone or together with these',
+      why: 'these are on other discs. Verify those discs too, separately or together with these',
     },
   ];
 }
 
-function endedEarly(steps: readonly ReportStep[]): Unchecked[] {
+function skipped(steps: readonly ReportStep[]): Unchecked[] {
   const failed = steps.find((each) => each.outcome === 'failed');
   const rest = steps.filter((each) => each.outcome === 'not-run');
   return [
@@ -84,7 +84,7 @@ function endedEarly(steps: readonly ReportStep[]): Unchecked[] {
       ? [
           {
             what: 'the remaining parts',
-            why: `checking stopped at the first part that is not as signed, after about ${failed.bytes ?? 0} bytes; others may be damaged too`,
+            why: `verification failed after about ${failed.bytes ?? 0} bytes. The error lists damaged parts; others may not have been checked`,
           },
         ]
       : []),
@@ -94,8 +94,8 @@ function endedEarly(steps: readonly ReportStep[]): Unchecked[] {
             what: `the steps not run: ${rest.map((each) => each.name).join(', ')}`,
             why:
               failed === undefined
-                ? 'nothing in this verification asked for them'
-                : `checking stopped when "${failed.name}" failed; nothing is known of what they would have found`,
+                ? 'this verification did not require them'
+                : `verification stopped when step "${failed.name}" failed; their result is unknown`,
           },
         ]
       : []),

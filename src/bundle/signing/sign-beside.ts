@@ -3,31 +3,35 @@ import { exists, writeAtomic } from '../../io/file.ts';
 import { type Signer, signDetached } from '../../trust/cms-sign.ts';
 
 /**
- * Where a signature over a file goes: `FILE.NAME.p7s`, beside it.
+ * The path for a detached signature next to a file: `FILE.NAME.p7s`.
  * @throws StowageError `output-exists`
  */
 export async function placeBeside(file: string, name: string): Promise<string> {
   const path = `${file}.${name}.p7s`;
   if (!(await exists(path))) return path;
   throw new StowageError('output-exists', `${path} exists already`, {
-    expected: 'a name that is free',
+    expected: 'an unused file name',
     found: 'a signature',
     hint: 'choose another --name, or remove the old signature',
   });
 }
 
+export interface SignBesideOptions {
+  readonly file: string;
+  /** The content of the file. */
+  readonly bytes: Buffer;
+  readonly name: string;
+  readonly signer: Signer;
+  readonly now: Date;
+}
+
 /**
- * Signs the bytes of a file, beside it.
- * @returns where the signature lies
+ * Signs the bytes of a file and writes the signature next to it.
+ * @returns the path of the signature
  * @throws StowageError `output-exists`, `key-invalid`
  */
-export async function signBeside(
-  file: string,
-  bytes: Buffer,
-  name: string,
-  signer: Signer,
-  now: Date,
-): Promise<string> {
+export async function signBeside(options: SignBesideOptions): Promise<string> {
+  const { file, bytes, name, signer, now } = options;
   const path = await placeBeside(file, name);
   await writeAtomic(path, signDetached(bytes, signer, now));
   return path;

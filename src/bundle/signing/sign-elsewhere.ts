@@ -13,7 +13,7 @@ import { addSignature, openForSigning, type SignableBundle } from './sign.ts';
 
 const BASE64_TEXT = /^[A-Za-z0-9+/\s]+={0,2}\s*$/;
 
-/** A bundle and what its next signature lacks: one calculation with a key that is not at hand. */
+/** A bundle and the request for a signature with a key on another device or machine. */
 export interface PreparedBundle {
   readonly bundle: SignableBundle;
   readonly prepared: PreparedSignature;
@@ -21,8 +21,8 @@ export interface PreparedBundle {
 }
 
 /**
- * The first half of signing a bundle with a key that lives elsewhere. Nothing is written.
- * @param now is cut to the second
+ * The first half of signing a bundle with a key on another device or machine. Nothing is written.
+ * @param now is truncated to the second
  * @throws StowageError as signBundle and prepareSignature
  */
 export async function prepareBundle(
@@ -58,11 +58,10 @@ function prepare(
 }
 
 /**
- * The second half, in any later process. What was prepared is made again from the bundle and compared: nothing that
- * the request says is believed.
+ * The second half, in any later process. The request is not trusted: it is created again from the bundle and compared.
  * @param signature as {@link attachTo} takes it
- * @returns where the signature lies
- * @throws StowageError `document-invalid` for a request of another bundle, or one that was changed; `signature-invalid`
+ * @returns the path of the signature
+ * @throws StowageError `document-invalid` for a request for another bundle, or one that was changed; `signature-invalid`
  */
 export async function attachToBundle(
   folder: string,
@@ -83,9 +82,9 @@ export async function attachToBundle(
 }
 
 /**
- * Adds a signature that a key elsewhere calculated.
- * @param signature ECDSA as DER or as r and s, RSA and ML-DSA as they are; each also as base64
- * @returns where the signature file lies
+ * Adds a signature that was created on another device or machine.
+ * @param signature ECDSA as DER or as r and s, RSA and ML-DSA raw; each also as base64
+ * @returns the path of the signature file
  * @throws StowageError `signature-invalid` when the certificate's key did not sign the prepared bytes
  */
 export async function attachTo(
@@ -118,12 +117,16 @@ function notSigned(
   signature: Buffer,
   cause: unknown,
 ): StowageError {
-  return new StowageError('signature-invalid', 'this is not a signature of the prepared bytes', {
-    expected: `${algorithm} by the key of ${certificate.subject}, serial ${certificate.serial}`,
-    found: `${signature.length} bytes that its public key does not verify`,
-    hint: 'check that the token used the key of this certificate, and hashed once: sign the file .tbs with a mechanism that hashes, or its digest with one that does not',
-    cause,
-  });
+  return new StowageError(
+    'signature-invalid',
+    'this is not a valid signature over the prepared bytes',
+    {
+      expected: `${algorithm} by the key of ${certificate.subject}, serial ${certificate.serial}`,
+      found: `${signature.length} bytes that its public key does not verify`,
+      hint: 'check that the token used the key of this certificate and hashed exactly once: sign the .tbs file with a mechanism that hashes, or its digest with one that does not',
+      cause,
+    },
+  );
 }
 
 function otherBundle(expected: string, found: string): StowageError {
@@ -133,7 +136,7 @@ function otherBundle(expected: string, found: string): StowageError {
     {
       expected: `a bundle whose SHA512SUMS has SHA-512 ${expected}`,
       found,
-      hint: 'name the bundle that it was prepared for, or prepare a request for this one',
+      hint: 'give the bundle that it was prepared for, or prepare a request for this one',
     },
   );
 }
@@ -141,7 +144,7 @@ function otherBundle(expected: string, found: string): StowageError {
 function changed(): StowageError {
   return new StowageError('document-invalid', 'the signing request does not match the bundle', {
     expected: 'the bytes made from the bundle, the certificate and the signing time',
-    found: 'other bytes',
+    found: 'different bytes',
     hint: 'prepare the signature again with stowage sign --prepare',
   });
 }

@@ -5,24 +5,24 @@ import { type Signer, signDetached } from '../../trust/cms-sign.ts';
 import { findDiscs } from '../discs.ts';
 import { mixed, type ReadIndex, readIndex } from '../read-index.ts';
 
-/** A bundle, or all discs of one, to which a signature of a name that is free can be added. */
+/** A bundle, or all discs of one, to which a signature can be added. */
 export interface SignableBundle {
   /** The bundle's folder, or those of its discs. */
   readonly folders: readonly string[];
-  /** The bytes of `SHA512SUMS`, which are what is signed. */
+  /** The bytes of `SHA512SUMS`: the content that is signed. */
   readonly checksums: Buffer;
   /** Their SHA-512, 128 hex digits. */
   readonly id: string;
-  /** Where the signature will lie, in the first folder. */
+  /** The path of the new signature in the first folder. */
   readonly path: string;
   /** The name of its file. */
   readonly file: string;
 }
 
 /**
- * Adds a signature over a bundle's `SHA512SUMS`, without touching another byte; on each disc of a folder of discs.
+ * Adds a signature over a bundle's `SHA512SUMS`, on every disc of a folder of discs; no other file is changed.
  * @param name of the file under `signatures/`, without `.p7s`
- * @returns where the signature lies
+ * @returns the path of the signature, on the first disc
  * @throws StowageError `output-exists`, `bundle-absent`, `checksums-malformed`, `part-damaged`, `bundle-mixed`
  */
 export async function signBundle(
@@ -36,7 +36,8 @@ export async function signBundle(
 }
 
 /**
- * Before a person is asked for a passphrase or a token for a touch: is this a finished bundle, and the name free?
+ * Checks that this is a complete bundle and the signature's name is unused, before the user has to enter a passphrase or
+ * touch a token.
  * @throws StowageError as {@link signBundle}
  */
 export async function openForSigning(place: string, name: string): Promise<SignableBundle> {
@@ -50,7 +51,7 @@ export async function openForSigning(place: string, name: string): Promise<Signa
     const path = join(folder, 'signatures', file);
     if (!(await exists(path))) continue;
     throw new StowageError('output-exists', `${path} exists already`, {
-      expected: 'a name that is free',
+      expected: 'an unused file name',
       found: 'a signature',
       hint: 'choose another --name, or remove the old signature',
     });
@@ -60,7 +61,7 @@ export async function openForSigning(place: string, name: string): Promise<Signa
   return { folders, checksums: first.list, id: first.id, path, file };
 }
 
-/** Puts one signature on every disc. @returns where it lies, on the first */
+/** Writes one signature to every disc. @returns its path on the first */
 export async function addSignature(bundle: SignableBundle, signature: Buffer): Promise<string> {
   for (const folder of bundle.folders) {
     await makeFolder(join(folder, 'signatures'));
@@ -71,8 +72,8 @@ export async function addSignature(bundle: SignableBundle, signature: Buffer): P
 }
 
 /**
- * A signature file's name made from who signs: lower-case letters, digits and hyphens. What a signature counts for is
- * decided by its root; the role in the name is for people.
+ * The name of a signature file, derived from the signer: lower-case letters, digits and hyphens. The role in the name is
+ * only informative: the root of the signer decides which role a signature counts for.
  */
 export function signatureName(subject: string, role: 'release' | 'approval' = 'release'): string {
   const common = /(?:^|, )CN=([^,]+)/.exec(subject)?.[1] ?? subject;

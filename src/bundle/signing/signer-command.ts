@@ -7,10 +7,10 @@ import { type Interruption, interrupted } from '../../core/interrupted.ts';
 import { MAX_SIGNATURE_BYTES } from '../../core/limits.ts';
 import type { SigningRequest } from '../../format/signing-request.ts';
 
-/** A program that has the key, or the way to it. */
+/** A program that has access to the key. */
 export interface SignerCommand {
   readonly program: string;
-  /** Given as they are; no shell sees them, and no message names them. */
+  /** Passed without a shell, and never part of a message. */
   readonly args: readonly string[];
 }
 
@@ -18,17 +18,17 @@ export interface SignerCommandOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
-  /** Where the program's own stderr goes, as it comes. */
+  /** Receives the program's stderr. */
   readonly stderr: Writable;
 }
 
 const KILL_AFTER_MS = 5_000;
 
 /**
- * Has a program sign: the bytes to sign on its stdin, the signature on its stdout.
+ * Runs a program that signs: the bytes to sign go to its stdin, the signature comes from its stdout.
  * Its environment also has `STOWAGE_SIGN_ALGORITHM`, `STOWAGE_SIGN_DIGEST_ALGORITHM`, `STOWAGE_SIGN_DIGEST` (hex of the
  * bytes' hash) and `STOWAGE_SIGN_BUNDLE` (the SHA-512 of `SHA512SUMS`).
- * @throws StowageError `host-unfit` when it cannot be run; `key-invalid` when it fails, hangs or says nothing;
+ * @throws StowageError `host-unfit` when it cannot be run; `key-invalid` when it fails, times out or prints nothing;
  * `interrupted`
  */
 export async function runSignerCommand(
@@ -48,7 +48,7 @@ export async function runSignerCommand(
   const child = spawn(program, [...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
   child.stderr.pipe(stderr, { end: false });
   child.on('error', () => undefined);
-  // A program that has the bytes from elsewhere, such as the digest of its environment, need not read them.
+  // A program may ignore its stdin, for example if it signs the digest from its environment.
   child.stdin.on('error', () => undefined);
   child.stdin.end(Buffer.from(request.toBeSigned, 'base64'));
 
@@ -59,7 +59,7 @@ export async function runSignerCommand(
     child.kill('SIGTERM');
     killer ??= setTimeout(() => {
       child.kill('SIGKILL');
-      // What it started may hold its output open.
+      // Its child processes may keep its output open.
       child.stdout.destroy();
       child.stderr.destroy();
     }, KILL_AFTER_MS);
@@ -73,7 +73,7 @@ export async function runSignerCommand(
     else chunks.push(chunk);
   });
   const timer = setTimeout(
-    () => stop(failed(program, `no end within ${timeoutMs / 1000} seconds`)),
+    () => stop(failed(program, `still running after ${timeoutMs / 1000} seconds`)),
     timeoutMs,
   );
   const abort = (): void => stop(interrupted(signal, whileSigning(program)));
@@ -83,7 +83,7 @@ export async function runSignerCommand(
     if (stopped !== undefined) throw stopped;
     if (status === null) throw failed(program, `killed by ${by}`);
     if (status !== 0) throw failed(program, `exit status ${status}`);
-    if (bytes === 0) throw failed(program, 'exit status 0 and no signature');
+    if (bytes === 0) throw failed(program, 'exit status 0 but no signature');
     return Buffer.concat(chunks);
   } catch (cause) {
     if (systemCode(cause) === undefined) throw cause;
@@ -105,9 +105,9 @@ function failed(program: string, found: string): StowageError {
 
 function unstartable(program: string, cause: unknown): StowageError {
   return new StowageError('host-unfit', `the signer command ${basename(program)} cannot be run`, {
-    expected: 'an executable file, or a program in a folder of PATH',
+    expected: 'an executable file, or a program in PATH',
     found: systemCode(cause) ?? 'nothing',
-    hint: 'check its name, and that you may execute it; pass arguments with --signer-argument',
+    hint: 'check its name and its execute permission; pass arguments with --signer-argument',
     cause,
   });
 }

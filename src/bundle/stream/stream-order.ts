@@ -28,20 +28,24 @@ export function streamedParts(bundle: Bundle): { entry: TarEntry; part: Part }[]
   ];
 }
 
-/** A tar that is not byte for byte what `stowage stream` writes. */
+/** A `stream-refused` error: the tar differs from what `stowage stream` writes. */
 export function streamRefused(expected: string, found: string): StowageError {
-  return new StowageError('stream-refused', 'the stream is not one that stowage stream writes', {
-    expected,
-    found,
-    hint: 'pipe the output of stowage stream unchanged; if you did, find out what changes it on the way',
-  });
+  return new StowageError(
+    'stream-refused',
+    'the stream was not written by stowage stream, or was changed',
+    {
+      expected,
+      found,
+      hint: 'pipe the output of stowage stream unchanged; if you did, find out what modifies it in transit',
+    },
+  );
 }
 
-/** A stream that broke off; finished parts are kept. */
+/** A `stream-ended` error: the stream was cut off; finished parts are kept. */
 export function streamEnded(expected: string, offset: number): StowageError {
   return new StowageError('stream-ended', 'the stream ended too early', {
     expected,
-    found: `its end after ${offset} bytes`,
+    found: `end of stream after ${offset} bytes`,
     hint: 'find out why the sending side stopped, then stream the bundle again; finished parts are not written again',
   });
 }

@@ -15,23 +15,23 @@ import { padding } from '../../io/ustar.ts';
 import { contentOf } from '../part-content.ts';
 import { controlEntries, isTrustFile, streamedParts } from './stream-order.ts';
 
-/** A bundle's files where they lie. */
+/** The files of a bundle. */
 export interface StreamSource {
   readonly bundle: Bundle;
-  /** Absolute, by their path in the bundle. */
+  /** Absolute paths, by path in the bundle. */
   readonly files: ReadonlyMap<string, string>;
-  /** What each must have, but for the list and its signatures. */
+  /** Expected digests of all files except `SHA512SUMS` and its signatures. */
   readonly sums: ReadonlyMap<string, Sri>;
 }
 
-/** Takes bytes, and resolves when they may be overwritten. */
+/** Consumes bytes; resolves when their buffer can be reused. */
 export type Sink = (bytes: Uint8Array) => Promise<void>;
 
 /**
- * Writes a bundle as one tar, in the order in which the other side can check it: each file is read once and compared
- * with what the list says, its last 4 MiB held back until that holds, so that no damaged file ever leaves whole.
- * @returns how many bytes were written
- * @throws StowageError `part-damaged`, `part-missing`, `io-failed`, `interrupted`, with the file's name; the stream ends there
+ * Writes a bundle as one tar, in the order in which the receiver can check it. Each file is read once and hashed; its last
+ * 4 MiB are sent only after its digest matched, so that a damaged file is never sent completely.
+ * @returns the number of bytes written
+ * @throws StowageError `part-damaged`, `part-missing`, `io-failed`, `interrupted`, naming the file; the stream ends there
  */
 export async function writeStream(
   source: StreamSource,
@@ -54,29 +54,35 @@ export async function writeStream(
     await sink(bytes);
     offset += bytes.length;
   };
-  const first = [...files.keys()].filter((path) => path.startsWith('signatures/')).toSorted();
+  const signatures = [...files.keys()].filter((path) => path.startsWith('signatures/')).toSorted();
   const trust = [...files.keys()].filter(isTrustFile).toSorted();
   const buffers = [0, 1].map(() => Buffer.allocUnsafeSlow(CRC_SPAN_BYTES)) as [Buffer, Buffer];
-  for (const path of ['SHA512SUMS', ...first, ...trust, 'bundle.json'])
-    await writeFile({ path, executable: false }, source, put, buffers, () => {});
-  for (const entry of controlEntries(bundle))
-    await writeFile(entry, source, put, buffers, () => {});
+  const output: FileOutput = { source, put, buffers };
+  for (const path of ['SHA512SUMS', ...signatures, ...trust, 'bundle.json'])
+    await writeFile({ path, executable: false }, output);
+  for (const entry of controlEntries(bundle)) await writeFile(entry, output);
   for (const [index, { entry }] of parts.entries()) {
     tally.at(partInWords(index + 1, parts.length));
-    await writeFile(entry, source, put, buffers, tally.add);
+    await writeFile(entry, { ...output, onBytes: tally.add });
   }
   await put(endOfArchive(offset));
   return offset;
 }
 
-/** @param entry with its size where the index says it */
+interface FileOutput {
+  readonly source: StreamSource;
+  readonly put: Sink;
+  /** One is hashed while the other is sent. */
+  readonly buffers: readonly [Buffer, Buffer];
+  readonly onBytes?: (bytes: number) => void;
+}
+
+/** @param entry with its size if the index states it */
 async function writeFile(
   entry: Pick<TarEntry, 'path' | 'executable'> & Partial<TarEntry>,
-  { bundle, files, sums }: StreamSource,
-  put: Sink,
-  buffers: readonly [Buffer, Buffer],
-  onBytes: (bytes: number) => void,
+  { source, put, buffers, onBytes }: FileOutput,
 ): Promise<void> {
+  const { bundle, files, sums } = source;
   const { path } = entry;
   const place = files.get(path) ?? path;
   const handle = await openFile(place);
@@ -93,14 +99,14 @@ async function writeFile(
       const filled = await fill(handle, bytes, offset, place);
       if (filled < bytes.length)
         throw damaged(path, bundle, `${size} bytes`, `${offset + filled} bytes`);
-      // While these bytes are hashed, those before are on their way.
+      // The previous bytes are sent while these are hashed.
       const sent = held === undefined ? undefined : put(held);
       sent?.catch(() => {});
       sha512.update(bytes);
       await sent;
       held = bytes;
       offset += bytes.length;
-      onBytes(bytes.length);
+      onBytes?.(bytes.length);
     }
     const found = sriFromHex(sha512.digest('hex'));
     const expected = sums.get(path) ?? found;
@@ -141,7 +147,7 @@ async function fill(
   return filled;
 }
 
-/** Before the first byte leaves: a stream that must end in the middle helps nobody. */
+/** Checked before the first byte is sent, so that no incomplete stream is started. */
 function requireAll({ bundle, files }: StreamSource, entries: readonly TarEntry[]): void {
   const missing = entries.filter(({ path }) => !files.has(path));
   const [first] = missing;
@@ -150,7 +156,7 @@ function requireAll({ bundle, files }: StreamSource, entries: readonly TarEntry[
   throw new StowageError('part-missing', `${first.path} is missing${more}`, {
     expected: nameOf(first.path, bundle),
     found: 'nothing',
-    hint: 'name the folder of the whole bundle, or one that holds all of its discs',
+    hint: 'give the folder of the complete bundle, or one that holds all of its discs',
     defects: missing.slice(0, 50).map(({ path }) => `missing: ${path}`),
   });
 }

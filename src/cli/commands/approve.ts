@@ -24,7 +24,8 @@ export async function approve(
   const name = nameOf(identity, options.name);
   await placeBeside(place, name);
   const key = await readKey(options.key, options, context);
-  const path = await signBeside(place, bytes, name, { ...identity, key }, context.now());
+  const signer = { ...identity, key };
+  const path = await signBeside({ file: place, bytes, name, signer, now: context.now() });
   const { subject } = identity.certificate;
   return {
     json: { digest, signature: path, subject },

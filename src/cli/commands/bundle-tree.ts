@@ -1,4 +1,4 @@
-import type { DiscHere } from '../../bundle/inspect/discs-here.ts';
+import type { PresentDisc } from '../../bundle/inspect/bundle-view.ts';
 import { type Branch, sizedBranches } from '../../content/branches.ts';
 import { itemsIn } from '../../content/items.ts';
 import { kinds } from '../../content/kinds.ts';
@@ -48,7 +48,7 @@ export function bundleTree(bundle: Bundle, seen: Seen): Branch[] {
 }
 
 /** The discs given, and the number of parts on other discs. */
-export function discBranch(discs: readonly DiscHere[], absent: number): Branch {
+export function discBranch(discs: readonly PresentDisc[], absent: number): Branch {
   const here = discs.map(({ disc, parts, size }) => ({
     text: `${disc}  ${formatAmount(parts, 'part')}, ${formatBytes(size)}`,
   }));

@@ -1,5 +1,5 @@
-import { type Difference, differenceIn, type SideIdentity } from '../../bundle/inspect/diff.ts';
-import type { NamedSigner } from '../../bundle/inspect/signers.ts';
+import { type ComparedIdentity, type Difference, differenceIn } from '../../bundle/inspect/diff.ts';
+import type { NamedSigner } from '../../bundle/inspect/named-signers.ts';
 import {
   type Branch,
   changeBranch,
@@ -29,11 +29,11 @@ export function diffText(difference: Difference, all: boolean): string {
   return printableLines(`${lines.join('\n')}\n`);
 }
 
-function nameOf({ name, version, channel, seq }: SideIdentity): string {
+function nameOf({ name, version, channel, seq }: ComparedIdentity): string {
   return `${name} ${version} (channel ${channel}, sequence ${seq})`;
 }
 
-function standing(...sides: readonly SideIdentity[]): string[] {
+function standing(...sides: readonly ComparedIdentity[]): string[] {
   if (sides.every(({ verified }) => verified))
     return ['  signatures and file lists of both are valid; parts were not read'];
   if (sides.every(({ kind }) => kind === 'lock')) return ['  locks are not signed'];

@@ -1,8 +1,12 @@
 import { stat } from 'node:fs/promises';
 import { findDiscs } from '../../bundle/discs.ts';
-import { type Comparable, sideOfBundle, sideOfLock } from '../../bundle/inspect/comparable.ts';
+import { viewBundle } from '../../bundle/inspect/bundle-view.ts';
+import {
+  type Comparable,
+  comparableBundle,
+  comparableLock,
+} from '../../bundle/inspect/comparable.ts';
 import { diffSides } from '../../bundle/inspect/diff.ts';
-import { look } from '../../bundle/inspect/look.ts';
 import { MAX_LOCK_BYTES } from '../../core/limits.ts';
 import { readJson } from '../../format/document.ts';
 import { lockKind } from '../../format/lock.ts';
@@ -50,9 +54,9 @@ async function sideAt(
 ): Promise<Comparable> {
   const path = context.path(place);
   if (await isFile(path))
-    return sideOfLock(readJson(lockKind, await readBounded(path, MAX_LOCK_BYTES)));
+    return comparableLock(readJson(lockKind, await readBounded(path, MAX_LOCK_BYTES)));
   const folders = await findDiscs([path]);
-  return sideOfBundle(await look(folders, { ...context, ...(trust && { trust }) }));
+  return comparableBundle(await viewBundle(folders, { ...context, ...(trust && { trust }) }));
 }
 
 async function isFile(path: string): Promise<boolean> {

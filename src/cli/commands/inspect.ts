@@ -1,7 +1,6 @@
 import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
 import { findDiscs } from '../../bundle/discs.ts';
-import { discsHere } from '../../bundle/inspect/discs-here.ts';
-import { type Looked, look } from '../../bundle/inspect/look.ts';
+import { type BundleView, presentDiscs, viewBundle } from '../../bundle/inspect/bundle-view.ts';
 import { readPlatforms } from '../../bundle/inspect/platforms.ts';
 import { formatAmount, formatBytes } from '../../core/amount.ts';
 import { printableLines } from '../../core/printable.ts';
@@ -28,15 +27,15 @@ export async function inspect(
   const pagePath = options.html === undefined ? undefined : context.path(options.html);
   if (pagePath !== undefined) await requirePlace(pagePath, folders);
   const given = await trustOf(options, context);
-  const looked = await look(folders, { ...context, ...(given && { trust: given.trust }) });
-  const platforms = await readPlatforms(looked);
-  const here = await discsHere(looked);
-  const { id, bundle, verdict } = looked;
+  const view = await viewBundle(folders, { ...context, ...(given && { trust: given.trust }) });
+  const platforms = await readPlatforms(view);
+  const here = await presentDiscs(view);
+  const { id, bundle, verdict } = view;
   const tree = bundleTree(bundle, { platforms });
   if (here !== undefined) tree.push(discBranch(here.discs, here.absent));
-  if (pagePath !== undefined) await writePage(pagePath, looked, given, context);
+  if (pagePath !== undefined) await writePage(pagePath, view, given, context);
   const written = pagePath === undefined ? [] : [`  page: ${pagePath}`];
-  const lines = [...headLines(looked), ...written, ...treeLines(tree, options.all === true)];
+  const lines = [...headLines(view), ...written, ...treeLines(tree, options.all === true)];
   return {
     json: {
       ...(verdict === undefined
@@ -58,13 +57,13 @@ async function requirePlace(path: string, folders: readonly string[]): Promise<v
 // The page and signature verification are loaded only when needed.
 async function writePage(
   path: string,
-  looked: Looked,
+  view: BundleView,
   given: GivenTrust | undefined,
   { now }: CommandContext,
 ): Promise<void> {
   const { inspection } = await import('../../bundle/inspect/inspection.ts');
   const { inspectionPage } = await import('../../bundle/inspect/page/inspection-page.ts');
-  await writeAtomic(path, inspectionPage(await inspection(looked, given, now())));
+  await writeAtomic(path, inspectionPage(await inspection(view, given, now())));
 }
 
 async function trustOf(
@@ -76,7 +75,7 @@ async function trustOf(
   return readTrustFile(trust, context);
 }
 
-function headLines({ bundle, verdict }: Looked): string[] {
+function headLines({ bundle, verdict }: BundleView): string[] {
   const { name, version, channel, seq, resolvedAt, description, platforms } = bundle;
   // SHA512SUMS and bundle.json are files too.
   const files = formatAmount(bundleFiles(bundle).length + 2, 'file');

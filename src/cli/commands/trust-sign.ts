@@ -19,7 +19,8 @@ export async function trustSign(
   const name = nameOf(identity, options.name);
   await placeBeside(path, name);
   const key = await readKey(options.key, options, context);
-  const signature = await signBeside(path, bytes, name, { ...identity, key }, context.now());
+  const signer = { ...identity, key };
+  const signature = await signBeside({ file: path, bytes, name, signer, now: context.now() });
   const { subject, serial } = identity.certificate;
   return {
     json: { signature, version, subject, serial },

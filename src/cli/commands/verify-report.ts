@@ -1,7 +1,10 @@
 import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
 import { makeReport } from '../../bundle/report/make-report.ts';
 import { type ReportFiles, requireRoom, writeReport } from '../../bundle/report/report-files.ts';
-import { type VerificationRecord, witnessVerification } from '../../bundle/report/witness.ts';
+import {
+  recordVerification,
+  type VerificationRecord,
+} from '../../bundle/report/verification-record.ts';
 import { type Signer, signDetached } from '../../trust/cms-sign.ts';
 import { type CommandContext, usage } from '../command.ts';
 import { toStowageError } from '../render.ts';
@@ -53,7 +56,7 @@ export async function verifyWithReport(
   files: ReportFiles,
   context: CommandContext,
 ): Promise<Reported> {
-  const record = await witnessVerification(folders, { ...context, trust: given.trust });
+  const record = await recordVerification(folders, { ...context, trust: given.trust });
   const { admitted, verdict, error } = record;
   const failure = error === undefined ? undefined : toStowageError(error);
   if (failure?.code === 'interrupted') throw error;

@@ -202,7 +202,7 @@ export class PipeMedium implements ImportMedium {
 
   async #expect(bytes: Buffer, what: string): Promise<void> {
     if (!(await this.#read(bytes.length, what)).equals(bytes))
-      throw streamRefused(what, 'other bytes');
+      throw streamRefused(what, 'different bytes');
   }
 
   async #read(length: number, what: string): Promise<Buffer> {

@@ -467,7 +467,7 @@ describe('when it is signed and of another version (attack 145)', () => {
     const folder = scratch.copy(small.folder);
     resign(folder, small, versions('stowage/bundle/v2'));
     const { hint } = await refuse(folder, 'format-newer');
-    expect(hint).toContain('carries no installer');
+    expect(hint).toContain('contains no installer');
   });
 
   it('looks at the signatures first, and at the list', async () => {

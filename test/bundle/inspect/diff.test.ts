@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Comparable, sideOfLock } from '../../../src/bundle/inspect/comparable.ts';
+import { type Comparable, comparableLock } from '../../../src/bundle/inspect/comparable.ts';
 import { diffSides } from '../../../src/bundle/inspect/diff.ts';
 import type { ListedPackage } from '../../../src/content/listed-packages.ts';
 import type { Digest } from '../../../src/core/digest.ts';
@@ -11,7 +11,7 @@ import { lock, ONE, TWO } from '../../format/samples.ts';
 
 const other = `sha256:${'e'.repeat(64)}` as Digest;
 const side = (path?: string, value?: unknown): Comparable =>
-  sideOfLock(checkDocument(lockKind, path === undefined ? lock() : bend(lock(), path, value)));
+  comparableLock(checkDocument(lockKind, path === undefined ? lock() : bend(lock(), path, value)));
 const before = side();
 
 const found = (package_: string, version: string, license?: string): ListedPackage => ({

@@ -2,8 +2,8 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type GivenTrust, readTrust } from '../../../src/bundle/admission/trust-anchor.ts';
+import { viewBundle } from '../../../src/bundle/inspect/bundle-view.ts';
 import { inspection } from '../../../src/bundle/inspect/inspection.ts';
-import { look } from '../../../src/bundle/inspect/look.ts';
 import { inspectionPage } from '../../../src/bundle/inspect/page/inspection-page.ts';
 import { encodePem } from '../../../src/trust/pem.ts';
 import { context, packedAt } from '../../support/context.ts';
@@ -18,8 +18,8 @@ let folder: string;
 
 async function pageOf(place: string, trust?: GivenTrust): Promise<string> {
   const options = { ...context(), ...(trust && { trust: trust.trust }) };
-  const looked = await look([place], options);
-  return inspectionPage(await inspection(looked, trust, packedAt)).toString('utf8');
+  const view = await viewBundle([place], options);
+  return inspectionPage(await inspection(view, trust, packedAt)).toString('utf8');
 }
 
 /** What a reader sees: no tags, entities as characters. */
@@ -35,37 +35,37 @@ beforeAll(async () => {
   ({ folder } = await richBundle(scratch.fresh(), authority));
 });
 
-describe('when nobody said whose signatures count', () => {
-  it('says first, and of each signature, that nothing was verified', async () => {
+describe('when no trust document is given', () => {
+  it('states first, and for each signature, that nothing was verified', async () => {
     const page = await pageOf(folder);
     expect(/<strong>(.*?)<\/strong>/.exec(page)?.[1]).toBe('Not verified');
     const text = seen(page);
-    expect(text).toContain('anybody can make a certificate of any name');
-    expect(text).not.toContain('counts');
+    expect(text).toContain('anyone can create a certificate with any name');
+    expect(text).not.toContain('counted');
     expect(page).not.toContain('class="outcome-passed"');
-    expect(page).not.toContain('Whose signatures counted');
+    expect(page).not.toContain('Trusted roots');
   });
 
-  it('says of a signature that does not hold that it does not', async () => {
+  it('reports an invalid signature, and a bundle without signatures', async () => {
     const place = scratch.copy(folder);
     writeFileSync(join(place, 'signatures/release.p7s'), 'x');
-    expect(seen(await pageOf(place))).toMatch(/does not hold: .*\[signature-malformed\]/);
+    expect(seen(await pageOf(place))).toMatch(/invalid: .*\[signature-malformed\]/);
     rmSync(join(place, 'signatures'), { recursive: true });
-    expect(seen(await pageOf(place))).toContain('No signature is there.');
+    expect(seen(await pageOf(place))).toContain('The bundle has no signatures.');
   });
 });
 
 describe('when signatures were checked', () => {
-  it('says what held, against what, and that the content was not read', async () => {
+  it('states what is valid, the trust anchor, and that the content was not read', async () => {
     const page = await pageOf(folder, given);
-    expect(/<strong>(.*?)<\/strong>/.exec(page)?.[1]).toBe('Signatures and lists hold');
+    expect(/<strong>(.*?)<\/strong>/.exec(page)?.[1]).toBe('Signatures and file lists are valid');
     const text = seen(page);
     expect(text).toContain('of content were not read.');
     expect(text).toContain(given.fingerprint);
     expect(text).toContain('O=Example Agency, CN=Example Agency Release');
   });
 
-  it('makes no page of what is refused', async () => {
+  it('creates no page for a rejected bundle', async () => {
     const place = scratch.copy(folder);
     resign(place, makeAuthority('Example Thief'));
     await expect(pageOf(place, given)).rejects.toMatchObject({ code: 'signer-untrusted' });
@@ -73,18 +73,18 @@ describe('when signatures were checked', () => {
 });
 
 describe('when an officer reads the page', () => {
-  it('shows contents, sizes, licences, findings, packages, publishers and the way by hand', async () => {
+  it('shows contents, sizes, licences, findings, packages, publishers and the manual commands', async () => {
     const text = seen(await pageOf(folder));
     for (const each of [
       ...['Model tiny', '9,000,000', 'example/tiny', 'crumbs/11.bin', 'Image server', 'linux/'],
-      ...['8.6 MiB', '68.0 %', 'apache-2.0', 'MIT', 'Debian GNU/Linux 12', 'of kind deb'],
+      ...['8.6 MiB', '68.0 %', 'apache-2.0', 'MIT', 'Debian GNU/Linux 12', 'Packages, deb'],
       ...['Allowed: Example Works', 'the card says mit', 'What is the capital of France?'],
       ...['openssl cms -verify', 'sha512sum --check', 'memory 8.00 GiB'],
     ])
       expect(text).toContain(each);
   });
 
-  it('can be walked by headings, landmarks and table headers', async () => {
+  it('can be navigated by headings, landmarks and table headers', async () => {
     const page = await pageOf(folder, given);
     const levels = [...page.matchAll(/<h([1-6])\b/g)].map((match) => Number(match[1]));
     expect(levels.filter((level) => level === 1)).toHaveLength(1);
@@ -100,7 +100,7 @@ describe('when an officer reads the page', () => {
       expect(page.split(` id="${target}"`)).toHaveLength(2);
   });
 
-  it('closes what it opens, in order', async () => {
+  it('closes every element that it opens, in order', async () => {
     const open: string[] = [];
     for (const [tag, slash, name = ''] of (await pageOf(folder)).matchAll(
       /<(\/?)([a-z][a-z0-9]*)[^>]*>/g,
@@ -112,7 +112,7 @@ describe('when an officer reads the page', () => {
     expect(open).toEqual([]);
   });
 
-  it('runs nothing and asks for nothing', async () => {
+  it('runs no script and loads nothing', async () => {
     const page = await pageOf(folder);
     expect(page).toMatch(
       /content="default-src 'none'; style-src 'sha256-[^']{44}'; base-uri 'none'/,
@@ -122,10 +122,10 @@ describe('when an officer reads the page', () => {
     expect(page).not.toMatch(/url\(|@import/);
   });
 
-  it('cuts a list that would fill a book, and says where all of it is', async () => {
+  it('truncates a long list and names the complete one', async () => {
     const many = await smallBundle({ place: scratch.fresh(), crumbs: 250 });
     expect(seen(await pageOf(many.folder))).toContain(
-      '52 further rows not shown: stowage inspect --json has them all.',
+      '52 further rows not shown: stowage inspect --json lists all.',
     );
   });
 });
@@ -140,7 +140,7 @@ describe('when a bundle has hostile text', () => {
     const hostile = await richBundle(scratch.fresh(), authority, { text });
     const markup = await pageOf(hostile.folder);
     expect(markup).not.toContain(text);
-    // The licence of packages, where it came from, what it runs: each place where a text can stand.
+    // Package licences, sources, services: every place where text from the bundle appears.
     expect(seen(markup).split(text).length).toBeGreaterThan(15);
   });
 

@@ -2,12 +2,12 @@ import { appendFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { findDiscs } from '../../../src/bundle/discs.ts';
-import { reportHtml } from '../../../src/bundle/report/html.ts';
 import { makeReport } from '../../../src/bundle/report/make-report.ts';
+import { reportHtml } from '../../../src/bundle/report/report-page.ts';
 import {
+  recordVerification,
   type VerificationRecord,
-  witnessVerification,
-} from '../../../src/bundle/report/witness.ts';
+} from '../../../src/bundle/report/verification-record.ts';
 import { signBundle } from '../../../src/bundle/signing/sign.ts';
 import { toStowageError } from '../../../src/cli/render.ts';
 import { exactBytes } from '../../../src/core/amount.ts';
@@ -37,11 +37,11 @@ beforeAll(async () => {
   });
 });
 
-async function witness(
+async function recordOf(
   folders: readonly string[],
   trust: Trust = small.trust,
 ): Promise<VerificationRecord> {
-  return witnessVerification(folders, { ...context(), trust });
+  return recordVerification(folders, { ...context(), trust });
 }
 
 async function report(
@@ -49,13 +49,13 @@ async function report(
   trust: Trust = small.trust,
 ): Promise<Report> {
   const folders = [place].flat();
-  const witnessed = await witness(folders, trust);
+  const record = await recordOf(folders, trust);
   const { fingerprint, subject } = small.root;
-  return makeReport(witnessed, {
+  return makeReport(record, {
     folders,
     given: { trust, fingerprint, subject },
     running,
-    ...(witnessed.error === undefined ? {} : { failure: toStowageError(witnessed.error) }),
+    ...(record.error === undefined ? {} : { failure: toStowageError(record.error) }),
   });
 }
 
@@ -70,7 +70,7 @@ const outcomes = ({ steps }: Report): string[] =>
   steps.map((each) => `${each.name} ${each.outcome}`);
 
 describe('when a verification passes', () => {
-  it('says which bundle, by whom, with what counts, and in which order', async () => {
+  it('reports the bundle, the signers, the amounts and the order of the steps', async () => {
     const made = await report(small.folder);
     const { bundle } = small;
     expect(made.outcome).toBe('passed');
@@ -89,12 +89,12 @@ describe('when a verification passes', () => {
     expect(made.steps.find((each) => each.name === 'signatures')).toMatchObject({ signatures: 1 });
     for (const step of made.steps) {
       expect(step.milliseconds).toBeGreaterThan(0);
-      expect(step.checks).not.toContain('no words');
+      expect(step.checks).not.toContain('not described');
     }
     expect(made.milliseconds).toBe(Date.parse(made.endedAt) - Date.parse(made.startedAt));
   });
 
-  it('names signers by certificate and key, counted or not', async () => {
+  it('identifies signers by certificate and key, counted or not', async () => {
     const made = await reportAfter((folder) =>
       signBundle(folder, 'other', stranger.signer, packedAt),
     );
@@ -127,7 +127,7 @@ describe('when a verification passes', () => {
     ]);
   });
 
-  describe('under a document that has a role approval', () => {
+  describe('under a trust document with the role approval', () => {
     const officer = makeAuthority('Security Office');
     const asking = (): Trust => ({
       ...small.trust,
@@ -138,7 +138,7 @@ describe('when a verification passes', () => {
       roles: { ...small.trust.roles, approval: { threshold: 1, roots: ['officer'] } },
     });
 
-    it('says which signature approves, of a refused bundle too', async () => {
+    it('marks the signatures that approve, also for a rejected bundle', async () => {
       const folder = scratch.copy(small.folder);
       await signBundle(folder, 'officer', officer.signer, packedAt);
       const made = await report(folder, asking());
@@ -146,23 +146,23 @@ describe('when a verification passes', () => {
         ['signatures/officer.p7s', true],
         ['signatures/release.p7s', undefined],
       ]);
-      expect(reportHtml(made).toString()).toContain('it is met');
+      expect(reportHtml(made).toString()).toContain('This requirement is met');
       appendFileSync(join(folder, 'oci-layout'), ' ');
       const refused = await report(folder, asking());
       expect(refused.outcome).toBe('failed');
       expect(refused.signatures[0]).toMatchObject({ approves: true });
     });
 
-    it('says that nobody approved', async () => {
+    it('reports that the approval is missing', async () => {
       const made = await report(small.folder, asking());
       expect(made.outcome).toBe('passed');
       expect(made.signatures.filter(({ approves }) => approves)).toEqual([]);
       expect(reportHtml(made).toString()).toContain('<b>not</b> met');
-      expect(reportHtml(await report(small.folder)).toString()).not.toContain('role approval');
+      expect(reportHtml(await report(small.folder)).toString()).not.toContain('the role approval');
     });
   });
 
-  it('lists the recalls that a bundle carries', async () => {
+  it('lists the recalls in a bundle', async () => {
     const recalls = [{ release: 'chat', versions: '<1.2.0', reason: 'it <leaks>' }];
     const { authority } = small;
     const notice = await smallBundle({ place: scratch.fresh(), authority, notice: true, recalls });
@@ -172,7 +172,7 @@ describe('when a verification passes', () => {
     expect((await report(small.folder)).contents).not.toHaveProperty('recalls');
   });
 
-  it('lists the contents, the findings and whose signatures counted', async () => {
+  it('lists the contents, the findings and the trusted roots', async () => {
     const made = await report(small.folder);
     const { models, images, files } = small.bundle;
     expect(models[0]?.files[1]).toHaveProperty('gitOid');
@@ -191,7 +191,7 @@ describe('when a verification passes', () => {
     expect(made.trust.walkedFrom).toBeUndefined();
   });
 
-  it('has the findings of the lock', async () => {
+  it('includes the findings of the lock', async () => {
     const finding = {
       source: 'tiny',
       file: 'modeling.py',
@@ -209,7 +209,7 @@ describe('when a verification passes', () => {
     expect(made.findings).toEqual([finding]);
   });
 
-  it('leaves out findings that it cannot read, and says so', async () => {
+  it('omits findings that it cannot read, and reports that', async () => {
     const made = await reportAfter((folder) => {
       writeFileSync(join(folder, 'attestations/lock.json'), '{"schema":"stowage/lock/v9"}');
       resign(folder, small.authority);
@@ -219,13 +219,13 @@ describe('when a verification passes', () => {
     expect(JSON.stringify(made.unchecked)).toContain('no findings that could be read');
   });
 
-  it('says what nobody checked', async () => {
+  it('lists what was not checked', async () => {
     const made = await report(small.folder);
     const text = made.unchecked.map((each) => each.what).join('\n');
     for (const each of [
-      'right trust',
-      'revoked since',
-      'history of a site',
+      'trust anchor',
+      'recent revocations',
+      'history of the site',
       'malware',
       'this program',
     ])
@@ -299,7 +299,7 @@ describe('when a verification fails', () => {
     ],
   ];
 
-  it.each(failures)('tells of %s at step %s', async (_, step, code, bundle, change) => {
+  it.each(failures)('reports %s at step %s', async (_, step, code, bundle, change) => {
     const made = await reportAfter(change);
     expect(made.outcome).toBe('failed');
     expect(made.failure?.code).toBe(code);
@@ -316,7 +316,7 @@ describe('when a verification fails', () => {
     expect(first).toContain(step === 'verify' ? 'the remaining parts' : 'the steps not run');
   });
 
-  it('never tells the name of a bundle that nobody trusted signed', async () => {
+  it('does not name a bundle without a trusted signature', async () => {
     const made = await reportAfter((folder) => resign(folder, stranger));
     expect(made.failure?.code).toBe('signer-untrusted');
     expect(made.bundle).toBeUndefined();
@@ -328,7 +328,7 @@ describe('when a verification fails', () => {
     ]);
   });
 
-  it('tells a broken signature from a good one beside it', async () => {
+  it('distinguishes an invalid signature from a valid one', async () => {
     const made = await reportAfter((folder) =>
       writeFileSync(join(folder, 'signatures/aaa.p7s'), 'no DER'),
     );
@@ -340,7 +340,7 @@ describe('when a verification fails', () => {
     expect(made.signatures[0]?.signer).toBeUndefined();
   });
 
-  it('says which signatures count where they are too few', async () => {
+  it('reports the counted signatures when there are too few', async () => {
     const folder = scratch.copy(small.folder);
     const { roles } = small.trust;
     const two = { ...roles, release: { ...roles.release, threshold: 2 } };
@@ -350,28 +350,28 @@ describe('when a verification fails', () => {
     expect(made.bundle).toBeUndefined();
   });
 
-  it('makes text of the medium one line', async () => {
+  it('puts text from the medium on one line', async () => {
     const made = await reportAfter((folder) => writeFileSync(join(folder, 'a\nb\u001b[2J'), ''));
     expect(made.failure?.message).not.toMatch(/\p{Cc}/u);
   });
 });
 
-describe('when a verification is watched', () => {
-  it('lets every event through', async () => {
+describe('when a verification is recorded', () => {
+  it('passes every event on', async () => {
     const listening = context();
-    await witnessVerification([small.folder], { ...listening, trust: small.trust });
+    await recordVerification([small.folder], { ...listening, trust: small.trust });
     const steps = listening.events.filter((each) => each.type === 'step');
     expect(steps.length).toBeGreaterThan(4);
     expect(listening.events.some((each) => each.type === 'progress')).toBe(true);
   });
 
-  it('never counts time backwards', async () => {
+  it('records no negative duration when the clock goes back', async () => {
     let at = packedAt.getTime();
     const now = (): Date => {
       at -= 1000;
       return new Date(at);
     };
-    const { steps } = await witnessVerification([small.folder], {
+    const { steps } = await recordVerification([small.folder], {
       ...context({ now }),
       trust: small.trust,
     });
@@ -379,7 +379,7 @@ describe('when a verification is watched', () => {
   });
 });
 
-describe('when a bundle lies on discs', () => {
+describe('when a bundle is on discs', () => {
   let dealt: SmallBundle;
   let discs: string[];
 
@@ -391,7 +391,7 @@ describe('when a bundle lies on discs', () => {
     discs = await findDiscs([dealt.folder]);
   });
 
-  it('passes when all of them are there, and counts every part', async () => {
+  it('passes when all discs are given, and counts every part', async () => {
     const made = await report(discs);
     expect(made).toMatchObject({ outcome: 'passed', folder: discs.join(', ') });
     expect(made.absent).toBeUndefined();
@@ -399,7 +399,7 @@ describe('when a bundle lies on discs', () => {
     expect(made.steps.at(-1)).toMatchObject({ name: 'verify', files: parts.length });
   });
 
-  it('is incomplete when some are elsewhere, and says of how much it says nothing', async () => {
+  it('is incomplete when discs are missing, and reports how much was not checked', async () => {
     const [first = ''] = discs;
     const made = await report([first]);
     const { absent } = made;

@@ -18,7 +18,7 @@ function built(files: Readonly<Record<string, string>> = {}): string {
 }
 
 describe('when the program describes itself', () => {
-  it('has the digest that a person gets by hand', async () => {
+  it('has the digest that sha512sum prints', async () => {
     const place = built();
     const byHand = execFileSync(
       'bash',
@@ -46,7 +46,7 @@ describe('when the program describes itself', () => {
     expect(tool.files).toBeUndefined();
   });
 
-  it('has none when it is run from its sources', async () => {
+  it('has no digest when it runs from its sources', async () => {
     expect(await describeTool('/work/src/cli/main.ts')).toEqual({
       name: 'stowage',
       version: expect.any(String),

@@ -85,7 +85,7 @@ describe('when a program signs', () => {
 describe('when a program does not sign', () => {
   it.each([
     ['fails', 'exit 7', 'exit status 7'],
-    ['says nothing', 'true', 'exit status 0 and no signature'],
+    ['says nothing', 'true', 'exit status 0 but no signature'],
     ['is killed', 'kill -9 $$', 'killed by SIGKILL'],
     ['says far too much', 'while :; do echo xxxxxxxxxxxxxxxxxxxxxx; done', 'more than 65536 bytes'],
   ])('says so of one that %s', async (_, script, found) => {
@@ -104,7 +104,7 @@ describe('when a program does not sign', () => {
       () => run('exec sleep 60', [], { timeoutMs: 200 }),
       'key-invalid',
     );
-    expect(error.found).toBe('no end within 0.2 seconds');
+    expect(error.found).toBe('still running after 0.2 seconds');
   });
 
   it('kills one that does not want to end', { timeout: 15_000 }, async () => {

@@ -170,7 +170,7 @@ writeSync(1, form === 'base64' ? signature.toString('base64') + '\\n' : signatur
     const program = ['--signer-command', 'sleep', '--signer-argument', '60'];
     const limits = ['--certificate', 'release.pem', '--name', 'token', '--signer-timeout', '1'];
     const { error } = await run(place, ...program, ...limits);
-    expect(error?.found).toBe('no end within 1 seconds');
+    expect(error?.found).toBe('still running after 1 seconds');
   });
 });
 

@@ -93,7 +93,7 @@ describe('when a verification writes a report', () => {
       outcome: 'failed',
       failure: { code: 'file-unexpected', exitStatus: 10, found: '"evil"' },
     });
-    expect(read('r.html').toString()).toContain('Refused');
+    expect(read('r.html').toString()).toContain('Rejected');
     expect(readdirSync(place)).toContain('r.json.p7s');
   });
 

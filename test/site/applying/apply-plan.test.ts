@@ -17,6 +17,7 @@ import { readPlan, type WrittenPlan } from '../../../src/site/planning/plan-appr
 import { planDigest } from '../../../src/site/planning/plan-identity.ts';
 import { type ChangeRequest, propose } from '../../../src/site/planning/propose.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
+import type { Signer } from '../../../src/trust/cms-sign.ts';
 import { context, packedAt } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { type FakeTarget, fakeTarget } from '../../support/fake-engine.ts';
@@ -80,6 +81,10 @@ async function written(plan: Plan): Promise<{ file: string; read: WrittenPlan }>
 }
 
 const ROLLBACK = { intent: 'rollback', subject: '1' } as const;
+
+function sign(file: string, bytes: Buffer, name: string, signer: Signer): Promise<string> {
+  return signBeside({ file, bytes, name, signer, now: packedAt });
+}
 
 describe('when a plan is made', () => {
   it('changes nothing, neither at the site nor in the engine', async () => {
@@ -186,7 +191,7 @@ describe('when a site asks for the approval of plans', () => {
     const { file, read } = await written(
       await planOf({ intent: 'install', subject: two.id }, opened),
     );
-    await signBeside(file, read.bytes, 'officer', officer.signer, packedAt);
+    await sign(file, read.bytes, 'officer', officer.signer);
     const changed = await applyPlan(await readPlan(file), opened);
     expect(changed.plan.to.releases[0]?.version).toBe('2.0.0');
     const { entries } = await readLedger(opened.site);
@@ -199,11 +204,11 @@ describe('when a site asks for the approval of plans', () => {
     const opened = await siteWith(one, ASKS);
     const wish = { intent: 'uninstall', subject: 'chat' } as const;
     const first = await written(await planOf(wish, opened));
-    await signBeside(first.file, first.read.bytes, 'engineer', one.signer, packedAt);
+    await sign(first.file, first.read.bytes, 'engineer', one.signer);
     const engineers = await readPlan(first.file);
     await expectCode(() => applyPlan(engineers, opened), 'threshold-unmet');
     const other = await written(await planOf(wish, opened));
-    await signBeside(other.file, other.read.bytes, 'officer', officer.signer, packedAt);
+    await sign(other.file, other.read.bytes, 'officer', officer.signer);
     const { approvals } = await readPlan(other.file);
     await expectCode(() => applyPlan({ ...first.read, approvals }, opened), 'signature-invalid');
   });
@@ -221,8 +226,8 @@ describe('when a site asks for the approval of plans', () => {
     const { file, read } = await written(
       await planOf({ intent: 'uninstall', subject: 'chat' }, opened),
     );
-    await signBeside(file, read.bytes, 'officer', officer.signer, packedAt);
-    const again = signBeside(file, read.bytes, 'officer', officer.signer, packedAt);
+    await sign(file, read.bytes, 'officer', officer.signer);
+    const again = sign(file, read.bytes, 'officer', officer.signer);
     await expectCode(() => again, 'output-exists');
   });
 });

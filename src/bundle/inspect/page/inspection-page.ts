@@ -11,12 +11,12 @@ import { running } from './page-running.ts';
 import { sizes } from './page-sizes.ts';
 import { byHand, notChecked, signers, trust } from './page-trust.ts';
 
-/** The sections of a page, in their order: the name of each, its heading, and what it holds. */
+/** One section of the page. */
 type Section = readonly [id: string, heading: string, content: Html];
 
-/** What a bundle holds, as one page that an officer reads offline and prints; it says of itself what was not checked. */
+/** The contents of a bundle as one page that a security officer reads offline and prints; it states what was not checked. */
 export function inspectionPage(all: Inspection): Buffer {
-  const { bundle, id } = all.looked;
+  const { bundle, id } = all.view;
   const title = `${bundle.name} ${bundle.version}`;
   const shown = sections(all).filter(([, , content]) => content !== nothing);
   const links = shown.map(
@@ -45,47 +45,47 @@ ${content}</section>
 function sections(all: Inspection): Section[] {
   return [
     ['not-checked', 'What was not checked', notChecked(all)],
-    ['signers', 'Who signed', signers(all)],
-    ['trust', 'Whose signatures counted', trust(all)],
+    ['signers', 'Signatures', signers(all)],
+    ['trust', 'Trusted roots', trust(all)],
     ['sizes', 'Sizes', sizes(all)],
     ['licences', 'Licences', licenses(all)],
-    ['findings', 'Findings noted when the bundle was locked', findings(all)],
-    ['publishers', 'Signatures of publishers', publishers(all)],
+    ['findings', 'Findings recorded when the bundle was locked', findings(all)],
+    ['publishers', 'Publisher signatures', publishers(all)],
     ['packages', 'Packages of the images', packages(all)],
-    ['running', 'What it runs', running(all.looked.bundle)],
+    ['running', 'Services', running(all.view.bundle)],
     ['contents', 'Contents', contents(all)],
-    ['by-hand', 'The same by hand', byHand(all)],
+    ['by-hand', 'How to verify manually', byHand(all)],
   ];
 }
 
-/** Names of sections are ours. */
+/** Section ids are constants. */
 function foreignId(name: string): Html {
   return name as Html;
 }
 
-function verdict({ looked: { bundle, verdict: each } }: Inspection): Html {
+function verdict({ view: { bundle, verdict: each } }: Inspection): Html {
   if (each === undefined)
     return html`<div class="verdict"><strong>Not verified</strong>
-<p>Nobody said whose signatures count, and none was checked. All that stands here is what the bundle says of itself: who changed the bundle could have changed this too.</p></div>\n`;
+<p>No trust document was given, so no signature was checked. Everything on this page is what the bundle claims about itself: anyone who changed the bundle could have changed this too.</p></div>\n`;
   const counted = each.signers.filter((signer) => signer.counted).length;
-  return html`<div class="verdict passed"><strong>Signatures and lists hold</strong>
-<p>${foreign(formatAmount(counted, 'signature'))} of ${foreign(each.signers.length)} counted, as the trust document asks.</p>
-<p><b>The ${foreign(formatBytes(bundleBytes(bundle)))} of content were not read.</b> Only <code>stowage verify</code>, or the commands at the end of this page, say whether they are whole.</p></div>\n`;
+  return html`<div class="verdict passed"><strong>Signatures and file lists are valid</strong>
+<p>${foreign(formatAmount(counted, 'signature'))} of ${foreign(each.signers.length)} counted; this meets the requirements of the trust document.</p>
+<p><b>The ${foreign(formatBytes(bundleBytes(bundle)))} of content were not read.</b> To check them, run <code>stowage verify</code> or the commands at the end of this page.</p></div>\n`;
 }
 
-function identity({ looked: { bundle, id, folders }, madeAt }: Inspection): Html {
+function identity({ view: { bundle, id, folders }, madeAt }: Inspection): Html {
   const { description, channel, seq, resolvedAt, platforms } = bundle;
   return facts([
     ['Description', description === '' ? undefined : html`${foreign(description)}`],
-    ['Channel and number', html`${foreign(`${channel}, ${seq}`)}`],
-    ['Resolved', moment(resolvedAt)],
-    ['For', html`${foreign(platforms.join(', '))}`],
+    ['Channel, sequence', html`${foreign(`${channel}, ${seq}`)}`],
+    ['Locked', moment(resolvedAt)],
+    ['Platforms', html`${foreign(platforms.join(', '))}`],
     [
       'Size',
       html`${foreign(`${formatBytes(bundleBytes(bundle))} of content, ${formatAmount(bundleFiles(bundle).length + 1, 'file')} listed`)}`,
     ],
     ['SHA-512 of SHA512SUMS', digest(id)],
     ['Read from', html`${folders.map((folder) => html`<code>${foreign(folder)}</code> `)}`],
-    ['This page made', moment(momentOf(madeAt))],
+    ['Page created', moment(momentOf(madeAt))],
   ]);
 }

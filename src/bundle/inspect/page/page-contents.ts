@@ -6,12 +6,12 @@ import { type Cut, nothing, number, table } from '../../html/html-parts.ts';
 import { sheetHtml } from '../../html/html-sheet.ts';
 import type { Inspection } from '../inspection.ts';
 
-/** How many rows of a long table are printed. */
-export const PRINTED: Cut = { rows: 200, elsewhere: 'stowage inspect --json has them all' };
+/** The limit for long tables. */
+export const PRINTED: Cut = { rows: 200, elsewhere: 'stowage inspect --json lists all' };
 
-/** Every item with its digests, the attestations, installers and recovery parts. */
+/** Every item with its digests, then the lists, attestations, installers and recovery parts. */
 export function contents(inspection: Inspection): Html {
-  const { bundle } = inspection.looked;
+  const { bundle } = inspection.view;
   const sheets = fromBundle(bundle, (kind, item) => kind.sheet(item, inspection));
   return html`${sheets.map((sheet) => sheetHtml(sheet, PRINTED))}${others(bundle)}`;
 }

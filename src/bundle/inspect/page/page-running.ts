@@ -11,7 +11,7 @@ import type { Mount, Service } from '../../../format/service.ts';
 import { facts, multiline, nothing, table } from '../../html/html-parts.ts';
 import { PRINTED } from './page-contents.ts';
 
-/** Services, the questions that decide, and what a site must give. */
+/** The services, the acceptance checks, and what the site must provide. */
 export function running(bundle: Bundle): Html {
   const parts = [
     bundle.services.map(service),
@@ -31,7 +31,11 @@ ${facts([
   ['Mounts', lines(mounts.map(mountText))],
   [
     'Ports',
-    lines(ports.map((port) => `${port.name}: ${port.host} of the host to ${port.container}`)),
+    lines(
+      ports.map(
+        (port) => `${port.name}: host port ${port.host} to container port ${port.container}`,
+      ),
+    ),
   ],
   ['Network', html`${foreign(network)}`],
   ['User', html`${foreign(user)}`],
@@ -54,42 +58,43 @@ function lines(list: readonly string[]): Html | undefined {
 function acceptance(prompts: readonly AcceptancePrompt[]): Html {
   if (prompts.length === 0) return nothing;
   const rows = prompts.map(({ service: asked, model, prompt, expect }) => [
-    html`${foreign(`${asked}, as ${model}`)}`,
+    html`${foreign(`${asked}, model ${model}`)}`,
     multiline(prompt),
     html`<code>${foreign(JSON.stringify(expect))}</code>`,
   ]);
-  return html`<h3>Questions that decide whether it is kept</h3>
-${table(['Service and model', 'Question', 'Expected of the answer'], rows, PRINTED)}`;
+  return html`<h3>Acceptance checks</h3>
+<p>After the installation, Stowage sends these prompts. If an answer does not meet its expectation, the previous version is restored.</p>
+${table(['Service and model', 'Prompt', 'Expected answer'], rows, PRINTED)}`;
 }
 
 function given({ parameters, secrets, requires, upgradeFrom }: Deployment): Html {
   const values = Object.entries(parameters).map(([name, each]) => [
     html`${foreign(name)}`,
     html`${foreign(each.description)}`,
-    multiline(each.default === undefined ? 'must be given' : String(each.default)),
+    multiline(each.default === undefined ? 'none; a value is required' : String(each.default)),
   ]);
   const hidden = Object.entries(secrets).map(([name, { description }]) => [
     html`${foreign(name)}`,
     html`${foreign(description)}`,
-    html`a secret of the site, never carried`,
+    html`secret; set at the site, not in the bundle`,
   ]);
   const all = [...values, ...hidden];
   const ranges = (list: Deployment['requires']['releases']): Html | undefined =>
     lines(list.map(({ name, version }) => `${name} ${version}`));
   const needs: [string, Html | undefined][] = [
-    ['Releases that must run', ranges(requires.releases)],
-    ['Releases that must not', ranges(requires.conflicts)],
-    ['The host', requires.host && lines(hostLines(requires.host))],
-    ['Upgrades from', upgradeFrom === undefined ? undefined : html`${foreign(upgradeFrom)}`],
+    ['Required releases', ranges(requires.releases)],
+    ['Conflicting releases', ranges(requires.conflicts)],
+    ['Host', requires.host && lines(hostLines(requires.host))],
+    ['Upgrade from', upgradeFrom === undefined ? undefined : html`${foreign(upgradeFrom)}`],
   ];
   const asks = needs.filter(([, value]) => value !== undefined);
   if (all.length === 0 && asks.length === 0) return nothing;
   return html`${
     all.length === 0
       ? nothing
-      : html`<h3>What the site gives</h3>
-${table(['Name', 'What it is', 'Default'], all, PRINTED)}`
-  }${asks.length === 0 ? nothing : html`<h3>What it asks of the site</h3>\n${facts(asks)}`}`;
+      : html`<h3>Parameters and secrets</h3>
+${table(['Name', 'Description', 'Default'], all, PRINTED)}`
+  }${asks.length === 0 ? nothing : html`<h3>Requirements</h3>\n${facts(asks)}`}`;
 }
 
 function hostLines({ kernel, cpuFeatures = [], memory, engine = {}, gpu }: HostNeeds): string[] {
@@ -104,7 +109,7 @@ function hostLines({ kernel, cpuFeatures = [], memory, engine = {}, gpu }: HostN
 
 function gpuLine({ vendor, count, memory, computeCapability, driver }: GpuNeeds): string {
   return [
-    `${formatAmount(count, 'GPU')} of ${vendor}`,
+    `${formatAmount(count, 'GPU')} by ${vendor}`,
     ...(memory === undefined ? [] : [`${formatBytes(memory)} each`]),
     ...(computeCapability === undefined ? [] : [`compute capability ${computeCapability}`]),
     ...(driver === undefined ? [] : [`driver ${driver}`]),

@@ -5,7 +5,7 @@ import { formatAmount, formatBytes } from '../../../core/amount.ts';
 import { foreign, type Html, html } from '../../../core/html-text.ts';
 import type { Inspection } from '../inspection.ts';
 
-/** A table with a bar for each share; the bars repeat what the table says. */
+/** A table of sizes with a bar for each share; the bars show nothing that is not in the table. */
 export function sizes(all: Inspection): Html {
   const shares = sharesOf(all);
   const most = Math.max(1, ...shares.map(({ size }) => size));
@@ -15,14 +15,14 @@ export function sizes(all: Inspection): Html {
       html`<tr><th scope="row">${foreign(what)}</th><td class="number">${foreign(formatBytes(size))}</td><td class="number">${foreign(percent(size, total))}</td><td class="bars">${bar(size / most)}</td></tr>\n`,
   );
   return html`<table class="sizes">
-<thead><tr><th scope="col">What</th><th scope="col" class="number">Size</th><th scope="col" class="number">Share</th><th scope="col"><span class="unheard">Bar</span></th></tr></thead>
+<thead><tr><th scope="col">Content</th><th scope="col" class="number">Size</th><th scope="col" class="number">Share</th><th scope="col"><span class="unheard">Bar</span></th></tr></thead>
 <tbody>
-${rows}<tr class="total"><th scope="row">All</th><td class="number">${foreign(formatBytes(total))}</td><td class="number">100 %</td><td></td></tr>
+${rows}<tr class="total"><th scope="row">Total</th><td class="number">${foreign(formatBytes(total))}</td><td class="number">100 %</td><td></td></tr>
 </tbody></table>\n`;
 }
 
 function sharesOf(inspection: Inspection): Pick<Share, 'what' | 'size'>[] {
-  const { bundle } = inspection.looked;
+  const { bundle } = inspection.view;
   const sum = (list: readonly { readonly size: number }[]): number =>
     list.reduce((total, each) => total + each.size, 0);
   const contents = kinds.flatMap((kind) =>
@@ -34,7 +34,7 @@ function sharesOf(inspection: Inspection): Pick<Share, 'what' | 'size'>[] {
   const installers = bundle.installers ?? [];
   return [
     ...contents,
-    { what: 'Manifests and settings of images', size: sum(rest) },
+    { what: 'Image manifests and configurations', size: sum(rest) },
     { what: formatAmount(installers.length, 'installer'), size: sum(installers) },
     { what: formatAmount(parity.length, 'recovery part'), size: sum(parity) },
     { what: 'Lists and attestations', size: sum(bundle.control) },
@@ -51,7 +51,7 @@ function bar(share: number): Html {
   return html`<svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true" focusable="false"><rect width="${foreignNumber(width)}" height="8"></rect></svg>`;
 }
 
-/** Digits that we wrote. */
+/** Digits from this program. */
 function foreignNumber(digits: string): Html {
   return digits as Html;
 }

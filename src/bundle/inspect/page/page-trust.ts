@@ -1,93 +1,93 @@
 import { foreign, type Html, html } from '../../../core/html-text.ts';
 import { verifyText } from '../../../format/verify-text.ts';
 import { digest, facts, moment, nothing, table } from '../../html/html-parts.ts';
-import { trustFacts } from '../../report/html-checks.ts';
-import { describeTrust } from '../../report/trust.ts';
+import { describeTrust } from '../../report/describe-trust.ts';
+import { trustFacts } from '../../report/page-checks.ts';
 import type { Inspection } from '../inspection.ts';
-import type { NamedSigner } from '../signers.ts';
+import type { NamedSigner } from '../named-signers.ts';
 import { PRINTED } from './page-contents.ts';
 
-/** Each signature with what was checked of it, and against what. */
-export function signers({ signers: all, looked: { verdict } }: Inspection): Html {
+/** Each signature and what was checked. */
+export function signers({ signers: all, view: { verdict } }: Inspection): Html {
   const blocks = all.map(
     (each) => html`<div class="together"><h3>${foreign(`signatures/${each.file}`)}</h3>
 ${facts([
-  ['Verdict', standing(each)],
+  ['Result', standing(each)],
   ['Signed by', each.subject === undefined ? undefined : html`${foreign(each.subject)}`],
   [
     'Signing time',
     each.signingTime === undefined
       ? undefined
-      : html`${moment(each.signingTime)}, as the signer says`,
+      : html`${moment(each.signingTime)}, as stated by the signer`,
   ],
   ['Algorithm', each.algorithm === undefined ? undefined : html`${foreign(each.algorithm)}`],
   ['Public key, SHA-256', each.key === undefined ? undefined : digest(each.key)],
 ])}</div>\n`,
   );
-  const list = blocks.length === 0 ? html`<p>No signature is there.</p>\n` : html`${blocks}`;
+  const list = blocks.length === 0 ? html`<p>The bundle has no signatures.</p>\n` : html`${blocks}`;
   if (verdict === undefined)
-    return html`<p class="outcome-failed">Not verified: anybody can make a certificate of any name. Names below are what the signatures say of themselves.</p>
+    return html`<p class="outcome-failed">Not verified: anyone can create a certificate with any name. The names below are only what the signatures claim.</p>
 ${list}`;
   return list;
 }
 
-/** The trust document that judged; nothing where none did. */
-export function trust({ given, looked: { verdict } }: Inspection): Html {
+/** The trust document that applied; nothing if none was given. */
+export function trust({ given, view: { verdict } }: Inspection): Html {
   if (given === undefined || verdict === undefined) return nothing;
   return trustFacts(describeTrust(given, verdict.trust));
 }
 
 function standing({ counted, reason, broken }: NamedSigner): Html {
   if (broken !== undefined)
-    return html`<span class="outcome-failed">does not hold: ${foreign(broken)}</span>`;
+    return html`<span class="outcome-failed">invalid: ${foreign(broken)}</span>`;
   if (counted === undefined)
-    return html`<span class="outcome-failed">not verified</span>: it is by the key of the certificate that it brings, and whose that is nobody checked`;
+    return html`<span class="outcome-failed">not verified</span>: it matches its own certificate, but it was not checked whose certificate that is`;
   return counted
-    ? html`<span class="outcome-passed">counts</span>`
-    : html`<span class="outcome-failed">does not count: ${foreign(reason ?? 'for no reason known')}</span>`;
+    ? html`<span class="outcome-passed">counted</span>`
+    : html`<span class="outcome-failed">not counted: ${foreign(reason ?? 'unknown reason')}</span>`;
 }
 
-/** What a reader must not take this page to say. */
-export function notChecked({ looked: { verdict }, lock, bill }: Inspection): Html {
+/** What a reader must not assume was checked. */
+export function notChecked({ view: { verdict }, lock, bill }: Inspection): Html {
   const rows: (readonly [string, string])[] = [
     ...(verdict === undefined
       ? [
           [
-            'signatures, and whose they are',
-            'no trust was given: make the page again with --trust and the root certificate whose fingerprint you have on paper',
+            'signatures and signers',
+            'no trust document was given. Create the page again with --trust and the root certificate whose printed fingerprint you have',
           ] as const,
           [
-            'that the list and the folder name the same files',
-            'the index was held against the list alone: with --trust the whole inventory is',
+            'whether the folder holds exactly the listed files',
+            'only bundle.json was compared with SHA512SUMS. With --trust, all files are compared',
           ] as const,
         ]
       : []),
-    ['the content: weights, layers, files', 'no part was read: stowage verify reads every byte'],
+    ['content: weights, layers, files', 'no part was read. stowage verify reads every byte'],
     [
       'licences, packages and findings',
       lock === undefined || bill === undefined
-        ? 'what can be read of them is as noted when the bundle was made; nobody looked again'
-        : 'all are as noted when the bundle was made; nobody looked again',
+        ? 'those that can be read are as recorded when the bundle was made; they were not re-checked'
+        : 'all are as recorded when the bundle was made; they were not re-checked',
     ],
-    ['signatures of publishers', 'as verified when the bundle was locked; nobody looked again'],
+    ['publisher signatures', 'as verified when the bundle was locked; they were not re-checked'],
     [
-      'that the content is good',
-      'signatures say who released it, not that it is safe or free of faults. No model was run',
+      'whether the content is safe',
+      'a signature shows who released it, not that it is safe or free of defects. No model was run',
     ],
     [
       'this program and the machine it ran on',
-      'a changed program can lie: use the commands at the end of this page, which need none of it',
+      'a manipulated program could lie. The commands at the end of this page do not depend on it',
     ],
   ];
   return table(
-    ['What', 'Why, and what to do about it'],
+    ['What', 'Why, and what you can do'],
     rows.map((row) => row.map((each) => html`${foreign(each)}`)),
     PRINTED,
   );
 }
 
-/** The commands of `VERIFY.txt`, as this program writes it; the bundle's own copy is the bundle's word. */
-export function byHand({ looked: { bundle } }: Inspection): Html {
+/** The commands of `VERIFY.txt` as this program writes them, not as the copy in the bundle has them. */
+export function byHand({ view: { bundle } }: Inspection): Html {
   const [whole = ''] = verifyText(bundle).split('\nOne disc of several');
   const paragraphs = whole
     .split('\n\n')
@@ -97,8 +97,8 @@ export function byHand({ looked: { bundle } }: Inspection): Html {
         ? html`<pre><code>${commands(each)}</code></pre>\n`
         : html`<p>${foreign(each.replace(/\s+/g, ' ').trim())}</p>\n`,
     );
-  return html`<p>With <code>openssl</code> and coreutils alone, in the bundle’s folder. <code>VERIFY.txt</code> in the bundle says the same, and what differs for discs.</p>
-${paragraphs}<p>The bundle is known by this digest:</p>
+  return html`<p>Run these commands in the bundle’s folder. They need only <code>openssl</code> and coreutils. <code>VERIFY.txt</code> in the bundle contains them too, and explains how to check discs.</p>
+${paragraphs}<p>This digest identifies the bundle:</p>
 <pre><code>sha512sum SHA512SUMS</code></pre>\n`;
 }
 

@@ -14,17 +14,17 @@ import { reportLine } from './report-line.ts';
 
 const everyAlgorithm = new Set(allAlgorithms);
 
-/** Why a signature that holds does not count, in words. */
+/** Why a valid signature does not count, as text. */
 export const notCounted: Readonly<Record<NotCounted, string>> = {
-  untrusted: 'certified by no root of the trust document, or revoked',
-  'other-role': 'its root serves another role',
+  untrusted: 'its certificate is revoked, or no root of the trust document issued it',
+  'other-role': 'its root belongs to another role',
   'other-algorithm': 'the trust document does not allow its algorithm',
-  'same-key': 'its key has been counted already',
+  'same-key': 'its key was already counted',
 };
 
 /**
- * Verdicts with the certificates that they were passed on.
- * @param bytesOf the bytes of a signature file
+ * The verdicts with details of the signers' certificates.
+ * @param bytesOf gives the bytes of a signature file
  */
 export function describeVerdicts(
   verdicts: readonly SignerVerdict[],
@@ -50,7 +50,7 @@ export function describeVerdicts(
   });
 }
 
-/** The same, saying of each that approves that it does. */
+/** The same signatures, with those that count as approvals marked. */
 export function markApprovals(
   signatures: readonly ReportSignature[],
   approvers: readonly SignerVerdict[],
@@ -59,7 +59,7 @@ export function markApprovals(
   return signatures.map((each) => (files.has(each.file) ? { ...each, approves: true } : each));
 }
 
-/** What can be said of each signature of a bundle that was refused. */
+/** What can be stated about each signature of a rejected bundle. */
 export function describeRefused(
   files: readonly SignatureFile[],
   content: Buffer,
@@ -93,7 +93,7 @@ export function describeRefused(
   });
 }
 
-// Accepts anything: for telling of each signature what became of it, after the bundle was refused. Never for a decision.
+// Accepts anything: only to describe each signature of a bundle that was already rejected, never for a decision.
 function withoutThreshold(trust: Trust): Trust {
   const { roots } = trust.roles.release;
   return { ...trust, roles: { ...trust.roles, release: { roots, threshold: 0 } } };

@@ -1,18 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { describeTrust } from '../../../src/bundle/report/trust.ts';
+import { describeTrust } from '../../../src/bundle/report/describe-trust.ts';
 import { makeAuthority } from '../../support/small-bundle.ts';
 
 const { root, trust } = makeAuthority();
 const document = { trust, fingerprint: 'ab'.repeat(32), subject: 'trust document 1' };
 
-describe('when a report says whose signatures counted', () => {
-  it('tells a root certificate from a trust document', () => {
+describe('when a report describes the trusted roots', () => {
+  it('distinguishes a root certificate from a trust document', () => {
     const bare = { trust, fingerprint: root.fingerprint, subject: root.subject };
     expect(describeTrust(bare, trust).kind).toBe('root');
     expect(describeTrust(document, trust).kind).toBe('document');
   });
 
-  it('describes the document that judged, and names the one that was given', () => {
+  it('describes the document that applied, and names the given one', () => {
     const newer = {
       ...trust,
       version: 3,

@@ -5,43 +5,43 @@ import type { AdmittedBundle } from '../admitted-bundle.ts';
 import { onDiscs } from '../discs.ts';
 import { examineParts, type PartVerdict, requireFaultless } from '../verify.ts';
 
-/** A step that began. */
-export interface WitnessedStep {
+/** A step that was started. */
+export interface RecordedStep {
   readonly name: string;
   readonly outcome: 'passed' | 'failed';
   readonly milliseconds: number;
-  /** As far as it said. */
+  /** Bytes read, for steps that report progress in bytes. */
   readonly bytes?: number;
 }
 
-/** What one verification came to, whichever way it ended. */
+/** What happened in one verification, whether it passed or failed. */
 export interface VerificationRecord {
   readonly startedAt: Date;
   readonly endedAt: Date;
-  readonly steps: readonly WitnessedStep[];
-  /** Absent when it was refused before its parts were read. */
+  readonly steps: readonly RecordedStep[];
+  /** Absent when the bundle was rejected before its parts were read. */
   readonly admitted?: AdmittedBundle;
-  /** What its parts came to; absent unless they were all read. */
+  /** The result for its parts; absent unless all of them were read. */
   readonly verdict?: PartVerdict;
-  /** What it failed with. */
+  /** Why it failed. */
   readonly error?: unknown;
 }
 
 /**
- * Verifies a bundle, as its commands do, and keeps what happened. Never fails: see `error`.
- * @param folders of the bundle or of its discs, of which some may be elsewhere
+ * Verifies a bundle as `stowage verify` does and records what happened. Never throws: see `error`.
+ * @param folders of the bundle, or of all or some of its discs
  */
-export async function witnessVerification(
+export async function recordVerification(
   folders: readonly string[],
   { trust, emit, ...rest }: Context & { readonly trust: Trust },
 ): Promise<VerificationRecord> {
   const { now } = rest;
   const startedAt = now();
-  const watch = new StepWatch(now);
+  const recorder = new StepRecorder(now);
   const context = {
     ...rest,
     emit: (event: StowageEvent): void => {
-      watch.hear(event);
+      recorder.observe(event);
       emit(event);
     },
   };
@@ -50,24 +50,24 @@ export async function witnessVerification(
     admitted = await admit(folders, { ...context, trust, partial: onDiscs(folders) });
     const verdict = await examineParts(admitted, context);
     requireFaultless(verdict.faults);
-    return { startedAt, steps: watch.end('passed'), endedAt: now(), admitted, verdict };
+    return { startedAt, steps: recorder.end('passed'), endedAt: now(), admitted, verdict };
   } catch (error) {
-    const steps = watch.end('failed');
+    const steps = recorder.end('failed');
     return { startedAt, steps, endedAt: now(), error, ...(admitted && { admitted }) };
   }
 }
 
-/** A step ends where the next one begins. */
-class StepWatch {
+/** Derives steps from events: each step ends when the next one starts. */
+class StepRecorder {
   readonly #now: () => Date;
-  readonly #steps: WitnessedStep[] = [];
+  readonly #steps: RecordedStep[] = [];
   #open: { name: string; began: Date; bytes?: number } | undefined;
 
   constructor(now: () => Date) {
     this.#now = now;
   }
 
-  hear(event: StowageEvent): void {
+  observe(event: StowageEvent): void {
     if (event.type === 'step') {
       this.end('passed');
       this.#open = { name: event.step, began: this.#now() };
@@ -76,7 +76,7 @@ class StepWatch {
     }
   }
 
-  end(outcome: WitnessedStep['outcome']): readonly WitnessedStep[] {
+  end(outcome: RecordedStep['outcome']): readonly RecordedStep[] {
     if (this.#open === undefined) return this.#steps;
     const { name, began, bytes } = this.#open;
     const milliseconds = Math.max(0, this.#now().getTime() - began.getTime());

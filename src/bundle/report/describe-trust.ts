@@ -6,8 +6,8 @@ import type { GivenTrust } from '../admission/trust-anchor.ts';
 import { reportLine } from './report-line.ts';
 
 /**
- * Whose signatures counted.
- * @param trust the document that judged: the given one, or one that the bundle led to
+ * The roots, roles and algorithms that decided which signatures count.
+ * @param trust the document that applied: the given one, or a newer one from the bundle
  */
 export function describeTrust(given: GivenTrust, trust: Trust): ReportTrust {
   const roots = trustRoots(trust).map(({ name, certificate }) => ({

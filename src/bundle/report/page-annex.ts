@@ -6,7 +6,7 @@ import type { ReportContents } from '../../format/report-contents.ts';
 import { digest, facts, nothing, number, table } from '../html/html-parts.ts';
 import { sheetHtml } from '../html/html-sheet.ts';
 
-/** For reference: the contents with their digests, the findings, the program. */
+/** The annex: contents with their digests, findings, and the program. */
 export function annex(report: Report): Html {
   const { contents: all, findings: noted } = report;
   return html`${all === undefined ? nothing : contents(all)}${noted === undefined ? nothing : findings(noted)}${program(report)}`;
@@ -18,7 +18,7 @@ function contents(all: ReportContents): Html {
     itemsIn<'reported'>(all, kind).map((item) => kind.reportSheet(item)),
   );
   return html`<section class="annex">
-<h2>Contents, as signed</h2>
+<h2>Signed contents</h2>
 ${sheets.map((sheet) => sheetHtml(sheet))}${recalls.length === 0 ? nothing : recalled(recalls)}</section>\n`;
 }
 
@@ -38,26 +38,24 @@ function findings(noted: NonNullable<Report['findings']>): Html {
     html`${foreign(each.allowed === undefined ? each.message : `${each.message} (allowed: ${each.allowed})`)}`,
   ]);
   return html`<section>
-<h2>Findings noted when the bundle was packed</h2>
+<h2>Findings recorded when the bundle was packed</h2>
 ${
-  rows.length === 0
-    ? html`<p>None.</p>\n`
-    : table(['Severity', 'Rule', 'File', 'What was found'], rows)
+  rows.length === 0 ? html`<p>None.</p>\n` : table(['Severity', 'Rule', 'File', 'Finding'], rows)
 }</section>\n`;
 }
 
 function program({ tool, host }: Report): Html {
   return html`<section class="together">
-<h2>The program that verified</h2>
+<h2>Verification program</h2>
 ${facts([
   ['Program', html`${foreign(`${tool.name} ${tool.version}`)}`],
   [
     'SHA-512',
     tool.sha512 === undefined
-      ? html`not a built program: run from its sources, which have no digest of their own`
+      ? html`not available: the program ran from source files, not from a build`
       : digest(tool.sha512),
   ],
-  ['The same by hand', byHand(tool)],
+  ['How to check it', byHand(tool)],
   ['Machine', html`${foreign(host.platform)}`],
   ['Node', html`${foreign(host.node)}`],
   ['OpenSSL', html`${foreign(host.openssl)}`],
@@ -66,6 +64,6 @@ ${facts([
 
 function byHand({ sha512, files }: Report['tool']): Html | undefined {
   if (sha512 === undefined) return undefined;
-  if (files === undefined) return html`of the program, which is one file: <code>sha512sum</code>`;
-  return html`in the program's folder, with its ${foreign(number(files))} files: <code>LC_ALL=C sh -c 'sha512sum *.js' | sha512sum</code>`;
+  if (files === undefined) return html`run <code>sha512sum</code> on the program file`;
+  return html`in the program's folder (${foreign(number(files))} files): <code>LC_ALL=C sh -c 'sha512sum *.js' | sha512sum</code>`;
 }

@@ -8,12 +8,12 @@ export function failure({ failure: error }: Report): Html {
   return html`<section>
 <h2>Why it failed</h2>
 ${facts([
-  ['What', html`${foreign(message)}`],
+  ['Error', html`${foreign(message)}`],
   ['Code', html`<code>${foreign(code)}</code>`],
   ['Expected', expected === '' ? undefined : html`${long(expected)}`],
   ['Found', found === '' ? undefined : html`${long(found)}`],
   [
-    'In detail',
+    'Details',
     defects.length === 0
       ? undefined
       : html`<ul>${defects.map((each) => html`<li>${foreign(each)}</li>\n`)}</ul>`,
@@ -22,7 +22,7 @@ ${facts([
 ])}</section>\n`;
 }
 
-/** A digest among other words is set in groups too. */
+/** Text, or a digest in groups. */
 function long(text: string): Html {
   return /^(?:[0-9a-f]{2}){32,64}$/.test(text) ? digest(text) : html`${foreign(text)}`;
 }
@@ -48,8 +48,8 @@ export function steps(report: Report): Html {
       : html`<span class="whole">${foreign(duration(step.milliseconds))}</span>`,
   ]);
   return html`<section>
-<h2>Steps, in their order</h2>
-${table(['Step', 'What it checks', 'Outcome', 'How much', 'Time'], rows)}</section>\n`;
+<h2>Verification steps</h2>
+${table(['Step', 'What it checks', 'Result', 'Amount', 'Time'], rows)}</section>\n`;
 }
 
 function outcome(value: Report['steps'][number]['outcome']): Html {
@@ -62,20 +62,20 @@ function outcome(value: Report['steps'][number]['outcome']): Html {
 export function signatures(report: Report): Html {
   const blocks = report.signatures.map(({ file, counted, reason, approves, signer }) => {
     const verdict = counted
-      ? `counts: under root ${signer?.root ?? ''}`.trimEnd()
-      : `does not count: ${reason ?? 'no reason known'}`;
+      ? `counted, under root ${signer?.root ?? ''}`.trimEnd()
+      : `not counted: ${reason ?? 'unknown reason'}`;
     return html`<div class="together">
 <h3>${foreign(file)}</h3>
 ${facts([
   [
-    'Verdict',
+    'Result',
     counted
       ? html`<span class="outcome-passed">${foreign(verdict)}</span>`
       : html`<span class="${signer === undefined ? html`outcome-failed` : html`outcome-not-run`}">${foreign(verdict)}</span>`,
   ],
-  ['Approval', approves && html`counts for the role approval`],
+  ['Approval', approves && html`counts as an approval`],
   ['Signed by', signer && html`${foreign(signer.subject)}`],
-  ['Signing time', signer && html`${moment(signer.signingTime)}, as the signer says`],
+  ['Signing time', signer && html`${moment(signer.signingTime)}, as stated by the signer`],
   ['Algorithm', signer && html`${foreign(signer.algorithm)}`],
   ['Serial number', signer && digest(signer.serial)],
   ['Certificate, SHA-256', signer && digest(signer.certificate)],
@@ -91,12 +91,12 @@ function approvalLine({ signatures: all, trust: { roles } }: Report): Html {
   const role = roles.find((each) => each.name === 'approval');
   if (role === undefined) return nothing;
   const met = all.some((each) => each.approves);
-  return html`<p>The trust document has a role approval, which asks for ${foreign(amount(role.threshold, 'key'))} beside those of the release: ${met ? html`it is met` : html`it is <b>not</b> met. A site that asks for approval will refuse this bundle`}.</p>\n`;
+  return html`<p>The trust document defines the role approval, which requires signatures by ${foreign(amount(role.threshold, 'key'))} in addition to the release signatures. ${met ? html`This requirement is met` : html`This requirement is <b>not</b> met. A site that requires approval will reject this bundle`}.</p>\n`;
 }
 
 export function trust({ trust: each }: Report): Html {
   return html`<section>
-<h2>Whose signatures counted</h2>
+<h2>Trusted roots</h2>
 ${trustFacts(each)}</section>\n`;
 }
 
@@ -113,16 +113,19 @@ ${facts([
 ])}</div>\n`,
   );
   return html`${facts([
-    ['Given', html`${foreign(each.subject)}`],
-    [each.kind === 'root' ? 'Root, SHA-256' : 'Document, SHA-256', digest(each.fingerprint)],
+    ['Trust anchor given', html`${foreign(each.subject)}`],
+    [
+      each.kind === 'root' ? 'Root certificate, SHA-256' : 'Trust document, SHA-256',
+      digest(each.fingerprint),
+    ],
     [
       'In force',
       each.kind === 'root' && each.walkedFrom === undefined
-        ? html`the root certificate, as a trust document of one signature and no revocation`
+        ? html`the root certificate: one release signature required, no certificate revoked`
         : html`version ${foreign(each.version)}, issued ${moment(each.issuedAt)}${
             each.walkedFrom === undefined
               ? nothing
-              : html`; the bundle led to it from version ${foreign(each.walkedFrom)}, signed at each step as both ask`
+              : html`, found in the bundle. The given document is version ${foreign(each.walkedFrom)}; each document between them is signed as it and its predecessor require`
           }`,
     ],
     ['Expires', each.expiresAt === undefined ? undefined : moment(each.expiresAt)],
@@ -130,14 +133,14 @@ ${facts([
       (role) =>
         [
           `Role ${role.name}`,
-          html`${foreign(`${amount(role.threshold, 'key')} under ${role.roots.join(' or ')}`)}${
+          html`${foreign(`signatures by ${amount(role.threshold, 'key')} under ${role.roots.join(' or ')}`)}${
             role.requires === undefined
               ? nothing
-              : html`${foreign(`, one at least by each of ${role.requires.join(', ')}`)}`
+              : html`${foreign(`, with at least one under each of ${role.requires.join(', ')}`)}`
           }`,
         ] as const,
     ),
-    ['Algorithms allowed', html`${foreign(each.algorithms.join(', '))}`],
+    ['Allowed algorithms', html`${foreign(each.algorithms.join(', '))}`],
     ['Revoked', html`${foreign(amount(each.revoked, 'certificate'))}`],
   ])}${roots}`;
 }

@@ -3,12 +3,12 @@ import { checkDocument } from '../../format/document.ts';
 import { type Report, reportKind } from '../../format/report.ts';
 import { page } from '../html/html-page.ts';
 import { amount, digest, duration, facts, moment } from '../html/html-parts.ts';
-import { annex } from './html-annex.ts';
-import { failure, signatures, steps, trust } from './html-checks.ts';
+import { annex } from './page-annex.ts';
+import { failure, signatures, steps, trust } from './page-checks.ts';
 
 /**
- * A report as one page that needs nothing else and runs nothing: for reading, printing on A4 and signing by hand.
- * @param jsonSha512 of the JSON report that was written along with it, 128 hex digits
+ * A report as one self-contained page without scripts, to read, to print on A4 and to sign by hand.
+ * @param jsonSha512 of the JSON report that was written with it, 128 hex digits
  */
 export function reportHtml(report: Report, jsonSha512?: string): Buffer {
   checkDocument(reportKind, report);
@@ -23,22 +23,19 @@ ${verdict(report)}${identity(report, jsonSha512)}${failure(report)}${steps(repor
 }
 
 function verdict({ outcome, failure, bundle, absent }: Report): Html {
-  const subject =
-    bundle === undefined
-      ? 'A bundle that could not be identified'
-      : `${bundle.name} ${bundle.version}`;
+  const subject = bundle === undefined ? 'The bundle' : `${bundle.name} ${bundle.version}`;
   if (outcome === 'passed')
     return html`<div class="verdict passed"><strong>Passed</strong>
-<p>${foreign(subject)} is whole and signed as the trust document asks. Read below what that does not say.</p></div>\n`;
+<p>Every file of ${foreign(subject)} is as signed, and the signatures meet the requirements of the trust document. Read “What was not checked” below.</p></div>\n`;
   if (absent !== undefined)
     return html`<div class="verdict"><strong>Incomplete</strong>
-<p>All that was here of ${foreign(subject)} is whole and signed as the trust document asks. ${foreign(`${amount(absent.parts, 'part')} of ${amount(absent.bytes, 'byte')}`)} lie on discs that were not here: this report says nothing of them.</p></div>\n`;
+<p>Every file of ${foreign(subject)} on the given discs is as signed, and the signatures meet the requirements of the trust document. ${foreign(`${amount(absent.parts, 'part')} with ${amount(absent.bytes, 'byte')}`)} are on other discs and were not checked.</p></div>\n`;
   const untrusted = failure?.exitStatus === 10;
-  return html`<div class="verdict"><strong>${foreign(untrusted ? 'Refused' : 'Not finished')}</strong>
+  return html`<div class="verdict"><strong>${foreign(untrusted ? 'Rejected' : 'Not completed')}</strong>
 <p>${foreign(subject)} ${foreign(
     untrusted
-      ? 'is not what was signed, or not signed as the trust document asks. Do not use it.'
-      : 'could not be checked to the end. Do not use it on the strength of this report.',
+      ? 'is not as signed, or its signatures do not meet the requirements of the trust document. Do not use it.'
+      : 'could not be checked completely. Do not use it on the basis of this report.',
   )}</p>
 <p>${foreign(failure?.message ?? '')} <code>${foreign(failure?.code ?? '')}</code></p></div>\n`;
 }
@@ -48,9 +45,9 @@ function identity(report: Report, jsonSha512: string | undefined): Html {
   return facts([
     ['Bundle', bundle && html`${foreign(`${bundle.name} ${bundle.version}`)}`],
     ['Description', bundle?.description ? html`${foreign(bundle.description)}` : undefined],
-    ['Channel and number', bundle && html`${foreign(`${bundle.channel}, ${bundle.seq}`)}`],
-    ['Resolved', bundle && moment(bundle.resolvedAt)],
-    ['For', bundle && html`${foreign(bundle.platforms.join(', '))}`],
+    ['Channel, sequence', bundle && html`${foreign(`${bundle.channel}, ${bundle.seq}`)}`],
+    ['Locked', bundle && moment(bundle.resolvedAt)],
+    ['Platforms', bundle && html`${foreign(bundle.platforms.join(', '))}`],
     [
       'Size',
       bundle &&
@@ -73,7 +70,7 @@ function unchecked(report: Report): Html {
   );
   return html`<section>
 <h2>What was not checked</h2>
-<table class="plain"><thead><tr><th scope="col">What</th><th scope="col">Why, and what to do about it</th></tr></thead>
+<table class="plain"><thead><tr><th scope="col">What</th><th scope="col">Why, and what you can do</th></tr></thead>
 <tbody>
 ${rows}</tbody></table>
 </section>\n`;
@@ -84,20 +81,20 @@ function byHand({ outcome: value }: Report): Html {
     value !== 'failed'
       ? [
           ...(value === 'incomplete'
-            ? ['The other discs were verified, too; their report lies beside this one.']
+            ? ['The other discs were also verified; their report is attached.']
             : []),
-          'The fingerprint under “Whose signatures counted” is the one on paper.',
-          'The bundle was checked by hand too, as VERIFY.txt says, or on a second machine.',
-          'I read what was not checked.',
+          'The fingerprint under “Trusted roots” matches the printed one.',
+          'The bundle was also checked manually, as VERIFY.txt describes, or on a second machine.',
+          'I have read “What was not checked”.',
         ]
-      : ['The bundle was taken out of use.', 'Who packed it was told.'];
+      : ['The bundle was withdrawn from use.', 'The release engineer was informed.'];
   const line = (name: string): Html =>
     html`<tr><th scope="row">${foreign(name)}</th><td></td></tr>\n`;
   return html`<section class="together">
-<h2>By hand</h2>
+<h2>Sign-off</h2>
 <ul class="statements">
 ${statements.map((each) => html`<li><span class="box"></span>${foreign(each)}</li>\n`)}</ul>
 <table class="hand"><tbody>
-${['Name and office', 'Place and date', 'Signature'].map(line)}</tbody></table>
+${['Name and position', 'Place and date', 'Signature'].map(line)}</tbody></table>
 </section>\n`;
 }

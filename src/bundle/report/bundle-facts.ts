@@ -13,24 +13,24 @@ import { approversOf } from '../admission/approval.ts';
 import { trustOf } from '../admission/trust-files.ts';
 import type { AdmittedBundle } from '../admitted-bundle.ts';
 import { readListed, readSignatures, requireSum } from '../bundle-files.ts';
-import { describeRefused, describeVerdicts, markApprovals } from './signatures.ts';
+import { describeRefused, describeVerdicts, markApprovals } from './describe-signatures.ts';
 
-/** What is known of a bundle. */
-export interface Facts {
+/** What a report can state about a bundle. */
+export interface BundleFacts {
   /** SHA-512 of `SHA512SUMS`. */
   readonly id?: string;
   readonly signatures: readonly ReportSignature[];
-  /** The trust document that judged: the given one, or the newest that the bundle leads to from there. */
+  /** The trust document that applied: the given one, or the newest in the bundle whose chain starts at it. */
   readonly trust: Trust;
-  /** Absent unless its signatures hold. */
+  /** Absent unless its signatures are valid. */
   readonly bundle?: Bundle;
   readonly findings?: readonly Finding[];
 }
 
 const LOCK = 'attestations/lock.json';
 
-/** What admission found true, from the bytes that it verified. */
-export function admittedFacts(admitted: AdmittedBundle): Facts {
+/** The facts about an admitted bundle, from the bytes that admission verified. */
+export function admittedFacts(admitted: AdmittedBundle): BundleFacts {
   const { bundle, id, signers, approvers, trust, controlFiles } = admitted;
   const described = describeVerdicts(
     signers,
@@ -42,11 +42,11 @@ export function admittedFacts(admitted: AdmittedBundle): Facts {
 }
 
 /**
- * What a refused bundle says of itself, read once more: enough to know which one it was. Each further thing is told
- * only when what it rests on holds; what cannot be read is left out. Decides nothing.
+ * The facts about a rejected bundle, read again to identify it. Each fact is included only if everything it depends on
+ * was verified; what cannot be read is left out. Never used for a decision.
  */
-export async function refusedFacts(folder: string, given: Trust, now: Date): Promise<Facts> {
-  let facts: Facts = { signatures: [], trust: given };
+export async function refusedFacts(folder: string, given: Trust, now: Date): Promise<BundleFacts> {
+  let facts: BundleFacts = { signatures: [], trust: given };
   try {
     const trust = await trustOf(folder, given, now);
     facts = { ...facts, trust };
@@ -72,8 +72,8 @@ export async function refusedFacts(folder: string, given: Trust, now: Date): Pro
   return facts;
 }
 
-// A lock of another version than ours has findings that we cannot read; the report says that there are none to show.
-function findingsOf(lock: Buffer | undefined): Pick<Facts, 'findings'> {
+// Findings in a lock of another format version cannot be read; the report then shows none.
+function findingsOf(lock: Buffer | undefined): Pick<BundleFacts, 'findings'> {
   if (lock === undefined) return {};
   try {
     return { findings: readJson(lockKind, lock).findings };

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { reportHtml } from '../../../src/bundle/report/html.ts';
-import { reportJson } from '../../../src/bundle/report/json.ts';
+import { reportJson } from '../../../src/bundle/report/report-files.ts';
+import { reportHtml } from '../../../src/bundle/report/report-page.ts';
 import { foreign, html } from '../../../src/core/html-text.ts';
 import { readJson } from '../../../src/format/document.ts';
 import { type Report, reportKind } from '../../../src/format/report.ts';
@@ -76,11 +76,11 @@ function hostile(text: string): Report {
 
 const places = 25;
 
-describe('when a page is made', () => {
+describe('when a page is created', () => {
   it.each([
-    ['of one that passed', page()],
-    ['of one that failed', page(failed)],
-  ])('runs nothing and asks for nothing, %s', (_, text) => {
+    ['of a passed report', page()],
+    ['of a failed report', page(failed)],
+  ])('runs no script and loads nothing, %s', (_, text) => {
     const [, css = ''] = /<style>(.*?)<\/style>/s.exec(text) ?? [];
     const hash = createHash('sha256').update(css).digest('base64');
     expect(text).toContain(
@@ -91,7 +91,7 @@ describe('when a page is made', () => {
     expect(text).not.toMatch(/url\(|@import|https?:/);
   });
 
-  it('closes what it opens, in order', () => {
+  it('closes every element that it opens, in order', () => {
     const open: string[] = [];
     for (const [tag, slash, name = ''] of page(failed).matchAll(/<(\/?)([a-z][a-z0-9]*)[^>]*>/g)) {
       if (['meta', 'wbr'].includes(name)) continue;
@@ -101,7 +101,7 @@ describe('when a page is made', () => {
     expect(open).toEqual([]);
   });
 
-  it('can be walked by headings and table headers', () => {
+  it('can be navigated by headings and table headers', () => {
     const text = page(failed);
     const levels = [...text.matchAll(/<h([1-6])>/g)].map((match) => Number(match[1]));
     expect(levels[0]).toBe(1);
@@ -116,35 +116,35 @@ describe('when a page is made', () => {
     expect(text).toContain('<html lang="en" dir="ltr">');
   });
 
-  it('says its verdict first', () => {
+  it('states its result first', () => {
     const verdict = (values: Partial<Report>): string =>
       /<strong>(.*?)<\/strong>/.exec(page(values))?.[1]?.replace(/<[^>]*>/g, '') ?? '';
     expect(verdict({})).toBe('Passed');
-    expect(verdict(failed)).toBe('Refused');
+    expect(verdict(failed)).toBe('Rejected');
     expect(
       verdict({
         outcome: 'failed',
         failure: { ...sampleFailure, code: 'io-failed', exitStatus: 1 },
       }),
-    ).toBe('Not finished');
+    ).toBe('Not completed');
     expect(seen(page(failed))).not.toContain('Passed');
   });
 
-  it('has a place for a signature by hand, what was not checked, and the digest of the JSON', () => {
+  it('has space for a handwritten signature, what was not checked, and the digest of the JSON', () => {
     const text = seen(reportHtml(sampleReport(), '0f'.repeat(64)).toString());
-    for (const each of ['Name and office', 'Place and date', 'Signature', 'the moon'])
+    for (const each of ['Name and position', 'Place and date', 'Signature', 'the moon'])
       expect(text).toContain(each);
     expect(text).toContain('0f'.repeat(64));
-    expect(text).toContain('not a built program');
+    expect(text).toContain('not from a build');
   });
 
-  it('prints each page with its number and the bundle', () => {
+  it('prints the page number and the bundle on each page', () => {
     expect(page()).toMatch(/@page \{ size: A4;[^}]*\n@bottom-left \{ content: "bundle (?:e5){8}"/);
     const { id: _, ...rest } = sampleReport(failed);
     expect(reportHtml(rest).toString()).toContain('@bottom-left { content: ""');
   });
 
-  it('cuts a table that nobody would read, and says so', () => {
+  it('truncates a long table and reports that', () => {
     const finding = {
       source: 'a',
       file: 'b',
@@ -153,7 +153,7 @@ describe('when a page is made', () => {
       message: 'd',
     } as const;
     const text = seen(page({ findings: Array.from({ length: 2003 }, () => finding) }));
-    expect(text).toContain('3 further rows not shown: the JSON report has them all.');
+    expect(text).toContain('3 further rows not shown: the JSON report lists all.');
   });
 });
 
@@ -183,7 +183,7 @@ describe('when a bundle has hostile text', () => {
     expect(markup.split(`<span class="unseen">${name}</span>`)).toHaveLength(places + 1);
   });
 
-  it('keeps text of right-to-left scripts to itself', () => {
+  it('isolates right-to-left text', () => {
     expect(page({ ...failed, folder: '/שלום' })).toContain('<bdi>/שלום</bdi>');
   });
 
@@ -193,7 +193,7 @@ describe('when a bundle has hostile text', () => {
     );
   });
 
-  it('sets a long digest in groups that break, and that are copied as one', () => {
+  it('shows a long digest in groups that wrap and are copied as one', () => {
     const text = page();
     const sum = 'e5'.repeat(64);
     expect(text).not.toContain(sum);
@@ -203,7 +203,7 @@ describe('when a bundle has hostile text', () => {
 });
 
 describe('when the JSON has hostile text', () => {
-  it('keeps the value, and shows a screen nothing that it would obey', () => {
+  it('keeps the value, without characters that a terminal would obey', () => {
     const text = 'exe.\u202etxt \u{e0041}\u200b\u0085\u2028'.slice(0, 12);
     const report = { ...hostile(text) };
     const json = reportJson(report);

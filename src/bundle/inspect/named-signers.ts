@@ -4,32 +4,33 @@ import { momentOf } from '../../format/field.ts';
 import { allAlgorithms } from '../../trust/algorithm.ts';
 import { verifyDetached } from '../../trust/cms-verify.ts';
 import { readListed, readSignatures } from '../bundle-files.ts';
+import { notCounted } from '../report/describe-signatures.ts';
 import { reportLine } from '../report/report-line.ts';
-import { notCounted } from '../report/signatures.ts';
-import type { Looked } from './look.ts';
+import type { BundleView } from './bundle-view.ts';
 
-/** Who a signature says that it is of. */
+/** A signature and the signer that it names. */
 export interface NamedSigner {
   readonly file: string;
-  /** Absent where the signature does not hold. */
+  /** Absent for an invalid signature. */
   readonly subject?: string;
   /** SHA-256 of the public key, in hex. */
   readonly key?: string;
   readonly algorithm?: string;
-  /** As the signer says. */
+  /** As stated by the signer. */
   readonly signingTime?: string;
-  /** Whether it counts; absent where nobody said whose signatures do. */
+  /** Whether it counts; absent without a trust document. */
   readonly counted?: boolean;
   /** Why it does not count. */
   readonly reason?: string;
-  /** Why it does not hold. */
+  /** Why it is invalid. */
   readonly broken?: string;
 }
 
 /**
- * The signers of a bundle. Without a verdict only the mathematics is done: anybody can make a certificate of any name.
+ * The signers of a bundle. Without a verdict, only the signatures themselves are checked, and anyone can create a
+ * certificate with any name.
  */
-export async function namedSigners({ folders, verdict }: Looked): Promise<NamedSigner[]> {
+export async function namedSigners({ folders, verdict }: BundleView): Promise<NamedSigner[]> {
   if (verdict !== undefined)
     return verdict.signers.map(({ name, subject, keyFingerprint, algorithm, ...rest }) => ({
       ...{ file: name, subject: reportLine(subject), key: keyFingerprint, algorithm },
