@@ -167,7 +167,7 @@ const attacks: Readonly<Record<number, Attack>> = {
   28: {
     shown: [
       [cms, 'a nest of 10,000 values'],
-      [der, 'refuses a nest of 10,000 values before it reaches a recursive parser'],
+      [der, 'refuses 10,000 nested values before they reach a recursive parser'],
     ],
   },
   29: {
@@ -190,12 +190,12 @@ const attacks: Readonly<Record<number, Attack>> = {
       [chain, 'refuses a root of the attacker with the same names and key identifier'],
     ],
   },
-  32: { shown: [[chain, 'refuses a root that the file brings along']] },
+  32: { shown: [[chain, 'refuses a root from the signature file']] },
   33: { shown: [[chain, 'refuses a signer that issued a signer']] },
   34: {
     shown: [
       [chain, 'that is an authority'],
-      [chain, 'refuses an authority as the signer'],
+      [chain, 'refuses a CA as the signer'],
     ],
   },
   35: {
@@ -223,7 +223,7 @@ const attacks: Readonly<Record<number, Attack>> = {
   42: {
     shown: [
       [trustWalk, 'is refused when the newest revokes its signer'],
-      [chain, 'refuses its signatures, whichever way its issuer is named'],
+      [chain, 'refuses its signatures, by either name of its issuer'],
     ],
   },
   43: { shown: [[cms, 'refuses two certificates of one issuer and serial number']] },
@@ -294,7 +294,7 @@ const attacks: Readonly<Record<number, Attack>> = {
   59: {
     shown: [
       [admit, 'refuses a signature made two days ahead of the clock (attack 59)'],
-      [trustChain, 'refuses a signature of the future'],
+      [trustChain, 'refuses a signature from the future'],
     ],
   },
   60: {
@@ -502,13 +502,13 @@ const attacks: Readonly<Record<number, Attack>> = {
   115: {
     shown: [
       [runtime, 'when FIPS mode is on and there is no provider for it (attack 115)'],
-      ['trust/known-answers.test.ts', 'when FIPS mode is claimed and no FIPS provider is there'],
+      ['trust/known-answers.test.ts', 'when FIPS mode is claimed without a FIPS provider'],
     ],
   },
   116: {
     shown: [
       [runtime, 'when the runtime lacks ML-DSA (attack 116)'],
-      ['trust/runtime.test.ts', 'says so instead of skipping the check'],
+      ['trust/runtime.test.ts', 'fails instead of skipping the check'],
     ],
   },
   117: {

@@ -21,7 +21,7 @@ const blob = (value: unknown): object => bend(bundle(), 'blobs.1', value);
 const control = (path: string): object => ({ path, size: 1, sha512: sriOf(bytes) });
 const other = digestOf(Buffer.from('other'));
 
-describe('when a bundle names what it does not have', () => {
+describe('when a bundle refers to undefined names', () => {
   it.each<[string, object, string]>([
     [
       'a model and an image of one name',
@@ -131,7 +131,7 @@ describe('when a bundle’s parts are wrong', () => {
   });
 });
 
-describe('when a bundle’s lists disagree', () => {
+describe('when a bundle’s lists contradict each other', () => {
   it.each<[string, object, string]>([
     [
       'a blob twice',
@@ -214,8 +214,8 @@ describe('when a bundle’s lists disagree', () => {
   });
 });
 
-describe('when a bundle is asked', () => {
-  it('names its files and bytes', () => {
+describe('when a bundle is queried', () => {
+  it('lists its files and bytes', () => {
     const read = checkDocument(bundleKind, bundle());
     expect(bundleFiles(read).map(({ path }) => path)).toEqual([
       'oci-layout',

@@ -81,7 +81,7 @@ describe('when SHA512SUMS is written', () => {
   ): Parameters<typeof writeChecksums>[0] =>
     list.map((each) => ({ path: each.path, sha512: sriOf(Buffer.from(each.text)) }));
 
-  it('is read back sorted, whatever the order', () => {
+  it('is read back sorted, for any order', () => {
     const plain = files.filter(
       (list) =>
         !list.some(({ path: each }) =>
@@ -98,7 +98,7 @@ describe('when SHA512SUMS is written', () => {
     );
   });
 
-  it('loses no byte unseen: a list that is read is the list that would be written', () => {
+  it('ignores no byte: a list that is read is the list that would be written', () => {
     fc.assert(
       fc.property(fc.nat(good.length - 1), fc.nat(255), (at, byte) => {
         const bytes = Buffer.from(good);

@@ -43,19 +43,19 @@ describe('when YAML is read', () => {
     await expectCode(() => readYaml(manifestKind, bytes), 'manifest-invalid');
   });
 
-  it('reads exactly as many bytes as it may', () => {
+  it('reads up to the limit of bytes', () => {
     const comment = Buffer.alloc(manifestKind.maxBytes - HEAD.length, '#');
     expect(readYaml(manifestKind, Buffer.concat([Buffer.from(HEAD), comment])).name).toBe('a');
   });
 
-  it('takes words that older YAML read as booleans for words', () => {
+  it('reads words that were booleans in older YAML as strings', () => {
     const text = 'apiVersion: stowage/v1\nname: no\nparameters: {a: {x: yes, y: on, z: 010}}\n';
     const site = readYaml(siteKind, Buffer.from(text));
     expect(site.name).toBe('no');
     expect(site.parameters['a']).toEqual({ x: 'yes', y: 'on', z: 10 });
   });
 
-  it('gathers all defects, each with its path, fifty at most', async () => {
+  it('reports all defects with their paths, at most fifty', async () => {
     const models = Array.from({ length: 60 }, () => '{}').join(',');
     const text = `${HEAD}models: [${models}]\n`;
     const error = await expectCode(
@@ -67,7 +67,7 @@ describe('when YAML is read', () => {
     expect(error.defects[0]).toMatch(/^models\[0\]\.name: /);
   });
 
-  it('says of a union what the nearest branch lacks', async () => {
+  it('reports for a union the defects of the closest branch', async () => {
     const text = `${HEAD}images: [{name: i, source: x}]\nservices: [{name: s, image: i, mounts: [{model: a, path: b}]}]\n`;
     const error = await expectCode(
       () => readYaml(manifestKind, Buffer.from(text)),

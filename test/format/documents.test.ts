@@ -45,12 +45,12 @@ const documents: readonly [string, DocumentKind<unknown>, object][] = [
 const strangers: readonly unknown[] = [null, {}, [], 'a\u0000b', -1.5, true];
 
 describe.each(documents)('when a %s is read', (_, kind, document) => {
-  it('comes back from canonical and from indented JSON as it was', () => {
+  it('is read back unchanged from canonical and indented JSON', () => {
     expect(readCanonical(kind, writeCanonical(kind, document))).toEqual(document);
     expect(readJson(kind, writeJson(kind, document))).toEqual(document);
   });
 
-  it('refuses every member that is of a wrong type', () => {
+  it('refuses every member of a wrong type', () => {
     for (const path of paths(document)) {
       // Only null is of a wrong type for every member there is.
       const value = bend(document, path, null);
@@ -62,7 +62,7 @@ describe.each(documents)('when a %s is read', (_, kind, document) => {
     }
   });
 
-  it('refuses a member that it does not know, at any depth, by its path', async () => {
+  it('refuses an unknown member at any depth, with its path', async () => {
     const folders = ['', ...paths(document)].filter((path) => isRecord(document, path));
     for (const path of folders) {
       const name = path === '' ? 'x-unknown' : `${path}.x-unknown`;
@@ -86,20 +86,20 @@ describe.each(documents)('when a %s is read', (_, kind, document) => {
     await expectCode(() => readCanonical(kind, Buffer.from(text)), kind.code);
   });
 
-  it('refuses spaces, order and repetition where bytes are signed', async () => {
+  it('refuses white space, other order and duplicates where bytes are signed', async () => {
     const bytes = canonicalBytes(document as Json).toString();
     const first = /^\{("[^"]+":(?:"[^"]*"|\d+|\[\]|\{\}))/.exec(bytes)?.[1] ?? '"a":1';
     for (const text of [`${bytes}\n`, bytes.replace(':', ': '), `{${first},${bytes.slice(1)}`])
       await expectCode(() => readCanonical(kind, Buffer.from(text)), kind.code);
   });
 
-  it('refuses more bytes than it may have', async () => {
+  it('refuses more bytes than the limit', async () => {
     const small = { ...kind, maxBytes: 10 };
     const error = await expectCode(() => readJson(small, Buffer.alloc(11)), kind.code);
     expect(error.message).toContain('too large');
   });
 
-  it('writes nothing that it would not read', async () => {
+  it('writes nothing that it cannot read', async () => {
     await expectCode(() => writeCanonical(kind, { ...document, extra: 1 }), kind.code);
     await expectCode(() => writeJson(kind, null), kind.code);
   });
@@ -113,7 +113,7 @@ function isRecord(document: object, path: string): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-describe('when a number is beyond what JSON keeps', () => {
+describe('when a number is outside the exact range of JSON', () => {
   it.each([
     ['2^53 - 1', 2 ** 53 - 1, true],
     ['2^53', 2 ** 53, false],
@@ -126,7 +126,7 @@ describe('when a number is beyond what JSON keeps', () => {
   });
 });
 
-describe('when a moment is read', () => {
+describe('when a time is read', () => {
   const taken = (moment: string): boolean =>
     bundleKind.schema.safeParse(bend(sample.bundle(), 'resolvedAt', moment)).success;
 
@@ -153,7 +153,7 @@ describe('when a moment is read', () => {
 });
 
 describe('when the JSON Schemas were generated', () => {
-  it('has the files that the documents give: if not, run `npm run schemas`', () => {
+  it('matches the generated files: if not, run `npm run schemas`', () => {
     const schemas = jsonSchemas();
     expect(readdirSync('manifests/schema').sort(), 'run `npm run schemas`').toEqual(
       [...schemas.keys()].sort(),

@@ -36,7 +36,7 @@ const wide = z.strictObject({ kind: z.string() });
 // @ts-expect-error -- a member is wider in the schema
 const wider: z.ZodType<Sample> = exact(z.strictObject({ name, sizes, inner: wide }));
 
-describe('when a schema is held against its type', () => {
+describe('when a schema is compared with its type', () => {
   it('is the schema itself', () => {
     const document: Sample = { name: 'x', inner: { kind: 'b' } };
     expect(same.parse(document)).toEqual(document);
@@ -44,7 +44,7 @@ describe('when a schema is held against its type', () => {
       expect(each).toBeInstanceOf(z.ZodObject);
   });
 
-  it('is so for every schema of a document', () => {
+  it('is done for every schema of a document', () => {
     const folder = new URL('../../src/format/', import.meta.url);
     const loose = readdirSync(folder)
       .filter((file) => file.endsWith('.ts'))

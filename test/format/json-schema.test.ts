@@ -38,7 +38,7 @@ describe('when a manifest gives a JSON Schema', () => {
   });
 });
 
-describe('when a value is held against it', () => {
+describe('when a value is checked against it', () => {
   it.each([
     [{ type: 'integer' }, 3, undefined],
     [{ type: 'integer' }, 3.5, /./],

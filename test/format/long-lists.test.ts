@@ -31,8 +31,8 @@ function judged(kind: DocumentKind<Bundle>, value: unknown): unknown {
   }
 }
 
-describe('when an index is looked at without the schema', () => {
-  it('is what the schema makes of it', () => {
+describe('when an index is checked without the schema', () => {
+  it('equals the result of the schema', () => {
     for (const sound of [bundle(), sliced]) {
       expect(takeLongLists(sound)).toBeDefined();
       expect(bundleKind.quick?.(sound)).toEqual(slow.schema.parse(sound));
@@ -62,7 +62,7 @@ describe('when an index is looked at without the schema', () => {
     },
   );
 
-  it('takes no member from a polluted prototype', () => {
+  it('reads no member of a polluted prototype', () => {
     const bent = bend(bundle(), 'blobs.0.parts.0.size', undefined);
     const size = 1;
     Object.assign(Object.prototype, { size });

@@ -12,8 +12,8 @@ const refuse = async (value: unknown, defect: string): Promise<void> => {
   expect(error.defects.join('\n')).toContain(defect);
 };
 
-describe('when a manifest says little', () => {
-  it('fills in what it leaves out', () => {
+describe('when a manifest is minimal', () => {
+  it('adds the defaults', () => {
     const least = { apiVersion: 'stowage/v1', name: 'a', version: '1.0.0' };
     expect(checkDocument(manifestKind, least)).toEqual({
       ...least,
@@ -31,7 +31,7 @@ describe('when a manifest says little', () => {
     });
   });
 
-  it('fills in what a service, a model and a prompt leave out', () => {
+  it('adds the defaults of a service, a model and a prompt', () => {
     const read = checkDocument(manifestKind, {
       ...manifest(),
       models: [{ name: 'tiny', source: 'hf://demo/tiny' }],
@@ -182,7 +182,7 @@ describe('when a manifest is wrong', () => {
     await refuse(document, defect);
   });
 
-  it('refuses one name for a model and an image', async () => {
+  it('refuses the same name for a model and an image', async () => {
     await refuse(bend(manifest(), 'images.0.name', 'tiny'), 'have the same name');
   });
 
@@ -254,14 +254,14 @@ describe('when a manifest is wrong', () => {
     expect(error.defects.join('\n')).toContain(shown);
   });
 
-  it('gathers every defect', async () => {
+  it('reports every defect', async () => {
     const wrong = bend(bend(bend(manifest(), 'name', 5), 'models.0.source', 'x'), 'extra', 1);
     const error = await expectCode(() => checkDocument(manifestKind, wrong), 'manifest-invalid');
     expect(error.defects).toHaveLength(3);
     expect(error.message).toBe('manifest has 3 defects');
   });
 
-  it('takes an https address with its digest', () => {
+  it('accepts an https URL with its digest', () => {
     const file = { name: 'settings', source: 'https://a.example/x', digest: ONE };
     expect(checkDocument(manifestKind, bend(manifest(), 'files.0', file)).files[0]).toEqual(file);
   });

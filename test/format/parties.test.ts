@@ -54,7 +54,7 @@ describe('when site.yaml is wrong', () => {
     await expectCode(() => checkDocument(siteKind, bend(site(), path, value)), 'site-invalid');
   });
 
-  it('needs a name alone', () => {
+  it('requires only a name', () => {
     const least = { apiVersion: 'stowage/v1', name: 'vault' };
     expect(checkDocument(siteKind, least)).toMatchObject({
       ...least,

@@ -6,7 +6,7 @@ import { expectCode } from '../support/error.ts';
 import { bend } from './bend.ts';
 
 describe('when a report is read', () => {
-  it('takes one that passed, and one that failed before anything was known', () => {
+  it('accepts one that passed, and one that failed before anything was known', () => {
     expect(checkDocument(reportKind, sampleReport())).toEqual(sampleReport());
     const { id: _, bundle: __, contents: ___, findings: ____, ...rest } = sampleReport();
     const failed = { ...rest, outcome: 'failed', failure: sampleFailure, signatures: [] };

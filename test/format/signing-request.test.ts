@@ -8,7 +8,7 @@ import { signingRequest } from './samples.ts';
 const request = signingRequest();
 
 describe('when a signing request is written', () => {
-  it('reads as it was', () => {
+  it('is read back unchanged', () => {
     expect(readCanonical(signingRequestKind, writeCanonical(signingRequestKind, request))).toEqual(
       request,
     );

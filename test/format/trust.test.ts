@@ -28,7 +28,7 @@ const most: Trust = {
   maxAgeDays: 90,
 };
 
-describe('when a trust document is as it should be', () => {
+describe('when a trust document is valid', () => {
   it.each([
     ['the least', least],
     ['every field', most],

@@ -93,7 +93,7 @@ function given(args: readonly string[]): string[] {
 const memory = 'rw,exec,nosuid,nodev,mode=1777,U';
 
 describe.each(names)('when %s is used', (name) => {
-  it('is valid, and renders to a podman command for each service with nothing left to fill in', () => {
+  it('is valid, and renders to a complete podman command for each service', () => {
     const manifest = load(name);
     expect(manifest.services).not.toHaveLength(0);
     for (const args of commands(manifest)) {
@@ -102,14 +102,14 @@ describe.each(names)('when %s is used', (name) => {
     }
   });
 
-  it('pins what it names, says which licences may cross, and asks a prompt', () => {
+  it('pins its content, lists the accepted licenses, and has an acceptance prompt', () => {
     const { models, images, acceptance } = load(name);
     for (const image of images) expect(image.source).not.toMatch(/:latest$|\/[^:@]*$/);
     for (const model of models) expect(model.licenses).toBeDefined();
     expect(acceptance).not.toHaveLength(0);
   });
 
-  it('has a server that listens where its health check looks, and names the model that it expects', () => {
+  it('has a server that listens on the port of its health check, and names the expected model', () => {
     const manifest = load(name);
     for (const service of render(manifest)) {
       const port = service.ports.find((each) => each.name === service.health?.port);
@@ -153,7 +153,7 @@ describe('when Nemotron runs on vLLM', () => {
     expect(valuesOf(given(args), '--max-model-len')).toEqual(['65536']);
   });
 
-  it('keeps it from calling home', () => {
+  it('prevents telemetry', () => {
     const env = valuesOf(args, '--env');
     expect(env).toEqual(
       expect.arrayContaining(['HF_HUB_OFFLINE=1', 'VLLM_NO_USAGE_STATS=1', 'DO_NOT_TRACK=1']),
@@ -164,7 +164,7 @@ describe('when Nemotron runs on vLLM', () => {
 describe('when gpt-oss runs on llama.cpp', () => {
   const [args = []] = commands(load('gpt-oss-llamacpp.yaml'));
 
-  it('mounts each vocabulary as a file, in the folder that the variable names', () => {
+  it('mounts each vocabulary as a file, in the folder of the variable', () => {
     expect(valuesOf(args, '--volume').slice(1)).toEqual(
       ['o200k', 'cl100k'].map(
         (each) =>
@@ -174,7 +174,7 @@ describe('when gpt-oss runs on llama.cpp', () => {
     expect(valuesOf(args, '--env')).toContain('TIKTOKEN_ENCODINGS_BASE=/vocabulary');
   });
 
-  it('serves a file that the manifest takes from the repository', () => {
+  it('serves a file that the manifest includes from the repository', () => {
     const [path = ''] = valuesOf(given(args), '--model');
     const [model] = load('gpt-oss-llamacpp.yaml').models;
     expect(model?.include).toContain(path.split('/').at(-1));
@@ -185,7 +185,7 @@ describe('when a NIM serves a local model', () => {
   const [service] = render(load('nim-local-model.yaml'));
   const [args = []] = commands(load('nim-local-model.yaml'));
 
-  it('names a path, forbids downloads and carries no key', () => {
+  it('names a path, forbids downloads and contains no key', () => {
     const env = valuesOf(args, '--env');
     expect(env).toContain('NIM_MODEL_PATH=/models/qwen');
     expect(env).toContain('NIM_DISABLE_MODEL_DOWNLOAD=1');
@@ -193,14 +193,14 @@ describe('when a NIM serves a local model', () => {
     expect(env.filter((each) => /^(NGC_API_KEY|HF_TOKEN)=/.test(each))).toEqual([]);
   });
 
-  it('waits for the path that answers when inference is possible', () => {
+  it('waits for the path that answers once inference is possible', () => {
     expect(service?.health?.server).toBe('nim');
     expect(serverProfiles.nim.readyPath).toBe('/v1/health/ready');
   });
 });
 
-describe('when a site turns on what its example has as comments', () => {
-  it('is valid as well', () => {
+describe('when a site enables the commented parts of its example', () => {
+  it('is valid, too', () => {
     const text = readFileSync(`${folder}${SITE}`, 'utf8');
     const on = text.replace(/^# ([a-z][A-Za-z]*:| {2})/gm, '$1');
     const given = readYaml(siteKind, Buffer.from(on));

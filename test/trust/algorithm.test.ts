@@ -31,7 +31,7 @@ describe('when a message is signed', () => {
     );
   });
 
-  it('knows the algorithms that a trust document can name', () => {
+  it('supports the algorithms of trust documents', () => {
     expect([...allAlgorithms].sort()).toEqual([...algorithmNames].sort());
   });
 
@@ -43,7 +43,7 @@ describe('when a message is signed', () => {
 });
 
 describe('when a signature is of another scheme', () => {
-  it('does not take PKCS #1 for PSS, nor a salt of another length', () => {
+  it('does not accept PKCS #1 as PSS, or a salt of another length', () => {
     const pkcs1 = signWith('rsa-pkcs1-sha384', rsa.privateKey, message);
     expect(verifyWith('rsa-pss-sha384', rsa.publicKey, message, pkcs1)).toBe(false);
     const short = sign('sha384', message, { key: rsa.privateKey, padding: 6, saltLength: 32 });
@@ -55,18 +55,18 @@ describe('when a signature is of another scheme', () => {
     expect(verifyWith('rsa-pkcs1-sha384', rsa.publicKey, message, other)).toBe(false);
   });
 
-  it('does not take ML-DSA with a context', () => {
+  it('does not accept ML-DSA with a context', () => {
     const context = Buffer.from('other');
     const other = sign(null, message, { key: mlDsa.privateKey, context });
     expect(verifyWith('ml-dsa-87', mlDsa.publicKey, message, other)).toBe(false);
   });
 
-  it('does not take an ECDSA signature of zeros', () => {
+  it('does not accept an ECDSA signature of zeros', () => {
     const zeros = Buffer.from('3006020100020100', 'hex');
     expect(verifyWith('ecdsa-p384-sha384', p384.publicKey, message, zeros)).toBe(false);
   });
 
-  it('does not take the raw form of an ECDSA signature', () => {
+  it('does not accept the raw form of an ECDSA signature', () => {
     const raw = sign('sha384', message, { key: p384.privateKey, dsaEncoding: 'ieee-p1363' });
     expect(verifyWith('ecdsa-p384-sha384', p384.publicKey, message, raw)).toBe(false);
   });

@@ -21,7 +21,7 @@ describe('when a file holds certificates', () => {
     expect(both).toEqual([fingerprint, root.certificate.fingerprint]);
   });
 
-  it('reads what other tools make of PEM', () => {
+  it('reads PEM of other tools', () => {
     expect(read(`Certificate:\n    Data:\n${pem.replaceAll('\n', '\r\n')}\n\n`)).toEqual([
       fingerprint,
     ]);
@@ -43,13 +43,13 @@ describe('when a file holds anything else', () => {
     await expectCode(() => read(text), 'certificate-invalid');
   });
 
-  it('names a private key for what it is', async () => {
+  it('reports a private key', async () => {
     const key = encodePrivateKey(signer.key);
     const error = await expectCode(() => read(pem + key), 'certificate-invalid');
     expect(error.found).toBe('a block of PRIVATE KEY');
   });
 
-  it('sets the limit of size where it says', async () => {
+  it('has the documented size limit', async () => {
     expect(read(pem.padEnd(MAX_TRUST_BYTES, '\n'))).toHaveLength(1);
     const large = pem.padEnd(MAX_TRUST_BYTES + 1, '\n');
     const error = await expectCode(() => read(large), 'certificate-invalid');

@@ -21,7 +21,7 @@ describe('when certificates are issued', () => {
   const authority = makeAuthority(root);
   const signer = makeSigner(authority);
 
-  it('gives an authority and a signer what each needs', () => {
+  it('gives a CA and a signer their extensions', () => {
     expect(root.certificate).toMatchObject({ authority: true, pathLength: 1 });
     expect(authority.certificate).toMatchObject({ authority: true, pathLength: 0 });
     expect(authority.certificate.keyUsage).toEqual(['keyCertSign', 'cRLSign']);
@@ -49,12 +49,12 @@ describe('when certificates are issued', () => {
     expect(below.authorityKeyId).toBeUndefined();
   });
 
-  it('does not say what an authority may be used for', () => {
+  it('does not limit the purposes of a CA', () => {
     expect(root.certificate.purposes).toBeUndefined();
     expect(authority.certificate.purposes).toBeUndefined();
   });
 
-  it('makes a chain that openssl accepts, strictly', () => {
+  it('makes a chain that openssl accepts in strict mode', () => {
     for (const [name, { certificate }] of Object.entries({ root, authority, signer }))
       writeFileSync(join(folder, `${name}.pem`), encodeCertificate(certificate));
     const chain = ['-CAfile', 'root.pem', '-untrusted', 'authority.pem', 'signer.pem'];
@@ -62,12 +62,12 @@ describe('when certificates are issued', () => {
     expect(stderr + stdout).toBe('signer.pem: OK\n');
   });
 
-  it('takes a name of 64 letters', () => {
+  it('accepts a name of 64 letters', () => {
     const name = 'x'.repeat(64);
     expect(makeRoot({ name }).certificate.subject).toBe(`O=Example Agency, CN=${name}`);
   });
 
-  it('gives validity past 2049 in the other form of time', () => {
+  it('encodes validity past 2049 as GeneralizedTime', () => {
     const notAfter = new Date('2060-01-01T00:00:00Z');
     expect(makeRoot({ notAfter }).certificate.notAfter).toEqual(notAfter);
   });

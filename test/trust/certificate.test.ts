@@ -42,7 +42,7 @@ const refuses = (changes: Partial<Pieces>, code: ErrorCode = 'certificate-invali
   expectCode(() => parseCertificate(make(changes)), code);
 
 describe('when a certificate is within the profile', () => {
-  it('says what it holds', () => {
+  it('returns its fields', () => {
     const bytes = make({ serial: integer(0x00a1b2) });
     const certificate = parseCertificate(bytes);
     const oracle = new X509Certificate(bytes);
@@ -59,7 +59,7 @@ describe('when a certificate is within the profile', () => {
     expect(certificate.purposes).toEqual([oids.codeSigning]);
   });
 
-  it('confirms the signature of its issuer and of no other', () => {
+  it('verifies the signature of its issuer and of no other', () => {
     const certificate = parseCertificate(make({}));
     expect(isSignedBy(certificate, root.certificate)).toBe(true);
     expect(isSignedBy(certificate, makeRoot().certificate)).toBe(false);
@@ -76,7 +76,7 @@ describe('when a certificate is within the profile', () => {
     expect(parseCertificate(make({ extensions })).authority).toBe(false);
   });
 
-  it('escapes what a terminal could act on', () => {
+  it('escapes control characters', () => {
     const name = (text: string): Der =>
       sequence(setOf([sequence(oid('2.5.4.3'), utf8String(text))]));
     const { subject } = parseCertificate(make({ subject: name('a,b\u001b[2J\u202e\n') }));
@@ -237,19 +237,19 @@ describe('when a certificate is outside the profile', () => {
     await expectCode(() => parseCertificate(bytes), 'certificate-invalid');
   });
 
-  it('takes a validity of one second', () => {
+  it('accepts a validity of one second', () => {
     const { notBefore } = validity;
     const at = { validity: sequence(time(notBefore), time(notBefore)) };
     expect(parseCertificate(make(at)).notAfter).toEqual(notBefore);
   });
 
-  it('takes a serial number of 20 bytes', () => {
+  it('accepts a serial number of 20 bytes', () => {
     const serial = sizedInteger(20, 0x7f);
     expect(parseCertificate(make({ serial })).serial).toBe('7f'.repeat(20));
   });
 });
 
-describe('when a certificate holds more or less than it may', () => {
+describe('when a certificate has too many or too few members', () => {
   const plain = (type: string, value: Der): Der => extension(type, value);
   const critical = (type: string, value: Der): Der => extension(type, value, true);
   const keyId = (bytes: number): Der => primitive(contextTag(0), Buffer.alloc(bytes, 7));
@@ -382,7 +382,7 @@ describe('when a certificate holds more or less than it may', () => {
     expect(error.found).toBe(found);
   });
 
-  it('takes key identifiers of 1 and of 64 bytes, and 16 purposes', () => {
+  it('accepts key identifiers of 1 and of 64 bytes, and 16 purposes', () => {
     const extensions = [
       plain(oids.subjectKeyIdentifier, octetString(Buffer.from([7]))),
       plain(oids.authorityKeyIdentifier, sequence(keyId(64))),
@@ -395,7 +395,7 @@ describe('when a certificate holds more or less than it may', () => {
   });
 });
 
-describe('when a certificate is signed by a refused algorithm', () => {
+describe('when a certificate is signed with an algorithm that is not accepted', () => {
   it.each([
     ['SHA-1', '1.2.840.10045.4.1', 'sha1'],
     ['SHA-256', '1.2.840.10045.4.3.2', 'sha256'],
@@ -420,13 +420,13 @@ describe('when a certificate is signed by a refused algorithm', () => {
     expect(error.found).toBe(`the signature algorithm has ${found}`);
   });
 
-  it('does not confirm a weaker hash under an accepted name', () => {
+  it('does not verify a weaker hash under an accepted name', () => {
     const certificate = parseCertificate(make({ sign: signWithHash('sha256') }));
     expect(isSignedBy(certificate, root.certificate)).toBe(false);
   });
 });
 
-describe('when the key of a certificate is refused', () => {
+describe('when the key of a certificate is not accepted', () => {
   let modulus: Buffer;
   beforeAll(() => {
     const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 3072 });
@@ -492,7 +492,7 @@ describe('when the key of a certificate is refused', () => {
     expect(error.found).toBe('the public key is not an uncompressed point');
   });
 
-  it('refuses an RSA key in an encoding of its own', async () => {
+  it('refuses an RSA key that is not in its canonical encoding', async () => {
     const spki = sequence(
       sequence(oid(oids.rsaEncryption), nullValue()),
       bitString(Buffer.concat([sequence(integer(modulus), integer(65537)).bytes, Buffer.alloc(1)])),

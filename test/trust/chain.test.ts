@@ -66,23 +66,23 @@ describe('when a path leads to a pinned root', () => {
     expect(anchor({ leaf: deep.certificate, beside })).toBe(tall.certificate);
   });
 
-  it('bears with the root itself in the file, when it is the pinned one', () => {
+  it('accepts the root itself in the file, if it is the pinned one', () => {
     expect(anchor({ leaf: signer.certificate, beside: [root.certificate] })).toBe(root.certificate);
     const beside = [authority.certificate, tall.certificate];
     expect(anchor({ leaf: deep.certificate, beside })).toBe(tall.certificate);
   });
 
-  it('takes the first and the last second of validity', () => {
+  it('accepts the first and the last second of validity', () => {
     for (const at of [validity.notBefore, validity.notAfter])
       expect(anchor({ leaf: signer.certificate, at })).toBe(root.certificate);
   });
 
-  it('takes an authority that was pinned itself', () => {
+  it('accepts an intermediate CA that is pinned itself', () => {
     const roots = [authority.certificate];
     expect(anchor({ leaf: deep.certificate, roots })).toBe(authority.certificate);
   });
 
-  it('takes the root that was valid when two are of one key', () => {
+  it('uses the root that was valid when two have one key', () => {
     const pair = { privateKey: root.key, publicKey: root.certificate.publicKey };
     const notAfter = new Date('2026-02-01T00:00:00Z');
     const old = makeRoot({ pair, notAfter });
@@ -90,7 +90,7 @@ describe('when a path leads to a pinned root', () => {
     expect(anchor({ leaf: signer.certificate, roots })).toBe(root.certificate);
   });
 
-  it('takes a root that does not name its key, for a signer that names its issuer', () => {
+  it('accepts a root without a key identifier, for a signer that names its issuer', () => {
     const extensions = [authorityConstraints, authorityUsage];
     const subject = der(root.certificate.subjectDer);
     const silent = odd(root, { subject, extensions }, root).certificate;
@@ -99,14 +99,14 @@ describe('when a path leads to a pinned root', () => {
     expect(anchor({ leaf: signer.certificate, roots: [silent] })).toBe(silent);
   });
 
-  it('takes an authority whose purposes include codeSigning', () => {
+  it('accepts a CA whose purposes include codeSigning', () => {
     const extensions = [authorityConstraints, authorityUsage, purposesOf(oids.codeSigning)];
     const issuer = odd(tall, { extensions, subject: subjectName });
     const leaf = makeSigner(issuer).certificate;
     expect(anchor({ leaf, beside: [issuer.certificate] })).toBe(tall.certificate);
   });
 
-  it('takes codeSigning among other purposes', () => {
+  it('accepts codeSigning among other purposes', () => {
     const { certificate: leaf } = odd(root, {
       extensions: [constraints, usage, purposesOf('1.3.6.1.5.5.7.3.1', oids.codeSigning)],
     });
@@ -141,13 +141,13 @@ describe('when no path leads to a pinned root', () => {
     expect(anchor({ leaf: certificate })).toBe(root.certificate);
   });
 
-  it('refuses a root that the file brings along', async () => {
+  it('refuses a root from the signature file', async () => {
     const twin = makeRoot();
     const leaf = makeSigner(twin).certificate;
     await refuses({ leaf, beside: [twin.certificate] }, 'signer-untrusted');
   });
 
-  it('refuses everybody when nothing is pinned', async () => {
+  it('refuses every signer when nothing is pinned', async () => {
     await refuses({ leaf: signer.certificate, roots: [] }, 'signer-untrusted');
   });
 
@@ -159,11 +159,11 @@ describe('when no path leads to a pinned root', () => {
     await refuses({ leaf: signer.certificate, roots }, 'signer-untrusted');
   });
 
-  it('refuses a signer whose authority was left out', async () => {
+  it('refuses a signer whose intermediate CA is missing', async () => {
     await refuses({ leaf: deep.certificate }, 'signer-untrusted');
   });
 
-  it('refuses two authorities between signer and root', async () => {
+  it('refuses two intermediate CAs', async () => {
     const top = makeRoot({ name: 'Top', pathLength: 1 });
     const middle = makeAuthority(top, { name: 'Middle', pathLength: 1 });
     const low = makeAuthority(middle, { name: 'Low' });
@@ -221,7 +221,7 @@ describe('when a certificate of the path is not valid for its use', () => {
     await refuses({ leaf: odd(root, { extensions }).certificate });
   });
 
-  it('refuses an authority as the signer', async () => {
+  it('refuses a CA as the signer', async () => {
     const error = await refuses({ leaf: makeAuthority(root).certificate });
     expect(error.found).toBe('a CA certificate (CA:TRUE)');
   });
@@ -254,7 +254,7 @@ describe('when a certificate of the path is not valid for its use', () => {
     expect(error.expected).toContain('at most 0 CA certificates');
   });
 
-  it('does not count an authority that names itself as none', async () => {
+  it('counts a self-issued CA in the path length', async () => {
     const self = odd(root, {
       subject: der(root.certificate.subjectDer),
       extensions: [authorityConstraints, authorityUsage],
@@ -264,12 +264,12 @@ describe('when a certificate of the path is not valid for its use', () => {
     expect(error.expected).toContain('at most 0 CA certificates');
   });
 
-  it('refuses a pinned certificate that is not an authority', async () => {
+  it('refuses a pinned certificate that is not a CA', async () => {
     const leaf = parseCertificate(oddCertificate(signer, deep.certificate.publicKey));
     await refuses({ leaf, roots: [signer.certificate] });
   });
 
-  it('refuses a certificate that belongs to nothing', async () => {
+  it('refuses an unrelated certificate', async () => {
     const strangers = [makeRoot().certificate, makeSigner(root).certificate, tall.certificate];
     for (const stranger of strangers) {
       const error = await refuses({ leaf: signer.certificate, beside: [stranger] });
@@ -314,7 +314,7 @@ describe('when a certificate is revoked', () => {
   const { serial } = signer.certificate;
   const { fingerprint, keyFingerprint } = root.certificate;
 
-  it('refuses its signatures, whichever way its issuer is named', async () => {
+  it('refuses its signatures, by either name of its issuer', async () => {
     for (const issuer of [fingerprint, keyFingerprint]) {
       const revoked = [revocation(issuer, serial)];
       const error = await refuses({ leaf: signer.certificate, revoked }, 'signer-untrusted');
@@ -322,7 +322,7 @@ describe('when a certificate is revoked', () => {
     }
   });
 
-  it('refuses what a revoked authority issued', async () => {
+  it('refuses the certificates of a revoked CA', async () => {
     const revoked = [revocation(tall.certificate.fingerprint, authority.certificate.serial)];
     const beside = [authority.certificate];
     await refuses({ leaf: deep.certificate, beside, revoked }, 'signer-untrusted');
@@ -336,7 +336,7 @@ describe('when a certificate is revoked', () => {
     await refuses({ leaf: signer.certificate, roots, revoked }, 'signer-untrusted');
   });
 
-  it('leaves the same serial number of another issuer alone', () => {
+  it('does not affect the same serial number of another issuer', () => {
     const revoked = [
       revocation(tall.certificate.fingerprint, serial),
       revocation(fingerprint, integer(nextSerial()).content.toString('hex')),

@@ -34,7 +34,7 @@ describe('when content is signed', () => {
     expect(verified.certificate.fingerprint).toBe(signer.certificate.fingerprint);
   });
 
-  it('cuts the signing time to the second', () => {
+  it('truncates the signing time to the second', () => {
     const cms = signDetached(content, p384, new Date(signedAt.getTime() + 999));
     expect(verifyDetached(cms, content, all).signingTime).toEqual(signedAt);
   });
@@ -45,7 +45,7 @@ describe('when content is signed', () => {
     expect(verifyDetached(cms, bytes, all).signingTime).toEqual(signedAt);
   });
 
-  it('carries the authority between signer and root', () => {
+  it('includes the intermediate CA', () => {
     const authority = makeAuthority(root);
     const signer = { ...makeSigner(authority), intermediates: [authority.certificate] };
     const { intermediates } = verifyDetached(signDetached(content, signer, signedAt), content, all);
@@ -55,7 +55,7 @@ describe('when content is signed', () => {
   });
 });
 
-describe('when an officer checks with openssl alone', () => {
+describe('when an officer verifies with openssl only', () => {
   const verify = (name: string, file: string): ReturnType<typeof openssl> => {
     const trust = ['-no-CApath', '-no-CAstore', '-CAfile', 'root.pem'];
     const input = ['-inform', 'DER', '-in', `${name}.p7s`, '-content', file];
@@ -89,7 +89,7 @@ describe('when an officer checks with openssl alone', () => {
   });
 });
 
-describe('when the key lives elsewhere', () => {
+describe('when the key is external', () => {
   const prepared = prepareSignature(content, p384, signedAt);
 
   it('prepares the same bytes each time', () => {
@@ -97,7 +97,7 @@ describe('when the key lives elsewhere', () => {
     expect(again.toBeSigned).toEqual(prepared.toBeSigned);
   });
 
-  it('attaches what a token returned, in either form of ECDSA', () => {
+  it('attaches the result of a token, in either form of ECDSA', () => {
     const der = createSign('sha384').update(prepared.toBeSigned).sign(p384.key);
     const raw = sign('sha384', prepared.toBeSigned, { key: p384.key, dsaEncoding: 'ieee-p1363' });
     expect(raw.length).toBe(96);
@@ -107,7 +107,7 @@ describe('when the key lives elsewhere', () => {
     }
   });
 
-  it('refuses r and s that are a zero longer than a token returns them', async () => {
+  it('refuses r and s with an additional zero', async () => {
     const raw = sign('sha384', prepared.toBeSigned, { key: p384.key, dsaEncoding: 'ieee-p1363' });
     const zero = Buffer.alloc(1);
     const longer = Buffer.concat([zero, raw.subarray(0, 48), zero, raw.subarray(48)]);
@@ -126,7 +126,7 @@ describe('when the key lives elsewhere', () => {
 });
 
 describe('when content cannot be signed', () => {
-  it('refuses a key that is not of the certificate', async () => {
+  it('refuses a key that does not match the certificate', async () => {
     const signer = { ...p384, key: makeSigner(root).key };
     await expectCode(() => signDetached(content, signer, signedAt), 'key-invalid');
   });
@@ -137,7 +137,7 @@ describe('when content cannot be signed', () => {
     await expectCode(() => prepareSignature(content, signer, signedAt), 'algorithm-refused');
   });
 
-  it('refuses more certificates than a verifier takes', async () => {
+  it('refuses more certificates than a verifier accepts', async () => {
     const intermediates = [1, 2, 3, 4].map(() => makeAuthority(root).certificate);
     const signer = { ...p384, intermediates };
     await expectCode(() => signDetached(content, signer, signedAt), 'certificate-invalid');

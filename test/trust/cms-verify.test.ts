@@ -110,7 +110,7 @@ describe('when a signature file is damaged', () => {
   });
 });
 
-describe('when a signature file was made into text', () => {
+describe('when a signature file was converted to text', () => {
   it.each([
     ['PEM', encodePem('CMS', good)],
     ['S/MIME', `MIME-Version: 1.0\n\n${good.toString('base64')}`],
@@ -121,7 +121,7 @@ describe('when a signature file was made into text', () => {
   });
 });
 
-describe('when a signature is of other content', () => {
+describe('when a signature is for other content', () => {
   it.each([
     ['one byte changed', Buffer.from(content).fill('x', 0, 1)],
     ['one byte more', Buffer.concat([content, Buffer.from('\n')])],
@@ -136,10 +136,10 @@ describe('when a signature is of other content', () => {
   });
 });
 
-describe('when a forged file is right in everything else', () => {
+describe('when a forged file is correct in everything else', () => {
   const rewritten = 'an encoding that stowage sign does not write';
 
-  it('is accepted with no change, so that each change below is what refuses it', () => {
+  it('is accepted without a change, so that each change below is the cause of a refusal', () => {
     expect(accepted([forged({})])).toBe(1);
   });
 
@@ -367,7 +367,7 @@ describe('when another algorithm is claimed or used', () => {
     await expectCode(() => verify(forged(changes)), 'algorithm-refused');
   });
 
-  it('refuses what the caller does not allow, whatever the message says', async () => {
+  it('refuses an algorithm that the caller does not allow, whatever the message names', async () => {
     const allowed: ReadonlySet<AlgorithmName> = new Set(['ml-dsa-87']);
     await expectCode(() => verifyDetached(good, content, allowed), 'algorithm-refused');
     await expectCode(() => verifyDetached(good, content, new Set()), 'algorithm-refused');

@@ -30,7 +30,7 @@ describe('when tags and lengths are those of one value', () => {
     expect(defectOf(hex)).toBeUndefined();
   });
 
-  it('lets a value without members be as deep as it may, inside the deepest', () => {
+  it('accepts an empty value at the maximum depth', () => {
     expect(layoutDefect(nest(MAX_DER_DEPTH))).toBeUndefined();
     const deepest = Buffer.concat([nest(MAX_DER_DEPTH).subarray(0, -2), Buffer.from([0x05, 0])]);
     expect(layoutDefect(deepest)).toBeUndefined();
@@ -73,7 +73,7 @@ describe('when tags and lengths are not those of one value', () => {
     expect(defectOf(hex)).toBe(defect);
   });
 
-  it('says so of a value nested too deep', () => {
+  it('reports a value nested too deep', () => {
     const defect = `values nested deeper than ${MAX_DER_DEPTH}`;
     expect(layoutDefect(nest(MAX_DER_DEPTH + 1))).toBe(defect);
   });

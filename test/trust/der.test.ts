@@ -51,7 +51,7 @@ describe('when bytes are one DER value', () => {
     );
   });
 
-  it('gives children, content and encoding of each value', () => {
+  it('returns children, content and encoding of each value', () => {
     const read = parse(sequence(oid('2.5.4.3'), octetString(Buffer.from('x'))).bytes);
     expect(read.children.map((child) => child.tag)).toEqual([derTag.oid, derTag.octetString]);
     expect(read.children[1]?.content.toString()).toBe('x');
@@ -88,7 +88,7 @@ describe('when a value is written', () => {
 });
 
 describe('when bytes are not one DER value', () => {
-  it('answers any bytes with a value of the same bytes or a refusal', () => {
+  it('reads any bytes to a value of the same bytes or refuses them', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
         try {
@@ -125,7 +125,7 @@ describe('when bytes are not one DER value', () => {
     await expectCode(() => parse(hex(bytes)), 'signature-malformed');
   });
 
-  it('says which rule of DER a length breaks', async () => {
+  it('names the rule of DER that a length breaks', async () => {
     const long = await expectCode(() => parse(hex('04 81 01 00')), 'signature-malformed');
     expect(long.message).toBe('a length that is not in its shortest form');
     const open = await expectCode(() => parse(hex('30 80 00 00')), 'signature-malformed');
@@ -134,17 +134,17 @@ describe('when bytes are not one DER value', () => {
     expect(none.message).toBe('no bytes');
   });
 
-  it('refuses a nest of 10,000 values before it reaches a recursive parser', async () => {
+  it('refuses 10,000 nested values before they reach a recursive parser', async () => {
     const error = await expectCode(() => parse(nest(10_000)), 'signature-malformed');
     expect(error.message).toContain('nested deeper');
   });
 
-  it('sets the limit of depth where it says', async () => {
+  it('has the documented depth limit', async () => {
     expect(parse(nest(MAX_DER_DEPTH)).tag).toBe(derTag.sequence);
     await expectCode(() => parse(nest(MAX_DER_DEPTH + 1)), 'signature-malformed');
   });
 
-  it('refuses more bytes than allowed without looking at them', async () => {
+  it('refuses more bytes than allowed without parsing them', async () => {
     const huge = Buffer.alloc(300 * 1024 * 1024);
     const error = await expectCode(() => parse(huge), 'signature-malformed');
     expect(error.message).toContain('more than 65536');

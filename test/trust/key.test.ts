@@ -37,18 +37,18 @@ describe('when a key is written', () => {
     expect(publicOf(opened)).toEqual(encodePublicKey(publicKey));
   });
 
-  it('is read from the largest file that a key may be in', async () => {
+  it('is read from a file of the maximum size', async () => {
     const plain = encodePrivateKey(p384.privateKey);
     const full = plain.padEnd(MAX_CERTIFICATE_BYTES, '\n');
     expect(publicOf(decodePrivateKey(full))).toEqual(encodePublicKey(p384.publicKey));
     await expectCode(() => decodePrivateKey(`${full}\n`), 'key-invalid');
   });
 
-  it('never writes the same encryption twice', () => {
+  it('never encrypts to the same bytes twice', () => {
     expect(encodePrivateKey(p384.privateKey, passphrase)).not.toBe(encrypted);
   });
 
-  it('writes what openssl opens, by a derivation that costs something', () => {
+  it('can be decrypted by openssl, with a slow key derivation', () => {
     writeFileSync(join(folder, 'key.pem'), encrypted);
     const opened = openssl(
       ['pkey', '-in', 'key.pem', '-passin', `pass:${passphrase}`, '-pubout'],

@@ -41,12 +41,12 @@ afterEach(() => {
 const failed = (answers: readonly KnownAnswer[]): KnownAnswer[] =>
   answers.filter(({ passed }) => !passed);
 
-describe('when the runtime computes as it should', () => {
-  it('gives every answer', () => {
+describe('when the runtime is correct', () => {
+  it('passes every test', () => {
     expect(failed(knownAnswers())).toEqual([]);
   });
 
-  it('is asked for every hash, every signature algorithm and what opens a key', () => {
+  it('tests every hash, every signature algorithm and key decryption', () => {
     expect(new Set(knownAnswers().map(({ algorithm }) => algorithm))).toEqual(
       new Set([
         'sha256',
@@ -75,7 +75,7 @@ describe('when an answer is wrong', () => {
     expect(first?.found).toMatch(/^(?:refused|no answer: )/);
   });
 
-  it('says so of a runtime that accepts everything', () => {
+  it('detects a runtime that accepts everything', () => {
     runtime.believesAll = true;
     const answers = failed(knownAnswers());
     expect(answers).toHaveLength(3 * allAlgorithms.length);
@@ -84,7 +84,7 @@ describe('when an answer is wrong', () => {
 });
 
 describe('when the runtime lacks ML-DSA', () => {
-  it('says so for each of its answers, and skips none', () => {
+  it('fails each of its tests, and skips none', () => {
     const expected = knownAnswers().filter(({ algorithm }) => algorithm === 'ml-dsa-87');
     runtime.lacksMlDsa = true;
     const answers = failed(knownAnswers());
@@ -96,8 +96,8 @@ describe('when the runtime lacks ML-DSA', () => {
   });
 });
 
-describe('when FIPS mode is claimed and no FIPS provider is there', () => {
-  it('fails every answer but CRC-32, and does not break off', () => {
+describe('when FIPS mode is claimed without a FIPS provider', () => {
+  it('fails every test but CRC-32, and does not abort', () => {
     const script = `
       const { setFips, getFips } = await import('node:crypto');
       setFips(true);

@@ -88,17 +88,17 @@ describe('when enough signatures count', () => {
     expect(verdicts[1]?.keyFingerprint).toBe(ann.certificate.keyFingerprint);
   });
 
-  it('asks each role for its own roots', () => {
+  it('uses the roots of each role', () => {
     const [verdict] = evaluateSignatures(trusting(), 'approval', content, [signed(officer)], now);
     expect(verdict).toMatchObject({ counted: true, root: 'site' });
   });
 
-  it('lets one root serve two roles', () => {
+  it('accepts one root in two roles', () => {
     const trust = trusting({ release: { roots: ['vendor', 'site'] } });
     expect(evaluate([signed(officer)], trust)).toMatchObject([{ counted: true, root: 'site' }]);
   });
 
-  it('prefers a root of the role when two are of one authority', () => {
+  it('prefers a root of the role when two belong to one CA', () => {
     const pair = { privateKey: vendor.key, publicKey: vendor.certificate.publicKey };
     const renewed = makeRoot({ name: 'Vendor', pair });
     const { roots } = trusting();
@@ -108,7 +108,7 @@ describe('when enough signatures count', () => {
     ]);
   });
 
-  it('passes over a revoked signer beside one in good standing', () => {
+  it('ignores a revoked signer beside one that is not revoked', () => {
     const trust = trusting({ revoked: [revoke(vendor, ann)] });
     expect(evaluate([signed(ann), signed(ben)], trust)).toMatchObject([
       { counted: false, reason: 'untrusted' },
@@ -131,7 +131,7 @@ describe('when too few signatures count', () => {
     await expectCode(() => evaluate([]), 'signature-missing');
   });
 
-  it('counts a key once, however many files, names and certificates it has', async () => {
+  it('counts a key once, for any number of files, names and certificates', async () => {
     const pair = { privateKey: ann.key, publicKey: ann.certificate.publicKey };
     const alias = makeSigner(vendor, { name: 'Alias', pair });
     const signatures = [signed(ann), signed(ann), signed(alias)];
@@ -151,7 +151,7 @@ describe('when too few signatures count', () => {
     await expectCode(() => evaluate([signed(ann), signed(officer)], two), 'threshold-unmet');
   });
 
-  it('says that a signer is unknown when all are', async () => {
+  it('reports an unknown signer when all are unknown', async () => {
     const error = await expectCode(() => evaluate([signed(mallory)]), 'signer-untrusted');
     expect(error.message).toContain('CN=Mallory');
     await expectCode(() => evaluate([signed(mallory), signed(ann)], two), 'threshold-unmet');
@@ -164,7 +164,7 @@ describe('when too few signatures count', () => {
     await expectCode(() => evaluate([signed(ann), signed(mallory)], trust), 'signer-untrusted');
   });
 
-  it('says that the algorithm is refused when that alone is amiss', async () => {
+  it('reports a refused algorithm when that is the only problem', async () => {
     const trust = trusting({ algorithms: ['ml-dsa-87'] });
     await expectCode(() => evaluate([signed(ann)], trust), 'algorithm-refused');
     const both = trusting({ algorithms: ['ml-dsa-87'], release: { threshold: 2 } });
@@ -190,14 +190,14 @@ describe('when a role requires algorithms', () => {
   const classical = signed(ann);
   const postQuantum = signed(quantum);
 
-  it('admits one of each', () => {
+  it('accepts one of each', () => {
     expect(evaluate([classical, postQuantum], both)).toMatchObject([
       { counted: true, algorithm: 'ecdsa-p384-sha384' },
       { counted: true, algorithm: 'ml-dsa-87' },
     ]);
   });
 
-  it('lets openssl verify the classical file by itself', () => {
+  it('has a classical file that openssl verifies', () => {
     const folder = scratch.fresh();
     mkdirSync(folder);
     writeFileSync(join(folder, 'content'), content);
@@ -260,7 +260,7 @@ describe('when a role requires algorithms', () => {
       expect(evaluate([classical, signature, signed(later)], trust)).toHaveLength(3);
     });
 
-    it('asks that of the roots of the role alone, and where it is required alone', () => {
+    it('requires that only of the roots of the role, and only where it is required', () => {
       const elsewhere = trusting({ roots: [...both.roots, pinned], release: { requires } });
       expect(evaluate([classical, postQuantum], elsewhere)).toHaveLength(2);
       const free = trusting({
@@ -274,7 +274,7 @@ describe('when a role requires algorithms', () => {
     });
   });
 
-  it('names what lacks also when there are too few keys', async () => {
+  it('names the missing algorithm also when there are too few keys', async () => {
     const three = trusting({ release: { requires, threshold: 3 } });
     const error = await expectCode(() => evaluate([classical], three), 'threshold-unmet');
     expect(error.message).toBe('too few release signatures, and none by ml-dsa-87');
@@ -287,7 +287,7 @@ describe('when the trust document itself is signed', () => {
   const sealed = (signatures: readonly SignatureFile[]) =>
     evaluateSignatures(trusting(), 'root', content, signatures, now);
 
-  it('asks for the roots of the role root', async () => {
+  it('uses the roots of the role root', async () => {
     expect(sealed([signed(officer)])).toMatchObject([{ counted: true, root: 'site' }]);
     const error = await expectCode(() => sealed([signed(ann)]), 'threshold-unmet');
     expect(error.message).toBe('too few root signatures');
@@ -326,25 +326,25 @@ describe('when one signature is broken', () => {
     expect(first.message).toMatch(/^"broken.p7s": /);
   });
 
-  it('refuses more files than there can be signers', async () => {
+  it('refuses more files than the limit', async () => {
     const many = Array.from({ length: MAX_SIGNATURES + 1 }, () => good);
     await expectCode(() => evaluate(many), 'signature-malformed');
     expect(evaluate(many.slice(1))).toHaveLength(MAX_SIGNATURES);
   });
 });
 
-describe('when a signature is of the future', () => {
+describe('when a signature is from the future', () => {
   const day = 24 * 60 * 60 * 1000;
   const second = 1000;
 
-  it('bears with a clock that is a day behind, and no more', async () => {
+  it('tolerates a clock that is a day behind, and no more', async () => {
     const ahead = (ms: number): SignatureFile => signed(ann, new Date(now.getTime() + ms));
     expect(evaluate([ahead(day)])).toMatchObject([{ counted: true }]);
     await expectCode(() => evaluate([ahead(day + second)]), 'signature-invalid');
     await expectCode(() => evaluate([signed(ben), ahead(day + second)]), 'signature-invalid');
   });
 
-  it('takes one of long ago, while its signer was valid', () => {
+  it('accepts an old signature, made while its signer was valid', () => {
     expect(evaluate([signed(ann, validity.notBefore)])).toMatchObject([{ counted: true }]);
   });
 });
@@ -352,12 +352,12 @@ describe('when a signature is of the future', () => {
 describe('when a site starts from a root certificate', () => {
   const trust = trustFromRoot(vendor.certificate, now);
 
-  it('asks for one release signature under that root', async () => {
+  it('requires one release signature under that root', async () => {
     expect(evaluate([signed(ann)], trust)).toMatchObject([{ counted: true }]);
     await expectCode(() => evaluate([signed(officer)], trust), 'signer-untrusted');
   });
 
-  it('is a document that reads back', () => {
+  it('is a document that can be read back', () => {
     expect(readCanonical(trustKind, writeCanonical(trustKind, trust))).toEqual(trust);
     expect(trust).toMatchObject({ version: 1, issuedAt: '2026-11-21T10:01:00Z' });
   });
@@ -367,7 +367,7 @@ describe('when a site starts from a root certificate', () => {
   });
 });
 
-describe('when a trust document pins what cannot be a root', () => {
+describe('when a trust document pins a certificate that cannot be a root', () => {
   const usage = extension(oids.keyUsage, bitString(Buffer.from([0x06]), 1), true);
   const odd = oddCertificate(vendor, ann.certificate.publicKey, { extensions: [usage] });
   const authority = extension(oids.basicConstraints, sequence(boolean(true)), true);

@@ -40,11 +40,11 @@ describe('when the runtime lacks ML-DSA', () => {
   const signer = makeSigner(makeRoot({ algorithm: 'ml-dsa-87' }), { algorithm: 'ml-dsa-87' });
   const cms = signDetached(content, signer, signedAt);
 
-  it('verifies while it does not', () => {
+  it('verifies if it does not', () => {
     expect(verifyDetached(cms, content, new Set(['ml-dsa-87'])).algorithm).toBe('ml-dsa-87');
   });
 
-  it('says so instead of skipping the check', async () => {
+  it('fails instead of skipping the check', async () => {
     const { certificate, key } = signer;
     runtime.lacksMlDsa = true;
     await expectCode(() => generateKey('ml-dsa-87'), 'algorithm-refused');

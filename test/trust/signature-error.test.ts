@@ -3,8 +3,8 @@ import { StowageError } from '../../src/core/error.ts';
 import { prefixing } from '../../src/trust/signature-error.ts';
 import { expectCode } from '../support/error.ts';
 
-describe('when words are put before an error', () => {
-  it('keeps all that it says', async () => {
+describe('when the message of an error is prefixed', () => {
+  it('keeps its other fields', async () => {
     const cause = new Error('disk');
     const details = { expected: 'a', found: 'b', hint: 'c', defects: ['d'], cause };
     const error = new StowageError('signature-invalid', 'it does not hold', details);
@@ -19,7 +19,7 @@ describe('when words are put before an error', () => {
     expect(prefixed).toMatchObject(details);
   });
 
-  it('leaves a defect of the program what it is', () => {
+  it('does not change a bug', () => {
     const defect = new TypeError('x is not a function');
     expect(() =>
       prefixing('"x.p7s"', () => {
@@ -28,7 +28,7 @@ describe('when words are put before an error', () => {
     ).toThrow(defect);
   });
 
-  it('gives what was calculated', () => {
+  it('returns the result', () => {
     expect(prefixing('"x.p7s"', () => 1)).toBe(1);
   });
 });

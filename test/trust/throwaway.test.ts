@@ -22,7 +22,7 @@ describe('when an authority for trials is made', () => {
     expect(release.certificate.serial).toBe(`40${'00'.repeat(15)}`);
   });
 
-  it('makes any 16 bytes a positive number of 16 bytes', () => {
+  it('converts any 16 bytes to a positive number of 16 bytes', () => {
     for (const first of [0, 1, 0x3f, 0x40, 0x7f, 0x80, 0xff]) {
       const [byte = 0] = positive(Buffer.from([first, ...Array(15).fill(0)]));
       expect(byte & 0xc0).toBe(0x40);

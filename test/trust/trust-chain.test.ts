@@ -39,8 +39,8 @@ function codeOf(run: () => unknown): ErrorCode | 'accepted' {
   }
 }
 
-describe('when a chain is as it should be', () => {
-  it('stays where it is without links', () => {
+describe('when a chain is valid', () => {
+  it('stays at the pinned document without links', () => {
     const sim = new TrustSimulator();
     expect(sim.walk()).toBe(sim.pinned);
   });
@@ -57,7 +57,7 @@ describe('when a chain is as it should be', () => {
     });
   });
 
-  it('replaces the root when old and new sign, and goes on with the new alone', () => {
+  it('replaces the root when old and new sign, and continues with the new one only', () => {
     const sim = new TrustSimulator();
     sim.issue({ trust: handOver(sim), signers: [sim.keeper.signer, heir.signer] });
     sim.issue({ signers: [heir.signer] });
@@ -72,26 +72,26 @@ describe('when a chain is as it should be', () => {
     expect(sim.walk().version).toBe(2);
   });
 
-  it('does not mind that a document on the way has expired', () => {
+  it('accepts an expired intermediate document', () => {
     const sim = new TrustSimulator({ expiresAt: '2026-11-02T00:00:00Z' });
     sim.issue({ trust: { expiresAt: '2026-11-10T00:00:00Z' } });
     sim.issue({ trust: { expiresAt: '2027-11-21T00:00:00Z' } });
     expect(sim.walk().version).toBe(3);
   });
 
-  it('passes over signatures that do not count, beside those that do', () => {
+  it('ignores signatures that do not count, beside those that do', () => {
     const sim = new TrustSimulator();
     sim.issue({ signers: [stranger.signer, sim.vendor.signer, sim.keeper.signer] });
     expect(sim.walk().version).toBe(2);
   });
 
-  it('walks as many steps as a chain may have', () => {
+  it('follows the maximum number of links', () => {
     const sim = new TrustSimulator();
     for (let n = 0; n < 20; n += 1) sim.issue();
     expect(sim.walk().version).toBe(21);
   });
 
-  it('asks for both algorithms where the role root requires both', async () => {
+  it('requires both algorithms if the role root does', async () => {
     const quantum = makeParty('quantum', 'ml-dsa-87');
     const sim = new TrustSimulator();
     const requires = ['ecdsa-p384-sha384', 'ml-dsa-87'] as const;
@@ -162,7 +162,7 @@ describe('when a chain skips or repeats', () => {
     expect(error.message).toContain('contains another version');
   });
 
-  it('refuses more links than a chain may have, before it judges one', async () => {
+  it('refuses too many links, before it verifies one', async () => {
     const sim = new TrustSimulator();
     const links = (count: number): TrustLink[] =>
       Array.from({ length: count }, (_, n) => ({
@@ -177,7 +177,7 @@ describe('when a chain skips or repeats', () => {
 });
 
 describe('when a step is not signed by both sides', () => {
-  it('refuses none at all', async () => {
+  it('refuses no signature at all', async () => {
     const sim = new TrustSimulator();
     sim.issue({ signers: [] });
     await expectCode(() => sim.walk(), 'signature-missing');
@@ -204,13 +204,13 @@ describe('when a step is not signed by both sides', () => {
     await expectCode(() => sim.walk(), 'signer-untrusted');
   });
 
-  it('refuses who may release and not move the document', async () => {
+  it('refuses a signer of the release role', async () => {
     const sim = new TrustSimulator();
     sim.issue({ signers: [sim.vendor.signer] });
     await expectCode(() => sim.walk(), 'threshold-unmet');
   });
 
-  it('refuses one where two must sign, in the old document as in the new', async () => {
+  it('refuses one signature where two are required, by the old or the new document', async () => {
     const two = { threshold: 2, roots: ['keeper'] };
     const strict = new TrustSimulator();
     strict.pinned = { ...strict.pinned, roles: rolesOf(two) };
@@ -268,7 +268,7 @@ describe('when a step is not signed by both sides', () => {
     expect(error.message).toContain('judged by 1');
   });
 
-  it('refuses a signer whom the new document revokes, and takes a colleague of his', async () => {
+  it('refuses a signer whom the new document revokes, and accepts another one', async () => {
     const sim = new TrustSimulator();
     const { bytes } = sim.issue({ trust: { revoked: revokeKeeper(sim) } });
     const error = await expectCode(() => sim.walk(), 'signer-untrusted');
@@ -294,7 +294,7 @@ describe('when a step is not signed by both sides', () => {
   });
 });
 
-describe('when the document behind a good signature is not one', () => {
+describe('when a valid signature covers an invalid document', () => {
   it.each([
     ['is no JSON', Buffer.from('garbage')],
     ['is of another schema', Buffer.from('{"schema":"stowage/bundle/v1"}')],
@@ -306,7 +306,7 @@ describe('when the document behind a good signature is not one', () => {
     expect(error.message).toMatch(/^trust document 2: /);
   });
 
-  it('refuses what is not in canonical form', async () => {
+  it('refuses a document that is not in canonical form', async () => {
     const sim = new TrustSimulator();
     const spaced = JSON.stringify({ ...sim.pinned, version: 2 }, null, 2);
     sim.issue({ bytes: Buffer.from(spaced) });
@@ -320,13 +320,13 @@ describe('when the document behind a good signature is not one', () => {
     await expectCode(() => sim.walk(), 'document-invalid');
   });
 
-  it('does not parse it before a signature held', async () => {
+  it('does not parse it before a signature was verified', async () => {
     const sim = new TrustSimulator();
     sim.issue({ bytes: Buffer.from('garbage'), signers: [stranger.signer] });
     await expectCode(() => sim.walk(), 'signer-untrusted');
   });
 
-  it('refuses one that is too large, before it looks at signatures', async () => {
+  it('refuses one that is too large, before it checks signatures', async () => {
     const sim = new TrustSimulator();
     const link = { ...sim.issue(), bytes: Buffer.alloc(MAX_TRUST_BYTES + 1, 0x20) };
     const error = await expectCode(() => sim.walk([link]), 'trust-conflict');
@@ -336,7 +336,7 @@ describe('when the document behind a good signature is not one', () => {
   });
 });
 
-describe('when a clock or an expiry is against it', () => {
+describe('when the clock or an expiry refuses it', () => {
   it.each([
     ['a second before', -1000, 'accepted'],
     ['at the moment', 0, 'trust-conflict'],
@@ -349,13 +349,13 @@ describe('when a clock or an expiry is against it', () => {
     expect(codeOf(() => sim.walk())).toBe(code);
   });
 
-  it('refuses a pinned document that has expired, with nothing that follows', async () => {
+  it('refuses an expired pinned document without a successor', async () => {
     const sim = new TrustSimulator({ expiresAt: '2026-11-02T00:00:00Z' });
     const error = await expectCode(() => sim.walk(), 'trust-conflict');
     expect(error.message).toBe('trust document 1 has expired');
   });
 
-  it('refuses a signature of the future', async () => {
+  it('refuses a signature from the future', async () => {
     const sim = new TrustSimulator();
     sim.clock = new Date('2026-11-25T00:00:00Z');
     sim.issue();
@@ -412,13 +412,13 @@ describe('when one byte of a chain is changed', () => {
   });
 });
 
-describe('when a chain is walked from its own first document', () => {
+describe('when a chain is followed from its own first document', () => {
   const first = (sim: TrustSimulator): TrustLink => {
     const bytes = writeCanonical(trustKind, sim.pinned);
     return { version: 1, bytes, signatures: [] };
   };
 
-  it('comes to its newest, and to nothing where there is no document', () => {
+  it('returns its newest, and nothing if there is no document', () => {
     const sim = new TrustSimulator();
     sim.issue();
     expect(walkFromFirst([first(sim), ...sim.links], sim.clock)?.version).toBe(2);
@@ -433,7 +433,7 @@ describe('when a chain is walked from its own first document', () => {
     expect(error.found).toBe('version 1');
   });
 
-  it('refuses a first document that is none', async () => {
+  it('refuses an invalid first document', async () => {
     const bytes = Buffer.from('{}');
     const link = { version: 1, bytes, signatures: [] };
     await expectCode(() => walkFromFirst([link], new Date()), 'document-invalid');
