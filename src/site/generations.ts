@@ -6,7 +6,7 @@ import { type Generation, generationKind } from '../format/generation.ts';
 import { ioError, namesIn, readBounded, remove, syncFolder, writeAtomic } from '../io/file.ts';
 import type { SiteFolder } from './site-folder.ts';
 
-/** The site before anything was applied. */
+/** The generation of a new site. */
 export const emptyGeneration: Generation = {
   schema: 'stowage/generation/v2',
   number: 0,
@@ -27,7 +27,7 @@ export async function currentGeneration(site: SiteFolder): Promise<Generation> {
 }
 
 function dangling(cause: StowageError): StowageError {
-  return new StowageError('state-damaged', 'the current generation of this site is gone', {
+  return new StowageError('state-damaged', 'the current generation of this site is missing', {
     expected: 'the generation that the link current names',
     found: `generations ${cause.expected ?? 'none'}`,
     hint: generationKind.hint,
@@ -46,13 +46,13 @@ export async function loadGeneration(site: SiteFolder, number: number): Promise<
     throw new StowageError('generation-unknown', `this site has no generation ${number}`, {
       expected: (await generationNumbers(site)).join(', ') || 'none yet',
       found: String(number),
-      hint: 'stowage status names the generations that are kept',
+      hint: 'run stowage status to list the kept generations',
       cause: error,
     });
   }
 }
 
-/** The numbers of all generations that are kept, ascending. */
+/** The numbers of all kept generations, ascending. */
 export async function generationNumbers(site: SiteFolder): Promise<number[]> {
   return (await namesIn(site.path('generations')))
     .filter((name) => /^[1-9][0-9]*\.json$/.test(name))
@@ -60,7 +60,7 @@ export async function generationNumbers(site: SiteFolder): Promise<number[]> {
     .toSorted((a, b) => a - b);
 }
 
-/** The number of a generation that was never used. */
+/** The number of the next generation. */
 export async function nextNumber(site: SiteFolder): Promise<number> {
   return ((await generationNumbers(site)).at(-1) ?? 0) + 1;
 }
@@ -86,8 +86,8 @@ export async function switchTo(site: SiteFolder, generation: Generation): Promis
 }
 
 /**
- * Replaces each generation that is of an older version by its converted form, one rename each; what is current before is
- * current after. Repeating it changes nothing.
+ * Converts each generation of an older format version, with one rename each. The current generation stays current.
+ * Repeating it changes nothing.
  * @throws StowageError `format-newer`, `state-damaged`, `io-failed`
  */
 export async function convertGenerations(site: SiteFolder): Promise<void> {
@@ -99,7 +99,7 @@ export async function convertGenerations(site: SiteFolder): Promise<void> {
   }
 }
 
-/** Forgets a generation that was never kept. */
+/** Removes the file of a generation. */
 export async function forgetGeneration(site: SiteFolder, number: number): Promise<void> {
   await remove(file(site, number));
 }

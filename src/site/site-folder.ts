@@ -12,7 +12,7 @@ const NAME_KEY = ['keys', 'secret-names.key'] as const;
 const NAME_KEY_BYTES = 32;
 
 /**
- * The folder of one site, and where everything in it lies:
+ * The folder of one site, with
  * `site.yaml`, `format.json`, `trust.json`, `ledger`, `store/`, `releases/`, `generations/`, `apply/`, `receipts/`, `keys/`, `bin/`.
  */
 export class SiteFolder {
@@ -34,19 +34,19 @@ export class SiteFolder {
     await makeFolder(this.root, 0o755);
     for (const each of ['releases', 'generations', 'receipts']) await makeFolder(this.path(each));
     await makeFolder(this.path('keys'), 0o700);
-    // Here, so that a plan, which names secrets and containers by it, writes nothing.
+    // Created here so that making a plan, which derives names from it, writes nothing.
     const key = this.path(...NAME_KEY);
     if (!(await exists(key))) await writeAtomic(key, randomBytes(NAME_KEY_BYTES), 0o600);
   }
 
-  /** The key by which secrets get their names, 32 random bytes. @throws StowageError `file-missing` before {@link prepare} */
+  /** The key that names of secrets are derived from, 32 random bytes. @throws StowageError `file-missing` before {@link prepare} */
   async nameKey(): Promise<Buffer> {
     return readBounded(this.path(...NAME_KEY), NAME_KEY_BYTES);
   }
 
   /**
-   * The site's id, 8 hex digits, which names and labels in an engine carry: two sites on one host differ, whatever
-   * they are called and wherever their folders are moved.
+   * The site's id, 8 hex digits, in the names and labels of its objects in an engine. Two sites on one host have different
+   * ids. The id does not depend on the name or the folder of the site.
    * @throws StowageError `file-missing` before {@link prepare}
    */
   async id(): Promise<string> {
@@ -56,7 +56,7 @@ export class SiteFolder {
       .slice(0, 8);
   }
 
-  /** `site.yaml`, or what it says where there is none. */
+  /** `site.yaml`, or its defaults if there is none. */
   async site(): Promise<Site> {
     const bytes = await this.#read('site.yaml', MAX_SITE_BYTES);
     if (bytes !== undefined) {
@@ -67,7 +67,7 @@ export class SiteFolder {
     return checkDocument(siteKind, { apiVersion: 'stowage/v1', name: defaultName() });
   }
 
-  /** The pinned trust document, or undefined when the site has none yet. */
+  /** The pinned trust document; undefined if the site has none. */
   async trust(): Promise<Trust | undefined> {
     const bytes = await this.#read('trust.json', MAX_TRUST_BYTES);
     return bytes === undefined ? undefined : readTrustDocument(bytes);

@@ -12,7 +12,7 @@ import { readIfThere, removeTemporaries, writeAtomic } from '../io/file.ts';
 import { convertGenerations } from './generations.ts';
 import type { SiteFolder } from './site-folder.ts';
 
-/** Every kind of document that a site keeps and this program writes. */
+/** Every kind of document in a site's folder. */
 const kept: Readonly<Record<string, Versions & Pick<DocumentKind<unknown>, 'name'>>> = {
   generation: generationKind,
   'journal-entry': journalKind,
@@ -23,14 +23,14 @@ const kept: Readonly<Record<string, Versions & Pick<DocumentKind<unknown>, 'name
   trust: trustKind,
 };
 
-/** What this program reads and writes. */
+/** The current version of each kind. */
 const own: Readonly<Record<string, number>> = Object.fromEntries(
   Object.entries(kept).map(([name, kind]) => [name, currentVersion(kind)]),
 );
 
 /**
- * Refuses a site that a newer program has changed, before anything else in its folder is looked at. Reads `format.json`
- * alone, and writes nothing; a site without it was made by version 0.1.0, whose documents are all of version 1.
+ * Refuses a site that a newer program has changed, before anything else in its folder is read. Reads only
+ * `format.json` and writes nothing. A site without it was made by version 0.1.0, whose documents are all of version 1.
  * @throws StowageError `format-newer`, `state-damaged`
  */
 export async function requireKnownFormat(site: SiteFolder): Promise<void> {
@@ -38,10 +38,10 @@ export async function requireKnownFormat(site: SiteFolder): Promise<void> {
 }
 
 /**
- * Brings the folder of a site to the format of this program: once, and for who holds the site's lock. What the folder may
- * hold is written down first, so that an older program refuses it from then on; then each generation is replaced by its
- * converted form. Killed at any point, the next call goes on. What is signed or chained (ledger, receipts, trust document)
- * stays as it is and is converted when it is read, and so is an interrupted plan with its journal.
+ * Converts the folder of a site to the current format, under the site's lock. Writes `format.json` first, so an older
+ * program refuses the site from then on, then replaces each generation by its converted form. After a kill, the next call
+ * continues. Signed or chained documents (ledger, receipts, trust document), an interrupted plan and its journal are not
+ * rewritten, but converted when they are read.
  * @throws StowageError `format-newer`, `state-damaged`, `io-failed`
  */
 export async function upgradeFormat(site: SiteFolder): Promise<void> {

@@ -11,7 +11,7 @@ export interface ServiceStatus {
   readonly release: string;
   readonly service: DeployedService;
   readonly state: Omit<ServiceState, 'drift'>;
-  /** How what runs differs from what was applied, in words; empty when it does not. */
+  /** Each difference between what runs and what was applied, in words. */
   readonly drift: readonly string[];
 }
 
@@ -19,16 +19,16 @@ export interface SiteStatus {
   readonly site: string;
   readonly root: string;
   readonly generation: Generation;
-  /** Every generation that is kept, ascending. */
+  /** The kept generations, ascending. */
   readonly generations: readonly number[];
   readonly services: readonly ServiceStatus[];
   /** Running releases that were recalled. */
   readonly recalled: readonly RecalledRelease[];
-  /** Whether a killed command left work that the next one finishes or undoes. */
+  /** Whether the next command must finish or undo the plan of a killed one. */
   readonly interrupted: boolean;
 }
 
-/** What a site runs, asked of the engine now. Changes nothing. */
+/** The state of a site and of its services now. Changes nothing. */
 export async function siteStatus(
   site: SiteFolder,
   target: Target,

@@ -9,10 +9,10 @@ import { readCanonical } from '../format/document.ts';
 import { readBounded } from '../io/file.ts';
 
 /**
- * The index of a bundle whose lists the site keeps in a folder, checked against the bundle's id again before it is parsed.
+ * The index of a bundle in a folder of the site, checked against the bundle's id again before it is parsed.
  * @param id SHA-512 of its `SHA512SUMS`, 128 hex digits
- * @returns undefined where one of the two files is absent
- * @throws StowageError `state-damaged` for other files than those that were admitted
+ * @returns undefined if one of the two files is missing
+ * @throws StowageError `state-damaged` if they are not those that were admitted
  */
 export async function readStoredBundle(folder: string, id: string): Promise<Bundle | undefined> {
   try {
@@ -34,6 +34,6 @@ function changed(folder: string, expected = '', found = ''): StowageError {
   return new StowageError('state-damaged', `${folder} was changed after the bundle was imported`, {
     expected,
     found,
-    hint: 'find out who writes to the site folder; remove this folder, and import the bundle again',
+    hint: 'find out what changed it, remove this folder, and import the bundle again',
   });
 }

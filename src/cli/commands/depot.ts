@@ -41,7 +41,7 @@ export async function depot(
   const catalog = await SiteCatalog.open({
     site,
     wanted: options.release,
-    onTrouble: (error) => context.emit({ type: 'warning', ...troubleOf(error) }),
+    onError: (error) => context.emit({ type: 'warning', ...troubleOf(error) }),
   });
   if (options.printConfig !== undefined) return printConfig(options.printConfig, options, catalog);
   const tls = await readTls(options, context);

@@ -8,9 +8,9 @@ import type { SiteContext } from '../site-context.ts';
 import { type Changed, executePlan, withSite } from './change.ts';
 
 /**
- * Carries a written plan out, if the world is still as it was when it was made, and it was approved where the site
- * asks for that. Signatures that lie beside it must hold in any case.
- * @throws StowageError `plan-stale`, `plan-unapproved`, and all that carrying out a plan throws
+ * Executes a written plan, if it is still current and, where the site requires it, approved. Signatures next to the plan
+ * must be valid in any case.
+ * @throws StowageError `plan-stale`, `plan-unapproved`, and those of {@link executePlan}
  */
 export async function applyPlan(written: WrittenPlan, options: SiteContext): Promise<Changed> {
   const { site, now } = options;

@@ -9,14 +9,14 @@ import { releaseOf } from '../planning/plan.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { type ApplyContext, runOperation } from './run-operation.ts';
 
-/** How a plan ended that a killed command had begun. */
+/** The plan of a killed command, and how it ended. */
 export type Recovery = { readonly plan: Plan; readonly outcome: 'finished' | 'undone' };
 
 /**
- * Carries a plan out, journalled before and after each step. When a step fails, everything begun is undone in
- * reverse, and the old generation runs again. The journal stays until {@link closeApply}: until then the next command
- * takes the plan up again.
- * @throws StowageError `rolled-back` with the failure as its cause; `rollback-failed` when undoing failed too
+ * Executes a plan, with a journal entry before and after each step. If a step fails, undoes all steps in reverse and
+ * restores the previous generation. The journal stays until {@link closeApply}; until then, the next command recovers the
+ * plan.
+ * @throws StowageError `rolled-back` with the failure as its cause; `rollback-failed` when undoing fails as well
  */
 export async function apply(plan: Plan, context: ApplyContext): Promise<void> {
   const { site } = context;
@@ -36,9 +36,9 @@ export async function apply(plan: Plan, context: ApplyContext): Promise<void> {
 }
 
 /**
- * Ends what a killed command had begun: keeps it when every step was done, undoes it otherwise. For
- * {@link closeApply}, too, to end.
- * @returns undefined when nothing was under way
+ * Finishes the plan of a killed command if every step was done, and undoes it otherwise. The caller then calls
+ * {@link closeApply}.
+ * @returns undefined when no plan was interrupted
  */
 export async function recover(context: ApplyContext): Promise<Recovery | undefined> {
   const { site } = context;
@@ -65,13 +65,13 @@ export async function recover(context: ApplyContext): Promise<Recovery | undefin
 
 async function runStep(step: Step, plan: Plan, context: ApplyContext): Promise<void> {
   const { site, emit } = context;
-  await note(site, { step: step.id, state: 'begun' });
+  await appendJournal(site, { step: step.id, state: 'begun' });
   emit({ type: 'step', step: step.do.action, subject: subjectOf(step) });
   await runOperation(step.do, plan, context);
-  await note(site, { step: step.id, state: 'done' });
+  await appendJournal(site, { step: step.id, state: 'done' });
 }
 
-/** Undoes the steps up to `last`, backwards. An interrupt does not stop this: half undone is worse than late. */
+/** Undoes the steps up to `last` in reverse. Cannot be interrupted: a partial rollback is worse than a delay. */
 async function undo(
   plan: Plan,
   last: number,
@@ -79,28 +79,28 @@ async function undo(
   failure: unknown,
 ): Promise<void> {
   const { site, emit } = context;
-  const steadfast = { ...context, signal: new AbortController().signal };
+  const uninterruptible = { ...context, signal: new AbortController().signal };
   for (const step of plan.steps.toReversed()) {
     if (step.id > last || step.undo === undefined) continue;
     emit({ type: 'step', step: `undo ${step.do.action}`, subject: subjectOf(step) });
     try {
-      await note(site, { step: step.id, state: 'undoing' });
-      if (stopsOldService(step)) await readyFor(step, plan, steadfast);
-      await runOperation(step.undo, plan, steadfast);
-      await note(site, { step: step.id, state: 'undone' });
+      await appendJournal(site, { step: step.id, state: 'undoing' });
+      if (stopsOldService(step)) await waitForDependenciesOf(step, plan, uninterruptible);
+      await runOperation(step.undo, plan, uninterruptible);
+      await appendJournal(site, { step: step.id, state: 'undone' });
     } catch (cause) {
       throw rollbackFailed(step, cause, failure);
     }
   }
 }
 
-/** Whether a step takes a service of the old generation away, so that undoing it brings the service back. */
+/** Whether a step stops a service of the previous generation, so that undoing it starts the service. */
 function stopsOldService(step: Step): step is Step & { readonly service: string } {
   return step.service !== undefined && step.do.side === 'from';
 }
 
-/** An old service, too, is started when those it depends on are ready. */
-async function readyFor(
+/** Services of the previous generation also start only after their dependencies are ready. */
+async function waitForDependenciesOf(
   step: Step & { readonly service: string },
   plan: Plan,
   context: ApplyContext,
@@ -109,26 +109,29 @@ async function readyFor(
 }
 
 /**
- * Waits until the services that were stopped and started again answer as they did.
- * @returns what does not answer, in words; undefined when all does
+ * Waits until the services of the previous generation that were stopped are ready again.
+ * @returns why one is not ready; undefined when all are
  */
 async function waitForPreviousGeneration(
   plan: Plan,
   last: number,
   context: ApplyContext,
 ): Promise<string | undefined> {
-  const steadfast = { ...context, signal: new AbortController().signal, keep: () => {} };
+  const uninterruptible = { ...context, signal: new AbortController().signal, keep: () => {} };
   for (const step of plan.steps.toReversed()) {
     if (step.id > last || !stopsOldService(step)) continue;
     context.emit({ type: 'step', step: 'wait for the old generation', subject: subjectOf(step) });
     try {
-      await gateService({ release: releaseOf(plan, step.do), service: step.service }, steadfast);
+      await gateService(
+        { release: releaseOf(plan, step.do), service: step.service },
+        uninterruptible,
+      );
     } catch (error) {
       const found = error instanceof Error ? error.message : String(error);
       context.emit({
         type: 'warning',
-        message: `the old generation was started again, and does not answer: ${found}`,
-        hint: 'look at its log: it answered when it was installed',
+        message: `the previous generation was restarted, but is not ready: ${found}`,
+        hint: 'check the log of the service: it was ready when it was installed',
       });
       return found;
     }
@@ -142,31 +145,31 @@ function subjectOf(step: Step): string {
   return [release, subject].filter((each) => each !== '').join(' ');
 }
 
-/** Forgets a plan that was carried out or undone, once that is written down elsewhere. */
-// The plan goes first: a journal without a plan means nothing, a plan without its journal would mislead.
+/** Removes the plan and its journal, after its outcome was recorded. */
+// The plan goes first: a journal without a plan is ignored, a plan without its journal would be misread.
 export async function closeApply(site: SiteFolder): Promise<void> {
   await remove(planPath(site));
   await remove(site.path('apply'));
 }
 
-async function note(site: SiteFolder, entry: JournalEntry): Promise<void> {
+async function appendJournal(site: SiteFolder, entry: JournalEntry): Promise<void> {
   await appendLine(journalPath(site), writeCanonical(journalKind, entry).toString());
 }
 
 async function readJournal(site: SiteFolder): Promise<JournalEntry[]> {
   if (!(await exists(journalPath(site)))) return [];
   const bytes = await readBounded(journalPath(site), planKind.maxBytes);
-  // What follows the last line feed was cut by a failure: that entry never counted, and the next must not join it.
+  // A kill can leave an incomplete last line: it does not count, and the next entry must not be appended to it.
   const whole = bytes.subarray(0, bytes.lastIndexOf(0x0a) + 1);
   if (whole.length < bytes.length) await writeAtomic(journalPath(site), whole);
   const lines = whole.toString('utf8').split('\n').slice(0, -1);
   return lines.map((line) => readJson(journalKind, Buffer.from(line)));
 }
 
-function rolledBack(plan: Plan, failure: unknown, silent: string | undefined): StowageError {
+function rolledBack(plan: Plan, failure: unknown, notReady: string | undefined): StowageError {
   const cause = failure instanceof StowageError ? failure : undefined;
   const code: ErrorCode = cause?.code === 'interrupted' ? 'interrupted' : 'rolled-back';
-  const now = standing(plan, silent);
+  const now = stateAfter(plan, notReady);
   return new StowageError(
     code,
     `the ${plan.intent} was rolled back: ${cause?.message ?? String(failure)}; ${now}`,
@@ -180,12 +183,12 @@ function rolledBack(plan: Plan, failure: unknown, silent: string | undefined): S
   );
 }
 
-function standing(plan: Plan, silent: string | undefined): string {
-  if (plan.from.releases.length === 0) return 'nothing runs, as before';
+function stateAfter(plan: Plan, notReady: string | undefined): string {
+  if (plan.from.releases.length === 0) return 'no release is installed';
   const generation = `generation ${plan.from.number}`;
-  return silent === undefined
-    ? `${generation} runs as before`
-    : `${generation} was started again, but ${silent}`;
+  return notReady === undefined
+    ? `${generation} was restored`
+    : `${generation} was restarted, but ${notReady}`;
 }
 
 function rollbackFailed(step: Step, cause: unknown, failure: unknown): StowageError {
@@ -194,9 +197,9 @@ function rollbackFailed(step: Step, cause: unknown, failure: unknown): StowageEr
     'rollback-failed',
     `step ${step.id} (${step.do.action}) could not be undone: ${why}`,
     {
-      expected: 'the old generation running',
+      expected: 'the previous generation running',
       found: 'a site between two generations',
-      hint: 'mend what the message names, then run stowage status: the next command goes on undoing',
+      hint: 'fix the problem in this message, then repeat the command: it first completes the rollback',
       cause: failure ?? cause,
     },
   );

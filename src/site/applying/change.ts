@@ -22,13 +22,13 @@ import type { ApplyContext } from './run-operation.ts';
 
 export interface Changed {
   readonly plan: Plan;
-  /** Absent when the plan had nothing to do. */
+  /** Absent when the plan had no steps. */
   readonly receipt?: Receipt;
 }
 
 /**
- * Runs a command that changes a site: alone, after what a killed one left was finished or undone.
- * @param work given the site's ledger as it now is
+ * Runs a command that changes a site under its lock, after finishing or undoing the plan of a killed command.
+ * @param work receives the ledger of the site
  * @throws StowageError `site-locked`, `format-newer`, `state-damaged`, and what `work` throws
  */
 export async function withSite<T>(
@@ -36,7 +36,7 @@ export async function withSite<T>(
   work: (ledger: Ledger) => Promise<T>,
 ): Promise<T> {
   const { site } = options;
-  // Before the first file is made, and again when nobody else can change it.
+  // Before the first write, and again under the lock.
   await requireKnownFormat(site);
   await site.prepare();
   return withLock(site.path('lock'), async () => {
@@ -55,8 +55,8 @@ export async function withSite<T>(
 }
 
 /**
- * Checks a plan's constraints, carries it out, and writes ledger and receipt, also of a rollback.
- * @param approval what a person read and signed; a site that asks for approval carries no plan out without
+ * Checks the constraints of a plan, executes it, and writes ledger and receipt, also after a rollback.
+ * @param approval the approval of the plan; required at a site with `requirePlanApproval`
  * @throws StowageError `plan-unapproved`, `host-unfit`, `rolled-back`, `rollback-failed`, `interrupted`
  */
 export async function executePlan(
@@ -82,36 +82,37 @@ export async function executePlan(
   return { plan, receipt };
 }
 
-/** Writes what can be written of a failure; that failure matters more to a person than one of writing. */
+/** Records a failure. If recording fails, the original error is still the one to report. */
 async function recordFailure(
   failure: unknown,
-  outcome: Concluded,
+  outcome: Conclusion,
   ledger: Ledger,
   options: SiteContext,
 ): Promise<void> {
   const { plan } = outcome;
   try {
     if (failure instanceof StowageError && failure.code === 'rollback-failed') {
-      await appendCommand(outcome, plan.intent, 'failed', failure.message, ledger, options);
+      const record = { command: plan.intent, result: 'failed', detail: failure.message } as const;
+      await appendCommand({ ...outcome, ...record }, ledger, options);
     } else {
       await recordOutcome(outcome, plan.intent, ledger, options);
       await closeApply(options.site);
     }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    options.emit({ type: 'warning', message: `no receipt could be written: ${message}` });
+    options.emit({ type: 'warning', message: `cannot write a receipt: ${message}` });
   }
 }
 
-/** Under what a person let a plan be carried out. */
+/** The approval of a plan. */
 export interface Approval {
   /** SHA-512 of the plan's bytes, 128 hex digits. */
   readonly plan: string;
-  /** Who signed it: the subjects of their certificates. */
+  /** The subjects of the signers' certificates. */
   readonly approvedBy: readonly string[];
 }
 
-interface Concluded {
+interface Conclusion {
   readonly plan: Plan;
   readonly outcome: Receipt['outcome'];
   readonly gates: readonly GateResult[];
@@ -121,48 +122,54 @@ interface Concluded {
 type Command = Extract<LedgerEvent, { kind: 'command' }>;
 
 async function recordOutcome(
-  outcome: Concluded,
+  outcome: Conclusion,
   command: Command['command'],
   ledger: Ledger,
   options: SiteContext,
 ): Promise<Receipt> {
   const { plan, gates } = outcome;
   const overrides = overridesUsed(plan);
-  const detail = overrides.map(({ rule, by, until }) => `${rule} let pass by ${by} until ${until}`);
-  await appendCommand(outcome, command, outcome.outcome, detail.join('; '), ledger, options);
+  const details = overrides.map(
+    ({ rule, by, until }) => `${rule} overridden by ${by} until ${until}`,
+  );
+  const record = { command, result: outcome.outcome, detail: details.join('; ') };
+  await appendCommand({ ...outcome, ...record }, ledger, options);
   if (outcome.outcome === 'kept' && plan.intent === 'install') await offer(plan.subject, options);
   const running = outcome.outcome === 'kept' ? plan.to : plan.from;
   const facts = await siteFacts(running, options);
-  const said = {
+  const about = {
     ...{ intent: plan.intent, outcome: outcome.outcome, gates, ledger: ledger.head },
     ...(overrides.length === 0 ? {} : { overrides }),
   };
-  return writeReceipt(options.site, { ...said, running, facts }, options.now());
+  return writeReceipt(options.site, { ...about, running, facts }, options.now());
 }
 
-/** The release stands whether or not its installer could be offered: a failure is told and stops nothing. */
+/** A failure is only a warning: the release is installed all the same. */
 async function offer(id: string, { site, emit }: SiteContext): Promise<void> {
   try {
     await offerInstaller(site, await loadRelease(site, id), hostPlatform());
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    emit({ type: 'warning', message: `bin/stowage stays as it was: ${message}` });
+    emit({ type: 'warning', message: `bin/stowage was not updated: ${message}` });
   }
 }
 
+interface CommandRecord extends Conclusion {
+  readonly command: Command['command'];
+  readonly result: Command['outcome'];
+  readonly detail: string;
+}
+
 async function appendCommand(
-  { plan, approval }: Concluded,
-  command: Command['command'],
-  outcome: Command['outcome'],
-  detail: string,
+  { plan, approval, command, result, detail }: CommandRecord,
   ledger: Ledger,
   { now }: SiteContext,
 ): Promise<void> {
   const { plan: digest, approvedBy = [] } = approval ?? {};
-  const generation = outcome === 'kept' ? plan.to.number : plan.from.number;
+  const generation = result === 'kept' ? plan.to.number : plan.from.number;
   const event: Command = {
     kind: 'command',
-    ...{ command, outcome, generation, detail: oneLine(detail, 1000) },
+    ...{ command, outcome: result, generation, detail: oneLine(detail, 1000) },
     ...(digest === undefined ? {} : { plan: digest }),
     ...(approvedBy.length === 0 ? {} : { approvedBy: approvedBy.map(printable) }),
   };

@@ -15,15 +15,14 @@ import { executePlan, withSite } from './change.ts';
 import { forgetGenerations } from './collect.ts';
 
 export interface ClearOptions extends SiteContext {
-  /** Where the last receipt goes, and its signature beside it as `.p7s`. */
+  /** Where to copy the last receipt; its signature goes next to it as `.p7s`. */
   readonly receipt: string;
 }
 
 /**
- * Takes every release off the site, then all that its engine holds for earlier generations, then the site's own
- * folder: store, ledger, keys and trust document. Afterwards the host is as it was before the first install, but
- * for the receipt. Killed at any point, the next call ends it.
- * @returns the names of the releases that were taken off
+ * Uninstalls every release, removes from the engine what earlier generations used, and removes the site's folder with
+ * store, ledger, keys and trust document. Only the receipt stays on the host. After a kill, the next call continues.
+ * @returns the names of the uninstalled releases
  */
 export async function clearSite(options: ClearOptions): Promise<string[]> {
   const { site, receipt } = options;
@@ -31,10 +30,10 @@ export async function clearSite(options: ClearOptions): Promise<string[]> {
   await remove(leaving);
   const names = await withSite(options, async (ledger) => {
     const running = (await currentGeneration(site)).releases.map((each) => each.name);
-    // The newest first: what came later may require what was there before.
+    // The newest first: it may require earlier ones.
     for (const name of running.toReversed()) {
-      const wish = { intent: 'uninstall', subject: name } as const;
-      const plan = await propose(wish, stateOf(ledger.entries), options.now(), options);
+      const request = { intent: 'uninstall', subject: name } as const;
+      const plan = await propose(request, stateOf(ledger.entries), options.now(), options);
       await executePlan(plan, ledger, options);
     }
     const kept = [];

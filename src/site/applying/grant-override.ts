@@ -7,40 +7,40 @@ import { overridableRules } from '../planning/constraints/override.ts';
 import type { SiteContext } from '../site-context.ts';
 import { withSite } from './change.ts';
 
-/** No override is longer: what is needed for longer belongs into the manifest or `site.yaml`. */
+/** The longest override. A permanent exception belongs in the manifest or `site.yaml`. */
 const MAX_DAYS = 7;
 const DAY_MS = 86_400_000;
 
-const wordKind: DocumentKind<Override> = {
+const requestKind: DocumentKind<Override> = {
   name: 'override',
   code: 'usage-invalid',
   schema,
   maxBytes: 4096,
-  hint: 'give --by and --reason in one line each, and --until such as 2026-11-21T18:00:00Z',
+  hint: 'give --by and --reason as one line each, and --until such as 2026-11-21T18:00:00Z',
 };
 
 /**
- * Lets a rule be violated at a site until a moment, and writes down who answers for it, and why.
- * @throws StowageError `usage-invalid` for a rule that nobody can waive, or a moment that is past or too far
+ * Temporarily overrides a rule at a site, and records who is responsible and why.
+ * @throws StowageError `usage-invalid` for a rule that cannot be overridden, or an end in the past or too far ahead
  */
 export async function grantOverride(
-  word: Readonly<Record<keyof Override, string>>,
+  request: Readonly<Record<keyof Override, string>>,
   options: SiteContext,
 ): Promise<Override> {
-  const { rule } = word;
+  const { rule } = request;
   const overridable = overridableRules(options.target);
   if (!overridable.includes(rule))
     throw refuse(`rule ${rule} cannot be overridden`, overridable.join(', '), rule);
-  const granted = checkDocument(wordKind, word);
+  const granted = checkDocument(requestKind, request);
   if (granted.by.trim() === '' || granted.reason.trim() === '')
-    throw refuse('an override has a person and a reason', 'both, in words', 'nothing');
+    throw refuse('an override needs a person and a reason', 'both as text', 'nothing');
   return withSite(options, async (ledger) => {
     const now = options.now();
     const latest = momentOf(new Date(now.getTime() + MAX_DAYS * DAY_MS));
     if (granted.until <= momentOf(now) || granted.until > latest)
       throw refuse(
-        'an override ends soon',
-        `a moment after now and not after ${latest}`,
+        'the end of the override is out of range',
+        `a time after now and not after ${latest}`,
         granted.until,
       );
     await ledger.append({ kind: 'overridden', ...granted }, now);
@@ -52,6 +52,6 @@ function refuse(message: string, expected: string, found: string): StowageError 
   return new StowageError('usage-invalid', message, {
     expected,
     found,
-    hint: 'stowage plan --explain names the rules; what a rule guards is best mended itself',
+    hint: 'run stowage plan --explain to list the rules; if possible, fix the cause instead',
   });
 }

@@ -7,8 +7,8 @@ import type { SiteContext } from '../site-context.ts';
 import { type Changed, executePlan, withSite } from './change.ts';
 
 /**
- * Installs a release that was imported before.
- * @param name as {@link findRelease} takes it
+ * Installs an imported release.
+ * @param name as in {@link findRelease}
  */
 export async function installImported(name: string, options: SiteContext): Promise<Changed> {
   return withSite(options, async (ledger) => {
@@ -18,13 +18,13 @@ export async function installImported(name: string, options: SiteContext): Promi
 }
 
 /**
- * Admits a bundle, stages it, plans the way from what runs now to it, carries the plan out and gates it.
- * @param places as {@link importBundle} takes them
+ * Imports a bundle, plans the change to it, and executes the plan with its gates.
+ * @param places as in {@link importBundle}
  */
 export async function install(places: Places, options: ImportOptions): Promise<Changed> {
   const { target, signal } = options;
   return withSite(options, async (ledger) => {
-    // Before gigabytes are read: a host without an engine is known at once.
+    // Fails early on a host without an engine, before gigabytes are read.
     await target.probe(signal);
     const { id } = await importBundle(places, ledger, options);
     return installStaged(id, ledger, options);
@@ -32,7 +32,7 @@ export async function install(places: Places, options: ImportOptions): Promise<C
 }
 
 async function installStaged(id: string, ledger: Ledger, options: SiteContext): Promise<Changed> {
-  const wish = { intent: 'install', subject: id } as const;
-  const plan = await propose(wish, stateOf(ledger.entries), options.now(), options);
+  const request = { intent: 'install', subject: id } as const;
+  const plan = await propose(request, stateOf(ledger.entries), options.now(), options);
   return executePlan(plan, ledger, options);
 }

@@ -8,14 +8,14 @@ import { type Changed, executePlan, withSite } from './change.ts';
 
 /**
  * Returns to an earlier generation, gated like an install.
- * @param number which; the one before the current when undefined
- * @throws StowageError `generation-unknown`, and all that carrying out a plan throws
+ * @param number by default, the one before the current generation
+ * @throws StowageError `generation-unknown`, and those of {@link executePlan}
  */
 export async function rollback(number: number | undefined, options: SiteContext): Promise<Changed> {
   return withSite(options, async (ledger) => {
     const subject = String(number ?? (await generationBefore(options.site)));
-    const wish = { intent: 'rollback', subject } as const;
-    const plan = await propose(wish, stateOf(ledger.entries), options.now(), options);
+    const request = { intent: 'rollback', subject } as const;
+    const plan = await propose(request, stateOf(ledger.entries), options.now(), options);
     return executePlan(plan, ledger, options);
   });
 }
@@ -27,10 +27,7 @@ export async function generationBefore(site: SiteFolder): Promise<number> {
   if (earlier !== undefined) return earlier;
   throw new StowageError('generation-unknown', 'there is no earlier generation to return to', {
     expected: 'a generation before the current one',
-    found:
-      current === 0
-        ? 'a site on which nothing was installed'
-        : `generation ${current} is the first`,
-    hint: 'to remove a release use stowage uninstall',
+    found: current === 0 ? 'nothing has been installed' : `generation ${current} is the first`,
+    hint: 'to remove a release, run stowage uninstall',
   });
 }

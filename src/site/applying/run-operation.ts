@@ -13,17 +13,17 @@ import { keptName, readSecret, secretChanged } from '../planning/secrets.ts';
 import { placeLayout, removeLayout } from '../release/layout.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
-/** What executing a plan needs besides the plan. */
+/** The context of a plan that is executed. */
 export interface ApplyContext extends Context {
   readonly site: SiteFolder;
   readonly target: Target;
   /** The variables of this process, for secrets that `site.yaml` finds there. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Is told of every gate check as it ends. */
+  /** Called with the result of each gate check. */
   readonly keep: (result: GateResult) => void;
 }
 
-/** Runs one operation of a plan. Each may be run again after it was killed at any point. */
+/** Runs one operation of a plan. Each can be repeated after it was killed at any point. */
 export async function runOperation(
   operation: Operation,
   plan: Plan,
@@ -66,7 +66,7 @@ function secretOf(release: DeployedRelease, name: string): KeptSecret {
   return secret;
 }
 
-/** A secret whose value is another one now was not planned: the plan must be made again. */
+/** If the value of a secret changed since the plan was made, the plan must be made again. */
 async function placeSecret(
   { name, secret }: KeptSecret,
   release: string,
@@ -78,7 +78,7 @@ async function placeSecret(
   await target.placeSecret(name, value, signal);
 }
 
-/** Images reach the target by digest, through a depot on loopback that lives for one pull. */
+/** The target pulls images by digest from a depot on loopback that runs only during one pull. */
 function supplyOf(site: SiteFolder): SiteSupply {
   return {
     async withDepot({ bundle }, work) {

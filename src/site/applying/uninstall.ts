@@ -4,14 +4,13 @@ import type { SiteContext } from '../site-context.ts';
 import { type Changed, executePlan, withSite } from './change.ts';
 
 /**
- * Takes a release off the site: its services, images and laid-out files. Its blobs stay in the store, so that a
- * rollback can bring it back.
- * @throws StowageError `release-unknown`, and all that carrying out a plan throws
+ * Removes the services, images and placed files of a release. Its blobs stay in the store, so a rollback can restore it.
+ * @throws StowageError `release-unknown`, and those of {@link executePlan}
  */
 export async function uninstall(name: string, options: SiteContext): Promise<Changed> {
   return withSite(options, async (ledger) => {
-    const wish = { intent: 'uninstall', subject: name } as const;
-    const plan = await propose(wish, stateOf(ledger.entries), options.now(), options);
+    const request = { intent: 'uninstall', subject: name } as const;
+    const plan = await propose(request, stateOf(ledger.entries), options.now(), options);
     return executePlan(plan, ledger, options);
   });
 }

@@ -5,13 +5,13 @@ import { siteFacts } from '../receipts/site-facts.ts';
 import type { SiteContext } from '../site-context.ts';
 import { withSite } from './change.ts';
 
-/** A receipt that a person asked for: what the site holds and runs now. Nothing is changed. */
+/** Writes a receipt of the current state of a site on request, without a change. */
 export async function writeStatement(options: SiteContext): Promise<Receipt> {
   const { site } = options;
   return withSite(options, async (ledger) => {
     const running = await currentGeneration(site);
-    const said = { intent: 'statement', outcome: 'kept', gates: [], ledger: ledger.head } as const;
+    const about = { intent: 'statement', outcome: 'kept', gates: [], ledger: ledger.head } as const;
     const facts = await siteFacts(running, options);
-    return writeReceipt(site, { ...said, running, facts }, options.now());
+    return writeReceipt(site, { ...about, running, facts }, options.now());
   });
 }

@@ -9,17 +9,17 @@ import type { Bundle, BundleModel } from '../../format/bundle.ts';
 import { makeFolder, readBounded, writeAtomic } from '../../io/file.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
-/** Changes when the same files would give other layers. */
+/** Must change if the layers of the same files change. */
 const LAYOUT = 1;
 const MAX_SIDECAR_BYTES: number = MIB;
 const READ_BYTES: number = MIB;
 
-/** Digests under way, so that clients who ask at once wait for one calculation. */
-const underWay = new Map<string, Promise<readonly Digest[]>>();
+/** Calculations in progress, which concurrent requests share. */
+const inProgress = new Map<string, Promise<readonly Digest[]>>();
 
 /**
- * The repository of a model as an image, `<release>/<model>-car`. Its layers lie nowhere: they are tar headers and the
- * model's own blobs. Their digests are calculated once, when somebody first asks, and kept in `store/cars`.
+ * The repository of a model as an image, `<release>/<model>-car`. Its layers are not stored: they consist of tar headers and
+ * the blobs of the model. Their digests are calculated at the first request and kept in `store/cars`.
  */
 export function carEntry(site: SiteFolder, bundle: Bundle, model: BundleModel): CatalogEntry {
   const repository = `${bundle.name}/${model.name}-car`;
@@ -49,10 +49,10 @@ async function layerDigests(
   const path = site.path('store', 'cars', `${digestHex(manifest)}.${LAYOUT}.json`);
   const kept = await readKept(path, layers.length);
   if (kept !== undefined) return kept;
-  const found = underWay.get(path);
+  const found = inProgress.get(path);
   if (found !== undefined) return found;
-  const calculated = calculate(site, layers, path).finally(() => underWay.delete(path));
-  underWay.set(path, calculated);
+  const calculated = calculate(site, layers, path).finally(() => inProgress.delete(path));
+  inProgress.set(path, calculated);
   return calculated;
 }
 
@@ -67,7 +67,7 @@ async function calculate(
     await makeFolder(site.path('store', 'cars'));
     await writeAtomic(path, Buffer.from(JSON.stringify(digests)));
   } catch (error) {
-    // A depot that may only read goes on without: it calculates them again after its next start.
+    // A depot that can only read continues without it, and calculates the digests again after its next start.
     if (!(error instanceof StowageError)) throw error;
   }
   return digests;
@@ -85,7 +85,7 @@ async function digestOfLayer(site: SiteFolder, { segments }: CarLayer): Promise<
     try {
       for (let position = 0; position < segment.size; ) {
         const { bytesRead } = await handle.read(buffer, 0, buffer.length, position);
-        if (bytesRead === 0) throw new Error('a stored blob became shorter');
+        if (bytesRead === 0) throw new Error('a stored blob was truncated');
         hash.update(buffer.subarray(0, bytesRead));
         position += bytesRead;
       }
@@ -96,7 +96,7 @@ async function digestOfLayer(site: SiteFolder, { segments }: CarLayer): Promise<
   return digestFromHex(hash.digest('hex'));
 }
 
-/** What was calculated before; undefined where there is nothing, or nothing of use. */
+/** The stored digests; undefined if there are none, or they are unusable. */
 async function readKept(path: string, count: number): Promise<readonly Digest[] | undefined> {
   try {
     const kept: unknown = JSON.parse((await readBounded(path, MAX_SIDECAR_BYTES)).toString('utf8'));

@@ -16,9 +16,9 @@ import { mergeEntries } from './merge-entries.ts';
 import { readManifest } from './oci-manifest.ts';
 
 /**
- * What a depot serves of staged releases, the newer ones last. Each item is a repository `<release>/<name>`, tagged with
+ * What a depot serves of imported releases, newer ones last. Each item is a repository `<release>/<name>`, tagged with
  * the version of its release. An image has a second repository, named after its registry: `registry.example/x/y`, with
- * the tag that it had there. A model has a second one, `<name>-car`: an image with its files. Repositories of the same
+ * its original tag. A model has a second one, `<name>-car`: an image with its files. Repositories of the same
  * name in several releases are merged.
  */
 export async function catalogOf(site: SiteFolder, ids: readonly string[]): Promise<Catalog> {
@@ -40,7 +40,7 @@ export async function catalogOf(site: SiteFolder, ids: readonly string[]): Promi
   };
 }
 
-/** The repositories of one bundle, whose blobs are at the site. */
+/** The repositories of one imported bundle. */
 export async function entriesOf(site: SiteFolder, bundle: Bundle): Promise<CatalogEntry[]> {
   const of = { release: bundle.name, tag: bundle.version };
   const taken = new Set(fromBundle(bundle, (_, { name }) => name));
@@ -57,7 +57,7 @@ export async function entriesOf(site: SiteFolder, bundle: Bundle): Promise<Catal
   return entries;
 }
 
-/** A repository with the manifests and blobs of an item and of what is attached to it. */
+/** A repository with the manifests and blobs of an item and its attachments. */
 async function entryOf(site: SiteFolder, bundle: Bundle, served: Served): Promise<CatalogEntry> {
   const { repository, target, attached = [], upstream } = served;
   const manifests = new Map<Digest, string>();

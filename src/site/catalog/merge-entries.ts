@@ -1,7 +1,7 @@
 import type { Digest } from '../../core/digest.ts';
 import type { CatalogEntry, Referrer } from '../../depot/catalog.ts';
 
-/** Entries of one repository as one, the tags of later ones before those of earlier ones. */
+/** Merges entries of the same repository; tags of later entries win. */
 export function mergeEntries(entries: readonly CatalogEntry[]): CatalogEntry[] {
   const merged = new Map<string, CatalogEntry>();
   for (const entry of entries) {

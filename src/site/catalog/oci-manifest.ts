@@ -2,7 +2,7 @@ import { type Digest, isDigest } from '../../core/digest.ts';
 import { MAX_OCI_MANIFEST_BYTES } from '../../core/limits.ts';
 import type { BlobStore } from '../../io/blob-store.ts';
 
-/** What a stored manifest or index says of itself. */
+/** The properties of a stored manifest or index. */
 export interface StoredManifest {
   readonly mediaType: string;
   /** Bytes of the manifest itself. */
@@ -19,7 +19,7 @@ const INDEX = 'application/vnd.oci.image.index.v1+json';
 
 type Listed = readonly { readonly digest?: unknown }[];
 
-/** Reads a manifest; its bytes were signed, and are checked against its digest again. @throws StowageError `blob-damaged` */
+/** Reads a manifest and checks it against its digest again. @throws StowageError `blob-damaged` */
 export async function readManifest(store: BlobStore, digest: Digest): Promise<StoredManifest> {
   const bytes = await store.read(digest, MAX_OCI_MANIFEST_BYTES);
   const manifest = JSON.parse(bytes.toString('utf8')) as {

@@ -8,29 +8,29 @@ import { catalogOf } from './catalog.ts';
 
 export interface SiteCatalogOptions {
   readonly site: SiteFolder;
-  /** Releases as a person names them; all when there are none. */
+  /** Names of releases; all if empty. */
   readonly wanted: readonly string[];
-  /** Hears why releases that came or went could not be taken notice of. */
-  readonly onTrouble: (error: unknown) => void;
+  /** Called when a changed list of releases cannot be read. */
+  readonly onError: (error: unknown) => void;
 }
 
-/** What a site's depot serves: all staged releases, or those that were named; read again when releases come or go. */
+/** What the depot of a site serves: all imported releases, or the named ones. Reread when releases are added or removed. */
 export class SiteCatalog implements Catalog {
   readonly #site: SiteFolder;
   readonly #wanted: readonly string[];
   #current: Catalog;
   #seen: string;
   #reading: Promise<void> | undefined;
-  readonly #onTrouble: (error: unknown) => void;
+  readonly #onError: (error: unknown) => void;
 
   private constructor(
-    { site, wanted, onTrouble }: SiteCatalogOptions,
+    { site, wanted, onError }: SiteCatalogOptions,
     current: Catalog,
     seen: string,
   ) {
     this.#site = site;
     this.#wanted = wanted;
-    this.#onTrouble = onTrouble;
+    this.#onError = onError;
     this.#current = current;
     this.#seen = seen;
   }
@@ -58,7 +58,7 @@ export class SiteCatalog implements Catalog {
     return this.#current.blobPath(digest);
   }
 
-  /** Reads the releases again when their folder changed. Where that fails, all stays as it was. */
+  /** Rereads the releases if their folder changed. On failure, the catalog stays unchanged. */
   async refresh(): Promise<void> {
     this.#reading ??= this.#refresh().finally(() => {
       this.#reading = undefined;
@@ -69,12 +69,12 @@ export class SiteCatalog implements Catalog {
   async #refresh(): Promise<void> {
     const seen = await lastChange(this.#site);
     if (seen === this.#seen) return;
-    // Before it is read: what cannot be is tried again when the folder changes again, not at every request.
+    // Before reading: after a failure, retry at the next change of the folder, not at every request.
     this.#seen = seen;
     try {
       this.#current = await read(this.#site, this.#wanted);
     } catch (error) {
-      this.#onTrouble(error);
+      this.#onError(error);
     }
   }
 }
@@ -92,7 +92,7 @@ async function read(site: SiteFolder, wanted: readonly string[]): Promise<Catalo
   return catalogOf(site, ids);
 }
 
-/** Another text whenever a release was added to the folder of releases or taken from it. */
+/** A text that changes whenever a release is added or removed. */
 async function lastChange(site: SiteFolder): Promise<string> {
   try {
     const { mtimeNs, ino } = await stat(site.path('releases'), { bigint: true });

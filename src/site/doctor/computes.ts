@@ -1,7 +1,7 @@
 import { type KnownAnswer, knownAnswers } from '../../trust/known-answers.ts';
 import type { Finding } from './finding.ts';
 
-/** A finding for each algorithm: all its answers together. An algorithm that is missing is wrong, never left out. */
+/** One finding for each algorithm. A missing algorithm is wrong, never omitted. */
 export function examineAlgorithms(
   answers: readonly KnownAnswer[] = knownAnswers(),
 ): readonly Finding[] {
@@ -16,7 +16,7 @@ export function examineAlgorithms(
       found: [...Map.groupBy(failed, (each) => each.found)]
         .map(([found, alike]) => `${listed(alike)}: ${found}`)
         .join('; '),
-      hint: 'use the runtime of the travelling installer, or Node 24.15 or later with OpenSSL 3.5 or later, without an OpenSSL configuration of its own',
+      hint: 'use the runtime in the installer of a bundle, or Node 24.15 or later with OpenSSL 3.5 or later and the default OpenSSL configuration',
     };
   });
 }

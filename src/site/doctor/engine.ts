@@ -4,7 +4,7 @@ import type { Finding } from './finding.ts';
 
 const TIMEOUT_MS = 15_000;
 
-/** Whether there is an engine, and which: a site needs the one it names as its target, the connected side none. */
+/** Whether an engine works, and its version. Only a site with this target needs it. */
 export async function examineEngine(
   engine: 'podman' | 'docker',
   env: Environment,
@@ -15,20 +15,23 @@ export async function examineEngine(
   const doubt = {
     ...finding,
     verdict: 'doubt',
-    hint: `a site whose target is ${engine} needs it; elsewhere it may be missing`,
+    hint: `only sites with the target ${engine} need it`,
   } as const;
   try {
-    // Docker's program is of no use without its daemon, whose version it has to ask for.
-    const question =
+    // Docker needs its daemon: this asks for the daemon's version.
+    const args =
       engine === 'podman' ? ['--version'] : ['version', '--format', '{{.Server.Version}}'];
     const options = { env, signal, timeoutMs: TIMEOUT_MS };
-    const { status, stdout, stderr } = await run(engine, question, options);
+    const { status, stdout, stderr } = await run(engine, args, options);
     const version = /^(?:podman version )?([0-9]\S*)\s*$/.exec(stdout)?.[1];
     if (status === 0 && version !== undefined)
       return { ...finding, verdict: 'right', found: version };
     return { ...doubt, found: `exit status ${status}: ${(stderr || stdout).trim().slice(0, 200)}` };
   } catch (error) {
     if (!(error instanceof StowageError) || error.code === 'interrupted') throw error;
-    return { ...doubt, found: error.code === 'host-unfit' ? 'none' : (error.found ?? 'no answer') };
+    return {
+      ...doubt,
+      found: error.code === 'host-unfit' ? 'none' : (error.found ?? 'no response'),
+    };
   }
 }

@@ -14,12 +14,12 @@ export interface HostToExamine {
 }
 
 export interface HostReport {
-  /** No finding is wrong. Doubts are for a person to judge. */
+  /** Whether no finding is wrong. A person must judge doubts. */
   readonly fit: boolean;
   readonly findings: readonly Finding[];
 }
 
-/** Everything that can be asked of this host without a bundle or a site. Nothing is written. */
+/** Every check of this host that needs no bundle and no site. Writes nothing. */
 export async function examineHost(host: HostToExamine): Promise<HostReport> {
   const algorithms = examineAlgorithms();
   const computes = algorithms.every((each) => each.verdict === 'right');

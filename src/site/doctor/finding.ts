@@ -1,8 +1,8 @@
-/** What one check of the host came to. */
+/** The result of one check of the host. */
 export interface Finding {
   readonly area: 'computes' | 'runtime' | 'environment' | 'clock' | 'engine';
   readonly check: string;
-  /** `wrong` makes the host unfit; `doubt` is for a person to judge. */
+  /** `wrong` makes the host unfit; a person must judge a `doubt`. */
   readonly verdict: 'right' | 'doubt' | 'wrong';
   readonly found: string;
   readonly hint?: string;

@@ -1,10 +1,10 @@
 import type { Finding } from './finding.ts';
 
-/** When this version was made, to the day: no right clock is behind it. It moves with PRODUCT_VERSION. */
+/** The release day of this version: a correct clock is not before it. Update it with PRODUCT_VERSION. */
 export const RELEASED: Date = new Date('2026-11-21T00:00:00Z');
 const PLAUSIBLE_YEARS = 20;
 
-/** Whether the clock can be right. */
+/** Whether the time is plausible. */
 export function examineClock(now: Date): Finding {
   const last = new Date(RELEASED);
   last.setUTCFullYear(last.getUTCFullYear() + PLAUSIBLE_YEARS);
@@ -13,7 +13,7 @@ export function examineClock(now: Date): Finding {
   return {
     ...finding,
     verdict: 'wrong',
-    found: `${now.toISOString()}, ${now < RELEASED ? 'before' : `more than ${PLAUSIBLE_YEARS} years after`} this version was made, on ${RELEASED.toISOString().slice(0, 10)}`,
-    hint: 'set the clock: what a signature is worth depends on it',
+    found: `${now.toISOString()}, ${now < RELEASED ? 'before' : `more than ${PLAUSIBLE_YEARS} years after`} this version was released, on ${RELEASED.toISOString().slice(0, 10)}`,
+    hint: 'set the clock: signature checks depend on it',
   };
 }

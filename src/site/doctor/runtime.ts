@@ -2,19 +2,19 @@ import { createHash, getFips } from 'node:crypto';
 import { satisfies } from 'semver';
 import type { Finding } from './finding.ts';
 
-/** The runtime that executes the program, as far as it tells of itself. */
+/** The runtime of this program, as it reports itself. */
 export interface Runtime {
   readonly node: string;
   readonly openssl: string;
-  /** Whether OpenSSL is the system's, not the one that Node was built with. */
+  /** Whether OpenSSL is that of the system instead of the one built into Node. */
   readonly sharedOpenssl: boolean;
-  /** Flags of Node's own, from the command line. */
+  /** Flags of Node from the command line. */
   readonly flags: readonly string[];
-  /** Paths of the libraries that are loaded now. */
+  /** Paths of the loaded libraries. */
   libraries(): readonly string[];
 }
 
-/** What OpenSSL's provider modules are called when they are loaded from a file. */
+/** File names of OpenSSL provider modules. */
 const PROVIDER = /\/(?:fips|legacy|pkcs11|tpm2|[^/]*prov(?:ider)?)\.so$/;
 
 /** Versions, flags and providers; then FIPS. */
@@ -39,7 +39,7 @@ function openssl(runtime: Runtime, providers: readonly string[]): Finding {
   const where = runtime.sharedOpenssl ? 'of the system' : 'built into Node';
   const modules =
     providers.length === 0
-      ? 'no provider module is loaded from a file'
+      ? 'no provider modules loaded from files'
       : `provider modules loaded from files: ${providers.join(', ')}`;
   return {
     area: 'runtime',
@@ -48,13 +48,13 @@ function openssl(runtime: Runtime, providers: readonly string[]): Finding {
     found: `${runtime.openssl}, ${where}; ${modules}`,
     ...(providers.length === 0
       ? {}
-      : { hint: 'the configuration of OpenSSL loads them: find out who wrote it, and why' }),
+      : { hint: 'the OpenSSL configuration loads them: check where it comes from' }),
   };
 }
 
 /**
- * What can honestly be said of FIPS mode. `getFips()` is no evidence: `setFips(true)` succeeds where there is no FIPS
- * provider, and then every hash throws. Nothing in Node names the provider that answers, so nothing here claims one.
+ * What is known about FIPS mode. `getFips()` is not evidence: `setFips(true)` succeeds without a FIPS provider, and then
+ * every hash throws. Node does not report the active provider, so this makes no claim about it.
  */
 export function fips(
   claimed: boolean,
@@ -67,30 +67,30 @@ export function fips(
     return {
       ...finding,
       verdict: 'right',
-      found: 'off: the runtime does not claim it, and neither does stowage',
+      found: 'off: neither the runtime nor stowage claims FIPS mode',
     };
-  const claim = 'claimed by the runtime, which proves nothing';
+  const claim = 'claimed by the runtime, which is not proof';
   if (!computes)
     return {
       ...finding,
       verdict: 'wrong',
-      found: `${claim}; known answers fail under it, as they do where no FIPS provider is loaded`,
-      hint: 'install and configure the FIPS provider of this OpenSSL, or leave FIPS mode off',
+      found: `${claim}; known-answer tests fail, as they do without a FIPS provider`,
+      hint: 'install and configure the FIPS provider of this OpenSSL, or turn FIPS mode off',
     };
   const module = providers.find((path) => path.endsWith('/fips.so'));
   const contrary = [
-    ...(module === undefined ? ['no fips.so is loaded from a file'] : []),
-    ...(md5() ? ['MD5 still answers, which a FIPS provider refuses'] : []),
+    ...(module === undefined ? ['fips.so is not loaded'] : []),
+    ...(md5() ? ['MD5 still works, which a FIPS provider refuses'] : []),
   ];
   return {
     ...finding,
     verdict: 'doubt',
     found: [
       claim,
-      'known answers pass under it',
+      'known-answer tests pass',
       ...(contrary.length === 0 ? [`${module} is loaded and MD5 is refused`] : contrary),
     ].join('; '),
-    hint: 'whether the module is validated is written in its certificate and security policy: compare its version and digest with those',
+    hint: 'compare the version and digest of the module with its validation certificate and security policy',
   };
 }
 
@@ -109,6 +109,6 @@ function flags(given: readonly string[]): Finding {
     check: 'flags of Node',
     verdict: 'doubt',
     found: given.join(' '),
-    hint: 'start stowage without flags of Node, unless you gave these yourself',
+    hint: 'start stowage without these flags, unless you set them deliberately',
   };
 }

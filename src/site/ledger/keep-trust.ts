@@ -5,9 +5,9 @@ import type { SiteFolder } from '../site-folder.ts';
 import type { Ledger } from './ledger.ts';
 
 /**
- * Pins a trust document that was walked to, or confirmed by a person at a site without one.
- * @returns whether that changed anything
- * @throws StowageError `trust-conflict` when the site has a newer one, or another of the same version
+ * Pins a trust document that was verified, or that a person confirmed at a new site.
+ * @returns whether it was not pinned yet
+ * @throws StowageError `trust-conflict` when the site has a newer one, or a different one of the same version
  */
 export async function keepTrust(
   site: SiteFolder,
@@ -21,7 +21,7 @@ export async function keepTrust(
     if (trustBytes(pinned).equals(bytes)) return false;
     if (pinned.version >= trust.version) throw notNewer(pinned, trust);
   }
-  // The ledger first: a site that trusts someone and remembers nothing is known for damaged.
+  // The ledger first: a site with a trust document and an empty ledger counts as damaged.
   const digest = sriHex(sriOf(bytes));
   const { version, seqFloor } = trust;
   const floors = seqFloor === undefined ? {} : { seqFloor };
@@ -35,14 +35,14 @@ function notNewer(pinned: Trust, trust: Trust): StowageError {
   return new StowageError(
     'trust-conflict',
     older
-      ? 'an older trust document never replaces a newer one'
-      : `another trust document claims version ${trust.version}`,
+      ? 'an older trust document cannot replace a newer one'
+      : `a different trust document has version ${trust.version}`,
     {
       expected: `a version after ${pinned.version}`,
       found: `version ${trust.version}`,
       hint: older
-        ? 'to return to what an older document said, have the next version say it'
-        : 'stop and tell the security officer: one of the two was not made by the authority',
+        ? 'to restore earlier rules, issue a new version that contains them'
+        : 'stop and tell the security officer: one of the two was not issued by the authority',
     },
   );
 }

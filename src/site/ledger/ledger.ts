@@ -13,12 +13,11 @@ import {
 } from '../../format/ledger.ts';
 import { appendLine, cutFile, readIfThere, writeAtomic } from '../../io/file.ts';
 
-const NOTHING: LedgerHead = { number: 0, digest: '0'.repeat(128) };
+const EMPTY: LedgerHead = { number: 0, digest: '0'.repeat(128) };
 
 /**
- * A site's append-only, hash-chained log: what it accepted, trusted, recalled and did. Each line holds the digest
- * of the line before; a second file holds the last one's, so that a log that was cut is told from one that never
- * went further.
+ * A site's append-only, hash-chained log of what it accepted, trusted, recalled and did. Each line contains the digest of
+ * the line before. A second file contains the digest of the last line, which reveals a truncated log.
  */
 export class Ledger {
   readonly #path: string;
@@ -32,9 +31,9 @@ export class Ledger {
   }
 
   /**
-   * Reads the ledger and checks its chain, to append to it. A last line that a power failure cut is taken off; an
-   * end that the head does not know yet is taken in, when it is one entry long.
-   * @param witnesses heads that were written elsewhere (receipts): the ledger must reach each of them
+   * Reads the ledger and checks its chain, to append to it. Removes an incomplete last line after a power failure, and
+   * accepts one entry after the head.
+   * @param witnesses heads in other documents (receipts): the ledger must contain each of them
    * @throws StowageError `state-damaged`
    */
   static async open(path: string, witnesses: readonly LedgerHead[] = []): Promise<Ledger> {
@@ -56,8 +55,8 @@ export class Ledger {
   ): Promise<{ read: Read; head: LedgerHead; last: LedgerHead }> {
     const read = await readEntries(path);
     const head = await readHead(path);
-    const last = { number: read.entries.length, digest: read.digests.at(-1) ?? NOTHING.digest };
-    for (const witness of [head, ...witnesses]) requireReached(path, witness, read.digests);
+    const last = { number: read.entries.length, digest: read.digests.at(-1) ?? EMPTY.digest };
+    for (const witness of [head, ...witnesses]) requireContains(path, witness, read.digests);
     if (last.number > head.number + 1) {
       throw damaged(
         path,
@@ -76,7 +75,7 @@ export class Ledger {
     return this.#head;
   }
 
-  /** Appends an entry; it is on disk when the promise ends. */
+  /** Appends an entry, which is on disk when the promise resolves. */
   async append(event: LedgerEvent, now: Date): Promise<void> {
     const entry: LedgerEntry = {
       number: this.#head.number + 1,
@@ -97,7 +96,7 @@ interface Read {
   readonly digests: string[];
   /** Bytes up to the last line feed. */
   readonly length: number;
-  /** Whether something follows the last line feed. */
+  /** Whether the last line is incomplete. */
   readonly torn: boolean;
 }
 
@@ -109,7 +108,7 @@ async function readEntries(path: string): Promise<Read> {
   for (let end = bytes.indexOf(0x0a); end !== -1; end = bytes.indexOf(0x0a, start)) {
     const line = bytes.subarray(start, end);
     const entry = readCanonical(ledgerEntryKind, line);
-    const expected = { number: entries.length + 1, previous: digests.at(-1) ?? NOTHING.digest };
+    const expected = { number: entries.length + 1, previous: digests.at(-1) ?? EMPTY.digest };
     if (entry.number !== expected.number || entry.previous !== expected.previous) {
       throw damaged(
         path,
@@ -126,14 +125,14 @@ async function readEntries(path: string): Promise<Read> {
 
 async function readHead(path: string): Promise<LedgerHead> {
   const bytes = await readIfThere(headPath(path), ledgerHeadKind.maxBytes);
-  return bytes === undefined ? NOTHING : readCanonical(ledgerHeadKind, bytes);
+  return bytes === undefined ? EMPTY : readCanonical(ledgerHeadKind, bytes);
 }
 
 async function writeHead(path: string, head: LedgerHead): Promise<void> {
   await writeAtomic(headPath(path), writeCanonical(ledgerHeadKind, head));
 }
 
-function requireReached(path: string, witness: LedgerHead, digests: readonly string[]): void {
+function requireContains(path: string, witness: LedgerHead, digests: readonly string[]): void {
   if (witness.number === 0) return;
   const found = digests[witness.number - 1];
   if (found === witness.digest) return;
@@ -151,9 +150,13 @@ function headPath(path: string): string {
 }
 
 function damaged(path: string, expected: string, found: string): StowageError {
-  return new StowageError('state-damaged', `the ledger ${path} is not what this site wrote`, {
-    expected,
-    found,
-    hint: ledgerEntryKind.hint,
-  });
+  return new StowageError(
+    'state-damaged',
+    `the ledger ${path} does not match what this site wrote`,
+    {
+      expected,
+      found,
+      hint: ledgerEntryKind.hint,
+    },
+  );
 }

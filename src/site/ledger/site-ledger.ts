@@ -7,32 +7,31 @@ import type { SiteFolder } from '../site-folder.ts';
 import { Ledger } from './ledger.ts';
 
 /**
- * A site's ledger, to append to, held against the receipts that the site wrote and against its trust document: one
- * that is gone, or an old copy put back, does not reach what they remember. Who replaces all of them together is
- * not detected here; a receipt that left the site still tells.
+ * A site's ledger, to append to, checked against the site's receipts and trust document. This detects a missing ledger or
+ * an old copy. It does not detect that all of them were replaced together; a receipt kept elsewhere does.
  * @throws StowageError `state-damaged`
  */
 export async function openLedger(site: SiteFolder): Promise<Ledger> {
   const ledger = await Ledger.open(site.path('ledger'), await witnesses(site));
-  return requireThere(site, ledger);
+  return requirePresent(site, ledger);
 }
 
-/** {@link openLedger} for who only looks: nothing is written. */
+/** Like {@link openLedger}, but writes nothing. */
 export async function readLedger(site: SiteFolder): Promise<Ledger> {
   const ledger = await Ledger.read(site.path('ledger'), await witnesses(site));
-  return requireThere(site, ledger);
+  return requirePresent(site, ledger);
 }
 
-async function requireThere(site: SiteFolder, ledger: Ledger): Promise<Ledger> {
+async function requirePresent(site: SiteFolder, ledger: Ledger): Promise<Ledger> {
   if (ledger.head.number > 0 || !(await exists(site.path('trust.json')))) return ledger;
-  throw new StowageError('state-damaged', 'the ledger of this site is gone', {
+  throw new StowageError('state-damaged', 'the ledger of this site is missing', {
     expected: site.path('ledger'),
-    found: 'nothing, at a site that trusts someone already',
-    hint: 'put the newest copy of the ledger back; without it an older bundle could come in again',
+    found: 'nothing, although the site has a trust document',
+    hint: 'restore the latest copy of the ledger; without it, an older bundle could be accepted',
   });
 }
 
-/** The end of the ledger that each receipt saw; the newest receipt says most, the others catch an exchange of it. */
+/** The ledger head in each receipt: not only in the newest, which could have been replaced. */
 async function witnesses(site: SiteFolder): Promise<LedgerHead[]> {
   const names = await namesIn(site.path('receipts'));
   const heads: LedgerHead[] = [];

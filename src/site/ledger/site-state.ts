@@ -3,21 +3,21 @@ import type { Recall } from '../../format/deployment.ts';
 import type { LedgerEntry } from '../../format/ledger.ts';
 import type { Override } from '../../format/override.ts';
 
-/** What a site's ledger comes to. */
+/** The state that follows from a site's ledger. */
 export interface SiteState extends AdmissionHistory {
-  /** Overrides of constraints, oldest first, also those that are over. */
+  /** Overrides of constraints, oldest first, including expired ones. */
   readonly overrides: readonly GrantedOverride[];
 }
 
 export interface GrantedOverride {
   readonly override: Override;
-  /** When it was granted: it counts for nothing before. */
+  /** When it was granted, RFC 3339. */
   readonly at: string;
 }
 
 const BEGINNING = '1970-01-01T00:00:00Z';
 
-/** What a ledger's entries come to. */
+/** The state that follows from a ledger's entries. */
 export function stateOf(entries: readonly LedgerEntry[]): SiteState {
   const accepted = new Map<string, Acceptance>();
   const recalls = new Map<string, Recall>();
@@ -28,7 +28,7 @@ export function stateOf(entries: readonly LedgerEntry[]): SiteState {
     if (event.kind === 'accepted') {
       const { product, channel, seq, bundle, signedAt } = event;
       accepted.set(`${product}/${channel}`, { product, channel, seq, bundle });
-      // Moments of one form compare as text.
+      // Times in the same form compare as text.
       if (signedAt > floor) floor = signedAt;
     }
     if (event.kind === 'trusted') {
@@ -50,7 +50,7 @@ export function stateOf(entries: readonly LedgerEntry[]): SiteState {
   return { accepted: [...accepted.values()], floor, recalls: [...recalls.values()], overrides };
 }
 
-/** A floor that is set anew lets in again what lies at or above it, whatever was accepted since. */
+/** A new floor allows every sequence from it on, whatever was accepted before. */
 function lower(accepted: Map<string, Acceptance>, key: string, floor: number): void {
   const last = accepted.get(key);
   if (last !== undefined && last.seq >= floor) accepted.set(key, { ...last, seq: floor - 1 });

@@ -5,7 +5,7 @@ import type { DeployedService, ServiceStep, Target } from '../../target/target.t
 /** How long a target may take to stop one service, in seconds. */
 const STOP_SECONDS = 30;
 
-/** A target's steps that take services away, and the releases that are exchanged. */
+/** The steps that stop services, and the releases that are replaced. */
 interface Exchange {
   readonly stop: readonly ServiceStep[];
   readonly leaving: readonly DeployedRelease[];
@@ -13,9 +13,9 @@ interface Exchange {
 }
 
 /**
- * What cannot be used while releases are exchanged, and for how long at most: the old services stop, the new ones
- * load and are asked; if they fail they stop, and the old ones load again. Holds as long as no server loads longer
- * than its `startupSeconds`.
+ * Which services are unavailable during a change, and the longest time: the old services stop, the new ones load and
+ * answer prompts; on failure they stop, and the old ones load again. Assumes that no server loads longer than its
+ * `startupSeconds`.
  */
 export function outageOf(
   { stop, leaving, arriving }: Exchange,

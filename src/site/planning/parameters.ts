@@ -3,7 +3,7 @@ import type { Parameter } from '../../format/deployment.ts';
 import type { ParameterValue, Site } from '../../format/site.ts';
 
 /**
- * The value of each of a release's parameters at a site: the site's own, or the default.
+ * The values of a release's parameters at a site, or their defaults.
  * @throws StowageError `site-invalid` listing every value that is missing, unknown or of another type
  */
 export function parameterValues(

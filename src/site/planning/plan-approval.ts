@@ -8,15 +8,15 @@ import type { Trust } from '../../format/trust.ts';
 import { ioError, readBounded } from '../../io/file.ts';
 import { evaluateSignatures, type SignatureFile } from '../../trust/policy.ts';
 
-/** A plan in a file, with the signatures beside it: `FILE.<name>.p7s`. */
+/** A plan in a file, with the signatures next to it: `FILE.<name>.p7s`. */
 export interface WrittenPlan {
   readonly plan: Plan;
-  /** What approvals are signatures over. */
+  /** The signed bytes. */
   readonly bytes: Buffer;
   readonly approvals: readonly SignatureFile[];
 }
 
-/** @throws StowageError `file-missing`, `state-damaged` for a file that is no plan */
+/** @throws StowageError `file-missing`, `state-damaged` for a file that is not a plan */
 export async function readPlan(file: string): Promise<WrittenPlan> {
   const bytes = await readBounded(file, planKind.maxBytes);
   const plan = readCanonical(planKind, bytes);
@@ -35,7 +35,7 @@ export async function readPlan(file: string): Promise<WrittenPlan> {
 
 /**
  * Who approved a plan, by the names in their certificates.
- * @throws StowageError `plan-unapproved` without a signature, and what judging signatures throws
+ * @throws StowageError `plan-unapproved` without a signature, and those of {@link evaluateSignatures}
  */
 export function requireApproved(written: WrittenPlan, trust: Trust, now: Date): string[] {
   if (written.approvals.length === 0) throw unapproved();
@@ -44,9 +44,9 @@ export function requireApproved(written: WrittenPlan, trust: Trust, now: Date): 
 }
 
 export function unapproved(): StowageError {
-  return new StowageError('plan-unapproved', 'this site applies a plan only when it was approved', {
-    expected: 'a signature of the role approval beside the plan',
+  return new StowageError('plan-unapproved', 'this site requires approval of plans', {
+    expected: 'a signature with the role approval next to the plan',
     found: 'none',
-    hint: 'write the plan with stowage plan --output FILE, have it signed with stowage approve FILE, and run stowage apply FILE',
+    hint: 'write the plan with stowage plan --output FILE, have it approved with stowage approve FILE, then run stowage apply FILE',
   });
 }

@@ -4,41 +4,43 @@ import { StowageError } from '../../core/error.ts';
 import type { Generation } from '../../format/generation.ts';
 import type { Constraint, Plan } from '../../format/plan.ts';
 
-/** SHA-512 of a plan's canonical bytes, 128 hex digits: what a person reads aloud, and an approval signs. */
+/** SHA-512 of a plan's canonical bytes, 128 hex digits: what people compare. */
 export function planDigest(plan: Plan): string {
   return sriHex(sriOf(canonicalBytes(plan as unknown as Json)));
 }
 
 /**
- * Refuses a plan that the world has left behind.
- * @param now the plan for the same wish, made just now
- * @throws StowageError `plan-stale` saying what changed
+ * Refuses a plan that is out of date.
+ * @param now a new plan for the same request
+ * @throws StowageError `plan-stale` listing what changed
  */
 export function requireFreshPlan(plan: Plan, now: Plan): void {
   const changes = [
-    ...changedGeneration('runs now', plan.from, now.from),
-    ...changedGeneration('is wanted', plan.to, now.to),
+    ...changedGeneration('current', plan.from, now.from),
+    ...changedGeneration('planned', plan.to, now.to),
     ...changedConstraints(plan.constraints, now.constraints),
-    ...(alike(plan.site, now.site) ? [] : [`the site is called ${now.site}, not ${plan.site}`]),
-    ...(alike(plan.steps, now.steps) ? [] : ['the steps would be others now']),
+    ...(alike(plan.site, now.site)
+      ? []
+      : [`the name of the site is ${now.site}, not ${plan.site}`]),
+    ...(alike(plan.steps, now.steps) ? [] : ['the steps are different now']),
   ];
   const [first] = changes;
   if (first === undefined) return;
-  throw new StowageError('plan-stale', 'the world is not as it was when the plan was made', {
-    expected: 'the same generation, site.yaml, secrets and host',
+  throw new StowageError('plan-stale', 'the plan is out of date', {
+    expected: 'the same generation, site.yaml, secrets and host as in the plan',
     found: first,
-    hint: 'make the plan again with stowage plan, read it, and have it approved where the site asks for that',
+    hint: 'make the plan again with stowage plan, review it, and have it approved if the site requires that',
     defects: changes,
   });
 }
 
-function changedGeneration(what: string, then: Generation, now: Generation): string[] {
+function changedGeneration(which: string, then: Generation, now: Generation): string[] {
   if (then.number !== now.number)
-    return [`generation ${now.number} ${what}, where the plan has ${then.number}`];
+    return [`the ${which} generation is ${now.number}, not ${then.number}`];
   return alike(then.releases, now.releases)
     ? []
     : [
-        `generation ${now.number}, which ${what}, holds other values: site.yaml, a secret or a release changed`,
+        `the ${which} generation ${now.number} has different values: site.yaml, a secret or a release changed`,
       ];
 }
 
@@ -48,16 +50,16 @@ function changedConstraints(then: readonly Constraint[], now: readonly Constrain
   const changes = now.flatMap((each) => {
     const old = before.get(key(each));
     before.delete(key(each));
-    if (old === undefined) return [`${key(each)} was not asked then`];
-    // What was violated then and holds now (a window has opened) is what the plan was waiting for.
-    if (each.satisfied || alike(excuse(old), excuse(each))) return [];
-    return [`${key(each)}: then ${old.found}, now ${each.found}`];
+    if (old === undefined) return [`new requirement: ${key(each)}`];
+    // A constraint that was violated and now holds, such as an open window, is not a reason to refuse.
+    if (each.satisfied || alike(stateOf(old), stateOf(each))) return [];
+    return [`${key(each)}: was ${old.found}, now ${each.found}`];
   });
-  return [...changes, ...[...before.keys()].map((each) => `${each} is not asked any more`)];
+  return [...changes, ...[...before.keys()].map((each) => `no longer required: ${each}`)];
 }
 
-/** Whether a constraint is violated, and by whose word it may be. */
-function excuse({ satisfied, override }: Constraint): unknown {
+/** Whether a constraint holds, or its override. */
+function stateOf({ satisfied, override }: Constraint): unknown {
   return satisfied ? 'holds' : (override ?? null);
 }
 

@@ -4,7 +4,7 @@ import { type Change, changesBetween } from '../../target/change.ts';
 import type { DeployedService, ServiceStep, Target, TargetStep } from '../../target/target.ts';
 import { outageOf } from './outage.ts';
 
-/** What of a target a plan is made with: none of it touches anything. */
+/** The pure methods of a target, which plans are made with. */
 export type PlanningTarget = Pick<Target, 'steps' | 'services'>;
 
 export interface PlanInput {
@@ -17,9 +17,9 @@ export interface PlanInput {
 }
 
 /**
- * The steps from one generation to another, each with its inverse. Pure: touches nothing and asks nobody.
- * What can be made ready beside the old services comes first; they stop only when all is there; what only the
- * old generation needed goes last, when the new one has proved itself, and only if it leaves the site for good.
+ * The steps from one generation to another, each with its inverse. Pure.
+ * Preparations come first, while the old services run. What only the old generation uses is removed last, after the new
+ * one passed its gates, and only if a release is uninstalled.
  */
 export function makePlan({ change, target, ...input }: PlanInput): Plan {
   const { intent, from, to } = change;
@@ -34,7 +34,7 @@ export function makePlan({ change, target, ...input }: PlanInput): Plan {
     steps.site({
       ...{ action: 'switch-generation', side: 'to', release: '', subject: '' },
       undo: 'switch-generation',
-      reason: `generation ${to.number} is kept`,
+      reason: `generation ${to.number} becomes current`,
     });
   }
   for (const step of retire) steps.add(step);
@@ -50,7 +50,7 @@ export function makePlan({ change, target, ...input }: PlanInput): Plan {
   };
 }
 
-/** The release that an operation is about. */
+/** The release of an operation. */
 export function releaseOf(plan: Plan, operation: Operation): DeployedRelease {
   const release = plan[operation.side].releases.find((each) => each.name === operation.release);
   if (release === undefined)
@@ -60,22 +60,22 @@ export function releaseOf(plan: Plan, operation: Operation): DeployedRelease {
 
 /** Secrets, models and files of an arriving release. */
 function placeRelease(steps: Steps, release: DeployedRelease, { intent, from }: Change): void {
-  // What a kept generation has stays when a return to it fails, as does what runs: undoing takes nothing of either.
-  const back = intent === 'rollback';
+  // A failed rollback must not remove what a kept generation uses.
+  const isRollback = intent === 'rollback';
   const about = { side: 'to', release: release.name } as const;
   for (const { name } of release.secrets) {
     steps.site({
       ...{ ...about, action: 'place-secret', subject: name },
-      ...(back || hasSecret(from, name) ? {} : { undo: 'remove-secret' }),
-      reason: 'its services read it as a file',
+      ...(isRollback || hasSecret(from, name) ? {} : { undo: 'remove-secret' }),
+      reason: 'services read it as a file',
     });
   }
-  // Two generations of one bundle read the same files: undoing must leave them to the old one.
-  const shared = back || from.releases.some((each) => each.bundle === release.bundle);
+  // Generations of one bundle share its files: undoing must not remove them.
+  const shared = isRollback || from.releases.some((each) => each.bundle === release.bundle);
   steps.site({
     ...{ ...about, action: 'place-files', subject: release.bundle },
     ...(shared ? {} : { undo: 'remove-files' }),
-    reason: 'the models and files that its services read',
+    reason: 'models and files that services read',
   });
 }
 
@@ -85,12 +85,12 @@ function removeRelease(steps: Steps, release: DeployedRelease, to: Generation): 
     if (hasSecret(to, name)) continue;
     steps.site({
       ...{ ...about, action: 'remove-secret', subject: name, undo: 'place-secret' },
-      reason: 'no service reads it any more',
+      reason: 'no service reads it anymore',
     });
   }
   steps.site({
     ...{ ...about, action: 'remove-files', subject: release.bundle, undo: 'place-files' },
-    reason: 'no service reads them any more',
+    reason: 'no service reads them anymore',
   });
 }
 
@@ -100,7 +100,7 @@ interface Starting {
   readonly target: PlanningTarget;
 }
 
-/** Each service is gated before those that depend on it start; what nothing waits for, when all have started. */
+/** A service is gated before its dependents start, and one without dependents after all services started. */
 function startAndGate(steps: Steps, { arriving, start, target }: Starting): void {
   const later: (() => void)[] = [];
   for (const release of arriving) {
@@ -110,31 +110,31 @@ function startAndGate(steps: Steps, { arriving, start, target }: Starting): void
       const gate = (): void =>
         steps.site({
           ...{ action: 'gate-service', side: 'to', release: release.name, subject: step.service },
-          reason: 'it is kept only if it answers',
+          reason: 'the generation is kept only if it passes',
         });
-      if (isAwaited(services, step.service)) gate();
+      if (hasDependents(services, step.service)) gate();
       else later.push(gate);
     }
     if (services.length > 0) continue;
     later.push(() =>
       steps.site({
         ...{ action: 'gate-release', side: 'to', release: release.name, subject: '' },
-        reason: 'it runs nothing: it must be served',
+        reason: 'the release has no services, only content to serve',
       }),
     );
   }
   for (const gate of later) gate();
 }
 
-/** Whether another service of the release waits until this one is ready. */
-function isAwaited(services: readonly DeployedService[], name: string): boolean {
+/** Whether another service of the release depends on this one. */
+function hasDependents(services: readonly DeployedService[], name: string): boolean {
   return services.some((each) => each.dependsOn.includes(name));
 }
 
 class Steps {
   readonly list: Step[] = [];
 
-  /** Adds a step that the site does itself. */
+  /** Adds a step of the site itself. */
   site(
     step: Omit<TargetStep, 'action' | 'undo'> & { action: SiteAction; undo?: SiteAction },
   ): void {
@@ -142,7 +142,7 @@ class Steps {
   }
 
   add({ action, undo, reason, service, ...about }: TargetStep & { service?: string }): void {
-    // Undoing a switch means the other generation; undoing anything else means the same thing again.
+    // Undoing a switch applies to the other generation; undoing any other step applies to the same one.
     const side = action === 'switch-generation' ? 'from' : about.side;
     this.list.push({
       id: this.list.length + 1,

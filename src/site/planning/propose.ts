@@ -20,20 +20,20 @@ import { renderRelease, renderServed } from './render.ts';
 import { secretNames } from './secrets.ts';
 import { readTemplates } from './templates.ts';
 
-/** What a person wants of a site. */
+/** A requested change of a site. */
 export interface ChangeRequest {
   readonly intent: Intent;
-  /** A staged bundle's id, the number of a generation, or the name of a release that runs. */
+  /** The id of an imported bundle, the number of a generation, or the name of an installed release. */
   readonly subject: string;
 }
 
 /**
- * The plan from what runs now to what is wanted: looks at the site, its host and its engine, and changes nothing.
- * @param at when the plan is made; the same world at the same moment gives the same plan
+ * The plan for a requested change. Reads the site, its host and its engine, and changes nothing.
+ * @param at the time of the plan; equal conditions at the same time give equal plans
  * @throws StowageError `release-unknown`, `generation-unknown`, `release-recalled`, `site-invalid`, `host-unfit`
  */
 export async function propose(
-  wish: ChangeRequest,
+  request: ChangeRequest,
   state: SiteState,
   at: Date,
   options: SiteContext,
@@ -42,15 +42,15 @@ export async function propose(
   await target.probe(signal);
   const settings = await site.site();
   const from = await currentGeneration(site);
-  const to = await generationFor(wish, { from, settings, at }, options);
-  const change = { intent: wish.intent, from, to, bundles: await bundlesOf(site, from, to) };
+  const to = await generationFor(request, { from, settings, at }, options);
+  const change = { intent: request.intent, from, to, bundles: await bundlesOf(site, from, to) };
   const host = options.host ?? createHostProbe({ env });
   const context = { change, host, store: site.store, signal };
   const constraints = await checkConstraints({
     ...{ context, site, settings, state, target, env },
     now: at,
   });
-  const { subject } = wish;
+  const { subject } = request;
   return makePlan({
     ...{ change, subject, constraints, target },
     site: settings.name,
@@ -58,7 +58,7 @@ export async function propose(
   });
 }
 
-/** What is to run. */
+/** The requested generation. */
 async function generationFor(
   { intent, subject }: ChangeRequest,
   { from, settings, at }: { from: Generation; settings: Site; at: Date },
@@ -75,7 +75,7 @@ async function generationFor(
     releases,
   });
   if (intent === 'uninstall') {
-    requireRuns(subject, from);
+    requireInstalled(subject, from);
     return next(others(subject));
   }
   const release = await loadRelease(site, subject);
@@ -84,7 +84,7 @@ async function generationFor(
   return next([...others(bundle.name), await render(release, settings, options)]);
 }
 
-/** The bundle of each release in two generations, by its id; of what leaves, where it can still be read. */
+/** The bundles of the releases in two generations, by id. Those of `from` may be missing. */
 async function bundlesOf(
   site: SiteFolder,
   from: Generation,
@@ -103,12 +103,12 @@ async function bundlesOf(
   return bundles;
 }
 
-function requireRuns(name: string, { releases }: Generation): void {
+function requireInstalled(name: string, { releases }: Generation): void {
   if (releases.some((each) => each.name === name)) return;
-  throw new StowageError('release-unknown', `release ${name} does not run at this site`, {
+  throw new StowageError('release-unknown', `release ${name} is not installed at this site`, {
     expected: releases.map((each) => each.name).join(', ') || 'no release: nothing is installed',
     found: name,
-    hint: 'stowage status names what runs',
+    hint: 'run stowage status to list the installed releases',
   });
 }
 

@@ -6,22 +6,22 @@ import type { Target } from '../../target/target.ts';
 import type { Release } from '../release/release.ts';
 import { fillTemplate, parameterValues } from './parameters.ts';
 
-/** What rendering knows of the site and its host. */
+/** What a release is rendered with. */
 export interface RenderContext {
   readonly settings: Site;
   readonly siteId: string;
   readonly target: Pick<Target, 'render'>;
-  /** Where the files of this release are laid out for its services: absolute. */
+  /** The absolute folder of the release's files. */
   readonly files: string;
   /** Such as `linux/amd64`. */
   readonly platform: string;
   /** The text of each file that a service uses as a template, by its name. */
   readonly templates: ReadonlyMap<string, string>;
-  /** The name that each secret of the release is kept under. */
+  /** The stored name of each secret of the release. */
   readonly secretNames: ReadonlyMap<string, string>;
 }
 
-/** A release at a site that only serves it, or of a bundle without services: it runs nothing. */
+/** A release without a workload: the site only serves it, or its bundle has no services. */
 export function renderServed({ id, bundle }: Release): DeployedRelease {
   const { name, version, seq } = bundle;
   const nothing = { secrets: [], texts: [], workload: noWorkload, acceptance: [] };
@@ -29,7 +29,7 @@ export function renderServed({ id, bundle }: Release): DeployedRelease {
 }
 
 /**
- * A release with every value filled in: what a generation keeps, and all that a target needs.
+ * A release with all values filled in, as generations keep it.
  * @throws StowageError `site-invalid`
  */
 export function renderRelease({ id, bundle }: Release, context: RenderContext): DeployedRelease {
@@ -58,7 +58,7 @@ function secretsUsed(services: readonly Service[]): string[] {
 
 function nameOf(secret: string, names: RenderContext['secretNames']): string {
   const name = names.get(secret);
-  if (name === undefined) throw new Error(`secret ${secret} passed the schema and has no name`);
+  if (name === undefined) throw new Error(`secret ${secret} passed the schema but has no name`);
   return name;
 }
 

@@ -9,8 +9,8 @@ import type { SiteFolder } from '../site-folder.ts';
 type Variables = Readonly<Record<string, string | undefined>>;
 
 /**
- * The engine's name of each secret that a release uses.
- * @throws StowageError `site-invalid` naming every secret that `site.yaml` has no value for
+ * The stored name of each secret of a release.
+ * @throws StowageError `site-invalid` naming every secret without a value in `site.yaml`
  */
 export async function secretNames(
   bundle: Bundle,
@@ -19,29 +19,29 @@ export async function secretNames(
   env: Variables,
 ): Promise<ReadonlyMap<string, string>> {
   const names = new Map<string, string>();
-  const lacking: StowageError[] = [];
+  const missingSecrets: StowageError[] = [];
   for (const secret of Object.keys(bundle.secrets)) {
     try {
       const value = await readSecret(settings, bundle.name, secret, env);
       names.set(secret, await keptName(site, bundle.name, secret, value));
     } catch (error) {
       if (!(error instanceof StowageError) || error.code !== 'site-invalid') throw error;
-      lacking.push(error);
+      missingSecrets.push(error);
     }
   }
-  const [first] = lacking;
+  const [first] = missingSecrets;
   if (first === undefined) return names;
   throw new StowageError(first.code, first.message, {
     expected: first.expected ?? '',
     found: first.found ?? '',
     hint: first.hint,
-    defects: lacking.map((each) => `${each.message}: ${each.found}`),
+    defects: missingSecrets.map((each) => `${each.message}: ${each.found}`),
   });
 }
 
 /**
- * The name under which an engine keeps one value of a secret: `stowage-<release>-<secret>-<12 hex digits>`. The
- * digits are keyed by the site, so that nobody can guess a short secret from them.
+ * The name under which an engine stores one value of a secret: `stowage-<release>-<secret>-<12 hex digits>`. The
+ * digits depend on a key of the site, so nobody can guess a short secret from them.
  */
 export async function keptName(
   site: SiteFolder,
@@ -53,7 +53,7 @@ export async function keptName(
   return `stowage-${release}-${secret}-${mac.update(value).digest('hex').slice(0, 12)}`;
 }
 
-/** @throws StowageError `site-invalid` when `site.yaml` does not say where the value is, or it is not there */
+/** @throws StowageError `site-invalid` when `site.yaml` has no reference to a value, or there is no value */
 export async function readSecret(
   settings: Site,
   release: string,
@@ -77,7 +77,7 @@ export async function readSecret(
 export function secretChanged(release: string, secret: string): StowageError {
   return new StowageError('plan-stale', `secret ${secret} of release ${release} was changed`, {
     expected: 'the value that it had when the plan was made',
-    found: 'another one',
+    found: 'a different value',
     hint: 'make the plan again',
   });
 }
@@ -96,8 +96,8 @@ async function secretValue(
 
 function missing(release: string, secret: string, found: string): StowageError {
   return new StowageError('site-invalid', `release ${release} has no value for secret ${secret}`, {
-    expected: `secrets.${release}.${secret} with a file or a variable that holds it`,
+    expected: `secrets.${release}.${secret} with a file or a variable that contains it`,
     found,
-    hint: `name it in site.yaml under secrets.${release}: file: /path, or env: NAME`,
+    hint: `set it in site.yaml under secrets.${release}: "file: /path" or "env: NAME"`,
   });
 }

@@ -28,7 +28,7 @@ function decode(name: string, bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    throw notText(name, 'other bytes');
+    throw notText(name, 'bytes that are not UTF-8');
   }
 }
 
@@ -36,6 +36,6 @@ function notText(name: string, found: string): StowageError {
   return new StowageError('document-invalid', `file ${name} cannot be used as a template`, {
     expected: 'one file of UTF-8 text',
     found,
-    hint: 'tell the release engineer: the manifest must mount it as files, or name a text file',
+    hint: 'ask the release engineer to mount it with "files", or to name a text file',
   });
 }

@@ -1,24 +1,24 @@
 import { type Weekday, type Window, weekdays } from '../../format/site.ts';
 
 const MINUTE = 60_000;
-/** Every change of an offset since 1972 came at a quarter of an hour in UTC. */
+/** Since 1972, offsets have only changed at quarter hours in UTC. */
 const QUARTER = 15 * MINUTE;
 const DAY_MINUTES = 1440;
 const WEEK_QUARTERS = 8 * 96;
 
-/** A moment as clocks and calendars show it somewhere. */
+/** A local day and time. */
 interface LocalTime {
   readonly day: Weekday;
   /** Since midnight. */
   readonly minute: number;
 }
 
-/** Whether a window is open. One that ends where it begins is open for a day; one past midnight began the day before. */
+/** Whether a window is open. With equal times, it is open for a day; past midnight, its day is that of its beginning. */
 export function isOpen(window: Window, at: Date): boolean {
   return covers(window, localTime(at, window.timeZone));
 }
 
-/** When the first of these windows opens after a moment, within eight days; undefined when none does. */
+/** When the next of these windows opens, within eight days; undefined when none does. */
 export function nextOpening(windows: readonly Window[], after: Date): Date | undefined {
   const openings = windows
     .map((each) => openingOf(each, after))
@@ -26,7 +26,7 @@ export function nextOpening(windows: readonly Window[], after: Date): Date | und
   return openings.toSorted((a, b) => a.getTime() - b.getTime())[0];
 }
 
-/** `Sat 21:59`, as it is there. */
+/** The local time, such as `Sat 21:59`. */
 export function localText(at: Date, timeZone: string): string {
   const { day, minute } = localTime(at, timeZone);
   const two = (value: number): string => String(value).padStart(2, '0');
@@ -54,7 +54,7 @@ function covers({ days, from, to }: Window, { day, minute }: LocalTime): boolean
   return (days.includes(day) && minute >= begin) || (days.includes(dayBefore(day)) && minute < end);
 }
 
-/** The wall clock of a zone of the IANA database, with its summer time. */
+/** The local time in a zone of the IANA database, including summer time. */
 function localTime(at: Date, timeZone: string): LocalTime {
   const format = new Intl.DateTimeFormat('en-GB', {
     timeZone,

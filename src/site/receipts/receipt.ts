@@ -13,15 +13,15 @@ import type { SiteFolder } from '../site-folder.ts';
 import type { SiteFacts } from './site-facts.ts';
 import { siteSigner } from './site-key.ts';
 
-/** What a receipt is made of. */
+/** The contents of a receipt. */
 export interface ReceiptInput
   extends Pick<Receipt, 'intent' | 'outcome' | 'gates' | 'overrides' | 'ledger'> {
-  /** The generation that runs now. */
+  /** The current generation. */
   readonly running: Generation;
   readonly facts: SiteFacts;
 }
 
-/** Writes and signs a receipt: `receipts/<moment>-<intent>.json` and `.p7s` beside it. */
+/** Writes and signs a receipt: `receipts/<moment>-<intent>.json` and `.p7s` next to it. */
 export async function writeReceipt(
   site: SiteFolder,
   { running, facts, ...rest }: ReceiptInput,
@@ -53,17 +53,17 @@ export async function writeReceipt(
   return receipt;
 }
 
-/** A receipt whose signature holds, and by whom it is. */
+/** A receipt with a valid signature, and its signer. */
 export interface CheckedReceipt {
   readonly receipt: Receipt;
   readonly file: string;
-  /** SHA-256 of the signer's certificate, 64 lower-case hex digits: what to compare with the site's. */
+  /** SHA-256 of the signer's certificate, 64 lower-case hex digits: to compare with the site's. */
   readonly fingerprint: string;
   readonly subject: string;
 }
 
 /**
- * Reads a receipt and the signature beside it.
+ * Reads a receipt and the signature next to it.
  * @throws StowageError `file-missing`, `document-invalid`, `signature-malformed`, `signature-invalid`
  */
 export async function readReceipt(file: string): Promise<CheckedReceipt> {
@@ -74,14 +74,14 @@ export async function readReceipt(file: string): Promise<CheckedReceipt> {
   return { receipt: readCanonical(receiptKind, bytes), file, fingerprint, subject };
 }
 
-/** Where the newest receipt of a site lies. @throws StowageError `file-missing` when there is none */
+/** The file of the newest receipt of a site. @throws StowageError `file-missing` when there is none */
 export async function newestReceipt(site: SiteFolder): Promise<string> {
   const folder = site.path('receipts');
   const newest = (await namesIn(folder)).findLast((each) => each.endsWith('.json'));
   if (newest !== undefined) return site.path('receipts', newest);
-  throw new StowageError('file-missing', 'this site has written no receipt yet', {
+  throw new StowageError('file-missing', 'this site has no receipt yet', {
     expected: `a receipt in ${folder}`,
     found: 'none',
-    hint: 'stowage receipt write makes one',
+    hint: 'run stowage receipt write to create one',
   });
 }

@@ -14,7 +14,7 @@ interface Place {
   readonly signal: AbortSignal;
 }
 
-/** What a receipt says of a site besides what was changed. */
+/** The state of a site in a receipt. */
 export async function siteFacts(
   running: Generation,
   { site, target, signal }: Place,
@@ -52,10 +52,10 @@ export async function siteFacts(
   };
 }
 
-/** An engine that does not answer is a fact, too, and no reason to write no receipt. */
-async function orUnknown<T>(asked: Promise<T>): Promise<T | undefined> {
+/** A receipt is written even if the engine fails. */
+async function orUnknown<T>(result: Promise<T>): Promise<T | undefined> {
   try {
-    return await asked;
+    return await result;
   } catch (error) {
     if (error instanceof StowageError) return undefined;
     throw error;

@@ -11,7 +11,7 @@ import type { SiteFolder } from '../site-folder.ts';
 
 const VALID_YEARS = 20;
 
-/** The key that a site signs its receipts with, made at the first need; its certificate vouches for itself alone. */
+/** The key that signs a site's receipts, created at its first use, with a self-signed certificate. */
 export async function siteSigner(site: SiteFolder, siteName: string, now: Date): Promise<Signer> {
   const keyPath = site.path('keys', 'site.key.pem');
   const certificatePath = site.path('keys', 'site.pem');

@@ -16,14 +16,14 @@ import {
 import type { SiteFolder } from '../site-folder.ts';
 import { loadRelease } from './release.ts';
 
-/** Where the content of a release is laid out for its services. */
+/** The folder with the content of a release for its services. */
 export function layoutFolder(site: SiteFolder, id: string): string {
   return site.path('layouts', id.slice(0, 32));
 }
 
 /**
- * Lays out a staged release: `models/<name>/<path>` as hard links to blobs of the store, `files/<name>/` as a link
- * or an unpacked tree, `rendered/<sha256>` made of a template. No byte of a model is copied.
+ * Places the content of an imported release: `models/<name>/<path>` as hard links to the store, `files/<name>/` as links
+ * or unpacked trees, `rendered/<sha256>` from templates. Models are not copied.
  */
 export async function placeLayout(
   site: SiteFolder,

@@ -6,8 +6,8 @@ import type { SiteFolder } from '../site-folder.ts';
 import { type Release, releaseFolder } from './release.ts';
 
 /**
- * Offers the installer of a release as `bin/stowage` of the site, in one rename. What lies there already stays when
- * the release has none for this platform. A rollback changes nothing there: what newer wrote, older may not read.
+ * Places the installer of a release at `bin/stowage` of the site, with one rename. An existing installer stays if the
+ * release has none for this platform. A rollback keeps it too: an older program may not read what a newer one wrote.
  */
 export async function offerInstaller(
   site: SiteFolder,
@@ -17,7 +17,7 @@ export async function offerInstaller(
   const installer = installerFor(bundle, platform);
   if (installer === undefined) return;
   const staged = join(releaseFolder(site, id), installer.path);
-  // Staged by a version of ours that kept none.
+  // An earlier version of Stowage did not keep installers.
   if (!(await exists(staged))) return;
   const temporary = site.path('bin', '.stowage.partial');
   await makeFolder(site.path('bin'));

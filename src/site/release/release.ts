@@ -7,20 +7,20 @@ import { namesIn, readBounded } from '../../io/file.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { readStoredBundle } from '../stored-bundle.ts';
 
-/** A bundle that was admitted and staged. */
+/** An imported bundle. */
 export interface Release {
   /** SHA-512 of its `SHA512SUMS`, 128 hex digits. */
   readonly id: string;
   readonly bundle: Bundle;
 }
 
-/** Where a release's control files lie. */
+/** The folder of a release's control files. */
 export function releaseFolder(site: SiteFolder, id: string): string {
   return site.path('releases', id.slice(0, 32));
 }
 
 /**
- * The release of a bundle's digest, checked against that digest again.
+ * The release of a bundle, checked against its id again.
  * @throws StowageError `release-unknown`, `state-damaged`
  */
 export async function loadRelease(site: SiteFolder, id: string): Promise<Release> {
@@ -34,7 +34,7 @@ export async function loadRelease(site: SiteFolder, id: string): Promise<Release
   });
 }
 
-/** Every release at this site, by name and number. @throws StowageError `state-damaged` */
+/** Every release at this site, by name and sequence. @throws StowageError `state-damaged` */
 export async function stagedReleases(site: SiteFolder): Promise<Release[]> {
   const folder = site.path('releases');
   const names = await namesIn(folder);
@@ -49,7 +49,7 @@ export async function stagedReleases(site: SiteFolder): Promise<Release[]> {
 }
 
 /**
- * The newest release that a person's text names: `NAME`, `NAME@VERSION`, or the first digits of a bundle's digest.
+ * The newest release that matches a text: `NAME`, `NAME@VERSION`, or at least 12 digits of a bundle's id.
  * @throws StowageError `release-unknown`
  */
 export async function findRelease(site: SiteFolder, text: string): Promise<Release> {
@@ -62,9 +62,9 @@ export async function findRelease(site: SiteFolder, text: string): Promise<Relea
   if (found !== undefined) return found;
   const known = releases.map(({ bundle }) => `${bundle.name}@${bundle.version}`);
   throw new StowageError('release-unknown', `no release ${text} was imported at this site`, {
-    expected: known.join(', ') || 'a release: none was imported yet',
+    expected: known.join(', ') || 'a release, but none has been imported',
     found: text,
-    hint: 'stowage import brings a bundle in',
+    hint: 'run stowage import to import a bundle',
   });
 }
 

@@ -17,7 +17,7 @@ describe('when a plan is shown', () => {
     expect(lines[0]).toBe('install: generation 1 to generation 2');
     expect(lines).toHaveLength(plan().steps.length + 3);
     expect(lines[1]).toMatch(
-      /^ {4}1 {2}place-files +chat a+ {2}\(the models and files that its services read\)$/,
+      /^ {4}1 {2}place-files +chat a+ {2}\(models and files that services read\)$/,
     );
     expect(lines.at(-2)).toMatch(/^interrupted for at most .*: chat server$/);
   });

@@ -116,8 +116,8 @@ describe('when a plan is applied', () => {
   });
 
   it.each([
-    ['other values in site.yaml', 'parameters: { chat: { level: 7 } }', 'holds other values'],
-    ['another name of the site', undefined, 'the site is called hall, not vault'],
+    ['other values in site.yaml', 'parameters: { chat: { level: 7 } }', 'has different values'],
+    ['another name of the site', undefined, 'the name of the site is hall, not vault'],
   ])('is refused after %s', async (_, settings, change) => {
     const opened = await siteWith(one);
     const plan = await planOf({ intent: 'uninstall', subject: 'chat' }, opened);
@@ -137,7 +137,7 @@ describe('when a plan is applied', () => {
     const { read } = await written(await planOf({ intent: 'uninstall', subject: 'chat' }, opened));
     await install(two.folder, opened);
     const error = await expectCode(() => applyPlan(read, opened), 'plan-stale');
-    expect(error.found).toContain('generation 2 runs now, where the plan has 1');
+    expect(error.found).toContain('the current generation is 2, not 1');
     expect((await currentGeneration(opened.site)).number).toBe(2);
   });
 
@@ -169,7 +169,7 @@ describe('when a plan is applied', () => {
     const edited = { ...plan, steps: plan.steps.slice(1) };
     const { read } = await written(edited);
     const error = await expectCode(() => applyPlan(read, opened), 'plan-stale');
-    expect(error.found).toBe('the steps would be others now');
+    expect(error.found).toBe('the steps are different now');
   });
 });
 

@@ -54,7 +54,7 @@ describe('when a person lets a rule be violated', () => {
     expect(entries.map(({ event }) => event)).toContainEqual({ kind: 'overridden', ...word() });
     expect(entries.at(-1)?.event).toMatchObject({
       kind: 'command',
-      detail: 'window let pass by A. Officer until 2026-11-21T12:00:00Z',
+      detail: 'window overridden by A. Officer until 2026-11-21T12:00:00Z',
     });
   });
 

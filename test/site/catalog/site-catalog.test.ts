@@ -33,7 +33,7 @@ const sha256 = (bytes: Buffer): string =>
 const options = (wanted: readonly string[] = []) => ({
   site,
   wanted,
-  onTrouble: (error: unknown) => void troubles.push(error),
+  onError: (error: unknown) => void troubles.push(error),
 });
 
 beforeAll(async () => {

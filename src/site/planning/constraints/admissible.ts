@@ -3,7 +3,7 @@ import type { Constraint } from '../../../format/plan.ts';
 import { arrivals, releaseText } from '../../../target/change.ts';
 import type { ConstraintInput } from './constraint.ts';
 
-/** The site takes the bundle's channel: it may have been imported before `site.yaml` was changed. */
+/** The site accepts the bundle's channel: `site.yaml` may have changed since the import. */
 export function channel(input: ConstraintInput): Constraint[] {
   const { channels } = input.settings;
   if (input.context.change.intent !== 'install') return [];
@@ -15,7 +15,7 @@ export function channel(input: ConstraintInput): Constraint[] {
   }));
 }
 
-/** No release that comes was recalled, nor any in a generation that is returned to. */
+/** No arriving release was recalled; for a rollback, no release of that generation. */
 export function recalled(input: ConstraintInput): Constraint[] {
   const { state } = input;
   const { intent, to } = input.context.change;

@@ -12,7 +12,7 @@ import { confirmedParameters, upgradePath } from './upgrade-path.ts';
 import { parameters, secrets } from './values.ts';
 import { maintenanceWindows, suppressions } from './windows.ts';
 
-/** What a person can decide without a visit to the host comes first. */
+/** Rules that need no work on the host come first. */
 const rules: readonly Rule[] = [
   recalled,
   channel,
@@ -28,10 +28,10 @@ const rules: readonly Rule[] = [
   space,
 ];
 
-/** The most that a plan holds of one constraint's words. */
-const MAX_WORDS = 2000;
+/** The most characters of a constraint's texts. */
+const MAX_TEXT = 2000;
 
-/** Every rule's answer, satisfied or not, with the overrides that are valid now; none where nothing changes. */
+/** The result of every rule, satisfied or not, with the overrides that are valid now; none if nothing changes. */
 export async function checkConstraints(input: ConstraintInput): Promise<Constraint[]> {
   const { arriving, leaving } = changesBetween(input.context.change.from, input.context.change.to);
   if (arriving.length + leaving.length === 0) return [];
@@ -39,8 +39,8 @@ export async function checkConstraints(input: ConstraintInput): Promise<Constrai
   for (const rule of rules) constraints.push(...(await rule(input)));
   const brief = constraints.map((each) => ({
     ...each,
-    needs: oneLine(each.needs, MAX_WORDS),
-    found: oneLine(each.found, MAX_WORDS),
+    needs: oneLine(each.needs, MAX_TEXT),
+    found: oneLine(each.found, MAX_TEXT),
   }));
   return withOverrides(brief, overridableRules(input.target), {
     granted: input.state.overrides,
@@ -49,7 +49,7 @@ export async function checkConstraints(input: ConstraintInput): Promise<Constrai
 }
 
 /**
- * @throws StowageError `host-unfit` listing every constraint that does not hold and that nobody lets pass;
+ * @throws StowageError `host-unfit` listing every constraint that is violated and not overridden;
  * `release-recalled` when a recall is among them
  */
 export function requireSatisfied(constraints: readonly Constraint[]): void {
@@ -67,10 +67,14 @@ export function requireSatisfied(constraints: readonly Constraint[]): void {
       hint: 'choose another generation, or install a version that was not recalled',
       defects,
     });
-  throw new StowageError('host-unfit', 'this host or site is not fit for the release', {
-    expected: first.needs,
-    found: first.found,
-    hint: 'mend each point named, or set other values in site.yaml, and run the command again',
-    defects,
-  });
+  throw new StowageError(
+    'host-unfit',
+    'this host or site does not meet the requirements of the release',
+    {
+      expected: first.needs,
+      found: first.found,
+      hint: 'fix each listed problem or change the values in site.yaml, then run the command again',
+      defects,
+    },
+  );
 }

@@ -4,9 +4,9 @@ import type { ConstraintContext, Target } from '../../../target/target.ts';
 import type { SiteState } from '../../ledger/site-state.ts';
 import type { SiteFolder } from '../../site-folder.ts';
 
-/** What a rule is asked with. */
+/** The input of a rule. */
 export interface ConstraintInput {
-  /** What the target's own constraints are asked with, too. */
+  /** Also the input of the target's constraints. */
   readonly context: ConstraintContext;
   readonly site: SiteFolder;
   readonly settings: Site;
@@ -17,7 +17,7 @@ export interface ConstraintInput {
   readonly now: Date;
 }
 
-/** One rule: what must hold, and what was found. Looks, and changes nothing. */
+/** A rule reports what must hold and what it found. It changes nothing. */
 export type Rule = (
   input: ConstraintInput,
 ) => Promise<readonly Constraint[]> | readonly Constraint[];

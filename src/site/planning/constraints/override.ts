@@ -5,8 +5,8 @@ import type { Target } from '../../../target/target.ts';
 import type { GrantedOverride } from '../../ledger/site-state.ts';
 
 /**
- * The rules of a site that a person may override for a while: what they guard can be judged from outside. None of
- * those that keep a host whole (space), that the release cannot do without, or that a signature decides.
+ * The rules of a site that a person may temporarily override. They exclude rules that protect the host (space), that
+ * the release depends on, or that depend on a signature.
  */
 const siteRules = [
   'window',
@@ -17,18 +17,18 @@ const siteRules = [
   'confirmed',
 ] as const;
 
-/** The rules that a person may override for a while: the site's own, and those of its target. */
+/** The rules that a person may temporarily override: those of the site and of its target. */
 export function overridableRules({ overridable }: Pick<Target, 'overridable'>): readonly string[] {
   return [...siteRules, ...overridable];
 }
 
 interface Granted {
   readonly granted: readonly GrantedOverride[];
-  /** RFC 3339 */
+  /** RFC 3339. */
   readonly now: string;
 }
 
-/** The same constraints, each violated one with the override that lets it pass at this moment. */
+/** The same constraints, each violated one with its valid override, if any. */
 export function withOverrides(
   constraints: readonly Constraint[],
   overridable: readonly string[],
@@ -41,7 +41,7 @@ export function withOverrides(
   });
 }
 
-/** The overrides that a plan rests on, each once. */
+/** The overrides that a plan uses, without duplicates. */
 export function overridesUsed({ constraints }: Plan): Override[] {
   const used = constraints.flatMap(({ override }) => (override === undefined ? [] : [override]));
   return [...new Map(used.map((each) => [canonicalJson({ ...each }), each])).values()];

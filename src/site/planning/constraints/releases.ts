@@ -5,10 +5,10 @@ import type { Constraint } from '../../../format/plan.ts';
 import { bundleOf, changesBetween, releaseText } from '../../../target/change.ts';
 import type { ConstraintInput } from './constraint.ts';
 
-/** What each release requires of the others runs, in versions that it takes: also after one of them changed or left. */
+/** The releases that each release requires run, in the required versions, after any change of either. */
 export function requiredReleases(input: ConstraintInput): Constraint[] {
   const { to } = input.context.change;
-  return touched(input, 'releases').map(([release, need]) => {
+  return affected(input, 'releases').map(([release, need]) => {
     const found = to.releases.find((each) => each.name === need.name);
     return {
       rule: 'requires',
@@ -19,10 +19,10 @@ export function requiredReleases(input: ConstraintInput): Constraint[] {
   });
 }
 
-/** No release runs beside one that it, or that one, says it cannot run beside. */
+/** No release runs together with one that either declares a conflict with. */
 export function conflictingReleases(input: ConstraintInput): Constraint[] {
   const { to } = input.context.change;
-  return touched(input, 'conflicts').map(([release, range]) => {
+  return affected(input, 'conflicts').map(([release, range]) => {
     const found = to.releases.find(
       (each) =>
         each.name === range.name &&
@@ -32,16 +32,19 @@ export function conflictingReleases(input: ConstraintInput): Constraint[] {
     return {
       rule: 'conflict',
       satisfied: found === undefined,
-      needs: `no release ${range.name} ${range.version} beside ${releaseText(release)}`,
+      needs: `no release ${range.name} ${range.version} together with ${releaseText(release)}`,
       found: found === undefined ? 'none' : `${releaseText(found)} would run`,
     };
   });
 }
 
-type Said = readonly [release: DeployedRelease, range: ReleaseRange];
+type Declared = readonly [release: DeployedRelease, range: ReleaseRange];
 
-/** What releases that will run say of others, where the one or the other changes by this plan. */
-function touched({ context }: ConstraintInput, what: 'releases' | 'conflicts'): readonly Said[] {
+/** What the releases of `to` declare about others, if either changes. */
+function affected(
+  { context }: ConstraintInput,
+  what: 'releases' | 'conflicts',
+): readonly Declared[] {
   const { from, to, bundles } = context.change;
   const changed = changedNames(from, to);
   return to.releases.flatMap((release) =>

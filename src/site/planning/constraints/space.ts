@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { formatBytes } from '../../../core/amount.ts';
 import { MIB } from '../../../core/limits.ts';
 import type { Constraint } from '../../../format/plan.ts';
@@ -6,11 +7,11 @@ import { type DiskUse, filesIn } from '../../../target/disk-use.ts';
 import type { FileSystem } from '../../../target/host/host-probe.ts';
 import type { ConstraintInput } from './constraint.ts';
 
-/** What a change writes of itself: journal, ledger, generation, receipt. */
+/** For journal, ledger, generation and receipt. */
 const OWN_BYTES = 16 * MIB;
 const OWN_FILES = 100;
 
-/** Every file system has room for what the change writes there, in bytes and in files. */
+/** Every file system has room for what the change writes to it, in bytes and in files. */
 export async function space(input: ConstraintInput): Promise<Constraint[]> {
   const coming = arrivals(input.context.change);
   if (coming.length === 0) return [];
@@ -38,12 +39,12 @@ function judge({ freeBytes, freeFiles }: FileSystem, loads: readonly DiskUse[]):
       rule: 'inodes',
       satisfied: freeFiles === undefined || freeFiles >= files,
       needs: `room for ${files} more files ${place}`,
-      found: freeFiles === undefined ? 'files are not counted there' : `room for ${freeFiles}`,
+      found: freeFiles === undefined ? 'no limit on files' : `room for ${freeFiles}`,
     },
   ];
 }
 
-/** Models are hard links to what was staged and take nothing; trees are unpacked, templates filled in. */
+/** Hard links to the store only need folders; trees are unpacked, templates are rendered. */
 function siteLoad(coming: readonly Arrival[], { site, context }: ConstraintInput): DiskUse {
   let bytes = OWN_BYTES;
   let files = OWN_FILES;
@@ -52,12 +53,12 @@ function siteLoad(coming: readonly Arrival[], { site, context }: ConstraintInput
     files += release.texts.length;
     if (context.change.from.releases.some((each) => each.bundle === release.bundle)) continue;
     const folders = bundle.models.flatMap((model) =>
-      model.files.map(({ path }) => `${model.name}/${path}`.split('/').slice(0, -1).join('/')),
+      model.files.map(({ path }) => dirname(`${model.name}/${path}`)),
     );
     files += new Set(folders).size + bundle.files.length;
-    for (const file of bundle.files.filter((each) => each.kind === 'tree')) {
-      bytes += file.size;
-      files += filesIn(file.size);
+    for (const { size } of bundle.files.filter(({ kind }) => kind === 'tree')) {
+      bytes += size;
+      files += filesIn(size);
     }
   }
   return { path: site.root, bytes, files };

@@ -4,27 +4,27 @@ import type { Constraint } from '../../../format/plan.ts';
 import { arrivals, releaseText } from '../../../target/change.ts';
 import type { ConstraintInput } from './constraint.ts';
 
-/** The version that runs is one from which this one may be reached. Going back is not asked. */
+/** The installed version is in the range of versions that can be upgraded. Not checked for a rollback. */
 export function upgradePath(input: ConstraintInput): Constraint[] {
   if (input.context.change.intent !== 'install') return [];
   return arrivals(input.context.change).flatMap(({ bundle, release, previous }) => {
     const { upgradeFrom } = bundle;
     if (upgradeFrom === undefined || previous === undefined) return [];
-    // The same version again, with other values, is no upgrade.
+    // The same version with different values is not an upgrade.
     const satisfied =
       previous.version === release.version || satisfies(previous.version, upgradeFrom);
     return {
       rule: 'upgrade-path',
       satisfied,
-      needs: `${releaseText(release)} follows a version ${upgradeFrom} of it`,
+      needs: `${releaseText(release)} replaces a version ${upgradeFrom}`,
       found: releaseText(previous),
     };
   });
 }
 
 /**
- * A person looked at the site's values for a release again when its major version changes, and wrote that down.
- * Asked where there are values and a predecessor.
+ * When the major version of a release changes, a person confirmed the site's values for it. Checked if there are values
+ * and a previous version.
  */
 export function confirmedParameters(input: ConstraintInput): Constraint[] {
   const { settings, context } = input;
@@ -41,13 +41,13 @@ export function confirmedParameters(input: ConstraintInput): Constraint[] {
     return {
       rule: 'confirmed',
       satisfied: found === version,
-      needs: `confirmed.${name}: ${version} in site.yaml, once somebody compared parameters.${name} with major version ${version}${changed === '' ? '' : `, in which changed: ${changed}`}`,
-      found: found === undefined ? `confirmed.${name} is not there` : `confirmed.${name}: ${found}`,
+      needs: `confirmed.${name}: ${version} in site.yaml, after comparing parameters.${name} with major version ${version}${changed === '' ? '' : ` (changed: ${changed})`}`,
+      found: found === undefined ? `confirmed.${name} is not set` : `confirmed.${name}: ${found}`,
     };
   });
 }
 
-/** The parameters whose type, default or presence is another one, where the old ones are known. */
+/** The parameters that were added, removed, or changed in type or default, if the previous bundle is known. */
 function changedParameters(before: Bundle | undefined, after: Bundle): string {
   if (before === undefined) return '';
   const names = new Set([...Object.keys(before.parameters), ...Object.keys(after.parameters)]);

@@ -5,24 +5,24 @@ import { type Arrival, arrivals, releaseText } from '../../../target/change.ts';
 import { keptName, readSecret } from '../secrets.ts';
 import type { ConstraintInput } from './constraint.ts';
 
-/** Each secret of a release is to be had, and is the one that its services are to read. */
+/** Each secret of a release has a value, which is the one in the planned generation. */
 export async function secrets(input: ConstraintInput): Promise<Constraint[]> {
   const constraints: Constraint[] = [];
   for (const { release } of arrivals(input.context.change)) {
     for (const { name, secret } of release.secrets) {
-      const found = await lookFor(secret, name, release, input);
+      const found = await problemWith(secret, name, release, input);
       constraints.push({
         rule: 'secret',
         satisfied: found === undefined,
-        needs: `a value of secret ${secret} for ${releaseText(release)}`,
-        found: found ?? 'there',
+        needs: `a value for secret ${secret} of ${releaseText(release)}`,
+        found: found ?? 'present',
       });
     }
   }
   return constraints;
 }
 
-/** The site's values fit the parameters of each release that is installed: the plan could not have been made else. */
+/** The site's values match the parameters of each installed release: otherwise, there would be no plan. */
 export function parameters(input: ConstraintInput): Constraint[] {
   if (input.context.change.intent !== 'install') return [];
   const asked = ({ bundle }: Arrival): boolean => Object.keys(bundle.parameters).length > 0;
@@ -32,12 +32,12 @@ export function parameters(input: ConstraintInput): Constraint[] {
       rule: 'parameter',
       satisfied: true,
       needs: `values of the right type for ${Object.keys(bundle.parameters).join(', ')} of ${releaseText(release)}`,
-      found: 'all of them',
+      found: 'all valid',
     }));
 }
 
-/** Why the secret cannot be given to the services, in words; undefined when it can. */
-async function lookFor(
+/** Why the services cannot get the secret, in words; undefined if they can. */
+async function problemWith(
   secret: string,
   name: string,
   release: DeployedRelease,
@@ -52,5 +52,5 @@ async function lookFor(
   }
   return (await target.hasSecret(name, context.signal))
     ? undefined
-    : 'another value than it had in that generation';
+    : 'a different value than in that generation';
 }

@@ -4,7 +4,7 @@ import type { Window } from '../../../format/site.ts';
 import { isOpen, localText, nextOpening } from '../window.ts';
 import type { ConstraintInput } from './constraint.ts';
 
-/** A change begins while a maintenance window of the site is open. A site without windows lets it begin at any time. */
+/** A change begins in a maintenance window. At a site without windows, it can begin at any time. */
 export function maintenanceWindows({ settings, now }: ConstraintInput): Constraint[] {
   const { windows } = settings;
   if (windows.length === 0) return [];
@@ -23,7 +23,7 @@ export function maintenanceWindows({ settings, now }: ConstraintInput): Constrai
   ];
 }
 
-/** No change begins in a stretch of time that the site keeps clear. */
+/** No change begins in a suppressed period of the site. */
 export function suppressions({ settings, now }: ConstraintInput): Constraint[] {
   const moment = momentOf(now);
   return settings.suppressions.map(({ from, until, reason }) => {

@@ -81,7 +81,7 @@ describe('when a release cannot run beside another', () => {
       {
         rule: 'conflict',
         satisfied,
-        needs: `no release legacy ${range} beside release chat 1.0.0`,
+        needs: `no release legacy ${range} together with release chat 1.0.0`,
         found: satisfied ? 'none' : 'release legacy 1.5.0 would run',
       },
     ]);
@@ -98,7 +98,7 @@ describe('when a release cannot run beside another', () => {
     const jealous = packed({ name: 'jealous' }, refusing('chat', '*'));
     const found = conflictingReleases(asking({ from: [jealous], to: [jealous, packed()] }));
     expect(found).toMatchObject([
-      { satisfied: false, needs: 'no release chat * beside release jealous 1.0.0' },
+      { satisfied: false, needs: 'no release chat * together with release jealous 1.0.0' },
     ]);
   });
 

@@ -19,7 +19,7 @@ describe('when a release may be reached from some versions only', () => {
       {
         rule: 'upgrade-path',
         satisfied,
-        needs: 'release chat 1.4.0 follows a version >=1.2.0 <1.4.0 of it',
+        needs: 'release chat 1.4.0 replaces a version >=1.2.0 <1.4.0',
         found: `release chat ${version}`,
       },
     ]);
@@ -49,8 +49,8 @@ describe('when the major version changes', () => {
         rule: 'confirmed',
         satisfied: false,
         needs:
-          'confirmed.chat: 2 in site.yaml, once somebody compared parameters.chat with major version 2, in which changed: fresh, greeting, old',
-        found: 'confirmed.chat is not there',
+          'confirmed.chat: 2 in site.yaml, after comparing parameters.chat with major version 2 (changed: fresh, greeting, old)',
+        found: 'confirmed.chat is not set',
       },
     ]);
   });

@@ -23,25 +23,20 @@ describe('when services read a secret', () => {
   }
 
   it.each([
-    ['its value', { env: { KEY: 'old value' } }, true, 'there'],
+    ['its value', { env: { KEY: 'old value' } }, true, 'present'],
     ['no value', {}, false, 'variable KEY is not set'],
     ['no word of it', { settings: {} }, false, 'nothing in site.yaml'],
-    [
-      'another value',
-      { env: { KEY: 'new' } },
-      false,
-      'another value than it had in that generation',
-    ],
+    ['another value', { env: { KEY: 'new' } }, false, 'a different value than in that generation'],
     [
       'another value, and the old one in the engine',
       { env: { KEY: 'new' }, kept: true },
       true,
-      'there',
+      'present',
     ],
-    ['no value, and the old one in the engine', { kept: true }, true, 'there'],
+    ['no value, and the old one in the engine', { kept: true }, true, 'present'],
   ])('finds %s', async (_, values, satisfied, found) => {
     expect(await ask(values)).toEqual([
-      { rule: 'secret', satisfied, needs: 'a value of secret key for release chat 1.0.0', found },
+      { rule: 'secret', satisfied, needs: 'a value for secret key of release chat 1.0.0', found },
     ]);
   });
 
