@@ -152,8 +152,9 @@ async function copyBlobs(
   const pool = new HashPool(signal);
   try {
     // A blob of one part keeps one worker busy; two blobs at once keep them all so.
+    const target = { partSize, store, folder, pool, onBytes: tally.add };
     await forEachBounded(blobs, pool.width * 2, async (blob) => {
-      copied.set(blob.digest, await copyParts(blob, partSize, store, folder, pool, tally.add));
+      copied.set(blob.digest, await copyParts(blob, target));
     });
   } finally {
     await pool.close();
@@ -180,7 +181,7 @@ async function addParity(
   const pool = new HashPool(signal);
   try {
     const shape = { stripe, columns, rows, discs: discs?.parity === true };
-    return await writeParity(parts, shape, folder, pool, tally.add);
+    return await writeParity(parts, shape, { folder, pool, onBytes: tally.add });
   } finally {
     await pool.close();
   }
@@ -206,8 +207,8 @@ async function dealOut(
 /** @throws StowageError `output-exists` */
 export async function requireAbsent(output: string): Promise<void> {
   if (!(await exists(output))) return;
-  throw new StowageError('output-exists', `${output} exists already`, {
-    expected: 'a name that is free',
+  throw new StowageError('output-exists', `${output} already exists`, {
+    expected: 'a path that does not exist',
     found: 'a file or folder',
     hint: 'choose another --output, or move the old bundle away',
   });

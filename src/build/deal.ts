@@ -101,18 +101,18 @@ export function columnsOfDiscs(bundle: Bundle, rows: number, discSize: number): 
   const control = [...listed, index + recovery, sums + recovery];
   const columns = deal(parts, { discSize, control });
   if (columns.length <= MAX_PARITY_COLUMNS) return columns;
-  throw new StowageError('disc-too-small', 'more discs than recovery parts are calculated for', {
+  throw new StowageError('disc-too-small', 'too many discs for recovery discs', {
     expected: `at most ${MAX_PARITY_COLUMNS} discs`,
     found: `${columns.length} discs`,
-    hint: 'choose larger discs, or --parity in place of --parity-discs',
+    hint: 'use larger discs, or --parity instead of --parity-discs',
   });
 }
 
 function tooSmall({ discSize, control }: Room, largest: number): StowageError {
   const needed = Math.ceil((controlBytes(control) + taken(largest) + MIB) / 0.995);
-  return new StowageError('disc-too-small', 'a disc of this size cannot hold what it must', {
-    expected: `at least ${exactBytes(needed)}: the control files, which every disc carries, and the largest part, ${exactBytes(largest)}`,
+  return new StowageError('disc-too-small', 'the disc size is too small', {
+    expected: `at least ${exactBytes(needed)}: for the control files, which are on every disc, and the largest part, ${exactBytes(largest)}`,
     found: exactBytes(discSize),
-    hint: 'choose larger discs, or pack with a smaller --part-size',
+    hint: 'use larger discs, or pack with a smaller --part-size',
   });
 }

@@ -21,14 +21,14 @@ import { PassError } from '../io/positioned.ts';
 import { forEachBounded } from '../io/queue.ts';
 import { deal, type Room, requireFit } from './deal.ts';
 
-/** A bundle's files where they lie now. */
+/** A bundle and the paths of its files. */
 export interface BundleSource {
   readonly bundle: Bundle;
   /** `SHA512SUMS`, `bundle.json`, control files and parts: where each path of the bundle lies, absolute. */
   readonly files: ReadonlyMap<string, string>;
-  /** What each must have, but for signatures, which nobody lists. */
+  /** The expected checksums. Signatures have none. */
   readonly sums: ReadonlyMap<string, Sri>;
-  /** Whether the parts may be taken away from where they lie; otherwise they are linked, or copied and hashed. */
+  /** Whether to move the parts; otherwise they are linked, or copied and hashed. */
   readonly move: boolean;
 }
 
@@ -80,7 +80,7 @@ export async function writeDiscs(
     for (const [index, run] of runs.entries()) {
       const name = names[index] ?? '';
       context.emit({ type: 'step', step: 'disc', subject: name });
-      await fillDisc(source, run, join(folder, name), pool, context.emit);
+      await fillDisc(source, run, { folder: join(folder, name), pool, emit: context.emit });
     }
   });
   return names.map((name) => join(output, name));
@@ -93,7 +93,8 @@ export async function writeDisc(
   output: string,
   context: Context,
 ): Promise<void> {
-  await build(output, context, (folder, pool) => fillDisc(source, run, folder, pool, context.emit));
+  const { emit } = context;
+  await build(output, context, (folder, pool) => fillDisc(source, run, { folder, pool, emit }));
 }
 
 async function build(
@@ -117,12 +118,15 @@ async function build(
   }
 }
 
+interface DiscTarget extends Pick<Context, 'emit'> {
+  readonly folder: string;
+  readonly pool: HashPool;
+}
+
 async function fillDisc(
   { bundle, files, sums, move }: BundleSource,
   run: readonly Part[],
-  folder: string,
-  pool: HashPool,
-  emit: Context['emit'],
+  { folder, pool, emit }: DiscTarget,
 ): Promise<void> {
   const control = controlPaths(bundle, files);
   const folders = new Set([...control, ...run.map((part) => part.path)].map(dirname));
@@ -138,7 +142,13 @@ async function fillDisc(
   await requireSpace(folder, total);
   const tally = new Tally(emit, `write ${basename(folder)}`, total);
   await forEachBounded(copies, pool.width, async ({ path, size }) => {
-    await copy(where(files, path), join(folder, path), size, sums.get(path), pool, tally.add);
+    const file = {
+      from: where(files, path),
+      to: join(folder, path),
+      size,
+      expected: sums.get(path),
+    };
+    await copy(file, pool, tally.add);
   });
   for (const { path } of bundle.installers ?? []) await chmod(join(folder, path), 0o755);
   for (const each of folders) await syncFolder(join(folder, each));
@@ -156,11 +166,16 @@ async function linked(from: string, to: string): Promise<boolean> {
   }
 }
 
+interface FileCopy {
+  readonly from: string;
+  readonly to: string;
+  /** In bytes. */
+  readonly size: number;
+  readonly expected: Sri | undefined;
+}
+
 async function copy(
-  from: string,
-  to: string,
-  size: number,
-  expected: Sri | undefined,
+  { from, to, size, expected }: FileCopy,
   pool: HashPool,
   onBytes: OnBytes,
 ): Promise<void> {
@@ -173,7 +188,7 @@ async function copy(
   } catch (error) {
     if (!(error instanceof PassError)) throw error;
     if (error.path === from && ['ESIZE', 'ESHORT', 'EIO'].includes(error.code))
-      throw damaged(from, `${size} bytes that can be read`, error.message);
+      throw damaged(from, `${size} readable bytes`, error.message);
     throw ioError(error, error.path);
   }
 }
@@ -187,17 +202,17 @@ function controlPaths(bundle: Bundle, files: ReadonlyMap<string, string>): strin
 function where(files: ReadonlyMap<string, string>, path: string): string {
   const found = files.get(path);
   if (found !== undefined) return found;
-  throw new StowageError('part-missing', `${path} is not in the bundle that was given`, {
+  throw new StowageError('part-missing', `${path} is not in the given bundle`, {
     expected: path,
     found: 'nothing',
-    hint: 'give the folder in which the bundle is whole, or all of its discs',
+    hint: 'give the folder with the complete bundle, or all of its discs',
   });
 }
 
 function damaged(path: string, expected: string, found: string): StowageError {
-  return new StowageError('part-damaged', `${path} is not what the bundle lists`, {
+  return new StowageError('part-damaged', `${path} does not match its checksum in the bundle`, {
     expected,
     found,
-    hint: 'take a copy of the bundle that verifies, or pack it again',
+    hint: 'use an intact copy of the bundle, or pack it again',
   });
 }

@@ -17,8 +17,8 @@ export interface ExamineOptions {
 }
 
 /**
- * Examines what a manifest resolved to, before anything large was pulled: what the store has is read there, of the
- * rest the heads are read where it lies.
+ * Examines the resolved content before large files are downloaded: files in the store are read there; of all others,
+ * only the headers are read from the source.
  * @param listed every path of each model's repository, by the model's name
  * @throws StowageError `content-refused`, `source-*`
  */
@@ -45,8 +45,8 @@ export async function examineResolved(
 }
 
 /**
- * Examines the bytes themselves, when all of them are in the store and verified.
- * @throws StowageError `content-refused`; `lock-stale` where they show what the lock does not say
+ * Examines the content when all of it is in the store and verified.
+ * @throws StowageError `content-refused`; `lock-stale` for findings that are not in the lock
  */
 export async function examinePulled(
   lock: Lock,
@@ -64,10 +64,10 @@ export async function examinePulled(
   const unsaid = found.filter((each) => !said.has(key(each)));
   const [first] = unsaid;
   if (first === undefined) return;
-  throw new StowageError('lock-stale', 'the content shows what the lock does not say', {
-    expected: 'every finding in the lock, where an officer reads it',
+  throw new StowageError('lock-stale', 'the content has findings that are not in the lock', {
+    expected: 'only findings that are in the lock',
     found: `${first.source}: ${first.file}: ${first.message} [${first.rule}]`,
-    hint: 'run stowage lock again: it examines the files that are in the store now',
+    hint: 'run stowage lock again: it examines the downloaded files',
     defects: unsaid
       .slice(0, 50)
       .map((each) => `${each.source}: ${each.file}: ${each.message} [${each.rule}]`),

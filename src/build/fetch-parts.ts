@@ -217,14 +217,14 @@ function short({ description }: Origin, { start, end }: Span): StowageError {
   return new StowageError('source-unreachable', `the source of ${description} ended early`, {
     expected: `the bytes from ${start} to ${end}`,
     found: 'none of them',
-    hint: 'run the same command again; it goes on where it stopped',
+    hint: 'run the same command again; it resumes where it stopped',
   });
 }
 
 function strange({ description }: Origin): StowageError {
   return new StowageError('source-unreachable', `cannot fetch a part of ${description}`, {
-    expected: 'the bytes that were asked for, as before',
+    expected: 'the requested bytes, as before',
     found: 'the whole file from its beginning',
-    hint: 'run the same command again; it goes on where it stopped',
+    hint: 'run the same command again; it resumes where it stopped',
   });
 }

@@ -26,12 +26,16 @@ export async function withoutLinks(found: GitCommit, url: string): Promise<GitEn
     else strange.push(`${link.path}: ${JSON.stringify(targets.get(link.path)).slice(0, 200)}`);
   }
   if (strange.length === 0) return files;
-  throw new StowageError('file-kind', `${url} has links that lead to no file in it`, {
-    expected: 'links to files of the repository alone',
-    found: `${strange.length} others`,
-    hint: 'replace them there; or clone it, and name the folder with the files that are needed',
-    defects: strange.slice(0, 50),
-  });
+  throw new StowageError(
+    'file-kind',
+    `${url} has links that do not point to a file in the repository`,
+    {
+      expected: 'only links to files in the repository',
+      found: `${strange.length} others`,
+      hint: 'replace the links in the repository, or clone it and use a folder with the files that you need',
+      defects: strange.slice(0, 50),
+    },
+  );
 }
 
 async function readTargets(

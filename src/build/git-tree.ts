@@ -23,8 +23,8 @@ export interface KeptGit extends Kept {
   readonly git: LockedGit;
 }
 
-/** What an entry of a manifest asks of a git repository. */
-export type GitWish = Pick<FileSource, 'submodules' | 'lfs'>;
+/** The options of a git source in the manifest. */
+export type GitRequest = Pick<FileSource, 'submodules' | 'lfs'>;
 
 /** The commit that a revision means now. @throws StowageError `source-*` */
 export async function gitCommit(
@@ -43,13 +43,13 @@ export async function gitCommit(
  */
 export async function keepGit(
   { url, commit }: Pick<LockedGit, 'url' | 'commit'>,
-  wish: GitWish,
+  request: GitRequest,
   git: Git,
   transfer: Transfer,
 ): Promise<KeptGit> {
   const { store } = transfer;
   return within(store.root, async (folder) => {
-    const tree = new GitTree(join(folder, 'tree'), folder, wish, git, transfer);
+    const tree = new GitTree(folder, request, git, transfer);
     const root = await tree.add(url, commit);
     const kept = await keepTree(store, join(folder, 'tree'));
     const submodules = tree.submodules.toSorted((a, b) => (a.path < b.path ? -1 : 1));
@@ -77,16 +77,17 @@ class GitTree {
   readonly #paths: string[] = [];
   readonly #target: string;
   readonly #work: string;
-  readonly #wish: GitWish;
+  readonly #request: GitRequest;
   readonly #git: Git;
   readonly #transfer: Transfer;
   #bytes = 0;
   #repositories = 0;
 
-  constructor(target: string, work: string, wish: GitWish, git: Git, transfer: Transfer) {
-    this.#target = target;
-    this.#work = work;
-    this.#wish = wish;
+  /** @param folder temporary; the files go to its folder `tree` */
+  constructor(folder: string, request: GitRequest, git: Git, transfer: Transfer) {
+    this.#target = join(folder, 'tree');
+    this.#work = folder;
+    this.#request = request;
     this.#git = git;
     this.#transfer = transfer;
   }
@@ -107,16 +108,16 @@ class GitTree {
 
   async #addSubmodules(found: GitCommit, url: string, below: string): Promise<void> {
     const within = found.entries.filter(({ kind }) => kind === 'repository');
-    if (within.length > 0 && this.#wish.submodules !== true) {
-      throw unasked(url, 'repositories within it', 'submodules: true', paths(within));
+    if (within.length > 0 && this.#request.submodules !== true) {
+      throw unasked(url, 'submodules', 'submodules: true', paths(within));
     }
     for (const { path, oid } of within) {
       const named = found.repositories.get(path);
       if (named === undefined || this.submodules.length >= MAX_SUBMODULES) {
-        throw new StowageError('source-unsupported', `cannot fetch a repository within ${url}`, {
-          expected: `an address in .gitmodules, and at most ${MAX_SUBMODULES} repositories`,
+        throw new StowageError('source-unsupported', `cannot fetch a submodule of ${url}`, {
+          expected: `a URL in .gitmodules, and at most ${MAX_SUBMODULES} submodules`,
           found: named === undefined ? `none for ${path}` : 'more',
-          hint: 'name the repositories one by one',
+          hint: 'add the repositories to the manifest one by one',
         });
       }
       const address = this.#git.beside(url, named);
@@ -138,23 +139,27 @@ class GitTree {
     }
     const collision = pathCollision(this.#paths);
     if (collision !== undefined)
-      defects.push(`${collision.join(' and ')}: one file on some systems`);
+      defects.push(`${collision.join(' and ')}: the same file on some systems`);
     if (defects.length > 0) {
-      throw new StowageError('path-unsafe', `${url} has names that not every system can hold`, {
-        expected: 'plain names, different even without regard to case',
-        hint: 'rename them there; or clone it, and name the folder with the files that are needed',
-        defects: defects.slice(0, 50),
-      });
+      throw new StowageError(
+        'path-unsafe',
+        `${url} has file names that some systems do not support`,
+        {
+          expected: 'portable names that differ in more than case',
+          hint: 'rename the files in the repository, or clone it and use a folder with the files that you need',
+          defects: defects.slice(0, 50),
+        },
+      );
     }
     this.#requireSize(url);
   }
 
   #requireSize(url: string): void {
     if (this.#bytes <= MAX_ARCHIVE_BYTES && this.#paths.length <= MAX_ARCHIVE_ENTRIES) return;
-    throw new StowageError('content-refused', `${url} is larger than a site unpacks`, {
+    throw new StowageError('content-refused', `${url} exceeds the limits of an archive`, {
       expected: `at most ${MAX_ARCHIVE_BYTES} bytes in ${MAX_ARCHIVE_ENTRIES} files`,
       found: `${this.#bytes} bytes in ${this.#paths.length} files`,
-      hint: 'clone it yourself, and name the folder with the files that are needed',
+      hint: 'clone the repository and use a folder with the files that you need',
     });
   }
 
@@ -177,9 +182,9 @@ class GitTree {
       pointers.push({ entry, pointer });
     });
     if (pointers.length === 0) return;
-    if (this.#wish.lfs !== true) {
+    if (this.#request.lfs !== true) {
       const named = paths(pointers.map(({ entry }) => entry));
-      throw unasked(url, 'files that Git LFS keeps', 'lfs: true', named);
+      throw unasked(url, 'files in Git LFS', 'lfs: true', named);
     }
     for (const { pointer } of pointers) this.#bytes += pointer.size;
     this.#requireSize(url);
@@ -248,9 +253,9 @@ function unasked(
   defects: readonly string[],
 ): StowageError {
   return new StowageError('source-unsupported', `${url} has ${what}`, {
-    expected: `\`${line}\` in its entry of the manifest`,
+    expected: `\`${line}\` in its manifest entry`,
     found: `${defects[0]}${defects.length > 1 ? ` and ${defects.length - 1} more` : ''}`,
-    hint: `add ${line} to the entry, where they are needed`,
+    hint: `add ${line} to its manifest entry if you need them`,
     defects,
   });
 }

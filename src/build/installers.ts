@@ -58,16 +58,16 @@ function missing(platform: string, expected: string, cause?: unknown): StowageEr
   return new StowageError('file-missing', `there is no installer for ${platform}`, {
     expected,
     found: 'nothing',
-    hint: 'they come with each release, and npm run build:installer makes them in a checkout; --installer FOLDER names where they are, --no-installer packs without',
+    hint: 'installers are part of each stowage release, or run npm run build:installer in a checkout; give their folder with --installer, or pack without them with --no-installer',
     cause,
   });
 }
 
 function unfit(place: string, code: 'file-kind' | 'io-failed', found: string): StowageError {
-  return new StowageError(code, `${place} is no installer`, {
+  return new StowageError(code, `${place} is not an installer`, {
     expected: `a regular file of 1 to ${MAX_INSTALLER_BYTES} bytes`,
     found,
-    hint: 'put there the installer of a release, or what npm run build:installer makes',
+    hint: 'replace it with the installer from a stowage release, or run npm run build:installer',
   });
 }
 

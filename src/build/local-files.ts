@@ -102,18 +102,18 @@ async function withTree<T>(
 }
 
 function empty(path: string): StowageError {
-  return new StowageError('file-missing', `the folder ${path} holds no file`, {
-    expected: 'one file at least',
+  return new StowageError('file-missing', `the folder ${path} contains no files`, {
+    expected: 'at least one file',
     found: 'none',
-    hint: 'put the files there, or take it out of the manifest',
+    hint: 'add the files, or remove the folder from the manifest',
   });
 }
 
 function oversize(path: string, size: number): StowageError {
-  return new StowageError('content-refused', `the folder ${path} is larger than a site unpacks`, {
+  return new StowageError('content-refused', `the folder ${path} exceeds the limit of an archive`, {
     expected: `at most ${MAX_ARCHIVE_BYTES} bytes`,
     found: `${size} bytes`,
-    hint: 'name its large files one by one: a single file has no such limit',
+    hint: 'add its large files to the manifest one by one: single files have no such limit',
   });
 }
 

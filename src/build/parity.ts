@@ -9,7 +9,7 @@ import { PassError } from '../io/positioned.ts';
 import { forEachBounded } from '../io/queue.ts';
 import { coefficient } from '../parity/matrix.ts';
 
-/** Columns of a bundle that is not dealt to discs: each row then costs a twentieth of the bundle. */
+/** Columns of a bundle that is not split across discs: each row then takes a twentieth of the size of the bundle. */
 const COLUMNS = 20;
 
 /** Bytes of a full recovery part. */
@@ -46,18 +46,23 @@ export function recoveryBytes(
   return rows * Math.max(0, ...lengths);
 }
 
+export interface ParityTarget {
+  /** The bundle's folder. */
+  readonly folder: string;
+  readonly pool: HashPool;
+  /** Called with the number of bytes written. */
+  readonly onBytes: (bytes: number) => void;
+}
+
 /**
- * Calculates and writes the recovery parts of parts that lie in `folder` already.
+ * Calculates and writes the recovery parts of parts that are already in the folder.
  * @param shape `columns` counts parts; `rows` is how many recovery rows there will be
- * @param onBytes hears of the bytes written
  * @throws StowageError `space-insufficient`, `io-failed`
  */
 export async function writeParity(
   parts: readonly Part[],
   shape: Omit<Parity, 'rows'> & { readonly rows: number },
-  folder: string,
-  pool: HashPool,
-  onBytes: (bytes: number) => void,
+  { folder, pool, onBytes }: ParityTarget,
 ): Promise<Parity> {
   const { columns: counts, stripe, discs } = shape;
   const columns = columnsOf(counts, parts);

@@ -28,20 +28,25 @@ interface Slice {
   readonly size: number;
 }
 
+export interface CopyPartsOptions {
+  /** Bytes of a part; 0 for whole blobs. */
+  readonly partSize: number;
+  readonly store: BlobStore;
+  /** The bundle's folder. */
+  readonly folder: string;
+  readonly pool: HashPool;
+  readonly onBytes: (bytes: number) => void;
+}
+
 /**
- * Copies a blob of the store into a bundle as parts; small ones are not synced yet. Where the sums of this grid were
- * noted and nobody touched the blob since, only its CRCs are compared, on the very bytes that are written. Else every
- * sum is computed of what is written, and noted.
- * @param partSize bytes; 0 for whole blobs
+ * Copies a blob from the store into a bundle as parts; small parts are not synced yet. If checksums for this part size
+ * are recorded and the blob has not changed since, only the CRCs of the written bytes are compared. Otherwise all
+ * checksums are computed from the written bytes and recorded.
  * @throws StowageError `blob-damaged`, `space-insufficient`, `io-failed`
  */
 export async function copyParts(
   blob: SizedBlob,
-  partSize: number,
-  store: BlobStore,
-  folder: string,
-  pool: HashPool,
-  onBytes: (bytes: number) => void,
+  { partSize, store, folder, pool, onBytes }: CopyPartsOptions,
 ): Promise<BundleBlob> {
   const slices = sliceBlob(blob, partSize);
   const copy = { slices, folder, path: store.path(blob.digest), size: blob.size, pool, onBytes };
@@ -159,16 +164,16 @@ function toPiece(slice: Slice, folder: string): Piece {
 
 function touched(path: string): StowageError {
   return new StowageError('blob-damaged', `the stored blob ${path} changed while it was packed`, {
-    expected: 'a store that nobody else writes to',
-    found: 'another time of change',
-    hint: 'run pack again: it hashes the blob anew',
+    expected: 'no other program that writes to the store',
+    found: 'a different modification time',
+    hint: 'run pack again: it hashes the blob again',
   });
 }
 
 function passFailure(error: unknown, source: string): unknown {
   if (!(error instanceof PassError)) return error;
   if (error.path === source && ['ESIZE', 'ESHORT', 'EKIND'].includes(error.code)) {
-    return damaged(source, 'the size that the lock says', error.message);
+    return damaged(source, 'the size in the lock', error.message);
   }
   return ioError(error, error.path);
 }
@@ -177,6 +182,6 @@ function damaged(path: string, expected: string, found: string): StowageError {
   return new StowageError('blob-damaged', `the stored blob ${path} changed since it was pulled`, {
     expected,
     found,
-    hint: 'remove that file and run pack again, so that it is fetched anew; check the disk',
+    hint: 'delete that file and run pack again, which downloads it again; check the disk',
   });
 }

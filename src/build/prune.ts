@@ -11,11 +11,11 @@ import { withExclusiveStoreLock } from '../io/store-use.ts';
 export interface PruneOptions {
   /** The blobs to keep; undefined for all. */
   readonly keep?: ReadonlySet<Digest>;
-  /** Only says what would go. */
+  /** Only reports what would be deleted. */
   readonly dryRun: boolean;
 }
 
-/** What went, or would go. */
+/** What was deleted, or would be. */
 export interface Pruned {
   readonly blobs: readonly Digest[];
   /** Files and folders of runs that ended in the middle, below the store. */
@@ -25,8 +25,8 @@ export interface Pruned {
 }
 
 /**
- * Takes out of a store what runs left that ended in the middle, and the blobs that nobody wants to keep. What has
- * come of a blob that is to be kept stays, for the next run to go on with.
+ * Deletes what interrupted runs left in a store, and the blobs that are not to be kept. Partial downloads of blobs
+ * that are kept stay, so that the next run resumes them.
  * @throws StowageError `store-locked` while another run uses the store
  */
 export async function prune(store: BlobStore, options: PruneOptions): Promise<Pruned> {

@@ -43,7 +43,8 @@ export async function pull(lock: Lock, options: PullOptions): Promise<void> {
       await fetchBlob(transfer, each.expected, await each.origin(), tally.add);
     });
     for (const file of lock.files)
-      if (file.git !== undefined) await pullGit(file, file.git, lock, options, transfer);
+      if (file.git !== undefined)
+        await pullGit({ ...file, git: file.git }, lock, options, transfer);
   });
   for (const file of lock.files.filter(isLocal)) await pullLocal(file, options);
   emit({ type: 'step', step: 'examine', subject: lock.manifest.name });
@@ -63,24 +64,27 @@ async function pullLocal(file: LockedFile, options: PullOptions): Promise<void> 
   throw new StowageError('lock-stale', `the files of ${file.name} changed since they were locked`, {
     expected: file.digest,
     found: kept.digest,
-    hint: 'run stowage lock again, or put the files back as they were',
+    hint: 'run stowage lock again, or restore the files',
   });
 }
 
 async function pullGit(
-  file: LockedFile,
-  locked: LockedGit,
+  file: LockedFile & { readonly git: LockedGit },
   { manifest }: Lock,
   { store, sources }: PullOptions,
   transfer: Transfer,
 ): Promise<void> {
   if ((await store.size(file.digest)) === file.size) return;
   const wanted = manifest.files.find(({ name }) => name === file.name);
-  const kept = await keepGit(locked, wanted ?? {}, sources.git, transfer);
+  const kept = await keepGit(file.git, wanted ?? {}, sources.git, transfer);
   if (kept.digest === file.digest) return;
-  throw new StowageError('source-mismatch', `the git repository of ${file.name} gave other files`, {
-    expected: file.digest,
-    found: kept.digest,
-    hint: 'run stowage lock again, and compare: one commit gives one tree',
-  });
+  throw new StowageError(
+    'source-mismatch',
+    `the files from the git repository of ${file.name} differ from the lock`,
+    {
+      expected: file.digest,
+      found: kept.digest,
+      hint: 'run stowage lock again and compare the result: a commit must always give the same files',
+    },
+  );
 }

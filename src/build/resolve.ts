@@ -267,11 +267,11 @@ function requireDigest(source: FileSource, found: Digest): void {
   if (source.digest !== undefined && source.digest !== found) {
     throw new StowageError(
       'source-mismatch',
-      `files ${source.name} are not what the manifest says`,
+      `files ${source.name} do not match the digest in the manifest`,
       {
         expected: source.digest,
         found,
-        hint: 'put the right file there, or mend the digest in the manifest',
+        hint: 'use the correct file, or correct the digest in the manifest',
       },
     );
   }

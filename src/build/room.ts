@@ -48,18 +48,22 @@ export async function requireRoom(lock: Lock, options: RoomOptions): Promise<voi
     missing += needed - found;
     const parts = here.map((each) => `${exactBytes(each.needed)} for ${each.what}`).join(' and ');
     short.push(
-      `${exactBytes(needed - found)} too few where ${first.path} lies: ${parts}, ${exactBytes(found)} free`,
+      `${exactBytes(needed - found)} missing on the file system of ${first.path}: ${parts}, ${exactBytes(found)} free`,
     );
   }
   if (short.length === 0) return;
-  throw new StowageError('space-insufficient', 'not enough space for what the lock names', {
-    expected: places
-      .map(({ what, path, needed }) => `${exactBytes(needed)} for ${what} at ${path}`)
-      .join(', '),
-    found: `${exactBytes(missing)} too few`,
-    hint: 'free as much there, or choose another --store or --output; stowage store prune shows what a store can do without',
-    defects: short,
-  });
+  throw new StowageError(
+    'space-insufficient',
+    'not enough disk space for the content of the lock',
+    {
+      expected: places
+        .map(({ what, path, needed }) => `${exactBytes(needed)} for ${what} at ${path}`)
+        .join(', '),
+      found: `${exactBytes(missing)} missing`,
+      hint: 'free that much space, or choose another --store or --output; stowage store prune deletes unused blobs',
+      defects: short,
+    },
+  );
 }
 
 /** Bytes that the store will grow by: what is there already, whole or in part, is not counted. */

@@ -20,7 +20,7 @@ export function selectFiles<F extends { readonly path: string }>(
   if (chosen.length === 0) {
     throw new StowageError(
       'source-not-found',
-      `no file of ${model.source} is left by include and exclude`,
+      `include and exclude select no file of ${model.source}`,
       {
         expected: `a match for ${model.include.join(', ') || 'everything'}`,
         found:
@@ -28,7 +28,7 @@ export function selectFiles<F extends { readonly path: string }>(
             .slice(0, 20)
             .map((file) => file.path)
             .join(', ') || 'an empty repository',
-        hint: `mend the globs of model ${model.name} in the manifest`,
+        hint: `correct the globs of model ${model.name} in the manifest`,
       },
     );
   }
@@ -47,14 +47,14 @@ export function requireSafeNames(model: ModelSource, files: readonly { path: str
   });
   const twins = unsafe.length > 0 ? undefined : pathCollision(files.map(({ path }) => path));
   if (twins !== undefined)
-    unsafe.push(`${twins.map(shown).join(' and ')}: one file on some systems`);
+    unsafe.push(`${twins.map(shown).join(' and ')}: the same file on some systems`);
   const [first] = unsafe;
   if (first === undefined) return;
   throw new StowageError(
     'path-unsafe',
-    `${model.source} has names that not every system can hold`,
+    `${model.source} has file names that some systems do not support`,
     {
-      expected: 'plain names, different even without regard to case',
+      expected: 'portable names that differ in more than case',
       found: first,
       hint: `exclude them from model ${model.name} in the manifest`,
       defects: unsafe.slice(0, 200),

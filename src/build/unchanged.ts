@@ -16,8 +16,8 @@ export interface UnchangedOptions {
 }
 
 /**
- * Checks that what lies beside the manifest is still what was locked: files, folders, and the keys and roots that
- * publishers' signatures were verified with. What is not there any more and is in the store counts as unchanged.
+ * Checks that local files have not changed since the lock: files, folders, and the keys and roots that
+ * publishers' signatures were verified with. A missing file that is in the store counts as unchanged.
  * @throws StowageError `lock-stale`, naming all that changed
  */
 export async function requireUnchanged(lock: Lock, options: UnchangedOptions): Promise<void> {
@@ -28,7 +28,7 @@ export async function requireUnchanged(lock: Lock, options: UnchangedOptions): P
   throw new StowageError('lock-stale', `${first.what} changed since it was locked${more}`, {
     expected: first.expected,
     found: first.found,
-    hint: 'run stowage lock again, or put the files back as they were',
+    hint: 'run stowage lock again, or restore the files',
     defects: changed.map(({ what, found }) => `${what}: ${found}`),
   });
 }

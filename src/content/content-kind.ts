@@ -160,7 +160,7 @@ export interface KindAtSite<F extends Forms> {
 export interface KindOnPage<F extends Forms> {
   /** With the name, as a heading: `Model chat`. */
   title(item: Item): string;
-  /** For a kind whose publishers state a licence. */
+  /** For a kind whose publishers state a license. */
   license?(item: F['bundled']): string;
   /** What a blob is to the item; undefined for a blob of something else. */
   blobName(item: F['bundled'], digest: Digest): string | undefined;

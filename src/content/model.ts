@@ -76,7 +76,7 @@ export const modelKind: ContentKind<ModelForms> = {
   }),
   billEntry: (item, { models }) => billEntry(item, models.get(item.name) ?? {}),
   lockLine: ({ name, repository, commit, license = 'unknown', files }) =>
-    `model ${name}: ${repository} at ${commit}, ${counted(files.length, 'file')}, licence ${license}`,
+    `model ${name}: ${repository} at ${commit}, ${counted(files.length, 'file')}, license ${license}`,
 
   layout: ({ name, files }) =>
     files.map(({ path, digest }) => ({ path: `models/${name}/${path}`, digest, unpack: false })),
@@ -99,7 +99,7 @@ export const modelKind: ContentKind<ModelForms> = {
     return manifest === digest ? `the manifest of model ${name}` : undefined;
   },
   branch: ({ name, repository, commit, license = 'unknown', files, signature }) => ({
-    text: `${name}  ${formatBytes(sizeOf(files))}  ${repository} at ${commit}, licence ${license}`,
+    text: `${name}  ${formatBytes(sizeOf(files))}  ${repository} at ${commit}, license ${license}`,
     size: sizeOf(files),
     below: [...publisherBranches(signature), ...sizedBranches(files)],
   }),
@@ -135,7 +135,7 @@ export const modelKind: ContentKind<ModelForms> = {
     return changes.length === 0 && isNothing(files) ? undefined : { name: to.name, changes, files };
   },
   summaryLine: ({ name, repository, commit, license = 'unknown', files, size }) =>
-    `${name}  ${repository} at ${commit}, licence ${license}, ${formatBytes(size)} in ${formatAmount(files, 'file')}`,
+    `${name}  ${repository} at ${commit}, license ${license}, ${formatBytes(size)} in ${formatAmount(files, 'file')}`,
   changeBranch: ({ files, ...change }): Branch => {
     const { text, below = [] } = namedChangeBranch(change);
     const changedFiles = differenceBranches(
@@ -222,7 +222,7 @@ function sheet(each: ModelForms['reported'] & { readonly tags?: readonly string[
       ['Repository', repository],
       ['Asked for as', source],
       ['Commit', { hex: commit }],
-      ['Licence', license],
+      ['License', license],
       ['Filed under', tags.length === 0 ? undefined : tags.join(', ')],
     ],
     table: {

@@ -32,10 +32,10 @@ export function isGitSource(source: string): boolean {
 export function parseGitAddress(source: string, insecure: readonly string[]): GitAddress {
   const [, address, revision] = /^git\+([^@\s]+)@([^@\s]+)$/.exec(source) ?? [];
   if (address === undefined || revision === undefined || !isRevision(revision)) {
-    throw new StowageError('manifest-invalid', 'a git source that cannot be read', {
+    throw new StowageError('manifest-invalid', 'invalid git source', {
       expected: 'git+https://host/path/repository@branch, @tag or @commit',
       found: source.slice(0, 200),
-      hint: 'name the repository by https, and a branch, a tag or a commit after it',
+      hint: 'give the https URL of the repository, followed by @ and a branch, a tag or a commit',
     });
   }
   const url = gitUrl(address, insecure);
@@ -50,10 +50,10 @@ export function gitUrl(address: string, insecure: readonly string[]): string {
     url?.protocol === 'http:' && (isLoopback(url.hostname) || insecure.includes(url.host));
   const bare = url !== null && `${url.username}${url.password}${url.search}${url.hash}` === '';
   if (url === null || !bare || (url.protocol !== 'https:' && !plain) || url.pathname === '/') {
-    throw new StowageError('source-unsupported', 'a git repository comes by https alone', {
+    throw new StowageError('source-unsupported', 'git repositories are supported only over https', {
       expected: 'https://host/path, without a user, a password or a query',
       found: url === null ? 'no address' : `${url.protocol}//${url.host}`,
-      hint: 'give the https address of the repository; a password belongs into ~/.netrc',
+      hint: 'give the https URL of the repository; store passwords in ~/.netrc',
     });
   }
   return url.href.replace(/\/+$/, '');
@@ -66,10 +66,10 @@ export function gitUrl(address: string, insecure: readonly string[]): string {
 export function besideUrl(url: string, named: string, insecure: readonly string[]): string {
   const found = gitUrl(/^\.\.?\//.test(named) ? new URL(named, `${url}/`).href : named, insecure);
   if (!pointsToLocal(new URL(found), new URL(url))) return found;
-  throw new StowageError('source-unsupported', `${url} names a repository of this machine`, {
-    expected: 'repositories beside it, or elsewhere',
+  throw new StowageError('source-unsupported', `${url} refers to a repository on this machine`, {
+    expected: 'repositories on the same host or on another remote host',
     found: oneLine(named),
-    hint: 'ask who keeps the repository, or take another commit',
+    hint: 'ask the maintainers of the repository, or use another commit',
   });
 }
 

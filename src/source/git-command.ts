@@ -163,8 +163,8 @@ async function bytesBelow(folder: string): Promise<number> {
 function missing(cause: unknown): StowageError {
   return new StowageError('source-unsupported', 'git cannot be started', {
     expected: 'the program git, 2.32 or newer',
-    found: 'none in PATH that runs',
-    hint: 'install git on this machine; sites need none',
+    found: 'no working git in PATH',
+    hint: 'install git on this machine; sites do not need it',
     cause,
   });
 }
@@ -173,14 +173,14 @@ function tooSlow(timeoutMs: number): StowageError {
   return new StowageError('source-unreachable', 'git took too long', {
     expected: `an end within ${timeoutMs / 60_000} minutes`,
     found: 'none',
-    hint: 'run the same command again; a smaller repository, or a folder beside the manifest, helps',
+    hint: 'run the same command again, or use a smaller repository or a local folder',
   });
 }
 
 function tooLarge(maxBytes: number): StowageError {
-  return new StowageError('content-refused', 'a git repository is larger than may be fetched', {
+  return new StowageError('content-refused', 'the git repository exceeds the size limit', {
     expected: `at most ${maxBytes} bytes`,
     found: 'more',
-    hint: 'clone it yourself, and name the folder with the files that are needed',
+    hint: 'clone the repository and use a folder with the files that you need',
   });
 }

@@ -59,7 +59,7 @@ async function read(path: string): Promise<string> {
     if (['ENOENT', 'ENOTDIR'].includes(systemCode(cause) ?? '')) return '';
     throw new StowageError('io-failed', `cannot read ${path}`, {
       found: systemCode(cause) ?? 'a failure without a code',
-      hint: 'mend its permissions, or name another file by NETRC',
+      hint: 'fix its permissions, or set NETRC to another file',
       cause,
     });
   }

@@ -88,8 +88,8 @@ function originOf(digest: Digest, answer: Fields, asked: HttpRequest, http: Http
     const { message } = fieldsOf(answer['error']);
     throw new StowageError('source-not-found', `${asked.what} lack one`, {
       expected: digest,
-      found: oneLine(String(message ?? 'no place to download it from')),
-      hint: 'ask who keeps the repository to push its LFS objects',
+      found: oneLine(String(message ?? 'no download URL')),
+      hint: 'ask the maintainers of the repository to push its LFS objects',
     });
   }
   const url = URL.parse(href);

@@ -26,11 +26,15 @@ const KINDS: Readonly<Record<string, GitEntry['kind']>> = {
 export function parseTree(output: Buffer): GitEntry[] {
   const lines = output.toString('latin1').split('\0').slice(0, -1);
   if (lines.length > MAX_ARCHIVE_ENTRIES) {
-    throw new StowageError('content-refused', 'a git tree has more files than a site unpacks', {
-      expected: `at most ${MAX_ARCHIVE_ENTRIES} files`,
-      found: `${lines.length}`,
-      hint: 'clone it yourself, and name the folder with the files that are needed',
-    });
+    throw new StowageError(
+      'content-refused',
+      'a git tree has more files than an archive may contain',
+      {
+        expected: `at most ${MAX_ARCHIVE_ENTRIES} files`,
+        found: `${lines.length}`,
+        hint: 'clone the repository and use a folder with the files that you need',
+      },
+    );
   }
   return lines.map((line) => {
     const tab = line.indexOf('\t');
@@ -103,9 +107,9 @@ class ByteReader {
 }
 
 function strange(found: string): StowageError {
-  return new StowageError('source-malformed', 'git said something unexpected of its objects', {
+  return new StowageError('source-malformed', 'unexpected output from git', {
     expected: 'blobs, links and commits of other repositories',
     found: oneLine(found, 100),
-    hint: 'run it again with a newer git',
+    hint: 'try again with a newer version of git',
   });
 }

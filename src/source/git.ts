@@ -132,7 +132,9 @@ class Ask {
     throw new StowageError('source-not-found', `no commit for ${revision} in ${url}`, {
       expected: 'one branch or tag of this name',
       found: both ? 'a branch and a tag that differ' : 'neither',
-      hint: both ? 'name the commit' : 'check the spelling; a commit has 40 hexadecimal digits',
+      hint: both
+        ? 'use the commit instead'
+        : 'check the spelling; a commit has 40 hexadecimal digits',
     });
   }
 
@@ -156,9 +158,9 @@ class Ask {
     const tree = await this.#object(`${commit}^{tree}`);
     if (name !== commit || tree === undefined) {
       throw new StowageError('source-not-found', `no commit ${commit} in ${url}`, {
-        expected: 'a commit that a branch or a tag leads to',
+        expected: 'a commit that is reachable from a branch or a tag',
         found: name === undefined ? 'no such object' : 'another object',
-        hint: 'check the commit; it must have been pushed, and not rewritten since',
+        hint: 'check the commit; it must be pushed, and must not have been removed by a force push',
       });
     }
     const entries = parseTree(
@@ -267,11 +269,15 @@ async function collect(output: AsyncIterable<Uint8Array>): Promise<Buffer> {
   for await (const chunk of output) {
     bytes += chunk.byteLength;
     if (bytes > MAX_ANSWER_BYTES) {
-      throw new StowageError('content-refused', 'a git repository has more to list than is read', {
-        expected: `at most ${MAX_ANSWER_BYTES} bytes`,
-        found: 'more',
-        hint: 'clone it yourself, and name the folder with the files that are needed',
-      });
+      throw new StowageError(
+        'content-refused',
+        'the list of a git repository exceeds the size limit',
+        {
+          expected: `at most ${MAX_ANSWER_BYTES} bytes`,
+          found: 'more',
+          hint: 'clone the repository and use a folder with the files that you need',
+        },
+      );
     }
     chunks.push(chunk);
   }
@@ -283,28 +289,28 @@ function refused(url: string, cause: GitFailure, secret: Secret | undefined): St
   const { said } = cause;
   const last = said.split('\n').findLast((line) => /^(?:fatal|error|remote):/.test(line)) ?? said;
   const found = oneLine(secret === undefined ? last : secret.hideIn(last));
-  const expected = `an answer of git's at ${url}`;
+  const expected = `a git repository at ${url}`;
   if (HOSTILE.test(said)) {
-    return new StowageError('content-refused', `git refuses what is in ${url}`, {
+    return new StowageError('content-refused', `git rejects the content of ${url}`, {
       expected: 'objects that pass git fsck',
       found: oneLine(HOSTILE.exec(said)?.[0] ?? said),
-      hint: 'such objects are made to attack git: ask who keeps the repository, or take another commit',
+      hint: 'such objects may be an attack on git: ask the maintainers of the repository, or use another commit',
       cause,
     });
   }
   if (PROXY_DENIED.test(said)) {
-    return new StowageError('source-denied', `a proxy does not lead to ${url}`, {
+    return new StowageError('source-denied', `the proxy requires authentication to reach ${url}`, {
       expected,
       found,
-      hint: 'the proxy wants a sign-in: HTTPS_PROXY takes it as http://user:password@host:port',
+      hint: 'set HTTPS_PROXY to http://user:password@host:port',
       cause,
     });
   }
   if (DENIED.test(said)) {
-    return new StowageError('source-denied', `${url} wants another sign-in`, {
+    return new StowageError('source-denied', `access to ${url} denied`, {
       expected,
       found,
-      hint: 'check the spelling; or put user and token of the host into ~/.netrc (github.com: GH_TOKEN)',
+      hint: 'check the spelling, or add user and token for the host to ~/.netrc (github.com: set GH_TOKEN)',
       cause,
     });
   }
@@ -312,7 +318,7 @@ function refused(url: string, cause: GitFailure, secret: Secret | undefined): St
     return new StowageError('source-not-found', `no git repository at ${url}`, {
       expected,
       found,
-      hint: 'check the spelling; a private repository wants user and token of the host in ~/.netrc',
+      hint: 'check the spelling; for a private repository, add user and token for the host to ~/.netrc',
       cause,
     });
   }

@@ -33,9 +33,9 @@ function parseHttps(address: string): URL {
 }
 
 function unsupported(found: string): StowageError {
-  return new StowageError('source-unsupported', 'a file can be fetched by https alone', {
+  return new StowageError('source-unsupported', 'files are supported only over https', {
     expected: 'https://host/path, without a user or a password',
     found,
-    hint: 'give the https address, or fetch the file yourself and name its path',
+    hint: 'give an https URL, or download the file and give its path',
   });
 }

@@ -36,7 +36,7 @@ export function hubRefusal(
   if (code === 'EntryNotFound') {
     return new StowageError('source-not-found', `${repository}@${revision} has no ${path}`, {
       found,
-      hint: `see what it has at ${page}/tree/${revision}`,
+      hint: `see its files at ${page}/tree/${revision}`,
     });
   }
   if (code === 'RepoNotFound' || status === 404 || (status === 401 && !hasToken)) {
@@ -48,8 +48,8 @@ export function hubRefusal(
         expected: `a model repository at ${page}`,
         found,
         hint: hasToken
-          ? 'check its spelling, and that the account of your token may read it'
-          : 'check its spelling; if it is private, set HF_TOKEN to a token that may read it',
+          ? 'check the spelling, and that the account of your token has access'
+          : 'check the spelling; if it is private, set HF_TOKEN to a token with read access',
       },
     );
   }
@@ -58,14 +58,14 @@ export function hubRefusal(
     found,
     hint: hasToken
       ? 'check that your token is valid and has read access to this repository'
-      : 'set HF_TOKEN to a token that may read it',
+      : 'set HF_TOKEN to a token with read access',
   });
 }
 
 function gated({ endpoint, repository, hasToken }: HubQuestion, found: string): StowageError {
-  const accept = `accept its licence at ${endpoint}/${repository}`;
+  const accept = `accept its license at ${endpoint}/${repository}`;
   return new StowageError('source-gated', `${repository} is gated`, {
-    expected: 'an account that accepted its licence',
+    expected: 'an account that has accepted its license',
     found,
     hint: hasToken
       ? `${accept} with the account of your HF_TOKEN (a fine-grained token also needs access to gated repositories)`

@@ -21,7 +21,7 @@ export async function hubSettings(env: Environment, home: string): Promise<HubSe
   const text = env['HF_TOKEN']?.trim() || (await tokenFile(tokenPath(env, home)));
   if (text === '') return { endpoint };
   if (!/^[\x21-\x7e]{1,4096}$/.test(text)) {
-    throw new StowageError('source-denied', 'the Hugging Face token cannot be one', {
+    throw new StowageError('source-denied', 'the Hugging Face token is invalid', {
       expected: 'one line of printable characters',
       hint: 'copy it again from your account to HF_TOKEN, or sign in with hf auth login',
     });
@@ -37,7 +37,7 @@ function parseEndpoint(text: string): string {
     (url.protocol !== 'https:' && !plain) ||
     `${url.username}${url.password}${url.search}${url.hash}` !== ''
   ) {
-    throw new StowageError('source-unsupported', 'HF_ENDPOINT is not a Hub that can be asked', {
+    throw new StowageError('source-unsupported', 'HF_ENDPOINT is not a valid Hub URL', {
       expected: 'an https address without user or query, such as https://huggingface.co',
       found: url === null ? 'no address' : `${url.protocol}//${url.host}`,
       hint: 'correct HF_ENDPOINT, or unset it for huggingface.co',

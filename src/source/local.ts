@@ -53,7 +53,8 @@ export async function localTree(folder: string): Promise<LocalTreeFile[]> {
     }
   }
   const collision = pathCollision(files.map(({ path }) => path));
-  if (collision !== undefined) unsafe.push(`${collision.join(' and ')}: one file on some systems`);
+  if (collision !== undefined)
+    unsafe.push(`${collision.join(' and ')}: the same file on some systems`);
   if (unsafe.length > 0) throw refuseNames(folder, unsafe, strange);
   if (strange.length > 0) throw wrongKind(folder, 'files and folders alone', strange);
   return files.sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
@@ -128,7 +129,7 @@ async function* chunks(
 function failure(path: string, cause: unknown): StowageError {
   if (cause instanceof StowageError) return cause;
   if (['ENOENT', 'ENOTDIR'].includes(systemCode(cause) ?? '')) {
-    return new StowageError('file-missing', `no ${path}`, {
+    return new StowageError('file-missing', `${path} does not exist`, {
       hint: 'check the path in the manifest; it is relative to the folder of the manifest',
       cause,
     });
@@ -143,7 +144,7 @@ function failure(path: string, cause: unknown): StowageError {
 function wrongKind(path: string, expected: string, defects: readonly string[] = []): StowageError {
   return new StowageError('file-kind', `${path} is not ${expected}`, {
     expected,
-    hint: 'put the files themselves there: no links, devices, pipes or sockets',
+    hint: 'replace links, devices, pipes and sockets with regular files',
     defects,
   });
 }
@@ -153,9 +154,13 @@ function refuseNames(
   unsafe: readonly string[],
   strange: readonly string[],
 ): StowageError {
-  return new StowageError('path-unsafe', `${folder} has names that not every system can hold`, {
-    expected: 'plain names, different even without regard to case',
-    hint: 'rename the files listed',
-    defects: [...unsafe, ...strange],
-  });
+  return new StowageError(
+    'path-unsafe',
+    `${folder} has file names that some systems do not support`,
+    {
+      expected: 'portable names that differ in more than case',
+      hint: 'rename the files listed',
+      defects: [...unsafe, ...strange],
+    },
+  );
 }

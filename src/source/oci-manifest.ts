@@ -59,7 +59,7 @@ export function readImageDocument(
     throw unsupported(
       asked,
       'Docker image manifest schema 1',
-      'push the image again with a tool of this decade',
+      'push the image again with a current version of docker or podman',
     );
   }
   const mediaType = documentType(document, contentType, asked);
@@ -138,8 +138,8 @@ function readLayer(layer: Fields, asked: Asked, foreignLayers: boolean): LockedL
       asked,
       `a layer that its registry does not hold (${descriptor.mediaType})`,
       urls.length > 0
-        ? 'add foreignLayers: true to the image, where its licence lets them travel'
-        : 'take an image without foreign layers',
+        ? 'add foreignLayers: true to the image, if their license allows redistribution'
+        : 'use an image without foreign layers',
     );
   }
   return descriptor;
@@ -150,11 +150,7 @@ function readDescriptor(descriptor: Fields, asked: Asked): LockedBlob {
   const size = sizeOf(descriptor['size']);
   const mediaType = textOf(descriptor['mediaType'], 255);
   if (digest !== undefined && /^sha512:[0-9a-f]{128}$/.test(digest)) {
-    throw unsupported(
-      asked,
-      'a blob named by SHA-512',
-      'take an image whose blobs are named by SHA-256',
-    );
+    throw unsupported(asked, 'a blob named by SHA-512', 'use an image with SHA-256 digests');
   }
   if (
     digest === undefined ||
@@ -185,7 +181,7 @@ export function uniqueBlobs(blobs: Iterable<LockedLayer>, asked: Asked): LockedL
 }
 
 function unsupported({ what }: Asked, found: string, hint: string): StowageError {
-  return new StowageError('source-unsupported', `${what} is no image that can be carried`, {
+  return new StowageError('source-unsupported', `${what} is not a supported image`, {
     expected: 'an OCI or Docker (schema 2) container image',
     found,
     hint,

@@ -65,6 +65,6 @@ export function platformMissing(
   return new StowageError('source-not-found', `${what} has no image for ${wanted}`, {
     expected: wanted,
     found: names.slice(0, 32).join(', ') || 'no platform at all',
-    hint: "take another tag, or correct the manifest's platforms",
+    hint: 'use another tag, or correct the platforms in the manifest',
   });
 }

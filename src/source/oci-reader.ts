@@ -157,9 +157,9 @@ function notFound(
 }
 
 function mismatch({ what }: Asked, expected: Digest, found: Digest): StowageError {
-  return new StowageError('source-mismatch', `other bytes than their digest says, for ${what}`, {
+  return new StowageError('source-mismatch', `the content of ${what} does not match its digest`, {
     expected,
     found,
-    hint: 'try again; if it stays, ask who runs the registry, or a proxy before it',
+    hint: 'try again; if the problem persists, contact the operator of the registry or proxy',
   });
 }

@@ -152,10 +152,10 @@ function changed(
   found: number | undefined,
   offset?: number,
 ): StowageError {
-  return new StowageError('source-mismatch', `${what} changed while it was fetched`, {
+  return new StowageError('source-mismatch', `${what} changed during the download`, {
     expected: expected === undefined ? `at least ${offset} bytes` : `${expected} bytes`,
     found: found === undefined ? 'another size' : `${found} bytes`,
-    hint: 'run the same command again; it starts afresh with this file',
+    hint: 'run the same command again; it downloads this file from the start',
   });
 }
 

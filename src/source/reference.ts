@@ -75,9 +75,9 @@ function onDockerHub(name: string): { registry: string; repository: string } {
 }
 
 function refuse(text: string, found: string): StowageError {
-  return new StowageError('manifest-invalid', 'unreadable image reference', {
+  return new StowageError('manifest-invalid', 'invalid image reference', {
     expected: 'registry/repository:tag or registry/repository@sha256:<digest>',
     found: `${found}: ${JSON.stringify(text.slice(0, 160))}`,
-    hint: 'copy the reference as podman pull or docker pull would take it',
+    hint: 'use a reference that podman pull or docker pull accepts',
   });
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { type GitWish, gitCommit, type KeptGit, keepGit } from '../../src/build/git-tree.ts';
+import { type GitRequest, gitCommit, type KeptGit, keepGit } from '../../src/build/git-tree.ts';
 import { withTransfer } from '../../src/build/transfer.ts';
 import { readTree } from '../../src/io/archive.ts';
 import { BlobStore } from '../../src/io/blob-store.ts';
@@ -58,7 +58,7 @@ async function placeOf(options: GitServerOptions = {}, netrc = ''): Promise<Plac
 async function keep(
   { server, git, store }: Place,
   revision: string,
-  wish: GitWish = {},
+  wish: GitRequest = {},
 ): Promise<KeptGit> {
   const address = git.parse(`git+${server.url}/repo.git@${revision}`);
   return withTransfer({ ...contextOf(), store }, async (transfer) => {

@@ -31,7 +31,7 @@ describe('when room is asked for', () => {
     if (more === 0) await ask();
     else {
       const error = await expectCode(ask, 'space-insufficient');
-      expect(error.found).toBe('1 byte too few');
+      expect(error.found).toBe('1 byte missing');
       expect(error.defects[0]).toContain(
         `${exactBytes(all + tree)} for the store and ${exactBytes(all + spare)} for the bundle`,
       );
@@ -57,7 +57,7 @@ describe('when room is asked for', () => {
     expect(asked).toHaveLength(2);
     expect(error.defects).toHaveLength(1);
     expect(error.defects[0]).toContain(
-      `${exactBytes(all + spare - 10)} too few where /dev/shm lies`,
+      `${exactBytes(all + spare - 10)} missing on the file system of /dev/shm`,
     );
   });
 });
@@ -99,6 +99,6 @@ describe('when recovery parts and discs are asked for', () => {
       () => requireRoom(lock, { store, output, parity: 1, free: async () => plain }),
       'space-insufficient',
     );
-    expect(error.found).toBe(`3.0 MiB (${3 * MIB} bytes) too few`);
+    expect(error.found).toBe(`3.0 MiB (${3 * MIB} bytes) missing`);
   });
 });

@@ -159,7 +159,7 @@ describe('when a bundle is inspected', () => {
       'chat 1.0.0, channel stable, sequence 1',
       'signatures were not checked; use --trust',
       'NOT VERIFIED',
-      /tiny {2}4\.9 KiB {2}example\/tiny at [0-9a-f]{40}, licence apache-2\.0/,
+      /tiny {2}4\.9 KiB {2}example\/tiny at [0-9a-f]{40}, license apache-2\.0/,
       /4\.9 KiB {2}model\.safetensors/,
       /server {2}2\.0 KiB {2}registry\.example\/server:1/,
       /linux\/(?:amd|arm)64 {2}sha256:[0-9a-f]{64}, 1 layer, 2\.0 KiB/,

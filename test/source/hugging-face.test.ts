@@ -151,7 +151,7 @@ describe('when a repository is not to be had', () => {
         () => hub(as).resolve('hf://acme/gated', never),
         'source-gated',
       );
-      expect(error.hint).toContain(`accept its licence at ${upstream.url}/acme/gated`);
+      expect(error.hint).toContain(`accept its license at ${upstream.url}/acme/gated`);
       expect(error.hint).toContain('HF_TOKEN');
     }
   });
