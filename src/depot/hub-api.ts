@@ -129,7 +129,10 @@ async function sendResolved(
 ): Promise<void> {
   const file = revision.files.get(path);
   if (file === undefined) refuseHub(request, response, 'EntryNotFound', revision.commit);
-  else await send(catalog, revision.commit, file, request, response);
+  else {
+    const stored = { path: catalog.blobPath(file.digest), commit: revision.commit, file };
+    await send(stored, request, response);
+  }
 }
 
 function sendTree(exchange: Exchange, revision: HubRevision, folder: string): void {

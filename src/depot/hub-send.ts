@@ -1,5 +1,4 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import type { Catalog } from './catalog.ts';
 import type { DepotRequest } from './handler.ts';
 import { type HubFile, pointerOf } from './hub-file.ts';
 import { sendFile, sendJson } from './send.ts';
@@ -8,6 +7,13 @@ import { sendFile, sendJson } from './send.ts';
 const HTTP_WALL_BYTES = 50_000_000_000;
 /** The first `huggingface_hub` that does not need a size from HEAD. */
 const SIZELESS_HEAD = [1, 31] as const;
+
+/** A file of one commit, and its path in the store. */
+export interface StoredHubFile {
+  readonly path: string;
+  readonly commit: string;
+  readonly file: HubFile;
+}
 
 /** The error codes that clients of the Hub understand. */
 export type HubRefusal = 'RepoNotFound' | 'RevisionNotFound' | 'EntryNotFound';
@@ -49,9 +55,7 @@ export function sendError(
 
 /** Sends a file, never as a redirect and never compressed: some clients of the Hub fail on both. */
 export async function sendHubFile(
-  catalog: Catalog,
-  commit: string,
-  file: HubFile,
+  { path, commit, file }: StoredHubFile,
   request: DepotRequest,
   response: ServerResponse,
 ): Promise<void> {
@@ -71,20 +75,18 @@ export async function sendHubFile(
     response.writeHead(200, { ...common, 'Transfer-Encoding': 'chunked' }).end();
     return;
   }
-  const { digest, size } = file;
-  await sendFile(request, response, { path: catalog.blobPath(digest), size, etag, headers });
+  await sendFile(request, response, { path, size: file.size, etag, headers });
 }
 
 /** Sends a file as git stores it: for a file in LFS, its pointer. */
 export async function sendRaw(
-  catalog: Catalog,
-  commit: string,
-  file: HubFile,
+  stored: StoredHubFile,
   request: DepotRequest,
   response: ServerResponse,
 ): Promise<void> {
+  const { commit, file } = stored;
   if (file.lfs === undefined) {
-    await sendHubFile(catalog, commit, file, request, response);
+    await sendHubFile(stored, request, response);
     return;
   }
   const pointer = pointerOf(file.lfs.oid, file.size);

@@ -30,7 +30,7 @@ export async function runPass(
     let offset = task.offset;
     for (const piece of task.pieces) {
       pieces.push(
-        await passPiece(task, source, offset, piece, buffers, (bytes) => {
+        await passPiece({ task, source, start: offset }, piece, buffers, (bytes) => {
           whole?.update(bytes);
           progress(bytes.length);
         }),
@@ -59,10 +59,15 @@ function openSource(task: HashTask): number {
   throw new PassError('ESIZE', task.path, `${status.size} bytes instead of ${task.size}`);
 }
 
+/** An open source, and the offset of the next piece in it. */
+interface PassPosition {
+  readonly task: HashTask;
+  readonly source: number;
+  readonly start: number;
+}
+
 async function passPiece(
-  task: HashTask,
-  source: number,
-  start: number,
+  { task, source, start }: PassPosition,
   piece: Piece,
   buffers: BufferRing,
   each: (bytes: Buffer) => void,
