@@ -280,11 +280,15 @@ const attacks: Readonly<Record<number, Attack>> = {
   },
   56: {
     shown: [
-      [memory, 'refuses a bundle that is older than the trust document lets in'],
+      [memory, 'rejects a bundle older than the trust document allows'],
       [trustWalk, 'judges the age of the newest signature at a site'],
     ],
   },
-  57: { shown: [[memory, 'takes the newest signed time for now, and says so (attack 57)']] },
+  57: {
+    shown: [
+      [memory, 'uses the newest signing time as the current time, with a warning (attack 57)'],
+    ],
+  },
   58: {
     shown: [
       [site, 'when the clock is set far ahead (attack 58)'],
@@ -299,8 +303,8 @@ const attacks: Readonly<Record<number, Attack>> = {
   },
   60: {
     shown: [
-      [memory, 'refuses everything when the ledger is gone (attack 60)'],
-      [memory, 'refuses everything when an older ledger was put back (attack 60)'],
+      [memory, 'rejects everything when the ledger is missing (attack 60)'],
+      [memory, 'rejects everything when an older ledger was restored (attack 60)'],
       [ledger, 'is refused when it %s'],
       ['site/generations.test.ts', 'when a generation is not what was written (attack 60)'],
     ],
@@ -328,7 +332,10 @@ const attacks: Readonly<Record<number, Attack>> = {
       [admit, 'a list without its last line (attack 63)'],
       [discs, 'another part of the same size, renumbered (attack 63)'],
       [discs, 'a part with a number that there is not (attack 63)'],
-      ['bundle/discs.test.ts', 'takes a disc twice, and discs of another dealing beside it'],
+      [
+        'bundle/discs.test.ts',
+        'imports a disc twice, and discs of another split of the same bundle',
+      ],
     ],
   },
   64: {
@@ -436,7 +443,7 @@ const attacks: Readonly<Record<number, Attack>> = {
     shown: [
       ['bundle/part-check.test.ts', 'when a part is swapped after admission (attack 91)'],
       [site, 'when the media are swapped after admission (attack 91)'],
-      ['bundle/part-check.test.ts', 'reads each byte once and says how far it is'],
+      ['bundle/part-check.test.ts', 'reads each byte once and reports progress'],
     ],
     because: 'a medium that answers a second reading differently is asked no second time',
   },
@@ -469,21 +476,18 @@ const attacks: Readonly<Record<number, Attack>> = {
         'e2e/discs.test.ts',
         'comes in from read-only media in any order, one with a bad sector, and a repair completes it',
       ],
-      ['bundle/discs.test.ts', 'rebuilds two parts that are damaged or gone, wherever they lie'],
+      ['bundle/discs.test.ts', 'rebuilds any two damaged or missing parts'],
     ],
   },
   102: {
     shown: [
-      ['bundle/discs.test.ts', 'there is more damage than recovery (attack 102)'],
-      ['bundle/discs.test.ts', 'says what is missing when more is lost than can be rebuilt'],
+      ['bundle/discs.test.ts', 'there are too few recovery parts (attack 102)'],
+      ['bundle/discs.test.ts', 'reports what is missing when more is lost than can be rebuilt'],
     ],
   },
   103: {
     shown: [
-      [
-        'bundle/discs.test.ts',
-        'never keeps what was rebuilt from a forged recovery part (attack 103)',
-      ],
+      ['bundle/discs.test.ts', 'discards parts rebuilt from a forged recovery part (attack 103)'],
       [discs, 'when the recovery section of a signed index is hostile (attack 103)'],
     ],
   },

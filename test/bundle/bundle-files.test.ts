@@ -18,13 +18,13 @@ beforeEach(() => {
 });
 
 describe('when a listed file is read', () => {
-  it('gives its bytes up to the limit, and refuses one more', async () => {
+  it('returns its bytes up to the limit, and rejects one more', async () => {
     put('it', 'four');
     expect(await readListed(folder, 'it', 4, 'part-missing')).toEqual(Buffer.from('four'));
     await expectCode(() => readListed(folder, 'it', 3, 'part-missing'), 'io-failed');
   });
 
-  it('says with the code asked for that it is not there', async () => {
+  it('fails with the given code if it is missing', async () => {
     const missing = await expectCode(
       () => readListed(folder, 'it', 4, 'part-missing'),
       'part-missing',
@@ -39,7 +39,7 @@ describe('when a listed file is read', () => {
 });
 
 describe('when signatures are read', () => {
-  it('gives them in the order of their names, and none where there is no folder', async () => {
+  it('returns them sorted by name, and none without a folder', async () => {
     for (const name of ['b.p7s', 'a.p7s', '0-Z_.p7s']) put(`signatures/${name}`);
     const read = await readSignatures(folder);
     expect(read.map(({ name }) => name)).toEqual(['0-Z_.p7s', 'a.p7s', 'b.p7s']);
@@ -55,7 +55,7 @@ describe('when signatures are read', () => {
     },
   );
 
-  it('takes as many as there may be, each as large as it may be, and no more', async () => {
+  it('accepts the maximum number and size, and no more', async () => {
     for (let n = 0; n < MAX_SIGNATURES; n += 1) put(`signatures/${n}.p7s`);
     truncateSync(join(folder, 'signatures/0.p7s'), MAX_SIGNATURE_BYTES);
     expect(await readSignatures(folder)).toHaveLength(MAX_SIGNATURES);
@@ -64,26 +64,26 @@ describe('when signatures are read', () => {
     expect(error.found).toBe(String(MAX_SIGNATURES + 1));
   });
 
-  it('refuses a file in place of the folder', async () => {
+  it('rejects a file in place of the folder', async () => {
     const other = scratch.fresh();
     mkdirSync(other);
     writeFileSync(join(other, 'signatures'), '');
     await expectCode(() => readSignatures(other), 'file-unexpected');
   });
 
-  it('says what the system said otherwise', async () => {
+  it('reports other system errors', async () => {
     await expectCode(() => readSignatures(join(folder, 'x'.repeat(300))), 'io-failed');
   });
 });
 
-describe('when bytes are held against SHA512SUMS', () => {
+describe('when bytes are compared with SHA512SUMS', () => {
   const bytes = Buffer.from('content');
   const list = [
     { path: 'a', sha512: sriOf(Buffer.from('other')) },
     { path: 'b', sha512: sriOf(bytes) },
   ] as unknown as readonly Checksum[];
 
-  it('asks for the digest of their own line', async () => {
+  it('requires the digest in their own line', async () => {
     requireSum(list, 'b', bytes);
     const damaged = await expectCode(() => requireSum(list, 'a', bytes), 'part-damaged');
     expect(damaged.found).toBe(sriHex(sriOf(bytes)));

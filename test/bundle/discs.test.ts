@@ -88,8 +88,8 @@ function weightsIn(folder: string, bundle: SmallBundle): { disc: string; path: s
   throw new Error('no weights');
 }
 
-describe('when a bundle is dealt to discs', () => {
-  it('gives each all control files and a run of the parts, in order', () => {
+describe('when a bundle is split across discs', () => {
+  it('gives each disc all control files and consecutive parts', () => {
     const paths = made.discs.map((disc) =>
       readdirSync(disc, { recursive: true, withFileTypes: true })
         .filter((entry) => entry.isFile())
@@ -104,7 +104,7 @@ describe('when a bundle is dealt to discs', () => {
     expect(dealt).toEqual(order);
   });
 
-  it('has one list and one signature on all', () => {
+  it('has the same list and signature on all', () => {
     for (const file of ['SHA512SUMS', 'signatures/release.p7s']) {
       const copies = made.discs.map((disc) => readFileSync(join(disc, file)).toString('hex'));
       expect(new Set(copies).size).toBe(1);
@@ -113,7 +113,7 @@ describe('when a bundle is dealt to discs', () => {
 });
 
 describe('when discs are imported', () => {
-  it('says of each step of admission which disc it is about, where there are several', async () => {
+  it('names the disc in each step of admission if there are several', async () => {
     const [one = '', two = ''] = made.discs;
     const heard = context();
     await take(newSite(), made, [one, two], heard);
@@ -127,7 +127,7 @@ describe('when discs are imported', () => {
     expect(step).not.toHaveProperty('subject');
   });
 
-  it('takes them one by one in any order, and accepts the release with the last', async () => {
+  it('imports them one by one in any order, and accepts the release with the last', async () => {
     const site = newSite();
     const [first = '', ...others] = made.discs.toReversed();
     const one = await take(site, made, [first]);
@@ -146,13 +146,13 @@ describe('when discs are imported', () => {
     expect(statSync(kept).mode & 0o777).toBe(0o755);
   });
 
-  it('takes the folder that holds them all', async () => {
+  it('imports the folder that holds them all', async () => {
     const site = newSite();
     await take(site, made, [made.folder]);
     await expectComplete(site, made);
   });
 
-  it('takes a disc twice, and discs of another dealing beside it', async () => {
+  it('imports a disc twice, and discs of another split of the same bundle', async () => {
     const site = newSite();
     await take(site, made, [made.discs[0] ?? '', made.discs[0] ?? '']);
     const again = scratch.copy(made.folder);
@@ -163,7 +163,7 @@ describe('when discs are imported', () => {
     await expectComplete(site, made);
   });
 
-  it('lets one import in at a time, and both end well one after the other', async () => {
+  it('runs one import at a time, and both succeed', async () => {
     const site = newSite();
     const [one, two] = await Promise.allSettled([
       take(site, made, [made.folder]),
@@ -176,14 +176,14 @@ describe('when discs are imported', () => {
     await expectComplete(site, made);
   });
 
-  it('names the disc that is missing, also where all others were given', async () => {
+  it('names the missing disc, also if all others were given', async () => {
     const site = newSite();
     const without = made.discs.filter((_, at) => at !== 2);
     const { partial } = await take(site, made, without);
     expect(partial?.discs).toMatchObject({ of: made.discs.length, missing: [3] });
   });
 
-  it('ends with a code where all of a bundle is wanted', async () => {
+  it('fails with a code if the complete bundle is required', async () => {
     const site = newSite();
     const options = { ...context(), site, target: fakeTarget(), trust: made.trust };
     const error = await expectCode(
@@ -195,8 +195,8 @@ describe('when discs are imported', () => {
   });
 });
 
-describe('when a disc lies about its number', () => {
-  it('is taken for what it holds, and no number is told', async () => {
+describe('when a disc has the wrong number in its name', () => {
+  it('is imported by its content, and no number is reported', async () => {
     const site = newSite();
     const copy = scratch.copy(made.folder);
     const count = made.discs.length;
@@ -212,7 +212,7 @@ describe('when a disc lies about its number', () => {
 });
 
 describe('when a part on a disc is damaged', () => {
-  it('names disc, content and range, takes all else, and asks for that part alone', async () => {
+  it('names disc, content and range, imports everything else, and requests only that part', async () => {
     const site = newSite();
     const copy = scratch.copy(made.folder);
     const { disc, path } = weightsIn(copy, made);
@@ -230,7 +230,7 @@ describe('when a part on a disc is damaged', () => {
     await expectComplete(site, made);
   });
 
-  it('looks for it on the other discs that were given', async () => {
+  it('reads it from another given disc', async () => {
     const site = newSite();
     const copy = scratch.copy(made.folder);
     flip(weightsIn(copy, made).path);
@@ -243,7 +243,7 @@ describe('when a part on a disc is damaged', () => {
   });
 });
 
-describe('when recovery parts lie on discs of their own', () => {
+describe('when recovery parts are on separate discs', () => {
   it('adds two discs, and rebuilds any two that are lost', async () => {
     const count = withParity.discs.length;
     const { columns, rows } = withParity.bundle.parity ?? { columns: [], rows: [] };
@@ -262,7 +262,7 @@ describe('when recovery parts lie on discs of their own', () => {
     }
   });
 
-  it('rebuilds when the discs come one at a time, recovery first', async () => {
+  it('rebuilds when discs are imported one at a time, recovery discs first', async () => {
     const site = newSite();
     const order = withParity.discs.toReversed().filter((_, at) => at !== 3);
     let rebuilt = 0;
@@ -271,7 +271,7 @@ describe('when recovery parts lie on discs of their own', () => {
     await expectComplete(site, withParity);
   });
 
-  it('says what is missing when more is lost than can be rebuilt', async () => {
+  it('reports what is missing when more is lost than can be rebuilt', async () => {
     const site = newSite();
     const { partial } = await take(site, withParity, withParity.discs.slice(3));
     expect(partial?.discs.missing).toEqual([1, 2, 3]);
@@ -279,7 +279,7 @@ describe('when recovery parts lie on discs of their own', () => {
     await expectComplete(site, withParity);
   });
 
-  it('never keeps what was rebuilt from a forged recovery part (attack 103)', async () => {
+  it('discards parts rebuilt from a forged recovery part (attack 103)', async () => {
     const site = newSite();
     const copy = scratch.copy(withParity.folder);
     const last = join(copy, basename(withParity.discs.at(-1) ?? ''), 'parity');
@@ -293,8 +293,8 @@ describe('when recovery parts lie on discs of their own', () => {
   });
 });
 
-describe('when recovery parts lie beside the parts', () => {
-  it('rebuilds two parts that are damaged or gone, wherever they lie', async () => {
+describe('when recovery parts are in the same folder as the parts', () => {
+  it('rebuilds any two damaged or missing parts', async () => {
     const parts = dataParts(anywhere.bundle).filter((part) => part.size > 0);
     for (const [a, b] of [
       [0, 1],
@@ -311,7 +311,7 @@ describe('when recovery parts lie beside the parts', () => {
     }
   });
 
-  it('reads none of them when nothing is damaged', async () => {
+  it('reads no recovery part when nothing is damaged', async () => {
     const site = newSite();
     const copy = scratch.copy(anywhere.folder);
     cpSync(join(copy, 'parity'), scratch.fresh('aside'), { recursive: true });
@@ -321,7 +321,7 @@ describe('when recovery parts lie beside the parts', () => {
     await expectComplete(site, anywhere);
   });
 
-  it('fails with the damaged part when there is more damage than recovery (attack 102)', async () => {
+  it('names the damaged part when there are too few recovery parts (attack 102)', async () => {
     const site = newSite();
     const copy = scratch.copy(anywhere.folder);
     const digest = anywhere.bundle.models[0]?.files[0]?.digest.slice(7) ?? '';

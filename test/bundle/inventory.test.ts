@@ -19,7 +19,7 @@ describe('when SHA512SUMS and bundle.json are compared', () => {
   const parts = [line('blobs/a'), line('blobs/b')];
   const own = line('bundle.json');
 
-  it('asks for the same files in both, and bundle.json in the first alone', () => {
+  it('requires the same files in both, and bundle.json only in SHA512SUMS', () => {
     requireSameFiles([own, ...control, ...parts], index(control, parts));
   });
 
@@ -35,7 +35,7 @@ describe('when SHA512SUMS and bundle.json are compared', () => {
   });
 });
 
-describe('when the media are held against SHA512SUMS', () => {
+describe('when the media are compared with SHA512SUMS', () => {
   const scratch = scratchFolder(true);
   let folder: string;
   const listed = [line('bundle.json'), line('blobs/a')];
@@ -47,11 +47,11 @@ describe('when the media are held against SHA512SUMS', () => {
       writeFileSync(join(folder, each), '');
   });
 
-  it('finds what is listed, its list and its signatures', async () => {
+  it('accepts the listed files, the list and its signatures', async () => {
     requireAll(listed, [await listedFiles(folder, listed)]);
   });
 
-  it('finds what lies in one folder or another', async () => {
+  it('finds files in any of the folders', async () => {
     const more = [...listed, line('blobs/b')];
     const here = await listedFiles(folder, more);
     expect([...here].sort()).toEqual(['blobs/a', 'bundle.json']);
@@ -77,7 +77,7 @@ describe('when the media are held against SHA512SUMS', () => {
     },
   );
 
-  it('names what is missing, the first and up to 50 of all', async () => {
+  it('names the first missing file, and up to 50 in total', async () => {
     const more = Array.from({ length: 60 }, (_, n) => line(`blobs/missing-${n}`));
     const all = [...listed, ...more];
     const found = await listedFiles(folder, all);

@@ -70,7 +70,7 @@ function flip(path: string, at: number): void {
 }
 
 describe('when every part is as signed', () => {
-  it('reads each byte once and says how far it is', async () => {
+  it('reads each byte once and reports progress', async () => {
     const bundle = await admitted(large);
     const before = tree(bundle.folder);
     const heard = context();
@@ -82,7 +82,7 @@ describe('when every part is as signed', () => {
     expect(tree(bundle.folder)).toEqual(before);
   });
 
-  it('cuts nine MiB of weights into three parts', () => {
+  it('splits nine MiB of weights into three parts', () => {
     expect(weights(large).map((each) => each.size)).toEqual([4 * MIB, 4 * MIB, MIB]);
     expect(weights(small)).toHaveLength(1);
   });
@@ -95,7 +95,7 @@ describe('when a byte of a part changed', () => {
     ['last', 4999],
   ] as const;
 
-  it.each(whole)('names the file and the spot of a whole blob (%s byte)', async (_, at) => {
+  it.each(whole)('names the file and the range in a blob of one part (%s byte)', async (_, at) => {
     const bundle = await admitted(small);
     flip(join(bundle.folder, part(small).path), at);
     const error = await expectCode(() => checkParts(bundle), 'part-damaged');
@@ -120,7 +120,7 @@ describe('when a byte of a part changed', () => {
     expect(error.found).toContain(`within ${spot} of the file`);
   });
 
-  it('names what each kind of content is', async () => {
+  it('names each kind of content', async () => {
     const { bundle } = small;
     const image = bundle.images[0];
     const expected: readonly (readonly [string | undefined, string])[] = [
@@ -139,7 +139,7 @@ describe('when a byte of a part changed', () => {
     }
   });
 
-  it('is refused even where the CRC of the index would let it pass', async () => {
+  it('is rejected even if the CRC-32 in the index matches', async () => {
     const bundle = await admitted(small);
     const at = part(small);
     flip(join(bundle.folder, at.path), 7);
@@ -213,7 +213,7 @@ describe('when a part is swapped after admission (attack 91)', () => {
     await expectCode(() => verifyParts(bundle, context()), 'part-missing');
   });
 
-  it('ends at once when it is interrupted', async () => {
+  it('stops at once when it is interrupted', async () => {
     const bundle = await admitted(large);
     const heard = context();
     const running = verifyParts(bundle, {

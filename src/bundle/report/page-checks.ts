@@ -33,7 +33,7 @@ export function steps(report: Report): Html {
   const rows = report.steps.map((step) => [
     html`<span class="whole">${foreign(step.name)}</span>`,
     html`${foreign(step.checks)}`,
-    outcome(step.outcome),
+    html`<span class="whole">${outcome(step.outcome)}</span>`,
     html`${foreign(
       [
         step.signatures === undefined ? '' : amount(step.signatures, 'signature'),

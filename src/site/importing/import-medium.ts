@@ -10,7 +10,7 @@ import type { Staging } from './staging.ts';
 export const SMALL_PARTS_PER_BATCH = 512;
 
 export interface CopyRequest {
-  /** The parts to copy; a stream passes all others by. */
+  /** The parts to copy; a stream skips all others. */
   readonly parts: readonly Part[];
   readonly admitted: AdmittedBundle;
   readonly staging: Staging;
@@ -28,8 +28,8 @@ export interface CopyFailures {
 /** A {@link Medium} whose parts can be copied to a site. */
 export interface ImportMedium extends Medium {
   /**
-   * Whether nothing of it counts before its end was read: no blob gets its name until then, and it is read to the end
-   * even when no part of it is needed.
+   * Whether its content counts only after it was read to the end: until then no blob gets its name, and it is read to
+   * the end even if none of its parts is needed.
    */
   readonly countsAtEnd: boolean;
   /** The parts among these that it can still deliver. */

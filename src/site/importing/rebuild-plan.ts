@@ -1,26 +1,26 @@
 import { type Column, columnsOf, type Parity } from '../../format/parity.ts';
 import type { Part } from '../../format/part.ts';
 
-/** A stretch of all columns at which the same columns have lost parts. */
+/** A byte range across all columns in which the same columns have missing parts. */
 export interface Stretch {
   readonly from: number;
   readonly to: number;
-  /** The columns that lack bytes here, ascending. */
+  /** The columns with missing bytes in this range, ascending. */
   readonly lost: readonly number[];
-  /** Which recovery part of a row covers it. */
+  /** The index of the recovery part in each row that covers the range. */
   readonly stripe: number;
 }
 
-/** What can be rebuilt, and what it takes. */
+/** What can be rebuilt, and from which rows. */
 export interface RebuildPlan {
   readonly columns: readonly Column[];
-  /** Where something can be rebuilt, in ascending order. */
+  /** The ranges that can be rebuilt, ascending. */
   readonly stretches: readonly (Stretch & { readonly rows: readonly number[] })[];
-  /** The parts that all stretches together make whole. */
+  /** The parts that rebuilding all ranges completes. */
   readonly parts: ReadonlySet<Part>;
 }
 
-/** The stretches at which parts are missing, each as long as it can be within one stripe. */
+/** The ranges with missing parts, each as long as possible within one stripe. */
 function stretchesOf(
   parity: Parity,
   columns: readonly Column[],
@@ -59,7 +59,7 @@ function stretchesOf(
 }
 
 /**
- * What can be rebuilt of missing parts with the recovery parts that are there.
+ * Which missing parts can be rebuilt with the recovery parts at the site.
  * @param has whether a part's bytes are at the site
  */
 export function planRebuild(
@@ -85,7 +85,7 @@ export function planRebuild(
   return { columns, stretches: useful, parts: whole };
 }
 
-/** The missing parts of which every stretch has rows enough; empty ones need none. */
+/** The missing parts with enough rows for each of their ranges; empty parts need none. */
 function wholeParts(
   columns: readonly Column[],
   missing: ReadonlySet<Part>,
@@ -110,7 +110,7 @@ function wantedIn(
   );
 }
 
-/** The parts of a column that have bytes within a stretch; found by halving, as columns can have very many. */
+/** The parts of a column with bytes in a range; uses binary search, since columns can have very many parts. */
 export function partsWithin(
   column: Column | undefined,
   { from, to }: Pick<Stretch, 'from' | 'to'>,
@@ -130,9 +130,9 @@ export function partsWithin(
 }
 
 /**
- * The recovery parts that would be of use and are not at the site: for each stripe as many as columns lack bytes at
- * one place of it.
- * @param found whether a recovery part can be had
+ * The recovery parts to copy: for each stripe, as many as the highest number of columns with missing bytes at one
+ * position, less those at the site.
+ * @param found whether the medium can deliver a recovery part
  */
 export function wantedRecovery(
   parity: Parity,

@@ -13,9 +13,9 @@ import { partsWithin, planRebuild, type RebuildPlan } from './rebuild-plan.ts';
 import type { Staging } from './staging.ts';
 
 /**
- * Rebuilds every missing part that can be, from parts and recovery parts at the site. A rebuilt part is hashed like
- * any other and kept only when it is as signed.
- * @param onPart hears of each part that was made whole
+ * Rebuilds all missing parts that can be rebuilt from parts and recovery parts at the site. A rebuilt part is hashed like
+ * any other and kept only if it is as signed.
+ * @param onPart called for each part that was rebuilt
  * @throws StowageError `space-insufficient`, `io-failed`, `interrupted`
  */
 export async function rebuild(
@@ -59,7 +59,7 @@ function taskOf(
   const { lost, rows, from, to, stripe } = stretch;
   const kept = columns.flatMap((_, index) => (lost.includes(index) ? [] : [index]));
   const matrix = recoveryMatrix(lost, kept, rows);
-  // What is lost and cannot be made whole is not written.
+  // Ranges of parts that cannot be completed are not written.
   const wanted = lost.flatMap((column, index) =>
     partsWithin(columns[column], stretch).some(({ part }) => parts.has(part)) ? [index] : [],
   );

@@ -3,7 +3,7 @@ import { MAX_INDEX_BYTES } from '../../core/limits.ts';
 import type { Part } from '../../format/part.ts';
 import { appendLine, readIfThere, remove, syncFolder } from '../../io/file.ts';
 
-/** The parts that are finished, one line each, appended after the part's fsync. */
+/** The finished parts, one line each; a line is appended after the fsync of its part. */
 export class StagingJournal {
   readonly #path: string;
   readonly #parts: Set<string>;

@@ -68,7 +68,7 @@ describe('when the trust document sets a floor', () => {
     await judge(code, () => requireSeqFloor(bundle(), given));
   });
 
-  it('does not take a floor from what every object has', () => {
+  it('ignores inherited object properties as floors', () => {
     const seqFloor = Object.create({ 'chat/stable': 6 }) as Record<string, number>;
     expect(requireSeqFloor(bundle(), trust({ seqFloor }))).toBeUndefined();
   });
@@ -88,12 +88,12 @@ describe('when the trust document sets an age', () => {
     await judge(code, () => requireFresh(signers, limited, now));
   });
 
-  it('bears with any age where it sets none', () => {
+  it('accepts any age if it sets none', () => {
     expect(requireFresh([signed(10_000)], trust(), now)).toBeUndefined();
   });
 });
 
-describe('when a site says what it takes', () => {
+describe('when a site restricts channels and platforms', () => {
   const policy: SitePolicy = {
     channels: ['stable', 'lts'],
     platform: 'linux/amd64',
@@ -113,7 +113,7 @@ describe('when a site says what it takes', () => {
   });
 });
 
-describe('when a site remembers what it accepted', () => {
+describe('when a site has accepted bundles before', () => {
   const state = (seq: number, values: object = {}): SiteState => ({
     accepted: [{ product: 'chat', channel: 'stable', seq, bundle: id, ...values }],
     floor: '1970-01-01T00:00:00Z',
@@ -145,7 +145,7 @@ describe('when a site remembers what it accepted', () => {
 describe('when a release was recalled', () => {
   const recall = { release: 'chat', versions: '1.0.x', reason: 'it leaks' };
 
-  it('refuses it by the memory of the site, and by its own list', async () => {
+  it('rejects it by the history of the site, and by its own list', async () => {
     const error = await expectCode(
       () => requireNotRecalled(bundle(), [recall]),
       'release-recalled',

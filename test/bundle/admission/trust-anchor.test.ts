@@ -18,7 +18,7 @@ const given = readTrust(pem(ours.root), packedAt);
 const never = (): Promise<boolean> => Promise.reject(new Error('nobody is asked'));
 
 describe('when trust is read', () => {
-  it('takes a root certificate in PEM or DER', () => {
+  it('accepts a root certificate in PEM or DER', () => {
     for (const bytes of [pem(ours.root), ours.root.der]) {
       const read = readTrust(bytes, packedAt);
       expect(read.trust).toEqual(ours.trust);
@@ -26,7 +26,7 @@ describe('when trust is read', () => {
     }
   });
 
-  it('takes a trust document, whose fingerprint is its own', () => {
+  it('accepts a trust document, and fingerprints the document itself', () => {
     const read = readTrust(writeCanonical(trustKind, ours.trust), packedAt);
     expect(read.trust).toEqual(ours.trust);
     expect(read.fingerprint).toMatch(/^[0-9a-f]{64}$/);
@@ -47,8 +47,8 @@ describe('when trust is read', () => {
   });
 });
 
-describe('when a site is anchored', () => {
-  it('asks a person to confirm what was given, once', async () => {
+describe('when a site gets its trust anchor', () => {
+  it('asks for confirmation once', async () => {
     expect(await anchorTrust(undefined, given, async () => true)).toEqual(ours.trust);
     expect(await anchorTrust(ours.trust, undefined, never)).toEqual(ours.trust);
     expect(await anchorTrust(ours.trust, given, never)).toEqual(ours.trust);
@@ -59,7 +59,7 @@ describe('when a site is anchored', () => {
     expect(await anchorTrust(ours.trust, laxer, never)).toEqual(ours.trust);
   });
 
-  it('refuses what nobody confirmed', async () => {
+  it('rejects an unconfirmed trust anchor', async () => {
     const error = await expectCode(
       () => anchorTrust(undefined, given, async () => false),
       'trust-unconfirmed',
@@ -68,11 +68,11 @@ describe('when a site is anchored', () => {
     expect(JSON.stringify(error)).not.toContain(ours.root.fingerprint);
   });
 
-  it('refuses a site without any trust', async () => {
+  it('rejects a site without a trust document', async () => {
     await expectCode(() => anchorTrust(undefined, undefined, never), 'trust-missing');
   });
 
-  it('refuses other roots than the pinned ones, whoever confirms them', async () => {
+  it('rejects roots other than the pinned ones, even if confirmed', async () => {
     const other = readTrust(pem(theirs.root), packedAt);
     const error = await expectCode(
       () => anchorTrust(ours.trust, other, async () => true),
@@ -87,7 +87,7 @@ describe('when a site is anchored', () => {
   });
 });
 
-describe('when a person types a fingerprint', () => {
+describe('when a user enters a fingerprint', () => {
   it.each([
     ['abcdef01', 'abcdef01'],
     ['AB:CD:EF:01', 'abcdef01'],

@@ -24,8 +24,8 @@ beforeEach(() => {
   mkdirSync(join(folder, 'trust'), { recursive: true });
 });
 
-describe('when a chain lies in a bundle', () => {
-  it('gives it in the order of its numbers, with the bytes of each file', async () => {
+describe('when a bundle contains a chain', () => {
+  it('returns it in the order of versions, with the bytes of each file', async () => {
     for (const name of [
       '10.trust.json',
       '9.trust.json',
@@ -43,7 +43,7 @@ describe('when a chain lies in a bundle', () => {
     ]);
   });
 
-  it('reads what is newer than the site has, and no more than is asked', async () => {
+  it('reads only documents that are newer than the given version', async () => {
     for (const version of [1, 2, 3, 4]) put(trustFileName(version));
     expect(versions(await readBundleChain(folder, 2))).toEqual([3, 4]);
     expect(versions(await readBundleChain(folder, 4))).toEqual([]);
@@ -51,19 +51,19 @@ describe('when a chain lies in a bundle', () => {
     expect(versions(await readChain(join(folder, 'trust'), range))).toEqual([2, 3]);
   });
 
-  it('finds none where there is no folder, or a file in its place', async () => {
+  it('returns none if there is no folder, or a file in its place', async () => {
     expect(await readBundleChain(scratch.fresh(), 1)).toEqual([]);
     put('file');
     expect(await readChain(join(folder, 'trust/file'), { above: 0, upTo: 9 })).toEqual([]);
   });
 
-  it('says that it cannot read the folder', async () => {
+  it('reports that the folder cannot be read', async () => {
     const place = join(folder, 'x'.repeat(300));
     await expectCode(() => readChain(place, { above: 0, upTo: 9 }), 'io-failed');
   });
 });
 
-describe('when a name is not of a chain', () => {
+describe('when a file name does not belong to a chain', () => {
   it.each([
     'x2.trust.json',
     '2.trust.json.bak',
@@ -86,13 +86,13 @@ describe('when a name is not of a chain', () => {
     expect(trustFileVersion(name)).toBeUndefined();
   });
 
-  it('knows the number of each that is', () => {
+  it('reads the version in a valid name', () => {
     for (const version of [1, 10, 999_999_999_999_999])
       expect(trustFileVersion(trustFileName(version))).toBe(version);
   });
 });
 
-describe('when a chain is not whole or too much', () => {
+describe('when a chain is incomplete or too large', () => {
   it.each(['3.trust.json.a.p7s', '22.trust.json.a.p7s'])(
     'refuses %s, whose document is not there',
     async (name) => {
@@ -104,7 +104,7 @@ describe('when a chain is not whole or too much', () => {
     },
   );
 
-  it('takes as many signatures as a document may have, and no more', async () => {
+  it('accepts the maximum number of signatures, and no more', async () => {
     put('2.trust.json');
     for (let n = 1; n <= MAX_SIGNATURES; n += 1) put(`2.trust.json.${n}.p7s`);
     expect((await readBundleChain(folder, 1))[0]?.signatures).toHaveLength(MAX_SIGNATURES);
@@ -113,7 +113,7 @@ describe('when a chain is not whole or too much', () => {
     expect(error.found).toBe(String(MAX_SIGNATURES + 1));
   });
 
-  it('takes the largest document, and none that is larger', async () => {
+  it('accepts the largest document, and none that is larger', async () => {
     put('2.trust.json', Buffer.alloc(MAX_TRUST_BYTES));
     expect(await readBundleChain(folder, 1)).toHaveLength(1);
     put('2.trust.json', Buffer.alloc(MAX_TRUST_BYTES + 1));

@@ -36,7 +36,7 @@ describe('when two sides are the same', () => {
     expect(difference.models).toEqual({ added: [], removed: [], changed: [] });
   });
 
-  it('says that contents are the same where number and moment differ', () => {
+  it('reports equal contents when only sequence and time differ', () => {
     const { same, release } = diffSides(before, side('seq', 99));
     expect(same).toBe(true);
     expect(release).toEqual([{ path: 'seq', from: before.release.seq, to: 99 }]);
@@ -44,7 +44,7 @@ describe('when two sides are the same', () => {
 });
 
 describe('when models differ', () => {
-  it('names files, commit and licence, and what must travel', () => {
+  it('names files, commit and licence, and what must be transferred', () => {
     const [file] = before.models[0]?.files ?? [];
     const after = side('models.0.files.0.digest', other);
     const { models, travel, same } = diffSides(before, after);
@@ -63,7 +63,7 @@ describe('when models differ', () => {
     expect(moved.models.changed[0]?.changes).toMatchObject([{ path: 'commit' }]);
   });
 
-  it('names those that came and went', () => {
+  it('names added and removed models', () => {
     const without: Comparable = { ...before, models: [] };
     expect(diffSides(without, before).models.added).toMatchObject([{ name: 'tiny' }]);
     expect(diffSides(before, without).models.removed).toMatchObject([{ name: 'tiny' }]);
@@ -71,7 +71,7 @@ describe('when models differ', () => {
 });
 
 describe('when images differ', () => {
-  it('goes down to packages and their licences', () => {
+  it('compares packages and their licences', () => {
     const { images, licenses } = diffSides(
       packed([found('openssl', '3.0.1', 'Apache-2.0'), found('zlib', '1.2')]),
       packed([found('openssl', '3.0.2', 'Apache-2.0'), found('bash', '5.2', 'GPL-3.0-or-later')]),
@@ -84,7 +84,7 @@ describe('when images differ', () => {
     expect(licenses).toMatchObject({ added: ['GPL-3.0-or-later'], removed: [] });
   });
 
-  it('claims nothing of packages where one side has no list', () => {
+  it('reports no package changes if one side has no list', () => {
     const bent = side('images.0.target.digest', other);
     const [change] = diffSides(packed([found('zlib', '1.2')]), bent).images.changed;
     expect(change?.changes).toMatchObject([{ path: 'digest', to: other }]);
@@ -93,7 +93,7 @@ describe('when images differ', () => {
 });
 
 describe('when the configuration differs', () => {
-  it('names the member of the service', () => {
+  it('names the changed member of the service', () => {
     const { configuration, same } = diffSides(before, side('manifest.services.0.args', ['--new']));
     expect(same).toBe(false);
     expect(configuration.services.changed).toMatchObject([
@@ -117,14 +117,14 @@ describe('when findings differ', () => {
     expect(difference.chatTemplates.changed).toEqual([{ source, file, from: [ONE], to: [TWO] }]);
   });
 
-  it('claims nothing where one side has none that can be read', () => {
+  it('reports no changes if the findings of one side cannot be read', () => {
     const { findings: _, ...without } = before;
     expect(diffSides(without, before).findings).toBeUndefined();
   });
 });
 
 describe('when signers differ', () => {
-  it('takes two keys under one name for two', () => {
+  it('treats two keys with one name as two signers', () => {
     const signer = { file: 'a.p7s', subject: 'CN=A', key: 'a'.repeat(64) };
     const difference = diffSides(
       { ...before, signers: [signer] },

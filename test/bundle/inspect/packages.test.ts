@@ -13,7 +13,7 @@ const image = (components: unknown, more: object = {}): Buffer =>
   bill([{ type: 'container', 'bom-ref': 'image:server', components, ...more }]);
 
 describe('when a bill of materials is read', () => {
-  it('gives the packages of each image, its system and what was not read', () => {
+  it('returns the packages of each image, its operating system and what was not read', () => {
     const read = readPackages(
       image(
         [
@@ -54,7 +54,7 @@ describe('when a bill of materials is read', () => {
     expect(readPackages(bill(components))).toEqual([]);
   });
 
-  it('passes over packages that are none, and keeps texts to one line', () => {
+  it('ignores entries that are not packages, and keeps text on one line', () => {
     const purl = 'pkg:deb/a%0Ab@1';
     const [read] = readPackages(
       image([null, { type: 'library' }, { type: 'library', purl, version: '1\n2' }]),
@@ -62,11 +62,11 @@ describe('when a bill of materials is read', () => {
     expect(read?.packages).toEqual([{ type: 'deb', name: 'a\\u{a}b', version: '1\\u{a}2' }]);
   });
 
-  it('refuses what is no JSON', async () => {
+  it('rejects a document that is not JSON', async () => {
     await expectCode(() => readPackages(Buffer.from('{')), 'document-invalid');
   });
 
-  it('understands the bill that pack writes', () => {
+  it('reads the bill of materials that pack writes', () => {
     const locked = checkDocument(lockKind, lock());
     const [image] = locked.images;
     const manifest = image?.platforms[0]?.manifest;

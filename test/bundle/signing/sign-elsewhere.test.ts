@@ -50,7 +50,7 @@ describe('when a signature is prepared', () => {
     expect(tree(small.folder)).toEqual(before);
   });
 
-  it('says the bundle, the moment, the certificate, the bytes and their hash', async () => {
+  it('states the bundle, the time, the certificate, the bytes and their hash', async () => {
     const request = await prepare(small.folder);
     const bytes = Buffer.from(request.toBeSigned, 'base64');
     expect(request).toMatchObject({
@@ -67,7 +67,7 @@ describe('when a signature is prepared', () => {
     expect(bytes.includes(digest)).toBe(true);
   });
 
-  it('prepares the same twice, and another within the next second', async () => {
+  it('prepares the same request twice, and another in the next second', async () => {
     const [first, second] = [await prepare(small.folder), await prepare(small.folder)];
     expect(second).toEqual(first);
     const later = new Date(packedAt.getTime() + 1000);
@@ -75,7 +75,7 @@ describe('when a signature is prepared', () => {
     expect(third.request.toBeSigned).not.toBe(first.toBeSigned);
   });
 
-  it('refuses a name that is taken before anybody signs', async () => {
+  it('rejects a name in use before anyone signs', async () => {
     const { signer } = authority;
     await expectCode(
       () => prepareBundle(small.folder, 'release', signer, packedAt),
@@ -84,7 +84,7 @@ describe('when a signature is prepared', () => {
   });
 });
 
-describe('when a signature comes back', () => {
+describe('when a signature is attached', () => {
   it.each<[string, (request: SigningRequest) => Buffer]>([
     ['DER', (request) => answer(request)],
     [
@@ -128,7 +128,7 @@ describe('when a signature comes back', () => {
     expect(request.digest.algorithm).toBe(algorithm === 'ml-dsa-87' ? 'sha512' : 'sha384');
   });
 
-  it('carries the authority between signer and root', async () => {
+  it('includes the intermediate certificate', async () => {
     const folder = scratch.copy(small.folder);
     const subordinate = makeSubordinate(makeRoot({ pathLength: 1 }));
     const holder = makeSigner(subordinate);
@@ -142,7 +142,7 @@ describe('when a signature comes back', () => {
     ]);
   });
 
-  it('attaches to what is still at hand', async () => {
+  it('attaches to a prepared bundle in the same process', async () => {
     const folder = scratch.copy(small.folder);
     const ready = await prepareBundle(folder, 'token', authority.signer, packedAt);
     await attachTo(ready, answer(ready.request));
@@ -168,12 +168,12 @@ describe('when a signature cannot be attached', () => {
   };
   const same = (request: SigningRequest): SigningRequest => request;
 
-  it('refuses a request of another bundle, and says so', async () => {
+  it('rejects a request for another bundle', async () => {
     const message = await refused('document-invalid', same, answer, scratch.copy(other.folder));
     expect(message).toContain('prepared for another bundle');
   });
 
-  it('refuses a request of another bundle that claims to be of this one', async () => {
+  it('rejects a request for another bundle that names this one', async () => {
     const folder = scratch.copy(other.folder);
     const message = await refused(
       'document-invalid',
@@ -196,7 +196,7 @@ describe('when a signature cannot be attached', () => {
     await refused('document-invalid', (request) => ({ ...request, ...change(request) }));
   });
 
-  it('refuses a name that was taken meanwhile', async () => {
+  it('rejects a name that was used in the meantime', async () => {
     const folder = scratch.copy(small.folder);
     await signBundle(folder, 'token', authority.signer, packedAt);
     await refused('output-exists', same, answer, folder);

@@ -28,7 +28,7 @@ function everything(folder: string): Record<string, string> {
 }
 
 describe('when a finished bundle is countersigned', () => {
-  it('touches no byte of any other file, nor its time', async () => {
+  it('changes no other file, nor its time', async () => {
     const folder = scratch.copy(small.folder);
     const before = everything(folder);
     const path = await signBundle(folder, 'approval-officer', officer.signer, packedAt);
@@ -38,14 +38,14 @@ describe('when a finished bundle is countersigned', () => {
     expect(after).toEqual(before);
   });
 
-  it('is still admitted, with a signature more that does not count for release', async () => {
+  it('is still admitted, with one more signature that does not count as a release signature', async () => {
     const folder = scratch.copy(small.folder);
     await signBundle(folder, 'approval-officer', officer.signer, packedAt);
     const { signers } = await admit(folder, { ...context(), trust: small.trust });
     expect(signers.map(({ counted }) => counted)).toEqual([false, true]);
   });
 
-  it('makes the folder of signatures where there is none', async () => {
+  it('creates the signatures folder if it is missing', async () => {
     const folder = scratch.copy(small.folder);
     rmSync(join(folder, 'signatures'), { recursive: true });
     await signBundle(folder, 'release', small.signer, packedAt);
@@ -66,21 +66,21 @@ describe('when a bundle cannot be signed', () => {
     expect(tree(folder)).toEqual(before);
   };
 
-  it('refuses a name that is taken', () => refused(() => {}, 'output-exists', 'release'));
+  it('rejects a name that is in use', () => refused(() => {}, 'output-exists', 'release'));
 
-  it('refuses a folder without a list', () =>
+  it('rejects a folder without SHA512SUMS', () =>
     refused((folder) => rmSync(join(folder, 'SHA512SUMS')), 'bundle-absent'));
 
-  it('refuses a list that is none', () =>
+  it('rejects a malformed SHA512SUMS', () =>
     refused((folder) => writeFileSync(join(folder, 'SHA512SUMS'), 'x'), 'checksums-malformed'));
 
-  it('refuses an index that is not the listed one', () =>
+  it('rejects an index that does not match the list', () =>
     refused((folder) => {
       const path = join(folder, 'bundle.json');
       writeFileSync(path, `${readFileSync(path, 'utf8')} `);
     }, 'part-damaged'));
 
-  it('refuses a link in place of a signature', () =>
+  it('rejects a link in place of a signature', () =>
     refused(
       (folder) => mkdirSync(join(folder, 'signatures', 'second.p7s')),
       'output-exists',

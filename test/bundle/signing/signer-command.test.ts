@@ -46,12 +46,12 @@ async function run(
 }
 
 describe('when a program signs', () => {
-  it('is given the bytes to sign', async () => {
+  it('receives the bytes to sign', async () => {
     const bytes = Buffer.from(request.toBeSigned, 'base64').toString('latin1');
     expect((await run('cat')).signature).toBe(bytes);
   });
 
-  it('is given what it signs with, the digest and the bundle', async () => {
+  it('receives the algorithm, the digest and the bundle', async () => {
     const script =
       'echo $STOWAGE_SIGN_ALGORITHM $STOWAGE_SIGN_DIGEST_ALGORITHM $STOWAGE_SIGN_DIGEST $STOWAGE_SIGN_BUNDLE';
     const { algorithm, digest, bundle } = request;
@@ -60,24 +60,24 @@ describe('when a program signs', () => {
     );
   });
 
-  it('is given its arguments as they are, which no shell sees', async () => {
+  it('receives its arguments unchanged, without a shell', async () => {
     const argument = '$(id); `id` "*" \'';
     expect((await run('printf %s "$1"', [argument])).signature).toBe(argument);
   });
 
-  it('keeps every byte of its answer', async () => {
+  it('returns every byte of its output', async () => {
     const { signature } = await run('printf "\\000\\377\\200\\012\\303"');
     expect(Buffer.from(signature, 'latin1')).toEqual(Buffer.from([0, 255, 128, 10, 195]));
   });
 
-  it('shows what it says on stderr, and keeps it out of the answer', async () => {
+  it('forwards its stderr, and keeps it out of the signature', async () => {
     expect(await run('echo touch the token >&2; printf ok')).toEqual({
       signature: 'ok',
       said: 'touch the token\n',
     });
   });
 
-  it('need not read what it is given', async () => {
+  it('may ignore its stdin', async () => {
     expect((await run('exec <&-; sleep 0.1; printf ok')).signature).toBe('ok');
   });
 });
@@ -93,13 +93,13 @@ describe('when a program does not sign', () => {
     expect(error.found).toBe(found);
   });
 
-  it('names no argument in its error: those may hold a PIN', async () => {
+  it('names no argument in its error, since it may be a PIN', async () => {
     const error = await expectCode(() => run('exit 1', ['--pin', '648219']), 'key-invalid');
     const { message, expected, found, hint, stack } = error;
     expect(JSON.stringify([message, expected, found, hint, stack])).not.toContain('648219');
   });
 
-  it('gives it only so much time', async () => {
+  it('stops it after the timeout', async () => {
     const error = await expectCode(
       () => run('exec sleep 60', [], { timeoutMs: 200 }),
       'key-invalid',
@@ -107,12 +107,12 @@ describe('when a program does not sign', () => {
     expect(error.found).toBe('still running after 0.2 seconds');
   });
 
-  it('kills one that does not want to end', { timeout: 15_000 }, async () => {
+  it('kills one that ignores SIGTERM', { timeout: 15_000 }, async () => {
     const script = 'trap "" TERM; while :; do sleep 0.1; done';
     await expectCode(() => run(script, [], { timeoutMs: 200 }), 'key-invalid');
   });
 
-  it('stops it when the person interrupts', async () => {
+  it('stops it when the user interrupts', async () => {
     const controller = new AbortController();
     const ready = scratch.fresh();
     const ran = run(`touch ${ready}; exec sleep 60`, [], { signal: controller.signal });

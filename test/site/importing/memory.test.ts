@@ -57,13 +57,13 @@ function place(): Place {
   };
 }
 
-describe('when a recall travels alone', () => {
-  it('is a bundle of a few kilobytes', () => {
+describe('when a bundle contains only recalls', () => {
+  it('has a few kilobytes', () => {
     expect(notice.bundle.blobs).toEqual([]);
     expect(readFileSync(`${notice.folder}/bundle.json`).length).toBeLessThan(4096);
   });
 
-  it('changes nothing that runs, and status says what to do', async () => {
+  it('leaves running services unchanged, and status says what to do', async () => {
     const { site, target, put } = place();
     await put(one);
     await put(two);
@@ -83,7 +83,7 @@ describe('when a recall travels alone', () => {
     await expectCode(() => rollback(2, { ...context(), site, target }), 'release-recalled');
   });
 
-  it('keeps the recalled release out', async () => {
+  it('rejects the recalled release', async () => {
     const { put } = place();
     await put(notice);
     await put(one);
@@ -91,8 +91,8 @@ describe('when a recall travels alone', () => {
   });
 });
 
-describe('when the site is asked what it remembers', () => {
-  it('has every change in its ledger, and its head in every receipt', async () => {
+describe('when the ledger of a site is read', () => {
+  it('records every change in the ledger, and its head in every receipt', async () => {
     const { site, put } = place();
     const { receipt } = await put(one);
     const ledger = await readLedger(site);
@@ -104,7 +104,7 @@ describe('when the site is asked what it remembers', () => {
     expect(receipt?.ledger).toEqual(ledger.head);
   });
 
-  it('refuses everything when the ledger is gone (attack 60)', async () => {
+  it('rejects everything when the ledger is missing (attack 60)', async () => {
     const { site, put } = place();
     await put(one);
     rmSync(site.path('ledger'));
@@ -112,7 +112,7 @@ describe('when the site is asked what it remembers', () => {
     await expectCode(() => put(two), 'state-damaged');
   });
 
-  it('refuses everything when an older ledger was put back (attack 60)', async () => {
+  it('rejects everything when an older ledger was restored (attack 60)', async () => {
     const { site, put } = place();
     await put(one);
     for (const name of ['ledger', 'ledger.head'])
@@ -123,7 +123,7 @@ describe('when the site is asked what it remembers', () => {
     await expectCode(() => put(two), 'state-damaged');
   });
 
-  it('refuses everything when a receipt was edited', async () => {
+  it('rejects everything when a receipt was edited', async () => {
     const { site, put } = place();
     await put(one);
     const [name = ''] = readdirSync(site.path('receipts')).filter((each) => each.endsWith('.json'));
@@ -133,15 +133,15 @@ describe('when the site is asked what it remembers', () => {
   });
 });
 
-describe('when a site is killed, or set back by its authority', () => {
-  it('knows of a recall before it knows the bundle that brought it', async () => {
+describe('when a site is killed, or its sequence floor is lowered', () => {
+  it('records a recall before the bundle that contains it', async () => {
     const { site, put } = place();
     await put(notice);
     const kinds = (await readLedger(site)).entries.map((entry) => entry.event.kind);
     expect(kinds.slice(0, 2)).toEqual(['recalled', 'accepted']);
   });
 
-  it('remembers what it takes in again below a floor, and takes no twin of it (attack 54)', async () => {
+  it('records a bundle imported again below a floor, and rejects another with the same sequence (attack 54)', async () => {
     const { site, put } = place();
     await put(one);
     await put(two);
@@ -155,7 +155,7 @@ describe('when a site is killed, or set back by its authority', () => {
 });
 
 describe('when the clock is wrong or a bundle is old', () => {
-  it('takes the newest signed time for now, and says so (attack 57)', async () => {
+  it('uses the newest signing time as the current time, with a warning (attack 57)', async () => {
     const { put } = place();
     await put(one);
     const warnings: string[] = [];
@@ -169,7 +169,7 @@ describe('when the clock is wrong or a bundle is old', () => {
     expect(warnings.join()).toContain('the clock of this host is wrong');
   });
 
-  it('refuses a bundle that is older than the trust document lets in, unless a reason is given', async () => {
+  it('rejects a bundle older than the trust document allows, unless a reason is given', async () => {
     const { site, put } = place();
     const trust = { ...one.trust, maxAgeDays: 30 };
     const later = { now: () => new Date(packedAt.getTime() + 31 * DAY), trust };

@@ -66,7 +66,7 @@ const ofWeights = (path: string): boolean =>
   path.includes(made.bundle.models[0]?.files[0]?.digest.slice(7) ?? '-');
 
 describe('when a bundle is streamed', () => {
-  it('is a tar that GNU tar unpacks to the very bundle', () => {
+  it('is a tar that GNU tar extracts to the same bundle', () => {
     const place = scratch.fresh();
     mkdirSync(place);
     execFileSync('tar', ['-x', '-C', place], { input: tar });
@@ -109,7 +109,7 @@ describe('when a bundle is streamed', () => {
     expect(rest(discs)).toEqual(rest(folder));
   });
 
-  it('names a damaged part, and never sends it whole', async () => {
+  it('names a damaged part, and never sends all of it', async () => {
     const folder = scratch.copy(made.folder);
     const path = entriesOf(tar).find((each) => ofWeights(each.path))?.path ?? '';
     const bytes = readFileSync(join(folder, path));
@@ -127,7 +127,7 @@ describe('when a bundle is streamed', () => {
     expect(blobsOf(site)).toEqual([]);
   });
 
-  it('sends nothing of a bundle that lacks a part', async () => {
+  it('sends nothing if a part is missing', async () => {
     const folder = scratch.copy(made.folder);
     const path = entriesOf(tar).find((each) => ofWeights(each.path))?.path ?? '';
     rmSync(join(folder, path));
@@ -224,7 +224,7 @@ describe('when a bundle arrives through a pipe', () => {
     expect(blobsOf(site)).toEqual([]);
   });
 
-  it('reads nothing after the signatures before they hold', async () => {
+  it('verifies the signatures before it reads anything else', async () => {
     const site = newSite();
     const folder = scratch.copy(made.folder);
     writeFileSync(join(folder, 'signatures/release.p7s'), 'nothing signed');

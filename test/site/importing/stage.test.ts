@@ -114,7 +114,7 @@ async function stopAfter(
 }
 
 describe('when a bundle is staged', () => {
-  it('puts every blob under its name, read-only, and keeps the control files', async () => {
+  it('stores every blob under its digest, read-only, and keeps the control files', async () => {
     const staging = await prepared();
     const heard = context();
     await stage(staging.admitted, staging.site, heard);
@@ -127,7 +127,7 @@ describe('when a bundle is staged', () => {
     expect(last).toMatchObject({ done: last?.total });
   });
 
-  it('does nothing the second time, also without the parts', async () => {
+  it('does nothing the second time, even without the parts', async () => {
     const staging = await prepared();
     await stage(staging.admitted, staging.site, context());
     const before = tree(staging.site.root);
@@ -138,7 +138,7 @@ describe('when a bundle is staged', () => {
     expect(inodes).toBeDefined();
   });
 
-  it('counts what was there as done at once, and not as its own work', async () => {
+  it('counts existing parts as done, but not as copied', async () => {
     const staging = await prepared();
     const { admitted, site } = staging;
     const [first] = weightsOf(admitted).parts;
@@ -156,7 +156,7 @@ describe('when a bundle is staged', () => {
     });
   });
 
-  it('stages what is missing only, beside what another release brought', async () => {
+  it('stages only what no other release has brought', async () => {
     const staging = await prepared();
     await stage(staging.admitted, staging.site, context());
     const { digest } = weightsOf(staging.admitted);
@@ -168,25 +168,28 @@ describe('when a bundle is staged', () => {
   });
 });
 
-describe('when staging stops half way', () => {
+describe('when staging is interrupted', () => {
   const cases: [number, 'interrupt' | 'damage'][] = [
     [1, 'interrupt'],
     [2, 'interrupt'],
     [4, 'damage'],
   ];
 
-  it.each(cases)('finishes later without a part read again (%i parts, %s)', async (parts, how) => {
-    const staging = await prepared();
-    const { admitted, site } = staging;
-    await stopAfter(staging, parts, how);
-    expect(existsSync(site.path('releases', admitted.id.slice(0, 32)))).toBe(false);
-    expectOnlyRightBlobs(staging);
-    const finished = journalLines(staging);
-    expect(finished.length).toBeGreaterThan(0);
-    for (const line of finished) unlinkSync(join(admitted.folder, line.split(' ')[0] ?? ''));
-    await stage(admitted, site, context());
-    await expectStaged(staging);
-  });
+  it.each(cases)(
+    'finishes later without reading a part again (%i parts, %s)',
+    async (parts, how) => {
+      const staging = await prepared();
+      const { admitted, site } = staging;
+      await stopAfter(staging, parts, how);
+      expect(existsSync(site.path('releases', admitted.id.slice(0, 32)))).toBe(false);
+      expectOnlyRightBlobs(staging);
+      const finished = journalLines(staging);
+      expect(finished.length).toBeGreaterThan(0);
+      for (const line of finished) unlinkSync(join(admitted.folder, line.split(' ')[0] ?? ''));
+      await stage(admitted, site, context());
+      await expectStaged(staging);
+    },
+  );
 
   it('finishes after a line of the journal was cut by a power failure', async () => {
     const staging = await prepared();
@@ -198,7 +201,7 @@ describe('when staging stops half way', () => {
     await expectStaged(staging);
   });
 
-  it('does not take the journal at its word when the unfinished bytes are gone', async () => {
+  it('ignores the journal when unfinished files are missing', async () => {
     const staging = await prepared();
     const { admitted, site } = staging;
     const blob = weightsOf(admitted);
@@ -211,7 +214,7 @@ describe('when staging stops half way', () => {
     await expectStaged(staging);
   });
 
-  it('does not take the journal at its word when a finished blob was removed', async () => {
+  it('ignores the journal when a finished blob was removed', async () => {
     const staging = await prepared();
     const { admitted, site } = staging;
     const blob = weightsOf(admitted);
@@ -230,7 +233,7 @@ describe('when staging stops half way', () => {
 });
 
 describe('when a part is not as signed', () => {
-  it.each([0, 2])('stages all but part %i and shows no blob of that digest', async (index) => {
+  it.each([0, 2])('stages all but part %i, and no blob with that digest', async (index) => {
     const staging = await prepared();
     const { admitted, site } = staging;
     const blob = weightsOf(admitted);
@@ -248,7 +251,7 @@ describe('when a part is not as signed', () => {
     await expectStaged(staging);
   });
 
-  it('stages all but a part that is missing since admission (attack 91)', async () => {
+  it('stages all but a part that was removed after admission (attack 91)', async () => {
     const staging = await prepared();
     const { admitted, site } = staging;
     unlinkSync(join(admitted.folder, weightsOf(admitted).parts[1]?.path ?? ''));
@@ -256,7 +259,7 @@ describe('when a part is not as signed', () => {
     expect(await site.store.size(weightsOf(admitted).digest)).toBeUndefined();
   });
 
-  it('does not follow a link that was planted in the staging folder (attack 90)', async () => {
+  it('does not follow a link in the staging folder (attack 90)', async () => {
     const staging = await prepared();
     const { admitted, site } = staging;
     const victim = scratch.fresh('victim');
@@ -270,7 +273,7 @@ describe('when a part is not as signed', () => {
 });
 
 describe('when the disk is full', () => {
-  it('says so before the first byte', async (test) => {
+  it('fails before the first byte is copied', async (test) => {
     const disk = scratch.fresh('small-disk');
     smallDisk(test, disk, '8m');
     const staging = await prepared(join(disk, 'site'));
@@ -282,7 +285,7 @@ describe('when the disk is full', () => {
     expect(expectOnlyRightBlobs(staging)).toEqual([]);
   });
 
-  it('says so when space runs out half way, and resumes when there is some', async (test) => {
+  it('fails when space runs out while copying, and resumes when there is enough', async (test) => {
     const disk = scratch.fresh('small-disk');
     smallDisk(test, disk, '24m');
     const staging = await prepared(join(disk, 'site'));
