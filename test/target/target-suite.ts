@@ -172,7 +172,7 @@ export function everyTarget(name: string, health: object, make: () => TargetBenc
       expect(drift).toEqual(['server']);
     });
 
-    it('says what it is, and which of its rules a person may override', async () => {
+    it('reports its name, and which of its rules a person may override', async () => {
       const { target, signal } = open();
       expect((await target.probe(signal)).version).toMatch(/^[0-9]/);
       expect(new Set(target.overridable).size).toBe(target.overridable.length);

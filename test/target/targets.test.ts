@@ -17,7 +17,7 @@ describe('when site.yaml names a target', () => {
     expect(createTarget(name, { env: {}, root: '/nowhere' }).name).toBe(name);
   });
 
-  it('asks an engine again that did not answer', async () => {
+  it('asks an engine again that did not respond', async () => {
     const folder = scratch.fresh('bin');
     mkdirSync(folder);
     writeFileSync(join(folder, 'podman'), `#!/bin/sh\necho asked >> ${folder}/asked\nexit 1\n`);

@@ -97,7 +97,7 @@ describe('when a plan is made', () => {
     expect(opened.target.engine.calls).toHaveLength(calls);
   });
 
-  it('is the same plan in the same world at the same moment', async () => {
+  it('is equal under equal conditions at the same time', async () => {
     const opened = { ...(await siteWith(one)), now: () => packedAt };
     const wish = { intent: 'uninstall', subject: 'chat' } as const;
     expect(planDigest(await planOf(wish, opened))).toBe(planDigest(await planOf(wish, opened)));
@@ -105,7 +105,7 @@ describe('when a plan is made', () => {
 });
 
 describe('when a plan is applied', () => {
-  it('is carried out, and the ledger names its digest', async () => {
+  it('is executed, and the ledger contains its digest', async () => {
     const opened = await siteWith(one);
     await install(two.folder, opened);
     const plan = await planOf(ROLLBACK, opened);
@@ -132,7 +132,7 @@ describe('when a plan is applied', () => {
     expect(tree(opened.site.path('generations'))).toEqual(before);
   });
 
-  it('is refused when another generation runs by now', async () => {
+  it('is refused when another generation is current', async () => {
     const opened = await siteWith(one);
     const { read } = await written(await planOf({ intent: 'uninstall', subject: 'chat' }, opened));
     await install(two.folder, opened);
@@ -141,7 +141,7 @@ describe('when a plan is applied', () => {
     expect((await currentGeneration(opened.site)).number).toBe(2);
   });
 
-  it('is carried out when what it waited for has come: a window has opened', async () => {
+  it('is executed when the window that it waited for has opened', async () => {
     const window = 'windows:\n  - { from: "22:00", to: "23:00" }\n';
     const opened = { ...(await siteWith(one, window)), now: () => packedAt };
     const plan = await planOf({ intent: 'uninstall', subject: 'chat' }, opened);
@@ -152,7 +152,7 @@ describe('when a plan is applied', () => {
     expect((await applyPlan(read, night)).plan.to.releases).toEqual([]);
   });
 
-  it('is refused when what held does not hold any more, and rests on no word that it did not show', async () => {
+  it('is refused when a constraint no longer holds, even with an override that the plan did not show', async () => {
     const window = 'windows:\n  - { from: "09:00", to: "11:00" }\n';
     const opened = { ...(await siteWith(one, window)), now: () => packedAt };
     const { read } = await written(await planOf({ intent: 'uninstall', subject: 'chat' }, opened));

@@ -41,7 +41,7 @@ const put = (made: SmallBundle, options: Opened): ReturnType<typeof install> =>
   install(made.folder, { ...options, trust: made.trust });
 
 describe('when two commands meet at a site', () => {
-  it('lets one work and tells the other, and frees the site after both', async () => {
+  it('lets one command work, refuses the other, and releases the lock', async () => {
     const options = open();
     let inner: unknown;
     await withSite(options, async () => {
@@ -54,7 +54,7 @@ describe('when two commands meet at a site', () => {
     expect(existsSync(options.site.path('lock'))).toBe(false);
   });
 
-  it('takes over the lock of a process that is gone', async () => {
+  it('takes over the lock of a process that no longer exists', async () => {
     const options = open();
     await options.site.prepare();
     writeFileSync(options.site.path('lock'), '{"pid":4194304,"started":"long ago"}');
@@ -111,7 +111,7 @@ describe('when releases come and go', () => {
     expect(options.target.engine.calls).toEqual([]);
   });
 
-  it('refuses to roll back or take off what is not there', async () => {
+  it('refuses to roll back to, or uninstall, what does not exist', async () => {
     const options = open();
     await expectCode(() => rollback(undefined, options), 'generation-unknown');
     await expectCode(() => uninstall('chat', options), 'release-unknown');

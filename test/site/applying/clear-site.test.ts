@@ -37,7 +37,7 @@ async function open(): Promise<Opened> {
 
 const NOTHING = { images: {}, services: {} };
 
-describe('when everything is taken off a site', () => {
+describe('when a site is cleared', () => {
   it('leaves the last receipt, and nothing else on the host', async () => {
     const opened = await open();
     expect(await clearSite(opened)).toEqual(['base', 'chat']);

@@ -100,7 +100,7 @@ describe('when a site is cleaned up', () => {
     expect((await rollbackFails(options, 2)).message).toContain('no generation 2');
   });
 
-  it('keeps what came of a bundle that is not whole, until somebody gives it up', async () => {
+  it('keeps an incomplete import until a person gives it up', async () => {
     const options = await site();
     await collect(options);
     const before = tree(options.site.root);

@@ -32,8 +32,8 @@ const word = (values: Partial<Record<'rule' | 'by' | 'reason' | 'until', string>
   ...values,
 });
 
-describe('when a person lets a rule be violated', () => {
-  it('is written down, and in the receipt and the ledger of what rested on it', async () => {
+describe('when a person overrides a rule', () => {
+  it('is recorded, also in receipt and ledger of the plan that used it', async () => {
     const options = open();
     await options.site.prepare();
     const windows = 'windows:\n  - { from: "00:00", to: "00:01" }\n';

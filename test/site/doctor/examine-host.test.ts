@@ -23,7 +23,7 @@ describe('when algorithms are examined', () => {
     expect(examineAlgorithms().filter(({ verdict }) => verdict !== 'right')).toEqual([]);
   });
 
-  it('finds one wrong for which a single answer failed, and says which', () => {
+  it('finds one wrong if a single answer fails, and names it', () => {
     const findings = examineAlgorithms([
       { algorithm: 'ml-dsa-87', test: 'published signature', passed: true, found: '' },
       { algorithm: 'ml-dsa-87', test: 'signature by a new key', passed: false, found: 'refused' },
@@ -55,10 +55,10 @@ describe('when the runtime is examined', () => {
   });
 });
 
-describe('when FIPS mode is told', () => {
+describe('when FIPS mode is examined', () => {
   const module = ['/usr/lib/ossl-modules/fips.so'];
 
-  it('does not claim it where the runtime does not', () => {
+  it('does not claim it if the runtime does not', () => {
     expect(fips(false, true, []).found).toContain('off');
   });
 
@@ -82,7 +82,7 @@ describe('when FIPS mode is told', () => {
 });
 
 describe('when the environment is examined', () => {
-  it('says that nothing hostile is set', () => {
+  it('reports that no such variable is set', () => {
     expect(examineEnvironment({ PATH: '/bin', NODE_OPTIONS: '' })).toMatchObject([
       { check: 'variables', verdict: 'right' },
     ]);

@@ -11,7 +11,7 @@ const city = {
   additionalProperties: false,
 };
 
-describe('when an answer is held against what is expected', () => {
+describe('when an answer is compared with the expectation', () => {
   const cases: readonly [string, Expectation, string, number | undefined, true | RegExp][] = [
     ['the same text', { equals: ' 4\n' }, '4 ', undefined, true],
     ['another text', { equals: '4' }, '44', undefined, /^"44"$/],
@@ -43,14 +43,14 @@ describe('when an answer is held against what is expected', () => {
     else expect(found).toMatch(outcome);
   });
 
-  it('does not hang on a pattern that backtracks for ever', () => {
+  it('does not hang on a pattern that backtracks forever', () => {
     const text = `${'a'.repeat(50)}b`;
     expect(meets({ matches: '^(a+)+$' }, { text })).toBe(
       `"${text}", which could not be compared within 2 s`,
     );
   });
 
-  it('says in words what it wants', () => {
+  it('describes the expectation in words', () => {
     expect(describeExpectation({ tokens: { max: 3 } })).toBe('has 0 to 3 tokens');
     expect(describeExpectation({ tokens: { min: 3 } })).toBe('has 3 tokens or more');
     expect(describeExpectation({ jsonSchema: { type: 'null' } })).toBe(

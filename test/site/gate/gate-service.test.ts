@@ -196,7 +196,7 @@ describe('when a service is not as it should be', () => {
     });
   });
 
-  it('says that nothing answers', async () => {
+  it('reports that there is no response', async () => {
     const server = await startFakeServer({});
     await server.close();
     const error = await expectCode(await asked(server.port), 'gate-failed');
@@ -211,7 +211,7 @@ describe('when a service is not as it should be', () => {
     });
   });
 
-  it('does not wait longer than it may for a server that hangs', async () => {
+  it('does not wait longer than the limit for a server that hangs', async () => {
     const last = await failing({ odd: () => true });
     expect(last).toMatchObject({
       check: 'readiness',
@@ -230,7 +230,7 @@ describe('when a service is not as it should be', () => {
     expect(last.found).toBe('the process exited (exit code 1) while loading');
   });
 
-  it('says that the process was started again while it loaded', async () => {
+  it('says that the process was restarted while it loaded', async () => {
     let looks = 0;
     target.engine.running = () => {
       looks += 1;
@@ -294,12 +294,15 @@ describe('when a service is not as it should be', () => {
     ],
   ];
 
-  it.each(answers)('says what came instead of the answer: %s', async (_, behaviour, found) => {
-    const last = await failing(behaviour, {}, [hello]);
-    expect(last.check).toBe('acceptance');
-    expect(last.found).toContain(found);
-    expect(last.found.length).toBeLessThan(5000);
-  });
+  it.each(answers)(
+    'reports what the server returned instead of an answer: %s',
+    async (_, behaviour, found) => {
+      const last = await failing(behaviour, {}, [hello]);
+      expect(last.check).toBe('acceptance');
+      expect(last.found).toContain(found);
+      expect(last.found.length).toBeLessThan(5000);
+    },
+  );
 
   it('writes a receipt also of a prompt that is as long as prompts may be', async () => {
     const long = '\u{1f600}'.repeat(32_000);

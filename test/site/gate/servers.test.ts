@@ -111,7 +111,7 @@ describe('when servers of each kind are asked', () => {
     expect(results[1]?.expected).toContain('status 0 of /probe --ready');
   });
 
-  it('says how the program ended', async () => {
+  it('reports how the program ended', async () => {
     target.engine.inside = () => ({ status: 7, output: 'no database' });
     const health = { server: 'command', command: ['/probe'] } as const;
     const error = await expectCode(() => gate({ health }), 'gate-failed');
@@ -189,7 +189,7 @@ describe('when the model is asked for', () => {
   });
 });
 
-describe('when prompts are put', () => {
+describe('when prompts are sent', () => {
   const reply = (content: string, tokens?: number): object => ({
     choices: [{ message: { content } }],
     ...(tokens === undefined ? {} : { usage: { completion_tokens: tokens } }),
@@ -214,7 +214,7 @@ describe('when prompts are put', () => {
     else await expectCode(() => asked, 'gate-failed');
   });
 
-  it('asks Triton in its own words', async () => {
+  it('uses the generate extension of Triton', async () => {
     const path = '/v2/models/tiny/generate';
     const { port, bodies } = await answering({
       '/v2/health/ready': 200,
@@ -246,7 +246,7 @@ describe('when a service takes its time', () => {
     expect(results[1]?.milliseconds).toBeGreaterThan(1000);
   });
 
-  it('is waited for as long as its log goes on', async () => {
+  it('is waited for as long as its log grows', async () => {
     let lines = 0;
     target.logs = async () => `shard ${++lines}`;
     let asks = 0;

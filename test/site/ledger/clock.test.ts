@@ -5,7 +5,7 @@ import { context } from '../../support/context.ts';
 const floor = '2026-11-21T10:00:00Z';
 const at = (ms: number): Date => new Date(Date.parse(floor) + ms);
 
-describe('when a clock is held to what was signed', () => {
+describe('when a clock is compared with signed times', () => {
   it.each([
     ['a day ahead', 86_400_000],
     ['a millisecond ahead', 1],

@@ -37,7 +37,7 @@ beforeEach(() => {
 });
 
 describe('when a ledger is written', () => {
-  it('begins empty and gives back what was appended', async () => {
+  it('begins empty and returns what was appended', async () => {
     expect((await Ledger.open(path)).entries).toEqual([]);
     await written(3);
     const read = await Ledger.open(path);
@@ -52,7 +52,7 @@ describe('when a ledger is written', () => {
     expect(ledger.head.number).toBe(2);
   });
 
-  it('takes off a last line that a power failure cut', async () => {
+  it('removes an incomplete last line after a power failure', async () => {
     await written(2);
     const whole = readFileSync(path);
     appendFileSync(path, '{"at":"2026-');
@@ -68,7 +68,7 @@ describe('when a ledger is written', () => {
     expect(places.map((each) => statSync(each).ino)).toEqual(before);
   });
 
-  it('takes in an entry that was written just before its head', async () => {
+  it('accepts an entry that was written just before its head', async () => {
     await written(2);
     copyFileSync(`${path}.head`, `${path}.kept`);
     await (await Ledger.open(path)).append(trusted(3), now);
@@ -77,7 +77,7 @@ describe('when a ledger is written', () => {
     expect((await Ledger.open(path)).head.number).toBe(3);
   });
 
-  it('does not let go of an entry that it took in', async () => {
+  it('keeps an entry that it accepted', async () => {
     await written(2);
     const [before, head] = [readFileSync(path), readFileSync(`${path}.head`)];
     await (await Ledger.open(path)).append(trusted(3), now);

@@ -53,7 +53,7 @@ describe('when a site gives values', () => {
     expect(error.defects).toHaveLength(3);
   });
 
-  it('takes nothing from a release whose name every object has', () => {
+  it('ignores inherited properties as names of releases', () => {
     const named: Record<string, Parameter> = {
       name: { type: 'string', default: 'own', description: '' },
     };

@@ -150,7 +150,7 @@ export function everyEngine(bench: () => EngineBench): void {
     expect(await bench().held()).toBe(before);
   });
 
-  describe('when an image is there', () => {
+  describe('when an image exists', () => {
     it('is known by its tag alone, and stays while a container uses it', async () => {
       const { target, image } = bench();
       const each = script(STAY);
@@ -173,7 +173,7 @@ export function everyEngine(bench: () => EngineBench): void {
   });
 
   describe('when a service runs', () => {
-    it('is left alone when it is started again, and says what it wrote in order', async () => {
+    it('is left alone when it is started again, and its log is in order', async () => {
       const { target, image } = bench();
       const each = script(`echo to stdout; sleep 0.1; echo to stderr >&2; ${STAY}`);
       await target.startService(each, signal);

@@ -4,8 +4,8 @@ import { mergeLog } from '../../../src/target/container/log-lines.ts';
 const out = '2026-11-21T02:42:05.555097455Z loading\n2026-11-21T02:42:06.7Z ready\n';
 const err = '2026-11-21T02:42:05.56Z warning\n  with a second line\n2026-11-21T02:42:07Z \n';
 
-describe('when two outputs are put together', () => {
-  it('puts the lines in the order they were written', () => {
+describe('when two outputs are merged', () => {
+  it('sorts the lines by time', () => {
     expect(mergeLog(out, err, 10)).toBe('loading\nwarning\n  with a second line\nready\n\n');
   });
 

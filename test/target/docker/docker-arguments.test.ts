@@ -39,7 +39,7 @@ describe('when a service is rendered for docker', () => {
     expect(valuesOf(unknown, '--tmpfs')[0]).toMatch(/,mode=1777$/);
   });
 
-  it('asks for GPUs as this docker gives them', () => {
+  it('requests GPUs in the form that this docker supports', () => {
     const two = service({ gpus: 2 });
     expect(valuesOf(dockerCreateArguments(two, plain), '--gpus')).toEqual(['"device=0,1"']);
     const all = dockerCreateArguments(service({ gpus: 'all' }), plain);

@@ -54,7 +54,7 @@ describe('when the host of docker is probed', () => {
     await expectCode(() => target.probe(signal), 'host-unfit');
   });
 
-  it('says engine-failed when its daemon does not answer, and names the package when there is none', async () => {
+  it('fails with engine-failed without a response from its daemon, and names the package when docker is absent', async () => {
     const silent = onHost({ docker: { status: 1, stderr: 'Cannot connect to the Docker daemon' } });
     const error = await expectCode(() => silent.target.probe(signal), 'engine-failed');
     expect(error.found).toContain('Cannot connect');
@@ -82,7 +82,7 @@ describe('when a container of docker is inspected', () => {
     expect((await target.inspectService(llm, signal)).image).toBe(id);
   });
 
-  it('does not take a broken engine for an absent service', async () => {
+  it('does not mistake a broken engine for an absent service', async () => {
     const { target } = onHost({ docker: { status: 1, stderr: 'no daemon' } });
     await expectCode(() => target.inspectService(llm, signal), 'engine-failed');
   });

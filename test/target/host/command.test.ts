@@ -11,17 +11,17 @@ const script = (
 ) => runCommand(node, ['-e', text], { ...quick, signal: never, ...options });
 
 describe('when a program runs', () => {
-  it('gives its status and both outputs', async () => {
+  it('returns its status and both outputs', async () => {
     const result = await script("console.log('out'); console.error('err'); process.exitCode = 3");
     expect(result).toEqual({ status: 3, stdout: 'out\n', stderr: 'err\n' });
   });
 
-  it('gives it its environment and nothing of ours', async () => {
+  it('passes only the given environment', async () => {
     const { stdout } = await script('console.log(JSON.stringify(process.env))');
     expect(JSON.parse(stdout)).toEqual({ A: 'a b' });
   });
 
-  it('gives it what to read, or nothing', async () => {
+  it('passes input to it, or none', async () => {
     const copy = 'process.stdin.pipe(process.stdout)';
     expect((await script(copy, { stdin: 'text' })).stdout).toBe('text');
     expect((await script(copy)).stdout).toBe('');
@@ -50,8 +50,8 @@ describe('when a program runs', () => {
   });
 });
 
-describe('when a program cannot do what was asked', () => {
-  it('says host-unfit when it is absent', async () => {
+describe('when a program fails', () => {
+  it('fails with host-unfit when it is absent', async () => {
     const run = () => runCommand('stowage-nosuch', [], { ...quick, signal: never });
     expect((await expectCode(run, 'host-unfit')).found).toBe('ENOENT');
   });
@@ -62,7 +62,7 @@ describe('when a program cannot do what was asked', () => {
     expect(error.message).toContain('timed out');
   });
 
-  it('ends one that ignores being told to', async () => {
+  it('kills one that ignores SIGTERM', async () => {
     const deaf = "process.on('SIGTERM', () => {}); setInterval(() => {}, 1000)";
     await expectCode(() => script(deaf, { timeoutMs: 1_000 }), 'engine-failed');
   });

@@ -25,15 +25,15 @@ async function listening(host: string): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-describe('when this host is looked at', () => {
-  it('tells its processor, memory and kernel', async () => {
+describe('when this host is read', () => {
+  it('reads its processor, memory and kernel', async () => {
     const features = await cpuFeatures(here);
     expect(features?.has(arch() === 'arm64' ? 'fp' : 'fpu')).toBe(true);
     expect(await memoryBytes(here)).toBe(totalmem());
     expect(await kernelRelease(here)).toBe(release());
   });
 
-  it('tells of a path that will be there on which file system', async () => {
+  it('finds the file system of a path that does not exist yet', async () => {
     const root = scratch.fresh();
     mkdirSync(root);
     const there = await here.fileSystem(root);
@@ -57,7 +57,7 @@ describe('when this host is looked at', () => {
     },
   );
 
-  it('tells a free port from an address of another host, and leaves it free', async () => {
+  it('distinguishes a free port from an address of another host, and leaves it free', async () => {
     const port = await listening('127.0.0.2');
     expect(await here.listen('127.0.0.1', port)).toBe('free');
     expect(await here.listen('127.0.0.1', port)).toBe('free');
@@ -65,8 +65,8 @@ describe('when this host is looked at', () => {
   });
 });
 
-describe('when another folder stands for the root', () => {
-  it('reads there, and gives nothing for what is not there', async () => {
+describe('when another folder replaces the root', () => {
+  it('reads below it, and returns nothing for a missing file', async () => {
     const root = scratch.fresh();
     const put = (path: string, text: string): void => {
       mkdirSync(dirname(join(root, path)), { recursive: true });
@@ -87,7 +87,7 @@ describe('when another folder stands for the root', () => {
   });
 });
 
-describe('when a tool is asked', () => {
+describe('when a tool runs', () => {
   const { signal } = context();
   const tool = (body: string): string => {
     const folder = scratch.fresh('bin');
@@ -98,7 +98,7 @@ describe('when a tool is asked', () => {
   const ask = (body: string, env = {}) =>
     createHostProbe({ env: { ...env, PATH: tool(body) } }).run('nvidia-smi', ['-L'], signal);
 
-  it('gives what it printed, in plain English, and hands on no variable but PATH', async () => {
+  it('returns its output with LC_ALL=C, and passes no variable except PATH', async () => {
     const secret = { LD_PRELOAD: '/evil.so', LC_ALL: 'de_DE', TOKEN: 'x' };
     expect(await ask('echo "$LC_ALL$LD_PRELOAD$TOKEN $1"', secret)).toEqual({ printed: 'C -L\n' });
   });
@@ -121,7 +121,7 @@ describe('when a tool is asked', () => {
     });
   });
 
-  it('does not wait for one that hangs', async () => {
+  it('stops one that hangs', async () => {
     const env = { PATH: tool('exec sleep 60') };
     const { runCommand } = await import('../../../src/target/host/command.ts');
     const host = createHostProbe({

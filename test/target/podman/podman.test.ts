@@ -101,7 +101,7 @@ describe('when the host is probed', () => {
     expect(error.hint).toContain('apt-get install podman');
   });
 
-  it('says engine-failed when podman is there and broken', async () => {
+  it('fails with engine-failed when podman is broken', async () => {
     const { target } = onHost({ 'podman info': { status: 125, stderr: 'no runtime' } });
     const error = await expectCode(() => target.probe(signal), 'engine-failed');
     expect(error.found).toContain('no runtime');
@@ -152,12 +152,12 @@ describe('when a service is inspected', () => {
     expect(state.detail).toBe('created, never started');
   });
 
-  it('says absent when there is none', async () => {
+  it('reports absent if there is none', async () => {
     const { target } = onHost(noSuchContainer);
     expect(await target.inspectService(llm, signal)).toEqual({ state: 'absent', detail: '' });
   });
 
-  it('does not take a broken engine for an absent service', async () => {
+  it('does not mistake a broken engine for an absent service', async () => {
     const { target } = onHost({ podman: { status: 125, stderr: 'database is locked' } });
     await expectCode(() => target.inspectService(llm, signal), 'engine-failed');
   });
@@ -175,7 +175,7 @@ describe('when a service is inspected', () => {
 });
 
 describe('when a service is started without systemd', () => {
-  it('leaves one alone that runs as wanted', async () => {
+  it('leaves one alone that runs with the same specification', async () => {
     const { target, calls } = onHost(container(running));
     await target.startService(llm, signal);
     expect(calls.filter((call) => !call.includes('inspect'))).toEqual([]);
@@ -208,7 +208,7 @@ describe('when a service is started with systemd', () => {
     expect(calls.some((call) => call.startsWith('podman run'))).toBe(false);
   });
 
-  it('leaves a running one alone, and not one whose unit is another', async () => {
+  it('leaves a running one alone, unless its unit changed', async () => {
     await onHost(noSuchContainer, true).target.startService(llm, signal);
     const again = onHost(container(running), true);
     await again.target.startService(llm, signal);
@@ -295,7 +295,7 @@ describe('when a service is stopped', () => {
     expect(readdirSync(unitFolder)).toHaveLength(1);
   });
 
-  it('is content when there is nothing', async () => {
+  it('does nothing if there is nothing', async () => {
     await onHost(noSuchContainer, true).target.stopService(llm, signal);
     await onHost(noSuchContainer).target.stopService(llm, signal);
   });
@@ -319,7 +319,7 @@ describe('when another owner has the name', () => {
     expect(calls.filter((call) => !call.includes(' inspect '))).toEqual([]);
   });
 
-  it('refuses, for what version 0.1 applied, a container of a site', async () => {
+  it('does not give a container of a site to a release of version 0.1', async () => {
     const { target } = onHost(
       labelled({ 'stowage.site': 'ffffffff', 'stowage.release': llm.release }),
     );
@@ -336,7 +336,7 @@ describe('when another owner has the name', () => {
   });
 });
 
-describe('when an image is handed over', () => {
+describe('when an image is loaded', () => {
   const reference = `127.0.0.1:4000/${llm.image.repository}@${llm.image.manifest}`;
   const images = (...names: string[]) => ({ stdout: JSON.stringify([{ Id: id, Names: names }]) });
   const none = { stdout: '[]' };
@@ -391,7 +391,7 @@ describe('when an image is handed over', () => {
     expect(calls.some((call) => /untag|rmi/.test(call))).toBe(false);
   });
 
-  it('is content when it is gone already', async () => {
+  it('does nothing if it does not exist', async () => {
     const { target, calls } = onHost({ 'podman images': none });
     await target.unloadImage(llm.image, signal);
     expect(calls).toHaveLength(1);

@@ -85,7 +85,7 @@ describe('when a plan is held against every rule', () => {
   });
 });
 
-describe('when a person lets a rule be violated', () => {
+describe('when a person overrides a rule', () => {
   const at = '2026-11-21T09:00:00Z';
   const until = '2026-11-21T11:00:00Z';
   const override = (rule: string) => ({
@@ -129,7 +129,7 @@ describe('when a person lets a rule be violated', () => {
     expect(error.defects).toHaveLength(2);
   });
 
-  it('takes the newest word', async () => {
+  it('uses the latest override', async () => {
     const newer = { ...override('kernel'), at: '2026-11-21T09:30:00Z' };
     const ledger = [override('kernel'), { ...newer, event: { ...newer.event, by: 'B. Officer' } }];
     const constraints = await checkConstraints(asking({ to: [chat], ledger, now: packedAt }));

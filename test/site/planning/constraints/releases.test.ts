@@ -94,7 +94,7 @@ describe('when a release cannot run beside another', () => {
     expect(found?.satisfied).toBe(false);
   });
 
-  it('refuses also when the one that runs is the one that said it', () => {
+  it('also refuses when the installed release declared it', () => {
     const jealous = packed({ name: 'jealous' }, refusing('chat', '*'));
     const found = conflictingReleases(asking({ from: [jealous], to: [jealous, packed()] }));
     expect(found).toMatchObject([

@@ -148,7 +148,7 @@ describe('when the engine needs room for images', () => {
     expect(found[2]?.needs).toBe('3.5 MiB free on the file system of /images');
   });
 
-  it('knows nothing of an engine that does not tell', async () => {
+  it('counts nothing if the engine does not report its folders', async () => {
     const { site, releases: to } = await staged(layers);
     expect(await space(asking({ to, site, target: telling(engine) }))).toHaveLength(2);
   });

@@ -5,7 +5,7 @@ import {
 } from '../../../../src/site/planning/constraints/upgrade-path.ts';
 import { asking, packed } from '../../../support/constraint-input.ts';
 
-describe('when a release may be reached from some versions only', () => {
+describe('when a release can be upgraded only from certain versions', () => {
   const next = packed({ version: '1.4.0' }, { upgradeFrom: '>=1.2.0 <1.4.0' });
 
   it.each([
@@ -72,7 +72,7 @@ describe('when the major version changes', () => {
     expect(confirmedParameters({ ...question, context })[0]?.needs).not.toContain('changed');
   });
 
-  it('asks nobody without values, without a predecessor, within a major version, or going back', () => {
+  it('asks for nothing without values, without a previous version, within a major version, or for a rollback', () => {
     const settings = { parameters };
     const near = [packed({ version: '2.1.0' })];
     for (const question of [

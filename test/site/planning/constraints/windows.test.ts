@@ -45,7 +45,7 @@ describe('when a site has maintenance windows', () => {
   });
 });
 
-describe('when a site keeps a stretch of time clear', () => {
+describe('when a site has a suppressed period', () => {
   const settings = {
     suppressions: [
       { from: '2026-11-21T10:00:00Z', until: '2026-11-22T00:00:00Z', reason: 'election' },

@@ -151,7 +151,7 @@ describe('when releases share a host', () => {
   });
 });
 
-describe('when podman is to hand GPUs to containers', () => {
+describe('when podman passes GPUs to containers', () => {
   const specification = (names: readonly string[], kind = 'nvidia.com/gpu'): string =>
     `---\ncdiVersion: 0.5.0\nkind: ${kind}\ndevices:\n${names.map((name) => `- name: "${name}"\n  containerEdits: {}\n`).join('')}`;
   const cases: readonly [string, Record<string, string>, number | 'all', boolean, string][] = [

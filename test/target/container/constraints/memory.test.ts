@@ -31,7 +31,7 @@ describe('when a release needs a host with memory', () => {
   });
 });
 
-describe('when services say how much they may use', () => {
+describe('when services have memory limits', () => {
   it('adds them up', async () => {
     expect(await memory(asking({ to: [limited('chat', 9, 8)], host }))).toEqual([
       {
@@ -59,7 +59,7 @@ describe('when services say how much they may use', () => {
     expect(await memory(asking(values))).toMatchObject([{ satisfied: true }]);
   });
 
-  it('does not take silence for memory', async () => {
+  it('fails if the memory is unknown', async () => {
     expect(await memory(asking({ to: [limited('chat', 1)] }))).toMatchObject([
       { satisfied: false, found: 'unknown: this host does not report its memory' },
     ]);

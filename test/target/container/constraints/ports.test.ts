@@ -31,7 +31,7 @@ function held(text: string, listening: Listening = 'taken', table = 'tcp'): Fake
   };
 }
 
-describe('when a release wants a port', () => {
+describe('when a release publishes a port', () => {
   const cases: readonly [string, FakeHost, string][] = [
     ['nobody has', {}, 'free'],
     ['a program has', held(line(LOOPBACK, 8000, 4711)), 'in use by llama-server (pid 812)'],
@@ -90,7 +90,7 @@ describe('when a release wants a port', () => {
     ]);
   });
 
-  it('may have that of its own predecessor, which runs on it now', async () => {
+  it('may have that of its predecessor, which holds it now', async () => {
     const host = held(line(LOOPBACK, 8000, 4711));
     const values = { from: [on(8000)], to: [on(8000, 'chat', '127.0.0.1', '2.0.0')], host };
     expect(await ports(asking(values))).toMatchObject([{ satisfied: true, found: 'free' }]);
@@ -108,7 +108,7 @@ describe('when a release wants a port', () => {
     ]);
   });
 
-  it('may have that of a release which the same plan takes off', async () => {
+  it('may have that of a release that the same plan removes', async () => {
     const host = held(line(LOOPBACK, 8000, 4711));
     const values = { intent: 'rollback', from: [on(8000, 'embed')], to: [on(8000)], host } as const;
     expect(await ports(asking(values))).toMatchObject([{ satisfied: true }]);
@@ -123,7 +123,7 @@ describe('when a release wants a port', () => {
     ]);
   });
 
-  it('survives tables and processes without sense', async () => {
+  it('survives malformed tables and processes', async () => {
     const host = held('x\n 0: ZZ:1 0A\n 1: 0100007F:1F40 0 0A');
     expect(await ports(asking({ to: [on(8000)], host }))).toMatchObject([{ satisfied: false }]);
   });

@@ -34,7 +34,7 @@ describe('when a release needs a kernel', () => {
     ]);
   });
 
-  it('does not take silence for an answer', async () => {
+  it('does not accept a missing answer', async () => {
     expect(await kernel(asking({ to: [needing({ kernel: '*' })] }))).toMatchObject([
       { satisfied: false, found: 'an unknown kernel version' },
     ]);
@@ -122,7 +122,7 @@ describe('when a release asks for nothing, or runs nothing here', () => {
   });
 });
 
-describe('when a release was made for some platforms', () => {
+describe('when a release was built for certain platforms', () => {
   const host = hostPlatform();
 
   it('says for which', () => {
@@ -148,7 +148,7 @@ describe('when a release was made for some platforms', () => {
     ]);
   });
 
-  it('is content with this one, and with any where nothing runs', () => {
+  it('accepts this platform, and any platform without a workload', () => {
     expect(platform(asking({ to: [packed()] }))).toMatchObject([{ satisfied: true }]);
     const served = packed({ services: [] }, { platforms: ['linux/riscv64'] });
     expect(platform(asking({ to: [served] }))).toEqual([]);
