@@ -314,7 +314,7 @@ const attacks: Readonly<Record<number, Attack>> = {
   61: {
     shown: [
       [admit, 'refuses images for other platforms only (attack 61)'],
-      [admit, 'refuses a channel that it does not take (attack 65)'],
+      [admit, 'rejects a channel that the site does not accept (attack 65)'],
       [admit, 'a higher number of another product'],
     ],
     because:
@@ -346,7 +346,7 @@ const attacks: Readonly<Record<number, Attack>> = {
   },
   65: {
     shown: [
-      [admit, 'refuses a channel that it does not take (attack 65)'],
+      [admit, 'rejects a channel that the site does not accept (attack 65)'],
       [trustWalk, 'other channels alone (attack 65)'],
     ],
   },

@@ -90,7 +90,7 @@ function flip(path: string, at: number): void {
 
 const partOf = (bundle: SmallBundle): string => bundle.bundle.blobs[0]?.parts[0]?.path ?? '';
 
-describe('when a bundle is as it was signed', () => {
+describe('when a bundle is as signed', () => {
   it('is admitted with its identity, signers and control files', async () => {
     const admitted = await enter(small.folder, { policy: policy() });
     expect(admitted).toBeInstanceOf(AdmittedBundle);
@@ -114,7 +114,7 @@ describe('when a bundle is as it was signed', () => {
     execFileSync('chmod', ['-R', 'u+w', folder]);
   });
 
-  it('cannot be minted from outside', () => {
+  it('cannot be created without admission', () => {
     const Forge = AdmittedBundle as unknown as new (...values: unknown[]) => AdmittedBundle;
     expect(() => new Forge(Symbol('minted'), {})).toThrow(TypeError);
   });
@@ -390,7 +390,7 @@ describe('when the media were changed after signing', () => {
     await enter(folder);
   });
 
-  it('refuses a folder that is none, or not there', async () => {
+  it('rejects a file in place of the folder, or a missing folder', async () => {
     await expectCode(() => enter(join(small.folder, 'VERIFY.txt')), 'bundle-absent');
     await expectCode(() => enter(scratch.fresh()), 'bundle-absent');
   });
@@ -403,13 +403,13 @@ describe('when someone else signed', () => {
     expect(error.found).toContain('another root with the same name');
   });
 
-  it('refuses a bundle that an attacker signed anew', async () => {
+  it('rejects a bundle that an attacker signed again', async () => {
     const folder = scratch.copy(small.folder);
     resign(folder, makeAuthority('Mallory'));
     await refuse(folder, 'signer-untrusted');
   });
 
-  it("does not count an attacker's signature beside the right one, and says so", async () => {
+  it("does not count an attacker's additional signature, and reports it", async () => {
     const folder = scratch.copy(small.folder);
     const mallory = makeAuthority('Mallory');
     const bytes = signDetached(readFileSync(join(folder, 'SHA512SUMS')), mallory.signer, packedAt);
@@ -445,7 +445,7 @@ describe('when someone else signed', () => {
   });
 });
 
-describe('when it is signed and of another version (attack 145)', () => {
+describe('when a signed bundle has another format version (attack 145)', () => {
   const versions = (schema: unknown): Resigning => ({
     index: (b) => ({ ...b, schema }) as never,
   });
@@ -463,14 +463,14 @@ describe('when it is signed and of another version (attack 145)', () => {
     expect(error.hint).not.toContain('do not use');
   });
 
-  it('says so where no installer travels', async () => {
+  it('says that the bundle contains no installer', async () => {
     const folder = scratch.copy(small.folder);
     resign(folder, small, versions('stowage/bundle/v2'));
     const { hint } = await refuse(folder, 'format-newer');
     expect(hint).toContain('contains no installer');
   });
 
-  it('looks at the signatures first, and at the list', async () => {
+  it('checks the signatures and the list first', async () => {
     const folder = scratch.copy(small.folder);
     resign(folder, small, versions('stowage/bundle/v2'));
     unlinkSync(join(folder, 'signatures/release.p7s'));
@@ -491,7 +491,7 @@ describe('when it is signed and of another version (attack 145)', () => {
   });
 });
 
-describe('when it is signed and wrong all the same', () => {
+describe('when a signed bundle is inconsistent', () => {
   const zeros = '0'.repeat(128);
   const cases: [string, ErrorCode, Resigning, ((folder: string) => void)?][] = [
     [
@@ -682,8 +682,8 @@ describe('when it is signed and wrong all the same', () => {
   }
 });
 
-describe('when a site asks more than a signature', () => {
-  it('refuses a channel that it does not take (attack 65)', async () => {
+describe('when a site has a policy', () => {
+  it('rejects a channel that the site does not accept (attack 65)', async () => {
     const error = await refuse(small.folder, 'release-foreign', {
       policy: policy({ channels: ['production', 'lts'] }),
     });
@@ -696,7 +696,7 @@ describe('when a site asks more than a signature', () => {
     });
   });
 
-  it('takes a bundle without images on any platform', async () => {
+  it('accepts a bundle without images on any platform', async () => {
     const plain = await smallBundle({
       place: scratch.fresh(),
       authority: small.authority,
@@ -725,7 +725,7 @@ describe('when a site asks more than a signature', () => {
     ['a higher number of another channel', () => accepted(3, digest, { channel: 'x' }), undefined],
   ];
 
-  it('refuses a number that leaves none for later bundles (attack 55)', async () => {
+  it('rejects a sequence that leaves none for later bundles (attack 55)', async () => {
     const high = await smallBundle({
       place: scratch.fresh(),
       authority: small.authority,
@@ -735,7 +735,7 @@ describe('when a site asks more than a signature', () => {
       await refuse(high.folder, 'release-leap', { policy: policy({ state }) });
   });
 
-  it('refuses what was recalled, and nothing else', async () => {
+  it('rejects recalled releases only', async () => {
     const recall = (release: string, versions: string): SiteState => ({
       ...blank,
       recalls: [{ release, versions, reason: 'it leaks' }],
@@ -751,20 +751,20 @@ describe('when a site asks more than a signature', () => {
     }
   });
 
-  it.each(cases)('judges the number of a bundle after %s', async (_, state, code) => {
+  it.each(cases)('checks the sequence of a bundle after %s', async (_, state, code) => {
     const options = { policy: policy({ state: state() }) };
     if (code === undefined) await enter(other.folder, options);
     else await refuse(other.folder, code, options);
   });
 
-  it('refuses one whose newest signature is too old, unless a reason was given for that', async () => {
+  it('rejects a bundle whose newest signature is too old, unless a reason is given', async () => {
     const trust = { ...small.trust, maxAgeDays: 1 };
     const now = (): Date => new Date(packedAt.getTime() + 2 * 86_400_000);
     await refuse(small.folder, 'release-expired', { trust, now, policy: policy() });
     await enter(small.folder, { trust, now, policy: policy({ acceptAge: 'lost disc' }) });
   });
 
-  it('names the disc that is of another bundle, and is not asked about none', async () => {
+  it('names the disc of another bundle, and requires at least one disc', async () => {
     const { trust } = small;
     const mixed = () => admit([small.folder, other.folder], { ...context(), trust });
     const error = await expectCode(mixed, 'bundle-mixed');
@@ -772,7 +772,7 @@ describe('when a site asks more than a signature', () => {
     await expect(admit([], { ...context(), trust })).rejects.toThrow(RangeError);
   });
 
-  it('says each step before it is taken (order of DESIGN 8)', async () => {
+  it('reports each step before it starts (order of DESIGN 8)', async () => {
     const { events, emit } = context();
     await enter(small.folder, { emit, policy: policy() });
     expect(events.map((each) => (each.type === 'step' ? each.step : each.type))).toEqual([
@@ -785,7 +785,7 @@ describe('when a site asks more than a signature', () => {
     ]);
   });
 
-  it('asks nothing of it before the signatures held (order of DESIGN 8)', async () => {
+  it('checks nothing else before the signatures are valid (order of DESIGN 8)', async () => {
     const folder = scratch.copy(small.folder);
     flip(join(folder, 'SHA512SUMS'), 0);
     writeFileSync(join(folder, 'bundle.json'), 'not JSON');
