@@ -34,7 +34,7 @@ function sharesOf(inspection: Inspection): Pick<Share, 'what' | 'size'>[] {
   const installers = bundle.installers ?? [];
   return [
     ...contents,
-    { what: 'Image manifests and configurations', size: sum(rest) },
+    { what: 'Image manifests and configs', size: sum(rest) },
     { what: formatAmount(installers.length, 'installer'), size: sum(installers) },
     { what: formatAmount(parity.length, 'recovery part'), size: sum(parity) },
     { what: 'Lists and attestations', size: sum(bundle.control) },
