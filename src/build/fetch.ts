@@ -2,9 +2,9 @@ import type { Digest } from '../core/digest.ts';
 import type { OnBytes } from '../core/tally.ts';
 import type { Expected } from '../io/running-hashes.ts';
 import type { Origin } from '../source/origin.ts';
-import { fetchInOrder } from './fetch-in-order.ts';
 import { fetchInParts, MIN_PARTS_BYTES } from './fetch-parts.ts';
-import type { Transfer } from './transfer.ts';
+import { Persistence } from './persistence.ts';
+import { type Transfer, waitNotice } from './transfer.ts';
 
 /**
  * Brings one blob into the store, going on where the line broke: several stretches of a large one at once, where its
@@ -22,4 +22,39 @@ export async function fetchBlob(
   return part !== undefined && size !== undefined && size >= MIN_PARTS_BYTES
     ? fetchInParts(transfer, { ...expected, size }, { ...origin, part }, onBytes)
     : fetchInOrder(transfer, expected, origin, onBytes);
+}
+
+/** Receives one blob over one connection after the other, from its first byte to its last. */
+export async function fetchInOrder(
+  { store, signal, emit, connections }: Omit<Transfer, 'pool'>,
+  expected: Expected,
+  origin: Origin,
+  onBytes: OnBytes,
+): Promise<Digest> {
+  const persistence = new Persistence(signal);
+  const onWait = waitNotice(emit, expected.label ?? origin.description);
+  for (;;) {
+    let offered = 0;
+    let counted = 0;
+    const count: OnBytes = (bytes, kept) => {
+      counted += bytes;
+      onBytes(bytes, kept);
+    };
+    try {
+      return await connections.hold(() =>
+        store.receive(
+          expected,
+          (offset) => {
+            offered = offset;
+            return origin.open(offset, signal);
+          },
+          { onBytes: count, onWait, signal },
+        ),
+      );
+    } catch (error) {
+      // What came stays on disk and is counted again by the next try.
+      onBytes(-counted);
+      await persistence.afterFailure(error, counted > offered);
+    }
+  }
 }

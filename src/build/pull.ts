@@ -7,12 +7,15 @@ import type { Lock, LockedFile, LockedGit } from '../format/lock.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { makeFolder } from '../io/file.ts';
 import { forEachBounded } from '../io/queue.ts';
+import { withSharedStoreLock } from '../io/store-use.ts';
 import { examinePulled } from './examine.ts';
 import { fetchBlob } from './fetch.ts';
 import { keepGit } from './git-tree.ts';
 import { keepLocal } from './local-files.ts';
 import { type BlobRequest, blobRequests, isLocal, type Sources } from './origins.ts';
+import { requireRoom } from './room.ts';
 import { type Transfer, withTransfer } from './transfer.ts';
+import { requireUnchanged } from './unchanged.ts';
 
 const BLOBS_AT_ONCE = 4;
 
@@ -87,4 +90,14 @@ async function pullGit(
       hint: 'run stowage lock again and compare the result: a commit must always give the same files',
     },
   );
+}
+
+/** Downloads what a lock names into the store, without packing it. @throws StowageError as {@link pull} does */
+export async function pullIntoStore(lock: Lock, options: PullOptions): Promise<void> {
+  const { store, signal } = options;
+  await requireRoom(lock, { store });
+  await withSharedStoreLock(store.root, { signal }, async () => {
+    await requireUnchanged(lock, options);
+    await pull(lock, options);
+  });
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { findRevision, type HubRepository, type HubRevision } from './hub-repository.ts';
+import { findRevision, type HubRepository, type HubRevision } from './hub-file.ts';
 import { taskOf } from './hub-task.ts';
 import { isFolder, type TreeEntry } from './hub-tree.ts';
 

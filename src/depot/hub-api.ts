@@ -10,7 +10,7 @@ import {
   type HubRepository,
   type HubRevision,
   hubRepositories,
-} from './hub-repository.ts';
+} from './hub-file.ts';
 import { type HubRoute, parseHubRoute } from './hub-route.ts';
 import { refuseHub, sendError, sendHubFile, sendRaw } from './hub-send.ts';
 import { listTree, treeOf } from './hub-tree.ts';

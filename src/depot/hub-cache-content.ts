@@ -1,8 +1,7 @@
 import { canonicalJson, type Json } from '../core/canonical-json.ts';
 import { StowageError } from '../core/error.ts';
 import { pathDefect } from '../core/safe-path.ts';
-import type { HubFile } from './hub-file.ts';
-import type { HubRepository, HubRevision } from './hub-repository.ts';
+import type { HubFile, HubRepository, HubRevision } from './hub-file.ts';
 
 /** The content of a Hub client's cache for one repository. */
 export interface CacheContent {

@@ -7,7 +7,7 @@ import type { Catalog } from './catalog.ts';
 import { copyBlob, linkBlob } from './hub-cache-blob.ts';
 import { type CacheContent, cacheContent } from './hub-cache-content.ts';
 import { CacheFolder } from './hub-cache-folder.ts';
-import { hubRepositories } from './hub-repository.ts';
+import { hubRepositories } from './hub-file.ts';
 
 /** The first line is that of the Cache Directory Tagging specification: backup programs skip such a folder. */
 const TAG =

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Digest, digestHex } from '../core/digest.ts';
-import type { CatalogFile } from './catalog.ts';
+import type { CatalogFile, CatalogModel } from './catalog.ts';
 
 /** A file of a repository as the Hub describes it. */
 export interface HubFile {
@@ -38,4 +38,91 @@ export function pointerOf(sha256: string, size: number): Buffer {
 /** The git object id of a blob or tree. */
 export function gitId(kind: 'blob' | 'tree', content: Uint8Array): string {
   return createHash('sha1').update(`${kind} ${content.length}\0`).update(content).digest('hex');
+}
+
+/** A repository at one commit: the files that all releases have of it. */
+export interface HubRevision {
+  readonly commit: string;
+  /** The newest release that contains it. */
+  readonly release: CatalogModel['release'];
+  readonly license?: string;
+  readonly tags: readonly string[];
+  /** By path, sorted bytewise. */
+  readonly files: ReadonlyMap<string, HubFile>;
+}
+
+/** A repository of the Hub, as far as the releases contain it. */
+export interface HubRepository {
+  /** `organisation/name`. */
+  readonly id: string;
+  /** Branches and tags that manifests named; always includes `main`. */
+  readonly names: ReadonlyMap<string, HubRevision>;
+  readonly commits: ReadonlyMap<string, HubRevision>;
+}
+
+const COMMIT = /^[0-9a-f]{40}$/;
+
+/**
+ * The repositories of a catalog, by their names in lower case. `main` is the commit in the newest release, whatever
+ * revision its manifest named; any other name is the commit in the newest release whose manifest named it.
+ */
+export function hubRepositories(models: readonly CatalogModel[]): Map<string, HubRepository> {
+  const found = new Map<string, CatalogModel[]>();
+  for (const model of [...models].sort(newestFirst)) {
+    const key = model.repository.toLowerCase();
+    found.set(key, [...(found.get(key) ?? []), model]);
+  }
+  return new Map([...found].map(([key, of]) => [key, repositoryOf(of)]));
+}
+
+/** Finds a revision by `HEAD`, a branch, a tag, or a full commit. */
+export function findRevision(repository: HubRepository, name: string): HubRevision | undefined {
+  const revision = name === 'HEAD' ? 'main' : name;
+  return repository.commits.get(revision) ?? repository.names.get(revision);
+}
+
+function repositoryOf(newest: readonly CatalogModel[]): HubRepository {
+  const commits = new Map<string, HubRevision>();
+  const names = new Map<string, HubRevision>();
+  for (const model of newest) {
+    const known = commits.get(model.commit);
+    const revision = known === undefined ? revisionOf(model, newest) : known;
+    commits.set(model.commit, revision);
+    if (names.size === 0) names.set('main', revision);
+    if (!COMMIT.test(model.revision) && !names.has(model.revision))
+      names.set(model.revision, revision);
+  }
+  return { id: newest[0]?.repository ?? '', names, commits };
+}
+
+function revisionOf(model: CatalogModel, newest: readonly CatalogModel[]): HubRevision {
+  const { commit, release, license, tags = [] } = model;
+  const files = new Map<string, HubFile>();
+  for (const other of newest) {
+    if (other.commit !== commit) continue;
+    for (const file of other.files) if (!files.has(file.path)) files.set(file.path, hubFile(file));
+  }
+  const sorted = [...files].sort(([a], [b]) => bytewise(a, b));
+  return {
+    commit,
+    release,
+    ...(license === undefined ? {} : { license }),
+    tags,
+    files: new Map(sorted),
+  };
+}
+
+/** Newest lock first; within one release, `main` first. */
+function newestFirst(a: CatalogModel, b: CatalogModel): number {
+  return (
+    bytewise(b.release.resolvedAt, a.release.resolvedAt) ||
+    b.release.seq - a.release.seq ||
+    bytewise(a.release.name, b.release.name) ||
+    Number(b.revision === 'main') - Number(a.revision === 'main')
+  );
+}
+
+/** The order of UTF-8 bytes, as in git. */
+export function bytewise(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }

@@ -1,5 +1,4 @@
-import { gitId, type HubFile } from './hub-file.ts';
-import { bytewise, type HubRevision } from './hub-repository.ts';
+import { bytewise, gitId, type HubFile, type HubRevision } from './hub-file.ts';
 
 /** A file or a folder in a listing. */
 export type TreeEntry = HubFile | TreeFolder;

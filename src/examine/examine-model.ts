@@ -9,7 +9,6 @@ import { contentKind, HEAD_BYTES } from './content-kind.ts';
 import { type Extra, examineContent, type Report, type Weights } from './examine-content.ts';
 import type { GgufHead } from './gguf-head.ts';
 import { repositoryOf } from './hub-id.ts';
-import { examineHubScan } from './hub-scan.ts';
 import { cardLicenses, examineLicense } from './license.ts';
 import { examineModelAssets } from './model-assets.ts';
 import { examineConfig, isConfig } from './model-config.ts';
@@ -175,4 +174,14 @@ function templatesOfGguf(gguf: GgufHead, report: Report): void {
   for (const [key, template] of gguf.texts)
     if (key.startsWith('tokenizer.chat_template'))
       examineChatTemplate(`the chat template in the key ${key}`, template, report);
+}
+
+const NO_CONCERN = ['safe', 'queued', 'unscanned', 'pending', 'scanning'];
+const UNSAFE = ['unsafe', 'infected', 'malicious'];
+
+/** Reports the concerns of the Hub's own scanners. The lock records the status of files without a concern. */
+function examineHubScan({ hubScan }: LockedModelFile, report: Report): void {
+  if (hubScan === undefined || NO_CONCERN.includes(hubScan)) return;
+  const rule = UNSAFE.includes(hubScan) ? 'hub-unsafe' : 'hub-scan';
+  report(rule, `the Hub's scanners report this file as ${hubScan}`);
 }

@@ -1,9 +1,17 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import {
+  createCipheriv,
+  createPrivateKey,
+  generateKeyPairSync,
+  type KeyObject,
+  pbkdf2Sync,
+  randomBytes,
+} from 'node:crypto';
 import { StowageError } from '../core/error.ts';
 import { MAX_CERTIFICATE_BYTES } from '../core/limits.ts';
 import { type AlgorithmName, unsupported } from './algorithm.ts';
-import { encryptPrivateKeyInfo } from './key-encryption.ts';
+import { integer, nullValue, octetString, oid, sequence } from './der-build.ts';
 import { acceptedKeys, keyDescription, keyKind, MIN_RSA_BITS } from './key-kind.ts';
+import { oids } from './oid.ts';
 import { decodePem, encodePem } from './pem.ts';
 
 export interface KeyPair {
@@ -104,4 +112,34 @@ function refuse(found: string, hint: string, expected = 'one PKCS #8 key in PEM'
     found,
     hint,
   });
+}
+
+/** OpenSSL's default of 2,048 does not protect a stolen file. */
+const ITERATIONS = 210_000;
+const SALT_BYTES = 16;
+const IV_BYTES = 16;
+const KEY_BYTES = 32;
+
+/**
+ * A PrivateKeyInfo as an EncryptedPrivateKeyInfo (RFC 5958 section 3): PBES2 with PBKDF2, HMAC-SHA-512 and
+ * AES-256-CBC (RFC 8018 section 6.2), which `openssl pkey` reads.
+ */
+function encryptPrivateKeyInfo(info: Uint8Array, passphrase: Uint8Array): Buffer {
+  const salt = randomBytes(SALT_BYTES);
+  const iv = randomBytes(IV_BYTES);
+  const key = pbkdf2Sync(passphrase, salt, ITERATIONS, KEY_BYTES, 'sha512');
+  const cipher = createCipheriv('aes-256-cbc', key, iv);
+  const encrypted = Buffer.concat([cipher.update(info), cipher.final()]);
+  key.fill(0);
+  const derivation = sequence(
+    oid(oids.pbkdf2),
+    sequence(
+      octetString(salt),
+      integer(ITERATIONS),
+      sequence(oid(oids.hmacWithSha512), nullValue()),
+    ),
+  );
+  const encryption = sequence(oid(oids.aes256Cbc), octetString(iv));
+  const scheme = sequence(oid(oids.pbes2), sequence(derivation, encryption));
+  return sequence(scheme, octetString(encrypted)).bytes;
 }

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { provenance } from '../../src/build/provenance.ts';
+import { provenance } from '../../src/build/bundle-documents.ts';
 import { sbom } from '../../src/build/sbom/sbom.ts';
 import { describeFile } from '../../src/content/file.ts';
 import { describeModel, modelPackType, weightFormat } from '../../src/content/model-pack.ts';

@@ -1,10 +1,10 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { provenance } from '../../src/build/bundle-documents.ts';
 import type { Sources } from '../../src/build/origins.ts';
 import { pack } from '../../src/build/pack.ts';
-import { provenance } from '../../src/build/provenance.ts';
-import { pullIntoStore } from '../../src/build/pull-into-store.ts';
+import { pullIntoStore } from '../../src/build/pull.ts';
 import { resolve } from '../../src/build/resolve.ts';
 import { checkDocument } from '../../src/format/document.ts';
 import type { Lock } from '../../src/format/lock.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { pullIntoStore } from '../../src/build/pull-into-store.ts';
+import { pullIntoStore } from '../../src/build/pull.ts';
 import { resolve } from '../../src/build/resolve.ts';
 import { digestOf } from '../../src/core/digest.ts';
 import { checkDocument } from '../../src/format/document.ts';

@@ -1,7 +1,7 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { fetchInOrder } from '../../src/build/fetch-in-order.ts';
+import { fetchInOrder } from '../../src/build/fetch.ts';
 import { keepLocal } from '../../src/build/local-files.ts';
 import { digestOf } from '../../src/core/digest.ts';
 import { StowageError } from '../../src/core/error.ts';

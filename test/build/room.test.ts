@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { bundleNeeds } from '../../src/build/bundle-room.ts';
-import { requireRoom } from '../../src/build/room.ts';
+import { bundleNeeds, requireRoom } from '../../src/build/room.ts';
 import { lockBlobs } from '../../src/content/items.ts';
 import { exactBytes } from '../../src/core/amount.ts';
 import { MIB } from '../../src/core/limits.ts';

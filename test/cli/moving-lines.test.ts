@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { cells, cut } from '../../src/cli/cells.ts';
 import type { Reading } from '../../src/cli/meter.ts';
-import { movingLines } from '../../src/cli/moving-lines.ts';
+import { cells, cut, movingLines } from '../../src/cli/moving-progress.ts';
 
 const half: Reading = {
   share: 0.5,

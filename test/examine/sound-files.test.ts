@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ggmlTypes } from '../../src/examine/ggml-type.ts';
+import { ggmlTypes } from '../../src/examine/gguf.ts';
 import { safetensorsDtypes } from '../../src/examine/safetensors.ts';
 import { severityOf } from '../../src/format/finding.ts';
 import { pythonPickles } from '../lab/python-pickles.ts';

@@ -1,5 +1,5 @@
 import { gzipSync } from 'node:zlib';
-import { ggmlTypes } from '../../src/examine/ggml-type.ts';
+import { ggmlTypes } from '../../src/examine/gguf.ts';
 import { safetensorsDtypes } from '../../src/examine/safetensors.ts';
 import { tarOf } from '../support/tar.ts';
 import { gguf, ggufFile, safetensorsFile } from './weights.ts';

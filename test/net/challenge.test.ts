@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseChallenges } from '../../src/net/challenge.ts';
+import { parseChallenges } from '../../src/net/registry-auth.ts';
 
 describe('a WWW-Authenticate header', () => {
   it.each([

@@ -2,7 +2,6 @@ import { StowageError } from '../../core/error.ts';
 import { exists, writeNew } from '../../io/file.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { DEFAULT_MANIFEST } from './manifest-file.ts';
-import { manifestTemplate } from './manifest-template.ts';
 
 export async function init(
   file: string | undefined,
@@ -22,3 +21,67 @@ export async function init(
     text: `${path}\n  edit it, then run: stowage lock${file === undefined ? '' : ` ${file}`}\n`,
   };
 }
+
+/** The manifest that `stowage init` writes, with each field explained. It can be locked as it is. */
+const manifestTemplate: string = `# A Stowage manifest: the contents of a bundle and how its services run at a site.
+# manifests/README.md explains every field; the schema is manifests/schema/manifest.schema.json.
+apiVersion: stowage/v1
+
+# Name and version are used in file names, tags and systemd units.
+name: chat
+version: 1.0.0
+description: a small chat model on llama.cpp
+
+# A site accepts bundles only from the channels it subscribes to.
+channel: stable
+
+# Platforms to include images for.
+platforms: [linux/amd64]
+
+models:
+  # Weights from the Hugging Face Hub. The revision is a branch, tag or commit; the lock records the commit.
+  - name: chat
+    source: hf://Qwen/Qwen2.5-0.5B-Instruct-GGUF@main
+    include: ["*q4_k_m.gguf", "LICENSE", "README.md"]
+    # Licenses that you accept. A model with any other license is refused.
+    licenses: [apache-2.0]
+
+images:
+  - name: server
+    source: ghcr.io/ggml-org/llama.cpp:server
+
+# Other files to include: a file or folder next to this manifest, or an https URL with its digest.
+# files:
+#   - name: prompts
+#     source: ./prompts
+
+# Values that a site can set in its site.yaml.
+parameters:
+  port:
+    type: integer
+    default: 8080
+    description: port on the host
+
+services:
+  - name: server
+    image: server
+    args: ["--model", "/models/chat/qwen2.5-0.5b-instruct-q4_k_m.gguf", "--alias", "chat", "--host", "0.0.0.0", "--port", "8080", "--offline"]
+    mounts:
+      - { model: chat, path: /models/chat }
+    ports:
+      - { name: http, container: 8080, host: "\${parameters.port}" }
+    user: "10001:10001"
+    health:
+      server: llama.cpp
+      port: http
+      model: chat
+      startupSeconds: 120
+
+# Test prompts. If an answer is not as expected, the previous version is restored.
+acceptance:
+  - service: server
+    model: chat
+    prompt: "Answer with one word: what is the capital of France?"
+    maxTokens: 16
+    expect: { contains: Paris }
+`;

@@ -1,6 +1,6 @@
 import { access, constants } from 'node:fs/promises';
 import { listStore, prune as pruneStore } from '../../build/prune.ts';
-import { pullIntoStore } from '../../build/pull-into-store.ts';
+import { pullIntoStore } from '../../build/pull.ts';
 import { lockBlobs } from '../../content/items.ts';
 import { counted, formatBytes } from '../../core/amount.ts';
 import type { Digest } from '../../core/digest.ts';

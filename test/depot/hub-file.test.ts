@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { findRevision, hubRepositories } from '../../src/depot/hub-repository.ts';
+import { findRevision, hubRepositories } from '../../src/depot/hub-file.ts';
 import { Store } from './fixture.ts';
 import { addModel, type ModelValues } from './hub-fixture.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseRange } from '../../src/depot/byte-range.ts';
+import { parseRange } from '../../src/depot/send.ts';
 
 describe('when a range is requested', () => {
   it.each([
