@@ -7,7 +7,7 @@ import type { RenderedService } from '../../src/format/containers.ts';
 import { type Manifest, manifestKind } from '../../src/format/manifest.ts';
 import { siteKind } from '../../src/format/site.ts';
 import { readYaml } from '../../src/format/yaml-document.ts';
-import { serverProfiles } from '../../src/site/gate/server-kind.ts';
+import { serverProfiles } from '../../src/site/gate/readiness.ts';
 import { renderRelease } from '../../src/site/planning/render.ts';
 import { containersOf } from '../../src/target/container/workload.ts';
 import { podmanRunArguments } from '../../src/target/podman/podman-arguments.ts';

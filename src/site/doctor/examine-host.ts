@@ -1,9 +1,7 @@
-import type { Environment } from '../../target/host/command.ts';
-import { examineAlgorithms } from './computes.ts';
-import { examineEngine } from './engine.ts';
+import { StowageError } from '../../core/error.ts';
+import { type CommandRunner, type Environment, runCommand } from '../../target/host/command.ts';
+import { type KnownAnswer, knownAnswers } from '../../trust/known-answers.ts';
 import type { Finding } from './finding.ts';
-import { examineClock } from './host-clock.ts';
-import { examineEnvironment } from './hostile-environment.ts';
 import { examineRuntime, type Runtime } from './runtime.ts';
 
 export interface HostToExamine {
@@ -32,4 +30,118 @@ export async function examineHost(host: HostToExamine): Promise<HostReport> {
     await examineEngine('docker', host.env, host.signal),
   ];
   return { fit: findings.every((each) => each.verdict !== 'wrong'), findings };
+}
+
+/** The release day of this version: a correct clock is not before it. Update it with PRODUCT_VERSION. */
+export const RELEASED: Date = new Date('2026-11-21T00:00:00Z');
+const PLAUSIBLE_YEARS = 20;
+
+/** Whether the time is plausible. */
+export function examineClock(now: Date): Finding {
+  const last = new Date(RELEASED);
+  last.setUTCFullYear(last.getUTCFullYear() + PLAUSIBLE_YEARS);
+  const finding = { area: 'clock', check: 'clock', found: now.toISOString() } as const;
+  if (now >= RELEASED && now <= last) return { ...finding, verdict: 'right' };
+  return {
+    ...finding,
+    verdict: 'wrong',
+    found: `${now.toISOString()}, ${now < RELEASED ? 'before' : `more than ${PLAUSIBLE_YEARS} years after`} this version was released, on ${RELEASED.toISOString().slice(0, 10)}`,
+    hint: 'set the clock: signature checks depend on it',
+  };
+}
+
+/** One finding for each algorithm. A missing algorithm is wrong, never omitted. */
+export function examineAlgorithms(
+  answers: readonly KnownAnswer[] = knownAnswers(),
+): readonly Finding[] {
+  return [...Map.groupBy(answers, (each) => each.algorithm)].map(([algorithm, own]) => {
+    const failed = own.filter((each) => !each.passed);
+    if (failed.length === 0)
+      return { area: 'computes', check: algorithm, verdict: 'right', found: listed(own) };
+    return {
+      area: 'computes',
+      check: algorithm,
+      verdict: 'wrong',
+      found: [...Map.groupBy(failed, (each) => each.found)]
+        .map(([found, alike]) => `${listed(alike)}: ${found}`)
+        .join('; '),
+      hint: 'use the runtime in the installer of a bundle, or Node 24.15 or later with OpenSSL 3.5 or later and the default OpenSSL configuration',
+    };
+  });
+}
+
+function listed(answers: readonly KnownAnswer[]): string {
+  return [...new Set(answers.map((each) => each.test))].join(', ');
+}
+
+const TIMEOUT_MS = 15_000;
+
+/** Whether an engine works, and its version. Only a site with this target needs it. */
+export async function examineEngine(
+  engine: 'podman' | 'docker',
+  env: Environment,
+  signal: AbortSignal,
+  run: CommandRunner = runCommand,
+): Promise<Finding> {
+  const finding = { area: 'engine', check: engine } as const;
+  const doubt = {
+    ...finding,
+    verdict: 'doubt',
+    hint: `only sites with the target ${engine} need it`,
+  } as const;
+  try {
+    // Docker needs its daemon: this asks for the daemon's version.
+    const args =
+      engine === 'podman' ? ['--version'] : ['version', '--format', '{{.Server.Version}}'];
+    const options = { env, signal, timeoutMs: TIMEOUT_MS };
+    const { status, stdout, stderr } = await run(engine, args, options);
+    const version = /^(?:podman version )?([0-9]\S*)\s*$/.exec(stdout)?.[1];
+    if (status === 0 && version !== undefined)
+      return { ...finding, verdict: 'right', found: version };
+    return { ...doubt, found: `exit status ${status}: ${(stderr || stdout).trim().slice(0, 200)}` };
+  } catch (error) {
+    if (!(error instanceof StowageError) || error.code === 'interrupted') throw error;
+    return {
+      ...doubt,
+      found: error.code === 'host-unfit' ? 'none' : (error.found ?? 'no response'),
+    };
+  }
+}
+
+/** Variables that change what the runtime loads or trusts before our code runs. */
+const variables: Readonly<Record<string, string>> = {
+  NODE_OPTIONS: 'sets flags of Node, including modules to load first',
+  NODE_PATH: 'adds folders of Node modules',
+  NODE_EXTRA_CA_CERTS: 'adds TLS certificate authorities',
+  NODE_TLS_REJECT_UNAUTHORIZED: 'can disable TLS verification',
+  OPENSSL_CONF: 'replaces the OpenSSL configuration, which can load providers',
+  OPENSSL_MODULES: 'changes the folder of OpenSSL providers',
+  OPENSSL_ENGINES: 'changes the folder of OpenSSL engines',
+  SSL_CERT_FILE: 'replaces the TLS certificate authorities',
+  SSL_CERT_DIR: 'replaces the TLS certificate authorities',
+  SSLKEYLOGFILE: 'writes TLS keys to a file',
+  LD_PRELOAD: 'preloads a library into every program',
+  LD_LIBRARY_PATH: 'changes where libraries are loaded from',
+  LD_AUDIT: 'lets a library intercept all others',
+};
+
+const MAX_SHOWN = 200;
+
+/** A doubt for each of these variables that is set; a single finding if none is. */
+export function examineEnvironment(
+  env: Readonly<Record<string, string | undefined>>,
+): readonly Finding[] {
+  const names = Object.keys(variables);
+  const set = names.filter((name) => (env[name] ?? '') !== '');
+  if (set.length === 0) {
+    const found = `none of ${names.join(', ')} is set`;
+    return [{ area: 'environment', check: 'variables', verdict: 'right', found }];
+  }
+  return set.map((name) => ({
+    area: 'environment',
+    check: name,
+    verdict: 'doubt',
+    found: `${(env[name] ?? '').slice(0, MAX_SHOWN)}; it ${variables[name]}`,
+    hint: `unset ${name}, unless you set it deliberately`,
+  }));
 }

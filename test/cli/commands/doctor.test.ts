@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { RELEASED } from '../../../src/site/doctor/host-clock.ts';
+import { RELEASED } from '../../../src/site/doctor/examine-host.ts';
 import { runProgram } from '../../support/fake-terminal.ts';
 
 const runtime = {

@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { examineAlgorithms } from '../../../src/site/doctor/computes.ts';
-import { examineEngine } from '../../../src/site/doctor/engine.ts';
-import { examineHost } from '../../../src/site/doctor/examine-host.ts';
-import { examineClock, RELEASED } from '../../../src/site/doctor/host-clock.ts';
-import { examineEnvironment } from '../../../src/site/doctor/hostile-environment.ts';
+import {
+  examineAlgorithms,
+  examineClock,
+  examineEngine,
+  examineEnvironment,
+  examineHost,
+  RELEASED,
+} from '../../../src/site/doctor/examine-host.ts';
 import { examineRuntime, fips, type Runtime } from '../../../src/site/doctor/runtime.ts';
 import type { CommandRunner } from '../../../src/target/host/command.ts';
 import { runCommand } from '../../../src/target/host/command.ts';
