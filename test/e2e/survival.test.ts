@@ -128,7 +128,8 @@ async function standing(): Promise<Standing> {
     ...(await lines('secret', 'ls', '--format', '{{.Name}}')),
   ];
   const site = tree(at('site'));
-  const untold = /^(?:format\.json|receipts|ledger|keys|lock|store|releases|bin|incoming|staging|trust)/;
+  const untold =
+    /^(?:format\.json|receipts|ledger|keys|lock|store|releases|bin|incoming|staging|trust)/;
   // Folders that a site has from its first command on; and generations tell their time.
   const kept = Object.entries(site)
     .filter(([path]) => !untold.test(path) && !['layouts', 'generations'].includes(path))
