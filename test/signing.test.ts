@@ -32,8 +32,7 @@ function counted(place: string, passphrase?: Buffer): boolean | undefined {
   const [verdict] = evaluateSignatures(
     trustFromRoot(root, now),
     'release',
-    content,
-    [{ name: 'release.p7s', bytes }],
+    { content, signatures: [{ name: 'release.p7s', bytes }] },
     now,
   );
   return verdict?.counted;

@@ -23,12 +23,12 @@ export function homePage(catalog: Catalog): Handler {
   return async (request, response) => {
     if (request.path !== '/') return false;
     if (request.method !== 'GET' && request.method !== 'HEAD')
-      sendJson(request, response, 405, { error: 'read-only' }, { Allow: 'GET, HEAD' });
+      sendJson({ request, response }, 405, { error: 'read-only' }, { Allow: 'GET, HEAD' });
     else {
       const secure = 'encrypted' in request.message.socket;
       const host = safeHost(request.message.headers.host);
       const page = render(catalog, host, secure);
-      sendBytes(request, response, 200, Buffer.from(page, 'utf8'), HEADERS);
+      sendBytes({ request, response }, 200, Buffer.from(page, 'utf8'), HEADERS);
     }
     return true;
   };

@@ -78,24 +78,24 @@ async function answer(
     // The body of a push is not read: the connection is closed after the response.
     const Allow = route.kind === 'paths-info' ? 'POST' : 'GET, HEAD';
     const headers = { Allow, Connection: 'close' };
-    return sendError(request, response, 405, 'this server is read-only', headers);
+    return sendError({ request, response }, 405, 'this server is read-only', headers);
   }
   switch (route.kind) {
     case 'malformed':
-      return sendError(request, response, 400, 'the path is not percent-encoded UTF-8');
+      return sendError({ request, response }, 400, 'the path is not percent-encoded UTF-8');
     case 'unknown':
-      return sendError(request, response, 404, 'this server has no such endpoint');
+      return sendError({ request, response }, 404, 'this server has no such endpoint');
     case 'foreign':
       return refuseHub(request, response, 'RepoNotFound');
     case 'models':
-      return sendJson(request, response, 200, modelList(repositories.values(), request.query));
+      return sendJson({ request, response }, 200, modelList(repositories.values(), request.query));
     case 'whoami':
       return sendWhoami(exchange);
   }
   const repository = repositories.get(route.repository.toLowerCase());
   if (repository === undefined) return refuseHub(request, response, 'RepoNotFound');
-  if (route.kind === 'refs') return sendJson(request, response, 200, refsOf(repository));
-  if (route.kind === 'auth-check') return sendJson(request, response, 200, {});
+  if (route.kind === 'refs') return sendJson({ request, response }, 200, refsOf(repository));
+  if (route.kind === 'auth-check') return sendJson({ request, response }, 200, {});
   const rest = route.kind === 'info' ? ['main'] : route.rest;
   const found = takeRevision(repository, rest);
   if (found === undefined) return refuseHub(request, response, 'RevisionNotFound');
@@ -106,7 +106,7 @@ async function answer(
   if (path !== '') return refuseHub(request, response, 'RevisionNotFound');
   if (route.kind === 'paths-info') return sendPaths(exchange, revision);
   const blobs = /^(?:true|1)$/i.test(request.query.get('blobs') ?? '');
-  sendJson(request, response, 200, modelInfo(repository, revision, blobs));
+  sendJson({ request, response }, 200, modelInfo(repository, revision, blobs));
 }
 
 /** The revision that these segments begin with, and the path after it. */
@@ -159,7 +159,7 @@ function sendTree(exchange: Exchange, revision: HubRevision, folder: string): vo
   const body = (link.Link === undefined ? rest : page).map((each) =>
     treeEntry(each, revision, expand),
   );
-  sendJson(request, response, 200, body, link);
+  sendJson({ request, response }, 200, body, link);
 }
 
 /** llama.cpp reads one page and does not follow `Link`. */
@@ -181,7 +181,12 @@ async function sendPaths({ request, response }: Exchange, revision: HubRevision)
   const asked = await readPaths(request.message, MAX_PATHS_BYTES);
   if (asked === undefined) {
     const close = { Connection: 'close' };
-    return sendError(request, response, 400, 'expected a list of paths, as a form or JSON', close);
+    return sendError(
+      { request, response },
+      400,
+      'expected a list of paths, as a form or JSON',
+      close,
+    );
   }
   const found = [...new Set(asked.paths)].flatMap((path) => {
     const file = revision.files.get(path);
@@ -190,18 +195,18 @@ async function sendPaths({ request, response }: Exchange, revision: HubRevision)
     return above.filter((each) => each.path === path);
   });
   const body = found.map((each) => treeEntry(each, revision, asked.expand));
-  sendJson(request, response, 200, body);
+  sendJson({ request, response }, 200, body);
 }
 
 /** A token that reaches this point is valid, as the server has checked it; without one the client is anonymous. */
 function sendWhoami({ request, response }: Exchange): void {
   if (request.message.headers.authorization === undefined) {
-    sendError(request, response, 401, 'Invalid username or password.');
+    sendError({ request, response }, 401, 'Invalid username or password.');
     return;
   }
   const user = { type: 'user', id: 'depot', name: 'depot', fullname: 'depot', orgs: [] };
   const auth = { type: 'access_token', accessToken: { displayName: 'depot', role: 'read' } };
-  sendJson(request, response, 200, { ...user, isPro: false, auth });
+  sendJson({ request, response }, 200, { ...user, isPro: false, auth });
 }
 
 function truth(text: string | null): boolean {

@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { DepotRequest } from './handler.ts';
 import { type HubFile, pointerOf } from './hub-file.ts';
-import { sendFile, sendJson } from './send.ts';
+import { type Exchange, sendFile, sendJson } from './send.ts';
 
 /** Size in bytes above which `huggingface_hub` refuses plain HTTP if HEAD reports the size (MAX_HTTP_DOWNLOAD_SIZE). */
 const HTTP_WALL_BYTES = 50_000_000_000;
@@ -35,7 +35,7 @@ export function refuseHub(
   commit?: string,
 ): void {
   const message = MESSAGES[code];
-  sendError(request, response, 404, message, {
+  sendError({ request, response }, 404, message, {
     'X-Error-Code': code,
     ...(commit === undefined ? {} : { 'X-Repo-Commit': commit }),
   });
@@ -43,14 +43,13 @@ export function refuseHub(
 
 /** Answers with any other error; the message never contains what a client sent. */
 export function sendError(
-  request: DepotRequest,
-  response: ServerResponse,
+  exchange: Exchange,
   status: number,
   message: string,
   headers: OutgoingHttpHeaders = {},
 ): void {
   const all = { 'X-Error-Message': message, ...headers };
-  sendJson(request, response, status, { error: message }, all);
+  sendJson(exchange, status, { error: message }, all);
 }
 
 /** Sends a file, never as a redirect and never compressed: some clients of the Hub fail on both. */

@@ -34,7 +34,7 @@ export function sendLlamaManifest(
     return true;
   }
   const projector = files.find(isProjector);
-  sendJson(request, response, 200, {
+  sendJson({ request, response }, 200, {
     ggufFile: described(model),
     ...(projector === undefined ? {} : { mmprojFile: described(projector) }),
   });

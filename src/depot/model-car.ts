@@ -88,12 +88,18 @@ function foldersOf(path: string): string[] {
   return parts.map((_, index) => parts.slice(0, index + 1).join('/'));
 }
 
+/** A modelcar's name and layers. */
+export interface CarImage {
+  readonly repository: string;
+  readonly tag: string;
+  readonly layers: readonly CarLayer[];
+  /** Of each layer, in the same order. */
+  readonly digests: readonly Digest[];
+}
+
 /** The repository of a modelcar whose layers have these digests: an image of files, without a program. */
 export function carRepository(
-  repository: string,
-  tag: string,
-  layers: readonly CarLayer[],
-  digests: readonly Digest[],
+  { repository, tag, layers, digests }: CarImage,
   { platform, created, labels }: CarDescription,
 ): CatalogEntry {
   const [os = '', architecture = ''] = platform.split('/');

@@ -5,7 +5,7 @@ import type { Catalog, CatalogEntry } from './catalog.ts';
 import { findRepository } from './find-repository.ts';
 import type { DepotRequest, Handler } from './handler.ts';
 import { nextLink, pageOf } from './page.ts';
-import { sendFile, sendJson, sendPieces } from './send.ts';
+import { type Exchange, sendFile, sendJson, sendPieces } from './send.ts';
 
 const API_VERSION = { 'Docker-Distribution-Api-Version': 'registry/2.0' } as const;
 const INDEX = 'application/vnd.oci.image.index.v1+json';
@@ -42,70 +42,75 @@ async function answer(
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     // The body of a push is not read: the connection is closed after the response.
     const headers = { Allow: 'GET, HEAD', Connection: 'close' };
-    return refuse(request, response, 405, 'UNSUPPORTED', 'this registry is read-only', headers);
+    return refuse(
+      { request, response },
+      405,
+      { code: 'UNSUPPORTED', message: 'this registry is read-only' },
+      headers,
+    );
   }
   // Some clients encode the colon of a digest; no other character of this API needs encoding.
   const path = request.path.replace(/%3a/gi, ':');
-  if (path === '/v2/' || path === '/v2') return sendJson(request, response, 200, {});
+  if (path === '/v2/' || path === '/v2') return sendJson({ request, response }, 200, {});
   if (path === '/v2/_catalog') return sendCatalog(catalog, request, response);
 
   const match = ROUTE.exec(path);
   const [, name = '', kind = '', reference = ''] = match ?? [];
   if (match === null || !isRepositoryName(name))
-    return refuse(request, response, 404, 'NAME_INVALID', 'no such endpoint, or an invalid name');
+    return refuse({ request, response }, 404, {
+      code: 'NAME_INVALID',
+      message: 'no such endpoint, or an invalid name',
+    });
   const found = findRepository(catalog.repositories(), name, request.query.get('ns') ?? undefined);
   if (kind === 'referrers') return sendReferrers(found, request, response, reference);
   const entry = found?.make === undefined ? found : await found.make();
   if (entry === undefined)
-    return refuse(request, response, 404, 'NAME_UNKNOWN', `repository ${name} not found`);
+    return refuse({ request, response }, 404, {
+      code: 'NAME_UNKNOWN',
+      message: `repository ${name} not found`,
+    });
   if (kind === 'tags') return sendTags(entry, request, response, reference);
-  if (kind === 'blobs') return sendBlob(catalog, entry, request, response, reference);
-  return sendManifest(catalog, entry, request, response, reference);
+  const served = { catalog, entry };
+  if (kind === 'blobs') return sendBlob(served, { request, response }, reference);
+  return sendManifest(served, { request, response }, reference);
 }
 
-async function sendManifest(
-  catalog: Catalog,
-  entry: CatalogEntry,
-  request: DepotRequest,
-  response: ServerResponse,
-  reference: string,
-): Promise<void> {
+/** A repository, and the catalog that has it. */
+interface Served {
+  readonly catalog: Catalog;
+  readonly entry: CatalogEntry;
+}
+
+async function sendManifest(served: Served, exchange: Exchange, reference: string): Promise<void> {
+  const { entry } = served;
   if (reference.includes(':') && !isDigestText(reference))
-    return refuse(request, response, 400, 'DIGEST_INVALID', 'malformed digest');
+    return refuse(exchange, 400, { code: 'DIGEST_INVALID', message: 'malformed digest' });
   const digest = resolveReference(entry, reference);
   const mediaType = digest === undefined ? undefined : entry.manifests.get(digest);
   if (digest === undefined || mediaType === undefined)
-    return refuse(request, response, 404, 'MANIFEST_UNKNOWN', `${reference} not found`);
+    return refuse(exchange, 404, { code: 'MANIFEST_UNKNOWN', message: `${reference} not found` });
   // Always the stored type, whatever Accept requests: another type would be other bytes with another digest.
   const headers = { 'Content-Type': mediaType, 'Docker-Content-Digest': digest };
-  await sendStored(catalog, entry, request, response, { digest, headers });
+  await sendStored(served, exchange, { digest, headers });
 }
 
-async function sendBlob(
-  catalog: Catalog,
-  entry: CatalogEntry,
-  request: DepotRequest,
-  response: ServerResponse,
-  reference: string,
-): Promise<void> {
+async function sendBlob(served: Served, exchange: Exchange, reference: string): Promise<void> {
   if (!isDigestText(reference))
-    return refuse(request, response, 400, 'DIGEST_INVALID', 'malformed digest');
-  const size = isDigest(reference) ? entry.blobs.get(reference) : undefined;
+    return refuse(exchange, 400, { code: 'DIGEST_INVALID', message: 'malformed digest' });
+  const size = isDigest(reference) ? served.entry.blobs.get(reference) : undefined;
   if (!isDigest(reference) || size === undefined)
-    return refuse(request, response, 404, 'BLOB_UNKNOWN', `${reference} not found`);
+    return refuse(exchange, 404, { code: 'BLOB_UNKNOWN', message: `${reference} not found` });
   const headers = {
     'Content-Type': 'application/octet-stream',
     'Docker-Content-Digest': reference,
   };
-  await sendStored(catalog, entry, request, response, { digest: reference, size, headers });
+  await sendStored(served, exchange, { digest: reference, size, headers });
 }
 
 /** Sends a blob of the store, or an assembled one. */
 async function sendStored(
-  catalog: Catalog,
-  entry: CatalogEntry,
-  request: DepotRequest,
-  response: ServerResponse,
+  { catalog, entry }: Served,
+  { request, response }: Exchange,
   what: {
     readonly digest: Digest;
     readonly size?: number;
@@ -130,11 +135,12 @@ function sendTags(
   reference: string,
 ): void {
   const page = pageOf(Object.keys(entry.tags), request.query);
-  if (reference !== 'list') refuse(request, response, 404, 'NAME_INVALID', 'no such endpoint');
+  if (reference !== 'list')
+    refuse({ request, response }, 404, { code: 'NAME_INVALID', message: 'no such endpoint' });
   else if (page === undefined) refusePage(request, response);
   else {
     const body = { name: entry.repository, tags: page.items };
-    sendJson(request, response, 200, body, nextLink(`/v2/${entry.repository}/tags/list`, page));
+    sendJson({ request, response }, 200, body, nextLink(`/v2/${entry.repository}/tags/list`, page));
   }
 }
 
@@ -144,7 +150,7 @@ function sendCatalog(catalog: Catalog, request: DepotRequest, response: ServerRe
   if (page === undefined) refusePage(request, response);
   else {
     const body = { repositories: page.items };
-    sendJson(request, response, 200, body, nextLink('/v2/_catalog', page));
+    sendJson({ request, response }, 200, body, nextLink('/v2/_catalog', page));
   }
 }
 
@@ -156,7 +162,7 @@ function sendReferrers(
   reference: string,
 ): void {
   if (!isDigestText(reference)) {
-    refuse(request, response, 400, 'DIGEST_INVALID', 'malformed digest');
+    refuse({ request, response }, 400, { code: 'DIGEST_INVALID', message: 'malformed digest' });
     return;
   }
   const wanted = request.query.get('artifactType');
@@ -166,7 +172,7 @@ function sendReferrers(
   };
   const all = (isDigest(reference) ? entry?.referrers?.get(reference) : undefined) ?? [];
   const manifests = all.filter((each) => wanted === null || each.artifactType === wanted);
-  sendJson(request, response, 200, { schemaVersion: 2, mediaType: INDEX, manifests }, headers);
+  sendJson({ request, response }, 200, { schemaVersion: 2, mediaType: INDEX, manifests }, headers);
 }
 
 function resolveReference(entry: CatalogEntry, reference: string): Digest | undefined {
@@ -176,16 +182,17 @@ function resolveReference(entry: CatalogEntry, reference: string): Digest | unde
 }
 
 function refusePage(request: DepotRequest, response: ServerResponse): void {
-  refuse(request, response, 400, 'PAGINATION_NUMBER_INVALID', 'n is not a number');
+  refuse({ request, response }, 400, {
+    code: 'PAGINATION_NUMBER_INVALID',
+    message: 'n is not a number',
+  });
 }
 
 function refuse(
-  request: DepotRequest,
-  response: ServerResponse,
+  exchange: Exchange,
   status: number,
-  code: OciCode,
-  message: string,
+  { code, message }: { readonly code: OciCode; readonly message: string },
   headers: OutgoingHttpHeaders = {},
 ): void {
-  sendJson(request, response, status, { errors: [{ code, message, detail: null }] }, headers);
+  sendJson(exchange, status, { errors: [{ code, message, detail: null }] }, headers);
 }

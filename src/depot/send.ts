@@ -22,15 +22,20 @@ export interface ServedPieces {
   readonly headers: OutgoingHttpHeaders;
 }
 
+/** A request, and the response to it. */
+export interface Exchange {
+  readonly request: DepotRequest;
+  readonly response: ServerResponse;
+}
+
 /** Sends JSON; for HEAD, only its headers. */
 export function sendJson(
-  request: DepotRequest,
-  response: ServerResponse,
+  exchange: Exchange,
   status: number,
   value: unknown,
   headers: OutgoingHttpHeaders = {},
 ): void {
-  sendBytes(request, response, status, Buffer.from(JSON.stringify(value), 'utf8'), {
+  sendBytes(exchange, status, Buffer.from(JSON.stringify(value), 'utf8'), {
     'Content-Type': 'application/json',
     ...headers,
   });
@@ -38,8 +43,7 @@ export function sendJson(
 
 /** Sends bytes; for HEAD, only their headers. */
 export function sendBytes(
-  request: DepotRequest,
-  response: ServerResponse,
+  { request, response }: Exchange,
   status: number,
   body: Buffer,
   headers: OutgoingHttpHeaders,

@@ -78,11 +78,11 @@ export async function startDepot(catalog: Catalog, options: DepotOptions): Promi
         return askForToken(request, response);
       await catalog.refresh?.();
       for (const handler of handlers) if (await handler(request, response)) return;
-      sendJson(request, response, 404, { error: 'not found' });
+      sendJson({ request, response }, 404, { error: 'not found' });
     } catch {
       // The error may contain paths of the store: the client gets no details.
       if (response.headersSent) response.destroy();
-      else sendJson(request, response, 500, { error: 'the store could not be read' });
+      else sendJson({ request, response }, 500, { error: 'the store could not be read' });
     } finally {
       done();
     }
@@ -127,11 +127,11 @@ function healthOf(metrics: Metrics, catalog: Catalog): Handler {
   return async (request, response) => {
     if (request.path !== '/healthz' && request.path !== '/metrics') return false;
     if (request.method !== 'GET' && request.method !== 'HEAD') {
-      sendJson(request, response, 405, { error: 'read-only' }, { Allow: 'GET, HEAD' });
+      sendJson({ request, response }, 405, { error: 'read-only' }, { Allow: 'GET, HEAD' });
       return true;
     }
     const text = request.path === '/healthz' ? 'ok\n' : metrics.text(storeOf(catalog));
-    sendBytes(request, response, 200, Buffer.from(text), {
+    sendBytes({ request, response }, 200, Buffer.from(text), {
       'Content-Type': 'text/plain; version=0.0.4; charset=utf-8',
       'Cache-Control': 'no-store',
     });
@@ -155,7 +155,7 @@ function askForToken(request: DepotRequest, response: ServerResponse): void {
   const body = request.path.startsWith('/v2')
     ? { errors: [{ code: 'UNAUTHORIZED', message, detail: null }] }
     : { error: message };
-  sendJson(request, response, 401, body, {
+  sendJson({ request, response }, 401, body, {
     'WWW-Authenticate': 'Basic realm="stowage depot", charset="UTF-8"',
     Connection: 'close',
   });

@@ -93,13 +93,11 @@ function check<T>(
   const defects = [...new Set([...issues.flatMap(describeIssue), ...hidden])];
   const shown = defects.slice(0, 50);
   const count = defects.length === 1 ? '1 defect' : `${defects.length} defects`;
-  throw refuseDocument(
-    kind,
-    `${kind.name} has ${count}`,
-    'a document of its schema',
-    shown[0] ?? '',
-    shown,
-  );
+  throw refuseDocument(kind, `${kind.name} has ${count}`, {
+    expected: 'a document of its schema',
+    found: shown[0] ?? '',
+    defects: shown,
+  });
 }
 
 function hiddenMembers(value: unknown): string[] {
@@ -147,13 +145,10 @@ function pathOf(path: readonly PropertyKey[]): string {
 /** @throws StowageError with the kind's code for more bytes than it may have */
 export function checkSize<T>(kind: DocumentKind<T>, bytes: Uint8Array): void {
   if (bytes.byteLength <= kind.maxBytes) return;
-  throw refuseDocument(
-    kind,
-    `${kind.name} is too large`,
-    `at most ${kind.maxBytes} bytes`,
-    `${bytes.byteLength} bytes`,
-    [],
-  );
+  throw refuseDocument(kind, `${kind.name} is too large`, {
+    expected: `at most ${kind.maxBytes} bytes`,
+    found: `${bytes.byteLength} bytes`,
+  });
 }
 
 function relabel<T, V>(kind: DocumentKind<T>, read: () => V): V {
@@ -161,13 +156,10 @@ function relabel<T, V>(kind: DocumentKind<T>, read: () => V): V {
     return read();
   } catch (error) {
     if (!(error instanceof StowageError)) throw error;
-    throw refuseDocument(
-      kind,
-      `${kind.name}: ${error.message}`,
-      error.expected ?? '',
-      error.found ?? 'other bytes',
-      [],
-    );
+    throw refuseDocument(kind, `${kind.name}: ${error.message}`, {
+      expected: error.expected ?? '',
+      found: error.found ?? 'other bytes',
+    });
   }
 }
 
@@ -175,9 +167,12 @@ function relabel<T, V>(kind: DocumentKind<T>, read: () => V): V {
 export function refuseDocument<T>(
   kind: DocumentKind<T>,
   message: string,
-  expected: string,
-  found: string,
-  defects: readonly string[],
+  seen: {
+    readonly expected: string;
+    readonly found: string;
+    readonly defects?: readonly string[];
+  },
 ): StowageError {
-  return new StowageError(kind.code, message, { expected, found, hint: kind.hint, defects });
+  const { defects = [], ...rest } = seen;
+  return new StowageError(kind.code, message, { ...rest, hint: kind.hint, defects });
 }

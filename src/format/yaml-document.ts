@@ -12,13 +12,10 @@ export function readYaml<T>(kind: DocumentKind<T>, bytes: Uint8Array): T {
     value = yaml.toJS({ maxAliasCount: 0 });
   } catch (cause) {
     const found = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : 'invalid text';
-    throw refuseDocument(
-      kind,
-      `${kind.name} is not valid YAML`,
-      'YAML in UTF-8, without aliases',
+    throw refuseDocument(kind, `${kind.name} is not valid YAML`, {
+      expected: 'YAML in UTF-8, without aliases',
       found,
-      [],
-    );
+    });
   }
   return readValue(kind, value);
 }

@@ -67,7 +67,8 @@ class ColumnReader {
       const size = Math.min(want - filled, segment.length - this.#within);
       const { path, offset } = segment;
       this.#open ??= attempt(path, () => openSync(path, READ));
-      fill(this.#open, buffer.subarray(filled), size, offset + this.#within, path);
+      const place = { source: this.#open, path, position: offset + this.#within };
+      fill(buffer.subarray(filled), size, place);
       filled += size;
       this.#within += size;
       if (this.#within === segment.length) {

@@ -82,7 +82,10 @@ async function passPiece(
   try {
     for (let done = 0; done < piece.length; ) {
       const want = Math.min(stride, piece.length - done);
-      const bytes = fill(source, await buffers.next(), want, start + done, task.path);
+      const bytes = fill(await buffers.next(), want, {
+        ...{ source, path: task.path },
+        position: start + done,
+      });
       sha512?.update(bytes);
       done += want;
       if (hasCrc) {

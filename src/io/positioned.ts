@@ -11,14 +11,15 @@ export class PassError extends Error {
   }
 }
 
+/** Where bytes are read: an open file, its path for errors, and the first byte. */
+export interface ReadPlace {
+  readonly source: number;
+  readonly path: string;
+  readonly position: number;
+}
+
 /** Reads exactly `want` bytes to the beginning of a buffer. @throws PassError `ESHORT`, or the system's code */
-export function fill(
-  source: number,
-  buffer: Buffer,
-  want: number,
-  position: number,
-  path: string,
-): Buffer {
+export function fill(buffer: Buffer, want: number, { source, position, path }: ReadPlace): Buffer {
   for (let filled = 0; filled < want; ) {
     const read = attempt(path, () =>
       readSync(source, buffer, filled, want - filled, position + filled),

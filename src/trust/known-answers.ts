@@ -154,7 +154,7 @@ function expectText(
   expected: string,
   calculate: () => string,
 ): KnownAnswer {
-  return judge(algorithm, test, expected, calculate, (found) => found);
+  return judge({ algorithm, test, expected, describe: (found) => found }, calculate);
 }
 
 function expectAnswer(
@@ -163,15 +163,21 @@ function expectAnswer(
   expected: boolean,
   calculate: () => boolean,
 ): KnownAnswer {
-  return judge(algorithm, test, expected, calculate, (found) => (found ? 'accepted' : 'refused'));
+  const describe = (found: boolean): string => (found ? 'accepted' : 'refused');
+  return judge({ algorithm, test, expected, describe }, calculate);
+}
+
+/** A test whose answer is known. */
+interface Expected<T> {
+  readonly algorithm: string;
+  readonly test: string;
+  readonly expected: T;
+  readonly describe: (found: T) => string;
 }
 
 function judge<T>(
-  algorithm: string,
-  test: string,
-  expected: T,
+  { algorithm, test, expected, describe }: Expected<T>,
   calculate: () => T,
-  describe: (found: T) => string,
 ): KnownAnswer {
   try {
     const found = calculate();

@@ -16,6 +16,12 @@ export interface SignatureFile {
   readonly bytes: Buffer;
 }
 
+/** Bytes, and the signatures over them. */
+export interface SignedContent {
+  readonly content: Uint8Array;
+  readonly signatures: readonly SignatureFile[];
+}
+
 /**
  * Why a valid signature does not count: its signer is unknown or revoked, its root belongs to another role, the trust
  * document does not allow its algorithm, or its key was already counted.
@@ -71,8 +77,7 @@ const everyAlgorithm: ReadonlySet<AlgorithmName> = new Set(allAlgorithms);
 export function evaluateSignatures(
   trust: Trust,
   role: RoleName,
-  content: Uint8Array,
-  signatures: readonly SignatureFile[],
+  { content, signatures }: SignedContent,
   now: Date,
 ): SignerVerdict[] {
   const judge = judgeFor(trust, role);

@@ -61,12 +61,12 @@ function follow(trust: Trust, link: TrustLink, now: Date): Trust {
     });
   // TUF 5.3.4, first half: a threshold of the keys in version N, over bytes that have not been parsed.
   prefixing(`trust document ${version}, judged by ${trust.version}`, () =>
-    evaluateSignatures(trust, 'root', bytes, signatures, now),
+    evaluateSignatures(trust, 'root', { content: bytes, signatures }, now),
   );
   const next = prefixing(`trust document ${version}`, () => readTrustDocument(bytes));
   // TUF 5.3.4, second half: a threshold of the keys in version N+1, so that its successor can be verified.
   prefixing(`trust document ${version}, judged by itself`, () =>
-    evaluateSignatures(next, 'root', bytes, signatures, now),
+    evaluateSignatures(next, 'root', { content: bytes, signatures }, now),
   );
   // TUF 5.3.5: the signed version is exactly N+1, whatever the name of the file.
   requireVersion(next, link);

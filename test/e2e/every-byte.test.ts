@@ -17,15 +17,11 @@ import { scratchFolder } from '../support/scratch.ts';
 vi.mock('../../src/trust/policy.ts', async (original) => {
   const real = await original<typeof policy>();
   const verdicts = new Map<string, ReturnType<typeof policy.evaluateSignatures>>();
-  const evaluateSignatures: typeof policy.evaluateSignatures = (
-    trust,
-    role,
-    content,
-    files,
-    at,
-  ) => {
-    const asked = digest(JSON.stringify([trust, role, at]), content, ...files.map((f) => f.bytes));
-    const known = verdicts.get(asked) ?? real.evaluateSignatures(trust, role, content, files, at);
+  const evaluateSignatures: typeof policy.evaluateSignatures = (trust, role, signed, at) => {
+    const { content, signatures } = signed;
+    const files = signatures.map((file) => file.bytes);
+    const asked = digest(JSON.stringify([trust, role, at]), content, ...files);
+    const known = verdicts.get(asked) ?? real.evaluateSignatures(trust, role, signed, at);
     verdicts.set(asked, known);
     return known;
   };

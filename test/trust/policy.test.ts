@@ -68,7 +68,7 @@ function trusting({ release, ...changes }: Changes = {}): Trust {
 }
 
 const evaluate = (signatures: readonly SignatureFile[], trust: Trust = trusting()) =>
-  evaluateSignatures(trust, 'release', content, signatures, now);
+  evaluateSignatures(trust, 'release', { content, signatures }, now);
 const two = trusting({ release: { threshold: 2 } });
 
 describe('when enough signatures count', () => {
@@ -89,7 +89,12 @@ describe('when enough signatures count', () => {
   });
 
   it('uses the roots of each role', () => {
-    const [verdict] = evaluateSignatures(trusting(), 'approval', content, [signed(officer)], now);
+    const [verdict] = evaluateSignatures(
+      trusting(),
+      'approval',
+      { content, signatures: [signed(officer)] },
+      now,
+    );
     expect(verdict).toMatchObject({ counted: true, root: 'site' });
   });
 
@@ -175,7 +180,7 @@ describe('when too few signatures count', () => {
   it('refuses a role that the trust document does not have', async () => {
     const trust = trustFromRoot(vendor.certificate, now);
     await expectCode(
-      () => evaluateSignatures(trust, 'approval', content, [signed(ann)], now),
+      () => evaluateSignatures(trust, 'approval', { content, signatures: [signed(ann)] }, now),
       'signer-untrusted',
     );
   });
@@ -285,7 +290,7 @@ describe('when a role requires algorithms', () => {
 
 describe('when the trust document itself is signed', () => {
   const sealed = (signatures: readonly SignatureFile[]) =>
-    evaluateSignatures(trusting(), 'root', content, signatures, now);
+    evaluateSignatures(trusting(), 'root', { content, signatures }, now);
 
   it('uses the roots of the role root', async () => {
     expect(sealed([signed(officer)])).toMatchObject([{ counted: true, root: 'site' }]);

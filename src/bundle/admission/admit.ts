@@ -124,7 +124,7 @@ async function examine(
   const id = sriHex(sriOf(checksumBytes));
   if (first !== undefined && id !== first.id) throw mixed(first.id, id);
   const signatures = await readSignatures(folder);
-  const signers = evaluateSignatures(trust, 'release', checksumBytes, signatures, now);
+  const signers = evaluateSignatures(trust, 'release', { content: checksumBytes, signatures }, now);
   const released = { trust, content: checksumBytes, signatures, signers, now };
   const approvers =
     policy?.requireApproval === true ? requireApproved(released) : approversOf(released);

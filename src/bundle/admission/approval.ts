@@ -18,7 +18,7 @@ export interface Released {
  */
 export function requireApproved(released: Released): SignerVerdict[] {
   const { trust, content, signatures, signers, now } = released;
-  const approvals = evaluateSignatures(trust, 'approval', content, signatures, now);
+  const approvals = evaluateSignatures(trust, 'approval', { content, signatures }, now);
   const counted = approvals.filter((each) => each.counted);
   const { release, approval = release } = trust.roles;
   const keys = new Set([...signers.filter((each) => each.counted), ...counted].map(keyOf));

@@ -54,7 +54,7 @@ export async function refusedFacts(folder: string, given: Trust, now: Date): Pro
     facts = { ...facts, id: sriHex(sriOf(list)) };
     const signatures: readonly SignatureFile[] = await readSignatures(folder);
     facts = { ...facts, signatures: describeRefused(signatures, list, trust, now) };
-    const signers = evaluateSignatures(trust, 'release', list, signatures, now);
+    const signers = evaluateSignatures(trust, 'release', { content: list, signatures }, now);
     const approvers = approversOf({ trust, content: list, signatures, signers, now });
     facts = { ...facts, signatures: markApprovals(facts.signatures, approvers) };
     const checksums = readChecksums(list);

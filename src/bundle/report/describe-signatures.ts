@@ -67,7 +67,7 @@ export function describeRefused(
   now: Date,
 ): ReportSignature[] {
   const judge = (some: readonly SignatureFile[]): SignerVerdict[] =>
-    evaluateSignatures(withoutThreshold(trust), 'release', content, some, now);
+    evaluateSignatures(withoutThreshold(trust), 'release', { content, signatures: some }, now);
   const broken = new Map<string, string>();
   for (const file of files) {
     try {

@@ -29,19 +29,25 @@ export async function packFrom(
   const name = `${list.name}-${list.version}-repair`;
   const folder = output === undefined ? join(dirname(place), name) : context.path(output);
   await requireAbsent(folder);
-  return pick(list, await openBundle(place), folder, false, context);
+  return pick(list, { open: await openBundle(place), folder, move: false }, context);
+}
+
+/** From which bundle parts are picked, and how. */
+export interface PickOptions {
+  readonly open: OpenBundle;
+  /** The folder that is written. */
+  readonly folder: string;
+  /** Whether to move the parts instead of copying them. */
+  readonly move: boolean;
 }
 
 /**
  * Writes a bundle's control files and the listed parts.
- * @param move whether to move the parts instead of copying them
  * @throws StowageError `document-invalid` if the list belongs to another bundle
  */
 export async function pick(
   list: RepairList,
-  open: OpenBundle,
-  folder: string,
-  move: boolean,
+  { open, folder, move }: PickOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
   if (open.id !== list.bundle) throw ofAnother(list, open.id);

@@ -65,7 +65,11 @@ export async function pack(
     const whole = `${output}.whole`;
     try {
       await packBundle(lock, { ...packing, output: whole });
-      return await pick(list, await openBundle(whole), output, true, context);
+      return await pick(
+        list,
+        { open: await openBundle(whole), folder: output, move: true },
+        context,
+      );
     } finally {
       await remove(whole);
     }

@@ -66,7 +66,8 @@ async function standingOf(path: string, trust: Trust, now: Date): Promise<Standi
   const files = link?.signatures.length ?? 0;
   if (link === undefined || files === 0) return { files, signers: [] };
   try {
-    return { files, signers: evaluateSignatures(trust, 'root', link.bytes, link.signatures, now) };
+    const signed = { content: link.bytes, signatures: link.signatures };
+    return { files, signers: evaluateSignatures(trust, 'root', signed, now) };
   } catch (error) {
     if (!(error instanceof StowageError)) throw error;
     const defect = [error.message, ...error.defects].join('; ');

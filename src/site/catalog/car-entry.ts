@@ -26,7 +26,8 @@ export function carEntry(site: SiteFolder, bundle: Bundle, model: BundleModel): 
   const make = async (): Promise<CatalogEntry> => {
     const layers = carLayers(model.files);
     const digests = await layerDigests(site, model.manifest, layers);
-    return carRepository(repository, bundle.version, layers, digests, {
+    const image = { repository, tag: bundle.version, layers, digests };
+    return carRepository(image, {
       platform: bundle.platforms[0] ?? 'linux/amd64',
       created: bundle.resolvedAt,
       labels: {

@@ -39,7 +39,12 @@ export async function readPlan(file: string): Promise<WrittenPlan> {
  */
 export function requireApproved(written: WrittenPlan, trust: Trust, now: Date): string[] {
   if (written.approvals.length === 0) throw unapproved();
-  const verdicts = evaluateSignatures(trust, 'approval', written.bytes, written.approvals, now);
+  const verdicts = evaluateSignatures(
+    trust,
+    'approval',
+    { content: written.bytes, signatures: written.approvals },
+    now,
+  );
   return verdicts.filter((each) => each.counted).map((each) => each.subject);
 }
 
