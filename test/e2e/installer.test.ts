@@ -121,7 +121,7 @@ describe('when the installer runs', () => {
     expect(status).toBe(0);
     const { tool } = JSON.parse(readFileSync(report, 'utf8')) as { tool: { sha512: string } };
     expect(tool.sha512).toBe(await sha512(x64));
-    expect(readFileSync(page, 'utf8')).toContain('which is one file');
+    expect(readFileSync(page, 'utf8')).toContain('on the program file');
     expect(bundle.bundle.installers?.map(({ path }) => path)).toEqual(['stowage-linux-x64']);
     expect(readFileSync(join(bundle.folder, 'SHA512SUMS'), 'utf8')).toContain(tool.sha512);
   });

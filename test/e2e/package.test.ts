@@ -121,7 +121,7 @@ describe('when the package is used', () => {
     const { status, stderr } = run('npx', 'stowage', 'pack', '--output', 'with-installers');
     expect(status).toBe(1);
     expect(stderr).toMatch(/there is no installer for linux\/amd64 \[file-missing\]/);
-    expect(stderr).toContain('they come with each release');
+    expect(stderr).toContain('--no-installer');
     expect(existsSync(join(user, 'with-installers'))).toBe(false);
   });
 

@@ -170,7 +170,7 @@ describe('when a blob of the store is damaged', () => {
     bytes[0] = (bytes[0] ?? 0) ^ 1;
     chmodSync(weights, 0o644);
     writeFileSync(weights, bytes);
-    expectError(await run('pack', '--no-installer'), 'blob-damaged', 'remove that file');
+    expectError(await run('pack', '--no-installer'), 'blob-damaged', 'delete that file');
     expect(readdirSync(cwd).filter((name) => name.includes('1.0.0'))).toEqual([]);
   });
 });
@@ -274,7 +274,7 @@ describe('when the disk is full', () => {
     hub.requests.length = 0;
     const full = await runAt(store, 'store', 'pull');
     expectError(full, 'space-insufficient', 'stowage store prune');
-    expect(full.json.error.found).toMatch(/\(\d+ bytes\) too few$/);
+    expect(full.json.error.found).toMatch(/\(\d+ bytes\) missing$/);
     expect(hub.requests).toEqual([]);
     execFileSync('mount', ['-o', 'remount,size=32m', place]);
     expect((await runAt(store, 'store', 'pull')).status).toBe(0);

@@ -111,7 +111,7 @@ describe.each(made)('when a site was made by %s', (version) => {
       const { json } = await run('apply', plan);
       expect(json.error.code).toBe('plan-stale');
       // Generations and steps are the same; the site lay elsewhere.
-      for (const each of json.error.defects) expect(each).toMatch(/^(?:space|inodes): /);
+      for (const each of json.error.defects) expect(each).toMatch(/\b(?:space|inodes): /);
     }
   });
 
