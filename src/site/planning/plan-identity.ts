@@ -2,7 +2,7 @@ import { canonicalBytes, canonicalJson, type Json } from '../../core/canonical-j
 import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import type { Generation } from '../../format/generation.ts';
-import type { Constraint, Plan } from '../../format/plan.ts';
+import type { Constraint, Plan, Step } from '../../format/plan.ts';
 
 /** SHA-512 of a plan's canonical bytes, 128 hex digits: what people compare. */
 export function planDigest(plan: Plan): string {
@@ -22,7 +22,9 @@ export function requireFreshPlan(plan: Plan, now: Plan): void {
     ...(alike(plan.site, now.site)
       ? []
       : [`the name of the site is ${now.site}, not ${plan.site}`]),
-    ...(alike(plan.steps, now.steps) ? [] : ['the steps are different now']),
+    ...(alike(plan.steps.map(withoutReason), now.steps.map(withoutReason))
+      ? []
+      : ['the steps are different now']),
   ];
   const [first] = changes;
   if (first === undefined) return;
@@ -56,6 +58,11 @@ function changedConstraints(then: readonly Constraint[], now: readonly Constrain
     return [`${key(each)}: was ${old.found}, now ${each.found}`];
   });
   return [...changes, ...[...before.keys()].map((each) => `no longer required: ${each}`)];
+}
+
+/** What a step does: how a program words its reason makes no difference. */
+function withoutReason({ reason: _, ...step }: Step): unknown {
+  return step;
 }
 
 /** Whether a constraint holds, or its override. */
