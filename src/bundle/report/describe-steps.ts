@@ -44,11 +44,10 @@ export function describeSteps(
   facts: BundleFacts,
 ): ReportStep[] {
   const began = new Set(run.map((each) => each.name));
-  const known = knownSteps.filter((name) => name !== 'trust' || run.length === 0);
   const order = (name: string): number => knownSteps.indexOf(name);
   const steps = [
     ...run.map((each) => describeStep(each, facts, verdict)),
-    ...known
+    ...knownSteps
       .filter((name) => !began.has(name))
       .map((name): ReportStep => ({ name, checks: stepMeaning(name), outcome: 'not-run' })),
   ];

@@ -1,5 +1,5 @@
 import { digestHex } from '../../core/digest.ts';
-import type { RenderedService } from '../../format/containers.ts';
+import type { RenderedImage, RenderedNetwork, RenderedService } from '../../format/containers.ts';
 import type { DeployedRelease, Generation } from '../../format/generation.ts';
 import type { DeployedService, ServiceOf, ServiceState, Target } from '../target.ts';
 import { containerConstraints, overridableRules } from './constraints/check.ts';
@@ -109,16 +109,13 @@ function stateOf(service: RenderedService, found: ContainerState): ServiceState 
   return { ...state, drift };
 }
 
-function imageOf(release: DeployedRelease, tag: string): RenderedService['image'] {
+function imageOf(release: DeployedRelease, tag: string): RenderedImage {
   const image = imagesOf([release]).find((each) => each.tag === tag);
   if (image === undefined) throw new Error(`release ${release.name} has no image ${tag}`);
   return image;
 }
 
-function networkOf(
-  release: DeployedRelease,
-  name: string,
-): ReturnType<typeof containersOf>['networks'][number] {
+function networkOf(release: DeployedRelease, name: string): RenderedNetwork {
   const network = containersOf(release).networks.find((each) => each.name === name);
   if (network === undefined) throw new Error(`release ${release.name} has no network ${name}`);
   return network;
