@@ -71,7 +71,8 @@ export async function collect(
   let bytes = 0;
   for await (const chunk of body) {
     bytes += chunk.byteLength;
-    if (bytes > maxBytes) throw malformed(asked, `at most ${maxBytes} bytes`, 'more');
+    if (bytes > maxBytes)
+      throw malformed(asked, { expected: `at most ${maxBytes} bytes`, found: 'more' });
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
@@ -100,6 +101,9 @@ export function parseRemote(bytes: Uint8Array, asked: Asked): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
   } catch {
-    throw malformed(asked, 'JSON', `${bytes.byteLength} bytes of something else`);
+    throw malformed(asked, {
+      expected: 'JSON',
+      found: `${bytes.byteLength} bytes of something else`,
+    });
   }
 }

@@ -137,20 +137,18 @@ export function refusedStatus({ what, url }: Asked, status: number, said: string
   });
 }
 
+/** What a protocol requires, what came instead, and what to do about it where that is not a matter for an operator. */
+export interface Violation {
+  readonly expected: string;
+  readonly found: string;
+  readonly hint?: string;
+}
+
 /** The error for a response that violates its protocol. */
-export function malformed(
-  { what, url }: Asked,
-  expected: string,
-  found: string,
-  hint = 'ask the operator of the server, or of a proxy in front of it',
-): StowageError {
+export function malformed({ what, url }: Asked, violation: Violation): StowageError {
   return new StowageError(
     'source-malformed',
     `${redactUrl(url)} sent an invalid response for ${what}`,
-    {
-      expected,
-      found,
-      hint,
-    },
+    { hint: 'ask the operator of the server, or of a proxy in front of it', ...violation },
   );
 }

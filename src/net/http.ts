@@ -173,7 +173,7 @@ async function tryOnce(
     }
     response.discard();
     if (redirects === MAX_REDIRECTS) {
-      throw malformed(request, `at most ${MAX_REDIRECTS} redirects`, 'more');
+      throw malformed(request, { expected: `at most ${MAX_REDIRECTS} redirects`, found: 'more' });
     }
     hop = follow(hop, response.headers.get('location'));
   }
@@ -262,7 +262,10 @@ async function readResponse(
     const encoding = headers.get('content-encoding') ?? 'identity';
     if (encoding === 'identity') return { status, headers, url, body };
     response.discard();
-    throw malformed(request, 'bytes without encoding', `the encoding ${oneLine(encoding, 40)}`);
+    throw malformed(request, {
+      expected: 'bytes without encoding',
+      found: `the encoding ${oneLine(encoding, 40)}`,
+    });
   }
   const raw = await beginning(body, MAX_SAID_BYTES).catch(() => '');
   if (request.allow?.includes(status)) return { status, headers, url, body: nothing() };

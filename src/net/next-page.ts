@@ -18,12 +18,18 @@ export function nextPage(
     if (!/;\s*rel\s*=\s*"?next"?\s*(;|$)/i.test(parameters)) continue;
     const named = URL.parse(target ?? '', page.href);
     if (sameHost && named !== null && named.host !== page.host) {
-      throw malformed(asked, `a next page at ${page.host}`, `one at ${named.host}`);
+      throw malformed(asked, {
+        expected: `a next page at ${page.host}`,
+        found: `one at ${named.host}`,
+      });
     }
     const next = new URL(page);
     next.search = named?.search ?? '';
     if (named !== null && next.href !== page.href) return next;
-    throw malformed(asked, 'a link to the next page', 'a link to the same page');
+    throw malformed(asked, {
+      expected: 'a link to the next page',
+      found: 'a link to the same page',
+    });
   }
   return undefined;
 }

@@ -21,7 +21,10 @@ export function isRedirect(status: number): boolean {
 export function follow<T extends Redirectable>(request: T, location: string | null): T {
   const url = location === null ? null : URL.parse(location, request.url.href);
   if (url === null || !/^https?:$/.test(url.protocol) || WITH_BODY.includes(request.method ?? '')) {
-    throw malformed(request, 'a response, or a redirect to an http address', 'another redirect');
+    throw malformed(request, {
+      expected: 'a response, or a redirect to an http address',
+      found: 'another redirect',
+    });
   }
   requireSafe(request, url);
   // A user in it would be the server's choice, not ours.
@@ -38,13 +41,15 @@ export function follow<T extends Redirectable>(request: T, location: string | nu
  */
 export function requireSafe(request: Asked, url: URL): void {
   if (url.protocol === 'http:' && request.url.protocol === 'https:') {
-    throw malformed(request, 'an address that stays with https', `http at ${url.host}`);
+    throw malformed(request, {
+      expected: 'an address that stays with https',
+      found: `http at ${url.host}`,
+    });
   }
   if (pointsToLocal(url, request.url)) {
-    throw malformed(
-      request,
-      'an address of another server',
-      `this machine or its link: ${url.host}`,
-    );
+    throw malformed(request, {
+      expected: 'an address of another server',
+      found: `this machine or its link: ${url.host}`,
+    });
   }
 }

@@ -64,7 +64,10 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const bearer = challenges.find(({ scheme }) => scheme === 'bearer');
       const basic = challenges.some(({ scheme }) => scheme === 'basic');
       if (bearer === undefined && !basic) {
-        throw malformed(asked, 'a Bearer or Basic challenge with status 401', 'neither');
+        throw malformed(asked, {
+          expected: 'a Bearer or Basic challenge with status 401',
+          found: 'neither',
+        });
       }
       const credential = await credentials.find(scope.registry, scope.repository, signal);
       if (bearer === undefined) {
@@ -135,15 +138,17 @@ function parseRealm(realm: string, asked: Asked): URL {
   const url = URL.parse(realm);
   const plain = url?.protocol === 'http:';
   if (url === null || (!plain && url.protocol !== 'https:') || url.username !== '') {
-    throw malformed(asked, 'the address of its token service', 'something else');
+    throw malformed(asked, {
+      expected: 'the address of its token service',
+      found: 'something else',
+    });
   }
   const near = isLoopback(url.hostname) && isLoopback(asked.url.hostname);
   if ((plain && asked.url.protocol === 'https:' && !near) || pointsToLocal(url, asked.url)) {
-    throw malformed(
-      asked,
-      'a token service at an https address elsewhere',
-      `${url.protocol}// at ${url.host}`,
-    );
+    throw malformed(asked, {
+      expected: 'a token service at an https address elsewhere',
+      found: `${url.protocol}// at ${url.host}`,
+    });
   }
   return url;
 }
@@ -152,7 +157,7 @@ function readToken(bytes: Buffer, asked: Asked): { token: Secret; seconds: numbe
   const answer = fieldsOf(parseRemote(bytes, asked));
   const text = textOf(answer['token'] || answer['access_token'], MAX_TOKEN_BYTES);
   if (text === undefined || !/^[\x21-\x7e]+$/.test(text)) {
-    throw malformed(asked, 'a token', 'none that a header can carry');
+    throw malformed(asked, { expected: 'a token', found: 'none that a header can carry' });
   }
   const life = answer['expires_in'];
   const seconds = typeof life === 'number' && life > 0 ? life : DEFAULT_LIFE_SECONDS;

@@ -79,8 +79,7 @@ function challengeOf({ headers, url }: HttpResponse, request: Asked): string {
   if (header === null || url.host !== request.url.host) {
     throw malformed(
       { ...request, url },
-      'WWW-Authenticate with status 401',
-      'none of the registry',
+      { expected: 'WWW-Authenticate with status 401', found: 'none of the registry' },
     );
   }
   return header;

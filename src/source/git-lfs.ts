@@ -100,11 +100,10 @@ function originOf(digest: Digest, answer: Fields, asked: HttpRequest, http: Http
     url.username !== '' ||
     pointsToLocal(url, asked.url)
   ) {
-    throw malformed(
-      asked,
-      'https addresses of objects, elsewhere',
-      oneLine(url?.protocol ?? 'no address', 40),
-    );
+    throw malformed(asked, {
+      expected: 'https addresses of objects, elsewhere',
+      found: oneLine(url?.protocol ?? 'no address', 40),
+    });
   }
   const request = { what: `LFS object ${digest}`, url };
   const authorization = authorizationOf(fieldsOf(download['header']));

@@ -43,7 +43,7 @@ export async function describeModel(
     asked,
   );
   if (/^[0-9a-f]{40}$/.test(revision) && model.commit !== revision) {
-    throw malformed(asked, `the commit that was asked for`, model.commit);
+    throw malformed(asked, { expected: `the commit that was asked for`, found: model.commit });
   }
   const files: HubFile[] = [];
   await foreign(asked, async () => {
@@ -59,7 +59,7 @@ export async function describeModel(
       const file = readTreeEntry(entry, { ...asked, what: `the files of ${asked.what}` });
       if (file !== undefined) files.push(file);
       if (files.length > MAX_ARCHIVE_ENTRIES) {
-        throw malformed(asked, `at most ${MAX_ARCHIVE_ENTRIES} files`, 'more');
+        throw malformed(asked, { expected: `at most ${MAX_ARCHIVE_ENTRIES} files`, found: 'more' });
       }
     }
   });
@@ -72,7 +72,7 @@ async function foreign<T>(asked: Asked, run: () => Promise<T>): Promise<T> {
     return await run();
   } catch (error) {
     if (error instanceof StowageError) throw error;
-    throw malformed(asked, 'an answer as the Hub gives', 'something else');
+    throw malformed(asked, { expected: 'an answer as the Hub gives', found: 'something else' });
   }
 }
 
@@ -86,7 +86,8 @@ function adapter(
   let pages = 0;
   return async (input) => {
     const url = new URL(input instanceof Request ? input.url : input);
-    if (++pages > MAX_PAGES) throw malformed(asked, `at most ${MAX_PAGES} pages`, 'more');
+    if (++pages > MAX_PAGES)
+      throw malformed(asked, { expected: `at most ${MAX_PAGES} pages`, found: 'more' });
     const { status, headers, bytes } = await http.read(
       {
         what: asked.what,

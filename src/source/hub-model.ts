@@ -44,7 +44,10 @@ export function readModelInfo(
   const info = fieldsOf(value);
   const commit = textOf(info['sha']);
   if (commit === undefined || !HEX_40.test(commit)) {
-    throw malformed(asked, 'a commit of 40 hex digits in sha', String(commit).slice(0, 80));
+    throw malformed(asked, {
+      expected: 'a commit of 40 hex digits in sha',
+      found: String(commit).slice(0, 80),
+    });
   }
   const tags = Array.isArray(info['tags'])
     ? info['tags'].filter((tag) => textOf(tag, 256) !== undefined).slice(0, MAX_TAGS)
@@ -78,7 +81,8 @@ function readLicense(cardData: unknown, tags: readonly string[]): string | undef
 export function readTreeEntry(value: unknown, asked: Asked): HubFile | undefined {
   const entry = fieldsOf(value);
   const path = textOf(entry['path']);
-  if (path === undefined) throw malformed(asked, 'a path for each entry', 'an entry without one');
+  if (path === undefined)
+    throw malformed(asked, { expected: 'a path for each entry', found: 'an entry without one' });
   if (entry['type'] === 'directory') return undefined;
   if (entry['type'] !== 'file') throw strange(asked, path, entry['type']);
   if (entry['lfs'] !== undefined && entry['lfs'] !== null) {
@@ -88,14 +92,20 @@ export function readTreeEntry(value: unknown, asked: Asked): HubFile | undefined
     if (size !== undefined && size === entry['size'] && oid !== undefined && HEX_64.test(oid)) {
       return { path, size, lfsSha256: oid, ...readScan(entry) };
     }
-    throw malformed(asked, 'size and SHA-256 of each LFS file', `otherwise for ${oneLine(path)}`);
+    throw malformed(asked, {
+      expected: 'size and SHA-256 of each LFS file',
+      found: `otherwise for ${oneLine(path)}`,
+    });
   }
   const size = sizeOf(entry['size']);
   const oid = textOf(entry['oid']);
   if (size !== undefined && oid !== undefined && HEX_40.test(oid)) {
     return { path, size, gitOid: oid, ...readScan(entry) };
   }
-  throw malformed(asked, 'size and git blob id of each file', `otherwise for ${oneLine(path)}`);
+  throw malformed(asked, {
+    expected: 'size and git blob id of each file',
+    found: `otherwise for ${oneLine(path)}`,
+  });
 }
 
 /** The Hub's verdict on a file, in its present form and in the one before; nothing where a mirror says none. */

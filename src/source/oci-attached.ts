@@ -62,13 +62,17 @@ function listed(pages: readonly { readonly bytes: Buffer; readonly asked: Asked 
   const known = new Set<Digest>();
   for (const { bytes, asked } of pages) {
     const entries = fieldsOf(parseRemote(bytes, asked))['manifests'];
-    if (!Array.isArray(entries)) throw malformed(asked, 'an index of referrers', 'something else');
+    if (!Array.isArray(entries))
+      throw malformed(asked, { expected: 'an index of referrers', found: 'something else' });
     for (const each of entries) {
       const digest = textOf(fieldsOf(each)['digest'], 256) ?? '';
       if (isDigest(digest)) known.add(digest);
     }
     if (known.size > MAX_ATTACHED) {
-      throw malformed(asked, `at most ${MAX_ATTACHED} referrers`, String(known.size));
+      throw malformed(asked, {
+        expected: `at most ${MAX_ATTACHED} referrers`,
+        found: String(known.size),
+      });
     }
   }
   return [...known];
@@ -79,7 +83,10 @@ function readAttached(kind: Attached['kind'], fetched: FetchedManifest): Attache
   const document = fieldsOf(parseRemote(bytes, asked));
   const layers = document['layers'];
   if (!Array.isArray(layers) || layers.length > MAX_LAYERS) {
-    throw malformed(asked, `an artifact of at most ${MAX_LAYERS} layers`, 'something else');
+    throw malformed(asked, {
+      expected: `an artifact of at most ${MAX_LAYERS} layers`,
+      found: 'something else',
+    });
   }
   const config = fieldsOf(document['config']);
   const artifactType = textOf(document['artifactType'], 255) ?? textOf(config['mediaType'], 255);
@@ -106,7 +113,10 @@ function readLayer(layer: Fields, asked: Asked): AttachedLayer {
   const size = sizeOf(layer['size']);
   const mediaType = textOf(layer['mediaType'], 255) ?? '';
   if (!isDigest(digest) || size === undefined || !MEDIA_TYPE.test(mediaType)) {
-    throw malformed(asked, 'digest, size and media type of each layer', 'something else');
+    throw malformed(asked, {
+      expected: 'digest, size and media type of each layer',
+      found: 'something else',
+    });
   }
   const annotations: Record<string, string> = Object.create(null) as Record<string, string>;
   for (const [key, value] of Object.entries(fieldsOf(layer['annotations']))) {

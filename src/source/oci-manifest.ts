@@ -66,11 +66,10 @@ export function readImageDocument(
   // CVE-2021-41190: one document that is an index to one reader and a manifest to another.
   const both = 'manifests' in document && ('layers' in document || 'config' in document);
   if (both || document['schemaVersion'] !== 2) {
-    throw malformed(
-      asked,
-      'either an index or a manifest, of schema version 2',
-      'both, or neither',
-    );
+    throw malformed(asked, {
+      expected: 'either an index or a manifest, of schema version 2',
+      found: 'both, or neither',
+    });
   }
   if (INDEXES.includes(mediaType)) {
     const manifests = listOf(document['manifests'], asked).map((each) => ({
@@ -111,14 +110,17 @@ function documentType(document: Fields, contentType: string, asked: Asked): stri
     );
   }
   if (known.includes(sent) && sent !== type) {
-    throw malformed(asked, `the document that its header says: ${sent}`, type);
+    throw malformed(asked, { expected: `the document that its header says: ${sent}`, found: type });
   }
   return type;
 }
 
 function listOf(value: unknown, asked: Asked): Fields[] {
   if (Array.isArray(value) && value.length <= MAX_ENTRIES) return value.map(fieldsOf);
-  throw malformed(asked, `a list of at most ${MAX_ENTRIES} descriptors`, 'something else');
+  throw malformed(asked, {
+    expected: `a list of at most ${MAX_ENTRIES} descriptors`,
+    found: 'something else',
+  });
 }
 
 function readLayer(layer: Fields, asked: Asked, foreignLayers: boolean): LockedLayer {
@@ -129,7 +131,10 @@ function readLayer(layer: Fields, asked: Asked, foreignLayers: boolean): LockedL
     for (const each of urls) {
       describeHttps(each);
       if (pointsToLocal(new URL(each), asked.url))
-        throw malformed(asked, 'layers from elsewhere', 'an address of this machine or its link');
+        throw malformed(asked, {
+          expected: 'layers from elsewhere',
+          found: 'an address of this machine or its link',
+        });
     }
     return { ...descriptor, urls };
   }
@@ -159,7 +164,10 @@ function readDescriptor(descriptor: Fields, asked: Asked): LockedBlob {
     mediaType === undefined ||
     !MEDIA_TYPE.test(mediaType)
   ) {
-    throw malformed(asked, 'digest, size and media type of each blob', oneLine(`${digest}`, 100));
+    throw malformed(asked, {
+      expected: 'digest, size and media type of each blob',
+      found: oneLine(`${digest}`, 100),
+    });
   }
   return { digest, size, mediaType };
 }
@@ -174,7 +182,10 @@ export function uniqueBlobs(blobs: Iterable<LockedLayer>, asked: Asked): LockedL
     const seen = unique.get(digest);
     if (seen === undefined) unique.set(digest, { digest, size, mediaType, ...(urls && { urls }) });
     else if (seen.size !== size) {
-      throw malformed(asked, `one size for ${digest}`, `${seen.size} and ${size} bytes`);
+      throw malformed(asked, {
+        expected: `one size for ${digest}`,
+        found: `${seen.size} and ${size} bytes`,
+      });
     }
   }
   return [...unique.values()];

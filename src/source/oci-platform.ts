@@ -17,7 +17,10 @@ export function readPlatform(value: unknown, asked: Asked): PlatformFields {
   const { os, architecture, variant } = fieldsOf(value);
   const fields = { os: textOf(os, 64), architecture: textOf(architecture, 64) };
   if (!fields.os || !fields.architecture) {
-    throw malformed(asked, 'an image that says its os and architecture', 'one that does not');
+    throw malformed(asked, {
+      expected: 'an image that says its os and architecture',
+      found: 'one that does not',
+    });
   }
   const known = textOf(variant, 64);
   return { os: fields.os, architecture: fields.architecture, ...(known && { variant: known }) };

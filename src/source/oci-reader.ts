@@ -65,7 +65,10 @@ export function createReader(http: Http, client: RegistryClient): Reader {
     small: async (place, { digest, size }, signal) => {
       const request = await blobRequest(client, place, digest, signal);
       if (size > MAX_OCI_MANIFEST_BYTES) {
-        throw malformed(request, `at most ${MAX_OCI_MANIFEST_BYTES} bytes`, `${size} bytes`);
+        throw malformed(request, {
+          expected: `at most ${MAX_OCI_MANIFEST_BYTES} bytes`,
+          found: `${size} bytes`,
+        });
       }
       const { bytes } = await client.send(request, place, signal, (each) =>
         http.read(each, size, signal),
@@ -92,7 +95,7 @@ export function createReader(http: Http, client: RegistryClient): Reader {
         if (url === first && !(status === 200 && type === INDEX)) return undefined;
         pages.push({ bytes, asked: request });
         if (pages.length > MAX_PAGES)
-          throw malformed(request, `at most ${MAX_PAGES} pages`, 'more');
+          throw malformed(request, { expected: `at most ${MAX_PAGES} pages`, found: 'more' });
         url = nextPage(url, headers.get('link'), request, { sameHost: true });
       }
       return pages;

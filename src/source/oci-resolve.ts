@@ -123,11 +123,10 @@ function imageOf(
   asked: Asked,
 ): { config: LockedBlob; layers: readonly LockedLayer[] } {
   if (document.kind !== 'image' || document.mediaType !== entry.mediaType || size !== entry.size) {
-    throw malformed(
-      asked,
-      `${entry.mediaType} of ${entry.size} bytes, as its index says`,
-      `${document.mediaType} of ${size} bytes`,
-    );
+    throw malformed(asked, {
+      expected: `${entry.mediaType} of ${entry.size} bytes, as its index says`,
+      found: `${document.mediaType} of ${size} bytes`,
+    });
   }
   return { config: document.config, layers: document.layers };
 }

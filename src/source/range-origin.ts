@@ -59,8 +59,10 @@ function bounded(asked: Asked, start: number, end: number, response: HttpRespons
   if (response.status === 200) return { from: 0, body: response.body };
   const { body, until, total } = readPart(asked, start, response);
   if (total !== undefined && total < end) throw changed(asked, undefined, total, end);
-  if (until === undefined) throw malformed(asked, `bytes from ${start} on`, 'none');
-  if (until > end) throw malformed(asked, `bytes up to ${end}`, `bytes up to ${until}`);
+  if (until === undefined)
+    throw malformed(asked, { expected: `bytes from ${start} on`, found: 'none' });
+  if (until > end)
+    throw malformed(asked, { expected: `bytes up to ${end}`, found: `bytes up to ${until}` });
   return { from: start, to: until, body };
 }
 
@@ -93,15 +95,22 @@ function readPart(asked: Asked, offset: number, response: HttpResponse): Part {
   const range = headers.get('content-range');
   if (status === 416) return beyondEnd(asked, offset, range);
   if (status === 200) return { body: offset === 0 ? body : skip(asked, body, offset) };
-  if (status !== 206) throw malformed(asked, 'status 200 or 206', `status ${status}`);
+  if (status !== 206)
+    throw malformed(asked, { expected: 'status 200 or 206', found: `status ${status}` });
   const [start, end, total] = (/^bytes (\d{1,16})-(\d{1,16})\/(\d{1,16})$/.exec(range ?? '') ?? [])
     .slice(1)
     .map(Number);
   if (start !== offset || end === undefined || total === undefined || end < start || end >= total) {
-    throw malformed(asked, `bytes from ${offset} on`, `Content-Range ${range ?? 'absent'}`);
+    throw malformed(asked, {
+      expected: `bytes from ${offset} on`,
+      found: `Content-Range ${range ?? 'absent'}`,
+    });
   }
   if ((headers.get('content-encoding') ?? 'identity') !== 'identity') {
-    throw malformed(asked, 'bytes as they are', 'an encoding around a part of them');
+    throw malformed(asked, {
+      expected: 'bytes as they are',
+      found: 'an encoding around a part of them',
+    });
   }
   const exact = exactly(asked, body, end - start + 1);
   return { body: exact, total, until: end + 1, ...(end + 1 < total && { continueAt: end + 1 }) };
@@ -142,7 +151,10 @@ async function* exactly(
     yield chunk;
   }
   if (left !== 0) {
-    throw malformed(asked, `the ${bytes} bytes of its Content-Range`, left < 0 ? 'more' : 'fewer');
+    throw malformed(asked, {
+      expected: `the ${bytes} bytes of its Content-Range`,
+      found: left < 0 ? 'more' : 'fewer',
+    });
   }
 }
 
