@@ -57,7 +57,7 @@ export const accepted: readonly Accepted[] = [
   },
   {
     mutant:
-      "src/trust/policy.ts#findRoot: second part alone: if (error.code === 'signer-untrusted') return { cause: error };",
+      'src/trust/policy.ts#findRoot: second part alone: if (isAboutSigner(error)) return { cause: error };',
     reason: anyError,
   },
   {

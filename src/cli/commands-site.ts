@@ -15,6 +15,7 @@ import type { UninstallOptions } from './commands/uninstall.ts';
 import {
   addCommand,
   caFile,
+  fingerprintOption,
   positiveInteger,
   type Run,
   repeatable,
@@ -33,6 +34,7 @@ export function addSiteCommands(program: Command, run: Run): void {
       .option(
         '--fingerprint <hex>',
         'its SHA-256 fingerprint, obtained separately, such as on paper',
+        fingerprintOption,
       )
       .option(
         '--accept-age <reason>',
@@ -127,6 +129,7 @@ export function addSiteCommands(program: Command, run: Run): void {
     .option(
       '--fingerprint <hex>',
       "SHA-256 fingerprint of the site's certificate, obtained separately, such as on paper",
+      fingerprintOption,
     )
     .addOption(root())
     .action((file: string | undefined, options: ReceiptShowOptions) =>

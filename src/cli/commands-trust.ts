@@ -2,7 +2,15 @@ import type { Command } from 'commander';
 import type { KeyOptions } from './commands/signing-key.ts';
 import type { TrustApplyOptions } from './commands/trust-apply.ts';
 import type { InitOptions, NextOptions } from './commands/trust-draft.ts';
-import { addCommand, positiveInteger, type Run, repeatable, root, withKey } from './options.ts';
+import {
+  addCommand,
+  fingerprintOption,
+  positiveInteger,
+  type Run,
+  repeatable,
+  root,
+  withKey,
+} from './options.ts';
 
 /** `stowage trust ...`: manages trust documents. */
 export function addTrustCommands(program: Command, run: Run): void {
@@ -84,6 +92,7 @@ export function addTrustCommands(program: Command, run: Run): void {
     .option(
       '--fingerprint <hex>',
       'SHA-256 of the first trust document of a site, obtained separately, such as on paper',
+      fingerprintOption,
     )
     .addOption(root())
     .action((file: string, options: TrustApplyOptions) =>

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { digitsDefect, FINGERPRINT_DIGITS, normalizeFingerprint } from '../core/fingerprint.ts';
 import type { AlgorithmName } from '../format/trust.ts';
 import type { CommandContext, CommandResult } from './command.ts';
 import { parseBytes } from './units.ts';
@@ -65,6 +66,14 @@ export function wholeNumber(text: string): number {
   const value = Number(text);
   if (Number.isSafeInteger(value) && value >= 0 && text.trim() !== '') return value;
   throw new InvalidArgumentError('expected a non-negative integer');
+}
+
+/** A SHA-256 fingerprint in full, normalized. */
+export function fingerprintOption(text: string): string {
+  const normalized = normalizeFingerprint(text);
+  const defect = digitsDefect(normalized, FINGERPRINT_DIGITS, FINGERPRINT_DIGITS);
+  if (defect === undefined) return normalized;
+  throw new InvalidArgumentError(`expected a SHA-256 fingerprint: ${defect}`);
 }
 
 /** A size such as `512MiB` or `25GB`, in bytes. */

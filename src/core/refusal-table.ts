@@ -23,9 +23,14 @@ export const refusals = {
       'check the clock, and copy content and signatures again; if it still fails, ask the signer',
   },
   'signer-untrusted': {
-    cause: 'the signer is not certified by a trusted root, is revoked, or belongs to another site',
+    cause: 'the signer is not certified by a trusted root, or belongs to another site',
     remedy:
       'check that the bundle is for this site; if it is, ask the security officer for the next trust document',
+  },
+  'signer-revoked': {
+    cause: 'the trust document revokes the certificate of the signer, or of its issuer',
+    remedy:
+      'do not use this bundle; ask the release engineer for one signed by a signer that is not revoked',
   },
   'algorithm-refused': {
     cause:

@@ -14,14 +14,14 @@ type Path = readonly [leaf: Certificate, ...issuers: Certificate[]];
  * further certificate in the file, except that root itself, is refused. The search is bounded: at most roots times
  * certificates signatures are verified.
  * @param roots pinned certificates; no other certificate is ever a root
- * @param revoked see {@link revocation}
- * @throws StowageError `signer-untrusted` (no pinned root, or revoked), `certificate-invalid` (a certificate of the path
- * lacks a required usage, or was not valid at the signing time)
+ * @param revoked why certificates are revoked, by their {@link revocation}
+ * @throws StowageError `signer-untrusted` (no pinned root), `signer-revoked`, `certificate-invalid` (a certificate of the
+ * path lacks a required usage, or was not valid at the signing time)
  */
 export function anchorOf(
   signature: Chained,
   roots: readonly Certificate[],
-  revoked: ReadonlySet<string> = new Set(),
+  revoked: ReadonlyMap<string, string> = new Map(),
 ): Certificate {
   const paths = pathsOf(signature, roots);
   for (const path of paths) requireNotRevoked(path, revoked);
@@ -35,7 +35,7 @@ export function anchorOf(
 }
 
 /**
- * The entry of a revoked certificate in the set for {@link anchorOf}.
+ * The key of a revoked certificate in the map for {@link anchorOf}.
  * @param issuer SHA-256 of the issuing certificate, or of its public key to include every certificate of that issuer
  * @param serial lower-case hex without leading zeros
  */
@@ -138,18 +138,18 @@ function first<T>(
 }
 
 // Checked for every path: a second certificate of an issuer must not reinstate what is revoked under the first.
-function requireNotRevoked(path: Path, revoked: ReadonlySet<string>): void {
+function requireNotRevoked(path: Path, revoked: ReadonlyMap<string, string>): void {
   for (const [n, certificate] of path.entries()) {
     const issuer = path[n + 1];
     if (issuer === undefined) return;
-    const named = [issuer.fingerprint, issuer.keyFingerprint].some((each) =>
-      revoked.has(revocation(each, certificate.serial)),
-    );
-    if (!named) continue;
-    throw new StowageError('signer-untrusted', `${certificate.subject} is revoked`, {
+    const reason = [issuer.fingerprint, issuer.keyFingerprint]
+      .map((each) => revoked.get(revocation(each, certificate.serial)))
+      .find((each) => each !== undefined);
+    if (reason === undefined) continue;
+    throw new StowageError('signer-revoked', `${certificate.subject} is revoked`, {
       expected: 'a certificate that the trust document does not revoke',
-      found: `serial ${certificate.serial} of ${issuer.subject}`,
-      hint: 'have the content signed again by a signer that is not revoked',
+      found: `serial ${certificate.serial} of ${issuer.subject}, revoked ${reason}`,
+      hint: 'do not use this content; ask the release engineer for it signed by a signer that is not revoked',
     });
   }
 }

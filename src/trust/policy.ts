@@ -23,10 +23,10 @@ export interface SignedContent {
 }
 
 /**
- * Why a valid signature does not count: its signer is unknown or revoked, its root belongs to another role, the trust
- * document does not allow its algorithm, or its key was already counted.
+ * Why a valid signature does not count: its signer is unknown, its certificate or that of its issuer is revoked, its root
+ * belongs to another role, the trust document does not allow its algorithm, or its key was already counted.
  */
-export type NotCounted = 'untrusted' | 'other-role' | 'other-algorithm' | 'same-key';
+export type NotCounted = 'untrusted' | 'revoked' | 'other-role' | 'other-algorithm' | 'same-key';
 
 /** The verdict on one signature file. */
 export interface SignerVerdict {
@@ -43,6 +43,8 @@ export interface SignerVerdict {
   readonly counted: boolean;
   /** Present if it was not counted. */
   readonly reason?: NotCounted;
+  /** Present if it is revoked: the trust document that does, and the reason. */
+  readonly revoked?: string;
 }
 
 interface Judged extends SignerVerdict {
@@ -56,7 +58,7 @@ interface Judge {
   readonly trust: Trust;
   readonly role: Role;
   readonly roots: readonly TrustRoot[];
-  readonly revoked: ReadonlySet<string>;
+  readonly revoked: ReadonlyMap<string, string>;
   readonly countedKeys: Set<string>;
 }
 
@@ -72,7 +74,7 @@ const everyAlgorithm: ReadonlySet<AlgorithmName> = new Set(allAlgorithms);
  * @returns a verdict for each file, in their order; at least the role's threshold are counted, at least one of them by
  * each required algorithm
  * @throws StowageError `signature-missing`, `signature-malformed`, `signature-invalid`, `certificate-invalid`,
- * `algorithm-refused`, `signer-untrusted`, `threshold-unmet`
+ * `algorithm-refused`, `signer-untrusted`, `signer-revoked`, `threshold-unmet`
  */
 export function evaluateSignatures(
   trust: Trust,
@@ -111,7 +113,12 @@ function judgeFor(trust: Trust, name: RoleName): Judge {
     trust,
     role,
     roots: trustRoots(trust).sort((a, b) => serving(a) - serving(b)),
-    revoked: new Set(trust.revoked.map(({ issuer, serial }) => revocation(issuer, serial))),
+    revoked: new Map(
+      trust.revoked.map(({ issuer, serial, reason }) => [
+        revocation(issuer, serial),
+        `in trust document ${trust.version} of ${trust.issuedAt}: ${reason}`,
+      ]),
+    ),
     countedKeys: new Set(),
   };
 }
@@ -121,7 +128,10 @@ function judgeSignature(name: string, signature: VerifiedSignature, judge: Judge
   const { subject, serial, keyFingerprint } = certificate;
   const common = { name, subject, serial, keyFingerprint, algorithm, signingTime };
   const { root, cause } = findRoot(signature, judge);
-  if (root === undefined) return { ...common, counted: false, reason: 'untrusted', cause };
+  if (root === undefined)
+    return cause?.code === 'signer-revoked'
+      ? { ...common, counted: false, reason: 'revoked', revoked: cause.found ?? '', cause }
+      : { ...common, counted: false, reason: 'untrusted', cause };
   const reason = reasonNotToCount(root, signature, judge);
   if (reason !== undefined) return { ...common, root: root.name, counted: false, reason };
   judge.countedKeys.add(keyFingerprint);
@@ -157,9 +167,14 @@ function findRoot(
     const anchor = anchorOf(signature, certificates, revoked);
     return { root: roots.find(({ certificate }) => certificate === anchor) };
   } catch (error) {
-    if (error instanceof StowageError && error.code === 'signer-untrusted') return { cause: error };
+    if (error instanceof StowageError && isAboutSigner(error)) return { cause: error };
     throw error;
   }
+}
+
+/** Whether an error is about who signed, so that another signature can still count. */
+function isAboutSigner({ code }: StowageError): boolean {
+  return code === 'signer-untrusted' || code === 'signer-revoked';
 }
 
 function reasonNotToCount(
@@ -210,7 +225,7 @@ function unmet(
       barred.map((each) => `${each.subject} with ${each.algorithm}`).join('; '),
     );
   const causes = judged.map((each) => each.cause).filter((cause) => cause !== undefined);
-  const [cause] = causes;
+  const cause = causes.find(({ code }) => code === 'signer-revoked') ?? causes[0];
   if (cause !== undefined && causes.length === judged.length) return cause;
   const lacking = missing.length === 0 ? '' : `, and none by ${missing.join(' or ')}`;
   return new StowageError('threshold-unmet', `too few ${name} signatures${lacking}`, {
@@ -238,5 +253,7 @@ function lacksAlgorithm(
 }
 
 function verdictLines(judged: readonly Judged[]): string[] {
-  return judged.map((each) => `${each.name}: ${each.subject}, ${each.reason ?? 'counted'}`);
+  return judged.map(
+    (each) => `${each.name}: ${each.subject}, ${each.revoked ?? each.reason ?? 'counted'}`,
+  );
 }

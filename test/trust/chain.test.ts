@@ -41,7 +41,7 @@ interface Situation {
 function anchor({ leaf, beside = [], roots, revoked = [], at = signedAt }: Situation): Certificate {
   const signature = { certificate: leaf, intermediates: beside, signingTime: at };
   const pinned = roots ?? [root.certificate, tall.certificate];
-  return anchorOf(signature, pinned, new Set(revoked));
+  return anchorOf(signature, pinned, new Map(revoked.map((each) => [each, 'in 2026: key lost'])));
 }
 
 const refuses = (situation: Situation, code: ErrorCode = 'certificate-invalid') =>
@@ -317,15 +317,16 @@ describe('when a certificate is revoked', () => {
   it('refuses its signatures, by either name of its issuer', async () => {
     for (const issuer of [fingerprint, keyFingerprint]) {
       const revoked = [revocation(issuer, serial)];
-      const error = await refuses({ leaf: signer.certificate, revoked }, 'signer-untrusted');
+      const error = await refuses({ leaf: signer.certificate, revoked }, 'signer-revoked');
       expect(error.found).toContain(serial);
+      expect(error.found).toContain('in 2026: key lost');
     }
   });
 
   it('refuses the certificates of a revoked CA', async () => {
     const revoked = [revocation(tall.certificate.fingerprint, authority.certificate.serial)];
     const beside = [authority.certificate];
-    await refuses({ leaf: deep.certificate, beside, revoked }, 'signer-untrusted');
+    await refuses({ leaf: deep.certificate, beside, revoked }, 'signer-revoked');
   });
 
   it('refuses it also under a second certificate of the same root', async () => {
@@ -333,7 +334,7 @@ describe('when a certificate is revoked', () => {
     const renewed = makeRoot({ pair });
     const roots = [renewed.certificate, root.certificate];
     const revoked = [revocation(fingerprint, serial)];
-    await refuses({ leaf: signer.certificate, roots, revoked }, 'signer-untrusted');
+    await refuses({ leaf: signer.certificate, roots, revoked }, 'signer-revoked');
   });
 
   it('does not affect the same serial number of another issuer', () => {

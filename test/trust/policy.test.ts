@@ -116,7 +116,7 @@ describe('when enough signatures count', () => {
   it('ignores a revoked signer beside one that is not revoked', () => {
     const trust = trusting({ revoked: [revoke(vendor, ann)] });
     expect(evaluate([signed(ann), signed(ben)], trust)).toMatchObject([
-      { counted: false, reason: 'untrusted' },
+      { counted: false, reason: 'revoked', revoked: expect.stringContaining('key lost') },
       { counted: true },
     ]);
   });
@@ -164,9 +164,19 @@ describe('when too few signatures count', () => {
 
   it('refuses a revoked signer, and what a revoked authority issued', async () => {
     const trust = trusting({ revoked: [revoke(vendor, ann)] });
-    const error = await expectCode(() => evaluate([signed(ann)], trust), 'signer-untrusted');
-    expect(error.message).toContain('revoked');
-    await expectCode(() => evaluate([signed(ann), signed(mallory)], trust), 'signer-untrusted');
+    const error = await expectCode(() => evaluate([signed(ann)], trust), 'signer-revoked');
+    expect(error.found).toContain(`trust document ${trust.version} of ${trust.issuedAt}: key lost`);
+    for (const signatures of [
+      [signed(ann), signed(mallory)],
+      [signed(mallory), signed(ann)],
+    ])
+      await expectCode(() => evaluate(signatures, trust), 'signer-revoked');
+    const two = trusting({ revoked: [revoke(vendor, ann)], release: { threshold: 2 } });
+    const short = await expectCode(
+      () => evaluate([signed(ann), signed(ben)], two),
+      'threshold-unmet',
+    );
+    expect(short.defects[0]).toContain('key lost');
   });
 
   it('reports a refused algorithm when that is the only problem', async () => {

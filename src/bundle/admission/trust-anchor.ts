@@ -73,14 +73,6 @@ export async function anchorTrust(
   );
 }
 
-/** Normalizes a fingerprint that a user typed with colons, spaces or upper-case letters. */
-export function normalizeFingerprint(text: string): string {
-  return text
-    .replace(/^sha-?256(?: fingerprint)?[:= ]/i, '')
-    .replace(/[:\s]/g, '')
-    .toLowerCase();
-}
-
 export function trustFingerprint(trust: Trust): string {
   return createHash('sha256').update(trustBytes(trust)).digest('hex');
 }

@@ -4,7 +4,7 @@ import { momentOf } from '../../format/field.ts';
 import { allAlgorithms } from '../../trust/algorithm.ts';
 import { verifyDetached } from '../../trust/cms-verify.ts';
 import { readListed, readSignatures } from '../bundle-files.ts';
-import { notCounted } from '../report/describe-signatures.ts';
+import { whyNotCounted } from '../report/describe-signatures.ts';
 import { reportLine } from '../report/report-line.ts';
 import type { BundleView } from './bundle-view.ts';
 
@@ -32,12 +32,15 @@ export interface NamedSigner {
  */
 export async function namedSigners({ folders, verdict }: BundleView): Promise<NamedSigner[]> {
   if (verdict !== undefined)
-    return verdict.signers.map(({ name, subject, keyFingerprint, algorithm, ...rest }) => ({
-      ...{ file: name, subject: reportLine(subject), key: keyFingerprint, algorithm },
-      counted: rest.counted,
-      ...(rest.reason === undefined ? {} : { reason: notCounted[rest.reason] }),
-      signingTime: momentOf(rest.signingTime),
-    }));
+    return verdict.signers.map((each) => {
+      const { name, subject, keyFingerprint, algorithm, counted, signingTime } = each;
+      const reason = whyNotCounted(each);
+      return {
+        ...{ file: name, subject: reportLine(subject), key: keyFingerprint, algorithm, counted },
+        ...(reason === undefined ? {} : { reason }),
+        signingTime: momentOf(signingTime),
+      };
+    });
   const [folder = ''] = folders;
   const content = await readListed(folder, 'SHA512SUMS', MAX_CHECKSUMS_BYTES, 'bundle-absent');
   const files = await readSignatures(folder);

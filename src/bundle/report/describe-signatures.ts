@@ -15,12 +15,21 @@ import { reportLine } from './report-line.ts';
 const everyAlgorithm = new Set(allAlgorithms);
 
 /** Why a valid signature does not count, as text. */
-export const notCounted: Readonly<Record<NotCounted, string>> = {
-  untrusted: 'its certificate is revoked, or no root of the trust document issued it',
+const notCounted: Readonly<Record<NotCounted, string>> = {
+  untrusted: 'no root of the trust document issued its certificate',
+  revoked: 'its certificate is revoked',
   'other-role': 'its root belongs to another role',
   'other-algorithm': 'the trust document does not allow its algorithm',
   'same-key': 'its key was already counted',
 };
+
+/** Why a signature does not count, as text; undefined if it does. */
+export function whyNotCounted({ reason, revoked }: SignerVerdict): string | undefined {
+  if (reason === undefined) return undefined;
+  return revoked === undefined
+    ? notCounted[reason]
+    : reportLine(`${notCounted[reason]}: ${revoked}`);
+}
 
 /**
  * The verdicts with details of the signers' certificates.
@@ -33,10 +42,11 @@ export function describeVerdicts(
 ): ReportSignature[] {
   return verdicts.map((verdict) => {
     const { certificate } = verifyDetached(bytesOf(verdict.name), content, everyAlgorithm);
+    const reason = whyNotCounted(verdict);
     return {
       file: `signatures/${verdict.name}`,
       counted: verdict.counted,
-      ...(verdict.reason === undefined ? {} : { reason: notCounted[verdict.reason] }),
+      ...(reason === undefined ? {} : { reason }),
       signer: {
         subject: reportLine(verdict.subject),
         serial: verdict.serial,

@@ -1,5 +1,6 @@
 import { placeBeside, signBeside } from '../../bundle/signing/sign-beside.ts';
 import { sriHex, sriOf } from '../../core/digest.ts';
+import { digitsDefect } from '../../core/fingerprint.ts';
 import { readPlan } from '../../site/planning/plan-approval.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { planTable } from './plan-text.ts';
@@ -18,8 +19,11 @@ export async function approve(
   const place = context.path(file);
   const { plan, bytes } = await readPlan(place);
   const digest = sriHex(sriOf(bytes));
-  if (options.digest.toLowerCase().replace(/[^0-9a-f]/g, '') !== digest)
-    throw usage('the plan does not match --digest', options.digest, digest);
+  const given = options.digest.replace(/[:\s]/g, '').toLowerCase();
+  const defect = digitsDefect(given, digest.length, digest.length);
+  if (defect !== undefined)
+    throw usage('--digest is not a SHA-512 digest', 'as stowage plan prints it', defect);
+  if (given !== digest) throw usage('the plan does not match --digest', given, digest);
   const identity = await readIdentity(options, context);
   const name = nameOf(identity, options.name);
   await placeBeside(place, name);

@@ -1,4 +1,3 @@
-import { normalizeFingerprint } from '../../bundle/admission/trust-anchor.ts';
 import { counted, formatBytes } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import { printableLines } from '../../core/printable.ts';
@@ -24,7 +23,7 @@ export async function receiptShow(
       : context.path(file);
   const checked = await readReceipt(place);
   const { fingerprint } = options;
-  if (fingerprint !== undefined && normalizeFingerprint(fingerprint) !== checked.fingerprint)
+  if (fingerprint !== undefined && fingerprint !== checked.fingerprint)
     throw otherSite(fingerprint, checked.fingerprint);
   return { json: checked, text: printableLines(describe(checked)) };
 }

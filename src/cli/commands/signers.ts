@@ -11,7 +11,7 @@ export function signerLines(signers: readonly SignerVerdict[]): string[] {
     const when = signer.signingTime.toISOString().slice(0, 19).replace('T', ' ');
     const verdict = signer.counted
       ? `counts, under root ${signer.root ?? ''}`.trimEnd()
-      : `does not count: ${signer.reason ?? ''}`;
+      : `does not count: ${signer.revoked ?? signer.reason ?? ''}`;
     return `  signed by ${signer.subject}, ${when} UTC, ${signer.algorithm}, ${verdict}`;
   });
 }

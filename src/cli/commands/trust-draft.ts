@@ -1,7 +1,8 @@
 import { basename } from 'node:path';
-import { normalizeFingerprint, readTrust } from '../../bundle/admission/trust-anchor.ts';
+import { readTrust } from '../../bundle/admission/trust-anchor.ts';
 import { trustFileName, trustFileVersion } from '../../bundle/admission/trust-files.ts';
 import { StowageError } from '../../core/error.ts';
+import { digitsDefect, FINGERPRINT_DIGITS, normalizeFingerprint } from '../../core/fingerprint.ts';
 import { MAX_TRUST_BYTES } from '../../core/limits.ts';
 import { writeCanonical } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
@@ -110,8 +111,16 @@ function momentIn(text: string): string {
 function revocationOf(pair: string): Trust['revoked'][number] {
   const [certificate, reason] = splitPair(pair, '--revoke', 'ISSUER:SERIAL=REASON');
   const cut = certificate.lastIndexOf(':');
+  const issuer = normalizeFingerprint(certificate.slice(0, Math.max(cut, 0)));
+  const defect = digitsDefect(issuer, FINGERPRINT_DIGITS, FINGERPRINT_DIGITS);
+  if (defect !== undefined)
+    throw usage(
+      '--revoke needs the SHA-256 fingerprint of the issuer',
+      'ISSUER:SERIAL=REASON',
+      defect,
+    );
   return {
-    issuer: normalizeFingerprint(certificate.slice(0, Math.max(cut, 0))),
+    issuer,
     serial: certificate
       .slice(cut + 1)
       .toLowerCase()

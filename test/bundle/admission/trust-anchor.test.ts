@@ -1,9 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  anchorTrust,
-  normalizeFingerprint,
-  readTrust,
-} from '../../../src/bundle/admission/trust-anchor.ts';
+import { anchorTrust, readTrust } from '../../../src/bundle/admission/trust-anchor.ts';
 import { writeCanonical } from '../../../src/format/document.ts';
 import { trustKind } from '../../../src/format/trust.ts';
 import { encodeCertificate } from '../../../src/trust/certificate-file.ts';
@@ -84,18 +80,5 @@ describe('when a site gets its trust anchor', () => {
     });
     const namesake = readTrust(pem(makeAuthority().root), packedAt);
     await expectCode(() => anchorTrust(ours.trust, namesake, never), 'trust-conflict');
-  });
-});
-
-describe('when a user enters a fingerprint', () => {
-  it.each([
-    ['abcdef01', 'abcdef01'],
-    ['AB:CD:EF:01', 'abcdef01'],
-    [' ab cd\tef 01\n', 'abcdef01'],
-    ['SHA256:AB:CD', 'abcd'],
-    ['sha-256 abcd', 'abcd'],
-    ['', ''],
-  ])('reads %j as %j', (typed, expected) => {
-    expect(normalizeFingerprint(typed)).toBe(expected);
   });
 });

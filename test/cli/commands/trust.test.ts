@@ -166,6 +166,12 @@ describe('when a trust document is created', () => {
     expect(read('4.json').revoked).toEqual([{ ...revoked, reason: 'laptop stolen' }]);
   });
 
+  it('refuses to revoke under an issuer whose fingerprint is incomplete', async () => {
+    const issuer = vendor.root.certificate.fingerprint.slice(0, 16);
+    const ran = await run('next', '3.trust.json', '--revoke', `${issuer}:1f=lost`, '--output', 'x');
+    expect(ran).toMatchObject({ status: 2, error: { found: '16 digits given, 64 needed' } });
+  });
+
   it.each([
     [
       'a role that nobody serves',

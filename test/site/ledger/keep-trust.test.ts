@@ -150,7 +150,7 @@ describe('when a bundle carries the trust documents that follow', () => {
     const issuer = root.certificate.keyFingerprint;
     const { serial } = signer.certificate;
     sim.issue({ trust: { revoked: [{ issuer, serial, reason: 'key lost' }] } });
-    expect(await refuse(await bundleWith(sim), sim, 'signer-untrusted')).toContain('revoked');
+    expect(await refuse(await bundleWith(sim), sim, 'signer-revoked')).toContain('revoked');
   });
 });
 
