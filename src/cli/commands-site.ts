@@ -220,7 +220,7 @@ export function addSiteCommands(program: Command, run: Run): void {
       sizeOption,
     )
     .option('--modelcars', 'also push models as modelcar images')
-    .option('--insecure', 'use plain HTTP')
+    .option('--insecure', 'allow plain HTTP (always allowed for a registry on this machine)')
     .addOption(caFile())
     .addOption(root())
     .action((release: string, registry: string, options: PushCommandOptions) =>

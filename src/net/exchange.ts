@@ -13,6 +13,7 @@ export interface ExchangeRequest {
 export interface Upload {
   /** Bytes. */
   readonly size: number;
+  /** What it throws as a StowageError, the request throws too: the local content could not be read. */
   open(): AsyncIterable<Uint8Array>;
 }
 

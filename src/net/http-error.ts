@@ -44,6 +44,11 @@ export function isCertificateFailure(error: unknown): boolean {
   return CERTIFICATE.test(networkCode(error) ?? '');
 }
 
+/** Whether a connection failed because the server does not speak TLS. */
+export function isTlsFailure(error: unknown): boolean {
+  return TLS.test(networkCode(error) ?? '') && !isCertificateFailure(error);
+}
+
 /** Whether another try is sure to fail too: no such name, an invalid certificate, a refusal by a proxy. */
 export function isFinal(error: unknown): boolean {
   if (error instanceof ProxyFailure && Math.floor((error.status ?? 0) / 100) === 4) return true;

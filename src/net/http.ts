@@ -192,8 +192,10 @@ async function send(
     headersTimeoutMs,
   );
   let isWaiting = true;
-  const onSent = (): void => {
-    if (isWaiting) timer.refresh();
+  const upload: UploadState = {
+    onSent: () => {
+      if (isWaiting) timer.refresh();
+    },
   };
   const { url, method = 'GET', authorization } = request;
   try {
@@ -207,7 +209,7 @@ async function send(
         ...(authorization && { authorization: headerOf(authorization) }),
         ...(request.form && { 'content-type': 'application/x-www-form-urlencoded' }),
       },
-      body: bodyOf(request, onSent),
+      body: bodyOf(request, upload),
       signal: AbortSignal.any([signal, controller.signal]),
       redirected: request.redirected,
     });
@@ -215,6 +217,7 @@ async function send(
     return { response, body: readBody(response.body, connection) };
   } catch (cause) {
     if (signal.aborted) throw interrupted(signal);
+    if (upload.failure !== undefined) throw upload.failure;
     const reason = controller.signal.aborted ? controller.signal.reason : cause;
     const error = unreachable(request, reason);
     throw isFinal(reason) ? error : new TransientFailure(error);
@@ -224,18 +227,29 @@ async function send(
   }
 }
 
-/** @param onSent called for each chunk of an upload that is sent */
+interface UploadState {
+  /** Called for each chunk that is sent. */
+  readonly onSent: () => void;
+  /** Why the local content could not be read. The connection then fails too, but that is not the cause. */
+  failure?: StowageError;
+}
+
 function bodyOf(
   { form, json, body }: HttpRequest,
-  onSent: () => void,
+  upload: UploadState,
 ): string | Buffer | Upload | undefined {
   if (form !== undefined) return form.toString();
   if (json !== undefined) return JSON.stringify(json);
   if (body === undefined || Buffer.isBuffer(body)) return body;
   const open = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
-    for await (const chunk of body.open()) {
-      onSent();
-      yield chunk;
+    try {
+      for await (const chunk of body.open()) {
+        upload.onSent();
+        yield chunk;
+      }
+    } catch (error) {
+      if (error instanceof StowageError) upload.failure = error;
+      throw error;
     }
   };
   return { size: body.size, open };

@@ -1,7 +1,7 @@
 import { StowageError } from '../core/error.ts';
 import { isLoopback } from './address.ts';
 import type { Http, HttpRefusal, HttpRequest, HttpResponse } from './http.ts';
-import { type Asked, isCertificateFailure, malformed } from './http-error.ts';
+import { type Asked, isCertificateFailure, isTlsFailure, malformed } from './http-error.ts';
 import { isLocal } from './local-address.ts';
 import { requireSafe } from './redirect.ts';
 import { createAuthenticator, denied, type Place, type Scope } from './registry-auth.ts';
@@ -12,6 +12,8 @@ export interface RegistryClientOptions {
   readonly credentials: CredentialStore;
   /** Hosts, with their port, that may be asked without TLS. This machine's own always may. */
   readonly insecure?: readonly string[] | undefined;
+  /** The command line option that adds to them, for hints; `--insecure-registry <registry>` unless said otherwise. */
+  readonly plainOption?: string | undefined;
   readonly now?: (() => number) | undefined;
 }
 
@@ -47,7 +49,11 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
   return {
     url: async ({ registry, repository }, path, signal) =>
       new URL(`${repository}/${path}`, await baseOf(registry, signal)),
-    send: async (request, scope, signal, run) => {
+    send: async (request, scope, signal, send) => {
+      const run = (each: HttpRequest): ReturnType<typeof send> =>
+        send(each).catch((error: unknown) => {
+          throw plainSuggested(error, scope.registry, options);
+        });
       const base = await baseOf(scope.registry, signal);
       if (request.url.origin !== base.origin) {
         requireSafe({ what: request.what, url: base }, request.url);
@@ -72,6 +78,18 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
       return run({ ...request, authorization, explain: explain(authorization.scheme === 'Basic') });
     },
   };
+}
+
+/** An error that names the option for a registry that seems to serve plain HTTP. */
+function plainSuggested(
+  error: unknown,
+  registry: string,
+  { plainOption = `--insecure-registry ${registry}` }: RegistryClientOptions,
+): unknown {
+  if (!(error instanceof StowageError) || !isTlsFailure(error.cause)) return error;
+  const { code, message, expected = '', found = '', cause } = error;
+  const hint = `if ${registry} serves plain HTTP, allow it with ${plainOption}; otherwise check its port`;
+  return new StowageError(code, message, { expected, found, hint, cause });
 }
 
 function challengeOf({ headers, url }: HttpResponse, request: Asked): string {

@@ -7,8 +7,10 @@ import { type RegistryWriter, refused, unlessRefused } from './registry-writer.t
 export interface PushedBlob {
   readonly digest: Digest;
   readonly size: number;
-  /** Bytes `start` to `end`, the last exclusive. */
+  /** Bytes `start` to `end`, the last exclusive. @throws StowageError `blob-damaged`, `io-failed` while it is read */
   open(start: number, end: number): AsyncIterable<Uint8Array>;
+  /** Reads the local copy again. @throws StowageError `blob-damaged` if it does not match its digest, `io-failed` */
+  check(): Promise<void>;
 }
 
 /** The addresses at which interrupted uploads resume, by repository and digest. */
@@ -36,7 +38,8 @@ const NOT_THERE = [400, 404, 405];
 /**
  * Copies a blob into a repository: does nothing if it is there, mounts it from another repository, or uploads it in
  * chunks and resumes an interrupted upload (distribution-spec 1.1, "Pushing a blob in chunks").
- * @throws StowageError `registry-refused`, `registry-unreachable`, `registry-denied`
+ * @throws StowageError `blob-damaged` and `io-failed` for the local copy; `registry-refused`, `registry-unreachable`,
+ * `registry-denied`
  */
 export async function pushBlob(
   blob: PushedBlob,
@@ -94,18 +97,28 @@ async function upload(
       continue;
     }
     failures += 1;
-    if (failures >= TRIES)
+    if (failures >= TRIES) {
+      await blob.check();
       throw new StowageError('registry-refused', `an upload to ${repository} makes no progress`, {
         expected: `${blob.size} bytes of ${blob.digest}`,
         found: `${position.offset} bytes after ${TRIES} tries`,
         hint: 'run the same command again: the upload resumes; a smaller --chunk-size may pass a proxy',
       });
+    }
     await delay(PAUSE_MS * failures, undefined, { signal });
     const again = (await resume(position.location, options)) ?? (await begin(options));
     onBytes(again.offset - position.offset);
     position = again;
   }
-  await finish(blob, position.location, options);
+  try {
+    await finish(blob, position.location, options);
+  } catch (error) {
+    if (!(error instanceof StowageError) || error.code !== 'registry-refused') throw error;
+    // What the registry has of it is wrong: the next run begins anew.
+    await sessions.set(key, undefined);
+    await blob.check();
+    throw error;
+  }
   await sessions.set(key, undefined);
 }
 

@@ -32,7 +32,7 @@ interface Result {
 
 const push = async (host: string, ...args: readonly string[]): Promise<Result> =>
   JSON.parse(
-    await stowage('push', 'chat', host, '--insecure', '--root', site, '--json', ...args),
+    await stowage('push', 'chat', host, '--root', site, '--json', ...args),
   ) as Result;
 
 /** What a registry has under a name is what the release has. */
@@ -57,7 +57,7 @@ beforeAll(async () => {
 
 afterAll(() => registry.stop());
 
-describe('when a release is pushed into docker-registry', () => {
+describe('when a release is pushed into docker-registry on loopback, without --insecure', () => {
   it('is there under its digests, in chunks', async () => {
     const { repositories } = await push(registry.host, '--chunk-size', '4MiB');
     expect(repositories.map(({ repository }) => repository)).toEqual([

@@ -1,12 +1,10 @@
-import { createReadStream } from 'node:fs';
-import { Readable } from 'node:stream';
 import { copiedFirst, fromBundle } from '../../content/items.ts';
 import { registryFolder } from '../../content/repository-name.ts';
-import { MAX_OCI_MANIFEST_BYTES, MIB } from '../../core/limits.ts';
+import type { Digest } from '../../core/digest.ts';
+import { MIB } from '../../core/limits.ts';
 import { printableLines } from '../../core/printable.ts';
-import type { Catalog, CatalogEntry, Segment } from '../../depot/catalog.ts';
+import type { Catalog, CatalogEntry } from '../../depot/catalog.ts';
 import type { Bundle } from '../../format/bundle.ts';
-import { readBounded } from '../../io/file.ts';
 import { createHostTrust } from '../../net/host-trust.ts';
 import { createHttp } from '../../net/http.ts';
 import { readProxies } from '../../net/proxy.ts';
@@ -17,6 +15,7 @@ import { type Named, repositoryBy } from '../../push/name-rule.ts';
 import { type PushedManifest, type PushedRepository, push as pushAll } from '../../push/push.ts';
 import { createRegistryWriter } from '../../push/registry-writer.ts';
 import { openSessions } from '../../push/session-file.ts';
+import { storedBlob, storedManifest } from '../../push/stored-blob.ts';
 import { catalogOf } from '../../site/catalog/catalog.ts';
 import { findRelease } from '../../site/release/release.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
@@ -54,6 +53,7 @@ export async function push(
   const client = createRegistryClient({
     ...{ http, credentials: createCredentials(env, home) },
     insecure: options.insecure === true ? [registry] : [],
+    plainOption: '--insecure',
   });
   const named = namesOf(bundle, options.modelcars === true);
   const repositories: PushedRepository[] = [];
@@ -107,46 +107,16 @@ async function contentOf(
   entry: CatalogEntry,
   repository: string,
 ): Promise<PushedRepository> {
+  const pathOf = (digest: Digest): string => catalog.blobPath(digest);
   const manifests: PushedManifest[] = [];
   for (const [digest, mediaType] of entry.manifests) {
     const [made] = entry.made?.get(digest) ?? [];
     const bytes =
-      made !== undefined && 'bytes' in made
-        ? made.bytes
-        : await readBounded(catalog.blobPath(digest), MAX_OCI_MANIFEST_BYTES);
+      made !== undefined && 'bytes' in made ? made.bytes : await storedManifest(digest, pathOf);
     manifests.push({ digest, mediaType, bytes });
   }
-  const blobs = [...entry.blobs].map(([digest, size]) => {
-    const segments = entry.made?.get(digest) ?? [{ digest, size }];
-    return {
-      digest,
-      size,
-      open: (start: number, end: number) => opened(catalog, segments, start, end),
-    };
-  });
+  const blobs = [...entry.blobs].map(([digest, size]) =>
+    storedBlob({ digest, size }, entry.made?.get(digest) ?? [{ digest, size }], pathOf),
+  );
   return { repository, tags: entry.tags, manifests, blobs };
-}
-
-function opened(
-  catalog: Catalog,
-  segments: readonly Segment[],
-  from: number,
-  to: number,
-): Readable {
-  async function* parts(): AsyncGenerator<Uint8Array> {
-    let at = 0;
-    for (const segment of segments) {
-      const size = 'bytes' in segment ? segment.bytes.length : segment.size;
-      const start = Math.max(from - at, 0);
-      const end = Math.min(to - at, size);
-      at += size;
-      if (start >= end) continue;
-      if ('bytes' in segment) yield segment.bytes.subarray(start, end);
-      else {
-        const range = { start, end: end - 1, highWaterMark: MIB };
-        yield* createReadStream(catalog.blobPath(segment.digest), range);
-      }
-    }
-  }
-  return Readable.from(parts(), { objectMode: false });
 }
