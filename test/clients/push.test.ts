@@ -31,9 +31,7 @@ interface Result {
 }
 
 const push = async (host: string, ...args: readonly string[]): Promise<Result> =>
-  JSON.parse(
-    await stowage('push', 'chat', host, '--root', site, '--json', ...args),
-  ) as Result;
+  JSON.parse(await stowage('push', 'chat', host, '--root', site, '--json', ...args)) as Result;
 
 /** What a registry has under a name is what the release has. */
 async function expectServed(host: string, repository: string, digest: string): Promise<void> {
