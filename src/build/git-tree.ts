@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { type Digest, digestHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_ARCHIVE_BYTES, MAX_ARCHIVE_ENTRIES } from '../core/limits.ts';
+import { quoted } from '../core/printable.ts';
 import { pathCollision, pathDefect } from '../core/safe-path.ts';
 import type { LockedGit } from '../format/lock.ts';
 import type { FileSource } from '../format/manifest.ts';
@@ -133,7 +134,7 @@ class GitTree {
       const whole = `${below}${path}`;
       const git = whole.split('/').some((each) => /^(?:\.git|git~1)$/i.test(each));
       const defect = git ? "git's own folder" : pathDefect(whole);
-      if (defect !== undefined) defects.push(`${JSON.stringify(whole)}: ${defect}`);
+      if (defect !== undefined) defects.push(`${quoted(whole)}: ${defect}`);
       this.#paths.push(whole);
       this.#bytes += size;
     }

@@ -1,4 +1,5 @@
 import { StowageError } from '../core/error.ts';
+import { quoted } from '../core/printable.ts';
 import { pathCollision, pathDefect } from '../core/safe-path.ts';
 import { globMatcher } from '../examine/glob.ts';
 import type { ModelSource } from '../format/manifest.ts';
@@ -40,14 +41,15 @@ export function selectFiles<F extends { readonly path: string }>(
  * @throws StowageError `path-unsafe`, naming all that it cannot
  */
 export function requireSafeNames(model: ModelSource, files: readonly { path: string }[]): void {
-  const shown = (path: string): string => JSON.stringify(path.slice(0, 200));
   const unsafe = files.flatMap(({ path }) => {
     const defect = pathDefect(path);
-    return defect === undefined ? [] : [`${shown(path)}: ${defect}`];
+    return defect === undefined ? [] : [`${quoted(path)}: ${defect}`];
   });
   const twins = unsafe.length > 0 ? undefined : pathCollision(files.map(({ path }) => path));
   if (twins !== undefined)
-    unsafe.push(`${twins.map(shown).join(' and ')}: the same file on some systems`);
+    unsafe.push(
+      `${twins.map((each) => quoted(each)).join(' and ')}: the same file on some systems`,
+    );
   const [first] = unsafe;
   if (first === undefined) return;
   throw new StowageError(

@@ -1,3 +1,4 @@
+import { printableJson } from '../core/printable.ts';
 import type { Progress } from './progress-words.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -17,7 +18,7 @@ export function jsonProgress({ stderr, now }: Terminal): Progress {
         lastWritten = time.getTime();
         last = key;
       }
-      stderr.write(`${JSON.stringify({ time: time.toISOString(), ...event })}\n`);
+      stderr.write(printableJson(`${JSON.stringify({ time: time.toISOString(), ...event })}\n`));
     },
     stop: () => {},
   };

@@ -43,11 +43,11 @@ export async function runProcess(entry: Entry): Promise<void> {
 
 /** Prints a usage error as JSON; the parser has already printed it as text. */
 async function printUsageError(error: unknown): Promise<void> {
-  const { errorJson } = await import('./render.ts');
+  const { errorResult } = await import('./render.ts');
   const message = error instanceof Error ? error.message : String(error);
   const [first = ''] = message.replace(/^error: /, '').split('\n');
   const failure = usage(first, 'a known command and valid options', 'something else');
-  process.stdout.write(`${JSON.stringify(errorJson(failure), null, 2)}\n`);
+  process.stdout.write(errorResult(failure));
 }
 
 function terminalOf({ program, ownFlags = [] }: Entry): Terminal {
@@ -86,7 +86,9 @@ function loadedLibraries(): readonly string[] {
 
 async function runAction(action: Action, terminal: Terminal): Promise<void> {
   const json = process.argv.includes('--json');
-  const { createProgress, errorJson, errorLines, toStowageError } = await import('./render.ts');
+  const { createProgress, errorLines, errorResult, resultText, toStowageError } = await import(
+    './render.ts'
+  );
   const progress = await createProgress(terminal, json);
   const context = commandContext(terminal, {
     signal: terminal.signal,
@@ -99,7 +101,7 @@ async function runAction(action: Action, terminal: Terminal): Promise<void> {
   } catch (error) {
     progress.stop('failed');
     const failure = toStowageError(error);
-    if (json) terminal.stdout.write(`${JSON.stringify(errorJson(failure), null, 2)}\n`);
+    if (json) terminal.stdout.write(errorResult(failure));
     terminal.stderr.write(errorLines(failure, terminal, json));
     process.exitCode = failure.exitStatus;
     return;
@@ -107,11 +109,5 @@ async function runAction(action: Action, terminal: Terminal): Promise<void> {
   progress.stop('done');
   if (result.exitStatus !== undefined) process.exitCode = result.exitStatus;
   const out = result.onStderr === true ? terminal.stderr : terminal.stdout;
-  out.write(json ? resultJson(result, terminal) : result.text);
-}
-
-/** The result as JSON; as a line on stderr if stdout carries a stream. */
-function resultJson({ json, onStderr }: CommandResult, { stderr, now }: Terminal): string {
-  if (onStderr !== true || stderr.isTTY === true) return `${JSON.stringify(json, null, 2)}\n`;
-  return `${JSON.stringify({ time: now().toISOString(), type: 'result', result: json })}\n`;
+  out.write(resultText(result, terminal, json));
 }

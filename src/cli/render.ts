@@ -1,6 +1,7 @@
 import { StowageError, systemCode } from '../core/error.ts';
 import { interrupted } from '../core/interrupted.ts';
-import { printableLines } from '../core/printable.ts';
+import { printableJson, printableLines } from '../core/printable.ts';
+import type { CommandResult } from './command.ts';
 import { jsonProgress } from './json-progress.ts';
 import { Meter } from './meter.ts';
 import { type Progress, stepText, taskText, warn } from './progress-words.ts';
@@ -61,7 +62,25 @@ function plainProgress(stderr: Screen, meter: Meter): Progress {
 export function errorLines(error: StowageError, terminal: Terminal, json: boolean): string {
   if (!isForProgram(terminal, json)) return errorText(error);
   const time = terminal.now().toISOString();
-  return `${JSON.stringify({ time, type: 'error', ...errorJson(error) })}\n`;
+  return printableJson(`${JSON.stringify({ time, type: 'error', ...errorJson(error) })}\n`);
+}
+
+/** The result of a command as it is printed; as one line of JSON on stderr if stdout carries a stream. */
+export function resultText(
+  { json, text, onStderr }: CommandResult,
+  { stderr, now }: Pick<Terminal, 'stderr' | 'now'>,
+  asJson: boolean,
+): string {
+  if (!asJson) return printableLines(text);
+  if (onStderr !== true || stderr.isTTY === true)
+    return printableJson(`${JSON.stringify(json, null, 2)}\n`);
+  const time = now().toISOString();
+  return printableJson(`${JSON.stringify({ time, type: 'result', result: json })}\n`);
+}
+
+/** An error as JSON on stdout. */
+export function errorResult(error: StowageError): string {
+  return printableJson(`${JSON.stringify(errorJson(error), null, 2)}\n`);
 }
 
 /** An error as text: message, expected, found and hint. */

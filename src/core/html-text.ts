@@ -1,4 +1,4 @@
-import { INVISIBLE } from './printable.ts';
+import { codePoint, INVISIBLE } from './printable.ts';
 
 declare const brand: unique symbol;
 
@@ -41,9 +41,6 @@ const entities: Readonly<Record<string, string>> = {
 function escapeText(text: string): string {
   const escaped = text
     .replace(/[&<>"']/g, (character) => entities[character] ?? '')
-    .replace(INVISIBLE, (character) => {
-      const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
-      return `<span class="unseen">U+${code}</span>`;
-    });
+    .replace(INVISIBLE, (character) => `<span class="unseen">${codePoint(character)}</span>`);
   return `<bdi>${escaped}</bdi>`;
 }

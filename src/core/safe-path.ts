@@ -1,12 +1,16 @@
 import { StowageError } from './error.ts';
 import { MAX_PATH_BYTES, MAX_PATH_DEPTH, MAX_SEGMENT_BYTES } from './limits.ts';
+import { codePoint, printable, quoted } from './printable.ts';
 
 declare const brand: unique symbol;
 
 /** A relative path with `/` between segments that names the same file on every system, inside any folder. */
 export type SafePath = string & { readonly [brand]: 'SafePath' };
 
-const SEGMENT = /^[\p{L}\p{N}_.][\p{L}\p{N} ._+@=,()[\]-]*$/u;
+// Characters that shells, Windows or file systems treat specially, and beyond ASCII what is not drawn or looks like a separator.
+const ALLOWED =
+  /^[A-Za-z0-9 ._+@=,()[\]-]$|^(?![\0-\x7f\p{DI}\u2044\u2215\u2216\u29f5\u29f8\u29f9\ufe68\uff0f\uff3c\ufffc\ufffd])[\p{L}\p{M}\p{N}\p{P}\p{S}]$/u;
+const FIRST = /^[A-Za-z0-9_.]$|^[^\0-\x7f\p{M}]$/u;
 const ASCII = /^[\x20-\x7e]*$/;
 const MEDIA = /^[A-Za-z0-9._/-]+$/;
 // Windows strips spaces before the dot, and counts superscript digits.
@@ -40,18 +44,32 @@ function segmentDefect(segment: string): string | undefined {
   if (segment === '.' || segment === '..') return 'has a . or .. segment';
   if (Buffer.byteLength(segment) > MAX_SEGMENT_BYTES)
     return `has a name longer than ${MAX_SEGMENT_BYTES} bytes`;
-  if (!SEGMENT.test(segment)) return 'has a character with a special meaning on some systems';
+  const characters = [...segment];
+  const refused = characters.find((each) => !ALLOWED.test(each));
+  if (refused !== undefined)
+    return `has ${described(refused)}, which not every system allows in names`;
+  const [first = ''] = characters;
+  if (!FIRST.test(first)) return `has a name that starts with ${described(first)}`;
+  if (/^\.{1,2}$/.test(segment.normalize('NFKC'))) return 'has a segment that looks like . or ..';
   if (segment.endsWith('.') || segment.endsWith(' '))
     return 'has a name that ends in a dot or a space';
   if (DEVICE.test(segment)) return 'has a name that is a device on some systems';
   return undefined;
 }
 
+/** A character as a message shows it: invisible ones by their code point alone. */
+function described(character: string): string {
+  const shown = printable(character);
+  return shown === character
+    ? `${codePoint(character)} "${character}"`
+    : `the invisible character ${codePoint(character)}`;
+}
+
 /** @throws StowageError `path-unsafe` */
 export function parseSafePath(path: string): SafePath {
   const defect = pathDefect(path);
   if (defect === undefined) return path as SafePath;
-  throw new StowageError('path-unsafe', `unsafe path ${JSON.stringify(path.slice(0, 200))}`, {
+  throw new StowageError('path-unsafe', `unsafe path ${quoted(path)}`, {
     expected: 'a relative path of portable names',
     found: defect,
     hint: 'rename the file at its source, or exclude it in the manifest',

@@ -70,7 +70,7 @@ class ModelExamination {
     for (const [path, index] of this.#indexes)
       examineShardIndex(path, index, this.#weights, report);
     examineNumbered(this.#weights, report);
-    examineLicense(model.license, this.#card, source.licenses, (rule, detail) =>
+    examineLicense(source, model.license, this.#card, (rule, detail) =>
       report('README.md', rule, detail),
     );
     const taken = [...this.#taken];

@@ -63,21 +63,21 @@ export class Findings {
 function refusedContent(refused: readonly Finding[]): StowageError {
   const [first] = refused as readonly [Finding];
   const more = refused.length === 1 ? '' : `, and ${refused.length - 1} more`;
-  return new StowageError(
-    'content-refused',
-    `${first.file === '*' ? '' : `${first.file} of `}${first.source} is refused${more}`,
-    {
-      expected: 'well-formed files without code that runs on loading, and without secrets',
-      found: `${first.message} [${first.rule}]`,
-      hint: explanations[first.rule].remedy,
-      defects: refused
-        .slice(0, 200)
-        .map(
-          (each) =>
-            `${each.source}: ${each.file}: ${each.message} [${each.rule}]: ${explanations[each.rule].why}`,
-        ),
-    },
-  );
+  const isLicense = first.rule === 'license-refused';
+  const what = `${first.file === '*' ? '' : `${first.file} of `}${first.source} is refused`;
+  return new StowageError('content-refused', `${isLicense ? first.message : what}${more}`, {
+    expected: isLicense
+      ? 'a license that the manifest lists'
+      : 'well-formed files without code that runs on loading, and without secrets',
+    found: `${first.message} [${first.rule}]`,
+    hint: explanations[first.rule].remedy,
+    defects: refused
+      .slice(0, 200)
+      .map(
+        (each) =>
+          `${each.source}: ${each.file}: ${each.message} [${each.rule}]: ${explanations[each.rule].why}`,
+      ),
+  });
 }
 
 function compare(a: Finding, b: Finding): number {

@@ -1,4 +1,5 @@
 import { StowageError } from '../core/error.ts';
+import type { ModelSource } from '../format/manifest.ts';
 import { modelCardKind } from '../format/model-card.ts';
 import { readYaml } from '../format/yaml-document.ts';
 import type { Report } from './examine-content.ts';
@@ -30,9 +31,9 @@ export function cardLicenses(card: Buffer): string[] | undefined {
  * @param card undefined if the card is not included, null if it cannot be read
  */
 export function examineLicense(
+  { name: model, licenses: list }: Pick<ModelSource, 'name' | 'licenses'>,
   hub: string | undefined,
   card: readonly string[] | undefined | null,
-  list: readonly string[] | undefined,
   report: Report,
 ): void {
   if (card === null) report('card-unreadable', 'the front matter of the model card cannot be read');
@@ -44,7 +45,7 @@ export function examineLicense(
     if (list !== undefined)
       report(
         'license-refused',
-        'no license is stated, but the manifest allows only listed licenses',
+        `model ${model} states no license, so it is not in licenses: [${list.join(', ')}]`,
       );
     return;
   }
@@ -52,7 +53,7 @@ export function examineLicense(
     if (!isLicenseAllowed(license, list ?? []))
       report(
         'license-refused',
-        `${license} is not one of the licenses that the manifest allows: ${(list ?? []).join(', ')}`,
+        `license ${license} of model ${model} is not in licenses: [${(list ?? []).join(', ')}]`,
       );
 }
 

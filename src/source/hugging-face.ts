@@ -1,4 +1,5 @@
 import { StowageError } from '../core/error.ts';
+import { quoted } from '../core/printable.ts';
 import type { Authorization, Http, HttpRequest } from '../net/http.ts';
 import { describeModel, type HubApi } from './hub-api.ts';
 import type { HubModel } from './hub-model.ts';
@@ -65,7 +66,7 @@ function fileRequest(
   const segments = path.split('/');
   // An address would resolve these away, and ask for something else of the same host.
   if (!isRepository(repository) || segments.some((each) => ['', '.', '..'].includes(each))) {
-    throw new StowageError('path-unsafe', `unsafe path ${JSON.stringify(path.slice(0, 200))}`, {
+    throw new StowageError('path-unsafe', `unsafe path ${quoted(path)}`, {
       expected: 'a file of a repository organisation/name',
       hint: 'exclude the file in the manifest',
     });

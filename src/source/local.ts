@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { StowageError, systemCode } from '../core/error.ts';
 import { interrupted } from '../core/interrupted.ts';
 import { MAX_ARCHIVE_ENTRIES, MIB } from '../core/limits.ts';
+import { quoted } from '../core/printable.ts';
 import { pathCollision, pathDefect, type SafePath } from '../core/safe-path.ts';
 import type { Origin } from './origin.ts';
 
@@ -44,7 +45,7 @@ export async function localTree(folder: string): Promise<LocalTreeFile[]> {
   const strange: string[] = [];
   for (const { path, entry } of await walk(folder)) {
     const defect = pathDefect(path);
-    if (defect !== undefined) unsafe.push(`${JSON.stringify(path)}: ${defect}`);
+    if (defect !== undefined) unsafe.push(`${quoted(path)}: ${defect}`);
     else if (!entry.isFile())
       strange.push(`${path}: ${entry.isSymbolicLink() ? 'a link' : 'no file'}`);
     else {

@@ -196,7 +196,7 @@ describe('when a bundle is inspected', () => {
     const place = scratch.copy(small.folder);
     resign(place, small, { index: (bundle) => ({ ...bundle, description: 'exe\u202egpj' }) });
     const ran = await runProgram(['inspect', place], folder());
-    expect(ran.stdout).toContain('exe\\u{202e}gpj');
+    expect(ran.stdout).toContain('exe<U+202E>gpj');
     expect(ran.stdout).not.toContain('\u202e');
   });
 

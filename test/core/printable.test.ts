@@ -1,25 +1,33 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cutTo, oneLine, printable, printableLines } from '../../src/core/printable.ts';
+import {
+  cutTo,
+  oneLine,
+  printable,
+  printableJson,
+  printableLines,
+  quoted,
+} from '../../src/core/printable.ts';
 
 const anyText = fc.string({ unit: 'binary' });
 const OBEYED = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/u;
 
 describe('when text is foreign (attack 83)', () => {
   it.each([
-    ['\u001b[2J\u001b]0;title\u0007', '\\u{1b}[2J\\u{1b}]0;title\\u{7}'],
-    ['over\rwritten', 'over\\u{d}written'],
-    ['\u009b31m', '\\u{9b}31m'],
-    ['\u007f\u0000', '\\u{7f}\\u{0}'],
-    ['exe\u202egpj', 'exe\\u{202e}gpj'],
-    ['\u2066isolated\u2069', '\\u{2066}isolated\\u{2069}'],
-    ['zero\u200bwidth\ufeff', 'zero\\u{200b}width\\u{feff}'],
-    ['\u2028\u2029', '\\u{2028}\\u{2029}'],
-    ['\u{e0041}', '\\u{e0041}'],
-    ['Hangul filler \u3164', 'Hangul filler \\u{3164}'],
-    ['no-break\u00a0space', 'no-break\\u{a0}space'],
-    ['private \ue000, noncharacter \uffff', 'private \\u{e000}, noncharacter \\u{ffff}'],
-    ['half \ud83d a pair', 'half \\u{d83d} a pair'],
+    ['\u001b[2J\u001b]0;title\u0007', '<U+001B>[2J<U+001B>]0;title<U+0007>'],
+    ['over\rwritten', 'over<U+000D>written'],
+    ['\u009b31m', '<U+009B>31m'],
+    ['\u007f\u0000', '<U+007F><U+0000>'],
+    ['exe\u202egpj', 'exe<U+202E>gpj'],
+    ['\u2066isolated\u2069', '<U+2066>isolated<U+2069>'],
+    ['zero\u200bwidth\ufeff', 'zero<U+200B>width<U+FEFF>'],
+    ['\u2028\u2029', '<U+2028><U+2029>'],
+    ['\u{e0041}', '<U+E0041>'],
+    ['Hangul filler \u3164', 'Hangul filler <U+3164>'],
+    ['narrow\u202fspace', 'narrow<U+202F>space'],
+    ['no-break\u00a0space', 'no-break<U+00A0>space'],
+    ['private \ue000, noncharacter \uffff', 'private <U+E000>, noncharacter <U+FFFF>'],
+    ['half \ud83d a pair', 'half <U+D83D> a pair'],
   ])('shows %j as escapes', (text, shown) => {
     expect(printable(text)).toBe(shown);
     expect(printableLines(text)).toBe(shown);
@@ -38,7 +46,7 @@ describe('when text is foreign (attack 83)', () => {
   });
 
   it('escapes line breaks in a name, and keeps them in multi-line text', () => {
-    expect(printable('lines\nand\ttabs')).toBe('lines\\u{a}and\\u{9}tabs');
+    expect(printable('lines\nand\ttabs')).toBe('lines<U+000A>and<U+0009>tabs');
     expect(printableLines('lines\nand\ttabs')).toBe('lines\nand\ttabs');
   });
 
@@ -76,5 +84,22 @@ describe('when foreign text becomes one line of a message', () => {
     ['ab\u{1f600}\u{1f600}c', 6, 'ab...'],
   ])('cuts %j to %i code units', (text, max, cut) => {
     expect(cutTo(text, max)).toBe(cut);
+  });
+});
+
+describe('when JSON or a name in quotes is shown', () => {
+  it('escapes what is not drawn, and keeps the values', () => {
+    fc.assert(
+      fc.property(anyText, (text) => {
+        const json = JSON.stringify({ text, lines: [text] }, null, 2);
+        expect(printableJson(json).replaceAll('\n', '')).not.toMatch(OBEYED);
+        expect(JSON.parse(printableJson(json))).toEqual(JSON.parse(json));
+      }),
+    );
+  });
+
+  it('quotes a name, its invisible characters as code points', () => {
+    expect(quoted('a\u202fb')).toBe('"a<U+202F>b"');
+    expect(quoted('abcdefg', 6)).toBe('"abc..."');
   });
 });

@@ -43,6 +43,12 @@ const hostile: Readonly<Record<string, readonly string[]>> = {
     'a&b',
     '`a`',
   ],
+  'beginning with a combining mark': ['\u0e31a', 'a/\u0903'],
+  'like a separator': ['a\u2044b', 'a\u2215b', 'a\uff0fb', 'a\uff3cb', 'a\ufe68b'],
+  'like a . or .. segment': ['\uff0e\uff0e', 'a/\u2024', '\u2025'],
+  'with letters or marks that are not drawn': ['a\u3164b', '\u115f', 'a\u034fb', 'a\ufe0fb'],
+  'with invisible spaces': ['a\u202fb', 'a\u00a0b', 'a\u3000b'],
+  'undecodable, or for private use': ['a\ufffdb', 'a\ufffcb', 'a\ue000b'],
   'a lone surrogate': ['a\ud800', '\udc00'],
 };
 
@@ -77,6 +83,23 @@ describe('when a path is hostile', () => {
   });
 });
 
+describe('when a name has a character that is refused', () => {
+  it.each([
+    ['a\u202fb', 'has the invisible character U+202F, which not every system allows in names'],
+    ['a\u200db', 'has the invisible character U+200D, which not every system allows in names'],
+    ['a:b', 'has U+003A ":", which not every system allows in names'],
+    ['a\uff0fb', 'has U+FF0F "／", which not every system allows in names'],
+    ['-a', 'has a name that starts with U+002D "-"'],
+  ])('names the code point in %j', (path, defect) => {
+    expect(pathDefect(path)).toBe(defect);
+  });
+
+  it('shows it as a code point in the path as well', async () => {
+    const { message } = await expectCode(() => parseSafePath('exe\u202fgpj'), 'path-unsafe');
+    expect(message).toBe('unsafe path "exe<U+202F>gpj"');
+  });
+});
+
 describe('when a path is plain', () => {
   it.each([
     'a',
@@ -90,6 +113,15 @@ describe('when a path is plain', () => {
     'nullable.txt',
     '..a',
     'a..b',
+    'ไฟล์ภาษาไทย.txt',
+    'हिन्दी/किताब.md',
+    'العَرَبِيَّة.md',
+    '2024–2025.md',
+    'col·lecció.txt',
+    '（附件）【一】.txt',
+    '说明：使用.md',
+    '「設定」.json',
+    'température °C.csv',
   ])('takes %s', (path) => {
     expect(parseSafePath(path)).toBe(path);
   });

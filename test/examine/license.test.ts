@@ -98,6 +98,14 @@ describe('when a model card states a license', () => {
     expect(await said(front, hub, licenses)).toEqual(rules);
   });
 
+  it('names the license, the model and the list', async () => {
+    const front = { 'README.md': card('license: cc-by-nc-4.0') };
+    const found = await examine(front, { license: 'cc-by-nc-4.0', model: { licenses: ['mit'] } });
+    expect(found.map(({ detail }) => detail)).toEqual([
+      'license cc-by-nc-4.0 of model tiny is not in licenses: [mit]',
+    ]);
+  });
+
   it('records the hash of a license file', async () => {
     expect(rulesOf(await examine({ 'LICENSE.txt': 'terms', 'sub/COPYING': 'terms' }))).toEqual([
       'license-file',

@@ -2,7 +2,7 @@ import { PassThrough, Readable, Writable } from 'node:stream';
 import { type CommandContext, type CommandResult, commandContext } from '../../src/cli/command.ts';
 import { everyGroup } from '../../src/cli/every-group.ts';
 import { commanderStatus, createProgram } from '../../src/cli/program.ts';
-import { createProgress, errorLines, toStowageError } from '../../src/cli/render.ts';
+import { createProgress, errorLines, resultText, toStowageError } from '../../src/cli/render.ts';
 import type { Terminal } from '../../src/cli/terminal.ts';
 import type { StowageError } from '../../src/core/error.ts';
 import { packedAt } from './context.ts';
@@ -87,7 +87,7 @@ export async function runProgram(
       const result = await action(context);
       outcome = { result };
       const out = result.onStderr === true ? terminal.stderr : terminal.stdout;
-      out.write(json ? JSON.stringify(result.json) : result.text);
+      out.write(resultText(result, terminal, json));
       status = result.exitStatus ?? 0;
     } catch (failure) {
       const error = toStowageError(failure);

@@ -3,7 +3,7 @@ import { access, realpath } from 'node:fs/promises';
 import { basename, dirname, join, sep } from 'node:path';
 import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError, systemCode } from '../../core/error.ts';
-import { INVISIBLE } from '../../core/printable.ts';
+import { printableJson } from '../../core/printable.ts';
 import { writeJson } from '../../format/document.ts';
 import { type Report, reportKind } from '../../format/report.ts';
 import { exists, ioError, remove, writeAtomic } from '../../io/file.ts';
@@ -85,15 +85,7 @@ export async function writeReport(
  * are escaped: the values are the same, and `cat` shows them.
  */
 export function reportJson(report: Report): Buffer {
-  const text = writeJson(reportKind, report).toString('utf8');
-  return Buffer.from(text.replace(INVISIBLE, escapeUnits));
-}
-
-function escapeUnits(character: string): string {
-  if (character === '\n') return character;
-  return [...Array(character.length).keys()]
-    .map((at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`)
-    .join('');
+  return Buffer.from(printableJson(writeJson(reportKind, report).toString('utf8')));
 }
 
 function everyPath({ paths, signer }: ReportFiles): string[] {

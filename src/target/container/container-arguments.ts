@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { canonicalBytes, type Json } from '../../core/canonical-json.ts';
 import { StowageError } from '../../core/error.ts';
+import { quoted } from '../../core/printable.ts';
 import type { RenderedPort, RenderedService } from '../../format/containers.ts';
 
 /** How long a server may take to finish responses before it is killed, in seconds. */
@@ -82,7 +83,7 @@ export function mountsAt(service: RenderedService, path: string): boolean {
 /** A path that `--volume` and `--tmpfs` accept. @throws StowageError `path-unsafe` */
 export function mountable(path: string): string {
   if (!/[:\n]/.test(path)) return path;
-  throw new StowageError('path-unsafe', `the engine cannot mount ${JSON.stringify(path)}`, {
+  throw new StowageError('path-unsafe', `the engine cannot mount ${quoted(path)}`, {
     expected: 'a path without a colon or line break',
     found: 'one of them',
     hint: 'choose another site folder, or another path in the manifest',

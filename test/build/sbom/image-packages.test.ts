@@ -299,9 +299,9 @@ describe('when the files of an image are hostile', () => {
     );
     expect(JSON.stringify(found)).not.toMatch(/\\u001b|\\u0007|\u202e/);
     expect(found.packages.map(({ name, version }) => `${name} ${version}`)).toEqual([
-      '\\u{202e} 2',
-      'a\\u{1b}[2Jb 1\\u{7}',
-      'c \\u{0}',
+      '<U+202E> 2',
+      'a<U+001B>[2Jb 1<U+0007>',
+      'c <U+0000>',
     ]);
   });
 
@@ -315,7 +315,7 @@ describe('when the files of an image are hostile', () => {
         file('node_modules/e/package.json', '{"name":{},"version":[]}'),
       ),
     );
-    expect(urls(found)).toEqual(['pkg:npm/__proto__@1', 'pkg:npm/a%5Cu%7Bd800%7D@1']);
+    expect(urls(found)).toEqual(['pkg:npm/__proto__@1', 'pkg:npm/a%3CU%2BD800%3E@1']);
   });
 
   it.each<[string, string, Buffer]>([

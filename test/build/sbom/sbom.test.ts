@@ -175,7 +175,7 @@ describe('when a licence is written down', () => {
       'nvidia-open-model-license',
       { licenses: [{ license: { name: 'nvidia-open-model-license' } }] },
     ],
-    ['a\nb\u001b', { licenses: [{ license: { name: 'a b\\u{1b}' } }] }],
+    ['a\nb\u001b', { licenses: [{ license: { name: 'a b<U+001B>' } }] }],
   ])('%j becomes %j', (license, expected) => {
     expect(licensesOf(license)).toEqual(expected);
   });

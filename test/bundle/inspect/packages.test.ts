@@ -59,7 +59,7 @@ describe('when a bill of materials is read', () => {
     const [read] = readPackages(
       image([null, { type: 'library' }, { type: 'library', purl, version: '1\n2' }]),
     );
-    expect(read?.packages).toEqual([{ type: 'deb', name: 'a\\u{a}b', version: '1\\u{a}2' }]);
+    expect(read?.packages).toEqual([{ type: 'deb', name: 'a<U+000A>b', version: '1<U+000A>2' }]);
   });
 
   it('rejects a document that is not JSON', async () => {

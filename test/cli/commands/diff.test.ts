@@ -91,7 +91,7 @@ describe('when two bundles differ', () => {
     const hostile = scratch.copy(old.folder);
     resign(hostile, authority, { index: (bundle) => ({ ...bundle, description: 'exe\u202egpj' }) });
     const { stdout } = await run(old.folder, hostile);
-    expect(stdout).toContain('\\u{202e}');
+    expect(stdout).toContain('<U+202E>');
     expect(stdout).not.toContain('\u202e');
   });
 });

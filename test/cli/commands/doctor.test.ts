@@ -48,7 +48,7 @@ describe('when doctor checks a host', () => {
     const env = { ...fit.env, LD_PRELOAD: '/tmp/\x1b[2Jevil.so' };
     const { status, stdout } = await runProgram(['doctor'], '/', { ...fit, env });
     expect(status).toBe(0);
-    expect(stdout).toContain('/tmp/\\u{1b}[2Jevil.so');
+    expect(stdout).toContain('/tmp/<U+001B>[2Jevil.so');
     expect(stdout).toContain('hint: unset LD_PRELOAD');
   });
 });

@@ -52,7 +52,7 @@ describe('when the checks of a plan are shown', () => {
   it('lists failed and overridden checks', () => {
     expect(constraintTable(plan(constraints), false)).toBe(
       'cannot be applied: 1 check failed\n' +
-        '  FAILED      port: 8000 is free; found: taken by x (pid 1)\\u{1b}[2J\n' +
+        '  FAILED      port: 8000 is free; found: taken by x (pid 1)<U+001B>[2J\n' +
         '  OVERRIDDEN  window: daily; found: Sat 10:00; overridden by A. Officer until 2026-11-21T12:00:00Z: outage\n',
     );
   });
