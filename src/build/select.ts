@@ -1,22 +1,24 @@
 import { StowageError } from '../core/error.ts';
 import { quoted } from '../core/printable.ts';
 import { pathCollision, pathDefect } from '../core/safe-path.ts';
-import { globMatcher } from '../examine/glob.ts';
+import { hubMatcher } from '../examine/glob.ts';
 import type { ModelSource } from '../format/manifest.ts';
 
 /**
- * The files of a model that its include and exclude globs leave, sorted bytewise.
- * A glob without a slash matches names at any depth, as on the Hub's own clients.
+ * The files of a model that its include and exclude globs leave, sorted bytewise. Globs are those of the Hub's own
+ * clients.
  * @throws StowageError `source-not-found` when nothing is left
  */
 export function selectFiles<F extends { readonly path: string }>(
   model: ModelSource,
   files: readonly F[],
 ): F[] {
-  const included = globMatcher(model.include);
-  const excluded = globMatcher(model.exclude);
+  const included = model.include.map(hubMatcher);
+  const excluded = model.exclude.map(hubMatcher);
   const chosen = files.filter(
-    (file) => (model.include.length === 0 || included(file.path)) && !excluded(file.path),
+    ({ path }) =>
+      (included.length === 0 || included.some((matches) => matches(path))) &&
+      !excluded.some((matches) => matches(path)),
   );
   if (chosen.length === 0) {
     throw new StowageError(
@@ -29,7 +31,7 @@ export function selectFiles<F extends { readonly path: string }>(
             .slice(0, 20)
             .map((file) => file.path)
             .join(', ') || 'an empty repository',
-        hint: `correct the globs of model ${model.name} in the manifest`,
+        hint: `correct the globs of model ${model.name} in the manifest; each must match a whole path, as in huggingface_hub`,
       },
     );
   }

@@ -8,6 +8,7 @@ import { examineChatTemplate, templatesOf } from './chat-template.ts';
 import { contentKind, HEAD_BYTES } from './content-kind.ts';
 import { type Extra, examineContent, type Report, type Weights } from './examine-content.ts';
 import type { GgufHead } from './gguf-head.ts';
+import { globMatcher, hubMatcher } from './glob.ts';
 import { repositoryOf } from './hub-id.ts';
 import { cardLicenses, examineLicense } from './license.ts';
 import { examineModelAssets } from './model-assets.ts';
@@ -79,6 +80,7 @@ class ModelExamination {
       { model: source.name, taken, listed, modelType: this.#type, manifest },
       report,
     );
+    if (this.#task.listed !== undefined) this.#globs(this.#task.listed);
     if (this.#unsearched.length > 0) {
       const names = this.#unsearched.sort().slice(0, 10).join(', ');
       report(
@@ -87,6 +89,18 @@ class ModelExamination {
         `${this.#unsearched.length} files of weights or above 32 MiB: ${names}`,
       );
     }
+  }
+
+  #globs(listed: readonly string[]): void {
+    const { source, report } = this.#task;
+    const unmatched = (what: string, glob: string, where: string): void =>
+      report('*', 'glob-unmatched', `${what} ${JSON.stringify(glob)} matches no file ${where}`);
+    for (const what of ['include', 'exclude'] as const)
+      for (const glob of source[what])
+        if (!listed.some(hubMatcher(glob))) unmatched(what, glob, 'of the repository');
+    for (const { rule, file } of source.allow ?? [])
+      if (![...this.#taken].some(globMatcher([file])))
+        unmatched(`allow ${rule} of`, file, 'that is selected');
   }
 
   async #file(file: LockedModelFile): Promise<void> {

@@ -186,6 +186,11 @@ export const explanations: Readonly<Record<Rule, Explanation>> = {
     'read the card yourself',
   ),
 
+  'glob-unmatched': explain(
+    'a glob that matches nothing is usually a typing error, and the files that it was meant for are missing',
+    'correct or remove the glob; as in huggingface_hub, it must match the whole path, and "folder/" matches a folder',
+  ),
+
   'secret-private-key': secret('a private key'),
   'secret-hugging-face-token': secret('a Hugging Face token'),
   'secret-github-token': secret('a GitHub token'),

@@ -31,7 +31,8 @@ export function examineModelAssets(
 ): void {
   const have = new Set(taken);
   const left = listed.filter((path) => !have.has(path));
-  const include = (path: string): string => `    include: [..., "${path}"]\n`;
+  const include = (path: string): string =>
+    `    include: [..., ${JSON.stringify(path.replace(/[[*?]/g, '[$&]'))}]\n`;
   const projector = left.find((path) => /(?:^|\/)[\w.-]*mmproj[\w.-]*\.gguf$/i.test(path));
   if (
     taken.some((path) => /\.gguf$/i.test(path)) &&

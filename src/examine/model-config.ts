@@ -118,6 +118,6 @@ function requireFolder(name: string, { path, taken, report }: ConfigContext): vo
   const folder = `${base}${name}/`;
   if ([...taken].some((each) => each.startsWith(folder))) return;
   report('asset-module', `the folder ${JSON.stringify(folder.slice(0, 200))} is not selected`, {
-    offer: `    include: [..., "${folder}**"]\n`,
+    offer: `    include: [..., "${folder}"]\n`,
   });
 }

@@ -91,6 +91,7 @@ export const rules = {
     'license-unknown',
     'license-differs',
     'card-unreadable',
+    'glob-unmatched',
     'asset-draft-model',
     'asset-tokenizer',
     'asset-model',
@@ -134,7 +135,7 @@ export function isAllowable(rule: Rule): rule is AllowableRule {
 /** Allows a refusal for some files. The author of the manifest takes responsibility for it. */
 export interface Allowance {
   readonly rule: AllowableRule;
-  /** A glob for the files; without a slash, it matches names at any depth. */
+  /** A glob for the files; without a slash, it matches names at any depth. Its `*` does not match a slash. */
   readonly file: string;
   /** Why it is allowed; recorded in the lock for officers. */
   readonly reason: string;

@@ -19,7 +19,7 @@ export interface ModelSource {
   readonly name: string;
   /** `hf://organisation/name@revision`. */
   readonly source: string;
-  /** Globs of the files to include; all if empty. */
+  /** Globs of the files to include, as huggingface_hub reads them; all if empty. */
   readonly include: readonly string[];
   readonly exclude: readonly string[];
   /** Accepted licenses, as the Hub writes them; any if absent. SPDX expressions are evaluated against them. */

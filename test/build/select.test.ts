@@ -28,7 +28,9 @@ describe('when files are chosen', () => {
   it.each<[string, string[], string[], string[]]>([
     ['everything, sorted bytewise', [], [], [...files.map(({ path }) => path)].sort()],
     ['a name at any depth', ['*.safetensors'], [], ['model.safetensors', 'sub/model.safetensors']],
+    ['a name at the top alone', ['model.safetensors'], [], ['model.safetensors']],
     ['a path from the top', ['sub/*'], [], ['sub/model.safetensors']],
+    ['a folder', ['original/'], [], ['original/consolidated.pth']],
     ['hidden files too', ['*'], ['*.*', '?'], ['.gitattributes'].filter(() => false)],
     ['any depth below', ['original/**'], [], ['original/consolidated.pth']],
     [
@@ -38,8 +40,8 @@ describe('when files are chosen', () => {
       ['.gitattributes', 'B', 'a', 'a[1].txt'],
     ],
     ['either of two', ['a', 'B'], [], ['B', 'a']],
-    ['braces', ['*.{md,pth}'], [], ['README.md', 'original/consolidated.pth']],
-    ['a bracket by its escape', ['a\\[1\\].txt'], [], ['a[1].txt']],
+    ['no braces', ['*.{md,pth}'], [], []],
+    ['a bracket in a set', ['a[[]1].txt'], [], ['a[1].txt']],
     ['case for case', ['readme.md', 'a'], [], ['a']],
   ])('takes %s', async (_, include, exclude, expected) => {
     if (expected.length > 0) expect(chosen(include, exclude)).toEqual(expected);

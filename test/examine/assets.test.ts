@@ -129,6 +129,41 @@ describe('when include and exclude leave out a file that a server reads', () => 
   });
 });
 
+describe('when a glob of the manifest matches nothing', () => {
+  const listed = ['UD-Q4_K_XL/model.gguf', 'model.safetensors', 'tokenizer.json'];
+  const unmatched = async (model: object): Promise<string[]> =>
+    (await lockFindings(weights, { model, listed }))
+      .filter(({ rule }) => rule === 'glob-unmatched')
+      .map(({ file, severity, message }) => `${file} ${severity} ${message}`);
+
+  it.each<[object, string[]]>([
+    [{ include: ['*.safetensors', 'UD-Q4*', 'tokenizer.json'] }, []],
+    [{ include: ['*.safetensors', '*.{json,md}'] }, ['include "*.{json,md}"']],
+    [{ exclude: ['UD-Q5*', 'UD-Q4*', 'original/'] }, ['exclude "UD-Q5*"', 'exclude "original/"']],
+  ])('warns of %j', async (model, expected) => {
+    expect(await unmatched(model)).toEqual(
+      expected.map((glob) => `* warning ${glob} matches no file of the repository`),
+    );
+  });
+
+  it('warns of an allowance for a file that is not selected', async () => {
+    const allow = [{ rule: 'pickle', file: 'pytorch_model.bin', reason: 'looked at' }];
+    expect(await unmatched({ allow })).toEqual([
+      '* warning allow pickle of "pytorch_model.bin" matches no file that is selected',
+    ]);
+  });
+
+  it('offers a path with special characters as a glob that matches it', async () => {
+    const files = { 'model.safetensors': safetensorsFile({}), 'config.json': '{}' };
+    const found = await lockFindings(files, {
+      listed: [...Object.keys(files), '[a]/tokenizer.json'],
+    });
+    expect(found.find(({ rule }) => rule === 'asset-tokenizer')?.offer).toContain(
+      '"[[]a]/tokenizer.json"',
+    );
+  });
+});
+
 describe('when a service would download something at startup', () => {
   it.each<[string, object, string[]]>([
     ['a model by its name', { args: ['--model', 'org/other'] }, ['asset-model']],
