@@ -1,31 +1,53 @@
-import type { LockedAttachment, LockedLayer } from '../format/lock.ts';
+import { StowageError } from '../core/error.ts';
+import { cutTo, printable } from '../core/printable.ts';
+import type { Finding } from '../format/finding.ts';
+import type { LockedAttachment, LockedBlob, LockedLayer } from '../format/lock.ts';
 import type { BlobStore } from '../io/blob-store.ts';
-import type { Registry, ResolvedImage } from '../source/oci.ts';
+import type { Attached, Registry, ResolvedImage } from '../source/oci.ts';
 
 /** What a registry holds beside an image, and the blobs that it is made of. */
-export interface AttachedTo {
+export interface AttachedToImage {
   readonly attached: readonly LockedAttachment[];
   readonly blobs: readonly LockedLayer[];
+  /** Why some artifacts are not included. */
+  readonly failures: readonly StowageError[];
 }
 
 /**
  * Finds the signatures and other artifacts beside an image's index and its platforms' manifests. Their manifests are
- * kept in the store.
+ * kept in the store. Artifacts that cannot be read, or lack a blob, are passed over and listed.
  */
 export async function findAttached(
   image: ResolvedImage,
   registry: Registry,
   store: BlobStore,
   signal: AbortSignal,
-): Promise<AttachedTo> {
+): Promise<AttachedToImage> {
   const { repository, target, platforms } = image;
   const subjects = new Set([target.digest, ...platforms.map((each) => each.manifest)]);
   const attached: LockedAttachment[] = [];
+  const failures: StowageError[] = [];
   const blobs = new Map(image.blobs.map((blob) => [blob.digest, blob]));
+  const missing = async (each: Attached): Promise<StowageError | undefined> => {
+    const wanted = [...(each.config ? [each.config] : []), ...each.layers];
+    for (const blob of wanted) {
+      if (blobs.has(blob.digest) || (await store.size(blob.digest)) === blob.size) continue;
+      const failure = await failureOf(registry, repository, blob, signal);
+      if (failure !== undefined) return failure;
+    }
+    return undefined;
+  };
   for (const subject of subjects) {
-    for (const each of await registry.attached(repository, subject, signal)) {
+    const beside = await registry.attached(repository, subject, signal);
+    failures.push(...beside.failures);
+    for (const each of beside.found) {
       const { kind, artifactType, manifest, bytes, config, layers } = each;
       if (attached.some((known) => known.digest === manifest.digest)) continue;
+      const failure = await missing(each);
+      if (failure !== undefined) {
+        failures.push(failure);
+        continue;
+      }
       await store.put(bytes);
       attached.push({ ...manifest, kind, subject, artifactType: artifactType || 'unknown' });
       for (const { digest, size, mediaType } of [
@@ -38,5 +60,35 @@ export async function findAttached(
     }
   }
   const sorted = attached.toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
-  return { attached: sorted, blobs: [...blobs.values()] };
+  return { attached: sorted, blobs: [...blobs.values()], failures };
+}
+
+/** Why a blob cannot be downloaded: its first bytes are requested as a pull requests them. */
+async function failureOf(
+  registry: Registry,
+  repository: string,
+  { digest }: LockedBlob,
+  signal: AbortSignal,
+): Promise<StowageError | undefined> {
+  try {
+    for await (const _ of await registry.blob(repository, digest).open(0, signal)) break;
+    return undefined;
+  } catch (error) {
+    if (error instanceof StowageError && error.code.startsWith('source-')) return error;
+    throw error;
+  }
+}
+
+/** What a reviewer of the lock should know about the artifacts of an image that are not included. */
+export function attachmentFindings(
+  source: string,
+  repository: string,
+  failures: readonly StowageError[],
+): Finding[] {
+  const messages = failures.map(({ message, found }) =>
+    cutTo(printable(found === undefined ? message : `${message}: ${found}`), 1000),
+  );
+  return [...new Set(messages)].map((message) => ({
+    ...{ source, file: repository, rule: 'attachment-missing', severity: 'warning', message },
+  }));
 }

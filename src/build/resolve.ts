@@ -25,7 +25,7 @@ import { isGitSource } from '../source/git-address.ts';
 import { httpsOrigin } from '../source/https.ts';
 import type { HubModel } from '../source/hub-model.ts';
 import type { HubFile } from '../source/hugging-face.ts';
-import { findAttached } from './attached.ts';
+import { attachmentFindings, findAttached } from './attached.ts';
 import { examineResolved } from './examine.ts';
 import { fetchBlob } from './fetch.ts';
 import { gitCommit, keepGit } from './git-tree.ts';
@@ -66,7 +66,7 @@ export async function resolve(manifest: Manifest, options: ResolveOptions): Prom
 type Resolving = ResolveOptions & { readonly transfer: Transfer };
 
 async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock> {
-  const signed: Finding[] = [];
+  const resolved: Finding[] = [];
   const models: LockedModel[] = [];
   const listed = new Map<string, readonly string[]>();
   for (const source of manifest.models) {
@@ -78,7 +78,7 @@ async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock>
     );
     const model = await resolveModel(source, found, options);
     if (source.signature !== undefined && model.signature !== undefined)
-      signed.push(
+      resolved.push(
         ...verdictFindings(source.name, source.signature.file, source.signature, model.signature),
       );
     models.push(model);
@@ -86,9 +86,10 @@ async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock>
   const images: LockedImage[] = [];
   for (const source of manifest.images) {
     options.emit({ type: 'step', step: 'resolve image', subject: source.source });
-    const image = await resolveImage(source, manifest.platforms, options);
+    const { findings, ...image } = await resolveImage(source, manifest.platforms, options);
+    resolved.push(...findings);
     if (source.signature !== undefined && image.signature !== undefined)
-      signed.push(
+      resolved.push(
         ...verdictFindings(source.name, image.repository, source.signature, image.signature),
       );
     images.push(image);
@@ -109,7 +110,7 @@ async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock>
     models,
     images,
     files,
-    findings: [...signed, ...examined],
+    findings: [...resolved, ...examined],
   });
   return previous !== undefined && sameContent(previous, lock) ? previous : lock;
 }
@@ -179,7 +180,7 @@ async function resolveImage(
   source: ImageSource,
   platforms: readonly string[],
   options: Resolving,
-): Promise<LockedImage> {
+): Promise<LockedImage & { readonly findings: readonly Finding[] }> {
   const found = await options.sources.registry.resolve(
     source.source,
     platforms,
@@ -190,7 +191,8 @@ async function resolveImage(
     if (bytes.length <= MAX_OCI_MANIFEST_BYTES) await options.store.put(bytes);
   }
   const { registry } = options.sources;
-  const { attached, blobs } = await findAttached(found, registry, options.store, options.signal);
+  const { store, signal } = options;
+  const { attached, blobs, failures } = await findAttached(found, registry, store, signal);
   const bytes = found.manifests.get(found.target.digest) ?? Buffer.alloc(0);
   const signature =
     source.signature === undefined
@@ -209,6 +211,7 @@ async function resolveImage(
     blobs,
     ...(attached.length === 0 ? {} : { attached }),
     ...(signature === undefined ? {} : { signature }),
+    findings: attachmentFindings(source.name, found.repository, failures),
   };
 }
 

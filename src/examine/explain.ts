@@ -234,6 +234,10 @@ export const explanations: Readonly<Record<Rule, Explanation>> = {
     'without a signature, it cannot be verified that the publisher released these files',
     'ask the publisher for a signature',
   ),
+  'attachment-missing': explain(
+    'a signature, SBOM or other artifact beside the image could not be read, and is not in the bundle',
+    'check it in the registry and lock again; to require a signature, add "signature" to the image',
+  ),
   'upstream-signer-any': explain(
     'any holder of a certificate under that root could have made the signature',
     'add the identity of the signer to the manifest',

@@ -104,6 +104,7 @@ export const rules = {
     'hub-scan',
     'upstream-signature-failed',
     'upstream-signature-absent',
+    'attachment-missing',
   ],
   note: [
     'safetensors-alignment',

@@ -25,63 +25,115 @@ export interface Attached {
   readonly layers: readonly AttachedLayer[];
 }
 
+/** What was found beside an image, and what a registry names there but could not be read. */
+export interface AttachedTo {
+  readonly found: readonly Attached[];
+  readonly failures: readonly StowageError[];
+}
+
 const MEDIA_TYPE = /^[a-z0-9.+-]+\/[A-Za-z0-9.+_-]+$/;
-const MAX_ATTACHED = 64;
-const MAX_LAYERS = 256;
+const MAX_ATTACHED = 256;
+const MAX_LAYERS = 1000;
+const INDEX = 'application/vnd.oci.image.index.v1+json';
 const MAX_ANNOTATION_CHARACTERS = 256 * 1024;
 
 /**
  * What a registry holds beside an image, without the blobs. Registries without the referrers API are asked for the
- * tag that the specification puts in its place.
- * @throws StowageError `source-*`; not when there is nothing
+ * tag that the specification puts in its place. What cannot be read is listed, and does not keep the rest away.
+ * @throws StowageError other than `source-*`, such as `interrupted`
  */
 export async function attachedTo(
   reader: Reader,
   place: Place,
   image: Digest,
   signal: AbortSignal,
-): Promise<Attached[]> {
+): Promise<AttachedTo> {
   const found: Attached[] = [];
+  const failures: StowageError[] = [];
+  const attempt = async <T>(ask: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof StowageError) || !error.code.startsWith('source-')) throw error;
+      failures.push(error);
+      return undefined;
+    }
+  };
   const tag = `sha256-${digestHex(image)}`;
-  const classic = await unlessAbsent(() => reader.manifest(place, `${tag}.sig`, signal));
-  if (classic !== undefined) found.push(readAttached('cosign', classic));
-  const list = (await reader.referrers(place, image, signal)) ?? [
-    await unlessAbsent(() => reader.manifest(place, tag, signal)),
-  ];
-  for (const digest of listed(list.filter((page) => page !== undefined))) {
-    const manifest = await unlessAbsent(() => reader.manifest(place, digest, signal));
-    if (manifest === undefined) continue;
-    // The list is the registry's word; the subject inside is what the artifact itself says.
-    const subject = fieldsOf(fieldsOf(parseRemote(manifest.bytes, manifest.asked))['subject']);
-    if (subject['digest'] === image) found.push(readAttached('referrer', manifest));
+  const manifest = (name: string): Promise<FetchedManifest | undefined> =>
+    unlessAbsent(() => reader.manifest(place, name, signal));
+  await attempt(async () => {
+    const classic = await manifest(`${tag}.sig`);
+    if (classic !== undefined) found.push(readAttached('cosign', classic));
+  });
+  const pages: ReferrersPage[] = [];
+  let isListed = false;
+  await attempt(async () => {
+    for await (const page of reader.referrers(place, image, signal)) {
+      isListed = page !== undefined;
+      if (page !== undefined) pages.push(page);
+    }
+  });
+  if (!isListed) {
+    const instead = await attempt(() => manifest(tag));
+    if (instead !== undefined) pages.push(instead);
   }
-  return found;
+  const listed = await attempt(async () => listedIn(pages));
+  for (const digest of listed?.digests.slice(0, MAX_ATTACHED) ?? []) {
+    await attempt(async () => {
+      const fetched = await manifest(digest);
+      if (fetched === undefined) return;
+      // The list is the registry's word; the subject inside is what the artifact itself says.
+      const subject = fieldsOf(fieldsOf(parseRemote(fetched.bytes, fetched.asked))['subject']);
+      if (subject['digest'] === image) found.push(readAttached('referrer', fetched));
+    });
+  }
+  if (listed !== undefined && listed.digests.length > MAX_ATTACHED) {
+    failures.push(
+      malformed(listed.asked, {
+        expected: `at most ${MAX_ATTACHED} referrers of one manifest`,
+        found: `${listed.digests.length}: all after the first ${MAX_ATTACHED} were passed over`,
+      }),
+    );
+  }
+  return { found, failures };
 }
 
-function listed(pages: readonly { readonly bytes: Buffer; readonly asked: Asked }[]): Digest[] {
-  const known = new Set<Digest>();
+type ReferrersPage = Pick<FetchedManifest, 'bytes' | 'asked'>;
+
+/** What an index of referrers lists, signatures first, so that a long list does not displace them. */
+function listedIn(
+  pages: readonly ReferrersPage[],
+): { readonly digests: readonly Digest[]; readonly asked: Asked } | undefined {
+  const signatures = new Set<Digest>();
+  const others = new Set<Digest>();
   for (const { bytes, asked } of pages) {
     const entries = fieldsOf(parseRemote(bytes, asked))['manifests'];
-    if (!Array.isArray(entries))
+    if (!Array.isArray(entries)) {
       throw malformed(asked, { expected: 'an index of referrers', found: 'something else' });
-    for (const each of entries) {
-      const digest = textOf(fieldsOf(each)['digest'], 256) ?? '';
-      if (isDigest(digest)) known.add(digest);
     }
-    if (known.size > MAX_ATTACHED) {
-      throw malformed(asked, {
-        expected: `at most ${MAX_ATTACHED} referrers`,
-        found: String(known.size),
-      });
+    for (const each of entries.map(fieldsOf)) {
+      const digest = textOf(each['digest'], 256) ?? '';
+      if (!isDigest(digest)) continue;
+      const isSignature = /sigstore|cosign/.test(textOf(each['artifactType'], 255) ?? '');
+      (isSignature ? signatures : others).add(digest);
     }
   }
-  return [...known];
+  const [first] = pages;
+  return first && { digests: [...new Set([...signatures, ...others])], asked: first.asked };
 }
 
 function readAttached(kind: Attached['kind'], fetched: FetchedManifest): Attached {
   const { bytes, digest, asked, contentType } = fetched;
   const document = fieldsOf(parseRemote(bytes, asked));
   const layers = document['layers'];
+  if (Array.isArray(document['manifests']) || document['mediaType'] === INDEX) {
+    throw new StowageError('source-unsupported', `${asked.what} is an index`, {
+      expected: 'an artifact that is a manifest',
+      found: 'an index',
+      hint: 'attach each of its manifests to the image, if the site needs them',
+    });
+  }
   if (!Array.isArray(layers) || layers.length > MAX_LAYERS) {
     throw malformed(asked, {
       expected: `an artifact of at most ${MAX_LAYERS} layers`,

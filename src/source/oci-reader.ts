@@ -29,12 +29,15 @@ export interface Reader {
   manifest(place: Place, name: string | Digest, signal: AbortSignal): Promise<FetchedManifest>;
   /** A blob whole, of at most 4 MiB. @throws StowageError `source-mismatch`, other `source-*` */
   small(place: Place, blob: LockedBlob, signal: AbortSignal): Promise<Buffer>;
-  /** The pages of a registry's list of what refers to a manifest; undefined where it has no such list. */
+  /**
+   * The pages of a registry's list of what refers to a manifest, one after the other; the first is undefined where the
+   * registry has no such list.
+   */
   referrers(
     place: Place,
     digest: Digest,
     signal: AbortSignal,
-  ): Promise<readonly Pick<FetchedManifest, 'bytes' | 'asked'>[] | undefined>;
+  ): AsyncIterable<Pick<FetchedManifest, 'bytes' | 'asked'> | undefined>;
   blob(place: Place, digest: Digest): Origin;
 }
 
@@ -77,9 +80,9 @@ export function createReader(http: Http, client: RegistryClient): Reader {
       if (found !== digest) throw mismatch(request, digest, found);
       return bytes;
     },
-    referrers: async (place, digest, signal) => {
+    referrers: async function* (place, digest, signal) {
       const first = await client.url(place, `referrers/${digest}`, signal);
-      const pages: Pick<FetchedManifest, 'bytes' | 'asked'>[] = [];
+      let pages = 0;
       for (let url: URL | undefined = first; url !== undefined; ) {
         const request: HttpRequest = {
           what: `the referrers of ${repositoryName(place)}@${digest}`,
@@ -92,13 +95,13 @@ export function createReader(http: Http, client: RegistryClient): Reader {
         );
         const type = headers.get('content-type')?.split(';', 1)[0]?.trim();
         // A registry that never heard of the path may answer with a page of its own.
-        if (url === first && !(status === 200 && type === INDEX)) return undefined;
-        pages.push({ bytes, asked: request });
-        if (pages.length > MAX_PAGES)
+        if (url === first && !(status === 200 && type === INDEX)) return yield undefined;
+        yield { bytes, asked: request };
+        pages += 1;
+        if (pages > MAX_PAGES)
           throw malformed(request, { expected: `at most ${MAX_PAGES} pages`, found: 'more' });
         url = nextPage(url, headers.get('link'), request, { sameHost: true });
       }
-      return pages;
     },
     blob: (place, digest) =>
       rangeOrigin(

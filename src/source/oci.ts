@@ -6,14 +6,14 @@ import { parseRemote } from '../net/http-body.ts';
 import type { Place } from '../net/registry-auth.ts';
 import { createRegistryClient } from '../net/registry-client.ts';
 import type { CredentialStore } from '../net/registry-credentials.ts';
-import { type Attached, attachedTo } from './oci-attached.ts';
+import { type AttachedTo, attachedTo } from './oci-attached.ts';
 import { createReader } from './oci-reader.ts';
 import { type ResolvedImage, resolveImage } from './oci-resolve.ts';
 import type { Origin } from './origin.ts';
 import { parseReference } from './reference.ts';
 
 export type { CredentialStore } from '../net/registry-credentials.ts';
-export type { Attached, AttachedLayer } from './oci-attached.ts';
+export type { Attached, AttachedLayer, AttachedTo } from './oci-attached.ts';
 export type { ResolvedImage } from './oci-resolve.ts';
 
 /** OCI and Docker registries, each asked as its reference says. */
@@ -38,8 +38,8 @@ export interface Registry {
     digest: Digest,
     signal: AbortSignal,
   ): Promise<{ readonly bytes: Buffer; readonly mediaType: string }>;
-  /** Signatures and other artifacts that the registry holds beside an image. */
-  attached(repository: string, image: Digest, signal: AbortSignal): Promise<Attached[]>;
+  /** Signatures and other artifacts that the registry holds beside an image, as far as they can be read. */
+  attached(repository: string, image: Digest, signal: AbortSignal): Promise<AttachedTo>;
   /** A blob whole, of at most 4 MiB. @throws StowageError `source-mismatch`, other `source-*` */
   small(repository: string, blob: LockedBlob, signal: AbortSignal): Promise<Buffer>;
   /** A manifest as bytes with a name, for whoever pulls all blobs of an image alike. */

@@ -1,8 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { digestHex, digestOf } from '../../src/core/digest.ts';
-import { createRegistry, type Registry } from '../../src/source/oci.ts';
+import type { ErrorCode } from '../../src/core/error.ts';
+import {
+  type Attached,
+  type AttachedTo,
+  createRegistry,
+  type Registry,
+} from '../../src/source/oci.ts';
 import { never, serve, testHttp } from '../net/server.ts';
-import { expectCode } from '../support/error.ts';
 
 const INDEX = 'application/vnd.oci.image.index.v1+json';
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
@@ -28,15 +33,18 @@ function listOf(...manifests: readonly Buffer[]): Buffer {
   return Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests: entries }));
 }
 
+/** What a path is answered with: a document, or a status. */
+type Answer = Buffer | number;
+
 /** A registry that serves these paths below `/v2/a/b/`, and 404 for the rest. */
 async function registryWith(
-  paths: Readonly<Record<string, Buffer>>,
+  paths: Readonly<Record<string, Answer>>,
   contentType?: string,
 ): Promise<{ registry: Registry; repository: string }> {
   const { host } = await serve((request, response) => {
     const bytes = paths[(request.url ?? '').replace('/v2/a/b/', '')];
     if (request.url === '/v2/') response.end();
-    else if (bytes === undefined) response.writeHead(404).end();
+    else if (typeof bytes !== 'object') response.writeHead(bytes ?? 404).end();
     else {
       const list = request.url?.includes('/referrers/') === true;
       response.setHeader('content-type', contentType ?? (list ? INDEX : MANIFEST));
@@ -49,9 +57,18 @@ async function registryWith(
 }
 
 async function attached(
-  paths: Readonly<Record<string, Buffer>>,
+  paths: Readonly<Record<string, Answer>>,
   contentType?: string,
-): ReturnType<Registry['attached']> {
+): Promise<readonly Attached[]> {
+  const { found, failures } = await besides(paths, contentType);
+  expect(failures).toEqual([]);
+  return found;
+}
+
+async function besides(
+  paths: Readonly<Record<string, Answer>>,
+  contentType?: string,
+): Promise<AttachedTo> {
   const { registry, repository } = await registryWith(paths, contentType);
   return registry.attached(repository, image, never);
 }
@@ -105,29 +122,121 @@ describe('when a registry holds artifacts beside an image', () => {
     expect(found).toEqual([]);
   });
 
-  it.each<[string, Record<string, Buffer>]>([
-    ['a list that is none', { [`referrers/${image}`]: Buffer.from('{"manifests":1}') }],
-    [
-      'more referrers than anybody reads',
-      {
-        [`referrers/${image}`]: listOf(
-          ...Array.from({ length: 65 }, (_, n) => Buffer.from(`${n}`)),
-        ),
-      },
-    ],
-    ['layers that are none', { [`manifests/sha256-${hex}.sig`]: artifact({ layers: {} }) }],
-    ['a layer without digest', { [`manifests/sha256-${hex}.sig`]: artifact({ layers: [{}] }) }],
-    [
-      'more layers than anybody reads',
-      { [`manifests/sha256-${hex}.sig`]: artifact({ layers: Array(257).fill(layer) }) },
-    ],
-  ])('refuses %s', async (_, paths) => {
-    await expectCode(() => attached(paths), 'source-malformed');
+  it('reads as many referrers as there may be, signatures first, and tells of the rest', async () => {
+    const others = Array.from({ length: 256 }, (_, n) => artifact({ annotations: { n: `${n}` } }));
+    const signature = artifact({ artifactType: 'application/vnd.dev.sigstore.bundle.v0.3+json' });
+    const paths = Object.fromEntries(
+      [...others, signature].map((each) => [`manifests/${digestOf(each)}`, each]),
+    );
+    expect(await attached({ ...paths, [`referrers/${image}`]: listOf(...others) })).toHaveLength(
+      256,
+    );
+    const list = JSON.parse(listOf(...others, signature).toString()) as { manifests: object[] };
+    Object.assign(list.manifests[256] ?? {}, { artifactType: 'application/vnd.dev.sigstore' });
+    const { found, failures } = await besides({
+      ...paths,
+      [`referrers/${image}`]: Buffer.from(JSON.stringify(list)),
+    });
+    expect(found).toHaveLength(256);
+    expect(found[0]?.manifest.digest).toBe(digestOf(signature));
+    expect(failures.map((each) => each.code)).toEqual(['source-malformed']);
+    expect(failures[0]?.found).toMatch(/^257: /);
   });
 
-  it('refuses an artifact whose bytes are not what the list says', async () => {
-    const wrong = { [`referrers/${image}`]: listOf(one), [`manifests/${digestOf(one)}`]: two };
-    await expectCode(() => attached(wrong), 'source-mismatch');
+  it('takes a signature of as many layers as an image may have', async () => {
+    const large = artifact({ layers: Array(1000).fill(layer) });
+    const [found] = await attached({ [`manifests/sha256-${hex}.sig`]: large });
+    expect(found?.layers).toHaveLength(1000);
+  });
+});
+
+describe('when something beside an image cannot be read', () => {
+  const one = artifact();
+  const signature = { [`manifests/sha256-${hex}.sig`]: one };
+  const good = { [`referrers/${image}`]: listOf(one), [`manifests/${digestOf(one)}`]: one };
+  const index = Buffer.from(
+    JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests: [], subject: layer }),
+  );
+  const withSubject = artifact({ mediaType: INDEX, layers: undefined, manifests: [] });
+
+  it.each<[string, Record<string, Answer>, ErrorCode]>([
+    ...[401, 403, 500, 503].flatMap((status): [string, Record<string, Answer>, ErrorCode][] => [
+      [
+        `status ${status} for the signature`,
+        { ...good, [`manifests/sha256-${hex}.sig`]: status },
+        status === 401
+          ? 'source-malformed'
+          : status === 403
+            ? 'source-denied'
+            : 'source-unreachable',
+      ],
+      [
+        `status ${status} for the list`,
+        { ...signature, [`referrers/${image}`]: status },
+        status === 401
+          ? 'source-malformed'
+          : status === 403
+            ? 'source-denied'
+            : 'source-unreachable',
+      ],
+    ]),
+    [
+      'a list that is none',
+      { ...signature, [`referrers/${image}`]: Buffer.from('{"manifests":1}') },
+      'source-malformed',
+    ],
+    [
+      'a fallback tag that is no index',
+      { ...signature, [`manifests/sha256-${hex}`]: artifact({ subject: undefined }) },
+      'source-malformed',
+    ],
+    [
+      'a fallback tag that is a page',
+      { ...signature, [`manifests/sha256-${hex}`]: Buffer.from('<html>') },
+      'source-malformed',
+    ],
+    [
+      'layers that are none',
+      { ...good, [`manifests/sha256-${hex}.sig`]: artifact({ layers: {} }) },
+      'source-malformed',
+    ],
+    [
+      'a layer without digest',
+      { ...good, [`manifests/sha256-${hex}.sig`]: artifact({ layers: [{}] }) },
+      'source-malformed',
+    ],
+    [
+      'more layers than any image',
+      { ...good, [`manifests/sha256-${hex}.sig`]: artifact({ layers: Array(1001).fill(layer) }) },
+      'source-malformed',
+    ],
+    [
+      'an index for a signature',
+      { ...good, [`manifests/sha256-${hex}.sig`]: index },
+      'source-unsupported',
+    ],
+    [
+      'a referrer that is an index',
+      {
+        ...signature,
+        [`referrers/${image}`]: listOf(withSubject),
+        [`manifests/${digestOf(withSubject)}`]: withSubject,
+      },
+      'source-unsupported',
+    ],
+    [
+      'a referrer with other bytes than the list says',
+      {
+        ...signature,
+        [`referrers/${image}`]: listOf(one),
+        [`manifests/${digestOf(one)}`]: withSubject,
+      },
+      'source-mismatch',
+    ],
+  ])('takes the rest and tells of %s', async (_, paths, code) => {
+    const { found, failures } = await besides(paths);
+    expect(found.map(({ manifest }) => manifest.digest)).toEqual([digestOf(one)]);
+    expect(failures.map((each) => each.code)).toEqual([code]);
   });
 });
 
@@ -143,7 +252,9 @@ describe('when a list of referrers comes in pages', () => {
   type Links = Readonly<Record<string, string | ((host: string) => string)>>;
 
   /** What is found where each page, by its query, says this of the next. */
-  async function paged(links: Links): Promise<{ digests: string[]; asked: string[] }> {
+  async function paged(
+    links: Links,
+  ): Promise<{ digests: string[]; asked: string[]; failures: (string | undefined)[] }> {
     const { host, seen } = await serve((request, response) => {
       const path = (request.url ?? '').replace('/v2/a/b/', '');
       const [place, query] = path.split(/(?=\?)/) as [string, string?];
@@ -158,8 +269,9 @@ describe('when a list of referrers comes in pages', () => {
     });
     const { http } = testHttp();
     const registry = createRegistry({ credentials: { find: async () => undefined }, http });
-    const found = await registry.attached(`${host}/a/b`, image, never);
+    const { found, failures } = await registry.attached(`${host}/a/b`, image, never);
     return {
+      failures: failures.map((each) => each.found),
       digests: found.map(({ manifest }) => manifest.digest),
       asked: seen.map(({ url }) => url).filter((url) => url.includes('referrers')),
     };
@@ -193,12 +305,15 @@ describe('when a list of referrers comes in pages', () => {
       },
       'more',
     ],
-  ])('refuses a link %s', async (_, links, found) => {
-    const error = await expectCode(() => paged(links), 'source-malformed');
-    expect(error.found).toBe(found);
+  ])('keeps what came before a link %s', async (_, links, failure) => {
+    const { digests, failures } = await paged(links);
+    expect(digests[0]).toBe(digestOf(one));
+    expect(failures).toEqual([failure]);
   });
 
   it('does not take an absent page for the end', async () => {
-    await expectCode(() => paged({ '': `<${path}?n=9>; rel="next"` }), 'source-not-found');
+    const { digests, failures } = await paged({ '': `<${path}?n=9>; rel="next"` });
+    expect(digests).toEqual([digestOf(one)]);
+    expect(failures).toEqual(['status 404']);
   });
 });

@@ -33,14 +33,14 @@ const PAYLOAD_TYPE = 'application/vnd.in-toto+json';
 const STATEMENT = 'https://in-toto.io/Statement/v1';
 const COSIGN_SIGNATURE = 'https://sigstore.dev/cosign/sign/v1';
 const rule: HashRule = 'curve-or-sha256';
-const MAX_SIGNATURES = 32;
+const MAX_SIGNATURES = 256;
 const MAX_BLOB_BYTES = 1024 * 1024;
 
 /**
  * Finds the first of an image's cosign signatures that meets a requirement. An image may have signatures by several
  * signers: one by another signer is passed over.
  * @returns undefined when it has none
- * @throws StowageError `upstream-refused`, with the defects of each, when none does
+ * @throws StowageError `upstream-refused`, with the defects of each, when none does; `source-*` when none can be read
  */
 export async function verifyImageSignature(
   attached: readonly Attached[],
@@ -53,6 +53,7 @@ export async function verifyImageSignature(
       .map((layer) => ({ each, layer })),
   );
   const defects: StowageError[] = [];
+  const unread: StowageError[] = [];
   for (const { each, layer } of candidates.slice(0, MAX_SIGNATURES)) {
     try {
       if (layer.size > MAX_BLOB_BYTES)
@@ -66,17 +67,22 @@ export async function verifyImageSignature(
       if (verified !== undefined && form !== undefined)
         return { form, signature: each.manifest.digest, ...verified };
     } catch (error) {
-      if (!(error instanceof StowageError) || error.code !== 'upstream-refused') throw error;
-      defects.push(error);
+      if (!(error instanceof StowageError)) throw error;
+      if (error.code === 'upstream-refused') defects.push(error);
+      else if (error.code.startsWith('source-')) unread.push(error);
+      else throw error;
     }
   }
   const [first] = defects;
-  if (first === undefined) return undefined;
+  if (first === undefined) {
+    if (unread[0] !== undefined) throw unread[0];
+    return undefined;
+  }
   throw new StowageError('upstream-refused', first.message, {
     ...(first.expected === undefined ? {} : { expected: first.expected }),
     ...(first.found === undefined ? {} : { found: first.found }),
     hint: first.hint,
-    defects: defects.map((each) => `${each.message}: ${each.found ?? ''}`),
+    defects: [...defects, ...unread].map((each) => `${each.message}: ${each.found ?? ''}`),
   });
 }
 

@@ -69,17 +69,33 @@ export async function verifyImagePublisher(
   const opened = await openRequirement(requirement, folder);
   const { repository, target } = image;
   return decide(opened, async () => {
-    const attached = await registry.attached(repository, target.digest, signal);
+    const { found, failures } = await registry.attached(repository, target.digest, signal);
     const verification = { image: { target, bytes }, opened, now };
-    const verified = await verifyImageSignature(attached, verification, (layer) =>
+    const verified = await verifyImageSignature(found, verification, (layer) =>
       registry.small(repository, layer, signal),
     );
     if (verified !== undefined) return verified;
-    throw unsigned(`image ${repository}@${target.digest}`, 'a cosign signature', 'none');
+    const [failure] = failures;
+    if (failure !== undefined && requirement.required) throw unread(repository, failure);
+    throw unsigned(
+      `image ${repository}@${target.digest}`,
+      'a cosign signature',
+      failure?.message ?? 'none',
+    );
   });
 }
 
-/** A failure that is not required becomes a verdict; an error of the source or of a file never does. */
+/** The error for a required signature that may be there, but cannot be read. */
+function unread(repository: string, failure: StowageError): StowageError {
+  const { code, expected = '', found = '', hint, cause } = failure;
+  return new StowageError(
+    code,
+    `the required signature of image ${repository} cannot be read: ${failure.message}`,
+    { expected, found, hint, cause },
+  );
+}
+
+/** A failure that is not required becomes a verdict; an error of a file, or of a required signature's source, never does. */
 async function decide(
   { requirement: { required }, trusted }: OpenedRequirement,
   verify: () => Promise<Omit<SignatureVerdict, 'result' | 'trusted'>>,

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { Sources } from '../../../src/build/origins.ts';
 import { resolve } from '../../../src/build/resolve.ts';
 import { digestHex, digestOf } from '../../../src/core/digest.ts';
+import { StowageError } from '../../../src/core/error.ts';
 import { checkDocument } from '../../../src/format/document.ts';
 import type { Lock } from '../../../src/format/lock.ts';
 import { type Manifest, manifestKind } from '../../../src/format/manifest.ts';
@@ -40,6 +41,7 @@ function sources(
   model: object | undefined,
   attached: readonly Attached[],
   payload: Buffer,
+  failures: readonly StowageError[] = [],
 ): Sources {
   const listed = { ...weights, ...(model && { 'model.sig': JSON.stringify(model) }) };
   const files = Object.entries(listed).map(([path, text]) => ({
@@ -75,7 +77,8 @@ function sources(
         blobs: [target],
         manifests: new Map([[target.digest, image]]),
       }),
-      attached: async () => [...attached],
+      attached: async () => ({ found: attached, failures }),
+      blob: () => ({ open: async () => Readable.from([payload]) }),
       small: async () => payload,
     },
   } as unknown as Sources;
@@ -176,6 +179,39 @@ describe('when a manifest requires signatures', () => {
       ['upstream-file-unsigned', 'README.md'],
     ]);
     expect(lock.models[0]?.signature?.unsigned).toEqual(['README.md']);
+  });
+
+  it('tells of what cannot be read beside an image, where a signature by the key is there', async () => {
+    const failure = new StowageError('source-denied', 'no access to the referrers', {
+      found: 'status 403',
+      hint: 'sign in',
+    });
+    const from = sources(undefined, good.attached, good.payload, [failure]);
+    for (const demand of [undefined, key, { ...key, required: false }]) {
+      const { findings, images } = await lockOf(manifestOf(undefined, demand), from);
+      expect(findings.map(({ rule, source }) => [rule, source])).toContainEqual([
+        'attachment-missing',
+        'server',
+      ]);
+      expect(images[0]?.signature?.result).toBe(demand && 'passed');
+    }
+  });
+
+  it('names the cause where a required signature cannot be read', async () => {
+    const failure = new StowageError('source-denied', 'no access to the referrers', {
+      found: 'status 403',
+      hint: 'sign in',
+    });
+    const from = sources(undefined, [], good.payload, [failure]);
+    const error = await expectCode(() => lockOf(manifestOf(undefined, key), from), 'source-denied');
+    expect(error).toMatchObject({ found: 'status 403', hint: 'sign in' });
+    expect(error.message).toContain('required signature of image registry.example/app');
+    const optional = await lockOf(manifestOf(undefined, { ...key, required: false }), from);
+    expect(optional.images[0]?.signature?.result).toBe('absent');
+    expect(optional.findings.map(({ rule }) => rule).sort()).toEqual([
+      'attachment-missing',
+      'upstream-signature-absent',
+    ]);
   });
 
   it.each([
