@@ -115,7 +115,7 @@ function manifestOf(model: object | undefined, container: object | undefined): M
       {
         name: 'tiny',
         source: 'hf://demo/tiny@main',
-        include: ['*.gguf', '*.md'],
+        include: ['*.md'],
         ...(model && { signature: model }),
       },
     ],
