@@ -103,6 +103,20 @@ export interface Served {
   readonly upstream?: { readonly registry: string; readonly path: string };
 }
 
+/** What `bundle.json` says of a manifest in the bundle. */
+export interface ManifestClaim {
+  /** Such as `the manifest of model chat`. */
+  readonly what: string;
+  readonly digest: Digest;
+  /** The manifests that it lists, of an index; absent for a manifest. */
+  readonly lists?: readonly Digest[];
+  readonly config?: Digest;
+  /** All layers, in any order. */
+  readonly layers?: readonly Digest[];
+  /** Whether the bundle must contain its config and layers. */
+  readonly complete: boolean;
+}
+
 /** A model as the depot's Hub endpoint and its images of models need it. */
 export type HubModel = Bundle['models'][number];
 
@@ -148,6 +162,8 @@ export interface KindInLock<F extends Forms> {
 export interface KindAtSite<F extends Forms> {
   layout(item: F['bundled']): readonly LaidOut[];
   served(item: F['bundled'], of: ServedOf): readonly Served[];
+  /** Its manifests, as `bundle.json` describes them. */
+  manifests(item: F['bundled']): readonly ManifestClaim[];
   /** For a kind that is served as repositories of the Hub and as images of models too. */
   hubModel?(item: F['bundled']): HubModel;
   /** Its registry and path for the naming rule of `stowage push`. */

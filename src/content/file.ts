@@ -63,6 +63,12 @@ export const fileKind: ContentKind<FileForms> = {
   served: ({ name, manifest }, { release, tag }) => [
     { repository: `${release}/${name}`, tags: { [tag]: manifest }, manifests: [manifest] },
   ],
+  manifests: ({ name, manifest, digest }) => [
+    {
+      ...{ what: `the manifest of files ${name}`, digest: manifest, complete: true },
+      layers: [digest],
+    },
+  ],
   pushedAs: ({ name }) => ({ registry: 'files', path: name }),
 
   title: ({ name }) => `Files ${name}`,

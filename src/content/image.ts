@@ -1,5 +1,6 @@
 import { formatAmount, formatBytes, formatNumber } from '../core/amount.ts';
 import { digestHex } from '../core/digest.ts';
+import { isRepositoryName, isTag, registryFolder } from '../core/repository-name.ts';
 import type { BundleImage } from '../format/bundle.ts';
 import type { LockedImage } from '../format/lock.ts';
 import type { ImageSource } from '../format/manifest.ts';
@@ -13,10 +14,17 @@ import {
   sizedBranches,
 } from './branches.ts';
 import { changesBetween, isNothing, type Named, type NamedChange } from './changes.ts';
-import type { ContentKind, Forms, Offer, Served, Shop, Side } from './content-kind.ts';
+import type {
+  ContentKind,
+  Forms,
+  ManifestClaim,
+  Offer,
+  Served,
+  Shop,
+  Side,
+} from './content-kind.ts';
 import { imageEntry } from './image-entry.ts';
 import { diffPackages, type ListedPackage, type PackageChange } from './listed-packages.ts';
-import { isRepositoryName, isTag, registryFolder } from './repository-name.ts';
 import type { ImagePlatform, Layer } from './seen.ts';
 import { type Sheet, sha256 } from './sheet.ts';
 
@@ -77,6 +85,7 @@ export const imageKind: ContentKind<ImageForms> = {
     const upstream = upstreamOf(item);
     return upstream === undefined ? [own] : [own, { ...content, ...upstream }];
   },
+  manifests: manifestClaims,
   pushedAs: ({ repository }) => {
     const slash = repository.indexOf('/');
     const [registry, path] = [repository.slice(0, slash), repository.slice(slash + 1)];
@@ -182,6 +191,21 @@ function countPackages(
     found: urls.size,
     unread: read.reduce((sum, each) => sum + each.unread.length, 0),
   };
+}
+
+function manifestClaims({ name, target, platforms, attached }: BundleImage): ManifestClaim[] {
+  const ofPlatforms = platforms.map(({ platform, manifest, config }) => ({
+    what: `the manifest of image ${name} for ${platform}`,
+    ...{ digest: manifest, config, complete: true },
+  }));
+  const beside = (attached ?? []).map(({ digest, artifactType }) => ({
+    what: `the attachment ${artifactType} of image ${name}`,
+    ...{ digest, complete: false },
+  }));
+  const manifests = platforms.map(({ manifest }) => manifest);
+  if (manifests.every((digest) => digest === target.digest)) return [...ofPlatforms, ...beside];
+  const index = { what: `the index of image ${name}`, digest: target.digest, complete: true };
+  return [{ ...index, lists: manifests }, ...ofPlatforms, ...beside];
 }
 
 /** The name and tag of an image in the registry that it comes from, as far as the depot's API can express them. */

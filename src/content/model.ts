@@ -87,6 +87,12 @@ export const modelKind: ContentKind<ModelForms> = {
       manifests: [manifest],
     },
   ],
+  manifests: ({ name, manifest, files }) => [
+    {
+      ...{ what: `the manifest of model ${name}`, digest: manifest, complete: true },
+      layers: files.map(({ digest }) => digest),
+    },
+  ],
   hubModel: (item) => item,
   pushedAs: ({ repository }) => ({ registry: 'hub', path: repository }),
   offer,

@@ -66,7 +66,7 @@ export const refusals = {
     remedy: NEW_COPY as string,
   },
   'index-mismatch': {
-    cause: 'SHA512SUMS and bundle.json contradict each other',
+    cause: 'SHA512SUMS, bundle.json and the manifests in the bundle contradict each other',
     remedy: NEW_COPY as string,
   },
   'part-damaged': {

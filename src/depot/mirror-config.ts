@@ -1,4 +1,4 @@
-import { registryFolder } from '../content/repository-name.ts';
+import { registryFolder } from '../core/repository-name.ts';
 
 export const engines = ['podman', 'docker', 'containerd', 'crio', 'k3s'] as const;
 export type Engine = (typeof engines)[number];

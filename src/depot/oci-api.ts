@@ -1,6 +1,6 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import { isDigestText, isRepositoryName, isTag } from '../content/repository-name.ts';
 import { type Digest, isDigest } from '../core/digest.ts';
+import { isDigestText, isRepositoryName, isTag } from '../core/repository-name.ts';
 import type { Catalog, CatalogEntry } from './catalog.ts';
 import { findRepository } from './find-repository.ts';
 import type { DepotRequest, Handler } from './handler.ts';

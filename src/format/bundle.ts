@@ -158,7 +158,7 @@ const fields: z.ZodType<Bundle> = exact(
       z.strictObject({
         name: field.name,
         source: field.line(512),
-        repository: field.line(256),
+        repository: field.hubRepository,
         commit: field.commit,
         license: field.line(256).exactOptional(),
         tags: modelTags.exactOptional(),
@@ -178,7 +178,7 @@ const fields: z.ZodType<Bundle> = exact(
       z.strictObject({
         name: field.name,
         source: field.line(512),
-        repository: field.line(512),
+        repository: field.imageRepository,
         target: contentBlob,
         platforms: z
           .array(z.strictObject({ platform, manifest: field.digest, config: field.digest }))

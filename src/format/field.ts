@@ -1,6 +1,7 @@
 import { validRange, valid as validVersion } from 'semver';
 import * as z from 'zod';
 import { type Digest, isDigest, isSri, type Sri } from '../core/digest.ts';
+import { isHubRepository, isImageRepository } from '../core/repository-name.ts';
 import { isMediaPath, pathDefect } from '../core/safe-path.ts';
 
 /** Fields that several documents share. */
@@ -67,6 +68,18 @@ export const containerPath: z.ZodType<string> = z
     'expected no . or ..',
   );
 
+/** `registry/repository` of an image. */
+export const imageRepository: z.ZodType<string> = line(512).refine(
+  isImageRepository,
+  'expected a registry and a repository name, such as registry.example/team/server',
+);
+
+/** `organisation/name` of a model. */
+export const hubRepository: z.ZodType<string> = line(256).refine(
+  isHubRepository,
+  'expected organisation/name',
+);
+
 export const bytes: z.ZodType<number> = z.int().min(0);
 /** CRC-32 of each 4 MiB, 8 hex digits each. */
 export const crc32: z.ZodType<string> = z.string().regex(/^(?:[0-9a-f]{8})*$/);
@@ -80,11 +93,12 @@ export const moment: z.ZodType<string> = z
   .refine((text) => isMoment(new Date(text), text), 'expected a date and time that exist');
 
 /** One line of printable text. */
-export const line = (max: number): z.ZodType<string> =>
-  z
+export function line(max: number): z.ZodType<string> {
+  return z
     .string()
     .max(max)
     .regex(/^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]*$/u, 'expected one line without control characters');
+}
 
 /** Text of several lines: line feeds and tabs, no other control characters. */
 export const text = (max: number): z.ZodType<string> =>

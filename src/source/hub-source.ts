@@ -8,7 +8,6 @@ export interface HubSource {
 }
 
 const NAME = '[A-Za-z0-9][A-Za-z0-9._-]{0,95}';
-const REPOSITORY = new RegExp(`^${NAME}/${NAME}$`);
 const SOURCE = new RegExp(`^hf://(${NAME}/${NAME})(?:@([A-Za-z0-9][A-Za-z0-9._/-]{0,254}))?$`);
 
 /** Parses `hf://organisation/name@revision`; `main` without a revision. @throws StowageError `manifest-invalid` */
@@ -20,9 +19,4 @@ export function parseHubSource(source: string): HubSource {
     found: JSON.stringify(source.slice(0, 160)),
     hint: 'copy organisation and name from the address of the model page',
   });
-}
-
-/** Whether a text is `organisation/name` and nothing that an address would read otherwise. */
-export function isRepository(text: string): boolean {
-  return REPOSITORY.test(text) && !text.includes('..');
 }

@@ -1,11 +1,12 @@
 import { StowageError } from '../core/error.ts';
 import { quoted } from '../core/printable.ts';
+import { isHubRepository } from '../core/repository-name.ts';
 import type { Authorization, Http, HttpRequest } from '../net/http.ts';
 import { describeModel, type HubApi } from './hub-api.ts';
 import type { HubModel } from './hub-model.ts';
 import { hubRefusal } from './hub-refusal.ts';
 import type { HubSettings } from './hub-settings.ts';
-import { isRepository, parseHubSource } from './hub-source.ts';
+import { parseHubSource } from './hub-source.ts';
 import type { Origin } from './origin.ts';
 import { rangeOrigin } from './range-origin.ts';
 
@@ -65,7 +66,7 @@ function fileRequest(
 ): HttpRequest {
   const segments = path.split('/');
   // An address would resolve these away, and ask for something else of the same host.
-  if (!isRepository(repository) || segments.some((each) => ['', '.', '..'].includes(each))) {
+  if (!isHubRepository(repository) || segments.some((each) => ['', '.', '..'].includes(each))) {
     throw new StowageError('path-unsafe', `unsafe path ${quoted(path)}`, {
       expected: 'a file of a repository organisation/name',
       hint: 'exclude the file in the manifest',

@@ -1,5 +1,6 @@
 import { type Digest, parseDigest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
+import { isRegistryHost } from '../core/repository-name.ts';
 import { isLoopback } from '../net/address.ts';
 
 /** A name of an image, taken apart. */
@@ -17,8 +18,6 @@ export interface Reference {
 const COMPONENT = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*';
 const REPOSITORY = new RegExp(`^${COMPONENT}(?:/${COMPONENT})*$`);
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
-const HOST =
-  /^(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*)(?::\d{1,5})?$/;
 const MAX_NAME_BYTES = 255;
 
 /**
@@ -34,7 +33,7 @@ export function parseReference(text: string): Reference {
   const tag = colon < 0 ? undefined : named.slice(colon + 1);
   if (tag !== undefined && !TAG.test(tag)) throw refuse(text, `a tag that cannot be one`);
   const place = splitName(name);
-  if (!HOST.test(place.registry)) throw refuse(text, 'a registry that is no host name');
+  if (!isRegistryHost(place.registry)) throw refuse(text, 'a registry that is no host name');
   if (place.repository !== place.repository.toLowerCase()) {
     throw refuse(text, 'upper-case letters in the repository');
   }

@@ -9,7 +9,7 @@ export interface Change {
   readonly intent: Intent;
   readonly from: Generation;
   readonly to: Generation;
-  /** The bundle of each release in `to`, and of those in `from` that can be read, by its id. */
+  /** The bundle of each arriving release, and of the others that can be read, by its id. */
   readonly bundles: ReadonlyMap<string, Bundle>;
 }
 
@@ -41,11 +41,8 @@ export function arrivals({ from, to, bundles }: Change): Arrival[] {
   });
 }
 
-/** The bundle of a release of `to`. */
-export function bundleOf(
-  bundles: Change['bundles'],
-  { name, bundle: id }: DeployedRelease,
-): Bundle {
+/** The bundle of an arriving release. */
+function bundleOf(bundles: Change['bundles'], { name, bundle: id }: DeployedRelease): Bundle {
   const bundle = bundles.get(id);
   if (bundle === undefined) throw new Error(`the bundle of release ${name} was not read`);
   return bundle;

@@ -51,6 +51,9 @@ export const noteKind: ContentKind<NoteForms> = {
   served: ({ name, manifest }, { release, tag }) => [
     { repository: `${release}/${name}`, tags: { [tag]: manifest }, manifests: [manifest] },
   ],
+  manifests: ({ name, manifest, digest }) => [
+    { what: `the manifest of note ${name}`, digest: manifest, layers: [digest], complete: true },
+  ],
   pushedAs: ({ name }) => ({ registry: 'notes', path: name }),
   offer: ({ name }, { host, release, tag }) => ({
     title: `note ${name}`,

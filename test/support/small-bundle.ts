@@ -318,6 +318,36 @@ export function resign(folder: string, authority: Authority, bend: Resigning = {
   return sriHex(sriOf(checksums));
 }
 
+/** Bends of an index that contradict the manifests in the bundle, or the grammar of names, in a signed bundle. */
+export const contradictions: Readonly<Record<string, (bundle: Bundle) => object>> = {
+  'weights as the manifest of a model': (b) => inFirst(b, 'models', { manifest: weightsOf(b) }),
+  'the manifest of another kind as that of a model': (b) =>
+    inFirst(b, 'models', { manifest: b.files[0]?.manifest }),
+  'weights as the manifest of files': (b) => inFirst(b, 'files', { manifest: weightsOf(b) }),
+  'files that their manifest does not list': (b) =>
+    inFirst(b, 'files', { digest: b.models[0]?.files[1]?.digest, size: 12 }),
+  'a file fewer than the manifest of its model': (b) =>
+    inFirst(b, 'models', { files: b.models[0]?.files.slice(1) }),
+  'weights as the config of an image': (b) => inPlatform(b, { config: weightsOf(b) }),
+  'a config as the manifest of an image': (b) =>
+    inPlatform(b, { manifest: b.images[0]?.platforms[0]?.config }),
+  'weights as the index of an image': (b) =>
+    inFirst(b, 'images', { target: { ...b.images[0]?.target, digest: weightsOf(b), size: 5000 } }),
+};
+
+function weightsOf(bundle: Bundle): Digest | undefined {
+  return bundle.models[0]?.files[0]?.digest;
+}
+
+function inFirst(bundle: Bundle, list: 'models' | 'images' | 'files', values: object): object {
+  return { ...bundle, [list]: bundle[list].map((each) => ({ ...each, ...values })) };
+}
+
+function inPlatform(bundle: Bundle, values: object): object {
+  const platforms = bundle.images[0]?.platforms.map((each) => ({ ...each, ...values }));
+  return inFirst(bundle, 'images', { platforms });
+}
+
 function byPath(a: string, b: string): number {
   return a.slice(130) < b.slice(130) ? -1 : 1;
 }

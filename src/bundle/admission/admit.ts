@@ -14,6 +14,7 @@ import {
   mint,
 } from '../admitted-bundle.ts';
 import { readListed, readSignatures, requireSum } from '../bundle-files.ts';
+import { checkManifestsIn } from '../check-manifests.ts';
 import { discLabel } from '../discs.ts';
 import { listedFiles, requireAll, requireSameFiles } from '../inventory.ts';
 import { FolderMedium, type Medium } from '../medium.ts';
@@ -57,8 +58,8 @@ export function admit(
 }
 
 /**
- * Decides whether a bundle may be imported, in the order of DESIGN 8. Reads only control files: parts are hashed where
- * they are copied or verified. Nothing of the bundle is parsed before its signatures hold, except the signatures
+ * Decides whether a bundle may be imported, in the order of DESIGN 8. Reads control files and the manifests of images
+ * and models: other parts are hashed where they are copied or verified. Nothing of the bundle is parsed before its signatures hold, except the signatures
  * themselves and the trust documents that the pinned one vouches for. Each disc is checked separately, and all must
  * belong to one bundle.
  * @throws StowageError `bundle-mixed`, and what each check throws, with the disc's name where there are several
@@ -156,6 +157,7 @@ async function examine(
   requireSameFiles(checksums, bundle);
   await medium.readControlFiles(bundle);
   const files = await listedFiles(folder, checksums);
+  await checkManifestsIn(folder, files, bundle);
   const controlFiles = new Map([
     ['SHA512SUMS', checksumBytes],
     ['bundle.json', indexBytes],

@@ -1,8 +1,9 @@
 import { counted, formatBytes } from '../../core/amount.ts';
 import { printableLines } from '../../core/printable.ts';
 import { exportHubCache } from '../../depot/hub-cache.ts';
-import { catalogOf } from '../../site/catalog/catalog.ts';
-import { findRelease, stagedReleases } from '../../site/release/release.ts';
+import { catalogOf, catalogOfAll } from '../../site/catalog/catalog.ts';
+import { findRelease, refusedWarning } from '../../site/release/release.ts';
+import type { SiteFolder } from '../../site/site-folder.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { openFolder } from './site.ts';
 
@@ -18,14 +19,10 @@ export async function depotExport(
   context: CommandContext,
 ): Promise<CommandResult> {
   const site = await openFolder(options.root, context);
-  const releases =
+  const catalog =
     options.release.length === 0
-      ? await stagedReleases(site)
-      : await Promise.all(options.release.map((text) => findRelease(site, text)));
-  const catalog = await catalogOf(
-    site,
-    releases.map(({ id }) => id),
-  );
+      ? await catalogOfAll(site, (refused) => context.emit(refusedWarning(refused)))
+      : await catalogOf(site, await idsOf(site, options.release));
   const found = await exportHubCache(catalog, context.path(options.hfCache), context);
   const { folder, repositories, linked, copied, present } = found;
   const lines = repositories.flatMap(({ repository, names, files, bytes }) => [
@@ -39,4 +36,9 @@ export async function depotExport(
       ? 'no release at this site contains a model from the Hugging Face Hub\n'
       : `${[...lines, sum, use].join('\n')}\n`;
   return { json: found, text: printableLines(text) };
+}
+
+async function idsOf(site: SiteFolder, names: readonly string[]): Promise<string[]> {
+  const releases = await Promise.all(names.map((name) => findRelease(site, name)));
+  return releases.map(({ id }) => id);
 }

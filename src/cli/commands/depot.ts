@@ -9,6 +9,7 @@ import { type Depot, startDepot } from '../../depot/server.ts';
 import { MAX_TOKEN_FILE_BYTES, parseTokens, type Tokens } from '../../depot/tokens.ts';
 import { ioError, readBounded } from '../../io/file.ts';
 import { SiteCatalog } from '../../site/catalog/site-catalog.ts';
+import { refusedWarning } from '../../site/release/release.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { openSite } from './site.ts';
 
@@ -42,6 +43,7 @@ export async function depot(
     site,
     wanted: options.release,
     onError: (error) => context.emit({ type: 'warning', ...troubleOf(error) }),
+    onRefused: (refused) => context.emit(refusedWarning(refused)),
   });
   if (options.printConfig !== undefined) return printConfig(options.printConfig, options, catalog);
   const tls = await readTls(options, context);

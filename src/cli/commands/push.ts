@@ -1,8 +1,8 @@
 import { copiedFirst, fromBundle } from '../../content/items.ts';
-import { registryFolder } from '../../content/repository-name.ts';
 import type { Digest } from '../../core/digest.ts';
 import { MIB } from '../../core/limits.ts';
 import { printableLines } from '../../core/printable.ts';
+import { registryFolder } from '../../core/repository-name.ts';
 import type { Catalog, CatalogEntry } from '../../depot/catalog.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import { createHostTrust } from '../../net/host-trust.ts';

@@ -1,7 +1,6 @@
-import { StowageError } from '../../core/error.ts';
 import { printableLines } from '../../core/printable.ts';
 import { type PartialImport, partialImports } from '../../site/importing/partial-import.ts';
-import { stagedReleases } from '../../site/release/release.ts';
+import { consistentReleases, refusedWarning } from '../../site/release/release.ts';
 import type { SiteFolder } from '../../site/site-folder.ts';
 import { type SiteStatus, siteStatus } from '../../site/status.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
@@ -34,22 +33,18 @@ interface Imported {
   readonly bundle: string;
 }
 
-/** Imported releases that are not installed. If one is damaged, the rest of the status is still shown. */
+/** Imported releases that are not installed. If one cannot be used, the rest of the status is still shown. */
 async function waiting(
   site: SiteFolder,
   { generation }: SiteStatus,
   { emit }: CommandContext,
 ): Promise<Imported[]> {
   const current = new Set(generation.releases.map((each) => each.bundle));
-  try {
-    return (await stagedReleases(site))
-      .filter(({ id }) => !current.has(id))
-      .map(({ id, bundle: { name, version, seq } }) => ({ name, version, seq, bundle: id }));
-  } catch (error) {
-    if (!(error instanceof StowageError)) throw error;
-    emit({ type: 'warning', message: error.message, hint: error.hint });
-    return [];
-  }
+  const { releases, refused } = await consistentReleases(site);
+  for (const each of refused) emit(refusedWarning(each));
+  return releases
+    .filter(({ id }) => !current.has(id))
+    .map(({ id, bundle: { name, version, seq } }) => ({ name, version, seq, bundle: id }));
 }
 
 function describeImported({ name, version, seq, bundle }: Imported): string {

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import type { Generation } from '../../format/generation.ts';
 import { namesIn, remove } from '../../io/file.ts';
 import {
@@ -7,7 +8,13 @@ import {
   loadGeneration,
 } from '../generations.ts';
 import { unfinishedImports } from '../importing/partial-import.ts';
-import { type Release, stagedReleases } from '../release/release.ts';
+import {
+  consistentReleases,
+  contradicts,
+  type RefusedRelease,
+  type Release,
+  refusedWarning,
+} from '../release/release.ts';
 import type { SiteContext } from '../site-context.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { withSite } from './change.ts';
@@ -36,36 +43,49 @@ export interface CollectOptions extends SiteContext {
 /**
  * Removes what no rollback needs: generations before the last few, releases that no other generation uses, and their
  * objects in engine and store. Releases imported after the current generation was applied stay: they can still be
- * installed. After a kill, the next call continues.
+ * installed; those whose signed documents contradict each other never can, and are removed. After a kill, the next call
+ * continues.
  */
 export async function collect(options: CollectOptions): Promise<Collected> {
-  const { site, now, dryRun } = options;
+  const { site, now, emit, dryRun } = options;
   return withSite(options, async (ledger) => {
     const current = await currentGeneration(site);
     const { expired, kept } = await sortGenerations(current, options);
-    const staged = await stagedReleases(site);
+    const { releases: staged, refused } = await consistentReleases(site);
     const needed = new Set(kept.flatMap((each) => each.releases).map((each) => each.bundle));
     const isNeeded = ({ id, bundle }: Release): boolean =>
       needed.has(id) ||
       !current.releases.some((each) => each.name === bundle.name && each.seq >= bundle.seq);
     const leaving = staged.filter((each) => !isNeeded(each));
     const staying = staged.filter(isNeeded);
+    const { useless, unclear } = sortRefused(refused, needed);
+    for (const each of unclear) emit(refusedWarning(each));
     const unfinished = options.incomplete ? await unfinishedImports(site) : [];
-    const blobs = await unneeded(site, staying, options);
+    // The blobs of a release that cannot be read are unknown: all are kept until it is repaired or removed.
+    const blobs = unclear.length > 0 ? [] : await unneeded(site, staying, options);
     const collected: Collected = {
       generations: expired.map((each) => each.number),
-      releases: leaving.map(({ bundle }) => `${bundle.name} ${bundle.version}`),
+      releases: [
+        ...leaving.map(({ bundle }) => `${bundle.name} ${bundle.version}`),
+        ...useless.map(({ name }) => name),
+      ],
       incomplete: unfinished.map(({ name }) => name),
       blobs: blobs.length,
       bytes: [...blobs, ...unfinished].reduce((sum, each) => sum + each.size, 0),
     };
-    const nothing = [expired, leaving, unfinished, blobs].every(({ length }) => length === 0);
+    const nothing = [expired, leaving, useless, unfinished, blobs].every(
+      ({ length }) => length === 0,
+    );
     if (dryRun || nothing) return collected;
     for (const { folder } of unfinished) await remove(folder);
     await forgetGenerations(expired, kept, options);
     for (const { id } of leaving) {
       await remove(site.path('layouts', id.slice(0, 32)));
       await remove(site.path('releases', id.slice(0, 32)));
+    }
+    for (const { folder } of useless) {
+      await remove(site.path('layouts', basename(folder)));
+      await remove(folder);
     }
     for (const { digest } of blobs) await site.store.forget(digest);
     // Last: the next call needs them to find what is left in the engine.
@@ -81,6 +101,20 @@ export async function collect(options: CollectOptions): Promise<Collected> {
     await ledger.append(event, now());
     return collected;
   });
+}
+
+/** Which of the releases that cannot be used are removed, and which may be needed or repaired. */
+function sortRefused(
+  refused: readonly RefusedRelease[],
+  needed: ReadonlySet<string>,
+): { useless: RefusedRelease[]; unclear: RefusedRelease[] } {
+  const inUse = new Set([...needed].map((id) => id.slice(0, 32)));
+  const isUseless = ({ folder, error }: RefusedRelease): boolean =>
+    contradicts(error) && !inUse.has(basename(folder));
+  return {
+    useless: refused.filter(isUseless),
+    unclear: refused.filter((each) => !isUseless(each)),
+  };
 }
 
 async function sortGenerations(

@@ -1,6 +1,9 @@
+import { checkManifests } from '../../bundle/check-manifests.ts';
 import type { HubModel, Served } from '../../content/content-kind.ts';
 import { copiedFirst, fromBundle } from '../../content/items.ts';
+import type { StoredManifest } from '../../content/manifest-claims.ts';
 import { type Digest, digestHex } from '../../core/digest.ts';
+import { StowageError } from '../../core/error.ts';
 import type {
   Catalog,
   CatalogEntry,
@@ -9,22 +12,59 @@ import type {
   Referrer,
 } from '../../depot/catalog.ts';
 import type { Bundle } from '../../format/bundle.ts';
-import { loadRelease } from '../release/release.ts';
+import {
+  listReleases,
+  loadRelease,
+  type RefusedRelease,
+  refusedRelease,
+} from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { carEntry } from './car-entry.ts';
-import { readManifest } from './oci-manifest.ts';
 
 /**
  * What a depot serves of imported releases, newer ones last. Each item is a repository `<release>/<name>`, tagged with
  * the version of its release. An image has a second repository, named after its registry: `registry.example/x/y`, with
  * its original tag. A model has a second one, `<name>-car`: an image with its files. Repositories of the same
  * name in several releases are merged.
+ * @throws StowageError `release-unknown`, `state-damaged`, `blob-damaged`, `file-missing`, `index-mismatch`
  */
 export async function catalogOf(site: SiteFolder, ids: readonly string[]): Promise<Catalog> {
   const releases: CatalogRelease[] = [];
   for (const id of ids) releases.push(await loadRelease(site, id));
   const entries: CatalogEntry[] = [];
   for (const { bundle } of releases) entries.push(...(await entriesOf(site, bundle)));
+  return catalogFrom(site, releases, entries);
+}
+
+/**
+ * {@link catalogOf} for every release at a site. Those that cannot be served are left out.
+ * @param onRefused called for each of them
+ */
+export async function catalogOfAll(
+  site: SiteFolder,
+  onRefused: (refused: RefusedRelease) => void,
+): Promise<Catalog> {
+  const { releases, refused } = await listReleases(site);
+  for (const each of refused) onRefused(each);
+  const served: CatalogRelease[] = [];
+  const entries: CatalogEntry[] = [];
+  for (const release of releases) {
+    try {
+      entries.push(...(await entriesOf(site, release.bundle)));
+      served.push(release);
+    } catch (error) {
+      if (!(error instanceof StowageError)) throw error;
+      onRefused(refusedRelease(site, release, error));
+    }
+  }
+  return catalogFrom(site, served, entries);
+}
+
+function catalogFrom(
+  site: SiteFolder,
+  releases: readonly CatalogRelease[],
+  entries: readonly CatalogEntry[],
+): Catalog {
   const merged = mergeEntries(entries);
   const models = releases.flatMap(({ bundle }) =>
     fromBundle(bundle, (kind, item) => kind.hubModel?.(item) ?? []).map((model) =>
@@ -39,17 +79,20 @@ export async function catalogOf(site: SiteFolder, ids: readonly string[]): Promi
   };
 }
 
-/** The repositories of one imported bundle. */
+/** The repositories of one imported bundle. @throws StowageError `blob-damaged`, `file-missing`, `index-mismatch` */
 export async function entriesOf(site: SiteFolder, bundle: Bundle): Promise<CatalogEntry[]> {
   const of = { release: bundle.name, tag: bundle.version };
   const taken = new Set(fromBundle(bundle, (_, { name }) => name));
+  const manifests = await checkManifests(bundle, (digest, maxBytes) =>
+    site.store.read(digest, maxBytes),
+  );
   const entries: CatalogEntry[] = [];
   for (const { served, model } of fromBundle(
     bundle,
     (kind, item) => ({ served: kind.served(item, of), model: kind.hubModel?.(item) }),
     copiedFirst(),
   )) {
-    for (const each of served) entries.push(await entryOf(site, bundle, each));
+    for (const each of served) entries.push(entryOf(bundle, each, manifests));
     if (model !== undefined && !taken.has(`${model.name}-car`))
       entries.push(carEntry(site, bundle, model));
   }
@@ -57,7 +100,11 @@ export async function entriesOf(site: SiteFolder, bundle: Bundle): Promise<Catal
 }
 
 /** A repository with the manifests and blobs of an item and its attachments. */
-async function entryOf(site: SiteFolder, bundle: Bundle, served: Served): Promise<CatalogEntry> {
+function entryOf(
+  bundle: Bundle,
+  served: Served,
+  known: ReadonlyMap<Digest, StoredManifest>,
+): CatalogEntry {
   const { repository, target, attached = [], upstream } = served;
   const manifests = new Map<Digest, string>();
   if (target !== undefined) manifests.set(target.digest, target.mediaType);
@@ -65,12 +112,15 @@ async function entryOf(site: SiteFolder, bundle: Bundle, served: Served): Promis
   const tags: Record<string, Digest> = {};
   const referrers = new Map<Digest, Referrer[]>();
   for (const digest of served.manifests) {
-    const manifest = await readManifest(site.store, digest);
+    const manifest = known.get(digest);
+    if (manifest === undefined) continue;
     manifests.set(digest, manifest.mediaType);
     blobs.push(...manifest.blobs);
   }
   for (const { digest, kind, subject, artifactType } of attached) {
-    const { mediaType, size, annotations, ...manifest } = await readManifest(site.store, digest);
+    const manifest = known.get(digest);
+    if (manifest === undefined) continue;
+    const { mediaType, size, annotations } = manifest;
     manifests.set(digest, mediaType);
     blobs.push(...manifest.blobs);
     if (kind === 'cosign') tags[`sha256-${digestHex(subject)}.sig`] = digest;

@@ -2,9 +2,9 @@ import { stat } from 'node:fs/promises';
 import type { Digest } from '../../core/digest.ts';
 import { systemCode } from '../../core/error.ts';
 import type { Catalog, CatalogEntry, CatalogModel, CatalogRelease } from '../../depot/catalog.ts';
-import { findRelease, stagedReleases } from '../release/release.ts';
+import { findRelease, type RefusedRelease } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
-import { catalogOf } from './catalog.ts';
+import { catalogOf, catalogOfAll } from './catalog.ts';
 
 export interface SiteCatalogOptions {
   readonly site: SiteFolder;
@@ -12,34 +12,27 @@ export interface SiteCatalogOptions {
   readonly wanted: readonly string[];
   /** Called when a changed list of releases cannot be read. */
   readonly onError: (error: unknown) => void;
+  /** Called for each release that cannot be served; the others are. */
+  readonly onRefused: (refused: RefusedRelease) => void;
 }
 
 /** What the depot of a site serves: all imported releases, or the named ones. Reread when releases are added or removed. */
 export class SiteCatalog implements Catalog {
-  readonly #site: SiteFolder;
-  readonly #wanted: readonly string[];
+  readonly #options: SiteCatalogOptions;
   #current: Catalog;
   #seen: string;
   #reading: Promise<void> | undefined;
-  readonly #onError: (error: unknown) => void;
 
-  private constructor(
-    { site, wanted, onError }: SiteCatalogOptions,
-    current: Catalog,
-    seen: string,
-  ) {
-    this.#site = site;
-    this.#wanted = wanted;
-    this.#onError = onError;
+  private constructor(options: SiteCatalogOptions, current: Catalog, seen: string) {
+    this.#options = options;
     this.#current = current;
     this.#seen = seen;
   }
 
   /** @throws StowageError `release-unknown`, `state-damaged` */
   static async open(options: SiteCatalogOptions): Promise<SiteCatalog> {
-    const { site, wanted } = options;
-    const seen = await lastChange(site);
-    return new SiteCatalog(options, await read(site, wanted), seen);
+    const seen = await lastChange(options.site);
+    return new SiteCatalog(options, await read(options), seen);
   }
 
   repositories(): readonly CatalogEntry[] {
@@ -67,26 +60,20 @@ export class SiteCatalog implements Catalog {
   }
 
   async #refresh(): Promise<void> {
-    const seen = await lastChange(this.#site);
+    const seen = await lastChange(this.#options.site);
     if (seen === this.#seen) return;
     // Before reading: after a failure, retry at the next change of the folder, not at every request.
     this.#seen = seen;
     try {
-      this.#current = await read(this.#site, this.#wanted);
+      this.#current = await read(this.#options);
     } catch (error) {
-      this.#onError(error);
+      this.#options.onError(error);
     }
   }
 }
 
-async function read(site: SiteFolder, wanted: readonly string[]): Promise<Catalog> {
-  if (wanted.length === 0) {
-    const all = await stagedReleases(site);
-    return catalogOf(
-      site,
-      all.map(({ id }) => id),
-    );
-  }
+async function read({ site, wanted, onRefused }: SiteCatalogOptions): Promise<Catalog> {
+  if (wanted.length === 0) return catalogOfAll(site, onRefused);
   const ids: string[] = [];
   for (const each of wanted) ids.push((await findRelease(site, each)).id);
   return catalogOf(site, ids);

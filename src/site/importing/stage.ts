@@ -1,5 +1,6 @@
 import { basename, dirname, join } from 'node:path';
 import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
+import { checkManifests } from '../../bundle/check-manifests.ts';
 import type { PartFault } from '../../bundle/part-check.ts';
 import { counted, exactBytes } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
@@ -67,7 +68,8 @@ export function stage(
  * it matched. Parts that an earlier run finished are not copied again. Missing parts are rebuilt where enough recovery
  * parts exist. The control files and this host's installer of a complete bundle end under `releases/`; those of an
  * incomplete one wait in staging for the other discs.
- * @throws StowageError `space-insufficient` before the first byte or while copying, `io-failed`, `interrupted`
+ * @throws StowageError `space-insufficient` before the first byte or while copying, `io-failed`, `interrupted`,
+ * `index-mismatch`
  */
 export async function stageMedium(
   medium: ImportMedium,
@@ -181,6 +183,13 @@ function warnOfRecovered(
 }
 
 async function finish({ admitted, site, staging }: StageContext): Promise<void> {
+  try {
+    // Again, because admission may not have seen every part.
+    await checkManifests(admitted.bundle, (digest, maxBytes) => site.store.read(digest, maxBytes));
+  } catch (error) {
+    await staging.discard();
+    throw error;
+  }
   await writeControlFiles(admitted, releaseFolder(site, admitted.id), staging.installer);
   await staging.discard();
 }

@@ -13,7 +13,6 @@ import type { SiteState } from '../ledger/site-state.ts';
 import { layoutFolder } from '../release/layout.ts';
 import { loadRelease, type Release } from '../release/release.ts';
 import type { SiteContext } from '../site-context.ts';
-import type { SiteFolder } from '../site-folder.ts';
 import { checkConstraints } from './constraints/check-constraints.ts';
 import { makePlan } from './plan.ts';
 import { renderRelease, renderServed } from './render.ts';
@@ -43,7 +42,7 @@ export async function propose(
   const settings = await site.site();
   const from = await currentGeneration(site);
   const to = await generationFor(request, { from, settings, at }, options);
-  const change = { intent: request.intent, from, to, bundles: await bundlesOf(site, from, to) };
+  const change = { intent: request.intent, from, to, bundles: await bundlesOf(options, from, to) };
   const host = options.host ?? createHostProbe({ env });
   const context = { change, host, store: site.store, signal };
   const constraints = await checkConstraints({
@@ -84,20 +83,26 @@ async function generationFor(
   return next([...others(bundle.name), await render(release, settings, options)]);
 }
 
-/** The bundles of the releases in two generations, by id. Those of `from` may be missing. */
+/** The bundles of the releases in two generations, by id. Those of `from` that cannot be read are missing. */
 async function bundlesOf(
-  site: SiteFolder,
+  { site, emit }: SiteContext,
   from: Generation,
   to: Generation,
 ): Promise<ReadonlyMap<string, Bundle>> {
   const bundles = new Map<string, Bundle>();
-  for (const { bundle: id } of to.releases) bundles.set(id, (await loadRelease(site, id)).bundle);
-  for (const { bundle: id } of from.releases) {
+  const before = new Set(from.releases.map(({ bundle }) => bundle));
+  for (const { name, bundle: id } of [...to.releases, ...from.releases]) {
     if (bundles.has(id)) continue;
     try {
       bundles.set(id, (await loadRelease(site, id)).bundle);
     } catch (error) {
-      if (!(error instanceof StowageError)) throw error;
+      if (!(error instanceof StowageError) || !before.has(id)) throw error;
+      const { message, hint } = error;
+      emit({
+        type: 'warning',
+        message: `what release ${name} requires is unknown: ${message}`,
+        hint,
+      });
     }
   }
   return bundles;

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
-import { sriHex, sriOf } from '../../core/digest.ts';
+import { checkManifests } from '../../bundle/check-manifests.ts';
+import { type Digest, sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
+import type { StowageEvent } from '../../core/event.ts';
 import { MAX_CHECKSUMS_BYTES } from '../../core/limits.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import { namesIn, readBounded } from '../../io/file.ts';
@@ -34,18 +36,99 @@ export async function loadRelease(site: SiteFolder, id: string): Promise<Release
   });
 }
 
-/** Every release at this site, by name and sequence. @throws StowageError `state-damaged` */
-export async function stagedReleases(site: SiteFolder): Promise<Release[]> {
-  const folder = site.path('releases');
-  const names = await namesIn(folder);
+/** A release at this site that cannot be used. */
+export interface RefusedRelease {
+  readonly folder: string;
+  /** `name version`, or the name of its folder if the index cannot be read. */
+  readonly name: string;
+  readonly error: StowageError;
+}
+
+/** The releases at a site. */
+export interface ReleaseList {
+  /** By name and sequence. */
+  readonly releases: readonly Release[];
+  readonly refused: readonly RefusedRelease[];
+}
+
+/** Every release at this site. One that cannot be read does not hide the others. */
+export async function listReleases(site: SiteFolder): Promise<ReleaseList> {
   const releases: Release[] = [];
+  const refused: RefusedRelease[] = [];
+  const names = await namesIn(site.path('releases'));
   for (const name of names.filter((each) => /^[0-9a-f]{32}$/.test(each))) {
-    const checksums = await readBounded(join(folder, name, 'SHA512SUMS'), MAX_CHECKSUMS_BYTES);
-    releases.push(await loadRelease(site, sriHex(sriOf(checksums))));
+    const folder = site.path('releases', name);
+    try {
+      const checksums = await readBounded(join(folder, 'SHA512SUMS'), MAX_CHECKSUMS_BYTES);
+      releases.push(await loadRelease(site, sriHex(sriOf(checksums))));
+    } catch (error) {
+      if (!(error instanceof StowageError)) throw error;
+      refused.push({ folder, name, error });
+    }
   }
-  return releases.toSorted(
-    (a, b) => compareText(a.bundle.name, b.bundle.name) || a.bundle.seq - b.bundle.seq,
-  );
+  releases.sort((a, b) => compareText(a.bundle.name, b.bundle.name) || a.bundle.seq - b.bundle.seq);
+  return { releases, refused };
+}
+
+/** A release whose index can be read, and which cannot be used all the same. */
+export function refusedRelease(
+  site: SiteFolder,
+  { id, bundle }: Release,
+  error: StowageError,
+): RefusedRelease {
+  return { folder: releaseFolder(site, id), name: `${bundle.name} ${bundle.version}`, error };
+}
+
+/** A warning about a release that is left out. */
+export function refusedWarning({ name, error }: RefusedRelease): StowageEvent {
+  const { message, hint, found } = error;
+  const details = found === undefined ? '' : ` (found ${found})`;
+  return {
+    type: 'warning',
+    message: `release ${name} is left out: ${message}${details} [${error.code}]`,
+    hint: contradicts(error)
+      ? 'remove it with stowage gc, and ask the release engineer for a corrected bundle'
+      : hint,
+  };
+}
+
+/** Whether what was signed is inconsistent, so that no copy of it can be used. */
+export function contradicts({ code }: StowageError): boolean {
+  return code === 'index-mismatch' || code === 'index-malformed';
+}
+
+/**
+ * Every release at this site whose manifests agree with its index.
+ * @see listReleases
+ */
+export async function consistentReleases(site: SiteFolder): Promise<ReleaseList> {
+  const { releases, refused } = await listReleases(site);
+  const consistent: Release[] = [];
+  const inconsistent: RefusedRelease[] = [];
+  for (const each of releases) {
+    try {
+      await checkManifests(each.bundle, (digest, maxBytes) => readSound(site, digest, maxBytes));
+      consistent.push(each);
+    } catch (error) {
+      if (!(error instanceof StowageError)) throw error;
+      inconsistent.push(refusedRelease(site, each, error));
+    }
+  }
+  return { releases: consistent, refused: [...refused, ...inconsistent] };
+}
+
+/** A damaged blob does not make a release inconsistent. */
+async function readSound(
+  { store }: SiteFolder,
+  digest: Digest,
+  maxBytes: number,
+): Promise<Buffer | undefined> {
+  try {
+    return await store.read(digest, maxBytes);
+  } catch (error) {
+    if (error instanceof StowageError) return undefined;
+    throw error;
+  }
 }
 
 /**
@@ -53,18 +136,21 @@ export async function stagedReleases(site: SiteFolder): Promise<Release[]> {
  * @throws StowageError `release-unknown`
  */
 export async function findRelease(site: SiteFolder, text: string): Promise<Release> {
-  const releases = await stagedReleases(site);
+  const { releases, refused } = await listReleases(site);
   const found = releases.findLast(
     ({ id, bundle }) =>
       [bundle.name, `${bundle.name}@${bundle.version}`].includes(text) ||
       (/^[0-9a-f]{12,128}$/.test(text) && id.startsWith(text)),
   );
   if (found !== undefined) return found;
+  const bad = refused.find(({ name }) => /^[0-9a-f]{12,32}$/.test(text) && name.startsWith(text));
+  if (bad !== undefined) throw bad.error;
   const known = releases.map(({ bundle }) => `${bundle.name}@${bundle.version}`);
   throw new StowageError('release-unknown', `no release ${text} was imported at this site`, {
     expected: known.join(', ') || 'a release, but none has been imported',
     found: text,
     hint: 'run stowage import to import a bundle',
+    defects: refused.map(({ name, error }) => `release ${name} cannot be used: ${error.message}`),
   });
 }
 

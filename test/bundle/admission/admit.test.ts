@@ -25,6 +25,7 @@ import {
   MAX_SIGNATURE_BYTES,
   MAX_SIGNATURES,
 } from '../../../src/core/limits.ts';
+import type { Bundle } from '../../../src/format/bundle.ts';
 import { installerPath } from '../../../src/format/installer.ts';
 import type { SiteState } from '../../../src/site/ledger/site-state.ts';
 import { hostPlatform } from '../../../src/target/host/platform.ts';
@@ -33,6 +34,7 @@ import { context, packedAt } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import {
+  contradictions,
   makeAuthority,
   type Resigning,
   resign,
@@ -633,6 +635,50 @@ describe('when a signed bundle is inconsistent', () => {
       },
     ],
   ];
+
+  it.each(Object.entries(contradictions))('refuses %s: index-mismatch', async (_, index) => {
+    const folder = scratch.copy(small.folder);
+    resign(folder, small, { index });
+    await refuse(folder, 'index-mismatch');
+  });
+
+  it.each([
+    ['models', '../../../../tmp/x'],
+    ['models', 'example/..'],
+    ['models', '/tmp/x'],
+    ['models', 'tiny'],
+    ['models', 'example/tiny/more'],
+    ['images', '../../../../tmp/x'],
+    ['images', 'registry.example/../x'],
+    ['images', 'registry.example//x'],
+    ['images', 'registry.example/Server'],
+    ['images', 'server'],
+    ['images', 'registry example/x'],
+  ] as const)('refuses the repository of %s %s: index-malformed', async (list, repository) => {
+    const folder = scratch.copy(small.folder);
+    const bent = (b: Bundle): object => ({
+      ...b,
+      [list]: b[list].map((each) => ({ ...each, repository })),
+    });
+    resign(folder, small, { index: bent });
+    const error = await refuse(folder, 'index-malformed');
+    expect(error.defects.join('\n')).toContain(`${list}[0].repository`);
+  });
+
+  it.each([
+    ['models', 'Qwen/Qwen2.5-0.5B_x'],
+    ['images', 'localhost:5000/a__b/c-d'],
+    ['images', '[::1]:5000/x'],
+    ['images', 'docker.io/library/debian'],
+  ] as const)('accepts the repository of %s %s', async (list, repository) => {
+    const folder = scratch.copy(small.folder);
+    const bent = (b: Bundle): object => ({
+      ...b,
+      [list]: b[list].map((each) => ({ ...each, repository })),
+    });
+    resign(folder, small, { index: bent });
+    expect((await enter(folder)).bundle[list][0]?.repository).toBe(repository);
+  });
 
   it.each(cases)('refuses %s: %s', async (_, code, bend, attack) => {
     const folder = scratch.copy(small.folder);

@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { MIB } from '../../../src/core/limits.ts';
+import type { Bundle } from '../../../src/format/bundle.ts';
 import { withSite } from '../../../src/site/applying/change.ts';
 import { type CollectOptions, collect } from '../../../src/site/applying/collect.ts';
 import { install } from '../../../src/site/applying/install.ts';
@@ -14,7 +15,13 @@ import { context } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { type FakeTarget, fakeTarget } from '../../support/fake-engine.ts';
 import { scratchFolder } from '../../support/scratch.ts';
-import { type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
+import {
+  contradictions,
+  resign,
+  type SmallBundle,
+  smallBundle,
+} from '../../support/small-bundle.ts';
+import { plant } from '../../support/staged-site.ts';
 import { tree } from '../../support/tree.ts';
 
 const scratch = scratchFolder(true);
@@ -161,3 +168,43 @@ async function rollbackFails(options: CollectOptions, number: number): Promise<E
   }
   throw new Error('it did not fail');
 }
+
+describe('when the signed documents of a release contradict each other', () => {
+  const bends: Readonly<Record<string, (bundle: Bundle) => object>> = {
+    'weights as a manifest': contradictions['weights as the manifest of a model'] ?? (() => ({})),
+    'a repository outside': (b) => ({
+      ...b,
+      models: b.models.map((each) => ({ ...each, repository: '../../../../tmp/x' })),
+    }),
+  };
+
+  it.each(Object.entries(bends))('removes it and keeps the others: %s', async (_, index) => {
+    const options = await site();
+    await collect(options);
+    const before = tree(options.site.root);
+    const strange = await smallBundle({ place: scratch.fresh(), version: '9.0.0', seq: 9 });
+    const id = resign(strange.folder, strange, { index });
+    plant(options.site, strange.folder, id);
+    expect(await collect({ ...options, dryRun: true })).toMatchObject({ generations: [] });
+    const collected = await collect(options);
+    expect(collected.releases).toHaveLength(1);
+    expect(collected.blobs).toBeGreaterThan(0);
+    const { ledger: _a, 'ledger.head': _b, ...after } = tree(options.site.root);
+    const { ledger: _c, 'ledger.head': _d, ...expected } = before;
+    expect(after).toEqual(expected);
+    expect(await collect(options)).toMatchObject({ releases: [], blobs: 0 });
+  });
+
+  it('keeps it, and every blob, while a generation runs it', async () => {
+    const options = await site();
+    const current = made.at(-1) as SmallBundle;
+    const folder = options.site.path('releases', current.id.slice(0, 32));
+    writeFileSync(join(folder, 'bundle.json'), 'x');
+    const before = tree(options.site.path('store'));
+    const heard = context();
+    const { releases, blobs } = await collect({ ...options, ...heard });
+    expect([releases.length, blobs]).toEqual([2, 0]);
+    expect(tree(options.site.path('store'))).toEqual(before);
+    expect(heard.events.some((event) => event.type === 'warning')).toBe(true);
+  });
+});

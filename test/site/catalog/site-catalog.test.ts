@@ -3,14 +3,23 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { exportHubCache } from '../../../src/depot/hub-cache.ts';
 import { type Depot, startDepot } from '../../../src/depot/server.ts';
+import type { Bundle } from '../../../src/format/bundle.ts';
 import { SiteCatalog } from '../../../src/site/catalog/site-catalog.ts';
+import type { RefusedRelease } from '../../../src/site/release/release.ts';
 import type { SiteFolder } from '../../../src/site/site-folder.ts';
 import { ask, type Reply } from '../../depot/fixture.ts';
+import { context } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { scratchFolder } from '../../support/scratch.ts';
-import { type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
-import { stageAt, stagedSite } from '../../support/staged-site.ts';
+import {
+  contradictions,
+  resign,
+  type SmallBundle,
+  smallBundle,
+} from '../../support/small-bundle.ts';
+import { plant, stageAt, stagedSite } from '../../support/staged-site.ts';
 
 const scratch = scratchFolder();
 let one: SmallBundle;
@@ -34,6 +43,7 @@ const options = (wanted: readonly string[] = []) => ({
   site,
   wanted,
   onError: (error: unknown) => void troubles.push(error),
+  onRefused: (refused: RefusedRelease) => void troubles.push(refused),
 });
 
 beforeAll(async () => {
@@ -97,7 +107,7 @@ describe('when a site serves what it imported', () => {
     const strange = site.path('releases', 'f'.repeat(32));
     writeFileSync(strange, 'no folder');
     expect((await get('/v2/chat/server/manifests/1.0.0')).status).toBe(200);
-    expect(troubles).toHaveLength(1);
+    expect(troubles).toMatchObject([{ name: 'f'.repeat(32), error: { code: 'file-missing' } }]);
     rmSync(strange);
     expect((await get('/v2/chat/server/manifests/1.0.0')).status).toBe(200);
   });
@@ -151,5 +161,39 @@ describe('when a model is asked for as an image', () => {
     const part = await get(path, { Range: `bytes=${first}-${last}` });
     expect(part.status).toBe(206);
     expect(part.body.equals(whole.subarray(first, last + 1))).toBe(true);
+  });
+});
+
+describe('when a signed release is inconsistent, and imported by a program that did not see it', () => {
+  const repository = '../../../../tmp/x';
+  const bends: Readonly<Record<string, (bundle: Bundle) => object>> = {
+    ...contradictions,
+    'a repository that leaves the folder': (b) => ({
+      ...b,
+      models: b.models.map((each) => ({ ...each, repository })),
+    }),
+  };
+
+  it.each(Object.entries(bends))('serves every other release, not %s', async (_, index) => {
+    const folder = scratch.copy(two.folder);
+    const id = resign(folder, two, { index });
+    const other = await stagedSite(scratch.fresh('site'), [one]);
+    plant(other, folder, id);
+    const refused: RefusedRelease[] = [];
+    const onRefused = (each: RefusedRelease): void => void refused.push(each);
+    const catalog = await SiteCatalog.open({ ...options(), site: other, onRefused });
+    expect(catalog.releases().map((each) => each.id)).toEqual([one.id]);
+    expect(refused).toMatchObject([
+      { folder: other.path('releases', id.slice(0, 32)), error: { exitStatus: 10 } },
+    ]);
+    await expectCode(
+      () => SiteCatalog.open({ ...options([id.slice(0, 20)]), site: other }),
+      refused[0]?.error.code ?? 'io-failed',
+    );
+    const cache = scratch.fresh('cache');
+    await exportHubCache(catalog, cache, context());
+    expect(readdirSync(cache).filter((name) => name.startsWith('models--'))).toEqual([
+      'models--example--tiny',
+    ]);
   });
 });

@@ -13,7 +13,12 @@ import { context, type ListeningContext } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { fakeTarget } from '../../support/fake-engine.ts';
 import { scratchFolder } from '../../support/scratch.ts';
-import { resign, type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
+import {
+  contradictions,
+  resign,
+  type SmallBundle,
+  smallBundle,
+} from '../../support/small-bundle.ts';
 import { entriesOf, pipe, streamOf, tarOfEntries } from '../../support/streamed.ts';
 
 const scratch = scratchFolder();
@@ -255,5 +260,19 @@ describe('when a bundle arrives through a pipe', () => {
     const site = newSite();
     await take(site, pipe(bytes));
     expect(existsSync(site.path('releases'))).toBe(true);
+  });
+});
+
+describe('when a streamed bundle is signed and inconsistent', () => {
+  it.each(Object.entries(contradictions))('does not accept %s', async (_, index) => {
+    const small = await smallBundle({ place: scratch.fresh() });
+    resign(small.folder, small, { index });
+    const site = newSite();
+    const bytes = await streamOf(small.folder);
+    await expectCode(() => take(site, pipe(bytes), context(), small.trust), 'index-mismatch');
+    expect(readdirSync(site.path('releases'))).toEqual([]);
+    expect(readdirSync(site.path('staging'))).toEqual([]);
+    const kinds = (await readLedger(site)).entries.map(({ event }) => event.kind);
+    expect(kinds).not.toContain('accepted');
   });
 });

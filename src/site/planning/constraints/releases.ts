@@ -2,7 +2,7 @@ import { satisfies } from 'semver';
 import type { ReleaseRange } from '../../../format/deployment.ts';
 import type { DeployedRelease, Generation } from '../../../format/generation.ts';
 import type { Constraint } from '../../../format/plan.ts';
-import { bundleOf, changesBetween, releaseText } from '../../../target/change.ts';
+import { changesBetween, releaseText } from '../../../target/change.ts';
 import type { ConstraintInput } from './constraint.ts';
 
 /** The releases that each release requires run, in the required versions, after any change of either. */
@@ -48,8 +48,8 @@ function affected(
   const { from, to, bundles } = context.change;
   const changed = changedNames(from, to);
   return to.releases.flatMap((release) =>
-    bundleOf(bundles, release)
-      .requires[what].filter((range) => changed.has(release.name) || changed.has(range.name))
+    (bundles.get(release.bundle)?.requires[what] ?? [])
+      .filter((range) => changed.has(release.name) || changed.has(range.name))
       .map((range) => [release, range] as const),
   );
 }

@@ -3,7 +3,7 @@ import { formatBytes } from '../../../core/amount.ts';
 import type { GpuNeeds } from '../../../format/deployment.ts';
 import type { DeployedRelease } from '../../../format/generation.ts';
 import type { Constraint } from '../../../format/plan.ts';
-import { arrivals, bundleOf, releaseText } from '../../change.ts';
+import { arrivals, releaseText } from '../../change.ts';
 import { containerDevices } from '../../host/container-devices.ts';
 import { type FoundGpus, findGpus, type Gpu } from '../../host/gpus.ts';
 import { gpuDevices } from '../container-arguments.ts';
@@ -97,7 +97,7 @@ function gpusOf(
 ): number {
   const { services } = containersOf(release);
   if (services.length === 0) return 0;
-  const said = bundleOf(bundles, release).requires.host?.gpu?.count;
+  const said = bundles.get(release.bundle)?.requires.host?.gpu?.count;
   const asked = services.map(({ gpus: each }) => (each === 'all' ? 1 : (each ?? 0)));
   return said ?? asked.reduce((sum, each) => sum + each, 0);
 }
