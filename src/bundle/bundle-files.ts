@@ -1,13 +1,23 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasSri, sriHex, sriOf } from '../core/digest.ts';
-import { StowageError, systemCode } from '../core/error.ts';
+import { type ErrorCode, StowageError, systemCode } from '../core/error.ts';
 import { MAX_SIGNATURE_BYTES, MAX_SIGNATURES } from '../core/limits.ts';
 import type { Checksum } from '../format/checksums.ts';
 import { ioError, readBounded } from '../io/file.ts';
 import type { SignatureFile } from '../trust/policy.ts';
 
-/** Reads a small file of a bundle. @throws StowageError with `code` when it is missing */
+/** The code for a file that is larger than any that is valid; that of a damaged one for a file with a known digest. */
+const tooLarge: Readonly<Record<string, ErrorCode>> = {
+  SHA512SUMS: 'checksums-malformed',
+  'bundle.json': 'index-malformed',
+};
+
+/**
+ * Reads a small file of a bundle.
+ * @throws StowageError with `code` when it is missing; `file-kind`; `checksums-malformed`, `index-malformed` or
+ * `part-damaged` when it is too large
+ */
 export async function readListed(
   folder: string,
   path: string,
@@ -15,7 +25,8 @@ export async function readListed(
   code: 'bundle-absent' | 'part-missing',
 ): Promise<Buffer> {
   try {
-    return await readBounded(join(folder, path), maxBytes);
+    const excess = Object.hasOwn(tooLarge, path) ? tooLarge[path] : undefined;
+    return await readBounded(join(folder, path), maxBytes, excess ?? 'part-damaged');
   } catch (error) {
     if (!(error instanceof StowageError) || error.code !== 'file-missing') throw error;
     throw new StowageError(code, `${path} is missing from ${folder}`, {
@@ -28,6 +39,11 @@ export async function readListed(
       cause: error,
     });
   }
+}
+
+/** Reads a signature file. @throws StowageError `file-missing`, `file-kind`, `signature-malformed` when it is too large */
+export function readSignature(path: string): Promise<Buffer> {
+  return readBounded(path, MAX_SIGNATURE_BYTES, 'signature-malformed');
 }
 
 /** Every signature of a bundle; none without a signatures folder. */
@@ -51,7 +67,7 @@ export async function readSignatures(folder: string): Promise<SignatureFile[]> {
   const signatures: SignatureFile[] = [];
   for (const name of names) {
     if (!/^[A-Za-z0-9][A-Za-z0-9._-]*\.p7s$/.test(name)) throw unexpected(`signatures/${name}`);
-    signatures.push({ name, bytes: await readBounded(join(place, name), MAX_SIGNATURE_BYTES) });
+    signatures.push({ name, bytes: await readSignature(join(place, name)) });
   }
   return signatures;
 }

@@ -34,18 +34,25 @@ export async function listedFiles(
   const listed = new Set(checksums.map((each) => each.path));
   const found = new Set<string>();
   for (const entry of await listMedia(folder)) {
-    if (entry.kind === 'other') {
-      throw new StowageError('file-kind', `${entry.path} is a link or a device`, {
-        expected: 'regular files and folders only',
-        found: 'a link, device, pipe or socket',
-        hint: 'copy the bundle again as plain files',
-      });
+    if (entry.kind === 'other')
+      throw wrongKind(`${entry.path} is a link or a device`, 'a link, device, pipe or socket');
+    if (entry.kind === 'folder') {
+      if (!listed.has(entry.path)) continue;
+      throw wrongKind(`${entry.path} is a folder in place of a file`, 'a folder');
     }
     if (entry.path === 'SHA512SUMS' || entry.path.startsWith('signatures/')) continue;
     if (!listed.has(entry.path)) throw unexpected(entry.path);
     found.add(entry.path);
   }
   return found;
+}
+
+function wrongKind(message: string, found: string): StowageError {
+  return new StowageError('file-kind', message, {
+    expected: 'regular files, in folders',
+    found,
+    hint: 'copy the bundle again as plain files',
+  });
 }
 
 /** @throws StowageError `part-missing` unless every listed file was found in one of the folders */

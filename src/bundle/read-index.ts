@@ -18,11 +18,11 @@ export interface ReadIndex {
   readonly list: Buffer;
 }
 
-/** The index of a bundle's folder, or of a disc. @throws StowageError `bundle-absent`, `checksums-malformed`, `index-malformed`, `format-newer`, `part-damaged` */
+/** The index of a bundle's folder, or of a disc. @throws StowageError `bundle-absent`, `part-missing`, `checksums-malformed`, `index-malformed`, `format-newer`, `part-damaged` */
 export async function readIndex(folder: string): Promise<ReadIndex> {
   const bytes = await readListed(folder, 'SHA512SUMS', MAX_CHECKSUMS_BYTES, 'bundle-absent');
   const checksums = readChecksums(bytes);
-  const index = await readListed(folder, 'bundle.json', MAX_INDEX_BYTES, 'bundle-absent');
+  const index = await readListed(folder, 'bundle.json', MAX_INDEX_BYTES, 'part-missing');
   requireSum(checksums, 'bundle.json', index);
   const bundle = withInstallerHint({ folder, checksums }, () => readCanonical(bundleKind, index));
   return { id: sriHex(sriOf(bytes)), bundle, checksums, list: bytes };

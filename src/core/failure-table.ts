@@ -130,6 +130,10 @@ export const failures = {
     remedy:
       'give the folder that contains SHA512SUMS and bundle.json; check that the medium is mounted',
   },
+  'part-missing': {
+    cause: 'a file of the bundle is missing',
+    remedy: 'copy it again from a complete bundle, or give all discs',
+  },
   'bundle-incomplete': {
     cause: 'some parts of the bundle are on discs that have not been read',
     remedy: 'run the same command with the remaining discs: imported files are kept',

@@ -74,10 +74,6 @@ export const refusals = {
     remedy:
       'copy the file again from an intact bundle, or try another drive; other files are not affected',
   },
-  'part-missing': {
-    cause: 'a file of the bundle is missing',
-    remedy: 'copy it again from a complete bundle, or give all discs',
-  },
   'bundle-mixed': {
     cause: 'the discs belong to different bundles',
     remedy: 'give the discs of one bundle; stowage inspect shows which bundle a disc belongs to',

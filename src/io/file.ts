@@ -13,7 +13,7 @@ import {
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { exactBytes } from '../core/amount.ts';
-import { StowageError, systemCode } from '../core/error.ts';
+import { type ErrorCode, StowageError, systemCode } from '../core/error.ts';
 
 /** Whether a path exists; a dangling link counts. */
 export async function exists(path: string): Promise<boolean> {
@@ -38,14 +38,19 @@ export async function namesIn(folder: string): Promise<string[]> {
 
 /**
  * Reads a regular file of at most `maxBytes`. Does not follow a link in the last segment.
- * @throws StowageError `file-missing`, `file-kind`, `io-failed`
+ * @param tooLarge the code for a larger file
+ * @throws StowageError `file-missing`, `file-kind`, `io-failed`, and `tooLarge`
  */
-export async function readBounded(path: string, maxBytes: number): Promise<Buffer> {
+export async function readBounded(
+  path: string,
+  maxBytes: number,
+  tooLarge: ErrorCode = 'io-failed',
+): Promise<Buffer> {
   let handle: FileHandle | undefined;
   try {
     handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     const { size } = await requireFile(handle, path);
-    if (size > maxBytes) throw oversize(path, size, maxBytes);
+    if (size > maxBytes) throw oversize(path, { size, maxBytes }, tooLarge);
     // One byte more than its size: a file that grows is detected, not truncated.
     const buffer = Buffer.alloc(size + 1);
     let filled = 0;
@@ -54,7 +59,7 @@ export async function readBounded(path: string, maxBytes: number): Promise<Buffe
       if (bytesRead === 0) break;
       filled += bytesRead;
     }
-    if (filled !== size) throw oversize(path, filled, size);
+    if (filled !== size) throw oversize(path, { size: filled, maxBytes: size }, 'io-failed');
     return buffer.subarray(0, size);
   } catch (error) {
     throw ioError(error, path);
@@ -83,10 +88,14 @@ async function requireFile(handle: FileHandle, path: string): Promise<{ size: nu
   });
 }
 
-function oversize(path: string, found: number, maxBytes: number): StowageError {
-  return new StowageError('io-failed', `${path} is too large`, {
+function oversize(
+  path: string,
+  { size, maxBytes }: { readonly size: number; readonly maxBytes: number },
+  code: ErrorCode,
+): StowageError {
+  return new StowageError(code, `${path} is too large`, {
     expected: `at most ${maxBytes} bytes`,
-    found: `${found} bytes`,
+    found: `${size} bytes`,
     hint: 'check that this is the right file',
   });
 }

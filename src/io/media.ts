@@ -8,24 +8,27 @@ import { ioError } from './file.ts';
 /** An entry of a folder, with its relative path. */
 export interface MediaEntry {
   readonly path: string;
-  readonly kind: 'file' | 'other';
+  readonly kind: 'file' | 'folder' | 'other';
 }
 
 /**
- * Lists all files of a folder, recursively, and everything that is neither a file nor a folder. Follows no link.
+ * Lists everything in a folder, recursively; a folder before its content. Follows no link.
  * @throws StowageError `bundle-absent`, `file-unexpected` for more files than a bundle can have, `io-failed`
  */
 export async function listMedia(root: string): Promise<MediaEntry[]> {
   await requireFolder(root);
   const entries: MediaEntry[] = [];
+  let files = 0;
   const visit = async (folder: string, depth: number): Promise<void> => {
     if (depth > MAX_PATH_DEPTH) throw overfull(`folders ${depth} deep`);
     for (const entry of await children(join(root, folder))) {
       const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
-      if (entry.isDirectory()) await visit(path, depth + 1);
-      else entries.push({ path, kind: entry.isFile() ? 'file' : 'other' });
-      if (entries.length > MAX_BUNDLE_FILES + 1000)
+      const isFolder = entry.isDirectory();
+      entries.push({ path, kind: isFolder ? 'folder' : entry.isFile() ? 'file' : 'other' });
+      if (!isFolder) files += 1;
+      if (files > MAX_BUNDLE_FILES + 1000 || entries.length > 2 * MAX_BUNDLE_FILES)
         throw overfull(`over ${MAX_BUNDLE_FILES} files`);
+      if (isFolder) await visit(path, depth + 1);
     }
   };
   await visit('', 0);

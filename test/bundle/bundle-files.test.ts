@@ -21,7 +21,14 @@ describe('when a listed file is read', () => {
   it('returns its bytes up to the limit, and rejects one more', async () => {
     put('it', 'four');
     expect(await readListed(folder, 'it', 4, 'part-missing')).toEqual(Buffer.from('four'));
-    await expectCode(() => readListed(folder, 'it', 3, 'part-missing'), 'io-failed');
+    await expectCode(() => readListed(folder, 'it', 3, 'part-missing'), 'part-damaged');
+    for (const [name, code] of [
+      ['SHA512SUMS', 'checksums-malformed'],
+      ['bundle.json', 'index-malformed'],
+    ] as const) {
+      put(name, 'four');
+      await expectCode(() => readListed(folder, name, 3, 'part-missing'), code);
+    }
   });
 
   it('fails with the given code if it is missing', async () => {

@@ -67,6 +67,14 @@ describe('when the media are compared with SHA512SUMS', () => {
     await expectCode(() => listedFiles(folder, [...listed, line('odd')]), 'file-kind');
   });
 
+  it('refuses a folder in place of a listed file, empty or not', async () => {
+    mkdirSync(join(folder, 'blobs/b'));
+    const more = [...listed, line('blobs/b')];
+    await expectCode(() => listedFiles(folder, more), 'file-kind');
+    writeFileSync(join(folder, 'blobs/b/c'), '');
+    await expectCode(() => listedFiles(folder, more), 'file-kind');
+  });
+
   it.each(['extra', 'SHA512SUMS.old', 'signature', 'blobs/signatures', 'a/signatures/release.p7s'])(
     'refuses %s, which is not listed',
     async (path) => {

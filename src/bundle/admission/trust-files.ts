@@ -1,12 +1,12 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StowageError, systemCode } from '../../core/error.ts';
-import { MAX_SIGNATURE_BYTES, MAX_SIGNATURES, MAX_TRUST_BYTES, MIB } from '../../core/limits.ts';
+import { MAX_SIGNATURES, MAX_TRUST_BYTES, MIB } from '../../core/limits.ts';
 import type { Trust } from '../../format/trust.ts';
 import { ioError, readBounded } from '../../io/file.ts';
 import type { SignatureFile } from '../../trust/policy.ts';
 import { MAX_TRUST_LINKS, type TrustLink, walkTrust } from '../../trust/trust-chain.ts';
-import { unexpected } from '../bundle-files.ts';
+import { readSignature, unexpected } from '../bundle-files.ts';
 
 /** The total size of all files of a chain. */
 const MAX_CHAIN_BYTES: number = 64 * MIB;
@@ -73,8 +73,7 @@ async function readLinks(
   if (versions.length > MAX_TRUST_LINKS)
     throw tooMuch('trust documents', MAX_TRUST_LINKS, versions.length);
   let total = 0;
-  const read = async (name: string, maxBytes: number): Promise<Buffer> => {
-    const bytes = await readBounded(join(place, name), maxBytes);
+  const count = (bytes: Buffer): Buffer => {
     total += bytes.length;
     if (total > MAX_CHAIN_BYTES) throw tooMuch('bytes of trust documents', MAX_CHAIN_BYTES, total);
     return bytes;
@@ -85,10 +84,10 @@ async function readLinks(
     const mine = names.filter((name) => SIGNATURE.exec(name)?.[1] === file);
     if (mine.length > MAX_SIGNATURES)
       throw tooMuch(`signatures of ${file}`, MAX_SIGNATURES, mine.length);
-    const bytes = await read(file, MAX_TRUST_BYTES);
+    const bytes = count(await readBounded(join(place, file), MAX_TRUST_BYTES, 'trust-conflict'));
     const signatures: SignatureFile[] = [];
     for (const name of mine)
-      signatures.push({ name, bytes: await read(name, MAX_SIGNATURE_BYTES) });
+      signatures.push({ name, bytes: count(await readSignature(join(place, name))) });
     links.push({ version, bytes, signatures });
   }
   return links;

@@ -79,7 +79,9 @@ export async function presentDiscs({
   const absent = new Set(sizes.keys());
   const discs: PresentDisc[] = [];
   for (const folder of folders) {
-    const found = (await listMedia(folder)).filter(({ path }) => sizes.has(path));
+    const found = (await listMedia(folder)).filter(
+      ({ path, kind }) => kind === 'file' && sizes.has(path),
+    );
     for (const { path } of found) absent.delete(path);
     const size = found.reduce((sum, { path }) => sum + (sizes.get(path) ?? 0), 0);
     discs.push({ disc: discLabel(folder), parts: found.length, size });

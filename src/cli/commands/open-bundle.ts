@@ -28,7 +28,8 @@ export async function openBundle(place: string): Promise<OpenBundle> {
     first ??= index;
     if (index.id !== first.id) throw mixed(place, first.id, index.id);
     await listedFiles(folder, index.checksums);
-    for (const { path } of await listMedia(folder)) files.set(path, join(folder, path));
+    for (const { path, kind } of await listMedia(folder))
+      if (kind !== 'folder') files.set(path, join(folder, path));
   }
   if (first === undefined) throw new RangeError('findDiscs returns at least one folder');
   const { id, bundle, checksums } = first;

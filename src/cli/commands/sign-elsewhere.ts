@@ -1,7 +1,7 @@
+import { readSignature } from '../../bundle/bundle-files.ts';
 import { attachTo, attachToBundle, prepareBundle } from '../../bundle/signing/sign-elsewhere.ts';
 import { runSignerCommand } from '../../bundle/signing/signer-command.ts';
 import { StowageError } from '../../core/error.ts';
-import { MAX_SIGNATURE_BYTES } from '../../core/limits.ts';
 import { readCanonical, writeCanonical } from '../../format/document.ts';
 import { signingRequestKind } from '../../format/signing-request.ts';
 import { exists, readBounded, remove, writeNew } from '../../io/file.ts';
@@ -50,7 +50,7 @@ export async function attach(
     signingRequestKind,
     await readBounded(context.path(options.attach ?? ''), signingRequestKind.maxBytes),
   );
-  const signature = await readBounded(context.path(options.signature ?? ''), MAX_SIGNATURE_BYTES);
+  const signature = await readSignature(context.path(options.signature ?? ''));
   const path = await attachToBundle(context.path(folder), request, signature);
   return signedResult(path, parseCertificate(Buffer.from(request.certificates[0] ?? '', 'base64')));
 }

@@ -7,6 +7,7 @@ import {
   streamedParts,
   streamRefused,
 } from '../../bundle/stream/stream-order.ts';
+import { StowageError } from '../../core/error.ts';
 import {
   MAX_CHECKSUMS_BYTES,
   MAX_INDEX_BYTES,
@@ -17,9 +18,10 @@ import {
 } from '../../core/limits.ts';
 import { partInWords } from '../../core/tally.ts';
 import type { Bundle } from '../../format/bundle.ts';
+import { readChecksums } from '../../format/checksums.ts';
 import type { Part } from '../../format/part.ts';
 import { ByteSource } from '../../io/byte-source.ts';
-import { makeFolder, remove, writeNew } from '../../io/file.ts';
+import { makeFolder, readBounded, remove, writeNew } from '../../io/file.ts';
 import {
   describeHeader,
   endOfArchive,
@@ -44,7 +46,7 @@ const MAX_TRUST_FOLDER_BYTES: number = 64 * MIB;
 const HEAD = /^(?:SHA512SUMS|bundle\.json|(?:signatures|trust)\/[A-Za-z0-9][A-Za-z0-9._-]{0,250})$/;
 
 /** A header that was read ahead, of an entry whose name was not known before. */
-type Ahead = Omit<TarEntry, 'executable'> | undefined;
+type Ahead = TarEntry | undefined;
 
 /**
  * A bundle that arrives through a pipe, byte for byte as `stowage stream` writes it. Admission reads its control files
@@ -69,11 +71,17 @@ export class PipeMedium implements ImportMedium {
 
   visibleFolder(_folder: string): undefined {}
 
-  /** @throws StowageError `stream-refused`, `stream-ended` */
+  /** @throws StowageError `stream-refused`, `stream-ended`, `part-missing` */
   async readSigned(): Promise<void> {
     await remove(this.#folder);
     await makeFolder(this.#folder, 0o700);
     await this.#peek();
+    if (
+      this.#ahead !== undefined &&
+      this.#ahead.path !== 'SHA512SUMS' &&
+      HEAD.test(this.#ahead.path)
+    )
+      throw missing('SHA512SUMS', this.#ahead.path);
     await this.#spool('SHA512SUMS', MAX_CHECKSUMS_BYTES);
     await this.#spoolFolder('signatures/', MAX_SIGNATURES, MAX_SIGNATURE_BYTES);
     // A document and its signatures.
@@ -81,15 +89,21 @@ export class PipeMedium implements ImportMedium {
     await this.#spoolFolder('trust/', files, MAX_TRUST_BYTES, MAX_TRUST_FOLDER_BYTES);
   }
 
-  /** @throws StowageError `stream-refused`, `stream-ended` */
+  /** @throws StowageError `stream-refused`, `stream-ended`, `part-missing` */
   async readIndex(): Promise<void> {
+    const path = this.#ahead?.path ?? '';
+    if (path !== 'bundle.json' && (await this.#lists(path))) throw missing('bundle.json', path);
     await this.#spool('bundle.json', MAX_INDEX_BYTES, false);
   }
 
-  /** @throws StowageError `stream-refused`, `stream-ended` */
+  /** @throws StowageError `stream-refused`, `stream-ended`, `part-missing` */
   async readControlFiles(bundle: Bundle): Promise<void> {
-    for (const entry of controlEntries(bundle)) {
-      await this.#expectHeader(entry);
+    const entries = controlEntries(bundle);
+    for (const [index, entry] of entries.entries()) {
+      await this.#expectHeader(entry, () => [
+        ...entries.slice(index + 1),
+        ...streamedParts(bundle).map((each) => each.entry),
+      ]);
       await this.#keep(entry);
     }
   }
@@ -115,7 +129,7 @@ export class PipeMedium implements ImportMedium {
     this.#partsRead = true;
     for (const [index, { entry, part }] of parts.entries()) {
       tally.at(partInWords(index + 1, parts.length));
-      await this.#expectHeader(entry);
+      await this.#expectHeader(entry, () => parts.slice(index + 1).map((each) => each.entry));
       const wanted = needed.has(part.path) || (recovery.has(part.path) && faults.length > 0);
       const write = wanted && staging.keeps(part) && !staging.has(part);
       const loose = staging.isSmall(part);
@@ -170,20 +184,21 @@ export class PipeMedium implements ImportMedium {
       throw streamRefused(path, JSON.stringify(entry?.path));
     if (entry.size > maxBytes)
       throw streamRefused(`${path} of at most ${maxBytes} bytes`, `${entry.size} bytes`);
-    await this.#keep({ ...entry, executable: false });
+    if (!HEAD.test(path) || entry.executable)
+      throw streamRefused('a control file', JSON.stringify(path));
+    await this.#keep(entry);
     if (peek) await this.#peek();
   }
 
   async #peek(): Promise<void> {
     const read = (bytes: number): Promise<Buffer> => this.#read(bytes, 'the header of a file');
     const { claim, bytes } = await readHeader(read);
-    if (
-      claim === undefined ||
-      !HEAD.test(claim.path) ||
-      !headerOf({ ...claim, executable: false }).equals(bytes)
-    )
+    const entry = [false, true]
+      .map((executable) => claim && { ...claim, executable })
+      .find((each) => each !== undefined && headerOf(each).equals(bytes));
+    if (entry === undefined)
       throw streamRefused('the header of a control file', describeHeader(bytes));
-    this.#ahead = claim;
+    this.#ahead = entry;
   }
 
   async #keep({ path, size }: TarEntry): Promise<void> {
@@ -193,11 +208,21 @@ export class PipeMedium implements ImportMedium {
     await writeNew(join(this.#folder, path), bytes);
   }
 
-  async #expectHeader(entry: TarEntry): Promise<void> {
+  /** @param later the entries that follow: one of them in its place means that this one is missing */
+  async #expectHeader(entry: TarEntry, later: () => readonly TarEntry[]): Promise<void> {
     const header = headerOf(entry);
     const bytes = await this.#read(header.length, entry.path);
     if (bytes.equals(header)) return;
+    if (bytes.every((byte) => byte === 0)) throw missing(entry.path, 'the end of the archive');
+    const next = later().find((each) => startsAlike(headerOf(each), bytes));
+    if (next !== undefined) throw missing(entry.path, next.path);
     throw streamRefused(describeHeader(header), describeHeader(bytes));
+  }
+
+  /** Whether the verified `SHA512SUMS` lists this file. */
+  async #lists(path: string): Promise<boolean> {
+    const bytes = await readBounded(join(this.#folder, 'SHA512SUMS'), MAX_CHECKSUMS_BYTES);
+    return readChecksums(bytes).some((each) => each.path === path);
   }
 
   async #expect(bytes: Buffer, what: string): Promise<void> {
@@ -210,4 +235,17 @@ export class PipeMedium implements ImportMedium {
     if ((await this.#source.fill(bytes)) < length) throw streamEnded(what, this.#source.offset);
     return bytes;
   }
+}
+
+function startsAlike(a: Buffer, b: Buffer): boolean {
+  const length = Math.min(a.length, b.length);
+  return a.subarray(0, length).equals(b.subarray(0, length));
+}
+
+function missing(path: string, next: string): StowageError {
+  return new StowageError('part-missing', `${path} is missing from the stream`, {
+    expected: path,
+    found: next,
+    hint: 'the sending copy is incomplete: run stowage verify there, then stream a complete copy',
+  });
 }

@@ -1,7 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { readSignature } from '../../bundle/bundle-files.ts';
 import { StowageError } from '../../core/error.ts';
-import { MAX_SIGNATURE_BYTES, MAX_SIGNATURES } from '../../core/limits.ts';
+import { MAX_SIGNATURES } from '../../core/limits.ts';
 import { readCanonical } from '../../format/document.ts';
 import { type Plan, planKind } from '../../format/plan.ts';
 import type { Trust } from '../../format/trust.ts';
@@ -28,7 +29,7 @@ export async function readPlan(file: string): Promise<WrittenPlan> {
   const found = names.filter((each) => each.startsWith(stem) && each.endsWith('.p7s')).toSorted();
   for (const each of found.slice(0, MAX_SIGNATURES + 1)) {
     const path = join(dirname(file), each);
-    approvals.push({ name: each, bytes: await readBounded(path, MAX_SIGNATURE_BYTES) });
+    approvals.push({ name: each, bytes: await readSignature(path) });
   }
   return { plan, bytes, approvals };
 }

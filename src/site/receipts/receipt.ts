@@ -1,5 +1,5 @@
+import { readSignature } from '../../bundle/bundle-files.ts';
 import { StowageError } from '../../core/error.ts';
-import { MAX_SIGNATURE_BYTES } from '../../core/limits.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
 import { readCanonical, writeCanonical } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
@@ -68,7 +68,7 @@ export interface CheckedReceipt {
  */
 export async function readReceipt(file: string): Promise<CheckedReceipt> {
   const bytes = await readBounded(file, receiptKind.maxBytes);
-  const signature = await readBounded(file.replace(/\.json$/, '.p7s'), MAX_SIGNATURE_BYTES);
+  const signature = await readSignature(file.replace(/\.json$/, '.p7s'));
   const { certificate } = verifyDetached(signature, bytes, new Set(allAlgorithms));
   const { fingerprint, subject } = certificate;
   return { receipt: readCanonical(receiptKind, bytes), file, fingerprint, subject };

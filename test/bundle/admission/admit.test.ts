@@ -169,12 +169,12 @@ describe('when the media were changed after signing', () => {
     ],
     [
       'a signature of 300 MB (attack 30)',
-      'io-failed',
+      'signature-malformed',
       (folder) => truncateSync(join(folder, 'signatures/release.p7s'), 300_000_000),
     ],
     [
       'a signature one byte over the cap',
-      'io-failed',
+      'signature-malformed',
       (folder) => truncateSync(join(folder, 'signatures/release.p7s'), MAX_SIGNATURE_BYTES + 1),
     ],
     [
@@ -377,7 +377,7 @@ describe('when the media were changed after signing', () => {
   });
 
   async function refuseUnhashed(folder: string): Promise<StowageError> {
-    return expectCode(() => enter(folder), 'io-failed');
+    return expectCode(() => enter(folder), 'checksums-malformed');
   }
 
   it('refuses one changed byte in each control file, first, middle and last', async () => {

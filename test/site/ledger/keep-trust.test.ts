@@ -311,7 +311,7 @@ describe('when the chain on the media is not as it was signed', () => {
     ],
     [
       'a document is too large',
-      'io-failed',
+      'trust-conflict',
       (folder) => writeFileSync(join(folder, '2.trust.json'), Buffer.alloc(MAX_TRUST_BYTES + 1)),
     ],
     [
