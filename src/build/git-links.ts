@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import { StowageError } from '../core/error.ts';
 import { MAX_PATH_BYTES } from '../core/limits.ts';
 import type { GitCommit, GitEntry } from '../source/git.ts';
+import { isAnnexLink } from '../source/local.ts';
 
 /** How many links may lead from one to the next. */
 const MAX_LINKS = 16;
@@ -32,7 +33,9 @@ export async function withoutLinks(found: GitCommit, url: string): Promise<GitEn
     {
       expected: 'only links to files in the repository',
       found: `${strange.length} others`,
-      hint: 'replace the links in the repository, or clone it and use a folder with the files that you need',
+      hint: [...targets.values()].some(isAnnexLink)
+        ? 'the repository uses git-annex: clone it, run git annex get and git annex unlock, and use a folder with the files that you need'
+        : 'replace the links in the repository, or clone it and use a folder with the files that you need',
       defects: strange.slice(0, 50),
     },
   );

@@ -11,6 +11,7 @@ import { npyPickle } from './npy.ts';
 import { scanPickle } from './pickle.ts';
 import { RuleBroken } from './rule-broken.ts';
 import { examineSafetensors } from './safetensors.ts';
+import { checkStandIn } from './stand-in.ts';
 import { readTar } from './tar.ts';
 import { findZipEnd, readZip, zipMember } from './zip.ts';
 
@@ -83,6 +84,7 @@ class Examination {
     const head = await bytes.read(0, HEAD_BYTES);
     const found = contentKind(head, bytes.size);
     const weights: { tensors?: ReadonlyMap<string, number>; gguf?: GgufHead } = {};
+    if (!(await attempt(report, () => checkStandIn(bytes, name)))) return weights;
     await attempt(report, () => this.#pickle(bytes, name, place, report));
     // A storage contains only numbers, which may begin with any bytes. PyTorch reads it as nothing else.
     if (place.torch && isStorageName(name)) return weights;
@@ -234,12 +236,17 @@ function shown(name: string): string {
   return JSON.stringify(name.length > 120 ? `${name.slice(0, 120)}...` : name);
 }
 
-/** Runs one check and reports the rule that it throws, so that the next check still runs. */
-async function attempt(report: Report, check: () => Promise<void>): Promise<void> {
+/**
+ * Runs one check and reports the rule that it throws, so that the next check still runs.
+ * @returns whether it passed
+ */
+async function attempt(report: Report, check: () => Promise<void>): Promise<boolean> {
   try {
     await check();
+    return true;
   } catch (error) {
     if (!(error instanceof RuleBroken)) throw error;
     report(error.rule, error.message);
+    return false;
   }
 }

@@ -22,6 +22,23 @@ const secret = (what: string): Explanation =>
 const asset = (why: string): Explanation => explain(why, ADD_ASSET);
 
 export const explanations: Readonly<Record<Rule, Explanation>> = {
+  'file-pointer': explain(
+    'the content was never downloaded: the server would find a few lines of text instead of the file',
+    'fetch the file itself: git lfs pull or git annex get in a clone, lfs: true for a git source; on the Hub, ask the publisher to upload it',
+  ),
+  'file-error-page': explain(
+    'a download failed, and the answer of the server was saved under the name of the file',
+    'download the file again and check its size; signing in may be required',
+  ),
+  'file-empty': explain(
+    'the download or the upload failed, and the server cannot load an empty file',
+    'download the file again, or exclude it if the server does not need it',
+  ),
+  'file-cut': explain(
+    'the file is truncated: the server would fail to load it at the site',
+    'download the file again and compare its size with that at its source',
+  ),
+
   pickle: pickle('loading a pickle runs the program that it contains'),
   'pickle-global': pickle('the pickle imports code that weights do not need, and can run it'),
   'pickle-global-unknown': pickle('what the pickle imports is decided only when it runs'),

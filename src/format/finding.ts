@@ -12,6 +12,10 @@ export type Severity = 'refusal' | 'warning' | 'note';
  */
 export const rules = {
   refusal: [
+    'file-pointer',
+    'file-error-page',
+    'file-empty',
+    'file-cut',
     'pickle-global',
     'pickle-global-unknown',
     'pickle-extension-code',

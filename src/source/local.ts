@@ -1,5 +1,5 @@
 import { constants, type Dirent, type Stats } from 'node:fs';
-import { open, readdir, stat } from 'node:fs/promises';
+import { open, readdir, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StowageError, systemCode } from '../core/error.ts';
 import { interrupted } from '../core/interrupted.ts';
@@ -47,7 +47,9 @@ export async function localTree(folder: string): Promise<LocalTreeFile[]> {
     const defect = pathDefect(path);
     if (defect !== undefined) unsafe.push(`${quoted(path)}: ${defect}`);
     else if (!entry.isFile())
-      strange.push(`${path}: ${entry.isSymbolicLink() ? 'a link' : 'no file'}`);
+      strange.push(
+        `${path}: ${entry.isSymbolicLink() ? await describeLink(join(folder, path)) : 'not a file'}`,
+      );
     else {
       const absolute = join(folder, path);
       files.push({ path: path as SafePath, size: (await statOf(absolute)).size, absolute });
@@ -89,8 +91,19 @@ async function statOf(path: string): Promise<Stats> {
   try {
     return await stat(path);
   } catch (cause) {
-    throw failure(path, cause);
+    const link = systemCode(cause) === 'ENOENT' ? await describeLink(path) : undefined;
+    if (link === undefined) throw failure(path, cause);
+    throw wrongKind(path, 'a regular file', [`${path}: ${link}`]);
   }
+}
+
+/** What a link points to; undefined if it is none. With git-annex, a file whose content is elsewhere is a broken link. */
+async function describeLink(path: string): Promise<string | undefined> {
+  const target = await readlink(path).catch(() => undefined);
+  if (target === undefined) return undefined;
+  return isAnnexLink(target)
+    ? 'a link to an object of git-annex: run git annex get and git annex unlock'
+    : `a link to ${JSON.stringify(target.slice(0, 200))}`;
 }
 
 async function read(
@@ -140,6 +153,11 @@ function failure(path: string, cause: unknown): StowageError {
     hint: 'check the permissions and the health of the disk',
     cause,
   });
+}
+
+/** Whether a link points to where git-annex keeps the content of a file. */
+export function isAnnexLink(target: string): boolean {
+  return /(?:^|\/)\.git\/annex\/objects\//.test(target);
 }
 
 function wrongKind(path: string, expected: string, defects: readonly string[] = []): StowageError {

@@ -140,6 +140,16 @@ describe('when files come from a git repository', () => {
     expect(await contents(place.store.root)).toEqual({});
   });
 
+  it('says of links of git-annex how to get their content', async () => {
+    const place = await placeOf();
+    const key = `SHA256E-s12345--${'a'.repeat(64)}.gguf`;
+    const link = `.git/annex/objects/Xx/Yy/${key}/${key}`;
+    commitTo(place.folder, 'repo', { 'model.gguf': { link }, b: 'b' });
+    const error = await expectCode(() => keep(place, 'main'), 'file-kind');
+    expect(error.hint).toContain('git annex get');
+    expect(await contents(place.store.root)).toEqual({});
+  });
+
   it.each([
     ['a name for Windows alone', { 'aux.txt': 'a', b: 'b' }],
     ['two names that differ in case alone', { 'a.txt': 'a', 'A.TXT': 'b' }],

@@ -99,7 +99,7 @@ describe('when a configuration refers to something that is not selected', () => 
         auto_map: { AutoConfig: 'c.C', AutoTokenizer: ['t.T', null] },
         custom_pipelines: { summary: {} },
       }),
-      'tokenizer_config.json': '{',
+      'tokenizer_config.json': '{]}',
     };
     const said = await examine(files);
     expect(said.filter(({ rule }) => rule === 'auto-map')).toHaveLength(3);

@@ -88,6 +88,12 @@ function others(): (readonly [string, Buffer])[] {
     ['notes.md', Buffer.from('N.B. Python is not a pickle.\nI1\n.')],
     ['words.txt', Buffer.from('import x\nx^2\nP\n(.')],
     ['empty.txt', Buffer.alloc(0)],
+    ['openvino_model.bin', Buffer.alloc(0)],
+    ['page.html', Buffer.from('<!DOCTYPE html><html></html>')],
+    ['lfs.md', Buffer.from('A pointer begins with:\nversion https://git-lfs.github.com/spec/v1\n')],
+    ['tokenizer.json', Buffer.from('\ufeff\n{"model": {}}\n\n')],
+    ['a.tiktoken', Buffer.from('IQ== 0\nIg== 1\n')],
+    ['crlf.tiktoken', Buffer.from('IQ== 0\r\nIg== 1')],
     ['.gitattributes', Buffer.from('*.bin filter=lfs\n')],
     ['picture.png', Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex')],
     [

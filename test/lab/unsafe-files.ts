@@ -25,6 +25,7 @@ export function unsafeFiles(pickles: ReadonlyMap<string, Buffer>): UnsafeFile[] 
     ...containers(pickle),
     ...unsafeWeights(),
     ...texts(),
+    ...standIns(),
   ];
 }
 
@@ -460,5 +461,76 @@ function texts(): UnsafeFile[] {
       'users:\n- user:\n    client-key',
       `-data: ${x(80)}`,
     ),
+  ];
+}
+
+const LFS =
+  'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n';
+
+/** What version control, servers and broken downloads leave in place of a file. */
+function standIns(): UnsafeFile[] {
+  const file = (title: string, path: string, rule: Rule, text: string): UnsafeFile => ({
+    title,
+    path,
+    rule,
+    bytes: raw(text),
+  });
+  const names = ['tokenizer.json', 'onnx/model.onnx', 'cl100k_base.tiktoken', 'model.safetensors'];
+  return [
+    ...[...names, 'model.gguf', 'pytorch_model.bin', 'notes.txt'].map((path) =>
+      file(`a Git LFS pointer as ${path}`, path, 'file-pointer', LFS),
+    ),
+    file('an LFS pointer of Windows', 'a.gguf', 'file-pointer', LFS.replaceAll('\n', '\r\n')),
+    file(
+      'an LFS pointer of old',
+      'a.bin',
+      'file-pointer',
+      LFS.replace('git-lfs.github', 'hawser.github'),
+    ),
+    {
+      title: 'an LFS pointer in a tar',
+      path: 'files.tar',
+      rule: 'file-pointer',
+      bytes: tarOf({ path: 'weights/tokenizer.json', data: LFS }),
+    },
+    file(
+      'a pointer of git-annex',
+      'model.gguf',
+      'file-pointer',
+      `/annex/objects/SHA256E-s12345--${'a'.repeat(64)}.gguf\n`,
+    ),
+    file(
+      'the text of a git-annex link',
+      'model.gguf',
+      'file-pointer',
+      `../.git/annex/objects/Xx/Yy/SHA256E-s12345--${'a'.repeat(64)}.gguf/SHA256E-s12345--${'a'.repeat(64)}.gguf`,
+    ),
+    file(
+      'a pointer of Xet',
+      'model.safetensors',
+      'file-pointer',
+      `# xet version 0\nfilesize = 12345\nhash = '${'b'.repeat(64)}'\n`,
+    ),
+    file('a link of a Hub cache', 'config.json', 'file-pointer', `../../blobs/${'c'.repeat(40)}`),
+    file(
+      'a sign-in page',
+      'pytorch_model.bin',
+      'file-error-page',
+      '\n<!DOCTYPE html><html><title>Sign in</title>',
+    ),
+    file(
+      'an XML error of S3',
+      'model.onnx',
+      'file-error-page',
+      '<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code></Error>',
+    ),
+    file('a JSON error', 'a.tiktoken', 'file-error-page', '{"error":"Repository not found"}'),
+    file('an error of the Hub', 'model.bin', 'file-error-page', 'Entry not found'),
+    ...['model.safetensors', 'model.onnx', 'tokenizer.json', 'pytorch_model.bin'].map((path) =>
+      file(`an empty ${path}`, path, 'file-empty', ''),
+    ),
+    file('a tokenizer cut short', 'tokenizer.json', 'file-cut', '{"version": "1.0", "model": {"vo'),
+    file('an index cut short', 'model.safetensors.index.json', 'file-cut', '{"weight_map": {'),
+    file('a vocabulary cut short', 'a.tiktoken', 'file-cut', 'IQ== 0\nIg== 1\nIw='),
   ];
 }

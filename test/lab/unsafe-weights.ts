@@ -33,7 +33,7 @@ function safetensors(): UnsafeFile[] {
     {
       title: 'an empty file',
       path: 'model.safetensors',
-      rule: 'safetensors-length',
+      rule: 'file-empty',
       bytes: Buffer.alloc(0),
     },
     file('a header longer than the file', 'safetensors-length', { a }, { length: 10_000n }),

@@ -91,10 +91,25 @@ describe('a tree', () => {
     await run('mkfifo', [join(folder, 'pipe')]);
     const error = await expectCode(() => localTree(folder), 'file-kind');
     expect([...error.defects].sort()).toEqual([
-      'file-link: a link',
-      'folder-link: a link',
-      'pipe: no file',
+      'file-link: a link to "good"',
+      'folder-link: a link to "/etc"',
+      'pipe: not a file',
     ]);
+  });
+
+  it('with links of git-annex says how to get their content', async () => {
+    const key = `SHA256E-s12345--${'a'.repeat(64)}.gguf`;
+    symlinkSync(`.git/annex/objects/Xx/Yy/${key}/${key}`, join(folder, 'model.gguf'));
+    const { defects } = await expectCode(() => localTree(folder), 'file-kind');
+    expect(defects.join()).toContain('git annex get');
+    const single = await expectCode(() => localFile(join(folder, 'model.gguf')), 'file-kind');
+    expect(single.defects.join()).toContain('git annex get');
+  });
+
+  it('names the target of a broken link', async () => {
+    symlinkSync('/absent/weights.gguf', join(folder, 'model.gguf'));
+    const error = await expectCode(() => localFile(join(folder, 'model.gguf')), 'file-kind');
+    expect(error.defects.join()).toContain('/absent/weights.gguf');
   });
 
   it.each([
