@@ -34,6 +34,10 @@ export function addAnywhereCommands(program: Command, run: Run): void {
         .default('release'),
     )
     .option('--name <name>', 'name of the signature file (default: from role and certificate)')
+    .option(
+      '--trust <file>',
+      'also require that this root certificate or trust document accepts the signature',
+    )
     .addOption(
       new Option(
         '--algorithm <name>',

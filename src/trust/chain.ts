@@ -35,6 +35,21 @@ export function anchorOf(
 }
 
 /**
+ * Checks a signer as {@link anchorOf} does, as far as that is possible without the root: the signer's certificate, and
+ * the other certificates of the signature file.
+ * @throws StowageError `certificate-invalid`
+ */
+export function requireSigner(signature: Chained): void {
+  const { certificate, intermediates } = signature;
+  const [authority] = issuersOf(certificate, intermediates);
+  const rest = intermediates.filter((each) => each !== authority);
+  const root = authority && issuersOf(authority, rest)[0];
+  const issuers = [authority, root].filter((each) => each !== undefined);
+  const defect = pathDefect([certificate, ...issuers], signature);
+  if (defect !== undefined) throw defect;
+}
+
+/**
  * The key of a revoked certificate in the map for {@link anchorOf}.
  * @param issuer SHA-256 of the issuing certificate, or of its public key to include every certificate of that issuer
  * @param serial lower-case hex without leading zeros

@@ -2,7 +2,7 @@ import { StowageError } from '../core/error.ts';
 import { MAX_SIGNATURES } from '../core/limits.ts';
 import type { Role, RoleName, Trust } from '../format/trust.ts';
 import { type AlgorithmName, allAlgorithms } from './algorithm.ts';
-import { anchorOf, revocation } from './chain.ts';
+import { anchorOf, requireSigner, revocation } from './chain.ts';
 import { type VerifiedSignature, verifyDetached } from './cms-verify.ts';
 import { keyKind } from './key-kind.ts';
 import { invalid, malformed, prefixing, refusedAlgorithm } from './signature-error.ts';
@@ -88,15 +88,62 @@ export function evaluateSignatures(
     throw malformed(`${signatures.length} signature files, more than ${MAX_SIGNATURES}`);
   const judged = signatures.map(({ name, bytes }) =>
     prefixing(JSON.stringify(name), () => {
-      const signature = verifyDetached(bytes, content, everyAlgorithm);
-      requireNotInFuture(signature, now);
-      return judgeSignature(name, signature, judge);
+      return judgeSignature(name, verifyAt(bytes, content, now), judge);
     }),
   );
   const missing = missingAlgorithms(judged, judge);
   if (judge.countedKeys.size < judge.role.threshold) throw unmet(judged, missing, judge, role);
   if (missing.length > 0) throw lacksAlgorithm(judged, missing, role);
   return judged.map(({ cause: _, fulfils: __, ...verdict }) => verdict);
+}
+
+/**
+ * Checks a new signature file before it is written, with the code that verifies it later. Without a trust document, only
+ * the root is left to check.
+ * @throws StowageError as {@link evaluateSignatures}, except for the number of signers
+ */
+export function requireUsable(
+  { name, bytes }: SignatureFile,
+  content: Uint8Array,
+  now: Date,
+): void {
+  prefixing(JSON.stringify(name), () => requireSigner(verifyAt(bytes, content, now)));
+}
+
+/**
+ * Checks that a trust document counts a signature file that is about to be added to others.
+ * @throws StowageError as {@link evaluateSignatures}, except for the number of signers; `threshold-unmet` if it does not
+ * count
+ */
+export function requireCounted(
+  added: SignatureFile,
+  { content, signatures }: SignedContent,
+  { trust, role, now }: { readonly trust: Trust; readonly role: RoleName; readonly now: Date },
+): void {
+  const judge = judgeFor(trust, role);
+  const judged = [...signatures, added].map(({ name, bytes }) =>
+    prefixing(JSON.stringify(name), () =>
+      judgeSignature(name, verifyAt(bytes, content, now), judge),
+    ),
+  );
+  const own = judged.at(-1);
+  if (own === undefined || own.counted) return;
+  if (own.cause !== undefined) throw own.cause;
+  throw new StowageError(
+    'threshold-unmet',
+    `this ${role} signature would not count: ${own.reason}`,
+    {
+      expected: `a new key under ${judge.role.roots.join(' or ')}, with ${trust.algorithms.join(' or ')}`,
+      found: `${own.subject} under root ${own.root}, with ${own.algorithm}`,
+      hint: `sign with a key that the trust document accepts for role ${role}`,
+    },
+  );
+}
+
+function verifyAt(bytes: Buffer, content: Uint8Array, now: Date): VerifiedSignature {
+  const signature = verifyDetached(bytes, content, everyAlgorithm);
+  requireNotInFuture(signature, now);
+  return signature;
 }
 
 function judgeFor(trust: Trust, name: RoleName): Judge {

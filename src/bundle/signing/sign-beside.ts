@@ -1,6 +1,8 @@
+import { basename } from 'node:path';
 import { StowageError } from '../../core/error.ts';
 import { exists, writeAtomic } from '../../io/file.ts';
 import { type Signer, signDetached } from '../../trust/cms-sign.ts';
+import { requireUsable } from '../../trust/policy.ts';
 
 /**
  * The path for a detached signature next to a file: `FILE.NAME.p7s`.
@@ -28,11 +30,13 @@ export interface SignBesideOptions {
 /**
  * Signs the bytes of a file and writes the signature next to it.
  * @returns the path of the signature
- * @throws StowageError `output-exists`, `key-invalid`
+ * @throws StowageError `output-exists`, `key-invalid`; `certificate-invalid` if the signature would not be accepted
  */
 export async function signBeside(options: SignBesideOptions): Promise<string> {
   const { file, bytes, name, signer, now } = options;
   const path = await placeBeside(file, name);
-  await writeAtomic(path, signDetached(bytes, signer, now));
+  const signature = signDetached(bytes, signer, now);
+  requireUsable({ name: basename(path), bytes: signature }, bytes, now);
+  await writeAtomic(path, signature);
   return path;
 }

@@ -3,13 +3,14 @@ import { StowageError } from '../../core/error.ts';
 import { momentOf } from '../../format/field.ts';
 import type { SigningRequest } from '../../format/signing-request.ts';
 import { parseCertificate } from '../../trust/certificate.ts';
+import { requireSigner } from '../../trust/chain.ts';
 import {
   attachSignature,
   type PreparedSignature,
   prepareSignature,
   type SignerIdentity,
 } from '../../trust/cms-sign.ts';
-import { addSignature, openForSigning, type SignableBundle } from './sign.ts';
+import { type Acceptance, addSignature, openForSigning, type SignableBundle } from './sign.ts';
 
 const BASE64_TEXT = /^[A-Za-z0-9+/\s]+={0,2}\s*$/;
 
@@ -41,6 +42,7 @@ function prepare(
   now: Date,
 ): PreparedBundle {
   const signingTime = momentOf(now);
+  requireSigner({ intermediates: [], ...signer, signingTime: new Date(signingTime) });
   const prepared = prepareSignature(bundle.checksums, signer, new Date(signingTime));
   const { algorithm, certificate, intermediates, toBeSigned } = prepared;
   const hash = algorithm === 'ml-dsa-87' ? 'sha512' : 'sha384';
@@ -65,8 +67,8 @@ function prepare(
  */
 export async function attachToBundle(
   folder: string,
-  request: SigningRequest,
-  signature: Buffer,
+  { request, signature }: { readonly request: SigningRequest; readonly signature: Buffer },
+  acceptance: Acceptance,
 ): Promise<string> {
   const bundle = await openForSigning(folder, request.name);
   if (request.bundle !== bundle.id) throw otherBundle(request.bundle, bundle.id);
@@ -78,7 +80,7 @@ export async function attachToBundle(
   const again = prepare(bundle, request.name, signer, new Date(request.signingTime));
   const { toBeSigned, digest } = again.request;
   if (toBeSigned !== request.toBeSigned || digest.value !== request.digest.value) throw changed();
-  return attachTo(again, signature);
+  return attachTo(again, signature, acceptance);
 }
 
 /**
@@ -90,6 +92,7 @@ export async function attachToBundle(
 export async function attachTo(
   { bundle, prepared }: PreparedBundle,
   signature: Buffer,
+  acceptance: Acceptance,
 ): Promise<string> {
   let refusal: unknown;
   for (const form of [signature, ...fromBase64(signature)]) {
@@ -100,7 +103,7 @@ export async function attachTo(
       refusal ??= error;
       continue;
     }
-    return addSignature(bundle, file);
+    return addSignature(bundle, file, acceptance);
   }
   throw refusal instanceof StowageError && refusal.code === 'signature-invalid'
     ? notSigned(prepared, signature, refusal)

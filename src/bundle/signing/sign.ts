@@ -1,7 +1,11 @@
 import { join } from 'node:path';
 import { StowageError } from '../../core/error.ts';
+import { MAX_SIGNATURES } from '../../core/limits.ts';
+import type { Trust } from '../../format/trust.ts';
 import { exists, makeFolder, syncFolder, writeAtomic } from '../../io/file.ts';
 import { type Signer, signDetached } from '../../trust/cms-sign.ts';
+import { requireCounted, requireUsable, type SignatureFile } from '../../trust/policy.ts';
+import { readSignatures } from '../bundle-files.ts';
 import { findDiscs } from '../discs.ts';
 import { mixed, type ReadIndex, readIndex } from '../read-index.ts';
 
@@ -17,6 +21,8 @@ export interface SignableBundle {
   readonly path: string;
   /** The name of its file. */
   readonly file: string;
+  /** The signatures that it has already. */
+  readonly signatures: readonly SignatureFile[];
 }
 
 /**
@@ -32,7 +38,7 @@ export async function signBundle(
   now: Date,
 ): Promise<string> {
   const bundle = await openForSigning(folder, name);
-  return addSignature(bundle, signDetached(bundle.checksums, signer, now));
+  return addSignature(bundle, signDetached(bundle.checksums, signer, now), { now });
 }
 
 /**
@@ -44,31 +50,62 @@ export async function openForSigning(place: string, name: string): Promise<Signa
   const folders = await findDiscs([place]);
   const file = `${name}.p7s`;
   let first: ReadIndex | undefined;
+  const present = new Map<string, SignatureFile>();
   for (const folder of folders) {
     const index = await readIndex(folder);
     first ??= index;
     if (index.id !== first.id) throw mixed(folder, first.id, index.id);
     const path = join(folder, 'signatures', file);
-    if (!(await exists(path))) continue;
-    throw new StowageError('output-exists', `${path} exists already`, {
-      expected: 'an unused file name',
-      found: 'a signature',
-      hint: 'choose another --name, or remove the old signature',
-    });
+    if (await exists(path)) throw nameInUse(path);
+    for (const each of await readSignatures(folder)) present.set(each.name, each);
   }
   if (first === undefined) throw new RangeError('findDiscs gives at least one folder');
+  if (present.size >= MAX_SIGNATURES)
+    throw new StowageError('signature-malformed', 'the bundle cannot have another signature', {
+      expected: `at most ${MAX_SIGNATURES}`,
+      found: `${present.size} signatures already`,
+      hint: 'remove signatures that are not needed',
+    });
   const path = join(folders[0] ?? '', 'signatures', file);
-  return { folders, checksums: first.list, id: first.id, path, file };
+  const signatures = [...present.values()];
+  return { folders, checksums: first.list, id: first.id, path, file, signatures };
 }
 
-/** Writes one signature to every disc. @returns its path on the first */
-export async function addSignature(bundle: SignableBundle, signature: Buffer): Promise<string> {
+/** What a new signature is checked against before it is written. */
+export interface Acceptance {
+  readonly now: Date;
+  /** The trust document that must count the signature, and for which role. */
+  readonly by?: { readonly trust: Trust; readonly role: 'release' | 'approval' };
+}
+
+/**
+ * Writes one signature to every disc, if it would be accepted.
+ * @returns its path on the first
+ * @throws StowageError as verification would, before anything is written
+ */
+export async function addSignature(
+  bundle: SignableBundle,
+  signature: Buffer,
+  { now, by }: Acceptance,
+): Promise<string> {
+  const { checksums: content, signatures } = bundle;
+  const added = { name: bundle.file, bytes: signature };
+  requireUsable(added, content, now);
+  if (by !== undefined) requireCounted(added, { content, signatures }, { ...by, now });
   for (const folder of bundle.folders) {
     await makeFolder(join(folder, 'signatures'));
     await writeAtomic(join(folder, 'signatures', bundle.file), signature);
     await syncFolder(folder);
   }
   return bundle.path;
+}
+
+function nameInUse(path: string): StowageError {
+  return new StowageError('output-exists', `${path} exists already`, {
+    expected: 'an unused file name',
+    found: 'a signature',
+    hint: 'choose another --name, or remove the old signature',
+  });
 }
 
 /**

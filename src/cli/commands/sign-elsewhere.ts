@@ -1,4 +1,5 @@
 import { readSignature } from '../../bundle/bundle-files.ts';
+import type { Acceptance } from '../../bundle/signing/sign.ts';
 import { attachTo, attachToBundle, prepareBundle } from '../../bundle/signing/sign-elsewhere.ts';
 import { runSignerCommand } from '../../bundle/signing/signer-command.ts';
 import { StowageError } from '../../core/error.ts';
@@ -44,6 +45,7 @@ export async function prepare(
 export async function attach(
   folder: string,
   options: SignOptions,
+  acceptance: Acceptance,
   context: CommandContext,
 ): Promise<CommandResult> {
   const request = readCanonical(
@@ -51,7 +53,7 @@ export async function attach(
     await readBounded(context.path(options.attach ?? ''), signingRequestKind.maxBytes),
   );
   const signature = await readSignature(context.path(options.signature ?? ''));
-  const path = await attachToBundle(context.path(folder), request, signature);
+  const path = await attachToBundle(context.path(folder), { request, signature }, acceptance);
   return signedResult(path, parseCertificate(Buffer.from(request.certificates[0] ?? '', 'base64')));
 }
 
@@ -59,7 +61,7 @@ export async function attach(
 export async function signByCommand(
   folder: string,
   options: SignOptions,
-  { identity, name }: ChosenSigner,
+  { identity, name, acceptance }: ChosenSigner,
   context: CommandContext,
 ): Promise<CommandResult> {
   const ready = await prepareBundle(context.path(folder), name, identity, context.now());
@@ -70,7 +72,7 @@ export async function signByCommand(
     timeoutMs: options.signerTimeout * 1000,
     stderr: context.terminal.stderr,
   });
-  return signedResult(await attachTo(ready, signature), identity.certificate);
+  return signedResult(await attachTo(ready, signature, acceptance), identity.certificate);
 }
 
 function outputExists(path: string): StowageError {

@@ -1,3 +1,4 @@
+import type { Acceptance } from '../../bundle/signing/sign.ts';
 import type { AlgorithmName } from '../../format/trust.ts';
 import type { Certificate } from '../../trust/certificate.ts';
 import type { SignerIdentity } from '../../trust/cms-sign.ts';
@@ -7,6 +8,8 @@ import type { PassphraseOptions } from './passphrase.ts';
 export interface SignOptions extends PassphraseOptions {
   readonly certificate?: string;
   readonly role: 'release' | 'approval';
+  /** Trust document or root certificate that must count the signature. */
+  readonly trust?: string;
   readonly name?: string;
   readonly algorithm?: AlgorithmName;
   /** Exactly one of these four is given. */
@@ -23,6 +26,7 @@ export interface SignOptions extends PassphraseOptions {
 export interface ChosenSigner {
   readonly identity: SignerIdentity;
   readonly name: string;
+  readonly acceptance: Acceptance;
 }
 
 /** The result of adding a signature. */

@@ -108,7 +108,11 @@ describe('when a signature is attached', () => {
   ])('attaches %s, and the bundle is admitted with it alone', async (_, bytes) => {
     const folder = scratch.copy(small.folder);
     const request = await prepare(folder);
-    const path = await attachToBundle(folder, request, bytes(request));
+    const path = await attachToBundle(
+      folder,
+      { request, signature: bytes(request) },
+      { now: packedAt },
+    );
     expect(path).toBe(join(folder, 'signatures', 'token.p7s'));
     rmSync(join(folder, 'signatures', 'release.p7s'));
     const { signers } = await admit(folder, { ...context(), trust: small.trust });
@@ -121,7 +125,11 @@ describe('when a signature is attached', () => {
     const signer = { ...holder, algorithm };
     const { request } = await prepareBundle(folder, 'token', signer, packedAt);
     const bytes = Buffer.from(request.toBeSigned, 'base64');
-    const path = await attachToBundle(folder, request, signWith(algorithm, holder.key, bytes));
+    const path = await attachToBundle(
+      folder,
+      { request, signature: signWith(algorithm, holder.key, bytes) },
+      { now: packedAt },
+    );
     const content = readFileSync(join(folder, 'SHA512SUMS'));
     const verified = verifyDetached(readFileSync(path), content, new Set([algorithm]));
     expect(verified.certificate.fingerprint).toBe(holder.certificate.fingerprint);
@@ -134,7 +142,11 @@ describe('when a signature is attached', () => {
     const holder = makeSigner(subordinate);
     const signer = { ...holder, intermediates: [subordinate.certificate] };
     const { request } = await prepareBundle(folder, 'token', signer, packedAt);
-    const path = await attachToBundle(folder, request, answer(request, holder.key));
+    const path = await attachToBundle(
+      folder,
+      { request, signature: answer(request, holder.key) },
+      { now: packedAt },
+    );
     const content = readFileSync(join(folder, 'SHA512SUMS'));
     const verified = verifyDetached(readFileSync(path), content, new Set(allAlgorithms));
     expect(verified.intermediates.map(encodeCertificate)).toEqual([
@@ -145,7 +157,7 @@ describe('when a signature is attached', () => {
   it('attaches to a prepared bundle in the same process', async () => {
     const folder = scratch.copy(small.folder);
     const ready = await prepareBundle(folder, 'token', authority.signer, packedAt);
-    await attachTo(ready, answer(ready.request));
+    await attachTo(ready, answer(ready.request), { now: packedAt });
     await admit(folder, { ...context(), trust: small.trust });
   });
 });
@@ -160,7 +172,12 @@ describe('when a signature cannot be attached', () => {
     const request = await prepare(small.folder);
     const before = tree(folder);
     const error = await expectCode(
-      () => attachToBundle(folder, bend(request), bytes(request)),
+      () =>
+        attachToBundle(
+          folder,
+          { request: bend(request), signature: bytes(request) },
+          { now: packedAt },
+        ),
       code,
     );
     expect(tree(folder)).toEqual(before);
