@@ -157,6 +157,10 @@ export const failures = {
     remedy:
       'follow the hint: restore the file from a backup, or import again; never delete the ledger',
   },
+  'receipt-unwritten': {
+    cause: 'the change is complete, but its receipt could not be written or signed',
+    remedy: 'fix what the error names, then run stowage receipt write; the change is not repeated',
+  },
   'engine-failed': {
     cause: 'podman, docker or systemd failed, timed out, or did something other than requested',
     remedy:

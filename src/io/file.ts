@@ -9,9 +9,10 @@ import {
   readdir,
   rename,
   rm,
+  rmdir,
   statfs,
 } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { exactBytes } from '../core/amount.ts';
 import { type ErrorCode, StowageError, systemCode } from '../core/error.ts';
 
@@ -108,7 +109,7 @@ export async function writeAtomic(path: string, bytes: Uint8Array, mode = 0o644)
     await rename(temporary, path);
     await syncFolder(dirname(path));
   } catch (error) {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => {});
     throw ioError(error, path);
   }
 }
@@ -136,9 +137,13 @@ export async function writeNew(path: string, bytes: Uint8Array, mode = 0o644): P
 
 /** Gives a new file its mode, whatever the umask is. File systems without modes keep theirs. */
 async function setMode(handle: FileHandle, mode: number): Promise<void> {
-  if (((await handle.stat()).mode & mode) === mode) return;
+  if (((await handle.stat()).mode & 0o777) !== mode) await whereSupported(handle.chmod(mode));
+}
+
+/** Awaits a change of mode. File systems without modes keep theirs. */
+async function whereSupported(change: Promise<void>): Promise<void> {
   try {
-    await handle.chmod(mode);
+    await change;
   } catch (error) {
     if (!['EPERM', 'ENOSYS', 'EOPNOTSUPP'].includes(systemCode(error) ?? '')) throw error;
   }
@@ -203,12 +208,41 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-export async function makeFolder(path: string, mode = 0o755): Promise<void> {
+/**
+ * Makes a folder and its missing parents, each with this mode, whatever the umask is. Existing ones are not changed.
+ * @returns the uppermost folder that was made, or undefined
+ */
+export async function makeFolder(path: string, mode = 0o755): Promise<string | undefined> {
   try {
-    await mkdir(path, { recursive: true, mode });
+    const first = await mkdir(path, { recursive: true, mode });
+    if (first === undefined) return undefined;
+    for (const each of foldersFrom(first, path)) {
+      if (((await lstat(each)).mode & 0o777) !== mode) await whereSupported(chmod(each, mode));
+    }
+    return first;
   } catch (error) {
     throw ioError(error, path);
   }
+}
+
+/** Removes `path` and its parents up to `uppermost`, as far as they are empty. */
+export async function removeEmpty(path: string, uppermost: string): Promise<void> {
+  try {
+    for (const each of foldersFrom(uppermost, path).toReversed()) await rmdir(each);
+  } catch (error) {
+    if (!['ENOENT', 'ENOTEMPTY', 'EEXIST', 'ENOTDIR', 'EBUSY'].includes(systemCode(error) ?? ''))
+      throw ioError(error, path);
+  }
+}
+
+/** A folder that contains `path`, those between, and `path` itself, downwards. */
+function foldersFrom(uppermost: string, path: string): string[] {
+  const folders = [resolve(path)];
+  for (let each = resolve(path); each !== resolve(uppermost) && each !== dirname(each); ) {
+    each = dirname(each);
+    folders.unshift(each);
+  }
+  return folders;
 }
 
 /** Removes a file, or a folder with its content; a path that does not exist is no error. */

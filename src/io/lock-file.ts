@@ -1,12 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, readdir, readFile, readlink, rename, rmdir, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StowageError, systemCode } from '../core/error.ts';
 import { interrupted } from '../core/interrupted.ts';
-import { ioError, readBounded, remove, writeNew } from './file.ts';
+import { ioError, namesIn, readBounded, remove, writeNew } from './file.ts';
 
 const WAIT_MS = 100;
+
+/** A lock that is being made: the path of the lock, the process that makes it, and a unique name. */
+const UNCLAIMED = /\.(?:(?<pid>[0-9]{1,10})\.)?(?<name>[0-9a-f]{12})$/;
+
+/** The names of the locks that this process holds, or is about to. */
+const heldHere = new Set<string>();
 
 /** The holder of a lock: a process id is unique only together with its start time. */
 interface Holder {
@@ -60,6 +66,38 @@ export async function lockHolder(path: string): Promise<number | undefined> {
   return undefined;
 }
 
+/**
+ * Removes from a folder what killed processes left: unfinished locks, and stale ones.
+ * @param isLock whether a name in the folder is that of a lock
+ */
+export async function removeStaleLocks(
+  folder: string,
+  isLock: (name: string) => boolean,
+): Promise<void> {
+  for (const name of await namesIn(folder)) {
+    const path = join(folder, name);
+    const unclaimed = UNCLAIMED.exec(name);
+    const stale =
+      unclaimed === null
+        ? isLock(name) && (await lockHolder(path)) === undefined
+        : await isDead(unclaimed, path);
+    if (!stale) continue;
+    for (const found of await filesOf(path)) await unlink(found).catch(ignoreGone);
+    // Another process may have claimed it.
+    await rmdir(path).catch(() => {});
+  }
+}
+
+/** Whether the process that was making a lock has ended. */
+async function isDead({ groups }: RegExpExecArray, path: string): Promise<boolean> {
+  const { pid, name = '' } = groups ?? {};
+  if (pid !== undefined && (await startOf(Number(pid))) === undefined) return true;
+  const holder = await holderOf(join(path, name));
+  if (holder !== undefined) return !(await isAlive(holder));
+  // Earlier versions did not name the process: without a file, removing the folder at most makes it fail.
+  return pid === undefined && (await filesOf(path)).length === 0;
+}
+
 type WhenHeld = (holder: Holder) => void | Promise<void>;
 
 async function holding<T>(path: string, work: () => Promise<T>, held: WhenHeld): Promise<T> {
@@ -67,8 +105,9 @@ async function holding<T>(path: string, work: () => Promise<T>, held: WhenHeld):
   try {
     return await work();
   } finally {
-    await remove(join(path, name));
-    // Another process may already hold it.
+    heldHere.delete(name);
+    // If it cannot be removed it is stale, and another process may already hold it. The work is done in any case.
+    await remove(join(path, name)).catch(() => {});
     await rmdir(path).catch(() => {});
   }
 }
@@ -79,13 +118,15 @@ async function acquire(path: string, held: WhenHeld): Promise<string> {
   const pid = Number(await readlink('/proc/self'));
   const self: Holder = { pid, started: (await startOf(pid)) ?? '' };
   const name = randomBytes(6).toString('hex');
-  const own = `${path}.${name}`;
+  const own = `${path}.${pid}.${name}`;
+  heldHere.add(name);
   try {
     await mkdir(own, { mode: 0o700 });
     await writeNew(join(own, name), Buffer.from(JSON.stringify(self)), 0o600);
     while (!(await claim(own, path))) await clearStale(path, held);
     return name;
   } catch (error) {
+    heldHere.delete(name);
     await remove(own);
     throw ioError(error, path);
   }
@@ -104,7 +145,7 @@ async function claim(own: string, path: string): Promise<boolean> {
 async function clearStale(path: string, held: WhenHeld): Promise<void> {
   for (const found of await filesOf(path)) {
     const holder = await holderOf(found);
-    if (holder !== undefined && (await isAlive(holder))) return await held(holder);
+    if (holder !== undefined && (await isHeld(found, holder))) return await held(holder);
     await unlink(found).catch(ignoreGone);
   }
 }
@@ -135,6 +176,13 @@ async function holderOf(path: string): Promise<Holder | undefined> {
   } catch {
     return undefined;
   }
+}
+
+/** Whether the holder still works: a lock that this process could not remove is stale. */
+async function isHeld(file: string, holder: Holder): Promise<boolean> {
+  if (holder.pid === Number(await readlink('/proc/self')) && !heldHere.has(basename(file)))
+    return false;
+  return isAlive(holder);
 }
 
 async function isAlive({ pid, started }: Holder): Promise<boolean> {

@@ -2,7 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { StowageError } from '../core/error.ts';
 import { makeFolder, namesIn, remove } from './file.ts';
-import { inTurn, type LockWait, lockHolder, withLock } from './lock-file.ts';
+import { inTurn, type LockWait, lockHolder, removeStaleLocks, withLock } from './lock-file.ts';
+
+/** Files and folders that only the command that made them can use. Incomplete blobs are none: they are resumed. */
+const TEMPORARIES: readonly (readonly [string, RegExp])[] = [
+  ['incoming', /^git-|\.tar$/],
+  ['blobs/sha256', /\.tmp$/],
+  ['sums', /\.tmp$/],
+  ['packages', /\.tmp$/],
+];
 
 /**
  * Runs `work` that adds blobs to a store or relies on its content: nothing is removed meanwhile. Several can run at
@@ -15,11 +23,23 @@ export async function withSharedStoreLock<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   await makeFolder(runsOf(root));
+  const own = randomBytes(6).toString('hex');
   // Both sides register before they check, so at least one of them sees the other.
-  return withLock(join(runsOf(root), randomBytes(6).toString('hex')), async () => {
-    await inTurn(pruneLock(root), patience, async () => {});
+  return withLock(join(runsOf(root), own), async () => {
+    await inTurn(pruneLock(root), patience, () => removeLeftovers(root, own));
     return work();
   });
+}
+
+/** Removes what killed commands left: stale locks and, unless another command uses the store, temporary files. */
+async function removeLeftovers(root: string, own: string): Promise<void> {
+  await removeStaleLocks(root, () => false);
+  await removeStaleLocks(runsOf(root), (name) => name !== own);
+  await removeStaleLocks(join(root, 'incoming'), (name) => name.endsWith('.lock'));
+  if ((await namesIn(runsOf(root))).some((name) => name !== own)) return;
+  for (const [folder, temporary] of TEMPORARIES)
+    for (const name of await namesIn(join(root, folder)))
+      if (temporary.test(name)) await remove(join(root, folder, name));
 }
 
 /**

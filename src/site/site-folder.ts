@@ -6,10 +6,23 @@ import { checkDocument } from '../format/document.ts';
 import { type Site, siteKind } from '../format/site.ts';
 import { readTrustDocument, type Trust, trustBytes } from '../format/trust.ts';
 import { BlobStore } from '../io/blob-store.ts';
-import { exists, makeFolder, readBounded, readIfThere, writeAtomic } from '../io/file.ts';
+import {
+  exists,
+  makeFolder,
+  namesIn,
+  readBounded,
+  readIfThere,
+  remove,
+  removeEmpty,
+  removeTemporaries,
+  writeAtomic,
+} from '../io/file.ts';
+import { removeStaleLocks } from '../io/lock-file.ts';
 
 const NAME_KEY = ['keys', 'secret-names.key'] as const;
 const NAME_KEY_BYTES = 32;
+const KEYS = ['keys/secret-names.key', 'keys/site.key.pem', 'keys/site.pem'] as const;
+const FOLDERS = ['releases', 'generations', 'receipts'] as const;
 
 /**
  * The folder of one site, with
@@ -32,11 +45,48 @@ export class SiteFolder {
   /** Makes the folders that every command needs. @throws StowageError `io-failed` */
   async prepare(): Promise<void> {
     await makeFolder(this.root, 0o755);
-    for (const each of ['releases', 'generations', 'receipts']) await makeFolder(this.path(each));
+    for (const each of FOLDERS) await makeFolder(this.path(each));
     await makeFolder(this.path('keys'), 0o700);
     // Created here so that making a plan, which derives names from it, writes nothing.
     const key = this.path(...NAME_KEY);
     if (!(await exists(key))) await writeAtomic(key, randomBytes(NAME_KEY_BYTES), 0o600);
+  }
+
+  /** Whether this folder is no site yet: nothing was recorded, imported or applied, and it has no keys. */
+  async isNew(): Promise<boolean> {
+    return (await this.isBlank()) && !(await exists(this.path('keys')));
+  }
+
+  /** Whether nothing was recorded, imported or applied here. */
+  async isBlank(): Promise<boolean> {
+    if (await exists(this.path('ledger'))) return false;
+    for (const each of [...FOLDERS, 'staging', 'store'])
+      if ((await namesIn(this.path(each))).length > 0) return false;
+    return !(await exists(this.path('apply'))) && !(await exists(this.path('trust.json')));
+  }
+
+  /**
+   * Removes what killed commands left: temporary files and folders, links and locks. For the holder of the site's lock.
+   * @throws StowageError `io-failed`
+   */
+  async removeLeftovers(): Promise<void> {
+    await removeStaleLocks(this.root, () => false);
+    await remove(this.path('.current.tmp'));
+    await remove(this.path('bin', '.stowage.partial'));
+    await remove(this.path('staging', '.piped'));
+    for (const each of ['.', 'keys', 'generations', 'receipts'])
+      await removeTemporaries(this.path(each));
+    for (const each of ['releases', 'layouts'])
+      for (const name of await namesIn(this.path(each)))
+        if (name.endsWith('.partial')) await remove(this.path(each, name));
+        else await removeTemporaries(this.path(each, name, 'rendered'));
+  }
+
+  /** Removes what the first command of a new site made before its work; other files stay. */
+  async removeBlank(): Promise<void> {
+    for (const each of ['format.json', ...KEYS]) await remove(this.path(each));
+    for (const each of [...FOLDERS, 'staging', 'store', 'keys'])
+      await removeEmpty(this.path(each), this.path(each));
   }
 
   /** The key that names of secrets are derived from, 32 random bytes. @throws StowageError `file-missing` before {@link prepare} */
@@ -86,7 +136,7 @@ function defaultName(): string {
   const name = hostname()
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^-+|-+$/g, '')
-    .slice(0, 63);
+    .slice(0, 63)
+    .replace(/^-+|-+$/g, '');
   return name === '' ? 'site' : name;
 }

@@ -8,7 +8,7 @@ import { receiptKind } from '../format/receipt.ts';
 import { type SiteFormat, siteFormatKind } from '../format/site-format.ts';
 import { trustKind } from '../format/trust.ts';
 import { currentVersion, newerHints, type Versions } from '../format/version.ts';
-import { readIfThere, removeTemporaries, writeAtomic } from '../io/file.ts';
+import { readIfThere, writeAtomic } from '../io/file.ts';
 import { convertGenerations } from './generations.ts';
 import type { SiteFolder } from './site-folder.ts';
 
@@ -48,7 +48,6 @@ export async function upgradeFormat(site: SiteFolder): Promise<void> {
   const found = await readFormat(site);
   requireKnown(found);
   if (found?.converting === false && isOwn(found.versions)) return;
-  for (const each of [site.root, site.path('generations')]) await removeTemporaries(each);
   await writeFormat(site, true);
   await convertGenerations(site);
   await writeFormat(site, false);

@@ -76,6 +76,7 @@ describe('when a store is pruned', () => {
 
   it('is refused while a run uses the store', async () => {
     const store = await storeOf();
+    await withSharedStoreLock(store.root, {}, async () => {});
     const before = await paths(store);
     await withSharedStoreLock(store.root, {}, async () => {
       await expectCode(() => prune(store, { dryRun: false, keep: new Set() }), 'store-locked');

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { inTurn, lockHolder, withLock } from '../../src/io/lock-file.ts';
+import { inTurn, lockHolder, removeStaleLocks, withLock } from '../../src/io/lock-file.ts';
 import { expectCode } from '../support/error.ts';
 import { temporaryFolder } from '../support/folder.ts';
 
@@ -174,6 +174,48 @@ describe('when work waits for a lock', () => {
       );
       await expectCode(() => waiting, 'interrupted');
       expect(await lockHolder(path)).toBe(process.pid);
+    });
+  });
+});
+
+describe('when a process was killed while it made or held a lock', () => {
+  const dead = '{"pid":4194304,"started":"long ago"}';
+  const hex = '0123456789ab';
+  const left: readonly (readonly [string, string, string | undefined, boolean])[] = [
+    ['an empty folder of a dead process', `lock.4194304.${hex}`, undefined, false],
+    ['a cut file of a dead process', `lock.4194304.${hex}`, '{"pid":', false],
+    ['a whole file of a dead process', `lock.4194304.${hex}`, dead, false],
+    [
+      'a whole file of an earlier process with the id of a running one',
+      `lock.1.${hex}`,
+      dead,
+      false,
+    ],
+    ['an empty folder of a running process', `lock.${process.pid}.${hex}`, undefined, true],
+    ['an empty folder of an earlier version', `lock.${hex}`, undefined, false],
+    ['a whole file of an earlier version', `lock.${hex}`, dead, false],
+    ['a stale lock', 'lock', dead, false],
+    ['a folder with another name', 'lock.backup', dead, true],
+  ];
+
+  it.each(left)('removes what nobody uses: %s', async (_, name, content, stays) => {
+    const { folder, path } = await place();
+    const other = join(folder, name);
+    await mkdir(other);
+    if (content !== undefined) await writeFile(join(other, hex), content);
+    await removeStaleLocks(folder, (each) => each === 'lock');
+    expect(await readdir(folder)).toEqual(stays ? [name] : []);
+    await withLock(path, async () => {});
+  });
+
+  it('keeps a held lock, and a lock that a running process is making', async () => {
+    const { folder, path } = await place();
+    await withLock(path, async () => {
+      const other = `${path}.${process.pid}.${hex}`;
+      await mkdir(other);
+      await writeFile(join(other, hex), JSON.stringify(await holderOf(path)));
+      await removeStaleLocks(folder, () => true);
+      expect((await readdir(folder)).toSorted()).toEqual(['lock', `lock.${process.pid}.${hex}`]);
     });
   });
 });

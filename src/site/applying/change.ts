@@ -4,6 +4,7 @@ import { oneLine, printable } from '../../core/printable.ts';
 import type { LedgerEvent } from '../../format/ledger.ts';
 import type { Plan } from '../../format/plan.ts';
 import type { GateResult, Receipt } from '../../format/receipt.ts';
+import { makeFolder, removeEmpty } from '../../io/file.ts';
 import { withLock } from '../../io/lock-file.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -13,6 +14,7 @@ import { overridesUsed } from '../planning/constraints/override.ts';
 import { unapproved } from '../planning/plan-approval.ts';
 import { writeReceipt } from '../receipts/receipt.ts';
 import { siteFacts } from '../receipts/site-facts.ts';
+import { siteSigner } from '../receipts/site-key.ts';
 import { offerInstaller } from '../release/offer-installer.ts';
 import { loadRelease } from '../release/release.ts';
 import type { SiteContext } from '../site-context.ts';
@@ -27,7 +29,8 @@ export interface Changed {
 }
 
 /**
- * Runs a command that changes a site under its lock, after finishing or undoing the plan of a killed command.
+ * Runs a command that changes a site under its lock, after finishing or undoing the plan of a killed command. A command
+ * that fails before a new site recorded anything leaves no site behind.
  * @param work receives the ledger of the site
  * @throws StowageError `site-locked`, `format-newer`, `state-damaged`, and what `work` throws
  */
@@ -38,20 +41,43 @@ export async function withSite<T>(
   const { site } = options;
   // Before the first write, and again under the lock.
   await requireKnownFormat(site);
-  await site.prepare();
-  return withLock(site.path('lock'), async () => {
+  const made = await makeFolder(site.root);
+  try {
+    return await withLock(site.path('lock'), () => underLock(options, work));
+  } finally {
+    if (made !== undefined) await removeEmpty(site.root, made);
+  }
+}
+
+async function underLock<T>(
+  options: SiteContext,
+  work: (ledger: Ledger) => Promise<T>,
+): Promise<T> {
+  const { site } = options;
+  const isNew = await site.isNew();
+  try {
+    await site.removeLeftovers();
+    await site.prepare();
     await upgradeFormat(site);
+    await siteSigner(site, (await site.site()).name, options.now());
     const ledger = await openLedger(site);
-    const gates: GateResult[] = [];
-    const recovery = await recover(applyContext(options, gates));
-    if (recovery !== undefined) {
-      const outcome = recovery.outcome === 'finished' ? 'kept' : 'rolled-back';
-      await recordOutcome({ plan: recovery.plan, outcome, gates }, 'recover', ledger, options);
-      await closeApply(site);
-      warnOfRecovery(options.emit, recovery.plan, recovery.outcome);
-    }
-    return work(ledger);
-  });
+    await recoverPlan(ledger, options);
+    return await work(ledger);
+  } finally {
+    if (isNew && (await site.isBlank())) await site.removeBlank();
+  }
+}
+
+/** Finishes or undoes the plan of a killed command. */
+async function recoverPlan(ledger: Ledger, options: SiteContext): Promise<void> {
+  const gates: GateResult[] = [];
+  const recovery = await recover(applyContext(options, gates));
+  if (recovery === undefined) return;
+  const { plan } = recovery;
+  const outcome = recovery.outcome === 'finished' ? 'kept' : 'rolled-back';
+  const { failure } = await closePlan({ plan, outcome, gates }, 'recover', ledger, options);
+  warnOfRecovery(options.emit, plan, recovery.outcome);
+  if (failure !== undefined) warnOfReceipt(options.emit, failure);
 }
 
 /**
@@ -77,8 +103,8 @@ export async function executePlan(
     throw error;
   }
   const outcome = { plan, outcome: 'kept', gates, approval } as const;
-  const receipt = await recordOutcome(outcome, plan.intent, ledger, options);
-  await closeApply(site);
+  const { receipt, failure } = await closePlan(outcome, plan.intent, ledger, options);
+  if (receipt === undefined) throw receiptUnwritten(plan, failure);
   return { plan, receipt };
 }
 
@@ -95,12 +121,11 @@ async function recordFailure(
       const record = { command: plan.intent, result: 'failed', detail: failure.message } as const;
       await appendCommand({ ...outcome, ...record }, ledger, options);
     } else {
-      await recordOutcome(outcome, plan.intent, ledger, options);
-      await closeApply(options.site);
+      const closed = await closePlan(outcome, plan.intent, ledger, options);
+      if (closed.failure !== undefined) warnOfReceipt(options.emit, closed.failure);
     }
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    options.emit({ type: 'warning', message: `cannot write a receipt: ${message}` });
+    options.emit({ type: 'warning', message: `cannot record the failure: ${messageOf(error)}` });
   }
 }
 
@@ -121,13 +146,22 @@ interface Conclusion {
 
 type Command = Extract<LedgerEvent, { kind: 'command' }>;
 
-async function recordOutcome(
+/** The receipt of a plan, or why it could not be written. */
+type Closed =
+  | { readonly receipt: Receipt; readonly failure?: undefined }
+  | { readonly receipt?: undefined; readonly failure: unknown };
+
+/**
+ * Records the outcome of a plan in the ledger and in a receipt, and closes the plan. The plan is closed without a receipt
+ * too: a site that cannot write one now must not repeat the attempt before each later command.
+ */
+async function closePlan(
   outcome: Conclusion,
   command: Command['command'],
   ledger: Ledger,
   options: SiteContext,
-): Promise<Receipt> {
-  const { plan, gates } = outcome;
+): Promise<Closed> {
+  const { plan } = outcome;
   const overrides = overridesUsed(plan);
   const details = overrides.map(
     ({ rule, by, until }) => `${rule} overridden by ${by} until ${until}`,
@@ -135,13 +169,54 @@ async function recordOutcome(
   const record = { command, result: outcome.outcome, detail: details.join('; ') };
   await appendCommand({ ...outcome, ...record }, ledger, options);
   if (outcome.outcome === 'kept' && plan.intent === 'install') await offer(plan.subject, options);
-  const running = outcome.outcome === 'kept' ? plan.to : plan.from;
+  const closed = await writeOutcome(outcome, ledger, options).then(
+    (receipt): Closed => ({ receipt }),
+    (failure: unknown): Closed => ({ failure }),
+  );
+  await closeApply(options.site);
+  return closed;
+}
+
+async function writeOutcome(
+  { plan, outcome, gates }: Conclusion,
+  ledger: Ledger,
+  options: SiteContext,
+): Promise<Receipt> {
+  const overrides = overridesUsed(plan);
+  const running = outcome === 'kept' ? plan.to : plan.from;
   const facts = await siteFacts(running, options);
   const about = {
-    ...{ intent: plan.intent, outcome: outcome.outcome, gates, ledger: ledger.head },
+    ...{ intent: plan.intent, outcome, gates, ledger: ledger.head },
     ...(overrides.length === 0 ? {} : { overrides }),
   };
   return writeReceipt(options.site, { ...about, running, facts }, options.now());
+}
+
+function receiptUnwritten({ intent, to }: Plan, failure: unknown): StowageError {
+  const cause = failure instanceof StowageError ? failure : undefined;
+  const first = cause?.hint === undefined ? 'fix the problem in this message' : cause.hint;
+  return new StowageError(
+    'receipt-unwritten',
+    `the ${intent} is complete and generation ${to.number} is current, but its receipt was not written: ${messageOf(failure)}`,
+    {
+      ...(cause?.expected === undefined ? {} : { expected: cause.expected }),
+      ...(cause?.found === undefined ? {} : { found: cause.found }),
+      hint: `${first}; then run stowage receipt write`,
+      cause: failure,
+    },
+  );
+}
+
+function warnOfReceipt(emit: Emit, failure: unknown): void {
+  emit({
+    type: 'warning',
+    message: `the receipt was not written: ${messageOf(failure)}`,
+    hint: 'fix the problem in this message, then run stowage receipt write',
+  });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** A failure is only a warning: the release is installed all the same. */
@@ -149,8 +224,7 @@ async function offer(id: string, { site, emit }: SiteContext): Promise<void> {
   try {
     await offerInstaller(site, await loadRelease(site, id), hostPlatform());
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    emit({ type: 'warning', message: `bin/stowage was not updated: ${message}` });
+    emit({ type: 'warning', message: `bin/stowage was not updated: ${messageOf(error)}` });
   }
 }
 

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { StowageError } from '../../core/error.ts';
 import { MAX_CERTIFICATE_BYTES } from '../../core/limits.ts';
 import { readBounded, writeAtomic } from '../../io/file.ts';
@@ -10,8 +10,15 @@ import { positive } from '../../trust/throwaway.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
 const VALID_YEARS = 20;
+const NAME_PREFIX = 'Stowage site ';
+/** Characters of a site's name in a common name: X.520 allows 64 in all. */
+const MAX_NAME_CHARACTERS: number = 64 - NAME_PREFIX.length;
+const DIGEST_CHARACTERS = 8;
 
-/** The key that signs a site's receipts, created at its first use, with a self-signed certificate. */
+/**
+ * The key that signs a site's receipts, created at its first use, with a self-signed certificate. Created before a site is
+ * changed for the first time, so that no change ends without a receipt for want of a key.
+ */
 export async function siteSigner(site: SiteFolder, siteName: string, now: Date): Promise<Signer> {
   const keyPath = site.path('keys', 'site.key.pem');
   const certificatePath = site.path('keys', 'site.pem');
@@ -28,7 +35,7 @@ export async function siteSigner(site: SiteFolder, siteName: string, now: Date):
   const notAfter = new Date(now);
   notAfter.setUTCFullYear(now.getUTCFullYear() + VALID_YEARS);
   const certificate = issueCertificate({
-    subject: { commonName: `Stowage site ${siteName}`, organization: 'Stowage' },
+    subject: { commonName: `${NAME_PREFIX}${shortened(siteName)}`, organization: 'Stowage' },
     publicKey,
     key: privateKey,
     authority: false,
@@ -39,4 +46,11 @@ export async function siteSigner(site: SiteFolder, siteName: string, now: Date):
   await writeAtomic(certificatePath, Buffer.from(encodeCertificate(certificate)));
   await writeAtomic(keyPath, Buffer.from(encodePrivateKey(privateKey)), 0o600);
   return { key: privateKey, certificate };
+}
+
+/** A name that does not fit is cut, and ends with the beginning of its SHA-256, so that two sites still differ. */
+function shortened(name: string): string {
+  if (name.length <= MAX_NAME_CHARACTERS) return name;
+  const digest = createHash('sha256').update(name).digest('hex').slice(0, DIGEST_CHARACTERS);
+  return `${name.slice(0, MAX_NAME_CHARACTERS - DIGEST_CHARACTERS - 1)}-${digest}`;
 }

@@ -1,4 +1,14 @@
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { withSite } from '../../../src/site/applying/change.ts';
 import { install } from '../../../src/site/applying/install.ts';
@@ -9,7 +19,6 @@ import { readLedger } from '../../../src/site/ledger/site-ledger.ts';
 import { stateOf } from '../../../src/site/ledger/site-state.ts';
 import type { SiteContext } from '../../../src/site/site-context.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
-import { upgradeFormat } from '../../../src/site/site-format.ts';
 import { siteStatus } from '../../../src/site/status.ts';
 import { decodeCertificates } from '../../../src/trust/certificate-file.ts';
 import { verifyDetached } from '../../../src/trust/cms-verify.ts';
@@ -63,6 +72,34 @@ describe('when two commands meet at a site', () => {
   });
 });
 
+describe('when a command was killed', () => {
+  it('removes what it left, with the next command', async () => {
+    const options = open();
+    await put(one, options);
+    const { site } = options;
+    const before = Object.keys(tree(site.root));
+    const id = readdirSync(site.path('layouts'))[0] ?? '';
+    const temporary = '.0123456789abcdef.tmp';
+    for (const folder of [
+      'lock.4194304.0123456789ab',
+      'lock.0123456789ab',
+      'staging/.piped/signatures',
+      `releases/${id}.partial`,
+      `layouts/${id}.partial/models`,
+    ])
+      mkdirSync(site.path(folder), { recursive: true });
+    mkdirSync(site.path('layouts', id, 'rendered'), { recursive: true });
+    for (const folder of ['.', 'keys', 'generations', 'receipts', `layouts/${id}/rendered`])
+      writeFileSync(site.path(folder, temporary), '');
+    symlinkSync('generations/1.json', site.path('.current.tmp'));
+    mkdirSync(site.path('bin'), { recursive: true });
+    writeFileSync(site.path('bin/.stowage.partial'), '');
+    await withSite(options, async () => {});
+    const left = Object.keys(tree(site.root)).filter((path) => !before.includes(path));
+    expect(left.toSorted()).toEqual(['bin', `layouts/${id}/rendered`]);
+  });
+});
+
 describe('when releases come and go', () => {
   it('numbers generations, and keeps each', async () => {
     const options = open();
@@ -102,12 +139,35 @@ describe('when releases come and go', () => {
 
   it('leaves nothing of a bundle that nobody trusts', async () => {
     const options = open();
-    await options.site.prepare();
-    await upgradeFormat(options.site);
-    const before = tree(options.site.root);
     const { trust } = makeAuthority('Mallory');
     await expectCode(() => install(one.folder, { ...options, trust }), 'signer-untrusted');
-    expect(tree(options.site.root)).toEqual(before);
+    expect(existsSync(options.site.root)).toBe(false);
+    const folders = [
+      ['an empty folder', () => {}],
+      [
+        'a folder with site.yaml',
+        (site: SiteFolder) =>
+          writeFileSync(site.path('site.yaml'), 'apiVersion: stowage/v1\nname: x\n'),
+      ],
+      [
+        'a folder with keys made beforehand',
+        (site: SiteFolder) => cpSync(keys, site.path('keys'), { recursive: true }),
+      ],
+    ] as const;
+    const other = open();
+    await put(one, other);
+    const keys = other.site.path('keys');
+    for (const [what, fill] of folders) {
+      const { site } = options;
+      rmSync(site.root, { recursive: true, force: true });
+      mkdirSync(site.root);
+      fill(site);
+      const before = tree(site.path('keys'));
+      const names = readdirSync(site.root);
+      await expectCode(() => install(one.folder, { ...options, trust }), 'signer-untrusted');
+      expect(tree(site.path('keys')), what).toEqual(before);
+      if (!what.includes('keys')) expect(readdirSync(site.root), what).toEqual(names);
+    }
     expect(options.target.engine.calls).toEqual([]);
   });
 
@@ -126,7 +186,7 @@ describe('when releases come and go', () => {
     const options = open();
     options.target.probe = () => Promise.reject(failed('no engine'));
     await expectCode(() => put(one, options), 'engine-failed');
-    expect(readdirSync(options.site.path('releases'))).toEqual([]);
+    expect(existsSync(options.site.root)).toBe(false);
   });
 });
 

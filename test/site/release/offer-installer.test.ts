@@ -16,6 +16,7 @@ import { admit } from '../../../src/bundle/admission/admit.ts';
 import { verifyParts } from '../../../src/bundle/verify.ts';
 import type { ErrorCode } from '../../../src/core/error-table.ts';
 import { installerPath } from '../../../src/format/installer.ts';
+import { namesIn } from '../../../src/io/file.ts';
 import { install } from '../../../src/site/applying/install.ts';
 import { rollback } from '../../../src/site/applying/rollback.ts';
 import { stage } from '../../../src/site/importing/stage.ts';
@@ -102,7 +103,7 @@ describe('when the installer is not what was signed (attack 118)', () => {
     if (code === 'part-damaged') expect(error.message).toContain('the installer for');
     const { site, put } = place();
     await expectCode(() => put(folder), code);
-    expect(readdirSync(site.path('releases'))).toEqual([]);
+    expect(await namesIn(site.path('releases'))).toEqual([]);
     expect(existsSync(site.path('bin'))).toBe(false);
   });
 
