@@ -70,7 +70,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   gc: ['stowage gc --dry-run', 'stowage gc --keep 1'],
   'receipt show': [
     'stowage receipt show',
-    'stowage receipt show 2026-11-21T101500Z-042-install.json --fingerprint SHA256',
+    'stowage receipt show 2026-11-21T101500Z-042-install.json',
   ],
   'receipt write': ['stowage receipt write'],
   status: ['stowage status', 'stowage status --json'],
