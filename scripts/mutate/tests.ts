@@ -27,7 +27,7 @@ const aboutTrust: Readonly<Record<string, readonly string[]>> = {
   'key-kind': ['certificate', 'algorithm', 'key'],
   'known-answer-vectors': ['known-answers'],
   'public-key': ['certificate'],
-  'signature-error': ['policy'],
+  'signature-file': ['policy'],
   'trust-root': ['policy', 'trust-chain'],
   name: ['certificate-issue', 'certificate'],
   throwaway: ['certificate-issue'],

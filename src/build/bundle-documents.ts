@@ -1,11 +1,12 @@
 import type { Described } from '../content/artifact.ts';
-import type { BlobFacts } from '../content/blob-facts.ts';
+import type { BlobFacts } from '../content/bill-entry.ts';
 import { copiedFirst, fromLock } from '../content/items.ts';
 import { canonicalBytes, type Json } from '../core/canonical-json.ts';
 import { digestHex } from '../core/digest.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
+import type { LockedAttachment } from '../format/blob.ts';
 import type { Installer } from '../format/installer.ts';
-import type { Lock, LockedAttachment } from '../format/lock.ts';
+import type { Lock } from '../format/lock.ts';
 import { verifyText } from '../format/verify-text.ts';
 import { operatorText } from './operator-text.ts';
 import { readmeText } from './readme-text.ts';

@@ -1,5 +1,5 @@
 import type { Described } from '../content/artifact.ts';
-import type { BlobFacts } from '../content/blob-facts.ts';
+import type { BlobFacts } from '../content/bill-entry.ts';
 import { itemsIn, sections } from '../content/items.ts';
 import { type Digest, sriOf } from '../core/digest.ts';
 import type { Bundle, BundleBlob, ControlFile } from '../format/bundle.ts';

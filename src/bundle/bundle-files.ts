@@ -5,7 +5,7 @@ import { type ErrorCode, StowageError, systemCode } from '../core/error.ts';
 import { MAX_SIGNATURE_BYTES, MAX_SIGNATURES } from '../core/limits.ts';
 import type { Checksum } from '../format/checksums.ts';
 import { ioError, readBounded } from '../io/file.ts';
-import type { SignatureFile } from '../trust/policy.ts';
+import type { SignatureFile } from '../trust/signature-file.ts';
 
 /** The code for a file that is larger than any that is valid; that of a damaged one for a file with a known digest. */
 const tooLarge: Readonly<Record<string, ErrorCode>> = {

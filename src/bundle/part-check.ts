@@ -1,23 +1,14 @@
 import { join } from 'node:path';
-import { sriHex } from '../core/digest.ts';
+import { fromBundle } from '../content/items.ts';
+import { digestHex, sriHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import type { Bundle } from '../format/bundle.ts';
+import type { Bundle, BundleBlob } from '../format/bundle.ts';
 import type { Part } from '../format/part.ts';
 import { ioError } from '../io/file.ts';
-import type { HashTask } from '../io/hash-task.ts';
+import type { HashTask, PartDestination } from '../io/hash-task.ts';
 import type { HashPool } from '../io/hashing.ts';
 import { PassError } from '../io/positioned.ts';
 import { type ByteRange, damagedSpots, spotsInWords } from './damaged-spots.ts';
-import { contentOf } from './part-content.ts';
-
-/** Where a part is copied while it is checked. */
-export interface PartDestination {
-  readonly path: string;
-  /** Bytes. */
-  readonly offset: number;
-  /** Whether its file is created anew and synced later in a batch. */
-  readonly loose?: boolean;
-}
 
 /** What is wrong with one copy of a part. */
 export interface PartFault {
@@ -159,4 +150,26 @@ function damaged(part: Part, check: PartCheck, expected: string, found: string):
 
 function named(part: Part, { disc }: PartCheck): string {
   return disc === undefined ? part.path : `${part.path} on ${disc}`;
+}
+
+/** What a part contains, by its name in the manifest. */
+export function contentOf(bundle: Bundle, part: Part): string {
+  const installer = bundle.installers?.find((each) => each.path === part.path);
+  if (installer !== undefined) return `the installer for ${installer.platform}`;
+  if (part.path.startsWith('parity/')) return 'a recovery part';
+  const hex = /[0-9a-f]{64}/.exec(part.path)?.[0];
+  const blob = bundle.blobs.find((each) => digestHex(each.digest) === hex);
+  const name = blob === undefined ? 'unknown content' : nameOf(bundle, blob);
+  return part.size === blob?.size
+    ? name
+    : `${name}, bytes ${part.offset} to ${part.offset + part.size - 1}`;
+}
+
+function nameOf(bundle: Bundle, { digest }: BundleBlob): string {
+  const [name] = fromBundle(bundle, (kind, item) => kind.blobName(item, digest) ?? []);
+  if (name !== undefined) return name;
+  // The index does not list layers; the image manifests that do are parts themselves.
+  return bundle.images.length === 1
+    ? `a layer or config of image ${bundle.images[0]?.name}`
+    : 'a layer or config of an image';
 }

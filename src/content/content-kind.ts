@@ -1,14 +1,14 @@
 import type { Json } from '../core/canonical-json.ts';
 import type { Digest } from '../core/digest.ts';
+import type { LockedAttachment, LockedBlob } from '../format/blob.ts';
 import type { Bundle } from '../format/bundle.ts';
-import type { LockedAttachment, LockedBlob } from '../format/lock.ts';
 import type {
   ModelSignatureRequirement,
   SignatureRequirement,
   SignatureVerdict,
 } from '../format/upstream.ts';
 import type { Described } from './artifact.ts';
-import type { BlobFacts } from './blob-facts.ts';
+import type { BillEntry, BlobFacts } from './bill-entry.ts';
 import type { Branch } from './branches.ts';
 import type { NamedChange } from './changes.ts';
 import type { ListedPackage } from './listed-packages.ts';
@@ -65,15 +65,6 @@ export interface Origins {
   readonly own: Json;
   /** What it includes from elsewhere. */
   readonly included: readonly Json[];
-}
-
-/** A CycloneDX component, with the references of the packages in it. */
-export interface BillEntry {
-  readonly component: Json;
-  readonly ref: string;
-  readonly packages: readonly string[];
-  /** Whether the list of packages is complete. */
-  readonly complete: boolean;
 }
 
 /** A path below a release's layout, which becomes a hard link to a blob or the folder that a tar is unpacked into. */

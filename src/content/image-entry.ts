@@ -2,8 +2,7 @@ import type { Json } from '../core/canonical-json.ts';
 import { digestHex } from '../core/digest.ts';
 import { cutTo, printable } from '../core/printable.ts';
 import type { LockedImage } from '../format/lock.ts';
-import type { BlobFacts, FoundPackage } from './blob-facts.ts';
-import type { BillEntry } from './content-kind.ts';
+import type { BillEntry, BlobFacts, FoundPackage } from './bill-entry.ts';
 import { licensesOf } from './licenses.ts';
 
 /** UTF-16 code units of a name out of an image. */

@@ -5,7 +5,7 @@ import type { BundleImage } from '../format/bundle.ts';
 import type { LockedImage } from '../format/lock.ts';
 import type { ImageSource } from '../format/manifest.ts';
 import type { ReportContents } from '../format/report-contents.ts';
-import type { BlobFacts } from './blob-facts.ts';
+import type { BlobFacts } from './bill-entry.ts';
 import {
   type Branch,
   differenceBranches,

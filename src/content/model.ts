@@ -4,7 +4,7 @@ import type { BundleModel } from '../format/bundle.ts';
 import type { LockedModel } from '../format/lock.ts';
 import type { ModelSource } from '../format/manifest.ts';
 import type { ReportContents } from '../format/report-contents.ts';
-import type { ModelFacts } from './blob-facts.ts';
+import type { BillEntry, ModelFacts } from './bill-entry.ts';
 import {
   type Branch,
   differenceBranches,
@@ -13,7 +13,7 @@ import {
   sizedBranches,
 } from './branches.ts';
 import { byKey, changesBetween, isNothing, type Named, type NamedChange } from './changes.ts';
-import type { BillEntry, ContentKind, Forms, Offer, Shop, Side } from './content-kind.ts';
+import type { ContentKind, Forms, Offer, Shop, Side } from './content-kind.ts';
 import { licensesOf } from './licenses.ts';
 import { describeModel } from './model-pack.ts';
 import { type Sheet, sha256 } from './sheet.ts';

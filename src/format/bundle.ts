@@ -2,11 +2,6 @@ import * as z from 'zod';
 import type { Digest, Sri } from '../core/digest.ts';
 import { MAX_BUNDLE_FILES, MAX_INDEX_BYTES } from '../core/limits.ts';
 import { pathCollision } from '../core/safe-path.ts';
-import { type Deployment, deploymentShape, recalls } from './deployment.ts';
-import type { DocumentKind } from './document.ts';
-import { exact } from './exact.ts';
-import * as field from './field.ts';
-import { type Installer, installer } from './installer.ts';
 import {
   attachment,
   blob as contentBlob,
@@ -14,9 +9,13 @@ import {
   type LockedAttachment,
   type LockedBlob,
   modelTags,
-} from './lock.ts';
+} from './blob.ts';
+import { type Deployment, deploymentShape, recalls } from './deployment.ts';
+import type { DocumentKind } from './document.ts';
+import { exact } from './exact.ts';
+import * as field from './field.ts';
+import { type Installer, installer } from './installer.ts';
 import { takeLongLists } from './long-lists.ts';
-import { platform } from './manifest.ts';
 import { type Parity, parity, parityDefects } from './parity.ts';
 import { type Part, part, partPath } from './part.ts';
 import { checkReferences } from './references.ts';
@@ -152,7 +151,7 @@ const fields: z.ZodType<Bundle> = exact(
     description: field.line(500),
     seq: field.sequence,
     resolvedAt: field.moment,
-    platforms: z.array(platform).min(1).max(8),
+    platforms: z.array(field.platform).min(1).max(8),
     partSize: field.bytes,
     models: z.array(
       z.strictObject({
@@ -181,7 +180,13 @@ const fields: z.ZodType<Bundle> = exact(
         repository: field.imageRepository,
         target: contentBlob,
         platforms: z
-          .array(z.strictObject({ platform, manifest: field.digest, config: field.digest }))
+          .array(
+            z.strictObject({
+              platform: field.platform,
+              manifest: field.digest,
+              config: field.digest,
+            }),
+          )
           .min(1)
           .max(8),
         signature: verdict.exactOptional(),

@@ -119,3 +119,7 @@ function isMoment(date: Date, text: string): boolean {
 export function momentOf(date: Date): string {
   return `${date.toISOString().slice(0, 19)}Z`;
 }
+
+export const platform: z.ZodType<string> = z
+  .string()
+  .regex(/^linux\/[a-z0-9]+(?:\/v[0-9]+)?$/, 'expected a platform such as linux/amd64');

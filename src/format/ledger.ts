@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { MIB } from '../core/limits.ts';
+import type { Recall } from './deployment.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
@@ -169,3 +170,21 @@ export const ledgerHeadKind: DocumentKind<LedgerHead> = {
   hint: HINT,
   newerHint: newerHints.site,
 };
+
+/** The newest bundle of a product and channel that a site has accepted. */
+export interface Acceptance {
+  readonly product: string;
+  readonly channel: string;
+  /** The highest sequence accepted. */
+  readonly seq: number;
+  /** The digest of the bundle with that sequence. */
+  readonly bundle: string;
+}
+
+/** What a site records of the bundles it imported, so that it rejects older and recalled ones. */
+export interface AdmissionHistory {
+  readonly accepted: readonly Acceptance[];
+  /** The newest signing time seen; the clock cannot be before it. */
+  readonly floor: string;
+  readonly recalls: readonly Recall[];
+}

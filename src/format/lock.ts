@@ -1,12 +1,20 @@
 import * as z from 'zod';
 import type { Digest } from '../core/digest.ts';
 import { MAX_LOCK_BYTES } from '../core/limits.ts';
-import { pathCollision } from '../core/safe-path.ts';
+import {
+  attachment,
+  blob,
+  folder,
+  type LockedAttachment,
+  type LockedBlob,
+  mediaType,
+  modelTags,
+} from './blob.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type Finding, finding } from './finding.ts';
-import { type Manifest, manifestKind, platform } from './manifest.ts';
+import { type Manifest, manifestKind } from './manifest.ts';
 import { type SignatureVerdict, verdict } from './upstream.ts';
 import { schemaMember } from './version.ts';
 
@@ -41,25 +49,10 @@ export interface LockedModel {
   readonly files: readonly LockedModelFile[];
 }
 
-export interface LockedBlob {
-  readonly digest: Digest;
-  readonly size: number;
-  readonly mediaType: string;
-}
-
 /** A blob of an image. */
 export interface LockedLayer extends LockedBlob {
   /** Where it is downloaded, if its registry does not have it. */
   readonly urls?: readonly string[];
-}
-
-/** An artifact of an image in its registry, which is packed with the image. */
-export interface LockedAttachment extends LockedBlob {
-  /** `cosign` has the tag `sha256-HEX.sig`; the subject of a `referrer` is the image. */
-  readonly kind: 'cosign' | 'referrer';
-  /** The index or manifest that it refers to. */
-  readonly subject: Digest;
-  readonly artifactType: string;
 }
 
 export interface LockedImage {
@@ -123,19 +116,6 @@ export interface Lock {
   readonly findings: readonly Finding[];
 }
 
-const mediaType = z
-  .string()
-  .regex(/^[a-z0-9.+-]+\/[A-Za-z0-9.+_-]+$/, 'expected a media type')
-  .max(255);
-
-export const blob: z.ZodType<LockedBlob> = exact(
-  z.strictObject({
-    digest: field.digest,
-    size: field.bytes,
-    mediaType,
-  }),
-);
-
 const layer: z.ZodType<LockedLayer> = exact(
   z.strictObject({
     digest: field.digest,
@@ -144,25 +124,6 @@ const layer: z.ZodType<LockedLayer> = exact(
     urls: z.array(field.line(2048)).min(1).max(8).exactOptional(),
   }),
 );
-
-/** The files of one folder, in any order, without colliding paths. */
-export function folder<F extends { readonly path: string }>(file: z.ZodType<F>): z.ZodType<F[]> {
-  return z
-    .array(file)
-    .min(1)
-    .max(100_000)
-    .superRefine((files, context) => {
-      const collision = pathCollision(files.map((each) => each.path));
-      if (collision === undefined) return;
-      context.addIssue({
-        code: 'custom',
-        message: `${collision[0]} and ${collision[1]} are one file on some systems`,
-      });
-    });
-}
-
-/** The tags of a model on the Hub. */
-export const modelTags: z.ZodType<string[]> = exact(z.array(field.line(256)).max(1000));
 
 const model: z.ZodType<LockedModel> = exact(
   z.strictObject({
@@ -188,17 +149,6 @@ const model: z.ZodType<LockedModel> = exact(
   }),
 );
 
-export const attachment: z.ZodType<LockedAttachment> = exact(
-  z.strictObject({
-    digest: field.digest,
-    size: field.bytes,
-    mediaType,
-    kind: z.enum(['cosign', 'referrer']),
-    subject: field.digest,
-    artifactType: field.line(255),
-  }),
-);
-
 const image: z.ZodType<LockedImage> = exact(
   z.strictObject({
     name: field.name,
@@ -206,7 +156,9 @@ const image: z.ZodType<LockedImage> = exact(
     repository: field.line(512),
     target: blob,
     platforms: z
-      .array(z.strictObject({ platform, manifest: field.digest, config: field.digest }))
+      .array(
+        z.strictObject({ platform: field.platform, manifest: field.digest, config: field.digest }),
+      )
       .min(1)
       .max(8),
     blobs: z.array(layer).min(1).max(10_000),

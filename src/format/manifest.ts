@@ -135,10 +135,6 @@ const file: z.ZodType<FileSource> = exact(
     ),
 );
 
-export const platform: z.ZodType<string> = z
-  .string()
-  .regex(/^linux\/[a-z0-9]+(?:\/v[0-9]+)?$/, 'expected a platform such as linux/amd64');
-
 const schema: z.ZodType<Manifest> = exact(
   z
     .strictObject({
@@ -147,7 +143,7 @@ const schema: z.ZodType<Manifest> = exact(
       version: field.version,
       channel: field.name.default('stable'),
       description: field.line(500).default(''),
-      platforms: z.array(platform).min(1).max(8).default(['linux/amd64']),
+      platforms: z.array(field.platform).min(1).max(8).default(['linux/amd64']),
       models: z.array(model).max(256).default([]),
       images: z.array(image).max(256).default([]),
       files: z.array(file).max(256).default([]),

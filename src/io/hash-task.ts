@@ -19,6 +19,15 @@ export interface Destination {
   readonly unsynced?: boolean;
 }
 
+/** Where a part is copied while it is checked. */
+export interface PartDestination {
+  readonly path: string;
+  /** Bytes. */
+  readonly offset: number;
+  /** Whether its file is created anew and synced later in a batch. */
+  readonly loose?: boolean;
+}
+
 /** One sequential pass over a file, in a worker: reads it once, hashes it, and writes pieces that have a destination. */
 export interface HashTask {
   readonly path: string;

@@ -1,10 +1,15 @@
 import { StowageError } from '../core/error.ts';
 import { type Certificate, isSignedBy, refuseCertificate } from './certificate.ts';
-import type { VerifiedSignature } from './cms-verify.ts';
 import { oids } from './oid.ts';
 
 /** The part of a verified signature that determines its root. */
-export type Chained = Pick<VerifiedSignature, 'certificate' | 'intermediates' | 'signingTime'>;
+export interface Chained {
+  readonly certificate: Certificate;
+  /** The other certificates of the file, in the order of their encodings; not verified. */
+  readonly intermediates: readonly Certificate[];
+  /** The time that the signer claims. */
+  readonly signingTime: Date;
+}
 
 /** From the signer's certificate to a pinned root, with at most one intermediate CA. */
 type Path = readonly [leaf: Certificate, ...issuers: Certificate[]];

@@ -18,7 +18,7 @@ import {
   time,
 } from './der-build.ts';
 import { oids } from './oid.ts';
-import { malformed } from './signature-error.ts';
+import { malformed } from './signature-file.ts';
 
 /** Version of SignedData and of SignerInfo that identifies its signer by issuer and serial number (RFC 5652 section 5). */
 const VERSION_1 = 1;

@@ -13,7 +13,7 @@ import type { Certificate } from './certificate.ts';
 import { encodeSignature, encodeSignedAttributes, type SignedAttributes } from './cms-encoding.ts';
 import { integer, sequence } from './der-build.ts';
 import { encodePublicKey } from './public-key.ts';
-import { invalid } from './signature-error.ts';
+import { invalid } from './signature-file.ts';
 
 const P384_RAW_BYTES = 96;
 

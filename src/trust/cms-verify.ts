@@ -17,7 +17,7 @@ import type { Der } from './der.ts';
 import { constructedTag, derTag, oid } from './der-build.ts';
 import { DerReader } from './der-read.ts';
 import { oids } from './oid.ts';
-import { invalid, malformed, refusedAlgorithm } from './signature-error.ts';
+import { invalid, malformed, refusedAlgorithm } from './signature-file.ts';
 
 /** A valid signature over the content. It does not mean that its key is trusted. */
 export interface VerifiedSignature {

@@ -5,22 +5,16 @@ import { type AlgorithmName, allAlgorithms } from './algorithm.ts';
 import { anchorOf, requireSigner, revocation } from './chain.ts';
 import { type VerifiedSignature, verifyDetached } from './cms-verify.ts';
 import { keyKind } from './key-kind.ts';
-import { invalid, malformed, prefixing, refusedAlgorithm } from './signature-error.ts';
+import {
+  invalid,
+  malformed,
+  prefixing,
+  refusedAlgorithm,
+  type SignedContent,
+} from './signature-file.ts';
 import { type TrustRoot, trustRoots } from './trust-root.ts';
 
 export { trustFromRoot } from './trust-root.ts';
-
-/** A signature file, with its name on the media. */
-export interface SignatureFile {
-  readonly name: string;
-  readonly bytes: Buffer;
-}
-
-/** Bytes, and the signatures over them. */
-export interface SignedContent {
-  readonly content: Uint8Array;
-  readonly signatures: readonly SignatureFile[];
-}
 
 /**
  * Why a valid signature does not count: its signer is unknown, its certificate or that of its issuer is revoked, its root

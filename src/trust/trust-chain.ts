@@ -1,7 +1,8 @@
 import { StowageError } from '../core/error.ts';
 import { readTrustDocument, type Trust, trustKind } from '../format/trust.ts';
-import { evaluateSignatures, type SignatureFile } from './policy.ts';
-import { prefixing } from './signature-error.ts';
+import { evaluateSignatures } from './policy.ts';
+import type { SignatureFile } from './signature-file.ts';
+import { prefixing } from './signature-file.ts';
 
 /** A trust document on the media, `N.trust.json` with its signatures; not verified yet. */
 export interface TrustLink {

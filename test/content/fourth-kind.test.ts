@@ -7,11 +7,11 @@ import { comparableLock } from '../../src/bundle/inspect/comparable.ts';
 import { diffSides } from '../../src/bundle/inspect/diff.ts';
 import { contents } from '../../src/bundle/inspect/page/page-contents.ts';
 import { sizes } from '../../src/bundle/inspect/page/page-sizes.ts';
-import { contentOf } from '../../src/bundle/part-content.ts';
+import { contentOf } from '../../src/bundle/part-check.ts';
 import { bundleTree } from '../../src/cli/commands/bundle-tree.ts';
 import { diffText } from '../../src/cli/commands/diff-text.ts';
 import { treeLines } from '../../src/cli/tree.ts';
-import { noFacts } from '../../src/content/blob-facts.ts';
+import { noFacts } from '../../src/content/bill-entry.ts';
 import {
   bundleBlobs,
   describeAll,
@@ -32,8 +32,8 @@ import { scratchFolder } from '../support/scratch.ts';
 import type { Note } from './note.ts';
 
 // Only the list of kinds differs from the program's: that is what adding a kind means.
-vi.mock('../../src/content/kinds.ts', async (original) => {
-  const { kinds } = await original<typeof import('../../src/content/kinds.ts')>();
+vi.mock('../../src/content/items.ts', async (original) => {
+  const { kinds } = await original<typeof import('../../src/content/items.ts')>();
   const { noteKind } = await import('./note.ts');
   return { kinds: [...kinds, noteKind] };
 });

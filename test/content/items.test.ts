@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { controlDocuments } from '../../src/build/bundle-documents.ts';
 import { indexOf } from '../../src/build/index-of.ts';
-import { noFacts } from '../../src/content/blob-facts.ts';
+import { noFacts } from '../../src/content/bill-entry.ts';
 import { copiedFirst, describeAll, fromLock } from '../../src/content/items.ts';
 import { canonicalBytes, type Json } from '../../src/core/canonical-json.ts';
 import { digestOf } from '../../src/core/digest.ts';

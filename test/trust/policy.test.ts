@@ -10,7 +10,8 @@ import { encodeCertificate } from '../../src/trust/certificate-file.ts';
 import { signDetached } from '../../src/trust/cms-sign.ts';
 import { bitString, boolean, sequence } from '../../src/trust/der-build.ts';
 import { oids } from '../../src/trust/oid.ts';
-import { evaluateSignatures, type SignatureFile, trustFromRoot } from '../../src/trust/policy.ts';
+import { evaluateSignatures, trustFromRoot } from '../../src/trust/policy.ts';
+import type { SignatureFile } from '../../src/trust/signature-file.ts';
 import { expectCode } from '../support/error.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import {

@@ -4,7 +4,7 @@ import { writeCanonical } from '../../src/format/document.ts';
 import { type Role, type Trust, trustKind } from '../../src/format/trust.ts';
 import { type AlgorithmName, allAlgorithms } from '../../src/trust/algorithm.ts';
 import { signDetached } from '../../src/trust/cms-sign.ts';
-import type { SignatureFile } from '../../src/trust/policy.ts';
+import type { SignatureFile } from '../../src/trust/signature-file.ts';
 import { type TrustLink, walkTrust } from '../../src/trust/trust-chain.ts';
 import { type Holder, makeRoot, makeSigner } from './authority.ts';
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { FoundPackage, ImagePackages } from '../../content/blob-facts.ts';
+import type { FoundPackage, ImagePackages } from '../../content/bill-entry.ts';
 import { packageUrl } from '../../content/package.ts';
 import { canonicalBytes, type Json } from '../../core/canonical-json.ts';
 import { type Digest, digestHex, isDigest } from '../../core/digest.ts';

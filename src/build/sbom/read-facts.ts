@@ -1,4 +1,4 @@
-import type { BlobFacts, ImagePackages, ModelFacts } from '../../content/blob-facts.ts';
+import type { BlobFacts, ImagePackages, ModelFacts } from '../../content/bill-entry.ts';
 import { word } from '../../content/package.ts';
 import { type Json, parseJson } from '../../core/canonical-json.ts';
 import type { Digest } from '../../core/digest.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type BlobFacts, noFacts } from '../../content/blob-facts.ts';
+import { type BlobFacts, noFacts } from '../../content/bill-entry.ts';
 import { fromLock } from '../../content/items.ts';
 import { canonicalJson, type Json } from '../../core/canonical-json.ts';
 import type { Lock } from '../../format/lock.ts';

@@ -1,28 +1,10 @@
 import { StowageError } from '../../core/error.ts';
 import { MAX_SEQ_STEP } from '../../core/limits.ts';
 import type { Bundle } from '../../format/bundle.ts';
-import type { Recall } from '../../format/deployment.ts';
+import type { AdmissionHistory } from '../../format/ledger.ts';
 import type { Trust } from '../../format/trust.ts';
 import type { SignerVerdict } from '../../trust/policy.ts';
 import { recallOf } from './recall.ts';
-
-/** The newest bundle of a product and channel that a site has accepted. */
-export interface Acceptance {
-  readonly product: string;
-  readonly channel: string;
-  /** The highest sequence accepted. */
-  readonly seq: number;
-  /** The digest of the bundle with that sequence. */
-  readonly bundle: string;
-}
-
-/** What a site records of the bundles it imported, so that it rejects older and recalled ones. */
-export interface AdmissionHistory {
-  readonly accepted: readonly Acceptance[];
-  /** The newest signing time seen; the clock cannot be before it. */
-  readonly floor: string;
-  readonly recalls: readonly Recall[];
-}
 
 /** What a site requires of a bundle besides valid signatures. */
 export interface SitePolicy {

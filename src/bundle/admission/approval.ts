@@ -1,6 +1,7 @@
 import { StowageError } from '../../core/error.ts';
 import type { Trust } from '../../format/trust.ts';
-import { evaluateSignatures, type SignatureFile, type SignerVerdict } from '../../trust/policy.ts';
+import { evaluateSignatures, type SignerVerdict } from '../../trust/policy.ts';
+import type { SignatureFile } from '../../trust/signature-file.ts';
 
 /** The signed content and the release signatures that hold. */
 export interface Released {

@@ -4,7 +4,7 @@ import { StowageError, systemCode } from '../../core/error.ts';
 import { MAX_SIGNATURES, MAX_TRUST_BYTES, MIB } from '../../core/limits.ts';
 import type { Trust } from '../../format/trust.ts';
 import { ioError, readBounded } from '../../io/file.ts';
-import type { SignatureFile } from '../../trust/policy.ts';
+import type { SignatureFile } from '../../trust/signature-file.ts';
 import { MAX_TRUST_LINKS, type TrustLink, walkTrust } from '../../trust/trust-chain.ts';
 import { readSignature, unexpected } from '../bundle-files.ts';
 

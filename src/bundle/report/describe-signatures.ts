@@ -4,12 +4,8 @@ import type { ReportSignature } from '../../format/report.ts';
 import type { Trust } from '../../format/trust.ts';
 import { allAlgorithms } from '../../trust/algorithm.ts';
 import { verifyDetached } from '../../trust/cms-verify.ts';
-import {
-  evaluateSignatures,
-  type NotCounted,
-  type SignatureFile,
-  type SignerVerdict,
-} from '../../trust/policy.ts';
+import { evaluateSignatures, type NotCounted, type SignerVerdict } from '../../trust/policy.ts';
+import type { SignatureFile } from '../../trust/signature-file.ts';
 import { reportLine } from './report-line.ts';
 
 const everyAlgorithm = new Set(allAlgorithms);

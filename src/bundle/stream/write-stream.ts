@@ -12,7 +12,7 @@ import type { Bundle } from '../../format/bundle.ts';
 import { ioError } from '../../io/file.ts';
 import { endOfArchive, headerOf, type TarEntry } from '../../io/tar-header.ts';
 import { padding } from '../../io/ustar.ts';
-import { contentOf } from '../part-content.ts';
+import { contentOf } from '../part-check.ts';
 import { controlEntries, isTrustFile, streamedParts } from './stream-order.ts';
 
 /** The files of a bundle. */

@@ -1,7 +1,6 @@
 import type { PresentDisc } from '../../bundle/inspect/bundle-view.ts';
 import { type Branch, sizedBranches } from '../../content/branches.ts';
-import { itemsIn } from '../../content/items.ts';
-import { kinds } from '../../content/kinds.ts';
+import { itemsIn, kinds } from '../../content/items.ts';
 import type { Seen } from '../../content/seen.ts';
 import { formatAmount, formatBytes } from '../../core/amount.ts';
 import { allParts, type Bundle } from '../../format/bundle.ts';

@@ -3,8 +3,7 @@ import { StowageError } from '../../core/error.ts';
 import { writeCanonical } from '../../format/document.ts';
 import { repairListKind } from '../../format/repair-list.ts';
 import { writeNew } from '../../io/file.ts';
-import { repairListOf } from '../../site/importing/damage-notes.ts';
-import { partialImports } from '../../site/importing/partial-import.ts';
+import { partialImports, repairListOf } from '../../site/importing/partial-import.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { openFolder } from './site.ts';
 

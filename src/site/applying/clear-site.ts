@@ -12,7 +12,7 @@ import { propose } from '../planning/propose.ts';
 import { newestReceipt } from '../receipts/receipt.ts';
 import type { SiteContext } from '../site-context.ts';
 import { executePlan, withSite } from './change.ts';
-import { forgetGenerations } from './collect.ts';
+import { forgetGenerations } from './forget-generations.ts';
 
 export interface ClearOptions extends SiteContext {
   /** Where to copy the last receipt; its signature goes next to it as `.p7s`. */

@@ -18,6 +18,7 @@ import {
 import type { SiteContext } from '../site-context.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { withSite } from './change.ts';
+import { forgetGenerations } from './forget-generations.ts';
 
 /** What was removed or, in a dry run, would be. */
 export interface Collected {
@@ -130,22 +131,6 @@ async function sortGenerations(
   for (const number of others)
     (recent.has(number) ? kept : expired).push(await loadGeneration(site, number));
   return { expired, kept };
-}
-
-/** Removes from the target what only the generations in `going` need. */
-export async function forgetGenerations(
-  going: readonly Generation[],
-  staying: readonly Generation[],
-  { target, signal }: Pick<SiteContext, 'target' | 'signal'>,
-): Promise<void> {
-  await target.forget(going, staying, signal);
-  const secretsOf = (generations: readonly Generation[]): string[] =>
-    generations.flatMap(({ releases }) =>
-      releases.flatMap(({ secrets }) => secrets.map(({ name }) => name)),
-    );
-  const kept = new Set(secretsOf(staying));
-  for (const name of new Set(secretsOf(going)))
-    if (!kept.has(name)) await target.removeSecret(name, signal);
 }
 
 type Blob = {

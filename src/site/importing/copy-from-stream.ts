@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { type ByteRange, spotsInWords } from '../../bundle/damaged-spots.ts';
-import type { PartDestination, PartFault } from '../../bundle/part-check.ts';
-import { contentOf } from '../../bundle/part-content.ts';
+import type { PartFault } from '../../bundle/part-check.ts';
+import { contentOf } from '../../bundle/part-check.ts';
 import { streamEnded } from '../../bundle/stream/stream-order.ts';
 import { sriFromHex, sriHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
@@ -12,7 +12,7 @@ import type { Part } from '../../format/part.ts';
 import { BufferRing } from '../../io/buffer-ring.ts';
 import type { ByteSource } from '../../io/byte-source.ts';
 import { ioError } from '../../io/file.ts';
-import type { Destination } from '../../io/hash-task.ts';
+import type { Destination, PartDestination } from '../../io/hash-task.ts';
 import { PassError } from '../../io/positioned.ts';
 import { WrittenFile } from '../../io/written-file.ts';
 

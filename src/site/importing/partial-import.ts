@@ -1,18 +1,21 @@
 import { join } from 'node:path';
 import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
 import { discNumber } from '../../bundle/discs.ts';
-import { contentOf } from '../../bundle/part-content.ts';
+import { contentOf, type PartFault } from '../../bundle/part-check.ts';
 import { counted, formatBytes } from '../../core/amount.ts';
-import { MIB } from '../../core/limits.ts';
+import { MAX_INDEX_BYTES, MIB } from '../../core/limits.ts';
 import { allParts, type Bundle } from '../../format/bundle.ts';
 import { parseDiscName } from '../../format/disc-name.ts';
 import type { Part } from '../../format/part.ts';
-import { appendLine, namesIn, readIfThere } from '../../io/file.ts';
+import type { NeededPart, RepairList } from '../../format/repair-list.ts';
+import { appendLine, namesIn, readIfThere, writeAtomic } from '../../io/file.ts';
 import { occupiedBytes } from '../../io/occupied.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { readStoredBundle } from '../stored-bundle.ts';
 import { type DiscSummary, inferMissingDiscs, type SeenDisc } from './missing-discs.ts';
 import { Staging, stagingFolder } from './staging.ts';
+
+type Damage = Readonly<Record<string, NeededPart['damaged']>>;
 
 /** A bundle that is at the site in part. */
 export interface PartialImport {
@@ -108,4 +111,42 @@ function parseSeen(line: string): SeenDisc[] {
   if (match === null || number === undefined) return [];
   const [first, last] = [Number(match[2]), Number(match[3])];
   return [first < 0 ? number : { ...number, first, last }];
+}
+
+/** Records where parts were damaged, for the repair list. */
+export async function recordDamage(folder: string, faults: readonly PartFault[]): Promise<void> {
+  if (faults.length === 0) return;
+  const damage = { ...(await readDamage(folder)) };
+  for (const { part, ranges } of faults) damage[part.path] = ranges;
+  await writeAtomic(join(folder, 'damage.json'), Buffer.from(JSON.stringify(damage)));
+}
+
+/** What a site lacks of a bundle, for the side that has the bundle complete. */
+export async function repairListOf(
+  site: SiteFolder,
+  { id, bundle, missing }: PartialImport,
+): Promise<RepairList> {
+  const damage = await readDamage(stagingFolder(site, id));
+  return {
+    schema: 'stowage/repair-list/v1',
+    name: bundle.name,
+    version: bundle.version,
+    bundle: id,
+    partSize: bundle.partSize,
+    parts: missing.map(({ path, size, sha512 }) => ({
+      ...{ path, size, sha512 },
+      damaged: [...(damage[path] ?? [])],
+    })),
+  };
+}
+
+// Only a note on where parts were damaged: one that cannot be parsed is ignored.
+async function readDamage(folder: string): Promise<Damage> {
+  try {
+    const bytes = await readIfThere(join(folder, 'damage.json'), MAX_INDEX_BYTES);
+    return JSON.parse(bytes?.toString('utf8') ?? '{}') as Damage;
+  } catch (error) {
+    if (error instanceof SyntaxError) return {};
+    throw error;
+  }
 }

@@ -1,11 +1,11 @@
 import { basename, dirname, join } from 'node:path';
 import { installerFor, installerParts } from '../../bundle/installers.ts';
-import type { PartDestination } from '../../bundle/part-check.ts';
 import { digestHex } from '../../core/digest.ts';
 import { KIB } from '../../core/limits.ts';
 import { type Bundle, type BundleBlob, dataParts } from '../../format/bundle.ts';
 import type { Part } from '../../format/part.ts';
 import { allocate, exists, makeFolder, remove } from '../../io/file.ts';
+import type { PartDestination } from '../../io/hash-task.ts';
 import { forEachBounded } from '../../io/queue.ts';
 import { syncFiles } from '../../io/sync-files.ts';
 import { hostPlatform } from '../../target/host/platform.ts';

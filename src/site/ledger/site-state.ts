@@ -1,6 +1,5 @@
-import type { Acceptance, AdmissionHistory } from '../../bundle/admission/admission-policy.ts';
 import type { Recall } from '../../format/deployment.ts';
-import type { LedgerEntry } from '../../format/ledger.ts';
+import type { Acceptance, AdmissionHistory, LedgerEntry } from '../../format/ledger.ts';
 import type { Override } from '../../format/override.ts';
 
 /** The state that follows from a site's ledger. */

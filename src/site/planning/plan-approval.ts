@@ -7,7 +7,8 @@ import { readCanonical } from '../../format/document.ts';
 import { type Plan, planKind } from '../../format/plan.ts';
 import type { Trust } from '../../format/trust.ts';
 import { ioError, readBounded } from '../../io/file.ts';
-import { evaluateSignatures, type SignatureFile } from '../../trust/policy.ts';
+import { evaluateSignatures } from '../../trust/policy.ts';
+import type { SignatureFile } from '../../trust/signature-file.ts';
 
 /** A plan in a file, with the signatures next to it: `FILE.<name>.p7s`. */
 export interface WrittenPlan {

@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { deflateRawSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { imagePackages } from '../../../src/build/sbom/image-packages.ts';
-import type { ImagePackages } from '../../../src/content/blob-facts.ts';
+import type { ImagePackages } from '../../../src/content/bill-entry.ts';
 import { MIB } from '../../../src/core/limits.ts';
 import { expectCode } from '../../support/error.ts';
 import { scratchFolder } from '../../support/scratch.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { readFacts } from '../../../src/build/sbom/read-facts.ts';
 import { sbom } from '../../../src/build/sbom/sbom.ts';
-import { noFacts } from '../../../src/content/blob-facts.ts';
+import { noFacts } from '../../../src/content/bill-entry.ts';
 import { licensesOf } from '../../../src/content/licenses.ts';
 import { type Package, packageUrl } from '../../../src/content/package.ts';
 import { canonicalJson, type Json } from '../../../src/core/canonical-json.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { sbom } from '../../../src/build/sbom/sbom.ts';
 import { readPackages } from '../../../src/bundle/inspect/packages.ts';
-import type { ImagePackages } from '../../../src/content/blob-facts.ts';
+import type { ImagePackages } from '../../../src/content/bill-entry.ts';
 import { canonicalBytes } from '../../../src/core/canonical-json.ts';
 import { checkDocument } from '../../../src/format/document.ts';
 import { lockKind } from '../../../src/format/lock.ts';

@@ -1,5 +1,17 @@
 import { StowageError } from '../core/error.ts';
 
+/** A signature file, with its name on the media. */
+export interface SignatureFile {
+  readonly name: string;
+  readonly bytes: Buffer;
+}
+
+/** Bytes, and the signatures over them. */
+export interface SignedContent {
+  readonly content: Uint8Array;
+  readonly signatures: readonly SignatureFile[];
+}
+
 /** The error for a file that is not in the format of signatures. */
 export function malformed(defect: string): StowageError {
   return new StowageError('signature-malformed', 'the signature file is malformed', {

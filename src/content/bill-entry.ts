@@ -1,3 +1,4 @@
+import type { Json } from '../core/canonical-json.ts';
 import type { Digest } from '../core/digest.ts';
 import type { OperatingSystem, Package } from './package.ts';
 
@@ -32,3 +33,12 @@ export interface BlobFacts {
 
 /** No facts: for a document that is made from a lock alone. */
 export const noFacts: BlobFacts = { packages: new Map(), models: new Map() };
+
+/** A CycloneDX component, with the references of the packages in it. */
+export interface BillEntry {
+  readonly component: Json;
+  readonly ref: string;
+  readonly packages: readonly string[];
+  /** Whether the list of packages is complete. */
+  readonly complete: boolean;
+}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { StowageError } from '../../src/core/error.ts';
-import { prefixing } from '../../src/trust/signature-error.ts';
+import { prefixing } from '../../src/trust/signature-file.ts';
 import { expectCode } from '../support/error.ts';
 
 describe('when the message of an error is prefixed', () => {
