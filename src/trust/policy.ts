@@ -10,6 +10,7 @@ import {
   malformed,
   prefixing,
   refusedAlgorithm,
+  type SignatureFile,
   type SignedContent,
 } from './signature-file.ts';
 import { type TrustRoot, trustRoots } from './trust-root.ts';
