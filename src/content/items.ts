@@ -4,19 +4,7 @@ import type { Lock } from '../format/lock.ts';
 import type { Manifest } from '../format/manifest.ts';
 import type { Described } from './artifact.ts';
 import type { ContentKind, Forms, SizedBlob } from './content-kind.ts';
-import { type FileForms, fileKind } from './file.ts';
-import { type ImageForms, imageKind } from './image.ts';
-import { type ModelForms, modelKind } from './model.ts';
-
-/** Everything that a bundle can carry, in the order in which it is shown. */
-export const kinds: readonly ContentKind[] = [modelKind, imageKind, fileKind];
-
-/** The types of each kind, by its section. */
-export interface FormsBySection {
-  readonly models: ModelForms;
-  readonly images: ImageForms;
-  readonly files: FileForms;
-}
+import { type FormsBySection, kinds } from './kinds.ts';
 
 /** The sections of a document in which each item has one form. */
 export type Sections<K extends keyof Forms> = {

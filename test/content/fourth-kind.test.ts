@@ -32,8 +32,8 @@ import { scratchFolder } from '../support/scratch.ts';
 import type { Note } from './note.ts';
 
 // Only the list of kinds differs from the program's: that is what adding a kind means.
-vi.mock('../../src/content/items.ts', async (original) => {
-  const { kinds } = await original<typeof import('../../src/content/items.ts')>();
+vi.mock('../../src/content/kinds.ts', async (original) => {
+  const { kinds } = await original<typeof import('../../src/content/kinds.ts')>();
   const { noteKind } = await import('./note.ts');
   return { kinds: [...kinds, noteKind] };
 });

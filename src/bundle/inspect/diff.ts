@@ -9,7 +9,8 @@ import {
   type NamedChange,
 } from '../../content/changes.ts';
 import type { ContentKind, Forms, Side } from '../../content/content-kind.ts';
-import { type FormsBySection, itemsIn, kinds } from '../../content/items.ts';
+import { itemsIn } from '../../content/items.ts';
+import { type FormsBySection, kinds } from '../../content/kinds.ts';
 import type { Digest } from '../../core/digest.ts';
 import type { AcceptancePrompt, Deployment } from '../../format/deployment.ts';
 import type { Finding } from '../../format/finding.ts';

@@ -1,4 +1,5 @@
-import { itemsIn, kinds } from '../../content/items.ts';
+import { itemsIn } from '../../content/items.ts';
+import { kinds } from '../../content/kinds.ts';
 import { foreign, type Html, html } from '../../core/html-text.ts';
 import type { Report } from '../../format/report.ts';
 import type { ReportContents } from '../../format/report-contents.ts';

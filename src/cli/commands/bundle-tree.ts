@@ -1,6 +1,7 @@
 import type { PresentDisc } from '../../bundle/inspect/bundle-view.ts';
 import { type Branch, sizedBranches } from '../../content/branches.ts';
-import { itemsIn, kinds } from '../../content/items.ts';
+import { itemsIn } from '../../content/items.ts';
+import { kinds } from '../../content/kinds.ts';
 import type { Seen } from '../../content/seen.ts';
 import { formatAmount, formatBytes } from '../../core/amount.ts';
 import { allParts, type Bundle } from '../../format/bundle.ts';

@@ -8,7 +8,7 @@ import {
   valueText,
 } from '../../content/branches.ts';
 import type { ContentKind } from '../../content/content-kind.ts';
-import { kinds } from '../../content/items.ts';
+import { kinds } from '../../content/kinds.ts';
 import { formatAmount, formatBytes } from '../../core/amount.ts';
 import type { Json } from '../../core/canonical-json.ts';
 import { digestHex } from '../../core/digest.ts';

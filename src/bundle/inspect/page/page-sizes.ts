@@ -1,5 +1,6 @@
 import type { Share } from '../../../content/content-kind.ts';
-import { itemsIn, kinds } from '../../../content/items.ts';
+import { itemsIn } from '../../../content/items.ts';
+import { kinds } from '../../../content/kinds.ts';
 import { formatAmount, formatBytes } from '../../../core/amount.ts';
 import { foreign, type Html, html } from '../../../core/html-text.ts';
 import type { Inspection } from '../inspection.ts';
