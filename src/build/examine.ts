@@ -1,8 +1,15 @@
+import { digestHex, digestOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import type { Emit } from '../core/event.ts';
 import { Tally } from '../core/tally.ts';
 import { type Bytes, withFile } from '../examine/bytes.ts';
 import { type Examined, examineLock } from '../examine/examine-lock.ts';
+import {
+  RULES_VERSION,
+  type Verdicts,
+  verdictFromJson,
+  verdictToJson,
+} from '../examine/verdict.ts';
 import type { Finding } from '../format/finding.ts';
 import type { Lock } from '../format/lock.ts';
 import type { BlobStore } from '../io/blob-store.ts';
@@ -14,6 +21,8 @@ export interface ExamineOptions {
   readonly sources: Sources;
   readonly signal: AbortSignal;
   readonly emit: Emit;
+  /** The version of the rules; other than {@link RULES_VERSION} in tests alone. */
+  readonly rules?: number;
 }
 
 /**
@@ -25,9 +34,10 @@ export interface ExamineOptions {
 export async function examineResolved(
   resolved: Pick<Lock, 'manifest' | 'models' | 'files'>,
   listed: ReadonlyMap<string, readonly string[]>,
-  { store, sources, signal, emit }: ExamineOptions,
+  options: ExamineOptions,
 ): Promise<Finding[]> {
-  const watch = watching(resolved, emit);
+  const { store, sources, signal, emit } = options;
+  const { watch, skip } = watching(resolved, emit);
   const open: Examined['open'] = async (file, model, work) => {
     if (model === undefined || (await store.size(file.digest)) === file.size)
       return withFile(store.path(file.digest), (bytes) =>
@@ -41,7 +51,7 @@ export async function examineResolved(
       await bytes.close();
     }
   };
-  return examineLock({ ...resolved, signal, listed, open });
+  return examineLock({ ...resolved, signal, listed, open, verdicts: verdictsIn(options, skip) });
 }
 
 /**
@@ -50,12 +60,14 @@ export async function examineResolved(
  */
 export async function examinePulled(
   lock: Lock,
-  { store, signal, emit }: Omit<ExamineOptions, 'sources'>,
+  options: Omit<ExamineOptions, 'sources'>,
 ): Promise<void> {
-  const watch = watching(lock, emit);
+  const { store, signal, emit } = options;
+  const { watch, skip } = watching(lock, emit);
   const found = await examineLock({
     ...lock,
     signal,
+    verdicts: verdictsIn(options, skip),
     open: (file, _model, work) =>
       withFile(store.path(file.digest), (bytes) => watch(bytes, (each) => work(each, false))),
   });
@@ -74,18 +86,39 @@ export async function examinePulled(
   });
 }
 
+/** The verdicts that are recorded in a store beside the sums of its blobs. */
+function verdictsIn(
+  { store, rules = RULES_VERSION }: Pick<ExamineOptions, 'store' | 'rules'>,
+  skip: (bytes: number) => void,
+): Verdicts {
+  const nameOf = (as: string): string =>
+    `${rules}-${digestHex(digestOf(Buffer.from(as))).slice(0, 32)}`;
+  return {
+    get: async (subject) => {
+      const found = await store.fact(subject, nameOf(subject.as));
+      if (found === undefined) return undefined;
+      skip(subject.size);
+      return verdictFromJson(found);
+    },
+    keep: (subject, verdict) => store.noteFact(subject, nameOf(subject.as), verdictToJson(verdict)),
+  };
+}
+
 /** Tells how far the examination is, by how far each file was read; what nobody had to read counts as there before. */
 function watching(
   { models, files }: Pick<Lock, 'models' | 'files'>,
   emit: Emit,
-): <T>(bytes: Bytes, work: (bytes: Bytes) => Promise<T>) => Promise<T> {
+): {
+  readonly watch: <T>(bytes: Bytes, work: (bytes: Bytes) => Promise<T>) => Promise<T>;
+  readonly skip: (bytes: number) => void;
+} {
   const all = [...models.flatMap((each) => each.files), ...files];
   const tally = new Tally(
     emit,
     'examine',
     all.reduce((sum, each) => sum + each.size, 0),
   );
-  return async (bytes, work) => {
+  const watch = async <T>(bytes: Bytes, work: (bytes: Bytes) => Promise<T>): Promise<T> => {
     let reached = 0;
     const read: Bytes['read'] = async (offset, length) => {
       const found = await bytes.read(offset, length);
@@ -100,4 +133,5 @@ function watching(
     tally.add(bytes.size - reached, true);
     return result;
   };
+  return { watch, skip: (bytes) => tally.add(bytes, true) };
 }

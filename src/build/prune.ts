@@ -46,7 +46,12 @@ export async function prune(store: BlobStore, options: PruneOptions): Promise<Pr
         .map(({ name }) => `incoming/${name}`),
     ];
     const sums = (await entries(join(store.root, 'sums')))
-      .filter(({ name }) => !whole.has(name.replace(/\.json$/, '')) || gone.has(name.slice(0, 64)))
+      .filter(
+        ({ name }) =>
+          !/^[0-9a-f]{64}\.(?:[\w-]+\.)?json$/.test(name) ||
+          !whole.has(name.slice(0, 64)) ||
+          gone.has(name.slice(0, 64)),
+      )
       .map(({ name }) => `sums/${name}`);
     // The packages of an image are noted by the digest of its manifest, and found out anew at a price.
     const packages = (await entries(join(store.root, 'packages')))

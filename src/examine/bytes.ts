@@ -25,6 +25,53 @@ export function sliceBytes(bytes: Bytes, start: number, size: number): Bytes {
   };
 }
 
+/** Reads this many bytes at once, for short reads that mostly follow one another. */
+export function windowedBytes(bytes: Bytes, windowBytes: number): Bytes {
+  let window: Buffer = Buffer.alloc(0);
+  let start = 0;
+  return {
+    size: bytes.size,
+    read: async (offset, length) => {
+      if (length > windowBytes) return bytes.read(offset, length);
+      const wanted = Math.min(length, Math.max(0, bytes.size - offset));
+      if (offset < start || offset + wanted > start + window.length) {
+        window = await bytes.read(offset, windowBytes);
+        start = offset;
+      }
+      return window.subarray(offset - start, offset - start + wanted);
+    },
+  };
+}
+
+/** Content without some of its ranges, which are in order and do not overlap. */
+export function withoutRanges(
+  bytes: Bytes,
+  ranges: readonly { readonly start: number; readonly end: number }[],
+): Bytes {
+  const kept: { readonly at: number; readonly start: number; readonly end: number }[] = [];
+  let size = 0;
+  let position = 0;
+  for (const { start, end } of [...ranges, { start: bytes.size, end: bytes.size }]) {
+    if (start > position) {
+      kept.push({ at: size, start: position, end: start });
+      size += start - position;
+    }
+    position = end;
+  }
+  return {
+    size,
+    read: async (offset, length) => {
+      const parts: Buffer[] = [];
+      for (const { at, start, end } of kept) {
+        const from = Math.max(offset, at);
+        const to = Math.min(offset + length, at + end - start);
+        if (from < to) parts.push(await bytes.read(start + from - at, to - from));
+      }
+      return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
+    },
+  };
+}
+
 /** Limits how many bytes of the content are read; reading more throws `examine-limit`. */
 export function boundedBytes(bytes: Bytes, maxBytes: number): Bytes {
   let left = maxBytes;

@@ -1,12 +1,11 @@
 import type { Digest } from '../core/digest.ts';
-import { GIB } from '../core/limits.ts';
+import { GIB, KIB, MIB } from '../core/limits.ts';
 import { pathDefect } from '../core/safe-path.ts';
 import type { Rule } from '../format/finding.ts';
-import { type Bytes, sliceBytes } from './bytes.ts';
+import { type Bytes, sliceBytes, windowedBytes, withoutRanges } from './bytes.ts';
 import { decompress } from './compressed.ts';
 import { contentKind, HEAD_BYTES } from './content-kind.ts';
 import { examineGguf } from './gguf.ts';
-import type { GgufHead } from './gguf-head.ts';
 import { npyPickle } from './npy.ts';
 import { scanPickle } from './pickle.ts';
 import { RuleBroken } from './rule-broken.ts';
@@ -17,6 +16,11 @@ import { findZipEnd, readZip, zipMember } from './zip.ts';
 
 const MAX_DEPTH = 4;
 const MAX_MEMBERS = 100_000;
+/** Larger members of a tar are searched as members, and not once more as a part of the tar. */
+const LARGE_MEMBER_BYTES: number = MIB;
+/** Read at once while small members are examined, and while headers are. */
+const TAR_WINDOW_BYTES: number = 2 * MIB;
+const TAR_HEADERS_BYTES: number = 64 * KIB;
 /** Limit of the total decompressed size of all members of one file. */
 const MAX_UNPACKED_BYTES: number = 2 * GIB;
 
@@ -31,7 +35,14 @@ export type Report = (rule: Rule, detail: string, extra?: Extra) => void;
 export interface Weights {
   /** Bytes of each tensor of a safetensors file. */
   readonly tensors?: ReadonlyMap<string, number>;
-  readonly gguf?: GgufHead;
+  readonly gguf?: GgufFacts;
+}
+
+export interface GgufFacts {
+  /** How many there are. */
+  readonly tensors: number;
+  readonly texts: ReadonlyMap<string, string>;
+  readonly numbers: ReadonlyMap<string, bigint>;
 }
 
 export interface ContentTask {
@@ -41,7 +52,7 @@ export interface ContentTask {
   readonly signal: AbortSignal;
   /** Whether to skip the storages in PyTorch archives, because the content is read over the network. */
   readonly headsOnly?: boolean;
-  /** Called for the content itself and for each member of an archive. */
+  /** Called for the content itself, in case of a tar without its large members, and for each member of an archive. */
   readonly visit?: (bytes: Bytes, name: string, report: Report) => Promise<void>;
 }
 
@@ -83,8 +94,9 @@ class Examination {
       this.#task.report(rule, place.inside === '' ? detail : `${place.inside}: ${detail}`, extra);
     const head = await bytes.read(0, HEAD_BYTES);
     const found = contentKind(head, bytes.size);
-    const weights: { tensors?: ReadonlyMap<string, number>; gguf?: GgufHead } = {};
+    const weights: { tensors?: ReadonlyMap<string, number>; gguf?: GgufFacts } = {};
     if (!(await attempt(report, () => checkStandIn(bytes, name)))) return weights;
+    let own = bytes;
     await attempt(report, () => this.#pickle(bytes, name, place, report));
     // A storage contains only numbers, which may begin with any bytes. PyTorch reads it as nothing else.
     if (place.torch && isStorageName(name)) return weights;
@@ -93,11 +105,14 @@ class Examination {
         case 'safetensors':
           weights.tensors = await examineSafetensors(bytes, report);
           return;
-        case 'gguf':
-          weights.gguf = await examineGguf(bytes, report);
+        case 'gguf': {
+          const { tensors, texts, numbers } = await examineGguf(bytes, report);
+          weights.gguf = { tensors: tensors.length, texts, numbers };
           return;
+        }
         case 'tar':
-          return this.#tar(bytes, place, report);
+          own = await this.#tar(bytes, place, report);
+          return;
         case 'npy':
           return this.#npy(bytes, name, place);
         case 'compressed':
@@ -120,7 +135,7 @@ class Examination {
       }
     });
     await attempt(report, () => this.#zip(bytes, found.kind === 'zip', place, report));
-    await attempt(report, async () => this.#task.visit?.(bytes, name, report));
+    await attempt(report, async () => this.#task.visit?.(own, name, report));
     return weights;
   }
 
@@ -155,15 +170,23 @@ class Examination {
     );
   }
 
-  async #tar(bytes: Bytes, place: Place, report: Report): Promise<void> {
-    const entries = await readTar(bytes);
+  /** @returns the content without its large members */
+  async #tar(bytes: Bytes, place: Place, report: Report): Promise<Bytes> {
+    const inOrder = windowedBytes(bytes, TAR_WINDOW_BYTES);
+    const entries = await readTar(windowedBytes(bytes, TAR_HEADERS_BYTES));
     const names = new Set(entries.map((each) => each.name.replace(/^\.\//, '')));
     const torch = names.has('pickle') && names.has('storages');
     for (const entry of entries) {
       checkName(entry.name.replace(/^\.\//, ''), report);
-      const content = sliceBytes(bytes, entry.data, entry.size);
+      const source = entry.size < LARGE_MEMBER_BYTES ? inOrder : bytes;
+      const content = sliceBytes(source, entry.data, entry.size);
       await this.#member(content, { name: entry.name, label: shown(entry.name), torch }, place);
     }
+    const large = entries.filter(({ size }) => size >= LARGE_MEMBER_BYTES);
+    return withoutRanges(
+      bytes,
+      large.map(({ data, size }) => ({ start: data, end: data + size })),
+    );
   }
 
   async #zip(bytes: Bytes, begins: boolean, place: Place, report: Report): Promise<void> {

@@ -7,6 +7,7 @@ import { examineModel } from './examine-model.ts';
 import { Findings } from './findings.ts';
 import { findSecrets } from './secrets.ts';
 import { examineServices } from './service-assets.ts';
+import type { Verdict, Verdicts } from './verdict.ts';
 
 /** What is examined, and how to read it. */
 export interface Examined {
@@ -14,6 +15,8 @@ export interface Examined {
   readonly models: readonly LockedModel[];
   readonly files: readonly LockedFile[];
   readonly signal: AbortSignal;
+  /** What files were found to be before; absent if every file is examined. */
+  readonly verdicts?: Verdicts;
   /** All paths in each model's repository, by the name of the model, if known. */
   readonly listed?: ReadonlyMap<string, readonly string[]>;
   /**
@@ -45,6 +48,7 @@ export async function examineLock(examined: Examined): Promise<Finding[]> {
       model,
       signal,
       ...(listed === undefined ? {} : { listed }),
+      ...(examined.verdicts === undefined ? {} : { verdicts: examined.verdicts }),
       open: (file, work) => open(file, model, work),
       report: (file, rule, detail, extra) =>
         findings.add({ source: source.name, file, allow: source.allow ?? [] }, rule, detail, extra),
@@ -52,14 +56,9 @@ export async function examineLock(examined: Examined): Promise<Finding[]> {
   }
   for (const file of files) {
     const allow = manifest.files.find((each) => each.name === file.name)?.allow ?? [];
-    const report: Report = (rule, detail, extra) =>
+    const { reports } = await examineFile(file, examined);
+    for (const { rule, detail, extra } of reports)
       findings.add({ source: file.name, file: file.path, allow }, rule, detail, extra);
-    await open(file, undefined, async (bytes, headsOnly) => {
-      const visit = async (content: Bytes, _name: string, each: Report): Promise<void> => {
-        for (const rule of await findSecrets(content)) each(rule, 'it contains a secret');
-      };
-      await examineContent(bytes, { name: file.path, report, signal, headsOnly, visit });
-    });
   }
   examineServices(manifest, (service, rule, detail, offer) =>
     findings.add(
@@ -70,4 +69,27 @@ export async function examineLock(examined: Examined): Promise<Finding[]> {
     ),
   );
   return findings.settle();
+}
+
+/** Examines an entry of `files`: a file, or a tree as a tar. */
+async function examineFile(
+  file: LockedFile,
+  { open, signal, verdicts }: Examined,
+): Promise<Verdict> {
+  const subject = { digest: file.digest, size: file.size, as: `files ${file.path}` };
+  const known = await verdicts?.get(subject);
+  if (known !== undefined) return known;
+  const reports: Verdict['reports'][number][] = [];
+  const report: Report = (rule, detail, extra) =>
+    void reports.push({ rule, detail, ...(extra === undefined ? {} : { extra }) });
+  const visit = async (content: Bytes, _name: string, each: Report): Promise<void> => {
+    for (const rule of await findSecrets(content)) each(rule, 'it contains a secret');
+  };
+  const verdict = await open(file, undefined, async (bytes, headsOnly) => ({
+    weights: await examineContent(bytes, { name: file.path, report, signal, headsOnly, visit }),
+    headsOnly,
+  }));
+  const found = { reports, weights: verdict.weights, unsearched: false };
+  if (!verdict.headsOnly) await verdicts?.keep(subject, found);
+  return found;
 }

@@ -6,8 +6,13 @@ import { forEachBounded } from '../io/queue.ts';
 import type { Bytes } from './bytes.ts';
 import { examineChatTemplate, templatesOf } from './chat-template.ts';
 import { contentKind, HEAD_BYTES } from './content-kind.ts';
-import { type Extra, examineContent, type Report, type Weights } from './examine-content.ts';
-import type { GgufHead } from './gguf-head.ts';
+import {
+  type Extra,
+  examineContent,
+  type GgufFacts,
+  type Report,
+  type Weights,
+} from './examine-content.ts';
 import { globMatcher, hubMatcher } from './glob.ts';
 import { repositoryOf } from './hub-id.ts';
 import { cardLicenses, examineLicense } from './license.ts';
@@ -17,6 +22,7 @@ import { examineOnnx } from './onnx.ts';
 import { findSecrets, MAX_SEARCHED_BYTES } from './secrets.ts';
 import { trustsRemoteCode } from './service-assets.ts';
 import { examineNumbered, examineShardIndex, isShardIndex } from './shards.ts';
+import type { Subject, Verdict, Verdicts } from './verdict.ts';
 
 const FILES_AT_ONCE = 4;
 const MAX_CONFIG_BYTES = 16 * MIB;
@@ -35,12 +41,21 @@ export interface ModelTask {
     file: LockedModelFile,
     work: (bytes: Bytes, headsOnly: boolean) => Promise<T>,
   ) => Promise<T>;
+  readonly verdicts?: Verdicts;
   readonly report: (file: string, rule: Rule, detail: string, extra?: Extra) => void;
 }
 
 /** Examines every file of a model, and whether the files are consistent. */
 export async function examineModel(task: ModelTask): Promise<void> {
   await new ModelExamination(task).run();
+}
+
+/** What is found in one file on the way to a {@link Verdict}. */
+interface Recording {
+  readonly reports: Verdict['reports'][number][];
+  unsearched: boolean;
+  /** Whether other files or the manifest had a part in it. */
+  dependent: boolean;
 }
 
 class ModelExamination {
@@ -108,25 +123,50 @@ class ModelExamination {
     const report: Report = (rule, detail, extra) => this.#task.report(path, rule, detail, extra);
     examineHubScan(file, report);
     if (/\.py$/i.test(path)) this.#code(report);
-    await this.#task.open(file, async (bytes, headsOnly) => {
-      const weights = await examineContent(bytes, {
+    if (LICENSE_FILE.test(path))
+      report('license-file', 'the license text, identified by its hash', { digest: file.digest });
+    const subject = { digest: file.digest, size: file.size, as: `model ${path}` };
+    const known = await this.#task.verdicts?.get(subject);
+    const verdict = known ?? (await this.#examine(file, subject));
+    for (const { rule, detail, extra } of verdict.reports) report(rule, detail, extra);
+    this.#weights.set(path, verdict.weights);
+    if (verdict.unsearched) this.#unsearched.push(path);
+  }
+
+  async #examine(file: LockedModelFile, subject: Subject): Promise<Verdict> {
+    const { path } = file;
+    const recording: Recording = { reports: [], unsearched: false, dependent: false };
+    const record: Report = (rule, detail, extra) =>
+      void recording.reports.push({ rule, detail, ...(extra === undefined ? {} : { extra }) });
+    let certain = false;
+    const weights = await this.#task.open(file, async (bytes, headsOnly) => {
+      const found = await examineContent(bytes, {
         name: path,
-        report,
+        report: record,
         signal: this.#task.signal,
         headsOnly,
-        visit: (content, name, each) => this.#visit(content, name, each, path),
+        visit: (content, name, each) => this.#visit(content, name, each, recording),
       });
-      this.#weights.set(path, weights);
-      if (weights.gguf !== undefined) templatesOfGguf(weights.gguf, report);
-      if (LICENSE_FILE.test(path))
-        report('license-file', 'the license text, identified by its hash', { digest: file.digest });
-      if (path === 'README.md' && bytes.size <= MAX_CONFIG_BYTES) {
-        const licenses = cardLicenses(await bytes.read(0, bytes.size));
-        this.#card = licenses === undefined ? null : licenses;
-      }
-      if (isShardIndex(path) && bytes.size <= MAX_INDEX_BYTES)
-        this.#indexes.set(path, await bytes.read(0, bytes.size));
+      if (found.gguf !== undefined) templatesOfGguf(found.gguf, record);
+      const text = await this.#companion(path, bytes);
+      certain = !headsOnly && !text && !recording.dependent;
+      return found;
     });
+    const verdict = { reports: recording.reports, weights, unsearched: recording.unsearched };
+    if (certain) await this.#task.verdicts?.keep(subject, verdict);
+    return verdict;
+  }
+
+  /** Reads what is compared with other files. @returns whether it is such a file */
+  async #companion(path: string, bytes: Bytes): Promise<boolean> {
+    const isCard = path === 'README.md';
+    if (isCard && bytes.size <= MAX_CONFIG_BYTES) {
+      const licenses = cardLicenses(await bytes.read(0, bytes.size));
+      this.#card = licenses === undefined ? null : licenses;
+    }
+    if (isShardIndex(path) && bytes.size <= MAX_INDEX_BYTES)
+      this.#indexes.set(path, await bytes.read(0, bytes.size));
+    return isCard || isShardIndex(path);
   }
 
   #code(report: Report): void {
@@ -138,10 +178,10 @@ class ModelExamination {
       );
   }
 
-  async #visit(bytes: Bytes, name: string, report: Report, path: string): Promise<void> {
+  async #visit(bytes: Bytes, name: string, report: Report, recording: Recording): Promise<void> {
     const { kind } = contentKind(await bytes.read(0, HEAD_BYTES), bytes.size);
     const numbers = kind === 'safetensors' || kind === 'gguf' || kind === 'npy';
-    if (bytes.size > MAX_SEARCHED_BYTES || numbers) this.#unsearched.push(path);
+    if (bytes.size > MAX_SEARCHED_BYTES || numbers) recording.unsearched = true;
     else for (const rule of await findSecrets(bytes)) report(rule, 'it contains a secret');
     if (/\.onnx$/i.test(name)) await examineOnnx(bytes, report);
     if (/\.jinja2?$/i.test(name) && bytes.size <= MAX_TEMPLATE_BYTES)
@@ -151,10 +191,10 @@ class ModelExamination {
         report,
       );
     if (/\.json$/i.test(name) && bytes.size <= MAX_CONFIG_BYTES)
-      await this.#json(await bytes.read(0, bytes.size), name, report);
+      await this.#json(await bytes.read(0, bytes.size), name, report, recording);
   }
 
-  async #json(text: Buffer, name: string, report: Report): Promise<void> {
+  async #json(text: Buffer, name: string, report: Report, recording: Recording): Promise<void> {
     if (/"class_name"\s*:\s*"Lambda"/.test(text.toString('latin1')))
       report('keras-lambda', 'a Keras Lambda layer');
     if (!isConfig(name) && !text.includes('"auto_map"') && !text.includes('"chat_template"'))
@@ -175,6 +215,7 @@ class ModelExamination {
       'model_type' in config
     )
       this.#type = String(config.model_type);
+    recording.dependent = true;
     examineConfig(config, {
       path: name,
       taken: this.#taken,
@@ -184,7 +225,7 @@ class ModelExamination {
   }
 }
 
-function templatesOfGguf(gguf: GgufHead, report: Report): void {
+function templatesOfGguf(gguf: GgufFacts, report: Report): void {
   for (const [key, template] of gguf.texts)
     if (key.startsWith('tokenizer.chat_template'))
       examineChatTemplate(`the chat template in the key ${key}`, template, report);

@@ -110,7 +110,7 @@ function checkSplitTensors(
   for (let each = 1; each <= count; each += 1) {
     const gguf = weights.get(nameOf(each))?.gguf;
     if (gguf === undefined) return;
-    tensors += gguf.tensors.length;
+    tensors += gguf.tensors;
     said ??= gguf.numbers.get('split.tensors.count');
   }
   if (said !== undefined && Number(said) !== tensors)

@@ -5,7 +5,7 @@ import { RuleBroken } from './rule-broken.ts';
 
 const LOCAL = 0x04034b50;
 const CENTRAL = 0x02014b50;
-const END = 0x06054b50;
+const END_BYTES = Buffer.from('PK\x05\x06', 'latin1');
 const END_64 = 0x06064b50;
 const LOCATOR_64 = 0x07064b50;
 const MAX_DIRECTORY_BYTES = 64 * MIB;
@@ -34,8 +34,8 @@ export async function findZipEnd(bytes: Bytes): Promise<number | undefined> {
   const length = Math.min(bytes.size, 22 + 64 * KIB);
   const tail = await bytes.read(bytes.size - length, length);
   const found: number[] = [];
-  for (let at = tail.length - 22; at >= 0; at -= 1) {
-    if (tail.readUInt32LE(at) !== END) continue;
+  for (let at = tail.indexOf(END_BYTES); at >= 0; at = tail.indexOf(END_BYTES, at + 1)) {
+    if (at + 22 > tail.length) break;
     if (at + 22 + tail.readUInt16LE(at + 20) === tail.length) found.push(at);
   }
   if (found.length > 1) throw broken('it has two end records');

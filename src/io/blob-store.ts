@@ -17,7 +17,14 @@ import type { FollowPool } from './follow-pool.ts';
 import type { BlobSums } from './hash-task.ts';
 import { Incoming, incomingPaths, removeIncoming, type SizedExpected } from './incoming.ts';
 import { inTurn, type LockWait } from './lock-file.ts';
-import { NOTED_FROM_BYTES, type NotedSums, readNote, writeNote } from './noted-sums.ts';
+import {
+  NOTED_FROM_BYTES,
+  type NotedSums,
+  readFact,
+  readNote,
+  writeFact,
+  writeNote,
+} from './noted-sums.ts';
 import { forEachBounded } from './queue.ts';
 import { isMismatch, receiveInOrder } from './receive-in-order.ts';
 import type { Expected } from './running-hashes.ts';
@@ -74,7 +81,9 @@ export class BlobStore {
 
   /** Removes a blob and its recorded sums. */
   async forget(digest: Digest): Promise<void> {
-    await remove(this.#sumsPath(digest));
+    const sums = join(this.root, 'sums');
+    for (const name of await namesIn(sums))
+      if (name.startsWith(digestHex(digest))) await remove(join(sums, name));
     await remove(this.path(digest));
   }
 
@@ -105,6 +114,26 @@ export class BlobStore {
   async note({ digest, size }: SizedBlob, sums: BlobSums): Promise<void> {
     if (size <= NOTED_FROM_BYTES) return;
     await writeNote(this.#sumsPath(digest), this.path(digest), sums);
+  }
+
+  /**
+   * What is recorded about a blob's content under a name; undefined unless its sums prove that the file was verified,
+   * and has not changed since.
+   */
+  async fact(blob: SizedBlob, name: string): Promise<object | undefined> {
+    if (!(await this.#isUntouched(blob))) return undefined;
+    return readFact(this.#factPath(blob.digest, name), this.path(blob.digest));
+  }
+
+  /** Records something about a blob's content, unless it is small or {@link fact} would not return it. */
+  async noteFact(blob: SizedBlob, name: string, fact: object): Promise<void> {
+    if (!(await this.#isUntouched(blob))) return;
+    await writeFact(this.#factPath(blob.digest, name), this.path(blob.digest), fact);
+  }
+
+  async #isUntouched(blob: SizedBlob): Promise<boolean> {
+    if ((await this.size(blob.digest)) !== blob.size) return false;
+    return (await this.noted(blob))?.untouched === true;
   }
 
   /**
@@ -233,6 +262,10 @@ export class BlobStore {
     await remove(journal);
     const size = await this.size(digest);
     if (sums !== undefined && size !== undefined) await this.note({ digest, size }, sums);
+  }
+
+  #factPath(digest: Digest, name: string): string {
+    return join(this.root, 'sums', `${digestHex(digest)}.${name}.json`);
   }
 
   #sumsPath(digest: Digest): string {

@@ -24,12 +24,39 @@ interface FileMark {
   readonly changed: string;
 }
 
-/**
- * Records the sums of a stored blob: the SHA-256 of the record, then the record. It is not fsynced: a record that a
- * power failure damaged is ignored, and the sums are computed again.
- */
+/** Records the sums of a stored blob. */
 export async function writeNote(path: string, blob: string, sums: BlobSums): Promise<void> {
-  const text = JSON.stringify({ ...sums, file: await markOf(blob) });
+  await writeRecord(path, { ...sums, file: await markOf(blob) });
+}
+
+/** Reads a record of sums; undefined if there is none or it is damaged. */
+export async function readNote(path: string, blob: string): Promise<NotedSums | undefined> {
+  const note = await readRecord(path);
+  if (note === undefined) return undefined;
+  const { file, ...sums } = note as BlobSums & { readonly file: FileMark };
+  return { sums, untouched: isSame(file, await markOf(blob)) };
+}
+
+/** Records what is known about the content of a stored blob. */
+export async function writeFact(path: string, blob: string, fact: object): Promise<void> {
+  await writeRecord(path, { fact, file: await markOf(blob) });
+}
+
+/** Reads such a record; undefined if there is none, it is damaged, or the blob's file changed since. */
+export async function readFact(path: string, blob: string): Promise<object | undefined> {
+  const note = await readRecord(path);
+  if (note === undefined) return undefined;
+  const { file, fact } = note as { readonly file: FileMark; readonly fact: object };
+  return isSame(file, await markOf(blob)) ? fact : undefined;
+}
+
+/**
+ * Writes the SHA-256 of a record, then the record. It is not fsynced: a record that a power failure damaged is ignored,
+ * and what it records is computed again.
+ */
+async function writeRecord(path: string, record: object): Promise<void> {
+  const text = JSON.stringify(record);
+  if (text.length > MAX_NOTE_BYTES) return;
   const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`;
   await makeFolder(dirname(path));
   try {
@@ -41,16 +68,16 @@ export async function writeNote(path: string, blob: string, sums: BlobSums): Pro
   }
 }
 
-/** Reads a record; undefined if there is none or it is damaged. */
-export async function readNote(path: string, blob: string): Promise<NotedSums | undefined> {
+async function readRecord(path: string): Promise<unknown> {
   const note = (await readIfThere(path, MAX_NOTE_BYTES))?.toString('utf8');
   if (note === undefined) return undefined;
   const end = note.indexOf('\n');
   const text = note.slice(end + 1);
-  if (note.slice(0, end) !== sha256(text)) return undefined;
-  const { file, ...sums } = JSON.parse(text) as BlobSums & { readonly file: FileMark };
-  const { inode, changed } = await markOf(blob);
-  return { sums, untouched: file.inode === inode && file.changed === changed };
+  return note.slice(0, end) === sha256(text) ? JSON.parse(text) : undefined;
+}
+
+function isSame(a: FileMark, b: FileMark): boolean {
+  return a.inode === b.inode && a.changed === b.changed;
 }
 
 async function markOf(path: string): Promise<FileMark> {

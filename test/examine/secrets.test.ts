@@ -1,10 +1,12 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { memoryBytes } from '../../src/examine/bytes.ts';
+import { examineContent } from '../../src/examine/examine-content.ts';
 import { findSecrets } from '../../src/examine/secrets.ts';
 import { pythonPickles } from '../lab/python-pickles.ts';
 import { unsafeFiles } from '../lab/unsafe-files.ts';
 import { expectCode } from '../support/error.ts';
+import { paxHeader, tarEntry, tarOf } from '../support/tar.ts';
 import { lockFindings } from './examining.ts';
 
 const MIB = 1024 * 1024;
@@ -30,6 +32,40 @@ describe('when a packed file contains a secret (attack 119)', () => {
 
   it.each(['\r\n', '\n'])('finds a private key whose lines end in %j', async (end) => {
     expect(await found(pem.replaceAll('\n', end))).toEqual(['secret-private-key']);
+  });
+
+  it('finds one in a large member of a tar and in its headers, and reads the member once', async () => {
+    const large = Buffer.alloc(2 * MIB, ' ');
+    large.write(pem, MIB);
+    const tar = tarOf({ path: 'a.txt', data: large.toString() }, { path: 'b.txt', data: 'x' });
+    const comment = tarEntry(paxHeader({ comment: `hf_${'a'.repeat(40)}` }));
+    const held = Buffer.concat([comment, tar]);
+    let read = 0;
+    const said: string[] = [];
+    const bytes = memoryBytes(held);
+    await examineContent(
+      {
+        size: bytes.size,
+        read: async (offset, length) => {
+          const part = await bytes.read(offset, length);
+          read += part.length;
+          return part;
+        },
+      },
+      {
+        name: 'files.tar',
+        signal: new AbortController().signal,
+        report: (rule, detail) => void said.push(`${rule}: ${detail}`),
+        visit: async (content, _, report) => {
+          for (const rule of await findSecrets(content)) report(rule, 'found');
+        },
+      },
+    );
+    expect(said).toEqual([
+      'secret-private-key: "a.txt": found',
+      'secret-hugging-face-token: found',
+    ]);
+    expect(read).toBeLessThan(2 * held.length);
   });
 
   it.each([-1000, -64, -1, 0, 1])(
