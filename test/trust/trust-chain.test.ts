@@ -264,14 +264,14 @@ describe('when a step is not signed by both sides', () => {
     const sim = new TrustSimulator();
     sim.pinned = { ...sim.pinned, revoked: revokeKeeper(sim) };
     sim.issue({ trust: { revoked: [] } });
-    const error = await expectCode(() => sim.walk(), 'signer-untrusted');
+    const error = await expectCode(() => sim.walk(), 'signer-revoked');
     expect(error.message).toContain('judged by 1');
   });
 
   it('refuses a signer whom the new document revokes, and accepts another one', async () => {
     const sim = new TrustSimulator();
     const { bytes } = sim.issue({ trust: { revoked: revokeKeeper(sim) } });
-    const error = await expectCode(() => sim.walk(), 'signer-untrusted');
+    const error = await expectCode(() => sim.walk(), 'signer-revoked');
     expect(error.message).toContain('judged by itself');
     const colleague = makeSigner(sim.keeper.root, { name: 'Colleague' });
     const signatures = [sim.sign(2, bytes, colleague)];

@@ -117,6 +117,6 @@ describe('when a chain is incomplete or too large', () => {
     put('2.trust.json', Buffer.alloc(MAX_TRUST_BYTES));
     expect(await readBundleChain(folder, 1)).toHaveLength(1);
     put('2.trust.json', Buffer.alloc(MAX_TRUST_BYTES + 1));
-    await expectCode(() => readBundleChain(folder, 1), 'io-failed');
+    await expectCode(() => readBundleChain(folder, 1), 'trust-conflict');
   });
 });
