@@ -30,6 +30,7 @@ const terminal: Terminal = {
   cwd: '/',
   home: '/',
   root: false,
+  hostSite: '/var/lib/stowage',
   signal: new AbortController().signal,
   now: () => new Date(0),
   program: '/main.ts',

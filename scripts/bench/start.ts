@@ -1,3 +1,4 @@
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MIB } from '../../src/core/limits.ts';
 import type { BenchContext, Row } from './benchmark.ts';
@@ -15,13 +16,16 @@ export async function run({ folder, say }: BenchContext): Promise<Row[]> {
   say('making a small bundle');
   const authority = await makeAuthority(folder);
   const bundle = await makeBundle(join(folder, 'bundle'), { count: 4, size: MIB }, authority);
+  const site = join(folder, 'site');
+  await mkdir(site);
+  await writeFile(join(site, 'site.yaml'), 'apiVersion: stowage/v1\nname: empty\n');
   const commands: Readonly<Record<string, readonly string[]>> = {
     'stowage --version': ['--version'],
     'stowage --help': ['--help'],
     'stowage install --help': ['install', '--help'],
     'stowage inspect, of a small bundle': ['inspect', bundle],
     'stowage verify, of a small bundle': ['verify', bundle, '--trust', authority.root],
-    'stowage status, of an empty site': ['status', '--root', join(folder, 'site')],
+    'stowage status, of an empty site': ['status', '--site', site],
   };
   say(`each ${TIMES} times, in turns`);
   const node = join(project, 'node_modules/.bin/node');

@@ -1,5 +1,6 @@
 import {
   type ErrorEntry,
+  errorCodes,
   errorTable,
   exitStatus,
   type StatusName,
@@ -30,7 +31,10 @@ prints the same explanation. In scripts, use \`--json\` and match the code, neve
 | 0 | success |
 ${names.map((name) => `| ${exitStatus[name]} | ${statusMeanings[name]} |`).join('\n')}
 
-${names.map(section).join('\n\n')}
+${names
+  .filter((name) => errorCodes[name].length > 0)
+  .map(section)
+  .join('\n\n')}
 `;
 }
 

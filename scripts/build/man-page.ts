@@ -42,7 +42,7 @@ export function manPage(): string {
     ]),
     '.SH ENVIRONMENT',
     ...['.TP', '.B STOWAGE_STORE', 'where pulled blobs are kept, in place of \\fB\\-\\-store\\fR'],
-    ...['.TP', '.B STOWAGE_ROOT', "the site's folder, in place of \\fB\\-\\-root\\fR"],
+    ...['.TP', '.B STOWAGE_SITE', "the site's folder, in place of \\fB\\-\\-site\\fR"],
     '.SH SEE ALSO',
     ...['.BR openssl (1),', '.BR sha512sum (1),', '.BR podman (1),', '.BR docker (1)'],
     '',

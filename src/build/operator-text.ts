@@ -197,7 +197,7 @@ ${exitStatuses()}
 12. FILES
 
 The site's folder is /var/lib/stowage for root, and ~/.local/share/stowage for
-other users. The option --root or the variable STOWAGE_ROOT changes it.
+other users. The option --site or the variable STOWAGE_SITE changes it.
 
   site.yaml     settings of this site, which you edit
   trust.json    the signers that this site trusts

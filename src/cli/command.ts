@@ -33,14 +33,21 @@ export function storeFolder(context: CommandContext, option: string | undefined)
   return join(env['XDG_CACHE_HOME'] || join(home, '.cache'), 'stowage', 'store');
 }
 
-/** The site's folder: `--root`, `STOWAGE_ROOT`, `/var/lib/stowage` for root, or a folder in the user's data. */
+/** The folder of the site that a user chose: `--site`, `STOWAGE_SITE`, or their former names; undefined if none. */
+export function chosenSite(
+  { terminal: { env }, path }: CommandContext,
+  option: string | undefined,
+): string | undefined {
+  const chosen = [option, env['STOWAGE_SITE'], env['STOWAGE_ROOT']].find((each) => each);
+  return chosen === undefined ? undefined : path(chosen);
+}
+
+/** The site's folder: {@link chosenSite}, or the host's for root, or a folder in the user's data. */
 export function siteRoot(context: CommandContext, option: string | undefined): string {
-  const { env, home, root } = context.terminal;
-  const chosen = option ?? env['STOWAGE_ROOT'];
-  if (chosen !== undefined && chosen !== '') return context.path(chosen);
-  return root
-    ? '/var/lib/stowage'
-    : join(env['XDG_DATA_HOME'] || join(home, '.local', 'share'), 'stowage');
+  const { env, home, root, hostSite } = context.terminal;
+  const chosen = chosenSite(context, option);
+  if (chosen !== undefined) return chosen;
+  return root ? hostSite : join(env['XDG_DATA_HOME'] || join(home, '.local', 'share'), 'stowage');
 }
 
 /** A `usage-invalid` error. */

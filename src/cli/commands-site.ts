@@ -11,6 +11,7 @@ import type { PlanOptions } from './commands/plan.ts';
 import type { PushCommandOptions } from './commands/push.ts';
 import type { ReceiptShowOptions } from './commands/receipt.ts';
 import type { RepairListOptions } from './commands/repair-list.ts';
+import type { StatusOptions } from './commands/status.ts';
 import type { UninstallOptions } from './commands/uninstall.ts';
 import {
   addCommand,
@@ -145,8 +146,9 @@ export function addSiteCommands(program: Command, run: Run): void {
       ),
     );
   command('status', 'show installed releases, their services and incomplete imports')
+    .option('--check', 'print one line per problem; exit with 0, 5 (attention) or 6 (failing)')
     .addOption(root())
-    .action((options: { root?: string }) =>
+    .action((options: StatusOptions) =>
       run(async (context) => (await import('./commands/status.ts')).status(options, context)),
     );
   command('rollback', 'roll back to an earlier generation')
@@ -162,6 +164,7 @@ export function addSiteCommands(program: Command, run: Run): void {
   command('uninstall [release]', 'stop and remove a release')
     .option('--everything', "stop and remove every release, and delete the site's folder")
     .option('--receipt <file>', 'with --everything: file for the last receipt')
+    .option('--yes', 'with --everything: do not ask for confirmation')
     .addOption(root())
     .action((release: string | undefined, options: UninstallOptions) =>
       run(async (context) =>

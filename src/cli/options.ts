@@ -23,7 +23,19 @@ export function addCommand(parent: Command, usage: string, about: string): Comma
 
 export const store = (): Option =>
   new Option('--store <folder>', 'folder for downloaded files (STOWAGE_STORE)');
-export const root = (): Option => new Option('--root <folder>', "the site's folder (STOWAGE_ROOT)");
+export const root = (): Option => underRoot('--site <folder>', "the site's folder (STOWAGE_SITE)");
+
+/** An option that commands receive as `root`. */
+function underRoot(flags: string, about: string): Option {
+  return Object.assign(new Option(flags, about), { attributeName: () => 'root' });
+}
+
+/** Accepts `--root`, the former name of `--site`, without showing it in help. */
+export function addFormerNames(command: Command): void {
+  if (command.options.some((each) => each.long === '--site'))
+    command.addOption(underRoot('--root <folder>', 'former name of --site').hideHelp());
+  for (const each of command.commands) addFormerNames(each);
+}
 export const repeatable = (flags: string, about: string): Option =>
   new Option(flags, about)
     .default([] as string[], 'none')

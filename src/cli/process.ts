@@ -64,6 +64,7 @@ function terminalOf({ program, ownFlags = [] }: Entry): Terminal {
     cwd: process.cwd(),
     home: homedir(),
     root: process.getuid?.() === 0,
+    hostSite: '/var/lib/stowage',
     signal: interrupt.signal,
     now: () => new Date(),
     program,

@@ -5,12 +5,12 @@ import { addDepotCommands } from './commands-depot.ts';
 import { addCompletionCommand, addExamples, addHelpCommand, type Topic } from './commands-help.ts';
 import { addSiteCommands } from './commands-site.ts';
 import { addTrustCommands } from './commands-trust.ts';
-import type { Run } from './options.ts';
+import { addFormerNames, type Run } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
 const EXIT_HELP = `
-Exit status: 0 success, 1 failure, 2 usage error, 3 rolled back,
-10 not trusted, 11 locked, 12 host unfit, 130 interrupted.
+Exit status: 0 success, 1 failure, 2 usage error, 3 rolled back, 4 plan cannot be applied,
+5 site needs attention, 6 site is failing, 10 not trusted, 11 locked, 12 host unfit, 130 interrupted.
 Run "stowage help errors" for the list of errors.
 
 Results go to stdout, everything else to stderr. Every command accepts --json.`;
@@ -73,6 +73,7 @@ export function createProgram(
   addHelpCommand(program, run, Object.assign({}, ...groups.map((group) => group.topics ?? {})));
   addCompletionCommand(program, run);
   addExamples(program);
+  addFormerNames(program);
   return program;
 }
 

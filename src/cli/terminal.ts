@@ -20,6 +20,8 @@ export interface Terminal {
   readonly home: string;
   /** Whether the user is root. */
   readonly root: boolean;
+  /** The folder of root's site. */
+  readonly hostSite: string;
   /** Aborted by SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
   readonly now: () => Date;

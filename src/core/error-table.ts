@@ -6,6 +6,9 @@ export const exitStatus = {
   failed: 1,
   usage: 2,
   rolledBack: 3,
+  blocked: 4,
+  attention: 5,
+  failing: 6,
   untrusted: 10,
   locked: 11,
   unfit: 12,
@@ -20,6 +23,9 @@ export const statusMeanings: Readonly<Record<StatusName, string>> = {
   failed: 'the command failed',
   usage: 'an unknown command or option, or an invalid value',
   rolledBack: 'the new generation failed; the previous one was restored',
+  blocked: 'stowage plan: a check failed, so the plan cannot be applied',
+  attention: 'stowage status --check: the site needs attention',
+  failing: 'stowage status --check: a service is failing or recalled',
   untrusted: 'the bundle is not trusted: its signatures, content, version or age',
   locked: 'another command is running',
   unfit: 'the host does not meet a requirement',
@@ -89,10 +95,14 @@ export interface ErrorEntry extends Explained {
   readonly exitStatus: ExitStatus;
 }
 
+/** Statuses of results have no codes. */
 const byStatus: Readonly<Record<StatusName, Readonly<Partial<Record<ErrorCode, Explained>>>>> = {
   failed: failures,
   usage,
   rolledBack,
+  blocked: {},
+  attention: {},
+  failing: {},
   untrusted: refusals,
   locked,
   unfit,
@@ -104,6 +114,9 @@ export const errorCodes: Readonly<Record<StatusName, readonly ErrorCode[]>> = {
   failed: codesOf('failed'),
   usage: codesOf('usage'),
   rolledBack: codesOf('rolledBack'),
+  blocked: codesOf('blocked'),
+  attention: codesOf('attention'),
+  failing: codesOf('failing'),
   untrusted: codesOf('untrusted'),
   locked: codesOf('locked'),
   unfit: codesOf('unfit'),

@@ -27,6 +27,12 @@ export const failures = {
     cause: 'this site applies approved plans only, and the plan has no valid approval',
     remedy: 'have an authorized person approve the plan with stowage approve',
   },
+  'site-absent': {
+    cause:
+      'the folder is not that of a site: it is the wrong folder or user, or nothing was imported yet',
+    remedy:
+      'give the folder of the site with --site, or run as its owner; stowage import creates a site',
+  },
   'site-invalid': {
     cause: 'site.yaml has an unknown or invalid field, or lacks a value that a release requires',
     remedy: 'set or correct the fields of site.yaml that the error lists',

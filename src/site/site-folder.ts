@@ -42,6 +42,13 @@ export class SiteFolder {
     return join(this.root, ...parts);
   }
 
+  /** Whether the folder is that of a site, also one where nothing was imported yet. @throws StowageError `io-failed` */
+  async isSite(): Promise<boolean> {
+    for (const each of ['format.json', 'site.yaml', 'trust.json', 'ledger', 'generations'])
+      if (await exists(this.path(each))) return true;
+    return false;
+  }
+
   /** Makes the folders that every command needs. @throws StowageError `io-failed` */
   async prepare(): Promise<void> {
     await makeFolder(this.root, 0o755);

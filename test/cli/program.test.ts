@@ -334,12 +334,15 @@ describe('when a throwaway authority signs', () => {
 describe('when a site is queried', () => {
   it('reports that nothing is installed and creates nothing', async () => {
     const place = folder();
+    mkdirSync(join(place, 'site'));
+    writeFileSync(join(place, 'site/site.yaml'), 'apiVersion: stowage/v1\nname: plant\n');
+    const before = tree(place);
     const ran = await runProgram(['status', '--root', 'site'], place);
     expect(ran).toMatchObject({ status: 0, stderr: '' });
     expect(ran.stdout).toMatch(/^site .*: nothing is installed\n$/);
     const data = json(await runProgram(['status', '--root', 'site', '--json'], place));
     expect(data).toMatchObject({ root: join(place, 'site'), generation: { number: 0 } });
-    expect(tree(place)).toEqual({});
+    expect(tree(place)).toEqual(before);
   });
 
   it.each([

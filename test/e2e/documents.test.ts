@@ -159,7 +159,15 @@ const nowhere = (): Writable => new Writable({ write: (_chunk, _encoding, done) 
 
 const terminal: Terminal = {
   ...{ stdout: nowhere(), stderr: nowhere(), stdin: Readable.from([]) },
-  ...{ env: {}, cwd: '/', home: '/', root: false, program: '/main.ts', now: () => new Date(0) },
+  ...{
+    env: {},
+    cwd: '/',
+    home: '/',
+    root: false,
+    hostSite: '/',
+    program: '/main.ts',
+    now: () => new Date(0),
+  },
   signal: new AbortController().signal,
   runtime: { node: '', openssl: '', sharedOpenssl: false, flags: [], libraries: () => [] },
 };

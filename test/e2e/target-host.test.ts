@@ -251,7 +251,7 @@ describe('when everything is taken off', () => {
   });
 
   it('is as it was before, but for the last receipt', async () => {
-    const { status, json } = await site('uninstall --everything --receipt /root/last.json');
+    const { status, json } = await site('uninstall --everything --yes --receipt /root/last.json');
     expect({ status, json }).toMatchObject({ status: 0 });
     await host.must('rm /usr/local/bin/stowage /root/last.json /root/last.p7s');
     const now = changesBetween(before, await host.state());

@@ -196,7 +196,7 @@ describe('when another release at the site has the same model and image', () => 
   });
 
   it('leaves nothing of either', async () => {
-    expect((await site('uninstall --everything --receipt /root/last.json')).status).toBe(0);
+    expect((await site('uninstall --everything --yes --receipt /root/last.json')).status).toBe(0);
     const after = await host.state();
     for (const kind of ['containers', 'images', 'networks', 'links', 'unit files', 'listening'])
       expect(after[kind], kind).toEqual(before[kind]);

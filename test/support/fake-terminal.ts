@@ -32,6 +32,7 @@ export function fakeTerminal(cwd: string, values: object = {}): Shown {
     cwd,
     home: cwd,
     root: false,
+    hostSite: '/var/lib/stowage',
     signal: new AbortController().signal,
     now: () => packedAt,
     runtime: {

@@ -49,7 +49,7 @@ function inFull({ code, exitStatus: status, cause, remedy }: ErrorEntry, columns
 
 function wholeTable(entries: readonly ErrorEntry[], columns: number): string {
   const lines: string[] = [];
-  for (const status of new Set(entries.map((each) => each.exitStatus))) {
+  for (const status of Object.values(exitStatus)) {
     const some = entries.filter((each) => each.exitStatus === status);
     lines.push(...wrap(`exit status ${meaningOf(status)}`, columns), '');
     lines.push(

@@ -7,7 +7,7 @@ import { confirmFingerprint } from './confirm.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';
 import type { InstallOptions } from './install.ts';
 import { closePiped, pipedOf } from './piped.ts';
-import { openSite } from './site.ts';
+import { openNewSite } from './site.ts';
 import { readTrustFile } from './trust-option.ts';
 
 /** Imports a bundle or some of its discs. Running services are not changed. */
@@ -16,7 +16,7 @@ export async function importCommand(
   options: InstallOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const opened = await openSite(options.root, context);
+  const opened = await openNewSite(options.root, context);
   const root =
     options.trust === undefined ? undefined : await readTrustFile(options.trust, context);
   const trust = await anchorTrust(await opened.site.trust(), root, (each) =>

@@ -7,7 +7,7 @@ import type { CommandContext, CommandResult } from '../command.ts';
 import { confirmFingerprint } from './confirm.ts';
 import { askForDisc } from './disc-prompt.ts';
 import { closePiped, pipedOf } from './piped.ts';
-import { changeResult, openSite } from './site.ts';
+import { changeResult, openNewSite } from './site.ts';
 import { readTrustFile } from './trust-option.ts';
 
 export interface InstallOptions {
@@ -25,7 +25,7 @@ export async function install(
   options: InstallOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const opened = await openSite(options.root, context);
+  const opened = await openNewSite(options.root, context);
   const [name = ''] = places;
   if (places.length === 1 && IMPORTED.test(name) && !(await exists(context.path(name))))
     return changeResult(await installImported(name, opened), opened.target);

@@ -42,8 +42,13 @@ export function constraintTable({ constraints }: Plan, all: boolean): string {
         : `; overridden by ${each.override.by} until ${each.override.until}: ${each.override.reason}`;
     return `  ${mark.padEnd(10)}  ${each.rule}: ${each.needs}; found: ${each.found}${by}`;
   });
+  return printableLines(lines.map((each) => `${each}\n`).join(''));
+}
+
+/** The line that states that a plan cannot be applied; empty if it can. */
+export function planVerdict({ constraints }: Plan): string {
   const failed = constraints.filter((each) => !each.satisfied && each.override === undefined);
-  const verdict =
-    failed.length === 0 ? [] : [`cannot be applied: ${counted(failed.length, 'check')} failed`];
-  return printableLines([...verdict, ...lines].map((each) => `${each}\n`).join(''));
+  return failed.length === 0
+    ? ''
+    : `cannot be applied: ${counted(failed.length, 'check')} failed\n`;
 }

@@ -1,3 +1,4 @@
+import { exitStatus } from '../../core/error-table.ts';
 import { writeCanonical } from '../../format/document.ts';
 import { planKind } from '../../format/plan.ts';
 import { writeAtomic } from '../../io/file.ts';
@@ -8,7 +9,7 @@ import { planDigest } from '../../site/planning/plan-identity.ts';
 import { type ChangeRequest, propose } from '../../site/planning/propose.ts';
 import { findRelease } from '../../site/release/release.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { constraintTable, planTable } from './plan-text.ts';
+import { constraintTable, planTable, planVerdict } from './plan-text.ts';
 import { openSite } from './site.ts';
 
 export interface PlanOptions {
@@ -38,7 +39,12 @@ export async function plan(
     await writeAtomic(file, writeCanonical(planKind, made));
     lines.push(`written to ${file}\n`);
   }
-  return { json: { digest, plan: made }, text: lines.join('') };
+  const verdict = planVerdict(made);
+  return {
+    json: { digest, plan: made },
+    text: lines.join('') + verdict,
+    ...(verdict === '' ? {} : { exitStatus: exitStatus.blocked }),
+  };
 }
 
 async function requestOf(

@@ -1,29 +1,98 @@
+import { StowageError } from '../../core/error.ts';
 import type { Plan } from '../../format/plan.ts';
+import { exists } from '../../io/file.ts';
 import type { Changed } from '../../site/applying/change.ts';
 import type { SiteContext } from '../../site/site-context.ts';
 import { SiteFolder } from '../../site/site-folder.ts';
 import { requireKnownFormat } from '../../site/site-format.ts';
 import type { Target } from '../../target/target.ts';
 import { createTarget } from '../../target/targets.ts';
-import { type CommandContext, type CommandResult, siteRoot } from '../command.ts';
+import { type CommandContext, type CommandResult, chosenSite, siteRoot } from '../command.ts';
 
-/** Opens a site's folder, for commands that only read it. @throws StowageError `format-newer`, `state-damaged` */
+/** Opens the folder of an existing site. @throws StowageError `site-absent`, `format-newer`, `state-damaged` */
 export async function openFolder(
   root: string | undefined,
   context: CommandContext,
 ): Promise<SiteFolder> {
   const site = new SiteFolder(siteRoot(context, root));
+  if (!(await site.isSite())) throw await absent(site.root, root, context);
   await requireKnownFormat(site);
   return site;
 }
 
-/** Opens a site for a command. @throws StowageError `format-newer`, `state-damaged`, `site-invalid` */
+async function absent(
+  root: string,
+  option: string | undefined,
+  context: CommandContext,
+): Promise<StowageError> {
+  const other = await otherSite(root, option, context);
+  return new StowageError('site-absent', `there is no site at ${root}`, {
+    expected: 'the folder of a site',
+    found: (await exists(root)) ? 'a folder or file that is not a site' : 'nothing',
+    hint:
+      other === undefined
+        ? 'give the folder of the site with --site; stowage import creates a site'
+        : `the site of this host is at ${other}: run the command as root, for example with sudo`,
+  });
+}
+
+/** The folder of root's site, if another user works with the default folder and may have meant that one. */
+async function otherSite(
+  root: string,
+  option: string | undefined,
+  context: CommandContext,
+): Promise<string | undefined> {
+  const { hostSite } = context.terminal;
+  if (root === hostSite || chosenSite(context, option) !== undefined) return undefined;
+  return (await mayBeSite(hostSite)) ? hostSite : undefined;
+}
+
+// A folder that this user cannot read may be one.
+async function mayBeSite(folder: string): Promise<boolean> {
+  try {
+    return await new SiteFolder(folder).isSite();
+  } catch {
+    return true;
+  }
+}
+
+/** Warns a user who works with a site of their own if this host has another. */
+export async function warnOfOtherSite(
+  { site: { root } }: SiteContext,
+  option: string | undefined,
+  context: CommandContext,
+): Promise<void> {
+  const other = await otherSite(root, option, context);
+  if (other === undefined) return;
+  context.emit({
+    type: 'warning',
+    message: `this is your own site at ${root}; the site of this host is at ${other}`,
+    hint: 'to use the site of this host, run the command as root, for example with sudo',
+  });
+}
+
+/** Opens an existing site for a command. @throws StowageError as {@link openFolder}, `site-invalid` */
 export async function openSite(
   root: string | undefined,
   context: CommandContext,
 ): Promise<SiteContext> {
+  return contextOf(await openFolder(root, context), context);
+}
+
+/** Opens a site, or a folder where the command creates one. @throws StowageError `format-newer`, `state-damaged`, `site-invalid` */
+export async function openNewSite(
+  root: string | undefined,
+  context: CommandContext,
+): Promise<SiteContext> {
+  const site = new SiteFolder(siteRoot(context, root));
+  await requireKnownFormat(site);
+  const opened = await contextOf(site, context);
+  await warnOfOtherSite(opened, root, context);
+  return opened;
+}
+
+async function contextOf(site: SiteFolder, context: CommandContext): Promise<SiteContext> {
   const { env } = context.terminal;
-  const site = await openFolder(root, context);
   const { target } = await site.site();
   return { ...context, site, target: createTarget(target, { env, root: site.root }), env };
 }

@@ -5,15 +5,25 @@ import type { SiteFolder } from '../../site/site-folder.ts';
 import { type SiteStatus, siteStatus } from '../../site/status.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';
-import { openSite } from './site.ts';
+import { openSite, warnOfOtherSite } from './site.ts';
+import { checkResult, problemsOf } from './site-check.ts';
 
+export interface StatusOptions {
+  readonly check?: boolean;
+  readonly root?: string;
+}
+
+/** The state of a site; with `--check`, its problems only, with an exit status for monitoring. */
 export async function status(
-  options: { readonly root?: string },
+  options: StatusOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const { site, target } = await openSite(options.root, context);
+  const opened = await openSite(options.root, context);
+  await warnOfOtherSite(opened, options.root, context);
+  const { site, target } = opened;
   const found = await siteStatus(site, target, context.signal);
   const incoming = await partialImports(site);
+  if (options.check === true) return checkResult(found, problemsOf(found, incoming));
   const imported = await waiting(site, found, context);
   return {
     json: { ...found, imported, incoming: incoming.map(incomingJson) },

@@ -7,7 +7,7 @@ import { keepTrust } from '../../site/ledger/keep-trust.ts';
 import { walkTrust } from '../../trust/trust-chain.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { confirmFingerprint } from './confirm.ts';
-import { openSite } from './site.ts';
+import { openNewSite } from './site.ts';
 import { readTrustFile } from './trust-option.ts';
 
 export interface TrustApplyOptions {
@@ -24,7 +24,7 @@ export async function trustApply(
   options: TrustApplyOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const opened = await openSite(options.root, context);
+  const opened = await openNewSite(options.root, context);
   const given = await readTrustFile(file, context);
   return withSite(opened, async (ledger) => {
     const pinned = await opened.site.trust();

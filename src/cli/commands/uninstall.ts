@@ -1,11 +1,17 @@
+import { counted } from '../../core/amount.ts';
+import { printableLines } from '../../core/printable.ts';
 import { clearSite } from '../../site/applying/clear-site.ts';
 import { uninstall as uninstallRelease } from '../../site/applying/uninstall.ts';
+import { currentGeneration } from '../../site/generations.ts';
+import type { SiteContext } from '../../site/site-context.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
+import { ask } from './ask.ts';
 import { changeResult, openSite } from './site.ts';
 
 export interface UninstallOptions {
   readonly everything?: boolean;
   readonly receipt?: string;
+  readonly yes?: boolean;
   readonly root?: string;
 }
 
@@ -30,10 +36,41 @@ export async function uninstall(
   const opened = await openSite(options.root, context);
   if (release !== undefined)
     return changeResult(await uninstallRelease(release, opened), opened.target);
+  if (options.yes !== true) await confirm(opened, context);
   const file = context.path(receipt ?? '');
   const releases = await clearSite({ ...opened, receipt: file });
   return {
     json: { releases, root: opened.site.root, receipt: file },
     text: `uninstalled ${releases.join(', ') || 'no release'}; deleted ${opened.site.root}\n  last receipt: ${file}\n`,
   };
+}
+
+/**
+ * Asks for the name of the site before everything at it is deleted.
+ * @throws StowageError `usage-invalid` without a terminal, or for another answer
+ */
+async function confirm({ site, target }: SiteContext, context: CommandContext): Promise<void> {
+  const { name } = await site.site();
+  const { releases } = await currentGeneration(site);
+  const services = releases.flatMap((release) =>
+    target.services(release).map((each) => `  ${release.name} ${release.version}: ${each.name}`),
+  );
+  const about = [
+    `This stops and removes ${counted(releases.length, 'release')} and deletes ${site.root}, with its models, images, keys, ledger and receipts.`,
+    ...services,
+    `Type the name of the site, ${name}, to continue: `,
+  ];
+  const answer = await ask(printableLines(about.join('\n')), context);
+  if (answer === undefined)
+    throw usage(
+      'removing everything needs confirmation',
+      'a terminal to confirm on, or --yes',
+      'neither',
+    );
+  if (answer.trim() !== name)
+    throw usage(
+      'not confirmed; nothing was changed',
+      `the name of the site, ${name}`,
+      answer.trim(),
+    );
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { constraintTable, planTable } from '../../../src/cli/commands/plan-text.ts';
+import { constraintTable, planTable, planVerdict } from '../../../src/cli/commands/plan-text.ts';
 import type { Constraint } from '../../../src/format/plan.ts';
 import { generation, release, service } from '../../support/deployed.ts';
 import { planned } from '../../support/planned.ts';
@@ -51,18 +51,22 @@ describe('when the checks of a plan are shown', () => {
 
   it('lists failed and overridden checks', () => {
     expect(constraintTable(plan(constraints), false)).toBe(
-      'cannot be applied: 1 check failed\n' +
-        '  FAILED      port: 8000 is free; found: taken by x (pid 1)<U+001B>[2J\n' +
+      '  FAILED      port: 8000 is free; found: taken by x (pid 1)<U+001B>[2J\n' +
         '  OVERRIDDEN  window: daily; found: Sat 10:00; overridden by A. Officer until 2026-11-21T12:00:00Z: outage\n',
     );
   });
 
   it('lists all', () => {
-    const [, first] = constraintTable(plan(constraints), true).split('\n');
+    const [first] = constraintTable(plan(constraints), true).split('\n');
     expect(first).toBe('  passed      kernel: Linux >=5.10; found: Linux 6.1');
   });
 
   it('is empty if all passed', () => {
     expect(constraintTable(plan(), false)).toBe('');
+    expect(planVerdict(plan())).toBe('');
+  });
+
+  it('counts failed checks that nobody overrode', () => {
+    expect(planVerdict(plan(constraints))).toBe('cannot be applied: 1 check failed\n');
   });
 });

@@ -1,0 +1,77 @@
+import { counted } from '../../core/amount.ts';
+import { type ExitStatus, exitStatus } from '../../core/error-table.ts';
+import { printableLines } from '../../core/printable.ts';
+import type { PartialImport } from '../../site/importing/partial-import.ts';
+import type { ServiceStatus, SiteStatus } from '../../site/status.ts';
+import type { CommandResult } from '../command.ts';
+
+/** A defect of a site, for monitoring. */
+export interface Problem {
+  /** `failing`: a service does not work or must not run; `attention`: everything else. */
+  readonly severity: 'failing' | 'attention';
+  /** A release and its service, a release, or the site. */
+  readonly subject: string;
+  readonly found: string;
+}
+
+/** Every problem of a site, the worst first. */
+export function problemsOf(
+  status: SiteStatus,
+  incoming: readonly PartialImport[],
+): readonly Problem[] {
+  const { generation, services, recalled, interrupted } = status;
+  const problems: Problem[] = [
+    ...services.flatMap(serviceProblems),
+    ...recalled.map(({ name, version, reason, remedy }) =>
+      problem('failing', `${name} ${version}`, `recalled: ${reason}; ${remedy}`),
+    ),
+    ...(interrupted
+      ? [problem('attention', status.site, 'a command was interrupted; run stowage install again')]
+      : []),
+    ...incoming.map(({ bundle }) =>
+      problem('attention', `${bundle.name} ${bundle.version}`, 'its import is incomplete'),
+    ),
+    ...(generation.releases.length === 0
+      ? [problem('attention', status.site, 'nothing is installed')]
+      : []),
+  ];
+  return problems.toSorted((a, b) => rank(a) - rank(b));
+}
+
+function serviceProblems({ release, service, state, drift }: ServiceStatus): Problem[] {
+  const subject = `${release} ${service.name}`;
+  return [
+    ...(state.state === 'running'
+      ? []
+      : [problem('failing', subject, [state.state, state.detail].filter(Boolean).join(': '))]),
+    ...drift.map((each) =>
+      problem('attention', subject, `changed since it was installed: ${each}`),
+    ),
+  ];
+}
+
+function problem(severity: Problem['severity'], subject: string, found: string): Problem {
+  return { severity, subject, found };
+}
+
+function rank({ severity }: Problem): number {
+  return severity === 'failing' ? 0 : 1;
+}
+
+/** The result of `status --check`: one line per problem, and an exit status by the worst. */
+export function checkResult(status: SiteStatus, problems: readonly Problem[]): CommandResult {
+  const [worst] = problems;
+  const { services, generation } = status;
+  const text =
+    worst === undefined
+      ? `ok: ${counted(services.length, 'service')} of ${counted(generation.releases.length, 'release')}, as installed\n`
+      : problems
+          .map(({ severity, subject, found }) => `${severity}: ${subject}: ${found}\n`)
+          .join('');
+  const found: ExitStatus | undefined = worst && exitStatus[worst.severity];
+  return {
+    json: { site: status.site, root: status.root, status: worst?.severity ?? 'ok', problems },
+    text: printableLines(text),
+    ...(found === undefined ? {} : { exitStatus: found }),
+  };
+}

@@ -1,0 +1,84 @@
+import { describe, expect, it } from 'vitest';
+import { checkResult, problemsOf } from '../../../src/cli/commands/site-check.ts';
+import type { PartialImport } from '../../../src/site/importing/partial-import.ts';
+import type { ServiceStatus, SiteStatus } from '../../../src/site/status.ts';
+import { generation, release } from '../../support/deployed.ts';
+
+const running = {
+  release: 'chat',
+  service: { name: 'server', addresses: [] },
+  state: { state: 'running', detail: 'up' },
+  drift: [],
+} as unknown as ServiceStatus;
+const stopped = { ...running, state: { state: 'stopped', detail: 'exited (1)' } } as ServiceStatus;
+
+const site: SiteStatus = {
+  site: 'plant',
+  root: '/site',
+  generation: generation(1, release()),
+  generations: [1],
+  services: [running],
+  recalled: [],
+  interrupted: false,
+};
+const partial = { bundle: { name: 'chat', version: '2.0.0' } } as unknown as PartialImport;
+const recall = { name: 'chat', version: '1.0.0', reason: 'leak', remedy: 'roll back' };
+
+function check(changes: Partial<SiteStatus>, incoming: readonly PartialImport[] = []) {
+  const status = { ...site, ...changes };
+  return checkResult(status, problemsOf(status, incoming));
+}
+
+describe('when a site is checked for monitoring', () => {
+  it('exits with 0 if there is no problem', () => {
+    const { text, exitStatus } = check({});
+    expect(exitStatus).toBeUndefined();
+    expect(text).toBe('ok: 1 service of 1 release, as installed\n');
+  });
+
+  it.each<[string, Partial<SiteStatus>, readonly PartialImport[], number, string]>([
+    [
+      'a stopped service',
+      { services: [stopped] },
+      [],
+      6,
+      'failing: chat server: stopped: exited (1)\n',
+    ],
+    [
+      'a recalled release',
+      { recalled: [recall] },
+      [],
+      6,
+      'failing: chat 1.0.0: recalled: leak; roll back\n',
+    ],
+    ['an interrupted command', { interrupted: true }, [], 5, 'attention: plant: a command was'],
+    ['an incomplete import', {}, [partial], 5, 'attention: chat 2.0.0: its import is incomplete'],
+    [
+      'nothing installed',
+      { generation: generation(0), services: [] },
+      [],
+      5,
+      'attention: plant: nothing is installed\n',
+    ],
+  ])('reports %s', (_, changes, incoming, status, line) => {
+    const { text, exitStatus } = check(changes, incoming);
+    expect(exitStatus).toBe(status);
+    expect(text).toContain(line);
+    expect(text.split('\n')).toHaveLength(2);
+  });
+
+  it('prints one line per problem, the worst first, and exits by the worst', () => {
+    const found = check({ services: [running, stopped], interrupted: true, recalled: [recall] });
+    const severities = found.text
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(':')[0]);
+    expect(severities).toEqual(['failing', 'failing', 'attention']);
+    expect(found.exitStatus).toBe(6);
+    expect(found.json).toMatchObject({ status: 'failing', problems: expect.any(Array) });
+  });
+
+  it('escapes what a service or a recall contains', () => {
+    expect(check({ recalled: [{ ...recall, reason: '\u001b[2J' }] }).text).not.toContain('\u001b');
+  });
+});

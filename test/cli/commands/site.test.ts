@@ -1,0 +1,166 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { encodeCertificate } from '../../../src/trust/certificate-file.ts';
+import { personScreen, type Ran, runProgram } from '../../support/fake-terminal.ts';
+import { scratchFolder } from '../../support/scratch.ts';
+import { type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
+import { tree } from '../../support/tree.ts';
+
+const scratch = scratchFolder();
+let small: SmallBundle;
+let trusting: readonly string[];
+let place: string;
+
+const SITE = 'apiVersion: stowage/v1\nname: plant\ntarget: depot\n';
+
+beforeAll(async () => {
+  small = await smallBundle({ place: scratch.fresh() });
+  const root = join(scratch.root, 'root.pem');
+  writeFileSync(root, encodeCertificate(small.root));
+  trusting = ['--trust', root, '--fingerprint', small.root.fingerprint];
+});
+
+beforeEach(() => {
+  place = scratch.fresh();
+  mkdirSync(place);
+});
+
+const run = (args: readonly string[], values: object = {}): Promise<Ran> =>
+  runProgram(args, place, values);
+
+function siteAt(name: string): void {
+  mkdirSync(join(place, name), { recursive: true });
+  writeFileSync(join(place, name, 'site.yaml'), SITE);
+}
+
+const readers = [
+  'status',
+  'status --check',
+  'history',
+  'plan chat',
+  'rollback',
+  'uninstall chat',
+  'uninstall --everything --yes --receipt last.json',
+  'gc',
+  'repair-list',
+  'receipt show',
+  'receipt write',
+  'audit verify',
+  'audit show',
+  'depot export --hf-cache cache',
+  'push chat registry.example',
+  'override window --by me --reason why --until 2026-11-22T00:00:00Z',
+].map((line) => line.split(' '));
+
+describe('when a command is run at a folder that is no site', () => {
+  it.each(readers)('is refused and writes nothing: %s %s', async (...args) => {
+    const words = args.filter((each) => each !== undefined);
+    const nowhere = await run([...words, '--site', 'nowhere']);
+    expect(nowhere).toMatchObject({ status: 1, error: { code: 'site-absent', found: 'nothing' } });
+    mkdirSync(join(place, 'other'));
+    const other = await run(words, { env: { STOWAGE_SITE: 'other' } });
+    expect(other).toMatchObject({ status: 1, error: { code: 'site-absent' } });
+    expect(tree(place)).toEqual({ other: expect.anything() });
+  });
+
+  it('names the site of the host to another user, and not to one who named a folder', async () => {
+    siteAt('host');
+    const hostSite = join(place, 'host');
+    const mistaken = await run(['status'], { hostSite });
+    expect(mistaken.status).toBe(1);
+    expect(mistaken.error?.hint).toContain(hostSite);
+    const chosen = await run(['status', '--site', 'nowhere'], { hostSite });
+    expect(chosen.error?.hint).not.toContain(hostSite);
+  });
+
+  it('works at a site with nothing but site.yaml', async () => {
+    siteAt('site');
+    expect(await run(['status', '--site', 'site'])).toMatchObject({ status: 0 });
+  });
+});
+
+describe('when a user has a site of their own beside that of the host', () => {
+  it('says so in import and status', async () => {
+    siteAt('host');
+    siteAt('.local/share/stowage');
+    const hostSite = join(place, 'host');
+    const imported = await run(['import', small.folder, ...trusting], { hostSite });
+    expect(imported.status).toBe(0);
+    expect(imported.stderr).toContain(`the site of this host is at ${hostSite}`);
+    expect((await run(['status'], { hostSite })).stderr).toContain(hostSite);
+    expect((await run(['status'], { hostSite, root: true })).stderr).toBe('');
+  });
+});
+
+describe('when the folder of a site is given', () => {
+  it.each<[string, readonly string[], object]>([
+    ['--site', ['--site', 'site'], {}],
+    ['--root, its former name', ['--root', 'site'], {}],
+    ['STOWAGE_SITE', [], { STOWAGE_SITE: 'site' }],
+    ['STOWAGE_ROOT, its former name', [], { STOWAGE_ROOT: 'site' }],
+    ['--site before STOWAGE_SITE', ['--site', 'site'], { STOWAGE_SITE: 'other' }],
+    ['STOWAGE_SITE before STOWAGE_ROOT', [], { STOWAGE_SITE: 'site', STOWAGE_ROOT: 'other' }],
+  ])('is found by %s', async (_, args, env) => {
+    siteAt('site');
+    const ran = await run(['status', '--json', ...args], { env });
+    expect(JSON.parse(ran.stdout)).toMatchObject({ site: 'plant', root: join(place, 'site') });
+  });
+
+  it('shows the current name in help only', async () => {
+    const { stdout } = await run(['status', '--help']);
+    expect(stdout).toContain('--site <folder>');
+    expect(stdout).not.toContain('--root');
+  });
+});
+
+describe('when everything is uninstalled', () => {
+  const args = ['uninstall', '--everything', '--receipt', 'last.json', '--site', 'site'];
+
+  /** A person who types this. */
+  const person = (answer: string): object => {
+    const stdin = Object.assign(new PassThrough(), { isTTY: true });
+    stdin.write(`${answer}\n`);
+    return { stdin, stderr: personScreen() };
+  };
+
+  beforeEach(async () => {
+    siteAt('site');
+    await run(['import', small.folder, ...trusting, '--site', 'site']);
+  });
+
+  it.each([
+    ['without a terminal and without --yes', {}],
+    ['when a person types nothing', 'nothing'],
+    ['when a person types yes', 'yes'],
+    ['when a person types another name', 'plants'],
+  ])('changes nothing %s', async (_, how) => {
+    const before = tree(join(place, 'site'));
+    const values = typeof how === 'string' ? person(how === 'nothing' ? '' : how) : how;
+    expect(await run(args, values)).toMatchObject({ status: 2, error: { code: 'usage-invalid' } });
+    expect(tree(join(place, 'site'))).toEqual(before);
+  });
+
+  it('removes it with --yes, and when a person types the name of the site', async () => {
+    expect(await run(args, person('plant'))).toMatchObject({ status: 0 });
+    expect(tree(place)).toEqual({});
+    siteAt('site');
+    expect(await run([...args, '--yes'])).toMatchObject({ status: 0 });
+    expect(tree(place)).toEqual({});
+  });
+});
+
+describe('when a plan violates a constraint', () => {
+  it('ends with that, and exits with a status of its own', async () => {
+    siteAt('site');
+    writeFileSync(
+      join(place, 'site', 'site.yaml'),
+      `${SITE}windows:\n  - days: [sun]\n    from: '03:00'\n    to: '03:01'\n`,
+    );
+    await run(['import', small.folder, ...trusting, '--site', 'site']);
+    const { status, stdout } = await run(['plan', 'chat', '--site', 'site']);
+    expect(stdout.split('\n').at(-2)).toBe('cannot be applied: 1 check failed');
+    expect(status).toBe(4);
+  });
+});
