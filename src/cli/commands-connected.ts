@@ -20,6 +20,10 @@ export function addConnectedCommands(program: Command, run: Run): void {
     (file?: string) =>
       run(async (context) => (await import('./commands/init.ts')).init(file, context)),
   );
+  command('check [manifest]', 'check a manifest for mistakes, without a network').action(
+    (file?: string) =>
+      run(async (context) => (await import('./commands/check.ts')).check(file, context)),
+  );
   command('lock [manifest]', 'resolve every tag and branch in a manifest to a digest')
     .addOption(store())
     .addOption(insecure())

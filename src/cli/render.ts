@@ -88,8 +88,9 @@ export function errorText(error: StowageError): string {
   const lines = [`stowage: error: ${error.message} [${error.code}]`];
   if (error.expected !== undefined && error.expected !== '')
     lines.push(`  expected: ${error.expected}`);
-  if (error.found !== undefined && error.found !== '') lines.push(`  found:    ${error.found}`);
-  for (const defect of error.defects) lines.push(`  - ${defect}`);
+  const { found = '', defects } = error;
+  if (found !== '' && !defects.includes(found)) lines.push(`  found:    ${found}`);
+  for (const defect of defects) lines.push(`  - ${defect}`);
   lines.push(`  hint: ${error.hint}`);
   return `${printableLines(lines.join('\n'))}\n`;
 }

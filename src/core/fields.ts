@@ -17,3 +17,13 @@ export function textOf(value: unknown, max = 4096): string | undefined {
 export function sizeOf(value: unknown): number | undefined {
   return Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : undefined;
 }
+
+/** The entries of a list, in their places; an entry that is no mapping has no fields. */
+export function listOf(value: unknown): Fields[] {
+  return Array.isArray(value) ? value.map(fieldsOf) : [];
+}
+
+/** The entries of a list as text. */
+export function textsOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : [];
+}

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { always } from './defect.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { jsonSchemaDefect } from './json-schema.ts';
@@ -100,6 +101,7 @@ const parameter: z.ZodType<Parameter> = exact(
         value.default === undefined ||
         typeof value.default === (value.type === 'integer' ? 'number' : value.type),
       {
+        ...always,
         path: ['default'],
         message: 'does not have the type of this parameter',
       },
@@ -192,7 +194,14 @@ export const deploymentShape: {
 } = {
   services: z.array(service).max(64).default([]),
   acceptance: z.array(acceptance).max(64).default([]),
-  parameters: z.record(z.string().regex(/^[a-z][A-Za-z0-9]{0,62}$/), parameter).default({}),
+  parameters: z
+    .record(
+      z
+        .string()
+        .regex(/^[a-z][A-Za-z0-9]{0,62}$/, 'expected letters and digits, such as maxTokens'),
+      parameter,
+    )
+    .default({}),
   secrets: z.record(field.name, z.strictObject({ description: field.line(500) })).default({}),
   requires: exact(
     z

@@ -3,6 +3,7 @@ import { canonicalBytes, type Json, parseCanonical, parseJson } from '../core/ca
 import { StowageError } from '../core/error.ts';
 import type { ErrorCode } from '../core/error-table.ts';
 import { MAX_JSON_DEPTH } from '../core/limits.ts';
+import { type Defect, defectsOf, pathText, wordsFor } from './defect.ts';
 import { currentVersion, newerFormat, type Versions, versionOf } from './version.ts';
 
 // zod passes over a record's member of this name where it should refuse it.
@@ -37,7 +38,8 @@ export function readCanonical<T>(kind: DocumentKind<T>, bytes: Uint8Array): T {
   const value = relabel(kind, () => parseCanonical(bytes));
   const { buffer, byteOffset, byteLength } = bytes;
   // In canonical form a name stands as it is.
-  return read(kind, value, Buffer.from(buffer, byteOffset, byteLength).includes(HIDDEN));
+  const mayHide = Buffer.from(buffer, byteOffset, byteLength).includes(HIDDEN);
+  return read(kind, value, { mayHide });
 }
 
 /**
@@ -45,20 +47,36 @@ export function readCanonical<T>(kind: DocumentKind<T>, bytes: Uint8Array): T {
  * it is looked at; an older one is checked against its own schema and converted, one version at a time.
  * @throws StowageError `format-newer`; otherwise with the kind's code, naming the path of every bad field
  */
-export function readValue<T>(kind: DocumentKind<T>, value: unknown): T {
-  return read(kind, value, true);
+export function readValue<T>(kind: DocumentKind<T>, value: unknown, reading: Reading = {}): T {
+  return read(kind, value, { ...reading, mayHide: true });
 }
 
-function read<T>(kind: DocumentKind<T>, value: unknown, mayHide: boolean): T {
+/** Where a defect is in the file, counted from 1. */
+export type Locate = (defect: Defect) => {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+};
+
+/** What is known about a document besides its value. */
+export interface Reading {
+  readonly locate?: Locate;
+  /** Defects that the schema cannot see, reported together with its own. */
+  readonly further?: readonly Defect[];
+}
+
+type Checking = Reading & { readonly mayHide: boolean };
+
+function read<T>(kind: DocumentKind<T>, value: unknown, reading: Checking): T {
   const current = currentVersion(kind);
   // One that claims no version of this kind fails the current schema, which lists its other defects too.
   const version = versionOf(kind, value) ?? current;
   if (version > current) throw newerFormat(kind, version);
   let document = value;
   for (const older of kind.older?.slice(version - 1) ?? []) {
-    document = older.convert(check(kind, older, document, mayHide));
+    document = older.convert(check(kind, older, document, { ...reading, further: [] }));
   }
-  return check(kind, kind, document, mayHide);
+  return check(kind, kind, document, reading);
 }
 
 /** The canonical bytes of a document. */
@@ -75,24 +93,26 @@ export function writeJson<T>(kind: DocumentKind<T>, document: T): Buffer {
 
 /** Checks a value against the current schema of a kind. @throws StowageError naming the path of every bad field */
 export function checkDocument<T>(kind: DocumentKind<T>, value: unknown): T {
-  return check(kind, kind, value, true);
+  return check(kind, kind, value, { mayHide: true });
 }
 
 function check<T>(
   kind: DocumentKind<unknown>,
   version: Pick<DocumentKind<T>, 'schema' | 'quick'>,
   value: unknown,
-  mayHide: boolean,
+  reading: Checking,
 ): T {
-  const hidden = mayHide ? hiddenMembers(value) : [];
-  const sound = hidden.length === 0 ? version.quick?.(value) : undefined;
+  const hidden = reading.mayHide ? hiddenMembers(value) : [];
+  const sound =
+    hidden.length === 0 && !reading.further?.length ? version.quick?.(value) : undefined;
   if (sound !== undefined) return sound;
-  const result = version.schema.safeParse(value);
-  if (result.success && hidden.length === 0) return result.data;
-  const issues = result.error?.issues ?? [];
-  const defects = [...new Set([...issues.flatMap(describeIssue), ...hidden])];
-  const shown = defects.slice(0, 50);
-  const count = defects.length === 1 ? '1 defect' : `${defects.length} defects`;
+  const result = version.schema.safeParse(value, { error: wordsFor });
+  const { further = [], locate } = reading;
+  if (result.success && hidden.length === 0 && further.length === 0) return result.data;
+  const found = [...defectsOf(result.error?.issues ?? [], version.schema), ...hidden, ...further];
+  const lines = [...new Set(inOrder(found, locate))];
+  const shown = lines.slice(0, 50);
+  const count = lines.length === 1 ? '1 defect' : `${lines.length} defects`;
   throw refuseDocument(kind, `${kind.name} has ${count}`, {
     expected: 'a document of its schema',
     found: shown[0] ?? '',
@@ -100,46 +120,30 @@ function check<T>(
   });
 }
 
-function hiddenMembers(value: unknown): string[] {
-  const defects: string[] = [];
+/** A line for each defect, with its place in the file if that is known, in the order of the file. */
+function inOrder(defects: readonly Defect[], locate: Locate | undefined): string[] {
+  const line = ({ path, message }: Defect): string => `${pathText(path)}: ${message}`;
+  if (locate === undefined) return defects.map(line);
+  return defects
+    .map((defect) => ({ defect, place: locate(defect) }))
+    .toSorted((a, b) => a.place.line - b.place.line || a.place.column - b.place.column)
+    .map(({ defect, place }) => `${place.file}:${place.line}:${place.column}: ${line(defect)}`);
+}
+
+function hiddenMembers(value: unknown): Defect[] {
+  const defects: Defect[] = [];
   const path: PropertyKey[] = [];
   const visit = (each: unknown): void => {
     if (typeof each !== 'object' || each === null || path.length > MAX_JSON_DEPTH) return;
     for (const [key, member] of Object.entries(each)) {
       path.push(Array.isArray(each) ? Number(key) : key);
-      if (key === HIDDEN) defects.push(`${pathOf(path)}: unknown field`);
+      if (key === HIDDEN) defects.push({ path: [...path], message: 'unknown field', atKey: true });
       visit(member);
       path.pop();
     }
   };
   visit(value);
   return defects;
-}
-
-function describeIssue(issue: z.core.$ZodIssue): string[] {
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => `${pathOf([...issue.path, key])}: unknown field`);
-  }
-  if (issue.code === 'invalid_union') {
-    const nearest = issue.errors.toSorted((a, b) => depth(b) - depth(a))[0] ?? [];
-    const inner = nearest.flatMap((each) =>
-      describeIssue({ ...each, path: [...issue.path, ...each.path] }),
-    );
-    if (inner.length > 0) return inner;
-  }
-  return [`${pathOf(issue.path)}: ${issue.message}`];
-}
-
-// Among the branches of a union, the one that got furthest is the one that was meant.
-function depth(issues: readonly z.core.$ZodIssue[]): number {
-  return Math.max(0, ...issues.map((issue) => issue.path.length)) - issues.length / 1000;
-}
-
-function pathOf(path: readonly PropertyKey[]): string {
-  const text = path
-    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
-    .join('');
-  return text === '' ? '(document)' : text.replace(/^\./, '');
 }
 
 /** @throws StowageError with the kind's code for more bytes than it may have */

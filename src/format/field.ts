@@ -12,13 +12,27 @@ export const name: z.ZodType<string> = z
   .max(63);
 
 export const version: z.ZodType<string> = z
-  .string()
+  .string({
+    error: ({ input }) =>
+      typeof input === 'number'
+        ? `quote it, and write three parts: "${threeParts(input)}"`
+        : undefined,
+  })
   .max(128)
-  .refine((text) => validVersion(text) === text, 'expected a semantic version such as 1.4.0')
+  .refine(
+    (text) => validVersion(text) === text,
+    'expected a semantic version of three parts, such as 1.4.0',
+  )
   .refine(
     (text) => !text.includes('+'),
     'expected no build metadata: versions become file names and tags',
   );
+
+/** What YAML read as a number: 1.4, or 2. */
+function threeParts(value: number): string {
+  const [major = '0', minor = '0'] = String(value).split('.');
+  return `${major}.${minor}.0`;
+}
 
 export const versionRange: z.ZodType<string> = z
   .string()

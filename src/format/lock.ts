@@ -14,7 +14,7 @@ import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type Finding, finding } from './finding.ts';
-import { type Manifest, manifestKind } from './manifest.ts';
+import { lockedManifest, type Manifest } from './manifest.ts';
 import { type SignatureVerdict, verdict } from './upstream.ts';
 import { schemaMember } from './version.ts';
 
@@ -197,7 +197,7 @@ const schema: z.ZodType<Lock> = exact(
     schema: z.literal('stowage/lock/v1'),
     seq: field.sequence,
     resolvedAt: field.moment,
-    manifest: manifestKind.schema,
+    manifest: lockedManifest,
     models: z.array(model),
     images: z.array(image),
     files: z.array(file),

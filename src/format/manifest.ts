@@ -1,12 +1,13 @@
 import * as z from 'zod';
 import type { Digest } from '../core/digest.ts';
 import { MAX_MANIFEST_BYTES } from '../core/limits.ts';
+import { always } from './defect.ts';
 import { type Deployment, deploymentShape, recalls } from './deployment.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type Allowance, allowance } from './finding.ts';
-import { checkReferences } from './references.ts';
+import { checkHostPorts, checkReferences } from './references.ts';
 import {
   imageSignature,
   type ModelSignatureRequirement,
@@ -49,6 +50,8 @@ export interface FileSource {
    */
   readonly source: string;
   readonly digest?: Digest;
+  /** Whether the path may lead outside the manifest's folder, also through symbolic links. */
+  readonly outside?: true;
   /** Whether submodules of a git repository are downloaded; otherwise a repository with submodules is refused. */
   readonly submodules?: boolean;
   /** Whether Git LFS files of a git repository are downloaded; otherwise they are refused. */
@@ -116,43 +119,59 @@ const file: z.ZodType<FileSource> = exact(
         .line(2048)
         .refine((text) => text.length > 0, 'expected a path, an https URL or git+https'),
       digest: field.digest.exactOptional(),
+      outside: z.literal(true).exactOptional(),
       submodules: z.boolean().exactOptional(),
       lfs: z.boolean().exactOptional(),
       allow: z.array(allowance).min(1).max(256).exactOptional(),
     })
-    .refine((value) => !value.source.startsWith('https://') || value.digest !== undefined, {
+    .refine((value) => !isRemote(value, 'https://') || value.digest !== undefined, {
+      ...always,
       path: ['digest'],
       message: 'expected a digest: the content of an https URL can change',
     })
     .refine((value) => !/^[a-z+]+:\/\//.test(value.source) || REMOTE.test(value.source), {
+      ...always,
       path: ['source'],
       message: 'expected a path, an https URL or git+https://host/path/repository@revision',
     })
     .refine(
-      ({ source, submodules, lfs }) =>
-        source.startsWith('git+') || (submodules === undefined && lfs === undefined),
-      { path: ['source'], message: 'submodules and lfs require a git+https source' },
-    ),
+      (value) =>
+        isRemote(value, 'git+') || (value.submodules === undefined && value.lfs === undefined),
+      { ...always, path: ['source'], message: 'submodules and lfs require a git+https source' },
+    )
+    .refine((value) => value.outside === undefined || !/^[a-z+]+:\/\//.test(value.source), {
+      ...always,
+      path: ['outside'],
+      message: 'only a path can be outside the folder of the manifest',
+    }),
 );
 
-const schema: z.ZodType<Manifest> = exact(
-  z
-    .strictObject({
-      apiVersion: z.literal('stowage/v1'),
-      name: field.name,
-      version: field.version,
-      channel: field.name.default('stable'),
-      description: field.line(500).default(''),
-      platforms: z.array(field.platform).min(1).max(8).default(['linux/amd64']),
-      models: z.array(model).max(256).default([]),
-      images: z.array(image).max(256).default([]),
-      files: z.array(file).max(256).default([]),
-      ...deploymentShape,
-      upgradeFrom: field.versionRange.exactOptional(),
-      recalls: recalls.exactOptional(),
-    })
-    .superRefine(checkReferences),
-);
+/** The source may have any type: the schema reports a wrong one. */
+function isRemote({ source }: { readonly source: unknown }, scheme: string): boolean {
+  return typeof source === 'string' && source.startsWith(scheme);
+}
+
+const fields = z
+  .strictObject({
+    apiVersion: z.literal('stowage/v1'),
+    name: field.name,
+    version: field.version,
+    channel: field.name.default('stable'),
+    description: field.line(500).default(''),
+    platforms: z.array(field.platform).min(1).max(8).default(['linux/amd64']),
+    models: z.array(model).max(256).default([]),
+    images: z.array(image).max(256).default([]),
+    files: z.array(file).max(256).default([]),
+    ...deploymentShape,
+    upgradeFrom: field.versionRange.exactOptional(),
+    recalls: recalls.exactOptional(),
+  })
+  .superRefine(checkReferences, always);
+
+/** A manifest inside a lock. Whether its ports collide was not checked when old locks were made. */
+export const lockedManifest: z.ZodType<Manifest> = exact(fields);
+
+const schema: z.ZodType<Manifest> = exact(fields.superRefine(checkHostPorts, always));
 
 export const manifestKind: DocumentKind<Manifest> = {
   name: 'manifest',

@@ -1,100 +1,173 @@
 import type { z } from 'zod';
-import { inOrder, type Service } from './service.ts';
+import { type Fields, fieldsOf, listOf, textsOf } from '../core/fields.ts';
+import { inOrder } from './service.ts';
 
-interface Named {
-  readonly name: string;
-}
+type Context = Pick<z.core.$RefinementCtx, 'addIssue'>;
+type Report = (path: (string | number)[], message: string) => void;
 
-/** The members that a manifest and a bundle index share. */
-interface Release {
-  readonly services: readonly Service[];
-  readonly acceptance: readonly { readonly service: string }[];
-  readonly parameters: Readonly<Record<string, unknown>>;
-  readonly secrets: Readonly<Record<string, unknown>>;
-  readonly models: readonly Named[];
-  readonly images: readonly Named[];
-  readonly files: readonly Named[];
-}
-
-/** Checks that every name in use is defined exactly once. */
-export function checkReferences(
-  release: Release,
-  context: Pick<z.core.$RefinementCtx, 'addIssue'>,
-): void {
-  const defect = (path: (string | number)[], message: string): void => {
-    context.addIssue({ code: 'custom', input: release, path, message });
+/**
+ * Checks that every name in use is defined exactly once, in a manifest or bundle index.
+ * @param release its fields may have any type: the schema reports those that are wrong
+ */
+export function checkReferences(release: object, context: Context): void {
+  const report = reporter(release, context);
+  const document = fieldsOf(release);
+  checkNames(document, report);
+  const services = new Map(listOf(document['services']).map((each) => [each['name'], each]));
+  const known = {
+    models: namesOf(document['models']),
+    images: namesOf(document['images']),
+    files: namesOf(document['files']),
+    secrets: fieldsOf(document['secrets']),
+    parameters: fieldsOf(document['parameters']),
+    services,
   };
-  const models = new Set(release.models.map((each) => each.name));
-  const images = new Set(release.images.map((each) => each.name));
-  const files = new Set(release.files.map((each) => each.name));
-  if (
-    new Set([...models, ...images, ...files]).size !==
-    release.models.length + release.images.length + release.files.length
-  ) {
-    defect([], 'two models, images or files have the same name: each becomes a tag of the bundle');
-  }
-  const services = new Map(release.services.map((each) => [each.name, each]));
-  if (services.size !== release.services.length)
-    defect(['services'], 'two services have the same name');
-  release.services.forEach((each, index) => {
-    const at = ['services', index];
-    if (!images.has(each.image)) defect([...at, 'image'], `unknown image ${each.image}`);
-    each.mounts.forEach((mount, place) => {
-      if ('model' in mount && !models.has(mount.model))
-        defect([...at, 'mounts', place], `unknown model ${mount.model}`);
-      if ('files' in mount && !files.has(mount.files))
-        defect([...at, 'mounts', place], `unknown files ${mount.files}`);
-      if ('template' in mount && !files.has(mount.template))
-        defect([...at, 'mounts', place], `unknown files ${mount.template}`);
-    });
-    each.adapters.forEach(({ model }, place) => {
-      if (!models.has(model)) defect([...at, 'adapters', place], `unknown model ${model}`);
-    });
-    each.secrets.forEach(({ secret }, place) => {
-      if (!Object.hasOwn(release.secrets, secret))
-        defect([...at, 'secrets', place], `unknown secret ${secret}`);
-    });
-    for (const other of each.dependsOn) {
-      if (!services.has(other)) defect([...at, 'dependsOn'], `unknown service ${other}`);
-      else if (services.get(other)?.health === undefined)
-        defect(
-          [...at, 'dependsOn'],
-          `service ${other} has no health check, so it is unknown when it is ready`,
-        );
-    }
-    for (const used of parametersUsed(each)) {
-      if (!Object.hasOwn(release.parameters, used)) defect(at, `unknown parameter ${used}`);
-    }
+  listOf(document['services']).forEach((each, index) => {
+    checkService(each, ['services', index], known, report);
   });
-  const known = release.services.map(({ name, dependsOn }) => ({
-    name,
-    dependsOn: dependsOn.filter((other) => services.has(other)),
+  const order = listOf(document['services']).map((each) => ({
+    name: String(each['name']),
+    dependsOn: textsOf(each['dependsOn']).filter((other) => services.has(other)),
   }));
-  if (inOrder(known) === undefined)
-    defect(['services'], 'services depend on each other in a cycle: see their dependsOn');
-  release.acceptance.forEach((each, index) => {
-    const asked = services.get(each.service);
-    if (asked === undefined)
-      defect(['acceptance', index, 'service'], `unknown service ${each.service}`);
-    else if (asked.health?.port === undefined) {
-      defect(
-        ['acceptance', index, 'service'],
-        `the health check of service ${each.service} names no port for prompts`,
-      );
-    }
+  if (inOrder(order) === undefined)
+    report(['services'], 'services depend on each other in a cycle: see their dependsOn');
+  listOf(document['acceptance']).forEach(({ service }, index) => {
+    if (typeof service !== 'string') return;
+    const asked = services.get(service);
+    const at = ['acceptance', index, 'service'];
+    if (asked === undefined) report(at, `unknown service ${service}`);
+    else if (fieldsOf(asked['health'])['port'] === undefined)
+      report(at, `the health check of service ${service} names no port for prompts`);
   });
 }
 
-/** The names in `${parameters.NAME}` anywhere in a service's args, env and ports. */
-function parametersUsed(each: Service): Set<string> {
-  const texts = [
-    ...each.args,
-    ...Object.values(each.env),
-    ...each.ports.map((port) => String(port.host)),
-  ];
-  const names = new Set<string>();
-  for (const text of texts) {
-    for (const match of text.matchAll(/\$\{parameters\.([^}]*)\}/g)) names.add(match[1] ?? '');
+/** Checks that services of one release, as far as their ports are known, can listen at the same time. */
+export function checkHostPorts(release: object, context: Context): void {
+  const report = reporter(release, context);
+  const { services, parameters } = fieldsOf(release);
+  const holders = new Map<number, string>();
+  listOf(services).forEach(({ name, network, ports }, index) => {
+    listOf(ports).forEach(({ name: port, container, host }, place) => {
+      const given = network === 'host' ? container : host;
+      const [, parameter] = /^\$\{parameters\.([^}]*)\}$/.exec(String(given)) ?? [];
+      const number =
+        parameter === undefined ? given : fieldsOf(fieldsOf(parameters)[parameter])['default'];
+      if (typeof number !== 'number') return;
+      const holder = holders.get(number);
+      const label = `port ${port} of service ${name}`;
+      holders.set(number, holder ?? label);
+      if (holder === undefined) return;
+      const source = parameter === undefined ? '' : `, the default of parameter ${parameter},`;
+      report(
+        ['services', index, 'ports', place, network === 'host' ? 'container' : 'host'],
+        `host port ${number}${source} is also used by ${holder}`,
+      );
+    });
+  });
+}
+
+interface Known {
+  readonly models: ReadonlySet<unknown>;
+  readonly images: ReadonlySet<unknown>;
+  readonly files: ReadonlySet<unknown>;
+  readonly secrets: Fields;
+  readonly parameters: Fields;
+  readonly services: ReadonlyMap<unknown, Fields>;
+}
+
+function checkService(
+  service: Fields,
+  at: readonly (string | number)[],
+  known: Known,
+  report: Report,
+): void {
+  const missing = (
+    defined: boolean,
+    kind: string,
+    name: unknown,
+    ...path: (string | number)[]
+  ): void => {
+    if (typeof name === 'string' && !defined) report([...at, ...path], `unknown ${kind} ${name}`);
+  };
+  const { image } = service;
+  missing(known.images.has(image), 'image', image, 'image');
+  listOf(service['mounts']).forEach(({ model, files, template }, place) => {
+    missing(known.models.has(model), 'model', model, 'mounts', place, 'model');
+    missing(known.files.has(files), 'files', files, 'mounts', place, 'files');
+    missing(known.files.has(template), 'files', template, 'mounts', place, 'template');
+  });
+  listOf(service['adapters']).forEach(({ model }, place) => {
+    missing(known.models.has(model), 'model', model, 'adapters', place, 'model');
+  });
+  listOf(service['secrets']).forEach(({ secret }, place) => {
+    const defined = Object.hasOwn(known.secrets, String(secret));
+    missing(defined, 'secret', secret, 'secrets', place, 'secret');
+  });
+  textsOf(service['dependsOn']).forEach((other, place) => {
+    missing(known.services.has(other), 'service', other, 'dependsOn', place);
+    const asked = known.services.get(other);
+    if (asked !== undefined && asked['health'] === undefined)
+      report(
+        [...at, 'dependsOn', place],
+        `service ${other} has no health check, so it is unknown when it is ready`,
+      );
+  });
+  for (const { name, path } of parametersUsed(service))
+    missing(Object.hasOwn(known.parameters, name), 'parameter', name, ...path);
+}
+
+/** Every item becomes a tag of the bundle. */
+function checkNames(document: Fields, report: Report): void {
+  const items = new Set<string>();
+  for (const section of ['models', 'images', 'files']) {
+    listOf(document[section]).forEach(({ name }, index) => {
+      if (typeof name !== 'string') return;
+      if (items.has(name))
+        report(
+          [section, index, 'name'],
+          `two models, images or files have the same name: each becomes a tag of the bundle`,
+        );
+      items.add(name);
+    });
   }
-  return names;
+  const services = new Set<string>();
+  listOf(document['services']).forEach(({ name }, index) => {
+    if (typeof name !== 'string') return;
+    if (services.has(name)) report(['services', index, 'name'], 'two services have the same name');
+    services.add(name);
+  });
+}
+
+/** The names in `${parameters.NAME}` anywhere in a service's args, env and ports, each once. */
+function parametersUsed(
+  service: Fields,
+): { readonly name: string; readonly path: (string | number)[] }[] {
+  const texts: [text: unknown, path: (string | number)[]][] = [
+    ...textsOf(service['args']).map((text, index): [string, (string | number)[]] => [
+      text,
+      ['args', index],
+    ]),
+    ...Object.entries(fieldsOf(service['env'])).map(([key, text]): [unknown, string[]] => [
+      text,
+      ['env', key],
+    ]),
+    ...listOf(service['ports']).map(({ host }, index): [unknown, (string | number)[]] => [
+      host,
+      ['ports', index, 'host'],
+    ]),
+  ];
+  const used = new Map<string, (string | number)[]>();
+  for (const [text, path] of texts) {
+    for (const [, name = ''] of String(text).matchAll(/\$\{parameters\.([^}]*)\}/g))
+      if (!used.has(name)) used.set(name, path);
+  }
+  return [...used].map(([name, path]) => ({ name, path }));
+}
+
+function reporter(input: object, context: Context): Report {
+  return (path, message) => context.addIssue({ code: 'custom', input, path, message });
+}
+
+function namesOf(value: unknown): Set<unknown> {
+  return new Set(listOf(value).map(({ name }) => name));
 }

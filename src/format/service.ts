@@ -1,5 +1,7 @@
 import * as z from 'zod';
+import { type Fields, fieldsOf, listOf, textsOf } from '../core/fields.ts';
 import { GIB, KIB, MIB } from '../core/limits.ts';
+import { always } from './defect.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
 
@@ -97,17 +99,23 @@ export interface Service {
 
 const UNITS: Readonly<Record<string, number>> = { B: 1, KiB: KIB, MiB: MIB, GiB: GIB };
 
+const SIZE =
+  'expected a number of bytes, or a whole number with B, KiB, MiB or GiB, such as 512MiB';
+
 export const size: z.ZodType<Size> = exact(
-  z.union([
-    field.bytes,
-    z
-      .string()
-      .regex(/^[1-9][0-9]{0,9}(?:B|KiB|MiB|GiB)$/, 'expected a size such as 512MiB or 16GiB')
-      .transform((text) => {
-        const unit = text.replace(/^[0-9]+/, '');
-        return Number.parseInt(text, 10) * (UNITS[unit] ?? 1);
-      }),
-  ]),
+  z.union(
+    [
+      field.bytes,
+      z
+        .string()
+        .regex(/^[1-9][0-9]{0,9}(?:B|KiB|MiB|GiB)$/, SIZE)
+        .transform((text) => {
+          const unit = text.replace(/^[0-9]+/, '');
+          return Number.parseInt(text, 10) * (UNITS[unit] ?? 1);
+        }),
+    ],
+    SIZE,
+  ),
 );
 
 /** Text in which `${parameters.NAME}` is replaced by a site's value. */
@@ -122,12 +130,12 @@ const mount: z.ZodType<Mount> = exact(
   ]),
 );
 
-const hostPort = z.union([
-  field.port,
-  z
-    .string()
-    .regex(/^\$\{parameters\.[a-z][A-Za-z0-9]*\}$/, 'expected a port or ${parameters.NAME}'),
-]);
+const HOST_PORT = 'expected a port from 1 to 65535, or ${parameters.NAME}';
+
+const hostPort = z.union(
+  [field.port, z.string().regex(/^\$\{parameters\.[a-z][A-Za-z0-9]*\}$/, HOST_PORT)],
+  HOST_PORT,
+);
 
 export const health: z.ZodType<Health> = exact(
   z
@@ -146,14 +154,17 @@ export const health: z.ZodType<Health> = exact(
       soakSeconds: z.int().min(0).max(86_400).default(0),
     })
     .refine((value) => (value.server === 'command') === (value.command !== undefined), {
+      ...always,
       path: ['command'],
       message: 'only a server of kind command has a command, and it must have one',
     })
     .refine((value) => (value.server === 'command') === (value.port === undefined), {
+      ...always,
       path: ['port'],
       message: 'expected the name of a port; only a server of kind command has none',
     })
     .refine((value) => value.server !== 'http' || value.path !== undefined, {
+      ...always,
       path: ['path'],
       message: 'expected a path: a server of kind http has no default path',
     }),
@@ -177,7 +188,14 @@ export const service: z.ZodType<Service> = exact(
       image: field.name,
       entrypoint: field.line(1024).exactOptional(),
       args: z.array(template).max(256).default([]),
-      env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), template).default({}),
+      env: z
+        .record(
+          z
+            .string()
+            .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected a variable name such as LOG_LEVEL'),
+          template,
+        )
+        .default({}),
       dependsOn: z.array(field.name).max(64).default([]),
       mounts: z.array(mount).max(64).default([]),
       adapters: z.array(adapter).max(64).default([]),
@@ -206,46 +224,39 @@ export const service: z.ZodType<Service> = exact(
       memory: size.exactOptional(),
       sharedMemory: size.exactOptional(),
       cpus: z.number().positive().max(4096).exactOptional(),
-      gpus: z.union([z.int().min(1).max(64), z.literal('all')]).exactOptional(),
+      gpus: z
+        .union([z.int().min(1).max(64), z.literal('all')], 'expected a number from 1 to 64, or all')
+        .exactOptional(),
       health: health.exactOptional(),
     })
-    .superRefine((value, context) => {
-      const ports = new Set(value.ports.map((each) => each.name));
-      if (ports.size !== value.ports.length) {
-        context.addIssue({
-          code: 'custom',
-          path: ['ports'],
-          message: 'two ports have the same name',
-        });
-      }
-      if (value.health?.port !== undefined && !ports.has(value.health.port)) {
-        context.addIssue({
-          code: 'custom',
-          path: ['health', 'port'],
-          message: 'names no port of this service',
-        });
-      }
-      const paths = [...value.mounts, ...value.secrets].map((each) => each.path);
-      if (new Set(paths).size !== paths.length) {
-        context.addIssue({
-          code: 'custom',
-          path: ['mounts'],
-          message: 'two mounts have the same path',
-        });
-      }
-      const defect = adapterDefect(value);
-      if (defect !== undefined) {
-        context.addIssue({ code: 'custom', path: ['adapters'], message: defect });
-      }
-      if (value.network === 'none' && value.ports.length > 0) {
-        context.addIssue({
-          code: 'custom',
-          path: ['ports'],
-          message: 'a service without a network has no ports',
-        });
-      }
-    }),
+    .superRefine(checkService, always),
 );
+
+/** Its fields may have any type: the schema reports those that are wrong. */
+function checkService(value: object, context: Pick<z.core.$RefinementCtx, 'addIssue'>): void {
+  const defect = (path: (string | number)[], message: string): void => {
+    context.addIssue({ code: 'custom', input: value, path, message });
+  };
+  const service = fieldsOf(value);
+  const ports = listOf(service['ports']);
+  const names = new Set(ports.map((each) => each['name']));
+  if (names.size !== ports.length) defect(['ports'], 'two ports have the same name');
+  const { port } = fieldsOf(service['health']);
+  if (typeof port === 'string' && !names.has(port))
+    defect(['health', 'port'], 'names no port of this service');
+  const paths = new Set<unknown>();
+  for (const section of ['mounts', 'secrets']) {
+    listOf(service[section]).forEach(({ path }, index) => {
+      if (typeof path === 'string' && paths.has(path))
+        defect([section, index, 'path'], 'two mounts have the same path');
+      paths.add(path);
+    });
+  }
+  const adapters = adapterDefect(service);
+  if (adapters !== undefined) defect(['adapters'], adapters);
+  if (service['network'] === 'none' && ports.length > 0)
+    defect(['ports'], 'a service without a network has no ports');
+}
 
 /** The kinds of servers that support adapters, and the argument or variable for them. */
 export const adapterSettings: Readonly<Partial<Record<ServerKind, string>>> = {
@@ -256,23 +267,26 @@ export const adapterSettings: Readonly<Partial<Record<ServerKind, string>>> = {
 };
 
 /** Why a service cannot use its adapters; undefined if it can. */
-function adapterDefect({ adapters, health, args, env, mounts }: Service): string | undefined {
+function adapterDefect(service: Fields): string | undefined {
+  const adapters = listOf(service['adapters']);
   if (adapters.length === 0) return undefined;
-  const setting = health === undefined ? undefined : adapterSettings[health.server];
+  const { server } = fieldsOf(service['health']);
+  const setting = (adapterSettings as Readonly<Record<string, string>>)[String(server)];
   if (setting === undefined) {
     const kinds = Object.keys(adapterSettings).join(', ');
-    return `${health === undefined ? 'a service without health' : `a server of kind ${health.server}`} does not support adapters: only ${kinds} do`;
+    return `${server === undefined ? 'a service without health' : `a server of kind ${server}`} does not support adapters: only ${kinds} do`;
   }
-  if (args.some((each) => each.split('=')[0] === setting) || Object.hasOwn(env, setting))
+  const used = textsOf(service['args']).some((each) => each.split('=')[0] === setting);
+  if (used || Object.hasOwn(fieldsOf(service['env']), setting))
     return `${setting} is also set explicitly: remove it or the adapters`;
   for (const member of ['model', 'name'] as const) {
     if (new Set(adapters.map((each) => each[member])).size !== adapters.length)
       return `two adapters have the same ${member}`;
   }
-  const taken = mounts.find((each) => /^\/adapters(?:\/|$)/.test(each.path));
-  return taken === undefined
-    ? undefined
-    : `mount ${taken.path} conflicts with the folder of the adapters`;
+  const taken = listOf(service['mounts']).find(({ path }) =>
+    /^\/adapters(?:\/|$)/.test(String(path)),
+  );
+  return taken && `mount ${taken['path']} conflicts with the folder of the adapters`;
 }
 
 /**

@@ -87,7 +87,11 @@ const secret: z.ZodType<SecretReference> = exact(
     z.strictObject({
       file: field.line(4096).refine((path) => path.startsWith('/'), 'expected an absolute path'),
     }),
-    z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/) }),
+    z.strictObject({
+      env: z
+        .string()
+        .regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'expected the name of a variable such as API_KEY'),
+    }),
   ]),
 );
 

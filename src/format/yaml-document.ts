@@ -1,21 +1,91 @@
-import { parseDocument } from 'yaml';
-import { checkSize, type DocumentKind, readValue, refuseDocument } from './document.ts';
+import { isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import type { Defect } from './defect.ts';
+import {
+  checkSize,
+  type DocumentKind,
+  type Locate,
+  readValue,
+  refuseDocument,
+} from './document.ts';
 
-/** Reads a document that a person wrote in YAML. @throws StowageError with the kind's code, every defect listed */
-export function readYaml<T>(kind: DocumentKind<T>, bytes: Uint8Array): T {
+/** A parsed YAML or JSON file, not yet checked against a schema. */
+export interface YamlSource {
+  readonly value: unknown;
+  /** Absent if the file has no name. */
+  readonly locate?: Locate;
+}
+
+/**
+ * Reads a document that a person wrote in YAML, of which JSON is a part.
+ * @param file its name in messages; each defect then names its line and column
+ * @throws StowageError with the kind's code, every defect listed
+ */
+export function readYaml<T>(kind: DocumentKind<T>, bytes: Uint8Array, file?: string): T {
+  const { value, ...reading } = parseYaml(kind, bytes, file);
+  return readValue(kind, value, reading);
+}
+
+/** Parses YAML without checking it against the schema. @throws StowageError as {@link readYaml} */
+export function parseYaml<T>(kind: DocumentKind<T>, bytes: Uint8Array, file?: string): YamlSource {
   checkSize(kind, bytes);
-  let value: unknown;
+  const lineCounter = new LineCounter();
+  const place = (offset: number): ReturnType<Locate> => {
+    const { line, col } = lineCounter.linePos(offset);
+    return { file: file ?? '', line: Math.max(line, 1), column: Math.max(col, 1) };
+  };
+  let defects: string[] = [];
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    const yaml = parseDocument(text, { prettyErrors: true, uniqueKeys: true });
-    for (const defect of [...yaml.errors, ...yaml.warnings]) throw defect;
-    value = yaml.toJS({ maxAliasCount: 0 });
+    const yaml = parseDocument(text, { prettyErrors: false, uniqueKeys: true, lineCounter });
+    defects = [...yaml.errors, ...yaml.warnings].map(({ message, pos }) => {
+      const { line, column } = place(pos[0]);
+      return file === undefined
+        ? `line ${line}, column ${column}: ${firstLine(message)}`
+        : `${file}:${line}:${column}: ${firstLine(message)}`;
+    });
+    const [first] = defects;
+    if (first !== undefined) throw new SyntaxError(first);
+    const value: unknown = yaml.toJS({ maxAliasCount: 0 });
+    const locate = (defect: Defect): ReturnType<Locate> => place(offsetOf(yaml.contents, defect));
+    return { value, ...(file === undefined ? {} : { locate }) };
   } catch (cause) {
-    const found = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : 'invalid text';
     throw refuseDocument(kind, `${kind.name} is not valid YAML`, {
       expected: 'YAML in UTF-8, without aliases',
-      found,
+      found: cause instanceof Error ? firstLine(cause.message) : 'invalid text',
+      defects: [...new Set(defects)].slice(0, 50),
     });
   }
-  return readValue(kind, value);
+}
+
+function firstLine(text: string): string {
+  return text.split('\n')[0] ?? '';
+}
+
+/** The offset of a value, of its name if that is wrong or it has no value, or of what it is missing from. */
+function offsetOf(root: unknown, { path, atKey }: Defect): number {
+  let node: unknown = root;
+  let offset = rangeOf(root) ?? 0;
+  for (const [index, key] of path.entries()) {
+    if (isMap(node)) {
+      const pair = node.items.find(
+        (each) => isScalar(each.key) && String(each.key.value) === String(key),
+      );
+      if (pair === undefined) return offset;
+      const named = rangeOf(pair.key) ?? offset;
+      const last = index === path.length - 1;
+      offset = last && atKey === true ? named : (rangeOf(pair.value) ?? named);
+      node = pair.value;
+    } else if (isSeq(node)) {
+      node = node.items[Number(key)];
+      offset = rangeOf(node) ?? offset;
+    } else return offset;
+  }
+  return offset;
+}
+
+/** Undefined for the empty value of `name:`. */
+function rangeOf(node: unknown): number | undefined {
+  if (typeof node !== 'object' || node === null || !('range' in node)) return undefined;
+  const [start, end] = (node.range ?? []) as number[];
+  return start === end ? undefined : start;
 }

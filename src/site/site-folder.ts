@@ -119,7 +119,7 @@ export class SiteFolder {
     if (bytes !== undefined) {
       // Many sites have none, and YAML takes a while to load.
       const { readYaml } = await import('../format/yaml-document.ts');
-      return readYaml(siteKind, bytes);
+      return readYaml(siteKind, bytes, 'site.yaml');
     }
     return checkDocument(siteKind, { apiVersion: 'stowage/v1', name: defaultName() });
   }

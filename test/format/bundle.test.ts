@@ -41,12 +41,12 @@ describe('when a bundle refers to undefined names', () => {
     [
       'a mount of a model that is not there',
       bend(bundle(), 'services.0.mounts', [{ model: 'other', path: '/m' }]),
-      'services[0].mounts[0]: unknown model other',
+      'services[0].mounts[0].model: unknown model other',
     ],
     [
       'a mount of files that are not there',
       bend(bundle(), 'services.0.mounts', [{ files: 'other', path: '/m' }]),
-      'services[0].mounts[0]: unknown files other',
+      'services[0].mounts[0].files: unknown files other',
     ],
     [
       'an acceptance of a service that is not there',
@@ -56,7 +56,7 @@ describe('when a bundle refers to undefined names', () => {
     [
       'a parameter that is not there',
       bend(bundle(), 'services.0.args', ['${' + 'parameters.other}']),
-      'services[0]: unknown parameter other',
+      'services[0].args[0]: unknown parameter other',
     ],
   ])('refuses %s, as a manifest would be', async (_, value, defect) => {
     const error = await expectCode(() => checkDocument(bundleKind, value), 'index-malformed');

@@ -7,7 +7,7 @@ import { BlobStore } from '../../io/blob-store.ts';
 import { writeAtomic } from '../../io/file.ts';
 import { type CommandContext, type CommandResult, storeFolder } from '../command.ts';
 import { explainedText, explainFindings, findingLines } from '../explain-findings.ts';
-import { readLock, readManifest } from './manifest-file.ts';
+import { checkManifest, readLock } from './manifest-file.ts';
 import { openSources, type SourceOptions } from './sources.ts';
 
 export interface LockOptions extends SourceOptions {
@@ -21,7 +21,7 @@ export async function lock(
   options: LockOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const { manifest, folder, lockPath } = await readManifest(file, context);
+  const { manifest, folder, lockPath } = await checkManifest(file, context);
   const previous = await readLock(lockPath);
   const resolved = await resolve(manifest, {
     ...context,

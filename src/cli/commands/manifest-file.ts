@@ -1,11 +1,12 @@
 import { dirname, join } from 'node:path';
+import { pathDefects } from '../../build/local-paths.ts';
 import { canonicalJson, type Json } from '../../core/canonical-json.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_LOCK_BYTES, MAX_MANIFEST_BYTES } from '../../core/limits.ts';
-import { readJson } from '../../format/document.ts';
+import { readJson, readValue } from '../../format/document.ts';
 import { type Lock, lockKind } from '../../format/lock.ts';
 import { type Manifest, manifestKind } from '../../format/manifest.ts';
-import { readYaml } from '../../format/yaml-document.ts';
+import { parseYaml, readYaml } from '../../format/yaml-document.ts';
 import { readBounded, readIfThere } from '../../io/file.ts';
 import type { CommandContext } from '../command.ts';
 
@@ -18,13 +19,33 @@ export interface ManifestFile {
   readonly lockPath: string;
 }
 
-export async function readManifest(
+/** @throws StowageError `manifest-invalid`, each defect with its line and column */
+async function readManifest(
   file: string | undefined,
   context: CommandContext,
 ): Promise<ManifestFile> {
   const path = context.path(file ?? DEFAULT_MANIFEST);
-  const manifest = readYaml(manifestKind, await readBounded(path, MAX_MANIFEST_BYTES));
+  const bytes = await readBounded(path, MAX_MANIFEST_BYTES);
+  const manifest = readYaml(manifestKind, bytes, file ?? DEFAULT_MANIFEST);
   const folder = dirname(path);
+  return { manifest, folder, lockPath: join(folder, lockName(path)) };
+}
+
+/**
+ * Reads a manifest and checks everything about it that can be checked offline: `stowage check`, and the start of
+ * `stowage lock`. Other commands compare the manifest with its lock instead.
+ * @throws StowageError `manifest-invalid`, each defect with its line and column
+ */
+export async function checkManifest(
+  file: string | undefined,
+  context: CommandContext,
+): Promise<ManifestFile> {
+  const path = context.path(file ?? DEFAULT_MANIFEST);
+  const folder = dirname(path);
+  const bytes = await readBounded(path, MAX_MANIFEST_BYTES);
+  const { value, ...reading } = parseYaml(manifestKind, bytes, file ?? DEFAULT_MANIFEST);
+  const further = await pathDefects(value, folder);
+  const manifest = readValue(manifestKind, value, { ...reading, further });
   return { manifest, folder, lockPath: join(folder, lockName(path)) };
 }
 

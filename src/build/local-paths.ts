@@ -1,0 +1,60 @@
+import { realpath } from 'node:fs/promises';
+import { resolve as resolvePath } from 'node:path';
+import { StowageError } from '../core/error.ts';
+import { type Fields, fieldsOf, listOf } from '../core/fields.ts';
+import { quoted } from '../core/printable.ts';
+import type { Defect } from '../format/defect.ts';
+import { ioError } from '../io/file.ts';
+
+/**
+ * Checks that the paths in a manifest exist, and that its files are inside its folder unless it says otherwise.
+ * @param manifest its fields may have any type: the schema reports those that are wrong
+ */
+export async function pathDefects(manifest: unknown, folder: string): Promise<Defect[]> {
+  const defects: Defect[] = [];
+  const { files, models, images } = fieldsOf(manifest);
+  for (const [index, file] of listOf(files).entries()) {
+    const { source } = file;
+    if (typeof source !== 'string' || source === '' || /^[a-z+]+:\/\//.test(source)) continue;
+    const message = await sourceDefect(source, file, folder);
+    if (message !== undefined) defects.push({ path: ['files', index, 'source'], message });
+  }
+  for (const [section, items] of Object.entries({ models, images })) {
+    for (const [index, { signature }] of listOf(items).entries()) {
+      for (const name of ['key', 'root', 'log', 'trustedRoot']) {
+        const path = fieldsOf(signature)[name];
+        if (typeof path !== 'string' || (await realPath(resolvePath(folder, path))) !== undefined)
+          continue;
+        defects.push({ path: [section, index, 'signature', name], message: missing(path) });
+      }
+    }
+  }
+  return defects;
+}
+
+async function sourceDefect(
+  source: string,
+  { outside }: Fields,
+  folder: string,
+): Promise<string | undefined> {
+  const [place, root] = [await realPath(resolvePath(folder, source)), await realPath(folder)];
+  if (place === undefined) return missing(source);
+  if (outside === true || root === undefined || place === root) return undefined;
+  if (place.startsWith(root === '/' ? root : `${root}/`)) return undefined;
+  return `${quoted(source)} is outside the folder of the manifest: ${quoted(place)}; move it, or add outside: true to this entry`;
+}
+
+function missing(path: string): string {
+  return `no such file or folder: ${quoted(path)}`;
+}
+
+/** Undefined if nothing is there. @throws StowageError `io-failed` */
+async function realPath(path: string): Promise<string | undefined> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    const failure = ioError(error, path);
+    if (failure instanceof StowageError && failure.code === 'file-missing') return undefined;
+    throw failure;
+  }
+}

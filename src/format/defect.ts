@@ -1,0 +1,229 @@
+import type * as z from 'zod';
+
+/** A defect of a document: where it is, and what is wrong there. */
+export interface Defect {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+  /** Whether the name of the field is wrong, not its value. */
+  readonly atKey?: boolean;
+  /** For an unknown field: the field that was probably meant. */
+  readonly meant?: string;
+}
+
+/** Runs a check although fields have defects, so that all defects of a document are reported at once. */
+export const always = {
+  when: ({ value }: { value: unknown }): boolean =>
+    typeof value === 'object' && value !== null && !Array.isArray(value),
+} as const;
+
+const MISSING = 'required field is missing';
+const UNCLEAR = 'is not in any accepted form';
+
+const nouns: Readonly<Record<string, string>> = {
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  tuple: 'a list',
+  object: 'a mapping of fields',
+  record: 'a mapping of names',
+  null: 'null',
+};
+
+/** The words for an issue of a schema that has none of its own; passed to `safeParse`. */
+export function wordsFor(issue: z.core.$ZodRawIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return wrongType(nouns[issue.expected] ?? issue.expected, issue.input);
+    case 'invalid_value': {
+      if (issue.input === undefined) return MISSING;
+      const values = issue.values.map(String);
+      if (values.length === 1) return `expected ${values[0]}`;
+      const near = typeof issue.input === 'string' ? nearest(issue.input, values) : undefined;
+      const meant = near === undefined ? '' : `; did you mean ${near}?`;
+      return `expected one of: ${values.join(', ')}${meant}`;
+    }
+    case 'too_big':
+      return amount('at most', issue.origin, Number(issue.maximum), issue.inclusive !== false);
+    case 'too_small':
+      return amount('at least', issue.origin, Number(issue.minimum), issue.inclusive !== false);
+    case 'not_multiple_of':
+      return `expected a multiple of ${issue.divisor}`;
+    case 'unrecognized_keys':
+      return 'unknown field';
+    default:
+      return UNCLEAR;
+  }
+}
+
+function wrongType(expected: string, input: unknown): string {
+  if (input === undefined) return MISSING;
+  const quote = expected === 'text' && (typeof input === 'number' || typeof input === 'boolean');
+  return `expected ${expected}, found ${kindOf(input)}${quote ? ': put it in quotes' : ''}`;
+}
+
+function kindOf(input: unknown): string {
+  if (input === null) return 'nothing';
+  if (Array.isArray(input)) return 'a list';
+  if (typeof input === 'number') return `the number ${input}`;
+  if (typeof input === 'boolean') return `${input}`;
+  return typeof input === 'string' ? 'text' : 'a mapping of fields';
+}
+
+function amount(bound: string, origin: string, limit: number, inclusive: boolean): string {
+  if (!inclusive) return `expected ${bound === 'at least' ? 'more' : 'less'} than ${limit}`;
+  if (origin === 'string') return `expected ${bound} ${limit} characters`;
+  if (origin === 'array') return `expected ${bound} ${limit} ${limit === 1 ? 'entry' : 'entries'}`;
+  return `expected ${bound} ${limit}`;
+}
+
+/** The defects that issues of a schema stand for, without duplicates. */
+export function defectsOf(issues: readonly z.core.$ZodIssue[], schema: z.ZodType): Defect[] {
+  const defects = issues.flatMap((issue) => defectsIn(issue, schema));
+  // A misspelled field is not missing as well.
+  const meant = new Set(
+    defects.flatMap((each) =>
+      each.meant === undefined ? [] : [pathText([...each.path.slice(0, -1), each.meant])],
+    ),
+  );
+  const seen = new Set<string>();
+  return defects.filter(({ path, message }) => {
+    const place = pathText(path);
+    if (message === MISSING && meant.has(place)) return false;
+    const isNew = !seen.has(`${place}: ${message}`);
+    seen.add(`${place}: ${message}`);
+    return isNew;
+  });
+}
+
+function defectsIn(issue: z.core.$ZodIssue, schema: z.ZodType): Defect[] {
+  const { path } = issue;
+  if (issue.code === 'unrecognized_keys') {
+    const known = fieldsAt(schema, path);
+    return issue.keys.map((key) => ({
+      path: [...path, key],
+      ...unknownField(key, known),
+      atKey: true,
+    }));
+  }
+  if (issue.code === 'invalid_key')
+    return [{ path, message: issue.issues[0]?.message ?? issue.message, atKey: true }];
+  if (issue.code === 'invalid_union') {
+    const inner = nearestBranch(issue.errors).flatMap((each) =>
+      defectsIn({ ...each, path: [...path, ...each.path] }, schema),
+    );
+    const whole = inner.every((each) => each.path.length === path.length && each.atKey !== true);
+    if (inner.length > 0 && !(whole && issue.message !== UNCLEAR)) return inner;
+  }
+  return [{ path, message: issue.message }];
+}
+
+/** Of the branches of a union, the one that was meant: it fits best. */
+function nearestBranch(
+  branches: readonly (readonly z.core.$ZodIssue[])[],
+): readonly z.core.$ZodIssue[] {
+  const score = (issues: readonly z.core.$ZodIssue[]): number => {
+    const wrongKind = issues.some((each) => each.code === 'invalid_type' && each.path.length === 0);
+    const count = issues.reduce(
+      (sum, each) => sum + (each.code === 'unrecognized_keys' ? each.keys.length : 1),
+      0,
+    );
+    const depth = Math.max(0, ...issues.map((each) => each.path.length));
+    return (wrongKind ? -1000 : 0) - count + depth / 1000;
+  };
+  return branches.toSorted((a, b) => score(b) - score(a))[0] ?? [];
+}
+
+/** What people of this field write for a field of ours. */
+const habits: Readonly<Record<string, string>> = {
+  volumes: 'mounts',
+  environment: 'env',
+  command: 'args',
+  healthcheck: 'health',
+  ram: 'memory',
+  shmsize: 'sharedMemory',
+  params: 'parameters',
+};
+
+function unknownField(key: string, known: readonly string[]): Pick<Defect, 'message' | 'meant'> {
+  if (known.includes(key)) return { message: 'cannot be combined with the other fields here' };
+  const habitual = Object.entries(habits).filter(([, name]) => known.includes(name));
+  const names = new Map([...habitual, ...known.map((name): [string, string] => [name, name])]);
+  const near = nearest(key, [...names.keys()]);
+  const meant = near === undefined ? undefined : names.get(near);
+  if (meant === undefined) return { message: 'unknown field' };
+  return { message: `unknown field; did you mean ${meant}?`, meant };
+}
+
+/** The name that was probably meant; undefined if none is similar. */
+function nearest(text: string, names: readonly string[]): string | undefined {
+  const plain = (name: string): string => name.toLowerCase().replace(/[_-]/g, '');
+  const wanted = plain(text);
+  const [best] = names
+    .map((name) => ({ name, distance: distance(wanted, plain(name)) }))
+    .toSorted((a, b) => a.distance - b.distance);
+  const limit = Math.max(1, Math.floor(wanted.length / 3));
+  return best !== undefined && best.distance <= limit ? best.name : undefined;
+}
+
+/** How many letters must be changed, added, removed or swapped with their neighbor. */
+function distance(a: string, b: string): number {
+  const rows = Array.from({ length: a.length + 1 }, () => new Array<number>(b.length + 1).fill(0));
+  const at = (row: number, column: number): number => rows[row]?.[column] ?? 0;
+  for (let row = 0; row <= a.length; row += 1) {
+    for (let column = 0; column <= b.length; column += 1) {
+      let least = row === 0 || column === 0 ? row + column : Number.POSITIVE_INFINITY;
+      if (row > 0 && column > 0) {
+        const same = a[row - 1] === b[column - 1] ? 0 : 1;
+        least = Math.min(
+          at(row - 1, column) + 1,
+          at(row, column - 1) + 1,
+          at(row - 1, column - 1) + same,
+        );
+        if (row > 1 && column > 1 && a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1])
+          least = Math.min(least, at(row - 2, column - 2) + 1);
+      }
+      (rows[row] as number[])[column] = least;
+    }
+  }
+  return at(a.length, b.length);
+}
+
+interface Definition {
+  readonly type: string;
+  readonly innerType?: z.ZodType;
+  readonly in?: z.ZodType;
+  readonly options?: readonly z.ZodType[];
+  readonly shape?: Readonly<Record<string, z.ZodType>>;
+  readonly element?: z.ZodType;
+  readonly valueType?: z.ZodType;
+}
+
+/** The names of the fields that a schema knows at a path. */
+function fieldsAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+  let definitions = unwrap(schema);
+  for (const key of path) {
+    definitions = definitions.flatMap(({ shape, element, valueType }) => {
+      const next = shape?.[String(key)] ?? element ?? valueType;
+      return next === undefined ? [] : unwrap(next);
+    });
+  }
+  return [...new Set(definitions.flatMap(({ shape = {} }) => Object.keys(shape)))];
+}
+
+function unwrap(schema: z.ZodType): Definition[] {
+  const definition = schema.def as unknown as Definition;
+  const { innerType, in: input, options } = definition;
+  if (options !== undefined) return options.flatMap(unwrap);
+  const inner = innerType ?? input;
+  return inner === undefined ? [definition] : unwrap(inner);
+}
+
+/** A path as messages show it: `services[0].memory`. */
+export function pathText(path: readonly PropertyKey[]): string {
+  const text = path
+    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
+    .join('');
+  return text === '' ? '(document)' : text.replace(/^\./, '');
+}
