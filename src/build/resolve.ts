@@ -5,6 +5,7 @@ import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
 import { MAX_OCI_MANIFEST_BYTES } from '../core/limits.ts';
 import { parseSafePath } from '../core/safe-path.ts';
+import { examineImage } from '../examine/examine-image.ts';
 import { checkDocument } from '../format/document.ts';
 import { momentOf } from '../format/field.ts';
 import type { Finding } from '../format/finding.ts';
@@ -86,7 +87,7 @@ async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock>
   const images: LockedImage[] = [];
   for (const source of manifest.images) {
     options.emit({ type: 'step', step: 'resolve image', subject: source.source });
-    const { findings, ...image } = await resolveImage(source, manifest.platforms, options);
+    const { findings, ...image } = await resolveImage(source, manifest, options);
     resolved.push(...findings);
     if (source.signature !== undefined && image.signature !== undefined)
       resolved.push(
@@ -178,7 +179,7 @@ async function resolveHubFile(
 
 async function resolveImage(
   source: ImageSource,
-  platforms: readonly string[],
+  { platforms, services }: Manifest,
   options: Resolving,
 ): Promise<LockedImage & { readonly findings: readonly Finding[] }> {
   const found = await options.sources.registry.resolve(
@@ -192,6 +193,16 @@ async function resolveImage(
   }
   const { registry } = options.sources;
   const { store, signal } = options;
+  const { name } = source;
+  const { repository } = found;
+  const running = services.filter((each) => each.image === name);
+  const examined: Finding[] = [];
+  for (const each of found.images) {
+    const bytes = await registry.small(repository, each.config, signal);
+    const config = jsonOf(bytes);
+    examined.push(...examineImage({ ...each, name, repository, config, services: running }));
+    await store.put(bytes);
+  }
   const { attached, blobs, failures } = await findAttached(found, registry, store, signal);
   const bytes = found.manifests.get(found.target.digest) ?? Buffer.alloc(0);
   const signature =
@@ -211,8 +222,22 @@ async function resolveImage(
     blobs,
     ...(attached.length === 0 ? {} : { attached }),
     ...(signature === undefined ? {} : { signature }),
-    findings: attachmentFindings(source.name, found.repository, failures),
+    findings: [...distinct(examined), ...attachmentFindings(name, repository, failures)],
   };
+}
+
+/** Findings that are the same for several platforms, once. */
+function distinct(findings: readonly Finding[]): Finding[] {
+  return [...new Map(findings.map((each) => [JSON.stringify(each), each])).values()];
+}
+
+/** A config that is no JSON states nothing. */
+function jsonOf(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return undefined;
+  }
 }
 
 function verifyOptions({ folder, now, signal }: ResolveOptions): VerifyOptions {

@@ -255,6 +255,22 @@ export const explanations: Readonly<Record<Rule, Explanation>> = {
     'a signature, SBOM or other artifact beside the image could not be read, and is not in the bundle',
     'check it in the registry and lock again; to require a signature, add "signature" to the image',
   ),
+  'image-platform': explain(
+    'an engine may refuse an image that does not state its os and architecture, or run it on the wrong host',
+    'try the image on a host of that platform, and ask the publisher to state it',
+  ),
+  'image-layers': explain(
+    'docker cannot unpack more than 125 layers, and podman cannot run more than 128: max depth exceeded',
+    'flatten the image, for example with podman build --squash-all, or require an engine that stacks more',
+  ),
+  'image-zstd': explain(
+    'docker before 23.0 cannot unpack layers that are compressed with zstd',
+    'require docker 23.0 or later in "requires", or use an image with gzip layers for older sites',
+  ),
+  'service-user': explain(
+    'a Python server such as vLLM may fail to start without a writable home folder and a user name (getpwuid(): uid not found)',
+    'add the lines that lock --explain prints to the manifest',
+  ),
   'upstream-signer-any': explain(
     'any holder of a certificate under that root could have made the signature',
     'add the identity of the signer to the manifest',

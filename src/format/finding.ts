@@ -109,6 +109,9 @@ export const rules = {
     'upstream-signature-failed',
     'upstream-signature-absent',
     'attachment-missing',
+    'image-platform',
+    'image-layers',
+    'service-user',
   ],
   note: [
     'safetensors-alignment',
@@ -118,6 +121,7 @@ export const rules = {
     'upstream-signer-any',
     'upstream-log-unchecked',
     'upstream-file-unsigned',
+    'image-zstd',
   ],
 } as const;
 

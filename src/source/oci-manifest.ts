@@ -8,7 +8,7 @@ import { parseRemote } from '../net/http-body.ts';
 import { type Asked, malformed } from '../net/http-error.ts';
 import { pointsToLocal } from '../net/local-address.ts';
 import { describeHttps } from './https.ts';
-import { type PlatformFields, readPlatform } from './oci-platform.ts';
+import { type PlatformFields, platformOf } from './oci-platform.ts';
 
 /** image-spec 1.1, and Docker's image manifest version 2, schema 2. */
 const INDEXES = [
@@ -23,6 +23,9 @@ const CONFIGS = [
   'application/vnd.oci.image.config.v1+json',
   'application/vnd.docker.container.image.v1+json',
 ];
+/** Layers that container engines unpack: tar, as it is or compressed with gzip or zstd. */
+const LAYER =
+  /^application\/vnd\.(?:oci\.image\.layer\.(?:nondistributable\.)?v1\.tar(?:\+(?:gzip|zstd))?|docker\.image\.rootfs\.(?:foreign\.)?diff\.tar(?:\.(?:gzip|zstd))?)$/;
 const MEDIA_TYPE = /^[a-z0-9.+-]+\/[A-Za-z0-9.+_-]+$/;
 const MAX_ENTRIES = 1000;
 const MAX_URLS = 8;
@@ -35,7 +38,12 @@ export interface IndexEntry extends LockedBlob {
 }
 
 export type ImageDocument =
-  | { readonly kind: 'index'; readonly mediaType: string; readonly manifests: IndexEntry[] }
+  | {
+      readonly kind: 'index';
+      readonly mediaType: string;
+      /** Those that can be read: as other clients do, odd ones are passed over. */
+      readonly manifests: IndexEntry[];
+    }
   | {
       readonly kind: 'image';
       readonly mediaType: string;
@@ -73,10 +81,12 @@ export function readImageDocument(
     });
   }
   if (INDEXES.includes(mediaType)) {
-    const manifests = listOf(document['manifests'], asked).map((each) => ({
-      ...readDescriptor(each, asked),
-      platform: each['platform'] === undefined ? undefined : readPlatform(each['platform'], asked),
-    }));
+    const manifests = listOf(document['manifests'], asked).flatMap((each) => {
+      const descriptor = descriptorOf(each);
+      return descriptor === undefined
+        ? []
+        : { ...descriptor, platform: platformOf(each['platform']) };
+    });
     return { kind: 'index', mediaType, manifests };
   }
   const config = readDescriptor(fieldsOf(document['config']), asked);
@@ -96,6 +106,11 @@ export function readImageDocument(
 /** Whether an entry of an index can be an image manifest. */
 export function isManifestType(mediaType: string): boolean {
   return MANIFESTS.includes(mediaType);
+}
+
+/** Whether an entry of an index is an index itself. */
+export function isIndexType(mediaType: string): boolean {
+  return INDEXES.includes(mediaType);
 }
 
 function documentType(document: Fields, contentType: string, asked: Asked): string {
@@ -126,6 +141,7 @@ function listOf(value: unknown, asked: Asked): Fields[] {
 
 function readLayer(layer: Fields, asked: Asked, foreignLayers: boolean): LockedLayer {
   const descriptor = readDescriptor(layer, asked);
+  if (!LAYER.test(descriptor.mediaType)) throw notUnpacked(asked, descriptor.mediaType);
   const listed = Array.isArray(layer['urls']) ? layer['urls'] : [];
   const urls = listed.map((each) => textOf(each, 2048) ?? '').slice(0, MAX_URLS);
   if (foreignLayers && urls.length > 0) {
@@ -151,25 +167,44 @@ function readLayer(layer: Fields, asked: Asked, foreignLayers: boolean): LockedL
   return descriptor;
 }
 
+function notUnpacked(asked: Asked, mediaType: string): StowageError {
+  const found = `a layer of ${mediaType}, which container engines do not unpack`;
+  if (mediaType.startsWith('application/vnd.ollama.')) {
+    const hint =
+      'an Ollama model is no image: add its repository on the Hub under "models", or its GGUF file under "files"';
+    return unsupported(asked, found, hint);
+  }
+  if (mediaType.endsWith('+encrypted'))
+    return unsupported(
+      asked,
+      found,
+      'decrypt it first, for example with skopeo copy --decryption-key',
+    );
+  return unsupported(
+    asked,
+    found,
+    'name a container image; download the content of an artifact (oras pull) and add it under "files"',
+  );
+}
+
 function readDescriptor(descriptor: Fields, asked: Asked): LockedBlob {
   const digest = textOf(descriptor['digest'], 256);
-  const size = sizeOf(descriptor['size']);
-  const mediaType = textOf(descriptor['mediaType'], 255);
   if (digest !== undefined && /^sha512:[0-9a-f]{128}$/.test(digest)) {
     throw unsupported(asked, 'a blob named by SHA-512', 'use an image with SHA-256 digests');
   }
-  if (
-    digest === undefined ||
-    !isDigest(digest) ||
-    size === undefined ||
-    mediaType === undefined ||
-    !MEDIA_TYPE.test(mediaType)
-  ) {
-    throw malformed(asked, {
-      expected: 'digest, size and media type of each blob',
-      found: oneLine(`${digest}`, 100),
-    });
-  }
+  const read = descriptorOf(descriptor);
+  if (read !== undefined) return read;
+  throw malformed(asked, {
+    expected: 'digest, size and media type of each blob',
+    found: oneLine(`${digest}`, 100),
+  });
+}
+
+function descriptorOf(descriptor: Fields): LockedBlob | undefined {
+  const digest = textOf(descriptor['digest'], 256) ?? '';
+  const size = sizeOf(descriptor['size']);
+  const mediaType = textOf(descriptor['mediaType'], 255) ?? '';
+  if (!isDigest(digest) || size === undefined || !MEDIA_TYPE.test(mediaType)) return undefined;
   return { digest, size, mediaType };
 }
 

@@ -1,7 +1,7 @@
 import { StowageError } from '../core/error.ts';
 import { fieldsOf, textOf } from '../core/fields.ts';
 import { oneLine } from '../net/address.ts';
-import { type Asked, malformed } from '../net/http-error.ts';
+import type { Asked } from '../net/http-error.ts';
 
 export interface PlatformFields {
   readonly os: string;
@@ -12,16 +12,11 @@ export interface PlatformFields {
 /** What an architecture without a variant means to container engines. */
 const DEFAULT_VARIANTS: Readonly<Record<string, string>> = { arm64: 'v8', arm: 'v7', amd64: 'v1' };
 
-/** Reads the platform of an index entry or of an image config. @throws StowageError `source-malformed` */
-export function readPlatform(value: unknown, asked: Asked): PlatformFields {
+/** The platform that an index entry or an image config states; undefined where it does not state both parts. */
+export function platformOf(value: unknown): PlatformFields | undefined {
   const { os, architecture, variant } = fieldsOf(value);
   const fields = { os: textOf(os, 64), architecture: textOf(architecture, 64) };
-  if (!fields.os || !fields.architecture) {
-    throw malformed(asked, {
-      expected: 'an image that says its os and architecture',
-      found: 'one that does not',
-    });
-  }
+  if (!fields.os || !fields.architecture) return undefined;
   const known = textOf(variant, 64);
   return { os: fields.os, architecture: fields.architecture, ...(known && { variant: known }) };
 }
@@ -52,8 +47,8 @@ export function choosePlatform<T extends { readonly platform: PlatformFields | u
 }
 
 /** Attestations lie in an index as platform unknown/unknown; they are no images. */
-export function isImagePlatform(platform: PlatformFields | undefined): boolean {
-  return platform !== undefined && platform.os !== 'unknown' && platform.architecture !== 'unknown';
+export function isAttestation({ os, architecture }: PlatformFields): boolean {
+  return os === 'unknown' || architecture === 'unknown';
 }
 
 /** The error for an image that lacks a platform. */

@@ -1,17 +1,30 @@
 import type { Digest } from '../core/digest.ts';
+<<<<<<< HEAD
 import type { LockedBlob } from '../format/blob.ts';
 import type { LockedLayer } from '../format/lock.ts';
+=======
+import { StowageError } from '../core/error.ts';
+import { type Fields, fieldsOf, textOf } from '../core/fields.ts';
+import type { LockedBlob, LockedLayer } from '../format/lock.ts';
+>>>>>>> 3d78a6f (Refuse images that engines cannot unpack, and read the odd indexes that other clients read)
 import { parseRemote } from '../net/http-body.ts';
 import { type Asked, malformed } from '../net/http-error.ts';
 import type { Place } from '../net/registry-auth.ts';
 import {
   type ImageDocument,
   type IndexEntry,
+  isIndexType,
   isManifestType,
   readImageDocument,
   uniqueBlobs,
 } from './oci-manifest.ts';
-import { choosePlatform, isImagePlatform, platformMissing, readPlatform } from './oci-platform.ts';
+import {
+  choosePlatform,
+  isAttestation,
+  type PlatformFields,
+  platformMissing,
+  platformOf,
+} from './oci-platform.ts';
 import type { FetchedManifest, Reader } from './oci-reader.ts';
 import { parseReference, repositoryName } from './reference.ts';
 
@@ -30,6 +43,8 @@ export interface ResolvedImage {
   readonly blobs: readonly LockedLayer[];
   /** The exact bytes of the target and the platforms' manifests. */
   readonly manifests: ReadonlyMap<Digest, Buffer>;
+  /** What each platform consists of, for a look at its config. */
+  readonly images: readonly PlatformImage[];
 }
 
 export interface ResolveImageOptions {
@@ -69,6 +84,7 @@ export async function resolveImage(
       manifest: manifest.digest,
       config: config.digest,
     })),
+    images,
     blobs: uniqueBlobs(blobs, root.asked),
     manifests: new Map([
       [digest, bytes],
@@ -77,8 +93,10 @@ export async function resolveImage(
   };
 }
 
-interface PlatformImage {
+export interface PlatformImage {
   readonly platform: string;
+  /** Whether neither index nor config states the platform, so that the one asked for was assumed. */
+  readonly assumed: boolean;
   readonly manifest: LockedBlob;
   readonly config: LockedBlob;
   readonly layers: readonly LockedLayer[];
@@ -91,29 +109,94 @@ interface Root extends ResolveImageOptions {
   readonly root: FetchedManifest;
 }
 
-async function fromIndex(
-  { reader, place, root, platforms, foreignLayers, signal }: Root,
-  entries: readonly IndexEntry[],
-): Promise<PlatformImage[]> {
-  const candidates = entries.filter(
-    ({ platform, mediaType }) => isImagePlatform(platform) && isManifestType(mediaType),
-  );
+/** Entries of an index whose configs are read because the index does not state their platform. */
+const MAX_UNSTATED = 16;
+/** Indexes within an index that are searched, to name the right one. */
+const MAX_NESTED = 16;
+
+async function fromIndex(root: Root, entries: readonly IndexEntry[]): Promise<PlatformImage[]> {
+  const { reader, place, platforms, foreignLayers, signal } = root;
+  const manifests = entries.filter(({ mediaType }) => isManifestType(mediaType));
+  const stated = manifests.filter(({ platform }) => platform && !isAttestation(platform));
+  let unstated: Promise<Candidate[]> | undefined;
   const images: PlatformImage[] = [];
   for (const platform of platforms) {
-    const entry = choosePlatform(candidates, platform);
+    let entry: Candidate | undefined = choosePlatform(stated, platform);
     if (entry === undefined) {
-      throw platformMissing(
-        root.asked,
-        platform,
-        candidates.map((each) => each.platform),
-      );
+      unstated ??= readUnstated(root, manifests);
+      const read = await unstated;
+      entry = choosePlatform(read, platform) ?? withoutPlatform(read);
+      if (entry === undefined)
+        throw await missingFromIndex(root, entries, [...stated, ...read], platform);
     }
     const { bytes, contentType, asked } = await reader.manifest(place, entry.digest, signal);
     const document = readImageDocument(bytes, contentType, asked, foreignLayers);
     const manifest = { digest: entry.digest, size: bytes.length, mediaType: entry.mediaType };
-    images.push({ platform, manifest, bytes, ...imageOf(document, entry, bytes.length, asked) });
+    const assumed = entry.platform === undefined;
+    const parts = imageOf(document, entry, bytes.length, asked);
+    images.push({ platform, assumed, manifest, bytes, ...parts });
   }
   return images;
+}
+
+type Candidate = LockedBlob & { readonly platform: PlatformFields | undefined };
+
+/** The entries whose platform the index does not state, with that of their configs; those that are no images are left out. */
+async function readUnstated(
+  { reader, place, foreignLayers, signal }: Root,
+  manifests: readonly IndexEntry[],
+): Promise<Candidate[]> {
+  const read: Candidate[] = [];
+  const unstated = manifests.filter(({ platform }) => platform === undefined);
+  for (const entry of unstated.slice(0, MAX_UNSTATED)) {
+    try {
+      const { bytes, contentType, asked } = await reader.manifest(place, entry.digest, signal);
+      const document = readImageDocument(bytes, contentType, asked, foreignLayers);
+      if (document.kind !== 'image') continue;
+      const config = parseRemote(await reader.small(place, document.config, signal), asked);
+      read.push({ ...entry, platform: platformOf(config) });
+    } catch (error) {
+      const passed = ['source-unsupported', 'source-malformed', 'source-not-found'];
+      if (!(error instanceof StowageError && passed.includes(error.code))) throw error;
+    }
+  }
+  return read;
+}
+
+/** The only image of which nothing states a platform, if there is no other. */
+function withoutPlatform(read: readonly Candidate[]): Candidate | undefined {
+  const [only, ...more] = read;
+  return more.length === 0 && only?.platform === undefined ? only : undefined;
+}
+
+/** Names the index within the index that has the platform, where one has it. */
+async function missingFromIndex(
+  { reader, place, root, signal }: Root,
+  entries: readonly IndexEntry[],
+  candidates: readonly Candidate[],
+  wanted: string,
+): Promise<StowageError> {
+  const nested = entries.filter(({ mediaType }) => isIndexType(mediaType)).slice(0, MAX_NESTED);
+  for (const { digest } of nested) {
+    const { bytes, contentType, asked } = await reader.manifest(place, digest, signal);
+    const document = readImageDocument(bytes, contentType, asked);
+    if (document.kind !== 'index' || choosePlatform(document.manifests, wanted) === undefined)
+      continue;
+    return new StowageError(
+      'source-unsupported',
+      `${root.asked.what} has its image for ${wanted} in an index within its index`,
+      {
+        expected: `${wanted} in the index itself`,
+        found: `an index ${digest} with it`,
+        hint: `use that index as the source: ${repositoryName(place)}@${digest}`,
+      },
+    );
+  }
+  return platformMissing(
+    root.asked,
+    wanted,
+    candidates.map((each) => each.platform),
+  );
 }
 
 /** A manifest says what its index said of it. */
@@ -132,22 +215,34 @@ function imageOf(
   return { config: document.config, layers: document.layers };
 }
 
-/** An image without an index says in its config what platform it is for. */
+/** An image without an index says in its config what platform it is for; one that does not is taken for that asked for. */
 async function fromManifest(
   { reader, place, root, platforms, signal }: Root,
   image: Extract<ImageDocument, { kind: 'image' }>,
 ): Promise<PlatformImage[]> {
   const { config, layers, mediaType } = image;
   const { bytes, digest, asked } = root;
-  const platform = readPlatform(
-    parseRemote(await reader.small(place, config, signal), asked),
-    asked,
-  );
+  const stated = fieldsOf(parseRemote(await reader.small(place, config, signal), asked));
+  const platform = platformOf(stated) ?? assumedPlatform(stated, platforms);
   return platforms.map((wanted) => {
-    if (choosePlatform([{ platform }], wanted) === undefined) {
-      throw platformMissing(asked, wanted, [platform]);
+    if (platform === undefined || choosePlatform([{ platform }], wanted) === undefined) {
+      throw platformMissing(asked, wanted, platform === undefined ? [] : [platform]);
     }
     const manifest = { digest, size: bytes.length, mediaType };
-    return { platform: wanted, manifest, config, layers, bytes };
+    const assumed = platformOf(stated) === undefined;
+    return { platform: wanted, assumed, manifest, config, layers, bytes };
   });
+}
+
+/** Of a config without os or architecture: what it states, completed by the one platform asked for. */
+function assumedPlatform(stated: Fields, platforms: readonly string[]): PlatformFields | undefined {
+  const [os, architecture, variant] = platforms[0]?.split('/') ?? [];
+  if (platforms.length !== 1) return undefined;
+  return platformOf({ os, architecture, variant, ...definedOf(stated) });
+}
+
+function definedOf({ os, architecture, variant }: Fields): Fields {
+  return Object.fromEntries(
+    Object.entries({ os, architecture, variant }).filter(([, value]) => textOf(value, 64)),
+  );
 }

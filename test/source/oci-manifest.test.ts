@@ -44,6 +44,52 @@ describe('an image document', () => {
     expect(read({ schemaVersion: 2, mediaType: types.index, manifests: [] }).kind).toBe('index');
   });
 
+  it.each([
+    'application/vnd.oci.image.layer.v1.tar',
+    'application/vnd.oci.image.layer.v1.tar+gzip',
+    'application/vnd.oci.image.layer.v1.tar+zstd',
+    'application/vnd.docker.image.rootfs.diff.tar',
+    'application/vnd.docker.image.rootfs.diff.tar.gzip',
+    'application/vnd.docker.image.rootfs.diff.tar.zstd',
+  ])('has layers of %s', (type) => {
+    expect(read(manifest({ layers: [descriptor(type)] }))).toMatchObject({
+      layers: [{ mediaType: type }],
+    });
+  });
+
+  it('says what to do with a model of Ollama', async () => {
+    const layers = [descriptor('application/vnd.ollama.image.model')];
+    const error = await expectCode(() => read(manifest({ layers })), 'source-unsupported');
+    expect(error.hint).toContain('"models"');
+  });
+
+  it.each([
+    ['no object', 1],
+    ['no digest', { mediaType: oci.manifest, size: 3 }],
+    ['a digest by SHA-512', descriptor(oci.manifest, 'c', { digest: `sha512:${'a'.repeat(128)}` })],
+    ['a size that is none', descriptor(oci.manifest, 'c', { size: -1 })],
+    ['no media type', { digest: `sha256:${'c'.repeat(64)}`, size: 3 }],
+  ])('passes over an entry of an index with %s', (_, odd) => {
+    const good = descriptor(oci.manifest, 'a', { platform: { os: 'linux', architecture: 'arm' } });
+    const index = { schemaVersion: 2, mediaType: oci.index, manifests: [odd, good] };
+    expect(read(index)).toMatchObject({
+      manifests: [{ digest: `sha256:${'a'.repeat(64)}`, platform: { architecture: 'arm' } }],
+    });
+  });
+
+  it.each([
+    {},
+    { os: '', architecture: '' },
+    { os: 'linux' },
+    { architecture: 'arm64' },
+    'linux',
+    null,
+  ])('takes the platform %j for none', (platform) => {
+    const manifests = [descriptor(oci.manifest, 'a', { platform })];
+    const index = { schemaVersion: 2, mediaType: oci.index, manifests };
+    expect(read(index)).toMatchObject({ manifests: [{ platform: undefined }] });
+  });
+
   it('without a type of its own has that of its header', () => {
     const document = { ...manifest(), mediaType: undefined };
     expect(read(document, `${oci.manifest}; charset=utf-8`).mediaType).toBe(oci.manifest);
@@ -94,6 +140,20 @@ describe('an image document', () => {
       manifest({ layers: [descriptor(oci.layer, 'c', { digest: `sha512:${'a'.repeat(128)}` })] }),
       '',
     ],
+    ...[
+      'application/octet-stream',
+      'application/vnd.ollama.image.model',
+      'application/vnd.cncf.model.weight.v1.raw',
+      'application/vnd.docker.ai.gguf.v3',
+      'application/vnd.oci.image.layer.v1.tar+bzip2',
+      'application/vnd.oci.image.layer.v1.tar+gzip+encrypted',
+      'application/vnd.oci.image.layer.v1.tarball',
+      'text/plain',
+    ].map((type): [string, object, string] => [
+      `with a layer of ${type}`,
+      manifest({ layers: [descriptor(oci.layer), descriptor(type, 'd')] }),
+      '',
+    ]),
   ])('%s cannot be carried', async (_, document, contentType) => {
     await expectCode(() => read(document, contentType), 'source-unsupported');
   });
@@ -132,15 +192,6 @@ describe('an image document', () => {
       '',
     ],
     ['with a layer of a broken type', manifest({ layers: [descriptor('a b')] }), ''],
-    [
-      'with a platform without a name',
-      {
-        schemaVersion: 2,
-        mediaType: oci.index,
-        manifests: [descriptor(oci.manifest, 'a', { platform: {} })],
-      },
-      '',
-    ],
   ])('%s is refused', async (_, document, contentType) => {
     await expectCode(() => read(document, contentType), 'source-malformed');
   });
@@ -225,9 +276,91 @@ describe('when a registry serves', () => {
     expect(JSON.stringify(resolved)).not.toContain(digestOf(attestation));
   });
 
-  it('an index within an index, it has no image to offer', async () => {
-    const body = index(entry(image, linux, oci.index));
-    await expectCode(() => resolve({ 1: { body } }), 'source-not-found');
+  it('an index within an index, it names the one that has the image', async () => {
+    const other = index(entry(image, { os: 'windows', architecture: 'amd64' }));
+    const right = index(entry(image, linux));
+    const nested = (text: string): object => ({
+      ...entry(text, {}, oci.index),
+      platform: undefined,
+    });
+    const served = {
+      1: { body: index(nested(other), nested(right)) },
+      [digestOf(other)]: { body: other },
+      [digestOf(right)]: { body: right },
+      [digestOf(image)]: { body: image },
+    };
+    const error = await expectCode(() => resolve(served), 'source-unsupported');
+    const [, pinned = ''] = /@(sha256:[0-9a-f]{64})$/.exec(error.hint) ?? [];
+    expect(pinned).toBe(digestOf(right));
+    await expect(resolve(served, `@${pinned}`)).resolves.toMatchObject({
+      platforms: [{ manifest: digestOf(image) }],
+    });
+    const without = { 1: { body: index(nested(other)) }, [digestOf(other)]: { body: other } };
+    await expectCode(() => resolve(without), 'source-not-found');
+  });
+
+  it.each([
+    ['one without a platform', undefined],
+    ['one with an empty platform', { os: '', architecture: '' }],
+    ['one with half a platform', { os: 'linux' }],
+  ])('an index with no other entry than %s, it reads the config', async (_, platform) => {
+    const body = index({ ...entry(image, linux), platform });
+    const served = {
+      1: { body },
+      [digestOf(image)]: { body: image },
+      [digestOf(config)]: { body: config },
+    };
+    await expect(resolve(served)).resolves.toMatchObject({
+      platforms: [{ manifest: digestOf(image) }],
+      images: [{ assumed: false }],
+    });
+  });
+
+  it('an empty platform beside a stated one, it does not read the other', async () => {
+    const body = index(
+      { ...entry('odd', linux), platform: { os: '', architecture: '' } },
+      entry(image, linux),
+    );
+    await expect(
+      resolve({ 1: { body }, [digestOf(image)]: { body: image } }),
+    ).resolves.toMatchObject({
+      platforms: [{ manifest: digestOf(image) }],
+    });
+  });
+
+  it('an artifact among entries without a platform, it is passed over', async () => {
+    const artifact = JSON.stringify(
+      manifest({ config: descriptor('application/vnd.oci.empty.v1+json') }),
+    );
+    const bare = (text: string): object => ({ ...entry(text, linux), platform: undefined });
+    const served = {
+      1: { body: index(bare('gone'), bare(artifact), bare(image)) },
+      [digestOf(artifact)]: { body: artifact },
+      [digestOf(image)]: { body: image },
+      [digestOf(config)]: { body: config },
+    };
+    await expect(resolve(served)).resolves.toMatchObject({
+      platforms: [{ manifest: digestOf(image) }],
+    });
+  });
+
+  it.each(['{}', '{"os":"linux"}', '{"architecture":"amd64"}', '{"os":"","architecture":"amd64"}'])(
+    'an image with the config %s, it assumes the platform asked for',
+    async (bare) => {
+      const lone = JSON.stringify(manifest({ config: configured(bare) }));
+      const served = { [digestOf(lone)]: { body: lone }, [digestOf(bare)]: { body: bare } };
+      const assumed = { platforms: [{ platform: 'linux/amd64' }], images: [{ assumed: true }] };
+      await expect(resolve({ ...served, 1: { body: lone } })).resolves.toMatchObject(assumed);
+      const body = index({ ...entry(lone, {}), platform: undefined });
+      await expect(resolve({ ...served, 1: { body } })).resolves.toMatchObject(assumed);
+    },
+  );
+
+  it('a config for another os without architecture, it is not taken', async () => {
+    const bare = '{"os":"windows"}';
+    const lone = JSON.stringify(manifest({ config: configured(bare) }));
+    const served = { 1: { body: lone }, [digestOf(bare)]: { body: bare } };
+    await expectCode(() => resolve(served), 'source-not-found');
   });
 
   it.each([
@@ -277,13 +410,6 @@ describe('when a registry serves', () => {
       'a config that is larger than any',
       {
         1: { body: JSON.stringify(manifest({ config: { ...configured(config), size: 2 ** 40 } })) },
-      },
-    ],
-    [
-      'a config without a platform',
-      {
-        1: { body: JSON.stringify(manifest({ config: configured('{}') })) },
-        [digestOf('{}')]: { body: '{}' },
       },
     ],
     ['a manifest without end', { 1: { body: ' '.repeat(4 * 1024 * 1024 + 1) } }],

@@ -74,6 +74,7 @@ function sources(
         repository: 'registry.example/app',
         target,
         platforms: [{ platform: 'linux/amd64', manifest: target.digest, config: target.digest }],
+        images: [],
         blobs: [target],
         manifests: new Map([[target.digest, image]]),
       }),
