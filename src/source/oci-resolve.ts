@@ -1,12 +1,8 @@
 import type { Digest } from '../core/digest.ts';
-<<<<<<< HEAD
-import type { LockedBlob } from '../format/blob.ts';
-import type { LockedLayer } from '../format/lock.ts';
-=======
 import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, textOf } from '../core/fields.ts';
-import type { LockedBlob, LockedLayer } from '../format/lock.ts';
->>>>>>> 3d78a6f (Refuse images that engines cannot unpack, and read the odd indexes that other clients read)
+import type { LockedBlob } from '../format/blob.ts';
+import type { LockedLayer } from '../format/lock.ts';
 import { parseRemote } from '../net/http-body.ts';
 import { type Asked, malformed } from '../net/http-error.ts';
 import type { Place } from '../net/registry-auth.ts';
