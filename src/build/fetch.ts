@@ -26,13 +26,14 @@ export async function fetchBlob(
 
 /** Receives one blob over one connection after the other, from its first byte to its last. */
 export async function fetchInOrder(
-  { store, signal, emit, connections }: Omit<Transfer, 'pool'>,
+  { store, signal, emit, connections, partSize }: Omit<Transfer, 'pool'>,
   expected: Expected,
   origin: Origin,
   onBytes: OnBytes,
 ): Promise<Digest> {
   const persistence = new Persistence(signal);
   const onWait = waitNotice(emit, expected.label ?? origin.description);
+  const size = partSize === undefined ? {} : { partSize };
   for (;;) {
     let offered = 0;
     let counted = 0;
@@ -48,7 +49,7 @@ export async function fetchInOrder(
             offered = offset;
             return origin.open(offset, signal);
           },
-          { onBytes: count, onWait, signal },
+          { onBytes: count, onWait, signal, ...size },
         ),
       );
     } catch (error) {

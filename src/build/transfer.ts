@@ -13,16 +13,21 @@ export interface Transfer {
   readonly pool: FollowPool;
   readonly connections: Slots;
   readonly emit: Emit;
+  /** The part size for which sums are recorded, in bytes; 0 for whole blobs, the default where absent. */
+  readonly partSize?: number;
 }
 
 /** Runs `work` with threads and connections of its own, and ends them. */
 export async function withTransfer<T>(
-  { store, signal, emit }: Pick<Transfer, 'store' | 'signal' | 'emit'>,
+  options: Pick<Transfer, 'store' | 'signal' | 'emit' | 'partSize'>,
   work: (transfer: Transfer) => Promise<T>,
 ): Promise<T> {
-  const pool = new FollowPool();
+  const { store, signal, emit, partSize } = options;
+  const pool = new FollowPool(partSize);
+  const connections = new Slots(MAX_CONNECTIONS);
+  const size = partSize === undefined ? {} : { partSize };
   try {
-    return await work({ store, signal, emit, pool, connections: new Slots(MAX_CONNECTIONS) });
+    return await work({ store, signal, emit, pool, connections, ...size });
   } finally {
     await pool.close();
   }

@@ -32,6 +32,8 @@ import type { Expected } from './running-hashes.ts';
 export interface ReceiveOptions extends LockWait {
   /** Called with the bytes written since the last call; negative to take back bytes that were wrong. */
   readonly onBytes?: OnBytes;
+  /** The part size for which sums of a blob received in order are recorded, in bytes; 0 for whole blobs. */
+  readonly partSize?: number;
 }
 
 /** A blob, and its size in bytes. */
@@ -147,10 +149,13 @@ export class BlobStore {
     from: (offset: number) => Promise<AsyncIterable<Uint8Array>>,
     options: ReceiveOptions | ReceiveOptions['onBytes'] = {},
   ): Promise<Digest> {
-    const { onBytes = ignore, ...patience } =
-      typeof options === 'function' ? { onBytes: options } : options;
+    const {
+      onBytes = ignore,
+      partSize,
+      ...patience
+    } = typeof options === 'function' ? { onBytes: options } : options;
     return this.#inTurn(expected, patience, onBytes, async (folder) => {
-      const received = await receiveInOrder(folder, expected, from, onBytes);
+      const received = await receiveInOrder(folder, expected, from, { onBytes, partSize });
       await this.#admit(folder, expected.key, received);
       return received.digest;
     });
@@ -254,14 +259,14 @@ export class BlobStore {
   async #admit(
     folder: string,
     key: string,
-    { digest, sums }: { digest: Digest; sums: BlobSums | undefined },
+    { digest, sums }: { digest: Digest; sums: BlobSums },
   ): Promise<void> {
     // Replaces an existing file: this one is verified, that one may be damaged.
     const { partial, journal } = incomingPaths(folder, key);
     await this.adopt(partial, digest);
     await remove(journal);
     const size = await this.size(digest);
-    if (sums !== undefined && size !== undefined) await this.note({ digest, size }, sums);
+    if (size !== undefined) await this.note({ digest, size }, sums);
   }
 
   #factPath(digest: Digest, name: string): string {

@@ -1,92 +1,99 @@
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
-import { MIB } from '../core/limits.ts';
+import { DEFAULT_PART_BYTES } from '../core/limits.ts';
 import type {
   BlobSums,
   FollowAnswer,
-  FollowKind,
   FollowTask,
   Identity,
   OtherHash,
+  PieceSums,
 } from './hash-task.ts';
 import { startWorker } from './hashing.ts';
 
 const MIN_WORKERS = 2;
 const MAX_WORKERS = 4;
-/** How many bytes SHA-512 may be behind the writers, over all files, before it is skipped and computed later on demand. */
-const MAX_LAG_BYTES = 64 * MIB;
 
-/** A growing file that two threads hash: one computes its identity, the other the sums that signatures cover. */
+/** A growing file that threads hash: one computes its identity, others the sums that signatures cover, part by part. */
 export interface Following {
   /** All bytes before this offset have been written. */
   reached(offset: number): void;
-  /**
-   * The hashes of the first `size` bytes; without sums if the bytes came faster than they can be computed. Rejects with
-   * an error that has the system's code.
-   */
-  finish(size: number): Promise<{ identity: Identity; sums: BlobSums | undefined }>;
+  /** The hashes of the first `size` bytes. Rejects with an error that has the system's code. */
+  finish(size: number): Promise<{ identity: Identity; sums: BlobSums }>;
   /** Stops without a result, if {@link Following.finish} was not called. */
   drop(): Promise<void>;
 }
 
-/** Threads that hash files while they are written; a file stays with the threads that started it. */
+/** A range of a growing file of which one thread computes the sums. */
+export interface FollowedRange {
+  /** All bytes of the range before this offset of the file have been written. */
+  reached(offset: number): void;
+  /** The sums of the bytes up to an offset of the file. Rejects with an error that has the system's code. */
+  finish(end: number): Promise<PieceSums>;
+  drop(): Promise<void>;
+}
+
+/**
+ * Threads that hash files while they are written; a hash stays with the thread that started it. They read the bytes back
+ * from memory, or from disk if the writer is far ahead, so that memory does not grow with the distance.
+ */
 export class FollowPool {
-  readonly #width = Math.max(MIN_WORKERS, Math.min(availableParallelism(), MAX_WORKERS));
+  readonly width: number = Math.max(MIN_WORKERS, Math.min(availableParallelism(), MAX_WORKERS));
+  readonly #partSize: number;
   readonly #workers: Worker[] = [];
-  readonly #lanes = new Map<string, Lane>();
-  /** Bytes that SHA-512 is behind. */
-  #lag = 0;
-  #outrun = false;
+  readonly #lanes = new Map<number, Lane>();
   #next = 0;
   #ids = 0;
 
+  /** @param partSize of the sums, in bytes; 0 for whole files */
+  constructor(partSize: number = DEFAULT_PART_BYTES) {
+    this.#partSize = partSize;
+  }
+
   follow(path: string, other?: OtherHash): Following {
-    const id = this.#ids++;
-    const [identity, sums] = (['identity', 'sums'] as const).map((kind) => {
-      const lane = new Lane({ follow: id, kind, path, ...(other && { other }) }, this.#take());
-      this.#lanes.set(`${id} ${kind}`, lane);
-      return lane;
-    }) as [Lane, Lane];
-    // A network that was faster once will be again: later files are not started at all.
-    let behind = this.#outrun;
-    let lag = 0;
-    let begun: number | undefined;
-    const fallBehind = (offset: number): void => {
-      // Bytes of an earlier run do not count: they are not the speed of the network.
-      begun ??= offset;
-      const now = Math.min(offset - sums.done, offset - begun);
-      this.#lag += now - lag;
-      lag = now;
-      this.#outrun ||= this.#lag > MAX_LAG_BYTES;
-      behind ||= this.#outrun;
+    const partSize = this.#partSize;
+    const step = partSize === 0 ? Number.MAX_SAFE_INTEGER : partSize;
+    const identity = this.#lane({ kind: 'identity', path, from: 0, ...(other && { other }) });
+    const parts = [this.#lane({ kind: 'sums', path, from: 0 })];
+    const done: Promise<FollowAnswer>[] = [];
+    // Each part has a thread of its own turn, so that SHA-512 of a large file uses several.
+    const advance = (offset: number): void => {
+      for (let end = parts.length * step; end < offset; end = parts.length * step) {
+        done.push(ended(parts.at(-1), end));
+        parts.push(this.#lane({ kind: 'sums', path, from: end }));
+      }
     };
-    const end = (lane: Lane, after: 'finish' | 'drop', size: number): Promise<FollowAnswer> =>
-      lane.ask(after, size).finally(() => {
-        this.#lanes.delete(`${id} ${lane.kind}`);
-        if (lane !== sums) return;
-        this.#lag -= lag;
-        lag = 0;
-      });
     return {
       reached: (offset) => {
-        identity.goOn(offset);
-        fallBehind(offset);
-        if (!behind) sums.goOn(offset);
+        identity.advance(offset);
+        advance(offset);
+        parts.at(-1)?.advance(offset);
       },
       finish: async (size) => {
-        const found = end(identity, 'finish', size);
-        const summed = end(sums, behind ? 'drop' : 'finish', size);
-        const answers = await Promise.all([found, summed]);
-        for (const { failure } of answers) {
-          if (failure !== undefined)
-            throw Object.assign(new Error(failure.message), { code: failure.code });
-        }
-        if (answers[0].identity === undefined) throw new Error('no hash');
-        return { identity: answers[0].identity, sums: answers[1].sums };
+        advance(size);
+        const [found, ...sums] = await Promise.all([
+          identity.end('finish', size),
+          ...done,
+          ended(parts.at(-1), size),
+        ]);
+        if (found.identity === undefined) throw new Error('no hash');
+        return { identity: found.identity, sums: { partSize, parts: sums.map(sumsOf) } };
       },
       drop: async () => {
-        await Promise.all([end(identity, 'drop', 0), end(sums, 'drop', 0)]);
+        const last = parts.at(-1);
+        await Promise.all([identity, last].map((lane) => lane?.end('drop', 0)));
+        await Promise.allSettled(done);
       },
+    };
+  }
+
+  /** Follows one range of a file that starts at an offset. */
+  followRange(path: string, from: number): FollowedRange {
+    const lane = this.#lane({ kind: 'sums', path, from });
+    return {
+      reached: (offset) => lane.advance(offset),
+      finish: async (end) => sumsOf(await lane.end('finish', end)),
+      drop: async () => void (await lane.end('drop', 0)),
     };
   }
 
@@ -95,8 +102,15 @@ export class FollowPool {
     await Promise.all(this.#workers.splice(0).map((worker) => worker.terminate()));
   }
 
+  #lane(about: Omit<FollowTask, 'follow' | 'upTo' | 'after'>): Lane {
+    const follow = this.#ids++;
+    const lane = new Lane({ ...about, follow }, this.#take(), () => this.#lanes.delete(follow));
+    this.#lanes.set(follow, lane);
+    return lane;
+  }
+
   #take(): Worker {
-    const index = this.#next++ % this.#width;
+    const index = this.#next++ % this.width;
     const worker = this.#workers[index] ?? this.#spawn();
     this.#workers[index] = worker;
     return worker;
@@ -104,44 +118,54 @@ export class FollowPool {
 
   #spawn(): Worker {
     const worker = startWorker();
-    worker.on('message', (answer: FollowAnswer) => {
-      this.#lanes.get(`${answer.follow} ${answer.kind}`)?.hear(answer);
-    });
+    worker.on('message', (answer: FollowAnswer) => this.#lanes.get(answer.follow)?.hear(answer));
     return worker;
   }
 }
 
-/** One hash of one file, in the thread that computes it. */
+/** Ends a lane; a failure is reported to who awaits the result, whenever that is. */
+function ended(lane: Lane | undefined, size: number): Promise<FollowAnswer> {
+  const answer = lane?.end('finish', size) ?? Promise.reject(new Error('no part'));
+  answer.catch(() => {});
+  return answer;
+}
+
+function sumsOf({ sums }: FollowAnswer): PieceSums {
+  if (sums === undefined) throw new Error('no sums');
+  return sums;
+}
+
+/** One hash of one range of a file, in the thread that computes it. */
 class Lane {
-  /** End of the bytes known to be hashed. */
-  done = 0;
-  readonly #about: Pick<FollowTask, 'follow' | 'kind' | 'path' | 'other'>;
+  readonly #about: Omit<FollowTask, 'upTo' | 'after'>;
   readonly #worker: Worker;
+  readonly #onEnd: () => void;
   #resolve: ((answer: FollowAnswer) => void) | undefined;
 
-  constructor(about: Pick<FollowTask, 'follow' | 'kind' | 'path' | 'other'>, worker: Worker) {
+  constructor(about: Omit<FollowTask, 'upTo' | 'after'>, worker: Worker, onEnd: () => void) {
     this.#about = about;
     this.#worker = worker;
+    this.#onEnd = onEnd;
   }
 
-  get kind(): FollowKind {
-    return this.#about.kind;
-  }
-
-  goOn(upTo: number): void {
+  advance(upTo: number): void {
     this.#worker.postMessage({ ...this.#about, upTo, after: 'wait' } satisfies FollowTask);
   }
 
-  ask(after: 'finish' | 'drop', upTo: number): Promise<FollowAnswer> {
-    return new Promise((resolve) => {
+  /** Rejects with the system's code, also if an earlier step failed. */
+  async end(after: 'finish' | 'drop', upTo: number): Promise<FollowAnswer> {
+    const answer = await new Promise<FollowAnswer>((resolve) => {
       this.#resolve = resolve;
       this.#worker.postMessage({ ...this.#about, upTo, after } satisfies FollowTask);
     });
+    this.#onEnd();
+    const { failure } = answer;
+    if (failure !== undefined)
+      throw Object.assign(new Error(failure.message), { code: failure.code });
+    return answer;
   }
 
-  /** An error is reported again by the final request. */
   hear(answer: FollowAnswer): void {
-    if (answer.done !== undefined) this.done = answer.done;
-    else this.#resolve?.(answer);
+    if (answer.done === undefined) this.#resolve?.(answer);
   }
 }

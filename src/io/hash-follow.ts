@@ -1,5 +1,5 @@
 import { closeSync, constants, openSync, readSync } from 'node:fs';
-import type { FollowAnswer, FollowTask } from './hash-task.ts';
+import { type FollowAnswer, type FollowTask, wholeSums } from './hash-task.ts';
 import { IdentityHash, SumsHash } from './running-hashes.ts';
 
 interface Followed {
@@ -20,29 +20,33 @@ export function createFollower(buffer: Buffer): (task: FollowTask) => FollowAnsw
     files.delete(id);
   };
   return (task) => {
-    const { follow, kind } = task;
+    const { follow } = task;
     try {
       if (task.after === 'drop') {
         drop(follow);
-        return { follow, kind };
+        return { follow };
       }
       const followed = files.get(follow) ?? begin(task);
       files.set(follow, followed);
       advance(followed, task.upTo, buffer);
-      if (task.after === 'wait') return { follow, kind, done: followed.done };
+      if (task.after === 'wait') return { follow, done: followed.done };
       drop(follow);
-      return { follow, kind, ...result(followed) };
+      return { follow, ...result(followed) };
     } catch (error) {
       drop(follow);
       const code = error instanceof Error && 'code' in error ? String(error.code) : 'EUNKNOWN';
-      return { follow, kind, failure: { code, message: String(error) } };
+      return { follow, failure: { code, message: String(error) } };
     }
   };
 }
 
-function begin({ path, kind, other }: FollowTask): Followed {
+function begin({ path, kind, from, other }: FollowTask): Followed {
   const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  return { file, hash: kind === 'identity' ? new IdentityHash(other) : new SumsHash(), done: 0 };
+  return {
+    file,
+    hash: kind === 'identity' ? new IdentityHash(other) : new SumsHash(0),
+    done: from,
+  };
 }
 
 function advance(followed: Followed, upTo: number, buffer: Buffer): void {
@@ -56,5 +60,6 @@ function advance(followed: Followed, upTo: number, buffer: Buffer): void {
 }
 
 function result({ hash }: Followed): Pick<FollowAnswer, 'identity' | 'sums'> {
-  return hash instanceof IdentityHash ? { identity: hash.finish() } : { sums: hash.finish() };
+  if (hash instanceof IdentityHash) return { identity: hash.finish() };
+  return { sums: wholeSums(hash.finish().parts[0]) };
 }

@@ -91,14 +91,16 @@ export interface Identity {
   readonly other?: string;
 }
 
-/** Which hashes a worker computes of a growing file. */
+/** Which hashes a worker computes of a growing file: the identity, or the {@link PieceSums} of one range. */
 export type FollowKind = 'identity' | 'sums';
 
-/** Continues hashing a file up to an offset; the first task of a file starts at 0. */
+/** Continues hashing a range of a file up to an offset. */
 export interface FollowTask {
   readonly follow: number;
   readonly kind: FollowKind;
   readonly path: string;
+  /** Start of the range. */
+  readonly from: number;
   readonly other?: OtherHash;
   /** End of the bytes to hash now. */
   readonly upTo: number;
@@ -109,10 +111,9 @@ export interface FollowTask {
 /** The answer of a worker to a {@link FollowTask}. */
 export interface FollowAnswer {
   readonly follow: number;
-  readonly kind: FollowKind;
   /** End of the hashed bytes, for a task with `wait`. */
   readonly done?: number;
   readonly identity?: Identity;
-  readonly sums?: BlobSums;
+  readonly sums?: PieceSums;
   readonly failure?: { readonly code: string; readonly message: string };
 }

@@ -102,7 +102,7 @@ export class Incoming {
   }
 
   /** Verifies the blob and makes it durable. @throws StowageError `source-mismatch` */
-  async finish(): Promise<{ digest: Digest; sums: BlobSums | undefined }> {
+  async finish(): Promise<{ digest: Digest; sums: BlobSums }> {
     const { size } = this.#expected;
     this.#finished = true;
     try {

@@ -19,10 +19,10 @@ export async function receiveInOrder(
   folder: string,
   expected: Expected,
   from: (offset: number) => Promise<AsyncIterable<Uint8Array>>,
-  onBytes: OnBytes,
+  { onBytes, partSize }: { readonly onBytes: OnBytes; readonly partSize: number | undefined },
 ): Promise<{ digest: Digest; sums: BlobSums }> {
   const { partial, journal } = incomingPaths(folder, expected.key);
-  const hashes = new RunningHashes(expected);
+  const hashes = new RunningHashes(expected, partSize);
   const handle = await openPartial(partial);
   try {
     await hashes.replay(partial, await resumableSize(handle, journal, expected));

@@ -43,11 +43,17 @@ export class IdentityHash {
 
 /** Computes {@link BlobSums}. */
 export class SumsHash {
+  readonly #partSize: number;
   #bytes = 0;
   readonly #parts: PieceSums[] = [];
   #sha512 = createHash('sha512');
   #crcs = '';
   #crc = 0;
+
+  /** @param partSize bytes; 0 for the whole blob */
+  constructor(partSize: number) {
+    this.#partSize = partSize;
+  }
 
   update(chunk: Uint8Array): void {
     for (let from = 0; from < chunk.byteLength; ) {
@@ -58,14 +64,15 @@ export class SumsHash {
       this.#bytes += slice.byteLength;
       from += slice.byteLength;
       if (this.#bytes % CRC_SPAN_BYTES === 0) this.#endSpan();
-      if (this.#bytes % DEFAULT_PART_BYTES === 0) this.#endPart();
+      if (this.#partSize > 0 && this.#bytes % this.#partSize === 0) this.#endPart();
     }
   }
 
   finish(): BlobSums {
     if (this.#bytes % CRC_SPAN_BYTES !== 0) this.#endSpan();
-    if (this.#bytes % DEFAULT_PART_BYTES !== 0 || this.#bytes === 0) this.#endPart();
-    return { partSize: DEFAULT_PART_BYTES, parts: this.#parts };
+    const isPartOpen = this.#partSize === 0 || this.#bytes % this.#partSize !== 0;
+    if (isPartOpen || this.#bytes === 0) this.#endPart();
+    return { partSize: this.#partSize, parts: this.#parts };
   }
 
   #endSpan(): void {
@@ -85,10 +92,12 @@ export class RunningHashes {
   bytes = 0;
   readonly #expected: Expected;
   readonly #identity: IdentityHash;
-  readonly #sums = new SumsHash();
+  readonly #sums: SumsHash;
 
-  constructor(expected: Expected) {
+  /** @param partSize of the sums, in bytes; 0 for the whole blob */
+  constructor(expected: Expected, partSize: number = DEFAULT_PART_BYTES) {
     this.#expected = expected;
+    this.#sums = new SumsHash(partSize);
     this.#identity = new IdentityHash(expected.check);
   }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { fetchBlob } from '../../src/build/fetch.ts';
 import { withTransfer } from '../../src/build/transfer.ts';
-import { digestHex, digestOf } from '../../src/core/digest.ts';
+import { digestHex, digestOf, sriOf } from '../../src/core/digest.ts';
 import { MIB } from '../../src/core/limits.ts';
 import { BlobStore } from '../../src/io/blob-store.ts';
 import { httpsOrigin } from '../../src/source/https.ts';
@@ -89,6 +89,27 @@ async function expectWhole({ store, counted }: Fetched): Promise<void> {
 }
 
 describe('when a large blob is fetched in parts', () => {
+  it.each([
+    ['in ranges', stretch],
+    ['whole, from a server that ignores ranges', whole],
+  ])('has the sums of the part size of the bundle, %s', async (_, answer) => {
+    const server = await serveParts(() => answer);
+    const store = new BlobStore(join(root, String(stores++)));
+    const origin = httpsOrigin(server.url, testHttp().http);
+    const partSize = 12 * MIB;
+    await withTransfer({ store, signal: never, emit: () => {}, partSize }, (transfer) =>
+      fetchBlob(transfer, expected, origin),
+    );
+    const { sums, untouched } = (await store.noted({ digest, size })) ?? {};
+    expect(untouched).toBe(true);
+    expect(sums?.partSize).toBe(partSize);
+    expect(sums?.parts.map(({ sha512 }) => sha512)).toEqual(
+      Array.from({ length: Math.ceil(size / partSize) }, (_each, n) =>
+        sriOf(bytes.subarray(n * partSize, (n + 1) * partSize)),
+      ),
+    );
+  });
+
   it.each<[string, (asked: Asked) => Answer]>([
     ['gives what is asked for', () => stretch],
     ['knows no ranges', () => whole],
