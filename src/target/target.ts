@@ -36,8 +36,16 @@ export interface ServiceState {
   readonly startedAt?: string;
   /** How often it was restarted since it was installed. */
   readonly restarts?: number;
-  /** Each difference between what runs and what was applied, in words. */
-  readonly drift: readonly string[];
+  /** Each difference between what the engine has and what was applied; none for a service that does not exist. */
+  readonly drift: readonly Drift[];
+}
+
+/** A field of a service that was changed after it was applied. */
+export interface Drift {
+  /** Such as `image`, `ports` or `environment MODEL_NAME`. */
+  readonly field: string;
+  readonly expected: string;
+  readonly found: string;
 }
 
 /** The result of a program that ran beside a service's process. */

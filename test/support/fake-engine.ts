@@ -46,7 +46,9 @@ export class FakeEngine implements ContainerEngine {
   readonly calls: TargetCall[] = [];
   hook: CallHook = () => {};
   /** What `inspectService` says of a service that runs. */
-  running: (service: RenderedService) => ContainerState = (service) => ({
+  running: (
+    service: RenderedService,
+  ) => Omit<ContainerState, 'drift'> & Partial<Pick<ContainerState, 'drift'>> = (service) => ({
     state: 'running',
     detail: '',
     startedAt: '2026-11-21T10:00:00Z',
@@ -158,9 +160,14 @@ export class FakeEngine implements ContainerEngine {
   async inspectService(service: RenderedService, signal: AbortSignal): Promise<ContainerState> {
     requireUninterrupted(signal);
     const there = this.#services.has(service.unit);
-    if (!there) return { state: 'absent', detail: '' };
+    if (!there) return { state: 'absent', detail: '', drift: [] };
     const { release, site } = service;
-    return { release, ...(site === undefined ? {} : { site }), ...this.running(service) };
+    return {
+      drift: [],
+      release,
+      ...(site === undefined ? {} : { site }),
+      ...this.running(service),
+    };
   }
 
   async logs(): Promise<string> {

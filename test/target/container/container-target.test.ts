@@ -22,7 +22,7 @@ everyTarget('an engine of containers', health, () => {
     tamper: (name) => {
       engine.running = (service) =>
         service.name === name
-          ? { ...usual(service), specification: 'f'.repeat(64) }
+          ? { ...usual(service), drift: [{ field: 'ports', expected: '1', found: '2' }] }
           : usual(service);
     },
     close: async () => {},

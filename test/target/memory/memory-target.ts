@@ -114,8 +114,10 @@ export function createMemoryTarget(): MemoryTarget {
     async state({ release, service }, signal): Promise<ServiceState> {
       requireUninterrupted(signal);
       const worker = workers.get(workerOf(release, service).id);
-      if (worker === undefined) return { state: 'absent', detail: '', drift: ['no worker'] };
-      const drift = worker.changed ? ['the worker was replaced'] : [];
+      if (worker === undefined) return { state: 'absent', detail: '', drift: [] };
+      const drift = worker.changed
+        ? [{ field: 'worker', expected: 'the one that was created', found: 'another' }]
+        : [];
       return { state: 'running', detail: '', startedAt: '2026-11-21T10:00:00Z', drift };
     },
     runInside: async () => ({ status: 0, output: '' }),
