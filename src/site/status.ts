@@ -1,35 +1,13 @@
 import { type RecalledRelease, recalledReleases } from '../bundle/admission/recall.ts';
-import type { DeployedRelease, Generation } from '../format/generation.ts';
+import type { Generation } from '../format/generation.ts';
 import { exists } from '../io/file.ts';
-import type { DeployedService, Drift, ServiceState, Target } from '../target/target.ts';
-import { openEndpoint } from './gate/gate-service.ts';
-import { readinessCheck } from './gate/readiness.ts';
+import type { Target } from '../target/target.ts';
 import { currentGeneration, generationNumbers, loadGeneration } from './generations.ts';
 import { readLedger } from './ledger/site-ledger.ts';
 import { stateOf } from './ledger/site-state.ts';
+import { type ServiceStatus, serviceStatus } from './service-status.ts';
 import type { SiteFolder } from './site-folder.ts';
-
-export interface ServiceStatus {
-  readonly release: string;
-  readonly service: DeployedService;
-  readonly state: Omit<ServiceState, 'drift'>;
-  /** Each difference between what the target has and what was applied. */
-  readonly drift: readonly Drift[];
-  /** The result of its readiness check; absent for a service that does not run or has no such check. */
-  readonly readiness?: Readiness;
-}
-
-/** The result of one readiness check. */
-export interface Readiness {
-  readonly ready: boolean;
-  /** A path, or a command in the container. */
-  readonly check: string;
-  /** Such as `no response` or `status 503`. */
-  readonly found: string;
-}
-
-/** How long a running service may take to answer its readiness check. */
-const READINESS_SECONDS = 5;
+import { findService, stoppedServices } from './stopped.ts';
 
 export interface SiteStatus {
   readonly site: string;
@@ -44,29 +22,6 @@ export interface SiteStatus {
   readonly interrupted: boolean;
 }
 
-/** What a service is doing now, and whether it answers. Changes nothing. */
-export async function serviceStatus(
-  release: DeployedRelease,
-  service: DeployedService,
-  { target, signal }: { readonly target: Target; readonly signal: AbortSignal },
-): Promise<ServiceStatus> {
-  const of = { release, service: service.name };
-  const { drift, ...state } = await target.state(of, signal);
-  const { health } = service;
-  const status = { release: release.name, service, state, drift };
-  if (state.state !== 'running' || health === undefined) return status;
-  const endpoint = await openEndpoint(of, health, { target, signal });
-  try {
-    const check = readinessCheck({ of, health, endpoint }, { target, signal });
-    const answer = await check.run(READINESS_SECONDS);
-    const ready = answer === true;
-    const readiness = { ready, check: check.about, found: ready ? 'ready' : answer.found };
-    return { ...status, readiness };
-  } finally {
-    await endpoint?.close();
-  }
-}
-
 /** The state of a site and of its services now. Changes nothing. */
 export async function siteStatus(
   site: SiteFolder,
@@ -74,11 +29,14 @@ export async function siteStatus(
   signal: AbortSignal,
 ): Promise<SiteStatus> {
   const generation = await currentGeneration(site);
+  const stopped = await stoppedServices(site, generation);
   const services = await Promise.all(
     generation.releases.flatMap((release) =>
-      target
-        .services(release)
-        .map((service) => serviceStatus(release, service, { target, signal })),
+      target.services(release).map(async (service) => {
+        const found = findService(stopped, { release: release.name, service: service.name });
+        const status = await serviceStatus(release, service, { target, signal });
+        return found === undefined ? status : { ...status, stoppedAt: found.at };
+      }),
     ),
   );
   const numbers = await generationNumbers(site);

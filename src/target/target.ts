@@ -175,6 +175,15 @@ export interface Target {
   runInside(of: ServiceOf, command: readonly string[], signal: AbortSignal): Promise<RanInside>;
   /** The last lines that the service wrote, stdout and stderr together. */
   logs(of: ServiceOf, lines: number, signal: AbortSignal): Promise<string>;
+  /** Writes the last lines of a running service, then what it writes until it ends or the signal is aborted. */
+  followLogs(
+    of: ServiceOf,
+    lines: number,
+    write: (bytes: Uint8Array) => void,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Stops a service, which then stays stopped when the host starts again. A step of {@link steps} starts it. */
+  stop(of: ServiceOf, signal: AbortSignal): Promise<void>;
   /** Removes what only the generations in `going` need, and none in `staying`, except secrets. */
   forget(
     going: readonly Generation[],

@@ -62,6 +62,9 @@ export function createContainerTarget(engine: ContainerEngine): Target {
     },
     runInside: (of, command, signal) => engine.runInside(container(of), command, signal),
     logs: (of, lines, signal) => engine.logs(container(of), lines, signal),
+    followLogs: (of, lines, write, signal) =>
+      engine.followLogs(container(of), lines, write, signal),
+    stop: (of, signal) => engine.stopService(container(of), signal),
     forget: (going, staying, signal) => forget(engine, { going, staying, signal }),
   };
 }

@@ -80,4 +80,11 @@ export interface ContainerEngine {
   ): Promise<RanInside>;
   /** The last lines that the service wrote, stdout and stderr together. */
   logs(service: RenderedService, lines: number, signal: AbortSignal): Promise<string>;
+  /** Writes the last lines, then what the service writes until it ends or the signal is aborted. */
+  followLogs(
+    service: RenderedService,
+    lines: number,
+    write: (bytes: Uint8Array) => void,
+    signal: AbortSignal,
+  ): Promise<void>;
 }

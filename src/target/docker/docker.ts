@@ -114,6 +114,11 @@ export function createDocker(options: DockerOptions): ContainerEngine {
     inspectService: inspect,
     runInside: (service, command, signal) => runInside(docker, service.unit, command, signal),
     logs: (service, lines, signal) => containerLog(docker, service.unit, lines, signal),
+    async followLogs(service, lines, write, signal) {
+      if ((await findContainer(docker, service.unit, signal)) === undefined) return;
+      const args = ['logs', '--follow', '--tail', String(lines), service.unit];
+      await docker.follow(args, write, signal);
+    },
   };
 }
 

@@ -4,6 +4,7 @@ import {
   type CommandRunner,
   commandFailure,
   type Environment,
+  follow,
 } from './command.ts';
 import { readUnitFile, removeDropIns, removeUnitFile, writeUnitFile } from './unit-file.ts';
 
@@ -52,6 +53,13 @@ export interface Systemd {
   show(unit: string, signal: AbortSignal): Promise<UnitState>;
   /** The last lines in the journal of the container with the name of the unit. */
   log(unit: string, lines: number, signal: AbortSignal): Promise<string>;
+  /** Writes those lines and the following ones, until the signal is aborted. */
+  followLog(
+    unit: string,
+    lines: number,
+    write: (bytes: Uint8Array) => void,
+    signal: AbortSignal,
+  ): Promise<void>;
 }
 
 const PROPERTIES = [
@@ -124,6 +132,12 @@ export function createSystemd(options: SystemdOptions): Systemd {
       const args = ['show', '--property', PROPERTIES.join(','), nameOf(unit)];
       const folder = dropInFolder(unit);
       return parseShow(await systemctl(args, signal), (path) => path.startsWith(`${folder}/`));
+    },
+    followLog(unit, lines, write, signal) {
+      const args = ['--no-pager', '--output', 'cat', '--follow', '--lines', String(lines)];
+      const env = { ...options.env, NOTIFY_SOCKET: undefined };
+      const command = ['journalctl', ...args, `CONTAINER_NAME=${unit}`];
+      return follow(options.run, command, env, { write, signal });
     },
     async log(unit, lines, signal) {
       const args = ['--no-pager', '--output', 'cat', '--lines', String(lines)];

@@ -160,6 +160,14 @@ export function createPodman(options: PodmanOptions): ContainerEngine {
         ? systemd.log(service.unit, lines, signal)
         : containerLog(podman, service.unit, lines, signal);
     },
+    async followLogs(service, lines, write, signal) {
+      const generated = (await systemd?.source(service.unit))?.form === 'quadlet';
+      if (generated && systemd !== undefined)
+        return systemd.followLog(service.unit, lines, write, signal);
+      if ((await findContainer(podman, service.unit, signal)) === undefined) return;
+      const args = ['logs', '--follow', '--tail', String(lines), service.unit];
+      await podman.follow(args, write, signal);
+    },
   };
 }
 
