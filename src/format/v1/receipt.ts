@@ -3,7 +3,6 @@ import { exact } from '../exact.ts';
 import * as field from '../field.ts';
 import { type LedgerHead, ledgerHead } from '../ledger.ts';
 import { type Intent, intents, type Override, override } from '../override.ts';
-import type { GateResult } from '../receipt.ts';
 
 /** A receipt of version 1: the health of a service was only what its engine reported. */
 export interface ReceiptV1 {
@@ -33,7 +32,14 @@ export interface ReceiptV1 {
     readonly engine: string;
     readonly labels: Readonly<Record<string, string>>;
   };
-  readonly gates: readonly GateResult[];
+  readonly gates: readonly {
+    readonly service: string;
+    readonly check: 'process' | 'readiness' | 'model' | 'acceptance' | 'soak' | 'served';
+    readonly passed: boolean;
+    readonly expected: string;
+    readonly found: string;
+    readonly milliseconds: number;
+  }[];
   readonly overrides?: readonly Override[];
   readonly ledger: LedgerHead;
 }

@@ -48,12 +48,14 @@ export async function propose(
   await target.probe(signal);
   const settings = await site.site();
   const from = await currentGeneration(site);
-  const to = await generationFor(request, { from, settings, at }, options);
+  const wanted = await generationFor(request, { from, settings, at }, options);
   const stopped = await stoppedServices(site, from);
   const repairs =
     request.intent === 'install'
-      ? await repairsOf(request.subject, { from, to, stopped }, options)
+      ? await repairsOf(request.subject, { from, to: wanted, stopped }, options)
       : [];
+  // A repair makes no new generation.
+  const to = repairs.length > 0 ? from : wanted;
   const bundles = await bundlesOf(options, from, to);
   const change: Change = { intent: request.intent, from, to, bundles, repairs, stopped };
   const host = options.host ?? createHostProbe({ env });
@@ -93,9 +95,7 @@ async function generationFor(
   const release = await loadRelease(site, subject);
   const { bundle } = release;
   if (isNotice(bundle)) return from;
-  const arriving = await render(release, settings, options);
-  if (isIn(from, arriving)) return from;
-  return next([...others(bundle.name), arriving]);
+  return next([...others(bundle.name), await render(release, settings, options)]);
 }
 
 /** The services of an installed release that stays as it is, and do not run as they were applied. */
