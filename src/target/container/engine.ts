@@ -8,6 +8,8 @@ export interface EngineFacts {
   readonly version: string;
   /** Whether services become units of systemd. */
   readonly systemd: boolean;
+  /** How it stores the layers of images, such as `overlay` or `overlay2`, if known. */
+  readonly driver?: string;
   /** The folder in which it keeps images, if known. */
   readonly images?: string;
   /** The folder for downloads in progress, if it is a different one. */
