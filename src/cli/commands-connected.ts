@@ -3,6 +3,7 @@ import type { LockOptions } from './commands/lock.ts';
 import type { PackOptions } from './commands/pack.ts';
 import type { SplitOptions } from './commands/split.ts';
 import type { StoreOptions, StorePruneOptions, StorePullOptions } from './commands/store.ts';
+import type { StoreVerifyOptions } from './commands/store-verify.ts';
 import {
   addCommand,
   caFile,
@@ -11,6 +12,7 @@ import {
   type Run,
   repeatable,
   store,
+  withRepair,
 } from './options.ts';
 
 /** Commands for the release engineer. */
@@ -105,11 +107,19 @@ function addStoreCommands(program: Command, run: Run): void {
     .action((options: StoreOptions) =>
       run(async (context) => (await import('./commands/store.ts')).list(options, context)),
     );
-  addCommand(group, 'verify', 'hash every blob and list the damaged ones')
-    .addOption(store())
-    .action((options: StoreOptions) =>
-      run(async (context) => (await import('./commands/store.ts')).verify(options, context)),
-    );
+  withRepair(
+    addCommand(
+      group,
+      'verify',
+      'hash every blob and list the damaged ones; with --site or --repair, those of a site',
+    ).addOption(store()),
+  ).action((options: StoreOptions & StoreVerifyOptions) =>
+    run(async (context) =>
+      options.root === undefined && options.repair === undefined
+        ? (await import('./commands/store.ts')).verify(options, context)
+        : (await import('./commands/store-verify.ts')).storeVerify(options, context),
+    ),
+  );
   addCommand(
     group,
     'prune',

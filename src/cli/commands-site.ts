@@ -1,19 +1,18 @@
 import { type Command, Option } from 'commander';
 import { MIB } from '../core/limits.ts';
 import { engines } from '../depot/mirror-config.ts';
-import type { ServiceCommand } from '../format/override.ts';
 import { DEFAULT_NAME_RULE } from '../push/name-rule.ts';
 import type { ApproveOptions } from './commands/approve.ts';
 import type { DepotCommandOptions } from './commands/depot.ts';
 import type { GcOptions } from './commands/gc.ts';
 import type { InstallOptions } from './commands/install.ts';
-import type { LogsOptions } from './commands/logs.ts';
 import type { OverrideOptions } from './commands/override.ts';
 import type { PlanOptions } from './commands/plan.ts';
 import type { PushCommandOptions } from './commands/push.ts';
 import type { ReceiptShowOptions } from './commands/receipt.ts';
 import type { RepairListOptions } from './commands/repair-list.ts';
 import type { StatusOptions } from './commands/status.ts';
+import type { StoreVerifyOptions } from './commands/store-verify.ts';
 import type { UninstallOptions } from './commands/uninstall.ts';
 import {
   addCommand,
@@ -21,12 +20,27 @@ import {
   fingerprintOption,
   positiveInteger,
   type Run,
+  rehash,
   repeatable,
   root,
   sizeOption,
   wholeNumber,
   withKey,
+  withRepair,
 } from './options.ts';
+
+/** Adds `store verify` to the `store` commands, and creates these where there are none. */
+export function addStoreVerify(program: Command, run: Run): void {
+  if (program.commands.some((each) => each.name() === 'store')) return;
+  const group = program.command('store').description('manage stored files');
+  withRepair(
+    addCommand(group, 'verify', 'hash what the site stores, and list what is damaged'),
+  ).action((options: StoreVerifyOptions) =>
+    run(async (context) =>
+      (await import('./commands/store-verify.ts')).storeVerify(options, context),
+    ),
+  );
+}
 
 /** Commands for the operator. */
 export function addSiteCommands(program: Command, run: Run): void {
@@ -55,7 +69,7 @@ export function addSiteCommands(program: Command, run: Run): void {
     command(
       'install <bundle...>',
       'install a bundle (- for stdin) or an imported release; if a check fails, the previous version is restored',
-    ),
+    ).addOption(rehash()),
   ).action((places: string[], options: InstallOptions) =>
     run(async (context) =>
       (await import('./commands/install.ts')).install(places, options, context),
@@ -153,39 +167,15 @@ export function addSiteCommands(program: Command, run: Run): void {
     .action((options: StatusOptions) =>
       run(async (context) => (await import('./commands/status.ts')).status(options, context)),
     );
-  const operating = (name: ServiceCommand, about: string): Command =>
-    command(`${name} <release> [service...]`, about)
-      .addOption(root())
-      .action((release: string, services: string[], options: { root?: string }) =>
-        run(async (context) =>
-          (await import('./commands/operate.ts')).operate(
-            name,
-            { release, services },
-            options,
-            context,
-          ),
-        ),
-      );
-  operating('start', 'start stopped services of a release and check that they work');
-  operating('stop', 'stop services of a release until they are started again');
-  operating('restart', 'restart services of a release and check that they work');
-  command('logs <release> [service]', 'print what a service wrote')
-    .option('-f, --follow', 'keep printing what it writes, until it ends or Ctrl-C')
-    .option('--tail <lines>', 'only print the last lines (default: all)', wholeNumber)
-    .addOption(root())
-    .action((release: string, service: string | undefined, options: LogsOptions) =>
-      run(async (context) =>
-        (await import('./commands/logs.ts')).logs(release, service, options, context),
-      ),
-    );
   command('rollback', 'roll back to an earlier generation')
     .option(
       '--to <generation>',
       'generation to return to (default: the previous one)',
       positiveInteger,
     )
+    .addOption(rehash())
     .addOption(root())
-    .action((options: { to?: number; root?: string }) =>
+    .action((options: { to?: number; root?: string; rehash?: boolean }) =>
       run(async (context) => (await import('./commands/rollback.ts')).rollback(options, context)),
     );
   command('uninstall [release]', 'stop and remove a release')

@@ -12,7 +12,10 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   split: ['stowage split chat-1.0.0 --disc-size bd25'],
   'store pull': ['stowage store pull'],
   'store list': ['stowage store list'],
-  'store verify': ['stowage store verify --store /data/store'],
+  'store verify': [
+    'stowage store verify',
+    'stowage store verify --repair /media/disc-1-of-2 /media/disc-2-of-2',
+  ],
   'store prune': ['stowage store prune --keep stowage.lock.json --dry-run'],
   pki: ['stowage pki keys', 'stowage pki keys --encrypt --organization "Example Works"'],
   sign: [
@@ -75,10 +78,6 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   ],
   'receipt write': ['stowage receipt write'],
   status: ['stowage status', 'stowage status --json'],
-  start: ['stowage start chat', 'stowage start chat server'],
-  stop: ['stowage stop chat', 'stowage stop chat server'],
-  restart: ['stowage restart chat server'],
-  logs: ['stowage logs chat', 'stowage logs chat server --follow --tail 20'],
   rollback: ['stowage rollback', 'stowage rollback --to 3'],
   uninstall: ['stowage uninstall chat', 'stowage uninstall --everything --receipt last.json'],
   depot: [

@@ -36,6 +36,11 @@ export function addFormerNames(command: Command): void {
     command.addOption(underRoot('--root <folder>', 'former name of --site').hideHelp());
   for (const each of command.commands) addFormerNames(each);
 }
+export const rehash = (): Option =>
+  new Option(
+    '--rehash',
+    'hash every stored file of the release, also those that were not changed since they were last hashed',
+  );
 export const repeatable = (flags: string, about: string): Option =>
   new Option(flags, about)
     .default([] as string[], 'none')
@@ -66,6 +71,13 @@ export function withKey(command: Command): Command {
     )
     .addOption(passphraseFile())
     .addOption(passphraseFd());
+}
+
+/** Adds the options for verifying what a site stores. */
+export function withRepair(command: Command): Command {
+  return command
+    .option('--repair <medium...>', 'replace what is damaged from the media of its release')
+    .addOption(root());
 }
 
 export function positiveInteger(text: string): number {

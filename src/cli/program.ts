@@ -3,7 +3,7 @@ import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
 import { addAnywhereCommands } from './commands-anywhere.ts';
 import { addDepotCommands } from './commands-depot.ts';
 import { addCompletionCommand, addExamples, addHelpCommand, type Topic } from './commands-help.ts';
-import { addSiteCommands } from './commands-site.ts';
+import { addSiteCommands, addStoreVerify } from './commands-site.ts';
 import { addTrustCommands } from './commands-trust.ts';
 import { addFormerNames, type Run } from './options.ts';
 import type { Terminal } from './terminal.ts';
@@ -33,7 +33,7 @@ export const disconnectedGroups: readonly CommandGroup[] = [
         (await import('./commands/help-errors.ts')).helpErrors(codes, context),
     },
   },
-  { title: 'Site:', add: [addSiteCommands, addDepotCommands] },
+  { title: 'Site:', add: [addSiteCommands, addDepotCommands, addStoreVerify] },
 ];
 
 /** Builds the program from these groups. Each command is loaded when it is called. */

@@ -123,7 +123,7 @@ export const failures = {
   'blob-damaged': {
     cause: 'a file in the store is missing, or its content does not match its digest',
     remedy:
-      'remove the file that the error names and run again (at a site, import again); check the disk',
+      'follow the hint: on the connected side, remove the file and run again; at a site, run stowage store verify --repair MEDIUM, or import again; check the disk',
   },
   'key-invalid': {
     cause:
@@ -197,10 +197,6 @@ export const failures = {
   'release-unknown': {
     cause: 'the site has no such release, or the release is not running',
     remedy: 'stowage status lists the releases; stowage import adds a bundle',
-  },
-  'service-unknown': {
-    cause: 'the installed release has no such service',
-    remedy: 'stowage status lists the services of each release',
   },
   'generation-unknown': {
     cause: 'the site has no such generation',

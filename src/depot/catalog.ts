@@ -1,3 +1,4 @@
+import type { FileHandle } from 'node:fs/promises';
 import type { Digest } from '../core/digest.ts';
 import type { Bundle } from '../format/bundle.ts';
 
@@ -77,8 +78,18 @@ export interface Catalog {
   models(): readonly CatalogModel[];
   /** The releases that the repositories belong to. */
   releases(): readonly CatalogRelease[];
-  /** The absolute path of a blob or manifest that was verified when it was stored. */
+  /** The absolute path of a blob or manifest. */
   blobPath(digest: Digest): string;
+  /**
+   * Checks that an open blob has the content of its digest: it is unchanged since it was last hashed, or hashed now.
+   * @throws StowageError `blob-damaged`
+   */
+  requireIntact(digest: Digest, handle: FileHandle): Promise<void>;
+  /** Runs work that adds hard links to a blob, which must not make it count as changed. */
+  linking<T>(
+    blob: { readonly digest: Digest; readonly size: number },
+    work: () => Promise<T>,
+  ): Promise<T>;
   /** Updates the list after releases were imported or removed; called before each request. */
   refresh?(): Promise<void>;
 }

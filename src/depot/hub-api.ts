@@ -16,6 +16,7 @@ import { refuseHub, sendError, sendHubFile, sendRaw } from './hub-send.ts';
 import { listTree, treeOf } from './hub-tree.ts';
 import { sendLlamaManifest } from './llama-manifest.ts';
 import { readPaths } from './paths-body.ts';
+import type { Intact } from './send.ts';
 import { sendJson } from './send.ts';
 
 const MAX_PAGE_ENTRIES = 10_000;
@@ -130,7 +131,9 @@ async function sendResolved(
   const file = revision.files.get(path);
   if (file === undefined) refuseHub(request, response, 'EntryNotFound', revision.commit);
   else {
-    const stored = { path: catalog.blobPath(file.digest), commit: revision.commit, file };
+    const intact: Intact = (handle) => catalog.requireIntact(file.digest, handle);
+    const path = catalog.blobPath(file.digest);
+    const stored = { path, intact, commit: revision.commit, file };
     await send(stored, request, response);
   }
 }

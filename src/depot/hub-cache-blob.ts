@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { link, lstat, open, rename } from 'node:fs/promises';
+import { type FileHandle, link, lstat, open, rename } from 'node:fs/promises';
 import { digestFromHex } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
 import { interrupted } from '../core/interrupted.ts';
@@ -19,6 +19,16 @@ export async function isPlaced(path: string, size: number): Promise<boolean> {
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return false;
     throw ioError(error, path);
+  }
+}
+
+/** Opens a blob of the store. @throws StowageError `blob-damaged` if there is none */
+export async function openBlob(blob: string): Promise<FileHandle> {
+  try {
+    return await open(blob, 'r');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') throw damaged(blob, 'a file', 'nothing');
+    throw ioError(error, blob);
   }
 }
 
@@ -104,6 +114,6 @@ function damaged(blob: string, expected: string, found: string): StowageError {
   return new StowageError('blob-damaged', `the stored blob ${blob} is damaged`, {
     expected,
     found,
-    hint: 'import the bundle of its release again, which replaces the blob',
+    hint: 'run stowage store verify --repair MEDIUM with the media of its release, or import it again',
   });
 }

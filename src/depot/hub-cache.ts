@@ -4,10 +4,10 @@ import { interrupted } from '../core/interrupted.ts';
 import { exists, makeFolder, requireSpace, writeAtomic } from '../io/file.ts';
 import { inTurn } from '../io/lock-file.ts';
 import type { Catalog } from './catalog.ts';
-import { copyBlob, linkBlob } from './hub-cache-blob.ts';
+import { copyBlob, linkBlob, openBlob } from './hub-cache-blob.ts';
 import { type CacheContent, cacheContent } from './hub-cache-content.ts';
 import { CacheFolder } from './hub-cache-folder.ts';
-import { hubRepositories } from './hub-file.ts';
+import { type HubFile, hubRepositories } from './hub-file.ts';
 
 /** The first line is that of the Cache Directory Tagging specification: backup programs skip such a folder. */
 const TAG =
@@ -115,7 +115,7 @@ class Exporting {
       if (signal.aborted) throw interrupted(signal);
       const blob = this.#catalog.blobPath(file.digest);
       const made = await place.addBlob(etag, file.size, async (path) => {
-        if (this.#links && (await linkBlob(blob, file, path))) this.linked += 1;
+        if (this.#links && (await this.#link(blob, file, path))) this.linked += 1;
         else {
           await this.#requireRoom(left);
           await copyBlob(blob, file, path, signal);
@@ -125,6 +125,16 @@ class Exporting {
       if (!made) this.present += 1;
       left -= file.size;
     }
+  }
+
+  async #link(blob: string, file: HubFile, path: string): Promise<boolean> {
+    const handle = await openBlob(blob);
+    try {
+      await this.#catalog.requireIntact(file.digest, handle);
+    } finally {
+      await handle.close();
+    }
+    return this.#catalog.linking(file, () => linkBlob(blob, file, path));
   }
 
   /** Warns once, and checks the free space before the first copy. */

@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { DepotRequest } from './handler.ts';
 import { type HubFile, pointerOf } from './hub-file.ts';
-import { type Exchange, sendFile, sendJson } from './send.ts';
+import { type Exchange, type Intact, sendFile, sendJson } from './send.ts';
 
 /** Size in bytes above which `huggingface_hub` refuses plain HTTP if HEAD reports the size (MAX_HTTP_DOWNLOAD_SIZE). */
 const HTTP_WALL_BYTES = 50_000_000_000;
@@ -11,6 +11,7 @@ const SIZELESS_HEAD = [1, 31] as const;
 /** A file of one commit, and its path in the store. */
 export interface StoredHubFile {
   readonly path: string;
+  readonly intact: Intact;
   readonly commit: string;
   readonly file: HubFile;
 }
@@ -54,7 +55,7 @@ export function sendError(
 
 /** Sends a file, never as a redirect and never compressed: some clients of the Hub fail on both. */
 export async function sendHubFile(
-  { path, commit, file }: StoredHubFile,
+  { path, intact, commit, file }: StoredHubFile,
   request: DepotRequest,
   response: ServerResponse,
 ): Promise<void> {
@@ -74,7 +75,7 @@ export async function sendHubFile(
     response.writeHead(200, { ...common, 'Transfer-Encoding': 'chunked' }).end();
     return;
   }
-  await sendFile(request, response, { path, size: file.size, etag, headers });
+  await sendFile(request, response, { path, intact, size: file.size, etag, headers });
 }
 
 /** Sends a file as git stores it: for a file in LFS, its pointer. */

@@ -5,7 +5,7 @@ import type { Catalog, CatalogEntry } from './catalog.ts';
 import { findRepository } from './find-repository.ts';
 import type { DepotRequest, Handler } from './handler.ts';
 import { nextLink, pageOf } from './page.ts';
-import { type Exchange, sendFile, sendJson, sendPieces } from './send.ts';
+import { type Exchange, type ServedFile, sendFile, sendJson, sendPieces } from './send.ts';
 
 const API_VERSION = { 'Docker-Distribution-Api-Version': 'registry/2.0' } as const;
 const INDEX = 'application/vnd.oci.image.index.v1+json';
@@ -119,11 +119,15 @@ async function sendStored(
 ): Promise<void> {
   const { digest, ...answer } = what;
   const etag = `"${digest}"`;
+  const fileOf = (blob: Digest): Pick<ServedFile, 'path' | 'intact'> => ({
+    path: catalog.blobPath(blob),
+    intact: (handle) => catalog.requireIntact(blob, handle),
+  });
   const made = entry.made?.get(digest);
   if (made === undefined)
-    return sendFile(request, response, { ...answer, etag, path: catalog.blobPath(digest) });
+    return sendFile(request, response, { ...answer, etag, ...fileOf(digest) });
   const pieces = made.map((each) =>
-    'bytes' in each ? each : { path: catalog.blobPath(each.digest), size: each.size },
+    'bytes' in each ? each : { ...fileOf(each.digest), size: each.size },
   );
   return sendPieces(request, response, { pieces, etag, headers: answer.headers });
 }

@@ -1,5 +1,6 @@
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { KIB } from '../core/limits.ts';
 import type { DepotRequest } from './handler.ts';
 import { pump, write } from './pump.ts';
 
@@ -10,13 +11,17 @@ export interface ServedFile {
   /** An entity tag, quoted. */
   readonly etag: string;
   readonly headers: OutgoingHttpHeaders;
+  readonly intact: Intact;
 }
+
+/** Throws unless an open file has the content that it must have. */
+export type Intact = (handle: FileHandle) => Promise<void>;
 
 /** Consecutive bytes, some generated and some in files. */
 export interface ServedPieces {
   readonly pieces: readonly (
     | { readonly bytes: Buffer }
-    | { readonly path: string; readonly size: number }
+    | { readonly path: string; readonly size: number; readonly intact: Intact }
   )[];
   readonly etag: string;
   readonly headers: OutgoingHttpHeaders;
@@ -54,7 +59,7 @@ export function sendBytes(
 
 /**
  * Sends a file, or the requested range of it (RFC 9110 section 14).
- * @throws a system error before anything was sent; later errors close the connection, so that the client gets an
+ * @throws StowageError `blob-damaged` or a system error before anything was sent; later errors close the connection, so that the client gets an
  * incomplete body and never a wrong one
  */
 export async function sendFile(
@@ -67,9 +72,10 @@ export async function sendFile(
     const status = await handle.stat();
     if (!status.isFile() || (file.size !== undefined && status.size !== file.size))
       throw new Error('a stored blob is not a file of the expected size');
+    if (request.method === 'GET') await file.intact(handle);
     const range = begin(request, response, status.size, file);
     if (range === undefined) return;
-    await pump(handle, response, range.first, range.last);
+    await pumpIntact(handle, response, range, file.intact);
     response.end();
   } finally {
     await handle.close();
@@ -99,9 +105,25 @@ export async function sendPieces(
   response.end();
 }
 
+/** Bytes that are sent last, after the file was found unchanged since the first. */
+const LAST_BYTES: number = 64 * KIB;
+
+/** {@link pump}, but without its last bytes if the file changed meanwhile: no client then takes it for complete. */
+async function pumpIntact(
+  handle: FileHandle,
+  response: ServerResponse,
+  { first, last }: ByteRange,
+  intact: Intact,
+): Promise<void> {
+  const tail = Math.max(first, last - LAST_BYTES + 1);
+  if (tail > first) await pump(handle, response, first, tail - 1);
+  await intact(handle);
+  await pump(handle, response, tail, last);
+}
+
 async function pumpFile(
   response: ServerResponse,
-  piece: { readonly path: string; readonly size: number },
+  piece: { readonly path: string; readonly size: number; readonly intact: Intact },
   first: number,
   last: number,
 ): Promise<void> {
@@ -109,7 +131,8 @@ async function pumpFile(
   try {
     if ((await handle.stat()).size !== piece.size)
       throw new Error('a stored blob is not a file of the expected size');
-    await pump(handle, response, first, last);
+    await piece.intact(handle);
+    await pumpIntact(handle, response, { first, last }, piece.intact);
   } finally {
     await handle.close();
   }

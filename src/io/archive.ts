@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { chmod, lstat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, lstat, readdir } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import {
   create,
   extract,
@@ -9,9 +9,10 @@ import {
   type ReadEntry,
   type TarOptionsWithAliasesAsyncNoFile,
 } from 'tar';
-import { StowageError } from '../core/error.ts';
+import { StowageError, systemCode } from '../core/error.ts';
 import { MAX_ARCHIVE_BYTES, MAX_ARCHIVE_ENTRIES, MAX_LAYER_ENTRIES } from '../core/limits.ts';
 import { pathCollision, pathDefect } from '../core/safe-path.ts';
+import { ioError } from './file.ts';
 
 /**
  * Writes a tar of these files of a folder whose bytes depend on names, contents and the executable bit alone:
@@ -77,6 +78,27 @@ export async function readTree(archive: string, folder: string): Promise<void> {
     if (again !== (await hashOf(createReadStream(archive))))
       throw refused('bytes that differ from the archive of these files');
   });
+}
+
+/** Whether a folder holds exactly the files of an archive that {@link writeTree} wrote, byte for byte. */
+export async function isTreeOf(archive: string, folder: string): Promise<boolean> {
+  try {
+    const paths = bytewise(await listTree(archive));
+    if ((await filesIn(folder)).join('\0') !== paths.join('\0')) return false;
+    const again = await hashOf(create(treeOptions(folder), paths));
+    return again === (await hashOf(createReadStream(archive)));
+  } catch (error) {
+    if (error instanceof StowageError) throw error;
+    // A file that is gone, or a folder in its place.
+    if (['ENOENT', 'ENOTDIR', 'EISDIR'].includes(systemCode(error) ?? '')) return false;
+    throw ioError(error, folder);
+  }
+}
+
+async function filesIn(folder: string): Promise<string[]> {
+  const found = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = found.filter((each) => !each.isDirectory());
+  return bytewise(files.map((each) => relative(folder, join(each.parentPath, each.name))));
 }
 
 /** The mode that the archive has for the file, of which the umask took bits. */

@@ -9,6 +9,7 @@ import {
   makeReadOnly,
   namesIn,
   readBounded,
+  readIfThere,
   remove,
   syncFolder,
   writeAtomic,
@@ -18,6 +19,8 @@ import type { BlobSums } from './hash-task.ts';
 import { Incoming, incomingPaths, removeIncoming, type SizedExpected } from './incoming.ts';
 import { inTurn, type LockWait } from './lock-file.ts';
 import {
+  type FileMark,
+  markOf,
   NOTED_FROM_BYTES,
   type NotedSums,
   readFact,
@@ -44,7 +47,7 @@ interface SizedBlob {
 
 const ADOPTED_AT_ONCE = 4;
 
-const ignore = (): void => {};
+const ignore = (): undefined => {};
 
 /** Blobs by SHA-256 in a folder: `blobs/sha256/<hex>`, read-only from the moment they have that name. */
 export class BlobStore {
@@ -100,7 +103,8 @@ export class BlobStore {
   /** Stores bytes in memory as a blob. @returns their digest */
   async put(bytes: Uint8Array): Promise<Digest> {
     const digest = digestOf(bytes);
-    if ((await this.size(digest)) === bytes.byteLength) return digest;
+    const there = await readIfThere(this.path(digest), bytes.byteLength).catch(ignore);
+    if (there?.equals(bytes) === true) return digest;
     await makeFolder(join(this.root, 'blobs', 'sha256'));
     await writeAtomic(this.path(digest), bytes, 0o444);
     return digest;
@@ -112,10 +116,39 @@ export class BlobStore {
     return readNote(this.#sumsPath(digest), this.path(digest));
   }
 
-  /** Records the sums of a blob in the store, unless it is small. */
-  async note({ digest, size }: SizedBlob, sums: BlobSums): Promise<void> {
+  /**
+   * Records the sums of a blob in the store, unless it is small.
+   * @param mark of its file before it was hashed; by default, as it is now
+   */
+  async note({ digest, size }: SizedBlob, sums: BlobSums, mark?: FileMark): Promise<void> {
     if (size <= NOTED_FROM_BYTES) return;
-    await writeNote(this.#sumsPath(digest), this.path(digest), sums);
+    await writeNote(this.#sumsPath(digest), sums, mark ?? (await markOf(this.path(digest))));
+  }
+
+  /** Removes the recorded sums of a blob, so that it is hashed before it is next used. */
+  async unnote(digest: Digest): Promise<void> {
+    await remove(this.#sumsPath(digest));
+  }
+
+  /**
+   * Runs work that adds or removes hard links to these blobs, and renews their records: a link changes the ctime of a
+   * file that is otherwise unchanged. A blob that was written to meanwhile keeps its old record, and is hashed again.
+   */
+  async linking<T>(blobs: readonly SizedBlob[], work: () => Promise<T>): Promise<T> {
+    const before: (readonly [SizedBlob, NotedSums, string])[] = [];
+    for (const blob of blobs) {
+      const noted = await this.noted(blob).catch(ignore);
+      if (noted?.untouched === true)
+        before.push([blob, noted, await contentMark(this.path(blob.digest))]);
+    }
+    try {
+      return await work();
+    } finally {
+      for (const [blob, { sums }, mark] of before)
+        if ((await contentMark(this.path(blob.digest))) === mark)
+          // Who cannot write records goes on without: the blob is hashed again.
+          await this.note(blob, sums).catch(ignore);
+    }
   }
 
   /**
@@ -275,6 +308,16 @@ export class BlobStore {
 
   #sumsPath(digest: Digest): string {
     return join(this.root, 'sums', `${digestHex(digest)}.json`);
+  }
+}
+
+/** Changes when the content of a file does, not when its links do. */
+async function contentMark(path: string): Promise<string> {
+  try {
+    const { ino, mtimeNs, size } = await lstat(path, { bigint: true });
+    return `${ino} ${mtimeNs} ${size}`;
+  } catch {
+    return 'gone';
   }
 }
 

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import type { BigIntStats } from 'node:fs';
 import { lstat, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { KIB, MIB } from '../core/limits.ts';
@@ -17,16 +18,23 @@ export interface NotedSums {
   readonly untouched: boolean;
 }
 
-/** The identity of a file. A write, a change of mode and a rename change its ctime. */
-interface FileMark {
+/** The identity of a file. A write, a change of mode, a rename, and a hard link that comes or goes change its ctime. */
+export interface FileMark {
   readonly inode: string;
   /** Nanoseconds. */
   readonly changed: string;
 }
 
-/** Records the sums of a stored blob. */
-export async function writeNote(path: string, blob: string, sums: BlobSums): Promise<void> {
-  await writeRecord(path, { ...sums, file: await markOf(blob) });
+/**
+ * Records the sums of a stored blob.
+ * @param mark of the blob's file, no later than when it was hashed: a change since then shows
+ */
+export async function writeNote(
+  path: string,
+  sums: BlobSums,
+  { inode, changed }: FileMark,
+): Promise<void> {
+  await writeRecord(path, { ...sums, file: { inode, changed } });
 }
 
 /** Reads a record of sums; undefined if there is none or it is damaged. */
@@ -34,7 +42,7 @@ export async function readNote(path: string, blob: string): Promise<NotedSums | 
   const note = await readRecord(path);
   if (note === undefined) return undefined;
   const { file, ...sums } = note as BlobSums & { readonly file: FileMark };
-  return { sums, untouched: isSame(file, await markOf(blob)) };
+  return { sums, untouched: sameMark(file, await markOf(blob)) };
 }
 
 /** Records what is known about the content of a stored blob. */
@@ -47,7 +55,7 @@ export async function readFact(path: string, blob: string): Promise<object | und
   const note = await readRecord(path);
   if (note === undefined) return undefined;
   const { file, fact } = note as { readonly file: FileMark; readonly fact: object };
-  return isSame(file, await markOf(blob)) ? fact : undefined;
+  return sameMark(file, await markOf(blob)) ? fact : undefined;
 }
 
 /**
@@ -76,17 +84,22 @@ async function readRecord(path: string): Promise<unknown> {
   return note.slice(0, end) === sha256(text) ? JSON.parse(text) : undefined;
 }
 
-function isSame(a: FileMark, b: FileMark): boolean {
-  return a.inode === b.inode && a.changed === b.changed;
-}
-
-async function markOf(path: string): Promise<FileMark> {
+/** The mark of a file. @throws StowageError `file-missing`, `io-failed` */
+export async function markOf(path: string): Promise<FileMark> {
   try {
-    const { ino, ctimeNs } = await lstat(path, { bigint: true });
-    return { inode: String(ino), changed: String(ctimeNs) };
+    return markIn(await lstat(path, { bigint: true }));
   } catch (error) {
     throw ioError(error, path);
   }
+}
+
+/** The mark in the status of a file. */
+export function markIn({ ino, ctimeNs }: Pick<BigIntStats, 'ino' | 'ctimeNs'>): FileMark {
+  return { inode: String(ino), changed: String(ctimeNs) };
+}
+
+export function sameMark(a: FileMark, b: FileMark): boolean {
+  return a.inode === b.inode && a.changed === b.changed;
 }
 
 function sha256(text: string): string {

@@ -9,6 +9,8 @@ export interface SiteContext extends Context {
   readonly target: Target;
   /** The variables of this process, for secrets that `site.yaml` finds there. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Whether to hash stored blobs whose files have not changed since they were last hashed, too. */
+  readonly rehash?: boolean;
   /** This host; tests replace it. */
   readonly host?: HostProbe;
 }

@@ -132,6 +132,8 @@ describe('when a site holds content of the added kind', () => {
       models: () => [],
       releases: () => [{ id: 'a'.repeat(128), bundle }],
       blobPath: (digest) => site.store.path(digest),
+      requireIntact: async () => {},
+      linking: (_, work) => work(),
     };
     depot = await startDepot(catalog, { address: '127.0.0.1', port: 0 });
   });

@@ -42,6 +42,17 @@ export class Store implements Catalog {
     return join(this.folder, digestHex(digest));
   }
 
+  async requireIntact(digest: Digest): Promise<void> {
+    await this.onRead?.(digest);
+  }
+
+  linking<T>(_: unknown, work: () => Promise<T>): Promise<T> {
+    return work();
+  }
+
+  /** Called before a blob is sent, and before its last bytes are. */
+  onRead?: (digest: Digest) => Promise<void>;
+
   remove(): void {
     rmSync(this.folder, { recursive: true, force: true });
   }

@@ -184,6 +184,28 @@ describe('when a blob is requested', () => {
   });
 });
 
+describe('when a blob changes while it is sent', () => {
+  it.each([1, 65_536, 65_537, 400_000])('never completes %i bytes', async (size) => {
+    const blob = store.add(Buffer.alloc(size, 'x'));
+    store.entries.push({
+      ...{ repository: 'changing', tags: {}, manifests: new Map() },
+      blobs: new Map([[blob, size]]),
+    });
+    let looks = 0;
+    store.onRead = async () => {
+      looks += 1;
+      if (looks > 1) throw new Error('it changed');
+    };
+    try {
+      await expect(ask(depot.host, `/v2/changing/blobs/${blob}`)).rejects.toThrow();
+      expect(looks).toBe(2);
+    } finally {
+      delete store.onRead;
+      store.entries.pop();
+    }
+  });
+});
+
 describe('when tags are listed', () => {
   const list = (query = '') => ask(depot.host, `/v2/chat-1/server/tags/list${query}`);
 

@@ -121,11 +121,7 @@ describe('when a service runs', () => {
 
   it('starts once, says what it does, and leaves nothing behind', async () => {
     const each = script(`echo to stdout; echo to stderr >&2; ${stay}`);
-    expect(await target.inspectService(each, signal)).toEqual({
-      state: 'absent',
-      detail: '',
-      drift: [],
-    });
+    expect(await target.inspectService(each, signal)).toEqual({ state: 'absent', detail: '' });
     expect(await target.logs(each, 10, signal)).toBe('');
     await target.startService(each, signal);
     const first = await target.inspectService(each, signal);
@@ -139,11 +135,7 @@ describe('when a service runs', () => {
     expect(await target.inspectService(each, signal)).toEqual(first);
     await target.stopService(each, signal);
     await target.stopService(each, signal);
-    expect(await target.inspectService(each, signal)).toEqual({
-      state: 'absent',
-      detail: '',
-      drift: [],
-    });
+    expect(await target.inspectService(each, signal)).toEqual({ state: 'absent', detail: '' });
     expect(await engine.podman('volume', 'ls', '--quiet')).toBe('');
   });
 

@@ -17,6 +17,8 @@ const depot = await startDepot(
     models: () => [],
     releases: () => [],
     blobPath: () => file,
+    requireIntact: async () => {},
+    linking: (_, work) => work(),
   },
   { address: '127.0.0.1', port: 0 },
 );

@@ -41,10 +41,18 @@ export async function importCommand(
 }
 
 function importResult(imported: Imported, places: readonly string[]): CommandResult {
-  const { bundle, id, partial, rebuilt } = imported;
-  const common = { name: bundle.name, version: bundle.version, seq: bundle.seq, id, rebuilt };
+  const { bundle, id, partial, rebuilt, damaged } = imported;
+  const common = {
+    name: bundle.name,
+    version: bundle.version,
+    seq: bundle.seq,
+    id,
+    rebuilt,
+    damaged,
+  };
   const made = rebuilt === 0 ? [] : [`  ${counted(rebuilt, 'part')} rebuilt from recovery parts`];
   if (partial === undefined) {
+    if (damaged > 0) made.push(`  ${counted(damaged, 'damaged stored file')} replaced`);
     const lines = [
       `${bundle.name} ${bundle.version}: imported and verified; running services are unchanged`,
       ...made,

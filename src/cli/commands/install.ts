@@ -14,6 +14,7 @@ export interface InstallOptions {
   readonly trust?: string;
   readonly fingerprint?: string;
   readonly acceptAge?: string;
+  readonly rehash?: boolean;
   readonly root?: string;
 }
 
@@ -25,7 +26,8 @@ export async function install(
   options: InstallOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const opened = await openNewSite(options.root, context);
+  const site = await openNewSite(options.root, context);
+  const opened = { ...site, rehash: options.rehash ?? false };
   const [name = ''] = places;
   if (places.length === 1 && IMPORTED.test(name) && !(await exists(context.path(name))))
     return changeResult(await installImported(name, opened), opened.target);

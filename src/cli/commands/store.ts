@@ -7,11 +7,11 @@ import type { Digest } from '../../core/digest.ts';
 import { StowageError, systemCode } from '../../core/error.ts';
 import { Tally } from '../../core/tally.ts';
 import { BlobStore } from '../../io/blob-store.ts';
-import { exists, ioError } from '../../io/file.ts';
+import { exists } from '../../io/file.ts';
 import { HashPool } from '../../io/hashing.ts';
-import { PassError } from '../../io/positioned.ts';
 import { forEachBounded } from '../../io/queue.ts';
 import { withSharedStoreLock } from '../../io/store-use.ts';
+import { verifyBlob } from '../../io/verify-blob.ts';
 import { type CommandContext, type CommandResult, storeFolder } from '../command.ts';
 import { readFreshLock, readLock } from './manifest-file.ts';
 import { openSources, type SourceOptions } from './sources.ts';
@@ -77,10 +77,9 @@ export async function verify(
     const tally = new Tally(context.emit, 'verify', total);
     try {
       await forEachBounded(blobs, pool.width, async ({ digest, size }) => {
-        const task = { path: store.path(digest), size, offset: 0, pieces: [{ length: size }] };
-        const hashed = pool.run({ ...task, hashes: ['sha256'] }, tally.add);
-        const found = await hashed.catch(asDamage);
-        if (`sha256:${found?.sha256}` !== digest) damaged.push(digest);
+        const options = { pool, onBytes: tally.add, rehash: true };
+        const verdict = await verifyBlob(store, { digest, size }, options);
+        if (verdict !== 'intact') damaged.push(digest);
         checked += 1;
       });
     } finally {
@@ -123,12 +122,6 @@ async function reading(
     (error: unknown) => systemCode(error) === 'EROFS',
   );
   await (readOnly ? work() : withSharedStoreLock(store.root, context, work));
-}
-
-/** Treats an unreadable sector as damage; throws any other read error. */
-function asDamage(error: unknown): undefined {
-  if (!(error instanceof PassError)) throw error;
-  if (!['EIO', 'ESHORT', 'ESIZE'].includes(error.code)) throw ioError(error, error.path);
 }
 
 function noStore(path: string): StowageError {

@@ -4,7 +4,6 @@ import { oneLine, printable } from '../../core/printable.ts';
 import type { LedgerEvent } from '../../format/ledger.ts';
 import type { Plan } from '../../format/plan.ts';
 import type { GateResult, Receipt } from '../../format/receipt.ts';
-import type { StoppedService } from '../../format/stopped.ts';
 import { makeFolder, removeEmpty } from '../../io/file.ts';
 import { withLock } from '../../io/lock-file.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
@@ -16,18 +15,17 @@ import { unapproved } from '../planning/plan-approval.ts';
 import { writeReceipt } from '../receipts/receipt.ts';
 import { siteFacts } from '../receipts/site-facts.ts';
 import { siteSigner } from '../receipts/site-key.ts';
+import { requireIntact } from '../release/intact.ts';
+import { replaceChanged, replacedWarning } from '../release/layout.ts';
 import { offerInstaller } from '../release/offer-installer.ts';
-import { loadRelease } from '../release/release.ts';
+import { loadRelease, type Release } from '../release/release.ts';
 import type { SiteContext } from '../site-context.ts';
 import { requireKnownFormat, upgradeFormat } from '../site-format.ts';
-import { forgetStopped, stoppedServices } from '../stopped.ts';
 import { apply, closeApply, recover } from './apply.ts';
 import type { ApplyContext } from './run-operation.ts';
 
 export interface Changed {
   readonly plan: Plan;
-  /** The services that were not started, because a person stopped them. */
-  readonly stopped: readonly StoppedService[];
   /** Absent when the plan had no steps. */
   readonly receipt?: Receipt;
 }
@@ -87,7 +85,7 @@ async function recoverPlan(ledger: Ledger, options: SiteContext): Promise<void> 
 /**
  * Checks the constraints of a plan, executes it, and writes ledger and receipt, also after a rollback.
  * @param approval the approval of the plan; required at a site with `requirePlanApproval`
- * @throws StowageError `plan-unapproved`, `host-unfit`, `rolled-back`, `rollback-failed`, `interrupted`
+ * @throws StowageError `plan-unapproved`, `host-unfit`, `blob-damaged`, `rolled-back`, `rollback-failed`, `interrupted`
  */
 export async function executePlan(
   plan: Plan,
@@ -96,9 +94,10 @@ export async function executePlan(
   approval?: Approval,
 ): Promise<Changed> {
   const { site } = options;
-  if (plan.steps.length === 0) return { plan, stopped: await stoppedServices(site, plan.to) };
+  if (plan.steps.length === 0) return { plan };
   requireSatisfied(plan.constraints);
   if (approval === undefined && (await site.site()).requirePlanApproval) throw unapproved();
+  await requireIntactContent(plan, options);
   const gates: GateResult[] = [];
   try {
     await apply(plan, applyContext(options, gates));
@@ -109,7 +108,23 @@ export async function executePlan(
   const outcome = { plan, outcome: 'kept', gates, approval } as const;
   const { receipt, failure } = await closePlan(outcome, plan.intent, ledger, options);
   if (receipt === undefined) throw receiptUnwritten(plan, failure);
-  return { plan, receipt, stopped: await stoppedServices(site, plan.to) };
+  return { plan, receipt };
+}
+
+/** Before anything is changed: what the plan places, loads and starts must be what was signed. */
+async function requireIntactContent(plan: Plan, options: SiteContext): Promise<void> {
+  const { site, emit } = options;
+  const touched = new Set(
+    plan.steps.flatMap(({ do: { side, release } }) => (side === 'to' ? [release] : [])),
+  );
+  const releases: Release[] = [];
+  for (const { name, bundle } of plan.to.releases)
+    if (touched.has(name)) releases.push(await loadRelease(site, bundle));
+  await requireIntact(site, releases, options);
+  for (const release of releases) {
+    const replaced = await replaceChanged(site, release);
+    if (replaced.length > 0) emit(replacedWarning(release, replaced));
+  }
 }
 
 /** Records a failure. If recording fails, the original error is still the one to report. */
@@ -188,7 +203,6 @@ async function writeOutcome(
 ): Promise<Receipt> {
   const overrides = overridesUsed(plan);
   const running = outcome === 'kept' ? plan.to : plan.from;
-  await forgetStopped(running, options);
   const facts = await siteFacts(running, options);
   const about = {
     ...{ intent: plan.intent, outcome, gates, ledger: ledger.head },

@@ -8,6 +8,7 @@ import {
   loadGeneration,
 } from '../generations.ts';
 import { unfinishedImports } from '../importing/partial-import.ts';
+import { removeLayout } from '../release/layout.ts';
 import {
   consistentReleases,
   contradicts,
@@ -81,7 +82,7 @@ export async function collect(options: CollectOptions): Promise<Collected> {
     for (const { folder } of unfinished) await remove(folder);
     await forgetGenerations(expired, kept, options);
     for (const { id } of leaving) {
-      await remove(site.path('layouts', id.slice(0, 32)));
+      await removeLayout(site, id);
       await remove(site.path('releases', id.slice(0, 32)));
     }
     for (const { folder } of useless) {

@@ -5,8 +5,7 @@ import { StowageError } from '../../core/error.ts';
 import { MIB } from '../../core/limits.ts';
 import type { CatalogEntry } from '../../depot/catalog.ts';
 import { type CarLayer, carLayers, carRepository } from '../../depot/model-car.ts';
-import type { Bundle } from '../../format/bundle.ts';
-import type { BundleModel } from '../../format/bundled-content.ts';
+import type { Bundle, BundleModel } from '../../format/bundle.ts';
 import { makeFolder, readBounded, writeAtomic } from '../../io/file.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
@@ -83,19 +82,31 @@ async function digestOfLayer(site: SiteFolder, { segments }: CarLayer): Promise<
       hash.update(segment.bytes);
       continue;
     }
+    const blob = createHash('sha256');
     const handle = await open(site.store.path(segment.digest), 'r');
     try {
       for (let position = 0; position < segment.size; ) {
         const { bytesRead } = await handle.read(buffer, 0, buffer.length, position);
         if (bytesRead === 0) throw new Error('a stored blob was truncated');
         hash.update(buffer.subarray(0, bytesRead));
+        blob.update(buffer.subarray(0, bytesRead));
         position += bytesRead;
       }
     } finally {
       await handle.close();
     }
+    // A digest over damaged bytes would make them look right for good.
+    const found = digestFromHex(blob.digest('hex'));
+    if (found !== segment.digest) throw damaged(segment.digest, found);
   }
   return digestFromHex(hash.digest('hex'));
+}
+
+function damaged(expected: Digest, found: Digest): StowageError {
+  return new StowageError('blob-damaged', `the stored file ${expected} of a model is damaged`, {
+    ...{ expected, found },
+    hint: 'run stowage store verify --repair MEDIUM with the media of its release, or import it again',
+  });
 }
 
 /** The stored digests; undefined if there are none, or they are unusable. */

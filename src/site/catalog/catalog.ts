@@ -12,6 +12,7 @@ import type {
   Referrer,
 } from '../../depot/catalog.ts';
 import type { Bundle } from '../../format/bundle.ts';
+import { listedBlob, uniqueBlobs } from '../release/intact.ts';
 import {
   listReleases,
   loadRelease,
@@ -20,6 +21,10 @@ import {
 } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { carEntry } from './car-entry.ts';
+import { IntactBlobs } from './intact-blobs.ts';
+
+/** Called when a blob is requested whose content is not that of its digest. */
+type OnDamaged = (error: StowageError) => void;
 
 /**
  * What a depot serves of imported releases, newer ones last. Each item is a repository `<release>/<name>`, tagged with
@@ -28,12 +33,16 @@ import { carEntry } from './car-entry.ts';
  * name in several releases are merged.
  * @throws StowageError `release-unknown`, `state-damaged`, `blob-damaged`, `file-missing`, `index-mismatch`
  */
-export async function catalogOf(site: SiteFolder, ids: readonly string[]): Promise<Catalog> {
+export async function catalogOf(
+  site: SiteFolder,
+  ids: readonly string[],
+  onDamaged: OnDamaged = () => {},
+): Promise<Catalog> {
   const releases: CatalogRelease[] = [];
   for (const id of ids) releases.push(await loadRelease(site, id));
   const entries: CatalogEntry[] = [];
   for (const { bundle } of releases) entries.push(...(await entriesOf(site, bundle)));
-  return catalogFrom(site, releases, entries);
+  return catalogFrom(site, releases, entries, onDamaged);
 }
 
 /**
@@ -43,6 +52,7 @@ export async function catalogOf(site: SiteFolder, ids: readonly string[]): Promi
 export async function catalogOfAll(
   site: SiteFolder,
   onRefused: (refused: RefusedRelease) => void,
+  onDamaged: OnDamaged = () => {},
 ): Promise<Catalog> {
   const { releases, refused } = await listReleases(site);
   for (const each of refused) onRefused(each);
@@ -57,15 +67,19 @@ export async function catalogOfAll(
       onRefused(refusedRelease(site, release, error));
     }
   }
-  return catalogFrom(site, served, entries);
+  return catalogFrom(site, served, entries, onDamaged);
 }
 
 function catalogFrom(
   site: SiteFolder,
   releases: readonly CatalogRelease[],
   entries: readonly CatalogEntry[],
+  onDamaged: OnDamaged,
 ): Catalog {
   const merged = mergeEntries(entries);
+  const listed = [...uniqueBlobs(releases)].map(([blob, bundle]) => listedBlob(bundle, blob));
+  const byDigest = new Map(listed.map((each) => [each.digest, each]));
+  const intact = new IntactBlobs(site.store, byDigest, onDamaged);
   const models = releases.flatMap(({ bundle }) =>
     fromBundle(bundle, (kind, item) => kind.hubModel?.(item) ?? []).map((model) =>
       hubModel(bundle, model),
@@ -76,6 +90,8 @@ function catalogFrom(
     models: () => models,
     releases: () => releases,
     blobPath: (digest) => site.store.path(digest),
+    requireIntact: (digest, handle) => intact.require(digest, handle),
+    linking: (blob, work) => site.store.linking([blob], work),
   };
 }
 

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { type FileHandle, stat } from 'node:fs/promises';
 import type { Digest } from '../../core/digest.ts';
 import { systemCode } from '../../core/error.ts';
 import type { Catalog, CatalogEntry, CatalogModel, CatalogRelease } from '../../depot/catalog.ts';
@@ -10,7 +10,7 @@ export interface SiteCatalogOptions {
   readonly site: SiteFolder;
   /** Names of releases; all if empty. */
   readonly wanted: readonly string[];
-  /** Called when a changed list of releases cannot be read. */
+  /** Called when a changed list of releases cannot be read, and when a damaged blob is requested. */
   readonly onError: (error: unknown) => void;
   /** Called for each release that cannot be served; the others are. */
   readonly onRefused: (refused: RefusedRelease) => void;
@@ -51,6 +51,17 @@ export class SiteCatalog implements Catalog {
     return this.#current.blobPath(digest);
   }
 
+  requireIntact(digest: Digest, handle: FileHandle): Promise<void> {
+    return this.#current.requireIntact(digest, handle);
+  }
+
+  linking<T>(
+    blob: { readonly digest: Digest; readonly size: number },
+    work: () => Promise<T>,
+  ): Promise<T> {
+    return this.#current.linking(blob, work);
+  }
+
   /** Rereads the releases if their folder changed. On failure, the catalog stays unchanged. */
   async refresh(): Promise<void> {
     this.#reading ??= this.#refresh().finally(() => {
@@ -72,11 +83,11 @@ export class SiteCatalog implements Catalog {
   }
 }
 
-async function read({ site, wanted, onRefused }: SiteCatalogOptions): Promise<Catalog> {
-  if (wanted.length === 0) return catalogOfAll(site, onRefused);
+async function read({ site, wanted, onRefused, onError }: SiteCatalogOptions): Promise<Catalog> {
+  if (wanted.length === 0) return catalogOfAll(site, onRefused, onError);
   const ids: string[] = [];
   for (const each of wanted) ids.push((await findRelease(site, each)).id);
-  return catalogOf(site, ids);
+  return catalogOf(site, ids, onError);
 }
 
 /** A text that changes whenever a release is added or removed. */

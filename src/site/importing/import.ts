@@ -31,6 +31,8 @@ export interface Imported extends Release {
   readonly partial?: PartialImport;
   /** How many parts were rebuilt from recovery parts. */
   readonly rebuilt: number;
+  /** How many stored files were damaged, and were replaced from the media as far as these have them. */
+  readonly damaged: number;
 }
 
 /** Where a bundle is: folders of the bundle or of its discs, or the bytes that `stowage stream` writes. */
@@ -87,17 +89,18 @@ async function importFrom(
   const admitted = await admitMedium(medium, { ...options, now, trust, policy, partial: true });
   const staged = await stageMedium(medium, admitted, site, options);
   const { id, bundle } = admitted;
+  const { damaged } = staged;
   const rebuilt = staged.rebuilt.length;
   if (staged.missing.length > 0) {
     // The trust document is settled, so the next disc needs no fingerprint; acceptance is not.
     await keepTrust(site, ledger, admitted.trust, options.now());
     const partial = await partialImportOf(site, id, bundle);
     requireNoFaults(staged, partial);
-    return { id, bundle, partial, rebuilt };
+    return { id, bundle, partial, rebuilt, damaged };
   }
   await recordAcceptance(admitted, state, ledger, options);
   await keepTrust(site, ledger, admitted.trust, options.now());
-  return { id, bundle, rebuilt };
+  return { id, bundle, rebuilt, damaged };
 }
 
 /** As {@link importMedia} takes them, or one folder. */

@@ -3,8 +3,9 @@ import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
 import { checkManifests } from '../../bundle/check-manifests.ts';
 import type { PartFault } from '../../bundle/part-check.ts';
 import { counted, exactBytes } from '../../core/amount.ts';
+import type { Digest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
-import type { Context } from '../../core/event.ts';
+import type { Context, Emit } from '../../core/event.ts';
 import { Tally } from '../../core/tally.ts';
 import { bundleBytes } from '../../format/bundle.ts';
 import type { Part } from '../../format/part.ts';
@@ -19,8 +20,9 @@ import {
   writeNew,
 } from '../../io/file.ts';
 import { HashPool } from '../../io/hashing.ts';
+import { replaceChanged, replacedWarning } from '../release/layout.ts';
 import { makeExecutable } from '../release/offer-installer.ts';
-import { releaseFolder } from '../release/release.ts';
+import { listReleases, releaseFolder } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { DiscMedium } from './disc-medium.ts';
 import type { CopyFailures, ImportMedium } from './import-medium.ts';
@@ -39,6 +41,13 @@ export interface StagingResult {
   readonly lost: readonly string[];
   /** Parts that were rebuilt from recovery parts. */
   readonly rebuilt: readonly Part[];
+  /** How many blobs in the store were damaged, and are replaced or missing now. */
+  readonly damaged: number;
+}
+
+export interface StageOptions extends Context {
+  /** Whether to hash stored blobs whose files have not changed since they were last hashed, too. */
+  readonly rehash?: boolean;
 }
 
 interface StageContext extends Context {
@@ -55,7 +64,7 @@ interface StageContext extends Context {
 export function stage(
   admitted: AdmittedBundle,
   site: SiteFolder,
-  context: Context,
+  context: StageOptions,
 ): Promise<StagingResult> {
   const medium = new DiscMedium(admitted.discs.map(({ folder }) => folder));
   return stageMedium(medium, admitted, site, context);
@@ -64,7 +73,8 @@ export function stage(
 /**
  * Copies the parts of an admitted bundle that a medium has into the site's store. Each part is read once, hashed,
  * written to its place in the blob's unfinished file, fsynced and journalled. A blob gets its name when every part of
- * it matched. Parts that an earlier run finished are not copied again. Missing parts are rebuilt where enough recovery
+ * it matched. Parts that an earlier run finished, and blobs that are in the store, are hashed and not copied again; damaged
+ * ones are replaced, in the store and where services see them. Missing parts are rebuilt where enough recovery
  * parts exist. The control files and this host's installer of a complete bundle end under `releases/`; those of an
  * incomplete one wait in staging for the other discs.
  * @throws StowageError `space-insufficient` before the first byte or while copying, `io-failed`, `interrupted`,
@@ -74,21 +84,22 @@ export async function stageMedium(
   medium: ImportMedium,
   admitted: AdmittedBundle,
   site: SiteFolder,
-  context: Context,
+  context: StageOptions,
 ): Promise<StagingResult> {
   const staging = await Staging.open(site, admitted.id, admitted.bundle);
   if (medium.countsAtEnd) staging.deferNaming();
   await makeFolder(staging.folder);
-  await staging.begin();
   const { signal, emit } = context;
   const all = { signal, emit, now: context.now, admitted, medium, site, staging };
-  if (staging.missing().length === 0 && !medium.countsAtEnd) {
-    await finish(all);
-    return { missing: [], faults: [], lost: [], rebuilt: [] };
-  }
-  await prepare(all);
   const pool = new HashPool(signal);
   try {
+    await staging.verify({ pool, emit, rehash: context.rehash ?? false });
+    await staging.begin();
+    if (staging.missing().length === 0 && !medium.countsAtEnd) {
+      await finish(all);
+      return { missing: [], faults: [], lost: [], rebuilt: [], damaged: 0 };
+    }
+    await prepare(all);
     const { faults, lost } = await copyMissing(all, pool);
     await staging.nameBlobs();
     const recovered = await recover(all, pool);
@@ -98,7 +109,8 @@ export async function stageMedium(
     if (missing.length === 0) await finish(all);
     else await recordDamage(staging.folder, open);
     const gone = [...new Set([...lost, ...recovered.lost])];
-    return { missing, faults: open, lost: gone, rebuilt: recovered.rebuilt };
+    const { damaged } = staging;
+    return { missing, faults: open, lost: gone, rebuilt: recovered.rebuilt, damaged };
   } catch (error) {
     throw await withMissingSpace(error, staging);
   } finally {
@@ -181,7 +193,7 @@ function warnOfRecovered(
   }
 }
 
-async function finish({ admitted, site, staging }: StageContext): Promise<void> {
+async function finish({ admitted, site, staging, emit }: StageContext): Promise<void> {
   try {
     // Again, because admission may not have seen every part.
     await checkManifests(admitted.bundle, (digest, maxBytes) => site.store.read(digest, maxBytes));
@@ -191,6 +203,20 @@ async function finish({ admitted, site, staging }: StageContext): Promise<void> 
   }
   await writeControlFiles(admitted, releaseFolder(site, admitted.id), staging.installer);
   await staging.discard();
+  await replacePlaced(site, staging.named, emit);
+}
+
+/** Blobs that replaced damaged ones are new files: layouts still link to the old ones. */
+async function replacePlaced(
+  site: SiteFolder,
+  named: ReadonlySet<Digest>,
+  emit: Emit,
+): Promise<void> {
+  for (const release of (await listReleases(site)).releases) {
+    if (!release.bundle.blobs.some(({ digest }) => named.has(digest))) continue;
+    const replaced = await replaceChanged(site, release);
+    if (replaced.length > 0) emit(replacedWarning(release, replaced));
+  }
 }
 
 /** Writes what was signed and what describes it, so that the release can be planned without the media. */

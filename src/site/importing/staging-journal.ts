@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { MAX_INDEX_BYTES } from '../../core/limits.ts';
 import type { Part } from '../../format/part.ts';
-import { appendLine, readIfThere, remove, syncFolder } from '../../io/file.ts';
+import { appendLine, readIfThere, remove, syncFolder, writeAtomic } from '../../io/file.ts';
 
 /** The finished parts, one line each; a line is appended after the fsync of its part. */
 export class StagingJournal {
@@ -29,6 +29,14 @@ export class StagingJournal {
     const lines = parts.map(line);
     await appendLine(this.#path, lines.join('\n'));
     for (const each of lines) this.#parts.add(each);
+  }
+
+  /** Removes parts whose bytes are no longer as they were. */
+  async drop(parts: readonly Part[]): Promise<void> {
+    if (parts.length === 0) return;
+    for (const part of parts) this.#parts.delete(line(part));
+    const left = [...this.#parts].filter((each) => each !== '');
+    await writeAtomic(this.#path, Buffer.from(left.map((each) => `${each}\n`).join('')));
   }
 
   /** Forgets every part; the file is removed by {@link removeStale}. */

@@ -1,20 +1,34 @@
 import { basename, dirname, join } from 'node:path';
 import { installerFor, installerParts } from '../../bundle/installers.ts';
-import { digestHex } from '../../core/digest.ts';
+import { contentOf } from '../../bundle/part-check.ts';
+import { type Digest, digestHex } from '../../core/digest.ts';
+import type { Emit } from '../../core/event.ts';
 import { KIB } from '../../core/limits.ts';
+import { Tally } from '../../core/tally.ts';
 import { type Bundle, type BundleBlob, dataParts } from '../../format/bundle.ts';
 import type { Part } from '../../format/part.ts';
-import { allocate, exists, makeFolder, remove } from '../../io/file.ts';
+import { allocate, exists, ioError, makeFolder, remove } from '../../io/file.ts';
 import type { PartDestination } from '../../io/hash-task.ts';
+import type { HashPool } from '../../io/hashing.ts';
+import { PassError } from '../../io/positioned.ts';
 import { forEachBounded } from '../../io/queue.ts';
 import { syncFiles } from '../../io/sync-files.ts';
+import { type VerifyBlobOptions, verifyBlob } from '../../io/verify-blob.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
+import { listedBlob, sumsOf } from '../release/intact.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { StagingJournal } from './staging-journal.ts';
 
 /** Parts up to this size are synced in batches: one fsync each would take longer than everything else. */
 const SMALL_PART_BYTES: number = 256 * KIB;
 const BLOB_LOOKUPS_AT_ONCE = 16;
+
+export interface StagingCheck {
+  readonly pool: HashPool;
+  readonly emit: Emit;
+  /** Whether to hash blobs whose files have not changed since they were last hashed, too. */
+  readonly rehash?: boolean;
+}
 
 /** The folder in which a bundle is staged, by the bundle's id. */
 export function stagingFolder(site: SiteFolder, id: string): string {
@@ -33,6 +47,10 @@ export class Staging {
   readonly #blobOf = new Map<Part, BundleBlob>();
   /** Blobs that are in the store. */
   readonly #stored = new Set<BundleBlob>();
+  /** Blobs in the store whose files have another size. */
+  readonly #misfits: BundleBlob[] = [];
+  #damaged = 0;
+  readonly #named = new Set<Digest>();
   #deferred = false;
 
   private constructor(site: SiteFolder, folder: string, bundle: Bundle, journal: StagingJournal) {
@@ -49,7 +67,9 @@ export class Staging {
     const journal = await StagingJournal.open(join(folder, 'journal'));
     const staging = new Staging(site, folder, bundle, journal);
     await forEachBounded(bundle.blobs, BLOB_LOOKUPS_AT_ONCE, async (blob) => {
-      if ((await site.store.size(blob.digest)) === blob.size) staging.#stored.add(blob);
+      const size = await site.store.size(blob.digest);
+      if (size === blob.size) staging.#stored.add(blob);
+      else if (size !== undefined) staging.#misfits.push(blob);
     });
     await staging.#forgetLost();
     return staging;
@@ -123,6 +143,53 @@ export class Staging {
     await this.keep(...parts);
   }
 
+  /**
+   * Hashes what an earlier run or another bundle left, unless it is a blob whose file has not changed since it was last
+   * hashed. Damaged parts count as missing. The other parts of a damaged blob are kept.
+   * @throws StowageError `io-failed`, `space-insufficient`, `interrupted`
+   */
+  async verify({ pool, emit, rehash = false }: StagingCheck): Promise<void> {
+    for (const blob of this.#misfits.splice(0)) {
+      this.#damaged += 1;
+      emit({ type: 'warning', message: this.#damageMessage(blob) });
+    }
+    const resumed = [...this.#blobOf, ...this.#others()]
+      .filter(([part, blob]) => this.#journal.has(part) && !this.#isStored(blob))
+      .flatMap(([part]) => (this.keeps(part) ? [part] : []));
+    const sizes = [...this.#stored, ...resumed].map(({ size }) => size);
+    if (sizes.length === 0) return;
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    const tally = new Tally(emit, 'verify stored files', total);
+    const options = { pool, rehash, onBytes: tally.add };
+    await forEachBounded([...this.#stored], pool.width, async (blob) => {
+      const listed = listedBlob(this.bundle, blob);
+      if ((await verifyBlob(this.#site.store, listed, options)) === 'intact') return;
+      emit({ type: 'warning', message: this.#damageMessage(blob) });
+      this.#damaged += 1;
+      await this.#demote(blob, pool);
+    });
+    const lost: Part[] = [];
+    await forEachBounded(resumed, pool.width, async (part) => {
+      if (!(await this.#isIntact(part, options))) lost.push(part);
+    });
+    for (const part of lost)
+      emit({
+        type: 'warning',
+        message: `${part.path} was damaged after it was copied (${contentOf(this.bundle, part)}); it is copied again`,
+      });
+    await this.#journal.drop(lost);
+  }
+
+  /** How many blobs in the store {@link verify} found damaged. */
+  get damaged(): number {
+    return this.#damaged;
+  }
+
+  /** The digests of blobs that were moved into the store since {@link open}. */
+  get named(): ReadonlySet<Digest> {
+    return this.#named;
+  }
+
   /** Finishes what a killed run left: removes a journal without its bytes, names complete blobs. */
   async begin(): Promise<void> {
     await this.#journal.removeStale();
@@ -150,9 +217,73 @@ export class Staging {
       (blob) => !this.#stored.has(blob) && blob.parts.every((part) => this.#journal.has(part)),
     );
     for (const blob of complete) this.#stored.add(blob);
-    await this.#site.store.adoptAll(
+    const { store } = this.#site;
+    await store.adoptAll(
       complete.map((blob) => ({ path: this.#unfinished(blob), digest: blob.digest })),
     );
+    for (const blob of complete) {
+      this.#named.add(blob.digest);
+      // Only a record: without it the blob is hashed again.
+      await store.note(blob, sumsOf(this.bundle, blob)).catch(() => {});
+    }
+  }
+
+  /** Moves a damaged blob out of the store. Its file may be mounted, so its good parts are copied, not the file moved. */
+  async #demote(blob: BundleBlob, pool: HashPool): Promise<void> {
+    const { store } = this.#site;
+    const good = blob.parts.length === 1 ? [] : await this.#copyGood(blob, pool);
+    this.#stored.delete(blob);
+    await this.#journal.drop(blob.parts);
+    await store.forget(blob.digest);
+    await this.keep(...good);
+  }
+
+  async #copyGood(blob: BundleBlob, pool: HashPool): Promise<Part[]> {
+    const [first] = blob.parts;
+    if (first === undefined) return [];
+    const path = this.#unfinished(blob);
+    await makeFolder(dirname(path));
+    await allocate(path, blob.size);
+    const good: Part[] = [];
+    for (const part of blob.parts) {
+      const { offset, size: length } = part;
+      const task = {
+        ...{ path: this.#site.store.path(blob.digest), size: blob.size, offset },
+        pieces: [{ length, destination: { path, offset, create: false } }],
+        hashes: ['sha512'],
+      } as const;
+      const found = await pool.run(task).catch((error: unknown) => unreadable(error, path));
+      if (found?.pieces[0]?.sha512 === part.sha512) good.push(part);
+    }
+    return good;
+  }
+
+  async #isIntact(part: Part, { pool, onBytes }: VerifyBlobOptions): Promise<boolean> {
+    const { path, offset } = this.place(part);
+    const task = {
+      ...{ path, offset, size: this.placeSize(part), pieces: [{ length: part.size }] },
+      hashes: ['sha512'],
+    } as const;
+    const found = await pool.run(task, onBytes).catch((error: unknown) => unreadable(error, ''));
+    return found?.pieces[0]?.sha512 === part.sha512;
+  }
+
+  #isStored(blob: BundleBlob | undefined): boolean {
+    return blob !== undefined && this.#stored.has(blob);
+  }
+
+  /** Parts of no blob. */
+  #others(): (readonly [Part, undefined])[] {
+    const { parity } = this.bundle;
+    const parts = [...installerParts(this.bundle), ...(parity?.rows.flat() ?? [])];
+    return parts.map((part) => [part, undefined] as const);
+  }
+
+  #damageMessage(blob: BundleBlob): string {
+    const [part] = blob.parts;
+    const name =
+      part === undefined ? blob.digest : contentOf(this.bundle, { ...part, size: blob.size });
+    return `a stored file is damaged: ${name} (${this.#site.store.path(blob.digest)}); it is replaced from the bundle`;
   }
 
   #unfinished(blob: BundleBlob): string {
@@ -176,4 +307,10 @@ export class Staging {
       return;
     }
   }
+}
+
+/** Treats what a disk cannot read as damage. @param written the path whose errors are not damage */
+function unreadable(error: unknown, written: string): undefined {
+  if (!(error instanceof PassError)) throw error;
+  if (error.path === written) throw ioError(error, error.path);
 }

@@ -1,20 +1,26 @@
-import { link, mkdir } from 'node:fs/promises';
+import type { BigIntStats } from 'node:fs';
+import { link, lstat, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { LaidOut } from '../../content/content-kind.ts';
 import { fromBundle } from '../../content/items.ts';
+import type { Digest } from '../../core/digest.ts';
+import { StowageError, systemCode } from '../../core/error.ts';
+import type { StowageEvent } from '../../core/event.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import type { RenderedText } from '../../format/generation.ts';
-import { readTree } from '../../io/archive.ts';
+import { isTreeOf, readTree } from '../../io/archive.ts';
 import {
   exists,
   ioError,
   makeFolder,
+  readIfThere,
   remove,
   renameIntoPlace,
   syncFolder,
   writeAtomic,
 } from '../../io/file.ts';
 import type { SiteFolder } from '../site-folder.ts';
-import { loadRelease } from './release.ts';
+import { loadRelease, type Release } from './release.ts';
 
 /** The folder with the content of a release for its services. */
 export function layoutFolder(site: SiteFolder, id: string): string {
@@ -23,7 +29,8 @@ export function layoutFolder(site: SiteFolder, id: string): string {
 
 /**
  * Places the content of an imported release: `models/<name>/<path>` as hard links to the store, `files/<name>/` as links
- * or unpacked trees, `rendered/<sha256>` from templates. Models are not copied.
+ * or unpacked trees, `rendered/<sha256>` from templates. Models are not copied. Content that is there already and is not
+ * the stored one is replaced.
  */
 export async function placeLayout(
   site: SiteFolder,
@@ -31,27 +38,131 @@ export async function placeLayout(
   texts: readonly RenderedText[],
 ): Promise<void> {
   const folder = layoutFolder(site, id);
-  if (!(await exists(folder))) await placeRelease(site, id, folder);
+  const { bundle } = await loadRelease(site, id);
+  if (await exists(folder)) await replaceChanged(site, { id, bundle });
+  else await placeRelease(site, bundle, folder);
   for (const { sha256, text } of texts) {
     const path = join(folder, 'rendered', sha256);
-    if (await exists(path)) continue;
+    const bytes = Buffer.from(text);
+    if ((await readIfThere(path, bytes.length).catch(() => undefined))?.equals(bytes) === true)
+      continue;
     await makeFolder(dirname(path));
-    await writeAtomic(path, Buffer.from(text), 0o444);
+    await remove(path);
+    await writeAtomic(path, bytes, 0o444);
   }
 }
 
-async function placeRelease(site: SiteFolder, id: string, folder: string): Promise<void> {
-  const { bundle } = await loadRelease(site, id);
+async function placeRelease(site: SiteFolder, bundle: Bundle, folder: string): Promise<void> {
   const temporary = `${folder}.partial`;
-  await remove(temporary);
+  await removePlaced(site, bundle, temporary);
   await makeFolder(temporary);
   await placeContents(site, bundle, temporary);
   await syncFolder(temporary);
   await renameIntoPlace(temporary, folder);
 }
 
+/** Removes the layout of a release; that of one whose index cannot be read, too. */
 export async function removeLayout(site: SiteFolder, id: string): Promise<void> {
-  await remove(layoutFolder(site, id));
+  const folder = layoutFolder(site, id);
+  const release = await loadRelease(site, id).catch((error: unknown) => {
+    if (!(error instanceof StowageError)) throw error;
+  });
+  if (release === undefined) await remove(folder);
+  else await removePlaced(site, release.bundle, folder);
+}
+
+async function removePlaced(site: SiteFolder, bundle: Bundle, folder: string): Promise<void> {
+  if (await exists(folder))
+    await site.store.linking(linkedBlobs(bundle), async () => remove(folder));
+}
+
+/** The blobs that a layout links to. */
+function linkedBlobs(bundle: Bundle): { readonly digest: Digest; readonly size: number }[] {
+  const digests = new Set(
+    laidOut(bundle).flatMap(({ digest, unpack }) => (unpack ? [] : [digest])),
+  );
+  return bundle.blobs.filter(({ digest }) => digests.has(digest));
+}
+
+function laidOut(bundle: Bundle): LaidOut[] {
+  return fromBundle(bundle, (kind, item) => kind.layout(item));
+}
+
+/** Paths in the layout of a release, if it has one, whose content is not the stored one. Trusts the store. */
+export async function changedPlaces(
+  site: SiteFolder,
+  { id, bundle }: Release,
+): Promise<readonly string[]> {
+  const folder = layoutFolder(site, id);
+  if (!(await exists(folder))) return [];
+  const changed: string[] = [];
+  for (const each of laidOut(bundle))
+    if (!(await isPlaced(site, each, folder))) changed.push(join(folder, each.path));
+  return changed;
+}
+
+/**
+ * Replaces what {@link changedPlaces} names, one rename each. A service that runs keeps what it opened.
+ * @returns the paths that were replaced
+ */
+export async function replaceChanged(
+  site: SiteFolder,
+  release: Release,
+): Promise<readonly string[]> {
+  const { id, bundle } = release;
+  const folder = layoutFolder(site, id);
+  const changed = new Set(await changedPlaces(site, release));
+  if (changed.size === 0) return [];
+  await site.store.linking(linkedBlobs(bundle), async () => {
+    for (const each of laidOut(bundle)) {
+      const path = join(folder, each.path);
+      if (!changed.has(path)) continue;
+      const temporary = `${path}.stowage.partial`;
+      await remove(temporary);
+      await place(site.store.path(each.digest), temporary, each.unpack);
+      // A folder cannot be renamed over another, nor a file over a folder.
+      if (each.unpack || (await isFolder(path))) await remove(path);
+      await renameIntoPlace(temporary, path);
+    }
+  });
+  return [...changed];
+}
+
+/** A warning about files that {@link replaceChanged} replaced. */
+export function replacedWarning({ bundle }: Release, paths: readonly string[]): StowageEvent {
+  const [first] = paths;
+  const which = paths.length === 1 ? `${first} was` : `${first} and ${paths.length - 1} more were`;
+  return {
+    type: 'warning',
+    message: `placed files of release ${bundle.name} ${bundle.version} were damaged or changed: ${which} replaced`,
+    hint: 'restart the services of this release: they may have the old content in memory',
+  };
+}
+
+async function isPlaced(
+  { store }: SiteFolder,
+  { digest, path, unpack }: LaidOut,
+  folder: string,
+): Promise<boolean> {
+  const placed = join(folder, path);
+  if (unpack) return !(await exists(store.path(digest))) || isTreeOf(store.path(digest), placed);
+  const [there, stored] = await Promise.all([statusOf(placed), statusOf(store.path(digest))]);
+  // The store lacks it: there is nothing to compare with, or to put in its place.
+  if (stored === undefined) return true;
+  return there !== undefined && there.ino === stored.ino && there.dev === stored.dev;
+}
+
+async function statusOf(path: string): Promise<BigIntStats | undefined> {
+  try {
+    return await lstat(path, { bigint: true });
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
+    throw ioError(error, path);
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await statusOf(path))?.isDirectory() === true;
 }
 
 /** Links and unpacks the content of a bundle below a folder. @throws StowageError `io-failed` */
@@ -60,21 +171,21 @@ export async function placeContents(
   bundle: Bundle,
   folder: string,
 ): Promise<void> {
-  for (const each of fromBundle(bundle, (kind, item) => kind.layout(item))) {
-    const blob = site.store.path(each.digest);
-    const path = join(folder, each.path);
-    if (!each.unpack) await linkBlob(blob, path);
-    else {
-      await mkdir(path, { recursive: true });
-      await readTree(blob, path);
-    }
-  }
+  await site.store.linking(linkedBlobs(bundle), async () => {
+    for (const { digest, path, unpack } of laidOut(bundle))
+      await place(site.store.path(digest), join(folder, path), unpack);
+  });
 }
 
-async function linkBlob(blob: string, path: string): Promise<void> {
+async function place(blob: string, path: string, unpack: boolean): Promise<void> {
   try {
-    await makeFolder(dirname(path));
-    await link(blob, path);
+    if (unpack) {
+      await mkdir(path, { recursive: true });
+      await readTree(blob, path);
+    } else {
+      await makeFolder(dirname(path));
+      await link(blob, path);
+    }
   } catch (error) {
     throw ioError(error, path);
   }

@@ -1,13 +1,17 @@
 import { chmod, link, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { installerFor } from '../../bundle/installers.ts';
-import { exists, ioError, makeFolder, remove, syncFolder } from '../../io/file.ts';
+import { sriHex, sriOf } from '../../core/digest.ts';
+import { StowageError } from '../../core/error.ts';
+import { MAX_INSTALLER_BYTES } from '../../core/limits.ts';
+import type { Installer } from '../../format/installer.ts';
+import { exists, ioError, makeFolder, readBounded, remove, syncFolder } from '../../io/file.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { type Release, releaseFolder } from './release.ts';
 
 /**
  * Places the installer of a release at `bin/stowage` of the site, with one rename. An existing installer stays if the
- * release has none for this platform. A rollback keeps it too: an older program may not read what a newer one wrote.
+ * release has none for this platform, or a damaged one. A rollback keeps it too: an older program may not read what a newer one wrote.
  */
 export async function offerInstaller(
   site: SiteFolder,
@@ -19,6 +23,7 @@ export async function offerInstaller(
   const staged = join(releaseFolder(site, id), installer.path);
   // An earlier version of Stowage did not keep installers.
   if (!(await exists(staged))) return;
+  await requireSigned(staged, installer);
   const temporary = site.path('bin', '.stowage.partial');
   await makeFolder(site.path('bin'));
   await remove(temporary);
@@ -32,6 +37,17 @@ export async function offerInstaller(
     await remove(temporary);
     throw ioError(error, site.path('bin', 'stowage'));
   }
+}
+
+/** The installer runs as root. @throws StowageError `blob-damaged` */
+async function requireSigned(path: string, { sha512 }: Installer): Promise<void> {
+  const found = sriOf(await readBounded(path, MAX_INSTALLER_BYTES));
+  if (found === sha512) return;
+  throw new StowageError('blob-damaged', `the stored installer ${path} is damaged`, {
+    expected: sriHex(sha512),
+    found: sriHex(found),
+    hint: 'import the bundle of this release again',
+  });
 }
 
 /** @throws StowageError `io-failed` */

@@ -54,7 +54,6 @@ export function requireOurs(engine: string, service: RenderedService, found: Con
   });
 }
 
-/** The label of a service's container by which its owner is known. */
-export function labelOf({ site, release }: RenderedService): string {
+function labelOf({ site, release }: RenderedService): string {
   return site === undefined ? `${labels.release}=${release}` : `${labels.site}=${site}`;
 }

@@ -23,8 +23,6 @@ export function createDepotTarget(): Target {
     state: runsNothing,
     runInside: runsNothing,
     logs: async () => '',
-    followLogs: runsNothing,
-    stop: runsNothing,
     forget: async () => {},
   };
 }

@@ -2,11 +2,6 @@ import { parseJson } from '../../core/canonical-json.ts';
 import { digestHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import type { RenderedImage } from '../../format/containers.ts';
-import {
-  type ImageDefaults,
-  type InspectedImage,
-  imageDefaults,
-} from '../container/container-settings.ts';
 import type { EngineClient } from '../container/engine-client.ts';
 import { commandFailure } from '../host/command.ts';
 
@@ -20,11 +15,12 @@ export interface DockerImage {
   readonly id: string;
   readonly names: readonly string[];
   readonly volumes: readonly string[];
-  readonly defaults: ImageDefaults;
+  readonly user: string;
 }
 
-interface Config extends InspectedImage {
+interface Config {
   readonly Volumes?: Readonly<Record<string, unknown>> | null;
+  readonly User?: string;
 }
 
 /** The image under any name; undefined if docker does not have it. */
@@ -116,7 +112,7 @@ async function inspect(
     id: id.replace(/^sha256:/, ''),
     names: [...(tags ?? []), ...(digests ?? [])],
     volumes: Object.keys(config?.Volumes ?? {}),
-    defaults: imageDefaults(config),
+    user: config?.User ?? '',
   };
 }
 

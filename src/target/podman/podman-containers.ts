@@ -1,21 +1,22 @@
 import { STOP_SECONDS } from '../container/container-arguments.ts';
-import { containerFrom, type FoundContainer } from '../container/container-state.ts';
+import { STATE_FORMAT, stateFrom } from '../container/container-state.ts';
+import type { ContainerState } from '../container/engine.ts';
 import type { EngineClient } from '../container/engine-client.ts';
 import { mergeLog } from '../container/log-lines.ts';
 import { commandFailure } from '../host/command.ts';
 
 const REMOVE_MS: number = (STOP_SECONDS + 90) * 1000;
 
-/** The container of this name, or undefined. */
-export async function findContainer(
+/** The state of the container of this name. */
+export async function inspectContainer(
   podman: EngineClient,
   name: string,
   signal: AbortSignal,
-): Promise<FoundContainer | undefined> {
-  const args = ['container', 'inspect', name];
+): Promise<ContainerState> {
+  const args = ['container', 'inspect', '--format', STATE_FORMAT, name];
   const result = await podman.run(args, signal);
-  if (result.status === 0) return containerFrom(result.stdout);
-  if (!(await containerExists(podman, name, signal))) return undefined;
+  if (result.status === 0) return stateFrom(result.stdout);
+  if (!(await containerExists(podman, name, signal))) return { state: 'absent', detail: '' };
   throw commandFailure('podman', args, result);
 }
 
@@ -41,7 +42,7 @@ export async function containerLog(
   const result = await podman.run(args, signal);
   if (result.status === 0) return mergeLog(result.stdout, result.stderr, lines);
   // A container that was never started, or no longer exists, has no log.
-  if ((await findContainer(podman, name, signal))?.state.startedAt === undefined) return '';
+  if ((await inspectContainer(podman, name, signal)).startedAt === undefined) return '';
   throw commandFailure('podman', args, result);
 }
 

@@ -3,15 +3,18 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { StowageError } from '../../../src/core/error.ts';
 import { exportHubCache } from '../../../src/depot/hub-cache.ts';
 import { type Depot, startDepot } from '../../../src/depot/server.ts';
 import type { Bundle } from '../../../src/format/bundle.ts';
+import { NOTED_FROM_BYTES } from '../../../src/io/noted-sums.ts';
 import { SiteCatalog } from '../../../src/site/catalog/site-catalog.ts';
 import type { RefusedRelease } from '../../../src/site/release/release.ts';
 import type { SiteFolder } from '../../../src/site/site-folder.ts';
-import { ask, type Reply } from '../../depot/fixture.ts';
+import { ask as askDepot, type Reply } from '../../depot/fixture.ts';
 import { context } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
+import { flipBit } from '../../support/flip-bit.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import {
   contradictions,
@@ -34,7 +37,7 @@ interface Manifest {
 }
 
 const get = (path: string, headers: Record<string, string> = {}): Promise<Reply> =>
-  ask(depot.host, path, { headers });
+  askDepot(depot.host, path, { headers });
 const json = async <T>(path: string): Promise<T> =>
   JSON.parse((await get(path)).body.toString()) as T;
 const sha256 = (bytes: Buffer): string =>
@@ -161,6 +164,86 @@ describe('when a model is asked for as an image', () => {
     const part = await get(path, { Range: `bytes=${first}-${last}` });
     expect(part.status).toBe(206);
     expect(part.body.equals(whole.subarray(first, last + 1))).toBe(true);
+  });
+});
+
+describe('when a stored blob is damaged', () => {
+  const large = NOTED_FROM_BYTES + 100_000;
+  let made: SmallBundle;
+  let damaged: SiteFolder;
+  let server: Depot;
+  const heard: StowageError[] = [];
+
+  beforeAll(async () => {
+    const { authority } = one;
+    made = await smallBundle({ place: scratch.fresh(), authority, weights: large });
+    damaged = await stagedSite(scratch.fresh('site'), [made]);
+    const onError = (error: unknown): void => void heard.push(error as StowageError);
+    const catalog = await SiteCatalog.open({ ...options(), site: damaged, onError });
+    server = await startDepot(catalog, { address: '127.0.0.1', port: 0 });
+  });
+
+  afterAll(() => server.close());
+
+  const files = (): readonly string[] => {
+    const [model] = made.bundle.models;
+    const [weights, config] = model?.files ?? [];
+    return [
+      `/v2/chat/tiny/blobs/${weights?.digest}`,
+      `/v2/chat/tiny/blobs/${config?.digest}`,
+      `/v2/chat/tiny/manifests/1.0.0`,
+      '/example/tiny/resolve/main/model.safetensors',
+      '/example/tiny/resolve/main/config.json',
+    ];
+  };
+  const ask = (path: string, headers: Record<string, string> = {}): Promise<Reply> =>
+    askDepot(server.host, path, { headers });
+  const pathOf = (index: number): string =>
+    damaged.store.path(made.bundle.models[0]?.files[index]?.digest as never);
+
+  it.each([
+    ['weights, by digest', 0, 0],
+    ['a small file, by digest', 1, 1],
+    ['weights, on the Hub', 3, 0],
+    ['a small file, on the Hub', 4, 1],
+  ] as const)(
+    'sends no byte of it, and serves it again once it is imported: %s',
+    async (_, at, file) => {
+      const request = files()[at] ?? '';
+      heard.length = 0;
+      const good = await ask(request);
+      expect(good.status).toBe(200);
+      flipBit(pathOf(file), 5);
+      for (const headers of [{}, { Range: 'bytes=0-0' }, { Range: 'bytes=-1' }]) {
+        const reply = await ask(request, headers);
+        expect(reply.status).toBe(500);
+        expect(reply.body.toString()).not.toContain(damaged.root);
+      }
+      expect(heard[0]).toMatchObject({ code: 'blob-damaged' });
+      expect(heard[0]?.hint).toContain('store verify --repair');
+      await stageAt(damaged, made);
+      expect((await ask(request)).body.equals(good.body)).toBe(true);
+    },
+  );
+
+  it('makes no image of it', async () => {
+    flipBit(pathOf(0), 5);
+    expect((await ask('/v2/chat/tiny-car/manifests/1.0.0')).status).toBe(500);
+    expect(existsSync(damaged.path('store/cars'))).toBe(false);
+    await stageAt(damaged, made);
+    expect((await ask('/v2/chat/tiny-car/manifests/1.0.0')).status).toBe(200);
+  });
+
+  it('exports no link to it, and reads nothing again after an export', async () => {
+    flipBit(pathOf(0), 5);
+    const catalog = await SiteCatalog.open({ ...options(), site: damaged });
+    const cache = scratch.fresh('cache');
+    await expectCode(() => exportHubCache(catalog, cache, context()), 'blob-damaged');
+    await stageAt(damaged, made);
+    expect((await exportHubCache(catalog, cache, context())).linked).toBe(2);
+    const blob = made.bundle.blobs.find(({ size }) => size === large);
+    if (blob === undefined) throw new Error('no weights');
+    expect((await damaged.store.noted(blob))?.untouched).toBe(true);
   });
 });
 

@@ -46,8 +46,8 @@ describe('when a site only serves', () => {
     const path = options.site.store.path(blob);
     chmodSync(path, 0o644);
     writeFileSync(path, 'x');
-    const error = await expectCode(() => installImported('chat', options), 'rolled-back');
-    expect(error.message).toContain('cannot be served');
+    const error = await expectCode(() => installImported('chat', options), 'blob-damaged');
+    expect(error.message).toContain('nothing was changed');
     expect((await currentGeneration(options.site)).number).toBe(0);
   });
 });

@@ -6,6 +6,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -22,6 +23,7 @@ import { loadRelease } from '../../../src/site/release/release.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { context } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
+import { flipBit } from '../../support/flip-bit.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
 import { smallDisk } from '../../support/small-disk.ts';
@@ -147,9 +149,12 @@ describe('when a bundle is staged', () => {
     flip(join(admitted.folder, first?.path ?? ''));
     const heard = context();
     await stage(admitted, site, heard);
-    const told = heard.events.filter((event) => event.type === 'progress');
+    const told = heard.events.filter(
+      (event) => event.type === 'progress' && event.task === 'stage',
+    );
     const kept = bundleBytes(admitted.bundle) - (first?.size ?? 0);
-    for (const each of told) expect(each.kept).toBe(kept);
+    expect(told).not.toEqual([]);
+    for (const each of told) expect(each).toMatchObject({ kept });
     expect(told.at(-1)).toMatchObject({
       done: bundleBytes(admitted.bundle),
       subject: 'part 1 of 1',
@@ -163,8 +168,58 @@ describe('when a bundle is staged', () => {
     unlinkSync(staging.site.store.path(digest));
     const heard = context();
     await stage(staging.admitted, staging.site, heard);
-    expect(heard.events[0]).toMatchObject({ step: 'stage', subject: '3 parts' });
+    const steps = heard.events.filter((event) => event.type === 'step');
+    expect(steps).toMatchObject([{ step: 'stage', subject: '3 parts' }]);
     await expectStaged(staging);
+  });
+});
+
+describe('when what an earlier run copied was damaged since', () => {
+  it.each([0, 1])('copies part %i again, and no other', async (index) => {
+    const staging = await prepared();
+    const { admitted, site } = staging;
+    const weights = weightsOf(admitted);
+    const [, , last] = weights.parts;
+    const path = join(admitted.folder, last?.path ?? '');
+    flip(path);
+    await stage(admitted, site, context());
+    flip(path);
+    const { offset = 0 } = weights.parts[index] ?? {};
+    flipBit(site.path('staging', admitted.id, digestHex(weights.digest)), offset + 100);
+    const heard = context();
+    expect(await stage(admitted, site, heard)).toMatchObject({ missing: [], faults: [] });
+    await expectStaged(staging);
+    const steps = heard.events.filter((event) => event.type === 'step');
+    expect(steps).toMatchObject([{ step: 'stage', subject: '2 parts' }]);
+    expect(heard.events.filter((event) => event.type === 'warning')).toHaveLength(1);
+  });
+
+  it.each([
+    ['a bit of it flipped', (path: string) => flipBit(path, 5 * MIB)],
+    ['it was cut', (path: string) => truncateSync(path, 5 * MIB)],
+  ])('replaces a blob of another release: %s', async (_, damage) => {
+    const staging = await prepared();
+    const { admitted, site } = staging;
+    await stage(admitted, site, context());
+    damage(site.store.path(weightsOf(admitted).digest));
+    expect(await stage(admitted, site, context())).toMatchObject({ missing: [], damaged: 1 });
+    await expectStaged(staging);
+  });
+
+  it('rebuilds a part of a stored blob from recovery parts', async () => {
+    const made = await smallBundle({
+      ...{ place: scratch.fresh(), partSize: 4 * MIB, weights: 9 * MIB, parity: 1 },
+    });
+    const site = new SiteFolder(scratch.fresh('site'));
+    await site.prepare();
+    const admitted = await admit(made.folder, { ...context(), trust: made.trust });
+    await stage(admitted, site, context());
+    const weights = weightsOf(admitted);
+    flipBit(site.store.path(weights.digest), 5 * MIB);
+    unlinkSync(join(made.folder, weights.parts[1]?.path ?? ''));
+    const less = await admit(made.folder, { ...context(), trust: made.trust, partial: true });
+    expect(await stage(less, site, context())).toMatchObject({ missing: [], damaged: 1 });
+    expect(digestOf(readFileSync(site.store.path(weights.digest)))).toBe(weights.digest);
   });
 });
 

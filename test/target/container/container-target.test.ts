@@ -6,6 +6,7 @@ const health = { server: 'command', command: ['/bin/ready'], startupSeconds: 1 }
 everyTarget('an engine of containers', health, () => {
   const target = fakeTarget();
   const { engine } = target;
+  const usual = engine.running;
   return {
     target,
     held: () => engine.state(),
@@ -18,8 +19,12 @@ everyTarget('an engine of containers', health, () => {
         output: '',
       });
     },
-    tamper: (name) => engine.changeByHand(name),
-    halt: (name) => engine.stopByHand(name),
+    tamper: (name) => {
+      engine.running = (service) =>
+        service.name === name
+          ? { ...usual(service), specification: 'f'.repeat(64) }
+          : usual(service);
+    },
     close: async () => {},
   };
 });

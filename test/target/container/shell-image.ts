@@ -84,6 +84,10 @@ function served(layout: string, release: string, digest: string, mediaType: stri
       config: parseDigest(manifest.config.digest),
       tag: `localhost/stowage/${repository}:1.0.0`,
     },
-    catalog: { repositories: () => [entry], models: () => [], releases: () => [], blobPath },
+    catalog: {
+      ...{ repositories: () => [entry], models: () => [], releases: () => [], blobPath },
+      requireIntact: async () => {},
+      linking: (_, work) => work(),
+    },
   };
 }

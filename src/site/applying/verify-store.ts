@@ -1,0 +1,146 @@
+import { join } from 'node:path';
+import { admit } from '../../bundle/admission/admit.ts';
+import { requireTrust } from '../../bundle/admission/trust-anchor.ts';
+import { findDiscs } from '../../bundle/discs.ts';
+import { installerFor } from '../../bundle/installers.ts';
+import { hasSri } from '../../core/digest.ts';
+import { StowageError } from '../../core/error.ts';
+import { Tally } from '../../core/tally.ts';
+import { readBounded } from '../../io/file.ts';
+import { HashPool } from '../../io/hashing.ts';
+import { withLock } from '../../io/lock-file.ts';
+import { hostPlatform } from '../../target/host/platform.ts';
+import { stage } from '../importing/stage.ts';
+import { type BadBlob, findBadBlobs, uniqueBlobs } from '../release/intact.ts';
+import { changedPlaces, replaceChanged, replacedWarning } from '../release/layout.ts';
+import {
+  listReleases,
+  type RefusedRelease,
+  type Release,
+  releaseFolder,
+} from '../release/release.ts';
+import type { SiteContext } from '../site-context.ts';
+import type { SiteFolder } from '../site-folder.ts';
+import { withSite } from './change.ts';
+
+/** The state of everything that a site keeps of its releases. */
+export interface StoreState {
+  readonly releases: readonly Release[];
+  /** Blobs that were hashed. */
+  readonly checked: number;
+  readonly bad: readonly BadBlob[];
+  /** Control files and installers that are not as signed, absolute paths. */
+  readonly changedFiles: readonly string[];
+  /** Placed files that are not the stored ones, absolute paths. */
+  readonly changedPlaces: readonly string[];
+  readonly refused: readonly RefusedRelease[];
+}
+
+/** Whether everything is as it was signed. */
+export function isIntact({
+  bad,
+  changedFiles,
+  changedPlaces: places,
+  refused,
+}: StoreState): boolean {
+  return [bad, changedFiles, places, refused].every(({ length }) => length === 0);
+}
+
+/**
+ * Hashes every blob of the releases at a site, and compares their control files, installers and placed files with what
+ * was signed. Changes nothing.
+ * @throws StowageError `site-locked`, `io-failed`, `interrupted`
+ */
+export async function verifyStore(options: SiteContext): Promise<StoreState> {
+  const { site } = options;
+  return withLock(site.path('lock'), () => examine(options));
+}
+
+/**
+ * {@link verifyStore}, and repairs what is damaged from the media of releases that were imported. The media are verified
+ * like those of an import, except for age and sequence.
+ * @param places folders of one bundle, or of its discs
+ * @returns the state before, and after the repair
+ * @throws StowageError what admission and staging throw; `release-unknown` for a bundle that was not imported
+ */
+export async function repairStore(
+  places: readonly string[],
+  options: SiteContext,
+): Promise<{ readonly before: StoreState; readonly after: StoreState }> {
+  const { site, emit } = options;
+  return withSite(options, async () => {
+    const before = await examine(options);
+    const trust = requireTrust(await site.trust());
+    const admitted = await admit(await findDiscs(places), { ...options, trust, partial: true });
+    const { id, bundle } = admitted;
+    const folders = [
+      ...before.releases.map((each) => releaseFolder(site, each.id)),
+      ...before.refused.map(({ folder }) => folder),
+    ];
+    if (!folders.includes(releaseFolder(site, id)))
+      throw notImported(`${bundle.name} ${bundle.version}`, before.releases);
+    // What a disk changed has its old mark: it is hashed again where it is staged.
+    for (const { digest } of before.bad) await site.store.unnote(digest);
+    await stage(admitted, site, options);
+    for (const release of (await listReleases(site)).releases) {
+      const replaced = await replaceChanged(site, release);
+      if (replaced.length > 0) emit(replacedWarning(release, replaced));
+    }
+    return { before, after: await examine(options, before) };
+  });
+}
+
+/** @param before an earlier state, of which only what was bad is examined again */
+async function examine(options: SiteContext, before?: StoreState): Promise<StoreState> {
+  const { site, signal, emit } = options;
+  const { releases, refused } = await listReleases(site);
+  const sizes = [...uniqueBlobs(releases).keys()].map(({ size }) => size);
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const pool = new HashPool(signal);
+  try {
+    const { add: onBytes } = new Tally(emit, 'verify', total);
+    // After a repair, what was hashed before it is spared; small blobs and new ones are not.
+    const rehash = before === undefined;
+    const bad = await findBadBlobs(site, releases, { pool, onBytes, rehash });
+    const changedFiles: string[] = [];
+    const places: string[] = [];
+    const broken = new Set(bad.map(({ digest }) => digest));
+    for (const release of releases) {
+      changedFiles.push(...(await changedControlFiles(site, release)));
+      // A damaged archive says nothing about the files that were unpacked from it.
+      if (!release.bundle.files.some(({ kind, digest }) => kind === 'tree' && broken.has(digest)))
+        places.push(...(await changedPlaces(site, release)));
+    }
+    return { releases, checked: sizes.length, bad, changedFiles, changedPlaces: places, refused };
+  } finally {
+    await pool.close();
+  }
+}
+
+async function changedControlFiles(site: SiteFolder, { id, bundle }: Release): Promise<string[]> {
+  const folder = releaseFolder(site, id);
+  const installer = installerFor(bundle, hostPlatform());
+  const files = [...bundle.control, ...(installer === undefined ? [] : [installer])];
+  const changed: string[] = [];
+  for (const { path, size, sha512 } of files) {
+    try {
+      const bytes = await readBounded(join(folder, path), size);
+      if (!hasSri(bytes, sha512)) changed.push(join(folder, path));
+    } catch (error) {
+      if (!(error instanceof StowageError)) throw error;
+      // An earlier version of Stowage did not keep installers.
+      if (path !== installer?.path || error.code !== 'file-missing')
+        changed.push(join(folder, path));
+    }
+  }
+  return changed;
+}
+
+function notImported(name: string, releases: readonly Release[]): StowageError {
+  const known = releases.map(({ bundle }) => `${bundle.name} ${bundle.version}`);
+  return new StowageError('release-unknown', `${name} was not imported at this site`, {
+    expected: known.join(', ') || 'a release, but none has been imported',
+    found: name,
+    hint: 'give the media of the damaged release; to add this one, run stowage import',
+  });
+}
