@@ -78,7 +78,8 @@ describe('when a lock is assembled', () => {
     const checksums = await readFile(join(output, 'SHA512SUMS'));
     expect(id).toBe(createHash('sha512').update(checksums).digest('hex'));
     const listed = readChecksums(checksums).map(({ path }) => path);
-    const found = (await listMedia(output)).map(({ path }) => path).sort();
+    const files = (await listMedia(output)).filter(({ kind }) => kind !== 'folder');
+    const found = files.map(({ path }) => path).sort();
     expect(found).toEqual([...listed, 'SHA512SUMS'].sort());
     expect(
       bundleFiles(bundle)
