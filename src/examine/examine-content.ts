@@ -5,8 +5,11 @@ import type { Rule } from '../format/finding.ts';
 import { type Bytes, sliceBytes, windowedBytes, withoutRanges } from './bytes.ts';
 import { decompress } from './compressed.ts';
 import { contentKind, HEAD_BYTES } from './content-kind.ts';
+import { examineExternal } from './external.ts';
 import { examineGguf } from './gguf.ts';
 import { npyPickle } from './npy.ts';
+import { examineOnnx } from './onnx.ts';
+import { openvinoWeights } from './openvino.ts';
 import { scanPickle } from './pickle.ts';
 import { RuleBroken } from './rule-broken.ts';
 import { examineSafetensors } from './safetensors.ts';
@@ -36,6 +39,8 @@ export interface Weights {
   /** Bytes of each tensor of a safetensors file. */
   readonly tensors?: ReadonlyMap<string, number>;
   readonly gguf?: GgufFacts;
+  /** Files that hold a part of it, relative to its folder, and how many bytes each must have. */
+  readonly external?: ReadonlyMap<string, number>;
 }
 
 export interface GgufFacts {
@@ -94,7 +99,7 @@ class Examination {
       this.#task.report(rule, place.inside === '' ? detail : `${place.inside}: ${detail}`, extra);
     const head = await bytes.read(0, HEAD_BYTES);
     const found = contentKind(head, bytes.size);
-    const weights: { tensors?: ReadonlyMap<string, number>; gguf?: GgufFacts } = {};
+    const weights: { -readonly [K in keyof Weights]: Weights[K] } = {};
     if (!(await attempt(report, () => checkStandIn(bytes, name)))) return weights;
     let own = bytes;
     await attempt(report, () => this.#pickle(bytes, name, place, report));
@@ -131,7 +136,7 @@ class Examination {
           return;
         case 'zip':
         case 'other':
-          await byName(bytes, name, report);
+          weights.external = await byName(bytes, name, report);
       }
     });
     await attempt(report, () => this.#zip(bytes, found.kind === 'zip', place, report));
@@ -174,13 +179,17 @@ class Examination {
   async #tar(bytes: Bytes, place: Place, report: Report): Promise<Bytes> {
     const inOrder = windowedBytes(bytes, TAR_WINDOW_BYTES);
     const entries = await readTar(windowedBytes(bytes, TAR_HEADERS_BYTES));
-    const names = new Set(entries.map((each) => each.name.replace(/^\.\//, '')));
-    const torch = names.has('pickle') && names.has('storages');
+    const sizes = new Map(entries.map(({ name, size }) => [name.replace(/^\.\//, ''), size]));
+    const torch = sizes.has('pickle') && sizes.has('storages');
     for (const entry of entries) {
       checkName(entry.name.replace(/^\.\//, ''), report);
       const source = entry.size < LARGE_MEMBER_BYTES ? inOrder : bytes;
       const content = sliceBytes(source, entry.data, entry.size);
-      await this.#member(content, { name: entry.name, label: shown(entry.name), torch }, place);
+      const member = { name: entry.name, label: shown(entry.name), torch };
+      const { external } = await this.#member(content, member, place);
+      examineExternal(entry.name, external, sizes, (_, rule, detail) =>
+        report(rule, `${member.label}: ${detail}`),
+      );
     }
     const large = entries.filter(({ size }) => size >= LARGE_MEMBER_BYTES);
     return withoutRanges(
@@ -225,7 +234,7 @@ class Examination {
     return content;
   }
 
-  async #member(bytes: Bytes, { name, label, torch }: Member, place: Place): Promise<void> {
+  async #member(bytes: Bytes, { name, label, torch }: Member, place: Place): Promise<Weights> {
     this.#members += 1;
     if (this.#members > MAX_MEMBERS)
       throw new RuleBroken('examine-limit', 'archives with too many members');
@@ -233,16 +242,27 @@ class Examination {
     if (depth > MAX_DEPTH)
       throw new RuleBroken('archive-nested', `archives nested more than ${MAX_DEPTH} levels deep`);
     const inside = place.inside === '' ? label : `${place.inside}, ${label}`;
-    await this.run(bytes, name, { depth, torch, inside: inside.slice(0, 400) });
+    return this.run(bytes, name, { depth, torch, inside: inside.slice(0, 400) });
   }
 }
 
-/** Examines content that was not recognized as the type that its name claims. */
-async function byName(bytes: Bytes, name: string, report: Report): Promise<void> {
+/**
+ * Examines content that was not recognized as the type that its name claims.
+ * @returns the files that hold a part of it
+ */
+async function byName(
+  bytes: Bytes,
+  name: string,
+  report: Report,
+): Promise<ReadonlyMap<string, number>> {
+  if (/\.onnx$/i.test(name)) return examineOnnx(bytes, report);
   if (/\.safetensors$/i.test(name)) await examineSafetensors(bytes, report);
   else if (/\.gguf$/i.test(name)) await examineGguf(bytes, report);
   else if (/(?:^|\/)saved_model\.pb$|\.(?:engine|plan|mar|torchscript|ptl)$/i.test(name))
     report('opaque-weights', 'a format that can contain code and is not examined');
+  const needed = /\.xml$/i.test(name) ? await openvinoWeights(bytes) : undefined;
+  const weights = name.slice(name.lastIndexOf('/') + 1).replace(/xml$/i, 'bin');
+  return new Map(needed === undefined ? [] : [[weights, needed]]);
 }
 
 /** Whether a member of a PyTorch archive is a storage. */
@@ -263,7 +283,7 @@ function shown(name: string): string {
  * Runs one check and reports the rule that it throws, so that the next check still runs.
  * @returns whether it passed
  */
-async function attempt(report: Report, check: () => Promise<void>): Promise<boolean> {
+async function attempt(report: Report, check: () => Promise<unknown>): Promise<boolean> {
   try {
     await check();
     return true;

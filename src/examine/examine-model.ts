@@ -6,6 +6,7 @@ import { forEachBounded } from '../io/queue.ts';
 import type { Bytes } from './bytes.ts';
 import { examineChatTemplate, templatesOf } from './chat-template.ts';
 import { contentKind, HEAD_BYTES } from './content-kind.ts';
+import { examineDuplicates } from './duplicates.ts';
 import {
   type Extra,
   examineContent,
@@ -13,12 +14,12 @@ import {
   type Report,
   type Weights,
 } from './examine-content.ts';
+import { examineExternal } from './external.ts';
 import { globMatcher, hubMatcher } from './glob.ts';
 import { repositoryOf } from './hub-id.ts';
 import { cardLicenses, examineLicense } from './license.ts';
 import { examineModelAssets } from './model-assets.ts';
 import { examineConfig, isConfig } from './model-config.ts';
-import { examineOnnx } from './onnx.ts';
 import { findSecrets, MAX_SEARCHED_BYTES } from './secrets.ts';
 import { trustsRemoteCode } from './service-assets.ts';
 import { examineNumbered, examineShardIndex, isShardIndex } from './shards.ts';
@@ -86,15 +87,16 @@ class ModelExamination {
     for (const [path, index] of this.#indexes)
       examineShardIndex(path, index, this.#weights, report);
     examineNumbered(this.#weights, report);
+    const sizes = new Map(model.files.map(({ path, size }) => [path, size]));
+    for (const [path, { external }] of this.#weights)
+      examineExternal(path, external, sizes, report);
+    examineDuplicates(model.files, report);
     examineLicense(source, model.license, this.#card, (rule, detail) =>
       report('README.md', rule, detail),
     );
     const taken = [...this.#taken];
     const listed = this.#task.listed ?? taken;
-    examineModelAssets(
-      { model: source.name, taken, listed, modelType: this.#type, manifest },
-      report,
-    );
+    examineModelAssets({ source, taken, listed, modelType: this.#type, manifest }, report);
     if (this.#task.listed !== undefined) this.#globs(this.#task.listed);
     if (this.#unsearched.length > 0) {
       const names = this.#unsearched.sort().slice(0, 10).join(', ');
@@ -183,7 +185,6 @@ class ModelExamination {
     const numbers = kind === 'safetensors' || kind === 'gguf' || kind === 'npy';
     if (bytes.size > MAX_SEARCHED_BYTES || numbers) recording.unsearched = true;
     else for (const rule of await findSecrets(bytes)) report(rule, 'it contains a secret');
-    if (/\.onnx$/i.test(name)) await examineOnnx(bytes, report);
     if (/\.jinja2?$/i.test(name) && bytes.size <= MAX_TEMPLATE_BYTES)
       examineChatTemplate(
         'the chat template',

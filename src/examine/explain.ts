@@ -125,7 +125,7 @@ export const explanations: Readonly<Record<Rule, Explanation>> = {
   'shard-index': broken('the server cannot find all parts of the model'),
   'shard-missing': explain(
     'the server would fail at the site, where it cannot download the missing part',
-    'change include and exclude so that every part is selected, or exclude the index too',
+    'change include and exclude so that every part is selected, or exclude the file that refers to it',
   ),
   'shard-tensor': broken(
     'the server would fail at the site: the index lists a tensor that the part does not contain',
@@ -166,6 +166,11 @@ export const explanations: Readonly<Record<Rule, Explanation>> = {
   'keras-lambda': explain(
     'a Lambda layer is Python code that runs when the model is loaded',
     'use a model without one, or allow it by name with a reason',
+  ),
+  'onnx-malformed': broken('the server cannot read it, and what it refers to could not be checked'),
+  'weights-duplicate': explain(
+    'a server loads only one form of the weights: the others cost time, space and media',
+    'add the exclude line that lock --explain prints, unless a service needs that form',
   ),
   'onnx-path': broken("the server would read tensors from outside the model's folder"),
   'opaque-weights': explain(

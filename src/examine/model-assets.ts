@@ -1,5 +1,6 @@
-import type { Manifest } from '../format/manifest.ts';
+import type { Manifest, ModelSource } from '../format/manifest.ts';
 import type { Report } from './examine-content.ts';
+import { hubMatcher } from './glob.ts';
 
 /** The vocabularies that openai-harmony downloads, with the digests in the source of tiktoken. */
 const HARMONY = [
@@ -13,8 +14,7 @@ const READ_AT_START =
   /^(?:generation_config|tokenizer_config|preprocessor_config|processor_config|special_tokens_map|added_tokens|image_processor|video_preprocessor_config)\.json$|^chat_template\.(?:jinja|json)$|^additional_chat_templates\//;
 
 export interface ModelAssets {
-  /** The name of the model. */
-  readonly model: string;
+  readonly source: ModelSource;
   /** Paths of the selected files. */
   readonly taken: readonly string[];
   /** All paths in the repository if known, else the selected ones. */
@@ -26,22 +26,29 @@ export interface ModelAssets {
 
 /** Reports files that the servers of this model would look for and that are not selected. */
 export function examineModelAssets(
-  { model, taken, listed, modelType, manifest }: ModelAssets,
+  { source, taken, listed, modelType, manifest }: ModelAssets,
   report: (file: string, ...rest: Parameters<Report>) => void,
 ): void {
   const have = new Set(taken);
   const left = listed.filter((path) => !have.has(path));
   const include = (path: string): string =>
     `    include: [..., ${JSON.stringify(path.replace(/[[*?]/g, '[$&]'))}]\n`;
-  const projector = left.find((path) => /(?:^|\/)[\w.-]*mmproj[\w.-]*\.gguf$/i.test(path));
-  if (
-    taken.some((path) => /\.gguf$/i.test(path)) &&
-    !taken.some((path) => /mmproj/i.test(path)) &&
-    projector !== undefined
-  )
-    report(projector, 'asset-projector', 'the image projector is not selected', {
-      offer: include(projector),
-    });
+  const isProjector = (path: string): boolean => /(?:^|\/)[\w.-]*mmproj[\w.-]*\.gguf$/i.test(path);
+  const projector = left.find(isProjector);
+  const ggufs = taken.filter((path) => /\.gguf$/i.test(path));
+  if (ggufs.some((path) => !isProjector(path)) && !ggufs.some(isProjector) && projector) {
+    // Who excludes it serves text alone; who forgot it finds out at the site.
+    const excluded = source.exclude.some((glob) => hubMatcher(glob)(projector));
+    report(
+      projector,
+      excluded ? 'asset-projector' : 'shard-missing',
+      `the image projector is not selected${excluded ? '' : '; without images, list it in exclude'}`,
+      { offer: include(projector) },
+    );
+  }
+  const language = left.find((path) => /\.gguf$/i.test(path) && !isProjector(path));
+  if (ggufs.length > 0 && ggufs.every(isProjector) && language !== undefined)
+    report(ggufs[0] ?? language, 'shard-missing', 'an image projector without its language model');
   const served = taken.some((path) => /\.safetensors$/i.test(path)) && have.has('config.json');
   if (served && !taken.some((path) => TOKENIZERS.test(path))) {
     const tokenizer = left.find((path) => TOKENIZERS.test(path));
@@ -54,7 +61,7 @@ export function examineModelAssets(
     report(path, 'asset-tokenizer', 'a file that servers read at startup is not selected', {
       offer: include(path),
     });
-  if (modelType === 'gpt_oss') examineHarmony(model, manifest, report);
+  if (modelType === 'gpt_oss') examineHarmony(source.name, manifest, report);
 }
 
 function examineHarmony(

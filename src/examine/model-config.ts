@@ -50,6 +50,7 @@ export function examineConfig(config: unknown, context: ConfigContext): void {
       context.report(rule, `${member} names ${named}`, { offer: offerModel(named) });
     }
   }
+  if (/(?:^|\/)genai_config\.json$/.test(context.path)) checkFilenames(config, context);
   if (/(?:^|\/)modules\.json$/.test(context.path)) checkModules(config, context);
   if (/(?:^|\/)model_index\.json$/.test(context.path)) checkComponents(config, context);
 }
@@ -120,4 +121,24 @@ function requireFolder(name: string, { path, taken, report }: ConfigContext): vo
   report('asset-module', `the folder ${JSON.stringify(folder.slice(0, 200))} is not selected`, {
     offer: `    include: [..., "${folder}"]\n`,
   });
+}
+
+/** ONNX Runtime GenAI loads the models that its configuration names, from the folder of the configuration. */
+function checkFilenames(config: object, { path, taken, report }: ConfigContext): void {
+  const base = path.includes('/') ? path.slice(0, path.lastIndexOf('/') + 1) : '';
+  for (const name of filenames(config, 0)) {
+    if (taken.has(base + name)) continue;
+    report(
+      'shard-missing',
+      `it refers to ${JSON.stringify(name.slice(0, 200))}, which is not selected`,
+    );
+  }
+}
+
+function* filenames(value: unknown, depth: number): Generator<string> {
+  if (typeof value !== 'object' || value === null || depth > 16) return;
+  for (const [key, member] of Object.entries(value)) {
+    if (key === 'filename' && typeof member === 'string') yield member;
+    else yield* filenames(member, depth + 1);
+  }
 }

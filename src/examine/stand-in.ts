@@ -10,7 +10,8 @@ const LOOKED_AT_BYTES: number = KIB;
 const WEIGHTS =
   /\.(?:safetensors|gguf|ggml|bin|pt|pth|ckpt|onnx|onnx_data|onnx\.data|h5|keras|msgpack|npz|npy|model|tiktoken|pdparams|pdiparams|engine|plan)$/i;
 const SERVER_JSON = /(?:^|\/)(?:tokenizer|tekken|vocab|[\w.-]*config|[\w.-]*\.index)\.json$/i;
-const OTHER_DATA = /\.(?:json|ya?ml|toml|pb|xml|tar|gz|zip|zst)$|(?:^|\/)(?:vocab|merges)\.txt$/i;
+const OTHER_DATA =
+  /\.(?:json|ya?ml|toml|pb|tar|gz|zip|zst)$|(?:^|\/)(?:(?:vocab|merges)\.txt|[\w.-]*model[\w.-]*\.xml)$/i;
 /** OpenVINO writes an empty `.bin` for a model without constants. */
 const MAY_BE_EMPTY = /(?<!(?:^|\/)(?:pytorch|adapter|diffusion_pytorch)_model)\.bin$/i;
 

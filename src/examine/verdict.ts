@@ -6,7 +6,7 @@ import type { Extra, Weights } from './examine-content.ts';
  * Version of the rules that judge the content of one file. Raise it with every change that lets a file have other
  * findings: files that were examined under another version are examined again.
  */
-export const RULES_VERSION = 1;
+export const RULES_VERSION = 2;
 
 /** What the content of one file was found to be, whatever else is in the manifest. */
 export interface Verdict {
@@ -37,11 +37,12 @@ export interface Verdicts {
 
 /** A verdict as JSON can hold it. */
 export function verdictToJson({ reports, weights, unsearched }: Verdict): object {
-  const { tensors, gguf } = weights;
+  const { tensors, gguf, external } = weights;
   return {
     reports,
     unsearched,
     ...(tensors === undefined ? {} : { tensors: [...tensors] }),
+    ...(external === undefined ? {} : { external: [...external] }),
     ...(gguf === undefined
       ? {}
       : {
@@ -55,10 +56,11 @@ export function verdictToJson({ reports, weights, unsearched }: Verdict): object
 
 /** Reads what {@link verdictToJson} made; the texts of a GGUF file are in the reports alone. */
 export function verdictFromJson(json: object): Verdict {
-  const { reports, unsearched, tensors, gguf } = json as {
+  const { reports, unsearched, tensors, gguf, external } = json as {
     readonly reports: Verdict['reports'];
     readonly unsearched: boolean;
     readonly tensors?: readonly [string, number][];
+    readonly external?: readonly [string, number][];
     readonly gguf?: { readonly tensors: number; readonly numbers: readonly [string, string][] };
   };
   return {
@@ -66,6 +68,7 @@ export function verdictFromJson(json: object): Verdict {
     unsearched,
     weights: {
       ...(tensors === undefined ? {} : { tensors: new Map(tensors) }),
+      ...(external === undefined ? {} : { external: new Map(external) }),
       ...(gguf === undefined
         ? {}
         : {

@@ -109,7 +109,6 @@ describe('when a configuration refers to something that is not selected', () => 
 
 describe('when include and exclude leave out a file that a server reads', () => {
   it.each<[string, Files, string[], string[]]>([
-    ['a projector', { 'm.gguf': Buffer.from('GGUF') }, ['mmproj-F16.gguf'], ['asset-projector']],
     [
       'a tokenizer',
       { 'model.safetensors': safetensorsFile({}), 'config.json': '{}' },

@@ -12,6 +12,10 @@ describe('when a verdict is recorded', () => {
   const reports = [{ rule: 'pickle', detail: 'a pickle', extra: { offer: 'x' } }] as const;
   it.each<[string, Verdict]>([
     ['nothing', { reports: [], weights: {}, unsearched: false }],
+    [
+      'ONNX',
+      { reports, unsearched: false, weights: { external: new Map([['m.onnx_data', 512]]) } },
+    ],
     ['safetensors', { reports, unsearched: true, weights: { tensors: new Map([['a', 4]]) } }],
     [
       'a GGUF file',
@@ -31,7 +35,16 @@ describe('when a verdict is recorded', () => {
 describe('when the rules that judge content change', () => {
   const FILES = [
     ...['bytes', 'chat-template', 'compressed', 'content-kind', 'examine-content', 'gguf-head'],
-    ...['gguf', 'literal-search', 'npy', 'onnx', 'pickle-globals', 'pickle-machine'],
+    ...[
+      'gguf',
+      'external',
+      'literal-search',
+      'npy',
+      'onnx',
+      'openvino',
+      'pickle-globals',
+      'pickle-machine',
+    ],
     ...['pickle-opcodes', 'pickle', 'reader', 'safetensors-header', 'safetensors', 'secrets'],
     ...['stand-in', 'tar', 'zip'],
   ];
@@ -40,6 +53,6 @@ describe('when the rules that judge content change', () => {
   it('their version is raised', () => {
     const hash = createHash('sha256');
     for (const name of FILES) hash.update(readFileSync(`src/examine/${name}.ts`));
-    expect(`${RULES_VERSION} ${hash.digest('hex').slice(0, 16)}`).toBe('1 1d3f8be8eb35e0f3');
+    expect(`${RULES_VERSION} ${hash.digest('hex').slice(0, 16)}`).toBe('2 50515499c31575ad');
   });
 });

@@ -350,7 +350,13 @@ function containers(pickle: Pickle): UnsafeFile[] {
       'a tensor of ONNX outside the folder',
       'model.onnx',
       'onnx-path',
-      raw('\x08\x07j\x1e\x0a\x08location\x12\x10../../etc/passwd'),
+      raw('\x08\x07:\x20*\x1ej\x1c\x0a\x08location\x12\x10../../etc/passwd'),
+    ),
+    file(
+      'an ONNX model that is cut short',
+      'model.onnx',
+      'onnx-malformed',
+      raw('\x08\x07:\x20*\x1ej\x1c\x0a'),
     ),
     file('a NumPy file of another size', 'a.npy', 'npy-malformed', npy("'<f4'", Buffer.alloc(5))),
     file(
