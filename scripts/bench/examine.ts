@@ -69,7 +69,7 @@ async function examine(path: string): Promise<void> {
 async function time(work: () => Promise<void>): Promise<Measured> {
   const start = performance.now();
   await work();
-  return { seconds: (performance.now() - start) / 1000, peakMib: 0 };
+  return { seconds: (performance.now() - start) / 1000, cpuSeconds: 0, peakMib: 0 };
 }
 
 /** Numbers and text in turns. */

@@ -7,6 +7,8 @@ export const project: string = fileURLToPath(new URL('../..', import.meta.url));
 
 export interface Measured {
   readonly seconds: number;
+  /** User and system time of the program and of the children it waited for. */
+  readonly cpuSeconds: number;
   /** The most memory resident at once, in MiB. */
   readonly peakMib: number;
 }
@@ -18,6 +20,7 @@ export async function measure(
   env: NodeJS.ProcessEnv = {},
 ): Promise<Measured> {
   const start = performance.now();
+  const before = cpuOfChildren();
   const child = spawn(command, [...args], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -35,7 +38,11 @@ export async function measure(
   const [status] = (await once(child, 'close')) as [number | null];
   clearInterval(watch);
   if (status !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${status}: ${said}`);
-  return { seconds: (performance.now() - start) / 1000, peakMib: peak / 1024 };
+  return {
+    seconds: (performance.now() - start) / 1000,
+    cpuSeconds: cpuOfChildren() - before,
+    peakMib: peak / 1024,
+  };
 }
 
 /** Runs `stowage` as it was built. */
@@ -64,9 +71,11 @@ export async function inTurns<K extends string>(
 }
 
 function median(list: readonly Measured[]): Measured {
-  const seconds = list.map((each) => each.seconds).toSorted((a, b) => a - b);
+  const middle = (figures: readonly number[]): number =>
+    figures.toSorted((a, b) => a - b)[Math.floor(figures.length / 2)] ?? 0;
   return {
-    seconds: seconds[Math.floor(seconds.length / 2)] ?? 0,
+    seconds: middle(list.map((each) => each.seconds)),
+    cpuSeconds: middle(list.map((each) => each.cpuSeconds)),
     peakMib: Math.max(...list.map((each) => each.peakMib)),
   };
 }
@@ -78,4 +87,10 @@ function peakOf(pid: number | undefined): number {
   } catch {
     return 0;
   }
+}
+
+/** Seconds of processor time of all children that have ended, in the hundredths in which Linux counts them. */
+function cpuOfChildren(): number {
+  const fields = readFileSync('/proc/self/stat', 'utf8').split(') ').at(-1)?.split(' ') ?? [];
+  return (Number(fields[13]) + Number(fields[14])) / 100;
 }

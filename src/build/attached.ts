@@ -1,8 +1,7 @@
 import { StowageError } from '../core/error.ts';
 import { cutTo, printable } from '../core/printable.ts';
-import type { LockedAttachment, LockedBlob } from '../format/blob.ts';
 import type { Finding } from '../format/finding.ts';
-import type { LockedLayer } from '../format/lock.ts';
+import type { LockedAttachment, LockedBlob, LockedLayer } from '../format/locked-content.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import type { Attached, Registry, ResolvedImage } from '../source/oci.ts';
 

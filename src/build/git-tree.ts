@@ -7,7 +7,7 @@ import { StowageError } from '../core/error.ts';
 import { MAX_ARCHIVE_BYTES, MAX_ARCHIVE_ENTRIES } from '../core/limits.ts';
 import { quoted } from '../core/printable.ts';
 import { pathCollision, pathDefect } from '../core/safe-path.ts';
-import type { LockedGit } from '../format/lock.ts';
+import type { LockedGit } from '../format/locked-content.ts';
 import type { FileSource } from '../format/manifest.ts';
 import { ioError, makeFolder, remove } from '../io/file.ts';
 import type { Git, GitAddress, GitCommit, GitEntry } from '../source/git.ts';

@@ -83,6 +83,8 @@ async function withTree<T>(
 ): Promise<T> {
   const files = await localTree(path);
   if (files.length === 0) throw empty(path);
+  const bytes = files.reduce((sum, { size }) => sum + size, 0);
+  if (bytes > MAX_ARCHIVE_BYTES) throw oversize(path, bytes);
   const incoming = join(store.root, 'incoming');
   await makeFolder(incoming);
   // A name of its own: two runs may do so at once.

@@ -111,8 +111,17 @@ second one, which signs plan.json:
 
     stowage status
 
-Each service must be "running". DRIFT means that someone changed the service
-outside stowage. RECALLED means that this version must not run; the line says
+Each service must be "running". NOT READY means that it does not answer its
+readiness check. DRIFT means that someone changed the service outside stowage;
+the line names the field. To repair changed and stopped services, run
+
+      stowage install ${name}
+
+To stop, start or restart the services, or read what they wrote, run stowage
+stop, start, restart or logs with ${name}. A service that you stopped stays
+stopped until you start it.
+
+RECALLED means that this version must not run; the line says
 which generation to return to. Each line also shows the port of the service,
 to which clients on this host can connect.
 

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { type Digest, digestHex } from '../core/digest.ts';
+import type { Lock } from '../format/lock.ts';
 import type {
-  Lock,
   LockedFile,
   LockedImage,
   LockedModel,
   LockedModelFile,
-} from '../format/lock.ts';
+} from '../format/locked-content.ts';
 import type { Expected } from '../io/running-hashes.ts';
 import type { Http } from '../net/http.ts';
 import { foreignLayerOrigin } from '../source/foreign-layer.ts';

@@ -9,14 +9,13 @@ import { examineImage } from '../examine/examine-image.ts';
 import { checkDocument } from '../format/document.ts';
 import { momentOf } from '../format/field.ts';
 import type { Finding } from '../format/finding.ts';
-import {
-  type Lock,
-  type LockedFile,
-  type LockedImage,
-  type LockedModel,
-  type LockedModelFile,
-  lockKind,
-} from '../format/lock.ts';
+import { type Lock, lockKind } from '../format/lock.ts';
+import type {
+  LockedFile,
+  LockedImage,
+  LockedModel,
+  LockedModelFile,
+} from '../format/locked-content.ts';
 import type { FileSource, ImageSource, Manifest, ModelSource } from '../format/manifest.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { forEachBounded } from '../io/queue.ts';

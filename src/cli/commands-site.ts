@@ -1,11 +1,13 @@
 import { type Command, Option } from 'commander';
 import { MIB } from '../core/limits.ts';
 import { engines } from '../depot/mirror-config.ts';
+import type { ServiceCommand } from '../format/override.ts';
 import { DEFAULT_NAME_RULE } from '../push/name-rule.ts';
 import type { ApproveOptions } from './commands/approve.ts';
 import type { DepotCommandOptions } from './commands/depot.ts';
 import type { GcOptions } from './commands/gc.ts';
 import type { InstallOptions } from './commands/install.ts';
+import type { LogsOptions } from './commands/logs.ts';
 import type { OverrideOptions } from './commands/override.ts';
 import type { PlanOptions } from './commands/plan.ts';
 import type { PushCommandOptions } from './commands/push.ts';
@@ -166,6 +168,31 @@ export function addSiteCommands(program: Command, run: Run): void {
     .addOption(root())
     .action((options: StatusOptions) =>
       run(async (context) => (await import('./commands/status.ts')).status(options, context)),
+    );
+  const operating = (name: ServiceCommand, about: string): Command =>
+    command(`${name} <release> [service...]`, about)
+      .addOption(root())
+      .action((release: string, services: string[], options: { root?: string }) =>
+        run(async (context) =>
+          (await import('./commands/operate.ts')).operate(
+            name,
+            { release, services },
+            options,
+            context,
+          ),
+        ),
+      );
+  operating('start', 'start stopped services of a release and check that they work');
+  operating('stop', 'stop services of a release until they are started again');
+  operating('restart', 'restart services of a release and check that they work');
+  command('logs <release> [service]', 'print what a service wrote')
+    .option('-f, --follow', 'keep printing what it writes, until it ends or Ctrl-C')
+    .option('--tail <lines>', 'only print the last lines (default: all)', wholeNumber)
+    .addOption(root())
+    .action((release: string, service: string | undefined, options: LogsOptions) =>
+      run(async (context) =>
+        (await import('./commands/logs.ts')).logs(release, service, options, context),
+      ),
     );
   command('rollback', 'roll back to an earlier generation')
     .option(

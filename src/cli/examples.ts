@@ -78,6 +78,10 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   ],
   'receipt write': ['stowage receipt write'],
   status: ['stowage status', 'stowage status --json'],
+  start: ['stowage start chat', 'stowage start chat server'],
+  stop: ['stowage stop chat', 'stowage stop chat server'],
+  restart: ['stowage restart chat server'],
+  logs: ['stowage logs chat', 'stowage logs chat server --follow --tail 20'],
   rollback: ['stowage rollback', 'stowage rollback --to 3'],
   uninstall: ['stowage uninstall chat', 'stowage uninstall --everything --receipt last.json'],
   depot: [

@@ -1,6 +1,6 @@
 import { canonicalBytes, type Json } from '../core/canonical-json.ts';
 import { type Digest, digestOf } from '../core/digest.ts';
-import type { LockedAttachment, LockedBlob } from '../format/blob.ts';
+import type { LockedAttachment, LockedBlob } from '../format/locked-content.ts';
 
 /** The OCI manifest of an item, and the small blobs that we write for it. */
 export interface Described {

@@ -1,7 +1,7 @@
 import type { Json } from '../core/canonical-json.ts';
 import type { Digest } from '../core/digest.ts';
-import type { LockedAttachment, LockedBlob } from '../format/blob.ts';
-import type { Bundle } from '../format/bundle.ts';
+import type { BundleModel } from '../format/bundled-content.ts';
+import type { LockedAttachment, LockedBlob } from '../format/locked-content.ts';
 import type {
   ModelSignatureRequirement,
   SignatureRequirement,
@@ -109,7 +109,7 @@ export interface ManifestClaim {
 }
 
 /** A model as the depot's Hub endpoint and its images of models need it. */
-export type HubModel = Bundle['models'][number];
+export type HubModel = BundleModel;
 
 /** Where a client asks, for commands that a person copies. */
 export interface Shop extends ServedOf {

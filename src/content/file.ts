@@ -1,7 +1,7 @@
 import { formatBytes, formatNumber } from '../core/amount.ts';
 import { digestHex } from '../core/digest.ts';
-import type { BundleFile } from '../format/bundle.ts';
-import type { LockedFile } from '../format/lock.ts';
+import type { BundleFile } from '../format/bundled-content.ts';
+import type { LockedFile } from '../format/locked-content.ts';
 import type { FileSource } from '../format/manifest.ts';
 import type { ReportContents } from '../format/report-contents.ts';
 import { type Described, describeArtifact, TITLE } from './artifact.ts';

@@ -1,7 +1,7 @@
 import type { Json } from '../core/canonical-json.ts';
 import { digestHex } from '../core/digest.ts';
 import { cutTo, printable } from '../core/printable.ts';
-import type { LockedImage } from '../format/lock.ts';
+import type { LockedImage } from '../format/locked-content.ts';
 import type { BillEntry, BlobFacts, FoundPackage } from './bill-entry.ts';
 import { licensesOf } from './licenses.ts';
 

@@ -1,8 +1,8 @@
 import { formatAmount, formatBytes, formatNumber } from '../core/amount.ts';
 import { digestHex } from '../core/digest.ts';
 import { isRepositoryName, isTag, registryFolder } from '../core/repository-name.ts';
-import type { BundleImage } from '../format/bundle.ts';
-import type { LockedImage } from '../format/lock.ts';
+import type { BundleImage } from '../format/bundled-content.ts';
+import type { LockedImage } from '../format/locked-content.ts';
 import type { ImageSource } from '../format/manifest.ts';
 import type { ReportContents } from '../format/report-contents.ts';
 import type { BlobFacts } from './bill-entry.ts';

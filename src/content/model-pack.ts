@@ -1,4 +1,4 @@
-import type { LockedModel, LockedModelFile } from '../format/lock.ts';
+import type { LockedModel, LockedModelFile } from '../format/locked-content.ts';
 import { type Described, type Descriptor, describeArtifact, TITLE } from './artifact.ts';
 
 const MODEL_PACK = 'application/vnd.cncf.model';

@@ -1,7 +1,7 @@
 import { counted, formatAmount, formatBytes } from '../core/amount.ts';
 import { digestHex } from '../core/digest.ts';
-import type { BundleModel } from '../format/bundle.ts';
-import type { LockedModel } from '../format/lock.ts';
+import type { BundleModel } from '../format/bundled-content.ts';
+import type { LockedModel } from '../format/locked-content.ts';
 import type { ModelSource } from '../format/manifest.ts';
 import type { ReportContents } from '../format/report-contents.ts';
 import type { BillEntry, ModelFacts } from './bill-entry.ts';

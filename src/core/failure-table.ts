@@ -198,6 +198,10 @@ export const failures = {
     cause: 'the site has no such release, or the release is not running',
     remedy: 'stowage status lists the releases; stowage import adds a bundle',
   },
+  'service-unknown': {
+    cause: 'the installed release has no such service',
+    remedy: 'stowage status lists the services of each release',
+  },
   'generation-unknown': {
     cause: 'the site has no such generation',
     remedy: 'stowage history lists the generations that you can return to',

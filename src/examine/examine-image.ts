@@ -1,9 +1,9 @@
 import { formatNumber } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, textOf } from '../core/fields.ts';
-import type { LockedBlob } from '../format/blob.ts';
 import type { Finding, Rule } from '../format/finding.ts';
 import { severityOf } from '../format/finding.ts';
+import type { LockedBlob } from '../format/locked-content.ts';
 import type { Service } from '../format/service.ts';
 
 /** Layers that every engine unpacks: docker stacks 125, podman 128. */

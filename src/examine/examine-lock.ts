@@ -1,5 +1,5 @@
 import type { Finding } from '../format/finding.ts';
-import type { LockedFile, LockedModel, LockedModelFile } from '../format/lock.ts';
+import type { LockedFile, LockedModel, LockedModelFile } from '../format/locked-content.ts';
 import type { Manifest } from '../format/manifest.ts';
 import type { Bytes } from './bytes.ts';
 import { examineContent, type Report } from './examine-content.ts';

@@ -1,6 +1,6 @@
 import { MIB } from '../core/limits.ts';
 import type { Rule } from '../format/finding.ts';
-import type { LockedModel, LockedModelFile } from '../format/lock.ts';
+import type { LockedModel, LockedModelFile } from '../format/locked-content.ts';
 import type { Manifest, ModelSource } from '../format/manifest.ts';
 import { forEachBounded } from '../io/queue.ts';
 import type { Bytes } from './bytes.ts';

@@ -3,13 +3,13 @@ import type { Digest, Sri } from '../core/digest.ts';
 import { MAX_BUNDLE_FILES, MAX_INDEX_BYTES } from '../core/limits.ts';
 import { pathCollision } from '../core/safe-path.ts';
 import {
-  attachment,
-  blob as contentBlob,
-  folder,
-  type LockedAttachment,
-  type LockedBlob,
-  modelTags,
-} from './blob.ts';
+  type BundleFile,
+  type BundleImage,
+  type BundleModel,
+  bundledFile,
+  bundledImage,
+  bundledModel,
+} from './bundled-content.ts';
 import { type Deployment, deploymentShape, recalls } from './deployment.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
@@ -19,62 +19,12 @@ import { takeLongLists } from './long-lists.ts';
 import { type Parity, parity, parityDefects } from './parity.ts';
 import { type Part, part, partPath } from './part.ts';
 import { checkReferences } from './references.ts';
-import { type SignatureVerdict, verdict } from './upstream.ts';
 import { newerHints, schemaMember } from './version.ts';
 
 export interface BundleBlob {
   readonly digest: Digest;
   readonly size: number;
   readonly parts: readonly Part[];
-}
-
-export interface BundleModel {
-  readonly name: string;
-  readonly source: string;
-  readonly repository: string;
-  readonly commit: string;
-  readonly license?: string;
-  /** The tags of the model on the Hub, sorted. */
-  readonly tags?: readonly string[];
-  /** The result of verifying its publisher's signature, if the manifest required it. */
-  readonly signature?: SignatureVerdict;
-  /** The ModelPack manifest that describes the files. */
-  readonly manifest: Digest;
-  readonly files: readonly {
-    readonly path: string;
-    readonly size: number;
-    readonly digest: Digest;
-    /** Git blob SHA-1, for files that the Hub stores outside LFS. */
-    readonly gitOid?: string;
-  }[];
-}
-
-export interface BundleImage {
-  readonly name: string;
-  readonly source: string;
-  readonly repository: string;
-  readonly target: LockedBlob;
-  readonly platforms: readonly {
-    readonly platform: string;
-    readonly manifest: Digest;
-    readonly config: Digest;
-  }[];
-  /** The result of verifying its publisher's signature, if the manifest required it. */
-  readonly signature?: SignatureVerdict;
-  /** How many packages the SBOM lists for it, and how many layers or files could not be read. */
-  readonly packages?: { readonly found: number; readonly unread: number };
-  /** Signatures and other artifacts that are packed with it. */
-  readonly attached?: readonly LockedAttachment[];
-}
-
-export interface BundleFile {
-  readonly name: string;
-  readonly source: string;
-  readonly kind: 'file' | 'tree';
-  readonly path: string;
-  readonly manifest: Digest;
-  readonly digest: Digest;
-  readonly size: number;
 }
 
 /** A small file that is not a part, identical on every disc. */
@@ -153,58 +103,9 @@ const fields: z.ZodType<Bundle> = exact(
     resolvedAt: field.moment,
     platforms: z.array(field.platform).min(1).max(8),
     partSize: field.bytes,
-    models: z.array(
-      z.strictObject({
-        name: field.name,
-        source: field.line(512),
-        repository: field.hubRepository,
-        commit: field.commit,
-        license: field.line(256).exactOptional(),
-        tags: modelTags.exactOptional(),
-        signature: verdict.exactOptional(),
-        manifest: field.digest,
-        files: folder(
-          z.strictObject({
-            path: field.safePath,
-            size: field.bytes,
-            digest: field.digest,
-            gitOid: field.hex(40).exactOptional(),
-          }),
-        ),
-      }),
-    ),
-    images: z.array(
-      z.strictObject({
-        name: field.name,
-        source: field.line(512),
-        repository: field.imageRepository,
-        target: contentBlob,
-        platforms: z
-          .array(
-            z.strictObject({
-              platform: field.platform,
-              manifest: field.digest,
-              config: field.digest,
-            }),
-          )
-          .min(1)
-          .max(8),
-        signature: verdict.exactOptional(),
-        packages: z.strictObject({ found: field.bytes, unread: field.bytes }).exactOptional(),
-        attached: z.array(attachment).min(1).max(1000).exactOptional(),
-      }),
-    ),
-    files: z.array(
-      z.strictObject({
-        name: field.name,
-        source: field.line(2048),
-        kind: z.enum(['file', 'tree']),
-        path: field.safePath,
-        manifest: field.digest,
-        digest: field.digest,
-        size: field.bytes,
-      }),
-    ),
+    models: z.array(bundledModel),
+    images: z.array(bundledImage),
+    files: z.array(bundledFile),
     blobs: z.array(bundleBlob).max(MAX_BUNDLE_FILES),
     control: z
       .array(z.strictObject({ path: field.mediaPath, size: field.bytes, sha512: field.sri }))

@@ -4,7 +4,13 @@ import type { Recall } from './deployment.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
-import { type Intent, intents, type Override } from './override.ts';
+import {
+  type Intent,
+  intents,
+  type Override,
+  type ServiceCommand,
+  serviceCommands,
+} from './override.ts';
 import { seqFloor } from './trust.ts';
 import { newerHints, schemaMember } from './version.ts';
 
@@ -51,7 +57,7 @@ export type LedgerEvent =
   /** A command changed the site, or tried to. */
   | {
       readonly kind: 'command';
-      readonly command: Intent | 'recover';
+      readonly command: Intent | ServiceCommand | 'recover';
       readonly outcome: 'kept' | 'rolled-back' | 'failed';
       /** The generation that runs afterwards. */
       readonly generation: number;
@@ -124,7 +130,7 @@ const event: z.ZodType<LedgerEvent> = exact(
     }),
     z.strictObject({
       kind: z.literal('command'),
-      command: z.enum([...intents, 'recover']),
+      command: z.enum([...intents, ...serviceCommands, 'recover']),
       outcome: z.enum(['kept', 'rolled-back', 'failed']),
       generation: z.int().min(0),
       detail: field.line(1000),

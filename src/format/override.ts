@@ -5,6 +5,10 @@ import * as field from './field.ts';
 export const intents = ['install', 'rollback', 'uninstall'] as const;
 export type Intent = (typeof intents)[number];
 
+/** The commands for the services of a generation, which stays as it is. */
+export const serviceCommands = ['start', 'stop', 'restart'] as const;
+export type ServiceCommand = (typeof serviceCommands)[number];
+
 /** A person's temporary override of a failed check. */
 export interface Override {
   readonly rule: string;

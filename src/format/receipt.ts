@@ -4,8 +4,16 @@ import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type LedgerHead, ledgerHead } from './ledger.ts';
-import { type Intent, intents, type Override, override } from './override.ts';
-import { schemaMember } from './version.ts';
+import {
+  type Intent,
+  intents,
+  type Override,
+  override,
+  type ServiceCommand,
+  serviceCommands,
+} from './override.ts';
+import { type ReceiptV1, receiptV1Schema } from './v1/receipt.ts';
+import { olderVersion, schemaMember } from './version.ts';
 
 export interface GateResult {
   readonly service: string;
@@ -16,21 +24,27 @@ export interface GateResult {
   readonly milliseconds: number;
 }
 
-/** The state of one service in its engine. */
+/** The state of one service. */
 export interface ServiceHealth {
   readonly service: string;
   readonly state: 'running' | 'stopped' | 'absent' | 'unknown';
   readonly since?: string;
+  /** Whether it passed its readiness check; absent if it does not run or has no such check. */
+  readonly ready?: boolean;
+  /** The fields in which it differs from what was applied; absent if there are none. */
+  readonly drift?: readonly string[];
+  /** When a person stopped it. */
+  readonly stoppedAt?: string;
 }
 
 /** The site's signed statement of what it changed, stores and runs. */
 export interface Receipt {
-  readonly schema: 'stowage/receipt/v1';
+  readonly schema: 'stowage/receipt/v2';
   readonly site: string;
   readonly at: string;
   readonly tool: string;
   /** `statement` for a receipt that a person requested: nothing was changed. */
-  readonly intent: Intent | 'statement';
+  readonly intent: Intent | ServiceCommand | 'statement';
   readonly outcome: 'kept' | 'rolled-back';
   /** The current generation. */
   readonly generation: number;
@@ -61,11 +75,11 @@ export interface Receipt {
 
 const schema: z.ZodType<Receipt> = exact(
   z.strictObject({
-    schema: z.literal('stowage/receipt/v1'),
+    schema: z.literal('stowage/receipt/v2'),
     site: field.name,
     at: field.moment,
     tool: field.line(128),
-    intent: z.enum([...intents, 'statement']),
+    intent: z.enum([...intents, ...serviceCommands, 'statement']),
     outcome: z.enum(['kept', 'rolled-back']),
     generation: z.int().min(0),
     releases: z.array(
@@ -83,6 +97,9 @@ const schema: z.ZodType<Receipt> = exact(
         service: z.string().max(200),
         state: z.enum(['running', 'stopped', 'absent', 'unknown']),
         since: z.string().max(64).exactOptional(),
+        ready: z.boolean().exactOptional(),
+        drift: z.array(field.line(300)).min(1).max(1000).exactOptional(),
+        stoppedAt: field.moment.exactOptional(),
       }),
     ),
     host: z.strictObject({
@@ -109,8 +126,14 @@ const schema: z.ZodType<Receipt> = exact(
 export const receiptKind: DocumentKind<Receipt> = {
   name: 'receipt',
   versionIn: schemaMember('receipt'),
+  older: [olderVersion(receiptV1Schema, convertV1)],
   code: 'document-invalid',
   schema,
   maxBytes: MAX_CONTROL_FILE_BYTES,
   hint: 'ask the site for the receipt again',
 };
+
+/** A receipt of version 1 says nothing of readiness and drift. */
+function convertV1({ schema: _, ...rest }: ReceiptV1): Receipt {
+  return { schema: 'stowage/receipt/v2', ...rest };
+}

@@ -17,6 +17,8 @@ export interface Destination {
   readonly create: boolean | 'anew';
   /** True if the caller syncs many such files together. */
   readonly unsynced?: boolean;
+  /** True if the bytes are read back at once: they are written through the page cache. */
+  readonly cached?: boolean;
 }
 
 /** Where a part is copied while it is checked. */

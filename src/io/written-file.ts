@@ -32,8 +32,8 @@ export class WrittenFile {
       create === true ? 'wx' : constants.O_WRONLY | constants.O_NOFOLLOW | extraFlags(create);
     this.#destination = destination;
     this.#file = attempt(path, () => openSync(path, flags, 0o644));
-    if (length >= DIRECT_BYTES && destination.offset % BLOCK_BYTES === 0)
-      this.#direct = openDirect(this.#file);
+    const isLarge = length >= DIRECT_BYTES && destination.cached !== true;
+    if (isLarge && destination.offset % BLOCK_BYTES === 0) this.#direct = openDirect(this.#file);
   }
 
   /** Whether large writes are faster than ones that fit the core's cache. */

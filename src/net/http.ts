@@ -1,7 +1,8 @@
 import { StowageError } from '../core/error.ts';
+import type { Emit } from '../core/event.ts';
 import { interrupted } from '../core/interrupted.ts';
 import { oneLine } from './address.ts';
-import { MAX_TRIES, pauseMs, retryAfterMs, type Sleep, sleep } from './backoff.ts';
+import { MAX_TRIES, pauseMs, rateLimitMs, retryAfterMs, type Sleep, sleep } from './backoff.ts';
 import type { ExchangeResponse, Transport, Upload } from './exchange.ts';
 import { beginning, collect, readBody } from './http-body.ts';
 import {
@@ -16,6 +17,8 @@ import { follow, isRedirect, MAX_REDIRECTS } from './redirect.ts';
 import type { Secret } from './secret.ts';
 import { createTransport } from './transport.ts';
 
+/** Waits that are told to a person. */
+const TOLD_FROM_MS = 3000;
 const MAX_SAID_BYTES = 8192;
 const RETRIED_STATUSES = [408, 425, 429, 500, 502, 503, 504];
 
@@ -84,6 +87,8 @@ export interface HttpOptions {
   /** From 0 up to 1. */
   readonly random?: () => number;
   readonly now?: () => number;
+  /** Called before a longer wait with its reason, and its duration in milliseconds. */
+  readonly onWait?: (reason: string, ms: number) => void;
   /** How long a server may take to connect and send headers, or to take more of an upload. */
   readonly headersTimeoutMs?: number;
   /** How long it may send nothing within a body. */
@@ -96,6 +101,7 @@ export function createHttp(options: HttpOptions = {}): Http {
     sleep,
     random: Math.random,
     now: Date.now,
+    onWait: () => {},
     headersTimeoutMs: 30_000,
     idleTimeoutMs: 60_000,
     ...options,
@@ -109,6 +115,12 @@ export function createHttp(options: HttpOptions = {}): Http {
         return { ...response, bytes: await collect(response.body, maxBytes, request) };
       }),
   };
+}
+
+/** An `onWait` that warns. */
+export function waitWarning(emit: Emit): NonNullable<HttpOptions['onWait']> {
+  return (reason, ms) =>
+    emit({ type: 'warning', message: `${reason}; trying again in ${Math.ceil(ms / 1000)} s` });
 }
 
 type Client = Required<HttpOptions>;
@@ -139,11 +151,11 @@ async function withRetries<T>(
       const transient = asTransient(error);
       if (transient === undefined) throw error;
       if (tried >= (request.tries ?? MAX_TRIES)) throw transient.error;
-      await client
-        .sleep(pauseMs(tried, transient.retryAfterMs, client.random()), signal)
-        .catch((cause: unknown) => {
-          throw signal.aborted ? interrupted(signal) : cause;
-        });
+      const pause = pauseMs(tried, transient.retryAfterMs, client.random());
+      if (pause >= TOLD_FROM_MS) client.onWait(`${request.url.host} asks to wait`, pause);
+      await client.sleep(pause, signal).catch((cause: unknown) => {
+        throw signal.aborted ? interrupted(signal) : cause;
+      });
     }
   }
 }
@@ -288,7 +300,8 @@ async function readResponse(
     request.explain?.({ status, headers, said }) ??
     refusedStatus(request, status, sentPassword(request) ? '' : oneLine(said));
   if (!RETRIED_STATUSES.includes(status)) throw error;
-  throw new TransientFailure(error, retryAfterMs(headers.get('retry-after'), client.now()));
+  const told = retryAfterMs(headers.get('retry-after'), client.now());
+  throw new TransientFailure(error, told ?? (status === 429 ? rateLimitMs(headers) : undefined));
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array, void, undefined> {}

@@ -6,6 +6,7 @@ import { ledgerEntryKind, ledgerHeadKind } from '../format/ledger.ts';
 import { planKind } from '../format/plan.ts';
 import { receiptKind } from '../format/receipt.ts';
 import { type SiteFormat, siteFormatKind } from '../format/site-format.ts';
+import { stoppedServicesKind } from '../format/stopped.ts';
 import { trustKind } from '../format/trust.ts';
 import { currentVersion, newerHints, type Versions } from '../format/version.ts';
 import { readIfThere, writeAtomic } from '../io/file.ts';
@@ -20,6 +21,7 @@ const kept: Readonly<Record<string, Versions & Pick<DocumentKind<unknown>, 'name
   'ledger-head': ledgerHeadKind,
   plan: planKind,
   receipt: receiptKind,
+  'stopped-services': stoppedServicesKind,
   trust: trustKind,
 };
 

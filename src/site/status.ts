@@ -1,19 +1,13 @@
 import { type RecalledRelease, recalledReleases } from '../bundle/admission/recall.ts';
 import type { Generation } from '../format/generation.ts';
 import { exists } from '../io/file.ts';
-import type { DeployedService, ServiceState, Target } from '../target/target.ts';
+import type { Target } from '../target/target.ts';
 import { currentGeneration, generationNumbers, loadGeneration } from './generations.ts';
 import { readLedger } from './ledger/site-ledger.ts';
 import { stateOf } from './ledger/site-state.ts';
+import { type ServiceStatus, serviceStatus } from './service-status.ts';
 import type { SiteFolder } from './site-folder.ts';
-
-export interface ServiceStatus {
-  readonly release: string;
-  readonly service: DeployedService;
-  readonly state: Omit<ServiceState, 'drift'>;
-  /** Each difference between what runs and what was applied, in words. */
-  readonly drift: readonly string[];
-}
+import { findService, stoppedServices } from './stopped.ts';
 
 export interface SiteStatus {
   readonly site: string;
@@ -35,14 +29,16 @@ export async function siteStatus(
   signal: AbortSignal,
 ): Promise<SiteStatus> {
   const generation = await currentGeneration(site);
-  const services: ServiceStatus[] = [];
-  for (const release of generation.releases) {
-    for (const service of target.services(release)) {
-      const of = { release, service: service.name };
-      const { drift, ...state } = await target.state(of, signal);
-      services.push({ release: release.name, service, state, drift });
-    }
-  }
+  const stopped = await stoppedServices(site, generation);
+  const services = await Promise.all(
+    generation.releases.flatMap((release) =>
+      target.services(release).map(async (service) => {
+        const found = findService(stopped, { release: release.name, service: service.name });
+        const status = await serviceStatus(release, service, { target, signal });
+        return found === undefined ? status : { ...status, stoppedAt: found.at };
+      }),
+    ),
+  );
   const numbers = await generationNumbers(site);
   const kept: Generation[] = [];
   for (const number of numbers) kept.push(await loadGeneration(site, number));

@@ -1,8 +1,7 @@
 import { type Digest, isDigest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, sizeOf, textOf } from '../core/fields.ts';
-import type { LockedBlob } from '../format/blob.ts';
-import type { LockedLayer } from '../format/lock.ts';
+import type { LockedBlob, LockedLayer } from '../format/locked-content.ts';
 import { oneLine } from '../net/address.ts';
 import { parseRemote } from '../net/http-body.ts';
 import { type Asked, malformed } from '../net/http-error.ts';

@@ -1,8 +1,7 @@
 import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, textOf } from '../core/fields.ts';
-import type { LockedBlob } from '../format/blob.ts';
-import type { LockedLayer } from '../format/lock.ts';
+import type { LockedBlob, LockedLayer } from '../format/locked-content.ts';
 import { parseRemote } from '../net/http-body.ts';
 import { type Asked, malformed } from '../net/http-error.ts';
 import type { Place } from '../net/registry-auth.ts';

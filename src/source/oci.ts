@@ -1,6 +1,6 @@
 import type { Digest } from '../core/digest.ts';
 import { fieldsOf, textOf } from '../core/fields.ts';
-import type { LockedBlob } from '../format/blob.ts';
+import type { LockedBlob } from '../format/locked-content.ts';
 import type { Http } from '../net/http.ts';
 import { parseRemote } from '../net/http-body.ts';
 import type { Place } from '../net/registry-auth.ts';

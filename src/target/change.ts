@@ -11,6 +11,23 @@ export interface Change {
   readonly to: Generation;
   /** The bundle of each arriving release, and of the others that can be read, by its id. */
   readonly bundles: ReadonlyMap<string, Bundle>;
+  /** Services of releases that stay as they are, each after its dependencies. */
+  readonly repairs?: readonly Repair[];
+  /** Services that a person stopped: a change does not start them. */
+  readonly stopped?: readonly ServiceName[];
+}
+
+/** A service by the name of its release and its own. */
+export interface ServiceName {
+  readonly release: string;
+  readonly service: string;
+}
+
+/** A service that is started again, or replaced by the one that was applied. */
+export interface Repair extends ServiceName {
+  /** Whether it runs until then. */
+  readonly running: boolean;
+  readonly reason: string;
 }
 
 /** A release that the change installs or replaces. */
@@ -31,10 +48,21 @@ export function changesBetween(
   return { arriving: lacking(to, from), leaving: lacking(from, to) };
 }
 
-/** The releases of `to` that are new or differ from those of `from`. */
-export function arrivals({ from, to, bundles }: Change): Arrival[] {
+/** The releases that stay as they are and have services to be repaired. */
+export function repairedReleases({ to, repairs = [] }: Change): DeployedRelease[] {
+  return to.releases.filter(({ name }) => repairs.some((each) => each.release === name));
+}
+
+/** Whether a person stopped the service. */
+export function isStopped({ stopped = [] }: Change, { release, service }: ServiceName): boolean {
+  return stopped.some((each) => each.release === release && each.service === service);
+}
+
+/** The releases of `to` that are new, differ from those of `from`, or are repaired. */
+export function arrivals(change: Change): Arrival[] {
+  const { from, to, bundles } = change;
   const { arriving } = changesBetween(from, to);
-  return arriving.map((release) => {
+  return [...arriving, ...repairedReleases(change)].map((release) => {
     const previous = from.releases.find((each) => each.name === release.name);
     const bundle = bundleOf(bundles, release);
     return { bundle, release, ...(previous === undefined ? {} : { previous }) };

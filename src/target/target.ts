@@ -36,8 +36,16 @@ export interface ServiceState {
   readonly startedAt?: string;
   /** How often it was restarted since it was installed. */
   readonly restarts?: number;
-  /** Each difference between what runs and what was applied, in words. */
-  readonly drift: readonly string[];
+  /** Each difference between what the engine has and what was applied; none for a service that does not exist. */
+  readonly drift: readonly Drift[];
+}
+
+/** A field of a service that was changed after it was applied. */
+export interface Drift {
+  /** Such as `image`, `ports` or `environment MODEL_NAME`. */
+  readonly field: string;
+  readonly expected: string;
+  readonly found: string;
 }
 
 /** The result of a program that ran beside a service's process. */
@@ -167,6 +175,15 @@ export interface Target {
   runInside(of: ServiceOf, command: readonly string[], signal: AbortSignal): Promise<RanInside>;
   /** The last lines that the service wrote, stdout and stderr together. */
   logs(of: ServiceOf, lines: number, signal: AbortSignal): Promise<string>;
+  /** Writes the last lines of a running service, then what it writes until it ends or the signal is aborted. */
+  followLogs(
+    of: ServiceOf,
+    lines: number,
+    write: (bytes: Uint8Array) => void,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Stops a service, which then stays stopped when the host starts again. A step of {@link steps} starts it. */
+  stop(of: ServiceOf, signal: AbortSignal): Promise<void>;
   /** Removes what only the generations in `going` need, and none in `staying`, except secrets. */
   forget(
     going: readonly Generation[],

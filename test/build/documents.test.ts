@@ -6,7 +6,7 @@ import { describeFile } from '../../src/content/file.ts';
 import { describeModel, modelPackType, weightFormat } from '../../src/content/model-pack.ts';
 import { canonicalJson, type Json, parseCanonical } from '../../src/core/canonical-json.ts';
 import { digestHex, digestOf } from '../../src/core/digest.ts';
-import type { LockedFile, LockedModel } from '../../src/format/lock.ts';
+import type { LockedFile, LockedModel } from '../../src/format/locked-content.ts';
 import { verifyText } from '../../src/format/verify-text.ts';
 import { sampleOf } from './samples.ts';
 

@@ -1,9 +1,9 @@
 import { canonicalBytes, type Json } from '../../src/core/canonical-json.ts';
 import { type Digest, digestHex, digestOf } from '../../src/core/digest.ts';
 import type { Context, StowageEvent } from '../../src/core/event.ts';
-import type { LockedBlob } from '../../src/format/blob.ts';
 import { checkDocument } from '../../src/format/document.ts';
 import { type Lock, lockKind } from '../../src/format/lock.ts';
+import type { LockedBlob } from '../../src/format/locked-content.ts';
 import { BlobStore } from '../../src/io/blob-store.ts';
 
 /** A context whose clock stands still; `events` collects what was said. */

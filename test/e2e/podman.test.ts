@@ -121,7 +121,11 @@ describe('when a service runs', () => {
 
   it('starts once, says what it does, and leaves nothing behind', async () => {
     const each = script(`echo to stdout; echo to stderr >&2; ${stay}`);
-    expect(await target.inspectService(each, signal)).toEqual({ state: 'absent', detail: '' });
+    expect(await target.inspectService(each, signal)).toEqual({
+      state: 'absent',
+      detail: '',
+      drift: [],
+    });
     expect(await target.logs(each, 10, signal)).toBe('');
     await target.startService(each, signal);
     const first = await target.inspectService(each, signal);
@@ -135,7 +139,11 @@ describe('when a service runs', () => {
     expect(await target.inspectService(each, signal)).toEqual(first);
     await target.stopService(each, signal);
     await target.stopService(each, signal);
-    expect(await target.inspectService(each, signal)).toEqual({ state: 'absent', detail: '' });
+    expect(await target.inspectService(each, signal)).toEqual({
+      state: 'absent',
+      detail: '',
+      drift: [],
+    });
     expect(await engine.podman('volume', 'ls', '--quiet')).toBe('');
   });
 

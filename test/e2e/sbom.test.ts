@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { imagePackages } from '../../src/build/sbom/image-packages.ts';
 import { parseDigest } from '../../src/core/digest.ts';
-import type { LockedImage } from '../../src/format/lock.ts';
+import type { LockedImage } from '../../src/format/locked-content.ts';
 import { BlobStore } from '../../src/io/blob-store.ts';
 import { storedImage } from '../build/sbom/image.ts';
 import { run } from '../lab/process.ts';

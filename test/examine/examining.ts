@@ -4,7 +4,7 @@ import { examineLock } from '../../src/examine/examine-lock.ts';
 import { examineModel } from '../../src/examine/examine-model.ts';
 import { checkDocument } from '../../src/format/document.ts';
 import type { Finding, Rule } from '../../src/format/finding.ts';
-import type { LockedModel } from '../../src/format/lock.ts';
+import type { LockedModel } from '../../src/format/locked-content.ts';
 import { type Manifest, type ModelSource, manifestKind } from '../../src/format/manifest.ts';
 
 export type Files = Readonly<Record<string, Buffer | string>>;

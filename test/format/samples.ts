@@ -360,7 +360,7 @@ export function plan(): Loose<Plan> {
 
 export function receipt(): Loose<Receipt> {
   return {
-    schema: 'stowage/receipt/v1',
+    schema: 'stowage/receipt/v2',
     site: 'vault',
     at: '2026-11-21T10:00:00Z',
     tool: 'stowage 0.1.0',

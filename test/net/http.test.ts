@@ -21,7 +21,7 @@ describe('when a server answers for now with', () => {
     });
   }
 
-  it('Retry-After, waits as long, but not over a minute', async () => {
+  it('Retry-After, waits as long, but not over five minutes', async () => {
     const server = await serve((_, response) => {
       const after = ['3', 'Thu, 01 Jan 2026 00:00:07 GMT', '86400'][server.seen.length - 1];
       if (after === undefined) response.end();
@@ -29,7 +29,28 @@ describe('when a server answers for now with', () => {
     });
     const { http, pauses } = testHttp({ now: () => Date.parse('2026-01-01T00:00:00Z') });
     await http.read({ what: 'it', url: new URL(server.url) }, 10, never);
-    expect(pauses).toEqual([3000, 7000, 60_000]);
+    expect(pauses).toEqual([3000, 7000, 300_000]);
+  });
+
+  it.each<[Record<string, string>, number]>([
+    [{ ratelimit: '"api";r=0;t=20' }, 20_000],
+    [{ ratelimit: '"api";r=0;t=20', 'retry-after': '3' }, 3000],
+    [{ ratelimit: '"pages";r=7;t=200, "api"; r=0; t=21' }, 21_000],
+    [{ ratelimit: '"api";r=0;t=86400' }, 300_000],
+    [{ ratelimit: 'limit=100, remaining=0, reset=22' }, 22_000],
+    [{ 'ratelimit-reset': '23' }, 23_000],
+    [{ ratelimit: '"api";r=5;t=20' }, 250],
+    [{ ratelimit: '"api";r=0;t=-20' }, 250],
+    [{ ratelimit: 'nonsense' }, 250],
+  ])('429 and %j, waits %i ms and says so', async (headers, pause) => {
+    const server = await serve((_, response) => {
+      response.writeHead(server.seen.length < 2 ? 429 : 200, headers).end();
+    });
+    const told: string[] = [];
+    const { http, pauses } = testHttp({ onWait: (reason, ms) => told.push(`${reason} ${ms}`) });
+    await http.read({ what: 'it', url: new URL(server.url) }, 10, never);
+    expect(pauses).toEqual([pause]);
+    expect(told).toEqual(pause < 3000 ? [] : [`${server.host} asks to wait ${pause}`]);
   });
 });
 

@@ -46,12 +46,16 @@ export class FakeEngine implements ContainerEngine {
   readonly calls: TargetCall[] = [];
   hook: CallHook = () => {};
   /** What `inspectService` says of a service that runs. */
-  running: (service: RenderedService) => ContainerState = (service) => ({
+  running: (
+    service: RenderedService,
+  ) => Omit<ContainerState, 'drift'> & Partial<Pick<ContainerState, 'drift'>> = (service) => ({
     state: 'running',
     detail: '',
     startedAt: '2026-11-21T10:00:00Z',
     specification: specificationOf(service),
   });
+  /** The units that somebody changed since they were started. */
+  readonly changed: Set<string> = new Set();
   log = 'the last line of the service';
   #images: Map<string, string>;
   #services: Map<string, string>;
@@ -146,7 +150,19 @@ export class FakeEngine implements ContainerEngine {
     await this.#change('startService', service.unit, signal, () => {
       if (!this.#images.has(service.image.tag)) throw failed(`no image ${service.image.tag}`);
       this.#services.set(service.unit, `${service.image.tag} ${service.args.join(' ')}`);
+      this.changed.delete(service.unit);
     });
+  }
+
+  /** Somebody stops a service with the engine's own program. */
+  stopByHand(name: string): void {
+    for (const unit of [...this.#services.keys()])
+      if (unit.endsWith(`-${name}`)) this.#services.delete(unit);
+  }
+
+  /** Somebody publishes other ports. */
+  changeByHand(name: string): void {
+    for (const unit of this.#services.keys()) if (unit.endsWith(`-${name}`)) this.changed.add(unit);
   }
 
   async stopService(service: RenderedService, signal: AbortSignal): Promise<void> {
@@ -158,13 +174,27 @@ export class FakeEngine implements ContainerEngine {
   async inspectService(service: RenderedService, signal: AbortSignal): Promise<ContainerState> {
     requireUninterrupted(signal);
     const there = this.#services.has(service.unit);
-    if (!there) return { state: 'absent', detail: '' };
+    if (!there) return { state: 'absent', detail: '', drift: [] };
     const { release, site } = service;
-    return { release, ...(site === undefined ? {} : { site }), ...this.running(service) };
+    const ports = { field: 'ports', expected: '127.0.0.1:18000:80', found: '127.0.0.1:18009:80' };
+    return {
+      drift: this.changed.has(service.unit) ? [ports] : [],
+      release,
+      ...(site === undefined ? {} : { site }),
+      ...this.running(service),
+    };
   }
 
   async logs(): Promise<string> {
     return this.log;
+  }
+
+  async followLogs(
+    _: RenderedService,
+    __: number,
+    write: (bytes: Uint8Array) => void,
+  ): Promise<void> {
+    write(Buffer.from(`${this.log}\n`));
   }
 
   async #change(

@@ -6,11 +6,11 @@ import { type BuiltInstaller, findInstallers } from '../../src/build/installers.
 import { signBundle } from '../../src/bundle/signing/sign.ts';
 import { canonicalBytes, type Json } from '../../src/core/canonical-json.ts';
 import { type Digest, sriHex, sriOf } from '../../src/core/digest.ts';
-import type { LockedBlob } from '../../src/format/blob.ts';
 import type { Bundle } from '../../src/format/bundle.ts';
 import { checkDocument } from '../../src/format/document.ts';
 import { installerPath } from '../../src/format/installer.ts';
 import { type Lock, lockKind } from '../../src/format/lock.ts';
+import type { LockedBlob } from '../../src/format/locked-content.ts';
 import { manifestKind } from '../../src/format/manifest.ts';
 import type { Trust } from '../../src/format/trust.ts';
 import { BlobStore } from '../../src/io/blob-store.ts';

@@ -1,9 +1,13 @@
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import type { Plan } from '../../src/format/plan.ts';
 import { collect } from '../../src/site/applying/collect.ts';
 import { install } from '../../src/site/applying/install.ts';
+import { operateServices } from '../../src/site/applying/operate-services.ts';
 import { rollback } from '../../src/site/applying/rollback.ts';
 import { uninstall } from '../../src/site/applying/uninstall.ts';
+import { writeStatement } from '../../src/site/applying/write-statement.ts';
 import { currentGeneration } from '../../src/site/generations.ts';
+import { readLedger } from '../../src/site/ledger/site-ledger.ts';
 import type { SiteContext } from '../../src/site/site-context.ts';
 import { SiteFolder } from '../../src/site/site-folder.ts';
 import { siteStatus } from '../../src/site/status.ts';
@@ -25,6 +29,8 @@ export interface TargetBench {
   spoil(version: string): void;
   /** Changes a running service behind our back. */
   tamper(service: string): void;
+  /** Stops a running service behind our back. */
+  halt(service: string): void;
   close(): Promise<void>;
 }
 
@@ -63,7 +69,7 @@ export function everyTarget(name: string, health: object, make: () => TargetBenc
   };
   const put = (made: SmallBundle, options: Opened): ReturnType<typeof install> =>
     install(made.folder, { ...options, trust: made.trust });
-  const standing = async ({ bench, site }: Opened): Promise<unknown> => ({
+  const standing = async ({ bench, site }: Opened) => ({
     held: bench.held(await site.id()),
     generation: (await currentGeneration(site)).number,
   });
@@ -73,6 +79,9 @@ export function everyTarget(name: string, health: object, make: () => TargetBenc
       ({ release, service, state }) => `${release} ${service.name} ${state.state}`,
     );
   };
+
+  const started = ({ steps }: Plan): string[] =>
+    steps.flatMap(({ service }) => (service === undefined ? [] : [service]));
 
   describe(`when ${name} is the target of a site`, () => {
     it('installs, replaces, returns and uninstalls, and leaves nothing of its own', async () => {
@@ -170,6 +179,164 @@ export function everyTarget(name: string, health: object, make: () => TargetBenc
         found.length > 0 ? [service.name] : [],
       );
       expect(drift).toEqual(['server']);
+    });
+
+    it('repairs what was stopped, and has nothing to do then', async () => {
+      const options = open();
+      await put(one, options);
+      const before = await standing(options);
+      options.bench.halt('server');
+      expect(await states(options)).toEqual(['chat server absent', 'chat helper running']);
+      const { plan, receipt } = await put(one, options);
+      expect(plan.to.number).toBe(1);
+      expect(started(plan)).toEqual(['server']);
+      expect(plan.steps.map(({ do: each }) => each.action)).toContain('gate-service');
+      expect(receipt).toMatchObject({
+        ...{ intent: 'install', outcome: 'kept', generation: 1 },
+        health: [{ service: 'chat server', state: 'running' }, { state: 'running' }],
+      });
+      expect(await standing(options)).toEqual(before);
+      expect((await put(one, options)).receipt).toBeUndefined();
+    });
+
+    it('repairs what drifted', async () => {
+      const options = open();
+      await put(one, options);
+      options.bench.tamper('helper');
+      const told = await writeStatement(options);
+      expect(told.health[1]?.drift).toHaveLength(1);
+      const { plan } = await put(one, options);
+      expect(started(plan)).toEqual(['helper']);
+      expect(plan.outage.services).toEqual(['chat helper']);
+      const { services } = await siteStatus(options.site, options.target, options.signal);
+      expect(services.flatMap(({ drift }) => drift)).toEqual([]);
+      expect((await put(one, options)).receipt).toBeUndefined();
+    });
+
+    it('is as it was when a repair fails or is interrupted', async () => {
+      const options = open();
+      await put(one, options);
+      options.bench.halt('server');
+      const before = await standing(options);
+      const controller = new AbortController();
+      options.bench.watch((moment) => {
+        if (moment === 'after') controller.abort();
+      });
+      await expectCode(() => put(one, { ...options, signal: controller.signal }), 'interrupted');
+      expect(await standing(options)).toEqual(before);
+      options.bench.watch(() => {});
+      options.bench.spoil('1.0.0');
+      const error = await expectCode(() => put(one, options), 'rolled-back');
+      expect(error.message).toContain('generation 1 is still current');
+      expect(await standing(options)).toEqual(before);
+    });
+
+    it('keeps a service stopped that a person stopped, until it is started', async () => {
+      const options = open();
+      await put(one, options);
+      const before = await standing(options);
+      const helper = { release: 'chat', services: ['helper'] };
+      const stays = async (): Promise<void> => {
+        const { services } = await siteStatus(options.site, options.target, options.signal);
+        expect(
+          services.map(({ state, stoppedAt }) => [state.state, stoppedAt !== undefined]),
+        ).toEqual([
+          ['running', false],
+          ['absent', true],
+        ]);
+      };
+      for (const _ of 'ab') {
+        expect(await operateServices('stop', helper, options)).toEqual([
+          { release: 'chat', service: 'helper' },
+        ]);
+        await stays();
+      }
+      const again = await put(one, options);
+      expect(again.receipt).toBeUndefined();
+      expect(again.stopped).toMatchObject([{ release: 'chat', service: 'helper' }]);
+      const upgraded = await put(two, options);
+      expect(upgraded.receipt?.health[1]).toMatchObject({
+        state: 'absent',
+        stoppedAt: expect.any(String),
+      });
+      await stays();
+      await rollback(undefined, options);
+      await stays();
+      for (const _ of 'ab') await operateServices('start', helper, options);
+      expect(await states(options)).toEqual(['chat server running', 'chat helper running']);
+      const { generation } = await standing(options);
+      expect({ generation }).toEqual({ generation: before.generation });
+    });
+
+    it('does not start a service that a person stopped when an upgrade fails', async () => {
+      const options = open();
+      await put(one, options);
+      await operateServices('stop', { release: 'chat', services: ['helper'] }, options);
+      const before = await standing(options);
+      options.bench.spoil('2.0.0');
+      await expectCode(() => put(two, options), 'rolled-back');
+      expect(await standing(options)).toEqual(before);
+    });
+
+    it('starts every service of a release that is installed again', async () => {
+      const options = open();
+      await put(one, options);
+      await operateServices('stop', { release: 'chat', services: [] }, options);
+      expect(await states(options)).toEqual(['chat server absent', 'chat helper absent']);
+      await uninstall('chat', options);
+      await put(one, options);
+      expect(await states(options)).toEqual(['chat server running', 'chat helper running']);
+    });
+
+    it('restarts services, each after its dependencies', async () => {
+      const options = open();
+      await put(one, options);
+      const before = await standing(options);
+      const all = { release: 'chat', services: [] };
+      const names = await operateServices('restart', all, options);
+      expect(names.map(({ service }) => service)).toEqual(['server', 'helper']);
+      expect(await states(options)).toEqual(['chat server running', 'chat helper running']);
+      expect(await standing(options)).toEqual(before);
+      const { entries } = await readLedger(options.site);
+      expect(entries.at(-1)?.event).toMatchObject({ command: 'restart', outcome: 'kept' });
+    });
+
+    it('stops, starts and restarts only what is installed', async () => {
+      const options = open();
+      await put(one, options);
+      for (const command of ['stop', 'start', 'restart'] as const) {
+        const operate = (release: string, services: string[]) => () =>
+          operateServices(command, { release, services }, options);
+        await expectCode(operate('other', []), 'release-unknown');
+        await expectCode(operate('chat', ['server', 'other']), 'service-unknown');
+      }
+      expect(await states(options)).toEqual(['chat server running', 'chat helper running']);
+    });
+
+    it('records a start that fails, and leaves the service for inspection', async () => {
+      const options = open();
+      await put(one, options);
+      const server = { release: 'chat', services: ['server'] };
+      await operateServices('stop', server, options);
+      options.bench.spoil('1.0.0');
+      await expectCode(() => operateServices('start', server, options), 'gate-failed');
+      expect(await states(options)).toEqual(['chat server running', 'chat helper running']);
+      const { entries } = await readLedger(options.site);
+      expect(entries.at(-1)?.event).toMatchObject({ command: 'start', outcome: 'failed' });
+    });
+
+    it('shows and follows the log of a service', async () => {
+      const options = open();
+      const { target, site, signal } = options;
+      await put(one, options);
+      const [release] = (await currentGeneration(site)).releases;
+      if (release === undefined) throw new Error('no release');
+      const of = { release, service: 'server' };
+      const lines = await target.logs(of, 10, signal);
+      expect(lines).not.toBe('');
+      const followed: Uint8Array[] = [];
+      await target.followLogs(of, 10, (bytes) => void followed.push(bytes), signal);
+      expect(Buffer.concat(followed).toString('utf8').trim()).toBe(lines.trim());
     });
 
     it('reports its name, and which of its rules a person may override', async () => {

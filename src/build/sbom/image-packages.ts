@@ -6,7 +6,7 @@ import { type Digest, digestHex, isDigest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { interrupted } from '../../core/interrupted.ts';
 import { MAX_OCI_MANIFEST_BYTES, MIB } from '../../core/limits.ts';
-import type { LockedImage } from '../../format/lock.ts';
+import type { LockedImage } from '../../format/locked-content.ts';
 import { readEntries } from '../../io/archive.ts';
 import type { BlobStore } from '../../io/blob-store.ts';
 import { makeFolder, readIfThere, writeAtomic } from '../../io/file.ts';

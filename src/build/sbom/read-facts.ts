@@ -5,7 +5,8 @@ import type { Digest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import type { Context } from '../../core/event.ts';
 import { MIB } from '../../core/limits.ts';
-import type { Lock, LockedModel } from '../../format/lock.ts';
+import type { Lock } from '../../format/lock.ts';
+import type { LockedModel } from '../../format/locked-content.ts';
 import type { BlobStore } from '../../io/blob-store.ts';
 import { imagePackages } from './image-packages.ts';
 

@@ -1,7 +1,7 @@
 import { digestOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { fieldsOf } from '../../core/fields.ts';
-import type { LockedBlob } from '../../format/blob.ts';
+import type { LockedBlob } from '../../format/locked-content.ts';
 import type { SignatureVerdict } from '../../format/upstream.ts';
 import type { Attached, AttachedLayer } from '../../source/oci.ts';
 import { readCosignLayer } from './cosign-layer.ts';

@@ -2,7 +2,7 @@ import { digestOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { MIB } from '../../core/limits.ts';
 import type { Finding, Rule } from '../../format/finding.ts';
-import type { LockedImage, LockedModelFile } from '../../format/lock.ts';
+import type { LockedImage, LockedModelFile } from '../../format/locked-content.ts';
 import type {
   ModelSignatureRequirement,
   SignatureRequirement,

@@ -5,7 +5,7 @@ import { type Digest, digestOf, isDigest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { fieldsOf, sizeOf, textOf } from '../../core/fields.ts';
 import { MAX_OCI_MANIFEST_BYTES } from '../../core/limits.ts';
-import type { BundleImage } from '../../format/bundle.ts';
+import type { BundleImage } from '../../format/bundled-content.ts';
 import { readBounded } from '../../io/file.ts';
 import type { BundleView } from './bundle-view.ts';
 

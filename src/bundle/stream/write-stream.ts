@@ -10,6 +10,7 @@ import { CRC_SPAN_BYTES } from '../../core/limits.ts';
 import { partInWords, Tally } from '../../core/tally.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import { ioError } from '../../io/file.ts';
+import { FollowPool } from '../../io/follow-pool.ts';
 import { endOfArchive, headerOf, type TarEntry } from '../../io/tar-header.ts';
 import { padding } from '../../io/ustar.ts';
 import { contentOf } from '../part-check.ts';
@@ -27,9 +28,13 @@ export interface StreamSource {
 /** Consumes bytes; resolves when their buffer can be reused. */
 export type Sink = (bytes: Uint8Array) => Promise<void>;
 
+/** Smaller files are hashed on this thread: another one would take longer to ask. */
+const FOLLOWED_FROM_BYTES: number = CRC_SPAN_BYTES;
+
 /**
- * Writes a bundle as one tar, in the order in which the receiver can check it. Each file is read once and hashed; its last
- * 4 MiB are sent only after its digest matched, so that a damaged file is never sent completely.
+ * Writes a bundle as one tar, in the order in which the receiver can check it. Each file is hashed while it is sent, a
+ * large one by a thread that reads it again from memory; its last 4 MiB are sent only after its digest matched, so that a
+ * damaged file is never sent completely.
  * @returns the number of bytes written
  * @throws StowageError `part-damaged`, `part-missing`, `io-failed`, `interrupted`, naming the file; the stream ends there
  */
@@ -57,13 +62,18 @@ export async function writeStream(
   const signatures = [...files.keys()].filter((path) => path.startsWith('signatures/')).toSorted();
   const trust = [...files.keys()].filter(isTrustFile).toSorted();
   const buffers = [0, 1].map(() => Buffer.allocUnsafeSlow(CRC_SPAN_BYTES)) as [Buffer, Buffer];
-  const output: FileOutput = { source, put, buffers };
-  for (const path of ['SHA512SUMS', ...signatures, ...trust, 'bundle.json'])
-    await writeFile({ path, executable: false }, output);
-  for (const entry of controlEntries(bundle)) await writeFile(entry, output);
-  for (const [index, { entry }] of parts.entries()) {
-    tally.at(partInWords(index + 1, parts.length));
-    await writeFile(entry, { ...output, onBytes: tally.add });
+  const pool = new FollowPool();
+  const output: FileOutput = { source, put, buffers, pool };
+  try {
+    for (const path of ['SHA512SUMS', ...signatures, ...trust, 'bundle.json'])
+      await writeFile({ path, executable: false }, output);
+    for (const entry of controlEntries(bundle)) await writeFile(entry, output);
+    for (const [index, { entry }] of parts.entries()) {
+      tally.at(partInWords(index + 1, parts.length));
+      await writeFile(entry, { ...output, onBytes: tally.add });
+    }
+  } finally {
+    await pool.close();
   }
   await put(endOfArchive(offset));
   return offset;
@@ -72,15 +82,16 @@ export async function writeStream(
 interface FileOutput {
   readonly source: StreamSource;
   readonly put: Sink;
-  /** One is hashed while the other is sent. */
+  /** One is read while the other is sent. */
   readonly buffers: readonly [Buffer, Buffer];
+  readonly pool: FollowPool;
   readonly onBytes?: (bytes: number) => void;
 }
 
 /** @param entry with its size if the index states it */
 async function writeFile(
   entry: Pick<TarEntry, 'path' | 'executable'> & Partial<TarEntry>,
-  { source, put, buffers, onBytes }: FileOutput,
+  { source, put, buffers, pool, onBytes }: FileOutput,
 ): Promise<void> {
   const { bundle, files, sums } = source;
   const { path } = entry;
@@ -92,6 +103,7 @@ async function writeFile(
       throw damaged(path, bundle, `${entry.size} bytes`, `${size} bytes`);
     await put(headerOf({ ...entry, size }));
     const sha512 = createHash('sha512');
+    const followed = size < FOLLOWED_FROM_BYTES ? undefined : pool.followRange(place, 0);
     let held: Buffer | undefined;
     for (let offset = 0; offset < size; ) {
       const span = buffers[(offset / CRC_SPAN_BYTES) % 2] ?? buffers[0];
@@ -99,16 +111,18 @@ async function writeFile(
       const filled = await fill(handle, bytes, offset, place);
       if (filled < bytes.length)
         throw damaged(path, bundle, `${size} bytes`, `${offset + filled} bytes`);
-      // The previous bytes are sent while these are hashed.
-      const sent = held === undefined ? undefined : put(held);
-      sent?.catch(() => {});
-      sha512.update(bytes);
-      await sent;
+      if (followed === undefined) sha512.update(bytes);
+      else followed.reached(offset + bytes.length);
+      // These bytes are hashed while the previous ones are sent.
+      if (held !== undefined) await put(held);
       held = bytes;
       offset += bytes.length;
       onBytes?.(bytes.length);
     }
-    const found = sriFromHex(sha512.digest('hex'));
+    const hashed = await followed?.finish(size).catch((error) => {
+      throw ioError(error, place);
+    });
+    const found = hashed?.sha512 ?? sriFromHex(sha512.digest('hex'));
     const expected = sums.get(path) ?? found;
     if (found !== expected) throw damaged(path, bundle, sriHex(expected), sriHex(found));
     if (held !== undefined) await put(held);

@@ -18,7 +18,9 @@ export function planTable(plan: Plan): string {
   const head =
     steps.length === 0
       ? `${plan.intent}: nothing to do; generation ${from.number} is already current`
-      : `${plan.intent}: ${generationInWords(from.number)} to generation ${to.number}`;
+      : to.number === from.number
+        ? `${plan.intent}: repair services of generation ${from.number}`
+        : `${plan.intent}: ${generationInWords(from.number)} to generation ${to.number}`;
   return printableLines([head, ...lines, out, ''].join('\n'));
 }
 

@@ -6,7 +6,7 @@ import { registryFolder } from '../../core/repository-name.ts';
 import type { Catalog, CatalogEntry } from '../../depot/catalog.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import { createHostTrust } from '../../net/host-trust.ts';
-import { createHttp } from '../../net/http.ts';
+import { createHttp, waitWarning } from '../../net/http.ts';
 import { readProxies } from '../../net/proxy.ts';
 import { createRegistryClient } from '../../net/registry-client.ts';
 import { createCredentials } from '../../net/registry-credentials.ts';
@@ -49,7 +49,10 @@ export async function push(
   const { caFile } = options;
   const ca = caFile === undefined ? undefined : context.path(caFile);
   const trust = await createHostTrust({ env, home, caFile: ca });
-  const http = createHttp({ transport: createTransport({ proxies: readProxies(env), trust }) });
+  const http = createHttp({
+    transport: createTransport({ proxies: readProxies(env), trust }),
+    onWait: waitWarning(context.emit),
+  });
   const client = createRegistryClient({
     ...{ http, credentials: createCredentials(env, home) },
     insecure: options.insecure === true ? [registry] : [],

@@ -46,9 +46,7 @@ function describe({ receipt, file, fingerprint, subject }: CheckedReceipt): stri
     `site ${receipt.site}, ${receipt.at}, ${receipt.tool}: ${what}`,
     `  current generation: ${receipt.generation}; available: ${receipt.generations.join(', ') || 'none'}`,
     ...receipt.releases.map((each) => `  ${each.name} ${each.version}, sequence ${each.seq}`),
-    ...receipt.health.map((each) =>
-      `    ${each.service}: ${each.state} ${each.since ?? ''}`.trimEnd(),
-    ),
+    ...receipt.health.map(describeHealth),
     ...receipt.gates.map(
       (each) => `  ${each.passed ? 'passed' : 'FAILED'}: ${each.service} ${each.check}`,
     ),
@@ -58,6 +56,23 @@ function describe({ receipt, file, fingerprint, subject }: CheckedReceipt): stri
     `  ${file}`,
     '',
   ].join('\n');
+}
+
+function describeHealth({
+  service,
+  state,
+  since,
+  ready,
+  drift,
+  stoppedAt,
+}: CheckedReceipt['receipt']['health'][number]): string {
+  const words = [
+    [state, since].filter((each) => each !== undefined).join(' '),
+    ...(ready === false ? ['not ready'] : []),
+    ...(drift === undefined ? [] : [`drift: ${drift.join(', ')}`]),
+    ...(stoppedAt === undefined ? [] : [`stopped on purpose at ${stoppedAt}`]),
+  ];
+  return `    ${service}: ${words.join('; ')}`;
 }
 
 function otherSite(expected: string, found: string): StowageError {

@@ -2,7 +2,8 @@ import { counted } from '../../core/amount.ts';
 import { type ExitStatus, exitStatus } from '../../core/error-table.ts';
 import { printableLines } from '../../core/printable.ts';
 import type { PartialImport } from '../../site/importing/partial-import.ts';
-import type { ServiceStatus, SiteStatus } from '../../site/status.ts';
+import type { ServiceStatus } from '../../site/service-status.ts';
+import type { SiteStatus } from '../../site/status.ts';
 import type { CommandResult } from '../command.ts';
 
 /** A defect of a site, for monitoring. */
@@ -38,16 +39,31 @@ export function problemsOf(
   return problems.toSorted((a, b) => rank(a) - rank(b));
 }
 
-function serviceProblems({ release, service, state, drift }: ServiceStatus): Problem[] {
+function serviceProblems(status: ServiceStatus): Problem[] {
+  const { release, service, state, drift, readiness, stoppedAt } = status;
   const subject = `${release} ${service.name}`;
   return [
-    ...(state.state === 'running'
+    ...(stoppedAt === undefined
+      ? stateProblems(status, subject)
+      : [
+          problem('attention', subject, `stopped on purpose at ${stoppedAt}; it is ${state.state}`),
+        ]),
+    ...(readiness === undefined || readiness.ready
       ? []
-      : [problem('failing', subject, [state.state, state.detail].filter(Boolean).join(': '))]),
-    ...drift.map((each) =>
-      problem('attention', subject, `changed since it was installed: ${each}`),
+      : [problem('failing', subject, `not ready: ${readiness.found} from ${readiness.check}`)]),
+    ...drift.map(({ field, expected, found }) =>
+      problem(
+        'attention',
+        subject,
+        `changed since it was installed: ${field}: expected ${expected}, found ${found}`,
+      ),
     ),
   ];
+}
+
+function stateProblems({ state: { state, detail } }: ServiceStatus, subject: string): Problem[] {
+  if (state === 'running') return [];
+  return [problem('failing', subject, [state, detail].filter(Boolean).join(': '))];
 }
 
 function problem(severity: Problem['severity'], subject: string, found: string): Problem {

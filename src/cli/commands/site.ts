@@ -98,12 +98,16 @@ async function contextOf(site: SiteFolder, context: CommandContext): Promise<Sit
 }
 
 /** The result of a change. */
-export function changeResult({ plan, receipt }: Changed, target: Target): CommandResult {
+export function changeResult({ plan, receipt, stopped }: Changed, target: Target): CommandResult {
   const { to } = plan;
+  const idle = stopped.map(
+    ({ release, service, at }) =>
+      `  not started: ${release} ${service}, which was stopped at ${at}; start it with "stowage start ${release} ${service}"\n`,
+  );
   if (receipt === undefined) {
     return {
-      json: { changed: false, generation: plan.from.number },
-      text: `nothing to do: generation ${plan.from.number} is already current\n`,
+      json: { changed: false, generation: plan.from.number, stopped },
+      text: `nothing to do: generation ${plan.from.number} is already current\n${idle.join('')}`,
     };
   }
   const releases = to.releases.flatMap((release) => [
@@ -118,12 +122,24 @@ export function changeResult({ plan, receipt }: Changed, target: Target): Comman
     (gate) => `  passed: ${gate.service} ${gate.check}, ${gate.milliseconds} ms`,
   );
   return {
-    json: { changed: true, generation: to.number, receipt },
-    text: [head(plan), ...releases, ...gates, ''].join('\n'),
+    json: { changed: true, generation: to.number, repaired: repairsOf(plan), stopped, receipt },
+    text: [head(plan), ...releases, ...gates, ''].join('\n') + idle.join(''),
   };
 }
 
-function head({ intent, subject, to: { number } }: Plan): string {
+/** The services that a plan repairs, as `release service`. */
+function repairsOf({ from, to, steps }: Plan): string[] {
+  if (from.number !== to.number) return [];
+  return steps.flatMap(({ service, do: { release } }) =>
+    service === undefined ? [] : [`${release} ${service}`],
+  );
+}
+
+function head(plan: Plan): string {
+  const { intent, subject } = plan;
+  const { number } = plan.to;
+  const repaired = repairsOf(plan);
+  if (repaired.length > 0) return `repaired ${repaired.join(', ')}; all checks passed`;
   if (intent === 'rollback') return `rolled back to generation ${number}; all checks passed`;
   if (intent === 'install') return `installed as generation ${number}; all checks passed`;
   return `uninstalled ${subject}; the site is now at generation ${number}`;

@@ -1,6 +1,6 @@
 import type { Sources } from '../../build/origins.ts';
 import { createHostTrust } from '../../net/host-trust.ts';
-import { createHttp } from '../../net/http.ts';
+import { createHttp, waitWarning } from '../../net/http.ts';
 import { readProxies } from '../../net/proxy.ts';
 import { createCredentials } from '../../net/registry-credentials.ts';
 import { createTransport } from '../../net/transport.ts';
@@ -25,7 +25,10 @@ export async function openSources(
   const ca = caFile === undefined ? undefined : context.path(caFile);
   const trust = await createHostTrust({ env, home, caFile: ca });
   const proxies = readProxies(env);
-  const http = createHttp({ transport: createTransport({ proxies, trust }) });
+  const http = createHttp({
+    transport: createTransport({ proxies, trust }),
+    onWait: waitWarning(context.emit),
+  });
   return {
     http,
     git: createGit({ env, home, http, proxies, trust, insecure }),

@@ -76,13 +76,24 @@ function describe(status: SiteStatus): string {
       `  ${release.name} ${release.version}, sequence ${release.seq}, bundle ${release.bundle.slice(0, 16)}`,
       ...status.services
         .filter((each) => each.release === release.name)
-        .flatMap(({ service, state, drift }) => {
+        .flatMap(({ service, state, drift, readiness, stoppedAt }) => {
           const ports = service.addresses.map(({ url }) => url).join(', ');
           const since = state.startedAt === undefined ? '' : `since ${state.startedAt}`;
           const words = [state.state, since, state.detail, ports].filter((each) => each !== '');
           return [
             `    ${service.name}: ${words.join(' ')}`,
-            ...drift.map((each) => `      DRIFT: ${each}`),
+            ...(stoppedAt === undefined
+              ? []
+              : [
+                  `      stopped on purpose at ${stoppedAt}; start it with "stowage start ${release.name} ${service.name}"`,
+                ]),
+            ...(readiness === undefined || readiness.ready
+              ? []
+              : [`      NOT READY: ${readiness.found}, checked with ${readiness.check}`]),
+            ...drift.map(
+              ({ field, expected, found }) =>
+                `      DRIFT: ${field}: expected ${expected}, found ${found}`,
+            ),
           ];
         }),
     ]),

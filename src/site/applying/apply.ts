@@ -186,6 +186,7 @@ function rolledBack(plan: Plan, failure: unknown, notReady: string | undefined):
 function stateAfter(plan: Plan, notReady: string | undefined): string {
   if (plan.from.releases.length === 0) return 'no release is installed';
   const generation = `generation ${plan.from.number}`;
+  if (plan.to.number === plan.from.number) return `${generation} is still current`;
   return notReady === undefined
     ? `${generation} was restored`
     : `${generation} was restarted, but ${notReady}`;

@@ -4,6 +4,7 @@ import { oneLine, printable } from '../../core/printable.ts';
 import type { LedgerEvent } from '../../format/ledger.ts';
 import type { Plan } from '../../format/plan.ts';
 import type { GateResult, Receipt } from '../../format/receipt.ts';
+import type { StoppedService } from '../../format/stopped.ts';
 import { makeFolder, removeEmpty } from '../../io/file.ts';
 import { withLock } from '../../io/lock-file.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
@@ -21,11 +22,14 @@ import { offerInstaller } from '../release/offer-installer.ts';
 import { loadRelease, type Release } from '../release/release.ts';
 import type { SiteContext } from '../site-context.ts';
 import { requireKnownFormat, upgradeFormat } from '../site-format.ts';
+import { forgetStopped, stoppedServices } from '../stopped.ts';
 import { apply, closeApply, recover } from './apply.ts';
 import type { ApplyContext } from './run-operation.ts';
 
 export interface Changed {
   readonly plan: Plan;
+  /** The services that were not started, because a person stopped them. */
+  readonly stopped: readonly StoppedService[];
   /** Absent when the plan had no steps. */
   readonly receipt?: Receipt;
 }
@@ -94,7 +98,7 @@ export async function executePlan(
   approval?: Approval,
 ): Promise<Changed> {
   const { site } = options;
-  if (plan.steps.length === 0) return { plan };
+  if (plan.steps.length === 0) return { plan, stopped: await stoppedServices(site, plan.to) };
   requireSatisfied(plan.constraints);
   if (approval === undefined && (await site.site()).requirePlanApproval) throw unapproved();
   await requireIntactContent(plan, options);
@@ -108,7 +112,7 @@ export async function executePlan(
   const outcome = { plan, outcome: 'kept', gates, approval } as const;
   const { receipt, failure } = await closePlan(outcome, plan.intent, ledger, options);
   if (receipt === undefined) throw receiptUnwritten(plan, failure);
-  return { plan, receipt };
+  return { plan, receipt, stopped: await stoppedServices(site, plan.to) };
 }
 
 /** Before anything is changed: what the plan places, loads and starts must be what was signed. */
@@ -203,6 +207,7 @@ async function writeOutcome(
 ): Promise<Receipt> {
   const overrides = overridesUsed(plan);
   const running = outcome === 'kept' ? plan.to : plan.from;
+  await forgetStopped(running, options);
   const facts = await siteFacts(running, options);
   const about = {
     ...{ intent: plan.intent, outcome, gates, ledger: ledger.head },

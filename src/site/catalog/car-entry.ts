@@ -5,7 +5,8 @@ import { StowageError } from '../../core/error.ts';
 import { MIB } from '../../core/limits.ts';
 import type { CatalogEntry } from '../../depot/catalog.ts';
 import { type CarLayer, carLayers, carRepository } from '../../depot/model-car.ts';
-import type { Bundle, BundleModel } from '../../format/bundle.ts';
+import type { Bundle } from '../../format/bundle.ts';
+import type { BundleModel } from '../../format/bundled-content.ts';
 import { makeFolder, readBounded, writeAtomic } from '../../io/file.ts';
 import type { SiteFolder } from '../site-folder.ts';
 

@@ -1,84 +1,123 @@
-import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
 import { type ByteRange, spotsInWords } from '../../bundle/damaged-spots.ts';
-import type { PartFault } from '../../bundle/part-check.ts';
-import { contentOf } from '../../bundle/part-check.ts';
+import { contentOf, type PartFault } from '../../bundle/part-check.ts';
 import { streamEnded } from '../../bundle/stream/stream-order.ts';
-import { sriFromHex, sriHex } from '../../core/digest.ts';
+import { sriHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { CRC_SPAN_BYTES, READ_BUFFER_BYTES } from '../../core/limits.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import type { Part } from '../../format/part.ts';
-import { BufferRing } from '../../io/buffer-ring.ts';
 import type { ByteSource } from '../../io/byte-source.ts';
 import { ioError } from '../../io/file.ts';
-import type { Destination, PartDestination } from '../../io/hash-task.ts';
+import type { FollowedRange, FollowPool } from '../../io/follow-pool.ts';
+import {
+  type Destination,
+  type PartDestination,
+  type PieceSums,
+  wholeSums,
+} from '../../io/hash-task.ts';
 import { PassError } from '../../io/positioned.ts';
+import { SumsHash } from '../../io/running-hashes.ts';
 import { WrittenFile } from '../../io/written-file.ts';
 
-/** Buffers for the spans of a stream: one is filled and hashed while the other is written. */
-export function spanBuffers(): BufferRing {
-  return new BufferRing(2, CRC_SPAN_BYTES);
-}
+/** Smaller parts are hashed on this thread: another one would take longer to ask. */
+const FOLLOWED_FROM_BYTES: number = CRC_SPAN_BYTES;
 
 export interface StreamCopy {
   readonly source: ByteSource;
-  readonly spans: BufferRing;
+  /** {@link CRC_SPAN_BYTES} long; free again when the part was read. */
+  readonly buffer: Buffer;
+  readonly pool: FollowPool;
   readonly bundle: Bundle;
   /** Absent for a part that is only hashed. */
   readonly destination?: PartDestination;
   readonly onBytes: (bytes: number) => void;
 }
 
+/** A part that was read from a stream and may still be hashed. */
+export interface StreamedPart {
+  /**
+   * What is wrong with it; undefined when it is as signed and, given a destination, fsynced there, unless it is to be
+   * synced with others. Rejects with StowageError `space-insufficient` or `io-failed`.
+   */
+  readonly checked: Promise<PartFault | undefined>;
+}
+
 /**
- * Reads a part from a stream, hashes it and, given a destination, writes it there and fsyncs it, unless it is to be
- * synced with others.
- * @returns what is wrong with it; undefined when it is as signed
+ * Reads a part from a stream and, given a destination, writes it there. A large part is hashed by a thread that reads
+ * the written bytes back, so that the next part can be read meanwhile.
  * @throws StowageError `stream-ended`, `space-insufficient`, `io-failed`, `interrupted`
  */
-export async function copyFromStream(
-  part: Part,
-  { source, spans, bundle, destination, onBytes }: StreamCopy,
-): Promise<PartFault | undefined> {
-  const sha512 = createHash('sha512');
-  const ranges: ByteRange[] = [];
+export async function copyFromStream(part: Part, copy: StreamCopy): Promise<StreamedPart> {
+  const { source, buffer, pool, destination, onBytes } = copy;
+  const start = destination?.offset ?? 0;
+  const hash = new SumsHash(0);
+  let followed: FollowedRange | undefined;
   let target: WrittenFile | undefined;
   try {
-    if (destination !== undefined) target = new WrittenFile(destinationOf(destination), part.size);
+    if (destination !== undefined) {
+      target = new WrittenFile(destinationOf(destination), part.size);
+      if (part.size >= FOLLOWED_FROM_BYTES) followed = pool.followRange(destination.path, start);
+    }
     for (let offset = 0; offset < part.size; ) {
       const length = Math.min(CRC_SPAN_BYTES, part.size - offset);
-      const bytes = (await spans.next()).subarray(0, length);
+      const bytes = buffer.subarray(0, length);
       for (let filled = 0; filled < length; filled += READ_BUFFER_BYTES) {
         const step = bytes.subarray(filled, filled + READ_BUFFER_BYTES);
         if ((await source.fill(step)) < step.length) throw streamEnded(part.path, source.offset);
-        sha512.update(step);
+        if (followed === undefined) hash.update(step);
       }
-      if (target !== undefined) spans.use(target.write(bytes, offset));
-      const crc = crc32(bytes).toString(16).padStart(8, '0');
-      const at = (offset / CRC_SPAN_BYTES) * 8;
-      if (crc !== part.crc32.slice(at, at + 8)) ranges.push({ offset, length });
-      onBytes(length);
+      await target?.write(bytes, offset);
       offset += length;
+      followed?.reached(start + offset);
+      onBytes(length);
     }
-    await spans.settle();
-    await target?.finish();
   } catch (error) {
+    await followed?.drop();
+    await target?.close();
     throw error instanceof PassError ? ioError(error, error.path) : error;
+  }
+  const sums = async (): Promise<PieceSums> =>
+    followed?.finish(start + part.size) ?? wholeSums(hash.finish().parts[0]);
+  const checked = check(part, copy, sums(), target);
+  // Awaited later.
+  checked.catch(() => {});
+  return { checked };
+}
+
+async function check(
+  part: Part,
+  { bundle, destination, onBytes }: StreamCopy,
+  sums: Promise<PieceSums>,
+  target: WrittenFile | undefined,
+): Promise<PartFault | undefined> {
+  try {
+    const [found] = await Promise.all([sums, target?.finish()]);
+    if (found.sha512 === part.sha512) return undefined;
+    onBytes(-part.size);
+    return damagedInStream(part, found, bundle);
+  } catch (error) {
+    throw ioError(
+      error,
+      error instanceof PassError ? error.path : (destination?.path ?? part.path),
+    );
   } finally {
-    await spans.quiet();
     await target?.close();
   }
-  const found = sriFromHex(sha512.digest('hex'));
-  if (found === part.sha512) return undefined;
-  onBytes(-part.size);
+}
+
+function damagedInStream(part: Part, found: PieceSums, bundle: Bundle): PartFault {
   const count = Math.ceil(part.size / CRC_SPAN_BYTES);
-  const spots = spotsInWords({ ranges, unreadable: 0, spans: count });
+  const ranges = Array.from({ length: count }, (_, index): ByteRange[] => {
+    const [at, offset] = [index * 8, index * CRC_SPAN_BYTES];
+    if (found.crc32.slice(at, at + 8) === part.crc32.slice(at, at + 8)) return [];
+    return [{ offset, length: Math.min(CRC_SPAN_BYTES, part.size - offset) }];
+  }).flat();
   const error = new StowageError(
     'part-damaged',
     `${part.path} is damaged in the stream: ${contentOf(bundle, part)}`,
     {
       expected: sriHex(part.sha512),
-      found: spots,
+      found: spotsInWords({ ranges, unreadable: 0, spans: count }),
       hint: 'stream the bundle again; if it is damaged again, run stowage verify on the sending side',
     },
   );
@@ -88,5 +127,5 @@ export async function copyFromStream(
 function destinationOf({ path, offset, loose }: PartDestination): Destination {
   return loose === true
     ? { path, offset, create: 'anew', unsynced: true }
-    : { path, offset, create: false };
+    : { path, offset, create: false, cached: true };
 }

@@ -1,6 +1,5 @@
 import { dirname, join } from 'node:path';
 import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
-import type { PartFault } from '../../bundle/part-check.ts';
 import {
   controlEntries,
   streamEnded,
@@ -9,6 +8,7 @@ import {
 } from '../../bundle/stream/stream-order.ts';
 import { StowageError } from '../../core/error.ts';
 import {
+  CRC_SPAN_BYTES,
   MAX_CHECKSUMS_BYTES,
   MAX_INDEX_BYTES,
   MAX_SIGNATURE_BYTES,
@@ -22,6 +22,7 @@ import { readChecksums } from '../../format/checksums.ts';
 import type { Part } from '../../format/part.ts';
 import { ByteSource } from '../../io/byte-source.ts';
 import { makeFolder, readBounded, remove, writeNew } from '../../io/file.ts';
+import { FollowPool } from '../../io/follow-pool.ts';
 import {
   describeHeader,
   endOfArchive,
@@ -31,13 +32,9 @@ import {
 } from '../../io/tar-header.ts';
 import { padding } from '../../io/ustar.ts';
 import { MAX_TRUST_LINKS } from '../../trust/trust-chain.ts';
-import { copyFromStream, spanBuffers } from './copy-from-stream.ts';
-import {
-  type CopyFailures,
-  type CopyRequest,
-  type ImportMedium,
-  SMALL_PARTS_PER_BATCH,
-} from './import-medium.ts';
+import { copyFromStream } from './copy-from-stream.ts';
+import type { CopyFailures, CopyRequest, ImportMedium } from './import-medium.ts';
+import { UncheckedParts } from './unchecked-parts.ts';
 
 /** The total size of all trust documents and their signatures, in bytes. */
 const MAX_TRUST_FOLDER_BYTES: number = 64 * MIB;
@@ -118,44 +115,59 @@ export class PipeMedium implements ImportMedium {
    * the site needs it; recovery parts are written only after a part was found damaged.
    */
   async copyParts(request: CopyRequest): Promise<CopyFailures> {
-    const { admitted, staging, tally } = request;
-    const { bundle } = admitted;
-    const needed = new Set(request.parts.map(({ path }) => path));
-    const recovery = new Set(bundle.parity?.rows.flat().map(({ path }) => path));
-    const faults: PartFault[] = [];
-    const small: Part[] = [];
-    const spans = spanBuffers();
-    const parts = streamedParts(bundle);
+    const unchecked = new UncheckedParts(request.staging);
+    const pool = new FollowPool();
     this.#partsRead = true;
-    for (const [index, { entry, part }] of parts.entries()) {
-      tally.at(partInWords(index + 1, parts.length));
-      await this.#expectHeader(entry, () => parts.slice(index + 1).map((each) => each.entry));
-      const wanted = needed.has(part.path) || (recovery.has(part.path) && faults.length > 0);
-      const write = wanted && staging.keeps(part) && !staging.has(part);
-      const loose = staging.isSmall(part);
-      if (write && !loose) await staging.allocate(part);
-      const fault = await copyFromStream(part, {
-        bundle,
-        spans,
-        source: this.#source,
-        onBytes: needed.has(part.path) ? tally.add : (): void => {},
-        ...(write ? { destination: { ...staging.place(part), loose } } : {}),
-      });
-      await this.#expect(padding(part.size), `zeros after ${part.path}`);
-      if (fault !== undefined) faults.push(fault);
-      else if (write && loose) small.push(part);
-      else if (wanted && !staging.has(part)) await staging.keep(part);
-      if (small.length >= SMALL_PARTS_PER_BATCH) await staging.commitBatch(small.splice(0));
+    try {
+      await this.#copyAll(request, unchecked, pool);
+    } catch (error) {
+      // Parts that were read completely count, even if the stream broke.
+      if (!(error instanceof StowageError && error.code === 'interrupted'))
+        await unchecked.settle(0).catch(() => {});
+      throw error;
+    } finally {
+      await pool.close();
     }
-    await staging.commitBatch(small);
     await this.#expect(endOfArchive(this.#source.offset), 'zeros at the end of the archive');
     const after = await this.#source.next(1);
     if (after.length > 0) throw streamRefused('nothing after the end of the archive', 'more bytes');
-    return { faults, lost: new Set() };
+    return { faults: unchecked.faults, lost: new Set() };
   }
 
   async close(): Promise<void> {
     await remove(this.#folder);
+  }
+
+  async #copyAll(
+    { admitted: { bundle }, staging, tally, parts: requested }: CopyRequest,
+    unchecked: UncheckedParts,
+    pool: FollowPool,
+  ): Promise<void> {
+    const needed = new Set(requested.map(({ path }) => path));
+    const recovery = new Set(bundle.parity?.rows.flat().map(({ path }) => path));
+    const { faults } = unchecked;
+    const buffer = Buffer.allocUnsafeSlow(CRC_SPAN_BYTES);
+    const parts = streamedParts(bundle);
+    for (const [index, { entry, part }] of parts.entries()) {
+      tally.at(partInWords(index + 1, parts.length));
+      await this.#expectHeader(entry, () => parts.slice(index + 1).map((each) => each.entry));
+      // Recovery parts follow all others: whether they are needed must be known.
+      if (recovery.has(part.path)) await unchecked.settle(0);
+      const wanted = needed.has(part.path) || (recovery.has(part.path) && faults.length > 0);
+      const write = wanted && staging.keeps(part) && !staging.has(part);
+      const loose = staging.isSmall(part);
+      if (write && !loose) await staging.allocate(part);
+      const { checked } = await copyFromStream(part, {
+        ...{ bundle, buffer, pool, source: this.#source },
+        onBytes: needed.has(part.path) ? tally.add : (): void => {},
+        ...(write ? { destination: { ...staging.place(part), loose } } : {}),
+      });
+      const batched = write && loose ? 'in a batch' : 'now';
+      unchecked.add({ part, checked, keep: wanted ? batched : 'no' });
+      await this.#expect(padding(part.size), `zeros after ${part.path}`);
+      await unchecked.settle(pool.width);
+    }
+    await unchecked.settle(0);
   }
 
   async #spoolFolder(

@@ -1,15 +1,14 @@
-import type { DeployedRelease } from '../../format/generation.ts';
 import type { Outage } from '../../format/plan.ts';
+import { type Change, changesBetween, isStopped, repairedReleases } from '../../target/change.ts';
 import type { DeployedService, ServiceStep, Target } from '../../target/target.ts';
 
 /** How long a target may take to stop one service, in seconds. */
 const STOP_SECONDS = 30;
 
-/** The steps that stop services, and the releases that are replaced. */
+/** A change, and its steps that stop services. */
 interface Exchange {
+  readonly change: Change;
   readonly stop: readonly ServiceStep[];
-  readonly leaving: readonly DeployedRelease[];
-  readonly arriving: readonly DeployedRelease[];
 }
 
 /**
@@ -17,23 +16,39 @@ interface Exchange {
  * answer prompts; on failure they stop, and the old ones load again. Assumes that no server loads longer than its
  * `startupSeconds`.
  */
-export function outageOf(
-  { stop, leaving, arriving }: Exchange,
-  target: Pick<Target, 'services'>,
-): Outage {
+export function outageOf({ change, stop }: Exchange, target: Pick<Target, 'services'>): Outage {
+  const { arriving, leaving } = changesBetween(change.from, change.to);
   const stopped = leaving.flatMap((release) =>
     target
       .services(release)
       .filter(({ name }) =>
         stop.some((each) => each.release === release.name && each.service === name),
       )
+      .filter(({ name }) => !isStopped(change, { release: release.name, service: name }))
       .map((service) => ({ release, service })),
   );
-  const services = stopped.map(({ release, service }) => `${release.name} ${service.name}`);
+  const repaired = repairedReleases(change).flatMap((release) =>
+    target
+      .services(release)
+      .filter(({ name }) =>
+        change.repairs?.some(
+          (each) => each.running && each.release === release.name && each.service === name,
+        ),
+      )
+      .map((service) => ({ release, service })),
+  );
+  const services = [...stopped, ...repaired].map(
+    ({ release, service }) => `${release.name} ${service.name}`,
+  );
   if (services.length === 0) return { services, seconds: 0 };
   const old = stopped.map(({ service }) => service);
-  const fresh = arriving.flatMap((release) => target.services(release));
-  const prompts = arriving.flatMap((release) => release.acceptance);
+  const fresh = [
+    ...arriving.flatMap((release) => target.services(release)),
+    ...repaired.map(({ service }) => service),
+  ];
+  const prompts = [...arriving, ...new Set(repaired.map(({ release }) => release))].flatMap(
+    (release) => release.acceptance,
+  );
   const seconds =
     sum([...old, ...fresh], () => STOP_SECONDS) +
     sum([...old, ...fresh], startup) +

@@ -1,6 +1,6 @@
 import type { DeployedRelease, Generation } from '../../format/generation.ts';
 import type { Constraint, Operation, Plan, SiteAction, Step } from '../../format/plan.ts';
-import { type Change, changesBetween } from '../../target/change.ts';
+import { type Change, changesBetween, repairedReleases } from '../../target/change.ts';
 import type { DeployedService, ServiceStep, Target, TargetStep } from '../../target/target.ts';
 import { outageOf } from './outage.ts';
 
@@ -26,9 +26,10 @@ export function makePlan({ change, target, ...input }: PlanInput): Plan {
   const { arriving, leaving } = changesBetween(from, to);
   const { prepare, stop, start, expose, retire, clear } = target.steps(change);
   const steps = new Steps();
-  for (const release of arriving) placeRelease(steps, release, change);
+  const starting = [...arriving, ...repairedReleases(change)];
+  for (const release of starting) placeRelease(steps, release, change);
   for (const step of [...prepare, ...stop]) steps.add(step);
-  startAndGate(steps, { arriving, start, target });
+  startAndGate(steps, { starting, start, target });
   for (const step of expose) steps.add(step);
   if (arriving.length > 0 || leaving.length > 0) {
     steps.site({
@@ -45,7 +46,7 @@ export function makePlan({ change, target, ...input }: PlanInput): Plan {
   return {
     schema: 'stowage/plan/v2',
     ...{ ...input, intent, from, to },
-    outage: outageOf({ stop, leaving, arriving }, target),
+    outage: outageOf({ change, stop }, target),
     steps: steps.list,
   };
 }
@@ -58,7 +59,7 @@ export function releaseOf(plan: Plan, operation: Operation): DeployedRelease {
   return release;
 }
 
-/** Secrets, models and files of an arriving release. */
+/** Secrets, models and files of a release whose services start. */
 function placeRelease(steps: Steps, release: DeployedRelease, { intent, from }: Change): void {
   // A failed rollback must not remove what a kept generation uses.
   const isRollback = intent === 'rollback';
@@ -95,15 +96,15 @@ function removeRelease(steps: Steps, release: DeployedRelease, to: Generation): 
 }
 
 interface Starting {
-  readonly arriving: readonly DeployedRelease[];
+  readonly starting: readonly DeployedRelease[];
   readonly start: readonly ServiceStep[];
   readonly target: PlanningTarget;
 }
 
 /** A service is gated before its dependents start, and one without dependents after all services started. */
-function startAndGate(steps: Steps, { arriving, start, target }: Starting): void {
+function startAndGate(steps: Steps, { starting, start, target }: Starting): void {
   const later: (() => void)[] = [];
-  for (const release of arriving) {
+  for (const release of starting) {
     const services = target.services(release);
     for (const step of start.filter((each) => each.release === release.name)) {
       steps.add(step);

@@ -1,11 +1,14 @@
+import { isDeepStrictEqual } from 'node:util';
 import { isNotice } from '../../content/items.ts';
 import { StowageError } from '../../core/error.ts';
+import { oneLine } from '../../core/printable.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import { momentOf } from '../../format/field.ts';
 import type { DeployedRelease, Generation } from '../../format/generation.ts';
 import type { Intent } from '../../format/override.ts';
 import type { Plan } from '../../format/plan.ts';
 import type { Site } from '../../format/site.ts';
+import type { Change, Repair, ServiceName } from '../../target/change.ts';
 import { createHostProbe } from '../../target/host/host-probe.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
 import { currentGeneration, loadGeneration, nextNumber } from '../generations.ts';
@@ -13,11 +16,15 @@ import type { SiteState } from '../ledger/site-state.ts';
 import { layoutFolder } from '../release/layout.ts';
 import { loadRelease, type Release } from '../release/release.ts';
 import type { SiteContext } from '../site-context.ts';
+import { findService, stoppedServices } from '../stopped.ts';
 import { checkConstraints } from './constraints/check-constraints.ts';
 import { makePlan } from './plan.ts';
 import { renderRelease, renderServed } from './render.ts';
 import { secretNames } from './secrets.ts';
 import { readTemplates } from './templates.ts';
+
+/** The most characters of the reason of a step. */
+const MAX_REASON = 400;
 
 /** A requested change of a site. */
 export interface ChangeRequest {
@@ -41,8 +48,16 @@ export async function propose(
   await target.probe(signal);
   const settings = await site.site();
   const from = await currentGeneration(site);
-  const to = await generationFor(request, { from, settings, at }, options);
-  const change = { intent: request.intent, from, to, bundles: await bundlesOf(options, from, to) };
+  const wanted = await generationFor(request, { from, settings, at }, options);
+  const stopped = await stoppedServices(site, from);
+  const repairs =
+    request.intent === 'install'
+      ? await repairsOf(request.subject, { from, to: wanted, stopped }, options)
+      : [];
+  // A repair makes no new generation.
+  const to = repairs.length > 0 ? from : wanted;
+  const bundles = await bundlesOf(options, from, to);
+  const change: Change = { intent: request.intent, from, to, bundles, repairs, stopped };
   const host = options.host ?? createHostProbe({ env });
   const context = { change, host, store: site.store, signal };
   const constraints = await checkConstraints({
@@ -81,6 +96,34 @@ async function generationFor(
   const { bundle } = release;
   if (isNotice(bundle)) return from;
   return next([...others(bundle.name), await render(release, settings, options)]);
+}
+
+/** The services of an installed release that stays as it is, and do not run as they were applied. */
+async function repairsOf(
+  bundle: string,
+  { from, to, stopped }: Pick<Change, 'from' | 'to'> & { stopped: readonly ServiceName[] },
+  { target, signal }: SiteContext,
+): Promise<Repair[]> {
+  const release = to.releases.find((each) => each.bundle === bundle && isIn(from, each));
+  if (release === undefined) return [];
+  const repairs: Repair[] = [];
+  for (const { name: service } of target.services(release)) {
+    const name = { release: release.name, service };
+    if (findService(stopped, name) !== undefined) continue;
+    const { state, drift } = await target.state({ release, service }, signal);
+    const running = state === 'running';
+    if (running && drift.length === 0) continue;
+    const fields = drift.map(({ field }) => field).join(', ');
+    const reason = running
+      ? `it differs from generation ${from.number}: ${fields}`
+      : `it is ${state}`;
+    repairs.push({ ...name, running, reason: oneLine(reason, MAX_REASON) });
+  }
+  return repairs;
+}
+
+function isIn({ releases }: Generation, release: DeployedRelease): boolean {
+  return releases.some((each) => isDeepStrictEqual(each, release));
 }
 
 /** The bundles of the releases in two generations, by id. Those of `from` that cannot be read are missing. */

@@ -29,7 +29,7 @@ export async function writeReceipt(
 ): Promise<Receipt> {
   const { name } = await site.site();
   const receipt: Receipt = {
-    schema: 'stowage/receipt/v1',
+    schema: 'stowage/receipt/v2',
     site: name,
     at: momentOf(now),
     tool: `${PRODUCT} ${PRODUCT_VERSION}`,

@@ -4,7 +4,9 @@ import type { Receipt, ServiceHealth } from '../../format/receipt.ts';
 import { hostKernel, hostPlatform } from '../../target/host/platform.ts';
 import type { Target } from '../../target/target.ts';
 import { generationNumbers } from '../generations.ts';
+import { type ServiceStatus, serviceStatus } from '../service-status.ts';
 import type { SiteFolder } from '../site-folder.ts';
+import { findService, stoppedServices } from '../stopped.ts';
 
 export type SiteFacts = Pick<Receipt, 'generations' | 'held' | 'health' | 'host'>;
 
@@ -21,14 +23,15 @@ export async function siteFacts(
 ): Promise<SiteFacts> {
   const { labels } = await site.site();
   const health: ServiceHealth[] = [];
+  const stopped = await stoppedServices(site, running);
   for (const release of running.releases) {
-    for (const { name } of target.services(release)) {
-      const seen = await orUnknown(target.state({ release, service: name }, signal));
-      const since = seen?.startedAt;
+    for (const service of target.services(release)) {
+      const found = await orUnknown(serviceStatus(release, service, { target, signal }));
+      const noted = findService(stopped, { release: release.name, service: service.name });
       health.push({
-        service: `${release.name} ${name}`,
-        state: seen?.state ?? 'unknown',
-        ...(since === undefined ? {} : { since }),
+        service: `${release.name} ${service.name}`,
+        ...healthOf(found),
+        ...(noted === undefined ? {} : { stoppedAt: noted.at }),
       });
     }
   }
@@ -49,6 +52,17 @@ export async function siteFacts(
       engine: engine === undefined ? 'unknown' : `${engine.engine} ${engine.version}`,
       labels,
     },
+  };
+}
+
+function healthOf(found: ServiceStatus | undefined): Omit<ServiceHealth, 'service'> {
+  if (found === undefined) return { state: 'unknown' };
+  const { state, drift, readiness } = found;
+  return {
+    state: state.state,
+    ...(state.startedAt === undefined ? {} : { since: state.startedAt }),
+    ...(readiness === undefined ? {} : { ready: readiness.ready }),
+    ...(drift.length === 0 ? {} : { drift: drift.map(({ field }) => field) }),
   };
 }
 

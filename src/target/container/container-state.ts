@@ -1,11 +1,27 @@
 import { parseJson } from '../../core/canonical-json.ts';
+import type { RenderedService } from '../../format/containers.ts';
 import { labels } from './container-arguments.ts';
+import {
+  type ContainerSettings,
+  type EngineSettings,
+  foundSettings,
+  type ImageDefaults,
+  type InspectedContainer,
+  neededSettings,
+} from './container-settings.ts';
+import { imageDrift, settingsDrift } from './drift.ts';
 import type { ContainerState } from './engine.ts';
 
-/** The format for `inspect` of podman and docker: a JSON list of four. */
-export const STATE_FORMAT: string = `[{{json .State}},{{json .Image}},{{json .RestartCount}},{{json .Config.Labels}}]`;
+/** A container without what only its service can tell. */
+export interface FoundContainer {
+  readonly state: Omit<ContainerState, 'drift'>;
+  readonly settings: ContainerSettings;
+}
 
-type Labels = Readonly<Record<string, string | undefined>>;
+interface Inspected extends InspectedContainer {
+  readonly State?: State;
+  readonly RestartCount?: number;
+}
 
 interface State {
   readonly Status?: string;
@@ -18,28 +34,42 @@ interface State {
   readonly StartedAt?: string;
 }
 
-/** The state of a container from what `inspect` printed in {@link STATE_FORMAT}. */
-export function stateFrom(printed: string): ContainerState {
-  const answer = parseJson(Buffer.from(printed.trim())) as unknown;
-  const [state, image, restarts, found] = answer as [State, string, number, Labels | null];
+/** A container from what `inspect` of podman or docker printed. */
+export function containerFrom(printed: string): FoundContainer {
+  const [container] = parseJson(Buffer.from(printed)) as unknown as [Inspected];
+  const { State: state = {}, Image: image, RestartCount: restarts = 0 } = container;
   const {
     [labels.specification]: specification,
     [labels.site]: site,
     [labels.release]: release,
-  } = found ?? {};
+  } = container.Config?.Labels ?? {};
   const running = state.Running === true && state.Restarting !== true;
   // Go's zero time stands for a container that was never started.
   const started = state.StartedAt?.startsWith('0001-') ? undefined : state.StartedAt;
   return {
-    state: running ? 'running' : 'stopped',
-    detail: detailOf(state, running, started !== undefined, restarts),
-    ...(started === undefined ? {} : { startedAt: new Date(started).toISOString() }),
-    image: image.replace(/^sha256:/, ''),
-    restarts,
-    ...(specification === undefined ? {} : { specification }),
-    ...(site === undefined ? {} : { site }),
-    ...(release === undefined ? {} : { release }),
+    settings: foundSettings(container),
+    state: {
+      state: running ? 'running' : 'stopped',
+      detail: detailOf(state, running, started !== undefined, restarts),
+      ...(started === undefined ? {} : { startedAt: new Date(started).toISOString() }),
+      ...(image === undefined ? {} : { image: image.replace(/^sha256:/, '') }),
+      restarts,
+      ...(specification === undefined ? {} : { specification }),
+      ...(site === undefined ? {} : { site }),
+      ...(release === undefined ? {} : { release }),
+    },
   };
+}
+
+/** The state of a service's container, with its drift. */
+export function withDrift(
+  service: RenderedService,
+  { state, settings }: FoundContainer,
+  by: { readonly image: ImageDefaults | undefined; readonly engine: EngineSettings },
+): ContainerState {
+  const needed = neededSettings(service, by.image, by.engine);
+  const drift = [...imageDrift(service, state.image), ...settingsDrift(needed, settings, by.image)];
+  return { ...state, drift };
 }
 
 function detailOf(state: State, running: boolean, wasStarted: boolean, restarts: number): string {

@@ -1,12 +1,10 @@
-import { digestHex } from '../../core/digest.ts';
 import type { RenderedImage, RenderedNetwork, RenderedService } from '../../format/containers.ts';
 import type { DeployedRelease, Generation } from '../../format/generation.ts';
 import type { DeployedService, ServiceOf, ServiceState, Target } from '../target.ts';
 import { containerConstraints, overridableRules } from './constraints/check.ts';
-import { specificationOf } from './container-arguments.ts';
 import { containerDiskUse } from './disk-use.ts';
 import type { ContainerEngine, ContainerState, EngineFacts } from './engine.ts';
-import { isOurs, ownerInWords } from './ownership.ts';
+import { isOurs, labelOf, ownerInWords } from './ownership.ts';
 import { renderContainers } from './render.ts';
 import { containerSteps } from './steps.ts';
 import { containerOf, containersOf, imagesOf } from './workload.ts';
@@ -64,6 +62,9 @@ export function createContainerTarget(engine: ContainerEngine): Target {
     },
     runInside: (of, command, signal) => engine.runInside(container(of), command, signal),
     logs: (of, lines, signal) => engine.logs(container(of), lines, signal),
+    followLogs: (of, lines, write, signal) =>
+      engine.followLogs(container(of), lines, write, signal),
+    stop: (of, signal) => engine.stopService(container(of), signal),
     forget: (going, staying, signal) => forget(engine, { going, staying, signal }),
   };
 }
@@ -94,19 +95,13 @@ function addressOf(service: RenderedService, name: string): { address: string; p
 }
 
 function stateOf(service: RenderedService, found: ContainerState): ServiceState {
-  const { image, specification, site: _, release: __, ...state } = found;
-  if (found.state === 'absent') return { ...state, drift: ['the container does not exist'] };
-  if (!isOurs(service, found))
-    return {
-      ...{ state: 'absent', detail: '' },
-      drift: [`container ${service.unit} belongs to ${ownerInWords(found)}`],
-    };
-  const drift: string[] = [];
-  if (specification !== undefined && specification !== specificationOf(service))
-    drift.push('the container was started with different settings');
-  if (image !== undefined && image !== digestHex(service.image.config))
-    drift.push(`the container runs a different image, ${image.slice(0, 12)}`);
-  return { ...state, drift };
+  const { image: _, specification: __, site: ___, release: ____, ...state } = found;
+  if (found.state === 'absent' || isOurs(service, found)) return state;
+  const owner = { field: 'owner', expected: labelOf(service), found: ownerInWords(found) };
+  return {
+    ...{ state: 'absent', drift: [owner] },
+    detail: `container ${service.unit} belongs to ${ownerInWords(found)}`,
+  };
 }
 
 function imageOf(release: DeployedRelease, tag: string): RenderedImage {

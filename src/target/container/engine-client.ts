@@ -5,6 +5,7 @@ import {
   type CommandRunner,
   commandFailure,
   type Environment,
+  follow,
 } from '../host/command.ts';
 import { INSIDE_SECONDS, type RanInside, TIMED_OUT } from '../target.ts';
 
@@ -23,6 +24,12 @@ export interface EngineClient {
   run(args: readonly string[], signal: AbortSignal, timeoutMs?: number): Promise<CommandResult>;
   /** Returns stdout. @throws StowageError `engine-failed` when the status is not 0 */
   runChecked(args: readonly string[], signal: AbortSignal, timeoutMs?: number): Promise<string>;
+  /** Passes on what the program writes until it ends or the signal is aborted. */
+  follow(
+    args: readonly string[],
+    write: (bytes: Uint8Array) => void,
+    signal: AbortSignal,
+  ): Promise<void>;
   /** Like `runChecked`, with bytes on stdin. Errors contain neither those bytes nor the engine's output. */
   runWithInput(args: readonly string[], bytes: Uint8Array, signal: AbortSignal): Promise<void>;
 }
@@ -44,6 +51,7 @@ export function createEngineClient(
       if (result.status !== 0) throw commandFailure(program, args, result);
       return result.stdout;
     },
+    follow: (args, write, signal) => follow(runner, [program, ...args], own, { write, signal }),
     async runWithInput(args, stdin, signal) {
       const options = { env: own, signal, timeoutMs: QUICK_MS, stdin };
       const result = await runner('sh', ['-c', THROUGH_A_PIPE, program, ...args], options);

@@ -1,5 +1,5 @@
 import type { RenderedImage, RenderedNetwork, RenderedService } from '../../format/containers.ts';
-import type { RanInside } from '../target.ts';
+import type { Drift, RanInside } from '../target.ts';
 
 /** What a container engine reports about itself. */
 export interface EngineFacts {
@@ -8,6 +8,8 @@ export interface EngineFacts {
   readonly version: string;
   /** Whether services become units of systemd. */
   readonly systemd: boolean;
+  /** How it stores the layers of images, such as `overlay` or `overlay2`, if known. */
+  readonly driver?: string;
   /** The folder in which it keeps images, if known. */
   readonly images?: string;
   /** The folder for downloads in progress, if it is a different one. */
@@ -37,6 +39,8 @@ export interface ContainerState {
   /** The id of the site that owns it, and the release that it was made for, from its labels. */
   readonly site?: string;
   readonly release?: string;
+  /** Each difference between the container or its unit and the rendered service; none for an absent container. */
+  readonly drift: readonly Drift[];
 }
 
 /**
@@ -65,7 +69,7 @@ export interface ContainerEngine {
   /** Stores a secret under a name that is unique to its value. The value never appears in arguments or logs. */
   placeSecret(name: string, value: Uint8Array, signal: AbortSignal): Promise<void>;
   removeSecret(name: string, signal: AbortSignal): Promise<void>;
-  /** Starts a service, unless it already runs with this specification; replaces a container of the same name. */
+  /** Starts a service, unless it already runs without drift; replaces a container of the same name. */
   startService(service: RenderedService, signal: AbortSignal): Promise<void>;
   /** Stops the service and removes its container and its unit. */
   stopService(service: RenderedService, signal: AbortSignal): Promise<void>;
@@ -78,4 +82,11 @@ export interface ContainerEngine {
   ): Promise<RanInside>;
   /** The last lines that the service wrote, stdout and stderr together. */
   logs(service: RenderedService, lines: number, signal: AbortSignal): Promise<string>;
+  /** Writes the last lines, then what the service writes until it ends or the signal is aborted. */
+  followLogs(
+    service: RenderedService,
+    lines: number,
+    write: (bytes: Uint8Array) => void,
+    signal: AbortSignal,
+  ): Promise<void>;
 }

@@ -54,6 +54,7 @@ export function requireOurs(engine: string, service: RenderedService, found: Con
   });
 }
 
-function labelOf({ site, release }: RenderedService): string {
+/** The label of a service's container by which its owner is known. */
+export function labelOf({ site, release }: RenderedService): string {
   return site === undefined ? `${labels.release}=${release}` : `${labels.site}=${site}`;
 }

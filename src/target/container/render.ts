@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { digestHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
-import type { BundleImage } from '../../format/bundle.ts';
+import type { BundleImage } from '../../format/bundled-content.ts';
 import type {
   ContainerWorkload,
   RenderedImage,

@@ -1,5 +1,5 @@
 import type { DeployedRelease, Generation } from '../../format/generation.ts';
-import { type Change, changesBetween } from '../change.ts';
+import { type Change, changesBetween, isStopped, repairedReleases } from '../change.ts';
 import type { ServiceStep, TargetStep, TargetSteps } from '../target.ts';
 import { containersOf, imagesOf } from './workload.ts';
 
@@ -10,9 +10,9 @@ import { containersOf, imagesOf } from './workload.ts';
 export function containerSteps(change: Change): TargetSteps {
   const { arriving, leaving } = changesBetween(change.from, change.to);
   return {
-    prepare: arriving.flatMap((each) => prepare(each, change)),
-    stop: leaving.flatMap(stop),
-    start: arriving.flatMap(start),
+    prepare: [...arriving, ...repairedReleases(change)].flatMap((each) => prepare(each, change)),
+    stop: leaving.flatMap((each) => stop(each, change)),
+    start: [...arriving.flatMap((each) => start(each, change)), ...repair(change)],
     expose: [],
     retire: [],
     clear: leaving.flatMap((each) => clear(each, change.to)),
@@ -37,21 +37,35 @@ function prepare(release: DeployedRelease, { intent, from }: Change): TargetStep
   ];
 }
 
-function stop(release: DeployedRelease): ServiceStep[] {
+function stop(release: DeployedRelease, change: Change): ServiceStep[] {
   return containersOf(release)
     .services.toReversed()
     .map(({ name }) => ({
       ...{ action: 'stop-service', side: 'from', release: release.name, subject: name },
-      ...{ service: name, undo: 'start-service' },
+      service: name,
+      ...(isStopped(change, { release: release.name, service: name })
+        ? {}
+        : { undo: 'start-service' }),
       reason: 'its release is replaced or removed',
     }));
 }
 
-function start(release: DeployedRelease): ServiceStep[] {
-  return containersOf(release).services.map(({ name }) => ({
-    ...{ action: 'start-service', side: 'to', release: release.name, subject: name },
-    ...{ service: name, undo: 'stop-service' },
-    reason: 'the new release needs it',
+function start(release: DeployedRelease, change: Change): ServiceStep[] {
+  return containersOf(release)
+    .services.filter(({ name }) => !isStopped(change, { release: release.name, service: name }))
+    .map(({ name }) => ({
+      ...{ action: 'start-service', side: 'to', release: release.name, subject: name },
+      ...{ service: name, undo: 'stop-service' },
+      reason: 'the new release needs it',
+    }));
+}
+
+/** A service that did not run before does not run after an undo either. */
+function repair({ repairs = [] }: Change): ServiceStep[] {
+  return repairs.map(({ release, service, running, reason }) => ({
+    ...{ action: 'start-service', side: 'to', release, subject: service, service },
+    ...(running ? {} : { undo: 'stop-service' }),
+    reason,
   }));
 }
 

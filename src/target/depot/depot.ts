@@ -23,6 +23,8 @@ export function createDepotTarget(): Target {
     state: runsNothing,
     runInside: runsNothing,
     logs: async () => '',
+    followLogs: runsNothing,
+    stop: runsNothing,
     forget: async () => {},
   };
 }

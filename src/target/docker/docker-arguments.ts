@@ -55,7 +55,7 @@ export function dockerCreateArguments(
     ...service.secrets.flatMap(({ name, path }) =>
       volume(`${options.secretFolder}/${name}`, path, options.selinux),
     ),
-    ...withoutProxies(service).flatMap((variable) => ['--env', variable]),
+    ...dockerVariables(service).flatMap((variable) => ['--env', variable]),
     ...(service.entrypoint === undefined ? [] : ['--entrypoint', service.entrypoint]),
     options.image,
     ...service.args,
@@ -125,7 +125,8 @@ function volume(source: string, path: string, selinux: boolean): string[] {
   return ['--mount', `type=bind,"source=${source.replaceAll('"', '""')}",target=${path},readonly`];
 }
 
-function withoutProxies(service: RenderedService): string[] {
+/** A service's variables, as `NAME=value`: docker's client would add proxies to those that are not set. */
+export function dockerVariables(service: RenderedService): string[] {
   const names = PROXIES.flatMap((name) => [name, name.toUpperCase()]);
   const none = names.filter((name) => !Object.hasOwn(service.env, name));
   return [...none.map((name) => `${name}=`), ...variablesOf(service)];

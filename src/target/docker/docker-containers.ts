@@ -1,21 +1,19 @@
 import { STOP_SECONDS } from '../container/container-arguments.ts';
-import { STATE_FORMAT, stateFrom } from '../container/container-state.ts';
-import type { ContainerState } from '../container/engine.ts';
+import { containerFrom, type FoundContainer } from '../container/container-state.ts';
 import type { EngineClient } from '../container/engine-client.ts';
 import { mergeLog } from '../container/log-lines.ts';
 import { commandFailure } from '../host/command.ts';
 
 const REMOVE_MS: number = (STOP_SECONDS + 90) * 1000;
 
-/** The state of the container of this name. */
-export async function inspectContainer(
+/** The container of this name, or undefined. */
+export async function findContainer(
   docker: EngineClient,
   name: string,
   signal: AbortSignal,
-): Promise<ContainerState> {
-  if (!(await containerExists(docker, name, signal))) return { state: 'absent', detail: '' };
-  const args = ['container', 'inspect', '--format', STATE_FORMAT, name];
-  return stateFrom(await docker.runChecked(args, signal));
+): Promise<FoundContainer | undefined> {
+  if (!(await containerExists(docker, name, signal))) return undefined;
+  return containerFrom(await docker.runChecked(['container', 'inspect', name], signal));
 }
 
 /** Stops the container of this name and removes it with its volumes; does nothing if there is none. */

@@ -7,6 +7,8 @@ export interface DockerFacts {
   readonly version: string;
   readonly rootless: boolean;
   readonly cgroups?: 1 | 2;
+  /** Its storage driver, such as `overlay2`. */
+  readonly driver?: string;
   /** Its folder of images. */
   readonly images?: string;
   /** Whether it supports the Container Device Interface. */
@@ -22,6 +24,7 @@ interface Info {
   readonly ServerVersion?: string;
   readonly CgroupVersion?: string;
   readonly DockerRootDir?: string;
+  readonly Driver?: string;
   readonly SecurityOptions?: readonly string[] | null;
 }
 
@@ -36,6 +39,7 @@ export async function dockerFacts(docker: EngineClient, signal: AbortSignal): Pr
     version,
     rootless: (info.SecurityOptions ?? []).some((each) => each.includes('name=rootless')),
     ...(cgroups === undefined ? {} : { cgroups }),
+    ...(info.Driver === undefined ? {} : { driver: info.Driver }),
     ...(info.DockerRootDir?.startsWith('/') ? { images: info.DockerRootDir } : {}),
     cdi: isAtLeast(version, CDI),
   };

@@ -2,6 +2,11 @@ import { parseJson } from '../../core/canonical-json.ts';
 import { digestHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import type { RenderedImage } from '../../format/containers.ts';
+import {
+  type ImageDefaults,
+  type InspectedImage,
+  imageDefaults,
+} from '../container/container-settings.ts';
 import type { EngineClient } from '../container/engine-client.ts';
 import { commandFailure } from '../host/command.ts';
 
@@ -15,12 +20,11 @@ export interface DockerImage {
   readonly id: string;
   readonly names: readonly string[];
   readonly volumes: readonly string[];
-  readonly user: string;
+  readonly defaults: ImageDefaults;
 }
 
-interface Config {
+interface Config extends InspectedImage {
   readonly Volumes?: Readonly<Record<string, unknown>> | null;
-  readonly User?: string;
 }
 
 /** The image under any name; undefined if docker does not have it. */
@@ -112,7 +116,7 @@ async function inspect(
     id: id.replace(/^sha256:/, ''),
     names: [...(tags ?? []), ...(digests ?? [])],
     volumes: Object.keys(config?.Volumes ?? {}),
-    user: config?.User ?? '',
+    defaults: imageDefaults(config),
   };
 }
 

@@ -2,17 +2,18 @@ import { join } from 'node:path';
 import { StowageError } from '../../core/error.ts';
 import type { RenderedService } from '../../format/containers.ts';
 import { exists } from '../../io/file.ts';
-import { specificationOf } from '../container/container-arguments.ts';
+import type { EngineSettings } from '../container/container-settings.ts';
+import { withDrift } from '../container/container-state.ts';
 import type { ContainerEngine, ContainerState, EngineFacts } from '../container/engine.ts';
 import { createEngineClient, runInside } from '../container/engine-client.ts';
 import { createNetwork, removeNetwork } from '../container/networks.ts';
 import { isOurs, requireOurs } from '../container/ownership.ts';
 import { type CommandRunner, type Environment, runCommand } from '../host/command.ts';
 import { hasSelinux } from '../host/platform.ts';
-import { dockerCreateArguments } from './docker-arguments.ts';
-import { containerLog, inspectContainer, removeContainer } from './docker-containers.ts';
+import { dockerCreateArguments, dockerVariables } from './docker-arguments.ts';
+import { containerLog, findContainer, removeContainer } from './docker-containers.ts';
 import { dockerFacts } from './docker-facts.ts';
-import { findImage, hasImage, loadImage, unloadImage } from './docker-images.ts';
+import { type DockerImage, findImage, hasImage, loadImage, unloadImage } from './docker-images.ts';
 import { createDockerSecrets, type DockerSecrets } from './docker-secrets.ts';
 
 export interface DockerOptions {
@@ -34,21 +35,42 @@ export function createDocker(options: DockerOptions): ContainerEngine {
   const secrets = createDockerSecrets(options.secretFolder);
   const selinux = options.selinux ?? hasSelinux();
 
+  const images = new Map<string, DockerImage>();
+  const imageOf = async (
+    { image }: RenderedService,
+    signal: AbortSignal,
+  ): Promise<DockerImage | undefined> => {
+    const known = images.get(image.tag) ?? (await findImage(docker, image, signal));
+    if (known !== undefined) images.set(image.tag, known);
+    return known;
+  };
   const inspect = async (
     service: RenderedService,
     signal: AbortSignal,
   ): Promise<ContainerState> => {
-    const state = await inspectContainer(docker, service.unit, signal);
-    return state.image === undefined ? state : { ...state, image: idOf(state.image, service) };
+    const found = await findContainer(docker, service.unit, signal);
+    if (found === undefined) return { state: 'absent', detail: '', drift: [] };
+    const { image: id = '' } = found.state;
+    const own = { ...found, state: { ...found.state, image: idOf(id, service) } };
+    const image = (await imageOf(service, signal))?.defaults;
+    const engine: EngineSettings = {
+      variables: dockerVariables(service),
+      secretFiles: service.secrets.map(({ name, path }) => ({
+        source: join(secrets.folder, name),
+        path,
+      })),
+      ownSecrets: false,
+    };
+    return withDrift(service, own, { image, engine });
   };
   const create = async (service: RenderedService, signal: AbortSignal): Promise<void> => {
     await requireSources(service, secrets);
-    const image = await findImage(docker, service.image, signal);
+    const image = await imageOf(service, signal);
     const cdi = service.gpus !== undefined && (await dockerFacts(docker, signal)).cdi;
     const args = dockerCreateArguments(service, {
       image: image?.id ?? idOf('', service),
       volumes: image?.volumes ?? [],
-      imageUser: image?.user ?? '',
+      imageUser: image?.defaults.user ?? '',
       secretFolder: secrets.folder,
       selinux,
       gpus: cdi ? 'cdi' : 'runtime',
@@ -78,21 +100,25 @@ export function createDocker(options: DockerOptions): ContainerEngine {
     async startService(service, signal) {
       const state = await inspect(service, signal);
       requireOurs('docker', service, state);
-      const current = state.specification === specificationOf(service);
-      if (state.state === 'running' && current) return;
+      if (state.state === 'running' && state.drift.length === 0) return;
       await removeContainer(docker, service.unit, signal);
       await create(service, signal);
       await docker.runChecked(['start', service.unit], signal, START_MS);
     },
     async stopService(service, signal) {
-      const state = await inspectContainer(docker, service.unit, signal);
+      const found = await findContainer(docker, service.unit, signal);
       // An object of another owner with this name is left alone.
-      if (state.state !== 'absent' && !isOurs(service, state)) return;
+      if (found !== undefined && !isOurs(service, found.state)) return;
       await removeContainer(docker, service.unit, signal);
     },
     inspectService: inspect,
     runInside: (service, command, signal) => runInside(docker, service.unit, command, signal),
     logs: (service, lines, signal) => containerLog(docker, service.unit, lines, signal),
+    async followLogs(service, lines, write, signal) {
+      if ((await findContainer(docker, service.unit, signal)) === undefined) return;
+      const args = ['logs', '--follow', '--tail', String(lines), service.unit];
+      await docker.follow(args, write, signal);
+    },
   };
 }
 

@@ -13,6 +13,8 @@ export interface CommandOptions {
   readonly timeoutMs: number;
   /** The input of the program; none when absent. */
   readonly stdin?: string | Uint8Array;
+  /** Receives what the program writes to stdout and stderr, as it does so. */
+  readonly onOutput?: (bytes: Uint8Array) => void;
 }
 
 export interface CommandResult {
@@ -30,6 +32,8 @@ export type CommandRunner = (
 ) => Promise<CommandResult>;
 
 const MAX_OUTPUT_BYTES = 8 * MIB;
+/** For a program that runs until it is stopped: the longest time that a timer of Node can wait. */
+const UNLIMITED_MS = 2 ** 31 - 1;
 const KILL_AFTER_MS = 5_000;
 /** How long to wait for output that a daemon left behind by the program keeps open. */
 const DRAIN_MS = 1_000;
@@ -58,6 +62,8 @@ export const runCommand: CommandRunner = async (program, args, options) => {
   >;
   const out = keepTail(stdout);
   const err = keepTail(stderr);
+  const { onOutput } = options;
+  if (onOutput !== undefined) for (const each of [stdout, stderr]) each.on('data', onOutput);
   // A program may end without reading its input: its status decides.
   stdin?.on('error', () => undefined);
   stdin?.end(options.stdin);
@@ -88,6 +94,25 @@ export const runCommand: CommandRunner = async (program, args, options) => {
     stderr.destroy();
   }
 };
+
+/**
+ * Runs a program and passes on what it writes, until it ends or the signal is aborted, which is not an error.
+ * @throws StowageError `host-unfit`, `engine-failed`
+ */
+export async function follow(
+  run: CommandRunner,
+  [program = '', ...args]: readonly string[],
+  env: Environment,
+  { write, signal }: { write: (bytes: Uint8Array) => void; signal: AbortSignal },
+): Promise<void> {
+  try {
+    const options = { env, signal, timeoutMs: UNLIMITED_MS, onOutput: write };
+    const result = await run(program, args, options);
+    if (result.status !== 0) throw commandFailure(program, args, result);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
 
 /** The error for a result whose status is not 0. It names the subcommand, but no argument: arguments contain settings. */
 export function commandFailure(

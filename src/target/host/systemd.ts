@@ -1,10 +1,12 @@
+import { join } from 'node:path';
 import {
   type CommandResult,
   type CommandRunner,
   commandFailure,
   type Environment,
+  follow,
 } from './command.ts';
-import { readUnitFile, removeUnitFile, writeUnitFile } from './unit-file.ts';
+import { readUnitFile, removeDropIns, removeUnitFile, writeUnitFile } from './unit-file.ts';
 
 export interface SystemdOptions {
   readonly run: CommandRunner;
@@ -33,6 +35,12 @@ export interface UnitState {
   /** Such as `exit-code`; `success` when nothing failed. */
   readonly result: string;
   readonly restarts: number;
+  /** Such as `enabled`, `disabled`, `masked` or `generated`. */
+  readonly file: string;
+  /** Whether its file was changed since systemd read it. */
+  readonly stale: boolean;
+  /** The files that change settings of the unit, made by `systemctl edit`. */
+  readonly dropIns: readonly string[];
 }
 
 export interface Systemd {
@@ -45,8 +53,19 @@ export interface Systemd {
   show(unit: string, signal: AbortSignal): Promise<UnitState>;
   /** The last lines in the journal of the container with the name of the unit. */
   log(unit: string, lines: number, signal: AbortSignal): Promise<string>;
+  /** Writes those lines and the following ones, until the signal is aborted. */
+  followLog(
+    unit: string,
+    lines: number,
+    write: (bytes: Uint8Array) => void,
+    signal: AbortSignal,
+  ): Promise<void>;
 }
 
+const PROPERTIES = [
+  ...['ActiveState', 'SubState', 'Result', 'NRestarts'],
+  ...['UnitFileState', 'NeedDaemonReload', 'DropInPaths'],
+];
 const forms: readonly UnitForm[] = ['unit', 'quadlet'];
 /** More than the unit allows: 300 s to start, 60 s to stop. */
 const CHANGE_MS = 400_000;
@@ -79,6 +98,7 @@ export function createSystemd(options: SystemdOptions): Systemd {
     throw commandFailure('systemctl', args, { ...result, stderr });
   };
   const nameOf = (unit: string): string => `${unit}.service`;
+  const dropInFolder = (unit: string): string => join(folders.unit, `${nameOf(unit)}.d`);
   const source: Systemd['source'] = async (unit) => {
     for (const form of forms) {
       const text = await readUnitFile(folders[form], fileOf(unit, form));
@@ -89,6 +109,7 @@ export function createSystemd(options: SystemdOptions): Systemd {
   return {
     source,
     async install(unit, { form, text }, signal) {
+      await removeDropIns(dropInFolder(unit));
       await writeUnitFile(folders[form], fileOf(unit, form), text);
       await systemctl(['daemon-reload'], signal);
       // A generated unit cannot be enabled: the [Install] section of its Quadlet file does that.
@@ -101,15 +122,22 @@ export function createSystemd(options: SystemdOptions): Systemd {
       if (present?.form === 'unit') await systemctl(['disable', '--now', nameOf(unit)], signal);
       if (present?.form === 'quadlet') await systemctl(['stop', nameOf(unit)], signal);
       for (const form of forms) await removeUnitFile(folders[form], fileOf(unit, form));
+      await removeDropIns(dropInFolder(unit));
       // Also without a file: an earlier call may have been killed between the removal and here.
       await systemctl(['daemon-reload'], signal);
       // This fails, harmlessly, for a unit that has not failed or that systemd no longer knows.
       await call('systemctl', ['reset-failed', nameOf(unit)], signal);
     },
     async show(unit, signal) {
-      const properties = ['ActiveState', 'SubState', 'Result', 'NRestarts'];
-      const args = ['show', '--property', properties.join(','), nameOf(unit)];
-      return parseShow(await systemctl(args, signal));
+      const args = ['show', '--property', PROPERTIES.join(','), nameOf(unit)];
+      const folder = dropInFolder(unit);
+      return parseShow(await systemctl(args, signal), (path) => path.startsWith(`${folder}/`));
+    },
+    followLog(unit, lines, write, signal) {
+      const args = ['--no-pager', '--output', 'cat', '--follow', '--lines', String(lines)];
+      const env = { ...options.env, NOTIFY_SOCKET: undefined };
+      const command = ['journalctl', ...args, `CONTAINER_NAME=${unit}`];
+      return follow(options.run, command, env, { write, signal });
     },
     async log(unit, lines, signal) {
       const args = ['--no-pager', '--output', 'cat', '--lines', String(lines)];
@@ -126,7 +154,7 @@ function fileOf(unit: string, form: UnitForm): string {
   return form === 'unit' ? `${unit}.service` : `${unit}.container`;
 }
 
-function parseShow(text: string): UnitState {
+function parseShow(text: string, isOwnDropIn: (path: string) => boolean): UnitState {
   const values = new Map<string, string>();
   for (const line of text.split('\n')) {
     const mark = line.indexOf('=');
@@ -137,5 +165,8 @@ function parseShow(text: string): UnitState {
     sub: values.get('SubState') ?? 'unknown',
     result: values.get('Result') ?? 'unknown',
     restarts: Number(values.get('NRestarts') ?? 0),
+    file: values.get('UnitFileState') ?? '',
+    stale: values.get('NeedDaemonReload') === 'yes',
+    dropIns: (values.get('DropInPaths') ?? '').split(' ').filter(isOwnDropIn),
   };
 }

@@ -32,6 +32,15 @@ export async function removeUnitFile(folder: string, name: string): Promise<void
   }
 }
 
+/** Removes the folder of a unit's drop-in files. @throws StowageError `io-failed` */
+export async function removeDropIns(folder: string): Promise<void> {
+  try {
+    await rm(folder, { recursive: true, force: true });
+  } catch (cause) {
+    throw unwritable(folder, cause);
+  }
+}
+
 /** The text of a unit file, or undefined when there is none. @throws StowageError `io-failed` */
 export async function readUnitFile(folder: string, name: string): Promise<string | undefined> {
   try {

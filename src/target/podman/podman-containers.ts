@@ -1,22 +1,21 @@
 import { STOP_SECONDS } from '../container/container-arguments.ts';
-import { STATE_FORMAT, stateFrom } from '../container/container-state.ts';
-import type { ContainerState } from '../container/engine.ts';
+import { containerFrom, type FoundContainer } from '../container/container-state.ts';
 import type { EngineClient } from '../container/engine-client.ts';
 import { mergeLog } from '../container/log-lines.ts';
 import { commandFailure } from '../host/command.ts';
 
 const REMOVE_MS: number = (STOP_SECONDS + 90) * 1000;
 
-/** The state of the container of this name. */
-export async function inspectContainer(
+/** The container of this name, or undefined. */
+export async function findContainer(
   podman: EngineClient,
   name: string,
   signal: AbortSignal,
-): Promise<ContainerState> {
-  const args = ['container', 'inspect', '--format', STATE_FORMAT, name];
+): Promise<FoundContainer | undefined> {
+  const args = ['container', 'inspect', name];
   const result = await podman.run(args, signal);
-  if (result.status === 0) return stateFrom(result.stdout);
-  if (!(await containerExists(podman, name, signal))) return { state: 'absent', detail: '' };
+  if (result.status === 0) return containerFrom(result.stdout);
+  if (!(await containerExists(podman, name, signal))) return undefined;
   throw commandFailure('podman', args, result);
 }
 
@@ -42,7 +41,7 @@ export async function containerLog(
   const result = await podman.run(args, signal);
   if (result.status === 0) return mergeLog(result.stdout, result.stderr, lines);
   // A container that was never started, or no longer exists, has no log.
-  if ((await inspectContainer(podman, name, signal)).startedAt === undefined) return '';
+  if ((await findContainer(podman, name, signal))?.state.startedAt === undefined) return '';
   throw commandFailure('podman', args, result);
 }
 

@@ -10,6 +10,8 @@ export interface PodmanFacts {
   readonly cgroups?: 1 | 2;
   /** Whether containers resolve each other's names, even on internal networks. */
   readonly names: boolean;
+  /** Its storage driver, such as `overlay`. */
+  readonly driver?: string;
   /** Its folders of images and of downloads in progress. */
   readonly images?: string;
   readonly fetching?: string;
@@ -34,7 +36,11 @@ interface Info {
     readonly networkBackend?: string;
     readonly networkBackendInfo?: { readonly dns?: { readonly path?: string } };
   };
-  readonly store?: { readonly graphRoot?: string; readonly imageCopyTmpDir?: string };
+  readonly store?: {
+    readonly graphDriverName?: string;
+    readonly graphRoot?: string;
+    readonly imageCopyTmpDir?: string;
+  };
 }
 
 /** @throws StowageError `host-unfit` when podman is absent or too old, `engine-failed` when it does not work */
@@ -47,6 +53,7 @@ export async function podmanFacts(podman: EngineClient, signal: AbortSignal): Pr
     version: found,
     ...(cgroups === undefined ? {} : { cgroups }),
     names: host?.networkBackend === 'netavark' && hasNames(host),
+    ...(store?.graphDriverName === undefined ? {} : { driver: store.graphDriverName }),
     ...folder('images', store?.graphRoot),
     ...folder('fetching', store?.imageCopyTmpDir),
   };

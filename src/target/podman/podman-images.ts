@@ -2,6 +2,11 @@ import { parseJson } from '../../core/canonical-json.ts';
 import { digestHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import type { RenderedImage } from '../../format/containers.ts';
+import {
+  type ImageDefaults,
+  type InspectedImage,
+  imageDefaults,
+} from '../container/container-settings.ts';
 import type { EngineClient } from '../container/engine-client.ts';
 
 const PULL_MS = 6 * 3_600_000;
@@ -20,6 +25,18 @@ async function namesOf(
   const images = Array.isArray(found) ? (found as { Id?: string; Names?: string[] | null }[]) : [];
   const image = images.find((each) => each.Id === id);
   return image === undefined ? undefined : (image.Names ?? []);
+}
+
+/** What the image with this id sets for its containers; undefined if podman does not have it. */
+export async function findDefaults(
+  podman: EngineClient,
+  id: string,
+  signal: AbortSignal,
+): Promise<ImageDefaults | undefined> {
+  const args = ['image', 'inspect', '--format', '{{json .Config}}', id];
+  const { status, stdout } = await podman.run(args, signal);
+  if (status !== 0 || stdout.trim() === '') return undefined;
+  return imageDefaults(parseJson(Buffer.from(stdout.trim())) as InspectedImage | null);
 }
 
 export async function hasImage(

@@ -1,8 +1,12 @@
 import { existsSync, readlinkSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { digestHex } from '../../core/digest.ts';
 import type { RenderedService } from '../../format/containers.ts';
-import { specificationOf } from '../container/container-arguments.ts';
+import { variablesOf } from '../container/container-arguments.ts';
+import type { EngineSettings, ImageDefaults } from '../container/container-settings.ts';
+import { withDrift } from '../container/container-state.ts';
+import { differs } from '../container/drift.ts';
 import type { ContainerEngine, ContainerState, EngineFacts } from '../container/engine.ts';
 import { createEngineClient, runInside } from '../container/engine-client.ts';
 import { createNetwork, removeNetwork } from '../container/networks.ts';
@@ -10,11 +14,12 @@ import { isOurs, isOurUnit, requireOurs, requireOurUnit } from '../container/own
 import { type CommandRunner, type Environment, runCommand } from '../host/command.ts';
 import { hasSelinux } from '../host/platform.ts';
 import { programPath } from '../host/program-path.ts';
-import { createSystemd, type Systemd, type UnitForm, type UnitSource } from '../host/systemd.ts';
+import { createSystemd, type UnitForm, type UnitSource, type UnitState } from '../host/systemd.ts';
+import type { Drift } from '../target.ts';
 import { podmanRunArguments } from './podman-arguments.ts';
-import { containerLog, inspectContainer, removeContainer } from './podman-containers.ts';
+import { containerLog, findContainer, removeContainer } from './podman-containers.ts';
 import { podmanFacts, readsQuadlet } from './podman-facts.ts';
-import { hasImage, loadImage, unloadImage } from './podman-images.ts';
+import { findDefaults, hasImage, loadImage, unloadImage } from './podman-images.ts';
 import { podmanQuadlet } from './podman-quadlet.ts';
 import { hasSecret, placeSecret, removeSecret } from './podman-secrets.ts';
 import { podmanUnit } from './podman-unit.ts';
@@ -54,23 +59,55 @@ export function createPodman(options: PodmanOptions): ContainerEngine {
       : undefined;
   let form = options.form;
 
-  const inspect = async (
-    service: RenderedService,
+  const defaults = new Map<string, ImageDefaults>();
+  const defaultsOf = async (
+    { image }: RenderedService,
     signal: AbortSignal,
-  ): Promise<ContainerState> => {
-    const state = await inspectContainer(podman, service.unit, signal);
-    return systemd === undefined ? state : withUnit(systemd, service, state, signal);
+  ): Promise<ImageDefaults | undefined> => {
+    const id = digestHex(image.config);
+    const known = defaults.get(id) ?? (await findDefaults(podman, id, signal));
+    if (known !== undefined) defaults.set(id, known);
+    return known;
   };
-  const unitSource = async (service: RenderedService, signal: AbortSignal): Promise<UnitSource> => {
-    form ??= readsQuadlet(await podmanFacts(podman, signal), rootless) ? 'quadlet' : 'unit';
-    const render = form === 'quadlet' ? podmanQuadlet : podmanUnit;
-    const text = render(service, {
+  const textIn = async (service: RenderedService, of: UnitForm): Promise<string> => {
+    const render = of === 'quadlet' ? podmanQuadlet : podmanUnit;
+    return render(service, {
       podman: (await programPath('podman', env)) ?? '/usr/bin/podman',
       wantedBy: rootless ? 'default.target' : 'multi-user.target',
       selinux,
       environment: engineVariables(env),
     });
-    return { form, text };
+  };
+  const unitSource = async (service: RenderedService, signal: AbortSignal): Promise<UnitSource> => {
+    form ??= readsQuadlet(await podmanFacts(podman, signal), rootless) ? 'quadlet' : 'unit';
+    return { form, text: await textIn(service, form) };
+  };
+  const inspect = async (
+    service: RenderedService,
+    signal: AbortSignal,
+  ): Promise<ContainerState> => {
+    const [found, image, installed] = await Promise.all([
+      findContainer(podman, service.unit, signal),
+      defaultsOf(service, signal),
+      systemd?.source(service.unit),
+    ]);
+    const supervisor = systemd === undefined ? 'podman' : 'systemd';
+    const engine: EngineSettings = {
+      ...{ variables: variablesOf(service), secretFiles: [], ownSecrets: true },
+      // The command that Quadlet makes depends on the version of podman; its file is compared instead.
+      ...(installed?.form === 'quadlet'
+        ? {}
+        : { createdBy: podmanRunArguments(service, { supervisor, selinux }) }),
+    };
+    const state =
+      found === undefined
+        ? ({ state: 'absent', detail: '', drift: [] } as const)
+        : withDrift(service, found, { image, engine });
+    if (systemd === undefined) return state;
+    if (installed === undefined) return found === undefined ? state : withoutUnit(state);
+    const unit = await systemd.show(service.unit, signal);
+    const changed = installed.text !== (await textIn(service, installed.form));
+    return withUnit(state, unit, unitDrift(unit, installed.form, changed));
   };
   const remove = async (service: RenderedService, signal: AbortSignal): Promise<void> => {
     await systemd?.remove(service.unit, signal);
@@ -95,10 +132,10 @@ export function createPodman(options: PodmanOptions): ContainerEngine {
       const source = systemd === undefined ? undefined : await unitSource(service, signal);
       const state = await inspect(service, signal);
       requireOurs('podman', service, state);
-      const current = state.specification === specificationOf(service);
       const installed = await systemd?.source(service.unit);
       if (installed !== undefined) requireOurUnit(service, installed);
-      if (state.state === 'running' && current && source?.text === installed?.text) return;
+      const current = state.drift.length === 0 && source?.form === installed?.form;
+      if (state.state === 'running' && current) return;
       await remove(service, signal);
       if (systemd !== undefined && source !== undefined)
         await systemd.install(service.unit, source, signal);
@@ -109,10 +146,10 @@ export function createPodman(options: PodmanOptions): ContainerEngine {
     },
     async stopService(service, signal) {
       const installed = await systemd?.source(service.unit);
-      const state = await inspectContainer(podman, service.unit, signal);
+      const found = await findContainer(podman, service.unit, signal);
       // An object of another owner with this name is left alone.
       if (installed !== undefined && !isOurUnit(service, installed)) return;
-      if (state.state !== 'absent' && !isOurs(service, state)) return;
+      if (found !== undefined && !isOurs(service, found.state)) return;
       await remove(service, signal);
     },
     inspectService: inspect,
@@ -123,24 +160,45 @@ export function createPodman(options: PodmanOptions): ContainerEngine {
         ? systemd.log(service.unit, lines, signal)
         : containerLog(podman, service.unit, lines, signal);
     },
+    async followLogs(service, lines, write, signal) {
+      const generated = (await systemd?.source(service.unit))?.form === 'quadlet';
+      if (generated && systemd !== undefined)
+        return systemd.followLog(service.unit, lines, write, signal);
+      if ((await findContainer(podman, service.unit, signal)) === undefined) return;
+      const args = ['logs', '--follow', '--tail', String(lines), service.unit];
+      await podman.follow(args, write, signal);
+    },
   };
 }
 
 /** The state of the container, with that of its unit. */
-async function withUnit(
-  systemd: Systemd,
-  service: RenderedService,
-  state: ContainerState,
-  signal: AbortSignal,
-): Promise<ContainerState> {
-  if ((await systemd.source(service.unit)) === undefined) return state;
-  const unit = await systemd.show(service.unit, signal);
+function withUnit(state: ContainerState, unit: UnitState, drift: readonly Drift[]): ContainerState {
   const about = `unit ${unit.active} (${unit.sub}), result ${unit.result}, restarted ${unit.restarts} times`;
   const detail = [state.detail, about].filter((each) => each !== '').join('; ');
-  const restarts = unit.restarts;
+  const { restarts } = unit;
+  const all = { restarts, drift: [...drift, ...state.drift] };
   if (state.state === 'running')
-    return { ...state, restarts, detail: restarts > 0 ? detail : state.detail };
-  return { ...state, state: 'stopped', restarts, detail };
+    return { ...state, ...all, detail: restarts > 0 ? detail : state.detail };
+  return { ...state, ...all, state: 'stopped', detail };
+}
+
+/** The host does not start such a container when it boots. */
+function withoutUnit(state: ContainerState): ContainerState {
+  return { ...state, drift: [differs('unit file', 'a unit', 'none'), ...state.drift] };
+}
+
+function unitDrift(unit: UnitState, form: UnitForm, changed: boolean): Drift[] {
+  const [dropIn] = unit.dropIns;
+  return [
+    ...(changed ? [differs('unit file', 'the file of the generation', 'another text')] : []),
+    ...(unit.stale
+      ? [differs('unit', 'the file that systemd has read', 'a file changed since')]
+      : []),
+    ...(dropIn === undefined ? [] : [differs('unit drop-ins', 'none', dropIn)]),
+    ...(form === 'unit' && !['', 'enabled'].includes(unit.file)
+      ? [differs('start at boot', 'enabled', unit.file)]
+      : []),
+  ];
 }
 
 function systemdRuns(env: Environment, rootless: boolean): boolean {

@@ -1,6 +1,6 @@
 import { canonicalBytes } from '../../../src/core/canonical-json.ts';
 import { type Digest, digestOf } from '../../../src/core/digest.ts';
-import type { LockedImage } from '../../../src/format/lock.ts';
+import type { LockedImage } from '../../../src/format/locked-content.ts';
 import { BlobStore } from '../../../src/io/blob-store.ts';
 
 const LAYER = 'application/vnd.oci.image.layer.v1.tar';

@@ -10,7 +10,8 @@ import {
 } from '../../../src/bundle/admission/admission-policy.ts';
 import type { ErrorCode } from '../../../src/core/error-table.ts';
 import { MAX_SEQ_STEP } from '../../../src/core/limits.ts';
-import type { Bundle, BundleImage } from '../../../src/format/bundle.ts';
+import type { Bundle } from '../../../src/format/bundle.ts';
+import type { BundleImage } from '../../../src/format/bundled-content.ts';
 import type { Trust } from '../../../src/format/trust.ts';
 import type { SiteState } from '../../../src/site/ledger/site-state.ts';
 import type { SignerVerdict } from '../../../src/trust/policy.ts';

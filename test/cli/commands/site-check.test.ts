@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { checkResult, problemsOf } from '../../../src/cli/commands/site-check.ts';
 import type { PartialImport } from '../../../src/site/importing/partial-import.ts';
-import type { ServiceStatus, SiteStatus } from '../../../src/site/status.ts';
+import type { ServiceStatus } from '../../../src/site/service-status.ts';
+import type { SiteStatus } from '../../../src/site/status.ts';
 import { generation, release } from '../../support/deployed.ts';
 
 const running = {
@@ -10,6 +11,19 @@ const running = {
   state: { state: 'running', detail: 'up' },
   drift: [],
 } as unknown as ServiceStatus;
+const onPurpose = {
+  ...running,
+  state: { state: 'absent', detail: '' },
+  stoppedAt: '2026-11-28T10:00:00Z',
+} as ServiceStatus;
+const unready = {
+  ...running,
+  readiness: { ready: false, check: '/health', found: 'no response' },
+} as ServiceStatus;
+const drifted = {
+  ...running,
+  drift: [{ field: 'ports', expected: '1', found: '2' }],
+} as ServiceStatus;
 const stopped = { ...running, state: { state: 'stopped', detail: 'exited (1)' } } as ServiceStatus;
 
 const site: SiteStatus = {
@@ -43,6 +57,27 @@ describe('when a site is checked for monitoring', () => {
       [],
       6,
       'failing: chat server: stopped: exited (1)\n',
+    ],
+    [
+      'a service that does not answer',
+      { services: [unready] },
+      [],
+      6,
+      'failing: chat server: not ready: no response from /health\n',
+    ],
+    [
+      'a service that a person stopped',
+      { services: [onPurpose] },
+      [],
+      5,
+      'attention: chat server: stopped on purpose at 2026-11-28T10:00:00Z; it is absent\n',
+    ],
+    [
+      'the field that drifted',
+      { services: [drifted] },
+      [],
+      5,
+      'attention: chat server: changed since it was installed: ports: expected 1, found 2\n',
     ],
     [
       'a recalled release',

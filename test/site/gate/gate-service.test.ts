@@ -73,7 +73,7 @@ async function failing(
   expect(results.slice(0, -1).every((each) => each.passed)).toBe(true);
   expect(error).toMatchObject({ expected: last.expected, found: last.found });
   writeCanonical(receiptKind, {
-    schema: 'stowage/receipt/v1',
+    schema: 'stowage/receipt/v2',
     site: 'site',
     at: '2026-11-21T10:00:00Z',
     tool: 'stowage',

@@ -21,7 +21,7 @@ beforeEach(async () => {
 
 function putReceipt(name: string, ledger: LedgerHead): void {
   const receipt = {
-    schema: 'stowage/receipt/v1',
+    schema: 'stowage/receipt/v2',
     site: 'here',
     at: '2026-11-21T10:00:00Z',
     tool: 'stowage 0.1.0',

@@ -6,7 +6,6 @@ const health = { server: 'command', command: ['/bin/ready'], startupSeconds: 1 }
 everyTarget('an engine of containers', health, () => {
   const target = fakeTarget();
   const { engine } = target;
-  const usual = engine.running;
   return {
     target,
     held: () => engine.state(),
@@ -19,12 +18,8 @@ everyTarget('an engine of containers', health, () => {
         output: '',
       });
     },
-    tamper: (name) => {
-      engine.running = (service) =>
-        service.name === name
-          ? { ...usual(service), specification: 'f'.repeat(64) }
-          : usual(service);
-    },
+    tamper: (name) => engine.changeByHand(name),
+    halt: (name) => engine.stopByHand(name),
     close: async () => {},
   };
 });

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { digestHex, parseDigest } from '../../../src/core/digest.ts';
 import { MIB } from '../../../src/core/limits.ts';
@@ -73,7 +76,11 @@ export function everyTarget(bench: () => Bench): void {
         specification: specificationOf(next),
       });
       for (const _ of 'ab') await target.stopService(next, signal);
-      expect(await target.inspectService(next, signal)).toEqual({ state: 'absent', detail: '' });
+      expect(await target.inspectService(next, signal)).toEqual({
+        state: 'absent',
+        detail: '',
+        drift: [],
+      });
       for (const _ of 'ab') await target.unloadImage(image, signal);
       expect(await target.hasImage(image, signal)).toBe(false);
     });
@@ -208,6 +215,71 @@ export function everyEngine(bench: () => EngineBench): void {
         ]),
       );
       await target.stopService(each, signal);
+    });
+
+    it('has not drifted, whatever it uses', async () => {
+      const { target } = bench();
+      const folder = mkdtempSync(join(tmpdir(), 'stowage-drift-'));
+      try {
+        await target.createNetwork(outward, signal);
+        await target.placeSecret(token, Buffer.from('x'), signal);
+        const each = script(STAY, {
+          ...{ network: 'bridge', networks: [outward.name], capabilities: ['CAP_SYS_NICE'] },
+          env: { MODEL_NAME: 'a = b' },
+          mounts: [
+            { source: folder, path: '/models' },
+            { memory: 8 * MIB, path: '/cache' },
+          ],
+          secrets: [{ name: token, path: '/run/secrets/token' }],
+          ports: [
+            { name: 'http', address: '127.0.0.1', host: 18_474, container: 8080 },
+            { name: 'all', address: '0.0.0.0', host: 18_475, container: 8081 },
+          ],
+          ...{ memory: 64 * MIB, sharedMemory: 8 * MIB, cpus: 1.5, pids: 77 },
+        });
+        for (const one of [each, script(STAY, { network: 'host' }), script(STAY)]) {
+          await target.startService(one, signal);
+          const { state, drift } = await target.inspectService(one, signal);
+          expect({ state, drift }).toEqual({ state: 'running', drift: [] });
+          await target.stopService(one, signal);
+        }
+        await target.removeSecret(token, signal);
+        await target.removeNetwork(outward, signal);
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    });
+
+    it.each<[field: string, change: Partial<RenderedService>]>([
+      ['environment MODEL_NAME', { env: { MODEL_NAME: 'evil' } }],
+      ['ports', { ports: [{ name: 'http', address: '127.0.0.1', host: 18_476, container: 8080 }] }],
+      ['arguments', { args: [`true; ${STAY}`] }],
+      ['arguments', { entrypoint: '/bin/sh', args: ['-c', `true; ${STAY}`] }],
+      ['user', { user: '10002:10002' }],
+      ['mounts', { mounts: [{ source: '/etc', path: '/models' }] }],
+      ['read-only root', { readOnlyRoot: false }],
+      ['capabilities', { capabilities: ['CAP_SYS_NICE'] }],
+      ['memory', { memory: 32 * MIB }],
+      ['process limit', { pids: 78 }],
+      ['networks', { network: 'none' }],
+    ])('names %s when another container took its place, and is repaired', async (field, change) => {
+      const { target } = bench();
+      await target.createNetwork(outward, signal);
+      const each = script(STAY, {
+        ...{ network: 'bridge', networks: [outward.name], memory: 64 * MIB, pids: 77 },
+        ports: [{ name: 'http', address: '127.0.0.1', host: 18_474, container: 8080 }],
+        env: { MODEL_NAME: 'good' },
+      });
+      await target.startService({ ...each, ...change }, signal);
+      const { drift } = await target.inspectService(each, signal);
+      expect(drift.map((one) => one.field)).toContain(field);
+      await target.startService(each, signal);
+      expect(await target.inspectService(each, signal)).toMatchObject({
+        state: 'running',
+        drift: [],
+      });
+      await target.stopService(each, signal);
+      await target.removeNetwork(outward, signal);
     });
 
     it('runs programs inside, and says how they ended', async () => {
@@ -363,7 +435,11 @@ export function everyEngine(bench: () => EngineBench): void {
       expect(dieAt).toBeGreaterThan(3);
       for (dieAt = 1; await die({ method: 'stopService', service: each, dieAt }); dieAt++) {
         await target.stopService(each, signal);
-        expect(await target.inspectService(each, signal)).toEqual({ state: 'absent', detail: '' });
+        expect(await target.inspectService(each, signal)).toEqual({
+          state: 'absent',
+          detail: '',
+          drift: [],
+        });
         await target.startService(each, signal);
       }
       for (const network of [within, outward]) await target.removeNetwork(network, signal);

@@ -31,8 +31,14 @@ const info = (values: object) => ({ 'docker info': { stdout: JSON.stringify(valu
 const there = { 'docker ps': { stdout: `${llm.unit}\n` } };
 
 function container(state: object, image = `sha256:${id}`): Answers {
-  const answer = JSON.stringify([state, image, 2, specificationOf(llm)]);
-  return { ...there, 'docker container inspect': { stdout: answer } };
+  const Config = { Labels: { 'stowage.specification': specificationOf(llm) } };
+  const answer = JSON.stringify([{ State: state, Image: image, RestartCount: 2, Config }]);
+  const none = { status: 1, stderr: 'No such image' };
+  return {
+    ...there,
+    'docker container inspect': { stdout: answer },
+    'docker image inspect': none,
+  };
 }
 
 describe('when the host of docker is probed', () => {

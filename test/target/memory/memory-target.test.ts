@@ -15,6 +15,7 @@ everyTarget('a target in memory, whose workloads have another shape,', health, (
       target.broken = (worker) => worker === `chat-server-${version.split('.')[0]}`;
     },
     tamper: (service) => target.replaceByHand(service),
+    halt: (service) => target.deleteByHand(service),
     close: () => target.close(),
   };
 });

@@ -2,7 +2,12 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { StowageError } from '../../../src/core/error.ts';
 import type { DeployedRelease, Generation, Workload } from '../../../src/format/generation.ts';
-import { type Change, changesBetween } from '../../../src/target/change.ts';
+import {
+  type Change,
+  changesBetween,
+  isStopped,
+  repairedReleases,
+} from '../../../src/target/change.ts';
 import type {
   DeployedService,
   ServiceState,
@@ -41,6 +46,8 @@ export interface MemoryTarget extends Target {
   broken: (worker: string) => boolean;
   /** Somebody else's hand: the worker of a service is replaced by another. */
   replaceByHand(service: string): void;
+  /** Somebody else's hand: the worker of a service is deleted. */
+  deleteByHand(service: string): void;
   close(): Promise<void>;
 }
 
@@ -81,6 +88,8 @@ export function createMemoryTarget(): MemoryTarget {
       const worker = workersOf(release).find((each) => each.id === subject);
       if (worker === undefined) throw new Error(`no worker ${subject}`);
       const route = `${release.name}-${worker.service}`;
+      if (action === 'create-worker' && workers.get(subject)?.changed === true)
+        await remove(subject);
       if (action === 'create-worker' && !workers.has(subject)) {
         const server = createServer((request, response) => {
           response.statusCode = target.broken(subject) ? 500 : 200;
@@ -114,12 +123,21 @@ export function createMemoryTarget(): MemoryTarget {
     async state({ release, service }, signal): Promise<ServiceState> {
       requireUninterrupted(signal);
       const worker = workers.get(workerOf(release, service).id);
-      if (worker === undefined) return { state: 'absent', detail: '', drift: ['no worker'] };
-      const drift = worker.changed ? ['the worker was replaced'] : [];
+      if (worker === undefined) return { state: 'absent', detail: '', drift: [] };
+      const drift = worker.changed
+        ? [{ field: 'worker', expected: 'the one that was created', found: 'another' }]
+        : [];
       return { state: 'running', detail: '', startedAt: '2026-11-21T10:00:00Z', drift };
     },
     runInside: async () => ({ status: 0, output: '' }),
     logs: async ({ service }) => `a line of ${service}`,
+    async followLogs({ service }, _, write) {
+      write(Buffer.from(`a line of ${service}\n`));
+    },
+    async stop({ release, service }, signal) {
+      requireUninterrupted(signal);
+      await remove(workerOf(release, service).id);
+    },
     async forget(going, staying, signal) {
       requireUninterrupted(signal);
       const kept = new Set(workersIn(staying));
@@ -132,6 +150,13 @@ export function createMemoryTarget(): MemoryTarget {
     }),
     replaceByHand(service) {
       for (const [id, worker] of workers) if (id.includes(`-${service}-`)) worker.changed = true;
+    },
+    deleteByHand(service) {
+      for (const [id, { server }] of [...workers]) {
+        if (!id.includes(`-${service}-`)) continue;
+        workers.delete(id);
+        server.close();
+      }
     },
     async close() {
       for (const id of [...workers.keys()]) await remove(id);
@@ -147,7 +172,8 @@ export function createMemoryTarget(): MemoryTarget {
 }
 
 /** Blue and green: the new workers start beside the old, which go when the routes have moved. */
-function memorySteps({ from, to }: Change): TargetSteps {
+function memorySteps(change: Change): TargetSteps {
+  const { from, to, repairs = [] } = change;
   const { arriving, leaving } = changesBetween(from, to);
   const about = (release: DeployedRelease, side: 'from' | 'to', worker: Worker) =>
     ({ side, release: release.name, subject: worker.id }) as const;
@@ -161,11 +187,22 @@ function memorySteps({ from, to }: Change): TargetSteps {
   return {
     prepare: [],
     stop: [],
-    start: each(arriving, (release, worker) => ({
-      ...about(release, 'to', worker),
-      ...{ action: 'create-worker', service: worker.service, reason: 'it is new' },
-      ...(shared.has(worker.id) ? {} : { undo: 'delete-worker' }),
-    })),
+    start: [
+      ...each(arriving, (release, worker) => ({
+        ...about(release, 'to', worker),
+        ...{ action: 'create-worker', service: worker.service, reason: 'it is new' },
+        ...(shared.has(worker.id) ? {} : { undo: 'delete-worker' }),
+      })).filter(({ release, service }) => !isStopped(change, { release, service })),
+      ...each(repairedReleases(change), (release, worker) => ({
+        ...about(release, 'to', worker),
+        ...{ action: 'create-worker', service: worker.service, reason: 'it is repaired' },
+        ...(repairs.some((one) => one.service === worker.service && one.running)
+          ? {}
+          : { undo: 'delete-worker' }),
+      })).filter(({ release, service }) =>
+        repairs.some((one) => one.release === release && one.service === service),
+      ),
+    ],
     expose: arriving.flatMap((release) => {
       const before = leaving.find(({ name }) => name === release.name);
       const set = workersOf(release).map((worker) => ({

@@ -57,10 +57,14 @@ function onHost(answers: Answers, systemd = false, form: 'unit' | 'quadlet' = 'u
   return { ...commands, target };
 }
 
+function inspected(values: object): Answers {
+  const answer = [{ Image: id, RestartCount: 0, ...values }];
+  return { 'podman container inspect': { stdout: `${JSON.stringify(answer)}\n` } };
+}
+
 function container(state: object, specification = specificationOf(llm)): Answers {
   const labels = { 'stowage.release': llm.release, 'stowage.specification': specification };
-  const answer = [state, id, 0, labels];
-  return { 'podman container inspect': { stdout: `${JSON.stringify(answer)}\n` } };
+  return inspected({ State: state, Config: { Labels: labels } });
 }
 
 function info(version: string, host: object = {}) {
@@ -130,6 +134,7 @@ describe('when a service is inspected', () => {
       restarts: 0,
       specification: specificationOf(llm),
       release: llm.release,
+      drift: [],
     });
   });
 
@@ -154,7 +159,11 @@ describe('when a service is inspected', () => {
 
   it('reports absent if there is none', async () => {
     const { target } = onHost(noSuchContainer);
-    expect(await target.inspectService(llm, signal)).toEqual({ state: 'absent', detail: '' });
+    expect(await target.inspectService(llm, signal)).toEqual({
+      state: 'absent',
+      detail: '',
+      drift: [],
+    });
   });
 
   it('does not mistake a broken engine for an absent service', async () => {
@@ -170,6 +179,7 @@ describe('when a service is inspected', () => {
       state: 'stopped',
       detail: 'unit activating (auto-restart), result exit-code, restarted 4 times',
       restarts: 4,
+      drift: [expect.objectContaining({ field: 'unit file' })],
     });
   });
 });
@@ -188,8 +198,10 @@ describe('when a service is started without systemd', () => {
   ])('replaces %s', async (_, answers) => {
     const { target, calls } = onHost(answers);
     await target.startService(llm, signal);
-    const verbs = calls.map((call) => call.split(' ')[1]).filter((verb) => verb !== 'container');
-    expect(verbs).toEqual(['rm', 'run']);
+    const changing = calls.filter(
+      (call) => !call.includes(' inspect ') && !call.includes(' exists '),
+    );
+    expect(changing.map((call) => call.split(' ')[1])).toEqual(['rm', 'run']);
   });
 });
 
@@ -303,9 +315,8 @@ describe('when a service is stopped', () => {
 
 describe('when another owner has the name', () => {
   const ours = { ...llm, site: '0a1b2c3d' };
-  const labelled = (labels: object): Answers => ({
-    'podman container inspect': { stdout: `${JSON.stringify([running, id, 0, labels])}\n` },
-  });
+  const labelled = (labels: object): Answers =>
+    inspected({ State: running, Config: { Labels: labels } });
 
   it.each([
     ['a container without labels', {}],

@@ -2,7 +2,7 @@ import { StowageError } from '../../../core/error.ts';
 import { oneLine } from '../../../core/printable.ts';
 import { momentOf } from '../../../format/field.ts';
 import type { Constraint } from '../../../format/plan.ts';
-import { changesBetween } from '../../../target/change.ts';
+import { changesBetween, repairedReleases } from '../../../target/change.ts';
 import { channel, recalled } from './admissible.ts';
 import type { ConstraintInput, Rule } from './constraint.ts';
 import { overridableRules, withOverrides } from './override.ts';
@@ -33,8 +33,9 @@ const MAX_TEXT = 2000;
 
 /** The result of every rule, satisfied or not, with the overrides that are valid now; none if nothing changes. */
 export async function checkConstraints(input: ConstraintInput): Promise<Constraint[]> {
-  const { arriving, leaving } = changesBetween(input.context.change.from, input.context.change.to);
-  if (arriving.length + leaving.length === 0) return [];
+  const { change } = input.context;
+  const { arriving, leaving } = changesBetween(change.from, change.to);
+  if (arriving.length + leaving.length + repairedReleases(change).length === 0) return [];
   const constraints: Constraint[] = [];
   for (const rule of rules) constraints.push(...(await rule(input)));
   const brief = constraints.map((each) => ({

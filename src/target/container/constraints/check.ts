@@ -1,6 +1,7 @@
 import type { Constraint } from '../../../format/plan.ts';
 import type { ContainerConstraintInput } from './constraint.ts';
 import { gpus } from './gpus.ts';
+import { layers } from './layers.ts';
 import { memory } from './memory.ts';
 import { containerNames } from './names.ts';
 import { ports } from './ports.ts';
@@ -13,6 +14,7 @@ const rules = [
   names,
   kernel,
   processor,
+  layers,
   memory,
   gpus,
   containerNames,
@@ -20,7 +22,7 @@ const rules = [
 ] as const;
 
 /** Rules that a person may temporarily override. */
-export const overridableRules = ['kernel', 'engine', 'cpu', 'memory', 'gpu'] as const;
+export const overridableRules = ['kernel', 'engine', 'cpu', 'memory', 'gpu', 'layers'] as const;
 
 /** The result of every rule for containers on this host, satisfied or not. */
 export async function containerConstraints(input: ContainerConstraintInput): Promise<Constraint[]> {

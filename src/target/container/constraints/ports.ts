@@ -1,6 +1,6 @@
 import type { DeployedRelease } from '../../../format/generation.ts';
 import type { Constraint } from '../../../format/plan.ts';
-import { arrivals } from '../../change.ts';
+import { arrivals, type Change, isStopped, type ServiceName } from '../../change.ts';
 import { type Listener, listeners, ownerOf } from '../../host/listeners.ts';
 import { containersOf } from '../workload.ts';
 import type { ContainerConstraintInput } from './constraint.ts';
@@ -10,6 +10,7 @@ interface Place {
   readonly port: number;
   /** `service x of release y`. */
   readonly holder: string;
+  readonly of: ServiceName;
 }
 
 /** Each port that a release publishes is free or held by its predecessor; otherwise the owner is named. */
@@ -22,7 +23,7 @@ export async function ports(input: ContainerConstraintInput): Promise<Constraint
   const leaving = input.change.from.releases.filter(
     ({ name }) => names.has(name) || !input.change.to.releases.some((each) => each.name === name),
   );
-  const ours = leaving.flatMap(placesOf);
+  const ours = leaving.flatMap(placesOf).filter(({ of }) => !isIdle(input.change, of));
   const staying = input.change.to.releases.filter(({ name }) => !names.has(name)).flatMap(placesOf);
   const listening = await listeners(input.host);
   const constraints: Constraint[] = [];
@@ -68,6 +69,14 @@ async function problemWith(
   return `in use by ${owner ?? 'a program that this user cannot see'}${where}`;
 }
 
+/** Whether a service of this site does not run and so does not hold its ports. */
+function isIdle(change: Change, { release, service }: ServiceName): boolean {
+  const repair = change.repairs?.find(
+    (each) => each.release === release && each.service === service,
+  );
+  return repair?.running === false || isStopped(change, { release, service });
+}
+
 /** A listener on all addresses holds the port on each. */
 function overlap(
   a: { readonly address: string; readonly port: number },
@@ -88,6 +97,7 @@ function placesOf(release: DeployedRelease): Place[] {
       address: port.address,
       port: service.network === 'host' ? port.container : port.host,
       holder: `service ${service.name} of release ${release.name}`,
+      of: { release: release.name, service: service.name },
     })),
   );
 }

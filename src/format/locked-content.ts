@@ -1,0 +1,226 @@
+import * as z from 'zod';
+import type { Digest } from '../core/digest.ts';
+import { pathCollision } from '../core/safe-path.ts';
+import { exact } from './exact.ts';
+import * as field from './field.ts';
+import { type SignatureVerdict, verdict } from './upstream.ts';
+
+/** A blob with its media type, as a lock, `bundle.json` and OCI descriptors name it. */
+export interface LockedBlob {
+  readonly digest: Digest;
+  readonly size: number;
+  readonly mediaType: string;
+}
+
+/** An artifact of an image in its registry, which is packed with the image. */
+export interface LockedAttachment extends LockedBlob {
+  /** `cosign` has the tag `sha256-HEX.sig`; the subject of a `referrer` is the image. */
+  readonly kind: 'cosign' | 'referrer';
+  /** The index or manifest that it refers to. */
+  readonly subject: Digest;
+  readonly artifactType: string;
+}
+
+export interface LockedModelFile {
+  readonly path: string;
+  readonly size: number;
+  /** SHA-256 of the bytes; for a Git-LFS file this is its oid. */
+  readonly digest: Digest;
+  /** Git blob SHA-1, for files that the Hub stores outside LFS. */
+  readonly gitOid?: string;
+  /** The result of the Hub's own scanners: `safe`, `unsafe`, `suspicious`, `queued`. */
+  readonly hubScan?: string;
+}
+
+export interface LockedModel {
+  readonly name: string;
+  readonly source: string;
+  /** The URL of the Hub. */
+  readonly endpoint: string;
+  /** `organisation/name`. */
+  readonly repository: string;
+  /** The commit that the revision resolved to. */
+  readonly commit: string;
+  readonly license?: string;
+  readonly gated: boolean;
+  /** Whether the Hub grants access automatically, or a person does; gated repositories only. */
+  readonly gate?: 'auto' | 'manual';
+  /** The tags of the model on the Hub, sorted. */
+  readonly tags?: readonly string[];
+  /** The result of verifying the signature that the manifest requires. */
+  readonly signature?: SignatureVerdict;
+  readonly files: readonly LockedModelFile[];
+}
+
+/** A blob of an image. */
+export interface LockedLayer extends LockedBlob {
+  /** Where it is downloaded, if its registry does not have it. */
+  readonly urls?: readonly string[];
+}
+
+export interface LockedImage {
+  readonly name: string;
+  readonly source: string;
+  /** `registry/repository`, as requested. */
+  readonly repository: string;
+  /** The index or manifest of the reference, stored byte for byte. */
+  readonly target: LockedBlob;
+  /** The image manifest for each requested platform, and its config. */
+  readonly platforms: readonly {
+    readonly platform: string;
+    readonly manifest: Digest;
+    readonly config: Digest;
+  }[];
+  /** Every blob to pack, including the target, the platform manifests and attachments. */
+  readonly blobs: readonly LockedLayer[];
+  /** Signatures and other artifacts of the image in the registry; digest and size are those of their manifests. */
+  readonly attached?: readonly LockedAttachment[];
+  /** The result of verifying the signature that the manifest requires. */
+  readonly signature?: SignatureVerdict;
+}
+
+/** A resolved git source. */
+export interface LockedGit {
+  /** The repository's address. */
+  readonly url: string;
+  /** The commit that the revision resolved to, and the hash of its tree. */
+  readonly commit: string;
+  readonly tree: string;
+  /** Its submodules, by path. */
+  readonly submodules?: readonly {
+    readonly path: string;
+    readonly url: string;
+    readonly commit: string;
+  }[];
+}
+
+export interface LockedFile {
+  readonly name: string;
+  readonly source: string;
+  /** A single file unchanged, or a folder as one tar. */
+  readonly kind: 'file' | 'tree';
+  /** The file's name; for a tree, the folder's. */
+  readonly path: string;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly git?: LockedGit;
+}
+
+const mediaType: z.ZodType<string> = z
+  .string()
+  .regex(/^[a-z0-9.+-]+\/[A-Za-z0-9.+_-]+$/, 'expected a media type')
+  .max(255);
+
+export const blob: z.ZodType<LockedBlob> = exact(
+  z.strictObject({
+    digest: field.digest,
+    size: field.bytes,
+    mediaType,
+  }),
+);
+
+export const attachment: z.ZodType<LockedAttachment> = exact(
+  z.strictObject({
+    digest: field.digest,
+    size: field.bytes,
+    mediaType,
+    kind: z.enum(['cosign', 'referrer']),
+    subject: field.digest,
+    artifactType: field.line(255),
+  }),
+);
+
+/** The files of one folder, in any order, without colliding paths. */
+export function folder<F extends { readonly path: string }>(file: z.ZodType<F>): z.ZodType<F[]> {
+  return z
+    .array(file)
+    .min(1)
+    .max(100_000)
+    .superRefine((files, context) => {
+      const collision = pathCollision(files.map((each) => each.path));
+      if (collision === undefined) return;
+      context.addIssue({
+        code: 'custom',
+        message: `${collision[0]} and ${collision[1]} are one file on some systems`,
+      });
+    });
+}
+
+/** The tags of a model on the Hub. */
+export const modelTags: z.ZodType<string[]> = exact(z.array(field.line(256)).max(1000));
+
+const layer: z.ZodType<LockedLayer> = exact(
+  z.strictObject({
+    digest: field.digest,
+    size: field.bytes,
+    mediaType,
+    urls: z.array(field.line(2048)).min(1).max(8).exactOptional(),
+  }),
+);
+
+export const model: z.ZodType<LockedModel> = exact(
+  z.strictObject({
+    name: field.name,
+    source: field.line(512),
+    endpoint: field.line(512),
+    repository: field.line(256),
+    commit: field.commit,
+    license: field.line(256).exactOptional(),
+    gated: z.boolean(),
+    gate: z.enum(['auto', 'manual']).exactOptional(),
+    tags: modelTags.exactOptional(),
+    signature: verdict.exactOptional(),
+    files: folder(
+      z.strictObject({
+        path: field.safePath,
+        size: field.bytes,
+        digest: field.digest,
+        gitOid: field.hex(40).exactOptional(),
+        hubScan: field.line(40).exactOptional(),
+      }),
+    ),
+  }),
+);
+
+export const image: z.ZodType<LockedImage> = exact(
+  z.strictObject({
+    name: field.name,
+    source: field.line(512),
+    repository: field.line(512),
+    target: blob,
+    platforms: z
+      .array(
+        z.strictObject({ platform: field.platform, manifest: field.digest, config: field.digest }),
+      )
+      .min(1)
+      .max(8),
+    blobs: z.array(layer).min(1).max(10_000),
+    attached: z.array(attachment).min(1).max(1000).exactOptional(),
+    signature: verdict.exactOptional(),
+  }),
+);
+
+const git: z.ZodType<LockedGit> = exact(
+  z.strictObject({
+    url: field.line(2048),
+    commit: field.commit,
+    tree: field.commit,
+    submodules: z
+      .array(z.strictObject({ path: field.safePath, url: field.line(2048), commit: field.commit }))
+      .min(1)
+      .max(1000)
+      .exactOptional(),
+  }),
+);
+
+export const file: z.ZodType<LockedFile> = exact(
+  z.strictObject({
+    name: field.name,
+    source: field.line(2048),
+    kind: z.enum(['file', 'tree']),
+    path: field.safePath,
+    digest: field.digest,
+    size: field.bytes,
+    git: git.exactOptional(),
+  }),
+);

@@ -1,0 +1,177 @@
+import { recallOf } from '../../bundle/admission/recall.ts';
+import { StowageError } from '../../core/error.ts';
+import { oneLine } from '../../core/printable.ts';
+import { momentOf } from '../../format/field.ts';
+import type { DeployedRelease, Generation } from '../../format/generation.ts';
+import type { ServiceCommand } from '../../format/override.ts';
+import type { GateResult } from '../../format/receipt.ts';
+import type { Change, ServiceName } from '../../target/change.ts';
+import type { ServiceOf, Target } from '../../target/target.ts';
+import { currentGeneration } from '../generations.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { stateOf } from '../ledger/site-state.ts';
+import { makePlan } from '../planning/plan.ts';
+import { writeReceipt } from '../receipts/receipt.ts';
+import { siteFacts } from '../receipts/site-facts.ts';
+import type { SiteContext } from '../site-context.ts';
+import { findService, stoppedServices, writeStopped } from '../stopped.ts';
+import { withSite } from './change.ts';
+import { runOperation } from './run-operation.ts';
+
+/** The services that a command is for. */
+export interface ServiceSelection {
+  readonly release: string;
+  /** All services of the release if empty. */
+  readonly services: readonly string[];
+}
+
+/**
+ * Starts, stops or restarts services of the current generation, which stays as it is. A stopped service is noted in the site
+ * before it stops, and only a `start` or `restart` removes the note. A started service passes its gate. Every part can be
+ * repeated, so a killed command is completed by the same command.
+ * @returns the services, each after its dependencies
+ * @throws StowageError `release-unknown`, `service-unknown`, `release-recalled`, `gate-failed`, `engine-failed`, `interrupted`
+ */
+export async function operateServices(
+  command: ServiceCommand,
+  selection: ServiceSelection,
+  options: SiteContext,
+): Promise<readonly ServiceName[]> {
+  const { site } = options;
+  return withSite(options, async (ledger) => {
+    const current = await currentGeneration(site);
+    const selected = selectServices(selection, current, options.target);
+    const gates: GateResult[] = [];
+    const names = selected.map(({ release, service }) => ({ release: release.name, service }));
+    if (command !== 'stop') requireNotRecalled(selected, ledger);
+    try {
+      await noteStopped(command, { names, current }, options);
+      if (command !== 'start') await stopAll(selected, options);
+      if (command !== 'stop') await startAll(names, { current, gates }, options);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      await append({ command, names, current, failure: reason }, ledger, options);
+      throw error;
+    }
+    await append({ command, names, current }, ledger, options);
+    const facts = await siteFacts(current, options);
+    const about = { intent: command, outcome: 'kept', gates, ledger: ledger.head } as const;
+    await writeReceipt(site, { ...about, running: current, facts }, options.now());
+    return names;
+  });
+}
+
+/**
+ * The named services of an installed release, each after its dependencies; all of them if none is named.
+ * @throws StowageError `release-unknown`, `service-unknown`
+ */
+export function selectServices(
+  { release: name, services }: ServiceSelection,
+  { releases }: Generation,
+  target: Pick<Target, 'services'>,
+): ServiceOf[] {
+  const release = releases.find((each) => each.name === name);
+  if (release === undefined)
+    throw new StowageError('release-unknown', `release ${name} is not installed at this site`, {
+      expected: releases.map((each) => each.name).join(', ') || 'no release: nothing is installed',
+      found: name,
+      hint: 'run stowage status to list the installed releases',
+    });
+  const existing = target.services(release).map((each) => each.name);
+  const unknown = services.find((each) => !existing.includes(each));
+  if (unknown !== undefined || existing.length === 0)
+    throw new StowageError('service-unknown', `release ${name} has no such service`, {
+      expected: existing.join(', ') || 'none: the release has no services',
+      found: unknown ?? 'a release without services',
+      hint: 'run stowage status to list the services of each release',
+    });
+  return existing
+    .filter((each) => services.length === 0 || services.includes(each))
+    .map((service) => ({ release, service }));
+}
+
+/** The note comes before the service stops and is removed before it starts: what a person asked for last is kept. */
+async function noteStopped(
+  command: ServiceCommand,
+  { names, current }: { names: readonly ServiceName[]; current: Generation },
+  { site, now }: SiteContext,
+): Promise<void> {
+  const before = await stoppedServices(site, current);
+  const others = before.filter((each) => findService(names, each) === undefined);
+  const at = momentOf(now());
+  const stopped = names.map((each) => findService(before, each) ?? { ...each, at });
+  await writeStopped(site, command === 'stop' ? [...others, ...stopped] : others);
+}
+
+/** Dependents stop before what they depend on. */
+async function stopAll(
+  selected: readonly ServiceOf[],
+  { target, signal, emit }: SiteContext,
+): Promise<void> {
+  for (const of of selected.toReversed()) {
+    emit({ type: 'step', step: 'stop service', subject: `${of.release.name} ${of.service}` });
+    await target.stop(of, signal);
+  }
+}
+
+/** Runs the steps that a repair of these services has. Services that already run as they were applied are left alone. */
+async function startAll(
+  names: readonly ServiceName[],
+  { current, gates }: { current: Generation; gates: GateResult[] },
+  options: SiteContext,
+): Promise<void> {
+  const { site, target, now, emit } = options;
+  const reason = 'a person starts it';
+  const repairs = names.map((each) => ({ ...each, running: false, reason }));
+  const change: Change = {
+    ...{ intent: 'install', from: current, to: current, bundles: new Map() },
+    ...{ repairs, stopped: await stoppedServices(site, current) },
+  };
+  const { name } = await site.site();
+  const plan = makePlan({
+    ...{ change, subject: '', site: name, madeAt: momentOf(now()), constraints: [], target },
+  });
+  const context = { ...options, keep: (result: GateResult) => void gates.push(result) };
+  for (const step of plan.steps) {
+    const { action, release, subject } = step.do;
+    const what = action === 'place-files' ? release : `${release} ${subject}`;
+    emit({ type: 'step', step: action.replace('-', ' '), subject: what });
+    await runOperation(step.do, plan, context);
+  }
+}
+
+function requireNotRecalled(selected: readonly ServiceOf[], { entries }: Ledger): void {
+  const { recalls } = stateOf(entries);
+  for (const release of new Set(selected.map((each): DeployedRelease => each.release))) {
+    const recall = recallOf(release, recalls);
+    if (recall === undefined) continue;
+    const what = `release ${release.name} ${release.version}`;
+    throw new StowageError('release-recalled', `${what} was recalled`, {
+      expected: 'a release that was not recalled',
+      found: recall.reason,
+      hint: 'install a version that was not recalled, or roll back to one',
+    });
+  }
+}
+
+interface Operated {
+  readonly command: ServiceCommand;
+  readonly names: readonly ServiceName[];
+  readonly current: Generation;
+  /** Why the command failed. */
+  readonly failure?: string;
+}
+
+async function append(
+  { command, names, current, failure }: Operated,
+  ledger: Ledger,
+  { now }: SiteContext,
+): Promise<void> {
+  const list = names.map(({ release, service }) => `${release} ${service}`).join(', ');
+  const detail = oneLine(failure === undefined ? list : `${list}: ${failure}`, 1000);
+  const outcome = failure === undefined ? 'kept' : 'failed';
+  await ledger.append(
+    { kind: 'command', command, outcome, generation: current.number, detail },
+    now(),
+  );
+}
