@@ -1,5 +1,5 @@
 import { formatBytes } from '../core/amount.ts';
-import type { LockedModelFile } from '../format/lock.ts';
+import type { LockedModelFile } from '../format/locked-content.ts';
 import type { Extra } from './examine-content.ts';
 
 type DuplicateReport = (
