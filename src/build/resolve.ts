@@ -1,5 +1,4 @@
 import { basename, resolve as resolvePath } from 'node:path';
-import { canonicalJson, type Json } from '../core/canonical-json.ts';
 import { type Digest, digestFromHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
@@ -39,6 +38,7 @@ import {
   verifyImagePublisher,
   verifyModelPublisher,
 } from './upstream/verify-signatures.ts';
+import { lockAfter } from './version-change.ts';
 
 const HUB_FILES_AT_ONCE = 4;
 
@@ -112,15 +112,7 @@ async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock>
     files,
     findings: [...resolved, ...examined],
   });
-  return previous !== undefined && sameContent(previous, lock) ? previous : lock;
-}
-
-function sameContent(previous: Lock, lock: Lock): boolean {
-  const { seq, resolvedAt } = previous;
-  return (
-    canonicalJson({ ...lock, seq, resolvedAt } as unknown as Json) ===
-    canonicalJson(previous as unknown as Json)
-  );
+  return lockAfter(previous, lock);
 }
 
 async function resolveModel(

@@ -76,6 +76,10 @@ export function addConnectedCommands(program: Command, run: Run): void {
       '--installer <folder>',
       'installers to include: stowage-linux-x64, stowage-linux-arm64 (default: next to this program)',
     )
+    .option(
+      '--same-version <reason>',
+      'pack changed content under an unchanged version; the reason is recorded in the lock and the bundle',
+    )
     .option('--no-installer', 'do not include an installer')
     .addOption(store())
     .addOption(insecure())

@@ -18,6 +18,11 @@ export const failures = {
       'there is no lock, or the manifest, a local file or a finding has changed since it was made',
     remedy: 'run stowage lock again, or restore the files that changed',
   },
+  'version-reused': {
+    cause: 'the content has changed since an earlier lock, but the version has not',
+    remedy:
+      'raise version in the manifest, and run stowage lock again; pack --same-version records why it must stay',
+  },
   'plan-stale': {
     cause:
       'the running release, site.yaml, a secret or the host has changed since the plan was made',

@@ -208,6 +208,10 @@ export const explanations: Readonly<Record<Rule, Explanation>> = {
     'read the card yourself',
   ),
 
+  'version-unchanged': explain(
+    'a site could import two different bundles with one version, and nobody could tell them apart by it',
+    'raise "version" in the manifest, and run stowage lock again',
+  ),
   'glob-unmatched': explain(
     'a glob that matches nothing is usually a typing error, and the files that it was meant for are missing',
     'correct or remove the glob; as in huggingface_hub, it must match the whole path, and "folder/" matches a folder',

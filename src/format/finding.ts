@@ -98,6 +98,7 @@ export const rules = {
     'license-differs',
     'card-unreadable',
     'glob-unmatched',
+    'version-unchanged',
     'asset-draft-model',
     'asset-tokenizer',
     'asset-model',

@@ -2,14 +2,17 @@ import { dirname, join } from 'node:path';
 import { type AssembleOptions, requireAbsent } from '../../build/assemble.ts';
 import { type BuiltInstaller, findInstallers } from '../../build/installers.ts';
 import { pack as packBundle } from '../../build/pack.ts';
+import { requireNewVersion } from '../../build/version-change.ts';
 import { chainFiles, readChain } from '../../bundle/admission/trust-files.ts';
 import { isNotice } from '../../content/items.ts';
 import { counted, formatBytes } from '../../core/amount.ts';
 import { CRC_SPAN_BYTES, MAX_PARITY_ROWS } from '../../core/limits.ts';
 import { bundleBytes, bundleFiles } from '../../format/bundle.ts';
+import { writeJson } from '../../format/document.ts';
+import { lockKind } from '../../format/lock.ts';
 import type { Manifest } from '../../format/manifest.ts';
 import { BlobStore } from '../../io/blob-store.ts';
-import { remove } from '../../io/file.ts';
+import { remove, writeAtomic } from '../../io/file.ts';
 import { walkFromFirst } from '../../trust/trust-chain.ts';
 import { type CommandContext, type CommandResult, storeFolder, usage } from '../command.ts';
 import { parseBytes } from '../units.ts';
@@ -31,6 +34,8 @@ export interface PackOptions extends SourceOptions {
   readonly only?: string;
   readonly from?: string;
   readonly store?: string;
+  /** Why the content changed without a new version. */
+  readonly sameVersion?: string;
 }
 
 export async function pack(
@@ -44,7 +49,9 @@ export async function pack(
     return packFrom(list, options.from, options.output, context);
   const partSize = list?.partSize ?? parsePartSize(options.partSize);
   const trust = await readTrustChain(options.trustChain, context);
-  const { lock, manifest, folder } = await readFreshLock(file, context);
+  const { lock: found, lockPath, manifest, folder } = await readFreshLock(file, context);
+  const lock = requireNewVersion(found, reasonOf(options));
+  if (lock !== found) await writeAtomic(lockPath, writeJson(lockKind, lock));
   const installers = await chosenInstallers(options.installer, manifest, context);
   const output =
     options.output === undefined
@@ -90,6 +97,17 @@ export async function pack(
     },
     text: `${output}\n${discs.length === 0 ? '' : `  ${counted(discs.length, 'disc')}\n`}  ${counted(files, 'file')}, ${formatBytes(bytes)}\n  SHA-512 of SHA512SUMS: ${id}\n  not signed yet: stowage sign ${output} --key KEY --certificate CERTIFICATE\n`,
   };
+}
+
+/** @throws StowageError `usage-invalid` for a reason that the lock cannot hold */
+function reasonOf({ sameVersion }: PackOptions): string | undefined {
+  if (sameVersion === undefined || /^(?! *$)[^\p{Cc}\p{Zl}\p{Zp}]{1,500}$/u.test(sameVersion))
+    return sameVersion;
+  throw usage(
+    'invalid reason',
+    'one line of text, at most 500 characters',
+    sameVersion.slice(0, 60),
+  );
 }
 
 /** The installers to include: those next to this program, or from the given folder, or none. */
