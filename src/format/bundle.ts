@@ -194,12 +194,39 @@ export function bundleFiles(bundle: Bundle): { path: string; size: number; sha51
   return [...bundle.control, ...(bundle.installers ?? []), ...allParts(bundle)];
 }
 
-/** Bytes of all blobs and installers. */
+/** Bytes of all blobs and installers: what an import copies. */
 export function bundleBytes({
   blobs,
   installers = [],
 }: Pick<Bundle, 'blobs' | 'installers'>): number {
-  return [...blobs, ...installers].reduce((sum, each) => sum + each.size, 0);
+  return totalSize(blobs) + totalSize(installers);
+}
+
+/** How large a bundle is. Every command that shows a size or a number of files of a whole bundle takes it from here. */
+export interface BundleSize {
+  /** The files that `SHA512SUMS` lists, `bundle.json` included. */
+  readonly files: number;
+  /** The bytes of those that `bundle.json` lists: content, installers, recovery parts and lists. */
+  readonly bytes: number;
+  /** The bytes of all blobs, as `stowage lock` shows them. */
+  readonly content: number;
+  readonly installers: number;
+}
+
+export function bundleSize(bundle: Bundle): BundleSize {
+  const listed = bundleFiles(bundle);
+  return {
+    files: listed.length + 1,
+    bytes: totalSize(listed),
+    content: totalSize(bundle.blobs),
+    installers: totalSize(bundle.installers ?? []),
+  };
+}
+
+export function totalSize(items: Iterable<{ readonly size: number }>): number {
+  let sum = 0;
+  for (const { size } of items) sum += size;
+  return sum;
 }
 
 export const bundleKind: DocumentKind<Bundle> = {

@@ -1,6 +1,6 @@
 import { itemsIn, sections } from '../../content/items.ts';
 import type { StowageError } from '../../core/error.ts';
-import { type Bundle, bundleBytes, bundleFiles } from '../../format/bundle.ts';
+import { type Bundle, bundleSize } from '../../format/bundle.ts';
 import { checkDocument } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
 import {
@@ -83,11 +83,12 @@ function describeFailure(error: StowageError): ReportFailure {
 }
 
 function identityOf(bundle: Bundle): ReportBundle {
+  const { files, bytes } = bundleSize(bundle);
   const { name, version, channel, description, seq, resolvedAt, platforms } = bundle;
   return {
     ...{ name, version, channel, description, seq, resolvedAt, platforms },
-    files: bundleFiles(bundle).length + 1,
-    bytes: bundleBytes(bundle),
+    files,
+    bytes,
   };
 }
 

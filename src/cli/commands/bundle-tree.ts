@@ -4,7 +4,7 @@ import { itemsIn } from '../../content/items.ts';
 import { kinds } from '../../content/kinds.ts';
 import type { Seen } from '../../content/seen.ts';
 import { formatAmount, formatBytes } from '../../core/amount.ts';
-import { allParts, type Bundle } from '../../format/bundle.ts';
+import { allParts, type Bundle, bundleSize } from '../../format/bundle.ts';
 import type { AcceptancePrompt } from '../../format/deployment.ts';
 import type { Mount, Service } from '../../format/service.ts';
 
@@ -112,4 +112,11 @@ function parityBranches(bundle: Bundle): Branch[] {
       size,
     },
   ];
+}
+
+/** The size of a bundle and what it consists of; all numbers are those of `bundleSize`. */
+export function sizeText(bundle: Bundle): string {
+  const { files, bytes, content, installers } = bundleSize(bundle);
+  const included = installers === 0 ? '' : `, ${formatBytes(installers)} of installers`;
+  return `${formatAmount(files, 'file')}, ${formatBytes(bytes)}: ${formatBytes(content)} of content${included}`;
 }

@@ -2,13 +2,11 @@ import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
 import { findDiscs } from '../../bundle/discs.ts';
 import { type BundleView, presentDiscs, viewBundle } from '../../bundle/inspect/bundle-view.ts';
 import { readPlatforms } from '../../bundle/inspect/platforms.ts';
-import { formatAmount, formatBytes } from '../../core/amount.ts';
 import { printableLines } from '../../core/printable.ts';
-import { bundleBytes, bundleFiles } from '../../format/bundle.ts';
 import { writeAtomic } from '../../io/file.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { treeLines } from '../tree.ts';
-import { bundleTree, discBranch } from './bundle-tree.ts';
+import { bundleTree, discBranch, sizeText } from './bundle-tree.ts';
 import { approverLines, signerLines } from './signers.ts';
 
 export interface InspectOptions {
@@ -77,12 +75,10 @@ async function trustOf(
 
 function headLines({ bundle, verdict }: BundleView): string[] {
   const { name, version, channel, seq, resolvedAt, description, platforms } = bundle;
-  // SHA512SUMS and bundle.json are files too.
-  const files = formatAmount(bundleFiles(bundle).length + 2, 'file');
   return [
     `${name} ${version}, channel ${channel}, sequence ${seq}, resolved ${resolvedAt}`,
     ...(description === '' ? [] : [`  ${description}`]),
-    `  ${files}, ${formatBytes(bundleBytes(bundle))}, for ${platforms.join(', ')}`,
+    `  ${sizeText(bundle)}, for ${platforms.join(', ')}`,
     ...(verdict === undefined
       ? ['  NOT VERIFIED: signatures were not checked; use --trust']
       : [

@@ -1,6 +1,7 @@
 import { resolve } from '../../build/resolve.ts';
-import { fromLock, lockBlobs } from '../../content/items.ts';
+import { bundleBlobs, describeAll, fromLock } from '../../content/items.ts';
 import { formatBytes } from '../../core/amount.ts';
+import { totalSize } from '../../format/bundle.ts';
 import { writeJson } from '../../format/document.ts';
 import { type Lock, lockKind } from '../../format/lock.ts';
 import { BlobStore } from '../../io/blob-store.ts';
@@ -63,7 +64,7 @@ function summary(lock: Lock): {
 }
 
 function lockBytes(lock: Lock): number {
-  return [...lockBlobs(lock).values()].reduce((sum, size) => sum + size, 0);
+  return totalSize(bundleBlobs(lock, describeAll(lock)));
 }
 
 function text(
@@ -72,7 +73,7 @@ function text(
   { unchanged, findings }: { unchanged: boolean; findings: readonly string[] },
 ): string {
   const lines = [
-    `${lock.manifest.name} ${lock.manifest.version}, sequence ${lock.seq}, ${formatBytes(lockBytes(lock))}`,
+    `${lock.manifest.name} ${lock.manifest.version}, sequence ${lock.seq}, content ${formatBytes(lockBytes(lock))}`,
     ...fromLock(lock, (kind, item) => [`  ${kind.lockLine(item)}`]),
     ...findings,
     unchanged ? `unchanged: ${path}` : `written to ${path}`,

@@ -5,9 +5,9 @@ import { pack as packBundle } from '../../build/pack.ts';
 import { requireNewVersion } from '../../build/version-change.ts';
 import { chainFiles, readChain } from '../../bundle/admission/trust-files.ts';
 import { isNotice } from '../../content/items.ts';
-import { counted, formatBytes } from '../../core/amount.ts';
+import { counted } from '../../core/amount.ts';
 import { CRC_SPAN_BYTES, MAX_PARITY_ROWS } from '../../core/limits.ts';
-import { bundleBytes, bundleFiles } from '../../format/bundle.ts';
+import { bundleSize } from '../../format/bundle.ts';
 import { writeJson } from '../../format/document.ts';
 import { lockKind } from '../../format/lock.ts';
 import type { Manifest } from '../../format/manifest.ts';
@@ -16,6 +16,7 @@ import { remove, writeAtomic } from '../../io/file.ts';
 import { walkFromFirst } from '../../trust/trust-chain.ts';
 import { type CommandContext, type CommandResult, storeFolder, usage } from '../command.ts';
 import { parseBytes } from '../units.ts';
+import { sizeText } from './bundle-tree.ts';
 import { parseDiscSize } from './disc-size.ts';
 import { readFreshLock } from './manifest-file.ts';
 import { openBundle } from './open-bundle.ts';
@@ -82,8 +83,7 @@ export async function pack(
     }
   }
   const { bundle, id, discs } = await packBundle(lock, { ...packing, output });
-  const files = bundleFiles(bundle).length + 2;
-  const bytes = bundleBytes(bundle);
+  const { files, bytes } = bundleSize(bundle);
   return {
     json: {
       bundle: output,
@@ -95,7 +95,7 @@ export async function pack(
       bytes,
       discs,
     },
-    text: `${output}\n${discs.length === 0 ? '' : `  ${counted(discs.length, 'disc')}\n`}  ${counted(files, 'file')}, ${formatBytes(bytes)}\n  SHA-512 of SHA512SUMS: ${id}\n  not signed yet: stowage sign ${output} --key KEY --certificate CERTIFICATE\n`,
+    text: `${output}\n${discs.length === 0 ? '' : `  ${counted(discs.length, 'disc')}\n`}  ${sizeText(bundle)}\n  SHA-512 of SHA512SUMS: ${id}\n  not signed yet: stowage sign ${output} --key KEY --certificate CERTIFICATE\n`,
   };
 }
 

@@ -3,7 +3,7 @@ import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
 import { discLabel, findDiscs, onDiscs } from '../../bundle/discs.ts';
 import { examineParts, requireFaultless } from '../../bundle/verify.ts';
 import { counted, formatBytes } from '../../core/amount.ts';
-import { bundleBytes, bundleFiles } from '../../format/bundle.ts';
+import { bundleSize } from '../../format/bundle.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { approverLines, signerLines } from './signers.ts';
 import { readTrustFile } from './trust-option.ts';
@@ -88,8 +88,7 @@ function requireNoSigner({ reportKey, reportCertificate }: VerifyOptions): void 
 function whole(given: GivenTrust, reported: Reported): CommandResult {
   const { bundle, id, signers, approvers } = reported.admitted;
   const { reports } = reported;
-  const files = bundleFiles(bundle).length + 1;
-  const bytes = bundleBytes(bundle);
+  const { files, bytes } = bundleSize(bundle);
   return {
     json: {
       verified: true,

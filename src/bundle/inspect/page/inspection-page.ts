@@ -1,6 +1,6 @@
 import { formatAmount, formatBytes } from '../../../core/amount.ts';
 import { foreign, type Html, html } from '../../../core/html-text.ts';
-import { bundleBytes, bundleFiles } from '../../../format/bundle.ts';
+import { bundleSize } from '../../../format/bundle.ts';
 import { momentOf } from '../../../format/field.ts';
 import { page } from '../../html/html-page.ts';
 import { digest, facts, moment, nothing } from '../../html/html-parts.ts';
@@ -70,7 +70,7 @@ function verdict({ view: { bundle, verdict: each } }: Inspection): Html {
   const counted = each.signers.filter((signer) => signer.counted).length;
   return html`<div class="verdict passed"><strong>Signatures and file lists are valid</strong>
 <p>${foreign(formatAmount(counted, 'signature'))} of ${foreign(each.signers.length)} counted; this meets the requirements of the trust document.</p>
-<p><b>The ${foreign(formatBytes(bundleBytes(bundle)))} of content were not read.</b> To check them, run <code>stowage verify</code> or the commands at the end of this page.</p></div>\n`;
+<p><b>The ${foreign(formatBytes(bundleSize(bundle).content))} of content were not read.</b> To check them, run <code>stowage verify</code> or the commands at the end of this page.</p></div>\n`;
 }
 
 function identity({ view: { bundle, id, folders }, madeAt }: Inspection): Html {
@@ -82,7 +82,7 @@ function identity({ view: { bundle, id, folders }, madeAt }: Inspection): Html {
     ['Platforms', html`${foreign(platforms.join(', '))}`],
     [
       'Size',
-      html`${foreign(`${formatBytes(bundleBytes(bundle))} of content, ${formatAmount(bundleFiles(bundle).length + 1, 'file')} listed`)}`,
+      html`${foreign(`${formatAmount(bundleSize(bundle).files, 'file')}, ${formatBytes(bundleSize(bundle).bytes)}`)}`,
     ],
     ['SHA-512 of SHA512SUMS', digest(id)],
     ['Read from', html`${folders.map((folder) => html`<code>${foreign(folder)}</code> `)}`],
