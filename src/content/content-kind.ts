@@ -89,6 +89,8 @@ export interface Served {
   readonly target?: LockedBlob;
   /** The manifests, whose config and layers are served too. */
   readonly manifests: readonly Digest[];
+  /** Of an index: the platforms that are included, in the form `linux/amd64`, with their manifests. */
+  readonly platforms?: readonly { readonly platform: string; readonly manifest: Digest }[];
   readonly attached?: readonly LockedAttachment[];
   /** Where it was copied from. */
   readonly upstream?: { readonly registry: string; readonly path: string };
@@ -116,6 +118,8 @@ export interface Shop extends ServedOf {
   /** Host and port. */
   readonly host: string;
   readonly secure: boolean;
+  /** Whether a repository has a tag. */
+  readonly has: (repository: string, tag: string) => boolean;
 }
 
 /** What the depot's page says of an item. */

@@ -1,6 +1,6 @@
 import { formatAmount, formatBytes, formatNumber } from '../core/amount.ts';
 import { digestHex } from '../core/digest.ts';
-import { isRepositoryName, isTag, registryFolder } from '../core/repository-name.ts';
+import { includedTag, isRepositoryName, isTag, registryFolder } from '../core/repository-name.ts';
 import type { BundleImage } from '../format/bundled-content.ts';
 import type { LockedImage } from '../format/locked-content.ts';
 import type { ImageSource } from '../format/manifest.ts';
@@ -80,7 +80,8 @@ export const imageKind: ContentKind<ImageForms> = {
   layout: () => [],
   served: (item, { release, tag }) => {
     const { name, target, platforms, attached = [] } = item;
-    const content = { target, manifests: platforms.map((each) => each.manifest), attached };
+    const manifests = platforms.map((each) => each.manifest);
+    const content = { target, manifests, platforms, attached };
     const own = { repository: `${release}/${name}`, tags: { [tag]: target.digest }, ...content };
     const upstream = upstreamOf(item);
     return upstream === undefined ? [own] : [own, { ...content, ...upstream }];
@@ -243,8 +244,10 @@ function sizeOf(layers: readonly Layer[]): number {
 }
 
 function offer({ name, source, target, platforms }: BundleImage, shop: Shop): Offer {
-  const { host, secure, release, tag } = shop;
+  const { host, secure, release, tag, has } = shop;
   const reference = `${host}/${release}/${name}`;
+  const included = includedTag(tag);
+  const isPartial = has(`${release}/${name}`, included);
   const insecure = secure ? '' : '--tls-verify=false ';
   return {
     title: `image ${name}`,
@@ -252,10 +255,23 @@ function offer({ name, source, target, platforms }: BundleImage, shop: Shop): Of
       ['source', source],
       ['digest', target.digest],
       ['platforms', platforms.map(({ platform }) => platform).join(', ')],
+      ...(isPartial
+        ? [
+            [
+              'copying',
+              `the index ${tag} also lists platforms that are not here, so skopeo copy --all needs the tag ${included}`,
+            ] as const,
+          ]
+        : []),
     ],
     commands: [
       `podman pull ${insecure}${reference}:${tag}`,
       `skopeo inspect ${insecure}docker://${reference}@${target.digest}`,
+      ...(isPartial
+        ? [
+            `skopeo copy --all ${secure ? '' : '--src-tls-verify=false '}docker://${reference}:${included} oci:${name}:${tag}`,
+          ]
+        : []),
     ],
   };
 }

@@ -50,3 +50,8 @@ export function registryFolder(registry: string): string {
     .replace(/[^a-z0-9.]+/g, '-')
     .replace(/^-|-$/g, '');
 }
+
+/** The tag of the index of what is included, beside that of the original index. */
+export function includedTag(tag: string): string {
+  return `${tag}-included`;
+}

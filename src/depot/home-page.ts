@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Offer } from '../content/content-kind.ts';
+import type { Offer, Shop } from '../content/content-kind.ts';
 import { fromBundle } from '../content/items.ts';
 import { foreign, type Html, html } from '../core/html-text.ts';
 import type { Bundle } from '../format/bundle.ts';
@@ -41,10 +41,12 @@ function safeHost(header: string | undefined): string {
 
 function render(catalog: Catalog, host: string, secure: boolean): string {
   const releases = catalog.releases().toReversed();
+  const has: Shop['has'] = (repository, tag) =>
+    catalog.repositories().some((each) => each.repository === repository && tag in each.tags);
   const body =
     releases.length === 0
       ? html`<p>No bundles have been imported. Use <code>stowage import</code> to import one.</p>`
-      : html`${releases.map(({ id, bundle }) => section(bundle, id, host, secure))}`;
+      : html`${releases.map(({ id, bundle }) => section(bundle, id, { host, secure, has }))}`;
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -61,8 +63,8 @@ function render(catalog: Catalog, host: string, secure: boolean): string {
 `;
 }
 
-function section(bundle: Bundle, id: string, host: string, secure: boolean): Html {
-  const shop = { host, secure, release: bundle.name, tag: bundle.version };
+function section(bundle: Bundle, id: string, here: Pick<Shop, 'host' | 'secure' | 'has'>): Html {
+  const shop = { ...here, release: bundle.name, tag: bundle.version };
   const offers = fromBundle(bundle, (kind, each) => kind.offer?.(each, shop) ?? []);
   const { channel, seq, resolvedAt } = bundle;
   return html`<section>

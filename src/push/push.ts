@@ -114,7 +114,7 @@ async function pushManifests(
     else if (members !== undefined) {
       partial.set(manifest.digest, members);
       notes.push(
-        `index ${manifest.digest} was refused because it names platforms not in the bundle`,
+        `index ${manifest.digest} was refused because it names platforms not in the bundle${includedNote(tags)}`,
       );
     }
   }
@@ -129,6 +129,11 @@ async function pushManifests(
     }
   }
   return written;
+}
+
+function includedNote(tags: PushedRepository['tags']): string {
+  const names = Object.keys(tags).filter((tag) => tag.endsWith('-included'));
+  return names.length === 0 ? '' : `; ${names.join(', ')} names an index of those that are`;
 }
 
 function requireStored({ digest }: PushedManifest, { status, headers }: HttpResponse): void {

@@ -1,5 +1,6 @@
 import { checkManifests } from '../../bundle/check-manifests.ts';
 import type { HubModel, Served } from '../../content/content-kind.ts';
+import { includedIndex } from '../../content/included-index.ts';
 import { copiedFirst, fromBundle } from '../../content/items.ts';
 import type { StoredManifest } from '../../content/manifest-claims.ts';
 import { type Digest, digestHex } from '../../core/digest.ts';
@@ -147,9 +148,12 @@ function entryOf(
       referrers.set(subject, all);
     }
   }
+  const included = includedIndex(served, known);
+  if (included !== undefined) manifests.set(included.digest, included.mediaType);
   return {
     ...{ repository, manifests, referrers },
-    tags: { ...tags, ...served.tags },
+    ...(included && { made: new Map([[included.digest, [{ bytes: included.bytes }]]]) }),
+    tags: { ...tags, ...included?.tags, ...served.tags },
     blobs: sizesOf(bundle, blobs),
     ...(upstream === undefined ? {} : { upstream }),
   };

@@ -1,5 +1,7 @@
 import { StowageError } from '../../core/error.ts';
+import { policyDefect, policyPaths } from '../../target/container/image-policy.ts';
 import { type CommandRunner, type Environment, runCommand } from '../../target/host/command.ts';
+import { createHostProbe } from '../../target/host/host-probe.ts';
 import { type KnownAnswer, knownAnswers } from '../../trust/known-answers.ts';
 import type { Finding } from './finding.ts';
 import { examineRuntime, type Runtime } from './runtime.ts';
@@ -27,6 +29,7 @@ export async function examineHost(host: HostToExamine): Promise<HostReport> {
     ...examineEnvironment(host.env),
     examineClock(host.now),
     await examineEngine('podman', host.env, host.signal),
+    ...(await examineImagePolicy(host.env['HOME'], createHostProbe({ env: host.env }).read)),
     await examineEngine('docker', host.env, host.signal),
   ];
   return { fit: findings.every((each) => each.verdict !== 'wrong'), findings };
@@ -106,6 +109,29 @@ export async function examineEngine(
       found: error.code === 'host-unfit' ? 'none' : (error.found ?? 'no response'),
     };
   }
+}
+
+/** Whether podman's policy lets it pull images from a depot on this host; nothing where there is none. */
+export async function examineImagePolicy(
+  home: string | undefined,
+  read: (path: string) => Promise<string | undefined>,
+): Promise<readonly Finding[]> {
+  for (const path of policyPaths(home)) {
+    const text = await read(path);
+    if (text === undefined) continue;
+    const defect = policyDefect(text);
+    const finding = { area: 'engine', check: 'image policy of podman' } as const;
+    if (defect === undefined) return [{ ...finding, verdict: 'right', found: path }];
+    return [
+      {
+        ...finding,
+        verdict: 'doubt',
+        found: `${path} ${defect}`,
+        hint: 'podman cannot pull images from the depot: allow insecureAcceptAnything for "" under transports, docker; stowage verifies every image at import',
+      },
+    ];
+  }
+  return [];
 }
 
 /** Variables that change what the runtime loads or trusts before our code runs. */

@@ -14,6 +14,8 @@ export interface EngineFacts {
   readonly images?: string;
   /** The folder for downloads in progress, if it is a different one. */
   readonly fetching?: string;
+  /** The home folder of its user, where it may have settings of its own; if known. */
+  readonly home?: string;
   /** Whether the engine has no more rights on this host than the user who runs this. */
   readonly rootless: boolean;
   /** Whether services resolve each other's names on an internal network. */

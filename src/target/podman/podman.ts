@@ -118,7 +118,8 @@ export function createPodman(options: PodmanOptions): ContainerEngine {
     name: 'podman',
     async probe(signal): Promise<EngineFacts> {
       const facts = await podmanFacts(podman, signal);
-      return { engine: 'podman', systemd: systemd !== undefined, rootless, ...facts };
+      const home = env['HOME'] ?? homedir();
+      return { engine: 'podman', systemd: systemd !== undefined, rootless, home, ...facts };
     },
     hasImage: (image, signal) => hasImage(podman, image, signal),
     loadImage: (image, depotHost, signal) => loadImage(podman, image, depotHost, signal),

@@ -4,6 +4,7 @@ import { gpus } from './gpus.ts';
 import { layers } from './layers.ts';
 import { memory } from './memory.ts';
 import { containerNames } from './names.ts';
+import { policy } from './policy.ts';
 import { ports } from './ports.ts';
 import { engine, kernel, names, platform, processor } from './system.ts';
 
@@ -17,6 +18,7 @@ const rules = [
   layers,
   memory,
   gpus,
+  policy,
   containerNames,
   ports,
 ] as const;
