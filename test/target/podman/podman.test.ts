@@ -166,6 +166,43 @@ describe('when a service is inspected', () => {
     });
   });
 
+  it.each([
+    [
+      'nothing',
+      'UnitFileState=enabled\nNeedDaemonReload=no\nDropInPaths=/etc/systemd/system/service.d/all.conf',
+      [],
+    ],
+    ['a unit that does not start with the host', 'UnitFileState=disabled', ['start at boot']],
+    ['a file that systemd has not read', 'NeedDaemonReload=yes', ['unit']],
+    ['a drop-in file', 'DropInPaths=DROP', ['unit drop-ins']],
+  ])('names %s', async (_, shown, fields) => {
+    await onHost(noSuchContainer, true).target.startService(llm, signal);
+    const dropIn = join(unitFolder, `${llm.unit}.service.d`, 'override.conf');
+    const stdout = shown.replace('DROP', dropIn);
+    const answers = { ...container(running), 'systemctl show': { stdout } };
+    const { drift } = await onHost(answers, true).target.inspectService(llm, signal);
+    expect(drift.map(({ field }) => field)).toEqual(fields);
+  });
+
+  it('names a unit file that was changed or removed, and deletes drop-in files when it is repaired', async () => {
+    await onHost(noSuchContainer, true).target.startService(llm, signal);
+    const file = join(unitFolder, `${llm.unit}.service`);
+    const text = readFileSync(file, 'utf8');
+    const fieldsNow = async (): Promise<string[]> => {
+      const { drift } = await onHost(container(running), true).target.inspectService(llm, signal);
+      return drift.map(({ field }) => field);
+    };
+    expect(await fieldsNow()).toEqual([]);
+    writeFileSync(file, text.replace('--read-only', ''));
+    expect(await fieldsNow()).toEqual(['unit file']);
+    mkdirSync(`${file}.d`);
+    await onHost(container(running), true).target.startService(llm, signal);
+    expect(readdirSync(unitFolder)).toEqual([`${llm.unit}.service`]);
+    expect(await fieldsNow()).toEqual([]);
+    rmSync(file);
+    expect(await fieldsNow()).toEqual(['unit file']);
+  });
+
   it('does not mistake a broken engine for an absent service', async () => {
     const { target } = onHost({ podman: { status: 125, stderr: 'database is locked' } });
     await expectCode(() => target.inspectService(llm, signal), 'engine-failed');
