@@ -29,6 +29,7 @@ const terminal: Terminal = {
   env: {},
   cwd: '/',
   home: '/',
+  uid: 1000,
   root: false,
   hostSite: '/var/lib/stowage',
   signal: new AbortController().signal,

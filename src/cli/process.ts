@@ -63,6 +63,7 @@ function terminalOf({ program, ownFlags = [] }: Entry): Terminal {
     env: process.env,
     cwd: process.cwd(),
     home: homedir(),
+    uid: process.geteuid?.() ?? 0,
     root: process.getuid?.() === 0,
     hostSite: '/var/lib/stowage',
     signal: interrupt.signal,

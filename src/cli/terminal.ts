@@ -18,6 +18,8 @@ export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly home: string;
+  /** The user id of the process. */
+  readonly uid: number;
   /** Whether the user is root. */
   readonly root: boolean;
   /** The folder of root's site. */

@@ -12,7 +12,8 @@ import {
   serviceCommands,
 } from './override.ts';
 import { seqFloor } from './trust.ts';
-import { newerHints, schemaMember } from './version.ts';
+import { type LedgerEntryV1, ledgerEntryV1Schema } from './v1/ledger-entry.ts';
+import { newerHints, olderVersion, schemaMember } from './version.ts';
 
 /** An event in the permanent record of a site. */
 export type LedgerEvent =
@@ -66,16 +67,37 @@ export type LedgerEvent =
       readonly plan?: string;
       /** The certificate names of its approvers. */
       readonly approvedBy?: readonly string[];
+      /** The release that it installed or uninstalled; absent for a rollback. */
+      readonly release?: ReleaseName;
     };
+
+/** A release in a ledger entry. */
+export interface ReleaseName {
+  readonly name: string;
+  readonly version: string;
+  /** SHA-512 of the bundle's `SHA512SUMS`, 128 hex digits. */
+  readonly bundle: string;
+}
+
+/** Who ran a command. */
+export interface LedgerUser {
+  /** The effective user id of the process. */
+  readonly uid: number;
+  /** `SUDO_USER`, the user who ran sudo; the environment can contain any value. */
+  readonly sudoUser?: string;
+}
 
 /** One line of a site's ledger. */
 export interface LedgerEntry {
+  readonly schema: 'stowage/ledger-entry/v2';
   /** 1 for the first. */
   readonly number: number;
   readonly at: string;
   /** SHA-512 of the previous line, without its line feed; 128 zeros for the first. */
   readonly previous: string;
   readonly event: LedgerEvent;
+  /** Absent in entries of version 1. */
+  readonly by?: LedgerUser;
 }
 
 /** The last entry of a ledger at the time of writing. */
@@ -136,6 +158,9 @@ const event: z.ZodType<LedgerEvent> = exact(
       detail: field.line(1000),
       plan: field.hex(128).exactOptional(),
       approvedBy: z.array(field.line(500)).max(64).exactOptional(),
+      release: z
+        .strictObject({ name: field.name, version: field.version, bundle: field.hex(128) })
+        .exactOptional(),
     }),
   ]),
 );
@@ -146,19 +171,29 @@ const HINT =
 export const ledgerEntryKind: DocumentKind<LedgerEntry> = {
   name: 'ledger entry',
   versionIn: schemaMember('ledger-entry', 2),
+  older: [olderVersion(ledgerEntryV1Schema, convertV1)],
   code: 'state-damaged',
   schema: exact(
     z.strictObject({
+      schema: z.literal('stowage/ledger-entry/v2'),
       number: field.sequence,
       at: field.moment,
       previous: field.hex(128),
       event,
+      by: z
+        .strictObject({ uid: z.int().min(0), sudoUser: field.line(100).exactOptional() })
+        .exactOptional(),
     }),
   ),
   maxBytes: MIB,
   hint: HINT,
   newerHint: newerHints.site,
 };
+
+/** The digest of an entry is that of its line in the file, whatever its version. */
+function convertV1(entry: LedgerEntryV1): LedgerEntry {
+  return { schema: 'stowage/ledger-entry/v2', ...entry };
+}
 
 export const ledgerHead: z.ZodType<LedgerHead> = exact(
   z.strictObject({

@@ -1,4 +1,5 @@
 import type { Context } from '../core/event.ts';
+import type { LedgerUser } from '../format/ledger.ts';
 import type { HostProbe } from '../target/host/host-probe.ts';
 import type { Target } from '../target/target.ts';
 import type { SiteFolder } from './site-folder.ts';
@@ -11,6 +12,8 @@ export interface SiteContext extends Context {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Whether to hash stored blobs whose files have not changed since they were last hashed, too. */
   readonly rehash?: boolean;
+  /** Who runs the command, for the ledger. */
+  readonly user?: LedgerUser;
   /** This host; tests replace it. */
   readonly host?: HostProbe;
 }

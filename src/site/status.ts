@@ -1,5 +1,6 @@
 import { type RecalledRelease, recalledReleases } from '../bundle/admission/recall.ts';
 import type { Generation } from '../format/generation.ts';
+import type { LedgerEntry } from '../format/ledger.ts';
 import { exists } from '../io/file.ts';
 import type { Target } from '../target/target.ts';
 import { currentGeneration, generationNumbers, loadGeneration } from './generations.ts';
@@ -15,6 +16,10 @@ export interface SiteStatus {
   readonly generation: Generation;
   /** The kept generations, ascending. */
   readonly generations: readonly number[];
+  /** The same, with their contents. */
+  readonly kept: readonly Generation[];
+  /** Why the last installation of an imported release failed, by the id of its bundle. */
+  readonly failed: Readonly<Record<string, string>>;
   readonly services: readonly ServiceStatus[];
   /** Running releases that were recalled. */
   readonly recalled: readonly RecalledRelease[];
@@ -42,14 +47,36 @@ export async function siteStatus(
   const numbers = await generationNumbers(site);
   const kept: Generation[] = [];
   for (const number of numbers) kept.push(await loadGeneration(site, number));
-  const { recalls } = stateOf((await readLedger(site)).entries);
+  const { entries } = await readLedger(site);
+  const { recalls } = stateOf(entries);
   return {
     site: (await site.site()).name,
     root: site.root,
     generation,
     generations: numbers,
+    kept,
+    failed: failedInstalls(entries),
     services,
     recalled: recalledReleases(generation, kept, recalls),
     interrupted: await exists(site.path('apply', 'plan.json')),
   };
+}
+
+/** The current releases of a site that were recalled. */
+export async function recalledNow(site: SiteFolder): Promise<RecalledRelease[]> {
+  const kept: Generation[] = [];
+  for (const number of await generationNumbers(site)) kept.push(await loadGeneration(site, number));
+  const { recalls } = stateOf((await readLedger(site)).entries);
+  return recalledReleases(await currentGeneration(site), kept, recalls);
+}
+
+function failedInstalls(entries: readonly LedgerEntry[]): Record<string, string> {
+  const failed = new Map<string, string>();
+  for (const { at, event } of entries) {
+    if (event.kind !== 'command' || event.release === undefined) continue;
+    const { release, outcome, detail } = event;
+    if (outcome === 'kept') failed.delete(release.bundle);
+    else failed.set(release.bundle, `${outcome} at ${at}${detail === '' ? '' : `: ${detail}`}`);
+  }
+  return Object.fromEntries(failed);
 }

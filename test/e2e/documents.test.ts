@@ -163,6 +163,7 @@ const terminal: Terminal = {
     env: {},
     cwd: '/',
     home: '/',
+    uid: 1000,
     root: false,
     hostSite: '/',
     program: '/main.ts',

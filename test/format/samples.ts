@@ -396,6 +396,7 @@ export function receipt(): Loose<Receipt> {
 
 export function ledgerEntry(): Loose<LedgerEntry> {
   return {
+    schema: 'stowage/ledger-entry/v2',
     number: 1,
     at: '2026-11-21T10:00:00Z',
     previous: '0'.repeat(128),

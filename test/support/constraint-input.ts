@@ -81,7 +81,14 @@ export function asking(values: Asking = {}): AskedInput {
     context: seen,
     site,
     settings: checkDocument(siteKind, { apiVersion: 'stowage/v1', name: 'site', ...settings }),
-    state: stateOf(ledger.map((each, index) => ({ number: index + 1, previous, ...each }))),
+    state: stateOf(
+      ledger.map((each, index) => ({
+        schema: 'stowage/ledger-entry/v2',
+        number: index + 1,
+        previous,
+        ...each,
+      })),
+    ),
     facts: { engine: 'podman', version: '5.0.0', systemd: false, rootless: false, names: true },
     engine: new FakeEngine(),
     target: fakeTarget(),

@@ -31,6 +31,7 @@ export function fakeTerminal(cwd: string, values: object = {}): Shown {
     env: {},
     cwd,
     home: cwd,
+    uid: 1000,
     root: false,
     hostSite: '/var/lib/stowage',
     signal: new AbortController().signal,

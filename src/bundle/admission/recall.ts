@@ -44,7 +44,8 @@ function remedyFor(name: string, kept: readonly Generation[], recalls: readonly 
       generation.releases.some((each) => each.name === name) &&
       generation.releases.every((each) => recallOf(each, recalls) === undefined),
   );
-  if (good === undefined) return `install a newer version of ${name}`;
+  if (good === undefined)
+    return `install a newer version of ${name}, or run "stowage uninstall ${name}"`;
   const version = good.releases.find((each) => each.name === name)?.version ?? '';
-  return `roll back to generation ${good.number} (${name} ${version}), or install a newer version`;
+  return `run "stowage rollback --to ${good.number}" (${name} ${version}), or install a newer version`;
 }

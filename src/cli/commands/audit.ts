@@ -1,7 +1,8 @@
 import { counted } from '../../core/amount.ts';
-import type { LedgerEntry } from '../../format/ledger.ts';
+import { printableLines } from '../../core/printable.ts';
 import { readLedger } from '../../site/ledger/site-ledger.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
+import { auditLine } from './history-lines.ts';
 import { openFolder } from './site.ts';
 
 interface AuditOptions {
@@ -26,13 +27,8 @@ export async function auditShow(
   context: CommandContext,
 ): Promise<CommandResult> {
   const { entries } = await readLedger(await openFolder(options.root, context));
-  return { json: { entries }, text: entries.map((entry) => `${line(entry)}\n`).join('') };
-}
-
-function line({ number, at, event }: LedgerEntry): string {
-  const { kind, ...rest } = event;
-  const details = Object.entries(rest)
-    .filter(([, value]) => value !== '')
-    .map(([name, value]) => `${name}=${String(value).slice(0, 120)}`);
-  return `${String(number).padStart(5)}  ${at}  ${kind.padEnd(8)}  ${details.join(' ')}`;
+  return {
+    json: { entries },
+    text: printableLines(entries.map((entry) => `${auditLine(entry)}\n`).join('')),
+  };
 }

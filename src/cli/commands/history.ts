@@ -1,12 +1,12 @@
-import { counted } from '../../core/amount.ts';
 import { printableLines } from '../../core/printable.ts';
-import type { LedgerEntry } from '../../format/ledger.ts';
-import { currentGeneration, generationNumbers } from '../../site/generations.ts';
+import type { Generation } from '../../format/generation.ts';
+import { currentGeneration, generationNumbers, loadGeneration } from '../../site/generations.ts';
 import { readLedger } from '../../site/ledger/site-ledger.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
+import { generationLines, historyLine } from './history-lines.ts';
 import { openFolder } from './site.ts';
 
-/** Past commands at a site, oldest first, and the generations available for rollback. */
+/** What was imported, changed and recalled at a site, oldest first, and the generations available for rollback. */
 export async function history(
   options: { readonly root?: string },
   context: CommandContext,
@@ -15,29 +15,21 @@ export async function history(
   const { entries } = await readLedger(site);
   const current = (await currentGeneration(site)).number;
   const kept = await generationNumbers(site);
-  const done = entries.filter(
-    ({ event }) => event.kind === 'command' || event.kind === 'collected',
-  );
+  const generations: Generation[] = [];
+  for (const number of kept) generations.push(await loadGeneration(site, number));
   const lines = [
-    ...done.map(describe),
-    done.length === 0
-      ? 'no command has changed this site yet'
-      : `current generation: ${current}; available: ${kept.join(', ') || 'none'}`,
+    ...entries.map(historyLine),
+    ...(entries.length === 0 ? ['no command has changed this site yet'] : []),
+    `current generation: ${current === 0 ? 'none' : current}`,
+    ...generationLines(generations, current),
   ];
-  return { json: { current, kept, done }, text: printableLines(`${lines.join('\n')}\n`) };
-}
-
-function describe({ at, event }: LedgerEntry): string {
-  if (event.kind === 'collected')
-    return `${at}  gc         ${counted(event.generations, 'generation')} and ${counted(event.blobs, 'blob')} removed`;
-  if (event.kind !== 'command') return '';
-  const { command, outcome, generation, detail, approvedBy = [] } = event;
-  const rest = [
-    outcome === 'kept'
-      ? `generation ${generation}`
-      : `${outcome}; still at generation ${generation}`,
-    ...(approvedBy.length === 0 ? [] : [`approved by ${approvedBy.join(' and ')}`]),
-    ...(detail === '' ? [] : [detail]),
-  ];
-  return `${at}  ${command.padEnd(9)}  ${rest.join('; ')}`;
+  const contents = generations.map(({ number, appliedAt, releases }) => ({
+    number,
+    appliedAt,
+    releases: releases.map(({ name, version, seq, bundle }) => ({ name, version, seq, bundle })),
+  }));
+  return {
+    json: { current, kept, generations: contents, done: entries },
+    text: printableLines(`${lines.join('\n')}\n`),
+  };
 }

@@ -7,7 +7,7 @@ import { confirmFingerprint } from './confirm.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';
 import type { InstallOptions } from './install.ts';
 import { closePiped, pipedOf } from './piped.ts';
-import { openNewSite } from './site.ts';
+import { openNewSite, withRecalls } from './site.ts';
 import { readTrustFile } from './trust-option.ts';
 
 /** Imports a bundle or some of its discs. Running services are not changed. */
@@ -25,16 +25,14 @@ export async function importCommand(
   const { acceptAge } = options;
   const given = pipedOf(places, context) ?? places.map((place) => context.path(place));
   try {
-    return importResult(
-      await withSite(opened, (ledger) =>
-        importMedia(given, ledger, {
-          ...opened,
-          trust,
-          ...(acceptAge === undefined ? {} : { acceptAge }),
-        }),
-      ),
-      places,
+    const imported = await withSite(opened, (ledger) =>
+      importMedia(given, ledger, {
+        ...opened,
+        trust,
+        ...(acceptAge === undefined ? {} : { acceptAge }),
+      }),
     );
+    return await withRecalls(opened.site, importResult(imported, places));
   } finally {
     closePiped(given);
   }

@@ -1,13 +1,15 @@
 import { anchorTrust } from '../../bundle/admission/trust-anchor.ts';
 import { StowageError } from '../../core/error.ts';
 import { exists } from '../../io/file.ts';
+import type { Changed } from '../../site/applying/change.ts';
 import { install as installBundle, installImported } from '../../site/applying/install.ts';
 import type { ImportOptions } from '../../site/importing/import.ts';
+import type { SiteContext } from '../../site/site-context.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { confirmFingerprint } from './confirm.ts';
 import { askForDisc } from './disc-prompt.ts';
 import { closePiped, pipedOf } from './piped.ts';
-import { changeResult, openNewSite } from './site.ts';
+import { changeResult, openNewSite, withRecalls } from './site.ts';
 import { readTrustFile } from './trust-option.ts';
 
 export interface InstallOptions {
@@ -30,7 +32,7 @@ export async function install(
   const opened = { ...site, rehash: options.rehash ?? false };
   const [name = ''] = places;
   if (places.length === 1 && IMPORTED.test(name) && !(await exists(context.path(name))))
-    return changeResult(await installImported(name, opened), opened.target);
+    return await resultOf(await installImported(name, opened), opened);
   const given =
     options.trust === undefined ? undefined : await readTrustFile(options.trust, context);
   const trust = await anchorTrust(await opened.site.trust(), given, (each) =>
@@ -45,7 +47,7 @@ export async function install(
   const piped = pipedOf(places, context);
   if (piped !== undefined) {
     try {
-      return changeResult(await installBundle(piped, installing), opened.target);
+      return await resultOf(await installBundle(piped, installing), opened);
     } finally {
       closePiped(piped);
     }
@@ -53,7 +55,7 @@ export async function install(
   let folders = places.map((place) => context.path(place));
   for (;;) {
     try {
-      return changeResult(await installBundle(folders, installing), opened.target);
+      return await resultOf(await installBundle(folders, installing), opened);
     } catch (error) {
       const next = needsAnotherDisc(error) ? await askForDisc(error, folders, context) : undefined;
       if (next === undefined) throw error;
@@ -64,4 +66,8 @@ export async function install(
 
 function needsAnotherDisc(error: unknown): error is StowageError {
   return error instanceof StowageError && ['bundle-incomplete', 'medium-lost'].includes(error.code);
+}
+
+function resultOf(changed: Changed, { site, target }: SiteContext): Promise<CommandResult> {
+  return withRecalls(site, changeResult(changed, target));
 }

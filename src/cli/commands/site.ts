@@ -1,10 +1,13 @@
+import type { RecalledRelease } from '../../bundle/admission/recall.ts';
 import { StowageError } from '../../core/error.ts';
+import { oneLine, printableLines } from '../../core/printable.ts';
 import type { Plan } from '../../format/plan.ts';
 import { exists } from '../../io/file.ts';
 import type { Changed } from '../../site/applying/change.ts';
 import type { SiteContext } from '../../site/site-context.ts';
 import { SiteFolder } from '../../site/site-folder.ts';
 import { requireKnownFormat } from '../../site/site-format.ts';
+import { recalledNow } from '../../site/status.ts';
 import type { Target } from '../../target/target.ts';
 import { createTarget } from '../../target/targets.ts';
 import { type CommandContext, type CommandResult, chosenSite, siteRoot } from '../command.ts';
@@ -92,9 +95,34 @@ export async function openNewSite(
 }
 
 async function contextOf(site: SiteFolder, context: CommandContext): Promise<SiteContext> {
-  const { env } = context.terminal;
+  const { env, uid } = context.terminal;
+  const sudoUser = oneLine(env['SUDO_USER'] ?? '', 100);
+  const user = { uid, ...(sudoUser === '' ? {} : { sudoUser }) };
   const { target } = await site.site();
-  return { ...context, site, target: createTarget(target, { env, root: site.root }), env };
+  return { ...context, site, target: createTarget(target, { env, root: site.root }), env, user };
+}
+
+/** One line per recalled release, with the next command. */
+export function recalledLines(recalled: readonly RecalledRelease[]): string[] {
+  return recalled.map(
+    ({ name, version, reason, remedy }) =>
+      `RECALLED: ${name} ${version}: ${reason}; next: ${remedy}`,
+  );
+}
+
+/** A result, and first of all the installed releases that were recalled, here or earlier. */
+export async function withRecalls(
+  site: SiteFolder,
+  { json, text, ...rest }: CommandResult,
+): Promise<CommandResult> {
+  const recalled = await recalledNow(site);
+  if (recalled.length === 0) return { json, text, ...rest };
+  const lines = recalledLines(recalled).map((each) => `${each}\n`);
+  return {
+    ...rest,
+    json: { ...(json as object), recalled },
+    text: printableLines(lines.join('')) + text,
+  };
 }
 
 /** The result of a change. */

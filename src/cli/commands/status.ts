@@ -4,8 +4,9 @@ import { consistentReleases, refusedWarning } from '../../site/release/release.t
 import type { SiteFolder } from '../../site/site-folder.ts';
 import { type SiteStatus, siteStatus } from '../../site/status.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
+import { generationLines } from './history-lines.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';
-import { openSite, warnOfOtherSite } from './site.ts';
+import { openSite, recalledLines, warnOfOtherSite } from './site.ts';
 import { checkResult, problemsOf } from './site-check.ts';
 
 export interface StatusOptions {
@@ -25,12 +26,16 @@ export async function status(
   const incoming = await partialImports(site);
   if (options.check === true) return checkResult(found, problemsOf(found, incoming));
   const imported = await waiting(site, found, context);
+  const { kept: _, failed, ...rest } = found;
   return {
-    json: { ...found, imported, incoming: incoming.map(incomingJson) },
+    json: { ...rest, failed, imported, incoming: incoming.map(incomingJson) },
     text:
       describe(found) +
       printableLines(
-        [...imported.map(describeImported), ...incoming.map(describeIncoming)].join(''),
+        [
+          ...imported.map((each) => describeImported(each, failed[each.bundle])),
+          ...incoming.map(describeIncoming),
+        ].join(''),
       ),
   };
 }
@@ -57,8 +62,12 @@ async function waiting(
     .map(({ id, bundle: { name, version, seq } }) => ({ name, version, seq, bundle: id }));
 }
 
-function describeImported({ name, version, seq, bundle }: Imported): string {
-  return `  imported, not installed: ${name} ${version}, sequence ${seq}, bundle ${bundle.slice(0, 16)}\n`;
+function describeImported(
+  { name, version, seq, bundle }: Imported,
+  failure: string | undefined,
+): string {
+  const line = `  imported, not installed: ${name} ${version}, sequence ${seq}, bundle ${bundle.slice(0, 16)}\n`;
+  return failure === undefined ? line : `${line}    its installation was ${failure}\n`;
 }
 
 function describeIncoming(incoming: PartialImport): string {
@@ -97,12 +106,10 @@ function describe(status: SiteStatus): string {
           ];
         }),
     ]),
-    ...(status.generations.length > 1
-      ? [`  available generations: ${status.generations.join(', ')}`]
+    ...(status.kept.length > 1
+      ? generationLines(status.kept, generation.number).map((each) => `  ${each}`)
       : []),
-    ...status.recalled.map(
-      (each) => `  RECALLED: ${each.name} ${each.version}: ${each.reason}; ${each.remedy}`,
-    ),
+    ...recalledLines(status.recalled).map((each) => `  ${each}`),
     ...(status.interrupted
       ? ['  a command was interrupted; the next install, rollback or uninstall completes it']
       : []),

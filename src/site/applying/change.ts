@@ -66,7 +66,7 @@ async function underLock<T>(
     await site.prepare();
     await upgradeFormat(site);
     await siteSigner(site, (await site.site()).name, options.now());
-    const ledger = await openLedger(site);
+    const ledger = await openLedger(site, options.user);
     await recoverPlan(ledger, options);
     return await work(ledger);
   } finally {
@@ -144,12 +144,21 @@ async function recordFailure(
       const record = { command: plan.intent, result: 'failed', detail: failure.message } as const;
       await appendCommand({ ...outcome, ...record }, ledger, options);
     } else {
-      const closed = await closePlan(outcome, plan.intent, ledger, options);
+      const reason = reasonOf(failure);
+      const closed = await closePlan({ ...outcome, reason }, plan.intent, ledger, options);
       if (closed.failure !== undefined) warnOfReceipt(options.emit, closed.failure);
     }
   } catch (error) {
     options.emit({ type: 'warning', message: `cannot record the failure: ${messageOf(error)}` });
   }
+}
+
+/** The first cause of a rollback, with what was found. */
+function reasonOf(failure: unknown): string {
+  const cause =
+    failure instanceof Error && failure.cause instanceof StowageError ? failure.cause : failure;
+  if (!(cause instanceof StowageError)) return messageOf(cause);
+  return [cause.message, cause.found ?? ''].filter((each) => each !== '').join(': ');
 }
 
 /** The approval of a plan. */
@@ -165,6 +174,8 @@ interface Conclusion {
   readonly outcome: Receipt['outcome'];
   readonly gates: readonly GateResult[];
   readonly approval?: Approval | undefined;
+  /** Why it was rolled back. */
+  readonly reason?: string;
 }
 
 type Command = Extract<LedgerEvent, { kind: 'command' }>;
@@ -189,6 +200,7 @@ async function closePlan(
   const details = overrides.map(
     ({ rule, by, until }) => `${rule} overridden by ${by} until ${until}`,
   );
+  if (outcome.reason !== undefined) details.push(outcome.reason);
   const record = { command, result: outcome.outcome, detail: details.join('; ') };
   await appendCommand({ ...outcome, ...record }, ledger, options);
   if (outcome.outcome === 'kept' && plan.intent === 'install') await offer(plan.subject, options);
@@ -268,10 +280,22 @@ async function appendCommand(
   const event: Command = {
     kind: 'command',
     ...{ command, outcome: result, generation, detail: oneLine(detail, 1000) },
+    ...releaseOf(plan),
     ...(digest === undefined ? {} : { plan: digest }),
     ...(approvedBy.length === 0 ? {} : { approvedBy: approvedBy.map(printable) }),
   };
   await ledger.append(event, now());
+}
+
+/** The release that a plan installs or uninstalls. */
+function releaseOf({ intent, subject, from, to }: Plan): Pick<Command, 'release'> {
+  const release =
+    intent === 'install'
+      ? to.releases.find((each) => each.bundle === subject)
+      : from.releases.find((each) => each.name === subject);
+  if (release === undefined) return {};
+  const { name, version, bundle } = release;
+  return { release: { name, version, bundle } };
 }
 
 function applyContext(options: SiteContext, gates: GateResult[]): ApplyContext {

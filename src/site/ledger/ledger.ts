@@ -8,6 +8,7 @@ import {
   type LedgerEntry,
   type LedgerEvent,
   type LedgerHead,
+  type LedgerUser,
   ledgerEntryKind,
   ledgerHeadKind,
 } from '../../format/ledger.ts';
@@ -22,31 +23,46 @@ const EMPTY: LedgerHead = { number: 0, digest: '0'.repeat(128) };
 export class Ledger {
   readonly #path: string;
   readonly #entries: LedgerEntry[];
+  /** Who appends to it. */
+  readonly #by: LedgerUser | undefined;
   #head: LedgerHead;
 
-  private constructor(path: string, entries: LedgerEntry[], head: LedgerHead) {
+  private constructor(
+    path: string,
+    {
+      entries,
+      head,
+      by,
+    }: { entries: LedgerEntry[]; head: LedgerHead; by?: LedgerUser | undefined },
+  ) {
     this.#path = path;
     this.#entries = entries;
     this.#head = head;
+    this.#by = by;
   }
 
   /**
    * Reads the ledger and checks its chain, to append to it. Removes an incomplete last line after a power failure, and
    * accepts one entry after the head.
    * @param witnesses heads in other documents (receipts): the ledger must contain each of them
+   * @param by who appends to it
    * @throws StowageError `state-damaged`
    */
-  static async open(path: string, witnesses: readonly LedgerHead[] = []): Promise<Ledger> {
+  static async open(
+    path: string,
+    witnesses: readonly LedgerHead[] = [],
+    by?: LedgerUser,
+  ): Promise<Ledger> {
     const { read, head, last } = await Ledger.#check(path, witnesses);
     if (read.torn) await cutFile(path, read.length);
     if (last.number !== head.number) await writeHead(path, last);
-    return new Ledger(path, read.entries, last);
+    return new Ledger(path, { entries: read.entries, head: last, by });
   }
 
   /** Reads and checks like {@link open}, and writes nothing. */
   static async read(path: string, witnesses: readonly LedgerHead[] = []): Promise<Ledger> {
     const { read, last } = await Ledger.#check(path, witnesses);
-    return new Ledger(path, read.entries, last);
+    return new Ledger(path, { entries: read.entries, head: last });
   }
 
   static async #check(
@@ -78,10 +94,12 @@ export class Ledger {
   /** Appends an entry, which is on disk when the promise resolves. */
   async append(event: LedgerEvent, now: Date): Promise<void> {
     const entry: LedgerEntry = {
+      schema: 'stowage/ledger-entry/v2',
       number: this.#head.number + 1,
       at: momentOf(now),
       previous: this.#head.digest,
       event,
+      ...(this.#by === undefined ? {} : { by: this.#by }),
     };
     const line = writeCanonical(ledgerEntryKind, entry);
     await appendLine(this.#path, line.toString('utf8'));

@@ -1,6 +1,6 @@
 import { StowageError } from '../../core/error.ts';
 import { readCanonical } from '../../format/document.ts';
-import type { LedgerHead } from '../../format/ledger.ts';
+import type { LedgerHead, LedgerUser } from '../../format/ledger.ts';
 import { receiptKind } from '../../format/receipt.ts';
 import { exists, namesIn, readBounded } from '../../io/file.ts';
 import type { SiteFolder } from '../site-folder.ts';
@@ -9,10 +9,11 @@ import { Ledger } from './ledger.ts';
 /**
  * A site's ledger, to append to, checked against the site's receipts and trust document. This detects a missing ledger or
  * an old copy. It does not detect that all of them were replaced together; a receipt kept elsewhere does.
+ * @param by who appends to it
  * @throws StowageError `state-damaged`
  */
-export async function openLedger(site: SiteFolder): Promise<Ledger> {
-  const ledger = await Ledger.open(site.path('ledger'), await witnesses(site));
+export async function openLedger(site: SiteFolder, by?: LedgerUser): Promise<Ledger> {
+  const ledger = await Ledger.open(site.path('ledger'), await witnesses(site), by);
   return requirePresent(site, ledger);
 }
 

@@ -44,7 +44,7 @@ describe('when a release that runs was recalled', () => {
     const [found] = recalledReleases(running, kept, [recall('1.2.x')]);
     expect(found).toMatchObject({ name: 'chat', version: '1.2.0', reason: 'it leaks' });
     expect(found?.remedy).toBe(
-      'roll back to generation 2 (chat 1.1.0), or install a newer version',
+      'run "stowage rollback --to 2" (chat 1.1.0), or install a newer version',
     );
   });
 
@@ -54,23 +54,23 @@ describe('when a release that runs was recalled', () => {
       generation(2, release('1.1.0'), release('1.0.0', 'other')),
     ];
     const [found] = recalledReleases(running, kept, [recall('1.2.x'), recall('*', 'other')]);
-    expect(found?.remedy).toContain('generation 1 ');
+    expect(found?.remedy).toContain('--to 1" ');
   });
 
   it('names no generation that does not run the release', () => {
     const kept = [generation(1, release('1.0.0')), generation(2, release('3.0.0', 'other'))];
     const [found] = recalledReleases(running, kept, [recall('1.2.x')]);
-    expect(found?.remedy).toContain('generation 1 ');
+    expect(found?.remedy).toContain('--to 1" ');
   });
 
   it('names the version of this release, whatever else runs beside it', () => {
     const kept = [generation(1, release('3.0.0', 'other'), release('1.0.0'))];
     const [found] = recalledReleases(running, kept, [recall('1.2.x')]);
-    expect(found?.remedy).toContain('generation 1 (chat 1.0.0)');
+    expect(found?.remedy).toContain('--to 1" (chat 1.0.0)');
   });
 
   it('asks for a newer version where nothing good is kept', () => {
     const [found] = recalledReleases(running, [running], [recall('*')]);
-    expect(found?.remedy).toBe('install a newer version of chat');
+    expect(found?.remedy).toBe('install a newer version of chat, or run "stowage uninstall chat"');
   });
 });

@@ -31,6 +31,8 @@ const site: SiteStatus = {
   root: '/site',
   generation: generation(1, release()),
   generations: [1],
+  kept: [],
+  failed: {},
   services: [running],
   recalled: [],
   interrupted: false,

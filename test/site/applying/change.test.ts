@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { StowageEvent } from '../../../src/core/event.ts';
 import { withSite } from '../../../src/site/applying/change.ts';
 import { install } from '../../../src/site/applying/install.ts';
 import { rollback } from '../../../src/site/applying/rollback.ts';
@@ -224,6 +225,27 @@ describe('when a change ended', () => {
       services: [{ service: { name: 'server' }, state: { state: 'stopped' } }],
     });
     expect(tree(options.site.root)).toEqual(before);
+  });
+
+  it('records who ran a command, and why an install was rolled back', async () => {
+    const user = { uid: 0, sudoUser: 'alice' };
+    const options = { ...open(), user };
+    await put(one, options);
+    const emit = (event: StowageEvent): void => {
+      if (event.type === 'step' && event.step === 'switch-generation')
+        throw failed('the server stopped');
+    };
+    await expectCode(() => put(two, { ...options, emit }), 'rolled-back');
+    const { entries } = await readLedger(options.site);
+    expect(entries.map(({ by }) => by)).toEqual(entries.map(() => user));
+    expect(entries.at(-1)?.event).toMatchObject({
+      outcome: 'rolled-back',
+      generation: 1,
+      detail: 'the server stopped',
+      release: { name: 'chat', version: '2.0.0', bundle: two.id },
+    });
+    const { failed: reasons } = await siteStatus(options.site, options.target, options.signal);
+    expect(reasons[two.id]).toMatch(/^rolled-back at .*: the server stopped$/);
   });
 
   it('remembers the trust document and the number', async () => {

@@ -75,7 +75,7 @@ describe('when a bundle contains only recalls', () => {
         name: 'chat',
         version: '1.1.0',
         reason: 'it leaks',
-        remedy: 'roll back to generation 1 (chat 1.0.0), or install a newer version',
+        remedy: 'run "stowage rollback --to 1" (chat 1.0.0), or install a newer version',
       },
     ]);
     await rollback(undefined, { ...context(), site, target });

@@ -9,6 +9,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { canonicalBytes, type Json } from '../../../src/core/canonical-json.ts';
+import { sriHex, sriOf } from '../../../src/core/digest.ts';
 import { writeCanonical } from '../../../src/format/document.ts';
 import { type LedgerEvent, ledgerEntryKind } from '../../../src/format/ledger.ts';
 import { Ledger } from '../../../src/site/ledger/ledger.ts';
@@ -34,6 +36,40 @@ async function written(entries: number): Promise<Ledger> {
 
 beforeEach(() => {
   path = scratch.fresh('ledger');
+});
+
+describe('when a ledger has entries of version 1', () => {
+  /** A ledger as the first release wrote it. */
+  function writtenV1(): void {
+    let previous = '0'.repeat(128);
+    const lines = [1, 2].map((number) => {
+      const entry = { number, at: '2026-11-20T10:00:00Z', previous, event: trusted(number) };
+      const line = canonicalBytes(entry as unknown as Json);
+      previous = sriHex(sriOf(line));
+      return line;
+    });
+    writeFileSync(path, lines.map((line) => `${line}\n`).join(''));
+    writeFileSync(`${path}.head`, canonicalBytes({ number: 2, digest: previous }));
+  }
+
+  it('verifies them by their own bytes, and goes on with entries that name the user', async () => {
+    writtenV1();
+    const before = readFileSync(path);
+    const ledger = await Ledger.open(path, [], { uid: 0, sudoUser: 'alice' });
+    expect(ledger.entries.map(({ by }) => by)).toEqual([undefined, undefined]);
+    await ledger.append(trusted(3), now);
+    expect(readFileSync(path).subarray(0, before.length)).toEqual(before);
+    const { entries, head } = await Ledger.read(path);
+    expect(entries.map(({ schema }) => schema)).toEqual(Array(3).fill('stowage/ledger-entry/v2'));
+    expect(entries[2]?.by).toEqual({ uid: 0, sudoUser: 'alice' });
+    expect(head.number).toBe(3);
+  });
+
+  it('refuses a changed one', async () => {
+    writtenV1();
+    writeFileSync(path, readFileSync(path, 'utf8').replace('"version":1', '"version":9'));
+    await expectCode(() => Ledger.open(path), 'state-damaged');
+  });
 });
 
 describe('when a ledger is written', () => {
@@ -123,7 +159,8 @@ describe('when a ledger is tampered with', () => {
 
   it('is refused with a number left out, though the chain is whole', async () => {
     const { head } = await written(2);
-    const entry = { number: 4, at: '2026-11-21T10:00:00Z', previous: head.digest };
+    const schema = 'stowage/ledger-entry/v2' as const;
+    const entry = { schema, number: 4, at: '2026-11-21T10:00:00Z', previous: head.digest };
     const line = writeCanonical(ledgerEntryKind, { ...entry, event: trusted(3) });
     appendFileSync(path, `${line}\n`);
     const error = await expectCode(() => Ledger.open(path), 'state-damaged');
@@ -144,9 +181,10 @@ describe('when a ledger is tampered with', () => {
       const bytes = Buffer.from(whole);
       bytes[at] = (bytes[at] ?? 0) ^ 1;
       writeFileSync(path, bytes);
-      await expect(Ledger.open(path), `byte ${at}`).rejects.toMatchObject({
-        code: 'state-damaged',
-      });
+      // The digit of the version, made a 3, reads as a newer format.
+      const isVersion = whole.toString('latin1', at - 1, at + 2) === 'v2"';
+      const code = isVersion ? 'format-newer' : 'state-damaged';
+      await expect(Ledger.open(path), `byte ${at}`).rejects.toMatchObject({ code });
     }
   });
 

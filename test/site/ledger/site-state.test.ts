@@ -6,6 +6,7 @@ const bundle = 'a'.repeat(128);
 
 function entries(...events: readonly LedgerEvent[]): LedgerEntry[] {
   return events.map((event, index) => ({
+    schema: 'stowage/ledger-entry/v2',
     number: index + 1,
     at: '2026-11-21T10:00:00Z',
     previous: bundle,

@@ -1,0 +1,82 @@
+import { counted } from '../../core/amount.ts';
+import type { Generation } from '../../format/generation.ts';
+import type { LedgerEntry, LedgerUser, ReleaseName } from '../../format/ledger.ts';
+
+/** A ledger entry as one line of `history`: when, what and who. Digests of bundles are cut to 16 digits, as in `status`. */
+export function historyLine({ at, event, by }: LedgerEntry): string {
+  const line = (what: string, ...rest: readonly string[]): string =>
+    `${at}  ${what.padEnd(9)}  ${[...rest.filter((each) => each !== ''), ...userOf(by)].join('; ')}`;
+  switch (event.kind) {
+    case 'accepted':
+      return line(
+        'import',
+        `${event.product} ${event.version}, sequence ${event.seq}, bundle ${short(event.bundle)}`,
+      );
+    case 'trusted':
+      return line('trust', `trust document ${event.version}`);
+    case 'recalled':
+      return line(
+        'recall',
+        `${event.release} ${event.versions}: ${event.reason}, by bundle ${short(event.bundle)}`,
+      );
+    case 'override':
+      return line('age', `bundle ${short(event.bundle)} accepted despite its age: ${event.reason}`);
+    case 'overridden':
+      return line(
+        'override',
+        `${event.rule} until ${event.until}: ${event.reason}, approved by ${event.by}`,
+      );
+    case 'collected':
+      return line(
+        'gc',
+        `${counted(event.generations, 'generation')} and ${counted(event.blobs, 'blob')} removed`,
+      );
+    case 'command': {
+      const { command, outcome, generation, detail, release, approvedBy = [] } = event;
+      return line(
+        command,
+        ...(release === undefined ? [] : [inWords(release)]),
+        outcome === 'kept'
+          ? `generation ${generation}`
+          : `${outcome}; still at generation ${generation}`,
+        approvedBy.length === 0 ? '' : `approved by ${approvedBy.join(' and ')}`,
+        detail,
+      );
+    }
+  }
+}
+
+/** The kept generations with their releases, one line each. */
+export function generationLines(kept: readonly Generation[], current: number): string[] {
+  if (kept.length === 0) return [];
+  return [
+    'available generations:',
+    ...kept.map(({ number, releases }) => {
+      const names = releases.map(({ name, version }) => `${name} ${version}`).join(', ');
+      return `  ${number}: ${names || 'no release'}${number === current ? ' (current)' : ''}`;
+    }),
+  ];
+}
+
+/** A ledger entry as one line of `audit show`, in full. */
+export function auditLine({ number, at, event, by }: LedgerEntry): string {
+  const { kind, ...rest } = event;
+  const details = Object.entries({ ...rest, ...by })
+    .filter(([, value]) => value !== '')
+    .map(([name, value]) => `${name}=${typeof value === 'object' ? JSON.stringify(value) : value}`);
+  return `${String(number).padStart(5)}  ${at}  ${kind.padEnd(8)}  ${details.join(' ')}`;
+}
+
+function inWords({ name, version, bundle }: ReleaseName): string {
+  return `${name} ${version}, bundle ${short(bundle)}`;
+}
+
+function short(digest: string): string {
+  return digest.slice(0, 16);
+}
+
+function userOf(by: LedgerUser | undefined): string[] {
+  if (by === undefined) return [];
+  const { uid, sudoUser } = by;
+  return [sudoUser === undefined ? `by uid ${uid}` : `by ${sudoUser} with sudo, uid ${uid}`];
+}

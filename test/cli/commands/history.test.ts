@@ -1,0 +1,129 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { auditLine, historyLine } from '../../../src/cli/commands/history-lines.ts';
+import type { LedgerEntry } from '../../../src/format/ledger.ts';
+import { encodeCertificate } from '../../../src/trust/certificate-file.ts';
+import { type Ran, runProgram } from '../../support/fake-terminal.ts';
+import { scratchFolder } from '../../support/scratch.ts';
+import { type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
+
+const scratch = scratchFolder();
+const bundles: SmallBundle[] = [];
+let place: string;
+let installed: readonly Ran[];
+let word: Ran;
+
+const run = (args: readonly string[], values: object = {}): Promise<Ran> =>
+  runProgram([...args, '--site', 'site'], place, values);
+
+beforeAll(async () => {
+  place = scratch.fresh();
+  mkdirSync(join(place, 'site'), { recursive: true });
+  writeFileSync(
+    join(place, 'site/site.yaml'),
+    'apiVersion: stowage/v1\nname: plant\ntarget: depot\n',
+  );
+  const first = await smallBundle({ place: scratch.fresh() });
+  const { authority } = first;
+  bundles.push(first);
+  for (const version of ['1.1.0', '1.2.0'])
+    bundles.push(
+      await smallBundle({ place: scratch.fresh(), authority, version, seq: bundles.length + 1 }),
+    );
+  const recalls = [{ release: 'chat', versions: '1.1.0', reason: 'it leaks' }];
+  const notice = await smallBundle({
+    ...{ place: scratch.fresh(), authority, name: 'word', notice: true, recalls },
+  });
+  const root = join(place, 'root.pem');
+  writeFileSync(root, encodeCertificate(first.root));
+  const trust = ['--trust', root, '--fingerprint', first.root.fingerprint];
+  const [one = first, two = first, three = first] = bundles;
+  const sudo = { uid: 0, env: { SUDO_USER: 'alice' } };
+  installed = [
+    await run(['install', one.folder, ...trust], sudo),
+    await run(['install', two.folder]),
+    await run(['import', three.folder]),
+  ];
+  word = await run(['import', notice.folder]);
+});
+
+describe('when a running release is recalled', () => {
+  const line =
+    'RECALLED: chat 1.1.0: it leaks; next: run "stowage rollback --to 1" (chat 1.0.0), or install a newer version\n';
+
+  it('is said first by the import of the recall, with the next command', () => {
+    expect(word).toMatchObject({ status: 0 });
+    expect(word.stdout.startsWith(line)).toBe(true);
+    for (const { stdout } of installed) expect(stdout).not.toContain('RECALLED');
+  });
+
+  it('is said by an install that changes nothing, and by status', async () => {
+    const again = await run(['install', 'chat@1.1.0']);
+    expect(again.stdout).toContain(line);
+    expect(again.stdout).toContain('nothing to do');
+    const data = await run(['install', 'chat@1.1.0', '--json']);
+    expect(JSON.parse(data.stdout)).toMatchObject({ recalled: [{ version: '1.1.0' }] });
+    expect((await run(['status'])).stdout).toContain(line);
+    expect(await run(['status', '--check'])).toMatchObject({ status: 6 });
+  });
+});
+
+describe('when the history of a site is shown', () => {
+  it('names release, version, generation, bundle and user, imports and recalls included', async () => {
+    const { stdout } = await run(['history']);
+    const [one, two, three] = bundles.map(({ id }) => id.slice(0, 16));
+    for (const part of [
+      `import     chat 1.0.0, sequence 1, bundle ${one}; by alice with sudo, uid 0`,
+      `install    chat 1.0.0, bundle ${one}; generation 1; by alice with sudo, uid 0`,
+      `install    chat 1.1.0, bundle ${two}; generation 2; by uid 1000`,
+      `import     chat 1.2.0, sequence 3, bundle ${three}; by uid 1000`,
+      'recall     chat 1.1.0: it leaks',
+      'current generation: 2',
+      '  1: chat 1.0.0\n',
+      '  2: chat 1.1.0 (current)\n',
+    ])
+      expect(stdout).toContain(part);
+  });
+
+  it('has the contents of each generation as data', async () => {
+    const { generations, kept } = JSON.parse((await run(['history', '--json'])).stdout);
+    expect(kept).toEqual([1, 2]);
+    expect(generations).toMatchObject([
+      { number: 1, releases: [{ name: 'chat', version: '1.0.0', bundle: bundles[0]?.id }] },
+      { number: 2, releases: [{ name: 'chat', version: '1.1.0', bundle: bundles[1]?.id }] },
+    ]);
+    expect((await run(['status'])).stdout).toContain('    1: chat 1.0.0\n');
+  });
+});
+
+describe('when the ledger is shown', () => {
+  it('cuts nothing, and names the user of each entry', async () => {
+    const { stdout } = await run(['audit', 'show']);
+    for (const { id } of bundles) expect(stdout).toContain(`bundle=${id}`);
+    expect(stdout).toContain('uid=0 sudoUser=alice');
+    expect(stdout).not.toContain('[object Object]');
+    expect((await run(['audit', 'verify'])).status).toBe(0);
+  });
+
+  it('shows why an install was rolled back', () => {
+    const entry: LedgerEntry = {
+      schema: 'stowage/ledger-entry/v2',
+      number: 3,
+      at: '2026-11-21T10:00:00Z',
+      previous: 'a'.repeat(128),
+      event: {
+        kind: 'command',
+        command: 'install',
+        outcome: 'rolled-back',
+        generation: 1,
+        detail: 'server is not ready: status 503',
+        release: { name: 'chat', version: '2.0.0', bundle: 'b'.repeat(128) },
+      },
+    };
+    expect(historyLine(entry)).toContain(
+      'chat 2.0.0, bundle bbbbbbbbbbbbbbbb; rolled-back; still at generation 1; server is not ready: status 503',
+    );
+    expect(auditLine(entry)).toContain(`"bundle":"${'b'.repeat(128)}"`);
+  });
+});
