@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve as resolvePath } from 'node:path';
 import type { SizedBlob } from '../content/content-kind.ts';
 import { bundleBlobs, describeAll } from '../content/items.ts';
@@ -24,6 +23,7 @@ import {
   exists,
   ioError,
   makeFolder,
+  makeNewFolder,
   remove,
   renameIntoPlace,
   requireSpace,
@@ -83,7 +83,7 @@ export async function assemble(lock: Lock, options: AssembleOptions): Promise<As
   await makeFolder(dirname(output));
   await remove(temporary);
   try {
-    await mkdir(temporary);
+    await makeNewFolder(temporary);
     const assembled = await write(lock, temporary, options);
     await requireAbsent(output);
     if (options.discs === undefined) {

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SizedBlob } from '../content/content-kind.ts';
 import { digestHex } from '../core/digest.ts';
@@ -7,7 +6,7 @@ import { KIB } from '../core/limits.ts';
 import type { BundleBlob } from '../format/bundle.ts';
 import { partPath } from '../format/part.ts';
 import type { BlobStore } from '../io/blob-store.ts';
-import { ioError } from '../io/file.ts';
+import { ioError, makeFolder } from '../io/file.ts';
 import {
   type BlobSums,
   type HashResult,
@@ -137,7 +136,7 @@ export async function syncSmallParts(blobs: readonly BundleBlob[], folder: strin
 
 /** Makes the folder that parts lie in. */
 export async function makePartFolder(folder: string): Promise<void> {
-  await mkdir(join(folder, 'blobs', 'sha256'), { recursive: true });
+  await makeFolder(join(folder, 'blobs', 'sha256'));
 }
 
 /** A blob on the grid of parts. @param partSize bytes; 0 for whole blobs */

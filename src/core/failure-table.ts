@@ -168,6 +168,12 @@ export const failures = {
     remedy:
       'follow the hint: restore the file from a backup, or import again; never delete the ledger',
   },
+  'site-exposed': {
+    cause:
+      "another user owns or can write part of the site's folder or path, or a link replaces a part of it",
+    remedy:
+      'find out what was changed, then run the chown, chmod or rm that the hint gives; import again what you cannot vouch for',
+  },
   'receipt-unwritten': {
     cause: 'the change is complete, but its receipt could not be written or signed',
     remedy: 'fix what the error names, then run stowage receipt write; the change is not repeated',

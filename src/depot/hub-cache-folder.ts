@@ -1,9 +1,17 @@
 import { createHash } from 'node:crypto';
-import { lstat, mkdir, readlink, realpath, rename, rmdir, stat, symlink } from 'node:fs/promises';
+import { lstat, readlink, realpath, rename, rmdir, stat, symlink } from 'node:fs/promises';
 import { basename, dirname, join, sep } from 'node:path';
 import { systemCode } from '../core/error.ts';
 import { MIB } from '../core/limits.ts';
-import { ioError, readIfThere, remove, syncFolder, writeAtomic } from '../io/file.ts';
+import {
+  ioError,
+  makeFolder,
+  makeNewFolder,
+  readIfThere,
+  remove,
+  syncFolder,
+  writeAtomic,
+} from '../io/file.ts';
 import { inTheWay, isPlaced } from './hub-cache-blob.ts';
 import type { CacheSnapshot } from './hub-cache-content.ts';
 
@@ -65,9 +73,9 @@ export class CacheFolder {
     const temporary = join(this.path, '.stowage.partial');
     await remove(temporary);
     try {
-      await mkdir(temporary);
+      await makeNewFolder(temporary);
       for (const [path, { target }] of links) {
-        await mkdir(dirname(join(temporary, path)), { recursive: true });
+        await makeFolder(dirname(join(temporary, path)));
         await symlink(target, join(temporary, path));
       }
       await rename(temporary, folder);
@@ -135,7 +143,7 @@ export class CacheFolder {
     if (path.length < this.path.length || (await isThere(path))) return;
     await this.#makeFolder(dirname(path));
     try {
-      await mkdir(path);
+      await makeNewFolder(path);
       this.#made.push({ path, kind: 'folder' });
     } catch (error) {
       throw ioError(error, path);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { chmod, lstat, readdir } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import {
   create,
   extract,
@@ -74,6 +74,7 @@ export async function readTree(archive: string, folder: string): Promise<void> {
       umask: 0o022,
     });
     for (const path of paths) await setMode(join(folder, path));
+    for (const path of foldersOf(paths)) await chmod(join(folder, path), 0o755);
     const again = await hashOf(create(treeOptions(folder), bytewise(paths)));
     if (again !== (await hashOf(createReadStream(archive))))
       throw refused('bytes that differ from the archive of these files');
@@ -99,6 +100,15 @@ async function filesIn(folder: string): Promise<string[]> {
   const found = await readdir(folder, { recursive: true, withFileTypes: true });
   const files = found.filter((each) => !each.isDirectory());
   return bytewise(files.map((each) => relative(folder, join(each.parentPath, each.name))));
+}
+
+/** Every folder that contains one of the files, below the folder of the archive. */
+function foldersOf(paths: readonly string[]): Set<string> {
+  const folders = new Set<string>();
+  for (let path of paths)
+    for (path = dirname(path); path !== '.' && !folders.has(path); path = dirname(path))
+      folders.add(path);
+  return folders;
 }
 
 /** The mode that the archive has for the file, of which the umask took bits. */

@@ -5,7 +5,7 @@ import { sriFromHex } from '../core/digest.ts';
 import { CRC_SPAN_BYTES, MIB } from '../core/limits.ts';
 import { accumulate } from '../parity/accumulate.ts';
 import type { CodedSums, CodingInput, CodingOutput, CodingTask, Segment } from './coding-task.ts';
-import { attempt, drain, fill } from './positioned.ts';
+import { attempt, drain, fill, setModeSync } from './positioned.ts';
 
 /** Bytes of each column that are processed at once. Divides a CRC span. */
 const SLICE_BYTES = MIB;
@@ -130,7 +130,10 @@ class ColumnWriter {
 
   #put({ path, offset }: Segment, bytes: Buffer): void {
     const flags = this.#output.create ? 'wx' : constants.O_WRONLY | constants.O_NOFOLLOW;
-    this.#open ??= attempt(path, () => openSync(path, flags, 0o644));
+    if (this.#open === undefined) {
+      this.#open = attempt(path, () => openSync(path, flags, 0o644));
+      if (this.#output.create) setModeSync(this.#open, 0o644);
+    }
     const file = this.#open;
     const position = offset + this.#within;
     attempt(path, () => drain(file, bytes, position));

@@ -10,6 +10,7 @@ import {
   rename,
   rm,
   rmdir,
+  stat,
   statfs,
 } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
@@ -136,7 +137,7 @@ export async function writeNew(path: string, bytes: Uint8Array, mode = 0o644): P
 }
 
 /** Gives a new file its mode, whatever the umask is. File systems without modes keep theirs. */
-async function setMode(handle: FileHandle, mode: number): Promise<void> {
+export async function setMode(handle: FileHandle, mode: number): Promise<void> {
   if (((await handle.stat()).mode & 0o777) !== mode) await whereSupported(handle.chmod(mode));
 }
 
@@ -158,6 +159,7 @@ export async function allocate(path: string, size: number): Promise<void> {
       0o644,
     );
     try {
+      await setMode(handle, 0o644);
       if ((await handle.stat()).size !== size) await handle.truncate(size);
     } finally {
       await handle.close();
@@ -172,6 +174,7 @@ export async function appendLine(path: string, line: string, mode = 0o644): Prom
   let handle: FileHandle | undefined;
   try {
     handle = await open(path, 'a', mode);
+    if ((await handle.stat()).size === 0) await setMode(handle, mode);
     await handle.writeFile(`${line}\n`);
     await handle.sync();
   } catch (error) {
@@ -193,6 +196,11 @@ export async function cutFile(path: string, length: number): Promise<void> {
   } finally {
     await handle?.close();
   }
+}
+
+/** The id of the user that this process acts as. */
+export async function effectiveUser(): Promise<number> {
+  return (await stat('/proc/self')).uid;
 }
 
 /** Makes the entries of a folder durable: a rename is on disk only after its folder was synced. */
@@ -220,6 +228,16 @@ export async function makeFolder(path: string, mode = 0o755): Promise<string | u
       if (((await lstat(each)).mode & 0o777) !== mode) await whereSupported(chmod(each, mode));
     }
     return first;
+  } catch (error) {
+    throw ioError(error, path);
+  }
+}
+
+/** Makes a folder that must not exist, with this mode, whatever the umask is. */
+export async function makeNewFolder(path: string, mode = 0o755): Promise<void> {
+  try {
+    await mkdir(path, { mode });
+    await whereSupported(chmod(path, mode));
   } catch (error) {
     throw ioError(error, path);
   }

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Digest } from '../core/digest.ts';
 import { CRC_SPAN_BYTES, MIB } from '../core/limits.ts';
-import { ioError, remove } from './file.ts';
+import { ioError, remove, setMode } from './file.ts';
 import type { Following, FollowPool } from './follow-pool.ts';
 import type { BlobSums } from './hash-task.ts';
 import { checkIdentity, type Expected } from './running-hashes.ts';
@@ -57,6 +57,7 @@ export class Incoming {
         constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW,
         0o644,
       );
+      await setMode(handle, 0o644);
       const spans = await resumableSpans(handle, journal, expected);
       return new Incoming(partial, expected, {
         handle,

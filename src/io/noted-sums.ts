@@ -1,9 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
-import { lstat, rename, rm, writeFile } from 'node:fs/promises';
+import { lstat, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { systemCode } from '../core/error.ts';
 import { KIB, MIB } from '../core/limits.ts';
-import { ioError, makeFolder, readIfThere } from './file.ts';
+import { effectiveUser, ioError, makeFolder, readIfThere, setMode } from './file.ts';
 import type { BlobSums } from './hash-task.ts';
 
 const MAX_NOTE_BYTES: number = 64 * MIB;
@@ -68,7 +69,7 @@ async function writeRecord(path: string, record: object): Promise<void> {
   const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`;
   await makeFolder(dirname(path));
   try {
-    await writeFile(temporary, `${sha256(text)}\n${text}`, { flag: 'wx' });
+    await writeUnsynced(temporary, `${sha256(text)}\n${text}`);
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
@@ -76,12 +77,34 @@ async function writeRecord(path: string, record: object): Promise<void> {
   }
 }
 
+async function writeUnsynced(path: string, text: string): Promise<void> {
+  const handle = await open(path, 'wx', 0o644);
+  try {
+    await setMode(handle, 0o644);
+    await handle.writeFile(text);
+  } finally {
+    await handle.close();
+  }
+}
+
 async function readRecord(path: string): Promise<unknown> {
+  if (!(await isProtected(path))) return undefined;
   const note = (await readIfThere(path, MAX_NOTE_BYTES))?.toString('utf8');
   if (note === undefined) return undefined;
   const end = note.indexOf('\n');
   const text = note.slice(end + 1);
   return note.slice(0, end) === sha256(text) ? JSON.parse(text) : undefined;
+}
+
+/** Whether only root or this user can have written a record. */
+async function isProtected(path: string): Promise<boolean> {
+  try {
+    const { uid, mode } = await lstat(path);
+    return (mode & 0o022) === 0 && (uid === 0 || uid === (await effectiveUser()));
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    throw ioError(error, path);
+  }
 }
 
 /** The mark of a file. @throws StowageError `file-missing`, `io-failed` */

@@ -1,4 +1,5 @@
-import { readSync, writeSync } from 'node:fs';
+import { fchmodSync, fstatSync, readSync, writeSync } from 'node:fs';
+import { systemCode } from '../core/error.ts';
 
 /** The error of a pass, with the system's code (or `ESIZE`, `EKIND`, `ESHORT`) and the path. */
 export class PassError extends Error {
@@ -34,6 +35,16 @@ export function fill(buffer: Buffer, want: number, { source, position, path }: R
 export function drain(target: number, bytes: Buffer, position: number): void {
   for (let written = 0; written < bytes.length; ) {
     written += writeSync(target, bytes, written, bytes.length - written, position + written);
+  }
+}
+
+/** Gives a new file its mode, whatever the umask is. File systems without modes keep theirs. */
+export function setModeSync(file: number, mode: number): void {
+  if ((fstatSync(file).mode & 0o777) === mode) return;
+  try {
+    fchmodSync(file, mode);
+  } catch (error) {
+    if (!['EPERM', 'ENOSYS', 'EOPNOTSUPP'].includes(systemCode(error) ?? '')) throw error;
   }
 }
 

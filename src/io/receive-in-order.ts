@@ -4,7 +4,7 @@ import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_UNKNOWN_BYTES } from '../core/limits.ts';
 import type { OnBytes } from '../core/tally.ts';
-import { ioError, remove } from './file.ts';
+import { ioError, remove, setMode } from './file.ts';
 import type { BlobSums } from './hash-task.ts';
 import { incomingPaths, removeIncoming } from './incoming.ts';
 import { type Expected, RunningHashes } from './running-hashes.ts';
@@ -56,8 +56,11 @@ export function isMismatch(error: unknown): boolean {
 }
 
 async function openPartial(path: string): Promise<FileHandle> {
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
   try {
-    return await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o644);
+    const handle = await open(path, flags, 0o644);
+    await setMode(handle, 0o644);
+    return handle;
   } catch (error) {
     throw ioError(error, path);
   }

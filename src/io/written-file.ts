@@ -2,7 +2,7 @@ import { closeSync, constants, fdatasync, openSync, write } from 'node:fs';
 import { promisify } from 'node:util';
 import { KIB, MIB } from '../core/limits.ts';
 import type { Destination } from './hash-task.ts';
-import { attempt, drain, PassError } from './positioned.ts';
+import { attempt, drain, PassError, setModeSync } from './positioned.ts';
 
 /** How many written bytes may wait in memory for the disk. */
 const FLUSH_BYTES: number = 64 * MIB;
@@ -32,6 +32,7 @@ export class WrittenFile {
       create === true ? 'wx' : constants.O_WRONLY | constants.O_NOFOLLOW | extraFlags(create);
     this.#destination = destination;
     this.#file = attempt(path, () => openSync(path, flags, 0o644));
+    if (create !== false) setModeSync(this.#file, 0o644);
     const isLarge = length >= DIRECT_BYTES && destination.cached !== true;
     if (isLarge && destination.offset % BLOCK_BYTES === 0) this.#direct = openDirect(this.#file);
   }

@@ -4,6 +4,7 @@ import { oneLine, printableLines } from '../../core/printable.ts';
 import type { Plan } from '../../format/plan.ts';
 import { exists } from '../../io/file.ts';
 import type { Changed } from '../../site/applying/change.ts';
+import { requireProtected } from '../../site/protection.ts';
 import type { SiteContext } from '../../site/site-context.ts';
 import { SiteFolder } from '../../site/site-folder.ts';
 import { requireKnownFormat } from '../../site/site-format.ts';
@@ -12,13 +13,17 @@ import type { Target } from '../../target/target.ts';
 import { createTarget } from '../../target/targets.ts';
 import { type CommandContext, type CommandResult, chosenSite, siteRoot } from '../command.ts';
 
-/** Opens the folder of an existing site. @throws StowageError `site-absent`, `format-newer`, `state-damaged` */
+/**
+ * Opens the folder of an existing site.
+ * @throws StowageError `site-absent`, `site-exposed`, `format-newer`, `state-damaged`
+ */
 export async function openFolder(
   root: string | undefined,
   context: CommandContext,
 ): Promise<SiteFolder> {
   const site = new SiteFolder(siteRoot(context, root));
   if (!(await site.isSite())) throw await absent(site.root, root, context);
+  await requireProtected(site);
   await requireKnownFormat(site);
   return site;
 }

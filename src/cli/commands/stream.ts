@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { type Sink, writeStream } from '../../bundle/stream/write-stream.ts';
 import { formatBytes } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
-import { ioError } from '../../io/file.ts';
+import { exists, ioError, setMode } from '../../io/file.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import type { Screen } from '../terminal.ts';
 import { openBundle } from './open-bundle.ts';
@@ -60,7 +60,9 @@ async function toStdout<T>(stdout: Screen, run: (sink: Sink) => Promise<T>): Pro
 async function toFile<T>(path: string, run: (sink: Sink) => Promise<T>): Promise<T> {
   let handle: Awaited<ReturnType<typeof open>> | undefined;
   try {
-    handle = await open(path, 'w');
+    const isNew = !(await exists(path));
+    handle = await open(path, 'w', 0o644);
+    if (isNew) await setMode(handle, 0o644);
     const target = handle;
     const result = await run(async (bytes) => void (await target.writeFile(bytes)));
     if ((await target.stat()).isFile()) await target.sync();

@@ -13,6 +13,7 @@ import { openLedger } from '../ledger/site-ledger.ts';
 import { requireSatisfied } from '../planning/constraints/check-constraints.ts';
 import { overridesUsed } from '../planning/constraints/override.ts';
 import { unapproved } from '../planning/plan-approval.ts';
+import { requireProtected } from '../protection.ts';
 import { writeReceipt } from '../receipts/receipt.ts';
 import { siteFacts } from '../receipts/site-facts.ts';
 import { siteSigner } from '../receipts/site-key.ts';
@@ -38,7 +39,7 @@ export interface Changed {
  * Runs a command that changes a site under its lock, after finishing or undoing the plan of a killed command. A command
  * that fails before a new site recorded anything leaves no site behind.
  * @param work receives the ledger of the site
- * @throws StowageError `site-locked`, `format-newer`, `state-damaged`, and what `work` throws
+ * @throws StowageError `site-exposed`, `site-locked`, `format-newer`, `state-damaged`, and what `work` throws
  */
 export async function withSite<T>(
   options: SiteContext,
@@ -46,6 +47,7 @@ export async function withSite<T>(
 ): Promise<T> {
   const { site } = options;
   // Before the first write, and again under the lock.
+  await requireProtected(site);
   await requireKnownFormat(site);
   const made = await makeFolder(site.root);
   try {

@@ -16,7 +16,7 @@ import type { ImportMedium } from './import-medium.ts';
 import { mediumLost } from './lost-disc.ts';
 import { missingInWords, type PartialImport, partialImportOf } from './partial-import.ts';
 import { PipeMedium } from './pipe-medium.ts';
-import { type StagingResult, stageMedium } from './stage.ts';
+import { discardStaging, type StagingResult, stageMedium } from './stage.ts';
 
 export interface ImportOptions extends SiteContext {
   /** The site's pinned trust document, or the one that is pinned when this bundle is admitted. */
@@ -99,6 +99,7 @@ async function importFrom(
     return { id, bundle, partial, rebuilt, damaged };
   }
   await recordAcceptance(admitted, state, ledger, options);
+  await discardStaging(site, id);
   await keepTrust(site, ledger, admitted.trust, options.now());
   return { id, bundle, rebuilt, damaged };
 }

@@ -29,7 +29,7 @@ import type { CopyFailures, ImportMedium } from './import-medium.ts';
 import { recordDamage, recordDiscs } from './partial-import.ts';
 import { rebuild } from './rebuild.ts';
 import { wantedRecovery } from './rebuild-plan.ts';
-import { Staging } from './staging.ts';
+import { Staging, stagingFolder } from './staging.ts';
 
 /** How far staging got with the media that were given. */
 export interface StagingResult {
@@ -58,16 +58,18 @@ interface StageContext extends Context {
 }
 
 /**
- * Stages an admitted bundle from its folders; see {@link stageMedium}.
+ * Stages an admitted bundle from its folders; see {@link stageMedium}. Nothing is left to record.
  * @throws StowageError as {@link stageMedium}
  */
-export function stage(
+export async function stage(
   admitted: AdmittedBundle,
   site: SiteFolder,
   context: StageOptions,
 ): Promise<StagingResult> {
   const medium = new DiscMedium(admitted.discs.map(({ folder }) => folder));
-  return stageMedium(medium, admitted, site, context);
+  const result = await stageMedium(medium, admitted, site, context);
+  if (result.missing.length === 0) await discardStaging(site, admitted.id);
+  return result;
 }
 
 /**
@@ -76,7 +78,8 @@ export function stage(
  * it matched. Parts that an earlier run finished, and blobs that are in the store, are hashed and not copied again; damaged
  * ones are replaced, in the store and where services see them. Missing parts are rebuilt where enough recovery
  * parts exist. The control files and this host's installer of a complete bundle end under `releases/`; those of an
- * incomplete one wait in staging for the other discs.
+ * incomplete one wait in staging for the other discs. The staging folder of a complete bundle stays until
+ * {@link discardStaging}: until then its acceptance is not recorded.
  * @throws StowageError `space-insufficient` before the first byte or while copying, `io-failed`, `interrupted`,
  * `index-mismatch`
  */
@@ -193,16 +196,20 @@ function warnOfRecovered(
   }
 }
 
+/** Removes the staging folder of a bundle whose acceptance was recorded. */
+export async function discardStaging(site: SiteFolder, id: string): Promise<void> {
+  await remove(stagingFolder(site, id));
+}
+
 async function finish({ admitted, site, staging, emit }: StageContext): Promise<void> {
   try {
     // Again, because admission may not have seen every part.
     await checkManifests(admitted.bundle, (digest, maxBytes) => site.store.read(digest, maxBytes));
   } catch (error) {
-    await staging.discard();
+    await discardStaging(site, admitted.id);
     throw error;
   }
   await writeControlFiles(admitted, releaseFolder(site, admitted.id), staging.installer);
-  await staging.discard();
   await replacePlaced(site, staging.named, emit);
 }
 

@@ -7,7 +7,7 @@ import { KIB } from '../../core/limits.ts';
 import { Tally } from '../../core/tally.ts';
 import { type Bundle, type BundleBlob, dataParts } from '../../format/bundle.ts';
 import type { Part } from '../../format/part.ts';
-import { allocate, exists, ioError, makeFolder, remove } from '../../io/file.ts';
+import { allocate, exists, ioError, makeFolder } from '../../io/file.ts';
 import type { PartDestination } from '../../io/hash-task.ts';
 import type { HashPool } from '../../io/hashing.ts';
 import { PassError } from '../../io/positioned.ts';
@@ -205,10 +205,6 @@ export class Staging {
   async nameBlobs(): Promise<void> {
     this.#deferred = false;
     await this.#name(this.bundle.blobs);
-  }
-
-  async discard(): Promise<void> {
-    await remove(this.folder);
   }
 
   async #name(blobs: Iterable<BundleBlob>): Promise<void> {

@@ -1,8 +1,12 @@
+import { counted } from '../../core/amount.ts';
+import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { readCanonical } from '../../format/document.ts';
 import type { LedgerHead, LedgerUser } from '../../format/ledger.ts';
 import { receiptKind } from '../../format/receipt.ts';
+import { trustBytes } from '../../format/trust.ts';
 import { exists, namesIn, readBounded } from '../../io/file.ts';
+import { currentGeneration, generationNumbers } from '../generations.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { Ledger } from './ledger.ts';
 
@@ -24,11 +28,51 @@ export async function readLedger(site: SiteFolder): Promise<Ledger> {
 }
 
 async function requirePresent(site: SiteFolder, ledger: Ledger): Promise<Ledger> {
-  if (ledger.head.number > 0 || !(await exists(site.path('trust.json')))) return ledger;
+  if (ledger.head.number > 0 || !(await exists(site.path('trust.json')))) {
+    await requireNewest(site, ledger);
+    return ledger;
+  }
   throw new StowageError('state-damaged', 'the ledger of this site is missing', {
     expected: site.path('ledger'),
     found: 'nothing, although the site has a trust document',
     hint: 'restore the latest copy of the ledger; without it, an older bundle could be accepted',
+  });
+}
+
+/**
+ * Refuses an older copy of the ledger, whose head was restored with it: the trust document, a release, a generation or the
+ * current one is then newer than its entries. What a killed command has not recorded yet is no contradiction: its plan or
+ * its staging folder is still there.
+ */
+async function requireNewest(site: SiteFolder, { entries, head }: Ledger): Promise<void> {
+  const events = entries.map(({ event }) => event);
+  const refuseNewer = (found: string): never => {
+    throw outdated(site, head, found);
+  };
+  const trust = await site.trust();
+  const trusted = events.flatMap((event) => (event.kind === 'trusted' ? [event.digest] : []));
+  if (trust !== undefined && !trusted.includes(sriHex(sriOf(trustBytes(trust)))))
+    refuseNewer(`trust document ${trust.version}`);
+  const accepted = events.flatMap((event) => (event.kind === 'accepted' ? [event.bundle] : []));
+  const staged = await namesIn(site.path('staging'));
+  for (const name of await namesIn(site.path('releases'))) {
+    if (!/^[0-9a-f]{32}$/.test(name)) continue;
+    if (![...accepted, ...staged].some((id) => id.startsWith(name)))
+      refuseNewer(`releases/${name}`);
+  }
+  if (await exists(site.path('apply', 'plan.json'))) return;
+  const applied = events.flatMap((event) => (event.kind === 'command' ? [event.generation] : []));
+  for (const number of await generationNumbers(site))
+    if (!applied.includes(number)) refuseNewer(`generation ${number}`);
+  const current = (await currentGeneration(site)).number;
+  if (current !== (applied.at(-1) ?? 0)) refuseNewer(`current generation ${current}`);
+}
+
+function outdated(site: SiteFolder, { number }: LedgerHead, found: string): StowageError {
+  return new StowageError('state-damaged', 'the ledger is older than what this site holds', {
+    expected: `entries up to the newest change in ${site.path('ledger')}`,
+    found: `${counted(number, 'entry', 'entries')}, none of which records ${found}`,
+    hint: 'restore the latest copy of ledger and ledger.head; with an older one, an older bundle could be accepted',
   });
 }
 

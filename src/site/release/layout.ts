@@ -1,5 +1,5 @@
 import type { BigIntStats } from 'node:fs';
-import { link, lstat, mkdir } from 'node:fs/promises';
+import { link, lstat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { LaidOut } from '../../content/content-kind.ts';
 import { fromBundle } from '../../content/items.ts';
@@ -180,7 +180,7 @@ export async function placeContents(
 async function place(blob: string, path: string, unpack: boolean): Promise<void> {
   try {
     if (unpack) {
-      await mkdir(path, { recursive: true });
+      await makeFolder(path);
       await readTree(blob, path);
     } else {
       await makeFolder(dirname(path));

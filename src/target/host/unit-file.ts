@@ -1,14 +1,16 @@
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StowageError, systemCode } from '../../core/error.ts';
+import { makeFolder, setMode } from '../../io/file.ts';
 
 /** Writes a unit file atomically. @throws StowageError `io-failed` */
 export async function writeUnitFile(folder: string, name: string, text: string): Promise<void> {
   const temporary = join(folder, `.${name}.tmp`);
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     const file = await open(temporary, 'w', 0o644);
     try {
+      await setMode(file, 0o644);
       await file.writeFile(text);
       await file.sync();
     } finally {

@@ -5,7 +5,6 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
-  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -46,8 +45,6 @@ interface Base {
   readonly engine: EngineState;
 }
 
-// All copies of the site share one store, as nothing here takes a blob away.
-const store = scratch.fresh('store');
 let one: SmallBundle;
 let two: SmallBundle;
 const bases = new Map<Change, Base>();
@@ -79,8 +76,6 @@ beforeAll(async () => {
   });
   const root = scratch.fresh('site');
   mkdirSync(root);
-  mkdirSync(store);
-  symlinkSync(store, join(root, 'store'));
   const target = fakeTarget();
   const keep = (...changes: readonly Change[]): void => {
     const base = { root: scratch.copy(root), engine: target.engine.state() };

@@ -1,15 +1,26 @@
-import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { sriHex, sriOf } from '../../../src/core/digest.ts';
 import { writeCanonical } from '../../../src/format/document.ts';
+import { generationKind } from '../../../src/format/generation.ts';
 import type { LedgerEvent, LedgerHead } from '../../../src/format/ledger.ts';
 import { receiptKind } from '../../../src/format/receipt.ts';
+import { trustBytes } from '../../../src/format/trust.ts';
+import { writeAtomic } from '../../../src/io/file.ts';
+import { emptyGeneration } from '../../../src/site/generations.ts';
 import { openLedger, readLedger } from '../../../src/site/ledger/site-ledger.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { expectCode } from '../../support/error.ts';
 import { scratchFolder } from '../../support/scratch.ts';
+import { makeAuthority } from '../../support/small-bundle.ts';
 
 const now = new Date('2026-11-21T10:00:00Z');
-const event: LedgerEvent = { kind: 'trusted', version: 1, digest: 'a'.repeat(128) };
+const { trust } = makeAuthority();
+const event: LedgerEvent = {
+  kind: 'trusted',
+  version: 1,
+  digest: sriHex(sriOf(trustBytes(trust))),
+};
 const scratch = scratchFolder(true);
 const both = [openLedger, readLedger];
 let site: SiteFolder;
@@ -51,7 +62,7 @@ describe('when a site remembers something', () => {
   it('gives its ledger to append to, and to look at', async () => {
     const ledger = await openLedger(site);
     await ledger.append(event, now);
-    writeFileSync(site.path('trust.json'), '{}');
+    await site.pinTrust(trust);
     putReceipt('1.json', ledger.head);
     for (const open of both) expect((await open(site)).head).toEqual(ledger.head);
   });
@@ -102,3 +113,46 @@ describe('when receipts are not what they should be', () => {
     for (const open of both) await expectCode(() => open(site), 'file-kind');
   });
 });
+
+describe('when an older ledger and its head were restored', () => {
+  const newer: readonly (readonly [string, (place: SiteFolder) => Promise<void> | void])[] = [
+    [
+      'a release',
+      (place) => {
+        mkdirSync(place.path('releases', 'b'.repeat(32)), { recursive: true });
+      },
+    ],
+    ['a generation', (place) => writeGeneration(place, 2)],
+    [
+      'the current generation',
+      async (place) => {
+        await writeGeneration(place, 1);
+        symlinkSync('generations/1.json', place.path('current'));
+      },
+    ],
+    ['a trust document', (place) => place.pinTrust({ ...trust, version: 2 })],
+    ['a receipt', () => putReceipt('2.json', { number: 9, digest: 'c'.repeat(128) })],
+  ];
+
+  it.each(newer)('finds that %s is newer', async (_, add) => {
+    await (await openLedger(site)).append(event, now);
+    for (const open of both) await open(site);
+    await add(site);
+    for (const open of both) await expectCode(() => open(site), 'state-damaged');
+  });
+
+  it('allows what a killed command could not record', async () => {
+    await (await openLedger(site)).append(event, now);
+    mkdirSync(site.path('releases', 'b'.repeat(32)), { recursive: true });
+    mkdirSync(site.path('staging', 'b'.repeat(128)), { recursive: true });
+    await writeGeneration(site, 1);
+    mkdirSync(site.path('apply'));
+    writeFileSync(site.path('apply', 'plan.json'), '{}');
+    for (const open of both) expect((await open(site)).head.number).toBe(1);
+  });
+});
+
+async function writeGeneration(place: SiteFolder, number: number): Promise<void> {
+  const bytes = writeCanonical(generationKind, { ...emptyGeneration, number });
+  await writeAtomic(place.path('generations', `${number}.json`), bytes);
+}

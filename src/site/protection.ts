@@ -1,0 +1,111 @@
+import type { Stats } from 'node:fs';
+import { lstat, readdir, readlink } from 'node:fs/promises';
+import { dirname, join, resolve, sep } from 'node:path';
+import { StowageError, systemCode } from '../core/error.ts';
+import { effectiveUser, ioError } from '../io/file.ts';
+import type { SiteFolder } from './site-folder.ts';
+
+/** As many links as the kernel follows. */
+const MAX_LINKS = 40;
+/** Folders with very many files, each of which is verified by its digest or checked when it is read. */
+const BULK =
+  /^(?:store\/(?:blobs\/sha256|sums|incoming|packages)|layouts\/[^/]+\/(?:models|files))$/;
+/** The links that Stowage makes itself. */
+const OWN_LINKS: readonly string[] = ['current', '.current.tmp'];
+const WRITABLE_BY_OTHERS = 0o022;
+const STICKY = 0o1000;
+
+/**
+ * Refuses a site that other users can change, as sshd does with `StrictModes`: each part of its path, and each file and
+ * folder that is trusted at rest, must belong to root or to this user, and not be writable by anyone else. Links inside the
+ * site are refused: what is written through one lands elsewhere. A folder that does not exist yet passes.
+ * @throws StowageError `site-exposed`
+ */
+export async function requireProtected(site: SiteFolder): Promise<void> {
+  const user = await effectiveUser();
+  const root = await requireSafePath(site.root, user);
+  if (root === undefined) return;
+  await requireSafeFolder(root, '', user);
+}
+
+/** Checks each part of a path, through links. @returns the path without links, or undefined if nothing is there */
+async function requireSafePath(path: string, user: number): Promise<string | undefined> {
+  let done: string = sep;
+  let links = 0;
+  const parts = resolve(path).split(sep).filter(Boolean);
+  requireSafe(done, await lstat(done), user);
+  while (parts.length > 0) {
+    const next = join(done, parts.shift() ?? '');
+    const status = await statusOf(next);
+    if (status === undefined) return undefined;
+    requireSafe(next, status, user);
+    if (!status.isSymbolicLink()) {
+      done = next;
+      continue;
+    }
+    links += 1;
+    if (links > MAX_LINKS) throw exposed(next, 'a path', 'a loop of links', `remove ${next}`);
+    const target = resolve(dirname(next), await readlink(next));
+    parts.unshift(...target.split(sep).filter(Boolean));
+    done = sep;
+  }
+  return done;
+}
+
+async function requireSafeFolder(root: string, below: string, user: number): Promise<void> {
+  const folder = join(root, below);
+  for (const name of await namesOf(folder)) {
+    const path = join(folder, name);
+    const status = await statusOf(path);
+    // A folder of locks changes while it is read.
+    if (status === undefined) continue;
+    requireSafe(path, status, user);
+    const relative = join(below, name);
+    if (status.isSymbolicLink() && !OWN_LINKS.includes(relative))
+      throw exposed(path, 'a file or folder', 'a symbolic link', `rm ${path}`);
+    if (status.isDirectory() && !BULK.test(relative)) await requireSafeFolder(root, relative, user);
+  }
+}
+
+function requireSafe(path: string, status: Stats, user: number): void {
+  const { uid, mode } = status;
+  if (uid !== 0 && uid !== user)
+    throw exposed(
+      path,
+      `owner root${user === 0 ? '' : ` or user ${user}`}`,
+      `owner ${uid}`,
+      `chown -h ${user} ${path}`,
+    );
+  if (status.isSymbolicLink() || (mode & WRITABLE_BY_OTHERS) === 0) return;
+  // In a sticky folder, such as /tmp, only its owner can rename or remove an entry.
+  if (status.isDirectory() && (mode & STICKY) !== 0) return;
+  const found = `mode ${(mode & 0o7777).toString(8)}`;
+  throw exposed(path, 'writable by its owner only', found, `chmod go-w ${path}`);
+}
+
+/** The names in a folder; none in one that this user cannot read, as nothing in it can then be used. */
+async function namesOf(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (['ENOENT', 'EACCES'].includes(systemCode(error) ?? '')) return [];
+    throw ioError(error, folder);
+  }
+}
+
+async function statusOf(path: string): Promise<Stats | undefined> {
+  try {
+    return await lstat(path);
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(systemCode(error) ?? '')) return undefined;
+    throw ioError(error, path);
+  }
+}
+
+function exposed(path: string, expected: string, found: string, command: string): StowageError {
+  return new StowageError('site-exposed', `other users can change this site through ${path}`, {
+    expected,
+    found,
+    hint: `find out who changed it and what, then run: ${command}`,
+  });
+}
