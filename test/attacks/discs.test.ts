@@ -17,6 +17,7 @@ import { type Digest, digestOf } from '../../src/core/digest.ts';
 import type { ErrorCode } from '../../src/core/error-table.ts';
 import type { StowageEvent } from '../../src/core/event.ts';
 import { MIB } from '../../src/core/limits.ts';
+import { namesIn } from '../../src/io/file.ts';
 import { withSite } from '../../src/site/applying/change.ts';
 import { type Imported, importMedia } from '../../src/site/importing/import.ts';
 import { readLedger } from '../../src/site/ledger/site-ledger.ts';
@@ -74,7 +75,7 @@ function take(
 async function expectNothingWrong({ site }: Pick<Fresh, 'site'>): Promise<void> {
   const kinds = (await readLedger(site)).entries.map((entry) => entry.event.kind);
   expect(kinds).not.toContain('accepted');
-  expect(readdirSync(site.path('releases'))).toEqual([]);
+  expect(await namesIn(site.path('releases'))).toEqual([]);
   for (const name of blobsOf(site))
     expect(digestOf(readFileSync(site.store.path(`sha256:${name}` as Digest)))).toBe(
       `sha256:${name}`,

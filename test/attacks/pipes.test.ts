@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-table.ts';
+import { namesIn } from '../../src/io/file.ts';
 import { withSite } from '../../src/site/applying/change.ts';
 import { type Imported, importMedia } from '../../src/site/importing/import.ts';
 import { readLedger } from '../../src/site/ledger/site-ledger.ts';
@@ -71,8 +72,8 @@ async function refuse(bytes: Buffer, code: ErrorCode, found: RegExp): Promise<vo
   expect(`${error.message}: ${error.found}`).toMatch(found);
   const stored = site.path('store/blobs/sha256');
   expect(existsSync(stored) ? readdirSync(stored) : []).toEqual([]);
-  expect(readdirSync(site.path('releases'))).toEqual([]);
-  expect(readdirSync(site.path('staging'))).not.toContain('.piped');
+  expect(await namesIn(site.path('releases'))).toEqual([]);
+  expect(await namesIn(site.path('staging'))).not.toContain('.piped');
   const kinds = (await readLedger(site)).entries.map((entry) => entry.event.kind);
   expect(kinds).not.toContain('accepted');
 }

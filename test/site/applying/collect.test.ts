@@ -184,6 +184,11 @@ describe('when the signed documents of a release contradict each other', () => {
     const before = tree(options.site.root);
     const strange = await smallBundle({ place: scratch.fresh(), version: '9.0.0', seq: 9 });
     const id = resign(strange.folder, strange, { index });
+    const accepted = { product: 'chat', channel: 'stable', version: '9.0.0', seq: 9, bundle: id };
+    const signedAt = '2026-11-21T10:00:00Z';
+    await withSite(options, (ledger) =>
+      ledger.append({ kind: 'accepted', ...accepted, signedAt }, options.now()),
+    );
     plant(options.site, strange.folder, id);
     expect(await collect({ ...options, dryRun: true })).toMatchObject({ generations: [] });
     const collected = await collect(options);
