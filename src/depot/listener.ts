@@ -10,16 +10,27 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { StowageError, systemCode } from '../core/error.ts';
 import { KIB } from '../core/limits.ts';
+import { type ConnectionLimits, Connections } from './connections.ts';
 
 const MAX_HEADER_BYTES = 16 * KIB;
-/** More than the clients of one site, fewer than the file descriptors of a process. */
-const MAX_CONNECTIONS = 16_384;
 const MAX_REQUESTS_PER_CONNECTION = 10_000;
 const HEADERS_MS = 10_000;
 const REQUEST_MS = 30_000;
 const KEEP_ALIVE_MS = 5_000;
 const CHECK_MS = 2_000;
 const HANDSHAKE_MS = 10_000;
+/** TLS 1.3, and of TLS 1.2 what is forward secret and authenticated encryption. */
+const CIPHERS = [
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'TLS_AES_128_GCM_SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+].join(':');
 /** How long a client may stop reading a response. */
 const STALL_MS = 300_000;
 
@@ -37,6 +48,7 @@ export interface ListenOptions {
   /** How long responses may continue after `close`, in milliseconds. */
   readonly graceMs: number;
   readonly onConnection?: (change: 1 | -1) => void;
+  readonly limits?: ConnectionLimits | undefined;
 }
 
 export interface Listener {
@@ -59,11 +71,13 @@ export async function openListener(
     insecureHTTPParser: false,
     noDelay: true,
   };
+  const connections = new Connections(options.limits);
+  const listener = connections.inTurn(onRequest);
   const server =
     options.tls === undefined
-      ? createServer(limits, onRequest)
-      : openTls(options.tls, limits, onRequest);
-  server.maxConnections = MAX_CONNECTIONS;
+      ? createServer(limits, listener)
+      : openTls(options.tls, limits, listener);
+  server.on('connection', (socket: Socket) => connections.add(socket));
   server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION;
   server.setTimeout(STALL_MS);
   const close = graceful(server, options);
@@ -75,7 +89,7 @@ function openTls(
   limits: ServerOptions,
   onRequest: RequestListener,
 ): Server {
-  const secure = { cert: certificate, key, minVersion: 'TLSv1.2' as const };
+  const secure = { cert: certificate, key, minVersion: 'TLSv1.2' as const, ciphers: CIPHERS };
   try {
     return createTlsServer(
       { ...limits, ...secure, handshakeTimeout: HANDSHAKE_MS, honorCipherOrder: true },

@@ -185,7 +185,7 @@ interface ByteRange {
   readonly last: number;
 }
 
-const SINGLE = /^bytes=([0-9]{0,16})-([0-9]{0,16})$/;
+const SINGLE = /^bytes=([0-9]*)-([0-9]*)$/;
 
 /**
  * The range of `size` bytes that a `Range` header requests: a range, `unsatisfiable`, or undefined for the whole. A

@@ -3,6 +3,7 @@ import { BlockList, isIP } from 'node:net';
 import { StowageError } from '../core/error.ts';
 import { type AccessLine, accessLine } from './access-log.ts';
 import type { Catalog } from './catalog.ts';
+import type { ConnectionLimits } from './connections.ts';
 import { type DepotRequest, type Handler, routeOf } from './handler.ts';
 import { homePage } from './home-page.ts';
 import { hubApi } from './hub-api.ts';
@@ -28,6 +29,8 @@ export interface DepotOptions {
   /** Called with a line of JSON for every response. */
   readonly onAnswer?: AccessLine;
   readonly graceMs?: number;
+  /** Ceilings on connections; tests lower them. */
+  readonly limits?: ConnectionLimits;
   /** The clock of the access log. */
   readonly now?: () => Date;
 }

@@ -21,7 +21,10 @@ describe('when a range is requested', () => {
     ['bytes=0-1,3-4', 10, undefined],
     ['items=0-1', 10, undefined],
     ['bytes=0x0-1', 10, undefined],
-    ['bytes=99999999999999999-', 10, undefined],
+    ['bytes=99999999999999999-', 10, 'unsatisfiable'],
+    [`bytes=${'9'.repeat(400)}-`, 10, 'unsatisfiable'],
+    [`bytes=0-${'9'.repeat(400)}`, 10, { first: 0, last: 9 }],
+    [`bytes=-${'9'.repeat(400)}`, 10, { first: 0, last: 9 }],
   ] as const)('reads %s of %i bytes', (header, size, expected) => {
     expect(parseRange(header, size)).toEqual(expected);
   });

@@ -1,0 +1,168 @@
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { readdir, readlink } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Digest } from '../../src/core/digest.ts';
+import { MIB } from '../../src/core/limits.ts';
+import { type ConnectionLimits, connectionLimits, peerOf } from '../../src/depot/connections.ts';
+import { type Depot, startDepot } from '../../src/depot/server.ts';
+import { ask, Store } from './fixture.ts';
+
+const SIZE = 32 * MIB;
+let store: Store;
+let depot: Depot | undefined;
+let large: Digest;
+let sockets: Socket[];
+
+beforeEach(() => {
+  store = new Store();
+  sockets = [];
+  large = store.add('small');
+  writeFileSync(store.blobPath(large), Buffer.alloc(SIZE));
+  const blobs = new Map([[large, SIZE]]);
+  store.entries.push({ repository: 'a/b', tags: {}, manifests: new Map(), blobs });
+});
+
+afterEach(async () => {
+  for (const socket of sockets) socket.destroy();
+  await depot?.close();
+  store.remove();
+});
+
+async function open(limits: Partial<ConnectionLimits> = {}): Promise<string> {
+  depot = await startDepot(store, {
+    ...{ address: '127.0.0.1', port: 0, graceMs: 100 },
+    limits: { ...connectionLimits, ...limits },
+  });
+  return depot.host;
+}
+
+/** A client that reads nothing until it is resumed. */
+async function client(host: string, from = '127.0.0.1'): Promise<Socket> {
+  const port = Number(host.split(':')[1]);
+  const socket = connect({ port, host: '127.0.0.1', localAddress: from });
+  socket.on('error', () => {}).pause();
+  sockets.push(socket);
+  await once(socket, 'connect');
+  return socket;
+}
+
+const get = (): string => `GET /v2/a/b/blobs/${large} HTTP/1.1\r\nHost: d\r\n\r\n`;
+
+/** How many descriptors of this process are files of the store. */
+async function openFiles(): Promise<number> {
+  const names = await readdir('/proc/self/fd');
+  const targets = await Promise.all(
+    names.map((name) => readlink(`/proc/self/fd/${name}`).catch(() => '')),
+  );
+  return targets.filter((target) => target.startsWith(store.folder)).length;
+}
+
+/** Resolves when a client that reads what it gets was disconnected. */
+async function disconnected(socket: Socket): Promise<void> {
+  socket.resume();
+  // Not `once`, which an error before the end would reject.
+  if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
+}
+
+describe('when a client pipelines requests and reads nothing', () => {
+  it('opens one file, and answers others', async () => {
+    const host = await open();
+    const hostile = await client(host);
+    hostile.write(get().repeat(40));
+    await expect.poll(openFiles).toBe(1);
+    expect((await ask(host, '/healthz')).status).toBe(200);
+    expect(await openFiles()).toBe(1);
+  });
+
+  it('disconnects one that has too many requests waiting', async () => {
+    const host = await open({ waitingPerConnection: 8 });
+    const hostile = await client(host);
+    hostile.write(get().repeat(10));
+    await disconnected(hostile);
+    expect((await ask(host, '/healthz')).status).toBe(200);
+    await expect.poll(openFiles).toBe(0);
+  });
+
+  it('disconnects those that exceed what may wait in all', async () => {
+    const host = await open({ waiting: 10 });
+    const first = await client(host);
+    first.write(get().repeat(9));
+    await expect.poll(openFiles).toBe(1);
+    const second = await client(host);
+    second.write(get().repeat(9));
+    await disconnected(second);
+    expect(first.closed).toBe(false);
+  });
+});
+
+describe('when one peer opens many connections', () => {
+  it('closes its longest idle connection for a new one, and none of another peer', async () => {
+    const host = await open({ perPeer: 3 });
+    const other = await client(host, '127.0.0.2');
+    const idle: Socket[] = [];
+    for (let count = 0; count < 4; count += 1) idle.push(await client(host));
+    await disconnected(idle[0] as Socket);
+    expect((await ask(host, '/healthz')).status).toBe(200);
+    await disconnected(idle[1] as Socket);
+    expect(idle.slice(2).map((each) => each.closed)).toEqual([false, false]);
+    expect(other.closed).toBe(false);
+  });
+
+  it('keeps answers in progress, and closes the new connection instead', async () => {
+    const host = await open({ perPeer: 2 });
+    const busy = [await client(host), await client(host)];
+    for (const each of busy) each.write(get());
+    await expect.poll(openFiles).toBe(2);
+    await disconnected(await client(host));
+    expect(busy.map((each) => each.closed)).toEqual([false, false]);
+  });
+
+  it('closes an idle connection of the peer with the most where there are too many in all', async () => {
+    const host = await open({ total: 4 });
+    const many: Socket[] = [];
+    for (let count = 0; count < 3; count += 1) many.push(await client(host));
+    const other = await client(host, '127.0.0.2');
+    const third = await client(host, '127.0.0.3');
+    await disconnected(many[0] as Socket);
+    expect([other.closed, third.closed]).toEqual([false, false]);
+  });
+});
+
+describe('when a client reads a response too slowly', () => {
+  it('disconnects it, and closes the file', async () => {
+    const host = await open({ checkMs: 20, checks: 3 });
+    const slow = await client(host);
+    slow.write(get());
+    await expect.poll(openFiles).toBe(1);
+    await expect.poll(openFiles).toBe(0);
+    await disconnected(slow);
+  });
+
+  it('makes room for a new connection with a stalled one', async () => {
+    const host = await open({ perPeer: 1, checkMs: 20, checks: 1_000_000 });
+    const slow = await client(host);
+    slow.write(get());
+    await expect
+      .poll(async () => (await ask(host, '/healthz').catch(() => undefined))?.status)
+      .toBe(200);
+    await disconnected(slow);
+  });
+});
+
+const peers: readonly (readonly [string, string])[] = [
+  ['192.0.2.7', '192.0.2.7'],
+  ['::ffff:192.0.2.7', '192.0.2.7'],
+  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2'],
+  ['2001:db8:1:2::6', '2001:db8:1:2'],
+  ['2001:db8::6', '2001:db8:0:0'],
+  ['fe80::1%eth0', 'fe80:0:0:0'],
+  ['::1', '0:0:0:0'],
+];
+
+describe('when peers are told apart', () => {
+  it.each(peers)('counts %s as %s', (address, peer) => {
+    expect(peerOf(address)).toBe(peer);
+  });
+});
