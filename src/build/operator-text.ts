@@ -1,6 +1,7 @@
 import { exitStatus, type StatusName, statusMeanings } from '../core/error-table.ts';
 import type { Installer } from '../format/installer.ts';
 import type { Manifest } from '../format/manifest.ts';
+import { siteText } from '../format/site-text.ts';
 import { siteRequirements } from './operator-asks.ts';
 
 /**
@@ -220,7 +221,15 @@ other users. The option --site or the variable STOWAGE_SITE changes it.
 The engine keeps the logs of services ("podman logs"), and so does the systemd
 journal if systemd runs. Stowage has no log file: it prints errors to the screen
 and records its actions in the ledger ("stowage audit show").
-`;
+
+13. SITE.YAML FOR THIS RELEASE
+
+The following lines are a complete site.yaml for this release. Values that are
+marked REQUIRED must be set before you install. If the site already has a
+site.yaml, add the entries below "parameters" and "secrets" to it. "stowage help
+site.yaml" explains every field.
+
+${siteText(manifest, '/var/lib/stowage')}`;
 }
 
 function program(installers: readonly Pick<Installer, 'platform' | 'path'>[]): string {

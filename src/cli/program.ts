@@ -31,6 +31,7 @@ export const disconnectedGroups: readonly CommandGroup[] = [
     topics: {
       errors: async (codes, context) =>
         (await import('./commands/help-errors.ts')).helpErrors(codes, context),
+      'site.yaml': async () => (await import('./commands/help-site.ts')).helpSite(),
     },
   },
   { title: 'Site:', add: [addSiteCommands, addDepotCommands, addStoreVerify] },

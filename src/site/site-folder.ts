@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { MAX_SITE_BYTES, MAX_TRUST_BYTES } from '../core/limits.ts';
-import { checkDocument } from '../format/document.ts';
+import { checkDocument, readValue } from '../format/document.ts';
 import { type Site, siteKind } from '../format/site.ts';
 import { readTrustDocument, type Trust, trustBytes } from '../format/trust.ts';
 import { BlobStore } from '../io/blob-store.ts';
@@ -118,8 +118,9 @@ export class SiteFolder {
     const bytes = await this.#read('site.yaml', MAX_SITE_BYTES);
     if (bytes !== undefined) {
       // Many sites have none, and YAML takes a while to load.
-      const { readYaml } = await import('../format/yaml-document.ts');
-      return readYaml(siteKind, bytes, 'site.yaml');
+      const { parseYaml } = await import('../format/yaml-document.ts');
+      const { value, ...reading } = parseYaml(siteKind, bytes, 'site.yaml');
+      return readValue(siteKind, withName(value), reading);
     }
     return checkDocument(siteKind, { apiVersion: 'stowage/v1', name: defaultName() });
   }
@@ -137,6 +138,12 @@ export class SiteFolder {
   async #read(name: string, maxBytes: number): Promise<Buffer | undefined> {
     return readIfThere(this.path(name), maxBytes);
   }
+}
+
+/** A `site.yaml` without a name has that of the host. */
+function withName(value: unknown): unknown {
+  const isMapping = typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isMapping && !('name' in value) ? { ...value, name: defaultName() } : value;
 }
 
 function defaultName(): string {

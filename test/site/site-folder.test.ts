@@ -49,7 +49,7 @@ describe('when a file of the site is not as it should be', () => {
   const yaml: readonly (readonly [string, string])[] = [
     ['an unknown field', `${site}colour: red\n`],
     ['an unknown target', `${site}target: nomad\n`],
-    ['no name', 'apiVersion: stowage/v1\n'],
+    ['an empty name', 'apiVersion: stowage/v1\nname:\n'],
     ['a name twice', `${site}name: y\n`],
     ['an alias', `${site}channels: &a [x]\nparameters: *a\n`],
     ['an IPv6 address', `${site}address: '::1'\n`],
@@ -58,6 +58,13 @@ describe('when a file of the site is not as it should be', () => {
     ['nothing', ''],
     ['no YAML', '{'],
   ];
+
+  it('has the name of the host if site.yaml has none', async () => {
+    const folder = bare();
+    const { name } = await folder.site();
+    writeFileSync(folder.path('site.yaml'), 'apiVersion: stowage/v1\ntarget: docker\n');
+    expect(await folder.site()).toMatchObject({ name, target: 'docker' });
+  });
 
   it.each(yaml)('refuses a site.yaml with %s', async (_, text) => {
     const folder = bare();

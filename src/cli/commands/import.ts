@@ -1,5 +1,6 @@
 import { anchorTrust } from '../../bundle/admission/trust-anchor.ts';
 import { counted } from '../../core/amount.ts';
+import { type Settable, siteText } from '../../format/site-text.ts';
 import { withSite } from '../../site/applying/change.ts';
 import { type Imported, importMedia } from '../../site/importing/import.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
@@ -32,13 +33,28 @@ export async function importCommand(
         ...(acceptAge === undefined ? {} : { acceptAge }),
       }),
     );
-    return await withRecalls(opened.site, importResult(imported, places));
+    return await withRecalls(opened.site, importResult(imported, places, opened.site.path()));
   } finally {
     closePiped(given);
   }
 }
 
-function importResult(imported: Imported, places: readonly string[]): CommandResult {
+/** What the operator can set for this release; nothing if it has neither parameters nor secrets. */
+function settingLines(bundle: Settable, folder: string): string[] {
+  const names = [...Object.keys(bundle.parameters), ...Object.keys(bundle.secrets)];
+  if (names.length === 0) return [];
+  const text = siteText(bundle, folder).trimEnd();
+  return [
+    `  settings of this release, for ${folder}/site.yaml:`,
+    ...text.split('\n').map((line) => `    ${line}`),
+  ];
+}
+
+function importResult(
+  imported: Imported,
+  places: readonly string[],
+  folder: string,
+): CommandResult {
   const { bundle, id, partial, rebuilt, damaged } = imported;
   const common = {
     name: bundle.name,
@@ -54,9 +70,13 @@ function importResult(imported: Imported, places: readonly string[]): CommandRes
     const lines = [
       `${bundle.name} ${bundle.version}: imported and verified; running services are unchanged`,
       ...made,
+      ...settingLines(bundle, folder),
       `  next: stowage install ${places[0] === '-' ? `${bundle.name}@${bundle.version}` : places.join(' ')}`,
     ];
-    return { json: { complete: true, ...common }, text: `${lines.join('\n')}\n` };
+    return {
+      json: { complete: true, ...common, siteYaml: siteText(bundle, folder) },
+      text: `${lines.join('\n')}\n`,
+    };
   }
   const lines = [
     `${bundle.name} ${bundle.version}: imported these media; the release is incomplete`,

@@ -82,7 +82,7 @@ describe('when help is requested from the installer in a bundle', () => {
     };
     const program = createProgram(terminal, run, disconnectedGroups);
     const help = program.commands.find((each) => each.name() === 'help');
-    expect(help?.description()).toBe('show help for a command, or for one of: errors');
+    expect(help?.description()).toBe('show help for a command, or for one of: errors, site.yaml');
     await program.parseAsync(['node', 'stowage', 'help', 'errors', 'host-unfit']);
     expect(text).toMatch(/^host-unfit\n/);
     const asked = program.parseAsync(['node', 'stowage', 'help', 'findings']);

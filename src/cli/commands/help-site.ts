@@ -1,0 +1,45 @@
+import type { CommandResult } from '../command.ts';
+
+const TEXT = `site.yaml: the settings of a site
+
+The file is in the site's folder: /var/lib/stowage for root, otherwise
+$XDG_DATA_HOME/stowage (~/.local/share/stowage). A site without it has the
+defaults. Unknown fields are errors. Changes take effect at the next
+"stowage install" of the release. Section 13 of OPERATOR.txt in a bundle, and
+"stowage import", show a site.yaml with every value and secret of that release.
+
+  apiVersion           stowage/v1 (required)
+  name                 name of the site in receipts; default: the host's name
+  target               podman (default), docker, or depot (runs no services)
+  address              where services publish their ports; default 127.0.0.1
+  channels             channels that can be imported; default [stable]
+  requireApproval      whether bundles need an approval signature; default false
+  requirePlanApproval  whether plans need an approval signature; default false
+  labels               NAME: TEXT, notes for receipts
+  windows              when changes may start: a list of days (mon to sun),
+                       from and to (HH:MM), timeZone (default UTC)
+  suppressions         when no change may start: a list of from, until, reason
+  confirmed            RELEASE: MAJOR, the major version for which the values
+                       were compared with the release
+  parameters           RELEASE: { NAME: VALUE }
+  secrets              RELEASE: { NAME: { file: PATH } } or { env: VARIABLE }
+
+Names are lower-case letters, digits and single hyphens. Example:
+
+apiVersion: stowage/v1
+name: plant-7
+target: podman
+channels: [stable]
+windows:
+  - { days: [sat, sun], from: "22:00", to: "04:00", timeZone: Europe/Berlin }
+parameters:
+  chat: { port: 8081 }
+secrets:
+  chat:
+    api-key: { file: /var/lib/stowage/secrets/chat/api-key }
+`;
+
+/** `stowage help site.yaml`: the format of the file, for operators without a network. */
+export function helpSite(): CommandResult {
+  return { json: { text: TEXT }, text: TEXT };
+}
