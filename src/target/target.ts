@@ -1,9 +1,9 @@
+import type { Digest } from '../core/digest.ts';
 import type { Bundle } from '../format/bundle.ts';
 import type { DeployedRelease, Generation, Workload } from '../format/generation.ts';
 import type { Constraint, Operation } from '../format/plan.ts';
 import type { Adapter, Health } from '../format/service.ts';
 import type { Site } from '../format/site.ts';
-import type { BlobStore } from '../io/blob-store.ts';
 import type { Change } from './change.ts';
 import type { DiskUse } from './disk-use.ts';
 import type { HostProbe } from './host/host-probe.ts';
@@ -116,11 +116,19 @@ export interface TargetSteps {
   readonly clear: readonly TargetStep[];
 }
 
+/** The blobs of a site, to read. */
+export interface StoredBlobs {
+  /** Undefined for a blob that is not at the site. */
+  size(digest: Digest): Promise<number | undefined>;
+  /** @throws StowageError `blob-damaged`, `file-missing` */
+  read(digest: Digest, maxBytes: number): Promise<Buffer>;
+}
+
 /** The input of a target's constraints. */
 export interface ConstraintContext {
   readonly change: Change;
   readonly host: HostProbe;
-  readonly store: BlobStore;
+  readonly store: StoredBlobs;
   readonly signal: AbortSignal;
 }
 

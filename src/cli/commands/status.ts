@@ -1,6 +1,7 @@
 import { printableLines } from '../../core/printable.ts';
 import { type PartialImport, partialImports } from '../../site/importing/partial-import.ts';
-import { consistentReleases, refusedWarning } from '../../site/release/release.ts';
+import { consistentReleases } from '../../site/release/consistent.ts';
+import { refusedWarning } from '../../site/release/release.ts';
 import type { SiteFolder } from '../../site/site-folder.ts';
 import { type SiteStatus, siteStatus } from '../../site/status.ts';
 import type { CommandContext, CommandResult } from '../command.ts';

@@ -8,9 +8,9 @@ import {
   loadGeneration,
 } from '../generations.ts';
 import { unfinishedImports } from '../importing/partial-import.ts';
+import { consistentReleases } from '../release/consistent.ts';
 import { removeLayout } from '../release/layout.ts';
 import {
-  consistentReleases,
   contradicts,
   type RefusedRelease,
   type Release,

@@ -5,7 +5,7 @@ import { type Operation, type Plan, type SiteAction, siteActions } from '../../f
 import type { GateResult } from '../../format/receipt.ts';
 import type { SiteSupply, Target } from '../../target/target.ts';
 import { catalogOf } from '../catalog/catalog.ts';
-import { gateRelease } from '../gate/gate-release.ts';
+import { type GatedDepot, gateRelease } from '../gate/gate-release.ts';
 import { gateService } from '../gate/gate-service.ts';
 import { forgetGeneration, switchTo } from '../generations.ts';
 import { releaseOf } from '../planning/plan.ts';
@@ -47,7 +47,9 @@ export async function runOperation(
     case 'gate-service':
       return gateService({ release, service: subject }, context);
     case 'gate-release':
-      return gateRelease(release, { site, signal, keep });
+      return withDepot(site, release, (depot) =>
+        gateRelease(release, { depot, site, signal, keep }),
+      );
   }
 }
 
@@ -80,17 +82,20 @@ async function placeSecret(
 
 /** The target pulls images by digest from a depot on loopback that runs only during one pull. */
 function supplyOf(site: SiteFolder): SiteSupply {
-  return {
-    async withDepot({ bundle }, work) {
-      const depot = await startDepot(await catalogOf(site, [bundle]), {
-        address: '127.0.0.1',
-        port: 0,
-      });
-      try {
-        await work(depot.host);
-      } finally {
-        await depot.close();
-      }
-    },
-  };
+  return { withDepot: (release, work) => withDepot(site, release, ({ host }) => work(host)) };
+}
+
+/** Serves one release to this host while the work runs. */
+async function withDepot(
+  site: SiteFolder,
+  { bundle }: Pick<DeployedRelease, 'bundle'>,
+  work: (depot: GatedDepot) => Promise<void>,
+): Promise<void> {
+  const catalog = await catalogOf(site, [bundle]);
+  const { host, close } = await startDepot(catalog, { address: '127.0.0.1', port: 0 });
+  try {
+    await work({ catalog, host });
+  } finally {
+    await close();
+  }
 }

@@ -11,13 +11,14 @@ import { HashPool } from '../../io/hashing.ts';
 import { withLock } from '../../io/lock-file.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
 import { stage } from '../importing/stage.ts';
-import { type BadBlob, findBadBlobs, uniqueBlobs } from '../release/intact.ts';
+import { type BadBlob, findBadBlobs } from '../release/intact.ts';
 import { changedPlaces, replaceChanged, replacedWarning } from '../release/layout.ts';
 import {
   listReleases,
   type RefusedRelease,
   type Release,
   releaseFolder,
+  uniqueBlobs,
 } from '../release/release.ts';
 import type { SiteContext } from '../site-context.ts';
 import type { SiteFolder } from '../site-folder.ts';

@@ -13,12 +13,13 @@ import type {
   Referrer,
 } from '../../depot/catalog.ts';
 import type { Bundle } from '../../format/bundle.ts';
-import { listedBlob, uniqueBlobs } from '../release/intact.ts';
 import {
+  listedBlob,
   listReleases,
   loadRelease,
   type RefusedRelease,
   refusedRelease,
+  uniqueBlobs,
 } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { carEntry } from './car-entry.ts';

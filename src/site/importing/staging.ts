@@ -15,7 +15,7 @@ import { forEachBounded } from '../../io/queue.ts';
 import { syncFiles } from '../../io/sync-files.ts';
 import { type VerifyBlobOptions, verifyBlob } from '../../io/verify-blob.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
-import { listedBlob, sumsOf } from '../release/intact.ts';
+import { listedBlob, sumsOf } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { StagingJournal } from './staging-journal.ts';
 

@@ -4,13 +4,11 @@ import type { Digest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import type { Context } from '../../core/event.ts';
 import { type OnBytes, Tally } from '../../core/tally.ts';
-import type { Bundle, BundleBlob } from '../../format/bundle.ts';
-import type { BlobSums } from '../../io/hash-task.ts';
 import { HashPool } from '../../io/hashing.ts';
 import { forEachBounded } from '../../io/queue.ts';
-import { type ListedBlob, verifyBlob } from '../../io/verify-blob.ts';
+import { verifyBlob } from '../../io/verify-blob.ts';
 import type { SiteFolder } from '../site-folder.ts';
-import type { Release } from './release.ts';
+import { listedBlob, type Release, uniqueBlobs } from './release.ts';
 
 /** A blob of a release that is missing or damaged in the store. */
 export interface BadBlob {
@@ -26,15 +24,6 @@ export interface BadBlob {
 /** The remedy for damaged files of a release. */
 export const REPAIR_HINT =
   'run stowage store verify --repair MEDIUM with the media of the release, or import it again; then run the same command again' as string;
-
-/** The sums of a blob that the signed index lists. */
-export function sumsOf({ partSize }: Bundle, { parts }: BundleBlob): BlobSums {
-  return { partSize, parts: parts.map(({ sha512, crc32 }) => ({ sha512, crc32 })) };
-}
-
-export function listedBlob(bundle: Bundle, blob: BundleBlob): ListedBlob {
-  return { digest: blob.digest, size: blob.size, sums: sumsOf(bundle, blob) };
-}
 
 export interface FindBadOptions {
   readonly pool: HashPool;
@@ -62,14 +51,6 @@ export async function findBadBlobs(
     });
   });
   return bad.toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
-}
-
-/** Every blob of releases, once, with a bundle that lists it. */
-export function uniqueBlobs(releases: readonly Release[]): Map<BundleBlob, Bundle> {
-  const blobs = new Map<Digest, readonly [BundleBlob, Bundle]>();
-  for (const { bundle } of releases)
-    for (const blob of bundle.blobs) blobs.set(blob.digest, [blob, bundle]);
-  return new Map(blobs.values());
 }
 
 /**

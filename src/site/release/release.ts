@@ -1,11 +1,12 @@
 import { join } from 'node:path';
-import { checkManifests } from '../../bundle/check-manifests.ts';
 import { type Digest, sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import type { StowageEvent } from '../../core/event.ts';
 import { MAX_CHECKSUMS_BYTES } from '../../core/limits.ts';
-import type { Bundle } from '../../format/bundle.ts';
+import type { Bundle, BundleBlob } from '../../format/bundle.ts';
 import { namesIn, readBounded } from '../../io/file.ts';
+import type { BlobSums } from '../../io/hash-task.ts';
+import type { ListedBlob } from '../../io/verify-blob.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { readStoredBundle } from '../stored-bundle.ts';
 
@@ -34,6 +35,23 @@ export async function loadRelease(site: SiteFolder, id: string): Promise<Release
     found: 'nothing',
     hint: 'import the bundle of that release again',
   });
+}
+
+/** The sums of a blob that the signed index lists. */
+export function sumsOf({ partSize }: Bundle, { parts }: BundleBlob): BlobSums {
+  return { partSize, parts: parts.map(({ sha512, crc32 }) => ({ sha512, crc32 })) };
+}
+
+export function listedBlob(bundle: Bundle, blob: BundleBlob): ListedBlob {
+  return { digest: blob.digest, size: blob.size, sums: sumsOf(bundle, blob) };
+}
+
+/** Every blob of releases, once, with a bundle that lists it. */
+export function uniqueBlobs(releases: readonly Release[]): Map<BundleBlob, Bundle> {
+  const blobs = new Map<Digest, readonly [BundleBlob, Bundle]>();
+  for (const { bundle } of releases)
+    for (const blob of bundle.blobs) blobs.set(blob.digest, [blob, bundle]);
+  return new Map(blobs.values());
 }
 
 /** A release at this site that cannot be used. */
@@ -95,40 +113,6 @@ export function refusedWarning({ name, error }: RefusedRelease): StowageEvent {
 /** Whether what was signed is inconsistent, so that no copy of it can be used. */
 export function contradicts({ code }: StowageError): boolean {
   return code === 'index-mismatch' || code === 'index-malformed';
-}
-
-/**
- * Every release at this site whose manifests agree with its index.
- * @see listReleases
- */
-export async function consistentReleases(site: SiteFolder): Promise<ReleaseList> {
-  const { releases, refused } = await listReleases(site);
-  const consistent: Release[] = [];
-  const inconsistent: RefusedRelease[] = [];
-  for (const each of releases) {
-    try {
-      await checkManifests(each.bundle, (digest, maxBytes) => readSound(site, digest, maxBytes));
-      consistent.push(each);
-    } catch (error) {
-      if (!(error instanceof StowageError)) throw error;
-      inconsistent.push(refusedRelease(site, each, error));
-    }
-  }
-  return { releases: consistent, refused: [...refused, ...inconsistent] };
-}
-
-/** A damaged blob does not make a release inconsistent. */
-async function readSound(
-  { store }: SiteFolder,
-  digest: Digest,
-  maxBytes: number,
-): Promise<Buffer | undefined> {
-  try {
-    return await store.read(digest, maxBytes);
-  } catch (error) {
-    if (error instanceof StowageError) return undefined;
-    throw error;
-  }
 }
 
 /**

@@ -4,10 +4,9 @@ import { StowageError } from '../../core/error.ts';
 import { MAX_OCI_MANIFEST_BYTES } from '../../core/limits.ts';
 import type { RenderedImage } from '../../format/containers.ts';
 import type { DeployedRelease } from '../../format/generation.ts';
-import type { BlobStore } from '../../io/blob-store.ts';
 import { changesBetween } from '../change.ts';
 import { type DiskUse, filesIn } from '../disk-use.ts';
-import type { ConstraintContext } from '../target.ts';
+import type { ConstraintContext, StoredBlobs } from '../target.ts';
 import type { EngineFacts } from './engine.ts';
 import { imagesOf } from './workload.ts';
 
@@ -44,7 +43,7 @@ export async function containerDiskUse(
 /** The layers that the engine already has; none if that cannot be determined. */
 async function layersThere(
   releases: readonly DeployedRelease[],
-  store: BlobStore,
+  store: StoredBlobs,
 ): Promise<ReadonlyMap<string, ImageLayer>> {
   try {
     return await layersOf(releases, store);
@@ -56,7 +55,7 @@ async function layersThere(
 
 async function layersOf(
   releases: readonly DeployedRelease[],
-  store: BlobStore,
+  store: StoredBlobs,
 ): Promise<ReadonlyMap<string, ImageLayer>> {
   const layers = new Map<string, ImageLayer>();
   for (const image of imagesOf(releases)) {
@@ -70,7 +69,7 @@ function unpackedBytes({ size, compressed }: ImageLayer): number {
 }
 
 /** The layers that a staged image's manifest lists. */
-async function imageLayers(store: BlobStore, { manifest }: RenderedImage): Promise<ImageLayer[]> {
+async function imageLayers(store: StoredBlobs, { manifest }: RenderedImage): Promise<ImageLayer[]> {
   const bytes = await store.read(manifest, MAX_OCI_MANIFEST_BYTES);
   const { layers = [] } = parseJson(bytes) as {
     layers?: readonly { digest?: unknown; size?: unknown; mediaType?: unknown }[];
