@@ -128,7 +128,7 @@ export const failures = {
   'blob-damaged': {
     cause: 'a file in the store is missing, or its content does not match its digest',
     remedy:
-      'follow the hint: on the connected side, remove the file and run again; at a site, run stowage store verify --repair MEDIUM, or import again; check the disk',
+      'at a site, run stowage store verify --repair MEDIUM; elsewhere, remove the file and run the command again; check the disk',
   },
   'key-invalid': {
     cause:
