@@ -5,7 +5,7 @@ import { sbom } from '../../src/build/sbom/sbom.ts';
 import { describeFile } from '../../src/content/file.ts';
 import { describeModel, modelPackType, weightFormat } from '../../src/content/model-pack.ts';
 import { canonicalJson, type Json, parseCanonical } from '../../src/core/canonical-json.ts';
-import { digestHex, digestOf } from '../../src/core/digest.ts';
+import { digestHex, digestOf, parseDigest } from '../../src/core/digest.ts';
 import type { LockedFile, LockedModel } from '../../src/format/locked-content.ts';
 import { verifyText } from '../../src/format/verify-text.ts';
 import { sampleOf } from './samples.ts';
@@ -23,6 +23,18 @@ interface OciManifest {
     readonly annotations: Readonly<Record<string, string>>;
   }[];
 }
+
+/** What `schema/config-schema.json` of modelpack/model-spec allows; it lists every property and permits no other. */
+const MODEL_PACK_CONFIG = {
+  descriptor: [
+    ...['createdAt', 'authors', 'family', 'name', 'docURL', 'sourceURL', 'datasetsURL', 'version'],
+    ...['revision', 'vendor', 'licenses', 'title', 'description'],
+  ],
+  config: ['architecture', 'format', 'paramSize', 'precision', 'quantization', 'capabilities'],
+  modelfs: ['type', 'diffIds'],
+} as const;
+
+type ModelPackConfig = Readonly<Record<keyof typeof MODEL_PACK_CONFIG, object>>;
 
 function manifestOf(described: ReturnType<typeof describeModel>): OciManifest {
   const bytes = described.documents.get(described.manifest.digest);
@@ -42,6 +54,28 @@ describe('when a model is described', () => {
     expect(
       manifest.layers.map(({ annotations }) => annotations['org.cncf.model.filepath']),
     ).toEqual(['README.md', 'empty.txt', 'model.safetensors']);
+  });
+
+  it.each([
+    ['with a license and weights', model],
+    ['without them', { ...model, license: undefined, files: model.files.slice(0, 1) }],
+  ])('has a config that the ModelPack schema accepts, %s', (_, each) => {
+    const { license, ...rest } = each;
+    const written = describeModel({ ...rest, ...(license === undefined ? {} : { license }) });
+    const { config, layers } = manifestOf(written);
+    const bytes = written.documents.get(parseDigest(config.digest)) ?? Buffer.alloc(0);
+    const document = parseCanonical(bytes) as unknown as ModelPackConfig;
+    expect(Object.keys(document).toSorted()).toEqual(Object.keys(MODEL_PACK_CONFIG).toSorted());
+    for (const [part, allowed] of Object.entries(MODEL_PACK_CONFIG))
+      expect(allowed).toEqual(
+        expect.arrayContaining(Object.keys(document[part as keyof ModelPackConfig])),
+      );
+    expect(document.descriptor).toMatchObject({ name: expect.stringMatching(/./) });
+    // kit refuses a config with another number of them.
+    expect(document.modelfs).toEqual({
+      type: 'layers',
+      diffIds: layers.map(({ digest }) => digest),
+    });
   });
 
   it('brings its documents, each under its digest', () => {
