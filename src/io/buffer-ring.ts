@@ -2,18 +2,24 @@ const WASM_PAGE_BYTES = 65_536;
 
 /** Declared in TypeScript's library for browsers only. */
 declare const WebAssembly: {
-  readonly Memory: new (pages: { initial: number; maximum: number }) => { buffer: ArrayBuffer };
+  readonly Memory: new (pages: {
+    initial: number;
+    maximum: number;
+    shared: true;
+  }) => {
+    buffer: SharedArrayBuffer;
+  };
 };
 
 /**
  * A few buffers used in rotation; each is free again when its last operation has ended. They are page-aligned, as
- * `O_DIRECT` requires.
+ * `O_DIRECT` requires, and in memory that other threads can be given.
  */
 export class BufferRing {
   /** Size of each, in bytes. */
   readonly size: number;
   readonly #buffers: readonly Buffer[];
-  #uses: Promise<void>[];
+  #uses: Promise<unknown>[];
   #current = 0;
 
   /** @param size bytes of each, a multiple of 64 KiB */
@@ -21,7 +27,7 @@ export class BufferRing {
     this.size = size;
     // Nothing else in JavaScript guarantees its alignment.
     const pages = (count * size) / WASM_PAGE_BYTES;
-    const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     this.#buffers = Array.from({ length: count }, (_, n) => Buffer.from(buffer, n * size, size));
     this.#uses = this.#idle();
   }
@@ -36,7 +42,7 @@ export class BufferRing {
   }
 
   /** Marks the buffer returned last as in use until a promise settles. */
-  use(until: Promise<void>): void {
+  use(until: Promise<unknown>): void {
     until.catch(() => {});
     this.#uses[this.#current] = until;
   }

@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
+import { type Sri, sriFromHex } from '../core/digest.ts';
 import { DEFAULT_PART_BYTES } from '../core/limits.ts';
 import type {
   BlobSums,
@@ -7,6 +9,7 @@ import type {
   FollowTask,
   Identity,
   OtherHash,
+  PassingTask,
   PieceSums,
 } from './hash-task.ts';
 import { startWorker } from './hashing.ts';
@@ -24,24 +27,25 @@ export interface Following {
   drop(): Promise<void>;
 }
 
-/** A range of a growing file of which one thread computes the sums. */
-export interface FollowedRange {
-  /** All bytes of the range before this offset of the file have been written. */
-  reached(offset: number): void;
-  /** The sums of the bytes up to an offset of the file. Rejects with an error that has the system's code. */
-  finish(end: number): Promise<PieceSums>;
+/** The SHA-512 of bytes that are handed to a thread one after the other, without a copy. */
+export interface PassingHash {
+  /** Hashes bytes in shared memory; they must not change before the promise resolves. */
+  update(bytes: Buffer): Promise<void>;
+  /** The hash of all bytes. */
+  finish(): Promise<Sri>;
+  /** Stops without a result, if {@link PassingHash.finish} was not called. */
   drop(): Promise<void>;
 }
 
 /**
- * Threads that hash files while they are written; a hash stays with the thread that started it. They read the bytes back
- * from memory, or from disk if the writer is far ahead, so that memory does not grow with the distance.
+ * Threads that hash files while they are written, or bytes that pass; a hash stays with the thread that started it. Files
+ * are read back from memory, or from disk if the writer is far ahead, so that memory does not grow with the distance.
  */
 export class FollowPool {
   readonly width: number = Math.max(MIN_WORKERS, Math.min(availableParallelism(), MAX_WORKERS));
   readonly #partSize: number;
   readonly #workers: Worker[] = [];
-  readonly #lanes = new Map<number, Lane>();
+  readonly #lanes = new Map<number, { hear(answer: FollowAnswer): void }>();
   #next = 0;
   #ids = 0;
 
@@ -87,13 +91,27 @@ export class FollowPool {
     };
   }
 
-  /** Follows one range of a file that starts at an offset. */
-  followRange(path: string, from: number): FollowedRange {
-    const lane = this.#lane({ kind: 'sums', path, from });
+  /** Hashes bytes that pass through shared memory, such as those of a {@link BufferRing}. */
+  hash(): PassingHash {
+    const follow = this.#ids++;
+    const worker = this.#take();
+    const asked: ((answer: FollowAnswer) => void)[] = [];
+    // A thread answers in order.
+    this.#lanes.set(follow, { hear: (answer) => asked.shift()?.(answer) });
+    const ask = async (task: Omit<PassingTask, 'follow'>): Promise<FollowAnswer> => {
+      const answer = new Promise<FollowAnswer>((resolve) => asked.push(resolve));
+      worker.postMessage({ ...task, follow } satisfies PassingTask);
+      if (task.after !== 'wait') void answer.then(() => this.#lanes.delete(follow));
+      return requireSuccess(await answer);
+    };
     return {
-      reached: (offset) => lane.advance(offset),
-      finish: async (end) => sumsOf(await lane.end('finish', end)),
-      drop: async () => void (await lane.end('drop', 0)),
+      update: async (bytes) => void (await ask({ bytes, after: 'wait' })),
+      finish: async () => {
+        const { sha512 } = await ask({ after: 'finish' });
+        if (sha512 === undefined) throw new Error('no hash');
+        return sha512;
+      },
+      drop: async () => void (await ask({ after: 'drop' })),
     };
   }
 
@@ -123,6 +141,16 @@ export class FollowPool {
   }
 }
 
+/** A {@link PassingHash} that this thread computes, of bytes in any memory. */
+export function hashHere(): PassingHash {
+  const sha512 = createHash('sha512');
+  return {
+    update: async (bytes) => void sha512.update(bytes),
+    finish: async () => sriFromHex(sha512.digest('hex')),
+    drop: async () => {},
+  };
+}
+
 /** Ends a lane; a failure is reported to who awaits the result, whenever that is. */
 function ended(lane: Lane | undefined, size: number): Promise<FollowAnswer> {
   const answer = lane?.end('finish', size) ?? Promise.reject(new Error('no part'));
@@ -133,6 +161,12 @@ function ended(lane: Lane | undefined, size: number): Promise<FollowAnswer> {
 function sumsOf({ sums }: FollowAnswer): PieceSums {
   if (sums === undefined) throw new Error('no sums');
   return sums;
+}
+
+function requireSuccess(answer: FollowAnswer): FollowAnswer {
+  const { failure } = answer;
+  if (failure === undefined) return answer;
+  throw Object.assign(new Error(failure.message), { code: failure.code });
 }
 
 /** One hash of one range of a file, in the thread that computes it. */
@@ -159,10 +193,7 @@ class Lane {
       this.#worker.postMessage({ ...this.#about, upTo, after } satisfies FollowTask);
     });
     this.#onEnd();
-    const { failure } = answer;
-    if (failure !== undefined)
-      throw Object.assign(new Error(failure.message), { code: failure.code });
-    return answer;
+    return requireSuccess(answer);
   }
 
   hear(answer: FollowAnswer): void {

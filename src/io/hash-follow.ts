@@ -1,5 +1,7 @@
+import { createHash, type Hash } from 'node:crypto';
 import { closeSync, constants, openSync, readSync } from 'node:fs';
-import { type FollowAnswer, type FollowTask, wholeSums } from './hash-task.ts';
+import { sriFromHex } from '../core/digest.ts';
+import { type FollowAnswer, type FollowTask, type PassingTask, wholeSums } from './hash-task.ts';
 import { IdentityHash, SumsHash } from './running-hashes.ts';
 
 interface Followed {
@@ -9,29 +11,42 @@ interface Followed {
 }
 
 /**
- * Hashes files while they are written, in order: reads the bytes back, mostly from the page cache.
+ * Hashes, in order, files while they are written, whose bytes it reads back, mostly from the page cache; and bytes in
+ * shared memory that it gets one after the other.
  * @param buffer shared by all reads
  */
-export function createFollower(buffer: Buffer): (task: FollowTask) => FollowAnswer {
+export function createFollower(buffer: Buffer): (task: FollowTask | PassingTask) => FollowAnswer {
   const files = new Map<number, Followed>();
+  const passing = new Map<number, Hash>();
   const drop = (id: number): void => {
     const followed = files.get(id);
     if (followed !== undefined) closeSync(followed.file);
     files.delete(id);
+    passing.delete(id);
+  };
+  const followFile = (task: FollowTask): FollowAnswer => {
+    const { follow } = task;
+    const followed = files.get(follow) ?? begin(task);
+    files.set(follow, followed);
+    advance(followed, task.upTo, buffer);
+    if (task.after === 'wait') return { follow, done: followed.done };
+    drop(follow);
+    return { follow, ...result(followed) };
+  };
+  const followBytes = ({ follow, bytes, after }: PassingTask): FollowAnswer => {
+    const hash = passing.get(follow) ?? createHash('sha512');
+    passing.set(follow, hash);
+    if (bytes !== undefined) hash.update(bytes);
+    if (after === 'wait') return { follow };
+    drop(follow);
+    return { follow, sha512: sriFromHex(hash.digest('hex')) };
   };
   return (task) => {
     const { follow } = task;
     try {
-      if (task.after === 'drop') {
-        drop(follow);
-        return { follow };
-      }
-      const followed = files.get(follow) ?? begin(task);
-      files.set(follow, followed);
-      advance(followed, task.upTo, buffer);
-      if (task.after === 'wait') return { follow, done: followed.done };
+      if (task.after !== 'drop') return 'path' in task ? followFile(task) : followBytes(task);
       drop(follow);
-      return { follow, ...result(followed) };
+      return { follow };
     } catch (error) {
       drop(follow);
       const code = error instanceof Error && 'code' in error ? String(error.code) : 'EUNKNOWN';

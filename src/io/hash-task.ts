@@ -17,8 +17,6 @@ export interface Destination {
   readonly create: boolean | 'anew';
   /** True if the caller syncs many such files together. */
   readonly unsynced?: boolean;
-  /** True if the bytes are read back at once: they are written through the page cache. */
-  readonly cached?: boolean;
 }
 
 /** Where a part is copied while it is checked. */
@@ -110,11 +108,20 @@ export interface FollowTask {
   readonly after: 'wait' | 'finish' | 'drop';
 }
 
-/** The answer of a worker to a {@link FollowTask}. */
+/** Continues a SHA-512 with bytes in shared memory. */
+export interface PassingTask {
+  readonly follow: number;
+  readonly bytes?: Uint8Array;
+  /** `finish` returns the hash; `drop` discards it. */
+  readonly after: 'wait' | 'finish' | 'drop';
+}
+
+/** The answer of a worker to a {@link FollowTask} or a {@link PassingTask}. */
 export interface FollowAnswer {
   readonly follow: number;
   /** End of the hashed bytes, for a task with `wait`. */
   readonly done?: number;
+  readonly sha512?: Sri;
   readonly identity?: Identity;
   readonly sums?: PieceSums;
   readonly failure?: { readonly code: string; readonly message: string };

@@ -4,7 +4,7 @@ import { runCoding } from './coding-pass.ts';
 import type { CodingTask } from './coding-task.ts';
 import { createFollower } from './hash-follow.ts';
 import { passBuffers, runPass } from './hash-pass.ts';
-import type { FollowTask, HashTask, WorkerMessage } from './hash-task.ts';
+import type { FollowTask, HashTask, PassingTask, WorkerMessage } from './hash-task.ts';
 import { PassError } from './positioned.ts';
 
 const PROGRESS_BYTES = 16 * 1024 * 1024;
@@ -16,7 +16,7 @@ const say = (message: WorkerMessage): void => port.postMessage(message);
 const buffers = passBuffers();
 const follow = createFollower(Buffer.allocUnsafeSlow(READ_BUFFER_BYTES));
 
-port.on('message', async (task: HashTask | CodingTask | FollowTask) => {
+port.on('message', async (task: HashTask | CodingTask | FollowTask | PassingTask) => {
   if ('follow' in task) {
     port.postMessage(follow(task));
     return;

@@ -23,6 +23,7 @@ export class WrittenFile {
   readonly #file: number;
   #direct: number | undefined;
   #unflushed = 0;
+  #writing: Promise<unknown> = Promise.resolve();
   #flushing: Promise<void> = Promise.resolve();
 
   /** @param length how many bytes will be written */
@@ -33,8 +34,8 @@ export class WrittenFile {
     this.#destination = destination;
     this.#file = attempt(path, () => openSync(path, flags, 0o644));
     if (create !== false) setModeSync(this.#file, 0o644);
-    const isLarge = length >= DIRECT_BYTES && destination.cached !== true;
-    if (isLarge && destination.offset % BLOCK_BYTES === 0) this.#direct = openDirect(this.#file);
+    if (length >= DIRECT_BYTES && destination.offset % BLOCK_BYTES === 0)
+      this.#direct = openDirect(this.#file);
   }
 
   /** Whether large writes are faster than ones that fit the core's cache. */
@@ -43,10 +44,16 @@ export class WrittenFile {
   }
 
   /**
-   * Writes bytes; they must not change before the promise resolves.
+   * Writes bytes; they must not change before the promise resolves. Several writes may run at once.
    * @param offset in the piece
    */
-  async write(bytes: Buffer, offset: number): Promise<void> {
+  write(bytes: Buffer, offset: number): Promise<void> {
+    const written = this.#write(bytes, offset);
+    this.#writing = Promise.allSettled([this.#writing, written]);
+    return written;
+  }
+
+  async #write(bytes: Buffer, offset: number): Promise<void> {
     const position = this.#destination.offset + offset;
     const direct = await this.#writeDirect(bytes, position);
     const rest = bytes.subarray(direct);
@@ -56,13 +63,15 @@ export class WrittenFile {
     if (this.#unflushed >= FLUSH_BYTES) await this.#flush();
   }
 
-  /** Syncs and closes the file; the sync is omitted if the caller does it. */
+  /** Syncs the file, unless the caller does it. */
   async finish(): Promise<void> {
     if (this.#destination.unsynced !== true) await this.#flush();
     await this.#flushing;
   }
 
+  /** Closes the file when no write is running. */
   async close(): Promise<void> {
+    await this.#writing;
     await this.#flushing.catch(() => {});
     if (this.#direct !== undefined) closeSync(this.#direct);
     closeSync(this.#file);

@@ -5,6 +5,7 @@ import { crc32 } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { sriOf } from '../../src/core/digest.ts';
 import { MIB } from '../../src/core/limits.ts';
+import { BufferRing } from '../../src/io/buffer-ring.ts';
 import { type Following, FollowPool } from '../../src/io/follow-pool.ts';
 import type { PieceSums } from '../../src/io/hash-task.ts';
 import { temporaryFolder } from '../support/folder.ts';
@@ -59,20 +60,11 @@ describe('when a file is hashed while it grows', () => {
     expect(sums.parts).toEqual(partsOf(bytes, STEP).map(sumsOf));
   });
 
-  it('has the sums of a range that starts within the file', async () => {
-    const range = newPool().followRange(path, 3 * STEP);
-    range.reached(5 * STEP);
-    expect(await range.finish(7 * STEP + 3)).toEqual(
-      sumsOf(bytes.subarray(3 * STEP, 7 * STEP + 3)),
-    );
-  });
-
   it('can be dropped at any time, and goes on with the next file', async () => {
     const pool = newPool(STEP);
     const dropped = pool.follow(path);
     tell(dropped, STEP, 3 * STEP + 1);
     await dropped.drop();
-    await pool.followRange(path, 0).drop();
     expect((await pool.follow(path).finish(STEP)).sums.parts).toHaveLength(1);
   });
 
@@ -81,7 +73,48 @@ describe('when a file is hashed while it grows', () => {
     await expect(following.finish(bytes.length + 1)).rejects.toThrow('the file is shorter than');
     const gone = newPool().follow(join(root, 'gone'));
     await expect(gone.finish(1)).rejects.toMatchObject({ code: 'ENOENT' });
-    const range = newPool().followRange(join(root, 'gone'), 0);
-    await expect(range.finish(1)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+});
+
+describe('when bytes that pass are hashed', () => {
+  it.each([0, 1, STEP, 3 * STEP + 7])(
+    'has the hash of %i bytes, in blocks used in rotation',
+    async (size) => {
+      const pool = newPool();
+      const ring = new BufferRing(2, STEP);
+      // Two at once, whose blocks alternate.
+      const hashes = [pool.hash(), pool.hash()];
+      for (const piece of partsOf(bytes.subarray(0, size), STEP)) {
+        for (const hash of hashes) {
+          const block = (await ring.next()).subarray(0, piece.length);
+          block.set(piece);
+          ring.use(hash.update(block));
+        }
+      }
+      const expected = sriOf(bytes.subarray(0, size));
+      expect(await Promise.all(hashes.map((hash) => hash.finish()))).toEqual([expected, expected]);
+    },
+  );
+
+  it('gives a thread the memory itself, without a copy', async () => {
+    const hash = newPool().hash();
+    const block = await new BufferRing(1, STEP).next();
+    block.fill('before');
+    const hashed = hash.update(block);
+    expect(block.buffer).toBeInstanceOf(SharedArrayBuffer);
+    await hashed;
+    block.fill('after');
+    await hash.update(block);
+    const both = Buffer.concat([Buffer.alloc(STEP, 'before'), Buffer.alloc(STEP, 'after')]);
+    expect(await hash.finish()).toBe(sriOf(both));
+  });
+
+  it('can be dropped at any time, and goes on with the next', async () => {
+    const pool = newPool();
+    const dropped = pool.hash();
+    void dropped.update(await new BufferRing(1, STEP).next());
+    await dropped.drop();
+    await pool.hash().drop();
+    expect(await pool.hash().finish()).toBe(sriOf(Buffer.alloc(0)));
   });
 });

@@ -1,16 +1,16 @@
-import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { counted } from '../../core/amount.ts';
-import { type Sri, sriFromHex, sriHex } from '../../core/digest.ts';
+import { type Sri, sriHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import type { Context } from '../../core/event.ts';
 import { interrupted } from '../../core/interrupted.ts';
-import { CRC_SPAN_BYTES } from '../../core/limits.ts';
+import { CRC_SPAN_BYTES, READ_BUFFER_BYTES } from '../../core/limits.ts';
 import { partInWords, Tally } from '../../core/tally.ts';
 import type { Bundle } from '../../format/bundle.ts';
+import { BufferRing } from '../../io/buffer-ring.ts';
 import { ioError } from '../../io/file.ts';
-import { FollowPool } from '../../io/follow-pool.ts';
+import { FollowPool, hashHere } from '../../io/follow-pool.ts';
 import { endOfArchive, headerOf, type TarEntry } from '../../io/tar-header.ts';
 import { padding } from '../../io/ustar.ts';
 import { contentOf } from '../part-check.ts';
@@ -29,12 +29,15 @@ export interface StreamSource {
 export type Sink = (bytes: Uint8Array) => Promise<void>;
 
 /** Smaller files are hashed on this thread: another one would take longer to ask. */
-const FOLLOWED_FROM_BYTES: number = CRC_SPAN_BYTES;
+const THREADED_FROM_BYTES: number = READ_BUFFER_BYTES;
+
+/** How many blocks of files are in memory, to be hashed or sent. */
+const BLOCKS = 8;
 
 /**
- * Writes a bundle as one tar, in the order in which the receiver can check it. Each file is hashed while it is sent, a
- * large one by a thread that reads it again from memory; its last 4 MiB are sent only after its digest matched, so that a
- * damaged file is never sent completely.
+ * Writes a bundle as one tar, in the order in which the receiver can check it. Each file is read once, into blocks that
+ * are hashed and sent; its last 4 MiB are sent only after its digest matched, so that a damaged file is never sent
+ * completely.
  * @returns the number of bytes written
  * @throws StowageError `part-damaged`, `part-missing`, `io-failed`, `interrupted`, naming the file; the stream ends there
  */
@@ -61,9 +64,15 @@ export async function writeStream(
   };
   const signatures = [...files.keys()].filter((path) => path.startsWith('signatures/')).toSorted();
   const trust = [...files.keys()].filter(isTrustFile).toSorted();
-  const buffers = [0, 1].map(() => Buffer.allocUnsafeSlow(CRC_SPAN_BYTES)) as [Buffer, Buffer];
+  const blocks = new BufferRing(BLOCKS, CRC_SPAN_BYTES);
   const pool = new FollowPool();
-  const output: FileOutput = { source, put, buffers, pool };
+  let sending: Promise<void> = Promise.resolve();
+  const send = (next: () => Promise<void>): Promise<void> => {
+    sending = sending.then(next);
+    sending.catch(() => {});
+    return sending;
+  };
+  const output: FileOutput = { source, put, send, blocks, pool };
   try {
     for (const path of ['SHA512SUMS', ...signatures, ...trust, 'bundle.json'])
       await writeFile({ path, executable: false }, output);
@@ -72,7 +81,9 @@ export async function writeStream(
       tally.at(partInWords(index + 1, parts.length));
       await writeFile(entry, { ...output, onBytes: tally.add });
     }
+    await sending;
   } finally {
+    await blocks.quiet();
     await pool.close();
   }
   await put(endOfArchive(offset));
@@ -82,16 +93,21 @@ export async function writeStream(
 interface FileOutput {
   readonly source: StreamSource;
   readonly put: Sink;
-  /** One is read while the other is sent. */
-  readonly buffers: readonly [Buffer, Buffer];
+  /** Sends something when everything before it was sent. */
+  readonly send: (next: () => Promise<void>) => Promise<void>;
+  /** Each {@link CRC_SPAN_BYTES} long. */
+  readonly blocks: BufferRing;
   readonly pool: FollowPool;
   readonly onBytes?: (bytes: number) => void;
 }
 
-/** @param entry with its size if the index states it */
+/**
+ * Reads a file; the last of it may still be sent when the promise resolves.
+ * @param entry with its size if the index states it
+ */
 async function writeFile(
   entry: Pick<TarEntry, 'path' | 'executable'> & Partial<TarEntry>,
-  { source, put, buffers, pool, onBytes }: FileOutput,
+  { source, put, send, blocks, pool, onBytes }: FileOutput,
 ): Promise<void> {
   const { bundle, files, sums } = source;
   const { path } = entry;
@@ -101,32 +117,27 @@ async function writeFile(
     const { size } = await handle.stat();
     if (size !== (entry.size ?? size))
       throw damaged(path, bundle, `${entry.size} bytes`, `${size} bytes`);
-    await put(headerOf({ ...entry, size }));
-    const sha512 = createHash('sha512');
-    const followed = size < FOLLOWED_FROM_BYTES ? undefined : pool.followRange(place, 0);
-    let held: Buffer | undefined;
+    const hash = size < THREADED_FROM_BYTES ? hashHere() : pool.hash();
+    const requireIntact = async (): Promise<void> => {
+      const found = await hash.finish();
+      const expected = sums.get(path) ?? found;
+      if (found !== expected) throw damaged(path, bundle, sriHex(expected), sriHex(found));
+    };
+    void send(() => put(headerOf({ ...entry, size })));
+    if (size === 0) void send(requireIntact);
     for (let offset = 0; offset < size; ) {
-      const span = buffers[(offset / CRC_SPAN_BYTES) % 2] ?? buffers[0];
-      const bytes = span.subarray(0, Math.min(CRC_SPAN_BYTES, size - offset));
+      const bytes = (await blocks.next()).subarray(0, Math.min(CRC_SPAN_BYTES, size - offset));
       const filled = await fill(handle, bytes, offset, place);
       if (filled < bytes.length)
         throw damaged(path, bundle, `${size} bytes`, `${offset + filled} bytes`);
-      if (followed === undefined) sha512.update(bytes);
-      else followed.reached(offset + bytes.length);
-      // These bytes are hashed while the previous ones are sent.
-      if (held !== undefined) await put(held);
-      held = bytes;
       offset += bytes.length;
+      const hashed = hash.update(bytes);
+      if (offset === size) void send(requireIntact);
+      const sent = send(() => put(bytes));
+      blocks.use(Promise.all([hashed, sent]));
       onBytes?.(bytes.length);
     }
-    const hashed = await followed?.finish(size).catch((error) => {
-      throw ioError(error, place);
-    });
-    const found = hashed?.sha512 ?? sriFromHex(sha512.digest('hex'));
-    const expected = sums.get(path) ?? found;
-    if (found !== expected) throw damaged(path, bundle, sriHex(expected), sriHex(found));
-    if (held !== undefined) await put(held);
-    await put(padding(size));
+    void send(() => put(padding(size)));
   } finally {
     await handle.close();
   }

@@ -13,7 +13,6 @@ import { lockKind } from '../../format/lock.ts';
 import type { Trust } from '../../format/trust.ts';
 import { ioError, readBounded } from '../../io/file.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { showsUnicode } from '../terminal.ts';
 import { diffText } from './diff-text.ts';
 import { readTrustFile } from './trust-option.ts';
 
@@ -43,10 +42,7 @@ export async function diff(
   const difference = diffSides(before, after);
   return {
     json: difference,
-    text: diffText(difference, {
-      all: options.all === true,
-      unicode: showsUnicode(context.terminal.env),
-    }),
+    text: diffText(difference, options.all === true),
     ...(options.exitCode === true && !difference.same ? { exitStatus: 1 } : {}),
   };
 }

@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import { type ByteRange, spotsInWords } from '../../bundle/damaged-spots.ts';
 import { contentOf, type PartFault } from '../../bundle/part-check.ts';
 import { streamEnded } from '../../bundle/stream/stream-order.ts';
@@ -6,26 +7,21 @@ import { StowageError } from '../../core/error.ts';
 import { CRC_SPAN_BYTES, READ_BUFFER_BYTES } from '../../core/limits.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import type { Part } from '../../format/part.ts';
+import type { BufferRing } from '../../io/buffer-ring.ts';
 import type { ByteSource } from '../../io/byte-source.ts';
 import { ioError } from '../../io/file.ts';
-import type { FollowedRange, FollowPool } from '../../io/follow-pool.ts';
-import {
-  type Destination,
-  type PartDestination,
-  type PieceSums,
-  wholeSums,
-} from '../../io/hash-task.ts';
+import { type FollowPool, hashHere } from '../../io/follow-pool.ts';
+import type { Destination, PartDestination, PieceSums } from '../../io/hash-task.ts';
 import { PassError } from '../../io/positioned.ts';
-import { SumsHash } from '../../io/running-hashes.ts';
 import { WrittenFile } from '../../io/written-file.ts';
 
 /** Smaller parts are hashed on this thread: another one would take longer to ask. */
-const FOLLOWED_FROM_BYTES: number = CRC_SPAN_BYTES;
+const THREADED_FROM_BYTES: number = READ_BUFFER_BYTES;
 
 export interface StreamCopy {
   readonly source: ByteSource;
-  /** {@link CRC_SPAN_BYTES} long; free again when the part was read. */
-  readonly buffer: Buffer;
+  /** Each {@link CRC_SPAN_BYTES} long. */
+  readonly blocks: BufferRing;
   readonly pool: FollowPool;
   readonly bundle: Bundle;
   /** Absent for a part that is only hashed. */
@@ -43,41 +39,45 @@ export interface StreamedPart {
 }
 
 /**
- * Reads a part from a stream and, given a destination, writes it there. A large part is hashed by a thread that reads
- * the written bytes back, so that the next part can be read meanwhile.
+ * Reads a part from a stream into blocks; each is hashed and, given a destination, written, and then used again. A thread
+ * hashes large parts, so that more can be read meanwhile, also of the next part.
  * @throws StowageError `stream-ended`, `space-insufficient`, `io-failed`, `interrupted`
  */
 export async function copyFromStream(part: Part, copy: StreamCopy): Promise<StreamedPart> {
-  const { source, buffer, pool, destination, onBytes } = copy;
-  const start = destination?.offset ?? 0;
-  const hash = new SumsHash(0);
-  let followed: FollowedRange | undefined;
+  const { source, blocks, destination, onBytes } = copy;
+  const hash = part.size < THREADED_FROM_BYTES ? hashHere() : copy.pool.hash();
   let target: WrittenFile | undefined;
+  let used: Promise<unknown> = Promise.resolve();
+  let crcs = '';
   try {
-    if (destination !== undefined) {
-      target = new WrittenFile(destinationOf(destination), part.size);
-      if (part.size >= FOLLOWED_FROM_BYTES) followed = pool.followRange(destination.path, start);
-    }
+    if (destination !== undefined) target = new WrittenFile(destinationOf(destination), part.size);
     for (let offset = 0; offset < part.size; ) {
       const length = Math.min(CRC_SPAN_BYTES, part.size - offset);
-      const bytes = buffer.subarray(0, length);
+      const bytes = (await blocks.next()).subarray(0, length);
+      let crc = 0;
       for (let filled = 0; filled < length; filled += READ_BUFFER_BYTES) {
         const step = bytes.subarray(filled, filled + READ_BUFFER_BYTES);
         if ((await source.fill(step)) < step.length) throw streamEnded(part.path, source.offset);
-        if (followed === undefined) hash.update(step);
+        // Computed while the bytes are in the core's cache.
+        crc = crc32(step, crc);
       }
-      await target?.write(bytes, offset);
+      crcs += crc.toString(16).padStart(8, '0');
+      const use = Promise.all([hash.update(bytes), target?.write(bytes, offset)]);
+      blocks.use(use);
+      used = Promise.all([used, use]);
+      used.catch(() => {});
       offset += length;
-      followed?.reached(start + offset);
       onBytes(length);
     }
   } catch (error) {
-    await followed?.drop();
+    await hash.drop();
     await target?.close();
     throw error instanceof PassError ? ioError(error, error.path) : error;
   }
-  const sums = async (): Promise<PieceSums> =>
-    followed?.finish(start + part.size) ?? wholeSums(hash.finish().parts[0]);
+  const sums = async (): Promise<PieceSums> => {
+    await used;
+    return { sha512: await hash.finish(), crc32: crcs };
+  };
   const checked = check(part, copy, sums(), target);
   // Awaited later.
   checked.catch(() => {});
@@ -91,7 +91,8 @@ async function check(
   target: WrittenFile | undefined,
 ): Promise<PartFault | undefined> {
   try {
-    const [found] = await Promise.all([sums, target?.finish()]);
+    const found = await sums;
+    await target?.finish();
     if (found.sha512 === part.sha512) return undefined;
     onBytes(-part.size);
     return damagedInStream(part, found, bundle);
@@ -127,5 +128,5 @@ function damagedInStream(part: Part, found: PieceSums, bundle: Bundle): PartFaul
 function destinationOf({ path, offset, loose }: PartDestination): Destination {
   return loose === true
     ? { path, offset, create: 'anew', unsynced: true }
-    : { path, offset, create: false, cached: true };
+    : { path, offset, create: false };
 }

@@ -20,6 +20,7 @@ import { partInWords } from '../../core/tally.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import { readChecksums } from '../../format/checksums.ts';
 import type { Part } from '../../format/part.ts';
+import { BufferRing } from '../../io/buffer-ring.ts';
 import { ByteSource } from '../../io/byte-source.ts';
 import { makeFolder, readBounded, remove, writeNew } from '../../io/file.ts';
 import { FollowPool } from '../../io/follow-pool.ts';
@@ -38,6 +39,9 @@ import { UncheckedParts } from './unchecked-parts.ts';
 
 /** The total size of all trust documents and their signatures, in bytes. */
 const MAX_TRUST_FOLDER_BYTES: number = 64 * MIB;
+
+/** How many blocks of parts are in memory, to be filled, hashed or written. */
+const BLOCKS = 8;
 
 /** Names that are allowed before anything about the bundle is known. */
 const HEAD = /^(?:SHA512SUMS|bundle\.json|(?:signatures|trust)\/[A-Za-z0-9][A-Za-z0-9._-]{0,250})$/;
@@ -126,6 +130,7 @@ export class PipeMedium implements ImportMedium {
         await unchecked.settle(0).catch(() => {});
       throw error;
     } finally {
+      await unchecked.quiet();
       await pool.close();
     }
     await this.#expect(endOfArchive(this.#source.offset), 'zeros at the end of the archive');
@@ -146,7 +151,7 @@ export class PipeMedium implements ImportMedium {
     const needed = new Set(requested.map(({ path }) => path));
     const recovery = new Set(bundle.parity?.rows.flat().map(({ path }) => path));
     const { faults } = unchecked;
-    const buffer = Buffer.allocUnsafeSlow(CRC_SPAN_BYTES);
+    const blocks = new BufferRing(BLOCKS, CRC_SPAN_BYTES);
     const parts = streamedParts(bundle);
     for (const [index, { entry, part }] of parts.entries()) {
       tally.at(partInWords(index + 1, parts.length));
@@ -158,7 +163,7 @@ export class PipeMedium implements ImportMedium {
       const loose = staging.isSmall(part);
       if (write && !loose) await staging.allocate(part);
       const { checked } = await copyFromStream(part, {
-        ...{ bundle, buffer, pool, source: this.#source },
+        ...{ bundle, blocks, pool, source: this.#source },
         onBytes: needed.has(part.path) ? tally.add : (): void => {},
         ...(write ? { destination: { ...staging.place(part), loose } } : {}),
       });

@@ -45,6 +45,11 @@ export class UncheckedParts {
     if (most === 0) await this.#commit();
   }
 
+  /** Waits until nothing is hashed or written any more; ignores what was found. */
+  async quiet(): Promise<void> {
+    await Promise.all(this.#parts.splice(0).map(({ checked }) => checked.catch(() => {})));
+  }
+
   async #commit(): Promise<void> {
     await this.#staging.commitBatch(this.#small.splice(0));
   }
