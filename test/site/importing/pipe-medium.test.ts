@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { writeStream } from '../../../src/bundle/stream/write-stream.ts';
 import { openBundle } from '../../../src/cli/commands/open-bundle.ts';
+import { sriOf } from '../../../src/core/digest.ts';
 import { MIB } from '../../../src/core/limits.ts';
 import { namesIn } from '../../../src/io/file.ts';
 import { withSite } from '../../../src/site/applying/change.ts';
@@ -99,20 +100,17 @@ describe('when a bundle is streamed', () => {
   });
 
   it('gives the same bytes from discs', async () => {
-    const dealt = await smallBundle({
-      ...{ place: scratch.fresh(), authority: made.authority },
-      ...{ partSize: 4 * MIB, weights: 9 * MIB, discs: { size: 8 * MIB, parity: false } },
-    });
-    const whole = await smallBundle({
-      ...{ place: scratch.fresh(), authority: made.authority },
-      ...{ partSize: 4 * MIB, weights: 9 * MIB },
-    });
-    const [discs, folder] = [await streamOf(dealt.folder), await streamOf(whole.folder)];
-    const rest = (bytes: Buffer): Buffer[] =>
+    const common = { authority: made.authority, partSize: 4 * MIB, weights: 5 * MIB };
+    const discs = { size: 6 * MIB, parity: false };
+    const dealt = await smallBundle({ ...common, place: scratch.fresh(), discs });
+    const whole = await smallBundle({ ...common, place: scratch.fresh() });
+    expect(dealt.discs.length).toBeGreaterThan(1);
+    // Digests: the comparison of buffers goes through them number by number, which takes seconds.
+    const rest = (bytes: Buffer): string[] =>
       entriesOf(bytes).flatMap(({ path, header, content }) =>
-        path.startsWith('signatures/') ? [] : [header, content],
+        path.startsWith('signatures/') ? [] : [path, sriOf(header), sriOf(content)],
       );
-    expect(rest(discs)).toEqual(rest(folder));
+    expect(rest(await streamOf(dealt.folder))).toEqual(rest(await streamOf(whole.folder)));
   });
 
   it('names a damaged part, and never sends all of it', async () => {
