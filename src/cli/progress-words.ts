@@ -1,6 +1,7 @@
 import type { Emit, StowageEvent } from '../core/event.ts';
 import { printableLines } from '../core/printable.ts';
-import type { Screen } from './terminal.ts';
+import { columnsOf, type Screen } from './terminal.ts';
+import { wrapLines } from './wrap.ts';
 
 /** Displays progress: redrawn lines on a terminal, plain lines elsewhere, JSON for programs. */
 export interface Progress {
@@ -44,6 +45,7 @@ export function stepText(event: Extract<StowageEvent, { type: 'step' }>): string
 /** Prints a warning with its hint; ignores other events. */
 export function warn(stderr: Screen, event: StowageEvent): void {
   if (event.type !== 'warning') return;
-  stderr.write(`stowage: warning: ${printableLines(event.message)}\n`);
-  if (event.hint !== undefined) stderr.write(`  hint: ${printableLines(event.hint)}\n`);
+  const hint = event.hint === undefined ? '' : `\n  hint: ${event.hint}`;
+  const text = printableLines(`stowage: warning: ${event.message}${hint}`);
+  stderr.write(`${wrapLines(text, columnsOf(stderr))}\n`);
 }

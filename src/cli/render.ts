@@ -5,7 +5,8 @@ import type { CommandResult } from './command.ts';
 import { jsonProgress } from './json-progress.ts';
 import { Meter } from './meter.ts';
 import { type Progress, stepText, taskText, warn } from './progress-words.ts';
-import type { Screen, Terminal } from './terminal.ts';
+import { columnsOf, type Screen, showsUnicode, type Terminal } from './terminal.ts';
+import { wrapLines } from './wrap.ts';
 
 /** Creates the progress display: JSON lines for programs, redrawn lines on a terminal, plain lines elsewhere. */
 export async function createProgress(terminal: Terminal, json: boolean): Promise<Progress> {
@@ -22,13 +23,9 @@ function isForProgram({ stderr }: Terminal, json: boolean): boolean {
   return json && stderr.isTTY !== true;
 }
 
-/** Source: https://no-color.org. The kernel console and locales other than UTF-8 get ASCII only. */
+/** Source of `NO_COLOR`: https://no-color.org. */
 function terminalStyle(env: Terminal['env']): { unicode: boolean; color: boolean } {
-  const locale = env['LC_ALL'] || env['LC_CTYPE'] || env['LANG'] || '';
-  return {
-    unicode: env['TERM'] !== 'linux' && /utf-?8/i.test(locale),
-    color: (env['NO_COLOR'] ?? '') === '',
-  };
+  return { unicode: showsUnicode(env), color: (env['NO_COLOR'] ?? '') === '' };
 }
 
 /** One line per step, and occasional lines for long steps. */
@@ -60,7 +57,7 @@ function plainProgress(stderr: Screen, meter: Meter): Progress {
 
 /** An error for stderr: text, or a line of JSON if the other lines are JSON. */
 export function errorLines(error: StowageError, terminal: Terminal, json: boolean): string {
-  if (!isForProgram(terminal, json)) return errorText(error);
+  if (!isForProgram(terminal, json)) return errorText(error, columnsOf(terminal.stderr));
   const time = terminal.now().toISOString();
   return printableJson(`${JSON.stringify({ time, type: 'error', ...errorJson(error) })}\n`);
 }
@@ -83,8 +80,8 @@ export function errorResult(error: StowageError): string {
   return printableJson(`${JSON.stringify(errorJson(error), null, 2)}\n`);
 }
 
-/** An error as text: message, expected, found and hint. */
-export function errorText(error: StowageError): string {
+/** An error as text: message, expected, found and hint. Lines are wrapped between words if `columns` is given. */
+export function errorText(error: StowageError, columns?: number): string {
   const lines = [`stowage: error: ${error.message} [${error.code}]`];
   if (error.expected !== undefined && error.expected !== '')
     lines.push(`  expected: ${error.expected}`);
@@ -92,7 +89,7 @@ export function errorText(error: StowageError): string {
   if (found !== '' && !defects.includes(found)) lines.push(`  found:    ${found}`);
   for (const defect of defects) lines.push(`  - ${defect}`);
   lines.push(`  hint: ${error.hint}`);
-  return `${printableLines(lines.join('\n'))}\n`;
+  return `${wrapLines(printableLines(lines.join('\n')), columns)}\n`;
 }
 
 /** An error for `--json`. */

@@ -10,6 +10,20 @@ export type Keyboard = Readable & {
   setRawMode?(raw: boolean): unknown;
 };
 
+/**
+ * Whether the locale of the user shows more than ASCII. The kernel console and locales other than UTF-8 do not.
+ * Source: POSIX.1-2024, 8.2 Internationalization Variables, for their order.
+ */
+export function showsUnicode(env: Terminal['env']): boolean {
+  const locale = env['LC_ALL'] || env['LC_CTYPE'] || env['LANG'] || '';
+  return env['TERM'] !== 'linux' && /utf-?8/i.test(locale);
+}
+
+/** The width of a terminal; undefined for anything else, whose lines are not wrapped. */
+export function columnsOf({ isTTY, columns }: Screen): number | undefined {
+  return isTTY === true && columns !== undefined && columns > 0 ? columns : undefined;
+}
+
 /** Everything of the process that a command may use. Only `process.ts` creates one from `process`. */
 export interface Terminal {
   readonly stdout: Screen;

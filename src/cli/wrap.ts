@@ -12,6 +12,29 @@ export function wrap(text: string, columns: number): string[] {
   return [...lines, line];
 }
 
+/** Starts of lines whose further lines are indented below their text. */
+const LABEL = /^(?: *(?:expected: |found: {4}|hint: |- )| +)/;
+
+/**
+ * Wraps each line of a text between words, with further lines indented. A word that is longer than a line, such as a path
+ * or a digest, is not split.
+ * @param columns undefined leaves the text as it is
+ */
+export function wrapLines(text: string, columns: number | undefined): string {
+  if (columns === undefined) return text;
+  return text
+    .split('\n')
+    .flatMap((line) => {
+      if (line.length <= columns) return [line];
+      const [label = ''] = LABEL.exec(line) ?? [];
+      const indent = label === '' ? 2 : label.length;
+      return wrap(line.slice(label.length), Math.max(columns - indent, 20)).map(
+        (each, index) => `${index === 0 ? label : ' '.repeat(indent)}${each}`,
+      );
+    })
+    .join('\n');
+}
+
 /** The width for text on a terminal of this width: 40 to 100 columns. */
 export function textColumns(columns: number | undefined): number {
   return Math.min(Math.max(columns || 80, 40), 100);

@@ -133,6 +133,28 @@ describe('when a manifest is created', () => {
     expect(readYaml(manifestKind, readFileSync(path))).toMatchObject({ name: 'chat' });
   });
 
+  it('names the schema of this package for editors, where it is', async () => {
+    const place = folder();
+    await runProgram(['init'], place);
+    const [first = ''] = readFileSync(join(place, 'stowage.yaml'), 'utf8').split('\n');
+    const [, schema = ''] = /^# yaml-language-server: \$schema=(file:\S+)$/.exec(first) ?? [];
+    const { title } = JSON.parse(readFileSync(new URL(schema), 'utf8')) as { title: string };
+    expect(title).toBe('manifest');
+  });
+
+  it('names the schema by a relative path in a project that has this package', async () => {
+    const place = folder();
+    const installed = join(place, 'node_modules/stowage');
+    mkdirSync(join(installed, 'manifests/schema'), { recursive: true });
+    writeFileSync(join(installed, 'manifests/schema/manifest.schema.json'), '{}');
+    await runProgram(['init'], place, { program: join(installed, 'dist/main.js') });
+    expect(readFileSync(join(place, 'stowage.yaml'), 'utf8')).toMatch(
+      '# yaml-language-server: $schema=node_modules/stowage/manifests/schema/manifest.schema.json\n',
+    );
+    await runProgram(['init', 'a.yaml'], place, { program: '/nowhere/dist/main.js' });
+    expect(readFileSync(join(place, 'a.yaml'), 'utf8')).not.toContain('yaml-language-server: $');
+  });
+
   it('returns the path as JSON and overwrites nothing', async () => {
     const place = folder();
     expect(json(await runProgram(['init', 'a.yaml', '--json'], place))).toEqual({
@@ -176,6 +198,22 @@ describe('when a bundle is inspected', () => {
     ];
     expect(data).toMatchObject({ verified: false, id, bundle, platforms });
     expect(tree(small.folder)).toEqual(before);
+  });
+
+  it.each([
+    ['C', { LC_ALL: 'C', LANG: 'en_US.UTF-8' }, /^\|-- models/m, /[^\n -~]/],
+    ['C.UTF-8', { LC_ALL: 'C.UTF-8' }, /^├─ models/m, /\|-- |`-- /],
+    ['an unset locale', {}, /^\|-- models/m, /[^\n -~]/],
+    ['the kernel console', { LANG: 'en_US.UTF-8', TERM: 'linux' }, /^\|-- models/m, /[^\n -~]/],
+  ])('draws trees for %s', async (_, env, drawn, not) => {
+    for (const args of [
+      ['inspect', small.folder],
+      ['diff', small.folder, small.folder],
+    ]) {
+      const { stdout } = await runProgram(args, folder(), { env });
+      if (args[0] === 'inspect') expect(stdout).toMatch(drawn);
+      expect(stdout).not.toMatch(not);
+    }
   });
 
   it('shows the signers if given trust, and that parts were not read', async () => {

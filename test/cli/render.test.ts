@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { createProgress, errorJson, errorText, toStowageError } from '../../src/cli/render.ts';
+import { warn } from '../../src/cli/progress-words.ts';
+import {
+  createProgress,
+  errorJson,
+  errorLines,
+  errorText,
+  toStowageError,
+} from '../../src/cli/render.ts';
 import { StowageError } from '../../src/core/error.ts';
 import { errorCodes } from '../../src/core/error-table.ts';
 import type { StowageEvent } from '../../src/core/event.ts';
@@ -37,6 +44,36 @@ describe('when an error is shown', () => {
   it('omits empty fields', () => {
     const bare = new StowageError('internal', 'x', { expected: '', found: '', hint: 'y' });
     expect(errorText(bare)).toBe('stowage: error: x [internal]\n  hint: y\n');
+  });
+
+  it.each([40, 60, 80])('splits no word at %s columns', (columns) => {
+    const path = '/media/disc-1-of-4/blobs/sha256/a-name-longer-than-a-narrow-terminal';
+    const error = new StowageError(
+      'part-damaged',
+      'the third part of the model is damaged on this disc',
+      {
+        expected: 'the bytes that the release engineer signed when this bundle was packed',
+        found: path,
+        hint: 'copy the disc again in another drive, and then repeat the import',
+        defects: ['a first defect with as many words as it takes to fill a line', 'two'],
+      },
+    );
+    const wrapped = errorText(error, columns);
+    const words = (text: string): string[] => text.split(/\s+/);
+    expect(words(wrapped)).toEqual(words(errorText(error)));
+    for (const line of wrapped.split('\n'))
+      if (!line.includes(path)) expect(line.length).toBeLessThanOrEqual(columns);
+    expect(wrapped).toMatch(/\n {2}expected: the bytes .*\n {12}\S/);
+  });
+
+  it('wraps on a terminal only, as warnings do', () => {
+    const screen = Object.assign(personScreen(), { columns: 50 });
+    const long = new StowageError('internal', 'word '.repeat(20).trim(), { hint: 'y' });
+    const { terminal } = fakeTerminal('/', { stderr: screen });
+    expect(errorLines(long, terminal, false).split('\n').length).toBeGreaterThan(3);
+    expect(errorLines(long, fakeTerminal('/').terminal, false).split('\n')).toHaveLength(3);
+    warn(screen, { type: 'warning', message: 'word '.repeat(20).trim() });
+    for (const line of String(screen.read()).split('\n')) expect(line.length).toBeLessThan(51);
   });
 
   it('escapes control characters (attack 83)', () => {

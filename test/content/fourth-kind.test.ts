@@ -40,6 +40,7 @@ vi.mock('../../src/content/kinds.ts', async (original) => {
 
 const scratch = scratchFolder();
 const sample = sampleOf(100);
+const tree = { all: true, unicode: true };
 const text = Buffer.from('remember the milk');
 const memo: Note = { name: 'memo', size: text.length, digest: digestOf(text) };
 const withNotes = (...notes: readonly Note[]): Lock & { notes: readonly Note[] } => ({
@@ -87,7 +88,7 @@ describe('when a kind of content is added to the one list', () => {
   });
 
   it('is shown by an inspection, and names its part', () => {
-    expect(treeLines(bundleTree(bundle, { platforms: [] }), true).join('\n')).toMatch(
+    expect(treeLines(bundleTree(bundle, { platforms: [] }), tree).join('\n')).toMatch(
       /notes {2}17 B\n.*memo, a note of 17 bytes/,
     );
     const inspection = {
@@ -105,8 +106,8 @@ describe('when a kind of content is added to the one list', () => {
     const [before, after] = [comparableLock(lock), comparableLock(withNotes(other))];
     const changed = diffSides(before, after);
     expect(changed).toMatchObject({ same: false, notes: { changed: [{ name: 'memo' }] } });
-    expect(diffText(changed, true)).toContain('~ size: 17 -> 18');
-    expect(diffText(diffSides(before, comparableLock(withNotes())), true)).toContain(
+    expect(diffText(changed, tree)).toContain('~ size: 17 -> 18');
+    expect(diffText(diffSides(before, comparableLock(withNotes())), tree)).toContain(
       '- memo, a note',
     );
     expect(diffSides(before, before)).toMatchObject({ same: true });

@@ -155,6 +155,74 @@ async function unitName(): Promise<string> {
   return (await host.must(`podman ps ${ours} --format '{{.Names}}'`)).trim();
 }
 
+describe('when somebody changes the unit of a service', () => {
+  const unitFile = async (): Promise<string> => `/etc/systemd/system/${await unitName()}.service`;
+  /** Edits the unit as a person does, and starts it again. */
+  const edit = async (expression: string): Promise<void> => {
+    const file = await unitFile();
+    await host.must('sed -i "$1" "$2"; systemctl daemon-reload', expression, file);
+    await host.must('systemctl restart "$1"', file.slice(file.lastIndexOf('/') + 1));
+  };
+  const repaired = async (): Promise<void> => {
+    expect((await site('install tiny-chat')).json).toMatchObject({
+      ...{ changed: true, generation: 1, repaired: ['tiny-chat server'] },
+      receipt: { health: [{ state: 'running', ready: true }] },
+    });
+    expect(await answer()).toBe(answers.v1);
+    expect((await site('status')).json.services).toMatchObject([
+      { state: { state: 'running' }, drift: [], readiness: { ready: true } },
+    ]);
+  };
+  const drift = async (): Promise<string[]> => {
+    const [service] = (await site('status')).json.services;
+    return service.drift.map((each: { field: string }) => each.field);
+  };
+
+  it('reports another port in the unit and that nothing answers, and repairs both', async () => {
+    await edit(`s/127.0.0.1:${PORT}:/127.0.0.1:18009:/`);
+    expect((await site('status')).json.services).toMatchObject([
+      { state: { state: 'running' }, readiness: { ready: false, found: 'no response' } },
+    ]);
+    expect(await drift()).toEqual(['unit file', 'ports']);
+    await repaired();
+  });
+
+  it('reports another variable in the unit, and repairs it', async () => {
+    await edit('s/^  --env \\\\$/  --env MODEL_NAME=evil --env \\\\/');
+    expect(await drift()).toEqual(expect.arrayContaining(['unit file', 'environment MODEL_NAME']));
+    await repaired();
+  });
+
+  it('reports a drop-in file, and removes it', async () => {
+    const folder = `${await unitFile()}.d`;
+    const script =
+      'mkdir "$1"; printf "[Service]\\nNice=5\\n" > "$1/override.conf"; systemctl daemon-reload';
+    await host.must(script, folder);
+    expect(await drift()).toEqual(['unit drop-ins']);
+    await repaired();
+    expect((await host.run('test -e "$1"', folder)).status).toBe(1);
+  });
+
+  it('starts a unit again that was stopped and disabled', async () => {
+    const unit = await unitName();
+    await host.must('systemctl disable --now "$1"', unit);
+    expect((await site('status')).json.services).toMatchObject([
+      { state: { state: 'stopped' }, drift: [{ field: 'start at boot' }] },
+    ]);
+    await repaired();
+    expect(await host.must('systemctl is-enabled "$1"', unit)).toBe('enabled\n');
+  });
+
+  it('keeps stopped what a person stopped, also after a reboot', async () => {
+    expect((await site('stop tiny-chat')).status).toBe(0);
+    await host.reboot();
+    expect((await site('install tiny-chat')).json).toMatchObject({ changed: false });
+    expect(await answer()).toBeUndefined();
+    expect((await site('start tiny-chat')).status).toBe(0);
+    expect(await answer()).toBe(answers.v1);
+  });
+});
+
 /** Asks whether the service is ready, over and over, until {@link longestOutage} ends it. */
 const WATCH = `systemd-run --quiet --unit watch bash -c '
   while sleep 0.05; do

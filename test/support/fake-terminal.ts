@@ -1,4 +1,5 @@
 import { PassThrough, Readable, Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
 import { type CommandContext, type CommandResult, commandContext } from '../../src/cli/command.ts';
 import { everyGroup } from '../../src/cli/every-group.ts';
 import { commanderStatus, createProgram } from '../../src/cli/program.ts';
@@ -36,6 +37,7 @@ export function fakeTerminal(cwd: string, values: object = {}): Shown {
     hostSite: '/var/lib/stowage',
     signal: new AbortController().signal,
     now: () => packedAt,
+    program: fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url)),
     runtime: {
       node: '24.0.0',
       openssl: '3.5.0',

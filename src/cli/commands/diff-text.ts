@@ -14,17 +14,17 @@ import type { Json } from '../../core/canonical-json.ts';
 import { digestHex } from '../../core/digest.ts';
 import { printableLines } from '../../core/printable.ts';
 import type { Finding } from '../../format/finding.ts';
-import { treeLines } from '../tree.ts';
+import { type TreeStyle, treeLines } from '../tree.ts';
 
 /** A difference as text: the transfer size, then what was added (+), removed (-) and changed (~). */
-export function diffText(difference: Difference, all: boolean): string {
+export function diffText(difference: Difference, style: TreeStyle): string {
   const { from, to, same } = difference;
   const lines = [
     `${nameOf(from)} -> ${nameOf(to)}`,
     ...standing(from, to),
     ...(same ? ['  the contents are identical'] : []),
     `  ${travel(difference)}`,
-    ...treeLines(groups(difference), all),
+    ...treeLines(groups(difference), style),
   ];
   return printableLines(`${lines.join('\n')}\n`);
 }

@@ -13,6 +13,7 @@ import { lockKind } from '../../format/lock.ts';
 import type { Trust } from '../../format/trust.ts';
 import { ioError, readBounded } from '../../io/file.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
+import { showsUnicode } from '../terminal.ts';
 import { diffText } from './diff-text.ts';
 import { readTrustFile } from './trust-option.ts';
 
@@ -42,7 +43,10 @@ export async function diff(
   const difference = diffSides(before, after);
   return {
     json: difference,
-    text: diffText(difference, options.all === true),
+    text: diffText(difference, {
+      all: options.all === true,
+      unicode: showsUnicode(context.terminal.env),
+    }),
     ...(options.exitCode === true && !difference.same ? { exitStatus: 1 } : {}),
   };
 }

@@ -1,3 +1,5 @@
+import { dirname, join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { StowageError } from '../../core/error.ts';
 import { exists, writeNew } from '../../io/file.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
@@ -15,16 +17,32 @@ export async function init(
       hint: 'choose another name, or edit the existing manifest',
     });
   }
-  await writeNew(path, Buffer.from(manifestTemplate));
+  const schema = await schemaFor(dirname(path), dirname(context.terminal.program));
+  const modeline = schema === undefined ? '' : `# yaml-language-server: $schema=${schema}\n`;
+  await writeNew(path, Buffer.from(modeline + manifestTemplate));
   return {
     json: { manifest: path },
     text: `${path}\n  edit it, then run: stowage lock${file === undefined ? '' : ` ${file}`}\n`,
   };
 }
 
+/**
+ * The schema of manifests in the package of this program, for editors: relative for a manifest in the project that has the
+ * package, otherwise a file URL. Undefined if the program runs without its package.
+ */
+async function schemaFor(folder: string, program: string): Promise<string | undefined> {
+  for (const root of [join(program, '..'), join(program, '..', '..')]) {
+    const file = join(root, 'manifests', 'schema', 'manifest.schema.json');
+    if (!(await exists(file))) continue;
+    const near = relative(folder, file);
+    return near.startsWith('..') || /\s/.test(near) ? pathToFileURL(file).href : near;
+  }
+  return undefined;
+}
+
 /** The manifest that `stowage init` writes, with each field explained. It can be locked as it is. */
 const manifestTemplate: string = `# A Stowage manifest: the contents of a bundle and how its services run at a site.
-# manifests/README.md explains every field; the schema is manifests/schema/manifest.schema.json.
+# manifests/README.md explains every field; editors that use yaml-language-server check it.
 apiVersion: stowage/v1
 
 # Name and version are used in file names, tags and systemd units.

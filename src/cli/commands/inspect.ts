@@ -5,6 +5,7 @@ import { readPlatforms } from '../../bundle/inspect/platforms.ts';
 import { printableLines } from '../../core/printable.ts';
 import { writeAtomic } from '../../io/file.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
+import { showsUnicode } from '../terminal.ts';
 import { treeLines } from '../tree.ts';
 import { bundleTree, discBranch, sizeText } from './bundle-tree.ts';
 import { approverLines, signerLines } from './signers.ts';
@@ -33,7 +34,11 @@ export async function inspect(
   if (here !== undefined) tree.push(discBranch(here.discs, here.absent));
   if (pagePath !== undefined) await writePage(pagePath, view, given, context);
   const written = pagePath === undefined ? [] : [`  page: ${pagePath}`];
-  const lines = [...headLines(view), ...written, ...treeLines(tree, options.all === true)];
+  const lines = [
+    ...headLines(view),
+    ...written,
+    ...treeLines(tree, { all: options.all === true, unicode: showsUnicode(context.terminal.env) }),
+  ];
   return {
     json: {
       ...(verdict === undefined

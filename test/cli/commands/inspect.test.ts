@@ -81,7 +81,7 @@ describe('when a list is long', () => {
     const short = (await runProgram(['inspect', folder], scratch.root)).stdout;
     expect(short).toContain('crumbs/13.bin');
     expect(short).not.toContain('crumbs/14.bin');
-    expect(short).toMatch(/… 16 more, 14\.0 KiB; use --all to show all/);
+    expect(short).toMatch(/\.\.\. 16 more, 14\.0 KiB; use --all to show all/);
     const long = (await runProgram(['inspect', folder, '--all'], scratch.root)).stdout;
     expect(long).toContain('crumbs/29.bin');
     expect(long).not.toContain('more');

@@ -18,6 +18,9 @@ import { type EngineState, type FakeTarget, fakeTarget } from '../../support/fak
 import { scratchFolder } from '../../support/scratch.ts';
 import { type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
 
+/** A busy machine takes long for some hundred commands. */
+const MANY_COMMANDS_MS = 120_000;
+
 const scratch = scratchFolder(true);
 let one: SmallBundle;
 let two: SmallBundle;
@@ -126,6 +129,7 @@ describe.each(names)('when a write fails after the switch of an %s', (change) =>
         rmSync(opened.site.root, { recursive: true });
       }
     },
+    MANY_COMMANDS_MS,
   );
 });
 
