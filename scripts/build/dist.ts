@@ -1,6 +1,9 @@
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { manPage } from '../../src/cli/completion/man-page.ts';
+import { outlineOf } from '../../src/cli/completion/outline.ts';
+import { everyGroup } from '../../src/cli/every-group.ts';
+import { createProgram } from '../../src/cli/program.ts';
 import { buildCode } from './code.ts';
-import { manPage } from './man-page.ts';
 import { notices } from './notices.ts';
 import { buildTypes } from './types.ts';
 
@@ -15,7 +18,10 @@ export async function buildDist(root: string): Promise<string[]> {
   chmodSync(`${root}/dist/main.js`, 0o755);
   writeFileSync(`${root}/dist/THIRD-PARTY.txt`, notices(root, inputs));
   mkdirSync(`${root}/dist/man`);
-  writeFileSync(`${root}/dist/man/stowage.1`, manPage());
+  writeFileSync(
+    `${root}/dist/man/stowage.1`,
+    manPage(outlineOf(createProgram(process, async () => {}, everyGroup))),
+  );
   buildTypes(root);
   return inputs;
 }

@@ -51,10 +51,15 @@ export function siteRoot(context: CommandContext, option: string | undefined): s
 }
 
 /** A `usage-invalid` error. */
-export function usage(message: string, expected: string, found: string): StowageError {
+export function usage(
+  message: string,
+  expected: string,
+  found: string,
+  hint = 'run "stowage help" to list commands, or "stowage help COMMAND" to show the options of one',
+): StowageError {
   return new StowageError('usage-invalid', message, {
     expected,
     found,
-    hint: 'run "stowage help" to list commands, or "stowage help COMMAND" to show the options of one',
+    hint,
   });
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { usage as usageError } from './command.ts';
 import type { LockOptions } from './commands/lock.ts';
 import type { PackOptions } from './commands/pack.ts';
 import type { SplitOptions } from './commands/split.ts';
@@ -8,6 +9,7 @@ import {
   addCommand,
   caFile,
   insecure,
+  manifestFile,
   positiveInteger,
   type Run,
   repeatable,
@@ -15,18 +17,37 @@ import {
   withRepair,
 } from './options.ts';
 
+interface ManifestOption {
+  readonly file?: string;
+}
+
+/** The manifest of the argument or of `--file`. @throws StowageError `usage-invalid` if they differ */
+function manifestOf(argument: string | undefined, { file }: ManifestOption): string | undefined {
+  if (argument !== undefined && file !== undefined && argument !== file)
+    throw usageError('two manifests given', 'an argument or --file', `${argument} and ${file}`);
+  return argument ?? file;
+}
+
 /** Commands for the release engineer. */
 export function addConnectedCommands(program: Command, run: Run): void {
   const command = (usage: string, about: string): Command => addCommand(program, usage, about);
-  command('init [manifest]', 'create a commented manifest (default: stowage.yaml)').action(
-    (file?: string) =>
-      run(async (context) => (await import('./commands/init.ts')).init(file, context)),
-  );
-  command('check [manifest]', 'check a manifest for mistakes, without a network').action(
-    (file?: string) =>
-      run(async (context) => (await import('./commands/check.ts')).check(file, context)),
-  );
+  command('init [manifest]', 'create a commented manifest (default: stowage.yaml)')
+    .addOption(manifestFile())
+    .action((file: string | undefined, options: ManifestOption) =>
+      run(async (context) =>
+        (await import('./commands/init.ts')).init(manifestOf(file, options), context),
+      ),
+    );
+  command('check [manifest]', 'check a manifest for mistakes, without a network')
+    .alias('validate')
+    .addOption(manifestFile())
+    .action((file: string | undefined, options: ManifestOption) =>
+      run(async (context) =>
+        (await import('./commands/check.ts')).check(manifestOf(file, options), context),
+      ),
+    );
   command('lock [manifest]', 'resolve every tag and branch in a manifest to a digest')
+    .addOption(manifestFile())
     .addOption(store())
     .addOption(insecure())
     .addOption(caFile())
@@ -36,10 +57,13 @@ export function addConnectedCommands(program: Command, run: Run): void {
       positiveInteger,
     )
     .option('--explain', 'for each finding, explain why it matters and what to do')
-    .action((file: string | undefined, options: LockOptions) =>
-      run(async (context) => (await import('./commands/lock.ts')).lock(file, options, context)),
+    .action((file: string | undefined, options: LockOptions & ManifestOption) =>
+      run(async (context) =>
+        (await import('./commands/lock.ts')).lock(manifestOf(file, options), options, context),
+      ),
     );
   command('pack [manifest]', 'pull what the lock lists and build the bundle')
+    .addOption(manifestFile())
     .option(
       '-o, --output <folder>',
       'bundle to create (default: NAME-VERSION next to the manifest)',
@@ -84,8 +108,10 @@ export function addConnectedCommands(program: Command, run: Run): void {
     .addOption(store())
     .addOption(insecure())
     .addOption(caFile())
-    .action((file: string | undefined, options: PackOptions) =>
-      run(async (context) => (await import('./commands/pack.ts')).pack(file, options, context)),
+    .action((file: string | undefined, options: PackOptions & ManifestOption) =>
+      run(async (context) =>
+        (await import('./commands/pack.ts')).pack(manifestOf(file, options), options, context),
+      ),
     );
   command('split <bundle>', 'split a bundle across discs; signatures stay valid')
     .requiredOption('--disc-size <size>', 'disc size, such as 25GB, 23GiB, dvd or bd25')
@@ -100,13 +126,17 @@ export function addConnectedCommands(program: Command, run: Run): void {
 function addStoreCommands(program: Command, run: Run): void {
   const group = program.command('store').description('manage downloaded files');
   addCommand(group, 'pull [manifest]', 'pull what the lock lists, without building a bundle')
+    .addOption(manifestFile())
     .addOption(store())
     .addOption(insecure())
     .addOption(caFile())
-    .action((file: string | undefined, options: StorePullOptions) =>
-      run(async (context) => (await import('./commands/store.ts')).pull(file, options, context)),
+    .action((file: string | undefined, options: StorePullOptions & ManifestOption) =>
+      run(async (context) =>
+        (await import('./commands/store.ts')).pull(manifestOf(file, options), options, context),
+      ),
     );
   addCommand(group, 'list', 'list all blobs and the size of unfinished downloads')
+    .alias('ls')
     .addOption(store())
     .action((options: StoreOptions) =>
       run(async (context) => (await import('./commands/store.ts')).list(options, context)),

@@ -14,7 +14,10 @@ export function addDepotCommands(program: Command, run: Run): void {
       'cache folder of the Hugging Face clients (HF_HUB_CACHE)',
     )
     .addOption(
-      repeatable('--release <name>', 'export only this release: NAME or NAME@VERSION (repeatable)'),
+      repeatable(
+        '--release <release>',
+        'export only this release: NAME or NAME@VERSION (repeatable)',
+      ),
     )
     .addOption(root())
     .action((options: DepotExportOptions) =>

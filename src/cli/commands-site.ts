@@ -71,7 +71,10 @@ export function addSiteCommands(program: Command, run: Run): void {
     command(
       'install <bundle...>',
       'install a bundle (- for stdin) or an imported release; if a check fails, the previous version is restored',
-    ).addOption(rehash()),
+    )
+      .alias('upgrade')
+      .option('--dry-run', 'show the plan for an imported release, without applying it')
+      .addOption(rehash()),
   ).action((places: string[], options: InstallOptions) =>
     run(async (context) =>
       (await import('./commands/install.ts')).install(places, options, context),
@@ -164,6 +167,7 @@ export function addSiteCommands(program: Command, run: Run): void {
       ),
     );
   command('status', 'show installed releases, their services and incomplete imports')
+    .aliases(['ls', 'ps'])
     .option('--check', 'print one line per problem; exit with 0, 5 (attention) or 6 (failing)')
     .addOption(root())
     .action((options: StatusOptions) =>
@@ -206,6 +210,7 @@ export function addSiteCommands(program: Command, run: Run): void {
       run(async (context) => (await import('./commands/rollback.ts')).rollback(options, context)),
     );
   command('uninstall [release]', 'stop and remove a release')
+    .alias('remove')
     .option('--everything', "stop and remove every release, and delete the site's folder")
     .option('--receipt <file>', 'with --everything: file for the last receipt')
     .option('--yes', 'with --everything: do not ask for confirmation')
@@ -222,7 +227,10 @@ export function addSiteCommands(program: Command, run: Run): void {
       '127.0.0.1:5080',
     )
     .addOption(
-      repeatable('--release <name>', 'serve only this release: NAME or NAME@VERSION (repeatable)'),
+      repeatable(
+        '--release <release>',
+        'serve only this release: NAME or NAME@VERSION (repeatable)',
+      ),
     )
     .option('--tls-certificate <file>', 'TLS certificate and its intermediates, PEM')
     .option('--tls-key <file>', 'private key of the TLS certificate, PEM')

@@ -7,8 +7,11 @@ export const everyGroup: readonly CommandGroup[] = [
     title: 'Connected side:',
     add: [addConnectedCommands],
     topics: {
-      findings: async (rules, context) =>
-        (await import('./commands/help-findings.ts')).helpFindings(rules, context),
+      findings: {
+        show: async (rules, context) =>
+          (await import('./commands/help-findings.ts')).helpFindings(rules, context),
+        entries: async () => (await import('./commands/help-findings.ts')).findingNames(),
+      },
     },
   },
   ...disconnectedGroups,

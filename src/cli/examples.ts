@@ -54,6 +54,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   install: [
     'stowage install . --trust root.pem',
     'stowage install chat@1.0.0',
+    'stowage install chat@1.0.0 --dry-run',
     'stowage install - < /dev/nst0',
   ],
   'repair-list': ['stowage repair-list', 'stowage repair-list chat@1.0.0 --output repair.json'],
@@ -101,5 +102,11 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     'stowage completion zsh > ~/.zfunc/_stowage',
     'stowage completion fish > ~/.config/fish/completions/stowage.fish',
   ],
-  help: ['stowage help install', 'stowage help errors', 'stowage help errors part-damaged'],
+  version: ['stowage version', 'stowage version --json'],
+  help: [
+    'stowage help commands',
+    'stowage help install',
+    'stowage help errors part-damaged',
+    'stowage help man > stowage.1',
+  ],
 };

@@ -2,12 +2,21 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { digitsDefect, FINGERPRINT_DIGITS, normalizeFingerprint } from '../core/fingerprint.ts';
 import type { AlgorithmName } from '../format/trust.ts';
 import type { CommandContext, CommandResult } from './command.ts';
+import { visibleCommands } from './command-tree.ts';
 import { parseBytes } from './units.ts';
 
 export type Action = (context: CommandContext) => Promise<CommandResult>;
 
+/** How much a command prints on stderr. */
+export interface Verbosity {
+  /** Errors and warnings only. */
+  readonly quiet?: boolean;
+  /** Each step on a line of its own, and the causes of an error. */
+  readonly verbose?: boolean;
+}
+
 /** Runs a command, prints its result or error, and sets the exit status. */
-export type Run = (action: Action) => Promise<void>;
+export type Run = (action: Action, verbosity?: Verbosity) => Promise<void>;
 
 export const algorithms: readonly AlgorithmName[] = [
   'ecdsa-p384-sha384',
@@ -16,9 +25,31 @@ export const algorithms: readonly AlgorithmName[] = [
   'ml-dsa-87',
 ];
 
-/** Adds a command to `parent`, with `--json`. */
-export function addCommand(parent: Command, usage: string, about: string): Command {
-  return parent.command(usage).description(about).option('--json', 'print the result as JSON');
+/** Adds a command to `parent`. Hidden commands are not listed anywhere. */
+export function addCommand(
+  parent: Command,
+  usage: string,
+  about: string,
+  options: { readonly hidden?: boolean } = {},
+): Command {
+  return parent.command(usage, options).description(about);
+}
+
+/** The heading of the options that every command has. */
+export const COMMON_OPTIONS = 'Options of every command:';
+
+/** Adds the options that every command has, behind its own. */
+export function addCommonOptions(command: Command): void {
+  for (const each of visibleCommands(command)) {
+    addCommonOptions(each);
+    if (each.commands.length > 0 && each.options.length === 0) continue;
+    each.optionsGroup(COMMON_OPTIONS);
+    each
+      .option('--json', 'print the result as JSON')
+      .option('-q, --quiet', 'print no progress, only warnings and errors')
+      .option('-v, --verbose', 'print each step on its own line, and the causes of an error')
+      .helpOption('-h, --help', 'show this help');
+  }
 }
 
 export const store = (): Option =>
@@ -45,6 +76,9 @@ export const repeatable = (flags: string, about: string): Option =>
   new Option(flags, about)
     .default([] as string[], 'none')
     .argParser((value: string, before: string[]) => [...before, value]);
+/** An option for the manifest, in place of the argument. */
+export const manifestFile = (): Option =>
+  new Option('-f, --file <manifest>', 'manifest, in place of the argument');
 export const insecure = (): Option =>
   repeatable('--insecure-registry <host>', 'registry to access over plain HTTP (repeatable)');
 export const caFile = (): Option =>

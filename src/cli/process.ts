@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { type CommandResult, commandContext, usage } from './command.ts';
 import { nodeDefect } from './node-version.ts';
-import type { Action } from './options.ts';
+import type { Action, Verbosity } from './options.ts';
 import { type CommandGroup, commanderStatus, createProgram } from './program.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -30,7 +30,11 @@ export async function runProcess(entry: Entry): Promise<void> {
     throw error;
   });
   const terminal = terminalOf(entry);
-  const program = createProgram(terminal, (action) => runAction(action, terminal), entry.groups);
+  const program = createProgram(
+    terminal,
+    (action, verbosity) => runAction(action, terminal, verbosity),
+    entry.groups,
+  );
   try {
     await program.parseAsync(process.argv);
   } catch (error) {
@@ -86,12 +90,16 @@ function loadedLibraries(): readonly string[] {
   return sharedObjects ?? [];
 }
 
-async function runAction(action: Action, terminal: Terminal): Promise<void> {
+async function runAction(
+  action: Action,
+  terminal: Terminal,
+  verbosity: Verbosity = {},
+): Promise<void> {
   const json = process.argv.includes('--json');
   const { createProgress, errorLines, errorResult, resultText, toStowageError } = await import(
     './render.ts'
   );
-  const progress = await createProgress(terminal, json);
+  const progress = await createProgress(terminal, json, verbosity);
   const context = commandContext(terminal, {
     signal: terminal.signal,
     emit: progress.emit,
@@ -104,7 +112,7 @@ async function runAction(action: Action, terminal: Terminal): Promise<void> {
     progress.stop('failed');
     const failure = toStowageError(error);
     if (json) terminal.stdout.write(errorResult(failure));
-    terminal.stderr.write(errorLines(failure, terminal, json));
+    terminal.stderr.write(errorLines(failure, terminal, json, verbosity));
     process.exitCode = failure.exitStatus;
     return;
   }

@@ -1,26 +1,51 @@
-import { type Argument, Command, CommanderError, Help } from 'commander';
+import { type Argument, Command, CommanderError, Help, Option } from 'commander';
 import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
 import { addAnywhereCommands } from './commands-anywhere.ts';
 import { addDepotCommands } from './commands-depot.ts';
-import { addCompletionCommand, addExamples, addHelpCommand, type Topic } from './commands-help.ts';
+import { addElsewhere } from './commands-elsewhere.ts';
+import {
+  addCompletionCommand,
+  addExamples,
+  addHelpCommand,
+  addVersionCommand,
+  type Topics,
+} from './commands-help.ts';
 import { addSiteCommands, addStoreVerify } from './commands-site.ts';
 import { addTrustCommands } from './commands-trust.ts';
-import { addFormerNames, type Run } from './options.ts';
-import type { Terminal } from './terminal.ts';
+import { addCommonOptions, addFormerNames, type Run, type Verbosity } from './options.ts';
+import { columnsOf, type Terminal } from './terminal.ts';
+import { textColumns, wrap, wrapLines } from './wrap.ts';
 
-const EXIT_HELP = `
-Exit status: 0 success, 1 failure, 2 usage error, 3 rolled back, 4 plan cannot be applied,
-5 site needs attention, 6 site is failing, 10 not trusted, 11 locked, 12 host unfit, 130 interrupted.
-Run "stowage help errors" for the list of errors.
+const AFTER_HELP = `
+These are the most common commands. Run "stowage help commands" for all of them, "stowage help COMMAND" for the options of one, and "stowage help errors" for the list of errors.
 
-Results go to stdout, everything else to stderr. Every command accepts --json.`;
+Exit status: 0 success, 1 failure, 2 usage error, 3 rolled back, 4 plan cannot be applied, 5 site needs attention, 6 site is failing, 10 not trusted, 11 locked, 12 host unfit, 130 interrupted.
+
+Results go to stdout, everything else to stderr. Every command accepts --json, -q and -v.`;
+
+const USAGE_HINT =
+  '  hint: run "stowage help" to list commands, or "stowage help COMMAND" to show the options of one';
+
+/** The commands that the help of the program lists. */
+const FIRST = [
+  'init',
+  'lock',
+  'pack',
+  'sign',
+  'verify',
+  'install',
+  'status',
+  'logs',
+  'rollback',
+  'uninstall',
+];
 
 /** Commands under one heading of the help. */
 export interface CommandGroup {
   readonly title: string;
   readonly add: readonly ((program: Command, run: Run) => void)[];
   /** Help topics that are not commands. */
-  readonly topics?: Readonly<Record<string, Topic>>;
+  readonly topics?: Topics;
 }
 
 /** Commands for the disconnected side; the installer in a bundle has only these. */
@@ -29,9 +54,12 @@ export const disconnectedGroups: readonly CommandGroup[] = [
     title: 'Anywhere:',
     add: [addAnywhereCommands, addTrustCommands],
     topics: {
-      errors: async (codes, context) =>
-        (await import('./commands/help-errors.ts')).helpErrors(codes, context),
-      'site.yaml': async () => (await import('./commands/help-site.ts')).helpSite(),
+      errors: {
+        show: async (codes, context) =>
+          (await import('./commands/help-errors.ts')).helpErrors(codes, context),
+        entries: async () => (await import('./commands/help-errors.ts')).errorNames(),
+      },
+      'site.yaml': { show: async () => (await import('./commands/help-site.ts')).helpSite() },
     },
   },
   { title: 'Site:', add: [addSiteCommands, addDepotCommands, addStoreVerify] },
@@ -40,42 +68,76 @@ export const disconnectedGroups: readonly CommandGroup[] = [
 /** Builds the program from these groups. Each command is loaded when it is called. */
 export function createProgram(
   terminal: Pick<Terminal, 'stdout' | 'stderr'>,
-  run: Run,
+  runAction: Run,
   groups: readonly CommandGroup[],
 ): Command {
-  const program = new Command(PRODUCT)
+  let verbosity: Verbosity = {};
+  const run: Run = (action) => runAction(action, verbosity);
+  const program: Command = new Command(PRODUCT)
     .description('deploy open-weight AI models to air-gapped networks')
     .version(PRODUCT_VERSION, '-V, --version', 'print the version')
+    .addOption(new Option('-v').hideHelp())
+    .on('option:v', () => {
+      terminal.stdout.write(`${PRODUCT_VERSION}\n`);
+      throw new CommanderError(0, 'commander.version', PRODUCT_VERSION);
+    })
     .helpOption('-h, --help', 'show this help')
     .configureOutput({
       writeOut: (text) => void terminal.stdout.write(text),
       writeErr: (text) => void terminal.stderr.write(text),
-      outputError: (text, write) =>
-        write(text.replace(/^error: (.*)/, 'stowage: error: $1 [usage-invalid]')),
+      getOutHelpWidth: () => columnsOf(terminal.stdout) ?? 80,
+      getErrHelpWidth: () => columnsOf(terminal.stderr) ?? 80,
+      outputError: (text, write) => {
+        const error = text.replace(/^error: (.*)/, 'stowage: error: $1 [usage-invalid]');
+        write(wrapLines(error, columnsOf(terminal.stderr)));
+      },
     })
     .configureHelp({
       subcommandTerm: (command) =>
         [command.name(), ...command.registeredArguments.map(inUsage)].join(' '),
       optionDescription: (option) =>
         Help.prototype.optionDescription.call(new Help(), option).replace(' (default: none)', ''),
+      visibleCommands: (command) =>
+        Help.prototype.visibleCommands
+          .call(new Help(), command)
+          .filter((each) => command !== program || isFirst(each)),
+      // The help of the command lists its aliases.
+      commandUsage: (command) =>
+        Help.prototype.commandUsage.call(new Help(), command).replace(/\|[a-z-]+(?= |$)/g, ''),
+      minWidthToWrap: 10,
     })
     .exitOverride()
     // An option belongs to the command it follows, also if that command has subcommands.
     .enablePositionalOptions()
-    .showHelpAfterError(
-      '  hint: run "stowage help" to list commands, or "stowage help COMMAND" to show the options of one',
+    .showHelpAfterError(wrapLines(USAGE_HINT, columnsOf(terminal.stderr)))
+    .addHelpText('after', ({ error }) =>
+      AFTER_HELP.split('\n')
+        .flatMap((line) =>
+          wrap(line, textColumns(columnsOf(error ? terminal.stderr : terminal.stdout))),
+        )
+        .join('\n'),
     )
-    .addHelpText('after', EXIT_HELP);
+    .hook('preAction', (_, command) => {
+      verbosity = command.opts<Verbosity>();
+    });
   for (const { title, add } of groups) {
     program.commandsGroup(title);
     for (const each of add) each(program, run);
   }
+  if (!program.commands.some((each) => each.name() === 'pack')) addElsewhere(program, run);
   program.commandsGroup('Help:');
-  addHelpCommand(program, run, Object.assign({}, ...groups.map((group) => group.topics ?? {})));
-  addCompletionCommand(program, run);
+  const topics: Topics = Object.assign({}, ...groups.map((group) => group.topics ?? {}));
+  addHelpCommand(program, run, topics);
+  addCompletionCommand(program, run, topics);
+  addVersionCommand(program, run);
   addExamples(program);
   addFormerNames(program);
+  addCommonOptions(program);
   return program;
+}
+
+function isFirst(command: Command): boolean {
+  return FIRST.includes(command.name()) || command.name() === 'help';
 }
 
 function inUsage(argument: Argument): string {

@@ -4,16 +4,37 @@ import { printableJson, printableLines } from '../core/printable.ts';
 import type { CommandResult } from './command.ts';
 import { jsonProgress } from './json-progress.ts';
 import { Meter } from './meter.ts';
+import type { Verbosity } from './options.ts';
 import { type Progress, stepText, taskText, warn } from './progress-words.ts';
 import { columnsOf, type Screen, showsUnicode, type Terminal } from './terminal.ts';
 import { wrapLines } from './wrap.ts';
 
 /** Creates the progress display: JSON lines for programs, redrawn lines on a terminal, plain lines elsewhere. */
-export async function createProgress(terminal: Terminal, json: boolean): Promise<Progress> {
+export async function createProgress(
+  terminal: Terminal,
+  json: boolean,
+  { quiet = false, verbose = false }: Verbosity = {},
+): Promise<Progress> {
+  const progress = await chooseProgress(terminal, json, verbose);
+  if (!quiet) return progress;
+  return {
+    emit: (event) => {
+      if (event.type === 'warning' || event.type === 'failed') progress.emit(event);
+    },
+    stop: progress.stop,
+  };
+}
+
+async function chooseProgress(
+  terminal: Terminal,
+  json: boolean,
+  verbose: boolean,
+): Promise<Progress> {
   const { stderr, env } = terminal;
   if (isForProgram(terminal, json)) return jsonProgress(terminal);
   const meter = new Meter(terminal.now);
-  if (stderr.isTTY !== true || env['TERM'] === 'dumb') return plainProgress(stderr, meter);
+  if (verbose || stderr.isTTY !== true || env['TERM'] === 'dumb')
+    return plainProgress(stderr, meter);
   const { movingProgress } = await import('./moving-progress.ts');
   return movingProgress(terminal, meter, terminalStyle(env));
 }
@@ -56,8 +77,16 @@ function plainProgress(stderr: Screen, meter: Meter): Progress {
 }
 
 /** An error for stderr: text, or a line of JSON if the other lines are JSON. */
-export function errorLines(error: StowageError, terminal: Terminal, json: boolean): string {
-  if (!isForProgram(terminal, json)) return errorText(error, columnsOf(terminal.stderr));
+export function errorLines(
+  error: StowageError,
+  terminal: Terminal,
+  json: boolean,
+  { verbose = false }: Verbosity = {},
+): string {
+  if (!isForProgram(terminal, json)) {
+    const columns = columnsOf(terminal.stderr);
+    return errorText(error, columns) + (verbose ? causeText(error, columns) : '');
+  }
   const time = terminal.now().toISOString();
   return printableJson(`${JSON.stringify({ time, type: 'error', ...errorJson(error) })}\n`);
 }
@@ -90,6 +119,25 @@ export function errorText(error: StowageError, columns?: number): string {
   for (const defect of defects) lines.push(`  - ${defect}`);
   lines.push(`  hint: ${error.hint}`);
   return `${wrapLines(printableLines(lines.join('\n')), columns)}\n`;
+}
+
+/**
+ * The causes of an error, one per line. Of an error that is not Stowage's only the name and the code are shown: its message
+ * can contain an address with credentials.
+ */
+function causeText(error: StowageError, columns: number | undefined): string {
+  const lines: string[] = [];
+  for (
+    let { cause } = error as Error;
+    cause instanceof Error && lines.length < 8;
+    { cause } = cause
+  )
+    lines.push(
+      cause instanceof StowageError
+        ? `  caused by: ${cause.message} [${cause.code}]\n`
+        : `  caused by: ${[cause.name, systemCode(cause)].filter((each) => each !== undefined).join(' ')}\n`,
+    );
+  return wrapLines(printableLines(lines.join('')), columns);
 }
 
 /** An error for `--json`. */

@@ -35,6 +35,21 @@ export function wrapLines(text: string, columns: number | undefined): string {
     .join('\n');
 }
 
+/** A command as an example, indented. A long one is continued with a backslash before an option. */
+export function commandLines(command: string, columns: number): string[] {
+  const lines: string[] = [];
+  let line = '  ';
+  for (const piece of command.split(/ (?=--|>)/)) {
+    const longer = line.trim() === '' ? line + piece : `${line} ${piece}`;
+    // Room for the backslash.
+    if (line.trim() !== '' && longer.length > columns - 2) {
+      lines.push(`${line} \\`);
+      line = `      ${piece}`;
+    } else line = longer;
+  }
+  return [...lines, line];
+}
+
 /** The width for text on a terminal of this width: 40 to 100 columns. */
 export function textColumns(columns: number | undefined): number {
   return Math.min(Math.max(columns || 80, 40), 100);

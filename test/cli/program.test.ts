@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { visibleCommands } from '../../src/cli/command-tree.ts';
 import { everyGroup } from '../../src/cli/every-group.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { PRODUCT_VERSION } from '../../src/core/product.ts';
@@ -39,11 +40,9 @@ function json(ran: Ran): Record<string, unknown> {
 }
 
 describe('when the program is called', () => {
-  const commands: readonly Command[] = createProgram(
-    fakeTerminal('/').terminal,
-    async () => {},
-    everyGroup,
-  ).commands;
+  const commands: readonly Command[] = visibleCommands(
+    createProgram(fakeTerminal('/').terminal, async () => {}, everyGroup),
+  );
 
   it('has every command of the design', () => {
     const names = commands.map((command) => command.name());
@@ -60,7 +59,8 @@ describe('when the program is called', () => {
     'describes %s and each of its options, and adds --json',
     (_, command) => {
       expect(command.description()).not.toBe('');
-      expect(command.options.map((option) => option.long)).toContain('--json');
+      const flags = command.options.map((option) => option.long);
+      expect(flags).toEqual(expect.arrayContaining(['--json', '--quiet', '--verbose']));
       for (const option of command.options) {
         expect(option.description).not.toBe('');
         // A flag that skips a signature does not exist.
@@ -84,8 +84,74 @@ describe('when the program is called', () => {
     expect(help.stdout).toContain(
       'Exit status: 0 success, 1 failure, 2 usage error, 3 rolled back',
     );
-    const version = await runProgram(['--version'], folder());
-    expect(version).toMatchObject({ status: 0, stdout: `${PRODUCT_VERSION}\n` });
+  });
+
+  it('lists ten commands first, in a page of a terminal', async () => {
+    const { stdout } = await runProgram(['--help'], folder());
+    const listed = [...stdout.matchAll(/^ {2}([a-z-]+) /gm)].map((match) => match[1]);
+    expect(listed).toEqual([
+      ...['init', 'lock', 'pack', 'sign', 'verify'],
+      ...['install', 'status', 'logs', 'rollback', 'uninstall', 'help'],
+    ]);
+    expect(stdout.split('\n').length).toBeLessThan(50);
+  });
+
+  it.each([[['--version']], [['-V']], [['-v']], [['version']]])(
+    'prints the version for %j',
+    async (args) => {
+      const ran = await runProgram(args, folder());
+      expect(ran).toMatchObject({ status: 0, stdout: `${PRODUCT_VERSION}\n`, stderr: '' });
+    },
+  );
+
+  it.each([
+    ['validate', 'check'],
+    ['upgrade', 'install'],
+    ['ls', 'status'],
+    ['ps', 'status'],
+    ['remove', 'uninstall'],
+    ['store ls', 'store list'],
+  ])('accepts %s for %s', async (alias, name) => {
+    const asked = await runProgram(['help', ...alias.split(' ')], folder());
+    expect(asked.stdout).toContain(`Usage: stowage ${name} `);
+    expect(asked.stdout).toContain(`stowage ${alias}`);
+    const all = await runProgram(['help', 'commands'], folder());
+    expect(all.stdout).toMatch(new RegExp(`^  (?:.*, )?${alias}(?:,.*)? +same as ${name}$`, 'm'));
+  });
+
+  it('accepts -f for the manifest, and not another one in addition', async () => {
+    const place = folder();
+    await runProgram(['init', '-f', 'a.yaml'], place);
+    expect(await runProgram(['validate', '-f', 'a.yaml'], place)).toMatchObject({ status: 0 });
+    expect(await runProgram(['check', 'a.yaml', '--file', 'a.yaml'], place)).toMatchObject({
+      status: 0,
+    });
+    expect(await runProgram(['check', 'b.yaml', '-f', 'a.yaml'], place)).toMatchObject({
+      status: 2,
+      error: { code: 'usage-invalid' },
+    });
+  });
+
+  it.each([
+    ['-q', '--quiet', /^$/],
+    ['-v', '--verbose', /^verify trust document\nverify signatures\n/],
+  ])('prints with %s what it says', async (short, long, stderr) => {
+    const place = carried();
+    for (const flag of [short, long]) {
+      const args = ['verify', small.folder, '--trust', 'root.pem', flag];
+      const ran = await runProgram(args, place);
+      expect(ran.status).toBe(0);
+      expect(ran.stderr).toMatch(stderr);
+    }
+  });
+
+  it('keeps warnings and errors with --quiet, and shows causes with --verbose', async () => {
+    const quiet = await runProgram(['inspect', 'nowhere', '-q'], folder());
+    expect(quiet).toMatchObject({ status: 1, error: { code: 'bundle-absent' } });
+    expect(quiet.stderr).toContain('[bundle-absent]');
+    expect(quiet.stderr).not.toContain('caused by');
+    const verbose = await runProgram(['lock', 'nowhere.yaml', '-v'], folder());
+    expect(verbose.stderr).toMatch(/\n {2}caused by: Error ENOENT\n$/);
   });
 
   const misuses: readonly (readonly string[])[] = [

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -8,11 +8,14 @@ import { scratchFolder } from '../support/scratch.ts';
 const project = fileURLToPath(new URL('../..', import.meta.url));
 const scratch = scratchFolder();
 const here = scratch.fresh('here');
+const bin = scratch.fresh('bin');
+const site = scratch.fresh('site');
 const script = (shell: string): string => join(scratch.root, `stowage.${shell}`);
 
 function run(command: string, ...args: readonly string[]): string {
   const { status, stdout, stderr } = spawnSync(command, args, {
     cwd: here,
+    env: { ...process.env, PATH: `${bin}:${process.env['PATH']}`, STOWAGE_SITE: site },
     encoding: 'utf8',
     timeout: 60_000,
   });
@@ -23,6 +26,20 @@ function run(command: string, ...args: readonly string[]): string {
 beforeAll(() => {
   mkdirSync(join(here, 'bundle-1'), { recursive: true });
   writeFileSync(join(here, 'stowage yaml'), '');
+  mkdirSync(bin);
+  writeFileSync(
+    join(bin, 'stowage'),
+    `#!/bin/sh\nexec ${process.execPath} ${join(project, 'dist/main.js')} "$@"\n`,
+  );
+  chmodSync(join(bin, 'stowage'), 0o755);
+  for (const [index, version] of ['1.0.0', '1.1.0'].entries()) {
+    const release = join(site, 'releases', String(index).repeat(32));
+    mkdirSync(release, { recursive: true });
+    writeFileSync(join(release, 'bundle.json'), JSON.stringify({ name: 'chat', version }));
+  }
+  mkdirSync(join(site, 'generations'));
+  writeFileSync(join(site, 'generations/3.json'), JSON.stringify({ releases: [{ name: 'chat' }] }));
+  symlinkSync('generations/3.json', join(site, 'current'));
   for (const shell of ['bash', 'zsh', 'fish'])
     writeFileSync(
       script(shell),
@@ -43,7 +60,7 @@ describe('when somebody presses tab in bash', () => {
   }
 
   it.each([
-    ['commands', ['st'], ['status', 'store', 'stream']],
+    ['commands', ['sta'], ['start', 'status']],
     ['commands below a command', ['store', ''], ['list', 'prune', 'pull', 'verify']],
     ['commands after an option', ['store', '--json', 'pu'], ['pull']],
     ['options of that command', ['trust', 'sign', '--p'], ['--passphrase-fd', '--passphrase-file']],
@@ -54,7 +71,17 @@ describe('when somebody presses tab in bash', () => {
     ['folders alone', ['pack', '--from', ''], ['bundle-1']],
     ['commands and topics to explain', ['help', 'e'], ['errors']],
     ['nothing for free text', ['override', '--by', ''], []],
-    ['nothing for a release', ['plan', ''], []],
+    ['releases', ['plan', ''], ['chat', 'chat@1.0.0', 'chat@1.1.0']],
+    ['versions, which bash splits off', ['plan', 'chat', '@', '1.1'], ['1.1.0']],
+    ['versions behind @', ['plan', 'chat', '@'], ['1.0.0', '1.1.0']],
+    ['installed releases', ['logs', ''], ['chat']],
+    ['releases and folders', ['install', ''], ['bundle-1', 'chat', 'chat@1.0.0', 'chat@1.1.0']],
+    ['generations', ['rollback', '--to', ''], ['3']],
+    ['error codes', ['help', 'errors', 'part-d'], ['part-damaged']],
+    ['rules', ['help', 'findings', 'pickle-tr'], ['pickle-trailing']],
+    ['options of an alias', ['validate', '--f'], ['--file']],
+    ['options of an alias below a command', ['store', 'ls', '--st'], ['--store']],
+    ['no names of another site', ['plan', '--site', '/nowhere', ''], []],
   ])('offers %s', (_, words, wanted) => {
     expect(offered(...words)).toEqual(wanted);
   });
@@ -86,6 +113,10 @@ describe('when somebody presses tab in fish', () => {
     ['stowage pack --from ', ['bundle-1/']],
     ['stowage lock stow', ['stowage yaml']],
     ['stowage override --by ', []],
+    ['stowage plan chat@1.1', ['chat@1.1.0']],
+    ['stowage rollback --to ', ['3']],
+    ['stowage help errors part-d', ['part-damaged']],
+    ['stowage validate --fi', ['--file']],
   ])('completes "%s"', (line, wanted) => {
     const said = run(
       'fish',
@@ -103,7 +134,7 @@ describe('when somebody presses tab in fish', () => {
 describe('when somebody presses tab in zsh', () => {
   // A zsh at a terminal of its own, where `stowage` prints what it was called with.
   const session = `zmodload zsh/zpty; zpty z zsh -f -i
-zpty -w z "PS1=; autoload -U compinit; compinit -u -D; source $1; stowage() { print -r -- \\"<\\$*>\\" }; print READY"
+zpty -w z "PS1=; autoload -U compinit; compinit -u -D; source $1; stowage() { [[ \\$1 = __complete ]] && { command stowage \\"\\$@\\"; return }; print -r -- \\"<\\$*>\\" }; print READY"
 zpty -r z out '*READY*READY*'; zpty -w -n z $2$'\\t'; sleep 1; zpty -w -n z $'\\n'; zpty -r z out '*<*>*'
 print -r -- \${\${out##*<}%%>*}`;
 
@@ -116,6 +147,11 @@ print -r -- \${\${out##*<}%%>*}`;
     ['stowage pack --from b', 'pack --from bundle-1'],
     ['stowage lock stow', 'lock stowage yaml'],
     ['stowage help err', 'help errors'],
+    ['stowage help errors part-d', 'help errors part-damaged'],
+    ['stowage plan chat@1.1', 'plan chat@1.1.0'],
+    ['stowage install chat@1.1', 'install chat@1.1.0'],
+    ['stowage rollback --to ', 'rollback --to 3'],
+    ['stowage validate --fi', 'validate --file'],
   ])('completes "%s"', (line, wanted) => {
     expect(run('zsh', '-f', '-c', session, 'zsh', script('zsh'), line).trim()).toBe(wanted);
   });

@@ -2,6 +2,7 @@ import { PassThrough, Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { type CommandContext, type CommandResult, commandContext } from '../../src/cli/command.ts';
 import { everyGroup } from '../../src/cli/every-group.ts';
+import type { Verbosity } from '../../src/cli/options.ts';
 import { commanderStatus, createProgram } from '../../src/cli/program.ts';
 import { createProgress, errorLines, resultText, toStowageError } from '../../src/cli/render.ts';
 import type { Terminal } from '../../src/cli/terminal.ts';
@@ -83,9 +84,10 @@ export async function runProgram(
   let outcome: { result?: CommandResult; error?: StowageError } = {};
   const run = async (
     action: (context: CommandContext) => Promise<CommandResult>,
+    verbosity: Verbosity = {},
   ): Promise<void> => {
     const { signal, now } = terminal;
-    const progress = await createProgress(terminal, json);
+    const progress = await createProgress(terminal, json, verbosity);
     const context = commandContext(terminal, { signal, emit: progress.emit, now });
     try {
       const result = await action(context);
@@ -96,7 +98,7 @@ export async function runProgram(
     } catch (failure) {
       const error = toStowageError(failure);
       outcome = { error };
-      terminal.stderr.write(errorLines(error, terminal, json));
+      terminal.stderr.write(errorLines(error, terminal, json, verbosity));
       status = error.exitStatus;
     }
     progress.stop(status === 0 ? 'done' : 'failed');

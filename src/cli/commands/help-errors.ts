@@ -20,6 +20,11 @@ export function helpErrors(codes: readonly string[], context: CommandContext): C
   };
 }
 
+/** The codes that `stowage help errors` explains. */
+export function errorNames(): string[] {
+  return errorTable().map(({ code }) => code);
+}
+
 function entryOf(text: string): ErrorEntry {
   const code = text.replace(/^\[(.*)\]$/, '$1');
   const entry = errorTable().find((each) => each.code === code);

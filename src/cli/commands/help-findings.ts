@@ -20,6 +20,11 @@ export function helpFindings(names: readonly string[], context: CommandContext):
   };
 }
 
+/** The rules that `stowage help findings` explains. */
+export function findingNames(): readonly string[] {
+  return ruleNames;
+}
+
 function ruleOf(text: string): Rule {
   const name = text.replace(/^\[(.*)\]$/, '$1');
   const rule = ruleNames.find((each) => each === name);

@@ -5,11 +5,11 @@ import type { Changed } from '../../site/applying/change.ts';
 import { install as installBundle, installImported } from '../../site/applying/install.ts';
 import type { ImportOptions } from '../../site/importing/import.ts';
 import type { SiteContext } from '../../site/site-context.ts';
-import type { CommandContext, CommandResult } from '../command.ts';
+import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { confirmFingerprint } from './confirm.ts';
 import { askForDisc } from './disc-prompt.ts';
 import { closePiped, pipedOf } from './piped.ts';
-import { changeResult, openNewSite, withRecalls } from './site.ts';
+import { changeResult, openNewSite, openSite, withRecalls } from './site.ts';
 import { readTrustFile } from './trust-option.ts';
 
 export interface InstallOptions {
@@ -17,6 +17,7 @@ export interface InstallOptions {
   readonly fingerprint?: string;
   readonly acceptAge?: string;
   readonly rehash?: boolean;
+  readonly dryRun?: boolean;
   readonly root?: string;
 }
 
@@ -28,11 +29,11 @@ export async function install(
   options: InstallOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
+  if (options.dryRun === true) return planInstall(places, options, context);
   const site = await openNewSite(options.root, context);
   const opened = { ...site, rehash: options.rehash ?? false };
-  const [name = ''] = places;
-  if (places.length === 1 && IMPORTED.test(name) && !(await exists(context.path(name))))
-    return await resultOf(await installImported(name, opened), opened);
+  const name = await importedName(places, context);
+  if (name !== undefined) return await resultOf(await installImported(name, opened), opened);
   const given =
     options.trust === undefined ? undefined : await readTrustFile(options.trust, context);
   const trust = await anchorTrust(await opened.site.trust(), given, (each) =>
@@ -62,6 +63,47 @@ export async function install(
       folders = next;
     }
   }
+}
+
+async function importedName(
+  places: readonly string[],
+  context: CommandContext,
+): Promise<string | undefined> {
+  const [name = ''] = places;
+  const isName = places.length === 1 && IMPORTED.test(name);
+  return isName && !(await exists(context.path(name))) ? name : undefined;
+}
+
+/**
+ * The plan of an installation. A bundle must be imported first, because a plan is made from what the site has verified.
+ * @throws StowageError `release-unknown` for a bundle that is not imported
+ */
+async function planInstall(
+  places: readonly string[],
+  options: InstallOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const { root } = options;
+  const given = root === undefined ? {} : { root };
+  const { plan } = await import('./plan.ts');
+  const name = await importedName(places, context);
+  if (name !== undefined) return plan(name, given, context);
+  const [place = ''] = places;
+  if (place === '-')
+    throw usage('--dry-run needs a release or a folder', 'NAME, NAME@VERSION or a folder', '-');
+  const { readIndex } = await import('../../bundle/read-index.ts');
+  const { findDiscs } = await import('../../bundle/discs.ts');
+  const [folder = ''] = await findDiscs([context.path(place)]);
+  const { id } = await readIndex(folder);
+  const { listReleases } = await import('../../site/release/release.ts');
+  const { site } = await openSite(root, context);
+  const { releases } = await listReleases(site);
+  if (releases.some((each) => each.id === id)) return plan(id, given, context);
+  throw new StowageError('release-unknown', `the bundle in ${place} is not imported`, {
+    expected: 'an imported bundle: a plan is made from what this site has verified',
+    found: `bundle ${id.slice(0, 16)}, of which nothing was changed or imported`,
+    hint: `run stowage import ${place}, which changes no service, and then the same command again`,
+  });
 }
 
 function needsAnotherDisc(error: unknown): error is StowageError {

@@ -1,4 +1,11 @@
-import { everyOutline, flagsOf, lastWord, type Outline, type Suggestions } from './outline.ts';
+import {
+  everyOutline,
+  flagsOf,
+  lastWord,
+  type Outline,
+  pathsOf,
+  type Suggestions,
+} from './outline.ts';
 
 /** A completion script for bash 4.4 and later. */
 export function bashCompletion(name: string, program: Outline): string {
@@ -9,6 +16,20 @@ ${offer}() {
   case $1 in
     file) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
     folder) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
+    releases|installed|generations|'bundle or release')
+      local kind=\${1/bundle or release/releases} start=''
+      # bash splits NAME@VERSION.
+      if [ "$2" = '@' ]; then
+        start=\${COMP_WORDS[COMP_CWORD-1]}@
+      elif [ "\${COMP_WORDS[COMP_CWORD-1]}" = '@' ]; then
+        start=\${COMP_WORDS[COMP_CWORD-2]}@
+      fi
+      mapfile -t COMPREPLY < <(compgen -W "$("\${COMP_WORDS[0]}" __complete "$kind" "\${COMP_WORDS[@]:1}" 2>/dev/null)" -- "$start\${2#@}")
+      COMPREPLY=("\${COMPREPLY[@]#"$start"}")
+      if [ "$1" != "$kind" ]; then
+        compopt -o filenames 2>/dev/null
+        mapfile -t -O "\${#COMPREPLY[@]}" COMPREPLY < <(compgen -d -- "$2")
+      fi ;;
     *) mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2") ;;
   esac
 }
@@ -20,7 +41,7 @@ _${name}() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     next=\${path:+$path }\${COMP_WORDS[index]}
     case $next in
-      ${pathsOf(all)}) path=$next ;;
+${pathCases(all).join('\n')}
     esac
   done
   # bash splits --option=value.
@@ -45,20 +66,31 @@ complete -F _${name} ${name}
 `;
 }
 
-/** All paths except the program's, quoted. */
-function pathsOf(all: readonly Outline[]): string {
-  return all.flatMap(({ path }) => (path === '' ? [] : [`'${path}'`])).join('|');
+/** Cases for all paths except the program's; aliases become the path of their command. */
+function pathCases(all: readonly Outline[]): string[] {
+  return all
+    .filter(({ path }) => path !== '')
+    .map(
+      (each) =>
+        `      ${pathsOf(each)
+          .map((path) => `'${path}'`)
+          .join('|')}) path='${each.path}' ;;`,
+    );
 }
 
 /** Cases that suggest the value of an option. */
-function valueCases({ path, options }: Outline, offer: string): string[] {
-  return options.flatMap((option) => {
+function valueCases({ path, options, arguments: [first] }: Outline, offer: string): string[] {
+  const after = Object.entries(first?.followedBy ?? {}).map(
+    ([word, words]) => `    '${path} ${word}') ${offer} '${words.join(' ')}' "$word"; return ;;`,
+  );
+  const values = options.flatMap((option) => {
     if (option.value === undefined) return [];
     const patterns = flagsOf(option).map((flag) => `'${path} ${flag}'`);
     const words = wordsOf(option.value.suggestions);
     const reply = words === '' ? '' : `${offer} '${words}' "$word"; `;
     return [`    ${patterns.join('|')}) ${reply}return ;;`];
   });
+  return [...values, ...after];
 }
 
 function commandCase({ path, options, commands, arguments: [first] }: Outline): string {

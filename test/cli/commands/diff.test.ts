@@ -45,7 +45,7 @@ describe('when two bundles differ', () => {
       '~ version: 1.0.0 -> 1.1.0',
       /~ model\.safetensors {2}4\.9 KiB -> 4\.9 KiB/,
       '+ crumbs/0.bin  100 B',
-      /… \d+ more.*; use --all to show all/,
+      /\.\.\. \d+ more.*; use --all to show all/,
       '~ digest: sha256:',
     ])
       expect(ran.stdout).toMatch(text);

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { commandContext } from '../../../src/cli/command.ts';
+import { aliasesOf, pathOf, visibleCommands } from '../../../src/cli/command-tree.ts';
+import { everyGroup } from '../../../src/cli/every-group.ts';
 import type { Run } from '../../../src/cli/options.ts';
 import { createProgram, disconnectedGroups } from '../../../src/cli/program.ts';
 import { errorCodes, errorTable } from '../../../src/core/error-table.ts';
 import { ruleNames } from '../../../src/format/finding.ts';
-import { fakeTerminal, runProgram } from '../../support/fake-terminal.ts';
+import { fakeTerminal, personScreen, runProgram } from '../../support/fake-terminal.ts';
 
 const codes = Object.values(errorCodes).flat();
 
@@ -72,6 +74,59 @@ describe('when help is requested', () => {
   });
 });
 
+describe('when a terminal is narrow', () => {
+  it.each([60, 80])('fits help into %s columns', async (columns) => {
+    const screen = Object.assign(personScreen(), { columns });
+    for (const words of [['--help'], ['help', 'commands'], ['help', 'errors', 'part-damaged']]) {
+      await runProgram(words, '/', { stdout: screen });
+      for (const line of String(screen.read()).split('\n'))
+        expect(line.length, line).toBeLessThanOrEqual(columns);
+    }
+  });
+
+  it('continues long examples as a shell accepts them', async () => {
+    const screen = Object.assign(personScreen(), { columns: 60 });
+    await runProgram(['sign', '--help'], '/', { stdout: screen });
+    const text = String(screen.read());
+    expect(text).toContain(
+      '  stowage sign chat-1.0.0 --key release.key.pem \\\n      --certificate release.pem\n',
+    );
+  });
+});
+
+describe('when a command of the connected side is called at a site', () => {
+  const call = async (args: readonly string[]): Promise<unknown> => {
+    const { terminal } = fakeTerminal('/');
+    const { signal, now } = terminal;
+    const run: Run = async (action) => {
+      await action(commandContext(terminal, { signal, emit: () => {}, now }));
+    };
+    return createProgram(terminal, run, disconnectedGroups).parseAsync(['node', 'x', ...args]);
+  };
+  const at = (groups: typeof everyGroup): string[] =>
+    visibleCommands(createProgram(fakeTerminal('/').terminal, async () => {}, groups)).flatMap(
+      (each) =>
+        [each, ...visibleCommands(each)].flatMap((one) =>
+          one.commands.length > 0 ? [] : [pathOf(one), ...aliasesOf(one)],
+        ),
+    );
+  const here = at(disconnectedGroups);
+  const elsewhere = at(everyGroup).filter((path) => !here.includes(path));
+
+  it('is every command that the installer lacks', () => {
+    expect(elsewhere).toEqual(expect.arrayContaining(['pack', 'validate', 'store pull']));
+  });
+
+  it.each(elsewhere)('says where %s runs', async (path) => {
+    const expected = { code: 'usage-invalid', hint: expect.stringContaining('npm package') };
+    const words = path.split(' ');
+    await expect(call(words)).rejects.toMatchObject(expected);
+    await expect(call([...words, 'x', '--store', 'y', '-o'])).rejects.toMatchObject(expected);
+    await expect(call([...words, '--help'])).rejects.toMatchObject(expected);
+    await expect(call(['help', ...words])).rejects.toMatchObject(expected);
+  });
+});
+
 describe('when help is requested from the installer in a bundle', () => {
   it('explains errors but not findings', async () => {
     const { terminal } = fakeTerminal('/');
@@ -82,9 +137,15 @@ describe('when help is requested from the installer in a bundle', () => {
     };
     const program = createProgram(terminal, run, disconnectedGroups);
     const help = program.commands.find((each) => each.name() === 'help');
-    expect(help?.description()).toBe('show help for a command, or for one of: errors, site.yaml');
+    expect(help?.description()).toBe(
+      'show help for a command, or for one of: commands, errors, man, site.yaml',
+    );
     await program.parseAsync(['node', 'stowage', 'help', 'errors', 'host-unfit']);
     expect(text).toMatch(/^host-unfit\n/);
+    await program.parseAsync(['node', 'stowage', 'help', 'man']);
+    expect(text).toMatch(/^\.TH STOWAGE 1 /);
+    expect(text).toContain('.SS stowage install ');
+    expect(text).not.toContain('stowage pack');
     const asked = program.parseAsync(['node', 'stowage', 'help', 'findings']);
     await expect(asked).rejects.toMatchObject({ code: 'usage-invalid' });
   });

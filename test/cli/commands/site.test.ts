@@ -151,6 +151,32 @@ describe('when everything is uninstalled', () => {
   });
 });
 
+describe('when an installation is only tried', () => {
+  it('shows the plan of an imported release or its bundle, and writes nothing', async () => {
+    siteAt('site');
+    const site = ['--site', 'site'];
+    await run(['import', small.folder, ...trusting, ...site]);
+    const before = tree(place);
+    const planned = await run(['plan', 'chat', ...site]);
+    for (const subject of ['chat', 'chat@1.0.0', small.folder]) {
+      const tried = await run(['install', subject, '--dry-run', ...site]);
+      expect(tried).toMatchObject({ status: 0, stdout: planned.stdout });
+    }
+    expect(tree(place)).toEqual(before);
+  });
+
+  it('asks for an import first', async () => {
+    siteAt('site');
+    const before = tree(place);
+    const tried = await run(['upgrade', small.folder, '--dry-run', '--site', 'site']);
+    expect(tried).toMatchObject({ status: 1, error: { code: 'release-unknown' } });
+    expect(tried.error?.hint).toContain(`stowage import ${small.folder}`);
+    const piped = await run(['install', '-', '--dry-run', '--site', 'site']);
+    expect(piped).toMatchObject({ status: 2, error: { code: 'usage-invalid' } });
+    expect(tree(place)).toEqual(before);
+  });
+});
+
 describe('when a plan violates a constraint', () => {
   it('ends with that, and exits with a status of its own', async () => {
     siteAt('site');

@@ -1,18 +1,11 @@
-import {
-  everyOutline,
-  type Outline,
-  type OutlineOption,
-  outlineOf,
-} from '../../src/cli/completion/outline.ts';
-import { everyGroup } from '../../src/cli/every-group.ts';
-import { examples } from '../../src/cli/examples.ts';
-import { createProgram } from '../../src/cli/program.ts';
-import { exitStatus, type StatusName, statusMeanings } from '../../src/core/error-table.ts';
-import { PRODUCT, PRODUCT_VERSION } from '../../src/core/product.ts';
+import { exitStatus, type StatusName, statusMeanings } from '../../core/error-table.ts';
+import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
+import { examples } from '../examples.ts';
+import { everyOutline, type Outline, type OutlineOption } from './outline.ts';
 
-/** The page of the manual, `stowage.1`, of what the program says of itself. It has no date: equal sources, equal bytes. */
-export function manPage(): string {
-  const program = outlineOf(createProgram(process, async () => {}, everyGroup));
+/** The manual page `stowage.1` of a program, in roff. It has no date, so that equal sources give equal bytes. */
+export function manPage(program: Outline): string {
+  const common = program.commands[0]?.options.filter((each) => each.common) ?? [];
   const groups = [...new Set(program.commands.map((each) => each.group))];
   return [
     `.TH ${PRODUCT.toUpperCase()} 1 "" "${PRODUCT} ${PRODUCT_VERSION}" "User Commands"`,
@@ -23,9 +16,9 @@ export function manPage(): string {
     '.I command',
     '[argument ...] [option ...]',
     '.SH DESCRIPTION',
-    'On a connected machine one manifest of models, images and files becomes one signed bundle, a plain folder.',
-    'It is carried across the gap, verified, installed, and asked a question; if the model does not answer as it',
-    'should, what ran before runs again.',
+    'On a connected machine, Stowage pulls the models, images and files that a manifest lists, checks them, and packs',
+    'them into one signed bundle. At the site, it verifies every byte, starts the services and tests them with prompts.',
+    'If a test fails, it restores the previous version.',
     'Results go to stdout, everything else to stderr.',
     ...groups.flatMap((group) => [
       `.SH ${plain(group.replace(/:$/, '').toUpperCase())}`,
@@ -34,6 +27,9 @@ export function manPage(): string {
         .flatMap(everyOutline)
         .flatMap(command),
     ]),
+    '.SH COMMON OPTIONS',
+    'Every command has these options.',
+    ...common.flatMap(option),
     '.SH EXIT STATUS',
     ...(Object.keys(exitStatus) as StatusName[]).flatMap((name) => [
       '.TP',
@@ -41,7 +37,7 @@ export function manPage(): string {
       plain(statusMeanings[name]),
     ]),
     '.SH ENVIRONMENT',
-    ...['.TP', '.B STOWAGE_STORE', 'where pulled blobs are kept, in place of \\fB\\-\\-store\\fR'],
+    ...['.TP', '.B STOWAGE_STORE', 'folder for downloaded files, in place of \\fB\\-\\-store\\fR'],
     ...['.TP', '.B STOWAGE_SITE', "the site's folder, in place of \\fB\\-\\-site\\fR"],
     '.SH SEE ALSO',
     ...['.BR openssl (1),', '.BR sha512sum (1),', '.BR podman (1),', '.BR docker (1)'],
@@ -49,10 +45,9 @@ export function manPage(): string {
   ].join('\n');
 }
 
-/** One that only has others below it is told of by them. */
-function command({ path, about, arguments: given, options, commands }: Outline): string[] {
-  if (commands.length > 0 && given.length === 0 && options.every(({ long }) => long === '--help'))
-    return [];
+/** Nothing for a command that only has subcommands: these are described. */
+function command({ path, aliases, about, arguments: given, options, commands }: Outline): string[] {
+  if (commands.length > 0 && given.length === 0 && options.every(isCommon)) return [];
   const values = given.map(({ name, required, variadic }) => {
     const text = `\\fI${plain(name)}\\fR${variadic ? ' ...' : ''}`;
     return required ? text : `[${text}]`;
@@ -61,9 +56,16 @@ function command({ path, about, arguments: given, options, commands }: Outline):
   return [
     `.SS ${[PRODUCT, ...path.split(' ')].map(plain).join(' ')} ${values.join(' ')}`.trimEnd(),
     plain(about),
-    ...options.filter(({ long }) => long !== '--help').flatMap(option),
+    ...(aliases.length === 0
+      ? []
+      : ['.PP', `Alias: ${aliases.map((each) => plain(`${PRODUCT} ${each}`)).join(', ')}.`]),
+    ...options.filter((each) => !isCommon(each)).flatMap(option),
     ...(typed.length === 0 ? [] : ['.PP', '.EX', ...typed.map(plain), '.EE']),
   ];
+}
+
+function isCommon({ long, common }: OutlineOption): boolean {
+  return common || long === '--help';
 }
 
 function option({ long, short, about, value }: OutlineOption): string[] {
