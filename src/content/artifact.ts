@@ -2,22 +2,22 @@ import { canonicalBytes, type Json } from '../core/canonical-json.ts';
 import { type Digest, digestOf } from '../core/digest.ts';
 import type { LockedAttachment, LockedBlob } from '../format/locked-content.ts';
 
-/** The OCI manifest of an item, and the small blobs that we write for it. */
+/** The OCI manifest of an item, and the small blobs that Stowage generates for it. */
 export interface Described {
   readonly manifest: LockedBlob;
-  /** The bytes of a manifest that we write and of its config, by digest; none where a registry wrote the manifest. */
+  /** The bytes of a generated manifest and of its config, by digest; empty if the manifest was copied from a registry. */
   readonly documents: ReadonlyMap<Digest, Buffer>;
-  /** Manifests that travel beside it. */
+  /** Further manifests in the bundle: those of platforms and attachments. */
   readonly attached?: readonly LockedAttachment[];
 }
 
-/** A reference to content, as OCI manifests and indexes carry it. */
+/** An OCI descriptor, as in manifests and indexes. */
 export interface Descriptor extends LockedBlob {
   readonly artifactType?: string;
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** What an artifact manifest of ours says. */
+/** The fields of a generated artifact manifest. */
 export interface Artifact {
   readonly artifactType: string;
   readonly configType: string;
@@ -29,7 +29,7 @@ export const TITLE = 'org.opencontainers.image.title';
 
 const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
 
-/** The manifest and config of an artifact. Nothing in them depends on when or where they were written. */
+/** The manifest and config of an artifact. Their bytes do not depend on the time or the machine. */
 export function describeArtifact(artifact: Artifact): Described {
   const { artifactType, configType, config, layers } = artifact;
   const configBytes = canonicalBytes(config);

@@ -2,7 +2,7 @@ import type { Json } from '../core/canonical-json.ts';
 import type { Digest } from '../core/digest.ts';
 import type { OperatingSystem, Package } from './package.ts';
 
-/** A package of an image, by its URL, and the files that name it. */
+/** A package of an image with its purl, and the files that list it. */
 export interface FoundPackage extends Package {
   readonly url: string;
   readonly locations: readonly string[];
@@ -13,17 +13,17 @@ export interface ImagePackages {
   readonly os?: OperatingSystem;
   /** Sorted by URL, each once. */
   readonly packages: readonly FoundPackage[];
-  /** What could not be read and why, so that nobody takes the list for complete. */
+  /** What could not be read and why: the list may then be incomplete. */
   readonly unread: readonly { readonly what: string; readonly why: string }[];
 }
 
-/** What a model's `config.json` says of its architecture. */
+/** The architecture that a model's `config.json` states. */
 export interface ModelFacts {
   readonly family?: string;
   readonly architecture?: string;
 }
 
-/** Facts that stand in the blobs of a lock and not in the lock itself. */
+/** Facts that only the blobs of a lock contain, not the lock itself. */
 export interface BlobFacts {
   /** By the digest of a platform's manifest. */
   readonly packages: ReadonlyMap<Digest, ImagePackages>;
@@ -31,7 +31,7 @@ export interface BlobFacts {
   readonly models: ReadonlyMap<string, ModelFacts>;
 }
 
-/** No facts: for a document that is made from a lock alone. */
+/** For a document that is generated from the lock alone. */
 export const noFacts: BlobFacts = { packages: new Map(), models: new Map() };
 
 /** A CycloneDX component, with the references of the packages in it. */

@@ -5,9 +5,9 @@ import type { Change, Named, NamedChange } from './changes.ts';
 
 /** A line of a tree, and the lines below it. */
 export interface Branch {
-  /** A function where the line may be folded away. */
+  /** A function if the line may be omitted from a long list. */
   readonly text: string | (() => string);
-  /** Bytes, for what is left out of a long list. */
+  /** Bytes, for the total of the lines that a long list omits. */
   readonly size?: number;
   readonly below?: readonly Branch[];
 }
@@ -22,7 +22,7 @@ export function sizedBranches(
   }));
 }
 
-/** The publisher's signature, as it was verified when the lock was made. */
+/** The result of verifying the publisher's signature, as recorded in the lock. */
 export function publisherBranches(verdict: SignatureVerdict | undefined): Branch[] {
   if (verdict === undefined) return [];
   const { result, signer, reason, signedAt, form } = verdict;
@@ -43,7 +43,7 @@ export function differenceBranches<T, C>(
   line: (each: T) => string,
   branch: (each: C) => Branch,
 ): Branch[] {
-  // What changed comes first: of a long list the end is folded.
+  // Changes come first, because a long list is cut at the end.
   return [
     ...changed.map(branch),
     ...added.map((each) => ({ text: `+ ${line(each)}` })),
@@ -61,7 +61,7 @@ export function changeBranch({ path, from, to }: Change): Branch {
   return { text: `~ ${path}: ${valueText(from)} -> ${valueText(to)}` };
 }
 
-/** A value on one line: plain texts without quotes. */
+/** A value on one line; simple strings have no quotes. */
 export function valueText(value: Json | undefined): string {
   if (value === undefined) return 'nothing';
   return typeof value === 'string' && /^[\w@:/.+-]+$/.test(value) ? value : canonicalJson(value);

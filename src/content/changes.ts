@@ -1,8 +1,8 @@
 import { canonicalJson, type Json } from '../core/canonical-json.ts';
 
-/** A member that differs; a side that lacks it is absent. */
+/** A member that differs; `from` or `to` is absent if that side does not have it. */
 export interface Change {
-  /** Names of members from the outside in, between dots. */
+  /** Names of members from the outermost to the innermost, separated by dots. */
   readonly path: string;
   readonly from?: Json;
   readonly to?: Json;
@@ -14,14 +14,14 @@ export interface NamedChange {
   readonly changes: readonly Change[];
 }
 
-/** What has a name on one side or both. */
+/** How two lists of items differ. */
 export interface Named<T, C> {
   readonly added: readonly T[];
   readonly removed: readonly T[];
   readonly changed: readonly C[];
 }
 
-/** Where two values differ: objects member by member, lists and all else as wholes. */
+/** The differences between two values. Objects are compared member by member, all other values as a whole. */
 export function changesBetween(from: unknown, to: unknown, path = ''): Change[] {
   if (isRecord(from) && isRecord(to)) {
     const keys = [...new Set([...Object.keys(from), ...Object.keys(to)])].sort();
@@ -39,13 +39,13 @@ export function changesBetween(from: unknown, to: unknown, path = ''): Change[] 
   ];
 }
 
-/** Two items of one name; undefined where no member differs. */
+/** The differences between two items with the same name; undefined if there are none. */
 export function changesOf(name: string, from: object, to: object): NamedChange | undefined {
   const changes = changesBetween(from, to);
   return changes.length === 0 ? undefined : { name, changes };
 }
 
-/** Pairs two lists by a key. @param compare what changed between two of one key; undefined where nothing did */
+/** Compares two lists whose items have a key. @param compare returns the change between two items with the same key; undefined if there is none */
 export function byKey<T, C>(
   from: readonly T[],
   to: readonly T[],
@@ -65,7 +65,7 @@ export function byKey<T, C>(
   };
 }
 
-/** What only one of two lists has, where nothing of it can change and be the same. */
+/** Compares two lists of items that never change: each is either added or removed. */
 export function byPresence<T>(
   from: readonly T[],
   to: readonly T[],

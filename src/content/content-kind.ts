@@ -19,20 +19,20 @@ import type { Sheet } from './sheet.ts';
 export interface Item {
   readonly name: string;
   readonly license?: string;
-  /** What became of the publisher's signature, where the manifest asked for one. */
+  /** The verdict on the publisher's signature, if the manifest requires one. */
   readonly signature?: SignatureVerdict;
 }
 
 /** An item in the manifest. */
 export interface WantedItem {
   readonly name: string;
-  /** The signature that its publisher must have made. */
+  /** The required signature of its publisher. */
   readonly signature?: SignatureRequirement | ModelSignatureRequirement;
 }
 
 /** An item in a comparison. */
-export interface Side extends Item {
-  /** Absent for what has none, and where the bill of materials cannot be read. */
+export interface ComparedItem extends Item {
+  /** Absent if the item has no packages, or if the SBOM cannot be read. */
   readonly packages?: readonly ListedPackage[];
 }
 
@@ -48,13 +48,13 @@ export interface Forms {
   readonly bundled: Item;
   /** In the report of a verification. */
   readonly reported: object;
-  readonly side: Side;
-  /** In a comparison, when one side lacks it. */
+  readonly compared: ComparedItem;
+  /** In a comparison, if only one side has the item. */
   readonly summary: object;
   readonly change: NamedChange;
 }
 
-/** An in-toto subject, before it is written. */
+/** A subject of an in-toto statement. */
 export interface Subject {
   readonly name: string;
   readonly digest: Digest;
@@ -63,45 +63,45 @@ export interface Subject {
 /** Where an item comes from, as in-toto resource descriptors. */
 export interface Origins {
   readonly own: Json;
-  /** What it includes from elsewhere. */
+  /** Sources that it includes, such as git submodules. */
   readonly included: readonly Json[];
 }
 
-/** A path below a release's layout, which becomes a hard link to a blob or the folder that a tar is unpacked into. */
+/** A path in the layout of a release: a hard link to a blob, or the folder into which a tar is unpacked. */
 export interface LaidOut {
   readonly path: string;
   readonly digest: Digest;
   readonly unpack: boolean;
 }
 
-/** The release that an item is served of. */
-export interface ServedOf {
+/** The release that a served item belongs to. */
+export interface ServedRelease {
   readonly release: string;
   /** The release's version as a tag. */
   readonly tag: string;
 }
 
-/** A repository that the depot serves of an item. */
+/** A repository in the depot that serves an item. */
 export interface Served {
   readonly repository: string;
   readonly tags: Readonly<Record<string, Digest>>;
-  /** What the tags name, where its media type is known: an index whose manifests may be elsewhere. */
+  /** What the tags refer to, if its media type is known: an index, of which the bundle may not include every manifest. */
   readonly target?: LockedBlob;
   /** The manifests, whose config and layers are served too. */
   readonly manifests: readonly Digest[];
-  /** Of an index: the platforms that are included, in the form `linux/amd64`, with their manifests. */
+  /** For an index: the included platforms, in the form `linux/amd64`, and their manifests. */
   readonly platforms?: readonly { readonly platform: string; readonly manifest: Digest }[];
   readonly attached?: readonly LockedAttachment[];
-  /** Where it was copied from. */
+  /** The repository from which it was copied. */
   readonly upstream?: { readonly registry: string; readonly path: string };
 }
 
-/** What `bundle.json` says of a manifest in the bundle. */
+/** What `bundle.json` states about a manifest in the bundle. */
 export interface ManifestClaim {
   /** Such as `the manifest of model chat`. */
   readonly what: string;
   readonly digest: Digest;
-  /** The manifests that it lists, of an index; absent for a manifest. */
+  /** For an index: the manifests that it lists. Absent for a manifest. */
   readonly lists?: readonly Digest[];
   readonly config?: Digest;
   /** All layers, in any order. */
@@ -110,11 +110,11 @@ export interface ManifestClaim {
   readonly complete: boolean;
 }
 
-/** A model as the depot's Hub endpoint and its images of models need it. */
+/** A model for the depot's Hub endpoint and its model images. */
 export type HubModel = BundleModel;
 
-/** Where a client asks, for commands that a person copies. */
-export interface Shop extends ServedOf {
+/** The address of the depot and the release, for the commands on the depot's page. */
+export interface DepotAddress extends ServedRelease {
   /** Host and port. */
   readonly host: string;
   readonly secure: boolean;
@@ -122,14 +122,14 @@ export interface Shop extends ServedOf {
   readonly has: (repository: string, tag: string) => boolean;
 }
 
-/** What the depot's page says of an item. */
+/** An item on the depot's page. */
 export interface Offer {
   readonly title: string;
   readonly facts: readonly (readonly [name: string, value: string])[];
   readonly commands: readonly string[];
 }
 
-/** What takes room in a bundle. */
+/** Blobs that share a line in the size summary of a bundle. */
 export interface Share {
   readonly what: string;
   readonly size: number;
@@ -138,14 +138,14 @@ export interface Share {
 
 /** From the lock to the bundle. */
 export interface KindInLock<F extends Forms> {
-  /** The blobs that it needs, without those that {@link describe} makes. */
+  /** The blobs that it needs, except those that {@link describe} generates. */
   blobs(item: F['locked']): readonly SizedBlob[];
   describe(item: F['locked']): Described;
   /** Its entry in `bundle.json`. @param manifest the digest of the manifest in {@link describe} */
   bundled(item: F['locked'], manifest: Digest, facts: BlobFacts): F['bundled'];
-  /** @param leftOut paths that are not meant */
+  /** @param leftOut paths of files to omit */
   subjects(item: F['locked'], leftOut?: ReadonlySet<string>): readonly Subject[];
-  /** The address of what its publisher signed. */
+  /** The address of the content that its publisher signed. */
   signedAddress(item: F['locked']): string;
   origins(item: F['locked']): Origins;
   billEntry(item: F['locked'], facts: BlobFacts): BillEntry;
@@ -156,24 +156,24 @@ export interface KindInLock<F extends Forms> {
 /** At a site. */
 export interface KindAtSite<F extends Forms> {
   layout(item: F['bundled']): readonly LaidOut[];
-  served(item: F['bundled'], of: ServedOf): readonly Served[];
+  served(item: F['bundled'], of: ServedRelease): readonly Served[];
   /** Its manifests, as `bundle.json` describes them. */
   manifests(item: F['bundled']): readonly ManifestClaim[];
-  /** For a kind that is served as repositories of the Hub and as images of models too. */
+  /** For a kind that is also served through the Hub API and as model images. */
   hubModel?(item: F['bundled']): HubModel;
   /** Its registry and path for the naming rule of `stowage push`. */
   pushedAs(item: F['bundled']): { readonly registry: string; readonly path: string };
   /** Absent for a kind that the depot's page does not list. */
-  offer?(item: F['bundled'], shop: Shop): Offer;
+  offer?(item: F['bundled'], depot: DepotAddress): Offer;
 }
 
 /** For people. */
 export interface KindOnPage<F extends Forms> {
-  /** With the name, as a heading: `Model chat`. */
+  /** A heading with the name, such as `Model chat`. */
   title(item: Item): string;
   /** For a kind whose publishers state a license. */
   license?(item: F['bundled']): string;
-  /** What a blob is to the item; undefined for a blob of something else. */
+  /** The role of a blob in the item; undefined if the item does not use the blob. */
   blobName(item: F['bundled'], digest: Digest): string | undefined;
   branch(item: F['bundled'], seen: Seen): Branch;
   sheet(item: F['bundled'], seen: Seen): Sheet;
@@ -182,20 +182,20 @@ export interface KindOnPage<F extends Forms> {
   reportSheet(item: F['reported']): Sheet;
 }
 
-/** Between two bundles or two locks. */
+/** In a comparison of two bundles or locks. */
 export interface KindCompared<F extends Forms> {
-  sideOfLocked(item: F['locked']): F['side'];
-  sideOfBundled(item: F['bundled'], seen: Pick<Seen, 'bill'>): F['side'];
-  summary(side: F['side']): F['summary'];
-  /** Undefined where nothing changed. */
-  change(from: F['side'], to: F['side']): F['change'] | undefined;
+  comparedFromLock(item: F['locked']): F['compared'];
+  comparedFromBundle(item: F['bundled'], seen: Pick<Seen, 'bill'>): F['compared'];
+  summary(compared: F['compared']): F['summary'];
+  /** Undefined if nothing changed. */
+  change(from: F['compared'], to: F['compared']): F['change'] | undefined;
   summaryLine(summary: F['summary']): string;
   changeBranch(change: F['change'], of: 'bundle' | 'lock'): Branch;
 }
 
 /**
- * What one kind of content is to every document and command. Pure: it reads documents and gives documents. Where an
- * item comes from, and what is examined in it, stays in `build/` and `examine/`, which no site reaches.
+ * How every document and command treats one kind of content. Pure: documents in, documents out. How an item is
+ * downloaded and examined is the task of `build/` and `examine/`, which do not run at sites.
  */
 export interface ContentKind<F extends Forms = Forms>
   extends KindInLock<F>,
@@ -204,6 +204,6 @@ export interface ContentKind<F extends Forms = Forms>
     KindCompared<F> {
   /** Its member in the manifest, the lock, `bundle.json`, a report and a comparison. */
   readonly section: string;
-  /** Whether a registry wrote its manifests. Such a kind comes first in `index.json` and in the provenance. */
+  /** Whether its manifests are copied from a registry. Such a kind comes first in `index.json` and in the provenance. */
   readonly copied: boolean;
 }

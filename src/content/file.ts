@@ -10,19 +10,19 @@ import { changesOf, type NamedChange } from './changes.ts';
 import type { ContentKind, Forms } from './content-kind.ts';
 import { type Sheet, sha256 } from './sheet.ts';
 
-export type FileSide = Omit<BundleFile, 'manifest'>;
+export type ComparedFile = Omit<BundleFile, 'manifest'>;
 
 export interface FileForms extends Forms {
   readonly wanted: FileSource;
   readonly locked: LockedFile;
   readonly bundled: BundleFile;
   readonly reported: ReportContents['files'][number];
-  readonly side: FileSide;
-  readonly summary: FileSide;
+  readonly compared: ComparedFile;
+  readonly summary: ComparedFile;
   readonly change: NamedChange;
 }
 
-/** A single file as it is, or a folder as one tar. */
+/** A single file, unchanged, or a folder as one tar. */
 export const fileKind: ContentKind<FileForms> = {
   section: 'files',
   copied: false,
@@ -93,9 +93,9 @@ export const fileKind: ContentKind<FileForms> = {
   }),
   reportSheet: sheet,
 
-  sideOfLocked: (item) => item,
-  sideOfBundled: ({ manifest: _, ...side }) => side,
-  summary: (side) => side,
+  comparedFromLock: (item) => item,
+  comparedFromBundle: ({ manifest: _, ...compared }) => compared,
+  summary: (compared) => compared,
   change: (from, to) => changesOf(to.name, from, to),
   summaryLine: ({ name, path, size }) => `${name}  ${path}, ${formatBytes(size)}`,
   changeBranch: namedChangeBranch,

@@ -5,10 +5,10 @@ import type { LockedImage } from '../format/locked-content.ts';
 import type { BillEntry, BlobFacts, FoundPackage } from './bill-entry.ts';
 import { licensesOf } from './licenses.ts';
 
-/** UTF-16 code units of a name out of an image. */
+/** UTF-16 code units of a name that comes from an image. */
 const MAX_CHARACTERS = 1024;
 
-/** A CycloneDX container component, with the packages of the image in it. */
+/** A CycloneDX component of type container that contains the packages of the image. */
 export function imageEntry(image: LockedImage, facts: BlobFacts): BillEntry {
   const ref = `image:${image.name}`;
   const found = image.platforms.flatMap(({ platform, manifest }) => {

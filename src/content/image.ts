@@ -15,25 +15,25 @@ import {
 } from './branches.ts';
 import { changesBetween, isNothing, type Named, type NamedChange } from './changes.ts';
 import type {
+  ComparedItem,
   ContentKind,
+  DepotAddress,
   Forms,
   ManifestClaim,
   Offer,
   Served,
-  Shop,
-  Side,
 } from './content-kind.ts';
 import { imageEntry } from './image-entry.ts';
 import { diffPackages, type ListedPackage, type PackageChange } from './listed-packages.ts';
 import type { ImagePlatform, Layer } from './seen.ts';
 import { type Sheet, sha256 } from './sheet.ts';
 
-export interface ImageSide extends Side, Pick<BundleImage, 'source'> {
+export interface ComparedImage extends ComparedItem, Pick<BundleImage, 'source'> {
   readonly digest: BundleImage['target']['digest'];
   readonly platforms: readonly string[];
 }
 
-export interface ImageSummary extends Pick<ImageSide, 'name' | 'source' | 'digest'> {
+export interface ImageSummary extends Pick<ComparedImage, 'name' | 'source' | 'digest'> {
   readonly packages?: number;
 }
 
@@ -47,7 +47,7 @@ export interface ImageForms extends Forms {
   readonly locked: LockedImage;
   readonly bundled: BundleImage;
   readonly reported: ReportContents['images'][number];
-  readonly side: ImageSide;
+  readonly compared: ComparedImage;
   readonly summary: ImageSummary;
   readonly change: ImageChange;
 }
@@ -125,7 +125,7 @@ export const imageKind: ContentKind<ImageForms> = {
         ['Reference', source],
         ['Repository', repository],
         ['Digest, SHA-256', sha256(target.digest)],
-        ['Beside it', attached.length === 0 ? undefined : beside],
+        ['Attached', attached.length === 0 ? undefined : beside],
       ],
       parts: platformsOf(item, platforms).map(platformSheet),
     };
@@ -159,10 +159,10 @@ export const imageKind: ContentKind<ImageForms> = {
     ],
   }),
 
-  sideOfLocked: (item) => sideOf(item),
-  sideOfBundled: (item, { bill }) => {
+  comparedFromLock: (item) => comparedOf(item),
+  comparedFromBundle: (item, { bill }) => {
     const packages = bill?.find(({ image }) => image === item.name)?.packages;
-    return { ...sideOf(item), ...(packages === undefined ? {} : { packages }) };
+    return { ...comparedOf(item), ...(packages === undefined ? {} : { packages }) };
   },
   summary: ({ name, source, digest, packages }) => ({
     ...{ name, source, digest },
@@ -209,7 +209,7 @@ function manifestClaims({ name, target, platforms, attached }: BundleImage): Man
   return [{ ...index, lists: manifests }, ...ofPlatforms, ...beside];
 }
 
-/** The name and tag of an image in the registry that it comes from, as far as the depot's API can express them. */
+/** The name and tag of an image in its upstream registry, if the depot's API can express them. */
 function upstreamOf({
   source,
   repository,
@@ -243,8 +243,8 @@ function sizeOf(layers: readonly Layer[]): number {
   return layers.reduce((sum, { size }) => sum + size, 0);
 }
 
-function offer({ name, source, target, platforms }: BundleImage, shop: Shop): Offer {
-  const { host, secure, release, tag, has } = shop;
+function offer({ name, source, target, platforms }: BundleImage, depot: DepotAddress): Offer {
+  const { host, secure, release, tag, has } = depot;
   const reference = `${host}/${release}/${name}`;
   const included = includedTag(tag);
   const isPartial = has(`${release}/${name}`, included);
@@ -259,7 +259,7 @@ function offer({ name, source, target, platforms }: BundleImage, shop: Shop): Of
         ? [
             [
               'copying',
-              `the index ${tag} also lists platforms that are not here, so skopeo copy --all needs the tag ${included}`,
+              `the index ${tag} also lists platforms that this depot does not have, so skopeo copy --all needs the tag ${included}`,
             ] as const,
           ]
         : []),
@@ -278,7 +278,9 @@ function offer({ name, source, target, platforms }: BundleImage, shop: Shop): Of
 
 function platformBranch({ platform, manifest, layers }: ImagePlatform): Branch {
   if (layers === undefined)
-    return { text: `${platform}  ${manifest}, whose layers cannot be read here` };
+    return {
+      text: `${platform}  ${manifest}, layers unknown: the manifest is missing or differs from the index`,
+    };
   return {
     text: `${platform}  ${manifest}, ${formatAmount(layers.length, 'layer')}, ${formatBytes(sizeOf(layers))}`,
     below: sizedBranches(layers.map(({ digest, size }) => ({ path: digest, size }))),
@@ -299,7 +301,7 @@ function platformSheet({ platform, manifest, layers }: ImagePlatform): Sheet {
     return {
       ...head,
       remark:
-        'The layers are unknown: the manifest is not here, or is not the one that the list names.',
+        'The layers are unknown: the manifest is missing, or differs from the one that the index lists.',
     };
   return {
     ...head,
@@ -314,7 +316,7 @@ function platformSheet({ platform, manifest, layers }: ImagePlatform): Sheet {
   };
 }
 
-function sideOf(item: BundleImage | LockedImage): ImageSide {
+function comparedOf(item: BundleImage | LockedImage): ComparedImage {
   const { name, source, target, platforms, signature } = item;
   return {
     ...{ name, source, digest: target.digest },
@@ -323,14 +325,14 @@ function sideOf(item: BundleImage | LockedImage): ImageSide {
   };
 }
 
-function members({ source, digest, platforms, signature }: ImageSide): object {
+function members({ source, digest, platforms, signature }: ComparedImage): object {
   return { source, digest, platforms, signature };
 }
 
 function changeBranch({ packages, ...change }: ImageChange, of: 'bundle' | 'lock'): Branch {
   const { text, below = [] } = namedChangeBranch(change);
   if (packages === undefined) {
-    const unlisted = 'packages: not comparable, because one side has no list that can be read';
+    const unlisted = 'packages: not compared, because one side has no readable package list';
     return { text, below: of === 'lock' ? below : [...below, { text: unlisted }] };
   }
   const list = differenceBranches(

@@ -13,8 +13,8 @@ export interface IncludedIndex {
 }
 
 /**
- * An index of what is included of an index that lists more; undefined for any other item. Clients that copy all
- * platforms fail at the original one, whose bytes cannot change without its digest.
+ * A generated index of the included platforms, for an item whose original index lists more; undefined for any other
+ * item. A client that copies all platforms fails with the original index, which keeps its bytes and so its digest.
  */
 export function includedIndex(
   { target, platforms = [], tags }: Served,

@@ -6,7 +6,7 @@ import type { Described } from './artifact.ts';
 import type { ContentKind, Forms, SizedBlob } from './content-kind.ts';
 import { type FormsBySection, kinds } from './kinds.ts';
 
-/** The sections of a document in which each item has one form. */
+/** The sections of a document, each with items in the same form. */
 export type Sections<K extends keyof Forms> = {
   readonly [S in keyof FormsBySection]: readonly FormsBySection[S][K][];
 };
@@ -19,7 +19,7 @@ export function itemsIn<K extends keyof Forms>(
   return (document as Readonly<Record<string, readonly Forms[K][] | undefined>>)[section] ?? [];
 }
 
-/** Gathers from every item of a lock, kind by kind. */
+/** Collects values from every item of a lock, kind by kind. */
 export function fromLock<T>(
   lock: Lock,
   gather: (kind: ContentKind, item: Forms['locked']) => T | readonly T[],
@@ -30,7 +30,7 @@ export function fromLock<T>(
   );
 }
 
-/** Gathers from every item of a bundle, kind by kind. */
+/** Collects values from every item of a bundle, kind by kind. */
 export function fromBundle<T>(
   bundle: Bundle,
   gather: (kind: ContentKind, item: Forms['bundled']) => T | readonly T[],
@@ -41,13 +41,13 @@ export function fromBundle<T>(
   );
 }
 
-/** Whether a manifest or bundle is a notice: recalls and trust documents, and nothing to run or to serve. */
+/** Whether a manifest or bundle is a notice: it has recalls or trust documents, but no services and no content. */
 export function isNotice(document: Pick<Manifest, 'services'>): boolean {
   const sizes = kinds.map((kind) => itemsIn(document, kind).length);
   return document.services.length === 0 && sizes.every((size) => size === 0);
 }
 
-/** A section for each kind. @param make the items of one kind, in the form of that kind */
+/** Makes a section for each kind. @param make returns the items of one kind */
 export function sections<K extends keyof Forms>(
   make: (kind: ContentKind) => readonly Forms[K][],
 ): Sections<K> {
@@ -70,13 +70,13 @@ export function describeAll(lock: Lock): ReadonlyMap<string, Described> {
   return new Map(described);
 }
 
-/** Every blob that a lock names, once, with its size in bytes. */
+/** Every blob that a lock names, without duplicates, with its size in bytes. */
 export function lockBlobs(lock: Lock): ReadonlyMap<Digest, number> {
   const named = fromLock(lock, (kind, item) => kind.blobs(item));
   return new Map(named.map(({ digest, size }) => [digest, size]));
 }
 
-/** Every blob of the bundle, the documents that we write among them, once, sorted by digest. */
+/** Every blob of the bundle, including generated documents, without duplicates, sorted by digest. */
 export function bundleBlobs(lock: Lock, described: ReadonlyMap<string, Described>): SizedBlob[] {
   const documents = [...described.values()].flatMap((each) => [...each.documents]);
   const blobs = new Map([

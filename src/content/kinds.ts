@@ -3,7 +3,7 @@ import { type FileForms, fileKind } from './file.ts';
 import { type ImageForms, imageKind } from './image.ts';
 import { type ModelForms, modelKind } from './model.ts';
 
-/** Everything that a bundle can carry, in the order in which it is shown. */
+/** Every kind of content that a bundle can contain, in display order. */
 export const kinds: readonly ContentKind[] = [modelKind, imageKind, fileKind];
 
 /** The types of each kind, by its section. */

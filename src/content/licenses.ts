@@ -1,7 +1,7 @@
 import type { Json } from '../core/canonical-json.ts';
 import { word } from './package.ts';
 
-/** SPDX identifiers that models and packages of our kind bear; others are given by the name they are called. */
+/** SPDX identifiers that are common among models and packages. Other licenses are recorded by name. */
 const IDENTIFIERS: readonly string[] = [
   ...['0BSD', 'AFL-3.0', 'AGPL-3.0-only', 'AGPL-3.0-or-later', 'Apache-2.0', 'Artistic-2.0'],
   ...['BSD-2-Clause', 'BSD-3-Clause', 'BSL-1.0', 'CC-BY-4.0', 'CC-BY-NC-4.0', 'CC-BY-NC-SA-4.0'],

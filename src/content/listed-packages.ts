@@ -1,6 +1,6 @@
 import { changesBetween, type Named } from './changes.ts';
 
-/** A package of an image, as the bill of materials in the bundle lists it. */
+/** A package of an image, as listed in the SBOM of the bundle. */
 export interface ListedPackage {
   /** Its ecosystem, such as `deb`. */
   readonly type: string;
@@ -10,7 +10,7 @@ export interface ListedPackage {
   readonly license?: string;
 }
 
-/** What the bill of materials says of one image. */
+/** What the SBOM states about one image. */
 export interface ListedImage {
   readonly image: string;
   /** Such as `Debian GNU/Linux 12 (bookworm)`. */

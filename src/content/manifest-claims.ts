@@ -28,21 +28,21 @@ interface Listed {
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 const INDEX = 'application/vnd.oci.image.index.v1+json';
 const INDEX_TYPE = /\.index\.v1\+json$|\.manifest\.list\.v2\+json$/;
-/** More than a layer of ours takes, with its two annotations. */
+/** An upper bound for the descriptor of a generated layer, with its two annotations. */
 const LAYER_BYTES: number = 4 * KIB;
 
-/** Every manifest that an index of a bundle names, with what it says of it. */
+/** Every manifest in a bundle, with what `bundle.json` states about it. */
 export function manifestClaims(bundle: Bundle): ManifestClaim[] {
   return fromBundle(bundle, (kind, item) => kind.manifests(item));
 }
 
-/** The largest size of this manifest, in bytes: that of the distribution specification, or more for many layers. */
+/** The size limit of this manifest in bytes: that of the distribution specification, or more if it has many layers. */
 export function maxManifestBytes({ layers = [] }: ManifestClaim): number {
   return Math.max(MAX_OCI_MANIFEST_BYTES, LAYER_BYTES * layers.length);
 }
 
 /**
- * Reads a manifest whose digest was verified, and compares it with what `bundle.json` says of it.
+ * Reads a manifest whose digest was verified, and compares it with what `bundle.json` states about it.
  * @throws StowageError `index-mismatch`
  */
 export function readManifest(

@@ -53,7 +53,7 @@ export function modelPackType(path: string): string {
   return `${MODEL_PACK}.weight.v1.raw`;
 }
 
-/** The format of the weights: that of the largest file. */
+/** The weight format, determined by the largest file. */
 export function weightFormat(files: readonly LockedModelFile[]): string | undefined {
   const largest = files.toSorted((a, b) => b.size - a.size)[0]?.path ?? '';
   return /\.(safetensors|gguf|onnx)$/.exec(largest)?.[1];

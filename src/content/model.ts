@@ -13,19 +13,19 @@ import {
   sizedBranches,
 } from './branches.ts';
 import { byKey, changesBetween, isNothing, type Named, type NamedChange } from './changes.ts';
-import type { ContentKind, Forms, Offer, Shop, Side } from './content-kind.ts';
+import type { ComparedItem, ContentKind, DepotAddress, Forms, Offer } from './content-kind.ts';
 import { licensesOf } from './licenses.ts';
 import { describeModel } from './model-pack.ts';
 import { type Sheet, sha256 } from './sheet.ts';
 
 type File = Pick<LockedModel['files'][number], 'path' | 'size' | 'digest'>;
 
-export interface ModelSide
-  extends Side,
+export interface ComparedModel
+  extends ComparedItem,
     Pick<BundleModel, 'source' | 'repository' | 'commit' | 'files'> {}
 
 export interface ModelSummary
-  extends Pick<ModelSide, 'name' | 'repository' | 'commit' | 'license'> {
+  extends Pick<ComparedModel, 'name' | 'repository' | 'commit' | 'license'> {
   readonly files: number;
   readonly size: number;
 }
@@ -39,12 +39,12 @@ export interface ModelForms extends Forms {
   readonly locked: LockedModel;
   readonly bundled: BundleModel;
   readonly reported: ReportContents['models'][number];
-  readonly side: ModelSide;
+  readonly compared: ComparedModel;
   readonly summary: ModelSummary;
   readonly change: ModelChange;
 }
 
-/** Files of the Hub at one commit: weights stored raw, one blob per file, described by a ModelPack manifest. */
+/** Files of a Hub repository at one commit: one unpacked blob per file, described by a ModelPack manifest. */
 export const modelKind: ContentKind<ModelForms> = {
   section: 'models',
   copied: false,
@@ -123,8 +123,8 @@ export const modelKind: ContentKind<ModelForms> = {
   }),
   reportSheet: sheet,
 
-  sideOfLocked: (item) => item,
-  sideOfBundled: (item) => item,
+  comparedFromLock: (item) => item,
+  comparedFromBundle: (item) => item,
   summary: ({ name, repository, commit, license, files }) => ({
     ...{ name, repository, commit },
     ...(license && { license }),
@@ -167,7 +167,7 @@ function sizeOf(files: readonly File[]): number {
   return files.reduce((sum, { size }) => sum + size, 0);
 }
 
-function members({ source, repository, commit, license, signature }: ModelSide): object {
+function members({ source, repository, commit, license, signature }: ComparedModel): object {
   return { source, repository, commit, license, signature };
 }
 
@@ -200,8 +200,11 @@ function billEntry(item: LockedModel, { family, architecture }: ModelFacts): Bil
   };
 }
 
-function offer({ name, repository, commit, license, files }: BundleModel, shop: Shop): Offer {
-  const { host, secure, release, tag } = shop;
+function offer(
+  { name, repository, commit, license, files }: BundleModel,
+  depot: DepotAddress,
+): Offer {
+  const { host, secure, release, tag } = depot;
   const reference = `${host}/${release}/${name}`;
   return {
     title: `model ${name}`,
@@ -226,10 +229,10 @@ function sheet(each: ModelForms['reported'] & { readonly tags?: readonly string[
     name,
     facts: [
       ['Repository', repository],
-      ['Asked for as', source],
+      ['Source in the manifest', source],
       ['Commit', { hex: commit }],
       ['License', license],
-      ['Filed under', tags.length === 0 ? undefined : tags.join(', ')],
+      ['Tags', tags.length === 0 ? undefined : tags.join(', ')],
     ],
     table: {
       headers: ['File', 'Bytes', 'SHA-256'],

@@ -1,19 +1,19 @@
 import { oneLine } from '../core/printable.ts';
 
-/** A package that somebody's package manager or build put into an image. */
+/** A package that a package manager or a build installed in an image. */
 export interface Package {
   readonly type: 'deb' | 'apk' | 'rpm' | 'pypi' | 'npm' | 'golang' | 'maven' | 'gem';
-  /** A scope, group or path of modules; a distribution where it is absent and the type is a distribution's. */
+  /** An npm scope, Maven group or Go module path. For packages of a distribution it is absent: the distribution is used. */
   readonly namespace?: string;
   readonly name: string;
   readonly version: string;
   readonly arch?: string;
   readonly epoch?: string;
-  /** As the package says it. */
+  /** As stated in the package's metadata. */
   readonly license?: string;
 }
 
-/** What `os-release` says of an image. */
+/** The operating system of an image, from its `os-release` file. */
 export interface OperatingSystem {
   readonly id: string;
   readonly version?: string;
@@ -27,7 +27,7 @@ const OF_DISTRIBUTIONS: Readonly<Record<string, string>> = {
 };
 const MAX_CHARACTERS = 256;
 
-/** The package's URL (purl-spec): one identity across tools and advisories. */
+/** The package's URL (purl-spec), by which scanners and advisories identify it. */
 export function packageUrl(each: Package, os: OperatingSystem | undefined): string {
   const usual = OF_DISTRIBUTIONS[each.type];
   const namespace = each.namespace ?? (usual === undefined ? undefined : (os?.id ?? usual));
@@ -47,7 +47,7 @@ export function packageUrl(each: Package, os: OperatingSystem | undefined): stri
   return query.length === 0 ? address : `${address}?${query.join('&')}`;
 }
 
-/** A package whose words are fit for a list; undefined without a name or a version. */
+/** A package with its fields cleaned by {@link word}; undefined without a name or a version. */
 export function packageOf(each: {
   readonly type: Package['type'];
   readonly name: string | undefined;
@@ -67,7 +67,7 @@ export function packageOf(each: {
   return found;
 }
 
-/** A field of one line; undefined when it is empty or too long for one. */
+/** The text as one printable line; undefined if it is empty or longer than {@link MAX_CHARACTERS}. */
 export function word(text: string | undefined): string | undefined {
   const line = oneLine(text ?? '', MAX_CHARACTERS + 1);
   return line === '' || line.length > MAX_CHARACTERS ? undefined : line;

@@ -3,23 +3,23 @@ import type { ListedImage } from './listed-packages.ts';
 
 export interface Layer {
   readonly digest: Digest;
-  /** In bytes, as it travels. */
+  /** In bytes, as stored (compressed). */
   readonly size: number;
   readonly mediaType: string;
 }
 
-/** An image for one platform, as its manifest says; the index names the manifest by its digest. */
+/** An image for one platform, as its manifest describes it. */
 export interface ImagePlatform {
   readonly image: string;
   readonly platform: string;
   readonly manifest: Digest;
-  /** From the bottom up; absent where the manifest is on another disc, or is not the one that the index names. */
+  /** From the bottom up; absent if the manifest is on another disc or does not match its digest. */
   readonly layers?: readonly Layer[];
 }
 
-/** What an inspection read besides `bundle.json`. */
+/** What an inspection reads in addition to `bundle.json`. */
 export interface Seen {
   readonly platforms: readonly ImagePlatform[];
-  /** The images of the bill of materials; absent where it cannot be read. */
+  /** The images in the SBOM; absent if it cannot be read. */
   readonly bill?: readonly ListedImage[];
 }

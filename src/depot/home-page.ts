@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Offer, Shop } from '../content/content-kind.ts';
+import type { DepotAddress, Offer } from '../content/content-kind.ts';
 import { fromBundle } from '../content/items.ts';
 import { foreign, type Html, html } from '../core/html-text.ts';
 import type { Bundle } from '../format/bundle.ts';
@@ -41,7 +41,7 @@ function safeHost(header: string | undefined): string {
 
 function render(catalog: Catalog, host: string, secure: boolean): string {
   const releases = catalog.releases().toReversed();
-  const has: Shop['has'] = (repository, tag) =>
+  const has: DepotAddress['has'] = (repository, tag) =>
     catalog.repositories().some((each) => each.repository === repository && tag in each.tags);
   const body =
     releases.length === 0
@@ -63,9 +63,13 @@ function render(catalog: Catalog, host: string, secure: boolean): string {
 `;
 }
 
-function section(bundle: Bundle, id: string, here: Pick<Shop, 'host' | 'secure' | 'has'>): Html {
-  const shop = { ...here, release: bundle.name, tag: bundle.version };
-  const offers = fromBundle(bundle, (kind, each) => kind.offer?.(each, shop) ?? []);
+function section(
+  bundle: Bundle,
+  id: string,
+  here: Pick<DepotAddress, 'host' | 'secure' | 'has'>,
+): Html {
+  const depot = { ...here, release: bundle.name, tag: bundle.version };
+  const offers = fromBundle(bundle, (kind, each) => kind.offer?.(each, depot) ?? []);
   const { channel, seq, resolvedAt } = bundle;
   return html`<section>
 <h2>${foreign(`${bundle.name} ${bundle.version}`)}</h2>

@@ -20,7 +20,7 @@ interface NoteForms extends Forms {
   readonly locked: Note;
   readonly bundled: PackedNote;
   readonly reported: Note;
-  readonly side: Note;
+  readonly compared: Note;
   readonly summary: Note;
   readonly change: NamedChange;
 }
@@ -68,9 +68,9 @@ export const noteKind: ContentKind<NoteForms> = {
     items.map(({ name, size, digest }) => ({ what: `Note ${name}`, size, blobs: [digest] })),
   reported: ({ name, size, digest }) => ({ name, size, digest }),
   reportSheet: sheet,
-  sideOfLocked: (item) => item,
-  sideOfBundled: ({ name, size, digest }) => ({ name, size, digest }),
-  summary: (side) => side,
+  comparedFromLock: (item) => item,
+  comparedFromBundle: ({ name, size, digest }) => ({ name, size, digest }),
+  summary: (compared) => compared,
   change: (from, to) => changesOf(to.name, from, to),
   summaryLine: ({ name }) => `${name}, a note`,
   changeBranch: namedChangeBranch,

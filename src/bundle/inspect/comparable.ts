@@ -11,7 +11,7 @@ import { type NamedSigner, namedSigners } from './named-signers.ts';
 import { readPackages } from './packages.ts';
 
 /** A bundle or a lock in a form that can be compared. */
-export interface Comparable extends Sections<'side'> {
+export interface Comparable extends Sections<'compared'> {
   readonly kind: 'bundle' | 'lock';
   /** SHA-512 of a bundle's `SHA512SUMS`. */
   readonly id?: string;
@@ -43,8 +43,8 @@ export async function comparableBundle(view: BundleView): Promise<Comparable> {
   return {
     ...{ kind: 'bundle', id, verified: verdict !== undefined },
     ...{ release: bundle, deployment: bundle },
-    ...sections<'side'>((kind) =>
-      itemsIn<'bundled'>(bundle, kind).map((item) => kind.sideOfBundled(item, seen)),
+    ...sections<'compared'>((kind) =>
+      itemsIn<'bundled'>(bundle, kind).map((item) => kind.comparedFromBundle(item, seen)),
     ),
     ...(lock === undefined ? {} : { findings: lock.findings }),
     signers: await namedSigners(view),
@@ -61,8 +61,8 @@ export function comparableLock(lock: Lock): Comparable {
     ...{ kind: 'lock', verified: false },
     release: { name, version, channel, seq, resolvedAt, description, platforms },
     ...{ deployment: manifest, findings },
-    ...sections<'side'>((kind) =>
-      itemsIn<'locked'>(lock, kind).map((item) => kind.sideOfLocked(item)),
+    ...sections<'compared'>((kind) =>
+      itemsIn<'locked'>(lock, kind).map((item) => kind.comparedFromLock(item)),
     ),
     signers: [],
     blobs: lockBlobs(lock),

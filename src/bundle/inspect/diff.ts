@@ -8,7 +8,7 @@ import {
   type Named,
   type NamedChange,
 } from '../../content/changes.ts';
-import type { ContentKind, Forms, Side } from '../../content/content-kind.ts';
+import type { ComparedItem, ContentKind, Forms } from '../../content/content-kind.ts';
 import { itemsIn } from '../../content/items.ts';
 import { type FormsBySection, kinds } from '../../content/kinds.ts';
 import type { Digest } from '../../core/digest.ts';
@@ -143,18 +143,18 @@ function identityOf({ kind, id, verified, release }: Comparable): ComparedIdenti
 }
 
 function diffItems(kind: ContentKind, from: Comparable, to: Comparable): ItemDifference {
-  const [before, after] = [itemsIn<'side'>(from, kind), itemsIn<'side'>(to, kind)];
+  const [before, after] = [itemsIn<'compared'>(from, kind), itemsIn<'compared'>(to, kind)];
   const items = byKey(before, after, nameOf, (a, b) => kind.change(a, b));
-  const summary = (side: Side): Forms['summary'] => kind.summary(side);
+  const summary = (item: ComparedItem): Forms['summary'] => kind.summary(item);
   return { ...items, added: items.added.map(summary), removed: items.removed.map(summary) };
 }
 
 function diffLicenses(from: Comparable, to: Comparable): LicenseChanges {
   const own = (side: Comparable): object =>
-    Object.fromEntries(sidesOf(side).map(({ name, license }) => [name, license]));
+    Object.fromEntries(comparedItems(side).map(({ name, license }) => [name, license]));
   const packages = (side: Comparable): Set<string> =>
     new Set(
-      sidesOf(side).flatMap((each) =>
+      comparedItems(side).flatMap((each) =>
         (each.packages ?? []).flatMap(({ license }) => license ?? []),
       ),
     );
@@ -166,8 +166,8 @@ function diffLicenses(from: Comparable, to: Comparable): LicenseChanges {
   };
 }
 
-function sidesOf(side: Comparable): Side[] {
-  return kinds.flatMap((kind) => itemsIn<'side'>(side, kind));
+function comparedItems(side: Comparable): ComparedItem[] {
+  return kinds.flatMap((kind) => itemsIn<'compared'>(side, kind));
 }
 
 function diffConfiguration(from: Deployment, to: Deployment): Difference['configuration'] {
