@@ -33,7 +33,7 @@ import {
 import { HashPool } from '../io/hashing.ts';
 import { forEachBounded } from '../io/queue.ts';
 import { controlDocuments } from './bundle-documents.ts';
-import { columnsOfDiscs } from './deal.ts';
+import { columnsOfDiscs } from './disc-split.ts';
 import { controlSizes, discRuns, writeDiscs } from './discs.ts';
 import { indexOf } from './index-of.ts';
 import { type BuiltInstaller, copyInstallers } from './installers.ts';
@@ -45,29 +45,29 @@ export interface AssembleOptions extends Context {
   readonly store: BlobStore;
   /** The folder that the bundle becomes; it must not exist. */
   readonly output: string;
-  /** Bytes of a part; 0 for whole blobs. */
+  /** Part size in bytes; 0 to keep blobs whole. */
   readonly partSize: number;
-  /** How many recovery rows are calculated; absent for none. */
+  /** The number of recovery rows; absent for none. */
   readonly parity?: number;
-  /** Deals the bundle to discs. */
+  /** Splits the bundle across discs. */
   readonly discs?: {
-    /** What a medium holds, in bytes. */
+    /** Capacity of a disc, in bytes. */
     readonly size: number;
     /** Whether each recovery row has a disc of its own. */
     readonly parity: boolean;
   };
-  /** Trust documents that travel along, by their path in the bundle. */
+  /** Trust documents to include, by their path in the bundle. */
   readonly trust?: ReadonlyMap<string, Buffer>;
-  /** What the disconnected side installs with. */
+  /** The installers to include. */
   readonly installers?: readonly BuiltInstaller[];
 }
 
 export interface Assembled {
   readonly folder: string;
-  /** The folders of its discs, absolute; none when it was not dealt. */
+  /** The folders of its discs, absolute; empty if it was not split. */
   readonly discs: readonly string[];
   readonly bundle: Bundle;
-  /** SHA-512 of `SHA512SUMS`, by which the bundle is known. */
+  /** The id of the bundle: SHA-512 of `SHA512SUMS`. */
   readonly id: string;
 }
 
@@ -90,7 +90,7 @@ export async function assemble(lock: Lock, options: AssembleOptions): Promise<As
       await renameIntoPlace(temporary, output);
       return { ...assembled, folder: output, discs: [] };
     }
-    const discs = await dealOut(assembled.bundle, temporary, output, options);
+    const discs = await splitAcrossDiscs(assembled.bundle, temporary, output, options);
     await remove(temporary);
     return { ...assembled, folder: output, discs };
   } catch (error) {
@@ -151,7 +151,7 @@ async function copyBlobs(
   const copied = new Map<Digest, BundleBlob>();
   const pool = new HashPool(signal);
   try {
-    // A blob of one part keeps one worker busy; two blobs at once keep them all so.
+    // A blob with one part occupies one worker, so twice as many blobs as workers keep every worker busy.
     const target = { partSize, store, folder, pool, onBytes: tally.add };
     await forEachBounded(blobs, pool.width * 2, async (blob) => {
       copied.set(blob.digest, await copyParts(blob, target));
@@ -187,7 +187,7 @@ async function addParity(
   }
 }
 
-async function dealOut(
+async function splitAcrossDiscs(
   bundle: Bundle,
   folder: string,
   output: string,
@@ -200,8 +200,8 @@ async function dealOut(
     sums: new Map(bundleFiles(bundle).map((each) => [each.path, each.sha512])),
     move: true,
   };
-  const room = { discSize: options.discs?.size ?? 0, control: await controlSizes(source) };
-  return writeDiscs(source, discRuns(bundle, room), output, options);
+  const disc = { discSize: options.discs?.size ?? 0, control: await controlSizes(source) };
+  return writeDiscs(source, discRuns(bundle, disc), output, options);
 }
 
 /** @throws StowageError `output-exists` */

@@ -5,7 +5,7 @@ import type { LockedAttachment, LockedBlob, LockedLayer } from '../format/locked
 import type { BlobStore } from '../io/blob-store.ts';
 import type { Attached, Registry, ResolvedImage } from '../source/oci.ts';
 
-/** What a registry holds beside an image, and the blobs that it is made of. */
+/** The artifacts that are attached to an image in its registry, and their blobs. */
 export interface AttachedToImage {
   readonly attached: readonly LockedAttachment[];
   readonly blobs: readonly LockedLayer[];
@@ -15,7 +15,7 @@ export interface AttachedToImage {
 
 /**
  * Finds the signatures and other artifacts beside an image's index and its platforms' manifests. Their manifests are
- * kept in the store. Artifacts that cannot be read, or lack a blob, are passed over and listed.
+ * kept in the store. Artifacts that cannot be read, or lack a blob, are skipped and listed.
  */
 export async function findAttached(
   image: ResolvedImage,
@@ -63,7 +63,7 @@ export async function findAttached(
   return { attached: sorted, blobs: [...blobs.values()], failures };
 }
 
-/** Why a blob cannot be downloaded: its first bytes are requested as a pull requests them. */
+/** Tests whether a blob can be downloaded, by requesting its first bytes as a pull does. @returns the reason if not */
 async function failureOf(
   registry: Registry,
   repository: string,
@@ -79,7 +79,7 @@ async function failureOf(
   }
 }
 
-/** What a reviewer of the lock should know about the artifacts of an image that are not included. */
+/** Findings about the attached artifacts that are not included, for the reviewer of the lock. */
 export function attachmentFindings(
   source: string,
   repository: string,

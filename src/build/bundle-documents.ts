@@ -13,7 +13,7 @@ import { readmeText } from './readme-text.ts';
 import { sbom } from './sbom/sbom.ts';
 import { verdictAttestations } from './upstream/attestation.ts';
 
-/** What control files say besides what the lock says. */
+/** What control files contain in addition to the lock. */
 export interface Additions {
   /** The manifest of each item, by its name. */
   readonly described: ReadonlyMap<string, Described>;
@@ -39,7 +39,7 @@ export function controlDocuments(
   ]);
 }
 
-/** `index.json` of the OCI image layout: every item under a tag of its own. */
+/** `index.json` of the OCI image layout: every item with its own tag. */
 function imageIndex(described: ReadonlyMap<string, Described>): Json {
   return {
     schemaVersion: 2,

@@ -19,12 +19,12 @@ import type { HashTask } from '../io/hash-task.ts';
 import { HashPool } from '../io/hashing.ts';
 import { PassError } from '../io/positioned.ts';
 import { forEachBounded } from '../io/queue.ts';
-import { deal, type Room, requireFit } from './deal.ts';
+import { type DiscContents, requirePartsFit, splitParts } from './disc-split.ts';
 
 /** A bundle and the paths of its files. */
 export interface BundleSource {
   readonly bundle: Bundle;
-  /** `SHA512SUMS`, `bundle.json`, control files and parts: where each path of the bundle lies, absolute. */
+  /** `SHA512SUMS`, `bundle.json`, control files and parts: the absolute path of each file by its path in the bundle. */
   readonly files: ReadonlyMap<string, string>;
   /** The expected checksums. Signatures have none. */
   readonly sums: ReadonlyMap<string, Sri>;
@@ -33,19 +33,19 @@ export interface BundleSource {
 }
 
 /**
- * The parts that each disc carries, in their order. Recovery parts that were calculated for discs stay with them.
+ * The parts that each disc carries, in their order. Recovery parts that were computed for discs are kept on discs of their own.
  * @throws StowageError `disc-too-small`
  */
-export function discRuns(bundle: Pick<Bundle, 'blobs' | 'parity'>, room: Room): Part[][] {
+export function discRuns(bundle: Pick<Bundle, 'blobs' | 'parity'>, disc: DiscContents): Part[][] {
   const { parity } = bundle;
   if (parity?.discs === true) {
     const data = cut(dataParts(bundle), parity.columns);
     const runs = [...data, ...parity.rows.map((row) => [...row])];
-    requireFit(runs, room);
+    requirePartsFit(runs, disc);
     return runs;
   }
   const parts = allParts(bundle);
-  return cut(parts, deal(parts, room));
+  return cut(parts, splitParts(parts, disc));
 }
 
 function cut(parts: readonly Part[], counts: readonly number[]): Part[][] {
@@ -56,7 +56,7 @@ function cut(parts: readonly Part[], counts: readonly number[]): Part[][] {
   });
 }
 
-/** The sizes of what every disc carries of a bundle that lies whole. */
+/** The sizes of the files that every disc contains, for a bundle that is not split. */
 export async function controlSizes({ bundle, files }: BundleSource): Promise<number[]> {
   const sizes: number[] = [];
   for (const path of controlPaths(bundle, files))
@@ -65,8 +65,8 @@ export async function controlSizes({ bundle, files }: BundleSource): Promise<num
 }
 
 /**
- * Writes a folder `disc-K-of-N` for each run into `output`, which must not exist; it appears when all is on disk, and
- * a failure leaves nothing.
+ * Writes a folder `disc-K-of-N` for each run into `output`, which must not exist; it appears only when it is
+ * complete on disk, and a failure leaves nothing.
  * @throws StowageError `space-insufficient`, `part-damaged`, `part-missing`, `io-failed`
  */
 export async function writeDiscs(
@@ -154,7 +154,7 @@ async function fillDisc(
   for (const each of folders) await syncFolder(join(folder, each));
 }
 
-// The bundle's own files stay as they are, whoever links to them: nobody here writes into a finished file.
+// Linked files share their content with the bundle. That is safe, because finished files are never modified.
 async function linked(from: string, to: string): Promise<boolean> {
   try {
     await link(from, to);

@@ -21,13 +21,13 @@ export interface ExamineOptions {
   readonly sources: Sources;
   readonly signal: AbortSignal;
   readonly emit: Emit;
-  /** The version of the rules; other than {@link RULES_VERSION} in tests alone. */
+  /** The version of the rules; only tests use one other than {@link RULES_VERSION}. */
   readonly rules?: number;
 }
 
 /**
- * Examines the resolved content before large files are downloaded: files in the store are read there; of all others,
- * only the headers are read from the source.
+ * Examines the resolved content before large files are downloaded. Files in the store are read in full; of all others,
+ * only the headers are read, from the source.
  * @param listed every path of each model's repository, by the model's name
  * @throws StowageError `content-refused`, `source-*`
  */
@@ -37,7 +37,7 @@ export async function examineResolved(
   options: ExamineOptions,
 ): Promise<Finding[]> {
   const { store, sources, signal, emit } = options;
-  const { watch, skip } = watching(resolved, emit);
+  const { watch, skip } = examinationProgress(resolved, emit);
   const open: Examined['open'] = async (file, model, work) => {
     if (model === undefined || (await store.size(file.digest)) === file.size)
       return withFile(store.path(file.digest), (bytes) =>
@@ -63,7 +63,7 @@ export async function examinePulled(
   options: Omit<ExamineOptions, 'sources'>,
 ): Promise<void> {
   const { store, signal, emit } = options;
-  const { watch, skip } = watching(lock, emit);
+  const { watch, skip } = examinationProgress(lock, emit);
   const found = await examineLock({
     ...lock,
     signal,
@@ -86,7 +86,7 @@ export async function examinePulled(
   });
 }
 
-/** The verdicts that are recorded in a store beside the sums of its blobs. */
+/** The verdicts that are recorded in a store together with the checksums of its blobs. */
 function verdictsIn(
   { store, rules = RULES_VERSION }: Pick<ExamineOptions, 'store' | 'rules'>,
   skip: (bytes: number) => void,
@@ -104,8 +104,8 @@ function verdictsIn(
   };
 }
 
-/** Tells how far the examination is, by how far each file was read; what nobody had to read counts as there before. */
-function watching(
+/** Reports the progress of the examination by bytes read; bytes that need not be read count as already present. */
+function examinationProgress(
   { models, files }: Pick<Lock, 'models' | 'files'>,
   emit: Emit,
 ): {

@@ -10,18 +10,18 @@ import type { Origin, OriginPart } from '../source/origin.ts';
 import { Persistence } from './persistence.ts';
 import { type Transfer, waitNotice } from './transfer.ts';
 
-/** A blob smaller than this comes over one connection. */
+/** Smaller blobs are downloaded over one connection. */
 export const MIN_PARTS_BYTES: number = 16 * MIB;
-/** What one request asks for: large enough that a Hub's limits on requests are far, and lost by no break. */
+/** Size of the range in one request: large enough to stay well below a Hub's rate limits. An interruption loses no bytes. */
 const PART_BYTES = 64 * MIB;
 /** Connections for one blob. */
 const PARTS_AT_ONCE = 4;
-/** Bytes gathered before they are written. */
+/** Bytes that are buffered before they are written. */
 const WRITE_BYTES = MIB;
 
 type PartOrigin = Origin & Required<Pick<Origin, 'part'>>;
 
-/** Receives one blob over several connections, each asking for a stretch of it. */
+/** Downloads one blob over several connections, each requesting ranges. */
 export async function fetchInParts(
   transfer: Transfer,
   expected: SizedExpected,
@@ -57,7 +57,7 @@ class PartsFetch {
   readonly #signal: AbortSignal;
   readonly #persistence: Persistence;
   readonly #onBytes: OnBytes;
-  #givesStretches = false;
+  #supportsRanges = false;
 
   constructor(transfer: Transfer, origin: PartOrigin, incoming: Incoming, onBytes: OnBytes) {
     this.#transfer = transfer;
@@ -69,7 +69,7 @@ class PartsFetch {
     this.#persistence = new Persistence(this.#signal);
   }
 
-  /** Fetches what is missing. The first answer shows whether the server gives stretches; then the others ask too. */
+  /** Downloads the missing bytes. The other connections start when the first response shows that the server supports ranges. */
   async run(): Promise<void> {
     let onAnswer = (): void => {};
     const answered = new Promise<void>((resolve) => {
@@ -89,68 +89,68 @@ class PartsFetch {
   async #lane(onAnswer: () => void): Promise<void> {
     try {
       for (let span = this.#queue.shift(); span !== undefined; span = this.#queue.shift()) {
-        await this.#bring(span, onAnswer);
+        await this.#download(span, onAnswer);
       }
     } catch (error) {
-      // The first failure is the one to tell; the other connections are given up.
+      // Only the first failure is reported; the other connections are closed.
       this.#stop.abort(error);
       throw error;
     }
   }
 
-  async #bring(span: Span, onAnswer: () => void): Promise<void> {
+  async #download(span: Span, onAnswer: () => void): Promise<void> {
     for (;;) {
       const [gap] = this.#incoming.gaps(span);
       if (gap === undefined) return;
       if (this.#signal.aborted) throw interrupted(this.#signal);
-      const gathered = new Gathered(this.#incoming, this.#onBytes);
+      const buffer = new WriteBuffer(this.#incoming, this.#onBytes);
       try {
         await this.#transfer.connections.hold(async () => {
           const part = await this.#origin.part(gap.start, gap.end, this.#signal);
           try {
             if (part.to !== undefined) {
-              this.#givesStretches = true;
+              this.#supportsRanges = true;
               onAnswer();
-              await this.#write(part, gap, gathered);
-            } else if (this.#givesStretches) throw strange(this.#origin);
-            else await this.#writeWhole(part, gathered);
+              await this.#write(part, gap, buffer);
+            } else if (this.#supportsRanges) throw strange(this.#origin);
+            else await this.#writeWhole(part, buffer);
           } finally {
-            await gathered.flush();
+            await buffer.flush();
           }
         });
-        if (gathered.bytes === 0) throw short(this.#origin, gap);
+        if (buffer.bytes === 0) throw short(this.#origin, gap);
         this.#persistence.progress();
       } catch (error) {
-        await this.#persistence.afterFailure(error, gathered.bytes > 0);
+        await this.#persistence.afterFailure(error, buffer.bytes > 0);
       }
     }
   }
 
-  async #write(part: OriginPart, gap: Span, gathered: Gathered): Promise<void> {
+  async #write(part: OriginPart, gap: Span, buffer: WriteBuffer): Promise<void> {
     let position = part.from;
     for await (const chunk of part.body) {
-      await gathered.put(position, chunk.subarray(0, gap.end - position), release);
+      await buffer.put(position, chunk.subarray(0, gap.end - position), release);
       position += chunk.byteLength;
     }
   }
 
-  /** What a server sends that knows no ranges: everything, of which only what is missing is kept. */
-  async #writeWhole(part: OriginPart, gathered: Gathered): Promise<void> {
+  /** Reads the response of a server without range support: the whole file, of which only the missing bytes are kept. */
+  async #writeWhole(part: OriginPart, buffer: WriteBuffer): Promise<void> {
     let position = part.from;
     for await (const chunk of part.body) {
       const end = position + chunk.byteLength;
       for (const gap of this.#incoming.gaps({ start: position, end })) {
         const bytes = chunk.subarray(gap.start - position, gap.end - position);
-        await gathered.put(gap.start, bytes);
+        await buffer.put(gap.start, bytes);
       }
       position = end;
     }
   }
 }
 
-/** Chunks on their way to the disk, written some at a time while the next are gathered. */
-class Gathered {
-  /** How many were put here. */
+/** Buffers chunks and writes several at a time, while the next ones are received. */
+class WriteBuffer {
+  /** Total bytes received. */
   bytes = 0;
   readonly #incoming: Incoming;
   readonly #onBytes: OnBytes;
@@ -165,7 +165,7 @@ class Gathered {
     this.#onBytes = onBytes;
   }
 
-  /** @param done hears of the chunk when it is written, and may have its memory again */
+  /** @param done called when the chunk is written, so that its buffer can be reused */
   async put(
     position: number,
     chunk: Uint8Array,
@@ -186,7 +186,7 @@ class Gathered {
     await this.#writing;
   }
 
-  /** Begins to write when what was sent before is written. */
+  /** Starts to write the buffered chunks once the previous write has finished. */
   async #send(): Promise<void> {
     await this.#writing;
     if (this.#held === 0) return;
@@ -200,7 +200,7 @@ class Gathered {
       for (const each of done) each();
       this.#onBytes(bytes);
     });
-    // Whoever waits for it next hears of a failure.
+    // The next call that awaits #writing throws the error.
     this.#writing.catch(() => {});
   }
 }

@@ -7,9 +7,9 @@ import { Persistence } from './persistence.ts';
 import { type Transfer, waitNotice } from './transfer.ts';
 
 /**
- * Brings one blob into the store, going on where the line broke: several stretches of a large one at once, where its
- * source gives stretches. Gives up when several tries in a row brought nothing.
- * @param onBytes hears of bytes as they come; negative for those that are thrown away
+ * Downloads one blob into the store, and resumes where the connection broke. Ranges of a large blob are downloaded in
+ * parallel if its source supports ranges. Fails after several attempts in a row without progress.
+ * @param onBytes called with the number of bytes received; negative for bytes that are discarded
  */
 export async function fetchBlob(
   transfer: Transfer,
@@ -24,7 +24,7 @@ export async function fetchBlob(
     : fetchInOrder(transfer, expected, origin, onBytes);
 }
 
-/** Receives one blob over one connection after the other, from its first byte to its last. */
+/** Downloads one blob from its first byte to its last, over one connection at a time. */
 export async function fetchInOrder(
   { store, signal, emit, connections, partSize }: Omit<Transfer, 'pool'>,
   expected: Expected,
@@ -53,7 +53,7 @@ export async function fetchInOrder(
         ),
       );
     } catch (error) {
-      // What came stays on disk and is counted again by the next try.
+      // The received bytes stay on disk; the next attempt counts them again.
       onBytes(-counted);
       await persistence.afterFailure(error, counted > offered);
     }

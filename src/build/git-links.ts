@@ -4,12 +4,12 @@ import { MAX_PATH_BYTES } from '../core/limits.ts';
 import type { GitCommit, GitEntry } from '../source/git.ts';
 import { isAnnexLink } from '../source/local.ts';
 
-/** How many links may lead from one to the next. */
+/** The maximum length of a chain of links. */
 const MAX_LINKS = 16;
 
 /**
- * The files of a commit, each link replaced by the file that it leads to: nothing that travels is a link.
- * @throws StowageError `file-kind` for links that leave the repository, or lead to no file in it
+ * The files of a commit, with each link replaced by the file that it points to: bundles contain no links.
+ * @throws StowageError `file-kind` for links that do not point to a file in the repository
  */
 export async function withoutLinks(found: GitCommit, url: string): Promise<GitEntry[]> {
   const links = found.entries.filter(({ kind }) => kind === 'link');
@@ -46,7 +46,7 @@ async function readTargets(
   links: readonly GitEntry[],
 ): Promise<ReadonlyMap<string, string>> {
   const targets = new Map<string, string>();
-  // A longer one leads nowhere that can be packed.
+  // A longer target cannot be a valid path in a bundle.
   const short = links.filter(({ size }) => size <= MAX_PATH_BYTES);
   await found.read(short, async (index, bytes) => {
     const chunks: Uint8Array[] = [];
@@ -56,7 +56,7 @@ async function readTargets(
   return targets;
 }
 
-/** Where a link leads, from the root of the repository; undefined for what leaves it. */
+/** The target of a link, relative to the root of the repository; undefined if it is outside the repository. */
 function follow(path: string, target: string): string | undefined {
   if (target.startsWith('/') || target.includes('\0') || target === '') return undefined;
   const to = posix.normalize(posix.join(posix.dirname(path), target));

@@ -27,7 +27,7 @@ export interface KeptGit extends Kept {
 /** The options of a git source in the manifest. */
 export type GitRequest = Pick<FileSource, 'submodules' | 'lfs'>;
 
-/** The commit that a revision means now. @throws StowageError `source-*` */
+/** The commit that a revision currently refers to. @throws StowageError `source-*` */
 export async function gitCommit(
   address: GitAddress,
   git: Git,
@@ -37,10 +37,10 @@ export async function gitCommit(
 }
 
 /**
- * Keeps the files of a commit in the store as one reproducible tar: the bytes that git has, as no checkout alters them.
- * A link to a file of the repository becomes a copy of that file.
- * @throws StowageError `content-refused`, `path-unsafe`, `file-kind` for links that lead elsewhere, `source-unsupported`
- * for repositories within it and files in LFS that nobody asked for, other `source-*`
+ * Stores the files of a commit as one reproducible tar, with the bytes in git (a checkout could change them). A link to
+ * a file in the repository becomes a copy of that file.
+ * @throws StowageError `content-refused`, `path-unsafe`, `file-kind` for links to other targets, `source-unsupported`
+ * for submodules and LFS files that the manifest does not request, other `source-*`
  */
 export async function keepGit(
   { url, commit }: Pick<LockedGit, 'url' | 'commit'>,
@@ -72,7 +72,7 @@ async function within<T>(root: string, work: (folder: string) => Promise<T>): Pr
   }
 }
 
-/** The files of a repository, and of those within it, on their way to one folder. */
+/** Exports the files of a repository and its submodules to one folder. */
 class GitTree {
   readonly submodules: { path: string; url: string; commit: string }[] = [];
   readonly #paths: string[] = [];
@@ -84,7 +84,7 @@ class GitTree {
   #bytes = 0;
   #repositories = 0;
 
-  /** @param folder temporary; the files go to its folder `tree` */
+  /** @param folder temporary; files are written to its subfolder `tree` */
   constructor(folder: string, request: GitRequest, git: Git, transfer: Transfer) {
     this.#target = join(folder, 'tree');
     this.#work = folder;
@@ -118,16 +118,16 @@ class GitTree {
         throw new StowageError('source-unsupported', `cannot fetch a submodule of ${url}`, {
           expected: `a URL in .gitmodules, and at most ${MAX_SUBMODULES} submodules`,
           found: named === undefined ? `none for ${path}` : 'more',
-          hint: 'add the repositories to the manifest one by one',
+          hint: 'add each repository to the manifest separately',
         });
       }
-      const address = this.#git.beside(url, named);
+      const address = this.#git.submodule(url, named);
       this.submodules.push({ path: `${below}${path}`, url: address, commit: oid });
       await this.add(address, oid, `${below}${path}/`);
     }
   }
 
-  /** Takes names and sizes before a byte is written under them. */
+  /** Checks names and sizes before any file is written. */
   #claim(files: readonly GitEntry[], below: string, url: string): void {
     const defects: string[] = [];
     for (const { path, size } of files) {

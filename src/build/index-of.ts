@@ -5,14 +5,14 @@ import { type Digest, sriOf } from '../core/digest.ts';
 import type { Bundle, BundleBlob, ControlFile } from '../format/bundle.ts';
 import type { Lock } from '../format/lock.ts';
 
-/** What was made of a lock before its index is written. */
+/** What was generated from a lock before its index is written. */
 export interface Made {
   /** The manifest of each item, by its name. */
   readonly described: ReadonlyMap<string, Described>;
   readonly facts: BlobFacts;
   readonly blobs: readonly BundleBlob[];
   readonly control: ReadonlyMap<string, Buffer>;
-  /** Bytes of a part; 0 for whole blobs. */
+  /** Part size in bytes; 0 to keep blobs whole. */
   readonly partSize: number;
 }
 

@@ -10,12 +10,12 @@ import { wholeSums } from '../io/hash-task.ts';
 import { HashPool } from '../io/hashing.ts';
 import { PassError } from '../io/positioned.ts';
 
-/** An installer that was built, and will travel. */
+/** An installer to include in a bundle. */
 export interface BuiltInstaller {
   readonly platform: string;
-  /** What it is called, there and in a bundle. */
+  /** Its file name, in that folder and in a bundle. */
   readonly path: string;
-  /** The folder that it lies in. */
+  /** The folder that contains it. */
   readonly folder: string;
   readonly size: number;
 }

@@ -59,7 +59,7 @@ export async function keepTree(store: BlobStore, path: string): Promise<Kept> {
 }
 
 /**
- * What {@link keepLocal} would keep a file or a folder as; keeps nothing.
+ * The digest and size that {@link keepLocal} would record; stores nothing.
  * @throws StowageError as {@link keepLocal}
  */
 export async function localDigest(
@@ -87,7 +87,7 @@ async function withTree<T>(
   if (bytes > MAX_ARCHIVE_BYTES) throw oversize(path, bytes);
   const incoming = join(store.root, 'incoming');
   await makeFolder(incoming);
-  // A name of its own: two runs may do so at once.
+  // A unique name, because two runs may do this at the same time.
   const archive = join(incoming, `${sourceKey(path)}.${randomUUID()}.tar`);
   try {
     await writeTree(
@@ -115,7 +115,7 @@ function oversize(path: string, size: number): StowageError {
   return new StowageError('content-refused', `the folder ${path} exceeds the limit of an archive`, {
     expected: `at most ${MAX_ARCHIVE_BYTES} bytes`,
     found: `${size} bytes`,
-    hint: 'add its large files to the manifest one by one: single files have no such limit',
+    hint: 'add its large files to the manifest separately: single files have no such limit',
   });
 }
 

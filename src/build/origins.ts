@@ -17,7 +17,7 @@ import type { Hub } from '../source/hugging-face.ts';
 import type { Registry } from '../source/oci.ts';
 import type { Origin } from '../source/origin.ts';
 
-/** The sockets of the connected side. */
+/** Clients for the sources on the connected machine. */
 export interface Sources {
   readonly hub: Hub;
   readonly registry: Registry;
@@ -25,17 +25,17 @@ export interface Sources {
   readonly git: Git;
 }
 
-/** A blob that the lock names, and where its bytes come from. */
+/** A blob that the lock names, with its source. */
 export interface BlobRequest {
   readonly digest: Digest;
   readonly size: number;
   readonly expected: Expected;
-  /** The model file that it is, when it is one. */
+  /** The model file that it contains, if any. */
   readonly model?: { readonly name: string; readonly path: string };
   readonly origin: () => Promise<Origin>;
 }
 
-/** Every blob that a lock names and that comes over the network, each digest once. */
+/** Every blob in a lock that is downloaded, without duplicates. */
 export function blobRequests(lock: Lock, sources: Sources): BlobRequest[] {
   const requests = new Map<Digest, BlobRequest>();
   const add = (each: BlobRequest): void => {
@@ -90,7 +90,7 @@ function expectedFile({ digest, size }: LockedModelFile | LockedFile, label: str
   return { key: digestHex(digest), size, digest, label };
 }
 
-/** Whether the bytes of a file or tree lie beside the manifest. */
+/** Whether the source of a file or tree is a local path. */
 export function isLocal(file: LockedFile): boolean {
   return !isHttps(file) && file.git === undefined;
 }
@@ -99,7 +99,7 @@ function isHttps({ source }: LockedFile): boolean {
   return source.startsWith('https://');
 }
 
-/** What is known of a Hub file that is not in LFS: its git blob hash and its size. */
+/** The check for a Hub file that is not in LFS: its git blob hash and its size. */
 export function expectedByGitOid(oid: string, size: number): Expected {
   return {
     key: `git-${oid}`,
@@ -108,7 +108,7 @@ export function expectedByGitOid(oid: string, size: number): Expected {
   };
 }
 
-/** The part of a name that tells one unfinished local or https file from another. */
+/** A key that identifies a partial copy of a local or https file. */
 export function sourceKey(source: string): string {
   return `source-${createHash('sha256').update(source).digest('hex')}`;
 }

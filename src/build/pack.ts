@@ -7,7 +7,7 @@ import { requireUnchanged } from './unchanged.ts';
 
 /**
  * From a lock to an unsigned bundle: whatever the store lacks is pulled, then everything is assembled.
- * @throws StowageError from {@link pull} and {@link assemble}; nothing that looks like a bundle is left
+ * @throws StowageError from {@link pull} and {@link assemble}; after a failure no partial bundle remains
  */
 export async function pack(lock: Lock, options: PullOptions & AssembleOptions): Promise<Assembled> {
   await requireAbsent(options.output);

@@ -17,14 +17,14 @@ export function stripeOf(partSize: number): number {
   return partSize === 0 ? DEFAULT_PART_BYTES : partSize;
 }
 
-/** Cuts parts into columns of about equal bytes, in their order; how many parts each has. */
+/** Divides parts, in order, into columns of about equal size. @returns the number of parts in each */
 export function evenColumns(parts: readonly Pick<Part, 'size'>[]): number[] {
   const total = parts.reduce((sum, part) => sum + part.size, 0);
   const width = Math.min(COLUMNS, parts.length);
   const counts = new Map<number, number>();
   let before = 0;
   for (const { size } of parts) {
-    // By where the middle of the part lies.
+    // A part belongs to the column that contains its midpoint.
     const column = Math.min(width - 1, Math.floor(((before + size / 2) / total) * width));
     counts.set(column, (counts.get(column) ?? 0) + 1);
     before += size;

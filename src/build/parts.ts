@@ -20,7 +20,7 @@ import type { NotedSums } from '../io/noted-sums.ts';
 import { PassError } from '../io/positioned.ts';
 import { syncFiles } from '../io/sync-files.ts';
 
-/** A slice of a blob on the grid of parts. */
+/** One part of a blob, at a multiple of the part size. */
 interface Slice {
   readonly path: string;
   readonly offset: number;
@@ -28,7 +28,7 @@ interface Slice {
 }
 
 export interface CopyPartsOptions {
-  /** Bytes of a part; 0 for whole blobs. */
+  /** Part size in bytes; 0 to keep blobs whole. */
   readonly partSize: number;
   readonly store: BlobStore;
   /** The bundle's folder. */
@@ -75,7 +75,7 @@ function isOnGrid(sums: BlobSums, partSize: number, slices: readonly Slice[]): b
   return sums.partSize === partSize || (slices.length === 1 && sums.parts.length === 1);
 }
 
-/** Copies parts side by side and holds them against what was noted. */
+/** Copies parts in parallel and compares their CRCs with the recorded ones. */
 async function copyNoted(
   { sums, untouched }: NotedSums,
   copy: Copy,
@@ -98,7 +98,7 @@ async function copyNoted(
   return sums.parts;
 }
 
-/** Copies parts one after the other, so that the blob's own digest is checked on the way. */
+/** Copies parts one after the other, and verifies the digest of the whole blob. */
 async function copyHashed({ digest }: SizedBlob, copy: Copy): Promise<readonly PieceSums[]> {
   const pieces = copy.slices.map((slice) => toPiece(slice, copy.folder));
   const result = await run(copy, { offset: 0, pieces, hashes: ['sha256', 'sha512', 'crc32'] });
@@ -118,14 +118,14 @@ async function run(
   }
 }
 
-/** Parts of at most so many bytes are synced together, by {@link syncSmallParts}. */
+/** Parts up to this size in bytes are synced together, by {@link syncSmallParts}. */
 const SMALL_BYTES: number = 256 * KIB;
 
 function isSmall({ size }: Pick<Slice, 'size'>): boolean {
   return size <= SMALL_BYTES;
 }
 
-/** Has on disk what {@link copyParts} left in memory. */
+/** Syncs the small parts that {@link copyParts} wrote to disk. */
 export async function syncSmallParts(blobs: readonly BundleBlob[], folder: string): Promise<void> {
   const small = blobs.flatMap(({ parts }) => parts).filter(isSmall);
   await syncFiles(
@@ -134,12 +134,12 @@ export async function syncSmallParts(blobs: readonly BundleBlob[], folder: strin
   );
 }
 
-/** Makes the folder that parts lie in. */
+/** Creates the folder for parts. */
 export async function makePartFolder(folder: string): Promise<void> {
   await makeFolder(join(folder, 'blobs', 'sha256'));
 }
 
-/** A blob on the grid of parts. @param partSize bytes; 0 for whole blobs */
+/** Divides a blob into parts. @param partSize bytes; 0 to keep the blob whole */
 export function sliceBlob(blob: SizedBlob, partSize: number): Slice[] {
   const hex = digestHex(blob.digest);
   if (partSize === 0 || blob.size <= partSize)

@@ -6,7 +6,7 @@ const MAX_FAILURES = 4;
 const FIRST_WAIT_MS = 500;
 const SHORT_WAIT_MS = 100;
 
-/** Whether and when to retry a broken connection: at once while each try makes progress, ever later while none does. */
+/** Whether and when to retry a broken connection: immediately while each attempt makes progress, otherwise after increasing delays. */
 export class Persistence {
   readonly #signal: AbortSignal;
   #failures = 0;
@@ -15,15 +15,15 @@ export class Persistence {
     this.#signal = signal;
   }
 
-  /** Bytes arrived. */
+  /** Records that bytes arrived. */
   progress(): void {
     this.#failures = 0;
   }
 
   /**
-   * Returns when it is time for another try.
-   * @param madeProgress whether bytes arrived in the try that failed
-   * @throws `error` if it is not a broken connection, or after too many tries in a row without progress; StowageError `interrupted`
+   * Waits until the next attempt is due.
+   * @param madeProgress whether bytes arrived in the failed attempt
+   * @throws `error` if it is not a broken connection, or after too many attempts without progress; StowageError `interrupted`
    */
   async afterFailure(error: unknown, madeProgress: boolean): Promise<void> {
     if (this.#signal.aborted) throw interrupted(this.#signal);

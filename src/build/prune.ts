@@ -18,14 +18,14 @@ export interface PruneOptions {
 /** What was deleted, or would be. */
 export interface Pruned {
   readonly blobs: readonly Digest[];
-  /** Files and folders of runs that ended in the middle, below the store. */
+  /** Files and folders that interrupted runs left, relative to the store. */
   readonly unfinished: readonly string[];
-  /** Bytes on disk, of all these. */
+  /** Their total size on disk, in bytes. */
   readonly bytes: number;
 }
 
 /**
- * Deletes what interrupted runs left in a store, and the blobs that are not to be kept. Partial downloads of blobs
+ * Deletes what interrupted runs left in a store, and the blobs that `keep` does not contain. Partial downloads of blobs
  * that are kept stay, so that the next run resumes them.
  * @throws StowageError `store-locked` while another run uses the store
  */
@@ -53,7 +53,7 @@ export async function prune(store: BlobStore, options: PruneOptions): Promise<Pr
           gone.has(name.slice(0, 64)),
       )
       .map(({ name }) => `sums/${name}`);
-    // The packages of an image are noted by the digest of its manifest, and found out anew at a price.
+    // Package lists are recorded by the digest of the image's manifest, and are expensive to compute again.
     const packages = (await entries(join(store.root, 'packages')))
       .filter(({ name }) => {
         const [, hex] = /^([0-9a-f]{64})\.\d+\.json$/.exec(name) ?? [];
@@ -71,7 +71,7 @@ export async function prune(store: BlobStore, options: PruneOptions): Promise<Pr
   });
 }
 
-/** Every blob of a store by its name, with its size, and the bytes of what is not whole. */
+/** Every blob of a store by name, with its size, and the total size of incomplete files in bytes. */
 export async function listStore(
   store: BlobStore,
 ): Promise<{ blobs: { digest: Digest; size: number }[]; unfinishedBytes: number }> {
@@ -91,7 +91,7 @@ function isBlob(entry: Dirent): boolean {
   return entry.isFile() && /^[0-9a-f]{64}$/.test(entry.name);
 }
 
-/** Whether an unfinished file is one that a later run goes on with. */
+/** Whether a later run can resume an unfinished file. */
 function resumable(
   name: string,
   wanted: (hex: string) => boolean,

@@ -24,7 +24,7 @@ export interface PullOptions extends Context {
   readonly folder: string;
   readonly store: BlobStore;
   readonly sources: Sources;
-  /** The part size that the bundle will have, for which sums are recorded: bytes, 0 for whole blobs. */
+  /** The part size of the later bundle, for which checksums are recorded: bytes, 0 for whole blobs. */
   readonly partSize?: number;
 }
 

@@ -5,24 +5,24 @@ import type { Origin } from '../source/origin.ts';
 const PAGE_BYTES = 256 * KIB;
 const MAX_PAGES = 32;
 
-/** Bytes of a source read at positions, over one connection as long as they are asked for in order. */
+/** Random access to the bytes of a source; sequential reads share one connection. */
 export interface RemoteBytes extends Bytes {
   close(): Promise<void>;
 }
 
 /**
- * Content that is not in the store yet, in pages: what stands at the front and at the end of weights costs two
- * requests. The bytes are unverified: what decides is examined again when they were pulled.
+ * Content that is not in the store yet, read in pages: the header and the end of a weights file take two requests. The
+ * bytes are unverified; the content is examined again after it is downloaded.
  * @throws StowageError `source-*`, `interrupted`, while reading
  */
 export function remoteBytes(origin: Origin, size: number, signal: AbortSignal): RemoteBytes {
   const pages = new Map<number, Buffer>();
-  const line = new Line(origin, signal);
+  const connection = new Connection(origin, signal);
   const page = async (index: number): Promise<Buffer> => {
     const known = pages.get(index);
     if (known !== undefined) return known;
     const start = index * PAGE_BYTES;
-    const bytes = await line.read(start, Math.min(PAGE_BYTES, size - start));
+    const bytes = await connection.read(start, Math.min(PAGE_BYTES, size - start));
     pages.set(index, bytes);
     for (const oldest of pages.keys()) {
       if (pages.size <= MAX_PAGES) break;
@@ -46,12 +46,12 @@ export function remoteBytes(origin: Origin, size: number, signal: AbortSignal): 
       const [only] = parts;
       return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
     },
-    close: () => line.close(),
+    close: () => connection.close(),
   };
 }
 
-/** One connection, opened again where what is asked for is not what comes next. */
-class Line {
+/** One connection, which is reopened if a read does not continue where the last one ended. */
+class Connection {
   readonly #origin: Origin;
   readonly #signal: AbortSignal;
   #chunks: AsyncIterator<Uint8Array> | undefined;

@@ -43,18 +43,18 @@ import { lockAfter } from './version-change.ts';
 const HUB_FILES_AT_ONCE = 4;
 
 export interface ResolveOptions extends Context {
-  /** What relative paths in the manifest are relative to. */
+  /** The folder that relative paths in the manifest start from. */
   readonly folder: string;
   readonly store: BlobStore;
   readonly sources: Sources;
-  /** The lock before this one, whose sequence number this one continues. */
+  /** The previous lock, whose sequence this one continues. */
   readonly previous?: Lock;
 }
 
 /**
  * Resolves a manifest: every tag and branch becomes a digest, every file has its size and SHA-256.
- * Fetches only what has no SHA-256 upstream (files outside LFS), what is local, and what comes by https.
- * A manifest that resolves to what the previous lock says gives that lock back.
+ * Downloads only files without a SHA-256 upstream (those outside LFS), local files, and files over https.
+ * Returns the previous lock if nothing has changed.
  */
 export async function resolve(manifest: Manifest, options: ResolveOptions): Promise<Lock> {
   const { store, signal } = options;
@@ -217,12 +217,12 @@ async function resolveImage(
   };
 }
 
-/** Findings that are the same for several platforms, once. */
+/** Removes findings that several platforms have in common. */
 function distinct(findings: readonly Finding[]): Finding[] {
   return [...new Map(findings.map((each) => [JSON.stringify(each), each])).values()];
 }
 
-/** A config that is no JSON states nothing. */
+/** A config that is not JSON is treated as empty. */
 function jsonOf(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'));
@@ -261,7 +261,7 @@ async function resolveFile(source: FileSource, options: Resolving): Promise<Lock
   return { name: source.name, source: source.source, path, ...kept };
 }
 
-/** A commit gives the same tree every time: what was locked of it before counts as long as it is in the store. */
+/** A commit always has the same tree, so the previous lock of it remains valid while its blob is in the store. */
 async function resolveGit(source: FileSource, options: Resolving): Promise<LockedFile> {
   const { store, previous, sources, transfer } = options;
   const address = sources.git.parse(source.source);
@@ -301,7 +301,7 @@ function lastSegment(url: string): string {
   return parseSafePath(decoded(last));
 }
 
-/** Signs that stand for no text stay, and are refused with the rest of the name. */
+/** Invalid percent-encoding is kept as it is, so that the check of the name rejects it. */
 function decoded(segment: string): string {
   try {
     return decodeURIComponent(segment);

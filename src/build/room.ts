@@ -10,16 +10,16 @@ import type { LockedFile } from '../format/locked-content.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { freeBytes, ioError } from '../io/file.ts';
 import type { AssembleOptions } from './assemble.ts';
-import { discSpace } from './deal.ts';
+import { discSpace } from './disc-split.ts';
 import { isLocal } from './origins.ts';
 import { evenColumns, recoveryBytes } from './parity.ts';
 import { sliceBlob } from './parts.ts';
 
-export interface RoomOptions extends Partial<BundleShape> {
+export interface SpaceOptions extends Partial<BundleShape> {
   readonly store: BlobStore;
-  /** The folder that the bundle becomes; absent when only the store is filled. */
+  /** The folder of the bundle; absent if content is only downloaded to the store. */
   readonly output?: string;
-  /** Bytes free at a path that exists. */
+  /** Returns the free bytes of the file system of an existing path. */
   readonly free?: (path: string) => Promise<number>;
 }
 
@@ -31,11 +31,11 @@ interface Place {
 }
 
 /**
- * Checks, before the first byte, that there is room for what the store lacks of a lock and for its bundle, recovery
- * parts and copies on discs among it. Both may lie on one file system.
- * @throws StowageError `space-insufficient`, which says how much is missing where
+ * Checks, before the first download, that there is enough space for the blobs that the store lacks and for the bundle,
+ * including recovery parts and copies on discs. Store and bundle may share a file system.
+ * @throws StowageError `space-insufficient`, with the missing space of each file system
  */
-export async function requireRoom(lock: Lock, options: RoomOptions): Promise<void> {
+export async function requireRoom(lock: Lock, options: SpaceOptions): Promise<void> {
   const { store, output, free = freeBytes } = options;
   const places = [await placeOf('the store', store.root, await storeNeeds(lock, store))];
   if (output !== undefined) {
@@ -71,7 +71,7 @@ export async function requireRoom(lock: Lock, options: RoomOptions): Promise<voi
   );
 }
 
-/** Bytes that the store will grow by: what is there already, whole or in part, is not counted. */
+/** Bytes that the store will grow by, without the blobs and partial downloads that it already contains. */
 async function storeNeeds(lock: Lock, store: BlobStore): Promise<number> {
   const trees = new Map(
     lock.files.filter(({ kind }) => kind === 'tree').map((file) => [file.digest, copiesOf(file)]),
@@ -85,7 +85,7 @@ async function storeNeeds(lock: Lock, store: BlobStore): Promise<number> {
   return needed;
 }
 
-/** A folder becomes a tar first, and then a blob; of git there are its objects and their files before that. */
+/** How many copies of a file or folder exist at once: a folder is a tar before it is a blob; git also needs its objects and the exported files. */
 function copiesOf(file: LockedFile): number {
   return isLocal(file) ? 1 : 3;
 }
@@ -100,18 +100,18 @@ async function placeOf(what: string, path: string, needed: number): Promise<Plac
   }
 }
 
-/** Control files of a bundle beside its blobs, and what file systems need for themselves. */
+/** Space for the control files of a bundle and for file system overhead. */
 const SPARE_BYTES = 16 * MIB;
-/** Control files that every disc carries, beside what grows with the number of parts. */
+/** Space for the control files on every disc, except what grows with the number of parts. */
 const DISC_CONTROL_BYTES = MIB;
-/** What a part takes in `bundle.json` and `SHA512SUMS`, at most. */
+/** An upper bound for the lines of a part in `bundle.json` and `SHA512SUMS`. */
 const PART_LINES_BYTES = KIB;
 
 type BundleShape = Pick<AssembleOptions, 'partSize' | 'parity' | 'discs' | 'installers'>;
 
 /**
- * Bytes that a bundle takes on disk while it is packed, none too few: its blobs and installers, its recovery parts, and
- * what every disc has a copy of. Parts move to their disc and take their place once.
+ * An upper bound for the bytes that a bundle occupies while it is packed: its blobs, installers and recovery parts, and
+ * the control files on every disc. Parts are moved to their disc, so they count once.
  */
 export function bundleNeeds(lock: Lock, shape: Partial<BundleShape>): number {
   const { partSize = 0, parity: rows = 0, discs, installers = [] } = shape;
@@ -123,7 +123,7 @@ export function bundleNeeds(lock: Lock, shape: Partial<BundleShape>): number {
   if (discs === undefined) return whole + even;
   const control = tools + DISC_CONTROL_BYTES + parts.length * PART_LINES_BYTES;
   const space = discSpace(discs.size, control);
-  // A disc that cannot hold even the control files is refused by who deals.
+  // The split refuses discs that are too small for the control files.
   if (space <= 0) return whole + even;
   const recovery = discs.parity ? rows * Math.min(space, data) : even;
   const count = discs.parity

@@ -3,21 +3,21 @@ import type { BlobStore } from '../io/blob-store.ts';
 import { FollowPool } from '../io/follow-pool.ts';
 import { Slots } from '../io/queue.ts';
 
-/** Connections at once, over all blobs of a run. */
+/** The maximum number of simultaneous connections of a run. */
 const MAX_CONNECTIONS = 8;
 
-/** What a run has open while it brings blobs into the store. */
+/** The resources of a run that downloads blobs into the store. */
 export interface Transfer {
   readonly store: BlobStore;
   readonly signal: AbortSignal;
   readonly pool: FollowPool;
   readonly connections: Slots;
   readonly emit: Emit;
-  /** The part size for which sums are recorded, in bytes; 0 for whole blobs, the default where absent. */
+  /** The part size for which checksums are recorded, in bytes; 0 for whole blobs. Absent for the default part size. */
   readonly partSize?: number;
 }
 
-/** Runs `work` with threads and connections of its own, and ends them. */
+/** Runs `work` with its own threads and connections, and closes them afterwards. */
 export async function withTransfer<T>(
   options: Pick<Transfer, 'store' | 'signal' | 'emit' | 'partSize'>,
   work: (transfer: Transfer) => Promise<T>,
@@ -33,12 +33,12 @@ export async function withTransfer<T>(
   }
 }
 
-/** Tells once that another run is fetching the same. */
+/** Reports, once, that another run is downloading the same content. */
 export function waitNotice(emit: Emit, label: string): (pid: number) => void {
   return (pid) => {
     emit({
       type: 'warning',
-      message: `${label} is being fetched by process ${pid}; waiting for it`,
+      message: `process ${pid} is already downloading ${label}; waiting for it`,
     });
   };
 }

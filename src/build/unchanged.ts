@@ -45,7 +45,7 @@ async function changedFiles(
 ): Promise<Change[]> {
   const changed: Change[] = [];
   for (const { name, source, digest, size } of lock.files.filter(isLocal)) {
-    // What the store lacks is read from there, and compared, when it is pulled.
+    // If the store does not have it, a pull reads it from there and compares it.
     if ((await store.size(digest)) !== size) continue;
     const path = resolvePath(folder, source);
     const found = await digestIfThere(store, path, signal);

@@ -14,7 +14,7 @@ export function lockAfter(previous: Lock | undefined, lock: Lock): Lock {
   const before = previous.findings.find(({ rule }) => rule === RULE);
   const same = textOf({ ...lock, findings: [] }) === textOf({ ...previous, findings: [] });
   const finding = same ? before : (before ?? unchangedVersion(previous));
-  // A reason was given for the content of that lock, and not for what changed since.
+  // The reason applies only to the content of that lock, not to later changes.
   const { allowed: _, ...open } = finding ?? unchangedVersion(previous);
   const next = finding === undefined ? lock : withFinding(lock, same ? finding : open);
   return textOf(next) === textOf(previous) ? previous : next;
@@ -34,7 +34,7 @@ function withFinding(lock: Lock, finding: Finding): Lock {
   return { ...lock, findings: [finding, ...lock.findings.filter(({ rule }) => rule !== RULE)] };
 }
 
-/** What two locks are compared by. */
+/** The fields by which two locks are compared. */
 function textOf(lock: Lock): string {
   return canonicalJson({ ...lock, seq: 1, resolvedAt: '' } as unknown as Json);
 }

@@ -69,7 +69,7 @@ function requireUnpackable({ repository, layers, config }: ExaminedImage): void 
     throw refuse(
       `a config that lists the ${layers.length} layers of its manifest`,
       `${listed} layers in its config`,
-      'name a container image; download the content of an artifact (oras pull) and add it under "files"',
+      'use a container image; download the content of an artifact (oras pull) and add it under "files"',
     );
   }
   if (layers.length > MAX_OVERLAY_LAYERS) {

@@ -4,8 +4,8 @@ import { httpsOrigin } from './https.ts';
 import type { Origin } from './origin.ts';
 
 /**
- * A layer that its registry does not hold, from the addresses that its descriptor names (image-spec 1.1, descriptor.md,
- * `urls`): the first that gives it. Nothing is sent there that is for the registry.
+ * A layer that its registry does not store, downloaded from the addresses in its descriptor (image-spec 1.1,
+ * descriptor.md, `urls`). The first that works is used. Credentials of the registry are not sent there.
  * @throws StowageError `source-unsupported` for an address that is not https (http on this machine)
  */
 export function foreignLayerOrigin(urls: readonly string[], http: Http): Origin {

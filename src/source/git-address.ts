@@ -2,9 +2,9 @@ import { StowageError } from '../core/error.ts';
 import { isLoopback, oneLine } from '../net/address.ts';
 import { pointsToLocal } from '../net/local-address.ts';
 
-/** A repository that git is asked for, and what of it. */
+/** A git repository and a revision of it. */
 export interface GitAddress {
-  /** As git takes it: https, or http where that is allowed; no user, no query. */
+  /** The URL for git: https, or http if that is allowed; without user and query. */
   readonly url: string;
   /** A branch, a tag or a commit. */
   readonly revision: string;
@@ -14,19 +14,19 @@ export interface GitAddress {
 
 const COMMIT = /^[0-9a-f]{40}$/;
 
-/** Whether a revision names a commit by itself. */
+/** Whether a revision is a commit id. */
 export function isCommit(revision: string): boolean {
   return COMMIT.test(revision);
 }
 
-/** Whether a source of a manifest is a git repository. */
+/** Whether a source in a manifest is a git repository. */
 export function isGitSource(source: string): boolean {
   return source.startsWith('git+');
 }
 
 /**
  * Reads `git+https://host/path/repository@revision`.
- * @param insecure hosts, with their port, that may be asked without TLS; this machine may
+ * @param insecure hosts, with their port, that may be contacted without TLS; this machine always may
  * @throws StowageError `manifest-invalid`, `source-unsupported`
  */
 export function parseGitAddress(source: string, insecure: readonly string[]): GitAddress {
@@ -43,7 +43,7 @@ export function parseGitAddress(source: string, insecure: readonly string[]): Gi
   return { url, revision, name: last.replace(/\.git$/, '') };
 }
 
-/** The address of a repository as git may be given it. @throws StowageError `source-unsupported` */
+/** The address of a repository in a form that is safe to pass to git. @throws StowageError `source-unsupported` */
 export function gitUrl(address: string, insecure: readonly string[]): string {
   const url = URL.parse(address);
   const plain =
@@ -60,10 +60,10 @@ export function gitUrl(address: string, insecure: readonly string[]): string {
 }
 
 /**
- * An address that a repository names for another, perhaps relative to its own.
+ * The URL of a submodule, which may be relative to that of its repository.
  * @throws StowageError `source-unsupported`, also for an address of this machine, where the repository is elsewhere
  */
-export function besideUrl(url: string, named: string, insecure: readonly string[]): string {
+export function submoduleUrl(url: string, named: string, insecure: readonly string[]): string {
   const found = gitUrl(/^\.\.?\//.test(named) ? new URL(named, `${url}/`).href : named, insecure);
   if (!pointsToLocal(new URL(found), new URL(url))) return found;
   throw new StowageError('source-unsupported', `${url} refers to a repository on this machine`, {
@@ -73,7 +73,7 @@ export function besideUrl(url: string, named: string, insecure: readonly string[
   });
 }
 
-/** What git-check-ref-format allows, but for characters that a shell or a person could mistake. */
+/** What git-check-ref-format allows, except characters that are special in shells or easy to misread. */
 function isRevision(text: string): boolean {
   return (
     /^[A-Za-z0-9_][A-Za-z0-9._/+-]{0,254}$/.test(text) &&

@@ -11,8 +11,8 @@ const WATCH_MS = 250;
 const GRACE_MS = 2000;
 
 /**
- * Settings that no repository and no user can change: no hooks, no helpers, no prompts, no protocol but https, objects
- * checked as they come in, nothing done behind our back.
+ * Settings that neither a repository nor a user can change: no hooks, helpers or prompts, only https, received objects
+ * are checked, no background maintenance.
  */
 const SETTINGS = [
   'protocol.allow=never',
@@ -33,24 +33,24 @@ const SETTINGS = [
 ];
 
 export interface GitRun {
-  /** Where git may write, and where its home is. */
+  /** The only folder that git may write to; also its home. */
   readonly folder: string;
   readonly env: Environment;
   readonly proxies?: Proxies | undefined;
   readonly signal: AbortSignal;
   /** Further settings, as `name=value`; nothing secret. */
   readonly settings?: readonly string[];
-  /** Further variables; they are where secrets go. */
+  /** Further environment variables, which may contain secrets. */
   readonly variables?: Readonly<Record<string, string>>;
   readonly input?: string;
-  /** What the folder may grow to, in bytes. */
+  /** Size limit of the folder, in bytes. */
   readonly maxBytes: number;
   readonly timeoutMs: number;
 }
 
-/** That git ended with another status than 0. */
+/** Git exited with a status other than 0. */
 export class GitFailure extends Error {
-  /** The last that it wrote to standard error. */
+  /** The end of its standard error. */
   readonly said: string;
 
   constructor(said: string) {
@@ -60,7 +60,7 @@ export class GitFailure extends Error {
 }
 
 /**
- * Runs the system's git, with none of the user's and the machine's configuration, and reads its standard output.
+ * Runs the system's git without the configuration of the user and the machine, and reads its standard output.
  * @throws GitFailure; StowageError `source-unsupported` without git, `source-unreachable` when it takes too long,
  * `content-refused` when it fetches too much, `interrupted`
  */
@@ -81,7 +81,7 @@ export async function runGit<T>(
   let last: NodeJS.Timeout | undefined;
   const stop = (reason: StowageError): void => {
     stopped ??= reason;
-    // At SIGTERM git ends its transport, too; killed, it could not.
+    // On SIGTERM, git also terminates its transport process; on SIGKILL it could not.
     child.kill('SIGTERM');
     last ??= setTimeout(() => child.kill('SIGKILL'), GRACE_MS);
   };
@@ -170,8 +170,8 @@ function missing(cause: unknown): StowageError {
 }
 
 function tooSlow(timeoutMs: number): StowageError {
-  return new StowageError('source-unreachable', 'git took too long', {
-    expected: `an end within ${timeoutMs / 60_000} minutes`,
+  return new StowageError('source-unreachable', 'git timed out', {
+    expected: `to finish within ${timeoutMs / 60_000} minutes`,
     found: 'none',
     hint: 'run the same command again, or use a smaller repository or a local folder',
   });

@@ -6,11 +6,11 @@ import { Secret } from '../net/secret.ts';
 
 const MAX_NETRC_CHARACTERS = 1024 * 1024;
 
-/** How to sign in to a host of git repositories; undefined where nothing is known. */
+/** Returns the credentials for a git host; undefined if there are none. */
 export type GitCredentials = (hostname: string) => Promise<Secret | undefined>;
 
 /**
- * What git's own transport reads: `~/.netrc` (or the file that `NETRC` names); and for github.com `GH_TOKEN` or
+ * Reads credentials from `~/.netrc`, as git's transport does (or from the file in `NETRC`), and for github.com `GH_TOKEN` or
  * `GITHUB_TOKEN`. The secret is what follows `Basic` in an Authorization header. Each goes to its own host alone.
  */
 export function createGitCredentials(env: Environment, home: string): GitCredentials {
@@ -26,7 +26,7 @@ function basic(user: string, password: string): Secret {
   return new Secret(Buffer.from(`${user}:${password}`).toString('base64'));
 }
 
-/** The machines of a netrc file; macros and the default entry are passed over. */
+/** The machines of a netrc file; macros and the default entry are ignored. */
 export function parseNetrc(
   text: string,
 ): ReadonlyMap<string, { readonly login: string; readonly password: string }> {

@@ -10,14 +10,14 @@ import { Secret } from '../net/secret.ts';
 import type { Origin } from './origin.ts';
 import { rangeOrigin } from './range-origin.ts';
 
-/** What a repository holds in place of a file that Git LFS keeps. */
+/** The pointer that a repository contains in place of a file in Git LFS. */
 export interface LfsPointer {
   readonly digest: Digest;
   /** Bytes. */
   readonly size: number;
 }
 
-/** A pointer is smaller than this, says its specification. */
+/** Pointers are smaller than this, according to the specification. */
 export const MAX_POINTER_BYTES = 1024;
 const OBJECTS_AT_ONCE = 100;
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
@@ -36,7 +36,8 @@ export function parsePointer(bytes: Buffer): LfsPointer | undefined {
 }
 
 /**
- * Asks a repository's LFS server where its objects are (git-lfs, docs/api/batch.md): the transfer `basic` alone.
+ * Requests the download URLs of objects from a repository's LFS server (git-lfs, docs/api/batch.md). Supports only the
+ * transfer `basic`.
  * @param url of the repository
  * @param credentials what follows `Basic`
  * @throws StowageError `source-not-found` for an object that the server lacks, other `source-*`
@@ -101,7 +102,7 @@ function originOf(digest: Digest, answer: Fields, asked: HttpRequest, http: Http
     pointsToLocal(url, asked.url)
   ) {
     throw malformed(asked, {
-      expected: 'https addresses of objects, elsewhere',
+      expected: 'https addresses of objects on other machines',
       found: oneLine(url?.protocol ?? 'no address', 40),
     });
   }
@@ -115,7 +116,7 @@ function originOf(digest: Digest, answer: Fields, asked: HttpRequest, http: Http
   );
 }
 
-/** Of the headers that a server asks for, the one that may not go where a redirect leads. */
+/** The Authorization header that the server requires for a download; it is not sent to redirect targets. */
 function authorizationOf(header: Fields): Authorization | undefined {
   const name = Object.keys(header).find((each) => each.toLowerCase() === 'authorization');
   const text = name === undefined ? undefined : textOf(header[name], 16_384);

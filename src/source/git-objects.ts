@@ -4,13 +4,13 @@ import { oneLine } from '../net/address.ts';
 
 const MAX_LINE_BYTES = 256;
 
-/** A file, a link or another repository in the tree of a commit. */
+/** A file, link or submodule in the tree of a commit. */
 export interface GitEntry {
   readonly path: string;
   readonly kind: 'file' | 'program' | 'link' | 'repository';
-  /** Of the blob; of another repository, the commit. */
+  /** The id of the blob; for a submodule, the commit. */
   readonly oid: string;
-  /** Bytes; 0 for another repository. */
+  /** In bytes; 0 for a submodule. */
   readonly size: number;
 }
 
@@ -28,7 +28,7 @@ export function parseTree(output: Buffer): GitEntry[] {
   if (lines.length > MAX_ARCHIVE_ENTRIES) {
     throw new StowageError(
       'content-refused',
-      'a git tree has more files than an archive may contain',
+      'the git tree has more files than an archive can contain',
       {
         expected: `at most ${MAX_ARCHIVE_ENTRIES} files`,
         found: `${lines.length}`,
@@ -50,7 +50,7 @@ export function parseTree(output: Buffer): GitEntry[] {
 
 /**
  * Reads what `git cat-file --batch` prints for the blobs of these entries, in their order.
- * @param sink takes the bytes of one, to their end
+ * @param sink must read the bytes of each blob to the end
  * @throws StowageError `source-malformed`
  */
 export async function readBatch(
@@ -67,7 +67,7 @@ export async function readBatch(
   }
 }
 
-/** Lines and counted bytes of a stream. */
+/** Reads lines and exact numbers of bytes from a stream. */
 class ByteReader {
   readonly #source: AsyncIterator<Uint8Array>;
   #held: Buffer = Buffer.alloc(0);
@@ -90,7 +90,7 @@ class ByteReader {
 
   async *take(count: number): AsyncGenerator<Uint8Array, void, undefined> {
     for (let left = count; left > 0; ) {
-      if (this.#held.length === 0 && !(await this.#more())) throw strange('an early end');
+      if (this.#held.length === 0 && !(await this.#more())) throw strange('end of output');
       const chunk = this.#held.subarray(0, left);
       this.#held = this.#held.subarray(chunk.length);
       left -= chunk.length;
@@ -108,7 +108,7 @@ class ByteReader {
 
 function strange(found: string): StowageError {
   return new StowageError('source-malformed', 'unexpected output from git', {
-    expected: 'blobs, links and commits of other repositories',
+    expected: 'files, links and submodules',
     found: oneLine(found, 100),
     hint: 'try again with a newer version of git',
   });

@@ -9,12 +9,12 @@ import type { HostTrust } from '../net/host-trust.ts';
 import type { Http } from '../net/http.ts';
 import type { Proxies } from '../net/proxy.ts';
 import type { Secret } from '../net/secret.ts';
-import { besideUrl, type GitAddress, gitUrl, isCommit, parseGitAddress } from './git-address.ts';
+import { type GitAddress, gitUrl, isCommit, parseGitAddress, submoduleUrl } from './git-address.ts';
 import { GitFailure, type GitRun, runGit } from './git-command.ts';
 import { createGitCredentials } from './git-credentials.ts';
 import { type LfsPointer, lfsOrigins } from './git-lfs.ts';
 import { type GitEntry, parseTree, readBatch } from './git-objects.ts';
-import { settleRepository } from './git-redirect.ts';
+import { repositoryUrl } from './git-redirect.ts';
 import type { Origin } from './origin.ts';
 
 export type { GitAddress } from './git-address.ts';
@@ -32,21 +32,21 @@ const HOSTILE = /^(?:error|fatal): .*(?:fsck error|object [0-9a-f]{40}: \w+: )/m
 const ASK_MS = 2 * 60_000;
 const FETCH_MS = 60 * 60_000;
 
-/** Git repositories, asked through the system's git under settings of ours. */
+/** Access to git repositories with the system's git and fixed settings. */
 export interface Git {
   /** @throws StowageError `manifest-invalid`, `source-unsupported` */
   parse(source: string): GitAddress;
-  /** An address that a repository names for another, perhaps relative to its own. @throws as {@link parse} */
-  beside(url: string, named: string): string;
-  /** The commit that a branch or tag is now. @throws StowageError `source-not-found`, other `source-*` */
+  /** The URL of a submodule, which may be relative to that of its repository. @throws as {@link parse} */
+  submodule(url: string, named: string): string;
+  /** The commit that a branch or tag currently points to. @throws StowageError `source-not-found`, other `source-*` */
   commit(address: GitAddress, folder: string, signal: AbortSignal): Promise<string>;
   /**
-   * Fetches a commit, without its history where the server gives it so.
-   * @param folder empty, for git to keep what it fetched
-   * @throws StowageError `source-not-found`, `content-refused` for too much, other `source-*`
+   * Fetches a commit, without its history if the server supports that.
+   * @param folder an empty folder for git's objects
+   * @throws StowageError `source-not-found`, `content-refused` if it exceeds the size limit, other `source-*`
    */
   fetch(url: string, commit: string, folder: string, signal: AbortSignal): Promise<GitCommit>;
-  /** Where the LFS server of a repository has these objects. @throws StowageError `source-*` */
+  /** The download locations of these objects on the LFS server of a repository. @throws StowageError `source-*` */
   lfs(
     url: string,
     objects: readonly LfsPointer[],
@@ -54,15 +54,15 @@ export interface Git {
   ): Promise<ReadonlyMap<Digest, Origin>>;
 }
 
-/** A commit whose objects are here. */
+/** A commit that has been fetched. */
 export interface GitCommit {
   readonly commit: string;
   /** The hash of its tree. */
   readonly tree: string;
   readonly entries: readonly GitEntry[];
-  /** Addresses of the repositories within it, by their path. */
+  /** URLs of its submodules, by path. */
   readonly repositories: ReadonlyMap<string, string>;
-  /** Hands on the bytes of blobs, one after the other. */
+  /** Passes the bytes of blobs to `sink`, one after the other. */
   read(
     entries: readonly GitEntry[],
     sink: (index: number, bytes: AsyncIterable<Uint8Array>) => Promise<void>,
@@ -75,7 +75,7 @@ export interface GitOptions {
   readonly http: Http;
   readonly proxies?: Proxies;
   readonly trust?: HostTrust;
-  /** Hosts, with their port, that may be asked without TLS. */
+  /** Hosts, with their port, that may be contacted without TLS. */
   readonly insecure?: readonly string[];
 }
 
@@ -88,7 +88,7 @@ export function createGit(options: GitOptions): Git {
     new Ask(options, folder, signal, signIn);
   return {
     parse: (source) => parseGitAddress(source, insecure),
-    beside: (url, named) => besideUrl(url, named, insecure),
+    submodule: (url, named) => submoduleUrl(url, named, insecure),
     commit: (address, folder, signal) => ask(folder, signal).commit(address),
     fetch: (url, commit, folder, signal) => ask(folder, signal).fetch(url, commit),
     lfs: async (url, objects, signal) =>
@@ -145,7 +145,7 @@ class Ask {
     try {
       await this.#remote(url, shallow, FETCH_MS);
     } catch (error) {
-      // A server that gives no commit by its name, or no history cut short: then all of it.
+      // The server does not support fetching a single commit or a shallow history: fetch everything.
       const { cause } = error as { cause?: unknown };
       if (!(cause instanceof GitFailure) || !GIVES_NO_COMMIT.test(cause.said)) throw error;
       await this.#remote(
@@ -223,7 +223,7 @@ class Ask {
     const { at, secret } = await this.#place(url);
     const { origin, protocol, host, hostname } = new URL(at);
     const variables: Record<string, string> = {};
-    // In a variable of the child, which only its own user can read; never in its arguments.
+    // In the environment of the child, which only its own user can read; never in its arguments.
     if (secret !== undefined && (protocol === 'https:' || isLoopback(hostname))) {
       variables['GIT_CONFIG_COUNT'] = '1';
       variables['GIT_CONFIG_KEY_0'] = `http.${origin}/.extraHeader`;
@@ -246,12 +246,12 @@ class Ask {
     }
   }
 
-  /** Where a repository is, and what that host alone may be told. */
+  /** The URL of a repository after redirects, and the credentials for that host only. */
   async #place(url: string): Promise<{ at: string; secret: Secret | undefined }> {
     const { http, insecure = [] } = this.#options;
     const secret = await this.#signIn(url);
     if (secret === undefined) return { at: url, secret };
-    const found = await settleRepository(url, secret, http, this.#signal);
+    const found = await repositoryUrl(url, secret, http, this.#signal);
     if (new URL(found).host === new URL(url).host) return { at: found, secret };
     return { at: gitUrl(found, insecure), secret: await this.#signIn(found) };
   }
@@ -271,7 +271,7 @@ async function collect(output: AsyncIterable<Uint8Array>): Promise<Buffer> {
     if (bytes > MAX_ANSWER_BYTES) {
       throw new StowageError(
         'content-refused',
-        'the list of a git repository exceeds the size limit',
+        'the file list of a git repository exceeds the size limit',
         {
           expected: `at most ${MAX_ANSWER_BYTES} bytes`,
           found: 'more',
@@ -284,7 +284,7 @@ async function collect(output: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** What git's words mean. A host that hides a repository says the same as one that lacks it. */
+/** Translates git's messages. A host answers the same for a hidden repository as for one that does not exist. */
 function refused(url: string, cause: GitFailure, secret: Secret | undefined): StowageError {
   const { said } = cause;
   const last = said.split('\n').findLast((line) => /^(?:fatal|error|remote):/.test(line)) ?? said;

@@ -4,7 +4,7 @@ import type { Http } from '../net/http.ts';
 import type { Origin } from './origin.ts';
 import { rangeOrigin } from './range-origin.ts';
 
-/** A file at an https address (http too, on this machine). @throws StowageError `source-unsupported` */
+/** A file at an https address; http is allowed for this machine. @throws StowageError `source-unsupported` */
 export function httpsOrigin(address: string, http: Http): Origin {
   const url = parseHttps(address);
   const asked = { what: redactUrl(url), url };
@@ -15,7 +15,7 @@ export function httpsOrigin(address: string, http: Http): Origin {
   );
 }
 
-/** An https address as messages may show it. */
+/** An https address in a form that may appear in messages. */
 export function describeHttps(address: string): string {
   return redactUrl(parseHttps(address));
 }

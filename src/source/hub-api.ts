@@ -16,8 +16,8 @@ export interface HubApi {
 }
 
 /**
- * Asks the Hub what a revision is and what files it has, through `@huggingface/hub`, which knows the questions and
- * the pages, over our client, which knows limits, retries, redirects and errors.
+ * Requests the metadata and file list of a revision from the Hub. `@huggingface/hub` makes the requests and follows the
+ * pages; our HTTP client below it enforces limits, retries, redirect rules and error messages.
  */
 export async function describeModel(
   api: HubApi,
@@ -26,7 +26,7 @@ export async function describeModel(
 ): Promise<HubModel> {
   const { endpoint: hubUrl } = api;
   const { repository, revision } = source;
-  // Loaded here, so that a start that asks no Hub does not pay for it.
+  // Loaded on first use, so that commands that do not use a Hub start faster.
   const { modelInfo, listFiles } = await import('@huggingface/hub');
   const asked = { what: `${repository}@${revision}`, url: new URL(`${hubUrl}/${repository}`) };
   const fetch = adapter(api, source, asked, signal);
@@ -43,7 +43,7 @@ export async function describeModel(
     asked,
   );
   if (/^[0-9a-f]{40}$/.test(revision) && model.commit !== revision) {
-    throw malformed(asked, { expected: `the commit that was asked for`, found: model.commit });
+    throw malformed(asked, { expected: `the requested commit`, found: model.commit });
   }
   const files: HubFile[] = [];
   await foreign(asked, async () => {
@@ -66,13 +66,16 @@ export async function describeModel(
   return { repository, endpoint: hubUrl, ...model, files };
 }
 
-/** What the library throws by itself is about an answer that it cannot read. */
+/** Errors of the library itself mean that it could not read a response. */
 async function foreign<T>(asked: Asked, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
     if (error instanceof StowageError) throw error;
-    throw malformed(asked, { expected: 'an answer as the Hub gives', found: 'something else' });
+    throw malformed(asked, {
+      expected: 'a response in the format of the Hub',
+      found: 'something else',
+    });
   }
 }
 
@@ -99,7 +102,7 @@ function adapter(
       MAX_HUB_RESPONSE_BYTES,
       signal,
     );
-    // The library by itself ends a listing early, without a word, at a link written another way than huggingface.co's.
+    // The library silently ends a listing early if a Link header is not written exactly as huggingface.co does.
     const next = nextPage(url, headers.get('link'), asked);
     return new Response(new Uint8Array(bytes), {
       status,

@@ -11,7 +11,7 @@ export interface HubFile {
   readonly lfsSha256?: string;
   /** Git blob SHA-1 in hex, for all others. */
   readonly gitOid?: string;
-  /** What the Hub's own scanners say: `safe`, `unsafe`, `suspicious`, `queued`, ... */
+  /** The verdict of the Hub's scanners: `safe`, `unsafe`, `suspicious`, `queued`, ... */
   readonly hubScan?: string;
 }
 
@@ -22,11 +22,11 @@ export interface HubModel {
   readonly endpoint: string;
   /** 40 hex digits. */
   readonly commit: string;
-  /** As the model card names it. */
+  /** As stated in the model card. */
   readonly license?: string;
-  /** Whether an account must accept something before it may read the files. */
+  /** Whether an account must accept terms before it can read the files. */
   readonly gated: boolean;
-  /** Whether the Hub lets an account in by itself, or a person decides; only of a gated one. */
+  /** Whether access is granted automatically or by a person; only for gated models. */
   readonly gate?: 'auto' | 'manual';
   readonly tags: readonly string[];
   readonly files: readonly HubFile[];
@@ -36,7 +36,7 @@ const HEX_40 = /^[0-9a-f]{40}$/;
 const HEX_64 = /^[0-9a-f]{64}$/;
 const MAX_TAGS = 1000;
 
-/** Reads what the Hub says of a model. @throws StowageError `source-malformed` */
+/** Reads the Hub's metadata of a model. @throws StowageError `source-malformed` */
 export function readModelInfo(
   value: unknown,
   asked: Asked,
@@ -65,7 +65,7 @@ export function readModelInfo(
   };
 }
 
-/** The model card's licence; the one it names, where the Hub knows it only as `other`. */
+/** The license in the model card: its `license_name` if `license` is `other`. */
 function readLicense(cardData: unknown, tags: readonly string[]): string | undefined {
   const card = fieldsOf(cardData);
   const tag = tags.find((each) => each.startsWith('license:'))?.slice('license:'.length);
@@ -76,13 +76,13 @@ function readLicense(cardData: unknown, tags: readonly string[]): string | undef
 
 /**
  * Reads one entry of a listing; undefined for a folder.
- * @throws StowageError `source-malformed`, `source-unsupported` for what is neither file nor folder
+ * @throws StowageError `source-malformed`, `source-unsupported` for anything but files and folders
  */
 export function readTreeEntry(value: unknown, asked: Asked): HubFile | undefined {
   const entry = fieldsOf(value);
   const path = textOf(entry['path']);
   if (path === undefined)
-    throw malformed(asked, { expected: 'a path for each entry', found: 'an entry without one' });
+    throw malformed(asked, { expected: 'a path in each entry', found: 'an entry without one' });
   if (entry['type'] === 'directory') return undefined;
   if (entry['type'] !== 'file') throw strange(asked, path, entry['type']);
   if (entry['lfs'] !== undefined && entry['lfs'] !== null) {
@@ -108,7 +108,7 @@ export function readTreeEntry(value: unknown, asked: Asked): HubFile | undefined
   });
 }
 
-/** The Hub's verdict on a file, in its present form and in the one before; nothing where a mirror says none. */
+/** The Hub's verdict on a file, in the current or the previous format; undefined if a mirror has none. */
 function readScan(entry: Fields): { hubScan?: string } {
   const status = textOf(fieldsOf(entry['securityFileStatus'])['status'], 40);
   if (status !== undefined && /^[a-z][a-z-]*$/i.test(status))
@@ -124,7 +124,7 @@ function strange({ what }: Asked, path: string, type: unknown): StowageError {
     {
       expected: 'files and folders',
       found: `${oneLine(path)}: ${oneLine(String(type), 40)}`,
-      hint: 'take a repository, or a commit of it, without submodules and links',
+      hint: 'use a repository or commit without submodules and links',
     },
   );
 }

@@ -2,19 +2,19 @@ import { StowageError } from '../core/error.ts';
 import { oneLine } from '../net/address.ts';
 import type { HttpRefusal } from '../net/http.ts';
 
-/** What was asked of the Hub. */
+/** A request to the Hub. */
 export interface HubQuestion {
   readonly endpoint: string;
   readonly repository: string;
   readonly revision: string;
-  /** A file of it. */
+  /** The path of a file in the repository. */
   readonly path?: string;
   readonly hasToken: boolean;
 }
 
 /**
- * The error that a refusal of the Hub means, by status and X-Error-Code. Somebody without a token gets 401 for a
- * repository that is absent and for one that is private alike.
+ * The error for a refusal by the Hub, from its status and X-Error-Code. Without a token, the Hub answers 401 both for
+ * repositories that do not exist and for private ones.
  */
 export function hubRefusal(
   { status, headers, said }: HttpRefusal,

@@ -6,15 +6,15 @@ import { isLoopback } from '../net/address.ts';
 import { Secret } from '../net/secret.ts';
 
 export interface HubSettings {
-  /** Without a slash at its end; may have a path, as mirrors do. */
+  /** Without a trailing slash; may have a path, as URLs of mirrors do. */
   readonly endpoint: string;
   readonly token?: Secret;
 }
 
 /**
- * The Hub to ask and the token to ask with, where the Hub's own clients look for them: `HF_ENDPOINT`; `HF_TOKEN`,
+ * The Hub and the token to use, from the places that the Hub's own clients read: `HF_ENDPOINT`; `HF_TOKEN`,
  * `HF_TOKEN_PATH`, `HF_HOME`.
- * @throws StowageError `source-unsupported`, `source-denied` for a token that cannot be one, `io-failed`
+ * @throws StowageError `source-unsupported`, `source-denied` for an invalid token, `io-failed`
  */
 export async function hubSettings(env: Environment, home: string): Promise<HubSettings> {
   const endpoint = parseEndpoint(env['HF_ENDPOINT'] || 'https://huggingface.co');

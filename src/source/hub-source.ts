@@ -14,7 +14,7 @@ const SOURCE = new RegExp(`^hf://(${NAME}/${NAME})(?:@([A-Za-z0-9][A-Za-z0-9._/-
 export function parseHubSource(source: string): HubSource {
   const [, repository, revision = 'main'] = SOURCE.exec(source) ?? [];
   if (repository !== undefined && !source.includes('..')) return { repository, revision };
-  throw new StowageError('manifest-invalid', 'unreadable model source', {
+  throw new StowageError('manifest-invalid', 'invalid model source', {
     expected: 'hf://organisation/name@revision',
     found: JSON.stringify(source.slice(0, 160)),
     hint: 'copy organisation and name from the address of the model page',

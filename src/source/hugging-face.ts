@@ -17,7 +17,7 @@ export { type HubSettings, hubSettings } from './hub-settings.ts';
 export interface Hub {
   readonly endpoint: string;
   /**
-   * What `hf://organisation/name@revision` is now. Asks for access to the files too, when they are gated.
+   * Resolves `hf://organisation/name@revision`. Also checks access to the files if the model is gated.
    * @throws StowageError `source-not-found`, `source-gated`, `source-denied`, other `source-*`
    */
   resolve(source: string, signal: AbortSignal): Promise<HubModel>;
@@ -65,7 +65,7 @@ function fileRequest(
   path: string,
 ): HttpRequest {
   const segments = path.split('/');
-  // An address would resolve these away, and ask for something else of the same host.
+  // A URL would normalize these segments, and the request would go to another path on the host.
   if (!isHubRepository(repository) || segments.some((each) => ['', '.', '..'].includes(each))) {
     throw new StowageError('path-unsafe', `unsafe path ${quoted(path)}`, {
       expected: 'a file of a repository organisation/name',

@@ -21,7 +21,7 @@ export interface LocalTreeFile {
 }
 
 /**
- * A file of this machine; a link to one will do, as caches are full of them.
+ * A local file. It may be a symbolic link, because caches contain many of them.
  * @throws StowageError `file-missing`, `file-kind`, `io-failed`
  */
 export async function localFile(path: string): Promise<LocalFile> {
@@ -34,7 +34,7 @@ export async function localFile(path: string): Promise<LocalFile> {
 }
 
 /**
- * Every file below a folder, sorted bytewise by path. Empty folders are not seen.
+ * Every file below a folder, sorted bytewise by path. Empty folders are omitted.
  * @throws StowageError `file-missing`; `path-unsafe` for names that some system cannot hold, or that are one file on
  * some systems; `file-kind` for links, devices, pipes and sockets; with every defect listed
  */
@@ -59,7 +59,7 @@ export async function localTree(folder: string): Promise<LocalTreeFile[]> {
   if (collision !== undefined)
     unsafe.push(`${collision.join(' and ')}: the same file on some systems`);
   if (unsafe.length > 0) throw refuseNames(folder, unsafe, strange);
-  if (strange.length > 0) throw wrongKind(folder, 'files and folders alone', strange);
+  if (strange.length > 0) throw wrongKind(folder, 'only files and folders', strange);
   return files.sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
 }
 
@@ -97,7 +97,7 @@ async function statOf(path: string): Promise<Stats> {
   }
 }
 
-/** What a link points to; undefined if it is none. With git-annex, a file whose content is elsewhere is a broken link. */
+/** Describes the target of a link; undefined if it is not a link. With git-annex, a file whose content is missing is a broken link. */
 async function describeLink(path: string): Promise<string | undefined> {
   const target = await readlink(path).catch(() => undefined);
   if (target === undefined) return undefined;
@@ -155,7 +155,7 @@ function failure(path: string, cause: unknown): StowageError {
   });
 }
 
-/** Whether a link points to where git-annex keeps the content of a file. */
+/** Whether a link points to a git-annex object, which holds the content of a file. */
 export function isAnnexLink(target: string): boolean {
   return /(?:^|\/)\.git\/annex\/objects\//.test(target);
 }

@@ -7,25 +7,25 @@ import { type Asked, malformed } from '../net/http-error.ts';
 import type { Place } from '../net/registry-auth.ts';
 import type { FetchedManifest, Reader } from './oci-reader.ts';
 
-/** A blob of an attached artifact, with what its descriptor says of it. */
+/** A blob of an attached artifact, with the fields of its descriptor. */
 export interface AttachedLayer extends LockedBlob {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-/** An artifact that a registry holds beside an image: cosign's signatures, or whatever names the image as its subject. */
+/** An artifact that is attached to an image in a registry: cosign signatures, or any manifest that has the image as its subject. */
 export interface Attached {
-  /** `cosign` for the tag `sha256-<hex>.sig`; `referrer` for what the distribution specification 1.1 lists. */
+  /** `cosign` for the tag `sha256-<hex>.sig`; `referrer` for manifests in the referrers list (distribution specification 1.1). */
   readonly kind: 'cosign' | 'referrer';
-  /** What the artifact is; of a manifest that does not say it, its config's media type. */
+  /** The artifact type; if the manifest does not state one, the media type of its config. */
   readonly artifactType: string;
   readonly manifest: LockedBlob;
   readonly bytes: Buffer;
-  /** Absent when the manifest names none that a digest by SHA-256 names. */
+  /** Absent if the manifest has no config with a SHA-256 digest. */
   readonly config?: LockedBlob;
   readonly layers: readonly AttachedLayer[];
 }
 
-/** What was found beside an image, and what a registry names there but could not be read. */
+/** The artifacts that are attached to an image, and those that could not be read. */
 export interface AttachedTo {
   readonly found: readonly Attached[];
   readonly failures: readonly StowageError[];
@@ -38,8 +38,8 @@ const INDEX = 'application/vnd.oci.image.index.v1+json';
 const MAX_ANNOTATION_CHARACTERS = 256 * 1024;
 
 /**
- * What a registry holds beside an image, without the blobs. Registries without the referrers API are asked for the
- * tag that the specification puts in its place. What cannot be read is listed, and does not keep the rest away.
+ * Finds the artifacts that are attached to an image, without downloading their blobs. For registries without the
+ * referrers API, the fallback tag of the specification is used. Artifacts that cannot be read are listed and skipped.
  * @throws StowageError other than `source-*`, such as `interrupted`
  */
 export async function attachedTo(
@@ -83,7 +83,7 @@ export async function attachedTo(
     await attempt(async () => {
       const fetched = await manifest(digest);
       if (fetched === undefined) return;
-      // The list is the registry's word; the subject inside is what the artifact itself says.
+      // The list comes from the registry; only the subject in the manifest itself shows what the artifact belongs to.
       const subject = fieldsOf(fieldsOf(parseRemote(fetched.bytes, fetched.asked))['subject']);
       if (subject['digest'] === image) found.push(readAttached('referrer', fetched));
     });
@@ -92,7 +92,7 @@ export async function attachedTo(
     failures.push(
       malformed(listed.asked, {
         expected: `at most ${MAX_ATTACHED} referrers of one manifest`,
-        found: `${listed.digests.length}: all after the first ${MAX_ATTACHED} were passed over`,
+        found: `${listed.digests.length}: all after the first ${MAX_ATTACHED} were skipped`,
       }),
     );
   }
@@ -129,7 +129,7 @@ function readAttached(kind: Attached['kind'], fetched: FetchedManifest): Attache
   const layers = document['layers'];
   if (Array.isArray(document['manifests']) || document['mediaType'] === INDEX) {
     throw new StowageError('source-unsupported', `${asked.what} is an index`, {
-      expected: 'an artifact that is a manifest',
+      expected: 'a manifest',
       found: 'an index',
       hint: 'attach each of its manifests to the image, if the site needs them',
     });

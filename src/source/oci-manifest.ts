@@ -22,14 +22,14 @@ const CONFIGS = [
   'application/vnd.oci.image.config.v1+json',
   'application/vnd.docker.container.image.v1+json',
 ];
-/** Layers that container engines unpack: tar, as it is or compressed with gzip or zstd. */
+/** Layers that container engines unpack: tar, uncompressed or compressed with gzip or zstd. */
 const LAYER =
   /^application\/vnd\.(?:oci\.image\.layer\.(?:nondistributable\.)?v1\.tar(?:\+(?:gzip|zstd))?|docker\.image\.rootfs\.(?:foreign\.)?diff\.tar(?:\.(?:gzip|zstd))?)$/;
 const MEDIA_TYPE = /^[a-z0-9.+-]+\/[A-Za-z0-9.+_-]+$/;
 const MAX_ENTRIES = 1000;
 const MAX_URLS = 8;
 
-/** What a client of both generations says it reads. */
+/** The Accept header of a client that supports both OCI and Docker manifests. */
 export const acceptManifests: string = [...MANIFESTS, ...INDEXES].join(', ');
 
 export interface IndexEntry extends LockedBlob {
@@ -40,7 +40,7 @@ export type ImageDocument =
   | {
       readonly kind: 'index';
       readonly mediaType: string;
-      /** Those that can be read: as other clients do, odd ones are passed over. */
+      /** The valid entries; like other clients, we skip malformed ones. */
       readonly manifests: IndexEntry[];
     }
   | {
@@ -52,9 +52,9 @@ export type ImageDocument =
 
 /**
  * Reads an image index or an image manifest.
- * @param contentType what the server said it is
- * @param foreignLayers whether layers from elsewhere may be, over https
- * @throws StowageError `source-malformed`; `source-unsupported` for schema 1, artifacts and layers from elsewhere
+ * @param contentType the Content-Type header of the response
+ * @param foreignLayers whether layers that are not in the registry are allowed, over https
+ * @throws StowageError `source-malformed`; `source-unsupported` for schema 1, artifacts and foreign layers
  */
 export function readImageDocument(
   bytes: Uint8Array,
@@ -71,7 +71,7 @@ export function readImageDocument(
     );
   }
   const mediaType = documentType(document, contentType, asked);
-  // CVE-2021-41190: one document that is an index to one reader and a manifest to another.
+  // CVE-2021-41190: a document that some readers treat as an index and others as a manifest.
   const both = 'manifests' in document && ('layers' in document || 'config' in document);
   if (both || document['schemaVersion'] !== 2) {
     throw malformed(asked, {
@@ -93,7 +93,7 @@ export function readImageDocument(
     throw unsupported(
       asked,
       `an artifact with a config of ${config.mediaType}`,
-      'name a container image; models come from a Hub',
+      'use a container image; add models from a Hub under "models"',
     );
   }
   const layers = listOf(document['layers'], asked).map((each) =>
@@ -121,11 +121,14 @@ function documentType(document: Fields, contentType: string, asked: Asked): stri
     throw unsupported(
       asked,
       `a document of ${oneLine(String(type), 100) || 'no type'}`,
-      'name a container image',
+      'use a container image',
     );
   }
   if (known.includes(sent) && sent !== type) {
-    throw malformed(asked, { expected: `the document that its header says: ${sent}`, found: type });
+    throw malformed(asked, {
+      expected: `the media type of its Content-Type header: ${sent}`,
+      found: type,
+    });
   }
   return type;
 }
@@ -170,7 +173,7 @@ function notUnpacked(asked: Asked, mediaType: string): StowageError {
   const found = `a layer of ${mediaType}, which container engines do not unpack`;
   if (mediaType.startsWith('application/vnd.ollama.')) {
     const hint =
-      'an Ollama model is no image: add its repository on the Hub under "models", or its GGUF file under "files"';
+      'an Ollama model is not an image: add its repository on the Hub under "models", or its GGUF file under "files"';
     return unsupported(asked, found, hint);
   }
   if (mediaType.endsWith('+encrypted'))
@@ -182,7 +185,7 @@ function notUnpacked(asked: Asked, mediaType: string): StowageError {
   return unsupported(
     asked,
     found,
-    'name a container image; download the content of an artifact (oras pull) and add it under "files"',
+    'use a container image; download the content of an artifact (oras pull) and add it under "files"',
   );
 }
 

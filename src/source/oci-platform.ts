@@ -9,10 +9,10 @@ export interface PlatformFields {
   readonly variant?: string;
 }
 
-/** What an architecture without a variant means to container engines. */
+/** The default variant of each architecture in container engines. */
 const DEFAULT_VARIANTS: Readonly<Record<string, string>> = { arm64: 'v8', arm: 'v7', amd64: 'v1' };
 
-/** The platform that an index entry or an image config states; undefined where it does not state both parts. */
+/** The platform that an index entry or an image config states; undefined if the os or the architecture is missing. */
 export function platformOf(value: unknown): PlatformFields | undefined {
   const { os, architecture, variant } = fieldsOf(value);
   const fields = { os: textOf(os, 64), architecture: textOf(architecture, 64) };
@@ -21,14 +21,14 @@ export function platformOf(value: unknown): PlatformFields | undefined {
   return { os: fields.os, architecture: fields.architecture, ...(known && { variant: known }) };
 }
 
-/** `linux/arm64/v8`, as manifests write it. */
+/** In the form `linux/arm64/v8`. */
 export function platformName({ os, architecture, variant }: PlatformFields): string {
   return oneLine([os, architecture, variant].filter(Boolean).join('/'), 80);
 }
 
 /**
- * The one of these that a platform such as `linux/arm64/v8` means. Without a variant it means the usual one
- * (arm64 is v8, arm is v7), or else the only one there is.
+ * Selects the entry for a platform such as `linux/arm64/v8`. Without a variant, the default variant is selected
+ * (arm64 is v8, arm is v7), or else the only entry.
  */
 export function choosePlatform<T extends { readonly platform: PlatformFields | undefined }>(
   candidates: readonly T[],
@@ -46,7 +46,7 @@ export function choosePlatform<T extends { readonly platform: PlatformFields | u
   return fitting.length === 1 ? fitting[0] : undefined;
 }
 
-/** Attestations lie in an index as platform unknown/unknown; they are no images. */
+/** Attestations are listed in an index with platform unknown/unknown; they are not images. */
 export function isAttestation({ os, architecture }: PlatformFields): boolean {
   return os === 'unknown' || architecture === 'unknown';
 }
@@ -62,7 +62,7 @@ export function platformMissing(
   );
   return new StowageError('source-not-found', `${what} has no image for ${wanted}`, {
     expected: wanted,
-    found: names.slice(0, 32).join(', ') || 'no platform at all',
+    found: names.slice(0, 32).join(', ') || 'no platforms',
     hint: 'use another tag, or correct the platforms in the manifest',
   });
 }

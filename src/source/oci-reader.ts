@@ -13,25 +13,24 @@ import type { Origin } from './origin.ts';
 import { rangeOrigin } from './range-origin.ts';
 import { repositoryName } from './reference.ts';
 
-/** A manifest or an index, its bytes as they were served and checked. */
+/** A manifest or an index, with its exact, verified bytes. */
 export interface FetchedManifest {
   readonly bytes: Buffer;
   readonly digest: Digest;
-  /** As the header said it, without parameters. */
+  /** The Content-Type header, without parameters. */
   readonly contentType: string;
-  /** For the messages about what it says. */
+  /** The request, for error messages. */
   readonly asked: Asked;
 }
 
-/** Reads a registry by the distribution specification 1.1, and checks that a digest names what came. */
+/** Reads a registry (distribution specification 1.1) and verifies digests. */
 export interface Reader {
   /** @throws StowageError `source-not-found`, `source-mismatch`, other `source-*` */
   manifest(place: Place, name: string | Digest, signal: AbortSignal): Promise<FetchedManifest>;
-  /** A blob whole, of at most 4 MiB. @throws StowageError `source-mismatch`, other `source-*` */
+  /** A whole blob of at most 4 MiB. @throws StowageError `source-mismatch`, other `source-*` */
   small(place: Place, blob: LockedBlob, signal: AbortSignal): Promise<Buffer>;
   /**
-   * The pages of a registry's list of what refers to a manifest, one after the other; the first is undefined where the
-   * registry has no such list.
+   * The pages of the list of referrers of a manifest; the first is undefined if the registry has no referrers API.
    */
   referrers(
     place: Place,
@@ -41,7 +40,7 @@ export interface Reader {
   blob(place: Place, digest: Digest): Origin;
 }
 
-/** Of a list of referrers. */
+/** Pages of a referrers list. */
 const MAX_PAGES = 64;
 const INDEX = 'application/vnd.oci.image.index.v1+json';
 
@@ -94,7 +93,7 @@ export function createReader(http: Http, client: RegistryClient): Reader {
           http.read(each, MAX_OCI_MANIFEST_BYTES, signal),
         );
         const type = headers.get('content-type')?.split(';', 1)[0]?.trim();
-        // A registry that never heard of the path may answer with a page of its own.
+        // A registry without the referrers API may answer with an HTML page.
         if (url === first && !(status === 200 && type === INDEX)) return yield undefined;
         yield { bytes, asked: request };
         pages += 1;
@@ -166,6 +165,6 @@ function mismatch({ what }: Asked, expected: Digest, found: Digest): StowageErro
   return new StowageError('source-mismatch', `the content of ${what} does not match its digest`, {
     expected,
     found,
-    hint: 'try again; if the problem persists, contact the operator of the registry or proxy',
+    hint: 'run the same command again; if the problem persists, contact the operator of the registry or proxy',
   });
 }

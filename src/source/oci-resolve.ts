@@ -23,7 +23,7 @@ import {
 import type { FetchedManifest, Reader } from './oci-reader.ts';
 import { parseReference, repositoryName } from './reference.ts';
 
-/** An image as a registry holds it now, narrowed to the platforms asked for. */
+/** An image in a registry, resolved for the requested platforms. */
 export interface ResolvedImage {
   /** `registry/repository`. */
   readonly repository: string;
@@ -34,11 +34,11 @@ export interface ResolvedImage {
     readonly manifest: Digest;
     readonly config: Digest;
   }[];
-  /** The target, then manifest, config and layers of each platform; each blob once. */
+  /** The target, then the manifest, config and layers of each platform, without duplicates. */
   readonly blobs: readonly LockedLayer[];
   /** The exact bytes of the target and the platforms' manifests. */
   readonly manifests: ReadonlyMap<Digest, Buffer>;
-  /** What each platform consists of, for a look at its config. */
+  /** The parts of each platform's image, to read its config. */
   readonly images: readonly PlatformImage[];
 }
 
@@ -46,12 +46,12 @@ export interface ResolveImageOptions {
   readonly source: string;
   /** Such as `linux/amd64`. */
   readonly platforms: readonly string[];
-  /** Whether the image may have layers that its registry does not hold. */
+  /** Whether the image may have layers that its registry does not store. */
   readonly foreignLayers: boolean;
   readonly signal: AbortSignal;
 }
 
-/** What an image reference is now, and what of it these platforms need. */
+/** Resolves an image reference for the given platforms. */
 export async function resolveImage(
   reader: Reader,
   options: ResolveImageOptions,
@@ -90,7 +90,7 @@ export async function resolveImage(
 
 export interface PlatformImage {
   readonly platform: string;
-  /** Whether neither index nor config states the platform, so that the one asked for was assumed. */
+  /** Whether neither index nor config states the platform, so that the requested one was assumed. */
   readonly assumed: boolean;
   readonly manifest: LockedBlob;
   readonly config: LockedBlob;
@@ -104,9 +104,9 @@ interface Root extends ResolveImageOptions {
   readonly root: FetchedManifest;
 }
 
-/** Entries of an index whose configs are read because the index does not state their platform. */
+/** The maximum number of index entries without a platform whose configs are read. */
 const MAX_UNSTATED = 16;
-/** Indexes within an index that are searched, to name the right one. */
+/** The maximum number of nested indexes that are searched, to suggest the right one. */
 const MAX_NESTED = 16;
 
 async function fromIndex(root: Root, entries: readonly IndexEntry[]): Promise<PlatformImage[]> {
@@ -136,7 +136,7 @@ async function fromIndex(root: Root, entries: readonly IndexEntry[]): Promise<Pl
 
 type Candidate = LockedBlob & { readonly platform: PlatformFields | undefined };
 
-/** The entries whose platform the index does not state, with that of their configs; those that are no images are left out. */
+/** The entries whose platform the index does not state, with that of their configs; entries that are not images are omitted. */
 async function readUnstated(
   { reader, place, foreignLayers, signal }: Root,
   manifests: readonly IndexEntry[],
@@ -158,13 +158,13 @@ async function readUnstated(
   return read;
 }
 
-/** The only image of which nothing states a platform, if there is no other. */
+/** The only entry, if neither the index nor its config states a platform. */
 function withoutPlatform(read: readonly Candidate[]): Candidate | undefined {
   const [only, ...more] = read;
   return more.length === 0 && only?.platform === undefined ? only : undefined;
 }
 
-/** Names the index within the index that has the platform, where one has it. */
+/** Suggests the nested index that has the platform, if there is one. */
 async function missingFromIndex(
   { reader, place, root, signal }: Root,
   entries: readonly IndexEntry[],
@@ -179,10 +179,10 @@ async function missingFromIndex(
       continue;
     return new StowageError(
       'source-unsupported',
-      `${root.asked.what} has its image for ${wanted} in an index within its index`,
+      `${root.asked.what} has its image for ${wanted} in a nested index`,
       {
         expected: `${wanted} in the index itself`,
-        found: `an index ${digest} with it`,
+        found: `${wanted} in the nested index ${digest}`,
         hint: `use that index as the source: ${repositoryName(place)}@${digest}`,
       },
     );
@@ -194,7 +194,7 @@ async function missingFromIndex(
   );
 }
 
-/** A manifest says what its index said of it. */
+/** Requires that the media type and size of a manifest are those in its index. */
 function imageOf(
   document: ImageDocument,
   entry: LockedBlob,
@@ -203,14 +203,14 @@ function imageOf(
 ): { config: LockedBlob; layers: readonly LockedLayer[] } {
   if (document.kind !== 'image' || document.mediaType !== entry.mediaType || size !== entry.size) {
     throw malformed(asked, {
-      expected: `${entry.mediaType} of ${entry.size} bytes, as its index says`,
+      expected: `${entry.mediaType} of ${entry.size} bytes, as in its index`,
       found: `${document.mediaType} of ${size} bytes`,
     });
   }
   return { config: document.config, layers: document.layers };
 }
 
-/** An image without an index says in its config what platform it is for; one that does not is taken for that asked for. */
+/** The platform of an image without an index is in its config; if it is missing, the requested platform is assumed. */
 async function fromManifest(
   { reader, place, root, platforms, signal }: Root,
   image: Extract<ImageDocument, { kind: 'image' }>,
@@ -229,7 +229,7 @@ async function fromManifest(
   });
 }
 
-/** Of a config without os or architecture: what it states, completed by the one platform asked for. */
+/** For a config without os or architecture: the missing part is taken from the only requested platform. */
 function assumedPlatform(stated: Fields, platforms: readonly string[]): PlatformFields | undefined {
   const [os, architecture, variant] = platforms[0]?.split('/') ?? [];
   if (platforms.length !== 1) return undefined;

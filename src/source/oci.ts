@@ -16,13 +16,13 @@ export type { CredentialStore } from '../net/registry-credentials.ts';
 export type { Attached, AttachedLayer, AttachedTo } from './oci-attached.ts';
 export type { ResolvedImage } from './oci-resolve.ts';
 
-/** OCI and Docker registries, each asked as its reference says. */
+/** Access to OCI and Docker registries. */
 export interface Registry {
   /**
-   * What an image reference is now.
+   * Resolves an image reference.
    * @param platforms such as `linux/amd64`
-   * @param foreignLayers whether layers may be that the registry does not hold
-   * @throws StowageError `source-not-found` (with the platforms that there are, where one is missing),
+   * @param foreignLayers whether layers that the registry does not store are allowed
+   * @throws StowageError `source-not-found` (with the available platforms, if one is missing),
    * `source-unsupported`, other `source-*`, `manifest-invalid`
    */
   resolve(
@@ -38,18 +38,18 @@ export interface Registry {
     digest: Digest,
     signal: AbortSignal,
   ): Promise<{ readonly bytes: Buffer; readonly mediaType: string }>;
-  /** Signatures and other artifacts that the registry holds beside an image, as far as they can be read. */
+  /** Signatures and other artifacts that are attached to an image, and those that cannot be read. */
   attached(repository: string, image: Digest, signal: AbortSignal): Promise<AttachedTo>;
-  /** A blob whole, of at most 4 MiB. @throws StowageError `source-mismatch`, other `source-*` */
+  /** A whole blob of at most 4 MiB. @throws StowageError `source-mismatch`, other `source-*` */
   small(repository: string, blob: LockedBlob, signal: AbortSignal): Promise<Buffer>;
-  /** A manifest as bytes with a name, for whoever pulls all blobs of an image alike. */
+  /** A manifest as a blob, so that all blobs of an image can be pulled in the same way. */
   manifestOrigin(repository: string, digest: Digest): Origin;
 }
 
 export interface RegistryOptions {
   readonly credentials: CredentialStore;
   readonly http: Http;
-  /** Hosts, with their port, that may be asked without TLS. This machine's own always may. */
+  /** Hosts, with their port, that may be contacted without TLS. This machine always may. */
   readonly insecure?: readonly string[];
   readonly now?: () => number;
 }
@@ -82,7 +82,7 @@ export function createRegistry(options: RegistryOptions): Registry {
   };
 }
 
-/** Reads `registry/repository` as locks write it. @throws StowageError `manifest-invalid` */
+/** Parses `registry/repository` from a lock. @throws StowageError `manifest-invalid` */
 function parsePlace(repository: string): Place {
   return parseReference(repository);
 }

@@ -4,21 +4,21 @@ import { type Asked, malformed } from '../net/http-error.ts';
 import { isLocal } from '../net/local-address.ts';
 import type { Origin, OriginPart } from './origin.ts';
 
-/** Sends a GET with these headers and what else it takes, such as credentials. */
+/** Sends a GET with these headers and everything else that is required, such as credentials. */
 export type Send = (
   part: Required<Pick<HttpRequest, 'headers' | 'allow'>>,
   signal: AbortSignal,
 ) => Promise<HttpResponse>;
 
-/** Sends a GET to an address as it is, without credentials. */
+/** Sends a GET without credentials. */
 export type SendPlain = Http['request'];
 
-/** An address that a redirect named for now is no more. */
+/** Statuses that mean that a temporary redirect target has expired. */
 const EXPIRED = [400, 401, 403, 404, 410];
 
 /**
- * Bytes of an HTTP resource from any offset, by Range requests (RFC 9110, 14).
- * @param plain sends to where a redirect led, so that each part of a file need not ask for that again
+ * An HTTP resource that is read from any offset with Range requests (RFC 9110, 14).
+ * @param plain sends requests directly to the target of an earlier redirect, so that each range does not need one
  */
 export function rangeOrigin(asked: Asked, send: Send, plain?: SendPlain): Origin {
   let led: URL | undefined;
@@ -54,7 +54,7 @@ export function rangeOrigin(asked: Asked, send: Send, plain?: SendPlain): Origin
   };
 }
 
-/** What came for bytes `start` to `end`: those, the beginning of them, or the whole from 0 on. */
+/** The response to a request for bytes `start` to `end`: that range, the beginning of it, or the whole file. */
 function bounded(asked: Asked, start: number, end: number, response: HttpResponse): OriginPart {
   if (response.status === 200) return { from: 0, body: response.body };
   const { body, until, total } = readPart(asked, start, response);
@@ -68,9 +68,9 @@ function bounded(asked: Asked, start: number, end: number, response: HttpRespons
 
 interface Part {
   readonly body: AsyncIterable<Uint8Array>;
-  /** Where these bytes stop short of the whole. */
+  /** Where the next request must continue, if these bytes are not the rest of the file. */
   readonly continueAt?: number;
-  /** One past the last of these bytes, where the answer says so. */
+  /** One past the last of these bytes, if the response states it. */
   readonly until?: number;
   readonly total?: number;
 }
@@ -108,15 +108,15 @@ function readPart(asked: Asked, offset: number, response: HttpResponse): Part {
   }
   if ((headers.get('content-encoding') ?? 'identity') !== 'identity') {
     throw malformed(asked, {
-      expected: 'bytes as they are',
-      found: 'an encoding around a part of them',
+      expected: 'unencoded bytes',
+      found: 'a content encoding on a partial response',
     });
   }
   const exact = exactly(asked, body, end - start + 1);
   return { body: exact, total, until: end + 1, ...(end + 1 < total && { continueAt: end + 1 }) };
 }
 
-/** 416 with `bytes * /N`: nothing is left when N bytes are here already. */
+/** 416 with `bytes * /N`: the download is complete if N bytes have been received. */
 function beyondEnd(asked: Asked, offset: number, range: string | null): Part {
   const total = /^bytes \*\/(\d{1,16})$/.exec(range ?? '')?.[1];
   if (Number(total) === offset) return { body: exactly(asked, nothing(), 0), total: offset };

@@ -3,13 +3,13 @@ import { StowageError } from '../core/error.ts';
 import { isRegistryHost } from '../core/repository-name.ts';
 import { isLoopback } from '../net/address.ts';
 
-/** A name of an image, taken apart. */
+/** The parts of an image reference. */
 export interface Reference {
-  /** `docker.io` for Docker Hub; with its port, where it has one. */
+  /** `docker.io` for Docker Hub; with its port, if it has one. */
   readonly registry: string;
   /** Such as `library/debian`. */
   readonly repository: string;
-  /** `latest` when the text says neither tag nor digest. */
+  /** `latest` if the reference has neither tag nor digest. */
   readonly tag?: string;
   readonly digest?: Digest;
 }
@@ -21,8 +21,8 @@ const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
 const MAX_NAME_BYTES = 255;
 
 /**
- * Parses an image reference by Docker's rules: without a registry it means Docker Hub, where a single name lies
- * below `library/`.
+ * Parses an image reference by Docker's rules: without a registry it refers to Docker Hub, where a
+ * single name is in `library/`.
  * @throws StowageError `manifest-invalid`, `digest-malformed`
  */
 export function parseReference(text: string): Reference {
@@ -31,21 +31,21 @@ export function parseReference(text: string): Reference {
   const colon = named.indexOf(':', named.lastIndexOf('/') + 1);
   const name = colon < 0 ? named : named.slice(0, colon);
   const tag = colon < 0 ? undefined : named.slice(colon + 1);
-  if (tag !== undefined && !TAG.test(tag)) throw refuse(text, `a tag that cannot be one`);
+  if (tag !== undefined && !TAG.test(tag)) throw refuse(text, `an invalid tag`);
   const place = splitName(name);
-  if (!isRegistryHost(place.registry)) throw refuse(text, 'a registry that is no host name');
+  if (!isRegistryHost(place.registry)) throw refuse(text, 'a registry that is not a host name');
   if (place.repository !== place.repository.toLowerCase()) {
     throw refuse(text, 'upper-case letters in the repository');
   }
   if (!REPOSITORY.test(place.repository) || repositoryName(place).length > MAX_NAME_BYTES) {
-    throw refuse(text, 'a repository that cannot be one');
+    throw refuse(text, 'an invalid repository');
   }
   if (at < 0) return { ...place, tag: tag ?? 'latest' };
   const digest = parseDigest(text.slice(at + 1));
   return { ...place, ...(tag !== undefined && { tag }), digest };
 }
 
-/** `registry/repository`, as messages and locks name it. */
+/** In the form `registry/repository`, as in messages and locks. */
 export function repositoryName({
   registry,
   repository,
@@ -53,7 +53,7 @@ export function repositoryName({
   return `${registry}/${repository}`;
 }
 
-/** The reference in full, for messages. */
+/** The full reference, for messages. */
 export function referenceName(reference: Reference): string {
   const { tag, digest } = reference;
   const suffix = `${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;

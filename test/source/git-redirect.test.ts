@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createGit, type Git } from '../../src/source/git.ts';
-import { besideUrl } from '../../src/source/git-address.ts';
+import { submoduleUrl } from '../../src/source/git-address.ts';
 import { commitTo, type GitServer, startGitServer } from '../lab/git-server.ts';
 import { never, serve, testHttp } from '../net/server.ts';
 import { expectCode } from '../support/error.ts';
@@ -107,15 +107,15 @@ describe('when a repository names others', () => {
     'https://169.254.169.254/x',
   ])('does not go to %s', async (named) => {
     const error = await expectCode(
-      () => besideUrl('https://git.example/a/b.git', named, []),
+      () => submoduleUrl('https://git.example/a/b.git', named, []),
       'source-unsupported',
     );
     expect(error.message).toContain('this machine');
-    expect(besideUrl('http://127.0.0.1:3000/a.git', named, [])).toBe(named);
+    expect(submoduleUrl('http://127.0.0.1:3000/a.git', named, [])).toBe(named);
   });
 
   it('goes to those beside it', () => {
-    expect(besideUrl('https://git.example/a/b.git', '../c.git', [])).toBe(
+    expect(submoduleUrl('https://git.example/a/b.git', '../c.git', [])).toBe(
       'https://git.example/a/c.git',
     );
   });

@@ -3,13 +3,13 @@ import { MIB } from '../../core/limits.ts';
 
 const MAGIC: Buffer = Buffer.from('\xff Go buildinf:', 'latin1');
 const HEADER_BYTES = 32;
-/** Flag: both texts follow the header, as Go writes since 1.18. */
+/** Flag: both strings follow the header (Go 1.18 and later). */
 const INLINE = 2;
 const SENTINEL_BYTES = 16;
 const MAX_INFO_BYTES: number = MIB;
 const MAX_TRIES = 8;
 
-/** Finds the build information of a Go program in its bytes as they come, without keeping the program. */
+/** Finds the build information of a Go program in a stream, without buffering the whole program. */
 export class GoBuildInfo {
   #held: Buffer = Buffer.alloc(0);
   #tries = 0;
@@ -26,7 +26,7 @@ export class GoBuildInfo {
     return this.#found ?? [];
   }
 
-  // The text stands in programs that read such information, too: what does not parse is passed over.
+  // Programs that read build information also contain the magic bytes: matches that do not parse are skipped.
   #search(last: boolean): void {
     while (this.#tries < MAX_TRIES) {
       const at = this.#held.indexOf(MAGIC);
@@ -64,7 +64,7 @@ function readInfo(bytes: Buffer): Package[] | undefined {
   return [...(standard === undefined ? [] : [standard]), ...readModules(text)];
 }
 
-/** Lines `mod|dep|=>`, path, version, sum, between tabs; `=>` replaces the one before it. */
+/** Lines of tab-separated fields: `mod`, `dep` or `=>`, path, version, sum. `=>` replaces the line before it. */
 function readModules(text: string): Package[] {
   const packages: Package[] = [];
   for (const line of text.split('\n')) {

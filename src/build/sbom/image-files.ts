@@ -5,18 +5,18 @@ const OPAQUE = '.wh..wh..opq';
 const MAX_FILES = 500_000;
 
 /**
- * The files of an image that tell of packages, as layer lies on layer (image-spec v1.1 layer.md): what a later layer
- * writes, removes or covers is gone; what a layer removes is only what lies below it.
+ * The files of an image that list packages, after all layers are applied (image-spec v1.1 layer.md). A layer overwrites,
+ * deletes or hides files of lower layers; its whiteouts do not affect its own files.
  */
 export class ImageFiles {
   readonly #files = new Map<string, FileContent>();
-  /** How many of the files lie below each folder. */
+  /** The number of these files below each folder. */
   readonly #folders = new Map<string, number>();
   #layer = new Map<string, FileContent>();
   #removed: string[] = [];
   #opened: string[] = [];
 
-  /** An entry of the layer at hand, of any kind. A folder covers nothing. */
+  /** Adds an entry of the current layer. A folder does not hide the files below it. */
   add(path: string, isFolder: boolean, content: FileContent | undefined): void {
     const cut = path.lastIndexOf('/') + 1;
     const name = path.slice(cut);
@@ -24,7 +24,7 @@ export class ImageFiles {
     else if (name.startsWith(WHITEOUT))
       this.#removed.push(path.slice(0, cut) + name.slice(WHITEOUT.length));
     else if (!isFolder) {
-      // The later of two entries of one name counts.
+      // If a layer has two entries with the same name, the later one applies.
       this.#layer.delete(path);
       if (this.#files.has(path) || this.#folders.has(path)) this.#removed.push(path);
       if (content !== undefined) this.#layer.set(path, content);
@@ -32,7 +32,7 @@ export class ImageFiles {
     }
   }
 
-  /** Ends the layer at hand, and begins the one above it. */
+  /** Applies the current layer and starts the next one above it. */
   endLayer(): void {
     for (const folder of this.#opened) this.#removeBelow(folder);
     for (const path of this.#removed) {
@@ -48,7 +48,7 @@ export class ImageFiles {
     this.#opened = [];
   }
 
-  /** What is left, sorted by path. */
+  /** The remaining files, sorted by path. */
   files(): (readonly [path: string, content: FileContent])[] {
     return [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1));
   }

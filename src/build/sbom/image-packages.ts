@@ -14,8 +14,8 @@ import { ImageFiles } from './image-files.ts';
 import { layerBytes } from './layer-bytes.ts';
 import { readerOf } from './package-file.ts';
 
-/** Goes up with every change of what is read, so that no older note in a store counts. */
-const READER_VERSION = 1;
+/** Incremented with every change of the results, so that older notes in a store are ignored. */
+const READER_VERSION = 2;
 const MAX_LAYERS = 1000;
 const MAX_PACKAGES = 200_000;
 const MAX_LOCATIONS = 16;
@@ -23,8 +23,8 @@ const MAX_UNREAD = 100;
 const MAX_NOTE_BYTES: number = 256 * MIB;
 
 /**
- * The packages of each platform of an image, read out of the layers in the store. A layer that cannot be read is named
- * in `unread`: what an image holds is its publisher's affair, and the list says that it is not whole.
+ * The packages of each platform of an image, read from the layers in the store. A layer that cannot be read is not an
+ * error, because publishers decide what images contain: it is listed in `unread`, which marks the list as incomplete.
  * @returns by the digest of the platform's manifest; equal layers give equal lists
  * @throws StowageError `io-failed`, `interrupted`
  */
@@ -79,7 +79,7 @@ async function readImage(
   return collect(files, unread);
 }
 
-/** The layers of a manifest, from the bottom up; undefined for what is no manifest. */
+/** The layers of a manifest, from the bottom up; undefined if it is not a manifest. */
 function layersOf(manifest: Buffer): Digest[] | undefined {
   let layers: unknown;
   try {
@@ -140,7 +140,7 @@ function collect(files: ImageFiles, unread: { what: string; why: string }[]): Im
   };
 }
 
-// The same words for the same bytes, whatever runs below.
+// The text must depend only on the bytes, not on the version of a library, so that bundles are reproducible.
 function reasonOf(error: unknown): string {
   if (error instanceof StowageError) return error.found ?? error.message;
   const code = (error as { code?: unknown } | null)?.code;

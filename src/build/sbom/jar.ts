@@ -11,8 +11,8 @@ const PROPERTIES = /^META-INF\/maven\/[^/]+\/[^/]+\/pom\.properties$/;
 const INNER = /^(?:BOOT-INF|WEB-INF)\/lib\/[^/]+\.jar$/;
 
 /**
- * The Maven coordinates that a jar tells of itself, of what was shaded into it, and of the jars inside of it.
- * @throws Error for what is not a zip
+ * The Maven coordinates of a jar, of the artifacts that are shaded into it, and of the jars inside it.
+ * @throws Error if it is not a zip file
  */
 export function readJar(file: Buffer, inside: boolean = false): Package[] {
   const packages: Package[] = [];
@@ -22,7 +22,7 @@ export function readJar(file: Buffer, inside: boolean = false): Package[] {
       packages.push(...readProperties(contentOf(file, entry, MAX_PROPERTIES_BYTES)));
     } else if (!inside && INNER.test(entry.name)) {
       inner += entry.size;
-      if (inner > 4 * MAX_INNER_BYTES) throw new Error('too much inside of a jar');
+      if (inner > 4 * MAX_INNER_BYTES) throw new Error('the jars inside a jar are too large');
       packages.push(...readJar(contentOf(file, entry, MAX_INNER_BYTES), true));
     }
   }
@@ -40,11 +40,11 @@ interface ZipEntry {
 /** The central directory (APPNOTE 6.3.10, 4.3.12); zip64 is not read. */
 function* entriesOf(file: Buffer): Generator<ZipEntry> {
   const end = file.lastIndexOf(Buffer.from('PK\x05\x06', 'latin1'));
-  if (end < 0 || file.readUInt32LE(end) !== END) throw new Error('not a zip');
+  if (end < 0 || file.readUInt32LE(end) !== END) throw new Error('not a zip file');
   const count = file.readUInt16LE(end + 10);
   let at = file.readUInt32LE(end + 16);
   for (let n = 0; n < Math.min(count, MAX_ENTRIES); n += 1) {
-    if (file.readUInt32LE(at) !== ENTRY) throw new Error('a directory of another form');
+    if (file.readUInt32LE(at) !== ENTRY) throw new Error('a malformed zip directory');
     const length = file.readUInt16LE(at + 28);
     yield {
       method: file.readUInt16LE(at + 10),
@@ -62,7 +62,7 @@ function contentOf(file: Buffer, { method, packed, offset }: ZipEntry, most: num
   const bytes = file.subarray(start, start + packed);
   if (method === 8) return inflateRawSync(bytes, { maxOutputLength: most });
   if (method === 0 && bytes.length <= most) return bytes;
-  throw new Error('an entry of a jar that cannot be read');
+  throw new Error('an unsupported or oversized jar entry');
 }
 
 function readProperties(bytes: Buffer): Package[] {

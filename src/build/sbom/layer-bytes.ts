@@ -7,14 +7,14 @@ import { zstdFrames } from './zstd-frames.ts';
 const GZIP = Buffer.from('1f8b', 'hex');
 const ZSTD = Buffer.from('28b52ffd', 'hex');
 const SKIPPABLE = /^5[0-9a-f]2a4d18/;
-/** What a layer may unpack to: this much, and so many times its size. */
+/** The limit of a layer's uncompressed size: this constant plus {@link MAX_RATIO} times its compressed size. */
 const MAX_PLAIN_BYTES = GIB;
 const MAX_RATIO = 100;
 const READ_BYTES = 262_144;
 
 /**
- * A layer's tar, unpacked as its first bytes say (media types lie; engines look at the bytes too).
- * @throws Error for what is cut short, damaged, packed twice, or unpacks to far more than layers do
+ * The tar of a layer, decompressed. The first bytes decide the format, as in engines, because media types can be wrong.
+ * @throws Error if the layer is truncated, damaged, compressed twice, or exceeds the size limit
  */
 export async function* layerBytes(
   path: string,
@@ -26,9 +26,9 @@ export async function* layerBytes(
   let first = true;
   for await (const chunk of unpacked(path, signal)) {
     total += chunk.length;
-    if (total > most) throw new Error(`unpacks to more than ${MAX_RATIO} times its size`);
-    // The reader of the tar would unpack it again, without a ceiling.
-    if (first && isPacked(chunk)) throw new Error('packed twice');
+    if (total > most) throw new Error(`decompresses to more than ${MAX_RATIO} times its size`);
+    // The tar reader would decompress it again, without a limit.
+    if (first && isPacked(chunk)) throw new Error('compressed twice');
     first = false;
     yield chunk;
   }

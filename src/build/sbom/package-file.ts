@@ -5,15 +5,15 @@ import { readJar } from './jar.ts';
 import { readRpmDatabase } from './rpm.ts';
 import { readApk, readDpkg, readGemspec, readNpm, readOsRelease, readPython } from './stanzas.ts';
 
-/** What one file of an image tells of packages. */
+/** The packages that one file of an image lists. */
 export interface FileContent {
   readonly packages: readonly Package[];
   readonly os?: OperatingSystem;
-  /** Why it tells nothing, where it should. */
+  /** Why the file could not be read. */
   readonly unread?: string;
 }
 
-/** A file as its bytes come. */
+/** Receives the bytes of a file. */
 export interface FileReader {
   write(chunk: Buffer): void;
   end(): FileContent;
@@ -51,12 +51,12 @@ const kinds: readonly Kind[] = [
   {
     path: new RegExp(`^${RPM}/Packages$`),
     maxBytes: 0,
-    read: unreadable('rpm packages in a Berkeley database, which is not read'),
+    read: unreadable('rpm packages in a Berkeley database, which is not supported'),
   },
   {
     path: new RegExp(`^${RPM}/Packages\\.db$`),
     maxBytes: 0,
-    read: unreadable('rpm packages in an NDB database, which is not read'),
+    read: unreadable('rpm packages in an NDB database, which is not supported'),
   },
   {
     path: /^(?:etc|usr\/lib)\/os-release$/,
@@ -87,7 +87,7 @@ const kinds: readonly Kind[] = [
 const MIN_PROGRAM_BYTES: number = 64 * KIB;
 const ANYBODY_RUNS = 0o111;
 
-/** Who reads a file of an image, or undefined for what tells nothing of packages. */
+/** A reader for a file of an image; undefined if the file cannot list packages. */
 export function readerOf(path: string, size: number, mode: number): FileReader | undefined {
   const kind = kinds.find((each) => each.path.test(path));
   if (kind !== undefined) return whole(kind, size);
@@ -109,7 +109,7 @@ function whole({ maxBytes, read }: Kind, size: number): FileReader {
       try {
         return read(Buffer.concat(chunks));
       } catch {
-        return { packages: [], unread: 'not readable as what it is named' };
+        return { packages: [], unread: 'malformed' };
       }
     },
   };

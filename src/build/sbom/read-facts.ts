@@ -12,7 +12,7 @@ import { imagePackages } from './image-packages.ts';
 
 const MAX_CONFIG_BYTES: number = MIB;
 
-/** Reads the facts that stand in a lock's blobs, all of which are in the store. @throws StowageError `io-failed`, `interrupted` */
+/** Reads facts from the blobs of a lock, all of which must be in the store. @throws StowageError `io-failed`, `interrupted` */
 export async function readFacts(
   lock: Lock,
   store: BlobStore,

@@ -14,19 +14,19 @@ const INT32 = 4;
 const TEXTS: readonly number[] = [6, 8, 9];
 const MAX_ENTRIES = 65_536;
 
-/** `rpmdb.sqlite`: a table of headers. @throws Error for what is not such a file */
+/** Reads `rpmdb.sqlite`, a table of headers. @throws Error if it is malformed */
 export function readRpmDatabase(file: Buffer): Package[] {
   const packages: Package[] = [];
   for (const row of tableRows(file, 'Packages')) {
     const header = row.find((each) => Buffer.isBuffer(each));
     const found = header === undefined ? undefined : readHeader(header);
-    // Keys that rpm keeps as if they were packages.
+    // rpm stores imported public keys as packages of this name.
     if (found !== undefined && found.name !== 'gpg-pubkey') packages.push(found);
   }
   return packages;
 }
 
-/** A header as the database holds it: two counts, an index of 16 bytes each, the data. All big-endian. */
+/** Reads a header blob: two counts, an index with 16 bytes per entry, and the data. All numbers are big-endian. */
 function readHeader(blob: Buffer): Package | undefined {
   const entries = blob.readUInt32BE(0);
   if (entries > MAX_ENTRIES) throw new Error('an rpm header with too many entries');

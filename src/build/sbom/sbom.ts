@@ -5,8 +5,8 @@ import { canonicalJson, type Json } from '../../core/canonical-json.ts';
 import type { Lock } from '../../format/lock.ts';
 
 /**
- * A CycloneDX 1.6 bill of materials: a component for each item of the lock, and what depends on what. Equal locks over
- * equal blobs give equal bytes.
+ * A CycloneDX 1.6 SBOM with a component for each item of the lock, and their dependencies. The same lock and blobs
+ * always give the same bytes.
  */
 export function sbom(lock: Lock, facts: BlobFacts = noFacts): Json {
   const { manifest } = lock;
@@ -44,7 +44,7 @@ export function sbom(lock: Lock, facts: BlobFacts = noFacts): Json {
   };
 }
 
-/** A name-based UUID (RFC 9562, version 8) of a text, so that one lock has one serial number. */
+/** A name-based UUID (RFC 9562, version 8) derived from a text, so that a lock always has the same serial number. */
 function uuidOf(text: string): string {
   const bytes = createHash('sha256').update(text).digest().subarray(0, 16);
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;

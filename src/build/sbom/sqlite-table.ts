@@ -1,8 +1,7 @@
 /**
- * The rows of one table of an SQLite 3 database (file format of sqlite.org/fileformat2.html), read in memory and in this
- * language: the file comes out of a stranger's image, and nothing native should parse it. The write-ahead log is not
- * looked at.
- * @throws Error for what is not such a file
+ * The rows of one table of an SQLite 3 database (sqlite.org/fileformat2.html), read in memory. The file is untrusted, so
+ * it is parsed here and not by a native library. The write-ahead log is ignored.
+ * @throws Error if the file is malformed
  */
 export function* tableRows(file: Buffer, table: string): Generator<readonly SqliteValue[]> {
   const database = openDatabase(file);
@@ -37,21 +36,21 @@ function openDatabase(file: Buffer): Database {
   const pageSize = written === 1 ? 65_536 : written;
   const usable = pageSize - file.readUInt8(20);
   if (pageSize < 512 || (pageSize & (pageSize - 1)) !== 0 || usable < 480)
-    throw new Error('impossible pages');
+    throw new Error('an invalid page size');
   return { file, pageSize, usable };
 }
 
 function* rowsOf(database: Database, root: number): Generator<readonly SqliteValue[]> {
-  // A page once: a tree that refers to itself ends here.
+  // Each page is visited once, so that a cycle is detected.
   const seen = new Set<number>();
   const waiting = [root];
   for (let page = waiting.pop(); page !== undefined; page = waiting.pop()) {
-    if (seen.has(page)) throw new Error('a page twice in one tree');
+    if (seen.has(page)) throw new Error('a page that is referenced twice');
     seen.add(page);
     const bytes = pageOf(database, page);
     const start = page === 1 ? 100 : 0;
     const type = bytes.readUInt8(start);
-    if (type !== LEAF && type !== INTERIOR) throw new Error('a page of another kind');
+    if (type !== LEAF && type !== INTERIOR) throw new Error('a page of an unexpected type');
     const cells = bytes.readUInt16BE(start + 3);
     const pointers = start + (type === LEAF ? 8 : 12);
     const children: number[] = [];
@@ -67,10 +66,10 @@ function* rowsOf(database: Database, root: number): Generator<readonly SqliteVal
 function pageOf({ file, pageSize }: Database, page: number): Buffer {
   const bytes = file.subarray((page - 1) * pageSize, page * pageSize);
   if (page >= 1 && bytes.length === pageSize) return bytes;
-  throw new Error('a page that is not there');
+  throw new Error('a missing page');
 }
 
-/** A cell's payload, the part on overflow pages too. */
+/** A cell's payload, including its overflow pages. */
 function payloadAt(database: Database, page: Buffer, at: number): Buffer {
   const { usable } = database;
   const [length, afterLength] = varint(page, at);
@@ -80,7 +79,7 @@ function payloadAt(database: Database, page: Buffer, at: number): Buffer {
   const fitting = least + ((length - least) % (usable - 4));
   const local = length <= usable - 35 ? length : fitting <= usable - 35 ? fitting : least;
   const pieces = [page.subarray(start, start + local)];
-  if (pieces[0]?.length !== local) throw new Error('a row cut short');
+  if (pieces[0]?.length !== local) throw new Error('a truncated row');
   let next = local < length ? page.readUInt32BE(start + local) : 0;
   for (let left = length - local; left > 0; ) {
     const overflow = pageOf(database, next);
@@ -101,7 +100,7 @@ function readRecord(payload: Buffer): SqliteValue[] {
     at = next;
     const length = lengthOf(type);
     const bytes = payload.subarray(body, body + length);
-    if (bytes.length !== length) throw new Error('a row cut short');
+    if (bytes.length !== length) throw new Error('a truncated row');
     body += length;
     values.push(columnOf(type, bytes));
   }
@@ -130,5 +129,5 @@ function varint(bytes: Buffer, at: number): readonly [value: number, next: numbe
       return [value, at + n + 1];
     }
   }
-  throw new Error('a number too large');
+  throw new Error('an integer that is too large');
 }

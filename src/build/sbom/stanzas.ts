@@ -1,6 +1,6 @@
 import { type OperatingSystem, type Package, packageOf, word } from '../../content/package.ts';
 
-/** Package lists that are texts: dpkg, apk, Python's METADATA, os-release. */
+/** Package metadata in text files: dpkg, apk, Python, Ruby, npm, and os-release. */
 
 /** `var/lib/dpkg/status`, or a file of `status.d` (deb822: RFC 822 fields, an empty line between packages). */
 export function readDpkg(bytes: Buffer): Package[] {
@@ -52,7 +52,7 @@ export function readOsRelease(bytes: Buffer): OperatingSystem | undefined {
   return { id, name, ...(version === undefined ? {} : { version }) };
 }
 
-/** `specifications/NAME-VERSION.gemspec`: a program, of which two assignments are read. */
+/** `specifications/NAME-VERSION.gemspec`: a Ruby program, of which only the assignments of name, version and license are read. */
 export function readGemspec(bytes: Buffer): Package[] {
   const text = bytes.toString('utf8');
   const [, name] = /^\s*s\.name\s*=\s*["']([^"']+)["']/m.exec(text) ?? [];
@@ -88,7 +88,7 @@ function blocks(bytes: Buffer): string[] {
   return bytes.toString('utf8').split(/\n(?:[ \t]*\r?\n)+/);
 }
 
-/** The first of each field; lines that go on are passed over. */
+/** The first occurrence of each field; continuation lines are skipped. */
 function fieldsOf(block: string, pattern: RegExp, fold = true): Map<string, string> {
   const fields = new Map<string, string>();
   for (const line of block.split('\n')) {

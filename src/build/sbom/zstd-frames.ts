@@ -8,9 +8,9 @@ const RLE_BLOCK = 1;
 const PIECE_BYTES = 65_536;
 
 /**
- * Decompresses every frame of a zstd stream (RFC 8878 section 3.1). Node's own decompressor ends with the first, and
- * layers in the zstd:chunked form have one for each file.
- * @throws Error for what is cut short or is not zstd
+ * Decompresses every frame of a zstd stream (RFC 8878 section 3.1). Node's decompressor stops after the first frame, but
+ * layers in the zstd:chunked format have one frame per file.
+ * @throws Error if the stream is truncated or is not zstd
  */
 export async function* zstdFrames(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const input = new Input(chunks);
@@ -46,7 +46,7 @@ async function* frameBytes(input: Input, magic: Buffer): AsyncGenerator<Buffer> 
   if ((descriptor & 4) !== 0) yield await input.take(4);
 }
 
-/** Bytes in the amounts that are asked for. */
+/** Reads an exact number of bytes from a stream. */
 class Input {
   readonly #chunks: AsyncIterator<Buffer>;
   #held: Buffer = Buffer.alloc(0);
@@ -55,13 +55,13 @@ class Input {
     this.#chunks = chunks[Symbol.asyncIterator]();
   }
 
-  /** Exactly so many bytes, or undefined at the end of all. */
+  /** Exactly `length` bytes, or undefined at the end of the stream. */
   async next(length: number): Promise<Buffer | undefined> {
     while (this.#held.length < length) {
       const { done, value } = await this.#chunks.next();
       if (done === true) {
         if (this.#held.length === 0) return undefined;
-        throw new Error('cut short');
+        throw new Error('truncated');
       }
       this.#held = this.#held.length === 0 ? value : Buffer.concat([this.#held, value]);
     }
@@ -72,7 +72,7 @@ class Input {
 
   async take(length: number): Promise<Buffer> {
     const taken = length === 0 ? Buffer.alloc(0) : await this.next(length);
-    if (taken === undefined) throw new Error('cut short');
+    if (taken === undefined) throw new Error('truncated');
     return taken;
   }
 

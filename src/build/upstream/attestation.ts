@@ -66,7 +66,7 @@ function summary(lock: Lock, { name, uri, subjects, requirement, verdict }: Veri
         ? {}
         : { inputAttestations: [{ uri, digest: sha256(verdict.signature) }] }),
       verificationResult: verdict.result === 'passed' ? 'PASSED' : 'FAILED',
-      // A signature says nothing about how something was built.
+      // A signature does not prove how something was built.
       verifiedLevels: ['SLSA_BUILD_LEVEL_UNEVALUATED'],
       slsaVersion: '1.0',
       [`urn:${PRODUCT}:signature:v1`]: verdict as unknown as Json,

@@ -38,7 +38,7 @@ const MAX_BLOB_BYTES = 1024 * 1024;
 
 /**
  * Finds the first of an image's cosign signatures that meets a requirement. An image may have signatures by several
- * signers: one by another signer is passed over.
+ * signers: those by other signers are skipped.
  * @returns undefined when it has none
  * @throws StowageError `upstream-refused`, with the defects of each, when none does; `source-*` when none can be read
  */

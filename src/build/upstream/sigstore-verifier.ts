@@ -137,7 +137,7 @@ function verifyEntity(
   return earliest(whole);
 }
 
-/** What the library compares with log entries and timestamps, and the signature by the rules of {@link isSignedWith}. */
+/** The content that the library compares with log entries and timestamps. Signatures are verified with {@link isSignedWith}. */
 function contentOf({
   signed,
   payload,
@@ -158,7 +158,7 @@ function evidenceOf({ evidence }: PresentedSignature): Fields {
   throw refuse('a signature without a log entry', 'an entry of the log', 'none');
 }
 
-/** All of them were verified: the library refuses a signature of which one is wrong. */
+/** All of these are verified: the library refuses a signature if one is invalid. */
 function earliest({ timestamps }: SignedEntity): Date {
   const times = timestamps.flatMap((each) => {
     if (each.$case === 'timestamp-authority') return [each.timestamp.signingTime.getTime()];
@@ -168,7 +168,7 @@ function earliest({ timestamps }: SignedEntity): Date {
   return new Date(Math.min(...times));
 }
 
-/** Whatever the library throws, also over data that it cannot parse, refuses the signature. */
+/** Every error of the library, including parse errors, refuses the signature. */
 function refusing(message: string, verify: () => Date): Date {
   try {
     return verify();

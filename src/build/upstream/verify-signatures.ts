@@ -17,7 +17,7 @@ import { type OpenedRequirement, openRequirement } from './requirement.ts';
 
 const MAX_MODEL_SIGNATURE_BYTES: number = 32 * MIB;
 
-/** What every verification needs beside the content. */
+/** What every verification needs in addition to the content. */
 export interface VerifyOptions {
   /** The folder that the paths of a requirement are relative to. */
   readonly folder: string;
@@ -25,7 +25,7 @@ export interface VerifyOptions {
   readonly signal: AbortSignal;
 }
 
-/** A model with its resolved files, at the hub that has its signature. */
+/** A model with its resolved files, and the Hub that has its signature. */
 export interface PublishedModel {
   readonly model: HubModel;
   readonly files: readonly LockedModelFile[];
@@ -85,7 +85,7 @@ export async function verifyImagePublisher(
   });
 }
 
-/** The error for a required signature that may be there, but cannot be read. */
+/** The error for a required signature that may exist but cannot be read. */
 function unread(repository: string, failure: StowageError): StowageError {
   const { code, expected = '', found = '', hint, cause } = failure;
   return new StowageError(
@@ -115,7 +115,7 @@ async function decide(
   }
 }
 
-/** What a reviewer of the lock should know about a verdict. */
+/** Findings about a verdict, for the reviewer of the lock. */
 export function verdictFindings(
   source: string,
   file: string,

@@ -6,12 +6,12 @@ import { writeCanonical } from '../format/document.ts';
 import type { Part } from '../format/part.ts';
 import { stripeOf } from './parity.ts';
 
-/** What a file takes at least, and in steps of which: the clusters of FAT32 and exFAT on media of this size. */
+/** Cluster size of FAT32 and exFAT on media of this size: files occupy whole clusters. */
 const CLUSTER_BYTES = 32 * KIB;
-/** Signatures come later than the discs. */
+/** Reserved for signatures, which are added after the split. */
 const SIGNATURES_BYTES: number = MIB / 2;
 
-/** Media by the names they are sold under, in bytes of the smallest kind of that name. */
+/** Media by trade name, each with the capacity in bytes of the smallest variant. */
 export const MEDIA: Readonly<Record<string, number>> = {
   dvd: 4_700_372_992,
   'dvd-dl': 8_543_666_176,
@@ -21,85 +21,88 @@ export const MEDIA: Readonly<Record<string, number>> = {
   bd128: 128_001_769_472,
 };
 
-/** What lies on a disc besides its parts: the sizes of the control files, in bytes. */
-export interface Room {
-  /** What the medium holds, in bytes. */
+/** The size of a disc, and the sizes of the control files that every disc contains, in bytes. */
+export interface DiscContents {
+  /** Raw capacity in bytes. */
   readonly discSize: number;
   readonly control: readonly number[];
 }
 
-/** What a file takes on a medium, in bytes. */
-function taken(size: number): number {
+/** The space that a file occupies on a disc, in bytes. */
+function allocatedBytes(size: number): number {
   return Math.ceil(size / CLUSTER_BYTES) * CLUSTER_BYTES;
 }
 
-/** What is left of a medium for parts, in bytes, beside control files of so many. */
+/** The space for parts on a disc, in bytes. @param controlSize total size of the control files */
 export function discSpace(discSize: number, controlSize: number): number {
-  return usable(discSize) - controlBytes([controlSize]);
+  return capacityOf(discSize) - controlBytes([controlSize]);
 }
 
-/** What a medium holds beside its own tables: 0.5 % and 1 MiB are left to the file system. */
-function usable(discSize: number): number {
+/** The capacity for files, in bytes: 0.5 % and 1 MiB are reserved for the file system. */
+function capacityOf(discSize: number): number {
   return Math.floor(discSize * 0.995) - MIB;
 }
 
 function controlBytes(control: readonly number[]): number {
-  return control.reduce((sum, size) => sum + taken(size), SIGNATURES_BYTES);
+  return control.reduce((sum, size) => sum + allocatedBytes(size), SIGNATURES_BYTES);
 }
 
 /**
- * Deals parts to discs in their order, each disc filled before the next is begun.
- * @returns how many parts each disc gets
+ * Splits parts across discs in order: each disc is filled before the next one.
+ * @returns the number of parts on each disc
  * @throws StowageError `disc-too-small` when the control files and the largest part do not fit on one
  */
-export function deal(parts: readonly Pick<Part, 'path' | 'size'>[], room: Room): number[] {
-  const space = usable(room.discSize) - controlBytes(room.control);
+export function splitParts(
+  parts: readonly Pick<Part, 'path' | 'size'>[],
+  disc: DiscContents,
+): number[] {
+  const space = capacityOf(disc.discSize) - controlBytes(disc.control);
   const largest = parts.reduce((most, { size }) => Math.max(most, size), 0);
-  if (taken(largest) > space || space < 0) throw tooSmall(room, largest);
+  if (allocatedBytes(largest) > space || space < 0) throw tooSmall(disc, largest);
   const counts: number[] = [];
   let left = 0;
   for (const { size } of parts) {
-    if (counts.length === 0 || taken(size) > left) {
+    if (counts.length === 0 || allocatedBytes(size) > left) {
       counts.push(0);
       left = space;
     }
     counts.push((counts.pop() ?? 0) + 1);
-    left -= taken(size);
+    left -= allocatedBytes(size);
   }
   return counts.length === 0 ? [0] : counts;
 }
 
 /**
- * Holds a dealing that is given against a disc size.
+ * Checks that a given split fits on discs of this size.
  * @throws StowageError `disc-too-small`
  */
-export function requireFit(
+export function requirePartsFit(
   runs: readonly (readonly Pick<Part, 'path' | 'size'>[])[],
-  room: Room,
+  disc: DiscContents,
 ): void {
   for (const run of runs) {
-    const bytes = run.reduce((sum, { size }) => sum + taken(size), 0);
-    if (bytes > usable(room.discSize) - controlBytes(room.control)) throw tooSmall(room, bytes);
+    const bytes = run.reduce((sum, { size }) => sum + allocatedBytes(size), 0);
+    if (bytes > capacityOf(disc.discSize) - controlBytes(disc.control)) throw tooSmall(disc, bytes);
   }
 }
 
 /**
- * Deals the parts of blobs to discs while it is not known yet how large the index will be once it lists the recovery
- * rows that go on discs of their own: room is left for the most that it can be.
- * @returns how many parts each disc gets
+ * Splits the parts of blobs across discs before the size of the index is known: recovery parts on discs of their own
+ * will be added to it. Space for the largest possible index is reserved.
+ * @returns the number of parts on each disc
  * @throws StowageError `disc-too-small`
  */
 export function columnsOfDiscs(bundle: Bundle, rows: number, discSize: number): number[] {
   const parts = dataParts(bundle);
   const index = writeCanonical(bundleKind, bundle).length;
   const files = parts.length + bundle.control.length;
-  // A recovery part has about 400 bytes in the index and 160 in the list, and 8 for each 4 MiB.
+  // A recovery part adds about 400 bytes to bundle.json, 160 to SHA512SUMS, and 8 for each 4 MiB.
   const stripes = 1 + discSize / stripeOf(bundle.partSize);
   const recovery = rows * (stripes * 560 + (discSize / CRC_SPAN_BYTES) * 8) + 16 * KIB;
   const sums = files * 256;
   const listed = [...bundle.control, ...(bundle.installers ?? [])].map((each) => each.size);
   const control = [...listed, index + recovery, sums + recovery];
-  const columns = deal(parts, { discSize, control });
+  const columns = splitParts(parts, { discSize, control });
   if (columns.length <= MAX_PARITY_COLUMNS) return columns;
   throw new StowageError('disc-too-small', 'too many discs for recovery discs', {
     expected: `at most ${MAX_PARITY_COLUMNS} discs`,
@@ -108,8 +111,8 @@ export function columnsOfDiscs(bundle: Bundle, rows: number, discSize: number): 
   });
 }
 
-function tooSmall({ discSize, control }: Room, largest: number): StowageError {
-  const needed = Math.ceil((controlBytes(control) + taken(largest) + MIB) / 0.995);
+function tooSmall({ discSize, control }: DiscContents, largest: number): StowageError {
+  const needed = Math.ceil((controlBytes(control) + allocatedBytes(largest) + MIB) / 0.995);
   return new StowageError('disc-too-small', 'the disc size is too small', {
     expected: `at least ${exactBytes(needed)}: for the control files, which are on every disc, and the largest part, ${exactBytes(largest)}`,
     found: exactBytes(discSize),

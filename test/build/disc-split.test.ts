@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { deal, MEDIA, requireFit } from '../../src/build/deal.ts';
+import { MEDIA, requirePartsFit, splitParts } from '../../src/build/disc-split.ts';
 import { evenColumns } from '../../src/build/parity.ts';
 import { KIB, MIB } from '../../src/core/limits.ts';
 import { expectCode } from '../support/error.ts';
@@ -23,23 +23,26 @@ describe('when parts are dealt to discs', () => {
     ['empty ones, which take nothing', CLUSTER, [0, 1, 0, 1], [3, 1]],
     ['in their order, though another would fill better', 3 * MIB, [2 * MIB, 2 * MIB, MIB], [1, 2]],
   ])('deals %s', (_, space, sizes, counts) => {
-    expect(deal(parts(...sizes), discOf(space))).toEqual(counts);
+    expect(splitParts(parts(...sizes), discOf(space))).toEqual(counts);
   });
 
   it.each<[string, number]>([
     ['the largest part by a cluster', 2 * MIB - CLUSTER],
     ['anything', -MIB],
   ])('refuses a disc that does not hold %s, and says what would', async (_, space) => {
-    const room = discOf(space);
-    const error = await expectCode(() => deal(parts(MIB, 2 * MIB), room), 'disc-too-small');
+    const disc = discOf(space);
+    const error = await expectCode(() => splitParts(parts(MIB, 2 * MIB), disc), 'disc-too-small');
     const [, needed] = /at least .*?(\d+) bytes\):/.exec(error.expected ?? '') ?? [];
-    expect(deal(parts(MIB, 2 * MIB), { ...room, discSize: Number(needed) })).toEqual([1, 1]);
-    expect(() => deal(parts(2 * MIB), { ...room, discSize: Number(needed) - 2 })).toThrow();
+    expect(splitParts(parts(MIB, 2 * MIB), { ...disc, discSize: Number(needed) })).toEqual([1, 1]);
+    expect(() => splitParts(parts(2 * MIB), { ...disc, discSize: Number(needed) - 2 })).toThrow();
   });
 
   it('holds a dealing that is given against the size', async () => {
-    requireFit([parts(MIB, MIB), parts(MIB)], discOf(2 * MIB));
-    await expectCode(() => requireFit([parts(MIB, MIB, 1)], discOf(2 * MIB)), 'disc-too-small');
+    requirePartsFit([parts(MIB, MIB), parts(MIB)], discOf(2 * MIB));
+    await expectCode(
+      () => requirePartsFit([parts(MIB, MIB, 1)], discOf(2 * MIB)),
+      'disc-too-small',
+    );
   });
 
   it('knows media by name, each smaller than what it is sold as', () => {
