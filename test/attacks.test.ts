@@ -229,7 +229,7 @@ const attacks: Readonly<Record<number, Attack>> = {
   43: { shown: [[cms, 'refuses two certificates of one issuer and serial number']] },
   44: { shown: [[chain, 'refuses an authority below a root whose path length is 0']] },
   45: { shown: [[chain, 'does not follow certificates that sign each other']] },
-  46: { shown: [[runtime, 'when the system trusts somebody else (attack 46)']] },
+  46: { shown: [[runtime, 'when the system trusts another CA (attack 46)']] },
   47: {
     shown: [
       [certificate, 'a negative serial number'],
@@ -474,7 +474,7 @@ const attacks: Readonly<Record<number, Attack>> = {
     shown: [
       [
         'e2e/discs.test.ts',
-        'comes in from read-only media in any order, one with a bad sector, and a repair completes it',
+        'is imported from read-only media in any order, one with a bad sector, and a repair completes it',
       ],
       ['bundle/discs.test.ts', 'rebuilds any two damaged or missing parts'],
     ],
@@ -535,7 +535,7 @@ const attacks: Readonly<Record<number, Attack>> = {
   120: {
     shown: [
       ['build/assemble.test.ts', 'finds a stored blob of which %s'],
-      ['build/assemble.test.ts', 'does not trust noted sums that were forged'],
+      ['build/assemble.test.ts', 'does not trust forged checksum records'],
     ],
   },
 };

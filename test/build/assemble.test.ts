@@ -24,7 +24,7 @@ const fresh = (): string => join(root, String(places++));
 const WEIGHTS = 9 * MIB + 5;
 const large = sampleOf(WEIGHTS);
 const weights = weightsOf(large);
-/** For what goes wrong: small, as size changes nothing there. */
+/** For failures, where size does not matter. */
 const small = sampleOf(MIB + 5);
 const PART = MIB / 4;
 
@@ -32,7 +32,7 @@ function weightsOf({ blobs }: Sample): Digest {
   return digestOf(blobs['weights'] ?? Buffer.alloc(0));
 }
 
-/** A store of its own with the blobs of a sample, copied from one that was made by receiving them. */
+/** A new store with the blobs of a sample, copied from a store that received them. */
 async function storeWith(sample: Sample, withSums = true): Promise<BlobStore> {
   const templates = withSums ? received : put;
   const template = templates.get(sample) ?? (await storeOf(fresh(), sample.blobs, withSums));
@@ -44,7 +44,7 @@ async function storeWith(sample: Sample, withSums = true): Promise<BlobStore> {
 const received = new Map<Sample, BlobStore>();
 const put = new Map<Sample, BlobStore>();
 
-/** A folder for one output, and a check that nothing else lies there. */
+/** A folder for one output, and a check that it contains nothing else. */
 async function outputFolder(): Promise<{ folder: string; output: string }> {
   const folder = fresh();
   await mkdir(folder);
@@ -95,11 +95,11 @@ describe('when a lock is assembled', () => {
     expect(readCanonical(bundleKind, await readFile(join(output, 'bundle.json')))).toEqual(bundle);
   });
 
-  it('gives the same bytes from another store, at another time, with and without noted sums', async () => {
+  it('gives the same bytes from another store, at another time, with and without recorded checksums', async () => {
     const trees: Record<string, string>[] = [];
     for (const withSums of [true, false]) {
       const store = await storeWith(large, withSums);
-      // As it was pulled, with what packing noted, and when somebody touched what is noted.
+      // As pulled, with the checksums that packing recorded, and with manipulated records.
       for (const before of [
         async () => {},
         async () => {},
@@ -117,7 +117,7 @@ describe('when a lock is assembled', () => {
     for (const tree of trees) expect(tree).toEqual(trees[0]);
   });
 
-  it('gives the same identity for a lock whose members stand in another order', async () => {
+  it('gives the same id for a lock whose members are in a different order', async () => {
     const turned = JSON.parse(JSON.stringify(large.lock), (_, value: unknown) =>
       typeof value === 'object' && value !== null && !Array.isArray(value)
         ? Object.fromEntries(Object.entries(value).toReversed())
@@ -130,7 +130,7 @@ describe('when a lock is assembled', () => {
     expect(second.id).toBe(first.id);
   });
 
-  it('carries the lock, an OCI layout and tags of every image, model and file', async () => {
+  it('contains the lock, an OCI layout, and a tag for every image, model and file', async () => {
     const { output } = await outputFolder();
     const { bundle } = await packLarge(await storeWith(large), output);
     const lock = await readFile(join(output, 'attestations/lock.json'));
@@ -150,7 +150,7 @@ describe('when a lock is assembled', () => {
       expect(bundle.blobs.find((blob) => blob.digest === digest)?.size).toBe(size);
   });
 
-  it('tells progress that ends at the total', async () => {
+  it('reports progress up to the total', async () => {
     const { output } = await outputFolder();
     const store = await storeWith(large);
     let last: unknown;
@@ -208,7 +208,7 @@ describe('when a bundle cannot be assembled', () => {
     },
   );
 
-  it('does not trust noted sums that were forged', async () => {
+  it('does not trust forged checksum records', async () => {
     const { output } = await outputFolder();
     const store = await storeWith(small);
     const note = join(store.root, 'sums', `${digestHex(weightsOf(small))}.json`);
@@ -219,13 +219,13 @@ describe('when a bundle cannot be assembled', () => {
     expect(bundle).toEqual(honest.bundle);
   });
 
-  it('finds a byte that the disk turned, which changes no time', async () => {
+  it('detects a byte that the disk flipped without a new modification time', async () => {
     const { folder, output } = await outputFolder();
     const store = await storeWith(small);
     const blob = { digest: weightsOf(small), size: MIB + 5 };
     const noted = await store.noted(blob);
     await damage['one byte differs']?.(store.path(blob.digest));
-    // As if the file system had seen nothing of it: the note is of this file as it is now.
+    // As if the file system had not noticed: the record matches the current state of the file.
     if (noted !== undefined) await store.note(blob, noted.sums);
     expect((await store.noted(blob))?.untouched).toBe(true);
     await expectCode(() => packSmall(store, output, noted?.sums.partSize), 'blob-damaged');
@@ -267,7 +267,7 @@ describe('when a bundle cannot be assembled', () => {
     },
   );
 
-  it('goes on over what a killed run left', async () => {
+  it('succeeds despite the leftovers of a killed run', async () => {
     const { folder, output } = await outputFolder();
     await mkdir(join(folder, '.chat-1.4.0.packing', 'blobs'), { recursive: true });
     await writeFile(join(folder, '.chat-1.4.0.packing', 'blobs', 'x'), 'half');

@@ -53,8 +53,8 @@ beforeAll(async () => {
 
 afterAll(() => served.stop());
 
-describe('when a blob of an artifact is gone from the registry', () => {
-  it('is noticed at lock, and the rest is included', async () => {
+describe('when a blob of an artifact is missing in the registry', () => {
+  it('is reported by lock, and the rest is included', async () => {
     const registry = createRegistry({
       credentials: { find: async () => undefined },
       http: testHttp().http,

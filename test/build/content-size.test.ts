@@ -8,7 +8,7 @@ import { scratchFolder } from '../support/scratch.ts';
 const scratch = scratchFolder();
 
 describe('when a lock is packed', () => {
-  it('shows the same bytes of content for both', async () => {
+  it('shows the same content size for both', async () => {
     const folder = scratch.fresh();
     mkdirSync(folder);
     const manifest = 'apiVersion: stowage/v1\nname: a\nversion: 1.0.0\n';

@@ -5,7 +5,7 @@ import { KIB, MIB } from '../../src/core/limits.ts';
 import { expectCode } from '../support/error.ts';
 
 const CLUSTER = 32 * KIB;
-/** A disc that leaves so many bytes to parts, besides two control files of a cluster each. */
+/** A disc with this space for parts, besides two control files of one cluster each. */
 const discOf = (space: number): { discSize: number; control: number[] } => ({
   discSize: Math.ceil((space + MIB + MIB / 2 + 2 * CLUSTER) / 0.995),
   control: [1, CLUSTER],
@@ -13,7 +13,7 @@ const discOf = (space: number): { discSize: number; control: number[] } => ({
 const parts = (...sizes: readonly number[]): { path: string; size: number }[] =>
   sizes.map((size, index) => ({ path: `blobs/sha256/${index}`, size }));
 
-describe('when parts are dealt to discs', () => {
+describe('when parts are split across discs', () => {
   it.each<[string, number, readonly number[], number[]]>([
     ['nothing', MIB, [], [0]],
     ['one that just fits', MIB, [MIB], [1]],
@@ -22,7 +22,7 @@ describe('when parts are dealt to discs', () => {
     ['small ones, each a whole cluster', 3 * CLUSTER, [1, 1, 1, 1], [3, 1]],
     ['empty ones, which take nothing', CLUSTER, [0, 1, 0, 1], [3, 1]],
     ['in their order, though another would fill better', 3 * MIB, [2 * MIB, 2 * MIB, MIB], [1, 2]],
-  ])('deals %s', (_, space, sizes, counts) => {
+  ])('splits %s', (_, space, sizes, counts) => {
     expect(splitParts(parts(...sizes), discOf(space))).toEqual(counts);
   });
 
@@ -37,7 +37,7 @@ describe('when parts are dealt to discs', () => {
     expect(() => splitParts(parts(2 * MIB), { ...disc, discSize: Number(needed) - 2 })).toThrow();
   });
 
-  it('holds a dealing that is given against the size', async () => {
+  it('checks that a given split fits', async () => {
     requirePartsFit([parts(MIB, MIB), parts(MIB)], discOf(2 * MIB));
     await expectCode(
       () => requirePartsFit([parts(MIB, MIB, 1)], discOf(2 * MIB)),
@@ -45,7 +45,7 @@ describe('when parts are dealt to discs', () => {
     );
   });
 
-  it('knows media by name, each smaller than what it is sold as', () => {
+  it('knows media by name, with less than their nominal capacity', () => {
     expect(MEDIA['bd25']).toBeGreaterThan(25e9);
     expect(MEDIA['dvd']).toBeLessThan(4.71e9);
   });

@@ -78,7 +78,7 @@ describe('when a model is described', () => {
     });
   });
 
-  it('brings its documents, each under its digest', () => {
+  it('returns its documents by digest', () => {
     for (const [digest, bytes] of described.documents) expect(digestOf(bytes)).toBe(digest);
     expect([...described.documents.keys()]).toEqual([
       described.manifest.digest,
@@ -86,8 +86,8 @@ describe('when a model is described', () => {
     ]);
   });
 
-  // What other sites pinned: a change here changes the identity of every bundle.
-  it('has the digests that it always had', () => {
+  // A change of these values changes the id of every bundle.
+  it('has the same digests as in earlier versions', () => {
     expect(digestHex(described.manifest.digest)).toMatchInlineSnapshot(
       `"109d221e3456df866e292eb3579e10011510a108d84b21e2ca4eef5ffd00c06e"`,
     );
@@ -131,7 +131,7 @@ describe('when a model is described', () => {
     expect(modelPackType(path)).toBe(`application/vnd.cncf.model.${kind}.v1.raw`);
   });
 
-  it('takes the format from the largest file', () => {
+  it('derives the format from the largest file', () => {
     const file = (path: string, size: number): LockedModel['files'][number] => ({
       path,
       size,
@@ -142,14 +142,14 @@ describe('when a model is described', () => {
     expect(weightFormat([])).toBeUndefined();
   });
 
-  it('titles a tree as the tar that it is, and a file by its name', () => {
+  it('gives a tree the title of its tar, and a file its name', () => {
     const title = (file: LockedFile): unknown =>
       manifestOf(describeFile(file)).layers[0]?.annotations['org.opencontainers.image.title'];
     expect([title(tree), title(note)]).toEqual(['settings.tar', 'note.txt']);
   });
 });
 
-describe('when the bill of materials is written', () => {
+describe('when the SBOM is written', () => {
   const bill = sbom(lock) as unknown as {
     readonly bomFormat: string;
     readonly specVersion: string;
@@ -165,7 +165,7 @@ describe('when the bill of materials is written', () => {
   const all = (list: readonly Component[]): Component[] =>
     list.flatMap((each) => [each, ...all(each.components ?? [])]);
 
-  it('is CycloneDX 1.6 with a component for each thing that crosses', () => {
+  it('is CycloneDX 1.6 with a component for each item of content', () => {
     expect(bill).toMatchObject({ bomFormat: 'CycloneDX', specVersion: '1.6', version: 1 });
     expect(bill.serialNumber).toMatch(
       /^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
@@ -178,7 +178,7 @@ describe('when the bill of materials is written', () => {
     ]);
   });
 
-  it('gives every file its SHA-256, and every component a reference of its own', () => {
+  it('gives every file its SHA-256, and every component a unique reference', () => {
     const components = all(bill.components);
     expect(new Set(components.map((each) => each['bom-ref'])).size).toBe(components.length);
     for (const { type, hashes } of components) {
@@ -193,13 +193,13 @@ describe('when the bill of materials is written', () => {
     for (const { digest } of model.files) expect(digests).toContain(digestHex(digest));
   });
 
-  it('is the same for one lock, and has another serial number for another', () => {
+  it('is reproducible for a lock, and has a different serial number for another lock', () => {
     expect(canonicalJson(sbom(structuredClone(lock)))).toBe(canonicalJson(sbom(lock)));
     const other = sbom({ ...lock, seq: lock.seq + 1 }) as { serialNumber: string };
     expect(other.serialNumber).not.toBe(bill.serialNumber);
   });
 
-  it('leaves out a licence and a description that nobody gave', () => {
+  it('omits an absent license and an absent description', () => {
     const { license: _, ...unlicensed } = model;
     const plain = {
       ...lock,
@@ -229,7 +229,7 @@ describe('when provenance is written', () => {
     expect(statement.predicate.runDetails.metadata.startedOn).toBe(lock.resolvedAt);
   });
 
-  it('names everything that crosses, each once, and where it came from', () => {
+  it('names all content, each item once, with its source', () => {
     expect(statement.subject.map(({ name }) => name)).toEqual([
       'image:server',
       'model:tiny/README.md',
@@ -262,13 +262,13 @@ describe('when VERIFY.txt is written', () => {
     expect(text).toContain('chat 1.4.0');
   });
 
-  it.each(commands)('has a command that bash reads: %s', (command) => {
+  it.each(commands)('has a command that bash parses: %s', (command) => {
     const { status, stderr } = spawnSync('bash', ['-n'], { input: command, encoding: 'utf8' });
     expect(stderr).toBe('');
     expect(status).toBe(0);
   });
 
-  it('checks signatures, the list, the files and what is not on the list', () => {
+  it('checks signatures, the list, the files, and for files that are not on the list', () => {
     expect(commands.length).toBeGreaterThanOrEqual(8);
     for (const word of [
       'openssl x509',

@@ -54,7 +54,7 @@ async function locked(bytes: number, emit?: (event: StowageEvent) => void): Prom
   return { store, lock, file, options, verdicts };
 }
 
-/** Replaces the recorded verdict by one that nobody would find. */
+/** Replaces the recorded verdict with one that no examination would return. */
 async function forge({ store, file, verdicts }: Place): Promise<void> {
   const [name = ''] = verdicts().map((each) => each.slice(65, -5));
   const reports = [{ rule: 'opaque-weights', detail: 'forged' }];

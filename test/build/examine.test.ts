@@ -45,7 +45,7 @@ const repositories: Readonly<Record<string, (folder: string) => void>> = {
     ];
     writeFileSync(join(folder, 'pytorch_model.bin'), writeZip(members));
   },
-  // What only the bytes show: over the line, storages of PyTorch are passed over.
+  // Visible only in the full content: remote examination skips PyTorch storages.
   'demo/hidden': (folder) => {
     const members = [
       { name: 'a/data.pkl', content: pickle('data-2') },
@@ -102,7 +102,7 @@ function trial(): Trial {
 }
 
 describe('when a manifest is locked', () => {
-  it('reads the heads of weights where they lie, and pulls none of them', async () => {
+  it('reads the headers of weights at the source, and downloads no weights', async () => {
     const { store, lock } = trial();
     hub.requests.length = 0;
     const { findings } = await lock('demo/sound');
@@ -113,14 +113,14 @@ describe('when a manifest is locked', () => {
     expect(readdirSync(join(store.root, 'blobs/sha256'))).toHaveLength(1);
   });
 
-  it('finds the same when they are in the store', async () => {
+  it('has the same findings if they are in the store', async () => {
     const { lock, pull: bring } = trial();
     const first = await lock('demo/sound');
     await bring(first);
     expect((await lock('demo/sound')).findings).toEqual(first.findings);
   });
 
-  it('refuses everything at once, by rule and file', async () => {
+  it('lists all refusals, by rule and file', async () => {
     const error = await expectCode(() => trial().lock('demo/broken'), 'content-refused');
     const found = error.defects.map((each) =>
       /: (\S+): .*\[([a-z-]+)\]/.exec(each)?.slice(1).join(' '),
@@ -134,7 +134,7 @@ describe('when a manifest is locked', () => {
     ]);
   });
 
-  it('lets a pickle pass that the manifest allows by name, and writes down why', async () => {
+  it('accepts a pickle that the manifest allows by name, and records the reason', async () => {
     const allow = [{ rule: 'pickle', file: 'pytorch_model.bin', reason: 'looked at' }];
     const { lock, pull: bring } = trial();
     await expectCode(() => lock('demo/pickle'), 'content-refused');
@@ -151,14 +151,14 @@ describe('when a manifest is locked', () => {
     await bring(locked);
   });
 
-  it('allows no rule that cannot be allowed', async () => {
+  it('does not accept refusals that cannot be allowed', async () => {
     const allow = [{ rule: 'pickle-global', file: '*', reason: 'looked at' }];
     await expectCode(() => trial().lock('demo/broken', { allow }), 'manifest-invalid');
   });
 });
 
-describe('when everything was pulled', () => {
-  it('refuses what only the bytes show', async () => {
+describe('when everything has been downloaded', () => {
+  it('refuses what only the full content shows', async () => {
     const allow = [{ rule: 'pickle', file: '*', reason: 'looked at' }];
     const { lock, pull: bring } = trial();
     const locked = await lock('demo/hidden', { allow });
@@ -166,7 +166,7 @@ describe('when everything was pulled', () => {
     expect(error.defects.join()).toContain('[pickle-global]');
   });
 
-  it('wants every finding in the lock', async () => {
+  it('requires every finding to be in the lock', async () => {
     const { lock, pull: bring } = trial();
     const locked = await lock('demo/sound');
     const error = await expectCode(() => bring({ ...locked, findings: [] }), 'lock-stale');
@@ -174,7 +174,7 @@ describe('when everything was pulled', () => {
   });
 });
 
-describe('when content is read over a line', () => {
+describe('when content is read over a connection', () => {
   const content = Buffer.from(Array.from({ length: MIB }, (_, index) => index % 251));
   const opened: number[] = [];
   const origin = {
@@ -188,7 +188,7 @@ describe('when content is read over a line', () => {
     },
   };
 
-  it('gives the bytes that are there, and opens a line only where they do not follow', async () => {
+  it('returns the right bytes, and reconnects only for non-sequential reads', async () => {
     const bytes = remoteBytes(origin, content.length, never);
     for (const [offset, length] of [
       [0, 8],

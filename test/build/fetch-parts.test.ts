@@ -24,7 +24,7 @@ interface Asked {
   readonly start: number;
   /** One past the last. */
   readonly end: number;
-  /** How many requests came before. */
+  /** The number of earlier requests. */
   readonly index: number;
 }
 
@@ -37,7 +37,7 @@ const stretch: Answer = ({ start, end }, response) => {
 };
 const whole: Answer = (_, response) => response.writeHead(200).end(bytes);
 
-/** The first `count` bytes of a good answer, then the line breaks. */
+/** The first `count` bytes of a good response, then the connection breaks. */
 const broken = (count: number): Answer => {
   return ({ start, end }, response) => {
     const range = `bytes ${start}-${end - 1}/${size}`;
@@ -133,7 +133,7 @@ describe('when a large blob is fetched in parts', () => {
     await expectWhole(await fetchFrom(await serveParts(answer)));
   });
 
-  it('asks for nothing twice when the line breaks', async () => {
+  it('requests nothing twice if the connection breaks', async () => {
     let sent = 0;
     const server = await serveParts((asked) => {
       const count = Math.min(asked.end - asked.start, 3 * MIB);
@@ -141,11 +141,11 @@ describe('when a large blob is fetched in parts', () => {
       return count === asked.end - asked.start ? stretch : broken(count);
     });
     await expectWhole(await fetchFrom(server));
-    // What lies in a socket when it breaks is lost.
+    // Bytes in the socket buffer are lost when the connection breaks.
     expect(sent).toBeLessThan(size * 1.05);
   });
 
-  it('goes on where an earlier run was stopped', async () => {
+  it('resumes where an earlier run was stopped', async () => {
     const stop = new AbortController();
     const server = await serveParts(({ index }) =>
       index === 0
@@ -168,7 +168,7 @@ describe('when a large blob is fetched in parts', () => {
     expect(asked).toBeGreaterThan(6 * MIB);
   });
 
-  it('follows a redirect once, and asks anew when where it led has expired', async () => {
+  it('follows a redirect once, and again when its target has expired', async () => {
     let leads = 0;
     const storage = await serveParts(({ index }) =>
       index === 1 ? (_, response) => response.writeHead(403).end() : broken(8 * MIB),
@@ -183,14 +183,14 @@ describe('when a large blob is fetched in parts', () => {
   });
 });
 
-describe('when a server of parts is wrong', () => {
+describe('when a server answers range requests incorrectly', () => {
   const wrong: Answer = ({ start, end }, response) => {
     const spoiled = Buffer.from(bytes.subarray(start, end));
     if (start === 0) spoiled.writeUInt8(spoiled.readUInt8(9) ^ 1, 9);
     response.writeHead(206, { 'content-range': `bytes ${start}-${end - 1}/${size}` }).end(spoiled);
   };
 
-  it('one wrong byte leaves nothing, and the next run starts afresh', async () => {
+  it('one wrong byte leaves nothing, and the next run starts over', async () => {
     const store = new BlobStore(join(root, String(stores++)));
     const server = await serveParts(() => wrong);
     await expectCode(() => fetchFrom(server, store), 'source-mismatch');
@@ -198,7 +198,7 @@ describe('when a server of parts is wrong', () => {
     await expectWhole(await fetchFrom(await serveParts(() => stretch), store));
   });
 
-  it('what an earlier run left and is wrong is fetched again', async () => {
+  it('wrong bytes of an earlier run are downloaded again', async () => {
     const store = new BlobStore(join(root, String(stores++)));
     const stop = new AbortController();
     const first = await serveParts(({ index }) =>

@@ -33,7 +33,7 @@ const manifestOf = (entry: object): Manifest =>
   });
 
 describe('when a manifest names a git repository', () => {
-  it('locks the commit, needs the repository no more, and packs the same from the lock', async () => {
+  it('locks the commit, and packs the same from the lock without the repository', async () => {
     const folder = join(root, 'repositories');
     await mkdir(folder);
     const server = await startGitServer(folder);
@@ -49,7 +49,7 @@ describe('when a manifest names a git repository', () => {
       const lock = await lockAt();
       expect(lock.files).toMatchObject([{ path: 'settings', kind: 'tree', git: { commit } }]);
       expect(JSON.stringify(provenance(lock))).toContain(`{"gitCommit":"${commit}"}`);
-      // Nothing moved: the branch is asked for, and nothing is fetched.
+      // The branch has not moved: it is queried, but nothing is fetched.
       server.seen.length = 0;
       expect(await lockAt(lock)).toBe(lock);
       expect(server.seen.filter(({ method }) => method === 'POST').length).toBeLessThan(2);

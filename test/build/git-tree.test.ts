@@ -49,7 +49,7 @@ async function placeOf(options: GitServerOptions = {}, netrc = ''): Promise<Plac
   servers.push(server);
   const home = await fresh();
   await writeFile(join(home, '.netrc'), netrc);
-  // What a user has configured counts for nothing here.
+  // The user's git configuration is ignored.
   await writeFile(join(home, '.gitconfig'), '[url "http://127.0.0.1:1/"]\n\tinsteadOf = http://\n');
   const git = createGit({ env: { PATH }, home, http: testHttp().http });
   return { folder, server, git, store: new BlobStore(await fresh()) };
@@ -76,7 +76,7 @@ async function unpacked({ store }: Place, { digest }: KeptGit): Promise<Record<s
 const simple: GitContent = {
   'a.txt': 'one\r\n',
   'below/run.sh': { program: '#!/bin/sh\n' },
-  // A checkout would change these.
+  // A checkout would change these files.
   '.gitattributes': '*.txt text eol=crlf ident filter=lfs\n',
 };
 
@@ -140,7 +140,7 @@ describe('when files come from a git repository', () => {
     expect(await contents(place.store.root)).toEqual({});
   });
 
-  it('says of links of git-annex how to get their content', async () => {
+  it('explains how to get the content of git-annex links', async () => {
     const place = await placeOf();
     const key = `SHA256E-s12345--${'a'.repeat(64)}.gguf`;
     const link = `.git/annex/objects/Xx/Yy/${key}/${key}`;
@@ -160,7 +160,7 @@ describe('when files come from a git repository', () => {
     expect(await contents(place.store.root)).toEqual({});
   });
 
-  it('says which branch, commit or repository is not there', async () => {
+  it('names the missing branch, commit or repository', async () => {
     const place = await placeOf();
     commitTo(place.folder, 'repo', simple);
     await expectCode(() => keep(place, 'none'), 'source-not-found');
@@ -175,7 +175,7 @@ describe('when files come from a git repository', () => {
     );
   });
 
-  it('signs in by netrc, and keeps the password out of errors and arguments', async () => {
+  it('uses netrc, and keeps the password out of errors and arguments', async () => {
     const line = 'machine 127.0.0.1 login bob password s3cret-word';
     const place = await placeOf({ account: 'bob:s3cret-word' }, line);
     commitTo(place.folder, 'repo', simple);
@@ -187,7 +187,7 @@ describe('when files come from a git repository', () => {
   });
 });
 
-describe('when a repository holds others', () => {
+describe('when a repository has submodules', () => {
   const nested = async (url: string): Promise<Place> => {
     const place = await placeOf();
     const inner = commitTo(place.folder, 'inner', { 'b.txt': 'inner' });
@@ -200,13 +200,13 @@ describe('when a repository holds others', () => {
     return place;
   };
 
-  it('refuses them unless they are asked for', async () => {
+  it('refuses them unless the manifest requests them', async () => {
     const place = await nested('../inner.git');
     const error = await expectCode(() => keep(place, 'main'), 'source-unsupported');
     expect(error.expected).toContain('submodules: true');
   });
 
-  it('packs them at the commit that the outer one names', async () => {
+  it('packs them at the commit in the superproject', async () => {
     const place = await nested('../inner.git');
     const kept = await keep(place, 'main', { submodules: true });
     commitTo(place.folder, 'inner', { 'b.txt': 'newer' });
@@ -229,7 +229,7 @@ describe('when a repository holds others', () => {
 });
 
 describe('when git itself finds an object hostile', () => {
-  it('takes its word (CVE-2018-17456)', async () => {
+  it('refuses it (CVE-2018-17456)', async () => {
     const place = await placeOf();
     const modules = '[submodule "x"]\n\tpath = x\n\turl = --upload-pack=id\n';
     commitTo(place.folder, 'repo', { '.gitmodules': modules });
@@ -239,7 +239,7 @@ describe('when git itself finds an object hostile', () => {
   });
 });
 
-describe('when files lie in Git LFS', () => {
+describe('when files are in Git LFS', () => {
   const large = Buffer.from('weights, say\n'.repeat(1000));
   const oid = createHash('sha256').update(large).digest('hex');
   const place = async (object: Buffer | undefined): Promise<Place> => {
@@ -249,7 +249,7 @@ describe('when files lie in Git LFS', () => {
     return found;
   };
 
-  it('refuses the pointers unless the files are asked for', async () => {
+  it('refuses the pointers unless the manifest requests the files', async () => {
     const error = await expectCode(
       async () => keep(await place(large), 'main'),
       'source-unsupported',
@@ -263,7 +263,7 @@ describe('when files lie in Git LFS', () => {
     expect(await unpacked(at, kept)).toEqual({ 'a.txt': 'a', 'big.bin': large.toString() });
   });
 
-  it('refuses other bytes of the same size, and an object that is not there', async () => {
+  it('refuses different bytes of the same size, and a missing object', async () => {
     const other = Buffer.alloc(large.length, 'x');
     await expectCode(
       async () => keep(await place(other), 'main', { lfs: true }),

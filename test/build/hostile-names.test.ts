@@ -19,7 +19,7 @@ async function lockAgainst(endpoint: string): Promise<{ ran: Ran; cwd: string }>
   return { ran: await runProgram(['lock'], cwd, { env }), cwd };
 }
 
-/** A Hub with a repository of these files, as a disk can hold them. */
+/** A Hub with a repository of these files, which exist on disk. */
 async function lockOf(...names: readonly string[]): Promise<Ran> {
   const folder = scratch.fresh('model');
   for (const name of names) {
@@ -34,7 +34,7 @@ async function lockOf(...names: readonly string[]): Promise<Ran> {
   }
 }
 
-/** A Hub that lists what no disk holds. */
+/** A Hub that lists files that cannot exist on disk. */
 async function lockListed(path: string): Promise<{ ran: Ran; cwd: string; asked: string[] }> {
   const hub = await serve((request, response) => {
     const listing = request.url?.includes('/tree/');
@@ -83,7 +83,7 @@ describe("when a model's files have names that some system cannot hold", () => {
   });
 });
 
-describe('when the address of a file ends in what is no name', () => {
+describe('when the URL of a file does not end in a valid file name', () => {
   it.each([
     'https://files.example/%zz',
     'https://files.example/%ff',

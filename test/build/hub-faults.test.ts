@@ -24,7 +24,7 @@ const root = temporaryFolder();
 const model = join(root, 'model/model.safetensors');
 let hub: Hub;
 let lock: Lock;
-/** What goes wrong with the so manyeth request for the content, from 0. */
+/** The fault of the n-th request for the content, counted from 0. */
 let fault: (index: number) => Fault | undefined = () => undefined;
 let asked = 0;
 let stores = 0;
@@ -65,7 +65,7 @@ afterAll(() => hub.stop());
 
 const fresh = (): BlobStore => new BlobStore(join(root, `store-${stores++}`));
 
-describe('when a Hub fails on the way', () => {
+describe('when a Hub fails during a download', () => {
   it.each<[string, Fault]>([
     ['ends before the end', { kind: 'cut', afterBytes: 3 * MIB }],
     ['falls silent', { kind: 'stall', afterBytes: 5 * MIB + 1 }],
@@ -83,7 +83,7 @@ describe('when a Hub fails on the way', () => {
     expect(asked).toBeGreaterThan(2);
   });
 
-  it('and turns one bit, nothing is kept', async () => {
+  it('and flips one bit, nothing is kept', async () => {
     fault = () => ({ kind: 'flip', offset: 9 * MIB });
     const store = fresh();
     const error = await expectCode(
@@ -94,7 +94,7 @@ describe('when a Hub fails on the way', () => {
     expect(await contents(store.root)).toEqual({});
   });
 
-  it('and answers with another range than was asked for, no byte of it is taken', async () => {
+  it('and answers with the wrong range, no byte of it is used', async () => {
     const headers = { 'content-range': `bytes 1-4/${size}`, 'content-length': '4' };
     fault = () => ({ status: 206, headers, body: 'zero' });
     const store = fresh();
@@ -102,7 +102,7 @@ describe('when a Hub fails on the way', () => {
       () => pullIntoStore(lock, { ...context, store, sources: sourcesOf() }),
       'source-malformed',
     );
-    // Room was made for it; nothing was put there.
+    // Space was allocated, but nothing was written.
     const left = Object.values(await contents(store.root)).join('');
     expect(left).not.toContain('zero');
   });

@@ -22,7 +22,7 @@ function folder(...names: readonly string[]): string {
 
 const both = ['stowage-linux-x64', 'stowage-linux-arm64'];
 
-describe('when installers are looked for', () => {
+describe('when installers are searched for', () => {
   it.each([
     [['linux/amd64'], ['stowage-linux-x64']],
     [['linux/arm64'], ['stowage-linux-arm64']],
@@ -33,7 +33,7 @@ describe('when installers are looked for', () => {
     expect(found.map(({ path }) => path)).toEqual(names);
   });
 
-  it('asks for one of every platform', async () => {
+  it('requires one for every platform', async () => {
     const place = folder('stowage-linux-x64');
     const error = await expectCode(
       () => findInstallers(place, ['linux/amd64', 'linux/arm64']),
@@ -45,7 +45,7 @@ describe('when installers are looked for', () => {
     await expectCode(() => findInstallers(join(place, 'none'), ['linux/amd64']), 'file-missing');
   });
 
-  it('takes no link, no folder, and nothing that is empty or larger than any is', async () => {
+  it('refuses links, folders, empty files and oversized files', async () => {
     const find = (place: string): Promise<unknown> => findInstallers(place, ['linux/amd64']);
     const linked = folder();
     symlinkSync('/bin/true', join(linked, 'stowage-linux-x64'));
@@ -62,7 +62,7 @@ describe('when installers are looked for', () => {
 });
 
 describe('when installers are copied', () => {
-  it('says of each what it is, and makes it executable', async () => {
+  it('records the size and hashes of each, and makes it executable', async () => {
     const built = await findInstallers(folder(...both), ['linux/arm64', 'linux/amd64']);
     const place = folder();
     const copied = await copyInstallers(built, place, context());
@@ -75,7 +75,7 @@ describe('when installers are copied', () => {
     }
   });
 
-  it('refuses one that changes its size meanwhile', async () => {
+  it('refuses one whose size changes during the copy', async () => {
     const place = folder('stowage-linux-x64');
     const built = await findInstallers(place, ['linux/amd64']);
     truncateSync(join(place, 'stowage-linux-x64'), 3);
@@ -114,7 +114,7 @@ describe('when README.txt is written', () => {
     expect(commandsOf(readmeText(manifest, [arm64]))).toHaveLength(5);
   });
 
-  it('says so when the bundle has none', () => {
+  it('states that the bundle has none', () => {
     const text = readmeText(manifest, []);
     expect(text).toContain('contains no installer');
     expect(commandsOf(text)).toHaveLength(3);

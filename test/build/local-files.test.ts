@@ -19,7 +19,7 @@ let places = 0;
 const fresh = (): string => join(root, String(places++));
 
 describe('when local files are kept', () => {
-  it('keeps a folder as a tar that unpacks to the same, alike from anywhere', async () => {
+  it('stores a folder as a tar that does not depend on its location and unpacks to the same files', async () => {
     const store = new BlobStore(fresh());
     const digests = [];
     for (const folder of [fresh(), fresh()]) {
@@ -40,7 +40,7 @@ describe('when local files are kept', () => {
     expect(await readdir(join(store.root, 'incoming'))).toEqual([]);
   });
 
-  it('keeps a file as it is, and what it became when it changed', async () => {
+  it('stores a file unchanged, and its new content after a change', async () => {
     const store = new BlobStore(fresh());
     const path = fresh();
     for (const text of ['before', 'after!', '']) {
@@ -54,7 +54,7 @@ describe('when local files are kept', () => {
     }
   });
 
-  it('refuses a folder without files, and leaves nothing of it', async () => {
+  it('refuses a folder without files, and leaves nothing in the store', async () => {
     const store = new BlobStore(fresh());
     const folder = fresh();
     await mkdir(join(folder, 'empty'), { recursive: true });
@@ -62,7 +62,7 @@ describe('when local files are kept', () => {
     expect(await exists(store.root)).toBe(false);
   });
 
-  it('says that a path is not there', async () => {
+  it('reports a missing path', async () => {
     await expectCode(() => keepLocal(new BlobStore(fresh()), fresh(), context), 'file-missing');
   });
 });
@@ -77,7 +77,7 @@ describe('when a blob is fetched', () => {
     ...{ store, signal: until, emit: () => {}, connections: new Slots(1) },
   });
 
-  it('does not ask again for what was refused', async () => {
+  it('does not retry a refused request', async () => {
     let asked = 0;
     const origin = {
       description: 'x',
@@ -94,7 +94,7 @@ describe('when a blob is fetched', () => {
     expect(asked).toBe(1);
   });
 
-  it('is interrupted while it waits to try again, and keeps what came', async () => {
+  it('can be interrupted while waiting to retry, and keeps the received bytes', async () => {
     const stop = new AbortController();
     const origin = {
       description: 'x',

@@ -26,7 +26,7 @@ describe('when the operator’s guide is written', () => {
       expect(line).toMatch(/^[\x20-\x7e]{0,80}$/);
   });
 
-  it('has commands that a shell can parse, in the order in which a person types them', () => {
+  it('has commands that a shell can parse, in the order in which to type them', () => {
     const blocks = commandsOfGuide(operatorText(manifest(), [x64]));
     const commands = blocks
       .filter((each) => each.notRun === undefined)
@@ -116,7 +116,7 @@ describe('when the operator’s guide is written', () => {
     for (const line of text.split('\n')) expect(line).toMatch(/^[\x20-\x7e]{0,80}$/);
   });
 
-  it('is in manifests/ as the bundle of a worked manifest has it', () => {
+  it('is identical to the sample in manifests/', () => {
     const read = (name: string): Buffer => readFileSync(`manifests/${name}`);
     const text = operatorText(readYaml(manifestKind, read('nemotron-vllm.yaml')), [x64]);
     expect(read('OPERATOR.txt').toString(), 'run npm run guide').toBe(text);

@@ -16,7 +16,7 @@ const [kept, other, coming] = ['kept', 'other', 'coming'].map((text) =>
 const digest = (bytes: Buffer | undefined) => digestOf(bytes ?? Buffer.of());
 const hex = (bytes: Buffer | undefined): string => digestHex(digest(bytes));
 
-/** A store with two blobs, the beginnings of two, and what a kill left here and there. */
+/** A store with two blobs, two partial downloads, and leftovers of killed runs. */
 async function storeOf(): Promise<BlobStore> {
   const store = new BlobStore(join(root, String(stores++)));
   for (const bytes of [kept, other]) {
@@ -44,7 +44,7 @@ const paths = async (store: BlobStore): Promise<string[]> =>
   Object.keys(await contents(store.root));
 
 describe('when a store is pruned', () => {
-  it('keeps every blob where no lock is named, and removes what dead runs left', async () => {
+  it('keeps every blob if no lock is given, and deletes what interrupted runs left', async () => {
     const store = await storeOf();
     const { blobs, unfinished } = await prune(store, { dryRun: false });
     expect(blobs).toEqual([]);
@@ -57,7 +57,7 @@ describe('when a store is pruned', () => {
     expect(await paths(store)).toEqual([...wanted, ...begun].sort());
   });
 
-  it('keeps what the locks name, and what has come of it', async () => {
+  it('keeps the blobs in the given locks, and their partial downloads', async () => {
     const store = await storeOf();
     const keep = new Set([digest(kept)]);
     const { blobs, bytes } = await prune(store, { dryRun: false, keep });
@@ -66,7 +66,7 @@ describe('when a store is pruned', () => {
     expect(await paths(store)).toEqual([`blobs/sha256/${hex(kept)}`, `sums/${hex(kept)}.json`]);
   });
 
-  it('removes nothing when it is only asked', async () => {
+  it('deletes nothing in a dry run', async () => {
     const store = await storeOf();
     const before = await contents(store.root);
     const asked = await prune(store, { dryRun: true, keep: new Set() });
@@ -85,7 +85,7 @@ describe('when a store is pruned', () => {
     expect(await readdir(join(store.root, 'runs'))).toEqual([]);
   });
 
-  it('takes a run whose process is gone for none', async () => {
+  it('ignores a lock whose process no longer exists', async () => {
     const store = await storeOf();
     await mkdir(join(store.root, 'runs/00'), { recursive: true });
     await writeFile(join(store.root, 'runs/00/00'), '{"pid":4194304,"started":"then"}');
@@ -93,7 +93,7 @@ describe('when a store is pruned', () => {
     expect(await readdir(join(store.root, 'runs'))).toEqual([]);
   });
 
-  it('lets a run wait until it has ended', async () => {
+  it('makes other runs wait until it has finished', async () => {
     const store = await storeOf();
     const order: string[] = [];
     let run = Promise.resolve();
@@ -107,7 +107,7 @@ describe('when a store is pruned', () => {
   });
 });
 
-describe('when notes of packages lie in a store that is pruned', () => {
+describe('when a pruned store has package lists', () => {
   const noted = async (): Promise<BlobStore> => {
     const store = await storeOf();
     await mkdir(join(store.root, 'packages'));
@@ -117,20 +117,20 @@ describe('when notes of packages lie in a store that is pruned', () => {
     return store;
   };
 
-  it('keeps those of manifests that stay, and removes the others', async () => {
+  it('keeps those of remaining manifests, and deletes the others', async () => {
     const store = await noted();
     await prune(store, { dryRun: false, keep: new Set([digest(kept)]) });
     expect(await readdir(join(store.root, 'packages'))).toEqual([`${hex(kept)}.1.json`]);
   });
 
-  it('keeps those of every blob there is where no lock is named', async () => {
+  it('keeps those of all blobs if no lock is given', async () => {
     const store = await noted();
     await prune(store, { dryRun: false });
     const left = [`${hex(kept)}.1.json`, `${hex(other)}.1.json`].toSorted();
     expect((await readdir(join(store.root, 'packages'))).toSorted()).toEqual(left);
   });
 
-  it('removes none when it is only asked', async () => {
+  it('deletes none in a dry run', async () => {
     const store = await noted();
     await prune(store, { dryRun: true, keep: new Set() });
     expect(await readdir(join(store.root, 'packages'))).toHaveLength(4);
@@ -138,7 +138,7 @@ describe('when notes of packages lie in a store that is pruned', () => {
 });
 
 describe('when a store is listed', () => {
-  it('names blobs and says how much is not whole', async () => {
+  it('lists blobs and the size of incomplete files', async () => {
     const { blobs, unfinishedBytes } = await listStore(await storeOf());
     expect(blobs.map((each) => each.size).toSorted()).toEqual([400_000, 500_000]);
     expect(unfinishedBytes).toBeGreaterThan(0);

@@ -18,7 +18,7 @@ const tree = blobs['tree']?.length ?? 0;
 const spare = 16 * MIB;
 const empty = (): BlobStore => new BlobStore(join(root, 'store/that/is/not/there'));
 
-describe('when room is asked for', () => {
+describe('when disk space is checked', () => {
   it.each([
     ['one byte too few', -1],
     ['just enough', 0],
@@ -38,12 +38,12 @@ describe('when room is asked for', () => {
     expect(await exists(store.root)).toBe(false);
   });
 
-  it('counts what the store has already as there', async () => {
+  it('does not count what the store already has', async () => {
     const store = await storeOf(join(root, 'full'), blobs);
     await requireRoom(lock, { store, free: async () => 0 });
   });
 
-  it('asks each of two file systems for its own', async () => {
+  it('checks two file systems separately', async () => {
     const asked: string[] = [];
     const free = async (path: string): Promise<number> => {
       asked.push(path);
@@ -61,7 +61,7 @@ describe('when room is asked for', () => {
   });
 });
 
-describe('when recovery parts and discs are asked for', () => {
+describe('when a bundle has recovery parts and discs', () => {
   const needs = (shape: Parameters<typeof bundleNeeds>[1]): number => bundleNeeds(lock, shape);
   const plain = all + spare;
   const installer = { platform: 'linux/amd64', path: 'stowage-linux-x64', folder: '/' };
@@ -80,18 +80,18 @@ describe('when recovery parts and discs are asked for', () => {
     expect(dealt).toBeLessThan(plain + 2 * 10 * MIB + 2 * MIB);
   });
 
-  it('counts a disc for each recovery row that has one of its own', () => {
+  it('counts a disc for each recovery row with its own disc', () => {
     const discs = { size: 16 * MIB, parity: true };
     const dealt = needs({ discs, parity: 2, partSize: 4 * MIB });
     expect(dealt).toBeGreaterThanOrEqual(plain + 2 * all);
     expect(dealt).toBeLessThan(plain + 2 * all + 4 * MIB);
   });
 
-  it('leaves discs that are too small to those who deal', () => {
+  it('leaves the check of the disc size to the split', () => {
     expect(needs({ discs: { size: MIB, parity: false } })).toBe(plain);
   });
 
-  it('asks for the room before the first byte', async () => {
+  it('checks the space before the first download', async () => {
     const store = await storeOf(join(root, 'packed'), blobs);
     const output = join(root, 'with-parity');
     const error = await expectCode(

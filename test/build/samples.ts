@@ -6,7 +6,7 @@ import { type Lock, lockKind } from '../../src/format/lock.ts';
 import type { LockedBlob } from '../../src/format/locked-content.ts';
 import { BlobStore } from '../../src/io/blob-store.ts';
 
-/** A context whose clock stands still; `events` collects what was said. */
+/** A context with a fixed clock; `events` collects the emitted events. */
 export function contextOf(
   signal: AbortSignal = new AbortController().signal,
   emit: (event: StowageEvent) => void = () => {},
@@ -19,7 +19,7 @@ const INDEX = 'application/vnd.oci.image.index.v1+json';
 const CONFIG = 'application/vnd.oci.image.config.v1+json';
 const LAYER = 'application/vnd.oci.image.layer.v1.tar';
 
-/** The blobs of {@link lockOf}, by the name that tests call them by. */
+/** The blobs of {@link lockOf}, by their name in tests. */
 export interface Sample {
   readonly lock: Lock;
   readonly blobs: Readonly<Record<string, Buffer>>;
@@ -116,7 +116,7 @@ function file(name: string, source: string, kind: string, path: string, bytes: B
   return { name, source, kind, path, digest: digestOf(bytes), size: bytes.length };
 }
 
-/** A store with these blobs, as a pull would leave them: with sums, or without. */
+/** A store with these blobs as after a pull, with or without checksums. */
 export async function storeOf(
   root: string,
   blobs: Sample['blobs'],

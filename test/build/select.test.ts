@@ -48,7 +48,7 @@ describe('when files are chosen', () => {
     else await expectCode(() => chosen(include, exclude), 'source-not-found');
   });
 
-  it('says what there was when nothing is left', async () => {
+  it('lists the available files if none is selected', async () => {
     const error = await expectCode(() => chosen(['*.gguf']), 'source-not-found');
     expect(error.expected).toContain('*.gguf');
     expect(error.found).toContain('model.safetensors');

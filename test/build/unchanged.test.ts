@@ -33,20 +33,20 @@ beforeEach(async () => {
   expect((await run('lock')).error).toBeUndefined();
 });
 
-describe('when what lies beside the manifest is as it was locked', () => {
-  it('is packed, whatever the times of the files say', async () => {
+describe('when the local files are unchanged since the lock', () => {
+  it('is packed, regardless of modification times', async () => {
     write('notes.txt', 'notes');
     expect((await pack()).error).toBeUndefined();
   });
 
-  it('is packed from the store where it is not there any more', async () => {
+  it('is packed from the store if a file no longer exists', async () => {
     rmSync(join(cwd, 'notes.txt'));
     renameSync(join(cwd, 'settings'), join(cwd, 'elsewhere'));
     expect((await pack()).error).toBeUndefined();
   });
 });
 
-describe('when it changed since it was locked', () => {
+describe('when a local file changed since the lock', () => {
   const changes: Readonly<Record<string, [() => void, RegExp]>> = {
     'a file of the same size': [() => write('notes.txt', 'NOTES'), /^\.\/notes\.txt of notes/],
     'a file that grew': [() => write('notes.txt', 'notes and more'), /^\.\/notes\.txt/],
@@ -89,7 +89,7 @@ describe('when it changed since it was locked', () => {
       expect(readdirSync(join(cwd, 'store/blobs/sha256')).sort()).toEqual(before);
       expect(readdirSync(join(cwd, 'store/incoming'))).toEqual([]);
       expect(readdirSync(cwd).filter((name) => name.includes('1.0.0'))).toEqual([]);
-      // The remedy that the hint names works, unless what was put there may not cross at all.
+      // The hint works, unless the new content must not be packed at all.
       const again = await run('lock');
       if (again.error === undefined)
         expect((await pack('--same-version', 'never released')).error).toBeUndefined();
@@ -105,7 +105,7 @@ describe('when it changed since it was locked', () => {
     expect(error?.defects).toHaveLength(2);
   });
 
-  it('a key that a signature was verified with does so, too', async () => {
+  it('also reports a changed key of a signature', async () => {
     const { lock } = sampleOf(16);
     const pem = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey;
     const bytes = Buffer.from(pem.export({ type: 'spki', format: 'pem' }));

@@ -32,7 +32,7 @@ const rules = (folder: string): string[] =>
   lockOf(join(folder, 'stowage.lock.json')).findings.map(({ rule }) => rule);
 
 describe('when the content changes and the version does not', () => {
-  it('says at lock to raise the version, and does not pack', async () => {
+  it('asks at lock to raise the version, and does not pack', async () => {
     const folder = await locked();
     write(folder, '1.2.0', 'second');
     const { stdout } = await run(folder, 'lock');
@@ -45,7 +45,7 @@ describe('when the content changes and the version does not', () => {
     expect(tree(folder)).toEqual(before);
   });
 
-  it('keeps saying so until the version is raised', async () => {
+  it('repeats this until the version is raised', async () => {
     const folder = await locked();
     write(folder, '1.2.0', 'second');
     await run(folder, 'lock');

@@ -10,8 +10,8 @@ import { type LayoutImage, tinyImage } from '../lab/tiny-image.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import { goTools } from './go-tools.ts';
 
-// What publishers put beside an image, by the tools that they use, into a registry without a list of referrers; and out
-// of the bundle again, by the same tools.
+// Publishers' tools attach artifacts to an image in a registry without the referrers API; the same tools then read them
+// from the bundle.
 const scratch = scratchFolder();
 const work = scratch.fresh('work');
 const bundle = join(work, 'chat-1.0.0');
@@ -31,7 +31,7 @@ interface Listed {
   readonly manifests: readonly { readonly digest: string; readonly artifactType: string }[] | null;
 }
 
-/** Every artifact that oras finds beside one. */
+/** Every artifact that oras finds attached to a manifest. */
 async function discover(...place: readonly string[]): Promise<string[]> {
   const { manifests } = JSON.parse(await oras('discover', '--format', 'json', ...place)) as Listed;
   return (manifests ?? []).map(({ digest, artifactType }) => `${artifactType} ${digest}`).sort();
@@ -71,14 +71,14 @@ afterAll(async () => {
   await registry?.stop();
 });
 
-describe('when artifacts travelled beside an image', () => {
-  it('oras finds in the bundle what it found in the registry', async () => {
+describe('when a bundle contains attached artifacts of an image', () => {
+  it('oras finds the same artifacts in the bundle as in the registry', async () => {
     const before = await discover('--plain-http', `${repository}:1.0`);
     expect(before).toHaveLength(1);
     expect(await discover('--oci-layout', `${bundle}:app`)).toEqual(before);
   });
 
-  it('oras pulls the files of each out of the bundle', async () => {
+  it('oras pulls the files of each from the bundle', async () => {
     for (const [subject, file] of [
       [image.digest, 'sbom.json'],
       [image.imageDigest, 'amd64.json'],
@@ -90,7 +90,7 @@ describe('when artifacts travelled beside an image', () => {
     }
   });
 
-  it("skopeo copies cosign's tag out of the bundle, digest for digest", async () => {
+  it("skopeo copies cosign's tag from the bundle with the same digests", async () => {
     const tag = `${image.digest.replace(':', '-')}.sig`;
     const raw = ['inspect', '--raw', '--tls-verify=false', `docker://${repository}:${tag}`];
     const before = await skopeo(raw);
@@ -104,7 +104,7 @@ describe('when artifacts travelled beside an image', () => {
       expect(sha256(readFileSync(join(place, each)))).toBe(`sha256:${each}`);
   });
 
-  it('oras carries image and artifacts on into another registry', async () => {
+  it('oras copies the image and its artifacts to another registry', async () => {
     const to = `${registry.host}/site/app`;
     const copy = ['copy', '--recursive', '--from-oci-layout', '--to-plain-http'];
     await oras(...copy, `${bundle}:app`, `${to}:1.0`);

@@ -2,17 +2,17 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
-/** A page in a browser without a window, with what it did while it loaded. */
+/** A page in a headless browser, with what it did while loading. */
 export interface Shown {
-  /** Addresses that it asked for. */
+  /** Requested URLs. */
   readonly requests: readonly string[];
-  /** What its scripts said, and what its policy kept out. */
+  /** Console messages and violations of its content security policy. */
   readonly said: readonly string[];
-  /** The value of an expression in the page, by the developer's door, which no policy shuts. */
+  /** The value of an expression in the page. DevTools bypass the content security policy. */
   evaluate<T>(expression: string): Promise<T>;
-  /** Presses a key, as a person does. */
+  /** Presses a key, like a user. */
   press(key: string): Promise<void>;
-  /** The page on paper. */
+  /** The printed page. */
   pdf(): Promise<Buffer>;
 }
 
@@ -36,7 +36,7 @@ export class Browser {
     });
   }
 
-  /** @param profile a folder that is not there */
+  /** @param profile a folder that does not exist */
   static async start(profile: string): Promise<Browser> {
     const child = spawn(
       'chromium',

@@ -20,7 +20,7 @@ describe('when an officer opens signing/card.html', () => {
     expect(/\/Count ([0-9]+)/.exec(pdf)?.[1]).toBe('2');
   });
 
-  it('asks for nothing and says nothing', async () => {
+  it('makes no requests and logs nothing', async () => {
     const page = await open(1000);
     expect(page.requests).toHaveLength(1);
     expect(page.said).toEqual([]);

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** SHA-256 of every file below a folder by its path, links followed, but for what clients note for themselves. */
+/** SHA-256 of every file below a folder by its path, following links, except the clients' own metadata. */
 export function contentSums(folder: string): Record<string, string> {
   const sums: Record<string, string> = {};
   for (const path of readdirSync(folder, { recursive: true }) as string[]) {

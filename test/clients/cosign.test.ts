@@ -71,7 +71,7 @@ beforeEach(({ skip, task }) => {
   skip(REASON);
 });
 
-/** Where cosign finds the services of the lab. */
+/** The endpoints of the lab's services, for cosign. */
 async function writeSigningConfig(): Promise<void> {
   const { fulcio, rekor, timestamps } = sigstore.addresses;
   const at = (url: string): string =>
@@ -88,7 +88,7 @@ function bundleServices(): string[] {
   return ['--signing-config', 'signing_config.json'];
 }
 
-/** How cosign is told of services before signing configurations. */
+/** Endpoints as options, for versions of cosign without signing configurations. */
 function classicServices(): string[] {
   const { fulcio, rekor, timestamps } = sigstore.addresses;
   return [
@@ -97,7 +97,7 @@ function classicServices(): string[] {
   ];
 }
 
-/** Pushes the image that is signed to a repository of its own. */
+/** Pushes the image to sign to a new repository. */
 async function push(name: string): Promise<string> {
   const repository = `${registry.host}/vendor/${name}`;
   await pushLayout(signed.layout, signed.tag, `${repository}:1.0`);
@@ -130,7 +130,7 @@ async function verdict(repository: string, signature: object): Promise<Signature
   return images[0]?.signature ?? { code: 'no verdict', found: '' };
 }
 
-/** The refusal of a valid signature that covers the image of before. */
+/** The refusal of a valid signature over the previous image. */
 const ofAnotherImage = (): Refusal => ({ code: 'upstream-refused', found: signed.digest });
 
 /** Moves the tag of an image to an altered one, with the signatures of the first attached to it. */
@@ -198,7 +198,7 @@ describe.each([
     });
   });
 
-  it('is refused with another key, and recorded where it is not required', async () => {
+  it('is refused with another key, and recorded if it is not required', async () => {
     expect(await verdict(repository, { key: 'other.pub' })).toMatchObject({
       code: 'upstream-refused',
     });
@@ -207,7 +207,7 @@ describe.each([
     });
   });
 
-  it('is refused where a keyless signature is required', async () => {
+  it('is refused if a keyless signature is required', async () => {
     const keyless = { trustedRoot: 'trusted_root.json', identity: mail, issuer };
     expect(await verdict(repository, keyless)).toMatchObject({ code: 'upstream-refused' });
   });

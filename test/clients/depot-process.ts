@@ -13,7 +13,7 @@ export interface DepotProcess {
   readonly child: ChildProcess;
   /** The access log so far. */
   log(): string;
-  /** Ends it as an operator does, and gives its exit status. */
+  /** Stops it as an operator does, and returns its exit status. */
   stop(): Promise<number | null>;
 }
 
@@ -23,7 +23,7 @@ export interface DepotProcessOptions {
   readonly args?: readonly string[];
   /** Default: a free one. */
   readonly port?: number;
-  /** The entrance of a network namespace to start it in. */
+  /** The command that enters a network namespace, to start it there. */
   readonly through?: readonly string[];
 }
 

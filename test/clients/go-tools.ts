@@ -7,7 +7,7 @@ import { runGo } from '../lab/go.ts';
 const sources = fileURLToPath(new URL('tools', import.meta.url));
 const cache = fileURLToPath(new URL('../../node_modules/.cache/stowage-clients', import.meta.url));
 
-/** Where `oras` and `crane` lie, built from the versions that `tools/go.sum` pins; built once for these versions. */
+/** The folder with `oras` and `crane`, built from the versions that `tools/go.sum` pins; built once for these versions. */
 export async function goTools(): Promise<string> {
   const pinned = createHash('sha256')
     .update(readFileSync(join(sources, 'go.sum')))

@@ -58,15 +58,15 @@ describe.each(['0.36.2', '1.33.0', '2.4.0'])(
       expect((await ask({ do: 'download', files: Object.keys(FILES) })).files).toEqual(SUMS);
     });
 
-    it('finds nothing wrong in it', async () => {
+    it('finds no errors in it', async () => {
       const { repos, warnings } = await ask({ do: 'scan' });
-      // Versions before 1.29 take the tag, which newer ones write themselves, for a repository.
+      // Versions before 1.29 treat the cache tag file, which newer ones write, as a repository.
       const tagged = version === '0.36.2' ? [expect.stringContaining('CACHEDIR.TAG')] : [];
       expect(warnings).toEqual(tagged);
       expect(repos).toEqual([{ id: ID, files: 10, refs: ['main', 'release/v1'] }]);
     });
 
-    it('downloads by its command', async () => {
+    it('downloads with its command-line tool', async () => {
       const { program } = await pythonClient(`huggingface-hub-${version}`);
       const [enter = '', ...before] = gap.enter;
       const env = { ...offline(), HF_HUB_DISABLE_UPDATE_CHECK: '1' };
@@ -74,7 +74,7 @@ describe.each(['0.36.2', '1.33.0', '2.4.0'])(
       expect(said).toContain(join(cache, 'models--example--tiny', 'snapshots', COMMIT));
     });
 
-    it('goes on in it with a Hub that it cannot reach', async () => {
+    it('works with the cache when the Hub cannot be reached', async () => {
       const env = {
         ...offline(),
         HF_HUB_OFFLINE: '0',

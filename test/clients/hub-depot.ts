@@ -9,7 +9,7 @@ export const ID = 'example/tiny';
 export const OLD: string = '0ld'.replace('l', '1').padEnd(40, 'a');
 export { COMMIT };
 
-/** Files of a range of sizes and names, as a model repository has them. */
+/** Files with various sizes and names, as in a model repository. */
 export const FILES: Readonly<Record<string, Buffer>> = {
   'README.md': Buffer.from('---\nlicense: apache-2.0\n---\n'),
   'config.json': Buffer.from('{"model_type":"llama"}'),

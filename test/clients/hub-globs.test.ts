@@ -31,13 +31,13 @@ describe.each(['1.33.0', '2.4.0'])('when huggingface_hub %s filters a repository
     client = await pythonClient(`huggingface-hub-${version}`);
   });
 
-  it('selects what the unit tests have recorded', async () => {
+  it('selects the files that the unit tests expect', async () => {
     const found = await ask(0);
     expect(found.version).toBe(version);
     expect(comparable(found.recorded)).toEqual(comparable(hubGlobs));
   });
 
-  it('selects what we select, for random globs', async () => {
+  it('selects the same files as Stowage, for random globs', async () => {
     const { random, paths } = await ask(Math.floor(randomOfTest()() * 2 ** 32));
     const rows = comparable(random);
     expect(rows.some(([, selected]) => selected.length > 0)).toBe(true);

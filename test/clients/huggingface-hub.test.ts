@@ -58,7 +58,7 @@ describe.each(['0.36.2', '1.33.0', '2.4.0'])('when huggingface_hub %s asks', (ve
       { repo: ID, commit: COMMIT, ...job },
       {
         env: hubEnvironment(home, endpoint),
-        // Behind the gap with nothing but the depot.
+        // In an isolated network with only the depot.
         ...(endpoint === hub.endpoint ? { enter: gap.enter } : {}),
       },
     );
@@ -91,7 +91,7 @@ describe.each(['0.36.2', '1.33.0', '2.4.0'])('when huggingface_hub %s asks', (ve
     expect(found.listed.toSorted()).toEqual(paths);
   });
 
-  it('learns why it gets nothing', async () => {
+  it('learns why a request was refused', async () => {
     const { failures, noExist } = await ask({ do: 'explore' });
     const none = 'RepositoryNotFoundError';
     expect(failures).toMatchObject({
@@ -104,7 +104,7 @@ describe.each(['0.36.2', '1.33.0', '2.4.0'])('when huggingface_hub %s asks', (ve
       file: none,
     });
     expect(failures.whoami).toMatch(/Error$/);
-    // The client noted in its cache that there is no such file.
+    // The client recorded in its cache that the file does not exist.
     expect(noExist).toBe('object');
   });
 
@@ -121,12 +121,12 @@ describe.each(['0.36.2', '1.33.0', '2.4.0'])('when huggingface_hub %s asks', (ve
     expect(found).toMatchObject({ commit: OLD, files: OLD_SUMS });
   });
 
-  it('downloads files of all sizes, one by one', async () => {
+  it('downloads files of all sizes individually', async () => {
     const { files } = await ask({ do: 'download', files: Object.keys(FILES) });
     expect(files).toEqual(SUMS);
   });
 
-  it('downloads by its command', async () => {
+  it('downloads with its command-line tool', async () => {
     const commands = newest ? ['hf'] : ['hf', 'huggingface-cli'];
     for (const command of commands) {
       const local = scratch.fresh('local');
@@ -141,9 +141,9 @@ describe.each(['0.36.2', '1.33.0', '2.4.0'])('when huggingface_hub %s asks', (ve
     }
   });
 
-  it('goes on where the line broke', async () => {
+  it('resumes where the connection broke', async () => {
     const size = FILES['model.safetensors']?.length ?? 0;
-    // Clients keep what they have in pieces of 10 MiB.
+    // Clients save partial downloads in chunks of 10 MiB.
     const line = await breakingLine(hub.port, 12_000_000);
     try {
       const job = { do: 'persist', file: 'model.safetensors' };

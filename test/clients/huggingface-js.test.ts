@@ -33,7 +33,7 @@ beforeAll(async () => {
 afterAll(() => hub?.stop());
 
 describe('when @huggingface/hub asks', () => {
-  it('learns what there is', async () => {
+  it('lists models and files', async () => {
     const info = await modelInfo({ name: ID, hubUrl: at.hubUrl, additionalFields: ['sha'] });
     expect(info).toMatchObject({ name: ID, sha: COMMIT, gated: false });
     const found: Record<string, number> = {};
@@ -48,7 +48,7 @@ describe('when @huggingface/hub asks', () => {
     expect(await fileExists({ ...at, path: 'none.txt' })).toBe(false);
   });
 
-  it('downloads a snapshot, empty files among it', async () => {
+  it('downloads a snapshot with empty files', async () => {
     const cacheDir = scratch.fresh('cache');
     const place = await snapshotDownload({ ...at, cacheDir });
     expect(place).toBe(join(cacheDir, 'models--example--tiny', 'snapshots', COMMIT));

@@ -53,13 +53,13 @@ describe('when an officer opens the page of a bundle', () => {
     },
   );
 
-  it('has the style that its policy names', async () => {
+  it('has the style that its content security policy allows', async () => {
     const page = await open('checked');
     const width = "getComputedStyle(document.querySelector('.verdict')).borderLeftWidth";
     expect(await page.evaluate<string>(width)).toBe('16px');
   });
 
-  it('shows hostile text as it is, and what hides in it', async () => {
+  it('shows hostile text literally, including hidden characters', async () => {
     const page = await open('hostile');
     const text = await page.evaluate<string>('document.body.innerText');
     expect(text).toContain(HOSTILE.split('\u202e')[0]);
@@ -67,7 +67,7 @@ describe('when an officer opens the page of a bundle', () => {
     expect(text).not.toContain('\u202e');
   });
 
-  it('has headings in order, and each section under its own', async () => {
+  it('has headings in order, one for each section', async () => {
     const page = await open('unchecked');
     const headings = await page.evaluate<string[]>(
       "[...document.querySelectorAll('h1, h2')].map((each) => each.innerText)",
@@ -82,7 +82,7 @@ describe('when an officer opens the page of a bundle', () => {
     expect(await page.evaluate<number>(nameless)).toBe(0);
   });
 
-  it('says in red and in words that nothing was verified', async () => {
+  it('states, in red and in words, that nothing was verified', async () => {
     const page = await open('unchecked');
     const verdict = await page.evaluate<string[]>(
       "(() => { const each = document.querySelector('.verdict strong'); return [each.innerText, getComputedStyle(each).color]; })()",
@@ -94,7 +94,7 @@ describe('when an officer opens the page of a bundle', () => {
     'has text that can be read by its contrast: %s',
     async (name) => {
       const page = await open(name);
-      // WCAG 2.2, 1.4.3: each text against the nearest ground that has a colour
+      // WCAG 2.2, 1.4.3: the contrast of each text with the nearest opaque background
       const low = await page.evaluate<string[]>(`(() => {
       const channels = (color) => color.match(/[\\d.]+/g).map(Number);
       const light = ([r, g, b]) => [r, g, b]
@@ -119,7 +119,7 @@ describe('when an officer opens the page of a bundle', () => {
     },
   );
 
-  it('has bars that stand out from their ground', async () => {
+  it('has bars with enough contrast', async () => {
     const page = await open('checked');
     const fills = await page.evaluate<string[]>(
       "[...document.querySelectorAll('rect')].map((each) => getComputedStyle(each).fill)",
@@ -135,7 +135,7 @@ describe('when an officer opens the page of a bundle', () => {
     }
   });
 
-  it('is walked by the keyboard', async () => {
+  it('can be navigated by keyboard', async () => {
     const page = await open('checked');
     await page.press('Tab');
     expect(await page.evaluate<string>('document.activeElement.innerText')).toBe(
@@ -148,7 +148,7 @@ describe('when an officer opens the page of a bundle', () => {
     expect(await page.evaluate<string>('location.hash')).toBe('#signers');
   });
 
-  it('goes to paper', async () => {
+  it('can be printed', async () => {
     const pdf = await (await open('checked')).pdf();
     expect(pdf.subarray(0, 5).toString()).toBe('%PDF-');
     expect(pdf.length).toBeGreaterThan(20_000);

@@ -27,7 +27,7 @@ const model = (): SmallBundle['bundle']['models'][number] => {
   return found;
 };
 
-/** The model's files below a folder, by their paths or by their flat titles, are those of the release. */
+/** Checks that the model's files in a folder, by path or by flat title, are those of the release. */
 function expectFiles(folder: string, name: (path: string) => string): void {
   for (const { path, digest } of model().files)
     expect(sha256(readFileSync(join(folder, name(path)))), path).toBe(digest);
@@ -110,7 +110,7 @@ describe('when oras asks', () => {
     }
   });
 
-  it('discovers nothing beside an image without signatures, and fails over nothing', async () => {
+  it('discovers nothing attached to an unsigned image, without an error', async () => {
     const reference = `${depot.host}/chat/server:1.0.0`;
     const args = ['discover', '--plain-http', '--format', 'json', reference];
     const found = JSON.parse(await run(join(tools, 'oras'), args)) as { manifests?: unknown[] };
@@ -133,14 +133,14 @@ describe('when podman asks', () => {
     expect(digest.trim()).toBe(served.headers.get('docker-content-digest'));
   });
 
-  it('has the files of a model in an image that it mounts', async () => {
+  it('shows the files of a model in a mounted image', async () => {
     const reference = `${depot.host}/chat/tiny-car:1.0.0`;
     const mounted = (await engine.podman('image', 'mount', reference)).trim();
     expectFiles(join(mounted, 'models'), (path) => path);
     await engine.podman('image', 'unmount', reference);
   });
 
-  it('resolves the original reference by the configuration that is printed, by tag and by digest', async () => {
+  it('resolves the original reference with the printed configuration, by tag and by digest', async () => {
     const conf = scratch.fresh('registries.conf');
     const printed = await stowage(
       ...['depot', '--root', site, '--print-config', 'podman', '--as', depot.host],
@@ -156,7 +156,7 @@ describe('when podman asks', () => {
 });
 
 describe('when containerd asks', () => {
-  it('pulls the original reference and a modelcar by the configuration that is printed', async () => {
+  it('pulls the original reference and a modelcar with the printed configuration', async () => {
     const root = scratch.fresh('ctrd');
     const hosts = join(root, 'hosts');
     const socket = join(root, 'sock');

@@ -24,7 +24,7 @@ describe('when a browser shows the page', () => {
       ...[`--user-data-dir=${scratch.fresh('profile')}`, '--dump-dom', `http://${depot.host}/`],
     ]);
 
-  it('has releases, models with licence, size and commit, images, and commands', async () => {
+  it('lists releases, models with license, size and commit, images, and commands', async () => {
     const [model] = bundle.bundle.models;
     const [image] = bundle.bundle.images;
     const page = await dump();
@@ -38,7 +38,7 @@ describe('when a browser shows the page', () => {
       expect(page).toContain(text);
   });
 
-  it('asks for nothing but the page', () => {
+  it('requests nothing but the page', () => {
     const asked = depot
       .log()
       .split('\n')

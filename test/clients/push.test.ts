@@ -33,7 +33,7 @@ interface Result {
 const push = async (host: string, ...args: readonly string[]): Promise<Result> =>
   JSON.parse(await stowage('push', 'chat', host, '--root', site, '--json', ...args)) as Result;
 
-/** What a registry has under a name is what the release has. */
+/** Checks that the content of a repository is that of the release. */
 async function expectServed(host: string, repository: string, digest: string): Promise<void> {
   const reply = await fetch(`http://${host}/v2/${repository}/manifests/1.0.0`, {
     headers: { Accept: 'application/vnd.oci.image.manifest.v1+json' },
@@ -56,7 +56,7 @@ beforeAll(async () => {
 afterAll(() => registry.stop());
 
 describe('when a release is pushed into docker-registry on loopback, without --insecure', () => {
-  it('is there under its digests, in chunks', async () => {
+  it('is uploaded in chunks, with the same digests', async () => {
     const { repositories } = await push(registry.host, '--chunk-size', '4MiB');
     expect(repositories.map(({ repository }) => repository)).toEqual([
       ...['chat/server', 'chat/tiny', 'chat/settings'],
@@ -67,7 +67,7 @@ describe('when a release is pushed into docker-registry on loopback, without --i
     expect(patches.length).toBeGreaterThan(3);
   });
 
-  it('sends nothing twice, and mounts what another repository has', async () => {
+  it('uploads nothing twice, and mounts blobs of other repositories', async () => {
     const again = await push(registry.host);
     expect(again.repositories.map(({ uploaded }) => uploaded)).toEqual([0, 0, 0]);
     const fresh = await startRegistry(scratch.fresh('registry'));
@@ -89,7 +89,7 @@ describe('when a release is pushed into docker-registry on loopback, without --i
     }
   });
 
-  it('gets there over a line that breaks, though this registry forgets an upload whose chunk broke', async () => {
+  it('succeeds over a connection that breaks, although this registry discards interrupted uploads', async () => {
     const fresh = await startRegistry(scratch.fresh('registry'));
     const line = await cutting(Number(fresh.host.split(':')[1]), 3_000_000, 3);
     try {
@@ -102,7 +102,7 @@ describe('when a release is pushed into docker-registry on loopback, without --i
     }
   });
 
-  it('refuses a layer above the limit before it asks anything', async () => {
+  it('refuses a layer above the limit before any request', async () => {
     const before = registry.log().length;
     const args = ['push', 'chat', registry.host, '--insecure', '--root', site];
     const failed = await capture(node, [program, ...args, '--max-layer-size', '1MB']);
@@ -113,7 +113,7 @@ describe('when a release is pushed into docker-registry on loopback, without --i
     expect(registry.log()).toHaveLength(before);
   });
 
-  it('signs in with what podman login wrote, and says whom it wants without', async () => {
+  it('signs in with the credentials of podman login, and without them explains how to sign in', async () => {
     const folder = scratch.fresh('registry');
     const locked = await startRegistry(folder, { htpasswd: CREDENTIALS });
     try {
@@ -137,7 +137,7 @@ describe('when a release is pushed into docker-registry on loopback, without --i
   });
 });
 
-/** A line to a port that is cut, so many times, whenever so many bytes went over it. */
+/** A proxy to a port that cuts the connection after a number of bytes, a given number of times. */
 async function cutting(
   port: number,
   every: number,

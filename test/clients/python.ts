@@ -5,16 +5,16 @@ import { capture, run } from '../lab/process.ts';
 
 const CACHE = join(import.meta.dirname, '../../node_modules/.cache/clients');
 
-/** Programs of Python packages at fixed versions. */
+/** An environment with Python packages at fixed versions. */
 export interface PythonClient {
   readonly python: string;
-  /** The path of a program that the packages bring. */
+  /** The path of a program of the packages. */
   program(name: string): string;
 }
 
 /**
- * The packages of `requirements/NAME.txt` in an environment of their own, installed once.
- * @throws Error when this machine's python3 makes no environments, or the packages cannot be had
+ * A virtual environment with the packages of `requirements/NAME.txt`, installed once.
+ * @throws Error if python3 cannot create virtual environments, or the packages cannot be downloaded
  */
 export async function pythonClient(name: string): Promise<PythonClient> {
   const wanted = join(import.meta.dirname, 'requirements', `${name}.txt`);
@@ -41,7 +41,7 @@ function systemPython(): string {
   return existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
 }
 
-/** The variables of a client that knows this endpoint alone, and whose cache is this folder. */
+/** The environment of a client that uses only this endpoint, with its cache in this folder. */
 export function hubEnvironment(home: string, endpoint?: string): NodeJS.ProcessEnv {
   mkdirSync(home, { recursive: true });
   return {

@@ -55,11 +55,11 @@ describe('when transformers loads a model', () => {
   const load = (env: NodeJS.ProcessEnv): Promise<any> =>
     askPython(client, SCRIPT, { do: 'load', name: ID }, { env, enter: gap.enter });
 
-  it('takes it from the depot, with nothing else in reach', async () => {
+  it('loads it from the depot, without any other network', async () => {
     expect(await load(hubEnvironment(scratch.fresh('home'), hub.endpoint))).toEqual(LOADED);
   });
 
-  it('takes it from the cache that was exported, offline', async () => {
+  it('loads it offline from the exported cache', async () => {
     const env = hubEnvironment(scratch.fresh('home'));
     expect(await load({ ...env, HF_HUB_CACHE: cache, HF_HUB_OFFLINE: '1' })).toEqual(LOADED);
   });

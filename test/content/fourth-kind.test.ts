@@ -31,7 +31,7 @@ import { sampleOf } from '../build/samples.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import type { Note } from './note.ts';
 
-// Only the list of kinds differs from the program's: that is what adding a kind means.
+// Only the list of kinds differs from the program's; adding a kind requires nothing else.
 vi.mock('../../src/content/kinds.ts', async (original) => {
   const { kinds } = await original<typeof import('../../src/content/kinds.ts')>();
   const { noteKind } = await import('./note.ts');
@@ -62,7 +62,7 @@ const manifest = described.get('memo')?.manifest.digest;
 const document = (path: string): string => control.get(path)?.toString('utf8') ?? '';
 
 describe('when a kind of content is added to the one list', () => {
-  it('has its blobs in the lock and in the bundle', () => {
+  it('has blobs in the lock and in the bundle', () => {
     expect(lockBlobs(lock).get(memo.digest)).toBe(memo.size);
     const digests = bundleBlobs(lock, described).map(({ digest }) => digest);
     expect(digests).toContain(memo.digest);
@@ -78,7 +78,7 @@ describe('when a kind of content is added to the one list', () => {
     expect(document('index.json')).toContain('"org.opencontainers.image.ref.name":"memo"');
   });
 
-  it('is in the bill of materials and in the provenance', () => {
+  it('is in the SBOM and in the provenance', () => {
     expect(document('attestations/sbom.cdx.json')).toContain('"bom-ref":"note:memo"');
     expect(JSON.parse(document('attestations/provenance.slsa.json'))).toMatchObject({
       subject: expect.arrayContaining([
@@ -87,7 +87,7 @@ describe('when a kind of content is added to the one list', () => {
     });
   });
 
-  it('is shown by an inspection, and names its part', () => {
+  it('is shown by an inspection, and named for each blob', () => {
     expect(treeLines(bundleTree(bundle, { platforms: [] }), tree).join('\n')).toMatch(
       /notes {2}17 B\n.*memo, a note of 17 bytes/,
     );
@@ -113,7 +113,7 @@ describe('when a kind of content is added to the one list', () => {
     expect(diffSides(before, before)).toMatchObject({ same: true });
   });
 
-  it('is content, so that a bundle with nothing else is no notice', () => {
+  it('is content, so a bundle with nothing else is not a notice', () => {
     const bare = { ...bundle, models: [], images: [], files: [], services: [] };
     expect(isNotice(bare)).toBe(false);
     expect(isNotice({ ...bare, ...{ notes: [] } })).toBe(true);

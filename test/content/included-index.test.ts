@@ -59,7 +59,7 @@ function included(platforms: readonly string[], tag = '1.0'): IncludedIndex | un
 }
 
 describe('when an index lists platforms that are not in the bundle', () => {
-  it('skopeo copies all of what is included, by the tag for it alone', async () => {
+  it('skopeo copies all included platforms with the generated tag', async () => {
     const found = included(['linux/amd64']);
     if (found === undefined) throw new Error('no index');
     const [amd64, arm64] = known.get(image.digest as Digest)?.manifests ?? [];
@@ -116,7 +116,7 @@ describe('when an index lists platforms that are not in the bundle', () => {
     ]);
   });
 
-  it('has no tag where that would be too long', () => {
+  it('has no tag if it would be too long', () => {
     expect(included(['linux/amd64'], 'a'.repeat(119))?.tags).not.toEqual({});
     expect(included(['linux/amd64'], 'a'.repeat(120))?.tags).toEqual({});
   });

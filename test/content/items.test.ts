@@ -10,8 +10,8 @@ import { sampleOf } from '../build/samples.ts';
 const { lock } = sampleOf(100);
 const described = describeAll(lock);
 
-describe('when the items of a lock are gathered', () => {
-  it('takes models, images and files, or images first', () => {
+describe('when the items of a lock are collected', () => {
+  it('returns models, images and files, or images first', () => {
     expect(fromLock(lock, (_, { name }) => name)).toEqual(['tiny', 'server', 'settings', 'note']);
     expect(fromLock(lock, (_, { name }) => name, copiedFirst())).toEqual([
       ...['server', 'tiny', 'settings', 'note'],
@@ -19,7 +19,7 @@ describe('when the items of a lock are gathered', () => {
     expect([...described.keys()]).toEqual(['server', 'tiny', 'settings', 'note']);
   });
 
-  // Version 0.1 wrote these: another digest means that equal locks no longer give equal bundles.
+  // The digests of version 0.1: if one changes, the same lock no longer gives the same bundle.
   it('writes the bytes that version 0.1 wrote', () => {
     const made = { described, facts: noFacts, blobs: [], control: new Map(), partSize: 0 };
     const control = controlDocuments(lock, { described, installers: [], facts: noFacts });

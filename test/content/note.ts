@@ -25,7 +25,7 @@ interface NoteForms extends Forms {
   readonly change: NamedChange;
 }
 
-/** A kind that no document of ours has: a text with one blob. */
+/** A kind that exists only in tests: a text with one blob. */
 export const noteKind: ContentKind<NoteForms> = {
   section: 'notes',
   copied: false,

@@ -35,7 +35,7 @@ import { type Holder, makeAuthority, makeRoot, makeSigner } from '../trust/autho
 import { oddSignature } from '../trust/odd-signature.ts';
 import { openssl } from '../trust/openssl.ts';
 
-// Certificates that are valid whatever the clock of the machine says, which openssl asks and no argument changes.
+// Certificates that are valid at any system time, because openssl uses it and no argument changes that.
 const always = { notBefore: new Date('2000-01-01T00:00:00Z'), notAfter: new Date('2099-01-01Z') };
 const root = makeRoot({ ...always, pathLength: 1 });
 const signer = makeSigner(root, always);
@@ -88,7 +88,7 @@ type Change = (folder: string) => void;
 
 const sums = (folder: string): Buffer => readFileSync(join(folder, 'SHA512SUMS'));
 
-/** Adds a signature that is right, or whatever bytes. */
+/** Adds a valid signature, or any bytes. */
 function add(name: string, made: Holder | Buffer | ((content: Buffer) => Buffer)): Change {
   return (folder) => {
     const content = sums(folder);
@@ -172,7 +172,7 @@ function everyFile(): [string, Change][] {
   ]);
 }
 
-/** Files of two bundles, mixed. */
+/** A mix of files from two bundles. */
 function mixtures(): [string, Change][] {
   const theirs = new Set(filesOf(other.folder));
   const differs = (path: string): boolean =>
@@ -402,7 +402,7 @@ const acceptedByBoth: readonly string[] = [
   'the whole of another bundle instead',
 ];
 
-/** A signer who may sign did, or the tools are not as strict; the code is ours. */
+/** Cases that only Stowage refuses, with its code: it is stricter than the tools. */
 const acceptedByHandAlone: readonly string[] = [
   '33 signatures: signature-malformed',
   'a file more in capitals, signed: index-mismatch',
@@ -425,7 +425,7 @@ const acceptedByHandAlone: readonly string[] = [
   'signed two days ahead: signature-invalid',
 ];
 
-/** What each mutant came to, with how many at a time as there are processors to speak of. */
+/** The verdict on each mutant; they run in parallel on the available processors. */
 async function judgeAll(mutants: readonly [string, Change][]): Promise<Map<string, Verdict>> {
   const verdicts = new Map<string, Verdict>();
   await forEachBounded(mutants, 3, async ([name, change]) => {
@@ -438,7 +438,7 @@ async function judgeAll(mutants: readonly [string, Change][]): Promise<Map<strin
   return verdicts;
 }
 
-/** Signatures that lead to no root which we trust, beside one that does. */
+/** Signatures without a trusted root, next to one with a trusted root. */
 const foreign: [string, Change][] = [
   ['of a stranger', add('foreign.p7s', stranger)],
   ['of a namesake of the root', add('foreign.p7s', namesake)],
@@ -446,12 +446,12 @@ const foreign: [string, Change][] = [
 ];
 
 describe('when a bundle is checked by hand, with openssl and coreutils alone', () => {
-  it('is accepted by both as it is', async () => {
+  it('is accepted by both if unchanged', async () => {
     expect(await judge(small.folder)).toEqual({ ours: 'accepted', byHand: true });
     expect(await judge(other.folder)).toEqual({ ours: 'accepted', byHand: true });
   });
 
-  it('is accepted by hand whatever was done to it, if we accept it', async () => {
+  it('is accepted by hand after any change that Stowage accepts', async () => {
     const mutants = [...everyFile(), ...mixtures(), ...additions, ...signatures, ...resigned];
     const verdicts = [...(await judgeAll(mutants))];
     const named = (accepted: boolean, byHand: boolean): string[] =>
@@ -476,7 +476,7 @@ describe('when a bundle is checked by hand, with openssl and coreutils alone', (
     },
   );
 
-  it('is refused by hand once its signer has expired, which was valid when it signed', async () => {
+  it('is refused by hand once its signer has expired, even if it was valid at signing time', async () => {
     const folder = scratch.copy(small.folder);
     const notAfter = new Date('2021-01-01T00:00:00Z');
     const expired = makeSigner(root, { ...always, notAfter });

@@ -6,17 +6,17 @@ import { fileURLToPath } from 'node:url';
 
 const project: string = fileURLToPath(new URL('../..', import.meta.url));
 
-/** What a run of the built program came to. */
+/** The result of a run of the built program. */
 export interface Ran {
   readonly status: number;
   readonly stdout: string;
   readonly stderr: string;
-  /** The lines of stderr that are no steps and no progress: warnings, errors, and what should not be there. */
+  /** The lines of stderr other than steps and progress: warnings, errors and anything unexpected. */
   readonly complaints: readonly string[];
-  /** What stdout says, where it is JSON. */
+  /** The parsed stdout, if it is JSON. */
   // biome-ignore lint/suspicious/noExplicitAny: tests read what they expect and fail where it is not there
   readonly json: any;
-  /** The most memory that the process had resident, in bytes. */
+  /** The peak resident memory of the process, in bytes. */
   readonly peakBytes: number;
 }
 
@@ -29,7 +29,7 @@ export interface CliOptions {
   readonly node?: readonly string[];
 }
 
-/** Runs `stowage` as it was built, with `--json`. */
+/** Runs the built `stowage` with `--json`. */
 export async function stowage(options: CliOptions, ...args: readonly string[]): Promise<Ran> {
   const node = join(project, 'node_modules/.bin/node');
   const program = [node, ...(options.node ?? []), join(project, 'dist/main.js')];

@@ -47,8 +47,8 @@ beforeAll(() => {
     );
 });
 
-describe('when somebody presses tab in bash', () => {
-  /** What it offers for the last of these words, in any order. */
+describe('when a user presses Tab in bash', () => {
+  /** The completions of the last of these words, in any order. */
   function offered(...words: readonly string[]): string[] {
     const code = `source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
       $(complete -p stowage | sed 's/.*-F \\([^ ]*\\).*/\\1/'); printf '%s\\n' "\${COMPREPLY[@]}"`;
@@ -104,7 +104,7 @@ describe('when somebody presses tab in bash', () => {
   });
 });
 
-describe('when somebody presses tab in fish', () => {
+describe('when a user presses Tab in fish', () => {
   it.each([
     ['stowage stat', ['status']],
     ['stowage store pu', ['pull']],
@@ -131,8 +131,8 @@ describe('when somebody presses tab in fish', () => {
   });
 });
 
-describe('when somebody presses tab in zsh', () => {
-  // A zsh at a terminal of its own, where `stowage` prints what it was called with.
+describe('when a user presses Tab in zsh', () => {
+  // A zsh on a pseudo-terminal, where `stowage` prints its arguments.
   const session = `zmodload zsh/zpty; zpty z zsh -f -i
 zpty -w z "PS1=; autoload -U compinit; compinit -u -D; source $1; stowage() { [[ \\$1 = __complete ]] && { command stowage \\"\\$@\\"; return }; print -r -- \\"<\\$*>\\" }; print READY"
 zpty -r z out '*READY*READY*'; zpty -w -n z $2$'\\t'; sleep 1; zpty -w -n z $'\\n'; zpty -r z out '*<*>*'

@@ -14,17 +14,17 @@ export interface ConnectedSide {
   readonly root: string;
   /** Its SHA-256 fingerprint, as openssl prints it. */
   readonly fingerprint: string;
-  /** Locks, packs and signs this manifest. @returns the folder of the bundle @throws Error with what a command said */
+  /** Locks, packs and signs this manifest. @returns the folder of the bundle @throws Error with the output of a command */
   release(manifest: string, output: string, ...packing: readonly string[]): Promise<string>;
   run(...args: readonly string[]): Promise<Ran>;
 }
 
-/** Builds the installer that bundles carry from the sources as they are; quick when it is there already. */
+/** Builds the installer from the current sources; fast if it is already built. */
 export async function buildInstaller(): Promise<void> {
   await runProgram(process.execPath, ['scripts/build-installer.ts', 'linux-x64'], { cwd: project });
 }
 
-/** Makes one in a folder. */
+/** Creates one in a folder. */
 export async function connectedSide(folder: string, upstream: Upstream): Promise<ConnectedSide> {
   const env = { HF_ENDPOINT: upstream.hub.url, STOWAGE_STORE: join(folder, 'store') };
   const run = (...args: readonly string[]): Promise<Ran> => stowage({ cwd: folder, env }, ...args);

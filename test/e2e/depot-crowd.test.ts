@@ -14,7 +14,7 @@ const scratch = scratchFolder();
 const script = fileURLToPath(new URL('../../scripts/bench/parts/serve-blob.ts', import.meta.url));
 
 describe('when ten thousand connections send headers slowly', () => {
-  it('answers others meanwhile, and lets the slow ones go', async () => {
+  it('answers others meanwhile, and closes the slow ones', async () => {
     const file = scratch.fresh('blob');
     writeFileSync(file, 'the bytes of a blob');
     const child = spawn(process.execPath, [script, file, DIGEST], {

@@ -36,7 +36,7 @@ afterAll(() => {
   removeLab(lab, work);
 });
 
-/** A medium that holds a disc's folder under its name. */
+/** A medium that contains the folder of a disc. */
 function burned(disc: string, system: FileSystem): string {
   const folder = at(`burn-${system}`);
   rmSync(folder, { recursive: true, force: true });
@@ -55,7 +55,7 @@ describe('when a signed bundle is split to five discs', () => {
     expect(json.id).toBe(made.id);
   });
 
-  it('holds by hand on each disc, and on all together', async () => {
+  it('passes the check by hand on each disc, and on all together', async () => {
     const text = readFileSync(join(discs[0] ?? '', 'VERIFY.txt'), 'utf8');
     const lines = (spaces: number): string[] =>
       [...text.matchAll(new RegExp(`^ {${spaces}}(\\S.*)$`, 'gm'))].map((match) => match[1] ?? '');
@@ -75,7 +75,7 @@ describe('when a signed bundle is split to five discs', () => {
     rmSync(join(discs[0] ?? '', 'extra'));
   });
 
-  it('verifies each alone, and all of them as the bundle', async () => {
+  it('verifies each disc separately, and all of them as the bundle', async () => {
     for (const disc of discs) {
       const { status, json } = await run('verify', disc, '--trust', at('root.pem'));
       expect({ status, verified: json.verified, complete: json.complete }).toEqual({
@@ -87,7 +87,7 @@ describe('when a signed bundle is split to five discs', () => {
     expect(json).not.toHaveProperty('complete');
   });
 
-  it('comes in from read-only media in any order, one with a bad sector, and a repair completes it', async () => {
+  it('is imported from read-only media in any order, one with a bad sector, and a repair completes it', async () => {
     const site = at('site');
     const order = [3, 0, 4, 2, 1];
     const bad = 2;
@@ -129,13 +129,13 @@ describe('when a signed bundle is split to five discs', () => {
     expectStore(site);
   });
 
-  it('says which discs are missing', async () => {
+  it('reports which discs are missing', async () => {
     const { json, status } = await take(at('partly'), discs[0] ?? '', discs[3] ?? '');
     expect(status).toBe(1);
     expect(json.discs).toEqual({ seen: [1, 4], of: 5, missing: [2, 3, 5] });
   });
 
-  it('reports a medium that is pulled while it is read, and goes on where it was', async () => {
+  it('reports a medium that is removed while it is read, and resumes', async () => {
     const site = at('pulled');
     const disc = discs[1] ?? '';
     const image = burned(disc, 'ext4');
@@ -158,7 +158,7 @@ describe('when a signed bundle is split to five discs', () => {
 });
 
 describe('when a bundle is packed with a recovery disc', () => {
-  it('comes in without the disc that is missing, and without a repair', async () => {
+  it('is imported without the missing disc, and without a repair', async () => {
     const parity = await smallBundle({
       ...{ place: at('parity'), authority: made.authority, partSize: 8 * MIB, weights: 40 * MIB },
       ...{ crumbs: 20, parity: 1, discs: { size: 12_000_000, parity: true } },
@@ -173,7 +173,7 @@ describe('when a bundle is packed with a recovery disc', () => {
 });
 
 describe('when a lock is packed to discs', () => {
-  it('gives equal bytes twice, is signed at once, and repaired from the lock alone', async () => {
+  it('is reproducible, is signed once for all discs, and is repaired from the lock alone', async () => {
     const sources = ['a', 'b', 'c', 'd'];
     for (const each of sources) writeFileSync(at(`${each}.bin`), randomBytes(5 * MIB));
     const files = sources.map((each) => `  - { name: ${each}, source: ./${each}.bin }\n`);
@@ -193,7 +193,7 @@ describe('when a lock is packed to discs', () => {
     const trust = ['--trust', at('pki/root.pem'), '--fingerprint', authority.fingerprint];
     const first = await run('import', json.discs[0], '--root', at('cargo-site'), ...trust);
     expect(first.json).toMatchObject({ complete: false });
-    // Whom to trust is settled with the first disc.
+    // The first disc pins the trusted root.
     const second = await run('install', json.discs[1], '--root', at('cargo-site'));
     expect(second.status).toBe(1);
     expect(second.json.error.code).toBe('bundle-incomplete');
@@ -207,14 +207,14 @@ describe('when a lock is packed to discs', () => {
   });
 });
 
-/** Resolves once an import copies parts. */
+/** Resolves as soon as an import copies parts. */
 async function began(site: string): Promise<void> {
   const copying = join(site, 'staging', made.id, 'discs');
   for (let tries = 0; !existsSync(copying) && tries < 1200; tries++) await delay(50);
   await delay(200);
 }
 
-/** A slice of the weights on a disc, which is the largest file there. */
+/** A part of the weights on a disc: its largest file. */
 function partOn(disc: string): { path: string; size: number } {
   const digest = made.bundle.models[0]?.files[0]?.digest;
   const parts = made.bundle.blobs.find((blob) => blob.digest === digest)?.parts ?? [];
@@ -224,7 +224,7 @@ function partOn(disc: string): { path: string; size: number } {
   return { path: join(disc, part.path), size: part.size };
 }
 
-/** Every blob of the bundle is in a site's store, as its name says. */
+/** Checks that every blob of the bundle is in the site's store, with the right digest. */
 function expectStore(site: string): void {
   const found = tree(join(site, 'store/blobs/sha256'));
   const expected = made.bundle.blobs.map(({ digest }) => [

@@ -28,7 +28,7 @@ const counted = { run: 0, parsed: 0 };
 let upstream: Upstream;
 let gaps: Record<Side, AirGap>;
 let engine: Engine;
-/** A person on either side. Both see the same drive. */
+/** A user on each side of the gap. Both use the same drive. */
 let people: Record<Side, Typist>;
 
 type Side = 'connected' | 'site';
@@ -45,7 +45,7 @@ beforeAll(async () => {
     for (const place of ['/usr/local/bin', '/dev/shm', '/var/tmp'])
       await run(command, [...inside, 'mount', '-t', 'tmpfs', 'tmpfs', place]);
   }
-  // So that the site's folder is /var/lib/stowage, and is not this machine's.
+  // A private mount, so that the site's folder /var/lib/stowage is not that of this machine.
   for (const each of ['var', 'var-work']) mkdirSync(at(each));
   const layers = `lowerdir=/var/lib,upperdir=${at('var')},workdir=${at('var-work')}`;
   const [enter = '', ...inside] = gaps.site.enter;
@@ -74,7 +74,7 @@ afterAll(async () => {
 const PIN = '648219';
 const PASSPHRASE = 'correct horse battery staple';
 
-/** What programs ask on a terminal, and what the reader says. */
+/** Prompts on the terminal, and the reader's answers. */
 const answers: Answers = [
   [
     /To be trusted: trust document 1\s[\s\S]*from your paper copy: $/,
@@ -91,13 +91,13 @@ const answers: Answers = [
   [/PIN(?: for .*)?: ?$/, () => PIN],
 ];
 
-/** As `stowage pki` printed it, and a person wrote it down. */
+/** As printed by `stowage pki` and written on paper. */
 function fingerprint(): string {
   const screen = screens.get('stowage pki ~/keys') ?? '';
   return /\(SHA-256\): ([0-9a-f]{64})/.exec(screen)?.[1] ?? '';
 }
 
-/** The last screen of each command that ran. */
+/** The output of each command that ran. */
 const screens = new Map<string, string>();
 
 /** The bundle of README.md as it was before it was signed. */
@@ -105,13 +105,13 @@ const UNSIGNED = 'cp -rl ~/chat/chat-1.0.0 . && rm -r chat-1.0.0/signatures';
 
 const pageOf = (path: string): CommandBlock[] => commandsOfPage(read(join(project, path)));
 
-/** What is not in a page: where its reader sits, and what lies there already. */
+/** What a page does not mention: the working folder, and files that already exist there. */
 async function type(side: Side, command: string): Promise<void> {
   const { status, screen } = await people[side].type(command, 120);
   expect(status, screen).toBe(0);
 }
 
-/** What the reader does between the lines, before the block of a page that begins with a command. */
+/** What the reader does before the block that begins with a command. */
 const between: Readonly<Record<string, Readonly<Record<string, () => Promise<void> | void>>>> = {
   'signing/CEREMONY.md': {
     'stowage sign chat-1.0.0': () =>
@@ -136,7 +136,7 @@ const between: Readonly<Record<string, Readonly<Record<string, () => Promise<voi
   },
   'manifests/MEDIA.md': {
     'cd /media/stick': () => type('site', 'touch /media/stick/chat-1.0.0/.DS_Store'),
-    // A disc that has lost its largest file, brought to another site.
+    // A disc without its largest file, at another site.
     'stowage repair-list': async () => {
       await type('site', `export STOWAGE_ROOT=${at('fifth-site')}`);
       await type('site', 'rm -r .DS_Store $(ls -S blobs/sha256/* | head -n 1)');
@@ -145,7 +145,7 @@ const between: Readonly<Record<string, Readonly<Record<string, () => Promise<voi
     },
   },
   'README.md': {
-    // Step 1 says to change what one likes: here the model and the server of the lab.
+    // Step 1 allows edits: here the model and the server of the lab.
     'stowage lock': () => {
       const text = read(join(project, 'manifests/demo.yaml'))
         .replace('name: tiny-chat', 'name: chat')
@@ -173,7 +173,7 @@ const terminal: Terminal = {
   runtime: { node: '', openssl: '', sharedOpenssl: false, flags: [], libraries: () => [] },
 };
 
-/** Whether commander takes the words: each option exists, and there are as many arguments as the command wants. */
+/** Whether commander accepts the arguments: each option exists, and the number of arguments is right. */
 async function parses(words: readonly string[]): Promise<string> {
   try {
     await createProgram(terminal, async () => {}, everyGroup).parseAsync(words, { from: 'user' });
@@ -206,7 +206,7 @@ async function follow(page: string, blocks: readonly CommandBlock[]): Promise<vo
   }
 }
 
-describe('when somebody types what a page says, as it stands there', () => {
+describe('when the commands of a page are typed as printed', () => {
   it('README.md', () => follow('README.md', pageOf('README.md')));
 
   it('OPERATOR.txt', async () => {

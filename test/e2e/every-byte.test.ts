@@ -11,9 +11,8 @@ import { codesFor, decidingFiles, flipped, verdictOn } from '../attacks/flipped-
 import { type SignedBundle, signedBundle } from '../attacks/signed-bundle.ts';
 import { scratchFolder } from '../support/scratch.ts';
 
-// Tens of thousands of bundles differ in one byte each; all else is the same. What was accepted before is not calculated
-// again where the very same trust document, role, content and files are asked about; refusals always are. That the
-// remembering hides nothing is shown by `sampled-bytes.test.ts`, which has none of it.
+// Tens of thousands of bundles differ in one byte each. To save time, positive verdicts are cached by trust document,
+// role, content and files; refusals are always computed. `sampled-bytes.test.ts` runs a sample without this cache.
 vi.mock('../../src/trust/policy.ts', async (original) => {
   const real = await original<typeof policy>();
   const verdicts = new Map<string, ReturnType<typeof policy.evaluateSignatures>>();
@@ -64,7 +63,7 @@ vi.mock('../../src/trust/certificate.ts', async (original) => {
   return { ...real, parseCertificate };
 });
 
-// What is read from the medium, where a test changed it.
+// The bytes that are read from the medium, with a test's changes.
 const media = vi.hoisted(() => new Map<string, Buffer>());
 vi.mock('../../src/io/file.ts', async (original) => {
   const real = await original<typeof file>();
@@ -93,7 +92,7 @@ beforeAll(async () => {
   });
 });
 
-/** Flips one bit of each byte of a file in turn; how often each verdict was given. */
+/** Flips one bit of each byte of a file in turn, and counts the verdicts. */
 async function flipEveryByte(file: string): Promise<Map<string, number>> {
   const path = join(bundle.folder, file);
   const bytes = readFileSync(path);
@@ -107,8 +106,8 @@ async function flipEveryByte(file: string): Promise<Map<string, number>> {
   return verdicts;
 }
 
-describe('when any one byte of what decides is flipped (attack 3)', () => {
-  it('is admitted as it is', async () => {
+describe('when any byte that the verdict depends on is flipped (attack 3)', () => {
+  it('is admitted when unchanged', async () => {
     expect(await verdictOn(bundle)).toBe('admitted');
     expect(decidingFiles(bundle.folder)).toHaveLength(2 + 3 + 2 + 3);
   });

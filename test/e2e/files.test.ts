@@ -91,7 +91,7 @@ afterAll(async () => {
 });
 
 describe('when a release carries files only', () => {
-  it('brings a file by https, a local file and a folder to the far side', async () => {
+  it('delivers a file from https, a local file and a folder to the site', async () => {
     expect((await run('lock')).complaints).toEqual([]);
     expect((await run('pack', '--no-installer', '--output', 'bundle')).status).toBe(0);
     const { json } = await run('pki', 'pki');
@@ -106,7 +106,7 @@ describe('when a release carries files only', () => {
     expect(statSync(join(files, 'settings', 'start')).mode & 0o111).not.toBe(0);
   });
 
-  it('refuses what an https address serves under another digest', async () => {
+  it('refuses a file from https with another digest', async () => {
     writeFileSync(at('other.yaml'), manifest(sha256(Buffer.from('what was promised'))));
     const { json, status } = await run('lock', 'other.yaml');
     expect(json.error).toMatchObject({ code: 'source-mismatch' });
@@ -114,7 +114,7 @@ describe('when a release carries files only', () => {
     expect(readdirSync(at('store', 'incoming'))).toEqual([]);
   });
 
-  it('says that a local folder changed since it was locked', async () => {
+  it('reports that a local folder changed since it was locked', async () => {
     writeFileSync(at('settings', 'deep', 'server.json'), '{"changed":true}\n');
     rmSync(at('store'), { recursive: true });
     const { json } = await run('pack', '--no-installer', '--output', 'changed');

@@ -27,7 +27,7 @@ import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
 import { makeRoot, makeSigner } from '../trust/authority.ts';
 import { type Ran, stowage } from './cli.ts';
 
-// What manifests/MEDIA.md says of media and of machines that touch them. Each sentence there that a test can try is tried here.
+// The statements of manifests/MEDIA.md about media and other machines, as far as they can be tested.
 
 const work = mkdtempSync(join(tmpdir(), 'foreign-'));
 const lab = new MediaLab(join(work, 'lab'));
@@ -63,7 +63,7 @@ afterAll(() => {
   removeLab(lab, work);
 });
 
-/** A copy of the bundle in a folder of its own, below what stands for the root of a medium. */
+/** A copy of the bundle in a folder below the simulated root of a medium. */
 function stick(): { root: string; bundle: string } {
   const root = at(`stick-${count++}`);
   const bundle = join(root, basename(made.folder));
@@ -71,7 +71,7 @@ function stick(): { root: string; bundle: string } {
   return { root, bundle };
 }
 
-/** A file with one slice of the weights. */
+/** A file with one part of the weights. */
 function aPart(bundle: string): string {
   const names = readdirSync(join(bundle, 'blobs/sha256'));
   const part = names.find((name) => /\.[0-9]{4}$/.test(name));
@@ -89,7 +89,7 @@ describe('when another machine wrote to the medium', () => {
     ['macOS', ['.DS_Store', '.Spotlight-V100/Store-V2/x', '.fseventsd/0000', '._.Trashes']],
     ['a Linux desktop', ['.Trash-1000/info/x.trashinfo', 'lost+found/#12']],
   ];
-  it.each(systems)('passes over what %s puts beside the bundle', async (_, files) => {
+  it.each(systems)('ignores files that %s adds next to the bundle', async (_, files) => {
     const { root, bundle } = stick();
     for (const file of files) {
       mkdirSync(join(root, file, '..'), { recursive: true });
@@ -116,14 +116,14 @@ describe('when another machine wrote to the medium', () => {
     expect(await code(take(bundle))).toBe('file-unexpected');
   });
 
-  it('passes over a folder without a file, as the check by hand does', async () => {
+  it('ignores an empty folder, as the check by hand does', async () => {
     const { bundle } = stick();
     mkdirSync(join(bundle, '.Trashes'));
     expect(await code(verify(bundle))).toBe('done');
     expect(await byHand(bundle)).toBe(true);
   });
 
-  it('takes in what the list names, copied into a folder of its own', async () => {
+  it('imports the listed files from a separate folder', async () => {
     const { bundle } = stick();
     writeFileSync(join(bundle, '.DS_Store'), 'x');
     const clean = at(`clean-${count++}`);
@@ -132,7 +132,7 @@ describe('when another machine wrote to the medium', () => {
     expect(await code(take(clean))).toBe('done');
   });
 
-  it('finds a file that a virus scanner took away, and one that it replaced', async () => {
+  it('detects a file that a virus scanner removed, and one that it replaced', async () => {
     const taken = stick().bundle;
     rmSync(aPart(taken));
     expect(await code(verify(taken))).toBe('part-missing');
@@ -145,7 +145,7 @@ describe('when another machine wrote to the medium', () => {
     expect(await code(take(replaced))).toBe('part-damaged');
   });
 
-  it('finds a text that an editor saved with other line ends', async () => {
+  it('detects a text file that an editor saved with different line endings', async () => {
     const { bundle } = stick();
     const path = join(bundle, 'VERIFY.txt');
     writeFileSync(path, readFileSync(path, 'utf8').replaceAll('\n', '\r\n'));
@@ -155,15 +155,15 @@ describe('when another machine wrote to the medium', () => {
   });
 });
 
-describe('when names change on the way', () => {
-  it('finds nothing where names are in capitals', async () => {
+describe('when names change in transit', () => {
+  it('finds no bundle if names are in capitals', async () => {
     const { bundle } = stick();
     renameSync(join(bundle, 'bundle.json'), join(bundle, 'BUNDLE.JSON'));
     expect(await code(verify(bundle))).toBe('part-missing');
     expect(await byHand(bundle)).toBe(false);
   });
 
-  it('finds no bundle on an ISO that has neither Rock Ridge nor Joliet', async () => {
+  it('finds no bundle on an ISO without Rock Ridge and Joliet', async () => {
     const { root } = stick();
     const image = at('plain.iso');
     const plain = ['-as', 'mkisofs', '-quiet', '-iso-level', '3', '--norock', '-o', image, root];
@@ -175,7 +175,7 @@ describe('when names change on the way', () => {
     eject();
   });
 
-  it('cares neither for the name of the medium nor for that of the folder', async () => {
+  it('ignores the names of the medium and of the folder', async () => {
     const { root, bundle } = stick();
     renameSync(bundle, join(root, 'USB DISK (1)'));
     expect(await code(verify(join(root, 'USB DISK (1)')))).toBe('done');
@@ -206,10 +206,10 @@ describe('when a bundle is the whole medium', () => {
 });
 
 describe('when a medium is not what it seems', () => {
-  it('finds what a stick that lies about its size has lost', async () => {
+  it('detects the data that a counterfeit stick lost', async () => {
     const image = lab.burn(made.folder, 'ext4');
     const bytes = readFileSync(image);
-    // Past its real end such a stick takes everything and keeps nothing.
+    // Beyond its real capacity, such a stick accepts all writes and stores nothing.
     const lost = offsetOn(image, aPart(made.folder));
     writeFileSync(image, bytes.fill(0, lost, lost + MIB));
     const medium = lab.insert(image, 'ext4');
@@ -229,7 +229,7 @@ describe('when a medium is not what it seems', () => {
     medium.eject();
   });
 
-  it('is not signed where nothing can be written, and says so', async () => {
+  it('cannot be signed on a read-only medium, and reports this', async () => {
     const medium = lab.insert(lab.burn(made.folder, 'ext4'), 'ext4');
     await run('pki', at('pki'));
     const key = ['--key', at('pki/release.key.pem'), '--certificate', at('pki/release.pem')];
@@ -238,7 +238,7 @@ describe('when a medium is not what it seems', () => {
     medium.eject();
   });
 
-  it('leaves nothing on a file system that takes no file as large as a part', async () => {
+  it('leaves nothing on a file system that cannot store a file of the part size', async () => {
     writeFileSync(at('large.bin'), randomBytes(5 * MIB));
     const manifest = 'apiVersion: stowage/v1\nname: cargo\nversion: 1.0.0\n';
     writeFileSync(at('stowage.yaml'), `${manifest}files: [{ name: large, source: ./large.bin }]\n`);
@@ -253,7 +253,7 @@ describe('when a medium is not what it seems', () => {
   });
 });
 
-describe('when a stream passes through blocks', () => {
+describe('when a stream passes through a blocking program', () => {
   const codeIn = (stdout: string | Buffer): string => JSON.parse(stdout.toString()).error.code;
   const piped = (line: string): ReturnType<typeof spawnSync> =>
     spawnSync('bash', ['-o', 'pipefail', '-c', line], {
@@ -266,28 +266,28 @@ describe('when a stream passes through blocks', () => {
       },
     });
 
-  it('is what it was, whatever the size of the blocks', () => {
+  it('is unchanged, for every block size', () => {
     const { status } = piped(
       '$STOWAGE stream $BUNDLE | dd obs=256k status=none | dd ibs=256k obs=1M status=none | $STOWAGE $TAKE',
     );
     expect(status).toBe(0);
   });
 
-  it('is refused with blocks filled up by zeros', () => {
+  it('is refused if blocks are padded with zeros', () => {
     const { status, stdout } = piped(
       '$STOWAGE stream $BUNDLE | dd bs=1M iflag=fullblock conv=sync status=none | $STOWAGE $TAKE',
     );
     expect({ status, code: codeIn(stdout) }).toEqual({ status: 10, code: 'stream-refused' });
   });
 
-  it('is refused where a line turned line ends', () => {
+  it('is refused if a connection converted line endings', () => {
     const { status, stdout } = piped("$STOWAGE stream $BUNDLE | sed 's/$/\\r/' | $STOWAGE $TAKE");
     expect({ status, code: codeIn(stdout) }).toEqual({ status: 10, code: 'stream-refused' });
   });
 });
 
 describe('when the clock of the site is wrong', () => {
-  // Days from when the bundle was signed, not from today: these tests say the same on any day.
+  // Days since the bundle was signed, not since today, so that these tests pass on any day.
   const onDay = (days: number, ...args: readonly string[]): Promise<Ran> => {
     const module = at(`clock-${days}.mjs`);
     const start = packedAt.getTime() + days * 86_400_000;
@@ -306,14 +306,14 @@ describe('when the clock of the site is wrong', () => {
     return json.findings.find((each: { area: string }) => each.area === 'clock').verdict;
   };
 
-  it('refuses a signature that lies in the future, and doctor says why', async () => {
+  it('refuses a signature in the future, and doctor explains why', async () => {
     const { status, json } = await takeOn(-3, 'early');
     expect({ status, code: json.error.code }).toEqual({ status: 10, code: 'signature-invalid' });
     expect(json.error.message).toContain('in the future');
     expect(await doctor(-3650)).toBe('wrong');
   });
 
-  it('uses the newest signed time that the site has seen, where the clock was set back', async () => {
+  it('uses the newest signed time that the site has seen, if the clock was set back', async () => {
     expect(await code(takeOn(0, 'back'))).toBe('done');
     const { status, stderr } = await takeOn(-3, 'back');
     expect({ status, told: /clock/.test(stderr) }).toEqual({ status: 0, told: true });

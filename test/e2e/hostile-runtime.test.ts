@@ -39,7 +39,7 @@ function first(source: string): Surroundings {
 }
 
 describe('when nothing is wrong with the runtime', () => {
-  it('accepts what has both signatures, and refuses what lacks one or both', async () => {
+  it('accepts a bundle with both signatures, and refuses one that lacks one or both', async () => {
     expect((await verify(both.folder)).json).toMatchObject({ verified: true, id: both.id });
     expect((await verify(stripped)).json).toMatchObject({ error: { code: 'threshold-unmet' } });
     expect((await verify(unsigned)).json).toMatchObject({ error: { code: 'signature-missing' } });
@@ -47,7 +47,7 @@ describe('when nothing is wrong with the runtime', () => {
 });
 
 describe('when a prototype was polluted before (attack 114)', () => {
-  /** What a hostile JSON merged into objects could have left there, each as if it were a field of a document. */
+  /** Properties that hostile JSON could have added to the prototype, each named like a document field. */
   const pollutions = [
     { approval: { threshold: 0, roots: ['vendor'] } },
     { threshold: 0, counted: true },
@@ -59,7 +59,7 @@ describe('when a prototype was polluted before (attack 114)', () => {
     { 0: 'first', length: 1 },
   ];
 
-  it('accepts nothing that it refuses otherwise, and nothing that it cannot judge', async () => {
+  it('accepts nothing that it refuses otherwise, and nothing that it cannot check', async () => {
     const verdicts = await runPolluted(pollutions, [both.folder, stripped, unsigned], trustPath);
     expect(verdicts).toHaveLength(1 + pollutions.length);
     const [clean, ...polluted] = verdicts;
@@ -68,7 +68,7 @@ describe('when a prototype was polluted before (attack 114)', () => {
       ['threshold-unmet', 'threshold-unmet', 'threshold-unmet'],
       ['signature-missing', 'signature-missing', 'signature-missing'],
     ]);
-    // Strict schemas see inherited members as well, and take no document that has one.
+    // Strict schemas also see inherited members, and refuse documents with any.
     const refusals = [
       'index-malformed',
       'signature-missing',
@@ -82,7 +82,7 @@ describe('when a prototype was polluted before (attack 114)', () => {
 describe('when FIPS mode is on and there is no provider for it (attack 115)', () => {
   const around = first("import { setFips } from 'node:crypto'; setFips(true);");
 
-  it('accepts nothing, what is right neither, and says that the host is unfit', async () => {
+  it('accepts nothing, not even valid bundles, and reports that the host is unsuitable', async () => {
     const folders = [both.folder, stripped, unsigned];
     for (const { status, json } of await Promise.all(folders.map((each) => verify(each, around)))) {
       expect(json).toMatchObject({ error: { code: 'host-unfit' } });
@@ -105,20 +105,20 @@ describe('when the runtime lacks ML-DSA (attack 116)', () => {
     syncBuiltinESMExports();
   `);
 
-  it('refuses the signature by it, and does not skip it', async () => {
+  it('refuses such a signature, and does not skip it', async () => {
     const { status, json } = await verify(both.folder, around);
     expect(json).toMatchObject({ error: { code: 'algorithm-refused' } });
     expect(status).toBe(10);
   });
 
-  it('refuses a bundle from which it was taken', async () => {
+  it('refuses a bundle from which that signature was removed', async () => {
     expect((await verify(stripped, around)).json).toMatchObject({
       error: { code: 'threshold-unmet' },
     });
   });
 });
 
-describe('when the system trusts somebody else (attack 46)', () => {
+describe('when the system trusts another CA (attack 46)', () => {
   it.each([
     ['NODE_EXTRA_CA_CERTS', []],
     ['SSL_CERT_FILE', ['--use-openssl-ca']],
@@ -138,7 +138,7 @@ describe('when the system trusts somebody else (attack 46)', () => {
 });
 
 describe('when variables are hostile (attack 113)', () => {
-  it('says so of each that is set, to whoever asks', async () => {
+  it('reports each that is set', async () => {
     const hostile = first('').flags?.[1] ?? '';
     const conf = scratch.fresh('openssl.cnf');
     writeFileSync(conf, '# nothing\n');
@@ -151,7 +151,7 @@ describe('when variables are hostile (attack 113)', () => {
     for (const each of found) expect(each.verdict).toBe('doubt');
   });
 
-  it('judges no differently by them', async () => {
+  it('gives the same verdict despite them', async () => {
     const conf = scratch.fresh('openssl.cnf');
     writeFileSync(
       conf,

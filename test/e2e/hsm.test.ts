@@ -27,7 +27,7 @@ let work: string;
 let packed: string;
 let env: NodeJS.ProcessEnv;
 
-/** Runs a program that must be there and must succeed. */
+/** Runs a program that must exist and succeed. */
 function must(program: string, ...args: readonly string[]): string {
   const { status, stdout, stderr, error } = spawnSync(program, args, {
     cwd: work,
@@ -53,7 +53,7 @@ const token = (...args: readonly string[]): string => {
   );
 };
 
-/** The public half of the token's key: pkcs11-tool 0.23 prints its point where it fails to export it. */
+/** The public key of the token: pkcs11-tool 0.23 prints its point but fails to export it. */
 function tokenKey(): KeyObject {
   const listed = token('--list-objects', '--type', 'pubkey', '--label', 'release');
   const point = /^ *EC_POINT: *0461([0-9a-f]{194})$/m.exec(listed)?.[1] ?? '';
@@ -88,7 +88,7 @@ beforeAll(async () => {
 
 const run = (...args: readonly string[]): Promise<Ran> => stowage({ cwd: work, env }, ...args);
 
-/** Both judges: ours, and the one that an officer has. */
+/** Both verifiers: Stowage and openssl. */
 async function accepted(bundle: string, name: string): Promise<void> {
   const ours = await run('verify', bundle, '--trust', 'root.pem');
   expect(ours.stderr).not.toContain('error');
@@ -99,8 +99,8 @@ async function accepted(bundle: string, name: string): Promise<void> {
   must('openssl', 'cms', '-verify', '-binary', ...trust, ...input, '-out', '/dev/null');
 }
 
-describe('when the key is in a token that never gives it away', () => {
-  it('was made there, and the token says that it cannot be taken out', () => {
+describe('when the key is in a token and cannot be exported', () => {
+  it('was generated there, and is marked as not extractable', () => {
     const listed = token('--list-objects', '--type', 'privkey', '--label', 'release');
     expect(listed).toContain('sensitive, always sensitive, never extractable, local');
   });

@@ -51,7 +51,7 @@ afterAll(() => rmSync(work, { recursive: true, force: true }));
 
 const plain = { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', HOME: work };
 
-/** The installer with an environment of these variables alone. */
+/** Runs the installer with only these variables in its environment. */
 const installer = (args: readonly string[], env: object = {}): Promise<Output> =>
   capture(x64, args, { env: { ...plain, ...env }, cwd: work });
 
@@ -59,7 +59,7 @@ const verifyArgs = ({ folder } = bundle): string[] => ['verify', folder, '--trus
 const sha512 = async (path: string): Promise<string> =>
   (await run('sha512sum', [path])).slice(0, 128);
 
-describe('when the installer is looked at from outside', () => {
+describe('when the installer is inspected as a file', () => {
   it.each([
     ['x64', x64],
     ['arm64', arm64],
@@ -79,14 +79,14 @@ describe('when the installer is looked at from outside', () => {
     expect(await run('readelf', ['--sections', '--wide', path])).not.toContain('.symtab');
   });
 
-  it('comes out the same when it is built elsewhere', async () => {
+  it('is reproducible in another folder', async () => {
     const elsewhere = mkdtempSync(join(tmpdir(), 'stowage-elsewhere-'));
     try {
       cpSync(join(project, 'src'), join(elsewhere, 'src'), { recursive: true });
       mkdirSync(join(elsewhere, 'node_modules'));
       for (const name of ['package.json', 'tsconfig.json'])
         cpSync(join(project, name), join(elsewhere, name));
-      // Copies: esbuild would see through symbolic links, to the place that they lead to.
+      // Copies, because esbuild resolves symbolic links.
       const packages = readdirSync(join(project, 'node_modules'))
         .filter((name) => !/^(?:\.|node$|typescript$|@typescript|@biomejs|@esbuild)/.test(name))
         .map((name) => join(project, 'node_modules', name));
@@ -105,7 +105,7 @@ describe('when the installer is looked at from outside', () => {
 });
 
 describe('when the installer runs', () => {
-  it('offers the disconnected side alone', async () => {
+  it('offers only the commands for sites', async () => {
     const { status, stdout } = await installer(['--help']);
     expect(status).toBe(0);
     for (const name of ['verify', 'install', 'rollback', 'trust', 'doctor'])
@@ -114,7 +114,7 @@ describe('when the installer runs', () => {
     expect(await installer(['pack'])).toMatchObject({ status: 2 });
   });
 
-  it('names its own digest in a report', async () => {
+  it('records its own digest in a report', async () => {
     const report = join(work, 'report.json');
     const page = join(work, 'report.html');
     const { status } = await installer([...verifyArgs(), '--report', report, '--report', page]);
@@ -126,15 +126,15 @@ describe('when the installer runs', () => {
     expect(readFileSync(join(bundle.folder, 'SHA512SUMS'), 'utf8')).toContain(tool.sha512);
   });
 
-  it('hashes in threads of its own, whose code it brings along', async () => {
-    // Threads that the program starts are in its own count; those of V8 and libuv are there from the beginning.
+  it('hashes in worker threads, whose code it contains', async () => {
+    // Only threads that the program starts count; those of V8 and libuv exist from the beginning.
     const log = join(work, 'threads');
     const idle = await threadsOf(['--version'], log);
     const busy = await threadsOf(verifyArgs(), log);
     expect(busy - idle).toBeGreaterThanOrEqual(1);
   });
 
-  it('refuses a bundle with one bit of a part flipped, and says where', async () => {
+  it('refuses a bundle with one flipped bit in a part, and reports where', async () => {
     const place = join(work, 'flipped');
     await run('cp', ['--archive', '--link', bundle.folder, place]);
     const part = join(
@@ -153,7 +153,7 @@ describe('when the installer runs', () => {
   });
 });
 
-/** How many threads the installer ever started, by the calls that the system saw. */
+/** The number of threads that the installer started, from its system calls. */
 async function threadsOf(args: readonly string[], log: string): Promise<number> {
   await run('strace', ['-f', '-e', 'trace=clone,clone3', '-o', log, x64, ...args], {
     env: plain,
@@ -205,13 +205,13 @@ describe('when the environment of the installer is hostile (attack 113)', () => 
     };
   };
 
-  /** What was said, without when, and without how far it was at that moment. */
+  /** The output without times and progress. */
   const steady = <T extends { readonly stderr: string }>(ran: T): T => ({
     ...ran,
     stderr: ran.stderr.replace(/^.*"type":"progress".*\n/gm, '').replace(/"time":"[^"]*"/g, ''),
   });
 
-  it('would bend plain Node', async () => {
+  it('would affect plain Node', async () => {
     const { NODE_OPTIONS = '', OPENSSL_CONF = '' } = hostile();
     const hash = ['-e', "require('node:crypto').createHash('sha512')"];
     await capture(process.execPath, ['-e', '0'], { env: { ...plain, NODE_OPTIONS } });
@@ -254,7 +254,7 @@ describe('when the environment of the installer is hostile (attack 113)', () => 
     expect(findings.map(({ check }) => check)).not.toContain('flags of Node');
   });
 
-  it('stays the process that was started, with its exit status and signals', async () => {
+  it('remains the same process, with its exit status and signals', async () => {
     const refused = ['verify', work, '--trust', root];
     const { status } = await installer(refused, { NODE_OPTIONS: '--inspect' });
     expect(status).toBe((await installer(refused)).status);
@@ -269,7 +269,7 @@ describe('when the environment of the installer is hostile (attack 113)', () => 
     expect(signal).toBe('SIGKILL');
   });
 
-  it('asks for a descriptor in a clean environment, since it could not hand it on', async () => {
+  it('requires a clean environment for a descriptor, because it could not pass it on', async () => {
     const args = ['sign', bundle.folder, '--passphrase-fd', '3'];
     const { status, stderr } = await installer(args, { NODE_OPTIONS: '--inspect' });
     expect(status).toBe(2);
@@ -288,7 +288,7 @@ async function untilClean(pid: number): Promise<void> {
 }
 
 describe('when the three lines of README.txt are typed', () => {
-  /** Commands that make a medium of the bundle and mount it, in a mount namespace of their own. */
+  /** Commands that write the bundle to a medium and mount it, in a separate mount namespace. */
   const media: [string, string][] = [
     [
       'ext4, read-only and noexec',
@@ -357,7 +357,7 @@ describe('when the machine is an arm64', () => {
   const qemu = (args: readonly string[]): Promise<string> =>
     run('qemu-aarch64-static', ['-L', '/usr/aarch64-linux-gnu', arm64, ...args], { env: plain });
 
-  it('says its version, and verifies a bundle', async () => {
+  it('prints its version, and verifies a bundle', async () => {
     expect(await qemu(['--version'])).toBe('0.1.0\n');
     expect(JSON.parse(await qemu(verifyArgs(small)))).toMatchObject({
       verified: true,

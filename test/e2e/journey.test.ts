@@ -51,7 +51,7 @@ async function question(): Promise<string> {
   return (await gap.run(process.execPath, ['--eval', script, request])).stdout;
 }
 
-/** Runs the commands of a VERIFY.txt as they stand there, on a bundle; 0 when all of them hold. */
+/** Runs the commands of VERIFY.txt as printed on a bundle; returns 0 if all succeed. */
 function byHand(
   bundle: string,
   text: string = readFileSync(join(at('one'), 'VERIFY.txt'), 'utf8'),
@@ -112,7 +112,7 @@ afterAll(async () => {
 });
 
 describe('when one lock is packed', () => {
-  it('gives identical trees twice, signatures aside', async () => {
+  it('gives identical trees twice, except for signatures', async () => {
     expect(
       (await connected('pack', 'chat.yaml', '--no-installer', '--output', 'again')).status,
     ).toBe(0);
@@ -169,17 +169,17 @@ describe('when one lock is packed', () => {
     });
   });
 
-  it('locks to the same lock again, and to the next number when something changed', async () => {
+  it('gives the same lock again, and the next sequence after a change', async () => {
     expect((await connected('lock', 'chat.yaml')).json).toMatchObject({ unchanged: true, seq: 1 });
   });
 });
 
 describe('when the bundle is checked by hand', () => {
-  it('holds as it was packed', () => {
+  it('passes if unchanged', () => {
     expect(byHand(at('one'))).toBe(0);
   });
 
-  it('is refused after one byte of any file changed', { timeout: 120_000 }, async () => {
+  it('is refused after one byte of any file is changed', { timeout: 120_000 }, async () => {
     const copy = copyBundle('flipped');
     for (const file of filesOf(copy)) {
       flipByte(join(copy, file));
@@ -189,7 +189,7 @@ describe('when the bundle is checked by hand', () => {
     expect(byHand(copy)).toBe(0);
   });
 
-  it('is refused after a file was added or removed', () => {
+  it('is refused after a file is added or removed', () => {
     const copy = copyBundle('counted');
     for (const file of filesOf(copy)) {
       const bytes = readFileSync(join(copy, file));
@@ -247,7 +247,7 @@ describe('when something is wrong on the connected side', () => {
     ],
     ['a manifest without a lock', (text) => text, ['pack'], 'lock-stale'],
   ];
-  it.each(cases)('says so of %s, and leaves nothing', async (_, edit, command, code) => {
+  it.each(cases)('reports %s, and leaves nothing behind', async (_, edit, command, code) => {
     writeManifest('wrong.yaml', edit);
     const before = readdirSync(work).toSorted();
     const ran = await connected(...command, 'wrong.yaml');
@@ -256,7 +256,7 @@ describe('when something is wrong on the connected side', () => {
     expect(readdirSync(work).toSorted()).toEqual(before);
   });
 
-  it('says where to accept the licence of a gated model', async () => {
+  it('says where to accept the license of a gated model', async () => {
     const folder = at('gated-files');
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, 'model.gguf'), 'x'.repeat(20_000));
@@ -290,14 +290,14 @@ describe('when something is wrong on the connected side', () => {
     }
   });
 
-  it('does not write over a bundle', async () => {
+  it('does not overwrite a bundle', async () => {
     const ran = await connected('pack', 'chat.yaml', '--no-installer', '--output', 'one');
     expect(ran.json.error.code).toBe('output-exists');
   });
 });
 
 describe('when a bundle is not as it was signed', () => {
-  /** What verify and install say; whether what is whole stays, so that the rest can be brought later. */
+  /** The codes of verify and install, and whether intact files stay imported, so that the rest can follow. */
   const damages: readonly [string, string, string, boolean, (bundle: string) => void][] = [
     [
       'one changed byte of the model',
@@ -364,7 +364,7 @@ describe('when a bundle is not as it was signed', () => {
 });
 
 describe('when it is installed behind the gap', () => {
-  it('asks for trust first, and for its fingerprint', async () => {
+  it('requires trust first, and its fingerprint', async () => {
     const without = await behind('install', 'one');
     expect(without.json.error.code).toBe('trust-missing');
     const unconfirmed = await behind('install', 'one', '--trust', 'pki/root.pem');
@@ -372,7 +372,7 @@ describe('when it is installed behind the gap', () => {
     expect(unconfirmed.status).toBe(10);
   });
 
-  it('answers, and is left alone when installed again', async () => {
+  it('answers, and is unchanged when installed again', async () => {
     const fingerprint = await rootFingerprint();
     const ran = await behind(
       'install',
@@ -437,7 +437,7 @@ describe('when it is installed behind the gap', () => {
     expect(spawnSync('openssl', [...partial, ...args]).status).toBe(0);
   });
 
-  it('puts the old release back when the new one fails its acceptance prompt', async () => {
+  it('restores the previous release when the new one fails its test prompt', async () => {
     writeManifest('chat.yaml', (text) =>
       text.replace('version: 1.0.0', 'version: 1.1.0').replace('@main', '@v2'),
     );
@@ -467,7 +467,7 @@ describe('when it is installed behind the gap', () => {
     expect((await engine.podman('images', '--quiet')).trim().split('\n')).toHaveLength(1);
   });
 
-  it('keeps a new release that passes, refuses to go back by an old bundle, and rolls back on demand', async () => {
+  it('keeps a new release that passes, refuses an older bundle, and rolls back on demand', async () => {
     writeManifest('chat.yaml', (text) =>
       text
         .replace('version: 1.0.0', 'version: 1.2.0')

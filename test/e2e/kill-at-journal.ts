@@ -1,9 +1,9 @@
 import { readlinkSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 
-// Loaded before the program: ends it with SIGKILL right before, or right after, it wrote the line of the apply
-// journal that STOWAGE_TEST_KILL names, such as `3 before`. What was written by then is all that survives. With
-// `list FILE` it lets the program live, and writes the state that each line tells.
+// Loaded before the program: kills it with SIGKILL right before or after it writes the line of the apply journal that
+// STOWAGE_TEST_KILL names, such as `3 before`. With `list FILE` it does not kill the program, but writes the state of
+// each line to FILE.
 const [line = '', moment = ''] = (process.env['STOWAGE_TEST_KILL'] ?? '').split(' ');
 const states: string[] = [];
 if (line === 'list') process.on('exit', () => writeFileSync(moment, JSON.stringify(states)));

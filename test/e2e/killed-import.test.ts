@@ -37,7 +37,7 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(work, { recursive: true, force: true }));
 
-/** Imports in a process of its own and kills it after so long, unless it ends before. @returns whether it was killed */
+/** Imports in a separate process and kills it after this time, unless it ends earlier. @returns whether it was killed */
 async function importFor(medium: string, site: string, milliseconds: number): Promise<boolean> {
   const program = [join(project, 'dist/main.js'), 'import', medium, ...trust, '--root', site];
   const child = spawn(join(project, 'node_modules/.bin/node'), program, { stdio: 'ignore' });
@@ -48,8 +48,8 @@ async function importFor(medium: string, site: string, milliseconds: number): Pr
 }
 
 /**
- * The parts that are finished, by the journal, of which none may be read again: they are taken off the medium. An
- * import that wanted one would find it missing, and the release would never be complete.
+ * Removes the parts from the medium that are finished according to the journal and must not be read again. If an import
+ * read one, it would be missing, and the release would never be complete.
  */
 function takeFinishedAway(medium: string, site: string): number {
   const path = join(site, 'staging', made.id, 'journal');
@@ -60,7 +60,7 @@ function takeFinishedAway(medium: string, site: string): number {
 }
 
 describe(`when an import is killed at ${KILLS} random moments`, () => {
-  it('goes on each time without a finished part, to the same store', async () => {
+  it('never reads a finished part again, and produces the same store', async () => {
     const random = randomOfTest();
     const reference = join(work, 'reference');
     const began = performance.now();
@@ -81,7 +81,7 @@ describe(`when an import is killed at ${KILLS} random moments`, () => {
       const site = join(work, `site-${counts.sites}`);
       const medium = join(work, `medium-${counts.sites}`);
       cpSync(made.folder, medium, { recursive: true });
-      // A quarter of the time it took: so that several kills fall into one import.
+      // A quarter of the full time, so that one import is killed several times.
       for (let ended = false; !ended && counts.kills < KILLS; ) {
         const moment = random() * duration * (counts.kills % 2 === 0 ? 0.9 : 0.5);
         ended = !(await importFor(medium, site, moment));

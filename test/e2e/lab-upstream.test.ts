@@ -46,7 +46,7 @@ async function ask(path: string, headers: Record<string, string> = {}): Promise<
 const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` });
 
 describe('when a Hub is asked for files', () => {
-  it('sends the range that was asked for', async () => {
+  it('sends the requested range', async () => {
     const whole = readFileSync(join(dir, 'model/weights/model.safetensors'));
     const response = await ask(`acme/open/${weights}`, { range: 'bytes=999000-' });
     expect(response.status).toBe(206);
@@ -82,7 +82,7 @@ describe('when a Hub is asked for files', () => {
     expect(paths).toEqual(['weights', 'config.json', 'weights/model.safetensors']);
   });
 
-  it('cuts and spoils what it is told to', async () => {
+  it('truncates and corrupts as configured', async () => {
     fault = { kind: 'cut', afterBytes: 300_000 };
     await expect((await ask(`acme/open/${weights}`)).arrayBuffer()).rejects.toThrow();
     fault = { kind: 'flip', offset: 700_000 };
@@ -94,8 +94,8 @@ describe('when a Hub is asked for files', () => {
   });
 });
 
-describe('when a registry wants TLS and a password', () => {
-  it('takes an index unchanged from who knows it', async () => {
+describe('when a registry requires TLS and a password', () => {
+  it('accepts an index unchanged from an authenticated user', async () => {
     const [certificate, key] = [join(dir, 'cert.pem'), join(dir, 'key.pem')];
     const subject = ['-subj', '/CN=127.0.0.1', '-days', '1'];
     const files = ['-keyout', key, '-out', certificate];
@@ -119,7 +119,7 @@ describe('when a registry wants TLS and a password', () => {
   });
 });
 
-describe('when a model is made large', () => {
+describe('when a large model is generated', () => {
   it.each(['large.gguf', 'large.safetensors'])('%s has the size asked for', (name) => {
     const path = join(dir, name);
     const bytes = 9 * 1024 * 1024 + 64;

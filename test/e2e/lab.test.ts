@@ -56,7 +56,7 @@ async function startServer(on: Engine, model: string, network: string[]): Promis
   );
 }
 
-/** Asks from this process's network, or from behind a gap. */
+/** Sends a request from this network, or from an isolated one. */
 type Ask = (url: string, body?: string) => Promise<{ status: number; body: string } | undefined>;
 
 const askHere: Ask = async (url, body) => {
@@ -84,7 +84,7 @@ async function answerOf(ask: Ask, port: number): Promise<string> {
 }
 
 describe('when there is a network', () => {
-  it('serves a model that gives its known answer', async () => {
+  it('serves a model that gives the expected answer', async () => {
     const port = await freePort();
     const network = ['--network=host', '--env=HOST=127.0.0.1', `--env=PORT=${port}`];
     await startServer(engine, await fetchModel('v1'), network);
@@ -93,8 +93,8 @@ describe('when there is a network', () => {
   });
 });
 
-describe('when there is none', () => {
-  it('answers on a port published behind the gap, and nothing gets out', async () => {
+describe('when there is no network', () => {
+  it('answers on a published port in isolation, and nothing can connect to the outside', async () => {
     const gap = await airGap();
     const gapped = isolatedEngine(join(dir, 'engine'), { through: gap.enter });
     try {

@@ -7,18 +7,18 @@ import { createProgram } from '../../src/cli/program.ts';
 
 const page = fileURLToPath(new URL('../../dist/man/stowage.1', import.meta.url));
 
-describe('when the page of the manual is shown', () => {
+describe('when the man page is displayed', () => {
   it.each([
     ['groff', ['-ww', '-man', '-Tutf8', page]],
     ['mandoc', ['-Tlint', '-Wwarning', page]],
   ])('has nothing that %s warns of', (command, args) => {
     const { stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' });
     const warnings = `${stderr}${stdout}`.match(/.*(?:warning|error|unsupp):.*/gi) ?? [];
-    // It has no date, so that equal sources make equal pages.
+    // It has no date, so that it is reproducible.
     expect(warnings.filter((line) => !line.includes('missing date'))).toEqual([]);
   });
 
-  it('tells of every command and every option', () => {
+  it('documents every command and every option', () => {
     const { stdout } = spawnSync('mandoc', ['-Tascii', '-Owidth=200', page], { encoding: 'utf8' });
     const text = stdout.replace(/.\x08/g, '');
     const outline = outlineOf(createProgram(process, async () => {}, everyGroup));

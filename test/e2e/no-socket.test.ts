@@ -27,7 +27,7 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(work, { recursive: true, force: true }));
 
-// Every function and class of these throws from now on; what asks for one is named on stderr, even where it is caught.
+// From now on, every function and class of these modules throws; each use is reported on stderr, even if the error is caught.
 const SABOTAGE = `
   import { createRequire, syncBuiltinESMExports } from 'node:module';
   import { writeSync } from 'node:fs';
@@ -58,7 +58,7 @@ const verify = (through: readonly string[] = [], env: NodeJS.ProcessEnv = {}): P
 const sabotaged = { NODE_OPTIONS: `--import=${sabotage}` };
 
 describe('when a bundle is verified, no socket is opened (attack 117)', () => {
-  it('without any network, loopback too', async (test) => {
+  it('without any network, not even loopback', async (test) => {
     if (spawnSync('unshare', ['-n', 'true']).status !== 0)
       skipBecause(test, 'a network namespace needs root');
     const links = execFileSync('unshare', ['-n', 'cat', '/proc/net/dev']).toString();
@@ -70,7 +70,7 @@ describe('when a bundle is verified, no socket is opened (attack 117)', () => {
     expect(status).toBe(0);
   });
 
-  it('with every builtin that could open one broken', async () => {
+  it('with every built-in module that could open one disabled', async () => {
     const { status, json, stderr } = await verify([], sabotaged);
     expect(stderr).not.toContain('SABOTAGED');
     expect(json).toMatchObject({ verified: true, id: bundle.id });

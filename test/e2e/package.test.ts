@@ -19,7 +19,7 @@ const scratch = scratchFolder();
 const user = scratch.fresh('user');
 const installed = join(user, 'node_modules/stowage');
 
-/** Runs a program as somebody would who has Node and this package, and nothing of the project. */
+/** Runs a program as a user would who has Node and this package, but not the project. */
 function run(command: string, ...args: readonly string[]): SpawnSyncReturns<string> {
   const PATH = `${join(project, 'node_modules/node/bin')}:${process.env['PATH']}`;
   const npm = {
@@ -47,12 +47,12 @@ beforeAll(() => {
   const pack = ['pack', project, '--ignore-scripts', '--pack-destination', scratch.root];
   const tarball = join(scratch.root, done('npm', ...pack).trim());
   writeFileSync(join(user, 'package.json'), '{ "private": true, "type": "module" }\n');
-  // Without the network and with an empty cache: what it needs is in it.
+  // Without a network and with an empty cache, because it has no dependencies.
   done('npm', 'install', '--no-audit', '--no-fund', tarball);
 });
 
 describe('when the package is packed', () => {
-  it('holds the program, the library, the documents and the licences', () => {
+  it('contains the program, the library, the documents and the licenses', () => {
     const wanted = [
       ...[
         'dist/main.js',
@@ -67,7 +67,7 @@ describe('when the package is packed', () => {
     expect(wanted.filter((path) => !existsSync(join(installed, path)))).toEqual([]);
   });
 
-  it('holds no tests, no sources, no scripts and no installers', () => {
+  it('contains no tests, sources, scripts or installers', () => {
     expect(readdirSync(installed).toSorted()).toEqual([
       'CHANGELOG.md',
       'LICENSE',
@@ -83,26 +83,26 @@ describe('when the package is packed', () => {
     );
   });
 
-  it('brings no other package along', () => {
+  it('has no dependencies', () => {
     expect(readdirSync(join(user, 'node_modules')).filter((each) => !each.startsWith('.'))).toEqual(
       ['stowage'],
     );
   });
 
-  it('names the licence of each package whose code is inside', () => {
+  it('names the license of each included package', () => {
     const text = readFileSync(join(installed, 'dist/THIRD-PARTY.txt'), 'utf8');
     for (const name of ['commander', 'node-forge', 'zod', 'yaml', '@huggingface/hub'])
       expect(text).toMatch(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+, .`, 'm'));
   });
 
-  it('has nothing that publint finds', async () => {
+  it('passes publint', async () => {
     const { messages } = await publint({ pkgDir: installed, strict: true, pack: false });
     expect(messages).toEqual([]);
   });
 });
 
 describe('when the package is used', () => {
-  it('makes, signs and verifies a bundle by npx, with nothing else installed', () => {
+  it('creates, signs and verifies a bundle with npx, with nothing else installed', () => {
     expect(done('npx', 'stowage', '--version')).toBe('0.1.0\n');
     writeFileSync(join(user, 'note.txt'), 'carried\n');
     writeFileSync(
@@ -117,7 +117,7 @@ describe('when the package is used', () => {
     done('npx', 'stowage', 'verify', 'note-1.0.0', '--trust', 'keys/root.pem');
   });
 
-  it('says where installers come from, before anything is written', () => {
+  it('explains where installers come from, before anything is written', () => {
     const { status, stderr } = run('npx', 'stowage', 'pack', '--output', 'with-installers');
     expect(status).toBe(1);
     expect(stderr).toMatch(/there is no installer for linux\/amd64 \[file-missing\]/);
@@ -125,7 +125,7 @@ describe('when the package is used', () => {
     expect(existsSync(join(user, 'with-installers'))).toBe(false);
   });
 
-  it('gives programs in TypeScript its types, under strict settings', () => {
+  it('provides types for TypeScript programs with strict settings', () => {
     writeFileSync(
       join(user, 'consumer.ts'),
       `import { type Manifest, manifestKind, readTrust, readYaml, StowageError } from 'stowage';

@@ -45,7 +45,7 @@ function script(text: string, values: Partial<RenderedService> = {}): RenderedSe
   return service({ image: served.image, args: [text], network: 'none', ...values });
 }
 
-/** All that podman holds: containers, images, volumes. */
+/** Everything in podman: containers, images, volumes. */
 async function held(): Promise<string> {
   const containers = await engine.podman('ps', '--all', '--external', '--quiet');
   const images = await engine.podman('images', '--all', '--quiet');
@@ -60,7 +60,7 @@ async function logOf(each: RenderedService, pattern: RegExp): Promise<string> {
 }
 
 describe('when an image is loaded from the depot', () => {
-  it('is known by its tag and its id alone', async () => {
+  it('is known only by its tag and id', async () => {
     expect(await target.hasImage(served.image, signal)).toBe(false);
     await target.loadImage(served.image, depot.host, signal);
     await target.loadImage(served.image, depot.host, signal);
@@ -73,7 +73,7 @@ describe('when an image is loaded from the depot', () => {
     expect(found?.Names).toEqual([served.image.tag]);
   });
 
-  it('forgets it, with the container that uses it gone', async () => {
+  it('is removed, along with the container that uses it', async () => {
     const user = script(stay);
     await target.loadImage(served.image, depot.host, signal);
     await target.startService(user, signal);
@@ -99,7 +99,7 @@ describe('when an image is loaded from the depot', () => {
     expect(await held()).toBe('');
   });
 
-  it('is read by skopeo too', async () => {
+  it('can be read by skopeo', async () => {
     const reference = `docker://${depot.host}/${served.image.repository}`;
     const inspect = ['inspect', '--tls-verify=false', '--format', '{{.Digest}}'];
     const digest = await skopeo([...inspect, `${reference}:1.0.0`]);
@@ -119,7 +119,7 @@ describe('when a service runs', () => {
     expect(await held()).toBe('');
   });
 
-  it('starts once, says what it does, and leaves nothing behind', async () => {
+  it('starts once, logs its output, and leaves nothing behind', async () => {
     const each = script(`echo to stdout; echo to stderr >&2; ${stay}`);
     expect(await target.inspectService(each, signal)).toEqual({
       state: 'absent',
@@ -157,7 +157,7 @@ describe('when a service runs', () => {
     await target.stopService(next, signal);
   });
 
-  it('is confined, and has memory that an unprivileged user may write to and run from', async () => {
+  it('is confined, and has memory that an unprivileged user can write to and execute from', async () => {
     const models = join(folder, 'models');
     mkdirSync(models);
     writeFileSync(join(models, 'weights'), 'weights\n');
@@ -187,7 +187,7 @@ describe('when a service runs', () => {
     await target.stopService(each, signal);
   });
 
-  it('is started again when it ends, and can be stopped in the middle of that', async () => {
+  it('is restarted when it exits, and can be stopped during a restart', async () => {
     const each = script('echo crashed; exit 3');
     await target.startService(each, signal);
     await until('a restart', 20, async () => {
@@ -199,7 +199,7 @@ describe('when a service runs', () => {
     expect(await engine.podman('ps', '--all', '--quiet')).toBe('');
   });
 
-  it('says why it could not be started, and is stopped all the same', async () => {
+  it('reports why it could not be started, and can still be stopped', async () => {
     const each = script('', { entrypoint: '/nosuch' });
     const error = await expectCode(() => target.startService(each, signal), 'engine-failed');
     expect(error.found).toContain('/nosuch');
@@ -209,9 +209,9 @@ describe('when a service runs', () => {
     expect(await engine.podman('ps', '--all', '--quiet')).toBe('');
   });
 
-  it('is reached at the port that it publishes, and only there', async () => {
+  it('can be reached at its published port, and only there', async () => {
     const port = await freePort();
-    // podman holds the published port itself, so that what answers needs no server in the image.
+    // podman itself listens on the published port, so the image needs no server.
     const each = script(stay, {
       network: 'bridge',
       ports: [{ name: 'http', address: '127.0.0.1', host: port, container: 8080 }],

@@ -13,8 +13,8 @@ import { pushLayout, type Registry, startRegistry } from '../lab/registry.ts';
 import { tinyImage } from '../lab/tiny-image.ts';
 import { type Ran, stowage } from './cli.ts';
 
-// A release engineer's network: no name of the world is known here, and everything goes by way of a proxy that wants
-// a password. The hosts behind it speak TLS under an authority of the organisation.
+// A release engineer's network: public names do not resolve, and all requests use a proxy that requires a password. The
+// hosts behind it use TLS with certificates of the organization's CA.
 const password = 'pr%oxy-7f3a';
 const account = `engineer:${password}`;
 let dir: string;
@@ -25,7 +25,7 @@ let plain: Registry;
 let proxy: LabProxy;
 const fronts: Server[] = [];
 
-/** TLS in front of a plain server. @returns its port */
+/** A TLS proxy in front of a plain HTTP server. @returns its port */
 async function front(port: number): Promise<number> {
   const pem = (name: string): Buffer => readFileSync(join(dir, name));
   const server = createServer({ key: pem('key.pem'), cert: pem('ca.pem') }, (client) => {
@@ -124,8 +124,8 @@ const signedIn = (): NodeJS.ProcessEnv => {
 const targets = (): string[] =>
   [...new Set(proxy.seen.map(({ method, target }) => `${method} ${target}`))].sort();
 
-describe('when everything goes by way of a proxy', () => {
-  it('locks and packs from Hub, registries and git, and tells the password to nobody', async () => {
+describe('when all requests use a proxy', () => {
+  it('locks and packs from Hub, registries and git, and reveals the password to no one', async () => {
     const cwd = folderFor('everything', everything);
     const locked = await run(cwd, signedIn(), 'lock');
     expect(locked.status, locked.stderr).toBe(0);
@@ -144,7 +144,7 @@ describe('when everything goes by way of a proxy', () => {
     expect(written).toMatchObject({ status: 1, stdout: '' });
   });
 
-  it('does not ask it for a registry of this machine', async () => {
+  it('does not use it for a local registry', async () => {
     const images = [{ name: 'near', source: `${plain.host}/team/app:1.0` }];
     const cwd = folderFor('near', { images });
     const locked = await run(cwd, signedIn(), 'lock');
@@ -152,7 +152,7 @@ describe('when everything goes by way of a proxy', () => {
     expect(targets()).toEqual([]);
   });
 
-  it('does not ask it for what NO_PROXY names', async () => {
+  it('does not use it for hosts in NO_PROXY', async () => {
     const { images = [] } = everything;
     const cwd = folderFor('no-proxy', { images: images.slice(0, 1) });
     const { status, stdout } = await run(cwd, { ...signedIn(), NO_PROXY: '.example' }, 'lock');

@@ -12,7 +12,7 @@ import { writeLargeModel } from '../lab/large-model.ts';
 import { randomOfTest } from '../support/seed.ts';
 import { stowage } from './cli.ts';
 
-// The sizes of a real night are asked for by STOWAGE_TEST_FULL=1: 2 GiB over a line that breaks every 50 MB.
+// STOWAGE_TEST_FULL=1 uses realistic sizes: 2 GiB over a connection that breaks every 50 MB.
 const full = process.env['STOWAGE_TEST_FULL'] === '1';
 const SIZE = (full ? 2048 : 256) * 1024 * 1024;
 const EVERY = (full ? 50 : 8) * 1_000_000;
@@ -36,7 +36,7 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-/** A folder with a manifest and its lock; what came so far is taken off what the line counts. */
+/** A folder with a manifest and its lock; subtracts earlier bytes from the connection's counter. */
 async function locked(
   line: BreakingLine,
   name: string,
@@ -63,8 +63,10 @@ async function expectPulled(cwd: string, env: NodeJS.ProcessEnv): Promise<void> 
 
 const port = (): number => Number(new URL(hub.url).port);
 
-describe('when a large model comes over a line that breaks', { timeout: 1_200_000 }, () => {
-  it('ends with the right bytes, and fetches at most 5 % of them twice', async () => {
+describe('when a large model is downloaded over a connection that breaks', {
+  timeout: 1_200_000,
+}, () => {
+  it('produces the right bytes, and downloads at most 5 % of them twice', async () => {
     const line = await breakingLine(port(), EVERY);
     try {
       const { cwd, env, before } = await locked(line, 'breaking');
@@ -110,7 +112,7 @@ describe('when a pull is killed', { timeout: 1_200_000 }, () => {
   });
 });
 
-/** Whether a pull was killed once so many more bytes had come, before it ended by itself. */
+/** Kills a pull after this many more bytes. @returns false if it ended earlier */
 async function killedPull(
   cwd: string,
   env: NodeJS.ProcessEnv,

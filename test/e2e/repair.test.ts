@@ -15,7 +15,7 @@ import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
 import { shellImage } from '../target/container/shell-image.ts';
 import { type Ran, stowage } from './cli.ts';
 
-// A service on a real podman that somebody changes with podman itself.
+// A service on a real podman that is changed with podman, outside Stowage.
 
 const SERVE =
   "echo served; echo hello > /tmp/index.html; busybox httpd -p 8080 -h /tmp; trap 'exit 0' TERM; sleep 1000 & wait";
@@ -70,7 +70,7 @@ async function answer(): Promise<string | undefined> {
   return response?.text();
 }
 
-/** Creates the container again as it was, with some words of its command changed. */
+/** Recreates the container with some words of its command changed. */
 async function recreate(change: (words: string[]) => string[]): Promise<void> {
   const [found] = JSON.parse(await engine.podman('container', 'inspect', unit));
   const [, ...words] = found.Config.CreateCommand as string[];
@@ -81,7 +81,7 @@ const fields = (service: { drift: { field: string }[] }): string[] =>
   service.drift.map(({ field }) => field);
 
 describe('when somebody changes a service with podman', () => {
-  it('is healthy as it was installed', async () => {
+  it('is healthy after the installation', async () => {
     expect(await server()).toMatchObject({
       ...{ state: { state: 'running' }, drift: [] },
       readiness: { ready: true, check: '/' },
@@ -197,7 +197,7 @@ describe('when a person operates services', () => {
     expect(await answer()).toBe('hello\n');
   });
 
-  it('refuses what is not installed', async () => {
+  it('refuses a release that is not installed', async () => {
     for (const command of ['start', 'stop', 'restart', 'logs']) {
       const { json } = await run(command, 'chat', 'other');
       expect(json.error.code).toBe('service-unknown');

@@ -11,7 +11,7 @@ import { everyTarget } from '../target/container/engine-suite.ts';
 import { service } from '../target/container/services.ts';
 import { type ServedImage, shellImage } from '../target/container/shell-image.ts';
 
-/** A user of this machine for as long as the test runs, with a range of subordinate ids of its own. */
+/** A user of this machine for as long as the test runs, with its own range of subordinate ids. */
 const USER = `stowage-${process.pid}`;
 const { signal } = new AbortController();
 const folder = mkdtempSync(join(tmpdir(), 'sr-'));
@@ -28,7 +28,7 @@ beforeAll(async () => {
   const runtime = join(folder, 'run');
   mkdirSync(runtime, { mode: 0o700 });
   const settings = join(home, 'containers.conf');
-  // runc, because crun fails on cgroup v1; explicit limits, because nobody may raise them here.
+  // runc, because crun fails on cgroup v1; explicit limits, because they cannot be raised here.
   writeFileSync(
     settings,
     `[containers]\ndefault_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
@@ -52,16 +52,16 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await depot.close();
-  // Files of subordinate ids are removed by their own user alone, or by root.
+  // Only their own user or root can remove files of subordinate ids.
   await podman('system', 'reset', '--force');
   await run('userdel', [USER]);
   rmSync(folder, { recursive: true, force: true });
 });
 
-describe('podman of a user without rights', () => {
+describe('rootless podman', () => {
   everyTarget(() => ({ target, image: served.image, depotHost: depot.host }));
 
-  it('runs a service on the network of the host, as a user that is nobody here', async () => {
+  it("runs a service on the host's network, as a user that does not exist on the host", async () => {
     await target.loadImage(served.image, depot.host, signal);
     const each = service({
       image: served.image,

@@ -6,7 +6,7 @@ import { type SignedBundle, signedBundle } from '../attacks/signed-bundle.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import { randomOfTest } from '../support/seed.ts';
 
-// `every-byte.test.ts` remembers verdicts to get through all bytes. Here, nothing is remembered and nothing replaced.
+// `every-byte.test.ts` caches verdicts to cover all bytes. Here, nothing is cached or mocked.
 
 const FLIPS = 40;
 const scratch = scratchFolder(true);
@@ -20,7 +20,7 @@ beforeAll(async () => {
   });
 });
 
-describe('when a byte of a file that decides is flipped on the medium (attack 3)', () => {
+describe('when a byte of a file that the verdict depends on is flipped on the medium (attack 3)', () => {
   it(`refuses the bundle, for ${FLIPS} random bytes of each such file`, async () => {
     const random = randomOfTest();
     for (const file of decidingFiles(bundle.folder)) {

@@ -15,7 +15,7 @@ const scratch = scratchFolder();
 const never = new AbortController().signal;
 
 describe('when real images are read', () => {
-  it('finds what is in the inference server', async () => {
+  it('finds the packages of the inference server', async () => {
     const lab = await serverImage();
     const root = scratch.fresh('store');
     mkdirSync(join(root, 'blobs'), { recursive: true });

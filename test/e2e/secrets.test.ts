@@ -91,7 +91,7 @@ function secrets(): string[] {
   ]);
 }
 
-describe('when tokens open what is pulled', () => {
+describe('when content is downloaded with tokens', () => {
   it.each([
     ['a user and a password, as NGC has them', basic],
     ['an identity token', { identitytoken: refreshToken }],
@@ -116,7 +116,7 @@ describe('when tokens open what is pulled', () => {
     if (code === 'source-gated') expect(ran?.json.error.hint).toContain(`${hub.url}/acme/closed`);
   });
 
-  it('they are in nothing that was said or written', () => {
+  it('they appear in no output and no file', () => {
     expect(tokens.issued.length).toBeGreaterThan(2);
     const folder = join(dir, 'runs');
     const paths = readdirSync(folder, { recursive: true, withFileTypes: true })

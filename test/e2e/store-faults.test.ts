@@ -22,7 +22,7 @@ import { MediaLab, offsetOn, removeLab } from '../lab/media.ts';
 import { asNobody, needsReadableProject } from '../support/other-user.ts';
 import { type Ran, stowage } from './cli.ts';
 
-// What can happen to a store: each with its code and its hint, and what is in the store is what it was.
+// Faults of a store: each has its code and hint, and leaves the content of the store unchanged.
 const SIZE = 6_000_000;
 let dir: string;
 let cwd: string;
@@ -110,7 +110,7 @@ function expectError(
   expect(status).toBe(exit);
 }
 
-/** A file system of its own, in memory, of so many bytes. */
+/** A new file system in memory, of this size in bytes. */
 function mounted(options: string): string {
   const place = at('disk');
   mkdirSync(place, { recursive: true });
@@ -147,7 +147,7 @@ describe('when a blob of the store is damaged', () => {
     expect((await run('store', 'verify')).json).toMatchObject({ checked: 2, damaged: [] });
   });
 
-  it('by a bad sector: verify names it, and the rest is verified', async () => {
+  it('by a bad sector: verify names it, and verifies the rest', async () => {
     const { weights } = await filled();
     const place = at('media');
     const lab = new MediaLab(place);
@@ -175,8 +175,8 @@ describe('when a blob of the store is damaged', () => {
   });
 });
 
-describe('when there is no lock that fits', () => {
-  it('says what to do, and asks and writes nothing', async () => {
+describe('when no lock matches the manifest', () => {
+  it('says what to do, without network requests or writes', async () => {
     expectError(await run('store', 'pull'), 'lock-stale', 'stowage lock');
     await filled();
     const before = blobsOf(at('store'));
@@ -193,9 +193,9 @@ describe('when there is no lock that fits', () => {
 });
 
 describe('when another command uses the store', () => {
-  it('prune waits for nobody and takes nothing; list and verify go on', async () => {
+  it('prune fails at once and deletes nothing; list and verify continue', async () => {
     expect((await run('lock')).status).toBe(0);
-    // Asked to come back later, a pull waits, and holds the store.
+    // After a Retry-After, a pull waits and keeps the store locked.
     fault = () => {
       fault = undefined;
       return { status: 503, headers: { 'retry-after': '8' } };
@@ -211,8 +211,8 @@ describe('when another command uses the store', () => {
   });
 });
 
-describe('when a user may not read the store, or not write there', () => {
-  it('each command says whose it is', async (test) => {
+describe('when a user cannot read or write the store', () => {
+  it('each command names its owner', async (test) => {
     needsReadableProject(test);
     const { weights } = await filled();
     const before = blobsOf(at('store'));
@@ -223,7 +223,7 @@ describe('when a user may not read the store, or not write there', () => {
     chmodSync(at('store/blobs'), 0o700);
     for (const args of [['list'], ...commands])
       expectError(await runAsNobody('store', ...args), 'io-failed', 'as the user who owns it');
-    // One file alone, in a store that is otherwise his.
+    // A single file in a store that otherwise belongs to the user.
     chmodSync(at('store/blobs'), 0o755);
     for (const each of ['', 'runs', 'incoming']) chownSync(at('store', each), 65534, 65534);
     chmodSync(weights, 0o000);
@@ -235,7 +235,7 @@ describe('when a user may not read the store, or not write there', () => {
     expect(blobsOf(at('store'))).toEqual(before);
   });
 
-  it('a store on a file system that is read-only', async () => {
+  it('on a read-only file system', async () => {
     await filled();
     const place = mounted('size=32m');
     execFileSync('cp', ['-a', at('store'), join(place, 'store')]);
@@ -250,13 +250,13 @@ describe('when a user may not read the store, or not write there', () => {
 });
 
 describe('when there is no store', () => {
-  it('verify does not say that all is well', async () => {
+  it('verify does not report success', async () => {
     expectError(await run('store', 'verify'), 'file-missing', 'STOWAGE_STORE');
     expect(readdirSync(cwd)).toEqual(['stowage.yaml']);
     expect((await run('store', 'list')).json).toMatchObject({ blobs: [], bytes: 0 });
   });
 
-  it('but a file in its place, says so', async () => {
+  it('reports a file in its place', async () => {
     writeFileSync(at('file'), '');
     for (const args of [['list'], ['verify'], ['prune']]) {
       const ran = await runAt(at('file'), 'store', ...args);
@@ -267,7 +267,7 @@ describe('when there is no store', () => {
 });
 
 describe('when the disk is full', () => {
-  it('asks for room before the first byte, and goes on when there is', async () => {
+  it('checks the space before the first byte, and continues once there is enough', async () => {
     await filled();
     const place = mounted('size=4m');
     const store = join(place, 'store');
@@ -281,7 +281,7 @@ describe('when the disk is full', () => {
     expect(blobsOf(store)).toEqual(blobsOf(at('store')));
   });
 
-  it('in the middle of a blob, keeps what is whole, and goes on where it stopped', async () => {
+  it('in the middle of a blob, keeps complete blobs, and resumes where it stopped', async () => {
     await filled();
     const place = mounted('size=16m');
     const store = join(place, 'store');
@@ -299,7 +299,7 @@ describe('when the disk is full', () => {
     expect(readdirSync(join(store, 'incoming'))).toEqual([]);
   });
 
-  it('of files, not of bytes, says so too', async () => {
+  it('reports when inodes, not bytes, run out', async () => {
     await filled();
     const store = join(mounted('size=32m,nr_inodes=5'), 'store');
     expectError(await runAt(store, 'store', 'pull'), 'space-insufficient', 'free space there');

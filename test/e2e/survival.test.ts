@@ -12,8 +12,8 @@ import { tree } from '../support/tree.ts';
 import { shellImage } from '../target/container/shell-image.ts';
 import { type Ran, stowage } from './cli.ts';
 
-// The whole program is killed with SIGKILL before and after each line of the apply journal, all of them, against a
-// real engine; then the next command runs. What stands afterwards is the old generation or the new one, entirely.
+// The program is killed with SIGKILL before and after every line of the apply journal, against a real engine. After the
+// next command, the site must be entirely in the old or entirely in the new generation.
 
 const work = mkdtempSync(join(tmpdir(), 'stowage-survival-'));
 const killer = fileURLToPath(new URL('kill-at-journal.ts', import.meta.url));
@@ -95,10 +95,10 @@ const run = (args: readonly string[], kill?: string): Promise<Ran> =>
     ...args,
   );
 
-/** The site and its engine as they are before a change. */
+/** The state of the site and its engine before a change. */
 async function prepare(change: Change): Promise<void> {
   mkdirSync(at('site/keys'), { recursive: true, mode: 0o700 });
-  // One key for every site here: secrets have the same names in each.
+  // One key for all sites, so that secrets have the same names in each.
   writeFileSync(at('site/keys/secret-names.key'), Buffer.alloc(32, 7), { mode: 0o600 });
   writeFileSync(
     at('site/site.yaml'),
@@ -109,7 +109,7 @@ async function prepare(change: Change): Promise<void> {
   if (change === 'rollback') expect((await run(put(two))).status).toBe(0);
 }
 
-/** What the engine and the site hold, without what tells when or how often. */
+/** The content of the engine and the site, without times and counters. */
 async function standing(): Promise<Standing> {
   const lines = async (...args: string[]): Promise<string[]> =>
     (await engine.podman(...args)).trim().split('\n').toSorted();
@@ -130,7 +130,7 @@ async function standing(): Promise<Standing> {
   const site = tree(at('site'));
   const untold =
     /^(?:format\.json|receipts|ledger|keys|lock|store|releases|bin|incoming|staging|trust)/;
-  // Folders that a site has from its first command on; and generations tell their time.
+  // Folders that a site has after its first command; generations contain times.
   const kept = Object.entries(site)
     .filter(([path]) => !untold.test(path) && !['layouts', 'generations'].includes(path))
     .map(([path, what]) => [path, path.startsWith('generations/') ? 'there' : what]);
@@ -148,18 +148,18 @@ async function clear(): Promise<void> {
   rmSync(at('site'), { recursive: true, force: true });
 }
 
-/** What each line of the journal tells when nothing disturbs the change. */
+/** The lines of the journal of an undisturbed change. */
 async function journalOf(change: Change): Promise<string[]> {
   const ran = await run(argumentsOf(change), `list ${at('lines.json')}`);
   expect(ran.status, ran.stderr).toBe(change === 'failing upgrade' ? 3 : 0);
   return JSON.parse(readFileSync(at('lines.json'), 'utf8')) as string[];
 }
 
-// A hundred and more kills, each with a command after it.
+// More than a hundred kills, each followed by a command.
 const TIMEOUT_MS = 1_200_000;
 
-describe.each(changes)('when %s is killed at a line of its journal, whichever', (change) => {
-  it('stands as before or as wanted, after the next command', { timeout: TIMEOUT_MS }, async () => {
+describe.each(changes)('when %s is killed at any line of its journal', (change) => {
+  it('is in the old or the new state after the next command', { timeout: TIMEOUT_MS }, async () => {
     await clear();
     await prepare(change);
     const before = await standing();
@@ -167,7 +167,7 @@ describe.each(changes)('when %s is killed at a line of its journal, whichever', 
     const after = await standing();
     if (change === 'failing upgrade') expect(after).toEqual(before);
     else expect(after).not.toEqual(before);
-    // Right before a step is begun stands what stood right after the line before it.
+    // The state before a step equals the state after the previous line.
     const points = states.flatMap((state, index) =>
       ['done', 'undone'].includes(state)
         ? [`${index + 1} before`, `${index + 1} after`]
@@ -192,7 +192,7 @@ describe.each(changes)('when %s is killed at a line of its journal, whichever', 
       ends.push(stands === after ? 'new' : 'old');
     }
     expect(ends).toContain('old');
-    // Only what was killed when every step was done is kept.
+    // The new generation is kept only if all steps were done before the kill.
     if (change !== 'failing upgrade') expect(ends.lastIndexOf('old')).toBe(ends.indexOf('new') - 1);
     process.stderr.write(
       `${change}: killed at ${points.length} points, ${ends.filter((each) => each === 'new').length} kept\n`,

@@ -37,13 +37,13 @@ afterAll(async () => {
   rmSync(work, { recursive: true, force: true });
 });
 
-/** Makes a signed bundle and brings it to the host. */
+/** Creates a signed bundle and copies it to the host. */
 async function carry(manifest: string, name: string, ...packing: string[]): Promise<void> {
   const folder = await side.release(manifest, name, ...packing);
   await run('cp', ['--recursive', '--link', folder, join(host.media, name)]);
 }
 
-/** What the model answers to a client on the host; undefined while it does not. */
+/** The model's answer to a client on the host; undefined while there is none. */
 async function answer(): Promise<string | undefined> {
   const question = JSON.stringify({ prompt: 'hello', max_tokens: 12, temperature: 0 });
   const { status, stdout } = await host.run(
@@ -94,7 +94,7 @@ const neighbourRuns = (): Promise<true> =>
   );
 
 describe('when a host has nothing but systemd, podman and the disc', () => {
-  it('has no Node, and no way out', async () => {
+  it('has neither Node nor a network', async () => {
     const { stdout } = await host.run('find $(tr : " " <<<"$PATH") -name "node*"');
     expect(stdout).toBe('');
     expect((await host.run('curl --silent --max-time 5 http://192.0.2.1/')).status).not.toBe(0);
@@ -107,12 +107,12 @@ describe('when a host has nothing but systemd, podman and the disc', () => {
     expect((await host.run('touch /media/one/x')).status).not.toBe(0);
   });
 
-  it('holds the bundle by hand, as VERIFY.txt says', async () => {
+  it('passes the check by hand in VERIFY.txt', async () => {
     const script = typed(readFileSync(join(host.media, 'one/VERIFY.txt'), 'utf8'));
     await host.must(`set -e; cd /media/one; ${script}`);
   });
 
-  it('installs by the lines of README.txt, and answers', async () => {
+  it('installs with the commands in README.txt, and answers', async () => {
     await host.must(NEIGHBOUR);
     await neighbourRuns();
     before = await host.state();
@@ -134,13 +134,13 @@ describe('when a host has nothing but systemd, podman and the disc', () => {
     );
   });
 
-  it('has it again after the process was killed', async () => {
+  it('restarts it after the process was killed', async () => {
     await host.must(`kill -9 $(podman inspect -f "{{.State.Pid}}" ${await unitName()})`);
     expect(await answer()).toBeUndefined();
     expect(await untilAnswered()).toBe(answers.v1);
   });
 
-  it('has it again after a reboot', async () => {
+  it('starts it again after a reboot', async () => {
     await host.must('touch /run/of-this-boot');
     await host.reboot();
     await host.must('test ! -e /run/of-this-boot');
@@ -149,7 +149,7 @@ describe('when a host has nothing but systemd, podman and the disc', () => {
   });
 });
 
-/** What the service's container and unit are called at this site. */
+/** The name of the service's container and unit at this site. */
 async function unitName(): Promise<string> {
   const ours = '--filter label=stowage.release=tiny-chat --filter label=stowage.service=server';
   return (await host.must(`podman ps ${ours} --format '{{.Names}}'`)).trim();
@@ -157,7 +157,7 @@ async function unitName(): Promise<string> {
 
 describe('when somebody changes the unit of a service', () => {
   const unitFile = async (): Promise<string> => `/etc/systemd/system/${await unitName()}.service`;
-  /** Edits the unit as a person does, and starts it again. */
+  /** Edits the unit like an administrator, and restarts it. */
   const edit = async (expression: string): Promise<void> => {
     const file = await unitFile();
     await host.must('sed -i "$1" "$2"; systemctl daemon-reload', expression, file);
@@ -223,7 +223,7 @@ describe('when somebody changes the unit of a service', () => {
   });
 });
 
-/** Asks whether the service is ready, over and over, until {@link longestOutage} ends it. */
+/** Polls the readiness of the service until {@link longestOutage} stops it. */
 const WATCH = `systemd-run --quiet --unit watch bash -c '
   while sleep 0.05; do
     curl --silent --fail --max-time 2 --output /dev/null http://127.0.0.1:${PORT}/health && date +%s.%N
@@ -238,8 +238,8 @@ async function longestOutage(): Promise<number> {
   return Math.max(...times.slice(1).map((time, index) => time - (times[index] ?? time)));
 }
 
-describe('when the next release does not answer as it should', () => {
-  it('puts the old one back by itself, within the outage that the plan announced', async () => {
+describe('when the next release gives a wrong answer', () => {
+  it('restores the previous one automatically, within the outage that the plan announced', async () => {
     expect((await site('import /media/two')).status).toBe(0);
     const { json } = await site('plan tiny-chat');
     const announced: { services: string[]; seconds: number } = json.plan.outage;
@@ -250,11 +250,11 @@ describe('when the next release does not answer as it should', () => {
       status: 3,
       json: { error: { code: 'rolled-back', found: expect.stringContaining(answers.v2.trim()) } },
     });
-    // The old one answers already: nobody waits, and nobody does anything.
+    // The previous one already answers, without a wait or an action.
     expect(await answer()).toBe(answers.v1);
     const seconds = await longestOutage();
     console.log(`outage: ${seconds.toFixed(1)} s, announced: ${announced.seconds} s at most`);
-    // Not a bound of this test: the limit that the plan announced.
+    // Not a time limit of this test, but the limit that the plan announced.
     expect(seconds).toBeLessThan(announced.seconds);
     expect((await site('status')).json).toMatchObject({
       generation: { number: 1 },
@@ -263,7 +263,7 @@ describe('when the next release does not answer as it should', () => {
     });
   });
 
-  it('is what it was when the host starts again in the middle of that, as soon as anybody asks', async () => {
+  it('is restored by the next command if the host reboots in the middle of that', async () => {
     await host.must(
       'systemd-run --quiet --collect bash -c "stowage install /media/two > /root/log 2>&1"',
     );
@@ -282,7 +282,7 @@ describe('when the next release does not answer as it should', () => {
     });
   });
 
-  it('keeps the one after it, and returns from it on demand', async () => {
+  it('keeps the following one, and rolls it back on demand', async () => {
     expect((await site('install /media/three')).json).toMatchObject({ generation: 2 });
     expect(await answer()).toBe(answers.v2);
     await host.reboot();
@@ -293,15 +293,15 @@ describe('when the next release does not answer as it should', () => {
 });
 
 /**
- * What may differ on a host that ran a container once, in memory until it starts again: lists of podman and netavark
- * that hold nothing, and a target of systemd that a unit asked for.
+ * What may differ, until the next reboot, on a host that ran a container: empty lists of podman and netavark in memory,
+ * and a systemd target that a unit required.
  */
 const UNTIL_THE_NEXT_BOOT = [
   /^\+ units: network-online\.target loaded active active$/,
   /^\+ in memory: \/run\/containers\/storage\/overlay\/idmapped-lower-dir-(?:true|false) f$/,
 ];
 
-/** What stays: where podman saw which layer, a cache of its own. */
+/** What remains: podman's cache of layer locations. */
 const PODMANS_OWN = [
   /^\+ engine files: \/var\/lib\/containers\/cache\/(?:blob-info-cache-v1\.boltdb)?$/,
 ];
@@ -309,8 +309,8 @@ const PODMANS_OWN = [
 const besides = (changes: readonly string[], allowed: readonly RegExp[]): string[] =>
   changes.filter((change) => !allowed.some((each) => each.test(change)));
 
-describe('when everything is taken off', () => {
-  it('has nothing in the engine and in systemd after uninstall, but for what a rollback needs', async () => {
+describe('when everything is uninstalled', () => {
+  it('has nothing in the engine and in systemd after uninstall, except what a rollback needs', async () => {
     expect((await site('uninstall tiny-chat')).status).toBe(0);
     const after = await host.state();
     for (const kind of ['containers', 'networks', 'secrets', 'volumes', 'unit files', 'listening'])
@@ -318,7 +318,7 @@ describe('when everything is taken off', () => {
     expect(await answer()).toBeUndefined();
   });
 
-  it('is as it was before, but for the last receipt', async () => {
+  it('is as before, except for the last receipt', async () => {
     const { status, json } = await site('uninstall --everything --yes --receipt /root/last.json');
     expect({ status, json }).toMatchObject({ status: 0 });
     await host.must('rm /usr/local/bin/stowage /root/last.json /root/last.p7s');

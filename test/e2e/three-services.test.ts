@@ -53,7 +53,7 @@ afterAll(async () => {
   rmSync(work, { recursive: true, force: true });
 });
 
-/** Makes a signed bundle and brings it to the host. */
+/** Creates a signed bundle and copies it to the host. */
 async function carry(manifest: string, name: string, ...packing: string[]): Promise<void> {
   const folder = await side.release(manifest, name, ...packing);
   await run('cp', ['--recursive', '--link', folder, join(host.media, name)]);
@@ -80,7 +80,7 @@ async function answer(): Promise<string | undefined> {
   return (await ask('/v1/completions', question))?.choices[0].text;
 }
 
-/** What the container and the unit of a service are called at this site. */
+/** The name of a service's container and unit at this site. */
 async function unitName(service: string): Promise<string> {
   const labels = `--filter label=stowage.release=assistant --filter label=stowage.service=${service}`;
   return (await host.must(`podman ps --all ${labels} --format '{{.Names}}'`)).trim();
@@ -96,7 +96,7 @@ async function unitNumbers(property: string): Promise<Record<(typeof services)[n
   return Object.fromEntries(await Promise.all(values));
 }
 
-/** When a service said that it is ready, by the engine's own clock. */
+/** When a service logged that it is ready, by the engine's clock. */
 async function readyAt(name: string, line: string): Promise<string> {
   const log = await host.must(`podman logs --timestamps ${await unitName(name)}`);
   return (
@@ -107,14 +107,14 @@ async function readyAt(name: string, line: string): Promise<string> {
   );
 }
 
-/** What each container of the site was made for, and whether it runs. */
+/** The service of each container of the site, and whether it runs. */
 const containers = (): Promise<string> =>
   host.must(
     `podman ps --all --quiet | xargs podman inspect --format '{{.Name}} {{.State.Status}} {{index .Config.Labels "stowage.specification"}}' | sort`,
   );
 
-describe('when a release has three services of which one needs the others', () => {
-  it('comes up in their order, each when the ones before it are ready', async () => {
+describe('when a release has three services, one of which needs the others', () => {
+  it('starts them in order, each when its dependencies are ready', async () => {
     const trust = `--trust /media/ROOT.pem --fingerprint '${side.fingerprint}'`;
     const { status, stderr } = await host.run(`stowage install /media/one ${trust}`);
     expect(status, stderr).toBe(0);
@@ -132,7 +132,7 @@ describe('when a release has three services of which one needs the others', () =
     expect(await unitNumbers('NRestarts')).toEqual({ chat: 0, embeddings: 0, gateway: 0 });
   });
 
-  it('has them reach one another by name, and only the gateway be reached', async () => {
+  it('lets them connect to each other by name, and exposes only the gateway', async () => {
     expect(await answer()).toBe(answers.v1);
     const { data } = await ask('/v1/embeddings', { input: 'hello' });
     expect(data[0].embedding).toHaveLength(512);
@@ -140,7 +140,7 @@ describe('when a release has three services of which one needs the others', () =
     expect(listening.match(/127\.0\.0\.1:\d+/g)).toEqual(['127.0.0.1:8090']);
   });
 
-  it('comes up in that order after a reboot, too', async () => {
+  it('starts them in that order after a reboot', async () => {
     await host.reboot();
     expect(await until('an answer', 90, answer)).toBe(answers.v1);
     const begun = await unitNumbers('InactiveExitTimestampMonotonic');
@@ -175,7 +175,7 @@ describe('when another release at the site has the same model and image', () => 
   const storeBytes = async (): Promise<number> =>
     Number((await host.must('du --bytes --summarize /var/lib/stowage/store')).split('\t')[0]);
 
-  it('keeps one copy of every byte that they share', async () => {
+  it('stores shared content once', async () => {
     const alone = await storeBytes();
     expect((await site('install /media/neighbour')).status).toBe(0);
     expect((await storeBytes()) - alone).toBeLessThan(64 * 1024);
@@ -188,14 +188,14 @@ describe('when another release at the site has the same model and image', () => 
     expect(await answer()).toBe(answers.v1);
   });
 
-  it('leaves the one alone when the other is taken off', async () => {
+  it('does not affect one when the other is uninstalled', async () => {
     const old = (await containers()).split('\n').filter((line) => line.includes('assistant'));
     expect((await site('uninstall tiny-chat')).status).toBe(0);
     expect((await containers()).trim().split('\n')).toEqual(old);
     expect(await answer()).toBe(answers.v1);
   });
 
-  it('leaves nothing of either', async () => {
+  it('leaves nothing behind after both are uninstalled', async () => {
     expect((await site('uninstall --everything --yes --receipt /root/last.json')).status).toBe(0);
     const after = await host.state();
     for (const kind of ['containers', 'images', 'networks', 'links', 'unit files', 'listening'])

@@ -11,7 +11,7 @@ import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
 import { shellImage } from '../target/container/shell-image.ts';
 import { type Ran, stowage } from './cli.ts';
 
-// Two sites of one host, such as production and a rehearsal of it, with the same release on one podman.
+// Two sites on one host, such as production and staging, with the same release on one podman.
 
 const work = mkdtempSync(join(tmpdir(), 'stowage-sites-'));
 const at = (...names: readonly string[]): string => join(work, ...names);
@@ -71,7 +71,7 @@ const answer = (site: SiteName): Promise<string | undefined> =>
     return response?.text();
   });
 
-/** All that the engine has: containers, images and networks, a line each. */
+/** Everything in the engine: containers, images and networks, one per line. */
 async function held(): Promise<string[]> {
   const lists = await Promise.all([
     engine.podman('ps', '--all', '--format', '{{.Names}}'),
@@ -85,7 +85,7 @@ async function held(): Promise<string[]> {
 }
 
 describe('when two sites run the same release on one podman', () => {
-  it('lets both answer, each under its own names', async () => {
+  it('both answer, each with its own names', async () => {
     for (const site of ['one', 'two'] as const) {
       const { status, stderr } = await install(site);
       expect(status, stderr).toBe(0);

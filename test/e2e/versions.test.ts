@@ -12,8 +12,8 @@ import { scratchFolder } from '../support/scratch.ts';
 import { tree } from '../support/tree.ts';
 
 /**
- * Sites and bundles of version 0.1.0, today's program, and one of a later version in which every document is one version
- * newer: each with what the others left (attacks 145 and 146).
+ * Sites and bundles of version 0.1.0, the current program, and a simulated later version in which every document has the
+ * next version: each works on what the others wrote (attacks 145 and 146).
  */
 
 const corpus = fileURLToPath(new URL('../corpus/sites/', import.meta.url));
@@ -22,7 +22,7 @@ const scratch = scratchFolder();
 const LATER_PROGRAM: string = new URL('../support/later-program.ts', import.meta.url).href;
 const KILL_AT_WRITE: string = new URL('../support/kill-at-write.ts', import.meta.url).href;
 const LATER = ['--import', LATER_PROGRAM];
-/** Bundles of the corpus are for this platform alone. */
+/** Bundles of the corpus are only for this platform. */
 const fits = hostPlatform() === 'linux/amd64';
 
 interface Standing {
@@ -110,7 +110,7 @@ describe.each(made)('when a site was made by %s', (version) => {
     for (const run of [standing.today, standing.later]) {
       const { json } = await run('apply', plan);
       expect(json.error.code).toBe('plan-stale');
-      // Generations and steps are the same; the site lay elsewhere.
+      // Generations and steps are the same; the site was in another folder.
       for (const each of json.error.defects) expect(each).toMatch(/\b(?:space|inodes): /);
     }
   });
@@ -125,7 +125,7 @@ describe.each(made)('when a site was made by %s', (version) => {
     expect(JSON.stringify(done)).toContain('recover');
   });
 
-  it('has receipts whose signatures hold, and documents of services that read', async () => {
+  it('has receipts with valid signatures, and readable service documents', async () => {
     const standing = open(version);
     for (const from of ['site', 'served']) {
       const folder = join(corpus, version, from, 'receipts');
@@ -136,7 +136,7 @@ describe.each(made)('when a site was made by %s', (version) => {
     }
   });
 
-  it.runIf(fits)('is told of a bundle of a version that nobody has yet', async () => {
+  it.runIf(fits)('reports a bundle in a format that does not exist yet', async () => {
     const standing = open(version);
     const newer = join(corpus, version, 'newer');
     for (const run of [standing.today, standing.later]) {
@@ -163,7 +163,7 @@ describe.each(made)('when a later version meets a site of %s', (version) => {
     },
   );
 
-  it.runIf(fits)('converts it once, signed and chained documents apart', async () => {
+  it.runIf(fits)('converts it once, except signed and chained documents', async () => {
     const standing = open(version);
     const { site, later } = standing;
     const kept = ['trust.json', 'site.yaml', 'releases', 'receipts'];
@@ -186,7 +186,7 @@ describe.each(made)('when a later version meets a site of %s', (version) => {
     expect(tree(join(site, 'generations'))).toEqual(converted);
   });
 
-  it.runIf(fits)('takes up a change that the earlier version left half done', async () => {
+  it.runIf(fits)('finishes a change that the earlier version left incomplete', async () => {
     const standing = open(version, true);
     const { stderr, json } = await standing.later('install', 'chat@1.2.0');
     expect(stderr).toContain('an interrupted install was undone');
@@ -203,7 +203,7 @@ describe.each(made)('when a later version meets a site of %s', (version) => {
     const { stderr, json } = await standing.later('apply', plan);
     expect(stderr).not.toContain('error');
     expect(json).toMatchObject({ changed: true, generation: 4 });
-    // What a person approved is known by the digest of its bytes, not of what they were converted to.
+    // An approval covers the digest of the original bytes, not of the converted document.
     const ledger = readFileSync(join(standing.site, 'ledger'), 'utf8');
     expect(ledger).toContain(createHash('sha512').update(bytes).digest('hex'));
   });
@@ -237,7 +237,7 @@ describe.each(made)('when a later version meets a site of %s', (version) => {
 });
 
 describe.runIf(fits)('when a conversion is killed (attack 146)', () => {
-  it('is old or new, refused by the earlier version, and ended by the next run', async () => {
+  it('is old or new, refused by the earlier version, and completed by the next run', async () => {
     const version = made[0] ?? '';
     const moments = await momentsOf(version);
     expect(moments).toBeGreaterThan(8);
@@ -259,14 +259,14 @@ describe.runIf(fits)('when a conversion is killed (attack 146)', () => {
   }, 240_000);
 });
 
-/** Ends the later program at its n-th step on the disk while it converts; the status that it ended with. */
+/** Kills the later program at its n-th disk operation during the conversion. @returns its exit status */
 async function killedAt({ site }: Standing, moment: number): Promise<number> {
   const env = { STOWAGE_ROOT: site, STOWAGE_TEST_KILL: String(moment) };
   const flags = [...LATER, '--import', KILL_AT_WRITE];
   return (await program(['receipt', 'write'], { env, flags })).status;
 }
 
-/** How many steps a whole conversion takes. */
+/** The number of disk operations of a whole conversion. */
 async function momentsOf(version: string): Promise<number> {
   const { site } = open(version);
   const list = join(scratch.root, 'moments');

@@ -38,8 +38,8 @@ const read = (
   from: { what: string; url: URL } = asked,
 ): ReturnType<typeof readImageDocument> => readImageDocument(manifestOf(urls), '', from, allowed);
 
-describe('when an image has layers from elsewhere', () => {
-  it('keeps their addresses where the manifest asks for them', () => {
+describe('when an image has foreign layers', () => {
+  it('records their addresses if the manifest allows them', () => {
     const urls = ['https://vendor.example/layer', 'http://127.0.0.1:1/layer'];
     const here = { what: 'it', url: new URL('http://127.0.0.1:5000/v2/a/manifests/1') };
     expect(read(urls, true, here)).toMatchObject({ layers: [{ digest: digestOf(bytes), urls }] });
@@ -53,7 +53,7 @@ describe('when an image has layers from elsewhere', () => {
     await expectCode(() => read([address], true), 'source-malformed');
   });
 
-  it('is refused where it does not, and says what to do', async () => {
+  it('is refused if it does not, with a hint', async () => {
     const error = await expectCode(() => read(['https://vendor.example/x']), 'source-unsupported');
     expect(error.hint).toContain('foreignLayers: true');
   });
@@ -69,8 +69,8 @@ describe('when an image has layers from elsewhere', () => {
   });
 });
 
-describe('when a layer from elsewhere is fetched', () => {
-  it('asks one address after the other', async () => {
+describe('when a foreign layer is downloaded', () => {
+  it('tries one address after the other', async () => {
     const server = await serve(({ url }, response) => {
       if (url === '/gone') response.writeHead(404).end();
       else response.end(bytes);
@@ -82,7 +82,7 @@ describe('when a layer from elsewhere is fetched', () => {
     expect(server.seen.every(({ headers }) => headers.authorization === undefined)).toBe(true);
   });
 
-  it('refuses other bytes than its digest names, and keeps none', async () => {
+  it('refuses bytes that do not match the digest, and keeps none', async () => {
     const server = await serve((_, response) => response.end(Buffer.alloc(bytes.length)));
     const store = new BlobStore(root);
     const digest = digestOf(bytes);

@@ -34,7 +34,7 @@ describe('when a git source is read', () => {
 });
 
 describe('when a netrc file is read', () => {
-  it('finds each machine once, and passes over macros, comments and the default', () => {
+  it('finds each machine once, and ignores macros, comments and the default entry', () => {
     const text =
       '# a comment\nmachine a.example login me password one\nmacdef init\ncd machine x\n\n' +
       'machine b.example\n  login you\n  account z\n  password two\n' +
@@ -48,7 +48,7 @@ describe('when a netrc file is read', () => {
 
 describe('when a file could be an LFS pointer', () => {
   const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'a'.repeat(64)}\nsize 12\n`;
-  it('reads one', () => {
+  it('reads a pointer', () => {
     expect(parsePointer(Buffer.from(pointer))).toEqual({
       digest: `sha256:${'a'.repeat(64)}`,
       size: 12,

@@ -15,7 +15,7 @@ afterEach(async () => {
   await Promise.all(running.splice(0).map((each) => each.stop()));
 });
 
-/** A server of one repository, reached by the name `localhost`, and its only commit. */
+/** A server with one repository at `localhost`, and its only commit. */
 async function repository(
   account?: string,
 ): Promise<{ server: GitServer; url: string; commit: string }> {
@@ -42,8 +42,8 @@ function work(): string {
 
 const ours = 'machine 127.0.0.1 login bob password s3cret-word\n';
 
-describe('when a host of git repositories leads to another', () => {
-  it('follows, and tells it nothing that was for the first', async () => {
+describe('when a git host redirects to another host', () => {
+  it('follows, and does not send it the credentials of the first', async () => {
     const { server, url, commit } = await repository();
     const first = await serve((request, response) =>
       response.writeHead(301, { location: `${url}${request.url}` }).end(),
@@ -58,7 +58,7 @@ describe('when a host of git repositories leads to another', () => {
     expect(server.seen.map(({ authorization }) => authorization).filter(Boolean)).toEqual([]);
   });
 
-  it('signs in there with what is for that host', async () => {
+  it('signs in there with the credentials for that host', async () => {
     const { url, commit } = await repository('eve:her-own');
     const first = await serve((request, response) =>
       response.writeHead(301, { location: `${url}${request.url}` }).end(),
@@ -74,7 +74,7 @@ describe('when a host of git repositories leads to another', () => {
   });
 });
 
-describe('when it leads to another path of its own', () => {
+describe('when it redirects to another path on the same host', () => {
   it('follows with the password', async () => {
     const { server, commit } = await repository('bob:s3cret-word');
     const moved = await serve((request, response) => {
@@ -99,7 +99,7 @@ describe('when it leads to another path of its own', () => {
   });
 });
 
-describe('when a repository names others', () => {
+describe('when a repository has submodules', () => {
   it.each([
     'http://127.0.0.1:8080/admin',
     'http://localhost/x',
@@ -114,7 +114,7 @@ describe('when a repository names others', () => {
     expect(submoduleUrl('http://127.0.0.1:3000/a.git', named, [])).toBe(named);
   });
 
-  it('goes to those beside it', () => {
+  it('accepts those on the same host', () => {
     expect(submoduleUrl('https://git.example/a/b.git', '../c.git', [])).toBe(
       'https://git.example/a/c.git',
     );

@@ -5,7 +5,7 @@ import { expectCode } from '../support/error.ts';
 
 const bytes = Buffer.from('0123456789');
 
-/** Answers Range requests as a good server does. */
+/** Answers Range requests correctly. */
 const ranged: Handler = (request, response) => {
   const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? Number.NaN);
   if (Number.isNaN(start)) response.end(bytes);
@@ -41,7 +41,7 @@ describe('when a file is opened at an offset', () => {
     });
   }
 
-  it('asks on where a server gives less than was asked for', async () => {
+  it('requests the rest if a server returns less than requested', async () => {
     const inThrees: Handler = (request, response) => {
       const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
       const end = Math.min(start + 3, bytes.length);
@@ -53,7 +53,7 @@ describe('when a file is opened at an offset', () => {
   });
 });
 
-describe('when a server answers a range wrongly', () => {
+describe('when a server answers a range request incorrectly', () => {
   it.each([
     ['another start', 'bytes 0-9/10', bytes],
     ['an end beyond its total', 'bytes 4-10/10', bytes],
@@ -69,7 +69,7 @@ describe('when a server answers a range wrongly', () => {
     await expectCode(() => read(wrong, 4), 'source-malformed');
   });
 
-  it('another total within one file is refused', async () => {
+  it('a different total size within one file is refused', async () => {
     const growing: Handler = (request, response) => {
       const start = Number(/\d+/.exec(request.headers.range ?? '')?.[0]);
       const range = `bytes ${start}-${start}/${10 + start}`;
@@ -78,7 +78,7 @@ describe('when a server answers a range wrongly', () => {
     await expectCode(() => read(growing, 1), 'source-mismatch');
   });
 
-  it('an encoding around a part is refused', async () => {
+  it('a content encoding on a partial response is refused', async () => {
     const encoded: Handler = (_, response) =>
       void response
         .writeHead(206, { 'content-range': 'bytes 4-9/10', 'content-encoding': 'x-own' })
@@ -87,8 +87,8 @@ describe('when a server answers a range wrongly', () => {
   });
 });
 
-describe('when a connection breaks within a file', () => {
-  it('fails after the bytes that came, and a second opening goes on from there', async () => {
+describe('when a connection breaks in the middle of a file', () => {
+  it('fails after the received bytes, and can be reopened there', async () => {
     const server = await serve((request, response) => {
       if (request.headers.range !== undefined) return ranged(request, response);
       response.writeHead(200, { 'content-length': bytes.length });

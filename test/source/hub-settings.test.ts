@@ -20,7 +20,7 @@ function write(path: string, text: string): void {
 }
 
 describe('the token', () => {
-  it('comes from the environment, then from the file named there, then from the usual places', async () => {
+  it('comes from the environment, then from the file named there, then from the default locations', async () => {
     const token = async (env: Record<string, string>): Promise<string | undefined> =>
       (await hubSettings(env, home)).token?.reveal();
     expect(await token({})).toBeUndefined();
@@ -35,7 +35,7 @@ describe('the token', () => {
     expect(await token({ HF_TOKEN: 'hf_env\n', HF_TOKEN_PATH: '~/other' })).toBe('hf_env');
   });
 
-  it('that no header can carry is refused, unseen', async () => {
+  it('that is not valid in a header is refused, and not shown', async () => {
     const error = await expectCode(
       () => hubSettings({ HF_TOKEN: 'hf_one\r\nhf_two' }, home),
       'source-denied',
@@ -43,7 +43,7 @@ describe('the token', () => {
     expect(inspect(error, { depth: 20 })).not.toContain('hf_');
   });
 
-  it('in a folder where a file should be is an error', async () => {
+  it('whose file is a folder is an error', async () => {
     write('hf/token/x', '');
     await expectCode(() => hubSettings({ HF_HOME: join(home, 'hf') }, home), 'io-failed');
   });

@@ -50,7 +50,7 @@ function gitOid(bytes: Buffer): string {
   return createHash(algorithm).update(prefix).update(bytes).digest('hex');
 }
 
-describe('when a repository is there', () => {
+describe('when a repository exists', () => {
   it('resolves a revision to a commit and every file, over pages', async () => {
     const model = await hub().resolve('hf://acme/tiny@v1', never);
     expect(model).toMatchObject({
@@ -89,7 +89,7 @@ describe('when a repository is there', () => {
     expect(model.commit).toBe(upstream.commit('acme/tiny', 'main'));
   });
 
-  it('gives files of any name, from any offset', async () => {
+  it('returns files with any name, from any offset', async () => {
     const model = await hub().resolve('hf://acme/tiny', never);
     const strange = hub().file(model, 'sub dir/ü+#?%.txt');
     expect((await drain(await strange.open(0, never))).toString()).toBe('hi');
@@ -98,7 +98,7 @@ describe('when a repository is there', () => {
     expect(await drain(await large.open(99_990, never))).toEqual(weights.subarray(99_990));
   });
 
-  it('gives small files whole, and refuses larger ones', async () => {
+  it('returns small files whole, and refuses larger ones', async () => {
     const model = await hub().resolve('hf://acme/tiny', never);
     expect(await hub().small(model, 'config.json', 1000, never)).toEqual(config);
     await expectCode(() => hub().small(model, 'config.json', 10, never), 'source-malformed');
@@ -117,8 +117,8 @@ describe('when a repository is there', () => {
   });
 });
 
-describe('when a repository is not to be had', () => {
-  it('says to a stranger that it is absent or private', async () => {
+describe('when a repository is not available', () => {
+  it('reports, without a token, that it is absent or private', async () => {
     for (const source of ['hf://acme/absent', 'hf://acme/private']) {
       const error = await expectCode(() => hub().resolve(source, never), 'source-not-found');
       expect(error.message).toContain('does not exist, or is private');
@@ -126,7 +126,7 @@ describe('when a repository is not to be had', () => {
     }
   });
 
-  it('says the same to somebody whose token may not read it', async () => {
+  it('reports the same with a token that lacks access', async () => {
     await expectCode(() => hub(token).resolve('hf://acme/private', never), 'source-not-found');
   });
 
@@ -145,7 +145,7 @@ describe('when a repository is not to be had', () => {
     expect(error.message).toContain('absent.bin');
   });
 
-  it('says where to accept the licence of a gated one, already when it resolves', async () => {
+  it('says where to accept the license of a gated model, before downloading anything', async () => {
     for (const as of [undefined, 'hf_stranger']) {
       const error = await expectCode(
         () => hub(as).resolve('hf://acme/gated', never),
@@ -156,7 +156,7 @@ describe('when a repository is not to be had', () => {
     }
   });
 
-  it('says that a token is refused, and not the token', async () => {
+  it('reports a refused token, but does not print it', async () => {
     const stale = 'hf_stale-token-9876543210';
     const error = await expectCode(
       () => hub(stale).resolve('hf://acme/tiny', never),
@@ -166,7 +166,7 @@ describe('when a repository is not to be had', () => {
     expect(inspect(error, { depth: 20, showHidden: true })).not.toContain(stale);
   });
 
-  it('says that the Hub cannot be reached', async () => {
+  it('reports that the Hub cannot be reached', async () => {
     const server = await serve((request) => request.socket.destroy());
     const error = await expectCode(
       () => hub(token, server.url).resolve('hf://acme/tiny', never),
@@ -186,7 +186,7 @@ describe('when a path would leave its repository', () => {
     },
   );
 
-  it('refuses a repository that is none', async () => {
+  it('refuses an invalid repository name', async () => {
     const model = { repository: '../api', commit: 'a'.repeat(40) };
     await expectCode(() => hub().file(model, 'config.json'), 'path-unsafe');
   });
@@ -216,7 +216,7 @@ describe('when a mirror answers', () => {
     return hub(as, `${server.url}/prefix/hf`);
   }
 
-  it('below a path, asks below it', async () => {
+  it('under a path, sends requests under that path', async () => {
     const model = await (await mirror({})).resolve('hf://acme/m', never);
     expect(model.files).toEqual([{ path: 'a.txt', size: 1, gitOid: file.oid }]);
   });
@@ -235,7 +235,7 @@ describe('when a mirror answers', () => {
     expect(model.files.map(({ path }) => path)).toEqual(['0.txt', '1.txt']);
   });
 
-  it('with pages in a circle, stops', async () => {
+  it('with circular pages, stops', async () => {
     const circle = await mirror({ link: () => '<?recursive=true&expand=false>; rel="next"' });
     await expectCode(() => circle.resolve('hf://acme/m', never), 'source-malformed');
   });
@@ -262,7 +262,7 @@ describe('when a mirror answers', () => {
     await expectCode(() => wrong.resolve('hf://acme/m', never), 'source-unsupported');
   });
 
-  it('with another commit than the one asked for, is refused', async () => {
+  it('with a commit other than the requested one, is refused', async () => {
     const source = `hf://acme/m@${'e'.repeat(40)}`;
     await expectCode(async () => (await mirror({})).resolve(source, never), 'source-malformed');
   });
@@ -281,7 +281,7 @@ describe('when a mirror answers', () => {
     expect(model.license).toBe(license);
   });
 
-  it('with paths that are not safe, hands them on as they are', async () => {
+  it('with unsafe paths, returns them unchanged', async () => {
     const path = '../../etc/passwd';
     const unsafe = await mirror({ tree: () => [{ ...file, path }] });
     const { files } = await unsafe.resolve('hf://acme/m', never);

@@ -32,7 +32,7 @@ describe('a file', () => {
     expect((await drain(await origin.open(offset, never))).toString()).toBe(rest);
   });
 
-  it('may be reached by a link', async () => {
+  it('can be a symbolic link', async () => {
     write('blob', 'x');
     symlinkSync('blob', join(folder, 'file'));
     expect((await localFile(join(folder, 'file'))).size).toBe(1);
@@ -43,7 +43,7 @@ describe('a file', () => {
     await expectCode(() => localFile(join(folder, 'absent', 'deeper')), 'file-missing');
   });
 
-  it('that vanished meanwhile is missing', async () => {
+  it('that vanished in the meantime is missing', async () => {
     write('file', 'x');
     const { origin } = await localFile(join(folder, 'file'));
     rmSync(join(folder, 'file'));
@@ -57,7 +57,7 @@ describe('a file', () => {
     }
   });
 
-  it('is not read on after an interruption', async () => {
+  it('is not read any further after an interruption', async () => {
     const controller = new AbortController();
     write('file', 'x');
     const { origin } = await localFile(join(folder, 'file'));
@@ -69,7 +69,7 @@ describe('a file', () => {
 });
 
 describe('a tree', () => {
-  it('is listed bytewise, whatever the disk says', async () => {
+  it('is sorted bytewise, regardless of the file system', async () => {
     for (const path of ['b', 'a/b', 'a.txt', 'a-b', 'C', 'é', 'a/a/deep', 'z']) write(path, path);
     mkdirSync(join(folder, 'empty'));
     const files = await localTree(folder);
@@ -78,13 +78,13 @@ describe('a tree', () => {
     expect(files[1]).toEqual({ path: 'a-b', size: 3, absolute: join(folder, 'a-b') });
   });
 
-  it('that is absent is missing, and a file is none', async () => {
+  it('that does not exist is missing, and a file is refused', async () => {
     write('file');
     await expectCode(() => localTree(join(folder, 'absent')), 'file-missing');
     await expectCode(() => localTree(join(folder, 'file')), 'file-kind');
   });
 
-  it('with links and pipes is refused, each of them named', async () => {
+  it('with links and pipes is refused, and each is named', async () => {
     write('good');
     symlinkSync('/etc', join(folder, 'folder-link'));
     symlinkSync('good', join(folder, 'file-link'));
@@ -97,7 +97,7 @@ describe('a tree', () => {
     ]);
   });
 
-  it('with links of git-annex says how to get their content', async () => {
+  it('with git-annex links explains how to get their content', async () => {
     const key = `SHA256E-s12345--${'a'.repeat(64)}.gguf`;
     symlinkSync(`.git/annex/objects/Xx/Yy/${key}/${key}`, join(folder, 'model.gguf'));
     const { defects } = await expectCode(() => localTree(folder), 'file-kind');
@@ -127,7 +127,7 @@ describe('a tree', () => {
     expect(error.defects).toHaveLength(1);
   });
 
-  it('with a name that is no UTF-8 is refused', async () => {
+  it('with a name that is not UTF-8 is refused', async () => {
     writeFileSync(Buffer.concat([Buffer.from(`${folder}/x`), Buffer.from([0xff])]), '');
     await expectCode(() => localTree(folder), 'path-unsafe');
   });

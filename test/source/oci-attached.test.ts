@@ -33,7 +33,7 @@ function listOf(...manifests: readonly Buffer[]): Buffer {
   return Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests: entries }));
 }
 
-/** What a path is answered with: a document, or a status. */
+/** The response for a path: a document or a status. */
 type Answer = Buffer | number;
 
 /** A registry that serves these paths below `/v2/a/b/`, and 404 for the rest. */
@@ -73,11 +73,11 @@ async function besides(
   return registry.attached(repository, image, never);
 }
 
-describe('when a registry holds artifacts beside an image', () => {
+describe('when a registry has artifacts attached to an image', () => {
   const one = artifact();
   const two = artifact({ artifactType: 'application/vnd.example' });
 
-  it('finds the tag of cosign', async () => {
+  it('finds the .sig tag of cosign', async () => {
     const [found] = await attached({ [`manifests/sha256-${hex}.sig`]: one });
     expect(found).toMatchObject({
       kind: 'cosign',
@@ -102,18 +102,18 @@ describe('when a registry holds artifacts beside an image', () => {
     ]);
   });
 
-  it('finds nothing where there is nothing', async () => {
+  it('finds nothing if there is nothing', async () => {
     expect(await attached({})).toEqual([]);
     expect(await attached({ [`referrers/${image}`]: listOf() })).toEqual([]);
   });
 
-  it('does not take a page of HTML for a list', async () => {
+  it('does not accept an HTML page as a list', async () => {
     expect(await attached({ [`referrers/${image}`]: Buffer.from('<html>') }, 'text/html')).toEqual(
       [],
     );
   });
 
-  it('passes over an artifact of another subject, or that is gone', async () => {
+  it('skips an artifact with another subject, and a missing one', async () => {
     const foreign = artifact({ subject: { digest: digestOf(Buffer.from('x')) } });
     const found = await attached({
       [`referrers/${image}`]: listOf(foreign, one),
@@ -122,7 +122,7 @@ describe('when a registry holds artifacts beside an image', () => {
     expect(found).toEqual([]);
   });
 
-  it('reads as many referrers as there may be, signatures first, and tells of the rest', async () => {
+  it('reads referrers up to the limit, signatures first, and reports the rest', async () => {
     const others = Array.from({ length: 256 }, (_, n) => artifact({ annotations: { n: `${n}` } }));
     const signature = artifact({ artifactType: 'application/vnd.dev.sigstore.bundle.v0.3+json' });
     const paths = Object.fromEntries(
@@ -143,14 +143,14 @@ describe('when a registry holds artifacts beside an image', () => {
     expect(failures[0]?.found).toMatch(/^257: /);
   });
 
-  it('takes a signature of as many layers as an image may have', async () => {
+  it('accepts a signature with the maximum number of layers', async () => {
     const large = artifact({ layers: Array(1000).fill(layer) });
     const [found] = await attached({ [`manifests/sha256-${hex}.sig`]: large });
     expect(found?.layers).toHaveLength(1000);
   });
 });
 
-describe('when something beside an image cannot be read', () => {
+describe('when an attached artifact cannot be read', () => {
   const one = artifact();
   const signature = { [`manifests/sha256-${hex}.sig`]: one };
   const good = { [`referrers/${image}`]: listOf(one), [`manifests/${digestOf(one)}`]: one };
@@ -240,7 +240,7 @@ describe('when something beside an image cannot be read', () => {
   });
 });
 
-describe('when a list of referrers comes in pages', () => {
+describe('when a referrers list has several pages', () => {
   const one = artifact();
   const two = artifact({ artifactType: 'application/vnd.example' });
   const manifests = new Map([one, two].map((bytes) => [`manifests/${digestOf(bytes)}`, bytes]));
@@ -251,7 +251,7 @@ describe('when a list of referrers comes in pages', () => {
   ]);
   type Links = Readonly<Record<string, string | ((host: string) => string)>>;
 
-  /** What is found where each page, by its query, says this of the next. */
+  /** The result if each page, by its query, has this link to the next. */
   async function paged(
     links: Links,
   ): Promise<{ digests: string[]; asked: string[]; failures: (string | undefined)[] }> {
@@ -311,7 +311,7 @@ describe('when a list of referrers comes in pages', () => {
     expect(failures).toEqual([failure]);
   });
 
-  it('does not take an absent page for the end', async () => {
+  it('does not treat a missing page as the end', async () => {
     const { digests, failures } = await paged({ '': `<${path}?n=9>; rel="next"` });
     expect(digests).toEqual([digestOf(one)]);
     expect(failures).toEqual(['status 404']);

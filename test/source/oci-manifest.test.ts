@@ -39,7 +39,7 @@ function read(document: unknown, contentType = ''): ReturnType<typeof readImageD
 }
 
 describe('an image document', () => {
-  it.each([oci, docker])('of either generation is read', (types) => {
+  it.each([oci, docker])('in OCI and Docker format is read', (types) => {
     expect(read(manifest({}, types)).kind).toBe('image');
     expect(read({ schemaVersion: 2, mediaType: types.index, manifests: [] }).kind).toBe('index');
   });
@@ -57,7 +57,7 @@ describe('an image document', () => {
     });
   });
 
-  it('says what to do with a model of Ollama', async () => {
+  it('explains how to include an Ollama model', async () => {
     const layers = [descriptor('application/vnd.ollama.image.model')];
     const error = await expectCode(() => read(manifest({ layers })), 'source-unsupported');
     expect(error.hint).toContain('"models"');
@@ -90,12 +90,12 @@ describe('an image document', () => {
     expect(read(index)).toMatchObject({ manifests: [{ platform: undefined }] });
   });
 
-  it('without a type of its own has that of its header', () => {
+  it('without a media type has that of the Content-Type header', () => {
     const document = { ...manifest(), mediaType: undefined };
     expect(read(document, `${oci.manifest}; charset=utf-8`).mediaType).toBe(oci.manifest);
   });
 
-  it('with a header that says nothing has its own type', () => {
+  it('with a generic Content-Type header has its own media type', () => {
     for (const header of ['', 'application/json', 'application/octet-stream', 'text/plain']) {
       expect(read(manifest(), header).mediaType).toBe(oci.manifest);
     }
@@ -268,7 +268,7 @@ describe('when a registry serves', () => {
     await expect(resolve(served)).resolves.toMatchObject({ target: { digest: digestOf(image) } });
   });
 
-  it('attestations in an index, they stay behind', async () => {
+  it('attestations in an index, they are omitted', async () => {
     const attestation = JSON.stringify(manifest());
     const body = index(entry(attestation, unknown), entry(image, linux));
     const resolved = await resolve({ 1: { body }, [digestOf(image)]: { body: image } });
@@ -276,7 +276,7 @@ describe('when a registry serves', () => {
     expect(JSON.stringify(resolved)).not.toContain(digestOf(attestation));
   });
 
-  it('an index within an index, it names the one that has the image', async () => {
+  it('a nested index, it names the one with the image', async () => {
     const other = index(entry(image, { os: 'windows', architecture: 'amd64' }));
     const right = index(entry(image, linux));
     const nested = (text: string): object => ({
@@ -328,7 +328,7 @@ describe('when a registry serves', () => {
     });
   });
 
-  it('an artifact among entries without a platform, it is passed over', async () => {
+  it('an artifact among entries without a platform, it is skipped', async () => {
     const artifact = JSON.stringify(
       manifest({ config: descriptor('application/vnd.oci.empty.v1+json') }),
     );
@@ -356,7 +356,7 @@ describe('when a registry serves', () => {
     },
   );
 
-  it('a config for another os without architecture, it is not taken', async () => {
+  it('a config for another os without architecture, it is not used', async () => {
     const bare = '{"os":"windows"}';
     const lone = JSON.stringify(manifest({ config: configured(bare) }));
     const served = { 1: { body: lone }, [digestOf(bare)]: { body: bare } };

@@ -54,7 +54,7 @@ function registry(password?: string): Registry {
 const amd64 = ['linux/amd64'];
 
 describe('when a tag names an index', () => {
-  it('is narrowed to the platforms asked for, its bytes as they are', async () => {
+  it('is resolved for the requested platforms, with unchanged bytes', async () => {
     const resolved = await registry().resolve(`${open.host}/team/app:1.0`, amd64, never);
     expect(resolved.repository).toBe(`${open.host}/team/app`);
     expect(resolved.target).toMatchObject({
@@ -74,14 +74,14 @@ describe('when a tag names an index', () => {
     expect(resolved.manifests.get(resolved.target.digest)).toHaveLength(resolved.target.size);
   });
 
-  it('has every platform asked for', async () => {
+  it('has every requested platform', async () => {
     const platforms = ['linux/arm64', 'linux/amd64'];
     const resolved = await registry().resolve(`${open.host}/team/app:1.0`, platforms, never);
     expect(resolved.platforms.map(({ platform }) => platform)).toEqual(platforms);
     expect(resolved.blobs).toHaveLength(7);
   });
 
-  it('that lacks a platform, says which it has', async () => {
+  it('that lacks a platform, lists its platforms', async () => {
     const error = await expectCode(
       () => registry().resolve(`${open.host}/team/app:1.0`, ['linux/riscv64'], never),
       'source-not-found',
@@ -90,8 +90,8 @@ describe('when a tag names an index', () => {
   });
 });
 
-describe('when a tag names one image', () => {
-  it('is taken for the platform that its config says', async () => {
+describe('when a tag names a single image', () => {
+  it('is for the platform in its config', async () => {
     const resolved = await registry().resolve(`${open.host}/team/app:amd64`, amd64, never);
     expect(resolved.target.digest).toBe(image.imageDigest);
     expect(resolved.platforms[0]?.manifest).toBe(image.imageDigest);
@@ -108,19 +108,19 @@ describe('when a tag names one image', () => {
 });
 
 describe('when a reference has a digest', () => {
-  it('is what the digest names, whatever its tag', async () => {
+  it('is resolved by digest, regardless of its tag', async () => {
     const source = `${open.host}/team/app:gone@${image.digest}`;
     const resolved = await registry().resolve(source, amd64, never);
     expect(resolved.target.digest).toBe(image.digest);
   });
 
-  it('that is absent, says so', async () => {
+  it('that is missing, is reported', async () => {
     const source = `${open.host}/team/app@sha256:${'0'.repeat(64)}`;
     await expectCode(() => registry().resolve(source, amd64, never), 'source-not-found');
   });
 });
 
-describe('when something is absent', () => {
+describe('when something is missing', () => {
   it('names the tag', async () => {
     const error = await expectCode(
       () => registry().resolve(`${open.host}/team/app:9.9`, amd64, never),
@@ -129,7 +129,7 @@ describe('when something is absent', () => {
     expect(error.message).toBe(`${open.host}/team/app has no tag 9.9`);
   });
 
-  it('says that the registry is down', async () => {
+  it('reports that the registry is down', async () => {
     const source = `127.0.0.1:${await freePort()}/team/app:1.0`;
     const error = await expectCode(
       () => registry().resolve(source, amd64, never),
@@ -140,7 +140,7 @@ describe('when something is absent', () => {
 });
 
 describe('when blobs are opened', () => {
-  it('gives their bytes from any offset', async () => {
+  it('returns their bytes from any offset', async () => {
     const client = registry();
     const { repository, blobs } = await client.resolve(`${open.host}/team/app:1.0`, amd64, never);
     for (const { digest, size } of blobs.slice(2)) {
@@ -153,7 +153,7 @@ describe('when blobs are opened', () => {
     }
   });
 
-  it('gives manifests likewise', async () => {
+  it('also returns manifests', async () => {
     const client = registry();
     const { repository, manifests } = await client.resolve(
       `${open.host}/team/app:1.0`,
@@ -167,7 +167,7 @@ describe('when blobs are opened', () => {
     }
   });
 
-  it('says which is absent', async () => {
+  it('names the missing one', async () => {
     const digest = `sha256:${'0'.repeat(64)}` as Digest;
     const origin = registry().blob(`${open.host}/team/app`, digest);
     const error = await expectCode(() => origin.open(0, never), 'source-not-found');
@@ -175,8 +175,8 @@ describe('when blobs are opened', () => {
   });
 });
 
-describe('when a registry of this machine speaks TLS', () => {
-  it('is asked by TLS alone, and its certificate must hold', async () => {
+describe('when a local registry uses TLS', () => {
+  it('is contacted only over TLS, and its certificate must be valid', async () => {
     const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')];
     const request =
       '-x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=lab';
@@ -208,8 +208,8 @@ describe('when a registry of this machine speaks TLS', () => {
   });
 });
 
-describe('when a registry asks for a user', () => {
-  it('is given one', async () => {
+describe('when a registry requires authentication', () => {
+  it('sends the credentials', async () => {
     const client = registry(account.password);
     const source = `${closed.host}/team/app:1.0`;
     const { repository, blobs } = await client.resolve(source, amd64, never);
@@ -217,7 +217,7 @@ describe('when a registry asks for a user', () => {
       await drain(await client.blob(repository, digest).open(0, never));
   });
 
-  it('and there is none, says how to sign in', async () => {
+  it('without credentials, explains how to sign in', async () => {
     const error = await expectCode(
       () => registry().resolve(`${closed.host}/team/app:1.0`, amd64, never),
       'source-denied',
@@ -225,7 +225,7 @@ describe('when a registry asks for a user', () => {
     expect(error.hint).toContain(`podman login ${closed.host}`);
   });
 
-  it('and refuses it, does not tell the password', async () => {
+  it('if they are refused, does not reveal the password', async () => {
     const wrong = 'wrong-password-9876543210';
     const error = await expectCode(
       () => registry(wrong).resolve(`${closed.host}/team/app:1.0`, amd64, never),

@@ -78,7 +78,7 @@ describe('an image reference', () => {
     await expectCode(() => parseReference(text), 'digest-malformed');
   });
 
-  it('has a tag of its own only when it has no digest', () => {
+  it('has a tag only if it has no digest', () => {
     expect(parseReference(`x@${digest}`)).not.toHaveProperty('tag');
     expect(parseReference('x')).not.toHaveProperty('digest');
   });

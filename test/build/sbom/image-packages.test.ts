@@ -31,7 +31,7 @@ async function read(...layers: readonly Buffer[]): Promise<ImagePackages> {
 const urls = (found: ImagePackages): string[] => found.packages.map(({ url }) => url);
 const debian = tarOf(file('etc/os-release', osRelease.debian), file(DPKG, dpkgStatus));
 
-/** A tar of entries whose bytes are no text. */
+/** A tar of entries with binary content. */
 function tarOfBytes(path: string, data: Buffer, mode = 0o644): Buffer {
   const [header] = [tarEntry({ path, mode, size: data.length })];
   const padding = Buffer.alloc((512 - (data.length % 512)) % 512);
@@ -39,7 +39,7 @@ function tarOfBytes(path: string, data: Buffer, mode = 0o644): Buffer {
 }
 
 describe('when an image has packages of its distribution', () => {
-  it('reads dpkg, without what was removed', async () => {
+  it('reads dpkg, except removed packages', async () => {
     const found = await read(debian);
     expect(urls(found)).toEqual([
       'pkg:deb/debian/libc6@2.36-9%2Bdeb12u8?arch=amd64&distro=debian-12',
@@ -76,7 +76,7 @@ describe('when an image has packages of its distribution', () => {
     expect(found.packages[0]?.license).toBe('GPL-2.0-only');
   });
 
-  it('reads rpm out of its SQLite database, over several pages', async () => {
+  it("reads rpm's SQLite database with several pages", async () => {
     const packages = Array.from({ length: 300 }, (_, n) =>
       rpmHeader(
         { 1000: `p${n}`, 1001: '1.0', 1002: '2.fc41', 1014: 'MIT', 1022: 'x86_64' },
@@ -104,7 +104,7 @@ describe('when an image has packages of its distribution', () => {
   });
 });
 
-describe('when an image has packages of languages', () => {
+describe('when an image has language packages', () => {
   it('reads those of Python, npm, Ruby, Java and Go', async () => {
     const gem =
       'Gem::Specification.new do |s|\n  s.name = "rake".freeze\n  s.version = "13.0.6"\n  s.licenses = ["MIT".freeze]\nend\n'.replaceAll(
@@ -180,7 +180,7 @@ describe('when an image has packages of languages', () => {
   });
 });
 
-describe('when layer lies on layer', () => {
+describe('when an image has several layers', () => {
   const apk = tarOf(file('lib/apk/db/installed', apkInstalled));
   it.each<[string, readonly TarEntry[], number]>([
     ['nothing of it', [], 2],
@@ -210,7 +210,7 @@ describe('when layer lies on layer', () => {
     expect(found.packages).toHaveLength(count);
   });
 
-  it('keeps what a layer writes beside its own whiteout, and what lies above one', async () => {
+  it('keeps files that a layer writes next to its own whiteout, and files of layers above it', async () => {
     const whiteout = tarOf(file('var/lib/dpkg/.wh.status', ''), file(DPKG, dpkgStatus));
     expect((await read(debian, whiteout)).packages).toHaveLength(2);
     const gone = tarOf(file('var/lib/dpkg/.wh.status', ''));
@@ -218,13 +218,13 @@ describe('when layer lies on layer', () => {
     expect((await read(debian, gone, apk)).packages).toHaveLength(2);
   });
 
-  it('takes the later of two entries of one name', async () => {
+  it('uses the later of two entries with the same name', async () => {
     const twice = tarOf(file(DPKG, dpkgStatus), file(DPKG, 'Package: one\nVersion: 1\n'));
     expect((await read(twice)).packages).toHaveLength(1);
   });
 });
 
-describe('when a layer is packed', () => {
+describe('when a layer is compressed', () => {
   const frames = [debian.subarray(0, 1000), debian.subarray(1000)].map((each) =>
     zstdCompressSync(each),
   );
@@ -277,7 +277,7 @@ describe('when a layer is packed', () => {
 });
 
 describe('when the files of an image are hostile', () => {
-  it('says that a giant status file was not read', async () => {
+  it('reports an oversized status file as unread', async () => {
     const giant = Buffer.concat([
       tarEntry(file(DPKG, '', { size: 33 * MIB })),
       Buffer.alloc(33 * MIB, 'Package: a\nVersion: 1\n\n'),
@@ -288,7 +288,7 @@ describe('when the files of an image are hostile', () => {
     expect(found.unread).toEqual([{ what: DPKG, why: 'larger than 33554432 bytes' }]);
   });
 
-  it('lets nothing of a name reach a terminal', async () => {
+  it('removes terminal control characters from names', async () => {
     const found = await read(
       tarOf(
         file(
@@ -305,7 +305,7 @@ describe('when the files of an image are hostile', () => {
     ]);
   });
 
-  it('takes a lone surrogate and a name of __proto__ for what they are', async () => {
+  it('handles lone surrogates and the name __proto__', async () => {
     const found = await read(
       tarOf(
         file('node_modules/a/package.json', '{"name":"a\\ud800","version":"1"}'),
@@ -335,7 +335,7 @@ describe('when the files of an image are hostile', () => {
     expect(found.unread).toEqual([{ what: path, why: 'malformed' }]);
   });
 
-  it('finds build information across the edges of reads, and passes over what looks like it', async () => {
+  it('finds build information across chunk boundaries, and skips false matches', async () => {
     for (const shift of [0, 1, 262_140, 262_150]) {
       const program = Buffer.concat([
         Buffer.from('\xff Go buildinf:xx', 'latin1'),
@@ -350,7 +350,7 @@ describe('when the files of an image are hostile', () => {
     ).toEqual([]);
   });
 
-  it('reads a long name out of an extended header', async () => {
+  it('reads a long name from an extended header', async () => {
     const path = `opt/${'d'.repeat(120)}/node_modules/b/package.json`;
     const found = await read(
       tarOf(paxHeader({ path }), file('short', '{"name":"b","version":"2"}')),
@@ -359,7 +359,7 @@ describe('when the files of an image are hostile', () => {
   });
 });
 
-describe('when a manifest is none', () => {
+describe('when a manifest is malformed', () => {
   it.each(['', 'manifest', 'null', '{}', '{"layers":{}}', '{"layers":[null]}'])(
     'says so of %j',
     async (text) => {
@@ -376,7 +376,7 @@ describe('when a manifest is none', () => {
 });
 
 describe('when an image was read before', () => {
-  it('gives the same list without reading it again', async () => {
+  it('returns the same list without reading the layers again', async () => {
     const root = scratch.fresh('store');
     const { store, image } = await storedImage(root, [debian]);
     const first = await imagePackages(image, store, never);
@@ -395,7 +395,7 @@ describe('when an image was read before', () => {
     expect(found[1]?.packages[0]?.url).toBe('pkg:apk/alpine/busybox@1.36.1-r29?arch=x86_64');
   });
 
-  it('ends when it is told to', async () => {
+  it('stops when interrupted', async () => {
     const { store, image } = await storedImage(scratch.fresh('store'), [gzipSync(debian)]);
     await expectCode(() => imagePackages(image, store, AbortSignal.abort()), 'interrupted');
     expect(readdirSync(store.root)).not.toContain('packages');
@@ -447,7 +447,7 @@ function rpmDatabase(headers: readonly Buffer[]): Buffer {
   }
 }
 
-/** The same, its schema's page an interior one that names itself. */
+/** The same, but its schema page is an interior page that refers to itself. */
 function ouroboros(): Buffer {
   const bytes = Buffer.from(rpmDatabase([]));
   bytes.writeUInt8(5, 100);
@@ -484,7 +484,7 @@ function zipOf(files: Readonly<Record<string, Buffer>>): Buffer {
   return Buffer.concat([...locals, ...directory, end]);
 }
 
-/** The part of a Go program (1.18 and later) that tells of its modules, after as many bytes as programs have. */
+/** The build information of a Go program (1.18 and later), after padding to a realistic size. */
 function goProgram(): Buffer {
   const text = (value: string): Buffer => {
     const bytes = Buffer.from(value, 'latin1');

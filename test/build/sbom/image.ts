@@ -5,7 +5,7 @@ import { BlobStore } from '../../../src/io/blob-store.ts';
 
 const LAYER = 'application/vnd.oci.image.layer.v1.tar';
 
-/** An image of these layers in a store of its own; several lists of layers are several platforms. */
+/** An image of these layers in a new store; several lists of layers are several platforms. */
 export async function storedImage(
   root: string,
   ...platforms: readonly (readonly Buffer[])[]
@@ -41,7 +41,7 @@ export async function storedImage(
   return { store, image };
 }
 
-/** What a Debian-like, an Alpine-like and a Fedora-like image say of themselves. */
+/** The os-release files of images like Debian, Alpine and Fedora. */
 export const osRelease = {
   debian: 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n',
   alpine: "NAME='Alpine Linux'\nID=alpine\nVERSION_ID=3.20.1\nPRETTY_NAME='Alpine Linux v3.20'\n",

@@ -78,21 +78,21 @@ const alpine = tarOf(
   },
 );
 
-describe('when a bill is made', () => {
-  it('is valid by the published schema, and the same twice', async () => {
+describe('when an SBOM is generated', () => {
+  it('is valid according to the published schema, and reproducible', async () => {
     const { bill, text, again } = await billOf([debian, alpine]);
     expectValid(bill);
     expect(again).toBe(text);
     expectValid(sbom(lock));
   });
 
-  it('would not be, were it wrong: the schema is really asked', () => {
+  it('fails the schema check if it is wrong', () => {
     expect(
       validate({ bomFormat: 'CycloneDX', specVersion: '1.6', components: [{ type: 'x' }] }),
     ).toBe(false);
   });
 
-  it('hangs packages below their image, and the image below the release', async () => {
+  it('makes packages depend on their image, and the image on the release', async () => {
     const { bill } = await billOf([debian]);
     const image = bill.components.find(({ type }) => type === 'container');
     expect(image?.components?.map(({ type, name }) => [type, name])).toEqual([
@@ -116,7 +116,7 @@ describe('when a bill is made', () => {
     expect(bill.compositions).toBeUndefined();
   });
 
-  it('says of a model what its configuration says', async () => {
+  it("states the architecture in a model's configuration", async () => {
     const { bill } = await billOf([debian]);
     const [model] = bill.components as unknown as { modelCard: Json }[];
     expect(model?.modelCard).toEqual({
@@ -124,7 +124,7 @@ describe('when a bill is made', () => {
     });
   });
 
-  it('names the platform of a package where there are several', async () => {
+  it('names the platform of a package if there are several', async () => {
     const { bill } = await billOf([debian, alpine], [alpine]);
     expectValid(bill);
     const image = bill.components.find(({ type }) => type === 'container');
@@ -132,7 +132,7 @@ describe('when a bill is made', () => {
     expect(named?.properties?.map(({ value }) => value)).toEqual(['linux/amd64', 'linux/arm64']);
   });
 
-  it('says that a list is not whole', async () => {
+  it('marks an incomplete list', async () => {
     const { bill } = await billOf([debian, Buffer.from('no tar')]);
     expectValid(bill);
     expect(bill.compositions).toEqual([{ aggregate: 'incomplete', assemblies: ['image:server'] }]);
@@ -140,7 +140,7 @@ describe('when a bill is made', () => {
     expect(image?.properties?.[0]?.value).toMatch(/^layer sha256:/);
   });
 
-  it('has each reference once', async () => {
+  it('has unique references', async () => {
     const { bill } = await billOf([debian, alpine], [alpine]);
     const refs: string[] = [];
     const walk = (each: Component): void => {
@@ -155,12 +155,12 @@ describe('when a bill is made', () => {
     }
   });
 
-  it('can be made of a lock alone', () => {
+  it('can be generated from a lock alone', () => {
     expect(canonicalJson(sbom(lock, noFacts))).toBe(canonicalJson(sbom(lock)));
   });
 });
 
-describe('when a licence is written down', () => {
+describe('when a license is recorded', () => {
   it.each<[string | undefined, Json]>([
     [undefined, {}],
     ['', {}],
@@ -181,7 +181,7 @@ describe('when a licence is written down', () => {
   });
 });
 
-describe('when a package has an address', () => {
+describe('when a package has a purl', () => {
   const os = { id: 'ubuntu', version: '24.04', name: 'Ubuntu' };
   it.each<[Package, string]>([
     [
@@ -199,7 +199,7 @@ describe('when a package has an address', () => {
     expect(packageUrl(each, os)).toBe(address);
   });
 
-  it('is of the usual distribution where the image does not say its own', () => {
+  it('uses the default distribution if the image does not state one', () => {
     expect(packageUrl({ type: 'apk', name: 'a', version: '1' }, undefined)).toBe(
       'pkg:apk/alpine/a@1',
     );

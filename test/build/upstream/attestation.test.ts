@@ -56,7 +56,7 @@ describe('when a lock has verdicts', () => {
     withVerdicts(passed, { result: 'absent', reason: 'no signature', trusted, log: 'none' }),
   );
 
-  it('makes a summary of each, as in-toto and SLSA write them', () => {
+  it('writes a verification summary of each, as in-toto and SLSA specify', () => {
     expect(Object.keys(made)).toEqual([
       'attestations/upstream-tiny.vsa.json',
       'attestations/upstream-server.vsa.json',
@@ -73,7 +73,7 @@ describe('when a lock has verdicts', () => {
     }
   });
 
-  it('is about the files that were signed, and no other', () => {
+  it('lists only the signed files as subjects', () => {
     const model = made['attestations/upstream-tiny.vsa.json'];
     expect(model?.subject.map(({ name }) => name)).toEqual([
       'model:tiny/empty.txt',
@@ -85,7 +85,7 @@ describe('when a lock has verdicts', () => {
     ]);
   });
 
-  it('says FAILED of what is absent, and about which image', () => {
+  it('states FAILED for an absent signature, and the image', () => {
     const image = made['attestations/upstream-server.vsa.json'];
     expect(image?.predicate['verificationResult']).toBe('FAILED');
     expect(image?.predicate['inputAttestations']).toBeUndefined();
@@ -93,7 +93,7 @@ describe('when a lock has verdicts', () => {
     expect(image?.subject[0]?.digest.sha256).toBe(target && digestHex(target.target.digest));
   });
 
-  it('has another policy for another key, and the same bytes for the same lock', () => {
+  it('has a different policy digest for a different key, and the same bytes for the same lock', () => {
     const from = withVerdicts(passed, passed);
     const other = { ...passed, trusted: [{ path: 'vendor.pub', digest: signature }] };
     const policy = (each: Lock): unknown =>
@@ -103,6 +103,6 @@ describe('when a lock has verdicts', () => {
   });
 });
 
-it('makes none where the manifest asks for none', () => {
+it('writes none if the manifest requires none', () => {
   expect(verdictAttestations(lock).size).toBe(0);
 });

@@ -41,7 +41,7 @@ const authority = certify({
   purposes: ['1.3.6.1.5.5.7.3.3'],
 });
 const GITHUB = 'https://token.actions.githubusercontent.com';
-/** As Fulcio issues them: for ten minutes, without a subject. */
+/** As issued by Fulcio: valid for ten minutes, without a subject. */
 const keyless = certify({
   name: null,
   issuer: authority,
@@ -99,7 +99,7 @@ function simple(signer: Pair, choices: Simple = {}): Part {
   };
 }
 
-/** A signature with a certificate of ten minutes and the log's promise. */
+/** A signature with a certificate that is valid for ten minutes, and a signed entry timestamp. */
 function logged(
   changes: Record<string, Json> = {},
   about: { payload?: Buffer; signer?: string; by?: Pair } = {},
@@ -186,7 +186,7 @@ const keylessGiven: Given = {
   issuer: GITHUB,
 };
 
-describe('when an image is signed the classic way', () => {
+describe('when an image has a cosign .sig signature', () => {
   it.each(['p256', 'p384', 'p521', 'ed25519', 'rsa'] as const)('accepts a key %s', async (name) => {
     const pair = makePair(name);
     const found = await verify([attach('cosign', simple(pair))], { key: pair });
@@ -202,7 +202,7 @@ describe('when an image is signed the classic way', () => {
     ).resolves.toBeDefined();
   });
 
-  it('accepts the one of several that meets the demand', async () => {
+  it('accepts an image if one of several signatures meets the requirement', async () => {
     const found = await verify([attach('cosign', simple(makePair()), simple(key))]);
     expect(found?.form).toBe('cosign');
   });
@@ -304,7 +304,7 @@ describe('when an image is signed with a certificate', () => {
     expect(found).toMatchObject({ log: 'none', signer: { subject: 'O=Vendor, CN=Release' } });
   });
 
-  it('refuses it when the manifest requires an issuer that it does not name', async () => {
+  it('refuses a certificate without the issuer that the manifest requires', async () => {
     expect(await refused([attach('cosign', signed)], { root: [root], issuer: GITHUB })).toContain(
       'another issuer',
     );
@@ -333,7 +333,7 @@ describe('when a log recorded the signature', () => {
     expect(found?.signer?.subject).toBeUndefined();
   });
 
-  it('refuses the same without the key of the log: nobody says when it was signed', async () => {
+  it("refuses the same without the log's key, because nothing proves when it was signed", async () => {
     const { log: _, ...given } = keylessGiven;
     expect(await refused([attach('cosign', logged())], given)).toContain('was not valid');
   });
@@ -363,7 +363,7 @@ describe('when a log recorded the signature', () => {
     await refused([attach('cosign', make())], { ...keylessGiven, ...given });
   });
 
-  it('accepts an entry beside a bare key', async () => {
+  it('accepts a log entry for a bare key', async () => {
     const payload = simplePayload(target.digest);
     const signature = signBytes(key, payload);
     const entry = cosignEntry(log, { payload, signature, signer: pemOf(key) }, signedAt);
@@ -388,7 +388,7 @@ describe('when a log recorded the signature', () => {
   });
 });
 
-describe('when an image has a Sigstore bundle for a referrer', () => {
+describe('when a referrer of an image is a Sigstore bundle', () => {
   it.each(['p256', 'ed25519', 'rsa'] as const)(
     'accepts a statement signed with a key %s',
     async (name) => {
@@ -424,7 +424,7 @@ describe('when an image has a Sigstore bundle for a referrer', () => {
     await refused([attach('referrer', bundle({ ...rest, messageSignature: sha512 }))]);
   });
 
-  it('passes over attestations, which are not signatures of the image', async () => {
+  it('skips attestations, which are not signatures of the image', async () => {
     const sbom = bundle(bundleOf(statement(undefined, 'https://cyclonedx.org/bom'), key));
     expect(await verify([attach('referrer', sbom)])).toBeUndefined();
     expect(
@@ -432,7 +432,7 @@ describe('when an image has a Sigstore bundle for a referrer', () => {
     ).toBeDefined();
   });
 
-  it('passes over a bundle under the tag of the classic form', async () => {
+  it('skips a Sigstore bundle under the .sig tag', async () => {
     expect(await verify([attach('cosign', bundle(bundleOf(statement(), key)))])).toBeUndefined();
   });
 
@@ -451,7 +451,7 @@ describe('when an image has a Sigstore bundle for a referrer', () => {
   it('accepts a certificate of ten minutes with a signed entry timestamp in the bundle', async () => {
     const made = bundleOf(statement(), keyless, { certificates: [keyless, authority] });
     const envelope = made['dsseEnvelope'] as { payload: string; signatures: { sig: string }[] };
-    // A hashedrekord entry names what was signed, which is the encoding of the envelope.
+    // A hashedrekord entry has the digest of what was signed: the encoding of the envelope.
     const payload = pae('application/vnd.in-toto+json', Buffer.from(envelope.payload, 'base64'));
     const signature = Buffer.from(envelope.signatures[0]?.sig ?? '', 'base64');
     const { SignedEntryTimestamp, Payload } = JSON.parse(

@@ -87,7 +87,7 @@ describe('when a model is signed with a key', () => {
     expect((await verify(bundle, { carried })).unsigned).toEqual(['.gitattributes', 'cache/x']);
   });
 
-  it('does not miss signed files that the manifest excludes', async () => {
+  it('accepts that the manifest excludes signed files', async () => {
     const { 'sub/a.txt': _, ...carried } = files;
     await expect(
       verify(bundleOf(statement, vendor), { carried, listed: ['sub/a.txt'] }),
@@ -95,7 +95,7 @@ describe('when a model is signed with a key', () => {
     expect(await refused(bundleOf(statement, vendor), { carried })).toContain('is missing');
   });
 
-  it('accepts the older identification by the key itself, and an absent key id', async () => {
+  it('accepts the older identification by public key, and an absent key id', async () => {
     const bundle = bundleOf(statement, vendor, {
       material: { publicKey: { rawBytes: 'AAAA', keyDetails: 'PKIX_ECDSA_P256_SHA_256' } },
     });
@@ -247,7 +247,7 @@ describe('when an envelope is tampered with', () => {
     }
   });
 
-  it('refuses what is cut short, too deep, or not UTF-8', async () => {
+  it('refuses truncated, too deeply nested and non-UTF-8 input', async () => {
     const text = Buffer.from(JSON.stringify(good));
     for (const at of [0, 1, text.length - 1]) await refused(text.subarray(0, at));
     await refused(Buffer.from('['.repeat(200) + ']'.repeat(200)));
@@ -391,7 +391,7 @@ describe('when a model is signed with a certificate', () => {
     await refused(make(), { root: given });
   });
 
-  // RFC 5280 section 4.2.1.10 wants them critical; a CA that leaves that out must not have them ignored.
+  // RFC 5280 section 4.2.1.10 requires them to be critical; if a CA does not mark them so, they must not be ignored.
   it.each([
     ['name constraints', '2.5.29.30', true],
     ['name constraints that are not critical', '2.5.29.30', false],
@@ -436,7 +436,7 @@ describe('when a model is signed with a certificate', () => {
   });
 });
 
-describe('when a file next to the manifest is of another kind', () => {
+describe('when a key or certificate file contains something else', () => {
   it.each<[string, string, 'key' | 'root']>([
     ['a private key', vendor.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), 'key'],
     ['a certificate for a key', certificatePem(certify()), 'key'],
@@ -464,7 +464,7 @@ describe('when a file next to the manifest is of another kind', () => {
   });
 });
 
-it('encodes what is signed as DSSE says', () => {
+it('encodes the signed bytes as DSSE specifies', () => {
   expect(pae('http://example.com/HelloWorld', Buffer.from('hello world')).toString()).toBe(
     'DSSEv1 29 http://example.com/HelloWorld 11 hello world',
   );

@@ -49,7 +49,7 @@ export function pemOf(pair: Pair): string {
   return encodePem('PUBLIC KEY', spkiOf(pair));
 }
 
-/** A signature as model_signing and cosign make them: by the key's own hash. */
+/** A signature as made by model_signing and cosign: with the hash of the key type. */
 export function signBytes(pair: Pair, bytes: Uint8Array, hash?: string): Buffer {
   const { asymmetricKeyType: type, asymmetricKeyDetails } = pair.privateKey;
   if (type === 'ed25519') return sign(null, bytes, pair.privateKey);
@@ -71,7 +71,7 @@ export interface CertificateChoices {
   readonly from?: string;
   readonly to?: string;
   readonly mail?: string;
-  /** Fulcio's extension 1.8, and 1.1 where `olderIssuer` is said. */
+  /** Fulcio's extension 1.8, and 1.1 if `olderIssuer` is given. */
   readonly oidcIssuer?: string;
   readonly olderIssuer?: string;
   readonly purposes?: readonly string[] | null;
@@ -83,7 +83,7 @@ export interface CertificateChoices {
 
 const CODE_SIGNING = oids.codeSigning;
 
-/** A certificate under an issuer, or under itself. */
+/** A certificate by an issuer, or self-signed. */
 export function certify(choices: CertificateChoices = {}): Holder {
   const pair = choices.pair ?? makePair();
   const signer = choices.issuer ?? pair;
@@ -216,7 +216,7 @@ export function certificatePem(...holders: readonly Holder[]): string {
   return holders.map((each) => encodePem('CERTIFICATE', each.certificate)).join('');
 }
 
-/** The encoding that a DSSE signature covers, written anew here so that the product's is held against it. */
+/** The encoding that a DSSE signature covers, implemented independently to test the product's. */
 export function pae(type: string, payload: Buffer): Buffer {
   return Buffer.concat([Buffer.from(`DSSEv1 ${type.length} ${type} ${payload.length} `), payload]);
 }
@@ -318,7 +318,7 @@ export function simplePayload(digest: string, changes: Record<string, Json> = {}
   );
 }
 
-/** A log's promise over an entry, in cosign's annotation form. */
+/** A log's signed entry timestamp, in the form of cosign's annotation. */
 export function cosignEntry(
   log: Pair,
   entry: { readonly payload: Buffer; readonly signature: Buffer; readonly signer: string },

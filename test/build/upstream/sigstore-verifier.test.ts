@@ -36,7 +36,7 @@ const sigstore = new PrivateSigstore(join(folder, 'sigstore'));
 const other = new PrivateSigstore(join(folder, 'other'));
 
 const MINUTE = 60_000;
-/** OpenSSL's clock, which tells the time of timestamps. */
+/** The clock of OpenSSL, which sets the time of timestamps. */
 const at = new Date(Number(execFileSync('date', ['+%s'])) * 1000);
 const later = (minutes: number): Date => new Date(at.getTime() + minutes * MINUTE);
 const mail = 'release@vendor.example';
@@ -49,7 +49,7 @@ const target = { digest: digestOf(manifest), size: manifest.length, mediaType: '
 
 interface Parts {
   readonly leaf?: Holder;
-  /** The certificate in the bundle, where it is not the signer's. */
+  /** The certificate in the bundle, if it differs from the signer's. */
   readonly certificate?: Holder;
   readonly digest?: string;
   /** Default: cosign's, of the image. */
@@ -123,14 +123,14 @@ async function verifyAttached(
 const verify = (bundle: Json, ...given: [Given?, Json?]): Promise<VerifiedSigner | undefined> =>
   verifyAttached(attach(Buffer.from(JSON.stringify(bundle))), ...given);
 
-/** @param code of @sigstore/verify, or words of ours */
+/** @param code of @sigstore/verify, or a code of our own */
 async function refused(code: string, bundle: Json, ...given: [Given?, Json?]): Promise<void> {
   const error = await expectCode(() => verify(bundle, ...given), 'upstream-refused');
   expect(`${error.message}: ${error.found}`).toContain(code);
 }
 
 describe('when a signature is keyless', () => {
-  it('accepts it by the signed entry timestamp of the log, long after the certificate expired', async () => {
+  it('accepts the signed entry timestamp of the log, long after the certificate expired', async () => {
     expect(await verify(keyless())).toMatchObject({
       form: 'sigstore-bundle',
       log: 'verified',
@@ -139,7 +139,7 @@ describe('when a signature is keyless', () => {
     });
   });
 
-  it('accepts it by a timestamp of RFC 3161, from a log that gives no time', async () => {
+  it('accepts an RFC 3161 timestamp with a log that provides no time', async () => {
     const bundle = keyless({
       entry: () => ({ inclusionPromise: undefined }),
       timestamps: (signature) => [sigstore.timestamp(signature)],
@@ -366,7 +366,7 @@ describe('when a signature is keyless', () => {
   );
 });
 
-describe('when a keyless signature is in the tag of the classic form', () => {
+describe('when a keyless signature is under the .sig tag of cosign', () => {
   const payload = simplePayload(target.digest);
   const signature = signBytes(leaf, payload);
   const annotations = (
@@ -416,7 +416,7 @@ describe('when a keyless signature is in the tag of the classic form', () => {
     expect(both).toMatchObject({ form: 'cosign', log: 'verified' });
   });
 
-  it('refuses it with an entry of another payload, or a timestamp of another signature', async () => {
+  it('refuses a log entry for another payload, or a timestamp of another signature', async () => {
     await expectCode(
       () => verifyAttached(attach(payload, annotations({ payload: Buffer.from('x') }))),
       'upstream-refused',
@@ -465,7 +465,7 @@ describe('when the signature of a model is keyless', () => {
 });
 
 describe('when a trusted root is opened', () => {
-  it('refuses another one, by which the same signature does not verify', async () => {
+  it('rejects the signature with another trusted root', async () => {
     await refused('CERTIFICATE_ERROR', keyless(), {}, other.trustedRoot());
   });
 
@@ -492,7 +492,7 @@ describe('when a trusted root is opened', () => {
   });
 });
 
-// From github.com/sigstore/sigstore-go v1.2.2, pkg/testing/data (Apache-2.0): what npm published with sigstore 2.0.0.
+// From github.com/sigstore/sigstore-go v1.2.2, pkg/testing/data (Apache-2.0): the npm provenance of sigstore 2.0.0.
 describe('when the public Sigstore instance made the signature', () => {
   const vectors = join(import.meta.dirname, 'vectors');
   const bundle = readSigstoreBundle(readFileSync(join(vectors, 'sigstore-js-2.0.0.sigstore.json')));
@@ -514,7 +514,7 @@ describe('when the public Sigstore instance made the signature', () => {
     return verifySigner({ ...rest, signed, payload, signature, rule: 'curve' }, opened, new Date());
   }
 
-  it('accepts it by the public trusted root', async () => {
+  it('accepts it with the public trusted root', async () => {
     const found = await verifyVector(github);
     expect(found).toMatchObject({ log: 'verified', signedAt: '2023-08-18T16:05:35Z' });
     expect(found.signer?.identities).toEqual([github.identity]);

@@ -182,7 +182,7 @@ describe('when a manifest requires signatures', () => {
     expect(lock.models[0]?.signature?.unsigned).toEqual(['README.md']);
   });
 
-  it('tells of what cannot be read beside an image, where a signature by the key is there', async () => {
+  it('reports attached artifacts that cannot be read, even if a signature by the key exists', async () => {
     const failure = new StowageError('source-denied', 'no access to the referrers', {
       found: 'status 403',
       hint: 'sign in',
@@ -198,7 +198,7 @@ describe('when a manifest requires signatures', () => {
     }
   });
 
-  it('names the cause where a required signature cannot be read', async () => {
+  it('names the cause if a required signature cannot be read', async () => {
     const failure = new StowageError('source-denied', 'no access to the referrers', {
       found: 'status 403',
       hint: 'sign in',
