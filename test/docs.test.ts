@@ -109,7 +109,7 @@ describe.each(guides)('when somebody types what %s says', (page) => {
     for (const [verb = '', ...rest] of typed) {
       const line = [verb, ...rest].join(' ');
       if (verb === 'help') {
-        const known = ['COMMAND', 'errors', 'findings', ...commands.keys()];
+        const known = ['COMMAND', 'commands', 'errors', 'findings', 'man', ...commands.keys()];
         if (rest[0] !== undefined) expect(known, line).toContain(rest[0]);
         continue;
       }
