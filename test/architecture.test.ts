@@ -64,6 +64,7 @@ const WITH_SOCKETS = ['net/', 'depot/', 'target/'];
 const HARMLESS: Readonly<Record<string, string>> = {
   'target/host/host-probe.ts': '{ createServer }',
   'format/site.ts': '{ isIP }',
+  'io/byte-source.ts': '{ Socket }',
 };
 
 /** The connected wing: no site needs it, and nothing that runs at a site reaches it. */

@@ -60,6 +60,7 @@ function terminalOf({ program, ownFlags = [] }: Entry): Terminal {
   return {
     stdout: process.stdout,
     stderr: process.stderr,
+    stdinFd: 0,
     // Opened on first use: most commands do not read it.
     get stdin() {
       return process.stdin;

@@ -29,6 +29,8 @@ export interface Terminal {
   readonly stdout: Screen;
   readonly stderr: Screen;
   readonly stdin: Keyboard;
+  /** The descriptor of stdin, if it is one of the process. */
+  readonly stdinFd?: number;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly home: string;

@@ -1,4 +1,7 @@
+import { fstatSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { interrupted } from '../core/interrupted.ts';
+import { READ_BUFFER_BYTES } from '../core/limits.ts';
 
 /** Sequential bytes, such as those of a pipe, read in amounts of any size; holds at most one chunk. */
 export class ByteSource {
@@ -52,4 +55,52 @@ export class ByteSource {
     }
     return filled;
   }
+}
+
+/** The bytes of a pipe. Each chunk is valid until the next one is requested. */
+export interface PipedBytes extends AsyncIterableIterator<Uint8Array> {
+  /** Closes the pipe, so that its writer does not block. */
+  destroy(): void;
+}
+
+/**
+ * Reads a pipe into one buffer that is used again for each chunk; Node's own stream allocates memory for each.
+ * @returns undefined if the descriptor is not one of a pipe
+ */
+export function readPipe(fd: number): PipedBytes | undefined {
+  if (!fstatSync(fd).isFIFO()) return undefined;
+  const buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+  type Result = IteratorResult<Uint8Array, undefined>;
+  const end: Result = { done: true, value: undefined };
+  let arrived: Result | Error | undefined;
+  let waiting: { resolve(result: Result): void; reject(error: Error): void } | undefined;
+  const deliver = (result: Result | Error): void => {
+    // What was read is consumed before the end or an error is.
+    if (waiting === undefined) arrived ??= result;
+    else if (result instanceof Error) waiting.reject(result);
+    else waiting.resolve(result);
+    waiting = undefined;
+  };
+  const callback = (length: number): boolean => {
+    deliver({ done: false, value: buffer.subarray(0, length) });
+    // Nothing more is read until it is requested.
+    return false;
+  };
+  const socket = new Socket({ fd, readable: true, writable: false, onread: { buffer, callback } });
+  socket.on('error', deliver).on('close', () => deliver(end));
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    next: () =>
+      new Promise((resolve, reject) => {
+        waiting = { resolve, reject };
+        const now = arrived;
+        arrived = undefined;
+        if (now !== undefined) deliver(now);
+        else if (socket.destroyed) deliver(end);
+        else socket.resume();
+      }),
+    destroy: () => void socket.destroy(),
+  };
 }

@@ -1,0 +1,71 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { openSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { sriOf } from '../../src/core/digest.ts';
+import { KIB, MIB } from '../../src/core/limits.ts';
+import { ByteSource, type PipedBytes, readPipe } from '../../src/io/byte-source.ts';
+import { temporaryFolder } from '../support/folder.ts';
+
+const root = temporaryFolder();
+let count = 0;
+
+/** A named pipe that another process writes these bytes to. */
+function piped(bytes: Buffer): { pipe: PipedBytes; writer: ChildProcess } {
+  const [fifo, file] = ['fifo', 'file'].map((each) => join(root, `${each}${count++}`)) as [
+    string,
+    string,
+  ];
+  execFileSync('mkfifo', [fifo]);
+  writeFileSync(file, bytes);
+  const writer = spawn('sh', ['-c', 'exec cat "$0" > "$1"', file, fifo], { stdio: 'ignore' });
+  const pipe = readPipe(openSync(fifo, 'r'));
+  if (pipe === undefined) throw new Error('not a pipe');
+  return { pipe, writer };
+}
+
+describe('when a pipe is read', () => {
+  it.each([0, 1, 64 * KIB, 64 * KIB + 1, 3 * MIB + 7])(
+    'has its %i bytes, and then its end',
+    async (size) => {
+      const bytes = randomBytes(size);
+      const source = new ByteSource(piped(bytes).pipe, new AbortController().signal);
+      const all = Buffer.alloc(size + 1);
+      expect(await source.fill(all)).toBe(size);
+      expect(sriOf(all.subarray(0, size))).toBe(sriOf(bytes));
+      expect(await source.next(1)).toHaveLength(0);
+    },
+  );
+
+  it('does not overwrite a chunk before the next one is requested', async () => {
+    const bytes = randomBytes(MIB);
+    const { pipe, writer } = piped(bytes);
+    const chunks: Buffer[] = [];
+    for await (const chunk of pipe) {
+      const before = Buffer.from(chunk);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      expect(before.equals(chunk)).toBe(true);
+      chunks.push(before);
+    }
+    expect(Buffer.concat(chunks).equals(bytes)).toBe(true);
+    if (writer.exitCode === null) await once(writer, 'exit');
+    expect(writer.exitCode).toBe(0);
+  });
+
+  it('ends its writer when it is destroyed', async () => {
+    const { pipe, writer } = piped(randomBytes(MIB));
+    await pipe.next();
+    pipe.destroy();
+    expect(await pipe.next()).toEqual({ done: true, value: undefined });
+    if (writer.exitCode === null && writer.signalCode === null) await once(writer, 'exit');
+    expect(writer.exitCode).not.toBe(0);
+  });
+
+  it('leaves what is no pipe to others', () => {
+    const file = join(root, 'plain');
+    writeFileSync(file, 'x');
+    expect(readPipe(openSync(file, 'r'))).toBeUndefined();
+  });
+});
