@@ -12,7 +12,8 @@ export function makeLater(kind: Loose, today: DocumentKind<unknown>): void {
   const named = { [member]: `${prefix}${currentVersion(today) + 1}` };
   const convert = (document: unknown): object => ({ ...(lifted(document) as object), ...named });
   kind.older = [...(today.older ?? []), olderVersion(today.schema, convert)];
-  if (namedSince === 1) return;
+  // The name stands in its schema, and is one version newer there.
+  if (namedSince <= currentVersion(today)) return;
   kind.stamp = (document) => ({ ...document, ...named });
   kind.schema = z.custom((value) => {
     const { [member]: found, ...rest } = value as Record<string, unknown>;
