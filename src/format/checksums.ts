@@ -36,10 +36,13 @@ export function readChecksums(bytes: Uint8Array): Checksum[] {
   if (lines.length === 0) throw malformed('a line for each file', 'nothing');
   if (lines.length > MAX_BUNDLE_FILES)
     throw malformed(`at most ${MAX_BUNDLE_FILES} files`, `${lines.length}`);
+  const sums = lines.map((line) => line.slice(0, HEX_LENGTH));
+  // One test for all: the test of each is for the message.
+  const isHex = HEX.test(sums.join(''));
   let previous = '';
   const paths = lines.map((line, index) => {
     const path = line.slice(HEX_LENGTH + GAP.length);
-    const plain = HEX.test(line.slice(0, HEX_LENGTH)) && line.startsWith(GAP, HEX_LENGTH);
+    const plain = line.startsWith(GAP, HEX_LENGTH) && (isHex || HEX.test(sums[index] ?? ''));
     if (!plain || !isMediaPath(path)) {
       throw malformed(
         '128 hex digits, two spaces and a path',
@@ -51,8 +54,8 @@ export function readChecksums(bytes: Uint8Array): Checksum[] {
     previous = path;
     return path;
   });
-  const sums = srisFromHex(lines.map((line) => line.slice(0, HEX_LENGTH)));
-  return paths.map((path, index) => ({ path, sha512: sums[index] as Sri }));
+  const sris = srisFromHex(sums);
+  return paths.map((path, index) => ({ path, sha512: sris[index] as Sri }));
 }
 
 function malformed(expected: string, found: string): StowageError {
