@@ -534,7 +534,7 @@ const attacks: Readonly<Record<number, Attack>> = {
   },
   120: {
     shown: [
-      ['build/assemble.test.ts', 'finds a stored blob of which %s'],
+      ['build/assemble.test.ts', 'detects a stored blob of which %s'],
       ['build/assemble.test.ts', 'does not trust forged checksum records'],
     ],
   },

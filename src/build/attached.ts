@@ -14,7 +14,7 @@ export interface AttachedToImage {
 }
 
 /**
- * Finds the signatures and other artifacts beside an image's index and its platforms' manifests. Their manifests are
+ * Finds the signatures and other artifacts attached to an image's index or its platforms' manifests. Their manifests are
  * kept in the store. Artifacts that cannot be read, or lack a blob, are skipped and listed.
  */
 export async function findAttached(

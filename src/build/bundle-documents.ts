@@ -67,7 +67,7 @@ function attachedEntry({ kind, subject, digest, size, ...rest }: LockedAttachmen
 
 /**
  * An in-toto statement (v1) with SLSA provenance (v1): the sources that the bundle was made from. The signature of the
- * bundle covers it; it has none of its own.
+ * bundle covers it; the document is not signed separately.
  */
 export function provenance(lock: Lock): Json {
   const subjects = fromLock(lock, (kind, item) => kind.subjects(item), copiedFirst());

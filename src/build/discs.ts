@@ -33,7 +33,7 @@ export interface BundleSource {
 }
 
 /**
- * The parts that each disc carries, in their order. Recovery parts that were computed for discs are kept on discs of their own.
+ * The parts on each disc, in order. Recovery parts that were computed for discs are kept on discs of their own.
  * @throws StowageError `disc-too-small`
  */
 export function discRuns(bundle: Pick<Bundle, 'blobs' | 'parity'>, disc: DiscContents): Part[][] {

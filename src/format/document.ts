@@ -15,7 +15,7 @@ export interface DocumentKind<T> extends Versions {
   readonly code: ErrorCode;
   /** Of the current version; made by `exact`. */
   readonly schema: z.ZodType<T>;
-  /** What the schema would give for a sound document, sooner; undefined where the schema must be asked. */
+  /** A faster way to the schema's result for a valid document; undefined if the schema must be used. */
   readonly quick?: (value: unknown) => T | undefined;
   readonly maxBytes: number;
   readonly hint: string;

@@ -98,7 +98,7 @@ export async function runGit<T>(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-MAX_SAID_CHARACTERS);
   });
-  child.stdin.on('error', () => {}); // its status says why it did not read
+  child.stdin.on('error', () => {}); // the exit status shows why git stopped reading
   child.stdin.end(run.input);
   const closed = new Promise<number | null>((resolve, reject) => {
     child.on('error', (cause) => reject(missing(cause)));

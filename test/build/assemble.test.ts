@@ -68,7 +68,7 @@ describe('when a lock is assembled', () => {
     ['parts of 8 MiB', 8 * MIB, 2],
     ['parts as large as the blob', WEIGHTS, 1],
     ['whole blobs', 0, 1],
-  ])('gives %s that join to the blob and verify with sha512sum', async (_, partSize, count) => {
+  ])('writes %s that join to the blob and verify with sha512sum', async (_, partSize, count) => {
     const { folder, output } = await outputFolder();
     const store = await storeWith(large);
     const { bundle, id } = await packLarge(store, output, partSize);
@@ -197,7 +197,7 @@ describe('when a bundle cannot be assembled', () => {
     ),
   );
   it.each(rows)(
-    'finds a stored blob of which %s (sums noted: %s, parts of %i)',
+    'detects a stored blob of which %s (checksums recorded: %s, parts of %i)',
     async (what, sums, partSize) => {
       const { folder, output } = await outputFolder();
       const store = await storeWith(small, sums);

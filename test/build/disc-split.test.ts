@@ -29,7 +29,7 @@ describe('when parts are split across discs', () => {
   it.each<[string, number]>([
     ['the largest part by a cluster', 2 * MIB - CLUSTER],
     ['anything', -MIB],
-  ])('refuses a disc that does not hold %s, and says what would', async (_, space) => {
+  ])('refuses a disc that cannot hold %s, and states the minimum size', async (_, space) => {
     const disc = discOf(space);
     const error = await expectCode(() => splitParts(parts(MIB, 2 * MIB), disc), 'disc-too-small');
     const [, needed] = /at least .*?(\d+) bytes\):/.exec(error.expected ?? '') ?? [];

@@ -104,7 +104,7 @@ describe('when a model is described', () => {
     [['a_b', 'a/b']],
     [['a/b', 'a_b', '_a_b', '__a_b']],
     [['a/b/c', 'a_b/c', 'a/b_c', 'a_b_c']],
-  ])('gives %j flat titles, each once', (names) => {
+  ])('gives %j flat, unique titles', (names) => {
     const files = names.map((path) => ({ path, size: 1, digest: digestOf(Buffer.from(path)) }));
     const { layers } = manifestOf(describeModel({ ...model, files }));
     const titles = layers.map(

@@ -92,7 +92,7 @@ describe('when a large blob is fetched in parts', () => {
   it.each([
     ['in ranges', stretch],
     ['whole, from a server that ignores ranges', whole],
-  ])('has the sums of the part size of the bundle, %s', async (_, answer) => {
+  ])('records checksums for the part size of the bundle, %s', async (_, answer) => {
     const server = await serveParts(() => answer);
     const store = new BlobStore(join(root, String(stores++)));
     const origin = httpsOrigin(server.url, testHttp().http);

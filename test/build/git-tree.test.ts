@@ -84,7 +84,7 @@ describe('when files come from a git repository', () => {
   it.each([
     ['the smart protocol', false],
     ['the dumb protocol, without commits by name', true],
-  ])('packs the bytes of a branch, a tag and a commit alike, by %s', async (_, dumb) => {
+  ])('packs the same bytes for a branch, a tag and a commit, over %s', async (_, dumb) => {
     const place = await placeOf({ dumb });
     const first = commitTo(place.folder, 'repo', simple);
     const at = join(place.folder, 'repo.git');

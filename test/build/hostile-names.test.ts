@@ -58,7 +58,7 @@ describe("when a model's files have names that some system cannot hold", () => {
     ['letters that change the direction', ['\u202egnp.exe']],
     ['a backslash', ['a\\b']],
     ['a colon', ['a:b']],
-  ])('%s is refused, and told without harm to a terminal', async (_, names) => {
+  ])('%s is refused, and printed without harming a terminal', async (_, names) => {
     const { error, stderr } = await lockOf(...names);
     expect(error?.code).toBe('path-unsafe');
     expect(error?.hint).toContain('exclude');
@@ -75,7 +75,7 @@ describe("when a model's files have names that some system cannot hold", () => {
     '',
     `${'a/'.repeat(40)}a`,
     'a'.repeat(300),
-  ])('a listing of %j asks for no such file and writes none', async (path) => {
+  ])('a listing of %j neither requests nor writes such a file', async (path) => {
     const { ran, cwd, asked } = await lockListed(path);
     expect(ran.error?.code).toBe('path-unsafe');
     expect(asked.filter((url) => url.includes('/resolve/'))).toEqual([]);
@@ -89,7 +89,7 @@ describe('when the URL of a file does not end in a valid file name', () => {
     'https://files.example/%ff',
     'https://files.example/..%2fup',
     'https://files.example/',
-  ])('refuses %s before it asks', async (source) => {
+  ])('refuses %s before any request', async (source) => {
     const cwd = scratch.fresh('cwd');
     mkdirSync(cwd);
     const files = [{ name: 'a', source, digest: `sha256:${'0'.repeat(64)}` }];

@@ -70,8 +70,8 @@ describe('when a Hub fails during a download', () => {
     ['ends before the end', { kind: 'cut', afterBytes: 3 * MIB }],
     ['falls silent', { kind: 'stall', afterBytes: 5 * MIB + 1 }],
     ['answers 500', { status: 500 }],
-    ['answers 429 and says when to come again', { status: 429, headers: { 'retry-after': '7' } }],
-  ])('and %s, the right bytes come all the same', async (_, what) => {
+    ['answers 429 with Retry-After', { status: 429, headers: { 'retry-after': '7' } }],
+  ])('and %s, the right bytes are still received', async (_, what) => {
     fault = (index) => (index === 1 || index === 0 ? what : undefined);
     const store = fresh();
     const patient = client();

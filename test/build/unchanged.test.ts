@@ -51,16 +51,16 @@ describe('when a local file changed since the lock', () => {
     'a file of the same size': [() => write('notes.txt', 'NOTES'), /^\.\/notes\.txt of notes/],
     'a file that grew': [() => write('notes.txt', 'notes and more'), /^\.\/notes\.txt/],
     'a file of a folder': [() => write('settings/a.json', '[]'), /^\.\/settings of settings/],
-    'a secret that was put into a folder': [
+    'a secret that was added to a folder': [
       () =>
         write('settings/b.pem', '-----BEGIN PRIVATE KEY-----\nMIGH\n-----END PRIVATE KEY-----\n'),
       /^\.\/settings/,
     ],
-    'a file that was taken out of a folder': [
+    'a file that was removed from a folder': [
       () => rmSync(join(cwd, 'settings/run')),
       /^\.\/settings/,
     ],
-    'a file that became a program': [
+    'a file that became executable': [
       () => chmodSync(join(cwd, 'settings/run'), 0o755),
       /^\.\/settings/,
     ],

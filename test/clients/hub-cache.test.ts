@@ -26,7 +26,7 @@ afterAll(async () => {
 });
 
 describe.each(['0.36.2', '1.33.0', '2.4.0'])(
-  'when huggingface_hub %s has the cache alone',
+  'when huggingface_hub %s has only the cache',
   (version) => {
     const offline = (): NodeJS.ProcessEnv => ({
       ...hubEnvironment(scratch.fresh('home')),

@@ -466,7 +466,7 @@ describe('when a bundle is checked by hand, with openssl and coreutils alone', (
   }, 300_000);
 
   it.each(foreign)(
-    'is refused by hand for one signature %s, which we pass over',
+    'is refused by hand for a signature %s, which Stowage ignores',
     async (_, change) => {
       const folder = scratch.copy(small.folder);
       change(folder);

@@ -106,7 +106,7 @@ describe('when another machine wrote to the medium', () => {
     'Thumbs.db',
     'blobs/.DS_Store',
     'signatures/._release.p7s',
-  ])('refuses %s in the bundle, names it, and takes nothing in', async (name) => {
+  ])('refuses %s in the bundle, names it, and imports nothing', async (name) => {
     const { bundle } = stick();
     writeFileSync(join(bundle, name), 'x');
     const { json, status } = await verify(bundle);

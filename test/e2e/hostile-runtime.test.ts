@@ -123,7 +123,7 @@ describe('when the system trusts another CA (attack 46)', () => {
     ['NODE_EXTRA_CA_CERTS', []],
     ['SSL_CERT_FILE', ['--use-openssl-ca']],
     ['SSL_CERT_FILE', ['--use-system-ca']],
-  ])('does not take his signature for that (%s, %s)', async (variable, flags) => {
+  ])('does not accept its signature because of that (%s, %s)', async (variable, flags) => {
     const mallory = makeRoot({ name: 'Mallory' });
     const place = scratch.fresh();
     mkdirSync(place);

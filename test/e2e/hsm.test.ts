@@ -108,7 +108,7 @@ describe('when the key is in a token and cannot be exported', () => {
   it.each([
     ['r and s', 'rs'],
     ['DER', 'openssl'],
-  ])('signs what was prepared, and its answer as %s is attached', async (_, format) => {
+  ])('signs a prepared request, and its signature as %s is attached', async (_, format) => {
     const bundle = scratch.copy(packed);
     const job = `job-${format}.json`;
     const prepared = await run('sign', bundle, '--certificate', 'release.pem', '--prepare', job);

@@ -63,7 +63,7 @@ describe('when the installer is inspected as a file', () => {
   it.each([
     ['x64', x64],
     ['arm64', arm64],
-  ])('needs glibc 2.28 at most, and nothing unusual: %s', async (_, path) => {
+  ])('needs at most glibc 2.28, and no unusual libraries: %s', async (_, path) => {
     const versions = await run('readelf', ['--version-info', '--wide', path]);
     const needs = [...versions.matchAll(/GLIBC_(\d+)\.(\d+)/g)].map(([, major, minor]) => [
       Number(major),

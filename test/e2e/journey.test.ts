@@ -240,7 +240,7 @@ describe('when something is wrong on the connected side', () => {
       'source-not-found',
     ],
     [
-      'a licence that is not on the list',
+      'a license that is not on the list',
       (text) => text.replace('[apache-2.0]', '[mit]'),
       ['lock'],
       'content-refused',

@@ -11,7 +11,7 @@ describe('when the man page is displayed', () => {
   it.each([
     ['groff', ['-ww', '-man', '-Tutf8', page]],
     ['mandoc', ['-Tlint', '-Wwarning', page]],
-  ])('has nothing that %s warns of', (command, args) => {
+  ])('causes no warnings by %s', (command, args) => {
     const { stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' });
     const warnings = `${stderr}${stdout}`.match(/.*(?:warning|error|unsupp):.*/gi) ?? [];
     // It has no date, so that it is reproducible.

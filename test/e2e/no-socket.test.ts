@@ -82,7 +82,7 @@ describe('when a bundle is verified, no socket is opened (attack 117)', () => {
     'require("node:net").connect(1)',
     'require("node:dns").lookup("localhost", () => {})',
     'new WebSocket("ws://127.0.0.1")',
-  ])('which the broken builtins would show: %s', (call) => {
+  ])('which the disabled built-in modules would report: %s', (call) => {
     const env = { ...process.env, ...sabotaged };
     const { status, stderr } = spawnSync(process.execPath, ['--eval', call], { env });
     expect(stderr.toString()).toContain('SABOTAGED');

@@ -166,7 +166,7 @@ describe('when all requests use a proxy', () => {
     ['models', 'CONNECT hub.example:443'],
     ['images', 'CONNECT registry.example:443'],
     ['files', 'CONNECT git.example:443'],
-  ])('says that it wants a sign-in: %s', async (kind, asked) => {
+  ])('reports that the proxy requires authentication: %s', async (kind, asked) => {
     const cwd = folderFor(`denied-${kind}`, { [kind]: everything[kind]?.slice(0, 1) });
     const wrong = `http://engineer:wrong-7f3a@${proxy.host}`;
     const { status, json, stdout, stderr } = await run(cwd, { ALL_PROXY: wrong }, 'lock');

@@ -131,7 +131,7 @@ describe('when a blob of the store is damaged', () => {
       },
     ],
     ['its length', (path) => truncateSync(path, 1000)],
-  ])('%s: verify names it, and pulling again mends it', async (_, damage) => {
+  ])('%s: verify names it, and pulling again fixes it', async (_, damage) => {
     const { weights, other } = await filled();
     const sound = readFileSync(weights);
     damage(weights);

@@ -151,7 +151,7 @@ describe('when a release has three services, one of which needs the others', () 
   it.each([
     ['answers otherwise', 'wrong-answer', 'acceptance'],
     ['does not find its peer', 'lost-peer', 'readiness'],
-  ])('is put back as a whole when the new gateway %s', async (_, bundle, gate) => {
+  ])('is restored as a whole when the new gateway %s', async (_, bundle, gate) => {
     const old = await containers();
     const { status, json } = await site(`install /media/${bundle}`);
     expect({ status, json }).toMatchObject({ status: 3, json: { error: { code: 'rolled-back' } } });

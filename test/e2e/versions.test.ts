@@ -75,7 +75,7 @@ it('keeps a site of version 0.1.0, small', () => {
 
 describe.each(made)('when a site was made by %s', (version) => {
   it.each(LOOKING.map((words) => [words.join(' '), words] as const))(
-    'is looked at and stays as it is: %s',
+    'is read and remains unchanged: %s',
     async (_, words) => {
       const standing = open(version);
       const before = tree(standing.site);
@@ -152,7 +152,7 @@ describe.each(made)('when a site was made by %s', (version) => {
 
 describe.each(made)('when a later version meets a site of %s', (version) => {
   it.each(LOOKING.map((words) => [words.join(' '), words] as const))(
-    'looks and converts nothing: %s',
+    'reads it and converts nothing: %s',
     async (_, words) => {
       const standing = open(version);
       const before = tree(standing.site);

@@ -49,7 +49,7 @@ describe('when an image has foreign layers', () => {
     'http://127.0.0.1:1/layer',
     'https://localhost/layer',
     'https://169.254.169.254/latest',
-  ])('is refused where a registry elsewhere leads to %s', async (address) => {
+  ])('is refused if a remote registry refers to %s', async (address) => {
     await expectCode(() => read([address], true), 'source-malformed');
   });
 
@@ -64,7 +64,7 @@ describe('when an image has foreign layers', () => {
     ['an address with a user', ['https://me:word@vendor.example/layer']],
     ['no text', [7]],
     ['no address', []],
-  ])('is refused with %s, even then', async (_, urls) => {
+  ])('is refused with %s, even if allowed', async (_, urls) => {
     await expectCode(() => read(urls, true), 'source-unsupported');
   });
 });

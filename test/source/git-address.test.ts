@@ -11,7 +11,7 @@ describe('when a git source is read', () => {
     ['git+https://h.example:8443/b/@release/1', 'https://h.example:8443/b', 'release/1', 'b'],
     ['git+http://127.0.0.1:8080/b@main', 'http://127.0.0.1:8080/b', 'main', 'b'],
     ['git+http://lab.example/b@main', 'http://lab.example/b', 'main', 'b'],
-  ])('takes %s', (source, url, revision, name) => {
+  ])('accepts %s', (source, url, revision, name) => {
     expect(parseGitAddress(source, ['lab.example'])).toEqual({ url, revision, name });
   });
 
@@ -60,7 +60,7 @@ describe('when a file could be an LFS pointer', () => {
     ['a short hash', pointer.replace('aaaa', '')],
     ['a size that is none', pointer.replace('12', '-1')],
     ['a large file', pointer + 'x'.repeat(1024)],
-  ])('takes %s for a file', (_, text) => {
+  ])('treats %s as a file', (_, text) => {
     expect(parsePointer(Buffer.from(text))).toBeUndefined();
   });
 });

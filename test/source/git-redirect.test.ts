@@ -105,7 +105,7 @@ describe('when a repository has submodules', () => {
     'http://localhost/x',
     'https://[::1]/x',
     'https://169.254.169.254/x',
-  ])('does not go to %s', async (named) => {
+  ])('does not connect to %s', async (named) => {
     const error = await expectCode(
       () => submoduleUrl('https://git.example/a/b.git', named, []),
       'source-unsupported',

@@ -124,7 +124,7 @@ describe('when an address is not https', () => {
     'http://127.1.2.3/file',
     'http://[::1]:80/file',
     'https://example.com/file',
-  ])('takes %s', (address) => {
+  ])('accepts %s', (address) => {
     expect(httpsOrigin(address, testHttp().http).description).toMatch(/\/file$/);
   });
 

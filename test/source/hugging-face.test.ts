@@ -273,7 +273,7 @@ describe('when a mirror answers', () => {
     [{ tags: [], cardData: { license: 'other', license_name: 'nvidia-open' } }, 'nvidia-open'],
     [{ tags: [] }, undefined],
     [{ tags: 'x', cardData: [] }, undefined],
-  ])('with %j, has the licence %s', async (said, license) => {
+  ])('with %j, has the license %s', async (said, license) => {
     const model = await (await mirror({ info: { ...info, ...said } })).resolve(
       'hf://acme/m',
       never,

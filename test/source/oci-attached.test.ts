@@ -186,7 +186,7 @@ describe('when an attached artifact cannot be read', () => {
       'source-malformed',
     ],
     [
-      'a fallback tag that is no index',
+      'a fallback tag that is not an index',
       { ...signature, [`manifests/sha256-${hex}`]: artifact({ subject: undefined }) },
       'source-malformed',
     ],
@@ -225,7 +225,7 @@ describe('when an attached artifact cannot be read', () => {
       'source-unsupported',
     ],
     [
-      'a referrer with other bytes than the list says',
+      'a referrer that does not match its digest in the list',
       {
         ...signature,
         [`referrers/${image}`]: listOf(one),
@@ -233,7 +233,7 @@ describe('when an attached artifact cannot be read', () => {
       },
       'source-mismatch',
     ],
-  ])('takes the rest and tells of %s', async (_, paths, code) => {
+  ])('finds the rest, and reports %s', async (_, paths, code) => {
     const { found, failures } = await besides(paths);
     expect(found.map(({ manifest }) => manifest.digest)).toEqual([digestOf(one)]);
     expect(failures.map((each) => each.code)).toEqual([code]);
@@ -305,7 +305,7 @@ describe('when a referrers list has several pages', () => {
       },
       'more',
     ],
-  ])('keeps what came before a link %s', async (_, links, failure) => {
+  ])('keeps the pages before a link %s', async (_, links, failure) => {
     const { digests, failures } = await paged(links);
     expect(digests[0]).toBe(digestOf(one));
     expect(failures).toEqual([failure]);

@@ -69,7 +69,7 @@ describe('an image document', () => {
     ['a digest by SHA-512', descriptor(oci.manifest, 'c', { digest: `sha512:${'a'.repeat(128)}` })],
     ['a size that is none', descriptor(oci.manifest, 'c', { size: -1 })],
     ['no media type', { digest: `sha256:${'c'.repeat(64)}`, size: 3 }],
-  ])('passes over an entry of an index with %s', (_, odd) => {
+  ])('skips an index entry with %s', (_, odd) => {
     const good = descriptor(oci.manifest, 'a', { platform: { os: 'linux', architecture: 'arm' } });
     const index = { schemaVersion: 2, mediaType: oci.index, manifests: [odd, good] };
     expect(read(index)).toMatchObject({
@@ -84,7 +84,7 @@ describe('an image document', () => {
     { architecture: 'arm64' },
     'linux',
     null,
-  ])('takes the platform %j for none', (platform) => {
+  ])('treats the platform %j as absent', (platform) => {
     const manifests = [descriptor(oci.manifest, 'a', { platform })];
     const index = { schemaVersion: 2, mediaType: oci.index, manifests };
     expect(read(index)).toMatchObject({ manifests: [{ platform: undefined }] });
@@ -126,12 +126,12 @@ describe('an image document', () => {
       '',
     ],
     [
-      'with a layer not to be distributed',
+      'with a non-distributable layer',
       manifest({ layers: [descriptor('application/vnd.oci.image.layer.nondistributable.v1.tar')] }),
       '',
     ],
     [
-      'with a layer from elsewhere',
+      'with a foreign layer',
       manifest({ layers: [descriptor(oci.layer, 'c', { urls: ['https://x'] })] }),
       '',
     ],
@@ -154,17 +154,17 @@ describe('an image document', () => {
       manifest({ layers: [descriptor(oci.layer), descriptor(type, 'd')] }),
       '',
     ]),
-  ])('%s cannot be carried', async (_, document, contentType) => {
+  ])('%s is not supported', async (_, document, contentType) => {
     await expectCode(() => read(document, contentType), 'source-unsupported');
   });
 
   it.each([
-    ['of two kinds at once (CVE-2021-41190)', manifest({ manifests: [] }), ''],
-    ['with a header of another kind', manifest(), oci.index],
-    ['with a header of another generation', manifest(), docker.manifest],
+    ['that is both an index and a manifest (CVE-2021-41190)', manifest({ manifests: [] }), ''],
+    ['with a Content-Type of another kind', manifest(), oci.index],
+    ['with a Content-Type of the other format', manifest(), docker.manifest],
     ['without a schema version', manifest({ schemaVersion: undefined }), ''],
     ['without layers', manifest({ layers: undefined }), ''],
-    ['with layers that are no list', manifest({ layers: {} }), ''],
+    ['with layers that are not a list', manifest({ layers: {} }), ''],
     [
       'with more layers than any image',
       manifest({ layers: Array(1001).fill(descriptor(oci.layer)) }),
@@ -177,7 +177,7 @@ describe('an image document', () => {
       '',
     ],
     [
-      'with a digest that leads elsewhere',
+      'with a digest that contains a path',
       manifest({ layers: [descriptor(oci.layer, 'c', { digest: 'sha256:../../x' })] }),
       '',
     ],
@@ -187,7 +187,7 @@ describe('an image document', () => {
       '',
     ],
     [
-      'with a layer of a size that is no number',
+      'with a layer whose size is not a number',
       manifest({ layers: [descriptor(oci.layer, 'c', { size: '3' })] }),
       '',
     ],
@@ -303,7 +303,7 @@ describe('when a registry serves', () => {
     ['one without a platform', undefined],
     ['one with an empty platform', { os: '', architecture: '' }],
     ['one with half a platform', { os: 'linux' }],
-  ])('an index with no other entry than %s, it reads the config', async (_, platform) => {
+  ])('an index whose only entry is %s, it reads the config', async (_, platform) => {
     const body = index({ ...entry(image, linux), platform });
     const served = {
       1: { body },
@@ -345,7 +345,7 @@ describe('when a registry serves', () => {
   });
 
   it.each(['{}', '{"os":"linux"}', '{"architecture":"amd64"}', '{"os":"","architecture":"amd64"}'])(
-    'an image with the config %s, it assumes the platform asked for',
+    'an image with the config %s, it assumes the requested platform',
     async (bare) => {
       const lone = JSON.stringify(manifest({ config: configured(bare) }));
       const served = { [digestOf(lone)]: { body: lone }, [digestOf(bare)]: { body: bare } };
@@ -365,18 +365,18 @@ describe('when a registry serves', () => {
 
   it.each([
     [
-      'other bytes than the reference names',
+      'bytes that do not match the reference',
       { [digestOf('x')]: { body: image } },
       `@${digestOf('x')}`,
     ],
-    ['other bytes than its header names', { 1: { body: image, digest: digestOf('x') } }, ':1'],
+    ['bytes that do not match its header', { 1: { body: image, digest: digestOf('x') } }, ':1'],
     [
-      'other bytes than its index names',
+      'bytes that do not match its index',
       { 1: { body: index(entry('x', linux)) }, [digestOf('x')]: { body: image } },
       ':1',
     ],
     [
-      'another config than its manifest names',
+      'a config that does not match its manifest',
       { 1: { body: image }, [digestOf(config)]: { body: config.replace('linux', 'plan9') } },
       ':1',
     ],
@@ -386,28 +386,28 @@ describe('when a registry serves', () => {
 
   it.each([
     [
-      'a manifest of another type than its index says',
+      'a manifest whose type differs from its index',
       {
         1: { body: index(entry(image, linux, docker.manifest)) },
         [digestOf(image)]: { body: image },
       },
     ],
     [
-      'a manifest of another size than its index says',
+      'a manifest whose size differs from its index',
       {
         1: { body: index({ ...entry(image, linux), size: 1 }) },
         [digestOf(image)]: { body: image },
       },
     ],
     [
-      'a config that is longer than its manifest says',
+      'a config that is longer than in its manifest',
       {
         1: { body: JSON.stringify(manifest({ config: { ...configured(config), size: 3 } })) },
         [digestOf(config)]: { body: config },
       },
     ],
     [
-      'a config that is larger than any',
+      'an oversized config',
       {
         1: { body: JSON.stringify(manifest({ config: { ...configured(config), size: 2 ** 40 } })) },
       },

@@ -74,7 +74,7 @@ describe('an image reference', () => {
     `x@sha512:${'a'.repeat(128)}`,
     `x@${digest}@${digest}`,
     `x@${digest}:tag`,
-  ])('%j has no digest that names one thing here', async (text) => {
+  ])('%j has no acceptable digest', async (text) => {
     await expectCode(() => parseReference(text), 'digest-malformed');
   });
 

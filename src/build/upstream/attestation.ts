@@ -9,7 +9,7 @@ import type { SignatureRequirement, SignatureVerdict } from '../../format/upstre
 /**
  * The verdict on each signature that the manifest requires, as SLSA verification summaries (an in-toto statement v1 of
  * predicate type https://slsa.dev/verification_summary/v1), by path in the bundle. The bundle's signature covers
- * them; they have none of their own.
+ * them; they are not signed separately.
  */
 export function verdictAttestations(lock: Lock): Map<string, Buffer> {
   const documents = fromLock(lock, (kind, item) => {

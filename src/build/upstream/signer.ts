@@ -85,7 +85,7 @@ function loggedAt(
 function requireIdentity(leaf: PublisherCertificate, { requirement }: OpenedRequirement): void {
   const { identity, issuer, trustedRoot } = requirement;
   const names = leaf.identities ?? [];
-  // Fulcio leaves the subject empty: a subject says nothing there.
+  // Fulcio leaves the subject empty, so it identifies no one.
   const matches = (name: string): boolean =>
     names.includes(name) || (trustedRoot === undefined && leaf.subject === name);
   if (identity !== undefined && !matches(identity))

@@ -191,7 +191,7 @@ describe('when an image has several layers', () => {
     ['an opaque folder', [file('var/lib/dpkg/.wh..wh..opq', '')], 0],
     ['an opaque root', [file('.wh..wh..opq', '')], 0],
     [
-      'an opaque folder and the file anew',
+      'an opaque folder that contains the file again',
       [file(DPKG, 'Package: one\nVersion: 1\n'), file('var/lib/dpkg/.wh..wh..opq', '')],
       1,
     ],
@@ -203,8 +203,8 @@ describe('when an image has several layers', () => {
     ['a file in the place of a folder', [file('var', 'x')], 0],
     ['a link in the place of the file', [file(DPKG, '', { type: '2', link: '/etc/passwd' })], 0],
     ['the folder again', [file('var/lib/dpkg/', '', { type: '5' })], 2],
-    ['a whiteout of something like it', [file('var/lib/dpkg/.wh.status-old', '')], 2],
-    ['a whiteout of a folder like it', [file('var/.wh.li', '')], 2],
+    ['a whiteout of a similar file name', [file('var/lib/dpkg/.wh.status-old', '')], 2],
+    ['a whiteout of a similar folder name', [file('var/.wh.li', '')], 2],
   ])('counts %s', async (_, entries, count) => {
     const found = await read(debian, tarOf(file('bin/x', 'x'), ...entries));
     expect(found.packages).toHaveLength(count);
@@ -251,24 +251,24 @@ describe('when a layer is compressed', () => {
     Buffer.concat([tarEntry(file('a', '', { size: 2 ** 33 - 1 })), Buffer.alloc(64 * MIB)]),
   );
   it.each<[string, Buffer]>([
-    ['gzip cut short', gzipSync(debian).subarray(0, 200)],
+    ['truncated gzip', gzipSync(debian).subarray(0, 200)],
     ['gzip with a wrong byte', flip(gzipSync(debian), 100)],
     ['gzip with a wrong sum', flip(gzipSync(debian), -6)],
-    ['zstd cut short', zstdCompressSync(debian).subarray(0, 100)],
+    ['truncated zstd', zstdCompressSync(debian).subarray(0, 100)],
     ['zstd cut in a header', zstdCompressSync(debian).subarray(0, 5)],
-    ['zstd and something after it', Buffer.concat([zstdCompressSync(debian), Buffer.from('rest')])],
+    ['zstd with trailing data', Buffer.concat([zstdCompressSync(debian), Buffer.from('rest')])],
     ['a reserved block of zstd', Buffer.from('28b52ffd2000070000', 'hex')],
     ['gzip within gzip', gzipSync(gzipSync(debian))],
     ['zstd within gzip', gzipSync(zstdCompressSync(debian))],
     ['no tar', Buffer.from('layer')],
-    ['a tar cut short in a header', debian.subarray(0, 1100)],
-    ['a tar cut short in a file', debian.subarray(0, 1700)],
+    ['a tar truncated in a header', debian.subarray(0, 1100)],
+    ['a tar truncated in a file', debian.subarray(0, 1700)],
     [
       'a wrong checksum of a header',
       tarOf(file('a', 'x', { badChecksum: true }), file(DPKG, 'Package: a\nVersion: 1\n')),
     ],
-    ['a bomb cut short', bomb],
-  ])('with %s, says so and goes on', async (_, layer) => {
+    ['a truncated decompression bomb', bomb],
+  ])('with %s, reports it and continues', async (_, layer) => {
     const found = await read(layer, tarOf(file('lib/apk/db/installed', apkInstalled)));
     expect(found.unread).toHaveLength(1);
     expect(found.unread[0]?.what).toMatch(/^layer sha256:/);
@@ -321,7 +321,7 @@ describe('when the files of an image are hostile', () => {
   it.each<[string, string, Buffer]>([
     ['a database that is none', 'var/lib/rpm/rpmdb.sqlite', Buffer.alloc(5000)],
     [
-      'a database cut short',
+      'a truncated database',
       'var/lib/rpm/rpmdb.sqlite',
       rpmDatabase([rpmHeader({ 1000: 'a' }, 20_000)]).subarray(0, 8192),
     ],
@@ -329,7 +329,7 @@ describe('when the files of an image are hostile', () => {
     ['a zip that is none', 'a.jar', Buffer.from('PK')],
     ['a zip with a wrong directory', 'a.jar', flip(zipOf({ a: Buffer.from('b') }), -20)],
     ['a bomb in a jar', 'a.jar', zipOf({ 'META-INF/maven/g/a/pom.properties': Buffer.alloc(MIB) })],
-  ])('says that %s was not read', async (_, path, data) => {
+  ])('reports %s as unread', async (_, path, data) => {
     const found = await read(tarOfBytes(path, data));
     expect(found.packages).toEqual([]);
     expect(found.unread).toEqual([{ what: path, why: 'malformed' }]);
@@ -361,7 +361,7 @@ describe('when the files of an image are hostile', () => {
 
 describe('when a manifest is malformed', () => {
   it.each(['', 'manifest', 'null', '{}', '{"layers":{}}', '{"layers":[null]}'])(
-    'says so of %j',
+    'reports %j as unreadable',
     async (text) => {
       const { store, image } = await storedImage(scratch.fresh('store'), []);
       const manifest = await store.put(Buffer.from(text));

@@ -167,15 +167,15 @@ describe('when an envelope is tampered with', () => {
     ['no signature', within({ signatures: [] })],
     ['a bare payload type', bundleOf(statement, vendor, { payloadType: 'application/json' })],
     [
-      'a payload type that is not the one signed',
+      'a payload type that differs from the signed one',
       bundleOf(statement, vendor, { signedType: 'application/json' }),
     ],
     [
-      'no encoding before signing',
+      'a signature without the DSSE encoding',
       within({ signatures: [{ sig: b64(signBytes(vendor, payload)) }] }),
     ],
     [
-      'the encoding of version 0.2, by its representation in Python',
+      'the encoding of version 0.2, with a Python representation',
       within({
         signatures: [
           {
@@ -217,10 +217,10 @@ describe('when an envelope is tampered with', () => {
     ['base64 with stray bits', within({ signatures: [{ sig: strayed(signature) }] })],
     ['base64 for addresses', within({ payload: `-_${b64(payload)}` })],
     [
-      'a signature longer by a byte',
+      'a signature with an extra byte',
       within({ signatures: [{ sig: b64(Buffer.concat([signature, Buffer.alloc(1)])) }] }),
     ],
-    ['a message signature beside it', { ...good, messageSignature: {} }],
+    ['an additional message signature', { ...good, messageSignature: {} }],
     ['no envelope', { ...good, dsseEnvelope: undefined }],
     ['another media type', { ...good, mediaType: 'application/json' }],
     ['no identity', { ...good, verificationMaterial: {} }],

@@ -345,7 +345,7 @@ describe('when a signature is keyless', () => {
   });
 
   it.each([null, 7, '', 'AAAA', [], {}])(
-    'never fails otherwise, with %j for any value',
+    'never fails in another way, with %j in place of any value',
     async (odd) => {
       const bundle = keyless({ timestamps: (signature) => [sigstore.timestamp(signature)] });
       const text = JSON.stringify(bundle);
