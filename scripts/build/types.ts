@@ -4,13 +4,15 @@ import { run } from '../installer/run.ts';
 
 // zod is inside the code; of its types the library shows these alone.
 const SCHEMA = `/** A schema, as zod has it. */
-export interface ZodType<T> {
+export interface ZodType<T = unknown> {
   parse(value: unknown): T;
 }
 export declare namespace core {
   interface $RefinementCtx {
     addIssue(issue: object): void;
   }
+  type $ZodIssue = object;
+  type $ZodRawIssue = object;
 }
 export * as z from './schema.ts';
 `;

@@ -74,7 +74,7 @@ describe(`when an import is killed at ${KILLS} random moments`, () => {
     );
     const duration = performance.now() - began;
     expect(first.status).toBe(0);
-    const expected = tree(join(reference, 'store'));
+    const expected = tree(join(reference, 'store', 'blobs'));
     const counts = { kills: 0, withFinished: 0, sites: 0, parts: 0 };
     while (counts.kills < KILLS) {
       counts.sites += 1;
@@ -93,7 +93,7 @@ describe(`when an import is killed at ${KILLS} random moments`, () => {
       }
       const last = await stowage({ cwd: work }, 'import', medium, ...trust, '--root', site);
       expect(last.json).toMatchObject({ complete: true });
-      expect(tree(join(site, 'store'))).toEqual(expected);
+      expect(tree(join(site, 'store', 'blobs'))).toEqual(expected);
       expect(tree(join(site, 'staging'))).toEqual({});
       for (const each of [site, medium]) rmSync(each, { recursive: true });
     }
