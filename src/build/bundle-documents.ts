@@ -2,7 +2,7 @@ import type { Described } from '../content/artifact.ts';
 import type { BlobFacts } from '../content/bill-entry.ts';
 import { copiedFirst, fromLock } from '../content/items.ts';
 import { canonicalBytes, type Json } from '../core/canonical-json.ts';
-import { digestHex } from '../core/digest.ts';
+import { digestHex, sriHex } from '../core/digest.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
 import type { Installer } from '../format/installer.ts';
 import type { Lock } from '../format/lock.ts';
@@ -11,6 +11,7 @@ import { verifyText } from '../format/verify-text.ts';
 import { operatorText } from './operator-text.ts';
 import { readmeText } from './readme-text.ts';
 import { sbom } from './sbom/sbom.ts';
+import { spdx } from './sbom/spdx.ts';
 import { verdictAttestations } from './upstream/attestation.ts';
 
 /** What control files contain in addition to the lock. */
@@ -26,13 +27,15 @@ export function controlDocuments(
   lock: Lock,
   { described, installers, facts }: Additions,
 ): Map<string, Buffer> {
+  const bill = sbom(lock, facts, installers);
   return new Map([
     ['OPERATOR.txt', Buffer.from(operatorText(lock.manifest, installers), 'ascii')],
     ['README.txt', Buffer.from(readmeText(lock.manifest, installers), 'ascii')],
     ['VERIFY.txt', Buffer.from(verifyText(lock.manifest), 'ascii')],
     ['attestations/lock.json', canonicalBytes(lock as unknown as Json)],
-    ['attestations/provenance.slsa.json', canonicalBytes(provenance(lock))],
-    ['attestations/sbom.cdx.json', canonicalBytes(sbom(lock, facts))],
+    ['attestations/provenance.slsa.json', canonicalBytes(provenance(lock, installers))],
+    ['attestations/sbom.cdx.json', canonicalBytes(bill)],
+    ['attestations/sbom.spdx.json', canonicalBytes(spdx(bill))],
     ...verdictAttestations(lock),
     ['index.json', canonicalBytes(imageIndex(described))],
     ['oci-layout', canonicalBytes({ imageLayoutVersion: '1.0.0' })],
@@ -69,7 +72,7 @@ function attachedEntry({ kind, subject, digest, size, ...rest }: LockedAttachmen
  * An in-toto statement (v1) with SLSA provenance (v1): the sources that the bundle was made from. The signature of the
  * bundle covers it; the document is not signed separately.
  */
-export function provenance(lock: Lock): Json {
+export function provenance(lock: Lock, installers: readonly Installer[] = []): Json {
   const subjects = fromLock(lock, (kind, item) => kind.subjects(item), copiedFirst());
   const origins = fromLock(lock, (kind, item) => [kind.origins(item)]);
   return {
@@ -89,6 +92,10 @@ export function provenance(lock: Lock): Json {
         resolvedDependencies: [
           ...origins.map(({ own }) => own),
           ...origins.flatMap(({ included }) => included),
+          ...installers.map(({ path, sha512 }) => ({
+            name: path,
+            digest: { sha512: sriHex(sha512) },
+          })),
         ],
       },
       runDetails: {

@@ -1,17 +1,27 @@
 import { createHash } from 'node:crypto';
-import { type BlobFacts, noFacts } from '../../content/bill-entry.ts';
+import { type BillEntry, type BlobFacts, noFacts } from '../../content/bill-entry.ts';
 import { fromLock } from '../../content/items.ts';
 import { canonicalJson, type Json } from '../../core/canonical-json.ts';
+import { sriHex } from '../../core/digest.ts';
+import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
+import type { Installer } from '../../format/installer.ts';
 import type { Lock } from '../../format/lock.ts';
 
 /**
- * A CycloneDX 1.6 SBOM with a component for each item of the lock, and their dependencies. The same lock and blobs
- * always give the same bytes.
+ * A CycloneDX 1.6 SBOM with a component for each item of the lock and each installer, and their dependencies. The same
+ * lock, blobs and installers always give the same bytes.
  */
-export function sbom(lock: Lock, facts: BlobFacts = noFacts): Json {
+export function sbom(
+  lock: Lock,
+  facts: BlobFacts = noFacts,
+  installers: readonly Installer[] = [],
+): Json {
   const { manifest } = lock;
   const release = `release:${manifest.name}@${manifest.version}`;
-  const entries = fromLock(lock, (kind, item) => [kind.billEntry(item, facts)]);
+  const entries = [
+    ...fromLock(lock, (kind, item) => [kind.billEntry(item, facts)]),
+    ...installers.map(installerEntry),
+  ];
   const incomplete = entries.filter(({ complete }) => !complete);
   return {
     $schema: 'http://cyclonedx.org/schema/bom-1.6.schema.json',
@@ -21,6 +31,8 @@ export function sbom(lock: Lock, facts: BlobFacts = noFacts): Json {
     version: 1,
     metadata: {
       timestamp: lock.resolvedAt,
+      tools: { components: [{ type: 'application', name: PRODUCT, version: PRODUCT_VERSION }] },
+      authors: [{ name: PRODUCT }],
       component: {
         type: 'application',
         'bom-ref': release,
@@ -41,6 +53,21 @@ export function sbom(lock: Lock, facts: BlobFacts = noFacts): Json {
       : {
           compositions: [{ aggregate: 'incomplete', assemblies: incomplete.map(({ ref }) => ref) }],
         }),
+  };
+}
+
+/** An installer. Its own packages are in the SBOM of the release that it is from, so this entry is incomplete. */
+function installerEntry({ path, platform, sha512 }: Installer): BillEntry {
+  const ref = `installer:${path}`;
+  return {
+    ...{ ref, packages: [], complete: false },
+    component: {
+      type: 'application',
+      'bom-ref': ref,
+      name: path,
+      description: `The installer for ${platform}`,
+      hashes: [{ alg: 'SHA-512', content: sriHex(sha512) }],
+    },
   };
 }
 

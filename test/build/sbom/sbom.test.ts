@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import { provenance } from '../../../src/build/bundle-documents.ts';
 import { readFacts } from '../../../src/build/sbom/read-facts.ts';
 import { sbom } from '../../../src/build/sbom/sbom.ts';
 import { noFacts } from '../../../src/content/bill-entry.ts';
 import { licensesOf } from '../../../src/content/licenses.ts';
 import { type Package, packageUrl } from '../../../src/content/package.ts';
 import { canonicalJson, type Json } from '../../../src/core/canonical-json.ts';
-import { digestOf } from '../../../src/core/digest.ts';
+import { digestOf, sriHex, sriOf } from '../../../src/core/digest.ts';
+import { PRODUCT_VERSION } from '../../../src/core/product.ts';
 import type { Lock } from '../../../src/format/lock.ts';
 import { cyclonedx } from '../../support/cyclonedx.ts';
 import { scratchFolder } from '../../support/scratch.ts';
@@ -153,6 +155,33 @@ describe('when an SBOM is generated', () => {
       expect([...refs, 'release:chat@1.4.0']).toContain(ref);
       for (const each of dependsOn) expect(refs).toContain(each);
     }
+  });
+
+  it('names its tool and author, and the installers with their digests', () => {
+    const sha512 = sriOf(Buffer.from('installer'));
+    const bare = { platform: 'linux/amd64', path: 'stowage-linux-x64', size: 9, crc32: '00000000' };
+    const bill = sbom(lock, noFacts, [{ ...bare, sha512 }]);
+    expectValid(bill);
+    const hashes = [{ alg: 'SHA-512', content: sriHex(sha512) }];
+    expect(bill).toMatchObject({
+      metadata: {
+        tools: { components: [{ name: 'stowage', version: PRODUCT_VERSION }] },
+        authors: [{ name: 'stowage' }],
+      },
+      components: expect.arrayContaining([
+        expect.objectContaining({ 'bom-ref': 'installer:stowage-linux-x64', hashes }),
+      ]),
+      compositions: [{ aggregate: 'incomplete', assemblies: ['installer:stowage-linux-x64'] }],
+    });
+    expect(provenance(lock, [{ ...bare, sha512 }])).toMatchObject({
+      predicate: {
+        buildDefinition: {
+          resolvedDependencies: expect.arrayContaining([
+            { name: 'stowage-linux-x64', digest: { sha512: sriHex(sha512) } },
+          ]),
+        },
+      },
+    });
   });
 
   it('can be generated from a lock alone', () => {
