@@ -6,7 +6,10 @@ import { checkDocument } from '../src/format/document.ts';
 import { manifestKind } from '../src/format/manifest.ts';
 import { verifyText } from '../src/format/verify-text.ts';
 
-const card = readFileSync(fileURLToPath(new URL('../signing/card.html', import.meta.url)), 'utf8');
+const read = (name: string): string =>
+  readFileSync(fileURLToPath(new URL(`../signing/${name}`, import.meta.url)), 'utf8');
+const card = read('card.html');
+const refusals = read('refusals.html');
 const manifest = checkDocument(manifestKind, {
   apiVersion: 'stowage/v1',
   name: 'chat',
@@ -30,14 +33,19 @@ describe('when an officer checks by the card', () => {
   });
 
   it('finds what each refusal means, and none that there is not', () => {
-    const named = [...card.matchAll(/<code>([a-z]+-[a-z-]+)<\/code>/g)].map((match) => match[1]);
-    expect(named.toSorted(), 'say in signing/card.html what each means').toEqual(
-      [...errorCodes.untrusted].toSorted(),
+    const named = [...refusals.matchAll(/<code>([a-z]+-[a-z-]+)<\/code>/g)].map(
+      (match) => match[1],
     );
+    expect(named.toSorted(), 'run npm run errors').toEqual([...errorCodes.untrusted].toSorted());
   });
 
-  it('takes nothing from elsewhere', () => {
-    expect(card).toContain(`content="default-src 'none'; style-src 'unsafe-inline'"`);
-    expect(card).not.toMatch(/<script|<link|<img|\b(?:src|href)=|url\(|https?:/);
+  it('has a box for every four digits of the fingerprint', () => {
+    const [, boxes = ''] = /<div class="boxes"[^>]*>(.*?)<\/div>/.exec(card) ?? [];
+    expect(boxes).toBe('<i></i>'.repeat(256 / 4 / 4));
+  });
+
+  it.each([card, refusals])('takes nothing from elsewhere', (page) => {
+    expect(page).toContain(`content="default-src 'none'; style-src 'unsafe-inline'"`);
+    expect(page).not.toMatch(/<script|<link|<img|\b(?:src|href)=|url\(|https?:/);
   });
 });

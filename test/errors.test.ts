@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { cardWithRefusals, errorPage } from '../scripts/build/error-page.ts';
+import { errorPage, withRefusals } from '../scripts/build/error-page.ts';
 import { errorCodes } from '../src/core/error-table.ts';
 import { readSource } from './support/import-graph.ts';
 
@@ -45,13 +45,13 @@ describe('when the pages are made from the table', () => {
     for (const code of codes) expect(page.split(`| \`${code}\` |`), code).toHaveLength(2);
   });
 
-  it('has the refusals of signing/card.html as they are made', () => {
-    const card = read('signing/card.html');
-    expect(card, 'run npm run errors').toBe(cardWithRefusals(card));
+  it('has the refusals of signing/refusals.html as they are made', () => {
+    const page = read('signing/refusals.html');
+    expect(page, 'run npm run errors').toBe(withRefusals(page));
   });
 
-  it('refuses a card without a place for them', () => {
-    expect(() => cardWithRefusals('<table></table>')).toThrow('signing/card.html');
+  it('refuses a page without a place for them', () => {
+    expect(() => withRefusals('<table></table>')).toThrow('signing/refusals.html');
   });
 
   it('has cells that cannot break their table or the markup', () => {

@@ -62,15 +62,16 @@ function marked(text: string): string {
 const BEGIN = '<!-- refusals: npm run errors -->\n';
 const END = '<!-- end of refusals -->';
 
-/** signing/card.html with its table of the codes of exit status 10 made anew. */
-export function cardWithRefusals(card: string): string {
-  const from = card.indexOf(BEGIN) + BEGIN.length;
-  const to = card.indexOf(END);
-  if (from < BEGIN.length || to < from) throw new Error('signing/card.html has no place for them');
+/** signing/refusals.html with its table of the codes of exit status 10, generated again. */
+export function withRefusals(page: string): string {
+  const from = page.indexOf(BEGIN) + BEGIN.length;
+  const to = page.indexOf(END);
+  if (from < BEGIN.length || to < from)
+    throw new Error('signing/refusals.html has no markers for the table');
   const rows = errorTable().filter((each) => each.exitStatus === exitStatus.untrusted);
-  return `${card.slice(0, from)}${rows.map(cardRow).join('')}${card.slice(to)}`;
+  return `${page.slice(0, from)}${rows.map(row).join('')}${page.slice(to)}`;
 }
 
-function cardRow({ code, cause, remedy }: ErrorEntry): string {
+function row({ code, cause, remedy }: ErrorEntry): string {
   return `<tr><th scope="row"><code>${code}</code></th><td>${cause}</td><td>${remedy}</td></tr>\n`;
 }

@@ -12,6 +12,8 @@ export interface Shown {
   evaluate<T>(expression: string): Promise<T>;
   /** Presses a key, like a user. */
   press(key: string): Promise<void>;
+  /** Lays the page out as for paper, at the width it was opened with. */
+  layOutForPaper(): Promise<void>;
   /** The printed page. */
   pdf(): Promise<Buffer>;
 }
@@ -105,6 +107,9 @@ export class Browser {
             code: key,
             windowsVirtualKeyCode: codes[key],
           });
+      },
+      layOutForPaper: async () => {
+        await send('Emulation.setEmulatedMedia', { media: 'print' });
       },
       pdf: async () => {
         const { data } = await send('Page.printToPDF', { preferCSSPageSize: true });

@@ -11,17 +11,17 @@ beforeAll(async () => {
 
 afterAll(() => browser?.stop());
 
-const open = (width: number): Promise<Shown> =>
-  browser.open(new URL('../../signing/card.html', import.meta.url).href, width);
+const open = (name: string): Promise<Shown> =>
+  browser.open(new URL(`../../signing/${name}`, import.meta.url).href, 1000);
 
-describe('when an officer opens signing/card.html', () => {
-  it('fits one sheet of paper: the check on the front, the refusals on the back', async () => {
-    const pdf = (await (await open(1000)).pdf()).toString('latin1');
-    expect(/\/Count ([0-9]+)/.exec(pdf)?.[1]).toBe('2');
+describe.each(['card.html', 'refusals.html'])('when an officer opens signing/%s', (name) => {
+  it('fits one page of A4 paper', async () => {
+    const pdf = (await (await open(name)).pdf()).toString('latin1');
+    expect(/\/Count ([0-9]+)/.exec(pdf)?.[1]).toBe('1');
   });
 
   it('makes no requests and logs nothing', async () => {
-    const page = await open(1000);
+    const page = await open(name);
     expect(page.requests).toHaveLength(1);
     expect(page.said).toEqual([]);
   });

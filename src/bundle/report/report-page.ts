@@ -17,7 +17,7 @@ export function reportHtml(report: Report, jsonSha512?: string): Buffer {
     report.id,
     html`<main>
 <h1>Verification report</h1>
-${verdict(report)}${identity(report, jsonSha512)}${failure(report)}${steps(report)}${signatures(report)}${trust(report)}${unchecked(report)}${byHand(report)}${annex(report)}</main>
+${verdict(report)}${identity(report, jsonSha512)}${signOff(report)}${failure(report)}${steps(report)}${signatures(report)}${trust(report)}${unchecked(report)}${annex(report)}</main>
 `,
   );
 }
@@ -76,7 +76,8 @@ ${rows}</tbody></table>
 </section>\n`;
 }
 
-function byHand({ outcome: value }: Report): Html {
+/** On the first page, because that is the one that is signed and filed. */
+function signOff({ outcome: value }: Report): Html {
   const statements =
     value !== 'failed'
       ? [
