@@ -128,11 +128,11 @@ async function demo(): Promise<void> {
     'A second release, whose model no longer gives the answer that its acceptance prompt asks for',
   );
   await showBehind(gap, site, 3, 'install', '1.1.0');
-  console.log('it was rolled back by itself; what runs now:');
+  console.log('the previous version was restored automatically; running now:');
   await showBehind(gap, site, 0, 'status');
   await question(gap, port, answers.v1);
 
-  say('Take it off again');
+  say('Uninstall');
   await showBehind(gap, site, 0, 'uninstall', 'tiny-chat');
   const left =
     (await engine.podman('ps', '--all', '--quiet')) + (await engine.podman('images', '--quiet'));

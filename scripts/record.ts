@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { type Shown, terminalSvg } from './record/terminal-svg.ts';
+import { type Shown, shortened, terminalSvg } from './record/terminal-svg.ts';
 
 const project = fileURLToPath(new URL('..', import.meta.url));
 const child = spawn(`${project}/scripts/demo`, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -19,4 +19,4 @@ for (const { text } of shown) console.log(text);
 if (status !== 0) throw new Error(`scripts/demo ended with ${status}`);
 // What the build says before the demo begins is not of it.
 const first = shown.findIndex(({ text }) => text.startsWith('== '));
-writeFileSync(`${project}/manifests/demo.svg`, terminalSvg(shown.slice(first)));
+writeFileSync(`${project}/manifests/demo.svg`, terminalSvg(shortened(shown.slice(first))));
