@@ -7,10 +7,8 @@ export interface ConnectionLimits {
   readonly total: number;
   /** Connections of one peer: an IPv4 address, or the /64 of an IPv6 address. */
   readonly perPeer: number;
-  /** Requests of one connection that wait for the response before them. */
-  readonly waitingPerConnection: number;
-  /** Such requests of all connections. */
-  readonly waiting: number;
+  /** Bytes that a client may send beyond the request that is being answered. */
+  readonly heldBytes: number;
   /** How often the speed of readers is checked, in milliseconds. */
   readonly checkMs: number;
   /** How many checks in a row a response may make less progress than {@link leastBytes}. */
@@ -20,10 +18,9 @@ export interface ConnectionLimits {
 }
 
 export const connectionLimits: ConnectionLimits = {
-  total: 2048,
-  perPeer: 512,
-  waitingPerConnection: 64,
-  waiting: 2048,
+  total: 512,
+  perPeer: 128,
+  heldBytes: 16 * KIB,
   checkMs: 10_000,
   checks: 12,
   leastBytes: 4 * KIB,
@@ -35,26 +32,31 @@ interface Connection {
   /** What responses are written to: the same, or the TLS connection above it. */
   stream: Socket;
   readonly peer: Set<Connection>;
-  /** Requests that wait, in order, each as the call that answers it. */
-  readonly waiting: (() => void)[];
-  answering: boolean;
+  /** Requests that were parsed and not answered, at most three; the first is being answered. */
+  readonly open: { readonly message: IncomingMessage; readonly answer: () => void }[];
+  /** Bytes that the parser has not seen. */
+  held: Buffer;
+  /** Hands them to the parser once it may see them. */
+  resume: () => void;
   /** Bytes that had left the process at the last check. */
   sent: number;
   /** Checks in a row without enough progress. */
   slow: number;
 }
 
+const NONE: Buffer = Buffer.alloc(0);
+
 /**
- * The connections of a server. Each answers one request at a time, so a client that pipelines costs no more than one that
- * waits. Beyond a ceiling, the longest idle connection of the same peer, or of the peer with the most, makes room for a
- * new one; if all of them are being answered, a stalled one, and otherwise the new one is closed.
+ * The connections of a server. Each parses and answers one request at a time, so a client that pipelines costs no more
+ * than one that waits. Beyond a ceiling, the longest idle connection of the same peer, or of the peer with the most, makes
+ * room for a new one; if all of them are being answered, a stalled one. Otherwise the new one is closed, unless its peer
+ * has fewer connections than the peer with the most: then the newest of that peer is.
  */
 export class Connections {
   readonly #limits: ConnectionLimits;
   /** By address and port of the client, which TCP and TLS connection have in common. */
   readonly #all = new Map<string, Connection>();
   readonly #peers = new Map<string, Set<Connection>>();
-  #waiting = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(limits: ConnectionLimits = connectionLimits) {
@@ -67,12 +69,13 @@ export class Connections {
     const peer = this.#peers.get(key) ?? new Set();
     this.#peers.set(key, peer);
     const client = clientOf(socket);
-    const state = { waiting: [], answering: false, sent: 0, slow: 0 };
+    const state = { open: [], held: NONE, resume: () => {}, sent: 0, slow: 0 };
     const connection: Connection = { socket, stream: socket, peer, ...state };
     this.#all.set(client, connection);
     peer.add(connection);
     socket.once('close', () => {
-      this.#waiting -= connection.waiting.splice(0).length;
+      connection.open.splice(0);
+      connection.held = NONE;
       this.#all.delete(client);
       peer.delete(connection);
       if (peer.size === 0) this.#peers.delete(key);
@@ -84,42 +87,71 @@ export class Connections {
     else if (this.#all.size > total) this.#makeRoom(this.#largestPeer(), connection);
   }
 
+  /**
+   * Hands what a client sends to the HTTP parser in pieces that end at most two heads, and the next one only after the
+   * responses to the last. Node's own listener would make an object of every request in 64 KiB at once.
+   * Call it after Node listens for data: on `connection`, over TLS on `secureConnection`.
+   */
+  meter(stream: Socket): void {
+    const connection = this.#all.get(clientOf(stream));
+    const [parse] = stream.listeners('data') as ((bytes: Buffer) => void)[];
+    if (connection === undefined || parse === undefined) {
+      stream.destroy();
+      return;
+    }
+    connection.stream = stream;
+    stream.removeListener('data', parse);
+    const feed = (bytes: Buffer): void => {
+      let rest = bytes;
+      while (rest.length > 0 && isReady(connection)) {
+        const end = endOfHead(rest);
+        // Before the call, in which an error may close the connection.
+        const piece = rest.subarray(0, end);
+        rest = rest.subarray(end);
+        parse(piece);
+      }
+      if (stream.destroyed || !stream.writable) rest = NONE;
+      if (rest.length > this.#limits.heldBytes) connection.socket.destroy();
+      // A copy, because a part of a chunk would keep all 64 KiB of it.
+      else connection.held = rest.length === 0 ? NONE : Buffer.from(rest);
+    };
+    connection.resume = (): void => {
+      if (connection.held.length > 0 && isReady(connection)) feed(connection.held);
+    };
+    stream.on('data', (bytes: Buffer) => {
+      feed(connection.held.length === 0 ? bytes : Buffer.concat([connection.held, bytes]));
+    });
+    stream.on('resume', connection.resume).on('drain', connection.resume);
+  }
+
   /** A listener that calls another once the response before it on the same connection is complete. */
   inTurn(listener: RequestListener): RequestListener {
     return (message: IncomingMessage, response: ServerResponse) => {
       const connection = this.#all.get(clientOf(message.socket));
       if (connection === undefined || connection.socket.destroyed) return;
-      connection.stream = message.socket;
+      const { open, stream } = connection;
       const answer = (): void => {
-        connection.answering = true;
         connection.slow = 0;
-        response.once('close', () => this.#next(connection));
+        response.once('close', () => {
+          open.shift();
+          if (stream.destroyed) return;
+          open[0]?.answer();
+          // After Node has finished with the response, too.
+          if (open.length === 0) setImmediate(connection.resume);
+        });
         listener(message, response);
       };
-      if (!connection.answering) return answer();
-      const { waiting, waitingPerConnection } = this.#limits;
-      if (this.#waiting >= waiting || connection.waiting.length >= waitingPerConnection) {
-        connection.socket.destroy();
-        return;
-      }
-      this.#waiting += 1;
-      connection.waiting.push(answer);
+      open.push({ message, answer });
+      if (open.length === 1) answer();
     };
-  }
-
-  #next(connection: Connection): void {
-    connection.answering = false;
-    const next = connection.waiting.shift();
-    if (next === undefined) return;
-    this.#waiting -= 1;
-    if (!connection.socket.destroyed) next();
   }
 
   #makeRoom(peer: ReadonlySet<Connection>, arriving: Connection): void {
     const others = [...peer].filter((each) => each !== arriving && !each.socket.destroyed);
-    const idle = others.find((each) => !each.answering);
+    const idle = others.find((each) => each.open.length === 0);
     const stalled = others.find((each) => each.slow > 0);
-    (idle ?? stalled ?? arriving).socket.destroy();
+    const newest = peer.size > arriving.peer.size ? others.at(-1) : undefined;
+    (idle ?? stalled ?? newest ?? arriving).socket.destroy();
   }
 
   #largestPeer(): ReadonlySet<Connection> {
@@ -136,7 +168,9 @@ export class Connections {
       connection.sent = stream.bytesWritten - stream.writableLength;
       // With nothing to send, the disk is slow and not the client.
       const isSlow =
-        connection.answering && stream.writableLength > 0 && connection.sent - sent < leastBytes;
+        connection.open.length > 0 &&
+        stream.writableLength > 0 &&
+        connection.sent - sent < leastBytes;
       connection.slow = isSlow ? connection.slow + 1 : 0;
       if (connection.slow >= checks) socket.destroy();
     }
@@ -147,6 +181,28 @@ export class Connections {
     this.#timer = undefined;
   }
 }
+
+/** Whether the parser may see more: no request waits for its response, except one whose body is incomplete. */
+function isReady({ open, stream }: Connection): boolean {
+  if (stream.destroyed || !stream.writable || stream.isPaused()) return false;
+  return open.length === 0 || (open.length === 1 && open[0]?.message.complete === false);
+}
+
+/**
+ * Where the first head in some bytes may end: after an empty line, and no earlier than the shortest request could. So
+ * there are at most two, and empty lines alone do not cost a call each.
+ */
+function endOfHead(bytes: Buffer): number {
+  for (let at = bytes.indexOf(LF, SHORTEST - 1); at >= 0; at = bytes.indexOf(LF, at + 1)) {
+    if (bytes[at + 1] === LF) return at + 2;
+    if (bytes[at + 1] === CR && bytes[at + 2] === LF) return at + 3;
+  }
+  return bytes.length;
+}
+
+const SHORTEST = 'GET / HTTP/1.0\n\n'.length;
+const CR = 0x0d;
+const LF = 0x0a;
 
 function clientOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;

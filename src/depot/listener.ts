@@ -13,6 +13,8 @@ import { KIB } from '../core/limits.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 
 const MAX_HEADER_BYTES = 16 * KIB;
+/** Further ones are ignored; each costs several times its bytes. */
+const MAX_HEADERS = 100;
 const MAX_REQUESTS_PER_CONNECTION = 10_000;
 const HEADERS_MS = 10_000;
 const REQUEST_MS = 30_000;
@@ -31,6 +33,8 @@ const CIPHERS = [
   'ECDHE-ECDSA-AES128-GCM-SHA256',
   'ECDHE-RSA-AES128-GCM-SHA256',
 ].join(':');
+/** Connections that the kernel accepts ahead of the process, at most its own `somaxconn`; beyond, clients wait a second or more. */
+const BACKLOG = 4096;
 /** How long a client may stop reading a response. */
 const STALL_MS = 300_000;
 
@@ -78,6 +82,10 @@ export async function openListener(
       ? createServer(limits, listener)
       : openTls(options.tls, limits, listener);
   server.on('connection', (socket: Socket) => connections.add(socket));
+  server.on(options.tls === undefined ? 'connection' : 'secureConnection', (stream: Socket) =>
+    connections.meter(stream),
+  );
+  server.maxHeadersCount = MAX_HEADERS;
   server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION;
   server.setTimeout(STALL_MS);
   const close = graceful(server, options);
@@ -107,7 +115,7 @@ function openTls(
 async function listen(server: Server, options: ListenOptions): Promise<number> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => reject(unfit(options, cause)));
-    server.listen({ host: options.address, port: options.port, backlog: 1024 }, resolve);
+    server.listen({ host: options.address, port: options.port, backlog: BACKLOG }, resolve);
   });
   return (server.address() as AddressInfo).port;
 }

@@ -3,12 +3,12 @@ import type { FileHandle } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { KIB, MIB } from '../core/limits.ts';
 
-/** Total bytes of buffers, below which every response gets the largest size. */
-const BUDGET_BYTES: number = 64 * MIB;
+/** Bytes of all buffers that are larger than the smallest size. */
+const BUDGET_BYTES: number = 32 * MIB;
 const LARGEST_BYTES: number = 256 * KIB;
 const SMALLEST_BYTES: number = 16 * KIB;
 
-let active = 0;
+let taken = 0;
 const spare: Buffer[] = [];
 const MAX_SPARE = 64;
 
@@ -24,8 +24,8 @@ export async function pump(
   first: number,
   last: number,
 ): Promise<void> {
-  active++;
-  const size = bufferBytes(active, last - first + 1);
+  const size = bufferBytes(taken, last - first + 1);
+  taken += 2 * size;
   const buffers = [take(size), take(size)] as const;
   const written: [Promise<void>, Promise<void>] = [Promise.resolve(), Promise.resolve()];
   try {
@@ -45,7 +45,7 @@ export async function pump(
     for (const each of buffers)
       if (each.length === LARGEST_BYTES && spare.length < MAX_SPARE) spare.push(each);
   } finally {
-    active--;
+    taken -= 2 * size;
   }
 }
 
@@ -63,9 +63,12 @@ export function write(response: ServerResponse, bytes: Uint8Array): Promise<void
   });
 }
 
-/** The buffer size for so many responses: the more there are, the smaller it is. */
-export function bufferBytes(answers: number, wanted: number): number {
-  const share = Math.floor(BUDGET_BYTES / (2 * answers));
+/**
+ * The size of each of two buffers, if other responses have `others` bytes: a 64th of what is left, so that they never
+ * exceed the budget except by the smallest size.
+ */
+export function bufferBytes(others: number, wanted: number): number {
+  const share = Math.floor((BUDGET_BYTES - others) / 64);
   const most = Math.min(LARGEST_BYTES, Math.max(SMALLEST_BYTES, share));
   return Math.max(1, Math.min(most, wanted));
 }

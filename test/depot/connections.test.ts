@@ -30,10 +30,14 @@ afterEach(async () => {
   store.remove();
 });
 
-async function open(limits: Partial<ConnectionLimits> = {}): Promise<string> {
+async function open(
+  limits: Partial<ConnectionLimits> = {},
+  onAnswer: (line: string) => void = () => {},
+): Promise<string> {
   depot = await startDepot(store, {
     ...{ address: '127.0.0.1', port: 0, graceMs: 100 },
     limits: { ...connectionLimits, ...limits },
+    onAnswer,
   });
   return depot.host;
 }
@@ -76,24 +80,64 @@ describe('when a client pipelines requests and reads nothing', () => {
     expect(await openFiles()).toBe(1);
   });
 
-  it('disconnects one that has too many requests waiting', async () => {
-    const host = await open({ waitingPerConnection: 8 });
+  it('disconnects one that sends more than may be held beyond its first request', async () => {
+    const host = await open({ heldBytes: 2000 });
     const hostile = await client(host);
-    hostile.write(get().repeat(10));
+    hostile.write(get().repeat(40));
     await disconnected(hostile);
     expect((await ask(host, '/healthz')).status).toBe(200);
     await expect.poll(openFiles).toBe(0);
   });
 
-  it('disconnects those that exceed what may wait in all', async () => {
-    const host = await open({ waiting: 10 });
-    const first = await client(host);
-    first.write(get().repeat(9));
+  it('parses no request before the response to the one before it', async () => {
+    const lines: string[] = [];
+    const host = await open({}, (line) => lines.push(line));
+    const hostile = await client(host);
+    hostile.write(`${get()}GET /healthz HTTP/1.1\r\nHost: d\r\nBad header\r\n\r\n`);
     await expect.poll(openFiles).toBe(1);
-    const second = await client(host);
-    second.write(get().repeat(9));
-    await disconnected(second);
-    expect(first.closed).toBe(false);
+    expect(hostile.closed).toBe(false);
+    await disconnected(hostile);
+    expect(lines).toHaveLength(1);
+  });
+});
+
+/** What a client receives for some bytes, sent in pieces of `size`. */
+async function receive(socket: Socket, text: string, size: number): Promise<string> {
+  let received = '';
+  socket.setNoDelay().on('data', (bytes: Buffer) => {
+    received += bytes.toString('latin1');
+  });
+  for (let at = 0; at < text.length; at += size) {
+    socket.write(text.slice(at, at + size));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await disconnected(socket);
+  return received;
+}
+
+const health = (more = ''): string => `GET /healthz HTTP/1.1\r\nHost: d\r\n${more}\r\n`;
+const post = (body: string): string =>
+  `POST /api/models/a/b/paths-info/main HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\n` +
+  `Content-Length: ${body.length}\r\n\r\n${body}`;
+const last = health('Connection: close\r\n');
+
+const pipelines: readonly (readonly [string, string, number])[] = [
+  ['three requests', health() + health() + last, 3],
+  ['empty lines between requests', `${health()}\r\n\r\n${health()}${last}`, 3],
+  ['a body with empty lines, then a request', post('{"a":\r\n\r\n\n\n1}') + last, 2],
+  ['two bodies', post('{}') + post('[]') + last, 3],
+  ['forty requests', health().repeat(39) + last, 40],
+];
+
+describe('when a client pipelines requests and reads the responses', () => {
+  it.each(
+    pipelines.flatMap(([name, text, count]) =>
+      [1, 7, 100_000].map((size) => [name, size, text, count] as const),
+    ),
+  )('answers %s in order, sent in pieces of %i bytes', async (_, size, text, count) => {
+    const received = await receive(await client(await open()), text, size);
+    expect(received.match(/HTTP\/1\.1 \d+/g)).toHaveLength(count);
+    expect(received.endsWith('ok\n')).toBe(true);
   });
 });
 
@@ -127,6 +171,16 @@ describe('when one peer opens many connections', () => {
     const third = await client(host, '127.0.0.3');
     await disconnected(many[0] as Socket);
     expect([other.closed, third.closed]).toEqual([false, false]);
+  });
+
+  it('ends the newest response of the peer with the most for a peer that has fewer', async () => {
+    const host = await open({ total: 2 });
+    const busy = [await client(host), await client(host)];
+    for (const each of busy) each.write(get());
+    await expect.poll(openFiles).toBe(2);
+    const other = await client(host, '127.0.0.2');
+    await expect.poll(openFiles).toBe(1);
+    expect(other.closed).toBe(false);
   });
 });
 

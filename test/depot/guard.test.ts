@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
+import { connect, type SecureVersion } from 'node:tls';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { type Depot, type DepotOptions, startDepot } from '../../src/depot/server.ts';
 import { parseTokens } from '../../src/depot/tokens.ts';
@@ -137,5 +138,43 @@ describe('when the home page is requested', () => {
     expect(headers['content-security-policy']).toMatch(/^default-src 'none'; style-src 'sha256-/);
     expect(headers['set-cookie']).toBeUndefined();
     expect(body.toString()).not.toContain('<script');
+  });
+});
+
+const ciphers: readonly (readonly [string, SecureVersion, string | null])[] = [
+  ['ECDHE-ECDSA-AES128-SHA', 'TLSv1.2', null],
+  ['ECDHE-ECDSA-AES256-SHA384', 'TLSv1.2', null],
+  ['ECDHE-ECDSA-AES128-GCM-SHA256', 'TLSv1.2', 'TLSv1.2'],
+  ['TLS_AES_128_GCM_SHA256', 'TLSv1.3', 'TLSv1.3'],
+];
+
+describe('when the depot uses TLS', () => {
+  it.each(ciphers)('with a client that offers only %s of %s, agrees on %s', async (...row) => {
+    const [cipher, version, agreed] = row;
+    const tls = await certificate();
+    const port = Number((await start({ tls })).host.split(':')[1]);
+    const socket = connect({
+      ...{ host: '127.0.0.1', port, ca: tls.certificate },
+      ...{ ciphers: cipher, minVersion: version, maxVersion: version },
+    });
+    const protocol = await new Promise<string | null>((resolve) => {
+      socket.once('secureConnect', () => resolve(socket.getProtocol()));
+      socket.once('error', () => resolve(null));
+    });
+    socket.destroy();
+    expect(protocol).toBe(agreed);
+  });
+
+  it('answers pipelined requests in order', async () => {
+    const tls = await certificate();
+    const port = Number((await start({ tls })).host.split(':')[1]);
+    const socket = connect({ host: '127.0.0.1', port, ca: tls.certificate });
+    const get = (path: string, more = ''): string =>
+      `GET ${path} HTTP/1.1\r\nHost: d\r\n${more}\r\n`;
+    socket.write(get('/v2/') + get('/none') + get('/healthz', 'Connection: close\r\n'));
+    let received = '';
+    for await (const bytes of socket) received += String(bytes);
+    expect(received.match(/(?<=HTTP\/1\.1 )\d+/g)).toEqual(['200', '404', '200']);
+    expect(received.endsWith('ok\n')).toBe(true);
   });
 });

@@ -1,5 +1,7 @@
-// Serves one file as a blob until it is stopped. usage: serve-blob.ts FILE DIGEST; prints where it listens.
+// Serves one file as a blob until it is stopped. usage: serve-blob.ts FILE DIGEST; prints where it listens,
+// and at its end the median, 99th percentile and maximum of the delay of its event loop, in milliseconds.
 import { statSync } from 'node:fs';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseDigest } from '../../../src/core/digest.ts';
 import { startDepot } from '../../../src/depot/server.ts';
 
@@ -22,5 +24,11 @@ const depot = await startDepot(
   },
   { address: '127.0.0.1', port: 0 },
 );
+const delay = monitorEventLoopDelay({ resolution: 5 });
+delay.enable();
 console.log(depot.host);
-process.once('SIGTERM', () => void depot.close());
+process.once('SIGTERM', () => {
+  const all = [delay.percentile(50), delay.percentile(99), delay.max];
+  console.log(all.map((each) => (each / 1e6).toFixed(0)).join('/'));
+  void depot.close();
+});
