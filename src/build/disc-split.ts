@@ -15,7 +15,9 @@ const SIGNATURES_BYTES: number = MIB / 2;
 export const MEDIA: Readonly<Record<string, number>> = {
   dvd: 4_700_372_992,
   'dvd-dl': 8_543_666_176,
+  bd: 25_025_314_816,
   bd25: 25_025_314_816,
+  'bd-dl': 50_050_629_632,
   bd50: 50_050_629_632,
   bd100: 100_103_356_416,
   bd128: 128_001_769_472,

@@ -6,6 +6,7 @@ import { MAX_SIGNATURE_BYTES, MAX_SIGNATURES } from '../core/limits.ts';
 import type { Checksum } from '../format/checksums.ts';
 import { ioError, readBounded } from '../io/file.ts';
 import type { SignatureFile } from '../trust/signature-file.ts';
+import { changedNameOf } from './changed-name.ts';
 
 /** The code for a file that is larger than any that is valid; that of a damaged one for a file with a known digest. */
 const tooLarge: Readonly<Record<string, ErrorCode>> = {
@@ -15,7 +16,7 @@ const tooLarge: Readonly<Record<string, ErrorCode>> = {
 
 /**
  * Reads a small file of a bundle.
- * @throws StowageError with `code` when it is missing; `file-kind`; `checksums-malformed`, `index-malformed` or
+ * @throws StowageError with `code` when it is missing; `part-missing` when it is there under a changed name; `file-kind`; `checksums-malformed`, `index-malformed` or
  * `part-damaged` when it is too large
  */
 export async function readListed(
@@ -29,6 +30,8 @@ export async function readListed(
     return await readBounded(join(folder, path), maxBytes, excess ?? 'part-damaged');
   } catch (error) {
     if (!(error instanceof StowageError) || error.code !== 'file-missing') throw error;
+    const changed = await changedNameOf(folder, path);
+    if (changed !== undefined) throw changed;
     throw new StowageError(code, `${path} is missing from ${folder}`, {
       expected: path,
       found: 'nothing',
@@ -53,7 +56,11 @@ export async function readSignatures(folder: string): Promise<SignatureFile[]> {
   try {
     names = (await readdir(place)).toSorted();
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
+    if (systemCode(error) === 'ENOENT') {
+      const changed = await changedNameOf(folder, 'signatures');
+      if (changed !== undefined) throw changed;
+      return [];
+    }
     if (systemCode(error) === 'ENOTDIR') throw unexpected('signatures');
     throw ioError(error, place);
   }

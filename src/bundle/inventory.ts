@@ -1,8 +1,9 @@
 import { StowageError } from '../core/error.ts';
 import { type Bundle, bundleFiles } from '../format/bundle.ts';
 import type { Checksum } from '../format/checksums.ts';
-import { listMedia } from '../io/media.ts';
+import { listMedia, type MediaEntry } from '../io/media.ts';
 import { unexpected } from './bundle-files.ts';
+import { changedName, originalOf } from './changed-name.ts';
 
 /** @throws StowageError `index-mismatch` unless both lists name the same files with the same digests */
 export function requireSameFiles(checksums: readonly Checksum[], bundle: Bundle): void {
@@ -25,7 +26,8 @@ function disagree(path: string): StowageError {
 
 /**
  * The listed files that a folder holds.
- * @throws StowageError `file-kind`, `file-unexpected` when it holds anything else
+ * @throws StowageError `file-kind`, `part-missing` when the medium changed the name of a listed file, `file-unexpected`
+ * when it holds anything else
  */
 export async function listedFiles(
   folder: string,
@@ -33,7 +35,8 @@ export async function listedFiles(
 ): Promise<ReadonlySet<string>> {
   const listed = new Set(checksums.map((each) => each.path));
   const found = new Set<string>();
-  for (const entry of await listMedia(folder)) {
+  const entries = await listMedia(folder);
+  for (const entry of entries) {
     if (entry.kind === 'other')
       throw wrongKind(`${entry.path} is a link or a device`, 'a link, device, pipe or socket');
     if (entry.kind === 'folder') {
@@ -41,10 +44,21 @@ export async function listedFiles(
       throw wrongKind(`${entry.path} is a folder in place of a file`, 'a folder');
     }
     if (entry.path === 'SHA512SUMS' || entry.path.startsWith('signatures/')) continue;
-    if (!listed.has(entry.path)) throw unexpected(entry.path);
+    if (!listed.has(entry.path)) throw foreign(entry.path, listed, entries);
     found.add(entry.path);
   }
   return found;
+}
+
+/** An unlisted file: one whose name the medium changed, if the listed one is not there, or an intruder. */
+function foreign(
+  path: string,
+  listed: ReadonlySet<string>,
+  entries: readonly MediaEntry[],
+): StowageError {
+  const present = new Set(entries.map((each) => each.path));
+  const original = originalOf(path, listed.difference(present));
+  return original === undefined ? unexpected(path) : changedName(path, original);
 }
 
 function wrongKind(message: string, found: string): StowageError {

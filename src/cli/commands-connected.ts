@@ -75,7 +75,7 @@ export function addConnectedCommands(program: Command, run: Run): void {
     )
     .option(
       '--disc-size <size>',
-      'split the bundle across discs of this size, such as 25GB, 23GiB, dvd or bd25',
+      'split the bundle across discs of this size, such as 4.7GB, dvd, dvd-dl, bd or bd-dl',
     )
     .option(
       '--parity <number>',
@@ -114,7 +114,10 @@ export function addConnectedCommands(program: Command, run: Run): void {
       ),
     );
   command('split <bundle>', 'split a bundle across discs; signatures stay valid')
-    .requiredOption('--disc-size <size>', 'disc size, such as 25GB, 23GiB, dvd or bd25')
+    .requiredOption(
+      '--disc-size <size>',
+      'disc size, such as 4.7GB, dvd, dvd-dl, bd or bd-dl',
+    )
     .option('-o, --output <folder>', 'folder for the discs (default: BUNDLE-discs)')
     .action((folder: string, options: SplitOptions) =>
       run(async (context) => (await import('./commands/split.ts')).split(folder, options, context)),

@@ -1,8 +1,10 @@
 import { GIB, KIB, MIB } from '../core/limits.ts';
 
-/** Parses a size such as `512MiB` or `25GB` to bytes; undefined if it is not one. */
+/** Parses a size such as `512MiB`, `25GB` or `4.7GB` to bytes, rounded down; undefined if it is not one. */
 export function parseBytes(text: string): number | undefined {
-  const match = /^([1-9][0-9]{0,8})(B|KiB|MiB|GiB|TiB|KB|MB|GB|TB)$/.exec(text);
+  const match = /^((?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,3})?)(B|KiB|MiB|GiB|TiB|KB|MB|GB|TB)$/.exec(
+    text,
+  );
   const units: Readonly<Record<string, number>> = {
     B: 1,
     KiB: KIB,
@@ -15,7 +17,12 @@ export function parseBytes(text: string): number | undefined {
     TB: 1e12,
   };
   const unit = units[match?.[2] ?? ''];
-  return match === null || unit === undefined ? undefined : Number(match[1]) * unit;
+  if (match === null || unit === undefined) return undefined;
+  const [whole = '', fraction = ''] = (match[1] ?? '').split('.');
+  if (fraction !== '' && unit === 1) return undefined;
+  // In thousandths, because 4.7 is not exact in binary.
+  const bytes = Math.floor((Number(whole + fraction.padEnd(3, '0')) * unit) / 1000);
+  return bytes === 0 ? undefined : bytes;
 }
 
 /** A duration for people: `2 min 05 s`. */

@@ -142,8 +142,9 @@ export const failures = {
       'give the folder that contains SHA512SUMS and bundle.json; check that the medium is mounted',
   },
   'part-missing': {
-    cause: 'a file of the bundle is missing',
-    remedy: 'copy it again from a complete bundle, or give all discs',
+    cause: 'a file of the bundle is missing, or the medium changed or shortened its name',
+    remedy:
+      'copy it again from a complete bundle, or give all discs; for changed names, write the disc with UDF or Rock Ridge',
   },
   'bundle-incomplete': {
     cause: 'some parts of the bundle are on discs that have not been read',

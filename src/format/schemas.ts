@@ -26,6 +26,9 @@ const kinds: Readonly<Record<string, DocumentKind<unknown>>> = {
   trust: trustKind,
 };
 
+/** Fields that authors can omit, because Stowage adds them before it checks the document. */
+const added: Readonly<Record<string, readonly string[]>> = { site: ['name'] };
+
 /** The JSON Schema of every document, by the name of its file in `manifests/schema/`. */
 export function jsonSchemas(): ReadonlyMap<string, string> {
   return new Map(
@@ -35,9 +38,10 @@ export function jsonSchemas(): ReadonlyMap<string, string> {
         unrepresentable: 'any',
         reused: 'inline',
       });
+      const required = schema.required?.filter((each) => added[name]?.includes(each) !== true);
       return [
         `${name}.schema.json`,
-        `${JSON.stringify({ title: kind.name, ...schema }, null, 2)}\n`,
+        `${JSON.stringify({ title: kind.name, ...schema, ...(required === undefined ? {} : { required }) }, null, 2)}\n`,
       ];
     }),
   );

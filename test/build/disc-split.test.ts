@@ -46,6 +46,8 @@ describe('when parts are split across discs', () => {
   });
 
   it('knows media by name, with less than their nominal capacity', () => {
+    expect(MEDIA).toMatchObject({ dvd: 2_295_104 * 2048, 'dvd-dl': 4_171_712 * 2048 });
+    expect(MEDIA).toMatchObject({ bd: 12_219_392 * 2048, 'bd-dl': 24_438_784 * 2048 });
     expect(MEDIA['bd25']).toBeGreaterThan(25e9);
     expect(MEDIA['dvd']).toBeLessThan(4.71e9);
   });

@@ -21,6 +21,10 @@ describe('when bytes are shown', () => {
 describe('when a size is parsed', () => {
   it.each([
     ['1B', 1],
+    ['4.7GB', 4_700_000_000],
+    ['8.5GB', 8_500_000_000],
+    ['1.5GiB', 1_610_612_736],
+    ['0.001KiB', 1],
     ['4KiB', 4096],
     ['512MiB', 512 * MIB],
     ['1GiB', GIB],
@@ -33,12 +37,26 @@ describe('when a size is parsed', () => {
     expect(parseBytes(text)).toBe(bytes);
   });
 
-  it.each(['', '0MiB', '01MiB', '1', '1 MiB', '1mib', '-1MiB', '1.5GiB', '1e3MiB', 'MiB', '1MiBs'])(
-    'rejects %j',
-    (text) => {
-      expect(parseBytes(text)).toBeUndefined();
-    },
-  );
+  it.each([
+    '',
+    '0MiB',
+    '01MiB',
+    '1',
+    '1 MiB',
+    '1mib',
+    '-1MiB',
+    '1.GiB',
+    '.5GiB',
+    '1.2345GiB',
+    '1.5B',
+    '0.0GB',
+    '1,5GB',
+    '1e3MiB',
+    'MiB',
+    '1MiBs',
+  ])('rejects %j', (text) => {
+    expect(parseBytes(text)).toBeUndefined();
+  });
 });
 
 describe('when a duration is shown', () => {
