@@ -57,7 +57,8 @@ function foreign(
   entries: readonly MediaEntry[],
 ): StowageError {
   const present = new Set(entries.map((each) => each.path));
-  const original = originalOf(path, listed.difference(present));
+  const absent = [...listed].filter((each) => !present.has(each));
+  const original = originalOf(path, absent);
   return original === undefined ? unexpected(path) : changedName(path, original);
 }
 

@@ -114,10 +114,7 @@ export function addConnectedCommands(program: Command, run: Run): void {
       ),
     );
   command('split <bundle>', 'split a bundle across discs; signatures stay valid')
-    .requiredOption(
-      '--disc-size <size>',
-      'disc size, such as 4.7GB, dvd, dvd-dl, bd or bd-dl',
-    )
+    .requiredOption('--disc-size <size>', 'disc size, such as 4.7GB, dvd, dvd-dl, bd or bd-dl')
     .option('-o, --output <folder>', 'folder for the discs (default: BUNDLE-discs)')
     .action((folder: string, options: SplitOptions) =>
       run(async (context) => (await import('./commands/split.ts')).split(folder, options, context)),

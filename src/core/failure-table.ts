@@ -117,8 +117,7 @@ export const failures = {
   },
   'file-missing': {
     cause: 'a file or folder does not exist, or a folder is empty',
-    remedy:
-      'check the path, and that the medium is mounted; the hint names the command that creates the file',
+    remedy: 'check the spelling of the path, and the folder in which you run the command',
   },
   'io-failed': {
     cause:

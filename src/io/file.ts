@@ -312,7 +312,7 @@ export function ioError(error: unknown, path: string): unknown {
     return new StowageError('file-missing', `${path} does not exist`, {
       expected: 'a file or folder',
       found: code === 'ENOTDIR' ? 'a file where the path requires a folder' : 'nothing',
-      hint: 'check the path, and that the medium is mounted',
+      hint: 'check the spelling of the path, and the folder in which you run the command',
       cause: error,
     });
   }

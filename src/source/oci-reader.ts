@@ -154,10 +154,10 @@ function notFound(
     });
   }
   const what = isDigest(name) ? name : `tag ${name}`;
-  return new StowageError('source-not-found', `${repository} has no ${what}`, {
+  return new StowageError('source-not-found', `${what} was not found in ${repository}`, {
     expected: what,
     found: 'status 404',
-    hint: `see what it has with skopeo list-tags docker://${repository}`,
+    hint: `check the spelling of the repository and of the tag or digest; skopeo list-tags docker://${repository} lists the tags`,
   });
 }
 

@@ -126,7 +126,7 @@ describe('when something is missing', () => {
       () => registry().resolve(`${open.host}/team/app:9.9`, amd64, never),
       'source-not-found',
     );
-    expect(error.message).toBe(`${open.host}/team/app has no tag 9.9`);
+    expect(error.message).toBe(`tag 9.9 was not found in ${open.host}/team/app`);
   });
 
   it('reports that the registry is down', async () => {

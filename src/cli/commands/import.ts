@@ -33,7 +33,7 @@ export async function importCommand(
         ...(acceptAge === undefined ? {} : { acceptAge }),
       }),
     );
-    return await withRecalls(opened.site, importResult(imported, places, opened.site.path()));
+    return await withRecalls(opened.site, importResult(imported, opened.site.path()));
   } finally {
     closePiped(given);
   }
@@ -50,11 +50,7 @@ function settingLines(bundle: Settable, folder: string): string[] {
   ];
 }
 
-function importResult(
-  imported: Imported,
-  places: readonly string[],
-  folder: string,
-): CommandResult {
+function importResult(imported: Imported, folder: string): CommandResult {
   const { bundle, id, partial, rebuilt, damaged } = imported;
   const common = {
     name: bundle.name,
@@ -71,7 +67,7 @@ function importResult(
       `${bundle.name} ${bundle.version}: imported and verified; running services are unchanged`,
       ...made,
       ...settingLines(bundle, folder),
-      `  next: stowage install ${places[0] === '-' ? `${bundle.name}@${bundle.version}` : places.join(' ')}`,
+      `  next: stowage install ${bundle.name}@${bundle.version}`,
     ];
     return {
       json: { complete: true, ...common, siteYaml: siteText(bundle, folder) },

@@ -95,6 +95,22 @@ describe('when a user has a site of their own beside that of the host', () => {
   });
 });
 
+describe('when a bundle is imported', () => {
+  it('prints a site.yaml for the release, which the site then accepts', async () => {
+    const site = ['--site', 'site'];
+    const { stdout } = await run(['import', small.folder, ...trusting, ...site, '--json']);
+    const { siteYaml } = JSON.parse(stdout);
+    expect(siteYaml).toContain('apiVersion: stowage/v1');
+    const file = join(place, 'site', 'site.yaml');
+    writeFileSync(file, siteYaml);
+    const planned = await run(['status', ...site]);
+    expect(planned).toMatchObject({ status: 0 });
+    const again = await run(['import', small.folder, ...site]);
+    expect(again.status).toBe(0);
+    expect(again.stdout).toContain('next: stowage install chat@');
+  });
+});
+
 describe('when the folder of a site is given', () => {
   it.each<[string, readonly string[], object]>([
     ['--site', ['--site', 'site'], {}],
