@@ -127,6 +127,7 @@ export interface Offer {
   readonly title: string;
   readonly facts: readonly (readonly [name: string, value: string])[];
   readonly commands: readonly string[];
+  readonly files?: readonly { readonly path: string; readonly size: number }[];
 }
 
 /** Blobs that share a line in the size summary of a bundle. */

@@ -7,7 +7,7 @@ import type { ReportContents } from '../format/report-contents.ts';
 import { type Described, describeArtifact, TITLE } from './artifact.ts';
 import { namedChangeBranch } from './branches.ts';
 import { changesOf, type NamedChange } from './changes.ts';
-import type { ContentKind, Forms } from './content-kind.ts';
+import type { ContentKind, DepotAddress, Forms, Offer } from './content-kind.ts';
 import { type Sheet, sha256 } from './sheet.ts';
 
 export type ComparedFile = Omit<BundleFile, 'manifest'>;
@@ -53,6 +53,7 @@ export const fileKind: ContentKind<FileForms> = {
       hashes: [{ alg: 'SHA-256', content: digestHex(digest) }],
     },
   }),
+  offer,
   lockLine: ({ name, path, size }) => `files ${name}: ${path}, ${formatBytes(size)}`,
 
   layout: ({ name, kind, path, digest }) => [
@@ -127,5 +128,19 @@ function sheet({ name, source, kind, path, size, digest }: FileForms['reported']
       [kind === 'tree' ? 'Folder, as one archive' : 'File', `${path}, ${formatNumber(size)} bytes`],
       ['SHA-256', sha256(digest)],
     ],
+  };
+}
+
+function offer({ name, source, kind, path, digest, size }: BundleFile, depot: DepotAddress): Offer {
+  const { host, secure, release, tag } = depot;
+  return {
+    title: `files ${name}`,
+    facts: [
+      ['source', source],
+      ['SHA-256', digestHex(digest)],
+      ['size', `${formatBytes(size)}${kind === 'tree' ? ', a folder as one tar' : ''}`],
+    ],
+    commands: [`oras pull ${secure ? '' : '--plain-http '}${host}/${release}/${name}:${tag}`],
+    files: [{ path, size }],
   };
 }

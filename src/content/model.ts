@@ -219,6 +219,7 @@ function offer(
       `oras pull ${secure ? '' : '--plain-http '}${reference}:${tag}`,
       `podman pull ${secure ? '' : '--tls-verify=false '}${reference}-car:${tag}`,
     ],
+    files: files.map(({ path, size }) => ({ path, size })),
   };
 }
 

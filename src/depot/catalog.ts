@@ -35,7 +35,7 @@ export interface CatalogEntry {
   readonly make?: () => Promise<CatalogEntry>;
 }
 
-/** A staged release. */
+/** An imported release. */
 export interface CatalogRelease {
   /** SHA-512 of its `SHA512SUMS`. */
   readonly id: string;
@@ -71,6 +71,19 @@ export interface CatalogModel {
   };
 }
 
+/** The services of an installed release. Whether they run at this moment is not known. */
+export interface InstalledService {
+  readonly name: string;
+  /** Its addresses, such as `http://127.0.0.1:18000`. */
+  readonly addresses: readonly string[];
+}
+
+/** The current generation of a site. */
+export interface Installed {
+  readonly generation: number;
+  readonly releases: ReadonlyMap<string, readonly InstalledService[]>;
+}
+
 /** What the depot serves, independent of the layout of the store on disk. */
 export interface Catalog {
   repositories(): readonly CatalogEntry[];
@@ -78,6 +91,8 @@ export interface Catalog {
   models(): readonly CatalogModel[];
   /** The releases that the repositories belong to. */
   releases(): readonly CatalogRelease[];
+  /** The releases of the current generation, by id, each with its services; undefined if that cannot be read. */
+  installed?(): Promise<Installed | undefined>;
   /** The absolute path of a blob or manifest. */
   blobPath(digest: Digest): string;
   /**

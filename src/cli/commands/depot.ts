@@ -37,11 +37,16 @@ export async function depot(
   options: DepotCommandOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const { site } = await openSite(options.root, context);
+  const { site, target } = await openSite(options.root, context);
   const { address, port } = parseListen(options.listen);
   const catalog = await SiteCatalog.open({
     site,
     wanted: options.release,
+    services: (release) =>
+      target.services(release).map(({ name, addresses }) => ({
+        name,
+        addresses: addresses.map(({ url }) => url),
+      })),
     onError: (error) => context.emit({ type: 'warning', ...troubleOf(error) }),
     onRefused: (refused) => context.emit(refusedWarning(refused)),
   });

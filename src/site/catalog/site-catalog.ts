@@ -1,7 +1,16 @@
 import { type FileHandle, stat } from 'node:fs/promises';
 import type { Digest } from '../../core/digest.ts';
 import { systemCode } from '../../core/error.ts';
-import type { Catalog, CatalogEntry, CatalogModel, CatalogRelease } from '../../depot/catalog.ts';
+import type {
+  Catalog,
+  CatalogEntry,
+  CatalogModel,
+  CatalogRelease,
+  Installed,
+  InstalledService,
+} from '../../depot/catalog.ts';
+import type { DeployedRelease } from '../../format/generation.ts';
+import { currentGeneration } from '../generations.ts';
 import { findRelease, type RefusedRelease } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { catalogOf, catalogOfAll } from './catalog.ts';
@@ -10,6 +19,8 @@ export interface SiteCatalogOptions {
   readonly site: SiteFolder;
   /** Names of releases; all if empty. */
   readonly wanted: readonly string[];
+  /** The services of a release in a generation; none without a target. */
+  readonly services?: (release: DeployedRelease) => readonly InstalledService[];
   /** Called when a changed list of releases cannot be read, and when a damaged blob is requested. */
   readonly onError: (error: unknown) => void;
   /** Called for each release that cannot be served; the others are. */
@@ -45,6 +56,20 @@ export class SiteCatalog implements Catalog {
 
   models(): readonly CatalogModel[] {
     return this.#current.models();
+  }
+
+  async installed(): Promise<Installed | undefined> {
+    const { site, services = () => [] } = this.#options;
+    try {
+      const { number, releases } = await currentGeneration(site);
+      return {
+        generation: number,
+        releases: new Map(releases.map((each) => [each.bundle, services(each)])),
+      };
+    } catch (error) {
+      this.#options.onError(error);
+      return undefined;
+    }
   }
 
   blobPath(digest: Digest): string {
