@@ -10,8 +10,15 @@ import { commanderStatus, createProgram } from '../src/cli/program.ts';
 import type { Terminal } from '../src/cli/terminal.ts';
 import { errorCodes } from '../src/core/error-table.ts';
 import { callsOf, commandsOfPage, typedPages } from './support/documents.ts';
+import { readSource } from './support/import-graph.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+/** A command in a message, and the words up to the end of its clause. */
+const COMMAND = /(?<![\w./@-])stowage ([a-z][a-z-]*)((?: (?!stowage )[A-Za-z<-][\w<>.-]*)*)/g;
+/** What follows the name of the program in sentences about it. */
+const PROSE = new Set(
+  'release program that is does command verifies claims without uses has'.split(' '),
+);
 const guides = typedPages.filter((page) => page !== 'CONTRIBUTING.md');
 const pages = globSync(['*.md', '{manifests,scripts,signing}/*.md', '{src,test}/**/*.md'], {
   cwd: root,
@@ -109,7 +116,15 @@ describe.each(guides)('when somebody types what %s says', (page) => {
     for (const [verb = '', ...rest] of typed) {
       const line = [verb, ...rest].join(' ');
       if (verb === 'help') {
-        const known = ['COMMAND', 'commands', 'errors', 'findings', 'man', ...commands.keys()];
+        const known = [
+          'COMMAND',
+          'commands',
+          'errors',
+          'findings',
+          'man',
+          'site.yaml',
+          ...commands.keys(),
+        ];
         if (rest[0] !== undefined) expect(known, line).toContain(rest[0]);
         continue;
       }
@@ -128,6 +143,29 @@ describe.each(guides)('when somebody types what %s says', (page) => {
       const [option = ''] = text.split(' ');
       if (!others.has(option)) expect(options, option).toContain(option);
     }
+  });
+});
+
+describe('when a message names a command', () => {
+  const texts = [...readSource()].flatMap(([, { path, code }]) =>
+    // Comments are not messages.
+    [...code.replace(/^\s*(?:\/\/|\*|\/\*\*).*$/gm, '').matchAll(COMMAND)].map((match) => ({
+      path,
+      verb: match[1] ?? '',
+      options: [...(match[2] ?? '').matchAll(/ (--[a-z-]+)/g)].map((option) => option[1] ?? ''),
+    })),
+  );
+
+  it('names one that exists, with options that it has', () => {
+    expect(texts.length).toBeGreaterThan(100);
+    const wrong = texts.flatMap(({ path, verb, options }) => {
+      if (PROSE.has(verb)) return [];
+      const own = commands.get(verb) ?? (verb === 'help' ? [] : undefined);
+      if (own === undefined) return [`${path}: stowage ${verb}`];
+      const unknown = options.filter((option) => !own.includes(option));
+      return unknown.map((option) => `${path}: stowage ${verb} ${option}`);
+    });
+    expect(wrong).toEqual([]);
   });
 });
 
