@@ -20,6 +20,11 @@ export function addAnywhereCommands(program: Command, run: Run): void {
   const command = (usage: string, about: string): Command => addCommand(program, usage, about);
   command('pki <folder>', 'create a throwaway root and release certificate, for trials only')
     .option('--organization <name>', 'organization name in the certificates', 'Stowage Trial')
+    .addOption(
+      new Option('--algorithm <name>', 'algorithm of both keys')
+        .choices(['ecdsa-p384-sha384', 'ml-dsa-87'])
+        .default('ecdsa-p384-sha384'),
+    )
     .option('--encrypt', 'encrypt the private keys; prompts for a passphrase')
     .addOption(passphraseFile())
     .addOption(passphraseFd())

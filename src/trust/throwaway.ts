@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import type { AlgorithmName } from './algorithm.ts';
 import type { Certificate } from './certificate.ts';
 import { issueCertificate } from './certificate-issue.ts';
 import { generateKey } from './key.ts';
@@ -12,7 +13,7 @@ const ROOT_YEARS = 10;
 const RELEASE_YEARS = 2;
 
 /**
- * A root and a release certificate under it, both P-384, for trials and demonstrations: both keys are generated in this
+ * A root and a release certificate under it, with keys of one algorithm, for trials and demonstrations: both keys are generated in this
  * process, which a real key ceremony never does.
  * @param serials 16 random bytes for each certificate
  */
@@ -20,8 +21,9 @@ export function throwawayAuthority(
   organization: string,
   now: Date,
   serials: readonly [Buffer, Buffer],
+  algorithm: AlgorithmName = 'ecdsa-p384-sha384',
 ): { root: Issued; release: Issued } {
-  const rootKey = generateKey();
+  const rootKey = generateKey(algorithm);
   const root = issueCertificate({
     subject: { commonName: `${organization} Root`, organization },
     publicKey: rootKey.publicKey,
@@ -31,7 +33,7 @@ export function throwawayAuthority(
     notAfter: yearsAfter(now, ROOT_YEARS),
     serial: positive(serials[0]),
   });
-  const releaseKey = generateKey();
+  const releaseKey = generateKey(algorithm);
   const release = issueCertificate({
     subject: { commonName: `${organization} Release`, organization },
     publicKey: releaseKey.publicKey,

@@ -22,6 +22,13 @@ describe('when an authority for trials is made', () => {
     expect(release.certificate.serial).toBe(`40${'00'.repeat(15)}`);
   });
 
+  it('signs both certificates with ML-DSA-87 if that is chosen', () => {
+    const made = throwawayAuthority('Example Agency', now, serials, 'ml-dsa-87');
+    for (const { certificate } of [made.root, made.release])
+      expect(certificate.signed.algorithm).toBe('ml-dsa-87');
+    expect(isSignedBy(made.release.certificate, made.root.certificate)).toBe(true);
+  });
+
   it('converts any 16 bytes to a positive number of 16 bytes', () => {
     for (const first of [0, 1, 0x3f, 0x40, 0x7f, 0x80, 0xff]) {
       const [byte = 0] = positive(Buffer.from([first, ...Array(15).fill(0)]));

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { StowageError } from '../../core/error.ts';
 import { exists, makeFolder, writeNew } from '../../io/file.ts';
+import type { AlgorithmName } from '../../trust/algorithm.ts';
 import { encodeCertificate } from '../../trust/certificate-file.ts';
 import { encodePrivateKey } from '../../trust/key.ts';
 import { throwawayAuthority } from '../../trust/throwaway.ts';
@@ -10,6 +11,7 @@ import { newPassphrase, type PassphraseOptions } from './passphrase.ts';
 
 export interface PkiOptions extends PassphraseOptions {
   readonly organization: string;
+  readonly algorithm: AlgorithmName;
   /** Prompt for a passphrase if no option gives one. */
   readonly encrypt?: boolean;
 }
@@ -22,10 +24,12 @@ export async function pki(
   const place = context.path(folder);
   await requireNone(place);
   const passphrase = await newPassphrase(options, context);
-  const { root, release } = throwawayAuthority(options.organization, context.now(), [
-    randomBytes(16),
-    randomBytes(16),
-  ]);
+  const { root, release } = throwawayAuthority(
+    options.organization,
+    context.now(),
+    [randomBytes(16), randomBytes(16)],
+    options.algorithm,
+  );
   await makeFolder(place, 0o700);
   for (const [name, issued] of [
     ['root', root],

@@ -6,9 +6,16 @@ import { digitsDefect, FINGERPRINT_DIGITS, normalizeFingerprint } from '../../co
 import { MAX_TRUST_BYTES } from '../../core/limits.ts';
 import { writeCanonical } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
-import { readTrustDocument, type Trust, trustKind } from '../../format/trust.ts';
+import {
+  type RoleName,
+  readTrustDocument,
+  roleNames,
+  type Trust,
+  trustKind,
+} from '../../format/trust.ts';
 import { exists, readBounded, writeNew } from '../../io/file.ts';
 import { allAlgorithms } from '../../trust/algorithm.ts';
+import { keyKind } from '../../trust/key-kind.ts';
 import { trustRoots } from '../../trust/trust-root.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { readRoot, splitPair } from './trust-pair.ts';
@@ -129,13 +136,24 @@ function revocationOf(pair: string): Trust['revoked'][number] {
   };
 }
 
+/** The roles that require ML-DSA-87 under roots with other algorithms only. */
+function rolesWithoutMlDsaRoot(trust: Trust): RoleName[] {
+  const strong = trustRoots(trust)
+    .filter(({ certificate }) => keyKind(certificate.publicKey) === 'ml-dsa-87')
+    .map(({ name }) => name);
+  return roleNames.filter((name) => {
+    const { requires = [], roots = [] } = trust.roles[name] ?? {};
+    return requires.includes('ml-dsa-87') && !roots.some((each) => strong.includes(each));
+  });
+}
+
 async function writeDraft(
   trust: Trust,
   output: string,
   context: CommandContext,
 ): Promise<CommandResult> {
   const bytes = writeCanonical(trustKind, trust);
-  trustRoots(trust);
+  const weak = rolesWithoutMlDsaRoot(trust);
   const path = context.path(output);
   if (![undefined, trust.version].includes(trustFileVersion(basename(path))))
     throw usage(
@@ -150,6 +168,12 @@ async function writeDraft(
       hint: 'choose another --output; a signed trust document is never overwritten',
     });
   await writeNew(path, bytes);
+  for (const role of weak)
+    context.emit({
+      type: 'warning',
+      message: `role ${role} requires ml-dsa-87, but none of its roots has an ML-DSA-87 key: whoever breaks the algorithm of the root can certify an ML-DSA-87 key, so the requirement adds no protection`,
+      hint: 'add a root with an ML-DSA-87 key to the role; see signing/CEREMONY.md',
+    });
   const { fingerprint } = readTrust(bytes, context.now());
   return {
     json: { file: path, version: trust.version, fingerprint, trust },

@@ -119,6 +119,20 @@ describe('when a trust document is created', () => {
     });
   });
 
+  it.each([
+    ['a P-384 root', ['keeper'], true],
+    ['an ML-DSA-87 root', ['heir'], false],
+    ['one root of each kind', ['keeper', 'heir'], false],
+  ])(
+    'warns if ML-DSA-87 is required under %s, only where no root has such a key',
+    async (_, names, warned) => {
+      const given = names.flatMap((each) => ['--root', `${each}=${each}.pem`]);
+      const output = `required-${names.join('-')}.json`;
+      const ran = await ok('init', ...given, '--require', 'release=ml-dsa-87', '--output', output);
+      expect(ran.stderr.includes('ml-dsa-87')).toBe(warned);
+    },
+  );
+
   it('gives a single root all roles', async () => {
     await ok('init', '--root', 'only=keeper.pem', '--output', 'only.json');
     const role = { threshold: 1, roots: ['only'] };
