@@ -134,6 +134,11 @@ const between: Readonly<Record<string, Readonly<Record<string, () => Promise<voi
     'stowage sign chat-1.0.0 --certificate release.pem --signer-command': () =>
       type('connected', 'rm -r chat-1.0.0/signatures'),
   },
+  'manifests/README.md': {
+    // Where the reader of OPERATOR.txt imported it.
+    'stowage stop chat': () =>
+      type('site', `export STOWAGE_ROOT=${at('second-site')} && stowage install chat`),
+  },
   'manifests/MEDIA.md': {
     'cd /media/stick': () => type('site', 'touch /media/stick/chat-1.0.0/.DS_Store'),
     // A disc without its largest file, at another site.
@@ -187,7 +192,9 @@ async function follow(page: string, blocks: readonly CommandBlock[]): Promise<vo
   expect(blocks, page).not.toHaveLength(0);
   for (const block of blocks) {
     const where = `${page}:${block.line}`;
-    for (const words of block.commands.flatMap(callsOf))
+    // The value of a variable that the page sets before.
+    const inserted = (word: string): string => (word === '$PAPER' ? fingerprint() : word);
+    for (const words of block.commands.flatMap(callsOf).map((each) => each.map(inserted)))
       expect(await parses(words), `${where}: stowage ${words.join(' ')}`).toBe('parsed');
     if (block.notRun !== undefined) {
       counted.parsed += block.commands.length;
