@@ -53,13 +53,25 @@ function isFormOf(found: string, original: string): boolean {
   if (found === original) return true;
   const form = split(found);
   const whole = split(original);
-  if (form.base === whole.base && form.extension === whole.extension) return true;
-  if (!whole.extension.startsWith(form.extension)) return false;
-  let same = 0;
-  while (same < form.base.length && form.base[same] === whole.base[same]) same += 1;
+  const extension = sameLetters(form.extension, whole.extension);
+  if (form.extension.length !== extension) return false;
+  const same = sameLetters(form.base, whole.base);
+  const isWhole = same === form.base.length && same === whole.base.length;
+  if (isWhole && extension === whole.extension.length) return true;
   const tail = form.base.slice(same);
   if (tail.includes('~')) return same >= 2 && TAIL.test(tail);
   return same >= 6 && form.base.length <= whole.base.length && TAIL.test(tail);
+}
+
+/**
+ * How many letters a name begins with that an original has there too. `_` stands for any letter: in a Turkish locale,
+ * programs have no capital for `i`.
+ */
+function sameLetters(name: string, original: string): number {
+  const most = Math.min(name.length, original.length);
+  let same = 0;
+  while (same < most && (name[same] === original[same] || name[same] === '_')) same += 1;
+  return same;
 }
 
 /** A name as the poorest format stores it. */

@@ -23,6 +23,8 @@ describe('when a name on a medium is compared with the listed ones', () => {
     ['stowage_linux_x64', 'stowage-linux-x64'],
     ['stowage_', 'stowage-linux-x64'],
     ['STOWAG~1', 'stowage-linux-x64'],
+    ['VER_FY.TXT', 'VERIFY.txt'],
+    ['STOWAGE_L_NUX_X64', 'stowage-linux-x64'],
     ['ST3F2A~1', 'stowage-linux-x64'],
     [`blobs/sha256/${HEX.slice(0, 8)}.000`, PART],
     [`blobs/sha256/${HEX.slice(0, 7)}0.000`, PART],

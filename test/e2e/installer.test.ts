@@ -106,7 +106,7 @@ describe('when the installer is inspected as a file', () => {
 
 describe('when the installer runs', () => {
   it('offers only the commands for sites', async () => {
-    const { status, stdout } = await installer(['--help']);
+    const { status, stdout } = await installer(['help', 'commands']);
     expect(status).toBe(0);
     for (const name of ['verify', 'install', 'rollback', 'trust', 'doctor'])
       expect(stdout).toMatch(new RegExp(`^  ${name}\\b`, 'm'));

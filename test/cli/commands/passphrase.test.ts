@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { encodeCertificate } from '../../../src/trust/certificate-file.ts';
 import { decodePrivateKey, encodePrivateKey } from '../../../src/trust/key.ts';
+import { throwawayAuthority } from '../../../src/trust/throwaway.ts';
 import { personScreen, type Ran, runProgram } from '../../support/fake-terminal.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { makeAuthority, smallBundle } from '../../support/small-bundle.ts';
@@ -14,6 +15,7 @@ import { makeAuthority, smallBundle } from '../../support/small-bundle.ts';
 const SECRET = 'korrektes Pferd ü';
 const scratch = scratchFolder();
 const authority = makeAuthority();
+const SERIALS = [Buffer.alloc(16, 1), Buffer.alloc(16, 2)] as const;
 let packed: string;
 let place: string;
 
@@ -27,9 +29,9 @@ beforeAll(async () => {
 });
 
 /** The key as `openssl pkcs8` encrypts it, with a hundredth of the iterations of our own. */
-function quickToOpen(passphrase: string): string {
+function quickToOpen(passphrase: string, key = authority.signer.key): string {
   const form = { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc' } as const;
-  return authority.signer.key.export({ ...form, passphrase: Buffer.from(passphrase) }).toString();
+  return key.export({ ...form, passphrase: Buffer.from(passphrase) }).toString();
 }
 
 const sign = (args: readonly string[], values: object = {}, key = 'k.pem'): Promise<Ran> => {
@@ -130,7 +132,11 @@ describe('when a passphrase comes from a file descriptor', () => {
 
   it('reads a shell pipe in a separate process', async () => {
     const main = new URL('../../../src/cli/main.ts', import.meta.url).pathname;
-    const by = ['--key', 'k.pem', '--certificate', 'c.pem', '--name', 'second'];
+    // The process has the clock of this machine: so does this certificate.
+    const { release } = throwawayAuthority('Example Agency', new Date(), SERIALS);
+    writeFileSync(join(place, 'today.pem'), encodeCertificate(release.certificate));
+    writeFileSync(join(place, 'today-k.pem'), quickToOpen(SECRET, release.key));
+    const by = ['--key', 'today-k.pem', '--certificate', 'today.pem', '--name', 'second'];
     const args = [main, 'sign', scratch.copy(packed), ...by, '--passphrase-fd', '3'];
     const child = spawn(process.execPath, args, {
       cwd: place,
