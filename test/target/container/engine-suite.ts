@@ -261,7 +261,7 @@ export function everyEngine(bench: () => EngineBench): void {
       ['capabilities', { capabilities: ['CAP_SYS_NICE'] }],
       ['memory', { memory: 32 * MIB }],
       ['process limit', { pids: 78 }],
-      ['networks', { network: 'none' }],
+      ['networks', { network: 'none', networks: [] }],
     ])('names %s when another container took its place, and is repaired', async (field, change) => {
       const { target } = bench();
       await target.createNetwork(outward, signal);
