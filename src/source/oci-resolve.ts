@@ -1,7 +1,7 @@
 import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, textOf } from '../core/fields.ts';
-import type { LockedBlob, LockedLayer } from '../format/locked-content.ts';
+import type { LockedBlob, LockedImage, LockedLayer } from '../format/locked-content.ts';
 import { parseRemote } from '../net/http-body.ts';
 import { type Asked, malformed } from '../net/http-error.ts';
 import type { Place } from '../net/registry-auth.ts';
@@ -24,16 +24,7 @@ import type { FetchedManifest, Reader } from './oci-reader.ts';
 import { parseReference, repositoryName } from './reference.ts';
 
 /** An image in a registry, resolved for the requested platforms. */
-export interface ResolvedImage {
-  /** `registry/repository`. */
-  readonly repository: string;
-  /** The index or manifest that the reference named, byte for byte. */
-  readonly target: LockedBlob;
-  readonly platforms: readonly {
-    readonly platform: string;
-    readonly manifest: Digest;
-    readonly config: Digest;
-  }[];
+export interface ResolvedImage extends Pick<LockedImage, 'repository' | 'target' | 'platforms'> {
   /** The target, then the manifest, config and layers of each platform, without duplicates. */
   readonly blobs: readonly LockedLayer[];
   /** The exact bytes of the target and the platforms' manifests. */
@@ -218,14 +209,14 @@ async function fromManifest(
   const { config, layers, mediaType } = image;
   const { bytes, digest, asked } = root;
   const stated = fieldsOf(parseRemote(await reader.small(place, config, signal), asked));
-  const platform = platformOf(stated) ?? assumedPlatform(stated, platforms);
+  const own = platformOf(stated);
+  const platform = own ?? assumedPlatform(stated, platforms);
   return platforms.map((wanted) => {
     if (platform === undefined || choosePlatform([{ platform }], wanted) === undefined) {
       throw platformMissing(asked, wanted, platform === undefined ? [] : [platform]);
     }
     const manifest = { digest, size: bytes.length, mediaType };
-    const assumed = platformOf(stated) === undefined;
-    return { platform: wanted, assumed, manifest, config, layers, bytes };
+    return { platform: wanted, assumed: own === undefined, manifest, config, layers, bytes };
   });
 }
 
