@@ -1,6 +1,6 @@
 import { type Digest, parseDigest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import { isRegistryHost } from '../core/repository-name.ts';
+import { isRegistryHost, isRepositoryName, isTag } from '../core/repository-name.ts';
 import { isLoopback } from '../net/address.ts';
 
 /** The parts of an image reference. */
@@ -14,10 +14,7 @@ export interface Reference {
   readonly digest?: Digest;
 }
 
-// distribution-spec 1.1, "Pulling manifests"
-const COMPONENT = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*';
-const REPOSITORY = new RegExp(`^${COMPONENT}(?:/${COMPONENT})*$`);
-const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
+/** Of the name with its registry. */
 const MAX_NAME_BYTES = 255;
 
 /**
@@ -31,13 +28,13 @@ export function parseReference(text: string): Reference {
   const colon = named.indexOf(':', named.lastIndexOf('/') + 1);
   const name = colon < 0 ? named : named.slice(0, colon);
   const tag = colon < 0 ? undefined : named.slice(colon + 1);
-  if (tag !== undefined && !TAG.test(tag)) throw refuse(text, `an invalid tag`);
+  if (tag !== undefined && !isTag(tag)) throw refuse(text, `an invalid tag`);
   const place = splitName(name);
   if (!isRegistryHost(place.registry)) throw refuse(text, 'a registry that is not a host name');
   if (place.repository !== place.repository.toLowerCase()) {
     throw refuse(text, 'upper-case letters in the repository');
   }
-  if (!REPOSITORY.test(place.repository) || repositoryName(place).length > MAX_NAME_BYTES) {
+  if (!isRepositoryName(place.repository) || repositoryName(place).length > MAX_NAME_BYTES) {
     throw refuse(text, 'an invalid repository');
   }
   if (at < 0) return { ...place, tag: tag ?? 'latest' };
