@@ -51,7 +51,14 @@ export function registryFolder(registry: string): string {
     .replace(/^-|-$/g, '');
 }
 
+const INCLUDED = '-included';
+
 /** The tag of the index of what is included, beside that of the original index. */
 export function includedTag(tag: string): string {
-  return `${tag}-included`;
+  return `${tag}${INCLUDED}`;
+}
+
+/** Whether a tag is one of {@link includedTag}. */
+export function isIncludedTag(tag: string): boolean {
+  return tag.endsWith(INCLUDED);
 }

@@ -1,6 +1,7 @@
 import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
+import { isIncludedTag } from '../core/repository-name.ts';
 import { oneLine } from '../net/address.ts';
 import type { HttpResponse } from '../net/http.ts';
 import { type PushedBlob, pushBlob, type Sessions } from './push-blob.ts';
@@ -132,7 +133,7 @@ async function pushManifests(
 }
 
 function includedNote(tags: PushedRepository['tags']): string {
-  const names = Object.keys(tags).filter((tag) => tag.endsWith('-included'));
+  const names = Object.keys(tags).filter(isIncludedTag);
   return names.length === 0 ? '' : `; ${names.join(', ')} names an index of those that are`;
 }
 
