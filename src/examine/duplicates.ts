@@ -1,6 +1,7 @@
 import { formatBytes } from '../core/amount.ts';
 import type { LockedModelFile } from '../format/locked-content.ts';
 import type { Extra } from './examine-content.ts';
+import { exactGlob } from './glob.ts';
 
 type DuplicateReport = (
   file: string,
@@ -104,10 +105,9 @@ function tell(
 
 /** The line of a manifest that excludes these paths, with one glob for files that differ in their numbers. */
 function excludeLine(paths: readonly string[]): string {
-  const exact = (path: string): string => path.replace(/[[*?]/g, '[$&]');
-  const numbered = Map.groupBy(paths, (path) => exact(path).replace(/\d{2,}/g, '*'));
+  const numbered = Map.groupBy(paths, (path) => exactGlob(path).replace(/\d{2,}/g, '*'));
   const globs = [...numbered].map(([glob, [only = '', ...more]]) =>
-    more.length === 0 ? exact(only) : glob,
+    more.length === 0 ? exactGlob(only) : glob,
   );
   return `    exclude: [${['...', ...globs.slice(0, 20).map((each) => JSON.stringify(each))].join(', ')}]\n`;
 }

@@ -8,6 +8,11 @@ export function globMatcher(globs: readonly string[]): (path: string) => boolean
   return (path) => matchers.some((matches) => matches(path));
 }
 
+/** A Hub glob that matches only this path. */
+export function exactGlob(path: string): string {
+  return path.replace(/[[*?]/g, '[$&]');
+}
+
 /** One element of a Hub glob: matches any number of characters (`*`), or one that `has` accepts. */
 type Token = '*' | { readonly has: (character: string) => boolean };
 

@@ -1,6 +1,6 @@
 import type { Manifest, ModelSource } from '../format/manifest.ts';
 import type { Report } from './examine-content.ts';
-import { hubMatcher } from './glob.ts';
+import { exactGlob, hubMatcher } from './glob.ts';
 
 /** The vocabularies that openai-harmony downloads, with the digests in the source of tiktoken. */
 const HARMONY = [
@@ -32,7 +32,7 @@ export function examineModelAssets(
   const have = new Set(taken);
   const left = listed.filter((path) => !have.has(path));
   const include = (path: string): string =>
-    `    include: [..., ${JSON.stringify(path.replace(/[[*?]/g, '[$&]'))}]\n`;
+    `    include: [..., ${JSON.stringify(exactGlob(path))}]\n`;
   const isProjector = (path: string): boolean => /(?:^|\/)[\w.-]*mmproj[\w.-]*\.gguf$/i.test(path);
   const projector = left.find(isProjector);
   const ggufs = taken.filter((path) => /\.gguf$/i.test(path));
