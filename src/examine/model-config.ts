@@ -114,9 +114,13 @@ function checkComponents(config: object, context: ConfigContext): void {
   }
 }
 
+/** The folder of a path, with the slash at its end; empty at the top. */
+function folderOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/') + 1);
+}
+
 function requireFolder(name: string, { path, taken, report }: ConfigContext): void {
-  const base = path.includes('/') ? path.slice(0, path.lastIndexOf('/') + 1) : '';
-  const folder = `${base}${name}/`;
+  const folder = `${folderOf(path)}${name}/`;
   if ([...taken].some((each) => each.startsWith(folder))) return;
   report('asset-module', `the folder ${JSON.stringify(folder.slice(0, 200))} is not selected`, {
     offer: `    include: [..., "${folder}"]\n`,
@@ -125,9 +129,8 @@ function requireFolder(name: string, { path, taken, report }: ConfigContext): vo
 
 /** ONNX Runtime GenAI loads the models that its configuration names, from the folder of the configuration. */
 function checkFilenames(config: object, { path, taken, report }: ConfigContext): void {
-  const base = path.includes('/') ? path.slice(0, path.lastIndexOf('/') + 1) : '';
   for (const name of filenames(config, 0)) {
-    if (taken.has(base + name)) continue;
+    if (taken.has(folderOf(path) + name)) continue;
     report(
       'shard-missing',
       `it refers to ${JSON.stringify(name.slice(0, 200))}, which is not selected`,
