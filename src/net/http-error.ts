@@ -142,11 +142,10 @@ export function refusedStatus({ what, url }: Asked, status: number, said: string
   });
 }
 
-/** What a protocol requires, what came instead, and what to do about it where that is not a matter for an operator. */
+/** What a protocol requires, and what came instead. */
 export interface Violation {
   readonly expected: string;
   readonly found: string;
-  readonly hint?: string;
 }
 
 /** The error for a response that violates its protocol. */
