@@ -1,4 +1,4 @@
-import { StowageError } from '../core/error.ts';
+import { isSourceError, type StowageError } from '../core/error.ts';
 import { cutTo, printable } from '../core/printable.ts';
 import type { Finding } from '../format/finding.ts';
 import type { LockedAttachment, LockedBlob, LockedLayer } from '../format/locked-content.ts';
@@ -74,7 +74,7 @@ async function failureOf(
     for await (const _ of await registry.blob(repository, digest).open(0, signal)) break;
     return undefined;
   } catch (error) {
-    if (error instanceof StowageError && error.code.startsWith('source-')) return error;
+    if (isSourceError(error)) return error;
     throw error;
   }
 }

@@ -40,6 +40,11 @@ export class StowageError extends Error {
   }
 }
 
+/** Whether an error is about a source: its code is one of `source-*`. */
+export function isSourceError(error: unknown): error is StowageError {
+  return error instanceof StowageError && error.code.startsWith('source-');
+}
+
 /** The `code` of a system error (`ENOENT`, `ENOSPC`, ...); undefined for any other error. */
 export function systemCode(error: unknown): string | undefined {
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') {

@@ -1,5 +1,5 @@
 import { type Digest, digestHex, isDigest } from '../core/digest.ts';
-import { StowageError } from '../core/error.ts';
+import { isSourceError, StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, sizeOf, textOf } from '../core/fields.ts';
 import type { LockedBlob } from '../format/locked-content.ts';
 import { parseRemote } from '../net/http-body.ts';
@@ -54,7 +54,7 @@ export async function attachedTo(
     try {
       return await ask();
     } catch (error) {
-      if (!(error instanceof StowageError) || !error.code.startsWith('source-')) throw error;
+      if (!isSourceError(error)) throw error;
       failures.push(error);
       return undefined;
     }

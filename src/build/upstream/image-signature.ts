@@ -1,5 +1,5 @@
 import { digestOf } from '../../core/digest.ts';
-import { StowageError } from '../../core/error.ts';
+import { isSourceError, StowageError } from '../../core/error.ts';
 import { fieldsOf } from '../../core/fields.ts';
 import type { LockedBlob } from '../../format/locked-content.ts';
 import type { SignatureVerdict } from '../../format/upstream.ts';
@@ -67,9 +67,9 @@ export async function verifyImageSignature(
       if (verified !== undefined && form !== undefined)
         return { form, signature: each.manifest.digest, ...verified };
     } catch (error) {
-      if (!(error instanceof StowageError)) throw error;
-      if (error.code === 'upstream-refused') defects.push(error);
-      else if (error.code.startsWith('source-')) unread.push(error);
+      if (isSourceError(error)) unread.push(error);
+      else if (error instanceof StowageError && error.code === 'upstream-refused')
+        defects.push(error);
       else throw error;
     }
   }
