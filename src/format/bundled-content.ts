@@ -6,6 +6,8 @@ import {
   attachment,
   blob,
   folder,
+  type ImagePlatform,
+  imagePlatforms,
   type LockedAttachment,
   type LockedBlob,
   modelTags,
@@ -38,11 +40,7 @@ export interface BundleImage {
   readonly source: string;
   readonly repository: string;
   readonly target: LockedBlob;
-  readonly platforms: readonly {
-    readonly platform: string;
-    readonly manifest: Digest;
-    readonly config: Digest;
-  }[];
+  readonly platforms: readonly ImagePlatform[];
   /** The result of verifying its publisher's signature, if the manifest required it. */
   readonly signature?: SignatureVerdict;
   /** How many packages the SBOM lists for it, and how many layers or files could not be read. */
@@ -88,16 +86,7 @@ export const bundledImage: z.ZodType<BundleImage> = exact(
     source: field.line(512),
     repository: field.imageRepository,
     target: blob,
-    platforms: z
-      .array(
-        z.strictObject({
-          platform: field.platform,
-          manifest: field.digest,
-          config: field.digest,
-        }),
-      )
-      .min(1)
-      .max(8),
+    platforms: imagePlatforms,
     signature: verdict.exactOptional(),
     packages: z.strictObject({ found: field.bytes, unread: field.bytes }).exactOptional(),
     attached: z.array(attachment).min(1).max(1000).exactOptional(),

@@ -58,6 +58,13 @@ export interface LockedLayer extends LockedBlob {
   readonly urls?: readonly string[];
 }
 
+/** What an image consists of on one platform. */
+export interface ImagePlatform {
+  readonly platform: string;
+  readonly manifest: Digest;
+  readonly config: Digest;
+}
+
 export interface LockedImage {
   readonly name: string;
   readonly source: string;
@@ -66,11 +73,7 @@ export interface LockedImage {
   /** The index or manifest of the reference, stored byte for byte. */
   readonly target: LockedBlob;
   /** The image manifest for each requested platform, and its config. */
-  readonly platforms: readonly {
-    readonly platform: string;
-    readonly manifest: Digest;
-    readonly config: Digest;
-  }[];
+  readonly platforms: readonly ImagePlatform[];
   /** Every blob to pack, including the target, the platform manifests and attachments. */
   readonly blobs: readonly LockedLayer[];
   /** Signatures and other artifacts of the image in the registry; digest and size are those of their manifests. */
@@ -182,18 +185,22 @@ export const model: z.ZodType<LockedModel> = exact(
   }),
 );
 
+export const imagePlatforms: z.ZodType<ImagePlatform[]> = exact(
+  z
+    .array(
+      z.strictObject({ platform: field.platform, manifest: field.digest, config: field.digest }),
+    )
+    .min(1)
+    .max(8),
+);
+
 export const image: z.ZodType<LockedImage> = exact(
   z.strictObject({
     name: field.name,
     source: field.line(512),
     repository: field.line(512),
     target: blob,
-    platforms: z
-      .array(
-        z.strictObject({ platform: field.platform, manifest: field.digest, config: field.digest }),
-      )
-      .min(1)
-      .max(8),
+    platforms: imagePlatforms,
     blobs: z.array(layer).min(1).max(10_000),
     attached: z.array(attachment).min(1).max(1000).exactOptional(),
     signature: verdict.exactOptional(),
