@@ -1,9 +1,11 @@
 // Builds the travelling installers, dist/installer/stowage-PLATFORM. Equal sources and packages give equal bytes.
 // usage: node scripts/build-installer.ts [PLATFORM...]     linux-x64, linux-arm64; both without arguments
+
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { messageOf } from '../src/core/error.ts';
 import { installerCode } from './installer/code.ts';
 import { makeBlob, makeExecutable } from './installer/executable.ts';
 import { madeBefore } from './installer/made-before.ts';
@@ -28,7 +30,7 @@ try {
     console.log(`${output}: ${statSync(output).size} bytes`);
   }
 } catch (error) {
-  console.error(`build-installer: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`build-installer: ${messageOf(error)}`);
   process.exitCode = 1;
 } finally {
   rmSync(work, { recursive: true, force: true });

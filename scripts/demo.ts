@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { messageOf } from '../src/core/error.ts';
 import { answerText } from '../src/site/gate/acceptance.ts';
 import { type AirGap, airGap, assertNoWayOut } from '../test/lab/airgap.ts';
 import { isolatedEngine } from '../test/lab/engine.ts';
@@ -27,7 +28,7 @@ try {
   if (keepAt !== undefined)
     console.log(`kept in ${keepAt}: bundles 1.0.0 and 1.1.0, store, pki, site`);
 } catch (error) {
-  console.error(`demo: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`demo: ${messageOf(error)}`);
   process.exitCode = 1;
 } finally {
   for (const cleanup of cleanups.toReversed()) {

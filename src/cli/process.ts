@@ -1,4 +1,5 @@
 import { homedir } from 'node:os';
+import { messageOf } from '../core/error.ts';
 import { type CommandResult, commandContext, usage } from './command.ts';
 import { nodeDefect } from './node-version.ts';
 import type { Action, Verbosity } from './options.ts';
@@ -48,7 +49,7 @@ export async function runProcess(entry: Entry): Promise<void> {
 /** Prints a usage error as JSON; the parser has already printed it as text. */
 async function printUsageError(error: unknown): Promise<void> {
   const { errorResult } = await import('./render.ts');
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const [first = ''] = message.replace(/^error: /, '').split('\n');
   const failure = usage(first, 'a known command and valid options', 'something else');
   process.stdout.write(errorResult(failure));

@@ -40,6 +40,11 @@ export class StowageError extends Error {
   }
 }
 
+/** The message of an error, or a thrown value as text. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Whether an error is about a source: its code is one of `source-*`. */
 export function isSourceError(error: unknown): error is StowageError {
   return error instanceof StowageError && error.code.startsWith('source-');

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { messageOf } from '../core/error.ts';
 
 /** A JSON Schema as a manifest writes it. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
@@ -21,7 +22,7 @@ export function jsonSchemaDefect(schema: JsonSchema): string | undefined {
     z.fromJSONSchema({ ...schema });
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
 }
 

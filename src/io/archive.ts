@@ -9,7 +9,7 @@ import {
   type ReadEntry,
   type TarOptionsWithAliasesAsyncNoFile,
 } from 'tar';
-import { StowageError, systemCode } from '../core/error.ts';
+import { messageOf, StowageError, systemCode } from '../core/error.ts';
 import { MAX_ARCHIVE_BYTES, MAX_ARCHIVE_ENTRIES, MAX_LAYER_ENTRIES } from '../core/limits.ts';
 import { pathCollision, pathDefect } from '../core/safe-path.ts';
 import { ioError } from './file.ts';
@@ -223,7 +223,7 @@ async function translate(run: () => Promise<void>): Promise<void> {
     await run();
   } catch (cause) {
     if (cause instanceof StowageError) throw cause;
-    throw refused(cause instanceof Error ? cause.message : String(cause), cause);
+    throw refused(messageOf(cause), cause);
   }
 }
 

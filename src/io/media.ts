@@ -1,7 +1,7 @@
 import { constants, type Dirent } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { StowageError } from '../core/error.ts';
+import { messageOf, StowageError } from '../core/error.ts';
 import { MAX_BUNDLE_FILES, MAX_PATH_DEPTH } from '../core/limits.ts';
 import { ioError } from './file.ts';
 
@@ -50,7 +50,7 @@ async function requireFolder(root: string): Promise<void> {
   } catch (cause) {
     throw new StowageError('bundle-absent', `${root} is not a readable folder`, {
       expected: 'the folder of a bundle',
-      found: cause instanceof Error ? cause.message : String(cause),
+      found: messageOf(cause),
       hint: 'check the path, and that the medium is mounted',
       cause,
     });

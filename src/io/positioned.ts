@@ -1,5 +1,5 @@
 import { fchmodSync, fstatSync, readSync, writeSync } from 'node:fs';
-import { systemCode } from '../core/error.ts';
+import { messageOf, systemCode } from '../core/error.ts';
 
 /** The error of a pass, with the system's code (or `ESIZE`, `EKIND`, `ESHORT`) and the path. */
 export class PassError extends Error {
@@ -55,6 +55,6 @@ export function attempt<T>(path: string, run: () => T): T {
   } catch (error) {
     if (error instanceof PassError) throw error;
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'EUNKNOWN';
-    throw new PassError(code, path, error instanceof Error ? error.message : String(error));
+    throw new PassError(code, path, messageOf(error));
   }
 }

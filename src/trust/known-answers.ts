@@ -1,5 +1,6 @@
 import { createDecipheriv, createHash, createPublicKey, pbkdf2Sync } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+import { messageOf } from '../core/error.ts';
 import { type AlgorithmName, allAlgorithms, signWith, verifyWith } from './algorithm.ts';
 import { generateKey, type KeyPair } from './key.ts';
 import { type SignatureVector, signatureVectors } from './known-answer-vectors.ts';
@@ -184,7 +185,7 @@ function judge<T>(
     const passed = found === expected;
     return { algorithm, test, passed, found: passed ? '' : describe(found) };
   } catch (error) {
-    const found = error instanceof Error ? error.message : String(error);
+    const found = messageOf(error);
     return { algorithm, test, passed: false, found: `no answer: ${found}` };
   }
 }

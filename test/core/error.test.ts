@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { StowageError, systemCode } from '../../src/core/error.ts';
+import { messageOf, StowageError, systemCode } from '../../src/core/error.ts';
 
 describe('when an error is made', () => {
   it('carries what it was given', () => {
@@ -25,5 +25,14 @@ describe('when an error is made', () => {
     ['nothing', undefined, undefined],
   ])('tells the system’s code of %s', (_, error, code) => {
     expect(systemCode(error)).toBe(code);
+  });
+
+  it.each([
+    ['an error', new TypeError('x'), 'x'],
+    ['an error without a message', new Error(), ''],
+    ['a thrown text', 'x', 'x'],
+    ['nothing', undefined, 'undefined'],
+  ])('has a message for %s', (_, thrown, message) => {
+    expect(messageOf(thrown)).toBe(message);
   });
 });

@@ -1,4 +1,4 @@
-import { StowageError } from '../../core/error.ts';
+import { messageOf, StowageError } from '../../core/error.ts';
 import type { ErrorCode } from '../../core/error-table.ts';
 import { readCanonical, readJson, writeCanonical } from '../../format/document.ts';
 import { type JournalEntry, journalKind } from '../../format/journal.ts';
@@ -27,7 +27,7 @@ export async function apply(plan: Plan, context: ApplyContext): Promise<void> {
     try {
       await runStep(step, plan, context);
     } catch (failure) {
-      const reason = failure instanceof Error ? failure.message : String(failure);
+      const reason = messageOf(failure);
       context.emit({ type: 'failed', reason });
       await undo(plan, step.id, context, failure);
       throw rolledBack(plan, failure, await waitForPreviousGeneration(plan, step.id, context));
@@ -127,7 +127,7 @@ async function waitForPreviousGeneration(
         uninterruptible,
       );
     } catch (error) {
-      const found = error instanceof Error ? error.message : String(error);
+      const found = messageOf(error);
       context.emit({
         type: 'warning',
         message: `the previous generation was restarted, but is not ready: ${found}`,
@@ -172,7 +172,7 @@ function rolledBack(plan: Plan, failure: unknown, notReady: string | undefined):
   const now = stateAfter(plan, notReady);
   return new StowageError(
     code,
-    `the ${plan.intent} was rolled back: ${cause?.message ?? String(failure)}; ${now}`,
+    `the ${plan.intent} was rolled back: ${messageOf(failure)}; ${now}`,
     {
       ...(cause?.expected === undefined ? {} : { expected: cause.expected }),
       ...(cause?.found === undefined ? {} : { found: cause.found }),
@@ -193,7 +193,7 @@ function stateAfter(plan: Plan, notReady: string | undefined): string {
 }
 
 function rollbackFailed(step: Step, cause: unknown, failure: unknown): StowageError {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   return new StowageError(
     'rollback-failed',
     `step ${step.id} (${step.do.action}) could not be undone: ${why}`,

@@ -1,4 +1,4 @@
-import { StowageError } from '../../core/error.ts';
+import { messageOf, StowageError } from '../../core/error.ts';
 import type { Emit } from '../../core/event.ts';
 import { oneLine, printable } from '../../core/printable.ts';
 import type { LedgerEvent } from '../../format/ledger.ts';
@@ -251,10 +251,6 @@ function warnOfReceipt(emit: Emit, failure: unknown): void {
     message: `the receipt was not written: ${messageOf(failure)}`,
     hint: 'fix the problem in this message, then run stowage receipt write',
   });
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** A failure is only a warning: the release is installed all the same. */

@@ -1,5 +1,5 @@
 import { recallOf } from '../../bundle/admission/recall.ts';
-import { StowageError } from '../../core/error.ts';
+import { messageOf, StowageError } from '../../core/error.ts';
 import { oneLine } from '../../core/printable.ts';
 import { momentOf } from '../../format/field.ts';
 import type { DeployedRelease, Generation } from '../../format/generation.ts';
@@ -49,7 +49,7 @@ export async function operateServices(
       if (command !== 'start') await stopAll(selected, options);
       if (command !== 'stop') await startAll(names, { current, gates }, options);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       await append({ command, names, current, failure: reason }, ledger, options);
       throw error;
     }
