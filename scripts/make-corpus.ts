@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { ErrorCode } from '../src/core/error-table.ts';
+import type { ErrorCode } from '../src/core/error.ts';
 import { PRODUCT_VERSION } from '../src/core/product.ts';
 import { writeCanonical } from '../src/format/document.ts';
 import { trustKind } from '../src/format/trust.ts';

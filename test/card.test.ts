@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { errorCodes } from '../src/core/error-table.ts';
+import { errorCodes } from '../src/core/error.ts';
 import { checkDocument } from '../src/format/document.ts';
 import { manifestKind } from '../src/format/manifest.ts';
 import { verifyText } from '../src/format/verify-text.ts';

@@ -8,7 +8,7 @@ import { everyGroup } from '../src/cli/every-group.ts';
 import { examples } from '../src/cli/examples.ts';
 import { commanderStatus, createProgram } from '../src/cli/program.ts';
 import type { Terminal } from '../src/cli/terminal.ts';
-import { errorCodes } from '../src/core/error-table.ts';
+import { errorCodes } from '../src/core/error.ts';
 import { callsOf, commandsOfPage, typedPages } from './support/documents.ts';
 import { readSource } from './support/import-graph.ts';
 

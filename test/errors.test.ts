@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { errorPage, withRefusals } from '../scripts/build/error-page.ts';
-import { errorCodes } from '../src/core/error-table.ts';
+import { errorCodes } from '../src/core/error.ts';
 import { readSource } from './support/import-graph.ts';
 
 const codes = Object.values(errorCodes).flat();
 /** Files that list codes, and throw none of them. */
-const LISTS = ['core/error-table.ts', 'core/failure-table.ts', 'core/refusal-table.ts'];
+const LISTS = ['core/error.ts', 'core/failure-table.ts', 'core/refusal-table.ts'];
 /** What examination refuses with. */
 const EXAMINED = ['content-refused', 'source-unsupported'];
 /** How a change ended; not errors. */

@@ -1,18 +1,12 @@
-import {
-  type ErrorEntry,
-  errorCodes,
-  errorTable,
-  exitStatus,
-  type StatusName,
-  statusMeanings,
-} from '../../src/core/error-table.ts';
+import { type ErrorEntry, errorCodes, errorTable } from '../../src/core/error.ts';
+import { exitStatus, type StatusName, statusMeanings } from '../../src/core/exit-status.ts';
 
 /** manifests/ERRORS.md: every error code by exit status. */
 export function errorPage(): string {
   const names = Object.keys(exitStatus) as StatusName[];
   return `# Errors
 
-<!-- generated from src/core/error-table.ts: npm run errors -->
+<!-- generated from src/core/error.ts: npm run errors -->
 
 Every error has a code, which never changes, in brackets after the message:
 

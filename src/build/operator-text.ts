@@ -1,4 +1,4 @@
-import { exitStatus, type StatusName, statusMeanings } from '../core/error-table.ts';
+import { exitStatus, type StatusName, statusMeanings } from '../core/exit-status.ts';
 import type { Installer } from '../format/installer.ts';
 import type { Manifest } from '../format/manifest.ts';
 import { siteText } from '../format/site-text.ts';

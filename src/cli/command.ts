@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import { StowageError } from '../core/error.ts';
-import type { ExitStatus } from '../core/error-table.ts';
 import type { Context } from '../core/event.ts';
+import type { ExitStatus } from '../core/exit-status.ts';
 import type { Terminal } from './terminal.ts';
 
 /** The context of a command, with its terminal. */

@@ -1,7 +1,6 @@
 import type { z } from 'zod';
 import { canonicalBytes, type Json, parseCanonical, parseJson } from '../core/canonical-json.ts';
-import { StowageError } from '../core/error.ts';
-import type { ErrorCode } from '../core/error-table.ts';
+import { type ErrorCode, StowageError } from '../core/error.ts';
 import { MAX_JSON_DEPTH } from '../core/limits.ts';
 import { type Defect, defectsOf, pathText, wordsFor } from './defect.ts';
 import { currentVersion, newerFormat, type Versions, versionOf } from './version.ts';

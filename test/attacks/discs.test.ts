@@ -14,7 +14,7 @@ import {
 import { basename, join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Digest, digestOf } from '../../src/core/digest.ts';
-import type { ErrorCode } from '../../src/core/error-table.ts';
+import type { ErrorCode } from '../../src/core/error.ts';
 import type { StowageEvent } from '../../src/core/event.ts';
 import { MIB } from '../../src/core/limits.ts';
 import { namesIn } from '../../src/io/file.ts';

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { ErrorCode } from '../../src/core/error-table.ts';
+import type { ErrorCode } from '../../src/core/error.ts';
 import { namesIn } from '../../src/io/file.ts';
 import { withSite } from '../../src/site/applying/change.ts';
 import { type Imported, importMedia } from '../../src/site/importing/import.ts';

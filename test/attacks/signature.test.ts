@@ -3,8 +3,7 @@ import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { admit } from '../../src/bundle/admission/admit.ts';
-import type { StowageError } from '../../src/core/error.ts';
-import type { ErrorCode } from '../../src/core/error-table.ts';
+import type { ErrorCode, StowageError } from '../../src/core/error.ts';
 import { parseCertificate } from '../../src/trust/certificate.ts';
 import { encodePem } from '../../src/trust/pem.ts';
 import { context } from '../support/context.ts';

@@ -14,7 +14,7 @@ import { admit } from '../../src/bundle/admission/admit.ts';
 import type { AdmittedBundle } from '../../src/bundle/admitted-bundle.ts';
 import { checkPart } from '../../src/bundle/part-check.ts';
 import { verifyParts } from '../../src/bundle/verify.ts';
-import type { ErrorCode } from '../../src/core/error-table.ts';
+import type { ErrorCode } from '../../src/core/error.ts';
 import { MIB } from '../../src/core/limits.ts';
 import type { Part } from '../../src/format/part.ts';
 import { HashPool } from '../../src/io/hashing.ts';

@@ -7,8 +7,7 @@ import {
   errorText,
   toStowageError,
 } from '../../src/cli/render.ts';
-import { StowageError } from '../../src/core/error.ts';
-import { errorCodes } from '../../src/core/error-table.ts';
+import { errorCodes, StowageError } from '../../src/core/error.ts';
 import type { StowageEvent } from '../../src/core/event.ts';
 import { fakeTerminal, personScreen } from '../support/fake-terminal.ts';
 

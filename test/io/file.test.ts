@@ -2,8 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { StowageError } from '../../src/core/error.ts';
-import type { ErrorCode } from '../../src/core/error-table.ts';
+import { type ErrorCode, StowageError } from '../../src/core/error.ts';
 import {
   appendLine,
   exists,

@@ -7,7 +7,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { ErrorCode } from '../../src/core/error-table.ts';
+import type { ErrorCode } from '../../src/core/error.ts';
 import { writeCanonical } from '../../src/format/document.ts';
 import { generationKind } from '../../src/format/generation.ts';
 import {

@@ -1,6 +1,6 @@
 import { mkdirSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { ErrorCode } from '../../src/core/error-table.ts';
+import type { ErrorCode } from '../../src/core/error.ts';
 import { MAX_SITE_BYTES } from '../../src/core/limits.ts';
 import { SiteFolder } from '../../src/site/site-folder.ts';
 import { expectCode } from '../support/error.ts';

@@ -1,6 +1,5 @@
 import { expect } from 'vitest';
-import { StowageError } from '../../src/core/error.ts';
-import type { ErrorCode } from '../../src/core/error-table.ts';
+import { type ErrorCode, StowageError } from '../../src/core/error.ts';
 
 /** Asserts that this fails with the code and a hint, and gives the error for closer looks. */
 export async function expectCode(run: () => unknown, code: ErrorCode): Promise<StowageError> {

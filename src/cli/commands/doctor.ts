@@ -1,5 +1,5 @@
 import { counted } from '../../core/amount.ts';
-import { exitStatus } from '../../core/error-table.ts';
+import { exitStatus } from '../../core/exit-status.ts';
 import { printableLines } from '../../core/printable.ts';
 import { examineHost } from '../../site/doctor/examine-host.ts';
 import type { Finding } from '../../site/doctor/finding.ts';

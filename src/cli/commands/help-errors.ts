@@ -1,10 +1,5 @@
-import {
-  type ErrorEntry,
-  errorTable,
-  exitStatus,
-  type StatusName,
-  statusMeanings,
-} from '../../core/error-table.ts';
+import { type ErrorEntry, errorTable } from '../../core/error.ts';
+import { exitStatus, type StatusName, statusMeanings } from '../../core/exit-status.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { definitions, textColumns, wrap } from '../wrap.ts';
 

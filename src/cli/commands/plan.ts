@@ -1,4 +1,4 @@
-import { exitStatus } from '../../core/error-table.ts';
+import { exitStatus } from '../../core/exit-status.ts';
 import { writeCanonical } from '../../format/document.ts';
 import { planKind } from '../../format/plan.ts';
 import { writeAtomic } from '../../io/file.ts';

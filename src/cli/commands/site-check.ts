@@ -1,5 +1,5 @@
 import { counted } from '../../core/amount.ts';
-import { type ExitStatus, exitStatus } from '../../core/error-table.ts';
+import { type ExitStatus, exitStatus } from '../../core/exit-status.ts';
 import { printableLines } from '../../core/printable.ts';
 import type { PartialImport } from '../../site/importing/partial-import.ts';
 import type { ServiceStatus } from '../../site/service-status.ts';

@@ -1,5 +1,4 @@
-import { messageOf, StowageError } from '../../core/error.ts';
-import type { ErrorCode } from '../../core/error-table.ts';
+import { type ErrorCode, messageOf, StowageError } from '../../core/error.ts';
 import { readCanonical, readJson, writeCanonical } from '../../format/document.ts';
 import { type JournalEntry, journalKind } from '../../format/journal.ts';
 import { type Plan, planKind, type Step } from '../../format/plan.ts';

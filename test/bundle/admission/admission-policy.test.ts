@@ -8,7 +8,7 @@ import {
   requireTrustedChannel,
   type SitePolicy,
 } from '../../../src/bundle/admission/admission-policy.ts';
-import type { ErrorCode } from '../../../src/core/error-table.ts';
+import type { ErrorCode } from '../../../src/core/error.ts';
 import { MAX_SEQ_STEP } from '../../../src/core/limits.ts';
 import type { Bundle } from '../../../src/format/bundle.ts';
 import type { BundleImage } from '../../../src/format/bundled-content.ts';

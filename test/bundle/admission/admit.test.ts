@@ -18,8 +18,7 @@ import type { SitePolicy } from '../../../src/bundle/admission/admission-policy.
 import { type AdmitOptions, admit } from '../../../src/bundle/admission/admit.ts';
 import { AdmittedBundle } from '../../../src/bundle/admitted-bundle.ts';
 import { discLabel } from '../../../src/bundle/discs.ts';
-import type { StowageError } from '../../../src/core/error.ts';
-import type { ErrorCode } from '../../../src/core/error-table.ts';
+import type { ErrorCode, StowageError } from '../../../src/core/error.ts';
 import {
   MAX_CHECKSUMS_BYTES,
   MAX_SIGNATURE_BYTES,

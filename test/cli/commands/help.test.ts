@@ -4,7 +4,7 @@ import { aliasesOf, pathOf, visibleCommands } from '../../../src/cli/command-tre
 import { everyGroup } from '../../../src/cli/every-group.ts';
 import type { Run } from '../../../src/cli/options.ts';
 import { createProgram, disconnectedGroups } from '../../../src/cli/program.ts';
-import { errorCodes, errorTable } from '../../../src/core/error-table.ts';
+import { errorCodes, errorTable } from '../../../src/core/error.ts';
 import { ruleNames } from '../../../src/format/finding.ts';
 import { fakeTerminal, personScreen, runProgram } from '../../support/fake-terminal.ts';
 

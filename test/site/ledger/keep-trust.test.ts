@@ -7,7 +7,7 @@ import { admit } from '../../../src/bundle/admission/admit.ts';
 import { chainFiles, readChain } from '../../../src/bundle/admission/trust-files.ts';
 import type { AdmittedBundle } from '../../../src/bundle/admitted-bundle.ts';
 import { signBundle } from '../../../src/bundle/signing/sign.ts';
-import type { ErrorCode } from '../../../src/core/error-table.ts';
+import type { ErrorCode } from '../../../src/core/error.ts';
 import { MAX_SIGNATURES, MAX_TRUST_BYTES } from '../../../src/core/limits.ts';
 import type { LedgerEvent } from '../../../src/format/ledger.ts';
 import type { Trust } from '../../../src/format/trust.ts';

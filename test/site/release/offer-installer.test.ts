@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { admit } from '../../../src/bundle/admission/admit.ts';
 import { verifyParts } from '../../../src/bundle/verify.ts';
-import type { ErrorCode } from '../../../src/core/error-table.ts';
+import type { ErrorCode } from '../../../src/core/error.ts';
 import { installerPath } from '../../../src/format/installer.ts';
 import { namesIn } from '../../../src/io/file.ts';
 import { install } from '../../../src/site/applying/install.ts';

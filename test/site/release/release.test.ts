@@ -9,7 +9,7 @@ import {
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { admit } from '../../../src/bundle/admission/admit.ts';
-import type { ErrorCode } from '../../../src/core/error-table.ts';
+import type { ErrorCode } from '../../../src/core/error.ts';
 import { startDepot } from '../../../src/depot/server.ts';
 import { catalogOf } from '../../../src/site/catalog/catalog.ts';
 import { stage } from '../../../src/site/importing/stage.ts';

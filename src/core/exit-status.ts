@@ -1,0 +1,30 @@
+/** Exit statuses of the program: 0 done, and these. */
+export const exitStatus = {
+  failed: 1,
+  usage: 2,
+  rolledBack: 3,
+  blocked: 4,
+  attention: 5,
+  failing: 6,
+  untrusted: 10,
+  locked: 11,
+  unfit: 12,
+  interrupted: 130,
+} as const;
+
+export type StatusName = keyof typeof exitStatus;
+export type ExitStatus = (typeof exitStatus)[StatusName];
+
+/** What each exit status means. */
+export const statusMeanings: Readonly<Record<StatusName, string>> = {
+  failed: 'the command failed',
+  usage: 'an unknown command or option, or an invalid value',
+  rolledBack: 'the new generation failed; the previous one was restored',
+  blocked: 'stowage plan: a check failed, so the plan cannot be applied',
+  attention: 'stowage status --check: the site needs attention',
+  failing: 'stowage status --check: a service is failing or recalled',
+  untrusted: 'the bundle is not trusted: its signatures, content, version or age',
+  locked: 'another command is running',
+  unfit: 'the host does not meet a requirement',
+  interrupted: 'interrupted',
+};
