@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, link, lstat, open, rename } from 'node:fs/promises';
+import { type FileHandle, link, open, rename } from 'node:fs/promises';
 import { digestFromHex } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
 import { interrupted } from '../core/interrupted.ts';
 import { READ_BUFFER_BYTES } from '../core/limits.ts';
-import { ioError, makeReadOnly, remove } from '../io/file.ts';
+import { ioError, makeReadOnly, remove, statusOf } from '../io/file.ts';
 import type { HubFile } from './hub-file.ts';
 
 /** Why a hard link is impossible: another file system, one without links, another user's file, too many links. */
@@ -12,14 +12,10 @@ const NO_LINK = new Set(['EXDEV', 'EPERM', 'EACCES', 'EMLINK', 'ENOTSUP', 'EOPNO
 
 /** Whether a blob exists already. @throws StowageError `output-exists` if the path holds something else */
 export async function isPlaced(path: string, size: number): Promise<boolean> {
-  try {
-    const found = await lstat(path);
-    if (found.isFile() && found.size === size) return true;
-    throw inTheWay(path, `a file of ${size} bytes`);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false;
-    throw ioError(error, path);
-  }
+  const found = await statusOf(path);
+  if (found === undefined) return false;
+  if (found.isFile() && Number(found.size) === size) return true;
+  throw inTheWay(path, `a file of ${size} bytes`);
 }
 
 /** Opens a blob of the store. @throws StowageError `blob-damaged` if there is none */
@@ -100,14 +96,10 @@ export function inTheWay(path: string, expected: string): StowageError {
 }
 
 async function requireSize(blob: string, size: number): Promise<void> {
-  try {
-    const found = await lstat(blob);
-    if (!found.isFile() || found.size !== size)
-      throw damaged(blob, `a file of ${size} bytes`, `${found.size} bytes`);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') throw damaged(blob, `a file of ${size} bytes`, 'nothing');
-    throw ioError(error, blob);
-  }
+  const found = await statusOf(blob);
+  if (found?.isFile() === true && Number(found.size) === size) return;
+  const what = found === undefined ? 'nothing' : `${found.size} bytes`;
+  throw damaged(blob, `a file of ${size} bytes`, what);
 }
 
 function damaged(blob: string, expected: string, found: string): StowageError {

@@ -4,6 +4,7 @@ import { basename, dirname, join, sep } from 'node:path';
 import { systemCode } from '../core/error.ts';
 import { MIB } from '../core/limits.ts';
 import {
+  exists,
   ioError,
   makeFolder,
   makeNewFolder,
@@ -65,7 +66,7 @@ export class CacheFolder {
   /** Makes a new snapshot visible in one step, or adds what an existing one lacks. */
   async addSnapshot({ commit, links }: CacheSnapshot): Promise<void> {
     const folder = await this.place(`snapshots/${commit}`);
-    if (await isThere(folder)) {
+    if (await exists(folder)) {
       for (const [path, { target, size }] of links)
         await this.#addLink(`snapshots/${commit}/${path}`, target, size);
       return;
@@ -119,7 +120,7 @@ export class CacheFolder {
 
   async #write(path: string, text: string): Promise<void> {
     const place = await this.place(path);
-    const before = await isThere(place);
+    const before = await exists(place);
     await writeAtomic(place, Buffer.from(text));
     if (!before) this.#made.push({ path: place, kind: 'file' });
   }
@@ -133,14 +134,14 @@ export class CacheFolder {
       if (!found.isFile() || found.size !== size) throw inTheWay(place, `a file of ${size} bytes`);
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') throw ioError(error, place);
-      if (await isThere(place)) throw inTheWay(place, `a file of ${size} bytes`);
+      if (await exists(place)) throw inTheWay(place, `a file of ${size} bytes`);
       await symlink(target, place);
       this.#made.push({ path: place, kind: 'file' });
     }
   }
 
   async #makeFolder(path: string): Promise<void> {
-    if (path.length < this.path.length || (await isThere(path))) return;
+    if (path.length < this.path.length || (await exists(path))) return;
     await this.#makeFolder(dirname(path));
     try {
       await makeNewFolder(path);
@@ -161,16 +162,6 @@ export class CacheFolder {
       // Without a readable record every file counts as another program's, and is kept.
     }
     return notes;
-  }
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return true;
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false;
-    throw ioError(error, path);
   }
 }
 

@@ -1,7 +1,7 @@
 import { lstat, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestHex, digestOf, parseDigest } from '../core/digest.ts';
-import { StowageError, systemCode } from '../core/error.ts';
+import { StowageError } from '../core/error.ts';
 import type { OnBytes } from '../core/tally.ts';
 import {
   ioError,
@@ -11,6 +11,7 @@ import {
   readBounded,
   readIfThere,
   remove,
+  statusOf,
   syncFolder,
   writeAtomic,
 } from './file.ts';
@@ -64,13 +65,8 @@ export class BlobStore {
 
   /** The size of a blob; undefined if it is not in the store. */
   async size(digest: Digest): Promise<number | undefined> {
-    try {
-      const status = await lstat(this.path(digest));
-      return status.isFile() ? status.size : undefined;
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return undefined;
-      throw ioError(error, this.path(digest));
-    }
+    const status = await statusOf(this.path(digest));
+    return status?.isFile() === true ? Number(status.size) : undefined;
   }
 
   /** Every blob in the store, with its size. */
@@ -229,13 +225,8 @@ export class BlobStore {
 
   /** Bytes on disk of an incomplete blob. */
   async incomingBytes(key: string): Promise<number> {
-    try {
-      const { blocks } = await lstat(incomingPaths(this.#incoming, key).partial);
-      return blocks * 512;
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return 0;
-      throw ioError(error, this.#incoming);
-    }
+    const status = await statusOf(incomingPaths(this.#incoming, key).partial);
+    return Number(status?.blocks ?? 0) * 512;
   }
 
   /** Moves a finished, verified file into the store; it must be on the same file system. */

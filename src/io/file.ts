@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
+import { type BigIntStats, constants } from 'node:fs';
 import {
   chmod,
   type FileHandle,
@@ -17,15 +17,22 @@ import { dirname, join, resolve } from 'node:path';
 import { exactBytes } from '../core/amount.ts';
 import { type ErrorCode, StowageError, systemCode } from '../core/error.ts';
 
-/** Whether a path exists; a dangling link counts. */
-export async function exists(path: string): Promise<boolean> {
+/** The status of a file, folder or link; undefined if there is none. @param absent the errors that mean so */
+export async function statusOf(
+  path: string,
+  absent: readonly string[] = ['ENOENT', 'ENOTDIR'],
+): Promise<BigIntStats | undefined> {
   try {
-    await lstat(path);
-    return true;
+    return await lstat(path, { bigint: true });
   } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return false;
+    if (absent.includes(systemCode(error) ?? '')) return undefined;
     throw ioError(error, path);
   }
+}
+
+/** Whether a path exists; a dangling link counts. */
+export async function exists(path: string): Promise<boolean> {
+  return (await statusOf(path)) !== undefined;
 }
 
 /** The names in a folder, sorted; none if the folder does not exist. */
@@ -52,7 +59,7 @@ export async function readBounded(
   try {
     handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     const { size } = await requireFile(handle, path);
-    if (size > maxBytes) throw oversize(path, { size, maxBytes }, tooLarge);
+    if (size > maxBytes) throw oversize(path, size, maxBytes, tooLarge);
     // One byte more than its size: a file that grows is detected, not truncated.
     const buffer = Buffer.alloc(size + 1);
     let filled = 0;
@@ -61,7 +68,7 @@ export async function readBounded(
       if (bytesRead === 0) break;
       filled += bytesRead;
     }
-    if (filled !== size) throw oversize(path, { size: filled, maxBytes: size }, 'io-failed');
+    if (filled !== size) throw oversize(path, filled, size, 'io-failed');
     return buffer.subarray(0, size);
   } catch (error) {
     throw ioError(error, path);
@@ -90,11 +97,7 @@ async function requireFile(handle: FileHandle, path: string): Promise<{ size: nu
   });
 }
 
-function oversize(
-  path: string,
-  { size, maxBytes }: { readonly size: number; readonly maxBytes: number },
-  code: ErrorCode,
-): StowageError {
+function oversize(path: string, size: number, maxBytes: number, code: ErrorCode): StowageError {
   return new StowageError(code, `${path} is too large`, {
     expected: `at most ${maxBytes} bytes`,
     found: `${size} bytes`,
@@ -152,12 +155,9 @@ async function whereSupported(change: Promise<void>): Promise<void> {
 
 /** Gives a file its size, made if it is not there, so that it can be written at any offset in any order. */
 export async function allocate(path: string, size: number): Promise<void> {
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
   try {
-    const handle = await open(
-      path,
-      constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW,
-      0o644,
-    );
+    const handle = await open(path, flags, 0o644);
     try {
       await setMode(handle, 0o644);
       if ((await handle.stat()).size !== size) await handle.truncate(size);
@@ -224,9 +224,8 @@ export async function makeFolder(path: string, mode = 0o755): Promise<string | u
   try {
     const first = await mkdir(path, { recursive: true, mode });
     if (first === undefined) return undefined;
-    for (const each of foldersFrom(first, path)) {
+    for (const each of foldersFrom(first, path))
       if (((await lstat(each)).mode & 0o777) !== mode) await whereSupported(chmod(each, mode));
-    }
     return first;
   } catch (error) {
     throw ioError(error, path);

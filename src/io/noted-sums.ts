@@ -2,9 +2,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { lstat, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { systemCode } from '../core/error.ts';
 import { KIB, MIB } from '../core/limits.ts';
-import { effectiveUser, ioError, makeFolder, readIfThere, setMode } from './file.ts';
+import { effectiveUser, ioError, makeFolder, readIfThere, setMode, statusOf } from './file.ts';
 import type { BlobSums } from './hash-task.ts';
 
 const MAX_NOTE_BYTES: number = 64 * MIB;
@@ -98,13 +97,9 @@ async function readRecord(path: string): Promise<unknown> {
 
 /** Whether only root or this user can have written a record. */
 async function isProtected(path: string): Promise<boolean> {
-  try {
-    const { uid, mode } = await lstat(path);
-    return (mode & 0o022) === 0 && (uid === 0 || uid === (await effectiveUser()));
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false;
-    throw ioError(error, path);
-  }
+  const status = await statusOf(path);
+  if (status === undefined || (status.mode & 0o022n) !== 0n) return false;
+  return status.uid === 0n || Number(status.uid) === (await effectiveUser());
 }
 
 /** The mark of a file. @throws StowageError `file-missing`, `io-failed` */

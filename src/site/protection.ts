@@ -1,8 +1,8 @@
-import type { Stats } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import { StowageError, systemCode } from '../core/error.ts';
-import { effectiveUser, ioError } from '../io/file.ts';
+import { effectiveUser, ioError, statusOf } from '../io/file.ts';
 import type { SiteFolder } from './site-folder.ts';
 
 /** As many links as the kernel follows. */
@@ -12,6 +12,8 @@ const BULK =
   /^(?:store\/(?:blobs\/sha256|sums|incoming|packages)|layouts\/[^/]+\/(?:models|files))$/;
 /** The links that Stowage makes itself. */
 const OWN_LINKS: readonly string[] = ['current', '.current.tmp'];
+/** Where this user cannot look, nothing can be used either. */
+const UNREACHABLE = ['ENOENT', 'ENOTDIR', 'EACCES'] as const;
 const WRITABLE_BY_OTHERS = 0o022;
 const STICKY = 0o1000;
 
@@ -33,10 +35,10 @@ async function requireSafePath(path: string, user: number): Promise<string | und
   let done: string = sep;
   let links = 0;
   const parts = resolve(path).split(sep).filter(Boolean);
-  requireSafe(done, await lstat(done), user);
+  requireSafe(done, await lstat(done, { bigint: true }), user);
   while (parts.length > 0) {
     const next = join(done, parts.shift() ?? '');
-    const status = await statusOf(next);
+    const status = await statusOf(next, UNREACHABLE);
     if (status === undefined) return undefined;
     requireSafe(next, status, user);
     if (!status.isSymbolicLink()) {
@@ -56,7 +58,7 @@ async function requireSafeFolder(root: string, below: string, user: number): Pro
   const folder = join(root, below);
   for (const name of await namesOf(folder)) {
     const path = join(folder, name);
-    const status = await statusOf(path);
+    const status = await statusOf(path, UNREACHABLE);
     // A folder of locks changes while it is read.
     if (status === undefined) continue;
     requireSafe(path, status, user);
@@ -67,8 +69,8 @@ async function requireSafeFolder(root: string, below: string, user: number): Pro
   }
 }
 
-function requireSafe(path: string, status: Stats, user: number): void {
-  const { uid, mode } = status;
+function requireSafe(path: string, status: BigIntStats, user: number): void {
+  const [uid, mode] = [Number(status.uid), Number(status.mode)];
   if (uid !== 0 && uid !== user)
     throw exposed(
       path,
@@ -90,15 +92,6 @@ async function namesOf(folder: string): Promise<string[]> {
   } catch (error) {
     if (['ENOENT', 'EACCES'].includes(systemCode(error) ?? '')) return [];
     throw ioError(error, folder);
-  }
-}
-
-async function statusOf(path: string): Promise<Stats | undefined> {
-  try {
-    return await lstat(path);
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(systemCode(error) ?? '')) return undefined;
-    throw ioError(error, path);
   }
 }
 

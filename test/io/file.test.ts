@@ -12,6 +12,7 @@ import {
   remove,
   renameIntoPlace,
   requireSpace,
+  statusOf,
   writeAtomic,
   writeNew,
 } from '../../src/io/file.ts';
@@ -147,6 +148,15 @@ describe('when something exists', () => {
     await writeFile(join(at, 'file'), '');
     const found = ['link', 'file', 'gone', 'file/below'].map((name) => exists(join(at, name)));
     expect(await Promise.all(found)).toEqual([true, true, false, false]);
+  });
+
+  it('has the status of a link itself, and none where a given error means absence', async () => {
+    const at = await folder();
+    await symlink('loop', join(at, 'loop'));
+    expect((await statusOf(join(at, 'loop')))?.isSymbolicLink()).toBe(true);
+    const below = join(at, 'loop/below');
+    expect(await statusOf(below, ['ELOOP'])).toBeUndefined();
+    await expectCode(() => statusOf(below), 'file-kind');
   });
 
   it('is removed with its content, including read-only files, twice', async () => {

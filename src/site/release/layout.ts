@@ -1,10 +1,9 @@
-import type { BigIntStats } from 'node:fs';
-import { link, lstat } from 'node:fs/promises';
+import { link } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { LaidOut } from '../../content/content-kind.ts';
 import { fromBundle } from '../../content/items.ts';
 import type { Digest } from '../../core/digest.ts';
-import { StowageError, systemCode } from '../../core/error.ts';
+import { StowageError } from '../../core/error.ts';
 import type { StowageEvent } from '../../core/event.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import type { RenderedText } from '../../format/generation.ts';
@@ -16,6 +15,7 @@ import {
   readIfThere,
   remove,
   renameIntoPlace,
+  statusOf,
   syncFolder,
   writeAtomic,
 } from '../../io/file.ts';
@@ -150,15 +150,6 @@ async function isPlaced(
   // The store lacks it: there is nothing to compare with, or to put in its place.
   if (stored === undefined) return true;
   return there !== undefined && there.ino === stored.ino && there.dev === stored.dev;
-}
-
-async function statusOf(path: string): Promise<BigIntStats | undefined> {
-  try {
-    return await lstat(path, { bigint: true });
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
-    throw ioError(error, path);
-  }
 }
 
 async function isFolder(path: string): Promise<boolean> {
