@@ -1,4 +1,4 @@
-import type { Digest } from '../core/digest.ts';
+import type { Digest, Sri } from '../core/digest.ts';
 import type { OnBytes } from '../core/tally.ts';
 import type { BlobStore } from './blob-store.ts';
 import { ioError } from './file.ts';
@@ -51,6 +51,26 @@ export async function verifyBlob(
   return 'intact';
 }
 
+/**
+ * Compares a file with its size and SHA-512, read once in a worker and never held in memory as a whole.
+ * @throws StowageError `io-failed`, `interrupted`
+ */
+export async function verifyFile(
+  path: string,
+  { size, sha512 }: { readonly size: number; readonly sha512: Sri },
+  pool: HashPool,
+): Promise<BlobVerdict> {
+  const task = { path, size, offset: 0, pieces: [{ length: size }], hashes: ['sha512'] } as const;
+  try {
+    const [found] = (await pool.run(task)).pieces;
+    return found?.sha512 === sha512 ? 'intact' : 'damaged';
+  } catch (error) {
+    if (error instanceof PassError && ['ENOENT', 'ENOTDIR'].includes(error.code)) return 'missing';
+    asDamage(error);
+    return 'damaged';
+  }
+}
+
 async function isUntouched(
   store: BlobStore,
   blob: ListedBlob,
@@ -65,8 +85,9 @@ function listOf({ partSize, parts }: BlobSums): unknown {
   return [parts.length === 1 ? 0 : partSize, parts.map(({ sha512, crc32 }) => [sha512, crc32])];
 }
 
-/** Treats an unreadable sector as damage; throws any other read error. */
+/** Treats an unreadable sector, and anything but a file of this size, as damage; throws any other read error. */
 function asDamage(error: unknown): undefined {
   if (!(error instanceof PassError)) throw error;
-  if (!['EIO', 'ESHORT', 'ESIZE'].includes(error.code)) throw ioError(error, error.path);
+  if (!['EIO', 'ESHORT', 'ESIZE', 'EKIND', 'ELOOP'].includes(error.code))
+    throw ioError(error, error.path);
 }

@@ -2,7 +2,9 @@ import {
   linkSync,
   mkdirSync,
   readFileSync,
+  renameSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -11,11 +13,12 @@ import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
 import { digestOf, sriOf } from '../../src/core/digest.ts';
+import { MIB } from '../../src/core/limits.ts';
 import { BlobStore } from '../../src/io/blob-store.ts';
 import type { BlobSums } from '../../src/io/hash-task.ts';
 import { HashPool } from '../../src/io/hashing.ts';
 import { NOTED_FROM_BYTES } from '../../src/io/noted-sums.ts';
-import { type ListedBlob, verifyBlob } from '../../src/io/verify-blob.ts';
+import { type ListedBlob, verifyBlob, verifyFile } from '../../src/io/verify-blob.ts';
 import { flipBit } from '../support/flip-bit.ts';
 import { temporaryFolder } from '../support/folder.ts';
 
@@ -147,5 +150,57 @@ describe('when hard links to a blob come and go', () => {
     flipBit(path);
     await store.linking([blob], async () => linkSync(path, `${path}.link`));
     expect(await verifyBlob(store, blob, { pool })).toBe('damaged');
+  });
+});
+
+describe('when a file is verified by its SHA-512', () => {
+  it.each([
+    ['the signed file', 'intact', () => {}],
+    ['one with a flipped bit', 'damaged', (path: string) => flipBit(path, 9)],
+    ['a shorter one', 'damaged', (path: string) => truncateSync(path, 9)],
+    ['a longer one', 'damaged', (path: string) => truncateSync(path, 11)],
+    ['nothing', 'missing', (path: string) => rmSync(path)],
+    [
+      'a folder',
+      'damaged',
+      (path: string) => {
+        rmSync(path);
+        mkdirSync(path);
+      },
+    ],
+    [
+      'a link to the signed file',
+      'damaged',
+      (path: string) => {
+        renameSync(path, `${path}.real`);
+        symlinkSync(`${path}.real`, path);
+      },
+    ],
+  ] as const)('finds %s %s', async (_, verdict, change) => {
+    const bytes = Buffer.alloc(10, 'abc');
+    const path = join(root, `file-${stores++}`);
+    writeFileSync(path, bytes);
+    change(path);
+    expect(await verifyFile(path, { size: 10, sha512: sriOf(bytes) }, pool)).toBe(verdict);
+  });
+
+  it('holds no file in memory', async () => {
+    const size = 96 * MIB;
+    const path = join(root, `large-${stores++}`);
+    writeFileSync(path, '');
+    truncateSync(path, size);
+    const before = process.memoryUsage().arrayBuffers;
+    let most = 0;
+    const timer = setInterval(() => {
+      most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+    }, 1);
+    try {
+      expect(await verifyFile(path, { size, sha512: sriOf(Buffer.alloc(0)) }, pool)).toBe(
+        'damaged',
+      );
+    } finally {
+      clearInterval(timer);
+    }
+    expect(most).toBeLessThan(16 * MIB);
   });
 });

@@ -3,12 +3,11 @@ import { admit } from '../../bundle/admission/admit.ts';
 import { requireTrust } from '../../bundle/admission/trust-anchor.ts';
 import { findDiscs } from '../../bundle/discs.ts';
 import { installerFor } from '../../bundle/installers.ts';
-import { hasSri } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { Tally } from '../../core/tally.ts';
-import { readBounded } from '../../io/file.ts';
 import { HashPool } from '../../io/hashing.ts';
 import { withLock } from '../../io/lock-file.ts';
+import { verifyFile } from '../../io/verify-blob.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
 import { stage } from '../importing/stage.ts';
 import { type BadBlob, findBadBlobs } from '../release/intact.ts';
@@ -107,7 +106,7 @@ async function examine(options: SiteContext, before?: StoreState): Promise<Store
     const places: string[] = [];
     const broken = new Set(bad.map(({ digest }) => digest));
     for (const release of releases) {
-      changedFiles.push(...(await changedControlFiles(site, release)));
+      changedFiles.push(...(await changedControlFiles(site, release, pool)));
       // A damaged archive says nothing about the files that were unpacked from it.
       if (!release.bundle.files.some(({ kind, digest }) => kind === 'tree' && broken.has(digest)))
         places.push(...(await changedPlaces(site, release)));
@@ -118,21 +117,21 @@ async function examine(options: SiteContext, before?: StoreState): Promise<Store
   }
 }
 
-async function changedControlFiles(site: SiteFolder, { id, bundle }: Release): Promise<string[]> {
+async function changedControlFiles(
+  site: SiteFolder,
+  { id, bundle }: Release,
+  pool: HashPool,
+): Promise<string[]> {
   const folder = releaseFolder(site, id);
   const installer = installerFor(bundle, hostPlatform());
   const files = [...bundle.control, ...(installer === undefined ? [] : [installer])];
   const changed: string[] = [];
-  for (const { path, size, sha512 } of files) {
-    try {
-      const bytes = await readBounded(join(folder, path), size);
-      if (!hasSri(bytes, sha512)) changed.push(join(folder, path));
-    } catch (error) {
-      if (!(error instanceof StowageError)) throw error;
-      // An earlier version of Stowage did not keep installers.
-      if (path !== installer?.path || error.code !== 'file-missing')
-        changed.push(join(folder, path));
-    }
+  for (const file of files) {
+    const path = join(folder, file.path);
+    const verdict = await verifyFile(path, file, pool);
+    // An earlier version of Stowage did not keep installers.
+    const isOptional = verdict === 'missing' && file.path === installer?.path;
+    if (verdict !== 'intact' && !isOptional) changed.push(path);
   }
   return changed;
 }

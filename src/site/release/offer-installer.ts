@@ -1,11 +1,12 @@
 import { chmod, link, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { installerFor } from '../../bundle/installers.ts';
-import { sriHex, sriOf } from '../../core/digest.ts';
+import { sriHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
-import { MAX_INSTALLER_BYTES } from '../../core/limits.ts';
 import type { Installer } from '../../format/installer.ts';
-import { exists, ioError, makeFolder, readBounded, remove, syncFolder } from '../../io/file.ts';
+import { ioError, makeFolder, remove, syncFolder } from '../../io/file.ts';
+import { HashPool } from '../../io/hashing.ts';
+import { verifyFile } from '../../io/verify-blob.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { type Release, releaseFolder } from './release.ts';
 
@@ -22,8 +23,7 @@ export async function offerInstaller(
   if (installer === undefined) return;
   const staged = join(releaseFolder(site, id), installer.path);
   // An earlier version of Stowage did not keep installers.
-  if (!(await exists(staged))) return;
-  await requireSigned(staged, installer);
+  if (!(await isSigned(staged, installer))) return;
   const temporary = site.path('bin', '.stowage.partial');
   await makeFolder(site.path('bin'));
   await remove(temporary);
@@ -39,13 +39,19 @@ export async function offerInstaller(
   }
 }
 
-/** The installer runs as root. @throws StowageError `blob-damaged` */
-async function requireSigned(path: string, { sha512 }: Installer): Promise<void> {
-  const found = sriOf(await readBounded(path, MAX_INSTALLER_BYTES));
-  if (found === sha512) return;
+/** False if there is none. The installer runs as root. @throws StowageError `blob-damaged`, `io-failed` */
+async function isSigned(path: string, installer: Installer): Promise<boolean> {
+  // The release is installed: what interrupts the command now does not keep its installer from the site.
+  const pool = new HashPool(new AbortController().signal, 1);
+  try {
+    const verdict = await verifyFile(path, installer, pool);
+    if (verdict !== 'damaged') return verdict === 'intact';
+  } finally {
+    await pool.close();
+  }
   throw new StowageError('blob-damaged', `the stored installer ${path} is damaged`, {
-    expected: sriHex(sha512),
-    found: sriHex(found),
+    expected: sriHex(installer.sha512),
+    found: 'other content',
     hint: 'import the bundle of this release again',
   });
 }

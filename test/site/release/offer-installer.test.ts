@@ -21,11 +21,13 @@ import { install } from '../../../src/site/applying/install.ts';
 import { rollback } from '../../../src/site/applying/rollback.ts';
 import { stage } from '../../../src/site/importing/stage.ts';
 import { offerInstaller } from '../../../src/site/release/offer-installer.ts';
+import { releaseFolder } from '../../../src/site/release/release.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { hostPlatform } from '../../../src/target/host/platform.ts';
 import { context } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { fakeTarget } from '../../support/fake-engine.ts';
+import { flipBit } from '../../support/flip-bit.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { resign, type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
 
@@ -161,6 +163,17 @@ describe('when a release is installed', () => {
     const { put, says } = place();
     await put(folder);
     expect(says()).toBe('stowage of chat 1.0.0');
+  });
+
+  it('keeps the one that is there when the stored one was damaged', async () => {
+    const { site, put, says } = place();
+    await put(one.folder);
+    await put(two.folder);
+    const { id, bundle } = await admitted(one.folder);
+    flipBit(join(releaseFolder(site, id), name), 5);
+    await expectCode(() => offerInstaller(site, { id, bundle }, hostPlatform()), 'blob-damaged');
+    expect(says()).toBe('stowage of chat 1.1.0');
+    expect(readdirSync(site.path('bin'))).toEqual(['stowage']);
   });
 
   it('stages it without offering it, and offers it over what an interrupted run left', async () => {
