@@ -18,7 +18,6 @@ import { writeReceipt } from '../receipts/receipt.ts';
 import { siteFacts } from '../receipts/site-facts.ts';
 import { siteSigner } from '../receipts/site-key.ts';
 import { requireIntact } from '../release/intact.ts';
-import { replaceChanged, replacedWarning } from '../release/layout.ts';
 import { offerInstaller } from '../release/offer-installer.ts';
 import { loadRelease, type Release } from '../release/release.ts';
 import type { SiteContext } from '../site-context.ts';
@@ -117,9 +116,9 @@ export async function executePlan(
   return { plan, receipt, stopped: await stoppedServices(site, plan.to) };
 }
 
-/** Before anything is changed: what the plan places, loads and starts must be what was signed. */
+/** Before anything is changed: what the plan loads, and places before a service starts, must be what was signed. */
 async function requireIntactContent(plan: Plan, options: SiteContext): Promise<void> {
-  const { site, emit } = options;
+  const { site } = options;
   const touched = new Set(
     plan.steps.flatMap(({ do: { side, release } }) => (side === 'to' ? [release] : [])),
   );
@@ -127,10 +126,6 @@ async function requireIntactContent(plan: Plan, options: SiteContext): Promise<v
   for (const { name, bundle } of plan.to.releases)
     if (touched.has(name)) releases.push(await loadRelease(site, bundle));
   await requireIntact(site, releases, options);
-  for (const release of releases) {
-    const replaced = await replaceChanged(site, release);
-    if (replaced.length > 0) emit(replacedWarning(release, replaced));
-  }
 }
 
 /** Records a failure. If recording fails, the original error is still the one to report. */

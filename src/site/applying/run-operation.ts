@@ -37,7 +37,7 @@ export async function runOperation(
     return target.run({ action, release, subject }, supplyOf(site), signal);
   switch (action) {
     case 'place-files':
-      return placeLayout(site, release.bundle, release.texts);
+      return placeLayout(release, context);
     case 'remove-files':
       return removeLayout(site, release.bundle);
     case 'place-secret':

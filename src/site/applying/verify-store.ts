@@ -11,7 +11,7 @@ import { verifyFile } from '../../io/verify-blob.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
 import { stage } from '../importing/stage.ts';
 import { type BadBlob, findBadBlobs } from '../release/intact.ts';
-import { changedPlaces, replaceChanged, replacedWarning } from '../release/layout.ts';
+import { changedPlaces, replaceChanged } from '../release/layout.ts';
 import {
   listReleases,
   type RefusedRelease,
@@ -83,8 +83,7 @@ export async function repairStore(
     for (const { digest } of before.bad) await site.store.unnote(digest);
     await stage(admitted, site, options);
     for (const release of (await listReleases(site)).releases) {
-      const replaced = await replaceChanged(site, release);
-      if (replaced.length > 0) emit(replacedWarning(release, replaced));
+      await replaceChanged(site, release, emit);
     }
     return { before, after: await examine(options, before) };
   });

@@ -20,7 +20,7 @@ import {
   writeNew,
 } from '../../io/file.ts';
 import { HashPool } from '../../io/hashing.ts';
-import { replaceChanged, replacedWarning } from '../release/layout.ts';
+import { replaceChanged } from '../release/layout.ts';
 import { makeExecutable } from '../release/offer-installer.ts';
 import { listReleases, releaseFolder } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
@@ -221,8 +221,7 @@ async function replacePlaced(
 ): Promise<void> {
   for (const release of (await listReleases(site)).releases) {
     if (!release.bundle.blobs.some(({ digest }) => named.has(digest))) continue;
-    const replaced = await replaceChanged(site, release);
-    if (replaced.length > 0) emit(replacedWarning(release, replaced));
+    await replaceChanged(site, release, emit);
   }
 }
 

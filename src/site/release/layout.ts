@@ -4,9 +4,9 @@ import type { LaidOut } from '../../content/content-kind.ts';
 import { fromBundle } from '../../content/items.ts';
 import type { Digest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
-import type { StowageEvent } from '../../core/event.ts';
+import type { Emit } from '../../core/event.ts';
 import type { Bundle } from '../../format/bundle.ts';
-import type { RenderedText } from '../../format/generation.ts';
+import type { DeployedRelease } from '../../format/generation.ts';
 import { isTreeOf, readTree } from '../../io/archive.ts';
 import {
   exists,
@@ -30,16 +30,15 @@ export function layoutFolder(site: SiteFolder, id: string): string {
 /**
  * Places the content of an imported release: `models/<name>/<path>` as hard links to the store, `files/<name>/` as links
  * or unpacked trees, `rendered/<sha256>` from templates. Models are not copied. Content that is there already and is not
- * the stored one is replaced.
+ * the stored one is replaced, with a warning.
  */
 export async function placeLayout(
-  site: SiteFolder,
-  id: string,
-  texts: readonly RenderedText[],
+  { bundle: id, texts }: Pick<DeployedRelease, 'bundle' | 'texts'>,
+  { site, emit }: { readonly site: SiteFolder; readonly emit: Emit },
 ): Promise<void> {
   const folder = layoutFolder(site, id);
   const { bundle } = await loadRelease(site, id);
-  if (await exists(folder)) await replaceChanged(site, { id, bundle });
+  if (await exists(folder)) await replaceChanged(site, { id, bundle }, emit);
   else await placeRelease(site, bundle, folder);
   for (const { sha256, text } of texts) {
     const path = join(folder, 'rendered', sha256);
@@ -101,18 +100,16 @@ export async function changedPlaces(
   return changed;
 }
 
-/**
- * Replaces what {@link changedPlaces} names, one rename each. A service that runs keeps what it opened.
- * @returns the paths that were replaced
- */
+/** Replaces what {@link changedPlaces} names, one rename each, with a warning. A service that runs keeps what it opened. */
 export async function replaceChanged(
   site: SiteFolder,
   release: Release,
-): Promise<readonly string[]> {
+  emit: Emit,
+): Promise<void> {
   const { id, bundle } = release;
   const folder = layoutFolder(site, id);
   const changed = new Set(await changedPlaces(site, release));
-  if (changed.size === 0) return [];
+  if (changed.size === 0) return;
   await site.store.linking(linkedBlobs(bundle), async () => {
     for (const each of laidOut(bundle)) {
       const path = join(folder, each.path);
@@ -125,18 +122,13 @@ export async function replaceChanged(
       await renameIntoPlace(temporary, path);
     }
   });
-  return [...changed];
-}
-
-/** A warning about files that {@link replaceChanged} replaced. */
-export function replacedWarning({ bundle }: Release, paths: readonly string[]): StowageEvent {
-  const [first] = paths;
-  const which = paths.length === 1 ? `${first} was` : `${first} and ${paths.length - 1} more were`;
-  return {
+  const [first] = changed;
+  const which = changed.size === 1 ? `${first} was` : `${first} and ${changed.size - 1} more were`;
+  emit({
     type: 'warning',
     message: `placed files of release ${bundle.name} ${bundle.version} were damaged or changed: ${which} replaced`,
     hint: 'restart the services of this release: they may have the old content in memory',
-  };
+  });
 }
 
 async function isPlaced(

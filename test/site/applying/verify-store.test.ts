@@ -52,6 +52,20 @@ function placedWeights({ site }: Opened, { id }: SmallBundle = one): string {
   return join(layoutFolder(site, id), 'models/tiny/model.safetensors');
 }
 
+const SETTINGS = '{"release":"chat-1.0.0"}';
+
+/** Changes a placed file of the first release. @returns what a service that starts would read in it */
+function tamper({ site, target }: Opened): readonly string[] {
+  const path = join(layoutFolder(site, one.id), 'files/settings/settings.json');
+  rmSync(path);
+  writeFileSync(path, 'else');
+  const seen: string[] = [];
+  target.engine.hook = ({ method }, moment) => {
+    if (method === 'startService' && moment === 'before') seen.push(readFileSync(path, 'utf8'));
+  };
+  return seen;
+}
+
 /** Fails with `blob-damaged`, names the remedy, and changes nothing at the site or in its engine. */
 async function expectStopped(run: () => Promise<unknown>, options: Opened): Promise<void> {
   const state = (): unknown => {
@@ -131,6 +145,45 @@ describe('when files of a running release are damaged', () => {
     await take(one, options);
     expect(lstatSync(placed).ino).toBe(lstatSync(weightsOf(options)).ino);
     expect(isIntact(await verifyStore(options))).toBe(true);
+  });
+
+  it('replaces them before a rollback starts a service that reads them, and warns once', async () => {
+    const options = open();
+    await put(one, options);
+    await put(two, options);
+    const seen = tamper(options);
+    await rollback(undefined, options);
+    expect(seen).toEqual([SETTINGS]);
+    const warnings = options.events.filter(({ type }) => type === 'warning');
+    expect(warnings).toMatchObject([
+      { message: expect.stringContaining('settings.json was replaced') },
+    ]);
+  });
+
+  it('replaces what changed after a kill, before the service starts', async () => {
+    const options = open();
+    await put(one, options);
+    await put(two, options);
+    const killed = { root: '', engine: options.target.engine.state() };
+    options.target.engine.hook = ({ method }, moment) => {
+      if (method !== 'startService' || moment !== 'before' || killed.root !== '') return;
+      killed.engine = options.target.engine.state();
+      killed.root = scratch.copy(options.site.root);
+    };
+    await rollback(undefined, options);
+    const later = {
+      ...options,
+      site: new SiteFolder(killed.root),
+      target: fakeTarget(killed.engine),
+    };
+    const seen = tamper(later);
+    await rollback(undefined, later);
+    // The first start is of the other release, when the killed rollback is undone.
+    expect(seen.at(-1)).toBe(SETTINGS);
+    const { changedPlaces } = await verifyStore(later);
+    expect(
+      changedPlaces.filter((path) => path.startsWith(layoutFolder(later.site, one.id))),
+    ).toEqual([]);
   });
 
   it('lists what is damaged, and repairs it from the media', async () => {

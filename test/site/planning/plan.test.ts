@@ -87,6 +87,13 @@ function expectBefore(made: Plan, first: string[], then: string[]): void {
 function expectSound(made: Plan): void {
   checkDocument(planKind, made);
   expect(made.steps.map((step) => step.id)).toEqual(made.steps.map((_, index) => index + 1));
+  // Placing compares what is there with what was signed: no service may start, or be tested, before.
+  const placed = new Set<string>();
+  for (const { action, side, release: name } of made.steps.map((step) => step.do)) {
+    if (side !== 'to' || name === '') continue;
+    if (action === 'place-files') placed.add(name);
+    else if (action !== 'place-secret') expect(placed).toContain(name);
+  }
   for (const step of made.steps) {
     if (step.undo !== undefined) {
       expect(step.undo.action).toBe(inverse[step.do.action]);
