@@ -6,7 +6,7 @@ import { MIB } from '../../core/limits.ts';
 import type { CatalogEntry } from '../../depot/catalog.ts';
 import { type CarLayer, carLayers, carRepository } from '../../depot/model-car.ts';
 import type { Bundle } from '../../format/bundle.ts';
-import type { BundleModel } from '../../format/bundled-content.ts';
+import type { BundleFile, BundleModel } from '../../format/bundled-content.ts';
 import { makeFolder, readBounded, writeAtomic } from '../../io/file.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
@@ -18,29 +18,84 @@ const READ_BYTES: number = MIB;
 /** Calculations in progress, which concurrent requests share. */
 const inProgress = new Map<string, Promise<readonly Digest[]>>();
 
+/** A model or a file that becomes an image. */
+export interface CarContent {
+  readonly name: string;
+  readonly manifest: Digest;
+  readonly layers: readonly CarLayer[];
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+const IMAGE_LABEL = 'org.opencontainers.image';
+
+/** A model's files, below `/models`. */
+export function modelCar({
+  name,
+  manifest,
+  files,
+  source,
+  commit,
+  license,
+}: BundleModel): CarContent {
+  return {
+    ...{ name, manifest, layers: carLayers(files) },
+    labels: {
+      [`${IMAGE_LABEL}.source`]: source,
+      [`${IMAGE_LABEL}.revision`]: commit,
+      ...(license === undefined ? {} : { [`${IMAGE_LABEL}.licenses`]: license }),
+    },
+  };
+}
+
+/** A file below `/models`; a folder is its own archive, as the only layer. */
+export function fileCar({
+  name,
+  manifest,
+  kind,
+  path,
+  digest,
+  size,
+  source,
+}: BundleFile): CarContent {
+  const layers =
+    kind === 'tree'
+      ? [{ segments: [{ digest, size }], size }]
+      : carLayers([{ path, size, digest }]);
+  return { name, manifest, layers, labels: { [`${IMAGE_LABEL}.source`]: source } };
+}
+
 /**
- * The repository of a model as an image, `<release>/<model>-car`. Its layers are not stored: they consist of tar headers and
- * the blobs of the model. Their digests are calculated at the first request and kept in `store/cars`.
+ * The repository of a model or file as an image, `<release>/<name>-car`. Its layers are not stored: they consist of tar
+ * headers and blobs of the store. Their digests are calculated at the first request and kept in `store/cars`.
  */
-export function carEntry(site: SiteFolder, bundle: Bundle, model: BundleModel): CatalogEntry {
-  const repository = `${bundle.name}/${model.name}-car`;
+export function carEntry(site: SiteFolder, bundle: Bundle, content: CarContent): CatalogEntry {
+  const repository = `${bundle.name}/${content.name}-car`;
   const make = async (): Promise<CatalogEntry> => {
-    const layers = carLayers(model.files);
-    const digests = await layerDigests(site, model.manifest, layers);
+    const { manifest, layers, labels } = content;
+    const digests = await layerDigests(site, manifest, layers);
     const image = { repository, tag: bundle.version, layers, digests };
-    return carRepository(image, {
-      platform: bundle.platforms[0] ?? 'linux/amd64',
-      created: bundle.resolvedAt,
-      labels: {
-        'org.opencontainers.image.source': model.source,
-        'org.opencontainers.image.revision': model.commit,
-        ...(model.license === undefined
-          ? {}
-          : { 'org.opencontainers.image.licenses': model.license }),
-      },
-    });
+    const platform = bundle.platforms[0] ?? 'linux/amd64';
+    return carRepository(image, { platform, created: bundle.resolvedAt, labels });
   };
   return { repository, tags: {}, manifests: new Map(), blobs: new Map(), make };
+}
+
+/**
+ * The manifest of each model and file of a release as an image, by its name. Hashes what was not hashed yet.
+ * @throws StowageError `blob-damaged`
+ */
+export async function carDigests(
+  site: SiteFolder,
+  bundle: Bundle,
+): Promise<ReadonlyMap<string, Digest>> {
+  const digests = new Map<string, Digest>();
+  for (const content of [...bundle.models.map(modelCar), ...bundle.files.map(fileCar)]) {
+    const made = await carEntry(site, bundle, content).make?.();
+    const digest = made?.tags[bundle.version];
+    if (digest === undefined) throw new Error(`${content.name} was not made into an image`);
+    digests.set(content.name, digest);
+  }
+  return digests;
 }
 
 async function layerDigests(

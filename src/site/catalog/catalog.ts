@@ -22,7 +22,7 @@ import {
   uniqueBlobs,
 } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
-import { carEntry } from './car-entry.ts';
+import { carEntry, fileCar, modelCar } from './car-entry.ts';
 import { IntactBlobs } from './intact-blobs.ts';
 
 /** Called when a blob is requested whose content is not that of its digest. */
@@ -105,15 +105,10 @@ export async function entriesOf(site: SiteFolder, bundle: Bundle): Promise<Catal
     site.store.read(digest, maxBytes),
   );
   const entries: CatalogEntry[] = [];
-  for (const { served, model } of fromBundle(
-    bundle,
-    (kind, item) => ({ served: kind.served(item, of), model: kind.hubModel?.(item) }),
-    copiedFirst(),
-  )) {
-    for (const each of served) entries.push(entryOf(bundle, each, manifests));
-    if (model !== undefined && !taken.has(`${model.name}-car`))
-      entries.push(carEntry(site, bundle, model));
-  }
+  for (const served of fromBundle(bundle, (kind, item) => kind.served(item, of), copiedFirst()))
+    entries.push(entryOf(bundle, served, manifests));
+  for (const content of [...bundle.models.map(modelCar), ...bundle.files.map(fileCar)])
+    if (!taken.has(`${content.name}-car`)) entries.push(carEntry(site, bundle, content));
   return entries;
 }
 

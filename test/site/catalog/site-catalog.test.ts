@@ -66,6 +66,7 @@ describe('when a site serves what it imported', () => {
       repositories: [
         'chat/server',
         'chat/settings',
+        'chat/settings-car',
         'chat/tiny',
         'chat/tiny-car',
         'registry.example/server',

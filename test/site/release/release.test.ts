@@ -85,7 +85,8 @@ describe('when releases are served', () => {
     const [image] = one.bundle.images;
     const [entry] = catalog.repositories();
     expect(catalog.repositories().map(({ repository }) => repository)).toEqual([
-      ...['chat/server', 'registry.example/server', 'chat/tiny', 'chat/tiny-car', 'chat/settings'],
+      ...['chat/server', 'registry.example/server', 'chat/tiny', 'chat/settings'],
+      ...['chat/tiny-car', 'chat/settings-car'],
     ]);
     expect(entry).toMatchObject({
       repository: 'chat/server',
