@@ -188,6 +188,10 @@ export const failures = {
     remedy:
       'send the error to the release engineer: it includes the actual answer and the log of the service',
   },
+  'apply-unfinished': {
+    cause: 'the new generation is current, but something of the previous one could not be removed',
+    remedy: 'fix the problem that the error names; the next command removes the rest',
+  },
   'rollback-failed': {
     cause: 'a step could not be undone, so the site is between two generations',
     remedy: 'fix the problem that the error names; the next command continues the rollback',

@@ -5,7 +5,7 @@ import { always } from './defect.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
 
-/** How a server reports that it is ready; the paths are in `site/gate/server-kind.ts`. */
+/** How a server reports that it is ready; the paths are in `server-kind.ts`. */
 export const serverKinds = [
   'vllm',
   'llama.cpp',

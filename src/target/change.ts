@@ -15,6 +15,8 @@ export interface Change {
   readonly repairs?: readonly Repair[];
   /** Services that a person stopped: a change does not start them. */
   readonly stopped?: readonly ServiceName[];
+  /** Services of leaving releases that must stop before their successors start: the target has no room for both. */
+  readonly exclusive?: readonly ServiceName[];
 }
 
 /** A service by the name of its release and its own. */

@@ -1,10 +1,11 @@
 import type { Digest } from '../core/digest.ts';
 import type { Bundle } from '../format/bundle.ts';
-import type { DeployedRelease, Generation, Workload } from '../format/generation.ts';
+import type { DeployedRelease, Generation, RenderedText, Workload } from '../format/generation.ts';
 import type { Constraint, Operation } from '../format/plan.ts';
+import type { SecretReference } from '../format/secret-reference.ts';
 import type { Adapter, Health } from '../format/service.ts';
 import type { Site } from '../format/site.ts';
-import type { Change } from './change.ts';
+import type { Change, ServiceName } from './change.ts';
 import type { DiskUse } from './disk-use.ts';
 import type { HostProbe } from './host/host-probe.ts';
 
@@ -78,10 +79,12 @@ export interface RenderInput {
   readonly platform: string;
   /** Replaces each `${parameters.NAME}`. */
   readonly fill: (text: string) => string;
-  /** The SHA-256 of each rendered template of the release: its file is `rendered/<sha256>`. */
-  readonly rendered: ReadonlyMap<string, string>;
+  /** Each rendered template of the release: its file is `rendered/<sha256>`. */
+  readonly rendered: ReadonlyMap<string, RenderedText>;
   /** The name under which the target stores each secret of the release. */
   readonly secretNames: ReadonlyMap<string, string>;
+  /** The manifest of each model and file as an image, by its name; for a target that {@link Target.mountsImages}. */
+  readonly cars?: ReadonlyMap<string, Digest>;
 }
 
 /** A step that the target runs, with its inverse. */
@@ -92,6 +95,8 @@ export interface TargetStep {
   readonly subject: string;
   /** The action that undoes it; absent if there is nothing to undo. */
   readonly undo?: string;
+  /** The generation that has the subject of `undo`, if it is not that of `action`. */
+  readonly undoSide?: Operation['side'];
   readonly reason: string;
 }
 
@@ -102,6 +107,8 @@ export interface ServiceStep extends TargetStep {
 
 /** The steps of a target from one generation to another, in the order of these members. */
 export interface TargetSteps {
+  /** Makes what holds everything else of a release, also its secrets, such as a namespace. */
+  readonly open: readonly TargetStep[];
   /** Preparations that do not affect running services. */
   readonly prepare: readonly TargetStep[];
   /** Stops services, or detaches them from their clients. Undoing it restores them. */
@@ -110,10 +117,15 @@ export interface TargetSteps {
   readonly start: readonly ServiceStep[];
   /** Directs clients to the new services, after every gate has passed. */
   readonly expose: readonly TargetStep[];
-  /** Removes old services that still run beside the new ones, after the new generation was kept. */
+  /**
+   * Removes old services that still run beside the new ones, after the new generation was kept. Never undone: a kill among
+   * these steps is finished by the next command.
+   */
   readonly retire: readonly TargetStep[];
   /** Removes what only leaving releases used. Runs only when a release is uninstalled. */
   readonly clear: readonly TargetStep[];
+  /** Removes what `open` made, last of all. Runs only when a release is uninstalled. */
+  readonly close: readonly TargetStep[];
 }
 
 /** The blobs of a site, to read. */
@@ -142,7 +154,15 @@ export interface SiteSupply {
 export interface TargetOperation {
   readonly action: string;
   readonly release: DeployedRelease;
+  /** The release of this name in the other generation of the plan: what both have is not removed. */
+  readonly counterpart?: DeployedRelease;
   readonly subject: string;
+}
+
+/** A stored secret, by the release that uses it and its name there. */
+export interface SecretOf {
+  readonly release: DeployedRelease;
+  readonly name: string;
 }
 
 /**
@@ -155,6 +175,15 @@ export interface Target {
   readonly name: string;
   /** Whether it runs services. If not, it gets releases without a workload. */
   readonly runsServices: boolean;
+  /** Whether its services mount models and files as images, so that these need digests. */
+  readonly mountsImages?: boolean;
+  /** Secrets that the target itself needs for a release with these settings, such as the credentials of a registry. */
+  ownSecrets?(settings: Site): ReadonlyMap<string, SecretReference>;
+  /**
+   * Services that must stop before their successors start, because the target has no room for both. Absent for a target
+   * whose services always do.
+   */
+  exclusive?(change: Change, signal: AbortSignal): Promise<readonly ServiceName[]>;
   /** Names of its constraints that a person may temporarily override. */
   readonly overridable: readonly string[];
   /**
@@ -172,10 +201,10 @@ export interface Target {
   /** What must hold before a change; none for a target without services. */
   constraints(context: ConstraintContext): Promise<readonly Constraint[]>;
   diskUse(context: ConstraintContext): Promise<readonly DiskUse[]>;
-  hasSecret(name: string, signal: AbortSignal): Promise<boolean>;
+  hasSecret(of: SecretOf, signal: AbortSignal): Promise<boolean>;
   /** Stores a secret under a name that is unique to its value. The value never appears in arguments or logs. */
-  placeSecret(name: string, value: Uint8Array, signal: AbortSignal): Promise<void>;
-  removeSecret(name: string, signal: AbortSignal): Promise<void>;
+  placeSecret(of: SecretOf, value: Uint8Array, signal: AbortSignal): Promise<void>;
+  removeSecret(of: SecretOf, signal: AbortSignal): Promise<void>;
   /** @param port one of the service's ports, by its name */
   endpoint(of: ServiceOf, port: string, signal: AbortSignal): Promise<OpenEndpoint>;
   state(of: ServiceOf, signal: AbortSignal): Promise<ServiceState>;

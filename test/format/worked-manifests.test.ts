@@ -5,9 +5,9 @@ import { digestOf } from '../../src/core/digest.ts';
 import type { Bundle } from '../../src/format/bundle.ts';
 import type { RenderedService } from '../../src/format/containers.ts';
 import { type Manifest, manifestKind } from '../../src/format/manifest.ts';
+import { serverProfiles } from '../../src/format/server-kind.ts';
 import { siteKind } from '../../src/format/site.ts';
 import { readYaml } from '../../src/format/yaml-document.ts';
-import { serverProfiles } from '../../src/site/gate/readiness.ts';
 import { renderRelease } from '../../src/site/planning/render.ts';
 import { containersOf } from '../../src/target/container/workload.ts';
 import { podmanRunArguments } from '../../src/target/podman/podman-arguments.ts';
@@ -68,6 +68,7 @@ function render(manifest: Manifest): readonly RenderedService[] {
     files: '/site/layout',
     platform: 'linux/amd64',
     templates: new Map(),
+    ownSecrets: [],
     secretNames: new Map(),
   };
   return containersOf(renderRelease({ id: 'f'.repeat(128), bundle: bundleOf(manifest) }, place))

@@ -15,7 +15,8 @@ export type Recovery = { readonly plan: Plan; readonly outcome: 'finished' | 'un
  * Executes a plan, with a journal entry before and after each step. If a step fails, undoes all steps in reverse and
  * restores the previous generation. The journal stays until {@link closeApply}; until then, the next command recovers the
  * plan.
- * @throws StowageError `rolled-back` with the failure as its cause; `rollback-failed` when undoing fails as well
+ * @throws StowageError `rolled-back` with the failure as its cause; `rollback-failed` when undoing fails as well;
+ * `apply-unfinished` when only the removal of the old generation failed
  */
 export async function apply(plan: Plan, context: ApplyContext): Promise<void> {
   const { site } = context;
@@ -26,6 +27,7 @@ export async function apply(plan: Plan, context: ApplyContext): Promise<void> {
     try {
       await runStep(step, plan, context);
     } catch (failure) {
+      if (isRetiring(step, plan)) throw unfinished(plan, step, failure);
       const reason = messageOf(failure);
       context.emit({ type: 'failed', reason });
       await undo(plan, step.id, context, failure);
@@ -35,9 +37,10 @@ export async function apply(plan: Plan, context: ApplyContext): Promise<void> {
 }
 
 /**
- * Finishes the plan of a killed command if every step was done, and undoes it otherwise. The caller then calls
- * {@link closeApply}.
+ * Finishes the plan of a killed command if every step was done that can be undone, and undoes it otherwise. The caller then
+ * calls {@link closeApply}.
  * @returns undefined when no plan was interrupted
+ * @throws StowageError `rollback-failed`, `apply-unfinished`
  */
 export async function recover(context: ApplyContext): Promise<Recovery | undefined> {
   const { site } = context;
@@ -47,11 +50,11 @@ export async function recover(context: ApplyContext): Promise<Recovery | undefin
   }
   const plan = readCanonical(planKind, await readBounded(planPath(site), planKind.maxBytes));
   const entries = await readJournal(site);
-  const last = plan.steps.at(-1)?.id ?? 0;
   const undoing = entries.some((entry) => entry.state === 'undoing');
-  const finished =
-    !undoing &&
-    (last === 0 || entries.some((entry) => entry.step === last && entry.state === 'done'));
+  const isDone = ({ id }: Step): boolean =>
+    entries.some((entry) => entry.step === id && entry.state === 'done');
+  const open = plan.steps.filter((step) => !isDone(step));
+  const finished = !undoing && open.every((step) => isRetiring(step, plan));
   context.emit({
     type: 'step',
     step: finished ? 'finish' : 'undo',
@@ -59,7 +62,24 @@ export async function recover(context: ApplyContext): Promise<Recovery | undefin
   });
   if (!finished)
     await undo(plan, Math.max(0, ...entries.map((entry) => entry.step)), context, undefined);
+  else for (const step of open) await retire(step, plan, context);
   return { plan, outcome: finished ? 'finished' : 'undone' };
+}
+
+/** Whether a step removes what the generation before had, after the new one became current: it is never undone. */
+function isRetiring(step: Step, { steps }: Plan): boolean {
+  const last = steps.findLastIndex(({ undo: back, do: { side } }) => {
+    return back !== undefined || side !== 'from';
+  });
+  return steps.indexOf(step) > last;
+}
+
+async function retire(step: Step, plan: Plan, context: ApplyContext): Promise<void> {
+  try {
+    await runStep(step, plan, context);
+  } catch (failure) {
+    throw unfinished(plan, step, failure);
+  }
 }
 
 async function runStep(step: Step, plan: Plan, context: ApplyContext): Promise<void> {
@@ -201,6 +221,20 @@ function rollbackFailed(step: Step, cause: unknown, failure: unknown): StowageEr
       found: 'a site between two generations',
       hint: 'fix the problem in this message, then repeat the command: it first completes the rollback',
       cause: failure ?? cause,
+    },
+  );
+}
+
+function unfinished({ to }: Plan, step: Step, failure: unknown): StowageError {
+  const cause = failure instanceof StowageError ? failure : undefined;
+  return new StowageError(
+    'apply-unfinished',
+    `generation ${to.number} is current, but step ${step.id} (${step.do.action}) failed: ${messageOf(failure)}`,
+    {
+      expected: cause?.expected ?? 'nothing left of the generation before',
+      found: cause?.found ?? 'objects of the generation before',
+      hint: `${cause?.hint ?? 'fix the problem in this message'}; the next command of this site removes the rest`,
+      cause: failure,
     },
   );
 }

@@ -137,7 +137,7 @@ async function recordFailure(
 ): Promise<void> {
   const { plan } = outcome;
   try {
-    if (failure instanceof StowageError && failure.code === 'rollback-failed') {
+    if (failure instanceof StowageError && isOpen(failure)) {
       const record = { command: plan.intent, result: 'failed', detail: failure.message } as const;
       await appendCommand({ ...outcome, ...record }, ledger, options);
     } else {
@@ -148,6 +148,11 @@ async function recordFailure(
   } catch (error) {
     options.emit({ type: 'warning', message: `cannot record the failure: ${messageOf(error)}` });
   }
+}
+
+/** Whether the plan stays open for the next command. */
+function isOpen({ code }: StowageError): boolean {
+  return code === 'rollback-failed' || code === 'apply-unfinished';
 }
 
 /** The first cause of a rollback, with what was found. */

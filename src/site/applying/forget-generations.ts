@@ -1,4 +1,4 @@
-import type { Generation } from '../../format/generation.ts';
+import type { DeployedRelease, Generation } from '../../format/generation.ts';
 import type { SiteContext } from '../site-context.ts';
 
 /** Removes from the target what only the generations in `going` need. */
@@ -8,11 +8,13 @@ export async function forgetGenerations(
   { target, signal }: Pick<SiteContext, 'target' | 'signal'>,
 ): Promise<void> {
   await target.forget(going, staying, signal);
-  const secretsOf = (generations: readonly Generation[]): string[] =>
-    generations.flatMap(({ releases }) =>
-      releases.flatMap(({ secrets }) => secrets.map(({ name }) => name)),
+  const secretsOf = (generations: readonly Generation[]): Map<string, DeployedRelease> =>
+    new Map(
+      generations.flatMap(({ releases }) =>
+        releases.flatMap((each) => each.secrets.map(({ name }) => [name, each] as const)),
+      ),
     );
-  const kept = new Set(secretsOf(staying));
-  for (const name of new Set(secretsOf(going)))
-    if (!kept.has(name)) await target.removeSecret(name, signal);
+  const kept = secretsOf(staying);
+  for (const [name, release] of secretsOf(going))
+    if (!kept.has(name)) await target.removeSecret({ release, name }, signal);
 }

@@ -9,7 +9,7 @@ import { type GatedDepot, gateRelease } from '../gate/gate-release.ts';
 import { gateService } from '../gate/gate-service.ts';
 import { forgetGeneration, switchTo } from '../generations.ts';
 import { releaseOf } from '../planning/plan.ts';
-import { keptName, readSecret, secretChanged } from '../planning/secrets.ts';
+import { keptName, readSecret, secretChanged, withOwnSecrets } from '../planning/secrets.ts';
 import { placeLayout, removeLayout } from '../release/layout.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
@@ -33,17 +33,21 @@ export async function runOperation(
   const { site, target, signal, keep } = context;
   if (action === 'switch-generation') return switchGeneration(operation, plan, site);
   const release = releaseOf(plan, operation);
-  if (!isSiteAction(action))
-    return target.run({ action, release, subject }, supplyOf(site), signal);
+  if (!isSiteAction(action)) {
+    const counterpart = counterpartOf(operation, plan);
+    const about = { action, release, subject };
+    const its = counterpart === undefined ? about : { ...about, counterpart };
+    return target.run(its, supplyOf(site), signal);
+  }
   switch (action) {
     case 'place-files':
       return placeLayout(release, context);
     case 'remove-files':
       return removeLayout(site, release.bundle);
     case 'place-secret':
-      return placeSecret(secretOf(release, subject), release.name, context);
+      return placeSecret(secretOf(release, subject), release, context);
     case 'remove-secret':
-      return target.removeSecret(subject, signal);
+      return target.removeSecret({ release, name: subject }, signal);
     case 'gate-service':
       return gateService({ release, service: subject }, context);
     case 'gate-release':
@@ -51,6 +55,11 @@ export async function runOperation(
         gateRelease(release, { depot, site, signal, keep }),
       );
   }
+}
+
+/** The release of the same name in the other generation. */
+function counterpartOf({ side, release }: Operation, plan: Plan): DeployedRelease | undefined {
+  return plan[side === 'to' ? 'from' : 'to'].releases.find((each) => each.name === release);
 }
 
 function isSiteAction(action: string): action is Exclude<SiteAction, 'switch-generation'> {
@@ -71,13 +80,16 @@ function secretOf(release: DeployedRelease, name: string): KeptSecret {
 /** If the value of a secret changed since the plan was made, the plan must be made again. */
 async function placeSecret(
   { name, secret }: KeptSecret,
-  release: string,
+  release: DeployedRelease,
   { site, target, signal, env }: ApplyContext,
 ): Promise<void> {
-  if (await target.hasSecret(name, signal)) return;
-  const value = await readSecret(await site.site(), release, secret, env ?? {});
-  if ((await keptName(site, release, secret, value)) !== name) throw secretChanged(release, secret);
-  await target.placeSecret(name, value, signal);
+  if (await target.hasSecret({ release, name }, signal)) return;
+  const settings = await site.site();
+  const known = withOwnSecrets(settings, release.name, target.ownSecrets?.(settings) ?? new Map());
+  const value = await readSecret(known, release.name, secret, env ?? {});
+  if ((await keptName(site, release.name, secret, value)) !== name)
+    throw secretChanged(release.name, secret);
+  await target.placeSecret({ release, name }, value, signal);
 }
 
 /** The target pulls images by digest from a depot on loopback that runs only during one pull. */

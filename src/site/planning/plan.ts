@@ -24,9 +24,10 @@ export interface PlanInput {
 export function makePlan({ change, target, ...input }: PlanInput): Plan {
   const { intent, from, to } = change;
   const { arriving, leaving } = changesBetween(from, to);
-  const { prepare, stop, start, expose, retire, clear } = target.steps(change);
+  const { open, prepare, stop, start, expose, retire, clear, close } = target.steps(change);
   const steps = new Steps();
   const starting = [...arriving, ...repairedReleases(change)];
+  for (const step of open) steps.add(step);
   for (const release of starting) placeRelease(steps, release, change);
   for (const step of [...prepare, ...stop]) steps.add(step);
   startAndGate(steps, { starting, start, target });
@@ -34,7 +35,7 @@ export function makePlan({ change, target, ...input }: PlanInput): Plan {
   if (arriving.length > 0 || leaving.length > 0) {
     steps.site({
       ...{ action: 'switch-generation', side: 'to', release: '', subject: '' },
-      undo: 'switch-generation',
+      ...{ undo: 'switch-generation', undoSide: 'from' },
       reason: `generation ${to.number} becomes current`,
     });
   }
@@ -42,6 +43,7 @@ export function makePlan({ change, target, ...input }: PlanInput): Plan {
   if (intent === 'uninstall') {
     for (const step of clear) steps.add(step);
     for (const release of leaving) removeRelease(steps, release, to);
+    for (const step of close) steps.add(step);
   }
   return {
     schema: 'stowage/plan/v2',
@@ -142,13 +144,19 @@ class Steps {
     this.add(step);
   }
 
-  add({ action, undo, reason, service, ...about }: TargetStep & { service?: string }): void {
-    // Undoing a switch applies to the other generation; undoing any other step applies to the same one.
-    const side = action === 'switch-generation' ? 'from' : about.side;
+  add({
+    action,
+    undo,
+    undoSide,
+    reason,
+    service,
+    ...about
+  }: TargetStep & { service?: string }): void {
+    const undone = { ...about, side: undoSide ?? about.side };
     this.list.push({
       id: this.list.length + 1,
       do: { ...about, action },
-      ...(undo === undefined ? {} : { undo: { ...about, action: undo, side } }),
+      ...(undo === undefined ? {} : { undo: { ...undone, action: undo } }),
       ...(service === undefined ? {} : { service }),
       reason,
     });

@@ -11,6 +11,7 @@ import type { Site } from '../../format/site.ts';
 import type { Change, Repair, ServiceName } from '../../target/change.ts';
 import { createHostProbe } from '../../target/host/host-probe.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
+import { carDigests } from '../catalog/car-entry.ts';
 import { currentGeneration, loadGeneration, nextNumber } from '../generations.ts';
 import type { SiteState } from '../ledger/site-state.ts';
 import { layoutFolder } from '../release/layout.ts';
@@ -20,7 +21,7 @@ import { findService, stoppedServices } from '../stopped.ts';
 import { checkConstraints } from './constraints/check-constraints.ts';
 import { makePlan } from './plan.ts';
 import { renderRelease, renderServed } from './render.ts';
-import { secretNames } from './secrets.ts';
+import { secretNames, withOwnSecrets } from './secrets.ts';
 import { readTemplates } from './templates.ts';
 
 /** The most characters of the reason of a step. */
@@ -57,7 +58,9 @@ export async function propose(
   // A repair makes no new generation.
   const to = repairs.length > 0 ? from : wanted;
   const bundles = await bundlesOf(options, from, to);
-  const change: Change = { intent: request.intent, from, to, bundles, repairs, stopped };
+  const wantedChange: Change = { intent: request.intent, from, to, bundles, repairs, stopped };
+  const exclusive = (await target.exclusive?.(wantedChange, signal)) ?? [];
+  const change: Change = { ...wantedChange, exclusive };
   const host = options.host ?? createHostProbe({ env });
   const context = { change, host, store: site.store, signal };
   const constraints = await checkConstraints({
@@ -167,12 +170,16 @@ async function render(
 ): Promise<DeployedRelease> {
   const { bundle, id } = release;
   if (!target.runsServices || bundle.services.length === 0) return renderServed(release);
+  const own = target.ownSecrets?.(settings) ?? new Map();
+  const ownSecrets = [...own.keys()];
+  const known = withOwnSecrets(settings, bundle.name, own);
   return renderRelease(release, {
-    ...{ settings, target },
+    ...{ settings, target, ownSecrets },
     siteId: await site.id(),
     files: layoutFolder(site, id),
     platform: hostPlatform(),
     templates: await readTemplates(site, bundle),
-    secretNames: await secretNames(bundle, site, settings, env),
+    secretNames: await secretNames(bundle, site, known, { env, own: ownSecrets }),
+    ...(target.mountsImages === true ? { cars: await carDigests(site, bundle) } : {}),
   });
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Digest } from '../../core/digest.ts';
 import { type DeployedRelease, noWorkload, type RenderedText } from '../../format/generation.ts';
 import type { Service } from '../../format/service.ts';
 import type { Site } from '../../format/site.ts';
@@ -19,6 +20,10 @@ export interface RenderContext {
   readonly templates: ReadonlyMap<string, string>;
   /** The stored name of each secret of the release. */
   readonly secretNames: ReadonlyMap<string, string>;
+  /** The secrets among them that the target itself needs. */
+  readonly ownSecrets: readonly string[];
+  /** As in `RenderInput` of the target. */
+  readonly cars?: ReadonlyMap<string, Digest>;
 }
 
 /** A release without a workload: the site only serves it, or its bundle has no services. */
@@ -33,15 +38,15 @@ export function renderServed({ id, bundle }: Release): DeployedRelease {
  * @throws StowageError `site-invalid`
  */
 export function renderRelease({ id, bundle }: Release, context: RenderContext): DeployedRelease {
-  const { settings, target, secretNames, templates, ...place } = context;
+  const { settings, target, secretNames, templates, ownSecrets, ...place } = context;
   const { name, version, seq, services, acceptance } = bundle;
   const values = parameterValues(name, bundle.parameters, settings);
   const fill = (text: string): string => fillTemplate(text, values);
   const texts = templatesUsed(services).map((template) => renderText(template, templates, fill));
-  const rendered = new Map(texts.map(({ template, sha256 }) => [template, sha256]));
+  const rendered = new Map(texts.map(({ template, sha256, text }) => [template, { sha256, text }]));
   return {
     ...{ name, version, seq, bundle: id },
-    secrets: secretsUsed(services).map((secret) => ({
+    secrets: secretsUsed(services, ownSecrets).map((secret) => ({
       name: nameOf(secret, secretNames),
       secret,
     })),
@@ -51,9 +56,9 @@ export function renderRelease({ id, bundle }: Release, context: RenderContext): 
   };
 }
 
-function secretsUsed(services: readonly Service[]): string[] {
+function secretsUsed(services: readonly Service[], own: readonly string[]): string[] {
   const names = services.flatMap((each) => each.secrets.map(({ secret }) => secret));
-  return [...new Set(names)].toSorted();
+  return [...new Set([...names, ...own])].toSorted();
 }
 
 function nameOf(secret: string, names: RenderContext['secretNames']): string {

@@ -2,25 +2,40 @@ import { createHmac } from 'node:crypto';
 import { StowageError } from '../../core/error.ts';
 import { MAX_SECRET_BYTES } from '../../core/limits.ts';
 import type { Bundle } from '../../format/bundle.ts';
-import type { SecretReference, Site } from '../../format/site.ts';
+import type { SecretReference } from '../../format/secret-reference.ts';
+import type { Site } from '../../format/site.ts';
 import { readIfThere } from '../../io/file.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
 /**
- * The stored name of each secret of a release.
+ * The settings of a site with the secrets that its target needs for a release of its own, which a site can also set itself.
+ */
+export function withOwnSecrets(
+  settings: Site,
+  release: string,
+  own: ReadonlyMap<string, SecretReference>,
+): Site {
+  if (own.size === 0) return settings;
+  const set = Object.hasOwn(settings.secrets, release) ? settings.secrets[release] : {};
+  const secrets = { ...settings.secrets, [release]: { ...Object.fromEntries(own), ...set } };
+  return { ...settings, secrets };
+}
+
+/**
+ * The stored name of each secret of a release, also of those that its target needs.
  * @throws StowageError `site-invalid` naming every secret without a value in `site.yaml`
  */
 export async function secretNames(
   bundle: Bundle,
   site: SiteFolder,
   settings: Site,
-  env: Variables,
+  { env, own = [] }: { readonly env: Variables; readonly own?: readonly string[] },
 ): Promise<ReadonlyMap<string, string>> {
   const names = new Map<string, string>();
   const missingSecrets: StowageError[] = [];
-  for (const secret of Object.keys(bundle.secrets)) {
+  for (const secret of [...Object.keys(bundle.secrets), ...own]) {
     try {
       const value = await readSecret(settings, bundle.name, secret, env);
       names.set(secret, await keptName(site, bundle.name, secret, value));

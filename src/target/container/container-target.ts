@@ -50,9 +50,9 @@ export function createContainerTarget(engine: ContainerEngine): Target {
       return containerConstraints({ ...context, facts: await probe(context.signal), engine });
     },
     diskUse: async (context) => containerDiskUse(await probe(context.signal), context),
-    hasSecret: (name, signal) => engine.hasSecret(name, signal),
-    placeSecret: (name, value, signal) => engine.placeSecret(name, value, signal),
-    removeSecret: (name, signal) => engine.removeSecret(name, signal),
+    hasSecret: ({ name }, signal) => engine.hasSecret(name, signal),
+    placeSecret: ({ name }, value, signal) => engine.placeSecret(name, value, signal),
+    removeSecret: ({ name }, signal) => engine.removeSecret(name, signal),
     async endpoint({ release, service }, port) {
       return { ...addressOf(containerOf(release, service), port), close: async () => {} };
     },

@@ -10,8 +10,8 @@ import type {
   RenderedService,
 } from '../../format/containers.ts';
 import { inOrder, type Mount, type Port, type Service } from '../../format/service.ts';
+import { adapterArguments, adapterPath } from '../adapters.ts';
 import type { RenderInput } from '../target.ts';
-import { adapterArguments, adapterPath } from './adapters.ts';
 
 /**
  * The services of a release as containers, with every value filled in.
@@ -120,9 +120,9 @@ function secretName(secret: string, { secretNames }: RenderInput): string {
 function renderMount(mount: Mount, { bundle, files, rendered }: RenderInput): RenderedMount {
   if ('memory' in mount) return mount;
   if ('template' in mount) {
-    const sha256 = rendered.get(mount.template);
-    if (sha256 === undefined) throw new Error(`template ${mount.template} was not rendered`);
-    return { source: join(files, 'rendered', sha256), path: mount.path };
+    const text = rendered.get(mount.template);
+    if (text === undefined) throw new Error(`template ${mount.template} was not rendered`);
+    return { source: join(files, 'rendered', text.sha256), path: mount.path };
   }
   if ('model' in mount) return { source: join(files, 'models', mount.model), path: mount.path };
   const file = bundle.files.find((each) => each.name === mount.files);

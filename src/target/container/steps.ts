@@ -10,12 +10,14 @@ import { containersOf, imagesOf } from './workload.ts';
 export function containerSteps(change: Change): TargetSteps {
   const { arriving, leaving } = changesBetween(change.from, change.to);
   return {
+    open: [],
     prepare: [...arriving, ...repairedReleases(change)].flatMap((each) => prepare(each, change)),
     stop: leaving.flatMap((each) => stop(each, change)),
     start: [...arriving.flatMap((each) => start(each, change)), ...repair(change)],
     expose: [],
     retire: [],
     clear: leaving.flatMap((each) => clear(each, change.to)),
+    close: [],
   };
 }
 

@@ -12,7 +12,10 @@ export function createDepotTarget(): Target {
     probe: async () => ({ engine: 'depot', version: '1.0.0' }),
     render: runsNothing,
     services: () => [],
-    steps: () => ({ prepare: [], stop: [], start: [], expose: [], retire: [], clear: [] }),
+    steps: () => ({
+      ...{ open: [], prepare: [], stop: [], start: [], expose: [] },
+      ...{ retire: [], clear: [], close: [] },
+    }),
     run: runsNothing,
     constraints: async () => [],
     diskUse: async () => [],

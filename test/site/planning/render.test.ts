@@ -54,6 +54,7 @@ function render(values: Record<string, unknown> = {}, address = '127.0.0.1'): De
     files: '/site/layouts/x',
     platform: hostPlatform(),
     templates: new Map(),
+    ownSecrets: [],
     secretNames: new Map(),
   };
   return renderRelease({ id: small.id, bundle: small.bundle }, place);

@@ -27,7 +27,7 @@ describe('when a release needs secrets', () => {
     const given = settings({ chat: { key: { env: 'KEY' }, token: { file: '/nonexistent' } } });
     const env = { OTHER: 'hunter2' };
     const error = await expectCode(
-      async () => secretNames(bundle, await site(), given, env),
+      async () => secretNames(bundle, await site(), given, { env }),
       'site-invalid',
     );
     expect(error.defects).toEqual([
@@ -44,13 +44,13 @@ describe('when a release needs secrets', () => {
     const from = { file };
     const given = settings({ chat: { key: { env: 'KEY' }, token: from, other: from } });
     const place = await site();
-    const first = await secretNames(bundle, place, given, { KEY: 'a' });
-    const again = await secretNames(bundle, place, given, { KEY: 'a' });
-    const other = await secretNames(bundle, place, given, { KEY: 'b' });
+    const first = await secretNames(bundle, place, given, { env: { KEY: 'a' } });
+    const again = await secretNames(bundle, place, given, { env: { KEY: 'a' } });
+    const other = await secretNames(bundle, place, given, { env: { KEY: 'b' } });
     expect(again).toEqual(first);
     expect(other.get('key')).not.toBe(first.get('key'));
     expect(first.get('token')).toMatch(/^stowage-chat-token-[0-9a-f]{12}$/);
-    const elsewhere = await secretNames(bundle, await site(), given, { KEY: 'a' });
+    const elsewhere = await secretNames(bundle, await site(), given, { env: { KEY: 'a' } });
     expect(elsewhere.get('key')).not.toBe(first.get('key'));
   });
 });

@@ -12,8 +12,8 @@ describe('when a site only serves', () => {
     expect((await target.probe(signal)).engine).toBe('depot');
     expect(target.runsServices).toBe(false);
     expect(target.services(release())).toEqual([]);
-    await target.removeSecret('x', signal);
-    expect(await target.hasSecret('x', signal)).toBe(false);
+    await target.removeSecret({ release: release(), name: 'x' }, signal);
+    expect(await target.hasSecret({ release: release(), name: 'x' }, signal)).toBe(false);
     await target.forget([], [], signal);
   });
 

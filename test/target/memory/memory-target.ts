@@ -112,9 +112,9 @@ export function createMemoryTarget(): MemoryTarget {
       },
     ],
     diskUse: async () => [],
-    hasSecret: async (name) => secrets.has(name),
-    placeSecret: async (name, value) => void secrets.set(name, value),
-    removeSecret: async (name) => void secrets.delete(name),
+    hasSecret: async ({ name }) => secrets.has(name),
+    placeSecret: async ({ name }, value) => void secrets.set(name, value),
+    removeSecret: async ({ name }) => void secrets.delete(name),
     async endpoint({ release, service }) {
       const server = workers.get(workerOf(release, service).id)?.server;
       const { port } = (server?.address() ?? { port: 1 }) as AddressInfo;
@@ -185,6 +185,7 @@ function memorySteps(change: Change): TargetSteps {
   const shared = new Set(workersIn([from]));
   const fresh = new Set(workersIn([to]));
   return {
+    open: [],
     prepare: [],
     stop: [],
     start: [
@@ -226,6 +227,7 @@ function memorySteps(change: Change): TargetSteps {
         ...{ action: 'delete-worker', undo: 'create-worker', reason: 'its successor answers' },
       })).filter(({ subject }) => !fresh.has(subject)),
     ],
+    close: [],
     clear: [],
   };
 }

@@ -2,7 +2,7 @@ import { StowageError } from '../../../core/error.ts';
 import type { DeployedRelease } from '../../../format/generation.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { type Arrival, arrivals, releaseText } from '../../../target/change.ts';
-import { keptName, readSecret } from '../secrets.ts';
+import { keptName, readSecret, withOwnSecrets } from '../secrets.ts';
 import type { ConstraintInput } from './constraint.ts';
 
 /** Each secret of a release has a value, which is the one in the planned generation. */
@@ -44,13 +44,15 @@ async function problemWith(
   { site, settings, env, target, context }: ConstraintInput,
 ): Promise<string | undefined> {
   try {
-    const value = await readSecret(settings, release.name, secret, env);
+    const own = target.ownSecrets?.(settings) ?? new Map();
+    const known = withOwnSecrets(settings, release.name, own);
+    const value = await readSecret(known, release.name, secret, env);
     if ((await keptName(site, release.name, secret, value)) === name) return undefined;
   } catch (error) {
     if (!(error instanceof StowageError) || error.code !== 'site-invalid') throw error;
-    return (await target.hasSecret(name, context.signal)) ? undefined : error.found;
+    return (await target.hasSecret({ release, name }, context.signal)) ? undefined : error.found;
   }
-  return (await target.hasSecret(name, context.signal))
+  return (await target.hasSecret({ release, name }, context.signal))
     ? undefined
     : 'a different value than in that generation';
 }

@@ -17,7 +17,12 @@ describe('when services read a secret', () => {
     await site.prepare();
     const name = await keptName(site, 'chat', 'key', Buffer.from('old value'));
     const target = fakeTarget();
-    if (values.kept === true) await target.placeSecret(name, Buffer.from('x'), context().signal);
+    if (values.kept === true)
+      await target.placeSecret(
+        { release: packed().wanted, name },
+        Buffer.from('x'),
+        context().signal,
+      );
     const to = [packed({ secrets: [{ name, secret: 'key' }] })];
     return secrets(asking({ site, target, to, settings, intent: 'rollback', ...values }));
   }

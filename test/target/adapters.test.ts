@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { StowageError } from '../../../src/core/error.ts';
-import type { Bundle } from '../../../src/format/bundle.ts';
-import { checkDocument } from '../../../src/format/document.ts';
-import { type Service, service } from '../../../src/format/service.ts';
-import { adapterArguments } from '../../../src/target/container/adapters.ts';
-import * as samples from '../../format/samples.ts';
-import { expectCode } from '../../support/error.ts';
+import { StowageError } from '../../src/core/error.ts';
+import type { Bundle } from '../../src/format/bundle.ts';
+import { checkDocument } from '../../src/format/document.ts';
+import { type Service, service } from '../../src/format/service.ts';
+import { adapterArguments } from '../../src/target/adapters.ts';
+import * as samples from '../format/samples.ts';
+import { expectCode } from '../support/error.ts';
 
 const kind = {
   name: 'service',

@@ -1,6 +1,6 @@
-import { StowageError } from '../../core/error.ts';
-import type { Bundle } from '../../format/bundle.ts';
-import { type Adapter, adapterSettings, type Service } from '../../format/service.ts';
+import { StowageError } from '../core/error.ts';
+import type { Bundle } from '../format/bundle.ts';
+import { type Adapter, adapterSettings, type Service } from '../format/service.ts';
 
 /** What makes a server load its adapters. */
 export interface AdapterSettings {
