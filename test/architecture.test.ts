@@ -52,6 +52,7 @@ const importers: Readonly<Record<string, readonly string[]>> = {
   ora: ['cli/'],
   '@huggingface/hub': ['source/'],
   picomatch: ['examine/glob.ts'],
+  '@kubernetes/client-node': ['target/kubernetes/api/'],
   '@sigstore/verify': ['build/upstream/sigstore-verifier.ts'],
   '@sigstore/bundle': ['build/upstream/sigstore-verifier.ts'],
   '@sigstore/protobuf-specs': ['build/upstream/sigstore-verifier.ts'],

@@ -173,6 +173,7 @@ describe('when a document has a schema', () => {
   const told = [
     'manifests/README.md',
     'manifests/FORMATS.md',
+    'manifests/KUBERNETES.md',
     'signing/README.md',
     'signing/KEYS.md',
     'signing/TRUST.md',

@@ -13,7 +13,10 @@ export const lazyBuiltins: Plugin = {
     onResolve({ filter: /^node:(?:child_process|fs|process|util)$/ }, ({ path, importer }) =>
       importer.includes('/node_modules/commander/') ? { path, namespace: NAMESPACE } : undefined,
     );
-    onResolve({ filter: /^node:http$/ }, ({ path }) => ({ path, namespace: NAMESPACE }));
+    // What packages import of it is loaded with them, by the commands that need them.
+    onResolve({ filter: /^node:http$/ }, ({ path, importer }) =>
+      importer.includes('/node_modules/') ? undefined : { path, namespace: NAMESPACE },
+    );
     onLoad({ filter: /.*/, namespace: NAMESPACE }, ({ path }) => ({ contents: code(path) }));
   },
 };

@@ -4,16 +4,15 @@ import { MAX_SITE_BYTES } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
+import { type KubernetesSite, kubernetesSite } from './kubernetes-site.ts';
+import { type SecretReference, secretReference } from './secret-reference.ts';
 import { apiVersionMember, newerHints } from './version.ts';
 
 export type ParameterValue = string | number | boolean;
 
 /** What the services of a site run on; `depot` serves releases and runs nothing. */
-export const targetNames = ['podman', 'docker', 'depot'] as const;
+export const targetNames = ['podman', 'docker', 'kubernetes', 'depot'] as const;
 export type TargetName = (typeof targetNames)[number];
-
-/** The location of a secret's value; one line feed at its end is removed. */
-export type SecretReference = { readonly file: string } | { readonly env: string };
 
 /** When changes may start: on these days, from one time of day to another, which may be on the next day. */
 export interface Window {
@@ -40,6 +39,8 @@ export interface Site {
   readonly apiVersion: 'stowage/v1';
   readonly name: string;
   readonly target: TargetName;
+  /** The cluster, for the target `kubernetes`. */
+  readonly kubernetes?: KubernetesSite;
   /** The host address on which services publish their ports. */
   readonly address: string;
   /** The channels whose releases can be imported. */
@@ -82,47 +83,40 @@ const window: z.ZodType<Window> = exact(
   }),
 );
 
-const secret: z.ZodType<SecretReference> = exact(
-  z.union([
-    z.strictObject({
-      file: field.line(4096).refine((path) => path.startsWith('/'), 'expected an absolute path'),
-    }),
-    z.strictObject({
-      env: z
-        .string()
-        .regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'expected the name of a variable such as API_KEY'),
-    }),
-  ]),
-);
-
 const schema: z.ZodType<Site> = exact(
-  z.strictObject({
-    apiVersion: z.literal('stowage/v1'),
-    name: field.name,
-    target: z.enum(targetNames).default('podman'),
-    address: z
-      .string()
-      .refine((value) => isIP(value) === 4, 'expected an IPv4 address of this host')
-      .default('127.0.0.1'),
-    channels: z.array(field.name).min(1).max(64).default(['stable']),
-    requireApproval: z.boolean().default(false),
-    requirePlanApproval: z.boolean().default(false),
-    labels: z.record(field.name, field.line(256)).default({}),
-    windows: z.array(window).max(64).default([]),
-    suppressions: z
-      .array(
-        z
-          .strictObject({ from: field.moment, until: field.moment, reason: field.line(500) })
-          .refine((value) => value.from < value.until, 'expected from before until'),
-      )
-      .max(64)
-      .default([]),
-    confirmed: z.record(field.name, z.int().min(0)).default({}),
-    parameters: z
-      .record(field.name, z.record(z.string(), z.union([field.text(4096), z.int(), z.boolean()])))
-      .default({}),
-    secrets: z.record(field.name, z.record(field.name, secret)).default({}),
-  }),
+  z
+    .strictObject({
+      apiVersion: z.literal('stowage/v1'),
+      name: field.name,
+      target: z.enum(targetNames).default('podman'),
+      kubernetes: kubernetesSite.exactOptional(),
+      address: z
+        .string()
+        .refine((value) => isIP(value) === 4, 'expected an IPv4 address of this host')
+        .default('127.0.0.1'),
+      channels: z.array(field.name).min(1).max(64).default(['stable']),
+      requireApproval: z.boolean().default(false),
+      requirePlanApproval: z.boolean().default(false),
+      labels: z.record(field.name, field.line(256)).default({}),
+      windows: z.array(window).max(64).default([]),
+      suppressions: z
+        .array(
+          z
+            .strictObject({ from: field.moment, until: field.moment, reason: field.line(500) })
+            .refine((value) => value.from < value.until, 'expected from before until'),
+        )
+        .max(64)
+        .default([]),
+      confirmed: z.record(field.name, z.int().min(0)).default({}),
+      parameters: z
+        .record(field.name, z.record(z.string(), z.union([field.text(4096), z.int(), z.boolean()])))
+        .default({}),
+      secrets: z.record(field.name, z.record(field.name, secretReference)).default({}),
+    })
+    .refine((value) => (value.target === 'kubernetes') === (value.kubernetes !== undefined), {
+      path: ['kubernetes'],
+      message: 'the target kubernetes needs it, and only that target has it',
+    }),
 );
 
 function isTimeZone(name: string): boolean {

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
-import type { TargetName } from '../format/site.ts';
+import type { Site, TargetName } from '../format/site.ts';
 import { createContainerTarget } from './container/container-target.ts';
 import { createDepotTarget } from './depot/depot.ts';
 import { createDocker } from './docker/docker.ts';
 import type { Environment } from './host/command.ts';
+import { createKubernetesTarget } from './kubernetes/kubernetes.ts';
 import { createPodman } from './podman/podman.ts';
 import type { Target } from './target.ts';
 
@@ -11,6 +12,8 @@ export interface TargetOptions {
   readonly env: Environment;
   /** The site's folder: docker's secrets are files in it. */
   readonly root: string;
+  /** The settings of the site. */
+  readonly settings: () => Promise<Site>;
 }
 
 /** Every target that `site.yaml` can name. */
@@ -18,6 +21,7 @@ const targets: Readonly<Record<TargetName, (options: TargetOptions) => Target>> 
   podman: ({ env }) => createContainerTarget(createPodman({ env })),
   docker: ({ env, root }) =>
     createContainerTarget(createDocker({ env, secretFolder: join(root, 'secrets') })),
+  kubernetes: createKubernetesTarget,
   depot: createDepotTarget,
 };
 

@@ -103,8 +103,9 @@ async function contextOf(site: SiteFolder, context: CommandContext): Promise<Sit
   const { env, uid } = context.terminal;
   const sudoUser = oneLine(env['SUDO_USER'] ?? '', 100);
   const user = { uid, ...(sudoUser === '' ? {} : { sudoUser }) };
-  const { target } = await site.site();
-  return { ...context, site, target: createTarget(target, { env, root: site.root }), env, user };
+  const { target: name } = await site.site();
+  const target = createTarget(name, { env, root: site.root, settings: () => site.site() });
+  return { ...context, site, target, env, user };
 }
 
 /** One line per recalled release, with the next command. */

@@ -1,0 +1,167 @@
+import * as z from 'zod';
+import { isRegistryHost, isRepositoryName } from '../core/repository-name.ts';
+import { exact } from './exact.ts';
+import * as field from './field.ts';
+import { type SecretReference, secretReference } from './secret-reference.ts';
+
+/** How nodes get images: from the depot by its address, from mirrors that their runtime knows, or from the site's registry. */
+export const imageWays = ['direct', 'mirror', 'push'] as const;
+export type ImageWay = (typeof imageWays)[number];
+
+/** How pods get models and files. */
+export const weightWays = ['auto', 'image-volume', 'volume', 'local'] as const;
+export type WeightWay = (typeof weightWays)[number];
+
+export interface Toleration {
+  readonly key?: string;
+  readonly operator: 'Equal' | 'Exists';
+  readonly value?: string;
+  readonly effect?: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute';
+}
+
+/** The cluster of a site with `target: kubernetes`. */
+export interface KubernetesSite {
+  /** An absolute path; absent for the `KUBECONFIG` variable, or `~/.kube/config`. */
+  readonly kubeconfig?: string;
+  /** A context of the kubeconfig; absent for its current one. */
+  readonly context?: string;
+  /** A namespace that exists and belongs to the cluster's owner: every release goes there. */
+  readonly namespace?: string;
+  /** Without `namespace`: each release gets a namespace of its own, named with this prefix. */
+  readonly namespacePrefix: string;
+  readonly images: {
+    readonly from: ImageWay;
+    /** Host and port of the depot or of the site's registry, as nodes reach it. */
+    readonly registry: string;
+    /** The start of every repository in the site's registry, such as `ai/`. */
+    readonly prefix: string;
+    /** Where `name:token` is, which nodes pull with; absent if the registry requires none. */
+    readonly credentials?: SecretReference;
+    /** A pull secret that exists in the namespace. */
+    readonly pullSecret?: string;
+  };
+  readonly weights: WeightWay;
+  /** For `volume`: a claim in the namespace with access mode ReadOnlyMany that has the content. */
+  readonly claim?: string;
+  /** For `local`: the node that is this host. */
+  readonly node?: string;
+  readonly storageClass?: string;
+  readonly nodeSelector: Readonly<Record<string, string>>;
+  readonly tolerations: readonly Toleration[];
+  readonly runtimeClass?: string;
+  readonly priorityClass?: string;
+  /** Namespaces whose pods may reach the services. */
+  readonly clients: readonly string[];
+  /** The resource names of GPUs by their vendor. */
+  readonly gpus: { readonly nvidia: string; readonly amd: string };
+  readonly service: 'ClusterIP' | 'NodePort' | 'LoadBalancer';
+  /** Whether new pods start beside the old ones, or the old ones stop first; `auto` decides by free capacity. */
+  readonly switch: 'auto' | 'beside' | 'stop-first';
+  /** `namespace` where the cluster assigns user ids, as OpenShift does. */
+  readonly user: 'manifest' | 'namespace';
+}
+
+/** RFC 1123 label; names of nodes and resources may have dots and a prefix. */
+const dotted: z.ZodType<string> = z
+  .string()
+  .max(253)
+  .regex(
+    /^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/,
+    'expected lower-case letters, digits, hyphens, dots',
+  );
+const labelKey: z.ZodType<string> = z
+  .string()
+  .max(317)
+  .regex(
+    /^(?:[a-z0-9][a-z0-9.-]*\/)?[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$/,
+    'expected a label or resource name such as nvidia.com/gpu',
+  );
+const labelValue: z.ZodType<string> = z
+  .string()
+  .max(63)
+  .regex(/^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)?$/, 'expected the value of a label');
+
+const toleration: z.ZodType<Toleration> = exact(
+  z.strictObject({
+    key: labelKey.exactOptional(),
+    operator: z.enum(['Equal', 'Exists']).default('Equal'),
+    value: labelValue.exactOptional(),
+    effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).exactOptional(),
+  }),
+);
+
+const images: z.ZodType<KubernetesSite['images']> = exact(
+  z
+    .strictObject({
+      from: z.enum(imageWays).default('direct'),
+      registry: z
+        .string()
+        .max(255)
+        .refine(
+          isRegistryHost,
+          'expected a host, with a port if it needs one, such as 10.0.0.1:5443',
+        ),
+      prefix: z
+        .string()
+        .max(200)
+        .refine(
+          (text) => text === '' || (text.endsWith('/') && isRepositoryName(text.slice(0, -1))),
+          'expected lower-case repository names that end in /, such as ai/',
+        )
+        .default(''),
+      credentials: secretReference.exactOptional(),
+      pullSecret: dotted.exactOptional(),
+    })
+    .refine((value) => value.prefix === '' || value.from === 'push', {
+      path: ['prefix'],
+      message: 'only images that are pushed have a prefix',
+    })
+    .refine((value) => value.credentials === undefined || value.pullSecret === undefined, {
+      path: ['pullSecret'],
+      message: 'expected either credentials or pullSecret',
+    }),
+);
+
+export const kubernetesSite: z.ZodType<KubernetesSite> = exact(
+  z
+    .strictObject({
+      kubeconfig: field
+        .line(4096)
+        .refine((path) => path.startsWith('/'), 'expected an absolute path')
+        .exactOptional(),
+      context: field.line(253).exactOptional(),
+      namespace: field.name.exactOptional(),
+      namespacePrefix: z
+        .string()
+        .max(30)
+        .regex(/^(?:[a-z][a-z0-9-]*)?$/, 'expected lower-case letters, digits and hyphens')
+        .default('stowage-'),
+      images,
+      weights: z.enum(weightWays).default('auto'),
+      claim: dotted.exactOptional(),
+      node: dotted.exactOptional(),
+      storageClass: dotted.exactOptional(),
+      nodeSelector: z.record(labelKey, labelValue).default({}),
+      tolerations: z.array(toleration).max(64).default([]),
+      runtimeClass: dotted.exactOptional(),
+      priorityClass: dotted.exactOptional(),
+      clients: z.array(field.name).max(256).default([]),
+      gpus: z
+        .strictObject({
+          nvidia: labelKey.default('nvidia.com/gpu'),
+          amd: labelKey.default('amd.com/gpu'),
+        })
+        .default({ nvidia: 'nvidia.com/gpu', amd: 'amd.com/gpu' }),
+      service: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']).default('ClusterIP'),
+      switch: z.enum(['auto', 'beside', 'stop-first']).default('auto'),
+      user: z.enum(['manifest', 'namespace']).default('manifest'),
+    })
+    .refine((value) => (value.weights === 'volume') === (value.claim !== undefined), {
+      path: ['claim'],
+      message: 'weights: volume needs the name of a claim, and only it has one',
+    })
+    .refine((value) => (value.weights === 'local') === (value.node !== undefined), {
+      path: ['node'],
+      message: 'weights: local needs the name of the node that is this host, and only it has one',
+    }),
+);

@@ -1,0 +1,100 @@
+import * as z from 'zod';
+import { MAX_INDEX_BYTES } from '../core/limits.ts';
+import type { DocumentKind } from './document.ts';
+import { exact } from './exact.ts';
+import * as field from './field.ts';
+import { type Adapter, adapter, type Health, health } from './service.ts';
+
+/** An object of the Kubernetes API, as it is applied. */
+export interface KubernetesObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+  readonly [member: string]: unknown;
+}
+
+/** The workload of a release whose services are Deployments of a cluster. */
+export type KubernetesWorkload = {
+  readonly kind: 'kubernetes';
+  /** The id of the site that owns its objects. */
+  readonly site: string;
+  readonly release: string;
+  readonly namespace: string;
+  /** Whether the site makes the namespace and removes it. */
+  readonly ownsNamespace: boolean;
+  /** Policies, budgets, volumes and the services that peers use: their names depend on their content. */
+  readonly objects: readonly KubernetesObject[];
+  /** In an order in which each follows its dependencies. */
+  readonly services: readonly KubernetesService[];
+  /** The pull secret among the secrets of the release, whose value is `name:token`, and the registry that it is for. */
+  readonly pullSecret?: { readonly name: string; readonly registry: string };
+};
+
+/** A service as a Deployment, named after its content, and the Service that its clients use. */
+export interface KubernetesService {
+  readonly name: string;
+  readonly dependsOn: readonly string[];
+  readonly health?: Health;
+  readonly adapters?: readonly Adapter[];
+  readonly ports: readonly { readonly name: string; readonly port: number }[];
+  readonly deployment: KubernetesObject;
+  /** Its selector names the pods of `deployment`; absent without ports. */
+  readonly service?: KubernetesObject;
+  /** Services of the release, by the names under which its pods reach them, and the Services in `objects` that they are. */
+  readonly peers: Readonly<Record<string, string>>;
+}
+
+const object: z.ZodType<KubernetesObject> = exact(
+  z.looseObject({
+    apiVersion: z.string().max(253),
+    kind: z.string().max(63),
+    metadata: z.strictObject({
+      name: z.string().max(253),
+      namespace: z.string().max(63).exactOptional(),
+      labels: z.record(z.string(), z.string()).exactOptional(),
+      annotations: z.record(z.string(), z.string()).exactOptional(),
+    }),
+  }),
+);
+
+const service: z.ZodType<KubernetesService> = exact(
+  z.strictObject({
+    name: field.name,
+    dependsOn: z.array(field.name),
+    health: health.exactOptional(),
+    adapters: z.array(adapter).min(1).max(64).exactOptional(),
+    ports: z.array(z.strictObject({ name: field.name, port: field.port })),
+    deployment: object,
+    service: object.exactOptional(),
+    peers: z.record(field.name, z.string().max(63)),
+  }),
+);
+
+const schema: z.ZodType<KubernetesWorkload> = exact(
+  z.strictObject({
+    kind: z.literal('kubernetes'),
+    site: field.hex(8),
+    release: field.name,
+    namespace: z.string().max(63),
+    ownsNamespace: z.boolean(),
+    objects: z.array(object).max(1000),
+    services: z.array(service).min(1),
+    pullSecret: z
+      .strictObject({ name: z.string().max(253), registry: z.string().max(255) })
+      .exactOptional(),
+  }),
+);
+
+/** Part of a generation, so it has no version of its own. */
+export const kubernetesWorkloadKind: DocumentKind<KubernetesWorkload> = {
+  name: 'Kubernetes workload',
+  code: 'state-damaged',
+  schema,
+  maxBytes: MAX_INDEX_BYTES,
+  hint: 'restore the site folder from its backup, or install the release again',
+};

@@ -1,0 +1,222 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { StowageError } from '../../../core/error.ts';
+import { fieldsOf, listOf, textOf } from '../../../core/fields.ts';
+import type { KubernetesObject } from '../../../format/kubernetes.ts';
+import { MANAGER } from '../labels.ts';
+import { type Connection, type RawRequest, type RawResponse, sendOnce } from './connection.ts';
+import { type ApiFailure, apiFailure, refusedRequest } from './failure.ts';
+import { type Kind, pathOf } from './kinds.ts';
+
+/** How long a server that is down, restarts or is overloaded is waited for. */
+const PATIENCE_MS = 60_000;
+const FIRST_WAIT_MS = 200;
+const MAX_WAIT_MS = 5_000;
+/** Objects in one page of a list. */
+const PAGE = 500;
+
+/** An object as the server returned it. */
+export type Found = Readonly<Record<string, unknown>>;
+
+/** An object by its kind and name. */
+export interface Named {
+  readonly kind: Kind;
+  readonly namespace?: string;
+  readonly name: string;
+}
+
+export interface Selection {
+  readonly kind: Kind;
+  readonly namespace?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** A field selector. */
+  readonly fields?: string;
+}
+
+/** The result of a request that the server may refuse. */
+export type Attempt =
+  | { readonly object: Found; readonly failure?: undefined }
+  | { readonly failure: ApiFailure; readonly object?: undefined };
+
+/**
+ * The API of one cluster. Every request can be repeated, and is: while the server does not answer, is overloaded or restarts, for
+ * up to a minute.
+ * @throws StowageError from every method: `engine-failed` when the server refuses or stays away, `host-unfit` when the
+ * kubeconfig cannot be used, `interrupted`
+ */
+export class Cluster {
+  readonly connection: Connection;
+  /** How many requests were sent. */
+  requests = 0;
+
+  constructor(connection: Connection) {
+    this.connection = connection;
+  }
+
+  /** @returns undefined if there is no such object */
+  async get(named: Named, signal: AbortSignal): Promise<Found | undefined> {
+    const answer = await this.tryGet(named, signal);
+    if (answer.failure?.status === 404) return undefined;
+    return required(answer, `read ${said(named.kind, named.namespace, named.name)}`);
+  }
+
+  /** {@link get}, where a refusal is a result. */
+  async tryGet({ kind, namespace, name }: Named, signal: AbortSignal): Promise<Attempt> {
+    const path = pathOf(kind, namespace, name);
+    return this.#send(`read ${said(kind, namespace, name)}`, { method: 'GET', path, signal });
+  }
+
+  /** Any GET that has no object, such as `/version`. */
+  async read(path: string, signal: AbortSignal): Promise<Found> {
+    return required(
+      await this.#send(`read ${path}`, { method: 'GET', path, signal }),
+      `read ${path}`,
+    );
+  }
+
+  /** Every object of a kind that is selected, in pages. */
+  async *list(selection: Selection, signal: AbortSignal): AsyncGenerator<Found> {
+    const { kind, namespace, labels = {}, fields } = selection;
+    const what = `list ${said(kind, namespace)}`;
+    const selectors = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+    let token = '';
+    do {
+      const query = new URLSearchParams({
+        limit: String(PAGE),
+        ...(selectors.length === 0 ? {} : { labelSelector: selectors.join(',') }),
+        ...(fields === undefined ? {} : { fieldSelector: fields }),
+        ...(token === '' ? {} : { continue: token }),
+      });
+      const path = `${pathOf(kind, namespace)}?${query}`;
+      const answer = await this.#send(what, { method: 'GET', path, signal });
+      // 410: the list expired between two pages. Its objects may repeat, which callers tolerate.
+      if (answer.failure?.status === 410 && token !== '') {
+        token = '';
+        continue;
+      }
+      const page = required(answer, what);
+      yield* listOf(page['items']);
+      token = textOf(fieldsOf(page['metadata'])['continue']) ?? '';
+    } while (token !== '');
+  }
+
+  /** Server-side apply by the field manager `stowage`, never forced. */
+  async apply(object: KubernetesObject, signal: AbortSignal): Promise<Found> {
+    return required(await this.tryApply(object, signal), `apply ${objectText(object)}`);
+  }
+
+  /** {@link apply}, where a refusal is a result. With `dryRun` the server validates and admits, and stores nothing. */
+  async tryApply(
+    object: KubernetesObject,
+    signal: AbortSignal,
+    { dryRun = false }: { readonly dryRun?: boolean } = {},
+  ): Promise<Attempt> {
+    const { name, namespace } = object.metadata;
+    const query = new URLSearchParams({
+      fieldManager: MANAGER,
+      fieldValidation: 'Strict',
+      ...(dryRun ? { dryRun: 'All' } : {}),
+    });
+    return this.#send(`apply ${objectText(object)}`, {
+      method: 'PATCH',
+      path: `${pathOf(object.kind as Kind, namespace, name)}?${query}`,
+      contentType: 'application/apply-patch+yaml',
+      body: JSON.stringify(object),
+      signal,
+    });
+  }
+
+  /** Creates an object that the server answers itself, such as a review of access. */
+  async create(path: string, object: object, signal: AbortSignal): Promise<Attempt> {
+    return this.#send(`create ${path}`, {
+      ...{ method: 'POST', path, signal },
+      contentType: 'application/json',
+      body: JSON.stringify(object),
+    });
+  }
+
+  /** Deletes an object and what it owns; one that is not there is no failure. */
+  async remove({ kind, namespace, name }: Named, signal: AbortSignal): Promise<void> {
+    const what = `delete ${said(kind, namespace, name)}`;
+    const answer = await this.#send(what, {
+      ...{ method: 'DELETE', signal },
+      path: pathOf(kind, namespace, name),
+      contentType: 'application/json',
+      body: JSON.stringify({ propagationPolicy: 'Background' }),
+    });
+    if (answer.failure?.status === 404) return;
+    required(answer, what);
+  }
+
+  /** Text, such as a log; `onBytes` receives it as it comes, until it ends or the signal is aborted. */
+  async text(
+    path: string,
+    signal: AbortSignal,
+    onBytes?: (bytes: Uint8Array) => void,
+  ): Promise<{ readonly status: number; readonly text: string }> {
+    this.requests += 1;
+    const response = await sendOnce(this.connection, {
+      ...{ method: 'GET', path, signal },
+      ...(onBytes === undefined ? {} : { onBytes }),
+    });
+    return { status: response?.status ?? 0, text: response?.body ?? '' };
+  }
+
+  async #send(what: string, request: RawRequest): Promise<Attempt> {
+    const until = performance.now() + PATIENCE_MS;
+    for (let wait = FIRST_WAIT_MS; ; wait = Math.min(2 * wait, MAX_WAIT_MS)) {
+      this.requests += 1;
+      const response = await sendOnce(this.connection, request);
+      const answer = response === undefined ? undefined : attemptOf(response);
+      if (answer !== undefined && !isTransient(answer)) return answer;
+      const pause = Math.max(wait, (answer?.failure?.retryAfter ?? 0) * 1000);
+      if (performance.now() + pause > until) {
+        if (answer !== undefined) return answer;
+        throw absent(what, this.connection.server);
+      }
+      await sleep(pause, undefined, { signal: request.signal }).catch(() => {});
+    }
+  }
+}
+
+function attemptOf({ status, body, retryAfter }: RawResponse): Attempt {
+  if (status >= 200 && status < 300) {
+    try {
+      return { object: fieldsOf(JSON.parse(body)) };
+    } catch {
+      return { failure: apiFailure(502, 'the answer is not JSON', undefined) };
+    }
+  }
+  return { failure: apiFailure(status, body, retryAfter) };
+}
+
+/** Whether the same request may succeed later. A webhook that fails is 500, and not worth a minute. */
+function isTransient({ failure }: Attempt): boolean {
+  if (failure === undefined) return false;
+  const { status, message } = failure;
+  return [429, 502, 503, 504].includes(status) || (status === 500 && /etcd/.test(message));
+}
+
+function required(answer: Attempt, what: string): Found {
+  if (answer.failure !== undefined) throw refusedRequest(what, answer.failure);
+  return answer.object;
+}
+
+function absent(what: string, server: string): StowageError {
+  return new StowageError('engine-failed', `the API server does not answer: cannot ${what}`, {
+    expected: `an answer of ${server}`,
+    found: `none within ${PATIENCE_MS / 1000} s`,
+    hint: 'check the control plane of the cluster and the network to it; then run the same command again',
+  });
+}
+
+function said(kind: Kind, namespace: string | undefined, name?: string): string {
+  const where = namespace === undefined ? '' : `${namespace}/`;
+  return name === undefined
+    ? `${kind}s in ${namespace ?? 'the cluster'}`
+    : `${kind} ${where}${name}`;
+}
+
+/** An object in messages. */
+export function objectText({ kind, metadata: { namespace, name } }: KubernetesObject): string {
+  return said(kind as Kind, namespace, name);
+}

@@ -1,0 +1,167 @@
+import type { IncomingMessage } from 'node:http';
+import { request as httpsRequest, type RequestOptions } from 'node:https';
+import type { KubeConfig } from '@kubernetes/client-node';
+import { StowageError, systemCode } from '../../../core/error.ts';
+import { interrupted } from '../../../core/interrupted.ts';
+import { MIB } from '../../../core/limits.ts';
+import type { KubernetesSite } from '../../../format/kubernetes-site.ts';
+import type { Environment } from '../../host/command.ts';
+
+/** The largest response that is read: a page of a list. */
+const MAX_BODY_BYTES: number = 64 * MIB;
+const REQUEST_SECONDS = 30;
+
+/** A cluster and an account, as a kubeconfig names them. */
+export interface Connection {
+  /** Such as `https://10.0.0.1:6443`. */
+  readonly server: string;
+  readonly config: KubeConfig;
+}
+
+export interface RawRequest {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  /** With its query. */
+  readonly path: string;
+  readonly contentType?: string;
+  readonly body?: string;
+  readonly signal: AbortSignal;
+  /** For a response without an end: receives its bytes, and there is no limit of time or size. */
+  readonly onBytes?: (bytes: Uint8Array) => void;
+}
+
+export interface RawResponse {
+  readonly status: number;
+  readonly retryAfter?: string;
+  readonly body: string;
+}
+
+/** Loads the client library, which only this target needs, and the kubeconfig. @throws StowageError `host-unfit` */
+export async function openConnection(
+  settings: Pick<KubernetesSite, 'kubeconfig' | 'context'>,
+  env: Environment,
+): Promise<Connection> {
+  const { KubeConfig: Config } = await import('./client-library.ts');
+  const config = new Config();
+  const path = settings.kubeconfig ?? env['KUBECONFIG'] ?? `${env['HOME'] ?? ''}/.kube/config`;
+  try {
+    // As kubectl merges them: the first file that has a current context decides.
+    for (const each of path.split(':').filter((part) => part !== '')) {
+      const part = new Config();
+      part.loadFromFile(each);
+      config.mergeConfig(part, Boolean(config.getCurrentContext()));
+    }
+    if (settings.context !== undefined) config.setCurrentContext(settings.context);
+  } catch (cause) {
+    throw unfit(path, cause instanceof Error ? cause.message : String(cause));
+  }
+  const cluster = config.getCurrentCluster();
+  if (cluster === null) throw unfit(path, `no context ${config.getCurrentContext()}`);
+  if (!cluster.server.startsWith('https://')) throw unfit(path, `${cluster.server}, without TLS`);
+  if (cluster.skipTLSVerify === true)
+    throw unfit(path, 'insecure-skip-tls-verify, which accepts any server');
+  return { server: cluster.server, config };
+}
+
+function unfit(path: string, found: string): StowageError {
+  return new StowageError('host-unfit', 'the kubeconfig cannot be used', {
+    expected: 'a kubeconfig with a context, a cluster with https and its certificate authority',
+    found: `${path}: ${found}`,
+    hint: 'set kubernetes.kubeconfig and kubernetes.context in site.yaml; check them with "kubectl --context NAME get --raw /version"',
+  });
+}
+
+/**
+ * One request, once.
+ * @returns undefined without a response: refused, reset, or too late
+ * @throws StowageError `interrupted`; `host-unfit` when the credentials cannot be had or the server's certificate does not hold
+ */
+export async function sendOnce(
+  connection: Connection,
+  request: RawRequest,
+): Promise<RawResponse | undefined> {
+  const { signal, onBytes } = request;
+  const options: RequestOptions = {};
+  try {
+    await connection.config.applyToHTTPSOptions(options);
+  } catch (cause) {
+    throw new StowageError('host-unfit', 'the kubeconfig yields no credentials', {
+      expected: 'a certificate, a token, or a plugin that prints one',
+      found: cause instanceof Error ? cause.message : String(cause),
+      hint: 'run the command of users.user.exec in the kubeconfig by hand, and renew what it needs',
+      cause,
+    });
+  }
+  const limit =
+    onBytes === undefined
+      ? AbortSignal.any([signal, AbortSignal.timeout(REQUEST_SECONDS * 1000)])
+      : signal;
+  try {
+    return await exchange(connection.server, options, { ...request, signal: limit });
+  } catch (cause) {
+    if (signal.aborted) throw interrupted(signal, { cause });
+    const code = systemCode(cause) ?? '';
+    if (/CERT|SELF_SIGNED|VERIFY|ISSUER|ALTNAME/.test(code))
+      throw new StowageError('host-unfit', 'the certificate of the API server does not hold', {
+        expected: `a certificate for ${connection.server} from the authority in the kubeconfig`,
+        found: cause instanceof Error ? cause.message : code,
+        hint: 'check certificate-authority of the cluster in the kubeconfig, and the clock of this host',
+        cause,
+      });
+    return undefined;
+  }
+}
+
+function exchange(
+  server: string,
+  options: RequestOptions,
+  { method, path, contentType, body, signal, onBytes }: RawRequest,
+): Promise<RawResponse> {
+  const payload = body === undefined ? undefined : Buffer.from(body);
+  return new Promise((resolve, reject) => {
+    const call = httpsRequest(
+      `${server.replace(/\/$/, '')}${path}`,
+      {
+        ...options,
+        method,
+        signal,
+        headers: {
+          ...options.headers,
+          accept: onBytes === undefined ? 'application/json' : '*/*',
+          'user-agent': 'stowage',
+          ...(payload === undefined
+            ? {}
+            : { 'content-type': contentType, 'content-length': payload.length }),
+        },
+      },
+      (response) => {
+        receive(response, onBytes).then(resolve, reject);
+      },
+    );
+    call.on('error', reject);
+    call.end(payload);
+  });
+}
+
+async function receive(
+  response: IncomingMessage,
+  onBytes: RawRequest['onBytes'],
+): Promise<RawResponse> {
+  const { statusCode: status = 0, headers } = response;
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of response) {
+    if (onBytes !== undefined && status === 200) {
+      onBytes(chunk);
+      continue;
+    }
+    size += chunk.length;
+    if (size > MAX_BODY_BYTES) throw new Error('the response is too long');
+    chunks.push(chunk);
+  }
+  const retryAfter = headers['retry-after'];
+  return {
+    status,
+    body: Buffer.concat(chunks).toString('utf8'),
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+  };
+}

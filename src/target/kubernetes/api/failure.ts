@@ -1,0 +1,94 @@
+import { StowageError } from '../../../core/error.ts';
+import { fieldsOf, listOf, textOf } from '../../../core/fields.ts';
+import { oneLine } from '../../../core/printable.ts';
+
+/** A response of the API server that is not a success. */
+export interface ApiFailure {
+  /** HTTP status. */
+  readonly status: number;
+  /** Such as `Forbidden`, `AlreadyExists`, `Conflict`. */
+  readonly reason: string;
+  readonly message: string;
+  readonly causes: readonly FailureCause[];
+  /** Seconds until the next attempt. */
+  readonly retryAfter?: number;
+}
+
+/** One field that the server refuses. */
+export interface FailureCause {
+  readonly reason: string;
+  readonly message: string;
+  readonly field: string;
+}
+
+const MAX_MESSAGE = 1000;
+
+/** A `Status` object; a proxy between may answer with anything. */
+export function apiFailure(
+  status: number,
+  body: string,
+  retryAfter: string | undefined,
+): ApiFailure {
+  const { reason, message, details } = fieldsOf(parsed(body));
+  const seconds = Number(retryAfter);
+  return {
+    status,
+    reason: textOf(reason) ?? '',
+    message: oneLine(textOf(message) ?? body, MAX_MESSAGE),
+    causes: listOf(fieldsOf(details)['causes'])
+      .slice(0, 100)
+      .map((each) => ({
+        reason: textOf(each['reason']) ?? '',
+        message: oneLine(textOf(each['message']) ?? '', MAX_MESSAGE),
+        field: oneLine(textOf(each['field']) ?? '', MAX_MESSAGE),
+      })),
+    ...(Number.isInteger(seconds) && seconds > 0 ? { retryAfter: seconds } : {}),
+  };
+}
+
+/** The manager and the field of each conflict of a server-side apply. */
+export function conflictsOf({ causes }: ApiFailure): { field: string; manager: string }[] {
+  return causes
+    .filter(({ reason }) => reason === 'FieldManagerConflict')
+    .map(({ field, message }) => ({
+      field,
+      manager: /conflict with "([^"]*)"/.exec(message)?.[1] ?? message,
+    }));
+}
+
+/** The error for a request that the server refused. `what` is what was requested, such as `apply Deployment a/b`. */
+export function refusedRequest(what: string, failure: ApiFailure): StowageError {
+  const { status, message, causes } = failure;
+  const conflicts = conflictsOf(failure);
+  return new StowageError('engine-failed', `the cluster refused to ${what}`, {
+    expected: conflicts.length > 0 ? 'fields that nobody else manages' : 'a success',
+    found:
+      conflicts.length > 0
+        ? conflicts.map(({ field, manager }) => `${manager} manages ${field}`).join('; ')
+        : `status ${status}: ${message}`,
+    hint: hintFor(failure, conflicts.length > 0),
+    defects: causes.map(({ field, message: text }) => (field === '' ? text : `${field}: ${text}`)),
+    cause: failure,
+  });
+}
+
+function hintFor({ status, message }: ApiFailure, conflict: boolean): string {
+  if (conflict)
+    return 'remove the change of the other manager, or let it delete the object: ownership is never forced';
+  if (status === 401)
+    return 'renew the credentials in the kubeconfig: the cluster does not accept them';
+  if (status === 403)
+    return /exceeded quota/.test(message)
+      ? 'ask the owner of the cluster for a larger quota'
+      : 'ask the owner of the cluster for this right; stowage doctor prints the Role';
+  if (status === 404) return 'check with kubectl that the namespace and this API exist';
+  return 'fix the problem in this message; kubectl shows more of the object';
+}
+
+function parsed(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+}

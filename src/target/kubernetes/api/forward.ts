@@ -1,0 +1,71 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import { PassThrough } from 'node:stream';
+import { StowageError } from '../../../core/error.ts';
+import type { OpenEndpoint } from '../../target.ts';
+import type { Connection } from './connection.ts';
+
+/** A port of a pod. */
+export interface PodPort {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly port: number;
+}
+
+const LOOPBACK = '127.0.0.1';
+
+/**
+ * A port on loopback that leads to a port of a pod, through the API server. A connection that the pod or the API server ends, ends.
+ * @throws StowageError `engine-failed` when this host has no free port
+ */
+export async function forwardTo(
+  { config }: Connection,
+  { namespace, pod, port }: PodPort,
+): Promise<OpenEndpoint> {
+  const { PortForward } = await import('./client-library.ts');
+  const forward = new PortForward(config);
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('error', () => socket.destroy());
+    const failures = new PassThrough().on('data', () => socket.destroy());
+    forward.portForward(namespace, pod, [port], socket, failures, socket).then(
+      (opened) => {
+        if (typeof opened === 'function') return;
+        opened.onclose = () => socket.end();
+        socket.on('close', () => opened.close());
+      },
+      () => socket.destroy(),
+    );
+  });
+  const address = await listen(server);
+  return {
+    ...address,
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+      });
+    },
+  };
+}
+
+function listen(server: Server): Promise<{ address: string; port: number }> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause) => {
+      reject(
+        new StowageError('engine-failed', 'this host has no free port for a port-forward', {
+          expected: `a free port on ${LOOPBACK}`,
+          found: cause.message,
+          hint: 'check which programs hold ports of this host',
+          cause,
+        }),
+      );
+    });
+    server.listen({ host: LOOPBACK, port: 0 }, () => {
+      const address = server.address();
+      if (address === null || typeof address === 'string') throw new Error('no port was given');
+      resolve({ address: LOOPBACK, port: address.port });
+    });
+  });
+}

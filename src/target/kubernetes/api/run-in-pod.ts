@@ -1,0 +1,75 @@
+import { Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { StowageError } from '../../../core/error.ts';
+import { fieldsOf, listOf, textOf } from '../../../core/fields.ts';
+import { interrupted } from '../../../core/interrupted.ts';
+import { INSIDE_SECONDS, type RanInside, TIMED_OUT } from '../../target.ts';
+import type { Connection } from './connection.ts';
+
+export interface InPod {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly container: string;
+  readonly command: readonly string[];
+}
+
+const MAX_OUTPUT = 64 * 1024;
+
+/** Runs a program in a container of a pod. @throws StowageError `engine-failed`, `interrupted` */
+export async function runInPod(
+  { config }: Connection,
+  { namespace, pod, container, command }: InPod,
+  signal: AbortSignal,
+): Promise<RanInside> {
+  const { Exec } = await import('./client-library.ts');
+  const exec = new Exec(config);
+  const output: Buffer[] = [];
+  let size = 0;
+  const sink = (): Writable =>
+    new Writable({
+      write(chunk: Buffer, _, done) {
+        size += chunk.length;
+        if (size <= MAX_OUTPUT) output.push(chunk);
+        done();
+      },
+    });
+  const said = (): string => Buffer.concat(output).toString('utf8').trimEnd();
+  let ended: (status: number) => void = () => {};
+  const status = new Promise<number>((resolve) => {
+    ended = resolve;
+  });
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(INSIDE_SECONDS * 1000)]);
+  const late = sleep(INSIDE_SECONDS * 2000, undefined, { signal: limit }).catch(() => undefined);
+  try {
+    const opened = exec.exec(
+      ...([namespace, pod, container, command.slice()] as [string, string, string, string[]]),
+      ...([sink(), sink(), null, false] as const),
+      (result) => ended(exitStatus(result)),
+    );
+    const socket = await opened;
+    socket.on('close', () => ended(-1));
+    try {
+      const found = await Promise.race([status, late]);
+      if (found === undefined && signal.aborted) throw interrupted(signal);
+      return { status: found ?? TIMED_OUT, output: said() };
+    } finally {
+      socket.close();
+    }
+  } catch (cause) {
+    if (cause instanceof StowageError) throw cause;
+    throw new StowageError('engine-failed', `cannot run a program in pod ${namespace}/${pod}`, {
+      expected: 'the right to create pods/exec, and a running container',
+      found: cause instanceof Error ? cause.message : String(cause),
+      hint: 'check the pod with kubectl, and that the account may create pods/exec',
+      cause,
+    });
+  }
+}
+
+/** From the `Status` object at the end of an exec. */
+function exitStatus(result: unknown): number {
+  const { status, details } = fieldsOf(result);
+  if (status === 'Success') return 0;
+  const code = listOf(fieldsOf(details)['causes']).find((each) => each['reason'] === 'ExitCode');
+  return Number(textOf(code?.['message']) ?? '-1');
+}

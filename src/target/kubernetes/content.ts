@@ -1,0 +1,136 @@
+import type { Digest } from '../../core/digest.ts';
+import type { Bundle } from '../../format/bundle.ts';
+import type { KubernetesObject } from '../../format/kubernetes.ts';
+import type { KubernetesSite } from '../../format/kubernetes-site.ts';
+import type { Mount, Service } from '../../format/service.ts';
+import { adapterPath } from '../adapters.ts';
+import type { RenderInput } from '../target.ts';
+import { carReference } from './images.ts';
+import { contentDigest, type Owner, objectName, releaseLabels } from './labels.ts';
+
+/** A volume of a pod and where its container has it. */
+export interface Mounted {
+  readonly volume: Readonly<Record<string, unknown>> & { readonly name: string };
+  readonly mount: Readonly<Record<string, unknown>>;
+}
+
+interface Item {
+  readonly name: string;
+  readonly folder: 'models' | 'files';
+  /** The file to mount; absent for a whole folder. */
+  readonly file?: string;
+  readonly path: string;
+}
+
+/** Models, adapters and files of a service, read-only. */
+export function contentMounts(service: Service, input: RenderInput, owner: Owner): Mounted[] {
+  const items = [
+    ...service.mounts.flatMap((mount) => itemOf(mount, input.bundle)),
+    ...service.adapters.map(
+      (each): Item => ({ name: each.model, folder: 'models', path: adapterPath(each) }),
+    ),
+  ];
+  const settings = settingsOf(input);
+  return items.map((item) =>
+    settings.weights === 'local' || settings.weights === 'volume'
+      ? fromClaim(item, input, owner)
+      : fromImage(item, input),
+  );
+}
+
+/** The volume and the claim of a site whose store is on the node; none for other sites. */
+export function contentObjects(input: RenderInput, owner: Owner): KubernetesObject[] {
+  const { weights, node } = settingsOf(input);
+  if (weights !== 'local' || node === undefined) return [];
+  const name = localName(input, owner);
+  const claim = { namespace: owner.namespace, name };
+  const access = { accessModes: ['ReadOnlyMany'], storageClassName: '' };
+  const capacity = { storage: '1Gi' };
+  return [
+    {
+      apiVersion: 'v1',
+      kind: 'PersistentVolume',
+      metadata: { name, labels: releaseLabels(owner) },
+      spec: {
+        ...{ ...access, capacity, persistentVolumeReclaimPolicy: 'Retain' },
+        claimRef: { apiVersion: 'v1', kind: 'PersistentVolumeClaim', ...claim },
+        local: { path: input.files },
+        nodeAffinity: {
+          required: {
+            nodeSelectorTerms: [
+              {
+                matchExpressions: [
+                  { key: 'kubernetes.io/hostname', operator: 'In', values: [node] },
+                ],
+              },
+            ],
+          },
+        },
+      },
+    },
+    {
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata: { ...claim, labels: releaseLabels(owner) },
+      spec: { ...access, volumeName: name, resources: { requests: capacity } },
+    },
+  ];
+}
+
+/** The cluster of the site. */
+export function settingsOf({ settings: { kubernetes } }: RenderInput): KubernetesSite {
+  if (kubernetes === undefined) throw new Error('a site with this target passed without a cluster');
+  return kubernetes;
+}
+
+function itemOf(mount: Mount, { files }: Bundle): Item[] {
+  if ('model' in mount) return [{ name: mount.model, folder: 'models', path: mount.path }];
+  if (!('files' in mount)) return [];
+  const found = files.find((each) => each.name === mount.files);
+  const file = found?.kind === 'file' ? { file: found.path } : {};
+  return [{ name: mount.files, folder: 'files', ...file, path: mount.path }];
+}
+
+function fromImage({ name, folder, file, path }: Item, input: RenderInput): Mounted {
+  const place = { release: input.bundle.name, images: settingsOf(input).images };
+  const volume = `content-${contentDigest({ folder, name })}`;
+  return {
+    volume: {
+      name: volume,
+      image: {
+        reference: carReference(name, carOf(name, input), place),
+        pullPolicy: 'IfNotPresent',
+      },
+    },
+    mount: {
+      ...{ name: volume, mountPath: path, readOnly: true },
+      subPath: ['models', ...(file === undefined ? [] : [file])].join('/'),
+    },
+  };
+}
+
+function fromClaim({ name, folder, file, path }: Item, input: RenderInput, owner: Owner): Mounted {
+  const { weights, claim } = settingsOf(input);
+  const claimName = weights === 'local' ? localName(input, owner) : (claim ?? '');
+  const within = weights === 'local' ? [] : [`${input.bundle.name}-${input.bundle.version}`];
+  const parts = [...within, folder, name, ...(file === undefined ? [] : [file])];
+  return {
+    volume: { name: 'content', persistentVolumeClaim: { claimName, readOnly: true } },
+    mount: { name: 'content', mountPath: path, subPath: parts.join('/'), readOnly: true },
+  };
+}
+
+/** Volumes are not in a namespace: the name has the site's id. */
+function localName({ bundle, siteId, files }: RenderInput, owner: Owner): string {
+  return objectName(
+    { ...owner, ownsNamespace: true },
+    `stowage-${siteId}-${bundle.name}`,
+    contentDigest({ files, namespace: owner.namespace }),
+  );
+}
+
+function carOf(name: string, { cars }: RenderInput): Digest {
+  const digest = cars?.get(name);
+  if (digest === undefined) throw new Error(`${name} has no image`);
+  return digest;
+}

@@ -1,0 +1,56 @@
+import { StowageError } from '../../core/error.ts';
+import { fieldsOf, textOf } from '../../core/fields.ts';
+import type {
+  KubernetesObject,
+  KubernetesService,
+  KubernetesWorkload,
+} from '../../format/kubernetes.ts';
+import type { Cluster } from './api/cluster.ts';
+
+/**
+ * The Deployment of a service as it is applied: its pods know their peers by the addresses that the cluster gave to the
+ * Services of the same generation. No name is resolved, so no DNS is needed, and the generation before is never reached.
+ * @param replicas 0 for a service that is stopped
+ * @throws StowageError `engine-failed` when a peer has no Service
+ */
+export async function deploymentOf(
+  cluster: Cluster,
+  { namespace }: KubernetesWorkload,
+  { deployment, peers }: KubernetesService,
+  { replicas, signal }: { readonly replicas: 0 | 1; readonly signal: AbortSignal },
+): Promise<KubernetesObject> {
+  const hostAliases = await Promise.all(
+    Object.entries(peers).map(async ([peer, name]) => ({
+      ip: await addressOf(cluster, { namespace, name }, signal),
+      hostnames: [peer],
+    })),
+  );
+  const spec = fieldsOf(deployment['spec']);
+  const template = fieldsOf(spec['template']);
+  return {
+    ...deployment,
+    spec: {
+      ...spec,
+      ...(replicas === 0 ? { replicas } : {}),
+      template:
+        hostAliases.length === 0
+          ? template
+          : { ...template, spec: { ...fieldsOf(template['spec']), hostAliases } },
+    },
+  };
+}
+
+async function addressOf(
+  cluster: Cluster,
+  place: { readonly namespace: string; readonly name: string },
+  signal: AbortSignal,
+): Promise<string> {
+  const found = await cluster.get({ kind: 'Service', ...place }, signal);
+  const address = textOf(fieldsOf(found?.['spec'])['clusterIP']);
+  if (address !== undefined && address !== 'None') return address;
+  throw new StowageError('engine-failed', `service ${place.name} has no address in the cluster`, {
+    expected: `Service ${place.namespace}/${place.name} with a cluster IP`,
+    found: found === undefined ? 'no such Service' : 'no cluster IP',
+    hint: 'run stowage install again: it creates what is missing',
+  });
+}

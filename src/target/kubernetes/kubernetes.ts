@@ -1,0 +1,216 @@
+import { StowageError } from '../../core/error.ts';
+import { textOf } from '../../core/fields.ts';
+import type { KubernetesObject, KubernetesWorkload } from '../../format/kubernetes.ts';
+import type { Site } from '../../format/site.ts';
+import type { Environment } from '../host/command.ts';
+import type { DeployedService, ServiceOf, Target, TargetOperation } from '../target.ts';
+import { Cluster } from './api/cluster.ts';
+import { openConnection } from './api/connection.ts';
+import { forwardTo } from './api/forward.ts';
+import { pathOf } from './api/kinds.ts';
+import { runInPod } from './api/run-in-pod.ts';
+import { clusterConstraints, overridableRules } from './constraints/check.ts';
+import { exclusiveServices } from './exclusive.ts';
+import { closeNamespace, openNamespace } from './namespace.ts';
+import { mainPod, podsOf } from './pods.ts';
+import { REGISTRY_SECRET, renderKubernetes } from './render.ts';
+import { secretObject } from './secrets.ts';
+import { pointService, startService, stopService } from './start.ts';
+import { ownerOf, serviceState } from './state.ts';
+import { kubernetesSteps } from './steps.ts';
+import { clusterWorkload, placeOf, placeText, serviceOf, workloadOf } from './workload.ts';
+
+export interface KubernetesOptions {
+  readonly env: Environment;
+  /** The settings of the site, read when they are first needed. */
+  readonly settings: () => Promise<Site>;
+}
+
+/** Services as Deployments of a cluster. */
+export function createKubernetesTarget({ env, settings }: KubernetesOptions): Target {
+  let opened: Promise<Cluster> | undefined;
+  const open = (): Promise<Cluster> => {
+    opened ??= settings().then(async ({ kubernetes }) => {
+      if (kubernetes === undefined) throw new Error('a site with this target has a cluster');
+      return new Cluster(await openConnection(kubernetes, env));
+    });
+    return opened;
+  };
+  return {
+    name: 'kubernetes',
+    runsServices: true,
+    mountsImages: true,
+    overridable: overridableRules,
+    ownSecrets({ kubernetes }) {
+      const reference = kubernetes?.images.credentials;
+      return new Map(reference === undefined ? [] : [[REGISTRY_SECRET, reference]]);
+    },
+    async probe(signal) {
+      const { gitVersion } = await (await open()).read('/version', signal);
+      return { engine: 'kubernetes', version: (textOf(gitVersion) ?? '').replace(/^v/, '') };
+    },
+    render: renderKubernetes,
+    services: (release) =>
+      (clusterWorkload(release)?.services ?? []).map((each) => deployed(each, workloadOf(release))),
+    steps: kubernetesSteps,
+    exclusive: async (change, signal) =>
+      exclusiveServices(await open(), change, { settings: await settings(), signal }),
+    run: async (operation, _, signal) => run(await open(), operation, signal),
+    constraints: async (context) =>
+      clusterConstraints({ ...context, cluster: await open(), settings: await settings() }),
+    diskUse: async () => [],
+    async hasSecret({ release, name }, signal) {
+      const { namespace } = workloadOf(release);
+      return (await (await open()).get({ kind: 'Secret', namespace, name }, signal)) !== undefined;
+    },
+    async placeSecret({ release, name }, value, signal) {
+      await (await open()).apply(secretObject(workloadOf(release), name, value), signal);
+    },
+    async removeSecret({ release, name }, signal) {
+      const { namespace } = workloadOf(release);
+      await (await open()).remove({ kind: 'Secret', namespace, name }, signal);
+    },
+    endpoint: async (of, port, signal) => endpoint(await open(), of, port, signal),
+    async state({ release, service }, signal) {
+      const workload = workloadOf(release);
+      return serviceState(await open(), workload, serviceOf(workload, service), signal);
+    },
+    async runInside(of, command, signal) {
+      const cluster = await open();
+      const { namespace, pod } = await podOf(cluster, of, signal);
+      const inside = { namespace, pod, container: of.service, command };
+      return runInPod(cluster.connection, inside, signal);
+    },
+    async logs(of, lines, signal) {
+      const cluster = await open();
+      const { namespace, pod } = await podOf(cluster, of, signal);
+      const path = (previous: boolean): string =>
+        `${pathOf('Pod', namespace, pod)}/log?${new URLSearchParams({ container: of.service, tailLines: String(lines), previous: String(previous) })}`;
+      const now = await cluster.text(path(false), signal);
+      if (now.status === 200 && now.text.trim() !== '') return now.text;
+      // A container that just restarted has written nothing yet: how the one before ended says more.
+      const before = await cluster.text(path(true), signal);
+      return before.status === 200 ? before.text : now.status === 200 ? now.text : '';
+    },
+    async followLogs(of, lines, write, signal) {
+      const cluster = await open();
+      const { namespace, pod } = await podOf(cluster, of, signal);
+      const query = new URLSearchParams({
+        container: of.service,
+        tailLines: String(lines),
+        follow: 'true',
+      });
+      await cluster.text(`${pathOf('Pod', namespace, pod)}/log?${query}`, signal, write);
+    },
+    async stop({ release, service }, signal) {
+      const workload = workloadOf(release);
+      const cluster = await open();
+      await stopService({ cluster, workload, service: serviceOf(workload, service) }, signal);
+    },
+    // Whatever only an old generation has is removed as soon as its successor is current.
+    forget: async () => {},
+  };
+}
+
+async function run(
+  cluster: Cluster,
+  { action, release, counterpart, subject }: TargetOperation,
+  signal: AbortSignal,
+): Promise<void> {
+  const workload = workloadOf(release);
+  const other = counterpart === undefined ? undefined : clusterWorkload(counterpart);
+  const service = () => serviceOf(workload, subject);
+  const mine = () => ({ cluster, workload, service: service() });
+  switch (action) {
+    case 'open-namespace':
+      return openNamespace(cluster, workload, signal);
+    case 'close-namespace':
+      return closeNamespace(cluster, workload, signal);
+    case 'apply-objects':
+      for (const object of workload.objects) await cluster.apply(object, signal);
+      return;
+    case 'remove-objects':
+      return removeObjects(cluster, workload, other, signal);
+    case 'start-deployment':
+      return startService(mine(), signal);
+    case 'scale-down':
+      return stopService(mine(), signal);
+    case 'remove-deployment': {
+      if (
+        other?.services.some(
+          (each) => placeText(each.deployment) === placeText(service().deployment),
+        )
+      )
+        return;
+      await stopService(mine(), signal);
+      return removeOurs(cluster, workload, service().deployment, signal);
+    }
+    case 'point-service':
+      return pointService(mine(), signal);
+    case 'remove-service': {
+      const object = service().service;
+      if (object !== undefined) await removeOurs(cluster, workload, object, signal);
+      return;
+    }
+    default:
+      throw new Error(`kubernetes has no action ${action}`);
+  }
+}
+
+/** Removes the objects of a release that the other generation does not have. */
+async function removeObjects(
+  cluster: Cluster,
+  workload: KubernetesWorkload,
+  other: KubernetesWorkload | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const kept = new Set(other?.objects.map(placeText));
+  for (const object of workload.objects.toReversed())
+    if (!kept.has(placeText(object))) await removeOurs(cluster, workload, object, signal);
+}
+
+/** Nothing of another owner is removed because its name is ours. */
+async function removeOurs(
+  cluster: Cluster,
+  { site }: KubernetesWorkload,
+  object: KubernetesObject,
+  signal: AbortSignal,
+): Promise<void> {
+  const place = placeOf(object);
+  const found = await cluster.get(place, signal);
+  if (found !== undefined && ownerOf(found) === site) await cluster.remove(place, signal);
+}
+
+function deployed(
+  { name, dependsOn, health, adapters, ports, service }: KubernetesWorkload['services'][number],
+  { namespace }: KubernetesWorkload,
+): DeployedService {
+  const host = `${service?.metadata.name ?? name}.${namespace}.svc`;
+  return {
+    ...{ name, dependsOn },
+    ...(health === undefined ? {} : { health }),
+    ...(adapters === undefined ? {} : { adapters }),
+    addresses: ports.map((port) => ({ port: port.name, url: `http://${host}:${port.port}` })),
+  };
+}
+
+async function endpoint(cluster: Cluster, of: ServiceOf, port: string, signal: AbortSignal) {
+  const service = serviceOf(workloadOf(of.release), of.service);
+  const found = service.ports.find((each) => each.name === port);
+  if (found === undefined) throw new Error(`service ${of.service} has no port ${port}`);
+  const place = await podOf(cluster, of, signal);
+  return forwardTo(cluster.connection, { ...place, port: found.port });
+}
+
+/** @throws StowageError `engine-failed` when the service has no pod */
+async function podOf(cluster: Cluster, { release, service: name }: ServiceOf, signal: AbortSignal) {
+  const workload = workloadOf(release);
+  const service = serviceOf(workload, name);
+  const pod = mainPod(await podsOf(cluster, workload, service, signal));
+  if (pod !== undefined) return { namespace: workload.namespace, pod: pod.name };
+  throw new StowageError('engine-failed', `service ${name} has no pod`, {
+    expected: `a pod of Deployment ${service.deployment.metadata.name}`,
+    found: 'none',
+    hint: `run stowage start ${release.name} ${name}, or stowage install again`,
+  });
+}

@@ -1,0 +1,125 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { StowageError } from '../../core/error.ts';
+import { fieldsOf } from '../../core/fields.ts';
+import { interrupted } from '../../core/interrupted.ts';
+import type { KubernetesObject, KubernetesWorkload } from '../../format/kubernetes.ts';
+import type { Cluster, Found } from './api/cluster.ts';
+import { groupOf, type Kind } from './api/kinds.ts';
+import { applySetId, labels, MANAGER, parentName, releaseLabels } from './labels.ts';
+import { ownerOf } from './state.ts';
+import { placeOf } from './workload.ts';
+
+const POLL_MS = 500;
+const GONE_MS = 120_000;
+/** What a release can consist of in its namespace. KEP-3659: an ApplySet names every kind it may have. */
+const MEMBERS = [
+  'ConfigMap',
+  'Deployment',
+  'NetworkPolicy',
+  'PersistentVolumeClaim',
+  'PodDisruptionBudget',
+  'Secret',
+  'Service',
+] as const satisfies readonly Kind[];
+
+/**
+ * Makes the namespace of a release, if it has one of its own, and the parent of its ApplySet.
+ * @throws StowageError `engine-failed` when the namespace belongs to another owner or is being deleted
+ */
+export async function openNamespace(
+  cluster: Cluster,
+  workload: KubernetesWorkload,
+  signal: AbortSignal,
+): Promise<void> {
+  if (workload.ownsNamespace) {
+    const object = namespaceObject(workload);
+    const found = await cluster.get(placeOf(object), signal);
+    if (found !== undefined && ownerOf(found) !== workload.site) throw foreign(workload, found);
+    await cluster.apply(object, signal);
+  }
+  await cluster.apply(parentObject(workload), signal);
+}
+
+/** Removes what {@link openNamespace} made. A namespace that another owner has or fills is left alone. */
+export async function closeNamespace(
+  cluster: Cluster,
+  workload: KubernetesWorkload,
+  signal: AbortSignal,
+): Promise<void> {
+  const parent = placeOf(parentObject(workload));
+  if (!workload.ownsNamespace) return cluster.remove(parent, signal);
+  const place = placeOf(namespaceObject(workload));
+  const found = await cluster.get(place, signal);
+  if (found === undefined || ownerOf(found) !== workload.site) return;
+  await cluster.remove(parent, signal);
+  await cluster.remove(place, signal);
+  const began = performance.now();
+  while ((await cluster.get(place, signal)) !== undefined) {
+    if (signal.aborted) throw interrupted(signal);
+    if (performance.now() - began >= GONE_MS) throw stuck(workload.namespace);
+    await sleep(POLL_MS, undefined, { signal }).catch(() => {});
+  }
+}
+
+/** A namespace whose pods must satisfy PodSecurity `restricted`. */
+export function namespaceObject(workload: KubernetesWorkload): KubernetesObject {
+  const { [labels.partOf]: _, ...own } = releaseLabels(workload);
+  const policy = 'pod-security.kubernetes.io';
+  return {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: {
+      name: workload.namespace,
+      labels: {
+        ...own,
+        [`${policy}/enforce`]: 'restricted',
+        [`${policy}/audit`]: 'restricted',
+        [`${policy}/warn`]: 'restricted',
+      },
+    },
+  };
+}
+
+/** KEP-3659: by it, kubectl and other tools find and prune what belongs to the release. */
+export function parentObject(workload: KubernetesWorkload): KubernetesObject {
+  const { [labels.partOf]: _, ...own } = releaseLabels(workload);
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: {
+      name: parentName(workload),
+      namespace: workload.namespace,
+      labels: { ...own, [labels.applySet]: applySetId(workload) },
+      annotations: {
+        'applyset.kubernetes.io/tooling': `${MANAGER}/v1`,
+        'applyset.kubernetes.io/contains-group-kinds': MEMBERS.map((kind) =>
+          groupOf(kind) === '' ? kind : `${kind}.${groupOf(kind)}`,
+        )
+          .toSorted()
+          .join(','),
+      },
+    },
+  };
+}
+
+/** Whether a namespace is being deleted. */
+export function isTerminating(found: Found): boolean {
+  return fieldsOf(found['status'])['phase'] === 'Terminating';
+}
+
+function foreign({ namespace, site }: KubernetesWorkload, found: Found): StowageError {
+  const owner = ownerOf(found);
+  return new StowageError('engine-failed', `namespace ${namespace} belongs to another owner`, {
+    expected: `no namespace of this name, or one labeled ${labels.site}=${site}`,
+    found: owner === undefined ? 'a namespace that Stowage did not make' : `site ${owner}`,
+    hint: 'set kubernetes.namespace to a namespace that was made for this site, or another kubernetes.namespacePrefix, in site.yaml',
+  });
+}
+
+function stuck(namespace: string): StowageError {
+  return new StowageError('engine-failed', `namespace ${namespace} is not removed`, {
+    expected: `no namespace ${namespace} after ${GONE_MS / 1000} s`,
+    found: 'a namespace that is still terminating',
+    hint: `kubectl get namespace ${namespace} -o yaml names what holds it, such as a finalizer`,
+  });
+}

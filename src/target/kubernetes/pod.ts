@@ -1,0 +1,222 @@
+import { dirname } from 'node:path/posix';
+import { StowageError } from '../../core/error.ts';
+import type { KubernetesSite } from '../../format/kubernetes-site.ts';
+import { serverProfiles } from '../../format/server-kind.ts';
+import type { Health, Service } from '../../format/service.ts';
+import { adapterArguments } from '../adapters.ts';
+import type { RenderInput } from '../target.ts';
+import { contentMounts, type Mounted, settingsOf } from './content.ts';
+import { imageReference } from './images.ts';
+import type { Owner } from './labels.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** The keys of the values in a secret and in the ConfigMap of a release. */
+export const SECRET_KEY = 'value';
+const PROBE_SECONDS = 2;
+const MAX_FAILURES = 2 ** 31 - 1;
+/** As on a host: a server that ignores SIGTERM is killed after this time. */
+const STOP_SECONDS = 30;
+const OWNER_AND_GROUP = 0o440;
+
+/** What a pod needs beside its service. */
+export interface PodContext {
+  readonly input: RenderInput;
+  readonly owner: Owner;
+  /** The name of the ConfigMap with the rendered templates. */
+  readonly texts: string;
+  /** The pull secret. */
+  readonly pullSecret?: string;
+}
+
+/**
+ * The pod of a service: PodSecurity `restricted`, a read-only root, no token, no service links, memory-backed `/tmp` and
+ * `/dev/shm`, requests equal to limits.
+ * @throws StowageError `site-invalid`, `document-invalid`
+ */
+export function podSpec(service: Service, context: PodContext): Json {
+  const { input, pullSecret } = context;
+  const settings = settingsOf(input);
+  const mounted = mountsOf(service, context);
+  const volumes = new Map(mounted.map(({ volume }) => [volume.name, volume]));
+  const { nodeSelector, tolerations, runtimeClass, priorityClass } = settings;
+  const [os = 'linux', architecture = 'amd64'] = input.platform.split('/');
+  return {
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    terminationGracePeriodSeconds: STOP_SECONDS,
+    // Peers are in /etc/hosts, and there is nothing else to resolve: what tries fails at once instead of waiting.
+    dnsPolicy: 'None',
+    dnsConfig: { nameservers: ['127.0.0.1'] },
+    ...(service.network === 'host' ? { hostNetwork: true } : {}),
+    ...(pullSecret === undefined ? {} : { imagePullSecrets: [{ name: pullSecret }] }),
+    nodeSelector: {
+      'kubernetes.io/os': os,
+      'kubernetes.io/arch': architecture,
+      ...nodeSelector,
+    },
+    ...(tolerations.length === 0 ? {} : { tolerations }),
+    ...(runtimeClass === undefined ? {} : { runtimeClassName: runtimeClass }),
+    ...(priorityClass === undefined ? {} : { priorityClassName: priorityClass }),
+    securityContext: podSecurity(service, settings),
+    containers: [container(service, mounted, context)],
+    volumes: [...volumes.values()],
+  };
+}
+
+function container(
+  service: Service,
+  mounted: readonly Mounted[],
+  { input, owner }: PodContext,
+): Json {
+  const { bundle, platform, fill } = input;
+  const { name, args, env, entrypoint, health, ports, capabilities } = service;
+  const image = bundle.images.find((each) => each.name === service.image);
+  if (image === undefined)
+    throw new Error(`image ${service.image} passed the schema but does not exist`);
+  const adapted = adapterArguments(service, bundle);
+  const filled = [...args.map(fill), ...adapted.args];
+  const variables = { ...env, ...adapted.env };
+  const place = { release: owner.release, images: settingsOf(input).images };
+  return {
+    name,
+    image: imageReference(image, platform, place),
+    imagePullPolicy: 'IfNotPresent',
+    ...(entrypoint === undefined ? {} : { command: [literal(entrypoint)] }),
+    ...(filled.length === 0 ? {} : { args: filled.map(literal) }),
+    env: Object.entries(variables)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, value]) => ({ name: key, value: literal(fill(value)) })),
+    ports: ports.map((port) => ({
+      name: portName(port.name),
+      containerPort: port.container,
+      protocol: 'TCP',
+    })),
+    resources: resources(service, input),
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: service.readOnlyRoot,
+      capabilities: {
+        drop: ['ALL'],
+        ...(capabilities.length === 0
+          ? {}
+          : { add: capabilities.map((each) => each.replace(/^CAP_/, '')) }),
+      },
+    },
+    ...(health === undefined ? {} : probes(health, service)),
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+    volumeMounts: mounted.map(({ mount }) => mount),
+  };
+}
+
+/** No liveness probe: a server under load answers late, and a restart loads the model again. */
+function probes(health: Health, { ports }: Service): Json {
+  const path = health.path ?? serverProfiles[health.server].readyPath;
+  const port = ports.find((each) => each.name === health.port)?.container;
+  const handler =
+    health.command === undefined
+      ? { httpGet: { path, port, scheme: 'HTTP' } }
+      : { exec: { command: health.command.map(literal) } };
+  const probe = { ...handler, periodSeconds: PROBE_SECONDS, timeoutSeconds: 5 };
+  const failureThreshold = Math.min(
+    MAX_FAILURES,
+    Math.ceil(health.startupLimitSeconds / PROBE_SECONDS),
+  );
+  return {
+    startupProbe: { ...probe, failureThreshold },
+    readinessProbe: { ...probe, failureThreshold: 3 },
+  };
+}
+
+function resources(service: Service, input: RenderInput): Json {
+  const { memory, cpus } = service;
+  const same = {
+    ...(memory === undefined ? {} : { memory: String(memory) }),
+    ...(cpus === undefined ? {} : { cpu: `${Math.ceil(cpus * 1000)}m` }),
+    ...gpuResource(service, input),
+  };
+  return Object.keys(same).length === 0 ? {} : { requests: same, limits: same };
+}
+
+function gpuResource({ name, gpus }: Service, input: RenderInput): Record<string, string> {
+  if (gpus === undefined) return {};
+  const need = input.bundle.requires.host?.gpu;
+  const count = gpus === 'all' ? need?.count : gpus;
+  if (count === undefined)
+    throw new StowageError('site-invalid', `service ${name} requires all GPUs of a host`, {
+      expected: 'a number of GPUs: a cluster shares its nodes',
+      found: 'gpus: all, and no requires.host.gpu.count',
+      hint: 'ask the release engineer to set gpus of the service to a number, or requires.host.gpu.count',
+    });
+  return { [settingsOf(input).gpus[need?.vendor ?? 'nvidia']]: String(count) };
+}
+
+function podSecurity({ user, network }: Service, settings: KubernetesSite): Json {
+  const common = {
+    runAsNonRoot: true,
+    seccompProfile: { type: 'RuntimeDefault' },
+    ...(network === 'host' ? { supplementalGroups: [] } : {}),
+  };
+  if (user === 'image' || settings.user === 'namespace') return common;
+  const [uid = 0, gid = uid] = user.split(':').map(Number);
+  return {
+    ...common,
+    ...(uid === 0 ? { runAsNonRoot: false } : {}),
+    ...{ runAsUser: uid, runAsGroup: gid, fsGroup: gid },
+  };
+}
+
+function mountsOf(service: Service, context: PodContext): Mounted[] {
+  const { input, owner } = context;
+  const mounted = [
+    ...contentMounts(service, input, owner),
+    ...service.mounts.flatMap((mount, index): Mounted[] => {
+      if ('memory' in mount) return [memoryMount(`memory-${index}`, mount.path, mount.memory)];
+      if (!('template' in mount)) return [];
+      const text = input.rendered.get(mount.template);
+      if (text === undefined) throw new Error(`template ${mount.template} was not rendered`);
+      return [
+        {
+          volume: { name: 'texts', configMap: { name: context.texts } },
+          mount: { name: 'texts', mountPath: mount.path, subPath: text.sha256, readOnly: true },
+        },
+      ];
+    }),
+    ...service.secrets.map(({ secret, path }, index): Mounted => {
+      const name = input.secretNames.get(secret);
+      if (name === undefined) throw new Error(`secret ${secret} passed the schema but has no name`);
+      const volume = `secret-${index}`;
+      return {
+        volume: { name: volume, secret: { secretName: name, defaultMode: OWNER_AND_GROUP } },
+        mount: { name: volume, mountPath: path, subPath: SECRET_KEY, readOnly: true },
+      };
+    }),
+  ];
+  const paths = new Set(mounted.map(({ mount }) => mount['mountPath']));
+  const { sharedMemory } = service;
+  if (sharedMemory !== undefined && !paths.has('/dev/shm'))
+    mounted.push(memoryMount('shared-memory', '/dev/shm', sharedMemory));
+  if (!paths.has('/tmp') && ![...paths].some((each) => dirname(String(each)) === '/tmp'))
+    mounted.push(memoryMount('tmp', '/tmp'));
+  return mounted;
+}
+
+/** Without a size, the memory limit of the pod is the limit. */
+function memoryMount(name: string, path: string, bytes?: number): Mounted {
+  const limit = bytes === undefined ? {} : { sizeLimit: String(bytes) };
+  return {
+    volume: { name, emptyDir: { medium: 'Memory', ...limit } },
+    mount: { name, mountPath: path },
+  };
+}
+
+/** Kubernetes replaces `$(NAME)` in arguments and values; the manifest means it literally. */
+function literal(text: string): string {
+  return text.replaceAll('$(', '$$(');
+}
+
+/** IANA_SVC_NAME: at most 15 characters with a letter. */
+export function portName(name: string): string {
+  const short = name.slice(0, 15).replace(/-+$/, '');
+  return /[a-z]/.test(short) ? short : `p-${short}`.slice(0, 15).replace(/-+$/, '');
+}

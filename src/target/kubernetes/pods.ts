@@ -1,0 +1,105 @@
+import { type Fields, fieldsOf, listOf, textOf } from '../../core/fields.ts';
+import type { KubernetesService, KubernetesWorkload } from '../../format/kubernetes.ts';
+import type { Cluster, Found } from './api/cluster.ts';
+import { podSelector } from './render.ts';
+
+/** A pod of a service, as far as it matters here. */
+export interface Pod {
+  readonly name: string;
+  readonly node?: string;
+  readonly ready: boolean;
+  readonly deleted: boolean;
+  /** Why it cannot run: a reason such as `ImagePullBackOff` or `Unschedulable`, and the message beside it. */
+  readonly waiting?: { readonly reason: string; readonly message: string };
+  /** Of its container. */
+  readonly runningSince?: string;
+  readonly restarts: number;
+  /** How its container ended last. */
+  readonly ended?: { readonly reason: string; readonly exitCode: number; readonly message: string };
+}
+
+/** The pods of a service's Deployment, newest last. */
+export async function podsOf(
+  cluster: Cluster,
+  { site, release, namespace }: KubernetesWorkload,
+  { deployment }: KubernetesService,
+  signal: AbortSignal,
+): Promise<Pod[]> {
+  const labels = podSelector(deployment.metadata.name, { site, release });
+  const found: { pod: Pod; at: string }[] = [];
+  for await (const each of cluster.list({ kind: 'Pod', namespace, labels }, signal))
+    found.push({ pod: podFrom(each), at: textOf(metadataOf(each)['creationTimestamp']) ?? '' });
+  return found.toSorted((a, b) => (a.at < b.at ? -1 : 1)).map(({ pod }) => pod);
+}
+
+/** The pod that a port-forward, a log or a program goes to: one that is not being deleted, ready if possible. */
+export function mainPod(pods: readonly Pod[]): Pod | undefined {
+  const alive = pods.filter((each) => !each.deleted);
+  return alive.find((each) => each.ready) ?? alive.at(-1);
+}
+
+export function metadataOf(object: Found): Fields {
+  return fieldsOf(object['metadata']);
+}
+
+function podFrom(object: Found): Pod {
+  const metadata = metadataOf(object);
+  const status = fieldsOf(object['status']);
+  const [container = {}] = listOf(status['containerStatuses']);
+  const { running, waiting, terminated } = stateIn(container['state']);
+  const last = stateIn(container['lastState']).terminated;
+  const node = textOf(fieldsOf(object['spec'])['nodeName']);
+  const since = textOf(running?.['startedAt']);
+  const ended = terminated ?? last;
+  const why = waiting ?? unscheduled(status);
+  return {
+    name: textOf(metadata['name']) ?? '',
+    ...(node === undefined ? {} : { node }),
+    ready: condition(status, 'Ready')?.['status'] === 'True',
+    deleted: metadata['deletionTimestamp'] !== undefined,
+    ...(why === undefined
+      ? {}
+      : {
+          waiting: {
+            reason: textOf(why['reason']) ?? '',
+            message: textOf(why['message'], 65_536) ?? '',
+          },
+        }),
+    ...(since === undefined ? {} : { runningSince: since }),
+    restarts: Number(container['restartCount'] ?? 0),
+    ...(ended === undefined
+      ? {}
+      : {
+          ended: {
+            reason: textOf(ended['reason']) ?? '',
+            exitCode: Number(ended['exitCode'] ?? -1),
+            message: textOf(ended['message'], 65_536) ?? '',
+          },
+        }),
+  };
+}
+
+function stateIn(value: unknown): Partial<Record<'running' | 'waiting' | 'terminated', Fields>> {
+  const state = fieldsOf(value);
+  const part = (name: string): Fields | undefined =>
+    state[name] === undefined ? undefined : fieldsOf(state[name]);
+  const { running, waiting, terminated } = {
+    running: part('running'),
+    waiting: part('waiting'),
+    terminated: part('terminated'),
+  };
+  return {
+    ...(running === undefined ? {} : { running }),
+    ...(waiting === undefined ? {} : { waiting }),
+    ...(terminated === undefined ? {} : { terminated }),
+  };
+}
+
+function unscheduled(status: Fields): Fields | undefined {
+  const scheduled = condition(status, 'PodScheduled');
+  return scheduled?.['status'] === 'False' ? scheduled : undefined;
+}
+
+function condition(status: Fields, type: string): Fields | undefined {
+  return listOf(status['conditions']).find((each) => each['type'] === type);
+}

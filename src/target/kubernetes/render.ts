@@ -1,0 +1,198 @@
+import type {
+  KubernetesObject,
+  KubernetesService,
+  KubernetesWorkload,
+} from '../../format/kubernetes.ts';
+import { inOrder, type Service } from '../../format/service.ts';
+import type { RenderInput } from '../target.ts';
+import { contentObjects, settingsOf } from './content.ts';
+import { contentDigest, labels, type Owner, objectName, releaseLabels } from './labels.ts';
+import { podSpec, portName } from './pod.ts';
+import { networkPolicies } from './policies.ts';
+
+/** An object before its content gave it a name. */
+interface Unnamed {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly [member: string]: unknown;
+}
+
+/** The secret of a release with which nodes pull its images. */
+export const REGISTRY_SECRET = 'registry-credentials';
+
+const DAY_SECONDS = 86_400;
+
+/**
+ * The services of a release as objects of a cluster. Objects that can be replaced by others beside them are named after their
+ * content: generations that share an object share its name.
+ * @throws StowageError `site-invalid`, `document-invalid`
+ */
+export function renderKubernetes(input: RenderInput): KubernetesWorkload {
+  const { bundle, siteId, secretNames } = input;
+  const settings = settingsOf(input);
+  const owner: Owner = {
+    site: siteId,
+    release: bundle.name,
+    namespace: settings.namespace ?? `${settings.namespacePrefix}${bundle.name}`.slice(0, 63),
+    ownsNamespace: settings.namespace === undefined,
+  };
+  const services = inOrder(bundle.services) ?? [];
+  const registrySecret = secretNames.get(REGISTRY_SECRET);
+  const pullSecret = settings.images.pullSecret ?? registrySecret;
+  const texts = textsObject(input, owner);
+  const pods = new Map(
+    services.map((service) => [
+      service.name,
+      podSpec(service, {
+        ...{ input, owner, texts: texts?.metadata.name ?? '' },
+        ...(pullSecret === undefined ? {} : { pullSecret }),
+      }),
+    ]),
+  );
+  const peers = services.length > 1 ? services.filter(isPeer) : [];
+  const names = new Map(
+    services.map((service) => {
+      const content = peers.length === 0 ? pods.get(service.name) : [service.name, [...pods]];
+      return [service.name, objectName(owner, service.name, contentDigest(content))];
+    }),
+  );
+  const nameOf = (service: string): string => names.get(service) ?? '';
+  return {
+    kind: 'kubernetes',
+    ...{ ...owner },
+    objects: [
+      ...networkPolicies(services, settings.clients, owner).map(({ base, ...policy }) =>
+        named(owner, base, policy),
+      ),
+      ...(texts === undefined ? [] : [texts]),
+      ...contentObjects(input, owner),
+      ...peers.map((service) => peerService(service, nameOf(service.name), owner)),
+    ],
+    services: services.map((service): KubernetesService => {
+      const { name, dependsOn, health, adapters, ports } = service;
+      const deployed = nameOf(name);
+      return {
+        ...{ name, dependsOn },
+        ...(health === undefined ? {} : { health }),
+        ...(adapters.length === 0 ? {} : { adapters }),
+        ports: ports.map((port) => ({ name: port.name, port: port.container })),
+        deployment: deployment(service, { name: deployed, pod: pods.get(name) ?? {} }, owner),
+        ...(ports.length === 0 ? {} : { service: clientService(service, deployed, input, owner) }),
+        peers: Object.fromEntries(
+          peers.filter((peer) => peer !== service).map((peer) => [peer.name, nameOf(peer.name)]),
+        ),
+      };
+    }),
+    ...(registrySecret === undefined || settings.images.pullSecret !== undefined
+      ? {}
+      : { pullSecret: { name: registrySecret, registry: settings.images.registry } }),
+  };
+}
+
+/** The labels by which the pods of one Deployment are found. */
+export function podSelector(
+  name: string,
+  { site, release }: Pick<Owner, 'site' | 'release'>,
+): Record<string, string> {
+  return {
+    [labels.site]: site,
+    [labels.release]: release,
+    [labels.specification]: name,
+  };
+}
+
+function isPeer({ network, ports }: Service): boolean {
+  return network === 'bridge' && ports.length > 0;
+}
+
+function deployment(
+  service: Service,
+  { name, pod }: { name: string; pod: object },
+  owner: Owner,
+): KubernetesObject {
+  const selector = podSelector(name, owner);
+  const own: Record<string, string> = {
+    ...releaseLabels(owner),
+    [labels.name]: service.name,
+    [labels.service]: service.name,
+  };
+  const { [labels.partOf]: _, ...inherited } = own;
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name, namespace: owner.namespace, labels: { ...own, ...selector } },
+    spec: {
+      replicas: 1,
+      revisionHistoryLimit: 0,
+      progressDeadlineSeconds: Math.min(
+        service.health?.startupLimitSeconds ?? DAY_SECONDS,
+        7 * DAY_SECONDS,
+      ),
+      // A Deployment with this name is never updated: a changed pod has another name.
+      strategy: { type: 'Recreate' },
+      selector: { matchLabels: selector },
+      template: { metadata: { labels: { ...inherited, ...selector } }, spec: pod },
+    },
+  };
+}
+
+/** The Service that clients use; its selector decides which generation they reach. */
+function clientService(
+  service: Service,
+  deployed: string,
+  input: RenderInput,
+  owner: Owner,
+): KubernetesObject {
+  const { service: type } = settingsOf(input);
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: {
+      name: objectName(owner, service.name),
+      namespace: owner.namespace,
+      labels: { ...releaseLabels(owner), [labels.service]: service.name },
+    },
+    spec: { type, selector: podSelector(deployed, owner), ports: servicePorts(service) },
+  };
+}
+
+/** The Service by which the other services of the same generation reach this one. */
+function peerService(service: Service, name: string, owner: Owner): KubernetesObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: {
+      ...{ name, namespace: owner.namespace },
+      labels: { ...releaseLabels(owner), [labels.service]: service.name },
+    },
+    spec: { type: 'ClusterIP', selector: podSelector(name, owner), ports: servicePorts(service) },
+  };
+}
+
+function servicePorts({ ports }: Service) {
+  return ports.map(({ name, container }) => ({
+    name: portName(name),
+    port: container,
+    targetPort: container,
+    protocol: 'TCP',
+  }));
+}
+
+function textsObject({ rendered }: RenderInput, owner: Owner): KubernetesObject | undefined {
+  if (rendered.size === 0) return undefined;
+  const data = Object.fromEntries([...rendered.values()].map(({ sha256, text }) => [sha256, text]));
+  const object = { apiVersion: 'v1', kind: 'ConfigMap', immutable: true, data };
+  return named(owner, 'texts', object);
+}
+
+/** An object whose name ends in the digest of its content. */
+function named(owner: Owner, base: string, content: Unnamed): KubernetesObject {
+  return {
+    ...content,
+    metadata: {
+      name: objectName(owner, base, contentDigest(content)),
+      namespace: owner.namespace,
+      labels: releaseLabels(owner),
+    },
+  };
+}

@@ -1,0 +1,41 @@
+import type { KubernetesObject, KubernetesWorkload } from '../../format/kubernetes.ts';
+import { type Owner, releaseLabels } from './labels.ts';
+import { SECRET_KEY } from './pod.ts';
+
+/** A secret of a release as an immutable object: its name depends on its value. */
+export function secretObject(
+  workload: KubernetesWorkload,
+  name: string,
+  value: Uint8Array,
+): KubernetesObject {
+  const { pullSecret } = workload;
+  const isPull = pullSecret?.name === name;
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: {
+      name,
+      namespace: workload.namespace,
+      labels: releaseLabels(workload satisfies Owner),
+    },
+    immutable: true,
+    type: isPull ? 'kubernetes.io/dockerconfigjson' : 'Opaque',
+    data: isPull
+      ? { '.dockerconfigjson': base64(dockerConfig(pullSecret.registry, value)) }
+      : { [SECRET_KEY]: base64(value) },
+  };
+}
+
+/** @param credentials `name:token` */
+function dockerConfig(registry: string, credentials: Uint8Array): Buffer {
+  const text = Buffer.from(credentials).toString('utf8');
+  const colon = text.indexOf(':');
+  const [username, password] =
+    colon < 0 ? ['stowage', text] : [text.slice(0, colon), text.slice(colon + 1)];
+  const auth = base64(Buffer.from(`${username}:${password}`));
+  return Buffer.from(JSON.stringify({ auths: { [registry]: { username, password, auth } } }));
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64');
+}

@@ -1,0 +1,162 @@
+import type { Pod } from './pods.ts';
+
+/** Why a pod does not start, in the words of a person who operates the site. */
+export interface StartFailure {
+  readonly found: string;
+  readonly hint: string;
+  /** Whether waiting can help: a node may get free, a registry may come back. */
+  readonly mayPass: boolean;
+}
+
+type Rule = readonly [pattern: RegExp, failure: (match: RegExpExecArray) => StartFailure];
+
+const wait = (found: string, hint: string): StartFailure => ({ found, hint, mayPass: true });
+const end = (found: string, hint: string): StartFailure => ({ found, hint, mayPass: false });
+
+/** What the kubelet and the runtime say about an image. */
+const pulls: readonly Rule[] = [
+  [
+    /x509|certificate signed by unknown authority|tls: failed to verify/,
+    () =>
+      end(
+        'the node does not trust the certificate of the registry',
+        'give the certificate authority to the runtime of every node: stowage depot --print-config',
+      ),
+  ],
+  [
+    /http: server gave HTTP response to HTTPS client/,
+    () =>
+      end(
+        'the registry answers without TLS',
+        'serve the depot with --tls-certificate and --tls-key',
+      ),
+  ],
+  [
+    /401 Unauthorized|authentication required|authorization failed|403 Forbidden|insufficient_scope|denied/,
+    () =>
+      end(
+        'the registry refuses the credentials of the node',
+        'set kubernetes.images.credentials or pullSecret in site.yaml to a token that may read',
+      ),
+  ],
+  [
+    /not found|manifest unknown|404/,
+    () =>
+      end(
+        'the registry has no such image',
+        'check that the depot serves this site, or push the release: stowage push REGISTRY',
+      ),
+  ],
+  [
+    /no space left on device|disk quota exceeded/,
+    () =>
+      end('the disk of the node is full', 'free space where the runtime of the node stores images'),
+  ],
+  [
+    /no such host|connection refused|i\/o timeout|no route to host|deadline exceeded|connection reset|EOF/,
+    () =>
+      wait(
+        'the node does not reach the registry',
+        'check that stowage depot runs, and that nodes reach kubernetes.images.registry',
+      ),
+  ],
+];
+
+/** What the scheduler says. */
+const placements: readonly Rule[] = [
+  [
+    /Insufficient (\S+?)[.,]?(?:\s|$)/,
+    ([, resource = 'capacity']) =>
+      wait(
+        `no node has enough ${resource} free`,
+        'free capacity, or set kubernetes.switch to stop-first if the old pods hold it',
+      ),
+  ],
+  [
+    /untolerated taint \{?([^}\s]+)/,
+    ([, taint = '']) =>
+      wait(
+        `every node that would fit has the taint ${taint.replace(/[:}].*$/, '')}`,
+        'add a toleration under kubernetes.tolerations in site.yaml',
+      ),
+  ],
+  [
+    /didn't match Pod's node affinity\/selector|didn't match node selector/,
+    () =>
+      wait(
+        'no node has the labels that kubernetes.nodeSelector and the platform of the image require',
+        'correct kubernetes.nodeSelector in site.yaml, or label a node',
+      ),
+  ],
+  [
+    /persistentvolumeclaim "([^"]+)" not found/,
+    ([, claim = '']) =>
+      end(
+        `claim ${claim} does not exist`,
+        'create the claim, or correct kubernetes.claim in site.yaml',
+      ),
+  ],
+  [
+    /unbound immediate PersistentVolumeClaims/,
+    () =>
+      wait(
+        'a claim has no volume',
+        'check the storage class and its provisioner with kubectl describe pvc',
+      ),
+  ],
+];
+
+/** Why this pod is not running; undefined if it only takes its time. */
+export function startFailure(pod: Pod): StartFailure | undefined {
+  const { waiting, ended } = pod;
+  if (waiting !== undefined) {
+    const { reason, message } = waiting;
+    switch (reason) {
+      case 'ErrImagePull':
+      case 'ImagePullBackOff':
+      case 'InvalidImageName':
+      case 'ErrImageNeverPull':
+      case 'RegistryUnavailable':
+        return matched(pulls, message, () =>
+          wait(`the node cannot pull the image: ${message || reason}`, 'see the events of the pod'),
+        );
+      case 'Unschedulable':
+        return matched(placements, message, () =>
+          wait(`no node fits: ${message}`, 'see the events of the pod'),
+        );
+      case 'CreateContainerConfigError':
+      case 'CreateContainerError':
+      case 'RunContainerError':
+        return end(`the container cannot be made: ${message}`, 'see the events of the pod');
+      case 'CrashLoopBackOff':
+        return end(
+          `the process exits again and again${ended === undefined ? '' : `: ${endText(ended)}`}`,
+          'the log of the service says why; send it to the release engineer',
+        );
+    }
+  }
+  if (ended !== undefined && ended.reason === 'OOMKilled')
+    return end(
+      'the process used more memory than its limit',
+      'ask the release engineer for a higher memory of the service',
+    );
+  return undefined;
+}
+
+/** How a process ended. */
+export function endText({ reason, exitCode }: NonNullable<Pod['ended']>): string {
+  if (reason === 'OOMKilled') return `exit code ${exitCode} (out of memory)`;
+  return `exit code ${exitCode}${reason === '' || reason === 'Error' || reason === 'Completed' ? '' : ` (${reason})`}`;
+}
+
+function matched(
+  rules: readonly Rule[],
+  message: string,
+  otherwise: () => StartFailure,
+): StartFailure {
+  for (const [pattern, failure] of rules) {
+    const match = pattern.exec(message);
+    if (match !== null) return failure(match);
+  }
+  return otherwise();
+}

@@ -1,0 +1,176 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { StowageError } from '../../core/error.ts';
+import { fieldsOf, listOf, textOf } from '../../core/fields.ts';
+import { interrupted } from '../../core/interrupted.ts';
+import { oneLine } from '../../core/printable.ts';
+import type { KubernetesService, KubernetesWorkload } from '../../format/kubernetes.ts';
+import type { Cluster, Found } from './api/cluster.ts';
+import { deploymentOf } from './deployed.ts';
+import { mainPod, podsOf } from './pods.ts';
+import { type StartFailure, startFailure } from './start-failure.ts';
+import { placeOf } from './workload.ts';
+
+const POLL_MS = 500;
+/** How long what may pass, such as a node without a free GPU, is waited for. */
+const PATIENCE_MS = 120_000;
+/** How often a failure that does not pass must be seen: the kubelet repeats a pull that a registry cut off. */
+const TIMES_SEEN = 3;
+const STOP_MS = 120_000;
+const READY_MS = 120_000;
+/** kube-proxy writes its rules at most a second after a change, and other proxies within two. */
+const SETTLE_MS = 3_000;
+const MAX_TEXT = 500;
+const MAX_EVENTS = 20;
+
+interface Deployed {
+  readonly cluster: Cluster;
+  readonly workload: KubernetesWorkload;
+  readonly service: KubernetesService;
+}
+
+/**
+ * Applies the Deployment of a service and waits until its process runs: image pulled, pod placed. Pulls may take hours, so there
+ * is no limit while nothing fails except the service's `startupLimitSeconds`.
+ * @throws StowageError `gate-failed` naming the reason, with the events and the last log lines
+ */
+export async function startService(deployed: Deployed, signal: AbortSignal): Promise<void> {
+  const { cluster, workload, service } = deployed;
+  const object = await deploymentOf(cluster, workload, service, { replicas: 1, signal });
+  const began = performance.now();
+  await cluster.apply(object, signal);
+  const limit = (service.health?.startupLimitSeconds ?? 86_400) * 1000;
+  let seen = 0;
+  let passing: number | undefined;
+  for (;;) {
+    if (signal.aborted) throw interrupted(signal);
+    const pod = mainPod(await podsOf(cluster, workload, service, signal));
+    if (pod?.runningSince !== undefined) return;
+    const failure = pod === undefined ? await replicaFailure(deployed, signal) : startFailure(pod);
+    const now = performance.now();
+    if (failure === undefined) {
+      passing = undefined;
+    } else if (failure.mayPass) {
+      passing ??= now;
+      if (now - passing >= PATIENCE_MS) throw await notStarted(deployed, failure, signal);
+    } else {
+      seen += 1;
+      if (seen >= TIMES_SEEN) throw await notStarted(deployed, failure, signal);
+    }
+    if (now - began >= limit) {
+      const found = pod?.waiting?.reason ?? 'no pod';
+      const late = { found: `${found} after ${limit / 1000} s`, hint: 'see the events of the pod' };
+      throw await notStarted(deployed, { ...late, mayPass: false }, signal);
+    }
+    await sleep(POLL_MS, undefined, { signal }).catch(() => {});
+  }
+}
+
+/** Scales a service to 0 and waits until its pods are gone. @throws StowageError `engine-failed` */
+export async function stopService(deployed: Deployed, signal: AbortSignal): Promise<void> {
+  const { cluster, workload, service } = deployed;
+  if ((await cluster.get(placeOf(service.deployment), signal)) === undefined) return;
+  const object = await deploymentOf(cluster, workload, service, { replicas: 0, signal });
+  await cluster.apply(object, signal);
+  const began = performance.now();
+  for (;;) {
+    if (signal.aborted) throw interrupted(signal);
+    const pods = await podsOf(cluster, workload, service, signal);
+    if (pods.length === 0) return;
+    if (performance.now() - began >= STOP_MS)
+      throw new StowageError('engine-failed', `service ${service.name} does not stop`, {
+        expected: `no pod of Deployment ${object.metadata.name} after ${STOP_MS / 1000} s`,
+        found: pods.map(({ name, node = 'no node' }) => `${name} on ${node}`).join(', '),
+        hint: 'check with kubectl whether the node is lost or a finalizer holds the pod',
+      });
+    await sleep(POLL_MS, undefined, { signal }).catch(() => {});
+  }
+}
+
+/**
+ * Directs the clients of a service to its pods, once one is ready to the cluster too, and waits until every node knows.
+ * @throws StowageError `engine-failed` when no pod gets ready
+ */
+export async function pointService(deployed: Deployed, signal: AbortSignal): Promise<void> {
+  const { cluster, workload, service } = deployed;
+  const object = service.service;
+  if (object === undefined) return;
+  const before = await cluster.get(placeOf(object), signal);
+  const began = performance.now();
+  for (;;) {
+    if (signal.aborted) throw interrupted(signal);
+    const pods = await podsOf(cluster, workload, service, signal);
+    if (pods.some(({ ready, deleted }) => ready && !deleted)) break;
+    if (performance.now() - began >= READY_MS)
+      throw new StowageError('engine-failed', `service ${service.name} has no ready pod`, {
+        expected: `a ready pod after ${READY_MS / 1000} s, because it passed its gate`,
+        found: pods.map((each) => each.name).join(', ') || 'no pod',
+        hint: 'kubectl describe shows what the readiness probe of the pod gets',
+      });
+    await sleep(POLL_MS, undefined, { signal }).catch(() => {});
+  }
+  const after = await cluster.apply(object, signal);
+  const selector = (found: Found | undefined): string =>
+    JSON.stringify(fieldsOf(found?.['spec'])['selector']);
+  // The pods before go on running until every node sends clients to the new ones.
+  if (before !== undefined && selector(before) !== selector(after))
+    await sleep(SETTLE_MS, undefined, { signal }).catch(() => {});
+}
+
+/** Why the controller makes no pod: quota, PodSecurity, a webhook. */
+async function replicaFailure(
+  { cluster, service }: Deployed,
+  signal: AbortSignal,
+): Promise<StartFailure | undefined> {
+  const found = await cluster.get(placeOf(service.deployment), signal);
+  const conditions = listOf(fieldsOf(found?.['status'])['conditions']);
+  const failed = conditions.find(
+    ({ type, status }) => type === 'ReplicaFailure' && status === 'True',
+  );
+  if (failed === undefined) return undefined;
+  const message = textOf(failed['message'], 65_536) ?? '';
+  return {
+    found: `the cluster admits no pod: ${oneLine(message, MAX_TEXT)}`,
+    hint: /exceeded quota/.test(message)
+      ? 'ask the owner of the cluster for a larger quota, or uninstall a release'
+      : 'ask the owner of the cluster which policy refuses the pod',
+    mayPass: /exceeded quota/.test(message),
+  };
+}
+
+async function notStarted(
+  deployed: Deployed,
+  { found, hint }: StartFailure,
+  signal: AbortSignal,
+): Promise<StowageError> {
+  const { service } = deployed;
+  return new StowageError('gate-failed', `service ${service.name} did not start`, {
+    expected: 'a pod whose process runs',
+    found,
+    hint,
+    defects: await eventsOf(deployed, signal).catch(() => []),
+  });
+}
+
+/** The warnings of the cluster about the pods of a service, newest last. */
+async function eventsOf(
+  { cluster, workload, service }: Deployed,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const pods = await podsOf(cluster, workload, service, signal);
+  const events: { at: string; text: string }[] = [];
+  for (const { name } of pods) {
+    const selection = { kind: 'Event', namespace: workload.namespace } as const;
+    const fields = `involvedObject.name=${name},type=Warning`;
+    for await (const event of cluster.list({ ...selection, fields }, signal)) {
+      const { reason, message, lastTimestamp, eventTime } = event;
+      events.push({
+        at: textOf(lastTimestamp) ?? textOf(eventTime) ?? '',
+        text: oneLine(`${textOf(reason) ?? ''}: ${textOf(message, 65_536) ?? ''}`, MAX_TEXT),
+      });
+    }
+  }
+  return events
+    .toSorted((a, b) => (a.at < b.at ? -1 : 1))
+    .slice(-MAX_EVENTS)
+    .map(({ text }) => text);
+}
