@@ -10,9 +10,16 @@ const unit: string[] = globSync('test/**/*.test.ts', {
   exclude: ['test/e2e/**', 'test/clients/**'],
 });
 
+const e2e: string[] = globSync('test/e2e/*.test.ts', { cwd: import.meta.dirname });
+
+// A cluster takes 1.3 GB and both cores for a while: its tests run alone.
+const clusters: string[] = e2e.filter((file) => /support\/kubernetes-lab\.ts'/.test(read(file)));
+
 // Container engines share what the kernel has but once: their tests run one after the other, beside all others.
-const engines: string[] = globSync('test/e2e/*.test.ts', { cwd: import.meta.dirname }).filter(
-  (file) => /lab\/(?:engine|docker|target-host|three-services)\.ts'|podman/.test(read(file)),
+const engines: string[] = e2e.filter(
+  (file) =>
+    !clusters.includes(file) &&
+    /lab\/(?:engine|docker|target-host|three-services)\.ts'|podman/.test(read(file)),
 );
 
 function read(file: string): string {
@@ -35,7 +42,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          exclude: engines,
+          exclude: [...engines, ...clusters],
           fileParallelism: false,
           testTimeout: 300_000,
           hookTimeout: 300_000,
@@ -48,6 +55,16 @@ const config: ViteUserConfig = defineConfig({
           fileParallelism: false,
           testTimeout: 300_000,
           hookTimeout: 300_000,
+        },
+      },
+      {
+        test: {
+          name: 'e2e-kubernetes',
+          include: clusters,
+          fileParallelism: false,
+          testTimeout: 300_000,
+          // The first run builds the cluster's programs.
+          hookTimeout: 1_800_000,
         },
       },
       {

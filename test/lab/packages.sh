@@ -52,6 +52,8 @@ needs=(
   '/usr/share/i18n/locales/tr_TR locales                has a language that is not English'
   'go                       golang-go                   builds clients that are written in it'
   'git                      git                         holds the files that are locked from repositories'
+  '/usr/lib/cni/bridge      containernetworking-plugins gives the pods of the cluster a network'
+  'nft                      nftables                    forwards to their services'
   'ps                       procps                      lists what runs on the simulated host'
   'mount                    mount                       mounts media'
 )

@@ -23,6 +23,8 @@ export interface Credentials {
 }
 
 export interface RegistryOptions {
+  /** Where it listens. Default `127.0.0.1`. */
+  readonly address?: string;
   /** Serve over TLS with this certificate and key (PEM files). */
   readonly tls?: { readonly certificate: string; readonly key: string };
   /** Ask for this user (HTTP Basic). */
@@ -34,7 +36,7 @@ export interface RegistryOptions {
 }
 
 export interface Registry {
-  /** `127.0.0.1:PORT`, as image references name it. */
+  /** `ADDRESS:PORT`, as image references name it. */
   readonly host: string;
   readonly url: string;
   /** What the registry wrote so far, a line for each request among it. */
@@ -42,20 +44,20 @@ export interface Registry {
   stop(): Promise<void>;
 }
 
-/** Starts Debian's docker-registry on loopback, with its storage in `dir`, and waits until it answers. */
+/** Starts Debian's docker-registry, by default on loopback, with its storage in `dir`, and waits until it answers. */
 export async function startRegistry(dir: string, options: RegistryOptions = {}): Promise<Registry> {
   mkdirSync(dir, { recursive: true });
-  const port = options.port ?? (await freePort());
+  const { address = '127.0.0.1', port = await freePort() } = options;
+  const host = `${address}:${port}`;
   const config = join(dir, 'registry.yml');
   const logFile = join(dir, 'registry.log');
-  writeFileSync(config, await configuration(resolve(dir), port, options));
+  writeFileSync(config, await configuration(resolve(dir), host, options));
   const log = openSync(logFile, 'a');
   // The kernel ends it with its parent, however that ends.
   const child = await start('setpriv', ['--pdeathsig=KILL', 'docker-registry', 'serve', config], {
     stdio: ['ignore', log, log],
     env: { PATH: process.env['PATH'], OTEL_TRACES_EXPORTER: 'none' },
   }).finally(() => closeSync(log));
-  const host = `127.0.0.1:${port}`;
   const url = `${options.tls ? 'https' : 'http'}://${host}`;
   try {
     await until('the start of the registry', 20, () => ready(child, `${url}/v2/`));
@@ -103,7 +105,7 @@ export async function pushLayout(
   }
 }
 
-async function configuration(dir: string, port: number, options: RegistryOptions): Promise<string> {
+async function configuration(dir: string, host: string, options: RegistryOptions): Promise<string> {
   const config: Record<string, unknown> = {
     version: '0.1',
     log: { level: 'info' },
@@ -111,7 +113,7 @@ async function configuration(dir: string, port: number, options: RegistryOptions
       filesystem: { rootdirectory: join(dir, 'data') },
       delete: { enabled: true },
     },
-    http: { addr: `127.0.0.1:${port}`, ...(options.tls && { tls: options.tls }) },
+    http: { addr: host, ...(options.tls && { tls: options.tls }) },
   };
   if (options.htpasswd !== undefined) {
     const path = join(dir, 'htpasswd');

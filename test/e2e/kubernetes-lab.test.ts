@@ -1,0 +1,160 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { until } from '../lab/process.ts';
+import { pushLayout, type Registry } from '../lab/registry.ts';
+import { tinyImage } from '../lab/tiny-image.ts';
+import { noCluster, startTestCluster, type TestCluster } from '../support/kubernetes-lab.ts';
+import { skipBecause } from '../support/skip-because.ts';
+
+// The cluster of the lab by itself: what the tests of the target rely on.
+const NAMESPACE = 'lab';
+const CREDENTIALS = { username: 'nodes', password: 'lab' };
+const BASIC = Buffer.from(`${CREDENTIALS.username}:${CREDENTIALS.password}`).toString('base64');
+
+let dir: string;
+let cluster: TestCluster;
+let registry: Registry;
+let digest: string;
+
+const lab = (): NonNullable<TestCluster['lab']> => {
+  if (cluster.lab === undefined) throw new Error('not the cluster of the lab');
+  return cluster.lab;
+};
+const inside = (...args: readonly string[]): Promise<string> =>
+  cluster.kubectl('--namespace', NAMESPACE, ...args);
+
+beforeAll(async () => {
+  if (noCluster !== undefined) return;
+  dir = mkdtempSync(join(tmpdir(), 'kubernetes-lab-'));
+  cluster = await startTestCluster({ nodes: 2 });
+  if (cluster.lab === undefined) return;
+  const { certificate, key } = await lab().serverCertificate('registry');
+  registry = await lab().registry({ tls: { certificate, key }, htpasswd: CREDENTIALS });
+  const image = await tinyImage(join(dir, 'image'));
+  const reference = `${registry.host}/demo/weights:1`;
+  digest = await pushLayout(image.layout, image.tag, reference, { credentials: CREDENTIALS });
+  const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+  await lab().apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE, labels } });
+});
+
+beforeEach((test) => {
+  if (noCluster !== undefined) skipBecause(test, noCluster);
+  if (cluster.lab === undefined) skipBecause(test, 'STOWAGE_TEST_KUBECONFIG names another cluster');
+});
+
+afterAll(async () => {
+  await cluster?.stop();
+  if (dir) rmSync(dir, { recursive: true, force: true });
+});
+
+interface PodOptions {
+  readonly name: string;
+  readonly node: string;
+  /** The image mounted as the folder `/weights`. */
+  readonly volume?: string;
+}
+
+/** A pod as `restricted` allows it, on one node. */
+function pod({ name, node, volume }: PodOptions): object {
+  const volumes = volume && [{ name: 'weights', image: { reference: volume } }];
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace: NAMESPACE },
+    spec: {
+      nodeName: node,
+      terminationGracePeriodSeconds: 0,
+      automountServiceAccountToken: false,
+      securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+      containers: [
+        {
+          name: 'pod',
+          image: 'stowage.lab/pod:1',
+          imagePullPolicy: 'Never',
+          securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+          ...(volumes && { volumeMounts: [{ name: 'weights', mountPath: '/weights' }] }),
+        },
+      ],
+      ...(volumes && { volumes }),
+    },
+  };
+}
+
+async function ready(name: string): Promise<void> {
+  await inside('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=60s');
+}
+
+describe('the cluster of the lab', () => {
+  it('mounts an image from a registry with TLS and a password into a restricted pod on every node', async () => {
+    const ca = lab().ca.certificate;
+    lab().registries.mirror({
+      ...{ address: registry.host, ca },
+      headers: { Authorization: `Basic ${BASIC}` },
+    });
+    for (const { name } of lab().nodes) {
+      const volume = `vendor.example/demo/weights@${digest}`;
+      await lab().apply(pod({ name: `mounts-${name}`, node: name, volume }));
+      await ready(`mounts-${name}`);
+      const content = await inside('exec', `mounts-${name}`, '--', 'cat', '/weights/hello');
+      expect(content).toBe('hello from amd64\n');
+    }
+    expect(registry.log()).toContain('/v2/demo/weights/blobs/');
+  });
+
+  it('refuses an image once no rule and no authority lead to its registry', async () => {
+    lab().registries.clear();
+    const volume = `${registry.host}/demo/weights@${digest}`;
+    await lab().apply(pod({ name: 'untrusted', node: 'n1', volume }));
+    const message = await until('the event of a failed pull', 60, async () => {
+      const events = await inside('get', 'events', '--output=jsonpath={.items[*].message}');
+      return /x509[^"]*/.exec(events)?.[0];
+    });
+    expect(message).toContain('certificate signed by unknown authority');
+    await inside('delete', 'pod', 'untrusted', '--wait=false');
+  });
+
+  it('gives neither pods nor nodes a way out, and lets pods reach the host and one another', async () => {
+    for (const { name } of lab().nodes) {
+      await lab().apply(pod({ name: `asks-${name}`, node: name }));
+      await ready(`asks-${name}`);
+    }
+    const get = (url: string) =>
+      cluster.tryKubectl('exec', '-n', NAMESPACE, 'asks-n1', '--', 'pod', 'get', url);
+    expect(await get('http://192.0.2.1/')).toMatchObject({ status: 1 });
+    const unsigned = await get(`https://${registry.host}/v2/`);
+    expect(unsigned.stderr).toContain('certificate signed by unknown authority');
+    const address = await inside('get', 'pod', 'asks-n2', '--output=jsonpath={.status.podIP}');
+    expect((await get(`http://${address}:9/`)).stderr).toContain('connection refused');
+  });
+
+  it('schedules by an extended resource', async () => {
+    await lab().setExtendedResource('n2', 'nvidia.com/gpu', 1);
+    const read = await cluster.kubectl(
+      ...['get', 'node', 'n2', '--output=jsonpath={.status.allocatable.nvidia\\.com/gpu}'],
+    );
+    expect(read).toBe('1');
+  });
+
+  it('keeps its objects and its pods while the API server is killed and started again', async () => {
+    await lab().stopApiServer();
+    expect(await cluster.tryKubectl('get', 'nodes')).toMatchObject({ status: 1 });
+    await lab().startApiServer();
+    const phase = await inside('get', 'pod', 'asks-n1', '--output=jsonpath={.status.phase}');
+    expect(phase).toBe('Running');
+  });
+
+  it('loses a node whose kubelet stands still, and finds it again', async () => {
+    const status = async (): Promise<string> =>
+      cluster.kubectl(
+        ...['get', 'node', 'n2'],
+        '--output=jsonpath={.status.conditions[?(@.type=="Ready")].status}',
+      );
+    const [, node] = lab().nodes;
+    node?.pauseKubelet();
+    await until('the loss of n2', 60, async () => (await status()) === 'Unknown' || undefined);
+    node?.resumeKubelet();
+    await until('the return of n2', 60, async () => (await status()) === 'True' || undefined);
+  });
+});

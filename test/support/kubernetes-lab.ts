@@ -1,0 +1,38 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { type Cluster, type ClusterOptions, startCluster } from '../lab/kubernetes/cluster.ts';
+import { withoutCluster } from '../lab/kubernetes/programs.ts';
+import { outside } from '../lab/outside.ts';
+import { capture, run } from '../lab/process.ts';
+
+/** A kubeconfig of a cluster that somebody has, to be used in place of the lab's. */
+const GIVEN: string | undefined = process.env['STOWAGE_TEST_KUBECONFIG'];
+
+/** What every cluster offers, the lab's or one that somebody has. */
+export interface TestCluster
+  extends Pick<Cluster, 'kubeconfig' | 'kubectl' | 'tryKubectl' | 'stop'> {
+  /** The lab's cluster with its nodes, which tests may break. Undefined for one that somebody has. */
+  readonly lab?: Cluster;
+}
+
+/** Why the tests with a cluster cannot run on this machine, for `skipBecause`; undefined where they can. */
+export const noCluster: string | undefined =
+  GIVEN === undefined ? await withoutCluster() : undefined;
+
+/** The cluster that `STOWAGE_TEST_KUBECONFIG` names, else one of the lab. */
+export async function startTestCluster(options: ClusterOptions = {}): Promise<TestCluster> {
+  if (GIVEN === undefined) {
+    const lab = await startCluster(options);
+    return { ...lab, lab };
+  }
+  const kubeconfig = resolve(GIVEN);
+  if (!existsSync(kubeconfig)) throw new Error(`STOWAGE_TEST_KUBECONFIG: no file ${kubeconfig}`);
+  const env = outside();
+  const words = (args: readonly string[]): string[] => ['--kubeconfig', kubeconfig, ...args];
+  return {
+    kubeconfig,
+    kubectl: (...args) => run('kubectl', words(args), { env }),
+    tryKubectl: (...args) => capture('kubectl', words(args), { env }),
+    stop: async () => {},
+  };
+}
