@@ -10,14 +10,13 @@ import type { Cluster } from './api/cluster.ts';
 /**
  * The Deployment of a service as it is applied: its pods know their peers by the addresses that the cluster gave to the
  * Services of the same generation. No name is resolved, so no DNS is needed, and the generation before is never reached.
- * @param replicas 0 for a service that is stopped
  * @throws StowageError `engine-failed` when a peer has no Service
  */
 export async function deploymentOf(
   cluster: Cluster,
   { namespace }: KubernetesWorkload,
   { deployment, peers }: KubernetesService,
-  { replicas, signal }: { readonly replicas: 0 | 1; readonly signal: AbortSignal },
+  signal: AbortSignal,
 ): Promise<KubernetesObject> {
   const hostAliases = await Promise.all(
     Object.entries(peers).map(async ([peer, name]) => ({
@@ -31,7 +30,6 @@ export async function deploymentOf(
     ...deployment,
     spec: {
       ...spec,
-      ...(replicas === 0 ? { replicas } : {}),
       template:
         hostAliases.length === 0
           ? template

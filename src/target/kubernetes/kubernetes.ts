@@ -1,6 +1,6 @@
 import { StowageError } from '../../core/error.ts';
 import { textOf } from '../../core/fields.ts';
-import type { KubernetesObject, KubernetesWorkload } from '../../format/kubernetes.ts';
+import type { KubernetesService, KubernetesWorkload } from '../../format/kubernetes.ts';
 import type { Site } from '../../format/site.ts';
 import type { Environment } from '../host/command.ts';
 import type { DeployedService, ServiceOf, Target, TargetOperation } from '../target.ts';
@@ -15,10 +15,10 @@ import { closeNamespace, openNamespace } from './namespace.ts';
 import { mainPod, podsOf } from './pods.ts';
 import { REGISTRY_SECRET, renderKubernetes } from './render.ts';
 import { secretObject } from './secrets.ts';
-import { pointService, startService, stopService } from './start.ts';
-import { ownerOf, serviceState } from './state.ts';
+import { pointService, removeDeployment, startService, stopService } from './start.ts';
+import { removeOurs, serviceState } from './state.ts';
 import { kubernetesSteps } from './steps.ts';
-import { clusterWorkload, placeOf, placeText, serviceOf, workloadOf } from './workload.ts';
+import { clusterWorkload, placeText, serviceOf, workloadOf } from './workload.ts';
 
 export interface KubernetesOptions {
   readonly env: Environment;
@@ -133,18 +133,10 @@ async function run(
       return removeObjects(cluster, workload, other, signal);
     case 'start-deployment':
       return startService(mine(), signal);
-    case 'scale-down':
-      return stopService(mine(), signal);
-    case 'remove-deployment': {
-      if (
-        other?.services.some(
-          (each) => placeText(each.deployment) === placeText(service().deployment),
-        )
-      )
-        return;
-      await stopService(mine(), signal);
-      return removeOurs(cluster, workload, service().deployment, signal);
-    }
+    case 'stop-deployment':
+      return hasDeployment(other, service()) ? undefined : stopService(mine(), signal);
+    case 'remove-deployment':
+      return hasDeployment(other, service()) ? undefined : removeDeployment(mine(), signal);
     case 'point-service':
       return pointService(mine(), signal);
     case 'remove-service': {
@@ -157,6 +149,16 @@ async function run(
   }
 }
 
+/** Whether the other generation has the same Deployment, which then stays. */
+function hasDeployment(
+  other: KubernetesWorkload | undefined,
+  { deployment }: KubernetesService,
+): boolean {
+  return (
+    other?.services.some((each) => placeText(each.deployment) === placeText(deployment)) === true
+  );
+}
+
 /** Removes the objects of a release that the other generation does not have. */
 async function removeObjects(
   cluster: Cluster,
@@ -167,18 +169,6 @@ async function removeObjects(
   const kept = new Set(other?.objects.map(placeText));
   for (const object of workload.objects.toReversed())
     if (!kept.has(placeText(object))) await removeOurs(cluster, workload, object, signal);
-}
-
-/** Nothing of another owner is removed because its name is ours. */
-async function removeOurs(
-  cluster: Cluster,
-  { site }: KubernetesWorkload,
-  object: KubernetesObject,
-  signal: AbortSignal,
-): Promise<void> {
-  const place = placeOf(object);
-  const found = await cluster.get(place, signal);
-  if (found !== undefined && ownerOf(found) === site) await cluster.remove(place, signal);
 }
 
 function deployed(

@@ -8,6 +8,7 @@ import type { Cluster, Found } from './api/cluster.ts';
 import { deploymentOf } from './deployed.ts';
 import { mainPod, podsOf } from './pods.ts';
 import { type StartFailure, startFailure } from './start-failure.ts';
+import { removeOurs } from './state.ts';
 import { placeOf } from './workload.ts';
 
 const POLL_MS = 500;
@@ -35,7 +36,7 @@ interface Deployed {
  */
 export async function startService(deployed: Deployed, signal: AbortSignal): Promise<void> {
   const { cluster, workload, service } = deployed;
-  const object = await deploymentOf(cluster, workload, service, { replicas: 1, signal });
+  const object = await deploymentOf(cluster, workload, service, signal);
   const began = performance.now();
   await cluster.apply(object, signal);
   const limit = (service.health?.startupLimitSeconds ?? 86_400) * 1000;
@@ -65,12 +66,14 @@ export async function startService(deployed: Deployed, signal: AbortSignal): Pro
   }
 }
 
-/** Scales a service to 0 and waits until its pods are gone. @throws StowageError `engine-failed` */
+/**
+ * Deletes the Deployment of a service, whoever changed it since, and waits until its pods are gone and their GPUs free. The
+ * generation has what is needed to start it again.
+ * @throws StowageError `engine-failed` when a pod stays
+ */
 export async function stopService(deployed: Deployed, signal: AbortSignal): Promise<void> {
   const { cluster, workload, service } = deployed;
-  if ((await cluster.get(placeOf(service.deployment), signal)) === undefined) return;
-  const object = await deploymentOf(cluster, workload, service, { replicas: 0, signal });
-  await cluster.apply(object, signal);
+  await removeDeployment(deployed, signal);
   const began = performance.now();
   for (;;) {
     if (signal.aborted) throw interrupted(signal);
@@ -78,12 +81,20 @@ export async function stopService(deployed: Deployed, signal: AbortSignal): Prom
     if (pods.length === 0) return;
     if (performance.now() - began >= STOP_MS)
       throw new StowageError('engine-failed', `service ${service.name} does not stop`, {
-        expected: `no pod of Deployment ${object.metadata.name} after ${STOP_MS / 1000} s`,
+        expected: `no pod of Deployment ${service.deployment.metadata.name} after ${STOP_MS / 1000} s`,
         found: pods.map(({ name, node = 'no node' }) => `${name} on ${node}`).join(', '),
         hint: 'check with kubectl whether the node is lost or a finalizer holds the pod',
       });
     await sleep(POLL_MS, undefined, { signal }).catch(() => {});
   }
+}
+
+/** Deletes the Deployment of a service, unless it is another owner's. Its pods end in their own time. */
+export async function removeDeployment(
+  { cluster, workload, service: { deployment } }: Deployed,
+  signal: AbortSignal,
+): Promise<void> {
+  await removeOurs(cluster, workload, deployment, signal);
 }
 
 /**
@@ -111,8 +122,8 @@ export async function pointService(deployed: Deployed, signal: AbortSignal): Pro
   const after = await cluster.apply(object, signal);
   const selector = (found: Found | undefined): string =>
     JSON.stringify(fieldsOf(found?.['spec'])['selector']);
-  // The pods before go on running until every node sends clients to the new ones.
-  if (before !== undefined && selector(before) !== selector(after))
+  // Whatever served clients before goes on running until every node sends them to the new pods.
+  if (selector(before) !== selector(after))
     await sleep(SETTLE_MS, undefined, { signal }).catch(() => {});
 }
 

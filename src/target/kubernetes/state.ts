@@ -32,8 +32,6 @@ export async function serviceState(
       drift: [{ field: 'owner', expected: `site ${workload.site}`, found: about }],
     };
   }
-  if (Number(fieldsOf(found['spec'])['replicas'] ?? 1) === 0)
-    return { state: 'stopped', detail: 'scaled to 0', drift: [] };
   const pods = await podsOf(cluster, workload, service, signal);
   const drift = await driftOf(cluster, { workload, service, found }, signal);
   return { ...podState(pods), drift };
@@ -75,7 +73,7 @@ async function driftOf(
   }: { workload: KubernetesWorkload; service: KubernetesService; found: Found },
   signal: AbortSignal,
 ): Promise<Drift[]> {
-  const wanted = await deploymentOf(cluster, workload, service, { replicas: 1, signal }).catch(
+  const wanted = await deploymentOf(cluster, workload, service, signal).catch(
     () => service.deployment,
   );
   const shared = workload.services[0] === service ? workload.objects : [];
@@ -90,4 +88,16 @@ async function driftOfOne(
 ): Promise<Drift[]> {
   const found = await cluster.get(placeOf(object), signal);
   return found === undefined ? [missing(object)] : objectDrift(object, found);
+}
+
+/** Nothing of another owner is removed because its name is ours. */
+export async function removeOurs(
+  cluster: Cluster,
+  { site }: KubernetesWorkload,
+  object: KubernetesObject,
+  signal: AbortSignal,
+): Promise<void> {
+  const place = placeOf(object);
+  const found = await cluster.get(place, signal);
+  if (found !== undefined && ownerOf(found) === site) await cluster.remove(place, signal);
 }

@@ -73,7 +73,7 @@ function stop(release: DeployedRelease, change: Change): ServiceStep[] {
     .filter(({ name }) => isExclusive(change, { release: release.name, service: name }))
     .filter(({ name }) => !isStopped(change, { release: release.name, service: name }))
     .map(({ name }) => ({
-      ...{ action: 'scale-down', side: 'from', release: release.name, subject: name },
+      ...{ action: 'stop-deployment', side: 'from', release: release.name, subject: name },
       ...{ service: name, undo: 'start-deployment' },
       reason: 'the cluster has no room for both: it stops before its successor starts',
     }));
@@ -92,7 +92,7 @@ function start(release: DeployedRelease, change: Change): ServiceStep[] {
       ...{ action: 'start-deployment', side: 'to', release: release.name, subject: name },
       service: name,
       // A service that did not change goes on running.
-      ...(running.has(deployment.metadata.name) ? {} : { undo: 'remove-deployment' }),
+      ...(running.has(deployment.metadata.name) ? {} : { undo: 'stop-deployment' }),
       reason: 'the new release needs it',
     }));
 }
@@ -101,7 +101,7 @@ function start(release: DeployedRelease, change: Change): ServiceStep[] {
 function repair({ repairs = [] }: Change): ServiceStep[] {
   return repairs.map(({ release, service, running, reason }) => ({
     ...{ action: 'start-deployment', side: 'to', release, subject: service, service },
-    ...(running ? {} : { undo: 'scale-down' }),
+    ...(running ? {} : { undo: 'stop-deployment' }),
     reason,
   }));
 }
@@ -148,7 +148,7 @@ function takeAway(release: DeployedRelease, change: Change): ServiceStep[] {
   return servicesOf(release)
     .toReversed()
     .map(({ name }) => ({
-      ...{ action: 'remove-deployment', side: 'from', release: release.name, subject: name },
+      ...{ action: 'stop-deployment', side: 'from', release: release.name, subject: name },
       service: name,
       ...(stopped(change, release, name) ? {} : { undo: 'start-deployment' }),
       reason: 'its release is removed',

@@ -1,0 +1,252 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Cluster } from '../lab/kubernetes/cluster.ts';
+import { until } from '../lab/process.ts';
+import { answers, startUpstream } from '../lab/upstream.ts';
+import { type ClusterSite, startClusterSite } from '../support/cluster-site.ts';
+import { noCluster, startTestCluster } from '../support/kubernetes-lab.ts';
+import { skipBecause } from '../support/skip-because.ts';
+import { type ConnectedSide, connectedSide, demoManifest } from './connected.ts';
+
+const NAMESPACE = 'stowage-tiny-chat';
+const work = mkdtempSync(join(tmpdir(), 'kubernetes-'));
+let cluster: Cluster;
+let side: ConnectedSide;
+let site: ClusterSite;
+
+beforeAll(async () => {
+  if (noCluster !== undefined) return;
+  const upstream = await startUpstream(join(work, 'upstream'));
+  try {
+    side = await connectedSide(work, upstream);
+    const first = demoManifest(upstream, 8080);
+    const second = first
+      .replace('@main', '@v2')
+      .replace('air gap model is ready', 'second release');
+    const release = (manifest: string, version: string, name: string): Promise<string> =>
+      side.release(manifest.replace('1.0.0', version), name, '--no-installer');
+    await release(first, '1.0.0', 'one');
+    await release(second, '1.1.0', 'two');
+    await release(first.replace('is ready }', 'is silent }'), '1.2.0', 'wrong-answer');
+    await release(gpu(first), '1.3.0', 'gpu-one');
+    await release(gpu(second), '1.4.0', 'gpu-two');
+  } finally {
+    await upstream.stop();
+  }
+  const { lab } = await startTestCluster({ nodes: 2 });
+  if (lab === undefined) return;
+  cluster = lab;
+  const folder = join(work, 'plant');
+  mkdirSync(folder);
+  const first = join(work, 'one');
+  site = await startClusterSite({
+    ...{ folder, cluster, side, port: 5443, first },
+    more: '  clients: [default]\n  service: NodePort\n',
+  });
+  for (const name of ['two', 'wrong-answer', 'gpu-one', 'gpu-two'])
+    await site.must('import', join(work, name));
+});
+
+/** The same release on a GPU. */
+function gpu(manifest: string): string {
+  return manifest.replace('    memory: 1GiB', '    memory: 1GiB\n    gpus: 1');
+}
+
+beforeEach((test) => {
+  if (noCluster !== undefined) skipBecause(test, noCluster);
+  if (cluster === undefined) skipBecause(test, 'STOWAGE_TEST_KUBECONFIG names another cluster');
+});
+
+afterAll(async () => {
+  await site?.stop();
+  await cluster?.stop();
+  rmSync(work, { recursive: true, force: true });
+});
+
+// biome-ignore lint/suspicious/noExplicitAny: tests read what they expect and fail where it is not there
+async function get(...args: readonly string[]): Promise<any> {
+  return JSON.parse(
+    await cluster.kubectl('get', '--namespace', NAMESPACE, '--output=json', ...args),
+  );
+}
+
+/** The generation that clients reach, by the Deployment that the Service selects. */
+async function selected(): Promise<string> {
+  return (await get('service', 'server')).spec.selector['stowage.dev/specification'];
+}
+
+/** Where clients outside the cluster reach the Service: a node, and a port of every node. */
+async function address(): Promise<{ host: string; port: number }> {
+  const { ports } = (await get('service', 'server')).spec;
+  return { host: cluster.nodes[0]?.address ?? '', port: ports[0].nodePort };
+}
+
+/** One answer through the Service. */
+async function answer(at: { host: string; port: number }): Promise<string> {
+  const body = JSON.stringify({ model: 'tiny', prompt: 'hello', max_tokens: 12, temperature: 0 });
+  return new Promise((resolve, reject) => {
+    const call = request(
+      {
+        ...{ ...at, path: '/v1/completions', method: 'POST', agent: false },
+        headers: { 'content-type': 'application/json', 'content-length': body.length },
+        timeout: 5000,
+      },
+      (response) => {
+        let text = '';
+        response.setEncoding('utf8').on('data', (chunk: string) => {
+          text += chunk;
+        });
+        response.on('error', reject);
+        response.on('end', () => {
+          try {
+            resolve(JSON.parse(text).choices[0].text);
+          } catch {
+            reject(new Error(`status ${response.statusCode}: ${text.slice(0, 200)}`));
+          }
+        });
+      },
+    );
+    call.on('timeout', () => call.destroy(new Error('no answer')));
+    call.on('error', reject);
+    call.end(body);
+  });
+}
+
+/** Everything in the cluster that carries our labels, of every kind there is. */
+async function ours(): Promise<string[]> {
+  const found: string[] = [];
+  for (const namespaced of ['true', 'false']) {
+    const kinds = await cluster.kubectl(
+      ...['api-resources', '--verbs=list', '--output=name', `--namespaced=${namespaced}`],
+    );
+    const names = kinds.trim().split('\n').join(',');
+    const selector = ['--selector', 'app.kubernetes.io/managed-by=stowage'];
+    const everywhere = namespaced === 'true' ? ['--all-namespaces'] : [];
+    const { stdout } = await cluster.tryKubectl(
+      ...['get', names, ...everywhere, ...selector, '--output=name', '--ignore-not-found'],
+    );
+    found.push(
+      ...stdout
+        .trim()
+        .split('\n')
+        .filter((line) => line !== ''),
+    );
+  }
+  return found;
+}
+
+describe('when a release runs on a cluster', () => {
+  it('is planned with a dry run of the server and changes nothing by that', async () => {
+    const { json, status } = await site.run('plan', 'tiny-chat@1.0.0');
+    expect(status).toBe(0);
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+    const rules = json.plan.constraints.map((each: any) => [each.rule, each.satisfied]);
+    expect(rules).toContainEqual(['admission', true]);
+    expect(rules).toContainEqual(['namespace', true]);
+    expect(await ours()).toEqual([]);
+  });
+
+  it('pulls server and model from the depot, and answers before clients reach it', async () => {
+    const { json } = await site.must('install', 'tiny-chat@1.0.0');
+    expect(json.receipt.outcome).toBe('kept');
+    const namespace = JSON.parse(await cluster.kubectl('get', 'ns', NAMESPACE, '--output=json'));
+    expect(namespace.metadata.labels['pod-security.kubernetes.io/enforce']).toBe('restricted');
+    const [pod] = (await get('pods')).items;
+    expect(pod.spec.volumes[0].image.reference).toContain(`${site.registry}/tiny-chat/tiny-car@`);
+    expect(pod.spec.containers[0].image).toContain(`${site.registry}/tiny-chat/server@sha256:`);
+    const log = readFileSync(join(work, 'plant/access.log'), 'utf8');
+    expect(log).toContain('/v2/tiny-chat/tiny-car/');
+    expect(await answer(await address())).toBe(answers.v1);
+  });
+
+  it('shows no drift of what the server fills in', async () => {
+    const { json } = await site.must('status');
+    expect(json.services).toMatchObject([{ state: { state: 'running' }, drift: [] }]);
+    expect((await site.run('status', '--check')).status).toBe(0);
+  });
+
+  it('never directs clients to a release whose prompt fails', async () => {
+    const before = await selected();
+    const seen = new Set<string>();
+    let watching = true;
+    const watch = (async () => {
+      while (watching) seen.add(await selected());
+    })();
+    const { status, stderr } = await site.run('install', 'tiny-chat@1.2.0');
+    watching = false;
+    await watch;
+    expect(status).toBe(3);
+    expect(stderr).toContain('rolled-back');
+    expect([...seen]).toEqual([before]);
+    expect((await get('deployments')).items).toHaveLength(1);
+  });
+
+  it('upgrades and returns without one failed request', async () => {
+    const at = await address();
+    const said: string[] = [];
+    let asking = true;
+    const client = (async () => {
+      while (asking) said.push(await answer(at).catch((error) => `failed: ${error.message}`));
+    })();
+    await site.must('install', 'tiny-chat@1.1.0');
+    await until('the new answer', 20, async () => said.at(-1) === answers.v2 || undefined);
+    await site.must('rollback');
+    await until('the old answer', 20, async () => said.at(-1) === answers.v1 || undefined);
+    asking = false;
+    await client;
+    expect(said.filter((each) => each.startsWith('failed'))).toEqual([]);
+    expect(new Set(said)).toEqual(new Set([answers.v1, answers.v2]));
+    expect(said.length).toBeGreaterThan(50);
+    expect((await get('deployments')).items).toHaveLength(1);
+  });
+
+  it('names the field that somebody changed and who did, and installs again what was deleted', async () => {
+    const name = await selected();
+    await cluster.kubectl('set', 'env', '-n', NAMESPACE, `deployment/${name}`, 'MODEL_NAME=evil');
+    const { json } = await site.must('status');
+    const [drift] = json.services[0].drift;
+    expect(drift.field).toContain('env[name=MODEL_NAME]');
+    expect(JSON.stringify(drift)).not.toContain('evil');
+    const refused = await site.run('install', 'tiny-chat@1.0.0');
+    expect(refused.status).toBe(12);
+    expect(refused.stderr).toMatch(/kubectl-set manages .*MODEL_NAME/);
+    await cluster.kubectl('delete', '-n', NAMESPACE, `deployment/${name}`, '--wait=true');
+    expect((await site.run('status', '--check')).status).toBe(6);
+    await site.must('install', 'tiny-chat@1.0.0');
+    expect((await site.must('status')).json.services[0].drift).toEqual([]);
+  });
+
+  it('stops the old pods first where GPUs are scarce, and says so in the plan', async () => {
+    await cluster.setExtendedResource('n1', 'nvidia.com/gpu', 1);
+    await site.must('install', 'tiny-chat@1.3.0');
+    const { json } = await site.must('plan', 'tiny-chat@1.4.0');
+    expect(json.plan.outage.services).toEqual(['tiny-chat server']);
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+    const actions = json.plan.steps.map((each: any) => each.do.action);
+    expect(actions.indexOf('stop-deployment')).toBeLessThan(actions.indexOf('start-deployment'));
+    await site.must('install', 'tiny-chat@1.4.0');
+    const at = await address();
+    expect(await answer(at)).toBe(answers.v2);
+    await site.must('rollback');
+    expect(await answer(at)).toBe(answers.v1);
+  });
+
+  it('waits for an API server that is restarted', async () => {
+    const change = site.must('install', 'tiny-chat@1.1.0');
+    await until('the new Deployment', 60, async () => {
+      return (await get('deployments')).items.length === 2 || undefined;
+    });
+    await cluster.stopApiServer();
+    await cluster.startApiServer();
+    expect((await change).json.receipt.outcome).toBe('kept');
+    expect(await answer(await address())).toBe(answers.v2);
+  });
+
+  it('leaves nothing of any kind after an uninstall', async () => {
+    await site.must('uninstall', 'tiny-chat');
+    expect(await ours()).toEqual([]);
+  });
+});

@@ -1,0 +1,114 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type CliOptions, type Ran, stowage } from '../e2e/cli.ts';
+import type { ConnectedSide } from '../e2e/connected.ts';
+import type { Cluster } from '../lab/kubernetes/cluster.ts';
+import { until } from '../lab/process.ts';
+
+const project = fileURLToPath(new URL('../..', import.meta.url));
+const TOKEN = 'nodes:a-token-of-the-lab';
+
+/** A site on this host whose target is a cluster, and the depot that its nodes pull from. */
+export interface ClusterSite {
+  readonly folder: string;
+  /** `ADDRESS:PORT` of the depot, as nodes reach it. */
+  readonly registry: string;
+  /** Runs the program for this site. */
+  run(...args: readonly string[]): Promise<Ran>;
+  /** The same, with options of node or variables. */
+  runWith(options: Partial<CliOptions>, ...args: readonly string[]): Promise<Ran>;
+  /** {@link run}. @throws Error with what it wrote when it did not end with 0 */
+  must(...args: readonly string[]): Promise<Ran>;
+  /** Writes `site.yaml` with more lines in the section `kubernetes`. */
+  configure(more?: string): void;
+  stop(): Promise<void>;
+}
+
+export interface ClusterSiteOptions {
+  readonly folder: string;
+  readonly cluster: Cluster;
+  readonly side: ConnectedSide;
+  readonly port: number;
+  /** The folder of the bundle that is imported first, with the root certificate. */
+  readonly first: string;
+  /** More lines of the section `kubernetes`, each indented by two spaces. */
+  readonly more?: string;
+}
+
+/** Makes a site that trusts the release engineer, and starts its depot with TLS and a token. */
+export async function startClusterSite(options: ClusterSiteOptions): Promise<ClusterSite> {
+  const { folder, cluster, side, port } = options;
+  const { certificate, key } = await cluster.serverCertificate(`depot-${port}`);
+  const registry = `${cluster.host}:${port}`;
+  const tokens = join(folder, 'tokens');
+  writeFileSync(tokens, `${TOKEN}\n`, { mode: 0o600 });
+  const site = join(folder, 'site');
+  const env = { STOWAGE_SITE: site };
+  const runWith = (more: Partial<CliOptions>, ...args: readonly string[]): Promise<Ran> =>
+    stowage({ cwd: folder, ...more, env: { ...env, ...more.env } }, ...args);
+  const run = (...args: readonly string[]): Promise<Ran> => runWith({}, ...args);
+  const must = async (...args: readonly string[]): Promise<Ran> => {
+    const ran = await run(...args);
+    if (ran.status !== 0)
+      throw new Error(
+        `stowage ${args.join(' ')} ended with ${ran.status}: ${ran.stdout}${ran.stderr}`,
+      );
+    return ran;
+  };
+  const configure = (more = ''): void =>
+    writeFileSync(
+      join(site, 'site.yaml'),
+      `apiVersion: stowage/v1
+name: plant-${port}
+target: kubernetes
+kubernetes:
+  kubeconfig: ${cluster.kubeconfig}
+  images:
+    registry: ${registry}
+    credentials: { file: ${tokens} }
+${more}`,
+    );
+  mkdirSync(site, { recursive: true });
+  configure(options.more);
+  await must('import', options.first, '--trust', side.root, '--fingerprint', side.fingerprint);
+  cluster.registries.trust({ address: registry, ca: cluster.ca.certificate });
+  const depot = startDepot({ folder, env, registry, certificate, key, tokens });
+  await until('the depot', 30, async () => depot.ready() || undefined);
+  return { folder: site, registry, run, runWith, must, configure, stop: depot.stop };
+}
+
+interface DepotFiles {
+  readonly folder: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly registry: string;
+  readonly certificate: string;
+  readonly key: string;
+  readonly tokens: string;
+}
+
+function startDepot({ folder, env, registry, certificate, key, tokens }: DepotFiles) {
+  const args = [
+    ...[join(project, 'dist/main.js'), 'depot', '--listen', registry],
+    ...['--tls-certificate', certificate, '--tls-key', key, '--token-file', tokens],
+    ...['--access-log', join(folder, 'access.log')],
+  ];
+  const child: ChildProcess = spawn(join(project, 'node_modules/.bin/node'), args, {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  return {
+    ready: (): boolean => {
+      if (child.exitCode !== null) throw new Error(`the depot ended: ${said}`);
+      return said.includes(registry);
+    },
+    stop: async (): Promise<void> => {
+      child.kill('SIGKILL');
+    },
+  };
+}
