@@ -100,7 +100,7 @@ export function addSiteCommands(program: Command, run: Run): void {
     )
     .option('--uninstall', 'plan the removal of the release')
     .option('--explain', 'show every check, not only those that failed')
-    .option('--output <file>', 'write the plan to a file, for approval and stowage apply')
+    .option('--output <file>', 'write the plan to a new file, for approval and stowage apply')
     .addOption(root())
     .action((release: string | undefined, options: PlanOptions) =>
       run(async (context) => (await import('./commands/plan.ts')).plan(release, options, context)),

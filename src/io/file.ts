@@ -124,7 +124,7 @@ export async function removeTemporaries(folder: string): Promise<void> {
     if (/^\.[0-9a-f]{16}\.tmp$/.test(name)) await remove(join(folder, name));
 }
 
-/** Writes a file that must not exist, and fsyncs it. */
+/** Writes a file that must not exist, and fsyncs it. @throws StowageError `output-exists`, `io-failed` */
 export async function writeNew(path: string, bytes: Uint8Array, mode = 0o644): Promise<void> {
   let handle: FileHandle | undefined;
   try {
@@ -133,10 +133,19 @@ export async function writeNew(path: string, bytes: Uint8Array, mode = 0o644): P
     await handle.writeFile(bytes);
     await handle.sync();
   } catch (error) {
-    throw ioError(error, path);
+    throw systemCode(error) === 'EEXIST' ? outputExists(path, error) : ioError(error, path);
   } finally {
     await handle?.close();
   }
+}
+
+function outputExists(path: string, cause: unknown): StowageError {
+  return new StowageError('output-exists', `${path} exists already`, {
+    expected: 'a path where nothing exists',
+    found: 'a file or folder',
+    hint: 'choose another path, or remove it first',
+    cause,
+  });
 }
 
 /** Gives a new file its mode, whatever the umask is. File systems without modes keep theirs. */

@@ -116,8 +116,11 @@ describe('when a file must be new', () => {
     await symlink('gone', join(at, 'link'));
     await writeFile(join(at, 'file'), 'old');
     for (const name of ['link', 'file']) {
-      const error = await expectCode(() => writeNew(join(at, name), Buffer.from('x')), 'io-failed');
-      expect(error.found).toBe('EEXIST');
+      const error = await expectCode(
+        () => writeNew(join(at, name), Buffer.from('x')),
+        'output-exists',
+      );
+      expect(error.found).toBe('a file or folder');
     }
     expect(await contents(at)).toEqual({ file: 'old', link: 'no file' });
   });

@@ -1,7 +1,7 @@
 import { exitStatus } from '../../core/exit-status.ts';
 import { writeCanonical } from '../../format/document.ts';
 import { planKind } from '../../format/plan.ts';
-import { writeAtomic } from '../../io/file.ts';
+import { writeNew } from '../../io/file.ts';
 import { generationBefore } from '../../site/applying/rollback.ts';
 import { readLedger } from '../../site/ledger/site-ledger.ts';
 import { stateOf } from '../../site/ledger/site-state.ts';
@@ -33,10 +33,10 @@ export async function plan(
   const made = await propose(request, state, context.now(), opened);
   const digest = planDigest(made);
   const lines = [planTable(made), constraintTable(made, options.explain === true)];
-  lines.push(`SHA-512 of this plan: ${digest}\n`);
+  lines.push(`SHA-512 of this plan, made ${made.madeAt}: ${digest}\n`);
   if (options.output !== undefined) {
     const file = context.path(options.output);
-    await writeAtomic(file, writeCanonical(planKind, made));
+    await writeNew(file, writeCanonical(planKind, made));
     lines.push(`written to ${file}\n`);
   }
   const verdict = planVerdict(made);
