@@ -25,8 +25,9 @@ export const failures = {
   },
   'plan-stale': {
     cause:
-      'the running release, site.yaml, a secret or the host has changed since the plan was made',
-    remedy: 'make a new plan, review it, and have it approved again if the site requires approval',
+      'the plan was already applied, or the running release, site.yaml, a secret or the host has changed since it was made',
+    remedy:
+      'if it was applied, nothing; otherwise make a new plan, review it, and have it approved again if the site requires approval',
   },
   'plan-unapproved': {
     cause: 'this site applies approved plans only, and the plan has no valid approval',

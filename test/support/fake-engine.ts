@@ -221,8 +221,12 @@ export function fakeTarget(state?: EngineState): FakeTarget {
 }
 
 /** The error that engines fail with. */
-export function failed(message: string): StowageError {
-  return new StowageError('engine-failed', message, { hint: 'look at the engine' });
+export function failed(message: string, found?: string): StowageError {
+  const hint = 'look at the engine';
+  return new StowageError('engine-failed', message, {
+    hint,
+    ...(found === undefined ? {} : { found }),
+  });
 }
 
 function requireUninterrupted(signal: AbortSignal): void {

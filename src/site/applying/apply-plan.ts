@@ -1,5 +1,6 @@
 import { requireTrust } from '../../bundle/admission/trust-anchor.ts';
 import { sriHex, sriOf } from '../../core/digest.ts';
+import type { Ledger } from '../ledger/ledger.ts';
 import { stateOf } from '../ledger/site-state.ts';
 import { requireApproved, type WrittenPlan } from '../planning/plan-approval.ts';
 import { requireFreshPlan } from '../planning/plan-identity.ts';
@@ -23,7 +24,15 @@ export async function applyPlan(written: WrittenPlan, options: SiteContext): Pro
         : [];
     const { intent, subject } = plan;
     const fresh = await propose({ intent, subject }, stateOf(ledger.entries), now(), options);
-    requireFreshPlan(plan, fresh);
-    return executePlan(fresh, ledger, options, { plan: sriHex(sriOf(written.bytes)), approvedBy });
+    const digest = sriHex(sriOf(written.bytes));
+    requireFreshPlan(plan, fresh, appliedAt(digest, ledger));
+    return executePlan(fresh, ledger, options, { plan: digest, approvedBy });
   });
+}
+
+/** When a plan was applied last. */
+function appliedAt(digest: string, { entries }: Ledger): string | undefined {
+  return entries.findLast(
+    ({ event }) => event.kind === 'command' && event.plan === digest && event.outcome === 'kept',
+  )?.at;
 }

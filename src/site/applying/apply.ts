@@ -213,12 +213,13 @@ function stateAfter(plan: Plan, notReady: string | undefined): string {
 
 function rollbackFailed(step: Step, cause: unknown, failure: unknown): StowageError {
   const why = messageOf(cause);
+  const reason = cause instanceof StowageError ? cause.found : undefined;
   return new StowageError(
     'rollback-failed',
     `step ${step.id} (${step.do.action}) could not be undone: ${why}`,
     {
       expected: 'the previous generation running',
-      found: 'a site between two generations',
+      found: reason === undefined ? 'a site between two generations' : reason,
       hint: 'fix the problem in this message, then repeat the command: it first completes the rollback',
       cause: failure ?? cause,
     },

@@ -78,11 +78,17 @@ export function selectServices(
       hint: 'run stowage status to list the installed releases',
     });
   const existing = target.services(release).map((each) => each.name);
+  if (existing.length === 0)
+    throw new StowageError('service-unknown', `release ${name} runs no services`, {
+      expected: 'a release with services',
+      found: 'a release that is only served by a depot',
+      hint: 'its content is served while stowage depot runs, which writes its own access log',
+    });
   const unknown = services.find((each) => !existing.includes(each));
-  if (unknown !== undefined || existing.length === 0)
+  if (unknown !== undefined)
     throw new StowageError('service-unknown', `release ${name} has no such service`, {
-      expected: existing.join(', ') || 'none: the release has no services',
-      found: unknown ?? 'a release without services',
+      expected: existing.join(', '),
+      found: unknown,
       hint: 'run stowage status to list the services of each release',
     });
   return existing

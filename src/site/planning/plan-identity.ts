@@ -12,9 +12,10 @@ export function planDigest(plan: Plan): string {
 /**
  * Refuses a plan that is out of date.
  * @param now a new plan for the same request
+ * @param appliedAt when this plan was applied before; undefined if it was not
  * @throws StowageError `plan-stale` listing what changed
  */
-export function requireFreshPlan(plan: Plan, now: Plan): void {
+export function requireFreshPlan(plan: Plan, now: Plan, appliedAt?: string): void {
   const changes = [
     ...changedGeneration('current', plan.from, now.from),
     ...changedGeneration('planned', plan.to, now.to),
@@ -28,11 +29,21 @@ export function requireFreshPlan(plan: Plan, now: Plan): void {
   ];
   const [first] = changes;
   if (first === undefined) return;
+  if (appliedAt !== undefined) throw alreadyApplied(plan, appliedAt);
   throw new StowageError('plan-stale', 'the plan is out of date', {
     expected: 'the same generation, site.yaml, secrets and host as in the plan',
     found: first,
     hint: 'make the plan again with stowage plan, review it, and have it approved if the site requires that',
     defects: changes,
+  });
+}
+
+function alreadyApplied({ to }: Plan, at: string): StowageError {
+  const message = `the plan was already applied, as generation ${to.number}`;
+  return new StowageError('plan-stale', message, {
+    expected: 'a plan that was not applied yet',
+    found: `applied at ${at}`,
+    hint: 'there is nothing to do: stowage status shows the current generation; for another change, make a new plan',
   });
 }
 

@@ -141,6 +141,18 @@ describe('when a plan is applied', () => {
     expect((await currentGeneration(opened.site)).number).toBe(2);
   });
 
+  it('is refused with its generation when it was already applied', async () => {
+    const opened = await siteWith(one);
+    const { read } = await written(await planOf({ intent: 'uninstall', subject: 'chat' }, opened));
+    await install(two.folder, opened);
+    const outdated = await expectCode(() => applyPlan(read, opened), 'plan-stale');
+    expect(outdated.found).toContain('the current generation is 2');
+    const back = await written(await planOf(ROLLBACK, opened));
+    await applyPlan(back.read, opened);
+    const again = await expectCode(() => applyPlan(back.read, opened), 'plan-stale');
+    expect(again.message).toContain('already applied, as generation 1');
+  });
+
   it('is executed when the window that it waited for has opened', async () => {
     const window = 'windows:\n  - { from: "22:00", to: "23:00" }\n';
     const opened = { ...(await siteWith(one, window)), now: () => packedAt };

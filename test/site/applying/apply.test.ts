@@ -255,7 +255,7 @@ describe.each(names)('when a step of an %s fails', (change) => {
     const opened = open(change);
     let step = 0;
     opened.target.engine.hook = (call) => {
-      if (call.number === calls + 1) throw failed('the engine is gone');
+      if (call.number === calls + 1) throw failed('the engine is gone', 'port 8000 is in use');
     };
     const emit = (event: StowageEvent): void => {
       if (isStep(event, plan)) step += 1;
@@ -263,6 +263,7 @@ describe.each(names)('when a step of an %s fails', (change) => {
     };
     const error = await expectCode(() => run[change]({ ...opened, emit }), 'rollback-failed');
     expect(error.message).toContain('the engine is gone');
+    expect(error.found).toBe('port 8000 is in use');
     expect(existsSync(opened.site.path('apply/plan.json'))).toBe(true);
     opened.target.engine.hook = () => {};
     const warnings = context();
