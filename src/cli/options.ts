@@ -46,7 +46,10 @@ export function addCommonOptions(command: Command): void {
     each.optionsGroup(COMMON_OPTIONS);
     each
       .option('--json', 'print the result as JSON')
-      .option('-q, --quiet', 'print no progress, only warnings and errors')
+      .option(
+        '-q, --quiet',
+        'print no progress on stderr; results, warnings and errors are still printed',
+      )
       .option('-v, --verbose', 'print each step on its own line, and the causes of an error')
       .helpOption('-h, --help', 'show this help');
   }

@@ -1,5 +1,6 @@
 import { type Argument, Command, CommanderError, Help, Option } from 'commander';
 import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
+import { usage } from './command.ts';
 import { addAnywhereCommands } from './commands-anywhere.ts';
 import { addDepotCommands } from './commands-depot.ts';
 import { addElsewhere } from './commands-elsewhere.ts';
@@ -72,7 +73,12 @@ export function createProgram(
   groups: readonly CommandGroup[],
 ): Command {
   let verbosity: Verbosity = {};
-  const run: Run = (action) => runAction(action, verbosity);
+  let called: Command | undefined;
+  const run: Run = (action) =>
+    runAction(async (context) => {
+      if (called !== undefined) requireValues(called);
+      return action(context);
+    }, verbosity);
   const program: Command = new Command(PRODUCT)
     .description('deploy open-weight AI models to air-gapped networks')
     .version(PRODUCT_VERSION, '-V, --version', 'print the version')
@@ -119,6 +125,7 @@ export function createProgram(
     )
     .hook('preAction', (_, command) => {
       verbosity = command.opts<Verbosity>();
+      called = command;
     });
   for (const { title, add } of groups) {
     program.commandsGroup(title);
@@ -134,6 +141,15 @@ export function createProgram(
   addFormerNames(program);
   addCommonOptions(program);
   return program;
+}
+
+/** An empty value, as from a variable that is not set in `--site="$SITE"`, must not select the default. */
+function requireValues(command: Command): void {
+  const values = command.opts<Record<string, unknown>>();
+  for (const option of command.options) {
+    if (![values[option.attributeName()]].flat().includes('')) continue;
+    throw usage('an option has an empty value', option.flags, `${option.long}=""`);
+  }
 }
 
 function isFirst(command: Command): boolean {

@@ -4,7 +4,7 @@ import { printableLines } from '../../core/printable.ts';
 import { writeStatement } from '../../site/applying/write-statement.ts';
 import { type CheckedReceipt, newestReceipt, readReceipt } from '../../site/receipts/receipt.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { openFolder, openSite } from './site.ts';
+import { gateInWords, openFolder, openSite } from './site.ts';
 
 export interface ReceiptShowOptions {
   readonly fingerprint?: string;
@@ -41,15 +41,16 @@ export async function receiptWrite(
 
 function describe({ receipt, file, fingerprint, subject }: CheckedReceipt): string {
   const { held, host, intent, outcome } = receipt;
-  const what = intent === 'statement' ? 'statement of the current state' : `${intent} ${outcome}`;
+  const what =
+    intent === 'statement'
+      ? 'statement of the current state'
+      : `${intent}: ${outcome === 'kept' ? 'completed' : 'rolled back'}`;
   return [
     `site ${receipt.site}, ${receipt.at}, ${receipt.tool}: ${what}`,
     `  current generation: ${receipt.generation}; available: ${receipt.generations.join(', ') || 'none'}`,
     ...receipt.releases.map((each) => `  ${each.name} ${each.version}, sequence ${each.seq}`),
     ...receipt.health.map(describeHealth),
-    ...receipt.gates.map(
-      (each) => `  ${each.passed ? 'passed' : 'FAILED'}: ${each.service} ${each.check}`,
-    ),
+    ...receipt.gates.map((each) => `  ${each.passed ? 'passed' : 'FAILED'}: ${gateInWords(each)}`),
     `  store: ${counted(held.blobs, 'blob')}, ${formatBytes(held.bytes)}; ${host.platform}, kernel ${host.kernel}, ${host.engine}`,
     `  ledger: ${counted(receipt.ledger.number, 'entry', 'entries')}`,
     `  signed by ${subject}, certificate SHA-256 ${fingerprint}`,

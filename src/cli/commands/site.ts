@@ -2,6 +2,7 @@ import type { RecalledRelease } from '../../bundle/admission/recall.ts';
 import { StowageError } from '../../core/error.ts';
 import { oneLine, printableLines } from '../../core/printable.ts';
 import type { Plan } from '../../format/plan.ts';
+import type { GateResult } from '../../format/receipt.ts';
 import { exists } from '../../io/file.ts';
 import type { Changed } from '../../site/applying/change.ts';
 import { requireProtected } from '../../site/protection.ts';
@@ -153,12 +154,19 @@ export function changeResult({ plan, receipt, stopped }: Changed, target: Target
       ),
   ]);
   const gates = receipt.gates.map(
-    (gate) => `  passed: ${gate.service} ${gate.check}, ${gate.milliseconds} ms`,
+    (gate) => `  passed: ${gateInWords(gate)}, ${gate.milliseconds} ms`,
   );
+  if (!target.runsServices && receipt.gates.length > 0)
+    gates.push('  next: run "stowage depot", which serves it to clients');
   return {
     json: { changed: true, generation: to.number, repaired: repairsOf(plan), stopped, receipt },
     text: [head(plan), ...releases, ...gates, ''].join('\n') + idle.join(''),
   };
+}
+
+/** A check of a gate. That of a release without services uses a depot of its own, which then ends. */
+export function gateInWords({ service, check }: GateResult): string {
+  return check === 'served' ? `${service} can be served in full` : `${service} ${check}`;
 }
 
 /** The services that a plan repairs, as `release service`. */

@@ -89,9 +89,10 @@ function describe(status: SiteStatus): string {
         .flatMap(({ service, state, drift, readiness, stoppedAt }) => {
           const ports = service.addresses.map(({ url }) => url).join(', ');
           const since = state.startedAt === undefined ? '' : `since ${state.startedAt}`;
-          const words = [state.state, since, state.detail, ports].filter((each) => each !== '');
+          const running = [state.state, since].filter((each) => each !== '').join(' ');
+          const words = [running, state.detail, ports].filter((each) => each !== '');
           return [
-            `    ${service.name}: ${words.join(' ')}`,
+            `    ${service.name}: ${words.join(', ')}`,
             ...(stoppedAt === undefined
               ? []
               : [

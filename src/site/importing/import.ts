@@ -98,9 +98,9 @@ async function importFrom(
     requireNoFaults(staged, partial);
     return { id, bundle, partial, rebuilt, damaged };
   }
+  await keepTrust(site, ledger, admitted.trust, options.now());
   await recordAcceptance(admitted, state, ledger, options);
   await discardStaging(site, id);
-  await keepTrust(site, ledger, admitted.trust, options.now());
   return { id, bundle, rebuilt, damaged };
 }
 

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { LedgerEntry } from '../../../src/format/ledger.ts';
 import { encodeCertificate } from '../../../src/trust/certificate-file.ts';
 import { personScreen, type Ran, runProgram } from '../../support/fake-terminal.ts';
 import { scratchFolder } from '../../support/scratch.ts';
@@ -13,7 +14,7 @@ let small: SmallBundle;
 let trusting: readonly string[];
 let place: string;
 
-const DIGEST = /SHA-512 of this plan: [0-9a-f]{128}/;
+const DIGEST = /SHA-512 of this plan, made [0-9:TZ-]+: [0-9a-f]{128}/;
 const SITE = 'apiVersion: stowage/v1\nname: plant\ntarget: depot\n';
 
 beforeAll(async () => {
@@ -125,6 +126,15 @@ describe('when the folder of a site is given', () => {
     expect(JSON.parse(ran.stdout)).toMatchObject({ site: 'plant', root: join(place, 'site') });
   });
 
+  it.each([
+    ['status', '--site='],
+    ['status', '--root='],
+    ['gc', '--site', ''],
+  ])('is not the default for an empty value: %s %s', async (...args) => {
+    siteAt('.local/share/stowage');
+    expect(await run(args)).toMatchObject({ status: 2, error: { code: 'usage-invalid' } });
+  });
+
   it('shows the current name in help only', async () => {
     const { stdout } = await run(['status', '--help']);
     expect(stdout).toContain('--site <folder>');
@@ -174,6 +184,30 @@ function withoutDigest(plan: string): string {
   return plan.replace(DIGEST, '');
 }
 
+describe('when a release that is only served is installed', () => {
+  it('says that it can be served, not that it is', async () => {
+    siteAt('site');
+    const site = ['--site', 'site'];
+    const { stdout } = await run(['install', small.folder, ...trusting, ...site]);
+    expect(stdout).toMatch(/^ {2}passed: chat can be served in full, [0-9]+ ms$/m);
+    expect(stdout).toContain('next: run "stowage depot"');
+    expect((await run(['receipt', 'show', ...site])).stdout).toMatch(
+      /: install: completed\n(?:.*\n)* {2}passed: chat can be served in full\n/,
+    );
+    const logs = await run(['logs', 'chat', ...site]);
+    expect(logs.error).toMatchObject({ code: 'service-unknown' });
+    expect(logs.error?.message).toBe('release chat runs no services');
+  });
+
+  it('is recorded after the trust document that it was verified with', async () => {
+    siteAt('site');
+    await run(['import', small.folder, ...trusting, '--site', 'site']);
+    const { stdout } = await run(['audit', 'show', '--json', '--site', 'site']);
+    const kinds = JSON.parse(stdout).entries.map((each: LedgerEntry) => each.event.kind);
+    expect(kinds).toEqual(['trusted', 'accepted']);
+  });
+});
+
 describe('when an installation is only tried', () => {
   it('shows the plan of an imported release or its bundle, and writes nothing', async () => {
     siteAt('site');
@@ -186,6 +220,16 @@ describe('when an installation is only tried', () => {
       expect(tried.status).toBe(0);
       expect(withoutDigest(tried.stdout)).toBe(withoutDigest(planned.stdout));
     }
+    expect(tree(place)).toEqual(before);
+  });
+
+  it('is written to a new file only', async () => {
+    siteAt('site');
+    await run(['import', small.folder, ...trusting, '--site', 'site']);
+    const args = ['plan', 'chat', '--output', 'plan.json', '--site', 'site'];
+    expect(await run(args)).toMatchObject({ status: 0 });
+    const before = tree(place);
+    expect(await run(args)).toMatchObject({ status: 1, error: { code: 'output-exists' } });
     expect(tree(place)).toEqual(before);
   });
 

@@ -97,8 +97,8 @@ describe('when the ledger of a site is read', () => {
     const { receipt } = await put(one);
     const ledger = await readLedger(site);
     expect(ledger.entries.map((entry) => entry.event.kind)).toEqual([
-      'accepted',
       'trusted',
+      'accepted',
       'command',
     ]);
     expect(receipt?.ledger).toEqual(ledger.head);
@@ -138,7 +138,7 @@ describe('when a site is killed, or its sequence floor is lowered', () => {
     const { site, put } = place();
     await put(notice);
     const kinds = (await readLedger(site)).entries.map((entry) => entry.event.kind);
-    expect(kinds.slice(0, 2)).toEqual(['recalled', 'accepted']);
+    expect(kinds.slice(0, 3)).toEqual(['trusted', 'recalled', 'accepted']);
   });
 
   it('records a bundle imported again below a floor, and rejects another with the same sequence (attack 54)', async () => {
@@ -176,7 +176,7 @@ describe('when the clock is wrong or a bundle is old', () => {
     await expectCode(() => put(one, later), 'release-expired');
     await put(one, { ...later, acceptAge: 'ordered by the duty officer' });
     const kinds = (await readLedger(site)).entries.map((entry) => entry.event.kind);
-    expect(kinds).toEqual(['override', 'accepted', 'trusted', 'command']);
+    expect(kinds).toEqual(['trusted', 'override', 'accepted', 'command']);
     await put(one, { ...later, acceptAge: 'ordered once more' });
     const overrides = (await readLedger(site)).entries.flatMap(({ event }) =>
       event.kind === 'override' ? [event.reason] : [],
