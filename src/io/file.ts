@@ -16,6 +16,7 @@ import {
 import { dirname, join, resolve } from 'node:path';
 import { exactBytes } from '../core/amount.ts';
 import { type ErrorCode, StowageError, systemCode } from '../core/error.ts';
+import { outputExists } from '../core/output-exists.ts';
 
 /** The status of a file, folder or link; undefined if there is none. @param absent the errors that mean so */
 export async function statusOf(
@@ -133,19 +134,12 @@ export async function writeNew(path: string, bytes: Uint8Array, mode = 0o644): P
     await handle.writeFile(bytes);
     await handle.sync();
   } catch (error) {
-    throw systemCode(error) === 'EEXIST' ? outputExists(path, error) : ioError(error, path);
+    throw systemCode(error) === 'EEXIST'
+      ? outputExists(path, undefined, error)
+      : ioError(error, path);
   } finally {
     await handle?.close();
   }
-}
-
-function outputExists(path: string, cause: unknown): StowageError {
-  return new StowageError('output-exists', `${path} exists already`, {
-    expected: 'a path where nothing exists',
-    found: 'a file or folder',
-    hint: 'choose another path, or remove it first',
-    cause,
-  });
 }
 
 /** Gives a new file its mode, whatever the umask is. File systems without modes keep theirs. */
