@@ -22,14 +22,13 @@ import type { BlobStore } from '../io/blob-store.ts';
 import {
   exists,
   ioError,
-  makeFolder,
-  makeNewFolder,
   remove,
   renameIntoPlace,
   requireSpace,
   syncFolder,
   writeNew,
 } from '../io/file.ts';
+import { makeFolder, makeNewFolder } from '../io/folder.ts';
 import { HashPool } from '../io/hashing.ts';
 import { forEachBounded } from '../io/queue.ts';
 import { controlDocuments } from './bundle-documents.ts';

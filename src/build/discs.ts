@@ -7,14 +7,8 @@ import { type OnBytes, Tally } from '../core/tally.ts';
 import { allParts, type Bundle, dataParts } from '../format/bundle.ts';
 import { discName } from '../format/disc-name.ts';
 import type { Part } from '../format/part.ts';
-import {
-  ioError,
-  makeFolder,
-  remove,
-  renameIntoPlace,
-  requireSpace,
-  syncFolder,
-} from '../io/file.ts';
+import { ioError, remove, renameIntoPlace, requireSpace, syncFolder } from '../io/file.ts';
+import { makeFolder } from '../io/folder.ts';
 import type { HashTask } from '../io/hash-task.ts';
 import { HashPool } from '../io/hashing.ts';
 import { PassError } from '../io/positioned.ts';

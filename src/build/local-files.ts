@@ -9,7 +9,8 @@ import { MAX_ARCHIVE_BYTES } from '../core/limits.ts';
 import { Tally } from '../core/tally.ts';
 import { writeTree } from '../io/archive.ts';
 import type { BlobStore } from '../io/blob-store.ts';
-import { ioError, makeFolder, remove } from '../io/file.ts';
+import { ioError, remove } from '../io/file.ts';
+import { makeFolder } from '../io/folder.ts';
 import { localFile, localTree } from '../source/local.ts';
 import { sourceKey } from './origins.ts';
 

@@ -6,7 +6,8 @@ import { KIB } from '../core/limits.ts';
 import type { BundleBlob } from '../format/bundle.ts';
 import { partPath } from '../format/part.ts';
 import type { BlobStore } from '../io/blob-store.ts';
-import { ioError, makeFolder } from '../io/file.ts';
+import { ioError } from '../io/file.ts';
+import { makeFolder } from '../io/folder.ts';
 import {
   type BlobSums,
   type HashResult,

@@ -6,7 +6,7 @@ import { Tally } from '../core/tally.ts';
 import type { Lock } from '../format/lock.ts';
 import type { LockedFile, LockedGit } from '../format/locked-content.ts';
 import type { BlobStore } from '../io/blob-store.ts';
-import { makeFolder } from '../io/file.ts';
+import { makeFolder } from '../io/folder.ts';
 import { forEachBounded } from '../io/queue.ts';
 import { withSharedStoreLock } from '../io/store-use.ts';
 import { examinePulled } from './examine.ts';

@@ -3,16 +3,8 @@ import { lstat, readlink, realpath, rename, rmdir, stat, symlink } from 'node:fs
 import { basename, dirname, join, sep } from 'node:path';
 import { systemCode } from '../core/error.ts';
 import { MIB } from '../core/limits.ts';
-import {
-  exists,
-  ioError,
-  makeFolder,
-  makeNewFolder,
-  readIfThere,
-  remove,
-  syncFolder,
-  writeAtomic,
-} from '../io/file.ts';
+import { exists, ioError, readIfThere, remove, syncFolder, writeAtomic } from '../io/file.ts';
+import { makeFolder, makeNewFolder } from '../io/folder.ts';
 import { inTheWay, isPlaced } from './hub-cache-blob.ts';
 import type { CacheSnapshot } from './hub-cache-content.ts';
 

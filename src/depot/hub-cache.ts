@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import type { Context } from '../core/event.ts';
 import { interrupted } from '../core/interrupted.ts';
-import { exists, makeFolder, requireSpace, writeAtomic } from '../io/file.ts';
+import { exists, requireSpace, writeAtomic } from '../io/file.ts';
+import { makeFolder } from '../io/folder.ts';
 import { inTurn } from '../io/lock-file.ts';
 import type { Catalog } from './catalog.ts';
 import { copyBlob, linkBlob, openBlob } from './hub-cache-blob.ts';

@@ -5,7 +5,6 @@ import { StowageError } from '../core/error.ts';
 import type { OnBytes } from '../core/tally.ts';
 import {
   ioError,
-  makeFolder,
   makeReadOnly,
   namesIn,
   readBounded,
@@ -15,6 +14,7 @@ import {
   syncFolder,
   writeAtomic,
 } from './file.ts';
+import { makeFolder } from './folder.ts';
 import type { FollowPool } from './follow-pool.ts';
 import type { BlobSums } from './hash-task.ts';
 import { Incoming, incomingPaths, removeIncoming, type SizedExpected } from './incoming.ts';

@@ -4,19 +4,16 @@ import {
   chmod,
   type FileHandle,
   lstat,
-  mkdir,
   open,
   readdir,
   rename,
   rm,
-  rmdir,
   stat,
   statfs,
 } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { exactBytes } from '../core/amount.ts';
 import { type ErrorCode, StowageError, systemCode } from '../core/error.ts';
-import { outputExists } from '../core/output-exists.ts';
 
 /** The status of a file, folder or link; undefined if there is none. @param absent the errors that mean so */
 export async function statusOf(
@@ -134,12 +131,19 @@ export async function writeNew(path: string, bytes: Uint8Array, mode = 0o644): P
     await handle.writeFile(bytes);
     await handle.sync();
   } catch (error) {
-    throw systemCode(error) === 'EEXIST'
-      ? outputExists(path, undefined, error)
-      : ioError(error, path);
+    throw systemCode(error) === 'EEXIST' ? outputExists(path, error) : ioError(error, path);
   } finally {
     await handle?.close();
   }
+}
+
+function outputExists(path: string, cause: unknown): StowageError {
+  return new StowageError('output-exists', `${path} exists already`, {
+    expected: 'a path where nothing exists',
+    found: 'a file or folder',
+    hint: 'choose another path, or remove it first',
+    cause,
+  });
 }
 
 /** Gives a new file its mode, whatever the umask is. File systems without modes keep theirs. */
@@ -148,7 +152,7 @@ export async function setMode(handle: FileHandle, mode: number): Promise<void> {
 }
 
 /** Awaits a change of mode. File systems without modes keep theirs. */
-async function whereSupported(change: Promise<void>): Promise<void> {
+export async function whereSupported(change: Promise<void>): Promise<void> {
   try {
     await change;
   } catch (error) {
@@ -217,52 +221,6 @@ export async function syncFolder(path: string): Promise<void> {
   } finally {
     await handle.close();
   }
-}
-
-/**
- * Makes a folder and its missing parents, each with this mode, whatever the umask is. Existing ones are not changed.
- * @returns the uppermost folder that was made, or undefined
- */
-export async function makeFolder(path: string, mode = 0o755): Promise<string | undefined> {
-  try {
-    const first = await mkdir(path, { recursive: true, mode });
-    if (first === undefined) return undefined;
-    for (const each of foldersFrom(first, path))
-      if (((await lstat(each)).mode & 0o777) !== mode) await whereSupported(chmod(each, mode));
-    return first;
-  } catch (error) {
-    throw ioError(error, path);
-  }
-}
-
-/** Makes a folder that must not exist, with this mode, whatever the umask is. */
-export async function makeNewFolder(path: string, mode = 0o755): Promise<void> {
-  try {
-    await mkdir(path, { mode });
-    await whereSupported(chmod(path, mode));
-  } catch (error) {
-    throw ioError(error, path);
-  }
-}
-
-/** Removes `path` and its parents up to `uppermost`, as far as they are empty. */
-export async function removeEmpty(path: string, uppermost: string): Promise<void> {
-  try {
-    for (const each of foldersFrom(uppermost, path).toReversed()) await rmdir(each);
-  } catch (error) {
-    if (!['ENOENT', 'ENOTEMPTY', 'EEXIST', 'ENOTDIR', 'EBUSY'].includes(systemCode(error) ?? ''))
-      throw ioError(error, path);
-  }
-}
-
-/** A folder that contains `path`, those between, and `path` itself, downwards. */
-function foldersFrom(uppermost: string, path: string): string[] {
-  const folders = [resolve(path)];
-  for (let each = resolve(path); each !== resolve(uppermost) && each !== dirname(each); ) {
-    each = dirname(each);
-    folders.unshift(each);
-  }
-  return folders;
 }
 
 /** Removes a file, or a folder with its content; a path that does not exist is no error. */

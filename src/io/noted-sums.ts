@@ -3,7 +3,8 @@ import type { BigIntStats } from 'node:fs';
 import { lstat, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { KIB, MIB } from '../core/limits.ts';
-import { effectiveUser, ioError, makeFolder, readIfThere, setMode, statusOf } from './file.ts';
+import { effectiveUser, ioError, readIfThere, setMode, statusOf } from './file.ts';
+import { makeFolder } from './folder.ts';
 import type { BlobSums } from './hash-task.ts';
 
 const MAX_NOTE_BYTES: number = 64 * MIB;

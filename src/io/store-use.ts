@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { StowageError } from '../core/error.ts';
-import { makeFolder, namesIn, remove } from './file.ts';
+import { namesIn, remove } from './file.ts';
+import { makeFolder } from './folder.ts';
 import { inTurn, type LockWait, lockHolder, removeStaleLocks, withLock } from './lock-file.ts';
 
 /** Files and folders that only the command that made them can use. Incomplete blobs are none: they are resumed. */

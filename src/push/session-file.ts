@@ -2,7 +2,8 @@ import { dirname } from 'node:path';
 import { StowageError } from '../core/error.ts';
 import { fieldsOf, textOf } from '../core/fields.ts';
 import { MIB } from '../core/limits.ts';
-import { makeFolder, readBounded, writeAtomic } from '../io/file.ts';
+import { readBounded, writeAtomic } from '../io/file.ts';
+import { makeFolder } from '../io/folder.ts';
 import type { Sessions } from './push-blob.ts';
 
 const MAX_BYTES: number = MIB;

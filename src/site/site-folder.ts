@@ -8,15 +8,14 @@ import { readTrustDocument, type Trust, trustBytes } from '../format/trust.ts';
 import { BlobStore } from '../io/blob-store.ts';
 import {
   exists,
-  makeFolder,
   namesIn,
   readBounded,
   readIfThere,
   remove,
-  removeEmpty,
   removeTemporaries,
   writeAtomic,
 } from '../io/file.ts';
+import { makeFolder, removeEmpty } from '../io/folder.ts';
 import { removeStaleLocks } from '../io/lock-file.ts';
 
 const NAME_KEY = ['keys', 'secret-names.key'] as const;

@@ -7,7 +7,6 @@ import {
   appendLine,
   exists,
   ioError,
-  makeFolder,
   readBounded,
   remove,
   renameIntoPlace,
@@ -16,6 +15,7 @@ import {
   writeAtomic,
   writeNew,
 } from '../../src/io/file.ts';
+import { makeFolder } from '../../src/io/folder.ts';
 import { expectCode } from '../support/error.ts';
 import { contents, temporaryFolder } from '../support/folder.ts';
 

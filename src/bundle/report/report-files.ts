@@ -3,7 +3,6 @@ import { access, realpath } from 'node:fs/promises';
 import { basename, dirname, join, sep } from 'node:path';
 import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError, systemCode } from '../../core/error.ts';
-import { outputExists } from '../../core/output-exists.ts';
 import { printableJson } from '../../core/printable.ts';
 import { writeJson } from '../../format/document.ts';
 import { type Report, reportKind } from '../../format/report.ts';
@@ -97,7 +96,11 @@ function everyPath({ paths, signer }: ReportFiles): string[] {
 
 async function requireFree(path: string): Promise<void> {
   if (!(await exists(path))) return;
-  throw outputExists(path, 'choose another name: an existing report is never overwritten');
+  throw new StowageError('output-exists', `${path} exists already`, {
+    expected: 'an unused file name',
+    found: 'a file',
+    hint: 'choose another name: an existing report is never overwritten',
+  });
 }
 
 /** The real path of a folder. One that is missing is left to the verification to report. */

@@ -1,6 +1,5 @@
 import { basename } from 'node:path';
-import type { StowageError } from '../../core/error.ts';
-import { outputExists } from '../../core/output-exists.ts';
+import { StowageError } from '../../core/error.ts';
 import { exists, writeAtomic } from '../../io/file.ts';
 import { type Signer, signDetached } from '../../trust/cms-sign.ts';
 import { requireUsable } from '../../trust/policy.ts';
@@ -12,12 +11,11 @@ import { requireUsable } from '../../trust/policy.ts';
 export async function placeBeside(file: string, name: string): Promise<string> {
   const path = `${file}.${name}.p7s`;
   if (!(await exists(path))) return path;
-  throw signatureExists(path);
-}
-
-/** The error for a signature whose name is in use. */
-export function signatureExists(path: string): StowageError {
-  return outputExists(path, 'choose another --name, or remove the old signature');
+  throw new StowageError('output-exists', `${path} exists already`, {
+    expected: 'an unused file name',
+    found: 'a signature',
+    hint: 'choose another --name, or remove the old signature',
+  });
 }
 
 export interface SignBesideOptions {

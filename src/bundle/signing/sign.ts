@@ -2,14 +2,14 @@ import { join } from 'node:path';
 import { StowageError } from '../../core/error.ts';
 import { MAX_SIGNATURES } from '../../core/limits.ts';
 import type { Trust } from '../../format/trust.ts';
-import { exists, makeFolder, syncFolder, writeAtomic } from '../../io/file.ts';
+import { exists, syncFolder, writeAtomic } from '../../io/file.ts';
+import { makeFolder } from '../../io/folder.ts';
 import { type Signer, signDetached } from '../../trust/cms-sign.ts';
 import { requireCounted, requireUsable } from '../../trust/policy.ts';
 import type { SignatureFile } from '../../trust/signature-file.ts';
 import { readSignatures } from '../bundle-files.ts';
 import { findDiscs } from '../discs.ts';
 import { mixed, type ReadIndex, readIndex } from '../read-index.ts';
-import { signatureExists } from './sign-beside.ts';
 
 /** A bundle, or all discs of one, to which a signature can be added. */
 export interface SignableBundle {
@@ -58,7 +58,7 @@ export async function openForSigning(place: string, name: string): Promise<Signa
     first ??= index;
     if (index.id !== first.id) throw mixed(folder, first.id, index.id);
     const path = join(folder, 'signatures', file);
-    if (await exists(path)) throw signatureExists(path);
+    if (await exists(path)) throw nameInUse(path);
     for (const each of await readSignatures(folder)) present.set(each.name, each);
   }
   if (first === undefined) throw new RangeError('findDiscs gives at least one folder');
@@ -100,6 +100,14 @@ export async function addSignature(
     await syncFolder(folder);
   }
   return bundle.path;
+}
+
+function nameInUse(path: string): StowageError {
+  return new StowageError('output-exists', `${path} exists already`, {
+    expected: 'an unused file name',
+    found: 'a signature',
+    hint: 'choose another --name, or remove the old signature',
+  });
 }
 
 /**

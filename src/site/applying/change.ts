@@ -5,7 +5,7 @@ import type { LedgerEvent } from '../../format/ledger.ts';
 import type { Plan } from '../../format/plan.ts';
 import type { GateResult, Receipt } from '../../format/receipt.ts';
 import type { StoppedService } from '../../format/stopped.ts';
-import { makeFolder, removeEmpty } from '../../io/file.ts';
+import { makeFolder, removeEmpty } from '../../io/folder.ts';
 import { withLock } from '../../io/lock-file.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
 import type { Ledger } from '../ledger/ledger.ts';

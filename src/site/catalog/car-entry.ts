@@ -7,7 +7,8 @@ import type { CatalogEntry } from '../../depot/catalog.ts';
 import { type CarLayer, carLayers, carRepository } from '../../depot/model-car.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import type { BundleFile, BundleModel } from '../../format/bundled-content.ts';
-import { makeFolder, readBounded, writeAtomic } from '../../io/file.ts';
+import { readBounded, writeAtomic } from '../../io/file.ts';
+import { makeFolder } from '../../io/folder.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
 /** Must change if the layers of the same files change. */

@@ -22,7 +22,8 @@ import { readChecksums } from '../../format/checksums.ts';
 import type { Part } from '../../format/part.ts';
 import { BufferRing } from '../../io/buffer-ring.ts';
 import { ByteSource } from '../../io/byte-source.ts';
-import { makeFolder, readBounded, remove, writeNew } from '../../io/file.ts';
+import { readBounded, remove, writeNew } from '../../io/file.ts';
+import { makeFolder } from '../../io/folder.ts';
 import { FollowPool } from '../../io/follow-pool.ts';
 import {
   describeHeader,

@@ -12,13 +12,13 @@ import type { Part } from '../../format/part.ts';
 import {
   exists,
   freeBytes,
-  makeFolder,
   remove,
   renameIntoPlace,
   requireSpace,
   syncFolder,
   writeNew,
 } from '../../io/file.ts';
+import { makeFolder } from '../../io/folder.ts';
 import { HashPool } from '../../io/hashing.ts';
 import { replaceChanged } from '../release/layout.ts';
 import { makeExecutable } from '../release/offer-installer.ts';

@@ -11,7 +11,6 @@ import { isTreeOf, readTree } from '../../io/archive.ts';
 import {
   exists,
   ioError,
-  makeFolder,
   readIfThere,
   remove,
   renameIntoPlace,
@@ -19,6 +18,7 @@ import {
   syncFolder,
   writeAtomic,
 } from '../../io/file.ts';
+import { makeFolder } from '../../io/folder.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { loadRelease, type Release } from './release.ts';
 

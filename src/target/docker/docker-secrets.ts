@@ -1,7 +1,8 @@
 import { readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemCode } from '../../core/error.ts';
-import { exists, ioError, makeFolder, writeAtomic } from '../../io/file.ts';
+import { exists, ioError, writeAtomic } from '../../io/file.ts';
+import { makeFolder } from '../../io/folder.ts';
 
 /**
  * Secrets of services that docker runs. Outside a swarm, docker has no secrets, so each is a file of the site, mounted

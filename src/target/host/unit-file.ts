@@ -1,7 +1,8 @@
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StowageError, systemCode } from '../../core/error.ts';
-import { makeFolder, setMode } from '../../io/file.ts';
+import { setMode } from '../../io/file.ts';
+import { makeFolder } from '../../io/folder.ts';
 
 /** Writes a unit file atomically. @throws StowageError `io-failed` */
 export async function writeUnitFile(folder: string, name: string, text: string): Promise<void> {

@@ -12,7 +12,7 @@ import { MAX_SIGNATURES, MAX_TRUST_BYTES } from '../../../src/core/limits.ts';
 import type { LedgerEvent } from '../../../src/format/ledger.ts';
 import type { Trust } from '../../../src/format/trust.ts';
 import { BlobStore } from '../../../src/io/blob-store.ts';
-import { makeFolder } from '../../../src/io/file.ts';
+import { makeFolder } from '../../../src/io/folder.ts';
 import { install } from '../../../src/site/applying/install.ts';
 import { keepTrust } from '../../../src/site/ledger/keep-trust.ts';
 import { openLedger } from '../../../src/site/ledger/site-ledger.ts';

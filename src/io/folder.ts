@@ -1,0 +1,83 @@
+import { chmod, mkdir, rmdir, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { StowageError, systemCode } from '../core/error.ts';
+import { ioError, whereSupported } from './file.ts';
+
+/**
+ * Makes a folder and those above it that are missing, each with this mode, whatever the umask is. Where nothing can be made,
+ * as in `/proc`, Node's own recursive `mkdir` tries for ever.
+ * @returns the uppermost folder that was made; undefined if the folder exists
+ * @throws StowageError `io-failed`, also for a path that is no folder
+ */
+export async function makeFolder(path: string, mode = 0o755): Promise<string | undefined> {
+  try {
+    const missing = await missingFolders(path);
+    for (const each of missing) {
+      try {
+        await mkdir(each, { mode });
+        await whereSupported(chmod(each, mode));
+      } catch (error) {
+        // Another process can have made it meanwhile.
+        if (systemCode(error) === 'ENOENT')
+          throw impossible(dirname(each), 'a file system where nothing can be made');
+        if (systemCode(error) !== 'EEXIST' || !(await stat(each)).isDirectory()) throw error;
+      }
+    }
+    return missing[0];
+  } catch (error) {
+    throw ioError(error, path);
+  }
+}
+
+function impossible(path: string, found: string): StowageError {
+  return new StowageError('io-failed', `no folder can be made at ${path}`, {
+    expected: 'a folder, or a path where one can be made',
+    found,
+    hint: 'choose another path, such as one below your home folder',
+  });
+}
+
+/** The folders to make before `path` exists, downwards. */
+async function missingFolders(path: string): Promise<string[]> {
+  const missing: string[] = [];
+  for (let each = resolve(path); ; each = dirname(each)) {
+    try {
+      if ((await stat(each)).isDirectory()) return missing;
+      throw impossible(each, 'a file');
+    } catch (error) {
+      if (!['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '') || each === dirname(each))
+        throw error;
+      missing.unshift(each);
+    }
+  }
+}
+
+/** Makes a folder that must not exist, with this mode, whatever the umask is. */
+export async function makeNewFolder(path: string, mode = 0o755): Promise<void> {
+  try {
+    await mkdir(path, { mode });
+    await whereSupported(chmod(path, mode));
+  } catch (error) {
+    throw ioError(error, path);
+  }
+}
+
+/** Removes `path` and its parents up to `uppermost`, as far as they are empty. */
+export async function removeEmpty(path: string, uppermost: string): Promise<void> {
+  try {
+    for (const each of foldersFrom(uppermost, path).toReversed()) await rmdir(each);
+  } catch (error) {
+    if (!['ENOENT', 'ENOTEMPTY', 'EEXIST', 'ENOTDIR', 'EBUSY'].includes(systemCode(error) ?? ''))
+      throw ioError(error, path);
+  }
+}
+
+/** A folder that contains `path`, those between, and `path` itself, downwards. */
+function foldersFrom(uppermost: string, path: string): string[] {
+  const folders = [resolve(path)];
+  for (let each = resolve(path); each !== resolve(uppermost) && each !== dirname(each); ) {
+    each = dirname(each);
+    folders.unshift(each);
+  }
+  return folders;
+}
