@@ -55,7 +55,7 @@ export function usage(
   message: string,
   expected: string,
   found: string,
-  hint = 'run "stowage help" to list commands, or "stowage help COMMAND" to show the options of one',
+  hint = 'run the command with --help to show its arguments and options',
 ): StowageError {
   return new StowageError('usage-invalid', message, {
     expected,

@@ -55,6 +55,22 @@ export function addCommonOptions(command: Command): void {
   }
 }
 
+const ANYWHERE: ReadonlySet<string> = new Set(['--json', '-q', '--quiet', '-v', '--verbose']);
+
+/**
+ * Moves the options of every command to the end when they precede the command, where git and kubectl accept them too.
+ * @param argv with the interpreter and the program first
+ */
+export function commandFirst(argv: readonly string[]): string[] {
+  const [node = '', program = '', ...words] = argv;
+  const at = words.findIndex((word) => !word.startsWith('-'));
+  const before = words.slice(0, Math.max(at, 0));
+  if (before.length === 0 || !before.every((word) => ANYWHERE.has(word))) return [...argv];
+  const rest = words.slice(at);
+  const end = rest.includes('--') ? rest.indexOf('--') : rest.length;
+  return [node, program, ...rest.slice(0, end), ...before, ...rest.slice(end)];
+}
+
 export const store = (): Option =>
   new Option('--store <folder>', 'folder for downloaded files (STOWAGE_STORE)');
 export const root = (): Option => underRoot('--site <folder>', "the site's folder (STOWAGE_SITE)");

@@ -2,7 +2,7 @@ import { homedir } from 'node:os';
 import { messageOf } from '../core/error.ts';
 import { type CommandResult, commandContext, usage } from './command.ts';
 import { nodeDefect } from './node-version.ts';
-import type { Action, Verbosity } from './options.ts';
+import { type Action, commandFirst, type Verbosity } from './options.ts';
 import { type CommandGroup, commanderStatus, createProgram } from './program.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -37,7 +37,7 @@ export async function runProcess(entry: Entry): Promise<void> {
     entry.groups,
   );
   try {
-    await program.parseAsync(process.argv);
+    await program.parseAsync(commandFirst(process.argv));
   } catch (error) {
     const status = commanderStatus(error);
     if (status === undefined) throw error;

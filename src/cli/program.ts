@@ -1,6 +1,7 @@
 import { type Argument, Command, CommanderError, Help, Option } from 'commander';
 import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
 import { usage } from './command.ts';
+import { pathOf } from './command-tree.ts';
 import { addAnywhereCommands } from './commands-anywhere.ts';
 import { addDepotCommands } from './commands-depot.ts';
 import { addElsewhere } from './commands-elsewhere.ts';
@@ -24,8 +25,16 @@ Exit status: 0 success, 1 failure, 2 usage error, 3 rolled back, 4 plan cannot b
 
 Results go to stdout, everything else to stderr. Every command accepts --json, -q and -v.`;
 
-const USAGE_HINT =
-  '  hint: run "stowage help" to list commands, or "stowage help COMMAND" to show the options of one';
+/** Below a usage error: where the help of that command is. */
+function addUsageHints(command: Command, columns: number | undefined): void {
+  const path = pathOf(command);
+  const hint =
+    path === ''
+      ? 'run "stowage help commands" to list every command'
+      : `run "stowage ${path} --help" to show its arguments and options`;
+  command.showHelpAfterError(wrapLines(`  hint: ${hint}`, columns));
+  for (const each of command.commands) addUsageHints(each, columns);
+}
 
 /** The commands that the help of the program lists. */
 const FIRST = [
@@ -115,7 +124,6 @@ export function createProgram(
     .exitOverride()
     // An option belongs to the command it follows, also if that command has subcommands.
     .enablePositionalOptions()
-    .showHelpAfterError(wrapLines(USAGE_HINT, columnsOf(terminal.stderr)))
     .addHelpText('after', ({ error }) =>
       AFTER_HELP.split('\n')
         .flatMap((line) =>
@@ -140,6 +148,7 @@ export function createProgram(
   addExamples(program);
   addFormerNames(program);
   addCommonOptions(program);
+  addUsageHints(program, columnsOf(terminal.stderr));
   return program;
 }
 

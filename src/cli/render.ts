@@ -146,9 +146,14 @@ export function errorJson(error: StowageError): object {
   return { error: { code, message, expected, found, hint, defects, exitStatus } };
 }
 
+/** The program that starts and what it loads have a copy of the class each. */
+function isStowageError(error: unknown): error is StowageError {
+  return error instanceof StowageError || (error instanceof Error && error.name === 'StowageError');
+}
+
 /** Converts any failure to a {@link StowageError}. An unforeseen one keeps its message and asks for a report. */
 export function toStowageError(error: unknown): StowageError {
-  if (error instanceof StowageError) return error;
+  if (isStowageError(error)) return error;
   // Thrown by Node when a signal is aborted.
   if (error instanceof Error && error.name === 'AbortError')
     return interrupted(undefined, { cause: error });

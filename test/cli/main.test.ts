@@ -36,6 +36,30 @@ describe('when the program runs as a process', () => {
     });
   });
 
+  it.each([
+    ['an unknown help topic', ['help', 'nonsense']],
+    ['an empty value', ['status', '--site=']],
+    ['too many arguments', ['check', 'a.yaml', 'b.yaml']],
+    ['an option of no command', ['--colour', 'check', 'a.yaml']],
+  ])('calls %s a usage error', (_, args) => {
+    const ran = stowage(...args, '--json');
+    expect(ran.status).toBe(2);
+    expect(JSON.parse(ran.stdout)).toMatchObject({ error: { code: 'usage-invalid' } });
+  });
+
+  it('takes the options of every command before the command too', () => {
+    const ran = stowage('--json', '-v', 'inspect', 'nowhere');
+    expect(ran.status).toBe(1);
+    expect(JSON.parse(ran.stdout)).toMatchObject({ error: { code: 'bundle-absent' } });
+    for (const alone of ['-v', '-V', '--version'])
+      expect(stowage(alone)).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\d/) });
+  });
+
+  it('says where the help of a command is', () => {
+    expect(stowage('trust', 'init', '--nope').stderr).toContain('stowage trust init --help');
+    expect(stowage('nope').stderr).toContain('stowage help commands');
+  });
+
   it('exits with 2 for usage errors and 0 for success', () => {
     expect(stowage('instal')).toMatchObject({ status: 2, stdout: '' });
     const done = stowage('init', 'a.yaml', '--json');

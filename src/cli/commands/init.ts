@@ -1,6 +1,6 @@
 import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { outputExists } from '../../core/output-exists.ts';
+import { StowageError } from '../../core/error.ts';
 import { exists, writeNew } from '../../io/file.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { DEFAULT_MANIFEST } from './manifest-file.ts';
@@ -10,8 +10,13 @@ export async function init(
   context: CommandContext,
 ): Promise<CommandResult> {
   const path = context.path(file ?? DEFAULT_MANIFEST);
-  if (await exists(path))
-    throw outputExists(path, 'choose another name, or edit the existing manifest');
+  if (await exists(path)) {
+    throw new StowageError('output-exists', `${path} exists already`, {
+      expected: 'a new file name',
+      found: 'an existing file',
+      hint: 'choose another name, or edit the existing manifest',
+    });
+  }
   const schema = await schemaFor(dirname(path), dirname(context.terminal.program));
   const modeline = schema === undefined ? '' : `# yaml-language-server: $schema=${schema}\n`;
   await writeNew(path, Buffer.from(modeline + manifestTemplate));

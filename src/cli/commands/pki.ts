@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { StowageError } from '../../core/error.ts';
-import { exists, makeFolder, writeNew } from '../../io/file.ts';
+import { exists, writeNew } from '../../io/file.ts';
+import { makeFolder } from '../../io/folder.ts';
 import type { AlgorithmName } from '../../trust/algorithm.ts';
 import { encodeCertificate } from '../../trust/certificate-file.ts';
 import { encodePrivateKey } from '../../trust/key.ts';

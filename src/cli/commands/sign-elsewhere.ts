@@ -2,7 +2,7 @@ import { readSignature } from '../../bundle/bundle-files.ts';
 import type { Acceptance } from '../../bundle/signing/sign.ts';
 import { attachTo, attachToBundle, prepareBundle } from '../../bundle/signing/sign-elsewhere.ts';
 import { runSignerCommand } from '../../bundle/signing/signer-command.ts';
-import { outputExists } from '../../core/output-exists.ts';
+import { StowageError } from '../../core/error.ts';
 import { readCanonical, writeCanonical } from '../../format/document.ts';
 import { signingRequestKind } from '../../format/signing-request.ts';
 import { exists, readBounded, remove, writeNew } from '../../io/file.ts';
@@ -73,4 +73,12 @@ export async function signByCommand(
     stderr: context.terminal.stderr,
   });
   return signedResult(await attachTo(ready, signature, acceptance), identity.certificate);
+}
+
+function outputExists(path: string): StowageError {
+  return new StowageError('output-exists', `${path} exists already`, {
+    expected: 'a new file name',
+    found: 'an existing file',
+    hint: 'choose another name, or remove the old file',
+  });
 }

@@ -1,9 +1,9 @@
 import { basename } from 'node:path';
 import { readTrust } from '../../bundle/admission/trust-anchor.ts';
 import { trustFileName, trustFileVersion } from '../../bundle/admission/trust-files.ts';
+import { StowageError } from '../../core/error.ts';
 import { digitsDefect, FINGERPRINT_DIGITS, normalizeFingerprint } from '../../core/fingerprint.ts';
 import { MAX_TRUST_BYTES } from '../../core/limits.ts';
-import { outputExists } from '../../core/output-exists.ts';
 import { writeCanonical } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
 import {
@@ -162,10 +162,11 @@ async function writeDraft(
       basename(path),
     );
   if (await exists(path))
-    throw outputExists(
-      path,
-      'choose another --output; a signed trust document is never overwritten',
-    );
+    throw new StowageError('output-exists', `${path} exists already`, {
+      expected: 'a new file name',
+      found: 'an existing file',
+      hint: 'choose another --output; a signed trust document is never overwritten',
+    });
   await writeNew(path, bytes);
   for (const role of weak)
     context.emit({
