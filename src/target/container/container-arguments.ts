@@ -3,25 +3,10 @@ import { canonicalBytes, type Json } from '../../core/canonical-json.ts';
 import { StowageError } from '../../core/error.ts';
 import { quoted } from '../../core/printable.ts';
 import type { RenderedPort, RenderedService } from '../../format/containers.ts';
+import { offlineEnvironment } from '../offline-environment.ts';
 
 /** How long a server may take to finish responses before it is killed, in seconds. */
 export const STOP_SECONDS = 30;
-
-/**
- * Keeps inference servers from sending telemetry and from waiting for a network that does not exist. The values of
- * a service take precedence.
- */
-const offlineEnvironment: Readonly<Record<string, string>> = {
-  DO_NOT_TRACK: '1',
-  HF_DATASETS_OFFLINE: '1',
-  HF_HUB_DISABLE_TELEMETRY: '1',
-  HF_HUB_DISABLE_UPDATE_CHECK: '1',
-  HF_HUB_DISABLE_XET: '1',
-  HF_HUB_OFFLINE: '1',
-  NIM_TELEMETRY_MODE: '0',
-  TRANSFORMERS_OFFLINE: '1',
-  VLLM_NO_USAGE_STATS: '1',
-};
 
 /** The labels of containers and networks. */
 export const labels = {
