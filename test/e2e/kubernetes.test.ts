@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,8 @@ import { skipBecause } from '../support/skip-because.ts';
 import { type ConnectedSide, connectedSide, demoManifest } from './connected.ts';
 
 const NAMESPACE = 'stowage-tiny-chat';
+const KILLER = new URL('kill-at-journal.ts', import.meta.url).href;
+const golden = new URL('../target/kubernetes/golden/', import.meta.url);
 const work = mkdtempSync(join(tmpdir(), 'kubernetes-'));
 let cluster: Cluster;
 let side: ConnectedSide;
@@ -115,6 +117,16 @@ async function answer(at: { host: string; port: number }): Promise<string> {
   });
 }
 
+/** How many lines the journal of a change has. */
+async function journalOf(from: string, to: string): Promise<number> {
+  await site.must('install', from);
+  const list = join(work, 'journal.json');
+  const env = { STOWAGE_TEST_KILL: `list ${list}` };
+  const { status } = await site.runWith({ env, node: ['--import', KILLER] }, 'install', to);
+  expect(status).toBe(0);
+  return JSON.parse(readFileSync(list, 'utf8')).length;
+}
+
 /** Everything in the cluster that carries our labels, of every kind there is. */
 async function ours(): Promise<string[]> {
   const found: string[] = [];
@@ -139,6 +151,22 @@ async function ours(): Promise<string[]> {
 }
 
 describe('when a release runs on a cluster', () => {
+  it.each(readdirSync(golden))('has objects that the server accepts: %s', async (name) => {
+    const { objects, services } = JSON.parse(readFileSync(new URL(name, golden), 'utf8'));
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+    const all = [...objects, ...services.flatMap((each: any) => [each.deployment, each.service])];
+    const items = all.filter(Boolean).map((each) => {
+      return { ...each, metadata: { ...each.metadata, namespace: 'default' } };
+    });
+    const file = join(work, name);
+    writeFileSync(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+    const said = await cluster.kubectl(
+      ...['apply', '--server-side', '--dry-run=server', '--validate=strict', '--filename', file],
+    );
+    expect(said.trim().split('\n')).toHaveLength(items.length);
+    expect(said).not.toContain('Warning');
+  });
+
   it('is planned with a dry run of the server and changes nothing by that', async () => {
     const { json, status } = await site.run('plan', 'tiny-chat@1.0.0');
     expect(status).toBe(0);
@@ -155,7 +183,10 @@ describe('when a release runs on a cluster', () => {
     const namespace = JSON.parse(await cluster.kubectl('get', 'ns', NAMESPACE, '--output=json'));
     expect(namespace.metadata.labels['pod-security.kubernetes.io/enforce']).toBe('restricted');
     const [pod] = (await get('pods')).items;
-    expect(pod.spec.volumes[0].image.reference).toContain(`${site.registry}/tiny-chat/tiny-car@`);
+    const images = pod.spec.volumes.flatMap((each: { image?: object }) => each.image ?? []);
+    expect(images).toMatchObject([
+      { reference: expect.stringContaining(`${site.registry}/tiny-chat/tiny-car@sha256:`) },
+    ]);
     expect(pod.spec.containers[0].image).toContain(`${site.registry}/tiny-chat/server@sha256:`);
     const log = readFileSync(join(work, 'plant/access.log'), 'utf8');
     expect(log).toContain('/v2/tiny-chat/tiny-car/');
@@ -243,6 +274,27 @@ describe('when a release runs on a cluster', () => {
     await cluster.startApiServer();
     expect((await change).json.receipt.outcome).toBe('kept');
     expect(await answer(await address())).toBe(answers.v2);
+  });
+
+  it('is whole after a kill at any step of an upgrade', async () => {
+    const [from, to] = ['tiny-chat@1.0.0', 'tiny-chat@1.1.0'] as const;
+    const lines = await journalOf(from, to);
+    // Each takes some ten seconds: four are tried here, all of them with STOWAGE_TEST_EVERY_KILL=1.
+    const every = process.env['STOWAGE_TEST_EVERY_KILL'] === '1' ? 1 : Math.ceil(lines / 2);
+    for (let line = 1; line <= lines; line += every) {
+      for (const moment of ['before', 'after']) {
+        await site.must('install', from);
+        const env = { STOWAGE_TEST_KILL: `${line} ${moment}` };
+        const killed = await site.runWith({ env, node: ['--import', KILLER] }, 'install', to);
+        expect(killed.status, `${line} ${moment}`).toBe(-1);
+        expect(await answer(await address()), `${line} ${moment}`).toMatch(/./);
+        await site.must('install', to);
+        expect((await site.must('status')).json.services).toMatchObject([
+          { state: { state: 'running' }, drift: [] },
+        ]);
+        expect((await get('deployments')).items, `${line} ${moment}`).toHaveLength(1);
+      }
+    }
   });
 
   it('leaves nothing of any kind after an uninstall', async () => {

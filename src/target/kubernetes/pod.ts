@@ -1,13 +1,14 @@
-import { dirname } from 'node:path/posix';
 import { StowageError } from '../../core/error.ts';
 import type { KubernetesSite } from '../../format/kubernetes-site.ts';
 import { serverProfiles } from '../../format/server-kind.ts';
 import type { Health, Service } from '../../format/service.ts';
 import { adapterArguments } from '../adapters.ts';
+import { offlineEnvironment } from '../offline-environment.ts';
 import type { RenderInput } from '../target.ts';
 import { contentMounts, type Mounted, settingsOf } from './content.ts';
 import { imageReference } from './images.ts';
 import type { Owner } from './labels.ts';
+import { byteQuantity, cpuQuantity } from './quantity.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -18,6 +19,8 @@ const MAX_FAILURES = 2 ** 31 - 1;
 /** As on a host: a server that ignores SIGTERM is killed after this time. */
 const STOP_SECONDS = 30;
 const OWNER_AND_GROUP = 0o440;
+/** Folders that servers write to; the root is read-only. */
+const WRITABLE = ['/run', '/tmp', '/var/tmp'];
 
 /** What a pod needs beside its service. */
 export interface PodContext {
@@ -30,8 +33,7 @@ export interface PodContext {
 }
 
 /**
- * The pod of a service: PodSecurity `restricted`, a read-only root, no token, no service links, memory-backed `/tmp` and
- * `/dev/shm`, requests equal to limits.
+ * The pod of a service: PodSecurity `restricted`, a read-only root, no token, no service links, memory-backed `/tmp` and `/dev/shm`, requests equal to limits.
  * @throws StowageError `site-invalid`, `document-invalid`
  */
 export function podSpec(service: Service, context: PodContext): Json {
@@ -76,7 +78,7 @@ function container(
     throw new Error(`image ${service.image} passed the schema but does not exist`);
   const adapted = adapterArguments(service, bundle);
   const filled = [...args.map(fill), ...adapted.args];
-  const variables = { ...env, ...adapted.env };
+  const variables = { ...offlineEnvironment, ...env, ...adapted.env };
   const place = { release: owner.release, images: settingsOf(input).images };
   return {
     name,
@@ -131,8 +133,8 @@ function probes(health: Health, { ports }: Service): Json {
 function resources(service: Service, input: RenderInput): Json {
   const { memory, cpus } = service;
   const same = {
-    ...(memory === undefined ? {} : { memory: String(memory) }),
-    ...(cpus === undefined ? {} : { cpu: `${Math.ceil(cpus * 1000)}m` }),
+    ...(memory === undefined ? {} : { memory: byteQuantity(memory) }),
+    ...(cpus === undefined ? {} : { cpu: cpuQuantity(cpus) }),
     ...gpuResource(service, input),
   };
   return Object.keys(same).length === 0 ? {} : { requests: same, limits: same };
@@ -158,7 +160,7 @@ function podSecurity({ user, network }: Service, settings: KubernetesSite): Json
     ...(network === 'host' ? { supplementalGroups: [] } : {}),
   };
   if (user === 'image' || settings.user === 'namespace') return common;
-  const [uid = 0, gid = uid] = user.split(':').map(Number);
+  const [uid = 0, gid = 0] = user.split(':').map(Number);
   return {
     ...common,
     ...(uid === 0 ? { runAsNonRoot: false } : {}),
@@ -196,14 +198,14 @@ function mountsOf(service: Service, context: PodContext): Mounted[] {
   const { sharedMemory } = service;
   if (sharedMemory !== undefined && !paths.has('/dev/shm'))
     mounted.push(memoryMount('shared-memory', '/dev/shm', sharedMemory));
-  if (!paths.has('/tmp') && ![...paths].some((each) => dirname(String(each)) === '/tmp'))
-    mounted.push(memoryMount('tmp', '/tmp'));
+  for (const path of service.readOnlyRoot ? WRITABLE : [])
+    if (!paths.has(path)) mounted.unshift(memoryMount(path.slice(1).replace('/', '-'), path));
   return mounted;
 }
 
 /** Without a size, the memory limit of the pod is the limit. */
 function memoryMount(name: string, path: string, bytes?: number): Mounted {
-  const limit = bytes === undefined ? {} : { sizeLimit: String(bytes) };
+  const limit = bytes === undefined ? {} : { sizeLimit: byteQuantity(bytes) };
   return {
     volume: { name, emptyDir: { medium: 'Memory', ...limit } },
     mount: { name, mountPath: path },
@@ -212,7 +214,7 @@ function memoryMount(name: string, path: string, bytes?: number): Mounted {
 
 /** Kubernetes replaces `$(NAME)` in arguments and values; the manifest means it literally. */
 function literal(text: string): string {
-  return text.replaceAll('$(', '$$(');
+  return text.replaceAll('$(', () => '$$(');
 }
 
 /** IANA_SVC_NAME: at most 15 characters with a letter. */

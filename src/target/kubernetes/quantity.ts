@@ -10,3 +10,24 @@ export function quantity(value: unknown): number {
   if (match === null) return 0;
   return Number(match[1]) * (UNITS[match[2] ?? ''] ?? 0);
 }
+
+const BINARY = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi'] as const;
+const DECIMAL = ['', 'k', 'M', 'G', 'T', 'P'] as const;
+
+/** A number of bytes as the API server writes it: with the largest unit that leaves a whole number. */
+export function byteQuantity(bytes: number): string {
+  const [base, units] = bytes % 1024 === 0 ? [1024, BINARY] : [1000, DECIMAL];
+  let amount = bytes;
+  let unit = 0;
+  while (amount > 0 && amount % base === 0 && unit < units.length - 1) {
+    amount /= base;
+    unit += 1;
+  }
+  return `${amount}${units[unit]}`;
+}
+
+/** A number of processors as the API server writes it: whole, or in thousandths. */
+export function cpuQuantity(cpus: number): string {
+  const thousandths = Math.ceil(cpus * 1000);
+  return thousandths % 1000 === 0 ? String(thousandths / 1000) : `${thousandths}m`;
+}
