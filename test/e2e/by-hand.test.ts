@@ -21,7 +21,7 @@ import { forEachBounded } from '../../src/io/queue.ts';
 import { signDetached } from '../../src/trust/cms-sign.ts';
 import { encodePem } from '../../src/trust/pem.ts';
 import { trustFromRoot } from '../../src/trust/trust-root.ts';
-import { holdsByHand, textOf } from '../support/by-hand.ts';
+import { byHand, holdsByHand, textOf } from '../support/by-hand.ts';
 import { context, packedAt } from '../support/context.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import {
@@ -43,7 +43,8 @@ const colleague = makeSigner(root, { ...always, name: 'Colleague' });
 const older = makeSigner(root, { ...always, name: 'RSA', algorithm: 'rsa-pss-sha384' });
 const below = makeAuthority(root, always);
 const deep = makeSigner(below, { ...always, name: 'Deep' });
-const stranger = makeSigner(makeRoot({ ...always, name: 'Stranger' }), always);
+const strangeRoot = makeRoot({ ...always, name: 'Stranger' });
+const stranger = makeSigner(strangeRoot, always);
 const namesake = makeSigner(makeRoot(always), always);
 
 const trust = trustFromRoot(root.certificate, packedAt);
@@ -475,6 +476,66 @@ describe('when a bundle is checked by hand, with openssl and coreutils alone', (
       expect(await judge(folder)).toEqual({ ours: 'accepted', byHand: true });
     },
   );
+
+  it('accepts signatures under two roots if both are named, and shows each signer', async () => {
+    const second = join(scratch.fresh(), 'second root.pem');
+    mkdirSync(join(second, '..'));
+    writeFileSync(second, encodePem('CERTIFICATE', strangeRoot.certificate.der));
+    const folder = scratch.copy(small.folder);
+    add('second.p7s', stranger)(folder);
+    const both = await byHand(folder, text, `${rootPem} '${second}'`);
+    expect(both.status).toBe(0);
+    for (const { certificate } of [signer, stranger])
+      expect(both.shown).toContain(certificate.subject.split('CN=')[1]);
+    const alone = await byHand(folder, text, rootPem);
+    expect(alone.status).not.toBe(0);
+    expect(alone.shown).toContain('WRONG: a signature does not verify');
+  });
+
+  it('verifies ML-DSA-87 with openssl 3.5, and with an older one prints what VERIFY.txt quotes', async () => {
+    const pqRoot = makeRoot({ ...always, name: 'PQ', algorithm: 'ml-dsa-87' });
+    const pq = makeSigner(pqRoot, { ...always, algorithm: 'ml-dsa-87' });
+    const second = join(scratch.fresh(), 'pq.pem');
+    mkdirSync(join(second, '..'));
+    writeFileSync(second, encodePem('CERTIFICATE', pqRoot.certificate.der));
+    const folder = scratch.copy(small.folder);
+    add('pq.p7s', pq)(folder);
+    const { status, shown } = await byHand(folder, text, `${rootPem} ${second}`);
+    const [, major, minor] = /^OpenSSL (\d+)\.(\d+)/.exec(openssl(['version']).stdout) ?? [];
+    const able = Number(major) * 100 + Number(minor) >= 305;
+    expect(status === 0).toBe(able);
+    if (able) return;
+    expect(shown).toContain('WRONG: a signature does not verify');
+    expect(shown).toContain('unable to get certs public key');
+    expect(shown).toMatch(/signatures\/release\.p7s[\s\S]*CMS Verification successful/);
+  });
+
+  it.each<[string, string, Change]>([
+    ['a missing file', 'VERIFY.txt', (f) => unlinkSync(join(f, 'VERIFY.txt'))],
+    ['another file', 'extra-file', put('extra-file')],
+    ['a link', './a-link', (f) => symlinkSync('VERIFY.txt', join(f, 'a-link'))],
+    ['a malformed line', 'not-a-digest', again({ lines: (l) => ['not-a-digest  x', ...l] })],
+    ['a path that leaves', '../x', again({ lines: (l) => [`${zeros}  ../x`, ...l] })],
+    ['no signature', 'no signature', (f) => unlinkSync(join(f, 'signatures/release.p7s'))],
+  ])('prints what is wrong with %s, and ok for the checks before it', async (_, found, change) => {
+    const folder = scratch.copy(small.folder);
+    change(folder);
+    const { status, shown } = await byHand(folder, text, rootPem);
+    expect(status).not.toBe(0);
+    expect(shown).toMatch(/^ok$/m);
+    expect(shown).toContain('WRONG');
+    expect(shown).toContain(found);
+  });
+
+  it('never follows a certificate that it did not show: only the first of a file is a root', async () => {
+    const folder = scratch.copy(small.folder);
+    resign(folder, { ...authority, signer: stranger }, {});
+    const mixed = join(scratch.fresh(), 'mixed.pem');
+    mkdirSync(join(mixed, '..'));
+    const pem = [root, strangeRoot].map((each) => encodePem('CERTIFICATE', each.certificate.der));
+    writeFileSync(mixed, pem.join(''));
+    expect(await holdsByHand(folder, text, mixed)).toBe(false);
+  });
 
   it('is refused by hand once its signer has expired, even if it was valid at signing time', async () => {
     const folder = scratch.copy(small.folder);
