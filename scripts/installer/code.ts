@@ -1,10 +1,23 @@
-import { type BuildOptions, build, type Metafile } from 'esbuild';
+import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 import { lean } from './lean.ts';
 
-/** The code of the installer: what starts, and what its worker threads run. */
+const CLIENT = 'src/target/kubernetes/api/client-library.ts';
+
+/** Leaves the client library of Kubernetes out of what starts: it is an asset. */
+const clientApart: Plugin = {
+  name: 'client-apart',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/client-library\.ts$/ }, ({ path, kind }) =>
+      kind === 'dynamic-import' ? { path, external: true } : undefined,
+    );
+  },
+};
+
+/** The code of the installer: what starts, what its worker threads run, and what only a site with a cluster loads. */
 export interface Code {
   readonly main: string;
   readonly worker: string;
+  readonly client: string;
   /** Every file that is in one of them, below the project. */
   readonly inputs: readonly string[];
 }
@@ -14,12 +27,13 @@ export interface Code {
  * @throws Error when anything of the connected side got in
  */
 export async function installerCode(root: string): Promise<Code> {
-  const [main, worker] = await Promise.all([
+  const [main, worker, client] = await Promise.all([
     bundle(root, 'src/cli/installer.ts'),
     bundle(root, 'src/io/hash-worker.ts'),
+    bundle(root, CLIENT),
   ]);
-  const inputs = [...new Set([...main.inputs, ...worker.inputs])].toSorted();
-  return { main: main.text, worker: worker.text, inputs };
+  const inputs = [...new Set([...main.inputs, ...worker.inputs, ...client.inputs])].toSorted();
+  return { main: main.text, worker: worker.text, client: client.text, inputs };
 }
 
 async function bundle(root: string, entry: string): Promise<{ text: string; inputs: string[] }> {
@@ -52,7 +66,7 @@ function options(root: string): BuildOptions & { readonly write: false; readonly
     minifyWhitespace: true,
     legalComments: 'none',
     logLevel: 'warning',
-    plugins: [lean],
+    plugins: [lean, clientApart],
     // A single executable has no file of its own to be beside of; io/hashing does not ask there.
     define: { 'import.meta.url': '""' },
   };

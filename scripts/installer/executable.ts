@@ -20,6 +20,7 @@ export function makeBlob(code: Code, folder: string): string {
   // Names without folders: the blob holds them.
   writeFileSync(join(folder, 'installer.js'), code.main);
   writeFileSync(join(folder, 'hash-worker.js'), code.worker);
+  writeFileSync(join(folder, 'client-library.js'), code.client);
   const config = {
     main: 'installer.js',
     output: 'installer.blob',
@@ -28,7 +29,7 @@ export function makeBlob(code: Code, folder: string): string {
     useCodeCache: false,
     execArgv: ['--openssl-config=/dev/null'],
     execArgvExtension: 'none',
-    assets: { 'hash-worker.js': 'hash-worker.js' },
+    assets: { 'hash-worker.js': 'hash-worker.js', 'client-library.js': 'client-library.js' },
   };
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
   run(process.execPath, ['--experimental-sea-config', 'config.json'], folder);

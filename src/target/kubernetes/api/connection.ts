@@ -6,6 +6,7 @@ import { interrupted } from '../../../core/interrupted.ts';
 import { MIB } from '../../../core/limits.ts';
 import type { KubernetesSite } from '../../../format/kubernetes-site.ts';
 import type { Environment } from '../../host/command.ts';
+import { clientLibrary } from './load-client.ts';
 
 /** The largest response that is read: a page of a list. */
 const MAX_BODY_BYTES: number = 64 * MIB;
@@ -40,7 +41,7 @@ export async function openConnection(
   settings: Pick<KubernetesSite, 'kubeconfig' | 'context'>,
   env: Environment,
 ): Promise<Connection> {
-  const { KubeConfig: Config } = await import('./client-library.ts');
+  const { KubeConfig: Config } = await clientLibrary();
   const config = new Config();
   const path = settings.kubeconfig ?? env['KUBECONFIG'] ?? `${env['HOME'] ?? ''}/.kube/config`;
   try {

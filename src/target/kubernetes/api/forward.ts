@@ -3,6 +3,7 @@ import { PassThrough } from 'node:stream';
 import { StowageError } from '../../../core/error.ts';
 import type { OpenEndpoint } from '../../target.ts';
 import type { Connection } from './connection.ts';
+import { clientLibrary } from './load-client.ts';
 
 /** A port of a pod. */
 export interface PodPort {
@@ -21,7 +22,7 @@ export async function forwardTo(
   { config }: Connection,
   { namespace, pod, port }: PodPort,
 ): Promise<OpenEndpoint> {
-  const { PortForward } = await import('./client-library.ts');
+  const { PortForward } = await clientLibrary();
   const forward = new PortForward(config);
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {

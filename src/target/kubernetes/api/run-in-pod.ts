@@ -5,6 +5,7 @@ import { fieldsOf, listOf, textOf } from '../../../core/fields.ts';
 import { interrupted } from '../../../core/interrupted.ts';
 import { INSIDE_SECONDS, type RanInside, TIMED_OUT } from '../../target.ts';
 import type { Connection } from './connection.ts';
+import { clientLibrary } from './load-client.ts';
 
 export interface InPod {
   readonly namespace: string;
@@ -21,7 +22,7 @@ export async function runInPod(
   { namespace, pod, container, command }: InPod,
   signal: AbortSignal,
 ): Promise<RanInside> {
-  const { Exec } = await import('./client-library.ts');
+  const { Exec } = await clientLibrary();
   const exec = new Exec(config);
   const output: Buffer[] = [];
   let size = 0;
