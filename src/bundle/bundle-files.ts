@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasSri, sriHex, sriOf } from '../core/digest.ts';
 import { type ErrorCode, StowageError, systemCode } from '../core/error.ts';
@@ -32,6 +32,7 @@ export async function readListed(
     if (!(error instanceof StowageError) || error.code !== 'file-missing') throw error;
     const changed = await changedNameOf(folder, path);
     if (changed !== undefined) throw changed;
+    if (!(await isFolder(folder))) throw noFolder(folder, error);
     throw new StowageError(code, `${path} is missing from ${folder}`, {
       expected: path,
       found: 'nothing',
@@ -42,6 +43,20 @@ export async function readListed(
       cause: error,
     });
   }
+}
+
+/** @param cause that a file in it is missing */
+function noFolder(folder: string, cause: StowageError): StowageError {
+  return new StowageError('bundle-absent', `there is no folder ${folder}`, {
+    expected: 'the folder of a bundle',
+    found: systemCode(cause.cause) === 'ENOTDIR' ? 'a file' : 'nothing',
+    hint: 'check the spelling of the path, the folder in which you run the command, and that the medium is mounted',
+    cause,
+  });
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
 }
 
 /** Reads a signature file. @throws StowageError `file-missing`, `file-kind`, `signature-malformed` when it is too large */
@@ -97,15 +112,21 @@ export function requireSum(checksums: readonly Checksum[], path: string, bytes: 
   });
 }
 
-/** @throws StowageError `file-unexpected` */
-export function unexpected(path: string): StowageError {
+/**
+ * The error for a file that is not on the list.
+ * @param absent listed files of the same folder that are missing: it may be one of them
+ */
+export function unexpected(path: string, absent: readonly string[] = []): StowageError {
   return new StowageError(
     'file-unexpected',
     `${JSON.stringify(path)} does not belong to the bundle`,
     {
       expected: 'the files listed in SHA512SUMS and signatures/*.p7s',
       found: JSON.stringify(path),
-      hint: 'find out how the file got there, then remove it or copy the bundle to an empty folder',
+      hint:
+        absent.length === 0
+          ? 'find out how the file got there, then remove it or copy the bundle to an empty folder'
+          : `do not remove it yet: ${absent.length === 1 ? absent[0] : `${absent.length} listed files of the same folder`} may be missing because of a changed name; copy the bundle again from a complete copy to an empty folder`,
     },
   );
 }

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { StowageError } from '../core/error.ts';
 import { type Bundle, bundleFiles } from '../format/bundle.ts';
 import type { Checksum } from '../format/checksums.ts';
@@ -59,7 +60,11 @@ function foreign(
   const present = new Set(entries.map((each) => each.path));
   const absent = [...listed].filter((each) => !present.has(each));
   const original = originalOf(path, absent);
-  return original === undefined ? unexpected(path) : changedName(path, original);
+  if (original !== undefined) return changedName(path, original);
+  return unexpected(
+    path,
+    absent.filter((each) => dirname(each) === dirname(path)),
+  );
 }
 
 function wrongKind(message: string, found: string): StowageError {

@@ -158,8 +158,8 @@ function readAttributes(
   if (!digest.equals(expected.contentDigest))
     throw invalid(
       'the signature is for other content',
+      `content with digest ${digest.toString('hex').slice(0, 128)}, which was signed`,
       expected.contentDigest.toString('hex'),
-      digest.toString('hex').slice(0, 128),
     );
   if (!bound.bytes.equals(encodeCertificateId(expected).bytes))
     throw invalid(

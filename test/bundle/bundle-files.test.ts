@@ -43,6 +43,21 @@ describe('when a listed file is read', () => {
     );
     expect(absent.hint).toContain('give the folder');
   });
+
+  it.each([
+    ['nope', 'nothing'],
+    ['a-file', 'a file'],
+  ])('names the folder, not a file in it, if %s is no folder', async (name, found) => {
+    put('a-file');
+    const place = join(folder, name);
+    const error = await expectCode(
+      () => readListed(place, 'SHA512SUMS', 4, 'bundle-absent'),
+      'bundle-absent',
+    );
+    expect(error.found).toBe(found);
+    expect(error.message).toContain(place);
+    expect(error.message).not.toContain('SHA512SUMS');
+  });
 });
 
 describe('when signatures are read', () => {

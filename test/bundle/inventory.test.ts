@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { listedFiles, requireAll, requireSameFiles } from '../../src/bundle/inventory.ts';
@@ -45,6 +45,16 @@ describe('when the media are compared with SHA512SUMS', () => {
     for (const each of ['blobs', 'signatures']) mkdirSync(join(folder, each), { recursive: true });
     for (const each of ['SHA512SUMS', 'signatures/release.p7s', 'bundle.json', 'blobs/a'])
       writeFileSync(join(folder, each), '');
+  });
+
+  it('advises against removing a foreign file while a listed one of its folder is missing', async () => {
+    writeFileSync(join(folder, 'blobs/foreign'), '');
+    const complete = await expectCode(() => listedFiles(folder, listed), 'file-unexpected');
+    expect(complete.hint).not.toContain('do not remove');
+    rmSync(join(folder, 'blobs/a'));
+    const missing = await expectCode(() => listedFiles(folder, listed), 'file-unexpected');
+    expect(missing.hint).toContain('do not remove');
+    expect(missing.hint).toContain('blobs/a');
   });
 
   it('accepts the listed files, the list and its signatures', async () => {

@@ -1,21 +1,18 @@
 import { basename } from 'node:path';
-import { StowageError } from '../../core/error.ts';
 import { exists, writeAtomic } from '../../io/file.ts';
 import { type Signer, signDetached } from '../../trust/cms-sign.ts';
 import { requireUsable } from '../../trust/policy.ts';
+import { nameInUse } from './name-in-use.ts';
 
 /**
  * The path for a detached signature next to a file: `FILE.NAME.p7s`.
+ * @param bytes the content of the file
  * @throws StowageError `output-exists`
  */
-export async function placeBeside(file: string, name: string): Promise<string> {
+export async function placeBeside(file: string, name: string, bytes: Buffer): Promise<string> {
   const path = `${file}.${name}.p7s`;
   if (!(await exists(path))) return path;
-  throw new StowageError('output-exists', `${path} exists already`, {
-    expected: 'an unused file name',
-    found: 'a signature',
-    hint: 'choose another --name, or remove the old signature',
-  });
+  throw await nameInUse(path, bytes);
 }
 
 export interface SignBesideOptions {
@@ -34,7 +31,7 @@ export interface SignBesideOptions {
  */
 export async function signBeside(options: SignBesideOptions): Promise<string> {
   const { file, bytes, name, signer, now } = options;
-  const path = await placeBeside(file, name);
+  const path = await placeBeside(file, name, bytes);
   const signature = signDetached(bytes, signer, now);
   requireUsable({ name: basename(path), bytes: signature }, bytes, now);
   await writeAtomic(path, signature);

@@ -10,6 +10,7 @@ import type { SignatureFile } from '../../trust/signature-file.ts';
 import { readSignatures } from '../bundle-files.ts';
 import { findDiscs } from '../discs.ts';
 import { mixed, type ReadIndex, readIndex } from '../read-index.ts';
+import { nameInUse } from './name-in-use.ts';
 
 /** A bundle, or all discs of one, to which a signature can be added. */
 export interface SignableBundle {
@@ -58,7 +59,7 @@ export async function openForSigning(place: string, name: string): Promise<Signa
     first ??= index;
     if (index.id !== first.id) throw mixed(folder, first.id, index.id);
     const path = join(folder, 'signatures', file);
-    if (await exists(path)) throw nameInUse(path);
+    if (await exists(path)) throw await nameInUse(path, index.list);
     for (const each of await readSignatures(folder)) present.set(each.name, each);
   }
   if (first === undefined) throw new RangeError('findDiscs gives at least one folder');
@@ -100,14 +101,6 @@ export async function addSignature(
     await syncFolder(folder);
   }
   return bundle.path;
-}
-
-function nameInUse(path: string): StowageError {
-  return new StowageError('output-exists', `${path} exists already`, {
-    expected: 'an unused file name',
-    found: 'a signature',
-    hint: 'choose another --name, or remove the old signature',
-  });
 }
 
 /**

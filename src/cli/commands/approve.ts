@@ -26,7 +26,7 @@ export async function approve(
   if (given !== digest) throw usage('the plan does not match --digest', given, digest);
   const identity = await readIdentity(options, context);
   const name = nameOf(identity, options.name);
-  await placeBeside(place, name);
+  await placeBeside(place, name, bytes);
   const key = await readKey(options.key, options, context);
   const signer = { ...identity, key };
   const path = await signBeside({ file: place, bytes, name, signer, now: context.now() });

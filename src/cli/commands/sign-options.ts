@@ -30,10 +30,11 @@ export interface ChosenSigner {
 }
 
 /** The result of adding a signature. */
-export function signedResult(path: string, { subject, serial }: Certificate): CommandResult {
+export function signedResult(path: string, certificate: Certificate): CommandResult {
+  const { subject, serial, issuer } = certificate;
   return {
-    json: { signature: path, subject, serial },
-    text: `${path}\n  signed by ${subject}\n`,
+    json: { signature: path, subject, serial, issuer },
+    text: `${path}\n  signed by ${subject}\n  certificate ${serial}, issued by ${issuer}\n`,
   };
 }
 

@@ -17,13 +17,13 @@ export async function trustSign(
   const { version } = readTrustDocument(bytes);
   const identity = await readIdentity(options, context);
   const name = nameOf(identity, options.name);
-  await placeBeside(path, name);
+  await placeBeside(path, name, bytes);
   const key = await readKey(options.key, options, context);
   const signer = { ...identity, key };
   const signature = await signBeside({ file: path, bytes, name, signer, now: context.now() });
-  const { subject, serial } = identity.certificate;
+  const { subject, serial, issuer } = identity.certificate;
   return {
-    json: { signature, version, subject, serial },
-    text: `${signature}\n  trust document ${version} (${basename(path)}) signed by ${subject}\n`,
+    json: { signature, version, subject, serial, issuer },
+    text: `${signature}\n  trust document ${version} (${basename(path)}) signed by ${subject}\n  certificate ${serial}, issued by ${issuer}\n`,
   };
 }

@@ -68,6 +68,16 @@ describe('when a bundle cannot be signed', () => {
 
   it('rejects a name that is in use', () => refused(() => {}, 'output-exists', 'release'));
 
+  it.each<[string, (path: string) => void, string]>([
+    ['whose signature has the name', () => {}, 'a signature by O='],
+    ['that the file is none', (path) => writeFileSync(path, 'x'), 'not a valid signature'],
+  ])('shows %s', async (_, change, found) => {
+    const folder = scratch.copy(small.folder);
+    change(join(folder, 'signatures/release.p7s'));
+    const sign = (): Promise<string> => signBundle(folder, 'release', small.signer, packedAt);
+    expect((await expectCode(sign, 'output-exists')).found).toContain(found);
+  });
+
   it('rejects a folder without SHA512SUMS', () =>
     refused((folder) => rmSync(join(folder, 'SHA512SUMS')), 'bundle-absent'));
 

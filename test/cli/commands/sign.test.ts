@@ -42,7 +42,9 @@ const byKey = ['--key', 'release.key.pem', '--certificate', 'release.pem'];
 describe('when the key is in a file', () => {
   it('names the signature after the role and the certificate', async () => {
     const place = desk();
-    expect((await run(place, ...byKey)).status).toBe(0);
+    const ran = await run(place, ...byKey);
+    expect(ran.status).toBe(0);
+    expect(ran.stdout).toMatch(/signed by O=.+\n {2}certificate [0-9a-f]+, issued by O=.+\n/);
     expect((await again(place, ...byKey, '--role', 'approval')).status).toBe(0);
     expect((await again(place, ...byKey, '--name', 'mine')).status).toBe(0);
     expect(signatures()).toEqual([
