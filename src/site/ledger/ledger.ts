@@ -13,6 +13,7 @@ import {
   ledgerHeadKind,
 } from '../../format/ledger.ts';
 import { appendLine, cutFile, readIfThere, writeAtomic } from '../../io/file.ts';
+import { prefixing } from '../../trust/signature-file.ts';
 
 const EMPTY: LedgerHead = { number: 0, digest: '0'.repeat(128) };
 
@@ -69,8 +70,8 @@ export class Ledger {
     path: string,
     witnesses: readonly LedgerHead[],
   ): Promise<{ read: Read; head: LedgerHead; last: LedgerHead }> {
-    const read = await readEntries(path);
     const head = await readHead(path);
+    const read = await readEntries(path, head);
     const last = { number: read.entries.length, digest: read.digests.at(-1) ?? EMPTY.digest };
     for (const witness of [head, ...witnesses]) requireContains(path, witness, read.digests);
     if (last.number > head.number + 1) {
@@ -118,27 +119,46 @@ interface Read {
   readonly torn: boolean;
 }
 
-async function readEntries(path: string): Promise<Read> {
+async function readEntries(path: string, head: LedgerHead): Promise<Read> {
   const bytes = (await readIfThere(path, GIB)) ?? Buffer.alloc(0);
   const entries: LedgerEntry[] = [];
   const digests: string[] = [];
   let start = 0;
   for (let end = bytes.indexOf(0x0a); end !== -1; end = bytes.indexOf(0x0a, start)) {
     const line = bytes.subarray(start, end);
-    const entry = readCanonical(ledgerEntryKind, line);
-    const expected = { number: entries.length + 1, previous: digests.at(-1) ?? EMPTY.digest };
-    if (entry.number !== expected.number || entry.previous !== expected.previous) {
-      throw damaged(
-        path,
-        `entry ${expected.number} after ${expected.previous.slice(0, 16)}`,
-        `entry ${entry.number} after ${entry.previous.slice(0, 16)}`,
-      );
+    const number = entries.length + 1;
+    const entry = prefixing(`entry ${number} in ${path}`, () =>
+      readCanonical(ledgerEntryKind, line),
+    );
+    if (entry.number !== number) throw damaged(path, `entry ${number}`, `entry ${entry.number}`);
+    const previous = digests.at(-1) ?? EMPTY.digest;
+    if (entry.previous !== previous) {
+      const follower = followerDigest(bytes.subarray(end + 1)) ?? head.digest;
+      const isIntact = number > 1 && follower === sriHex(sriOf(line));
+      throw isIntact
+        ? damaged(
+            path,
+            `entry ${number - 1} with digest ${entry.previous.slice(0, 16)}`,
+            `entry ${number - 1} with digest ${previous.slice(0, 16)}`,
+          )
+        : damaged(
+            path,
+            `entry ${number} after ${previous.slice(0, 16)}`,
+            `entry ${number} after ${entry.previous.slice(0, 16)}`,
+          );
     }
     entries.push(entry);
     digests.push(sriHex(sriOf(line)));
     start = end + 1;
   }
   return { entries, digests, length: start, torn: start < bytes.length };
+}
+
+/** The digest that the first complete line records of the line before it; only to name the changed entry. */
+function followerDigest(rest: Buffer): string | undefined {
+  const end = rest.indexOf(0x0a);
+  if (end === -1) return undefined;
+  return /"previous":"([0-9a-f]{128})"/.exec(rest.subarray(0, end).toString('latin1'))?.[1] ?? '';
 }
 
 async function readHead(path: string): Promise<LedgerHead> {

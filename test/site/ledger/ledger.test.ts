@@ -164,7 +164,7 @@ describe('when a ledger is tampered with', () => {
     const line = writeCanonical(ledgerEntryKind, { ...entry, event: trusted(3) });
     appendFileSync(path, `${line}\n`);
     const error = await expectCode(() => Ledger.open(path), 'state-damaged');
-    expect(error.found).toContain('entry 4 after');
+    expect(error.found).toBe('entry 4');
   });
 
   it.each(['', '.head'])('is not taken for a new one when ledger%s cannot be read', async (end) => {
@@ -172,6 +172,31 @@ describe('when a ledger is tampered with', () => {
     rmSync(`${path}${end}`);
     mkdirSync(`${path}${end}`);
     await expectCode(() => Ledger.open(path), 'file-kind');
+  });
+
+  it.each([
+    ['the time of the first', 1, (text: string) => text.replace('10:00:00', '10:00:01')],
+    ['the time of the second', 2, (text: string) => text.replace('10:00:00', '10:00:01')],
+    ['the time of the last', 4, (text: string) => text.replace('10:00:00', '10:00:01')],
+    [
+      'what the third records of the second',
+      3,
+      (text: string) => text.replace(/("previous":")./, (_, start: string) => `${start}x`),
+    ],
+    [
+      'a digit of what the third records of the second',
+      3,
+      (text: string) =>
+        text.replace(/("previous":")(.)/, (_, a: string, b: string) => a + (b === '0' ? '1' : '0')),
+    ],
+    ['the third to no JSON', 3, () => '{'],
+  ])('names the changed entry, with %s changed', async (_, number, change) => {
+    await written(4);
+    const lines = readFileSync(path, 'utf8').split('\n');
+    lines[number - 1] = change(lines[number - 1] ?? '');
+    writeFileSync(path, lines.join('\n'));
+    const { message, expected } = await expectCode(() => Ledger.read(path), 'state-damaged');
+    expect(`${message}: ${expected}`).toMatch(new RegExp(`\\bentry ${number}\\b`));
   });
 
   it('is refused with every byte of it changed', async () => {
