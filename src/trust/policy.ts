@@ -23,6 +23,15 @@ export { trustFromRoot } from './trust-root.ts';
  */
 export type NotCounted = 'untrusted' | 'revoked' | 'other-role' | 'other-algorithm' | 'same-key';
 
+/** Why a valid signature does not count, as text. */
+export const notCounted: Readonly<Record<NotCounted, string>> = {
+  untrusted: 'no root of the trust document issued its certificate',
+  revoked: 'its certificate is revoked',
+  'other-role': 'its root belongs to another role',
+  'other-algorithm': 'the trust document does not allow its algorithm',
+  'same-key': 'its key was already counted',
+};
+
 /** The verdict on one signature file. */
 export interface SignerVerdict {
   readonly name: string;
@@ -126,7 +135,7 @@ export function requireCounted(
   if (own.cause !== undefined) throw own.cause;
   throw new StowageError(
     'threshold-unmet',
-    `this ${role} signature would not count: ${own.reason}`,
+    `this ${role} signature would not count: ${own.reason === undefined ? '' : notCounted[own.reason]}`,
     {
       expected: `a new key under ${judge.role.roots.join(' or ')}, with ${trust.algorithms.join(' or ')}`,
       found: `${own.subject} under root ${own.root}, with ${own.algorithm}`,
@@ -296,6 +305,7 @@ function lacksAlgorithm(
 
 function verdictLines(judged: readonly Judged[]): string[] {
   return judged.map(
-    (each) => `${each.name}: ${each.subject}, ${each.revoked ?? each.reason ?? 'counted'}`,
+    (each) =>
+      `${each.name}: ${each.subject}, ${each.revoked ?? (each.reason === undefined ? 'counted' : notCounted[each.reason])}`,
   );
 }

@@ -145,8 +145,8 @@ describe('when too few signatures count', () => {
     expect(error.found).toBe('1');
     expect(error.defects.map((each) => each.split(', ').at(-1))).toEqual([
       'counted',
-      'same-key',
-      'same-key',
+      'its key was already counted',
+      'its key was already counted',
     ]);
     const verdicts = evaluate(signatures);
     expect(verdicts.map(({ counted }) => counted)).toEqual([true, false, false]);

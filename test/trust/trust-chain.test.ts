@@ -246,7 +246,7 @@ describe('when a step is not signed by both sides', () => {
     const link = sim.issue({ signers: [keeper.signer, alias(keeper)] });
     const error = await expectCode(() => sim.walk(), 'threshold-unmet');
     expect(error.found).toBe('1');
-    expect(error.defects.join()).toContain('same-key');
+    expect(error.defects.join()).toContain('its key was already counted');
     const colleague = makeSigner(keeper.root, { name: 'Colleague' });
     const signatures = [...link.signatures, sim.sign(2, link.bytes, colleague)];
     expect(sim.walk([{ ...link, signatures }]).version).toBe(2);

@@ -4,20 +4,11 @@ import type { ReportSignature } from '../../format/report.ts';
 import type { Trust } from '../../format/trust.ts';
 import { allAlgorithms } from '../../trust/algorithm.ts';
 import { verifyDetached } from '../../trust/cms-verify.ts';
-import { evaluateSignatures, type NotCounted, type SignerVerdict } from '../../trust/policy.ts';
+import { evaluateSignatures, notCounted, type SignerVerdict } from '../../trust/policy.ts';
 import type { SignatureFile } from '../../trust/signature-file.ts';
 import { reportLine } from './report-line.ts';
 
 const everyAlgorithm = new Set(allAlgorithms);
-
-/** Why a valid signature does not count, as text. */
-const notCounted: Readonly<Record<NotCounted, string>> = {
-  untrusted: 'no root of the trust document issued its certificate',
-  revoked: 'its certificate is revoked',
-  'other-role': 'its root belongs to another role',
-  'other-algorithm': 'the trust document does not allow its algorithm',
-  'same-key': 'its key was already counted',
-};
 
 /** Why a signature does not count, as text; undefined if it does. */
 export function whyNotCounted({ reason, revoked }: SignerVerdict): string | undefined {

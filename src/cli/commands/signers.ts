@@ -1,3 +1,4 @@
+import { whyNotCounted } from '../../bundle/report/describe-signatures.ts';
 import type { SignerVerdict } from '../../trust/policy.ts';
 
 /** One line per approval. */
@@ -11,7 +12,7 @@ export function signerLines(signers: readonly SignerVerdict[]): string[] {
     const when = signer.signingTime.toISOString().slice(0, 19).replace('T', ' ');
     const verdict = signer.counted
       ? `counts, under root ${signer.root ?? ''}`.trimEnd()
-      : `does not count: ${signer.revoked ?? signer.reason ?? ''}`;
+      : `does not count: ${whyNotCounted(signer) ?? ''}`;
     return `  signed by ${signer.subject}, ${when} UTC, ${signer.algorithm}, ${verdict}`;
   });
 }

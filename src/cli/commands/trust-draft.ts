@@ -177,6 +177,14 @@ async function writeDraft(
   const { fingerprint } = readTrust(bytes, context.now());
   return {
     json: { file: path, version: trust.version, fingerprint, trust },
-    text: `${path}\n  trust document ${trust.version}, SHA-256 ${fingerprint}\n  next: stowage trust show ${output}, then stowage trust sign ${output} --key KEY --certificate CERTIFICATE\n`,
+    text: `${path}\n  trust document ${trust.version}, SHA-256 ${fingerprint}\n  next: ${nextStep(trust.version, output)}\n`,
   };
+}
+
+/** The first version is not signed: the fingerprint on paper authorizes it. */
+function nextStep(version: number, output: string): string {
+  const show = `stowage trust show ${output}`;
+  return version === 1
+    ? `${show}, then write its fingerprint on paper; at the site: stowage trust apply ${output}`
+    : `${show}, then stowage trust sign ${output} --key KEY --certificate CERTIFICATE`;
 }

@@ -72,7 +72,9 @@ const roots = ['--root', 'keeper=keeper.pem', '--root', 'vendor=vendor.pem'];
 /** 1, 2 and 3 in a fresh folder: the heir joins and must sign beside the keeper, then a floor is set. */
 async function chain(): Promise<void> {
   place = desk();
-  await ok('init', ...roots, '--release', 'vendor', '--output', '1.trust.json');
+  const first = await ok('init', ...roots, '--release', 'vendor', '--output', '1.trust.json');
+  expect(first.stdout).toContain('stowage trust apply 1.trust.json');
+  expect(first.stdout).not.toContain('trust sign');
   const both = ['--require', 'root=ecdsa-p384-sha384', '--require', 'root=ml-dsa-87'];
   const joined = ['--add-root', 'heir=heir.pem', '--root-role', 'keeper', '--root-role', 'heir'];
   await ok(
