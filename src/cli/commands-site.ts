@@ -274,7 +274,7 @@ export function addSiteCommands(program: Command, run: Run): void {
       'fail before uploading if a blob is larger than this',
       sizeOption,
     )
-    .option('--modelcars', 'also push models as modelcar images')
+    .option('--modelcars', 'also push models and files as images (NAME-car)')
     .option('--insecure', 'allow plain HTTP (always allowed for a registry on this machine)')
     .addOption(caFile())
     .addOption(root())

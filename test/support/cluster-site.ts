@@ -21,9 +21,16 @@ export interface ClusterSite {
   runWith(options: Partial<CliOptions>, ...args: readonly string[]): Promise<Ran>;
   /** {@link run}. @throws Error with what it wrote when it did not end with 0 */
   must(...args: readonly string[]): Promise<Ran>;
-  /** Writes `site.yaml` with more lines in the section `kubernetes`. */
-  configure(more?: string): void;
+  /** Writes `site.yaml`. */
+  configure(configuration?: Configuration): void;
   stop(): Promise<void>;
+}
+
+export interface Configuration {
+  /** The value of `images`; default: the depot. */
+  readonly images?: string;
+  /** More lines of the section `kubernetes`, each indented by two spaces. */
+  readonly more?: string;
 }
 
 export interface ClusterSiteOptions {
@@ -57,7 +64,8 @@ export async function startClusterSite(options: ClusterSiteOptions): Promise<Clu
       );
     return ran;
   };
-  const configure = (more = ''): void =>
+  const depotImages = `{ registry: "${registry}", credentials: { file: ${tokens} } }`;
+  const configure = ({ images = depotImages, more = '' }: Configuration = {}): void =>
     writeFileSync(
       join(site, 'site.yaml'),
       `apiVersion: stowage/v1
@@ -65,13 +73,11 @@ name: plant-${port}
 target: kubernetes
 kubernetes:
   kubeconfig: ${cluster.kubeconfig}
-  images:
-    registry: ${registry}
-    credentials: { file: ${tokens} }
+  images: ${images}
 ${more}`,
     );
   mkdirSync(site, { recursive: true });
-  configure(options.more);
+  configure(options.more === undefined ? {} : { more: options.more });
   await must('import', options.first, '--trust', side.root, '--fingerprint', side.fingerprint);
   cluster.registries.trust({ address: registry, ca: cluster.ca.certificate });
   const depot = startDepot({ folder, env, registry, certificate, key, tokens });

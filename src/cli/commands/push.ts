@@ -92,13 +92,14 @@ function namesOf(bundle: Bundle, cars: boolean): [string, Named][] {
     `${bundle.name}/${name}`,
     { release: bundle.name, version: bundle.version, name, registry, path },
   ];
+  const hasCar = new Set([...bundle.models, ...bundle.files].map(({ name }) => name));
   return fromBundle(
     bundle,
     (kind, item) => {
       const { name } = item;
       const { registry, path } = kind.pushedAs(item);
       const car = of(`${name}-car`, registry, `${path}-car`);
-      const withCar = cars && kind.hubModel?.(item) !== undefined;
+      const withCar = cars && hasCar.has(name);
       return [of(name, registry, path), ...(withCar ? [car] : [])];
     },
     copiedFirst(),

@@ -48,7 +48,8 @@ function compare(wanted: unknown, found: unknown, path: string, drift: Drift[]):
       if (isEmpty(value) && actual[key] === undefined) continue;
       compare(value, actual[key], `${path}.${key}`, drift);
     }
-  } else if (wanted !== found) {
+    // So it does with empty texts.
+  } else if (wanted !== (found ?? (wanted === '' ? '' : undefined))) {
     drift.push(differs(path, wanted, found));
   }
 }

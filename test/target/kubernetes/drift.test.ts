@@ -77,6 +77,11 @@ describe('when an object is compared with what was applied', () => {
     expect(objectDrift(wanted, live())).toEqual([]);
   });
 
+  it('takes an empty text for one that the server leaves out', () => {
+    const more = { ...wanted, spec: { ...(wanted['spec'] as object), storageClassName: '' } };
+    expect(objectDrift(more, live())).toEqual([]);
+  });
+
   it('names the field, what was applied and what is there', () => {
     const found = live((each) => {
       each.spec.replicas = 3;

@@ -1,0 +1,113 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Cluster } from '../lab/kubernetes/cluster.ts';
+import { startUpstream } from '../lab/upstream.ts';
+import { type ClusterSite, startClusterSite } from '../support/cluster-site.ts';
+import { noCluster, startTestCluster } from '../support/kubernetes-lab.ts';
+import { skipBecause } from '../support/skip-because.ts';
+import { connectedSide, demoManifest } from './connected.ts';
+
+// The other ways by which nodes get images and weights.
+const CREDENTIALS = { username: 'nodes', password: 'of-the-lab' };
+const work = mkdtempSync(join(tmpdir(), 'ways-'));
+let cluster: Cluster;
+let site: ClusterSite;
+
+beforeAll(async () => {
+  if (noCluster !== undefined) return;
+  const { lab } = await startTestCluster({ nodes: 2 });
+  if (lab === undefined) return;
+  cluster = lab;
+  const upstream = await startUpstream(join(work, 'upstream'));
+  try {
+    const side = await connectedSide(work, upstream);
+    const first = await side.release(demoManifest(upstream, 8080), 'one', '--no-installer');
+    const folder = join(work, 'plant');
+    mkdirSync(folder);
+    site = await startClusterSite({ folder, cluster, side, port: 5443, first });
+  } finally {
+    await upstream.stop();
+  }
+});
+
+beforeEach((test) => {
+  if (noCluster !== undefined) skipBecause(test, noCluster);
+  if (cluster === undefined) skipBecause(test, 'STOWAGE_TEST_KUBECONFIG names another cluster');
+});
+
+afterAll(async () => {
+  await site?.stop();
+  await cluster?.stop();
+  rmSync(work, { recursive: true, force: true });
+});
+
+// biome-ignore lint/suspicious/noExplicitAny: tests read what they expect and fail where it is not there
+async function pod(): Promise<any> {
+  const printed = await cluster.kubectl('get', 'pods', '-n', 'stowage-tiny-chat', '--output=json');
+  return JSON.parse(printed).items[0];
+}
+
+describe('when nodes get a release by another way', () => {
+  it('takes the weights from the store of this host, where it is the node', async () => {
+    site.configure({ more: '  weights: local\n  node: n2\n' });
+    const { json } = await site.must('install', 'tiny-chat');
+    expect(json.receipt.outcome).toBe('kept');
+    const { spec } = await pod();
+    expect(spec.nodeName).toBe('n2');
+    expect(JSON.stringify(spec.volumes)).toContain('persistentVolumeClaim');
+    expect(JSON.stringify(spec.volumes)).not.toContain('hostPath');
+    expect((await site.must('status')).json.services[0].drift).toEqual([]);
+    await site.must('uninstall', 'tiny-chat');
+    const selector = ['--selector', 'app.kubernetes.io/managed-by=stowage'];
+    expect(await cluster.kubectl('get', 'pv,ns', ...selector, '--output=name')).toBe('');
+  });
+
+  it('pulls from the registry of the site what was pushed into it', async () => {
+    const { certificate, key } = await cluster.serverCertificate('registry');
+    const registry = await cluster.registry({ tls: { certificate, key }, htpasswd: CREDENTIALS });
+    const { username, password } = CREDENTIALS;
+    const auth = Buffer.from(`${username}:${password}`).toString('base64');
+    const docker = join(work, 'docker');
+    mkdirSync(docker);
+    const auths = { [registry.host]: { auth } };
+    writeFileSync(join(docker, 'config.json'), JSON.stringify({ auths }), { mode: 0o600 });
+    const rule = ['--name-rule', 'ai/{release}/{name}', '--modelcars'];
+    const trust = ['--ca-file', cluster.ca.certificate];
+    const pushed = await site.runWith(
+      { env: { DOCKER_CONFIG: docker } },
+      ...['push', 'tiny-chat', registry.host, ...rule, ...trust],
+    );
+    expect(pushed.stderr).not.toContain('error');
+    expect(pushed.status).toBe(0);
+    const file = join(work, 'registry-token');
+    writeFileSync(file, `${username}:${password}\n`, { mode: 0o600 });
+    cluster.registries.trust({ address: registry.host, ca: cluster.ca.certificate });
+    site.configure({
+      images: `{ from: push, registry: "${registry.host}", prefix: ai/, credentials: { file: ${file} } }`,
+    });
+    const { json } = await site.must('install', 'tiny-chat');
+    expect(json.receipt.outcome).toBe('kept');
+    const { spec } = await pod();
+    expect(spec.containers[0].image).toContain(`${registry.host}/ai/tiny-chat/server@sha256:`);
+    await site.must('uninstall', 'tiny-chat');
+  });
+
+  it('says why a node does not get an image, and leaves nothing', async () => {
+    const file = join(work, 'wrong-token');
+    writeFileSync(file, 'nodes:wrong\n', { mode: 0o600 });
+    site.configure({ images: `{ registry: "${site.registry}", credentials: { file: ${file} } }` });
+    const refused = await site.run('install', 'tiny-chat');
+    expect(refused.status).toBe(3);
+    expect(refused.json.error.found).toBe('the registry refuses the credentials of the node');
+    cluster.registries.clear();
+    site.configure();
+    const untrusted = await site.run('install', 'tiny-chat');
+    expect(untrusted.json.error.found).toBe(
+      'the node does not trust the certificate of the registry',
+    );
+    const selector = ['--selector', 'app.kubernetes.io/managed-by=stowage'];
+    expect(await cluster.kubectl('get', 'ns', ...selector, '--output=name')).toBe('');
+  });
+});
