@@ -77,7 +77,7 @@ function wrongKind(message: string, found: string): StowageError {
 
 /** @throws StowageError `part-missing` unless every listed file was found in one of the folders */
 export function requireAll(
-  checksums: readonly Checksum[],
+  checksums: readonly Pick<Checksum, 'path'>[],
   found: readonly ReadonlySet<string>[],
 ): void {
   const missing = checksums.filter(({ path }) => !found.some((each) => each.has(path)));

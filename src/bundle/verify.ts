@@ -75,17 +75,25 @@ export async function verifyParts(admitted: AdmittedBundle, context: Context): P
   requireFaultless((await examineParts(admitted, context)).faults);
 }
 
-/** @throws StowageError the first fault's, which names the others */
-export function requireFaultless(faults: readonly PartFault[]): void {
-  const [first, ...others] = faults;
+/**
+ * @param absent parts that are missing without being a fault of a folder: named with the others
+ * @throws StowageError that of the fault with the worst exit status, which names the others
+ */
+export function requireFaultless(faults: readonly PartFault[], absent: readonly Part[] = []): void {
+  const worstFirst = faults.toSorted((a, b) => b.error.exitStatus - a.error.exitStatus);
+  const [first] = worstFirst;
   if (first === undefined) return;
+  const others = [
+    ...worstFirst.slice(1).map(({ error }) => `${error.message}: ${error.found ?? ''}`),
+    ...absent.map(({ path }) => `missing: ${path}`),
+  ];
   if (others.length === 0) throw first.error;
   const { code, message, expected, found, hint } = first.error;
   throw new StowageError(code, `${message}, and ${others.length} more`, {
     ...(expected === undefined ? {} : { expected }),
     ...(found === undefined ? {} : { found }),
     hint,
-    defects: faults.slice(0, 50).map(({ error }) => `${error.message}: ${error.found ?? ''}`),
+    defects: [`${message}: ${found ?? ''}`, ...others].slice(0, 50),
     cause: first.error,
   });
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -294,6 +294,26 @@ describe('when a bundle is inspected', () => {
       verified: 'signatures',
       signers: [{ counted: true }],
     });
+  });
+
+  it('verifies the other files when one is missing, and reports damage first', async () => {
+    const place = carried();
+    const copy = scratch.copy(small.folder);
+    const [lost = '', damaged = ''] = small.bundle.blobs.map((each) => each.parts[0]?.path ?? '');
+    rmSync(join(copy, lost));
+    const verify = ['verify', copy, '--trust', 'root.pem'];
+    expect(await runProgram(verify, place)).toMatchObject({
+      status: 1,
+      error: { code: 'part-missing' },
+    });
+    const bytes = readFileSync(join(copy, damaged));
+    writeFileSync(join(copy, damaged), Buffer.alloc(bytes.length, 1));
+    const { status, error } = await runProgram(verify, place);
+    expect(status).toBe(10);
+    expect(error?.code).toBe('part-damaged');
+    expect(error?.defects).toHaveLength(2);
+    expect(error?.defects.join()).toContain(damaged);
+    expect(error?.defects.join()).toContain(`missing: ${lost}`);
   });
 
   it('escapes control characters in a bundle (attack 83)', async () => {

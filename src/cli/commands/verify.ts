@@ -1,6 +1,7 @@
 import { admit } from '../../bundle/admission/admit.ts';
 import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
 import { discLabel, findDiscs, onDiscs } from '../../bundle/discs.ts';
+import { requireAll } from '../../bundle/inventory.ts';
 import { examineParts, requireFaultless } from '../../bundle/verify.ts';
 import { counted, formatBytes } from '../../core/amount.ts';
 import { bundleSize } from '../../format/bundle.ts';
@@ -23,9 +24,10 @@ export async function verify(
     requireNoSigner(options);
     const trust = await readTrustFile(options.trust, context);
     const partial = onDiscs(folders);
-    const admitted = await admit(folders, { ...context, trust: trust.trust, partial });
+    const admitted = await admit(folders, { ...context, trust: trust.trust, partial: true });
     const verdict = await examineParts(admitted, context);
-    requireFaultless(verdict.faults);
+    requireFaultless(verdict.faults, partial ? [] : verdict.absent);
+    if (!partial) requireAll(verdict.absent, []);
     return resultOf(folders, trust, { admitted, verdict, reports: [] });
   }
   const { prepareReport, verifyWithReport } = await import('./verify-report.ts');
