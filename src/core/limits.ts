@@ -16,6 +16,8 @@ export const MAX_LOCK_BYTES: number = 256 * MIB;
 export const MAX_SITE_BYTES: number = MIB;
 export const MAX_TRUST_BYTES: number = MIB;
 export const MAX_CHECKSUMS_BYTES: number = 64 * MIB;
+/** Of a single file that a cluster takes as an object: its API has a limit of 1 MiB for each. */
+export const MAX_MOUNTED_FILE_BYTES: number = 700 * KIB;
 export const MAX_INDEX_BYTES: number = 256 * MIB;
 export const MAX_SIGNATURE_BYTES: number = 64 * KIB;
 export const MAX_SIGNATURES = 32;

@@ -85,6 +85,8 @@ export interface RenderInput {
   readonly secretNames: ReadonlyMap<string, string>;
   /** The manifest of each model and file as an image, by its name; for a target that {@link Target.mountsImages}. */
   readonly cars?: ReadonlyMap<string, Digest>;
+  /** The content of single files up to `MAX_MOUNTED_FILE_BYTES`, by their names; for the same targets. */
+  readonly contents?: ReadonlyMap<string, Uint8Array>;
 }
 
 /** A step that the target runs, with its inverse. */

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -11,6 +11,7 @@ import { connectedSide, demoManifest } from './connected.ts';
 
 // The other ways by which nodes get images and weights.
 const CREDENTIALS = { username: 'nodes', password: 'of-the-lab' };
+const three = new URL('../lab/three-services/', import.meta.url);
 const work = mkdtempSync(join(tmpdir(), 'ways-'));
 let cluster: Cluster;
 let site: ClusterSite;
@@ -24,6 +25,11 @@ beforeAll(async () => {
   try {
     const side = await connectedSide(work, upstream);
     const first = await side.release(demoManifest(upstream, 8080), 'one', '--no-installer');
+    for (const name of ['gateway.mjs', 'embeddings.mjs'])
+      cpSync(new URL(name, three), join(work, name));
+    const assistant = readFileSync(new URL('release.yaml', three), 'utf8');
+    const own = assistant.replace('127.0.0.1:15000', upstream.registry.host);
+    await side.release(own, 'three', '--no-installer');
     const folder = join(work, 'plant');
     mkdirSync(folder);
     site = await startClusterSite({ folder, cluster, side, port: 5443, first });
@@ -47,6 +53,15 @@ afterAll(async () => {
 async function pod(): Promise<any> {
   const printed = await cluster.kubectl('get', 'pods', '-n', 'stowage-tiny-chat', '--output=json');
   return JSON.parse(printed).items[0];
+}
+
+/** Removes what the nodes have pulled from the depot. */
+async function forgetImages(): Promise<void> {
+  for (const { ctr } of cluster.nodes) {
+    const names = (await ctr('images', 'ls', '--quiet')).split('\n');
+    const pulled = names.filter((name) => name.startsWith(site.registry));
+    if (pulled.length > 0) await ctr('images', 'rm', ...pulled);
+  }
 }
 
 describe('when nodes get a release by another way', () => {
@@ -94,6 +109,18 @@ describe('when nodes get a release by another way', () => {
     await site.must('uninstall', 'tiny-chat');
   });
 
+  it('runs services that call one another beside another release, without any DNS', async () => {
+    site.configure();
+    await site.must('import', join(work, 'three'));
+    await site.must('install', 'tiny-chat');
+    const { json } = await site.must('install', 'assistant');
+    expect(json.receipt.outcome).toBe('kept');
+    const { services } = (await site.must('status')).json;
+    expect(services.map((each: { drift: unknown[] }) => each.drift)).toEqual([[], [], [], []]);
+    await site.must('uninstall', 'assistant');
+    await site.must('uninstall', 'tiny-chat');
+  });
+
   it('says why a node does not get an image, and leaves nothing', async () => {
     const file = join(work, 'wrong-token');
     writeFileSync(file, 'nodes:wrong\n', { mode: 0o600 });
@@ -102,6 +129,7 @@ describe('when nodes get a release by another way', () => {
     expect(refused.status).toBe(3);
     expect(refused.json.error.found).toBe('the registry refuses the credentials of the node');
     cluster.registries.clear();
+    await forgetImages();
     site.configure();
     const untrusted = await site.run('install', 'tiny-chat');
     expect(untrusted.json.error.found).toBe(

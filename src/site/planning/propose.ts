@@ -22,7 +22,7 @@ import { checkConstraints } from './constraints/check-constraints.ts';
 import { makePlan } from './plan.ts';
 import { renderRelease, renderServed } from './render.ts';
 import { secretNames, withOwnSecrets } from './secrets.ts';
-import { readTemplates } from './templates.ts';
+import { readFiles, readTemplates } from './templates.ts';
 
 /** The most characters of the reason of a step. */
 const MAX_REASON = 400;
@@ -180,6 +180,8 @@ async function render(
     platform: hostPlatform(),
     templates: await readTemplates(site, bundle),
     secretNames: await secretNames(bundle, site, known, { env, own: ownSecrets }),
-    ...(target.mountsImages === true ? { cars: await carDigests(site, bundle) } : {}),
+    ...(target.mountsImages === true
+      ? { cars: await carDigests(site, bundle), contents: await readFiles(site, bundle) }
+      : {}),
   });
 }

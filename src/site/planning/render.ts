@@ -24,6 +24,7 @@ export interface RenderContext {
   readonly ownSecrets: readonly string[];
   /** As in `RenderInput` of the target. */
   readonly cars?: ReadonlyMap<string, Digest>;
+  readonly contents?: ReadonlyMap<string, Uint8Array>;
 }
 
 /** A release without a workload: the site only serves it, or its bundle has no services. */

@@ -1,5 +1,5 @@
 import { StowageError } from '../../core/error.ts';
-import { MAX_TEMPLATE_BYTES } from '../../core/limits.ts';
+import { MAX_MOUNTED_FILE_BYTES, MAX_TEMPLATE_BYTES } from '../../core/limits.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
@@ -22,6 +22,23 @@ export async function readTemplates(
     texts.set(name, decode(name, bytes));
   }
   return texts;
+}
+
+/** The content of each small single file that a service of the bundle mounts, by its name. */
+export async function readFiles(
+  site: SiteFolder,
+  bundle: Bundle,
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  const names = new Set(
+    bundle.services.flatMap(({ mounts }) =>
+      mounts.flatMap((mount) => ('files' in mount ? [mount.files] : [])),
+    ),
+  );
+  const contents = new Map<string, Uint8Array>();
+  for (const { name, kind, digest, size } of bundle.files)
+    if (names.has(name) && kind === 'file' && size <= MAX_MOUNTED_FILE_BYTES)
+      contents.set(name, await site.store.read(digest, MAX_MOUNTED_FILE_BYTES));
+  return contents;
 }
 
 function decode(name: string, bytes: Uint8Array): string {

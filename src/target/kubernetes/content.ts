@@ -1,4 +1,7 @@
+import { exactBytes } from '../../core/amount.ts';
 import type { Digest } from '../../core/digest.ts';
+import { StowageError } from '../../core/error.ts';
+import { MAX_MOUNTED_FILE_BYTES } from '../../core/limits.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import type { KubernetesObject } from '../../format/kubernetes.ts';
 import type { KubernetesSite } from '../../format/kubernetes-site.ts';
@@ -7,6 +10,8 @@ import { adapterPath } from '../adapters.ts';
 import type { RenderInput } from '../target.ts';
 import { carReference } from './images.ts';
 import { contentDigest, type Owner, objectName, releaseLabels } from './labels.ts';
+
+const FILE_KEY = 'content';
 
 /** A volume of a pod and where its container has it. */
 export interface Mounted {
@@ -34,14 +39,20 @@ export function contentMounts(service: Service, input: RenderInput, owner: Owner
   return items.map((item) =>
     settings.weights === 'local' || settings.weights === 'volume'
       ? fromClaim(item, input, owner)
-      : fromImage(item, input),
+      : item.file === undefined
+        ? fromImage(item, input)
+        : fromFile({ ...item, file: item.file }, input, owner),
   );
 }
 
-/** The volume and the claim of a site whose store is on the node; none for other sites. */
+/** What the content of a release needs in the cluster: small files as objects, or the store of this host as a volume. */
 export function contentObjects(input: RenderInput, owner: Owner): KubernetesObject[] {
   const { weights, node } = settingsOf(input);
-  if (weights !== 'local' || node === undefined) return [];
+  if (weights === 'volume') return [];
+  if (weights !== 'local' || node === undefined)
+    return [...(input.contents?.keys() ?? [])]
+      .toSorted()
+      .map((name) => fileObject(name, input, owner));
   const name = localName(input, owner);
   const claim = { namespace: owner.namespace, name };
   const access = { accessModes: ['ReadOnlyMany'], storageClassName: '' };
@@ -91,7 +102,7 @@ function itemOf(mount: Mount, { files }: Bundle): Item[] {
   return [{ name: mount.files, folder: 'files', ...file, path: mount.path }];
 }
 
-function fromImage({ name, folder, file, path }: Item, input: RenderInput): Mounted {
+function fromImage({ name, folder, path }: Item, input: RenderInput): Mounted {
   const place = { release: input.bundle.name, images: settingsOf(input).images };
   const volume = `content-${contentDigest({ folder, name })}`;
   return {
@@ -104,8 +115,46 @@ function fromImage({ name, folder, file, path }: Item, input: RenderInput): Moun
     },
     mount: {
       ...{ name: volume, mountPath: path, readOnly: true },
-      subPath: ['models', ...(file === undefined ? [] : [file])].join('/'),
+      // A folder among the files is the root of its image.
+      ...(folder === 'models' ? { subPath: 'models' } : {}),
     },
+  };
+}
+
+/** Runtimes mount only folders of an image, so a single file is an object. */
+function fromFile({ name, path }: Item, input: RenderInput, owner: Owner): Mounted {
+  const volume = `file-${contentDigest({ name })}`;
+  const configMap = { name: fileObject(name, input, owner).metadata.name };
+  return {
+    volume: { name: volume, configMap },
+    mount: { name: volume, mountPath: path, subPath: FILE_KEY, readOnly: true },
+  };
+}
+
+/** @throws StowageError `site-invalid` for a file that is too large for an object */
+function fileObject(
+  name: string,
+  { contents, bundle }: RenderInput,
+  owner: Owner,
+): KubernetesObject {
+  const content = contents?.get(name);
+  if (content === undefined)
+    throw new StowageError('site-invalid', `file ${name} of release ${bundle.name} is too large`, {
+      expected: `at most ${exactBytes(MAX_MOUNTED_FILE_BYTES)} for a single file on a cluster`,
+      found: exactBytes(bundle.files.find((each) => each.name === name)?.size ?? 0),
+      hint: 'ask the release engineer to carry the folder of the file instead, or set kubernetes.weights to local or volume in site.yaml',
+    });
+  const binaryData = { [FILE_KEY]: Buffer.from(content).toString('base64') };
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: {
+      name: objectName(owner, `file-${name}`, contentDigest(binaryData)),
+      namespace: owner.namespace,
+      labels: releaseLabels(owner),
+    },
+    immutable: true,
+    binaryData,
   };
 }
 

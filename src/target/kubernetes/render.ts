@@ -7,6 +7,7 @@ import { inOrder, type Service } from '../../format/service.ts';
 import type { RenderInput } from '../target.ts';
 import { contentObjects, settingsOf } from './content.ts';
 import { contentDigest, labels, type Owner, objectName, releaseLabels } from './labels.ts';
+import { type Peer, peersOf } from './peers.ts';
 import { podSpec, portName } from './pod.ts';
 import { networkPolicies } from './policies.ts';
 
@@ -49,7 +50,7 @@ export function renderKubernetes(input: RenderInput): KubernetesWorkload {
       }),
     ]),
   );
-  const peers = services.length > 1 ? services.filter(isPeer) : [];
+  const peers = peersOf(services, input);
   const names = new Map(
     services.map((service) => {
       const content = peers.length === 0 ? pods.get(service.name) : [service.name, [...pods]];
@@ -66,7 +67,7 @@ export function renderKubernetes(input: RenderInput): KubernetesWorkload {
       ),
       ...(texts === undefined ? [] : [texts]),
       ...contentObjects(input, owner),
-      ...peers.map((service) => peerService(service, nameOf(service.name), owner)),
+      ...peers.map((peer) => peerService(peer, nameOf(peer.service.name), owner)),
     ],
     services: services.map((service): KubernetesService => {
       const { name, dependsOn, health, adapters, ports } = service;
@@ -79,7 +80,9 @@ export function renderKubernetes(input: RenderInput): KubernetesWorkload {
         deployment: deployment(service, { name: deployed, pod: pods.get(name) ?? {} }, owner),
         ...(ports.length === 0 ? {} : { service: clientService(service, deployed, input, owner) }),
         peers: Object.fromEntries(
-          peers.filter((peer) => peer !== service).map((peer) => [peer.name, nameOf(peer.name)]),
+          peers
+            .filter((peer) => peer.service !== service)
+            .map((peer) => [peer.service.name, nameOf(peer.service.name)]),
         ),
       };
     }),
@@ -99,10 +102,6 @@ export function podSelector(
     [labels.release]: release,
     [labels.specification]: name,
   };
-}
-
-function isPeer({ network, ports }: Service): boolean {
-  return network === 'bridge' && ports.length > 0;
 }
 
 function deployment(
@@ -152,12 +151,12 @@ function clientService(
       namespace: owner.namespace,
       labels: { ...releaseLabels(owner), [labels.service]: service.name },
     },
-    spec: { type, selector: podSelector(deployed, owner), ports: servicePorts(service) },
+    spec: { type, selector: podSelector(deployed, owner), ports: servicePorts(service.ports) },
   };
 }
 
 /** The Service by which the other services of the same generation reach this one. */
-function peerService(service: Service, name: string, owner: Owner): KubernetesObject {
+function peerService({ service, ports }: Peer, name: string, owner: Owner): KubernetesObject {
   return {
     apiVersion: 'v1',
     kind: 'Service',
@@ -165,11 +164,17 @@ function peerService(service: Service, name: string, owner: Owner): KubernetesOb
       ...{ name, namespace: owner.namespace },
       labels: { ...releaseLabels(owner), [labels.service]: service.name },
     },
-    spec: { type: 'ClusterIP', selector: podSelector(name, owner), ports: servicePorts(service) },
+    spec: {
+      type: 'ClusterIP',
+      // Dependents start when the gate of a service passed, which may be before the probe of the node did.
+      publishNotReadyAddresses: true,
+      selector: podSelector(name, owner),
+      ports: servicePorts(ports),
+    },
   };
 }
 
-function servicePorts({ ports }: Service) {
+function servicePorts(ports: Peer['ports']) {
   return ports.map(({ name, container }) => ({
     name: portName(name),
     port: container,

@@ -88,6 +88,23 @@ describe('when a release is rendered for a cluster', () => {
     expect(front?.dependsOn).toEqual(['back']);
   });
 
+  it('opens the ports of a peer that others name, also those that nobody declared', () => {
+    const manifest = twoServices
+      .replace('http://back:9000', 'http://back:9000, back:9100 and notback:9200 or back:99999')
+      .replace(
+        '    ports: [{ name: inner, container: 9000, host: 9000 }]\n    health',
+        '    health',
+      )
+      .replace('server: http, path: /health, port: inner', 'server: command, command: [/bin/ok]');
+    const { objects, services } = workload(bundleFrom(manifest));
+    const name = services[0]?.deployment.metadata.name;
+    const service = objects.find(
+      ({ kind, metadata }) => kind === 'Service' && metadata.name === name,
+    );
+    const ports = listOf(fieldsOf(service?.['spec'])['ports']);
+    expect(ports.map(({ port }) => port)).toEqual([9000, 9100]);
+  });
+
   it('means $(NAME) literally', () => {
     const [, front] = workload(bundleFrom(twoServices)).services;
     const env = front === undefined ? [] : containerOf(front.deployment)['env'];
@@ -145,6 +162,22 @@ describe('when a release is rendered for a cluster', () => {
     expect(objects.find(({ kind }) => kind === 'PersistentVolume')).toMatchObject({
       spec: { local: { path: '/site/layouts/one' }, persistentVolumeReclaimPolicy: 'Retain' },
     });
+  });
+
+  it('mounts a single file as an object, and refuses one that is too large for it', async () => {
+    const manifest = twoServices
+      .replace('services:', 'files:\n  - { name: code, source: ./code.mjs }\nservices:')
+      .replace('mounts: [{ model', 'mounts: [{ files: code, path: /srv/code.mjs }, { model');
+    const { objects, services } = workload(bundleFrom(manifest));
+    const file = objects.find(({ kind }) => kind === 'ConfigMap');
+    expect(file).toMatchObject({ immutable: true, binaryData: { content: expect.any(String) } });
+    expect(services[0] && listOf(podOf(services[0].deployment)['volumes'])).toContainEqual({
+      name: expect.stringMatching(/^file-/),
+      configMap: { name: file?.metadata.name },
+    });
+    const large = async (): Promise<unknown> =>
+      workload(bundleFrom(manifest), clusterSite(), { contents: new Map() });
+    await expectCode(large, 'site-invalid');
   });
 
   it('begins names with the release in a namespace of the owner, and makes no namespace', () => {

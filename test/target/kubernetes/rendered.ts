@@ -99,6 +99,7 @@ export function workload(
     cars: new Map(
       [...bundle.models, ...bundle.files].map(({ name }) => [name, invented(`${name} car`)]),
     ),
+    contents: new Map(bundle.files.map(({ name }) => [name, Buffer.from(`content of ${name}`)])),
     ...more,
   });
 }
