@@ -80,7 +80,8 @@ export class SiteFolder {
     await remove(this.path('.current.tmp'));
     await remove(this.path('bin', '.stowage.partial'));
     await remove(this.path('staging', '.piped'));
-    for (const each of ['.', 'keys', 'generations', 'receipts'])
+    // A depot that is at work in `store/cars` does without its record, and calculates it again.
+    for (const each of ['.', 'keys', 'generations', 'receipts', 'store/cars'])
       await removeTemporaries(this.path(each));
     for (const each of ['releases', 'layouts'])
       for (const name of await namesIn(this.path(each)))

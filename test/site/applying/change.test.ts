@@ -87,17 +87,21 @@ describe('when a command was killed', () => {
       'staging/.piped/signatures',
       `releases/${id}.partial`,
       `layouts/${id}.partial/models`,
+      'store/cars',
     ])
       mkdirSync(site.path(folder), { recursive: true });
     mkdirSync(site.path('layouts', id, 'rendered'), { recursive: true });
-    for (const folder of ['.', 'keys', 'generations', 'receipts', `layouts/${id}/rendered`])
+    for (const folder of [
+      ...['.', 'keys', 'generations', 'receipts', 'store/cars'],
+      `layouts/${id}/rendered`,
+    ])
       writeFileSync(site.path(folder, temporary), '');
     symlinkSync('generations/1.json', site.path('.current.tmp'));
     mkdirSync(site.path('bin'), { recursive: true });
     writeFileSync(site.path('bin/.stowage.partial'), '');
     await withSite(options, async () => {});
     const left = Object.keys(tree(site.root)).filter((path) => !before.includes(path));
-    expect(left.toSorted()).toEqual(['bin', `layouts/${id}/rendered`]);
+    expect(left.toSorted()).toEqual(['bin', `layouts/${id}/rendered`, 'store/cars']);
   });
 });
 
