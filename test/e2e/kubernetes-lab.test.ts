@@ -1,15 +1,20 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { until } from '../lab/process.ts';
+import { assertNoWayOut } from '../lab/airgap.ts';
+import { mountsBelow } from '../lab/engine.ts';
+import { capture, end, run, start, until } from '../lab/process.ts';
 import { pushLayout, type Registry } from '../lab/registry.ts';
 import { tinyImage } from '../lab/tiny-image.ts';
 import { noCluster, startTestCluster, type TestCluster } from '../support/kubernetes-lab.ts';
 import { skipBecause } from '../support/skip-because.ts';
 
 // The cluster of the lab by itself: what the tests of the target rely on.
+const UP = join(import.meta.dirname, '../lab/kubernetes/up.ts');
 const NAMESPACE = 'lab';
+const GPU = 'nvidia.com/gpu';
 const CREDENTIALS = { username: 'nodes', password: 'lab' };
 const BASIC = Buffer.from(`${CREDENTIALS.username}:${CREDENTIALS.password}`).toString('base64');
 
@@ -37,6 +42,8 @@ beforeAll(async () => {
   digest = await pushLayout(image.layout, image.tag, reference, { credentials: CREDENTIALS });
   const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
   await lab().apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE, labels } });
+  // Without it, the API server refuses pods.
+  await inside('wait', '--for=create', 'serviceaccount/default', '--timeout=30s');
 });
 
 beforeEach((test) => {
@@ -51,20 +58,22 @@ afterAll(async () => {
 
 interface PodOptions {
   readonly name: string;
-  readonly node: string;
+  /** Default: any. */
+  readonly node?: string;
+  readonly gpus?: number;
   /** The image mounted as the folder `/weights`. */
   readonly volume?: string;
 }
 
-/** A pod as `restricted` allows it, on one node. */
-function pod({ name, node, volume }: PodOptions): object {
+/** A pod as `restricted` allows it. */
+function pod({ name, node, gpus, volume }: PodOptions): object {
   const volumes = volume && [{ name: 'weights', image: { reference: volume } }];
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name, namespace: NAMESPACE },
     spec: {
-      nodeName: node,
+      ...(node && { nodeName: node }),
       terminationGracePeriodSeconds: 0,
       automountServiceAccountToken: false,
       securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
@@ -74,6 +83,7 @@ function pod({ name, node, volume }: PodOptions): object {
           image: 'stowage.lab/pod:1',
           imagePullPolicy: 'Never',
           securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+          ...(gpus && { resources: { limits: { [GPU]: gpus } } }),
           ...(volumes && { volumeMounts: [{ name: 'weights', mountPath: '/weights' }] }),
         },
       ],
@@ -116,25 +126,33 @@ describe('the cluster of the lab', () => {
   });
 
   it('gives neither pods nor nodes a way out, and lets pods reach the host and one another', async () => {
-    for (const { name } of lab().nodes) {
+    for (const { name, enter } of lab().nodes) {
+      await assertNoWayOut(enter);
       await lab().apply(pod({ name: `asks-${name}`, node: name }));
       await ready(`asks-${name}`);
     }
     const get = (url: string) =>
       cluster.tryKubectl('exec', '-n', NAMESPACE, 'asks-n1', '--', 'pod', 'get', url);
-    expect(await get('http://192.0.2.1/')).toMatchObject({ status: 1 });
+    expect((await get('http://192.0.2.1/')).stderr).toMatch(/unreachable|no route to host/);
     const unsigned = await get(`https://${registry.host}/v2/`);
     expect(unsigned.stderr).toContain('certificate signed by unknown authority');
     const address = await inside('get', 'pod', 'asks-n2', '--output=jsonpath={.status.podIP}');
     expect((await get(`http://${address}:9/`)).stderr).toContain('connection refused');
   });
 
-  it('schedules by an extended resource', async () => {
-    await lab().setExtendedResource('n2', 'nvidia.com/gpu', 1);
-    const read = await cluster.kubectl(
-      ...['get', 'node', 'n2', '--output=jsonpath={.status.allocatable.nvidia\\.com/gpu}'],
-    );
-    expect(read).toBe('1');
+  it('schedules one of two pods where the nodes have one GPU', async () => {
+    await lab().setExtendedResource('n2', GPU, 1);
+    await lab().apply(pod({ name: 'first', gpus: 1 }));
+    await ready('first');
+    const node = await inside('get', 'pod', 'first', '--output=jsonpath={.spec.nodeName}');
+    expect(node).toBe('n2');
+    await lab().apply(pod({ name: 'second', gpus: 1 }));
+    const condition = '{.status.conditions[?(@.type=="PodScheduled")].message}';
+    const message = await until('the refusal of the scheduler', 30, async () => {
+      const found = await inside('get', 'pod', 'second', `--output=jsonpath=${condition}`);
+      return found === '' ? undefined : found;
+    });
+    expect(message).toContain(`Insufficient ${GPU}`);
   });
 
   it('keeps its objects and its pods while the API server is killed and started again', async () => {
@@ -156,5 +174,38 @@ describe('the cluster of the lab', () => {
     await until('the loss of n2', 60, async () => (await status()) === 'Unknown' || undefined);
     node?.resumeKubelet();
     await until('the return of n2', 60, async () => (await status()) === 'True' || undefined);
+  });
+
+  it('leaves nothing of a run that was killed once the next one has cleared it', async () => {
+    const killed = await start(process.execPath, [UP, '1'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const said = killed.stdout && (await once(killed.stdout, 'data'));
+    const folder = /KUBECONFIG=(\S+)\/admin\.conf/.exec(String(said))?.[1] ?? '';
+    expect(folder).not.toBe(lab().folder);
+    const name = `stowage-kube${folder.at(-1)}`;
+    const left = async (): Promise<string[]> => {
+      const network = (await run('ip', ['-oneline', 'link'])) + (await run('ip', ['netns']));
+      return [
+        ...network.split('\n').filter((line) => line.includes(name)),
+        ...globSync(`/sys/fs/cgroup/{${name},*/${name}}`),
+        ...mountsBelow(folder),
+        ...(existsSync(folder) ? [folder] : []),
+      ];
+    };
+    const there = (...args: readonly string[]) =>
+      capture(join(lab().programs, 'kubectl'), ['--kubeconfig', `${folder}/admin.conf`, ...args]);
+    const created = ['run', 'left', '--image=stowage.lab/pod:1', '--image-pull-policy=Never'];
+    await until(
+      'the first pod',
+      30,
+      async () => (await there(...created)).status === 0 || undefined,
+    );
+    await there('wait', '--for=condition=Ready', 'pod/left', '--timeout=30s');
+    await end(killed, 'SIGKILL');
+    expect(await left()).not.toEqual([]);
+    await run(process.execPath, [UP, 'clear']);
+    expect(await left()).toEqual([]);
+    expect(await cluster.kubectl('get', 'nodes')).toContain('n1');
   });
 });

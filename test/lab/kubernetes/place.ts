@@ -45,12 +45,29 @@ export async function takePlace(): Promise<Place> {
     const lock = await holdLock(file, 'give up');
     if (lock !== undefined) {
       const place = describe(number, lock);
-      await place.clear();
+      try {
+        await place.clear();
+      } catch (error) {
+        await lock.release();
+        throw error;
+      }
       return place;
     }
     holders.push(holderOf(file));
   }
   throw new Error(`all ${PLACES} clusters of the lab are held, by processes ${holders.join(', ')}`);
+}
+
+/** Clears every place that no process holds of what a killed one left there. */
+export async function clearPlaces(): Promise<void> {
+  for (let number = 0; number < PLACES; number++) {
+    const file = join(FOLDER, `kubernetes-${number}.lock`);
+    const lock = existsSync(file) ? await holdLock(file, 'give up') : undefined;
+    if (lock === undefined) continue;
+    await describe(number, lock)
+      .clear()
+      .finally(() => lock.release());
+  }
 }
 
 function describe(number: number, lock: HeldLock): Place {
@@ -101,9 +118,9 @@ export async function layNetwork(place: Place, nodes: readonly NodePlace[]): Pro
       await ip('-n', namespace, 'route', 'add', peer.pods, 'via', peer.address);
 }
 
-/** Control groups that a kubelet finds: on cgroup v1 one in each hierarchy, on v2 the only one. */
+/** Makes the control group that a kubelet starts from: on cgroup v1 in each hierarchy, on v2 in the only one. */
 export function makeCgroups(group: string): void {
-  for (const hierarchy of hierarchies()) {
+  for (const hierarchy of hierarchies().filter((each) => !each.endsWith('/unified'))) {
     mkdirSync(join(hierarchy, group), { recursive: true });
     // A new cpuset is empty, and nothing can run in it (cpuset(7)).
     for (const file of ['cpuset.cpus', 'cpuset.mems'])
@@ -113,11 +130,10 @@ export function makeCgroups(group: string): void {
   }
 }
 
+/** Of v1, with that of v2 beside them, where runc makes groups too. */
 function hierarchies(): string[] {
   if (existsSync(join(CGROUPS, 'cgroup.controllers'))) return [CGROUPS];
-  return readdirSync(CGROUPS)
-    .filter((name) => name !== 'unified')
-    .map((name) => join(CGROUPS, name));
+  return readdirSync(CGROUPS).map((name) => join(CGROUPS, name));
 }
 
 async function clear(place: Omit<Place, 'clear'>, id: string): Promise<void> {
@@ -129,18 +145,13 @@ async function clear(place: Omit<Place, 'clear'>, id: string): Promise<void> {
   for (const name of namespaces.filter((each) => each.startsWith(`${id}-`)))
     await run('ip', ['netns', 'delete', name]);
   await capture('ip', ['link', 'delete', place.bridge]);
-  for (const hierarchy of hierarchies())
-    if (existsSync(join(hierarchy, id)))
-      await capture('find', [
-        join(hierarchy, id),
-        '-depth',
-        '-type',
-        'd',
-        '-exec',
-        'rmdir',
-        '{}',
-        '+',
-      ]);
+  const folders = ['-depth', '-type', 'd', '-exec', 'rmdir', '{}', '+'];
+  for (const group of hierarchies().map((hierarchy) => join(hierarchy, id)))
+    await until(`the end of ${group}`, 10, async () => {
+      // The kernel takes a moment to empty it (cgroups(7)).
+      const empty = !existsSync(group) || (await capture('find', [group, ...folders])).status === 0;
+      return empty || undefined;
+    });
   await run('rm', ['--recursive', '--force', '--one-file-system', place.folder]);
 }
 
