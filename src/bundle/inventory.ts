@@ -5,6 +5,10 @@ import type { Checksum } from '../format/checksums.ts';
 import { listMedia, type MediaEntry } from '../io/media.ts';
 import { unexpected } from './bundle-files.ts';
 import { changedName, originalOf } from './changed-name.ts';
+import { throwWorst } from './worst-fault.ts';
+
+/** The faults of one folder that are described. */
+const MAX_FAULTS = 50;
 
 /** @throws StowageError `index-mismatch` unless both lists name the same files with the same digests */
 export function requireSameFiles(checksums: readonly Checksum[], bundle: Bundle): void {
@@ -25,46 +29,71 @@ function disagree(path: string): StowageError {
   });
 }
 
+/** What a folder holds, compared with the list. */
+export interface Inventory {
+  /** The listed files that are there. */
+  readonly files: ReadonlySet<string>;
+  /** `file-kind`, `part-missing` when the medium changed the name of a listed file, `file-unexpected`. */
+  readonly faults: readonly StowageError[];
+  /** The listed files that are not there, for a reason that one of the faults names. */
+  readonly explained: ReadonlySet<string>;
+}
+
+export async function takeInventory(
+  folder: string,
+  checksums: readonly Checksum[],
+): Promise<Inventory> {
+  const listed = new Set(checksums.map((each) => each.path));
+  const [files, explained] = [new Set<string>(), new Set<string>()];
+  const foreign: string[] = [];
+  const faults: StowageError[] = [];
+  let inPlace = '';
+  for (const { path, kind } of await listMedia(folder)) {
+    if (inPlace !== '' && path.startsWith(inPlace)) continue;
+    const fault = kindFault(path, kind, listed);
+    if (fault !== undefined) {
+      if (faults.length < MAX_FAULTS) faults.push(fault);
+      explained.add(path);
+      inPlace = `${path}/`;
+    } else if (kind === 'folder') continue;
+    else if (path === 'SHA512SUMS' || path.startsWith('signatures/')) continue;
+    else if (listed.has(path)) files.add(path);
+    else foreign.push(path);
+  }
+  const absent = foreign.length === 0 ? [] : [...listed].filter((each) => !files.has(each));
+  for (const path of foreign) {
+    if (faults.length >= MAX_FAULTS) break;
+    const original = originalOf(path, absent);
+    const lost = absent.filter((each) => dirname(each) === dirname(path));
+    faults.push(original === undefined ? unexpected(path, lost) : changedName(path, original));
+    if (original !== undefined) explained.add(original);
+  }
+  return { files, faults, explained };
+}
+
+function kindFault(
+  path: string,
+  kind: MediaEntry['kind'],
+  listed: ReadonlySet<string>,
+): StowageError | undefined {
+  if (kind === 'other')
+    return wrongKind(`${path} is a link or a device`, 'a link, device, pipe or socket');
+  if (kind === 'folder' && listed.has(path))
+    return wrongKind(`${path} is a folder in place of a file`, 'a folder');
+  return undefined;
+}
+
 /**
  * The listed files that a folder holds.
- * @throws StowageError `file-kind`, `part-missing` when the medium changed the name of a listed file, `file-unexpected`
- * when it holds anything else
+ * @throws StowageError of {@link Inventory.faults}, the worst of them
  */
 export async function listedFiles(
   folder: string,
   checksums: readonly Checksum[],
 ): Promise<ReadonlySet<string>> {
-  const listed = new Set(checksums.map((each) => each.path));
-  const found = new Set<string>();
-  const entries = await listMedia(folder);
-  for (const entry of entries) {
-    if (entry.kind === 'other')
-      throw wrongKind(`${entry.path} is a link or a device`, 'a link, device, pipe or socket');
-    if (entry.kind === 'folder') {
-      if (!listed.has(entry.path)) continue;
-      throw wrongKind(`${entry.path} is a folder in place of a file`, 'a folder');
-    }
-    if (entry.path === 'SHA512SUMS' || entry.path.startsWith('signatures/')) continue;
-    if (!listed.has(entry.path)) throw foreign(entry.path, listed, entries);
-    found.add(entry.path);
-  }
-  return found;
-}
-
-/** An unlisted file: one whose name the medium changed, if the listed one is not there, or an intruder. */
-function foreign(
-  path: string,
-  listed: ReadonlySet<string>,
-  entries: readonly MediaEntry[],
-): StowageError {
-  const present = new Set(entries.map((each) => each.path));
-  const absent = [...listed].filter((each) => !present.has(each));
-  const original = originalOf(path, absent);
-  if (original !== undefined) return changedName(path, original);
-  return unexpected(
-    path,
-    absent.filter((each) => dirname(each) === dirname(path)),
-  );
+  const { files, faults } = await takeInventory(folder, checksums);
+  throwWorst(faults);
+  return files;
 }
 
 function wrongKind(message: string, found: string): StowageError {
@@ -75,16 +104,16 @@ function wrongKind(message: string, found: string): StowageError {
   });
 }
 
-/** @throws StowageError `part-missing` unless every listed file was found in one of the folders */
-export function requireAll(
-  checksums: readonly Pick<Checksum, 'path'>[],
+/** The error for listed files that none of the sets has; undefined if there are none. */
+export function missingFiles(
+  checksums: readonly Checksum[],
   found: readonly ReadonlySet<string>[],
-): void {
+): StowageError | undefined {
   const missing = checksums.filter(({ path }) => !found.some((each) => each.has(path)));
   const [first] = missing;
-  if (first === undefined) return;
+  if (first === undefined) return undefined;
   const count = missing.length;
-  throw new StowageError(
+  return new StowageError(
     'part-missing',
     `${count} of the bundle's files ${count === 1 ? 'is' : 'are'} missing`,
     {

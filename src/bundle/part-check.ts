@@ -168,8 +168,14 @@ export function contentOf(bundle: Bundle, part: Part): string {
 function nameOf(bundle: Bundle, { digest }: BundleBlob): string {
   const [name] = fromBundle(bundle, (kind, item) => kind.blobName(item, digest) ?? []);
   if (name !== undefined) return name;
-  // The index does not list layers; the image manifests that do are parts themselves.
-  return bundle.images.length === 1
-    ? `a layer or config of image ${bundle.images[0]?.name}`
-    : 'a layer or config of an image';
+  // The index lists neither layers nor the configs of models and files; the manifests that do are parts themselves.
+  const [image, ...others] = bundle.images;
+  return [
+    ...(image === undefined
+      ? []
+      : [others.length === 0 ? `a layer of image ${image.name}` : 'a layer of an image']),
+    ...(bundle.models.length + bundle.files.length === 0
+      ? []
+      : ['the config of a model or of files']),
+  ].join(', or ');
 }

@@ -1,5 +1,4 @@
 import { counted } from '../core/amount.ts';
-import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
 import { partInWords, Tally } from '../core/tally.ts';
 import { allParts } from '../format/bundle.ts';
@@ -7,10 +6,11 @@ import type { Part } from '../format/part.ts';
 import { HashPool } from '../io/hashing.ts';
 import { forEachBounded } from '../io/queue.ts';
 import { readersFor } from '../io/seeking.ts';
-import type { AdmittedBundle } from './admitted-bundle.ts';
+import type { Admission } from './admitted-bundle.ts';
 import { discNamed } from './discs.ts';
 import { installerParts } from './installers.ts';
 import { examinePart, type PartFault } from './part-check.ts';
+import { throwWorst } from './worst-fault.ts';
 
 /** The result of hashing the parts of a bundle. */
 export interface PartVerdict {
@@ -26,7 +26,7 @@ export interface PartVerdict {
  * @throws StowageError `io-failed`, `interrupted`
  */
 export async function examineParts(
-  { bundle, discs }: AdmittedBundle,
+  { bundle, discs }: Pick<Admission, 'bundle' | 'discs'>,
   { signal, emit }: Context,
 ): Promise<PartVerdict> {
   const parts = [...installerParts(bundle), ...allParts(bundle)];
@@ -69,31 +69,9 @@ export async function examineParts(
 
 /**
  * Hashes every part and installer of an admitted bundle in place.
- * @throws StowageError `part-damaged`, `part-missing`, `file-kind` for the first faulty one, which names the others
+ * @throws StowageError `part-damaged`, `part-missing`, `file-kind` as {@link throwWorst}
  */
-export async function verifyParts(admitted: AdmittedBundle, context: Context): Promise<void> {
-  requireFaultless((await examineParts(admitted, context)).faults);
-}
-
-/**
- * @param absent parts that are missing without being a fault of a folder: named with the others
- * @throws StowageError that of the fault with the worst exit status, which names the others
- */
-export function requireFaultless(faults: readonly PartFault[], absent: readonly Part[] = []): void {
-  const worstFirst = faults.toSorted((a, b) => b.error.exitStatus - a.error.exitStatus);
-  const [first] = worstFirst;
-  if (first === undefined) return;
-  const others = [
-    ...worstFirst.slice(1).map(({ error }) => `${error.message}: ${error.found ?? ''}`),
-    ...absent.map(({ path }) => `missing: ${path}`),
-  ];
-  if (others.length === 0) throw first.error;
-  const { code, message, expected, found, hint } = first.error;
-  throw new StowageError(code, `${message}, and ${others.length} more`, {
-    ...(expected === undefined ? {} : { expected }),
-    ...(found === undefined ? {} : { found }),
-    hint,
-    defects: [`${message}: ${found ?? ''}`, ...others].slice(0, 50),
-    cause: first.error,
-  });
+export async function verifyParts(admitted: Admission, context: Context): Promise<void> {
+  const { faults } = await examineParts(admitted, context);
+  throwWorst(faults.map(({ error }) => error));
 }

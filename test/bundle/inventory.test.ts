@@ -2,7 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { listedFiles, requireAll, requireSameFiles } from '../../src/bundle/inventory.ts';
+import {
+  listedFiles,
+  missingFiles,
+  requireSameFiles,
+  takeInventory,
+} from '../../src/bundle/inventory.ts';
 import { sriOf } from '../../src/core/digest.ts';
 import type { Bundle } from '../../src/format/bundle.ts';
 import type { Checksum } from '../../src/format/checksums.ts';
@@ -58,15 +63,15 @@ describe('when the media are compared with SHA512SUMS', () => {
   });
 
   it('accepts the listed files, the list and its signatures', async () => {
-    requireAll(listed, [await listedFiles(folder, listed)]);
+    expect(missingFiles(listed, [await listedFiles(folder, listed)])).toBeUndefined();
   });
 
   it('finds files in any of the folders', async () => {
     const more = [...listed, line('blobs/b')];
     const here = await listedFiles(folder, more);
     expect([...here].sort()).toEqual(['blobs/a', 'bundle.json']);
-    requireAll(more, [here, new Set(['blobs/b'])]);
-    await expectCode(() => requireAll(more, [here]), 'part-missing');
+    expect(missingFiles(more, [here, new Set(['blobs/b'])])).toBeUndefined();
+    expect(missingFiles(more, [here])?.code).toBe('part-missing');
   });
 
   it.each<[string, (path: string) => void]>([
@@ -95,13 +100,28 @@ describe('when the media are compared with SHA512SUMS', () => {
     },
   );
 
+  it('lists every foreign file, link and folder in place of a file, up to 50', async () => {
+    mkdirSync(join(folder, 'blobs/b'));
+    for (const name of ['blobs/b/inside', 'one', 'two']) writeFileSync(join(folder, name), '');
+    symlinkSync('one', join(folder, 'three'));
+    const more = [...listed, line('blobs/b')];
+    const { defects, exitStatus } = await expectCode(() => listedFiles(folder, more), 'file-kind');
+    expect(exitStatus).toBe(10);
+    expect(defects).toHaveLength(4);
+    for (const name of ['one', 'two', 'three', 'blobs/b is a folder'])
+      expect(defects.join()).toContain(name);
+    for (let n = 0; n < 60; n += 1) writeFileSync(join(folder, `extra-${n}`), '');
+    expect((await takeInventory(folder, listed)).faults).toHaveLength(50);
+  });
+
   it('names the first missing file, and up to 50 in total', async () => {
     const more = Array.from({ length: 60 }, (_, n) => line(`blobs/missing-${n}`));
     const all = [...listed, ...more];
     const found = await listedFiles(folder, all);
-    const error = await expectCode(() => requireAll(all, [found]), 'part-missing');
-    expect(error.expected).toBe('blobs/missing-0');
-    expect(error.defects).toHaveLength(50);
-    expect(error.message).toContain('60 of');
+    const error = missingFiles(all, [found]);
+    expect(error?.code).toBe('part-missing');
+    expect(error?.expected).toBe('blobs/missing-0');
+    expect(error?.defects).toHaveLength(50);
+    expect(error?.message).toContain('60 of');
   });
 });

@@ -12,7 +12,7 @@ import { crc32 } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { admit } from '../../src/bundle/admission/admit.ts';
 import type { AdmittedBundle } from '../../src/bundle/admitted-bundle.ts';
-import { checkPart } from '../../src/bundle/part-check.ts';
+import { checkPart, contentOf } from '../../src/bundle/part-check.ts';
 import { verifyParts } from '../../src/bundle/verify.ts';
 import type { ErrorCode } from '../../src/core/error.ts';
 import { MIB } from '../../src/core/limits.ts';
@@ -27,6 +27,8 @@ import { tree } from '../support/tree.ts';
 const scratch = scratchFolder();
 const pool = new HashPool(new AbortController().signal);
 afterAll(() => pool.close());
+/** The digest of `{}`: the config of models and files without details. */
+const empty = 'sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a';
 let small: SmallBundle;
 let large: SmallBundle;
 
@@ -120,6 +122,12 @@ describe('when a byte of a part changed', () => {
     expect(error.found).toContain(`within ${spot} of the file`);
   });
 
+  it('names no image if the bundle has none', () => {
+    const bundle = { ...small.bundle, images: [] };
+    const config = bundle.blobs.find(({ digest }) => digest === empty)?.parts[0];
+    expect(config && contentOf(bundle, config)).toBe('the config of a model or of files');
+  });
+
   it('names each kind of content', async () => {
     const { bundle } = small;
     const image = bundle.images[0];
@@ -127,8 +135,9 @@ describe('when a byte of a part changed', () => {
       [bundle.models[0]?.files[1]?.digest, 'config.json of model tiny'],
       [bundle.models[0]?.manifest, 'the manifest of model tiny'],
       [bundle.files[0]?.digest, 'files settings'],
-      [image?.target.digest, 'the index of image server'],
-      [image?.platforms[0]?.config, 'a layer or config of image server'],
+      [image?.target.digest, 'the manifest of image server for linux/amd64'],
+      [image?.platforms[0]?.config, 'the config of image server for linux/amd64'],
+      [empty, 'a layer of image server, or the config of a model or of files'],
     ];
     for (const [digest, words] of expected) {
       const admission = await admitted(small);

@@ -296,25 +296,33 @@ describe('when a bundle is inspected', () => {
     });
   });
 
-  it('verifies the other files when one is missing, and reports damage first', async () => {
-    const place = carried();
-    const copy = scratch.copy(small.folder);
-    const [lost = '', damaged = ''] = small.bundle.blobs.map((each) => each.parts[0]?.path ?? '');
-    rmSync(join(copy, lost));
-    const verify = ['verify', copy, '--trust', 'root.pem'];
-    expect(await runProgram(verify, place)).toMatchObject({
-      status: 1,
-      error: { code: 'part-missing' },
-    });
-    const bytes = readFileSync(join(copy, damaged));
-    writeFileSync(join(copy, damaged), Buffer.alloc(bytes.length, 1));
-    const { status, error } = await runProgram(verify, place);
-    expect(status).toBe(10);
-    expect(error?.code).toBe('part-damaged');
-    expect(error?.defects).toHaveLength(2);
-    expect(error?.defects.join()).toContain(damaged);
-    expect(error?.defects.join()).toContain(`missing: ${lost}`);
-  });
+  it.each([
+    ['', []],
+    [' with a report', ['--report', 'report.json']],
+  ])(
+    'reports every missing, damaged and foreign file%s, by the worst exit status',
+    async (_, more) => {
+      const copy = scratch.copy(small.folder);
+      const verify = (): Promise<Ran> =>
+        runProgram(['verify', copy, '--trust', 'root.pem', ...more], carried());
+      const [lost = '', damaged = ''] = small.bundle.blobs.map((each) => each.parts[0]?.path ?? '');
+      rmSync(join(copy, lost));
+      expect(await verify()).toMatchObject({ status: 1, error: { code: 'part-missing' } });
+      const bytes = readFileSync(join(copy, damaged));
+      writeFileSync(join(copy, damaged), Buffer.alloc(bytes.length, 1));
+      const two = await verify();
+      expect(two).toMatchObject({ status: 10, error: { code: 'part-damaged' } });
+      expect(two.error?.defects).toHaveLength(2);
+      writeFileSync(join(copy, 'foreign'), '');
+      rmSync(join(copy, 'README.txt'));
+      writeFileSync(join(copy, 'OPERATOR.txt'), 'changed');
+      const { status, error } = await verify();
+      expect(status).toBe(10);
+      expect(error?.defects).toHaveLength(5);
+      for (const each of [damaged, `missing: ${lost}`, '"foreign"', 'README.txt', 'OPERATOR.txt'])
+        expect(error?.defects.join('\n')).toContain(each);
+    },
+  );
 
   it('escapes control characters in a bundle (attack 83)', async () => {
     const place = scratch.copy(small.folder);

@@ -16,9 +16,10 @@ import {
 import { readListed, readSignatures, requireSum } from '../bundle-files.ts';
 import { checkManifestsIn } from '../check-manifests.ts';
 import { discLabel } from '../discs.ts';
-import { listedFiles, requireAll, requireSameFiles } from '../inventory.ts';
+import { missingFiles, requireSameFiles, takeInventory } from '../inventory.ts';
 import { FolderMedium, type Medium } from '../medium.ts';
 import { withInstallerHint } from '../read-index.ts';
+import { throwWorst } from '../worst-fault.ts';
 import {
   requireFresh,
   requireNewer,
@@ -43,6 +44,9 @@ export interface AdmitOptions extends Context {
 /** What was found in one folder of a bundle. */
 interface Examined extends Omit<Admission, 'discs'> {
   readonly disc: AdmittedDisc;
+  readonly faults: readonly StowageError[];
+  /** The listed files that are not there, for a reason that one of the faults names. */
+  readonly explained: ReadonlySet<string>;
   readonly checksums: readonly Checksum[];
 }
 
@@ -65,32 +69,62 @@ export function admit(
  * @throws StowageError `bundle-mixed`, and what each check throws, with the disc's name where there are several
  */
 export async function admitMedium(medium: Medium, options: AdmitOptions): Promise<AdmittedBundle> {
+  const { admission, faults } = await survey(medium, options);
+  throwWorst(faults);
+  return mint(admission);
+}
+
+/** What admission found, and what is wrong with single files: each fault refuses the bundle. */
+export interface Survey {
+  readonly admission: Admission;
+  /** Files that are missing, damaged, or not on the list. */
+  readonly faults: readonly StowageError[];
+}
+
+/**
+ * Like {@link admit}, but returns what is wrong with single files, so that a verification can hash the parts too and
+ * report everything. The result cannot be imported.
+ * @throws StowageError as {@link admit}, except for single files
+ */
+export function surveyBundle(folders: readonly string[], options: AdmitOptions): Promise<Survey> {
+  return survey(new FolderMedium(folders), options);
+}
+
+async function survey(medium: Medium, options: AdmitOptions): Promise<Survey> {
   const { folders } = medium;
   // TUF 5.1: one point in time for every check.
   const now = options.now();
   const examined: Examined[] = [];
+  const faults: StowageError[] = [];
   for (const folder of folders) {
     const subject = folders.length === 1 ? undefined : discLabel(folder);
     // Not by index: one past the end would be looked up in the prototypes (attack 114).
     const first = examined.at(0);
     const one = await examine({ folder, medium, first, now, subject }, options).catch(
       (error: unknown) => {
-        throw subject === undefined ? error : onDisc(error, subject);
+        throw subject === undefined || !(error instanceof StowageError)
+          ? error
+          : onDisc(error, subject);
       },
     );
     examined.push(one);
+    for (const each of one.faults)
+      faults.push(subject === undefined ? each : onDisc(each, subject));
   }
   const [first] = examined;
   if (first === undefined) throw new RangeError('no folder to admit');
   const discs = examined.map((each) => each.disc);
-  if (options.partial !== true)
-    requireAll(
+  if (options.partial !== true) {
+    const missing = missingFiles(
       first.checksums,
-      discs.map((each) => each.files),
+      examined.flatMap((each) => [each.disc.files, each.explained]),
     );
+    if (missing !== undefined) faults.push(missing);
+  }
   const { bundle, id, signers, approvers, trust } = first;
   const controlFiles = new Map(examined.toReversed().flatMap((each) => [...each.controlFiles]));
-  return mint({ discs, bundle, id, signers, approvers, trust, controlFiles });
+  const admission = { discs, bundle, id, signers, approvers, trust, controlFiles };
+  return { admission, faults };
 }
 
 interface Examination {
@@ -156,22 +190,33 @@ async function examine(
   step('inventory');
   requireSameFiles(checksums, bundle);
   await medium.readControlFiles(bundle);
-  const files = await listedFiles(folder, checksums);
+  const inventory = await takeInventory(folder, checksums);
+  const { files } = inventory;
   await checkManifestsIn(folder, files, bundle);
   const controlFiles = new Map([
     ['SHA512SUMS', checksumBytes],
     ['bundle.json', indexBytes],
     ...signatures.map(({ name, bytes }): [string, Buffer] => [`signatures/${name}`, bytes]),
   ]);
+  const faults = [...inventory.faults];
+  const explained = new Set(inventory.explained);
   for (const { path } of bundle.control) {
-    const bytes = await readListed(folder, path, MAX_CONTROL_FILE_BYTES, 'part-missing');
-    requireSum(checksums, path, bytes);
-    controlFiles.set(path, bytes);
+    if (explained.has(path)) continue;
+    try {
+      const bytes = await readListed(folder, path, MAX_CONTROL_FILE_BYTES, 'part-missing');
+      requireSum(checksums, path, bytes);
+      controlFiles.set(path, bytes);
+    } catch (error) {
+      if (!(error instanceof StowageError) || error.code === 'io-failed') throw error;
+      faults.push(error);
+      explained.add(path);
+    }
   }
   for (const [path, bytes] of first?.controlFiles ?? [])
     if (!path.startsWith('signatures/')) controlFiles.set(path, bytes);
   const disc = { folder, files };
-  return { disc, checksums, bundle, id, signers, approvers, trust, controlFiles };
+  const admission = { bundle, id, signers, approvers, trust, controlFiles };
+  return { ...admission, disc, checksums, faults, explained };
 }
 
 function mixed(expected: string, found: string): StowageError {
@@ -183,8 +228,7 @@ function mixed(expected: string, found: string): StowageError {
 }
 
 // The same error, naming the disc.
-function onDisc(error: unknown, disc: string): unknown {
-  if (!(error instanceof StowageError)) return error;
+function onDisc(error: StowageError, disc: string): StowageError {
   const { code, message, expected, found, hint, defects, cause } = error;
   return new StowageError(code, `${disc}: ${message}`, {
     ...(expected === undefined ? {} : { expected }),

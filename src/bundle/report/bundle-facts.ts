@@ -12,7 +12,7 @@ import { evaluateSignatures } from '../../trust/policy.ts';
 import type { SignatureFile } from '../../trust/signature-file.ts';
 import { approversOf } from '../admission/approval.ts';
 import { trustOf } from '../admission/trust-files.ts';
-import type { AdmittedBundle } from '../admitted-bundle.ts';
+import type { Admission } from '../admitted-bundle.ts';
 import { readListed, readSignatures, requireSum } from '../bundle-files.ts';
 import { describeRefused, describeVerdicts, markApprovals } from './describe-signatures.ts';
 
@@ -31,7 +31,7 @@ export interface BundleFacts {
 const LOCK = 'attestations/lock.json';
 
 /** The facts about an admitted bundle, from the bytes that admission verified. */
-export function admittedFacts(admitted: AdmittedBundle): BundleFacts {
+export function admittedFacts(admitted: Admission): BundleFacts {
   const { bundle, id, signers, approvers, trust, controlFiles } = admitted;
   const described = describeVerdicts(
     signers,

@@ -44,7 +44,9 @@ export async function makeReport(
       : admittedFacts(admitted);
   const { bundle } = facts;
   const steps = describeSteps(record, facts);
-  const absent = verdict === undefined ? undefined : amountOf(verdict.absent);
+  // The parts that a failed verification did not find are listed in its error.
+  const absent =
+    verdict === undefined || failure !== undefined ? undefined : amountOf(verdict.absent);
   const missing = absent !== undefined && absent.parts > 0 ? { absent } : {};
   const trust = describeTrust(given, facts.trust);
   return checkDocument(reportKind, {
@@ -63,7 +65,7 @@ export async function makeReport(
     trust,
     ...(bundle === undefined ? {} : { contents: contentsOf(bundle) }),
     ...(facts.findings === undefined ? {} : { findings: facts.findings }),
-    unchecked: unchecked({ steps, facts, trust, ...missing }),
+    unchecked: unchecked({ steps, facts, trust, ...missing, readAll: verdict !== undefined }),
     tool: await describeTool(running.program),
     host: describeHost(running),
   });

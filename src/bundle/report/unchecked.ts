@@ -9,13 +9,15 @@ interface Known {
   readonly facts: BundleFacts;
   readonly trust: ReportTrust;
   readonly absent?: Report['absent'];
+  /** Whether every part that is there was read. */
+  readonly readAll: boolean;
 }
 
 /** What was not checked, so that no reader assumes it was: first what was skipped this time, then what never is checked. */
-export function unchecked({ steps, facts, trust, absent }: Known): Unchecked[] {
+export function unchecked({ steps, facts, trust, absent, readAll }: Known): Unchecked[] {
   return [
     ...onOtherDiscs(absent),
-    ...skipped(steps),
+    ...skipped(steps, readAll),
     {
       what: 'whether the trust anchor is the right one',
       why: 'compare its SHA-256 fingerprint with the printed one, digit by digit: an attacker who supplies a bundle can supply a root certificate with it',
@@ -76,15 +78,15 @@ function onOtherDiscs(absent: Report['absent']): Unchecked[] {
   ];
 }
 
-function skipped(steps: readonly ReportStep[]): Unchecked[] {
+function skipped(steps: readonly ReportStep[], readAll: boolean): Unchecked[] {
   const failed = steps.find((each) => each.outcome === 'failed');
   const rest = steps.filter((each) => each.outcome === 'not-run');
   return [
-    ...(failed?.name === 'verify'
+    ...(failed?.name === 'verify' && !readAll
       ? [
           {
             what: 'the remaining parts',
-            why: `verification failed after about ${failed.bytes ?? 0} bytes. The error lists damaged parts; others may not have been checked`,
+            why: `verification stopped after about ${failed.bytes ?? 0} bytes`,
           },
         ]
       : []),

@@ -1,9 +1,10 @@
 import type { Context, StowageEvent } from '../../core/event.ts';
 import type { Trust } from '../../format/trust.ts';
-import { admit } from '../admission/admit.ts';
-import type { AdmittedBundle } from '../admitted-bundle.ts';
+import { type Survey, surveyBundle } from '../admission/admit.ts';
+import type { Admission } from '../admitted-bundle.ts';
 import { onDiscs } from '../discs.ts';
-import { examineParts, type PartVerdict, requireFaultless } from '../verify.ts';
+import { examineParts, type PartVerdict } from '../verify.ts';
+import { throwWorst } from '../worst-fault.ts';
 
 /** A step that was started. */
 export interface RecordedStep {
@@ -14,13 +15,16 @@ export interface RecordedStep {
   readonly bytes?: number;
 }
 
+/** A verification that passed. */
+export type Verified = Required<Pick<VerificationRecord, 'admitted' | 'verdict'>>;
+
 /** What happened in one verification, whether it passed or failed. */
 export interface VerificationRecord {
   readonly startedAt: Date;
   readonly endedAt: Date;
   readonly steps: readonly RecordedStep[];
   /** Absent when the bundle was rejected before its parts were read. */
-  readonly admitted?: AdmittedBundle;
+  readonly admitted?: Admission;
   /** The result for its parts; absent unless all of them were read. */
   readonly verdict?: PartVerdict;
   /** Why it failed. */
@@ -45,16 +49,47 @@ export async function recordVerification(
       emit(event);
     },
   };
-  let admitted: AdmittedBundle | undefined;
+  let admitted: Admission | undefined;
+  let verdict: PartVerdict | undefined;
   try {
-    admitted = await admit(folders, { ...context, trust, partial: onDiscs(folders) });
-    const verdict = await examineParts(admitted, context);
-    requireFaultless(verdict.faults);
+    const survey = await surveyFolders(folders, { ...context, trust });
+    admitted = survey.admission;
+    recorder.end(survey.faults.length === 0 ? 'passed' : 'failed');
+    verdict = await examineParts(admitted, context);
+    recorder.end(verdict.faults.length === 0 ? 'passed' : 'failed');
+    requireFaultless(survey, verdict);
     return { startedAt, steps: recorder.end('passed'), endedAt: now(), admitted, verdict };
   } catch (error) {
     const steps = recorder.end('failed');
-    return { startedAt, steps, endedAt: now(), error, ...(admitted && { admitted }) };
+    const known = { ...(admitted && { admitted }), ...(verdict && { verdict }) };
+    return { startedAt, steps, endedAt: now(), error, ...known };
   }
+}
+
+/**
+ * Verifies a bundle in folders, or some of its discs: reads every file, also after one that is missing, damaged, or not on
+ * the list.
+ * @throws StowageError as admission; for files, the error with the worst exit status, which lists all of them
+ */
+export async function verifyFolders(
+  folders: readonly string[],
+  options: Context & { readonly trust: Trust },
+): Promise<Verified> {
+  const survey = await surveyFolders(folders, options);
+  const verdict = await examineParts(survey.admission, options);
+  requireFaultless(survey, verdict);
+  return { admitted: survey.admission, verdict };
+}
+
+function surveyFolders(
+  folders: readonly string[],
+  options: Context & { readonly trust: Trust },
+): Promise<Survey> {
+  return surveyBundle(folders, { ...options, partial: onDiscs(folders) });
+}
+
+function requireFaultless({ faults }: Survey, verdict: PartVerdict): void {
+  throwWorst([...faults, ...verdict.faults.map(({ error }) => error)]);
 }
 
 /** Derives steps from events: each step ends when the next one starts. */

@@ -1,10 +1,7 @@
 import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
 import { makeReport } from '../../bundle/report/make-report.ts';
 import { type ReportFiles, requireRoom, writeReport } from '../../bundle/report/report-files.ts';
-import {
-  recordVerification,
-  type VerificationRecord,
-} from '../../bundle/report/verification-record.ts';
+import { recordVerification, type Verified } from '../../bundle/report/verification-record.ts';
 import { type Signer, signDetached } from '../../trust/cms-sign.ts';
 import { type CommandContext, usage } from '../command.ts';
 import { toStowageError } from '../render.ts';
@@ -41,7 +38,7 @@ export async function prepareReport(
 }
 
 /** A verification with its reports. */
-export interface Reported extends Required<Pick<VerificationRecord, 'admitted' | 'verdict'>> {
+export interface Reported extends Verified {
   readonly reports: readonly string[];
 }
 

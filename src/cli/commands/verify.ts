@@ -1,8 +1,6 @@
-import { admit } from '../../bundle/admission/admit.ts';
 import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
-import { discLabel, findDiscs, onDiscs } from '../../bundle/discs.ts';
-import { requireAll } from '../../bundle/inventory.ts';
-import { examineParts, requireFaultless } from '../../bundle/verify.ts';
+import { discLabel, findDiscs } from '../../bundle/discs.ts';
+import { verifyFolders } from '../../bundle/report/verification-record.ts';
 import { counted, formatBytes } from '../../core/amount.ts';
 import { bundleSize } from '../../format/bundle.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
@@ -23,12 +21,8 @@ export async function verify(
   if (options.report.length === 0) {
     requireNoSigner(options);
     const trust = await readTrustFile(options.trust, context);
-    const partial = onDiscs(folders);
-    const admitted = await admit(folders, { ...context, trust: trust.trust, partial: true });
-    const verdict = await examineParts(admitted, context);
-    requireFaultless(verdict.faults, partial ? [] : verdict.absent);
-    if (!partial) requireAll(verdict.absent, []);
-    return resultOf(folders, trust, { admitted, verdict, reports: [] });
+    const verified = await verifyFolders(folders, { ...context, trust: trust.trust });
+    return resultOf(folders, trust, { ...verified, reports: [] });
   }
   const { prepareReport, verifyWithReport } = await import('./verify-report.ts');
   const files = await prepareReport(options, folders, context);

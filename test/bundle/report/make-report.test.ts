@@ -308,12 +308,40 @@ describe('when a verification fails', () => {
     const at = names.indexOf(`${step} failed`);
     expect(at).toBeGreaterThanOrEqual(0);
     expect(names.slice(0, at).every((each) => each.endsWith(' passed'))).toBe(true);
-    expect(names.slice(at + 1).every((each) => each.endsWith(' not-run'))).toBe(true);
+    expect(names.slice(at + 1)).toEqual(
+      step === 'inventory'
+        ? ['verify passed']
+        : names.slice(at + 1).map((each) => each.replace(/ .*/, ' not-run')),
+    );
     expect(made.steps.at(-1)?.name).toBe('verify');
     expect(made.bundle?.name).toBe(bundle === 'known' ? 'chat' : undefined);
     expect(made.contents === undefined).toBe(bundle === 'unknown');
-    const first = made.unchecked[0]?.what ?? '';
-    expect(first).toContain(step === 'verify' ? 'the remaining parts' : 'the steps not run');
+    const text = made.unchecked.map(({ what }) => what).join();
+    expect(text.includes('the steps not run')).toBe(!['inventory', 'verify'].includes(step));
+    expect(text).not.toContain('the remaining parts');
+    expect(made.absent).toBeUndefined();
+  });
+
+  it('names the parts that it did not read, if it stopped while reading them', async () => {
+    const stop = new AbortController();
+    const record = await recordVerification([small.folder], {
+      ...context(),
+      trust: small.trust,
+      signal: stop.signal,
+      emit: (event) => {
+        if (event.type === 'step' && event.step === 'verify') stop.abort();
+      },
+    });
+    const { fingerprint, subject } = small.root;
+    const made = await makeReport(record, {
+      folders: [small.folder],
+      given: { trust: small.trust, fingerprint, subject },
+      running,
+      failure: toStowageError(record.error),
+    });
+    expect(made.failure?.code).toBe('interrupted');
+    expect(outcomes(made).at(-1)).toBe('verify failed');
+    expect(made.unchecked[0]?.what).toContain('the remaining parts');
   });
 
   it('does not name a bundle without a trusted signature', async () => {
