@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasSri, sriHex, sriOf } from '../core/digest.ts';
 import { type ErrorCode, StowageError, systemCode } from '../core/error.ts';
-import { MAX_SIGNATURE_BYTES, MAX_SIGNATURES } from '../core/limits.ts';
+import { MAX_CONTROL_FILE_BYTES, MAX_SIGNATURE_BYTES, MAX_SIGNATURES } from '../core/limits.ts';
 import type { Checksum } from '../format/checksums.ts';
 import { ioError, readBounded } from '../io/file.ts';
 import type { SignatureFile } from '../trust/signature-file.ts';
@@ -110,6 +110,33 @@ export function requireSum(checksums: readonly Checksum[], path: string, bytes: 
     found: sriHex(sriOf(bytes)),
     hint: 'copy the bundle again from a complete copy; if the error persists, the file was changed after signing',
   });
+}
+
+/** Control files of a folder: the content of those that are as listed, and what is wrong with each other one. */
+export interface ControlFiles {
+  readonly files: ReadonlyMap<string, Buffer>;
+  readonly faults: ReadonlyMap<string, StowageError>;
+}
+
+/** @throws StowageError `io-failed` */
+export async function readControlFiles(
+  folder: string,
+  paths: readonly string[],
+  checksums: readonly Checksum[],
+): Promise<ControlFiles> {
+  const files = new Map<string, Buffer>();
+  const faults = new Map<string, StowageError>();
+  for (const path of paths) {
+    try {
+      const bytes = await readListed(folder, path, MAX_CONTROL_FILE_BYTES, 'part-missing');
+      requireSum(checksums, path, bytes);
+      files.set(path, bytes);
+    } catch (error) {
+      if (!(error instanceof StowageError) || error.code === 'io-failed') throw error;
+      faults.set(path, error);
+    }
+  }
+  return { files, faults };
 }
 
 /**

@@ -1,7 +1,7 @@
 import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import type { Context } from '../../core/event.ts';
-import { MAX_CHECKSUMS_BYTES, MAX_CONTROL_FILE_BYTES, MAX_INDEX_BYTES } from '../../core/limits.ts';
+import { MAX_CHECKSUMS_BYTES, MAX_INDEX_BYTES } from '../../core/limits.ts';
 import { bundleKind } from '../../format/bundle.ts';
 import { type Checksum, readChecksums } from '../../format/checksums.ts';
 import { readCanonical } from '../../format/document.ts';
@@ -13,7 +13,7 @@ import {
   type AdmittedDisc,
   mint,
 } from '../admitted-bundle.ts';
-import { readListed, readSignatures, requireSum } from '../bundle-files.ts';
+import { readControlFiles, readListed, readSignatures, requireSum } from '../bundle-files.ts';
 import { checkManifestsIn } from '../check-manifests.ts';
 import { discLabel } from '../discs.ts';
 import { missingFiles, requireSameFiles, takeInventory } from '../inventory.ts';
@@ -191,32 +191,25 @@ async function examine(
   requireSameFiles(checksums, bundle);
   await medium.readControlFiles(bundle);
   const inventory = await takeInventory(folder, checksums);
-  const { files } = inventory;
+  const { files, explained } = inventory;
   await checkManifestsIn(folder, files, bundle);
   const controlFiles = new Map([
     ['SHA512SUMS', checksumBytes],
     ['bundle.json', indexBytes],
     ...signatures.map(({ name, bytes }): [string, Buffer] => [`signatures/${name}`, bytes]),
   ]);
-  const faults = [...inventory.faults];
-  const explained = new Set(inventory.explained);
-  for (const { path } of bundle.control) {
-    if (explained.has(path)) continue;
-    try {
-      const bytes = await readListed(folder, path, MAX_CONTROL_FILE_BYTES, 'part-missing');
-      requireSum(checksums, path, bytes);
-      controlFiles.set(path, bytes);
-    } catch (error) {
-      if (!(error instanceof StowageError) || error.code === 'io-failed') throw error;
-      faults.push(error);
-      explained.add(path);
-    }
-  }
+  const paths = bundle.control.map(({ path }) => path).filter((path) => !explained.has(path));
+  const control = await readControlFiles(folder, paths, checksums);
+  for (const [path, bytes] of control.files) controlFiles.set(path, bytes);
   for (const [path, bytes] of first?.controlFiles ?? [])
     if (!path.startsWith('signatures/')) controlFiles.set(path, bytes);
   const disc = { folder, files };
   const admission = { bundle, id, signers, approvers, trust, controlFiles };
-  return { ...admission, disc, checksums, faults, explained };
+  return {
+    ...{ ...admission, disc, checksums },
+    faults: [...inventory.faults, ...control.faults.values()],
+    explained: new Set([...explained, ...control.faults.keys()]),
+  };
 }
 
 function mixed(expected: string, found: string): StowageError {

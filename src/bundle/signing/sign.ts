@@ -7,9 +7,10 @@ import { makeFolder } from '../../io/folder.ts';
 import { type Signer, signDetached } from '../../trust/cms-sign.ts';
 import { requireCounted, requireUsable } from '../../trust/policy.ts';
 import type { SignatureFile } from '../../trust/signature-file.ts';
-import { readSignatures } from '../bundle-files.ts';
+import { readControlFiles, readSignatures } from '../bundle-files.ts';
 import { findDiscs } from '../discs.ts';
 import { mixed, type ReadIndex, readIndex } from '../read-index.ts';
+import { throwWorst } from '../worst-fault.ts';
 import { nameInUse } from './name-in-use.ts';
 
 /** A bundle, or all discs of one, to which a signature can be added. */
@@ -32,7 +33,7 @@ export interface SignableBundle {
  * Adds a signature over a bundle's `SHA512SUMS`, on every disc of a folder of discs; no other file is changed.
  * @param name of the file under `signatures/`, without `.p7s`
  * @returns the path of the signature, on the first disc
- * @throws StowageError `output-exists`, `bundle-absent`, `checksums-malformed`, `part-damaged`, `bundle-mixed`
+ * @throws StowageError `output-exists`, `bundle-absent`, `checksums-malformed`, `part-damaged`, `part-missing`, `bundle-mixed`
  */
 export async function signBundle(
   folder: string,
@@ -45,7 +46,7 @@ export async function signBundle(
 }
 
 /**
- * Checks that this is a complete bundle and the signature's name is unused, before the user has to enter a passphrase or
+ * Checks that this is a bundle whose control files are as listed, and that the signature's name is unused, before the user has to enter a passphrase or
  * touch a token.
  * @throws StowageError as {@link signBundle}
  */
@@ -58,6 +59,9 @@ export async function openForSigning(place: string, name: string): Promise<Signa
     const index = await readIndex(folder);
     first ??= index;
     if (index.id !== first.id) throw mixed(folder, first.id, index.id);
+    const control = index.bundle.control.map(({ path }) => path);
+    const { faults } = await readControlFiles(folder, control, index.checksums);
+    throwWorst([...faults.values()]);
     const path = join(folder, 'signatures', file);
     if (await exists(path)) throw await nameInUse(path, index.list);
     for (const each of await readSignatures(folder)) present.set(each.name, each);

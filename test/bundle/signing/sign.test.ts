@@ -1,8 +1,17 @@
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { admit } from '../../../src/bundle/admission/admit.ts';
 import { signatureName, signBundle } from '../../../src/bundle/signing/sign.ts';
+import type { ErrorCode } from '../../../src/core/error.ts';
 import { context, packedAt } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { scratchFolder } from '../../support/scratch.ts';
@@ -89,6 +98,13 @@ describe('when a bundle cannot be signed', () => {
       const path = join(folder, 'bundle.json');
       writeFileSync(path, `${readFileSync(path, 'utf8')} `);
     }, 'part-damaged'));
+
+  it.each<[string, (path: string) => void, ErrorCode]>([
+    ['changed', (path) => appendFileSync(path, ' '), 'part-damaged'],
+    ['missing', (path) => rmSync(path), 'part-missing'],
+  ])('rejects a control file that is %s', (_, change, code) =>
+    refused((folder) => change(join(folder, 'attestations/lock.json')), code),
+  );
 
   it('rejects a link in place of a signature', () =>
     refused(
