@@ -95,14 +95,10 @@ export const imageKind: ContentKind<ImageForms> = {
   offer,
 
   title: ({ name }) => `Image ${name}`,
-  blobName: ({ name, target, platforms, attached = [] }, digest) => {
-    const own = platforms.find((each) => [each.manifest, each.config].includes(digest));
-    if (own !== undefined)
-      return `the ${own.config === digest ? 'config' : 'manifest'} of image ${name} for ${own.platform}`;
-    if (target.digest === digest) return `the index of image ${name}`;
-    return attached.some((each) => each.digest === digest)
-      ? `an attachment of image ${name}`
-      : undefined;
+  blobName: ({ name, target, platforms }, digest) => {
+    if (platforms.some((each) => each.config === digest)) return `the config of image ${name}`;
+    if (platforms.some((each) => each.manifest === digest)) return `the manifest of image ${name}`;
+    return target.digest === digest ? `the index of image ${name}` : undefined;
   },
   branch: (item, { platforms }) => {
     const own = platformsOf(item, platforms);
