@@ -39,7 +39,9 @@ async function sourceDefect(
 ): Promise<string | undefined> {
   const [place, root] = [await realPath(resolvePath(folder, source)), await realPath(folder)];
   if (place === undefined) return missing(source);
-  if (outside === true || root === undefined || place === root) return undefined;
+  if (place === root)
+    return 'this is the folder of the manifest, which its lock is written to: name a folder below it';
+  if (outside === true || root === undefined) return undefined;
   if (place.startsWith(root === '/' ? root : `${root}/`)) return undefined;
   return `${quoted(source)} is outside the folder of the manifest: ${quoted(place)}; move it, or add outside: true to this entry`;
 }

@@ -47,5 +47,5 @@ export const lockKind: DocumentKind<Lock> = {
   code: 'lock-invalid',
   schema,
   maxBytes: MAX_LOCK_BYTES,
-  hint: 'run stowage lock again; do not edit the lock by hand',
+  hint: 'restore the lock from version control; without a copy, remove it and run stowage lock with a --seq above that of the last bundle',
 };

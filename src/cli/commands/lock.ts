@@ -6,7 +6,7 @@ import { writeJson } from '../../format/document.ts';
 import { type Lock, lockKind } from '../../format/lock.ts';
 import { BlobStore } from '../../io/blob-store.ts';
 import { writeAtomic } from '../../io/file.ts';
-import { type CommandContext, type CommandResult, storeFolder } from '../command.ts';
+import { type CommandContext, type CommandResult, storeFolder, usage } from '../command.ts';
 import { explainedText, explainFindings, findingLines } from '../explain-findings.ts';
 import { checkManifest, readLock } from './manifest-file.ts';
 import { openSources, type SourceOptions } from './sources.ts';
@@ -24,6 +24,7 @@ export async function lock(
 ): Promise<CommandResult> {
   const { manifest, folder, lockPath } = await checkManifest(file, context);
   const previous = await readLock(lockPath);
+  requireAdvance(options.seq, previous);
   const resolved = await resolve(manifest, {
     ...context,
     folder,
@@ -44,9 +45,21 @@ export async function lock(
     },
     text: text(locked, lockPath, {
       unchanged: locked === previous,
+      isFirst: previous === undefined && options.seq === undefined,
       findings: explain ? explainedText(findings) : findingLines(findings),
     }),
   };
+}
+
+/** Sites refuse a release whose sequence went back. @throws StowageError `usage-invalid` */
+function requireAdvance(seq: number | undefined, previous: Lock | undefined): void {
+  if (seq === undefined || previous === undefined || seq >= previous.seq) return;
+  throw usage(
+    '--seq is below the sequence of the lock',
+    `a number from ${previous.seq}`,
+    String(seq),
+    'choose a higher number: sites refuse a release whose sequence went back',
+  );
 }
 
 function summary(lock: Lock): {
@@ -70,13 +83,20 @@ function lockBytes(lock: Lock): number {
 function text(
   lock: Lock,
   path: string,
-  { unchanged, findings }: { unchanged: boolean; findings: readonly string[] },
+  {
+    unchanged,
+    isFirst,
+    findings,
+  }: { unchanged: boolean; isFirst: boolean; findings: readonly string[] },
 ): string {
   const lines = [
     `${lock.manifest.name} ${lock.manifest.version}, sequence ${lock.seq}, content ${formatBytes(lockBytes(lock))}`,
     ...fromLock(lock, (kind, item) => [`  ${kind.lockLine(item)}`]),
     ...findings,
     unchanged ? `unchanged: ${path}` : `written to ${path}`,
+    ...(isFirst
+      ? ['there was no lock: if sites have this release already, lock it with a higher --seq']
+      : []),
   ];
   return `${lines.join('\n')}\n`;
 }

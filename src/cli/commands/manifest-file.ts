@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import { referenceDefects } from '../../build/image-references.ts';
 import { pathDefects } from '../../build/local-paths.ts';
 import { canonicalJson, type Json } from '../../core/canonical-json.ts';
 import { StowageError } from '../../core/error.ts';
@@ -44,7 +45,7 @@ export async function checkManifest(
   const folder = dirname(path);
   const bytes = await readBounded(path, MAX_MANIFEST_BYTES);
   const { value, ...reading } = parseYaml(manifestKind, bytes, file ?? DEFAULT_MANIFEST);
-  const further = await pathDefects(value, folder);
+  const further = [...(await pathDefects(value, folder)), ...referenceDefects(value)];
   const manifest = readValue(manifestKind, value, { ...reading, further });
   return { manifest, folder, lockPath: join(folder, lockName(path)) };
 }
@@ -52,7 +53,19 @@ export async function checkManifest(
 /** Reads a lock; undefined if there is none. */
 export async function readLock(path: string): Promise<Lock | undefined> {
   const bytes = await readIfThere(path, MAX_LOCK_BYTES);
-  return bytes && readJson(lockKind, bytes);
+  try {
+    return bytes && readJson(lockKind, bytes);
+  } catch (error) {
+    if (!(error instanceof StowageError) || error.code !== 'lock-invalid') throw error;
+    const { expected, found, hint } = error;
+    throw new StowageError('lock-invalid', `${path}: ${error.message}`, {
+      ...(expected === undefined ? {} : { expected }),
+      ...(found === undefined ? {} : { found }),
+      hint,
+      defects: error.defects,
+      cause: error,
+    });
+  }
 }
 
 /**

@@ -45,6 +45,7 @@ describe('when a manifest is checked', () => {
     ['an absolute path', '  - { name: p, source: /etc/passwd }\n'],
     ['a link that leads outside', '  - { name: p, source: ./link/a.txt }\n'],
     ['a link at the end that leads outside', '  - { name: p, source: link }\n'],
+    ['the folder of the manifest', '  - { name: p, source: . }\n'],
   ])('refuses %s, and so does lock', async (_, files) => {
     const home = place(files);
     const before = tree(home);
@@ -57,9 +58,46 @@ describe('when a manifest is checked', () => {
   });
 
   it.each([
+    ['a transport', 'docker://registry.example/server:1.0'],
+    ['an address', 'https://registry.example/server:1.0'],
+    ['upper case', 'registry.example/Server:1.0'],
+    ['an empty tag', 'registry.example/server:'],
+    ['a digest that is none', 'registry.example/server@sha256:abc'],
+  ])('refuses an image reference with %s, and so does lock', async (_, source) => {
+    const home = scratch.fresh();
+    mkdirSync(home);
+    const head = 'apiVersion: stowage/v1\nname: a\nversion: 1.0.0\n';
+    writeFileSync(
+      join(home, 'stowage.yaml'),
+      `${head}images:\n  - { name: server, source: "${source}" }\n`,
+    );
+    for (const command of ['check', 'lock']) {
+      const { status, error } = await runProgram([command], home);
+      expect([status, error?.code, error?.defects.length]).toEqual([1, 'manifest-invalid', 1]);
+      expect(error?.defects[0]).toMatch(/^stowage\.yaml:5:\d+: images\[0\]\.source: /);
+    }
+  });
+
+  it('names the lock that cannot be read, and how to go on without it', async () => {
+    const home = place('  - { name: p, source: ./prompts }\n');
+    writeFileSync(join(home, 'stowage.lock.json'), '{"schema":');
+    const { error } = await runProgram(['lock'], home);
+    expect(error?.code).toBe('lock-invalid');
+    expect(error?.message).toContain(join(home, 'stowage.lock.json'));
+    expect(error?.hint).toContain('--seq');
+  });
+
+  it('never lets the sequence go back', async () => {
+    const home = place('  - { name: p, source: ./prompts }\n');
+    const first = await runProgram(['lock', '--seq', '7'], home);
+    expect([first.status, first.stdout]).toEqual([0, expect.stringContaining('sequence 7')]);
+    const back = await runProgram(['lock', '--seq', '3'], home);
+    expect([back.status, back.error?.code]).toEqual([2, 'usage-invalid']);
+  });
+
+  it.each([
     ['a path outside with outside: true', '  - { name: p, source: ../elsewhere, outside: true }\n'],
     ['a link that stays inside', '  - { name: p, source: ./own/a.txt }\n'],
-    ['the folder itself', '  - { name: p, source: . }\n'],
   ])('accepts %s', async (_, files) => {
     expect((await check(place(files))).status).toBe(0);
   });
