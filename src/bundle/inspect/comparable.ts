@@ -5,6 +5,7 @@ import type { Bundle } from '../../format/bundle.ts';
 import type { Deployment } from '../../format/deployment.ts';
 import { readJson } from '../../format/document.ts';
 import type { Finding } from '../../format/finding.ts';
+import type { Installer } from '../../format/installer.ts';
 import { type Lock, lockKind } from '../../format/lock.ts';
 import type { BundleView } from './bundle-view.ts';
 import { type NamedSigner, namedSigners } from './named-signers.ts';
@@ -22,6 +23,8 @@ export interface Comparable extends Sections<'compared'> {
   /** Absent if they cannot be read. */
   readonly findings?: readonly Finding[];
   readonly signers: readonly NamedSigner[];
+  /** Absent for a lock. */
+  readonly installers?: readonly Installer[];
   readonly blobs: ReadonlyMap<Digest, number>;
   /** Bytes of everything that is not a blob: lists, attestations, installers, recovery parts. */
   readonly otherBytes: number;
@@ -48,6 +51,7 @@ export async function comparableBundle(view: BundleView): Promise<Comparable> {
     ),
     ...(lock === undefined ? {} : { findings: lock.findings }),
     signers: await namedSigners(view),
+    installers,
     blobs: new Map(bundle.blobs.map(({ digest, size }) => [digest, size])),
     otherBytes: others.reduce((sum, { size }) => sum + size, 0),
   };

@@ -14,6 +14,7 @@ import { type FormsBySection, kinds } from '../../content/kinds.ts';
 import type { Digest } from '../../core/digest.ts';
 import type { AcceptancePrompt, Deployment } from '../../format/deployment.ts';
 import type { Finding } from '../../format/finding.ts';
+import type { Installer } from '../../format/installer.ts';
 import type { Service } from '../../format/service.ts';
 import type { Comparable, ComparedRelease } from './comparable.ts';
 import type { NamedSigner } from './named-signers.ts';
@@ -47,6 +48,8 @@ export interface Difference extends ContentDifference {
   };
   /** Absent if the findings of one side cannot be read. */
   readonly findings?: Named<Finding, never>;
+  /** The programs that a bundle brings; absent if one side is a lock. */
+  readonly installers?: Named<Installer, NamedChange>;
   readonly signers: Named<NamedSigner, never>;
   readonly travel: Travel;
 }
@@ -99,9 +102,11 @@ export function diffSides(from: Comparable, to: Comparable): Difference {
   const contents: Readonly<Record<string, ItemDifference>> = Object.fromEntries(
     kinds.map((kind) => [kind.section, diffItems(kind, from, to)]),
   );
+  const installers = diffInstallers(from, to);
   const compared = [
     ...Object.values(contents),
     ...[configuration.services, configuration.acceptance],
+    ...(installers === undefined ? [] : [installers]),
   ];
   return {
     from: identityOf(from),
@@ -118,6 +123,7 @@ export function diffSides(from: Comparable, to: Comparable): Difference {
     ...(from.findings === undefined || to.findings === undefined
       ? {}
       : { findings: byPresence(from.findings, to.findings, findingKey) }),
+    ...(installers === undefined ? {} : { installers }),
     signers,
     travel: travelOf(from, to),
   };
@@ -168,6 +174,15 @@ function diffLicenses(from: Comparable, to: Comparable): LicenseChanges {
 
 function comparedItems(side: Comparable): ComparedItem[] {
   return kinds.flatMap((kind) => itemsIn<'compared'>(side, kind));
+}
+
+function diffInstallers(from: Comparable, to: Comparable): Difference['installers'] {
+  if (from.installers === undefined || to.installers === undefined) return undefined;
+  const path = (each: Installer): string => each.path;
+  const described = ({ size, sha512 }: Installer): object => ({ size, sha512 });
+  return byKey(from.installers, to.installers, path, (a, b) =>
+    changesOf(b.path, described(a), described(b)),
+  );
 }
 
 function diffConfiguration(from: Deployment, to: Deployment): Difference['configuration'] {

@@ -41,7 +41,10 @@ function standing(...sides: readonly ComparedIdentity[]): string[] {
 }
 
 function travel({ from, travel: each }: Difference): string {
-  const others = from.kind === 'lock' ? '' : ` and ${formatBytes(each.otherBytes)} of metadata`;
+  const others =
+    from.kind === 'lock'
+      ? ''
+      : ` and ${formatBytes(each.otherBytes)} of lists, attestations and installers`;
   return `to transfer: ${formatBytes(each.bytes)} in ${formatAmount(each.blobs, 'blob')}${others}; unchanged: ${formatBytes(each.sharedBytes)} in ${formatAmount(each.sharedBlobs, 'blob')}`;
 }
 
@@ -86,6 +89,18 @@ function groups(difference: Difference): Branch[] {
     ...(findings === undefined
       ? [{ text: 'findings: cannot be compared, because one side has no readable findings' }]
       : [group('findings', differenceBranches(findings, findingLine, never))]),
+    ...(difference.installers === undefined
+      ? []
+      : [
+          group(
+            'installers',
+            differenceBranches(
+              difference.installers,
+              ({ path, size }) => `${path}, ${formatBytes(size)}`,
+              namedChangeBranch,
+            ),
+          ),
+        ]),
     group('signers', differenceBranches(difference.signers, signerLine, never)),
   ].filter(({ below }: Branch) => below === undefined || below.length > 0);
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type Comparable, comparableLock } from '../../../src/bundle/inspect/comparable.ts';
 import { diffSides } from '../../../src/bundle/inspect/diff.ts';
 import type { ListedPackage } from '../../../src/content/listed-packages.ts';
-import type { Digest } from '../../../src/core/digest.ts';
+import type { Digest, Sri } from '../../../src/core/digest.ts';
 import { checkDocument } from '../../../src/format/document.ts';
 import type { Finding } from '../../../src/format/finding.ts';
 import { lockKind } from '../../../src/format/lock.ts';
@@ -40,6 +40,31 @@ describe('when two sides are the same', () => {
     const { same, release } = diffSides(before, side('seq', 99));
     expect(same).toBe(true);
     expect(release).toEqual([{ path: 'seq', from: before.release.seq, to: 99 }]);
+  });
+});
+
+describe('when bundles bring other installers', () => {
+  const installer = { platform: 'linux/amd64', path: 'stowage-linux-x64', crc32: '00000000' };
+  const brings = (size: number): Comparable => ({
+    ...before,
+    installers: [{ ...installer, size, sha512: `sha512-${size}` as Sri }],
+  });
+
+  it('are not the same, and names the program that changed, appeared or went', () => {
+    expect(diffSides(brings(1), brings(1))).toMatchObject({ same: true });
+    const changed = diffSides(brings(1), brings(2));
+    expect(changed.same).toBe(false);
+    expect(changed.installers?.changed).toMatchObject([{ name: 'stowage-linux-x64' }]);
+    const none: Comparable = { ...before, installers: [] };
+    expect(diffSides(none, brings(1))).toMatchObject({ same: false, installers: { added: [{}] } });
+    expect(diffSides(brings(1), none)).toMatchObject({
+      same: false,
+      installers: { removed: [{}] },
+    });
+  });
+
+  it('cannot be compared with a lock, which has none', () => {
+    expect(diffSides(before, brings(1))).not.toHaveProperty('installers');
   });
 });
 
