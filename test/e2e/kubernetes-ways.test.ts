@@ -2,6 +2,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import type { Cluster } from '../lab/kubernetes/cluster.ts';
 import { startUpstream } from '../lab/upstream.ts';
 import { type ClusterSite, startClusterSite } from '../support/cluster-site.ts';
@@ -119,6 +120,40 @@ describe('when nodes get a release by another way', () => {
     expect(services.map((each: { drift: unknown[] }) => each.drift)).toEqual([[], [], [], []]);
     await site.must('uninstall', 'assistant');
     await site.must('uninstall', 'tiny-chat');
+  });
+
+  it('needs no more than the Role of the page, and names a right that is missing', async () => {
+    const page = readFileSync(new URL('../../manifests/KUBERNETES.md', import.meta.url), 'utf8');
+    const role = parse(/^kind: Role$[\s\S]*?(?=^```$)/m.exec(page)?.[0] ?? '');
+    const api = 'rbac.authorization.k8s.io';
+    const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+    const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'models', labels } };
+    const binding = {
+      ...{ apiVersion: `${api}/v1`, kind: 'RoleBinding' },
+      metadata: { name: 'stowage', namespace: 'models' },
+      roleRef: { apiGroup: api, kind: 'Role', name: 'stowage' },
+      subjects: [{ apiGroup: api, kind: 'User', name: 'operator' }],
+    };
+    const whole = { ...role, apiVersion: `${api}/v1` };
+    await cluster.apply(namespace, whole, binding);
+    const kubeconfig = await cluster.account('operator', '/CN=operator');
+    site.configure({ kubeconfig, more: '  namespace: models\n' });
+    const { json } = await site.must('install', 'tiny-chat');
+    expect(json.receipt.outcome).toBe('kept');
+    expect((await site.must('status')).json.services[0].drift).toEqual([]);
+    await site.must('uninstall', 'tiny-chat');
+    const selector = ['--selector', 'app.kubernetes.io/managed-by=stowage'];
+    const kinds = 'deployments,services,configmaps,secrets,networkpolicies';
+    expect(await cluster.kubectl('get', kinds, '-n', 'models', ...selector, '-o', 'name')).toBe('');
+    const rules = whole.rules.map((rule: { resources: string[]; verbs: string[] }) =>
+      rule.resources.includes('services') ? { ...rule, verbs: ['get', 'create', 'patch'] } : rule,
+    );
+    await cluster.apply({ ...whole, rules });
+    const refused = await site.run('plan', 'tiny-chat');
+    expect(refused.status).toBe(4);
+    expect(refused.stdout).toContain(
+      'it may not delete configmaps in models, delete secrets in models, delete services in models',
+    );
   });
 
   it('says why a node does not get an image, and leaves nothing', async () => {

@@ -29,6 +29,8 @@ export interface ClusterSite {
 export interface Configuration {
   /** The value of `images`; default: the depot. */
   readonly images?: string;
+  /** Default: an account with every right. */
+  readonly kubeconfig?: string;
   /** More lines of the section `kubernetes`, each indented by two spaces. */
   readonly more?: string;
 }
@@ -65,14 +67,18 @@ export async function startClusterSite(options: ClusterSiteOptions): Promise<Clu
     return ran;
   };
   const depotImages = `{ registry: "${registry}", credentials: { file: ${tokens} } }`;
-  const configure = ({ images = depotImages, more = '' }: Configuration = {}): void =>
+  const configure = ({
+    images = depotImages,
+    kubeconfig = cluster.kubeconfig,
+    more = '',
+  }: Configuration = {}): void =>
     writeFileSync(
       join(site, 'site.yaml'),
       `apiVersion: stowage/v1
 name: plant-${port}
 target: kubernetes
 kubernetes:
-  kubeconfig: ${cluster.kubeconfig}
+  kubeconfig: ${kubeconfig}
   images: ${images}
 ${more}`,
     );

@@ -1,0 +1,35 @@
+import { textOf } from '../../../core/fields.ts';
+import type { Constraint } from '../../../format/plan.ts';
+import { arrivals } from '../../change.ts';
+import { clusterWorkload } from '../workload.ts';
+import type { ClusterConstraintInput } from './constraint.ts';
+
+/** Image volumes with a folder of the image: beta in 1.33, on by default since 1.35. */
+const WITH_GATE = 33;
+const BY_DEFAULT = 35;
+
+/** The server is new enough for the way in which pods get their models. */
+export async function version(input: ClusterConstraintInput): Promise<Constraint[]> {
+  const { change, cluster, settings, signal } = input;
+  if (!arrivals(change).some(({ release }) => clusterWorkload(release) !== undefined)) return [];
+  const weights = settings.kubernetes?.weights ?? 'auto';
+  if (weights !== 'auto' && weights !== 'image-volume') return [];
+  const { gitVersion } = await cluster.read('/version', signal);
+  const found = textOf(gitVersion) ?? '';
+  const minor = Number(/^v1\.([0-9]+)\./.exec(found)?.[1] ?? '0');
+  const gate = `${found}, where the feature gate ImageVolume must be on`;
+  const others = 'set kubernetes.weights to volume or local in site.yaml, or upgrade the cluster';
+  return [
+    {
+      rule: 'version',
+      satisfied: minor >= WITH_GATE,
+      needs: `Kubernetes 1.${WITH_GATE} or later, which mounts models as images`,
+      found:
+        minor >= BY_DEFAULT
+          ? found
+          : minor >= WITH_GATE
+            ? gate
+            : `${found || 'unknown'}: ${others}`,
+    },
+  ];
+}

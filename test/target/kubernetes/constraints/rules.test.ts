@@ -1,0 +1,170 @@
+import { describe, expect, it } from 'vitest';
+import type { KubernetesSite } from '../../../../src/format/kubernetes-site.ts';
+import type { Change } from '../../../../src/target/change.ts';
+import type { Cluster } from '../../../../src/target/kubernetes/api/cluster.ts';
+import { capacity } from '../../../../src/target/kubernetes/constraints/capacity.ts';
+import type { ClusterConstraintInput } from '../../../../src/target/kubernetes/constraints/constraint.ts';
+import {
+  rights,
+  rightsFor,
+  rightText,
+} from '../../../../src/target/kubernetes/constraints/rights.ts';
+import { version } from '../../../../src/target/kubernetes/constraints/version.ts';
+import { workloadOf } from '../../../../src/target/kubernetes/workload.ts';
+import { bundleFrom, clusterSite, deployed, generationOf, twoServices } from '../rendered.ts';
+
+const gpu = twoServices.replace('    cpus: 1.5', '    gpus: 2');
+
+/** What a cluster answers. */
+interface Answers {
+  readonly gitVersion?: string;
+  /** Rights that it denies, in words. */
+  readonly denied?: readonly string[];
+  readonly nodes?: readonly object[];
+  readonly pods?: readonly object[];
+}
+
+function clusterOf({
+  gitVersion = 'v1.36.3',
+  denied = [],
+  nodes = [],
+  pods = [],
+}: Answers): Cluster {
+  const fake = {
+    read: async () => ({ gitVersion }),
+    create: async (
+      _: string,
+      { spec }: { spec: { resourceAttributes: Record<string, string> } },
+    ) => {
+      const { verb = '', group = '', resource, subresource, namespace } = spec.resourceAttributes;
+      const whole = subresource === undefined ? resource : `${resource}/${subresource}`;
+      const text = rightText({
+        ...{ verb, group, resource: whole ?? '' },
+        ...(namespace === undefined ? {} : { namespace }),
+      });
+      return { object: { status: { allowed: !denied.includes(text) } } };
+    },
+    async *list({ kind }: { kind: string }) {
+      yield* kind === 'Node' ? nodes : pods;
+    },
+  };
+  return fake as unknown as Cluster;
+}
+
+function input(
+  text: string,
+  answers: Answers,
+  more: { settings?: Partial<KubernetesSite>; exclusive?: Change['exclusive'] } = {},
+): ClusterConstraintInput {
+  const bundle = bundleFrom(text);
+  const settings = clusterSite(more.settings ?? {});
+  const release = deployed(bundle, settings);
+  return {
+    change: {
+      ...{ intent: 'install', from: generationOf(0), to: generationOf(1, release) },
+      bundles: new Map([[release.bundle, bundle]]),
+      ...(more.exclusive === undefined ? {} : { exclusive: more.exclusive }),
+    },
+    cluster: clusterOf(answers),
+    settings,
+    signal: new AbortController().signal,
+  } as unknown as ClusterConstraintInput;
+}
+
+const node = (allocatable: object, more: object = {}, spec: object = {}) => ({
+  metadata: {
+    name: 'n',
+    labels: { 'kubernetes.io/os': 'linux', 'kubernetes.io/arch': 'amd64', ...more },
+  },
+  spec,
+  status: {
+    allocatable: { pods: '110', cpu: '8', memory: '64Gi', ...allocatable },
+    conditions: [{ type: 'Ready', status: 'True' }],
+  },
+});
+
+describe('when the version of a cluster matters', () => {
+  it.each([
+    ['v1.36.3', true, /^v1\.36\.3$/],
+    ['v1.33.0', true, /feature gate/],
+    ['v1.32.9+rke2r1', false, /volume or local/],
+    ['odd', false, /volume or local/],
+  ])('judges %s', async (gitVersion, satisfied, found) => {
+    expect(await version(input(twoServices, { gitVersion }))).toMatchObject([
+      { rule: 'version', satisfied, found: expect.stringMatching(found) },
+    ]);
+  });
+
+  it('needs no version for weights from a claim', async () => {
+    const settings = { weights: 'volume', claim: 'models' } as const;
+    expect(await version(input(twoServices, { gitVersion: 'v1.20.0' }, { settings }))).toEqual([]);
+  });
+});
+
+describe('when an account lacks rights', () => {
+  const all = rightsFor(workloadOf(deployed(bundleFrom(twoServices)))).map(rightText);
+
+  it('has them all in a table without duplicates', () => {
+    expect(new Set(all).size).toBe(all.length);
+    expect(all).toContain('create deployments.apps in stowage-chat');
+    expect(all).toContain('create namespaces');
+    expect(all.some((each) => each.includes('*'))).toBe(false);
+  });
+
+  it.each(all)('names the missing right to %s', async (denied) => {
+    const [constraint] = await rights(input(twoServices, { denied: [denied] }));
+    expect(constraint).toMatchObject({ satisfied: false, found: `it may not ${denied}` });
+  });
+
+  it('needs nothing outside a namespace of the owner', () => {
+    const shared = deployed(bundleFrom(twoServices), clusterSite({ namespace: 'models' }));
+    for (const { namespace } of rightsFor(workloadOf(shared))) expect(namespace).toBe('models');
+  });
+
+  it('is satisfied with all', async () => {
+    expect(await rights(input(twoServices, {}))).toMatchObject([{ satisfied: true }]);
+  });
+});
+
+describe('when a service needs room', () => {
+  const found = async (answers: Answers, more = {}): Promise<unknown[]> =>
+    (await capacity(input(gpu, answers, more)))
+      .filter(({ needs }) => needs.includes('front'))
+      .map((each) => [each.satisfied, each.found]);
+  const large = node({ 'nvidia.com/gpu': '2' });
+  const taken = {
+    spec: { containers: [{ resources: { requests: { 'nvidia.com/gpu': '1' } } }] },
+  };
+
+  it('finds a node with room', async () => {
+    expect(await found({ nodes: [node({}), large] })).toEqual([[true, '1 of 2 nodes may run it']]);
+  });
+
+  it('says what no node has', async () => {
+    expect(await found({ nodes: [node({})] })).toEqual([
+      [false, expect.stringMatching(/none of 1 nodes .* has memory \d+, nvidia\.com\/gpu 2/)],
+    ]);
+  });
+
+  it('says that what there is is in use', async () => {
+    expect(await found({ nodes: [large], pods: [taken] })).toEqual([
+      [false, expect.stringContaining('none has')],
+    ]);
+  });
+
+  it('needs no room beside a predecessor that stops first', async () => {
+    const exclusive = [{ release: 'chat', service: 'front' }];
+    expect(await found({ nodes: [large], pods: [taken] }, { exclusive })).toEqual([
+      [true, 'room once its predecessor stopped'],
+    ]);
+  });
+
+  it.each([
+    ['a taint that is not tolerated', {}, { taints: [{ key: 'gpu', effect: 'NoSchedule' }] }],
+    ['another architecture', { 'kubernetes.io/arch': 'arm64' }, {}],
+    ['no pods to be scheduled', {}, { unschedulable: true }],
+  ])('does not count a node with %s', async (_, labels, spec) => {
+    const nodes = [node({ 'nvidia.com/gpu': '2' }, labels, spec)];
+    expect(await found({ nodes })).toMatchObject([[false, expect.any(String)]]);
+  });
+});
