@@ -45,8 +45,6 @@ export type Attempt =
  */
 export class Cluster {
   readonly connection: Connection;
-  /** How many requests were sent. */
-  requests = 0;
 
   constructor(connection: Connection) {
     this.connection = connection;
@@ -153,7 +151,6 @@ export class Cluster {
     signal: AbortSignal,
     onBytes?: (bytes: Uint8Array) => void,
   ): Promise<{ readonly status: number; readonly text: string }> {
-    this.requests += 1;
     const response = await sendOnce(this.connection, {
       ...{ method: 'GET', path, signal },
       ...(onBytes === undefined ? {} : { onBytes }),
@@ -164,7 +161,6 @@ export class Cluster {
   async #send(what: string, request: RawRequest): Promise<Attempt> {
     const until = performance.now() + PATIENCE_MS;
     for (let wait = FIRST_WAIT_MS; ; wait = Math.min(2 * wait, MAX_WAIT_MS)) {
-      this.requests += 1;
       const response = await sendOnce(this.connection, request);
       const answer = response === undefined ? undefined : attemptOf(response);
       if (answer !== undefined && !isTransient(answer)) return answer;
