@@ -18,8 +18,7 @@ export async function makeFolder(path: string, mode = 0o755): Promise<string | u
         await whereSupported(chmod(each, mode));
       } catch (error) {
         // Another process can have made it meanwhile.
-        if (systemCode(error) === 'ENOENT')
-          throw impossible(dirname(each), 'a file system where nothing can be made');
+        if (systemCode(error) === 'ENOENT') throw impossible(dirname(each));
         if (systemCode(error) !== 'EEXIST' || !(await stat(each)).isDirectory()) throw error;
       }
     }
@@ -29,10 +28,10 @@ export async function makeFolder(path: string, mode = 0o755): Promise<string | u
   }
 }
 
-function impossible(path: string, found: string): StowageError {
+function impossible(path: string): StowageError {
   return new StowageError('io-failed', `no folder can be made at ${path}`, {
     expected: 'a folder, or a path where one can be made',
-    found,
+    found: 'a file system where nothing can be made',
     hint: 'choose another path, such as one below your home folder',
   });
 }
@@ -43,10 +42,9 @@ async function missingFolders(path: string): Promise<string[]> {
   for (let each = resolve(path); ; each = dirname(each)) {
     try {
       if ((await stat(each)).isDirectory()) return missing;
-      throw impossible(each, 'a file');
+      throw Object.assign(new Error(`${each} is no folder`), { code: 'ENOTDIR' });
     } catch (error) {
-      if (!['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '') || each === dirname(each))
-        throw error;
+      if (systemCode(error) !== 'ENOENT' || each === dirname(each)) throw error;
       missing.unshift(each);
     }
   }

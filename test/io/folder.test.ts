@@ -28,7 +28,10 @@ describe('when a folder is made', () => {
   it('fails where a file is in the way', async () => {
     const at = scratch.fresh('file');
     writeFileSync(at, '');
-    for (const path of [at, join(at, 'x')]) await expectCode(() => makeFolder(path), 'io-failed');
+    for (const path of [at, join(at, 'x')]) {
+      const { found } = await expectCode(() => makeFolder(path), 'file-missing');
+      expect(found).toContain('a file where the path requires a folder');
+    }
   });
 
   it('lets many make the same folder at once', async () => {
