@@ -45,7 +45,6 @@ export interface KubernetesSite {
   readonly claim?: string;
   /** For `local`: the node that is this host. */
   readonly node?: string;
-  readonly storageClass?: string;
   readonly nodeSelector: Readonly<Record<string, string>>;
   readonly tolerations: readonly Toleration[];
   readonly runtimeClass?: string;
@@ -140,7 +139,6 @@ export const kubernetesSite: z.ZodType<KubernetesSite> = exact(
       weights: z.enum(weightWays).default('auto'),
       claim: dotted.exactOptional(),
       node: dotted.exactOptional(),
-      storageClass: dotted.exactOptional(),
       nodeSelector: z.record(labelKey, labelValue).default({}),
       tolerations: z.array(toleration).max(64).default([]),
       runtimeClass: dotted.exactOptional(),

@@ -16,7 +16,7 @@ export interface ClusterNode {
   readonly allocatable: Resources;
 }
 
-/** The nodes whose pods are counted, at most, before a cluster counts as full: each costs a request. */
+/** The nodes whose pods are counted, at most, before what is free counts as unknown: each costs a request. */
 const MAX_COUNTED = 50;
 
 /** Every node of a cluster, in pages. */
@@ -49,13 +49,16 @@ export function candidates(
   );
 }
 
-/** Whether one of the nodes has these resources free; reads the pods of a node at a time. */
+/**
+ * Whether one of the nodes has these resources free; reads the pods of a node at a time.
+ * @returns undefined if none of those that were read has, and there are others
+ */
 export async function hasRoom(
   cluster: Cluster,
   request: Resources,
   nodes: readonly ClusterNode[],
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<boolean | undefined> {
   for (const { name, allocatable } of nodes.slice(0, MAX_COUNTED)) {
     const used: Record<string, number> = {};
     const fields = `spec.nodeName=${name},status.phase!=Succeeded,status.phase!=Failed`;
@@ -70,7 +73,7 @@ export async function hasRoom(
     );
     if (fits(request, free)) return true;
   }
-  return false;
+  return nodes.length > MAX_COUNTED ? undefined : false;
 }
 
 export function fits(request: Resources, free: Resources): boolean {

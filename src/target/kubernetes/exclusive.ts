@@ -1,8 +1,8 @@
-import { StowageError } from '../../core/error.ts';
 import type { KubernetesService } from '../../format/kubernetes.ts';
 import type { Site } from '../../format/site.ts';
 import { type Change, changesBetween, type ServiceName } from '../change.ts';
 import type { Cluster } from './api/cluster.ts';
+import { isForbidden } from './api/failure.ts';
 import { candidates, hasRoom, nodesOf, requestOf } from './capacity.ts';
 import { clusterWorkload } from './workload.ts';
 
@@ -31,11 +31,12 @@ export async function exclusiveServices(
     for (const { name, successor } of replaced) {
       const { deployment } = successor;
       const possible = candidates(deployment, nodes);
-      if (!(await hasRoom(cluster, requestOf(deployment), possible, signal))) exclusive.push(name);
+      if ((await hasRoom(cluster, requestOf(deployment), possible, signal)) !== true)
+        exclusive.push(name);
     }
     return exclusive;
   } catch (error) {
-    if (!(error instanceof StowageError) || error.code !== 'engine-failed') throw error;
+    if (!isForbidden(error)) throw error;
     return replaced.filter(({ successor }) => hasGpus(successor)).map(({ name }) => name);
   }
 }

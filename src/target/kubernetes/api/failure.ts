@@ -46,6 +46,11 @@ export function apiFailure(
   };
 }
 
+/** Whether an error is a request that the account has no right to. */
+export function isForbidden(error: unknown): boolean {
+  return error instanceof StowageError && fieldsOf(error.cause)['status'] === 403;
+}
+
 /** The manager and the field of each conflict of a server-side apply. */
 export function conflictsOf({ causes }: ApiFailure): { field: string; manager: string }[] {
   return causes
@@ -80,7 +85,7 @@ function hintFor({ status, message }: ApiFailure, conflict: boolean): string {
   if (status === 403)
     return /exceeded quota/.test(message)
       ? 'ask the owner of the cluster for a larger quota'
-      : 'ask the owner of the cluster for this right; stowage doctor prints the Role';
+      : 'ask the owner of the cluster for this right; manifests/KUBERNETES.md has the Role';
   if (status === 404) return 'check with kubectl that the namespace and this API exist';
   return 'fix the problem in this message; kubectl shows more of the object';
 }

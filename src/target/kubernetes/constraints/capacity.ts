@@ -1,8 +1,15 @@
-import { StowageError } from '../../../core/error.ts';
 import type { KubernetesService } from '../../../format/kubernetes.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals, isStopped } from '../../change.ts';
-import { type ClusterNode, candidates, hasRoom, nodesOf, requestOf } from '../capacity.ts';
+import { isForbidden } from '../api/failure.ts';
+import {
+  type ClusterNode,
+  candidates,
+  hasRoom,
+  nodesOf,
+  type Resources,
+  requestOf,
+} from '../capacity.ts';
 import { clusterWorkload } from '../workload.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
 
@@ -57,7 +64,13 @@ async function roomFor(
     };
   const alone = change.exclusive?.some((each) => each.release === release && each.service === name);
   if (alone === true) return { satisfied: true, found: 'room once its predecessor stopped' };
-  if (await readable(() => hasRoom(cluster, request, possible, signal)))
+  const room = await roomAmong(possible, request, { cluster, signal });
+  if (room === undefined)
+    return {
+      satisfied: true,
+      found: 'not known: the account may not read all pods, or there are too many nodes',
+    };
+  if (room)
     return { satisfied: true, found: `${possible.length} of ${nodes.length} nodes may run it` };
   return {
     satisfied: false,
@@ -72,17 +85,21 @@ async function readableNodes({
   try {
     return await nodesOf(cluster, signal);
   } catch (error) {
-    if (error instanceof StowageError && error.code === 'engine-failed') return undefined;
+    if (isForbidden(error)) return undefined;
     throw error;
   }
 }
 
-/** An account that may not read pods of other namespaces cannot know what is free. */
-async function readable(work: () => Promise<boolean>): Promise<boolean> {
+/** Undefined for an account that may not know what is free. */
+async function roomAmong(
+  nodes: readonly ClusterNode[],
+  request: Resources,
+  { cluster, signal }: Pick<ClusterConstraintInput, 'cluster' | 'signal'>,
+): Promise<boolean | undefined> {
   try {
-    return await work();
+    return await hasRoom(cluster, request, nodes, signal);
   } catch (error) {
-    if (error instanceof StowageError && error.code === 'engine-failed') return true;
+    if (isForbidden(error)) return undefined;
     throw error;
   }
 }

@@ -3,6 +3,7 @@ import type { KubernetesWorkload } from '../../../format/kubernetes.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals, changesBetween } from '../../change.ts';
 import type { Cluster } from '../api/cluster.ts';
+import { refusedRequest } from '../api/failure.ts';
 import { groupOf, type Kind, kinds } from '../api/kinds.ts';
 import { clusterWorkload } from '../workload.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
@@ -16,6 +17,8 @@ export interface Right {
   readonly namespace?: string;
 }
 
+/** Reviews at once. */
+const AT_ONCE = 8;
 const REVIEWS = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
 /** Server-side apply creates by `create` and changes by `patch`. */
 const MANAGE = ['get', 'create', 'patch', 'delete'] as const;
@@ -59,12 +62,15 @@ export async function rights({
       needed.set(rightText(each), each);
   }
   if (needed.size === 0) return [];
-  const answers = await Promise.all(
-    [...needed].map(async ([text, each]) =>
-      (await isAllowed(cluster, each, signal)) ? [] : [text],
-    ),
-  );
-  const missing = answers.flat();
+  const missing: string[] = [];
+  const all = [...needed];
+  for (let first = 0; first < all.length; first += AT_ONCE) {
+    const some = all.slice(first, first + AT_ONCE);
+    const allowed = await Promise.all(some.map(([, each]) => isAllowed(cluster, each, signal)));
+    some.forEach(([text], index) => {
+      if (allowed[index] === false) missing.push(text);
+    });
+  }
   return [
     {
       rule: 'rights',
@@ -93,8 +99,7 @@ async function isAllowed(cluster: Cluster, each: Right, signal: AbortSignal): Pr
     },
     signal,
   );
-  // A cluster that reviews nothing answers by its dry run instead.
-  if (answer.failure !== undefined) return true;
+  if (answer.failure !== undefined) throw refusedRequest('review the rights', answer.failure);
   return fieldsOf(answer.object['status'])['allowed'] === true;
 }
 
