@@ -22,7 +22,7 @@ export const statusMeanings: Readonly<Record<StatusName, string>> = {
   rolledBack: 'the new generation failed; the previous one was restored',
   blocked: 'stowage plan: a check failed, so the plan cannot be applied',
   attention: 'stowage status --check: the site needs attention',
-  failing: 'stowage status --check: a service is failing or recalled',
+  failing: 'stowage status --check: a failing or recalled service, or damaged ledger',
   untrusted: 'the bundle is not trusted: its signatures, content, version or age',
   locked: 'another command is running',
   unfit: 'the host does not meet a requirement',

@@ -1,10 +1,11 @@
 import { type RecalledRelease, recalledReleases } from '../bundle/admission/recall.ts';
+import type { StowageError } from '../core/error.ts';
 import type { Generation } from '../format/generation.ts';
 import type { LedgerEntry } from '../format/ledger.ts';
 import { exists } from '../io/file.ts';
 import type { Target } from '../target/target.ts';
 import { currentGeneration, generationNumbers, loadGeneration } from './generations.ts';
-import { readLedger } from './ledger/site-ledger.ts';
+import { readLedger, surveyLedger } from './ledger/site-ledger.ts';
 import { stateOf } from './ledger/site-state.ts';
 import { type ServiceStatus, serviceStatus } from './service-status.ts';
 import type { SiteFolder } from './site-folder.ts';
@@ -25,6 +26,8 @@ export interface SiteStatus {
   readonly recalled: readonly RecalledRelease[];
   /** Whether the next command must finish or undo the plan of a killed one. */
   readonly interrupted: boolean;
+  /** Why the ledger is damaged: `recalled` and `failed` are then from its intact entries only. */
+  readonly ledgerFault?: StowageError;
 }
 
 /** The state of a site and of its services now. Changes nothing. */
@@ -47,7 +50,7 @@ export async function siteStatus(
   const numbers = await generationNumbers(site);
   const kept: Generation[] = [];
   for (const number of numbers) kept.push(await loadGeneration(site, number));
-  const { entries } = await readLedger(site);
+  const { entries, fault } = await surveyLedger(site);
   const { recalls } = stateOf(entries);
   return {
     site: (await site.site()).name,
@@ -59,6 +62,7 @@ export async function siteStatus(
     services,
     recalled: recalledReleases(generation, kept, recalls),
     interrupted: await exists(site.path('apply', 'plan.json')),
+    ...(fault === undefined ? {} : { ledgerFault: fault }),
   };
 }
 

@@ -1,8 +1,9 @@
 import { counted } from '../../core/amount.ts';
 import { printableLines } from '../../core/printable.ts';
-import { readLedger } from '../../site/ledger/site-ledger.ts';
+import { readLedger, surveyLedger } from '../../site/ledger/site-ledger.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { auditLine } from './history-lines.ts';
+import { withLedgerFault } from './ledger-fault.ts';
 import { openFolder } from './site.ts';
 
 interface AuditOptions {
@@ -21,14 +22,12 @@ export async function auditVerify(
   };
 }
 
-/** All ledger entries, oldest first. */
+/** All ledger entries, oldest first; those before the damage if the ledger is damaged. */
 export async function auditShow(
   options: AuditOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const { entries } = await readLedger(await openFolder(options.root, context));
-  return {
-    json: { entries },
-    text: printableLines(entries.map((entry) => `${auditLine(entry)}\n`).join('')),
-  };
+  const { entries, fault } = await surveyLedger(await openFolder(options.root, context));
+  const text = printableLines(entries.map((entry) => `${auditLine(entry)}\n`).join(''));
+  return withLedgerFault({ json: { entries }, text }, fault);
 }

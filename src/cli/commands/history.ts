@@ -1,9 +1,10 @@
 import { printableLines } from '../../core/printable.ts';
 import type { Generation } from '../../format/generation.ts';
 import { currentGeneration, generationNumbers, loadGeneration } from '../../site/generations.ts';
-import { readLedger } from '../../site/ledger/site-ledger.ts';
+import { surveyLedger } from '../../site/ledger/site-ledger.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { generationLines, historyLine } from './history-lines.ts';
+import { withLedgerFault } from './ledger-fault.ts';
 import { openFolder } from './site.ts';
 
 /** What was imported, changed and recalled at a site, oldest first, and the generations available for rollback. */
@@ -12,14 +13,16 @@ export async function history(
   context: CommandContext,
 ): Promise<CommandResult> {
   const site = await openFolder(options.root, context);
-  const { entries } = await readLedger(site);
+  const { entries, fault } = await surveyLedger(site);
   const current = (await currentGeneration(site)).number;
   const kept = await generationNumbers(site);
   const generations: Generation[] = [];
   for (const number of kept) generations.push(await loadGeneration(site, number));
   const lines = [
     ...entries.map(historyLine),
-    ...(entries.length === 0 ? ['no command has changed this site yet'] : []),
+    ...(entries.length === 0 && fault === undefined
+      ? ['no command has changed this site yet']
+      : []),
     `current generation: ${current === 0 ? 'none' : current}`,
     ...generationLines(generations, current),
   ];
@@ -28,8 +31,9 @@ export async function history(
     appliedAt,
     releases: releases.map(({ name, version, seq, bundle }) => ({ name, version, seq, bundle })),
   }));
-  return {
+  const result = {
     json: { current, kept, generations: contents, done: entries },
     text: printableLines(`${lines.join('\n')}\n`),
   };
+  return withLedgerFault(result, fault);
 }

@@ -5,6 +5,7 @@ import type { PartialImport } from '../../site/importing/partial-import.ts';
 import type { ServiceStatus } from '../../site/service-status.ts';
 import type { SiteStatus } from '../../site/status.ts';
 import type { CommandResult } from '../command.ts';
+import { faultInWords } from './ledger-fault.ts';
 
 /** A defect of a site, for monitoring. */
 export interface Problem {
@@ -20,8 +21,11 @@ export function problemsOf(
   status: SiteStatus,
   incoming: readonly PartialImport[],
 ): readonly Problem[] {
-  const { generation, services, recalled, interrupted } = status;
+  const { generation, services, recalled, interrupted, ledgerFault } = status;
   const problems: Problem[] = [
+    ...(ledgerFault === undefined
+      ? []
+      : [problem('failing', status.site, faultInWords(ledgerFault))]),
     ...services.flatMap(serviceProblems),
     ...recalled.map(({ name, version, reason, remedy }) =>
       problem('failing', `${name} ${version}`, `recalled: ${reason}; ${remedy}`),

@@ -7,6 +7,7 @@ import { type SiteStatus, siteStatus } from '../../site/status.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { generationLines } from './history-lines.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';
+import { withLedgerFault } from './ledger-fault.ts';
 import { openSite, recalledLines, warnOfOtherSite } from './site.ts';
 import { checkResult, problemsOf } from './site-check.ts';
 
@@ -27,8 +28,8 @@ export async function status(
   const incoming = await partialImports(site);
   if (options.check === true) return checkResult(found, problemsOf(found, incoming));
   const imported = await waiting(site, found, context);
-  const { kept: _, failed, ...rest } = found;
-  return {
+  const { kept: _, failed, ledgerFault, ...rest } = found;
+  const result = {
     json: { ...rest, failed, imported, incoming: incoming.map(incomingJson) },
     text:
       describe(found) +
@@ -39,6 +40,7 @@ export async function status(
         ].join(''),
       ),
   };
+  return withLedgerFault(result, ledgerFault);
 }
 
 /** A release that is imported but not part of the current generation. */

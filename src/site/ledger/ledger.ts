@@ -72,6 +72,7 @@ export class Ledger {
   ): Promise<{ read: Read; head: LedgerHead; last: LedgerHead }> {
     const head = await readHead(path);
     const read = await readEntries(path, head);
+    if (read.fault !== undefined) throw read.fault;
     const last = { number: read.entries.length, digest: read.digests.at(-1) ?? EMPTY.digest };
     for (const witness of [head, ...witnesses]) requireContains(path, witness, read.digests);
     if (last.number > head.number + 1) {
@@ -117,41 +118,69 @@ interface Read {
   readonly length: number;
   /** Whether the last line is incomplete. */
   readonly torn: boolean;
+  /** Why the entry after these is not as it was written. */
+  readonly fault?: StowageError;
 }
 
+/** Reads entries up to the first that is not as it was written. */
 async function readEntries(path: string, head: LedgerHead): Promise<Read> {
   const bytes = (await readIfThere(path, GIB)) ?? Buffer.alloc(0);
   const entries: LedgerEntry[] = [];
   const digests: string[] = [];
   let start = 0;
+  const stopped = (fault: StowageError, intact = entries.length): Read => ({
+    entries: entries.slice(0, intact),
+    digests: digests.slice(0, intact),
+    ...{ length: start, torn: false, fault },
+  });
   for (let end = bytes.indexOf(0x0a); end !== -1; end = bytes.indexOf(0x0a, start)) {
     const line = bytes.subarray(start, end);
     const number = entries.length + 1;
-    const entry = prefixing(`entry ${number} in ${path}`, () =>
-      readCanonical(ledgerEntryKind, line),
-    );
-    if (entry.number !== number) throw damaged(path, `entry ${number}`, `entry ${entry.number}`);
+    const entry = entryIn(line, `entry ${number} in ${path}`);
+    if (entry instanceof StowageError) return stopped(entry);
+    if (entry.number !== number)
+      return stopped(damaged(path, `entry ${number}`, `entry ${entry.number}`));
     const previous = digests.at(-1) ?? EMPTY.digest;
     if (entry.previous !== previous) {
+      const [recorded, computed] = [entry.previous, previous].map((each) => each.slice(0, 16));
       const follower = followerDigest(bytes.subarray(end + 1)) ?? head.digest;
-      const isIntact = number > 1 && follower === sriHex(sriOf(line));
-      throw isIntact
-        ? damaged(
-            path,
-            `entry ${number - 1} with digest ${entry.previous.slice(0, 16)}`,
-            `entry ${number - 1} with digest ${previous.slice(0, 16)}`,
-          )
-        : damaged(
-            path,
-            `entry ${number} after ${previous.slice(0, 16)}`,
-            `entry ${number} after ${entry.previous.slice(0, 16)}`,
-          );
+      if (number === 1 || follower !== sriHex(sriOf(line)))
+        return stopped(
+          damaged(path, `entry ${number} after ${computed}`, `entry ${number} after ${recorded}`),
+        );
+      const before = `entry ${number - 1} with digest`;
+      return stopped(damaged(path, `${before} ${recorded}`, `${before} ${computed}`), number - 2);
     }
     entries.push(entry);
     digests.push(sriHex(sriOf(line)));
     start = end + 1;
   }
   return { entries, digests, length: start, torn: start < bytes.length };
+}
+
+function entryIn(line: Buffer, name: string): LedgerEntry | StowageError {
+  try {
+    return prefixing(name, () => readCanonical(ledgerEntryKind, line));
+  } catch (error) {
+    if (error instanceof StowageError) return error;
+    throw error;
+  }
+}
+
+/**
+ * The entries of a damaged ledger before the damage, for people who look into it: no change may rely on them.
+ * @param witnesses as for {@link Ledger.open}
+ */
+export async function entriesBeforeDamage(
+  path: string,
+  witnesses: readonly LedgerHead[],
+): Promise<readonly LedgerEntry[]> {
+  const { entries, digests } = await readEntries(path, EMPTY);
+  const wrong = witnesses.filter(
+    ({ number, digest }) =>
+      number > 0 && number <= digests.length && digests[number - 1] !== digest,
+  );
+  return entries.slice(0, Math.min(entries.length, ...wrong.map(({ number }) => number - 1)));
 }
 
 /** The digest that the first complete line records of the line before it; only to name the changed entry. */
@@ -161,7 +190,7 @@ function followerDigest(rest: Buffer): string | undefined {
   return /"previous":"([0-9a-f]{128})"/.exec(rest.subarray(0, end).toString('latin1'))?.[1] ?? '';
 }
 
-async function readHead(path: string): Promise<LedgerHead> {
+export async function readHead(path: string): Promise<LedgerHead> {
   const bytes = await readIfThere(headPath(path), ledgerHeadKind.maxBytes);
   return bytes === undefined ? EMPTY : readCanonical(ledgerHeadKind, bytes);
 }

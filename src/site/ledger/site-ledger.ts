@@ -2,13 +2,13 @@ import { counted } from '../../core/amount.ts';
 import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { readCanonical } from '../../format/document.ts';
-import type { LedgerHead, LedgerUser } from '../../format/ledger.ts';
+import type { LedgerEntry, LedgerHead, LedgerUser } from '../../format/ledger.ts';
 import { receiptKind } from '../../format/receipt.ts';
 import { trustBytes } from '../../format/trust.ts';
 import { exists, namesIn, readBounded } from '../../io/file.ts';
 import { currentGeneration, generationNumbers } from '../generations.ts';
 import type { SiteFolder } from '../site-folder.ts';
-import { Ledger } from './ledger.ts';
+import { entriesBeforeDamage, Ledger, readHead } from './ledger.ts';
 
 /**
  * A site's ledger, to append to, checked against the site's receipts and trust document. This detects a missing ledger or
@@ -25,6 +25,33 @@ export async function openLedger(site: SiteFolder, by?: LedgerUser): Promise<Led
 export async function readLedger(site: SiteFolder): Promise<Ledger> {
   const ledger = await Ledger.read(site.path('ledger'), await witnesses(site));
   return requirePresent(site, ledger);
+}
+
+/** A ledger as far as it is as this site wrote it. */
+export interface LedgerSurvey {
+  readonly entries: readonly LedgerEntry[];
+  /** Why the rest is not, or why it does not match the site. Whoever decides by the entries must refuse. */
+  readonly fault?: StowageError;
+}
+
+/** Like {@link readLedger}, for commands that only show the site: a damaged ledger does not hide its intact entries. */
+export async function surveyLedger(site: SiteFolder): Promise<LedgerSurvey> {
+  try {
+    return { entries: (await readLedger(site)).entries };
+  } catch (fault) {
+    if (!(fault instanceof StowageError) || fault.code === 'io-failed') throw fault;
+    return { entries: await intactEntries(site), fault };
+  }
+}
+
+async function intactEntries(site: SiteFolder): Promise<readonly LedgerEntry[]> {
+  const path = site.path('ledger');
+  try {
+    return await entriesBeforeDamage(path, [await readHead(path), ...(await witnesses(site))]);
+  } catch (error) {
+    if (error instanceof StowageError) return [];
+    throw error;
+  }
 }
 
 async function requirePresent(site: SiteFolder, ledger: Ledger): Promise<Ledger> {

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { auditLine, historyLine } from '../../../src/cli/commands/history-lines.ts';
@@ -96,6 +96,48 @@ describe('when the history of a site is shown', () => {
     expect((await run(['status'])).stdout).toContain('    1: chat 1.0.0\n');
   });
 });
+
+describe('when the ledger is damaged', () => {
+  it.each<[string, (lines: string[]) => string[], number]>([
+    ['an entry was changed', (lines) => edited(lines, 4), 4],
+    ['the last entry was changed', (lines) => edited(lines, lines.length - 1), -1],
+    ['an entry is no JSON', (lines) => lines.with(3, '{'), 4],
+    ['its end is gone', (lines) => [...lines.slice(0, 4), ''], 5],
+    ['all of it is gone', () => [], 1],
+  ])(
+    'shows the site and the entries before it, if %s, and refuses changes',
+    async (_, change, n) => {
+      const site = scratch.copy(join(place, 'site'));
+      const at = (...args: readonly string[]): Promise<Ran> =>
+        runProgram([...args, '--site', site], place);
+      const path = join(site, 'ledger');
+      const lines = readFileSync(path, 'utf8').split('\n');
+      const number = n < 0 ? lines.length + n : n;
+      writeFileSync(path, change([...lines]).join('\n'));
+
+      const shown = await at('audit', 'show', '--json');
+      expect(shown.status).toBe(1);
+      const data = JSON.parse(shown.stdout);
+      expect(data).toMatchObject({ error: { code: 'state-damaged' } });
+      expect(data.entries).toHaveLength(number - 1);
+      const status = await at('status');
+      expect(status.status).toBe(1);
+      expect(status.stdout).toContain('chat 1.1.0');
+      expect(status.stdout).toContain('LEDGER DAMAGED: ');
+      expect(await at('status', '--check')).toMatchObject({ status: 6 });
+      expect((await at('history')).stdout).toContain('current generation: 2');
+      for (const args of [['audit', 'verify'], ['rollback'], ['import', bundles[2]?.folder ?? '']])
+        expect(await at(...args)).toMatchObject({ status: 1, error: { code: 'state-damaged' } });
+    },
+  );
+});
+
+/** With another time in the entry with this number. */
+function edited(lines: readonly string[], number: number): string[] {
+  return lines.map((line, index) =>
+    index === number - 1 ? line.replace(/("at":"20)\d\d/, '$131') : line,
+  );
+}
 
 describe('when the ledger is shown', () => {
   it('cuts nothing, and names the user of each entry', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { checkResult, problemsOf } from '../../../src/cli/commands/site-check.ts';
+import { StowageError } from '../../../src/core/error.ts';
 import type { PartialImport } from '../../../src/site/importing/partial-import.ts';
 import type { ServiceStatus } from '../../../src/site/service-status.ts';
 import type { SiteStatus } from '../../../src/site/status.ts';
@@ -37,6 +38,9 @@ const site: SiteStatus = {
   recalled: [],
   interrupted: false,
 };
+const fault = new StowageError('state-damaged', 'changed', {
+  ...{ expected: 'entry 2', found: 'entry 3', hint: 'restore it' },
+});
 const partial = { bundle: { name: 'chat', version: '2.0.0' } } as unknown as PartialImport;
 const recall = { name: 'chat', version: '1.0.0', reason: 'leak', remedy: 'roll back' };
 
@@ -87,6 +91,13 @@ describe('when a site is checked for monitoring', () => {
       [],
       6,
       'failing: chat 1.0.0: recalled: leak; roll back\n',
+    ],
+    [
+      'a damaged ledger',
+      { ledgerFault: fault },
+      [],
+      6,
+      'failing: plant: changed: expected entry 2',
     ],
     ['an interrupted command', { interrupted: true }, [], 5, 'attention: plant: a command was'],
     ['an incomplete import', {}, [partial], 5, 'attention: chat 2.0.0: its import is incomplete'],
