@@ -117,7 +117,7 @@ export const failures = {
     remedy: 'choose another name, or move the existing output to another place',
   },
   'file-missing': {
-    cause: 'a file or folder does not exist, or a folder is empty',
+    cause: 'a file or folder does not exist or is of another kind, or a folder is empty',
     remedy: 'check the spelling of the path, and the folder in which you run the command',
   },
   'io-failed': {

@@ -85,6 +85,21 @@ export async function readIfThere(path: string, maxBytes: number): Promise<Buffe
   }
 }
 
+/**
+ * Reads a file whose path a person gave: what is no file there says nothing about a bundle.
+ * @throws StowageError `file-missing` also for what is not a regular file, `io-failed`
+ */
+export async function readNamed(path: string, maxBytes: number): Promise<Buffer> {
+  try {
+    return await readBounded(path, maxBytes);
+  } catch (cause) {
+    if (!(cause instanceof StowageError) || cause.code !== 'file-kind') throw cause;
+    const { message, expected = '', found = '' } = cause;
+    const hint = 'give the path of the file itself, not of a folder or a link';
+    throw new StowageError('file-missing', message, { expected, found, hint, cause });
+  }
+}
+
 async function requireFile(handle: FileHandle, path: string): Promise<{ size: number }> {
   const status = await handle.stat();
   if (status.isFile()) return status;

@@ -7,7 +7,7 @@ import { printableLines } from '../../core/printable.ts';
 import { type Engine, mirrorConfig } from '../../depot/mirror-config.ts';
 import { type Depot, startDepot } from '../../depot/server.ts';
 import { MAX_TOKEN_FILE_BYTES, parseTokens, type Tokens } from '../../depot/tokens.ts';
-import { ioError, readBounded } from '../../io/file.ts';
+import { ioError, readNamed } from '../../io/file.ts';
 import { SiteCatalog } from '../../site/catalog/site-catalog.ts';
 import { refusedWarning } from '../../site/release/release.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
@@ -125,8 +125,8 @@ async function readTls(
       'only one of them',
     );
   return {
-    certificate: await readBounded(context.path(tlsCertificate), 8 * MAX_CERTIFICATE_BYTES),
-    key: await readBounded(context.path(tlsKey), MAX_CERTIFICATE_BYTES),
+    certificate: await readNamed(context.path(tlsCertificate), 8 * MAX_CERTIFICATE_BYTES),
+    key: await readNamed(context.path(tlsKey), MAX_CERTIFICATE_BYTES),
   };
 }
 
@@ -135,7 +135,7 @@ async function readTokens(
   context: CommandContext,
 ): Promise<Tokens | undefined> {
   if (tokenFile === undefined) return undefined;
-  const bytes = await readBounded(context.path(tokenFile), MAX_TOKEN_FILE_BYTES);
+  const bytes = await readNamed(context.path(tokenFile), MAX_TOKEN_FILE_BYTES);
   return parseTokens(bytes.toString('utf8'));
 }
 

@@ -11,7 +11,7 @@ import { MAX_LOCK_BYTES } from '../../core/limits.ts';
 import { readJson } from '../../format/document.ts';
 import { lockKind } from '../../format/lock.ts';
 import type { Trust } from '../../format/trust.ts';
-import { ioError, readBounded } from '../../io/file.ts';
+import { ioError, readNamed } from '../../io/file.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { showsUnicode } from '../terminal.ts';
 import { diffText } from './diff-text.ts';
@@ -58,7 +58,7 @@ async function sideAt(
 ): Promise<Comparable> {
   const path = context.path(place);
   if (await isFile(path))
-    return comparableLock(readJson(lockKind, await readBounded(path, MAX_LOCK_BYTES)));
+    return comparableLock(readJson(lockKind, await readNamed(path, MAX_LOCK_BYTES)));
   const folders = await findDiscs([path]);
   return comparableBundle(await viewBundle(folders, { ...context, ...(trust && { trust }) }));
 }

@@ -8,7 +8,7 @@ import { readJson, readValue } from '../../format/document.ts';
 import { type Lock, lockKind } from '../../format/lock.ts';
 import { type Manifest, manifestKind } from '../../format/manifest.ts';
 import { parseYaml, readYaml } from '../../format/yaml-document.ts';
-import { readBounded, readIfThere } from '../../io/file.ts';
+import { readIfThere, readNamed } from '../../io/file.ts';
 import type { CommandContext } from '../command.ts';
 
 export const DEFAULT_MANIFEST = 'stowage.yaml';
@@ -26,7 +26,7 @@ async function readManifest(
   context: CommandContext,
 ): Promise<ManifestFile> {
   const path = context.path(file ?? DEFAULT_MANIFEST);
-  const bytes = await readBounded(path, MAX_MANIFEST_BYTES);
+  const bytes = await readNamed(path, MAX_MANIFEST_BYTES);
   const manifest = readYaml(manifestKind, bytes, file ?? DEFAULT_MANIFEST);
   const folder = dirname(path);
   return { manifest, folder, lockPath: join(folder, lockName(path)) };
@@ -43,7 +43,7 @@ export async function checkManifest(
 ): Promise<ManifestFile> {
   const path = context.path(file ?? DEFAULT_MANIFEST);
   const folder = dirname(path);
-  const bytes = await readBounded(path, MAX_MANIFEST_BYTES);
+  const bytes = await readNamed(path, MAX_MANIFEST_BYTES);
   const { value, ...reading } = parseYaml(manifestKind, bytes, file ?? DEFAULT_MANIFEST);
   const further = [...(await pathDefects(value, folder)), ...referenceDefects(value)];
   const manifest = readValue(manifestKind, value, { ...reading, further });

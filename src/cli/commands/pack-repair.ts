@@ -6,7 +6,7 @@ import { StowageError } from '../../core/error.ts';
 import { allParts } from '../../format/bundle.ts';
 import { readCanonical } from '../../format/document.ts';
 import { type RepairList, repairListKind } from '../../format/repair-list.ts';
-import { readBounded } from '../../io/file.ts';
+import { readNamed } from '../../io/file.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { type OpenBundle, openBundle } from './open-bundle.ts';
 
@@ -14,7 +14,7 @@ import { type OpenBundle, openBundle } from './open-bundle.ts';
 export async function readRepairList(file: string, context: CommandContext): Promise<RepairList> {
   return readCanonical(
     repairListKind,
-    await readBounded(context.path(file), repairListKind.maxBytes),
+    await readNamed(context.path(file), repairListKind.maxBytes),
   );
 }
 

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { StowageError, systemCode } from '../../core/error.ts';
 import { interrupted } from '../../core/interrupted.ts';
-import { ioError, readBounded } from '../../io/file.ts';
+import { ioError, readNamed } from '../../io/file.ts';
 import { type CommandContext, usage } from '../command.ts';
 import { askPassphrase } from './passphrase-prompt.ts';
 
@@ -76,7 +76,7 @@ async function givenPassphrase(
     throw usage('conflicting options', '--passphrase-file or --passphrase-fd', 'both');
   if (file !== undefined)
     return checked(
-      firstLine(await readBounded(context.path(file), 4 * MAX_PASSPHRASE_BYTES)),
+      firstLine(await readNamed(context.path(file), 4 * MAX_PASSPHRASE_BYTES)),
       'the first line of the file',
     );
   if (descriptor === undefined) return undefined;

@@ -5,7 +5,7 @@ import { runSignerCommand } from '../../bundle/signing/signer-command.ts';
 import { StowageError } from '../../core/error.ts';
 import { readCanonical, writeCanonical } from '../../format/document.ts';
 import { signingRequestKind } from '../../format/signing-request.ts';
-import { exists, readBounded, remove, writeNew } from '../../io/file.ts';
+import { exists, readNamed, remove, writeNew } from '../../io/file.ts';
 import { parseCertificate } from '../../trust/certificate.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { type ChosenSigner, type SignOptions, signedResult } from './sign-options.ts';
@@ -50,7 +50,7 @@ export async function attach(
 ): Promise<CommandResult> {
   const request = readCanonical(
     signingRequestKind,
-    await readBounded(context.path(options.attach ?? ''), signingRequestKind.maxBytes),
+    await readNamed(context.path(options.attach ?? ''), signingRequestKind.maxBytes),
   );
   const signature = await readSignature(context.path(options.signature ?? ''));
   const path = await attachToBundle(context.path(folder), { request, signature }, acceptance);

@@ -4,7 +4,7 @@ import { StowageError } from '../../core/error.ts';
 import { MAX_CERTIFICATE_BYTES } from '../../core/limits.ts';
 import { SIGNATURE_NAME } from '../../format/signing-request.ts';
 import type { AlgorithmName } from '../../format/trust.ts';
-import { readBounded } from '../../io/file.ts';
+import { readNamed } from '../../io/file.ts';
 import { decodeCertificates } from '../../trust/certificate-file.ts';
 import type { Signer } from '../../trust/cms-sign.ts';
 import { decodePrivateKey } from '../../trust/key.ts';
@@ -31,7 +31,7 @@ export async function readIdentity(
   { certificate: file, algorithm }: Pick<SignerOptions, 'certificate' | 'algorithm'>,
   context: CommandContext,
 ): Promise<Identity> {
-  const bytes = await readBounded(context.path(file), 4 * MAX_CERTIFICATE_BYTES);
+  const bytes = await readNamed(context.path(file), 4 * MAX_CERTIFICATE_BYTES);
   const [certificate, ...intermediates] = decodeCertificates(bytes);
   if (certificate === undefined)
     throw new StowageError('certificate-invalid', 'no certificate in the certificate file', {
@@ -62,7 +62,7 @@ export async function readKey(
   options: PassphraseOptions,
   context: CommandContext,
 ): Promise<KeyObject> {
-  const pem = await readBounded(context.path(file), MAX_CERTIFICATE_BYTES);
+  const pem = await readNamed(context.path(file), MAX_CERTIFICATE_BYTES);
   const passphrase = await passphraseOf(pem, file, options, context);
   try {
     return decodePrivateKey(pem, passphrase);

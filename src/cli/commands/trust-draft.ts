@@ -13,7 +13,7 @@ import {
   type Trust,
   trustKind,
 } from '../../format/trust.ts';
-import { exists, readBounded, writeNew } from '../../io/file.ts';
+import { exists, readNamed, writeNew } from '../../io/file.ts';
 import { allAlgorithms } from '../../trust/algorithm.ts';
 import { keyKind } from '../../trust/key-kind.ts';
 import { trustRoots } from '../../trust/trust-root.ts';
@@ -68,7 +68,7 @@ export async function trustNext(
   options: NextOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const old = readTrustDocument(await readBounded(context.path(file), MAX_TRUST_BYTES));
+  const old = readTrustDocument(await readNamed(context.path(file), MAX_TRUST_BYTES));
   for (const name of options.removeRoot) {
     if (old.roots.some((root) => root.name === name)) continue;
     const names = old.roots.map((root) => root.name).join(', ');

@@ -1,6 +1,6 @@
 import { MAX_CERTIFICATE_BYTES } from '../../core/limits.ts';
 import type { Trust } from '../../format/trust.ts';
-import { readBounded } from '../../io/file.ts';
+import { readNamed } from '../../io/file.ts';
 import { decodeCertificates } from '../../trust/certificate-file.ts';
 import { type CommandContext, usage } from '../command.ts';
 
@@ -18,7 +18,7 @@ export async function readRoot(
 ): Promise<Trust['roots'][number]> {
   const [name, file] = splitPair(pair, 'root', 'NAME=FILE');
   const [certificate, ...others] = decodeCertificates(
-    await readBounded(context.path(file), 2 * MAX_CERTIFICATE_BYTES),
+    await readNamed(context.path(file), 2 * MAX_CERTIFICATE_BYTES),
   );
   if (certificate === undefined || others.length > 0)
     throw usage(

@@ -5,7 +5,7 @@ import { counted } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_TRUST_BYTES } from '../../core/limits.ts';
 import { type Role, type RoleName, readTrustDocument, type Trust } from '../../format/trust.ts';
-import { readBounded } from '../../io/file.ts';
+import { readNamed } from '../../io/file.ts';
 import type { Certificate } from '../../trust/certificate.ts';
 import { evaluateSignatures, type SignerVerdict } from '../../trust/policy.ts';
 import { trustRoots } from '../../trust/trust-root.ts';
@@ -23,7 +23,7 @@ interface Standing {
 /** Shows a trust document: roots, roles, limits, and whether its own signatures are valid. */
 export async function trustShow(file: string, context: CommandContext): Promise<CommandResult> {
   const path = context.path(file);
-  const bytes = await readBounded(path, MAX_TRUST_BYTES);
+  const bytes = await readNamed(path, MAX_TRUST_BYTES);
   const trust = readTrustDocument(bytes);
   const fingerprint = createHash('sha256').update(bytes).digest('hex');
   const roots = trustRoots(trust);

@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { placeBeside, signBeside } from '../../bundle/signing/sign-beside.ts';
 import { MAX_TRUST_BYTES } from '../../core/limits.ts';
 import { readTrustDocument } from '../../format/trust.ts';
-import { readBounded } from '../../io/file.ts';
+import { readNamed } from '../../io/file.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { type KeyOptions, nameOf, readIdentity, readKey } from './signing-key.ts';
 
@@ -13,7 +13,7 @@ export async function trustSign(
   context: CommandContext,
 ): Promise<CommandResult> {
   const path = context.path(file);
-  const bytes = await readBounded(path, MAX_TRUST_BYTES);
+  const bytes = await readNamed(path, MAX_TRUST_BYTES);
   const { version } = readTrustDocument(bytes);
   const identity = await readIdentity(options, context);
   const name = nameOf(identity, options.name);

@@ -6,7 +6,7 @@ import { MAX_SIGNATURES } from '../../core/limits.ts';
 import { readCanonical } from '../../format/document.ts';
 import { type Plan, planKind } from '../../format/plan.ts';
 import type { Trust } from '../../format/trust.ts';
-import { ioError, readBounded } from '../../io/file.ts';
+import { ioError, readNamed } from '../../io/file.ts';
 import { evaluateSignatures } from '../../trust/policy.ts';
 import type { SignatureFile } from '../../trust/signature-file.ts';
 
@@ -20,7 +20,7 @@ export interface WrittenPlan {
 
 /** @throws StowageError `file-missing`, `state-damaged` for a file that is not a plan */
 export async function readPlan(file: string): Promise<WrittenPlan> {
-  const bytes = await readBounded(file, planKind.maxBytes);
+  const bytes = await readNamed(file, planKind.maxBytes);
   const plan = readCanonical(planKind, bytes);
   const approvals: SignatureFile[] = [];
   const names = await readdir(dirname(file)).catch((error: unknown) => {

@@ -182,3 +182,41 @@ describe('when a file of a bundle is not as it should be', () => {
     expect(readdirSync(small.folder)).toContain('SHA512SUMS');
   });
 });
+
+describe('when a folder or a link is given where a file is needed', () => {
+  it.each([
+    'sign BUNDLE --key ODD --certificate own.pem',
+    'sign BUNDLE --key root.pem --certificate ODD',
+    'sign BUNDLE --key root.pem --certificate own.pem --passphrase-file ODD',
+    'sign BUNDLE --attach ODD --signature root.pem',
+    'inspect BUNDLE --trust ODD',
+    'verify BUNDLE --trust ODD',
+    'verify BUNDLE --trust root.pem --report r.json --report-key root.pem --report-certificate ODD',
+    'import BUNDLE --trust ODD --fingerprint FINGERPRINT --site site',
+    'trust show ODD',
+    'trust sign ODD --key root.pem --certificate root.pem',
+    'trust init --root a=ODD --release a --output new.json',
+    'lock ODD',
+    'check ODD',
+  ])('does not say that a bundle is not trusted: %s', async (line) => {
+    const place = scratch.fresh();
+    mkdirSync(place);
+    writeFileSync(join(place, 'root.pem'), encodeCertificate(small.root));
+    writeFileSync(join(place, 'own.pem'), encodeCertificate(small.signer.certificate));
+    mkdirSync(join(place, 'folder'));
+    symlinkSync('root.pem', join(place, 'link'));
+    for (const odd of ['folder', 'link']) {
+      const args = line
+        .replace('BUNDLE', small.folder)
+        .replace('FINGERPRINT', small.root.fingerprint)
+        .replace('ODD', odd)
+        .split(' ');
+      const { status, error } = await runProgram(args, place);
+      expect([status, error?.code, error?.found], odd).toEqual([
+        1,
+        'file-missing',
+        odd === 'folder' ? 'a folder' : expect.stringContaining('link'),
+      ]);
+    }
+  });
+});
