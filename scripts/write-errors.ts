@@ -4,4 +4,5 @@ import { errorPage, withRefusals } from './build/error-page.ts';
 
 writeFileSync(new URL('../manifests/ERRORS.md', import.meta.url), errorPage());
 const refusals = new URL('../signing/refusals.html', import.meta.url);
-writeFileSync(refusals, withRefusals(readFileSync(refusals, 'utf8')));
+const card = readFileSync(new URL('../signing/card.html', import.meta.url), 'utf8');
+writeFileSync(refusals, withRefusals(readFileSync(refusals, 'utf8'), card));

@@ -47,11 +47,20 @@ describe('when the pages are made from the table', () => {
 
   it('has the refusals of signing/refusals.html as they are made', () => {
     const page = read('signing/refusals.html');
-    expect(page, 'run npm run errors').toBe(withRefusals(page));
+    expect(page, 'run npm run errors').toBe(withRefusals(page, read('signing/card.html')));
+  });
+
+  it('has the head of signing/card.html in signing/refusals.html, except the title', () => {
+    const [card, page] = ['signing/card.html', 'signing/refusals.html'].map(
+      (each) => /^<!DOCTYPE html>.*<\/head>/s.exec(read(each))?.[0],
+    );
+    expect(card).toContain('<style>');
+    expect(page).not.toBe(card);
+    expect(page?.replace(/<title>.*<\/title>/, '')).toBe(card?.replace(/<title>.*<\/title>/, ''));
   });
 
   it('refuses a page without a place for them', () => {
-    expect(() => withRefusals('<table></table>')).toThrow('signing/refusals.html');
+    expect(() => withRefusals('<table></table>', '')).toThrow('signing/refusals.html');
   });
 
   it('has cells that cannot break their table or the markup', () => {

@@ -56,14 +56,24 @@ function marked(text: string): string {
 const BEGIN = '<!-- refusals: npm run errors -->\n';
 const END = '<!-- end of refusals -->';
 
-/** signing/refusals.html with its table of the codes of exit status 10, generated again. */
-export function withRefusals(page: string): string {
+const HEAD = /^<!DOCTYPE html>.*<\/head>\n/s;
+const TITLE = /<title>.*<\/title>/;
+
+/**
+ * signing/refusals.html with its table of the codes of exit status 10, generated again.
+ * @param card signing/card.html, whose head it has, with a title of its own: each is one file to print, with its style inside
+ */
+export function withRefusals(page: string, card: string): string {
   const from = page.indexOf(BEGIN) + BEGIN.length;
   const to = page.indexOf(END);
   if (from < BEGIN.length || to < from)
     throw new Error('signing/refusals.html has no markers for the table');
   const rows = errorTable().filter((each) => each.exitStatus === exitStatus.untrusted);
-  return `${page.slice(0, from)}${rows.map(row).join('')}${page.slice(to)}`;
+  const [head = ''] = HEAD.exec(card) ?? [];
+  const [title = ''] = TITLE.exec(page) ?? [];
+  return `${page.slice(0, from)}${rows.map(row).join('')}${page.slice(to)}`.replace(HEAD, () =>
+    head.replace(TITLE, () => title),
+  );
 }
 
 function row({ code, cause, remedy }: ErrorEntry): string {
