@@ -238,6 +238,12 @@ describe('when the commands of a page are typed as printed', () => {
     await follow('signing/README.md', pageOf('signing/README.md'));
   });
 
+  it('signing/ACCREDITATION.md', async () => {
+    await type('connected', 'mkdir ~/accreditation && cd ~/accreditation');
+    await type('connected', 'cp -r ~/chat/chat-1.0.0 . && cp ~/keys/root.pem .');
+    await follow('signing/ACCREDITATION.md', pageOf('signing/ACCREDITATION.md'));
+  });
+
   it('signing/KEYS.md', async () => {
     await type(
       'connected',

@@ -20,6 +20,7 @@ export const typedPages = [
   'README.md',
   'signing/CEREMONY.md',
   'signing/README.md',
+  'signing/ACCREDITATION.md',
   'signing/KEYS.md',
   'signing/TRUST.md',
   'manifests/README.md',
