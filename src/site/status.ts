@@ -1,11 +1,10 @@
 import { type RecalledRelease, recalledReleases } from '../bundle/admission/recall.ts';
-import type { StowageError } from '../core/error.ts';
 import type { Generation } from '../format/generation.ts';
 import type { LedgerEntry } from '../format/ledger.ts';
 import { exists } from '../io/file.ts';
 import type { Target } from '../target/target.ts';
 import { currentGeneration, generationNumbers, loadGeneration } from './generations.ts';
-import { readLedger, surveyLedger } from './ledger/site-ledger.ts';
+import { type LedgerDamage, readLedger, surveyLedger } from './ledger/site-ledger.ts';
 import { stateOf } from './ledger/site-state.ts';
 import { type ServiceStatus, serviceStatus } from './service-status.ts';
 import type { SiteFolder } from './site-folder.ts';
@@ -26,8 +25,8 @@ export interface SiteStatus {
   readonly recalled: readonly RecalledRelease[];
   /** Whether the next command must finish or undo the plan of a killed one. */
   readonly interrupted: boolean;
-  /** Why the ledger is damaged: `recalled` and `failed` are then from its intact entries only. */
-  readonly ledgerFault?: StowageError;
+  /** Set for a damaged ledger: `recalled` and `failed` are then of what can be read, and may lack something. */
+  readonly ledgerDamage?: LedgerDamage;
 }
 
 /** The state of a site and of its services now. Changes nothing. */
@@ -50,7 +49,7 @@ export async function siteStatus(
   const numbers = await generationNumbers(site);
   const kept: Generation[] = [];
   for (const number of numbers) kept.push(await loadGeneration(site, number));
-  const { entries, fault } = await surveyLedger(site);
+  const { entries, damage } = await surveyLedger(site);
   const { recalls } = stateOf(entries);
   return {
     site: (await site.site()).name,
@@ -62,7 +61,7 @@ export async function siteStatus(
     services,
     recalled: recalledReleases(generation, kept, recalls),
     interrupted: await exists(site.path('apply', 'plan.json')),
-    ...(fault === undefined ? {} : { ledgerFault: fault }),
+    ...(damage === undefined ? {} : { ledgerDamage: damage }),
   };
 }
 

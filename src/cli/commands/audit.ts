@@ -27,7 +27,7 @@ export async function auditShow(
   options: AuditOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const { entries, fault } = await surveyLedger(await openFolder(options.root, context));
+  const { entries, damage } = await surveyLedger(await openFolder(options.root, context));
   const text = printableLines(entries.map((entry) => `${auditLine(entry)}\n`).join(''));
-  return withLedgerFault({ json: { entries }, text }, fault);
+  return withLedgerFault({ json: { entries }, text }, damage);
 }

@@ -13,14 +13,14 @@ export async function history(
   context: CommandContext,
 ): Promise<CommandResult> {
   const site = await openFolder(options.root, context);
-  const { entries, fault } = await surveyLedger(site);
+  const { entries, damage } = await surveyLedger(site);
   const current = (await currentGeneration(site)).number;
   const kept = await generationNumbers(site);
   const generations: Generation[] = [];
   for (const number of kept) generations.push(await loadGeneration(site, number));
   const lines = [
     ...entries.map(historyLine),
-    ...(entries.length === 0 && fault === undefined
+    ...(entries.length === 0 && damage === undefined
       ? ['no command has changed this site yet']
       : []),
     `current generation: ${current === 0 ? 'none' : current}`,
@@ -35,5 +35,5 @@ export async function history(
     json: { current, kept, generations: contents, done: entries },
     text: printableLines(`${lines.join('\n')}\n`),
   };
-  return withLedgerFault(result, fault);
+  return withLedgerFault(result, damage);
 }

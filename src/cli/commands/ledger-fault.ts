@@ -1,4 +1,6 @@
+import { counted } from '../../core/amount.ts';
 import type { StowageError } from '../../core/error.ts';
+import type { LedgerDamage } from '../../site/ledger/site-ledger.ts';
 import type { CommandResult } from '../command.ts';
 import { errorJson } from '../render.ts';
 
@@ -10,12 +12,17 @@ export function faultInWords({ message, expected = '', found = '' }: StowageErro
 /** A result that was read from a ledger, with what is wrong with it: its exit status is then that of the fault. */
 export function withLedgerFault(
   { json, text }: CommandResult,
-  fault: StowageError | undefined,
+  damage: LedgerDamage | undefined,
 ): CommandResult {
-  if (fault === undefined) return { json, text };
+  if (damage === undefined) return { json, text };
+  const { fault, confirmed } = damage;
+  const sure =
+    confirmed === 0
+      ? 'no receipt confirms any entry: all may be forged'
+      : `a receipt confirms the first ${counted(confirmed, 'entry', 'entries')}; later ones may be forged`;
   return {
-    json: { ...(json as object), ...errorJson(fault) },
-    text: `${text}LEDGER DAMAGED: ${faultInWords(fault)}\n  only the entries before the damage are used\n  ${fault.hint}\n`,
+    json: { ...(json as object), confirmed, ...errorJson(fault) },
+    text: `${text}LEDGER DAMAGED: ${faultInWords(fault)}\n  ${sure}\n  ${fault.hint}\n`,
     exitStatus: fault.exitStatus,
   };
 }

@@ -21,11 +21,11 @@ export function problemsOf(
   status: SiteStatus,
   incoming: readonly PartialImport[],
 ): readonly Problem[] {
-  const { generation, services, recalled, interrupted, ledgerFault } = status;
+  const { generation, services, recalled, interrupted, ledgerDamage } = status;
   const problems: Problem[] = [
-    ...(ledgerFault === undefined
+    ...(ledgerDamage === undefined
       ? []
-      : [problem('failing', status.site, faultInWords(ledgerFault))]),
+      : [problem('failing', status.site, faultInWords(ledgerDamage.fault))]),
     ...services.flatMap(serviceProblems),
     ...recalled.map(({ name, version, reason, remedy }) =>
       problem('failing', `${name} ${version}`, `recalled: ${reason}; ${remedy}`),

@@ -28,7 +28,7 @@ export async function status(
   const incoming = await partialImports(site);
   if (options.check === true) return checkResult(found, problemsOf(found, incoming));
   const imported = await waiting(site, found, context);
-  const { kept: _, failed, ledgerFault, ...rest } = found;
+  const { kept: _, failed, ledgerDamage, ...rest } = found;
   const result = {
     json: { ...rest, failed, imported, incoming: incoming.map(incomingJson) },
     text:
@@ -40,7 +40,7 @@ export async function status(
         ].join(''),
       ),
   };
-  return withLedgerFault(result, ledgerFault);
+  return withLedgerFault(result, ledgerDamage);
 }
 
 /** A release that is imported but not part of the current generation. */

@@ -167,6 +167,16 @@ function entryIn(line: Buffer, name: string): LedgerEntry | StowageError {
   }
 }
 
+/** The entries of a damaged ledger that can still be read. */
+export interface DamagedLedger {
+  readonly entries: readonly LedgerEntry[];
+  /**
+   * How many of them, from the first on, a witness confirms. Somebody who changed an entry can hash every later one again, so
+   * the others may be forged although they fit each other.
+   */
+  readonly confirmed: number;
+}
+
 /**
  * The entries of a damaged ledger before the damage, for people who look into it: no change may rely on them.
  * @param witnesses as for {@link Ledger.open}
@@ -174,13 +184,23 @@ function entryIn(line: Buffer, name: string): LedgerEntry | StowageError {
 export async function entriesBeforeDamage(
   path: string,
   witnesses: readonly LedgerHead[],
-): Promise<readonly LedgerEntry[]> {
+): Promise<DamagedLedger> {
   const { entries, digests } = await readEntries(path, EMPTY);
-  const wrong = witnesses.filter(
-    ({ number, digest }) =>
-      number > 0 && number <= digests.length && digests[number - 1] !== digest,
-  );
-  return entries.slice(0, Math.min(entries.length, ...wrong.map(({ number }) => number - 1)));
+  // Beside the ledger and unsigned: it can contradict an entry, but confirms none.
+  const head = await readHead(path).catch(() => EMPTY);
+  const isSeen = ({ number }: LedgerHead): boolean => number > 0 && number <= digests.length;
+  const isRight = ({ number, digest }: LedgerHead): boolean => digests[number - 1] === digest;
+  const wrong = [head, ...witnesses]
+    .filter((each) => isSeen(each) && !isRight(each))
+    .map(({ number }) => number);
+  const end = Math.min(entries.length, ...wrong.map((number) => number - 1));
+  const right = witnesses
+    .filter((each) => isSeen(each) && isRight(each))
+    .map(({ number }) => number);
+  return {
+    entries: entries.slice(0, end),
+    confirmed: Math.max(0, ...right.filter((number) => number <= end)),
+  };
 }
 
 /** The digest that the first complete line records of the line before it; only to name the changed entry. */
@@ -190,7 +210,7 @@ function followerDigest(rest: Buffer): string | undefined {
   return /"previous":"([0-9a-f]{128})"/.exec(rest.subarray(0, end).toString('latin1'))?.[1] ?? '';
 }
 
-export async function readHead(path: string): Promise<LedgerHead> {
+async function readHead(path: string): Promise<LedgerHead> {
   const bytes = await readIfThere(headPath(path), ledgerHeadKind.maxBytes);
   return bytes === undefined ? EMPTY : readCanonical(ledgerHeadKind, bytes);
 }

@@ -8,7 +8,7 @@ import { trustBytes } from '../../format/trust.ts';
 import { exists, namesIn, readBounded } from '../../io/file.ts';
 import { currentGeneration, generationNumbers } from '../generations.ts';
 import type { SiteFolder } from '../site-folder.ts';
-import { entriesBeforeDamage, Ledger, readHead } from './ledger.ts';
+import { type DamagedLedger, entriesBeforeDamage, Ledger } from './ledger.ts';
 
 /**
  * A site's ledger, to append to, checked against the site's receipts and trust document. This detects a missing ledger or
@@ -27,29 +27,36 @@ export async function readLedger(site: SiteFolder): Promise<Ledger> {
   return requirePresent(site, ledger);
 }
 
-/** A ledger as far as it is as this site wrote it. */
+/** What can be read of a ledger. */
 export interface LedgerSurvey {
   readonly entries: readonly LedgerEntry[];
-  /** Why the rest is not, or why it does not match the site. Whoever decides by the entries must refuse. */
-  readonly fault?: StowageError;
+  /** Set for a damaged ledger, or one that does not match the site. Whoever decides by the entries must refuse. */
+  readonly damage?: LedgerDamage;
 }
 
-/** Like {@link readLedger}, for commands that only show the site: a damaged ledger does not hide its intact entries. */
+export interface LedgerDamage {
+  readonly fault: StowageError;
+  /** How many of the entries a receipt confirms; the others may be forged. */
+  readonly confirmed: number;
+}
+
+/** Like {@link readLedger}, for commands that only show the site: a damaged ledger does not hide what can be read. */
 export async function surveyLedger(site: SiteFolder): Promise<LedgerSurvey> {
   try {
     return { entries: (await readLedger(site)).entries };
   } catch (fault) {
     if (!(fault instanceof StowageError) || fault.code === 'io-failed') throw fault;
-    return { entries: await intactEntries(site), fault };
+    const { entries, confirmed } = await damagedLedger(site);
+    return { entries, damage: { fault, confirmed } };
   }
 }
 
-async function intactEntries(site: SiteFolder): Promise<readonly LedgerEntry[]> {
+async function damagedLedger(site: SiteFolder): Promise<DamagedLedger> {
   const path = site.path('ledger');
   try {
-    return await entriesBeforeDamage(path, [await readHead(path), ...(await witnesses(site))]);
+    return await entriesBeforeDamage(path, await witnesses(site));
   } catch (error) {
-    if (error instanceof StowageError) return [];
+    if (error instanceof StowageError) return { entries: [], confirmed: 0 };
     throw error;
   }
 }

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { auditLine, historyLine } from '../../../src/cli/commands/history-lines.ts';
+import { sriHex, sriOf } from '../../../src/core/digest.ts';
 import type { LedgerEntry } from '../../../src/format/ledger.ts';
 import { encodeCertificate } from '../../../src/trust/certificate-file.ts';
 import { type Ran, runProgram } from '../../support/fake-terminal.ts';
@@ -131,6 +132,37 @@ describe('when the ledger is damaged', () => {
     },
   );
 });
+
+describe('when an entry was changed and every later one hashed again', () => {
+  // The receipt of the site is of entry 5. The forged entry fits its neighbours, so only a receipt tells.
+  it.each([
+    ['before the receipt', 4, 0, 'no receipt confirms any entry'],
+    ['after the receipt', 6, 5, 'a receipt confirms the first 5 entries; later ones may be forged'],
+  ])('never says that one %s is confirmed', async (_, number, confirmed, words) => {
+    const site = scratch.copy(join(place, 'site'));
+    const path = join(site, 'ledger');
+    const lines = readFileSync(path, 'utf8').split('\n');
+    writeFileSync(path, rechained(edited(lines, number), number).join('\n'));
+    const ran = await runProgram(['audit', 'show', '--json', '--site', site], place);
+    expect(ran.status).toBe(1);
+    expect(JSON.parse(ran.stdout)).toMatchObject({ confirmed, error: { code: 'state-damaged' } });
+    for (const command of [['audit', 'show'], ['history'], ['status']])
+      expect((await runProgram([...command, '--site', site], place)).stdout).toContain(words);
+  });
+});
+
+/** With the hashes of the lines after this number made to fit. */
+function rechained(lines: readonly string[], number: number): string[] {
+  const result = [...lines];
+  for (let index = number; index < result.length && result[index] !== ''; index += 1) {
+    const before = sriHex(sriOf(Buffer.from(result[index - 1] ?? '')));
+    result[index] = (result[index] ?? '').replace(
+      /"previous":"[0-9a-f]{128}"/,
+      `"previous":"${before}"`,
+    );
+  }
+  return result;
+}
 
 /** With another time in the entry with this number. */
 function edited(lines: readonly string[], number: number): string[] {

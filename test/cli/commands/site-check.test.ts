@@ -94,7 +94,7 @@ describe('when a site is checked for monitoring', () => {
     ],
     [
       'a damaged ledger',
-      { ledgerFault: fault },
+      { ledgerDamage: { fault, confirmed: 0 } },
       [],
       6,
       'failing: plant: changed: expected entry 2',
