@@ -76,7 +76,7 @@ describe('when a release is pushed into docker-registry on loopback, without --i
       const first = await push(fresh.host, ...rule);
       expect(first.repositories.map(({ repository }) => repository)).toEqual([
         ...['mirror/registry.example/server', 'mirror/hub/example/tiny'],
-        ...['mirror/hub/example/tiny-car', 'mirror/files/settings'],
+        ...['mirror/hub/example/tiny-car', 'mirror/files/settings', 'mirror/files/settings-car'],
       ]);
       const elsewhere = await push(fresh.host, '--name-rule', 'other/{name}');
       expect(elsewhere.repositories.every(({ tags }) => tags.length > 0)).toBe(true);
