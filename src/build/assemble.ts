@@ -28,7 +28,7 @@ import {
   syncFolder,
   writeNew,
 } from '../io/file.ts';
-import { makeFolder, makeNewFolder } from '../io/folder.ts';
+import { makeFolder, makeNewFolder, withParents } from '../io/folder.ts';
 import { HashPool } from '../io/hashing.ts';
 import { forEachBounded } from '../io/queue.ts';
 import { controlDocuments } from './bundle-documents.ts';
@@ -71,31 +71,32 @@ export interface Assembled {
 }
 
 /**
- * Writes the unsigned bundle of a lock whose blobs are all in the store. The folder appears under its name only
- * when every byte is on disk; a failure leaves nothing. Equal locks give equal bytes.
+ * Writes the unsigned bundle of a lock whose blobs are all in the store, and makes the folders above it that are missing. The
+ * folder appears under its name only when every byte is on disk; a failure leaves nothing. Equal locks give equal bytes.
  * @throws StowageError `output-exists`, `space-insufficient`, `blob-damaged`, `io-failed`
  */
 export async function assemble(lock: Lock, options: AssembleOptions): Promise<Assembled> {
   const output = resolvePath(options.output);
   await requireAbsent(output);
   const temporary = join(dirname(output), `.${basename(output)}.packing`);
-  await makeFolder(dirname(output));
-  await remove(temporary);
-  try {
-    await makeNewFolder(temporary);
-    const assembled = await write(lock, temporary, options);
-    await requireAbsent(output);
-    if (options.discs === undefined) {
-      await renameIntoPlace(temporary, output);
-      return { ...assembled, folder: output, discs: [] };
+  return withParents(output, async () => {
+    await remove(temporary);
+    try {
+      await makeNewFolder(temporary);
+      const assembled = await write(lock, temporary, options);
+      await requireAbsent(output);
+      if (options.discs === undefined) {
+        await renameIntoPlace(temporary, output);
+        return { ...assembled, folder: output, discs: [] };
+      }
+      const discs = await splitAcrossDiscs(assembled.bundle, temporary, output, options);
+      await remove(temporary);
+      return { ...assembled, folder: output, discs };
+    } catch (error) {
+      await remove(temporary);
+      throw ioError(error, output);
     }
-    const discs = await splitAcrossDiscs(assembled.bundle, temporary, output, options);
-    await remove(temporary);
-    return { ...assembled, folder: output, discs };
-  } catch (error) {
-    await remove(temporary);
-    throw ioError(error, output);
-  }
+  });
 }
 
 async function write(

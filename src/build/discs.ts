@@ -8,7 +8,7 @@ import { allParts, type Bundle, dataParts } from '../format/bundle.ts';
 import { discName } from '../format/disc-name.ts';
 import type { Part } from '../format/part.ts';
 import { ioError, remove, renameIntoPlace, requireSpace, syncFolder } from '../io/file.ts';
-import { makeFolder } from '../io/folder.ts';
+import { makeFolder, withParents } from '../io/folder.ts';
 import type { HashTask } from '../io/hash-task.ts';
 import { HashPool } from '../io/hashing.ts';
 import { PassError } from '../io/positioned.ts';
@@ -59,8 +59,8 @@ export async function controlSizes({ bundle, files }: BundleSource): Promise<num
 }
 
 /**
- * Writes a folder `disc-K-of-N` for each run into `output`, which must not exist; it appears only when it is
- * complete on disk, and a failure leaves nothing.
+ * Writes a folder `disc-K-of-N` for each run into `output`, which must not exist, and makes the folders above it that are
+ * missing. It appears only when it is complete on disk, and a failure leaves nothing.
  * @throws StowageError `space-insufficient`, `part-damaged`, `part-missing`, `io-failed`
  */
 export async function writeDiscs(
@@ -97,19 +97,21 @@ async function build(
   work: (folder: string, pool: HashPool) => Promise<void>,
 ): Promise<void> {
   const temporary = join(dirname(output), `.${basename(output)}.dealing`);
-  await remove(temporary);
-  const pool = new HashPool(signal);
-  try {
-    await makeFolder(temporary);
-    await work(temporary, pool);
-    await syncFolder(temporary);
-    await pool.close();
-    await renameIntoPlace(temporary, output);
-  } catch (error) {
-    await pool.close();
+  await withParents(output, async () => {
     await remove(temporary);
-    throw ioError(error, output);
-  }
+    const pool = new HashPool(signal);
+    try {
+      await makeFolder(temporary);
+      await work(temporary, pool);
+      await syncFolder(temporary);
+      await pool.close();
+      await renameIntoPlace(temporary, output);
+    } catch (error) {
+      await pool.close();
+      await remove(temporary);
+      throw ioError(error, output);
+    }
+  });
 }
 
 interface DiscTarget extends Pick<Context, 'emit'> {

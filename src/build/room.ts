@@ -8,7 +8,7 @@ import { KIB, MIB } from '../core/limits.ts';
 import type { Lock } from '../format/lock.ts';
 import type { LockedFile } from '../format/locked-content.ts';
 import type { BlobStore } from '../io/blob-store.ts';
-import { freeBytes, ioError } from '../io/file.ts';
+import { freeBytes, ioError, notFolder } from '../io/file.ts';
 import type { AssembleOptions } from './assemble.ts';
 import { discSpace } from './disc-split.ts';
 import { isLocal } from './origins.ts';
@@ -93,9 +93,12 @@ function copiesOf(file: LockedFile): number {
 async function placeOf(what: string, path: string, needed: number): Promise<Place> {
   for (let at = path; ; at = dirname(at)) {
     try {
-      return { what, path: at, device: (await stat(at)).dev, needed };
+      const status = await stat(at);
+      if (!status.isDirectory()) throw notFolder(at, undefined);
+      return { what, path: at, device: status.dev, needed };
     } catch (error) {
-      if (systemCode(error) !== 'ENOENT' || dirname(at) === at) throw ioError(error, at);
+      if (!['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '') || dirname(at) === at)
+        throw ioError(error, at);
     }
   }
 }

@@ -127,7 +127,7 @@ export async function writeAtomic(path: string, bytes: Uint8Array, mode = 0o644)
     await syncFolder(dirname(path));
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
-    throw ioError(error, path);
+    throw outputError(error, path);
   }
 }
 
@@ -137,7 +137,7 @@ export async function removeTemporaries(folder: string): Promise<void> {
     if (/^\.[0-9a-f]{16}\.tmp$/.test(name)) await remove(join(folder, name));
 }
 
-/** Writes a file that must not exist, and fsyncs it. @throws StowageError `output-exists`, `io-failed` */
+/** Writes a file that must not exist, and fsyncs it. @throws StowageError `output-exists`, `file-missing`, `io-failed` */
 export async function writeNew(path: string, bytes: Uint8Array, mode = 0o644): Promise<void> {
   let handle: FileHandle | undefined;
   try {
@@ -146,7 +146,7 @@ export async function writeNew(path: string, bytes: Uint8Array, mode = 0o644): P
     await handle.writeFile(bytes);
     await handle.sync();
   } catch (error) {
-    throw systemCode(error) === 'EEXIST' ? outputExists(path, error) : ioError(error, path);
+    throw systemCode(error) === 'EEXIST' ? outputExists(path, error) : outputError(error, path);
   } finally {
     await handle?.close();
   }
@@ -276,6 +276,30 @@ export async function requireSpace(path: string, needed: number): Promise<void> 
     expected: `${exactBytes(needed)} free`,
     found: `${exactBytes(free)} free`,
     hint: `free ${exactBytes(needed - free)} there, or choose another path`,
+  });
+}
+
+/** {@link ioError} for a file that could not be created: what is missing then is its folder. */
+export function outputError(error: unknown, path: string): unknown {
+  const code = systemCode(error);
+  const folder = dirname(path);
+  if (code === 'ENOTDIR') return notFolder(folder, error);
+  if (code !== 'ENOENT') return ioError(error, path);
+  return new StowageError('file-missing', `the folder of ${path} does not exist`, {
+    expected: `a folder at ${folder}`,
+    found: 'nothing',
+    hint: `run "mkdir -p ${folder}", then the same command again`,
+    cause: error,
+  });
+}
+
+/** The error for a file where a folder is needed. */
+export function notFolder(path: string, cause: unknown): StowageError {
+  return new StowageError('file-missing', `${path} is not a folder`, {
+    expected: 'a folder',
+    found: 'a file where the path requires a folder',
+    hint: 'choose another path, or move that file away',
+    cause,
   });
 }
 

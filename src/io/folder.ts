@@ -1,13 +1,14 @@
-import { chmod, mkdir, rmdir, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, chmod, mkdir, rmdir, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { StowageError, systemCode } from '../core/error.ts';
-import { ioError, whereSupported } from './file.ts';
+import { ioError, notFolder, outputError, whereSupported } from './file.ts';
 
 /**
  * Makes a folder and those above it that are missing, each with this mode, whatever the umask is. Where nothing can be made,
  * as in `/proc`, Node's own recursive `mkdir` tries for ever.
  * @returns the uppermost folder that was made; undefined if the folder exists
- * @throws StowageError `io-failed`, also for a path that is no folder
+ * @throws StowageError `io-failed`; `file-missing` for a path through a file
  */
 export async function makeFolder(path: string, mode = 0o755): Promise<string | undefined> {
   try {
@@ -42,11 +43,42 @@ async function missingFolders(path: string): Promise<string[]> {
   for (let each = resolve(path); ; each = dirname(each)) {
     try {
       if ((await stat(each)).isDirectory()) return missing;
-      throw Object.assign(new Error(`${each} is no folder`), { code: 'ENOTDIR' });
+      throw notFolder(each, undefined);
     } catch (error) {
-      if (systemCode(error) !== 'ENOENT' || each === dirname(each)) throw error;
+      // A path through a file is `ENOTDIR` until that file is reached.
+      if (!['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '') || each === dirname(each))
+        throw error;
       missing.unshift(each);
     }
+  }
+}
+
+/**
+ * Makes the folders above a path that is going to be written. If `work` fails, those that were made are removed again, as far
+ * as they are empty.
+ * @throws StowageError as {@link makeFolder}
+ */
+export async function withParents<T>(path: string, work: () => Promise<T>): Promise<T> {
+  const parent = dirname(resolve(path));
+  const made = await makeFolder(parent);
+  try {
+    return await work();
+  } catch (error) {
+    if (made !== undefined) await removeEmpty(parent, made);
+    throw error;
+  }
+}
+
+/**
+ * Checks before long work, or work that cannot be repeated, that a file can be created at a path.
+ * @throws StowageError `file-missing` if its folder is missing, `io-failed` if that cannot be written
+ */
+export async function requireParent(path: string): Promise<void> {
+  try {
+    // The dot refuses a file in place of the folder.
+    await access(`${dirname(path)}/.`, constants.W_OK);
+  } catch (error) {
+    throw outputError(error, path);
   }
 }
 

@@ -1,12 +1,12 @@
-import { constants } from 'node:fs';
-import { access, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { basename, dirname, join, sep } from 'node:path';
 import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError, systemCode } from '../../core/error.ts';
 import { printableJson } from '../../core/printable.ts';
 import { writeJson } from '../../format/document.ts';
 import { type Report, reportKind } from '../../format/report.ts';
-import { exists, ioError, remove, writeAtomic } from '../../io/file.ts';
+import { exists, remove, writeAtomic } from '../../io/file.ts';
+import { requireParent } from '../../io/folder.ts';
 import { type Signer, signDetached } from '../../trust/cms-sign.ts';
 import { reportHtml } from './report-page.ts';
 
@@ -26,13 +26,8 @@ export interface ReportFiles {
 export async function requireRoom(files: ReportFiles, folders: readonly string[]): Promise<void> {
   const inside = await Promise.all(folders.map(resolved));
   for (const path of everyPath(files)) {
-    const folder = dirname(path);
-    try {
-      await access(folder, constants.W_OK);
-    } catch (error) {
-      throw ioError(error, folder);
-    }
-    const place = join(await realpath(folder), basename(path));
+    await requireParent(path);
+    const place = join(await realpath(dirname(path)), basename(path));
     if (inside.some((each) => place.startsWith(`${each}${sep}`))) {
       throw new StowageError(
         'usage-invalid',

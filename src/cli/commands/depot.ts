@@ -7,7 +7,7 @@ import { printableLines } from '../../core/printable.ts';
 import { type Engine, mirrorConfig } from '../../depot/mirror-config.ts';
 import { type Depot, startDepot } from '../../depot/server.ts';
 import { MAX_TOKEN_FILE_BYTES, parseTokens, type Tokens } from '../../depot/tokens.ts';
-import { ioError, readNamed } from '../../io/file.ts';
+import { outputError, readNamed } from '../../io/file.ts';
 import { SiteCatalog } from '../../site/catalog/site-catalog.ts';
 import { refusedWarning } from '../../site/release/release.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
@@ -149,7 +149,7 @@ async function openLog(
   try {
     await once(log, 'open');
   } catch (error) {
-    throw ioError(error, path);
+    throw outputError(error, path);
   }
   log.on('error', (error) =>
     context.emit({ type: 'warning', message: `the access log is incomplete: ${error.message}` }),

@@ -13,6 +13,7 @@ import { lockKind } from '../../format/lock.ts';
 import type { Manifest } from '../../format/manifest.ts';
 import { BlobStore } from '../../io/blob-store.ts';
 import { remove, writeAtomic } from '../../io/file.ts';
+import { withParents } from '../../io/folder.ts';
 import { walkFromFirst } from '../../trust/trust-chain.ts';
 import { type CommandContext, type CommandResult, storeFolder, usage } from '../command.ts';
 import { parseBytes } from '../units.ts';
@@ -71,16 +72,15 @@ export async function pack(
   if (list !== undefined) {
     await requireAbsent(output);
     const whole = `${output}.whole`;
-    try {
-      await packBundle(lock, { ...packing, output: whole });
-      return await pick(
-        list,
-        { open: await openBundle(whole), folder: output, move: true },
-        context,
-      );
-    } finally {
-      await remove(whole);
-    }
+    return withParents(output, async () => {
+      try {
+        await packBundle(lock, { ...packing, output: whole });
+        const open = await openBundle(whole);
+        return await pick(list, { open, folder: output, move: true }, context);
+      } finally {
+        await remove(whole);
+      }
+    });
   }
   const { bundle, id, discs } = await packBundle(lock, { ...packing, output });
   const { files, bytes } = bundleSize(bundle);

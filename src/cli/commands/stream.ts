@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { type Sink, writeStream } from '../../bundle/stream/write-stream.ts';
 import { formatBytes } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
-import { exists, ioError, setMode } from '../../io/file.ts';
+import { exists, outputError, setMode } from '../../io/file.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import type { Screen } from '../terminal.ts';
 import { openBundle } from './open-bundle.ts';
@@ -68,7 +68,7 @@ async function toFile<T>(path: string, run: (sink: Sink) => Promise<T>): Promise
     if ((await target.stat()).isFile()) await target.sync();
     return result;
   } catch (error) {
-    throw ioError(error, path);
+    throw outputError(error, path);
   } finally {
     await handle?.close();
   }

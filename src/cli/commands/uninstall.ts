@@ -1,5 +1,6 @@
 import { counted } from '../../core/amount.ts';
 import { printableLines } from '../../core/printable.ts';
+import { requireParent } from '../../io/folder.ts';
 import { clearSite } from '../../site/applying/clear-site.ts';
 import { uninstall as uninstallRelease } from '../../site/applying/uninstall.ts';
 import { currentGeneration } from '../../site/generations.ts';
@@ -33,6 +34,7 @@ export async function uninstall(
       'both or neither',
       'one of them',
     );
+  if (receipt !== undefined) await requireParent(context.path(receipt));
   const opened = await openSite(options.root, context);
   if (release !== undefined)
     return changeResult(await uninstallRelease(release, opened), opened.target);
