@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { DiffOptions } from './commands/diff.ts';
+import type { DoctorOptions } from './commands/doctor.ts';
 import type { InspectOptions } from './commands/inspect.ts';
 import type { PkiOptions } from './commands/pki.ts';
 import type { SignOptions } from './commands/sign-options.ts';
@@ -13,6 +14,7 @@ import {
   positiveInteger,
   type Run,
   repeatable,
+  root,
 } from './options.ts';
 
 /** Commands for both sides. A security officer needs no others. */
@@ -69,9 +71,12 @@ export function addAnywhereCommands(program: Command, run: Run): void {
     .action((folder: string, options: SignOptions) =>
       run(async (context) => (await import('./commands/sign.ts')).sign(folder, options, context)),
     );
-  command('doctor', 'check that this host can run stowage').action(() =>
-    run(async (context) => (await import('./commands/doctor.ts')).doctor(context)),
-  );
+  command('doctor', 'check that this host, and the cluster of its site, can run stowage')
+    .option('--role', "print the rights that the site's account needs, to apply with kubectl")
+    .addOption(root())
+    .action((options: DoctorOptions) =>
+      run(async (context) => (await import('./commands/doctor.ts')).doctor(options, context)),
+    );
   command('inspect <bundle>', 'show the contents and sizes of a bundle, without reading its parts')
     .option(
       '--trust <file>',

@@ -1,5 +1,6 @@
 import type { Digest } from '../core/digest.ts';
 import type { Bundle } from '../format/bundle.ts';
+import type { BundleModel } from '../format/bundled-content.ts';
 import type { DeployedRelease, Generation, RenderedText, Workload } from '../format/generation.ts';
 import type { Constraint, Operation } from '../format/plan.ts';
 import type { SecretReference } from '../format/secret-reference.ts';
@@ -7,6 +8,7 @@ import type { Adapter, Health } from '../format/service.ts';
 import type { Site } from '../format/site.ts';
 import type { Change, ServiceName } from './change.ts';
 import type { DiskUse } from './disk-use.ts';
+import type { Finding } from './finding.ts';
 import type { HostProbe } from './host/host-probe.ts';
 
 /** A service of a release, independent of the target that runs it. */
@@ -146,6 +148,28 @@ export interface ConstraintContext {
   readonly signal: AbortSignal;
 }
 
+/** What a site provides for the checks of `stowage doctor`. */
+export interface ExamineInput {
+  /** Absent before the first import. */
+  readonly siteId?: string;
+  /** The imported releases. */
+  readonly bundles: readonly Bundle[];
+  /** The manifest of a model as an image. */
+  readonly carOf: (bundle: Bundle, model: BundleModel) => Promise<Digest>;
+  /** The values of {@link Target.ownSecrets}; undefined for one that cannot be read. */
+  readonly ownSecret: (name: string) => Promise<Uint8Array | undefined>;
+  /** This host's platform, such as `linux/amd64`. */
+  readonly platform: string;
+  readonly now: () => Date;
+  readonly signal: AbortSignal;
+}
+
+/** Objects that the owner of a cluster applies so that an account gets its rights. */
+export interface RoleToRequest {
+  readonly objects: readonly object[];
+  readonly yaml: string;
+}
+
 /** What a site provides to its target during a step. */
 export interface SiteSupply {
   /** Runs `work` while a depot serves the release's images at `host:port` on loopback. */
@@ -193,6 +217,13 @@ export interface Target {
    * @throws StowageError `host-unfit` when it is absent or too old
    */
   probe(signal: AbortSignal): Promise<{ readonly engine: string; readonly version: string }>;
+  /**
+   * Checks what runs the services beside this host, for `stowage doctor`; absent for a target without anything beside it. May
+   * make objects there, and removes them.
+   */
+  examine?(input: ExamineInput): Promise<readonly Finding[]>;
+  /** The rights that its account needs, for their owner to grant; absent for a target without an account. */
+  role?(signal: AbortSignal): Promise<RoleToRequest>;
   /** Pure. @throws StowageError `site-invalid`, `document-invalid` */
   render(input: RenderInput): Workload;
   /** The services of a release, each after its dependencies. Pure. @throws StowageError `state-damaged` */

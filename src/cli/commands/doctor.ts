@@ -1,9 +1,18 @@
 import { counted } from '../../core/amount.ts';
+import { StowageError } from '../../core/error.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { printableLines } from '../../core/printable.ts';
 import { examineHost } from '../../site/doctor/examine-host.ts';
-import type { Finding } from '../../site/doctor/finding.ts';
-import type { CommandContext, CommandResult } from '../command.ts';
+import type { SiteContext } from '../../site/site-context.ts';
+import { SiteFolder } from '../../site/site-folder.ts';
+import type { Finding } from '../../target/finding.ts';
+import { type CommandContext, type CommandResult, siteRoot, usage } from '../command.ts';
+import { openSite } from './site.ts';
+
+export interface DoctorOptions {
+  readonly role?: boolean;
+  readonly root?: string;
+}
 
 const titles: Readonly<Record<Finding['area'], string>> = {
   computes: 'algorithms',
@@ -11,6 +20,7 @@ const titles: Readonly<Record<Finding['area'], string>> = {
   environment: 'environment',
   clock: 'clock',
   engine: 'container engine',
+  cluster: 'cluster',
 };
 
 const words: Readonly<Record<Finding['verdict'], string>> = {
@@ -19,16 +29,63 @@ const words: Readonly<Record<Finding['verdict'], string>> = {
   wrong: 'FAIL',
 };
 
-export async function doctor(context: CommandContext): Promise<CommandResult> {
+/** Checks this host, and the cluster of its site; with `role`, prints the rights that the site's account needs there. */
+export async function doctor(
+  options: DoctorOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  if (options.role === true) return role(await openSite(options.root, context));
   const { runtime, env } = context.terminal;
   const { signal } = context;
-  const report = await examineHost({ runtime, env, now: context.now(), signal });
-  const { fit, findings } = report;
+  const host = await examineHost({ runtime, env, now: context.now(), signal });
+  const findings = [...host.findings, ...(await siteFindings(options.root, context))];
+  const fit = findings.every((each) => each.verdict !== 'wrong');
   const result = {
     json: { fit, node: runtime.node, openssl: runtime.openssl, findings },
     text: printableLines(`${[headline(findings), ...lines(findings)].join('\n')}\n`),
   };
   return fit ? result : { ...result, exitStatus: exitStatus.unfit };
+}
+
+/** What the target of the site checks; none on a host without a site. */
+async function siteFindings(
+  root: string | undefined,
+  context: CommandContext,
+): Promise<readonly Finding[]> {
+  if (root === undefined && !(await hasSite(context))) return [];
+  const { examineTarget } = await import('../../site/doctor/examine-target.ts');
+  try {
+    return await examineTarget(await openSite(root, context));
+  } catch (error) {
+    if (!(error instanceof StowageError)) throw error;
+    if (error.code === 'interrupted' || error.code === 'site-absent') throw error;
+    const { message, found = '', hint } = error;
+    return [
+      { area: 'cluster', check: 'site', verdict: 'wrong', found: `${message}: ${found}`, hint },
+    ];
+  }
+}
+
+/** A default folder that this user cannot read is the site of another. */
+async function hasSite(context: CommandContext): Promise<boolean> {
+  try {
+    return await new SiteFolder(siteRoot(context, undefined)).isSite();
+  } catch (error) {
+    if (error instanceof StowageError && error.code === 'io-failed') return false;
+    throw error;
+  }
+}
+
+async function role({ target, signal }: SiteContext): Promise<CommandResult> {
+  if (target.role === undefined)
+    throw usage(
+      'this site has no account in a cluster',
+      'a site with target: kubernetes',
+      `target: ${target.name}`,
+      'run it for a site whose site.yaml has target: kubernetes, with --site',
+    );
+  const { objects, yaml } = await target.role(signal);
+  return { json: { objects }, text: printableLines(yaml) };
 }
 
 function headline(findings: readonly Finding[]): string {

@@ -90,13 +90,21 @@ export async function carDigests(
   bundle: Bundle,
 ): Promise<ReadonlyMap<string, Digest>> {
   const digests = new Map<string, Digest>();
-  for (const content of [...bundle.models.map(modelCar), ...bundle.files.map(fileCar)]) {
-    const made = await carEntry(site, bundle, content).make?.();
-    const digest = made?.tags[bundle.version];
-    if (digest === undefined) throw new Error(`${content.name} was not made into an image`);
-    digests.set(content.name, digest);
-  }
+  for (const content of [...bundle.models.map(modelCar), ...bundle.files.map(fileCar)])
+    digests.set(content.name, await carDigest(site, bundle, content));
   return digests;
+}
+
+/** The manifest of one model or file as an image. Hashes it if it was not hashed yet. @throws StowageError `blob-damaged` */
+export async function carDigest(
+  site: SiteFolder,
+  bundle: Bundle,
+  content: CarContent,
+): Promise<Digest> {
+  const made = await carEntry(site, bundle, content).make?.();
+  const digest = made?.tags[bundle.version];
+  if (digest === undefined) throw new Error(`${content.name} was not made into an image`);
+  return digest;
 }
 
 async function layerDigests(

@@ -1,6 +1,7 @@
 import { StowageError } from '../../core/error.ts';
 import { textOf } from '../../core/fields.ts';
 import type { KubernetesService, KubernetesWorkload } from '../../format/kubernetes.ts';
+import type { KubernetesSite } from '../../format/kubernetes-site.ts';
 import type { Site } from '../../format/site.ts';
 import type { Environment } from '../host/command.ts';
 import type { DeployedService, ServiceOf, Target, TargetOperation } from '../target.ts';
@@ -10,6 +11,8 @@ import { forwardTo } from './api/forward.ts';
 import { pathOf } from './api/kinds.ts';
 import { runInPod } from './api/run-in-pod.ts';
 import { clusterConstraints, overridableRules } from './constraints/check.ts';
+import { examineCluster } from './doctor/examine-cluster.ts';
+import { requestedRole } from './doctor/role.ts';
 import { exclusiveServices } from './exclusive.ts';
 import { closeNamespace, openNamespace } from './namespace.ts';
 import { mainPod, podsOf } from './pods.ts';
@@ -29,11 +32,13 @@ export interface KubernetesOptions {
 /** Services as Deployments of a cluster. */
 export function createKubernetesTarget({ env, settings }: KubernetesOptions): Target {
   let opened: Promise<Cluster> | undefined;
+  const section = async (): Promise<KubernetesSite> => {
+    const { kubernetes } = await settings();
+    if (kubernetes === undefined) throw new Error('a site with this target has a cluster');
+    return kubernetes;
+  };
   const open = (): Promise<Cluster> => {
-    opened ??= settings().then(async ({ kubernetes }) => {
-      if (kubernetes === undefined) throw new Error('a site with this target has a cluster');
-      return new Cluster(await openConnection(kubernetes, env));
-    });
+    opened ??= section().then(async (each) => new Cluster(await openConnection(each, env)));
     return opened;
   };
   return {
@@ -49,6 +54,8 @@ export function createKubernetesTarget({ env, settings }: KubernetesOptions): Ta
       const { gitVersion } = await (await open()).read('/version', signal);
       return { engine: 'kubernetes', version: (textOf(gitVersion) ?? '').replace(/^v/, '') };
     },
+    examine: async (input) => examineCluster(open, { ...input, settings: await section() }),
+    role: async (signal) => requestedRole(await open(), await section(), signal),
     render: renderKubernetes,
     services: (release) =>
       (clusterWorkload(release)?.services ?? []).map((each) => deployed(each, workloadOf(release))),

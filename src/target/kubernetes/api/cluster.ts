@@ -71,6 +71,13 @@ export class Cluster {
     );
   }
 
+  /** The clock of the API server, to a second; undefined if it does not say it. */
+  async time(signal: AbortSignal): Promise<Date | undefined> {
+    const response = await sendOnce(this.connection, { method: 'GET', path: '/version', signal });
+    const time = new Date(response?.date ?? '');
+    return Number.isNaN(time.getTime()) ? undefined : time;
+  }
+
   /** Every object of a kind that is selected, in pages. */
   async *list(selection: Selection, signal: AbortSignal): AsyncGenerator<Found> {
     const { kind, namespace, labels = {}, fields } = selection;

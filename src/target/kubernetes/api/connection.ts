@@ -33,6 +33,8 @@ export interface RawRequest {
 export interface RawResponse {
   readonly status: number;
   readonly retryAfter?: string;
+  /** The clock of the server. */
+  readonly date?: string;
   readonly body: string;
 }
 
@@ -159,10 +161,11 @@ async function receive(
     if (size > MAX_BODY_BYTES) throw new Error('the response is too long');
     chunks.push(chunk);
   }
-  const retryAfter = headers['retry-after'];
+  const { 'retry-after': retryAfter, date } = headers;
   return {
     status,
     body: Buffer.concat(chunks).toString('utf8'),
+    ...(date === undefined ? {} : { date }),
     ...(retryAfter === undefined ? {} : { retryAfter }),
   };
 }

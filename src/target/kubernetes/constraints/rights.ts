@@ -1,50 +1,147 @@
-import { fieldsOf } from '../../../core/fields.ts';
 import type { KubernetesWorkload } from '../../../format/kubernetes.ts';
+import type { KubernetesSite } from '../../../format/kubernetes-site.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals, changesBetween } from '../../change.ts';
-import type { Cluster } from '../api/cluster.ts';
-import { refusedRequest } from '../api/failure.ts';
-import { groupOf, type Kind, kinds } from '../api/kinds.ts';
+import { type Right, reviewRights, rightText } from '../api/review.ts';
 import { clusterWorkload } from '../workload.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
 
-/** One verb on one resource; without a namespace it is for the whole cluster. */
-export interface Right {
-  readonly verb: string;
-  readonly group: string;
-  /** Such as `pods` or `pods/log`. */
-  readonly resource: string;
+/** What the rights of an account depend on. */
+export interface RightsNeeds {
+  /** The namespace that the owner of the cluster made; absent if each release gets its own. */
   readonly namespace?: string;
+  /** Whether pods read the store of this host through a volume. */
+  readonly local: boolean;
+  /** Whether a gate runs a program in a container. */
+  readonly exec: boolean;
 }
 
-/** Reviews at once. */
-const AT_ONCE = 8;
-const REVIEWS = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
+/** Rights that belong together, as a rule of a Role has them. */
+export interface Grant {
+  /** What they are for, in a comment of the Role. */
+  readonly purpose: string;
+  readonly group: string;
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+  /** For the whole cluster, because the resource is not in a namespace or in one of others. */
+  readonly clusterWide?: true;
+  /** The only objects that they are for. */
+  readonly names?: readonly string[];
+  /** Without it a release runs all the same, but a plan and `stowage doctor` know less. */
+  readonly optional?: true;
+  readonly when?: (needs: RightsNeeds) => boolean;
+}
+
 /** Server-side apply creates by `create` and changes by `patch`. */
 const MANAGE = ['get', 'create', 'patch', 'delete'] as const;
-const MANAGED: readonly Kind[] = ['ConfigMap', 'Secret', 'Service', 'Deployment', 'NetworkPolicy'];
+const OBJECTS = 'what a release consists of';
+const STATE = 'whether it runs, and why not';
+const GATE = 'the gate asks the model through a port-forward, or by a program in its container';
+const OWN_NAMESPACE = 'each release gets a namespace of its own';
+const LOCAL = 'pods read the store of this host';
+const PROBES =
+  'stowage doctor and plans try what the cluster really does, in pods that end at once';
+const ROOM = 'plans know what is free, and receipts name the nodes';
+const EXISTENCE = 'plans check that what site.yaml names exists';
 
-/** What an account needs to run a release: a table, so that a Role can be made of it. */
+/** Every right that Stowage uses: the only table of them. */
+const grants: readonly Grant[] = [
+  ...[
+    { group: '', resources: ['configmaps', 'secrets', 'services'] },
+    { group: 'apps', resources: ['deployments'] },
+    { group: 'networking.k8s.io', resources: ['networkpolicies'] },
+  ].map((each): Grant => ({ ...each, purpose: OBJECTS, verbs: MANAGE })),
+  {
+    ...{ purpose: LOCAL, group: '', resources: ['persistentvolumeclaims'], verbs: MANAGE },
+    when: ({ local }) => local,
+  },
+  { purpose: STATE, group: '', resources: ['pods'], verbs: ['get', 'list'] },
+  { purpose: STATE, group: '', resources: ['events'], verbs: ['list'] },
+  { purpose: STATE, group: '', resources: ['pods/log'], verbs: ['get'] },
+  // A port-forward through a WebSocket is a GET, and needs `create` as well since 1.35.
+  { purpose: GATE, group: '', resources: ['pods/portforward'], verbs: ['get', 'create'] },
+  {
+    ...{ purpose: GATE, group: '', resources: ['pods/exec'], verbs: ['get', 'create'] },
+    when: ({ exec }) => exec,
+  },
+  {
+    ...{ purpose: PROBES, group: '', resources: ['pods'], verbs: ['create', 'delete'] },
+    optional: true,
+  },
+  {
+    ...{ purpose: EXISTENCE, group: '', resources: ['resourcequotas'], verbs: ['list'] },
+    optional: true,
+  },
+  {
+    ...{ purpose: EXISTENCE, group: '', resources: ['persistentvolumeclaims'], verbs: ['get'] },
+    ...{ optional: true, when: ({ local }: RightsNeeds) => !local },
+  },
+  {
+    ...{ purpose: OWN_NAMESPACE, group: '', resources: ['namespaces'], verbs: MANAGE },
+    ...{ clusterWide: true, when: ({ namespace }: RightsNeeds) => namespace === undefined },
+  },
+  {
+    ...{ purpose: LOCAL, group: '', resources: ['persistentvolumes'], verbs: MANAGE },
+    ...{ clusterWide: true, when: ({ local }: RightsNeeds) => local },
+  },
+  {
+    ...{ purpose: ROOM, group: '', resources: ['nodes'], verbs: ['list'] },
+    ...{ clusterWide: true, optional: true },
+  },
+  {
+    ...{ purpose: ROOM, group: '', resources: ['pods'], verbs: ['list'] },
+    ...{ clusterWide: true, optional: true },
+  },
+  {
+    ...{ purpose: ROOM, group: '', resources: ['namespaces'], verbs: ['get'] },
+    ...{ names: ['kube-system'], clusterWide: true, optional: true },
+    when: ({ namespace }) => namespace !== undefined,
+  },
+  ...[
+    { group: 'storage.k8s.io', resources: ['storageclasses'] },
+    { group: 'node.k8s.io', resources: ['runtimeclasses'] },
+    { group: 'scheduling.k8s.io', resources: ['priorityclasses'] },
+  ].map(
+    (each): Grant => ({
+      ...{ ...each, purpose: EXISTENCE, verbs: ['get', 'list'] },
+      ...{ clusterWide: true, optional: true },
+    }),
+  ),
+];
+
+/** The grants for these needs. */
+export function grantsFor(needs: RightsNeeds): Grant[] {
+  return grants.filter(({ when }) => when?.(needs) !== false);
+}
+
+/** What a site needs for any release. */
+export function needsOfSite({ namespace, weights }: KubernetesSite): RightsNeeds {
+  const needs = { local: weights === 'local', exec: true };
+  return namespace === undefined ? needs : { ...needs, namespace };
+}
+
+/** The rights of grants. @param within the namespace of those that are not for the whole cluster; absent for every namespace */
+export function rightsOf(some: readonly Grant[], within: string | undefined): Right[] {
+  return some.flatMap(({ group, resources, verbs, clusterWide }) =>
+    resources.flatMap((resource) =>
+      verbs.map((verb) => ({
+        ...{ verb, group, resource },
+        ...(clusterWide === true || within === undefined ? {} : { namespace: within }),
+      })),
+    ),
+  );
+}
+
+/** What an account needs to run a release. */
 export function rightsFor(workload: KubernetesWorkload): Right[] {
-  const { namespace, ownsNamespace, objects } = workload;
-  const used = new Set<string>(objects.map(({ kind }) => kind));
-  const within = [
-    ...MANAGED.flatMap((kind) => manage(kind)),
-    ...(used.has('PersistentVolumeClaim') ? manage('PersistentVolumeClaim') : []),
-    ...['get', 'list'].map((verb) => right(verb, 'pods')),
-    right('get', 'pods/log'),
-    right('list', 'events'),
-    // A port-forward through a WebSocket is a GET, and needs `create` as well since 1.35.
-    ...['get', 'create'].map((verb) => right(verb, 'pods/portforward')),
-    ...(workload.services.some(({ health }) => health?.command !== undefined)
-      ? ['get', 'create'].map((verb) => right(verb, 'pods/exec'))
-      : []),
-  ];
-  return [
-    ...within.map((each) => ({ ...each, namespace })),
-    ...(ownsNamespace ? manage('Namespace') : []),
-    ...(used.has('PersistentVolume') ? manage('PersistentVolume') : []),
-  ];
+  const { namespace, ownsNamespace, objects, services } = workload;
+  const needs = {
+    ...(ownsNamespace ? {} : { namespace }),
+    local: objects.some(({ kind }) => kind === 'PersistentVolume'),
+    exec: services.some(({ health }) => health?.command !== undefined),
+  };
+  const required = grantsFor(needs).filter(({ optional }) => optional !== true);
+  return rightsOf(required, namespace);
 }
 
 /** The account of the kubeconfig may do what the change needs; each missing right is named. */
@@ -55,64 +152,21 @@ export async function rights({
 }: ClusterConstraintInput): Promise<Constraint[]> {
   const { leaving } = changesBetween(change.from, change.to);
   const releases = [...arrivals(change).map(({ release }) => release), ...leaving];
-  const needed = new Map<string, Right>();
-  for (const release of releases) {
+  const needed = releases.flatMap((release) => {
     const workload = clusterWorkload(release);
-    for (const each of workload === undefined ? [] : rightsFor(workload))
-      needed.set(rightText(each), each);
-  }
-  if (needed.size === 0) return [];
-  const missing: string[] = [];
-  const all = [...needed];
-  for (let first = 0; first < all.length; first += AT_ONCE) {
-    const some = all.slice(first, first + AT_ONCE);
-    const allowed = await Promise.all(some.map(([, each]) => isAllowed(cluster, each, signal)));
-    some.forEach(([text], index) => {
-      if (allowed[index] === false) missing.push(text);
-    });
-  }
+    return workload === undefined ? [] : rightsFor(workload);
+  });
+  if (needed.length === 0) return [];
+  const { allowed, denied } = await reviewRights(cluster, needed, signal);
   return [
     {
       rule: 'rights',
-      satisfied: missing.length === 0,
+      satisfied: denied.length === 0,
       needs: 'an account that may do what the change needs in the cluster',
-      found: missing.length === 0 ? `${needed.size} rights` : `it may not ${missing.join(', ')}`,
+      found:
+        denied.length === 0
+          ? `${allowed.length} rights`
+          : `it may not ${denied.map(rightText).join(', ')}`,
     },
   ];
-}
-
-async function isAllowed(cluster: Cluster, each: Right, signal: AbortSignal): Promise<boolean> {
-  const { verb, group, namespace } = each;
-  const [resource = '', subresource] = each.resource.split('/');
-  const answer = await cluster.create(
-    REVIEWS,
-    {
-      apiVersion: 'authorization.k8s.io/v1',
-      kind: 'SelfSubjectAccessReview',
-      spec: {
-        resourceAttributes: {
-          ...{ verb, group, resource },
-          ...(subresource === undefined ? {} : { subresource }),
-          ...(namespace === undefined ? {} : { namespace }),
-        },
-      },
-    },
-    signal,
-  );
-  if (answer.failure !== undefined) throw refusedRequest('review the rights', answer.failure);
-  return fieldsOf(answer.object['status'])['allowed'] === true;
-}
-
-/** A right in words, such as `create deployments.apps in chat`. */
-export function rightText({ verb, group, resource, namespace }: Right): string {
-  const what = group === '' ? resource : `${resource}.${group}`;
-  return `${verb} ${what}${namespace === undefined ? '' : ` in ${namespace}`}`;
-}
-
-function manage(kind: Kind): Right[] {
-  return MANAGE.map((verb) => ({ verb, group: groupOf(kind), resource: kinds[kind].plural }));
-}
-
-function right(verb: string, resource: string): Right {
-  return { verb, group: '', resource };
 }

@@ -15,21 +15,26 @@ export async function version(input: ClusterConstraintInput): Promise<Constraint
   const weights = settings.kubernetes?.weights ?? 'auto';
   if (weights !== 'auto' && weights !== 'image-volume') return [];
   const { gitVersion } = await cluster.read('/version', signal);
-  const found = textOf(gitVersion) ?? '';
-  const minor = Number(/^v1\.([0-9]+)\./.exec(found)?.[1] ?? '0');
-  const gate = `${found}, where the feature gate ImageVolume must be on`;
-  const others = 'set kubernetes.weights to volume or local in site.yaml, or upgrade the cluster';
+  const { supported, text } = imageVolumes(textOf(gitVersion) ?? '');
   return [
     {
       rule: 'version',
-      satisfied: minor >= WITH_GATE,
+      satisfied: supported,
       needs: `Kubernetes 1.${WITH_GATE} or later, which mounts models as images`,
-      found:
-        minor >= BY_DEFAULT
-          ? found
-          : minor >= WITH_GATE
-            ? gate
-            : `${found || 'unknown'}: ${others}`,
+      found: text,
     },
   ];
+}
+
+/** Whether a version of the server has image volumes, and what to know of it. @param found such as `v1.36.3` */
+export function imageVolumes(found: string): {
+  readonly supported: boolean;
+  readonly text: string;
+} {
+  const minor = Number(/^v1\.([0-9]+)\./.exec(found)?.[1] ?? '0');
+  if (minor >= BY_DEFAULT) return { supported: true, text: found };
+  if (minor >= WITH_GATE)
+    return { supported: true, text: `${found}, where the feature gate ImageVolume must be on` };
+  const others = 'set kubernetes.weights to volume or local in site.yaml, or upgrade the cluster';
+  return { supported: false, text: `${found || 'unknown'}: ${others}` };
 }

@@ -2,13 +2,10 @@ import { describe, expect, it } from 'vitest';
 import type { KubernetesSite } from '../../../../src/format/kubernetes-site.ts';
 import type { Change } from '../../../../src/target/change.ts';
 import type { Cluster } from '../../../../src/target/kubernetes/api/cluster.ts';
+import { rightText } from '../../../../src/target/kubernetes/api/review.ts';
 import { capacity } from '../../../../src/target/kubernetes/constraints/capacity.ts';
 import type { ClusterConstraintInput } from '../../../../src/target/kubernetes/constraints/constraint.ts';
-import {
-  rights,
-  rightsFor,
-  rightText,
-} from '../../../../src/target/kubernetes/constraints/rights.ts';
+import { rights, rightsFor } from '../../../../src/target/kubernetes/constraints/rights.ts';
 import { version } from '../../../../src/target/kubernetes/constraints/version.ts';
 import { workloadOf } from '../../../../src/target/kubernetes/workload.ts';
 import { bundleFrom, clusterSite, deployed, generationOf, twoServices } from '../rendered.ts';

@@ -1,6 +1,6 @@
-/** The result of one check of the host. */
+/** The result of one check of the host, or of what runs its services. */
 export interface Finding {
-  readonly area: 'computes' | 'runtime' | 'environment' | 'clock' | 'engine';
+  readonly area: 'computes' | 'runtime' | 'environment' | 'clock' | 'engine' | 'cluster';
   readonly check: string;
   /** `wrong` makes the host unfit; a person must judge a `doubt`. */
   readonly verdict: 'right' | 'doubt' | 'wrong';

@@ -1,0 +1,33 @@
+import { StowageError } from '../../core/error.ts';
+import { exists } from '../../io/file.ts';
+import type { Finding } from '../../target/finding.ts';
+import { hostPlatform } from '../../target/host/platform.ts';
+import { carDigest, modelCar } from '../catalog/car-entry.ts';
+import { readSecret, withOwnSecrets } from '../planning/secrets.ts';
+import { listReleases } from '../release/release.ts';
+import type { SiteContext } from '../site-context.ts';
+
+/** What the target of a site checks beside this host; none for a target without anything beside it. */
+export async function examineTarget(context: SiteContext): Promise<readonly Finding[]> {
+  const { site, target, env = {}, now, signal } = context;
+  if (target.examine === undefined) return [];
+  const settings = await site.site();
+  const { releases } = await listReleases(site);
+  const isPrepared = await exists(site.path('keys'));
+  return target.examine({
+    ...(isPrepared ? { siteId: await site.id() } : {}),
+    bundles: releases.map(({ bundle }) => bundle),
+    carOf: (bundle, model) => carDigest(site, bundle, modelCar(model)),
+    async ownSecret(name) {
+      const own = target.ownSecrets?.(settings) ?? new Map();
+      try {
+        return await readSecret(withOwnSecrets(settings, name, own), name, name, env);
+      } catch (error) {
+        if (error instanceof StowageError && error.code === 'site-invalid') return undefined;
+        throw error;
+      }
+    },
+    platform: hostPlatform(),
+    ...{ now, signal },
+  });
+}
