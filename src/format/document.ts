@@ -18,6 +18,8 @@ export interface DocumentKind<T> extends Versions {
   readonly quick?: (value: unknown) => T | undefined;
   readonly maxBytes: number;
   readonly hint: string;
+  /** The hint for a document whose defects have a place in a file that the reader can edit. */
+  readonly hintAt?: (place: DefectPlace) => string;
   /** The hint for a document of a newer version. */
   readonly newerHint?: string;
 }
@@ -56,6 +58,14 @@ export type Locate = (defect: Defect) => {
   readonly line: number;
   readonly column: number;
 };
+
+/** The first defect of a file. */
+export interface DefectPlace {
+  readonly file: string;
+  readonly line: number;
+  /** Absent if the file cannot be parsed. */
+  readonly field?: string;
+}
 
 /** What is known about a document besides its value. */
 export interface Reading {
@@ -109,24 +119,44 @@ function check<T>(
   const { further = [], locate } = reading;
   if (result.success && hidden.length === 0 && further.length === 0) return result.data;
   const found = [...defectsOf(result.error?.issues ?? [], version.schema), ...hidden, ...further];
-  const lines = [...new Set(inOrder(found, locate))];
+  throw refuseDefects(kind, found, locate);
+}
+
+/** The error for a document with these defects, in the order of the file if their places are known. */
+export function refuseDefects<T>(
+  kind: DocumentKind<T>,
+  defects: readonly Defect[],
+  locate?: Locate,
+): StowageError {
+  const placed = inOrder(defects, locate);
+  const lines = [...new Set(placed.map((each) => each.text))];
   const shown = lines.slice(0, 50);
   const count = lines.length === 1 ? '1 defect' : `${lines.length} defects`;
-  throw refuseDocument(kind, `${kind.name} has ${count}`, {
+  const place = placed[0]?.place;
+  return refuseDocument(kind, `${kind.name} has ${count}`, {
     expected: 'a document of its schema',
     found: shown[0] ?? '',
     defects: shown,
+    ...(place === undefined ? {} : { place }),
   });
 }
 
+interface PlacedDefect {
+  readonly text: string;
+  readonly place?: DefectPlace;
+}
+
 /** A line for each defect, with its place in the file if that is known, in the order of the file. */
-function inOrder(defects: readonly Defect[], locate: Locate | undefined): string[] {
-  const line = ({ path, message }: Defect): string => `${pathText(path)}: ${message}`;
-  if (locate === undefined) return defects.map(line);
+function inOrder(defects: readonly Defect[], locate: Locate | undefined): PlacedDefect[] {
+  const words = ({ path, message }: Defect): string => `${pathText(path)}: ${message}`;
+  if (locate === undefined) return defects.map((each) => ({ text: words(each) }));
   return defects
-    .map((defect) => ({ defect, place: locate(defect) }))
-    .toSorted((a, b) => a.place.line - b.place.line || a.place.column - b.place.column)
-    .map(({ defect, place }) => `${place.file}:${place.line}:${place.column}: ${line(defect)}`);
+    .map((defect) => ({ defect, ...locate(defect) }))
+    .toSorted((a, b) => a.line - b.line || a.column - b.column)
+    .map(({ defect, file, line, column }) => ({
+      text: `${file}:${line}:${column}: ${words(defect)}`,
+      place: { file, line, field: pathText(defect.path) },
+    }));
 }
 
 function hiddenMembers(value: unknown): Defect[] {
@@ -174,8 +204,10 @@ export function refuseDocument<T>(
     readonly expected: string;
     readonly found: string;
     readonly defects?: readonly string[];
+    readonly place?: DefectPlace;
   },
 ): StowageError {
-  const { defects = [], ...rest } = seen;
-  return new StowageError(kind.code, message, { ...rest, hint: kind.hint, defects });
+  const { defects = [], place, ...rest } = seen;
+  const hint = (place && kind.hintAt?.(place)) ?? kind.hint;
+  return new StowageError(kind.code, message, { ...rest, hint, defects });
 }

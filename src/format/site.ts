@@ -134,6 +134,8 @@ export const siteKind: DocumentKind<Site> = {
   code: 'site-invalid',
   schema,
   maxBytes: MAX_SITE_BYTES,
-  hint: 'fix each line listed above; manifests/README.md explains every field',
+  hint: 'correct site.yaml in the site folder; "stowage help site.yaml" explains every field',
+  hintAt: ({ file, line, field }) =>
+    `correct ${field === undefined ? '' : `${field} in `}line ${line} of ${file}; "stowage help site.yaml" explains every field`,
   newerHint: newerHints.written,
 };

@@ -34,14 +34,16 @@ export function parseYaml<T>(kind: DocumentKind<T>, bytes: Uint8Array, file?: st
     return { file: file ?? '', line: Math.max(line, 1), column: Math.max(col, 1) };
   };
   let defects: string[] = [];
+  let line: number | undefined;
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     const yaml = parseDocument(text, { prettyErrors: false, uniqueKeys: true, lineCounter });
     defects = [...yaml.errors, ...yaml.warnings].map(({ message, pos }) => {
-      const { line, column } = place(pos[0]);
+      const at = place(pos[0]);
+      line ??= at.line;
       return file === undefined
-        ? `line ${line}, column ${column}: ${firstLine(message)}`
-        : `${file}:${line}:${column}: ${firstLine(message)}`;
+        ? `line ${at.line}, column ${at.column}: ${firstLine(message)}`
+        : `${file}:${at.line}:${at.column}: ${firstLine(message)}`;
     });
     const [first] = defects;
     if (first !== undefined) throw new SyntaxError(first);
@@ -53,7 +55,17 @@ export function parseYaml<T>(kind: DocumentKind<T>, bytes: Uint8Array, file?: st
       expected: 'YAML in UTF-8, without aliases',
       found: cause instanceof Error ? firstLine(cause.message) : 'invalid text',
       defects: [...new Set(defects)].slice(0, 50),
+      ...(file === undefined || line === undefined ? {} : { place: { file, line } }),
     });
+  }
+}
+
+/** What can be read of a YAML file that may have defects; undefined if nothing can. */
+export function salvageYaml(bytes: Uint8Array): unknown {
+  try {
+    return parseDocument(Buffer.from(bytes).toString('utf8')).toJS({ maxAliasCount: 0 });
+  } catch {
+    return undefined;
   }
 }
 

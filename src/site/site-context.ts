@@ -1,3 +1,4 @@
+import type { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
 import type { LedgerUser } from '../format/ledger.ts';
 import type { HostProbe } from '../target/host/host-probe.ts';
@@ -8,6 +9,8 @@ import type { SiteFolder } from './site-folder.ts';
 export interface SiteContext extends Context {
   readonly site: SiteFolder;
   readonly target: Target;
+  /** Why `site.yaml` cannot be used, if its settings were recovered. Nothing may be changed then. */
+  readonly settingsDefect?: StowageError;
   /** The variables of this process, for secrets that `site.yaml` finds there. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Whether to hash stored blobs whose files have not changed since they were last hashed, too. */

@@ -30,10 +30,18 @@ const FOLDERS = ['releases', 'generations', 'receipts'] as const;
 export class SiteFolder {
   readonly root: string;
   readonly store: BlobStore;
+  readonly #recovered: Site | undefined;
 
-  constructor(root: string) {
+  /** @param recovered settings to use in place of a `site.yaml` with defects */
+  constructor(root: string, recovered?: Site) {
     this.root = root;
     this.store = new BlobStore(join(root, 'store'));
+    this.#recovered = recovered;
+  }
+
+  /** The path of `site.yaml`. */
+  get file(): string {
+    return this.path('site.yaml');
   }
 
   /** A path below the site's root. */
@@ -113,13 +121,18 @@ export class SiteFolder {
       .slice(0, 8);
   }
 
-  /** `site.yaml`, or its defaults if there is none. */
+  /** `site.yaml`, or its defaults if there is none. @throws StowageError `site-invalid`, `format-newer`, `io-failed` */
   async site(): Promise<Site> {
+    return this.#recovered ?? (await this.writtenSettings());
+  }
+
+  /** The same, never recovered. */
+  async writtenSettings(): Promise<Site> {
     const bytes = await this.#read('site.yaml', MAX_SITE_BYTES);
     if (bytes !== undefined) {
       // Many sites have none, and YAML takes a while to load.
       const { parseYaml } = await import('../format/yaml-document.ts');
-      const { value, ...reading } = parseYaml(siteKind, bytes, 'site.yaml');
+      const { value, ...reading } = parseYaml(siteKind, bytes, this.file);
       return readValue(siteKind, withName(value), reading);
     }
     return checkDocument(siteKind, { apiVersion: 'stowage/v1', name: defaultName() });

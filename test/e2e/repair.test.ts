@@ -197,6 +197,33 @@ describe('when a person operates services', () => {
     expect(await answer()).toBe('hello\n');
   });
 
+  it('reads, stops and starts it although site.yaml has defects, and changes nothing', async () => {
+    const file = at('site', 'site.yaml');
+    writeFileSync(file, 'apiVersion: stowage/v1\nname: plant\ntarget: podmann\n');
+    const found = await run('status');
+    expect(found).toMatchObject({
+      status: 0,
+      json: {
+        services: [{ state: { state: 'running' }, readiness: { ready: true } }],
+        siteDefects: [expect.stringContaining(`${file}:3:9: target: `)],
+      },
+    });
+    expect(found.stderr).toContain(`${file}:3:9: target: `);
+    const checked = await run('status', '--check');
+    expect(checked).toMatchObject({ status: 5, json: { problems: [{ severity: 'attention' }] } });
+    expect((await run('logs', 'chat', '--tail', '1')).json.lines).toEqual(['served']);
+    expect((await run('stop', 'chat')).status).toBe(0);
+    expect(await answer()).toBeUndefined();
+    expect((await run('start', 'chat')).status).toBe(0);
+    expect(await answer()).toBe('hello\n');
+    for (const args of [['install', 'chat'], ['uninstall', 'chat', '--yes'], ['rollback'], ['gc']])
+      expect((await run(...args)).json.error).toMatchObject({
+        ...{ code: 'site-invalid', hint: expect.stringContaining(`line 3 of ${file}`) },
+      });
+    expect(await answer()).toBe('hello\n');
+    rmSync(file);
+  });
+
   it('refuses a release that is not installed', async () => {
     for (const command of ['start', 'stop', 'restart', 'logs']) {
       const { json } = await run(command, 'chat', 'other');

@@ -11,7 +11,7 @@ import { outputError, readNamed } from '../../io/file.ts';
 import { SiteCatalog } from '../../site/catalog/site-catalog.ts';
 import { refusedWarning } from '../../site/release/release.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { openSite } from './site.ts';
+import { openRunningSite } from './site.ts';
 
 export interface DepotCommandOptions {
   readonly listen: string;
@@ -37,7 +37,7 @@ export async function depot(
   options: DepotCommandOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const { site, target } = await openSite(options.root, context);
+  const { site, target } = await openRunningSite(options.root, context);
   const { address, port } = parseListen(options.listen);
   const catalog = await SiteCatalog.open({
     site,

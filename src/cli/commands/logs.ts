@@ -3,7 +3,7 @@ import { selectServices } from '../../site/applying/operate-services.ts';
 import { currentGeneration } from '../../site/generations.ts';
 import type { ServiceOf } from '../../target/target.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { openSite } from './site.ts';
+import { openRunningSite } from './site.ts';
 
 export interface LogsOptions {
   readonly follow?: boolean;
@@ -24,7 +24,7 @@ export async function logs(
   options: LogsOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const { site, target } = await openSite(options.root, context);
+  const { site, target } = await openRunningSite(options.root, context);
   const current = await currentGeneration(site);
   const services = service === undefined ? [] : [service];
   const [of, ...others] = selectServices({ release, services }, current, target);
@@ -50,7 +50,7 @@ async function followLog(
   {
     target,
     context,
-  }: Pick<Awaited<ReturnType<typeof openSite>>, 'target'> & {
+  }: Pick<Awaited<ReturnType<typeof openRunningSite>>, 'target'> & {
     context: CommandContext;
   },
 ): Promise<CommandResult> {

@@ -3,7 +3,7 @@ import { operateServices } from '../../site/applying/operate-services.ts';
 import { currentGeneration } from '../../site/generations.ts';
 import type { ServiceName } from '../../target/change.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { openSite } from './site.ts';
+import { openRunningSite } from './site.ts';
 
 const done: Readonly<Record<ServiceCommand, string>> = {
   start: 'started and passed all checks',
@@ -18,7 +18,7 @@ export async function operate(
   options: { readonly root?: string },
   context: CommandContext,
 ): Promise<CommandResult> {
-  const opened = await openSite(options.root, context);
+  const opened = await openRunningSite(options.root, context);
   const services = await operateServices(command, selection, opened);
   if (command === 'stop') await warnOfDependents(services, opened, context);
   return {
@@ -32,7 +32,7 @@ export async function operate(
 /** A running service does not notice that one it needs was stopped. */
 async function warnOfDependents(
   stopped: readonly ServiceName[],
-  { site, target }: Awaited<ReturnType<typeof openSite>>,
+  { site, target }: Awaited<ReturnType<typeof openRunningSite>>,
   { emit, signal }: CommandContext,
 ): Promise<void> {
   const names = new Set(stopped.map(({ service }) => service));

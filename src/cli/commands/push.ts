@@ -19,7 +19,7 @@ import { storedBlob, storedManifest } from '../../push/stored-blob.ts';
 import { catalogOf } from '../../site/catalog/catalog.ts';
 import { findRelease } from '../../site/release/release.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { openSite } from './site.ts';
+import { openFolder } from './site.ts';
 
 export interface PushCommandOptions {
   readonly nameRule: string;
@@ -42,7 +42,7 @@ export async function push(
 ): Promise<CommandResult> {
   if (!REGISTRY.test(registry))
     throw usage('invalid registry', 'a host and port, such as registry.site:5000', registry);
-  const { site } = await openSite(options.root, context);
+  const site = await openFolder(options.root, context);
   const { id, bundle } = await findRelease(site, text);
   const catalog = await catalogOf(site, [id]);
   const { env, home } = context.terminal;

@@ -1,4 +1,5 @@
 import { counted } from '../../core/amount.ts';
+import type { StowageError } from '../../core/error.ts';
 import { type ExitStatus, exitStatus } from '../../core/exit-status.ts';
 import { printableLines } from '../../core/printable.ts';
 import type { PartialImport } from '../../site/importing/partial-import.ts';
@@ -16,10 +17,19 @@ export interface Problem {
   readonly found: string;
 }
 
-/** Every problem of a site, the worst first. */
+/** Each defect of a `site.yaml` that cannot be used. */
+export function defectLines({ defects, found, message }: StowageError): readonly string[] {
+  return defects.length > 0 ? defects : [found ?? message];
+}
+
+/**
+ * Every problem of a site, the worst first.
+ * @param settingsDefect why `site.yaml` cannot be used
+ */
 export function problemsOf(
   status: SiteStatus,
   incoming: readonly PartialImport[],
+  settingsDefect?: StowageError,
 ): readonly Problem[] {
   const { generation, services, recalled, interrupted, ledgerDamage } = status;
   const problems: Problem[] = [
@@ -29,6 +39,9 @@ export function problemsOf(
     ...services.flatMap(serviceProblems),
     ...recalled.map(({ name, version, reason, remedy }) =>
       problem('failing', `${name} ${version}`, `recalled: ${reason}; ${remedy}`),
+    ),
+    ...(settingsDefect === undefined ? [] : defectLines(settingsDefect)).map((each) =>
+      problem('attention', status.site, `no change is possible: ${each}`),
     ),
     ...(interrupted
       ? [problem('attention', status.site, 'a command was interrupted; run stowage install again')]

@@ -88,6 +88,34 @@ export async function openSite(
   return contextOf(await openFolder(root, context), context);
 }
 
+/**
+ * Opens an existing site for a command that reads, starts or stops what was applied. If `site.yaml` has defects, it warns
+ * and works with recovered settings.
+ * @throws StowageError as {@link openFolder}; `site-invalid` if the target of the services is unknown
+ */
+export async function openRunningSite(
+  root: string | undefined,
+  context: CommandContext,
+): Promise<SiteContext> {
+  const site = await openFolder(root, context);
+  try {
+    return await contextOf(site, context);
+  } catch (error) {
+    if (!(error instanceof StowageError)) throw error;
+    const { recoverSettings } = await import('../../site/recovered-settings.ts');
+    const recovered = await recoverSettings(site);
+    if (recovered === undefined) throw error;
+    const known = recovered.target === 'depot' ? '' : `; using ${recovered.target}, as applied`;
+    context.emit({
+      type: 'warning',
+      message: `${oneLine(`${error.message}: ${error.found ?? ''}`, 500)}${known}; until it is fixed, no change is possible`,
+      hint: error.hint,
+    });
+    const opened = await contextOf(new SiteFolder(site.root, recovered), context);
+    return { ...opened, settingsDefect: error };
+  }
+}
+
 /** Opens a site, or a folder where the command creates one. @throws StowageError `format-newer`, `state-damaged`, `site-invalid` */
 export async function openNewSite(
   root: string | undefined,

@@ -8,8 +8,8 @@ import type { CommandContext, CommandResult } from '../command.ts';
 import { generationLines } from './history-lines.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';
 import { withLedgerFault } from './ledger-fault.ts';
-import { openSite, recalledLines, warnOfOtherSite } from './site.ts';
-import { checkResult, problemsOf } from './site-check.ts';
+import { openRunningSite, recalledLines, warnOfOtherSite } from './site.ts';
+import { checkResult, defectLines, problemsOf } from './site-check.ts';
 
 export interface StatusOptions {
   readonly check?: boolean;
@@ -21,16 +21,20 @@ export async function status(
   options: StatusOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const opened = await openSite(options.root, context);
+  const opened = await openRunningSite(options.root, context);
   await warnOfOtherSite(opened, options.root, context);
-  const { site, target } = opened;
+  const { site, target, settingsDefect } = opened;
   const found = await siteStatus(site, target, context.signal);
   const incoming = await partialImports(site);
-  if (options.check === true) return checkResult(found, problemsOf(found, incoming));
+  if (options.check === true)
+    return checkResult(found, problemsOf(found, incoming, settingsDefect));
   const imported = await waiting(site, found, context);
   const { kept: _, failed, ledgerDamage, ...rest } = found;
   const result = {
-    json: { ...rest, failed, imported, incoming: incoming.map(incomingJson) },
+    json: {
+      ...{ ...rest, failed, imported, incoming: incoming.map(incomingJson) },
+      ...(settingsDefect === undefined ? {} : { siteDefects: defectLines(settingsDefect) }),
+    },
     text:
       describe(found) +
       printableLines(

@@ -7,7 +7,7 @@ import {
   verifyStore,
 } from '../../site/applying/verify-store.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { openSite } from './site.ts';
+import { openRunningSite, openSite } from './site.ts';
 
 export interface StoreVerifyOptions {
   readonly root?: string;
@@ -19,7 +19,7 @@ export async function storeVerify(
   { root, repair }: StoreVerifyOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const opened = await openSite(root, context);
+  const opened = await (repair === undefined ? openRunningSite : openSite)(root, context);
   if (repair === undefined) {
     const state = await verifyStore(opened);
     return resultOf(opened.site.root, state, 0);

@@ -84,7 +84,7 @@ async function placeSecret(
   { site, target, signal, env }: ApplyContext,
 ): Promise<void> {
   if (await target.hasSecret({ release, name }, signal)) return;
-  const settings = await site.site();
+  const settings = await site.writtenSettings();
   const known = withOwnSecrets(settings, release.name, target.ownSecrets?.(settings) ?? new Map());
   const value = await readSecret(known, release.name, secret, env ?? {});
   if ((await keptName(site, release.name, secret, value)) !== name)
