@@ -251,6 +251,10 @@ export function addSiteCommands(program: Command, run: Run): void {
       ).choices(engines),
     )
     .option('--as <host:port>', 'with --print-config: host and port that clients use for the depot')
+    .option(
+      '--ca-file <file>',
+      'with --print-config: the CA that issued the certificate of the depot, PEM',
+    )
     .addOption(root())
     .action((options: DepotCommandOptions) =>
       run(async (context) => (await import('./commands/depot.ts')).depot(options, context)),

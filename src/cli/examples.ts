@@ -89,6 +89,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     'stowage depot',
     'stowage depot --listen 127.0.0.1:5000 --release chat',
     'stowage depot --print-config podman',
+    'stowage depot --print-config rke2 --as 10.0.0.5:5443 --ca-file ca.crt --token-file nodes.token',
   ],
   'depot export': ['stowage depot export --hf-cache /srv/hub --release chat'],
   push: [

@@ -1,84 +1,101 @@
 import { registryFolder } from '../core/repository-name.ts';
+import { openshiftMirror, rancherMirror, talosMirror } from './mirror-cluster.ts';
+import {
+  authFile,
+  authorityFile,
+  basic,
+  type EngineConfig,
+  type MirrorOptions,
+  placeOf,
+  urlOf,
+} from './mirror-options.ts';
 
-export const engines = ['podman', 'docker', 'containerd', 'crio', 'k3s'] as const;
+export const engines = [
+  'podman',
+  'docker',
+  'containerd',
+  'crio',
+  'k3s',
+  'rke2',
+  'talos',
+  'openshift',
+] as const;
 export type Engine = (typeof engines)[number];
 
-export interface MirrorOptions {
-  /** The host of the depot as clients reach it: a name or address, and a port. */
-  readonly host: string;
-  readonly tls: boolean;
-  /** The registries that images come from, such as `docker.io`. */
-  readonly registries: readonly string[];
-}
-
-/** Configuration files of an engine, and notes for the person who installs them. */
-export interface EngineConfig {
-  readonly files: readonly { readonly path: string; readonly text: string }[];
-  readonly notes: readonly string[];
-}
-
 /**
- * The configuration that makes an engine pull images from the depot by their original references. The depot replaces
- * each registry: the engine never contacts the registry itself.
+ * The configuration that makes an engine pull images from the depot by their original references, and by their names in the
+ * depot. The depot replaces each registry: the engine never contacts the registry itself.
  */
 export function mirrorConfig(engine: Engine, options: MirrorOptions): EngineConfig {
+  const { files, notes } = configOf(engine, options);
+  const { credentials } = options;
+  const secret =
+    credentials === undefined
+      ? []
+      : [
+          `the text has the token of ${credentials.name}: let nobody else read the files (mode 0600)`,
+        ];
+  return { files, notes: [...notes, ...secret] };
+}
+
+function configOf(engine: Engine, options: MirrorOptions): EngineConfig {
   switch (engine) {
     case 'podman':
     case 'crio':
-      return {
-        files: [
-          {
-            path: '/etc/containers/registries.conf.d/50-stowage-depot.conf',
-            text: registriesConf(options),
-          },
-        ],
-        notes: [
-          engine === 'podman'
-            ? 'if the depot requires tokens, sign in: podman login HOST, with a name and token from its token file'
-            : 'crio reads this when it starts or receives SIGHUP; credentials belong in the global_auth_file of crio.conf',
-          ...certificateNote(options, '/etc/containers/certs.d'),
-        ],
-      };
+      return containersMirror(engine, options);
     case 'containerd':
-      return {
-        files: options.registries.map((registry) => ({
-          path: `/etc/containerd/certs.d/${registry}/hosts.toml`,
-          text: hostsToml(registry, options),
-        })),
-        notes: [
-          'requires config_path = "/etc/containerd/certs.d" in the registry section of config.toml; later changes need no restart',
-        ],
-      };
-    case 'k3s':
-      return {
-        files: [{ path: '/etc/rancher/k3s/registries.yaml', text: registriesYaml(options) }],
-        notes: [
-          'start k3s with --disable-default-registry-endpoint: otherwise it requests images that the depot lacks from their registry',
-          'restart k3s afterwards',
-        ],
-      };
+      return containerdMirror(options);
     case 'docker':
-      return {
-        files: [{ path: '/etc/docker/daemon.json', text: daemonJson(options) }],
-        notes: [
-          'docker supports mirrors for docker.io only, and requests images that the mirror lacks from docker.io itself',
-          ...options.registries
-            .filter((registry) => registry !== 'docker.io')
-            .map(
-              (registry) =>
-                `pull images of ${registry} by their name in the depot: ${options.host}/${registryFolder(registry)}/...`,
-            ),
-          'restart docker afterwards',
-          ...certificateNote(options, '/etc/docker/certs.d'),
-        ],
-      };
+      return dockerMirror(options);
+    case 'k3s':
+    case 'rke2':
+      return rancherMirror(engine, options);
+    case 'talos':
+      return talosMirror(options);
+    case 'openshift':
+      return openshiftMirror(options);
   }
 }
 
-const urlOf = ({ host, tls }: MirrorOptions): string => `${tls ? 'https' : 'http'}://${host}`;
-
-function certificateNote({ host, tls }: MirrorOptions, folder: string): string[] {
-  return tls ? [`copy the CA certificate of the depot to ${folder}/${host}/ca.crt`] : [];
+function containersMirror(engine: 'podman' | 'crio', options: MirrorOptions): EngineConfig {
+  const { host, credentials } = options;
+  const authority = authorityFile(options, `/etc/containers/certs.d/${host}/ca.crt`);
+  const rules = {
+    path: '/etc/containers/registries.conf.d/50-stowage-depot.conf',
+    text: registriesConf(options),
+  };
+  const settings = '/etc/crio/stowage-depot-auth.json';
+  const withAuth = engine === 'crio' && credentials !== undefined;
+  return {
+    files: [
+      rules,
+      ...authority.files,
+      ...(withAuth
+        ? [
+            { path: settings, text: authFile(options) },
+            {
+              path: '/etc/crio/crio.conf.d/50-stowage-depot.conf',
+              text: `[crio.image]\nglobal_auth_file = "${settings}"\n`,
+            },
+          ]
+        : []),
+    ],
+    notes: [
+      ...(engine === 'podman'
+        ? [
+            'if the depot requires tokens, sign in: podman login HOST, with a name and token from its token file',
+          ]
+        : withAuth
+          ? [
+              'if crio.conf already has a global_auth_file, add the entry to that file instead',
+              'restart crio afterwards; later changes of the registries need only SIGHUP',
+            ]
+          : [
+              'crio reads this when it starts or receives SIGHUP; credentials belong in the global_auth_file of crio.conf',
+            ]),
+      ...authority.notes,
+    ],
+  };
 }
 
 function registriesConf(options: MirrorOptions): string {
@@ -93,45 +110,67 @@ function registriesConf(options: MirrorOptions): string {
   ].join('\n');
 }
 
-function hostsToml(registry: string, options: MirrorOptions): string {
-  const place = `${urlOf(options)}/v2/${registryFolder(registry)}`;
-  const authority = options.tls ? 'ca = "/etc/containerd/stowage-depot-ca.crt"\n' : '';
-  return `server = "${place}"
-capabilities = ["pull", "resolve"]
-override_path = true
-${authority}
-[host."${place}"]
-capabilities = ["pull", "resolve"]
-override_path = true
-${authority}`;
+/** containerd docs/hosts.md: a folder for each registry. The depot itself has one too, because models are pulled by its name. */
+function containerdMirror(options: MirrorOptions): EngineConfig {
+  const { host, registries } = options;
+  const folder = '/etc/containerd/certs.d';
+  const ca = `${folder}/${host}/ca.crt`;
+  const authority = authorityFile(options, ca);
+  const rule = (name: string, server: string, lines: readonly string[]) => ({
+    path: `${folder}/${name}/hosts.toml`,
+    text: hostsToml(server, [...lines, ...(options.tls ? [`ca = "${ca}"`] : [])], options),
+  });
+  return {
+    files: [
+      ...registries.map((registry) =>
+        rule(registry, placeOf(registry, options), ['override_path = true']),
+      ),
+      rule(host, urlOf(options), []),
+      ...authority.files,
+    ],
+    notes: [
+      'requires config_path = "/etc/containerd/certs.d" in the registry section of config.toml; later changes need no restart',
+      ...authority.notes,
+    ],
+  };
 }
 
-function registriesYaml(options: MirrorOptions): string {
-  const mirrors = options.registries.map(
-    (registry) => `  "${registry}":
-    endpoint:
-      - "${urlOf(options)}"
-    rewrite:
-      "^(.*)$": "${registryFolder(registry)}/$1"
-`,
-  );
-  const configs = options.tls
-    ? `configs:
-  "${options.host}":
-    tls:
-      ca_file: /etc/rancher/k3s/stowage-depot-ca.crt
-`
-    : '';
-  return `mirrors:${mirrors.length === 0 ? ' {}' : ''}\n${mirrors.join('')}${configs}`;
+function hostsToml(server: string, lines: readonly string[], options: MirrorOptions): string {
+  const { credentials } = options;
+  const body = ['capabilities = ["pull", "resolve"]', ...lines];
+  const header = (table: string): string[] =>
+    credentials === undefined
+      ? []
+      : [`[${table}]`, `Authorization = "Basic ${basic(credentials)}"`];
+  // `server` alone is the registry of last resort. Where there is no other host, some versions ignore its settings.
+  return [
+    ...[`server = "${server}"`, ...body, ...header('header'), ''],
+    ...[`[host."${server}"]`, ...body, ...header(`host."${server}".header`), ''],
+  ].join('\n');
 }
 
-function daemonJson(options: MirrorOptions): string {
-  return `${JSON.stringify(
-    {
-      'registry-mirrors': options.registries.includes('docker.io') ? [urlOf(options)] : [],
-      ...(options.tls ? {} : { 'insecure-registries': [options.host] }),
-    },
-    null,
-    2,
-  )}\n`;
+function dockerMirror(options: MirrorOptions): EngineConfig {
+  const { host, registries, tls } = options;
+  const authority = authorityFile(options, `/etc/docker/certs.d/${host}/ca.crt`);
+  const settings = {
+    'registry-mirrors': registries.includes('docker.io') ? [urlOf(options)] : [],
+    ...(tls ? {} : { 'insecure-registries': [host] }),
+  };
+  return {
+    files: [
+      { path: '/etc/docker/daemon.json', text: `${JSON.stringify(settings, null, 2)}\n` },
+      ...authority.files,
+    ],
+    notes: [
+      'docker supports mirrors for docker.io only, and requests images that the mirror lacks from docker.io itself',
+      ...registries
+        .filter((registry) => registry !== 'docker.io')
+        .map(
+          (registry) =>
+            `pull images of ${registry} by their name in the depot: ${host}/${registryFolder(registry)}/...`,
+        ),
+      'restart docker afterwards',
+      ...authority.notes,
+    ],
+  };
 }

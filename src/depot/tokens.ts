@@ -44,6 +44,19 @@ export function parseTokens(text: string): Tokens {
   return { holder: (authorization) => holderOf(authorization, holders) };
 }
 
+/** The first holder of a token file whose token is in it as such; undefined if all are hashes. */
+export function plainToken(
+  text: string,
+): { readonly name: string; readonly token: string } | undefined {
+  for (const line of text.split(/\r?\n/)) {
+    const colon = line.indexOf(':');
+    const [name, token] = [line.slice(0, Math.max(colon, 0)), line.slice(colon + 1).trim()];
+    if (!line.startsWith('#') && NAME.test(name) && !HASHED.test(token) && TOKEN.test(token))
+      return { name, token };
+  }
+  return undefined;
+}
+
 function hashOf(text: string): Buffer | undefined {
   const [, hex] = HASHED.exec(text) ?? [];
   if (hex !== undefined) return Buffer.from(hex, 'hex');

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Docker, isolatedDocker } from '../lab/docker.ts';
 import { type Engine, isolatedEngine, mountsBelow } from '../lab/engine.ts';
@@ -160,14 +160,16 @@ describe('when containerd asks', () => {
     const root = scratch.fresh('ctrd');
     const hosts = join(root, 'hosts');
     const socket = join(root, 'sock');
-    mkdirSync(join(hosts, 'registry.example'), { recursive: true });
     const config = JSON.parse(
       await stowage(
         ...['depot', '--root', site, '--print-config', 'containerd', '--as', depot.host, '--json'],
       ),
     ) as { files: { path: string; text: string }[] };
-    for (const { path, text } of config.files)
-      writeFileSync(join(hosts, path.replace('/etc/containerd/certs.d/', '')), text);
+    for (const { path, text } of config.files) {
+      const file = join(hosts, path.replace('/etc/containerd/certs.d/', ''));
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, text);
+    }
     writeFileSync(
       join(root, 'config.toml'),
       `version = 2\nroot = "${root}/root"\nstate = "${root}/state"\n[grpc]\naddress = "${socket}"\n[ttrpc]\naddress = "${socket}.ttrpc"\n`,
@@ -189,7 +191,7 @@ describe('when containerd asks', () => {
       await ctr('images', 'pull', '--hosts-dir', hosts, 'registry.example/server:1');
       expect(await ctr('images', 'ls')).toContain(image());
       const car = `${depot.host}/chat/tiny-car:1.0.0`;
-      await ctr('images', 'pull', '--plain-http', car);
+      await ctr('images', 'pull', '--hosts-dir', hosts, car);
       const mount = join(root, 'mounted');
       mkdirSync(mount);
       await ctr('images', 'mount', car, mount);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseTokens } from '../../src/depot/tokens.ts';
+import { parseTokens, plainToken } from '../../src/depot/tokens.ts';
 import { expectCode } from '../support/error.ts';
 
 const secret = 'a-token-of-some-length';
@@ -54,5 +54,17 @@ describe('when a token file is read', () => {
   ])('refuses one that %s, without a word of it', async (_, text) => {
     const error = await expectCode(async () => parseTokens(text), 'document-invalid');
     expect(JSON.stringify([error.message, error.found, error.defects])).not.toContain(secret);
+  });
+});
+
+describe('when a token is printed for clients', () => {
+  it.each([
+    [`# ana:${secret}\n\nben:sha256=${hash}\r\neve:${secret}\r\n`, { name: 'eve', token: secret }],
+    [`ana: ${secret} `, { name: 'ana', token: secret }],
+    [`ben:sha256=${hash}\n`, undefined],
+    [secret, undefined],
+    ['', undefined],
+  ])('takes the first that is no hash of %j', (text, found) => {
+    expect(plainToken(text)).toEqual(found);
   });
 });

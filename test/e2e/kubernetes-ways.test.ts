@@ -26,6 +26,8 @@ beforeAll(async () => {
   try {
     const side = await connectedSide(work, upstream);
     const first = await side.release(demoManifest(upstream, 8080), 'one', '--no-installer');
+    const later = demoManifest(upstream, 8080).replace(/^version: .*$/m, 'version: 1.1.0');
+    await side.release(later, 'two', '--no-installer');
     for (const name of ['gateway.mjs', 'embeddings.mjs'])
       cpSync(new URL(name, three), join(work, name));
     const assistant = readFileSync(new URL('release.yaml', three), 'utf8');
@@ -108,6 +110,35 @@ describe('when nodes get a release by another way', () => {
     const { spec } = await pod();
     expect(spec.containers[0].image).toContain(`${registry.host}/ai/tiny-chat/server@sha256:`);
     await site.must('uninstall', 'tiny-chat');
+  });
+
+  it('pulls by original names, from mirrors as the printed configuration makes them', async () => {
+    const printed = await site.must(
+      ...['depot', '--print-config', 'containerd', '--as', site.registry],
+      ...['--ca-file', cluster.ca.certificate, '--token-file', site.tokens],
+    );
+    cluster.registries.clear();
+    await forgetImages();
+    // No pull secret: what the nodes are configured with is all they have.
+    site.configure({ images: `{ from: mirror, registry: "${site.registry}" }` });
+    const without = await site.run('install', 'tiny-chat');
+    expect(without.status).toBe(3);
+    cluster.registries.install(printed.json.files);
+    expect((await site.must('install', 'tiny-chat')).json.receipt.outcome).toBe('kept');
+    const { spec } = await pod();
+    expect(spec.containers[0].image).toMatch(/^127\.0\.0\.1:\d+\/[a-z/-]+@sha256:/);
+    expect(spec.imagePullSecrets).toBeUndefined();
+    const asked = readFileSync(site.accessLog, 'utf8');
+    expect(asked).toMatch(/\/v2\/127\.0\.0\.1-\d+\/[^ ]*\/manifests\/sha256:/);
+    await site.must('import', join(work, 'two'));
+    const { json } = await site.must('install', 'tiny-chat@1.1.0');
+    expect(json.receipt.outcome).toBe('kept');
+    expect((await site.must('status')).json.services[0].drift).toEqual([]);
+    expect((await site.must('rollback')).json.receipt.outcome).toBe('kept');
+    expect((await site.must('status')).json.services[0].state.state).toBe('running');
+    await site.must('uninstall', 'tiny-chat');
+    const selector = ['--selector', 'app.kubernetes.io/managed-by=stowage'];
+    expect(await cluster.kubectl('get', 'pv,ns', ...selector, '--output=name')).toBe('');
   });
 
   it('runs services that call one another beside another release, without any DNS', async () => {

@@ -15,6 +15,9 @@ export interface ClusterSite {
   readonly folder: string;
   /** `ADDRESS:PORT` of the depot, as nodes reach it. */
   readonly registry: string;
+  /** The token file of the depot. */
+  readonly tokens: string;
+  readonly accessLog: string;
   /** Runs the program for this site. */
   run(...args: readonly string[]): Promise<Ran>;
   /** The same, with options of node or variables. */
@@ -88,7 +91,15 @@ ${more}`,
   cluster.registries.trust({ address: registry, ca: cluster.ca.certificate });
   const depot = startDepot({ folder, env, registry, certificate, key, tokens });
   await until('the depot', 30, async () => depot.ready() || undefined);
-  return { folder: site, registry, run, runWith, must, configure, stop: depot.stop };
+  const accessLog = join(folder, 'access.log');
+  return {
+    ...{ folder: site, registry, tokens, accessLog },
+    run,
+    runWith,
+    must,
+    configure,
+    stop: depot.stop,
+  };
 }
 
 interface DepotFiles {

@@ -4,12 +4,15 @@ import type { Writable } from 'node:stream';
 import { StowageError } from '../../core/error.ts';
 import { MAX_CERTIFICATE_BYTES } from '../../core/limits.ts';
 import { printableLines } from '../../core/printable.ts';
+import { isRegistryHost } from '../../core/repository-name.ts';
 import { type Engine, mirrorConfig } from '../../depot/mirror-config.ts';
+import type { MirrorOptions } from '../../depot/mirror-options.ts';
 import { type Depot, startDepot } from '../../depot/server.ts';
-import { MAX_TOKEN_FILE_BYTES, parseTokens, type Tokens } from '../../depot/tokens.ts';
+import { MAX_TOKEN_FILE_BYTES, parseTokens, plainToken, type Tokens } from '../../depot/tokens.ts';
 import { outputError, readNamed } from '../../io/file.ts';
 import { SiteCatalog } from '../../site/catalog/site-catalog.ts';
 import { refusedWarning } from '../../site/release/release.ts';
+import { decodePem, encodePem } from '../../trust/pem.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { openRunningSite } from './site.ts';
 
@@ -23,6 +26,7 @@ export interface DepotCommandOptions {
   readonly modelcars?: boolean;
   readonly printConfig?: Engine;
   readonly as?: string;
+  readonly caFile?: string;
   readonly hubPath?: string;
   readonly root?: string;
 }
@@ -31,6 +35,7 @@ export interface DepotCommandOptions {
 const GRACE_MS = 30_000;
 /** Log bytes buffered for a slow disk; further lines are dropped. */
 const MAX_LOG_BACKLOG_BYTES = 1024 * 1024;
+const CERTIFICATE = 'CERTIFICATE';
 
 /** Serves the site's releases until it is stopped, or prints the mirror configuration of an engine. */
 export async function depot(
@@ -50,7 +55,8 @@ export async function depot(
     onError: (error) => context.emit({ type: 'warning', ...troubleOf(error) }),
     onRefused: (refused) => context.emit(refusedWarning(refused)),
   });
-  if (options.printConfig !== undefined) return printConfig(options.printConfig, options, catalog);
+  if (options.printConfig !== undefined)
+    return printConfig(options.printConfig, await mirrorOptions(options, catalog, context));
   const tls = await readTls(options, context);
   const tokens = await readTokens(options, context);
   const log = await openLog(options, context);
@@ -78,17 +84,49 @@ async function untilStopped(server: Depot, signal: AbortSignal): Promise<void> {
   await server.close();
 }
 
-function printConfig(
-  engine: Engine,
+async function mirrorOptions(
   options: DepotCommandOptions,
   catalog: SiteCatalog,
-): CommandResult {
+  context: CommandContext,
+): Promise<MirrorOptions> {
+  const { tokenFile, caFile, tlsCertificate } = options;
+  const host = options.as ?? options.listen;
+  if (!isRegistryHost(host))
+    throw usage('invalid --as', 'a host and a port, such as 10.0.0.5:5443', host);
   const registries = catalog.repositories().flatMap(({ upstream }) => upstream?.registry ?? []);
-  const config = mirrorConfig(engine, {
-    host: options.as ?? options.listen,
-    tls: options.tlsCertificate !== undefined,
+  const authority = caFile === undefined ? undefined : await readAuthority(context.path(caFile));
+  const credentials =
+    tokenFile === undefined ? undefined : plainToken(await readTokenFile(tokenFile, context));
+  if (tokenFile !== undefined && credentials === undefined)
+    throw usage(
+      'the token file has no token to print',
+      'a line of NAME:TOKEN in --token-file',
+      'hashes of tokens only',
+    );
+  return {
+    ...{ host, tls: tlsCertificate !== undefined || authority !== undefined },
     registries: [...new Set(registries)].toSorted(),
-  });
+    ...(authority === undefined ? {} : { authority }),
+    ...(credentials === undefined ? {} : { credentials }),
+  };
+}
+
+/** The certificates of a file, encoded anew: nothing else that is in it is printed. */
+async function readAuthority(path: string): Promise<string> {
+  const invalid = (found: string): StowageError =>
+    new StowageError('document-invalid', `${path} is not a file of CA certificates`, {
+      expected: 'one or more certificates in PEM',
+      found,
+      hint: 'name the certificate of the authority that issued the certificate of the depot',
+    });
+  const text = (await readNamed(path, 8 * MAX_CERTIFICATE_BYTES)).toString('latin1');
+  const found = decodePem(text, invalid).filter(({ label }) => label === CERTIFICATE);
+  if (found.length === 0) throw invalid('no certificate');
+  return found.map(({ bytes }) => encodePem(CERTIFICATE, bytes)).join('');
+}
+
+function printConfig(engine: Engine, options: MirrorOptions): CommandResult {
+  const config = mirrorConfig(engine, options);
   const comment = (line: string): string => `# ${line}\n`;
   const files = config.files.map(({ path, text }) => `${comment(path)}${text}`);
   return {
@@ -135,8 +173,11 @@ async function readTokens(
   context: CommandContext,
 ): Promise<Tokens | undefined> {
   if (tokenFile === undefined) return undefined;
-  const bytes = await readNamed(context.path(tokenFile), MAX_TOKEN_FILE_BYTES);
-  return parseTokens(bytes.toString('utf8'));
+  return parseTokens(await readTokenFile(tokenFile, context));
+}
+
+async function readTokenFile(file: string, context: CommandContext): Promise<string> {
+  return (await readNamed(context.path(file), MAX_TOKEN_FILE_BYTES)).toString('utf8');
 }
 
 async function openLog(

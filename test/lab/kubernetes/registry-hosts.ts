@@ -1,5 +1,7 @@
 import { copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+
+const CERTS = '/etc/containerd/certs.d';
 
 export interface RegistryHost {
   /** `ADDRESS:PORT` of a registry with TLS. */
@@ -27,6 +29,16 @@ export class RegistryHosts {
   /** Has them ask a registry for the images of all others; these stay a fallback, which no node can reach. */
   mirror(registry: RegistryHost): void {
     for (const folder of this.folders) write(join(folder, '_default'), registry, '');
+  }
+
+  /** Writes files that were made for `/etc/containerd/certs.d`, with its path replaced by that of each folder. */
+  install(files: readonly { readonly path: string; readonly text: string }[]): void {
+    for (const folder of this.folders)
+      for (const { path, text } of files) {
+        const file = path.replace(CERTS, folder);
+        mkdirSync(dirname(file), { recursive: true });
+        writeFileSync(file, text.replaceAll(CERTS, folder), { mode: 0o600 });
+      }
   }
 
   /** Removes every such rule. */
