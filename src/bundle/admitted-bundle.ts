@@ -1,6 +1,7 @@
 import type { Bundle } from '../format/bundle.ts';
 import type { Trust } from '../format/trust.ts';
 import type { SignerVerdict } from '../trust/policy.ts';
+import type { ControlFile } from './control-file.ts';
 
 const minted: unique symbol = Symbol('minted');
 
@@ -23,8 +24,8 @@ export interface Admission {
   readonly approvers: readonly SignerVerdict[];
   /** The trust document that applied: the pinned one, or the newest in the bundle whose chain starts at it. */
   readonly trust: Trust;
-  /** `SHA512SUMS`, `bundle.json`, the signatures and the control files, as they were verified: path and bytes. */
-  readonly controlFiles: ReadonlyMap<string, Buffer>;
+  /** `SHA512SUMS`, `bundle.json`, the signatures and the control files, as they were verified, by path. */
+  readonly controlFiles: ReadonlyMap<string, ControlFile>;
 }
 
 /** A bundle that may be imported. Only {@link mint}, called by `admit` alone, creates one; staging and planning require it. */
@@ -35,7 +36,7 @@ export class AdmittedBundle implements Admission {
   readonly signers: readonly SignerVerdict[];
   readonly approvers: readonly SignerVerdict[];
   readonly trust: Trust;
-  readonly controlFiles: ReadonlyMap<string, Buffer>;
+  readonly controlFiles: ReadonlyMap<string, ControlFile>;
 
   constructor(key: typeof minted, admission: Admission) {
     if (key !== minted) throw new TypeError('only admission creates an admitted bundle');

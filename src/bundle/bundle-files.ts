@@ -1,12 +1,13 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hasSri, sriHex, sriOf } from '../core/digest.ts';
+import { hasSri, type Sri, sriHex, sriOf } from '../core/digest.ts';
 import { type ErrorCode, StowageError, systemCode } from '../core/error.ts';
 import { MAX_CONTROL_FILE_BYTES, MAX_SIGNATURE_BYTES, MAX_SIGNATURES } from '../core/limits.ts';
 import type { Checksum } from '../format/checksums.ts';
 import { ioError, readBounded } from '../io/file.ts';
 import type { SignatureFile } from '../trust/signature-file.ts';
 import { changedNameOf } from './changed-name.ts';
+import { type ControlFile, controlFile } from './control-file.ts';
 
 /** The code for a file that is larger than any that is valid; that of a damaged one for a file with a known digest. */
 const tooLarge: Readonly<Record<string, ErrorCode>> = {
@@ -96,6 +97,11 @@ export async function readSignatures(folder: string): Promise<SignatureFile[]> {
 
 /** @throws StowageError `index-mismatch`, `part-damaged` unless the bytes match the list */
 export function requireSum(checksums: readonly Checksum[], path: string, bytes: Buffer): void {
+  sumOf(checksums, path, bytes);
+}
+
+/** The listed sum of these bytes. @throws StowageError as {@link requireSum} */
+export function sumOf(checksums: readonly Checksum[], path: string, bytes: Buffer): Sri {
   const listed = checksums.find((each) => each.path === path);
   if (listed === undefined) {
     throw new StowageError('index-mismatch', `${path} is not listed in SHA512SUMS`, {
@@ -104,7 +110,7 @@ export function requireSum(checksums: readonly Checksum[], path: string, bytes: 
       hint: 'do not use this bundle; ask the release engineer for another copy',
     });
   }
-  if (hasSri(bytes, listed.sha512)) return;
+  if (hasSri(bytes, listed.sha512)) return listed.sha512;
   throw new StowageError('part-damaged', `${path} is not what was signed`, {
     expected: sriHex(listed.sha512),
     found: sriHex(sriOf(bytes)),
@@ -112,9 +118,9 @@ export function requireSum(checksums: readonly Checksum[], path: string, bytes: 
   });
 }
 
-/** Control files of a folder: the content of those that are as listed, and what is wrong with each other one. */
+/** Control files of a folder: those that are as listed, and what is wrong with each other one. */
 export interface ControlFiles {
-  readonly files: ReadonlyMap<string, Buffer>;
+  readonly files: ReadonlyMap<string, ControlFile>;
   readonly faults: ReadonlyMap<string, StowageError>;
 }
 
@@ -124,13 +130,12 @@ export async function readControlFiles(
   paths: readonly string[],
   checksums: readonly Checksum[],
 ): Promise<ControlFiles> {
-  const files = new Map<string, Buffer>();
+  const files = new Map<string, ControlFile>();
   const faults = new Map<string, StowageError>();
   for (const path of paths) {
     try {
       const bytes = await readListed(folder, path, MAX_CONTROL_FILE_BYTES, 'part-missing');
-      requireSum(checksums, path, bytes);
-      files.set(path, bytes);
+      files.set(path, controlFile({ folder, path, sha512: sumOf(checksums, path, bytes) }, bytes));
     } catch (error) {
       if (!(error instanceof StowageError) || error.code === 'io-failed') throw error;
       faults.set(path, error);

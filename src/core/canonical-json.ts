@@ -70,7 +70,47 @@ function parse(text: string): Json {
  * not mean that it is not: escaped surrogates and integer-like names, which JavaScript reorders, need the full check.
  */
 function isPlainlyCanonical(text: string, value: Json): boolean {
-  return !text.includes('\\u') && isSorted(value, 0) && JSON.stringify(value) === text;
+  return !text.includes('\\u') && isSorted(value, 0) && isJsonOf(text, value);
+}
+
+/** Items of a list whose JSON is made at once. */
+const LIST_PIECE = 1000;
+/** Lists in the JSON of deeper members are not divided. */
+const DIVIDED_DEPTH = 4;
+
+/** Whether a text is the JSON of a value; compared in pieces, so that the JSON is not in memory twice. */
+function isJsonOf(text: string, value: Json): boolean {
+  let at = 0;
+  const follows = (piece: string): boolean => {
+    const found = text.startsWith(piece, at);
+    at += piece.length;
+    return found;
+  };
+  const visit = (each: Json | undefined, depth: number): boolean => {
+    if (typeof each !== 'object' || each === null || depth > DIVIDED_DEPTH)
+      return follows(JSON.stringify(each));
+    if (Array.isArray(each)) return visitList(each, depth);
+    const members = Object.entries(each);
+    const found = members.every(
+      ([key, member], index) =>
+        follows(`${index === 0 ? '{' : ','}${JSON.stringify(key)}:`) && visit(member, depth + 1),
+    );
+    return found && follows(members.length === 0 ? '{}' : '}');
+  };
+  const visitList = (list: readonly Json[], depth: number): boolean => {
+    if (list.length <= LIST_PIECE) {
+      const found = list.every(
+        (each, index) => follows(index === 0 ? '[' : ',') && visit(each, depth + 1),
+      );
+      return found && follows(list.length === 0 ? '[]' : ']');
+    }
+    for (let start = 0; start < list.length; start += LIST_PIECE) {
+      const piece = JSON.stringify(list.slice(start, start + LIST_PIECE));
+      if (!follows(`${start === 0 ? '[' : ','}${piece.slice(1, -1)}`)) return false;
+    }
+    return follows(']');
+  };
+  return visit(value, 0) && at === text.length;
 }
 
 function isSorted(value: Json | undefined, depth: number): boolean {

@@ -173,6 +173,25 @@ describe('when canonical bytes are read', () => {
     );
   });
 
+  it.each([999, 1000, 1001, 2000, 2001])(
+    'accepts lists of %i items if they are canonical, and no other',
+    async (count) => {
+      const items = Array.from({ length: count }, (_, at) => ({ name: `${at}`, size: at }));
+      const value = { empty: [], inner: [{ items, none: {} }], items, nested: [[items], 7] };
+      const bytes = canonicalBytes(value);
+      expect(parseCanonical(bytes)).toEqual(value);
+      const text = bytes.toString();
+      const last = `"size":${count - 1}`;
+      const changed = [
+        ...[`${text} `, `${text}]`, text.replace('"size":0', '"size": 0')],
+        ...[text.replace(last, `${last}.0`), text.replace(`${last}}]`, `${last}} ]`)],
+        text.replace('{"name":"1"', '{"name":"1","name":"1"'),
+      ];
+      for (const each of changed)
+        await expectCode(() => parseCanonical(Buffer.from(each)), 'document-invalid');
+    },
+  );
+
   it('writes the same bytes for any order of members', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string({ unit: 'grapheme' }), fc.integer()), (value) => {

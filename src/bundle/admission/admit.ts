@@ -1,4 +1,4 @@
-import { sriHex, sriOf } from '../../core/digest.ts';
+import { type Sri, sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import type { Context } from '../../core/event.ts';
 import { MAX_CHECKSUMS_BYTES, MAX_INDEX_BYTES } from '../../core/limits.ts';
@@ -13,8 +13,9 @@ import {
   type AdmittedDisc,
   mint,
 } from '../admitted-bundle.ts';
-import { readControlFiles, readListed, readSignatures, requireSum } from '../bundle-files.ts';
+import { readControlFiles, readListed, readSignatures, sumOf } from '../bundle-files.ts';
 import { checkManifestsIn } from '../check-manifests.ts';
+import { type ControlFile, controlFile } from '../control-file.ts';
 import { discLabel } from '../discs.ts';
 import { missingFiles, requireSameFiles, takeInventory } from '../inventory.ts';
 import { FolderMedium, type Medium } from '../medium.ts';
@@ -156,7 +157,8 @@ async function examine(
     MAX_CHECKSUMS_BYTES,
     'bundle-absent',
   );
-  const id = sriHex(sriOf(checksumBytes));
+  const listSum = sriOf(checksumBytes);
+  const id = sriHex(listSum);
   if (first !== undefined && id !== first.id) throw mixed(first.id, id);
   const signatures = await readSignatures(folder);
   const signers = evaluateSignatures(trust, 'release', { content: checksumBytes, signatures }, now);
@@ -169,7 +171,7 @@ async function examine(
   const checksums = first?.checksums ?? readChecksums(checksumBytes);
   await medium.readIndex();
   const indexBytes = await readListed(folder, 'bundle.json', MAX_INDEX_BYTES, 'part-missing');
-  requireSum(checksums, 'bundle.json', indexBytes);
+  const indexSum = sumOf(checksums, 'bundle.json', indexBytes);
   const bundle =
     first?.bundle ??
     withInstallerHint({ checksums, folder: medium.visibleFolder(folder) }, () =>
@@ -193,16 +195,20 @@ async function examine(
   const inventory = await takeInventory(folder, checksums);
   const { files, explained } = inventory;
   await checkManifestsIn(folder, files, bundle);
+  const kept = (path: string, bytes: Buffer, sha512: Sri): [string, ControlFile] => [
+    path,
+    controlFile({ folder, path, sha512 }, bytes),
+  ];
   const controlFiles = new Map([
-    ['SHA512SUMS', checksumBytes],
-    ['bundle.json', indexBytes],
-    ...signatures.map(({ name, bytes }): [string, Buffer] => [`signatures/${name}`, bytes]),
+    kept('SHA512SUMS', checksumBytes, listSum),
+    kept('bundle.json', indexBytes, indexSum),
+    ...signatures.map(({ name, bytes }) => kept(`signatures/${name}`, bytes, sriOf(bytes))),
   ]);
   const paths = bundle.control.map(({ path }) => path).filter((path) => !explained.has(path));
   const control = await readControlFiles(folder, paths, checksums);
-  for (const [path, bytes] of control.files) controlFiles.set(path, bytes);
-  for (const [path, bytes] of first?.controlFiles ?? [])
-    if (!path.startsWith('signatures/')) controlFiles.set(path, bytes);
+  for (const [path, file] of control.files) controlFiles.set(path, file);
+  for (const [path, file] of first?.controlFiles ?? [])
+    if (!path.startsWith('signatures/')) controlFiles.set(path, file);
   const disc = { folder, files };
   const admission = { bundle, id, signers, approvers, trust, controlFiles };
   return {

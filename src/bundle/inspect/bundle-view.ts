@@ -45,7 +45,7 @@ export async function viewBundle(
   return {
     ...{ folders, id, bundle },
     verdict: { trust: admitted.trust, signers, approvers },
-    control: async (path) => controlFiles.get(path),
+    control: async (path) => controlFiles.get(path)?.read(),
   };
 }
 

@@ -31,15 +31,20 @@ export interface BundleFacts {
 const LOCK = 'attestations/lock.json';
 
 /** The facts about an admitted bundle, from the bytes that admission verified. */
-export function admittedFacts(admitted: Admission): BundleFacts {
+export async function admittedFacts(admitted: Admission): Promise<BundleFacts> {
   const { bundle, id, signers, approvers, trust, controlFiles } = admitted;
+  const read = async (path: string): Promise<Buffer> =>
+    (await controlFiles.get(path)?.read()) ?? Buffer.alloc(0);
+  const bytes = new Map<string, Buffer>();
+  for (const path of controlFiles.keys())
+    if (path.startsWith('signatures/')) bytes.set(path, await read(path));
   const described = describeVerdicts(
     signers,
-    controlFiles.get('SHA512SUMS') ?? Buffer.alloc(0),
-    (name) => controlFiles.get(`signatures/${name}`) ?? Buffer.alloc(0),
+    await read('SHA512SUMS'),
+    (name) => bytes.get(`signatures/${name}`) ?? Buffer.alloc(0),
   );
   const signatures = markApprovals(described, approvers);
-  return { id, signatures, trust, bundle, ...findingsOf(controlFiles.get(LOCK)) };
+  return { id, signatures, trust, bundle, ...findingsOf(await controlFiles.get(LOCK)?.read()) };
 }
 
 /**

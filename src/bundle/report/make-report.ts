@@ -41,7 +41,7 @@ export async function makeReport(
   const facts =
     admitted === undefined
       ? await refusedFacts(folders[0] ?? '', given.trust, endedAt)
-      : admittedFacts(admitted);
+      : await admittedFacts(admitted);
   const { bundle } = facts;
   const steps = describeSteps(record, facts);
   // The parts that a failed verification did not find are listed in its error.

@@ -16,7 +16,6 @@ import {
   renameIntoPlace,
   requireSpace,
   syncFolder,
-  writeNew,
 } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
 import { HashPool } from '../../io/hashing.ts';
@@ -99,17 +98,17 @@ export async function stageMedium(
     await staging.verify({ pool, emit, rehash: context.rehash ?? false });
     await staging.begin();
     if (staging.missing().length === 0 && !medium.countsAtEnd) {
-      await finish(all);
+      await finish(all, pool);
       return { missing: [], faults: [], lost: [], rebuilt: [], damaged: 0 };
     }
-    await prepare(all);
+    await prepare(all, pool);
     const { faults, lost } = await copyMissing(all, pool);
     await staging.nameBlobs();
     const recovered = await recover(all, pool);
     warnOfRecovered(faults, recovered.rebuilt, all);
     const missing = staging.missing();
     const open = faults.filter((fault) => !staging.has(fault.part));
-    if (missing.length === 0) await finish(all);
+    if (missing.length === 0) await finish(all, pool);
     else await recordDamage(staging.folder, open);
     const gone = [...new Set([...lost, ...recovered.lost])];
     const { damaged } = staging;
@@ -121,10 +120,10 @@ export async function stageMedium(
   }
 }
 
-async function prepare({ admitted, staging }: StageContext): Promise<void> {
+async function prepare({ admitted, staging }: StageContext, pool: HashPool): Promise<void> {
   await requireSpace(staging.folder, bytesOf(staging.missing()));
-  const control = join(staging.folder, 'control');
-  if (!(await exists(control))) await writeControlFiles(admitted, control);
+  const control = controlFolder(staging);
+  if (!(await exists(control))) await writeControlFiles(admitted, { place: control, pool });
   await recordDiscs(staging.folder, admitted);
 }
 
@@ -201,7 +200,10 @@ export async function discardStaging(site: SiteFolder, id: string): Promise<void
   await remove(stagingFolder(site, id));
 }
 
-async function finish({ admitted, site, staging, emit }: StageContext): Promise<void> {
+async function finish(
+  { admitted, site, staging, emit }: StageContext,
+  pool: HashPool,
+): Promise<void> {
   try {
     // Again, because admission may not have seen every part.
     await checkManifests(admitted.bundle, (digest, maxBytes) => site.store.read(digest, maxBytes));
@@ -209,33 +211,50 @@ async function finish({ admitted, site, staging, emit }: StageContext): Promise<
     await discardStaging(site, admitted.id);
     throw error;
   }
-  await writeControlFiles(admitted, releaseFolder(site, admitted.id), staging.installer);
-  await replacePlaced(site, staging.named, emit);
+  await writeControlFiles(admitted, {
+    ...{ place: releaseFolder(site, admitted.id), pool, copies: controlFolder(staging) },
+    ...(staging.installer === undefined ? {} : { installer: staging.installer }),
+  });
+  await replacePlaced(site, admitted, staging.named, emit);
+}
+
+/** The control files of a bundle that is not complete yet. */
+function controlFolder({ folder }: Staging): string {
+  return join(folder, 'control');
 }
 
 /** Blobs that replaced damaged ones are new files: layouts still link to the old ones. */
 async function replacePlaced(
   site: SiteFolder,
+  { id, bundle }: AdmittedBundle,
   named: ReadonlySet<Digest>,
   emit: Emit,
 ): Promise<void> {
-  for (const release of (await listReleases(site)).releases) {
+  for (const release of (await listReleases(site, { id, bundle })).releases) {
     if (!release.bundle.blobs.some(({ digest }) => named.has(digest))) continue;
     await replaceChanged(site, release, emit);
   }
 }
 
+interface ControlFilesPlace {
+  readonly place: string;
+  readonly pool: HashPool;
+  /** A folder that may have copies of them. */
+  readonly copies?: string;
+  /** Moved beside them. */
+  readonly installer?: string;
+}
+
 /** Writes what was signed and what describes it, so that the release can be planned without the media. */
 async function writeControlFiles(
   admitted: AdmittedBundle,
-  place: string,
-  installer?: string,
+  { place, pool, copies, installer }: ControlFilesPlace,
 ): Promise<void> {
   const temporary = `${place}.partial`;
   await remove(temporary);
-  for (const [path, bytes] of admitted.controlFiles) {
+  for (const [path, file] of admitted.controlFiles) {
     await makeFolder(dirname(join(temporary, path)));
-    await writeNew(join(temporary, path), bytes);
+    await file.writeTo(join(temporary, path), pool, copies && join(copies, path));
   }
   if (installer !== undefined) {
     await makeExecutable(installer);

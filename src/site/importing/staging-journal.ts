@@ -6,10 +6,11 @@ import { appendLine, readIfThere, remove, syncFolder, writeAtomic } from '../../
 /** The finished parts, one line each; a line is appended after the fsync of its part. */
 export class StagingJournal {
   readonly #path: string;
-  readonly #parts: Set<string>;
+  /** The SHA-512 of each part, by its path. */
+  readonly #parts: Map<string, string>;
   #stale = false;
 
-  private constructor(path: string, parts: Set<string>) {
+  private constructor(path: string, parts: Map<string, string>) {
     this.#path = path;
     this.#parts = parts;
   }
@@ -17,26 +18,27 @@ export class StagingJournal {
   static async open(path: string): Promise<StagingJournal> {
     const bytes = await readIfThere(path, MAX_INDEX_BYTES);
     // A line cut short by a power failure names no part: that part is copied again.
-    return new StagingJournal(path, new Set(bytes?.toString('utf8').split('\n')));
+    const lines = bytes?.toString('utf8').split('\n') ?? [];
+    const parts = lines.map((each) => each.split(' ')).filter((words) => words.length === 2);
+    return new StagingJournal(path, new Map(parts as [string, string][]));
   }
 
   has(part: Part): boolean {
-    return this.#parts.has(line(part));
+    return this.#parts.get(part.path) === part.sha512;
   }
 
   async add(parts: readonly Part[]): Promise<void> {
     if (parts.length === 0) return;
-    const lines = parts.map(line);
-    await appendLine(this.#path, lines.join('\n'));
-    for (const each of lines) this.#parts.add(each);
+    await appendLine(this.#path, parts.map(line).join('\n'));
+    for (const { path, sha512 } of parts) this.#parts.set(path, sha512);
   }
 
   /** Removes parts whose bytes are no longer as they were. */
   async drop(parts: readonly Part[]): Promise<void> {
     if (parts.length === 0) return;
-    for (const part of parts) this.#parts.delete(line(part));
-    const left = [...this.#parts].filter((each) => each !== '');
-    await writeAtomic(this.#path, Buffer.from(left.map((each) => `${each}\n`).join('')));
+    for (const part of parts) if (this.has(part)) this.#parts.delete(part.path);
+    const left = [...this.#parts].map(([path, sha512]) => `${path} ${sha512}\n`);
+    await writeAtomic(this.#path, Buffer.from(left.join('')));
   }
 
   /** Forgets every part; the file is removed by {@link removeStale}. */
@@ -54,6 +56,6 @@ export class StagingJournal {
   }
 }
 
-function line(part: Part): string {
-  return `${part.path} ${part.sha512}`;
+function line({ path, sha512 }: Part): string {
+  return `${path} ${sha512}`;
 }

@@ -69,13 +69,20 @@ export interface ReleaseList {
   readonly refused: readonly RefusedRelease[];
 }
 
-/** Every release at this site. One that cannot be read does not hide the others. */
-export async function listReleases(site: SiteFolder): Promise<ReleaseList> {
+/**
+ * Every release at this site. One that cannot be read does not hide the others.
+ * @param known a release that is there and need not be read again: its index may be large
+ */
+export async function listReleases(site: SiteFolder, known?: Release): Promise<ReleaseList> {
   const releases: Release[] = [];
   const refused: RefusedRelease[] = [];
   const names = await namesIn(site.path('releases'));
   for (const name of names.filter((each) => /^[0-9a-f]{32}$/.test(each))) {
     const folder = site.path('releases', name);
+    if (known !== undefined && folder === releaseFolder(site, known.id)) {
+      releases.push(known);
+      continue;
+    }
     try {
       const checksums = await readBounded(join(folder, 'SHA512SUMS'), MAX_CHECKSUMS_BYTES);
       releases.push(await loadRelease(site, sriHex(sriOf(checksums))));
