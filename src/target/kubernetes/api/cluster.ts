@@ -4,15 +4,18 @@ import { fieldsOf, listOf, textOf } from '../../../core/fields.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import { MANAGER } from '../labels.ts';
 import { type Connection, type RawRequest, type RawResponse, sendOnce } from './connection.ts';
-import { type ApiFailure, apiFailure, refusedRequest } from './failure.ts';
-import { type Kind, pathOf } from './kinds.ts';
+import { type ApiFailure, apiFailure, isMissingApi, refusedRequest } from './failure.ts';
+import { groupOf, type Kind, kinds, pathOf } from './kinds.ts';
 
-/** How long a server that is down, restarts or is overloaded is waited for. */
+/** How long a server is waited for that answered before, and now is down, restarts or is overloaded. */
 const PATIENCE_MS = 60_000;
+/** How long a server is waited for that this command has not reached yet: nothing was changed. */
+const FIRST_PATIENCE_MS = 10_000;
 const FIRST_WAIT_MS = 200;
 const MAX_WAIT_MS = 5_000;
-/** Objects in one page of a list. */
+/** Objects in one page of a list. A ConfigMap can have a megabyte. */
 const PAGE = 500;
+const LARGE_PAGE = 25;
 
 /** An object as the server returned it. */
 export type Found = Readonly<Record<string, unknown>>;
@@ -32,6 +35,9 @@ export interface Selection {
   readonly fields?: string;
 }
 
+/** What only reads needs: the cluster, or an inventory of it. */
+export type Reader = Pick<Cluster, 'get' | 'list'>;
+
 /** The result of a request that the server may refuse. */
 export type Attempt =
   | { readonly object: Found; readonly failure?: undefined }
@@ -39,12 +45,15 @@ export type Attempt =
 
 /**
  * The API of one cluster. Every request can be repeated, and is: while the server does not answer, is overloaded or restarts, for
- * up to a minute.
+ * up to a minute; for ten seconds if it never answered.
  * @throws StowageError from every method: `engine-failed` when the server refuses or stays away, `host-unfit` when the
  * kubeconfig cannot be used, `interrupted`
  */
 export class Cluster {
   readonly connection: Connection;
+  /** Kinds that this server has in another version only. */
+  readonly #versions = new Map<Kind, string>();
+  #answered = false;
 
   constructor(connection: Connection) {
     this.connection = connection;
@@ -59,8 +68,13 @@ export class Cluster {
 
   /** {@link get}, where a refusal is a result. */
   async tryGet({ kind, namespace, name }: Named, signal: AbortSignal): Promise<Attempt> {
-    const path = pathOf(kind, namespace, name);
-    return this.#send(`read ${said(kind, namespace, name)}`, { method: 'GET', path, signal });
+    const what = `read ${said(kind, namespace, name)}`;
+    return this.#sendAt(kind, signal, (apiVersion) =>
+      this.#send(what, {
+        ...{ method: 'GET', signal },
+        path: pathOf(kind, namespace, name, apiVersion),
+      }),
+    );
   }
 
   /** Any GET that has no object, such as `/version`. */
@@ -84,9 +98,9 @@ export class Cluster {
     const what = `list ${said(kind, namespace)}`;
     const selectors = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
     let token = '';
-    do {
+    for (;;) {
       const query = new URLSearchParams({
-        limit: String(PAGE),
+        limit: String(kind === 'ConfigMap' ? LARGE_PAGE : PAGE),
         ...(selectors.length === 0 ? {} : { labelSelector: selectors.join(',') }),
         ...(fields === undefined ? {} : { fieldSelector: fields }),
         ...(token === '' ? {} : { continue: token }),
@@ -101,7 +115,8 @@ export class Cluster {
       const page = required(answer, what);
       yield* listOf(page['items']);
       token = textOf(fieldsOf(page['metadata'])['continue']) ?? '';
-    } while (token !== '');
+      if (token === '') return;
+    }
   }
 
   /** Server-side apply by the field manager `stowage`, never forced. */
@@ -142,12 +157,14 @@ export class Cluster {
   /** Deletes an object and what it owns; one that is not there is no failure. */
   async remove({ kind, namespace, name }: Named, signal: AbortSignal): Promise<void> {
     const what = `delete ${said(kind, namespace, name)}`;
-    const answer = await this.#send(what, {
-      ...{ method: 'DELETE', signal },
-      path: pathOf(kind, namespace, name),
-      contentType: 'application/json',
-      body: JSON.stringify({ propagationPolicy: 'Background' }),
-    });
+    const answer = await this.#sendAt(kind, signal, (apiVersion) =>
+      this.#send(what, {
+        ...{ method: 'DELETE', signal },
+        path: pathOf(kind, namespace, name, apiVersion),
+        contentType: 'application/json',
+        body: JSON.stringify({ propagationPolicy: 'Background' }),
+      }),
+    );
     if (answer.failure?.status === 404) return;
     required(answer, what);
   }
@@ -165,31 +182,67 @@ export class Cluster {
     return { status: response?.status ?? 0, text: response?.body ?? '' };
   }
 
+  /**
+   * A request for objects of a kind. A server that no longer has the version that created them has them in another version:
+   * what an earlier version of Stowage installed can still be read and removed.
+   */
+  async #sendAt(
+    kind: Kind,
+    signal: AbortSignal,
+    send: (apiVersion: string) => Promise<Attempt>,
+  ): Promise<Attempt> {
+    const { apiVersion } = kinds[kind];
+    const known = this.#versions.get(kind) ?? apiVersion;
+    const answer = await send(known);
+    if (answer.failure === undefined || !isMissingApi(answer.failure) || known !== apiVersion)
+      return answer;
+    const other = await this.#otherVersion(kind, signal);
+    if (other === undefined) return answer;
+    this.#versions.set(kind, other);
+    return send(other);
+  }
+
+  async #otherVersion(kind: Kind, signal: AbortSignal): Promise<string | undefined> {
+    const ask = (path: string): Promise<Attempt> =>
+      this.#send(`read ${path}`, { method: 'GET', path, signal });
+    const group = await ask(`/apis/${groupOf(kind)}`);
+    for (const { groupVersion } of listOf(group.object?.['versions']).slice(0, 20)) {
+      const version = textOf(groupVersion) ?? '';
+      const { object } = await ask(`/apis/${version}`);
+      const has = listOf(object?.['resources']).some(({ name }) => name === kinds[kind].plural);
+      if (has && version !== kinds[kind].apiVersion) return version;
+    }
+    return undefined;
+  }
+
   async #send(what: string, request: RawRequest): Promise<Attempt> {
-    const until = performance.now() + PATIENCE_MS;
+    const began = performance.now();
     for (let wait = FIRST_WAIT_MS; ; wait = Math.min(2 * wait, MAX_WAIT_MS)) {
       const response = await sendOnce(this.connection, request);
       const answer = response === undefined ? undefined : attemptOf(response);
+      if (answer !== undefined) this.#answered = true;
       if (answer !== undefined && !isTransient(answer)) return answer;
       const pause = Math.max(wait, (answer?.failure?.retryAfter ?? 0) * 1000);
-      if (performance.now() + pause > until) {
+      const patience = this.#answered ? PATIENCE_MS : FIRST_PATIENCE_MS;
+      if (performance.now() - began + pause > patience) {
         if (answer !== undefined) return answer;
-        throw absent(what, this.connection.server);
+        throw absent(what, this.connection.server, performance.now() - began);
       }
       await sleep(pause, undefined, { signal: request.signal }).catch(() => {});
     }
   }
 }
 
-function attemptOf({ status, body, retryAfter }: RawResponse): Attempt {
+function attemptOf(response: RawResponse): Attempt {
+  const { status, body } = response;
   if (status >= 200 && status < 300) {
     try {
       return { object: fieldsOf(JSON.parse(body)) };
     } catch {
-      return { failure: apiFailure(502, 'the answer is not JSON', undefined) };
+      return { failure: apiFailure({ status: 502, body: 'the answer is not JSON' }) };
     }
   }
-  return { failure: apiFailure(status, body, retryAfter) };
+  return { failure: apiFailure(response) };
 }
 
 /** Whether the same request may succeed later. A webhook that fails is 500, and not worth a minute. */
@@ -204,10 +257,10 @@ function required(answer: Attempt, what: string): Found {
   return answer.object;
 }
 
-function absent(what: string, server: string): StowageError {
+function absent(what: string, server: string, waited: number): StowageError {
   return new StowageError('engine-failed', `the API server does not answer: cannot ${what}`, {
     expected: `an answer of ${server}`,
-    found: `none within ${PATIENCE_MS / 1000} s`,
+    found: `none within ${Math.round(waited / 1000)} s`,
     hint: 'check the control plane of the cluster and the network to it; then run the same command again',
   });
 }

@@ -6,6 +6,7 @@ import { interrupted } from '../../../core/interrupted.ts';
 import { MIB } from '../../../core/limits.ts';
 import type { KubernetesSite } from '../../../format/kubernetes-site.ts';
 import type { Environment } from '../../host/command.ts';
+import { addCredentials, expiredCredential, limitPlugins } from './credentials.ts';
 import { clientLibrary } from './load-client.ts';
 
 /** The largest response that is read: a page of a list. */
@@ -36,6 +37,8 @@ export interface RawResponse {
   /** The clock of the server. */
   readonly date?: string;
   readonly body: string;
+  /** What expired of the credentials, for status 401. */
+  readonly expired?: string;
 }
 
 /** Loads the client library, which only this target needs, and the kubeconfig. @throws StowageError `host-unfit` */
@@ -57,6 +60,7 @@ export async function openConnection(
   } catch (cause) {
     throw unfit(path, cause instanceof Error ? cause.message : String(cause));
   }
+  limitPlugins(config);
   const cluster = config.getCurrentCluster();
   if (cluster === null) throw unfit(path, `no context ${config.getCurrentContext()}`);
   if (!cluster.server.startsWith('https://')) throw unfit(path, `${cluster.server}, without TLS`);
@@ -84,22 +88,16 @@ export async function sendOnce(
 ): Promise<RawResponse | undefined> {
   const { signal, onBytes } = request;
   const options: RequestOptions = {};
-  try {
-    await connection.config.applyToHTTPSOptions(options);
-  } catch (cause) {
-    throw new StowageError('host-unfit', 'the kubeconfig yields no credentials', {
-      expected: 'a certificate, a token, or a plugin that prints one',
-      found: cause instanceof Error ? cause.message : String(cause),
-      hint: 'run the command of users.user.exec in the kubeconfig by hand, and renew what it needs',
-      cause,
-    });
-  }
+  await addCredentials(connection.config, options);
   const limit =
     onBytes === undefined
       ? AbortSignal.any([signal, AbortSignal.timeout(REQUEST_SECONDS * 1000)])
       : signal;
   try {
-    return await exchange(connection.server, options, { ...request, signal: limit });
+    const response = await exchange(connection.server, options, { ...request, signal: limit });
+    if (response.status !== 401) return response;
+    const expired = expiredCredential(options, new Date());
+    return expired === undefined ? response : { ...response, expired };
   } catch (cause) {
     if (signal.aborted) throw interrupted(signal, { cause });
     const code = systemCode(cause) ?? '';

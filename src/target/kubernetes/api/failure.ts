@@ -1,6 +1,7 @@
 import { StowageError } from '../../../core/error.ts';
 import { fieldsOf, listOf, textOf } from '../../../core/fields.ts';
 import { oneLine } from '../../../core/printable.ts';
+import type { RawResponse } from './connection.ts';
 
 /** A response of the API server that is not a success. */
 export interface ApiFailure {
@@ -12,6 +13,8 @@ export interface ApiFailure {
   readonly causes: readonly FailureCause[];
   /** Seconds until the next attempt. */
   readonly retryAfter?: number;
+  /** What expired of the credentials, for status 401. */
+  readonly expired?: string;
 }
 
 /** One field that the server refuses. */
@@ -24,11 +27,7 @@ export interface FailureCause {
 const MAX_MESSAGE = 1000;
 
 /** A `Status` object; a proxy between may answer with anything. */
-export function apiFailure(
-  status: number,
-  body: string,
-  retryAfter: string | undefined,
-): ApiFailure {
+export function apiFailure({ status, body, retryAfter, expired }: RawResponse): ApiFailure {
   const { reason, message, details } = fieldsOf(parsed(body));
   const seconds = Number(retryAfter);
   return {
@@ -43,6 +42,7 @@ export function apiFailure(
         field: oneLine(textOf(each['field']) ?? '', MAX_MESSAGE),
       })),
     ...(Number.isInteger(seconds) && seconds > 0 ? { retryAfter: seconds } : {}),
+    ...(expired === undefined ? {} : { expired }),
   };
 }
 
@@ -63,29 +63,52 @@ export function conflictsOf({ causes }: ApiFailure): { field: string; manager: s
 
 /** The error for a request that the server refused. `what` is what was requested, such as `apply Deployment a/b`. */
 export function refusedRequest(what: string, failure: ApiFailure): StowageError {
-  const { status, message, causes } = failure;
+  const { causes } = failure;
   const conflicts = conflictsOf(failure);
   return new StowageError('engine-failed', `the cluster refused to ${what}`, {
     expected: conflicts.length > 0 ? 'fields that nobody else manages' : 'a success',
     found:
       conflicts.length > 0
         ? conflicts.map(({ field, manager }) => `${manager} manages ${field}`).join('; ')
-        : `status ${status}: ${message}`,
+        : failureText(failure),
     hint: hintFor(failure, conflicts.length > 0),
     defects: causes.map(({ field, message: text }) => (field === '' ? text : `${field}: ${text}`)),
     cause: failure,
   });
 }
 
-function hintFor({ status, message }: ApiFailure, conflict: boolean): string {
+/** Why the server refused a request, in the words of a person who operates the site. */
+export function failureText(failure: ApiFailure): string {
+  const { status, message, expired } = failure;
+  if (status === 401)
+    return expired ?? `the cluster does not accept the credentials of the kubeconfig: ${message}`;
+  if (isMissingApi(failure)) return 'the server does not have this API';
+  const webhook = /failed calling webhook "([^"]+)"/.exec(message)?.[1];
+  if (webhook !== undefined) return `the admission webhook ${webhook} does not answer: ${message}`;
+  return message === '' ? `status ${status}` : message;
+}
+
+/** Whether the server lacks the API of a request, and not only its object. */
+export function isMissingApi({ status, message }: ApiFailure): boolean {
+  return status === 404 && /could not find the requested resource|page not found/.test(message);
+}
+
+function hintFor(failure: ApiFailure, conflict: boolean): string {
+  const { status, message } = failure;
   if (conflict)
     return 'remove the change of the other manager, or let it delete the object: ownership is never forced';
   if (status === 401)
     return 'renew the credentials in the kubeconfig: the cluster does not accept them';
+  if (/because it is being terminated/.test(message))
+    return 'wait until the namespace is gone; then run the same command again';
   if (status === 403)
     return /exceeded quota/.test(message)
       ? 'ask the owner of the cluster for a larger quota'
       : 'ask the owner of the cluster for this right; manifests/KUBERNETES.md has the Role';
+  if (isMissingApi(failure))
+    return 'compare with "kubectl api-versions": this Kubernetes is too old or too new for this version of Stowage';
+  if (/failed calling webhook/.test(message))
+    return 'ask the owner of the cluster to repair or remove this webhook; then run the same command again';
   if (status === 404) return 'check with kubectl that the namespace and this API exist';
   return 'fix the problem in this message; kubectl shows more of the object';
 }

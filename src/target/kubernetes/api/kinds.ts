@@ -38,9 +38,14 @@ export function groupOf(kind: Kind): string {
   return apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : '';
 }
 
-/** The path of a collection, or of one object in it. */
-export function pathOf(kind: Kind, namespace: string | undefined, name?: string): string {
-  const { apiVersion, plural, namespaced } = kinds[kind];
+/** The path of a collection, or of one object in it. @param apiVersion that of {@link kinds} unless the server has another */
+export function pathOf(
+  kind: Kind,
+  namespace: string | undefined,
+  name?: string,
+  apiVersion: string = kinds[kind].apiVersion,
+): string {
+  const { plural, namespaced } = kinds[kind];
   const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
   const within =
     namespaced && namespace !== undefined ? `/namespaces/${encodeURIComponent(namespace)}` : '';

@@ -3,9 +3,9 @@ import type { KubernetesObject, KubernetesWorkload } from '../../../format/kuber
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals, releaseText } from '../../change.ts';
 import { type Cluster, objectText } from '../api/cluster.ts';
-import { type ApiFailure, conflictsOf } from '../api/failure.ts';
+import { type ApiFailure, conflictsOf, failureText } from '../api/failure.ts';
 import { isTerminating, namespaceObject, parentObject } from '../namespace.ts';
-import { ownerOf } from '../state.ts';
+import { ownerOf } from '../ownership.ts';
 import { clusterWorkload } from '../workload.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
 
@@ -130,5 +130,5 @@ function inWords(failure: ApiFailure): string {
   const conflicts = conflictsOf(failure);
   if (conflicts.length > 0)
     return `${conflicts.map(({ field, manager }) => `${manager} manages ${field}`).join(', ')}: undo that change, or delete the object`;
-  return failure.message;
+  return failureText(failure);
 }
