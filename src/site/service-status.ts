@@ -27,14 +27,22 @@ export interface Readiness {
 /** How long a running service may take to answer its readiness check. */
 const READINESS_SECONDS = 5;
 
-/** What a service is doing now, and whether it answers. Changes nothing. */
+/** What a service is doing now, and whether it answers. Changes nothing. @param known its state, if it was just read */
 export async function serviceStatus(
   release: DeployedRelease,
   service: DeployedService,
-  { target, signal }: { readonly target: Target; readonly signal: AbortSignal },
+  {
+    target,
+    signal,
+    known,
+  }: {
+    readonly target: Target;
+    readonly signal: AbortSignal;
+    readonly known?: ServiceState | undefined;
+  },
 ): Promise<ServiceStatus> {
   const of = { release, service: service.name };
-  const { drift, ...state } = await target.state(of, signal);
+  const { drift, ...state } = known ?? (await target.state(of, signal));
   const { health } = service;
   const status = { release: release.name, service, state, drift };
   if (state.state !== 'running' || health === undefined) return status;

@@ -37,14 +37,20 @@ export async function siteStatus(
 ): Promise<SiteStatus> {
   const generation = await currentGeneration(site);
   const stopped = await stoppedServices(site, generation);
+  const all = generation.releases.flatMap((release) =>
+    target.services(release).map((service) => ({ release, service })),
+  );
+  const of = all.map(({ release, service: { name } }) => ({ release, service: name }));
+  const states = await target.states?.(of, signal);
   const services = await Promise.all(
-    generation.releases.flatMap((release) =>
-      target.services(release).map(async (service) => {
-        const found = findService(stopped, { release: release.name, service: service.name });
-        const status = await serviceStatus(release, service, { target, signal });
-        return found === undefined ? status : { ...status, stoppedAt: found.at };
-      }),
-    ),
+    all.map(async ({ release, service }, index) => {
+      const found = findService(stopped, { release: release.name, service: service.name });
+      const status = await serviceStatus(release, service, {
+        ...{ target, signal },
+        known: states?.[index],
+      });
+      return found === undefined ? status : { ...status, stoppedAt: found.at };
+    }),
   );
   const numbers = await generationNumbers(site);
   const kept: Generation[] = [];

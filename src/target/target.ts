@@ -241,6 +241,8 @@ export interface Target {
   /** @param port one of the service's ports, by its name */
   endpoint(of: ServiceOf, port: string, signal: AbortSignal): Promise<OpenEndpoint>;
   state(of: ServiceOf, signal: AbortSignal): Promise<ServiceState>;
+  /** {@link state} of many services at the same moment, in their order; absent where it saves nothing. */
+  states?(of: readonly ServiceOf[], signal: AbortSignal): Promise<readonly ServiceState[]>;
   /** Runs a program beside the service's process; status {@link TIMED_OUT} when it times out. */
   runInside(of: ServiceOf, command: readonly string[], signal: AbortSignal): Promise<RanInside>;
   /** The last lines that the service wrote, stdout and stderr together. */

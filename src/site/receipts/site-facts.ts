@@ -23,10 +23,16 @@ export async function siteFacts(
 ): Promise<SiteFacts> {
   const { labels } = await site.site();
   const health: ServiceHealth[] = [];
+  const all = running.releases.flatMap((release) =>
+    target.services(release).map(({ name }) => ({ release, service: name })),
+  );
+  const states = await orUnknown(target.states?.(all, signal) ?? Promise.resolve(undefined));
   const stopped = await stoppedServices(site, running);
   for (const release of running.releases) {
     for (const service of target.services(release)) {
-      const found = await orUnknown(serviceStatus(release, service, { target, signal }));
+      const found = await orUnknown(
+        serviceStatus(release, service, { target, signal, known: states?.[health.length] }),
+      );
       const noted = findService(stopped, { release: release.name, service: service.name });
       health.push({
         service: `${release.name} ${service.name}`,

@@ -5,7 +5,7 @@ import type {
   KubernetesService,
   KubernetesWorkload,
 } from '../../format/kubernetes.ts';
-import type { Cluster } from './api/cluster.ts';
+import type { Reader } from './api/cluster.ts';
 
 /**
  * The Deployment of a service as it is applied: its pods know their peers by the addresses that the cluster gave to the
@@ -13,7 +13,7 @@ import type { Cluster } from './api/cluster.ts';
  * @throws StowageError `engine-failed` when a peer has no Service
  */
 export async function deploymentOf(
-  cluster: Cluster,
+  cluster: Reader,
   { namespace }: KubernetesWorkload,
   { deployment, peers }: KubernetesService,
   signal: AbortSignal,
@@ -39,7 +39,7 @@ export async function deploymentOf(
 }
 
 async function addressOf(
-  cluster: Cluster,
+  cluster: Reader,
   place: { readonly namespace: string; readonly name: string },
   signal: AbortSignal,
 ): Promise<string> {

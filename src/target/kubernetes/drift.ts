@@ -19,6 +19,8 @@ const KEYS = ['name', 'mountPath', 'containerPort', 'port', 'ip'] as const;
 export function objectDrift(wanted: KubernetesObject, found: Found): Drift[] {
   const about = `${wanted.kind} ${wanted.metadata.name}`;
   const drift: Drift[] = [];
+  if (metadataOf(found)['deletionTimestamp'] !== undefined)
+    return [{ field: about, expected: 'as it was applied', found: 'being deleted' }];
   const { labels } = wanted.metadata;
   compare(labels, metadataOf(found)['labels'], 'metadata.labels', drift);
   for (const [member, value] of Object.entries(wanted))

@@ -14,12 +14,14 @@ import { clusterConstraints, overridableRules } from './constraints/check.ts';
 import { examineCluster } from './doctor/examine-cluster.ts';
 import { requestedRole } from './doctor/role.ts';
 import { exclusiveServices } from './exclusive.ts';
+import { siteInventory } from './inventory.ts';
 import { closeNamespace, openNamespace } from './namespace.ts';
+import { removeOurs } from './ownership.ts';
 import { mainPod, podsOf } from './pods.ts';
 import { REGISTRY_SECRET, renderKubernetes } from './render.ts';
 import { secretObject } from './secrets.ts';
 import { pointService, removeDeployment, startService, stopService } from './start.ts';
-import { removeOurs, serviceState } from './state.ts';
+import { serviceState } from './state.ts';
 import { kubernetesSteps } from './steps.ts';
 import { clusterWorkload, placeText, serviceOf, workloadOf } from './workload.ts';
 
@@ -81,6 +83,21 @@ export function createKubernetesTarget({ env, settings }: KubernetesOptions): Ta
     async state({ release, service }, signal) {
       const workload = workloadOf(release);
       return serviceState(await open(), workload, serviceOf(workload, service), signal);
+    },
+    async states(of, signal) {
+      const [first] = of;
+      if (first === undefined) return [];
+      const cluster = await open();
+      const { site, namespace } = workloadOf(first.release);
+      const shared = of.every(({ release }) => workloadOf(release).namespace === namespace);
+      const where = shared ? { namespace } : {};
+      const inventory = await siteInventory(cluster, { site, ...where }, signal);
+      return Promise.all(
+        of.map(({ release, service }) => {
+          const workload = workloadOf(release);
+          return serviceState(inventory, workload, serviceOf(workload, service), signal);
+        }),
+      );
     },
     async runInside(of, command, signal) {
       const cluster = await open();

@@ -6,7 +6,7 @@ import type { KubernetesObject, KubernetesWorkload } from '../../format/kubernet
 import type { Cluster, Found } from './api/cluster.ts';
 import { groupOf, type Kind } from './api/kinds.ts';
 import { applySetId, labels, MANAGER, parentName, releaseLabels } from './labels.ts';
-import { ownerOf } from './state.ts';
+import { ownerOf } from './ownership.ts';
 import { placeOf } from './workload.ts';
 
 const POLL_MS = 500;

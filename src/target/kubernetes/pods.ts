@@ -1,6 +1,6 @@
 import { type Fields, fieldsOf, listOf, textOf } from '../../core/fields.ts';
 import type { KubernetesService, KubernetesWorkload } from '../../format/kubernetes.ts';
-import type { Cluster, Found } from './api/cluster.ts';
+import type { Found, Reader } from './api/cluster.ts';
 import { podSelector } from './render.ts';
 
 /** A pod of a service, as far as it matters here. */
@@ -20,7 +20,7 @@ export interface Pod {
 
 /** The pods of a service's Deployment, newest last. */
 export async function podsOf(
-  cluster: Cluster,
+  cluster: Reader,
   { site, release, namespace }: KubernetesWorkload,
   { deployment }: KubernetesService,
   signal: AbortSignal,

@@ -6,9 +6,10 @@ import { oneLine } from '../../core/printable.ts';
 import type { KubernetesService, KubernetesWorkload } from '../../format/kubernetes.ts';
 import type { Cluster, Found } from './api/cluster.ts';
 import { deploymentOf } from './deployed.ts';
+import { objectDrift } from './drift.ts';
+import { removeOurs } from './ownership.ts';
 import { mainPod, podsOf } from './pods.ts';
 import { type StartFailure, startFailure } from './start-failure.ts';
-import { removeOurs } from './state.ts';
 import { placeOf } from './workload.ts';
 
 const POLL_MS = 500;
@@ -58,9 +59,12 @@ export async function startService(deployed: Deployed, signal: AbortSignal): Pro
       if (seen >= TIMES_SEEN) throw await notStarted(deployed, failure, signal);
     }
     if (now - began >= limit) {
-      const found = pod?.waiting?.reason ?? 'no pod';
-      const late = { found: `${found} after ${limit / 1000} s`, hint: 'see the events of the pod' };
-      throw await notStarted(deployed, { ...late, mayPass: false }, signal);
+      const { found, hint } = failure ?? {
+        found: pod?.waiting?.reason ?? 'no pod',
+        hint: 'see the events of the pod',
+      };
+      const late = { found: `${found}, for ${limit / 1000} s`, hint, mayPass: false };
+      throw await notStarted(deployed, late, signal);
     }
     await sleep(POLL_MS, undefined, { signal }).catch(() => {});
   }
@@ -119,6 +123,8 @@ export async function pointService(deployed: Deployed, signal: AbortSignal): Pro
       });
     await sleep(POLL_MS, undefined, { signal }).catch(() => {});
   }
+  // An undo finds the Service as it was: nothing may refuse what needs no write.
+  if (before !== undefined && objectDrift(object, before).length === 0) return;
   const after = await cluster.apply(object, signal);
   const selector = (found: Found | undefined): string =>
     JSON.stringify(fieldsOf(found?.['spec'])['selector']);

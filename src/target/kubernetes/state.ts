@@ -1,21 +1,21 @@
-import { fieldsOf } from '../../core/fields.ts';
 import type {
   KubernetesObject,
   KubernetesService,
   KubernetesWorkload,
 } from '../../format/kubernetes.ts';
 import type { Drift, ServiceState } from '../target.ts';
-import type { Cluster, Found } from './api/cluster.ts';
+import type { Found, Reader } from './api/cluster.ts';
 import { deploymentOf } from './deployed.ts';
 import { missing, objectDrift } from './drift.ts';
-import { labels } from './labels.ts';
-import { mainPod, metadataOf, type Pod, podsOf } from './pods.ts';
+import { namespaceObject, parentObject } from './namespace.ts';
+import { ownerOf } from './ownership.ts';
+import { mainPod, type Pod, podsOf } from './pods.ts';
 import { endText, startFailure } from './start-failure.ts';
 import { placeOf } from './workload.ts';
 
 /** What a service is doing now, and how its objects differ from what was applied. */
 export async function serviceState(
-  cluster: Cluster,
+  cluster: Reader,
   workload: KubernetesWorkload,
   service: KubernetesService,
   signal: AbortSignal,
@@ -35,12 +35,6 @@ export async function serviceState(
   const pods = await podsOf(cluster, workload, service, signal);
   const drift = await driftOf(cluster, { workload, service, found }, signal);
   return { ...podState(pods), drift };
-}
-
-/** The id of the site that an object belongs to. */
-export function ownerOf(found: Found): string | undefined {
-  const owner = fieldsOf(metadataOf(found)['labels'])[labels.site];
-  return typeof owner === 'string' ? owner : undefined;
 }
 
 function podState(pods: readonly Pod[]): Omit<ServiceState, 'drift'> {
@@ -63,9 +57,9 @@ function podState(pods: readonly Pod[]): Omit<ServiceState, 'drift'> {
   };
 }
 
-/** The release's own objects count for its first service. */
+/** Drift of the Service that clients use too. The release's own objects count for its first service. */
 async function driftOf(
-  cluster: Cluster,
+  cluster: Reader,
   {
     workload,
     service,
@@ -76,28 +70,23 @@ async function driftOf(
   const wanted = await deploymentOf(cluster, workload, service, signal).catch(
     () => service.deployment,
   );
-  const shared = workload.services[0] === service ? workload.objects : [];
-  const others = await Promise.all(shared.map((each) => driftOfOne(cluster, each, signal)));
+  const shared = workload.services[0] === service ? sharedObjects(workload) : [];
+  const its = service.service === undefined ? shared : [...shared, service.service];
+  const others = await Promise.all(its.map((each) => driftOfOne(cluster, each, signal)));
   return [...objectDrift(wanted, found), ...others.flat()];
 }
 
+function sharedObjects(workload: KubernetesWorkload): KubernetesObject[] {
+  const { objects, ownsNamespace } = workload;
+  const own = ownsNamespace ? [namespaceObject(workload)] : [];
+  return [...own, parentObject(workload), ...objects];
+}
+
 async function driftOfOne(
-  cluster: Cluster,
+  cluster: Reader,
   object: KubernetesObject,
   signal: AbortSignal,
 ): Promise<Drift[]> {
   const found = await cluster.get(placeOf(object), signal);
   return found === undefined ? [missing(object)] : objectDrift(object, found);
-}
-
-/** Nothing of another owner is removed because its name is ours. */
-export async function removeOurs(
-  cluster: Cluster,
-  { site }: KubernetesWorkload,
-  object: KubernetesObject,
-  signal: AbortSignal,
-): Promise<void> {
-  const place = placeOf(object);
-  const found = await cluster.get(place, signal);
-  if (found !== undefined && ownerOf(found) === site) await cluster.remove(place, signal);
 }
