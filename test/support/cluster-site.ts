@@ -41,7 +41,7 @@ export interface Configuration {
 export interface ClusterSiteOptions {
   readonly folder: string;
   readonly cluster: Cluster;
-  readonly side: ConnectedSide;
+  readonly side: Pick<ConnectedSide, 'root' | 'fingerprint'>;
   readonly port: number;
   /** The folder of the bundle that is imported first, with the root certificate. */
   readonly first: string;

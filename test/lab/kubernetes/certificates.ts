@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../process.ts';
 
@@ -43,6 +43,29 @@ export class CertificateAuthority {
       ...['-addext', 'extendedKeyUsage=clientAuth,serverAuth'],
       ...(names.length === 0 ? [] : ['-addext', `subjectAltName=${names.join(',')}`]),
     ]);
+  }
+
+  /** A client certificate whose time was yesterday. */
+  async issueExpired(name: string, subject: string): Promise<CertificateFiles> {
+    const files = this.at(name);
+    const signing = join(this.folder, `${name}.csr`);
+    const subjectOf = ['-subj', subject, '-keyout', files.key, '-out', signing];
+    await run('openssl', ['req', '-new', ...KEY, ...subjectOf]);
+    const database = join(this.folder, `${name}.index`);
+    const config = join(this.folder, `${name}.cnf`);
+    writeFileSync(database, '');
+    writeFileSync(
+      config,
+      `[ca]\ndefault_ca = lab\n[lab]\ndatabase = ${database}\nnew_certs_dir = ${this.folder}\ndefault_md = sha256\nrand_serial = yes\npolicy = any\nx509_extensions = client\n[any]\nO = optional\nCN = supplied\n[client]\nextendedKeyUsage = clientAuth\n`,
+    );
+    const day = (ago: number): string =>
+      `${new Date(Date.now() - ago * 86_400_000).toISOString().slice(0, 19).replace(/[-T:]/g, '')}Z`;
+    await run('openssl', [
+      ...['ca', '-batch', '-notext', '-config', config, '-in', signing, '-out', files.certificate],
+      ...['-cert', this.files.certificate, '-keyfile', this.files.key],
+      ...['-startdate', day(2), '-enddate', day(1)],
+    ]);
+    return files;
   }
 
   private async request(

@@ -52,7 +52,13 @@ export interface Cluster {
   setExtendedResource(node: string, resource: string, count: number): Promise<void>;
   /** Default SIGKILL. */
   stopApiServer(signal?: NodeJS.Signals): Promise<void>;
-  startApiServer(): Promise<void>;
+  /** @param more arguments of kube-apiserver until it is started again */
+  startApiServer(...more: readonly string[]): Promise<void>;
+  /** Stops it where it is: it accepts connections and answers nothing. */
+  pauseApiServer(): void;
+  resumeApiServer(): void;
+  /** A client certificate that was valid yesterday. */
+  expiredCertificate(subject: string): Promise<CertificateFiles>;
   /** Ends it and removes all that it left on the machine. */
   stop(): Promise<void>;
 }
@@ -127,6 +133,9 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       },
       stopApiServer: plane.stopApiServer,
       startApiServer: plane.startApiServer,
+      pauseApiServer: plane.pauseApiServer,
+      resumeApiServer: plane.resumeApiServer,
+      expiredCertificate: (subject) => plane.authority.issueExpired('expired', subject),
     };
   } catch (error) {
     await stop();

@@ -14,7 +14,11 @@ export interface ControlPlane {
   /** Writes a kubeconfig with a client certificate. @returns its path */
   account(name: string, subject: string): Promise<string>;
   stopApiServer(signal?: NodeJS.Signals): Promise<void>;
-  startApiServer(): Promise<void>;
+  /** @param more arguments of kube-apiserver until it is started again */
+  startApiServer(...more: readonly string[]): Promise<void>;
+  /** Stops it where it is: it accepts connections and answers nothing. */
+  pauseApiServer(): void;
+  resumeApiServer(): void;
   stop(): Promise<void>;
 }
 
@@ -61,11 +65,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     startDaemon({ name, folder, programs, command: [name, ...args] });
   const kubectl = join(programs, 'kubectl');
   const etcd = await startEtcd(daemon, place);
-  const startApi = async (): Promise<Daemon> => {
+  const startApi = async (more: readonly string[] = []): Promise<Daemon> => {
     const started = await daemon(
       'kube-apiserver',
       ...apiServerArguments({ place, authority, serving, accounts }),
       ...(options.apiServer ?? []),
+      ...more,
     );
     const probe = ['--kubeconfig', admin, 'get', '--raw', '/readyz'];
     await started.ready(60, async () => (await capture(kubectl, probe)).status === 0);
@@ -95,9 +100,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     kubeconfig: admin,
     account,
     stopApiServer: (signal = 'SIGKILL') => api.stop(signal),
-    startApiServer: async () => {
-      api = await startApi();
+    startApiServer: async (...more) => {
+      api = await startApi(more);
     },
+    pauseApiServer: () => api.child.kill('SIGSTOP'),
+    resumeApiServer: () => api.child.kill('SIGCONT'),
     stop: async () => {
       for (const each of [...others, api, etcd]) await each.stop('SIGKILL');
     },

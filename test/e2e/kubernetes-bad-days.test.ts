@@ -1,0 +1,348 @@
+import { execFileSync } from 'node:child_process';
+import { createPrivateKey, sign } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Cluster } from '../lab/kubernetes/cluster.ts';
+import { startWebhook } from '../lab/kubernetes/webhook.ts';
+import { until } from '../lab/process.ts';
+import { type AskingClient, askWithoutPause } from '../support/asking-client.ts';
+import { clusterObjects } from '../support/cluster-objects.ts';
+import { type ClusterSite, startClusterSite } from '../support/cluster-site.ts';
+import { noCluster, startTestCluster } from '../support/kubernetes-lab.ts';
+import { type LightReleases, lightReleases, serving } from '../support/light-release.ts';
+import { skipBecause } from '../support/skip-because.ts';
+import type { Ran } from './cli.ts';
+
+// One cluster on which release chat 1.0.0 runs, and a client that asks it without pause. Each bad day must end with a reason,
+// with nothing half done, and with every question answered.
+const NAMESPACE = 'stowage-chat';
+const NODE_PORT = '  service: NodePort\n';
+const work = mkdtempSync(join(tmpdir(), 'bad-days-'));
+let cluster: Cluster;
+let releases: LightReleases;
+let site: ClusterSite;
+let client: AskingClient;
+let whole: string;
+
+beforeAll(async () => {
+  if (noCluster !== undefined) return;
+  const { lab } = await startTestCluster({ nodes: 2 });
+  if (lab === undefined) return;
+  cluster = lab;
+  releases = await lightReleases(join(work, 'releases'));
+  const first = await releases.make({ version: '1.0.0', seq: 1 });
+  const folder = join(work, 'plant');
+  mkdirSync(folder);
+  site = await startClusterSite({
+    folder,
+    cluster,
+    side: releases,
+    port: 5443,
+    first,
+    more: NODE_PORT,
+  });
+  const later = {
+    '2.0.0': {},
+    '3.0.0': {
+      service: { args: [`${serving()} & sleep 3; kill -9 $!; exit 1`] },
+      health: { soakSeconds: 9 },
+    },
+    '4.0.0': { health: { startupLimitSeconds: 8 } },
+    '5.0.0': { service: { args: [serving(20)] } },
+  };
+  let seq = 1;
+  for (const [version, values] of Object.entries(later)) {
+    seq += 1;
+    await site.must('import', await releases.make({ version, seq, ...values }));
+  }
+  await site.must('import', await releases.make({ name: 'other', version: '1.0.0', seq: 1 }));
+  await site.must('install', 'chat@1.0.0');
+  await ask();
+  whole = await clusterObjects(cluster);
+});
+
+beforeEach((test) => {
+  if (noCluster !== undefined) skipBecause(test, noCluster);
+  if (cluster === undefined) skipBecause(test, 'STOWAGE_TEST_KUBECONFIG names another cluster');
+  client.take();
+});
+
+// Whatever happened: clients were answered by the old generation, and nothing of the new one is left.
+afterEach(async () => {
+  if (cluster === undefined) return;
+  site.configure({ more: NODE_PORT });
+  await sleep(100);
+  expect(new Set(client.take())).toEqual(new Set(['{"release":"chat-1.0.0"}']));
+  expect(await clusterObjects(cluster)).toBe(whole);
+  expect(existsSync(join(site.folder, 'apply'))).toBe(false);
+  expect((await site.run('status', '--check')).status).toBe(0);
+});
+
+afterAll(async () => {
+  await client?.stop();
+  await site?.stop();
+  await cluster?.stop();
+  rmSync(work, { recursive: true, force: true });
+});
+
+async function ask(): Promise<void> {
+  await client?.stop();
+  const { spec } = JSON.parse(
+    await cluster.kubectl('get', 'service', 'server', '-n', NAMESPACE, '--output=json'),
+  );
+  const host = cluster.nodes[0]?.address ?? '';
+  client = askWithoutPause({ host, port: spec.ports[0].nodePort, path: '/release.json' });
+}
+
+/** Why a change was refused before anything happened. */
+function refusal({ status, json, stderr }: Ran): string {
+  expect(status, stderr).toBe(12);
+  expect(json.error.code).toBe('host-unfit');
+  return JSON.stringify(json.error);
+}
+
+/** A kubeconfig of the lab's administrator with another user. */
+function kubeconfig(name: string, user: object, server?: object): string {
+  const config = JSON.parse(readFileSync(cluster.kubeconfig, 'utf8'));
+  config.users[0].user = user;
+  Object.assign(config.clusters[0].cluster, server);
+  const path = join(work, `${name}.conf`);
+  writeFileSync(path, JSON.stringify(config), { mode: 0o600 });
+  return path;
+}
+
+/** A token of the lab's own issuer whose time was yesterday. */
+function expiredToken(): string {
+  const encode = (value: object): string =>
+    Buffer.from(JSON.stringify(value)).toString('base64url');
+  const now = Math.floor(Date.now() / 1000);
+  const text = `${encode({ alg: 'ES256' })}.${encode({
+    ...{ iss: 'https://kubernetes.default.svc', aud: ['https://kubernetes.default.svc'] },
+    ...{ sub: 'system:serviceaccount:default:default', iat: now - 90_000, exp: now - 86_400 },
+  })}`;
+  const key = createPrivateKey(
+    readFileSync(join(cluster.folder, 'certificates/service-accounts.key')),
+  );
+  const signature = sign('sha256', Buffer.from(text), { key, dsaEncoding: 'ieee-p1363' });
+  return `${text}.${signature.toString('base64url')}`;
+}
+
+const plugin = (script: string): object => ({
+  exec: {
+    ...{ apiVersion: 'client.authentication.k8s.io/v1', command: '/bin/sh', args: ['-c', script] },
+    interactiveMode: 'Never',
+  },
+});
+
+describe('when the credentials of a site do not hold', () => {
+  it.each([
+    [
+      'an expired token',
+      () => ({ token: expiredToken() }),
+      'engine-failed',
+      /token of the kubeconfig expired at \d{4}-/,
+    ],
+    [
+      'an expired client certificate',
+      async () => {
+        const { certificate, key } = await cluster.expiredCertificate('/O=system:masters/CN=admin');
+        return { 'client-certificate': certificate, 'client-key': key };
+      },
+      'engine-failed',
+      /client certificate of the kubeconfig expired at \d{4}-/,
+    ],
+    ['a token that was revoked', () => ({ token: 'gone' }), 'engine-failed', /does not accept/],
+    [
+      'a plugin that fails',
+      () => plugin('echo cannot log in >&2; exit 3'),
+      'host-unfit',
+      /cannot log in/,
+    ],
+    ['a plugin that prints no credential', () => plugin('echo {}'), 'host-unfit', /sh/],
+    [
+      'a plugin that is not there',
+      () => ({ exec: { apiVersion: 'client.authentication.k8s.io/v1', command: '/absent' } }),
+      'host-unfit',
+      /\/absent.*ENOENT/,
+    ],
+  ])('says so: %s', async (name, user, code, found) => {
+    site.configure({ kubeconfig: kubeconfig(name.replaceAll(' ', '-'), await user()) });
+    for (const command of [['status'], ['install', 'chat@2.0.0']]) {
+      const { json, status } = await site.run(...command);
+      expect(status).not.toBe(0);
+      expect(json.error).toMatchObject({ code, found: expect.stringMatching(found) });
+    }
+  });
+
+  it('refuses a server whose certificate another authority issued', async () => {
+    const other = join(work, 'other-ca');
+    execFileSync(
+      'openssl',
+      [
+        ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'],
+        ...['-subj', '/CN=other', '-keyout', `${other}.key`, '-out', `${other}.crt`],
+      ],
+      { stdio: 'ignore' },
+    );
+    const user = JSON.parse(readFileSync(cluster.kubeconfig, 'utf8')).users[0].user;
+    const server = { 'certificate-authority': `${other}.crt` };
+    site.configure({ kubeconfig: kubeconfig('other-authority', user, server) });
+    const { json } = await site.run('install', 'chat@2.0.0');
+    expect(json.error).toMatchObject({ code: 'host-unfit' });
+  });
+});
+
+describe('when a plan cannot be carried out', () => {
+  it('says that the namespace is being deleted', async () => {
+    const about = { name: 'stowage-other', finalizers: ['lab.example/hold'] };
+    const object = { apiVersion: 'v1', kind: 'ConfigMap' };
+    await cluster.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: about.name } });
+    await cluster.apply({
+      ...object,
+      metadata: { name: 'held', namespace: about.name, finalizers: about.finalizers },
+    });
+    await cluster.kubectl('delete', 'namespace', about.name, '--wait=false');
+    const refused = await site.run('install', 'other');
+    expect(refusal(refused)).toMatch(/namespace.*being deleted/);
+    const patch = ['--type=merge', '-p', '{"metadata":{"finalizers":[]}}'];
+    await cluster.kubectl('patch', 'configmap', 'held', '-n', about.name, ...patch);
+    await cluster.kubectl('wait', '--for=delete', `namespace/${about.name}`, '--timeout=60s');
+  });
+
+  it('says which quota is reached', async () => {
+    const metadata = { name: 'small', namespace: NAMESPACE };
+    const spec = { hard: { pods: '1' } };
+    await cluster.apply({ apiVersion: 'v1', kind: 'ResourceQuota', metadata, spec });
+    await until(
+      'the quota',
+      30,
+      async () =>
+        /1/.test(
+          await cluster.kubectl(
+            ...['get', 'quota', 'small', '-n', NAMESPACE, '--output=jsonpath={.status.used.pods}'],
+          ),
+        ) || undefined,
+    );
+    const refused = await site.run('install', 'chat@2.0.0');
+    await cluster.kubectl('delete', 'quota', 'small', '-n', NAMESPACE);
+    expect(refusal(refused)).toMatch(/exceeded quota: small/);
+  });
+
+  it.each([
+    ['refuses', { refuses: 'images need a ticket' }, /images need a ticket/],
+    ['does not answer', {}, /webhook bad-day\.lab\.example does not answer/],
+  ])('says which admission webhook %s', async (_, options, found) => {
+    const resources = ['deployments'];
+    const stop = await startWebhook(cluster, {
+      ...{ name: 'bad-day', namespace: NAMESPACE, group: 'apps', resources },
+      ...options,
+    });
+    try {
+      const refused = await site.run('install', 'chat@2.0.0');
+      expect(refusal(refused)).toMatch(found);
+    } finally {
+      await stop();
+    }
+  });
+});
+
+describe('when a change fails on its way', () => {
+  it.each([
+    ['a webhook refuses the pod', { resources: ['pods'] }, /admits no pod: .*pods need a ticket/],
+    [
+      'a webhook refuses the Service',
+      { resources: ['services'], when: 'request.dryRun != true && request.operation == "UPDATE"' },
+      /pods need a ticket/,
+    ],
+  ])('undoes everything where %s', async (_, options, found) => {
+    const stop = await startWebhook(cluster, {
+      ...{ name: 'bad-day', namespace: NAMESPACE, refuses: 'pods need a ticket' },
+      when: 'request.dryRun != true',
+      ...options,
+    });
+    try {
+      const { status, json } = await site.run('install', 'chat@2.0.0');
+      expect(status).toBe(3);
+      expect(json.error).toMatchObject({
+        code: 'rolled-back',
+        found: expect.stringMatching(found),
+      });
+    } finally {
+      await stop();
+    }
+  });
+
+  it('keeps the old generation where the new process ends after it was ready', async () => {
+    const { status, json } = await site.run('install', 'chat@3.0.0');
+    expect(status).toBe(3);
+    expect(json.error).toMatchObject({
+      code: 'rolled-back',
+      found: expect.stringMatching(/process exited|status|no response/),
+    });
+  });
+
+  it('says that a claim has no volume where a StorageClass has no provisioner', async () => {
+    const storage = { apiVersion: 'storage.k8s.io/v1', kind: 'StorageClass' };
+    const claim = { apiVersion: 'v1', kind: 'PersistentVolumeClaim' };
+    await cluster.apply(
+      { ...storage, metadata: { name: 'nobody' }, provisioner: 'lab.example/none' },
+      {
+        ...claim,
+        metadata: { name: 'models', namespace: NAMESPACE },
+        spec: {
+          ...{ accessModes: ['ReadOnlyMany'], storageClassName: 'nobody' },
+          resources: { requests: { storage: '1Gi' } },
+        },
+      },
+    );
+    site.configure({ more: `${NODE_PORT}  weights: volume\n  claim: models\n` });
+    const refused = await site.run('install', 'chat@4.0.0');
+    await cluster.kubectl('delete', 'pvc', 'models', '-n', NAMESPACE);
+    await cluster.kubectl('delete', 'storageclass', 'nobody');
+    expect(refused.status).toBe(3);
+    expect(refused.json.error.found).toMatch(/a claim has no volume, for 8 s/);
+  });
+
+  it('waits for an API server that accepts connections and does not answer', async () => {
+    const change = site.run('install', 'chat@2.0.0');
+    await until(
+      'the new Deployment',
+      60,
+      async () => (await deployments()).length === 2 || undefined,
+    );
+    cluster.pauseApiServer();
+    await sleep(5000);
+    cluster.resumeApiServer();
+    expect((await change).json.receipt.outcome).toBe('kept');
+    await site.must('rollback');
+    expect(client.take().filter((each) => each.startsWith('failed'))).toEqual([]);
+    await answersAgain();
+  });
+
+  it('says within seconds that the API server is down', async () => {
+    await cluster.stopApiServer();
+    const { json } = await site.run('install', 'chat@2.0.0');
+    await cluster.startApiServer();
+    expect(json.error).toMatchObject({
+      code: 'engine-failed',
+      message: expect.stringContaining('does not answer'),
+    });
+  });
+});
+
+async function deployments(): Promise<string[]> {
+  const names = await cluster.kubectl('get', 'deployments', '-n', NAMESPACE, '--output=name');
+  return names.trim().split('\n');
+}
+
+/** Waits until the client gets nothing but answers of the first version. */
+async function answersAgain(): Promise<void> {
+  await until('the old answers', 20, async () => {
+    await sleep(200);
+    const said = client.take();
+    return (said.length > 0 && said.every((each) => each.includes('1.0.0'))) || undefined;
+  });
+}
