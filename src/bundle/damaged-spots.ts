@@ -19,8 +19,11 @@ export interface DamagedSpots {
   readonly spans: number;
 }
 
-/** Reads a damaged part again to locate the damage; only for messages. Never fails. */
-export async function damagedSpots(path: string, part: Part): Promise<DamagedSpots> {
+/**
+ * Reads a damaged part again to locate the damage; only for messages and lists. Never fails.
+ * @param start where the part begins in its file, in bytes
+ */
+export async function damagedSpots(path: string, part: Part, start = 0): Promise<DamagedSpots> {
   const spans = Math.ceil(part.size / CRC_SPAN_BYTES);
   const ranges: ByteRange[] = [];
   let unreadable = 0;
@@ -34,7 +37,7 @@ export async function damagedSpots(path: string, part: Part): Promise<DamagedSpo
       for (let span = 0; span < spans; span++) {
         const offset = span * CRC_SPAN_BYTES;
         const length = Math.min(CRC_SPAN_BYTES, part.size - offset);
-        const bytes = await readFully(handle, buffer.subarray(0, length), offset);
+        const bytes = await readFully(handle, buffer.subarray(0, length), start + offset);
         if (bytes === undefined) unreadable += 1;
         const crc = bytes && crc32(bytes).toString(16).padStart(8, '0');
         if (crc !== part.crc32.slice(8 * span, 8 * span + 8)) ranges.push({ offset, length });

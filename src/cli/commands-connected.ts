@@ -145,11 +145,11 @@ function addStoreCommands(program: Command, run: Run): void {
     addCommand(
       group,
       'verify',
-      'hash every blob and list the damaged ones; with --site or --repair, those of a site',
+      'hash every blob and list the damaged ones; with --site, --repair or --repair-list, those of a site',
     ).addOption(store()),
   ).action((options: StoreOptions & StoreVerifyOptions) =>
     run(async (context) =>
-      options.root === undefined && options.repair === undefined
+      [options.root, options.repair, options.repairList].every((each) => each === undefined)
         ? (await import('./commands/store.ts')).verify(options, context)
         : (await import('./commands/store-verify.ts')).storeVerify(options, context),
     ),

@@ -15,6 +15,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'store verify': [
     'stowage store verify',
     'stowage store verify --repair /media/disc-1-of-2 /media/disc-2-of-2',
+    'stowage store verify --repair-list .',
   ],
   'store prune': ['stowage store prune --keep stowage.lock.json --dry-run'],
   pki: ['stowage pki keys', 'stowage pki keys --encrypt --organization "Example Works"'],

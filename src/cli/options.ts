@@ -130,6 +130,10 @@ export function withKey(command: Command): Command {
 export function withRepair(command: Command): Command {
   return command
     .option('--repair <medium...>', 'replace what is damaged from the media of its release')
+    .option(
+      '--repair-list <folder>',
+      'write a list of the damaged parts of each release, to take back to the connected side',
+    )
     .addOption(root());
 }
 

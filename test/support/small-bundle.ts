@@ -42,6 +42,8 @@ export interface SmallBundleOptions {
   readonly partSize?: number;
   /** Bytes of the model's weights; several parts when larger than the part size. */
   readonly weights?: number;
+  /** What the content of the weights depends on, instead of name and version. */
+  readonly weightsOf?: string;
   /** Recovery rows. */
   readonly parity?: number;
   /** Deals it to discs: `folder` then holds `disc-K-of-N`. */
@@ -161,7 +163,10 @@ async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise
     requires: options.requires ?? {},
   });
   const model = async (): Promise<Lock['models'][number]> => {
-    const weights = await put(pattern(options.weights ?? 5000, `${name} ${version}`), 'x/y');
+    const weights = await put(
+      pattern(options.weights ?? 5000, options.weightsOf ?? `${name} ${version}`),
+      'x/y',
+    );
     const config = await put(Buffer.from('{"layers":1}'), 'x/y');
     const crumbs: Lock['models'][number]['files'][number][] = [];
     for (let index = 0; index < (options.crumbs ?? 0); index++) {

@@ -9,6 +9,7 @@ import { HashPool } from '../../io/hashing.ts';
 import { withLock } from '../../io/lock-file.ts';
 import { verifyFile } from '../../io/verify-blob.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
+import { repairBlobs } from '../importing/repair-blobs.ts';
 import { stage } from '../importing/stage.ts';
 import { type BadBlob, findBadBlobs } from '../release/intact.ts';
 import { changedPlaces, replaceChanged } from '../release/layout.ts';
@@ -56,17 +57,27 @@ export async function verifyStore(options: SiteContext): Promise<StoreState> {
   return withLock(site.path('lock'), () => examine(options));
 }
 
+/** A repair, and the bundle whose media were given. */
+export interface StoreRepair {
+  readonly before: StoreState;
+  readonly after: StoreState;
+  readonly medium: Release;
+  /** How many of the damaged blobs that bundle contains. */
+  readonly contains: number;
+}
+
 /**
- * {@link verifyStore}, and repairs what is damaged from the media of releases that were imported. The media are verified
- * like those of an import, except for age and sequence.
+ * {@link verifyStore}, and repairs what is damaged from the media of a bundle, also if they have only some of it. The
+ * media are verified like those of an import, except for age and sequence. Of a bundle that was not imported only the
+ * damaged blobs are used.
  * @param places folders of one bundle, or of its discs
- * @returns the state before, and after the repair
- * @throws StowageError what admission and staging throw; `release-unknown` for a bundle that was not imported
+ * @throws StowageError what admission and staging throw; `release-unknown` for a bundle that was not imported and contains
+ * nothing that is damaged
  */
 export async function repairStore(
   places: readonly string[],
   options: SiteContext,
-): Promise<{ readonly before: StoreState; readonly after: StoreState }> {
+): Promise<StoreRepair> {
   const { site, emit } = options;
   return withSite(options, async () => {
     const before = await examine(options);
@@ -77,15 +88,20 @@ export async function repairStore(
       ...before.releases.map((each) => releaseFolder(site, each.id)),
       ...before.refused.map(({ folder }) => folder),
     ];
-    if (!folders.includes(releaseFolder(site, id)))
-      throw notImported(`${bundle.name} ${bundle.version}`, before.releases);
+    const medium = { id, bundle };
+    const bad = new Set(before.bad.map(({ digest }) => digest));
+    const blobs = bundle.blobs.filter(({ digest }) => bad.has(digest));
+    const isImported = folders.includes(releaseFolder(site, id));
+    if (!isImported && blobs.length === 0) throw useless(medium, before);
     // What a disk changed has its old mark: it is hashed again where it is staged.
     for (const { digest } of before.bad) await site.store.unnote(digest);
-    await stage(admitted, site, options);
+    if (isImported) await stage(admitted, site, options);
+    else await repairBlobs(blobs, { ...options, admitted });
     for (const release of (await listReleases(site)).releases) {
       await replaceChanged(site, release, emit);
     }
-    return { before, after: await examine(options, before) };
+    const after = await examine(options, before);
+    return { before, after, medium, contains: blobs.length };
   });
 }
 
@@ -135,11 +151,35 @@ async function changedControlFiles(
   return changed;
 }
 
-function notImported(name: string, releases: readonly Release[]): StowageError {
-  const known = releases.map(({ bundle }) => `${bundle.name} ${bundle.version}`);
-  return new StowageError('release-unknown', `${name} was not imported at this site`, {
-    expected: known.join(', ') || 'a release, but none has been imported',
-    found: name,
-    hint: 'give the media of the damaged release; to add this one, run stowage import',
-  });
+/** The releases whose media contain what is damaged at a site, and which of it: each damaged blob can be in several. */
+export function releasesWithDamaged({ releases, bad }: StoreState): Map<Release, BadBlob[]> {
+  const found = new Map<Release, BadBlob[]>();
+  for (const release of releases) {
+    const digests = new Set(release.bundle.blobs.map(({ digest }) => digest));
+    const of = bad.filter(({ digest }) => digests.has(digest));
+    if (of.length > 0) found.set(release, of);
+  }
+  return found;
+}
+
+/** `chat 1.0.0, bundle 0123456789abcdef` */
+export function bundleText({ id, bundle }: Release): string {
+  return `${bundle.name} ${bundle.version}, bundle ${id.slice(0, 16)}`;
+}
+
+function useless(medium: Release, before: StoreState): StowageError {
+  const damaged = [...releasesWithDamaged(before).keys()];
+  const known = (damaged.length > 0 ? damaged : before.releases).map(bundleText);
+  return new StowageError(
+    'release-unknown',
+    `${medium.bundle.name} ${medium.bundle.version} was not imported at this site, and contains none of its damaged files`,
+    {
+      expected: known.join('; ') || 'a release, but none has been imported',
+      found: bundleText(medium),
+      hint:
+        damaged.length > 0
+          ? 'give the media of one of the expected bundles'
+          : 'to add this release, run stowage import',
+    },
+  );
 }

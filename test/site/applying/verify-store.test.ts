@@ -221,6 +221,24 @@ describe('when files of a running release are damaged', () => {
     expect(isIntact(after)).toBe(true);
   });
 
+  it('links services to the new file of a release that is not the one on the media', async () => {
+    const options = open();
+    await put(one, options);
+    const large = { partSize: 8 * MIB, weights: 9 * MIB, weightsOf: 'chat 1.0.0' };
+    const three = await smallBundle({
+      place: scratch.fresh(),
+      ...{ authority: one.authority, version: '3.0.0', seq: 3 },
+      ...large,
+    });
+    flipBit(placedWeights(options), 5 * MIB);
+    const { after, contains } = await repairStore([three.folder], options);
+    expect([isIntact(after), contains]).toEqual([true, 1]);
+    expect(lstatSync(placedWeights(options)).ino).toBe(lstatSync(weightsOf(options)).ino);
+    expect(statSync(weightsOf(options)).mode & 0o777).toBe(0o444);
+    expect(after.releases).toHaveLength(1);
+    expect(isIntact(await verifyStore(options))).toBe(true);
+  });
+
   it('accepts no damaged medium, and keeps asking for a good one', async () => {
     const options = open();
     await put(one, options);
