@@ -1,4 +1,5 @@
 import type * as z from 'zod';
+import { type Cause, causesIn } from './consequences.ts';
 
 /** A defect of a document: where it is, and what is wrong there. */
 export interface Defect {
@@ -8,6 +9,8 @@ export interface Defect {
   readonly atKey?: boolean;
   /** For an unknown field: the field that was probably meant. */
   readonly meant?: string;
+  /** Values whose defects explain this one. */
+  readonly causes?: readonly Cause[];
 }
 
 /** Runs a check although fields have defects, so that all defects of a document are reported at once. */
@@ -52,6 +55,8 @@ export function wordsFor(issue: z.core.$ZodRawIssue): string {
       return `expected a multiple of ${issue.divisor}`;
     case 'unrecognized_keys':
       return 'unknown field';
+    case 'invalid_union':
+      return issue.input === undefined ? MISSING : UNCLEAR;
     default:
       return UNCLEAR;
   }
@@ -78,23 +83,19 @@ function amount(bound: string, origin: string, limit: number, inclusive: boolean
   return `expected ${bound} ${limit}`;
 }
 
-/** The defects that issues of a schema stand for, without duplicates. */
+/** The defects that issues of a schema stand for. */
 export function defectsOf(issues: readonly z.core.$ZodIssue[], schema: z.ZodType): Defect[] {
-  const defects = issues.flatMap((issue) => defectsIn(issue, schema));
-  // A misspelled field is not missing as well.
+  return unlessMeant(issues.flatMap((issue) => defectsIn(issue, schema)));
+}
+
+/** A misspelled field is not missing as well. */
+function unlessMeant(defects: readonly Defect[]): Defect[] {
   const meant = new Set(
     defects.flatMap((each) =>
       each.meant === undefined ? [] : [pathText([...each.path.slice(0, -1), each.meant])],
     ),
   );
-  const seen = new Set<string>();
-  return defects.filter(({ path, message }) => {
-    const place = pathText(path);
-    if (message === MISSING && meant.has(place)) return false;
-    const isNew = !seen.has(`${place}: ${message}`);
-    seen.add(`${place}: ${message}`);
-    return isNew;
-  });
+  return defects.filter(({ path, message }) => message !== MISSING || !meant.has(pathText(path)));
 }
 
 function defectsIn(issue: z.core.$ZodIssue, schema: z.ZodType): Defect[] {
@@ -110,29 +111,45 @@ function defectsIn(issue: z.core.$ZodIssue, schema: z.ZodType): Defect[] {
   if (issue.code === 'invalid_key')
     return [{ path, message: issue.issues[0]?.message ?? issue.message, atKey: true }];
   if (issue.code === 'invalid_union') {
-    const inner = nearestBranch(issue.errors).flatMap((each) =>
-      defectsIn({ ...each, path: [...path, ...each.path] }, schema),
-    );
+    const branches = issue.errors.map((each) => ({
+      wrongKind: each.some(({ code, path: at }) => code === 'invalid_type' && at.length === 0),
+      depth: Math.max(0, ...each.map(({ path: at }) => at.length)),
+      defects: unlessMeant(
+        each.flatMap((inner) => defectsIn({ ...inner, path: [...path, ...inner.path] }, schema)),
+      ),
+    }));
+    const inner = unlessUnknown(nearestBranch(branches), fieldsAt(schema, path));
     const whole = inner.every((each) => each.path.length === path.length && each.atKey !== true);
     if (inner.length > 0 && !(whole && issue.message !== UNCLEAR)) return inner;
   }
-  return [{ path, message: issue.message }];
+  const causes = issue.code === 'custom' ? causesIn(issue.params) : [];
+  return [{ path, message: issue.message, ...(causes.length === 0 ? {} : { causes }) }];
 }
 
-/** Of the branches of a union, the one that was meant: it fits best. */
-function nearestBranch(
-  branches: readonly (readonly z.core.$ZodIssue[])[],
-): readonly z.core.$ZodIssue[] {
-  const score = (issues: readonly z.core.$ZodIssue[]): number => {
-    const wrongKind = issues.some((each) => each.code === 'invalid_type' && each.path.length === 0);
-    const count = issues.reduce(
-      (sum, each) => sum + (each.code === 'unrecognized_keys' ? each.keys.length : 1),
-      0,
-    );
-    const depth = Math.max(0, ...issues.map((each) => each.path.length));
-    return (wrongKind ? -1000 : 0) - count + depth / 1000;
-  };
-  return branches.toSorted((a, b) => score(b) - score(a))[0] ?? [];
+interface Branch {
+  /** Whether the value as a whole is of another type. */
+  readonly wrongKind: boolean;
+  /** How far below the value the deepest issue is. */
+  readonly depth: number;
+  readonly defects: Defect[];
+}
+
+/** The defects by the branch of a union that was meant: it fits best. */
+function nearestBranch(branches: readonly Branch[]): Defect[] {
+  const score = ({ wrongKind, depth, defects }: Branch): number =>
+    (wrongKind ? -1000 : 0) - defects.length + depth / 1000;
+  return branches.toSorted((a, b) => score(b) - score(a))[0]?.defects ?? [];
+}
+
+/** For a field of no branch, names those of all branches; the one that is missing in this branch would mislead. */
+function unlessUnknown(defects: Defect[], known: readonly string[]): Defect[] {
+  const strange = ({ atKey, meant, path }: Defect): boolean =>
+    atKey === true && meant === undefined && !known.includes(String(path.at(-1)));
+  if (!defects.some(strange)) return defects;
+  const message = `unknown field; expected one of: ${known.join(', ')}`;
+  return defects
+    .filter((each) => each.message !== MISSING)
+    .map((each) => (strange(each) ? { ...each, message } : each));
 }
 
 /** What people of this field write for a field of ours. */
@@ -149,7 +166,7 @@ const habits: Readonly<Record<string, string>> = {
 function unknownField(key: string, known: readonly string[]): Pick<Defect, 'message' | 'meant'> {
   if (known.includes(key)) return { message: 'cannot be combined with the other fields here' };
   const habitual = Object.entries(habits).filter(([, name]) => known.includes(name));
-  const names = new Map([...habitual, ...known.map((name): [string, string] => [name, name])]);
+  const names = new Map([...known.map((name): [string, string] => [name, name]), ...habitual]);
   const near = nearest(key, [...names.keys()]);
   const meant = near === undefined ? undefined : names.get(near);
   if (meant === undefined) return { message: 'unknown field' };
@@ -160,8 +177,11 @@ function unknownField(key: string, known: readonly string[]): Pick<Defect, 'mess
 function nearest(text: string, names: readonly string[]): string | undefined {
   const plain = (name: string): string => name.toLowerCase().replace(/[_-]/g, '');
   const wanted = plain(text);
+  // The beginning of a name is as near as one wrong letter.
+  const near = (name: string): number =>
+    wanted.length >= 3 && name.startsWith(wanted) ? 1 : distance(wanted, name);
   const [best] = names
-    .map((name) => ({ name, distance: distance(wanted, plain(name)) }))
+    .map((name) => ({ name, distance: near(plain(name)) }))
     .toSorted((a, b) => a.distance - b.distance);
   const limit = Math.max(1, Math.floor(wanted.length / 3));
   return best !== undefined && best.distance <= limit ? best.name : undefined;

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { follows } from './consequences.ts';
 import { always } from './defect.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
@@ -103,6 +104,7 @@ const parameter: z.ZodType<Parameter> = exact(
       {
         ...always,
         path: ['default'],
+        ...follows(['..', 'type']),
         message: 'does not have the type of this parameter',
       },
     ),

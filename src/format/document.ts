@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { canonicalBytes, type Json, parseCanonical, parseJson } from '../core/canonical-json.ts';
 import { type ErrorCode, StowageError } from '../core/error.ts';
 import { MAX_JSON_DEPTH } from '../core/limits.ts';
+import { withoutConsequences } from './consequences.ts';
 import { type Defect, defectsOf, pathText, wordsFor } from './defect.ts';
 import { currentVersion, newerFormat, type Versions, versionOf } from './version.ts';
 
@@ -59,6 +60,11 @@ export type Locate = (defect: Defect) => {
   readonly column: number;
 };
 
+/** The number at a path as it is printed and as it is written; undefined if there is none, or both are equal. */
+export type Literal = (
+  path: readonly PropertyKey[],
+) => { readonly printed: string; readonly written: string } | undefined;
+
 /** The first defect of a file. */
 export interface DefectPlace {
   readonly file: string;
@@ -70,6 +76,8 @@ export interface DefectPlace {
 /** What is known about a document besides its value. */
 export interface Reading {
   readonly locate?: Locate;
+  /** A number that the file writes in another way than its value is printed: 1.10 has the value 1.1. */
+  readonly literal?: Literal;
   /** Defects that the schema cannot see, reported together with its own. */
   readonly further?: readonly Defect[];
 }
@@ -116,10 +124,25 @@ function check<T>(
     hidden.length === 0 && !reading.further?.length ? version.quick?.(value) : undefined;
   if (sound !== undefined) return sound;
   const result = version.schema.safeParse(value, { error: wordsFor });
-  const { further = [], locate } = reading;
+  const { further = [], locate, literal } = reading;
   if (result.success && hidden.length === 0 && further.length === 0) return result.data;
-  const found = [...defectsOf(result.error?.issues ?? [], version.schema), ...hidden, ...further];
+  const defects = defectsOf(result.error?.issues ?? [], version.schema).map((each) => {
+    const number = literal?.(each.path);
+    if (number === undefined) return each;
+    return { ...each, message: asWritten(each.message, number) };
+  });
+  const found = [...defects, ...hidden, ...further];
   throw refuseDefects(kind, found, locate);
+}
+
+/** The message with the number as the file has it: also in a version that was made of it, unless it has no fraction. */
+function asWritten(
+  message: string,
+  { printed, written }: NonNullable<ReturnType<Literal>>,
+): string {
+  return printed.includes('.')
+    ? message.replaceAll(printed, written)
+    : message.replace(`number ${printed}`, `number ${written}`);
 }
 
 /** The error for a document with these defects, in the order of the file if their places are known. */
@@ -128,7 +151,7 @@ export function refuseDefects<T>(
   defects: readonly Defect[],
   locate?: Locate,
 ): StowageError {
-  const placed = inOrder(defects, locate);
+  const placed = inOrder(withoutConsequences(defects), locate);
   const lines = [...new Set(placed.map((each) => each.text))];
   const shown = lines.slice(0, 50);
   const count = lines.length === 1 ? '1 defect' : `${lines.length} defects`;

@@ -20,12 +20,12 @@ export const version: z.ZodType<string> = z
   })
   .max(128)
   .refine(
-    (text) => validVersion(text) === text,
-    'expected a semantic version of three parts, such as 1.4.0',
-  )
-  .refine(
     (text) => !text.includes('+'),
     'expected no build metadata: versions become file names and tags',
+  )
+  .refine(
+    (text) => validVersion(text) === text,
+    'expected a semantic version of three parts, such as 1.4.0',
   );
 
 /** What YAML read as a number: 1.4, or 2. */

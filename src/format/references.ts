@@ -1,9 +1,10 @@
 import type { z } from 'zod';
 import { type Fields, fieldsOf, listOf, textsOf } from '../core/fields.ts';
+import { type Cause, follows } from './consequences.ts';
 import { inOrder } from './service.ts';
 
 type Context = Pick<z.core.$RefinementCtx, 'addIssue'>;
-type Report = (path: (string | number)[], message: string) => void;
+type Report = (path: (string | number)[], message: string, ...causes: Cause[]) => void;
 
 /**
  * Checks that every name in use is defined exactly once, in a manifest or bundle index.
@@ -35,9 +36,11 @@ export function checkReferences(release: object, context: Context): void {
     if (typeof service !== 'string') return;
     const asked = services.get(service);
     const at = ['acceptance', index, 'service'];
-    if (asked === undefined) report(at, `unknown service ${service}`);
+    if (asked === undefined) report(at, `unknown service ${service}`, ['services', '*', 'name']);
     else if (fieldsOf(asked['health'])['port'] === undefined)
-      report(at, `the health check of service ${service} names no port for prompts`);
+      report(at, `the health check of service ${service} names no port for prompts`, [
+        ...['services', '*', 'health', 'port'],
+      ]);
   });
 }
 
@@ -75,6 +78,16 @@ interface Known {
   readonly services: ReadonlyMap<unknown, Fields>;
 }
 
+/** Where names of each kind are defined, and whether as the `name` of an entry. */
+const definedIn: Readonly<Record<string, readonly [section: string, named: boolean]>> = {
+  image: ['images', true],
+  model: ['models', true],
+  files: ['files', true],
+  service: ['services', true],
+  secret: ['secrets', false],
+  parameter: ['parameters', false],
+};
+
 function checkService(
   service: Fields,
   at: readonly (string | number)[],
@@ -87,7 +100,10 @@ function checkService(
     name: unknown,
     ...path: (string | number)[]
   ): void => {
-    if (typeof name === 'string' && !defined) report([...at, ...path], `unknown ${kind} ${name}`);
+    if (typeof name !== 'string' || defined) return;
+    const [list = '', named = true] = definedIn[kind] ?? [];
+    const cause = named ? [list, '*', 'name'] : [list];
+    report([...at, ...path], `unknown ${kind} ${name}`, cause);
   };
   const { image } = service;
   missing(known.images.has(image), 'image', image, 'image');
@@ -110,6 +126,7 @@ function checkService(
       report(
         [...at, 'dependsOn', place],
         `service ${other} has no health check, so it is unknown when it is ready`,
+        ['services', '*', 'health'],
       );
   });
   for (const { name, path } of parametersUsed(service))
@@ -165,7 +182,8 @@ function parametersUsed(
 }
 
 function reporter(input: object, context: Context): Report {
-  return (path, message) => context.addIssue({ code: 'custom', input, path, message });
+  return (path, message, ...causes) =>
+    context.addIssue({ code: 'custom', input, path, message, ...follows(...causes) });
 }
 
 function namesOf(value: unknown): Set<unknown> {

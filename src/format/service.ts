@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { type Fields, fieldsOf, listOf, textsOf } from '../core/fields.ts';
 import { GIB, KIB, MIB } from '../core/limits.ts';
+import { type Cause, follows } from './consequences.ts';
 import { always } from './defect.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
@@ -97,6 +98,12 @@ export interface Service {
   readonly health?: Health;
 }
 
+/** A message for a value of another form; one that is missing is reported as such. */
+const unlessMissing =
+  (message: string) =>
+  ({ input }: { readonly input?: unknown }): string | undefined =>
+    input === undefined ? undefined : message;
+
 const UNITS: Readonly<Record<string, number>> = { B: 1, KiB: KIB, MiB: MIB, GiB: GIB };
 
 const SIZE =
@@ -114,7 +121,7 @@ export const size: z.ZodType<Size> = exact(
           return Number.parseInt(text, 10) * (UNITS[unit] ?? 1);
         }),
     ],
-    SIZE,
+    { error: unlessMissing(SIZE) },
   ),
 );
 
@@ -134,7 +141,7 @@ const HOST_PORT = 'expected a port from 1 to 65535, or ${parameters.NAME}';
 
 const hostPort = z.union(
   [field.port, z.string().regex(/^\$\{parameters\.[a-z][A-Za-z0-9]*\}$/, HOST_PORT)],
-  HOST_PORT,
+  { error: unlessMissing(HOST_PORT) },
 );
 
 export const health: z.ZodType<Health> = exact(
@@ -156,16 +163,19 @@ export const health: z.ZodType<Health> = exact(
     .refine((value) => (value.server === 'command') === (value.command !== undefined), {
       ...always,
       path: ['command'],
+      ...follows(['..', 'server']),
       message: 'only a server of kind command has a command, and it must have one',
     })
     .refine((value) => (value.server === 'command') === (value.port === undefined), {
       ...always,
       path: ['port'],
+      ...follows(['..', 'server']),
       message: 'expected the name of a port; only a server of kind command has none',
     })
     .refine((value) => value.server !== 'http' || value.path !== undefined, {
       ...always,
       path: ['path'],
+      ...follows(['..', 'server']),
       message: 'expected a path: a server of kind http has no default path',
     }),
 );
@@ -234,8 +244,8 @@ export const service: z.ZodType<Service> = exact(
 
 /** Its fields may have any type: the schema reports those that are wrong. */
 function checkService(value: object, context: Pick<z.core.$RefinementCtx, 'addIssue'>): void {
-  const defect = (path: (string | number)[], message: string): void => {
-    context.addIssue({ code: 'custom', input: value, path, message });
+  const defect = (path: (string | number)[], message: string, ...causes: Cause[]): void => {
+    context.addIssue({ code: 'custom', input: value, path, message, ...follows(...causes) });
   };
   const service = fieldsOf(value);
   const ports = listOf(service['ports']);
@@ -243,7 +253,7 @@ function checkService(value: object, context: Pick<z.core.$RefinementCtx, 'addIs
   if (names.size !== ports.length) defect(['ports'], 'two ports have the same name');
   const { port } = fieldsOf(service['health']);
   if (typeof port === 'string' && !names.has(port))
-    defect(['health', 'port'], 'names no port of this service');
+    defect(['health', 'port'], 'names no port of this service', ['..', '..', 'ports', '*', 'name']);
   const paths = new Set<unknown>();
   for (const section of ['mounts', 'secrets']) {
     listOf(service[section]).forEach(({ path }, index) => {
@@ -253,7 +263,7 @@ function checkService(value: object, context: Pick<z.core.$RefinementCtx, 'addIs
     });
   }
   const adapters = adapterDefect(service);
-  if (adapters !== undefined) defect(['adapters'], adapters);
+  if (adapters !== undefined) defect(['adapters'], adapters, ['..', 'health', 'server']);
   if (service['network'] === 'none' && ports.length > 0)
     defect(['ports'], 'a service without a network has no ports');
 }

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import * as z from 'zod';
 import { MAX_SITE_BYTES } from '../core/limits.ts';
+import { follows } from './consequences.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
@@ -103,7 +104,10 @@ const schema: z.ZodType<Site> = exact(
         .array(
           z
             .strictObject({ from: field.moment, until: field.moment, reason: field.line(500) })
-            .refine((value) => value.from < value.until, 'expected from before until'),
+            .refine((value) => value.from < value.until, {
+              ...follows(['.', 'from'], ['.', 'until']),
+              message: 'expected from before until',
+            }),
         )
         .max(64)
         .default([]),

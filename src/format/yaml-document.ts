@@ -3,6 +3,7 @@ import type { Defect } from './defect.ts';
 import {
   checkSize,
   type DocumentKind,
+  type Literal,
   type Locate,
   readValue,
   refuseDocument,
@@ -13,6 +14,7 @@ export interface YamlSource {
   readonly value: unknown;
   /** Absent if the file has no name. */
   readonly locate?: Locate;
+  readonly literal: Literal;
 }
 
 /**
@@ -49,7 +51,14 @@ export function parseYaml<T>(kind: DocumentKind<T>, bytes: Uint8Array, file?: st
     if (first !== undefined) throw new SyntaxError(first);
     const value: unknown = yaml.toJS({ maxAliasCount: 0 });
     const locate = (defect: Defect): ReturnType<Locate> => place(offsetOf(yaml.contents, defect));
-    return { value, ...(file === undefined ? {} : { locate }) };
+    const literal: Literal = (path) => {
+      const node = yaml.getIn(path, true);
+      if (!isScalar(node) || typeof node.value !== 'number' || node.source === undefined) return;
+      const [printed, written] = [String(node.value), node.source];
+      if (printed === written || !/^[0-9]+\.[0-9]+$/.test(written)) return;
+      return { printed, written };
+    };
+    return { value, literal, ...(file === undefined ? {} : { locate }) };
   } catch (cause) {
     throw refuseDocument(kind, `${kind.name} is not valid YAML`, {
       expected: 'YAML in UTF-8, without aliases',

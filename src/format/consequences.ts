@@ -1,0 +1,62 @@
+import type { Defect } from './defect.ts';
+
+/**
+ * A path of another value that a check reads: from the document's root, or from the reported value if it begins with `.`
+ * (that value) or `..` (the one around it). `*` stands for every entry of a list or mapping.
+ */
+export type Cause = readonly (string | number)[];
+
+/**
+ * Members of an issue that is no defect of its own while one of the values that it was derived from is wrong: a reference
+ * to a model whose definition is misspelled is not wrong as well.
+ */
+export function follows(...causes: readonly Cause[]): {
+  readonly params: { readonly follows: readonly Cause[] };
+} {
+  return { params: { follows: causes } };
+}
+
+/** The causes in an issue's params. */
+export function causesIn(params: unknown): readonly Cause[] {
+  if (typeof params !== 'object' || params === null || !('follows' in params)) return [];
+  return params.follows as readonly Cause[];
+}
+
+/** The defects without those that follow from others, and one for each value. */
+export function withoutConsequences(defects: readonly Defect[]): Defect[] {
+  const kept: Defect[] = [];
+  const places = new Set<string>();
+  const own = defects.filter(({ causes = [] }) => causes.length === 0);
+  const derived = defects.filter(({ causes = [] }) => causes.length > 0);
+  for (const each of [...own, ...derived]) {
+    const place = JSON.stringify([each.path.map(String), each.atKey === true]);
+    if (places.has(place) || kept.some((other) => explains(other, each))) continue;
+    places.add(place);
+    kept.push(each);
+  }
+  return defects.filter((each) => kept.includes(each));
+}
+
+function explains(defect: Defect, { path, causes = [] }: Defect): boolean {
+  const wrong = meantPath(defect);
+  if (causes.length === 0) return false;
+  return [...causes, ['.']].some((cause) => {
+    const read = resolved(cause, path);
+    return (
+      wrong.length <= read.length &&
+      wrong.every((key, at) => read[at] === '*' || String(read[at]) === String(key))
+    );
+  });
+}
+
+/** Where the value of a misspelled field was expected. */
+function meantPath({ path, meant }: Defect): readonly PropertyKey[] {
+  return meant === undefined ? path : [...path.slice(0, -1), meant];
+}
+
+function resolved([first, ...rest]: Cause, path: readonly PropertyKey[]): readonly PropertyKey[] {
+  if (first === '.') return [...path, ...rest];
+  if (first === '..')
+    return rest[0] === '..' ? resolved(rest, path.slice(0, -1)) : [...path.slice(0, -1), ...rest];
+  return first === undefined ? [] : [first, ...rest];
+}
