@@ -1,4 +1,5 @@
 import { Argument, type Command, Help } from 'commander';
+import { nearest } from '../core/nearest.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
 import { type CommandContext, type CommandResult, usage } from './command.ts';
 import { aliasesOf, pathOf, visibleCommands } from './command-tree.ts';
@@ -132,7 +133,6 @@ function typed(path: string): string {
 function everyCommand(program: Command, columns: number | undefined): CommandResult {
   const help = program.createHelp();
   help.prepareContext({ helpWidth: columns ?? 80 });
-  help.visibleCommands = (command) => Help.prototype.visibleCommands.call(help, command);
   const all = visibleCommands(program).flatMap((each) => [each, ...each.commands]);
   const aliases = all.flatMap((each) => {
     const others = aliasesOf(each);
@@ -141,7 +141,7 @@ function everyCommand(program: Command, columns: number | undefined): CommandRes
       : ([[`  ${others.join(', ')}`, `same as ${pathOf(each)}`]] as const);
   });
   const text = [
-    help.formatHelp(program, help).trimEnd(),
+    Help.prototype.formatHelp.call(help, program, help).trimEnd(),
     '',
     'Aliases:',
     ...definitions(aliases, textColumns(columns)),
@@ -164,11 +164,14 @@ function commandOf(program: Command, words: readonly string[], topics: readonly 
     const next = command.commands.find((each) => [each.name(), ...each.aliases()].includes(word));
     if (next !== undefined && isElsewhere(next)) throw elsewhere(next);
     if (next === undefined) {
-      const known = visibleCommands(command).map((each) => each.name());
+      const names = visibleCommands(command).map((each) => each.name());
+      const known = [...names, ...(command === program ? topics : [])];
+      const near = nearest(word, known);
       throw usage(
         'no such help topic',
-        [...known, ...(command === program ? topics : [])].join(', ') || 'no further argument',
+        known.join(', ') || 'no further argument',
         words.join(' '),
+        ...(near === undefined ? [] : [`did you mean ${near}?`]),
       );
     }
     command = next;

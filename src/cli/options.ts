@@ -42,7 +42,6 @@ export const COMMON_OPTIONS = 'Options of every command:';
 export function addCommonOptions(command: Command): void {
   for (const each of visibleCommands(command)) {
     addCommonOptions(each);
-    if (each.commands.length > 0 && each.options.length === 0) continue;
     each.optionsGroup(COMMON_OPTIONS);
     each
       .option('--json', 'print the result as JSON')

@@ -1,7 +1,8 @@
 import { type Argument, Command, CommanderError, Help, Option } from 'commander';
+import { nearest } from '../core/nearest.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
 import { usage } from './command.ts';
-import { pathOf } from './command-tree.ts';
+import { pathOf, visibleCommands } from './command-tree.ts';
 import { addAnywhereCommands } from './commands-anywhere.ts';
 import { addDepotCommands } from './commands-depot.ts';
 import { addElsewhere } from './commands-elsewhere.ts';
@@ -112,10 +113,12 @@ export function createProgram(
         [command.name(), ...command.registeredArguments.map(inUsage)].join(' '),
       optionDescription: (option) =>
         Help.prototype.optionDescription.call(new Help(), option).replace(' (default: none)', ''),
-      visibleCommands: (command) =>
-        Help.prototype.visibleCommands
-          .call(new Help(), command)
-          .filter((each) => command !== program || isFirst(each)),
+      // Only the text is short: commander suggests a command from all of them.
+      formatHelp: (command, help) => {
+        if (command === program)
+          help.visibleCommands = (each) => visibleCommands(each).filter(isFirst);
+        return Help.prototype.formatHelp.call(help, command, help);
+      },
       // The help of the command lists its aliases.
       commandUsage: (command) =>
         Help.prototype.commandUsage.call(new Help(), command).replace(/\|[a-z-]+(?= |$)/g, ''),
@@ -132,7 +135,7 @@ export function createProgram(
         .join('\n'),
     )
     .hook('preAction', (_, command) => {
-      verbosity = command.opts<Verbosity>();
+      verbosity = command.optsWithGlobals<Verbosity>();
       called = command;
     });
   for (const { title, add } of groups) {
@@ -149,7 +152,23 @@ export function createProgram(
   addFormerNames(program);
   addCommonOptions(program);
   addUsageHints(program, columnsOf(terminal.stderr));
+  program.commands.forEach(suggestSubcommands);
   return program;
+}
+
+/** For a command that can be called by itself, commander counts a misspelled subcommand as an argument too many. */
+function suggestSubcommands(command: Command): void {
+  const names = command.commands.map((each) => each.name());
+  if (names.length === 0) return;
+  const fail = command.error.bind(command);
+  command.error = (message, options): never => {
+    const near = nearest(command.args[0] ?? '', names);
+    if (options?.code !== 'commander.excessArguments' || near === undefined)
+      return fail(message, options);
+    return fail(`error: unknown command '${command.args[0]}'\n(Did you mean ${near}?)`, {
+      code: 'commander.unknownCommand',
+    });
+  };
 }
 
 /** An empty value, as from a variable that is not set in `--site="$SITE"`, must not select the default. */

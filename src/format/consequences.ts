@@ -1,10 +1,16 @@
-import type { Defect } from './defect.ts';
-
 /**
  * A path of another value that a check reads: from the document's root, or from the reported value if it begins with `.`
  * (that value) or `..` (the one around it). `*` stands for every entry of a list or mapping.
  */
 export type Cause = readonly (string | number)[];
+
+/** What of a defect tells whether it follows from another. */
+interface Derived {
+  readonly path: readonly PropertyKey[];
+  readonly atKey?: boolean;
+  readonly meant?: string;
+  readonly causes?: readonly Cause[];
+}
 
 /**
  * Members of an issue that is no defect of its own while one of the values that it was derived from is wrong: a reference
@@ -23,8 +29,8 @@ export function causesIn(params: unknown): readonly Cause[] {
 }
 
 /** The defects without those that follow from others, and one for each value. */
-export function withoutConsequences(defects: readonly Defect[]): Defect[] {
-  const kept: Defect[] = [];
+export function withoutConsequences<T extends Derived>(defects: readonly T[]): T[] {
+  const kept: T[] = [];
   const places = new Set<string>();
   const own = defects.filter(({ causes = [] }) => causes.length === 0);
   const derived = defects.filter(({ causes = [] }) => causes.length > 0);
@@ -37,7 +43,7 @@ export function withoutConsequences(defects: readonly Defect[]): Defect[] {
   return defects.filter((each) => kept.includes(each));
 }
 
-function explains(defect: Defect, { path, causes = [] }: Defect): boolean {
+function explains(defect: Derived, { path, causes = [] }: Derived): boolean {
   const wrong = meantPath(defect);
   if (causes.length === 0) return false;
   return [...causes, ['.']].some((cause) => {
@@ -50,7 +56,7 @@ function explains(defect: Defect, { path, causes = [] }: Defect): boolean {
 }
 
 /** Where the value of a misspelled field was expected. */
-function meantPath({ path, meant }: Defect): readonly PropertyKey[] {
+function meantPath({ path, meant }: Derived): readonly PropertyKey[] {
   return meant === undefined ? path : [...path.slice(0, -1), meant];
 }
 

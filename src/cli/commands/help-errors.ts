@@ -1,5 +1,6 @@
 import { type ErrorEntry, errorTable } from '../../core/error.ts';
 import { exitStatus, type StatusName, statusMeanings } from '../../core/exit-status.ts';
+import { nearest } from '../../core/nearest.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { definitions, textColumns, wrap } from '../wrap.ts';
 
@@ -24,7 +25,13 @@ function entryOf(text: string): ErrorEntry {
   const code = text.replace(/^\[(.*)\]$/, '$1');
   const entry = errorTable().find((each) => each.code === code);
   if (entry !== undefined) return entry;
-  throw usage('unknown error code', 'a code from: stowage help errors', text);
+  const near = nearest(code, errorNames());
+  throw usage(
+    'unknown error code',
+    'a code from: stowage help errors',
+    text,
+    ...(near === undefined ? [] : [`did you mean ${near}?`]),
+  );
 }
 
 function meaningOf(status: number): string {
