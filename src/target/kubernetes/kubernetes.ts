@@ -20,7 +20,13 @@ import { removeOurs } from './ownership.ts';
 import { mainPod, podsOf } from './pods.ts';
 import { REGISTRY_SECRET, renderKubernetes } from './render.ts';
 import { secretObject } from './secrets.ts';
-import { pointService, removeDeployment, startService, stopService } from './start.ts';
+import {
+  directClients,
+  pointService,
+  removeDeployment,
+  startService,
+  stopService,
+} from './start.ts';
 import { serviceState } from './state.ts';
 import { kubernetesSteps } from './steps.ts';
 import { clusterWorkload, placeText, serviceOf, workloadOf } from './workload.ts';
@@ -163,6 +169,9 @@ async function run(
       return hasDeployment(other, service()) ? undefined : removeDeployment(mine(), signal);
     case 'point-service':
       return pointService(mine(), signal);
+    // An undo: the old pods may start only after it, where they had to stop first.
+    case 'return-service':
+      return directClients(mine(), signal);
     case 'remove-service': {
       const object = service().service;
       if (object !== undefined) await removeOurs(cluster, workload, object, signal);

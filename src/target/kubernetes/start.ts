@@ -102,14 +102,12 @@ export async function removeDeployment(
 }
 
 /**
- * Directs the clients of a service to its pods, once one is ready to the cluster too, and waits until every node knows.
+ * {@link directClients}, once a pod is ready to the cluster too.
  * @throws StowageError `engine-failed` when no pod gets ready
  */
 export async function pointService(deployed: Deployed, signal: AbortSignal): Promise<void> {
   const { cluster, workload, service } = deployed;
-  const object = service.service;
-  if (object === undefined) return;
-  const before = await cluster.get(placeOf(object), signal);
+  if (service.service === undefined) return;
   const began = performance.now();
   for (;;) {
     if (signal.aborted) throw interrupted(signal);
@@ -123,6 +121,16 @@ export async function pointService(deployed: Deployed, signal: AbortSignal): Pro
       });
     await sleep(POLL_MS, undefined, { signal }).catch(() => {});
   }
+  return directClients(deployed, signal);
+}
+
+/** Directs the clients of a service to its pods, whether or not one is ready, and waits until every node knows. */
+export async function directClients(
+  { cluster, service: { service: object } }: Deployed,
+  signal: AbortSignal,
+): Promise<void> {
+  if (object === undefined) return;
+  const before = await cluster.get(placeOf(object), signal);
   // An undo finds the Service as it was: nothing may refuse what needs no write.
   if (before !== undefined && objectDrift(object, before).length === 0) return;
   const after = await cluster.apply(object, signal);

@@ -114,7 +114,7 @@ function expose(release: DeployedRelease, change: Change): TargetStep[] {
       const had = previous !== undefined && hasClients(previous, name);
       return {
         ...{ action: 'point-service', side: 'to', release: release.name, subject: name },
-        ...(had ? { undo: 'point-service', undoSide: 'from' } : { undo: 'remove-service' }),
+        ...(had ? { undo: 'return-service', undoSide: 'from' } : { undo: 'remove-service' }),
         reason: 'clients reach the new pods, which passed their gates',
       };
     });
@@ -138,7 +138,7 @@ function withdraw(release: DeployedRelease, change: Change): TargetStep[] {
     .filter(({ name, service }) => service !== undefined && !hasClients(successor, name))
     .map(({ name }) => ({
       ...{ action: 'remove-service', side: 'from', release: release.name, subject: name },
-      undo: 'point-service',
+      undo: 'return-service',
       reason: 'no release has this service anymore',
     }));
 }
