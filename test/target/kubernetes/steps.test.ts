@@ -55,8 +55,8 @@ describe('when a release is replaced', () => {
     expect(told(steps.open)).toEqual(['open-namespace to stowage-chat -']);
     expect(steps.stop).toEqual([]);
     expect(told(steps.expose)).toEqual([
-      'point-service to back point-service from',
-      'point-service to front point-service from',
+      'point-service to back return-service from',
+      'point-service to front return-service from',
     ]);
   });
 
@@ -83,19 +83,19 @@ describe('when a release is replaced', () => {
     const stopped = [{ release: 'chat', service: 'front' }];
     const steps = kubernetesSteps(change(generationOf(1, one), generationOf(2, two), { stopped }));
     expect(told(steps.start)).toEqual(['start-deployment to back stop-deployment']);
-    expect(told(steps.expose)).toEqual(['point-service to back point-service from']);
+    expect(told(steps.expose)).toEqual(['point-service to back return-service from']);
   });
 
   it('takes clients from a service that is gone', () => {
     const { expose } = kubernetesSteps(change(generationOf(1, one), generationOf(2, fewer)));
-    expect(told(expose)).toContain('remove-service from back point-service');
+    expect(told(expose)).toContain('remove-service from back return-service');
   });
 
   it('leaves the old namespace behind when the site names another', () => {
     const steps = kubernetesSteps(change(generationOf(1, one), generationOf(2, moved)));
     expect(told(steps.open)).toEqual(['open-namespace to models close-namespace']);
     expect(told(steps.retire)).toContain('close-namespace from stowage-chat -');
-    expect(told(steps.expose)).toContain('remove-service from front point-service');
+    expect(told(steps.expose)).toContain('remove-service from front return-service');
   });
 });
 
@@ -110,8 +110,8 @@ describe('when a release is uninstalled', () => {
       'stop-deployment from back start-deployment',
     ]);
     expect(told(steps.expose)).toEqual([
-      'remove-service from back point-service',
-      'remove-service from front point-service',
+      'remove-service from back return-service',
+      'remove-service from front return-service',
     ]);
     expect(told(steps.clear)).toEqual(['remove-objects from chat apply-objects']);
     expect(told(steps.close)).toEqual(['close-namespace from stowage-chat open-namespace']);
