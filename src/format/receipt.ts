@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { MAX_CONTROL_FILE_BYTES } from '../core/limits.ts';
+import { type ClusterRecord, clusterRecord } from './cluster-record.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
@@ -66,6 +67,8 @@ export interface Receipt {
     readonly engine: string;
     readonly labels: Readonly<Record<string, string>>;
   };
+  /** Absent if the services run on this host, or the cluster did not answer. */
+  readonly cluster?: ClusterRecord;
   readonly gates: readonly GateResult[];
   /** The overrides of failed checks; absent if there were none. */
   readonly overrides?: readonly Override[];
@@ -108,6 +111,7 @@ const schema: z.ZodType<Receipt> = exact(
       engine: field.line(256),
       labels: z.record(z.string(), z.string()),
     }),
+    cluster: clusterRecord.exactOptional(),
     gates: z.array(
       z.strictObject({
         service: field.name,

@@ -25,7 +25,8 @@ const FOLDERS = ['releases', 'generations', 'receipts'] as const;
 
 /**
  * The folder of one site, with
- * `site.yaml`, `format.json`, `trust.json`, `ledger`, `store/`, `releases/`, `generations/`, `apply/`, `receipts/`, `keys/`, `bin/`.
+ * `site.yaml`, `format.json`, `trust.json`, `ledger`, `store/`, `releases/`, `generations/`, `apply/`, `receipts/`, `keys/`, `bin/`;
+ * a site with a cluster also has `cluster-proof.json`, which can be deleted.
  */
 export class SiteFolder {
   readonly root: string;

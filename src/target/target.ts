@@ -1,6 +1,7 @@
 import type { Digest } from '../core/digest.ts';
 import type { Bundle } from '../format/bundle.ts';
 import type { BundleModel } from '../format/bundled-content.ts';
+import type { ClusterRecord } from '../format/cluster-record.ts';
 import type { DeployedRelease, Generation, RenderedText, Workload } from '../format/generation.ts';
 import type { Constraint, Operation } from '../format/plan.ts';
 import type { SecretReference } from '../format/secret-reference.ts';
@@ -145,8 +146,14 @@ export interface ConstraintContext {
   readonly change: Change;
   readonly host: HostProbe;
   readonly store: StoredBlobs;
+  /** The values of {@link Target.ownSecrets}; undefined for one that cannot be read. */
+  readonly ownSecret?: OwnSecret;
+  /** The time of the plan. */
+  readonly now: Date;
   readonly signal: AbortSignal;
 }
+
+export type OwnSecret = (name: string) => Promise<Uint8Array | undefined>;
 
 /** What a site provides for the checks of `stowage doctor`. */
 export interface ExamineInput {
@@ -157,7 +164,7 @@ export interface ExamineInput {
   /** The manifest of a model as an image. */
   readonly carOf: (bundle: Bundle, model: BundleModel) => Promise<Digest>;
   /** The values of {@link Target.ownSecrets}; undefined for one that cannot be read. */
-  readonly ownSecret: (name: string) => Promise<Uint8Array | undefined>;
+  readonly ownSecret: OwnSecret;
   /** This host's platform, such as `linux/amd64`. */
   readonly platform: string;
   readonly now: () => Date;
@@ -224,6 +231,8 @@ export interface Target {
   examine?(input: ExamineInput): Promise<readonly Finding[]>;
   /** The rights that its account needs, for their owner to grant; absent for a target without an account. */
   role?(signal: AbortSignal): Promise<RoleToRequest>;
+  /** What a receipt says of the cluster that runs a generation; absent for a target without one. */
+  record?(running: Generation, signal: AbortSignal): Promise<ClusterRecord>;
   /** Pure. @throws StowageError `site-invalid`, `document-invalid` */
   render(input: RenderInput): Workload;
   /** The services of a release, each after its dependencies. Pure. @throws StowageError `state-damaged` */

@@ -174,6 +174,12 @@ describe('when a release runs on a cluster', () => {
     const rules = json.plan.constraints.map((each: any) => [each.rule, each.satisfied]);
     expect(rules).toContainEqual(['admission', true]);
     expect(rules).toContainEqual(['namespace', true]);
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+    const found = (rule: string) => json.plan.constraints.find((each: any) => each.rule === rule);
+    expect(found('image-pull').found).toMatch(/^node n[12] pulled them$/);
+    expect(found('node-disk').found).toMatch(/^2 of 2 nodes have it/);
+    expect(found('network-policy').found).toMatch(/^not proven/);
+    expect(found('quota').found).toBe('no quota');
     expect(await ours()).toEqual([]);
   });
 
@@ -191,6 +197,34 @@ describe('when a release runs on a cluster', () => {
     const log = readFileSync(join(work, 'plant/access.log'), 'utf8');
     expect(log).toContain('/v2/tiny-chat/tiny-car/');
     expect(await answer(await address())).toBe(answers.v1);
+  });
+
+  it('names the cluster, its nodes and its objects in the receipt', async () => {
+    const { json } = await site.must('receipt', 'show');
+    const uid = '--output=jsonpath={.metadata.uid}';
+    const [pod] = (await get('pods')).items;
+    const node = JSON.parse(
+      await cluster.kubectl('get', 'node', pod.spec.nodeName, '--output=json'),
+    );
+    const { kubeletVersion: kubelet, containerRuntimeVersion: runtime } = node.status.nodeInfo;
+    expect(json.receipt.cluster).toMatchObject({
+      uid: await cluster.kubectl('get', 'namespace', 'kube-system', uid),
+      version: kubelet,
+      nodes: [{ name: pod.spec.nodeName, kubelet, runtime, devices: {} }],
+    });
+    const { objects } = json.receipt.cluster;
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+    const kinds = objects.map((each: any) => each.kind);
+    expect(new Set(kinds)).toEqual(
+      new Set(['Namespace', 'ConfigMap', 'NetworkPolicy', 'Deployment', 'Service']),
+    );
+    const { resourceVersion } = (await get('service', 'server')).metadata;
+    expect(objects).toContainEqual({
+      ...{ kind: 'Service', namespace: NAMESPACE, name: 'server', resourceVersion },
+      digest: expect.stringMatching(/^sha256:/),
+    });
+    const history = await site.must('history');
+    expect(history.json.clusters).toMatchObject([{ cluster: json.receipt.cluster }]);
   });
 
   it('shows no drift of what the server fills in', async () => {

@@ -75,7 +75,8 @@ export function asking(values: Asking = {}): AskedInput {
   };
   const { signal } = context();
   const store = rest.store ?? site.store;
-  const seen = { change, host: fakeHost(host), store, signal };
+  const { now = packedAt } = rest;
+  const seen = { change, host: fakeHost(host), store, now, signal };
   return {
     ...seen,
     context: seen,

@@ -1,8 +1,9 @@
 import { counted } from '../../core/amount.ts';
 import { printableLines } from '../../core/printable.ts';
 import { readLedger, surveyLedger } from '../../site/ledger/site-ledger.ts';
+import { recordedClusters } from '../../site/receipts/receipt.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { auditLine } from './history-lines.ts';
+import { auditLine, clustersJson } from './history-lines.ts';
 import { withLedgerFault } from './ledger-fault.ts';
 import { openFolder } from './site.ts';
 
@@ -27,7 +28,10 @@ export async function auditShow(
   options: AuditOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const { entries, damage } = await surveyLedger(await openFolder(options.root, context));
-  const text = printableLines(entries.map((entry) => `${auditLine(entry)}\n`).join(''));
-  return withLedgerFault({ json: { entries }, text }, damage);
+  const site = await openFolder(options.root, context);
+  const { entries, damage } = await surveyLedger(site);
+  const clusters = await recordedClusters(site);
+  const lines = entries.map((entry) => `${auditLine(entry, clusters.get(entry.number))}\n`);
+  const text = printableLines(lines.join(''));
+  return withLedgerFault({ json: { entries, ...clustersJson(clusters) }, text }, damage);
 }

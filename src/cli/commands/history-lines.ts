@@ -1,11 +1,16 @@
 import { counted } from '../../core/amount.ts';
+import type { ClusterRecord } from '../../format/cluster-record.ts';
 import type { Generation } from '../../format/generation.ts';
 import type { LedgerEntry, LedgerUser, ReleaseName } from '../../format/ledger.ts';
 
-/** A ledger entry as one line of `history`: when, what and who. Digests of bundles are cut to 16 digits, as in `status`. */
-export function historyLine({ at, event, by }: LedgerEntry): string {
+/**
+ * A ledger entry as one line of `history`: when, what and who. Digests of bundles are cut to 16 digits, as in `status`.
+ * @param cluster where it was done, by its receipt
+ */
+export function historyLine({ at, event, by }: LedgerEntry, cluster?: ClusterRecord): string {
+  const where = cluster === undefined ? [] : [clusterText(cluster)];
   const line = (what: string, ...rest: readonly string[]): string =>
-    `${at}  ${what.padEnd(9)}  ${[...rest.filter((each) => each !== ''), ...userOf(by)].join('; ')}`;
+    `${at}  ${what.padEnd(9)}  ${[...rest.filter((each) => each !== ''), ...where, ...userOf(by)].join('; ')}`;
   switch (event.kind) {
     case 'accepted':
       return line(
@@ -46,6 +51,20 @@ export function historyLine({ at, event, by }: LedgerEntry): string {
   }
 }
 
+/** A cluster in one line. */
+export function clusterText({ uid = 'unknown', version, nodes }: ClusterRecord): string {
+  const names = nodes.map(({ name }) => name).join(', ');
+  return `cluster ${uid}, Kubernetes ${version.replace(/^v/, '')}${names === '' ? '' : ` on ${names}`}`;
+}
+
+/** The clusters of ledger entries as data; nothing at a site without one. */
+export function clustersJson(clusters: ReadonlyMap<number, ClusterRecord>): {
+  readonly clusters?: readonly { readonly entry: number; readonly cluster: ClusterRecord }[];
+} {
+  if (clusters.size === 0) return {};
+  return { clusters: [...clusters].map(([entry, cluster]) => ({ entry, cluster })) };
+}
+
 /** The kept generations with their releases, one line each. */
 export function generationLines(kept: readonly Generation[], current: number): string[] {
   if (kept.length === 0) return [];
@@ -59,9 +78,10 @@ export function generationLines(kept: readonly Generation[], current: number): s
 }
 
 /** A ledger entry as one line of `audit show`, in full. */
-export function auditLine({ number, at, event, by }: LedgerEntry): string {
+export function auditLine({ number, at, event, by }: LedgerEntry, cluster?: ClusterRecord): string {
   const { kind, ...rest } = event;
-  const details = Object.entries({ ...rest, ...by })
+  const where = cluster === undefined ? {} : { cluster: clusterText(cluster) };
+  const details = Object.entries({ ...rest, ...where, ...by })
     .filter(([, value]) => value !== '')
     .map(([name, value]) => `${name}=${typeof value === 'object' ? JSON.stringify(value) : value}`);
   return `${String(number).padStart(5)}  ${at}  ${kind.padEnd(8)}  ${details.join(' ')}`;

@@ -2,8 +2,9 @@ import { printableLines } from '../../core/printable.ts';
 import type { Generation } from '../../format/generation.ts';
 import { currentGeneration, generationNumbers, loadGeneration } from '../../site/generations.ts';
 import { surveyLedger } from '../../site/ledger/site-ledger.ts';
+import { recordedClusters } from '../../site/receipts/receipt.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { generationLines, historyLine } from './history-lines.ts';
+import { clustersJson, generationLines, historyLine } from './history-lines.ts';
 import { withLedgerFault } from './ledger-fault.ts';
 import { openFolder } from './site.ts';
 
@@ -18,8 +19,9 @@ export async function history(
   const kept = await generationNumbers(site);
   const generations: Generation[] = [];
   for (const number of kept) generations.push(await loadGeneration(site, number));
+  const clusters = await recordedClusters(site);
   const lines = [
-    ...entries.map(historyLine),
+    ...entries.map((each) => historyLine(each, clusters.get(each.number))),
     ...(entries.length === 0 && damage === undefined
       ? ['no command has changed this site yet']
       : []),
@@ -32,7 +34,7 @@ export async function history(
     releases: releases.map(({ name, version, seq, bundle }) => ({ name, version, seq, bundle })),
   }));
   const result = {
-    json: { current, kept, generations: contents, done: entries },
+    json: { current, kept, generations: contents, done: entries, ...clustersJson(clusters) },
     text: printableLines(`${lines.join('\n')}\n`),
   };
   return withLedgerFault(result, damage);

@@ -1,9 +1,11 @@
 import { counted, formatBytes } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import { printableLines } from '../../core/printable.ts';
+import type { ClusterRecord } from '../../format/cluster-record.ts';
 import { writeStatement } from '../../site/applying/write-statement.ts';
 import { type CheckedReceipt, newestReceipt, readReceipt } from '../../site/receipts/receipt.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
+import { clusterText } from './history-lines.ts';
 import { gateInWords, openFolder, openSite } from './site.ts';
 
 export interface ReceiptShowOptions {
@@ -52,6 +54,7 @@ function describe({ receipt, file, fingerprint, subject }: CheckedReceipt): stri
     ...receipt.health.map(describeHealth),
     ...receipt.gates.map((each) => `  ${each.passed ? 'passed' : 'FAILED'}: ${gateInWords(each)}`),
     `  store: ${counted(held.blobs, 'blob')}, ${formatBytes(held.bytes)}; ${host.platform}, kernel ${host.kernel}, ${host.engine}`,
+    ...clusterLines(receipt.cluster),
     `  ledger: ${counted(receipt.ledger.number, 'entry', 'entries')}`,
     `  signed by ${subject}, certificate SHA-256 ${fingerprint}`,
     `  ${file}`,
@@ -74,6 +77,22 @@ function describeHealth({
     ...(stoppedAt === undefined ? [] : [`stopped on purpose at ${stoppedAt}`]),
   ];
   return `    ${service}: ${words.join('; ')}`;
+}
+
+function clusterLines(cluster: ClusterRecord | undefined): string[] {
+  if (cluster === undefined) return [];
+  const { nodes, objects } = cluster;
+  return [
+    `  cluster: ${clusterText(cluster)}`,
+    ...nodes.map(({ name, kubelet = 'unknown', runtime = 'unknown', devices = {} }) => {
+      const found = Object.entries(devices).map(([resource, count]) => `, ${count} ${resource}`);
+      return `    node ${name}: kubelet ${kubelet}, ${runtime}${found.join('')}`;
+    }),
+    ...objects.map(({ kind, namespace, name, resourceVersion, digest }) => {
+      const place = namespace === undefined ? name : `${namespace}/${name}`;
+      return `    ${kind} ${place}: resourceVersion ${resourceVersion}, ${digest}`;
+    }),
+  ];
 }
 
 function otherSite(expected: string, found: string): StowageError {

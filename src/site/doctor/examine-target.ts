@@ -1,9 +1,8 @@
-import { StowageError } from '../../core/error.ts';
 import { exists } from '../../io/file.ts';
 import type { Finding } from '../../target/finding.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
 import { carDigest, modelCar } from '../catalog/car-entry.ts';
-import { readSecret, withOwnSecrets } from '../planning/secrets.ts';
+import { ownSecretReader } from '../planning/secrets.ts';
 import { listReleases } from '../release/release.ts';
 import type { SiteContext } from '../site-context.ts';
 
@@ -18,15 +17,7 @@ export async function examineTarget(context: SiteContext): Promise<readonly Find
     ...(isPrepared ? { siteId: await site.id() } : {}),
     bundles: releases.map(({ bundle }) => bundle),
     carOf: (bundle, model) => carDigest(site, bundle, modelCar(model)),
-    async ownSecret(name) {
-      const own = target.ownSecrets?.(settings) ?? new Map();
-      try {
-        return await readSecret(withOwnSecrets(settings, name, own), name, name, env);
-      } catch (error) {
-        if (error instanceof StowageError && error.code === 'site-invalid') return undefined;
-        throw error;
-      }
-    },
+    ownSecret: ownSecretReader(settings, target, env),
     platform: hostPlatform(),
     ...{ now, signal },
   });

@@ -21,7 +21,7 @@ import { findService, stoppedServices } from '../stopped.ts';
 import { checkConstraints } from './constraints/check-constraints.ts';
 import { makePlan } from './plan.ts';
 import { renderRelease, renderServed } from './render.ts';
-import { secretNames, withOwnSecrets } from './secrets.ts';
+import { ownSecretReader, secretNames, withOwnSecrets } from './secrets.ts';
 import { readFiles, readTemplates } from './templates.ts';
 
 /** The most characters of the reason of a step. */
@@ -62,7 +62,8 @@ export async function propose(
   const exclusive = (await target.exclusive?.(wantedChange, signal)) ?? [];
   const change: Change = { ...wantedChange, exclusive };
   const host = options.host ?? createHostProbe({ env });
-  const context = { change, host, store: site.store, signal };
+  const ownSecret = ownSecretReader(settings, target, env);
+  const context = { change, host, store: site.store, ownSecret, now: at, signal };
   const constraints = await checkConstraints({
     ...{ context, site, settings, state, target, env },
     now: at,

@@ -5,6 +5,7 @@ import type { Bundle } from '../../format/bundle.ts';
 import type { SecretReference } from '../../format/secret-reference.ts';
 import type { Site } from '../../format/site.ts';
 import { readIfThere } from '../../io/file.ts';
+import type { OwnSecret, Target } from '../../target/target.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -21,6 +22,23 @@ export function withOwnSecrets(
   const set = Object.hasOwn(settings.secrets, release) ? settings.secrets[release] : {};
   const secrets = { ...settings.secrets, [release]: { ...Object.fromEntries(own), ...set } };
   return { ...settings, secrets };
+}
+
+/** Reads the secrets that a target needs of its own; undefined for one without a value. */
+export function ownSecretReader(
+  settings: Site,
+  target: Pick<Target, 'ownSecrets'>,
+  env: Variables,
+): OwnSecret {
+  return async (name) => {
+    const own = target.ownSecrets?.(settings) ?? new Map();
+    try {
+      return await readSecret(withOwnSecrets(settings, name, own), name, name, env);
+    } catch (error) {
+      if (error instanceof StowageError && error.code === 'site-invalid') return undefined;
+      throw error;
+    }
+  };
 }
 
 /**

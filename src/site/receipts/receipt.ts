@@ -1,6 +1,7 @@
 import { readSignature } from '../../bundle/bundle-files.ts';
 import { StowageError } from '../../core/error.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
+import type { ClusterRecord } from '../../format/cluster-record.ts';
 import { readCanonical, writeCanonical } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
 import type { Generation } from '../../format/generation.ts';
@@ -84,4 +85,22 @@ export async function newestReceipt(site: SiteFolder): Promise<string> {
     found: 'none',
     hint: 'run stowage receipt write to create one',
   });
+}
+
+/** The cluster in each signed receipt of a site, by the number of the ledger entry that it follows. Unreadable ones are skipped. */
+export async function recordedClusters(
+  site: SiteFolder,
+): Promise<ReadonlyMap<number, ClusterRecord>> {
+  const clusters = new Map<number, ClusterRecord>();
+  const folder = site.path('receipts');
+  for (const name of (await namesIn(folder)).filter((each) => each.endsWith('.json'))) {
+    try {
+      const { receipt } = await readReceipt(site.path('receipts', name));
+      if (receipt.cluster !== undefined && receipt.intent !== 'statement')
+        clusters.set(receipt.ledger.number, receipt.cluster);
+    } catch (error) {
+      if (!(error instanceof StowageError)) throw error;
+    }
+  }
+  return clusters;
 }

@@ -8,7 +8,7 @@ import { type ServiceStatus, serviceStatus } from '../service-status.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { findService, stoppedServices } from '../stopped.ts';
 
-export type SiteFacts = Pick<Receipt, 'generations' | 'held' | 'health' | 'host'>;
+export type SiteFacts = Pick<Receipt, 'generations' | 'held' | 'health' | 'host' | 'cluster'>;
 
 interface Place {
   readonly site: SiteFolder;
@@ -48,7 +48,9 @@ export async function siteFacts(
     bytes += size;
   }
   const engine = await orUnknown(target.probe(signal));
+  const cluster = await orUnknown(target.record?.(running, signal) ?? Promise.resolve(undefined));
   return {
+    ...(cluster === undefined ? {} : { cluster }),
     generations: await generationNumbers(site),
     held: { blobs, bytes },
     health,

@@ -1,8 +1,7 @@
 import { parseJson } from '../../core/canonical-json.ts';
-import { isDigest } from '../../core/digest.ts';
+import { type Digest, isDigest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_OCI_MANIFEST_BYTES } from '../../core/limits.ts';
-import type { RenderedImage } from '../../format/containers.ts';
 import type { DeployedRelease } from '../../format/generation.ts';
 import { changesBetween } from '../change.ts';
 import { type DiskUse, filesIn } from '../disk-use.ts';
@@ -14,7 +13,7 @@ import { imagesOf } from './workload.ts';
 const GROWTH = 2.5;
 
 /** A layer of an image in the store. */
-interface ImageLayer {
+export interface ImageLayer {
   readonly digest: string;
   readonly size: number;
   readonly compressed: boolean;
@@ -59,17 +58,18 @@ async function layersOf(
 ): Promise<ReadonlyMap<string, ImageLayer>> {
   const layers = new Map<string, ImageLayer>();
   for (const image of imagesOf(releases)) {
-    for (const layer of await imageLayers(store, image)) layers.set(layer.digest, layer);
+    for (const layer of await imageLayers(store, image.manifest)) layers.set(layer.digest, layer);
   }
   return layers;
 }
 
-function unpackedBytes({ size, compressed }: ImageLayer): number {
+/** The estimated size of a layer when it is unpacked. */
+export function unpackedBytes({ size, compressed }: ImageLayer): number {
   return compressed ? Math.ceil(size * GROWTH) : size;
 }
 
 /** The layers that a staged image's manifest lists. */
-async function imageLayers(store: StoredBlobs, { manifest }: RenderedImage): Promise<ImageLayer[]> {
+export async function imageLayers(store: StoredBlobs, manifest: Digest): Promise<ImageLayer[]> {
   const bytes = await store.read(manifest, MAX_OCI_MANIFEST_BYTES);
   const { layers = [] } = parseJson(bytes) as {
     layers?: readonly { digest?: unknown; size?: unknown; mediaType?: unknown }[];

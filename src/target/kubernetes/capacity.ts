@@ -80,7 +80,8 @@ export function fits(request: Resources, free: Resources): boolean {
   return Object.entries(request).every(([resource, amount]) => amount <= (free[resource] ?? 0));
 }
 
-function podSpecOf({ spec }: KubernetesObject): Fields {
+/** The pod of a Deployment. */
+export function podSpecOf({ spec }: KubernetesObject): Fields {
   return fieldsOf(fieldsOf(fieldsOf(spec)['template'])['spec']);
 }
 

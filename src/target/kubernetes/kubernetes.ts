@@ -4,6 +4,7 @@ import type { KubernetesService, KubernetesWorkload } from '../../format/kuberne
 import type { KubernetesSite } from '../../format/kubernetes-site.ts';
 import type { Site } from '../../format/site.ts';
 import type { Environment } from '../host/command.ts';
+import { hostPlatform } from '../host/platform.ts';
 import type { DeployedService, ServiceOf, Target, TargetOperation } from '../target.ts';
 import { Cluster } from './api/cluster.ts';
 import { openConnection } from './api/connection.ts';
@@ -18,6 +19,7 @@ import { siteInventory } from './inventory.ts';
 import { closeNamespace, openNamespace } from './namespace.ts';
 import { removeOurs } from './ownership.ts';
 import { mainPod, podsOf } from './pods.ts';
+import { recordCluster } from './record.ts';
 import { REGISTRY_SECRET, renderKubernetes } from './render.ts';
 import { secretObject } from './secrets.ts';
 import {
@@ -33,12 +35,14 @@ import { clusterWorkload, placeText, serviceOf, workloadOf } from './workload.ts
 
 export interface KubernetesOptions {
   readonly env: Environment;
+  /** The folder of the site, which has what probes showed of the cluster. */
+  readonly root: string;
   /** The settings of the site, read when they are first needed. */
   readonly settings: () => Promise<Site>;
 }
 
 /** Services as Deployments of a cluster. */
-export function createKubernetesTarget({ env, settings }: KubernetesOptions): Target {
+export function createKubernetesTarget({ env, root, settings }: KubernetesOptions): Target {
   let opened: Promise<Cluster> | undefined;
   const section = async (): Promise<KubernetesSite> => {
     const { kubernetes } = await settings();
@@ -62,8 +66,9 @@ export function createKubernetesTarget({ env, settings }: KubernetesOptions): Ta
       const { gitVersion } = await (await open()).read('/version', signal);
       return { engine: 'kubernetes', version: (textOf(gitVersion) ?? '').replace(/^v/, '') };
     },
-    examine: async (input) => examineCluster(open, { ...input, settings: await section() }),
+    examine: async (input) => examineCluster(open, { ...input, settings: await section() }, root),
     role: async (signal) => requestedRole(await open(), await section(), signal),
+    record: async (running, signal) => recordCluster(await open(), running, signal),
     render: renderKubernetes,
     services: (release) =>
       (clusterWorkload(release)?.services ?? []).map((each) => deployed(each, workloadOf(release))),
@@ -72,7 +77,10 @@ export function createKubernetesTarget({ env, settings }: KubernetesOptions): Ta
       exclusiveServices(await open(), change, { settings: await settings(), signal }),
     run: async (operation, _, signal) => run(await open(), operation, signal),
     constraints: async (context) =>
-      clusterConstraints({ ...context, cluster: await open(), settings: await settings() }),
+      clusterConstraints({
+        ...{ ...context, root, platform: hostPlatform() },
+        ...{ cluster: await open(), settings: await settings() },
+      }),
     diskUse: async () => [],
     async hasSecret({ release, name }, signal) {
       const { namespace } = workloadOf(release);

@@ -61,15 +61,22 @@ export async function closeNamespace(
   }
 }
 
-/** A namespace whose pods must satisfy PodSecurity `restricted`. */
 export function namespaceObject(workload: KubernetesWorkload): KubernetesObject {
   const { [labels.partOf]: _, ...own } = releaseLabels(workload);
+  return restrictedNamespace(workload.namespace, own);
+}
+
+/** A namespace whose pods must satisfy PodSecurity `restricted`. */
+export function restrictedNamespace(
+  name: string,
+  own: Readonly<Record<string, string>>,
+): KubernetesObject {
   const policy = 'pod-security.kubernetes.io';
   return {
     apiVersion: 'v1',
     kind: 'Namespace',
     metadata: {
-      name: workload.namespace,
+      name,
       labels: {
         ...own,
         [`${policy}/enforce`]: 'restricted',

@@ -41,8 +41,7 @@ export function podSpec(service: Service, context: PodContext): Json {
   const settings = settingsOf(input);
   const mounted = mountsOf(service, context);
   const volumes = new Map(mounted.map(({ volume }) => [volume.name, volume]));
-  const { nodeSelector, tolerations, runtimeClass, priorityClass } = settings;
-  const [os = 'linux', architecture = 'amd64'] = input.platform.split('/');
+  const { runtimeClass, priorityClass } = settings;
   return {
     automountServiceAccountToken: false,
     enableServiceLinks: false,
@@ -52,17 +51,21 @@ export function podSpec(service: Service, context: PodContext): Json {
     dnsConfig: { nameservers: ['127.0.0.1'] },
     ...(service.network === 'host' ? { hostNetwork: true } : {}),
     ...(pullSecret === undefined ? {} : { imagePullSecrets: [{ name: pullSecret }] }),
-    nodeSelector: {
-      'kubernetes.io/os': os,
-      'kubernetes.io/arch': architecture,
-      ...nodeSelector,
-    },
-    ...(tolerations.length === 0 ? {} : { tolerations }),
+    ...placementOf(settings, input.platform),
     ...(runtimeClass === undefined ? {} : { runtimeClassName: runtimeClass }),
     ...(priorityClass === undefined ? {} : { priorityClassName: priorityClass }),
     securityContext: podSecurity(service, settings),
     containers: [container(service, mounted, context)],
     volumes: [...volumes.values()],
+  };
+}
+
+/** The nodes of a site's pods. @param platform such as `linux/amd64` */
+export function placementOf({ nodeSelector, tolerations }: KubernetesSite, platform: string): Json {
+  const [os = 'linux', architecture = 'amd64'] = platform.split('/');
+  return {
+    nodeSelector: { 'kubernetes.io/os': os, 'kubernetes.io/arch': architecture, ...nodeSelector },
+    ...(tolerations.length === 0 ? {} : { tolerations }),
   };
 }
 

@@ -8,25 +8,28 @@ export function secretObject(
   name: string,
   value: Uint8Array,
 ): KubernetesObject {
-  const { pullSecret } = workload;
-  const isPull = pullSecret?.name === name;
+  const { pullSecret, namespace } = workload;
+  const metadata = { name, namespace, labels: releaseLabels(workload satisfies Owner) };
+  if (pullSecret?.name === name) return pullSecretObject(metadata, pullSecret.registry, value);
   return {
-    apiVersion: 'v1',
-    kind: 'Secret',
-    metadata: {
-      name,
-      namespace: workload.namespace,
-      labels: releaseLabels(workload satisfies Owner),
-    },
-    immutable: true,
-    type: isPull ? 'kubernetes.io/dockerconfigjson' : 'Opaque',
-    data: isPull
-      ? { '.dockerconfigjson': base64(dockerConfig(pullSecret.registry, value)) }
-      : { [SECRET_KEY]: base64(value) },
+    ...{ apiVersion: 'v1', kind: 'Secret', metadata },
+    ...{ immutable: true, type: 'Opaque', data: { [SECRET_KEY]: base64(value) } },
   };
 }
 
-/** @param credentials `name:token` */
+/** The secret with which nodes pull from a registry. @param credentials `name:token`, or a token alone */
+export function pullSecretObject(
+  metadata: KubernetesObject['metadata'],
+  registry: string,
+  credentials: Uint8Array,
+): KubernetesObject {
+  return {
+    ...{ apiVersion: 'v1', kind: 'Secret', metadata },
+    ...{ immutable: true, type: 'kubernetes.io/dockerconfigjson' },
+    data: { '.dockerconfigjson': base64(dockerConfig(registry, credentials)) },
+  };
+}
+
 function dockerConfig(registry: string, credentials: Uint8Array): Buffer {
   const text = Buffer.from(credentials).toString('utf8');
   const colon = text.indexOf(':');

@@ -13,6 +13,8 @@ type Rule = readonly [pattern: RegExp, failure: (match: RegExpExecArray) => Star
 const wait = (found: string, hint: string): StartFailure => ({ found, hint, mayPass: true });
 const end = (found: string, hint: string): StartFailure => ({ found, hint, mayPass: false });
 
+const ABSENT = /not found|manifest unknown|404/;
+
 /** What the kubelet and the runtime say about an image. */
 const pulls: readonly Rule[] = [
   [
@@ -40,7 +42,7 @@ const pulls: readonly Rule[] = [
       ),
   ],
   [
-    /not found|manifest unknown|404/,
+    ABSENT,
     () =>
       end(
         'the registry has no such image',
@@ -105,6 +107,11 @@ const placements: readonly Rule[] = [
       ),
   ],
 ];
+
+/** Whether a failed pull means that the registry answered, accepted the credentials and has no such image. */
+export function isAbsentImage(message: string): boolean {
+  return pulls.find(([pattern]) => pattern.test(message))?.[0] === ABSENT;
+}
 
 /** Why this pod is not running; undefined if it only takes its time. */
 export function startFailure(pod: Pod): StartFailure | undefined {

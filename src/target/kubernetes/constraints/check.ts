@@ -2,18 +2,38 @@ import type { Constraint } from '../../../format/plan.ts';
 import { admission } from './admission.ts';
 import { capacity } from './capacity.ts';
 import type { ClusterConstraintInput, ClusterRule } from './constraint.ts';
+import { existence } from './existence.ts';
+import { imagePull } from './image-pull.ts';
+import { networkPolicy, outsidePorts } from './network.ts';
+import { nodeDisk } from './node-disk.ts';
+import { quota } from './quota.ts';
 import { rights } from './rights.ts';
 import { version } from './version.ts';
 
-/** Rules that need no work in the cluster come first. */
-const rules: readonly ClusterRule[] = [version, rights, capacity, admission];
+/** Rules that need no work in the cluster come first, and the one that needs a pod last. */
+const rules: readonly ClusterRule[] = [
+  version,
+  rights,
+  existence,
+  capacity,
+  nodeDisk,
+  quota,
+  admission,
+  networkPolicy,
+  outsidePorts,
+  imagePull,
+];
 
 /** Rules that a person may temporarily override. */
-export const overridableRules = ['capacity'] as const;
+export const overridableRules = ['capacity', 'node-disk', 'quota', 'image-pull'] as const;
 
 /** The result of every rule for a cluster, satisfied or not. */
 export async function clusterConstraints(input: ClusterConstraintInput): Promise<Constraint[]> {
   const constraints: Constraint[] = [];
-  for (const rule of rules) constraints.push(...(await rule(input)));
+  for (const rule of rules) {
+    // A probe pod would only repeat what is already known to fail.
+    if (rule === imagePull && constraints.some(({ satisfied }) => !satisfied)) break;
+    constraints.push(...(await rule(input)));
+  }
   return constraints;
 }

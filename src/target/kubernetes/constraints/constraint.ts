@@ -7,6 +7,10 @@ import type { Cluster } from '../api/cluster.ts';
 export interface ClusterConstraintInput extends ConstraintContext {
   readonly cluster: Cluster;
   readonly settings: Site;
+  /** The folder of the site, which has what probes showed of the cluster. */
+  readonly root: string;
+  /** This host's platform, such as `linux/amd64`. */
+  readonly platform: string;
 }
 
 export type ClusterRule = (

@@ -3,13 +3,14 @@ import { StowageError } from '../../../core/error.ts';
 import { fieldsOf, textOf } from '../../../core/fields.ts';
 import type { KubernetesSite } from '../../../format/kubernetes-site.ts';
 import type { Finding } from '../../finding.ts';
-import type { ExamineInput } from '../../target.ts';
 import type { Cluster } from '../api/cluster.ts';
 import { isForbidden } from '../api/failure.ts';
 import { accountName, reviewRights, rightText } from '../api/review.ts';
 import { grantsFor, needsOfSite, rightsOf } from '../constraints/rights.ts';
 import { imageVolumes } from '../constraints/version.ts';
 import { metadataOf } from '../pods.ts';
+import { type ClusterToExamine, finding, someOf } from './cluster-finding.ts';
+import { examineProbes } from './examine-probes.ts';
 import { type NodeFacts, nodeFacts } from './node-facts.ts';
 
 /** The clocks of a cluster: certificates and tokens tolerate about as much. */
@@ -17,14 +18,14 @@ const DOUBTFUL_SECONDS = 5;
 const WRONG_SECONDS = 300;
 const DEFAULT_CLASS = 'storageclass.kubernetes.io/is-default-class';
 
-export interface ClusterToExamine extends ExamineInput {
-  readonly settings: KubernetesSite;
-}
-
-/** Every check of the cluster of a site. One that fails does not hide the others. */
+/**
+ * Every check of the cluster of a site. One that fails does not hide the others.
+ * @param root the folder of the site
+ */
 export async function examineCluster(
   open: () => Promise<Cluster>,
   input: ClusterToExamine,
+  root: string,
 ): Promise<Finding[]> {
   let cluster: Cluster;
   const findings: Finding[] = [];
@@ -34,23 +35,16 @@ export async function examineCluster(
   } catch (error) {
     return [unanswered(error)];
   }
-  const checks: readonly (() => Promise<readonly Finding[]>)[] = [
-    () => rights(cluster, input),
-    () => nodes(cluster, input),
-    () => storageClasses(cluster, input),
-    () => serverClock(cluster, input),
-  ];
-  for (const check of checks) findings.push(...(await check()));
+  const all = await nodesOrNone(cluster, input.signal);
+  findings.push(
+    ...(await rights(cluster, input)),
+    ...nodes(all, input),
+    ...(await storageClasses(cluster, input)),
+    ...(await serverClock(cluster, input)),
+  );
+  const ready = (all ?? []).filter((each) => each.ready).map(({ name }) => name);
+  findings.push(...(await examineProbes({ cluster, input, nodes: ready, root })));
   return findings;
-}
-
-function finding(
-  check: string,
-  verdict: Finding['verdict'],
-  found: string,
-  hint?: string,
-): Finding {
-  return { area: 'cluster', check, verdict, found, ...(hint === undefined ? {} : { hint }) };
 }
 
 function unanswered(error: unknown): Finding {
@@ -91,16 +85,25 @@ async function rights(
   return [await judged(false), await judged(true)];
 }
 
-async function nodes(cluster: Cluster, { settings, signal }: ClusterToExamine): Promise<Finding[]> {
+/** @returns undefined for an account that may not read nodes */
+async function nodesOrNone(
+  cluster: Cluster,
+  signal: AbortSignal,
+): Promise<NodeFacts[] | undefined> {
   const all: NodeFacts[] = [];
   try {
     for await (const each of cluster.list({ kind: 'Node' }, signal)) all.push(nodeFacts(each));
+    return all;
   } catch (error) {
-    if (!isForbidden(error)) throw error;
-    const found = 'not proven: the account may not read nodes';
-    return ['nodes', 'GPUs', 'clocks of nodes'].map((check) => finding(check, 'doubt', found));
+    if (isForbidden(error)) return undefined;
+    throw error;
   }
-  return [readyNodes(all), devices(all, settings), nodeClocks(all)];
+}
+
+function nodes(all: readonly NodeFacts[] | undefined, { settings }: ClusterToExamine): Finding[] {
+  if (all !== undefined) return [readyNodes(all), devices(all, settings), nodeClocks(all)];
+  const found = 'not proven: the account may not read nodes';
+  return ['nodes', 'GPUs', 'clocks of nodes'].map((check) => finding(check, 'doubt', found));
 }
 
 function readyNodes(all: readonly NodeFacts[]): Finding {
@@ -112,7 +115,7 @@ function readyNodes(all: readonly NodeFacts[]): Finding {
   return finding(
     'nodes',
     lost.length === all.length ? 'wrong' : 'doubt',
-    lost.length === 0 ? text : `${text}; not ready: ${some(lost)}`,
+    lost.length === 0 ? text : `${text}; not ready: ${someOf(lost)}`,
     'kubectl describe node shows why a node is not ready',
   );
 }
@@ -149,7 +152,7 @@ function nodeClocks(all: readonly NodeFacts[]): Finding {
   return finding(
     'clocks of nodes',
     largest > WRONG_SECONDS ? 'wrong' : 'doubt',
-    some(apart.map(({ name, seconds }) => `${name} ${ahead(seconds)} the API server`)),
+    someOf(apart.map(({ name, seconds }) => `${name} ${ahead(seconds)} the API server`)),
     'set the clocks of these nodes: certificates and tokens depend on them',
   );
 }
@@ -187,16 +190,9 @@ async function storageClasses(cluster: Cluster, { signal }: ClusterToExamine): P
     if (!isForbidden(error)) throw error;
     return [finding(check, 'doubt', 'not proven: the account may not read them')];
   }
-  return [finding(check, 'right', some(names) || 'none')];
+  return [finding(check, 'right', someOf(names) || 'none')];
 }
 
 function ahead(seconds: number): string {
   return `${Math.abs(seconds)} s ${seconds > 0 ? 'ahead of' : 'behind'}`;
-}
-
-const SHOWN = 10;
-
-function some(all: readonly string[]): string {
-  const rest = all.length - SHOWN;
-  return `${all.slice(0, SHOWN).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
 }

@@ -1,0 +1,62 @@
+import * as z from 'zod';
+import type { Digest } from '../core/digest.ts';
+import { exact } from './exact.ts';
+import * as field from './field.ts';
+
+/** The cluster that runs the services of a site, at the time of a receipt. */
+export interface ClusterRecord {
+  /** The uid of its namespace kube-system, which it has for life; absent if the account may not read it. */
+  readonly uid?: string;
+  /** Of its API server, such as `v1.36.3`. */
+  readonly version: string;
+  /** The nodes that run pods of the site. */
+  readonly nodes: readonly RecordedNode[];
+  /** The objects of every release that the cluster has. */
+  readonly objects: readonly RecordedObject[];
+}
+
+/** A node; only its name if the account may not read nodes. */
+export interface RecordedNode {
+  readonly name: string;
+  readonly kubelet?: string;
+  readonly runtime?: string;
+  /** Its devices by resource name, such as `nvidia.com/gpu`. */
+  readonly devices?: Readonly<Record<string, number>>;
+}
+
+export interface RecordedObject {
+  readonly kind: string;
+  readonly namespace?: string;
+  readonly name: string;
+  readonly resourceVersion: string;
+  /** SHA-256 of the canonical JSON of the object in the generation. */
+  readonly digest: Digest;
+}
+
+export const clusterRecord: z.ZodType<ClusterRecord> = exact(
+  z.strictObject({
+    uid: field.line(128).exactOptional(),
+    version: field.line(128),
+    nodes: z
+      .array(
+        z.strictObject({
+          name: field.line(253),
+          kubelet: field.line(128).exactOptional(),
+          runtime: field.line(128).exactOptional(),
+          devices: z.record(z.string().max(317), z.number().min(0)).exactOptional(),
+        }),
+      )
+      .max(10_000),
+    objects: z
+      .array(
+        z.strictObject({
+          kind: field.line(63),
+          namespace: field.line(63).exactOptional(),
+          name: field.line(253),
+          resourceVersion: field.line(128),
+          digest: field.digest,
+        }),
+      )
+      .max(100_000),
+  }),
+);

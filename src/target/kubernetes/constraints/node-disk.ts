@@ -1,0 +1,91 @@
+import { formatBytes } from '../../../core/amount.ts';
+import { StowageError } from '../../../core/error.ts';
+import type { Bundle } from '../../../format/bundle.ts';
+import type { Constraint } from '../../../format/plan.ts';
+import { arrivals } from '../../change.ts';
+import { imageLayers, unpackedBytes } from '../../container/disk-use.ts';
+import type { StoredBlobs } from '../../target.ts';
+import { isForbidden } from '../api/failure.ts';
+import { type ClusterNode, candidates, nodesOf } from '../capacity.ts';
+import { contentImages, imagesOf } from '../content-images.ts';
+import { clusterWorkload } from '../workload.ts';
+import type { ClusterConstraintInput } from './constraint.ts';
+
+const DISK = 'ephemeral-storage';
+
+/**
+ * A node that a service may run on has a disk for its images and the models that it mounts as images: as content, and as the
+ * snapshot that containers see. The API says how large the disk is, not what is free.
+ */
+export async function nodeDisk(input: ClusterConstraintInput): Promise<Constraint[]> {
+  const { change, cluster, store, signal } = input;
+  let nodes: ClusterNode[] | undefined;
+  const constraints: Constraint[] = [];
+  for (const { release, bundle } of arrivals(change)) {
+    for (const { name, deployment } of clusterWorkload(release)?.services ?? []) {
+      const bytes = await bytesOf(bundle, imagesOf(deployment), store);
+      const needs = `a node with a disk of ${formatBytes(bytes)} or more for images and models of service ${name} of release ${release.name}, as content and as snapshot`;
+      try {
+        nodes ??= await nodesOf(cluster, signal);
+      } catch (error) {
+        if (!isForbidden(error)) throw error;
+        const found = 'not known: the account may not read nodes';
+        constraints.push({ rule: 'node-disk', satisfied: true, needs, found });
+        continue;
+      }
+      constraints.push({
+        rule: 'node-disk',
+        needs,
+        ...judge(candidates(deployment, nodes), bytes),
+      });
+    }
+  }
+  return constraints;
+}
+
+function judge(
+  nodes: readonly ClusterNode[],
+  bytes: number,
+): { readonly satisfied: boolean; readonly found: string } {
+  const known = nodes.flatMap(({ allocatable }) => allocatable[DISK] ?? []);
+  if (known.length === 0)
+    return {
+      satisfied: true,
+      found:
+        nodes.length === 0
+          ? 'not known: no node may run it'
+          : 'not known: the nodes do not report their disks',
+    };
+  const large = known.filter((each) => each >= bytes);
+  const largest = formatBytes(Math.max(...known));
+  if (large.length === 0 && known.length === nodes.length)
+    return { satisfied: false, found: `the largest of ${nodes.length} nodes has ${largest}` };
+  return {
+    satisfied: true,
+    found: `${large.length} of ${nodes.length} nodes have it, the largest ${largest}; how much is free is not known`,
+  };
+}
+
+async function bytesOf(
+  bundle: Bundle,
+  references: readonly string[],
+  store: StoredBlobs,
+): Promise<number> {
+  let bytes = 0;
+  for (const image of bundle.images) {
+    const found = image.platforms.find(({ manifest }) =>
+      references.some((each) => each.endsWith(`@${manifest}`)),
+    );
+    if (found === undefined) continue;
+    try {
+      for (const layer of await imageLayers(store, found.manifest))
+        bytes += layer.size + unpackedBytes(layer);
+    } catch (error) {
+      // What the depot no longer has, nodes cannot pull either: another rule says so.
+      if (!(error instanceof StowageError)) throw error;
+    }
+  }
+  for (const { name, size } of contentImages(bundle))
+    if (references.some((each) => each.includes(`/${name}-car@`))) bytes += 2 * size;
+  return bytes;
+}

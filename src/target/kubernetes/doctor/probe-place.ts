@@ -1,0 +1,167 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { KubernetesObject } from '../../../format/kubernetes.ts';
+import type { KubernetesSite } from '../../../format/kubernetes-site.ts';
+import type { Cluster, Named } from '../api/cluster.ts';
+import { isForbidden } from '../api/failure.ts';
+import { labels, MANAGER } from '../labels.ts';
+import { restrictedNamespace } from '../namespace.ts';
+import { ownerOf } from '../ownership.ts';
+import { metadataOf } from '../pods.ts';
+import { pullSecretObject } from '../secrets.ts';
+
+/** What marks everything that a probe makes. Its value is the part of the object in the probe. */
+const PROBE = 'stowage.dev/probe';
+const POLL_MS = 300;
+const GONE_MS = 60_000;
+/** Removal goes on when the command was interrupted. */
+const CLEANUP_MS = 90_000;
+
+/** Where probe pods of a site run. */
+export interface ProbePlace {
+  readonly cluster: Cluster;
+  readonly site: string;
+  readonly settings: KubernetesSite;
+  /** Such as `linux/amd64`. */
+  readonly platform: string;
+  readonly namespace: string;
+  readonly pullSecret?: string;
+}
+
+export interface ProbeRequest extends Omit<ProbePlace, 'namespace' | 'pullSecret'> {
+  /** A namespace that exists; absent for one that is made for the probe and removed after it. */
+  readonly namespace?: string;
+  /** `name:token` for the registry. */
+  readonly credentials?: Uint8Array;
+}
+
+/**
+ * Runs probes, and removes everything that they made, also what a killed command left. Every probe pod has a deadline of its own.
+ * @throws StowageError `engine-failed`; see {@link isUnproven} for an account or a cluster that allows no probe
+ */
+export async function withProbePlace<T>(
+  request: ProbeRequest,
+  work: (place: ProbePlace) => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  const { cluster, site, settings, platform, credentials } = request;
+  const own = request.namespace === undefined;
+  const namespace = request.namespace ?? probeNamespace(settings, site);
+  await removeProbes({ cluster, site, namespace, own }, signal);
+  try {
+    if (own)
+      await cluster.apply(restrictedNamespace(namespace, probeLabels(site, 'namespace')), signal);
+    const place = { cluster, site, settings, platform, namespace };
+    const pullSecret = await placePullSecret(place, credentials, signal);
+    return await work(pullSecret === undefined ? place : { ...place, pullSecret });
+  } finally {
+    await removeProbes({ cluster, site, namespace, own }, AbortSignal.timeout(CLEANUP_MS));
+  }
+}
+
+/** Removes what a killed command left of its probes. Nothing of another owner is removed. */
+export async function removeLeftProbes(
+  request: Omit<ProbeRequest, 'credentials' | 'platform'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { cluster, site, settings, namespace } = request;
+  if (namespace !== undefined) await removeProbes({ cluster, site, namespace, own: false }, signal);
+  if (settings.namespace !== undefined) return;
+  await removeProbes(
+    { cluster, site, namespace: probeNamespace(settings, site), own: true },
+    signal,
+  );
+}
+
+/** The labels of an object of a probe. */
+export function probeLabels(site: string, part: string): Record<string, string> {
+  return { [labels.managedBy]: MANAGER, [labels.site]: site, [PROBE]: part };
+}
+
+/** The name of an object of a probe. */
+export function probeName(site: string, part: string): string {
+  return `stowage-probe-${site}-${part}`;
+}
+
+/** What selects every pod of a site's probes. */
+export function probeSelector(site: string): object {
+  return {
+    matchLabels: { [labels.site]: site },
+    matchExpressions: [{ key: PROBE, operator: 'Exists' }],
+  };
+}
+
+async function placePullSecret(
+  { cluster, site, settings, namespace }: ProbePlace,
+  credentials: Uint8Array | undefined,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { registry, pullSecret } = settings.images;
+  if (pullSecret !== undefined || credentials === undefined) return pullSecret;
+  const name = probeName(site, 'pull');
+  const metadata = { name, namespace, labels: probeLabels(site, 'pull') };
+  const object: KubernetesObject = pullSecretObject(metadata, registry, credentials);
+  await cluster.apply(object, signal);
+  return name;
+}
+
+interface Removal {
+  readonly cluster: Cluster;
+  readonly site: string;
+  readonly namespace: string;
+  /** Whether the namespace was made for probes. */
+  readonly own: boolean;
+}
+
+async function removeProbes(
+  { cluster, site, namespace, own }: Removal,
+  signal: AbortSignal,
+): Promise<void> {
+  const places: Named[] = own
+    ? [{ kind: 'Namespace', name: namespace }]
+    : [
+        ...(await podsOfProbes(cluster, site, namespace, signal)),
+        { kind: 'Secret', namespace, name: probeName(site, 'pull') },
+        { kind: 'NetworkPolicy', namespace, name: probeName(site, 'deny') },
+      ];
+  const removed: Named[] = [];
+  for (const place of places) {
+    const found = (await cluster.tryGet(place, signal)).object;
+    if (found === undefined || !isProbe(found, site)) continue;
+    await cluster.remove(place, signal);
+    removed.push(place);
+  }
+  const began = performance.now();
+  for (const place of removed)
+    while ((await cluster.tryGet(place, signal)).object !== undefined) {
+      if (performance.now() - began >= GONE_MS) return;
+      await sleep(POLL_MS, undefined, { signal });
+    }
+}
+
+async function podsOfProbes(
+  cluster: Cluster,
+  site: string,
+  namespace: string,
+  signal: AbortSignal,
+): Promise<Named[]> {
+  const places: Named[] = [];
+  try {
+    const selected = { kind: 'Pod', namespace, labels: { [labels.site]: site } } as const;
+    for await (const each of cluster.list(selected, signal))
+      if (isProbe(each, site))
+        places.push({ kind: 'Pod', namespace, name: String(metadataOf(each)['name']) });
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+  }
+  return places;
+}
+
+function isProbe(found: Readonly<Record<string, unknown>>, site: string): boolean {
+  const own = metadataOf(found)['labels'];
+  return ownerOf(found) === site && typeof own === 'object' && own !== null && PROBE in own;
+}
+
+/** A release could only have it if it were named `probe-` and the site's id. */
+function probeNamespace({ namespacePrefix }: KubernetesSite, site: string): string {
+  return `${namespacePrefix}probe-${site}`.replace(/^(?=[0-9])/, 's-');
+}

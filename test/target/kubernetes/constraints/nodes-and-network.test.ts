@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest';
+import {
+  networkPolicy,
+  outsidePorts,
+} from '../../../../src/target/kubernetes/constraints/network.ts';
+import { nodeDisk } from '../../../../src/target/kubernetes/constraints/node-disk.ts';
+import { ProofFile } from '../../../../src/target/kubernetes/doctor/cluster-proof.ts';
+import { twoServices } from '../rendered.ts';
+import { ask, object } from './ask.ts';
+
+const labels = { 'kubernetes.io/os': 'linux', 'kubernetes.io/arch': 'amd64' };
+const node = (disk: object): object => ({
+  metadata: { name: 'n1', labels },
+  status: {
+    allocatable: { pods: '110', cpu: '8', memory: '64Gi', ...disk },
+    conditions: [{ type: 'Ready', status: 'True' }],
+  },
+});
+
+describe('when images and models need disk on a node', () => {
+  // The model has 8 bytes, which a node stores twice; the manifest of the image lists no layers.
+  it.each([
+    ['one byte too small', [node({ 'ephemeral-storage': '15' })], false, /^the largest of 1 nodes/],
+    ['just large enough', [node({ 'ephemeral-storage': '16' })], true, /^1 of 1 nodes have it/],
+    ['unknown', [node({})], true, /^not known: the nodes do not report/],
+    ['of no node', [], true, /^not known: no node/],
+  ] as const)('judges a disk that is %s', async (_, nodes, satisfied, text) => {
+    const all = await nodeDisk(ask(twoServices, { Node: nodes }));
+    const back = all.find(({ needs }) => needs.includes('service back'));
+    expect(back).toMatchObject({ satisfied, found: expect.stringMatching(text) });
+    expect(back?.needs).toContain('16 B ');
+  });
+
+  it('claims nothing for an account that may not read nodes', async () => {
+    const [first] = await nodeDisk(ask(twoServices, { Node: 403 }));
+    expect(first).toMatchObject({ satisfied: true, found: expect.stringMatching(/^not known/) });
+  });
+});
+
+describe('when the network of a cluster is judged', () => {
+  const found = async (held = {}, at?: { enforced: boolean; at: string }): Promise<unknown> => {
+    const input = ask(twoServices, held);
+    const proof = await ProofFile.open(input.root, input.cluster, input.signal);
+    if (at !== undefined) await proof.add({ networkPolicy: at });
+    return (await networkPolicy(input)).map((each) => [each.satisfied, each.found]);
+  };
+
+  it('proves no policy before doctor tried one', async () => {
+    expect(await found()).toEqual([[true, 'not proven: stowage doctor tries it']]);
+  });
+
+  it.each([
+    [true, /^proven at 2026/],
+    [false, /^not enforced.*every pod/],
+  ])('repeats what doctor showed: enforced %s', async (enforced, text) => {
+    const seen = await found({}, { enforced, at: '2026-11-28T05:00:00Z' });
+    expect(seen).toEqual([[true, expect.stringMatching(text)]]);
+  });
+
+  it('proves nothing for another cluster', async () => {
+    const kube = (uid: string): object => ({
+      Namespace: [object('Namespace', 'kube-system', { metadata: { name: 'kube-system', uid } })],
+    });
+    const [one, two] = [ask(twoServices, { ...kube('one') }), ask(twoServices, { ...kube('two') })];
+    const open = (cluster: typeof one.cluster): Promise<ProofFile> =>
+      ProofFile.open(one.root, cluster, one.signal);
+    const networkPolicy = { enforced: true, at: '2026-11-28T05:00:00Z' };
+    await (await open(one.cluster)).add({ networkPolicy });
+    expect(await (await open(one.cluster)).read()).toMatchObject({ networkPolicy });
+    expect((await (await open(two.cluster)).read()).networkPolicy).toBeUndefined();
+  });
+
+  it.each([
+    ['ClusterIP', []],
+    ['NodePort', [/^the cluster assigns 1 /, /^the cluster assigns 1 /]],
+    ['LoadBalancer', [/^not proven/, /^not proven/]],
+  ] as const)('says what the cluster decides for %s', (service, texts) => {
+    const all = outsidePorts(ask(twoServices, {}, { settings: { service } }));
+    expect(all.map((each) => each.found)).toEqual(texts.map((each) => expect.stringMatching(each)));
+  });
+});
