@@ -50,10 +50,13 @@ export async function openConnection(
   const config = new Config();
   const path = settings.kubeconfig ?? env['KUBECONFIG'] ?? `${env['HOME'] ?? ''}/.kube/config`;
   try {
-    // As kubectl merges them: the first file that has a current context decides.
+    // As kubectl merges them: the first file that has a current context decides, and the first that has a name.
     for (const each of path.split(':').filter((part) => part !== '')) {
       const part = new Config();
       part.loadFromFile(each);
+      part.clusters = part.clusters.filter(({ name }) => config.getCluster(name) === null);
+      part.users = part.users.filter(({ name }) => config.getUser(name) === null);
+      part.contexts = part.contexts.filter(({ name }) => config.getContextObject(name) === null);
       config.mergeConfig(part, Boolean(config.getCurrentContext()));
     }
     if (settings.context !== undefined) config.setCurrentContext(settings.context);

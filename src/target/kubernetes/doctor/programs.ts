@@ -25,11 +25,12 @@ export const programs: readonly Program[] = [
   {
     ...{ name: 'node', port: 7001, command: ['node', '-e'] },
     scripts: {
-      list: `process.exit(require('fs').readdirSync('${LISTED}').length > 0 ? 0 : ${EMPTY})`,
-      listen: `require('net').createServer((s) => s.end()).listen(Number(process.argv[1]))`,
+      list: `require('process').exit(require('fs').readdirSync('${LISTED}').length > 0 ? 0 : ${EMPTY})`,
+      listen: `require('net').createServer((s) => s.end()).listen(Number(require('process').argv[1]))`,
       connect: `
 const net = require('net');
-const [, host, port, seconds] = process.argv;
+const { argv, exit } = require('process');
+const [, host, port, seconds] = argv;
 const end = Date.now() + seconds * 1000;
 let up = false;
 let failed = 0;
@@ -44,7 +45,7 @@ const once = () => new Promise((resolve) => {
       if (!up) console.log('${CONNECTED}');
       up = true;
       failed = 0;
-    } else if (up && ++failed >= 3) process.exit(${BLOCKED});
+    } else if (up && ++failed >= 3) exit(${BLOCKED});
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
 })();`,
