@@ -88,11 +88,15 @@ export function isMediaPath(path: string): path is SafePath {
 export function pathCollision(paths: Iterable<string>): readonly [string, string] | undefined {
   const seen = new Map<string, string>();
   const folders = new Map<string, string>();
+  // The folder of the previous path, with its slash: its own folders were checked.
+  let last = '/';
   for (const path of paths) {
     const folded = foldCase(path);
     const twin = seen.get(folded) ?? folders.get(folded);
     if (twin !== undefined) return [twin, path];
     seen.set(folded, path);
+    if (folded.startsWith(last) && !folded.includes('/', last.length)) continue;
+    last = folded.slice(0, folded.lastIndexOf('/') + 1) || '/';
     for (let cut = folded.lastIndexOf('/'); cut > 0; cut = folded.lastIndexOf('/', cut - 1)) {
       const folder = folded.slice(0, cut);
       // Its own folders were checked when it was first seen.

@@ -136,9 +136,18 @@ function* defectsOf(bundle: Bundle): Iterable<string> {
       yield `blob ${need.digest} has two sizes`;
   }
   if (bundle.parity !== undefined) yield* parityDefects(bundle.parity, dataParts(bundle));
-  const collision = pathCollision(bundleFiles(bundle).map((each) => each.path));
+  const collision = pathCollision(comparedPaths(bundle));
   if (collision !== undefined)
     yield `${collision[0]} and ${collision[1]} are one file on some systems`;
+}
+
+/** The paths that may collide. Those of parts differ as their digests do: they are compared if another path is like them. */
+function comparedPaths(bundle: Bundle): string[] {
+  const { control, installers = [], parity } = bundle;
+  const others = [...control, ...installers, ...(parity?.rows.flat() ?? [])];
+  const like = others.some(({ path }) => /^blobs(?:$|\/)/i.test(path));
+  const parts = like ? dataParts(bundle) : (bundle.blobs[0]?.parts ?? []);
+  return [...others, ...parts].map(({ path }) => path);
 }
 
 /**

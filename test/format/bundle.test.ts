@@ -188,6 +188,11 @@ describe('when a bundle’s lists contradict each other', () => {
       'are one file',
     ],
     [
+      'a control file that is a case twin of a part',
+      bend(bundle(), 'control.1', control(placeOf(ONE).toUpperCase())),
+      'are one file',
+    ],
+    [
       'a control file that is a part’s folder',
       bend(bundle(), 'control.1', control('blobs')),
       'are one file',
