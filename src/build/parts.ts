@@ -157,7 +157,7 @@ function toPiece(slice: Slice, folder: string): Piece {
     length: slice.size,
     destination: {
       ...{ path: join(folder, slice.path), offset: 0, create: true },
-      ...(isSmall(slice) ? { unsynced: true } : {}),
+      ...(isSmall(slice) ? { unsynced: true } : { clone: true }),
     },
   };
 }

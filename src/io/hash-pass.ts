@@ -6,7 +6,7 @@ import { CRC_SPAN_BYTES, MIB, READ_BUFFER_BYTES } from '../core/limits.ts';
 import { BufferRing } from './buffer-ring.ts';
 import type { HashResult, HashTask, Piece, PieceSums } from './hash-task.ts';
 import { attempt, fill, PassError } from './positioned.ts';
-import { WrittenFile } from './written-file.ts';
+import { ClonedFile, WrittenFile } from './written-file.ts';
 
 /** One buffer is written while the next is read and hashed. */
 const BUFFERS = 2;
@@ -15,7 +15,7 @@ const DIRECT_BUFFER_BYTES: number = 2 * MIB;
 
 /**
  * Runs a task on this thread with positioned reads into a few reused buffers. The buffer that was hashed is the one that
- * is written, so a source that changes between two reads cannot insert unverified bytes.
+ * is written, so a source that changes between two reads cannot insert unverified bytes. A clone is what is hashed.
  * @throws PassError
  */
 export async function runPass(
@@ -75,7 +75,14 @@ async function passPiece(
   const sha512 = task.hashes.includes('sha512') ? createHash('sha512') : undefined;
   const hasCrc = task.hashes.includes('crc32');
   const { destination } = piece;
-  const target = destination === undefined ? undefined : new WrittenFile(destination, piece.length);
+  const clone =
+    destination?.clone === true && start === 0 && piece.length === task.size
+      ? ClonedFile.make(source, destination)
+      : undefined;
+  const target =
+    destination === undefined || clone !== undefined
+      ? undefined
+      : new WrittenFile(destination, piece.length);
   const stride = target?.isDirect === true ? buffers.size : READ_BUFFER_BYTES;
   let crcs = '';
   let crc = 0;
@@ -83,7 +90,7 @@ async function passPiece(
     for (let done = 0; done < piece.length; ) {
       const want = Math.min(stride, piece.length - done);
       const bytes = fill(await buffers.next(), want, {
-        ...{ source, path: task.path },
+        ...{ source: clone?.file ?? source, path: task.path },
         position: start + done,
       });
       sha512?.update(bytes);
@@ -101,9 +108,11 @@ async function passPiece(
     }
     await buffers.settle();
     await target?.finish();
+    clone?.finish();
   } finally {
     await buffers.quiet();
     await target?.close();
+    clone?.close();
   }
   return {
     ...(sha512 === undefined ? {} : { sha512: sriFromHex(sha512.digest('hex')) }),

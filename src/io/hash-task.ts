@@ -17,6 +17,8 @@ export interface Destination {
   readonly create: boolean | 'anew';
   /** True if the caller syncs many such files together. */
   readonly unsynced?: boolean;
+  /** Whether a new file for the whole source may share the blocks of the source, where the file system supports it. */
+  readonly clone?: boolean;
 }
 
 /** Where a part is copied while it is checked. */

@@ -1,4 +1,4 @@
-import { closeSync, constants, fdatasync, openSync, write } from 'node:fs';
+import { closeSync, constants, copyFileSync, fdatasync, fsyncSync, openSync, write } from 'node:fs';
 import { promisify } from 'node:util';
 import { KIB, MIB } from '../core/limits.ts';
 import type { Destination } from './hash-task.ts';
@@ -93,6 +93,46 @@ export class WrittenFile {
     });
     // Reported by the next call.
     this.#flushing.catch(() => {});
+  }
+}
+
+/** A new file that shares the blocks of another. */
+export class ClonedFile {
+  /** Open for reading. */
+  readonly file: number;
+  readonly #destination: Destination;
+
+  private constructor(destination: Destination, file: number) {
+    this.#destination = destination;
+    this.file = file;
+  }
+
+  /** Clones an open file; undefined where the file system cannot, and for a path that exists. */
+  static make(source: number, destination: Destination): ClonedFile | undefined {
+    const { path } = destination;
+    try {
+      // By its descriptor, so that it cannot be replaced.
+      const flags = constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE;
+      copyFileSync(`/proc/self/fd/${source}`, path, flags);
+    } catch {
+      return undefined;
+    }
+    return new ClonedFile(
+      destination,
+      attempt(path, () => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW)),
+    );
+  }
+
+  /** Sets its mode, and syncs it unless the caller does. */
+  finish(): void {
+    attempt(this.#destination.path, () => {
+      setModeSync(this.file, 0o644);
+      if (this.#destination.unsynced !== true) fsyncSync(this.file);
+    });
+  }
+
+  close(): void {
+    closeSync(this.file);
   }
 }
 

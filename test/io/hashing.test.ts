@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { truncateSync } from 'node:fs';
-import { readFile, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import { chmod, readFile, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -57,6 +57,22 @@ async function failureOf(run: () => Promise<unknown>): Promise<PassError> {
   }
   throw new Error('nothing failed');
 }
+
+describe('when a destination may be a clone', () => {
+  it.each([1, SPAN + 1])(
+    'writes %i bytes with their mode, whether or not the file system clones',
+    async (size) => {
+      const { path, bytes } = await fileOf(size);
+      await chmod(path, 0o444);
+      const destination = { path: fresh(), offset: 0, create: true, clone: true };
+      const task = whole(path, size, { pieces: [{ length: size, destination }] });
+      expect((await pass(task)).pieces).toEqual([sumsOf(bytes)]);
+      expect((await readFile(destination.path)).equals(bytes)).toBe(true);
+      expect((await stat(destination.path)).mode & 0o777).toBe(0o644);
+      expect((await failureOf(() => pass(task))).code).toBe('EEXIST');
+    },
+  );
+});
 
 describe('when a file is hashed', () => {
   it.each([0, 1, SPAN - 1, SPAN, SPAN + 1])('computes the hashes of %i bytes', async (size) => {
