@@ -1,5 +1,13 @@
-import { type ErrorEntry, errorCodes, errorTable } from '../../src/core/error.ts';
+import { errorText } from '../../src/cli/render.ts';
+import {
+  type ErrorEntry,
+  errorCodes,
+  errorTable,
+  type StowageError,
+} from '../../src/core/error.ts';
 import { exitStatus, type StatusName, statusMeanings } from '../../src/core/exit-status.ts';
+import { Findings } from '../../src/examine/findings.ts';
+import { examineLicense } from '../../src/examine/license.ts';
 
 /** manifests/ERRORS.md: every error code by exit status. */
 export function errorPage(): string {
@@ -11,10 +19,7 @@ export function errorPage(): string {
 Every error has a code, which never changes, in brackets after the message:
 
 \`\`\`text
-stowage: error: model "embed" has license cc-by-nc-4.0, which this manifest does not allow [content-refused]
-  expected: one of: apache-2.0, mit
-  found:    cc-by-nc-4.0, in README.md
-  hint:     add the license to "licenses" of model "embed" if you accept its terms, or choose another model
+${sample()}
 \`\`\`
 
 The message and the hint describe the specific case; this page explains each code in general. \`stowage help errors CODE\`
@@ -30,6 +35,20 @@ ${names
   .map(section)
   .join('\n\n')}
 `;
+}
+
+/** An error as the program prints it. */
+function sample(): string {
+  const findings = new Findings();
+  const place = { source: 'embed', file: '*', allow: [] };
+  const model = { name: 'embed', licenses: ['apache-2.0', 'mit'] };
+  examineLicense(model, 'cc-by-nc-4.0', [], (rule, detail) => findings.add(place, rule, detail));
+  try {
+    findings.settle();
+  } catch (error) {
+    return errorText(error as StowageError, undefined).trimEnd();
+  }
+  throw new RangeError('a license that is not listed was accepted');
 }
 
 function section(name: StatusName): string {

@@ -60,8 +60,10 @@ export function systemCode(error: unknown): string | undefined {
 
 const usage = {
   'usage-invalid': {
-    cause: 'the command or option does not exist, or a value is invalid',
-    remedy: 'run stowage help for the commands, and stowage help COMMAND for the options of one',
+    cause:
+      'the command or option does not exist, or a value, also of an environment variable, is invalid',
+    remedy:
+      'follow the hint; stowage help lists the commands, and stowage help COMMAND the options of one',
   },
 } as const;
 

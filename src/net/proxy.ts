@@ -16,7 +16,7 @@ export interface Proxies {
 /**
  * Reads `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`; the lower-case names take precedence, as in curl and git.
  * `proxy:3128` means http. An unusable proxy is an error: we never connect without the proxy that was set.
- * @throws StowageError `source-unsupported`, without the user and the password of the address
+ * @throws StowageError `usage-invalid`, without the user and the password of the address
  */
 export function readProxies(env: Environment): Proxies {
   const value = (name: string): string =>
@@ -44,11 +44,14 @@ export function readProxies(env: Environment): Proxies {
 function parseProxy(text: string, name: string): URL {
   const url = URL.parse(text.includes('://') ? text : `http://${text}`);
   if (url !== null && /^https?:$/.test(url.protocol) && url.hostname !== '') return url;
-  throw new StowageError('source-unsupported', `${name} is not a usable proxy`, {
+  const socks = url?.protocol.startsWith('socks') === true;
+  throw new StowageError('usage-invalid', `${name} is not a usable proxy`, {
     expected: 'http://host:port or https://host:port, with user:password@ if it asks for them',
     // No more of it: the unreadable part may be a password.
     found: url === null ? 'no address' : `${url.protocol}//`,
-    hint: `correct ${name}; list hosts that need no proxy in NO_PROXY`,
+    hint: socks
+      ? `SOCKS proxies are not supported: set ${name} to an HTTP proxy, or unset it if the hosts can be reached directly`
+      : `correct ${name}; list hosts that need no proxy in NO_PROXY`,
   });
 }
 

@@ -48,11 +48,13 @@ export function createReader(http: Http, client: RegistryClient): Reader {
   return {
     manifest: async (place, name, signal) => {
       const separator = isDigest(name) ? '@' : ':';
+      const url = await client.url(place, `manifests/${name}`, signal);
       const request: HttpRequest = {
         what: `${repositoryName(place)}${separator}${name}`,
-        url: await client.url(place, `manifests/${name}`, signal),
+        url,
         headers: { accept: acceptManifests },
-        explain: (refusal) => notFound(refusal, place, name),
+        explain: (refusal) =>
+          notFound(refusal, { ...place, plain: url.protocol === 'http:' }, name),
       };
       const { bytes, headers } = await client.send(request, place, signal, (each) =>
         http.read(each, MAX_OCI_MANIFEST_BYTES, signal),
@@ -141,7 +143,7 @@ function digestOf(bytes: Uint8Array): Digest {
 
 function notFound(
   { status, said }: HttpRefusal,
-  place: Place,
+  place: Place & { readonly plain?: boolean },
   name: string,
 ): StowageError | undefined {
   if (status !== 404) return undefined;
@@ -157,7 +159,9 @@ function notFound(
   return new StowageError('source-not-found', `${what} was not found in ${repository}`, {
     expected: what,
     found: 'status 404',
-    hint: `check the spelling of the repository and of the tag or digest; skopeo list-tags docker://${repository} lists the tags`,
+    hint: isDigest(name)
+      ? 'check the spelling of the repository and of the digest; the publisher may have deleted it'
+      : `check the spelling of the repository and of the tag; skopeo list-tags ${place.plain === true ? '--tls-verify=false ' : ''}docker://${repository} lists the tags`,
   });
 }
 

@@ -101,8 +101,10 @@ describe('when the environment names proxies', () => {
     async (text) => {
       const error = await expectCode(
         async () => readProxies({ HTTPS_PROXY: text }),
-        'source-unsupported',
+        'usage-invalid',
       );
+      expect(error.exitStatus).toBe(2);
+      expect(error.hint.includes('SOCKS proxies are not supported')).toBe(text.startsWith('socks'));
       expect(inspect(error)).not.toContain('s3cret');
       expect(error.message).toContain('HTTPS_PROXY');
     },

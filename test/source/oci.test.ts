@@ -1,7 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { inspect } from 'node:util';
+import { inspect, promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Digest } from '../../src/core/digest.ts';
 import { createHostTrust } from '../../src/net/host-trust.ts';
@@ -121,6 +122,23 @@ describe('when a reference has a digest', () => {
 });
 
 describe('when something is missing', () => {
+  it('gives a command that lists the tags of the repository', async () => {
+    const error = await expectCode(
+      () => registry().resolve(`${open.host}/team/app:9.9`, amd64, never),
+      'source-not-found',
+    );
+    const [, command = ''] = /; (skopeo .*) lists the tags$/.exec(error.hint) ?? [];
+    const [program = '', ...args] = command.split(' ');
+    const { stdout } = await promisify(execFile)(program, args);
+    expect(JSON.parse(stdout)).toMatchObject({ Tags: expect.arrayContaining(['1.0', 'amd64']) });
+  });
+
+  it('gives none for a digest', async () => {
+    const source = `${open.host}/team/app@sha256:${'0'.repeat(64)}`;
+    const run = (): Promise<unknown> => registry().resolve(source, amd64, never);
+    expect((await expectCode(run, 'source-not-found')).hint).not.toContain('skopeo');
+  });
+
   it('names the tag', async () => {
     const error = await expectCode(
       () => registry().resolve(`${open.host}/team/app:9.9`, amd64, never),

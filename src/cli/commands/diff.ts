@@ -7,6 +7,7 @@ import {
   comparableLock,
 } from '../../bundle/inspect/comparable.ts';
 import { diffSides } from '../../bundle/inspect/diff.ts';
+import { StowageError } from '../../core/error.ts';
 import { MAX_LOCK_BYTES } from '../../core/limits.ts';
 import { readJson } from '../../format/document.ts';
 import { lockKind } from '../../format/lock.ts';
@@ -57,10 +58,27 @@ async function sideAt(
   context: CommandContext,
 ): Promise<Comparable> {
   const path = context.path(place);
-  if (await isFile(path))
-    return comparableLock(readJson(lockKind, await readNamed(path, MAX_LOCK_BYTES)));
-  const folders = await findDiscs([path]);
-  return comparableBundle(await viewBundle(folders, { ...context, ...(trust && { trust }) }));
+  try {
+    if (await isFile(path))
+      return comparableLock(readJson(lockKind, await readNamed(path, MAX_LOCK_BYTES)));
+    const folders = await findDiscs([path]);
+    return comparableBundle(await viewBundle(folders, { ...context, ...(trust && { trust }) }));
+  } catch (error) {
+    throw ofSide(error, place, path);
+  }
+}
+
+/** An error that says which of the two it is about. */
+function ofSide(error: unknown, place: string, path: string): unknown {
+  if (!(error instanceof StowageError) || error.message.includes(path)) return error;
+  const { code, message, expected, found, hint, defects } = error;
+  return new StowageError(code, `${place}: ${message}`, {
+    ...(expected === undefined ? {} : { expected }),
+    ...(found === undefined ? {} : { found }),
+    hint,
+    defects,
+    cause: error,
+  });
 }
 
 async function isFile(path: string): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { encodePem } from '../../../src/trust/pem.ts';
@@ -62,6 +62,16 @@ describe('when two bundles differ', () => {
     resign(changed, makeAuthority('Example Thief'));
     const refused = await run(old.folder, changed, '--trust', 'root.pem');
     expect(refused).toMatchObject({ status: 10, stdout: '', error: { code: 'signer-untrusted' } });
+  });
+
+  it.each(['first', 'second'])('names the one that has no signature: the %s', async (which) => {
+    const unsigned = scratch.copy(next.folder);
+    rmSync(join(unsigned, 'signatures'), { recursive: true });
+    const both = which === 'first' ? [unsigned, old.folder] : [old.folder, unsigned];
+    const { error } = await run(...both, '--trust', 'root.pem');
+    expect(error?.code).toBe('signature-missing');
+    expect(error?.message).toContain(unsigned);
+    expect(error?.message).not.toContain(old.folder);
   });
 
   it('shows the signers as not checked', async () => {
