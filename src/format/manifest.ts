@@ -99,7 +99,7 @@ const image: z.ZodType<ImageSource> = exact(
     source: z
       .string()
       .regex(
-        /^[A-Za-z0-9][A-Za-z0-9._:@/-]*$/,
+        /^(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9])[A-Za-z0-9._:@/-]*$/,
         'expected an image reference such as docker.io/vllm/vllm-openai:v0.11.0',
       )
       .max(512),
