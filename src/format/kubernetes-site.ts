@@ -19,6 +19,14 @@ export interface Toleration {
   readonly effect?: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute';
 }
 
+/** How a claim is filled with the content of a release. */
+export interface VolumeFill {
+  /** An image of the release with a shell; absent for the image of the service. */
+  readonly image?: string;
+  /** Whether the content stays on the claim when its release is removed. */
+  readonly keep: boolean;
+}
+
 /** The cluster of a site with `target: kubernetes`. */
 export interface KubernetesSite {
   /** An absolute path; absent for the `KUBECONFIG` variable, or `~/.kube/config`. */
@@ -41,8 +49,14 @@ export interface KubernetesSite {
     readonly pullSecret?: string;
   };
   readonly weights: WeightWay;
-  /** For `volume`: a claim in the namespace with access mode ReadOnlyMany that has the content. */
+  /** For `volume`: a claim in the namespace that has the content, or is filled with it. */
   readonly claim?: string;
+  /** For `volume` without `claim`: Stowage makes a claim of this class for each release, and fills it. */
+  readonly storageClass?: string;
+  /** The access mode of the claims that Stowage makes. */
+  readonly accessMode: 'ReadWriteMany' | 'ReadWriteOnce';
+  /** For `volume`: a Job copies the content to the claim. Without it, the owner of the claim does. */
+  readonly fill?: VolumeFill;
   /** For `local`: the node that is this host. */
   readonly node?: string;
   readonly nodeSelector: Readonly<Record<string, string>>;
@@ -87,6 +101,10 @@ const toleration: z.ZodType<Toleration> = exact(
     value: labelValue.exactOptional(),
     effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).exactOptional(),
   }),
+);
+
+const volumeFill: z.ZodType<VolumeFill> = exact(
+  z.strictObject({ image: field.name.exactOptional(), keep: z.boolean().default(false) }),
 );
 
 const images: z.ZodType<KubernetesSite['images']> = exact(
@@ -138,6 +156,9 @@ export const kubernetesSite: z.ZodType<KubernetesSite> = exact(
       images,
       weights: z.enum(weightWays).default('auto'),
       claim: dotted.exactOptional(),
+      storageClass: dotted.exactOptional(),
+      accessMode: z.enum(['ReadWriteMany', 'ReadWriteOnce']).default('ReadWriteMany'),
+      fill: volumeFill.exactOptional(),
       node: dotted.exactOptional(),
       nodeSelector: z.record(labelKey, labelValue).default({}),
       tolerations: z.array(toleration).max(64).default([]),
@@ -154,9 +175,22 @@ export const kubernetesSite: z.ZodType<KubernetesSite> = exact(
       switch: z.enum(['auto', 'beside', 'stop-first']).default('auto'),
       user: z.enum(['manifest', 'namespace']).default('manifest'),
     })
-    .refine((value) => (value.weights === 'volume') === (value.claim !== undefined), {
-      path: ['claim'],
-      message: 'weights: volume needs the name of a claim, and only it has one',
+    .refine(
+      ({ weights, claim, storageClass }) =>
+        [claim, storageClass].filter((each) => each !== undefined).length ===
+        (weights === 'volume' ? 1 : 0),
+      {
+        path: ['claim'],
+        message: 'weights: volume needs either a claim or a storageClass, and only it has one',
+      },
+    )
+    .refine(({ weights, fill }) => fill === undefined || weights === 'volume', {
+      path: ['fill'],
+      message: 'only weights: volume is filled',
+    })
+    .refine(({ fill, claim }) => fill?.keep !== true || claim !== undefined, {
+      path: ['fill', 'keep'],
+      message: 'a claim that Stowage makes is removed with its release',
     })
     .refine((value) => (value.weights === 'local') === (value.node !== undefined), {
       path: ['node'],

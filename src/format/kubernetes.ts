@@ -33,7 +33,22 @@ export type KubernetesWorkload = {
   readonly services: readonly KubernetesService[];
   /** The pull secret among the secrets of the release, whose value is `name:token`, and the registry that it is for. */
   readonly pullSecret?: { readonly name: string; readonly registry: string };
+  /** How the content of the release gets to the claim that its pods mount; absent if that is not Stowage's work. */
+  readonly fill?: KubernetesFill;
 };
+
+/** A volume with the content of a release, as a Job makes it. */
+export interface KubernetesFill {
+  readonly claim: string;
+  /** The folder of the release in it. */
+  readonly folder: string;
+  /** What is copied, in bytes. */
+  readonly bytes: number;
+  /** Copies the content, and removes content of the release that no generation needs. */
+  readonly job: KubernetesObject;
+  /** Removes the content of the release; absent where the claim is removed, or its content stays. */
+  readonly clear?: KubernetesObject;
+}
 
 /** A service as a Deployment, named after its content, and the Service that its clients use. */
 export interface KubernetesService {
@@ -75,6 +90,16 @@ const service: z.ZodType<KubernetesService> = exact(
   }),
 );
 
+const fill: z.ZodType<KubernetesFill> = exact(
+  z.strictObject({
+    claim: z.string().max(253),
+    folder: z.string().max(255),
+    bytes: field.bytes,
+    job: object,
+    clear: object.exactOptional(),
+  }),
+);
+
 const schema: z.ZodType<KubernetesWorkload> = exact(
   z.strictObject({
     kind: z.literal('kubernetes'),
@@ -87,6 +112,7 @@ const schema: z.ZodType<KubernetesWorkload> = exact(
     pullSecret: z
       .strictObject({ name: z.string().max(253), registry: z.string().max(255) })
       .exactOptional(),
+    fill: fill.exactOptional(),
   }),
 );
 

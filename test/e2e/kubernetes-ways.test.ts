@@ -1,9 +1,21 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import type { Cluster } from '../lab/kubernetes/cluster.ts';
+import { pushShellImage } from '../lab/shell-image.ts';
 import { startUpstream } from '../lab/upstream.ts';
 import { type ClusterSite, startClusterSite } from '../support/cluster-site.ts';
 import { noCluster, startTestCluster } from '../support/kubernetes-lab.ts';
@@ -12,6 +24,20 @@ import { connectedSide, demoManifest } from './connected.ts';
 
 // The other ways by which nodes get images and weights.
 const CREDENTIALS = { username: 'nodes', password: 'of-the-lab' };
+/** What the script of a Job that fills a volume needs. */
+const PROGRAMS = [
+  'sh',
+  'cat',
+  'cp',
+  'find',
+  'ls',
+  'mkdir',
+  'mv',
+  'rm',
+  'sha256sum',
+  'stat',
+  'sync',
+];
 const three = new URL('../lab/three-services/', import.meta.url);
 const work = mkdtempSync(join(tmpdir(), 'ways-'));
 let cluster: Cluster;
@@ -25,8 +51,14 @@ beforeAll(async () => {
   const upstream = await startUpstream(join(work, 'upstream'));
   try {
     const side = await connectedSide(work, upstream);
-    const first = await side.release(demoManifest(upstream, 8080), 'one', '--no-installer');
-    const later = demoManifest(upstream, 8080).replace(/^version: .*$/m, 'version: 1.1.0');
+    const shell = `${upstream.registry.host}/demo/tools:1`;
+    await pushShellImage(join(work, 'shell'), shell, PROGRAMS);
+    const manifest = demoManifest(upstream, 8080).replace(
+      'images:\n',
+      `images:\n  - name: tools\n    source: ${shell}\n`,
+    );
+    const first = await side.release(manifest, 'one', '--no-installer');
+    const later = manifest.replace(/^version: .*$/m, 'version: 1.1.0');
     await side.release(later, 'two', '--no-installer');
     for (const name of ['gateway.mjs', 'embeddings.mjs'])
       cpSync(new URL(name, three), join(work, name));
@@ -56,6 +88,32 @@ afterAll(async () => {
 async function pod(): Promise<any> {
   const printed = await cluster.kubectl('get', 'pods', '-n', 'stowage-tiny-chat', '--output=json');
   return JSON.parse(printed).items[0];
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: as above
+async function json(...args: readonly string[]): Promise<any> {
+  return JSON.parse(await cluster.kubectl('get', ...args, '--output=json'));
+}
+
+/** A folder that both nodes see, as they see a share of a network. */
+function volume(name: string): string {
+  const folder = join(work, 'volumes', name);
+  mkdirSync(folder, { recursive: true });
+  chmodSync(folder, 0o777);
+  return folder;
+}
+
+/** As the owner of a cluster without a provisioner makes one. */
+function staticVolume(name: string, path: string, storageClassName: string): object {
+  return {
+    ...{ apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name } },
+    spec: {
+      accessModes: ['ReadWriteMany', 'ReadOnlyMany'],
+      capacity: { storage: '1Gi' },
+      persistentVolumeReclaimPolicy: 'Retain',
+      ...{ hostPath: { path }, storageClassName },
+    },
+  };
 }
 
 /** Removes what the nodes have pulled from the depot. */
@@ -139,6 +197,85 @@ describe('when nodes get a release by another way', () => {
     await site.must('uninstall', 'tiny-chat');
     const selector = ['--selector', 'app.kubernetes.io/managed-by=stowage'];
     expect(await cluster.kubectl('get', 'pv,ns', ...selector, '--output=name')).toBe('');
+  });
+
+  it('fills a claim of the owner once, checked, and removes only what it wrote', async () => {
+    cluster.registries.clear();
+    cluster.registries.trust({ address: site.registry, ca: cluster.ca.certificate });
+    const folder = volume('models');
+    writeFileSync(join(folder, 'mine.txt'), 'of the owner');
+    const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+    const namespace = {
+      apiVersion: 'v1',
+      kind: 'Namespace',
+      metadata: { name: 'volumes', labels },
+    };
+    const accessModes = ['ReadWriteMany', 'ReadOnlyMany'];
+    const resources = { requests: { storage: '1Gi' } };
+    const claim = {
+      ...{ apiVersion: 'v1', kind: 'PersistentVolumeClaim' },
+      metadata: { name: 'models', namespace: 'volumes' },
+      spec: { accessModes, resources, storageClassName: '', volumeName: 'models' },
+    };
+    await cluster.apply(namespace, staticVolume('models', folder, ''), claim);
+    const more = '  namespace: volumes\n  weights: volume\n  claim: models\n';
+    site.configure({ more: `${more}  fill: {}\n` });
+    const without = await site.run('install', 'tiny-chat@1.0.0');
+    expect(without.status).toBe(3);
+    expect(without.json.error.found).toContain('the image has no shell');
+    expect(readdirSync(folder)).toEqual(['mine.txt']);
+
+    site.configure({ more: `${more}  fill: { image: tools }\n` });
+    const { plan } = (await site.must('plan', 'tiny-chat@1.0.0')).json;
+    const rule = plan.constraints.find((each: { rule: string }) => each.rule === 'volume');
+    expect(rule).toMatchObject({
+      satisfied: true,
+      found: expect.stringContaining('1.00 GiB in all'),
+    });
+    expect((await site.must('install', 'tiny-chat@1.0.0')).json.receipt.outcome).toBe('kept');
+    const [running] = (await json('pods', '-n', 'volumes')).items;
+    const { spec } = running;
+    expect(JSON.stringify(spec.volumes)).not.toContain('"image"');
+    expect(spec.containers[0].volumeMounts).toContainEqual(
+      expect.objectContaining({ readOnly: true, subPath: 'tiny-chat-1.0.0/models/tiny' }),
+    );
+    const model = (version: string): string =>
+      join(folder, `tiny-chat-${version}/models/tiny/tiny.gguf`);
+    const copied = statSync(model('1.0.0')).ino;
+    expect((await site.must('status')).json.services[0].drift).toEqual([]);
+    await site.must('import', join(work, 'two'));
+    expect((await site.must('install', 'tiny-chat@1.1.0')).json.receipt.outcome).toBe('kept');
+    expect(existsSync(model('1.1.0'))).toBe(true);
+    // What was copied for the first release is found, and not copied again.
+    expect((await site.must('rollback')).json.receipt.outcome).toBe('kept');
+    expect(statSync(model('1.0.0')).ino).toBe(copied);
+    expect((await json('jobs', '-n', 'volumes')).items).toEqual([]);
+    await site.must('uninstall', 'tiny-chat');
+    expect(readdirSync(folder)).toEqual(['mine.txt']);
+    const selector = ['--selector', 'app.kubernetes.io/managed-by=stowage'];
+    const kinds = 'deployments,jobs,services,configmaps,secrets,networkpolicies,pods,pvc';
+    expect(await cluster.kubectl('get', kinds, '-n', 'volumes', ...selector, '-o', 'name')).toBe(
+      '',
+    );
+    expect((await json('pvc', '-n', 'volumes')).items[0].status.phase).toBe('Bound');
+  });
+
+  it('makes and removes a claim of a storage class for each release', async () => {
+    const folder = volume('class');
+    await cluster.apply(staticVolume('class', folder, 'lab'));
+    const more = '  weights: volume\n  storageClass: lab\n  fill: { image: tools }\n';
+    site.configure({ more });
+    const refused = await site.run('plan', 'tiny-chat@1.0.0');
+    expect(refused.status).toBe(4);
+    expect(refused.stdout).toMatch(/"rule": "storage-class",\s+"satisfied": false/);
+    const provisioner = 'kubernetes.io/no-provisioner';
+    const api = { apiVersion: 'storage.k8s.io/v1', kind: 'StorageClass' };
+    await cluster.apply({ ...api, metadata: { name: 'lab' }, provisioner });
+    expect((await site.must('install', 'tiny-chat@1.0.0')).json.receipt.outcome).toBe('kept');
+    expect(existsSync(join(folder, 'tiny-chat-1.0.0/models/tiny/tiny.gguf'))).toBe(true);
+    await site.must('uninstall', 'tiny-chat');
+    const selector = ['--selector', 'app.kubernetes.io/managed-by=stowage'];
+    expect(await cluster.kubectl('get', 'pvc,ns', '-A', ...selector, '--output=name')).toBe('');
   });
 
   it('runs services that call one another beside another release, without any DNS', async () => {

@@ -19,7 +19,8 @@ export interface Mounted {
   readonly mount: Readonly<Record<string, unknown>>;
 }
 
-interface Item {
+/** A model or an item of files that a service mounts. */
+export interface Item {
   readonly name: string;
   readonly folder: 'models' | 'files';
   /** The file to mount; absent for a whole folder. */
@@ -27,16 +28,20 @@ interface Item {
   readonly path: string;
 }
 
-/** Models, adapters and files of a service, read-only. */
-export function contentMounts(service: Service, input: RenderInput, owner: Owner): Mounted[] {
-  const items = [
-    ...service.mounts.flatMap((mount) => itemOf(mount, input.bundle)),
+/** What a service mounts of its release. */
+export function contentItems(service: Service, bundle: Bundle): Item[] {
+  return [
+    ...service.mounts.flatMap((mount) => itemOf(mount, bundle)),
     ...service.adapters.map(
       (each): Item => ({ name: each.model, folder: 'models', path: adapterPath(each) }),
     ),
   ];
+}
+
+/** Models, adapters and files of a service, read-only. */
+export function contentMounts(service: Service, input: RenderInput, owner: Owner): Mounted[] {
   const settings = settingsOf(input);
-  return items.map((item) =>
+  return contentItems(service, input.bundle).map((item) =>
     settings.weights === 'local' || settings.weights === 'volume'
       ? fromClaim(item, input, owner)
       : item.file === undefined
@@ -103,15 +108,11 @@ function itemOf(mount: Mount, { files }: Bundle): Item[] {
 }
 
 function fromImage({ name, folder, path }: Item, input: RenderInput): Mounted {
-  const place = { release: input.bundle.name, images: settingsOf(input).images };
   const volume = `content-${contentDigest({ folder, name })}`;
   return {
     volume: {
       name: volume,
-      image: {
-        reference: carReference(name, carOf(name, input), place),
-        pullPolicy: 'IfNotPresent',
-      },
+      image: { reference: carImage(name, input), pullPolicy: 'IfNotPresent' },
     },
     mount: {
       ...{ name: volume, mountPath: path, readOnly: true },
@@ -159,9 +160,9 @@ function fileObject(
 }
 
 function fromClaim({ name, folder, file, path }: Item, input: RenderInput, owner: Owner): Mounted {
-  const { weights, claim } = settingsOf(input);
-  const claimName = weights === 'local' ? localName(input, owner) : (claim ?? '');
-  const within = weights === 'local' ? [] : [`${input.bundle.name}-${input.bundle.version}`];
+  const { weights } = settingsOf(input);
+  const claimName = weights === 'local' ? localName(input, owner) : claimOf(input, owner);
+  const within = weights === 'local' ? [] : [folderOf(input.bundle)];
   const parts = [...within, folder, name, ...(file === undefined ? [] : [file])];
   return {
     volume: { name: 'content', persistentVolumeClaim: { claimName, readOnly: true } },
@@ -176,6 +177,32 @@ function localName({ bundle, siteId, files }: RenderInput, owner: Owner): string
     `stowage-${siteId}-${bundle.name}`,
     contentDigest({ files, namespace: owner.namespace }),
   );
+}
+
+/** The folder of a release in a claim. */
+export function folderOf({ name, version }: Bundle): string {
+  return `${name}-${version}`;
+}
+
+/** The claim that has the content: that of the cluster's owner, or one that is made for this release. */
+export function claimOf(input: RenderInput, owner: Owner): string {
+  const { claim, storageClass, accessMode } = settingsOf(input);
+  const { bundle } = input;
+  const content = [...bundle.models, ...bundle.files].map(({ name, manifest }) => [name, manifest]);
+  return (
+    claim ??
+    objectName(
+      owner,
+      'content',
+      contentDigest([folderOf(bundle), content, storageClass ?? '', accessMode]),
+    )
+  );
+}
+
+/** The image of a model or of files. */
+export function carImage(name: string, input: RenderInput): string {
+  const place = { release: input.bundle.name, images: settingsOf(input).images };
+  return carReference(name, carOf(name, input), place);
 }
 
 function carOf(name: string, { cars }: RenderInput): Digest {

@@ -15,6 +15,7 @@ import { clusterConstraints, overridableRules } from './constraints/check.ts';
 import { examineCluster } from './doctor/examine-cluster.ts';
 import { requestedRole } from './doctor/role.ts';
 import { exclusiveServices } from './exclusive.ts';
+import { abandonFill, clearVolume, fillVolume } from './fill-volume.ts';
 import { siteInventory } from './inventory.ts';
 import { closeNamespace, openNamespace } from './namespace.ts';
 import { removeOurs } from './ownership.ts';
@@ -169,6 +170,12 @@ async function run(
       return;
     case 'remove-objects':
       return removeObjects(cluster, workload, other, signal);
+    case 'fill-volume':
+      return fillVolume({ cluster, workload, other }, signal);
+    case 'abandon-fill':
+      return abandonFill({ cluster, workload, other }, signal);
+    case 'clear-volume':
+      return clearVolume({ cluster, workload, other }, signal);
     case 'start-deployment':
       return startService(mine(), signal);
     case 'stop-deployment':

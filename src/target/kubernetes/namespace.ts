@@ -15,6 +15,7 @@ const GONE_MS = 120_000;
 const MEMBERS = [
   'ConfigMap',
   'Deployment',
+  'Job',
   'NetworkPolicy',
   'PersistentVolumeClaim',
   'PodDisruptionBudget',

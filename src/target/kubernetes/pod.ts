@@ -156,7 +156,8 @@ function gpuResource({ name, gpus }: Service, input: RenderInput): Record<string
   return { [settingsOf(input).gpus[need?.vendor ?? 'nvidia']]: String(count) };
 }
 
-function podSecurity({ user, network }: Service, settings: KubernetesSite): Json {
+/** The security context of a pod with a service's user. */
+export function podSecurity({ user, network }: Service, settings: KubernetesSite): Json {
   const common = {
     runAsNonRoot: true,
     seccompProfile: { type: 'RuntimeDefault' },

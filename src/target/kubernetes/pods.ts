@@ -21,11 +21,21 @@ export interface Pod {
 /** The pods of a service's Deployment, newest last. */
 export async function podsOf(
   cluster: Reader,
-  { site, release, namespace }: KubernetesWorkload,
+  workload: KubernetesWorkload,
   { deployment }: KubernetesService,
   signal: AbortSignal,
 ): Promise<Pod[]> {
-  const labels = podSelector(deployment.metadata.name, { site, release });
+  return podsNamed(cluster, workload, deployment.metadata.name, signal);
+}
+
+/** The pods of a Deployment or Job of a release, newest last. */
+export async function podsNamed(
+  cluster: Reader,
+  { site, release, namespace }: KubernetesWorkload,
+  name: string,
+  signal: AbortSignal,
+): Promise<Pod[]> {
+  const labels = podSelector(name, { site, release });
   const found: { pod: Pod; at: string }[] = [];
   for await (const each of cluster.list({ kind: 'Pod', namespace, labels }, signal))
     found.push({ pod: podFrom(each), at: textOf(metadataOf(each)['creationTimestamp']) ?? '' });

@@ -6,6 +6,7 @@ import type {
 import { inOrder, type Service } from '../../format/service.ts';
 import type { RenderInput } from '../target.ts';
 import { contentObjects, settingsOf } from './content.ts';
+import { renderFill } from './fill.ts';
 import { contentDigest, labels, type Owner, objectName, releaseLabels } from './labels.ts';
 import { type Peer, peersOf } from './peers.ts';
 import { podSpec, portName } from './pod.ts';
@@ -58,6 +59,7 @@ export function renderKubernetes(input: RenderInput): KubernetesWorkload {
     }),
   );
   const nameOf = (service: string): string => names.get(service) ?? '';
+  const filled = renderFill(input, owner, pullSecret);
   return {
     kind: 'kubernetes',
     ...{ ...owner },
@@ -67,6 +69,7 @@ export function renderKubernetes(input: RenderInput): KubernetesWorkload {
       ),
       ...(texts === undefined ? [] : [texts]),
       ...contentObjects(input, owner),
+      ...(filled?.objects ?? []),
       ...peers.map((peer) => peerService(peer, nameOf(peer.service.name), owner)),
     ],
     services: services.map((service): KubernetesService => {
@@ -89,6 +92,7 @@ export function renderKubernetes(input: RenderInput): KubernetesWorkload {
     ...(registrySecret === undefined || settings.images.pullSecret !== undefined
       ? {}
       : { pullSecret: { name: registrySecret, registry: settings.images.registry } }),
+    ...(filled === undefined ? {} : { fill: filled.fill }),
   };
 }
 

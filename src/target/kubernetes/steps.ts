@@ -1,5 +1,6 @@
+import { formatBytes } from '../../core/amount.ts';
 import type { DeployedRelease } from '../../format/generation.ts';
-import type { KubernetesService } from '../../format/kubernetes.ts';
+import type { KubernetesFill, KubernetesService } from '../../format/kubernetes.ts';
 import {
   type Change,
   changesBetween,
@@ -62,6 +63,20 @@ function prepare(release: DeployedRelease, change: Change): TargetStep[] {
       ...{ action: 'apply-objects', side: 'to', release: release.name, subject: release.name },
       ...(change.from.releases.includes(release) ? {} : { undo: 'remove-objects' }),
       reason: 'policies, texts, volumes and addresses that the services need',
+    },
+    ...fill(release, change),
+  ];
+}
+
+/** A repair fills the volume too: what is there already is not copied again. */
+function fill(release: DeployedRelease, change: Change): TargetStep[] {
+  const filled = clusterWorkload(release)?.fill;
+  if (filled === undefined) return [];
+  return [
+    {
+      ...{ action: 'fill-volume', side: 'to', release: release.name, subject: filled.claim },
+      ...(change.from.releases.includes(release) ? {} : { undo: 'abandon-fill' }),
+      reason: `its pods read ${formatBytes(filled.bytes)} from this claim, in folder ${filled.folder}`,
     },
   ];
 }
@@ -173,6 +188,14 @@ function retire(release: DeployedRelease, change: Change): TargetStep[] {
         ...{ ...about, action: 'remove-deployment', subject: name },
         reason: 'its successor passed its gates and has its clients',
       })),
+    ...(workload.fill?.clear === undefined || fillOf(successor)?.claim === workload.fill.claim
+      ? []
+      : [
+          {
+            ...{ ...about, action: 'clear-volume', subject: workload.fill.claim },
+            reason: 'the release reads another claim now',
+          },
+        ]),
     {
       ...{ ...about, action: 'remove-objects', subject: release.name },
       reason: 'only the old generation used them',
@@ -189,8 +212,18 @@ function retire(release: DeployedRelease, change: Change): TargetStep[] {
 }
 
 function clear(release: DeployedRelease): TargetStep[] {
-  if (clusterWorkload(release) === undefined) return [];
+  const workload = clusterWorkload(release);
+  if (workload === undefined) return [];
   return [
+    ...(workload.fill?.clear === undefined
+      ? []
+      : [
+          {
+            ...({ action: 'clear-volume', side: 'from', release: release.name } as const),
+            ...{ subject: workload.fill.claim, undo: 'fill-volume' },
+            reason: 'no service reads its content anymore',
+          },
+        ]),
     {
       ...{ action: 'remove-objects', side: 'from', release: release.name, subject: release.name },
       undo: 'apply-objects',
@@ -210,6 +243,10 @@ function close(release: DeployedRelease): TargetStep[] {
       reason: 'nothing of the release is left in it',
     },
   ];
+}
+
+function fillOf(release: DeployedRelease | undefined): KubernetesFill | undefined {
+  return release === undefined ? undefined : clusterWorkload(release)?.fill;
 }
 
 function servicesOf(release: DeployedRelease): readonly KubernetesService[] {

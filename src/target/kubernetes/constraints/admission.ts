@@ -91,6 +91,7 @@ function objectsOf(workload: KubernetesWorkload, exists: boolean): KubernetesObj
       podOf(deployment),
       ...(service === undefined ? [] : [service]),
     ]),
+    ...(workload.fill === undefined ? [] : [workload.fill.job, podOf(workload.fill.job)]),
   ];
   return [
     ...(ownsNamespace ? [namespaceObject(workload)] : []),

@@ -9,12 +9,14 @@ import { nodeDisk } from './node-disk.ts';
 import { quota } from './quota.ts';
 import { rights } from './rights.ts';
 import { version } from './version.ts';
+import { volume } from './volume.ts';
 
 /** Rules that need no work in the cluster come first, and the one that needs a pod last. */
 const rules: readonly ClusterRule[] = [
   version,
   rights,
   existence,
+  volume,
   capacity,
   nodeDisk,
   quota,

@@ -12,6 +12,10 @@ export interface RightsNeeds {
   readonly namespace?: string;
   /** Whether pods read the store of this host through a volume. */
   readonly local: boolean;
+  /** Whether a Job fills the volume with the content of a release. */
+  readonly fill: boolean;
+  /** Whether Stowage makes the claim of that volume. */
+  readonly claims: boolean;
   /** Whether a gate runs a program in a container. */
   readonly exec: boolean;
 }
@@ -39,6 +43,7 @@ const STATE = 'whether it runs, and why not';
 const GATE = 'the gate asks the model through a port-forward, or by a program in its container';
 const OWN_NAMESPACE = 'each release gets a namespace of its own';
 const LOCAL = 'pods read the store of this host';
+const FILL = 'a Job copies the content of a release to its volume';
 const PROBES =
   'stowage doctor and plans try what the cluster really does, in pods that end at once';
 const ROOM = 'plans know what is free, and receipts name the nodes';
@@ -54,6 +59,14 @@ const grants: readonly Grant[] = [
   {
     ...{ purpose: LOCAL, group: '', resources: ['persistentvolumeclaims'], verbs: MANAGE },
     when: ({ local }) => local,
+  },
+  {
+    ...{ purpose: FILL, group: 'batch', resources: ['jobs'], verbs: MANAGE },
+    when: ({ fill }) => fill,
+  },
+  {
+    ...{ purpose: FILL, group: '', resources: ['persistentvolumeclaims'], verbs: MANAGE },
+    when: ({ claims }) => claims,
   },
   { purpose: STATE, group: '', resources: ['pods'], verbs: ['get', 'list'] },
   { purpose: STATE, group: '', resources: ['events'], verbs: ['list'] },
@@ -74,7 +87,7 @@ const grants: readonly Grant[] = [
   },
   {
     ...{ purpose: EXISTENCE, group: '', resources: ['persistentvolumeclaims'], verbs: ['get'] },
-    ...{ optional: true, when: ({ local }: RightsNeeds) => !local },
+    ...{ optional: true, when: ({ local, claims }: RightsNeeds) => !local && !claims },
   },
   {
     ...{ purpose: OWN_NAMESPACE, group: '', resources: ['namespaces'], verbs: MANAGE },
@@ -115,8 +128,13 @@ export function grantsFor(needs: RightsNeeds): Grant[] {
 }
 
 /** What a site needs for any release. */
-export function needsOfSite({ namespace, weights }: KubernetesSite): RightsNeeds {
-  const needs = { local: weights === 'local', exec: true };
+export function needsOfSite(site: KubernetesSite): RightsNeeds {
+  const { namespace, weights, fill, storageClass } = site;
+  const claims = storageClass !== undefined;
+  const needs = {
+    ...{ local: weights === 'local', exec: true },
+    ...{ fill: fill !== undefined || claims, claims },
+  };
   return namespace === undefined ? needs : { ...needs, namespace };
 }
 
@@ -138,6 +156,9 @@ export function rightsFor(workload: KubernetesWorkload): Right[] {
   const needs = {
     ...(ownsNamespace ? {} : { namespace }),
     local: objects.some(({ kind }) => kind === 'PersistentVolume'),
+    fill: workload.fill !== undefined,
+    claims:
+      workload.fill !== undefined && objects.some(({ kind }) => kind === 'PersistentVolumeClaim'),
     exec: services.some(({ health }) => health?.command !== undefined),
   };
   const required = grantsFor(needs).filter(({ optional }) => optional !== true);

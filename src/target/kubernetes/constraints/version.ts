@@ -12,8 +12,9 @@ const BY_DEFAULT = 35;
 export async function version(input: ClusterConstraintInput): Promise<Constraint[]> {
   const { change, cluster, settings, signal } = input;
   if (!arrivals(change).some(({ release }) => clusterWorkload(release) !== undefined)) return [];
-  const weights = settings.kubernetes?.weights ?? 'auto';
-  if (weights !== 'auto' && weights !== 'image-volume') return [];
+  const { weights = 'auto', fill, storageClass } = settings.kubernetes ?? {};
+  const fills = fill !== undefined || storageClass !== undefined;
+  if (weights !== 'auto' && weights !== 'image-volume' && !fills) return [];
   const { gitVersion } = await cluster.read('/version', signal);
   const { supported, text } = imageVolumes(textOf(gitVersion) ?? '');
   return [
@@ -35,6 +36,7 @@ export function imageVolumes(found: string): {
   if (minor >= BY_DEFAULT) return { supported: true, text: found };
   if (minor >= WITH_GATE)
     return { supported: true, text: `${found}, where the feature gate ImageVolume must be on` };
-  const others = 'set kubernetes.weights to volume or local in site.yaml, or upgrade the cluster';
+  const others =
+    'set kubernetes.weights to local, or to volume with a claim that you fill, in site.yaml, or upgrade the cluster';
   return { supported: false, text: `${found || 'unknown'}: ${others}` };
 }

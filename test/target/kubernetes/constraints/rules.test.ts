@@ -84,8 +84,8 @@ describe('when the version of a cluster matters', () => {
   it.each([
     ['v1.36.3', true, /^v1\.36\.3$/],
     ['v1.33.0', true, /feature gate/],
-    ['v1.32.9+rke2r1', false, /volume or local/],
-    ['odd', false, /volume or local/],
+    ['v1.32.9+rke2r1', false, /to volume with a claim/],
+    ['odd', false, /to volume with a claim/],
   ])('judges %s', async (gitVersion, satisfied, found) => {
     expect(await version(input(twoServices, { gitVersion }))).toMatchObject([
       { rule: 'version', satisfied, found: expect.stringMatching(found) },

@@ -12,8 +12,14 @@ import { workloadOf } from '../../../../src/target/kubernetes/workload.ts';
 import { bundleFrom, clusterSite, deployed, twoServices } from '../rendered.ts';
 
 const ACCOUNT = 'system:serviceaccount:ops:stowage';
-const shared: RightsNeeds = { namespace: 'models', local: false, exec: true };
-const own: RightsNeeds = { local: true, exec: true };
+const shared: RightsNeeds = {
+  namespace: 'models',
+  local: false,
+  exec: true,
+  fill: false,
+  claims: false,
+};
+const own: RightsNeeds = { local: true, exec: true, fill: false, claims: false };
 const page = readFileSync(new URL('../../../../manifests/KUBERNETES.md', import.meta.url), 'utf8');
 
 describe('when the role of an account is printed', () => {
