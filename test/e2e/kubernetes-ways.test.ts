@@ -180,7 +180,7 @@ describe('when nodes get a release by another way', () => {
     // No pull secret: what the nodes are configured with is all they have.
     site.configure({ images: `{ from: mirror, registry: "${site.registry}" }` });
     const without = await site.run('install', 'tiny-chat');
-    expect(without.status).toBe(3);
+    expect(without.status).toBe(12);
     cluster.registries.install(printed.json.files);
     expect((await site.must('install', 'tiny-chat')).json.receipt.outcome).toBe('kept');
     const { spec } = await pod();

@@ -16,9 +16,6 @@ export interface ClusterNode {
   readonly allocatable: Resources;
 }
 
-/** The nodes whose pods are counted, at most, before what is free counts as unknown: each costs a request. */
-const MAX_COUNTED = 50;
-
 /** Every node of a cluster, in pages. */
 export async function nodesOf(cluster: Cluster, signal: AbortSignal): Promise<ClusterNode[]> {
   const nodes: ClusterNode[] = [];
@@ -49,34 +46,26 @@ export function candidates(
   );
 }
 
-/**
- * Whether one of the nodes has these resources free; reads the pods of a node at a time.
- * @returns undefined if none of those that were read has, and there are others
- */
-export async function hasRoom(
-  cluster: Cluster,
-  request: Resources,
-  nodes: readonly ClusterNode[],
-  signal: AbortSignal,
-): Promise<boolean | undefined> {
-  for (const { name, allocatable } of nodes.slice(0, MAX_COUNTED)) {
-    const used: Record<string, number> = {};
-    const fields = `spec.nodeName=${name},status.phase!=Succeeded,status.phase!=Failed`;
-    for await (const pod of cluster.list({ kind: 'Pod', fields }, signal))
-      for (const [resource, amount] of Object.entries(podRequest(fieldsOf(pod['spec']))))
-        used[resource] = (used[resource] ?? 0) + amount;
-    const free = Object.fromEntries(
-      Object.entries(allocatable).map(([resource, amount]) => [
-        resource,
-        amount - (used[resource] ?? 0),
-      ]),
-    );
-    if (fits(request, free)) return true;
-  }
-  return nodes.length > MAX_COUNTED ? undefined : false;
+/** Pods that a Deployment needs at the same time. */
+export interface Demand {
+  /** Of each pod. */
+  readonly request: Resources;
+  readonly replicas: number;
+  /** Labels of nodes over whose values they are spread. */
+  readonly spread: readonly string[];
 }
 
-export function fits(request: Resources, free: Resources): boolean {
+/** The pods of a Deployment. */
+export function demandOf(deployment: KubernetesObject): Demand {
+  const keys = listOf(podSpecOf(deployment)['topologySpreadConstraints']);
+  return {
+    request: requestOf(deployment),
+    replicas: Number(fieldsOf(deployment['spec'])['replicas'] ?? 1),
+    spread: keys.map(({ topologyKey }) => String(topologyKey)),
+  };
+}
+
+function fits(request: Resources, free: Resources): boolean {
   return Object.entries(request).every(([resource, amount]) => amount <= (free[resource] ?? 0));
 }
 
@@ -85,12 +74,39 @@ export function podSpecOf({ spec }: KubernetesObject): Fields {
   return fieldsOf(fieldsOf(fieldsOf(spec)['template'])['spec']);
 }
 
-function podRequest(spec: Fields): Resources {
-  const total: Record<string, number> = { pods: 1 };
+/**
+ * What a scheduler reserves for a pod: the sum of its containers, or what one of its init containers needs beside the sidecars
+ * before it, if that is more; and its overhead.
+ */
+export function podRequest(spec: Fields): Resources {
+  const sidecars: Record<string, number> = {};
+  const most: Record<string, number> = {};
+  for (const container of listOf(spec['initContainers'])) {
+    const isSidecar = container['restartPolicy'] === 'Always';
+    for (const [resource, amount] of requestsIn(container['resources'])) {
+      const needed = (sidecars[resource] ?? 0) + amount;
+      if (isSidecar) sidecars[resource] = needed;
+      most[resource] = Math.max(most[resource] ?? 0, needed);
+    }
+  }
+  const total: Record<string, number> = { ...sidecars, pods: 1 };
   for (const { resources } of listOf(spec['containers']))
-    for (const [resource, amount] of Object.entries(fieldsOf(fieldsOf(resources)['requests'])))
-      total[resource] = (total[resource] ?? 0) + quantity(amount);
+    for (const [resource, amount] of requestsIn(resources))
+      total[resource] = (total[resource] ?? 0) + amount;
+  for (const [resource, amount] of Object.entries(most))
+    total[resource] = Math.max(total[resource] ?? 0, amount);
+  // Requests of the whole pod take the place of the sum (KEP-2837).
+  for (const [resource, amount] of requestsIn(spec['resources'])) total[resource] = amount;
+  for (const [resource, amount] of Object.entries(fieldsOf(spec['overhead'])))
+    total[resource] = (total[resource] ?? 0) + quantity(amount);
   return total;
+}
+
+function requestsIn(resources: unknown): [string, number][] {
+  return Object.entries(fieldsOf(fieldsOf(resources)['requests'])).map(([resource, amount]) => [
+    resource,
+    quantity(amount),
+  ]);
 }
 
 function nodeFrom(object: Found): ClusterNode {

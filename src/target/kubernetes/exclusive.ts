@@ -1,9 +1,10 @@
 import type { KubernetesService } from '../../format/kubernetes.ts';
 import type { Site } from '../../format/site.ts';
-import { type Change, changesBetween, type ServiceName } from '../change.ts';
+import { type Change, changesBetween, isStopped, type ServiceName } from '../change.ts';
 import type { Cluster } from './api/cluster.ts';
 import { isForbidden } from './api/failure.ts';
-import { candidates, hasRoom, nodesOf, requestOf } from './capacity.ts';
+import { candidates, demandOf, nodesOf, requestOf } from './capacity.ts';
+import { byScarcity, Packing } from './packing.ts';
 import { clusterWorkload } from './workload.ts';
 
 /** A service that runs, and what replaces it. */
@@ -13,7 +14,7 @@ interface Replacement {
 }
 
 /**
- * The services whose successors do not fit beside them: no node that their pods may run on has the resources free. An account
+ * The services whose successors do not fit beside all that runs and starts: no node that their pods may run on has the resources free. An account
  * that may not read nodes and pods cannot know; then services with GPUs stop first, because GPUs are what is scarce.
  */
 export async function exclusiveServices(
@@ -27,14 +28,20 @@ export async function exclusiveServices(
   if (policy === 'stop-first') return replaced.map(({ name }) => name);
   try {
     const nodes = await nodesOf(cluster, signal);
-    const exclusive: ServiceName[] = [];
-    for (const { name, successor } of replaced) {
+    const packing = new Packing(cluster, () => false, signal);
+    const exclusive = new Set<ServiceName>();
+    // What has no predecessor has no other room, so it is placed first.
+    for (const { deployment } of newServices(change))
+      await packing.place(demandOf(deployment), candidates(deployment, nodes));
+    const order = replaced.toSorted((a, b) =>
+      byScarcity(demandOf(a.successor.deployment), demandOf(b.successor.deployment)),
+    );
+    for (const { name, successor } of order) {
       const { deployment } = successor;
-      const possible = candidates(deployment, nodes);
-      if ((await hasRoom(cluster, requestOf(deployment), possible, signal)) !== true)
-        exclusive.push(name);
+      const placed = await packing.place(demandOf(deployment), candidates(deployment, nodes));
+      if (placed !== 'placed') exclusive.add(name);
     }
-    return exclusive;
+    return replaced.map(({ name }) => name).filter((name) => exclusive.has(name));
   } catch (error) {
     if (!isForbidden(error)) throw error;
     return replaced.filter(({ successor }) => hasGpus(successor)).map(({ name }) => name);
@@ -53,6 +60,20 @@ function replacements(change: Change): Replacement[] {
       if (successor.deployment.metadata.name === deployment.metadata.name) return [];
       return [{ name: { release: release.name, service: name }, successor }];
     });
+  });
+}
+
+/** Services that start and replace nothing. */
+function newServices(change: Change): KubernetesService[] {
+  const { arriving, leaving } = changesBetween(change.from, change.to);
+  return arriving.flatMap((release) => {
+    const previous = leaving.find(({ name }) => name === release.name);
+    const before = (previous && clusterWorkload(previous)?.services) ?? [];
+    return (clusterWorkload(release)?.services ?? []).filter(
+      ({ name }) =>
+        !before.some((each) => each.name === name) &&
+        !isStopped(change, { release: release.name, service: name }),
+    );
   });
 }
 

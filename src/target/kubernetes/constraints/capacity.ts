@@ -1,81 +1,137 @@
+import { fieldsOf } from '../../../core/fields.ts';
 import type { KubernetesService } from '../../../format/kubernetes.ts';
 import type { Constraint } from '../../../format/plan.ts';
-import { arrivals, isStopped } from '../../change.ts';
+import { arrivals, isStopped, type ServiceName } from '../../change.ts';
+import type { Found } from '../api/cluster.ts';
 import { isForbidden } from '../api/failure.ts';
-import {
-  type ClusterNode,
-  candidates,
-  hasRoom,
-  nodesOf,
-  type Resources,
-  requestOf,
-} from '../capacity.ts';
+import { type ClusterNode, candidates, demandOf, nodesOf } from '../capacity.ts';
+import { labels } from '../labels.ts';
+import { byScarcity, Packing } from '../packing.ts';
+import { metadataOf } from '../pods.ts';
 import { clusterWorkload } from '../workload.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
 
+interface Starting extends ServiceName {
+  readonly deployed: KubernetesService;
+  /** The id of the site that owns its predecessor. */
+  readonly site: string;
+}
+
+type Judged = Pick<Constraint, 'satisfied' | 'found'>;
+
 /**
- * Each service that starts has a node that is large enough, allowed, and has room; one that starts after its predecessor stopped
- * needs no room beside it.
+ * All services that start find room together on nodes that are large enough and allowed, beside what runs; one that starts after
+ * its predecessor stopped finds that one's room free.
  */
 export async function capacity(input: ClusterConstraintInput): Promise<Constraint[]> {
-  const { change } = input;
+  const starting = startingServices(input);
+  if (starting.length === 0) return [];
+  const nodes = await readableNodes(input);
+  const found = new Map<Starting, Judged>();
+  const packing = new Packing(input.cluster, isLeaving(starting, input), input.signal);
+  const order = starting.toSorted((a, b) =>
+    byScarcity(demandOf(a.deployed.deployment), demandOf(b.deployed.deployment)),
+  );
+  for (const each of order)
+    found.set(
+      each,
+      nodes === undefined
+        ? { satisfied: true, found: 'the account may not read nodes' }
+        : await roomFor(each, { nodes, packing, input }),
+    );
+  return starting.map((each) => {
+    const { replicas } = demandOf(each.deployed.deployment);
+    const room = replicas === 1 ? 'a node with room' : `room for ${replicas} pods`;
+    return {
+      rule: 'capacity',
+      needs: `${room} for service ${each.service} of release ${each.release}`,
+      ...(found.get(each) ?? { satisfied: false, found: 'not checked' }),
+    };
+  });
+}
+
+function startingServices({ change }: ClusterConstraintInput): Starting[] {
   const running = new Set(
     change.from.releases.flatMap((each) =>
       (clusterWorkload(each)?.services ?? []).map(({ deployment }) => deployment.metadata.name),
     ),
   );
-  const starting = arrivals(change).flatMap(({ release }) =>
-    (clusterWorkload(release)?.services ?? [])
+  return arrivals(change).flatMap(({ release }) => {
+    const workload = clusterWorkload(release);
+    return (workload?.services ?? [])
       .filter(({ name }) => !isStopped(change, { release: release.name, service: name }))
       .filter(({ deployment }) => !running.has(deployment.metadata.name))
-      .map((service) => ({ release: release.name, service })),
+      .map((deployed) => ({
+        ...{ deployed, release: release.name, service: deployed.name },
+        site: workload?.site ?? '',
+      }));
+  });
+}
+
+/** The pods of predecessors that stop first. */
+function isLeaving(
+  starting: readonly Starting[],
+  { change }: ClusterConstraintInput,
+): (pod: Found) => boolean {
+  const leaving = new Set(
+    (change.exclusive ?? []).map(({ release, service }) => `${release} ${service}`),
   );
-  if (starting.length === 0) return [];
-  const nodes = await readableNodes(input);
-  const constraints: Constraint[] = [];
-  for (const { release, service } of starting) {
-    const needs = `a node with room for service ${service.name} of release ${release}`;
-    const found =
-      nodes === undefined
-        ? { satisfied: true, found: 'the account may not read nodes' }
-        : await roomFor(service, release, nodes, input);
-    constraints.push({ rule: 'capacity', needs, ...found });
-  }
-  return constraints;
+  const site = starting[0]?.site;
+  return (pod) => {
+    const own = fieldsOf(metadataOf(pod)['labels']);
+    const name = `${String(own[labels.release])} ${String(own[labels.service])}`;
+    return own[labels.site] === site && leaving.has(name);
+  };
 }
 
 async function roomFor(
-  service: KubernetesService,
-  release: string,
-  nodes: readonly ClusterNode[],
-  { change, cluster, signal }: ClusterConstraintInput,
-): Promise<{ satisfied: boolean; found: string }> {
-  const { deployment, name } = service;
+  { deployed: { deployment }, release, service }: Starting,
+  place: {
+    readonly nodes: readonly ClusterNode[];
+    readonly packing: Packing;
+    readonly input: ClusterConstraintInput;
+  },
+): Promise<Judged> {
+  const { nodes, packing, input } = place;
+  const demand = demandOf(deployment);
   const possible = candidates(deployment, nodes);
-  const request = requestOf(deployment);
-  const wanted = Object.entries(request)
-    .filter(([resource]) => resource !== 'pods')
-    .map(([resource, amount]) => `${resource} ${amount}`)
-    .join(', ');
+  const wanted =
+    Object.entries(demand.request)
+      .filter(([resource]) => resource !== 'pods')
+      .map(([resource, amount]) => `${resource} ${amount}`)
+      .join(', ') || 'room';
   if (possible.length === 0)
     return {
       satisfied: false,
-      found: `none of ${nodes.length} nodes that are ready and allowed by nodeSelector and tolerations has ${wanted || 'room'}`,
+      found: `none of ${nodes.length} nodes that are ready and allowed by nodeSelector and tolerations has ${wanted}`,
     };
-  const alone = change.exclusive?.some((each) => each.release === release && each.service === name);
-  if (alone === true) return { satisfied: true, found: 'room once its predecessor stopped' };
-  const room = await roomAmong(possible, request, { cluster, signal });
-  if (room === undefined)
+  try {
+    const placed = await packing.place(demand, possible);
+    const alone = input.change.exclusive?.some(
+      (each) => each.release === release && each.service === service,
+    );
+    if (placed === 'placed')
+      return {
+        satisfied: true,
+        found:
+          alone === true
+            ? 'room once its predecessor stopped'
+            : `${possible.length} of ${nodes.length} nodes may run it`,
+      };
+    if (placed === 'unknown')
+      return { satisfied: true, found: 'not known: there are too many nodes to count their pods' };
+    const count = demand.replicas === 1 ? 'none has' : `they do not have ${demand.replicas} times`;
     return {
-      satisfied: true,
-      found: 'not known: the account may not read all pods, or there are too many nodes',
+      satisfied: false,
+      found: (await packing.hasRoomAlone(demand, possible))
+        ? `it may not fit: there is room for it alone, but not beside the other services that start`
+        : `${possible.length} of ${nodes.length} nodes are large enough, but ${count} ${wanted} free`,
     };
-  if (room)
-    return { satisfied: true, found: `${possible.length} of ${nodes.length} nodes may run it` };
-  return {
-    satisfied: false,
-    found: `${possible.length} of ${nodes.length} nodes are large enough, but none has ${wanted || 'room'} free`,
-  };
+  } catch (error) {
+    if (isForbidden(error))
+      return { satisfied: true, found: 'not known: the account may not read all pods' };
+    throw error;
+  }
 }
 
 async function readableNodes({
@@ -84,20 +140,6 @@ async function readableNodes({
 }: ClusterConstraintInput): Promise<ClusterNode[] | undefined> {
   try {
     return await nodesOf(cluster, signal);
-  } catch (error) {
-    if (isForbidden(error)) return undefined;
-    throw error;
-  }
-}
-
-/** Undefined for an account that may not know what is free. */
-async function roomAmong(
-  nodes: readonly ClusterNode[],
-  request: Resources,
-  { cluster, signal }: Pick<ClusterConstraintInput, 'cluster' | 'signal'>,
-): Promise<boolean | undefined> {
-  try {
-    return await hasRoom(cluster, request, nodes, signal);
   } catch (error) {
     if (isForbidden(error)) return undefined;
     throw error;

@@ -151,8 +151,31 @@ describe('when a service needs room', () => {
 
   it('needs no room beside a predecessor that stops first', async () => {
     const exclusive = [{ release: 'chat', service: 'front' }];
-    expect(await found({ nodes: [large], pods: [taken] }, { exclusive })).toEqual([
+    const names = { site: '0a1b2c3d', release: 'chat', service: 'front' };
+    const labels = Object.fromEntries(
+      Object.entries(names).map(([key, value]) => [`stowage.dev/${key}`, value]),
+    );
+    const predecessor = { ...taken, metadata: { labels } };
+    expect(await found({ nodes: [large], pods: [predecessor] }, { exclusive })).toEqual([
       [true, 'room once its predecessor stopped'],
+    ]);
+    expect(await found({ nodes: [large], pods: [taken] }, { exclusive })).toEqual([
+      [false, expect.stringContaining('none has')],
+    ]);
+  });
+
+  it('counts what all services need together', async () => {
+    const both = gpu.replace('    mounts:', '    gpus: 1\n    mounts:');
+    const judged = async (count: string): Promise<unknown[]> =>
+      (await capacity(input(both, { nodes: [node({ 'nvidia.com/gpu': count })] }))).map((each) => [
+        each.satisfied,
+        each.found,
+      ]);
+    const fits = [true, '1 of 1 nodes may run it'];
+    expect(await judged('3')).toEqual([fits, fits]);
+    expect(await judged('2')).toEqual([
+      [false, expect.stringMatching(/^it may not fit: there is room for it alone/)],
+      fits,
     ]);
   });
 
