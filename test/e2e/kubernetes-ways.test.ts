@@ -325,6 +325,9 @@ describe('when nodes get a release by another way', () => {
   });
 
   it('says why a node does not get an image, and leaves nothing', async () => {
+    // What nodes are configured with for mirrors has the right token.
+    cluster.registries.clear();
+    cluster.registries.trust({ address: site.registry, ca: cluster.ca.certificate });
     const file = join(work, 'wrong-token');
     writeFileSync(file, 'nodes:wrong\n', { mode: 0o600 });
     site.configure({ images: `{ registry: "${site.registry}", credentials: { file: ${file} } }` });
