@@ -134,7 +134,7 @@ async function withServices(folder: string): Promise<string> {
   const opened = new SiteFolder(join(folder, 'site'));
   mkdirSync(opened.root, { recursive: true });
   const key = join(folder, 'api-key');
-  writeFileSync(key, 'corpus');
+  writeFileSync(key, 'corpus', { mode: 0o600 });
   const yaml = [
     'apiVersion: stowage/v1',
     'name: vault',

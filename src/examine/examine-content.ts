@@ -19,7 +19,7 @@ import { findZipEnd, readZip, zipMember } from './zip.ts';
 
 const MAX_DEPTH = 4;
 const MAX_MEMBERS = 100_000;
-/** Larger members of a tar are searched as members, and not once more as a part of the tar. */
+/** Larger members of a tar are read by themselves. */
 const LARGE_MEMBER_BYTES: number = MIB;
 /** Read at once while small members are examined, and while headers are. */
 const TAR_WINDOW_BYTES: number = 2 * MIB;
@@ -30,6 +30,8 @@ const MAX_UNPACKED_BYTES: number = 2 * GIB;
 export interface Extra {
   readonly digest?: Digest;
   readonly offer?: string;
+  /** The path of the member of a tar, which may itself be an archive, in which it was found. */
+  readonly member?: string;
 }
 
 export type Report = (rule: Rule, detail: string, extra?: Extra) => void;
@@ -57,7 +59,7 @@ export interface ContentTask {
   readonly signal: AbortSignal;
   /** Whether to skip the storages in PyTorch archives, because the content is read over the network. */
   readonly headsOnly?: boolean;
-  /** Called for the content itself, in case of a tar without its large members, and for each member of an archive. */
+  /** Called for the content itself, without the members that it stores as they are, and for each member of an archive. */
   readonly visit?: (bytes: Bytes, name: string, report: Report) => Promise<void>;
 }
 
@@ -74,6 +76,18 @@ interface Place {
   readonly torch: boolean;
   /** Names of the enclosing archives, for messages. */
   readonly inside: string;
+  /** The outermost member of a tar. */
+  readonly member?: string;
+}
+
+/** Bytes of an archive that were examined as a member. */
+interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+interface Archive extends Place {
+  readonly examined: Range[];
 }
 
 interface Member {
@@ -96,12 +110,16 @@ class Examination {
   async run(bytes: Bytes, name: string, place: Place): Promise<Weights> {
     this.#task.signal.throwIfAborted();
     const report: Report = (rule, detail, extra) =>
-      this.#task.report(rule, place.inside === '' ? detail : `${place.inside}: ${detail}`, extra);
+      this.#task.report(
+        rule,
+        place.inside === '' ? detail : `${place.inside}: ${detail}`,
+        place.member === undefined ? extra : { ...extra, member: place.member },
+      );
     const head = await bytes.read(0, HEAD_BYTES);
     const found = contentKind(head, bytes.size);
     const weights: { -readonly [K in keyof Weights]: Weights[K] } = {};
     if (!(await attempt(report, () => checkStandIn(bytes, name)))) return weights;
-    let own = bytes;
+    const examined: Range[] = [];
     await attempt(report, () => this.#pickle(bytes, name, place, report));
     // A storage contains only numbers, which may begin with any bytes. PyTorch reads it as nothing else.
     if (place.torch && isStorageName(name)) return weights;
@@ -116,7 +134,7 @@ class Examination {
           return;
         }
         case 'tar':
-          own = await this.#tar(bytes, place, report);
+          await this.#tar(bytes, { ...place, examined }, report);
           return;
         case 'npy':
           return this.#npy(bytes, name, place);
@@ -139,8 +157,10 @@ class Examination {
           weights.external = await byName(bytes, name, report);
       }
     });
-    await attempt(report, () => this.#zip(bytes, found.kind === 'zip', place, report));
-    await attempt(report, async () => this.#task.visit?.(own, name, report));
+    await attempt(report, () =>
+      this.#zip(bytes, found.kind === 'zip', { ...place, examined }, report),
+    );
+    await attempt(report, async () => this.#task.visit?.(without(bytes, examined), name, report));
     return weights;
   }
 
@@ -175,30 +195,26 @@ class Examination {
     );
   }
 
-  /** @returns the content without its large members */
-  async #tar(bytes: Bytes, place: Place, report: Report): Promise<Bytes> {
+  async #tar(bytes: Bytes, place: Archive, report: Report): Promise<void> {
     const inOrder = windowedBytes(bytes, TAR_WINDOW_BYTES);
     const entries = await readTar(windowedBytes(bytes, TAR_HEADERS_BYTES));
-    const sizes = new Map(entries.map(({ name, size }) => [name.replace(/^\.\//, ''), size]));
+    const sizes = new Map(entries.map(({ name, size }) => [pathIn(name), size]));
     const torch = sizes.has('pickle') && sizes.has('storages');
-    for (const entry of entries) {
-      checkName(entry.name.replace(/^\.\//, ''), report);
-      const source = entry.size < LARGE_MEMBER_BYTES ? inOrder : bytes;
-      const content = sliceBytes(source, entry.data, entry.size);
-      const member = { name: entry.name, label: shown(entry.name), torch };
-      const { external } = await this.#member(content, member, place);
-      examineExternal(entry.name, external, sizes, (_, rule, detail) =>
-        report(rule, `${member.label}: ${detail}`),
+    for (const { name, data, size } of entries) {
+      const path = pathIn(name);
+      checkName(path, report);
+      const content = sliceBytes(size < LARGE_MEMBER_BYTES ? inOrder : bytes, data, size);
+      const member = { name, label: shown(name), torch };
+      const inside = { ...place, member: place.member ?? path };
+      const { external } = await this.#member(content, member, inside);
+      examineExternal(name, external, sizes, (_, rule, detail) =>
+        report(rule, `${member.label}: ${detail}`, { member: inside.member }),
       );
+      place.examined.push({ start: data, end: data + size });
     }
-    const large = entries.filter(({ size }) => size >= LARGE_MEMBER_BYTES);
-    return withoutRanges(
-      bytes,
-      large.map(({ data, size }) => ({ start: data, end: data + size })),
-    );
   }
 
-  async #zip(bytes: Bytes, begins: boolean, place: Place, report: Report): Promise<void> {
+  async #zip(bytes: Bytes, begins: boolean, place: Archive, report: Report): Promise<void> {
     const end = await findZipEnd(bytes);
     if (end === undefined) {
       if (begins) throw new RuleBroken('zip-inconsistent', 'a zip file without an end record');
@@ -212,15 +228,16 @@ class Examination {
       if (headsOnly === true && torch && isStorageName(entry.name)) continue;
       checkName(entry.name, report);
       if (entry.isLink) report('archive-link', `${shown(entry.name)} is a link`);
-      await attempt(report, async () =>
-        this.#member(
-          entry.method === 0
-            ? await zipMember(bytes, entry)
-            : this.#count(await zipMember(bytes, entry)),
+      await attempt(report, async () => {
+        const stored = await zipMember(bytes, entry);
+        await this.#member(
+          entry.method === 0 ? stored : this.#count(stored),
           { name: entry.name, label: shown(entry.name), torch },
           place,
-        ),
-      );
+        );
+        if (entry.method === 0)
+          place.examined.push({ start: entry.data, end: entry.data + entry.size });
+      });
     }
   }
 
@@ -242,8 +259,27 @@ class Examination {
     if (depth > MAX_DEPTH)
       throw new RuleBroken('archive-nested', `archives nested more than ${MAX_DEPTH} levels deep`);
     const inside = place.inside === '' ? label : `${place.inside}, ${label}`;
-    return this.run(bytes, name, { depth, torch, inside: inside.slice(0, 400) });
+    const outermost = place.member === undefined ? {} : { member: place.member };
+    return this.run(bytes, name, { depth, torch, inside: inside.slice(0, 400), ...outermost });
   }
+}
+
+function pathIn(name: string): string {
+  return name.replace(/^\.\//, '');
+}
+
+/** An archive without what was examined in it already, so that nothing is reported twice. */
+function without(bytes: Bytes, examined: readonly Range[]): Bytes {
+  if (examined.length === 0) return bytes;
+  let end = 0;
+  const ranges = examined
+    .toSorted((a, b) => a.start - b.start)
+    .flatMap((each) => {
+      const start = Math.max(each.start, end);
+      end = Math.max(each.end, end);
+      return start < each.end ? [{ start, end: each.end }] : [];
+    });
+  return withoutRanges(windowedBytes(bytes, TAR_HEADERS_BYTES), ranges);
 }
 
 /**

@@ -58,7 +58,12 @@ export async function examineLock(examined: Examined): Promise<Finding[]> {
     const allow = manifest.files.find((each) => each.name === file.name)?.allow ?? [];
     const { reports } = await examineFile(file, examined);
     for (const { rule, detail, extra } of reports)
-      findings.add({ source: file.name, file: file.path, allow }, rule, detail, extra);
+      findings.add(
+        { source: file.name, file: file.path, allow, folder: file.kind === 'tree' },
+        rule,
+        detail,
+        extra,
+      );
   }
   examineServices(manifest, (service, rule, detail, offer) =>
     findings.add(

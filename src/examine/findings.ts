@@ -21,6 +21,8 @@ export interface FoundIn {
   readonly file: string;
   /** What the manifest allows for this source. */
   readonly allow: readonly Allowance[];
+  /** Whether it is a folder, whose files the manifest can allow one by one. */
+  readonly folder?: boolean;
 }
 
 /** Collects findings without duplicates, and applies the allowances of the manifest. */
@@ -28,15 +30,18 @@ export class Findings {
   readonly #found = new Map<string, Finding>();
   readonly #counts = new Map<string, number>();
 
-  add({ source, allow, file }: FoundIn, rule: Rule, detail: string, extra: Extra = {}): void {
-    const key = JSON.stringify([source, file, rule, detail]);
-    const kind = JSON.stringify([source, file, rule]);
+  add(found: FoundIn, rule: Rule, detail: string, { member, ...extra }: Extra = {}): void {
+    const { source, allow, file, folder = false } = found;
+    const names = folder && member !== undefined ? [file, member, `${file}/${member}`] : [file];
+    const allowed = isAllowable(rule)
+      ? allow.find((each) => each.rule === rule && names.some(globMatcher([each.file])))
+      : undefined;
+    const key = JSON.stringify([source, file, rule, detail, member]);
+    // What is allowed never displaces what is not.
+    const kind = JSON.stringify([source, file, rule, allowed === undefined]);
     const count = (this.#counts.get(kind) ?? 0) + 1;
     if (this.#found.has(key) || count > MAX_PER_RULE || this.#found.size >= MAX_FINDINGS) return;
     this.#counts.set(kind, count);
-    const allowed = isAllowable(rule)
-      ? allow.find((each) => each.rule === rule && globMatcher([each.file])(file))
-      : undefined;
     this.#found.set(key, {
       source,
       file: cutTo(printable(file), 1024),

@@ -6,7 +6,7 @@ import type { Extra, Weights } from './examine-content.ts';
  * Version of the rules that judge the content of one file. Raise it with every change that lets a file have other
  * findings: files that were examined under another version are examined again.
  */
-export const RULES_VERSION = 2;
+export const RULES_VERSION = 3;
 
 /** What the content of one file was found to be, whatever else is in the manifest. */
 export interface Verdict {

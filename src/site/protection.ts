@@ -1,5 +1,5 @@
 import type { BigIntStats } from 'node:fs';
-import { lstat, readdir, readlink } from 'node:fs/promises';
+import { lstat, readdir, readlink, stat } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import { StowageError, systemCode } from '../core/error.ts';
 import { effectiveUser, ioError, statusOf } from '../io/file.ts';
@@ -52,6 +52,25 @@ async function requireSafePath(path: string, user: number): Promise<string | und
     done = sep;
   }
   return done;
+}
+
+/**
+ * How other users can read or replace a file with a secret, as ssh judges private keys; undefined if they cannot. The user's own
+ * file must be accessible to its owner only. One of root may be readable by a group, because root gave the user access.
+ */
+export async function secretExposure(path: string): Promise<string | undefined> {
+  const user = await effectiveUser();
+  try {
+    const { uid, mode } = await stat(path);
+    const forbidden = uid === user ? 0o077 : 0o007;
+    if ((mode & forbidden) !== 0)
+      return `${path} has mode ${(mode & 0o777).toString(8)}: run chmod 600 ${path}`;
+    await requireSafePath(path, user);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof StowageError)) throw ioError(error, path);
+    return `${path} can be replaced by other users (${error.found}): ${error.hint}`;
+  }
 }
 
 async function requireSafeFolder(root: string, below: string, user: number): Promise<void> {

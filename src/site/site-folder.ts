@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { MAX_SITE_BYTES, MAX_TRUST_BYTES } from '../core/limits.ts';
-import { checkDocument, readValue } from '../format/document.ts';
+import { checkDocument, type Locate, readValue } from '../format/document.ts';
 import { type Site, siteKind } from '../format/site.ts';
 import { readTrustDocument, type Trust, trustBytes } from '../format/trust.ts';
 import { BlobStore } from '../io/blob-store.ts';
@@ -137,6 +137,14 @@ export class SiteFolder {
       return readValue(siteKind, withName(value), reading);
     }
     return checkDocument(siteKind, { apiVersion: 'stowage/v1', name: defaultName() });
+  }
+
+  /** Where the fields of `site.yaml` are in the file; undefined if there is none. */
+  async locate(): Promise<Locate | undefined> {
+    const bytes = await this.#read('site.yaml', MAX_SITE_BYTES);
+    if (bytes === undefined) return undefined;
+    const { parseYaml } = await import('../format/yaml-document.ts');
+    return parseYaml(siteKind, bytes, this.file).locate;
   }
 
   /** The pinned trust document; undefined if the site has none. */

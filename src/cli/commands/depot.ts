@@ -9,8 +9,9 @@ import { type Engine, mirrorConfig } from '../../depot/mirror-config.ts';
 import type { MirrorOptions } from '../../depot/mirror-options.ts';
 import { type Depot, startDepot } from '../../depot/server.ts';
 import { MAX_TOKEN_FILE_BYTES, parseTokens, plainToken, type Tokens } from '../../depot/tokens.ts';
-import { outputError, readNamed } from '../../io/file.ts';
+import { exists, outputError, readNamed } from '../../io/file.ts';
 import { SiteCatalog } from '../../site/catalog/site-catalog.ts';
+import { secretExposure } from '../../site/protection.ts';
 import { refusedWarning } from '../../site/release/release.ts';
 import { decodePem, encodePem } from '../../trust/pem.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
@@ -162,6 +163,7 @@ async function readTls(
       'both --tls-certificate and --tls-key',
       'only one of them',
     );
+  await warnOfExposure(tlsKey, context);
   return {
     certificate: await readNamed(context.path(tlsCertificate), 8 * MAX_CERTIFICATE_BYTES),
     key: await readNamed(context.path(tlsKey), MAX_CERTIFICATE_BYTES),
@@ -177,7 +179,14 @@ async function readTokens(
 }
 
 async function readTokenFile(file: string, context: CommandContext): Promise<string> {
+  await warnOfExposure(file, context);
   return (await readNamed(context.path(file), MAX_TOKEN_FILE_BYTES)).toString('utf8');
+}
+
+/** A warning only: a service of the system may read a key through a group. */
+async function warnOfExposure(file: string, { path, emit }: CommandContext): Promise<void> {
+  const found = (await exists(path(file))) ? await secretExposure(path(file)) : undefined;
+  if (found !== undefined) emit({ type: 'warning', message: `other users can read it: ${found}` });
 }
 
 async function openLog(

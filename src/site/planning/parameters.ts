@@ -1,42 +1,57 @@
-import { StowageError } from '../../core/error.ts';
+import { type Defect, nearest } from '../../format/defect.ts';
 import type { Parameter } from '../../format/deployment.ts';
 import type { ParameterValue, Site } from '../../format/site.ts';
 
-/**
- * The values of a release's parameters at a site, or their defaults.
- * @throws StowageError `site-invalid` listing every value that is missing, unknown or of another type
- */
+/** Each parameter of a release whose value at a site is missing or of another type, and each value of no parameter. */
+export function parameterDefects(
+  release: string,
+  parameters: Readonly<Record<string, Parameter>>,
+  site: Pick<Site, 'parameters'>,
+): Defect[] {
+  const given = valuesOf(release, site);
+  const open = Object.keys(parameters).filter((name) => !Object.hasOwn(given, name));
+  const unknown = Object.keys(given)
+    .filter((name) => !Object.hasOwn(parameters, name))
+    .map((name): Defect => {
+      const meant = nearest(name, open);
+      return {
+        path: ['parameters', release, name],
+        message: `the release has no such parameter${meant === undefined ? '' : `; did you mean ${meant}?`}`,
+        atKey: true,
+      };
+    });
+  const wrong = Object.entries(parameters).flatMap(([name, parameter]): Defect[] => {
+    const value = Object.hasOwn(given, name) ? given[name] : parameter.default;
+    const path = ['parameters', release, name];
+    if (value === undefined)
+      return [{ path, message: `no value, and no default (${parameter.description})` }];
+    if (isOfType(value, parameter.type)) return [];
+    return [{ path, message: `expected ${parameter.type}, found ${JSON.stringify(value)}` }];
+  });
+  return [...unknown, ...wrong];
+}
+
+/** The values of a release's parameters at a site without {@link parameterDefects}, or their defaults. */
 export function parameterValues(
   release: string,
   parameters: Readonly<Record<string, Parameter>>,
-  site: Site,
+  site: Pick<Site, 'parameters'>,
 ): ReadonlyMap<string, ParameterValue> {
-  const given = Object.hasOwn(site.parameters, release) ? (site.parameters[release] ?? {}) : {};
-  const values = new Map<string, ParameterValue>();
-  const defects: string[] = [];
-  for (const name of Object.keys(given)) {
-    if (!Object.hasOwn(parameters, name))
-      defects.push(`parameters.${release}.${name}: the release has no such parameter`);
-  }
-  for (const [name, parameter] of Object.entries(parameters)) {
-    const value = Object.hasOwn(given, name) ? given[name] : parameter.default;
-    if (value === undefined)
-      defects.push(
-        `parameters.${release}.${name}: no value, and no default (${parameter.description})`,
-      );
-    else if (!isOfType(value, parameter.type)) {
-      defects.push(
-        `parameters.${release}.${name}: expected ${parameter.type}, found ${JSON.stringify(value)}`,
-      );
-    } else values.set(name, value);
-  }
-  if (defects.length === 0) return values;
-  throw new StowageError('site-invalid', `site.yaml does not fit release ${release}`, {
-    expected: 'a value of the right type for each parameter of the release',
-    found: defects[0] ?? '',
-    hint: `set them in site.yaml under parameters.${release}`,
-    defects,
-  });
+  const given = valuesOf(release, site);
+  return new Map(
+    Object.entries(parameters).map(([name, { default: value }]) => {
+      const set = Object.hasOwn(given, name) ? given[name] : value;
+      if (set === undefined) throw new Error(`parameter ${name} was checked but has no value`);
+      return [name, set];
+    }),
+  );
+}
+
+function valuesOf(
+  release: string,
+  { parameters }: Pick<Site, 'parameters'>,
+): Readonly<Record<string, ParameterValue>> {
+  return Object.hasOwn(parameters, release) ? (parameters[release] ?? {}) : {};
 }
 
 function isOfType(value: ParameterValue, type: Parameter['type']): boolean {

@@ -20,6 +20,7 @@ import type { SiteContext } from '../site-context.ts';
 import { findService, stoppedServices } from '../stopped.ts';
 import { checkConstraints } from './constraints/check-constraints.ts';
 import { makePlan } from './plan.ts';
+import { requireValues } from './release-values.ts';
 import { renderRelease, renderServed } from './render.ts';
 import { ownSecretReader, secretNames, withOwnSecrets } from './secrets.ts';
 import { readFiles, readTemplates } from './templates.ts';
@@ -167,13 +168,15 @@ function requireInstalled(name: string, { releases }: Generation): void {
 async function render(
   release: Release,
   settings: Site,
-  { site, target, env = {} }: SiteContext,
+  context: SiteContext,
 ): Promise<DeployedRelease> {
+  const { site, target, env = {} } = context;
   const { bundle, id } = release;
   if (!target.runsServices || bundle.services.length === 0) return renderServed(release);
   const own = target.ownSecrets?.(settings) ?? new Map();
   const ownSecrets = [...own.keys()];
   const known = withOwnSecrets(settings, bundle.name, own);
+  await requireValues(bundle, known, ownSecrets, context);
   return renderRelease(release, {
     ...{ settings, target, ownSecrets },
     siteId: await site.id(),

@@ -35,7 +35,7 @@ export function renderServed({ id, bundle }: Release): DeployedRelease {
 }
 
 /**
- * A release with all values filled in, as generations keep it.
+ * A release with all values filled in, as generations keep it. Its values were checked before.
  * @throws StowageError `site-invalid`
  */
 export function renderRelease({ id, bundle }: Release, context: RenderContext): DeployedRelease {

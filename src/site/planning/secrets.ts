@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import { StowageError } from '../../core/error.ts';
 import { MAX_SECRET_BYTES } from '../../core/limits.ts';
 import type { Bundle } from '../../format/bundle.ts';
+import { type Defect, nearest } from '../../format/defect.ts';
 import type { SecretReference } from '../../format/secret-reference.ts';
 import type { Site } from '../../format/site.ts';
 import { readIfThere } from '../../io/file.ts';
@@ -41,9 +42,56 @@ export function ownSecretReader(
   };
 }
 
+/** A defect of what `site.yaml` says about a secret. */
+export interface SecretDefect extends Defect {
+  /** What helps without a change of `site.yaml`. */
+  readonly remedy?: string;
+}
+
+/** Each secret of a release without a value, and each misspelt name of one. */
+export async function secretDefects(
+  bundle: Pick<Bundle, 'name' | 'secrets'>,
+  site: SiteFolder,
+  settings: Site,
+  { env, own = [] }: { readonly env: Variables; readonly own?: readonly string[] },
+): Promise<SecretDefect[]> {
+  const { name: release } = bundle;
+  const given = referencesOf(settings, release);
+  const known = [...Object.keys(bundle.secrets), ...own];
+  const open = known.filter((secret) => !Object.hasOwn(given, secret));
+  const misspelt = Object.keys(given)
+    .filter((secret) => !known.includes(secret))
+    .flatMap((secret): SecretDefect[] => {
+      const meant = nearest(secret, open);
+      if (meant === undefined) return [];
+      const message = `the release has no such secret; did you mean ${meant}?`;
+      return [{ path: ['secrets', release, secret], message, atKey: true }];
+    });
+  const missing: SecretDefect[] = [];
+  for (const secret of known) {
+    const reference = Object.hasOwn(given, secret) ? given[secret] : undefined;
+    const found = await secretValue(reference, env);
+    if (found.value !== undefined) continue;
+    const file = site.path('secrets', release, secret);
+    const path = ['secrets', release, secret];
+    const what = `${found.missing} (${bundle.secrets[secret]?.description ?? 'needed by the target'})`;
+    if (reference === undefined) {
+      const message = `${what}: add "${secret}: { file: ${file} }", and write the value to that file with mode 600`;
+      missing.push({ path, message });
+    } else {
+      const remedy =
+        'file' in reference
+          ? `write the value to ${reference.file} with mode 600`
+          : `set the variable ${reference.env}`;
+      missing.push({ path, message: `${what}: ${remedy}`, remedy });
+    }
+  }
+  return [...misspelt, ...missing];
+}
+
 /**
  * The stored name of each secret of a release, also of those that its target needs.
- * @throws StowageError `site-invalid` naming every secret without a value in `site.yaml`
+ * @throws StowageError `site-invalid` for a secret without a value
  */
 export async function secretNames(
   bundle: Bundle,
@@ -52,24 +100,11 @@ export async function secretNames(
   { env, own = [] }: { readonly env: Variables; readonly own?: readonly string[] },
 ): Promise<ReadonlyMap<string, string>> {
   const names = new Map<string, string>();
-  const missingSecrets: StowageError[] = [];
   for (const secret of [...Object.keys(bundle.secrets), ...own]) {
-    try {
-      const value = await readSecret(settings, bundle.name, secret, env);
-      names.set(secret, await keptName(site, bundle.name, secret, value));
-    } catch (error) {
-      if (!(error instanceof StowageError) || error.code !== 'site-invalid') throw error;
-      missingSecrets.push(error);
-    }
+    const value = await readSecret(settings, bundle.name, secret, env);
+    names.set(secret, await keptName(site, bundle.name, secret, value));
   }
-  const [first] = missingSecrets;
-  if (first === undefined) return names;
-  throw new StowageError(first.code, first.message, {
-    expected: first.expected ?? '',
-    found: first.found ?? '',
-    hint: first.hint,
-    defects: missingSecrets.map((each) => `${each.message}: ${each.found}`),
-  });
+  return names;
 }
 
 /**
@@ -93,18 +128,30 @@ export async function readSecret(
   secret: string,
   env: Variables,
 ): Promise<Buffer> {
-  const references = Object.hasOwn(settings.secrets, release) ? settings.secrets[release] : {};
-  const reference =
-    references !== undefined && Object.hasOwn(references, secret) ? references[secret] : undefined;
-  if (reference === undefined) throw missing(release, secret, 'nothing in site.yaml');
-  const value = await secretValue(reference, env);
-  if (value === undefined || value.length === 0)
-    throw missing(
-      release,
-      secret,
-      'env' in reference ? `variable ${reference.env} is not set` : `no value in ${reference.file}`,
-    );
-  return value;
+  const found = await secretValue(secretReference(settings, release, secret), env);
+  if (found.value !== undefined) return found.value;
+  throw new StowageError('site-invalid', `release ${release} has no value for secret ${secret}`, {
+    expected: `secrets.${release}.${secret} with a file or a variable that contains it`,
+    found: found.missing,
+    hint: `set it in site.yaml under secrets.${release}: "file: /path" or "env: NAME"`,
+  });
+}
+
+/** Where `site.yaml` says that a secret is. */
+export function secretReference(
+  settings: Site,
+  release: string,
+  secret: string,
+): SecretReference | undefined {
+  const references = referencesOf(settings, release);
+  return Object.hasOwn(references, secret) ? references[secret] : undefined;
+}
+
+function referencesOf(
+  { secrets }: Site,
+  release: string,
+): Readonly<Record<string, SecretReference>> {
+  return Object.hasOwn(secrets, release) ? (secrets[release] ?? {}) : {};
 }
 
 export function secretChanged(release: string, secret: string): StowageError {
@@ -115,22 +162,27 @@ export function secretChanged(release: string, secret: string): StowageError {
   });
 }
 
-async function secretValue(
-  reference: SecretReference,
-  env: Variables,
-): Promise<Buffer | undefined> {
-  if ('env' in reference) {
-    const text = env[reference.env];
-    return text === undefined ? undefined : Buffer.from(text);
-  }
-  const bytes = await readIfThere(reference.file, MAX_SECRET_BYTES);
-  return bytes?.at(-1) === 0x0a ? bytes.subarray(0, -1) : bytes;
-}
+type Found =
+  | { readonly value: Buffer; readonly missing?: undefined }
+  | { readonly value?: undefined; readonly missing: string };
 
-function missing(release: string, secret: string, found: string): StowageError {
-  return new StowageError('site-invalid', `release ${release} has no value for secret ${secret}`, {
-    expected: `secrets.${release}.${secret} with a file or a variable that contains it`,
-    found,
-    hint: `set it in site.yaml under secrets.${release}: "file: /path" or "env: NAME"`,
-  });
+async function secretValue(reference: SecretReference | undefined, env: Variables): Promise<Found> {
+  if (reference === undefined) return { missing: 'nothing in site.yaml' };
+  if ('env' in reference) {
+    const text = env[reference.env] ?? '';
+    return text === ''
+      ? { missing: `variable ${reference.env} is not set` }
+      : { value: Buffer.from(text) };
+  }
+  const { file } = reference;
+  let bytes: Buffer | undefined;
+  try {
+    bytes = await readIfThere(file, MAX_SECRET_BYTES);
+  } catch (error) {
+    if (!(error instanceof StowageError)) throw error;
+    return { missing: `${file} cannot be read: ${error.found ?? error.message}` };
+  }
+  if (bytes === undefined) return { missing: `${file} does not exist` };
+  const value = bytes.at(-1) === 0x0a ? bytes.subarray(0, -1) : bytes;
+  return value.length === 0 ? { missing: `${file} is empty` } : { value };
 }

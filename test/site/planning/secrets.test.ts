@@ -2,10 +2,9 @@ import { writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { checkDocument } from '../../../src/format/document.ts';
 import { type Site, siteKind } from '../../../src/format/site.ts';
-import { secretNames } from '../../../src/site/planning/secrets.ts';
+import { secretDefects, secretNames } from '../../../src/site/planning/secrets.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { packed } from '../../support/constraint-input.ts';
-import { expectCode } from '../../support/error.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 
 const scratch = scratchFolder(true);
@@ -23,19 +22,35 @@ async function site(): Promise<SiteFolder> {
 }
 
 describe('when a release needs secrets', () => {
-  it('names every one that the site does not have, and none of the values', async () => {
-    const given = settings({ chat: { key: { env: 'KEY' }, token: { file: '/nonexistent' } } });
-    const env = { OTHER: 'hunter2' };
-    const error = await expectCode(
-      async () => secretNames(bundle, await site(), given, { env }),
-      'site-invalid',
-    );
-    expect(error.defects).toEqual([
-      'release chat has no value for secret key: variable KEY is not set',
-      'release chat has no value for secret token: no value in /nonexistent',
-      'release chat has no value for secret other: nothing in site.yaml',
+  it('names every one that the site does not have, where it belongs, and none of the values', async () => {
+    const empty = scratch.fresh('empty');
+    writeFileSync(empty, '\n');
+    const given = settings({
+      chat: { kye: { env: 'OTHER' }, other: { env: 'UNSET' }, token: { file: empty } },
+    });
+    const place = await site();
+    const found = await secretDefects(bundle, place, given, { env: { OTHER: 'hunter2' } });
+    const path = (secret: string): object => ({ path: ['secrets', 'chat', secret] });
+    expect(found).toEqual([
+      expect.objectContaining({ ...path('kye'), message: expect.stringMatching(/mean key\?$/) }),
+      expect.objectContaining({
+        ...path('key'),
+        message: expect.stringContaining(`{ file: ${place.path('secrets/chat/key')} }`),
+      }),
+      expect.objectContaining({ ...path('token'), remedy: expect.stringContaining(empty) }),
+      expect.objectContaining({ ...path('other'), remedy: 'set the variable UNSET' }),
     ]);
-    expect(JSON.stringify(error)).not.toContain('hunter2');
+    expect(JSON.stringify(found)).not.toContain('hunter2');
+  });
+
+  it.each([
+    ['does not exist', '/nonexistent'],
+    ['is a folder', '/'],
+    ['is a device', '/dev/zero'],
+  ])('tells of a file that %s instead of failing', async (_, file) => {
+    const from = { file };
+    const given = settings({ chat: { key: from, token: from, other: from } });
+    expect(await secretDefects(bundle, await site(), given, { env: {} })).toHaveLength(3);
   });
 
   it('calls another value by another name, and the same by the same', async () => {

@@ -2,10 +2,11 @@ import { StowageError } from '../../../core/error.ts';
 import type { DeployedRelease } from '../../../format/generation.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { type Arrival, arrivals, releaseText } from '../../../target/change.ts';
-import { keptName, readSecret, withOwnSecrets } from '../secrets.ts';
+import { secretExposure } from '../../protection.ts';
+import { keptName, readSecret, secretReference, withOwnSecrets } from '../secrets.ts';
 import type { ConstraintInput } from './constraint.ts';
 
-/** Each secret of a release has a value, which is the one in the planned generation. */
+/** Each secret of a release has a value, which is the one in the planned generation, and which no other user can read. */
 export async function secrets(input: ConstraintInput): Promise<Constraint[]> {
   const constraints: Constraint[] = [];
   for (const { release } of arrivals(input.context.change)) {
@@ -47,7 +48,11 @@ async function problemWith(
     const own = target.ownSecrets?.(settings) ?? new Map();
     const known = withOwnSecrets(settings, release.name, own);
     const value = await readSecret(known, release.name, secret, env);
-    if ((await keptName(site, release.name, secret, value)) === name) return undefined;
+    const reference = secretReference(known, release.name, secret);
+    if ((await keptName(site, release.name, secret, value)) === name)
+      return reference !== undefined && 'file' in reference
+        ? await secretExposure(reference.file)
+        : undefined;
   } catch (error) {
     if (!(error instanceof StowageError) || error.code !== 'site-invalid') throw error;
     return (await target.hasSecret({ release, name }, context.signal)) ? undefined : error.found;

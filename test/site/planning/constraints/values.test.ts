@@ -1,3 +1,5 @@
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parameters, secrets } from '../../../../src/site/planning/constraints/values.ts';
 import { keptName } from '../../../../src/site/planning/secrets.ts';
@@ -43,6 +45,34 @@ describe('when services read a secret', () => {
     expect(await ask(values)).toEqual([
       { rule: 'secret', satisfied, needs: 'a value for secret key of release chat 1.0.0', found },
     ]);
+  });
+
+  it.each<[string, number, boolean]>([
+    ['its owner only', 0o600, true],
+    ['its owner only, and not to write', 0o400, true],
+    ['its group', 0o640, false],
+    ['everyone', 0o644, false],
+    ['everyone, also to write', 0o666, false],
+    ['everyone to write alone', 0o602, false],
+  ])('judges a file for %s (mode %o) as ssh judges a private key', async (_, mode, satisfied) => {
+    const file = scratch.fresh('key');
+    writeFileSync(file, 'old value\n');
+    chmodSync(file, mode);
+    const [found] = await ask({ settings: { secrets: { chat: { key: { file } } } } });
+    expect(found).toMatchObject({
+      satisfied,
+      found: satisfied ? 'present' : `${file} has mode ${mode.toString(8)}: run chmod 600 ${file}`,
+    });
+  });
+
+  it('refuses a file that others can replace', async () => {
+    const folder = scratch.fresh('open');
+    mkdirSync(folder);
+    chmodSync(folder, 0o777);
+    const file = join(folder, 'key');
+    writeFileSync(file, 'old value', { mode: 0o600 });
+    const [found] = await ask({ settings: { secrets: { chat: { key: { file } } } } });
+    expect(found).toMatchObject({ satisfied: false, found: expect.stringContaining('mode 777') });
   });
 
   it('says no value', async () => {

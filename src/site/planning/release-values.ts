@@ -1,0 +1,103 @@
+import { StowageError } from '../../core/error.ts';
+import type { Bundle } from '../../format/bundle.ts';
+import { type Defect, nearest } from '../../format/defect.ts';
+import { refuseDefects } from '../../format/document.ts';
+import { type Site, siteKind } from '../../format/site.ts';
+import { currentGeneration } from '../generations.ts';
+import { listReleases } from '../release/release.ts';
+import type { SiteContext } from '../site-context.ts';
+import type { SiteFolder } from '../site-folder.ts';
+import { fillTemplate, parameterDefects, parameterValues } from './parameters.ts';
+import { type SecretDefect, secretDefects } from './secrets.ts';
+
+/** The fields of `site.yaml` that have a member for each release. */
+const BY_RELEASE = ['parameters', 'secrets', 'confirmed'] as const;
+
+const PARAMETER = /\$\{parameters\.([a-zA-Z0-9]+)\}/;
+
+/**
+ * Checks what `site.yaml` sets for a release: every parameter and secret has a value. Warns of a name that may be that of
+ * the release misspelt.
+ * @param settings with the secrets that the target needs
+ * @param own the names of these
+ * @throws StowageError `site-invalid` listing everything that is missing, unknown or of another type, with file and line
+ */
+export async function requireValues(
+  bundle: Bundle,
+  settings: Site,
+  own: readonly string[],
+  { site, env = {}, emit }: SiteContext,
+): Promise<void> {
+  const misspelt = await misspeltReleases(bundle.name, settings, site);
+  const wrong = parameterDefects(bundle.name, bundle.parameters, settings);
+  const defects = [
+    ...(wrong.length === 0 ? portDefects(bundle, settings) : wrong),
+    ...(await secretDefects(bundle, site, settings, { env, own })),
+  ];
+  if (defects.length === 0 && misspelt.length === 0) return;
+  const error = await refusal(bundle.name, [...misspelt, ...defects], site);
+  if (defects.length > 0) throw error;
+  for (const message of error.defects) emit({ type: 'warning', message, hint: error.hint });
+}
+
+/** Each parameter whose value is that of a port and cannot be one. */
+function portDefects({ name: release, parameters, services }: Bundle, settings: Site): Defect[] {
+  const values = parameterValues(release, parameters, settings);
+  return services.flatMap(({ name, ports }) =>
+    ports.flatMap(({ name: port, host }): Defect[] => {
+      const [, parameter] = PARAMETER.exec(String(host)) ?? [];
+      const value = fillTemplate(String(host), values);
+      if (parameter === undefined || isPort(value)) return [];
+      const message = `expected a number from 1 to 65535 for port ${port} of ${name}, found ${value}`;
+      return [{ path: ['parameters', release, parameter], message }];
+    }),
+  );
+}
+
+function isPort(text: string): boolean {
+  const value = Number(text);
+  return Number.isInteger(value) && value >= 1 && value <= 65_535;
+}
+
+async function misspeltReleases(
+  release: string,
+  settings: Site,
+  site: SiteFolder,
+): Promise<Defect[]> {
+  const near = BY_RELEASE.flatMap((field) =>
+    Object.keys(settings[field])
+      .filter((name) => name !== release && nearest(name, [release]) !== undefined)
+      .map((name) => ({ field, name })),
+  );
+  if (near.length === 0) return [];
+  const imported = (await listReleases(site)).releases.map(({ bundle }) => bundle.name);
+  const installed = (await currentGeneration(site)).releases.map(({ name }) => name);
+  const known = new Set([...imported, ...installed]);
+  return near
+    .filter(({ name }) => !known.has(name))
+    .map(({ field, name }) => ({
+      path: [field, name],
+      message: `this site has no release ${name}; did you mean ${release}?`,
+      atKey: true,
+    }));
+}
+
+async function refusal(
+  release: string,
+  defects: readonly SecretDefect[],
+  site: SiteFolder,
+): Promise<StowageError> {
+  const locate = await site.locate();
+  const { code, found = '', hint, defects: lines } = refuseDefects(siteKind, defects, locate);
+  const correct =
+    locate === undefined
+      ? `create ${site.file} with these fields; section 13 of OPERATOR.txt in the bundle shows all of it`
+      : hint;
+  const remedy = defects.find((each) => found.endsWith(each.message))?.remedy;
+  return new StowageError(code, `site.yaml does not fit release ${release}`, {
+    expected: 'a value of the right type for each parameter and secret of the release',
+    found,
+    hint: remedy === undefined ? correct : `${remedy}, or ${correct}`,
+    defects: lines,
+  });
+}
