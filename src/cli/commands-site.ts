@@ -73,7 +73,7 @@ export function addSiteCommands(program: Command, run: Run): void {
       'install a bundle (- for stdin) or an imported release; if a check fails, the previous version is restored',
     )
       .alias('upgrade')
-      .option('--dry-run', 'show the plan for an imported release, without applying it')
+      .option('--dry-run', 'show the plan without importing or changing anything')
       .addOption(rehash()),
   ).action((places: string[], options: InstallOptions) =>
     run(async (context) =>

@@ -1,7 +1,9 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { StowageError } from '../core/error.ts';
 import { MAX_SITE_BYTES, MAX_TRUST_BYTES } from '../core/limits.ts';
+import { oneLine } from '../core/printable.ts';
 import { checkDocument, type Locate, readValue } from '../format/document.ts';
 import { type Site, siteKind } from '../format/site.ts';
 import { readTrustDocument, type Trust, trustBytes } from '../format/trust.ts';
@@ -22,6 +24,14 @@ const NAME_KEY = ['keys', 'secret-names.key'] as const;
 const NAME_KEY_BYTES = 32;
 const KEYS = ['keys/secret-names.key', 'keys/site.key.pem', 'keys/site.pem'] as const;
 const FOLDERS = ['releases', 'generations', 'receipts'] as const;
+
+/** What the first command of a site, if it was killed, a person or a file system may have put into a new folder. */
+const OWN_NAMES: ReadonlySet<string> = new Set([
+  ...[...FOLDERS, 'keys', 'staging', 'store', 'apply', 'bin', 'layouts', 'current'],
+  ...['secrets', 'lost+found'],
+]);
+
+const LEFTOVER = /^(?:lock(?:\..*)?|\.[0-9a-f]{16}\.tmp)$/;
 
 /**
  * The folder of one site, with
@@ -55,6 +65,28 @@ export class SiteFolder {
     for (const each of ['format.json', 'site.yaml', 'trust.json', 'ledger', 'generations'])
       if (await exists(this.path(each))) return true;
     return false;
+  }
+
+  /**
+   * Refuses a folder that holds something else, before a command creates a site in it.
+   * @throws StowageError `site-absent`
+   */
+  async requireOwn(): Promise<void> {
+    if (await this.isSite()) return;
+    const foreign = (await namesIn(this.root)).filter(
+      (name) => !OWN_NAMES.has(name) && !LEFTOVER.test(name),
+    );
+    if (foreign.length === 0) return;
+    const shown = foreign.slice(0, 5).join(', ');
+    throw new StowageError(
+      'site-absent',
+      `${this.root} is not empty, and not the folder of a site`,
+      {
+        expected: 'the folder of a site, an empty folder, or a path where nothing is',
+        found: oneLine(foreign.length > 5 ? `${shown} and ${foreign.length - 5} more` : shown, 500),
+        hint: 'give another folder with --site; nothing was written to this one',
+      },
+    );
   }
 
   /** Makes the folders that every command needs. @throws StowageError `io-failed` */

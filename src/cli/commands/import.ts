@@ -1,15 +1,22 @@
-import { anchorTrust } from '../../bundle/admission/trust-anchor.ts';
+import { join } from 'node:path';
 import { counted } from '../../core/amount.ts';
-import { type Settable, siteText } from '../../format/site-text.ts';
+import type { StowageError } from '../../core/error.ts';
+import { printableLines } from '../../core/printable.ts';
+import { siteText } from '../../format/site-text.ts';
 import { withSite } from '../../site/applying/change.ts';
 import { type Imported, importMedia } from '../../site/importing/import.ts';
+import { checkValues } from '../../site/planning/release-values.ts';
+import { releaseFolder } from '../../site/release/release.ts';
+import type { SiteContext } from '../../site/site-context.ts';
+import type { SiteFolder } from '../../site/site-folder.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { confirmFingerprint } from './confirm.ts';
+import { importOptions } from './import-options.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';
 import type { InstallOptions } from './install.ts';
 import { closePiped, pipedOf } from './piped.ts';
 import { openNewSite, withRecalls } from './site.ts';
-import { readTrustFile } from './trust-option.ts';
+
+const OPERATOR_FILE = 'OPERATOR.txt';
 
 /** Imports a bundle or some of its discs. Running services are not changed. */
 export async function importCommand(
@@ -18,39 +25,43 @@ export async function importCommand(
   context: CommandContext,
 ): Promise<CommandResult> {
   const opened = await openNewSite(options.root, context);
-  const root =
-    options.trust === undefined ? undefined : await readTrustFile(options.trust, context);
-  const trust = await anchorTrust(await opened.site.trust(), root, (each) =>
-    confirmFingerprint(each, options.fingerprint, context),
-  );
-  const { acceptAge } = options;
+  const importing = await importOptions(opened, options, context);
   const given = pipedOf(places, context) ?? places.map((place) => context.path(place));
   try {
-    const imported = await withSite(opened, (ledger) =>
-      importMedia(given, ledger, {
-        ...opened,
-        trust,
-        ...(acceptAge === undefined ? {} : { acceptAge }),
-      }),
-    );
-    return await withRecalls(opened.site, importResult(imported, opened.site.path()));
+    const imported = await withSite(opened, (ledger) => importMedia(given, ledger, importing));
+    const missing = await missingFor(imported, opened);
+    return await withRecalls(opened.site, importResult(imported, opened.site, missing));
   } finally {
     closePiped(given);
   }
 }
 
-/** What the operator can set for this release; nothing if it has neither parameters nor secrets. */
-function settingLines(bundle: Settable, folder: string): string[] {
-  const names = [...Object.keys(bundle.parameters), ...Object.keys(bundle.secrets)];
-  if (names.length === 0) return [];
-  const text = siteText(bundle, folder).trimEnd();
-  return [
-    `  settings of this release, for ${folder}/site.yaml:`,
-    ...text.split('\n').map((line) => `    ${line}`),
-  ];
+/** What `site.yaml` lacks for an imported release; undefined if nothing. */
+async function missingFor(
+  { bundle, partial }: Imported,
+  opened: SiteContext,
+): Promise<StowageError | undefined> {
+  const runs = opened.target.runsServices && bundle.services.length > 0;
+  return partial === undefined && runs ? (await checkValues(bundle, opened)).error : undefined;
 }
 
-function importResult(imported: Imported, folder: string): CommandResult {
+/** The settings that the operator must add, and where all of them are explained. */
+function settingLines(
+  { defects }: StowageError,
+  { id, bundle }: Imported,
+  site: SiteFolder,
+): string[] {
+  const guide = bundle.control.some(({ path }) => path === OPERATOR_FILE)
+    ? [`  section 13 of ${join(releaseFolder(site, id), OPERATOR_FILE)} is a complete site.yaml`]
+    : [];
+  return [`  ${site.file} lacks:`, ...defects.map((each) => `    ${each}`), ...guide];
+}
+
+function importResult(
+  imported: Imported,
+  site: SiteFolder,
+  missing: StowageError | undefined,
+): CommandResult {
   const { bundle, id, partial, rebuilt, damaged } = imported;
   const common = {
     name: bundle.name,
@@ -66,12 +77,15 @@ function importResult(imported: Imported, folder: string): CommandResult {
     const lines = [
       `${bundle.name} ${bundle.version}: imported and verified; running services are unchanged`,
       ...made,
-      ...settingLines(bundle, folder),
-      `  next: stowage install ${bundle.name}@${bundle.version}`,
+      ...(missing === undefined ? [] : settingLines(missing, imported, site)),
+      `  next: ${missing === undefined ? '' : 'add these settings, then '}stowage install ${bundle.name}@${bundle.version}`,
     ];
     return {
-      json: { complete: true, ...common, siteYaml: siteText(bundle, folder) },
-      text: `${lines.join('\n')}\n`,
+      json: {
+        ...{ complete: true, ...common, siteYaml: siteText(bundle, site.root) },
+        missing: missing?.defects ?? [],
+      },
+      text: printableLines(`${lines.join('\n')}\n`),
     };
   }
   const lines = [

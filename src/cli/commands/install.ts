@@ -1,16 +1,13 @@
-import { anchorTrust } from '../../bundle/admission/trust-anchor.ts';
 import { StowageError } from '../../core/error.ts';
 import { exists } from '../../io/file.ts';
 import type { Changed } from '../../site/applying/change.ts';
 import { install as installBundle, installImported } from '../../site/applying/install.ts';
-import type { ImportOptions } from '../../site/importing/import.ts';
 import type { SiteContext } from '../../site/site-context.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { confirmFingerprint } from './confirm.ts';
 import { askForDisc } from './disc-prompt.ts';
+import { importOptions } from './import-options.ts';
 import { closePiped, pipedOf } from './piped.ts';
-import { changeResult, openNewSite, openSite, withRecalls } from './site.ts';
-import { readTrustFile } from './trust-option.ts';
+import { changeResult, openNewSite, withRecalls } from './site.ts';
 
 export interface InstallOptions {
   readonly trust?: string;
@@ -34,17 +31,7 @@ export async function install(
   const opened = { ...site, rehash: options.rehash ?? false };
   const name = await importedName(places, context);
   if (name !== undefined) return await resultOf(await installImported(name, opened), opened);
-  const given =
-    options.trust === undefined ? undefined : await readTrustFile(options.trust, context);
-  const trust = await anchorTrust(await opened.site.trust(), given, (each) =>
-    confirmFingerprint(each, options.fingerprint, context),
-  );
-  const { acceptAge } = options;
-  const installing: ImportOptions = {
-    ...opened,
-    trust,
-    ...(acceptAge === undefined ? {} : { acceptAge }),
-  };
+  const installing = await importOptions(opened, options, context);
   const piped = pipedOf(places, context);
   if (piped !== undefined) {
     try {
@@ -74,10 +61,7 @@ async function importedName(
   return isName && !(await exists(context.path(name))) ? name : undefined;
 }
 
-/**
- * The plan of an installation. A bundle must be imported first, because a plan is made from what the site has verified.
- * @throws StowageError `release-unknown` for a bundle that is not imported
- */
+/** The plan of an installation. Of a bundle that is not imported, only signatures and control files are verified. */
 async function planInstall(
   places: readonly string[],
   options: InstallOptions,
@@ -88,22 +72,11 @@ async function planInstall(
   const { plan } = await import('./plan.ts');
   const name = await importedName(places, context);
   if (name !== undefined) return plan(name, given, context);
-  const [place = ''] = places;
-  if (place === '-')
+  if (places.includes('-'))
     throw usage('--dry-run needs a release or a folder', 'NAME, NAME@VERSION or a folder', '-');
-  const { readIndex } = await import('../../bundle/read-index.ts');
-  const { findDiscs } = await import('../../bundle/discs.ts');
-  const [folder = ''] = await findDiscs([context.path(place)]);
-  const { id } = await readIndex(folder);
-  const { listReleases } = await import('../../site/release/release.ts');
-  const { site } = await openSite(root, context);
-  const { releases } = await listReleases(site);
-  if (releases.some((each) => each.id === id)) return plan(id, given, context);
-  throw new StowageError('release-unknown', `the bundle in ${place} is not imported`, {
-    expected: 'an imported bundle: a plan is made from what this site has verified',
-    found: `bundle ${id.slice(0, 16)}, of which nothing was changed or imported`,
-    hint: `run stowage import ${place}, which changes no service, and then the same command again`,
-  });
+  const { planBundle } = await import('./plan-bundle.ts');
+  const folders = places.map((place) => context.path(place));
+  return planBundle(folders, options, context);
 }
 
 function needsAnotherDisc(error: unknown): error is StowageError {

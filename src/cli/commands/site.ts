@@ -116,12 +116,13 @@ export async function openRunningSite(
   }
 }
 
-/** Opens a site, or a folder where the command creates one. @throws StowageError `format-newer`, `state-damaged`, `site-invalid` */
+/** Opens a site, or a folder where the command creates one. @throws StowageError `site-absent`, `format-newer`, `state-damaged`, `site-invalid` */
 export async function openNewSite(
   root: string | undefined,
   context: CommandContext,
 ): Promise<SiteContext> {
   const site = new SiteFolder(siteRoot(context, root));
+  await site.requireOwn();
   await requireKnownFormat(site);
   const opened = await contextOf(site, context);
   await warnOfOtherSite(opened, root, context);

@@ -38,7 +38,7 @@ export interface Changed {
  * Runs a command that changes a site under its lock, after finishing or undoing the plan of a killed command. A command
  * that fails before a new site recorded anything leaves no site behind.
  * @param work receives the ledger of the site
- * @throws StowageError `site-exposed`, `site-locked`, `format-newer`, `state-damaged`, and what `work` throws
+ * @throws StowageError `site-absent`, `site-exposed`, `site-locked`, `format-newer`, `state-damaged`, and what `work` throws
  */
 export async function withSite<T>(
   options: SiteContext,
@@ -46,6 +46,7 @@ export async function withSite<T>(
 ): Promise<T> {
   const { site } = options;
   // Before the first write, and again under the lock.
+  await site.requireOwn();
   await requireProtected(site);
   await requireKnownFormat(site);
   const made = await makeFolder(site.root);

@@ -73,20 +73,9 @@ async function importFrom(
   ledger: Ledger,
   options: ImportOptions,
 ): Promise<Imported> {
-  const { site, emit, acceptAge } = options;
-  // Read again under the lock: another command may have changed it.
-  const trust = (await site.trust()) ?? options.trust;
+  const { site } = options;
   const state = stateOf(ledger.entries);
-  const { channels, requireApproval } = await site.site();
-  const policy = {
-    channels,
-    platform: hostPlatform(),
-    state,
-    requireApproval,
-    ...(acceptAge === undefined ? {} : { acceptAge }),
-  };
-  const now = (): Date => laterOf(options.now(), state.floor, emit);
-  const admitted = await admitMedium(medium, { ...options, now, trust, policy, partial: true });
+  const admitted = await admitAtSite(medium, state, options);
   const staged = await stageMedium(medium, admitted, site, options);
   const { id, bundle } = admitted;
   const { damaged } = staged;
@@ -102,6 +91,43 @@ async function importFrom(
   await recordAcceptance(admitted, state, ledger, options);
   await discardStaging(site, id);
   return { id, bundle, rebuilt, damaged };
+}
+
+async function admitAtSite(
+  medium: ImportMedium,
+  state: SiteState,
+  options: ImportOptions,
+): Promise<AdmittedBundle> {
+  const { site, emit, acceptAge } = options;
+  // Read again under the lock: another command may have changed it.
+  const trust = (await site.trust()) ?? options.trust;
+  const { channels, requireApproval } = await site.site();
+  const policy = {
+    channels,
+    platform: hostPlatform(),
+    state,
+    requireApproval,
+    ...(acceptAge === undefined ? {} : { acceptAge }),
+  };
+  const now = (): Date => laterOf(options.now(), state.floor, emit);
+  return admitMedium(medium, { ...options, now, trust, policy, partial: true });
+}
+
+/**
+ * Decides whether a bundle could be imported, as {@link importMedia} does, and imports nothing. Large files are not read.
+ * @throws StowageError what admission throws
+ */
+export async function previewImport(
+  places: readonly string[],
+  state: SiteState,
+  options: ImportOptions,
+): Promise<AdmittedBundle> {
+  const medium = new DiscMedium(await findDiscs(places));
+  try {
+    return await admitAtSite(medium, state, options);
+  } finally {
+    await medium.close();
+  }
 }
 
 /** As {@link importMedia} takes them, or one folder. */

@@ -8,36 +8,46 @@ import { listReleases } from '../release/release.ts';
 import type { SiteContext } from '../site-context.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { fillTemplate, parameterDefects, parameterValues } from './parameters.ts';
-import { type SecretDefect, secretDefects } from './secrets.ts';
+import { type SecretDefect, secretDefects, withOwnSecrets } from './secrets.ts';
 
 /** The fields of `site.yaml` that have a member for each release. */
 const BY_RELEASE = ['parameters', 'secrets', 'confirmed'] as const;
 
 const PARAMETER = /\$\{parameters\.([a-zA-Z0-9]+)\}/;
 
-/**
- * Checks what `site.yaml` sets for a release: every parameter and secret has a value. Warns of a name that may be that of
- * the release misspelt.
- * @param settings with the secrets that the target needs
- * @param own the names of these
- * @throws StowageError `site-invalid` listing everything that is missing, unknown or of another type, with file and line
- */
-export async function requireValues(
+/** What `site.yaml` lacks or has wrong for a release. */
+export interface ValueFaults {
+  /** Names every value that is missing, unknown or of another type, with file and line. */
+  readonly error?: StowageError;
+  /** Names that may be that of the release misspelt, in an error that need not be one. */
+  readonly misspelt?: StowageError;
+}
+
+/** Checks what `site.yaml` sets for a release: every parameter and secret has a value. */
+export async function checkValues(
   bundle: Bundle,
-  settings: Site,
-  own: readonly string[],
-  { site, env = {}, emit }: SiteContext,
-): Promise<void> {
-  const misspelt = await misspeltReleases(bundle.name, settings, site);
-  const wrong = parameterDefects(bundle.name, bundle.parameters, settings);
+  { site, target, env = {} }: SiteContext,
+): Promise<ValueFaults> {
+  const { name, parameters } = bundle;
+  const written = await site.site();
+  const own = target.ownSecrets?.(written) ?? new Map();
+  const settings = withOwnSecrets(written, name, own);
+  const misspelt = await misspeltReleases(name, written, site);
+  const wrong = parameterDefects(name, parameters, settings);
   const defects = [
     ...(wrong.length === 0 ? portDefects(bundle, settings) : wrong),
-    ...(await secretDefects(bundle, site, settings, { env, own })),
+    ...(await secretDefects(bundle, site, settings, { env, own: [...own.keys()] })),
   ];
-  if (defects.length === 0 && misspelt.length === 0) return;
-  const error = await refusal(bundle.name, [...misspelt, ...defects], site);
-  if (defects.length > 0) throw error;
-  for (const message of error.defects) emit({ type: 'warning', message, hint: error.hint });
+  if (defects.length > 0) return { error: await refusal(name, [...misspelt, ...defects], site) };
+  return misspelt.length === 0 ? {} : { misspelt: await refusal(name, misspelt, site) };
+}
+
+/** {@link checkValues}, which warns of misspelt names. @throws StowageError `site-invalid` */
+export async function requireValues(bundle: Bundle, context: SiteContext): Promise<void> {
+  const { error, misspelt } = await checkValues(bundle, context);
+  if (error !== undefined) throw error;
+  for (const message of misspelt?.defects ?? [])
+    context.emit({ type: 'warning', message, hint: misspelt?.hint ?? '' });
 }
 
 /** Each parameter whose value is that of a port and cannot be one. */

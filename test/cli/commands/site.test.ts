@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -233,15 +233,133 @@ describe('when an installation is only tried', () => {
     expect(tree(place)).toEqual(before);
   });
 
-  it('asks for an import first', async () => {
-    siteAt('site');
+  it.each([
+    ['a host without a site', 'nowhere', 'nothing installed to generation 1'],
+    ['a site where nothing was imported', 'site', 'nothing installed to generation 1'],
+    ['a site with another version', 'older', 'generation 1 to generation 2'],
+  ])('shows the plan of a bundle at %s, and writes nothing', async (_, name, head) => {
+    for (const each of ['site', 'older']) siteAt(each);
+    const site = ['--site', name];
+    const env = { TMPDIR: join(place, 'temporary') };
+    mkdirSync(env.TMPDIR);
+    const { authority } = small;
+    if (name === 'older') await run(['install', small.folder, ...trusting, ...site]);
+    const next = await smallBundle({ place: scratch.fresh(), authority, version: '1.1.0', seq: 2 });
     const before = tree(place);
-    const tried = await run(['upgrade', small.folder, '--dry-run', '--site', 'site']);
-    expect(tried).toMatchObject({ status: 1, error: { code: 'release-unknown' } });
-    expect(tried.error?.hint).toContain(`stowage import ${small.folder}`);
-    const piped = await run(['install', '-', '--dry-run', '--site', 'site']);
-    expect(piped).toMatchObject({ status: 2, error: { code: 'usage-invalid' } });
+    const args = ['install', next.folder, '--dry-run', ...trusting, ...site];
+    const tried = await run(args, { env });
+    if (name !== 'nowhere') {
+      expect(tried.status).toBe(0);
+      expect(tried.stdout).toContain(`install: ${head}\n`);
+      expect(tried.stdout).toMatch(/^import: \d+ files, .* to .*\n/);
+      expect(tried.stdout).toContain('nothing was imported or changed\n');
+      expect(tried.stdout).not.toMatch(DIGEST);
+      // Without site.yaml, the target is podman, which need not be on this host.
+    } else expect(['host-unfit', undefined]).toContain(tried.error?.code);
     expect(tree(place)).toEqual(before);
+  });
+
+  it('refuses a bundle that an import would refuse', async () => {
+    siteAt('site');
+    const site = ['--site', 'site'];
+    const before = tree(place);
+    const untrusted = await run(['install', small.folder, '--dry-run', ...site]);
+    expect(untrusted).toMatchObject({ status: 10, error: { code: 'trust-missing' } });
+    const piped = await run(['install', '-', '--dry-run', ...site]);
+    expect(piped).toMatchObject({ status: 2, error: { code: 'usage-invalid' } });
+    const unconfirmed = [...trusting.slice(0, 3), '0'.repeat(64)];
+    const wrong = await run(['install', small.folder, '--dry-run', ...unconfirmed, ...site]);
+    expect(wrong.error?.code).toBe('trust-unconfirmed');
+    expect(tree(place)).toEqual(before);
+  });
+});
+
+describe('when the folder of a site holds something else', () => {
+  const commands: readonly (readonly [string, (root: string) => readonly string[]])[] = [
+    ['import', () => ['import', small.folder, ...trusting]],
+    ['install', () => ['install', small.folder, ...trusting]],
+    ['install --dry-run', () => ['install', small.folder, '--dry-run', ...trusting]],
+    ['trust apply', (root) => ['trust', 'apply', root, '--fingerprint', small.root.fingerprint]],
+  ];
+
+  it.each(commands)('is refused by %s, which writes nothing', async (_, args) => {
+    mkdirSync(join(place, 'documents'));
+    writeFileSync(join(place, 'documents', 'letter.txt'), 'dear');
+    const before = tree(place);
+    const root = join(scratch.root, 'root.pem');
+    const ran = await run([...args(root), '--site', 'documents']);
+    expect(ran).toMatchObject({ status: 1, error: { code: 'site-absent', found: 'letter.txt' } });
+    expect(tree(place)).toEqual(before);
+  });
+
+  it.each([
+    ['nothing', []],
+    ['what a file system has', ['lost+found']],
+    ['secrets that a person put there', ['secrets']],
+    ['what a killed command left', ['lock', 'keys', 'staging']],
+  ])('is a new site if it has %s', async (_, names) => {
+    mkdirSync(join(place, 'site'));
+    for (const name of names) mkdirSync(join(place, 'site', name));
+    const ran = await run(['import', small.folder, ...trusting, '--site', 'site']);
+    expect(ran.error).toBeUndefined();
+  });
+});
+
+describe('when an imported release needs values', () => {
+  const parameters = {
+    alias: { type: 'string', description: 'the name of the model' },
+    port: { type: 'integer', default: 8080, description: 'the port' },
+  };
+  const secrets = { 'api-key': { description: 'a key' } };
+  const podman = 'apiVersion: stowage/v1\nname: plant\n';
+  let needy: SmallBundle;
+  let site: string;
+  const imported = async (text?: string): Promise<Ran> => {
+    if (text !== undefined) writeFileSync(join(site, 'site.yaml'), text);
+    return run(['import', needy.folder, ...trusting, '--site', 'site']);
+  };
+
+  beforeAll(async () => {
+    const { authority } = small;
+    needy = await smallBundle({ place: scratch.fresh(), authority, parameters, secrets });
+  });
+  beforeEach(() => {
+    site = join(place, 'site');
+    mkdirSync(site);
+  });
+
+  it('names what is missing, and where a complete site.yaml is', async () => {
+    const { stdout } = await imported();
+    expect(stdout).toContain(`  ${site}/site.yaml lacks:\n    parameters.chat.alias: no value`);
+    expect(stdout).toContain(`secrets.chat.api-key: nothing in site.yaml`);
+    const [, guide = ''] = /section 13 of (\S+) is a complete site\.yaml/.exec(stdout) ?? [];
+    expect(readFileSync(guide, 'latin1')).toContain('13. SITE.YAML FOR THIS RELEASE');
+    expect(stdout).not.toContain('parameters.chat.port');
+    expect(stdout).not.toContain('apiVersion');
+  });
+
+  it('names only what a site.yaml lacks', async () => {
+    const { stdout } = await imported(`${podman}parameters: { chat: { alias: a } }\n`);
+    expect(stdout).toContain(`${site}/site.yaml:`);
+    expect(stdout).not.toContain('parameters.chat');
+  });
+
+  it('says nothing about it if site.yaml is complete', async () => {
+    mkdirSync(join(site, 'secrets/chat'), { recursive: true });
+    const file = join(site, 'secrets/chat/api-key');
+    writeFileSync(file, 'k', { mode: 0o600 });
+    const { stdout } = await imported(
+      `${podman}parameters: { chat: { alias: a } }\nsecrets: { chat: { api-key: { file: ${file} } } }\n`,
+    );
+    expect(stdout.split('\n')).toEqual([
+      expect.stringContaining('imported and verified'),
+      '  next: stowage install chat@1.0.0',
+      '',
+    ]);
+  });
+
+  it('says nothing about it at a site that runs no services', async () => {
+    expect((await imported(SITE)).stdout).not.toContain('site.yaml');
   });
 });
 

@@ -1,0 +1,20 @@
+import { anchorTrust } from '../../bundle/admission/trust-anchor.ts';
+import type { ImportOptions } from '../../site/importing/import.ts';
+import type { SiteContext } from '../../site/site-context.ts';
+import type { CommandContext } from '../command.ts';
+import { confirmFingerprint } from './confirm.ts';
+import type { InstallOptions } from './install.ts';
+import { readTrustFile } from './trust-option.ts';
+
+/** What an import needs, with the trust document of the site or the one that the user gave and confirmed. @throws as `anchorTrust` */
+export async function importOptions(
+  opened: SiteContext,
+  { trust: file, fingerprint, acceptAge }: InstallOptions,
+  context: CommandContext,
+): Promise<ImportOptions> {
+  const given = file === undefined ? undefined : await readTrustFile(file, context);
+  const trust = await anchorTrust(await opened.site.trust(), given, (each) =>
+    confirmFingerprint(each, fingerprint, context),
+  );
+  return { ...opened, trust, ...(acceptAge === undefined ? {} : { acceptAge }) };
+}
