@@ -19,7 +19,7 @@ export function operatorText(
 
 Type the lines that are indented by four spaces, in order. Lines that are
 indented by six spaces apply only in the case described above them. If a command
-fails, it prints what it expected, what it found and what to do. Section 11
+fails, it prints what it expected, what it found and what to do. Section 12
 explains exit statuses, and "stowage help errors CODE" explains the code that an
 error shows in brackets. README.txt is the short version of this guide. The
 program "stowage" is installed in section 4.
@@ -91,11 +91,22 @@ To import from a pipe or a tape:
 
       stowage import - < /dev/nst0
 
+6. WRITE SITE.YAML
+
+The settings of a site are in site.yaml in the site's folder: /var/lib/stowage
+for root, ~/.local/share/stowage for other users, or what --site or STOWAGE_SITE
+names. Set the path of that folder:
+
+    SITE=/var/lib/stowage
+
+${settingSteps(manifest)}
+7. INSTALL
+
 Review the planned steps and the requirements that they must meet:
 
     stowage plan ${name} --explain
 
-6. INSTALL
+Then install the release:
 
     stowage install ${release}
 
@@ -108,7 +119,7 @@ second one, which signs plan.json:
       stowage approve plan.json --digest SHA512 --key KEY --certificate CERT
       stowage apply plan.json
 
-7. CHECK THE STATUS
+8. CHECK THE STATUS
 
     stowage status
 
@@ -122,11 +133,14 @@ To stop, start or restart the services, or read what they wrote, run stowage
 stop, start, restart or logs with ${name}. A service that you stopped stays
 stopped until you start it.
 
+At a site with "target: depot", no service runs. Serve the release to other
+hosts with "stowage depot", which runs until it is stopped.
+
 RECALLED means that this version must not run; the line says
 which generation to return to. Each line also shows the port of the service,
 to which clients on this host can connect.
 
-8. TROUBLESHOOTING
+9. TROUBLESHOOTING
 
 A part is damaged or missing (part-damaged, part-missing, bundle-incomplete).
 All other files are imported. Clean the disc or try another drive, and import
@@ -177,7 +191,7 @@ The clock is wrong. "stowage doctor" detects this if the time is impossible. Set
 the clock and run the command again. Stowage never uses a time that is earlier
 than the newest signature it has seen.
 
-9. ROLL BACK OR REMOVE
+10. ROLL BACK OR REMOVE
 
       stowage rollback
       stowage uninstall ${name}
@@ -187,7 +201,7 @@ than the newest signature it has seen.
 "rollback" returns to the previous generation, and "rollback --to NUMBER" to one
 that "history" lists. "gc" deletes files that no rollback needs.
 
-10. SEND BACK A RECEIPT
+11. SEND BACK A RECEIPT
 
 A receipt states what the site stores and runs. The site signs it with its own
 key.
@@ -199,15 +213,14 @@ key.
 Send back the newest .json and .p7s files from "receipts" in the site's folder.
 With the first receipt, also send keys/site.pem. None of these contain secrets.
 
-11. EXIT STATUS
+12. EXIT STATUS
 
   0    success
 ${exitStatuses()}
 
-12. FILES
+13. FILES
 
-The site's folder is /var/lib/stowage for root, and ~/.local/share/stowage for
-other users. The option --site or the variable STOWAGE_SITE changes it.
+In the site's folder, which section 6 names:
 
   site.yaml     settings of this site, which you edit
   trust.json    the signers that this site trusts
@@ -222,14 +235,57 @@ The engine keeps the logs of services ("podman logs"), and so does the systemd
 journal if systemd runs. Stowage has no log file: it prints errors to the screen
 and records its actions in the ledger ("stowage audit show").
 
-13. SITE.YAML FOR THIS RELEASE
+14. SITE.YAML FOR THIS RELEASE
 
-The following lines are a complete site.yaml for this release. Values that are
-marked REQUIRED must be set before you install. If the site already has a
-site.yaml, add the entries below "parameters" and "secrets" to it. "stowage help
-site.yaml" explains every field.
+The following lines are a complete site.yaml for this release; section 6 says
+what to do with them. "stowage help site.yaml" explains every field.
 
 ${siteText(manifest, '/var/lib/stowage')}`;
+}
+
+/** How to make `site.yaml` of the last section, and the files of the secrets. */
+function settingSteps({ name, parameters, secrets }: Manifest): string {
+  const required = Object.entries(parameters)
+    .filter(([, { default: value }]) => value === undefined)
+    .map(([key]) => key)
+    .toSorted();
+  const optional = Object.keys(parameters)
+    .filter((key) => !required.includes(key))
+    .toSorted();
+  const names = Object.keys(secrets).toSorted();
+  const files = names.flatMap((secret) => [
+    `      (umask 077 && cat > "$SITE/secrets/${name}/${secret}")`,
+  ]);
+  return [
+    'If there is no site.yaml yet, create it from the last section of this file:',
+    '',
+    `      sed -n '/^apiVersion:/,$p' OPERATOR.txt > "$SITE/site.yaml"`,
+    '      sed -i "s|/var/lib/stowage|$SITE|" "$SITE/site.yaml"',
+    '',
+    'Otherwise, add the entries below "parameters" and "secrets" of that section to',
+    'it. Then edit it:',
+    '',
+    ...(required.length === 0 && names.length === 0 ? ['* This release requires no values.'] : []),
+    ...listOf('Set every value that is marked REQUIRED:', required),
+    ...listOf('Other values have a default, which you can change:', optional),
+    '* If the services run on docker, set "target: docker". If this host only serves',
+    '  the release to other hosts and runs no services, set "target: depot".',
+    ...(names.length === 0
+      ? []
+      : [
+          '',
+          'Write the value of each secret to its file, which only its owner may read: type',
+          'the value, Enter and Ctrl-D.',
+          '',
+          `      install -d -m 0700 "$SITE/secrets" "$SITE/secrets/${name}"`,
+          ...files,
+        ]),
+    '',
+  ].join('\n');
+}
+
+function listOf(title: string, names: readonly string[]): string[] {
+  return names.length === 0 ? [] : [`* ${title}`, ...names.map((each) => `  - ${each}`)];
 }
 
 function program(installers: readonly Pick<Installer, 'platform' | 'path'>[]): string {

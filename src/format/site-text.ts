@@ -26,6 +26,7 @@ export function siteText({ name, channel, parameters, secrets }: Settable, folde
   return [
     'apiVersion: stowage/v1',
     '# name: the name of this host, unless set here',
+    '# target: podman, unless set here: docker, kubernetes, or depot (only serves)',
     `channels: [${channel}]`,
     ...(values.length === 0
       ? []

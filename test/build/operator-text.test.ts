@@ -39,6 +39,7 @@ describe('when the operator’s guide is written', () => {
       'install -m 0755 stowage-linux-x64 /usr/local/bin/stowage',
       'stowage doctor',
       'stowage import . --trust "$ROOT" --fingerprint "$PAPER"',
+      'SITE=/var/lib/stowage',
       'stowage plan chat --explain',
       'stowage install chat@1.4.0',
       'stowage status',
@@ -114,6 +115,25 @@ describe('when the operator’s guide is written', () => {
     expect(text).toContain('* Recalled versions, ');
     expect(text).toContain('\n  - chat >=1.2.0 <1.2.4\n');
     for (const line of text.split('\n')) expect(line).toMatch(/^[\x20-\x7e]{0,80}$/);
+  });
+
+  it('names every value and secret in the step that writes site.yaml', () => {
+    const type = 'string';
+    const text = operatorText(
+      manifest({
+        parameters: {
+          region: { type, description: 'where' },
+          motto: { type, default: 'x', description: 'what' },
+        },
+        secrets: { token: { description: 'of the gateway' }, key: { description: 'a key' } },
+      }),
+      [],
+    );
+    const step = text.slice(text.indexOf('\n6. '), text.indexOf('\n7. '));
+    expect(step).toContain('REQUIRED:\n  - region\n');
+    expect(step).toContain('can change:\n  - motto\n');
+    for (const each of ['token', 'key']) expect(step).toContain(`"$SITE/secrets/chat/${each}"`);
+    expect(step).toContain('"target: depot"');
   });
 
   it('is identical to the sample in manifests/', () => {

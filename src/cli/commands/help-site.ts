@@ -5,9 +5,9 @@ const TEXT = `site.yaml: the settings of a site
 The file is in the site's folder: /var/lib/stowage for root, otherwise
 $XDG_DATA_HOME/stowage (~/.local/share/stowage). A site without it has the
 defaults. Unknown fields are errors. Changes take effect at the next
-"stowage install" of the release. Section 13 of OPERATOR.txt in a bundle is a
-site.yaml with every value and secret of that release. "stowage import" lists
-those that the site still lacks.
+"stowage install" of the release. The last section of OPERATOR.txt in a bundle
+is a site.yaml with every value and secret of that release. "stowage import"
+lists those that the site still lacks.
 
   apiVersion           stowage/v1 (required)
   name                 name of the site in receipts; default: the host's name

@@ -52,7 +52,9 @@ function settingLines(
   site: SiteFolder,
 ): string[] {
   const guide = bundle.control.some(({ path }) => path === OPERATOR_FILE)
-    ? [`  section 13 of ${join(releaseFolder(site, id), OPERATOR_FILE)} is a complete site.yaml`]
+    ? [
+        `  the last section of ${join(releaseFolder(site, id), OPERATOR_FILE)} is a complete site.yaml`,
+      ]
     : [];
   return [`  ${site.file} lacks:`, ...defects.map((each) => `    ${each}`), ...guide];
 }

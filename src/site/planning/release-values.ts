@@ -101,7 +101,7 @@ async function refusal(
   const { code, found = '', hint, defects: lines } = refuseDefects(siteKind, defects, locate);
   const correct =
     locate === undefined
-      ? `create ${site.file} with these fields; section 13 of OPERATOR.txt in the bundle shows all of it`
+      ? `create ${site.file} with these fields; the last section of OPERATOR.txt in the bundle shows all of it`
       : hint;
   const remedy = defects.find((each) => found.endsWith(each.message))?.remedy;
   return new StowageError(code, `site.yaml does not fit release ${release}`, {

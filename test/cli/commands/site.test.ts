@@ -332,8 +332,8 @@ describe('when an imported release needs values', () => {
     const { stdout } = await imported();
     expect(stdout).toContain(`  ${site}/site.yaml lacks:\n    parameters.chat.alias: no value`);
     expect(stdout).toContain(`secrets.chat.api-key: nothing in site.yaml`);
-    const [, guide = ''] = /section 13 of (\S+) is a complete site\.yaml/.exec(stdout) ?? [];
-    expect(readFileSync(guide, 'latin1')).toContain('13. SITE.YAML FOR THIS RELEASE');
+    const [, guide = ''] = /last section of (\S+) is a complete site\.yaml/.exec(stdout) ?? [];
+    expect(readFileSync(guide, 'latin1')).toContain('14. SITE.YAML FOR THIS RELEASE');
     expect(stdout).not.toContain('parameters.chat.port');
     expect(stdout).not.toContain('apiVersion');
   });
