@@ -6,7 +6,7 @@ import { DEFAULT_NAME_RULE } from '../push/name-rule.ts';
 import type { ApproveOptions } from './commands/approve.ts';
 import type { DepotCommandOptions } from './commands/depot.ts';
 import type { GcOptions } from './commands/gc.ts';
-import type { InstallOptions } from './commands/install.ts';
+import type { InstallOptions } from './commands/import-options.ts';
 import type { LogsOptions } from './commands/logs.ts';
 import type { OverrideOptions } from './commands/override.ts';
 import type { PlanOptions } from './commands/plan.ts';

@@ -3,8 +3,16 @@ import type { ImportOptions } from '../../site/importing/import.ts';
 import type { SiteContext } from '../../site/site-context.ts';
 import type { CommandContext } from '../command.ts';
 import { confirmFingerprint } from './confirm.ts';
-import type { InstallOptions } from './install.ts';
 import { readTrustFile } from './trust-option.ts';
+
+export interface InstallOptions {
+  readonly trust?: string;
+  readonly fingerprint?: string;
+  readonly acceptAge?: string;
+  readonly rehash?: boolean;
+  readonly dryRun?: boolean;
+  readonly root?: string;
+}
 
 /** What an import needs, with the trust document of the site or the one that the user gave and confirmed. @throws as `anchorTrust` */
 export async function importOptions(

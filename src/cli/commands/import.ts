@@ -10,9 +10,8 @@ import { releaseFolder } from '../../site/release/release.ts';
 import type { SiteContext } from '../../site/site-context.ts';
 import type { SiteFolder } from '../../site/site-folder.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { importOptions } from './import-options.ts';
+import { type InstallOptions, importOptions } from './import-options.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';
-import type { InstallOptions } from './install.ts';
 import { closePiped, pipedOf } from './piped.ts';
 import { openNewSite, withRecalls } from './site.ts';
 

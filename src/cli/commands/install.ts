@@ -5,18 +5,9 @@ import { install as installBundle, installImported } from '../../site/applying/i
 import type { SiteContext } from '../../site/site-context.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { askForDisc } from './disc-prompt.ts';
-import { importOptions } from './import-options.ts';
+import { type InstallOptions, importOptions } from './import-options.ts';
 import { closePiped, pipedOf } from './piped.ts';
 import { changeResult, openNewSite, withRecalls } from './site.ts';
-
-export interface InstallOptions {
-  readonly trust?: string;
-  readonly fingerprint?: string;
-  readonly acceptAge?: string;
-  readonly rehash?: boolean;
-  readonly dryRun?: boolean;
-  readonly root?: string;
-}
 
 /** `NAME` or `NAME@VERSION`: an imported release, unless a folder has that name. */
 const IMPORTED = /^[a-z0-9]+(?:-[a-z0-9]+)*(?:@[0-9A-Za-z.-]+)?$/;
