@@ -1,4 +1,5 @@
-import { type Defect, nearest } from '../../format/defect.ts';
+import { nearest } from '../../core/nearest.ts';
+import type { Defect } from '../../format/defect.ts';
 import type { Parameter } from '../../format/deployment.ts';
 import type { ParameterValue, Site } from '../../format/site.ts';
 

@@ -1,6 +1,7 @@
 import { StowageError } from '../../core/error.ts';
+import { nearest } from '../../core/nearest.ts';
 import type { Bundle } from '../../format/bundle.ts';
-import { type Defect, nearest } from '../../format/defect.ts';
+import type { Defect } from '../../format/defect.ts';
 import { refuseDefects } from '../../format/document.ts';
 import { type Site, siteKind } from '../../format/site.ts';
 import { currentGeneration } from '../generations.ts';

@@ -1,8 +1,9 @@
 import { createHmac } from 'node:crypto';
 import { StowageError } from '../../core/error.ts';
 import { MAX_SECRET_BYTES } from '../../core/limits.ts';
+import { nearest } from '../../core/nearest.ts';
 import type { Bundle } from '../../format/bundle.ts';
-import { type Defect, nearest } from '../../format/defect.ts';
+import type { Defect } from '../../format/defect.ts';
 import type { SecretReference } from '../../format/secret-reference.ts';
 import type { Site } from '../../format/site.ts';
 import { readIfThere } from '../../io/file.ts';
