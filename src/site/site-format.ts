@@ -7,6 +7,7 @@ import { planKind } from '../format/plan.ts';
 import { receiptKind } from '../format/receipt.ts';
 import { type SiteFormat, siteFormatKind } from '../format/site-format.ts';
 import { stoppedServicesKind } from '../format/stopped.ts';
+import { storeDamageKind } from '../format/store-damage.ts';
 import { trustKind } from '../format/trust.ts';
 import { currentVersion, newerHints, type Versions } from '../format/version.ts';
 import { readIfThere, writeAtomic } from '../io/file.ts';
@@ -22,6 +23,7 @@ const kept: Readonly<Record<string, Versions & Pick<DocumentKind<unknown>, 'name
   plan: planKind,
   receipt: receiptKind,
   'stopped-services': stoppedServicesKind,
+  'store-damage': storeDamageKind,
   trust: trustKind,
 };
 

@@ -9,6 +9,7 @@ import { stateOf } from './ledger/site-state.ts';
 import { type ServiceStatus, serviceStatus } from './service-status.ts';
 import type { SiteFolder } from './site-folder.ts';
 import { findService, stoppedServices } from './stopped.ts';
+import { type KnownDamage, knownDamage } from './store-damage.ts';
 
 export interface SiteStatus {
   readonly site: string;
@@ -25,6 +26,8 @@ export interface SiteStatus {
   readonly recalled: readonly RecalledRelease[];
   /** Whether the next command must finish or undo the plan of a killed one. */
   readonly interrupted: boolean;
+  /** Files that the last verification of all files found damaged and that are still the same. */
+  readonly damage?: KnownDamage;
   /** Set for a damaged ledger: `recalled` and `failed` are then of what can be read, and may lack something. */
   readonly ledgerDamage?: LedgerDamage;
 }
@@ -57,6 +60,7 @@ export async function siteStatus(
   for (const number of numbers) kept.push(await loadGeneration(site, number));
   const { entries, damage } = await surveyLedger(site);
   const { recalls } = stateOf(entries);
+  const found = await knownDamage(site);
   return {
     site: (await site.site()).name,
     root: site.root,
@@ -67,6 +71,7 @@ export async function siteStatus(
     services,
     recalled: recalledReleases(generation, kept, recalls),
     interrupted: await exists(site.path('apply', 'plan.json')),
+    ...(found === undefined ? {} : { damage: found }),
     ...(damage === undefined ? {} : { ledgerDamage: damage }),
   };
 }

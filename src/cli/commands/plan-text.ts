@@ -1,6 +1,7 @@
 import { counted } from '../../core/amount.ts';
 import { printableLines } from '../../core/printable.ts';
 import type { Plan } from '../../format/plan.ts';
+import { returnsOf } from '../../site/planning/constraints/upgrade-path.ts';
 import { formatSeconds } from '../units.ts';
 
 /** The steps of a plan with their reasons, and the services that are interrupted. */
@@ -21,7 +22,10 @@ export function planTable(plan: Plan): string {
       : to.number === from.number
         ? `${plan.intent}: repair services of generation ${from.number}`
         : `${plan.intent}: ${generationInWords(from.number)} to generation ${to.number}`;
-  return printableLines([head, ...lines, out, ''].join('\n'));
+  const back = returnsOf(plan).map(
+    ({ name, from: before, to: after }) => `  ${name} returns from ${before} to ${after}`,
+  );
+  return printableLines([head, ...back, ...lines, out, ''].join('\n'));
 }
 
 function generationInWords(number: number): string {

@@ -31,11 +31,18 @@ export function problemsOf(
   incoming: readonly PartialImport[],
   settingsDefect?: StowageError,
 ): readonly Problem[] {
-  const { generation, services, recalled, interrupted, ledgerDamage } = status;
+  const { generation, services, recalled, interrupted, ledgerDamage, damage } = status;
   const problems: Problem[] = [
     ...(ledgerDamage === undefined
       ? []
       : [problem('failing', status.site, faultInWords(ledgerDamage.fault))]),
+    ...(damage?.files ?? []).map(({ path, what, verdict, release = status.site }) =>
+      problem(
+        'failing',
+        release,
+        `stored file ${verdict} at ${damage?.at}: ${what} (${path}) [blob-damaged]; run stowage store verify --repair MEDIUM`,
+      ),
+    ),
     ...services.flatMap(serviceProblems),
     ...recalled.map(({ name, version, reason, remedy }) =>
       problem('failing', `${name} ${version}`, `recalled: ${reason}; ${remedy}`),

@@ -1,3 +1,4 @@
+import { counted } from '../../core/amount.ts';
 import { printableLines } from '../../core/printable.ts';
 import { type PartialImport, partialImports } from '../../site/importing/partial-import.ts';
 import { consistentReleases } from '../../site/release/consistent.ts';
@@ -118,6 +119,11 @@ function describe(status: SiteStatus): string {
       ? generationLines(status.kept, generation.number).map((each) => `  ${each}`)
       : []),
     ...recalledLines(status.recalled).map((each) => `  ${each}`),
+    ...(status.damage === undefined
+      ? []
+      : [
+          `  DAMAGED: ${counted(status.damage.files.length, 'stored file')}, verified at ${status.damage.at}; next: stowage store verify --repair MEDIUM`,
+        ]),
     ...(status.interrupted
       ? ['  a command was interrupted; the next install, rollback or uninstall completes it']
       : []),

@@ -1,6 +1,7 @@
 import { type ImportOptions, importBundle, type Places } from '../importing/import.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { stateOf } from '../ledger/site-state.ts';
+import { returnsOf } from '../planning/constraints/upgrade-path.ts';
 import { propose } from '../planning/propose.ts';
 import { findRelease } from '../release/release.ts';
 import type { SiteContext } from '../site-context.ts';
@@ -34,5 +35,11 @@ export async function install(places: Places, options: ImportOptions): Promise<C
 async function installStaged(id: string, ledger: Ledger, options: SiteContext): Promise<Changed> {
   const request = { intent: 'install', subject: id } as const;
   const plan = await propose(request, stateOf(ledger.entries), options.now(), options);
+  for (const { name, from, to } of returnsOf(plan))
+    options.emit({
+      type: 'warning',
+      message: `${name} returns from ${from} to ${to}`,
+      hint: 'to return to an earlier generation with its values, use stowage rollback',
+    });
   return executePlan(plan, ledger, options);
 }

@@ -22,6 +22,7 @@ import {
 } from '../release/release.ts';
 import type { SiteContext } from '../site-context.ts';
 import type { SiteFolder } from '../site-folder.ts';
+import { type FoundFile, recordDamage } from '../store-damage.ts';
 import { withSite } from './change.ts';
 
 /** The state of everything that a site keeps of its releases. */
@@ -49,12 +50,35 @@ export function isIntact({
 
 /**
  * Hashes every blob of the releases at a site, and compares their control files, installers and placed files with what
- * was signed. Changes nothing.
+ * was signed. Changes nothing but the list of damaged files, which `status` shows.
  * @throws StowageError `site-locked`, `io-failed`, `interrupted`
  */
 export async function verifyStore(options: SiteContext): Promise<StoreState> {
   const { site } = options;
-  return withLock(site.path('lock'), () => examine(options));
+  return withLock(site.path('lock'), async () => {
+    const state = await examine(options);
+    await recordDamage(site, damagedFiles(state), options.now());
+    return state;
+  });
+}
+
+/** Every file that is not as it was signed. */
+function damagedFiles({
+  bad,
+  changedFiles,
+  changedPlaces: places,
+  refused,
+}: StoreState): FoundFile[] {
+  const damaged = 'damaged' as const;
+  return [
+    ...bad.map(({ path, what, release, verdict }) => ({ path, what, release, verdict })),
+    ...changedFiles.map((path) => ({ path, what: 'a control file', verdict: damaged })),
+    ...places.map((path) => ({ path, what: 'a file that services read', verdict: damaged })),
+    ...refused.map(({ folder, name, error }) => ({
+      ...{ path: folder, what: `the release: ${error.message}`, verdict: damaged },
+      ...(name === '' ? {} : { release: name }),
+    })),
+  ];
 }
 
 /** A repair, and the bundle whose media were given. */
@@ -101,6 +125,7 @@ export async function repairStore(
       await replaceChanged(site, release, emit);
     }
     const after = await examine(options, before);
+    await recordDamage(site, damagedFiles(after), options.now());
     return { before, after, medium, contains: blobs.length };
   });
 }

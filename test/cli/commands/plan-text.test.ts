@@ -22,6 +22,19 @@ describe('when a plan is shown', () => {
     expect(lines.at(-2)).toMatch(/^interrupted for at most .*: chat server$/);
   });
 
+  it.each<[string, number, string, number, string | undefined]>([
+    ['1.2.0', 2, '1.1.0', 1, 'chat returns from 1.2.0 to 1.1.0'],
+    ['1.2.0', 2, '1.2.0', 1, 'chat returns from 1.2.0 (sequence 2) to 1.2.0 (sequence 1)'],
+    ['1.2.0', 2, '1.2.0-rc.1', 3, 'chat returns from 1.2.0 to 1.2.0-rc.1'],
+    ['1.2.0', 1, '1.10.0', 2, undefined],
+    ['1.2.0', 1, '1.2.0', 2, undefined],
+  ])('says if %s (sequence %i) becomes %s (sequence %i)', (before, old, version, seq, line) => {
+    const from = generation(1, release({ version: before, seq: old }));
+    const to = generation(2, release({ version, seq }));
+    const [, second = ''] = planTable(planned({ from, to })).split('\n');
+    expect(second.includes(' returns from ') ? second.trim() : undefined).toBe(line);
+  });
+
   it('states if nothing is interrupted or there is nothing to do', () => {
     const first = planned({ from: generation(0), to: generation(1, release()) });
     expect(planTable(first)).toContain('no service is interrupted');

@@ -42,6 +42,7 @@ const fault = new StowageError('state-damaged', 'changed', {
   ...{ expected: 'entry 2', found: 'entry 3', hint: 'restore it' },
 });
 const partial = { bundle: { name: 'chat', version: '2.0.0' } } as unknown as PartialImport;
+const lost = { path: '/b', what: 'weights', release: 'chat 1.0.0', verdict: 'damaged' } as const;
 const recall = { name: 'chat', version: '1.0.0', reason: 'leak', remedy: 'roll back' };
 
 function check(changes: Partial<SiteStatus>, incoming: readonly PartialImport[] = []) {
@@ -98,6 +99,13 @@ describe('when a site is checked for monitoring', () => {
       [],
       6,
       'failing: plant: changed: expected entry 2',
+    ],
+    [
+      'each damaged file',
+      { damage: { at: '2026-11-28T10:00:00Z', files: [lost] } },
+      [],
+      6,
+      'failing: chat 1.0.0: stored file damaged at 2026-11-28T10:00:00Z: weights (/b) [blob-damaged];',
     ],
     ['an interrupted command', { interrupted: true }, [], 5, 'attention: plant: a command was'],
     ['an incomplete import', {}, [partial], 5, 'attention: chat 2.0.0: its import is incomplete'],

@@ -10,6 +10,8 @@ import { importMedia } from '../../../src/site/importing/import.ts';
 import { layoutFolder } from '../../../src/site/release/layout.ts';
 import type { SiteContext } from '../../../src/site/site-context.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
+import { siteStatus } from '../../../src/site/status.ts';
+import { knownDamage } from '../../../src/site/store-damage.ts';
 import { context, type ListeningContext } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { type FakeTarget, fakeTarget } from '../../support/fake-engine.ts';
@@ -262,5 +264,35 @@ describe('when files of a running release are damaged', () => {
     const strange = await smallBundle({ place: scratch.fresh() });
     await expectCode(() => repairStore([strange.folder], options), 'signer-untrusted');
     expect((await verifyStore(options)).bad).toHaveLength(1);
+  });
+});
+
+describe('when a verification finds a damaged file', () => {
+  it('is known to status until the medium repaired it', async () => {
+    const options = open();
+    await put(one, options);
+    await verifyStore(options);
+    expect(await knownDamage(options.site)).toBeUndefined();
+    const weights = weightsOf(options);
+    flipBit(weights);
+    await verifyStore(options);
+    const { site, target, signal } = options;
+    const { damage } = await siteStatus(site, target, signal);
+    expect(damage?.files).toMatchObject([
+      { path: weights, release: 'chat 1.0.0', verdict: 'damaged' },
+    ]);
+    await take(one, options);
+    expect(await knownDamage(site)).toBeUndefined();
+    await verifyStore(options);
+    expect(existsSync(site.path('damaged.json'))).toBe(false);
+  });
+
+  it('is forgotten after a repair', async () => {
+    const options = open();
+    await put(one, options);
+    flipBit(weightsOf(options));
+    await verifyStore(options);
+    await repairStore([one.folder], options);
+    expect(existsSync(options.site.path('damaged.json'))).toBe(false);
   });
 });

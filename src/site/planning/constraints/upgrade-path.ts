@@ -1,6 +1,6 @@
-import { major, satisfies } from 'semver';
+import { compare, major, satisfies } from 'semver';
 import type { Bundle } from '../../../format/bundle.ts';
-import type { Constraint } from '../../../format/plan.ts';
+import type { Constraint, Plan } from '../../../format/plan.ts';
 import { arrivals, releaseText } from '../../../target/change.ts';
 import type { ConstraintInput } from './constraint.ts';
 
@@ -19,6 +19,26 @@ export function upgradePath(input: ConstraintInput): Constraint[] {
       needs: `${releaseText(release)} replaces a version ${upgradeFrom}`,
       found: releaseText(previous),
     };
+  });
+}
+
+/** A release that is older in the next generation. */
+export interface Return {
+  readonly name: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Each release whose version, or sequence of the same version, becomes lower. */
+export function returnsOf({ from, to }: Pick<Plan, 'from' | 'to'>): Return[] {
+  return to.releases.flatMap(({ name, version, seq }) => {
+    const previous = from.releases.find((each) => each.name === name);
+    if (previous === undefined) return [];
+    const order = compare(version, previous.version) || seq - previous.seq;
+    if (order >= 0) return [];
+    const text = (each: { version: string; seq: number }): string =>
+      version === previous.version ? `${each.version} (sequence ${each.seq})` : each.version;
+    return [{ name, from: text(previous), to: text({ version, seq }) }];
   });
 }
 
