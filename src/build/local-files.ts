@@ -7,7 +7,7 @@ import { StowageError } from '../core/error.ts';
 import type { Emit } from '../core/event.ts';
 import { MAX_ARCHIVE_BYTES } from '../core/limits.ts';
 import { Tally } from '../core/tally.ts';
-import { writeTree } from '../io/archive.ts';
+import { readEntries, writeTree } from '../io/archive.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { ioError, remove } from '../io/file.ts';
 import { makeFolder } from '../io/folder.ts';
@@ -59,22 +59,70 @@ export async function keepTree(store: BlobStore, path: string): Promise<Kept> {
   });
 }
 
+/** A local file that is no longer as it was locked. */
+export interface LocalChange {
+  /** Below the folder; empty for a source that is a file itself, or no longer of its kind. */
+  readonly path: string;
+  readonly expected: string;
+  readonly found: string;
+}
+
 /**
- * The digest and size that {@link keepLocal} would record; stores nothing.
+ * Compares a local file or folder with what {@link keepLocal} recorded and stored for it; stores nothing.
+ * @returns the files that differ; none if it is unchanged
  * @throws StowageError as {@link keepLocal}
  */
-export async function localDigest(
+export async function localChanges(
   store: BlobStore,
   path: string,
+  { kind, digest }: Pick<Kept, 'kind' | 'digest'>,
   signal: AbortSignal,
-): Promise<Digest> {
-  const digest = async (file: string): Promise<Digest> => {
-    const hash = createHash('sha256');
-    const { origin } = await localFile(file);
-    for await (const chunk of await origin.open(0, signal)) hash.update(chunk);
-    return digestFromHex(hash.digest('hex'));
+): Promise<LocalChange[]> {
+  const folder = await isFolder(path);
+  if (folder !== (kind === 'tree')) {
+    const [expected, found] = folder ? ['a file', 'a folder'] : ['a folder', 'a file'];
+    return [{ path: '', expected, found }];
+  }
+  const compare = async (file: string): Promise<LocalChange[]> => {
+    const found = await fileDigest(file, signal);
+    if (found === digest) return [];
+    if (!folder) return [{ path: '', expected: digest, found }];
+    return changesOfTrees(await entriesOf(store.path(digest)), await entriesOf(file));
   };
-  return (await isFolder(path)) ? withTree(store, path, digest) : digest(path);
+  return folder ? withTree(store, path, compare) : compare(path);
+}
+
+async function fileDigest(file: string, signal: AbortSignal): Promise<Digest> {
+  const hash = createHash('sha256');
+  const { origin } = await localFile(file);
+  for await (const chunk of await origin.open(0, signal)) hash.update(chunk);
+  return digestFromHex(hash.digest('hex'));
+}
+
+/** What each file of a tree is, by its path: its SHA-256 and mode. */
+async function entriesOf(archive: string): Promise<Map<string, string>> {
+  const entries = new Map<string, string>();
+  await readEntries(createReadStream(archive), ({ path, mode }) => {
+    const hash = createHash('sha256');
+    return {
+      write: (chunk) => void hash.update(chunk),
+      end: () => {
+        const digest = digestFromHex(hash.digest('hex'));
+        entries.set(path, `${digest}, mode 0${(mode & 0o777).toString(8)}`);
+      },
+    };
+  });
+  return entries;
+}
+
+function changesOfTrees(
+  before: ReadonlyMap<string, string>,
+  after: ReadonlyMap<string, string>,
+): LocalChange[] {
+  return [...new Set([...before.keys(), ...after.keys()])].toSorted().flatMap((path) => {
+    const [expected = 'no such file', found = 'nothing'] = [before.get(path), after.get(path)];
+    return expected === found ? [] : [{ path, expected, found }];
+  });
 }
 
 async function withTree<T>(

@@ -67,11 +67,15 @@ async function pullLocal(file: LockedFile, options: PullOptions): Promise<void> 
   emit({ type: 'step', step: 'pull', subject: file.source });
   const kept = await keepLocal(store, resolvePath(folder, file.source), options);
   if (kept.digest === file.digest) return;
-  throw new StowageError('lock-stale', `the files of ${file.name} changed since they were locked`, {
-    expected: file.digest,
-    found: kept.digest,
-    hint: 'run stowage lock again, or restore the files',
-  });
+  throw new StowageError(
+    'lock-stale',
+    `${file.source} of ${file.name} changed since it was locked`,
+    {
+      expected: file.digest,
+      found: kept.digest,
+      hint: 'run stowage lock again, or restore the files',
+    },
+  );
 }
 
 async function pullGit(

@@ -8,7 +8,7 @@ import { examineImage } from '../examine/examine-image.ts';
 import { checkDocument } from '../format/document.ts';
 import { momentOf } from '../format/field.ts';
 import type { Finding } from '../format/finding.ts';
-import { type Lock, lockKind } from '../format/lock.ts';
+import { type Lock, lockKind, sealLock } from '../format/lock.ts';
 import type {
   LockedFile,
   LockedImage,
@@ -49,6 +49,8 @@ export interface ResolveOptions extends Context {
   readonly sources: Sources;
   /** The previous lock, whose sequence this one continues. */
   readonly previous?: Lock;
+  /** Whether it was edited: nothing that it says about a source is reused. */
+  readonly previousEdited?: boolean;
 }
 
 /**
@@ -102,8 +104,7 @@ async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock>
   options.emit({ type: 'step', step: 'examine', subject: manifest.name });
   const examined = await examineResolved({ manifest, models, files }, listed, options);
   const { previous } = options;
-  const lock = checkDocument(lockKind, {
-    schema: 'stowage/lock/v1',
+  const lock = sealLock({
     seq: (previous?.seq ?? 0) + 1,
     resolvedAt: momentOf(options.now()),
     manifest,
@@ -112,6 +113,7 @@ async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock>
     files,
     findings: [...resolved, ...examined],
   });
+  checkDocument(lockKind, lock);
   return lockAfter(previous, lock);
 }
 
@@ -263,7 +265,8 @@ async function resolveFile(source: FileSource, options: Resolving): Promise<Lock
 
 /** A commit always has the same tree, so the previous lock of it remains valid while its blob is in the store. */
 async function resolveGit(source: FileSource, options: Resolving): Promise<LockedFile> {
-  const { store, previous, sources, transfer } = options;
+  const { store, sources, transfer } = options;
+  const previous = options.previousEdited === true ? undefined : options.previous;
   const address = sources.git.parse(source.source);
   const path = parseSafePath(address.name);
   const commit = await gitCommit(address, sources.git, transfer);

@@ -1,18 +1,77 @@
 import { resolve as resolvePath } from 'node:path';
+import { valueText } from '../content/branches.ts';
+import { changesBetween } from '../content/changes.ts';
 import { fromLock } from '../content/items.ts';
-import { type Digest, digestOf } from '../core/digest.ts';
+import { digestOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_TRUST_BYTES } from '../core/limits.ts';
+import { oneLine, printable } from '../core/printable.ts';
 import type { Lock } from '../format/lock.ts';
+import type { LockedFile } from '../format/locked-content.ts';
+import type { Manifest } from '../format/manifest.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { readIfThere } from '../io/file.ts';
-import { localDigest } from './local-files.ts';
+import { type LocalChange, localChanges } from './local-files.ts';
 import { isLocal } from './origins.ts';
 
 export interface UnchangedOptions {
   readonly folder: string;
   readonly store: BlobStore;
   readonly signal: AbortSignal;
+}
+
+/**
+ * Checks that a lock was made from this manifest.
+ * @param path of the lock, for the message
+ * @throws StowageError `lock-stale`, naming every field that changed
+ */
+export function requireSameManifest(lock: Lock, manifest: Manifest, path: string): void {
+  const all = changesBetween(byName(lock.manifest), byName(manifest)).map((each) => ({
+    field: each.path,
+    expected: oneLine(valueText(each.from)),
+    found: oneLine(valueText(each.to)),
+  }));
+  const others = all.filter(({ field }) => !field.endsWith(`.${POSITION}`));
+  const fields = others.length > 0 ? others : all;
+  const [first] = fields;
+  if (first === undefined) return;
+  const more = fields.length === 1 ? '' : `, and ${fields.length - 1} more`;
+  throw new StowageError(
+    'lock-stale',
+    `${first.field} of the manifest changed since it was locked${more}`,
+    {
+      expected: `${first.expected}, as in ${path}`,
+      found: first.found,
+      hint: 'run stowage lock again, or restore the manifest',
+      defects: fields
+        .slice(0, 50)
+        .map(({ field, expected, found }) => `${field}: ${expected} -> ${found}`),
+    },
+  );
+}
+
+/** Where an entry of a list is, counted from 1. */
+const POSITION = 'position';
+
+/** The value with each list of named entries as an object, so that their fields are compared by name. */
+function byName(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    const names = value.map((each: unknown) => nameOf(each));
+    if (value.length === 0 || names.includes(undefined) || new Set(names).size < names.length)
+      return value;
+    const entries = value.map((each: unknown, at): [string, unknown] => [
+      names[at] ?? '',
+      { ...(byName(each) as object), [POSITION]: at + 1 },
+    ]);
+    return Object.fromEntries(entries);
+  }
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, byName(each)]));
+}
+
+function nameOf(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null || !('name' in value)) return undefined;
+  return typeof value.name === 'string' ? value.name : undefined;
 }
 
 /**
@@ -29,7 +88,7 @@ export async function requireUnchanged(lock: Lock, options: UnchangedOptions): P
     expected: first.expected,
     found: first.found,
     hint: 'run stowage lock again, or restore the files',
-    defects: changed.map(({ what, found }) => `${what}: ${found}`),
+    defects: changed.slice(0, 50).map(({ what, found }) => `${what}: ${found}`),
   });
 }
 
@@ -39,18 +98,15 @@ interface Change {
   readonly found: string;
 }
 
-async function changedFiles(
-  lock: Lock,
-  { folder, store, signal }: UnchangedOptions,
-): Promise<Change[]> {
+async function changedFiles(lock: Lock, options: UnchangedOptions): Promise<Change[]> {
   const changed: Change[] = [];
-  for (const { name, source, digest, size } of lock.files.filter(isLocal)) {
+  for (const file of lock.files.filter(isLocal)) {
     // If the store does not have it, a pull reads it from there and compares it.
-    if ((await store.size(digest)) !== size) continue;
-    const path = resolvePath(folder, source);
-    const found = await digestIfThere(store, path, signal);
-    if (found !== undefined && found !== digest)
-      changed.push({ what: `${source} of ${name}`, expected: digest, found });
+    if ((await options.store.size(file.digest)) !== file.size) continue;
+    for (const { path, expected, found } of await changesIfThere(file, options)) {
+      const source = path === '' ? file.source : `${file.source.replace(/\/+$/, '')}/${path}`;
+      changed.push({ what: `${printable(source)} of ${file.name}`, expected, found });
+    }
   }
   return changed;
 }
@@ -72,15 +128,14 @@ async function changedKeys(lock: Lock, { folder }: UnchangedOptions): Promise<Ch
   return changed;
 }
 
-async function digestIfThere(
-  store: BlobStore,
-  path: string,
-  signal: AbortSignal,
-): Promise<Digest | undefined> {
+async function changesIfThere(
+  file: LockedFile,
+  { folder, store, signal }: UnchangedOptions,
+): Promise<LocalChange[]> {
   try {
-    return await localDigest(store, path, signal);
+    return await localChanges(store, resolvePath(folder, file.source), file, signal);
   } catch (error) {
-    if (error instanceof StowageError && error.code === 'file-missing') return undefined;
+    if (error instanceof StowageError && error.code === 'file-missing') return [];
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import { canonicalJson, type Json } from '../core/canonical-json.ts';
 import { StowageError } from '../core/error.ts';
 import type { Finding } from '../format/finding.ts';
-import type { Lock } from '../format/lock.ts';
+import { type Lock, sealLock } from '../format/lock.ts';
 
 const RULE = 'version-unchanged';
 
@@ -31,12 +31,13 @@ function unchangedVersion({ seq, manifest }: Lock): Finding {
 }
 
 function withFinding(lock: Lock, finding: Finding): Lock {
-  return { ...lock, findings: [finding, ...lock.findings.filter(({ rule }) => rule !== RULE)] };
+  const others = lock.findings.filter(({ rule }) => rule !== RULE);
+  return sealLock({ ...lock, findings: [finding, ...others] });
 }
 
 /** The fields by which two locks are compared. */
 function textOf(lock: Lock): string {
-  return canonicalJson({ ...lock, seq: 1, resolvedAt: '' } as unknown as Json);
+  return canonicalJson({ ...lock, seq: 1, resolvedAt: '', digest: '' } as unknown as Json);
 }
 
 /**

@@ -11,7 +11,7 @@ export const failures = {
   },
   'lock-invalid': {
     cause: 'the lock was edited by hand, or written by another version of Stowage',
-    remedy: 'run stowage lock again',
+    remedy: 'restore it from version control, or run stowage lock again',
   },
   'lock-stale': {
     cause:

@@ -1,4 +1,6 @@
 import * as z from 'zod';
+import { canonicalBytes, type Json } from '../core/canonical-json.ts';
+import { type Digest, digestOf } from '../core/digest.ts';
 import { MAX_LOCK_BYTES } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
@@ -13,11 +15,14 @@ import {
   model,
 } from './locked-content.ts';
 import { lockedManifest, type Manifest } from './manifest.ts';
-import { schemaMember } from './version.ts';
+import { lockV1Schema } from './v1/lock.ts';
+import { olderVersion, schemaMember } from './version.ts';
 
 /** A resolved manifest: every tag and branch is replaced by a digest. */
 export interface Lock {
-  readonly schema: 'stowage/lock/v1';
+  readonly schema: 'stowage/lock/v2';
+  /** SHA-256 of the canonical JSON of the other fields: a lock that was edited does not match it. */
+  readonly digest: Digest;
   /** One more than in the previous lock. */
   readonly seq: number;
   readonly resolvedAt: string;
@@ -28,16 +33,35 @@ export interface Lock {
   readonly findings: readonly Finding[];
 }
 
+/** A lock with these fields and its digest. */
+export function sealLock(fields: Omit<Lock, 'schema' | 'digest'>): Lock {
+  const unsealed = { ...fields, schema: 'stowage/lock/v2' } as const;
+  return { ...unsealed, digest: digestOfLock(unsealed) };
+}
+
+/** The digest that a lock with these fields has. */
+export function digestOfLock(lock: Omit<Lock, 'digest'> & Partial<Lock>): Digest {
+  const { digest: _, ...fields } = lock;
+  return digestOf(canonicalBytes(fields as unknown as Json));
+}
+
+const fields = z.strictObject({
+  schema: z.literal('stowage/lock/v2'),
+  digest: field.digest,
+  seq: field.sequence,
+  resolvedAt: field.moment,
+  manifest: lockedManifest,
+  models: z.array(model),
+  images: z.array(image),
+  files: z.array(file),
+  findings: z.array(finding).max(100_000),
+});
+
 const schema: z.ZodType<Lock> = exact(
-  z.strictObject({
-    schema: z.literal('stowage/lock/v1'),
-    seq: field.sequence,
-    resolvedAt: field.moment,
-    manifest: lockedManifest,
-    models: z.array(model),
-    images: z.array(image),
-    files: z.array(file),
-    findings: z.array(finding).max(100_000),
+  fields.superRefine((lock, context) => {
+    if (digestOfLock(lock) === lock.digest) return;
+    const message = 'the lock was changed after stowage lock wrote it';
+    context.addIssue({ code: 'custom', path: ['digest'], message });
   }),
 );
 
@@ -46,6 +70,10 @@ export const lockKind: DocumentKind<Lock> = {
   versionIn: schemaMember('lock'),
   code: 'lock-invalid',
   schema,
+  older: [olderVersion(lockV1Schema, sealLock)],
   maxBytes: MAX_LOCK_BYTES,
   hint: 'restore the lock from version control; without a copy, remove it and run stowage lock with a --seq above that of the last bundle',
 };
+
+/** A lock whose digest may be wrong: its sequence tells the next one, and nothing else of it can be relied on. */
+export const editedLockKind: DocumentKind<Lock> = { ...lockKind, schema: exact(fields) };

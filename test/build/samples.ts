@@ -1,7 +1,7 @@
 import { canonicalBytes, type Json } from '../../src/core/canonical-json.ts';
 import { type Digest, digestHex, digestOf } from '../../src/core/digest.ts';
 import type { Context, StowageEvent } from '../../src/core/event.ts';
-import { checkDocument } from '../../src/format/document.ts';
+import { readValue } from '../../src/format/document.ts';
 import { type Lock, lockKind } from '../../src/format/lock.ts';
 import type { LockedBlob } from '../../src/format/locked-content.ts';
 import { BlobStore } from '../../src/io/blob-store.ts';
@@ -103,9 +103,14 @@ export function sampleOf(weightBytes: number): Sample {
     findings: [],
   };
   return {
-    lock: checkDocument(lockKind, lock),
+    lock: readValue(lockKind, lock),
     blobs: { weights, card, empty, layer, config, manifest, index, tree },
   };
+}
+
+/** A lock with other fields, whose defaults may be left out. */
+export function relock({ digest: _, ...lock }: Lock, fields: object): Lock {
+  return readValue(lockKind, { ...lock, schema: 'stowage/lock/v1', ...fields });
 }
 
 function descriptor(bytes: Buffer, mediaType: string): { [K in keyof LockedBlob]: Json } {

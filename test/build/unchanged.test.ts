@@ -50,19 +50,22 @@ describe('when a local file changed since the lock', () => {
   const changes: Readonly<Record<string, [() => void, RegExp]>> = {
     'a file of the same size': [() => write('notes.txt', 'NOTES'), /^\.\/notes\.txt of notes/],
     'a file that grew': [() => write('notes.txt', 'notes and more'), /^\.\/notes\.txt/],
-    'a file of a folder': [() => write('settings/a.json', '[]'), /^\.\/settings of settings/],
+    'a file of a folder': [
+      () => write('settings/a.json', '[]'),
+      /^\.\/settings\/a\.json of settings changed/,
+    ],
     'a secret that was added to a folder': [
       () =>
         write('settings/b.pem', '-----BEGIN PRIVATE KEY-----\nMIGH\n-----END PRIVATE KEY-----\n'),
-      /^\.\/settings/,
+      /^\.\/settings\/b\.pem of settings/,
     ],
     'a file that was removed from a folder': [
       () => rmSync(join(cwd, 'settings/run')),
-      /^\.\/settings/,
+      /^\.\/settings\/run of settings/,
     ],
     'a file that became executable': [
       () => chmodSync(join(cwd, 'settings/run'), 0o755),
-      /^\.\/settings/,
+      /^\.\/settings\/run of settings/,
     ],
     'a folder in place of a file': [
       () => {
@@ -102,7 +105,37 @@ describe('when a local file changed since the lock', () => {
     write('settings/a.json', '[]');
     const { error } = await pack();
     expect(error?.message).toContain('and 1 more');
-    expect(error?.defects).toHaveLength(2);
+    expect(error?.defects.map((each) => each.replace(/: .*/, ''))).toEqual([
+      './settings/a.json of settings',
+      './notes.txt of notes',
+    ]);
+  });
+
+  it('shows what was locked and what is there, for each file of a folder', async () => {
+    write('settings/a.json', '[]');
+    write('settings/b.json', '');
+    chmodSync(join(cwd, 'settings/run'), 0o755);
+    const { error } = await pack();
+    const sha256 = (text: string): string => digestOf(Buffer.from(text));
+    expect(error).toMatchObject({
+      expected: `${sha256('{}')}, mode 0644`,
+      found: `${sha256('[]')}, mode 0644`,
+      defects: [
+        `./settings/a.json of settings: ${sha256('[]')}, mode 0644`,
+        `./settings/b.json of settings: ${sha256('')}, mode 0644`,
+        `./settings/run of settings: ${sha256('#!/bin/sh\n')}, mode 0755`,
+      ],
+    });
+    rmSync(join(cwd, 'settings/run'));
+    expect((await pack()).error?.defects.at(-1)).toBe('./settings/run of settings: nothing');
+  });
+
+  it('names the source alone if the store has nothing to compare it with', async () => {
+    write('settings/a.json', '[]');
+    rmSync(join(cwd, 'store'), { recursive: true });
+    const { error } = await pack();
+    expect(error?.code).toBe('lock-stale');
+    expect(error?.message).toContain('./settings of settings changed');
   });
 
   it('also reports a changed key of a signature', async () => {
@@ -127,5 +160,55 @@ describe('when a local file changed since the lock', () => {
     expect(error.message).toContain('cosign.pub, which server was verified with,');
     rmSync(join(cwd, 'cosign.pub'));
     await requireUnchanged(verified, options);
+  });
+});
+
+describe('when the manifest changed since the lock', () => {
+  const full = {
+    ...{ apiVersion: 'stowage/v1', name: 'note', version: '1.0.0' },
+    files: [
+      { name: 'settings', source: './settings' },
+      { name: 'notes', source: './notes.txt' },
+    ],
+  };
+  it.each<[string, object, string, string, string]>([
+    ['a field', { version: '1.1.0' }, 'version', '1.0.0', '1.1.0'],
+    ['a field with a default', { channel: 'beta' }, 'channel', 'stable', 'beta'],
+    ['a list', { platforms: ['linux/arm64'] }, 'platforms', '["linux/amd64"]', '["linux/arm64"]'],
+    [
+      'a field of an entry',
+      {
+        files: [
+          { name: 'settings', source: './settings' },
+          { name: 'notes', source: 'n.txt' },
+        ],
+      },
+      'files.notes.source',
+      './notes.txt',
+      'n.txt',
+    ],
+    [
+      'an entry at the beginning',
+      { files: [{ name: 'first', source: 'f' }, ...full.files] },
+      'files.first',
+      'nothing',
+      '{"name":"first","position":1,"source":"f"}',
+    ],
+    ['the order', { files: full.files.toReversed() }, 'files.notes.position', '2', '1'],
+    [
+      'an entry that was removed',
+      { files: full.files.slice(0, 1) },
+      'files.notes',
+      '{"name":"notes","position":2,"source":"./notes.txt"}',
+      'nothing',
+    ],
+  ])('names %s with both values', async (_, changes, field, before, after) => {
+    write('stowage.yaml', JSON.stringify({ ...full, ...changes }));
+    const { error } = await pack();
+    expect(error?.code).toBe('lock-stale');
+    expect(error?.message).toContain(`${field} of the manifest changed`);
+    expect(error?.expected).toContain(before);
+    expect(error?.found).toBe(after);
+    expect(error?.defects[0]).toBe(`${field}: ${before} -> ${after}`);
   });
 });

@@ -15,7 +15,7 @@ import {
 import { generationKind } from '../../src/format/generation.ts';
 import { journalKind } from '../../src/format/journal.ts';
 import { ledgerEntryKind, ledgerHeadKind } from '../../src/format/ledger.ts';
-import { lockKind } from '../../src/format/lock.ts';
+import { editedLockKind } from '../../src/format/lock.ts';
 import { manifestKind } from '../../src/format/manifest.ts';
 import { planKind } from '../../src/format/plan.ts';
 import { receiptKind } from '../../src/format/receipt.ts';
@@ -28,7 +28,7 @@ import * as sample from './samples.ts';
 
 const documents: readonly [string, DocumentKind<unknown>, object][] = [
   ['manifest', manifestKind, sample.manifest()],
-  ['lock', lockKind, sample.lock()],
+  ['lock', editedLockKind, sample.lock()],
   ['bundle', bundleKind, sample.bundle()],
   ['trust', trustKind, sample.trust()],
   ['site', siteKind, sample.site()],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { checkDocument } from '../../src/format/document.ts';
-import { lockKind } from '../../src/format/lock.ts';
+import { checkDocument, readValue } from '../../src/format/document.ts';
+import { editedLockKind } from '../../src/format/lock.ts';
 import { siteKind } from '../../src/format/site.ts';
 import { trustKind } from '../../src/format/trust.ts';
 import { expectCode } from '../support/error.ts';
@@ -85,17 +85,17 @@ describe('when a lock is wrong', () => {
     ['a size that is a fraction', 'files.0.size', 0.5],
   ])('refuses %s', async (_, path, value) => {
     const error = await expectCode(
-      () => checkDocument(lockKind, bend(lock(), path, value)),
+      () => readValue(editedLockKind, bend(lock(), path, value)),
       'lock-invalid',
     );
     expect(error.defects).not.toEqual([]);
   });
 
   it('keeps what it does not need out of what it needs', () => {
-    expect(checkDocument(lockKind, lock()).files[0]?.size).toBe(2);
+    expect(readValue(editedLockKind, lock()).files[0]?.size).toBe(2);
     expect(
-      checkDocument(lockKind, bend(lock(), 'models.0.license', undefined)).models[0],
+      readValue(editedLockKind, bend(lock(), 'models.0.license', undefined)).models[0],
     ).not.toHaveProperty('license');
-    expect(checkDocument(lockKind, lock()).images[0]?.target.digest).toBe(ONE);
+    expect(readValue(editedLockKind, lock()).images[0]?.target.digest).toBe(ONE);
   });
 });

@@ -3,7 +3,7 @@ import type { Bundle } from '../../src/format/bundle.ts';
 import type { ContainerWorkload } from '../../src/format/containers.ts';
 import type { Generation } from '../../src/format/generation.ts';
 import type { LedgerEntry } from '../../src/format/ledger.ts';
-import type { Lock } from '../../src/format/lock.ts';
+import { digestOfLock, type Lock } from '../../src/format/lock.ts';
 import type { Plan } from '../../src/format/plan.ts';
 import type { Receipt } from '../../src/format/receipt.ts';
 import type { RepairList } from '../../src/format/repair-list.ts';
@@ -109,8 +109,8 @@ export function service(): Record<string, unknown> {
 }
 
 export function lock(): Loose<Lock> {
-  return {
-    schema: 'stowage/lock/v1',
+  const fields: Omit<Loose<Lock>, 'digest'> = {
+    schema: 'stowage/lock/v2',
     seq: 3,
     resolvedAt: '2026-11-21T10:00:00Z',
     manifest: manifest(),
@@ -159,6 +159,7 @@ export function lock(): Loose<Lock> {
       },
     ],
   };
+  return { ...fields, digest: digestOfLock(fields as unknown as Lock) };
 }
 
 export function part(bytes: Buffer, path: string, offset = 0): Record<string, unknown> {

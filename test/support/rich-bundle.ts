@@ -4,6 +4,7 @@ import { canonicalBytes, type Json } from '../../src/core/canonical-json.ts';
 import { digestOf } from '../../src/core/digest.ts';
 import type { Bundle } from '../../src/format/bundle.ts';
 import type { Finding } from '../../src/format/finding.ts';
+import { type Lock, sealLock } from '../../src/format/lock.ts';
 import type { SignatureVerdict } from '../../src/format/upstream.ts';
 import { type Authority, resign, type SmallBundle, smallBundle } from './small-bundle.ts';
 
@@ -48,8 +49,10 @@ export async function richBundle(
   const write = (path: string, value: unknown): void =>
     writeFileSync(join(small.folder, path), canonicalBytes(value as Json));
   write('attestations/sbom.cdx.json', billOf(text));
-  const lock = readFileSync(join(small.folder, 'attestations/lock.json'), 'utf8');
-  write('attestations/lock.json', { ...(JSON.parse(lock) as object), findings: findingsOf(text) });
+  const lock = JSON.parse(
+    readFileSync(join(small.folder, 'attestations/lock.json'), 'utf8'),
+  ) as Lock;
+  write('attestations/lock.json', sealLock({ ...lock, findings: findingsOf(text) }));
   const id = resign(small.folder, authority, { index: (bundle) => withTexts(bundle, text) });
   return { ...small, id };
 }

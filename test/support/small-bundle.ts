@@ -7,7 +7,7 @@ import { signBundle } from '../../src/bundle/signing/sign.ts';
 import { canonicalBytes, type Json } from '../../src/core/canonical-json.ts';
 import { type Digest, sriHex, sriOf } from '../../src/core/digest.ts';
 import type { Bundle } from '../../src/format/bundle.ts';
-import { checkDocument } from '../../src/format/document.ts';
+import { checkDocument, readValue } from '../../src/format/document.ts';
 import { installerPath } from '../../src/format/installer.ts';
 import { type Lock, lockKind } from '../../src/format/lock.ts';
 import type { LockedBlob } from '../../src/format/locked-content.ts';
@@ -250,7 +250,7 @@ async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise
       blobs,
     };
   };
-  return checkDocument(lockKind, {
+  return readValue(lockKind, {
     schema: 'stowage/lock/v1',
     seq: options.seq ?? 1,
     resolvedAt: '2026-11-20T00:00:00Z',

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { assemble } from '../../../src/build/assemble.ts';
 import type { Digest } from '../../../src/core/digest.ts';
 import { GIB, MIB } from '../../../src/core/limits.ts';
-import { checkDocument } from '../../../src/format/document.ts';
+import { checkDocument, readValue } from '../../../src/format/document.ts';
 import { type Lock, lockKind } from '../../../src/format/lock.ts';
 import { manifestKind } from '../../../src/format/manifest.ts';
 import { BlobStore } from '../../../src/io/blob-store.ts';
@@ -48,7 +48,7 @@ export async function makeBundle(
     ...{ apiVersion: 'stowage/v1', name: 'bench', version: '1.0.0', models: [model] },
     platforms: [hostPlatform()],
   });
-  const lock = checkDocument(lockKind, {
+  const lock = readValue(lockKind, {
     ...{ schema: 'stowage/lock/v1', seq: 1, resolvedAt: '2026-11-20T00:00:00Z', manifest },
     models: [
       {

@@ -3,12 +3,12 @@ import { bundleBlobs, describeAll, fromLock } from '../../content/items.ts';
 import { formatBytes } from '../../core/amount.ts';
 import { totalSize } from '../../format/bundle.ts';
 import { writeJson } from '../../format/document.ts';
-import { type Lock, lockKind } from '../../format/lock.ts';
+import { type Lock, lockKind, sealLock } from '../../format/lock.ts';
 import { BlobStore } from '../../io/blob-store.ts';
 import { writeAtomic } from '../../io/file.ts';
 import { type CommandContext, type CommandResult, storeFolder, usage } from '../command.ts';
 import { explainedText, explainFindings, findingLines } from '../explain-findings.ts';
-import { checkManifest, readLock } from './manifest-file.ts';
+import { checkManifest, readPreviousLock } from './manifest-file.ts';
 import { openSources, type SourceOptions } from './sources.ts';
 
 export interface LockOptions extends SourceOptions {
@@ -23,28 +23,29 @@ export async function lock(
   context: CommandContext,
 ): Promise<CommandResult> {
   const { manifest, folder, lockPath } = await checkManifest(file, context);
-  const previous = await readLock(lockPath);
+  const { lock: previous, edited } = await readPreviousLock(lockPath, context);
   requireAdvance(options.seq, previous);
   const resolved = await resolve(manifest, {
     ...context,
     folder,
     store: new BlobStore(storeFolder(context, options.store)),
     sources: await openSources(options, context),
-    ...(previous === undefined ? {} : { previous }),
+    ...(previous === undefined ? {} : { previous, previousEdited: edited }),
   });
-  const locked = options.seq === undefined ? resolved : { ...resolved, seq: options.seq };
-  if (locked !== previous) await writeAtomic(lockPath, writeJson(lockKind, locked));
+  const locked = options.seq === undefined ? resolved : sealLock({ ...resolved, seq: options.seq });
+  const unchanged = locked === previous && !edited;
+  if (!unchanged) await writeAtomic(lockPath, writeJson(lockKind, locked));
   const explain = options.explain === true;
   const { findings } = locked;
   return {
     json: {
       lock: lockPath,
-      unchanged: locked === previous,
+      unchanged,
       ...summary(locked),
       findings: explain ? explainFindings(findings) : findings,
     },
     text: text(locked, lockPath, {
-      unchanged: locked === previous,
+      unchanged,
       isFirst: previous === undefined && options.seq === undefined,
       findings: explain ? explainedText(findings) : findingLines(findings),
     }),

@@ -1,11 +1,11 @@
 import { dirname, join } from 'node:path';
 import { referenceDefects } from '../../build/image-references.ts';
 import { pathDefects } from '../../build/local-paths.ts';
-import { canonicalJson, type Json } from '../../core/canonical-json.ts';
+import { requireSameManifest } from '../../build/unchanged.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_LOCK_BYTES, MAX_MANIFEST_BYTES } from '../../core/limits.ts';
 import { readJson, readValue } from '../../format/document.ts';
-import { type Lock, lockKind } from '../../format/lock.ts';
+import { digestOfLock, editedLockKind, type Lock, lockKind, sealLock } from '../../format/lock.ts';
 import { type Manifest, manifestKind } from '../../format/manifest.ts';
 import { parseYaml, readYaml } from '../../format/yaml-document.ts';
 import { readIfThere, readNamed } from '../../io/file.ts';
@@ -50,13 +50,16 @@ export async function checkManifest(
   return { manifest, folder, lockPath: join(folder, lockName(path)) };
 }
 
-/** Reads a lock; undefined if there is none. */
+/** Reads a lock; undefined if there is none. @throws StowageError `lock-invalid`, also if it was edited */
 export async function readLock(path: string): Promise<Lock | undefined> {
   const bytes = await readIfThere(path, MAX_LOCK_BYTES);
+  if (bytes === undefined) return undefined;
   try {
-    return bytes && readJson(lockKind, bytes);
+    return readJson(lockKind, bytes);
   } catch (error) {
     if (!(error instanceof StowageError) || error.code !== 'lock-invalid') throw error;
+    const edited = readEdited(bytes);
+    if (edited !== undefined) throw editedLock(path, edited);
     const { expected, found, hint } = error;
     throw new StowageError('lock-invalid', `${path}: ${error.message}`, {
       ...(expected === undefined ? {} : { expected }),
@@ -69,6 +72,47 @@ export async function readLock(path: string): Promise<Lock | undefined> {
 }
 
 /**
+ * Reads the lock that a new one follows. One that was edited still gives the sequence, with a warning.
+ * @returns no lock if there is none
+ */
+export async function readPreviousLock(
+  path: string,
+  { emit }: CommandContext,
+): Promise<{ readonly lock?: Lock; readonly edited: boolean }> {
+  const bytes = await readIfThere(path, MAX_LOCK_BYTES);
+  const edited = bytes && readEdited(bytes);
+  if (edited !== undefined) {
+    emit({
+      type: 'warning',
+      message: `${path} was edited; every source is resolved again, after sequence ${edited.seq}`,
+      hint: 'if the last bundle has a higher sequence, give a higher one with --seq',
+    });
+    return { lock: sealLock(edited), edited: true };
+  }
+  const lock = await readLock(path);
+  return lock === undefined ? { edited: false } : { lock, edited: false };
+}
+
+/** The lock in these bytes if its digest alone is wrong. */
+function readEdited(bytes: Buffer): Lock | undefined {
+  try {
+    const lock = readJson(editedLockKind, bytes);
+    return lock.digest === digestOfLock(lock) ? undefined : lock;
+  } catch (error) {
+    if (error instanceof StowageError) return undefined;
+    throw error;
+  }
+}
+
+function editedLock(path: string, lock: Lock): StowageError {
+  return new StowageError('lock-invalid', `${path} was changed after stowage lock wrote it`, {
+    expected: `the content with ${lock.digest}`,
+    found: digestOfLock(lock),
+    hint: 'restore it from version control, or run stowage lock to resolve the manifest again',
+  });
+}
+
+/**
  * A manifest and the lock that was made from it.
  * @throws StowageError `lock-stale` if there is no lock or it was made from another manifest
  */
@@ -78,22 +122,14 @@ export async function readFreshLock(
 ): Promise<ManifestFile & { readonly lock: Lock }> {
   const found = await readManifest(file, context);
   const lock = await readLock(found.lockPath);
-  if (lock !== undefined && sameManifest(lock.manifest, found.manifest)) return { ...found, lock };
-  throw new StowageError(
-    'lock-stale',
-    lock === undefined
-      ? 'the manifest has no lock'
-      : 'the manifest has changed since it was locked',
-    {
-      expected: `${found.lockPath} made from this manifest`,
-      found: lock === undefined ? 'no lock' : 'a lock made from a different manifest',
+  if (lock === undefined)
+    throw new StowageError('lock-stale', 'the manifest has no lock', {
+      expected: `${found.lockPath}, made from this manifest`,
+      found: 'no lock',
       hint: 'run stowage lock first',
-    },
-  );
-}
-
-function sameManifest(a: Manifest, b: Manifest): boolean {
-  return canonicalJson(a as unknown as Json) === canonicalJson(b as unknown as Json);
+    });
+  requireSameManifest(lock, found.manifest, found.lockPath);
+  return { ...found, lock };
 }
 
 function lockName(path: string): string {

@@ -2,10 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { verdictAttestations } from '../../../src/build/upstream/attestation.ts';
 import { parseCanonical } from '../../../src/core/canonical-json.ts';
 import { digestHex, digestOf } from '../../../src/core/digest.ts';
-import { checkDocument } from '../../../src/format/document.ts';
-import { type Lock, lockKind } from '../../../src/format/lock.ts';
+import type { Lock } from '../../../src/format/lock.ts';
 import type { SignatureVerdict } from '../../../src/format/upstream.ts';
-import { sampleOf } from '../samples.ts';
+import { relock, sampleOf } from '../samples.ts';
 
 const { lock } = sampleOf(10);
 const trusted = [{ path: 'vendor.pub', digest: digestOf(Buffer.from('k')) }];
@@ -22,8 +21,7 @@ const passed: SignatureVerdict = {
 
 function withVerdicts(model: SignatureVerdict, image: SignatureVerdict): Lock {
   const demand = { required: false, key: 'vendor.pub' };
-  return checkDocument(lockKind, {
-    ...lock,
+  return relock(lock, {
     manifest: {
       ...lock.manifest,
       models: lock.manifest.models.map((each) => ({ ...each, signature: demand })),

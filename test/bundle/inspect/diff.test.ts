@@ -3,15 +3,17 @@ import { type Comparable, comparableLock } from '../../../src/bundle/inspect/com
 import { diffSides } from '../../../src/bundle/inspect/diff.ts';
 import type { ListedPackage } from '../../../src/content/listed-packages.ts';
 import type { Digest, Sri } from '../../../src/core/digest.ts';
-import { checkDocument } from '../../../src/format/document.ts';
+import { readValue } from '../../../src/format/document.ts';
 import type { Finding } from '../../../src/format/finding.ts';
-import { lockKind } from '../../../src/format/lock.ts';
+import { editedLockKind } from '../../../src/format/lock.ts';
 import { bend } from '../../format/bend.ts';
 import { lock, ONE, TWO } from '../../format/samples.ts';
 
 const other = `sha256:${'e'.repeat(64)}` as Digest;
 const side = (path?: string, value?: unknown): Comparable =>
-  comparableLock(checkDocument(lockKind, path === undefined ? lock() : bend(lock(), path, value)));
+  comparableLock(
+    readValue(editedLockKind, path === undefined ? lock() : bend(lock(), path, value)),
+  );
 const before = side();
 
 const found = (package_: string, version: string, license?: string): ListedPackage => ({

@@ -3,7 +3,7 @@ import { sbom } from '../../../src/build/sbom/sbom.ts';
 import { readPackages } from '../../../src/bundle/inspect/packages.ts';
 import type { ImagePackages } from '../../../src/content/bill-entry.ts';
 import { canonicalBytes } from '../../../src/core/canonical-json.ts';
-import { checkDocument } from '../../../src/format/document.ts';
+import { readValue } from '../../../src/format/document.ts';
 import { lockKind } from '../../../src/format/lock.ts';
 import { lock } from '../../format/samples.ts';
 import { expectCode } from '../../support/error.ts';
@@ -67,7 +67,7 @@ describe('when a bill of materials is read', () => {
   });
 
   it('reads the bill of materials that pack writes', () => {
-    const locked = checkDocument(lockKind, lock());
+    const locked = readValue(lockKind, lock());
     const [image] = locked.images;
     const manifest = image?.platforms[0]?.manifest;
     if (image === undefined || manifest === undefined) throw new Error('sample');

@@ -4,11 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { assemble } from '../../../src/build/assemble.ts';
 import { digestOf } from '../../../src/core/digest.ts';
 import { MIB } from '../../../src/core/limits.ts';
-import { checkDocument } from '../../../src/format/document.ts';
-import { lockKind } from '../../../src/format/lock.ts';
 import type { SignatureVerdict } from '../../../src/format/upstream.ts';
 import { encodePem } from '../../../src/trust/pem.ts';
-import { contextOf, sampleOf, storeOf } from '../../build/samples.ts';
+import { contextOf, relock, sampleOf, storeOf } from '../../build/samples.ts';
 import { runProgram } from '../../support/fake-terminal.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { makeAuthority, smallBundle } from '../../support/small-bundle.ts';
@@ -21,8 +19,7 @@ async function inspected(model: SignatureVerdict, image: SignatureVerdict): Prom
   const { lock, blobs } = sampleOf(100);
   const store = await storeOf(scratch.fresh('store'), blobs);
   const output = scratch.fresh('bundle');
-  const whole = checkDocument(lockKind, {
-    ...lock,
+  const whole = relock(lock, {
     manifest: {
       ...lock.manifest,
       models: lock.manifest.models.map((each) => ({ ...each, signature: { key: 'vendor.pub' } })),
