@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import type { Generation } from '../../format/generation.ts';
 import { namesIn, remove } from '../../io/file.ts';
+import { uselessCarRecords } from '../catalog/car-entry.ts';
 import {
   currentGeneration,
   forgetGeneration,
@@ -43,8 +44,8 @@ export interface CollectOptions extends SiteContext {
 }
 
 /**
- * Removes what no rollback needs: generations before the last few, releases that no other generation uses, and their
- * objects in engine and store. Releases imported after the current generation was applied stay: they can still be
+ * Removes what no rollback needs: generations before the last few, releases that no other generation uses, their objects
+ * in engine and store, and what the depot calculated for them. Releases imported after the current generation was applied stay: they can still be
  * installed; those whose signed documents contradict each other never can, and are removed. After a kill, the next call
  * continues.
  */
@@ -78,7 +79,10 @@ export async function collect(options: CollectOptions): Promise<Collected> {
     const nothing = [expired, leaving, useless, unfinished, blobs].every(
       ({ length }) => length === 0,
     );
-    if (dryRun || nothing) return collected;
+    if (dryRun) return collected;
+    if (unclear.length === 0)
+      for (const path of await uselessCarRecords(site, staying)) await remove(path);
+    if (nothing) return collected;
     for (const { folder } of unfinished) await remove(folder);
     await forgetGenerations(expired, kept, options);
     for (const { id } of leaving) {

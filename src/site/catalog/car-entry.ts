@@ -7,7 +7,7 @@ import type { CatalogEntry } from '../../depot/catalog.ts';
 import { type CarLayer, carLayers, carRepository } from '../../depot/model-car.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import type { BundleFile, BundleModel } from '../../format/bundled-content.ts';
-import { readBounded, writeAtomic } from '../../io/file.ts';
+import { namesIn, readBounded, writeAtomic } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
@@ -107,12 +107,27 @@ export async function carDigest(
   return digest;
 }
 
+/** The files in `store/cars` that belong to none of these releases, or that this version does not read. */
+export async function uselessCarRecords(
+  site: SiteFolder,
+  releases: readonly { readonly bundle: Bundle }[],
+): Promise<string[]> {
+  const contents = releases.flatMap(({ bundle }) => [...bundle.models, ...bundle.files]);
+  const used = new Set(contents.map(({ manifest }) => recordName(manifest)));
+  const names = await namesIn(site.path('store', 'cars'));
+  return names.filter((name) => !used.has(name)).map((name) => site.path('store', 'cars', name));
+}
+
+function recordName(manifest: Digest): string {
+  return `${digestHex(manifest)}.${LAYOUT}.json`;
+}
+
 async function layerDigests(
   site: SiteFolder,
   manifest: Digest,
   layers: readonly CarLayer[],
 ): Promise<readonly Digest[]> {
-  const path = site.path('store', 'cars', `${digestHex(manifest)}.${LAYOUT}.json`);
+  const path = site.path('store', 'cars', recordName(manifest));
   const kept = await readKept(path, layers.length);
   if (kept !== undefined) return kept;
   const found = inProgress.get(path);

@@ -7,6 +7,7 @@ import { withSite } from '../../../src/site/applying/change.ts';
 import { type CollectOptions, collect } from '../../../src/site/applying/collect.ts';
 import { install } from '../../../src/site/applying/install.ts';
 import { rollback } from '../../../src/site/applying/rollback.ts';
+import { carDigests } from '../../../src/site/catalog/car-entry.ts';
 import { generationNumbers } from '../../../src/site/generations.ts';
 import { importBundle } from '../../../src/site/importing/import.ts';
 import { readLedger } from '../../../src/site/ledger/site-ledger.ts';
@@ -105,6 +106,39 @@ describe('when a site is cleaned up', () => {
     await collect({ ...options, keep: 0 });
     expect(readdirSync(options.site.path('releases'))).toHaveLength(2);
     expect((await rollbackFails(options, 2)).message).toContain('no generation 2');
+  });
+
+  it('keeps the layers that the depot calculated for what stays, and removes all others', async () => {
+    const options = await site();
+    const { authority } = made[0] as SmallBundle;
+    const larger = { weights: MIB, seq: 5, version: '5.0.0' };
+    const next = await smallBundle({ place: scratch.fresh(), authority, ...larger });
+    await install(next.folder, { ...options, trust: next.trust });
+    const records = (): string[] => readdirSync(options.site.path('store/cars')).toSorted();
+    await carDigests(options.site, next.bundle);
+    const needed = records();
+    for (const { bundle } of made) await carDigests(options.site, bundle);
+    const all = records();
+    expect(all.length).toBeGreaterThan(needed.length);
+    // What an older version calculated, in a form that this one does not read.
+    writeFileSync(options.site.path('store/cars', `${'0'.repeat(64)}.0.json`), '[]');
+    await collect({ ...options, keep: 4, dryRun: true });
+    expect(records()).toHaveLength(all.length + 1);
+    await collect({ ...options, keep: 4 });
+    expect(records()).toEqual(all);
+    await collect({ ...options, keep: 0 });
+    expect(records()).toEqual(needed);
+  });
+
+  it('removes such layers when there is nothing else to remove', async () => {
+    const options = await site();
+    await collect(options);
+    mkdirSync(options.site.path('store/cars'), { recursive: true });
+    writeFileSync(options.site.path('store/cars', `${'0'.repeat(64)}.1.json`), '[]');
+    const { entries } = await readLedger(options.site);
+    expect(await collect(options)).toMatchObject({ generations: [], blobs: 0 });
+    expect(readdirSync(options.site.path('store/cars'))).toEqual([]);
+    expect((await readLedger(options.site)).entries).toHaveLength(entries.length);
   });
 
   it('keeps an incomplete import until a person gives it up', async () => {
