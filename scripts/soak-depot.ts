@@ -1,5 +1,5 @@
 // Attacks a depot with many connections of each kind and prints its memory and how long others wait.
-// usage: npm run soak:depot [-- CONNECTIONS]; ends with status 1 if a limit is exceeded.
+// usage: npm run soak:depot [-- CONNECTIONS [KIND]]; ends with status 1 if a limit is exceeded.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -22,7 +22,9 @@ const MAX_MEMORY_MIB = 256;
 const MAX_WAIT_MS = 200;
 const BLOB_BYTES = 64 * 1024 * 1024;
 const DIGEST = `sha256:${'0'.repeat(64)}`;
-const KINDS = ['pipelined', 'slow reading', 'slow writing', 'idle'];
+const KINDS = ['pipelined', 'slow reading', 'slow writing', 'idle'].filter(
+  (kind) => kind === (process.argv[3] ?? kind),
+);
 /** From one address, which may have few connections, and from many, which together may have more. */
 const PEERS = [1, 200];
 

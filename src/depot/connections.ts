@@ -7,6 +7,8 @@ export interface ConnectionLimits {
   readonly total: number;
   /** Connections of one peer: an IPv4 address, or the /64 of an IPv6 address. */
   readonly perPeer: number;
+  /** How many connections a second may take the place of others, if their peers have some already. */
+  readonly replacements: number;
   /** Bytes that a client may send beyond the request that is being answered. */
   readonly heldBytes: number;
   /** How often the speed of readers is checked, in milliseconds. */
@@ -20,6 +22,7 @@ export interface ConnectionLimits {
 export const connectionLimits: ConnectionLimits = {
   total: 512,
   perPeer: 128,
+  replacements: 100,
   heldBytes: 16 * KIB,
   checkMs: 10_000,
   checks: 12,
@@ -58,9 +61,25 @@ export class Connections {
   readonly #all = new Map<string, Connection>();
   readonly #peers = new Map<string, Set<Connection>>();
   #timer: NodeJS.Timeout | undefined;
+  /** The second in which connections were replaced last, and how many. */
+  #replaced = { second: 0, count: 0 };
 
   constructor(limits: ConnectionLimits = connectionLimits) {
     this.#limits = limits;
+  }
+
+  /**
+   * Whether a connection from this address is one of a flood: too many were replaced in this second. The first connection
+   * of a peer never is.
+   */
+  isFlood(address: string): boolean {
+    const { total, perPeer, replacements } = this.#limits;
+    const size = this.#peers.get(peerOf(address))?.size ?? 0;
+    if (size === 0 || (size < perPeer && this.#all.size < total)) return false;
+    const second = Math.floor(performance.now() / 1000);
+    if (second !== this.#replaced.second) this.#replaced = { second, count: 0 };
+    this.#replaced.count += 1;
+    return this.#replaced.count > replacements;
   }
 
   /** Counts a new connection, and closes one where there are too many. */

@@ -154,6 +154,33 @@ describe('when one peer opens many connections', () => {
     expect(other.closed).toBe(false);
   });
 
+  it('refuses further ones of a peer that replaces too many, and keeps those that it has', async () => {
+    const host = await open({ perPeer: 2, replacements: 0 });
+    const first = [await client(host, '127.0.0.2'), await client(host, '127.0.0.2')];
+    for (const _ of 'abcdef') await disconnected(await client(host, '127.0.0.2'));
+    expect((await ask(host, '/healthz')).status).toBe(200);
+    expect(first.map((each) => each.resume().closed)).toEqual([false, false]);
+    first[0]?.destroy();
+    await expect
+      .poll(async () => {
+        const next = await client(host, '127.0.0.2');
+        next.write('GET /healthz HTTP/1.1\r\nHost: d\r\n\r\n');
+        const answer = once(next, 'data').then(([bytes]) => String(bytes).slice(0, 15));
+        next.resume();
+        return Promise.race([answer, once(next, 'close').then(() => 'closed')]).catch(
+          () => 'reset',
+        );
+      })
+      .toBe('HTTP/1.1 200 OK');
+  });
+
+  it('accepts the first connection of a peer, however many peers are replaced', async () => {
+    const host = await open({ total: 3, replacements: 0 });
+    for (const last of [2, 3, 4]) await client(host, `127.0.0.${last}`);
+    for (const last of [2, 3, 4]) await disconnected(await client(host, `127.0.0.${last}`));
+    expect((await ask(host, '/healthz')).status).toBe(200);
+  });
+
   it('keeps answers in progress, and closes the new connection instead', async () => {
     const host = await open({ perPeer: 2 });
     const busy = [await client(host), await client(host)];
