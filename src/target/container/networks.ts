@@ -10,6 +10,8 @@ interface Found {
   readonly Internal?: boolean;
   readonly labels?: Readonly<Record<string, string>> | null;
   readonly Labels?: Readonly<Record<string, string>> | null;
+  /** Podman only. */
+  readonly network_interface?: string;
 }
 
 /** See {@link ContainerEngine.createNetwork}. Podman and docker take the same arguments. */
@@ -29,15 +31,19 @@ export async function createNetwork(
   await engine.runChecked(create, signal);
 }
 
-/** See {@link ContainerEngine.removeNetwork}. A network of another owner stays. */
+/**
+ * See {@link ContainerEngine.removeNetwork}. A network of another owner stays.
+ * @returns the bridge of the network that was removed, if the engine names it
+ */
 export async function removeNetwork(
   engine: EngineClient,
   network: RenderedNetwork,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<string | undefined> {
   const found = await findNetwork(engine, network.name, signal);
-  if (found === undefined || !isOurs(found, network)) return;
+  if (found === undefined || !isOurs(found, network)) return undefined;
   await engine.runChecked(['network', 'rm', network.name], signal);
+  return found.network_interface;
 }
 
 async function findNetwork(

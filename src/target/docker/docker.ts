@@ -93,7 +93,9 @@ export function createDocker(options: DockerOptions): ContainerEngine {
     loadImage: (image, depotHost, signal) => loadImage(docker, image, depotHost, signal),
     unloadImage: (image, signal) => unloadImage(docker, image, signal),
     createNetwork: (network, signal) => createNetwork(docker, network, signal),
-    removeNetwork: (network, signal) => removeNetwork(docker, network, signal),
+    async removeNetwork(network, signal) {
+      await removeNetwork(docker, network, signal);
+    },
     hasSecret: (name) => secrets.has(name),
     placeSecret: (name, value) => secrets.place(name, value),
     removeSecret: (name) => secrets.remove(name),

@@ -19,15 +19,36 @@ export async function findContainer(
   throw commandFailure('podman', args, result);
 }
 
-/** Stops the container of this name and removes it with its volumes; does nothing if there is none. */
+/**
+ * Stops the container of this name and removes it with its volumes; does nothing if there is none. Also removes what a
+ * podman that was killed while it created or started the container left of it, which has no labels yet.
+ */
 export async function removeContainer(
   podman: EngineClient,
   name: string,
   signal: AbortSignal,
 ): Promise<void> {
+  await completeStart(podman, name, signal);
   const seconds = String(STOP_SECONDS);
   const args = ['rm', '--force', '--ignore', '--volumes', '--time', seconds, name];
-  await podman.runChecked(args, signal, REMOVE_MS);
+  const result = await podman.run(args, signal, REMOVE_MS);
+  // Podman 4.3 forgets a container whose /dev/shm is still mounted, unmounts it, and fails: the next call succeeds.
+  if (result.status !== 0) await podman.runChecked(args, signal, REMOVE_MS);
+}
+
+/**
+ * Sets up a container again that a killed podman had begun to start. Only then does podman 4.3 know which mounts and
+ * addresses to release when it removes the container; otherwise its name would go on resolving to a dead address.
+ */
+async function completeStart(
+  podman: EngineClient,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const format = ['--format', '{{.State.Status}}'];
+  const { status, stdout } = await podman.run(['container', 'inspect', ...format, name], signal);
+  // It runs nothing of the container. Where it fails, the removal reports why.
+  if (status === 0 && stdout.trim() === 'created') await podman.run(['init', name], signal);
 }
 
 /** The last lines of its log, stdout and stderr in the order they were written; empty when there is none. */

@@ -17,6 +17,7 @@ import { programPath } from '../host/program-path.ts';
 import { createSystemd, type UnitForm, type UnitSource, type UnitState } from '../host/systemd.ts';
 import type { Drift } from '../target.ts';
 import { podmanRunArguments } from './podman-arguments.ts';
+import { removeBridge } from './podman-bridge.ts';
 import { containerLog, findContainer, removeContainer } from './podman-containers.ts';
 import { podmanFacts, readsQuadlet } from './podman-facts.ts';
 import { findDefaults, hasImage, loadImage, unloadImage } from './podman-images.ts';
@@ -125,7 +126,10 @@ export function createPodman(options: PodmanOptions): ContainerEngine {
     loadImage: (image, depotHost, signal) => loadImage(podman, image, depotHost, signal),
     unloadImage: (image, signal) => unloadImage(podman, image, signal),
     createNetwork: (network, signal) => createNetwork(podman, network, signal),
-    removeNetwork: (network, signal) => removeNetwork(podman, network, signal),
+    async removeNetwork(network, signal) {
+      const bridge = await removeNetwork(podman, network, signal);
+      if (bridge !== undefined && !rootless) await removeBridge(bridge, { run, env, signal });
+    },
     hasSecret: (name, signal) => hasSecret(podman, name, signal),
     placeSecret: (name, value, signal) => placeSecret(podman, name, value, signal),
     removeSecret: (name, signal) => removeSecret(podman, name, signal),

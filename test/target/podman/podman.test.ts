@@ -242,6 +242,76 @@ describe('when a service is started without systemd', () => {
   });
 });
 
+describe('when podman was killed while it started a service', () => {
+  it('sets the container up again before it is removed', async () => {
+    const created = { ...container({ Status: 'created' }) };
+    const { target, calls } = onHost({
+      ...created,
+      'podman container inspect --format': { stdout: 'created\n' },
+    });
+    await target.startService(llm, signal);
+    const changing = calls.filter((call) => /^podman (?:init|rm|run) /.test(call));
+    expect(changing.map((call) => call.split(' ')[1])).toEqual(['init', 'rm', 'run']);
+  });
+
+  it('removes it again when the first removal only unmounted it', async () => {
+    let removals = 0;
+    const busy = { status: 125, stderr: 'userdata/shm: device or resource busy' };
+    const { target } = onHost({
+      ...noSuchContainer,
+      'podman rm': () => (++removals === 1 ? busy : {}),
+    });
+    await target.startService(llm, signal);
+    expect(removals).toBe(2);
+  });
+
+  it('fails when it cannot be removed', async () => {
+    const { target } = onHost({ ...noSuchContainer, 'podman rm': { status: 125, stderr: 'busy' } });
+    await expectCode(() => target.startService(llm, signal), 'engine-failed');
+  });
+
+  it.each([
+    ['of another owner', container({ Status: 'created' }, 'f'.repeat(64)), { site: 'abcdabcd' }],
+  ])('leaves one %s alone', async (_, answers, owner) => {
+    const { target, calls } = onHost(answers);
+    await expectCode(() => target.startService({ ...llm, ...owner }, signal), 'engine-failed');
+    await target.stopService({ ...llm, ...owner }, signal);
+    expect(calls.filter((call) => /^podman (?:init|rm|run) /.test(call))).toEqual([]);
+  });
+
+  const network = { name: 'stowage-chat', release: llm.release, internal: false };
+  const found = [{ labels: { 'stowage.release': llm.release }, network_interface: 'podman7' }];
+  const listed: Answers = {
+    'podman network ls': { stdout: 'stowage-chat\n' },
+    'podman network inspect': { stdout: JSON.stringify(found) },
+  };
+
+  it.runIf(process.getuid?.() === 0)('removes the bridge that its network left', async () => {
+    const { target, calls } = onHost({
+      ...listed,
+      'ip -json link show type bridge': { stdout: '[{"ifname":"podman7"}]' },
+      'ip -json link show type veth': { stdout: '[{"ifname":"veth3"},{},{"ifname":"veth9"}]' },
+    });
+    await target.removeNetwork(network, signal);
+    expect(calls.filter((call) => /^(?:ip link|podman network rm) /.test(call))).toEqual([
+      'podman network rm stowage-chat',
+      'ip link delete dev veth3',
+      'ip link delete dev veth9',
+      'ip link delete dev podman7',
+    ]);
+  });
+
+  it.each<[string, Answers]>([
+    ['podman removed it', { ...listed, 'ip -json link show': { status: 1, stderr: 'no device' } }],
+    ['the network has another owner', { ...listed, 'podman network inspect': { stdout: '[{}]' } }],
+    ['there is no such network', { 'podman network ls': { stdout: '' } }],
+  ])('removes no interface when %s', async (_, answers) => {
+    const { target, calls } = onHost(answers);
+    await target.removeNetwork(network, signal);
+    expect(calls.filter((call) => call.startsWith('ip link delete'))).toEqual([]);
+  });
+});
+
 describe('when a service is started with systemd', () => {
   it('writes the unit, then enables it', async () => {
     const { target, calls } = onHost(noSuchContainer, true);
