@@ -142,6 +142,11 @@ describe('when a certificate is outside the profile', () => {
       'unknown extension 2.5.29.30, critical',
       { extensions: [extension('2.5.29.30', sequence(), true)] },
     ],
+    [
+      'name constraints that are not critical',
+      'unknown extension 2.5.29.30',
+      { extensions: [extension('2.5.29.30', sequence())] },
+    ],
     ['an extension twice', 'keyUsage twice', { extensions: [constraints, usage, purposes, usage] }],
     [
       'a critical extension that is passed over',
