@@ -133,6 +133,52 @@ describe.each(names)('when a write fails after the switch of an %s', (change) =>
   );
 });
 
+describe.each(names)('when the engine fails or dies after the switch of an %s', (change) => {
+  /** Runs a change whose n-th engine call after the switch fails. @returns the calls after the switch */
+  const refusing = async (
+    opened: Opened,
+    failing: number,
+    fail: (subject: string) => Error,
+  ): Promise<readonly string[]> => {
+    const seen: string[] = [];
+    let switched = false;
+    const { engine: fake } = opened.target;
+    const emit: SiteContext['emit'] = (event) => {
+      if (event.type === 'step' && event.step === 'switch-generation') switched = true;
+    };
+    fake.hook = ({ method, subject }, moment) => {
+      if (!switched || moment !== 'before') return;
+      seen.push(`${method} ${subject}`);
+      if (seen.length === failing) throw fail(seen.at(-1) ?? '');
+    };
+    await changes[change]({ ...opened, emit }).catch((error: unknown) => {
+      if (failing === 0) throw error;
+    });
+    fake.hook = () => {};
+    return seen;
+  };
+
+  it.each([
+    [
+      'fails',
+      (what: string) =>
+        new StowageError('engine-failed', what, { expected: '0', found: '125', hint: what }),
+    ],
+    ['ends the process', (what: string) => new Error(`killed at ${what}`)],
+  ])('leaves a site that every command can go on with (each call %s)', async (_, fail) => {
+    const calls = await refusing(open(), 0, fail);
+    for (const [index, what] of calls.entries()) {
+      const opened = open();
+      await refusing(opened, index + 1, fail);
+      await walk(opened).catch((cause: unknown) => {
+        throw new Error(`after ${what}: ${String(cause)}`, { cause });
+      });
+    }
+    // Only the removal of a release has steps in the engine after the switch.
+    expect(calls.length > 0).toBe(change === 'uninstall');
+  });
+});
+
 describe('when a site cannot write receipts', () => {
   it('keeps the change, says what is missing, and does not try again before later commands', async () => {
     const opened = open();
