@@ -18,6 +18,8 @@ const PATIENCE_MS = 120_000;
 /** How often a failure that does not pass must be seen: the kubelet repeats a pull that a registry cut off. */
 const TIMES_SEEN = 3;
 const STOP_MS = 120_000;
+/** After the grace period of a pod, its node is lost and tells nobody that it ended; it gets no requests anymore. */
+const LOST_MS = 45_000;
 const READY_MS = 120_000;
 /** kube-proxy writes its rules at most a second after a change, and other proxies within two. */
 const SETTLE_MS = 3_000;
@@ -71,8 +73,8 @@ export async function startService(deployed: Deployed, signal: AbortSignal): Pro
 }
 
 /**
- * Deletes the Deployment of a service, whoever changed it since, and waits until its pods are gone and their GPUs free. The
- * generation has what is needed to start it again.
+ * Deletes the Deployment of a service, whoever changed it since, and waits until its pods are gone and their GPUs free, but not
+ * for a node that is lost. The generation has what is needed to start it again.
  * @throws StowageError `engine-failed` when a pod stays
  */
 export async function stopService(deployed: Deployed, signal: AbortSignal): Promise<void> {
@@ -82,12 +84,13 @@ export async function stopService(deployed: Deployed, signal: AbortSignal): Prom
   for (;;) {
     if (signal.aborted) throw interrupted(signal);
     const pods = await podsOf(cluster, workload, service, signal);
-    if (pods.length === 0) return;
-    if (performance.now() - began >= STOP_MS)
+    const waited = performance.now() - began;
+    if (pods.every(({ deleted }) => deleted && waited >= LOST_MS)) return;
+    if (waited >= STOP_MS)
       throw new StowageError('engine-failed', `service ${service.name} does not stop`, {
         expected: `no pod of Deployment ${service.deployment.metadata.name} after ${STOP_MS / 1000} s`,
         found: pods.map(({ name, node = 'no node' }) => `${name} on ${node}`).join(', '),
-        hint: 'check with kubectl whether the node is lost or a finalizer holds the pod',
+        hint: 'check with kubectl what creates these pods',
       });
     await sleep(POLL_MS, undefined, { signal }).catch(() => {});
   }

@@ -232,6 +232,7 @@ function clear(release: DeployedRelease): TargetStep[] {
   ];
 }
 
+/** Without an undo: a namespace that is being deleted cannot be kept. */
 function close(release: DeployedRelease): TargetStep[] {
   const workload = clusterWorkload(release);
   if (workload === undefined) return [];
@@ -239,7 +240,6 @@ function close(release: DeployedRelease): TargetStep[] {
   return [
     {
       ...{ action: 'close-namespace', side: 'from', release: release.name, subject: namespace },
-      undo: 'open-namespace',
       reason: 'nothing of the release is left in it',
     },
   ];

@@ -114,7 +114,7 @@ describe('when a release is uninstalled', () => {
       'remove-service from front return-service',
     ]);
     expect(told(steps.clear)).toEqual(['remove-objects from chat apply-objects']);
-    expect(told(steps.close)).toEqual(['close-namespace from stowage-chat open-namespace']);
+    expect(told(steps.close)).toEqual(['close-namespace from stowage-chat -']);
     expect(steps.retire).toEqual([]);
   });
 });
