@@ -12,7 +12,6 @@ import { skipBecause } from '../support/skip-because.ts';
 import { type ConnectedSide, connectedSide, demoManifest } from './connected.ts';
 
 const NAMESPACE = 'stowage-tiny-chat';
-const KILLER = new URL('kill-at-journal.ts', import.meta.url).href;
 const golden = new URL('../target/kubernetes/golden/', import.meta.url);
 const work = mkdtempSync(join(tmpdir(), 'kubernetes-'));
 let cluster: Cluster;
@@ -115,16 +114,6 @@ async function answer(at: { host: string; port: number }): Promise<string> {
     call.on('error', reject);
     call.end(body);
   });
-}
-
-/** How many lines the journal of a change has. */
-async function journalOf(from: string, to: string): Promise<number> {
-  await site.must('install', from);
-  const list = join(work, 'journal.json');
-  const env = { STOWAGE_TEST_KILL: `list ${list}` };
-  const { status } = await site.runWith({ env, node: ['--import', KILLER] }, 'install', to);
-  expect(status).toBe(0);
-  return JSON.parse(readFileSync(list, 'utf8')).length;
 }
 
 /** Everything in the cluster that carries our labels, of every kind there is. */
@@ -308,27 +297,6 @@ describe('when a release runs on a cluster', () => {
     await cluster.startApiServer();
     expect((await change).json.receipt.outcome).toBe('kept');
     expect(await answer(await address())).toBe(answers.v2);
-  });
-
-  it('is whole after a kill at any step of an upgrade', async () => {
-    const [from, to] = ['tiny-chat@1.0.0', 'tiny-chat@1.1.0'] as const;
-    const lines = await journalOf(from, to);
-    // Each takes some ten seconds: four are tried here, all of them with STOWAGE_TEST_EVERY_KILL=1.
-    const every = process.env['STOWAGE_TEST_EVERY_KILL'] === '1' ? 1 : Math.ceil(lines / 2);
-    for (let line = 1; line <= lines; line += every) {
-      for (const moment of ['before', 'after']) {
-        await site.must('install', from);
-        const env = { STOWAGE_TEST_KILL: `${line} ${moment}` };
-        const killed = await site.runWith({ env, node: ['--import', KILLER] }, 'install', to);
-        expect(killed.status, `${line} ${moment}`).toBe(-1);
-        expect(await answer(await address()), `${line} ${moment}`).toMatch(/./);
-        await site.must('install', to);
-        expect((await site.must('status')).json.services).toMatchObject([
-          { state: { state: 'running' }, drift: [] },
-        ]);
-        expect((await get('deployments')).items, `${line} ${moment}`).toHaveLength(1);
-      }
-    }
   });
 
   it('leaves nothing of any kind after an uninstall', async () => {
