@@ -12,6 +12,7 @@ import { clientLibrary } from './load-client.ts';
 /** The largest response that is read: a page of a list. */
 const MAX_BODY_BYTES: number = 64 * MIB;
 const REQUEST_SECONDS = 30;
+const HANDSHAKE_SECONDS = 15;
 
 /** A cluster and an account, as a kubeconfig names them. */
 export interface Connection {
@@ -70,6 +71,19 @@ export async function openConnection(
   if (cluster.skipTLSVerify === true)
     throw unfit(path, 'insecure-skip-tls-verify, which accepts any server');
   return { server: cluster.server, config };
+}
+
+/**
+ * The kubeconfig for what the library opens over WebSockets: an API server that waits for a lost node completes no handshake, and
+ * the library would wait for ever.
+ */
+export function socketConfig({ config }: Connection): KubeConfig {
+  const limited = Object.create(config) as KubeConfig;
+  limited.applyToHTTPSOptions = async (options) => {
+    await config.applyToHTTPSOptions(options);
+    Object.assign(options, { handshakeTimeout: HANDSHAKE_SECONDS * 1000 });
+  };
+  return limited;
 }
 
 function unfit(path: string, found: string): StowageError {

@@ -2,7 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { StowageError } from '../../../core/error.ts';
 import type { OpenEndpoint } from '../../target.ts';
-import type { Connection } from './connection.ts';
+import { type Connection, socketConfig } from './connection.ts';
 import { clientLibrary } from './load-client.ts';
 
 /** A port of a pod. */
@@ -19,11 +19,11 @@ const LOOPBACK = '127.0.0.1';
  * @throws StowageError `engine-failed` when this host has no free port
  */
 export async function forwardTo(
-  { config }: Connection,
+  connection: Connection,
   { namespace, pod, port }: PodPort,
 ): Promise<OpenEndpoint> {
   const { PortForward } = await clientLibrary();
-  const forward = new PortForward(config);
+  const forward = new PortForward(socketConfig(connection));
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -34,7 +34,9 @@ export async function forwardTo(
       (opened) => {
         if (typeof opened === 'function') return;
         opened.onclose = () => socket.end();
-        socket.on('close', () => opened.close());
+        // Not closed by a handshake, which a lost node would not answer.
+        if (socket.destroyed) opened.terminate();
+        else socket.on('close', () => opened.terminate());
       },
       () => socket.destroy(),
     );

@@ -4,7 +4,7 @@ import { StowageError } from '../../../core/error.ts';
 import { fieldsOf, listOf, textOf } from '../../../core/fields.ts';
 import { interrupted } from '../../../core/interrupted.ts';
 import { INSIDE_SECONDS, type RanInside, TIMED_OUT } from '../../target.ts';
-import type { Connection } from './connection.ts';
+import { type Connection, socketConfig } from './connection.ts';
 import { clientLibrary } from './load-client.ts';
 
 export interface InPod {
@@ -18,12 +18,12 @@ const MAX_OUTPUT = 64 * 1024;
 
 /** Runs a program in a container of a pod. @throws StowageError `engine-failed`, `interrupted` */
 export async function runInPod(
-  { config }: Connection,
+  connection: Connection,
   { namespace, pod, container, command }: InPod,
   signal: AbortSignal,
 ): Promise<RanInside> {
   const { Exec } = await clientLibrary();
-  const exec = new Exec(config);
+  const exec = new Exec(socketConfig(connection));
   const output: Buffer[] = [];
   let size = 0;
   const sink = (): Writable =>
@@ -54,7 +54,7 @@ export async function runInPod(
       if (found === undefined && signal.aborted) throw interrupted(signal);
       return { status: found ?? TIMED_OUT, output: said() };
     } finally {
-      socket.close();
+      socket.terminate();
     }
   } catch (cause) {
     if (cause instanceof StowageError) throw cause;
