@@ -260,7 +260,7 @@ describe('when there is no store', () => {
     writeFileSync(at('file'), '');
     for (const args of [['list'], ['verify'], ['prune']]) {
       const ran = await runAt(at('file'), 'store', ...args);
-      expectError(ran, 'file-missing', 'check the spelling of the path');
+      expectError(ran, 'file-missing', 'choose another path');
       expect(ran.json.error.found).toContain('a file where the path requires a folder');
     }
   });
