@@ -2,7 +2,7 @@ import type { Described } from '../content/artifact.ts';
 import type { BlobFacts } from '../content/bill-entry.ts';
 import { itemsIn, sections } from '../content/items.ts';
 import { type Digest, sriOf } from '../core/digest.ts';
-import type { Bundle, BundleBlob, ControlFile } from '../format/bundle.ts';
+import { type Bundle, type BundleBlob, bundleSchema, type ControlFile } from '../format/bundle.ts';
 import type { Lock } from '../format/lock.ts';
 
 /** What was generated from a lock before its index is written. */
@@ -29,7 +29,7 @@ export function indexOf(lock: Lock, made: Made): Bundle {
     itemsIn<'locked'>(lock, kind).map((item) => kind.bundled(item, manifestOf(item.name), facts)),
   );
   return {
-    schema: 'stowage/bundle/v1',
+    schema: bundleSchema(manifest.services),
     name: manifest.name,
     version: manifest.version,
     channel: manifest.channel,

@@ -19,7 +19,11 @@ import { takeLongLists } from './long-lists.ts';
 import { type Parity, parity, parityDefects } from './parity.ts';
 import { type Part, part, partPath } from './part.ts';
 import { checkReferences } from './references.ts';
+import { scalingVersion } from './scaling.ts';
 import { newerHints, schemaMember } from './version.ts';
+
+const schemas = ['stowage/bundle/v1', 'stowage/bundle/v2'] as const;
+export type BundleSchema = (typeof schemas)[number];
 
 export interface BundleBlob {
   readonly digest: Digest;
@@ -36,7 +40,8 @@ export interface ControlFile {
 
 /** The index of a bundle, `bundle.json`: canonical JSON, covered by `SHA512SUMS`. */
 export interface Bundle extends Deployment {
-  readonly schema: 'stowage/bundle/v1';
+  /** Version 2 if a service has one of the fields of `scaling.ts`. */
+  readonly schema: BundleSchema;
   readonly name: string;
   readonly version: string;
   readonly channel: string;
@@ -94,7 +99,7 @@ const bundleBlob: z.ZodType<BundleBlob> = exact(
 
 const fields: z.ZodType<Bundle> = exact(
   z.strictObject({
-    schema: z.literal('stowage/bundle/v1'),
+    schema: z.literal(schemas),
     name: field.name,
     version: field.version,
     channel: field.name,
@@ -125,9 +130,16 @@ const schema: z.ZodType<Bundle> = exact(
   }),
 );
 
+/** The first version that has every field of these services. */
+export function bundleSchema(services: Bundle['services']): BundleSchema {
+  return schemas[scalingVersion(services) - 1] ?? schemas[0];
+}
+
 /** Contradictions between the lists of a bundle. */
 function* defectsOf(bundle: Bundle): Iterable<string> {
   const sizes = new Map(bundle.blobs.map((each) => [each.digest, each.size]));
+  if (bundle.schema === schemas[0] && bundleSchema(bundle.services) !== schemas[0])
+    yield `the services have fields of ${schemas[1]}`;
   if (sizes.size !== bundle.blobs.length) yield 'a blob is listed twice';
   for (const need of blobsNeeded(bundle)) {
     const size = sizes.get(need.digest);
@@ -241,6 +253,7 @@ export function totalSize(items: Iterable<{ readonly size: number }>): number {
 export const bundleKind: DocumentKind<Bundle> = {
   name: 'bundle.json',
   versionIn: schemaMember('bundle'),
+  span: schemas.length,
   code: 'index-malformed',
   schema,
   quick,

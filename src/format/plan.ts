@@ -43,6 +43,9 @@ export interface Step {
   readonly reason: string;
 }
 
+/** The rule of what a target ignores of a manifest. Always satisfied, and always shown. */
+export const IGNORED = 'ignored';
+
 /** A check that must pass before a plan can be applied. */
 export interface Constraint {
   readonly rule: string;

@@ -5,6 +5,7 @@ import { type Cause, follows } from './consequences.ts';
 import { always } from './defect.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
+import { type Scaling, scalingDefects, scalingShape } from './scaling.ts';
 
 /** How a server reports that it is ready; the paths are in `server-kind.ts`. */
 export const serverKinds = [
@@ -72,7 +73,7 @@ export interface Adapter {
 }
 
 /** A service is typed, not a script: the same document renders to any target. */
-export interface Service {
+export interface Service extends Scaling {
   readonly name: string;
   readonly image: string;
   readonly entrypoint?: string;
@@ -238,6 +239,7 @@ export const service: z.ZodType<Service> = exact(
         .union([z.int().min(1).max(64), z.literal('all')], 'expected a number from 1 to 64, or all')
         .exactOptional(),
       health: health.exactOptional(),
+      ...scalingShape(size),
     })
     .superRefine(checkService, always),
 );
@@ -266,6 +268,7 @@ function checkService(value: object, context: Pick<z.core.$RefinementCtx, 'addIs
   if (adapters !== undefined) defect(['adapters'], adapters, ['..', 'health', 'server']);
   if (service['network'] === 'none' && ports.length > 0)
     defect(['ports'], 'a service without a network has no ports');
+  for (const { path, message } of scalingDefects(service)) defect(path, message);
 }
 
 /** The kinds of servers that support adapters, and the argument or variable for them. */

@@ -43,11 +43,17 @@ export interface Versions {
   readonly versionIn?: VersionMember;
   /** The versions before the current one, v1 first; none when absent. */
   readonly older?: readonly OlderVersion[];
+  /**
+   * How many versions the current schema reads; one when absent. A document names the first of them that has all its fields, so
+   * that older programs read whatever they understand. When a later version gets a schema of its own, each becomes an entry
+   * of `older`.
+   */
+  readonly span?: number;
 }
 
-/** The version that this program writes. */
-export function currentVersion({ older = [] }: Versions): number {
-  return older.length + 1;
+/** The newest version that this program reads and writes. */
+export function currentVersion({ older = [], span = 1 }: Versions): number {
+  return older.length + span;
 }
 
 /** The version that a document claims; undefined when it claims none of its kind. */

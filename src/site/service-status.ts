@@ -1,7 +1,7 @@
 import type { DeployedRelease } from '../format/generation.ts';
 import type { DeployedService, Drift, ServiceState, Target } from '../target/target.ts';
 import { openEndpoint } from './gate/gate-service.ts';
-import { readinessCheck } from './gate/readiness.ts';
+import { readinessCheck, replicasReady } from './gate/readiness.ts';
 
 export interface ServiceStatus {
   readonly release: string;
@@ -49,7 +49,8 @@ export async function serviceStatus(
   const endpoint = await openEndpoint(of, health, { target, signal });
   try {
     const check = readinessCheck({ of, health, endpoint }, { target, signal });
-    const answer = await check.run(READINESS_SECONDS);
+    const answered = await check.run(READINESS_SECONDS);
+    const answer = answered === true ? replicasReady(state) : answered;
     const ready = answer === true;
     const readiness = { ready, check: check.about, found: ready ? 'ready' : answer.found };
     return { ...status, readiness };

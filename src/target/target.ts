@@ -40,6 +40,8 @@ export interface ServiceState {
   readonly startedAt?: string;
   /** How often it was restarted since it was installed. */
   readonly restarts?: number;
+  /** For a service that runs more than once: how many times it should, and how many of these are ready. */
+  readonly replicas?: { readonly ready: number; readonly wanted: number };
   /** Each difference between what the engine has and what was applied; none for a service that does not exist. */
   readonly drift: readonly Drift[];
 }

@@ -32,6 +32,8 @@ beforeAll(async () => {
     await release(first, '1.0.0', 'one');
     await release(second, '1.1.0', 'two');
     await release(first.replace('is ready }', 'is silent }'), '1.2.0', 'wrong-answer');
+    await release(several(first), '1.5.0', 'several-one');
+    await release(several(second), '1.6.0', 'several-two');
     await release(gpu(first), '1.3.0', 'gpu-one');
     await release(gpu(second), '1.4.0', 'gpu-two');
   } finally {
@@ -47,9 +49,16 @@ beforeAll(async () => {
     ...{ folder, cluster, side, port: 5443, first },
     more: '  clients: [default]\n  service: NodePort\n',
   });
-  for (const name of ['two', 'wrong-answer', 'gpu-one', 'gpu-two'])
+  for (const name of ['two', 'wrong-answer', 'several-one', 'several-two', 'gpu-one', 'gpu-two'])
     await site.must('import', join(work, name));
 });
+
+/** The same release with replicas. */
+function several(manifest: string): string {
+  const shape =
+    'replicas: 3\n    disruption: 1\n    spread: [kubernetes.io/hostname]\n    requests: { cpus: 0.05 }';
+  return manifest.replace('    memory: 1GiB', `    memory: 1GiB\n    ${shape}`);
+}
 
 /** The same release on a GPU. */
 function gpu(manifest: string): string {
@@ -271,6 +280,61 @@ describe('when a release runs on a cluster', () => {
     expect((await site.run('status', '--check')).status).toBe(6);
     await site.must('install', 'tiny-chat@1.0.0');
     expect((await site.must('status')).json.services[0].drift).toEqual([]);
+  });
+
+  it('spreads replicas, gates all of them and replaces them without one failed request', async () => {
+    const { json } = await site.must('install', 'tiny-chat@1.5.0');
+    const [readiness] = json.receipt.gates.filter(
+      (each: { check: string }) => each.check === 'readiness',
+    );
+    expect(readiness.passed).toBe(true);
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+    const nodes = (await get('pods')).items.map((each: any) => each.spec.nodeName);
+    expect(nodes.filter((each: string) => each === 'n1').length).toBeGreaterThan(0);
+    expect(nodes.filter((each: string) => each === 'n2').length).toBeGreaterThan(0);
+    const [deployment] = (await get('deployments')).items;
+    expect(deployment.status).toMatchObject({ readyReplicas: 3, updatedReplicas: 3 });
+    const [budget] = (await get('poddisruptionbudgets')).items;
+    expect(budget).toMatchObject({
+      spec: { maxUnavailable: 1 },
+      status: { disruptionsAllowed: 1 },
+    });
+    const shown = (await site.must('status')).json.services[0];
+    expect(shown).toMatchObject({ state: { replicas: { ready: 3, wanted: 3 } }, drift: [] });
+    const at = await address();
+    const said: string[] = [];
+    let asking = true;
+    const client = (async () => {
+      while (asking) said.push(await answer(at).catch((error) => `failed: ${error.message}`));
+    })();
+    await site.must('install', 'tiny-chat@1.6.0');
+    await until('the new answer', 20, async () => said.at(-1) === answers.v2 || undefined);
+    await site.must('rollback');
+    await until('the old answer', 20, async () => said.at(-1) === answers.v1 || undefined);
+    asking = false;
+    await client;
+    expect(said.filter((each) => each.startsWith('failed'))).toEqual([]);
+    expect((await get('deployments')).items).toHaveLength(1);
+    expect((await get('poddisruptionbudgets')).items).toHaveLength(1);
+  });
+
+  it('shows how many replicas are ready, and what somebody scaled', async () => {
+    const name = await selected();
+    await cluster.kubectl('scale', '-n', NAMESPACE, `deployment/${name}`, '--replicas=2');
+    await until('two replicas', 60, async () => {
+      return (await get('deployments')).items[0].status.readyReplicas === 2 || undefined;
+    });
+    const { json } = await site.must('status');
+    expect(json.services[0]).toMatchObject({
+      state: { detail: expect.stringContaining('2 of 3 ready') },
+      readiness: { ready: false },
+    });
+    expect(json.services[0].drift[0].field).toContain('spec.replicas');
+    await cluster.kubectl('delete', '-n', NAMESPACE, `deployment/${name}`, '--wait=true');
+    await site.must('install', 'tiny-chat@1.5.0');
+    expect((await site.must('status')).json.services[0]).toMatchObject({ drift: [] });
+    await site.must('install', 'tiny-chat@1.0.0');
+    expect((await get('poddisruptionbudgets')).items).toEqual([]);
   });
 
   it('stops the old pods first where GPUs are scarce, and says so in the plan', async () => {

@@ -11,7 +11,11 @@ export function makeLater(kind: Loose, today: DocumentKind<unknown>): void {
   const { member, prefix, namedSince } = today.versionIn ?? never();
   const named = { [member]: `${prefix}${currentVersion(today) + 1}` };
   const convert = (document: unknown): object => ({ ...(lifted(document) as object), ...named });
-  kind.older = [...(today.older ?? []), olderVersion(today.schema, convert)];
+  const alike = Array.from({ length: (today.span ?? 1) - 1 }, () =>
+    olderVersion(today.schema, (same) => same),
+  );
+  kind.older = [...(today.older ?? []), ...alike, olderVersion(today.schema, convert)];
+  kind.span = 1;
   // The name stands in its schema, and is one version newer there.
   if (namedSince <= currentVersion(today)) return;
   kind.stamp = (document) => ({ ...document, ...named });

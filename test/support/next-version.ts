@@ -9,7 +9,7 @@ export interface Next<T> {
 
 /** A kind as a later program would define it: one version more, of another shape, and a converter to it. */
 export function nextVersion<T>(kind: DocumentKind<T>): DocumentKind<Next<T>> {
-  const { quick: _, versionIn, older = [], ...rest } = kind;
+  const { quick: _, versionIn, older = [], span = 1, ...rest } = kind;
   if (versionIn === undefined) throw new Error(`${kind.name} has no versions`);
   const { member, prefix } = versionIn;
   const named = `${prefix}${currentVersion(kind) + 1}`;
@@ -18,6 +18,10 @@ export function nextVersion<T>(kind: DocumentKind<T>): DocumentKind<Next<T>> {
     ...rest,
     versionIn,
     schema: schema as unknown as z.ZodType<Next<T>>,
-    older: [...older, olderVersion(kind.schema, (was) => ({ [member]: named, was }))],
+    older: [
+      ...older,
+      ...Array.from({ length: span - 1 }, () => olderVersion(kind.schema, (same) => same)),
+      olderVersion(kind.schema, (was) => ({ [member]: named, was })),
+    ],
   };
 }

@@ -1,6 +1,6 @@
 import { counted } from '../../core/amount.ts';
 import { printableLines } from '../../core/printable.ts';
-import type { Plan } from '../../format/plan.ts';
+import { IGNORED, type Plan } from '../../format/plan.ts';
 import { returnsOf } from '../../site/planning/constraints/upgrade-path.ts';
 import { formatSeconds } from '../units.ts';
 
@@ -37,10 +37,11 @@ function shortened(subject: string): string {
   return /^[0-9a-f]{64,}$/.test(subject) ? subject.slice(0, 16) : subject;
 }
 
-/** The checks of a plan: the failed and overridden ones, or all. */
+/** The checks of a plan: the failed and overridden ones, or all. What the target ignores is always told. */
 export function constraintTable({ constraints }: Plan, all: boolean): string {
-  const shown = constraints.filter((each) => all || !each.satisfied);
+  const shown = constraints.filter((each) => all || !each.satisfied || each.rule === IGNORED);
   const lines = shown.map((each) => {
+    if (each.rule === IGNORED) return `  note        ${each.needs}: ${each.found}`;
     const mark = each.satisfied ? 'passed' : each.override === undefined ? 'FAILED' : 'OVERRIDDEN';
     const by =
       each.override === undefined

@@ -91,9 +91,12 @@ export async function becomesReady(
     const now = performance.now();
     const silent = (now - lastProgress) / 1000;
     const left = Math.min(startupSeconds - silent, startupLimitSeconds - (now - began) / 1000);
-    const answer = await check.run(Math.max(1, Math.min(REQUEST_SECONDS, Math.ceil(left))));
+    const answered = await check.run(Math.max(1, Math.min(REQUEST_SECONDS, Math.ceil(left))));
+    if (answered === true && first.replicas === undefined) return true;
+    const state = await target.state(of, signal);
+    const answer = answered === true ? replicasReady(state) : answered;
     if (answer === true) return true;
-    const ended = endedSince(first, await target.state(of, signal));
+    const ended = endedSince(first, state);
     if (ended !== undefined) return `${ended} while loading`;
     const over = performance.now();
     const due = over - lastLook >= LOG_MS || over - lastProgress >= startupSeconds * 1000;
@@ -124,17 +127,28 @@ export async function staysReady(
 ): Promise<string | true> {
   const began = performance.now();
   for (;;) {
-    const ended = endedSince(first, await target.state(of, signal));
+    const state = await target.state(of, signal);
+    const ended = endedSince(first, state);
     const passed = (performance.now() - began) / 1000;
     if (ended !== undefined) return `${ended} after ${Math.round(passed)} s`;
     if (seconds === 0) return true;
-    const answer = await check.run(REQUEST_SECONDS);
+    const answered = await check.run(REQUEST_SECONDS);
+    const answer = answered === true ? replicasReady(state) : answered;
     if (answer !== true) return `${answer.found} after ${Math.round(passed)} s`;
     if (passed >= seconds) return true;
     const done = Math.floor(passed);
     emit({ type: 'progress', task: `soak ${of.service}`, done, total: seconds, unit: 'seconds' });
     await sleep(Math.min(SOAK_POLL_MS, Math.max(50, (seconds - passed) * 1000)));
   }
+}
+
+/** A check by one replica holds for all once each is ready. */
+export function replicasReady({
+  replicas,
+}: Pick<ServiceState, 'replicas'>): true | { found: string; answer: string } {
+  if (replicas === undefined || replicas.ready >= replicas.wanted) return true;
+  const found = `${replicas.ready} of ${replicas.wanted} replicas ready`;
+  return { found, answer: found };
 }
 
 /** How a process ended since `first`, in words; undefined if it has run without interruption. */

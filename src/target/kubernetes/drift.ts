@@ -9,7 +9,7 @@ import { metadataOf } from './pods.ts';
 const MAX_TEXT = 300;
 const MAX_FIELDS = 20;
 /** Lists whose entries have a key: the server may hold them in another order, and with entries of other managers. */
-const KEYS = ['name', 'mountPath', 'containerPort', 'port', 'ip'] as const;
+const KEYS = ['name', 'mountPath', 'containerPort', 'port', 'ip', 'topologyKey'] as const;
 
 /**
  * Each field of an object that differs from what was applied, and each field of its specification that another manager

@@ -19,7 +19,7 @@ import { abandonFill, clearVolume, fillVolume } from './fill-volume.ts';
 import { siteInventory } from './inventory.ts';
 import { closeNamespace, openNamespace } from './namespace.ts';
 import { removeOurs } from './ownership.ts';
-import { mainPod, podsOf } from './pods.ts';
+import { loggedPod, mainPod, podsOf } from './pods.ts';
 import { recordCluster } from './record.ts';
 import { REGISTRY_SECRET, renderKubernetes } from './render.ts';
 import { secretObject } from './secrets.ts';
@@ -122,7 +122,7 @@ export function createKubernetesTarget({ env, root, settings }: KubernetesOption
     },
     async logs(of, lines, signal) {
       const cluster = await open();
-      const { namespace, pod } = await podOf(cluster, of, signal);
+      const { namespace, pod } = await podOf(cluster, of, signal, loggedPod);
       const path = (previous: boolean): string =>
         `${pathOf('Pod', namespace, pod)}/log?${new URLSearchParams({ container: of.service, tailLines: String(lines), previous: String(previous) })}`;
       const now = await cluster.text(path(false), signal);
@@ -133,7 +133,7 @@ export function createKubernetesTarget({ env, root, settings }: KubernetesOption
     },
     async followLogs(of, lines, write, signal) {
       const cluster = await open();
-      const { namespace, pod } = await podOf(cluster, of, signal);
+      const { namespace, pod } = await podOf(cluster, of, signal, loggedPod);
       const query = new URLSearchParams({
         container: of.service,
         tailLines: String(lines),
@@ -241,10 +241,15 @@ async function endpoint(cluster: Cluster, of: ServiceOf, port: string, signal: A
 }
 
 /** @throws StowageError `engine-failed` when the service has no pod */
-async function podOf(cluster: Cluster, { release, service: name }: ServiceOf, signal: AbortSignal) {
+async function podOf(
+  cluster: Cluster,
+  { release, service: name }: ServiceOf,
+  signal: AbortSignal,
+  choose = mainPod,
+) {
   const workload = workloadOf(release);
   const service = serviceOf(workload, name);
-  const pod = mainPod(await podsOf(cluster, workload, service, signal));
+  const pod = choose(await podsOf(cluster, workload, service, signal));
   if (pod !== undefined) return { namespace: workload.namespace, pod: pod.name };
   throw new StowageError('engine-failed', `service ${name} has no pod`, {
     expected: `a pod of Deployment ${service.deployment.metadata.name}`,

@@ -29,6 +29,13 @@ export interface Owner {
   readonly ownsNamespace: boolean;
 }
 
+/** An object before its content gave it a name. */
+export interface Unnamed {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly [member: string]: unknown;
+}
+
 /** The labels of every object of a release. */
 export function releaseLabels(owner: Owner): Record<string, string> {
   return {
@@ -46,6 +53,18 @@ export function releaseSelector({
   release,
 }: Pick<Owner, 'site' | 'release'>): Record<string, string> {
   return { [labels.site]: site, [labels.release]: release };
+}
+
+/** The labels by which the pods of one Deployment are found. */
+export function podSelector(
+  name: string,
+  { site, release }: Pick<Owner, 'site' | 'release'>,
+): Record<string, string> {
+  return {
+    [labels.site]: site,
+    [labels.release]: release,
+    [labels.specification]: name,
+  };
 }
 
 /** The name of the ConfigMap that is the parent of the release's ApplySet. */

@@ -14,6 +14,8 @@ type Json = Readonly<Record<string, unknown>>;
 
 /** The keys of the values in a secret and in the ConfigMap of a release. */
 export const SECRET_KEY = 'value';
+/** What a node sets aside for a service that does not say. */
+const LEAST_CPUS = 0.1;
 const PROBE_SECONDS = 2;
 const MAX_FAILURES = 2 ** 31 - 1;
 /** As on a host: a server that ignores SIGTERM is killed after this time. */
@@ -133,14 +135,26 @@ function probes(health: Health, { ports }: Service): Json {
   };
 }
 
+/** Without a request of processors, quotas refuse a pod, and a node that is busy gives it next to nothing. */
 function resources(service: Service, input: RenderInput): Json {
-  const { memory, cpus } = service;
-  const same = {
+  const { memory, cpus, requests = {} } = service;
+  const limits = {
     ...(memory === undefined ? {} : { memory: byteQuantity(memory) }),
     ...(cpus === undefined ? {} : { cpu: cpuQuantity(cpus) }),
     ...gpuResource(service, input),
   };
-  return Object.keys(same).length === 0 ? {} : { requests: same, limits: same };
+  return {
+    requests: {
+      cpu: cpuQuantity(requests.cpus ?? cpus ?? LEAST_CPUS),
+      ...(requests.memory === undefined ? {} : { memory: byteQuantity(requests.memory) }),
+      ...withoutCpu(limits),
+    },
+    ...(Object.keys(limits).length === 0 ? {} : { limits }),
+  };
+}
+
+function withoutCpu({ cpu: _, ...rest }: Record<string, string>): Record<string, string> {
+  return rest;
 }
 
 function gpuResource({ name, gpus }: Service, input: RenderInput): Record<string, string> {

@@ -1,7 +1,7 @@
 import { type Fields, fieldsOf, listOf, textOf } from '../../core/fields.ts';
 import type { KubernetesService, KubernetesWorkload } from '../../format/kubernetes.ts';
 import type { Found, Reader } from './api/cluster.ts';
-import { podSelector } from './render.ts';
+import { podSelector } from './labels.ts';
 
 /** A pod of a service, as far as it matters here. */
 export interface Pod {
@@ -42,10 +42,15 @@ export async function podsNamed(
   return found.toSorted((a, b) => (a.at < b.at ? -1 : 1)).map(({ pod }) => pod);
 }
 
-/** The pod that a port-forward, a log or a program goes to: one that is not being deleted, ready if possible. */
+/** The pod that a port-forward or a program goes to: one that is not being deleted, ready if possible. */
 export function mainPod(pods: readonly Pod[]): Pod | undefined {
   const alive = pods.filter((each) => !each.deleted);
   return alive.find((each) => each.ready) ?? alive.at(-1);
+}
+
+/** The pod whose log says most: one that is not ready yet, if others are. */
+export function loggedPod(pods: readonly Pod[]): Pod | undefined {
+  return pods.findLast(({ deleted, ready }) => !deleted && !ready) ?? mainPod(pods);
 }
 
 export function metadataOf(object: Found): Fields {

@@ -1,3 +1,4 @@
+import type { Fields } from '../../core/fields.ts';
 import type {
   KubernetesObject,
   KubernetesService,
@@ -7,17 +8,19 @@ import { inOrder, type Service } from '../../format/service.ts';
 import type { RenderInput } from '../target.ts';
 import { contentObjects, settingsOf } from './content.ts';
 import { renderFill } from './fill.ts';
-import { contentDigest, labels, type Owner, objectName, releaseLabels } from './labels.ts';
+import {
+  contentDigest,
+  labels,
+  type Owner,
+  objectName,
+  podSelector,
+  releaseLabels,
+  type Unnamed,
+} from './labels.ts';
 import { type Peer, peersOf } from './peers.ts';
 import { podSpec, portName } from './pod.ts';
 import { networkPolicies } from './policies.ts';
-
-/** An object before its content gave it a name. */
-interface Unnamed {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly [member: string]: unknown;
-}
+import { disruptionBudget, spreadPod } from './replicas.ts';
 
 /** The secret of a release with which nodes pull its images. */
 export const REGISTRY_SECRET = 'registry-credentials';
@@ -54,7 +57,10 @@ export function renderKubernetes(input: RenderInput): KubernetesWorkload {
   const peers = peersOf(services, input);
   const names = new Map(
     services.map((service) => {
-      const content = peers.length === 0 ? pods.get(service.name) : [service.name, [...pods]];
+      const content =
+        peers.length === 0
+          ? scaled(service, pods.get(service.name))
+          : [service.name, services.map((each) => [each.name, scaled(each, pods.get(each.name))])];
       return [service.name, objectName(owner, service.name, contentDigest(content))];
     }),
   );
@@ -66,6 +72,11 @@ export function renderKubernetes(input: RenderInput): KubernetesWorkload {
     objects: [
       ...networkPolicies(services, settings.clients, owner).map(({ base, ...policy }) =>
         named(owner, base, policy),
+      ),
+      ...services.flatMap((service) =>
+        disruptionBudget(service, nameOf(service.name), owner).map((budget) =>
+          named(owner, `disruption-${service.name}`, budget),
+        ),
       ),
       ...(texts === undefined ? [] : [texts]),
       ...contentObjects(input, owner),
@@ -96,21 +107,15 @@ export function renderKubernetes(input: RenderInput): KubernetesWorkload {
   };
 }
 
-/** The labels by which the pods of one Deployment are found. */
-export function podSelector(
-  name: string,
-  { site, release }: Pick<Owner, 'site' | 'release'>,
-): Record<string, string> {
-  return {
-    [labels.site]: site,
-    [labels.release]: release,
-    [labels.specification]: name,
-  };
+/** What the name of a Deployment depends on: one replica, the usual case, adds nothing. */
+function scaled({ replicas, spread }: Service, pod: Fields | undefined): unknown {
+  if (replicas === undefined && spread === undefined) return pod;
+  return { pod, ...(replicas === undefined ? {} : { replicas }), spread: spread ?? [] };
 }
 
 function deployment(
   service: Service,
-  { name, pod }: { name: string; pod: object },
+  { name, pod }: { name: string; pod: Fields },
   owner: Owner,
 ): KubernetesObject {
   const selector = podSelector(name, owner);
@@ -125,7 +130,7 @@ function deployment(
     kind: 'Deployment',
     metadata: { name, namespace: owner.namespace, labels: { ...own, ...selector } },
     spec: {
-      replicas: 1,
+      replicas: service.replicas ?? 1,
       revisionHistoryLimit: 0,
       progressDeadlineSeconds: Math.min(
         service.health?.startupLimitSeconds ?? DAY_SECONDS,
@@ -134,7 +139,10 @@ function deployment(
       // A Deployment with this name is never updated: a changed pod has another name.
       strategy: { type: 'Recreate' },
       selector: { matchLabels: selector },
-      template: { metadata: { labels: { ...inherited, ...selector } }, spec: pod },
+      template: {
+        metadata: { labels: { ...inherited, ...selector } },
+        spec: spreadPod(service, pod, { name, owner }),
+      },
     },
   };
 }

@@ -8,7 +8,8 @@ import type { Cluster, Found } from './api/cluster.ts';
 import { deploymentOf } from './deployed.ts';
 import { objectDrift } from './drift.ts';
 import { removeOurs } from './ownership.ts';
-import { mainPod, podsOf } from './pods.ts';
+import { type Pod, podsOf } from './pods.ts';
+import { readyReplicas, replicasOf } from './replicas.ts';
 import { type StartFailure, startFailure } from './start-failure.ts';
 import { placeOf } from './workload.ts';
 
@@ -21,6 +22,7 @@ const STOP_MS = 120_000;
 /** After the grace period of a pod, its node is lost and tells nobody that it ended; it gets no requests anymore. */
 const LOST_MS = 45_000;
 const READY_MS = 120_000;
+const LOST_MS = 20_000;
 /** kube-proxy writes its rules at most a second after a change, and other proxies within two. */
 const SETTLE_MS = 3_000;
 const MAX_TEXT = 500;
@@ -33,8 +35,8 @@ interface Deployed {
 }
 
 /**
- * Applies the Deployment of a service and waits until its process runs: image pulled, pod placed. Pulls may take hours, so there
- * is no limit while nothing fails except the service's `startupLimitSeconds`.
+ * Applies the Deployment of a service and waits until the process of every replica runs: image pulled, pod placed. Pulls may take
+ * hours, so there is no limit while nothing fails except the service's `startupLimitSeconds`.
  * @throws StowageError `gate-failed` naming the reason, with the events and the last log lines
  */
 export async function startService(deployed: Deployed, signal: AbortSignal): Promise<void> {
@@ -42,14 +44,18 @@ export async function startService(deployed: Deployed, signal: AbortSignal): Pro
   const object = await deploymentOf(cluster, workload, service, signal);
   const began = performance.now();
   await cluster.apply(object, signal);
+  const replicas = replicasOf(service.deployment);
   const limit = (service.health?.startupLimitSeconds ?? 86_400) * 1000;
   let seen = 0;
   let passing: number | undefined;
   for (;;) {
     if (signal.aborted) throw interrupted(signal);
-    const pod = mainPod(await podsOf(cluster, workload, service, signal));
-    if (pod?.runningSince !== undefined) return;
-    const failure = pod === undefined ? await replicaFailure(deployed, signal) : startFailure(pod);
+    const pods = (await podsOf(cluster, workload, service, signal)).filter((each) => !each.deleted);
+    const waiting = pods.filter(({ runningSince }) => runningSince === undefined);
+    if (pods.length - waiting.length >= replicas) return;
+    const failure =
+      firstFailure(waiting) ??
+      (pods.length < replicas ? await replicaFailure(deployed, signal) : undefined);
     const now = performance.now();
     if (failure === undefined) {
       passing = undefined;
@@ -62,7 +68,7 @@ export async function startService(deployed: Deployed, signal: AbortSignal): Pro
     }
     if (now - began >= limit) {
       const { found, hint } = failure ?? {
-        found: pod?.waiting?.reason ?? 'no pod',
+        found: waiting.at(-1)?.waiting?.reason ?? 'no pod',
         hint: 'see the events of the pod',
       };
       const late = { found: `${found}, for ${limit / 1000} s`, hint, mayPass: false };
@@ -104,22 +110,32 @@ export async function removeDeployment(
   await removeOurs(cluster, workload, deployment, signal);
 }
 
+/** A failure that does not pass says more than one that may. */
+function firstFailure(pods: readonly Pod[]): StartFailure | undefined {
+  const failures = pods.flatMap((each) => startFailure(each) ?? []);
+  return failures.find(({ mayPass }) => !mayPass) ?? failures[0];
+}
+
 /**
- * {@link directClients}, once a pod is ready to the cluster too.
+ * {@link directClients}, once all pods are ready to the cluster too. One that was lost since the gate does not hold this up for
+ * long.
  * @throws StowageError `engine-failed` when no pod gets ready
  */
 export async function pointService(deployed: Deployed, signal: AbortSignal): Promise<void> {
-  const { cluster, workload, service } = deployed;
+  const { cluster, service } = deployed;
   if (service.service === undefined) return;
   const began = performance.now();
+  const replicas = replicasOf(service.deployment);
   for (;;) {
     if (signal.aborted) throw interrupted(signal);
-    const pods = await podsOf(cluster, workload, service, signal);
-    if (pods.some(({ ready, deleted }) => ready && !deleted)) break;
-    if (performance.now() - began >= READY_MS)
+    const found = await cluster.get(placeOf(service.deployment), signal);
+    const ready = found === undefined ? 0 : readyReplicas(found);
+    const waited = performance.now() - began;
+    if (ready >= replicas || (ready > 0 && waited >= LOST_MS)) break;
+    if (waited >= READY_MS)
       throw new StowageError('engine-failed', `service ${service.name} has no ready pod`, {
         expected: `a ready pod after ${READY_MS / 1000} s, because it passed its gate`,
-        found: pods.map((each) => each.name).join(', ') || 'no pod',
+        found: found === undefined ? 'no Deployment' : 'no ready pod',
         hint: 'kubectl describe shows what the readiness probe of the pod gets',
       });
     await sleep(POLL_MS, undefined, { signal }).catch(() => {});

@@ -10,6 +10,7 @@ import { missing, objectDrift } from './drift.ts';
 import { namespaceObject, parentObject } from './namespace.ts';
 import { ownerOf } from './ownership.ts';
 import { mainPod, type Pod, podsOf } from './pods.ts';
+import { readyReplicas, replicasOf } from './replicas.ts';
 import { endText, startFailure } from './start-failure.ts';
 import { placeOf } from './workload.ts';
 
@@ -34,11 +35,35 @@ export async function serviceState(
   }
   const pods = await podsOf(cluster, workload, service, signal);
   const drift = await driftOf(cluster, { workload, service, found }, signal);
-  return { ...podState(pods), drift };
+  const wanted = replicasOf(deployment);
+  if (wanted === 1) return { ...podState(mainPod(pods)), drift };
+  return { ...severalState(pods, { ready: readyReplicas(found), wanted }), drift };
 }
 
-function podState(pods: readonly Pod[]): Omit<ServiceState, 'drift'> {
-  const pod = mainPod(pods);
+/** It runs if one of its pods does. */
+function severalState(
+  pods: readonly Pod[],
+  replicas: NonNullable<ServiceState['replicas']>,
+): Omit<ServiceState, 'drift'> {
+  const alive = pods.filter(({ deleted }) => !deleted);
+  const running = alive.flatMap((each) => each.runningSince ?? []).toSorted();
+  const [first] = running;
+  const [failing] = alive.filter(({ runningSince }) => runningSince === undefined);
+  const restarts = alive.reduce((sum, each) => sum + each.restarts, 0);
+  const why = failing === undefined ? '' : podState(failing).detail;
+  return {
+    state: first === undefined ? 'stopped' : 'running',
+    detail: [
+      `${replicas.ready} of ${replicas.wanted} ready`,
+      ...(why === '' ? [] : [why]),
+      ...(restarts > 0 && failing === undefined ? [`restarted ${restarts} times`] : []),
+    ].join(', '),
+    ...(first === undefined ? {} : { startedAt: new Date(first).toISOString() }),
+    ...{ restarts, replicas },
+  };
+}
+
+function podState(pod: Pod | undefined): Omit<ServiceState, 'drift'> {
   if (pod === undefined) return { state: 'stopped', detail: 'no pod' };
   const { runningSince, restarts, ended } = pod;
   const failure = runningSince === undefined ? startFailure(pod) : undefined;

@@ -74,6 +74,17 @@ describe('when the checks of a plan are shown', () => {
     expect(first).toBe('  passed      kernel: Linux >=5.10; found: Linux 6.1');
   });
 
+  it('tells what a target ignores, though that is no failure', () => {
+    const ignored = {
+      ...{ rule: 'ignored', satisfied: true, needs: 'replicas of service chat' },
+      found: 'ignored on this host: one container',
+    };
+    expect(constraintTable(plan([ignored]), false)).toBe(
+      '  note        replicas of service chat: ignored on this host: one container\n',
+    );
+    expect(planVerdict(plan([ignored]))).toBe('');
+  });
+
   it('is empty if all passed', () => {
     expect(constraintTable(plan(), false)).toBe('');
     expect(planVerdict(plan())).toBe('');

@@ -91,6 +91,18 @@ async function failing(
   return last;
 }
 
+/** Makes the running service one of three replicas, so many of which are ready at each look; the last stays. */
+function replicated(ready: readonly number[]): () => number {
+  const { state } = target;
+  let look = -1;
+  const now = (): number => ready[Math.min(Math.max(look, 0), ready.length - 1)] ?? 0;
+  target.state = async (...args) => {
+    look += 1;
+    return { ...(await state(...args)), replicas: { ready: now(), wanted: 3 } };
+  };
+  return now;
+}
+
 const hello = { prompt: 'hello', withinSeconds: 1, expect: { contains: 'hello' } };
 
 describe('when a service is as it should be', () => {
@@ -124,6 +136,20 @@ describe('when a service is as it should be', () => {
     const server = await startFakeServer({ notReadyFor: 2 });
     await (await asked(server.port, { startupSeconds: 5 }))();
     expect(server.requests).toHaveLength(3);
+  });
+
+  it('waits until every replica is ready, and asks one of them', async () => {
+    const server = await startFakeServer({});
+    const gate = await asked(server.port, { startupSeconds: 5 }, [hello]);
+    const ready = replicated([1, 1, 2, 3]);
+    await gate();
+    expect(ready()).toBe(3);
+    expect(results.map(({ check, passed }) => [check, passed])).toEqual([
+      ['process', true],
+      ['readiness', true],
+      ['acceptance', true],
+    ]);
+    expect(server.requests.filter(({ path }) => path === '/v1/chat/completions')).toHaveLength(1);
   });
 
   it('asks no more of a service without health than that it runs', async () => {

@@ -1,5 +1,6 @@
 import { coerce, satisfies } from 'semver';
-import type { Constraint } from '../../../format/plan.ts';
+import { type Constraint, IGNORED } from '../../../format/plan.ts';
+import { scalingFields } from '../../../format/scaling.ts';
 import { arrivals, hostNeeds, releaseText } from '../../change.ts';
 import { hostPlatform } from '../../host/platform.ts';
 import { cpuFeatures, kernelRelease } from '../../host/processor.ts';
@@ -69,6 +70,21 @@ export function names(input: ContainerConstraintInput): Constraint[] {
       },
     ];
   });
+}
+
+/** One container is what a host has of a service: what the manifest says for clusters is ignored, which the plan tells. */
+export function scaling({ change }: Pick<ContainerConstraintInput, 'change'>): Constraint[] {
+  return arrivals(change)
+    .filter(({ release }) => release.workload.kind !== 'none')
+    .flatMap(({ bundle, release }) =>
+      bundle.services.flatMap((service) => {
+        const fields = scalingFields.filter((each) => service[each] !== undefined);
+        if (fields.length === 0) return [];
+        const needs = `${fields.join(', ')} of service ${service.name} of ${releaseText(release)}`;
+        const found = 'ignored on this host: one container';
+        return [{ rule: IGNORED, satisfied: true, needs, found }];
+      }),
+    );
 }
 
 /** Every processor has the features that the release requires. */

@@ -105,6 +105,14 @@ async function roomFor(
       satisfied: false,
       found: `none of ${nodes.length} nodes that are ready and allowed by nodeSelector and tolerations has ${wanted}`,
     };
+  const missing = demand.spread.find((key) =>
+    possible.every(({ labels: { [key]: value } }) => value === undefined),
+  );
+  if (missing !== undefined)
+    return {
+      satisfied: false,
+      found: `none of ${possible.length} nodes that may run it has the label ${missing}, over which its replicas are spread`,
+    };
   try {
     const placed = await packing.place(demand, possible);
     const alone = input.change.exclusive?.some(

@@ -18,6 +18,8 @@ export interface RightsNeeds {
   readonly claims: boolean;
   /** Whether a gate runs a program in a container. */
   readonly exec: boolean;
+  /** Whether a service has a disruption budget. */
+  readonly budgets: boolean;
 }
 
 /** Rights that belong together, as a rule of a Role has them. */
@@ -56,6 +58,10 @@ const grants: readonly Grant[] = [
     { group: 'apps', resources: ['deployments'] },
     { group: 'networking.k8s.io', resources: ['networkpolicies'] },
   ].map((each): Grant => ({ ...each, purpose: OBJECTS, verbs: MANAGE })),
+  {
+    ...{ purpose: OBJECTS, group: 'policy', resources: ['poddisruptionbudgets'], verbs: MANAGE },
+    when: ({ budgets }) => budgets,
+  },
   {
     ...{ purpose: LOCAL, group: '', resources: ['persistentvolumeclaims'], verbs: MANAGE },
     when: ({ local }) => local,
@@ -132,7 +138,7 @@ export function needsOfSite(site: KubernetesSite): RightsNeeds {
   const { namespace, weights, fill, storageClass } = site;
   const claims = storageClass !== undefined;
   const needs = {
-    ...{ local: weights === 'local', exec: true },
+    ...{ local: weights === 'local', exec: true, budgets: true },
     ...{ fill: fill !== undefined || claims, claims },
   };
   return namespace === undefined ? needs : { ...needs, namespace };
@@ -160,6 +166,7 @@ export function rightsFor(workload: KubernetesWorkload): Right[] {
     claims:
       workload.fill !== undefined && objects.some(({ kind }) => kind === 'PersistentVolumeClaim'),
     exec: services.some(({ health }) => health?.command !== undefined),
+    budgets: objects.some(({ kind }) => kind === 'PodDisruptionBudget'),
   };
   const required = grantsFor(needs).filter(({ optional }) => optional !== true);
   return rightsOf(required, namespace);

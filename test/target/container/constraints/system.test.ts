@@ -6,6 +6,7 @@ import {
   names,
   platform,
   processor,
+  scaling,
 } from '../../../../src/target/container/constraints/system.ts';
 import { hostPlatform } from '../../../../src/target/host/platform.ts';
 import { asking, type Packed, packed } from '../../../support/constraint-input.ts';
@@ -152,5 +153,24 @@ describe('when a release was built for certain platforms', () => {
     expect(platform(asking({ to: [packed()] }))).toMatchObject([{ satisfied: true }]);
     const served = packed({ services: [] }, { platforms: ['linux/riscv64'] });
     expect(platform(asking({ to: [served] }))).toEqual([]);
+  });
+});
+
+describe('when a manifest has fields for clusters', () => {
+  it('tells which of them a host ignores, and refuses nothing', () => {
+    const one = { name: 'server', image: 'server' };
+    const services = [
+      { ...one, replicas: 3, disruption: 1, spread: ['rack'], requests: { cpus: 1 } },
+      { ...one, name: 'other' },
+    ] as unknown as Packed['bundle']['services'];
+    const { bundle, wanted } = packed({});
+    const rules = scaling(asking({ to: [{ bundle: { ...bundle, services }, wanted }] }));
+    expect(rules).toEqual([
+      {
+        ...{ rule: 'ignored', satisfied: true },
+        needs: 'replicas, disruption, spread, requests of service server of release chat 1.0.0',
+        found: 'ignored on this host: one container',
+      },
+    ]);
   });
 });

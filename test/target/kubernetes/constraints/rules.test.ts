@@ -118,6 +118,17 @@ describe('when an account lacks rights', () => {
     for (const { namespace } of rightsFor(workloadOf(shared))) expect(namespace).toBe('models');
   });
 
+  it('needs rights for budgets only where a service has one', () => {
+    const budget = 'create poddisruptionbudgets.policy in stowage-chat';
+    const several = twoServices.replace(
+      /( {4}image: server\n)/,
+      '$1    replicas: 2\n    disruption: 1\n',
+    );
+    const more = rightsFor(workloadOf(deployed(bundleFrom(several)))).map(rightText);
+    expect(all).not.toContain(budget);
+    expect(more).toContain(budget);
+  });
+
   it('is satisfied with all', async () => {
     expect(await rights(input(twoServices, {}))).toMatchObject([{ satisfied: true }]);
   });
@@ -139,13 +150,48 @@ describe('when a service needs room', () => {
 
   it('says what no node has', async () => {
     expect(await found({ nodes: [node({})] })).toEqual([
-      [false, expect.stringMatching(/none of 1 nodes .* has memory \d+, nvidia\.com\/gpu 2/)],
+      [
+        false,
+        expect.stringMatching(/none of 1 nodes .* has cpu 0\.1, memory \d+, nvidia\.com\/gpu 2/),
+      ],
     ]);
   });
 
   it('says that what there is is in use', async () => {
     expect(await found({ nodes: [large], pods: [taken] })).toEqual([
       [false, expect.stringContaining('none has')],
+    ]);
+  });
+
+  it.each([
+    ['nodes with room for all', '', [1, 1, 1], true, /^3 of 3 nodes may run it$/],
+    ['one node with room for all', '', [3], true, /^1 of 1 nodes may run it$/],
+    ['too few GPUs', '', [1, 1], false, /do not have 3 times/],
+    ['one node, where they are spread', 'kubernetes.io/hostname', [3], true, /may run it/],
+    ['a full node, where they are spread', 'kubernetes.io/hostname', [3, 1], true, /may run it/],
+    [
+      'an uneven pair, where they are spread',
+      'kubernetes.io/hostname',
+      [2, 0.5],
+      false,
+      /do not have 3 times/,
+    ],
+    ['no node with the label', 'rack', [3], false, /has the label rack/],
+  ])('counts replicas: %s', async (_, spread, gpus, satisfied, words) => {
+    const shape = `    replicas: 3\n${spread === '' ? '' : `    spread: [${spread}]\n`}    gpus: 1`;
+    const several = twoServices.replace('    cpus: 1.5', shape);
+    const nodes = gpus.map((count, index) => {
+      const name = `n${index}`;
+      const made = node({ 'nvidia.com/gpu': String(count) }, { 'kubernetes.io/hostname': name });
+      return { ...made, metadata: { ...made.metadata, name } };
+    });
+    const constraints = await capacity(input(several, { nodes }));
+    expect(constraints.filter(({ needs }) => needs.includes('3 pods'))).toEqual([
+      {
+        ...{ rule: 'capacity', satisfied },
+        needs: 'room for 3 pods for service front of release chat',
+        found: expect.stringMatching(words),
+      },
     ]);
   });
 

@@ -18,8 +18,9 @@ const shared: RightsNeeds = {
   exec: true,
   fill: false,
   claims: false,
+  budgets: true,
 };
-const own: RightsNeeds = { local: true, exec: true, fill: false, claims: false };
+const own: RightsNeeds = { local: true, exec: true, fill: false, claims: false, budgets: true };
 const page = readFileSync(new URL('../../../../manifests/KUBERNETES.md', import.meta.url), 'utf8');
 
 describe('when the role of an account is printed', () => {

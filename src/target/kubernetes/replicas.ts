@@ -1,0 +1,53 @@
+import { type Fields, fieldsOf } from '../../core/fields.ts';
+import type { KubernetesObject } from '../../format/kubernetes.ts';
+import type { Service } from '../../format/service.ts';
+import type { Found } from './api/cluster.ts';
+import { type Owner, podSelector, type Unnamed } from './labels.ts';
+
+/** A pod whose replicas run on different nodes or in different zones, as `spread` of its service says. */
+export function spreadPod(
+  { spread = [] }: Service,
+  pod: Fields,
+  { name, owner }: { readonly name: string; readonly owner: Owner },
+): Fields {
+  if (spread.length === 0) return pod;
+  const topologySpreadConstraints = spread.map((topologyKey) => ({
+    maxSkew: 1,
+    topologyKey,
+    whenUnsatisfiable: 'DoNotSchedule',
+    // Nodes whose taints the pods do not tolerate would count as empty, and nothing could run anywhere.
+    nodeTaintsPolicy: 'Honor',
+    labelSelector: { matchLabels: podSelector(name, owner) },
+  }));
+  return { ...pod, topologySpreadConstraints };
+}
+
+/** The PodDisruptionBudget of a service: how many of its pods may be away while nodes are drained. Without a name yet. */
+export function disruptionBudget({ disruption }: Service, name: string, owner: Owner): Unnamed[] {
+  if (disruption === undefined) return [];
+  return [
+    {
+      apiVersion: 'policy/v1',
+      kind: 'PodDisruptionBudget',
+      spec: {
+        maxUnavailable: disruption,
+        selector: { matchLabels: podSelector(name, owner) },
+        // A pod that never got ready holds no drain up.
+        unhealthyPodEvictionPolicy: 'AlwaysAllow',
+      },
+    },
+  ];
+}
+
+/** How many pods a Deployment has. */
+export function replicasOf({ spec }: KubernetesObject): number {
+  return Number(fieldsOf(spec)['replicas'] ?? 1);
+}
+
+/** How many pods of a Deployment are of its present template and ready. Its conditions may be those of an earlier change. */
+export function readyReplicas(found: Found): number {
+  const { generation } = fieldsOf(found['metadata']);
+  const { observedGeneration, updatedReplicas, readyReplicas: ready } = fieldsOf(found['status']);
+  if (Number(observedGeneration ?? 0) < Number(generation ?? 0)) return 0;
+  return Math.min(Number(updatedReplicas ?? 0), Number(ready ?? 0));
+}
