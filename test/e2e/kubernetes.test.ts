@@ -154,7 +154,10 @@ describe('when a release runs on a cluster', () => {
     // biome-ignore lint/suspicious/noExplicitAny: as above
     const all = [...objects, ...services.flatMap((each: any) => [each.deployment, each.service])];
     const items = all.filter(Boolean).map((each) => {
-      return { ...each, metadata: { ...each.metadata, namespace: 'default' } };
+      const { namespace, ...metadata } = each.metadata;
+      return namespace === undefined
+        ? each
+        : { ...each, metadata: { ...metadata, namespace: 'default' } };
     });
     const file = join(work, name);
     writeFileSync(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
