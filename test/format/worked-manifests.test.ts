@@ -10,12 +10,13 @@ import { siteKind } from '../../src/format/site.ts';
 import { readYaml } from '../../src/format/yaml-document.ts';
 import { renderRelease } from '../../src/site/planning/render.ts';
 import { containersOf } from '../../src/target/container/workload.ts';
+import { dockerCreateArguments } from '../../src/target/docker/docker-arguments.ts';
 import { podmanRunArguments } from '../../src/target/podman/podman-arguments.ts';
 import { fakeTarget } from '../support/fake-engine.ts';
 
 const folder = fileURLToPath(new URL('../../manifests/', import.meta.url));
 const SITE = 'site.example.yaml';
-const names = readdirSync(folder).filter((name) => name.endsWith('.yaml') && name !== SITE);
+const names = readdirSync(folder).filter((name) => /(?<!\.example)\.yaml$/.test(name));
 const site = readYaml(siteKind, readFileSync(`${folder}${SITE}`));
 
 function load(name: string): Manifest {
@@ -100,6 +101,20 @@ describe.each(names)('when %s is used', (name) => {
     for (const args of commands(manifest)) {
       expect(args[0]).toBe('run');
       expect(args.join(' ')).not.toContain('${');
+    }
+  });
+
+  // The objects for a cluster are in test/target/kubernetes/golden/, and test/e2e/kubernetes.test.ts asks an API server.
+  it('renders to a complete docker command for each service', () => {
+    const options = {
+      ...{ image: digest, selinux: false, gpus: 'cdi' as const, volumes: [], imageUser: '' },
+      secretFolder: '/site/secrets',
+    };
+    for (const service of render(load(name))) {
+      const args = dockerCreateArguments(service, options);
+      expect(args[0]).toBe('create');
+      expect(args.join(' ')).not.toContain('${');
+      expect(args.slice(args.indexOf(digest) + 1)).toEqual(service.args);
     }
   });
 
