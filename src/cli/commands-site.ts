@@ -255,6 +255,13 @@ export function addSiteCommands(program: Command, run: Run): void {
       '--ca-file <file>',
       'with --print-config: the CA that issued the certificate of the depot, PEM',
     )
+    .option('--install', 'make the depot, with these options, a service of this host (systemd)')
+    .option('--uninstall', 'stop that service and remove it')
+    .option(
+      '--dry-run',
+      'with --install, --uninstall: show what would be written, and change nothing',
+    )
+    .option('--yes', 'with --install, --uninstall: do not ask for confirmation')
     .addOption(root())
     .action((options: DepotCommandOptions) =>
       run(async (context) => (await import('./commands/depot.ts')).depot(options, context)),

@@ -309,6 +309,70 @@ const PODMANS_OWN = [
 const besides = (changes: readonly string[], allowed: readonly RegExp[]): string[] =>
   changes.filter((change) => !allowed.some((each) => each.test(change)));
 
+const DEPOT = '/etc/stowage-depot';
+const SERVICE = [
+  'depot --install --listen 127.0.0.1:5443 --modelcars',
+  `--tls-certificate ${DEPOT}/depot.crt --tls-key ${DEPOT}/depot.key --token-file ${DEPOT}/tokens`,
+].join(' ');
+
+/** The status of a request to the depot. */
+async function depotStatus(...more: readonly string[]): Promise<number> {
+  const ask = `curl --silent --output /dev/null --write-out '%{http_code}' --cacert ${DEPOT}/depot.crt "$@" https://127.0.0.1:5443/v2/_catalog`;
+  return Number((await host.run(ask, ...more)).stdout);
+}
+
+const untilServed = (): Promise<true> =>
+  until('the depot', 60, async () => {
+    const status = await depotStatus('--user', 'nodes:0123456789abcdef');
+    return status === 200 || undefined;
+  });
+
+describe('when the depot is a service of the host', () => {
+  it('is shown first, and installed once', async () => {
+    await host.must(`mkdir ${DEPOT}; cd ${DEPOT}; umask 077; echo nodes:0123456789abcdef > tokens
+      openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=depot \
+        -addext subjectAltName=IP:127.0.0.1 -keyout depot.key -out depot.crt 2>&1`);
+    const shown = await site(`${SERVICE} --dry-run`);
+    expect(shown).toMatchObject({ status: 0, json: { changed: false } });
+    expect((await site(SERVICE)).json.error.code).toBe('usage-invalid');
+    const { path } = shown.json;
+    expect((await host.run('test -e "$1"', path)).status).toBe(1);
+    const made = await site(`${SERVICE} --yes`);
+    expect(made).toMatchObject({ status: 0, json: { path, changed: true } });
+    expect(await host.must('cat "$1"', path)).toBe(shown.json.text);
+    await untilServed();
+    expect((await site(`${SERVICE} --yes`)).json.changed).toBe(false);
+  });
+
+  it('runs as a user that cannot write or read keys, and requires the token', async () => {
+    expect(await depotStatus()).toBe(401);
+    const state = `pid=$(systemctl show --property MainPID --value 'stowage-depot-*')
+      grep -E '^(Uid|CapEff|NoNewPrivs):' /proc/$pid/status; nsenter --mount --target $pid ls /var/lib/stowage/keys 2>&1`;
+    const { stdout } = await host.run(state);
+    expect(stdout).toMatch(/^Uid:\s+6\d{4}/m);
+    expect(stdout).toMatch(/^CapEff:\s+0000000000000000$/m);
+    expect(stdout).toMatch(/^NoNewPrivs:\s+1$/m);
+    expect(stdout).not.toMatch(/\.pem/);
+  });
+
+  it('starts with the host, and ends with --uninstall', async () => {
+    await host.reboot();
+    await untilServed();
+    expect(await site('depot --uninstall --yes')).toMatchObject({ json: { changed: true } });
+    expect(await site('depot --uninstall --yes')).toMatchObject({ json: { changed: false } });
+    expect(await depotStatus()).toBe(0);
+  });
+
+  it('leaves no service that cannot run', async () => {
+    const broken = SERVICE.replace('--modelcars', '--release missing');
+    expect((await site(`${broken} --yes`)).status).not.toBe(0);
+    await host.must(`openssl genpkey -algorithm ed25519 -out ${DEPOT}/other.key`);
+    const mismatched = SERVICE.replace('depot.key', 'other.key');
+    expect((await site(`${mismatched} --yes`)).json.error.code).toBe('engine-failed');
+    expect(await host.must('ls /etc/systemd/system')).not.toContain('stowage-depot');
+  });
+});
+
 describe('when everything is uninstalled', () => {
   it('has nothing in the engine and in systemd after uninstall, except what a rollback needs', async () => {
     expect((await site('uninstall tiny-chat')).status).toBe(0);
@@ -319,9 +383,10 @@ describe('when everything is uninstalled', () => {
   });
 
   it('is as before, except for the last receipt', async () => {
+    expect((await site(`${SERVICE} --yes`)).status).toBe(0);
     const { status, json } = await site('uninstall --everything --yes --receipt /root/last.json');
     expect({ status, json }).toMatchObject({ status: 0 });
-    await host.must('rm /usr/local/bin/stowage /root/last.json /root/last.p7s');
+    await host.must(`rm -r /usr/local/bin/stowage /root/last.json /root/last.p7s ${DEPOT}`);
     const now = changesBetween(before, await host.state());
     expect(besides(now, [...UNTIL_THE_NEXT_BOOT, ...PODMANS_OWN])).toEqual([]);
     await host.reboot();

@@ -29,6 +29,10 @@ export interface DepotCommandOptions {
   readonly as?: string;
   readonly caFile?: string;
   readonly hubPath?: string;
+  readonly install?: boolean;
+  readonly uninstall?: boolean;
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
   readonly root?: string;
 }
 
@@ -45,6 +49,7 @@ export async function depot(
 ): Promise<CommandResult> {
   const { site, target } = await openRunningSite(options.root, context);
   const { address, port } = parseListen(options.listen);
+  if (options.uninstall === true) return (await service()).uninstallDepot(site, options, context);
   const catalog = await SiteCatalog.open({
     site,
     wanted: options.release,
@@ -60,6 +65,9 @@ export async function depot(
     return printConfig(options.printConfig, await mirrorOptions(options, catalog, context));
   const tls = await readTls(options, context);
   const tokens = await readTokens(options, context);
+  const hubPrefix = parseHubPath(options.hubPath);
+  if (options.install === true)
+    return (await service()).installDepot(site, options, { address, port }, context);
   const log = await openLog(options, context);
   if (options.modelcars === true) {
     context.emit({ type: 'step', step: 'calculate modelcars' });
@@ -67,7 +75,7 @@ export async function depot(
   }
   const server = await startDepot(catalog, {
     ...{ address, port, tls, tokens, graceMs: GRACE_MS, now: context.now },
-    hubPrefix: parseHubPath(options.hubPath),
+    hubPrefix,
     onAnswer: (line) => void (log.writableLength < MAX_LOG_BACKLOG_BYTES && log.write(`${line}\n`)),
   });
   const scheme = tls === undefined ? 'http' : 'https';
@@ -79,6 +87,8 @@ export async function depot(
     text: `depot at ${server.host} stopped\n`,
   };
 }
+
+const service = () => import('./depot-service.ts');
 
 async function untilStopped(server: Depot, signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await once(signal, 'abort');

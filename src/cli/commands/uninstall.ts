@@ -39,6 +39,7 @@ export async function uninstall(
   if (release !== undefined)
     return changeResult(await uninstallRelease(release, opened), opened.target);
   if (options.yes !== true) await confirm(opened, context);
+  await (await import('./depot-service.ts')).removeDepotService(opened.site, context);
   const file = context.path(receipt ?? '');
   const releases = await clearSite({ ...opened, receipt: file });
   return {

@@ -1,3 +1,4 @@
+import { existsSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type CommandResult,
@@ -148,6 +149,22 @@ export function createSystemd(options: SystemdOptions): Systemd {
       return result.stdout;
     },
   };
+}
+
+/** Whether the systemd of this host, or of this user, can start services here. */
+export function systemdRuns(env: Environment, rootless: boolean): boolean {
+  if (!existsSync('/run/systemd/system') || !inNetworkOfInit()) return false;
+  return !rootless || existsSync(join(env['XDG_RUNTIME_DIR'] ?? '/nonexistent', 'systemd'));
+}
+
+/** Units start in the network namespace of process 1: from any other, systemd cannot start the services here. */
+function inNetworkOfInit(): boolean {
+  try {
+    return readlinkSync('/proc/1/ns/net') === readlinkSync('/proc/self/ns/net');
+  } catch {
+    // Only root can read it; other users rarely work in another namespace.
+    return true;
+  }
 }
 
 function fileOf(unit: string, form: UnitForm): string {

@@ -1,4 +1,3 @@
-import { existsSync, readlinkSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { digestHex } from '../../core/digest.ts';
@@ -14,7 +13,13 @@ import { isOurs, isOurUnit, requireOurs, requireOurUnit } from '../container/own
 import { type CommandRunner, type Environment, runCommand } from '../host/command.ts';
 import { hasSelinux } from '../host/platform.ts';
 import { programPath } from '../host/program-path.ts';
-import { createSystemd, type UnitForm, type UnitSource, type UnitState } from '../host/systemd.ts';
+import {
+  createSystemd,
+  systemdRuns,
+  type UnitForm,
+  type UnitSource,
+  type UnitState,
+} from '../host/systemd.ts';
 import type { Drift } from '../target.ts';
 import { podmanRunArguments } from './podman-arguments.ts';
 import { removeBridge } from './podman-bridge.ts';
@@ -204,21 +209,6 @@ function unitDrift(unit: UnitState, form: UnitForm, changed: boolean): Drift[] {
       ? [differs('start at boot', 'enabled', unit.file)]
       : []),
   ];
-}
-
-function systemdRuns(env: Environment, rootless: boolean): boolean {
-  if (!existsSync('/run/systemd/system') || !inNetworkOfInit()) return false;
-  return !rootless || existsSync(join(env['XDG_RUNTIME_DIR'] ?? '/nonexistent', 'systemd'));
-}
-
-/** Units start in the network namespace of process 1: from any other, systemd cannot start the services here. */
-function inNetworkOfInit(): boolean {
-  try {
-    return readlinkSync('/proc/1/ns/net') === readlinkSync('/proc/self/ns/net');
-  } catch {
-    // Only root can read it; other users rarely work in another namespace.
-    return true;
-  }
 }
 
 function unitFolders(

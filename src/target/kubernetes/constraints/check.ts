@@ -2,6 +2,7 @@ import type { Constraint } from '../../../format/plan.ts';
 import { admission } from './admission.ts';
 import { capacity } from './capacity.ts';
 import type { ClusterConstraintInput, ClusterRule } from './constraint.ts';
+import { depot } from './depot.ts';
 import { existence } from './existence.ts';
 import { imagePull } from './image-pull.ts';
 import { networkPolicy, outsidePorts } from './network.ts';
@@ -15,6 +16,7 @@ import { volume } from './volume.ts';
 const rules: readonly ClusterRule[] = [
   version,
   rights,
+  depot,
   existence,
   volume,
   capacity,
@@ -27,7 +29,7 @@ const rules: readonly ClusterRule[] = [
 ];
 
 /** Rules that a person may temporarily override. */
-export const overridableRules = ['capacity', 'node-disk', 'quota', 'image-pull'] as const;
+export const overridableRules = ['capacity', 'depot', 'node-disk', 'quota', 'image-pull'] as const;
 
 /** The result of every rule for a cluster, satisfied or not. */
 export async function clusterConstraints(input: ClusterConstraintInput): Promise<Constraint[]> {
