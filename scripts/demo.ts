@@ -1,7 +1,5 @@
 // The demo: a connected side, a gap, a disconnected side. Every line that begins with $ is a command as a person types it.
 
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -12,6 +10,7 @@ import { type AirGap, airGap, assertNoWayOut } from '../test/lab/airgap.ts';
 import { isolatedEngine } from '../test/lab/engine.ts';
 import { freePort } from '../test/lab/registry.ts';
 import { answers, startUpstream } from '../test/lab/upstream.ts';
+import { asTyped, fingerprintOf, run, say } from './demonstration/shown.ts';
 
 const project = fileURLToPath(new URL('..', import.meta.url));
 const stowage = join(project, 'scripts', 'stowage');
@@ -93,14 +92,7 @@ async function demo(): Promise<void> {
   const engine = isolatedEngine(join(work, 'engine'), { through: gap.enter });
   cleanups.push(() => engine.destroy());
   const site = { ...engine.env, STOWAGE_ROOT: join(work, 'site') };
-  const fingerprint = await output('openssl', [
-    'x509',
-    '-in',
-    'pki/root.pem',
-    '-noout',
-    '-fingerprint',
-    '-sha256',
-  ]);
+  const fingerprint = await fingerprintOf(work, 'pki/root.pem');
 
   say('The installer from the bundle, checked by hand and copied to the host');
   const name = `stowage-linux-${process.arch}`;
@@ -109,7 +101,7 @@ async function demo(): Promise<void> {
     `install -D -m 0755 ${name} ${installer}`,
   ];
   for (const line of copy) console.log(`$ ${line}`);
-  await run('bash', ['-e', '-c', copy.join('\n')], {}, join(work, '1.0.0'), 0);
+  await run('bash', ['-e', '-c', copy.join('\n')], { cwd: join(work, '1.0.0') });
 
   say('Install, with the root fingerprint from paper');
   await showBehind(
@@ -121,7 +113,7 @@ async function demo(): Promise<void> {
     '--trust',
     'pki/root.pem',
     '--fingerprint',
-    fingerprint.trim().replace(/^.*=/, ''),
+    fingerprint,
   );
   await question(gap, port, answers.v1);
 
@@ -165,7 +157,7 @@ async function verifyByHand(bundle: string): Promise<void> {
     .map((line) => line.replace('/path/to/ROOT.pem', join(work, 'pki/root.pem')))
     .join('\n');
   for (const line of script.split('\n')) console.log(`$ ${line}`);
-  await run('bash', ['-e', '-c', script], {}, join(work, bundle), 0);
+  await run('bash', ['-e', '-c', script], { cwd: join(work, bundle) });
 }
 
 function writeManifest(version: string, revision: string, registry: string, port: number): void {
@@ -180,11 +172,7 @@ function writeManifest(version: string, revision: string, registry: string, port
 
 async function show(env: NodeJS.ProcessEnv, ...args: readonly string[]): Promise<void> {
   console.log(`\n$ stowage ${asTyped(args)}`);
-  await run(stowage, args, env, work, 0);
-}
-
-function asTyped(args: readonly string[]): string {
-  return args.map((each) => (each.includes(' ') ? `'${each}'` : each)).join(' ');
+  await run(stowage, args, { env, cwd: work });
 }
 
 async function showBehind(
@@ -195,35 +183,7 @@ async function showBehind(
 ): Promise<void> {
   console.log(`\n$ stowage ${asTyped(args)}`);
   const [command = '', ...enter] = gap.enter;
-  await run(command, [...enter, installer, ...args], env, work, status);
-}
-
-async function run(
-  command: string,
-  args: readonly string[],
-  env: NodeJS.ProcessEnv,
-  cwd: string,
-  status: number,
-): Promise<void> {
-  const child = spawn(command, args, {
-    cwd,
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
-  const [found] = (await once(child, 'exit')) as [number | null];
-  if (found !== status)
-    throw new Error(`${command} ${args.join(' ')} ended with ${found}, not ${status}`);
-}
-
-async function output(command: string, args: readonly string[]): Promise<string> {
-  const child = spawn(command, args, { cwd: work, stdio: ['ignore', 'pipe', 'inherit'] });
-  let text = '';
-  for await (const chunk of child.stdout) text += String(chunk);
-  return text;
-}
-
-function say(text: string): void {
-  console.log(`\n== ${text}`);
+  await run(command, [...enter, installer, ...args], { env, cwd: work, status });
 }
 
 function keepFolder(args: readonly string[]): string | undefined {

@@ -5,6 +5,8 @@ export interface Question {
   readonly host: string;
   readonly port: number;
   readonly path: string;
+  /** JSON to send by POST; absent for a GET. */
+  readonly body?: string;
 }
 
 /** A client that asks without pause, each time with a new connection, as long as it runs. */
@@ -39,7 +41,10 @@ export function askWithoutPause(question: Question): AskingClient {
 /** @throws Error without an answer of status 200 */
 export function askOnce(question: Question): Promise<string> {
   return new Promise((resolve, reject) => {
-    const call = request({ ...question, agent: false, timeout: 5000 }, (response) => {
+    const { body, ...where } = question;
+    const sent =
+      body === undefined ? {} : { method: 'POST', headers: { 'content-type': 'application/json' } };
+    const call = request({ ...where, ...sent, agent: false, timeout: 5000 }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (chunk: string) => {
         text += chunk;
@@ -52,6 +57,6 @@ export function askOnce(question: Question): Promise<string> {
     });
     call.on('timeout', () => call.destroy(new Error('no answer')));
     call.on('error', reject);
-    call.end();
+    call.end(body);
   });
 }
