@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StowageError } from '../../core/error.ts';
 import { interrupted } from '../../core/interrupted.ts';
-import { printableLines } from '../../core/printable.ts';
+import { oneLine, printableLines } from '../../core/printable.ts';
 import { isLoopbackAddress } from '../../depot/server.ts';
 import { exists } from '../../io/file.ts';
 import type { SiteFolder } from '../../site/site-folder.ts';
@@ -12,7 +12,6 @@ import { runCommand } from '../../target/host/command.ts';
 import { createSystemd, type Systemd, systemdRuns } from '../../target/host/systemd.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { ask } from './ask.ts';
-import type { DepotCommandOptions } from './depot.ts';
 
 const UNIT_FOLDER = '/etc/systemd/system';
 /** How long the service must run before it counts as started: a wrong option ends it at once. */
@@ -23,6 +22,20 @@ const FILES = [
   { option: '--tls-key', name: 'tls.key', of: 'tlsKey' },
   { option: '--token-file', name: 'tokens', of: 'tokenFile' },
 ] as const;
+
+/** The options of a depot that its service keeps, and how a person confirms the change. */
+export interface DepotServiceOptions {
+  readonly listen: string;
+  readonly release: readonly string[];
+  readonly tlsCertificate?: string;
+  readonly tlsKey?: string;
+  readonly tokenFile?: string;
+  readonly accessLog?: string;
+  readonly modelcars?: boolean;
+  readonly hubPath?: string;
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+}
 
 interface Listening {
   readonly address: string;
@@ -36,7 +49,7 @@ interface Listening {
  */
 export async function installDepot(
   site: SiteFolder,
-  options: DepotCommandOptions,
+  options: DepotServiceOptions,
   { address, port }: Listening,
   context: CommandContext,
 ): Promise<CommandResult> {
@@ -89,7 +102,7 @@ export async function installDepot(
     // Its settings are read when it starts.
     if (before !== undefined) await systemd.remove(unit, context.signal);
     await systemd.install(unit, { form: 'unit', text }, context.signal);
-    await watch(systemd, unit, context.signal);
+    await watch(systemd, unit, context);
   } catch (error) {
     // A service that cannot run would be tried again for ever.
     if (before === undefined) await systemd.remove(unit, new AbortController().signal);
@@ -103,7 +116,7 @@ export async function installDepot(
 /** Stops the service and removes its unit. Nothing else of the site is touched. */
 export async function uninstallDepot(
   site: SiteFolder,
-  options: DepotCommandOptions,
+  options: DepotServiceOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
   const systemd = await hostSystemd(context);
@@ -177,7 +190,7 @@ async function commandOf(site: SiteFolder, { terminal }: CommandContext): Promis
 /** @throws StowageError `usage-invalid` without a terminal, or for another answer than yes */
 async function confirm(
   question: string,
-  { yes }: DepotCommandOptions,
+  { yes }: DepotServiceOptions,
   context: CommandContext,
 ): Promise<void> {
   if (yes === true) return;
@@ -193,7 +206,11 @@ async function confirm(
     throw usage('not confirmed; nothing was changed', 'yes', answer.trim());
 }
 
-async function watch(systemd: Systemd, unit: string, signal: AbortSignal): Promise<void> {
+async function watch(
+  systemd: Systemd,
+  unit: string,
+  { signal, terminal: { env } }: CommandContext,
+): Promise<void> {
   const began = performance.now();
   do {
     await sleep(POLL_MS, undefined, { signal }).catch(() => {});
@@ -203,7 +220,22 @@ async function watch(systemd: Systemd, unit: string, signal: AbortSignal): Promi
     throw new StowageError('engine-failed', `${unit} does not stay up`, {
       expected: 'a service that runs',
       found: `${active}, ${result}`,
-      hint: `journalctl --unit ${unit} says why`,
+      hint: 'the last lines of its log follow; correct the options, and run the command again',
+      defects: await journal(unit, signal, env),
     });
   } while (performance.now() - began < WATCH_MS);
+}
+
+/** The last lines of the service, without those of systemd about every attempt. */
+async function journal(
+  unit: string,
+  signal: AbortSignal,
+  env: CommandContext['terminal']['env'],
+): Promise<string[]> {
+  const args = ['--no-pager', '--output', 'cat', '--lines', '12', '--unit', unit];
+  const { stdout } = await runCommand('journalctl', args, { env, signal, timeoutMs: 10_000 });
+  return stdout
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .map((line) => oneLine(line, 300));
 }

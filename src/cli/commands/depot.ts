@@ -15,24 +15,15 @@ import { secretExposure } from '../../site/protection.ts';
 import { refusedWarning } from '../../site/release/release.ts';
 import { decodePem, encodePem } from '../../trust/pem.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
+import type { DepotServiceOptions } from './depot-service.ts';
 import { openRunningSite } from './site.ts';
 
-export interface DepotCommandOptions {
-  readonly listen: string;
-  readonly release: readonly string[];
-  readonly tlsCertificate?: string;
-  readonly tlsKey?: string;
-  readonly tokenFile?: string;
-  readonly accessLog?: string;
-  readonly modelcars?: boolean;
+export interface DepotCommandOptions extends DepotServiceOptions {
   readonly printConfig?: Engine;
   readonly as?: string;
   readonly caFile?: string;
-  readonly hubPath?: string;
   readonly install?: boolean;
   readonly uninstall?: boolean;
-  readonly dryRun?: boolean;
-  readonly yes?: boolean;
   readonly root?: string;
 }
 
