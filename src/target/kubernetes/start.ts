@@ -22,7 +22,8 @@ const STOP_MS = 120_000;
 /** After the grace period of a pod, its node is lost and tells nobody that it ended; it gets no requests anymore. */
 const LOST_MS = 45_000;
 const READY_MS = 120_000;
-const LOST_MS = 20_000;
+/** How long all replicas are waited for while some are ready: one may have been lost since the gate. */
+const ALL_READY_MS = 20_000;
 /** kube-proxy writes its rules at most a second after a change, and other proxies within two. */
 const SETTLE_MS = 3_000;
 const MAX_TEXT = 500;
@@ -131,7 +132,7 @@ export async function pointService(deployed: Deployed, signal: AbortSignal): Pro
     const found = await cluster.get(placeOf(service.deployment), signal);
     const ready = found === undefined ? 0 : readyReplicas(found);
     const waited = performance.now() - began;
-    if (ready >= replicas || (ready > 0 && waited >= LOST_MS)) break;
+    if (ready >= replicas || (ready > 0 && waited >= ALL_READY_MS)) break;
     if (waited >= READY_MS)
       throw new StowageError('engine-failed', `service ${service.name} has no ready pod`, {
         expected: `a ready pod after ${READY_MS / 1000} s, because it passed its gate`,
