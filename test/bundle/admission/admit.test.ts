@@ -451,7 +451,7 @@ describe('when a signed bundle has another format version (attack 145)', () => {
     index: (b) => ({ ...b, schema }) as never,
   });
 
-  it.each(['v2', 'v3', 'v999'])('refuses %s as newer, and names the installer in it', async (v) => {
+  it.each(['v3', 'v4', 'v999'])('refuses %s as newer, and names the installer in it', async (v) => {
     const { authority } = small;
     const made = await smallBundle({ place: scratch.fresh(), authority, installer: true });
     resign(made.folder, small, {
@@ -466,18 +466,18 @@ describe('when a signed bundle has another format version (attack 145)', () => {
 
   it('says that the bundle contains no installer', async () => {
     const folder = scratch.copy(small.folder);
-    resign(folder, small, versions('stowage/bundle/v2'));
+    resign(folder, small, versions('stowage/bundle/v3'));
     const { hint } = await refuse(folder, 'format-newer');
     expect(hint).toContain('contains no installer');
   });
 
   it('checks the signatures and the list first', async () => {
     const folder = scratch.copy(small.folder);
-    resign(folder, small, versions('stowage/bundle/v2'));
+    resign(folder, small, versions('stowage/bundle/v3'));
     unlinkSync(join(folder, 'signatures/release.p7s'));
     await refuse(folder, 'signature-missing');
     const unlisted = scratch.copy(small.folder);
-    resign(unlisted, small, versions('stowage/bundle/v2'));
+    resign(unlisted, small, versions('stowage/bundle/v3'));
     flip(join(unlisted, 'bundle.json'), 200);
     await refuse(unlisted, 'part-damaged');
   });

@@ -12,6 +12,8 @@ import { signBundle } from '../../../src/bundle/signing/sign.ts';
 import { toStowageError } from '../../../src/cli/render.ts';
 import { exactBytes } from '../../../src/core/amount.ts';
 import { MIB } from '../../../src/core/limits.ts';
+import { readJson } from '../../../src/format/document.ts';
+import { lockKind, sealLock } from '../../../src/format/lock.ts';
 import type { Report } from '../../../src/format/report.ts';
 import type { Trust } from '../../../src/format/trust.ts';
 import { verifyDetached } from '../../../src/trust/cms-verify.ts';
@@ -198,11 +200,12 @@ describe('when a verification passes', () => {
       rule: 'remote-code',
       severity: 'warning',
       message: 'python that a server may run',
-    };
+    } as const;
     const made = await reportAfter((folder) => {
       const lock = join(folder, 'attestations/lock.json');
-      const text = readFileSync(lock, 'utf8');
-      writeFileSync(lock, text.replace('"findings":[]', `"findings":[${JSON.stringify(finding)}]`));
+      const { schema: _, digest: __, ...rest } = readJson(lockKind, readFileSync(lock));
+      const sealed = sealLock({ ...rest, findings: [finding] });
+      writeFileSync(lock, JSON.stringify(sealed));
       resign(folder, small.authority);
     });
     expect(made.outcome).toBe('passed');
