@@ -123,9 +123,18 @@ describe('when the output folder is not empty (attack 99)', () => {
 
   it('keeps foreign files in a site’s folder', async () => {
     const site = new SiteFolder(scratch.fresh('site'));
+    await put(site, one);
     mkdirSync(site.path('photos'), { recursive: true });
     writeFileSync(site.path('photos', 'a.jpg'), 'mine');
     await put(site, one);
     expect(readFileSync(site.path('photos', 'a.jpg'), 'utf8')).toBe('mine');
+  });
+
+  it('makes no site in a folder that holds something else', async () => {
+    const site = new SiteFolder(scratch.fresh('site'));
+    mkdirSync(site.path('photos'), { recursive: true });
+    const before = tree(site.root);
+    await expectCode(() => put(site, one), 'site-absent');
+    expect(tree(site.root)).toEqual(before);
   });
 });

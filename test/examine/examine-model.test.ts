@@ -1,6 +1,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writeJson } from '../../src/format/document.ts';
+import { type Lock, lockKind, sealLock } from '../../src/format/lock.ts';
 import { type Hub, type HubRepo, startHub } from '../lab/hub.ts';
 import { type Ran, runProgram } from '../support/fake-terminal.ts';
 import { scratchFolder } from '../support/scratch.ts';
@@ -95,8 +97,9 @@ describe("when the Hub's scanners report a concern about a file", () => {
     const cwd = folderFor();
     expect((await run(cwd, 'lock')).error).toBeUndefined();
     const path = join(cwd, 'stowage.lock.json');
-    const lock = readFileSync(path, 'utf8').replace('"hubScan": "safe"', '"hubScan": "unsafe"');
-    writeFileSync(path, lock);
+    const text = readFileSync(path, 'utf8').replace('"hubScan": "safe"', '"hubScan": "unsafe"');
+    const { schema: _, digest: __, ...older } = JSON.parse(text) as Lock;
+    writeFileSync(path, writeJson(lockKind, sealLock(older)));
     expect((await run(cwd, 'store', 'pull')).error?.code).toBe('content-refused');
   });
 });
