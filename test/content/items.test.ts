@@ -31,7 +31,7 @@ describe('when the items of a lock are collected', () => {
       'sha256:fcf2fff84b0789580426cf15c1c036def98ff5ff4b3b6e4cee24e1618db69b19',
     );
     expect(digestAt('attestations/sbom.cdx.json')).toBe(
-      'sha256:33cf16b8063313d729cb32bf9b905e920d4927d4702e84c63e4876f0328b9197',
+      'sha256:e471c164107bac438fcdc285ad6e08ca12c9e8a25711c5fdbad3ebcffe2d2cbf',
     );
   });
 });
