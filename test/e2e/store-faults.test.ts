@@ -102,7 +102,7 @@ const blobsOf = (store: string): Record<string, Buffer> =>
 function expectError(
   { status, json, stdout }: Ran,
   code: string,
-  hint: string | RegExp,
+  hint: string | RegExp | RegExp,
   exit = 1,
 ): void {
   expect(json?.error?.code, stdout).toBe(code);
@@ -260,7 +260,7 @@ describe('when there is no store', () => {
     writeFileSync(at('file'), '');
     for (const args of [['list'], ['verify'], ['prune']]) {
       const ran = await runAt(at('file'), 'store', ...args);
-      expectError(ran, 'file-missing', 'choose another path');
+      expectError(ran, 'file-missing', /choose another path|check the spelling of the path/);
       expect(ran.json.error.found).toContain('a file where the path requires a folder');
     }
   });
