@@ -71,7 +71,7 @@ export async function installDepot(
   const systemd = await hostSystemd(context);
   const unit = await unitName(site);
   const text = depotUnit({
-    ...{ site: (await site.site()).name, root: site.root, listen, port },
+    ...{ unit, site: (await site.site()).name, root: site.root, listen, port },
     command: await commandOf(site, context),
     args: [
       ...options.release.flatMap((each) => ['--release', each]),

@@ -2,6 +2,8 @@ import { commandWord, systemdWord } from '../podman/podman-unit.ts';
 
 /** A depot that runs as a service of this host. */
 export interface DepotService {
+  /** Without `.service`. */
+  readonly unit: string;
   /** The name of the site, and its absolute folder. */
   readonly site: string;
   readonly root: string;
@@ -20,16 +22,25 @@ export interface DepotService {
   }[];
 }
 
-/** systemd 247 was the first with `LoadCredential=`. */
-export const OLDEST_SYSTEMD = 247;
+/** systemd 235 was the first with a runtime directory for a dynamic user. */
+export const OLDEST_SYSTEMD = 235;
 const FIRST_UNPRIVILEGED_PORT = 1024;
+/**
+ * Gives files to the owner of a folder in memory. `LoadCredential=` would do that, but needs systemd 247 and file systems
+ * with access control lists.
+ */
+const HAND_OVER =
+  'umask 077; to=$1; shift; owner=$(stat -L -c %u:%g "$to"); while [ $# -gt 0 ]; do cp "$2" "$to/$1"; chown "$owner" "$to/$1"; chmod 0400 "$to/$1"; shift 2; done';
 
 /**
  * The unit of a depot (systemd.service(5), systemd.exec(5)): a user of its own without any capability, which reads the store, and
- * writes nothing. It cannot read the keys of the site; systemd hands it the files that only root can read.
+ * writes nothing. It cannot read the keys of the site. Before it starts, root copies the files that only root can read to its folder
+ * in memory.
  */
 export function depotUnit(service: DepotService): string {
-  const { site, root, command, listen, port, args, files } = service;
+  const { unit, site, root, command, listen, port, args, files } = service;
+  const folder = `/run/${unit}`;
+  const handed = files.flatMap(({ name, path }) => [name, path]);
   const words = [...command, 'depot', '--site', root, '--listen', listen, ...args];
   const low = port < FIRST_UNPRIVILEGED_PORT;
   return [
@@ -42,11 +53,17 @@ export function depotUnit(service: DepotService): string {
     '',
     '[Service]',
     'Type=exec',
+    ...(files.length === 0
+      ? []
+      : [
+          `RuntimeDirectory=${unit}`,
+          'RuntimeDirectoryMode=0700',
+          `ExecStartPre=+/bin/sh -ec ${['sh', folder, ...handed].reduce((line, word) => `${line} ${commandWord(word)}`, commandWord(HAND_OVER))}`,
+        ]),
     `ExecStart=${[
       words.map(commandWord).join(' '),
-      ...files.map(({ option, name }) => `${option} \${CREDENTIALS_DIRECTORY}/${name}`),
+      ...files.map(({ option, name }) => `${option} ${folder}/${name}`),
     ].join(' \\\n  ')}`,
-    ...files.map(({ name, path }) => `LoadCredential=${name}:${systemdText(path)}`),
     'DynamicUser=yes',
     `InaccessiblePaths=-${systemdWord(`${root}/keys`)}`,
     'Restart=always',

@@ -9,7 +9,12 @@ import { skipBecause } from '../../support/skip-because.ts';
 const ANALYZE = 'systemd-analyze';
 const scratch = scratchFolder();
 const service: DepotService = {
-  ...{ site: 'plant-7', root: '/var/lib/stowage', command: ['/bin/true'] },
+  ...{
+    unit: 'stowage-depot-0a1b2c3d',
+    site: 'plant-7',
+    root: '/var/lib/stowage',
+    command: ['/bin/true'],
+  },
   ...{ listen: '10.0.0.5:5443', port: 5443, args: ['--modelcars'] },
   files: [{ option: '--tls-key', name: 'tls.key', path: '/etc/stowage/depot.key' }],
 };
@@ -25,10 +30,10 @@ describe('when the depot is a service', () => {
       ...['DynamicUser=yes', 'NoNewPrivileges=yes', 'ProtectSystem=strict'],
       ...['CapabilityBoundingSet=', 'AmbientCapabilities=', 'PrivateDevices=yes'],
       ...['InaccessiblePaths=-/var/lib/stowage/keys', 'RestrictNamespaces=yes'],
-      ...['LoadCredential=tls.key:/etc/stowage/depot.key', 'Restart=always'],
+      ...['RuntimeDirectory=stowage-depot-0a1b2c3d', 'Restart=always'],
     ])
       expect(lines).toContain(line);
-    expect(depotUnit(service)).toContain('--tls-key ${CREDENTIALS_DIRECTORY}/tls.key');
+    expect(depotUnit(service)).toContain('--tls-key /run/stowage-depot-0a1b2c3d/tls.key');
     expect(depotUnit(service)).not.toContain('ReadWritePaths');
   });
 
