@@ -29,20 +29,18 @@ const label = z
     'expected a label of nodes such as kubernetes.io/hostname',
   );
 
-/** The schemas of {@link Scaling}. @param size of an amount of memory */
+/** The schemas of {@link Scaling}. Each field is optional. @param size of an amount of memory */
 export function scalingShape(size: z.ZodType<number>): {
-  [K in keyof Scaling]-?: z.ZodExactOptional<z.ZodType<NonNullable<Scaling[K]>>>;
+  [K in keyof Scaling]-?: z.ZodType<NonNullable<Scaling[K]>>;
 } {
   return {
-    replicas: z.int().min(1).max(1000).exactOptional(),
-    disruption: z.int().min(1).max(999).exactOptional(),
-    spread: z.array(label).min(1).max(4).exactOptional(),
-    requests: z
-      .strictObject({
-        cpus: z.number().positive().max(4096).exactOptional(),
-        memory: size.exactOptional(),
-      })
-      .exactOptional(),
+    replicas: z.int().min(1).max(1000),
+    disruption: z.int().min(1).max(999),
+    spread: z.array(label).min(1).max(4),
+    requests: z.strictObject({
+      cpus: z.number().positive().max(4096).exactOptional(),
+      memory: size.exactOptional(),
+    }),
   };
 }
 

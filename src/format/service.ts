@@ -192,6 +192,8 @@ export const adapter: z.ZodType<Adapter> = exact(
   }),
 );
 
+const scaling = scalingShape(size);
+
 export const service: z.ZodType<Service> = exact(
   z
     .strictObject({
@@ -239,7 +241,10 @@ export const service: z.ZodType<Service> = exact(
         .union([z.int().min(1).max(64), z.literal('all')], 'expected a number from 1 to 64, or all')
         .exactOptional(),
       health: health.exactOptional(),
-      ...scalingShape(size),
+      replicas: scaling.replicas.exactOptional(),
+      disruption: scaling.disruption.exactOptional(),
+      spread: scaling.spread.exactOptional(),
+      requests: scaling.requests.exactOptional(),
     })
     .superRefine(checkService, always),
 );

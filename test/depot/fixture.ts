@@ -72,6 +72,8 @@ export async function ask(
     readonly method?: string;
     readonly headers?: Record<string, string>;
     readonly body?: string;
+    /** The address that the client comes from. */
+    readonly localAddress?: string;
   } = {},
 ): Promise<Reply> {
   const [hostname, port] = host.split(':');
