@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import {
   createServer,
   type IncomingMessage,
@@ -8,6 +9,7 @@ import {
 } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, BlockList, type Socket, type SocketAddress } from 'node:net';
+import { createSecureContext } from 'node:tls';
 import { StowageError, systemCode } from '../core/error.ts';
 import { KIB } from '../core/limits.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
@@ -115,12 +117,23 @@ function openTls(
   limits: ServerOptions,
   onRequest: RequestListener,
 ): Server {
+  requireUsable({ certificate, key });
   const secure = { cert: certificate, key, minVersion: 'TLSv1.2' as const, ciphers: CIPHERS };
+  return createTlsServer(
+    { ...limits, ...secure, handshakeTimeout: HANDSHAKE_MS, honorCipherOrder: true },
+    onRequest,
+  );
+}
+
+/**
+ * A context takes a certificate and a key of different kinds, and then every handshake fails.
+ * @throws StowageError `document-invalid` for a certificate and a key that do not belong together
+ */
+export function requireUsable({ certificate, key }: TlsFiles): void {
   try {
-    return createTlsServer(
-      { ...limits, ...secure, handshakeTimeout: HANDSHAKE_MS, honorCipherOrder: true },
-      onRequest,
-    );
+    createSecureContext({ cert: certificate, key });
+    if (!new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key)))
+      throw new Error('the key is of another certificate');
   } catch (cause) {
     throw new StowageError('document-invalid', 'the TLS certificate or its key cannot be used', {
       expected: 'a certificate and its own private key, both in PEM, the key without passphrase',

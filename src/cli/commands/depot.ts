@@ -5,6 +5,7 @@ import { StowageError } from '../../core/error.ts';
 import { MAX_CERTIFICATE_BYTES } from '../../core/limits.ts';
 import { printableLines } from '../../core/printable.ts';
 import { isRegistryHost } from '../../core/repository-name.ts';
+import { requireUsable } from '../../depot/listener.ts';
 import { type Engine, mirrorConfig } from '../../depot/mirror-config.ts';
 import type { MirrorOptions } from '../../depot/mirror-options.ts';
 import { type Depot, startDepot } from '../../depot/server.ts';
@@ -57,8 +58,10 @@ export async function depot(
   const tls = await readTls(options, context);
   const tokens = await readTokens(options, context);
   const hubPrefix = parseHubPath(options.hubPath);
-  if (options.install === true)
+  if (options.install === true) {
+    if (tls !== undefined) requireUsable(tls);
     return (await service()).installDepot(site, options, { address, port }, context);
+  }
   const log = await openLog(options, context);
   if (options.modelcars === true) {
     context.emit({ type: 'step', step: 'calculate modelcars' });
