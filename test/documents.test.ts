@@ -82,6 +82,8 @@ describe('when the calls of the program are read from a command', () => {
     ],
     ['git clone X ~/stowage && cd ~/stowage', []],
     ['install -m 0755 stowage-linux-x64 /usr/local/bin/stowage', []],
+    ['SITE=/var/lib/stowage', []],
+    ['stowage lock    # where stowage is', [['lock']]],
   ])('%s', (command, calls) => {
     expect(callsOf(command)).toEqual(calls);
   });

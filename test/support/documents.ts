@@ -122,11 +122,15 @@ export function callsOf(command: string): string[][] {
   const calls: string[][] = [];
   let call: string[] | undefined;
   let begins = true;
+  let comment = false;
   for (const [word, operator] of command.matchAll(WORD)) {
+    if (operator?.includes('\n') === true) comment = false;
+    else if (word.startsWith('#')) comment = true;
+    if (comment) continue;
     if (operator !== undefined) call = undefined;
     else if (call !== undefined) call.push(word.replace(/^(['"])(.*)\1$/s, '$2'));
     // Another program may start it by its name, as ssh does; a path that ends so may be anything, but at the beginning.
-    else if (word === 'stowage' || (begins && word.endsWith('/stowage'))) {
+    else if (word === 'stowage' || (begins && /^[^=]*\/stowage$/.test(word))) {
       call = [];
       calls.push(call);
     }
