@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createPrivateKey, sign } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,10 +10,9 @@ import { startWebhook } from '../lab/kubernetes/webhook.ts';
 import { until } from '../lab/process.ts';
 import { type AskingClient, askWithoutPause } from '../support/asking-client.ts';
 import { clusterObjects } from '../support/cluster-objects.ts';
-import { type ClusterSite, startClusterSite } from '../support/cluster-site.ts';
-import { noCluster, startTestCluster } from '../support/kubernetes-lab.ts';
+import { type ClusterSite, clientAddress, startClusterSite } from '../support/cluster-site.ts';
+import { skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
 import { type LightReleases, lightReleases, serving } from '../support/light-release.ts';
-import { skipBecause } from '../support/skip-because.ts';
 import type { Ran } from './cli.ts';
 
 // One cluster on which release chat 1.0.0 runs, and a client that asks it without pause. Each bad day must end with a reason,
@@ -28,14 +27,12 @@ let client: AskingClient;
 let whole: string;
 
 beforeAll(async () => {
-  if (noCluster !== undefined) return;
-  const { lab } = await startTestCluster({ nodes: 2 });
+  const lab = await startLabCluster({ nodes: 2 });
   if (lab === undefined) return;
   cluster = lab;
   releases = await lightReleases(join(work, 'releases'));
   const first = await releases.make({ version: '1.0.0', seq: 1 });
   const folder = join(work, 'plant');
-  mkdirSync(folder);
   site = await startClusterSite({
     folder,
     cluster,
@@ -65,8 +62,7 @@ beforeAll(async () => {
 });
 
 beforeEach((test) => {
-  if (noCluster !== undefined) skipBecause(test, noCluster);
-  if (cluster === undefined) skipBecause(test, 'STOWAGE_TEST_KUBECONFIG names another cluster');
+  skipWithoutLab(test, cluster);
   client.take();
 });
 
@@ -90,11 +86,8 @@ afterAll(async () => {
 
 async function ask(): Promise<void> {
   await client?.stop();
-  const { spec } = JSON.parse(
-    await cluster.kubectl('get', 'service', 'server', '-n', NAMESPACE, '--output=json'),
-  );
-  const host = cluster.nodes[0]?.address ?? '';
-  client = askWithoutPause({ host, port: spec.ports[0].nodePort, path: '/release.json' });
+  const at = await clientAddress(cluster, NAMESPACE);
+  client = askWithoutPause({ ...at, path: '/release.json' });
 }
 
 /** Why a change was refused before anything happened. */

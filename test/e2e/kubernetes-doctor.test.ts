@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,8 +8,7 @@ import type { Cluster } from '../lab/kubernetes/cluster.ts';
 import { run, until } from '../lab/process.ts';
 import { startUpstream } from '../lab/upstream.ts';
 import { type ClusterSite, startClusterSite } from '../support/cluster-site.ts';
-import { noCluster, startTestCluster } from '../support/kubernetes-lab.ts';
-import { skipBecause } from '../support/skip-because.ts';
+import { skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
 import { connectedSide, demoManifest } from './connected.ts';
 
 interface Seen {
@@ -26,8 +25,7 @@ let cluster: Cluster;
 let site: ClusterSite;
 
 beforeAll(async () => {
-  if (noCluster !== undefined) return;
-  const { lab } = await startTestCluster({ nodes: 2 });
+  const lab = await startLabCluster({ nodes: 2 });
   if (lab === undefined) return;
   cluster = lab;
   const upstream = await startUpstream(join(work, 'upstream'));
@@ -35,17 +33,13 @@ beforeAll(async () => {
     const side = await connectedSide(work, upstream);
     const first = await side.release(demoManifest(upstream, 8080), 'one', '--no-installer');
     const folder = join(work, 'plant');
-    mkdirSync(folder);
     site = await startClusterSite({ folder, cluster, side, port: 5443, first });
   } finally {
     await upstream.stop();
   }
 });
 
-beforeEach((test) => {
-  if (noCluster !== undefined) skipBecause(test, noCluster);
-  if (cluster === undefined) skipBecause(test, 'STOWAGE_TEST_KUBECONFIG names another cluster');
-});
+beforeEach((test) => skipWithoutLab(test, cluster));
 
 afterAll(async () => {
   await site?.stop();

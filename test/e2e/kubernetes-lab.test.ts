@@ -8,8 +8,12 @@ import { mountsBelow } from '../lab/engine.ts';
 import { capture, end, run, start, until } from '../lab/process.ts';
 import { pushLayout, type Registry } from '../lab/registry.ts';
 import { tinyImage } from '../lab/tiny-image.ts';
-import { noCluster, startTestCluster, type TestCluster } from '../support/kubernetes-lab.ts';
-import { skipBecause } from '../support/skip-because.ts';
+import {
+  noCluster,
+  skipWithoutLab,
+  startTestCluster,
+  type TestCluster,
+} from '../support/kubernetes-lab.ts';
 
 // The cluster of the lab by itself: what the tests of the target rely on.
 const UP = join(import.meta.dirname, '../lab/kubernetes/up.ts');
@@ -47,8 +51,7 @@ beforeAll(async () => {
 });
 
 beforeEach((test) => {
-  if (noCluster !== undefined) skipBecause(test, noCluster);
-  if (cluster.lab === undefined) skipBecause(test, 'STOWAGE_TEST_KUBECONFIG names another cluster');
+  skipWithoutLab(test, cluster?.lab);
 });
 
 afterAll(async () => {

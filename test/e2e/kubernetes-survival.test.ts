@@ -1,14 +1,13 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Cluster } from '../lab/kubernetes/cluster.ts';
 import { type AskingClient, askWithoutPause } from '../support/asking-client.ts';
 import { clusterObjects } from '../support/cluster-objects.ts';
-import { type ClusterSite, startClusterSite } from '../support/cluster-site.ts';
-import { noCluster, startTestCluster } from '../support/kubernetes-lab.ts';
+import { type ClusterSite, clientAddress, startClusterSite } from '../support/cluster-site.ts';
+import { skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
 import { lightReleases } from '../support/light-release.ts';
-import { skipBecause } from '../support/skip-because.ts';
 
 // The program is killed with SIGKILL before and after lines of the apply journal, on a cluster. After the next command, the site
 // must be entirely in the old or entirely in the new generation, and a client that asks without pause must never have noticed.
@@ -25,23 +24,18 @@ let cluster: Cluster;
 let site: ClusterSite;
 
 beforeAll(async () => {
-  if (noCluster !== undefined) return;
-  const { lab } = await startTestCluster({ nodes: 2 });
+  const lab = await startLabCluster({ nodes: 2 });
   if (lab === undefined) return;
   cluster = lab;
   const releases = await lightReleases(join(work, 'releases'));
   const first = await releases.make({ version: '1.0.0', seq: 1 });
   const folder = join(work, 'plant');
-  mkdirSync(folder);
   const more = '  service: NodePort\n';
   site = await startClusterSite({ folder, cluster, side: releases, port: 5443, first, more });
   await site.must('import', await releases.make({ version: '2.0.0', seq: 2 }));
 });
 
-beforeEach((test) => {
-  if (noCluster !== undefined) skipBecause(test, noCluster);
-  if (cluster === undefined) skipBecause(test, 'STOWAGE_TEST_KUBECONFIG names another cluster');
-});
+beforeEach((test) => skipWithoutLab(test, cluster));
 
 afterAll(async () => {
   await site?.stop();
@@ -84,11 +78,8 @@ async function standing(): Promise<string> {
 }
 
 async function client(): Promise<AskingClient> {
-  const { spec } = JSON.parse(
-    await cluster.kubectl('get', 'service', 'server', '-n', 'stowage-chat', '--output=json'),
-  );
-  const host = cluster.nodes[0]?.address ?? '';
-  return askWithoutPause({ host, port: spec.ports[0].nodePort, path: '/release.json' });
+  const at = await clientAddress(cluster, 'stowage-chat');
+  return askWithoutPause({ ...at, path: '/release.json' });
 }
 
 /** What kills a change at each place of its journal that differs from the one before. */

@@ -18,8 +18,7 @@ import type { Cluster } from '../lab/kubernetes/cluster.ts';
 import { pushShellImage } from '../lab/shell-image.ts';
 import { startUpstream } from '../lab/upstream.ts';
 import { type ClusterSite, startClusterSite } from '../support/cluster-site.ts';
-import { noCluster, startTestCluster } from '../support/kubernetes-lab.ts';
-import { skipBecause } from '../support/skip-because.ts';
+import { skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
 import { connectedSide, demoManifest } from './connected.ts';
 
 // The other ways by which nodes get images and weights.
@@ -44,8 +43,7 @@ let cluster: Cluster;
 let site: ClusterSite;
 
 beforeAll(async () => {
-  if (noCluster !== undefined) return;
-  const { lab } = await startTestCluster({ nodes: 2 });
+  const lab = await startLabCluster({ nodes: 2 });
   if (lab === undefined) return;
   cluster = lab;
   const upstream = await startUpstream(join(work, 'upstream'));
@@ -66,17 +64,13 @@ beforeAll(async () => {
     const own = assistant.replace('127.0.0.1:15000', upstream.registry.host);
     await side.release(own, 'three', '--no-installer');
     const folder = join(work, 'plant');
-    mkdirSync(folder);
     site = await startClusterSite({ folder, cluster, side, port: 5443, first });
   } finally {
     await upstream.stop();
   }
 });
 
-beforeEach((test) => {
-  if (noCluster !== undefined) skipBecause(test, noCluster);
-  if (cluster === undefined) skipBecause(test, 'STOWAGE_TEST_KUBECONFIG names another cluster');
-});
+beforeEach((test) => skipWithoutLab(test, cluster));
 
 afterAll(async () => {
   await site?.stop();

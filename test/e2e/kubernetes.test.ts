@@ -1,14 +1,14 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { answerText } from '../../src/site/gate/acceptance.ts';
 import type { Cluster } from '../lab/kubernetes/cluster.ts';
 import { until } from '../lab/process.ts';
 import { answers, startUpstream } from '../lab/upstream.ts';
-import { type ClusterSite, startClusterSite } from '../support/cluster-site.ts';
-import { noCluster, startTestCluster } from '../support/kubernetes-lab.ts';
-import { skipBecause } from '../support/skip-because.ts';
+import { askOnce, askWithoutPause, type Question } from '../support/asking-client.ts';
+import { type ClusterSite, clientAddress, startClusterSite } from '../support/cluster-site.ts';
+import { noCluster, skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
 import { type ConnectedSide, connectedSide, demoManifest } from './connected.ts';
 
 const NAMESPACE = 'stowage-tiny-chat';
@@ -39,11 +39,10 @@ beforeAll(async () => {
   } finally {
     await upstream.stop();
   }
-  const { lab } = await startTestCluster({ nodes: 2 });
+  const lab = await startLabCluster({ nodes: 2 });
   if (lab === undefined) return;
   cluster = lab;
   const folder = join(work, 'plant');
-  mkdirSync(folder);
   const first = join(work, 'one');
   site = await startClusterSite({
     ...{ folder, cluster, side, port: 5443, first },
@@ -65,10 +64,7 @@ function gpu(manifest: string): string {
   return manifest.replace('    memory: 1GiB', '    memory: 1GiB\n    gpus: 1');
 }
 
-beforeEach((test) => {
-  if (noCluster !== undefined) skipBecause(test, noCluster);
-  if (cluster === undefined) skipBecause(test, 'STOWAGE_TEST_KUBECONFIG names another cluster');
-});
+beforeEach((test) => skipWithoutLab(test, cluster));
 
 afterAll(async () => {
   await site?.stop();
@@ -88,41 +84,39 @@ async function selected(): Promise<string> {
   return (await get('service', 'server')).spec.selector['stowage.dev/specification'];
 }
 
-/** Where clients outside the cluster reach the Service: a node, and a port of every node. */
-async function address(): Promise<{ host: string; port: number }> {
-  const { ports } = (await get('service', 'server')).spec;
-  return { host: cluster.nodes[0]?.address ?? '', port: ports[0].nodePort };
+/** What clients outside the cluster ask the model. */
+async function question(): Promise<Question> {
+  const body = JSON.stringify({ model: 'tiny', prompt: 'hello', max_tokens: 12, temperature: 0 });
+  return { ...(await clientAddress(cluster, NAMESPACE)), path: '/v1/completions', body };
 }
 
-/** One answer through the Service. */
-async function answer(at: { host: string; port: number }): Promise<string> {
-  const body = JSON.stringify({ model: 'tiny', prompt: 'hello', max_tokens: 12, temperature: 0 });
-  return new Promise((resolve, reject) => {
-    const call = request(
-      {
-        ...{ ...at, path: '/v1/completions', method: 'POST', agent: false },
-        headers: { 'content-type': 'application/json', 'content-length': body.length },
-        timeout: 5000,
-      },
-      (response) => {
-        let text = '';
-        response.setEncoding('utf8').on('data', (chunk: string) => {
-          text += chunk;
-        });
-        response.on('error', reject);
-        response.on('end', () => {
-          try {
-            resolve(JSON.parse(text).choices[0].text);
-          } catch {
-            reject(new Error(`status ${response.statusCode}: ${text.slice(0, 200)}`));
-          }
-        });
-      },
-    );
-    call.on('timeout', () => call.destroy(new Error('no answer')));
-    call.on('error', reject);
-    call.end(body);
-  });
+/** The answer of the model. */
+async function answer(): Promise<string | undefined> {
+  return answerText(await askOnce(await question()));
+}
+
+/** What a client that asks without pause is told during an upgrade and the return from it. */
+async function upgradeAndReturn(to: string): Promise<string[]> {
+  const client = askWithoutPause(await question());
+  const said: string[] = [];
+  const note = (): void => {
+    said.push(...client.take().map((each) => answerText(each) ?? `failed: ${each}`));
+  };
+  const says = (wanted: string): Promise<true> =>
+    until(wanted, 20, async () => {
+      note();
+      return said.at(-1) === wanted || undefined;
+    });
+  try {
+    await site.must('install', to);
+    await says(answers.v2);
+    await site.must('rollback');
+    await says(answers.v1);
+  } finally {
+    await client.stop();
+  }
+  note();
+  return said;
 }
 
 /** Everything in the cluster that carries our labels, of every kind there is. */
@@ -197,7 +191,7 @@ describe('when a release runs on a cluster', () => {
     expect(pod.spec.containers[0].image).toContain(`${site.registry}/tiny-chat/server@sha256:`);
     const log = readFileSync(join(work, 'plant/access.log'), 'utf8');
     expect(log).toContain('/v2/tiny-chat/tiny-car/');
-    expect(await answer(await address())).toBe(answers.v1);
+    expect(await answer()).toBe(answers.v1);
   });
 
   it('names the cluster, its nodes and its objects in the receipt', async () => {
@@ -251,18 +245,7 @@ describe('when a release runs on a cluster', () => {
   });
 
   it('upgrades and returns without one failed request', async () => {
-    const at = await address();
-    const said: string[] = [];
-    let asking = true;
-    const client = (async () => {
-      while (asking) said.push(await answer(at).catch((error) => `failed: ${error.message}`));
-    })();
-    await site.must('install', 'tiny-chat@1.1.0');
-    await until('the new answer', 20, async () => said.at(-1) === answers.v2 || undefined);
-    await site.must('rollback');
-    await until('the old answer', 20, async () => said.at(-1) === answers.v1 || undefined);
-    asking = false;
-    await client;
+    const said = await upgradeAndReturn('tiny-chat@1.1.0');
     expect(said.filter((each) => each.startsWith('failed'))).toEqual([]);
     expect(new Set(said)).toEqual(new Set([answers.v1, answers.v2]));
     expect(said.length).toBeGreaterThan(50);
@@ -304,18 +287,7 @@ describe('when a release runs on a cluster', () => {
     });
     const shown = (await site.must('status')).json.services[0];
     expect(shown).toMatchObject({ state: { replicas: { ready: 3, wanted: 3 } }, drift: [] });
-    const at = await address();
-    const said: string[] = [];
-    let asking = true;
-    const client = (async () => {
-      while (asking) said.push(await answer(at).catch((error) => `failed: ${error.message}`));
-    })();
-    await site.must('install', 'tiny-chat@1.6.0');
-    await until('the new answer', 20, async () => said.at(-1) === answers.v2 || undefined);
-    await site.must('rollback');
-    await until('the old answer', 20, async () => said.at(-1) === answers.v1 || undefined);
-    asking = false;
-    await client;
+    const said = await upgradeAndReturn('tiny-chat@1.6.0');
     expect(said.filter((each) => each.startsWith('failed'))).toEqual([]);
     expect((await get('deployments')).items).toHaveLength(1);
     expect((await get('poddisruptionbudgets')).items).toHaveLength(1);
@@ -349,10 +321,9 @@ describe('when a release runs on a cluster', () => {
     const actions = json.plan.steps.map((each: any) => each.do.action);
     expect(actions.indexOf('stop-deployment')).toBeLessThan(actions.indexOf('start-deployment'));
     await site.must('install', 'tiny-chat@1.4.0');
-    const at = await address();
-    expect(await answer(at)).toBe(answers.v2);
+    expect(await answer()).toBe(answers.v2);
     await site.must('rollback');
-    expect(await answer(at)).toBe(answers.v1);
+    expect(await answer()).toBe(answers.v1);
   });
 
   it('waits for an API server that is restarted', async () => {
@@ -363,7 +334,7 @@ describe('when a release runs on a cluster', () => {
     await cluster.stopApiServer();
     await cluster.startApiServer();
     expect((await change).json.receipt.outcome).toBe('kept');
-    expect(await answer(await address())).toBe(answers.v2);
+    expect(await answer()).toBe(answers.v2);
   });
 
   it('leaves nothing of any kind after an uninstall', async () => {

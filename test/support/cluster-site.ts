@@ -6,6 +6,7 @@ import { type CliOptions, type Ran, stowage } from '../e2e/cli.ts';
 import type { ConnectedSide } from '../e2e/connected.ts';
 import type { Cluster } from '../lab/kubernetes/cluster.ts';
 import { until } from '../lab/process.ts';
+import type { Question } from './asking-client.ts';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
 const TOKEN = 'nodes:a-token-of-the-lab';
@@ -39,6 +40,7 @@ export interface Configuration {
 }
 
 export interface ClusterSiteOptions {
+  /** Created if it does not exist. */
   readonly folder: string;
   readonly cluster: Cluster;
   readonly side: Pick<ConnectedSide, 'root' | 'fingerprint'>;
@@ -52,6 +54,7 @@ export interface ClusterSiteOptions {
 /** Makes a site that trusts the release engineer, and starts its depot with TLS and a token. */
 export async function startClusterSite(options: ClusterSiteOptions): Promise<ClusterSite> {
   const { folder, cluster, side, port } = options;
+  mkdirSync(folder, { recursive: true });
   const { certificate, key } = await cluster.serverCertificate(`depot-${port}`);
   const registry = `${cluster.host}:${port}`;
   const tokens = join(folder, 'tokens');
@@ -100,6 +103,16 @@ ${more}`,
     configure,
     stop: depot.stop,
   };
+}
+
+/** Where clients outside the cluster reach the service of a release: a node, and a port of every node. */
+export async function clientAddress(
+  { kubectl, nodes }: Pick<Cluster, 'kubectl' | 'nodes'>,
+  namespace: string,
+): Promise<Pick<Question, 'host' | 'port'>> {
+  const path = '--output=jsonpath={.spec.ports[0].nodePort}';
+  const port = await kubectl('get', 'service', 'server', '--namespace', namespace, path);
+  return { host: nodes[0]?.address ?? '', port: Number(port) };
 }
 
 interface DepotFiles {

@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import type { TestContext } from 'vitest';
 import { type Cluster, type ClusterOptions, startCluster } from '../lab/kubernetes/cluster.ts';
 import { withoutCluster } from '../lab/kubernetes/programs.ts';
 import { outside } from '../lab/outside.ts';
 import { capture, run } from '../lab/process.ts';
+import { skipBecause } from './skip-because.ts';
 
 /** A kubeconfig of a cluster that somebody has, to be used in place of the lab's. */
 const GIVEN: string | undefined = process.env['STOWAGE_TEST_KUBECONFIG'];
@@ -18,6 +20,17 @@ export interface TestCluster
 /** Why the tests with a cluster cannot run on this machine, for `skipBecause`; undefined where they can. */
 export const noCluster: string | undefined =
   GIVEN === undefined ? await withoutCluster() : undefined;
+
+/** The cluster of the lab, for tests that break its nodes; undefined where they cannot run: see {@link skipWithoutLab}. */
+export async function startLabCluster(options: ClusterOptions = {}): Promise<Cluster | undefined> {
+  return noCluster === undefined ? (await startTestCluster(options)).lab : undefined;
+}
+
+/** Skips a test that needs {@link startLabCluster}, with the reason. */
+export function skipWithoutLab(test: TestContext, lab: Cluster | undefined): void {
+  if (noCluster !== undefined) skipBecause(test, noCluster);
+  if (lab === undefined) skipBecause(test, 'STOWAGE_TEST_KUBECONFIG names another cluster');
+}
 
 /** The cluster that `STOWAGE_TEST_KUBECONFIG` names, else one of the lab. */
 export async function startTestCluster(options: ClusterOptions = {}): Promise<TestCluster> {
