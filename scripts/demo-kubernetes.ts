@@ -1,12 +1,11 @@
-// The demo on a cluster: a connected side, a Kubernetes whose nodes have no way out, and a bastion between. Every line that begins
-// with $ is a command as a person types it.
+// The demo on a cluster: a connected side, a Kubernetes cluster without Internet access, and the bastion host that its nodes pull
+// from. Each line that begins with $ is a command as a person types it.
 
 import { spawn } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { messageOf } from '../src/core/error.ts';
 import { answerText } from '../src/site/gate/acceptance.ts';
 import { type Cluster, startCluster } from '../test/lab/kubernetes/cluster.ts';
 import { kubernetesPrograms } from '../test/lab/kubernetes/programs.ts';
@@ -14,62 +13,47 @@ import { end, until } from '../test/lab/process.ts';
 import { answers, startUpstream } from '../test/lab/upstream.ts';
 import { askOnce, askWithoutPause, type Question } from '../test/support/asking-client.ts';
 import { clusterObjects } from '../test/support/cluster-objects.ts';
+import { clientAddress } from '../test/support/cluster-site.ts';
+import { type Cleanup, demonstrate } from './demonstration/demonstrate.ts';
 import { asTyped, fingerprintOf, run, say } from './demonstration/shown.ts';
 
 const project = fileURLToPath(new URL('..', import.meta.url));
 const NAMESPACE = 'stowage-tiny-chat';
 const work = mkdtempSync(join(tmpdir(), 'stowage-demo-'));
 const counts = { asked: 0, failed: 0 };
-const cleanups: (() => Promise<unknown> | unknown)[] = [];
+const cleanups: Cleanup[] = [() => rmSync(work, { recursive: true, force: true })];
 
 if (process.argv.length > 2) {
   console.error('usage: scripts/demo --kubernetes');
   process.exit(2);
 }
 await kubernetesPrograms();
-const began = performance.now();
-try {
-  await demo();
-  say(`done in ${Math.round((performance.now() - began) / 1000)} s`);
-} catch (error) {
-  console.error(`demo: ${messageOf(error)}`);
-  process.exitCode = 1;
-} finally {
-  for (const cleanup of cleanups.toReversed()) {
-    try {
-      await cleanup();
-    } catch (error) {
-      console.error(`demo: clean-up: ${String(error)}`);
-      process.exitCode = 1;
-    }
-  }
-  rmSync(work, { recursive: true, force: true });
-}
+await demonstrate(demo, cleanups);
 
 async function demo(): Promise<void> {
   say('Connected side: lock, pack and sign three versions of a release');
   await packReleases();
 
-  say('Disconnected side: a cluster of two nodes, which reach nothing but this bastion');
+  say('Disconnected side: a cluster with two nodes, which can reach only this bastion host');
   const cluster = await startCluster({ nodes: 2 });
   cleanups.push(() => cluster.stop());
   const kubectl = shownKubectl(cluster);
   await kubectl('get', 'nodes');
   const stowage = await openSite(cluster);
 
-  say('Import the bundle, and look at the plan: the server tries every object');
+  say('Import the bundle and review the plan: the API server checks every object in a dry run');
   const fingerprint = await fingerprintOf(work, 'pki/root.pem');
   const trust = ['--trust', 'pki/root.pem', '--fingerprint', fingerprint];
   await stowage(0, 'import', '1.0.0', ...trust);
   await stowage(0, 'plan', 'tiny-chat@1.0.0');
 
-  say('Install: clients reach the new pods only after the model answered a prompt');
+  say('Install: the Service selects the new pods only after the model has answered a prompt');
   await stowage(0, 'install', 'tiny-chat@1.0.0');
   await kubectl('get', 'deployments,services,pods', '-n', NAMESPACE);
   const question = await questionFor(cluster);
   await ask(question, answers.v1);
 
-  say('Upgrade, while a client asks without pause');
+  say('Upgrade, while a client sends requests continuously');
   await stowage(0, 'import', '1.1.0');
   const client = askWithoutPause(question);
   cleanups.push(() => client.stop());
@@ -81,14 +65,14 @@ async function demo(): Promise<void> {
   });
   await ask(question, answers.v2);
 
-  say('A release whose model does not give the answer that its acceptance prompt asks for');
+  say('A release whose model fails its acceptance prompt');
   await stowage(0, 'import', '1.2.0');
   await stowage(3, 'install', 'tiny-chat@1.2.0');
   await stowage(0, 'status');
   await client.stop();
   count(client.take());
   const { asked, failed } = counts;
-  console.log(`\n  the client asked ${asked} times during both changes; ${failed} requests failed`);
+  console.log(`\n  the client sent ${asked} requests during both changes; ${failed} failed`);
   if (failed > 0) throw new Error(`${failed} requests of the client failed`);
   await ask(question, answers.v2);
 
@@ -142,10 +126,10 @@ async function packReleases(): Promise<void> {
 
 type Stowage = (status: number, ...args: readonly string[]) => Promise<void>;
 
-/** Writes `site.yaml` and starts the depot, as the installer of the bundle would be used on a bastion. */
+/** Writes `site.yaml` and starts the depot with the installer of the bundle, as on a bastion host. */
 async function openSite(cluster: Cluster): Promise<Stowage> {
   say(
-    'The site, on the bastion: settings, the installer of the bundle, a depot with TLS and a token',
+    'The site, on the bastion host: settings, the installer of the bundle, a depot with TLS and a token',
   );
   const site = join(work, 'site');
   const registry = `${cluster.host}:5443`;
@@ -201,10 +185,8 @@ function shownKubectl(cluster: Cluster): (...args: readonly string[]) => Promise
 
 /** The model is asked by plain HTTP on a port of a node, as a client outside the cluster would. */
 async function questionFor(cluster: Cluster): Promise<Question> {
-  const service = await cluster.kubectl('get', 'service', 'server', '-n', NAMESPACE, '-o', 'json');
   const body = JSON.stringify({ model: 'tiny', prompt: 'hello', max_tokens: 12, temperature: 0 });
-  const port = JSON.parse(service).spec.ports[0].nodePort as number;
-  return { host: cluster.nodes[0]?.address ?? '', port, path: '/v1/completions', body };
+  return { ...(await clientAddress(cluster, NAMESPACE)), path: '/v1/completions', body };
 }
 
 async function ask(question: Question, expected: string): Promise<void> {

@@ -1,15 +1,16 @@
-// The demo: a connected side, a gap, a disconnected side. Every line that begins with $ is a command as a person types it.
+// The demo on one host: a connected side, an air gap and a disconnected side. Each line that begins with $ is a command as a person
+// types it.
 
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { messageOf } from '../src/core/error.ts';
 import { answerText } from '../src/site/gate/acceptance.ts';
 import { type AirGap, airGap, assertNoWayOut } from '../test/lab/airgap.ts';
 import { isolatedEngine } from '../test/lab/engine.ts';
 import { freePort } from '../test/lab/registry.ts';
 import { answers, startUpstream } from '../test/lab/upstream.ts';
+import { type Cleanup, demonstrate } from './demonstration/demonstrate.ts';
 import { asTyped, fingerprintOf, run, say } from './demonstration/shown.ts';
 
 const project = fileURLToPath(new URL('..', import.meta.url));
@@ -18,27 +19,12 @@ const keepAt = keepFolder(process.argv.slice(2));
 const work = keepAt ?? mkdtempSync(join(tmpdir(), 'stowage-demo-'));
 /** The travelling installer, once it was copied out of the bundle; no Node is involved behind the gap. */
 const installer = join(work, 'bin', 'stowage');
-const began = performance.now();
-const cleanups: (() => Promise<unknown> | unknown)[] = [];
+const cleanups: Cleanup[] = keepAt === undefined ? [removeWork] : [];
 
-try {
-  await demo();
-  say(`done in ${Math.round((performance.now() - began) / 1000)} s`);
-  if (keepAt !== undefined)
-    console.log(`kept in ${keepAt}: bundles 1.0.0 and 1.1.0, store, pki, site`);
-} catch (error) {
-  console.error(`demo: ${messageOf(error)}`);
-  process.exitCode = 1;
-} finally {
-  for (const cleanup of cleanups.toReversed()) {
-    try {
-      await cleanup();
-    } catch (error) {
-      console.error(`demo: clean-up: ${String(error)}`);
-      process.exitCode = 1;
-    }
-  }
-  if (keepAt === undefined) rmSync(work, { recursive: true, force: true });
+await demonstrate(demo, cleanups);
+
+function removeWork(): void {
+  rmSync(work, { recursive: true, force: true });
 }
 
 async function demo(): Promise<void> {
