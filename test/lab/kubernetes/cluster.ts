@@ -96,7 +96,10 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     stops.push(async () => void (await Promise.all(nodes.map((node) => node.stop()))));
     await until('all nodes', 60, async () => {
       const found = await kubectl('get', 'nodes', '--no-headers');
-      return (found.match(/ Ready /g)?.length ?? 0) === nodes.length || undefined;
+      // The taint of a node that is not ready stays for a moment after it is ready.
+      const taints = await kubectl('get', 'nodes', '--output=jsonpath={.items[*].spec.taints}');
+      const ready = found.match(/ Ready /g)?.length ?? 0;
+      return (ready === nodes.length && taints.trim() === '') || undefined;
     });
     const count = options.fakeNodes ?? 0;
     if (count > 0) {
