@@ -359,6 +359,10 @@ describe('when the depot is a service of the host', () => {
   it('starts with the host, and ends with --uninstall', async () => {
     await host.reboot();
     await untilServed();
+    // The host has no such address.
+    const elsewhere = SERVICE.replace('127.0.0.1', '192.0.2.1');
+    expect((await site(`${elsewhere} --yes`)).json.error.code).toBe('engine-failed');
+    await untilServed();
     expect(await site('depot --uninstall --yes')).toMatchObject({ json: { changed: true } });
     expect(await site('depot --uninstall --yes')).toMatchObject({ json: { changed: false } });
     expect(await depotStatus()).toBe(0);

@@ -1,5 +1,6 @@
 import { interrupted } from '../../core/interrupted.ts';
-import type { CommandContext } from '../command.ts';
+import { printableLines } from '../../core/printable.ts';
+import { type CommandContext, usage } from '../command.ts';
 
 /**
  * Asks a question on the terminal, on stderr.
@@ -28,4 +29,26 @@ export async function ask(
   } finally {
     reader.close();
   }
+}
+
+/** How a person confirms a change. */
+export interface Confirmation {
+  readonly question: string;
+  /** The error without a terminal, such as `removing everything needs confirmation`. */
+  readonly needed: string;
+  /** The answer that confirms, as it is named in the error for another one. */
+  readonly expected: string;
+  readonly isExpected: (answer: string) => boolean;
+  readonly hint?: string;
+}
+
+/** Asks before a change. @throws StowageError `usage-invalid` without a terminal, or for another answer; `interrupted` */
+export async function requireConfirmation(
+  { question, needed, expected, isExpected, hint }: Confirmation,
+  context: CommandContext,
+): Promise<void> {
+  const answer = (await ask(printableLines(question), context))?.trim();
+  if (answer === undefined)
+    throw usage(needed, 'a terminal to confirm on, or --yes', 'neither', hint);
+  if (!isExpected(answer)) throw usage('not confirmed; nothing was changed', expected, answer);
 }

@@ -11,7 +11,7 @@ import { depotUnit, OLDEST_SYSTEMD } from '../../target/depot/depot-unit.ts';
 import { runCommand } from '../../target/host/command.ts';
 import { createSystemd, type Systemd, systemdRuns } from '../../target/host/systemd.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { ask } from './ask.ts';
+import { requireConfirmation } from './ask.ts';
 
 const UNIT_FOLDER = '/etc/systemd/system';
 /** How long the service must run before it counts as started: a wrong option ends it at once. */
@@ -104,8 +104,10 @@ export async function installDepot(
     await systemd.install(unit, { form: 'unit', text }, context.signal);
     await watch(systemd, unit, context);
   } catch (error) {
-    // A service that cannot run would be tried again for ever.
-    if (before === undefined) await systemd.remove(unit, new AbortController().signal);
+    // A service that cannot run would be tried again for ever; the one before it runs again.
+    const { signal } = new AbortController();
+    await systemd.remove(unit, signal);
+    if (before !== undefined) await systemd.install(unit, { form: 'unit', text: before }, signal);
     throw error;
   }
   return result(
@@ -194,16 +196,15 @@ async function confirm(
   context: CommandContext,
 ): Promise<void> {
   if (yes === true) return;
-  const answer = await ask(printableLines(`${question} [y/N] `), context);
-  if (answer === undefined)
-    throw usage(
-      'this needs confirmation',
-      'a terminal to confirm on, or --yes',
-      'neither',
-      'run the command with --dry-run to see what it would do, then with --yes',
-    );
-  if (!/^y(?:es)?$/i.test(answer.trim()))
-    throw usage('not confirmed; nothing was changed', 'yes', answer.trim());
+  await requireConfirmation(
+    {
+      question: `${question} [y/N] `,
+      ...{ needed: 'this needs confirmation', expected: 'yes' },
+      isExpected: (answer) => /^y(?:es)?$/i.test(answer),
+      hint: 'run the command with --dry-run to see what it would do, then with --yes',
+    },
+    context,
+  );
 }
 
 async function watch(

@@ -1,12 +1,11 @@
 import { counted } from '../../core/amount.ts';
-import { printableLines } from '../../core/printable.ts';
 import { requireParent } from '../../io/folder.ts';
 import { clearSite } from '../../site/applying/clear-site.ts';
 import { uninstall as uninstallRelease } from '../../site/applying/uninstall.ts';
 import { currentGeneration } from '../../site/generations.ts';
 import type { SiteContext } from '../../site/site-context.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { ask } from './ask.ts';
+import { requireConfirmation } from './ask.ts';
 import { changeResult, openSite } from './site.ts';
 
 export interface UninstallOptions {
@@ -63,17 +62,13 @@ async function confirm({ site, target }: SiteContext, context: CommandContext): 
     ...services,
     `Type the name of the site, ${name}, to continue: `,
   ];
-  const answer = await ask(printableLines(about.join('\n')), context);
-  if (answer === undefined)
-    throw usage(
-      'removing everything needs confirmation',
-      'a terminal to confirm on, or --yes',
-      'neither',
-    );
-  if (answer.trim() !== name)
-    throw usage(
-      'not confirmed; nothing was changed',
-      `the name of the site, ${name}`,
-      answer.trim(),
-    );
+  await requireConfirmation(
+    {
+      question: about.join('\n'),
+      needed: 'removing everything needs confirmation',
+      expected: `the name of the site, ${name}`,
+      isExpected: (answer) => answer === name,
+    },
+    context,
+  );
 }
