@@ -28,7 +28,9 @@ function start(
   const [file = '', ...rest] = (found?.command ?? []).map((each) =>
     each.replaceAll(LISTED, folder),
   );
-  const child = spawn(file, rest, { stdio: ['ignore', 'pipe', 'ignore'] });
+  // A container has none of this machine's variables, such as those that shift the clock of tests: Python cannot sleep then.
+  const env = { PATH: process.env['PATH'] };
+  const child = spawn(file, rest, { env, stdio: ['ignore', 'pipe', 'ignore'] });
   onTestFinished(() => void child.kill('SIGKILL'));
   return child;
 }
