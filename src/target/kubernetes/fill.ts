@@ -9,7 +9,7 @@ import { carImage, claimOf, contentItems, folderOf, type Item, settingsOf } from
 import { fillScript, SCRIPT_FOLDER, SOURCE_FOLDER, TARGET_FOLDER } from './fill-script.ts';
 import { imageReference } from './images.ts';
 import { contentDigest, labels, type Owner, objectName, releaseLabels } from './labels.ts';
-import { podSecurity } from './pod.ts';
+import { placementOf, podSecurity } from './pod.ts';
 
 /** The variable of the Job that names the folders whose content stays, separated by spaces. */
 export const KEEP_VARIABLE = 'STOWAGE_KEEP';
@@ -142,8 +142,7 @@ interface FillPod {
 function fillPod(of: FillPod): (args: readonly string[]) => Readonly<Record<string, unknown>> {
   const { items, service, input, owner, target, list, pullSecret } = of;
   const settings = settingsOf(input);
-  const { nodeSelector, tolerations, runtimeClass, priorityClass } = settings;
-  const [os = 'linux', architecture = 'amd64'] = input.platform.split('/');
+  const { runtimeClass, priorityClass } = settings;
   const sources = items.map((item, index) => ({
     volume: {
       name: `source-${index}`,
@@ -164,8 +163,7 @@ function fillPod(of: FillPod): (args: readonly string[]) => Readonly<Record<stri
       dnsPolicy: 'None',
       dnsConfig: { nameservers: ['127.0.0.1'] },
       ...(pullSecret === undefined ? {} : { imagePullSecrets: [{ name: pullSecret }] }),
-      nodeSelector: { 'kubernetes.io/os': os, 'kubernetes.io/arch': architecture, ...nodeSelector },
-      ...(tolerations.length === 0 ? {} : { tolerations }),
+      ...placementOf(settings, input.platform),
       ...(runtimeClass === undefined ? {} : { runtimeClassName: runtimeClass }),
       ...(priorityClass === undefined ? {} : { priorityClassName: priorityClass }),
       securityContext: {
