@@ -30,29 +30,35 @@ export function causesIn(params: unknown): readonly Cause[] {
 
 /** The defects without those that follow from others, and one for each value. */
 export function withoutConsequences<T extends Derived>(defects: readonly T[]): T[] {
-  const kept: T[] = [];
+  const kept = new Set<T>();
   const places = new Set<string>();
   const own = defects.filter(({ causes = [] }) => causes.length === 0);
   const derived = defects.filter(({ causes = [] }) => causes.length > 0);
   for (const each of [...own, ...derived]) {
     const place = JSON.stringify([each.path.map(String), each.atKey === true]);
-    if (places.has(place) || kept.some((other) => explains(other, each))) continue;
+    if (places.has(place) || isExplained(each, kept)) continue;
     places.add(place);
-    kept.push(each);
+    kept.add(each);
   }
-  return defects.filter((each) => kept.includes(each));
+  return defects.filter((each) => kept.has(each));
 }
 
-function explains(defect: Derived, { path, causes = [] }: Derived): boolean {
-  const wrong = meantPath(defect);
+function isExplained({ path, causes = [] }: Derived, others: Iterable<Derived>): boolean {
+  // A defect of its own is not compared: there may be very many.
   if (causes.length === 0) return false;
-  return [...causes, ['.']].some((cause) => {
-    const read = resolved(cause, path);
-    return (
-      wrong.length <= read.length &&
-      wrong.every((key, at) => read[at] === '*' || String(read[at]) === String(key))
-    );
-  });
+  const reads = [...causes, ['.']].map((cause) => resolved(cause, path));
+  for (const other of others) {
+    const wrong = meantPath(other);
+    if (reads.some((read) => isWithin(read, wrong))) return true;
+  }
+  return false;
+}
+
+function isWithin(read: readonly PropertyKey[], wrong: readonly PropertyKey[]): boolean {
+  return (
+    wrong.length <= read.length &&
+    wrong.every((key, at) => read[at] === '*' || String(read[at]) === String(key))
+  );
 }
 
 /** Where the value of a misspelled field was expected. */

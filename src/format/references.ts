@@ -78,15 +78,15 @@ interface Known {
   readonly services: ReadonlyMap<unknown, Fields>;
 }
 
-/** Where names of each kind are defined, and whether as the `name` of an entry. */
-const definedIn: Readonly<Record<string, readonly [section: string, named: boolean]>> = {
-  image: ['images', true],
-  model: ['models', true],
-  files: ['files', true],
-  service: ['services', true],
-  secret: ['secrets', false],
-  parameter: ['parameters', false],
-};
+/** Where the names of each kind are defined. */
+const definedIn = {
+  image: ['images', '*', 'name'],
+  model: ['models', '*', 'name'],
+  files: ['files', '*', 'name'],
+  service: ['services', '*', 'name'],
+  secret: ['secrets'],
+  parameter: ['parameters'],
+} as const satisfies Readonly<Record<string, Cause>>;
 
 function checkService(
   service: Fields,
@@ -96,14 +96,12 @@ function checkService(
 ): void {
   const missing = (
     defined: boolean,
-    kind: string,
+    kind: keyof typeof definedIn,
     name: unknown,
     ...path: (string | number)[]
   ): void => {
     if (typeof name !== 'string' || defined) return;
-    const [list = '', named = true] = definedIn[kind] ?? [];
-    const cause = named ? [list, '*', 'name'] : [list];
-    report([...at, ...path], `unknown ${kind} ${name}`, cause);
+    report([...at, ...path], `unknown ${kind} ${name}`, definedIn[kind]);
   };
   const { image } = service;
   missing(known.images.has(image), 'image', image, 'image');
