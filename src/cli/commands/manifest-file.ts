@@ -52,14 +52,42 @@ export async function checkManifest(
 
 /** Reads a lock; undefined if there is none. @throws StowageError `lock-invalid`, also if it was edited */
 export async function readLock(path: string): Promise<Lock | undefined> {
+  const found = await readAnyLock(path);
+  if (found?.edited === true) throw editedLock(path, found.lock);
+  return found?.lock;
+}
+
+/**
+ * Reads the lock that a new one follows. One that was edited still gives the sequence, with a warning.
+ * @returns no lock if there is none
+ */
+export async function readPreviousLock(
+  path: string,
+  { emit }: CommandContext,
+): Promise<{ readonly lock?: Lock; readonly edited: boolean }> {
+  const found = await readAnyLock(path);
+  if (found?.edited !== true) return found ?? { edited: false };
+  const { lock } = found;
+  emit({
+    type: 'warning',
+    message: `${path} was edited; every source is resolved again, after sequence ${lock.seq}`,
+    hint: 'if the last bundle has a higher sequence, give a higher one with --seq',
+  });
+  return { lock: sealLock(lock), edited: true };
+}
+
+/** A lock whose digest may be wrong, and nothing else. @throws StowageError `lock-invalid` */
+async function readAnyLock(
+  path: string,
+): Promise<{ readonly lock: Lock; readonly edited: boolean } | undefined> {
   const bytes = await readIfThere(path, MAX_LOCK_BYTES);
   if (bytes === undefined) return undefined;
   try {
-    return readJson(lockKind, bytes);
+    return { lock: readJson(lockKind, bytes), edited: false };
   } catch (error) {
     if (!(error instanceof StowageError) || error.code !== 'lock-invalid') throw error;
-    const edited = readEdited(bytes);
-    if (edited !== undefined) throw editedLock(path, edited);
+    const lock = readEdited(bytes);
+    if (lock !== undefined) return { lock, edited: true };
     const { expected, found, hint } = error;
     throw new StowageError('lock-invalid', `${path}: ${error.message}`, {
       ...(expected === undefined ? {} : { expected }),
@@ -71,33 +99,10 @@ export async function readLock(path: string): Promise<Lock | undefined> {
   }
 }
 
-/**
- * Reads the lock that a new one follows. One that was edited still gives the sequence, with a warning.
- * @returns no lock if there is none
- */
-export async function readPreviousLock(
-  path: string,
-  { emit }: CommandContext,
-): Promise<{ readonly lock?: Lock; readonly edited: boolean }> {
-  const bytes = await readIfThere(path, MAX_LOCK_BYTES);
-  const edited = bytes && readEdited(bytes);
-  if (edited !== undefined) {
-    emit({
-      type: 'warning',
-      message: `${path} was edited; every source is resolved again, after sequence ${edited.seq}`,
-      hint: 'if the last bundle has a higher sequence, give a higher one with --seq',
-    });
-    return { lock: sealLock(edited), edited: true };
-  }
-  const lock = await readLock(path);
-  return lock === undefined ? { edited: false } : { lock, edited: false };
-}
-
-/** The lock in these bytes if its digest alone is wrong. */
+/** The lock in these bytes, which are no valid lock, if its digest alone is wrong. */
 function readEdited(bytes: Buffer): Lock | undefined {
   try {
-    const lock = readJson(editedLockKind, bytes);
-    return lock.digest === digestOfLock(lock) ? undefined : lock;
+    return readJson(editedLockKind, bytes);
   } catch (error) {
     if (error instanceof StowageError) return undefined;
     throw error;
