@@ -41,7 +41,8 @@ async function missingFor(
   opened: SiteContext,
 ): Promise<StowageError | undefined> {
   const runs = opened.target.runsServices && bundle.services.length > 0;
-  return partial === undefined && runs ? (await checkValues(bundle, opened)).error : undefined;
+  if (partial !== undefined || !runs) return undefined;
+  return (await checkValues(bundle, await opened.site.site(), opened)).error;
 }
 
 /** The settings that the operator must add, and where all of them are explained. */

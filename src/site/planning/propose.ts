@@ -176,7 +176,7 @@ async function render(
   const own = target.ownSecrets?.(settings) ?? new Map();
   const ownSecrets = [...own.keys()];
   const known = withOwnSecrets(settings, bundle.name, own);
-  await requireValues(bundle, context);
+  await requireValues(bundle, settings, context);
   return renderRelease(release, {
     ...{ settings, target, ownSecrets },
     siteId: await site.id(),

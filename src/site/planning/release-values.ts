@@ -24,13 +24,16 @@ export interface ValueFaults {
   readonly misspelt?: StowageError;
 }
 
-/** Checks what `site.yaml` sets for a release: every parameter and secret has a value. */
+/**
+ * Checks what `site.yaml` sets for a release: every parameter and secret has a value.
+ * @param written the settings of the site
+ */
 export async function checkValues(
   bundle: Bundle,
+  written: Site,
   { site, target, env = {} }: SiteContext,
 ): Promise<ValueFaults> {
   const { name, parameters } = bundle;
-  const written = await site.site();
   const own = target.ownSecrets?.(written) ?? new Map();
   const settings = withOwnSecrets(written, name, own);
   const misspelt = await misspeltReleases(name, written, site);
@@ -44,8 +47,12 @@ export async function checkValues(
 }
 
 /** {@link checkValues}, which warns of misspelt names. @throws StowageError `site-invalid` */
-export async function requireValues(bundle: Bundle, context: SiteContext): Promise<void> {
-  const { error, misspelt } = await checkValues(bundle, context);
+export async function requireValues(
+  bundle: Bundle,
+  written: Site,
+  context: SiteContext,
+): Promise<void> {
+  const { error, misspelt } = await checkValues(bundle, written, context);
   if (error !== undefined) throw error;
   for (const message of misspelt?.defects ?? [])
     context.emit({ type: 'warning', message, hint: misspelt?.hint ?? '' });

@@ -38,7 +38,7 @@ async function check(text: string | undefined): Promise<{ file: string; warnings
     if (event.type === 'warning') warnings.push(event.message);
   };
   const options = { ...context(), emit, site, target: fakeTarget(), env: { KEY: 'k' } };
-  await requireValues(bundle, options);
+  await requireValues(bundle, await site.site(), options);
   return { file: site.file, warnings };
 }
 
