@@ -33,11 +33,17 @@ export async function readIndexes(folders: readonly string[]): Promise<ReadIndex
   const [place = '', ...others] = folders;
   const first = await readIndex(place);
   for (const folder of others) {
-    const bytes = await readListed(folder, 'SHA512SUMS', MAX_CHECKSUMS_BYTES, 'bundle-absent');
-    const id = sriHex(sriOf(bytes));
+    const id = await readId(folder);
     if (id !== first.id) throw mixed(folder, first.id, id);
   }
   return first;
+}
+
+/** The id of the bundle that a folder says it is of; nothing is parsed. @throws StowageError `bundle-absent` */
+export async function readId(folder: string): Promise<string> {
+  return sriHex(
+    sriOf(await readListed(folder, 'SHA512SUMS', MAX_CHECKSUMS_BYTES, 'bundle-absent')),
+  );
 }
 
 /** A `bundle-mixed` error. */

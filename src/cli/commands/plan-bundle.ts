@@ -1,5 +1,5 @@
 import { findDiscs } from '../../bundle/discs.ts';
-import { readIndex } from '../../bundle/read-index.ts';
+import { readId } from '../../bundle/read-index.ts';
 import { counted, formatBytes } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import { exitStatus } from '../../core/exit-status.ts';
@@ -33,7 +33,7 @@ export async function planBundle(
   const { site, target } = opened;
   await requireProtected(site);
   const folders = await findDiscs(places);
-  const { id } = await readIndex(folders[0] ?? '');
+  const id = await readId(folders[0] ?? '');
   if (await exists(releaseFolder(site, id)))
     return plan(id, options.root === undefined ? {} : { root: options.root }, context);
   if (target.mountsImages === true) throw mustBeImported(places, id);

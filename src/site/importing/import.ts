@@ -115,14 +115,15 @@ async function admitAtSite(
 
 /**
  * Decides whether a bundle could be imported, as {@link importMedia} does, and imports nothing. Large files are not read.
+ * @param folders of the bundle, or of its discs
  * @throws StowageError what admission throws
  */
 export async function previewImport(
-  places: readonly string[],
+  folders: readonly string[],
   state: SiteState,
   options: ImportOptions,
 ): Promise<AdmittedBundle> {
-  const medium = new DiscMedium(await findDiscs(places));
+  const medium = new DiscMedium(folders);
   try {
     return await admitAtSite(medium, state, options);
   } finally {
