@@ -3,6 +3,7 @@ import type { KubernetesObject } from '../../format/kubernetes.ts';
 import type { Cluster, Found } from './api/cluster.ts';
 import { metadataOf } from './pods.ts';
 import { quantity } from './quantity.ts';
+import { replicasOf } from './replicas.ts';
 
 /** Amounts by resource name, such as `cpu`, `memory` and `nvidia.com/gpu`. */
 export type Resources = Readonly<Record<string, number>>;
@@ -60,7 +61,7 @@ export function demandOf(deployment: KubernetesObject): Demand {
   const keys = listOf(podSpecOf(deployment)['topologySpreadConstraints']);
   return {
     request: requestOf(deployment),
-    replicas: Number(fieldsOf(deployment['spec'])['replicas'] ?? 1),
+    replicas: replicasOf(deployment),
     spread: keys.map(({ topologyKey }) => String(topologyKey)),
   };
 }

@@ -1,7 +1,7 @@
 import { fieldsOf } from '../../../core/fields.ts';
-import type { KubernetesService } from '../../../format/kubernetes.ts';
+import type { KubernetesService, KubernetesWorkload } from '../../../format/kubernetes.ts';
 import type { Constraint } from '../../../format/plan.ts';
-import { arrivals, isStopped, type ServiceName } from '../../change.ts';
+import { arrivals, type Change, isStopped, type ServiceName } from '../../change.ts';
 import type { Found } from '../api/cluster.ts';
 import { isForbidden } from '../api/failure.ts';
 import { type ClusterNode, candidates, demandOf, nodesOf } from '../capacity.ts';
@@ -11,10 +11,10 @@ import { metadataOf } from '../pods.ts';
 import { clusterWorkload } from '../workload.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
 
+/** A service that a change starts. */
 interface Starting extends ServiceName {
+  readonly workload: KubernetesWorkload;
   readonly deployed: KubernetesService;
-  /** The id of the site that owns its predecessor. */
-  readonly site: string;
 }
 
 type Judged = Pick<Constraint, 'satisfied' | 'found'>;
@@ -24,7 +24,7 @@ type Judged = Pick<Constraint, 'satisfied' | 'found'>;
  * its predecessor stopped finds that one's room free.
  */
 export async function capacity(input: ClusterConstraintInput): Promise<Constraint[]> {
-  const starting = startingServices(input);
+  const starting = startingServices(input.change);
   if (starting.length === 0) return [];
   const nodes = await readableNodes(input);
   const found = new Map<Starting, Judged>();
@@ -50,7 +50,8 @@ export async function capacity(input: ClusterConstraintInput): Promise<Constrain
   });
 }
 
-function startingServices({ change }: ClusterConstraintInput): Starting[] {
+/** The services of arriving releases, except those that a person stopped and those that run unchanged. */
+export function startingServices(change: Change): Starting[] {
   const running = new Set(
     change.from.releases.flatMap((each) =>
       (clusterWorkload(each)?.services ?? []).map(({ deployment }) => deployment.metadata.name),
@@ -58,13 +59,13 @@ function startingServices({ change }: ClusterConstraintInput): Starting[] {
   );
   return arrivals(change).flatMap(({ release }) => {
     const workload = clusterWorkload(release);
-    return (workload?.services ?? [])
+    if (workload === undefined) return [];
+    return workload.services
       .filter(({ name }) => !isStopped(change, { release: release.name, service: name }))
       .filter(({ deployment }) => !running.has(deployment.metadata.name))
-      .map((deployed) => ({
-        ...{ deployed, release: release.name, service: deployed.name },
-        site: workload?.site ?? '',
-      }));
+      .map((deployed) => {
+        return { workload, deployed, release: release.name, service: deployed.name };
+      });
   });
 }
 
@@ -76,7 +77,7 @@ function isLeaving(
   const leaving = new Set(
     (change.exclusive ?? []).map(({ release, service }) => `${release} ${service}`),
   );
-  const site = starting[0]?.site;
+  const site = starting[0]?.workload.site;
   return (pod) => {
     const own = fieldsOf(metadataOf(pod)['labels']);
     const name = `${String(own[labels.release])} ${String(own[labels.service])}`;

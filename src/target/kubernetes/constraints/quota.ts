@@ -1,13 +1,15 @@
 import { type Fields, fieldsOf, listOf, textOf } from '../../../core/fields.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import type { Constraint } from '../../../format/plan.ts';
-import { arrivals, changesBetween, isStopped } from '../../change.ts';
+import { changesBetween } from '../../change.ts';
 import type { Found } from '../api/cluster.ts';
 import { isForbidden } from '../api/failure.ts';
 import { podSpecOf, type Resources, requestOf } from '../capacity.ts';
 import { metadataOf } from '../pods.ts';
 import { quantity } from '../quantity.ts';
+import { replicasOf } from '../replicas.ts';
 import { clusterWorkload } from '../workload.ts';
+import { startingServices } from './capacity.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
 
 /** Sums of fractions of processors. */
@@ -56,26 +58,14 @@ function amountsByNamespace({ change }: ClusterConstraintInput): Map<string, Res
   const count = (namespace: string, deployment: KubernetesObject, sign: number): void => {
     const sum = amounts.get(namespace) ?? {};
     amounts.set(namespace, sum);
-    const replicas = sign * Number(fieldsOf(deployment['spec'])['replicas'] ?? 1);
+    const replicas = sign * replicasOf(deployment);
     for (const [key, amount] of Object.entries(quotaAmounts(deployment)))
       sum[key] = (sum[key] ?? 0) + replicas * amount;
     sum[DEPLOYMENTS] = (sum[DEPLOYMENTS] ?? 0) + sign;
   };
   const { leaving } = changesBetween(change.from, change.to);
-  const before = new Set(
-    change.from.releases.flatMap((each) =>
-      (clusterWorkload(each)?.services ?? []).map(({ deployment }) => deployment.metadata.name),
-    ),
-  );
-  for (const { release } of arrivals(change)) {
-    const workload = clusterWorkload(release);
-    for (const { name, deployment } of workload?.services ?? [])
-      if (
-        !before.has(deployment.metadata.name) &&
-        !isStopped(change, { release: release.name, service: name })
-      )
-        count(workload?.namespace ?? '', deployment, 1);
-  }
+  for (const { workload, deployed } of startingServices(change))
+    count(workload.namespace, deployed.deployment, 1);
   for (const release of leaving) {
     const workload = clusterWorkload(release);
     for (const { name, deployment } of workload?.services ?? [])
