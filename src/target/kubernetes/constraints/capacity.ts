@@ -143,14 +143,16 @@ async function roomFor(
   }
 }
 
-async function readableNodes({
-  cluster,
-  signal,
-}: ClusterConstraintInput): Promise<ClusterNode[] | undefined> {
-  try {
-    return await nodesOf(cluster, signal);
-  } catch (error) {
-    if (isForbidden(error)) return undefined;
-    throw error;
-  }
+const nodesRead = new WeakMap<ClusterConstraintInput, Promise<ClusterNode[] | undefined>>();
+
+/** The nodes of the cluster, read once in a plan; undefined for an account that may not read them. */
+export function readableNodes(input: ClusterConstraintInput): Promise<ClusterNode[] | undefined> {
+  const nodes =
+    nodesRead.get(input) ??
+    nodesOf(input.cluster, input.signal).catch((error: unknown) => {
+      if (isForbidden(error)) return undefined;
+      throw error;
+    });
+  nodesRead.set(input, nodes);
+  return nodes;
 }

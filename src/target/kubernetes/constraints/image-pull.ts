@@ -3,7 +3,7 @@ import { MIB } from '../../../core/limits.ts';
 import { momentOf } from '../../../format/field.ts';
 import type { KubernetesWorkload } from '../../../format/kubernetes.ts';
 import type { Constraint } from '../../../format/plan.ts';
-import { type Arrival, arrivals } from '../../change.ts';
+import { type Arrival, arrivals, releaseText } from '../../change.ts';
 import { contentImages, imagesOf } from '../content-images.ts';
 import { ProofFile } from '../doctor/cluster-proof.ts';
 import { type PullResult, probePull, type Shown } from '../doctor/image-probe.ts';
@@ -30,12 +30,13 @@ interface Tried {
 /** A node pulls the images of each arriving release, with its certificate authorities and credentials: really tried in a pod. */
 export async function imagePull(input: ClusterConstraintInput): Promise<Constraint[]> {
   const constraints: Constraint[] = [];
+  let proof: ProofFile | undefined;
   for (const arrival of arrivals(input.change)) {
     const tried = imagesToTry(arrival);
     if (tried === undefined) continue;
-    const { name, version } = arrival.release;
-    const needs = `a node pulls the images of release ${name} ${version}`;
-    const { satisfied, found } = await pulled(tried, input);
+    proof ??= await ProofFile.open(input.root, input.cluster, input.signal);
+    const needs = `a node pulls the images of ${releaseText(arrival.release)}`;
+    const { satisfied, found } = await pulled(tried, proof, input);
     const more = tried.partly ? '; models of more than 256 MiB were not tried' : '';
     constraints.push({ rule: 'image-pull', satisfied, needs, found: `${found}${more}` });
   }
@@ -55,11 +56,11 @@ function imagesToTry({ release, bundle }: Arrival): Tried | undefined {
 
 async function pulled(
   { workload, images }: Tried,
+  proof: ProofFile,
   input: ClusterConstraintInput,
 ): Promise<{ readonly satisfied: boolean; readonly found: string }> {
-  const { cluster, root, now, signal } = input;
+  const { now } = input;
   const secret = workload.pullSecret?.name ?? '';
-  const proof = await ProofFile.open(root, cluster, signal);
   const recent = (await proof.read()).pulls.filter(
     (each) => each.secret === secret && now.getTime() - Date.parse(each.at) < VALID_MS,
   );

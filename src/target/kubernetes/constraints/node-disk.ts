@@ -5,10 +5,10 @@ import type { Constraint } from '../../../format/plan.ts';
 import { arrivals } from '../../change.ts';
 import { imageLayers, unpackedBytes } from '../../container/disk-use.ts';
 import type { StoredBlobs } from '../../target.ts';
-import { isForbidden } from '../api/failure.ts';
-import { type ClusterNode, candidates, nodesOf } from '../capacity.ts';
+import { type ClusterNode, candidates } from '../capacity.ts';
 import { contentImages, imagesOf } from '../content-images.ts';
 import { clusterWorkload } from '../workload.ts';
+import { readableNodes } from './capacity.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
 
 const DISK = 'ephemeral-storage';
@@ -18,25 +18,19 @@ const DISK = 'ephemeral-storage';
  * snapshot that containers see. The API says how large the disk is, not what is free.
  */
 export async function nodeDisk(input: ClusterConstraintInput): Promise<Constraint[]> {
-  const { change, cluster, store, signal } = input;
-  let nodes: ClusterNode[] | undefined;
+  const { change, store } = input;
   const constraints: Constraint[] = [];
   for (const { release, bundle } of arrivals(change)) {
     for (const { name, deployment } of clusterWorkload(release)?.services ?? []) {
       const bytes = await bytesOf(bundle, imagesOf(deployment), store);
       const needs = `a node with a disk of ${formatBytes(bytes)} or more for images and models of service ${name} of release ${release.name}, as content and as snapshot`;
-      try {
-        nodes ??= await nodesOf(cluster, signal);
-      } catch (error) {
-        if (!isForbidden(error)) throw error;
-        const found = 'not known: the account may not read nodes';
-        constraints.push({ rule: 'node-disk', satisfied: true, needs, found });
-        continue;
-      }
+      const nodes = await readableNodes(input);
       constraints.push({
         rule: 'node-disk',
         needs,
-        ...judge(candidates(deployment, nodes), bytes),
+        ...(nodes === undefined
+          ? { satisfied: true, found: 'not known: the account may not read nodes' }
+          : judge(candidates(deployment, nodes), bytes)),
       });
     }
   }
