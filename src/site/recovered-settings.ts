@@ -1,4 +1,5 @@
 import { StowageError } from '../core/error.ts';
+import { type Fields, fieldsOf } from '../core/fields.ts';
 import { MAX_SITE_BYTES } from '../core/limits.ts';
 import { checkDocument } from '../format/document.ts';
 import type { Receipt } from '../format/receipt.ts';
@@ -21,7 +22,7 @@ export async function recoverSettings(site: SiteFolder): Promise<Site | undefine
   const isEmpty = (await currentGeneration(site)).number === 0;
   const target = receipt?.host.engine.split(' ')[0] ?? (isEmpty ? 'depot' : written['target']);
   if (target === undefined) return undefined;
-  const { kubeconfig, context } = membersOf(written['kubernetes']);
+  const { kubeconfig, context } = fieldsOf(written['kubernetes']);
   const cluster = {
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
     ...(context === undefined ? {} : { context }),
@@ -54,16 +55,11 @@ async function newestWithEngine(site: SiteFolder): Promise<Receipt | undefined> 
   return undefined;
 }
 
-async function salvage(site: SiteFolder): Promise<Readonly<Record<string, unknown>>> {
+async function salvage(site: SiteFolder): Promise<Fields> {
   try {
-    return membersOf(
-      salvageYaml((await readIfThere(site.file, MAX_SITE_BYTES)) ?? Buffer.alloc(0)),
-    );
+    const bytes = await readIfThere(site.file, MAX_SITE_BYTES);
+    return bytes === undefined ? {} : fieldsOf(salvageYaml(bytes));
   } catch {
     return {};
   }
-}
-
-function membersOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }

@@ -24,22 +24,21 @@ export async function siteFacts(
   const { labels } = await site.site();
   const health: ServiceHealth[] = [];
   const all = running.releases.flatMap((release) =>
-    target.services(release).map(({ name }) => ({ release, service: name })),
+    target.services(release).map((service) => ({ release, service })),
   );
-  const states = await orUnknown(target.states?.(all, signal) ?? Promise.resolve(undefined));
+  const of = all.map(({ release, service: { name } }) => ({ release, service: name }));
+  const states = await orUnknown(target.states?.(of, signal) ?? Promise.resolve(undefined));
   const stopped = await stoppedServices(site, running);
-  for (const release of running.releases) {
-    for (const service of target.services(release)) {
-      const found = await orUnknown(
-        serviceStatus(release, service, { target, signal, known: states?.[health.length] }),
-      );
-      const noted = findService(stopped, { release: release.name, service: service.name });
-      health.push({
-        service: `${release.name} ${service.name}`,
-        ...healthOf(found),
-        ...(noted === undefined ? {} : { stoppedAt: noted.at }),
-      });
-    }
+  for (const [index, { release, service }] of all.entries()) {
+    const found = await orUnknown(
+      serviceStatus(release, service, { target, signal, known: states?.[index] }),
+    );
+    const noted = findService(stopped, { release: release.name, service: service.name });
+    health.push({
+      service: `${release.name} ${service.name}`,
+      ...healthOf(found),
+      ...(noted === undefined ? {} : { stoppedAt: noted.at }),
+    });
   }
   let blobs = 0;
   let bytes = 0;
