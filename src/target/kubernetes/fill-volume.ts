@@ -99,10 +99,9 @@ async function runJob(of: Filling, job: KubernetesObject, signal: AbortSignal): 
   for (;;) {
     if (signal.aborted) throw interrupted(signal);
     const found = await cluster.get(place, signal);
-    const end = found === undefined ? undefined : endOf(found);
-    if (end === 'Complete') break;
+    if (found !== undefined && endOf(found) === 'Complete') break;
     const pod = mainPod(await podsNamed(cluster, workload, job.metadata.name, signal));
-    const failure = end === undefined ? waitingFailure(pod) : endedFailure(pod, workload);
+    const failure = jobFailure(found, pod, workload);
     if (failure === undefined) passing = undefined;
     else {
       passing ??= performance.now();
@@ -147,12 +146,35 @@ function endOf(job: Found): string | undefined {
   return typeof end?.['type'] === 'string' ? end['type'] : undefined;
 }
 
-function waitingFailure(pod: Pod | undefined): StartFailure | undefined {
-  return pod === undefined || pod.ended !== undefined ? undefined : startFailure(pod);
+const REMOVED: StartFailure = {
+  found: 'somebody removed the Job while it ran',
+  hint: 'run the command again, which continues the copy',
+  mayPass: false,
+};
+/** Quota, PodSecurity or a webhook keep the controller from making one, and no condition of a Job says so. */
+const NO_POD: StartFailure = {
+  found: 'the cluster creates no pod for the Job',
+  hint: 'kubectl describe job shows the reason, such as a quota or an admission webhook',
+  mayPass: true,
+};
+
+/** Why a Job that is not complete does not get on; undefined while nothing is wrong. @param job undefined if it is gone */
+export function jobFailure(
+  job: Found | undefined,
+  pod: Pod | undefined,
+  workload: Pick<KubernetesWorkload, 'fill'>,
+): StartFailure | undefined {
+  if (job === undefined) return REMOVED;
+  if (endOf(job) !== undefined) return endedFailure(pod, workload);
+  if (pod === undefined) return NO_POD;
+  return pod.ended === undefined ? startFailure(pod) : undefined;
 }
 
 /** What the last lines of the Job mean. */
-function endedFailure(pod: Pod | undefined, { fill }: KubernetesWorkload): StartFailure {
+function endedFailure(
+  pod: Pod | undefined,
+  { fill }: Pick<KubernetesWorkload, 'fill'>,
+): StartFailure {
   const message = pod?.ended?.message ?? '';
   const claim = fill?.claim ?? '';
   const end = (found: string, hint: string): StartFailure => ({ found, hint, mayPass: false });
