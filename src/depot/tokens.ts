@@ -22,18 +22,15 @@ const TOKEN = /^[\x21-\x7e]+$/;
 export function parseTokens(text: string): Tokens {
   const holders: { name: string; hash: Buffer }[] = [];
   const defects: string[] = [];
-  text.split(/\r?\n/).forEach((line, index) => {
-    if (line.trim() === '' || line.startsWith('#')) return;
-    const colon = line.indexOf(':');
-    const name = line.slice(0, Math.max(colon, 0));
-    const hash = hashOf(line.slice(colon + 1).trim());
-    if (!NAME.test(name)) defects.push(`line ${index + 1}: expected NAME: before the token`);
+  for (const { line, name, token } of entriesOf(text)) {
+    const hash = hashOf(token);
+    if (!NAME.test(name)) defects.push(`line ${line}: expected NAME: before the token`);
     else if (hash === undefined)
       defects.push(
-        `line ${index + 1}: expected a token of at least ${MIN_TOKEN_LENGTH} printable characters, or sha256= and 64 hex digits`,
+        `line ${line}: expected a token of at least ${MIN_TOKEN_LENGTH} printable characters, or sha256= and 64 hex digits`,
       );
     else holders.push({ name, hash });
-  });
+  }
   if (defects.length > 0 || holders.length === 0)
     throw new StowageError('document-invalid', 'the token file cannot be used', {
       expected: 'lines of NAME:TOKEN or NAME:sha256=HEX',
@@ -44,17 +41,26 @@ export function parseTokens(text: string): Tokens {
   return { holder: (authorization) => holderOf(authorization, holders) };
 }
 
-/** The first holder of a token file whose token is in it as such; undefined if all are hashes. */
+/** The first holder of a token file whose token it has in plain text; undefined if there is none that {@link parseTokens} accepts. */
 export function plainToken(
   text: string,
 ): { readonly name: string; readonly token: string } | undefined {
-  for (const line of text.split(/\r?\n/)) {
-    const colon = line.indexOf(':');
-    const [name, token] = [line.slice(0, Math.max(colon, 0)), line.slice(colon + 1).trim()];
-    if (!line.startsWith('#') && NAME.test(name) && !HASHED.test(token) && TOKEN.test(token))
+  for (const { name, token } of entriesOf(text))
+    if (NAME.test(name) && !HASHED.test(token) && hashOf(token) !== undefined)
       return { name, token };
-  }
   return undefined;
+}
+
+/** Every line that is neither empty nor a comment, split at its first colon. */
+function entriesOf(
+  text: string,
+): { readonly line: number; readonly name: string; readonly token: string }[] {
+  return text.split(/\r?\n/).flatMap((each, index) => {
+    if (each.trim() === '' || each.startsWith('#')) return [];
+    const colon = each.indexOf(':');
+    const name = each.slice(0, Math.max(colon, 0));
+    return { line: index + 1, name, token: each.slice(colon + 1).trim() };
+  });
 }
 
 function hashOf(text: string): Buffer | undefined {

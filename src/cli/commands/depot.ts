@@ -100,8 +100,10 @@ async function mirrorOptions(
     throw usage('invalid --as', 'a host and a port, such as 10.0.0.5:5443', host);
   const registries = catalog.repositories().flatMap(({ upstream }) => upstream?.registry ?? []);
   const authority = caFile === undefined ? undefined : await readAuthority(context.path(caFile));
-  const credentials =
-    tokenFile === undefined ? undefined : plainToken(await readTokenFile(tokenFile, context));
+  const written = tokenFile === undefined ? undefined : await readTokenFile(tokenFile, context);
+  // A depot would not start with a file that has defects.
+  if (written !== undefined) parseTokens(written);
+  const credentials = written === undefined ? undefined : plainToken(written);
   if (tokenFile !== undefined && credentials === undefined)
     throw usage(
       'the token file has no token to print',
