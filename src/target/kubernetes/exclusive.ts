@@ -14,8 +14,8 @@ interface Replacement {
 }
 
 /**
- * The services whose successors do not fit beside all that runs and starts: no node that their pods may run on has the resources free. An account
- * that may not read nodes and pods cannot know; then services with GPUs stop first, because GPUs are what is scarce.
+ * The services whose successors do not fit beside all that runs and starts: no node that their pods may run on has the resources
+ * free. An account that may not read nodes and pods cannot know; then services with GPUs stop first, because GPUs are scarce.
  */
 export async function exclusiveServices(
   cluster: Cluster,

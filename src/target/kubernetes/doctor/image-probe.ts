@@ -133,7 +133,7 @@ async function pulledPod(
   const began = performance.now();
   const judge = (state: ProbeState): Shown<{ pull: PullResult; state: ProbeState }> | undefined => {
     last = state;
-    const { node, unscheduled = 'no node took the pod', containers } = state;
+    const { node, unscheduled = 'the pod was not scheduled to any node', containers } = state;
     if (node === undefined) {
       const late = performance.now() - began >= PLACED_SECONDS * 1000;
       return late ? { unproven: oneLine(unscheduled, MAX_TEXT) } : undefined;
@@ -149,7 +149,7 @@ async function pulledPod(
   const found = await watchProbePod(place, pod.part, { seconds, judge }, signal);
   if (found !== undefined) return found;
   if (signal.aborted) throw interrupted(signal);
-  if (last?.node === undefined) return { unproven: 'no node took the pod' };
+  if (last?.node === undefined) return { unproven: 'the pod was not scheduled to any node' };
   return { shown: { pull: { result: 'pulling', node: last.node }, state: last } };
 }
 

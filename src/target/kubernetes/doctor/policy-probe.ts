@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { interrupted } from '../../../core/interrupted.ts';
 import { oneLine } from '../../../core/printable.ts';
 import { pathOf } from '../api/kinds.ts';
 import type { Shown } from './image-probe.ts';
@@ -126,7 +127,8 @@ async function connected(
       const { text } = await cluster.text(`${path}/log?${query}`, signal);
       if (text.includes(CONNECTED)) return true;
     }
-    await sleep(POLL_MS, undefined, { signal });
+    await sleep(POLL_MS, undefined, { signal }).catch(() => {});
+    if (signal.aborted) throw interrupted(signal);
   }
   return false;
 }

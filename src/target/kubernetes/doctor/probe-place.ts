@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { interrupted } from '../../../core/interrupted.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import type { KubernetesSite } from '../../../format/kubernetes-site.ts';
 import type { Cluster, Named } from '../api/cluster.ts';
@@ -35,8 +36,9 @@ export interface ProbeRequest extends Omit<ProbePlace, 'namespace' | 'pullSecret
 }
 
 /**
- * Runs probes, and removes everything that they made, also what a killed command left. Every probe pod has a deadline of its own.
- * @throws StowageError `engine-failed`; see {@link isUnproven} for an account or a cluster that allows no probe
+ * Runs probes, and removes everything that they made, also leftovers of a killed command. Every probe pod has its own deadline. What
+ * is not gone within a minute, such as a pod of a lost node, is removed by the next call.
+ * @throws StowageError `engine-failed`, `interrupted`
  */
 export async function withProbePlace<T>(
   request: ProbeRequest,
@@ -134,7 +136,8 @@ async function removeProbes(
   for (const place of removed)
     while ((await cluster.tryGet(place, signal)).object !== undefined) {
       if (performance.now() - began >= GONE_MS) return;
-      await sleep(POLL_MS, undefined, { signal });
+      await sleep(POLL_MS, undefined, { signal }).catch(() => {});
+      if (signal.aborted) throw interrupted(signal);
     }
 }
 

@@ -8,9 +8,9 @@ import { placementOf } from '../pod.ts';
 import { type ProbePlace, probeLabels, probeName } from './probe-place.ts';
 
 const POLL_MS = 300;
-/** The kubelet ends a probe pod after this time, whatever became of this command. */
+/** The kubelet ends a probe pod after this time, even if this command was killed. */
 const DEADLINE_SECONDS = 300;
-const MIB = '128Mi';
+const MEMORY = '128Mi';
 
 /** One container of a probe pod. */
 export interface ProbeContainer {
@@ -31,7 +31,7 @@ export interface ProbePod {
   readonly apart?: boolean;
 }
 
-/** What became of one container. */
+/** The state of one container. */
 export interface ContainerState {
   readonly name: string;
   readonly running: boolean;
@@ -122,7 +122,7 @@ function containerState({ name, state }: Fields): ContainerState {
 function podObject(place: ProbePlace, pod: ProbePod): object {
   const { part, containers, volumes } = pod;
   const { site, settings, platform, namespace, pullSecret } = place;
-  const resources = { cpu: '10m', memory: MIB };
+  const resources = { cpu: '10m', memory: MEMORY };
   return {
     apiVersion: 'v1',
     kind: 'Pod',
