@@ -49,7 +49,7 @@ export interface ResolveOptions extends Context {
   readonly sources: Sources;
   /** The previous lock, whose sequence this one continues. */
   readonly previous?: Lock;
-  /** Whether it was edited: nothing that it says about a source is reused. */
+  /** Whether it was edited: nothing in it about a source is reused. */
   readonly previousEdited?: boolean;
 }
 

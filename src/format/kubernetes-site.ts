@@ -186,7 +186,7 @@ export const kubernetesSite: z.ZodType<KubernetesSite> = exact(
     )
     .refine(({ weights, fill }) => fill === undefined || weights === 'volume', {
       path: ['fill'],
-      message: 'only weights: volume is filled',
+      message: 'expected only with weights: volume',
     })
     .refine(({ fill, claim }) => fill?.keep !== true || claim !== undefined, {
       path: ['fill', 'keep'],

@@ -3,13 +3,13 @@ import { fieldsOf, listOf } from '../core/fields.ts';
 
 /** What a cluster can give a service and one host cannot. Hosts run one container and ignore these fields. */
 export interface Scaling {
-  /** How many pods answer as this service; one if absent. */
+  /** The number of pods that run this service; one if absent. */
   readonly replicas?: number;
-  /** How many of the replicas may be away at once while nodes are drained. */
+  /** How many replicas may be unavailable at once while nodes are drained. */
   readonly disruption?: number;
   /** Labels of nodes over whose values the replicas are spread evenly, such as `kubernetes.io/hostname`. */
   readonly spread?: readonly string[];
-  /** What a node sets aside for each replica, where the service has no limit. */
+  /** What each replica reserves on its node, where the service has no limit. */
   readonly requests?: {
     /** Processors; without it and without `cpus`, a tenth of one. */
     readonly cpus?: number;
@@ -64,7 +64,7 @@ export function scalingDefects(
   if (requests['memory'] !== undefined && service['memory'] !== undefined)
     defects.push({
       path: ['requests', 'memory'],
-      message: 'a service with a limit of memory has all of it set aside: remove one of them',
+      message: 'a service with a memory limit reserves all of it: remove one of them',
     });
   if (Number(requests['cpus']) > Number(cpus))
     defects.push({ path: ['requests', 'cpus'], message: `expected at most cpus, ${cpus}` });

@@ -25,7 +25,7 @@ export interface StoreDamage {
   readonly files: readonly DamagedFile[];
 }
 
-/** More are not listed: the first lead to the disk. */
+/** More are not listed: the first are enough to find the disk. */
 export const MAX_DAMAGED_FILES = 10_000;
 
 const text = z.string().min(1).max(4096);

@@ -104,7 +104,7 @@ export async function installDepot(
     await systemd.install(unit, { form: 'unit', text }, context.signal);
     await watch(systemd, unit, context);
   } catch (error) {
-    // A service that cannot run would be tried again for ever; the one before it runs again.
+    // systemd would restart a service that cannot run again and again. The previous service is started again.
     const { signal } = new AbortController();
     await systemd.remove(unit, signal);
     if (before !== undefined) await systemd.install(unit, { form: 'unit', text: before }, signal);
@@ -181,7 +181,7 @@ function systemdFor({ terminal: { env } }: CommandContext): Systemd {
   return createSystemd({ run: runCommand, env, user: false, folders });
 }
 
-/** The installer that the site keeps, since the medium goes; else the program that runs, and its Node. */
+/** The installer that the site keeps, because the media are removed; else this program, and its Node. */
 async function commandOf(site: SiteFolder, { terminal }: CommandContext): Promise<string[]> {
   const { program } = terminal;
   if (/\.[jt]s$/.test(program)) return [await readlink('/proc/self/exe'), program];

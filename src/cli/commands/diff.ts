@@ -68,7 +68,7 @@ async function sideAt(
   }
 }
 
-/** An error that says which of the two it is about. */
+/** The error with the name of the bundle or lock that caused it. */
 function ofSide(error: unknown, place: string, path: string): unknown {
   if (!(error instanceof StowageError) || error.message.includes(path)) return error;
   const { code, message, expected, found, hint, defects } = error;

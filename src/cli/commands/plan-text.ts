@@ -37,7 +37,7 @@ function shortened(subject: string): string {
   return /^[0-9a-f]{64,}$/.test(subject) ? subject.slice(0, 16) : subject;
 }
 
-/** The checks of a plan: the failed and overridden ones, or all. What the target ignores is always told. */
+/** The checks of a plan: the failed and overridden ones, or all. What the target ignores is always shown. */
 export function constraintTable({ constraints }: Plan, all: boolean): string {
   const shown = constraints.filter((each) => all || !each.satisfied || each.rule === IGNORED);
   const lines = shown.map((each) => {

@@ -85,7 +85,7 @@ function resultOf(root: string, { state, repaired, lists }: Outcome): CommandRes
   };
 }
 
-/** What the media were good for, if they did not have everything. */
+/** How many of the damaged files the media contain, if the repair is incomplete. */
 function mediumLines({ before, after, medium, contains }: StoreRepair): string[] {
   if (isIntact(after) || before.bad.length === 0) return [];
   const has = contains === 0 ? 'none' : contains === before.bad.length ? 'all' : contains;

@@ -43,7 +43,7 @@ export function ownSecretReader(
   };
 }
 
-/** A defect of what `site.yaml` says about a secret. */
+/** A defect of a secret in `site.yaml`. */
 export interface SecretDefect extends Defect {
   /** What helps without a change of `site.yaml`. */
   readonly remedy?: string;
@@ -138,7 +138,7 @@ export async function readSecret(
   });
 }
 
-/** Where `site.yaml` says that a secret is. */
+/** The file or variable of a secret in `site.yaml`. */
 export function secretReference(
   settings: Site,
   release: string,
