@@ -28,7 +28,9 @@ export interface StoreDamage {
 /** More are not listed: the first are enough to find the disk. */
 export const MAX_DAMAGED_FILES = 10_000;
 
-const text = z.string().min(1).max(4096);
+export const MAX_DAMAGE_TEXT = 4096;
+
+const text = z.string().min(1).max(MAX_DAMAGE_TEXT);
 
 const schema: z.ZodType<StoreDamage> = exact(
   z.strictObject({

@@ -1,8 +1,10 @@
 import { relative } from 'node:path';
+import { cutTo } from '../core/printable.ts';
 import { readCanonical, writeCanonical } from '../format/document.ts';
 import { momentOf } from '../format/field.ts';
 import {
   type DamagedFile,
+  MAX_DAMAGE_TEXT,
   MAX_DAMAGED_FILES,
   type StoreDamage,
   storeDamageKind,
@@ -27,7 +29,8 @@ export async function recordDamage(
   for (const each of found.slice(0, MAX_DAMAGED_FILES)) {
     const mark = await markOf(each.path);
     const place = relative(site.root, each.path);
-    files.push({ ...each, path: place, ...(mark === undefined ? {} : { mark }) });
+    const what = cutTo(each.what, MAX_DAMAGE_TEXT);
+    files.push({ ...each, what, path: place, ...(mark === undefined ? {} : { mark }) });
   }
   const damage: StoreDamage = { schema: 'stowage/store-damage/v1', at: momentOf(at), files };
   await writeAtomic(path(site), writeCanonical(storeDamageKind, damage));

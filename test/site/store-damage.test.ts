@@ -55,6 +55,16 @@ describe('when a verification found damaged files', () => {
     expect(paths.includes(file)).toBe(known);
   });
 
+  it('shortens an error message of any length', async () => {
+    const { site, file } = await damaged();
+    await recordDamage(
+      site,
+      [{ path: file, what: 'x'.repeat(5000), verdict: 'damaged' }],
+      packedAt,
+    );
+    expect((await knownDamage(site))?.files[0]?.what).toMatch(/^x{4093}\.\.\.$/);
+  });
+
   it('leaves out a missing file that is there again', async () => {
     const { site, gone } = await damaged();
     writeFileSync(gone, 'good');
