@@ -147,19 +147,23 @@ describe('when work waits for a lock', () => {
     const path = join(root, 'turns');
     const done: number[] = [];
     let inside = 0;
-    let told = 0;
+    const waiting = new Set<number>();
+    const bothWait = Promise.withResolvers<void>();
+    const onWait = (each: number): void => {
+      expect(waiting).not.toContain(each);
+      if (waiting.add(each).size === 2) bothWait.resolve();
+    };
     await Promise.all(
       [1, 2, 3].map((each) =>
-        inTurn(path, { onWait: () => void told++ }, async () => {
+        inTurn(path, { onWait: () => onWait(each) }, async () => {
           expect(inside++).toBe(0);
-          await setTimeout(20);
+          await bothWait.promise;
           inside -= 1;
           done.push(each);
         }),
       ),
     );
     expect(done.toSorted()).toEqual([1, 2, 3]);
-    expect(told).toBe(2);
     expect(await lockHolder(path)).toBeUndefined();
   });
 
