@@ -12,7 +12,7 @@ const unit: string[] = globSync('test/**/*.test.ts', {
 
 const e2e: string[] = globSync('test/e2e/*.test.ts', { cwd: import.meta.dirname });
 
-// A cluster takes 1.3 GB and both cores for a while: its tests run alone.
+// A cluster takes 1.3 GB: its tests have a project of their own, one file after the other.
 const clusters: string[] = e2e.filter((file) => /support\/kubernetes-lab\.ts'/.test(read(file)));
 
 // Container engines share what the kernel has but once: their tests run one after the other, beside all others.
