@@ -75,10 +75,12 @@ export async function readBounded(
   }
 }
 
-/** {@link readBounded}, but undefined if the file does not exist. @throws StowageError `file-kind`, `io-failed` */
-export async function readIfThere(path: string, maxBytes: number): Promise<Buffer | undefined> {
+/** {@link readBounded}, but undefined if the file does not exist. */
+export async function readIfThere(
+  ...file: Parameters<typeof readBounded>
+): Promise<Buffer | undefined> {
   try {
-    return await readBounded(path, maxBytes);
+    return await readBounded(...file);
   } catch (error) {
     if (error instanceof StowageError && error.code === 'file-missing') return undefined;
     throw error;

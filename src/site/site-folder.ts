@@ -161,7 +161,7 @@ export class SiteFolder {
 
   /** The same, never recovered. */
   async writtenSettings(): Promise<Site> {
-    const bytes = await this.#read('site.yaml', MAX_SITE_BYTES);
+    const bytes = await this.#written();
     if (bytes !== undefined) {
       // Many sites have none, and YAML takes a while to load.
       const { parseYaml } = await import('../format/yaml-document.ts');
@@ -173,7 +173,7 @@ export class SiteFolder {
 
   /** Where the fields of `site.yaml` are in the file; undefined if there is none. */
   async locate(): Promise<Locate | undefined> {
-    const bytes = await this.#read('site.yaml', MAX_SITE_BYTES);
+    const bytes = await this.#written();
     if (bytes === undefined) return undefined;
     const { parseYaml } = await import('../format/yaml-document.ts');
     return parseYaml(siteKind, bytes, this.file).locate;
@@ -181,7 +181,7 @@ export class SiteFolder {
 
   /** The pinned trust document; undefined if the site has none. */
   async trust(): Promise<Trust | undefined> {
-    const bytes = await this.#read('trust.json', MAX_TRUST_BYTES);
+    const bytes = await readIfThere(this.path('trust.json'), MAX_TRUST_BYTES);
     return bytes === undefined ? undefined : readTrustDocument(bytes);
   }
 
@@ -189,8 +189,15 @@ export class SiteFolder {
     await writeAtomic(this.path('trust.json'), trustBytes(trust));
   }
 
-  async #read(name: string, maxBytes: number): Promise<Buffer | undefined> {
-    return readIfThere(this.path(name), maxBytes);
+  async #written(): Promise<Buffer | undefined> {
+    try {
+      return await readIfThere(this.file, MAX_SITE_BYTES, siteKind.code);
+    } catch (error) {
+      if (!(error instanceof StowageError) || error.code !== 'file-kind') throw error;
+      // The file of a person, not of a bundle.
+      const { message, expected = '', found = '', hint } = error;
+      throw new StowageError(siteKind.code, message, { expected, found, hint, cause: error });
+    }
   }
 }
 

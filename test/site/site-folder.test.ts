@@ -79,7 +79,7 @@ describe('when a file of the site is not as it should be', () => {
     [
       'site.yaml',
       'too large',
-      'io-failed',
+      'site-invalid',
       (path) => {
         writeFileSync(path, '');
         truncateSync(path, MAX_SITE_BYTES + 1);

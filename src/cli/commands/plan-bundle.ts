@@ -10,7 +10,6 @@ import { PreviewSite } from '../../site/importing/preview.ts';
 import { readLedger } from '../../site/ledger/site-ledger.ts';
 import { stateOf } from '../../site/ledger/site-state.ts';
 import { propose } from '../../site/planning/propose.ts';
-import { requireProtected } from '../../site/protection.ts';
 import { releaseFolder } from '../../site/release/release.ts';
 import type { SiteFolder } from '../../site/site-folder.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
@@ -31,7 +30,6 @@ export async function planBundle(
 ): Promise<CommandResult> {
   const opened = await openNewSite(options.root, context);
   const { site, target } = opened;
-  await requireProtected(site);
   const folders = await findDiscs(places);
   const id = await readId(folders[0] ?? '');
   if (await exists(releaseFolder(site, id)))

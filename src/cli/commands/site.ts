@@ -89,9 +89,9 @@ export async function openSite(
 }
 
 /**
- * Opens an existing site for a command that reads, starts or stops what was applied. If `site.yaml` has defects, it warns
- * and works with recovered settings.
- * @throws StowageError as {@link openFolder}; `site-invalid` if the target of the services is unknown
+ * Opens an existing site for a command that reads, starts or stops what was applied. If `site.yaml` has defects or cannot be
+ * read, it warns and works with recovered settings; one of a newer version is refused.
+ * @throws StowageError as {@link openFolder}; `site-invalid` or `io-failed` if the target of the services is unknown
  */
 export async function openRunningSite(
   root: string | undefined,
@@ -101,7 +101,7 @@ export async function openRunningSite(
   try {
     return await contextOf(site, context);
   } catch (error) {
-    if (!(error instanceof StowageError)) throw error;
+    if (!isDefect(error)) throw error;
     const { recoverSettings } = await import('../../site/recovered-settings.ts');
     const recovered = await recoverSettings(site);
     if (recovered === undefined) throw error;
@@ -116,13 +116,20 @@ export async function openRunningSite(
   }
 }
 
-/** Opens a site, or a folder where the command creates one. @throws StowageError `site-absent`, `format-newer`, `state-damaged`, `site-invalid` */
+const isDefect = (error: unknown): error is StowageError =>
+  error instanceof StowageError && ['site-invalid', 'io-failed'].includes(error.code);
+
+/**
+ * Opens a site, or a folder where the command creates one.
+ * @throws StowageError `site-absent`, `site-exposed`, `format-newer`, `state-damaged`, `site-invalid`
+ */
 export async function openNewSite(
   root: string | undefined,
   context: CommandContext,
 ): Promise<SiteContext> {
   const site = new SiteFolder(siteRoot(context, root));
   await site.requireOwn();
+  await requireProtected(site);
   await requireKnownFormat(site);
   const opened = await contextOf(site, context);
   await warnOfOtherSite(opened, root, context);

@@ -1,6 +1,7 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { MAX_SITE_BYTES } from '../../../src/core/limits.ts';
 import { encodeCertificate } from '../../../src/trust/certificate-file.ts';
 import { type Ran, runProgram } from '../../support/fake-terminal.ts';
 import { scratchFolder } from '../../support/scratch.ts';
@@ -70,5 +71,71 @@ describe('when site.yaml has defects', () => {
     const { status, error } = await run(...line.split(' '));
     expect([status, error?.code]).toEqual([1, 'site-invalid']);
     expect(error?.hint).toContain(`correct targett in line 3 of ${file}`);
+  });
+});
+
+describe('when more than the content of site.yaml is wrong', () => {
+  const isRoot = process.getuid?.() === 0;
+  const writeBroken = (): void => writeFileSync(file, `${HEAD}targett: depot\n`);
+  const all = ['status', 'status --check', 'stop chat', 'start chat', 'restart chat', 'logs chat'];
+  const changes = ['plan chat', 'install chat', 'gc'];
+
+  it.each<[string, () => void, string]>([
+    [
+      'others can write it',
+      () => {
+        writeBroken();
+        chmodSync(file, 0o666);
+      },
+      'site-exposed',
+    ],
+    [
+      'another user owns it',
+      () => {
+        writeBroken();
+        // A user other than root cannot give a file away, and exposes its folder instead.
+        if (isRoot) chownSync(file, 4242, 4242);
+        else chmodSync(join(place, 'site'), 0o777);
+      },
+      'site-exposed',
+    ],
+    [
+      'it is a link',
+      () => {
+        writeFileSync(join(place, 'elsewhere.yaml'), `${HEAD}targett: depot\n`);
+        symlinkSync(join(place, 'elsewhere.yaml'), file);
+      },
+      'site-exposed',
+    ],
+    [
+      'a newer version wrote it',
+      () => writeFileSync(file, 'apiVersion: stowage/v2\nname: plant\n'),
+      'format-newer',
+    ],
+  ])('recovers nothing, and every command refuses it: %s', async (_, arrange, code) => {
+    rmSync(file, { force: true });
+    arrange();
+    for (const line of [...all, ...changes, `plan ${place}`]) {
+      const { status, error, stderr } = await run(...line.split(' '));
+      expect([line, status, error?.code]).toEqual([line, 1, code]);
+      expect(stderr).not.toContain('as applied');
+    }
+    rmSync(file, { recursive: true });
+    chmodSync(join(place, 'site'), 0o755);
+  });
+
+  it.each<[string, () => void]>([
+    [
+      'too large',
+      () => writeFileSync(file, `${HEAD}target: depot\n#${'x'.repeat(MAX_SITE_BYTES)}\n`),
+    ],
+    ['a folder', () => mkdirSync(file)],
+  ])('still reads what runs if the file is %s', async (_, arrange) => {
+    rmSync(file, { force: true });
+    arrange();
+    expect((await run('status')).status).toBe(0);
+    const { status, error } = await run('install', 'chat');
+    expect([status, error?.code]).toEqual([1, 'site-invalid']);
+    rmSync(file, { recursive: true });
   });
 });
