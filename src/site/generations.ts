@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { StowageError, systemCode } from '../core/error.ts';
 import { readCanonical, writeCanonical } from '../format/document.ts';
 import { type Generation, generationKind } from '../format/generation.ts';
+import type { LedgerEntry } from '../format/ledger.ts';
 import { ioError, namesIn, readBounded, remove, syncFolder, writeAtomic } from '../io/file.ts';
 import type { SiteFolder } from './site-folder.ts';
 
@@ -58,6 +59,44 @@ export async function generationNumbers(site: SiteFolder): Promise<number[]> {
     .filter((name) => /^[1-9][0-9]*\.json$/.test(name))
     .map((name) => Number.parseInt(name, 10))
     .toSorted((a, b) => a - b);
+}
+
+/**
+ * The kept generations that rollbacks return to, nearest first: the one that ran when the current one was installed, then the one
+ * that ran before that. Earlier ones that rollbacks left behind come last, newest first. Pure.
+ * @param kept the numbers of all kept generations
+ */
+export function earlierGenerations(
+  current: number,
+  kept: readonly number[],
+  entries: readonly LedgerEntry[],
+): number[] {
+  const predecessors = predecessorsIn(entries);
+  const earlier = kept.filter((each) => each < current).toSorted((a, b) => b - a);
+  const path: number[] = [];
+  // Each generation has a higher number than the one before it, whatever a ledger contains.
+  for (let number = current; number > 0; ) {
+    const last = number;
+    number = predecessors.get(number) ?? 0;
+    if (number >= last) break;
+    if (earlier.includes(number)) path.push(number);
+  }
+  return [...path, ...earlier.filter((each) => !path.includes(each))];
+}
+
+/** For each generation that a command made, the one that ran before. */
+function predecessorsIn(entries: readonly LedgerEntry[]): Map<number, number> {
+  const predecessors = new Map<number, number>();
+  let running = 0;
+  for (const { event } of entries) {
+    if (event.kind !== 'command' || event.outcome !== 'kept') continue;
+    const { command, generation, release } = event;
+    // A rollback makes no generation, also if it was interrupted and then finished: that has no release.
+    const made = command !== 'rollback' && (command !== 'recover' || release !== undefined);
+    if (made && generation !== running) predecessors.set(generation, running);
+    running = generation;
+  }
+  return predecessors;
 }
 
 /** The number of the next generation. */

@@ -10,8 +10,10 @@ import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error.ts';
 import { writeCanonical } from '../../src/format/document.ts';
 import { generationKind } from '../../src/format/generation.ts';
+import type { LedgerEntry } from '../../src/format/ledger.ts';
 import {
   currentGeneration,
+  earlierGenerations,
   emptyGeneration,
   forgetGeneration,
   generationNumbers,
@@ -129,5 +131,74 @@ describe('when a generation is not what was written (attack 60)', () => {
     await switchTo(site, generation(2));
     const error = await expectCode(() => loadGeneration(site, 7), 'generation-unknown');
     expect(error).toMatchObject({ expected: '1, 2', found: '7' });
+  });
+});
+
+describe('when a rollback names no generation', () => {
+  const release = { name: 'chat', version: '1.0.0', bundle: '0'.repeat(128) };
+  /** Ledger entries of commands such as `install 2`, `rollback 1` and `install 3 failed`. */
+  const ledger = (commands: readonly string[]): LedgerEntry[] =>
+    commands.map((text) => {
+      const [command, generation, outcome = 'kept'] = text.split(' ');
+      const about = command === 'install' || outcome === 'install' ? { release } : {};
+      return {
+        event: {
+          ...{ kind: 'command', command, generation: Number(generation), ...about },
+          outcome: outcome === 'install' ? 'kept' : outcome,
+        },
+      } as LedgerEntry;
+    });
+
+  it.each<[string, readonly string[], number, readonly number[], readonly number[]]>([
+    ['nothing was installed', [], 0, [], []],
+    ['there is only one', ['install 1'], 1, [1], []],
+    ['one followed another', ['install 1', 'install 2', 'install 3'], 3, [1, 2, 3], [2, 1]],
+    ['it returned to the first', ['install 1', 'install 2', 'rollback 1'], 1, [1, 2], []],
+    [
+      'one was left behind by a rollback',
+      ['install 1', 'install 2', 'rollback 1', 'install 3'],
+      3,
+      [1, 2, 3],
+      [1, 2],
+    ],
+    [
+      'a rollback was interrupted, and then finished',
+      ['install 1', 'install 2', 'recover 1', 'install 3'],
+      3,
+      [1, 2, 3],
+      [1, 2],
+    ],
+    [
+      'an installation was interrupted, and then finished',
+      ['install 1', 'recover 2 install', 'rollback 1', 'recover 3 install'],
+      3,
+      [1, 2, 3],
+      [1, 2],
+    ],
+    [
+      'installations failed and repaired between',
+      ['install 1', 'install 2', 'rollback 1', 'install 1 rolled-back', 'install 1', 'install 3'],
+      3,
+      [1, 2, 3],
+      [1, 2],
+    ],
+    [
+      'the one before is no longer kept',
+      ['install 1', 'install 2', 'install 3', 'install 4', 'rollback 3', 'install 5'],
+      5,
+      [2, 4, 5],
+      [2, 4],
+    ],
+    [
+      'a number was used again after its generation was removed',
+      ['install 1', 'install 2', 'install 3', 'rollback 1', 'install 2', 'install 3'],
+      3,
+      [1, 2, 3],
+      [2, 1],
+    ],
+    ['the ledger does not know it', [], 3, [1, 2, 3], [2, 1]],
+    ['the ledger is of another site', ['install 4', 'install 3'], 3, [1, 3, 4], [1]],
+  ])('returns to what ran before: %s', (_, commands, current, kept, earlier) => {
+    expect(earlierGenerations(current, kept, ledger(commands))).toEqual(earlier);
   });
 });

@@ -103,6 +103,19 @@ export function everyTarget(name: string, health: object, make: () => TargetBenc
       expect(options.bench.held('')).toEqual(before);
     });
 
+    it('returns to the generation that ran before, past those that a rollback left behind', async () => {
+      const options = open();
+      await put(one, options);
+      await put(two, options);
+      await rollback(undefined, options);
+      expect((await put(two, options)).plan.to.number).toBe(3);
+      const collected = { ...options, keep: 1, incomplete: false, dryRun: false };
+      expect((await collect(collected)).generations).toEqual([2]);
+      expect((await rollback(undefined, options)).plan.to.number).toBe(1);
+      expect(await states(options)).toEqual(['chat server running', 'chat helper running']);
+      await expectCode(() => rollback(undefined, options), 'generation-unknown');
+    });
+
     it('changes nothing when it has nothing to do', async () => {
       const options = open();
       await put(one, options);

@@ -1,5 +1,6 @@
 import { exitStatus } from '../../core/exit-status.ts';
 import { writeCanonical } from '../../format/document.ts';
+import type { LedgerEntry } from '../../format/ledger.ts';
 import { planKind } from '../../format/plan.ts';
 import { writeNew } from '../../io/file.ts';
 import { generationBefore } from '../../site/applying/rollback.ts';
@@ -8,6 +9,7 @@ import { stateOf } from '../../site/ledger/site-state.ts';
 import { planDigest } from '../../site/planning/plan-identity.ts';
 import { type ChangeRequest, propose } from '../../site/planning/propose.ts';
 import { findRelease } from '../../site/release/release.ts';
+import type { SiteFolder } from '../../site/site-folder.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { constraintTable, planTable, planVerdict } from './plan-text.ts';
 import { openSite } from './site.ts';
@@ -28,9 +30,9 @@ export async function plan(
   context: CommandContext,
 ): Promise<CommandResult> {
   const opened = await openSite(options.root, context);
-  const state = stateOf((await readLedger(opened.site)).entries);
-  const request = await requestOf(release, options, opened);
-  const made = await propose(request, state, context.now(), opened);
+  const { entries } = await readLedger(opened.site);
+  const request = await requestOf(release, options, { ...opened, entries });
+  const made = await propose(request, stateOf(entries), context.now(), opened);
   const digest = planDigest(made);
   const lines = [planTable(made), constraintTable(made, options.explain === true)];
   lines.push(`SHA-512 of this plan, made ${made.madeAt}: ${digest}\n`);
@@ -50,7 +52,7 @@ export async function plan(
 async function requestOf(
   release: string | undefined,
   { rollback = false, uninstall = false, to }: PlanOptions,
-  { site }: Awaited<ReturnType<typeof openSite>>,
+  { site, entries }: { readonly site: SiteFolder; readonly entries: readonly LedgerEntry[] },
 ): Promise<ChangeRequest> {
   if (rollback && uninstall)
     throw usage('conflicting options', '--rollback or --uninstall', 'both');
@@ -59,7 +61,7 @@ async function requestOf(
   if (rollback) {
     if (release !== undefined)
       throw usage('a rollback applies to the whole site', 'no release', release);
-    return { intent: 'rollback', subject: String(to ?? (await generationBefore(site))) };
+    return { intent: 'rollback', subject: String(to ?? (await generationBefore(site, entries))) };
   }
   if (release === undefined) throw usage('no release given', 'NAME or NAME@VERSION', 'none');
   if (uninstall) return { intent: 'uninstall', subject: release };

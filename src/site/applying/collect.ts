@@ -1,9 +1,11 @@
 import { basename } from 'node:path';
 import type { Generation } from '../../format/generation.ts';
+import type { LedgerEntry } from '../../format/ledger.ts';
 import { namesIn, remove } from '../../io/file.ts';
 import { uselessCarRecords } from '../catalog/car-entry.ts';
 import {
   currentGeneration,
+  earlierGenerations,
   forgetGeneration,
   generationNumbers,
   loadGeneration,
@@ -35,7 +37,7 @@ export interface Collected {
 }
 
 export interface CollectOptions extends SiteContext {
-  /** How many generations before the current one to keep for rollbacks. */
+  /** How many of {@link earlierGenerations} to keep for rollbacks. */
   readonly keep: number;
   /** Whether to remove incomplete imports; otherwise their blobs are kept. */
   readonly incomplete: boolean;
@@ -44,7 +46,7 @@ export interface CollectOptions extends SiteContext {
 }
 
 /**
- * Removes what no rollback needs: generations before the last few, releases that no other generation uses, their objects
+ * Removes what no rollback needs: all generations but the last few, releases that no other generation uses, their objects
  * in engine and store, and what the depot calculated for them. Releases imported after the current generation was applied stay: they can still be
  * installed; those whose signed documents contradict each other never can, and are removed. After a kill, the next call
  * continues.
@@ -53,7 +55,7 @@ export async function collect(options: CollectOptions): Promise<Collected> {
   const { site, now, emit, dryRun } = options;
   return withSite(options, async (ledger) => {
     const current = await currentGeneration(site);
-    const { expired, kept } = await sortGenerations(current, options);
+    const { expired, kept } = await sortGenerations(current, ledger.entries, options);
     const { releases: staged, refused } = await consistentReleases(site);
     const needed = new Set(kept.flatMap((each) => each.releases).map((each) => each.bundle));
     const isNeeded = ({ id, bundle }: Release): boolean =>
@@ -125,14 +127,14 @@ function sortRefused(
 
 async function sortGenerations(
   current: Generation,
+  entries: readonly LedgerEntry[],
   { site, keep }: CollectOptions,
 ): Promise<{ expired: Generation[]; kept: Generation[] }> {
   const expired: Generation[] = [];
   const kept: Generation[] = [current];
-  const others = (await generationNumbers(site)).filter((each) => each !== current.number);
-  const recent = new Set(
-    keep === 0 ? [] : others.filter((each) => each < current.number).slice(-keep),
-  );
+  const all = await generationNumbers(site);
+  const others = all.filter((each) => each !== current.number);
+  const recent = new Set(earlierGenerations(current.number, all, entries).slice(0, keep));
   for (const number of others)
     (recent.has(number) ? kept : expired).push(await loadGeneration(site, number));
   return { expired, kept };
