@@ -1,7 +1,7 @@
 import { type Fields, fieldsOf, listOf, textOf } from '../../../core/fields.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import type { Constraint } from '../../../format/plan.ts';
-import { changesBetween } from '../../change.ts';
+import { arrivals, changesBetween } from '../../change.ts';
 import type { Found } from '../api/cluster.ts';
 import { isForbidden } from '../api/failure.ts';
 import { podSpecOf, type Resources, requestOf } from '../capacity.ts';
@@ -15,12 +15,20 @@ import type { ClusterConstraintInput } from './constraint.ts';
 /** Sums of fractions of processors. */
 const ROUNDING = 1e-6;
 const DEPLOYMENTS = 'count/deployments.apps';
+const JOBS = 'count/jobs.batch';
+
+/** What exists at the same time, beside what runs already. */
+interface Together {
+  readonly amounts: Resources;
+  /** Such as `the services`. */
+  readonly what: string;
+}
 
 /** The quotas of a namespace allow everything that starts together; a dry run tries each pod alone. */
 export async function quota(input: ClusterConstraintInput): Promise<Constraint[]> {
   const { cluster, signal } = input;
   const constraints: Constraint[] = [];
-  for (const [namespace, amounts] of amountsByNamespace(input)) {
+  for (const [namespace, demands] of demandsByNamespace(input)) {
     const needs = `the quotas of namespace ${namespace} allow what starts there`;
     const quotas: Found[] = [];
     try {
@@ -34,7 +42,7 @@ export async function quota(input: ClusterConstraintInput): Promise<Constraint[]
     }
     // Quotas of another scope may be for other pods.
     const whole = quotas.filter((each) => !hasScopes(fieldsOf(each['spec'])));
-    const exceeded = whole.flatMap((each) => exceededIn(each, amounts));
+    const exceeded = whole.flatMap((each) => demands.flatMap((one) => exceededIn(each, one)));
     constraints.push({
       rule: 'quota',
       satisfied: exceeded.length === 0,
@@ -50,6 +58,23 @@ export async function quota(input: ClusterConstraintInput): Promise<Constraint[]
     });
   }
   return constraints;
+}
+
+/** The services of each namespace, and before they start, one after the other, the Jobs that fill their volumes. */
+function demandsByNamespace(input: ClusterConstraintInput): Map<string, Together[]> {
+  const demands = new Map<string, Together[]>();
+  const add = (namespace: string, demand: Together): void => {
+    demands.set(namespace, [...(demands.get(namespace) ?? []), demand]);
+  };
+  for (const [namespace, amounts] of amountsByNamespace(input))
+    add(namespace, { amounts, what: 'the services' });
+  for (const { release } of arrivals(input.change)) {
+    const { fill, namespace = '' } = clusterWorkload(release) ?? {};
+    if (fill === undefined) continue;
+    const amounts = { ...quotaAmounts(fill.job), [JOBS]: 1 };
+    add(namespace, { amounts, what: `the Job that fills claim ${fill.claim}` });
+  }
+  return demands;
 }
 
 /** What starts in each namespace, less what stops before. */
@@ -78,15 +103,15 @@ function amountsByNamespace({ change }: ClusterConstraintInput): Map<string, Res
   return amounts;
 }
 
-/** What a pod counts for, by the keys of a quota. */
-function quotaAmounts(deployment: KubernetesObject): Resources {
-  const { pods = 1, ...requests } = requestOf(deployment);
+/** What a pod of a Deployment or Job counts for, by the keys of a quota. */
+function quotaAmounts(workload: KubernetesObject): Resources {
+  const { pods = 1, ...requests } = requestOf(workload);
   const amounts: Record<string, number> = { pods, 'count/pods': pods };
   for (const [resource, amount] of Object.entries(requests)) {
     amounts[`requests.${resource}`] = amount;
     if (resource === 'cpu' || resource === 'memory') amounts[resource] = amount;
   }
-  for (const { resources } of listOf(podSpecOf(deployment)['containers']))
+  for (const { resources } of listOf(podSpecOf(workload)['containers']))
     for (const [resource, amount] of Object.entries(fieldsOf(fieldsOf(resources)['limits']))) {
       const key = `limits.${resource}`;
       amounts[key] = (amounts[key] ?? 0) + quantity(amount);
@@ -94,7 +119,7 @@ function quotaAmounts(deployment: KubernetesObject): Resources {
   return amounts;
 }
 
-function exceededIn(found: Found, amounts: Resources): string[] {
+function exceededIn(found: Found, { amounts, what }: Together): string[] {
   const name = textOf(metadataOf(found)['name']) ?? '';
   const status = fieldsOf(found['status']);
   const used = fieldsOf(status['used']);
@@ -103,7 +128,7 @@ function exceededIn(found: Found, amounts: Resources): string[] {
     const more = amounts[key] ?? 0;
     if (more <= 0 || quantity(used[key]) + more <= quantity(limit) + ROUNDING) return [];
     return [
-      `quota ${name}: ${String(used[key] ?? 0)} of ${String(limit)} ${key} is used, and ${more} more is needed`,
+      `quota ${name}: ${key}: ${String(used[key] ?? 0)} of ${String(limit)} used, ${more} more needed for ${what}`,
     ];
   });
 }

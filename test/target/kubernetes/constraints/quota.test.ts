@@ -39,7 +39,7 @@ describe('when a namespace has a quota', () => {
 
   it('says what is used and what is needed', async () => {
     expect(await found([quotaOf({ pods: '4' }, { pods: '3' })])).toEqual([
-      [false, 'quota team: 3 of 4 pods is used, and 2 more is needed'],
+      [false, 'quota team: pods: 3 of 4 used, 2 more needed for the services'],
     ]);
   });
 
@@ -49,6 +49,27 @@ describe('when a namespace has a quota', () => {
     expect(await found(full, { from })).toMatchObject([[false, expect.any(String)]]);
     const exclusive = [{ release: 'chat', service: 'front' }];
     expect(await found(full, { from, exclusive })).toEqual([[true, 'enough is left']]);
+  });
+
+  // The Job ends before the services start, and what runs until then still counts.
+  it.each<[string, object, object, boolean]>([
+    ['its pod is one too many', { pods: '2' }, { pods: '2' }, false],
+    ['its pod has room, and those of the services too', { pods: '4' }, { pods: '2' }, true],
+    ['its memory', { 'requests.memory': '2Gi' }, { 'requests.memory': '1900Mi' }, false],
+    ['its processors', { 'limits.cpu': '2' }, { 'limits.cpu': '500m' }, false],
+    ['Jobs', { 'count/jobs.batch': '1' }, { 'count/jobs.batch': '1' }, false],
+  ])('counts the Job that fills a volume: %s', async (_, hard, used, satisfied) => {
+    const filled = { namespace: 'models', weights: 'volume', claim: 'shared', fill: {} };
+    const from = twoServices
+      .replace('1.0.0', '0.9.0')
+      .replace('registry.example/server:1.0', 'x/y:1');
+    const exclusive = [
+      { release: 'chat', service: 'front' },
+      { release: 'chat', service: 'back' },
+    ];
+    const [judged] = await found([quotaOf(hard, used)], { settings: filled, from, exclusive });
+    expect(judged?.[0]).toBe(satisfied);
+    if (!satisfied) expect(judged?.[1]).toMatch(/for the Job that fills claim shared$/);
   });
 
   it.each<[string, readonly object[] | number, string]>([
