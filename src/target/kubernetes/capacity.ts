@@ -14,6 +14,8 @@ export interface ClusterNode {
   readonly labels: Readonly<Record<string, unknown>>;
   readonly taints: readonly Fields[];
   readonly ready: boolean;
+  /** Whether somebody keeps new pods away from it (`kubectl cordon`). */
+  readonly cordoned: boolean;
   readonly allocatable: Resources;
 }
 
@@ -34,17 +36,48 @@ export function candidates(
   deployment: KubernetesObject,
   nodes: readonly ClusterNode[],
 ): ClusterNode[] {
+  const exclusion = exclusionBy(deployment);
+  return nodes.filter((node) => exclusion(node) === undefined);
+}
+
+/** Why nodes cannot run a pod of a Deployment, most frequent first, each with the number of nodes. */
+export function exclusions(
+  deployment: KubernetesObject,
+  nodes: readonly ClusterNode[],
+): (readonly [reason: string, count: number])[] {
+  const counts = new Map<string, number>();
+  const exclusion = exclusionBy(deployment);
+  for (const node of nodes) {
+    const reason = exclusion(node);
+    if (reason !== undefined) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  }
+  return [...counts].toSorted(([, a], [, b]) => b - a);
+}
+
+/** Why a node cannot run a pod of a Deployment even if nothing else runs there; undefined if it can. */
+function exclusionBy(deployment: KubernetesObject): (node: ClusterNode) => string | undefined {
   const spec = podSpecOf(deployment);
   const selector = Object.entries(fieldsOf(spec['nodeSelector']));
   const tolerations = listOf(spec['tolerations']);
   const request = podRequest(spec);
-  return nodes.filter(
-    ({ ready, labels, taints, allocatable }) =>
-      ready &&
-      selector.every(([key, value]) => labels[key] === value) &&
-      taints.every((taint) => isTolerated(taint, tolerations)) &&
-      fits(request, allocatable),
-  );
+  return ({ ready, cordoned, labels, taints, allocatable }) => {
+    if (!ready) return 'not ready';
+    if (cordoned) return 'cordoned';
+    const wanted = selector.find(([key, value]) => labels[key] !== value);
+    if (wanted !== undefined) return `without label ${wanted[0]}=${String(wanted[1])}`;
+    const taint = taints.find((each) => !isTolerated(each, tolerations));
+    if (taint !== undefined) return `with taint ${taintText(taint)}, which is not tolerated`;
+    const scarce = Object.keys(request).filter(
+      (each) => !fits({ [each]: request[each] ?? 0 }, allocatable),
+    );
+    return scarce.length === 0 ? undefined : `with too little ${scarce.join(' and ')}`;
+  };
+}
+
+/** As kubectl prints it. */
+function taintText({ key, value, effect }: Fields): string {
+  const text = textOf(value) ?? '';
+  return `${String(key)}${text === '' ? '' : `=${text}`}:${String(effect)}`;
 }
 
 /** Pods that a Deployment needs at the same time. */
@@ -119,7 +152,8 @@ function nodeFrom(object: Found): ClusterNode {
     name: textOf(metadata['name']) ?? '',
     labels: fieldsOf(metadata['labels']),
     taints: listOf(spec['taints']),
-    ready: ready?.['status'] === 'True' && spec['unschedulable'] !== true,
+    ready: ready?.['status'] === 'True',
+    cordoned: spec['unschedulable'] === true,
     allocatable: Object.fromEntries(
       Object.entries(fieldsOf(status['allocatable'])).map(([resource, amount]) => [
         resource,

@@ -13,7 +13,7 @@ const { signal } = new AbortController();
 function node(name: string, allocatable: object, zone = name): ClusterNode {
   const labels = { zone };
   const own = { pods: 110, cpu: 8, memory: 64, ...allocatable };
-  return { name, labels, taints: [], ready: true, allocatable: own };
+  return { name, labels, taints: [], ready: true, cordoned: false, allocatable: own };
 }
 
 function demand(request: object, replicas = 1, spread: readonly string[] = []): Demand {

@@ -1,15 +1,31 @@
+import { formatBytes } from '../../../core/amount.ts';
 import { fieldsOf } from '../../../core/fields.ts';
-import type { KubernetesService, KubernetesWorkload } from '../../../format/kubernetes.ts';
+import { oneLine } from '../../../core/printable.ts';
+import type {
+  KubernetesObject,
+  KubernetesService,
+  KubernetesWorkload,
+} from '../../../format/kubernetes.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals, type Change, isStopped, type ServiceName } from '../../change.ts';
 import type { Found } from '../api/cluster.ts';
 import { isForbidden } from '../api/failure.ts';
-import { type ClusterNode, candidates, demandOf, nodesOf } from '../capacity.ts';
+import {
+  type ClusterNode,
+  candidates,
+  demandOf,
+  exclusions,
+  nodesOf,
+  type Resources,
+} from '../capacity.ts';
 import { labels } from '../labels.ts';
 import { byScarcity, Packing } from '../packing.ts';
 import { metadataOf } from '../pods.ts';
 import { clusterWorkload } from '../workload.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
+
+const MAX_REASONS = 6;
+const MAX_TEXT = 800;
 
 /** A service that a change starts. */
 interface Starting extends ServiceName {
@@ -96,16 +112,9 @@ async function roomFor(
   const { nodes, packing, input } = place;
   const demand = demandOf(deployment);
   const possible = candidates(deployment, nodes);
-  const wanted =
-    Object.entries(demand.request)
-      .filter(([resource]) => resource !== 'pods')
-      .map(([resource, amount]) => `${resource} ${amount}`)
-      .join(', ') || 'room';
+  const wanted = requestText(demand.request);
   if (possible.length === 0)
-    return {
-      satisfied: false,
-      found: `none of ${nodes.length} nodes that are ready and allowed by nodeSelector and tolerations has ${wanted}`,
-    };
+    return { satisfied: false, found: `${excludedText(deployment, nodes)}; it needs ${wanted}` };
   const missing = demand.spread.find((key) =>
     possible.every(({ labels: { [key]: value } }) => value === undefined),
   );
@@ -141,6 +150,23 @@ async function roomFor(
       return { satisfied: true, found: 'not known: the account may not read all pods' };
     throw error;
   }
+}
+
+function requestText(request: Resources): string {
+  const amounts = Object.entries(request).filter(([resource]) => resource !== 'pods');
+  const text = ([resource, amount]: [string, number]): string =>
+    `${resource} ${/^(?:memory|ephemeral-storage|hugepages-)/.test(resource) ? formatBytes(amount) : amount}`;
+  return amounts.map(text).join(', ') || 'room for a pod';
+}
+
+function excludedText(deployment: KubernetesObject, nodes: readonly ClusterNode[]): string {
+  if (nodes.length === 0) return 'the cluster has no node';
+  const reasons = exclusions(deployment, nodes);
+  const shown = reasons.slice(0, MAX_REASONS).map(([reason, count]) => `${count} ${reason}`);
+  const rest = reasons.slice(MAX_REASONS).reduce((sum, [, count]) => sum + count, 0);
+  const all = [...shown, ...(rest === 0 ? [] : [`${rest} for other reasons`])].join(', ');
+  const none = nodes.length === 1 ? 'the only node cannot' : `none of ${nodes.length} nodes can`;
+  return oneLine(`${none} run it: ${all}`, MAX_TEXT);
 }
 
 const nodesRead = new WeakMap<ClusterConstraintInput, Promise<ClusterNode[] | undefined>>();

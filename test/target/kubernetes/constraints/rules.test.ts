@@ -152,7 +152,45 @@ describe('when a service needs room', () => {
     expect(await found({ nodes: [node({})] })).toEqual([
       [
         false,
-        expect.stringMatching(/none of 1 nodes .* has cpu 0\.1, memory \d+, nvidia\.com\/gpu 2/),
+        'the only node cannot run it: 1 with too little nvidia.com/gpu; it needs cpu 0.1, memory 1.00 GiB, nvidia.com/gpu 2',
+      ],
+    ]);
+  });
+
+  it('counts the nodes that cannot run it by reason', async () => {
+    const fit = { 'nvidia.com/gpu': '2' };
+    const down = { ...node(fit), status: { conditions: [{ type: 'Ready', status: 'Unknown' }] } };
+    const taints = [{ key: 'team', value: 'other', effect: 'NoExecute' }];
+    const nodes = [
+      ...[down, down, down],
+      ...[
+        node(fit, { 'kubernetes.io/arch': 'arm64' }),
+        node(fit, { 'kubernetes.io/arch': 's390x' }),
+      ],
+      node(fit, {}, { unschedulable: true, taints }),
+      node(fit, {}, { taints }),
+      node({ memory: '1Mi' }),
+    ];
+    const needs = 'it needs cpu 0.1, memory 1.00 GiB, nvidia.com/gpu 2';
+    const reasons = [
+      ...['3 not ready', '2 without label kubernetes.io/arch=amd64', '1 cordoned'],
+      '1 with taint team=other:NoExecute, which is not tolerated',
+      '1 with too little memory and nvidia.com/gpu',
+    ];
+    expect(await found({ nodes })).toEqual([
+      [false, `none of 8 nodes can run it: ${reasons.join(', ')}; ${needs}`],
+    ]);
+    expect(await found({ nodes: [] })).toEqual([[false, `the cluster has no node; ${needs}`]]);
+  });
+
+  it('names few reasons of many', async () => {
+    const nodes = Array.from({ length: 40 }, (_, index) =>
+      node({}, {}, { taints: [{ key: `t${index}`, effect: 'NoSchedule' }] }),
+    );
+    expect(await found({ nodes })).toEqual([
+      [
+        false,
+        expect.stringMatching(/^none of 40 nodes can run it: 1 with .*, 34 for other reasons; /),
       ],
     ]);
   });
