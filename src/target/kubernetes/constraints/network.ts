@@ -1,9 +1,16 @@
-import { fieldsOf, listOf } from '../../../core/fields.ts';
+import { counted } from '../../../core/amount.ts';
+import { fieldsOf, listOf, textOf } from '../../../core/fields.ts';
+import { oneLine } from '../../../core/printable.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals } from '../../change.ts';
+import { isForbidden } from '../api/failure.ts';
 import { ProofFile } from '../doctor/cluster-proof.ts';
+import { metadataOf } from '../pods.ts';
 import { clusterWorkload } from '../workload.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
+
+const MAX_CLASSES = 3;
+const MAX_TEXT = 400;
 
 /** Only the network plugin enforces policies, and every API server accepts them: what doctor showed of this cluster. */
 export async function networkPolicy({
@@ -32,21 +39,55 @@ export async function networkPolicy({
 }
 
 /** How clients outside the cluster reach the services, which only the cluster decides. */
-export function outsidePorts({ change }: ClusterConstraintInput): Constraint[] {
-  return arrivals(change).flatMap(({ release }) =>
-    (clusterWorkload(release)?.services ?? []).flatMap(({ name, service }) => {
+export async function outsidePorts(input: ClusterConstraintInput): Promise<Constraint[]> {
+  let balancer: string | undefined;
+  const constraints: Constraint[] = [];
+  for (const { release } of arrivals(input.change))
+    for (const { name, service } of clusterWorkload(release)?.services ?? []) {
       const { type, ports } = fieldsOf(service?.['spec']);
-      if (type !== 'NodePort' && type !== 'LoadBalancer') return [];
+      if (type !== 'NodePort' && type !== 'LoadBalancer') continue;
       const count = listOf(ports).length;
-      return {
+      if (type === 'LoadBalancer') balancer ??= await loadBalancers(input);
+      constraints.push({
         rule: 'outside-ports',
         satisfied: true,
         needs: `${type === 'NodePort' ? 'ports of every node' : 'a load balancer'} for service ${name} of release ${release.name}`,
         found:
-          type === 'NodePort'
-            ? `the cluster assigns ${count} from its range when the Service is created; firewalls must allow them`
-            : 'not proven: only a Service shows whether the cluster has a load balancer',
-      };
-    }),
+          type === 'LoadBalancer'
+            ? (balancer ?? '')
+            : `the cluster assigns ${count} from its range when the Service is created; firewalls must allow them`,
+      });
+    }
+  return constraints;
+}
+
+/** Whether the cluster gives addresses to Services of type LoadBalancer, which only one that has an address shows. */
+async function loadBalancers({ cluster, signal }: ClusterConstraintInput): Promise<string> {
+  let without = 0;
+  const classes = new Set<string>();
+  try {
+    for await (const each of cluster.list({ kind: 'Service' }, signal)) {
+      const { type, loadBalancerClass } = fieldsOf(each['spec']);
+      if (type !== 'LoadBalancer') continue;
+      const { ingress } = fieldsOf(fieldsOf(each['status'])['loadBalancer']);
+      const [{ ip, hostname } = {}] = listOf(ingress);
+      const address = textOf(ip) ?? textOf(hostname);
+      const { namespace, name } = metadataOf(each);
+      if (address !== undefined)
+        return `proven: Service ${String(namespace)}/${String(name)} has address ${oneLine(address, MAX_TEXT)}`;
+      without += 1;
+      if (textOf(loadBalancerClass) !== undefined) classes.add(String(loadBalancerClass));
+    }
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+    return 'not proven: the account may not list the Services of all namespaces, one of which could show it';
+  }
+  if (without === 0)
+    return 'not proven: the cluster has no Service of type LoadBalancer yet, which could show it';
+  const named = [...classes].slice(0, MAX_CLASSES).join(', ');
+  const which = named === '' ? '' : `; they name class ${named}`;
+  return oneLine(
+    `not proven: ${counted(without, 'Service')} of type LoadBalancer, none with an address: the cluster may have no load balancer${which}`,
+    MAX_TEXT,
   );
 }

@@ -70,12 +70,49 @@ describe('when the network of a cluster is judged', () => {
     expect((await (await open(two.cluster)).read()).networkPolicy).toBeUndefined();
   });
 
-  it.each([
-    ['ClusterIP', []],
-    ['NodePort', [/^the cluster assigns 1 /, /^the cluster assigns 1 /]],
-    ['LoadBalancer', [/^not proven/, /^not proven/]],
-  ] as const)('says what the cluster decides for %s', (service, texts) => {
-    const all = outsidePorts(ask(twoServices, {}, { settings: { service } }));
-    expect(all.map((each) => each.found)).toEqual(texts.map((each) => expect.stringMatching(each)));
+  const ports = async (service: string, held = {}): Promise<string[]> => {
+    const all = await outsidePorts(ask(twoServices, held, { settings: { service } }));
+    expect(all.every(({ satisfied }) => satisfied)).toBe(true);
+    return all.map((each) => each.found ?? '');
+  };
+  const service = (name: string, spec: object, ...ingress: readonly object[]): object => ({
+    ...{ metadata: { name, namespace: 'web' }, spec: { type: 'LoadBalancer', ...spec } },
+    status: { loadBalancer: { ingress } },
   });
+
+  it('says what the cluster decides for NodePort, and nothing for ClusterIP', async () => {
+    expect(await ports('ClusterIP')).toEqual([]);
+    const assigned = expect.stringMatching(/^the cluster assigns 1 /);
+    expect(await ports('NodePort')).toEqual([assigned, assigned]);
+  });
+
+  const waiting = service('a', {});
+  it.each<[string, readonly object[] | number, RegExp]>([
+    [
+      'an address',
+      [waiting, service('b', {}, { ip: '10.0.0.9' })],
+      /^proven: Service web\/b has address 10\.0\.0\.9$/,
+    ],
+    ['a name', [service('b', {}, { hostname: 'lb.site' })], /^proven: .* has address lb\.site$/],
+    ['only waiting ones', [waiting, waiting], /^not proven: 2 Services .* no load balancer$/],
+    [
+      'a waiting one with a class',
+      [service('a', { loadBalancerClass: 'example.com/lb' })],
+      /^not proven: 1 Service .*; they name class example\.com\/lb$/,
+    ],
+    [
+      'none',
+      [service('c', { type: 'ClusterIP' }, { ip: '10.0.0.9' })],
+      /^not proven: the cluster has no/,
+    ],
+    ['none to be seen', 403, /^not proven: the account may not list/],
+  ])(
+    'proves a load balancer by a Service of any namespace that has one: %s',
+    async (_, held, text) => {
+      expect(await ports('LoadBalancer', { Service: held })).toEqual([
+        expect.stringMatching(text),
+        expect.stringMatching(text),
+      ]);
+    },
+  );
 });
