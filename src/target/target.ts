@@ -183,6 +183,8 @@ export interface RoleToRequest {
 export interface SiteSupply {
   /** Runs `work` while a depot serves the release's images at `host:port` on loopback. */
   withDepot(release: DeployedRelease, work: (host: string) => Promise<void>): Promise<void>;
+  /** Tells a person what a step left undone although it succeeded. @param hint what to do about it */
+  warn(message: string, hint: string): void;
 }
 
 /** A step of the target as it runs. It can be repeated after it was killed at any point, with the same result. */

@@ -37,7 +37,7 @@ export async function runOperation(
     const counterpart = counterpartOf(operation, plan);
     const about = { action, release, subject };
     const its = counterpart === undefined ? about : { ...about, counterpart };
-    return target.run(its, supplyOf(site), signal);
+    return target.run(its, supplyOf(context), signal);
   }
   switch (action) {
     case 'place-files':
@@ -93,8 +93,11 @@ async function placeSecret(
 }
 
 /** The target pulls images by digest from a depot on loopback that runs only during one pull. */
-function supplyOf(site: SiteFolder): SiteSupply {
-  return { withDepot: (release, work) => withDepot(site, release, ({ host }) => work(host)) };
+function supplyOf({ site, emit }: ApplyContext): SiteSupply {
+  return {
+    withDepot: (release, work) => withDepot(site, release, ({ host }) => work(host)),
+    warn: (message, hint) => emit({ type: 'warning', message, hint }),
+  };
 }
 
 /** Serves one release to this host while the work runs. */

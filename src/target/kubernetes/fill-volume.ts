@@ -4,7 +4,9 @@ import { fieldsOf, listOf } from '../../core/fields.ts';
 import { interrupted } from '../../core/interrupted.ts';
 import { oneLine } from '../../core/printable.ts';
 import type { KubernetesObject, KubernetesWorkload } from '../../format/kubernetes.ts';
-import type { Cluster, Found } from './api/cluster.ts';
+import type { SiteSupply } from '../target.ts';
+import { type Cluster, type Found, objectText } from './api/cluster.ts';
+import { type ApiFailure, refusedRequest } from './api/failure.ts';
 import { KEEP_VARIABLE } from './fill.ts';
 import { FILL_FAILED } from './fill-script.ts';
 import { ownerOf, removeOurs } from './ownership.ts';
@@ -33,36 +35,34 @@ interface Filling {
 export async function fillVolume(of: Filling, signal: AbortSignal): Promise<void> {
   const { fill } = of.workload;
   if (fill === undefined) return;
-  await runJob(of, withKept(fill.job, [fill.folder, ...keptBy(of)]), signal);
+  const failure = await runJob(of, withKept(fill.job, [fill.folder, ...keptBy(of)]), signal);
+  if (failure !== undefined) throw notFilled(of, failure);
 }
 
 /**
  * Removes what Stowage wrote to the claim for this release, except what the other generation has. A claim that is gone has
- * nothing to remove.
- * @throws StowageError `gate-failed`, `engine-failed`
+ * nothing to remove. A Job that cannot run keeps no release from being removed and no previous generation from coming back: then
+ * `warn` gets what remains. It has its mark, so that the next Job of the release on this claim removes it.
+ * @throws StowageError `engine-failed`
  */
-export async function clearVolume(of: Filling, signal: AbortSignal): Promise<void> {
-  const { cluster, workload } = of;
+export async function clearVolume(
+  of: Filling & Pick<SiteSupply, 'warn'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { cluster, workload, warn } = of;
   const { fill, namespace } = workload;
   if (fill === undefined) return;
   await removeJob(of, fill.job, signal);
   if (fill.clear === undefined) return;
   const claim = { kind: 'PersistentVolumeClaim', namespace, name: fill.claim } as const;
-  const { failure } = await cluster.tryGet(claim, signal);
-  if (failure?.status === 404) return;
-  await runJob(of, withKept(fill.clear, keptBy(of)), signal);
-}
-
-/**
- * {@link clearVolume} where the content was never needed. What cannot be removed, because the Job cannot run, has its mark: the
- * next Job of the release removes it. It is no reason to keep the previous generation from coming back.
- */
-export async function abandonFill(of: Filling, signal: AbortSignal): Promise<void> {
-  try {
-    await clearVolume(of, signal);
-  } catch (error) {
-    if (!(error instanceof StowageError) || error.code !== 'gate-failed') throw error;
-  }
+  const found = await cluster.tryGet(claim, signal);
+  if (found.failure?.status === 404) return;
+  const failure = await runJob(of, withKept(fill.clear, keptBy(of)), signal);
+  if (failure !== undefined)
+    warn(
+      `content of release ${workload.release} may remain on claim ${namespace}/${fill.claim}, in folder ${fill.folder}, because the Job that removes it cannot run: ${failure.found}`,
+      `${failure.hint}; then install the release again and uninstall it, or mount the claim in a pod and delete the folder`,
+    );
 }
 
 function keptBy({ workload, other }: Filling): string[] {
@@ -87,14 +87,22 @@ function withKept(job: KubernetesObject, kept: readonly string[]): KubernetesObj
   };
 }
 
-async function runJob(of: Filling, job: KubernetesObject, signal: AbortSignal): Promise<void> {
+/** Runs a Job to its end, and removes it. @returns why it does not complete; undefined if it did */
+async function runJob(
+  of: Filling,
+  job: KubernetesObject,
+  signal: AbortSignal,
+): Promise<StartFailure | undefined> {
   const { cluster, workload } = of;
   const place = placeOf(job);
   const before = await cluster.get(place, signal);
   if (before !== undefined && ownerOf(before) !== workload.site) throw foreign(job, before);
   // One that ended says nothing of the volume now.
   if (before !== undefined && endOf(before) !== undefined) await removeJob(of, job, signal);
-  if (before === undefined || endOf(before) !== undefined) await cluster.apply(job, signal);
+  if (before === undefined || endOf(before) !== undefined) {
+    const { failure } = await cluster.tryApply(job, signal);
+    if (failure !== undefined) return refusedJob(job, failure);
+  }
   let passing: number | undefined;
   for (;;) {
     if (signal.aborted) throw interrupted(signal);
@@ -105,12 +113,20 @@ async function runJob(of: Filling, job: KubernetesObject, signal: AbortSignal): 
     if (failure === undefined) passing = undefined;
     else {
       passing ??= performance.now();
-      if (!failure.mayPass || performance.now() - passing >= PATIENCE_MS)
-        throw await failed(of, job, failure, signal);
+      if (!failure.mayPass || performance.now() - passing >= PATIENCE_MS) {
+        await removeJob(of, job, signal).catch(() => {});
+        return failure;
+      }
     }
     await sleep(POLL_MS, undefined, { signal }).catch(() => {});
   }
   await removeJob(of, job, signal);
+  return undefined;
+}
+
+function refusedJob(job: KubernetesObject, failure: ApiFailure): StartFailure {
+  const { message, found, hint } = refusedRequest(`apply ${objectText(job)}`, failure);
+  return { found: found ?? message, hint, mayPass: false };
 }
 
 /** Deletes a Job of ours, and waits until its pods are gone: then nothing writes to the volume. */
@@ -207,14 +223,7 @@ function endedFailure(
   );
 }
 
-async function failed(
-  of: Filling,
-  job: KubernetesObject,
-  { found, hint }: StartFailure,
-  signal: AbortSignal,
-): Promise<StowageError> {
-  const { fill } = of.workload;
-  await removeJob(of, job, signal).catch(() => {});
+function notFilled({ workload: { fill } }: Filling, { found, hint }: StartFailure): StowageError {
   return new StowageError('gate-failed', `claim ${fill?.claim} was not filled`, {
     expected: `the content of the release in folder ${fill?.folder}, as signed`,
     ...{ found, hint },

@@ -5,7 +5,7 @@ import type { KubernetesSite } from '../../format/kubernetes-site.ts';
 import type { Site } from '../../format/site.ts';
 import type { Environment } from '../host/command.ts';
 import { hostPlatform } from '../host/platform.ts';
-import type { DeployedService, ServiceOf, Target, TargetOperation } from '../target.ts';
+import type { DeployedService, ServiceOf, SiteSupply, Target, TargetOperation } from '../target.ts';
 import { Cluster } from './api/cluster.ts';
 import { openConnection } from './api/connection.ts';
 import { forwardTo } from './api/forward.ts';
@@ -15,7 +15,7 @@ import { clusterConstraints, overridableRules } from './constraints/check.ts';
 import { examineCluster } from './doctor/examine-cluster.ts';
 import { requestedRole } from './doctor/role.ts';
 import { exclusiveServices } from './exclusive.ts';
-import { abandonFill, clearVolume, fillVolume } from './fill-volume.ts';
+import { clearVolume, fillVolume } from './fill-volume.ts';
 import { siteInventory } from './inventory.ts';
 import { closeNamespace, openNamespace } from './namespace.ts';
 import { removeOurs } from './ownership.ts';
@@ -76,7 +76,7 @@ export function createKubernetesTarget({ env, root, settings }: KubernetesOption
     steps: kubernetesSteps,
     exclusive: async (change, signal) =>
       exclusiveServices(await open(), change, { settings: await settings(), signal }),
-    run: async (operation, _, signal) => run(await open(), operation, signal),
+    run: async (operation, site, signal) => run(await open(), operation, site, signal),
     constraints: async (context) =>
       clusterConstraints({
         ...{ ...context, root, platform: hostPlatform() },
@@ -154,6 +154,7 @@ export function createKubernetesTarget({ env, root, settings }: KubernetesOption
 async function run(
   cluster: Cluster,
   { action, release, counterpart, subject }: TargetOperation,
+  { warn }: SiteSupply,
   signal: AbortSignal,
 ): Promise<void> {
   const workload = workloadOf(release);
@@ -173,9 +174,8 @@ async function run(
     case 'fill-volume':
       return fillVolume({ cluster, workload, other }, signal);
     case 'abandon-fill':
-      return abandonFill({ cluster, workload, other }, signal);
     case 'clear-volume':
-      return clearVolume({ cluster, workload, other }, signal);
+      return clearVolume({ cluster, workload, other, warn }, signal);
     case 'start-deployment':
       return startService(mine(), signal);
     case 'stop-deployment':

@@ -19,7 +19,9 @@ describe('when a site only serves', () => {
 
   it('reports a request to run something as a defect', () => {
     const start = { action: 'start-service', release: release(), subject: 'server' };
-    expect(() => target.run(start, { withDepot: async () => {} }, signal)).toThrow('cannot run');
+    expect(() => target.run(start, { withDepot: async () => {}, warn: () => {} }, signal)).toThrow(
+      'cannot run',
+    );
     expect(() => target.state(of, signal)).toThrow('cannot run');
   });
 });

@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { jobFailure } from '../../../src/target/kubernetes/fill-volume.ts';
+import type { KubernetesObject } from '../../../src/format/kubernetes.ts';
+import type { Cluster, Named, Selection } from '../../../src/target/kubernetes/api/cluster.ts';
+import { clearVolume, fillVolume, jobFailure } from '../../../src/target/kubernetes/fill-volume.ts';
 import type { Pod } from '../../../src/target/kubernetes/pods.ts';
+import { expectCode } from '../../support/error.ts';
+import { clusterSite, worked, workload } from './rendered.ts';
 
 const running = { status: { active: 1 } };
 const ended = { status: { conditions: [{ type: 'Failed', status: 'True' }] } };
@@ -32,5 +36,66 @@ describe('when a Job that fills a volume is not complete', () => {
   it('waits while a pod runs, and while the Job does not know yet that it ended', () => {
     expect(jobFailure(running, pod({ runningSince: '2026-01-01T00:00:00Z' }), {})).toBeUndefined();
     expect(jobFailure(running, end('done'), {})).toBeUndefined();
+  });
+});
+
+describe('when a Job cannot run at all', () => {
+  const settings = { weights: 'volume', claim: 'shared', namespace: 'models', fill: {} };
+  const filled = workload(worked('demo.yaml'), clusterSite(settings));
+  const { signal } = new AbortController();
+  const refusal = { status: 403, reason: '', message: 'exceeded quota: team', causes: [] };
+
+  /** A cluster with the claim, which refuses Jobs or never pulls the image of their pods. */
+  function clusterThat(refuses: boolean): { cluster: Cluster; jobs: Map<string, object> } {
+    const jobs = new Map<string, KubernetesObject>();
+    const found = ({ kind, name }: Named): object | undefined =>
+      kind === 'Job' ? jobs.get(name) : { metadata: { name } };
+    const waiting = { reason: 'ErrImagePull', message: 'tools@sha256:1: not found' };
+    const fake = {
+      get: async (named: Named) => found(named),
+      tryGet: async (named: Named) => ({ object: found(named) }),
+      async tryApply(job: KubernetesObject) {
+        if (refuses) return { failure: refusal };
+        jobs.set(job.metadata.name, job);
+        return { object: job };
+      },
+      async *list({ kind }: Selection) {
+        if (kind === 'Pod' && jobs.size > 0)
+          yield {
+            metadata: { name: 'p' },
+            status: { containerStatuses: [{ state: { waiting } }] },
+          };
+      },
+      remove: async ({ name }: Named) => void jobs.delete(name),
+    };
+    return { cluster: fake as unknown as Cluster, jobs };
+  }
+
+  it.each([
+    ['its image is gone', false, /the registry has no such image$/],
+    ['a quota refuses it', true, /exceeded quota: team$/],
+  ])('says which content may remain, and does not fail: %s', async (_, refuses, reason) => {
+    const { cluster, jobs } = clusterThat(refuses);
+    const said: string[][] = [];
+    const warn = (...text: string[]): void => void said.push(text);
+    await clearVolume({ cluster, workload: filled, warn }, signal);
+    expect(said).toEqual([
+      [expect.stringMatching(reason), expect.stringMatching(/delete the folder$/)],
+    ]);
+    expect(said[0]?.[0]).toContain(`claim models/shared, in folder ${filled.fill?.folder}`);
+    expect(jobs.size).toBe(0);
+  });
+
+  it.each([
+    ['its image is gone', false, /no such image/],
+    ['a quota refuses it', true, /exceeded quota/],
+  ])('fails where the content is needed: %s', async (_, refuses, reason) => {
+    const { cluster, jobs } = clusterThat(refuses);
+    const error = await expectCode(
+      () => fillVolume({ cluster, workload: filled }, signal),
+      'gate-failed',
+    );
+    expect(error.found).toMatch(reason);
+    expect(jobs.size).toBe(0);
   });
 });
