@@ -1,4 +1,4 @@
-// Builds the travelling installers, dist/installer/stowage-PLATFORM. Equal sources and packages give equal bytes.
+// Builds the travelling installers, dist/installer/stowage-PLATFORM, and beside each the list of its components. Equal sources and packages give equal bytes.
 // usage: node scripts/build-installer.ts [PLATFORM...]     linux-x64, linux-arm64; both without arguments
 
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '../src/core/error.ts';
 import { installerCode } from './installer/code.ts';
+import { packagesInside, runtimeParts, writeComponents } from './installer/components.ts';
 import { makeBlob, makeExecutable } from './installer/executable.ts';
 import { madeBefore } from './installer/made-before.ts';
 import { platforms } from './installer/platforms.ts';
@@ -17,7 +18,9 @@ const asked = process.argv.slice(2);
 const names = asked.length === 0 ? Object.keys(platforms) : asked;
 const work = mkdtempSync(join(tmpdir(), 'stowage-installer-'));
 try {
-  const blob = makeBlob(await installerCode(root), work);
+  const code = await installerCode(root);
+  const blob = makeBlob(code, work);
+  const inside = { packages: packagesInside(root, code.inputs), parts: await runtimeParts(root) };
   for (const name of names) {
     const platform = platforms[name];
     if (platform === undefined)
@@ -27,6 +30,7 @@ try {
     madeBefore(root, { platform, blob, output }, (path) =>
       makeExecutable(platform, node, blob, path),
     );
+    await writeComponents(output, platform, inside);
     console.log(`${output}: ${statSync(output).size} bytes`);
   }
 } catch (error) {

@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { componentsPath } from '../src/format/installer-components.ts';
 import { buildDist } from './build/dist.ts';
 import { installerCode } from './installer/code.ts';
 import { NODE_VERSION, platforms } from './installer/platforms.ts';
@@ -22,10 +23,8 @@ const inputs = await buildDist(root);
 run(process.execPath, ['scripts/build-installer.ts'], root);
 run('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], root);
 for (const platform of Object.keys(platforms))
-  copyFileSync(
-    join(root, 'dist/installer', `stowage-${platform}`),
-    join(folder, `stowage-${platform}`),
-  );
+  for (const name of [`stowage-${platform}`, componentsPath(`stowage-${platform}`)])
+    copyFileSync(join(root, 'dist/installer', name), join(folder, name));
 copyFileSync(join(root, 'dist/man/stowage.1'), join(folder, 'stowage.1'));
 for (const [shell, name] of Object.entries(completions))
   writeFileSync(

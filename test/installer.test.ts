@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { connectedInputs, installerCode } from '../scripts/installer/code.ts';
+import { packagesInside, partsOf, runtimeParts } from '../scripts/installer/components.ts';
 import { NODE_VERSION, platforms } from '../scripts/installer/platforms.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -46,5 +47,59 @@ describe('when Node is taken for the installer', () => {
   it('is pinned for each platform', () => {
     expect(Object.keys(platforms)).toEqual(['linux-x64', 'linux-arm64']);
     for (const { sha256 } of Object.values(platforms)) expect(sha256).toMatch(/^[0-9a-f]{64}$/);
+  });
+});
+
+describe('when the components of the installer are listed', () => {
+  it('lists each package with code inside once, with its license, and only those', async () => {
+    const { inputs } = await installerCode(root);
+    const packages = packagesInside(root, inputs);
+    const names = packages.map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining(['@kubernetes/client-node', 'tar', 'zod']));
+    expect(names).not.toContain('esbuild');
+    const purls = packages.map(({ purl }) => purl);
+    expect(purls).toEqual([...new Set(purls)].toSorted());
+    for (const { license, sha512, dependsOn } of packages) {
+      expect(license).toMatch(/./);
+      expect(sha512).toMatch(/^[0-9a-f]{128}$/);
+      for (const each of dependsOn) expect(purls).toContain(each);
+    }
+    const ssri = packages.find(({ name }) => name === 'ssri');
+    expect(ssri?.dependsOn).toEqual([expect.stringMatching(/^pkg:npm\/minipass@/)]);
+    expect(packagesInside(root, inputs.toReversed())).toEqual(packages);
+  });
+
+  it('finds the nearest copy of a package, and refuses one that package-lock.json does not name', () => {
+    const inputs = ['ora', 'ora/node_modules/string-width', 'ora/node_modules/strip-ansi'];
+    const packages = packagesInside(
+      root,
+      inputs.map((each) => `node_modules/${each}/index.js`),
+    );
+    const {
+      ora,
+      'string-width': width,
+      'strip-ansi': strip,
+    } = Object.fromEntries(packages.map((each) => [each.name, each]));
+    expect(ora?.dependsOn).toEqual([width?.purl]);
+    expect(width?.dependsOn).toEqual([strip?.purl]);
+    expect(() => packagesInside(root, ['node_modules/none/index.js'])).toThrow('node_modules/none');
+  });
+
+  it('lists what is in Node by its process.versions, without interfaces', async () => {
+    const { openssl, v8, uv } = process.versions;
+    const parts = await runtimeParts(root);
+    expect(parts).toEqual(partsOf(process.versions));
+    expect(parts).toEqual(
+      expect.arrayContaining([
+        { name: 'openssl', version: openssl, purl: `pkg:generic/openssl@${openssl}` },
+        { name: 'v8', version: v8, purl: `pkg:generic/v8@${v8}` },
+        { name: 'libuv', version: uv, purl: `pkg:generic/libuv@${uv}` },
+      ]),
+    );
+    const names = parts.map(({ name }) => name);
+    for (const each of ['node', 'modules', 'napi']) expect(names).not.toContain(each);
+    expect(partsOf({ nghttp3: '', a: '1+b' })).toEqual([
+      { name: 'a', version: '1+b', purl: 'pkg:generic/a@1%2Bb' },
+    ]);
   });
 });

@@ -102,8 +102,10 @@ describe('when a release is summed up', () => {
     const validate = cyclonedx();
     validate(sbom);
     expect(validate.errors ?? []).toEqual([]);
-    const { components } = sbom as { components: { name: string; hashes: { alg: string }[] }[] };
-    expect(components.map(({ name }) => name)).toEqual([
+    const { components } = sbom as {
+      components: { group?: string; name: string; hashes: { alg: string }[] }[];
+    };
+    expect(components.map(({ group, name }) => [group, name].filter(Boolean).join('/'))).toEqual([
       ...['@huggingface/hub', 'node-forge', 'zod', 'node', 'node'],
     ]);
     for (const { hashes } of components) expect(hashes).toHaveLength(1);

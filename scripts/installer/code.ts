@@ -18,7 +18,7 @@ export interface Code {
   readonly main: string;
   readonly worker: string;
   readonly client: string;
-  /** Every file that is in one of them, below the project. */
+  /** Every file that code of one of them is from, below the project. */
   readonly inputs: readonly string[];
 }
 
@@ -41,7 +41,9 @@ async function bundle(root: string, entry: string): Promise<{ text: string; inpu
   const strays = connectedInputs(metafile);
   if (strays.length > 0)
     throw new Error(`the installer would hold the connected side: ${strays.join(', ')}`);
-  return { text: outputFiles[0]?.text ?? '', inputs: Object.keys(metafile.inputs) };
+  const written = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.entries(inputs));
+  const inputs = written.filter(([, each]) => each.bytesInOutput > 0).map(([path]) => path);
+  return { text: outputFiles[0]?.text ?? '', inputs };
 }
 
 /** Files of the connected side, and packages that only it uses, in what esbuild bundled. */

@@ -1,13 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { packagesOf } from '../build/notices.ts';
+import { packageComponent } from '../../src/build/sbom/installer-entry.ts';
+import { packagesInside } from '../installer/components.ts';
 import { NODE_VERSION, platforms } from '../installer/platforms.ts';
-
-interface Locked {
-  readonly version: string;
-  readonly integrity?: string;
-  readonly license?: string;
-}
 
 /**
  * What is inside the program and its installers, as CycloneDX 1.6: each package by what package-lock.json says of it,
@@ -17,12 +12,7 @@ interface Locked {
 export function toolSbom(root: string, inputs: readonly string[]): object {
   const read = (name: string): unknown => JSON.parse(readFileSync(join(root, name), 'utf8'));
   const { name, version, license } = read('package.json') as Record<string, string>;
-  const { packages } = read('package-lock.json') as { packages: Record<string, Locked> };
-  const components = packagesOf(inputs).map((folder) => {
-    const locked = packages[folder];
-    if (locked === undefined) throw new Error(`package-lock.json does not name ${folder}`);
-    return packageComponent(folder.replace(/^.*node_modules\//, ''), locked);
-  });
+  const components = packagesInside(root, inputs).map((each) => packageComponent(each.purl, each));
   return {
     bomFormat: 'CycloneDX',
     specVersion: '1.6',
@@ -38,24 +28,7 @@ export function toolSbom(root: string, inputs: readonly string[]): object {
   };
 }
 
-function packageComponent(name: string, { version, integrity, license }: Locked): object {
-  const purl = `pkg:npm/${name.replace('@', '%40')}@${version}`;
-  const [algorithm, hash] = integrity?.split('-', 2) ?? [];
-  return {
-    ...{ type: 'library', 'bom-ref': purl, name, version },
-    ...(algorithm !== 'sha512' || hash === undefined
-      ? {}
-      : { hashes: [{ alg: 'SHA-512', content: Buffer.from(hash, 'base64').toString('hex') }] }),
-    ...(license === undefined ? {} : { licenses: [licence(license)] }),
-    purl,
-  };
-}
-
-function licence(text: string): object {
-  return / /.test(text) ? { expression: text } : { license: { id: text } };
-}
-
-/** The runtime of each installer. */
+/** The runtime of each installer; what is in it is in the list next to the installer. */
 function nodeComponents(): object[] {
   return Object.entries(platforms).map(([platform, { sha256 }]) => ({
     ...{ type: 'platform', 'bom-ref': `node-${platform}`, name: 'node', version: NODE_VERSION },

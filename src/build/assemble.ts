@@ -123,7 +123,9 @@ async function write(
   for (const [path, bytes] of control) await writeNew(join(folder, path), bytes);
   const bare: Bundle = {
     ...indexOf(lock, { described, facts, blobs: copied, control, partSize }),
-    ...(installers.length === 0 ? {} : { installers }),
+    ...(installers.length === 0
+      ? {}
+      : { installers: installers.map(({ components: _, ...each }) => each) }),
   };
   const parity = await addParity(bare, folder, options);
   const bundle = parity === undefined ? bare : { ...bare, parity };

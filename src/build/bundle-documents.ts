@@ -4,12 +4,13 @@ import { copiedFirst, fromLock } from '../content/items.ts';
 import { canonicalBytes, type Json } from '../core/canonical-json.ts';
 import { digestHex, sriHex } from '../core/digest.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
-import type { Installer } from '../format/installer.ts';
+import type { DescribedInstaller } from '../format/installer-components.ts';
 import type { Lock } from '../format/lock.ts';
 import type { LockedAttachment } from '../format/locked-content.ts';
 import { verifyText } from '../format/verify-text.ts';
 import { operatorText } from './operator-text.ts';
 import { readmeText } from './readme-text.ts';
+import { componentDescriptors } from './sbom/installer-entry.ts';
 import { sbom } from './sbom/sbom.ts';
 import { spdx } from './sbom/spdx.ts';
 import { verdictAttestations } from './upstream/attestation.ts';
@@ -18,7 +19,7 @@ import { verdictAttestations } from './upstream/attestation.ts';
 export interface Additions {
   /** The manifest of each item, by its name. */
   readonly described: ReadonlyMap<string, Described>;
-  readonly installers: readonly Installer[];
+  readonly installers: readonly DescribedInstaller[];
   readonly facts: BlobFacts;
 }
 
@@ -72,7 +73,7 @@ function attachedEntry({ kind, subject, digest, size, ...rest }: LockedAttachmen
  * An in-toto statement (v1) with SLSA provenance (v1): the sources that the bundle was made from. The signature of the
  * bundle covers it; the document is not signed separately.
  */
-export function provenance(lock: Lock, installers: readonly Installer[] = []): Json {
+export function provenance(lock: Lock, installers: readonly DescribedInstaller[] = []): Json {
   const subjects = fromLock(lock, (kind, item) => kind.subjects(item), copiedFirst());
   const origins = fromLock(lock, (kind, item) => [kind.origins(item)]);
   return {
@@ -96,6 +97,7 @@ export function provenance(lock: Lock, installers: readonly Installer[] = []): J
             name: path,
             digest: { sha512: sriHex(sha512) },
           })),
+          ...componentDescriptors(installers),
         ],
       },
       runDetails: {

@@ -3,9 +3,16 @@ import { join } from 'node:path';
 import { counted } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
-import { MAX_INSTALLER_BYTES } from '../core/limits.ts';
-import { type Installer, installerPath } from '../format/installer.ts';
-import { ioError } from '../io/file.ts';
+import { MAX_INSTALLER_BYTES, MAX_INSTALLER_COMPONENTS_BYTES } from '../core/limits.ts';
+import { readJson } from '../format/document.ts';
+import { installerPath } from '../format/installer.ts';
+import {
+  componentsPath,
+  type DescribedInstaller,
+  type InstallerComponents,
+  installerComponentsKind,
+} from '../format/installer-components.ts';
+import { ioError, readIfThere } from '../io/file.ts';
 import { wholeSums } from '../io/hash-task.ts';
 import { HashPool } from '../io/hashing.ts';
 import { PassError } from '../io/positioned.ts';
@@ -18,11 +25,14 @@ export interface BuiltInstaller {
   /** The folder that contains it. */
   readonly folder: string;
   readonly size: number;
+  /** From the list next to it, if there is one. */
+  readonly components?: InstallerComponents;
 }
 
 /**
- * The installers for these platforms, all of them.
- * @throws StowageError `file-missing`, `file-kind` for a platform without one, `io-failed`
+ * The installers for these platforms, all of them, with the lists of their components.
+ * @throws StowageError `file-missing`, `file-kind` for a platform without one, `document-invalid` and `format-newer` for a
+ * list, `io-failed`
  */
 export async function findInstallers(
   folder: string,
@@ -35,7 +45,15 @@ export async function findInstallers(
     const path = installerPath(platform);
     if (path === undefined) throw missing(platform, 'an installer for linux/amd64 or linux/arm64');
     const place = join(folder, path);
-    found.push({ platform, path, folder, size: await sizeOf(place, platform) });
+    const size = await sizeOf(place, platform);
+    const list = await readIfThere(
+      join(folder, componentsPath(path)),
+      MAX_INSTALLER_COMPONENTS_BYTES,
+    );
+    found.push({
+      ...{ platform, path, folder, size },
+      ...(list === undefined ? {} : { components: readJson(installerComponentsKind, list) }),
+    });
   }
   return found;
 }
@@ -71,14 +89,23 @@ function unfit(place: string, code: 'file-kind' | 'io-failed', found: string): S
   });
 }
 
-/** Copies installers into the folder of a bundle, hashing what is written. @throws StowageError `io-failed` */
+/**
+ * Copies installers into the folder of a bundle, hashing what is written.
+ * @throws StowageError `io-failed`; `document-invalid` if the list next to an installer is of another installer
+ */
 export async function copyInstallers(
   built: readonly BuiltInstaller[],
   bundle: string,
   { signal, emit }: Context,
-): Promise<Installer[]> {
+): Promise<DescribedInstaller[]> {
   if (built.length === 0) return [];
   emit({ type: 'step', step: 'pack', subject: counted(built.length, 'installer') });
+  for (const { path } of built.filter(({ components }) => components === undefined))
+    emit({
+      type: 'warning',
+      message: `the SBOM does not list the components of ${path}: there is no ${componentsPath(path)} next to it`,
+      hint: 'copy both files from one stowage release, or run npm run build:installer',
+    });
   const pool = new HashPool(signal, built.length);
   try {
     return await Promise.all(built.map((each) => copyInstaller(each, bundle, pool)));
@@ -88,10 +115,10 @@ export async function copyInstallers(
 }
 
 async function copyInstaller(
-  { platform, path, folder, size }: BuiltInstaller,
+  { platform, path, folder, size, components }: BuiltInstaller,
   bundle: string,
   pool: HashPool,
-): Promise<Installer> {
+): Promise<DescribedInstaller> {
   const destination = { path: join(bundle, path), offset: 0, create: true };
   const task = {
     path: join(folder, path),
@@ -104,9 +131,24 @@ async function copyInstaller(
     const { pieces } = await pool.run(task);
     await chmod(destination.path, 0o755);
     const [sums] = pieces;
-    return { platform, path, size, ...wholeSums(sums) };
+    const installer = { platform, path, size, ...wholeSums(sums) };
+    return components === undefined
+      ? installer
+      : { ...installer, components: requireListOf(installer, components) };
   } catch (error) {
     if (error instanceof PassError) throw ioError(error, error.path);
     throw ioError(error, destination.path);
   }
+}
+
+function requireListOf(
+  { path, sha512 }: Pick<DescribedInstaller, 'path' | 'sha512'>,
+  components: InstallerComponents,
+): InstallerComponents {
+  if (components.installer === path && components.sha512 === sha512) return components;
+  throw new StowageError('document-invalid', `${componentsPath(path)} is for another installer`, {
+    expected: `${path}, ${sha512}`,
+    found: `${components.installer}, ${components.sha512}`,
+    hint: installerComponentsKind.hint,
+  });
 }

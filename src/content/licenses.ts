@@ -4,8 +4,16 @@ import { word } from './package.ts';
 /** SPDX identifiers that are common among models and packages. Other licenses are recorded by name. */
 const IDENTIFIERS: readonly string[] = [
   ...['0BSD', 'AFL-3.0', 'AGPL-3.0-only', 'AGPL-3.0-or-later', 'Apache-2.0', 'Artistic-2.0'],
-  ...['BSD-2-Clause', 'BSD-3-Clause', 'BSL-1.0', 'CC-BY-4.0', 'CC-BY-NC-4.0', 'CC-BY-NC-SA-4.0'],
-  ...['CC-BY-SA-4.0', 'CC0-1.0', 'curl', 'EPL-2.0', 'GFDL-1.3-or-later', 'GPL-2.0-only'],
+  ...[
+    'BlueOak-1.0.0',
+    'BSD-2-Clause',
+    'BSD-3-Clause',
+    'BSL-1.0',
+    'CC-BY-4.0',
+    'CC-BY-NC-4.0',
+    'CC-BY-NC-SA-4.0',
+  ],
+  ...['CC-BY-SA-4.0', 'CC0-1.0', 'curl', 'EPL-2.0', 'GFDL-1.3-or-later', 'GPL-2.0', 'GPL-2.0-only'],
   ...['GPL-2.0-or-later', 'GPL-3.0-only', 'GPL-3.0-or-later', 'HPND', 'ISC', 'LGPL-2.0-or-later'],
   ...['LGPL-2.1-only', 'LGPL-2.1-or-later', 'LGPL-3.0-only', 'LGPL-3.0-or-later', 'MIT', 'MIT-0'],
   ...['MPL-2.0', 'OFL-1.1', 'OpenSSL', 'PostgreSQL', 'PSF-2.0', 'Python-2.0', 'Ruby'],

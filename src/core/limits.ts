@@ -29,6 +29,7 @@ export const MAX_HUB_RESPONSE_BYTES: number = 64 * MIB;
 export const MAX_CONTROL_FILE_BYTES: number = 256 * MIB;
 /** An installer is hashed while it is read, and never held in memory. */
 export const MAX_INSTALLER_BYTES: number = 256 * MIB;
+export const MAX_INSTALLER_COMPONENTS_BYTES: number = MIB;
 
 /** Data columns of one set of recovery parts. */
 export const MAX_PARITY_COLUMNS = 128;

@@ -5,8 +5,11 @@ import { describe, expect, it } from 'vitest';
 import { copyInstallers, findInstallers } from '../../src/build/installers.ts';
 import { readmeText } from '../../src/build/readme-text.ts';
 import { sriHex } from '../../src/core/digest.ts';
-import { MAX_INSTALLER_BYTES } from '../../src/core/limits.ts';
+import type { StowageEvent } from '../../src/core/event.ts';
+import { MAX_INSTALLER_BYTES, MAX_INSTALLER_COMPONENTS_BYTES } from '../../src/core/limits.ts';
 import type { Installer } from '../../src/format/installer.ts';
+import type { DescribedInstaller } from '../../src/format/installer-components.ts';
+import { installerComponents } from '../format/samples.ts';
 import { context } from '../support/context.ts';
 import { expectCode } from '../support/error.ts';
 import { scratchFolder } from '../support/scratch.ts';
@@ -58,6 +61,57 @@ describe('when installers are searched for', () => {
       truncateSync(join(sized, 'stowage-linux-x64'), size);
       await expectCode(() => find(sized), 'io-failed');
     }
+  });
+});
+
+describe('when the list of components is next to an installer', () => {
+  const name = 'stowage-linux-x64';
+  const list = `${name}.components.json`;
+  const bytes = Buffer.from(`program ${name}`);
+  const copy = async (
+    content: string,
+    events: StowageEvent[] = [],
+  ): Promise<DescribedInstaller[]> => {
+    const place = folder(name);
+    if (content !== '') writeFileSync(join(place, list), content);
+    const emit = (event: StowageEvent): void => void events.push(event);
+    return copyInstallers(
+      await findInstallers(place, ['linux/amd64']),
+      folder(),
+      context({ emit }),
+    );
+  };
+
+  it('is copied with the installer', async () => {
+    const components = installerComponents(name, bytes);
+    const events: StowageEvent[] = [];
+    expect((await copy(JSON.stringify(components), events))[0]).toMatchObject({ components });
+    expect(events.map(({ type }) => type)).not.toContain('warning');
+  });
+
+  it.each([
+    ['bytes', installerComponents(name, Buffer.from('other'))],
+    ['name', installerComponents('stowage-linux-arm64', bytes)],
+  ])('is refused if it is for an installer with another %s', async (_, components) => {
+    await expectCode(() => copy(JSON.stringify(components)), 'document-invalid');
+  });
+
+  it('is refused if it is malformed, too large or newer', async () => {
+    const good = JSON.stringify(installerComponents(name, bytes));
+    for (const bad of ['{', '{}', good.replace('pkg:npm/zod@', 'pkg:npm/z d@')])
+      await expectCode(() => copy(bad), 'document-invalid');
+    await expectCode(() => copy(good.replace('components/v1', 'components/v2')), 'format-newer');
+    const largest = good.padEnd(MAX_INSTALLER_COMPONENTS_BYTES);
+    expect(await copy(largest)).toHaveLength(1);
+    await expectCode(() => copy(`${largest} `), 'io-failed');
+  });
+
+  it('warns if there is none', async () => {
+    const events: StowageEvent[] = [];
+    expect((await copy('', events))[0]).not.toHaveProperty('components');
+    expect(events.filter(({ type }) => type === 'warning')).toEqual([
+      expect.objectContaining({ message: expect.stringContaining(list) }),
+    ]);
   });
 });
 

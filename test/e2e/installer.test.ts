@@ -15,10 +15,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { installerCode } from '../../scripts/installer/code.ts';
+import { partsOf } from '../../scripts/installer/components.ts';
 import { makeBlob, makeExecutable } from '../../scripts/installer/executable.ts';
 import { platforms } from '../../scripts/installer/platforms.ts';
 import { runtime } from '../../scripts/installer/runtime.ts';
+import { sriHex } from '../../src/core/digest.ts';
 import { MIB } from '../../src/core/limits.ts';
+import { readJson } from '../../src/format/document.ts';
+import { componentsPath, installerComponentsKind } from '../../src/format/installer-components.ts';
 import { encodePem } from '../../src/trust/pem.ts';
 import { isolatedEngine } from '../lab/engine.ts';
 import { capture, type Output, run } from '../lab/process.ts';
@@ -363,5 +367,18 @@ describe('when the machine is an arm64', () => {
       verified: true,
       id: small.id,
     });
+  });
+
+  it('has a Node with the components that the list next to the installer names', async () => {
+    const pinned = platforms['linux-arm64'];
+    if (pinned === undefined) throw new Error('no platform');
+    const node = await runtime(pinned, project);
+    const said = await run('qemu-aarch64-static', [
+      ...['-L', '/usr/aarch64-linux-gnu', node],
+      ...['--print', 'JSON.stringify(process.versions)'],
+    ]);
+    const list = readJson(installerComponentsKind, readFileSync(componentsPath(arm64)));
+    expect(partsOf(JSON.parse(said) as Record<string, string>)).toEqual(list.runtime.parts);
+    expect(sriHex(list.sha512)).toBe(await sha512(arm64));
   });
 });

@@ -2,6 +2,7 @@ import { digestOf, sriOf } from '../../src/core/digest.ts';
 import type { Bundle } from '../../src/format/bundle.ts';
 import type { ContainerWorkload } from '../../src/format/containers.ts';
 import type { Generation } from '../../src/format/generation.ts';
+import type { InstallerComponents } from '../../src/format/installer-components.ts';
 import type { LedgerEntry } from '../../src/format/ledger.ts';
 import { digestOfLock, type Lock } from '../../src/format/lock.ts';
 import type { Plan } from '../../src/format/plan.ts';
@@ -434,5 +435,31 @@ export function repairList(): RepairList {
     bundle: '0'.repeat(128),
     partSize: 0,
     parts: [{ path: `blobs/sha256/${'0'.repeat(64)}`, size: 1, sha512: sriOf(one), damaged: [] }],
+  };
+}
+
+/** For an installer with these bytes. */
+export function installerComponents(
+  installer = 'stowage-linux-x64',
+  bytes: Uint8Array = one,
+): InstallerComponents {
+  const zod = { name: 'zod', version: '4.0.0', purl: 'pkg:npm/zod@4.0.0', license: 'MIT' };
+  const scoped = { name: '@s/a', version: '1.0.0', purl: 'pkg:npm/%40s/a@1.0.0' };
+  return {
+    schema: 'stowage/installer-components/v1',
+    installer,
+    sha512: sriOf(bytes),
+    packages: [
+      { ...scoped, sha512: 'ab'.repeat(64), dependsOn: [zod.purl] },
+      { ...zod, dependsOn: [] },
+    ],
+    runtime: {
+      ...{ name: 'node', version: '24.0.0', purl: 'pkg:generic/node@24.0.0', license: 'MIT' },
+      sha256: 'cd'.repeat(32),
+      parts: [
+        { name: 'openssl', version: '3.5.0', purl: 'pkg:generic/openssl@3.5.0' },
+        { name: 'undici', version: '7.0.0', purl: 'pkg:npm/undici@7.0.0' },
+      ],
+    },
   };
 }

@@ -12,6 +12,7 @@ import {
   writeCanonical,
 } from '../../src/format/document.ts';
 import { generationKind } from '../../src/format/generation.ts';
+import { installerComponentsKind } from '../../src/format/installer-components.ts';
 import { journalKind } from '../../src/format/journal.ts';
 import { ledgerEntryKind, ledgerHeadKind } from '../../src/format/ledger.ts';
 import { lockKind } from '../../src/format/lock.ts';
@@ -43,6 +44,7 @@ const kinds: readonly [string, DocumentKind<unknown>, object][] = [
   ['stowage/repair-list/v', repairListKind, sample.repairList()],
   ['stowage/report/v', reportKind, sampleReport()],
   ['stowage/signing-request/v', signingRequestKind, sample.signingRequest()],
+  ['stowage/installer-components/v', installerComponentsKind, sample.installerComponents()],
   ['stowage/journal-entry/v', journalKind, { step: 1, state: 'begun' }],
   ['stowage/ledger-entry/v', ledgerEntryKind, sample.ledgerEntry()],
   ['stowage/ledger-head/v', ledgerHeadKind, { number: 7, digest: 'f'.repeat(128) }],

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { type BillEntry, type BlobFacts, noFacts } from '../../content/bill-entry.ts';
+import { type BlobFacts, noFacts } from '../../content/bill-entry.ts';
 import { fromLock } from '../../content/items.ts';
 import { canonicalJson, type Json } from '../../core/canonical-json.ts';
-import { sriHex } from '../../core/digest.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
-import type { Installer } from '../../format/installer.ts';
+import type { DescribedInstaller } from '../../format/installer-components.ts';
 import type { Lock } from '../../format/lock.ts';
+import { installerEntry } from './installer-entry.ts';
 
 /**
  * A CycloneDX 1.6 SBOM with a component for each item of the lock and each installer, and their dependencies. The same
@@ -14,14 +14,12 @@ import type { Lock } from '../../format/lock.ts';
 export function sbom(
   lock: Lock,
   facts: BlobFacts = noFacts,
-  installers: readonly Installer[] = [],
+  installers: readonly DescribedInstaller[] = [],
 ): Json {
   const { manifest } = lock;
   const release = `release:${manifest.name}@${manifest.version}`;
-  const entries = [
-    ...fromLock(lock, (kind, item) => [kind.billEntry(item, facts)]),
-    ...installers.map(installerEntry),
-  ];
+  const programs = installers.map(installerEntry);
+  const entries = [...fromLock(lock, (kind, item) => [kind.billEntry(item, facts)]), ...programs];
   const incomplete = entries.filter(({ complete }) => !complete);
   return {
     $schema: 'http://cyclonedx.org/schema/bom-1.6.schema.json',
@@ -47,27 +45,13 @@ export function sbom(
       ...entries
         .filter(({ packages }) => packages.length > 0)
         .map(({ ref, packages }) => ({ ref, dependsOn: packages })),
+      ...programs.flatMap(({ inner }) => inner),
     ],
     ...(incomplete.length === 0
       ? {}
       : {
           compositions: [{ aggregate: 'incomplete', assemblies: incomplete.map(({ ref }) => ref) }],
         }),
-  };
-}
-
-/** An installer. Its own packages are in the SBOM of the release that it is from, so this entry is incomplete. */
-function installerEntry({ path, platform, sha512 }: Installer): BillEntry {
-  const ref = `installer:${path}`;
-  return {
-    ...{ ref, packages: [], complete: false },
-    component: {
-      type: 'application',
-      'bom-ref': ref,
-      name: path,
-      description: `The installer for ${platform}`,
-      hashes: [{ alg: 'SHA-512', content: sriHex(sha512) }],
-    },
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Json } from '../../core/canonical-json.ts';
-import { type Fields, fieldsOf, listOf, textOf } from '../../core/fields.ts';
+import { type Fields, fieldsOf, listOf, textOf, textsOf } from '../../core/fields.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
 
 const NONE = 'NOASSERTION';
@@ -12,20 +12,26 @@ const purposes: ReadonlyMap<string, string> = new Map([
   ['file', 'FILE'],
   ['library', 'LIBRARY'],
   ['operating-system', 'OPERATING-SYSTEM'],
+  ['platform', 'APPLICATION'],
 ]);
 
 /**
  * The SPDX 2.3 document with the content of a CycloneDX SBOM of this program. Files are packages with the purpose FILE,
- * because SPDX 2.3 requires the SHA-1 of a file (section 8.4). A license without an SPDX identifier is a comment.
+ * because SPDX 2.3 requires the SHA-1 of a file (section 8.4). What a package contains it also depends on, so only other
+ * dependencies are listed as such. A license without an SPDX identifier is a comment.
  */
 export function spdx(bill: Json): Json {
-  const { metadata, components, serialNumber } = fieldsOf(bill);
+  const { metadata, components, dependencies, serialNumber } = fieldsOf(bill);
   const { component, timestamp } = fieldsOf(metadata);
   const packages: Json[] = [];
   const relationships: Json[] = [];
+  const ids = new Map<unknown, string>();
+  const contained = new Set<string>();
   const add = (each: Fields, parent: string): void => {
     const id = `SPDXRef-Package-${packages.length}`;
     packages.push({ SPDXID: id, ...packageOf(each) });
+    ids.set(each['bom-ref'], id);
+    contained.add(`${parent} ${id}`);
     relationships.push({
       spdxElementId: parent,
       relationshipType: parent === DOCUMENT ? 'DESCRIBES' : 'CONTAINS',
@@ -35,6 +41,16 @@ export function spdx(bill: Json): Json {
   };
   const release = fieldsOf(component);
   add({ ...release, components }, DOCUMENT);
+  for (const { ref, dependsOn } of listOf(dependencies))
+    for (const each of textsOf(dependsOn)) {
+      const [from, to] = [ids.get(ref), ids.get(each)];
+      if (from === undefined || to === undefined || contained.has(`${from} ${to}`)) continue;
+      relationships.push({
+        spdxElementId: from,
+        relationshipType: 'DEPENDS_ON',
+        relatedSpdxElement: to,
+      });
+    }
   return {
     spdxVersion: 'SPDX-2.3',
     dataLicense: 'CC0-1.0',

@@ -8,7 +8,9 @@ import { type Package, packageUrl } from '../../../src/content/package.ts';
 import { canonicalJson, type Json } from '../../../src/core/canonical-json.ts';
 import { digestOf, sriHex, sriOf } from '../../../src/core/digest.ts';
 import { PRODUCT_VERSION } from '../../../src/core/product.ts';
+import type { DescribedInstaller } from '../../../src/format/installer-components.ts';
 import type { Lock } from '../../../src/format/lock.ts';
+import { installerComponents } from '../../format/samples.ts';
 import { cyclonedx } from '../../support/cyclonedx.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { tarOf } from '../../support/tar.ts';
@@ -23,6 +25,12 @@ const validate = cyclonedx();
 function expectValid(bill: Json): void {
   validate(JSON.parse(canonicalJson(bill)));
   expect(validate.errors ?? []).toEqual([]);
+}
+
+function described(bytes: Buffer): DescribedInstaller {
+  const components = installerComponents('stowage-linux-x64', bytes);
+  const { installer: path, sha512 } = components;
+  return { platform: 'linux/amd64', path, size: 9, crc32: '00000000', sha512, components };
 }
 
 interface Component {
@@ -182,6 +190,57 @@ describe('when an SBOM is generated', () => {
         },
       },
     });
+  });
+
+  it('lists the npm packages and the Node in an installer, with what each depends on', () => {
+    const bytes = Buffer.from('installer');
+    const bill = sbom(lock, noFacts, [described(bytes)]) as unknown as Bill & Json;
+    expectValid(bill);
+    expect(bill.compositions).toBeUndefined();
+    const installer = bill.components.find(({ name }) => name === 'stowage-linux-x64');
+    const { components = [] } = installer ?? {};
+    expect(components.map(({ type, purl }) => [type, purl])).toEqual([
+      ['library', 'pkg:npm/%40s/a@1.0.0'],
+      ['library', 'pkg:npm/zod@4.0.0'],
+      ['platform', 'pkg:generic/node@24.0.0'],
+    ]);
+    expect(components[0]).toMatchObject({ group: '@s', name: 'a' });
+    expect(components[1]).toMatchObject({ licenses: [{ license: { id: 'MIT' } }] });
+    expect(components[2]?.components?.map(({ name }) => name)).toEqual(['openssl', 'undici']);
+    const ref = 'installer:stowage-linux-x64';
+    const node = `${ref}/pkg:generic/node@24.0.0`;
+    expect(bill.dependencies.slice(1).filter((each) => each.ref.startsWith(ref))).toEqual([
+      { ref, dependsOn: [`${ref}/pkg:npm/%40s/a@1.0.0`, `${ref}/pkg:npm/zod@4.0.0`, node] },
+      { ref: `${ref}/pkg:npm/%40s/a@1.0.0`, dependsOn: [`${ref}/pkg:npm/zod@4.0.0`] },
+      {
+        ref: node,
+        dependsOn: [`${node}/pkg:generic/openssl@3.5.0`, `${node}/pkg:npm/undici@7.0.0`],
+      },
+    ]);
+  });
+
+  it('names the components of installers in the provenance, each once', () => {
+    const arm64 = { platform: 'linux/arm64', path: 'stowage-linux-arm64' };
+    const installers = [described(Buffer.from('a')), { ...described(Buffer.from('b')), ...arm64 }];
+    const { predicate } = provenance(lock, installers) as unknown as {
+      predicate: { buildDefinition: { resolvedDependencies: { uri?: string }[] } };
+    };
+    const { resolvedDependencies } = predicate.buildDefinition;
+    const node = (path: string): object => ({
+      name: `${path}: bin/node`,
+      uri: 'pkg:generic/node@24.0.0',
+      digest: { sha256: 'cd'.repeat(32) },
+    });
+    expect(
+      resolvedDependencies.filter(({ uri }) => /^pkg:(?:npm|generic)/.test(uri ?? '')),
+    ).toEqual([
+      { uri: 'pkg:npm/%40s/a@1.0.0', digest: { sha512: 'ab'.repeat(64) } },
+      { uri: 'pkg:npm/zod@4.0.0' },
+      node('stowage-linux-x64'),
+      { uri: 'pkg:generic/openssl@3.5.0' },
+      { uri: 'pkg:npm/undici@7.0.0' },
+      node('stowage-linux-arm64'),
+    ]);
   });
 
   it('can be generated from a lock alone', () => {

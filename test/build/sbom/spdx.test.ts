@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { sbom } from '../../../src/build/sbom/sbom.ts';
 import { spdx } from '../../../src/build/sbom/spdx.ts';
+import { noFacts } from '../../../src/content/bill-entry.ts';
+import { installerComponents } from '../../format/samples.ts';
 import { sampleOf } from '../samples.ts';
 
 interface Component {
@@ -17,7 +19,9 @@ interface Document {
 }
 
 const { lock } = sampleOf(100);
-const bill = sbom(lock);
+const bare = { platform: 'linux/amd64', path: 'stowage-linux-x64', size: 1, crc32: '00000000' };
+const components = installerComponents();
+const bill = sbom(lock, noFacts, [{ ...bare, sha512: components.sha512, components }]);
 const document = spdx(bill) as unknown as Document;
 
 describe('when an SPDX document is written', () => {
@@ -32,12 +36,34 @@ describe('when an SPDX document is written', () => {
   });
 
   it('places each package once, below the release that it describes', () => {
-    expect(document.relationships.map((each) => each.relatedSpdxElement).toSorted()).toEqual(
+    const placed = document.relationships.filter((each) => each.relationshipType !== 'DEPENDS_ON');
+    expect(placed.map((each) => each.relatedSpdxElement).toSorted()).toEqual(
       document.packages.map((each) => each['SPDXID']).toSorted(),
     );
     expect(document.relationships.filter((each) => each.relationshipType === 'DESCRIBES')).toEqual([
       expect.objectContaining({ spdxElementId: 'SPDXRef-DOCUMENT' }),
     ]);
+  });
+
+  it('states the dependencies between packages that do not contain each other', () => {
+    const nameOf = (id: string): unknown =>
+      document.packages.find((each) => each['SPDXID'] === id)?.['name'];
+    const stated = (type: string): unknown[] =>
+      document.relationships
+        .filter(({ relationshipType }) => relationshipType === type)
+        .map((each) => [nameOf(each.spdxElementId), nameOf(each.relatedSpdxElement)]);
+    expect(stated('DEPENDS_ON')).toEqual([['@s/a', 'zod']]);
+    expect(stated('CONTAINS')).toEqual(
+      expect.arrayContaining([
+        ['stowage-linux-x64', 'zod'],
+        ['stowage-linux-x64', 'node'],
+        ['node', 'openssl'],
+      ]),
+    );
+    expect(document.packages.find(({ name }) => name === 'node')).toMatchObject({
+      primaryPackagePurpose: 'APPLICATION',
+      checksums: [{ algorithm: 'SHA256', checksumValue: components.runtime.sha256 }],
+    });
   });
 
   it.each([
