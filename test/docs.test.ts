@@ -9,7 +9,7 @@ import { examples } from '../src/cli/examples.ts';
 import { commanderStatus, createProgram } from '../src/cli/program.ts';
 import type { Terminal } from '../src/cli/terminal.ts';
 import { errorCodes } from '../src/core/error.ts';
-import { callsOf, commandsOfPage, typedPages } from './support/documents.ts';
+import { callsOf, clusterPage, commandsOfPage, typedPages } from './support/documents.ts';
 import { readSource } from './support/import-graph.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -19,7 +19,7 @@ const COMMAND = /(?<![\w./@-])stowage ([a-z][a-z-]*)((?: (?!stowage )[A-Za-z<-][
 const PROSE = new Set(
   'release program that is does command verifies claims without uses has'.split(' '),
 );
-const guides = typedPages.filter((page) => page !== 'CONTRIBUTING.md');
+const guides = [...typedPages, clusterPage].filter((page) => page !== 'CONTRIBUTING.md');
 const pages = globSync(['*.md', '{manifests,scripts,signing}/*.md', '{src,test}/**/*.md'], {
   cwd: root,
 });
@@ -97,7 +97,7 @@ describe('when pages name error codes', () => {
 describe('when a page has commands to type', () => {
   it('is among the pages whose commands a test types', () => {
     const typed = pages.filter((page) => commandsOfPage(read(page)).length > 0);
-    expect(typed.toSorted()).toEqual([...typedPages].toSorted());
+    expect(typed.toSorted()).toEqual([...typedPages, clusterPage].toSorted());
   });
 
   it('has them in fences, where that test looks', () => {
@@ -136,8 +136,8 @@ describe.each(guides)('when somebody types what %s says', (page) => {
 
   it('finds each option that stands alone in some command', () => {
     const options = new Set([...commands.values()].flat());
-    // Of scripts/demo, and of Node's package manager.
-    const others = new Set(['--keep']);
+    // Of scripts/demo, and of k3s.
+    const others = new Set(['--keep', '--disable-default-registry-endpoint']);
     const alone = codeOf(read(page)).filter((text) => /^--[a-z-]+( |$)/.test(text));
     for (const text of alone) {
       const [option = ''] = text.split(' ');

@@ -53,10 +53,33 @@ export interface ClusterSiteOptions {
 
 /** Makes a site that trusts the release engineer, and starts its depot with TLS and a token. */
 export async function startClusterSite(options: ClusterSiteOptions): Promise<ClusterSite> {
-  const { folder, cluster, side, port } = options;
+  const { folder, cluster, port } = options;
   mkdirSync(folder, { recursive: true });
   const { certificate, key } = await cluster.serverCertificate(`depot-${port}`);
   const registry = `${cluster.host}:${port}`;
+  const { kubeconfig } = cluster;
+  const { env, ...site } = await openClusterSite({ ...options, kubeconfig, registry });
+  cluster.registries.trust({ address: registry, ca: cluster.ca.certificate });
+  const depot = startDepot({ folder, env, registry, certificate, key, tokens: site.tokens });
+  await until('the depot', 30, async () => depot.ready() || undefined);
+  return { ...site, stop: depot.stop };
+}
+
+export interface OpenSiteOptions
+  extends Pick<ClusterSiteOptions, 'folder' | 'side' | 'port' | 'first' | 'more'> {
+  readonly kubeconfig: string;
+  /** The depot's `ADDRESS:PORT`, whether or not it runs. */
+  readonly registry: string;
+}
+
+export interface OpenSite extends Omit<ClusterSite, 'stop'> {
+  /** The variables of its commands. */
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** A site that trusts the release engineer, without a depot: for a cluster that somebody has. */
+export async function openClusterSite(options: OpenSiteOptions): Promise<OpenSite> {
+  const { folder, side, port, registry } = options;
   const tokens = join(folder, 'tokens');
   writeFileSync(tokens, `${TOKEN}\n`, { mode: 0o600 });
   const site = join(folder, 'site');
@@ -75,7 +98,7 @@ export async function startClusterSite(options: ClusterSiteOptions): Promise<Clu
   const depotImages = `{ registry: "${registry}", credentials: { file: ${tokens} } }`;
   const configure = ({
     images = depotImages,
-    kubeconfig = cluster.kubeconfig,
+    kubeconfig = options.kubeconfig,
     more = '',
   }: Configuration = {}): void =>
     writeFileSync(
@@ -91,27 +114,18 @@ ${more}`,
   mkdirSync(site, { recursive: true });
   configure(options.more === undefined ? {} : { more: options.more });
   await must('import', options.first, '--trust', side.root, '--fingerprint', side.fingerprint);
-  cluster.registries.trust({ address: registry, ca: cluster.ca.certificate });
-  const depot = startDepot({ folder, env, registry, certificate, key, tokens });
-  await until('the depot', 30, async () => depot.ready() || undefined);
   const accessLog = join(folder, 'access.log');
-  return {
-    ...{ folder: site, registry, tokens, accessLog },
-    run,
-    runWith,
-    must,
-    configure,
-    stop: depot.stop,
-  };
+  return { folder: site, registry, tokens, accessLog, run, runWith, must, configure, env };
 }
 
 /** Where clients outside the cluster reach the service of a release: a node, and a port of every node. */
 export async function clientAddress(
   { kubectl, nodes }: Pick<Cluster, 'kubectl' | 'nodes'>,
   namespace: string,
+  service = 'server',
 ): Promise<Pick<Question, 'host' | 'port'>> {
   const path = '--output=jsonpath={.spec.ports[0].nodePort}';
-  const port = await kubectl('get', 'service', 'server', '--namespace', namespace, path);
+  const port = await kubectl('get', 'service', service, '--namespace', namespace, path);
   return { host: nodes[0]?.address ?? '', port: Number(port) };
 }
 

@@ -28,6 +28,9 @@ export const typedPages = [
   'CONTRIBUTING.md',
 ] as const;
 
+/** The page whose commands `test/e2e/kubernetes-neighbours.test.ts` types on a cluster. */
+export const clusterPage = 'manifests/KUBERNETES.md';
+
 const MARK = /^<!-- (not run: .+|at the site|status [0-9]+) -->$/;
 
 /**

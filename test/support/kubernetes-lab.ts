@@ -10,6 +10,12 @@ import { skipBecause } from './skip-because.ts';
 /** A kubeconfig of a cluster that somebody has, to be used in place of the lab's. */
 const GIVEN: string | undefined = process.env['STOWAGE_TEST_KUBECONFIG'];
 
+/** Shown once for each file: its tests that need the lab are counted as skipped, each with a reason. */
+const NOT_RUN = `STOWAGE_TEST_KUBECONFIG=${GIVEN}
+  NOT RUN on this cluster: whatever stops its API server or its nodes, needs nodes that reach this host and trust its depot, or
+  simulates nodes. Run here: objects and plans by dry runs, rights of an account, and an install without images that is undone.
+  Run the rest on a cluster of the lab: unset STOWAGE_TEST_KUBECONFIG.`;
+
 /** What every cluster offers, the lab's or one that somebody has. */
 export interface TestCluster
   extends Pick<Cluster, 'kubeconfig' | 'kubectl' | 'tryKubectl' | 'stop'> {
@@ -39,6 +45,7 @@ export async function startTestCluster(options: ClusterOptions = {}): Promise<Te
     return { ...lab, lab };
   }
   const kubeconfig = resolve(GIVEN);
+  console.error(NOT_RUN);
   if (!existsSync(kubeconfig)) throw new Error(`STOWAGE_TEST_KUBECONFIG: no file ${kubeconfig}`);
   const env = outside();
   const words = (args: readonly string[]): string[] => ['--kubeconfig', kubeconfig, ...args];

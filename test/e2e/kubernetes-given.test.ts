@@ -1,0 +1,129 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { clusterObjects } from '../support/cluster-objects.ts';
+import { type OpenSite, openClusterSite } from '../support/cluster-site.ts';
+import { noCluster, startTestCluster, type TestCluster } from '../support/kubernetes-lab.ts';
+import { lightReleases } from '../support/light-release.ts';
+import { skipBecause } from '../support/skip-because.ts';
+
+// What can be tried on every cluster, also on one that somebody has: nodes need not reach this host, no node is changed, and
+// nothing stays.
+const golden = new URL('../target/kubernetes/golden/', import.meta.url);
+const PREFIX = `stowage-test-${process.pid.toString(36)}-`;
+const NAMESPACE = `${PREFIX}models`;
+const work = mkdtempSync(join(tmpdir(), 'given-'));
+let cluster: TestCluster;
+let site: OpenSite;
+
+beforeAll(async () => {
+  if (noCluster !== undefined) return;
+  cluster = await startTestCluster({ nodes: 1 });
+  const releases = await lightReleases(join(work, 'releases'));
+  const values = { version: '1.0.0', seq: 1, health: { startupLimitSeconds: 15 } };
+  const first = await releases.make(values);
+  const folder = join(work, 'plant');
+  mkdirSync(folder);
+  // Nothing listens there: no node gets an image.
+  const registry = '127.0.0.1:9';
+  const { kubeconfig } = cluster;
+  site = await openClusterSite({
+    ...{ folder, side: releases, port: 9, first, kubeconfig, registry },
+    more: `  namespacePrefix: ${PREFIX}\n`,
+  });
+});
+
+beforeEach((test) => {
+  if (noCluster !== undefined) skipBecause(test, noCluster);
+});
+
+afterAll(async () => {
+  await cluster?.kubectl('delete', 'namespace', NAMESPACE, '--ignore-not-found').catch(() => {});
+  await cluster?.stop();
+  rmSync(work, { recursive: true, force: true });
+});
+
+/** The rules that are not satisfied. */
+function violated({ plan }: { plan: { constraints: { rule: string; satisfied: boolean }[] } }) {
+  return plan.constraints.filter((each) => !each.satisfied).map((each) => each.rule);
+}
+
+async function apply(...items: readonly object[]): Promise<string> {
+  const file = join(work, 'objects.json');
+  writeFileSync(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+  return cluster.kubectl('apply', '--server-side', '--filename', file);
+}
+
+describe('when a cluster is tried', () => {
+  it.each(readdirSync(golden))('accepts every object of %s', async (name) => {
+    const { objects, services } = JSON.parse(readFileSync(new URL(name, golden), 'utf8'));
+    // biome-ignore lint/suspicious/noExplicitAny: tests read what they expect and fail where it is not there
+    const all = [...objects, ...services.flatMap((each: any) => [each.deployment, each.service])];
+    const items = all.filter(Boolean).map((each) => {
+      return { ...each, metadata: { ...each.metadata, namespace: 'default' } };
+    });
+    const file = join(work, name);
+    writeFileSync(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+    const said = await cluster.kubectl(
+      ...['apply', '--server-side', '--dry-run=server', '--validate=strict', '--filename', file],
+    );
+    expect(said.trim().split('\n')).toHaveLength(items.length);
+    expect(said).not.toContain('Warning');
+  });
+
+  it('plans with a dry run of the server, and changes nothing by that', async () => {
+    const { json, status } = await site.run('plan', 'chat');
+    // Nothing else is wrong than that no node gets an image.
+    expect(status).toBe(4);
+    expect(violated(json)).toEqual(['image-pull']);
+    expect(await cluster.kubectl('get', 'namespaces', '--output=name')).not.toContain(PREFIX);
+  });
+
+  it('says that a node gets no image, and leaves nothing', async () => {
+    const { status, json } = await site.run('install', 'chat');
+    expect(status).toBe(12);
+    expect(json.error.code).toBe('host-unfit');
+    expect(JSON.stringify(json.error)).toMatch(/does not reach the registry/);
+    const id = `stowage.dev/release=chat,app.kubernetes.io/managed-by=stowage`;
+    expect(await clusterObjects(cluster, id)).not.toContain(PREFIX);
+  });
+
+  it('needs no more than the Role of the page, and names a right that is missing', async () => {
+    const page = readFileSync(new URL('../../manifests/KUBERNETES.md', import.meta.url), 'utf8');
+    const role = parse(/^kind: Role$[\s\S]*?(?=^```$)/m.exec(page)?.[0] ?? '');
+    const api = 'rbac.authorization.k8s.io';
+    const within = { namespace: NAMESPACE };
+    const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+    await apply(
+      { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE, labels } },
+      { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'operator', ...within } },
+      { ...role, apiVersion: `${api}/v1`, metadata: { name: 'stowage', ...within } },
+      {
+        ...{ apiVersion: `${api}/v1`, kind: 'RoleBinding' },
+        metadata: { name: 'stowage', ...within },
+        roleRef: { apiGroup: api, kind: 'Role', name: 'stowage' },
+        subjects: [{ kind: 'ServiceAccount', name: 'operator', ...within }],
+      },
+    );
+    const token = await cluster.kubectl('create', 'token', 'operator', '-n', NAMESPACE);
+    const given = JSON.parse(
+      await cluster.kubectl('config', 'view', '--raw', '--flatten', '--minify', '--output=json'),
+    );
+    given.users[0].user = { token: token.trim() };
+    const kubeconfig = join(work, 'operator.conf');
+    writeFileSync(kubeconfig, JSON.stringify(given), { mode: 0o600 });
+    site.configure({ kubeconfig, more: `  namespace: ${NAMESPACE}\n` });
+    expect((await site.run('plan', 'chat')).json.plan.constraints).toContainEqual(
+      expect.objectContaining({ rule: 'rights', satisfied: true }),
+    );
+    await cluster.kubectl(
+      ...['patch', 'role', 'stowage', '-n', NAMESPACE, '--type=json'],
+      ...['-p', '[{"op":"replace","path":"/rules/1/verbs","value":["get","create","patch"]}]'],
+    );
+    const refused = await site.run('plan', 'chat');
+    expect(refused.status).toBe(4);
+    expect(refused.stdout).toContain(`it may not delete deployments.apps in ${NAMESPACE}`);
+  });
+});
