@@ -14,6 +14,9 @@ import { skipBecause } from '../support/skip-because.ts';
 const golden = new URL('../target/kubernetes/golden/', import.meta.url);
 const PREFIX = `stowage-test-${process.pid.toString(36)}-`;
 const NAMESPACE = `${PREFIX}models`;
+/** Nothing listens there: no node gets an image. */
+const NOWHERE = '127.0.0.1:9';
+const IMAGES = `{ from: push, registry: "${NOWHERE}" }`;
 const work = mkdtempSync(join(tmpdir(), 'given-'));
 let cluster: TestCluster;
 let site: OpenSite;
@@ -26,13 +29,11 @@ beforeAll(async () => {
   const first = await releases.make(values);
   const folder = join(work, 'plant');
   mkdirSync(folder);
-  // Nothing listens there: no node gets an image.
-  const registry = '127.0.0.1:9';
   const { kubeconfig } = cluster;
   site = await openClusterSite({
-    ...{ folder, side: releases, port: 9, first, kubeconfig, registry },
-    more: `  namespacePrefix: ${PREFIX}\n`,
+    ...{ folder, side: releases, port: 9, first, kubeconfig, registry: NOWHERE },
   });
+  site.configure({ images: IMAGES, more: `  namespacePrefix: ${PREFIX}\n` });
 });
 
 beforeEach((test) => {
@@ -85,7 +86,9 @@ describe('when a cluster is tried', () => {
     const { status, json } = await site.run('install', 'chat');
     expect(status).toBe(12);
     expect(json.error.code).toBe('host-unfit');
-    expect(JSON.stringify(json.error)).toMatch(/does not reach the registry/);
+    expect(JSON.stringify(json.error)).toMatch(
+      /does not reach the registry at 127\.0\.0\.1:9: connection refused/,
+    );
     const id = `stowage.dev/release=chat,app.kubernetes.io/managed-by=stowage`;
     expect(await clusterObjects(cluster, id)).not.toContain(PREFIX);
   });
@@ -114,7 +117,7 @@ describe('when a cluster is tried', () => {
     given.users[0].user = { token: token.trim() };
     const kubeconfig = join(work, 'operator.conf');
     writeFileSync(kubeconfig, JSON.stringify(given), { mode: 0o600 });
-    site.configure({ kubeconfig, more: `  namespace: ${NAMESPACE}\n` });
+    site.configure({ images: IMAGES, kubeconfig, more: `  namespace: ${NAMESPACE}\n` });
     expect((await site.run('plan', 'chat')).json.plan.constraints).toContainEqual(
       expect.objectContaining({ rule: 'rights', satisfied: true }),
     );

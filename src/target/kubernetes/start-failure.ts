@@ -14,6 +14,8 @@ const wait = (found: string, hint: string): StartFailure => ({ found, hint, mayP
 const end = (found: string, hint: string): StartFailure => ({ found, hint, mayPass: false });
 
 const ABSENT = /not found|manifest unknown|404/;
+/** What answers at once and again the same: nothing listens there, or there is no such name or route. */
+const UNREACHABLE = /no such host|connection refused|no route to host|network is unreachable/;
 
 /** What the kubelet and the runtime say about an image. */
 const pulls: readonly Rule[] = [
@@ -55,11 +57,13 @@ const pulls: readonly Rule[] = [
       end('the disk of the node is full', 'free space where the runtime of the node stores images'),
   ],
   [
-    /no such host|connection refused|i\/o timeout|no route to host|deadline exceeded|connection reset|EOF/,
-    () =>
+    new RegExp(
+      `(?:dial tcp (\\S+): (?:connect: )?)?(${UNREACHABLE.source}|i/o timeout|deadline exceeded|connection reset|EOF)`,
+    ),
+    ([, address, reason = '']) =>
       wait(
-        'the node does not reach the registry',
-        'check that stowage depot runs, and that nodes reach kubernetes.images.registry',
+        `the node does not reach the registry${address === undefined ? '' : ` at ${address}`}: ${reason}`,
+        'check that the depot or registry runs, and that nodes reach kubernetes.images.registry',
       ),
   ],
 ];
@@ -111,6 +115,11 @@ const placements: readonly Rule[] = [
 /** Whether a failed pull means that the registry answered, accepted the credentials and has no such image. */
 export function isAbsentImage(message: string): boolean {
   return pulls.find(([pattern]) => pattern.test(message))?.[0] === ABSENT;
+}
+
+/** Whether a failed pull means that there is no connection to the registry, which a second try would not have either. */
+export function isUnreachable(message: string): boolean {
+  return UNREACHABLE.test(message);
 }
 
 /** Why this pod is not running; undefined if it only takes its time. */

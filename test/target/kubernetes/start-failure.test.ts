@@ -33,10 +33,20 @@ describe('when a pod does not start', () => {
     ],
     [
       pull('dial tcp 10.0.0.5:5443: connect: connection refused'),
-      /does not reach the registry/,
+      /does not reach the registry at 10\.0\.0\.5:5443: connection refused$/,
       true,
     ],
-    [pull('dial tcp 10.0.0.5:5443: i/o timeout'), /does not reach the registry/, true],
+    [
+      pull('dial tcp 10.0.0.5:5443: i/o timeout'),
+      /does not reach the registry at 10\.0\.0\.5:5443: i\/o timeout$/,
+      true,
+    ],
+    [
+      pull('dial tcp: lookup depot.site on 10.0.0.2:53: no such host'),
+      /does not reach the registry: no such host$/,
+      true,
+    ],
+    [pull('unexpected EOF'), /does not reach the registry: EOF$/, true],
     [pull('http: server gave HTTP response to HTTPS client'), /without TLS/, false],
     [
       waiting(

@@ -79,7 +79,7 @@ async function pulled(
   if (shown.result === 'pulling')
     return {
       satisfied: true,
-      found: `node ${node} pulls them since ${PULL_SECONDS} s without a failure`,
+      found: `not proven: after ${PULL_SECONDS} s, node ${node} is still pulling ${shown.images.join(', ')}, without a failure so far`,
     };
   const at = momentOf(now);
   await proof.add({ pulls: unknown.map((image) => ({ image, secret, node, at })) });

@@ -1,7 +1,7 @@
 import { fieldsOf, listOf } from '../../../core/fields.ts';
 import { interrupted } from '../../../core/interrupted.ts';
 import { oneLine } from '../../../core/printable.ts';
-import { isAbsentImage, type StartFailure, startFailure } from '../start-failure.ts';
+import { isAbsentImage, isUnreachable, type StartFailure, startFailure } from '../start-failure.ts';
 import type { ProbePlace } from './probe-place.ts';
 import {
   type ContainerState,
@@ -27,7 +27,9 @@ export type Shown<T> =
   | { readonly unproven: string; readonly shown?: undefined };
 
 export type PullResult =
-  | { readonly result: 'pulled' | 'pulling'; readonly node: string }
+  | { readonly result: 'pulled'; readonly node: string }
+  /** @param images those that the node does not have yet */
+  | { readonly result: 'pulling'; readonly node: string; readonly images: readonly string[] }
   | { readonly result: 'failed'; readonly node: string; readonly failure: StartFailure };
 
 /** Whether one node pulls each of these images. Nothing in them runs. */
@@ -138,9 +140,7 @@ async function pulledPod(
       const late = performance.now() - began >= PLACED_SECONDS * 1000;
       return late ? { unproven: oneLine(unscheduled, MAX_TEXT) } : undefined;
     }
-    const failed = containers.find(
-      (each) => isPullFailure(each) && (isLasting(each) || !failureIn(each).mayPass),
-    );
+    const failed = containers.find((each) => isPullFailure(each) && isDecisive(each));
     if (failed !== undefined)
       return { shown: { pull: { result: 'failed', node, failure: failureIn(failed) }, state } };
     const all = containers.length === pod.containers.length && containers.every(isDone);
@@ -150,7 +150,9 @@ async function pulledPod(
   if (found !== undefined) return found;
   if (signal.aborted) throw interrupted(signal);
   if (last?.node === undefined) return { unproven: 'the pod was not scheduled to any node' };
-  return { shown: { pull: { result: 'pulling', node: last.node }, state: last } };
+  const done = new Set(last.containers.filter(isDone).map(({ name }) => name));
+  const images = pod.containers.filter(({ name }) => !done.has(name)).map(({ image }) => image);
+  return { shown: { pull: { result: 'pulling', node: last.node, images }, state: last } };
 }
 
 function isPullFailure({ waiting }: ContainerState): boolean {
@@ -159,9 +161,10 @@ function isPullFailure({ waiting }: ContainerState): boolean {
   );
 }
 
-/** The kubelet tried again. */
-function isLasting({ waiting }: ContainerState): boolean {
-  return waiting?.reason === 'ImagePullBackOff';
+/** Whether the first failure says enough: the kubelet waits for ten seconds before it tries again. */
+function isDecisive(container: ContainerState): boolean {
+  const { reason = '', message = '' } = container.waiting ?? {};
+  return reason === 'ImagePullBackOff' || isUnreachable(message) || !failureIn(container).mayPass;
 }
 
 function isDone({ ended, waiting }: ContainerState): boolean {
