@@ -1,16 +1,21 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { isIPv6, type Socket } from 'node:net';
 import { KIB } from '../core/limits.ts';
+import { startInTurn } from './event-loop-turns.ts';
 
 export interface ConnectionLimits {
   /** Connections in all; memory and file descriptors follow from it. */
   readonly total: number;
   /** Connections of one peer: an IPv4 address, or the /64 of an IPv6 address. */
   readonly perPeer: number;
-  /** How many connections a second may take the place of others, if their peers have some already. */
+  /** How many connections a second may take the place of others, if their peers have some already or are offenders. */
   readonly replacements: number;
   /** Bytes that a client may send beyond the request that is being answered. */
   readonly heldBytes: number;
+  /** How long a peer remains an offender after a connection of it exceeded a limit, in milliseconds; up to twice as long. */
+  readonly offenderMs: number;
+  /** How many peers are remembered as offenders. */
+  readonly offenders: number;
   /** How often the speed of readers is checked, in milliseconds. */
   readonly checkMs: number;
   /** How many checks in a row a response may make less progress than {@link leastBytes}. */
@@ -24,6 +29,8 @@ export const connectionLimits: ConnectionLimits = {
   perPeer: 128,
   replacements: 100,
   heldBytes: 16 * KIB,
+  offenderMs: 10_000,
+  offenders: 4096,
   checkMs: 10_000,
   checks: 12,
   leastBytes: 4 * KIB,
@@ -35,6 +42,7 @@ interface Connection {
   /** What responses are written to: the same, or the TLS connection above it. */
   stream: Socket;
   readonly peer: Set<Connection>;
+  readonly peerKey: string;
   /** Requests that were parsed and not answered, at most three; the first is being answered. */
   readonly open: { readonly message: IncomingMessage; readonly answer: () => void }[];
   /** Bytes that the parser has not seen. */
@@ -63,19 +71,23 @@ export class Connections {
   #timer: NodeJS.Timeout | undefined;
   /** The second in which connections were replaced last, and how many. */
   #replaced = { second: 0, count: 0 };
+  readonly #offenders: Offenders;
 
   constructor(limits: ConnectionLimits = connectionLimits) {
     this.#limits = limits;
+    this.#offenders = new Offenders(limits);
   }
 
   /**
    * Whether a connection from this address is one of a flood: too many were replaced in this second. The first connection
-   * of a peer never is.
+   * of a peer never is, unless an earlier one exceeded a limit.
    */
   isFlood(address: string): boolean {
     const { total, perPeer, replacements } = this.#limits;
-    const size = this.#peers.get(peerOf(address))?.size ?? 0;
-    if (size === 0 || (size < perPeer && this.#all.size < total)) return false;
+    const peer = peerOf(address);
+    const size = this.#peers.get(peer)?.size ?? 0;
+    const hasRoom = size === 0 || (size < perPeer && this.#all.size < total);
+    if (hasRoom && !this.#offenders.has(peer)) return false;
     const second = Math.floor(performance.now() / 1000);
     if (second !== this.#replaced.second) this.#replaced = { second, count: 0 };
     this.#replaced.count += 1;
@@ -89,7 +101,7 @@ export class Connections {
     this.#peers.set(key, peer);
     const client = clientOf(socket);
     const state = { open: [], held: NONE, resume: () => {}, sent: 0, slow: 0 };
-    const connection: Connection = { socket, stream: socket, peer, ...state };
+    const connection: Connection = { socket, stream: socket, peer, peerKey: key, ...state };
     this.#all.set(client, connection);
     peer.add(connection);
     socket.once('close', () => {
@@ -130,7 +142,7 @@ export class Connections {
         parse(piece);
       }
       if (stream.destroyed || !stream.writable) rest = NONE;
-      if (rest.length > this.#limits.heldBytes) connection.socket.destroy();
+      if (rest.length > this.#limits.heldBytes) this.#expel(connection);
       // A copy, because a part of a chunk would keep all 64 KiB of it.
       else connection.held = rest.length === 0 ? NONE : Buffer.from(rest);
     };
@@ -144,7 +156,7 @@ export class Connections {
   }
 
   /** A listener that calls another once the response before it on the same connection is complete. */
-  inTurn(listener: RequestListener): RequestListener {
+  oneByOne(listener: RequestListener): RequestListener {
     return (message: IncomingMessage, response: ServerResponse) => {
       const connection = this.#all.get(clientOf(message.socket));
       if (connection === undefined || connection.socket.destroyed) return;
@@ -158,7 +170,10 @@ export class Connections {
           // After Node has finished with the response, too.
           if (open.length === 0) setImmediate(connection.resume);
         });
-        listener(message, response);
+        startInTurn({
+          weight: () => (response.destroyed ? undefined : connection.peer.size),
+          go: () => listener(message, response),
+        });
       };
       open.push({ message, answer });
       if (open.length === 1) answer();
@@ -183,7 +198,7 @@ export class Connections {
   #check(): void {
     const { checks, leastBytes } = this.#limits;
     for (const connection of this.#all.values()) {
-      const { socket, stream, sent } = connection;
+      const { stream, sent } = connection;
       connection.sent = stream.bytesWritten - stream.writableLength;
       // With nothing to send, the disk is slow and not the client.
       const isSlow =
@@ -191,13 +206,49 @@ export class Connections {
         stream.writableLength > 0 &&
         connection.sent - sent < leastBytes;
       connection.slow = isSlow ? connection.slow + 1 : 0;
-      if (connection.slow >= checks) socket.destroy();
+      if (connection.slow >= checks) this.#expel(connection);
     }
+  }
+
+  /** Closes a connection that exceeded a limit, and remembers its peer. */
+  #expel({ socket, peerKey }: Connection): void {
+    socket.destroy();
+    this.#offenders.add(peerKey);
   }
 
   #stopChecks(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
+  }
+}
+
+/** Peers of which a connection exceeded a limit lately, in two periods of which the older one is forgotten as a whole. */
+class Offenders {
+  readonly #limits: ConnectionLimits;
+  #began = 0;
+  #recent = new Set<string>();
+  #older: ReadonlySet<string> = new Set();
+
+  constructor(limits: ConnectionLimits) {
+    this.#limits = limits;
+  }
+
+  add(peer: string): void {
+    this.#forget();
+    if (this.#recent.size < this.#limits.offenders) this.#recent.add(peer);
+  }
+
+  has(peer: string): boolean {
+    this.#forget();
+    return this.#recent.has(peer) || this.#older.has(peer);
+  }
+
+  #forget(): void {
+    const periods = Math.floor((performance.now() - this.#began) / this.#limits.offenderMs);
+    if (periods === 0) return;
+    this.#older = periods === 1 ? this.#recent : new Set();
+    this.#recent = new Set();
+    this.#began = performance.now();
   }
 }
 

@@ -13,6 +13,7 @@ import { createSecureContext } from 'node:tls';
 import { StowageError, systemCode } from '../core/error.ts';
 import { KIB } from '../core/limits.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
+import { connectionArrived } from './event-loop-turns.ts';
 
 const MAX_HEADER_BYTES = 16 * KIB;
 /** Further ones are ignored; each costs several times its bytes. */
@@ -78,7 +79,7 @@ export async function openListener(
     noDelay: true,
   };
   const connections = new Connections(options.limits);
-  const listener = connections.inTurn(onRequest);
+  const listener = connections.oneByOne(onRequest);
   const server =
     options.tls === undefined
       ? createServer(limits, listener)
@@ -108,6 +109,7 @@ class FloodList extends BlockList {
   }
 
   override check(address: string | SocketAddress): boolean {
+    connectionArrived();
     return this.#connections.isFlood(typeof address === 'string' ? address : address.address);
   }
 }

@@ -2,11 +2,14 @@ import { read } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { KIB, MIB } from '../core/limits.ts';
+import { turnToContinue } from './event-loop-turns.ts';
 
 /** Bytes of all buffers that are larger than the smallest size. */
 const BUDGET_BYTES: number = 32 * MIB;
 const LARGEST_BYTES: number = 256 * KIB;
 const SMALLEST_BYTES: number = 16 * KIB;
+/** An answer is long when it sent this. */
+const SHORT_BYTES: number = 64 * KIB;
 
 let taken = 0;
 const spare: Buffer[] = [];
@@ -31,9 +34,10 @@ export async function pump(
   try {
     for (let position = first, turn: 0 | 1 = 0; position <= last; turn = turn === 0 ? 1 : 0) {
       await written[turn];
+      if (position - first >= SHORT_BYTES) await turnToContinue();
       const buffer = buffers[turn];
-      const length = Math.min(buffer.length, last - position + 1);
-      const bytes = await readAt(handle.fd, buffer, length, position);
+      const wanted = Math.min(buffer.length, last - position + 1);
+      const bytes = await readAt(handle.fd, buffer, wanted, position);
       if (bytes === 0) throw new Error('a stored blob became shorter');
       position += bytes;
       written[turn] = write(response, buffer.subarray(0, bytes));

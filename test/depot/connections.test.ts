@@ -211,6 +211,63 @@ describe('when one peer opens many connections', () => {
   });
 });
 
+describe('when a connection exceeded a limit', () => {
+  /** Whether a new connection is answered. */
+  async function isAnswered(host: string, from: string): Promise<boolean> {
+    const socket = await client(host, from);
+    const answer = once(socket, 'data').then(() => true);
+    socket.resume().write(health());
+    const closed = new Promise<boolean>((resolve) => socket.once('close', () => resolve(false)));
+    return Promise.race([answer.catch(() => false), closed]);
+  }
+
+  it('refuses the next ones of a peer that sent too many requests, and answers others', async () => {
+    const host = await open({ replacements: 0, heldBytes: 2000 });
+    const hostile = await client(host, '127.0.0.2');
+    hostile.write(get().repeat(40));
+    await disconnected(hostile);
+    expect(await isAnswered(host, '127.0.0.2')).toBe(false);
+    expect(await isAnswered(host, '127.0.0.3')).toBe(true);
+  });
+
+  it('refuses the next ones of a peer that read too slowly, and answers others', async () => {
+    const host = await open({ replacements: 0, checkMs: 20, checks: 3 });
+    const hostile = await client(host, '127.0.0.2');
+    hostile.write(get());
+    await expect.poll(openFiles).toBe(1);
+    await expect.poll(openFiles).toBe(0);
+    expect(await isAnswered(host, '127.0.0.2')).toBe(false);
+    expect(await isAnswered(host, '127.0.0.3')).toBe(true);
+  });
+
+  it('accepts as many of that peer as may replace others', async () => {
+    const host = await open({ replacements: 1000, heldBytes: 2000 });
+    const hostile = await client(host, '127.0.0.2');
+    hostile.write(get().repeat(40));
+    await disconnected(hostile);
+    expect(await isAnswered(host, '127.0.0.2')).toBe(true);
+  });
+
+  it('accepts them again later', async () => {
+    const host = await open({ replacements: 0, heldBytes: 2000, offenderMs: 30 });
+    const hostile = await client(host, '127.0.0.2');
+    hostile.write(get().repeat(40));
+    await disconnected(hostile);
+    await expect.poll(() => isAnswered(host, '127.0.0.2')).toBe(true);
+  });
+
+  it('remembers only so many peers', async () => {
+    const host = await open({ replacements: 0, heldBytes: 2000, offenders: 1 });
+    for (const from of ['127.0.0.2', '127.0.0.3']) {
+      const hostile = await client(host, from);
+      hostile.write(get().repeat(40));
+      await disconnected(hostile);
+    }
+    expect(await isAnswered(host, '127.0.0.2')).toBe(false);
+    expect(await isAnswered(host, '127.0.0.3')).toBe(true);
+  });
+});
+
 describe('when a client reads a response too slowly', () => {
   it('disconnects it, and closes the file', async () => {
     const host = await open({ checkMs: 20, checks: 3 });
