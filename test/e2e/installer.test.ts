@@ -68,7 +68,7 @@ describe('when the installer is inspected as a file', () => {
     ['x64', x64],
     ['arm64', arm64],
   ])('needs at most glibc 2.28, and no unusual libraries: %s', async (_, path) => {
-    const versions = await run('readelf', ['--version-info', '--wide', path]);
+    const versions = await run('x86_64-linux-gnu-readelf', ['--version-info', '--wide', path]);
     const needs = [...versions.matchAll(/GLIBC_(\d+)\.(\d+)/g)].map(([, major, minor]) => [
       Number(major),
       Number(minor),
@@ -76,11 +76,13 @@ describe('when the installer is inspected as a file', () => {
     expect(needs.length).toBeGreaterThan(5);
     for (const [major, minor] of needs)
       expect((major ?? 9) * 100 + (minor ?? 99)).toBeLessThan(229);
-    const dynamic = await run('readelf', ['--dynamic', '--wide', path]);
+    const dynamic = await run('x86_64-linux-gnu-readelf', ['--dynamic', '--wide', path]);
     const libraries = [...dynamic.matchAll(/NEEDED.*\[(.*?)\]/g)].map((match) => match[1] ?? '');
     const usual = /^(?:ld-linux-.*|lib(?:c|m|dl|pthread|gcc_s|stdc\+\+))\.so\.\d$/;
     expect(libraries.filter((each) => !usual.test(each))).toEqual([]);
-    expect(await run('readelf', ['--sections', '--wide', path])).not.toContain('.symtab');
+    expect(await run('x86_64-linux-gnu-readelf', ['--sections', '--wide', path])).not.toContain(
+      '.symtab',
+    );
   });
 
   it('is reproducible in another folder', async () => {

@@ -23,7 +23,7 @@ needs=(
   'dbus-daemon              dbus                        has its parts talk to one another'
   'curl                     curl                        asks on it'
   'unshare                  util-linux                  makes the air gap'
-  'x86_64-linux-gnu-strip   binutils-x86-64-linux-gnu   strips the installer for x64'
+  'x86_64-linux-gnu-strip   binutils-x86-64-linux-gnu   strips the installer for x64, and reads both'
   'aarch64-linux-gnu-strip  binutils-aarch64-linux-gnu  strips the installer for arm64'
   'qemu-aarch64-static      qemu-user-static            runs it'
   '/usr/aarch64-linux-gnu/lib/libc.so.6      libc6-arm64-cross      is its C library'
