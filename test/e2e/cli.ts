@@ -27,6 +27,8 @@ export interface CliOptions {
   readonly through?: readonly string[];
   /** Options of node itself, such as a module to load first. */
   readonly node?: readonly string[];
+  /** Kills the program with SIGKILL. */
+  readonly kill?: AbortSignal;
 }
 
 /** Runs the built `stowage` with `--json`. */
@@ -39,6 +41,7 @@ export async function stowage(options: CliOptions, ...args: readonly string[]): 
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  options.kill?.addEventListener('abort', () => child.kill('SIGKILL'));
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {

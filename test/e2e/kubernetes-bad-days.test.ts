@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { createPrivateKey, sign } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,6 +12,7 @@ import { until } from '../lab/process.ts';
 import { type AskingClient, askWithoutPause } from '../support/asking-client.ts';
 import { clusterObjects } from '../support/cluster-objects.ts';
 import { type ClusterSite, clientAddress, startClusterSite } from '../support/cluster-site.ts';
+import { credentialPlugin, expiredToken, kubeconfigOf } from '../support/kubeconfigs.ts';
 import { skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
 import { type LightReleases, lightReleases, serving } from '../support/light-release.ts';
 import type { Ran } from './cli.ts';
@@ -55,7 +57,11 @@ beforeAll(async () => {
     seq += 1;
     await site.must('import', await releases.make({ version, seq, ...values }));
   }
-  await site.must('import', await releases.make({ name: 'other', version: '1.0.0', seq: 1 }));
+  const service = { replicas: 2, disruption: 1 };
+  await site.must(
+    'import',
+    await releases.make({ name: 'other', version: '1.0.0', seq: 1, service }),
+  );
   await site.must('install', 'chat@1.0.0');
   await ask();
   whole = await clusterObjects(cluster);
@@ -70,8 +76,11 @@ beforeEach((test) => {
 afterEach(async () => {
   if (cluster === undefined) return;
   site.configure({ more: NODE_PORT });
-  await sleep(100);
-  expect(new Set(client.take())).toEqual(new Set(['{"release":"chat-1.0.0"}']));
+  const got = await until('an answer', 20, async () => {
+    const some = client.take();
+    return some.length === 0 ? undefined : some;
+  });
+  expect(new Set(got)).toEqual(new Set(['{"release":"chat-1.0.0"}']));
   expect(await clusterObjects(cluster)).toBe(whole);
   expect(existsSync(join(site.folder, 'apply'))).toBe(false);
   expect((await site.run('status', '--check')).status).toBe(0);
@@ -99,42 +108,18 @@ function refusal({ status, json, stderr }: Ran): string {
 
 /** A kubeconfig of the lab's administrator with another user. */
 function kubeconfig(name: string, user: object, server?: object): string {
-  const config = JSON.parse(readFileSync(cluster.kubeconfig, 'utf8'));
-  config.users[0].user = user;
-  Object.assign(config.clusters[0].cluster, server);
-  const path = join(work, `${name}.conf`);
-  writeFileSync(path, JSON.stringify(config), { mode: 0o600 });
-  return path;
+  return kubeconfigOf(cluster, {
+    user,
+    ...(server === undefined ? {} : { server }),
+    path: join(work, `${name}.conf`),
+  });
 }
-
-/** A token of the lab's own issuer whose time was yesterday. */
-function expiredToken(): string {
-  const encode = (value: object): string =>
-    Buffer.from(JSON.stringify(value)).toString('base64url');
-  const now = Math.floor(Date.now() / 1000);
-  const text = `${encode({ alg: 'ES256' })}.${encode({
-    ...{ iss: 'https://kubernetes.default.svc', aud: ['https://kubernetes.default.svc'] },
-    ...{ sub: 'system:serviceaccount:default:default', iat: now - 90_000, exp: now - 86_400 },
-  })}`;
-  const key = createPrivateKey(
-    readFileSync(join(cluster.folder, 'certificates/service-accounts.key')),
-  );
-  const signature = sign('sha256', Buffer.from(text), { key, dsaEncoding: 'ieee-p1363' });
-  return `${text}.${signature.toString('base64url')}`;
-}
-
-const plugin = (script: string): object => ({
-  exec: {
-    ...{ apiVersion: 'client.authentication.k8s.io/v1', command: '/bin/sh', args: ['-c', script] },
-    interactiveMode: 'Never',
-  },
-});
 
 describe('when the credentials of a site do not hold', () => {
   it.each([
     [
       'an expired token',
-      () => ({ token: expiredToken() }),
+      () => ({ token: expiredToken(cluster) }),
       'engine-failed',
       /token of the kubeconfig expired at \d{4}-/,
     ],
@@ -150,11 +135,11 @@ describe('when the credentials of a site do not hold', () => {
     ['a token that was revoked', () => ({ token: 'gone' }), 'engine-failed', /does not accept/],
     [
       'a plugin that fails',
-      () => plugin('echo cannot log in >&2; exit 3'),
+      () => credentialPlugin('echo cannot log in >&2; exit 3'),
       'host-unfit',
       /cannot log in/,
     ],
-    ['a plugin that prints no credential', () => plugin('echo {}'), 'host-unfit', /sh/],
+    ['a plugin that prints no credential', () => credentialPlugin('echo {}'), 'host-unfit', /sh/],
     [
       'a plugin that is not there',
       () => ({ exec: { apiVersion: 'client.authentication.k8s.io/v1', command: '/absent' } }),
@@ -242,6 +227,44 @@ describe('when a plan cannot be carried out', () => {
   });
 });
 
+describe('when a plan was killed while its probe ran', () => {
+  it('removes the rest of the probe with the next plan, which probes elsewhere or not at all', async () => {
+    const silent = createServer(() => {}).listen(0, cluster.host);
+    await once(silent, 'listening');
+    try {
+      const { port } = silent.address() as AddressInfo;
+      const images = `{ from: push, registry: "${cluster.host}:${port}" }`;
+      site.configure({ images, more: NODE_PORT });
+      const kill = new AbortController();
+      const killed = site.runWith({ kill: kill.signal }, 'plan', 'other');
+      await until('the pod of a probe', 60, async () => (await probes('pods')) || undefined);
+      kill.abort();
+      expect((await killed).status).toBe(-1);
+      expect(await probes('pods,namespaces')).toMatch(/^pod\/.*\nnamespace\//);
+    } finally {
+      silent.close();
+    }
+    site.configure({ more: NODE_PORT });
+    await site.must('plan', 'chat@2.0.0');
+    expect(await probes('pods,secrets,networkpolicies,namespaces')).toBe('');
+  });
+});
+
+describe('when a server no longer has the version of an object', () => {
+  it('removes the object all the same', async () => {
+    await site.must('install', 'other');
+    const { generation } = (await site.must('status')).json;
+    const file = join(site.folder, 'generations', `${generation.number}.json`);
+    const text = readFileSync(file, 'utf8');
+    expect(text).toContain('"policy/v1"');
+    // As Kubernetes before 1.25 had it.
+    writeFileSync(file, text.replace('"policy/v1"', '"policy/v1beta1"'));
+    const budgets = ['get', 'poddisruptionbudgets', '-n', 'stowage-other', '--output=name'];
+    expect(await cluster.kubectl(...budgets)).toMatch(/^poddisruptionbudget/);
+    await site.must('uninstall', 'other');
+  });
+});
+
 describe('when a change fails on its way', () => {
   it.each([
     ['a webhook refuses the pod', { resources: ['pods'] }, /admits no pod: .*pods need a ticket/],
@@ -299,6 +322,47 @@ describe('when a change fails on its way', () => {
     expect(refused.json.error.found).toMatch(/a claim has no volume, for 8 s/);
   });
 
+  it('says that the registry has no such image', async () => {
+    const { certificate, key } = await cluster.serverCertificate('empty');
+    const registry = await cluster.registry({ tls: { certificate, key } });
+    cluster.registries.trust({ address: registry.host, ca: cluster.ca.certificate });
+    site.configure({ images: `{ from: push, registry: "${registry.host}" }`, more: NODE_PORT });
+    expect(refusal(await site.run('install', 'chat@2.0.0'))).toMatch(/no such image/);
+  });
+
+  it('says that the disk of the only node that may run it is full', async () => {
+    const [full, other] = cluster.nodes;
+    if (full === undefined || other === undefined) throw new Error('two nodes are needed');
+    const ingest = join(
+      ...[cluster.folder, full.name, 'containerd/root/io.containerd.content.v1.content/ingest'],
+    );
+    await cluster.kubectl('cordon', other.name);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'tmpfs', ingest]);
+    try {
+      expect(refusal(await site.run('install', 'chat@5.0.0'))).toMatch(/disk of the node is full/);
+    } finally {
+      execFileSync('umount', ['--lazy', ingest]);
+      await cluster.kubectl('uncordon', other.name);
+    }
+  });
+
+  it('names the finalizer that holds an old object, and finishes when it is gone', async () => {
+    const [old = ''] = await deployments();
+    const finalizers = (...names: string[]): Promise<string> =>
+      cluster.kubectl(
+        ...['patch', '-n', NAMESPACE, old, '--type=merge'],
+        ...['-p', JSON.stringify({ metadata: { finalizers: names } })],
+      );
+    await finalizers('lab.example/hold');
+    const { json } = await site.run('install', 'chat@2.0.0');
+    expect(json.error).toMatchObject({ code: 'apply-unfinished', found: 'lab.example/hold' });
+    await finalizers();
+    await site.must('receipt', 'write');
+    expect(await deployments()).toHaveLength(1);
+    await site.must('install', 'chat@1.0.0');
+    await answersAgain();
+  });
+
   it('waits for an API server that accepts connections and does not answer', async () => {
     const change = site.run('install', 'chat@2.0.0');
     await until(
@@ -310,7 +374,7 @@ describe('when a change fails on its way', () => {
     await sleep(5000);
     cluster.resumeApiServer();
     expect((await change).json.receipt.outcome).toBe('kept');
-    await site.must('rollback');
+    await site.must('install', 'chat@1.0.0');
     expect(client.take().filter((each) => each.startsWith('failed'))).toEqual([]);
     await answersAgain();
   });
@@ -325,6 +389,63 @@ describe('when a change fails on its way', () => {
     });
   });
 });
+
+describe('when somebody changes what is installed', () => {
+  it.each([
+    ['deletes a policy', ['delete', 'networkpolicies', '--all'], /NetworkPolicy .*isolated-/],
+    ['deletes the parent of its ApplySet', ['delete', 'configmap', 'stowage'], /ConfigMap stowage/],
+    ['deletes its Service', ['delete', 'service', 'server'], /Service server/],
+  ])('names what is missing and repairs it: %s', async (_, command, found) => {
+    await cluster.kubectl(...command, '--namespace', NAMESPACE);
+    const { json } = await site.must('status');
+    expect(json.services[0].drift).toMatchObject([
+      { field: expect.stringMatching(found), found: 'deleted' },
+    ]);
+    await site.must('install', 'chat@1.0.0');
+    await ask();
+    await answersAgain();
+  });
+
+  it.each([
+    [
+      'directs its clients elsewhere',
+      ['service', 'server', '{"spec":{"selector":{"stowage.dev/specification":"gone"}}}'],
+      /Service server spec\.selector/,
+    ],
+    [
+      'weakens its namespace',
+      [
+        ...['namespace', NAMESPACE],
+        '{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"privileged"}}}',
+      ],
+      /Namespace stowage-chat metadata\.labels/,
+    ],
+  ])('names the field and who owns it now: somebody %s', async (_, [kind, name, patch], found) => {
+    const about = [kind ?? '', name ?? '', '-n', NAMESPACE];
+    const edit = (text: string): Promise<string> =>
+      cluster.kubectl(
+        ...['patch', ...about, '--field-manager=kubectl-edit', '--type=merge', '-p', text],
+      );
+    const before = JSON.parse(await cluster.kubectl('get', ...about, '--output=json'));
+    const selector = before.spec.selector?.['stowage.dev/specification'];
+    await edit(patch ?? '');
+    const { json } = await site.must('status');
+    expect(json.services[0].drift[0].field).toMatch(found);
+    const refused = await site.run('install', 'chat@1.0.0');
+    expect(refused.status).not.toBe(0);
+    expect(JSON.stringify(refused.json.error)).toContain('kubectl-edit manages');
+    await edit((patch ?? '').replace('gone', selector).replace('privileged', 'restricted'));
+    // Whoever wrote a field last owns it, also with the right value, until it is applied again.
+    await site.must('install', 'chat@1.0.0');
+    await answersAgain();
+  });
+});
+
+/** What probes left in any namespace. */
+async function probes(kinds: string): Promise<string> {
+  const all = ['--all-namespaces', '--selector', 'stowage.dev/probe', '--output=name'];
+  return cluster.kubectl('get', kinds, ...all);
+}
 
 async function deployments(): Promise<string[]> {
   const names = await cluster.kubectl('get', 'deployments', '-n', NAMESPACE, '--output=name');

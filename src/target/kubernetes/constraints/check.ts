@@ -1,4 +1,7 @@
 import type { Constraint } from '../../../format/plan.ts';
+import { changesBetween, repairedReleases } from '../../change.ts';
+import { removeLeftProbes } from '../doctor/probe-place.ts';
+import { clusterWorkload } from '../workload.ts';
 import { admission } from './admission.ts';
 import { capacity } from './capacity.ts';
 import type { ClusterConstraintInput, ClusterRule } from './constraint.ts';
@@ -31,8 +34,9 @@ const rules: readonly ClusterRule[] = [
 /** Rules that a person may temporarily override. */
 export const overridableRules = ['capacity', 'depot', 'node-disk', 'quota', 'image-pull'] as const;
 
-/** The result of every rule for a cluster, satisfied or not. */
+/** The result of every rule for a cluster, satisfied or not. Removes what a killed plan left of its probes. */
 export async function clusterConstraints(input: ClusterConstraintInput): Promise<Constraint[]> {
+  await removeLeftovers(input);
   const constraints: Constraint[] = [];
   for (const rule of rules) {
     // A probe pod would only repeat what is already known to fail.
@@ -40,4 +44,22 @@ export async function clusterConstraints(input: ClusterConstraintInput): Promise
     constraints.push(...(await rule(input)));
   }
   return constraints;
+}
+
+async function removeLeftovers({
+  change,
+  cluster,
+  settings: { kubernetes },
+  signal,
+}: ClusterConstraintInput): Promise<void> {
+  const { arriving, leaving } = changesBetween(change.from, change.to);
+  const sites = new Map(
+    [...arriving, ...leaving, ...repairedReleases(change)].flatMap((each) => {
+      const { namespace, site } = clusterWorkload(each) ?? {};
+      return namespace === undefined || site === undefined ? [] : [[namespace, site] as const];
+    }),
+  );
+  if (kubernetes === undefined) return;
+  for (const [namespace, site] of sites)
+    await removeLeftProbes({ cluster, site, namespace, settings: kubernetes }, signal);
 }

@@ -36,8 +36,8 @@ export interface ProbeRequest extends Omit<ProbePlace, 'namespace' | 'pullSecret
 }
 
 /**
- * Runs probes, and removes everything that they made, also leftovers of a killed command. Every probe pod has its own deadline. What
- * is not gone within a minute, such as a pod of a lost node, is removed by the next call.
+ * Runs probes, and removes everything that they made, also leftovers of a killed command. Every probe pod has its own deadline. A
+ * namespace that is not gone within a minute is removed by the next call.
  * @throws StowageError `engine-failed`, `interrupted`
  */
 export async function withProbePlace<T>(
@@ -118,18 +118,21 @@ async function removeProbes(
   { cluster, site, namespace, own }: Removal,
   signal: AbortSignal,
 ): Promise<void> {
-  const places: Named[] = own
-    ? [{ kind: 'Namespace', name: namespace }]
-    : [
-        ...(await podsOfProbes(cluster, site, namespace, signal)),
-        { kind: 'Secret', namespace, name: probeName(site, 'pull') },
-        { kind: 'NetworkPolicy', namespace, name: probeName(site, 'deny') },
-      ];
+  const places: Named[] = [
+    ...(await podsOfProbes(cluster, site, namespace, signal)),
+    ...(own
+      ? [{ kind: 'Namespace', name: namespace } as const]
+      : [
+          { kind: 'Secret', namespace, name: probeName(site, 'pull') } as const,
+          { kind: 'NetworkPolicy', namespace, name: probeName(site, 'deny') } as const,
+        ]),
+  ];
   const removed: Named[] = [];
   for (const place of places) {
     const found = (await cluster.tryGet(place, signal)).object;
     if (found === undefined || !isProbe(found, site)) continue;
-    await cluster.remove(place, signal);
+    // A node that pulls from a registry without an answer ends a pod only after minutes.
+    await cluster.remove(place, signal, { atOnce: place.kind === 'Pod' });
     removed.push(place);
   }
   const began = performance.now();
