@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import type { Cluster } from '../lab/kubernetes/cluster.ts';
+import { until } from '../lab/process.ts';
 import { pushShellImage } from '../lab/shell-image.ts';
 import { startUpstream } from '../lab/upstream.ts';
 import { type ClusterSite, startClusterSite } from '../support/cluster-site.ts';
@@ -108,6 +109,17 @@ function staticVolume(name: string, path: string, storageClassName: string): obj
       ...{ hostPath: { path }, storageClassName },
     },
   };
+}
+
+async function forbidJobs(namespace: string): Promise<void> {
+  const [apiVersion, metadata] = ['v1', { name: 'jobs', namespace }];
+  const hard = { 'count/jobs.batch': '0' };
+  await cluster.apply({ apiVersion, kind: 'ResourceQuota', metadata, spec: { hard } });
+  await until(
+    'the quota',
+    30,
+    async () => (await json('quota', 'jobs', '-n', namespace)).status?.hard || undefined,
+  );
 }
 
 /** Removes what the nodes have pulled from the depot. */
@@ -244,6 +256,15 @@ describe('when nodes get a release by another way', () => {
     expect((await site.must('rollback')).json.receipt.outcome).toBe('kept');
     expect(statSync(model('1.0.0')).ino).toBe(copied);
     expect((await json('jobs', '-n', 'volumes')).items).toEqual([]);
+    await forbidJobs('volumes');
+    const { complaints } = await site.must('uninstall', 'tiny-chat');
+    expect(complaints.join()).toMatch(
+      /may remain on claim volumes\/models, in folder tiny-chat-1\.0\.0.*exceeded quota/,
+    );
+    expect(readdirSync(folder)).toContain('tiny-chat-1.0.0');
+    await cluster.kubectl('delete', 'quota', 'jobs', '-n', 'volumes');
+    await site.must('install', 'tiny-chat@1.0.0');
+    expect(statSync(model('1.0.0')).ino).toBe(copied);
     await site.must('uninstall', 'tiny-chat');
     expect(readdirSync(folder)).toEqual(['mine.txt']);
     const selector = ['--selector', 'app.kubernetes.io/managed-by=stowage'];
