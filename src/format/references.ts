@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { type Fields, fieldsOf, listOf, textsOf } from '../core/fields.ts';
+import { type Fields, fieldsOf, listOf, textOf, textsOf } from '../core/fields.ts';
 import { type Cause, follows } from './consequences.ts';
 import { inOrder } from './service.ts';
 
@@ -57,7 +57,8 @@ export function checkHostPorts(release: object, context: Context): void {
         parameter === undefined ? given : fieldsOf(fieldsOf(parameters)[parameter])['default'];
       if (typeof number !== 'number') return;
       const holder = holders.get(number);
-      const label = `port ${port} of service ${name}`;
+      const at = textOf(port) === undefined ? 'a port' : `port ${port}`;
+      const label = `${at} of ${textOf(name) === undefined ? 'a service' : `service ${name}`}`;
       holders.set(number, holder ?? label);
       if (holder === undefined) return;
       const source = parameter === undefined ? '' : `, the default of parameter ${parameter},`;

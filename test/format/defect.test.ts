@@ -206,6 +206,19 @@ describe('when services listen on the host', () => {
     expect(error.defects[0]).toContain('is also used by port http of service a');
   });
 
+  it('prints no name for a port or a service without one', async () => {
+    const nameless = { name: 'a', image: 'server', ports: [{ container: 1, host: 19_000 }] };
+    const second = service('b', 19_000);
+    for (const [first, label] of [
+      [nameless, 'a port of service a'],
+      [{ ...service('', 19_000), name: undefined }, 'port http of a service'],
+    ] as const) {
+      const error = await expectCode(() => check(first, second), 'manifest-invalid');
+      expect(error.defects.join('\n')).toContain(`is also used by ${label}`);
+      expect(error.defects.join('\n')).not.toContain('undefined of');
+    }
+  });
+
   it.each<[string, object, object]>([
     ['two ports', service('a', 19_000), service('b', 19_001)],
     ['values of the site', service('a', '${parameters.open}'), service('b', 8080)],
