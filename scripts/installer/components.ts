@@ -141,9 +141,10 @@ export async function writeComponents(
     },
   });
   const path = componentsPath(installer);
-  writeFileSync(`${path}.partial`, list);
-  chmodSync(`${path}.partial`, 0o644);
-  renameSync(`${path}.partial`, path);
+  const temporary = `${path}.${process.pid}.partial`;
+  writeFileSync(temporary, list);
+  chmodSync(temporary, 0o644);
+  renameSync(temporary, path);
 }
 
 function byPurl(a: InstallerPart, b: InstallerPart): number {

@@ -1,6 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Platform } from './platforms.ts';
 
@@ -22,7 +30,10 @@ export function madeBefore(
     make(kept);
   }
   mkdirSync(dirname(output), { recursive: true });
-  copyFileSync(kept, output);
+  // Another build may run at the same time: what is there is always whole.
+  const temporary = `${output}.${process.pid}.partial`;
+  copyFileSync(kept, temporary);
+  renameSync(temporary, output);
 }
 
 /** A digest of all that goes into an installer, and of the tools that put it together. */
