@@ -9,7 +9,7 @@ import { metadataOf } from './pods.ts';
 const MAX_TEXT = 300;
 const MAX_FIELDS = 20;
 /** Lists whose entries have a key: the server may hold them in another order, and with entries of other managers. */
-const KEYS = ['name', 'mountPath', 'containerPort', 'port', 'ip', 'topologyKey'] as const;
+const KEYS = ['mountPath', 'name', 'containerPort', 'port', 'ip', 'topologyKey'] as const;
 
 /**
  * Each field of an object that differs from what was applied, and each field of its specification that another manager
@@ -62,7 +62,10 @@ function compareLists(
   path: string,
   drift: Drift[],
 ): void {
-  const key = KEYS.find((each) => wanted.every((one) => fieldsOf(one)[each] !== undefined));
+  const key = KEYS.find((each) => {
+    const values = wanted.map((one) => fieldsOf(one)[each]);
+    return !values.includes(undefined) && new Set(values).size === values.length;
+  });
   if (key === undefined) {
     if (wanted.length !== found.length) drift.push(differs(path, entries(wanted), entries(found)));
     else

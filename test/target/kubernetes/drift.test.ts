@@ -111,6 +111,30 @@ describe('when an object is compared with what was applied', () => {
     );
   });
 
+  it.each([
+    [
+      'mounts of one volume',
+      'mountPath',
+      [
+        { name: 'v', mountPath: '/a' },
+        { name: 'v', mountPath: '/b' },
+      ],
+    ],
+    [
+      'ports of one number',
+      'protocol',
+      [
+        { port: 53, protocol: 'TCP' },
+        { port: 53, protocol: 'UDP' },
+      ],
+    ],
+  ])('does not take one entry of a list for another: %s', (_, member, entries) => {
+    const spec = (list: readonly object[]) => ({ ...wanted, spec: { list } });
+    expect(objectDrift(spec(entries), spec(entries))).toEqual([]);
+    const changed = entries.map((each, index) => (index === 1 ? { ...each, [member]: 'x' } : each));
+    expect(objectDrift(spec(entries), spec(changed))).toHaveLength(1);
+  });
+
   it('names the manager of a field that nobody but it set', () => {
     const found = live((each) => {
       each.metadata.managedFields.push({
