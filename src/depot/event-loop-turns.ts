@@ -29,7 +29,7 @@ export function connectionArrived(): void {
 
 /** Starts an answer: at once, unless connections arrive. */
 export function startInTurn(start: Start): void {
-  if (!hasArrived && arrived === 0) {
+  if (!isArriving()) {
     start.go();
     return;
   }
@@ -37,12 +37,17 @@ export function startInTurn(start: Start): void {
   schedule();
 }
 
-/** Resolves when a long answer may continue. */
-export function turnToContinue(): Promise<void> {
+/** Resolves when a long answer may continue, one of `inProgress`: if they are few, at once, unless connections arrive. */
+export function turnToContinue(inProgress: number): Promise<void> {
+  if (inProgress <= MAX_STARTED && !isArriving()) return Promise.resolve();
   return new Promise((resolve) => {
     continued.push(resolve);
     schedule();
   });
+}
+
+function isArriving(): boolean {
+  return hasArrived || arrived > 0;
 }
 
 function schedule(): void {

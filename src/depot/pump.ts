@@ -12,6 +12,7 @@ const SMALLEST_BYTES: number = 16 * KIB;
 const SHORT_BYTES: number = 64 * KIB;
 
 let taken = 0;
+let inProgress = 0;
 const spare: Buffer[] = [];
 const MAX_SPARE = 64;
 
@@ -29,12 +30,13 @@ export async function pump(
 ): Promise<void> {
   const size = bufferBytes(taken, last - first + 1);
   taken += 2 * size;
+  inProgress += 1;
   const buffers = [take(size), take(size)] as const;
   const written: [Promise<void>, Promise<void>] = [Promise.resolve(), Promise.resolve()];
   try {
     for (let position = first, turn: 0 | 1 = 0; position <= last; turn = turn === 0 ? 1 : 0) {
       await written[turn];
-      if (position - first >= SHORT_BYTES) await turnToContinue();
+      if (position - first >= SHORT_BYTES) await turnToContinue(inProgress);
       const buffer = buffers[turn];
       const wanted = Math.min(buffer.length, last - position + 1);
       const bytes = await readAt(handle.fd, buffer, wanted, position);
@@ -50,6 +52,7 @@ export async function pump(
       if (each.length === LARGEST_BYTES && spare.length < MAX_SPARE) spare.push(each);
   } finally {
     taken -= 2 * size;
+    inProgress -= 1;
   }
 }
 

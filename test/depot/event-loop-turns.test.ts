@@ -21,10 +21,25 @@ describe('when no connection arrives', () => {
     expect(started).toEqual(['a']);
   });
 
-  it('continues a few long answers in each turn, in their order', async () => {
+  it.each([
+    [1, 1],
+    [AT_ONCE, AT_ONCE],
+    [AT_ONCE + 1, 0],
+  ])('continues %i long answers at once: %i of them', async (inProgress, expected) => {
+    const continued: number[] = [];
+    const all = Array.from({ length: inProgress }, (_, index) =>
+      turnToContinue(inProgress).then(() => continued.push(index)),
+    );
+    await Promise.resolve();
+    await Promise.resolve();
+    expect(continued).toHaveLength(expected);
+    await Promise.all(all);
+  });
+
+  it('continues a few of many long answers in each turn, in their order', async () => {
     const continued: number[] = [];
     const all = Array.from({ length: 2 * AT_ONCE + 1 }, (_, index) =>
-      turnToContinue().then(() => continued.push(index)),
+      turnToContinue(2 * AT_ONCE + 1).then(() => continued.push(index)),
     );
     const counts: number[] = [];
     for (let turn = 0; turn < 3; turn += 1) {
@@ -82,7 +97,7 @@ describe('when connections arrive', () => {
       connectionArrived();
       for (let index = 0; index <= AT_ONCE; index += 1)
         startInTurn({ weight: () => 1, go: () => started.push(index) });
-      void turnToContinue().then(() => started.push(-1));
+      void turnToContinue(1).then(() => started.push(-1));
       for (let turn = 0; turn < turns; turn += 1) {
         connectionArrived();
         await nextTurn();
