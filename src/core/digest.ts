@@ -50,12 +50,19 @@ export function sriFromHex(hex: string): Sri {
   return fromHex(hex, 'sha512').toString() as Sri;
 }
 
-/** {@link sriFromHex} of many, faster. @throws StowageError `digest-malformed` */
-export function srisFromHex(list: readonly string[]): Sri[] {
-  for (const hex of list) if (hex.length !== HEX_512_LENGTH) throw malformedHex(hex);
+/**
+ * {@link sriFromHex} of many, faster.
+ * @param refuse the error for the first that is malformed, by its index
+ * @throws StowageError `digest-malformed`, or what `refuse` returns
+ */
+export function srisFromHex(
+  list: readonly string[],
+  refuse: (at: number) => StowageError = (at) => malformedHex(list[at] ?? ''),
+): Sri[] {
   const whole = list.join('');
-  // One of them is invalid: the error names it.
-  if (!HEX.test(whole)) return list.map(sriFromHex);
+  const areLong = list.every((hex) => hex.length === HEX_512_LENGTH);
+  if (!areLong || !HEX.test(whole))
+    throw refuse(list.findIndex((hex) => hex.length !== HEX_512_LENGTH || !HEX.test(hex)));
   const bytes = Buffer.from(whole, 'hex');
   return list.map((_, at) => `sha512-${bytes.toString('base64', 64 * at, 64 * at + 64)}` as Sri);
 }
