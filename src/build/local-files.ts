@@ -2,16 +2,17 @@ import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { exactBytes } from '../core/amount.ts';
 import { type Digest, digestFromHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import type { Emit } from '../core/event.ts';
 import { MAX_ARCHIVE_BYTES } from '../core/limits.ts';
 import { Tally } from '../core/tally.ts';
-import { readEntries, writeTree } from '../io/archive.ts';
+import { readEntries, treeBytes, writeTree } from '../io/archive.ts';
 import type { BlobStore } from '../io/blob-store.ts';
-import { ioError, remove } from '../io/file.ts';
+import { ioError, remove, requireSpace } from '../io/file.ts';
 import { makeFolder } from '../io/folder.ts';
-import { localFile, localTree } from '../source/local.ts';
+import { type LocalFile, type LocalTreeFile, localFile, localTree } from '../source/local.ts';
 import { sourceKey } from './origins.ts';
 
 export interface Kept {
@@ -20,16 +21,43 @@ export interface Kept {
   readonly size: number;
 }
 
+/** What can be known of a local source before any of it is read. */
+type LocalSource =
+  | ({ readonly kind: 'file' } & LocalFile)
+  | {
+      readonly kind: 'tree';
+      readonly files: readonly LocalTreeFile[];
+      /** The size of its archive. */
+      readonly size: number;
+    };
+
+/**
+ * Checks a local source by the names, kinds, modes and sizes of its files, and reads no content.
+ * @throws StowageError `file-missing`, `file-kind`, `path-unsafe`, `content-refused` for a folder that is too large for an archive,
+ * `io-failed` for files that this user cannot read
+ */
+export async function inspectLocal(path: string): Promise<LocalSource> {
+  if (!(await isFolder(path))) return { kind: 'file', ...(await localFile(path)) };
+  const files = await localTree(path);
+  if (files.length === 0) throw empty(path);
+  const size = treeBytes(files);
+  if (size > MAX_ARCHIVE_BYTES) throw oversize(path, size);
+  return { kind: 'tree', files, size };
+}
+
 /**
  * Keeps a local file, or a folder as one reproducible tar, in the store.
- * @throws StowageError `file-missing`, `file-kind`, `path-unsafe`
+ * @throws StowageError as {@link inspectLocal}; `space-insufficient`
  */
 export async function keepLocal(
   store: BlobStore,
   path: string,
   context: KeepContext,
 ): Promise<Kept> {
-  return (await isFolder(path)) ? keepTree(store, path) : keepFile(store, path, context);
+  const source = await inspectLocal(path);
+  return source.kind === 'tree'
+    ? keepTree(store, path)
+    : keepFile(store, path, { ...context, ...source });
 }
 
 export interface KeepContext {
@@ -40,9 +68,9 @@ export interface KeepContext {
 async function keepFile(
   store: BlobStore,
   path: string,
-  { signal, emit }: KeepContext,
+  { size, origin, signal, emit }: LocalFile & KeepContext,
 ): Promise<Kept> {
-  const { size, origin } = await localFile(path);
+  await requireSpace(await incomingFolder(store), size);
   const expected = { key: sourceKey(path), size, resume: false };
   const onBytes = new Tally(emit, 'read', size).add;
   const options = { signal, onBytes };
@@ -52,7 +80,8 @@ async function keepFile(
 
 /** Keeps a folder as one reproducible tar. @throws StowageError as {@link keepLocal} */
 export async function keepTree(store: BlobStore, path: string): Promise<Kept> {
-  return withTree(store, path, async (archive, size) => {
+  // The archive becomes a blob of the same size.
+  return withTree(store, path, 2, async (archive, size) => {
     const expected = { key: sourceKey(archive), size, resume: false };
     const digest = await store.receive(expected, async () => createReadStream(archive));
     return { kind: 'tree', digest, size };
@@ -75,21 +104,24 @@ export interface LocalChange {
 export async function localChanges(
   store: BlobStore,
   path: string,
-  { kind, digest }: Pick<Kept, 'kind' | 'digest'>,
+  { kind, digest, size }: Kept,
   signal: AbortSignal,
 ): Promise<LocalChange[]> {
-  const folder = await isFolder(path);
-  if (folder !== (kind === 'tree')) {
+  const source = await inspectLocal(path);
+  const folder = source.kind === 'tree';
+  if (source.kind !== kind) {
     const [expected, found] = folder ? ['a file', 'a folder'] : ['a folder', 'a file'];
     return [{ path: '', expected, found }];
   }
+  if (!folder && source.size !== size)
+    return [{ path: '', expected: exactBytes(size), found: exactBytes(source.size) }];
   const compare = async (file: string): Promise<LocalChange[]> => {
     const found = await fileDigest(file, signal);
     if (found === digest) return [];
     if (!folder) return [{ path: '', expected: digest, found }];
     return changesOfTrees(await entriesOf(store.path(digest)), await entriesOf(file));
   };
-  return folder ? withTree(store, path, compare) : compare(path);
+  return folder ? withTree(store, path, 1, compare) : compare(path);
 }
 
 async function fileDigest(file: string, signal: AbortSignal): Promise<Digest> {
@@ -125,31 +157,38 @@ function changesOfTrees(
   });
 }
 
+/** @param copies how many times its bytes will exist at once */
 async function withTree<T>(
   store: BlobStore,
   path: string,
+  copies: 1 | 2,
   work: (archive: string, size: number) => Promise<T>,
 ): Promise<T> {
-  const files = await localTree(path);
-  if (files.length === 0) throw empty(path);
-  const bytes = files.reduce((sum, { size }) => sum + size, 0);
-  if (bytes > MAX_ARCHIVE_BYTES) throw oversize(path, bytes);
-  const incoming = join(store.root, 'incoming');
-  await makeFolder(incoming);
+  const source = await inspectLocal(path);
+  if (source.kind !== 'tree') throw new Error(`${path} is no longer a folder`);
+  const incoming = await incomingFolder(store);
+  await requireSpace(incoming, copies * source.size);
   // A unique name, because two runs may do this at the same time.
   const archive = join(incoming, `${sourceKey(path)}.${randomUUID()}.tar`);
   try {
     await writeTree(
       path,
-      files.map((file) => file.path),
+      source.files.map((file) => file.path),
       archive,
     );
     const { size } = await lstat(archive);
+    // A file can grow while it is read.
     if (size > MAX_ARCHIVE_BYTES) throw oversize(path, size);
     return await work(archive, size);
   } finally {
     await remove(archive);
   }
+}
+
+async function incomingFolder(store: BlobStore): Promise<string> {
+  const folder = join(store.root, 'incoming');
+  await makeFolder(folder);
+  return folder;
 }
 
 function empty(path: string): StowageError {

@@ -1,5 +1,5 @@
 import { resolve as resolvePath } from 'node:path';
-import { counted } from '../core/amount.ts';
+import { counted, exactBytes } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
 import { Tally } from '../core/tally.ts';
@@ -12,7 +12,7 @@ import { withSharedStoreLock } from '../io/store-use.ts';
 import { examinePulled } from './examine.ts';
 import { fetchBlob } from './fetch.ts';
 import { keepGit } from './git-tree.ts';
-import { keepLocal } from './local-files.ts';
+import { inspectLocal, keepLocal } from './local-files.ts';
 import { type BlobRequest, blobRequests, isLocal, type Sources } from './origins.ts';
 import { requireRoom } from './room.ts';
 import { type Transfer, withTransfer } from './transfer.ts';
@@ -39,6 +39,7 @@ export async function pull(lock: Lock, options: PullOptions): Promise<void> {
   for (const each of requests) {
     if ((await store.size(each.digest)) !== each.size) missing.push(each);
   }
+  for (const file of lock.files.filter(isLocal)) await requireSameSize(file, options);
   const total = bytesOf(requests);
   await makeFolder(store.root);
   const tally = new Tally(emit, 'pull', total, bytesOf(requests) - bytesOf(missing));
@@ -61,20 +62,31 @@ function bytesOf(blobs: readonly BlobRequest[]): number {
   return blobs.reduce((sum, { size }) => sum + size, 0);
 }
 
+/** Before anything is downloaded: a local file or folder of another size is not what was locked, and need not be read. */
+async function requireSameSize(file: LockedFile, { store, folder }: PullOptions): Promise<void> {
+  if ((await store.size(file.digest)) === file.size) return;
+  const found = await inspectLocal(resolvePath(folder, file.source));
+  if (found.kind === file.kind && found.size === file.size) return;
+  throw changedSince(file, inBytes(file), inBytes(found));
+}
+
+function inBytes({ kind, size }: Pick<LockedFile, 'kind' | 'size'>): string {
+  return `${kind === 'tree' ? 'a folder, as an archive' : 'a file'} of ${exactBytes(size)}`;
+}
+
 async function pullLocal(file: LockedFile, options: PullOptions): Promise<void> {
   const { store, folder, emit } = options;
   if ((await store.size(file.digest)) === file.size) return;
   emit({ type: 'step', step: 'pull', subject: file.source });
   const kept = await keepLocal(store, resolvePath(folder, file.source), options);
-  if (kept.digest === file.digest) return;
-  throw new StowageError(
+  if (kept.digest !== file.digest) throw changedSince(file, file.digest, kept.digest);
+}
+
+function changedSince(file: LockedFile, expected: string, found: string): StowageError {
+  return new StowageError(
     'lock-stale',
     `${file.source} of ${file.name} changed since it was locked`,
-    {
-      expected: file.digest,
-      found: kept.digest,
-      hint: 'run stowage lock again, or restore the files',
-    },
+    { expected, found, hint: 'run stowage lock again, or restore the files' },
   );
 }
 

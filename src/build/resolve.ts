@@ -28,7 +28,7 @@ import { attachmentFindings, findAttached } from './attached.ts';
 import { examineResolved } from './examine.ts';
 import { fetchBlob } from './fetch.ts';
 import { gitCommit, keepGit } from './git-tree.ts';
-import { keepLocal } from './local-files.ts';
+import { inspectLocal, keepLocal } from './local-files.ts';
 import { expectedByGitOid, type Sources, sourceKey } from './origins.ts';
 import { requireSafeNames, selectFiles } from './select.ts';
 import { type Transfer, withTransfer } from './transfer.ts';
@@ -68,6 +68,12 @@ export async function resolve(manifest: Manifest, options: ResolveOptions): Prom
 type Resolving = ResolveOptions & { readonly transfer: Transfer };
 
 async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock> {
+  // What is wrong here is reported before anything is downloaded or read.
+  for (const { source } of manifest.files.filter(isLocalSource)) {
+    const path = resolvePath(options.folder, source);
+    parseSafePath(basename(path));
+    await inspectLocal(path);
+  }
   const resolved: Finding[] = [];
   const models: LockedModel[] = [];
   const listed = new Map<string, readonly string[]>();
@@ -261,6 +267,10 @@ async function resolveFile(source: FileSource, options: Resolving): Promise<Lock
   const kept = await keepLocal(store, absolute, options);
   requireDigest(source, kept.digest);
   return { name: source.name, source: source.source, path, ...kept };
+}
+
+function isLocalSource({ source }: FileSource): boolean {
+  return !source.startsWith('https://') && !isGitSource(source);
 }
 
 /** A commit always has the same tree, so the previous lock of it remains valid while its blob is in the store. */

@@ -5,7 +5,9 @@ import { dirname, join, relative } from 'node:path';
 import {
   create,
   extract,
+  Header,
   Parser,
+  Pax,
   type ReadEntry,
   type TarOptionsWithAliasesAsyncNoFile,
 } from 'tar';
@@ -13,6 +15,8 @@ import { messageOf, StowageError, systemCode } from '../core/error.ts';
 import { MAX_ARCHIVE_BYTES, MAX_ARCHIVE_ENTRIES, MAX_LAYER_ENTRIES } from '../core/limits.ts';
 import { pathCollision, pathDefect } from '../core/safe-path.ts';
 import { ioError } from './file.ts';
+
+const BLOCK_BYTES = 512;
 
 /**
  * Writes a tar of these files of a folder whose bytes depend on names, contents and the executable bit alone:
@@ -25,6 +29,23 @@ export async function writeTree(
   archive: string,
 ): Promise<void> {
   await create({ ...treeOptions(folder), file: archive }, bytewise(paths));
+}
+
+/** The size in bytes of the archive that {@link writeTree} writes of these files, before any of them is read. */
+export function treeBytes(
+  files: readonly { readonly path: string; readonly size: number }[],
+): number {
+  const entries = files.reduce((sum, { path, size }) => {
+    const content = Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES;
+    return sum + headerBytes(path, size) + content;
+  }, 0);
+  return entries + 2 * BLOCK_BYTES;
+}
+
+function headerBytes(path: string, size: number): number {
+  const about = { path, size, mtime: new Date(0) };
+  const needsExtended = new Header({ ...about, type: 'File', mode: 0o644 }).encode();
+  return BLOCK_BYTES + (needsExtended ? new Pax(about).encode().length : 0);
 }
 
 function treeOptions(folder: string): TarOptionsWithAliasesAsyncNoFile {
@@ -144,8 +165,6 @@ function entryDefect(entry: ReadEntry): string | undefined {
   if (entry.mode !== 0o644 && entry.mode !== 0o755) return `mode ${entry.mode?.toString(8)}`;
   return pathDefect(entry.path);
 }
-
-const BLOCK_BYTES = 512;
 
 /** An entry of a foreign archive; its name is not validated. */
 export interface ForeignEntry {

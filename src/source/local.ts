@@ -1,5 +1,5 @@
 import { constants, type Dirent, type Stats } from 'node:fs';
-import { open, readdir, readlink, stat } from 'node:fs/promises';
+import { access, open, readdir, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StowageError, systemCode } from '../core/error.ts';
 import { interrupted } from '../core/interrupted.ts';
@@ -21,12 +21,13 @@ export interface LocalTreeFile {
 }
 
 /**
- * A local file. It may be a symbolic link, because caches contain many of them.
+ * A local file, of which nothing is read yet. It may be a symbolic link, because caches contain many of them.
  * @throws StowageError `file-missing`, `file-kind`, `io-failed`
  */
 export async function localFile(path: string): Promise<LocalFile> {
   const status = await statOf(path);
   if (!status.isFile()) throw wrongKind(path, 'a regular file');
+  if (!(await isReadable(path))) throw unreadable(path, [path]);
   return {
     size: status.size,
     origin: { description: path, open: (from, signal) => read(path, from, signal) },
@@ -34,15 +35,17 @@ export async function localFile(path: string): Promise<LocalFile> {
 }
 
 /**
- * Every file below a folder, sorted bytewise by path. Empty folders are omitted.
+ * Every file below a folder, sorted bytewise by path. Empty folders are omitted. No file is read.
  * @throws StowageError `file-missing`; `path-unsafe` for names that some system cannot hold, or that are one file on
- * some systems; `file-kind` for links, devices, pipes and sockets; with every defect listed
+ * some systems; `file-kind` for links, devices, pipes and sockets; `io-failed` for files that this user cannot read; with every
+ * defect listed
  */
 export async function localTree(folder: string): Promise<LocalTreeFile[]> {
   if (!(await statOf(folder)).isDirectory()) throw wrongKind(folder, 'a folder');
   const files: LocalTreeFile[] = [];
   const unsafe: string[] = [];
   const strange: string[] = [];
+  const denied: string[] = [];
   for (const { path, entry } of await walk(folder)) {
     const defect = pathDefect(path);
     if (defect !== undefined) unsafe.push(`${quoted(path)}: ${defect}`);
@@ -53,6 +56,7 @@ export async function localTree(folder: string): Promise<LocalTreeFile[]> {
     else {
       const absolute = join(folder, path);
       files.push({ path: path as SafePath, size: (await statOf(absolute)).size, absolute });
+      if (!(await isReadable(absolute))) denied.push(path);
     }
   }
   const collision = pathCollision(files.map(({ path }) => path));
@@ -60,6 +64,7 @@ export async function localTree(folder: string): Promise<LocalTreeFile[]> {
     unsafe.push(`${collision.join(' and ')}: the same file on some systems`);
   if (unsafe.length > 0) throw refuseNames(folder, unsafe, strange);
   if (strange.length > 0) throw wrongKind(folder, 'only files and folders', strange);
+  if (denied.length > 0) throw unreadable(folder, denied);
   return files.sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
 }
 
@@ -77,6 +82,25 @@ async function walk(folder: string): Promise<{ path: string; entry: Dirent }[]> 
     }
   }
   return found;
+}
+
+async function isReadable(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function unreadable(path: string, denied: readonly string[]): StowageError {
+  const shown = denied.slice(0, 50);
+  return new StowageError('io-failed', `this user cannot read ${path}`, {
+    expected: 'files that this user can read',
+    found: denied.length === 1 ? quoted(denied[0] ?? '') : `${denied.length} that it cannot`,
+    hint: 'run as the owner of the files, or allow this user to read them with chmod or chgrp',
+    defects: shown.length > 1 ? shown.map((each) => quoted(each)) : [],
+  });
 }
 
 async function list(folder: string): Promise<Dirent[]> {

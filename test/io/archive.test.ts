@@ -14,7 +14,13 @@ import {
 import { dirname, join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { type ForeignEntry, readEntries, readTree, writeTree } from '../../src/io/archive.ts';
+import {
+  type ForeignEntry,
+  readEntries,
+  readTree,
+  treeBytes,
+  writeTree,
+} from '../../src/io/archive.ts';
 import { expectCode } from '../support/error.ts';
 import { contents, temporaryFolder } from '../support/folder.ts';
 import { endOfTar, paxHeader, type TarEntry, tarEntry, tarOf } from '../support/tar.ts';
@@ -30,6 +36,8 @@ async function folder(files: Readonly<Record<string, string>> = {}): Promise<str
   }
   return path;
 }
+
+const long = (name: string, times: number): string => Array(times).fill(name).join('/');
 
 const FILES = { 'b.txt': 'b', 'a/x.sh': '#!/bin/sh\n', 'a-b': '', Z: 'z'.repeat(512), é: 'e' };
 
@@ -262,5 +270,31 @@ describe('when a foreign archive is read', () => {
         throw stop;
       }),
     ).rejects.toBe(stop);
+  });
+});
+
+describe('when the size of an archive is calculated', () => {
+  it.each<[string, string, number]>([
+    ['an empty file', 'a', 0],
+    ['one byte', 'a', 1],
+    ['a block less one byte', 'a', 511],
+    ['a block', 'a', 512],
+    ['a block and a byte', 'a', 513],
+    ['a name of 99 bytes', 'n'.repeat(99), 1],
+    ['a name of 100 bytes', 'n'.repeat(100), 1],
+    ['a name of 101 bytes', 'n'.repeat(101), 1],
+    ['a name of 255 bytes', 'n'.repeat(255), 1],
+    ['a path that fits into two fields', long('n'.repeat(60), 3), 1],
+    ['a path of 512 bytes', long('n'.repeat(127), 4), 1],
+    ['a path of many bytes', long('\u0e01'.repeat(60), 5), 1],
+    ['a name that is not ASCII', 'é', 1],
+  ])('is what is written: %s', async (_, path, size) => {
+    const from = await folder({ [path]: 'x'.repeat(size), z: 'zz' });
+    const files = [
+      { path, size },
+      { path: 'z', size: 2 },
+    ];
+    const written = await archiveOf(from, [path, 'z']);
+    expect(treeBytes(files)).toBe(written.length);
   });
 });

@@ -1,4 +1,12 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { digestOf } from '../../../src/core/digest.ts';
@@ -26,6 +34,42 @@ beforeEach(async () => {
     'apiVersion: stowage/v1\nname: note\nversion: 1.0.0\nfiles:\n  - { name: notes, source: notes.txt }\n',
   );
   expect((await run('lock', '--seq', '7')).error).toBeUndefined();
+});
+
+describe('when a local source cannot be packed', () => {
+  it.each(['lock', 'store pull', 'pack --no-installer'])(
+    'says so before anything else is read or downloaded: %s',
+    async (line) => {
+      const manifest = join(cwd, 'stowage.yaml');
+      mkdirSync(join(cwd, 'more'));
+      writeFileSync(join(cwd, 'more/a'), 'a');
+      const more = '  - { name: more, source: more }\n';
+      const before = readFileSync(manifest, 'utf8').replace('1.0.0', '1.0.1');
+      writeFileSync(manifest, before + more);
+      expect((await run('lock')).error).toBeUndefined();
+      symlinkSync('a', join(cwd, 'more/link'));
+      rmSync(join(cwd, 'store'), { recursive: true });
+      if (line === 'lock')
+        // A source that cannot be reached, and which is read first.
+        writeFileSync(
+          manifest,
+          `${readFileSync(manifest, 'utf8')}models:\n  - { name: far, source: "hf://a/b@main" }\n`,
+        );
+      const { error } = await runProgram(line.split(' '), cwd, {
+        env: { STOWAGE_STORE: join(cwd, 'store'), HF_ENDPOINT: 'http://127.0.0.1:9' },
+      });
+      expect([error?.code, error?.defects]).toEqual(['file-kind', ['link: a link to "a"']]);
+      expect(existsSync(join(cwd, 'store/blobs'))).toBe(false);
+    },
+  );
+
+  it('knows a file of another size as changed, and reads none of it', async () => {
+    rmSync(join(cwd, 'store'), { recursive: true });
+    truncateSync(join(cwd, 'notes.txt'), 2 ** 40);
+    const { error } = await run('pack', '--no-installer');
+    expect(error).toMatchObject({ code: 'lock-stale', expected: 'a file of 5 bytes' });
+    expect(error?.found).toContain('(1099511627776 bytes)');
+  });
 });
 
 describe('when a lock was edited by hand', () => {
