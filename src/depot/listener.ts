@@ -11,6 +11,7 @@ import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, BlockList, type Socket, type SocketAddress } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { StowageError, systemCode } from '../core/error.ts';
+import { socketAddress } from '../core/host-address.ts';
 import { KIB } from '../core/limits.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 import { connectionArrived } from './event-loop-turns.ts';
@@ -201,7 +202,7 @@ function graceful(
 }
 
 function unfit(options: ListenOptions, cause: Error): StowageError {
-  const where = `${options.address}:${options.port}`;
+  const where = socketAddress(options);
   return new StowageError('host-unfit', `the depot cannot listen on ${where}`, {
     expected: 'a free port that this user may open',
     found: systemCode(cause) ?? 'an unknown error',

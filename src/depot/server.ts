@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 import { StowageError } from '../core/error.ts';
+import { socketAddress } from '../core/host-address.ts';
 import { type AccessLine, accessLine } from './access-log.ts';
 import type { Catalog } from './catalog.ts';
 import type { ConnectionLimits } from './connections.ts';
@@ -62,7 +63,7 @@ export async function startDepot(catalog: Catalog, options: DepotOptions): Promi
     (message, response) => void serve(message, response),
   );
   return {
-    host: `${isIP(address) === 6 ? `[${address}]` : address}:${listener.port}`,
+    host: socketAddress({ address, port: listener.port }),
     close: listener.close,
   };
 

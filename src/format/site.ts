@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import * as z from 'zod';
+import { canonicalIpv6, isLinkLocal, mappedIpv4 } from '../core/host-address.ts';
 import { MAX_SITE_BYTES } from '../core/limits.ts';
 import { follows } from './consequences.ts';
 import type { DocumentKind } from './document.ts';
@@ -42,7 +43,7 @@ export interface Site {
   readonly target: TargetName;
   /** The cluster, for the target `kubernetes`. */
   readonly kubernetes?: KubernetesSite;
-  /** The host address on which services publish their ports. */
+  /** The host address on which services publish their ports, of IPv4 or IPv6, without brackets. */
   readonly address: string;
   /** The channels whose releases can be imported. */
   readonly channels: readonly string[];
@@ -84,6 +85,22 @@ const window: z.ZodType<Window> = exact(
   }),
 );
 
+const NO_ADDRESS = 'expected an IPv4 or IPv6 address of this host, without brackets';
+
+const address: z.ZodType<string> = z.string(NO_ADDRESS).superRefine((value, context) => {
+  const mapped = mappedIpv4(value);
+  const [plain, zone] = value.split('%');
+  const message =
+    mapped !== undefined
+      ? `expected the IPv4 address itself: ${mapped}`
+      : isLinkLocal(plain ?? '')
+        ? 'expected an address that is not link-local: engines cannot publish on one'
+        : zone !== undefined || (isIP(value) !== 4 && canonicalIpv6(value) === undefined)
+          ? NO_ADDRESS
+          : undefined;
+  if (message !== undefined) context.addIssue({ code: 'custom', message, input: value });
+});
+
 const schema: z.ZodType<Site> = exact(
   z
     .strictObject({
@@ -91,10 +108,7 @@ const schema: z.ZodType<Site> = exact(
       name: field.name,
       target: z.enum(targetNames).default('podman'),
       kubernetes: kubernetesSite.exactOptional(),
-      address: z
-        .string()
-        .refine((value) => isIP(value) === 4, 'expected an IPv4 address of this host')
-        .default('127.0.0.1'),
+      address: address.default('127.0.0.1'),
       channels: z.array(field.name).min(1).max(64).default(['stable']),
       requireApproval: z.boolean().default(false),
       requirePlanApproval: z.boolean().default(false),

@@ -26,6 +26,7 @@ beforeAll(async () => {
     image: served.image,
     depotHost: depot.host,
     env: docker.env,
+    ipv6: '::1',
     secretFolder,
     through: [],
     secretAccess: '444:0',
@@ -40,9 +41,9 @@ beforeAll(async () => {
       return all.join('') + existsSync(secretFolder);
     },
     call: docker.docker,
-    async fetch(port) {
+    async fetch(port, address = '127.0.0.1') {
       const { stdout, stderr } = await docker.gap.run('curl', [
-        ...['--noproxy', '*', '-sS', `http://127.0.0.1:${port}/`],
+        ...['--noproxy', '*', '--globoff', '-sS', `http://${address}:${port}/`],
       ]);
       return stdout + stderr;
     },

@@ -19,6 +19,8 @@ let bench: EngineBench;
 
 beforeAll(async () => {
   gap = await airGap({ ownRun: true });
+  // Podman as root forwards ports in the kernel, which forwards nothing from ::1.
+  await gap.run('ip', ['-6', 'address', 'add', 'fd11::2/128', 'dev', 'lo']);
   engine = isolatedEngine(join(folder, 'e'), { through: gap.enter });
   served = await shellImage(join(folder, 'layout'), 'shell-1');
   depot = await startDepot(served.catalog, { address: '127.0.0.1', port: 0 });
@@ -32,6 +34,7 @@ beforeAll(async () => {
     image: served.image,
     depotHost: depot.host,
     env: engine.env,
+    ipv6: 'fd11::2',
     secretFolder: '',
     through: gap.enter,
     secretAccess: '400:10001',
@@ -47,8 +50,8 @@ beforeAll(async () => {
       return all.join('');
     },
     call: engine.podman,
-    async fetch(port) {
-      const ask = ['--noproxy', '*', '-sS', `http://127.0.0.1:${port}/`];
+    async fetch(port, address = '127.0.0.1') {
+      const ask = ['--noproxy', '*', '--globoff', '-sS', `http://${address}:${port}/`];
       const { stdout, stderr } = await gap.run('curl', ask);
       return stdout + stderr;
     },

@@ -42,7 +42,16 @@ describe('when site.yaml is wrong', () => {
   it.each<[string, string, unknown]>([
     ['another target', 'target', 'kubernetes'],
     ['a name for an address', 'address', 'localhost'],
-    ['an IPv6 address', 'address', '::1'],
+    ['an address in brackets', 'address', '[::1]'],
+    ['a list, which is what YAML makes of brackets', 'address', ['::1']],
+    ['an address of too many groups', 'address', '1:2:3:4:5:6:7:8:9'],
+    ['an address with two gaps', 'address', '1::2::3'],
+    ['an address of a link', 'address', 'fe80::1'],
+    ['an address of a link with its interface', 'address', 'fe80::1%eth0'],
+    ['an address with an interface', 'address', '::1%lo'],
+    ['an IPv4 address in an IPv6 address', 'address', '::ffff:127.0.0.1'],
+    ['an IPv6 address with a port', 'address', '[::1]:80'],
+    ['an address with leading zeros', 'address', '127.0.0.01'],
     ['an address of too few numbers', 'address', '127.1'],
     ['an address with a port', 'address', '127.0.0.1:80'],
     ['no channel', 'channels', []],
@@ -52,6 +61,18 @@ describe('when site.yaml is wrong', () => {
     ['a release that cannot be', 'parameters.Chat', {}],
   ])('refuses %s', async (_, path, value) => {
     await expectCode(() => checkDocument(siteKind, bend(site(), path, value)), 'site-invalid');
+  });
+
+  it.each(['127.0.0.1', '0.0.0.0', '::', '::1', '0:0:0:0:0:0:0:1', 'FD00::2', '2001:db8::5'])(
+    'accepts the address %s',
+    (address) => {
+      expect(checkDocument(siteKind, { ...site(), address })).toMatchObject({ address });
+    },
+  );
+
+  it('names the IPv4 address that is meant', async () => {
+    const read = () => checkDocument(siteKind, { ...site(), address: '::ffff:10.0.0.5' });
+    expect((await expectCode(read, 'site-invalid')).found).toContain('10.0.0.5');
   });
 
   it('requires only a name', () => {

@@ -12,7 +12,8 @@ lists those that the site still lacks.
   apiVersion           stowage/v1 (required)
   name                 name of the site in receipts; default: the host's name
   target               podman (default), docker, or depot (runs no services)
-  address              where services publish their ports; default 127.0.0.1
+  address              IPv4 or IPv6 address, without brackets, where services
+                       publish their ports; default 127.0.0.1
   channels             channels that can be imported; default [stable]
   requireApproval      whether bundles need an approval signature; default false
   requirePlanApproval  whether plans need an approval signature; default false

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { canonicalBytes, type Json } from '../../core/canonical-json.ts';
 import { StowageError } from '../../core/error.ts';
+import { socketAddress } from '../../core/host-address.ts';
 import { quoted } from '../../core/printable.ts';
 import type { RenderedPort, RenderedService } from '../../format/containers.ts';
 import { offlineEnvironment } from '../offline-environment.ts';
@@ -82,6 +83,5 @@ export function numericUser(user: string | undefined): { uid: string; gid: strin
 }
 
 function published(port: RenderedPort): string {
-  const address = port.address.includes(':') ? `[${port.address}]` : port.address;
-  return `${address}:${port.host}:${port.container}`;
+  return `${socketAddress({ address: port.address, port: port.host })}:${port.container}`;
 }

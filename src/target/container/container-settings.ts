@@ -1,3 +1,4 @@
+import { canonicalAddress, urlHost } from '../../core/host-address.ts';
 import type { RenderedService } from '../../format/containers.ts';
 import { labels, publishedPorts, specificationOf } from './container-arguments.ts';
 
@@ -198,16 +199,16 @@ function networkText({ HostConfig, NetworkSettings }: InspectedContainer): strin
 function portsText(bindings: Readonly<Record<string, readonly Binding[] | null>>): string {
   const ports = Object.entries(bindings).flatMap(([port, places]) =>
     (places ?? []).map(({ HostIp = '', HostPort = '' }) => {
-      const address = HostIp.includes(':') ? `[${HostIp}]` : HostIp;
+      const address = urlHost(canonicalAddress(HostIp));
       return anyAddress(`${address}:${HostPort}:${port.replace(/\/tcp$/, '')}`);
     }),
   );
   return listText(ports);
 }
 
-/** Engines name the address that stands for all of them in several ways. */
+/** Engines name the address that stands for all of IPv4 in several ways. */
 function anyAddress(port: string): string {
-  return port.replace(/^(?:0\.0\.0\.0|\[::\]|\*)?:/, '0.0.0.0:');
+  return port.replace(/^(?:0\.0\.0\.0|\*)?:/, '0.0.0.0:');
 }
 
 function mountsText(mounts: readonly InspectedMount[]): string {

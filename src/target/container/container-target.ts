@@ -1,3 +1,4 @@
+import { isIpv6, socketAddress } from '../../core/host-address.ts';
 import type { RenderedImage, RenderedNetwork, RenderedService } from '../../format/containers.ts';
 import type { DeployedRelease, Generation } from '../../format/generation.ts';
 import type { DeployedService, ServiceOf, ServiceState, Target } from '../target.ts';
@@ -35,7 +36,10 @@ export function createContainerTarget(engine: ContainerEngine): Target {
         case 'unload-image':
           return engine.unloadImage(imageOf(release, subject), signal);
         case 'create-network':
-          return engine.createNetwork(networkOf(release, subject), signal);
+          return engine.createNetwork(
+            { ...networkOf(release, subject), ipv6: publishesIpv6(release, subject) },
+            signal,
+          );
         case 'remove-network':
           return engine.removeNetwork(networkOf(release, subject), signal);
         case 'start-service':
@@ -80,9 +84,7 @@ function deployed(service: RenderedService): DeployedService {
     ...(health === undefined ? {} : { health }),
     ...(adapters === undefined ? {} : { adapters }),
     addresses: service.ports.map((port) => {
-      const { address, port: number } = addressOf(service, port.name);
-      const host = address.includes(':') ? `[${address}]` : address;
-      return { port: port.name, url: `http://${host}:${number}` };
+      return { port: port.name, url: `http://${socketAddress(addressOf(service, port.name))}` };
     }),
   };
 }
@@ -114,6 +116,14 @@ function networkOf(release: DeployedRelease, name: string): RenderedNetwork {
   const network = containersOf(release).networks.find((each) => each.name === name);
   if (network === undefined) throw new Error(`release ${release.name} has no network ${name}`);
   return network;
+}
+
+/** Whether a service on this network publishes a port on an IPv6 address. */
+function publishesIpv6(release: DeployedRelease, network: string): boolean {
+  return containersOf(release).services.some(
+    ({ networks, ports }) =>
+      networks.includes(network) && ports.some(({ address }) => isIpv6(address)),
+  );
 }
 
 /** Removes images and networks that only the generations in `going` use. */

@@ -45,6 +45,12 @@ export interface ContainerState {
   readonly drift: readonly Drift[];
 }
 
+/** A network to be created. */
+export interface NewNetwork extends RenderedNetwork {
+  /** Whether ports on it are published on an IPv6 address. */
+  readonly ipv6?: boolean;
+}
+
 /**
  * A container engine of this host. Every method can be repeated after it was killed at any point, with the same result. Containers, units and networks of other owners are never changed, even if they have one of our names.
  * @throws StowageError from every method: `engine-failed` when the engine refuses or hangs, `interrupted` when the
@@ -64,7 +70,7 @@ export interface ContainerEngine {
   /** Removes the image, unless a container or another tag still uses it. */
   unloadImage(image: RenderedImage, signal: AbortSignal): Promise<void>;
   /** Creates a network for one release, or keeps an equal one. */
-  createNetwork(network: RenderedNetwork, signal: AbortSignal): Promise<void>;
+  createNetwork(network: NewNetwork, signal: AbortSignal): Promise<void>;
   /** Removes the network; one of another owner stays. */
   removeNetwork(network: RenderedNetwork, signal: AbortSignal): Promise<void>;
   hasSecret(name: string, signal: AbortSignal): Promise<boolean>;

@@ -2,6 +2,7 @@ import { type Json, parseJson } from '../../core/canonical-json.ts';
 import { StowageError } from '../../core/error.ts';
 import type { RenderedNetwork } from '../../format/containers.ts';
 import { labels } from './container-arguments.ts';
+import type { NewNetwork } from './engine.ts';
 import type { EngineClient } from './engine-client.ts';
 
 /** A network as podman and docker describe it, in their two spellings. */
@@ -17,7 +18,7 @@ interface Found {
 /** See {@link ContainerEngine.createNetwork}. Podman and docker take the same arguments. */
 export async function createNetwork(
   engine: EngineClient,
-  network: RenderedNetwork,
+  network: NewNetwork,
   signal: AbortSignal,
 ): Promise<void> {
   const found = await findNetwork(engine, network.name, signal);
@@ -27,7 +28,8 @@ export async function createNetwork(
     await engine.runChecked(['network', 'rm', network.name], signal);
   }
   const internal = network.internal ? ['--internal'] : [];
-  const create = ['network', 'create', ...internal, ...labelsOf(network), network.name];
+  const ipv6 = network.ipv6 === true ? ['--ipv6'] : [];
+  const create = ['network', 'create', ...internal, ...ipv6, ...labelsOf(network), network.name];
   await engine.runChecked(create, signal);
 }
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { digestHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
+import { canonicalAddress, isIpv6 } from '../../core/host-address.ts';
 import type { BundleImage } from '../../format/bundled-content.ts';
 import type {
   ContainerWorkload,
@@ -63,7 +64,7 @@ function renderService(service: Service, input: RenderInput): Omit<RenderedServi
     ...(user === 'image' ? {} : { user }),
     ports: ports.map((port) => ({
       name: port.name,
-      address: settings.address,
+      address: canonicalAddress(settings.address),
       host: renderPort(port, bundle.name, fill),
       container: port.container,
     })),
@@ -84,18 +85,20 @@ function renderImage(image: BundleImage, { bundle, siteId, platform }: RenderInp
 
 /**
  * One internal network for the services of a release. Engines do not publish ports of internal networks, so services
- * with ports also join a second network, which is not internal. Names of releases never contain two hyphens in a row, so
- * names of networks are unique.
+ * with ports also join a second network, which is not internal. That for an IPv6 address has another name: a network keeps
+ * the families that it was created with. Names of releases never contain two hyphens in a row, so names of networks are
+ * unique.
  */
 function networksOf(
-  { bundle, siteId }: RenderInput,
+  { bundle, siteId, settings }: RenderInput,
   services: readonly Service[],
 ): RenderedNetwork[] {
   const joined = services.filter((each) => each.network === 'bridge');
   const about = { release: bundle.name, site: siteId };
   const name = `stowage-${siteId}-${bundle.name}`;
+  const family = isIpv6(settings.address) ? '-ipv6' : '';
   const within = { name, ...about, internal: true };
-  const outward = { name: `${name}--published`, ...about, internal: false };
+  const outward = { name: `${name}--published${family}`, ...about, internal: false };
   const peers = joined.length > 1 || joined.some((each) => !publishes(each));
   return [...(peers ? [within] : []), ...(joined.some(publishes) ? [outward] : [])];
 }

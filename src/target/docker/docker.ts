@@ -92,7 +92,9 @@ export function createDocker(options: DockerOptions): ContainerEngine {
     hasImage: (image, signal) => hasImage(docker, image, signal),
     loadImage: (image, depotHost, signal) => loadImage(docker, image, depotHost, signal),
     unloadImage: (image, signal) => unloadImage(docker, image, signal),
-    createNetwork: (network, signal) => createNetwork(docker, network, signal),
+    createNetwork: (network, signal) =>
+      // Docker's proxy forwards from IPv6 to IPv4.
+      createNetwork(docker, { ...network, ipv6: false }, signal),
     async removeNetwork(network, signal) {
       await removeNetwork(docker, network, signal);
     },

@@ -133,6 +133,7 @@ function tryToListen(address: string, port: number): Promise<Listening> {
 }
 
 function meaning(code: string | undefined): Listening {
-  if (code === 'EADDRNOTAVAIL') return 'no-address';
+  // The last two: a kernel without IPv6, and an address on which nobody can listen.
+  if (['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EINVAL'].includes(code ?? '')) return 'no-address';
   return code === 'EACCES' || code === 'EPERM' ? 'forbidden' : 'taken';
 }

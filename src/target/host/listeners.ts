@@ -1,4 +1,5 @@
 import { endianness } from 'node:os';
+import { canonicalAddress } from '../../core/host-address.ts';
 import type { HostProbe } from './host-probe.ts';
 
 /** A program that listens on this host. */
@@ -56,5 +57,5 @@ function addressOf(hex: string): string {
   if (bytes.every((byte) => byte === 0)) return '::';
   const mapped = bytes.slice(0, 10).every((byte) => byte === 0) && bytes[10] === 255;
   if (mapped) return bytes.slice(12).join('.');
-  return (Buffer.from(bytes).toString('hex').match(/.{4}/g) ?? []).join(':');
+  return canonicalAddress((Buffer.from(bytes).toString('hex').match(/.{4}/g) ?? []).join(':'));
 }

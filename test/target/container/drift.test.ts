@@ -110,11 +110,48 @@ describe('when a container is what its service needs', () => {
     ['', '0.0.0.0'],
     ['0.0.0.0', '0.0.0.0'],
     ['::', '::'],
+    ['0:0:0:0:0:0:0:0', '::'],
   ])('knows the address of every interface as %j', (HostIp, address) => {
     const each = { ...llm, ports: [{ name: 'http', address, host: 18_080, container: 8080 }] };
     const PortBindings = { '8080/tcp': [{ HostIp, HostPort: '18080' }] };
     const fields = drift(inspected({}, { host: { PortBindings } }), each).map(({ field }) => field);
     expect(fields).toEqual(['label stowage.specification']);
+  });
+});
+
+describe('when a container publishes on another address', () => {
+  const at = (address: string) => ({
+    ...llm,
+    ports: [{ name: 'http', address, host: 18_080, container: 8080 }],
+  });
+
+  it.each<[found: string, needed: string, same: boolean]>([
+    ['::1', '::1', true],
+    ['0:0:0:0:0:0:0:1', '::1', true],
+    ['FD00::2', 'fd00::2', true],
+    ['fd00::2', 'fd00::3', false],
+    ['127.0.0.1', '::1', false],
+    ['::1', '127.0.0.1', false],
+    ['', '::', false],
+    ['::', '0.0.0.0', false],
+  ])('compares %j with %s', (HostIp, needed, same) => {
+    const PortBindings = { '8080/tcp': [{ HostIp, HostPort: '18080' }] };
+    const ports = drift(inspected({}, { host: { PortBindings } }), at(needed)).filter(
+      ({ field }) => field === 'ports',
+    );
+    const found = HostIp === '' ? '0.0.0.0' : HostIp.includes(':') ? `[${HostIp}]` : HostIp;
+    const expected = needed.includes(':') ? `[${needed}]` : needed;
+    expect(ports).toEqual(
+      same
+        ? []
+        : [
+            {
+              field: 'ports',
+              expected: `${expected}:18080:8080`,
+              found: `${found}:18080:8080`,
+            },
+          ],
+    );
   });
 });
 

@@ -35,8 +35,10 @@ export interface EngineBench extends Bench {
   held(): Promise<string>;
   /** Runs the engine's program. */
   call(...args: readonly string[]): Promise<string>;
-  /** What answers at a port of this host's loopback; its error when nothing does. */
-  fetch(port: number): Promise<string>;
+  /** What answers at a port of this host, on 127.0.0.1 unless another address is given; its error when nothing does. */
+  fetch(port: number, address?: string): Promise<string>;
+  /** An IPv6 address of this host on which the engine can publish ports. */
+  readonly ipv6: string;
 }
 
 /** What `killed.ts` is told. */
@@ -384,6 +386,25 @@ export function everyEngine(bench: () => EngineBench): void {
       expect(out).toContain('kept');
       for (const each of [web, peer]) await target.stopService(each, signal);
       for (const network of [within, outward]) await target.removeNetwork(network, signal);
+    });
+
+    it('publishes a port on an IPv6 address, without drift', async () => {
+      const { target, ipv6, fetch } = bench();
+      await target.createNetwork({ ...outward, ipv6: true }, signal);
+      const web = named('web', SERVE, {
+        ...{ ...joined, networks: [outward.name] },
+        ports: [{ name: 'http', address: ipv6, host: 18_473, container: 8080 }],
+      });
+      await target.startService(web, signal);
+      await until('an answer on IPv6', 20, async () => {
+        const answer = await fetch(18_473, `[${ipv6}]`);
+        return answer.trim() === 'hello' || undefined;
+      });
+      expect(await target.inspectService(web, signal)).toMatchObject({
+        ...{ state: 'running', drift: [] },
+      });
+      await target.stopService(web, signal);
+      await target.removeNetwork(outward, signal);
     });
 
     it('makes a network of its own anew when its kind changed', async () => {

@@ -52,7 +52,7 @@ describe('when this host is read', () => {
       expect(found).toHaveLength(1);
       const name = await ownerOf(found[0]?.inode ?? '', here);
       expect(name).toMatch(new RegExp(`\\(pid ${process.pid}\\)$`));
-      if (address !== '::1') expect(found[0]?.address).toBe(address);
+      expect(found[0]?.address).toBe(address);
       if (address !== '::1') expect(await here.listen('127.0.0.1', port)).toBe('taken');
     },
   );
@@ -62,6 +62,7 @@ describe('when this host is read', () => {
     expect(await here.listen('127.0.0.1', port)).toBe('free');
     expect(await here.listen('127.0.0.1', port)).toBe('free');
     expect(await here.listen('192.0.2.1', port)).toBe('no-address');
+    expect(await here.listen('2001:db8::1', port)).toBe('no-address');
   });
 });
 

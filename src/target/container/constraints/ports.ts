@@ -1,7 +1,10 @@
+import { isIpv6, socketAddress } from '../../../core/host-address.ts';
 import type { DeployedRelease } from '../../../format/generation.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals, type Change, isStopped, type ServiceName } from '../../change.ts';
+import type { HostProbe } from '../../host/host-probe.ts';
 import { type Listener, listeners, ownerOf } from '../../host/listeners.ts';
+import type { EngineFacts } from '../engine.ts';
 import { containersOf } from '../workload.ts';
 import type { ContainerConstraintInput } from './constraint.ts';
 
@@ -11,6 +14,8 @@ interface Place {
   /** `service x of release y`. */
   readonly holder: string;
   readonly of: ServiceName;
+  /** Whether the engine publishes it; otherwise the container itself listens there, on the network of the host. */
+  readonly published: boolean;
 }
 
 /** Each port that a release publishes is free or held by its predecessor; otherwise the owner is named. */
@@ -36,7 +41,7 @@ export async function ports(input: ContainerConstraintInput): Promise<Constraint
     constraints.push({
       rule: 'port',
       satisfied: problem === undefined,
-      needs: `${place.address}:${place.port} is free for ${place.holder}`,
+      needs: `${socketAddress(place)} is free for ${place.holder}`,
       found: problem ?? 'free',
     });
   }
@@ -48,8 +53,10 @@ async function problemWith(
   place: Place,
   ours: readonly Place[],
   listening: readonly Listener[],
-  { host }: ContainerConstraintInput,
+  { host, facts }: ContainerConstraintInput,
 ): Promise<string | undefined> {
+  const unpublishable = place.published ? cannotPublish(place.address, facts) : undefined;
+  if (unpublishable !== undefined) return unpublishable;
   const ownNow = ours.filter((each) => overlap(each, place));
   const rivals = listening.filter(
     (each) =>
@@ -59,14 +66,27 @@ async function problemWith(
   // A port of our own predecessor cannot be tried.
   const state = ownNow.length > 0 ? 'untried' : await host.listen(place.address, place.port);
   if (state === 'free') return undefined;
-  if (state === 'no-address') return `no interface of this host has ${place.address}`;
+  if (state === 'no-address') return noAddress(place.address, host);
   if (state === 'forbidden') return 'this user may not listen on ports below 1024';
   const [rival] = rivals;
   if (rival === undefined)
     return state === 'untried' ? undefined : 'in use by another program on this host';
   const owner = await ownerOf(rival.inode, host);
-  const where = rival.address === place.address ? '' : ` on ${rival.address}:${rival.port}`;
+  const where = rival.address === place.address ? '' : ` on ${socketAddress(rival)}`;
   return `in use by ${owner ?? 'a program that this user cannot see'}${where}`;
+}
+
+/** As root, podman lets the kernel forward ports, which forwards nothing that was sent to or from the address `::1`. */
+function cannotPublish(address: string, { engine, rootless }: EngineFacts): string | undefined {
+  if (engine !== 'podman' || rootless || !['::', '::1'].includes(address)) return undefined;
+  return `podman as root cannot publish ports on ${address}: set address in site.yaml to 127.0.0.1 or an IPv6 address of an interface`;
+}
+
+async function noAddress(address: string, host: HostProbe): Promise<string> {
+  const without = `no interface of this host has ${address}`;
+  if (!isIpv6(address) || ((await host.read('/proc/net/if_inet6')) ?? '').trim() !== '')
+    return without;
+  return `${without}: IPv6 is off on this host; set address in site.yaml to an IPv4 address`;
 }
 
 /** Whether a service of this site does not run and so does not hold its ports. */
@@ -77,17 +97,17 @@ function isIdle(change: Change, { release, service }: ServiceName): boolean {
   return repair?.running === false || isStopped(change, { release, service });
 }
 
-/** A listener on all addresses holds the port on each. */
+/** A listener on all addresses holds the port on each: `0.0.0.0` on those of IPv4, `::` possibly on those as well. */
 function overlap(
   a: { readonly address: string; readonly port: number },
   b: { readonly address: string; readonly port: number },
 ): boolean {
   if (a.port !== b.port) return false;
-  return a.address === b.address || [a.address, b.address].some(isEvery);
+  return a.address === b.address || covers(a.address, b.address) || covers(b.address, a.address);
 }
 
-function isEvery(address: string): boolean {
-  return address === '0.0.0.0' || address === '::';
+function covers(every: string, address: string): boolean {
+  return every === '::' || (every === '0.0.0.0' && !isIpv6(address));
 }
 
 /** Where a release listens on this host; with the network of the host, that is the container's port. */
@@ -98,6 +118,7 @@ function placesOf(release: DeployedRelease): Place[] {
       port: service.network === 'host' ? port.container : port.host,
       holder: `service ${service.name} of release ${release.name}`,
       of: { release: release.name, service: service.name },
+      published: service.network === 'bridge',
     })),
   );
 }

@@ -43,7 +43,7 @@ describe('when a release publishes a port', () => {
     [
       'a program has on every address of IPv6',
       held(line(EVERY6, 8000, 4711), 'taken', 'tcp6'),
-      'in use by llama-server (pid 812) on :::8000',
+      'in use by llama-server (pid 812) on [::]:8000',
     ],
     [
       'a program of another user has',
@@ -64,6 +64,102 @@ describe('when a release publishes a port', () => {
         found,
       },
     ]);
+  });
+
+  const IF_INET6 = { '/proc/net/if_inet6': '00000000000000000000000000000001 01 80 10 80 lo\n' };
+  const LOOPBACK6 = '00000000000000000000000001000000';
+  const root = { engine: 'podman', version: '5.0.0', systemd: false, names: true, rootless: false };
+  const rootless = { ...root, rootless: true };
+  const docker = { ...root, engine: 'docker', version: '27.0.0' };
+  const on6 = (address: string, listening: Listening, text = ''): FakeHost => ({
+    ...held(text, listening, 'tcp6'),
+    files: { ...held(text, listening, 'tcp6').files, ...IF_INET6 },
+    listening: { [`${address}:8000`]: listening },
+  });
+  const publishing = /^podman as root cannot publish ports on ::1?: set address in site.yaml to /;
+
+  it.each<[string, string, object, FakeHost, string | RegExp]>([
+    ['on the address of an interface', 'fd00::2', root, on6('fd00::2', 'free'), 'free'],
+    ['on ::1 with docker', '::1', docker, on6('::1', 'free'), 'free'],
+    ['on ::1 as another user', '::1', rootless, on6('::1', 'free'), 'free'],
+    ['on ::1 as root', '::1', root, on6('::1', 'free'), publishing],
+    ['on every address as root', '::', root, on6('::', 'free'), publishing],
+    ['on every address with docker', '::', docker, on6('::', 'free'), 'free'],
+    [
+      'where a program has it',
+      '::1',
+      docker,
+      on6('::1', 'taken', line(LOOPBACK6, 8000, 4711)),
+      'in use by llama-server (pid 812)',
+    ],
+    [
+      'where a program has it on every address',
+      '::1',
+      docker,
+      on6('::1', 'taken', line(EVERY6, 8000, 4711)),
+      'in use by llama-server (pid 812) on [::]:8000',
+    ],
+    [
+      'where no interface has the address',
+      'fd00::9',
+      root,
+      on6('fd00::9', 'no-address'),
+      'no interface of this host has fd00::9',
+    ],
+    [
+      'on a host whose interfaces have no IPv6',
+      '::1',
+      docker,
+      { ...on6('::1', 'no-address'), files: { '/proc/net/if_inet6': '' } },
+      'no interface of this host has ::1: IPv6 is off on this host; set address in site.yaml to an IPv4 address',
+    ],
+    [
+      'on a host whose kernel has no IPv6',
+      'fd00::2',
+      root,
+      { listening: { 'fd00::2:8000': 'no-address' } },
+      /IPv6 is off on this host/,
+    ],
+  ])('of IPv6, %s', async (_, address, facts, host, found) => {
+    const to = [on(8000, 'chat', address)];
+    expect(await ports(asking({ to, host, facts: facts as typeof root }))).toEqual([
+      {
+        rule: 'port',
+        satisfied: found === 'free',
+        needs: `[${address}]:8000 is free for service server of release chat`,
+        found: typeof found === 'string' ? found : expect.stringMatching(found),
+      },
+    ]);
+  });
+
+  it('of IPv6 on the network of the host, where podman publishes nothing', async () => {
+    const [one] = containersOf(on(8000, 'chat', '::1').wanted).services;
+    const services = [{ ...(one ?? service()), network: 'host' as const }];
+    expect(await ports(asking({ to: [packed({ services })] }))).toMatchObject([
+      { satisfied: true, needs: '[::1]:80 is free for service server of release chat' },
+    ]);
+  });
+
+  it.each<[string, string, boolean]>([
+    ['0.0.0.0', 'fd00::2', true],
+    ['127.0.0.1', 'fd00::2', true],
+    ['fd00::3', 'fd00::2', true],
+    ['::', 'fd00::2', false],
+    ['::', '127.0.0.1', false],
+    ['fd00::2', 'fd00::2', false],
+  ])('of another release on %s, and one on %s', async (theirs, ours, satisfied) => {
+    const other = on(8000, 'embed', theirs);
+    const values = { from: [other], to: [other, on(8000, 'chat', ours)] };
+    expect(await ports(asking(values))).toMatchObject([{ satisfied }]);
+  });
+
+  it('may move from IPv4 to IPv6 with the same number', async () => {
+    const values = {
+      from: [on(8000)],
+      to: [on(8000, 'chat', 'fd00::2', '2.0.0')],
+      host: on6('fd00::2', 'free', line(LOOPBACK, 8000, 4711)),
+    };
+    expect(await ports(asking(values))).toMatchObject([{ satisfied: true, found: 'free' }]);
   });
 
   it.each(['127.0.0.1', '0.0.0.0'])('not that of another release on %s', async (address) => {
