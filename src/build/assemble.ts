@@ -19,18 +19,11 @@ import { writeCanonical } from '../format/document.ts';
 import type { Lock } from '../format/lock.ts';
 import type { Parity } from '../format/parity.ts';
 import type { BlobStore } from '../io/blob-store.ts';
-import {
-  exists,
-  ioError,
-  remove,
-  renameIntoPlace,
-  requireSpace,
-  syncFolder,
-  writeNew,
-} from '../io/file.ts';
+import { exists, ioError, remove, renameIntoPlace, syncFolder, writeNew } from '../io/file.ts';
 import { makeFolder, makeNewFolder, withParents } from '../io/folder.ts';
 import { HashPool } from '../io/hashing.ts';
 import { forEachBounded } from '../io/queue.ts';
+import { requireSpace } from '../io/space.ts';
 import { controlDocuments } from './bundle-documents.ts';
 import { columnsOfDiscs } from './disc-split.ts';
 import { controlSizes, discRuns, writeDiscs } from './discs.ts';

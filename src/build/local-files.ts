@@ -10,8 +10,9 @@ import { MAX_ARCHIVE_BYTES } from '../core/limits.ts';
 import { Tally } from '../core/tally.ts';
 import { readEntries, treeBytes, writeTree } from '../io/archive.ts';
 import type { BlobStore } from '../io/blob-store.ts';
-import { ioError, remove, requireSpace } from '../io/file.ts';
+import { ioError, remove } from '../io/file.ts';
 import { makeFolder } from '../io/folder.ts';
+import { requireSpace } from '../io/space.ts';
 import { type LocalFile, type LocalTreeFile, localFile, localTree } from '../source/local.ts';
 import { sourceKey } from './origins.ts';
 

@@ -50,8 +50,12 @@ export async function readListed(
 function noFolder(folder: string, cause: StowageError): StowageError {
   return new StowageError('bundle-absent', `there is no folder ${folder}`, {
     expected: 'the folder of a bundle',
-    found: systemCode(cause.cause) === 'ENOTDIR' ? 'a file' : 'nothing',
-    hint: 'check the spelling of the path, the folder in which you run the command, and that the medium is mounted',
+    ...(systemCode(cause.cause) === 'ENOTDIR'
+      ? { found: 'a file', hint: 'give the folder of the bundle, not a file in it' }
+      : {
+          found: 'nothing',
+          hint: 'check the spelling of the path, the folder in which you run the command, and that the medium is mounted',
+        }),
     cause,
   });
 }

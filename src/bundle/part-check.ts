@@ -130,7 +130,7 @@ function missing(part: Part, check: PartCheck): StowageError {
     {
       expected: part.path,
       found: 'nothing',
-      hint: 'check that the disc is still mounted, or copy this file again from a complete copy',
+      hint: 'copy this file again from a complete copy; if the medium was removed meanwhile, insert it again',
     },
   );
 }

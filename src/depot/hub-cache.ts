@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import type { Context } from '../core/event.ts';
 import { interrupted } from '../core/interrupted.ts';
-import { exists, requireSpace, writeAtomic } from '../io/file.ts';
+import { exists, writeAtomic } from '../io/file.ts';
 import { makeFolder } from '../io/folder.ts';
 import { inTurn } from '../io/lock-file.ts';
+import { requireSpace } from '../io/space.ts';
 import type { Catalog } from './catalog.ts';
 import { copyBlob, linkBlob, openBlob } from './hub-cache-blob.ts';
 import { type CacheContent, cacheContent } from './hub-cache-content.ts';

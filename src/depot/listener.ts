@@ -203,10 +203,33 @@ function graceful(
 
 function unfit(options: ListenOptions, cause: Error): StowageError {
   const where = socketAddress(options);
+  const code = systemCode(cause) ?? 'an unknown error';
+  const { found = code, hint } = troubles[code] ?? { hint: 'choose another address or port' };
   return new StowageError('host-unfit', `the depot cannot listen on ${where}`, {
-    expected: 'a free port that this user may open',
-    found: systemCode(cause) ?? 'an unknown error',
-    hint: `find the process that uses it with ss -ltnp, or choose another port`,
+    expected: 'a free port that this user may open, on an address of this host',
+    found,
+    hint,
     cause,
   });
 }
+
+const NO_ADDRESS = {
+  found: 'no interface of this host has the address',
+  hint: 'choose an address that "ip address" lists; an IPv6 address needs a host on which IPv6 is on',
+} as const;
+
+const troubles: Readonly<Record<string, { readonly found?: string; readonly hint: string }>> = {
+  EADDRINUSE: {
+    found: 'the port is in use',
+    hint: 'find the process that uses it with ss -ltnp, or choose another port',
+  },
+  EACCES: {
+    found: 'this user may not open the port',
+    hint: 'choose a port from 1024 on, or install the depot as a service with --install as root',
+  },
+  EADDRNOTAVAIL: NO_ADDRESS,
+  EAFNOSUPPORT: NO_ADDRESS,
+  EINVAL: NO_ADDRESS,
+  ENOTFOUND: { hint: 'give an IPv4 or IPv6 address of this host' },
+  EAI_AGAIN: { hint: 'give an IPv4 or IPv6 address of this host' },
+};

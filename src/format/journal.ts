@@ -22,6 +22,6 @@ export const journalKind: DocumentKind<JournalEntry> = {
   code: 'state-damaged',
   schema,
   maxBytes: 4096,
-  hint: 'the journal was edited or damaged; compare stowage status with the running services',
+  hint: 'restore the folder apply of the site from its backup; stowage status shows which services run',
   newerHint: newerHints.site,
 };

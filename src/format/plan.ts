@@ -133,7 +133,7 @@ export const planKind: DocumentKind<Plan> = {
   code: 'state-damaged',
   schema,
   maxBytes: MAX_INDEX_BYTES,
-  hint: 'make the plan again',
+  hint: 'make the plan again with stowage plan --output FILE',
   newerHint: newerHints.site,
 };
 

@@ -316,6 +316,6 @@ function damaged(path: string, expected: Digest, found: Digest): StowageError {
   return new StowageError('blob-damaged', `the stored blob ${path} is damaged`, {
     expected,
     found,
-    hint: 'remove that file and run the command again, which downloads it again',
+    hint: 'at a site, run stowage store verify --repair MEDIUM; on the connected side, remove that file and run the command again, which downloads it again',
   });
 }

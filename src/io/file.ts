@@ -1,18 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type BigIntStats, constants } from 'node:fs';
-import {
-  chmod,
-  type FileHandle,
-  lstat,
-  open,
-  readdir,
-  rename,
-  rm,
-  stat,
-  statfs,
-} from 'node:fs/promises';
+import { chmod, type FileHandle, lstat, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { exactBytes } from '../core/amount.ts';
 import { type ErrorCode, StowageError, systemCode } from '../core/error.ts';
 
 /** The status of a file, folder or link; undefined if there is none. @param absent the errors that mean so */
@@ -264,23 +253,6 @@ export async function makeReadOnly(path: string): Promise<void> {
   await chmod(path, 0o444);
 }
 
-/** Free bytes for an unprivileged user on the file system of an existing path. */
-export async function freeBytes(path: string): Promise<number> {
-  const { bavail, bsize } = await statfs(path);
-  return bavail * bsize;
-}
-
-/** @throws StowageError `space-insufficient` if fewer than `needed` bytes are free on the file system of `path` */
-export async function requireSpace(path: string, needed: number): Promise<void> {
-  const free = await freeBytes(path);
-  if (free >= needed) return;
-  throw new StowageError('space-insufficient', `not enough space on the file system of ${path}`, {
-    expected: `${exactBytes(needed)} free`,
-    found: `${exactBytes(free)} free`,
-    hint: `free ${exactBytes(needed - free)} there, or choose another path`,
-  });
-}
-
 /** {@link ioError} for a file that could not be created: what is missing then is its folder. */
 export function outputError(error: unknown, path: string): unknown {
   const code = systemCode(error);
@@ -309,10 +281,18 @@ export function notFolder(path: string, cause: unknown): StowageError {
 export function ioError(error: unknown, path: string): unknown {
   const code = systemCode(error);
   if (code === undefined) return error;
-  if (code === 'ENOENT' || code === 'ENOTDIR') {
+  if (code === 'ENOTDIR') {
+    return new StowageError('file-missing', `the path ${path} leads through a file`, {
+      expected: 'a folder',
+      found: 'a file',
+      hint: 'choose another path, or move that file away',
+      cause: error,
+    });
+  }
+  if (code === 'ENOENT') {
     return new StowageError('file-missing', `${path} does not exist`, {
       expected: 'a file or folder',
-      found: code === 'ENOTDIR' ? 'a file where the path requires a folder' : 'nothing',
+      found: 'nothing',
       hint: 'check the spelling of the path, and the folder in which you run the command',
       cause: error,
     });
@@ -335,15 +315,18 @@ export function ioError(error: unknown, path: string): unknown {
   }
   const remedies: Readonly<Record<string, string>> = {
     EACCES: 'run as the user who owns it, or as root',
-    EPERM: 'run as the user who owns it, or as root',
     EROFS: 'the file system is read-only; choose a writable path',
-    EIO: 'the medium or disk is failing; try another copy of the medium',
+    EIO: 'the disk or medium is failing: dmesg shows where; of a medium, try another copy',
     EFBIG: 'the file is too large for this file system; use smaller parts',
+    EISDIR: 'give the path of a file, not of a folder',
+    ENAMETOOLONG: 'choose a shorter path',
   };
   return new StowageError('io-failed', `${path} could not be read or written`, {
     expected: 'working storage',
     found: code,
-    hint: remedies[code] ?? 'check the disk and the mount, then run the same command again',
+    hint:
+      remedies[code === 'EPERM' ? 'EACCES' : code] ??
+      'check the disk and the mount, then run the same command again',
     cause: error,
   });
 }

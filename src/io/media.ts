@@ -1,7 +1,7 @@
 import { constants, type Dirent } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf, StowageError } from '../core/error.ts';
+import { StowageError, systemCode } from '../core/error.ts';
 import { MAX_BUNDLE_FILES, MAX_PATH_DEPTH } from '../core/limits.ts';
 import { ioError } from './file.ts';
 
@@ -48,14 +48,25 @@ async function requireFolder(root: string): Promise<void> {
     const handle = await open(root, constants.O_RDONLY | constants.O_DIRECTORY);
     await handle.close();
   } catch (cause) {
+    const code = systemCode(cause) ?? 'an unknown error';
+    const { found = code, hint } = absent[code] ?? { hint: 'check the disk or medium' };
     throw new StowageError('bundle-absent', `${root} is not a readable folder`, {
       expected: 'the folder of a bundle',
-      found: messageOf(cause),
-      hint: 'check the path, and that the medium is mounted',
+      found,
+      hint,
       cause,
     });
   }
 }
+
+const absent: Readonly<Record<string, { readonly found?: string; readonly hint: string }>> = {
+  ENOENT: {
+    found: 'nothing',
+    hint: 'check the spelling of the path, and that the medium is mounted',
+  },
+  ENOTDIR: { found: 'a file', hint: 'give the folder of the bundle, not a file in it' },
+  EACCES: { found: 'no permission', hint: 'run as a user who may read the folder, or as root' },
+};
 
 function overfull(found: string): StowageError {
   return new StowageError(

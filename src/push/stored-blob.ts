@@ -99,6 +99,6 @@ function damaged(path: string, expected: string, found: string): StowageError {
   return new StowageError('blob-damaged', `the stored blob ${path} of this site is damaged`, {
     expected,
     found,
-    hint: 'remove that file and import the bundle again; then run the push again: it resumes',
+    hint: 'run stowage store verify --repair MEDIUM with the media of its release, then the push again: it resumes',
   });
 }

@@ -4,8 +4,9 @@ import { StowageError, systemCode } from '../core/error.ts';
 import { readCanonical, writeCanonical } from '../format/document.ts';
 import { type Generation, generationKind } from '../format/generation.ts';
 import type { LedgerEntry } from '../format/ledger.ts';
-import { ioError, namesIn, readBounded, remove, syncFolder, writeAtomic } from '../io/file.ts';
+import { ioError, namesIn, remove, syncFolder, writeAtomic } from '../io/file.ts';
 import type { SiteFolder } from './site-folder.ts';
+import { readState } from './state-file.ts';
 
 /** The generation of a new site. */
 export const emptyGeneration: Generation = {
@@ -40,7 +41,7 @@ function dangling(cause: StowageError): StowageError {
 export async function loadGeneration(site: SiteFolder, number: number): Promise<Generation> {
   if (number === 0) return emptyGeneration;
   try {
-    const bytes = await readBounded(file(site, number), generationKind.maxBytes);
+    const bytes = await readState(file(site, number), generationKind.maxBytes);
     return readCanonical(generationKind, bytes);
   } catch (error) {
     if (!(error instanceof StowageError) || error.code !== 'file-missing') throw error;
@@ -132,7 +133,7 @@ export async function switchTo(site: SiteFolder, generation: Generation): Promis
 export async function convertGenerations(site: SiteFolder): Promise<void> {
   for (const number of await generationNumbers(site)) {
     const path = file(site, number);
-    const bytes = await readBounded(path, generationKind.maxBytes);
+    const bytes = await readState(path, generationKind.maxBytes);
     const converted = writeCanonical(generationKind, readCanonical(generationKind, bytes));
     if (!converted.equals(bytes)) await writeAtomic(path, converted);
   }

@@ -1,7 +1,8 @@
 import { createHmac, randomBytes } from 'node:crypto';
+import { stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { StowageError } from '../core/error.ts';
+import { StowageError, systemCode } from '../core/error.ts';
 import { MAX_SITE_BYTES, MAX_TRUST_BYTES } from '../core/limits.ts';
 import { oneLine } from '../core/printable.ts';
 import { checkDocument, type Locate, readValue } from '../format/document.ts';
@@ -19,6 +20,7 @@ import {
 } from '../io/file.ts';
 import { makeFolder, removeEmpty } from '../io/folder.ts';
 import { removeStaleLocks } from '../io/lock-file.ts';
+import { readStateIfThere } from './state-file.ts';
 
 const NAME_KEY = ['keys', 'secret-names.key'] as const;
 const NAME_KEY_BYTES = 32;
@@ -73,6 +75,12 @@ export class SiteFolder {
    */
   async requireOwn(): Promise<void> {
     if (await this.isSite()) return;
+    if ((await kindOf(this.root)) === 'file')
+      throw new StowageError('site-absent', `${this.root} is not a folder`, {
+        expected: 'the folder of a site, an empty folder, or a path where nothing is',
+        found: 'a file, or a path below one',
+        hint: 'give another folder with --site, or move the file away',
+      });
     const foreign = (await namesIn(this.root)).filter(
       (name) => !OWN_NAMES.has(name) && !LEFTOVER.test(name),
     );
@@ -181,8 +189,19 @@ export class SiteFolder {
 
   /** The pinned trust document; undefined if the site has none. */
   async trust(): Promise<Trust | undefined> {
-    const bytes = await readIfThere(this.path('trust.json'), MAX_TRUST_BYTES);
-    return bytes === undefined ? undefined : readTrustDocument(bytes);
+    const path = this.path('trust.json');
+    const bytes = await readStateIfThere(path, MAX_TRUST_BYTES);
+    if (bytes === undefined) return undefined;
+    try {
+      return readTrustDocument(bytes);
+    } catch (cause) {
+      if (!(cause instanceof StowageError) || cause.code !== 'document-invalid') throw cause;
+      const { expected = '', found = '', defects } = cause;
+      throw new StowageError('state-damaged', `${path} is not the trust document of this site`, {
+        ...{ expected, found, defects, cause },
+        hint: 'restore trust.json from the backup of the site folder, and find out what changed it; without a backup, ask the security officer',
+      });
+    }
   }
 
   async pinTrust(trust: Trust): Promise<void> {
@@ -198,6 +217,14 @@ export class SiteFolder {
       const { message, expected = '', found = '', hint } = error;
       throw new StowageError(siteKind.code, message, { expected, found, hint, cause: error });
     }
+  }
+}
+
+async function kindOf(path: string): Promise<'folder' | 'file' | 'nothing'> {
+  try {
+    return (await stat(path)).isDirectory() ? 'folder' : 'file';
+  } catch (error) {
+    return systemCode(error) === 'ENOTDIR' ? 'file' : 'nothing';
   }
 }
 

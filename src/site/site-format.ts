@@ -10,9 +10,10 @@ import { stoppedServicesKind } from '../format/stopped.ts';
 import { storeDamageKind } from '../format/store-damage.ts';
 import { trustKind } from '../format/trust.ts';
 import { currentVersion, newerHints, type Versions } from '../format/version.ts';
-import { readIfThere, writeAtomic } from '../io/file.ts';
+import { writeAtomic } from '../io/file.ts';
 import { convertGenerations } from './generations.ts';
 import type { SiteFolder } from './site-folder.ts';
+import { readStateIfThere } from './state-file.ts';
 
 /** Every kind of document in a site's folder. */
 const kept: Readonly<Record<string, Versions & Pick<DocumentKind<unknown>, 'name'>>> = {
@@ -58,7 +59,7 @@ export async function upgradeFormat(site: SiteFolder): Promise<void> {
 }
 
 async function readFormat(site: SiteFolder): Promise<SiteFormat | undefined> {
-  const bytes = await readIfThere(path(site), siteFormatKind.maxBytes);
+  const bytes = await readStateIfThere(path(site), siteFormatKind.maxBytes);
   return bytes === undefined ? undefined : readCanonical(siteFormatKind, bytes);
 }
 

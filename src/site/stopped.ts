@@ -1,17 +1,18 @@
 import { readCanonical, writeCanonical } from '../format/document.ts';
 import type { Generation } from '../format/generation.ts';
 import { type StoppedService, stoppedServicesKind } from '../format/stopped.ts';
-import { readIfThere, remove, writeAtomic } from '../io/file.ts';
+import { remove, writeAtomic } from '../io/file.ts';
 import type { ServiceName } from '../target/change.ts';
 import type { Target } from '../target/target.ts';
 import type { SiteFolder } from './site-folder.ts';
+import { readStateIfThere } from './state-file.ts';
 
 /** The services that a person stopped, without those of releases that a generation does not have. @throws StowageError `state-damaged` */
 export async function stoppedServices(
   site: SiteFolder,
   { releases }: Generation,
 ): Promise<readonly StoppedService[]> {
-  const bytes = await readIfThere(path(site), stoppedServicesKind.maxBytes);
+  const bytes = await readStateIfThere(path(site), stoppedServicesKind.maxBytes);
   if (bytes === undefined) return [];
   const { services } = readCanonical(stoppedServicesKind, bytes);
   return services.filter((each) => releases.some(({ name }) => name === each.release));

@@ -9,8 +9,9 @@ import {
   type StoreDamage,
   storeDamageKind,
 } from '../format/store-damage.ts';
-import { readIfThere, remove, statusOf, writeAtomic } from '../io/file.ts';
+import { remove, statusOf, writeAtomic } from '../io/file.ts';
 import type { SiteFolder } from './site-folder.ts';
+import { readStateIfThere } from './state-file.ts';
 
 /** What is still as the last verification found it, absolute paths. */
 export type KnownDamage = Pick<StoreDamage, 'at' | 'files'>;
@@ -41,7 +42,7 @@ export async function recordDamage(
  * @throws StowageError `state-damaged`
  */
 export async function knownDamage(site: SiteFolder): Promise<KnownDamage | undefined> {
-  const bytes = await readIfThere(path(site), storeDamageKind.maxBytes);
+  const bytes = await readStateIfThere(path(site), storeDamageKind.maxBytes);
   if (bytes === undefined) return undefined;
   const { at, files } = readCanonical(storeDamageKind, bytes);
   const left: DamagedFile[] = [];

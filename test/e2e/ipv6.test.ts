@@ -143,7 +143,9 @@ describe('when the address of a site is of IPv6', () => {
       const joined = await engine.podman('container', 'inspect', '--format', format, unit);
       expect(joined.trim().endsWith('--published-ipv6')).toBe(address === ADDRESS);
     }
-    expect((await run('uninstall', '--everything', '--yes')).status).toBe(0);
+    expect(
+      (await run('uninstall', '--everything', '--yes', '--receipt', at('last.json'))).status,
+    ).toBe(0);
     expect(await engine.podman('network', 'ls', '--format', '{{.Name}}')).toBe('podman\n');
   });
 });

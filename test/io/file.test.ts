@@ -10,12 +10,12 @@ import {
   readBounded,
   remove,
   renameIntoPlace,
-  requireSpace,
   statusOf,
   writeAtomic,
   writeNew,
 } from '../../src/io/file.ts';
 import { makeFolder } from '../../src/io/folder.ts';
+import { requireSpace } from '../../src/io/space.ts';
 import { expectCode } from '../support/error.ts';
 import { contents, temporaryFolder } from '../support/folder.ts';
 

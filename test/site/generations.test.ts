@@ -102,13 +102,13 @@ describe('when a generation is not what was written (attack 60)', () => {
     ],
     [
       'a link',
-      'file-kind',
+      'state-damaged',
       (site) => {
         writeFileSync(site.path('aside'), whole);
         symlinkSync('../aside', site.path('generations/1.json'));
       },
     ],
-    ['a folder', 'file-kind', (site) => mkdirSync(site.path('generations/1.json'))],
+    ['a folder', 'state-damaged', (site) => mkdirSync(site.path('generations/1.json'))],
     ['gone', 'state-damaged', () => {}],
   ];
 

@@ -52,7 +52,7 @@ describe('when a file of the site is not as it should be', () => {
     ['an empty name', 'apiVersion: stowage/v1\nname:\n'],
     ['a name twice', `${site}name: y\n`],
     ['an alias', `${site}channels: &a [x]\nparameters: *a\n`],
-    ['an IPv6 address', `${site}address: '::1'\n`],
+    ['an address of a link', `${site}address: 'fe80::1'\n`],
     ['no channel', `${site}channels: []\n`],
     ['a fraction for a parameter', `${site}parameters: {chat: {port: 1.5}}\n`],
     ['nothing', ''],
@@ -73,9 +73,9 @@ describe('when a file of the site is not as it should be', () => {
   });
 
   const files: readonly (readonly [string, string, ErrorCode, (path: string) => void])[] = [
-    ['trust.json', 'empty', 'document-invalid', (path) => writeFileSync(path, '')],
-    ['trust.json', 'spaced', 'document-invalid', (path) => writeFileSync(path, '{ }')],
-    ['trust.json', 'a link', 'file-kind', (path) => symlinkSync('/dev/null', path)],
+    ['trust.json', 'empty', 'state-damaged', (path) => writeFileSync(path, '')],
+    ['trust.json', 'spaced', 'state-damaged', (path) => writeFileSync(path, '{ }')],
+    ['trust.json', 'a link', 'state-damaged', (path) => symlinkSync('/dev/null', path)],
     [
       'site.yaml',
       'too large',

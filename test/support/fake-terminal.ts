@@ -8,6 +8,7 @@ import { createProgress, errorLines, resultText, toStowageError } from '../../sr
 import type { Terminal } from '../../src/cli/terminal.ts';
 import type { StowageError } from '../../src/core/error.ts';
 import { packedAt } from './context.ts';
+import { expectFilled } from './error.ts';
 
 /** What a terminal of a test showed. */
 export interface Shown {
@@ -97,6 +98,7 @@ export async function runProgram(
       status = result.exitStatus ?? 0;
     } catch (failure) {
       const error = toStowageError(failure);
+      expectFilled(error);
       outcome = { error };
       terminal.stderr.write(errorLines(error, terminal, json, verbosity));
       status = error.exitStatus;

@@ -7,11 +7,12 @@ import type { Context } from '../../core/event.ts';
 import { Tally } from '../../core/tally.ts';
 import type { BundleBlob } from '../../format/bundle.ts';
 import type { Part } from '../../format/part.ts';
-import { allocate, remove, requireSpace } from '../../io/file.ts';
+import { allocate, remove } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
 import type { HashTask } from '../../io/hash-task.ts';
 import { HashPool } from '../../io/hashing.ts';
 import { PassError } from '../../io/positioned.ts';
+import { requireSpace } from '../../io/space.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
 export interface RepairBlobsOptions extends Context {

@@ -9,16 +9,10 @@ import type { Context, Emit } from '../../core/event.ts';
 import { Tally } from '../../core/tally.ts';
 import { bundleBytes } from '../../format/bundle.ts';
 import type { Part } from '../../format/part.ts';
-import {
-  exists,
-  freeBytes,
-  remove,
-  renameIntoPlace,
-  requireSpace,
-  syncFolder,
-} from '../../io/file.ts';
+import { exists, remove, renameIntoPlace, syncFolder } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
 import { HashPool } from '../../io/hashing.ts';
+import { freeBytes, requireSpace } from '../../io/space.ts';
 import { replaceChanged } from '../release/layout.ts';
 import { makeExecutable } from '../release/offer-installer.ts';
 import { listReleases, releaseFolder } from '../release/release.ts';

@@ -12,8 +12,9 @@ import {
   ledgerEntryKind,
   ledgerHeadKind,
 } from '../../format/ledger.ts';
-import { appendLine, cutFile, readIfThere, writeAtomic } from '../../io/file.ts';
+import { appendLine, cutFile, writeAtomic } from '../../io/file.ts';
 import { prefixing } from '../../trust/signature-file.ts';
+import { readStateIfThere } from '../state-file.ts';
 
 const EMPTY: LedgerHead = { number: 0, digest: '0'.repeat(128) };
 
@@ -124,7 +125,7 @@ interface Read {
 
 /** Reads entries up to the first that is not as it was written. */
 async function readEntries(path: string, head: LedgerHead): Promise<Read> {
-  const bytes = (await readIfThere(path, GIB)) ?? Buffer.alloc(0);
+  const bytes = (await readStateIfThere(path, GIB)) ?? Buffer.alloc(0);
   const entries: LedgerEntry[] = [];
   const digests: string[] = [];
   let start = 0;
@@ -211,7 +212,7 @@ function followerDigest(rest: Buffer): string | undefined {
 }
 
 async function readHead(path: string): Promise<LedgerHead> {
-  const bytes = await readIfThere(headPath(path), ledgerHeadKind.maxBytes);
+  const bytes = await readStateIfThere(headPath(path), ledgerHeadKind.maxBytes);
   return bytes === undefined ? EMPTY : readCanonical(ledgerHeadKind, bytes);
 }
 

@@ -140,7 +140,7 @@ export async function findRelease(site: SiteFolder, text: string): Promise<Relea
   throw new StowageError('release-unknown', `no release ${text} was imported at this site`, {
     expected: known.join(', ') || 'a release, but none has been imported',
     found: text,
-    hint: 'run stowage import to import a bundle',
+    hint: 'run stowage import to import a bundle; stowage install --dry-run BUNDLE plans one that was not imported',
     defects: refused.map(({ name, error }) => `release ${name} cannot be used: ${error.message}`),
   });
 }

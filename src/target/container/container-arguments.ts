@@ -72,7 +72,7 @@ export function mountable(path: string): string {
   throw new StowageError('path-unsafe', `the engine cannot mount ${quoted(path)}`, {
     expected: 'a path without a colon or line break',
     found: 'one of them',
-    hint: 'choose another site folder, or another path in the manifest',
+    hint: 'move the site to a folder without a colon; if the path is of the manifest, ask the release engineer to change it',
   });
 }
 

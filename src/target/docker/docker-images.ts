@@ -131,6 +131,6 @@ function otherImage(image: RenderedImage, reference: string): StowageError {
   return new StowageError('engine-failed', `docker created an unexpected image from ${reference}`, {
     expected: `an image with the id ${digestHex(image.config)}`,
     found: 'no such image after the pull',
-    hint: 'run "docker images --digests" to inspect it; if the index of the bundle names the wrong config, pack the bundle again',
+    hint: 'run "docker images --digests" to inspect it; if other images of the release load, ask the release engineer for a corrected bundle',
   });
 }

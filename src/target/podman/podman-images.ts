@@ -100,6 +100,6 @@ function otherImage(image: RenderedImage, reference: string): StowageError {
   return new StowageError('engine-failed', `podman created an unexpected image from ${reference}`, {
     expected: `an image with the id ${digestHex(image.config)}`,
     found: 'no such image after the pull',
-    hint: 'run "podman images --digests" to inspect it; if the index of the bundle names the wrong config, pack the bundle again',
+    hint: 'run "podman images --digests" to inspect it; if other images of the release load, ask the release engineer for a corrected bundle',
   });
 }

@@ -99,6 +99,6 @@ function unwritable(): StowageError {
   return new StowageError('manifest-invalid', 'an argument or a variable contains a NUL byte', {
     expected: 'text without NUL bytes',
     found: 'U+0000',
-    hint: 'remove it from the manifest and pack the release again',
+    hint: 'ask the release engineer to remove it from the manifest, and install the corrected release',
   });
 }

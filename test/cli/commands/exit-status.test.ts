@@ -1,4 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import {
+  chmodSync,
+  cpSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   renameSync,
@@ -11,7 +15,9 @@ import {
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { trustFingerprint } from '../../../src/bundle/admission/trust-anchor.ts';
 import { MAX_INDEX_BYTES, MAX_SIGNATURE_BYTES, MIB } from '../../../src/core/limits.ts';
+import { trustBytes } from '../../../src/format/trust.ts';
 import { encodeCertificate } from '../../../src/trust/certificate-file.ts';
 import { runProgram } from '../../support/fake-terminal.ts';
 import { scratchFolder } from '../../support/scratch.ts';
@@ -219,4 +225,176 @@ describe('when a folder or a link is given where a file is needed', () => {
       ]);
     }
   });
+});
+
+describe('when an input is missing, foreign or cannot be read', () => {
+  const replace = (path: string, make: () => void): void => {
+    rmSync(path, { recursive: true });
+    make();
+  };
+  const emptyFolder = (path: string) => () => mkdirSync(path);
+  const textFile = (path: string) => () => writeFileSync(path, 'x');
+
+  /** What is wrong, of the bundle and of the site, with the status and code of every command that reads it. */
+  const rows: readonly (readonly [
+    string,
+    (at: (path: string) => string) => void,
+    number,
+    string,
+  ])[] = [
+    ['no bundle', (at) => rmSync(at('b'), { recursive: true }), 1, 'bundle-absent'],
+    ['a file', (at) => replace(at('b'), textFile(at('b'))), 1, 'bundle-absent'],
+    [
+      'a broken link',
+      (at) => replace(at('b'), () => symlinkSync('x', at('b'))),
+      1,
+      'bundle-absent',
+    ],
+    [
+      'a pipe',
+      (at) => replace(at('b'), () => execFileSync('mkfifo', [at('b')])),
+      1,
+      'bundle-absent',
+    ],
+    ['an empty folder', (at) => replace(at('b'), emptyFolder(at('b'))), 1, 'bundle-absent'],
+    [
+      'a folder above the bundle',
+      (at) => {
+        renameSync(at('b'), at('moved'));
+        mkdirSync(at('b'));
+        renameSync(at('moved'), at('b/inner'));
+      },
+      ...([1, 'bundle-absent'] as const),
+    ],
+    [
+      'no signatures',
+      (at) => rmSync(at('b/signatures'), { recursive: true }),
+      10,
+      'signature-missing',
+    ],
+    [
+      'a file for the signatures',
+      (at) => replace(at('b/signatures'), textFile(at('b/signatures'))),
+      ...([10, 'file-unexpected'] as const),
+    ],
+    [
+      'no attestations',
+      (at) => rmSync(at('b/attestations'), { recursive: true }),
+      1,
+      'part-missing',
+    ],
+    [
+      'a file for the blobs',
+      (at) => replace(at('b/blobs'), textFile(at('b/blobs'))),
+      ...([10, 'file-unexpected'] as const),
+    ],
+    ['a file too many', (at) => writeFileSync(at('b/extra'), 'x'), 10, 'file-unexpected'],
+    ['no index', (at) => rmSync(at('b/bundle.json')), 1, 'part-missing'],
+  ];
+  const siteRows: typeof rows = [
+    ['a file', (at) => replace(at('site'), textFile(at('site'))), 1, 'site-absent'],
+    [
+      'another folder',
+      (at) => replace(at('site'), () => mkdirSync(at('site/thesis'), { recursive: true })),
+      ...([1, 'site-absent'] as const),
+    ],
+    ['open to others', (at) => chmodSync(at('site'), 0o777), 1, 'site-exposed'],
+    [
+      'with a site.yaml that has defects',
+      (at) => writeFileSync(at('site/site.yaml'), 'x: 1'),
+      1,
+      'site-invalid',
+    ],
+    [
+      'with a folder for site.yaml',
+      (at) => replace(at('site/site.yaml'), emptyFolder(at('site/site.yaml'))),
+      1,
+      'site-invalid',
+    ],
+    ...(['trust.json', 'format.json', 'ledger'] as const).flatMap((name): typeof rows => [
+      [
+        `one with a folder for ${name}`,
+        (at) => {
+          rmSync(at(`site/${name}`), { force: true });
+          mkdirSync(at(`site/${name}`));
+        },
+        ...([1, 'state-damaged'] as const),
+      ],
+      [
+        `one with other text in ${name}`,
+        (at) => writeFileSync(at(`site/${name}`), 'x\n'),
+        1,
+        'state-damaged',
+      ],
+    ]),
+    [
+      'with a file for generations',
+      (at) => replace(at('site/generations'), textFile(at('site/generations'))),
+      1,
+      'file-missing',
+    ],
+  ];
+
+  let prepared: string;
+
+  beforeAll(async () => {
+    prepared = scratch.fresh();
+    mkdirSync(prepared);
+    writeFileSync(join(prepared, 'root.pem'), encodeCertificate(small.root));
+    mkdirSync(join(prepared, 'site'));
+    writeFileSync(
+      join(prepared, 'site/site.yaml'),
+      'apiVersion: stowage/v1\nname: x\ntarget: depot\n',
+    );
+    writeFileSync(join(prepared, 'trust.json'), trustBytes(small.trust));
+    const fingerprint = trustFingerprint(small.trust);
+    const apply = ['trust', 'apply', 'trust.json', '--fingerprint', fingerprint, '--site', 'site'];
+    expect((await runProgram(apply, prepared)).error).toBeUndefined();
+  });
+
+  const lines = {
+    inspect: 'inspect ./b --trust root.pem',
+    verify: 'verify ./b --trust root.pem',
+    'install --dry-run': 'install ./b --dry-run --site site',
+    import: 'import ./b --site site',
+    install: 'install ./b --site site',
+  };
+
+  async function outcomes(
+    commands: readonly (keyof typeof lines)[],
+    bend: (at: (path: string) => string) => void,
+  ): Promise<Record<string, unknown>> {
+    const found: Record<string, unknown> = {};
+    for (const command of commands) {
+      const place = scratch.copy(prepared);
+      cpSync(small.folder, join(place, 'b'), { recursive: true });
+      bend((path) => join(place, path));
+      const { status, error } = await runProgram(lines[command].split(' '), place, {
+        program: import.meta.filename,
+      });
+      found[command] = [status, error?.code];
+      // The medium is there: something in it is not.
+      if (error !== undefined && existsSync(join(place, 'b')))
+        expect(error.hint).not.toMatch(/mounted/);
+    }
+    return found;
+  }
+
+  it.each(rows)(
+    'has one status and code from every command, with %s for the bundle',
+    async (_, bend, status, code) => {
+      const commands = ['inspect', 'verify', 'install --dry-run', 'import', 'install'] as const;
+      const same = commands.map((each) => [each, [status, code]]);
+      expect(await outcomes(commands, bend)).toEqual(Object.fromEntries(same));
+    },
+  );
+
+  it.each(siteRows)(
+    'has one status and code from every command, with a site that is %s',
+    async (_, bend, status, code) => {
+      const commands = ['install --dry-run', 'import', 'install'] as const;
+      const same = commands.map((each) => [each, [status, code]]);
+      expect(await outcomes(commands, bend)).toEqual(Object.fromEntries(same));
+    },
+  );
 });

@@ -171,7 +171,7 @@ describe('when a ledger is tampered with', () => {
     await written(2);
     rmSync(`${path}${end}`);
     mkdirSync(`${path}${end}`);
-    await expectCode(() => Ledger.open(path), 'file-kind');
+    await expectCode(() => Ledger.open(path), 'state-damaged');
   });
 
   it.each([
