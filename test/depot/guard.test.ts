@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
+import { networkInterfaces } from 'node:os';
 import { connect, type SecureVersion } from 'node:tls';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { type Depot, type DepotOptions, startDepot } from '../../src/depot/server.ts';
@@ -7,8 +8,12 @@ import { parseTokens } from '../../src/depot/tokens.ts';
 import { run } from '../lab/process.ts';
 import { expectCode } from '../support/error.ts';
 import { scratchFolder } from '../support/scratch.ts';
+import { skipBecause } from '../support/skip-because.ts';
 import { ask, Store } from './fixture.ts';
 
+const HAS_IPV6 = Object.values(networkInterfaces())
+  .flat()
+  .some((each) => each?.address === '::1');
 const TOKEN = 'a-token-of-some-length';
 const scratch = scratchFolder();
 const store = new Store();
@@ -25,20 +30,13 @@ async function start(options: Partial<DepotOptions> = {}): Promise<Depot> {
   return depot;
 }
 
-async function certificate(): Promise<{ certificate: Buffer; key: Buffer }> {
+async function certificate(
+  names = 'IP:127.0.0.1,IP:::1',
+): Promise<{ certificate: Buffer; key: Buffer }> {
   const [key, path] = [scratch.fresh('key.pem'), scratch.fresh('cert.pem')];
   await run('openssl', [
     ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'],
-    ...[
-      '-subj',
-      '/CN=depot',
-      '-addext',
-      'subjectAltName=IP:127.0.0.1',
-      '-keyout',
-      key,
-      '-out',
-      path,
-    ],
+    ...['-subj', '/CN=depot', '-addext', `subjectAltName=${names}`, '-keyout', key, '-out', path],
   ]);
   return { certificate: readFileSync(path), key: readFileSync(key) };
 }
@@ -66,19 +64,48 @@ describe('when other hosts could reach the depot', () => {
     await expectCode(() => start({ tls }), 'document-invalid');
   });
 
-  it('serves over TLS', async () => {
-    const tls = await certificate();
-    const { host } = await start({ tls, tokens });
-    const status = await new Promise((resolve, reject) => {
+  const get = (host: string, path: string, ca: Buffer): Promise<string> =>
+    new Promise((resolve, reject) => {
       const headers = { Authorization: `Bearer ${TOKEN}` };
-      request(`https://${host}/v2/`, { ca: tls.certificate, headers, agent: false }, (response) => {
-        response.resume();
-        resolve(response.statusCode);
+      request(`https://${host}${path}`, { ca, headers, agent: false }, async (response) => {
+        resolve(`${response.statusCode} ${Buffer.concat(await response.toArray())}`);
       })
         .on('error', reject)
         .end();
     });
-    expect(status).toBe(200);
+
+  it.for([
+    ['127.0.0.1', '127.0.0.1'],
+    ['::1', '[::1]'],
+  ] as const)(
+    'serves over TLS on %s, whose certificate names it',
+    async ([address, host], test) => {
+      if (address === '::1' && !HAS_IPV6) skipBecause(test, 'this machine has no IPv6');
+      const tls = await certificate();
+      const depot = await start({ tls, tokens, address });
+      expect(depot.host).toMatch(new RegExp(`^${host.replace(/[[\]]/g, '\\$&')}:\\d+$`));
+      expect(await get(depot.host, '/v2/', tls.certificate)).toMatch(/^200 /);
+      expect(await get(depot.host, '/', tls.certificate)).toContain(`<bdi>${depot.host}</bdi>`);
+      const other = await certificate(address === '::1' ? 'IP:127.0.0.1' : 'IP:::1');
+      const wrong = await start({ tls: other, tokens, address });
+      await expect(get(wrong.host, '/v2/', other.certificate)).rejects.toMatchObject({
+        code: 'ERR_TLS_CERT_ALTNAME_INVALID',
+      });
+    },
+  );
+
+  it.for([
+    ['192.0.2.1', 0, 'no interface of this host has the address'],
+    ['2001:db8::1', 0, 'no interface of this host has the address'],
+    ['127.0.0.1', -1, 'the port is in use'],
+  ] as const)('says why it cannot listen on %s', async ([address, port, found]) => {
+    const first = await start();
+    const used = Number(first.host.split(':')[1]);
+    const options = { address, port: port < 0 ? used : port, tls: await certificate(), tokens };
+    const error = await expectCode(() => start(options), 'host-unfit');
+    expect(error.found).toBe(found);
+    expect(error.message).toContain(address.includes(':') ? `[${address}]:` : `${address}:`);
+    expect(error.hint.includes('ss -ltnp')).toBe(port < 0);
   });
 });
 

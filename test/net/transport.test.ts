@@ -9,6 +9,7 @@ import { createHostTrust } from '../../src/net/host-trust.ts';
 import { createTransport } from '../../src/net/transport.ts';
 import { expectCode } from '../support/error.ts';
 import { scratchFolder } from '../support/scratch.ts';
+import { skipBecause } from '../support/skip-because.ts';
 import { never, testHttp } from './server.ts';
 
 const scratch = scratchFolder();
@@ -18,7 +19,7 @@ let asked = 0;
 
 beforeAll(async () => {
   const made = '-x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=lab';
-  const names = ['-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert];
+  const names = ['-addext', 'subjectAltName=IP:127.0.0.1,IP:::1', '-keyout', key, '-out', cert];
   execFileSync('openssl', ['req', ...made.split(' '), ...names], { stdio: 'ignore' });
   const pem = { key: readFileSync(key), cert: readFileSync(cert) };
   server = createServer(pem, (_, response) => {
@@ -55,5 +56,35 @@ describe('when the environment turns the checks of TLS off', () => {
     const answer = await trusting.http.read({ what: 'it', url: address(), headers }, 10, never);
     expect(answer.bytes.toString()).toBe('good');
     asked = 0;
+  });
+});
+
+describe('when a server is named by its IPv6 address', () => {
+  it.for([
+    ['a document', {}],
+    ['a stretch of a large file', { range: 'bytes=0-2097151' }],
+  ] as const)('finds the address in its certificate, for %s', async ([_, headers], test) => {
+    const six = createServer(
+      { key: readFileSync(key), cert: readFileSync(cert) },
+      (_request, response) => void response.end('good'),
+    );
+    six.listen(0, '::1');
+    const failure = await Promise.race([once(six, 'listening').then(() => ''), once(six, 'error')]);
+    if (failure !== '') skipBecause(test, 'this machine has no IPv6');
+    try {
+      const url = new URL(`https://[::1]:${(six.address() as AddressInfo).port}/`);
+      const trust = await createHostTrust({
+        env: {},
+        home: scratch.root,
+        caFile: cert,
+        folders: [],
+      });
+      const { http } = testHttp({ transport: createTransport({ trust }) });
+      const answer = await http.read({ what: 'it', url, headers }, 10, never);
+      expect(answer.bytes.toString()).toBe('good');
+    } finally {
+      six.closeAllConnections();
+      six.close();
+    }
   });
 });
