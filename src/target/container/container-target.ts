@@ -37,7 +37,11 @@ export function createContainerTarget(engine: ContainerEngine): Target {
           return engine.unloadImage(imageOf(release, subject), signal);
         case 'create-network':
           return engine.createNetwork(
-            { ...networkOf(release, subject), ipv6: publishesIpv6(release, subject) },
+            {
+              ...networkOf(release, subject),
+              // As root, podman lets the kernel forward a port, to an address of the same family.
+              ipv6: publishesIpv6(release, subject) && !(await probe(signal)).rootless,
+            },
             signal,
           );
         case 'remove-network':

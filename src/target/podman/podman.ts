@@ -130,9 +130,7 @@ export function createPodman(options: PodmanOptions): ContainerEngine {
     hasImage: (image, signal) => hasImage(podman, image, signal),
     loadImage: (image, depotHost, signal) => loadImage(podman, image, depotHost, signal),
     unloadImage: (image, signal) => unloadImage(podman, image, signal),
-    createNetwork: (network, signal) =>
-      // As root, podman lets the kernel forward a port, to an address of the same family.
-      createNetwork(podman, { ...network, ipv6: network.ipv6 === true && !rootless }, signal),
+    createNetwork: (network, signal) => createNetwork(podman, network, signal),
     async removeNetwork(network, signal) {
       const bridge = await removeNetwork(podman, network, signal);
       if (bridge !== undefined && !rootless) await removeBridge(bridge, { run, env, signal });
