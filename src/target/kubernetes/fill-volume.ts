@@ -35,6 +35,8 @@ interface Filling {
 export async function fillVolume(of: Filling, signal: AbortSignal): Promise<void> {
   const { fill } = of.workload;
   if (fill === undefined) return;
+  // A killed command may have left the Job that removes this content.
+  if (fill.clear !== undefined) await removeJob(of, fill.clear, signal);
   const failure = await runJob(of, withKept(fill.job, [fill.folder, ...keptBy(of)]), signal);
   if (failure !== undefined) throw notFilled(of, failure);
 }

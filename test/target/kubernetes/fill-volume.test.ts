@@ -46,7 +46,10 @@ describe('when a Job cannot run at all', () => {
   const refusal = { status: 403, reason: '', message: 'exceeded quota: team', causes: [] };
 
   /** A cluster with the claim, which refuses Jobs or never pulls the image of their pods. */
-  function clusterThat(refuses: boolean): { cluster: Cluster; jobs: Map<string, object> } {
+  function clusterThat(refuses: boolean): {
+    cluster: Cluster;
+    jobs: Map<string, KubernetesObject>;
+  } {
     const jobs = new Map<string, KubernetesObject>();
     const found = ({ kind, name }: Named): object | undefined =>
       kind === 'Job' ? jobs.get(name) : { metadata: { name } };
@@ -84,6 +87,24 @@ describe('when a Job cannot run at all', () => {
     ]);
     expect(said[0]?.[0]).toContain(`claim models/shared, in folder ${filled.fill?.folder}`);
     expect(jobs.size).toBe(0);
+  });
+
+  it('removes the Job that clears the volume, which a killed command left, before it fills the volume', async () => {
+    const { cluster, jobs } = clusterThat(false);
+    const { clear } = filled.fill ?? {};
+    if (clear === undefined) throw new Error('the claim of the owner is cleared by a Job');
+    jobs.set(clear.metadata.name, clear);
+    const applied: string[][] = [];
+    const tryApply = async (job: KubernetesObject) => {
+      applied.push([...jobs.keys()]);
+      return cluster.tryApply(job, signal);
+    };
+    const watched = { ...cluster, tryApply } as unknown as Cluster;
+    await expectCode(
+      () => fillVolume({ cluster: watched, workload: filled }, signal),
+      'gate-failed',
+    );
+    expect(applied).toEqual([[]]);
   });
 
   it.each([
