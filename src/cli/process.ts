@@ -1,5 +1,5 @@
-import { homedir } from 'node:os';
 import { messageOf } from '../core/error.ts';
+import { homeFolder } from '../io/user.ts';
 import { type CommandResult, commandContext, usage } from './command.ts';
 import { nodeDefect } from './node-version.ts';
 import { type Action, commandFirst, type Verbosity } from './options.ts';
@@ -68,7 +68,7 @@ function terminalOf({ program, ownFlags = [] }: Entry): Terminal {
     },
     env: process.env,
     cwd: process.cwd(),
-    home: homedir(),
+    home: homeFolder(process.env),
     uid: process.geteuid?.() ?? 0,
     root: process.getuid?.() === 0,
     hostSite: '/var/lib/stowage',

@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -138,6 +139,31 @@ describe('when the installer runs', () => {
     const idle = await threadsOf(['--version'], log);
     const busy = await threadsOf(verifyArgs(), log);
     expect(busy - idle).toBeGreaterThanOrEqual(1);
+  });
+
+  it('runs as a user whom no database knows, without a home folder', async () => {
+    const own = mkdtempSync(join(tmpdir(), 'stowage-nobody-'));
+    try {
+      const program = join(own, 'stowage');
+      cpSync(x64, program);
+      for (const path of [own, program]) chmodSync(path, 0o755);
+      const as = [
+        '--reuid=41234',
+        '--regid=41234',
+        '--clear-groups',
+        'env',
+        '--ignore-environment',
+      ];
+      for (const args of [['version'], ['status', '--site', join(own, 'site')]]) {
+        const { status, stderr } = await capture('setpriv', [...as, program, ...args], {
+          cwd: '/',
+        });
+        expect(stderr).not.toContain('homedir');
+        expect(status, stderr).toBe(args[0] === 'version' ? 0 : 1);
+      }
+    } finally {
+      rmSync(own, { recursive: true, force: true });
+    }
   });
 
   it('refuses a bundle with one flipped bit in a part, and reports where', async () => {

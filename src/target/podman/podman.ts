@@ -1,7 +1,7 @@
-import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { digestHex } from '../../core/digest.ts';
 import type { RenderedService } from '../../format/containers.ts';
+import { homeFolder, isRootless } from '../../io/user.ts';
 import { variablesOf } from '../container/container-arguments.ts';
 import type { EngineSettings, ImageDefaults } from '../container/container-settings.ts';
 import { withDrift } from '../container/container-state.ts';
@@ -57,7 +57,7 @@ const ENGINE_VARIABLES = [
 export function createPodman(options: PodmanOptions): ContainerEngine {
   const { env, run = runCommand } = options;
   const podman = createEngineClient('podman', run, env);
-  const rootless = userInfo().uid !== 0;
+  const rootless = isRootless();
   const selinux = options.selinux ?? hasSelinux();
   const systemd =
     (options.systemd ?? systemdRuns(env, rootless))
@@ -124,7 +124,7 @@ export function createPodman(options: PodmanOptions): ContainerEngine {
     name: 'podman',
     async probe(signal): Promise<EngineFacts> {
       const facts = await podmanFacts(podman, signal);
-      const home = env['HOME'] ?? homedir();
+      const home = homeFolder(env);
       return { engine: 'podman', systemd: systemd !== undefined, rootless, home, ...facts };
     },
     hasImage: (image, signal) => hasImage(podman, image, signal),
@@ -215,7 +215,7 @@ function unitFolders(
   { env, unitFolder, quadletFolder }: PodmanOptions,
   rootless: boolean,
 ): Record<UnitForm, string> {
-  const config = env['XDG_CONFIG_HOME'] ?? join(env['HOME'] ?? homedir(), '.config');
+  const config = env['XDG_CONFIG_HOME'] ?? join(homeFolder(env), '.config');
   const [unit, quadlet] = rootless
     ? [join(config, 'systemd', 'user'), join(config, 'containers', 'systemd')]
     : ['/etc/systemd/system', '/etc/containers/systemd'];
