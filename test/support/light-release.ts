@@ -38,11 +38,20 @@ const PORT = 8000;
 export const serving = (seconds = 0): string =>
   `sleep ${seconds}; busybox httpd -f -p ${PORT} -h /srv & trap "kill $!; exit 0" TERM; wait`;
 
-export async function lightReleases(folder: string): Promise<LightReleases> {
+/** What the script of a Job that fills a volume needs, beside a shell. */
+export const FILL_PROGRAMS: readonly string[] = [
+  ...['cp', 'find', 'ls', 'mkdir', 'mv', 'rm', 'sha256sum', 'stat', 'sync'],
+];
+
+/** @param programs more programs of its image */
+export async function lightReleases(
+  folder: string,
+  programs: readonly string[] = [],
+): Promise<LightReleases> {
   mkdirSync(folder, { recursive: true });
   const authority: Authority = makeAuthority();
   const layout = join(folder, 'image');
-  const { image } = await shellImage(layout, 'chat');
+  const { image } = await shellImage(layout, 'chat', '', programs);
   const root = join(folder, 'trust.json');
   writeFileSync(root, writeCanonical(trustKind, authority.trust));
   return {

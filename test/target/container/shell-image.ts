@@ -5,6 +5,7 @@ import {
   readFileSync,
   realpathSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,11 +25,13 @@ export interface ServedImage {
 /**
  * Writes an image of this host's own `/bin/sh`, a few programs, and busybox, which serves and asks over HTTP.
  * Nobody but root may write to its `/tmp`, and it declares a volume: what images in the wild get wrong.
+ * @param programs more programs, as busybox has them
  */
 export async function shellImage(
   layout: string,
   release: string,
   content = '',
+  programs: readonly string[] = [],
 ): Promise<ServedImage> {
   beginLayout(layout);
   const root = mkdtempSync(join(tmpdir(), 'stowage-shell-'));
@@ -37,6 +40,7 @@ export async function shellImage(
     writeFileSync(join(root, 'content'), content);
     for (const program of ['sh', 'sleep', 'cat', 'id', 'touch', 'busybox'])
       await copyProgram(root, program);
+    for (const program of programs) symlinkSync('busybox', join(root, 'bin', program));
     const platform = { os: 'linux', architecture: process.arch === 'arm64' ? 'arm64' : 'amd64' };
     const config = {
       Entrypoint: ['/bin/sh', '-c'],
