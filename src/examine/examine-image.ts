@@ -4,6 +4,7 @@ import { type Fields, fieldsOf, textOf } from '../core/fields.ts';
 import type { Finding, Rule } from '../format/finding.ts';
 import { severityOf } from '../format/finding.ts';
 import type { LockedBlob } from '../format/locked-content.ts';
+import { programsOf } from '../format/nodes.ts';
 import type { Service } from '../format/service.ts';
 
 /** Layers that every engine unpacks: docker stacks 125, podman 128. */
@@ -129,7 +130,8 @@ function lackingVariables(
 }
 
 function isPython(service: Service, own: Fields, env: Readonly<Record<string, string>>): boolean {
-  const words = [service.entrypoint, ...service.args, own['Entrypoint'], own['Cmd']].flat();
+  const programs = programsOf(service).flatMap(({ entrypoint, args }) => [entrypoint, ...args]);
+  const words = [...programs, own['Entrypoint'], own['Cmd']].flat();
   return (
     PYTHON_SERVERS.includes(service.health?.server ?? '') ||
     Object.keys(env).some((name) => /^(?:PYTHON|CONDA|VIRTUAL_ENV)/.test(name)) ||

@@ -1,5 +1,6 @@
 import type { Rule } from '../format/finding.ts';
 import type { Manifest } from '../format/manifest.ts';
+import { programsOf } from '../format/nodes.ts';
 import type { Service } from '../format/service.ts';
 import { isHubId, offerModel, repositoryOf } from './hub-id.ts';
 
@@ -48,20 +49,18 @@ const VARIABLES = [
 
 /** Whether a service lets its server run code from the model's repository. */
 export function trustsRemoteCode(service: Service): boolean {
-  const option = service.args.some((each) =>
-    /^--trust[-_]remote[-_]code(?:=(?:true|1))?$/i.test(each),
-  );
-  return (
-    option ||
-    Object.entries(service.env).some(
-      ([name, value]) => /TRUST_REMOTE_CODE$/.test(name) && /^(?:1|true)$/i.test(value),
-    )
+  return programsOf(service).some(
+    ({ args, env }) =>
+      args.some((each) => /^--trust[-_]remote[-_]code(?:=(?:true|1))?$/i.test(each)) ||
+      Object.entries(env).some(
+        ([name, value]) => /TRUST_REMOTE_CODE$/.test(name) && /^(?:1|true)$/i.test(value),
+      ),
   );
 }
 
 /** Reports what the servers in a manifest would download at startup, according to their options and variables. */
 export function examineServices(manifest: Manifest, report: ServiceReport): void {
-  for (const service of manifest.services) {
+  for (const service of manifest.services.flatMap(programsOf)) {
     const told = (rule: Rule, option: string, value: string): void => {
       const repository = value.replace(/^hf:\/\//, '').replace(/:[A-Za-z0-9_.-]+$/, '');
       if (isHubId(repository)) {

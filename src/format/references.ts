@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { type Fields, fieldsOf, listOf, textOf, textsOf } from '../core/fields.ts';
 import { type Cause, follows } from './consequences.ts';
+import { programTexts } from './nodes.ts';
 import { inOrder } from './service.ts';
 
 type Context = Pick<z.core.$RefinementCtx, 'addIssue'>;
@@ -154,26 +155,18 @@ function checkNames(document: Fields, report: Report): void {
   });
 }
 
-/** The names in `${parameters.NAME}` anywhere in a service's args, env and ports, each once. */
+/** The names in `${parameters.NAME}` anywhere in a service's arguments, variables and ports, each once. */
 function parametersUsed(
   service: Fields,
 ): { readonly name: string; readonly path: (string | number)[] }[] {
-  const texts: [text: unknown, path: (string | number)[]][] = [
-    ...textsOf(service['args']).map((text, index): [string, (string | number)[]] => [
-      text,
-      ['args', index],
-    ]),
-    ...Object.entries(fieldsOf(service['env'])).map(([key, text]): [unknown, string[]] => [
-      text,
-      ['env', key],
-    ]),
-    ...listOf(service['ports']).map(({ host }, index): [unknown, (string | number)[]] => [
-      host,
-      ['ports', index, 'host'],
-    ]),
+  const texts: ReturnType<typeof programTexts> = [
+    ...programTexts(service),
+    ...listOf(service['ports']).map(({ host }, index) => {
+      return { text: host, path: ['ports', index, 'host'] };
+    }),
   ];
   const used = new Map<string, (string | number)[]>();
-  for (const [text, path] of texts) {
+  for (const { text, path } of texts) {
     for (const [, name = ''] of String(text).matchAll(/\$\{parameters\.([^}]*)\}/g))
       if (!used.has(name)) used.set(name, path);
   }

@@ -1,7 +1,8 @@
 import * as z from 'zod';
 import { fieldsOf, listOf } from '../core/fields.ts';
+import { type Nodes, nodesShape, type ProgramShape } from './nodes.ts';
 
-/** What a cluster can give a service and one host cannot. Hosts run one container and ignore these fields. */
+/** What a cluster can give a service and one host cannot. */
 export interface Scaling {
   /** The number of pods that run this service; one if absent. */
   readonly replicas?: number;
@@ -16,10 +17,15 @@ export interface Scaling {
     /** Bytes. */
     readonly memory?: number;
   };
+  /** Absent for a service whose server runs on one node. */
+  readonly nodes?: Nodes;
 }
 
+/** The names of {@link Scaling} that hosts ignore: they run one container. */
+export const ignoredByHosts = ['replicas', 'disruption', 'spread', 'requests'] as const;
+
 /** The names of {@link Scaling}, which version 1 of bundles does not have. */
-export const scalingFields = ['replicas', 'disruption', 'spread', 'requests'] as const;
+const scalingFields = [...ignoredByHosts, 'nodes'] as const;
 
 const label = z
   .string()
@@ -30,10 +36,14 @@ const label = z
   );
 
 /** The schemas of {@link Scaling}. Each field is optional. @param size of an amount of memory */
-export function scalingShape(size: z.ZodType<number>): {
+export function scalingShape(
+  size: z.ZodType<number>,
+  program: ProgramShape,
+): {
   [K in keyof Scaling]-?: z.ZodType<NonNullable<Scaling[K]>>;
 } {
   return {
+    nodes: nodesShape(program),
     replicas: z.int().min(1).max(1000),
     disruption: z.int().min(1).max(999),
     spread: z.array(label).min(1).max(4),

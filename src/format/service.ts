@@ -5,6 +5,7 @@ import { type Cause, follows } from './consequences.ts';
 import { always } from './defect.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
+import { nodesDefects, type ProgramShape } from './nodes.ts';
 import { type Scaling, scalingDefects, scalingShape } from './scaling.ts';
 
 /** How a server reports that it is ready; the paths are in `server-kind.ts`. */
@@ -192,23 +193,25 @@ export const adapter: z.ZodType<Adapter> = exact(
   }),
 );
 
-const scaling = scalingShape(size);
+const program: ProgramShape = {
+  entrypoint: field.line(1024),
+  args: z.array(template).max(256),
+  env: z.record(
+    z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected a variable name such as LOG_LEVEL'),
+    template,
+  ),
+};
+
+const scaling = scalingShape(size, program);
 
 export const service: z.ZodType<Service> = exact(
   z
     .strictObject({
       name: field.name,
       image: field.name,
-      entrypoint: field.line(1024).exactOptional(),
-      args: z.array(template).max(256).default([]),
-      env: z
-        .record(
-          z
-            .string()
-            .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected a variable name such as LOG_LEVEL'),
-          template,
-        )
-        .default({}),
+      entrypoint: program.entrypoint.exactOptional(),
+      args: program.args.default([]),
+      env: program.env.default({}),
       dependsOn: z.array(field.name).max(64).default([]),
       mounts: z.array(mount).max(64).default([]),
       adapters: z.array(adapter).max(64).default([]),
@@ -245,6 +248,7 @@ export const service: z.ZodType<Service> = exact(
       disruption: scaling.disruption.exactOptional(),
       spread: scaling.spread.exactOptional(),
       requests: scaling.requests.exactOptional(),
+      nodes: scaling.nodes.exactOptional(),
     })
     .superRefine(checkService, always),
 );
@@ -274,6 +278,7 @@ function checkService(value: object, context: Pick<z.core.$RefinementCtx, 'addIs
   if (service['network'] === 'none' && ports.length > 0)
     defect(['ports'], 'a service without a network has no ports');
   for (const { path, message } of scalingDefects(service)) defect(path, message);
+  for (const { path, message } of nodesDefects(service)) defect(path, message);
 }
 
 /** The kinds of servers that support adapters, and the argument or variable for them. */

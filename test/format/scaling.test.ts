@@ -17,6 +17,7 @@ import * as sample from './samples.ts';
 const FIELDS: readonly [string, unknown][] = [
   ['replicas', 1],
   ['requests', { cpus: 0.5 }],
+  ['nodes', { count: 2, ports: [29_500], worker: { args: ['worker'] } }],
 ];
 
 /** The kind as a program had it that knows version 1 alone. */

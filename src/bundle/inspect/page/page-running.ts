@@ -23,11 +23,21 @@ export function running(bundle: Bundle): Html {
 
 function service(each: Service): Html {
   const { name, image, args, env, ports, mounts, gpus, memory, network, user, capabilities } = each;
+  const worker = each.nodes?.worker;
   return html`<div class="together"><h3>Service ${foreign(name)}</h3>
 ${facts([
   ['Image', html`${foreign(image)}`],
-  ['Arguments', args.length === 0 ? undefined : html`<code>${multiline(args.join(' '))}</code>`],
-  ['Environment', lines(Object.entries(env).map(([key, value]) => `${key}=${value}`))],
+  ['Arguments', commandLine(args)],
+  ['Environment', variables(env)],
+  ['Nodes', each.nodes === undefined ? undefined : html`${foreign(each.nodes.count)}`],
+  [
+    'Entrypoint of workers',
+    worker?.entrypoint === undefined
+      ? undefined
+      : html`<code>${multiline(worker.entrypoint)}</code>`,
+  ],
+  ['Arguments of workers', worker && commandLine(worker.args)],
+  ['Environment of workers', worker && variables(worker.env ?? {})],
   ['Mounts', lines(mounts.map(mountText))],
   [
     'Ports',
@@ -43,6 +53,14 @@ ${facts([
   ['GPUs', gpus === undefined ? undefined : html`${foreign(gpus)}`],
   ['Memory', memory === undefined ? undefined : html`${foreign(formatBytes(memory))}`],
 ])}</div>\n`;
+}
+
+function commandLine(args: readonly string[]): Html | undefined {
+  return args.length === 0 ? undefined : html`<code>${multiline(args.join(' '))}</code>`;
+}
+
+function variables(env: Readonly<Record<string, string>>): Html | undefined {
+  return lines(Object.entries(env).map(([key, value]) => `${key}=${value}`));
 }
 
 function mountText(mount: Mount): string {

@@ -6,11 +6,12 @@ import { memory } from './memory.ts';
 import { containerNames } from './names.ts';
 import { policy } from './policy.ts';
 import { ports } from './ports.ts';
-import { engine, kernel, names, platform, processor, scaling } from './system.ts';
+import { engine, kernel, names, nodes, platform, processor, scaling } from './system.ts';
 
 /** Rules that need no work on the host come first. */
 const rules = [
   platform,
+  nodes,
   scaling,
   engine,
   names,

@@ -1,6 +1,6 @@
 import { coerce, satisfies } from 'semver';
 import { type Constraint, IGNORED } from '../../../format/plan.ts';
-import { scalingFields } from '../../../format/scaling.ts';
+import { ignoredByHosts } from '../../../format/scaling.ts';
 import { arrivals, hostNeeds, releaseText } from '../../change.ts';
 import { hostPlatform } from '../../host/platform.ts';
 import { cpuFeatures, kernelRelease } from '../../host/processor.ts';
@@ -78,12 +78,31 @@ export function scaling({ change }: Pick<ContainerConstraintInput, 'change'>): C
     .filter(({ release }) => release.workload.kind !== 'none')
     .flatMap(({ bundle, release }) =>
       bundle.services.flatMap((service) => {
-        const fields = scalingFields.filter((each) => service[each] !== undefined);
+        const fields = ignoredByHosts.filter((each) => service[each] !== undefined);
         if (fields.length === 0) return [];
         const needs = `${fields.join(', ')} of service ${service.name} of ${releaseText(release)}`;
         const found = 'ignored on this host: one container';
         return [{ rule: IGNORED, satisfied: true, needs, found }];
       }),
+    );
+}
+
+/** A service that spans several nodes cannot run on one host. */
+export function nodes({ change }: Pick<ContainerConstraintInput, 'change'>): Constraint[] {
+  return arrivals(change)
+    .filter(({ release }) => release.workload.kind !== 'none')
+    .flatMap(({ bundle, release }) =>
+      bundle.services.flatMap(({ name, nodes: spanned }) =>
+        spanned === undefined
+          ? []
+          : [
+              {
+                ...{ rule: 'nodes', satisfied: false },
+                needs: `service ${name} of ${releaseText(release)} on one host`,
+                found: `it needs a cluster: it spans ${spanned.count} nodes`,
+              },
+            ],
+      ),
     );
 }
 

@@ -4,6 +4,7 @@ import {
   engine,
   kernel,
   names,
+  nodes,
   platform,
   processor,
   scaling,
@@ -172,5 +173,22 @@ describe('when a manifest has fields for clusters', () => {
         found: 'ignored on this host: one container',
       },
     ]);
+  });
+
+  it('refuses a service that spans several nodes', () => {
+    const services = [
+      { name: 'server', image: 'server', nodes: { count: 4, ports: [1], worker: { args: [] } } },
+      { name: 'other', image: 'server' },
+    ] as unknown as Packed['bundle']['services'];
+    const { bundle, wanted } = packed({});
+    const asked = asking({ to: [{ bundle: { ...bundle, services }, wanted }] });
+    expect(nodes(asked)).toEqual([
+      {
+        ...{ rule: 'nodes', satisfied: false },
+        needs: 'service server of release chat 1.0.0 on one host',
+        found: 'it needs a cluster: it spans 4 nodes',
+      },
+    ]);
+    expect(scaling(asked)).toEqual([]);
   });
 });
