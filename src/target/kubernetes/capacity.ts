@@ -3,7 +3,7 @@ import type { KubernetesObject } from '../../format/kubernetes.ts';
 import type { Cluster, Found } from './api/cluster.ts';
 import { metadataOf } from './pods.ts';
 import { quantity } from './quantity.ts';
-import { replicasOf } from './replicas.ts';
+import { podCountOf, podSpecOf } from './workload-kinds.ts';
 
 /** Amounts by resource name, such as `cpu`, `memory` and `nvidia.com/gpu`. */
 export type Resources = Readonly<Record<string, number>>;
@@ -26,12 +26,12 @@ export async function nodesOf(cluster: Cluster, signal: AbortSignal): Promise<Cl
   return nodes;
 }
 
-/** What a pod of a Deployment requests. */
+/** What a pod of a service requests. */
 export function requestOf(deployment: KubernetesObject): Resources {
   return podRequest(podSpecOf(deployment));
 }
 
-/** The nodes that a pod of a Deployment may run on, and that are large enough when they are empty. */
+/** The nodes that a pod of a service may run on, and that are large enough when they are empty. */
 export function candidates(
   deployment: KubernetesObject,
   nodes: readonly ClusterNode[],
@@ -80,32 +80,31 @@ function taintText({ key, value, effect }: Fields): string {
   return `${String(key)}${text === '' ? '' : `=${text}`}:${String(effect)}`;
 }
 
-/** Pods that a Deployment needs at the same time. */
+/** Pods that a service needs at the same time. */
 export interface Demand {
   /** Of each pod. */
   readonly request: Resources;
   readonly replicas: number;
   /** Labels of nodes over whose values they are spread. */
   readonly spread: readonly string[];
+  /** Whether each needs a node of its own. */
+  readonly apart?: boolean;
 }
 
-/** The pods of a Deployment. */
+/** The pods of a service. All of them request the same. */
 export function demandOf(deployment: KubernetesObject): Demand {
-  const keys = listOf(podSpecOf(deployment)['topologySpreadConstraints']);
+  const { topologySpreadConstraints, affinity } = podSpecOf(deployment);
+  const keys = listOf(topologySpreadConstraints);
   return {
     request: requestOf(deployment),
-    replicas: replicasOf(deployment),
+    replicas: podCountOf(deployment),
     spread: keys.map(({ topologyKey }) => String(topologyKey)),
+    apart: fieldsOf(affinity)['podAntiAffinity'] !== undefined,
   };
 }
 
 function fits(request: Resources, free: Resources): boolean {
   return Object.entries(request).every(([resource, amount]) => amount <= (free[resource] ?? 0));
-}
-
-/** The pod of a Deployment. */
-export function podSpecOf({ spec }: KubernetesObject): Fields {
-  return fieldsOf(fieldsOf(fieldsOf(spec)['template'])['spec']);
 }
 
 /**

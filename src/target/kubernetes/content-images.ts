@@ -1,9 +1,9 @@
 import { fieldsOf, listOf, textOf } from '../../core/fields.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import type { KubernetesObject } from '../../format/kubernetes.ts';
-import { podSpecOf } from './capacity.ts';
+import { podSpecOf } from './workload-kinds.ts';
 
-/** The images that a pod of a Deployment runs and mounts, by their references. */
+/** The images that a pod of a service runs and mounts, by their references. */
 export function imagesOf(deployment: KubernetesObject): string[] {
   const spec = podSpecOf(deployment);
   const references = [

@@ -6,35 +6,32 @@ import type {
   KubernetesWorkload,
 } from '../../format/kubernetes.ts';
 import type { Reader } from './api/cluster.ts';
+import { workloadKindOf } from './workload-kinds.ts';
 
 /**
- * The Deployment of a service as it is applied: its pods know their peers by the addresses that the cluster gave to the
+ * The object of a service as it is applied: its pods know their peers by the addresses that the cluster gave to the
  * Services of the same generation. No name is resolved, so no DNS is needed, and the generation before is never reached.
  * @throws StowageError `engine-failed` when a peer has no Service
  */
 export async function deploymentOf(
   cluster: Reader,
   { namespace }: KubernetesWorkload,
-  { deployment, peers }: KubernetesService,
+  { name: service, deployment, peers }: KubernetesService,
   signal: AbortSignal,
 ): Promise<KubernetesObject> {
-  const hostAliases = await Promise.all(
+  const known = await Promise.all(
     Object.entries(peers).map(async ([peer, name]) => ({
       ip: await addressOf(cluster, { namespace, name }, signal),
       hostnames: [peer],
     })),
   );
-  const spec = fieldsOf(deployment['spec']);
-  const template = fieldsOf(spec['template']);
+  const leader = known.find(({ hostnames }) => hostnames.includes(service));
   return {
     ...deployment,
-    spec: {
-      ...spec,
-      template:
-        hostAliases.length === 0
-          ? template
-          : { ...template, spec: { ...fieldsOf(template['spec']), hostAliases } },
-    },
+    spec: workloadKindOf(deployment).withAddresses(deployment, {
+      peers: known.filter((each) => each !== leader),
+      ...(leader === undefined ? {} : { leader }),
+    }),
   };
 }
 

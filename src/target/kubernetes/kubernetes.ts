@@ -42,7 +42,7 @@ export interface KubernetesOptions {
   readonly settings: () => Promise<Site>;
 }
 
-/** Services as Deployments of a cluster. */
+/** Services as Deployments and LeaderWorkerSets of a cluster. */
 export function createKubernetesTarget({ env, root, settings }: KubernetesOptions): Target {
   let opened: Promise<Cluster> | undefined;
   const section = async (): Promise<KubernetesSite> => {
@@ -163,7 +163,7 @@ async function run(
   const mine = () => ({ cluster, workload, service: service() });
   switch (action) {
     case 'open-namespace':
-      return openNamespace(cluster, workload, signal);
+      return openNamespace(cluster, workload, signal, other);
     case 'close-namespace':
       return closeNamespace(cluster, workload, signal);
     case 'apply-objects':
@@ -252,7 +252,7 @@ async function podOf(
   const pod = choose(await podsOf(cluster, workload, service, signal));
   if (pod !== undefined) return { namespace: workload.namespace, pod: pod.name };
   throw new StowageError('engine-failed', `service ${name} has no pod`, {
-    expected: `a pod of Deployment ${service.deployment.metadata.name}`,
+    expected: `a pod of ${service.deployment.kind} ${service.deployment.metadata.name}`,
     found: 'none',
     hint: `run stowage start ${release.name} ${name}, or stowage install again`,
   });

@@ -13,6 +13,8 @@ export const labels = {
   release: 'stowage.dev/release',
   service: 'stowage.dev/service',
   specification: 'stowage.dev/specification',
+  /** `leader` or `worker`, of the pods of a service that spans several nodes. */
+  role: 'stowage.dev/role',
   /** KEP-3659. */
   partOf: 'applyset.kubernetes.io/part-of',
   applySet: 'applyset.kubernetes.io/id',
@@ -55,7 +57,7 @@ export function releaseSelector({
   return { [labels.site]: site, [labels.release]: release };
 }
 
-/** The labels by which the pods of one Deployment are found. */
+/** The labels by which the pods of one object are found. */
 export function podSelector(
   name: string,
   { site, release }: Pick<Owner, 'site' | 'release'>,
@@ -85,11 +87,16 @@ export function contentDigest(content: unknown): string {
 }
 
 /** A name for an object of a release: RFC 1035, at most 63 characters, with what distinguishes it at its end. */
-export function objectName(owner: Owner, base: string, suffix = ''): string {
+export function objectName(
+  owner: Owner,
+  base: string,
+  suffix = '',
+  max: number = MAX_NAME,
+): string {
   const full = owner.ownsNamespace ? base : `${owner.release}-${base}`;
   const letter = /^[a-z]/.test(full) ? full : `s-${full}`;
   const end = suffix === '' ? '' : `-${suffix}`;
-  if (letter.length + end.length <= MAX_NAME) return `${letter}${end}`;
+  if (letter.length + end.length <= max) return `${letter}${end}`;
   const short = createHash('sha256').update(letter).digest('hex').slice(0, 6);
-  return `${letter.slice(0, MAX_NAME - end.length - 7)}-${short}${end}`;
+  return `${letter.slice(0, max - end.length - 7)}-${short}${end}`;
 }

@@ -12,7 +12,7 @@ import { placeOf } from './workload.ts';
 const POLL_MS = 500;
 const GONE_MS = 120_000;
 /** What a release can consist of in its namespace. KEP-3659: an ApplySet names every kind it may have. */
-const MEMBERS = [
+const MEMBERS: readonly Kind[] = [
   'ConfigMap',
   'Deployment',
   'Job',
@@ -21,16 +21,18 @@ const MEMBERS = [
   'PodDisruptionBudget',
   'Secret',
   'Service',
-] as const satisfies readonly Kind[];
+];
 
 /**
  * Makes the namespace of a release, if it has one of its own, and the parent of its ApplySet.
+ * @param other the release in the other generation, whose objects are in the namespace at the same time
  * @throws StowageError `engine-failed` when the namespace belongs to another owner or is being deleted
  */
 export async function openNamespace(
   cluster: Cluster,
   workload: KubernetesWorkload,
   signal: AbortSignal,
+  other?: KubernetesWorkload,
 ): Promise<void> {
   if (workload.ownsNamespace) {
     const object = namespaceObject(workload);
@@ -38,7 +40,7 @@ export async function openNamespace(
     if (found !== undefined && ownerOf(found) !== workload.site) throw foreign(workload, found);
     await cluster.apply(object, signal);
   }
-  await cluster.apply(parentObject(workload), signal);
+  await cluster.apply(parentObject(workload, other), signal);
 }
 
 /** Removes what {@link openNamespace} made. A namespace that another owner has or fills is left alone. */
@@ -89,7 +91,10 @@ export function restrictedNamespace(
 }
 
 /** KEP-3659: by it, kubectl and other tools find and prune what belongs to the release. */
-export function parentObject(workload: KubernetesWorkload): KubernetesObject {
+export function parentObject(
+  workload: KubernetesWorkload,
+  other?: KubernetesWorkload,
+): KubernetesObject {
   const { [labels.partOf]: _, ...own } = releaseLabels(workload);
   return {
     apiVersion: 'v1',
@@ -100,14 +105,21 @@ export function parentObject(workload: KubernetesWorkload): KubernetesObject {
       labels: { ...own, [labels.applySet]: applySetId(workload) },
       annotations: {
         'applyset.kubernetes.io/tooling': `${MANAGER}/v1`,
-        'applyset.kubernetes.io/contains-group-kinds': MEMBERS.map((kind) =>
-          groupOf(kind) === '' ? kind : `${kind}.${groupOf(kind)}`,
-        )
+        'applyset.kubernetes.io/contains-group-kinds': membersOf([workload, other])
+          .map((kind) => (groupOf(kind) === '' ? kind : `${kind}.${groupOf(kind)}`))
           .toSorted()
           .join(','),
       },
     },
   };
+}
+
+/** Kinds that not every cluster has are named only where a release has an object of them. */
+function membersOf(workloads: readonly (KubernetesWorkload | undefined)[]): Kind[] {
+  const used = workloads.flatMap((each) =>
+    (each?.services ?? []).map(({ deployment }) => deployment.kind as Kind),
+  );
+  return [...new Set([...MEMBERS, ...used])];
 }
 
 /** Whether a namespace is being deleted. */

@@ -46,7 +46,7 @@ export class Packing {
   }
 
   async #place(
-    { request, replicas, spread }: Demand,
+    { request, replicas, spread, apart }: Demand,
     nodes: readonly ClusterNode[],
     together: boolean,
   ): Promise<Placed> {
@@ -63,6 +63,7 @@ export class Packing {
       const [best] = rooms
         .filter((room) => fits(request, room.free, taken(room)))
         .filter(({ node }) => mayHaveOneMore(node, domains))
+        .filter((room) => apart !== true || !own.has(room))
         .toSorted((a, b) => (own.get(a) ?? 0) - (own.get(b) ?? 0));
       if (best === undefined) {
         const next = order[rooms.length];

@@ -1,5 +1,6 @@
 import { StowageError } from '../../core/error.ts';
 import type { KubernetesSite } from '../../format/kubernetes-site.ts';
+import { fillNodes, workerOf } from '../../format/nodes.ts';
 import { serverProfiles } from '../../format/server-kind.ts';
 import type { Health, Service } from '../../format/service.ts';
 import { adapterArguments } from '../adapters.ts';
@@ -8,6 +9,7 @@ import type { RenderInput } from '../target.ts';
 import { contentMounts, type Mounted, settingsOf } from './content.ts';
 import { imageReference } from './images.ts';
 import type { Owner } from './labels.ts';
+import { LEADER_VARIABLE, RANK_VARIABLE } from './leader-worker-sets.ts';
 import { byteQuantity, cpuQuantity } from './quantity.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -23,6 +25,11 @@ const STOP_SECONDS = 30;
 const OWNER_AND_GROUP = 0o440;
 /** Folders that servers write to; the root is read-only. */
 const WRITABLE = ['/run', '/tmp', '/var/tmp'];
+/** The name of a pod is in its own `/etc/hosts`, with its address. */
+const LEADER: Json = {
+  name: LEADER_VARIABLE,
+  valueFrom: { fieldRef: { fieldPath: 'metadata.name' } },
+};
 
 /** What a pod needs beside its service. */
 export interface PodContext {
@@ -34,11 +41,53 @@ export interface PodContext {
   readonly pullSecret?: string;
 }
 
+/** The program of a pod. */
+interface PodProgram {
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Variables that come before the others, which may refer to them. */
+  readonly first: readonly Json[];
+  /** Placeholders replaced, and everything else literal. */
+  readonly write: (text: string) => string;
+}
+
+/** The pod of a worker, for a service that spans several nodes: only its leader answers requests. */
+export function workerPodSpec(service: Service, context: PodContext): Json | undefined {
+  const worker = workerOf(service);
+  if (worker === undefined) return undefined;
+  const { health: _, ...rest } = worker;
+  const write = writer(service, context, {
+    ...{ rank: `$(${RANK_VARIABLE})`, leader: service.name },
+  });
+  return podOf({ ...rest, ports: [] }, context, { ...worker, first: [], write });
+}
+
 /**
- * The pod of a service: PodSecurity `restricted`, a read-only root, no token, no service links, memory-backed `/tmp` and `/dev/shm`, requests equal to limits.
+ * The pod of a service that answers requests: PodSecurity `restricted`, a read-only root, no token, no service links, memory-backed `/tmp` and `/dev/shm`, requests equal to limits.
  * @throws StowageError `site-invalid`, `document-invalid`
  */
 export function podSpec(service: Service, context: PodContext): Json {
+  const adapted = adapterArguments(service, context.input.bundle);
+  return podOf(service, context, {
+    args: [...service.args, ...adapted.args],
+    env: { ...service.env, ...adapted.env },
+    first: service.nodes === undefined ? [] : [LEADER],
+    write: writer(service, context, { rank: '0', leader: `$(${LEADER_VARIABLE})` }),
+  });
+}
+
+/** How a text of a service gets into its pods. */
+function writer(
+  { nodes }: Service,
+  { input: { fill } }: PodContext,
+  own: { readonly rank: string; readonly leader: string },
+): (text: string) => string {
+  const plain = (text: string): string => literal(fill(text));
+  if (nodes === undefined) return plain;
+  return (text) => fillNodes(text, { count: String(nodes.count), ...own }, plain);
+}
+
+function podOf(service: Service, context: PodContext, program: PodProgram): Json {
   const { input, pullSecret } = context;
   const settings = settingsOf(input);
   const mounted = mountsOf(service, context);
@@ -57,7 +106,7 @@ export function podSpec(service: Service, context: PodContext): Json {
     ...(runtimeClass === undefined ? {} : { runtimeClassName: runtimeClass }),
     ...(priorityClass === undefined ? {} : { priorityClassName: priorityClass }),
     securityContext: podSecurity(service, settings),
-    containers: [container(service, mounted, context)],
+    containers: [container(service, { mounted, program }, context)],
     volumes: [...volumes.values()],
   };
 }
@@ -73,27 +122,29 @@ export function placementOf({ nodeSelector, tolerations }: KubernetesSite, platf
 
 function container(
   service: Service,
-  mounted: readonly Mounted[],
+  { mounted, program }: { readonly mounted: readonly Mounted[]; readonly program: PodProgram },
   { input, owner }: PodContext,
 ): Json {
-  const { bundle, platform, fill } = input;
-  const { name, args, env, entrypoint, health, ports, capabilities } = service;
+  const { bundle, platform } = input;
+  const { name, entrypoint, health, ports, capabilities } = service;
+  const { args, write } = program;
   const image = bundle.images.find((each) => each.name === service.image);
   if (image === undefined)
     throw new Error(`image ${service.image} passed the schema but does not exist`);
-  const adapted = adapterArguments(service, bundle);
-  const filled = [...args.map(fill), ...adapted.args];
-  const variables = { ...offlineEnvironment, ...env, ...adapted.env };
+  const variables = { ...offlineEnvironment, ...program.env };
   const place = { release: owner.release, images: settingsOf(input).images };
   return {
     name,
     image: imageReference(image, platform, place),
     imagePullPolicy: 'IfNotPresent',
     ...(entrypoint === undefined ? {} : { command: [literal(entrypoint)] }),
-    ...(filled.length === 0 ? {} : { args: filled.map(literal) }),
-    env: Object.entries(variables)
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, value]) => ({ name: key, value: literal(fill(value)) })),
+    ...(args.length === 0 ? {} : { args: args.map(write) }),
+    env: [
+      ...program.first,
+      ...Object.entries(variables)
+        .toSorted(([a], [b]) => (a < b ? -1 : 1))
+        .map(([key, value]) => ({ name: key, value: write(value) })),
+    ],
     ports: ports.map((port) => ({
       name: portName(port.name),
       containerPort: port.container,

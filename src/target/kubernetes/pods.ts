@@ -1,13 +1,17 @@
 import { type Fields, fieldsOf, listOf, textOf } from '../../core/fields.ts';
 import type { KubernetesService, KubernetesWorkload } from '../../format/kubernetes.ts';
 import type { Found, Reader } from './api/cluster.ts';
-import { podSelector } from './labels.ts';
+import { labels, podSelector } from './labels.ts';
 
 /** A pod of a service, as far as it matters here. */
 export interface Pod {
   readonly name: string;
+  /** Differs between pods of the same name. */
+  readonly uid?: string;
   readonly node?: string;
   readonly ready: boolean;
+  /** Whether it only works for the pod that answers requests. */
+  readonly worker?: true;
   readonly deleted: boolean;
   /** Why it cannot run: a reason such as `ImagePullBackOff` or `Unschedulable`, and the message beside it. */
   readonly waiting?: { readonly reason: string; readonly message: string };
@@ -18,7 +22,7 @@ export interface Pod {
   readonly ended?: { readonly reason: string; readonly exitCode: number; readonly message: string };
 }
 
-/** The pods of a service's Deployment, newest last. */
+/** The pods of a service, newest last. */
 export async function podsOf(
   cluster: Reader,
   workload: KubernetesWorkload,
@@ -28,23 +32,23 @@ export async function podsOf(
   return podsNamed(cluster, workload, deployment.metadata.name, signal);
 }
 
-/** The pods of a Deployment or Job of a release, newest last. */
+/** The pods of one object of a release, newest last. */
 export async function podsNamed(
   cluster: Reader,
   { site, release, namespace }: KubernetesWorkload,
   name: string,
   signal: AbortSignal,
 ): Promise<Pod[]> {
-  const labels = podSelector(name, { site, release });
+  const selector = podSelector(name, { site, release });
   const found: { pod: Pod; at: string }[] = [];
-  for await (const each of cluster.list({ kind: 'Pod', namespace, labels }, signal))
+  for await (const each of cluster.list({ kind: 'Pod', namespace, labels: selector }, signal))
     found.push({ pod: podFrom(each), at: textOf(metadataOf(each)['creationTimestamp']) ?? '' });
   return found.toSorted((a, b) => (a.at < b.at ? -1 : 1)).map(({ pod }) => pod);
 }
 
 /** The pod that a port-forward or a program goes to: one that is not being deleted, ready if possible. */
 export function mainPod(pods: readonly Pod[]): Pod | undefined {
-  const alive = pods.filter((each) => !each.deleted);
+  const alive = pods.filter(({ deleted, worker }) => !deleted && worker !== true);
   return alive.find((each) => each.ready) ?? alive.at(-1);
 }
 
@@ -65,11 +69,14 @@ function podFrom(object: Found): Pod {
   const last = stateIn(container['lastState']).terminated;
   const node = textOf(fieldsOf(object['spec'])['nodeName']);
   const since = textOf(running?.['startedAt']);
+  const uid = textOf(metadata['uid']);
   const ended = terminated ?? last;
   const why = waiting ?? unscheduled(status);
   return {
     name: textOf(metadata['name']) ?? '',
+    ...(uid === undefined ? {} : { uid }),
     ...(node === undefined ? {} : { node }),
+    ...(fieldsOf(metadata['labels'])[labels.role] === 'worker' ? { worker: true } : {}),
     ready: condition(status, 'Ready')?.['status'] === 'True',
     deleted: metadata['deletionTimestamp'] !== undefined,
     ...(why === undefined

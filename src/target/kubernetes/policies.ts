@@ -9,7 +9,7 @@ interface Policy {
 }
 
 /**
- * Default deny in both directions for the pods of a release; its services reach each other, and clients their ports. No
+ * Default deny in both directions for the pods of a release; its services and the nodes of one reach each other, and clients their ports. No
  * name is resolved: pods know their peers by address.
  */
 export function networkPolicies(
@@ -18,7 +18,8 @@ export function networkPolicies(
   owner: Owner,
 ): Policy[] {
   const selector = { matchLabels: releaseSelector(owner) };
-  const peers = services.length > 1 ? [{ podSelector: selector }] : [];
+  const connected = services.length > 1 || services.some(({ nodes }) => nodes !== undefined);
+  const peers = connected ? [{ podSelector: selector }] : [];
   const open = services.filter(({ ports }) => ports.length > 0 && clients.length > 0);
   return [
     policy('isolated', {

@@ -6,6 +6,7 @@ import type {
 } from '../../format/kubernetes.ts';
 import { inOrder, type Service } from '../../format/service.ts';
 import type { RenderInput } from '../target.ts';
+import { kinds } from './api/kinds.ts';
 import { contentObjects, settingsOf } from './content.ts';
 import { renderFill } from './fill.ts';
 import {
@@ -17,15 +18,15 @@ import {
   releaseLabels,
   type Unnamed,
 } from './labels.ts';
+import { MAX_SET_NAME } from './leader-worker-sets.ts';
 import { type Peer, peersOf } from './peers.ts';
-import { podSpec, portName } from './pod.ts';
+import { podSpec, portName, workerPodSpec } from './pod.ts';
 import { networkPolicies } from './policies.ts';
 import { disruptionBudget, spreadPod } from './replicas.ts';
+import { kindFor, workloadKindOf } from './workload-kinds.ts';
 
 /** The secret of a release with which nodes pull its images. */
 export const REGISTRY_SECRET = 'registry-credentials';
-
-const DAY_SECONDS = 86_400;
 
 /**
  * The services of a release as objects of a cluster. Objects that can be replaced by others beside them are named after their
@@ -45,14 +46,16 @@ export function renderKubernetes(input: RenderInput): KubernetesWorkload {
   const registrySecret = secretNames.get(REGISTRY_SECRET);
   const pullSecret = settings.images.pullSecret ?? registrySecret;
   const texts = textsObject(input, owner);
+  const context = {
+    ...{ input, owner, texts: texts?.metadata.name ?? '' },
+    ...(pullSecret === undefined ? {} : { pullSecret }),
+  };
   const pods = new Map(
-    services.map((service) => [
-      service.name,
-      podSpec(service, {
-        ...{ input, owner, texts: texts?.metadata.name ?? '' },
-        ...(pullSecret === undefined ? {} : { pullSecret }),
-      }),
-    ]),
+    services.map((service): [string, RenderedPods] => {
+      const worker = workerPodSpec(service, context);
+      const pod = podSpec(service, context);
+      return [service.name, worker === undefined ? { pod } : { pod, worker }];
+    }),
   );
   const peers = peersOf(services, input);
   const names = new Map(
@@ -61,10 +64,11 @@ export function renderKubernetes(input: RenderInput): KubernetesWorkload {
         peers.length === 0
           ? scaled(service, pods.get(service.name))
           : [service.name, services.map((each) => [each.name, scaled(each, pods.get(each.name))])];
-      return [service.name, objectName(owner, service.name, contentDigest(content))];
+      return [service.name, nameFor(service, contentDigest(content), owner)];
     }),
   );
-  const nameOf = (service: string): string => names.get(service) ?? '';
+  const nameOf = (service: string): string => names.get(service)?.object ?? '';
+  const peerNameOf = (service: string): string => names.get(service)?.peer ?? '';
   const filled = renderFill(input, owner, pullSecret);
   return {
     kind: 'kubernetes',
@@ -81,7 +85,7 @@ export function renderKubernetes(input: RenderInput): KubernetesWorkload {
       ...(texts === undefined ? [] : [texts]),
       ...contentObjects(input, owner),
       ...(filled?.objects ?? []),
-      ...peers.map((peer) => peerService(peer, nameOf(peer.service.name), owner)),
+      ...peers.map((peer) => peerService(peer, names.get(peer.service.name) ?? NO_NAMES, owner)),
     ],
     services: services.map((service): KubernetesService => {
       const { name, dependsOn, health, adapters, ports } = service;
@@ -91,12 +95,12 @@ export function renderKubernetes(input: RenderInput): KubernetesWorkload {
         ...(health === undefined ? {} : { health }),
         ...(adapters.length === 0 ? {} : { adapters }),
         ports: ports.map((port) => ({ name: port.name, port: port.container })),
-        deployment: deployment(service, { name: deployed, pod: pods.get(name) ?? {} }, owner),
+        deployment: deployment(service, { name: deployed, pods: pods.get(name) }, owner),
         ...(ports.length === 0 ? {} : { service: clientService(service, deployed, input, owner) }),
         peers: Object.fromEntries(
           peers
-            .filter((peer) => peer.service !== service)
-            .map((peer) => [peer.service.name, nameOf(peer.service.name)]),
+            .filter((peer) => peer.service !== service || service.nodes !== undefined)
+            .map((peer) => [peer.service.name, peerNameOf(peer.service.name)]),
         ),
       };
     }),
@@ -107,15 +111,43 @@ export function renderKubernetes(input: RenderInput): KubernetesWorkload {
   };
 }
 
-/** What the name of a Deployment depends on: one replica, the usual case, adds nothing. */
-function scaled({ replicas, spread }: Service, pod: Fields | undefined): unknown {
+/** The specifications of the pods of a service. */
+interface RenderedPods {
+  readonly pod: Fields;
+  readonly worker?: Fields;
+}
+
+/** The names of the object of a service, and of the Service by which peers and workers reach it. */
+interface Names {
+  readonly object: string;
+  readonly peer: string;
+}
+
+const NO_NAMES: Names = { object: '', peer: '' };
+
+/** The controller of LeaderWorkerSets makes a Service of its own by the name of the set. */
+function nameFor({ name, nodes }: Service, digest: string, owner: Owner): Names {
+  if (nodes === undefined) {
+    const object = objectName(owner, name, digest);
+    return { object, peer: object };
+  }
+  return {
+    object: objectName(owner, name, digest, MAX_SET_NAME),
+    peer: objectName(owner, `${name}-leader`, digest),
+  };
+}
+
+/** What the name of an object depends on: one replica on one node, the usual case, adds nothing. */
+function scaled({ replicas, spread, nodes }: Service, pods: RenderedPods | undefined): unknown {
+  if (nodes !== undefined) return { ...pods, count: nodes.count };
+  const { pod } = pods ?? {};
   if (replicas === undefined && spread === undefined) return pod;
   return { pod, ...(replicas === undefined ? {} : { replicas }), spread: spread ?? [] };
 }
 
 function deployment(
   service: Service,
-  { name, pod }: { name: string; pod: Fields },
+  { name, pods }: { name: string; pods: RenderedPods | undefined },
   owner: Owner,
 ): KubernetesObject {
   const selector = podSelector(name, owner);
@@ -125,25 +157,16 @@ function deployment(
     [labels.service]: service.name,
   };
   const { [labels.partOf]: _, ...inherited } = own;
+  const kind = kindFor(service);
   return {
-    apiVersion: 'apps/v1',
-    kind: 'Deployment',
+    apiVersion: kinds[kind].apiVersion,
+    kind,
     metadata: { name, namespace: owner.namespace, labels: { ...own, ...selector } },
-    spec: {
-      replicas: service.replicas ?? 1,
-      revisionHistoryLimit: 0,
-      progressDeadlineSeconds: Math.min(
-        service.health?.startupLimitSeconds ?? DAY_SECONDS,
-        7 * DAY_SECONDS,
-      ),
-      // A Deployment with this name is never updated: a changed pod has another name.
-      strategy: { type: 'Recreate' },
-      selector: { matchLabels: selector },
-      template: {
-        metadata: { labels: { ...inherited, ...selector } },
-        spec: spreadPod(service, pod, { name, owner }),
-      },
-    },
+    spec: workloadKindOf({ kind }).spec({
+      ...{ service, selector, labels: { ...inherited, ...selector } },
+      pod: spreadPod(service, pods?.pod ?? {}, { name, owner }),
+      ...(pods?.worker === undefined ? {} : { worker: pods.worker }),
+    }),
   };
 }
 
@@ -163,12 +186,20 @@ function clientService(
       namespace: owner.namespace,
       labels: { ...releaseLabels(owner), [labels.service]: service.name },
     },
-    spec: { type, selector: podSelector(deployed, owner), ports: servicePorts(service.ports) },
+    spec: {
+      type,
+      selector: answering(service, deployed, owner),
+      ports: servicePorts(service.ports),
+    },
   };
 }
 
-/** The Service by which the other services of the same generation reach this one. */
-function peerService({ service, ports }: Peer, name: string, owner: Owner): KubernetesObject {
+/** The Service by which the other services of the same generation, and the workers of this one, reach it. */
+function peerService(
+  { service, ports }: Peer,
+  { object, peer: name }: Names,
+  owner: Owner,
+): KubernetesObject {
   return {
     apiVersion: 'v1',
     kind: 'Service',
@@ -180,9 +211,17 @@ function peerService({ service, ports }: Peer, name: string, owner: Owner): Kube
       type: 'ClusterIP',
       // Dependents start when the gate of a service passed, which may be before the probe of the node did.
       publishNotReadyAddresses: true,
-      selector: podSelector(name, owner),
+      selector: answering(service, object, owner),
       ports: servicePorts(ports),
     },
+  };
+}
+
+/** What selects the pods of an object that answer requests. */
+function answering(service: Service, object: string, owner: Owner): Record<string, string> {
+  return {
+    ...podSelector(object, owner),
+    ...workloadKindOf({ kind: kindFor(service) }).answering,
   };
 }
 

@@ -1,7 +1,5 @@
-import { type Fields, fieldsOf } from '../../core/fields.ts';
-import type { KubernetesObject } from '../../format/kubernetes.ts';
+import type { Fields } from '../../core/fields.ts';
 import type { Service } from '../../format/service.ts';
-import type { Found } from './api/cluster.ts';
 import { type Owner, podSelector, type Unnamed } from './labels.ts';
 
 /** A pod whose replicas run on different nodes or in different zones, as `spread` of its service says. */
@@ -37,17 +35,4 @@ export function disruptionBudget({ disruption }: Service, name: string, owner: O
       },
     },
   ];
-}
-
-/** How many pods a Deployment has. */
-export function replicasOf({ spec }: KubernetesObject): number {
-  return Number(fieldsOf(spec)['replicas'] ?? 1);
-}
-
-/** How many pods of a Deployment are of its present template and ready. Its conditions may be those of an earlier change. */
-export function readyReplicas(found: Found): number {
-  const { generation } = fieldsOf(found['metadata']);
-  const { observedGeneration, updatedReplicas, readyReplicas: ready } = fieldsOf(found['status']);
-  if (Number(observedGeneration ?? 0) < Number(generation ?? 0)) return 0;
-  return Math.min(Number(updatedReplicas ?? 0), Number(ready ?? 0));
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StowageError } from '../../core/error.ts';
-import { fieldsOf, listOf, textOf } from '../../core/fields.ts';
+import { fieldsOf, textOf } from '../../core/fields.ts';
 import { interrupted } from '../../core/interrupted.ts';
 import { oneLine } from '../../core/printable.ts';
 import type { KubernetesService, KubernetesWorkload } from '../../format/kubernetes.ts';
@@ -9,9 +9,9 @@ import { deploymentOf } from './deployed.ts';
 import { objectDrift } from './drift.ts';
 import { removeOurs } from './ownership.ts';
 import { type Pod, podsOf } from './pods.ts';
-import { readyReplicas, replicasOf } from './replicas.ts';
-import { type StartFailure, startFailure } from './start-failure.ts';
+import { endText, type StartFailure, startFailure } from './start-failure.ts';
 import { placeOf } from './workload.ts';
+import { podCountOf, replicasOf, workloadKindOf } from './workload-kinds.ts';
 
 const POLL_MS = 500;
 /** How long what may pass, such as a node without a free GPU, is waited for. */
@@ -29,6 +29,8 @@ const SETTLE_MS = 3_000;
 const MAX_TEXT = 500;
 const MAX_EVENTS = 20;
 
+type Ended = NonNullable<Pod['ended']>;
+
 interface Deployed {
   readonly cluster: Cluster;
   readonly workload: KubernetesWorkload;
@@ -36,7 +38,7 @@ interface Deployed {
 }
 
 /**
- * Applies the Deployment of a service and waits until the process of every replica runs: image pulled, pod placed. Pulls may take
+ * Applies the object of a service and waits until the process of every pod runs: image pulled, pod placed. Pulls may take
  * hours, so there is no limit while nothing fails except the service's `startupLimitSeconds`.
  * @throws StowageError `gate-failed` naming the reason, with the events and the last log lines
  */
@@ -45,18 +47,22 @@ export async function startService(deployed: Deployed, signal: AbortSignal): Pro
   const object = await deploymentOf(cluster, workload, service, signal);
   const began = performance.now();
   await cluster.apply(object, signal);
-  const replicas = replicasOf(service.deployment);
+  const wanted = podCountOf(service.deployment);
   const limit = (service.health?.startupLimitSeconds ?? 86_400) * 1000;
+  const exits = new Map<string, Ended>();
   let seen = 0;
   let passing: number | undefined;
   for (;;) {
     if (signal.aborted) throw interrupted(signal);
-    const pods = (await podsOf(cluster, workload, service, signal)).filter((each) => !each.deleted);
+    const all = await podsOf(cluster, workload, service, signal);
+    const pods = all.filter(({ deleted }) => !deleted);
+    for (const { uid, ended } of all) if (uid !== undefined && ended) exits.set(uid, ended);
     const waiting = pods.filter(({ runningSince }) => runningSince === undefined);
-    if (pods.length - waiting.length >= replicas) return;
+    if (pods.length - waiting.length >= wanted) return;
     const failure =
       firstFailure(waiting) ??
-      (pods.length < replicas ? await replicaFailure(deployed, signal) : undefined);
+      recreated(exits, pods) ??
+      (pods.length < wanted ? await withoutPods(deployed, signal) : undefined);
     const now = performance.now();
     if (failure === undefined) {
       passing = undefined;
@@ -79,8 +85,27 @@ export async function startService(deployed: Deployed, signal: AbortSignal): Pro
   }
 }
 
+/** Pods that were replaced because their processes ended: a controller recreates them without a back-off. */
+function recreated(
+  exits: ReadonlyMap<string, Ended>,
+  pods: readonly Pod[],
+): StartFailure | undefined {
+  const present = new Set(pods.map(({ uid }) => uid));
+  const replaced = [...exits].filter(([uid]) => !present.has(uid));
+  const [, last] = replaced.at(-1) ?? [];
+  if (last === undefined || replaced.length < TIMES_SEEN) return undefined;
+  return {
+    found: oneLine(
+      `the process exits again and again: ${endText(last)}: ${last.message}`,
+      MAX_TEXT,
+    ),
+    hint: 'send this to the release engineer',
+    mayPass: false,
+  };
+}
+
 /**
- * Deletes the Deployment of a service, whoever changed it since, and waits until its pods are gone and their GPUs free, but not
+ * Deletes the object of a service, whoever changed it since, and waits until its pods are gone and their GPUs free, but not
  * for a node that is lost. The generation has what is needed to start it again.
  * @throws StowageError `engine-failed` when a pod stays
  */
@@ -95,7 +120,7 @@ export async function stopService(deployed: Deployed, signal: AbortSignal): Prom
     if (pods.every(({ deleted }) => deleted && waited >= LOST_MS)) return;
     if (waited >= STOP_MS)
       throw new StowageError('engine-failed', `service ${service.name} does not stop`, {
-        expected: `no pod of Deployment ${service.deployment.metadata.name} after ${STOP_MS / 1000} s`,
+        expected: `no pod of ${service.deployment.kind} ${service.deployment.metadata.name} after ${STOP_MS / 1000} s`,
         found: pods.map(({ name, node = 'no node' }) => `${name} on ${node}`).join(', '),
         hint: 'check with kubectl what creates these pods',
       });
@@ -103,7 +128,7 @@ export async function stopService(deployed: Deployed, signal: AbortSignal): Prom
   }
 }
 
-/** Deletes the Deployment of a service, unless it is another owner's. Its pods end in their own time. */
+/** Deletes the object of a service, unless it is another owner's. Its pods end in their own time. */
 export async function removeDeployment(
   { cluster, workload, service: { deployment } }: Deployed,
   signal: AbortSignal,
@@ -130,13 +155,13 @@ export async function pointService(deployed: Deployed, signal: AbortSignal): Pro
   for (;;) {
     if (signal.aborted) throw interrupted(signal);
     const found = await cluster.get(placeOf(service.deployment), signal);
-    const ready = found === undefined ? 0 : readyReplicas(found);
+    const ready = found === undefined ? 0 : workloadKindOf(service.deployment).ready(found);
     const waited = performance.now() - began;
     if (ready >= replicas || (ready > 0 && waited >= ALL_READY_MS)) break;
     if (waited >= READY_MS)
       throw new StowageError('engine-failed', `service ${service.name} has no ready pod`, {
         expected: `a ready pod after ${READY_MS / 1000} s, because it passed its gate`,
-        found: found === undefined ? 'no Deployment' : 'no ready pod',
+        found: found === undefined ? `no ${service.deployment.kind}` : 'no ready pod',
         hint: 'kubectl describe shows what the readiness probe of the pod gets',
       });
     await sleep(POLL_MS, undefined, { signal }).catch(() => {});
@@ -161,25 +186,14 @@ export async function directClients(
     await sleep(SETTLE_MS, undefined, { signal }).catch(() => {});
 }
 
-/** Why the controller makes no pod: quota, PodSecurity, a webhook. */
-async function replicaFailure(
-  { cluster, service }: Deployed,
+/** Why the controller makes no pods; undefined if it only takes its time. */
+async function withoutPods(
+  { cluster, service: { deployment } }: Deployed,
   signal: AbortSignal,
 ): Promise<StartFailure | undefined> {
-  const found = await cluster.get(placeOf(service.deployment), signal);
-  const conditions = listOf(fieldsOf(found?.['status'])['conditions']);
-  const failed = conditions.find(
-    ({ type, status }) => type === 'ReplicaFailure' && status === 'True',
-  );
-  if (failed === undefined) return undefined;
-  const message = textOf(failed['message'], 65_536) ?? '';
-  return {
-    found: `the cluster admits no pod: ${oneLine(message, MAX_TEXT)}`,
-    hint: /exceeded quota/.test(message)
-      ? 'ask the owner of the cluster for a larger quota, or uninstall a release'
-      : 'ask the owner of the cluster which policy refuses the pod',
-    mayPass: /exceeded quota/.test(message),
-  };
+  const found = await cluster.get(placeOf(deployment), signal);
+  if (found === undefined) return undefined;
+  return workloadKindOf(deployment).withoutPods(cluster, found, signal);
 }
 
 async function notStarted(

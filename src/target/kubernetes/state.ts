@@ -10,9 +10,9 @@ import { missing, objectDrift } from './drift.ts';
 import { namespaceObject, parentObject } from './namespace.ts';
 import { ownerOf } from './ownership.ts';
 import { mainPod, type Pod, podsOf } from './pods.ts';
-import { readyReplicas, replicasOf } from './replicas.ts';
 import { endText, startFailure } from './start-failure.ts';
 import { placeOf } from './workload.ts';
+import { podCountOf, replicasOf, workloadKindOf } from './workload-kinds.ts';
 
 /** What a service is doing now, and how its objects differ from what was applied. */
 export async function serviceState(
@@ -29,15 +29,18 @@ export async function serviceState(
     const about = owner === undefined ? 'something other than Stowage' : `site ${owner}`;
     return {
       state: 'absent',
-      detail: `Deployment ${deployment.metadata.name} belongs to ${about}`,
+      detail: `${deployment.kind} ${deployment.metadata.name} belongs to ${about}`,
       drift: [{ field: 'owner', expected: `site ${workload.site}`, found: about }],
     };
   }
   const pods = await podsOf(cluster, workload, service, signal);
   const drift = await driftOf(cluster, { workload, service, found }, signal);
   const wanted = replicasOf(deployment);
-  if (wanted === 1) return { ...podState(mainPod(pods)), drift };
-  return { ...severalState(pods, { ready: readyReplicas(found), wanted }), drift };
+  if (wanted > 1) {
+    const ready = workloadKindOf(deployment).ready(found);
+    return { ...severalState(pods, { ready, wanted }), drift };
+  }
+  return { ...spanningState(pods, podCountOf(deployment)), drift };
 }
 
 /** It runs if one of its pods does. */
@@ -61,6 +64,23 @@ function severalState(
     ...(first === undefined ? {} : { startedAt: new Date(first).toISOString() }),
     ...{ restarts, replicas },
   };
+}
+
+/** A service runs if the pod does that answers requests; the detail says what is wrong with its workers. */
+function spanningState(pods: readonly Pod[], count: number): Omit<ServiceState, 'drift'> {
+  const state = podState(mainPod(pods));
+  const alive = pods.filter(({ deleted }) => !deleted);
+  const running = alive.filter(({ runningSince }) => runningSince !== undefined);
+  if (running.length >= count || state.state !== 'running') return state;
+  const failing = alive.find(
+    ({ worker, runningSince }) => worker === true && runningSince === undefined,
+  );
+  const parts = [
+    `${running.length} of ${count} nodes run it`,
+    failing === undefined ? '' : podState(failing).detail,
+    state.detail,
+  ];
+  return { ...state, detail: parts.filter((each) => each !== '').join(', ') };
 }
 
 function podState(pod: Pod | undefined): Omit<ServiceState, 'drift'> {

@@ -52,6 +52,17 @@ describe('when services share nodes', () => {
     expect(await packing.hasRoomAlone(demand({ [GPU]: 1 }), nodes)).toBe(true);
   });
 
+  it('gives each pod a node of its own where a service needs that, beside the pods of others', async () => {
+    const { packing } = packingOf();
+    const nodes = [node('a', { [GPU]: 4 }), node('b', { [GPU]: 2 })];
+    const apart = { ...demand({ [GPU]: 1 }, 2), apart: true };
+    expect(await packing.place({ ...apart, replicas: 3 }, nodes)).toBe('full');
+    expect(await packing.place(apart, nodes)).toBe('placed');
+    expect(await packing.place(apart, nodes)).toBe('placed');
+    expect(await packing.place(apart, nodes)).toBe('full');
+    expect(await packing.place(demand({ [GPU]: 1 }, 2), nodes)).toBe('placed');
+  });
+
   it('places all pods of a service or none', async () => {
     const { packing } = packingOf();
     const nodes = [node('a', { [GPU]: 2 }), node('b', { [GPU]: 1 })];

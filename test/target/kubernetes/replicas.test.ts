@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { fieldsOf, listOf } from '../../../src/core/fields.ts';
 import { objectDrift } from '../../../src/target/kubernetes/drift.ts';
-import { readyReplicas } from '../../../src/target/kubernetes/replicas.ts';
+import { workloadKindOf } from '../../../src/target/kubernetes/workload-kinds.ts';
 import { bundleFrom, clusterSite, twoServices, workload } from './rendered.ts';
 
 const back = '    mounts: [{ model: tiny, path: /models/tiny }]\n';
@@ -119,6 +119,7 @@ describe('when replicas are counted', () => {
       1,
     ],
   ])('judges %s by generation and counts', (_, generation, status, ready) => {
-    expect(readyReplicas({ metadata: { generation }, status })).toBe(ready);
+    const { ready: count } = workloadKindOf({ kind: 'Deployment' });
+    expect(count({ metadata: { generation }, status })).toBe(ready);
   });
 });

@@ -85,6 +85,16 @@ export class Cluster {
     );
   }
 
+  /** Whether the server has a kind, in the version that Stowage speaks. */
+  async hasKind(kind: Kind, signal: AbortSignal): Promise<boolean> {
+    const { apiVersion, plural } = kinds[kind];
+    const path = `/apis/${apiVersion}`;
+    const answer = await this.#send(`read ${path}`, { method: 'GET', path, signal });
+    if (answer.failure?.status === 404) return false;
+    const { resources } = required(answer, `read ${path}`);
+    return listOf(resources).some(({ name }) => name === plural);
+  }
+
   /** The clock of the API server, to a second; undefined if it does not say it. */
   async time(signal: AbortSignal): Promise<Date | undefined> {
     const response = await sendOnce(this.connection, { method: 'GET', path: '/version', signal });

@@ -12,6 +12,11 @@ export const kinds = {
   ResourceQuota: { apiVersion: 'v1', plural: 'resourcequotas', namespaced: true },
   Deployment: { apiVersion: 'apps/v1', plural: 'deployments', namespaced: true },
   Job: { apiVersion: 'batch/v1', plural: 'jobs', namespaced: true },
+  LeaderWorkerSet: {
+    apiVersion: 'leaderworkerset.x-k8s.io/v1',
+    plural: 'leaderworkersets',
+    namespaced: true,
+  },
   StorageClass: { apiVersion: 'storage.k8s.io/v1', plural: 'storageclasses', namespaced: false },
   RuntimeClass: { apiVersion: 'node.k8s.io/v1', plural: 'runtimeclasses', namespaced: false },
   PriorityClass: {

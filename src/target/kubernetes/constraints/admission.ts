@@ -3,10 +3,11 @@ import type { KubernetesObject, KubernetesWorkload } from '../../../format/kuber
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals, releaseText } from '../../change.ts';
 import { type Cluster, objectText } from '../api/cluster.ts';
-import { type ApiFailure, conflictsOf, failureText } from '../api/failure.ts';
+import { type ApiFailure, conflictsOf, failureText, isMissingApi } from '../api/failure.ts';
 import { isTerminating, namespaceObject, parentObject } from '../namespace.ts';
 import { ownerOf } from '../ownership.ts';
 import { clusterWorkload } from '../workload.ts';
+import { podTemplatesOf } from '../workload-kinds.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
 
 /** Where objects are tried whose own namespace does not exist yet. */
@@ -88,10 +89,10 @@ function objectsOf(workload: KubernetesWorkload, exists: boolean): KubernetesObj
     ...objects,
     ...services.flatMap(({ deployment, service }) => [
       deployment,
-      podOf(deployment),
+      ...podsOf(deployment),
       ...(service === undefined ? [] : [service]),
     ]),
-    ...(workload.fill === undefined ? [] : [workload.fill.job, podOf(workload.fill.job)]),
+    ...(workload.fill === undefined ? [] : [workload.fill.job, ...podsOf(workload.fill.job)]),
   ];
   return [
     ...(ownsNamespace ? [namespaceObject(workload)] : []),
@@ -106,10 +107,10 @@ function standIn(object: KubernetesObject): KubernetesObject {
     : { ...object, metadata: { ...metadata, namespace: STAND_IN } };
 }
 
-function podOf({ metadata, spec }: KubernetesObject): KubernetesObject {
-  const template = fieldsOf(fieldsOf(spec)['template']);
-  const { name, namespace } = metadata;
-  return {
+/** A pod of each template of an object. */
+function podsOf(object: KubernetesObject): KubernetesObject[] {
+  const { name, namespace } = object.metadata;
+  return podTemplatesOf(object).map(({ template }) => ({
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: {
@@ -118,11 +119,16 @@ function podOf({ metadata, spec }: KubernetesObject): KubernetesObject {
       labels: fieldsOf(template['metadata'])['labels'] as Record<string, string>,
     },
     spec: template['spec'],
-  };
+  }));
 }
 
-/** An account that may not create pods cannot try one: the controller of the Deployment creates them. */
-function isUntried({ kind }: KubernetesObject, { status, message }: ApiFailure): boolean {
+/**
+ * An account that may not create pods cannot try one: a controller creates them. Another rule says that a cluster has no
+ * LeaderWorkerSets.
+ */
+function isUntried({ kind }: KubernetesObject, failure: ApiFailure): boolean {
+  const { status, message } = failure;
+  if (kind === 'LeaderWorkerSet' && isMissingApi(failure)) return true;
   return kind === 'Pod' && status === 403 && /cannot (?:create|patch) resource/.test(message);
 }
 

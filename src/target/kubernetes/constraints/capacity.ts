@@ -56,8 +56,9 @@ export async function capacity(input: ClusterConstraintInput): Promise<Constrain
         : await roomFor(each, { nodes, packing, input }),
     );
   return starting.map((each) => {
-    const { replicas } = demandOf(each.deployed.deployment);
-    const room = replicas === 1 ? 'a node with room' : `room for ${replicas} pods`;
+    const { replicas, apart } = demandOf(each.deployed.deployment);
+    const several = apart === true ? `${replicas} nodes with room` : `room for ${replicas} pods`;
+    const room = replicas === 1 ? 'a node with room' : several;
     return {
       rule: 'capacity',
       needs: `${room} for service ${each.service} of release ${each.release}`,
@@ -115,6 +116,11 @@ async function roomFor(
   const wanted = requestText(demand.request);
   if (possible.length === 0)
     return { satisfied: false, found: `${excludedText(deployment, nodes)}; it needs ${wanted}` };
+  if (demand.apart === true && possible.length < demand.replicas)
+    return {
+      satisfied: false,
+      found: `${possible.length} of ${nodes.length} nodes may run it and have ${wanted}, and each of its ${demand.replicas} pods needs a node of its own`,
+    };
   const missing = demand.spread.find((key) =>
     possible.every(({ labels: { [key]: value } }) => value === undefined),
   );

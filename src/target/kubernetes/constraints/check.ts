@@ -12,12 +12,13 @@ import { networkPolicy, outsidePorts } from './network.ts';
 import { nodeDisk } from './node-disk.ts';
 import { quota } from './quota.ts';
 import { rights } from './rights.ts';
-import { version } from './version.ts';
+import { leaderWorkerSets, version } from './version.ts';
 import { volume } from './volume.ts';
 
 /** Rules that need no work in the cluster come first, and the one that needs a pod last. */
 const rules: readonly ClusterRule[] = [
   version,
+  leaderWorkerSets,
   rights,
   depot,
   existence,

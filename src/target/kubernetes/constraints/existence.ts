@@ -3,8 +3,8 @@ import type { KubernetesWorkload } from '../../../format/kubernetes.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals } from '../../change.ts';
 import { type Found, type Named, objectText } from '../api/cluster.ts';
-import { podSpecOf } from '../capacity.ts';
 import { clusterWorkload, placeText } from '../workload.ts';
+import { podSpecOf } from '../workload-kinds.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
 
 /** An object that a release refers to and its site does not make. */

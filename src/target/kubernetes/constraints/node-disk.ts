@@ -5,7 +5,7 @@ import type { Constraint } from '../../../format/plan.ts';
 import { arrivals } from '../../change.ts';
 import { imageLayers, unpackedBytes } from '../../container/disk-use.ts';
 import type { StoredBlobs } from '../../target.ts';
-import { type ClusterNode, candidates } from '../capacity.ts';
+import { type ClusterNode, candidates, type Demand, demandOf } from '../capacity.ts';
 import { contentImages, imagesOf } from '../content-images.ts';
 import { clusterWorkload } from '../workload.ts';
 import { readableNodes } from './capacity.ts';
@@ -23,14 +23,16 @@ export async function nodeDisk(input: ClusterConstraintInput): Promise<Constrain
   for (const { release, bundle } of arrivals(change)) {
     for (const { name, deployment } of clusterWorkload(release)?.services ?? []) {
       const bytes = await bytesOf(bundle, imagesOf(deployment), store);
-      const needs = `a node with a disk of ${formatBytes(bytes)} or more for images and models of service ${name} of release ${release.name}, as content and as snapshot`;
+      const { apart, replicas } = demandOf(deployment);
+      const count = apart === true ? `${replicas} nodes` : 'a node';
+      const needs = `${count} with a disk of ${formatBytes(bytes)} or more for images and models of service ${name} of release ${release.name}, as content and as snapshot`;
       const nodes = await readableNodes(input);
       constraints.push({
         rule: 'node-disk',
         needs,
         ...(nodes === undefined
           ? { satisfied: true, found: 'not known: the account may not read nodes' }
-          : judge(candidates(deployment, nodes), bytes)),
+          : judge(candidates(deployment, nodes), bytes, demandOf(deployment))),
       });
     }
   }
@@ -40,6 +42,7 @@ export async function nodeDisk(input: ClusterConstraintInput): Promise<Constrain
 function judge(
   nodes: readonly ClusterNode[],
   bytes: number,
+  { apart, replicas }: Demand,
 ): { readonly satisfied: boolean; readonly found: string } {
   const known = nodes.flatMap(({ allocatable }) => allocatable[DISK] ?? []);
   if (known.length === 0)
@@ -52,8 +55,12 @@ function judge(
     };
   const large = known.filter((each) => each >= bytes);
   const largest = formatBytes(Math.max(...known));
-  if (large.length === 0 && known.length === nodes.length)
-    return { satisfied: false, found: `the largest of ${nodes.length} nodes has ${largest}` };
+  const needed = apart === true ? replicas : 1;
+  if (large.length < needed && known.length === nodes.length)
+    return {
+      satisfied: false,
+      found: `${needed > 1 ? `${large.length} of ${needed} nodes have it: ` : ''}the largest of ${nodes.length} nodes has ${largest}`,
+    };
   return {
     satisfied: true,
     found: `${large.length} of ${nodes.length} nodes have it, the largest ${largest}; how much is free is not known`,

@@ -4,18 +4,17 @@ import type { Constraint } from '../../../format/plan.ts';
 import { arrivals, changesBetween } from '../../change.ts';
 import type { Found } from '../api/cluster.ts';
 import { isForbidden } from '../api/failure.ts';
-import { podSpecOf, type Resources, requestOf } from '../capacity.ts';
+import { groupOf, type Kind, kinds } from '../api/kinds.ts';
+import { type Resources, requestOf } from '../capacity.ts';
 import { metadataOf } from '../pods.ts';
 import { quantity } from '../quantity.ts';
-import { replicasOf } from '../replicas.ts';
 import { clusterWorkload } from '../workload.ts';
+import { podCountOf, podSpecOf } from '../workload-kinds.ts';
 import { startingServices } from './capacity.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
 
 /** Sums of fractions of processors. */
 const ROUNDING = 1e-6;
-const DEPLOYMENTS = 'count/deployments.apps';
-const JOBS = 'count/jobs.batch';
 
 /** What exists at the same time, beside what runs already. */
 interface Together {
@@ -71,7 +70,7 @@ function demandsByNamespace(input: ClusterConstraintInput): Map<string, Together
   for (const { release } of arrivals(input.change)) {
     const { fill, namespace = '' } = clusterWorkload(release) ?? {};
     if (fill === undefined) continue;
-    const amounts = { ...quotaAmounts(fill.job), [JOBS]: 1 };
+    const amounts = { ...quotaAmounts(fill.job), [countKey(fill.job)]: 1 };
     add(namespace, { amounts, what: `the Job that fills claim ${fill.claim}` });
   }
   return demands;
@@ -83,10 +82,11 @@ function amountsByNamespace({ change }: ClusterConstraintInput): Map<string, Res
   const count = (namespace: string, deployment: KubernetesObject, sign: number): void => {
     const sum = amounts.get(namespace) ?? {};
     amounts.set(namespace, sum);
-    const replicas = sign * replicasOf(deployment);
+    const pods = sign * podCountOf(deployment);
     for (const [key, amount] of Object.entries(quotaAmounts(deployment)))
-      sum[key] = (sum[key] ?? 0) + replicas * amount;
-    sum[DEPLOYMENTS] = (sum[DEPLOYMENTS] ?? 0) + sign;
+      sum[key] = (sum[key] ?? 0) + pods * amount;
+    const objects = countKey(deployment);
+    sum[objects] = (sum[objects] ?? 0) + sign;
   };
   const { leaving } = changesBetween(change.from, change.to);
   for (const { workload, deployed } of startingServices(change))
@@ -103,7 +103,12 @@ function amountsByNamespace({ change }: ClusterConstraintInput): Map<string, Res
   return amounts;
 }
 
-/** What a pod of a Deployment or Job counts for, by the keys of a quota. */
+/** The key of a quota for the number of such objects. */
+function countKey({ kind }: KubernetesObject): string {
+  return `count/${kinds[kind as Kind].plural}.${groupOf(kind as Kind)}`;
+}
+
+/** What a pod of an object counts for, by the keys of a quota. */
 function quotaAmounts(workload: KubernetesObject): Resources {
   const { pods = 1, ...requests } = requestOf(workload);
   const amounts: Record<string, number> = { pods, 'count/pods': pods };

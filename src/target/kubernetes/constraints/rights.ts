@@ -2,6 +2,7 @@ import type { KubernetesWorkload } from '../../../format/kubernetes.ts';
 import type { KubernetesSite } from '../../../format/kubernetes-site.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals, changesBetween } from '../../change.ts';
+import { groupOf } from '../api/kinds.ts';
 import { type Right, reviewRights, rightText } from '../api/review.ts';
 import { clusterWorkload } from '../workload.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
@@ -20,6 +21,8 @@ export interface RightsNeeds {
   readonly exec: boolean;
   /** Whether a service has a disruption budget. */
   readonly budgets: boolean;
+  /** Whether a service spans several nodes. */
+  readonly groups: boolean;
 }
 
 /** Rights that belong together, as a rule of a Role has them. */
@@ -61,6 +64,10 @@ const grants: readonly Grant[] = [
   {
     ...{ purpose: OBJECTS, group: 'policy', resources: ['poddisruptionbudgets'], verbs: MANAGE },
     when: ({ budgets }) => budgets,
+  },
+  {
+    ...{ purpose: OBJECTS, group: groupOf('LeaderWorkerSet'), verbs: MANAGE },
+    ...{ resources: ['leaderworkersets'], when: ({ groups }: RightsNeeds) => groups },
   },
   {
     ...{ purpose: LOCAL, group: '', resources: ['persistentvolumeclaims'], verbs: MANAGE },
@@ -133,12 +140,12 @@ export function grantsFor(needs: RightsNeeds): Grant[] {
   return grants.filter(({ when }) => when?.(needs) !== false);
 }
 
-/** What a site needs for any release. */
-export function needsOfSite(site: KubernetesSite): RightsNeeds {
+/** What a site needs for any release. @param groups whether services may span several nodes */
+export function needsOfSite(site: KubernetesSite, groups: boolean): RightsNeeds {
   const { namespace, weights, fill, storageClass } = site;
   const claims = storageClass !== undefined;
   const needs = {
-    ...{ local: weights === 'local', exec: true, budgets: true },
+    ...{ local: weights === 'local', exec: true, budgets: true, groups },
     ...{ fill: fill !== undefined || claims, claims },
   };
   return namespace === undefined ? needs : { ...needs, namespace };
@@ -167,6 +174,7 @@ export function rightsFor(workload: KubernetesWorkload): Right[] {
       workload.fill !== undefined && objects.some(({ kind }) => kind === 'PersistentVolumeClaim'),
     exec: services.some(({ health }) => health?.command !== undefined),
     budgets: objects.some(({ kind }) => kind === 'PodDisruptionBudget'),
+    groups: services.some(({ deployment }) => deployment.kind === 'LeaderWorkerSet'),
   };
   const required = grantsFor(needs).filter(({ optional }) => optional !== true);
   return rightsOf(required, namespace);

@@ -1,6 +1,7 @@
 import { textOf } from '../../../core/fields.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals } from '../../change.ts';
+import { kinds } from '../api/kinds.ts';
 import { clusterWorkload } from '../workload.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
 
@@ -23,6 +24,33 @@ export async function version(input: ClusterConstraintInput): Promise<Constraint
       satisfied: supported,
       needs: `Kubernetes 1.${WITH_GATE} or later, which mounts models as images`,
       found: text,
+    },
+  ];
+}
+
+const SETS = 'LeaderWorkerSet';
+/** What to do about a cluster without them. Earlier versions drop image volumes from pods. */
+export const WITHOUT_SETS =
+  'the cluster does not have it: ask its owner to install LeaderWorkerSet 0.6 or later (https://lws.sigs.k8s.io)';
+
+/** The server has LeaderWorkerSets, which are no part of Kubernetes, where a service spans several nodes. */
+export async function leaderWorkerSets(input: ClusterConstraintInput): Promise<Constraint[]> {
+  const { change, cluster, signal } = input;
+  const spanning = arrivals(change).flatMap(({ release, bundle }) =>
+    clusterWorkload(release) === undefined
+      ? []
+      : bundle.services.flatMap(({ name, nodes }) =>
+          nodes === undefined ? [] : [`service ${name} of release ${release.name}`],
+        ),
+  );
+  if (spanning.length === 0) return [];
+  const satisfied = await cluster.hasKind(SETS, signal);
+  return [
+    {
+      rule: 'leader-worker-set',
+      satisfied,
+      needs: `${kinds[SETS].apiVersion} ${SETS}, because several nodes run ${spanning.join(', ')}`,
+      found: satisfied ? 'the cluster has it' : WITHOUT_SETS,
     },
   ];
 }

@@ -1,13 +1,15 @@
 import { counted } from '../../../core/amount.ts';
 import { StowageError } from '../../../core/error.ts';
 import { fieldsOf, textOf } from '../../../core/fields.ts';
+import type { Bundle } from '../../../format/bundle.ts';
 import type { KubernetesSite } from '../../../format/kubernetes-site.ts';
 import type { Finding } from '../../finding.ts';
 import type { Cluster } from '../api/cluster.ts';
 import { isForbidden } from '../api/failure.ts';
+import { kinds } from '../api/kinds.ts';
 import { accountName, reviewRights, rightText } from '../api/review.ts';
 import { grantsFor, needsOfSite, rightsOf } from '../constraints/rights.ts';
-import { imageVolumes } from '../constraints/version.ts';
+import { imageVolumes, WITHOUT_SETS } from '../constraints/version.ts';
 import { metadataOf } from '../pods.ts';
 import { type ClusterToExamine, finding, someOf } from './cluster-finding.ts';
 import { examineProbes } from './examine-probes.ts';
@@ -37,6 +39,7 @@ export async function examineCluster(
   }
   const all = await nodesOrNone(cluster, input.signal);
   findings.push(
+    ...(await leaderWorkerSets(cluster, input)),
     ...(await rights(cluster, input)),
     ...nodes(all, input),
     ...(await storageClasses(cluster, input)),
@@ -61,11 +64,27 @@ async function version(cluster: Cluster, { settings, signal }: ClusterToExamine)
   return finding('Kubernetes', 'wrong', found, text);
 }
 
+/** Only services that span several nodes need them. */
+async function leaderWorkerSets(
+  cluster: Cluster,
+  { bundles, signal }: ClusterToExamine,
+): Promise<Finding[]> {
+  if (!bundles.some(spansNodes)) return [];
+  const check = 'LeaderWorkerSet';
+  return (await cluster.hasKind(check, signal))
+    ? [finding(check, 'right', kinds[check].apiVersion)]
+    : [finding(check, 'wrong', 'not installed', WITHOUT_SETS)];
+}
+
+function spansNodes({ services }: Bundle): boolean {
+  return services.some(({ nodes: spanned }) => spanned !== undefined);
+}
+
 async function rights(
   cluster: Cluster,
-  { settings, signal }: ClusterToExamine,
+  { settings, bundles, signal }: ClusterToExamine,
 ): Promise<Finding[]> {
-  const needs = needsOfSite(settings);
+  const needs = needsOfSite(settings, bundles.some(spansNodes));
   const all = grantsFor(needs);
   const account = (await accountName(cluster, signal)) ?? 'unknown to this server';
   const hint =

@@ -30,7 +30,8 @@ export async function requestedRole(
   signal: AbortSignal,
 ): Promise<RoleToRequest> {
   const account = (await accountName(cluster, signal)) ?? 'ACCOUNT';
-  const texts = roleTexts(needsOfSite(settings), account);
+  const groups = await cluster.hasKind('LeaderWorkerSet', signal);
+  const texts = roleTexts(needsOfSite(settings, groups), account);
   return {
     objects: texts.map(({ object }) => object),
     yaml: texts.map(({ yaml }) => yaml).join('---\n'),

@@ -6,11 +6,20 @@ import { rightText } from '../../../../src/target/kubernetes/api/review.ts';
 import { capacity } from '../../../../src/target/kubernetes/constraints/capacity.ts';
 import type { ClusterConstraintInput } from '../../../../src/target/kubernetes/constraints/constraint.ts';
 import { rights, rightsFor } from '../../../../src/target/kubernetes/constraints/rights.ts';
-import { version } from '../../../../src/target/kubernetes/constraints/version.ts';
+import {
+  leaderWorkerSets,
+  version,
+} from '../../../../src/target/kubernetes/constraints/version.ts';
 import { workloadOf } from '../../../../src/target/kubernetes/workload.ts';
 import { bundleFrom, clusterSite, deployed, generationOf, twoServices } from '../rendered.ts';
 
 const gpu = twoServices.replace('    cpus: 1.5', '    gpus: 2');
+
+/** The service `back` on two nodes, with two GPUs on each. */
+const spanning = twoServices.replace(
+  '    mounts:',
+  '    gpus: 2\n    nodes: { count: 2, ports: [29500], worker: { args: [] } }\n    mounts:',
+);
 
 /** What a cluster answers. */
 interface Answers {
@@ -19,6 +28,8 @@ interface Answers {
   readonly denied?: readonly string[];
   readonly nodes?: readonly object[];
   readonly pods?: readonly object[];
+  /** Whether it has LeaderWorkerSets. */
+  readonly sets?: boolean;
 }
 
 function clusterOf({
@@ -26,8 +37,10 @@ function clusterOf({
   denied = [],
   nodes = [],
   pods = [],
+  sets = false,
 }: Answers): Cluster {
   const fake = {
+    hasKind: async () => sets,
     read: async () => ({ gitVersion }),
     create: async (
       _: string,
@@ -95,6 +108,50 @@ describe('when the version of a cluster matters', () => {
   it('needs no version for weights from a claim', async () => {
     const settings = { weights: 'volume', claim: 'models' } as const;
     expect(await version(input(twoServices, { gitVersion: 'v1.20.0' }, { settings }))).toEqual([]);
+  });
+});
+
+describe('when a service spans several nodes', () => {
+  it.each([
+    [true, /has it/],
+    [false, /install LeaderWorkerSet/],
+  ])('needs LeaderWorkerSets in the cluster: %s', async (sets, found) => {
+    expect(await leaderWorkerSets(input(spanning, { sets }))).toEqual([
+      {
+        ...{ rule: 'leader-worker-set', satisfied: sets },
+        needs:
+          'leaderworkerset.x-k8s.io/v1 LeaderWorkerSet, because several nodes run service back of release chat',
+        found: expect.stringMatching(found),
+      },
+    ]);
+    expect(await leaderWorkerSets(input(twoServices, { sets }))).toEqual([]);
+  });
+
+  it('needs the right to manage them, and only then', () => {
+    const right = 'create leaderworkersets.leaderworkerset.x-k8s.io in stowage-chat';
+    const all = (text: string): string[] =>
+      rightsFor(workloadOf(deployed(bundleFrom(text)))).map(rightText);
+    expect(all(spanning)).toContain(right);
+    expect(all(twoServices)).not.toContain(right);
+  });
+
+  it.each([
+    ['each of which has room', [2, 2], true, /^2 of 2 nodes may run it$/],
+    ['one of which is too small', [4, 1], false, /^1 of 2 nodes .* a node of its own$/],
+    ['and there is one with room for all', [4], false, /^1 of 1 nodes .* a node of its own$/],
+  ])('needs nodes, %s', async (_, gpus, satisfied, words) => {
+    const nodes = gpus.map((count, index) => {
+      const made = node({ 'nvidia.com/gpu': String(count) });
+      return { ...made, metadata: { ...made.metadata, name: `n${index}` } };
+    });
+    const constraints = await capacity(input(spanning, { nodes }));
+    expect(constraints.filter(({ needs }) => needs.includes('back'))).toEqual([
+      {
+        ...{ rule: 'capacity', satisfied },
+        needs: '2 nodes with room for service back of release chat',
+        found: expect.stringMatching(words),
+      },
+    ]);
   });
 });
 

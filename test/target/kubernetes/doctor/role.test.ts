@@ -19,8 +19,16 @@ const shared: RightsNeeds = {
   fill: false,
   claims: false,
   budgets: true,
+  groups: false,
 };
-const own: RightsNeeds = { local: true, exec: true, fill: false, claims: false, budgets: true };
+const own: RightsNeeds = {
+  local: true,
+  exec: true,
+  fill: false,
+  claims: false,
+  budgets: true,
+  groups: false,
+};
 const page = readFileSync(new URL('../../../../manifests/KUBERNETES.md', import.meta.url), 'utf8');
 
 describe('when the role of an account is printed', () => {
