@@ -34,7 +34,7 @@ describe('when the depot starts', () => {
   it('refuses a port in use', async () => {
     const depot = await start();
     const error = await expectCode(() => start(port(depot)), 'host-unfit');
-    expect(error.found).toBe('EADDRINUSE');
+    expect(error.found).toBe('the port is in use');
   });
 
   it('answers 404 outside its APIs', async () => {
