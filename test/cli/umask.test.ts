@@ -40,6 +40,7 @@ describe.each(masks.map((mask) => ({ mask, text: mask.toString(8).padStart(3, '0
   ({ mask }) => {
     it('gives every file and folder that a command writes the mode that it needs', async () => {
       const place = scratch.fresh('place');
+      process.umask(0o022);
       mkdirSync(place, { mode: 0o755 });
       mkdirSync(join(place, 'site'), { mode: 0o755 });
       writeFileSync(

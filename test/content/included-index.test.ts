@@ -5,7 +5,7 @@ import { type IncludedIndex, includedIndex } from '../../src/content/included-in
 import type { StoredManifest } from '../../src/content/manifest-claims.ts';
 import type { Digest } from '../../src/core/digest.ts';
 import { startDepot } from '../../src/depot/server.ts';
-import { capture } from '../lab/process.ts';
+import { skopeo } from '../lab/skopeo.ts';
 import { type LayoutImage, tinyImage } from '../lab/tiny-image.ts';
 import { scratchFolder } from '../support/scratch.ts';
 
@@ -99,8 +99,11 @@ describe('when an index lists platforms that are not in the bundle', () => {
         const source = `docker://${depot.host}/chat/app:${tag}`;
         const to = scratch.fresh('copied');
         const args = ['copy', '--all', '--src-tls-verify=false', '--preserve-digests'];
-        const { status } = await capture('skopeo', [...args, source, `dir:${to}`]);
-        return status === 0 && existsSync(join(to, 'manifest.json'));
+        const copied = await skopeo([...args, source, `dir:${to}`]).then(
+          () => true,
+          () => false,
+        );
+        return copied && existsSync(join(to, 'manifest.json'));
       };
       expect([await copy('1.0'), await copy('1.0-included')]).toEqual([false, true]);
     } finally {

@@ -1,19 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
-import { networkInterfaces } from 'node:os';
 import { connect, type SecureVersion } from 'node:tls';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { type Depot, type DepotOptions, startDepot } from '../../src/depot/server.ts';
 import { parseTokens } from '../../src/depot/tokens.ts';
 import { run } from '../lab/process.ts';
 import { expectCode } from '../support/error.ts';
+import { requireIpv6 } from '../support/ipv6.ts';
 import { scratchFolder } from '../support/scratch.ts';
-import { skipBecause } from '../support/skip-because.ts';
 import { ask, Store } from './fixture.ts';
 
-const HAS_IPV6 = Object.values(networkInterfaces())
-  .flat()
-  .some((each) => each?.address === '::1');
 const TOKEN = 'a-token-of-some-length';
 const scratch = scratchFolder();
 const store = new Store();
@@ -80,7 +76,7 @@ describe('when other hosts could reach the depot', () => {
   ] as const)(
     'serves over TLS on %s, whose certificate names it',
     async ([address, host], test) => {
-      if (address === '::1' && !HAS_IPV6) skipBecause(test, 'this machine has no IPv6');
+      if (address === '::1') requireIpv6(test);
       const tls = await certificate();
       const depot = await start({ tls, tokens, address });
       expect(depot.host).toMatch(new RegExp(`^${host.replace(/[[\]]/g, '\\$&')}:\\d+$`));

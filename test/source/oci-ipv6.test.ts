@@ -6,6 +6,7 @@ import type { Lock } from '../../src/format/lock.ts';
 import { pushLayout, type Registry, startRegistry } from '../lab/registry.ts';
 import { type LayoutImage, tinyImage } from '../lab/tiny-image.ts';
 import { runProgram } from '../support/fake-terminal.ts';
+import { requireIpv6 } from '../support/ipv6.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'stowage-ipv6-'));
 let image: LayoutImage;
@@ -16,7 +17,6 @@ beforeAll(async () => {
   const plain = await startRegistry(join(folder, 'registry'));
   await pushLayout(join(folder, 'layout'), image.tag, `${plain.host}/team/app:1.0`);
   await plain.stop();
-  registry = await startRegistry(join(folder, 'registry'), { address: '[::1]' });
 });
 
 afterAll(async () => {
@@ -25,8 +25,10 @@ afterAll(async () => {
 });
 
 describe('when a registry is named by its IPv6 address', () => {
-  it.each([':1.0', '@digest'])('is locked and packed: /team/app%s', async (suffix) => {
-    const host = registry?.host ?? '';
+  it.for([':1.0', '@digest'])('is locked and packed: /team/app%s', async (suffix, test) => {
+    requireIpv6(test);
+    registry ??= await startRegistry(join(folder, 'registry'), { address: '[::1]' });
+    const { host } = registry;
     const source = `${host}/team/app${suffix.replace('@digest', `@${image.digest}`)}`;
     writeFileSync(
       join(folder, 'stowage.yaml'),

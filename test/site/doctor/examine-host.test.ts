@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
   examineAlgorithms,
@@ -11,6 +13,9 @@ import { examineRuntime, fips, type Runtime } from '../../../src/site/doctor/run
 import type { CommandRunner } from '../../../src/target/host/command.ts';
 import { runCommand } from '../../../src/target/host/command.ts';
 import { expectCode } from '../../support/error.ts';
+import { scratchFolder } from '../../support/scratch.ts';
+
+const scratch = scratchFolder();
 
 const runtime: Runtime = {
   node: '24.21.0',
@@ -171,7 +176,12 @@ describe('when an engine is looked for', () => {
 
 describe('when a host is examined', () => {
   it('is fit with doubts, and unfit with one wrong answer', async () => {
-    const host = { runtime, env: { LD_PRELOAD: 'x.so', PATH: '/nonexistent' }, signal };
+    // The policy of this machine does not count.
+    const policy = { default: [{ type: 'insecureAcceptAnything' }] };
+    mkdirSync(join(scratch.root, '.config/containers'), { recursive: true });
+    writeFileSync(join(scratch.root, '.config/containers/policy.json'), JSON.stringify(policy));
+    const env = { LD_PRELOAD: 'x.so', PATH: '/nonexistent', HOME: scratch.root };
+    const host = { runtime, env, signal };
     const fit = await examineHost({ ...host, now: RELEASED });
     expect(fit.fit).toBe(true);
     expect(fit.findings.filter(({ verdict }) => verdict === 'doubt')).toMatchObject([

@@ -1,7 +1,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:net';
-import { arch, networkInterfaces, release, totalmem } from 'node:os';
+import { arch, release, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createHostProbe } from '../../../src/target/host/host-probe.ts';
@@ -9,13 +9,10 @@ import { listeners, ownerOf } from '../../../src/target/host/listeners.ts';
 import { cpuFeatures, kernelRelease, memoryBytes } from '../../../src/target/host/processor.ts';
 import { context } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
+import { requireIpv6 } from '../../support/ipv6.ts';
 import { scratchFolder } from '../../support/scratch.ts';
-import { skipBecause } from '../../support/skip-because.ts';
 
 const scratch = scratchFolder(true);
-const HAS_IPV6 = Object.values(networkInterfaces()).some((each) =>
-  each?.some(({ family }) => family === 'IPv6'),
-);
 const here = createHostProbe({ env: { PATH: '/usr/bin:/bin' } });
 
 async function listening(host: string): Promise<number> {
@@ -46,7 +43,7 @@ describe('when this host is read', () => {
   it.for(['127.0.0.1', '0.0.0.0', '::', '::1'])(
     'names who listens on %s',
     async (address, test) => {
-      if (address.includes(':') && !HAS_IPV6) skipBecause(test, 'this machine has no IPv6');
+      if (address.includes(':')) requireIpv6(test);
       const port = await listening(address);
       const found = (await listeners(here)).filter((each) => each.port === port);
       expect(found).toHaveLength(1);
