@@ -81,6 +81,12 @@ export function scalingDefects(
   return defects;
 }
 
+/** A service without its {@link Scaling}, for one container of it. */
+export function withoutScaling<S extends Scaling>(service: S): Omit<S, keyof Scaling> {
+  const { replicas, disruption, spread, requests, nodes, ...one } = service;
+  return one;
+}
+
 /** The first version of bundles that has every field of these services, which may have any type. */
 export function scalingVersion(services: unknown): 1 | 2 {
   const used = listOf(services).some((each) => scalingFields.some((name) => name in each));

@@ -10,6 +10,7 @@ import type {
   RenderedNetwork,
   RenderedService,
 } from '../../format/containers.ts';
+import { withoutScaling } from '../../format/scaling.ts';
 import { inOrder, type Mount, type Port, type Service } from '../../format/service.ts';
 import { adapterArguments, adapterPath } from '../adapters.ts';
 import type { RenderInput } from '../target.ts';
@@ -33,7 +34,7 @@ export function renderContainers(input: RenderInput): ContainerWorkload {
 
 function renderService(service: Service, input: RenderInput): Omit<RenderedService, 'networks'> {
   const { bundle, settings, siteId, files, fill } = input;
-  const { image: imageName, mounts, adapters, secrets, user, ...plain } = service;
+  const { image: imageName, mounts, adapters, secrets, user, ...plain } = withoutScaling(service);
   const { ports, args, env, entrypoint, name, ...rest } = plain;
   const adapted = adapterArguments(service, bundle);
   const image = bundle.images.find((each) => each.name === imageName);

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { digestHex } from '../../../src/core/digest.ts';
 import { checkDocument } from '../../../src/format/document.ts';
 import { type DeployedRelease, generationKind } from '../../../src/format/generation.ts';
+import type { Service } from '../../../src/format/service.ts';
 import { type Site, siteKind } from '../../../src/format/site.ts';
 import { renderRelease } from '../../../src/site/planning/render.ts';
 import { containersOf } from '../../../src/target/container/workload.ts';
@@ -42,7 +43,11 @@ beforeAll(async () => {
   });
 });
 
-function render(values: Record<string, unknown> = {}, address = '127.0.0.1'): DeployedRelease {
+function render(
+  values: Record<string, unknown> = {},
+  address = '127.0.0.1',
+  more: Partial<Service> = {},
+): DeployedRelease {
   const site: Site = checkDocument(siteKind, {
     apiVersion: 'stowage/v1',
     name: 'site',
@@ -57,7 +62,8 @@ function render(values: Record<string, unknown> = {}, address = '127.0.0.1'): De
     ownSecrets: [],
     secretNames: new Map(),
   };
-  return renderRelease({ id: small.id, bundle: small.bundle }, place);
+  const services = small.bundle.services.map((each) => ({ ...each, ...more }));
+  return renderRelease({ id: small.id, bundle: { ...small.bundle, services } }, place);
 }
 
 describe('when a release is rendered', () => {
@@ -102,6 +108,16 @@ describe('when a release is rendered', () => {
       config,
       tag: `localhost/stowage/0a1b2c3d/chat/server:1.0.0-${hex.slice(0, 12)}`,
     });
+  });
+
+  it.each<[string, Partial<Service>]>([
+    ['replicas', { replicas: 3 }],
+    ['disruption', { replicas: 3, disruption: 1 }],
+    ['spread', { replicas: 3, spread: ['kubernetes.io/hostname'] }],
+    ['requests', { requests: { cpus: 1 } }],
+    ['nodes', { nodes: { count: 2, ports: [5000], worker: { args: [] } } }],
+  ])('is one container, whatever a cluster would do with its %s', (_, more) => {
+    expect(containersOf(render({}, '127.0.0.1', more))).toEqual(containersOf(render()));
   });
 
   it('gives what a generation can keep', () => {
