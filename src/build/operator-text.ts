@@ -54,7 +54,7 @@ Change to the folder that contains this file. Set the path of the root
 certificate and the fingerprint on your paper:
 
     ROOT=/path/to/ROOT.pem
-    PAPER=digits-on-the-paper
+    PAPER='digits-on-the-paper'
 
 3. CHECK BY HAND
 

@@ -22,7 +22,7 @@ You need the root certificate of your signers as ROOT.pem, and its SHA-256 finge
 you separately from this bundle. Change to the folder that contains this file, and set the path and the fingerprint:
 
     ROOT=/path/to/ROOT.pem
-    PAPER=digits-on-the-paper
+    PAPER='digits-on-the-paper'
 
 First follow steps 1 and 2 of VERIFY.txt, which verify the signatures on the list SHA512SUMS with openssl.
 ${ways}`;

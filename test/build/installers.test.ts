@@ -152,7 +152,10 @@ describe('when README.txt is written', () => {
     expect(text).toContain('chat 1.4.0');
     expect(text).toMatch(/glibc 2\.28 .*musl/s);
     const [root, paper, ...lines] = commandsOf(text);
-    expect([root, paper]).toEqual(['    ROOT=/path/to/ROOT.pem', '    PAPER=digits-on-the-paper']);
+    expect([root, paper]).toEqual([
+      '    ROOT=/path/to/ROOT.pem',
+      "    PAPER='digits-on-the-paper'",
+    ]);
     expect(lines).toHaveLength(6);
     expect(lines.slice(0, 3)).toEqual([
       "    grep ' stowage-linux-x64$' SHA512SUMS | sha512sum --check --strict",

@@ -33,7 +33,7 @@ describe('when the operator’s guide is written', () => {
       .map((each) => each.commands[0]);
     expect(commands).toEqual([
       'ROOT=/path/to/ROOT.pem',
-      'PAPER=digits-on-the-paper',
+      "PAPER='digits-on-the-paper'",
       'openssl x509 -in "$ROOT" -noout -subject -fingerprint -sha256',
       "grep ' stowage-linux-x64$' SHA512SUMS | sha512sum --check --strict",
       'install -m 0755 stowage-linux-x64 /usr/local/bin/stowage',

@@ -159,7 +159,7 @@ async function failure(
   return new StowageError('gate-failed', `service ${of.service} did not pass the ${check} gate`, {
     expected,
     found,
-    hint: 'the lines below are the last that the service wrote; send them to the release engineer',
+    hint: 'this error lists the last lines that the service wrote; send them to the release engineer',
     defects: logs.split('\n').filter((line) => line.trim() !== ''),
   });
 }
