@@ -97,7 +97,8 @@ describe.each(made)('when a site was made by %s', (version) => {
     const installed = await today('install', next);
     expect(installed.stderr).not.toContain('error');
     expect(installed.json).toMatchObject({ changed: true, generation: 4 });
-    expect((await today('rollback')).json).toMatchObject({ changed: true, generation: 3 });
+    // Generation 2 ran before, because a rollback had returned to it.
+    expect((await today('rollback')).json).toMatchObject({ changed: true, generation: 2 });
     expect((await today('rollback', '--to', '1')).json).toMatchObject({ generation: 1 });
     expect((await today('audit', 'verify')).json).toMatchObject({ whole: true });
     expect((await today('uninstall', 'chat')).status).toBe(0);
@@ -181,7 +182,7 @@ describe.each(made)('when a later version meets a site of %s', (version) => {
     expect(added).toContain(`stowage/ledger-entry/v${currentVersion(ledgerEntryKind) + 1}`);
     const converted = tree(join(site, 'generations'));
     expect((await later('audit', 'verify')).json).toMatchObject({ whole: true });
-    expect((await later('rollback')).json).toMatchObject({ generation: 3 });
+    expect((await later('rollback')).json).toMatchObject({ generation: 2 });
     expect((await later('receipt', 'show')).status).toBe(0);
     expect(tree(join(site, 'generations'))).toEqual(converted);
   });

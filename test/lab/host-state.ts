@@ -44,7 +44,8 @@ const LISTS: Readonly<Record<string, string>> = {
   'packet rules':
     'iptables-save 2>/dev/null | grep -v "^#" | sed "s/\\[[0-9:]*\\]$//"; nft --stateless list ruleset 2>/dev/null || true',
   listening: 'ss --listening --tcp --udp --numeric --no-header | tr -s " " | cut -d " " -f 1,5',
-  processes: 'ps -e -o comm= | sort -u',
+  // Without the programs that sort the list.
+  processes: 'running=$(ps -e -o comm=); printf "%s\\n" "$running" | sort -u',
   'in memory': 'find /run /tmp /dev/shm -mindepth 1 -not -path "/run/udev/*" -printf "%p %y\\n"',
 };
 
