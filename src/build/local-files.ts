@@ -23,14 +23,14 @@ export interface Kept {
 }
 
 /** What can be known of a local source before any of it is read. */
-type LocalSource =
-  | ({ readonly kind: 'file' } & LocalFile)
-  | {
-      readonly kind: 'tree';
-      readonly files: readonly LocalTreeFile[];
-      /** The size of its archive. */
-      readonly size: number;
-    };
+type LocalSource = ({ readonly kind: 'file' } & LocalFile) | LocalTree;
+
+interface LocalTree {
+  readonly kind: 'tree';
+  readonly files: readonly LocalTreeFile[];
+  /** The size of its archive. */
+  readonly size: number;
+}
 
 /**
  * Checks a local source by the names, kinds, modes and sizes of its files, and reads no content.
@@ -38,7 +38,10 @@ type LocalSource =
  * `io-failed` for files that this user cannot read
  */
 export async function inspectLocal(path: string): Promise<LocalSource> {
-  if (!(await isFolder(path))) return { kind: 'file', ...(await localFile(path)) };
+  return (await isFolder(path)) ? inspectTree(path) : { kind: 'file', ...(await localFile(path)) };
+}
+
+async function inspectTree(path: string): Promise<LocalTree> {
   const files = await localTree(path);
   if (files.length === 0) throw empty(path);
   const size = treeBytes(files);
@@ -57,7 +60,7 @@ export async function keepLocal(
 ): Promise<Kept> {
   const source = await inspectLocal(path);
   return source.kind === 'tree'
-    ? keepTree(store, path)
+    ? keepTree(store, path, source)
     : keepFile(store, path, { ...context, ...source });
 }
 
@@ -80,9 +83,10 @@ async function keepFile(
 }
 
 /** Keeps a folder as one reproducible tar. @throws StowageError as {@link keepLocal} */
-export async function keepTree(store: BlobStore, path: string): Promise<Kept> {
+export async function keepTree(store: BlobStore, path: string, known?: LocalTree): Promise<Kept> {
+  const tree = known ?? (await inspectTree(path));
   // The archive becomes a blob of the same size.
-  return withTree(store, path, 2, async (archive, size) => {
+  return withTree(store, { path, tree, copies: 2 }, async (archive, size) => {
     const expected = { key: sourceKey(archive), size, resume: false };
     const digest = await store.receive(expected, async () => createReadStream(archive));
     return { kind: 'tree', digest, size };
@@ -122,7 +126,9 @@ export async function localChanges(
     if (!folder) return [{ path: '', expected: digest, found }];
     return changesOfTrees(await entriesOf(store.path(digest)), await entriesOf(file));
   };
-  return folder ? withTree(store, path, 1, compare) : compare(path);
+  return source.kind === 'tree'
+    ? withTree(store, { path, tree: source, copies: 1 }, compare)
+    : compare(path);
 }
 
 async function fileDigest(file: string, signal: AbortSignal): Promise<Digest> {
@@ -158,23 +164,26 @@ function changesOfTrees(
   });
 }
 
-/** @param copies how many times its bytes will exist at once */
+interface Archived {
+  readonly path: string;
+  readonly tree: LocalTree;
+  /** How many times the bytes of the archive will exist at once. */
+  readonly copies: 1 | 2;
+}
+
 async function withTree<T>(
   store: BlobStore,
-  path: string,
-  copies: 1 | 2,
+  { path, tree, copies }: Archived,
   work: (archive: string, size: number) => Promise<T>,
 ): Promise<T> {
-  const source = await inspectLocal(path);
-  if (source.kind !== 'tree') throw new Error(`${path} is no longer a folder`);
   const incoming = await incomingFolder(store);
-  await requireSpace(incoming, copies * source.size);
+  await requireSpace(incoming, copies * tree.size);
   // A unique name, because two runs may do this at the same time.
   const archive = join(incoming, `${sourceKey(path)}.${randomUUID()}.tar`);
   try {
     await writeTree(
       path,
-      source.files.map((file) => file.path),
+      tree.files.map((file) => file.path),
       archive,
     );
     const { size } = await lstat(archive);
