@@ -1,17 +1,17 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { clusterObjects } from '../support/cluster-objects.ts';
 import { type OpenSite, openClusterSite } from '../support/cluster-site.ts';
+import { expectAccepted, goldenReleases } from '../support/golden-objects.ts';
 import { noCluster, startTestCluster, type TestCluster } from '../support/kubernetes-lab.ts';
 import { lightReleases } from '../support/light-release.ts';
 import { skipBecause } from '../support/skip-because.ts';
 
 // What can be tried on every cluster, also on one that somebody has: nodes need not reach this host, no node is changed, and
 // nothing stays.
-const golden = new URL('../target/kubernetes/golden/', import.meta.url);
 const PREFIX = `stowage-test-${process.pid.toString(36)}-`;
 const NAMESPACE = `${PREFIX}models`;
 /** Nothing listens there: no node gets an image. */
@@ -58,21 +58,9 @@ async function apply(...items: readonly object[]): Promise<string> {
 }
 
 describe('when a cluster is tried', () => {
-  it.each(readdirSync(golden))('accepts every object of %s', async (name) => {
-    const { objects, services } = JSON.parse(readFileSync(new URL(name, golden), 'utf8'));
-    // biome-ignore lint/suspicious/noExplicitAny: tests read what they expect and fail where it is not there
-    const all = [...objects, ...services.flatMap((each: any) => [each.deployment, each.service])];
-    const items = all.filter(Boolean).map((each) => {
-      return { ...each, metadata: { ...each.metadata, namespace: 'default' } };
-    });
-    const file = join(work, name);
-    writeFileSync(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
-    const said = await cluster.kubectl(
-      ...['apply', '--server-side', '--dry-run=server', '--validate=strict', '--filename', file],
-    );
-    expect(said.trim().split('\n')).toHaveLength(items.length);
-    expect(said).not.toContain('Warning');
-  });
+  it.each(goldenReleases)('accepts every object of %s', (name) =>
+    expectAccepted(cluster, name, work),
+  );
 
   it('plans with a dry run of the server, and changes nothing by that', async () => {
     const { json, status } = await site.run('plan', 'chat');

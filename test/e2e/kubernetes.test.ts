@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -8,11 +8,11 @@ import { until } from '../lab/process.ts';
 import { answers, startUpstream } from '../lab/upstream.ts';
 import { askOnce, askWithoutPause, type Question } from '../support/asking-client.ts';
 import { type ClusterSite, clientAddress, startClusterSite } from '../support/cluster-site.ts';
+import { expectAccepted, goldenReleases } from '../support/golden-objects.ts';
 import { noCluster, skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
 import { type ConnectedSide, connectedSide, demoManifest } from './connected.ts';
 
 const NAMESPACE = 'stowage-tiny-chat';
-const golden = new URL('../target/kubernetes/golden/', import.meta.url);
 const work = mkdtempSync(join(tmpdir(), 'kubernetes-'));
 let cluster: Cluster;
 let side: ConnectedSide;
@@ -143,24 +143,9 @@ async function ours(): Promise<string[]> {
 }
 
 describe('when a release runs on a cluster', () => {
-  it.each(readdirSync(golden))('has objects that the server accepts: %s', async (name) => {
-    const { objects, services } = JSON.parse(readFileSync(new URL(name, golden), 'utf8'));
-    // biome-ignore lint/suspicious/noExplicitAny: as above
-    const all = [...objects, ...services.flatMap((each: any) => [each.deployment, each.service])];
-    const items = all.filter(Boolean).map((each) => {
-      const { namespace, ...metadata } = each.metadata;
-      return namespace === undefined
-        ? each
-        : { ...each, metadata: { ...metadata, namespace: 'default' } };
-    });
-    const file = join(work, name);
-    writeFileSync(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
-    const said = await cluster.kubectl(
-      ...['apply', '--server-side', '--dry-run=server', '--validate=strict', '--filename', file],
-    );
-    expect(said.trim().split('\n')).toHaveLength(items.length);
-    expect(said).not.toContain('Warning');
-  });
+  it.each(goldenReleases)('has objects that the server accepts: %s', (name) =>
+    expectAccepted(cluster, name, work),
+  );
 
   it('is planned with a dry run of the server and changes nothing by that', async () => {
     const { json, status } = await site.run('plan', 'tiny-chat@1.0.0');
