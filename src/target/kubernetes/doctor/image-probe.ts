@@ -42,7 +42,8 @@ export async function probePull(
   const containers = images.map((image, index) => {
     return { name: `image-${index}`, image, command: NOTHING };
   });
-  const ended = await pulledPod(place, { part: 'pull', containers }, seconds, signal);
+  const pod: ProbePod = { part: 'pull', containers };
+  const ended = await pulledPod(place, pod, { seconds, isDone: isPulled }, signal);
   return ended.unproven === undefined ? { shown: ended.shown.pull } : ended;
 }
 
@@ -72,7 +73,7 @@ export async function probeImageVolume(
     }),
     volumes: [{ name: 'content', image: { reference: volume, pullPolicy: 'Always' } }],
   };
-  const ended = await pulledPod(place, pod, seconds, signal);
+  const ended = await pulledPod(place, pod, { seconds, isDone: hasEnded }, signal);
   if (ended.unproven !== undefined) return ended;
   const { pull, state } = ended.shown;
   if (pull.result !== 'pulled') return { shown: { pull } };
@@ -126,7 +127,7 @@ export async function probeTrust(
 async function pulledPod(
   place: ProbePlace,
   pod: ProbePod,
-  seconds: number,
+  { seconds, isDone }: { seconds: number; isDone: (container: ContainerState) => boolean },
   signal: AbortSignal,
 ): Promise<Shown<{ pull: PullResult; state: ProbeState }>> {
   const refused = await createProbePod(place, pod, signal);
@@ -167,8 +168,13 @@ function isDecisive(container: ContainerState): boolean {
   return reason === 'ImagePullBackOff' || isUnreachable(message) || !failureIn(container).mayPass;
 }
 
-function isDone({ ended, waiting }: ContainerState): boolean {
+function hasEnded({ ended, waiting }: ContainerState): boolean {
   return ended !== undefined || /^(?:Run|Create)Container/.test(waiting?.reason ?? '');
+}
+
+/** A virtual node may report a container as running whose program no image has. */
+function isPulled(container: ContainerState): boolean {
+  return container.running || hasEnded(container);
 }
 
 function failureIn({ waiting }: ContainerState): StartFailure {
