@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -170,6 +170,44 @@ describe('when the credentials of a site do not hold', () => {
     site.configure({ kubeconfig: kubeconfig('other-authority', user, server) });
     const { json } = await site.run('install', 'chat@2.0.0');
     expect(json.error).toMatchObject({ code: 'host-unfit' });
+  });
+});
+
+describe('when the clocks of site and cluster are apart', () => {
+  /** The variables of a command whose clock is wrong. */
+  const shifted = (by: string): NodeJS.ProcessEnv => {
+    const [library = ''] = globSync('/usr/lib/*/faketime/libfaketimeMT.so.1');
+    expect(library, 'install the package faketime (test/lab/packages.sh)').not.toBe('');
+    const still = { FAKETIME_DONT_FAKE_MONOTONIC: '1', NO_FAKE_STAT: '1' };
+    return { LD_PRELOAD: library, FAKETIME: by, ...still };
+  };
+
+  it('reads state and plans all the same, and doctor names the difference', async () => {
+    const env = shifted('+2h');
+    for (const command of [
+      ['status', '--check'],
+      ['plan', 'chat@2.0.0'],
+    ]) {
+      const { status, stderr } = await site.runWith({ env }, ...command);
+      expect(status, stderr).toBe(0);
+    }
+    const { json } = await site.runWith({ env }, 'doctor');
+    expect(json.findings).toContainEqual(
+      expect.objectContaining({
+        ...{ check: 'clock of the API server', verdict: 'wrong' },
+        found: expect.stringMatching(/^7[12]\d\d s/),
+      }),
+    );
+  });
+
+  it.each([
+    ['-40d', /not yet valid/],
+    ['+4000d', /expired/],
+  ])('names the certificate and the clock of the host at %s', async (by, found) => {
+    const { status, json } = await site.runWith({ env: shifted(by) }, 'plan', 'chat@2.0.0');
+    expect(status).toBe(12);
+    expect(json.error).toMatchObject({ code: 'host-unfit', found: expect.stringMatching(found) });
+    expect(json.error.hint).toContain('clock of this host');
   });
 });
 
