@@ -284,7 +284,9 @@ describe('when a plan was killed while its probe ran', () => {
     }
     site.configure({ more: NODE_PORT });
     await site.must('plan', 'chat@2.0.0');
-    expect(await probes('pods,secrets,networkpolicies,namespaces')).toBe('');
+    expect(await probes('pods,secrets,networkpolicies')).toBe('');
+    const namespaces = async (): Promise<boolean> => (await probes('namespaces')) !== '';
+    await until('the end of the namespace', 30, async () => !(await namespaces()) || undefined);
   });
 });
 

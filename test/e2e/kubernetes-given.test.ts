@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { until } from '../lab/process.ts';
 import { clusterObjects } from '../support/cluster-objects.ts';
 import { type OpenSite, openClusterSite } from '../support/cluster-site.ts';
 import { expectAccepted, goldenReleases } from '../support/golden-objects.ts';
@@ -67,7 +68,9 @@ describe('when a cluster is tried', () => {
     // Nothing else is wrong than that no node gets an image.
     expect(status).toBe(4);
     expect(violated(json)).toEqual(['image-pull']);
-    expect(await cluster.kubectl('get', 'namespaces', '--output=name')).not.toContain(PREFIX);
+    const names = (): Promise<string> => cluster.kubectl('get', 'namespaces', '--output=name');
+    // That of the probe is being removed for some seconds.
+    await until('no namespace', 30, async () => !(await names()).includes(PREFIX) || undefined);
   });
 
   it('says that a node gets no image, and leaves nothing', async () => {

@@ -4,7 +4,8 @@ const KINDS =
   'deployments,services,networkpolicies,configmaps,secrets,persistentvolumeclaims,poddisruptionbudgets';
 
 /**
- * Every object of Stowage in a cluster but its pods, one a line, Services with what they select.
+ * Every object of Stowage in a cluster but its pods, one a line, Services with what they select. Namespaces of probes are
+ * left out: they are being removed for some seconds after a command.
  * @param selector that of one site, such as `stowage.dev/site=ID`; default: all
  */
 export async function clusterObjects(
@@ -13,8 +14,9 @@ export async function clusterObjects(
 ): Promise<string> {
   const template =
     '{range .items[*]}{.kind} {.metadata.namespace}/{.metadata.name} {.spec.selector}{"\\n"}{end}';
-  const ours = ['--selector', selector, `--output=jsonpath=${template}`];
-  const within = await kubectl('get', KINDS, '--all-namespaces', ...ours);
-  const wide = await kubectl('get', 'namespaces,persistentvolumes', ...ours);
+  const output = `--output=jsonpath=${template}`;
+  const within = await kubectl('get', KINDS, '--all-namespaces', '--selector', selector, output);
+  const lasting = ['--selector', `${selector},!stowage.dev/probe`, output];
+  const wide = await kubectl('get', 'namespaces,persistentvolumes', ...lasting);
   return (within + wide).trim().split('\n').toSorted().join('\n');
 }

@@ -37,7 +37,7 @@ export interface ProbeRequest extends Omit<ProbePlace, 'namespace' | 'pullSecret
 
 /**
  * Runs probes, and removes everything that they made, also leftovers of a killed command. Every probe pod has its own deadline. A
- * namespace that is not gone within a minute is removed by the next call.
+ * namespace that was made for probes is empty at the end, and the cluster removes it: that takes five seconds or more.
  * @throws StowageError `engine-failed`, `interrupted`
  */
 export async function withProbePlace<T>(
@@ -49,6 +49,8 @@ export async function withProbePlace<T>(
   const own = request.namespace === undefined;
   const namespace = request.namespace ?? probeNamespace(settings, site);
   await removeProbes({ cluster, site, namespace, own }, signal);
+  // Nothing can be created in one that is being removed.
+  if (own) await untilGone(cluster, [{ kind: 'Namespace', name: namespace }], signal);
   try {
     if (own)
       await cluster.apply(restrictedNamespace(namespace, probeLabels(site, 'namespace')), signal);
@@ -120,23 +122,38 @@ async function removeProbes(
 ): Promise<void> {
   const places: Named[] = [
     ...(await podsOfProbes(cluster, site, namespace, signal)),
-    ...(own
-      ? [{ kind: 'Namespace', name: namespace } as const]
-      : [
-          { kind: 'Secret', namespace, name: probeName(site, 'pull') } as const,
-          { kind: 'NetworkPolicy', namespace, name: probeName(site, 'deny') } as const,
-        ]),
+    { kind: 'Secret', namespace, name: probeName(site, 'pull') },
+    { kind: 'NetworkPolicy', namespace, name: probeName(site, 'deny') },
   ];
   const removed: Named[] = [];
-  for (const place of places) {
-    const found = (await cluster.tryGet(place, signal)).object;
-    if (found === undefined || !isProbe(found, site)) continue;
-    // A node that pulls from a registry without an answer ends a pod only after minutes.
-    await cluster.remove(place, signal, { atOnce: place.kind === 'Pod' });
-    removed.push(place);
-  }
+  for (const place of places)
+    if (await removeIfProbe(cluster, site, place, signal)) removed.push(place);
+  if (own) await removeIfProbe(cluster, site, { kind: 'Namespace', name: namespace }, signal);
+  await untilGone(cluster, removed, signal);
+}
+
+/** @returns whether it existed */
+async function removeIfProbe(
+  cluster: Cluster,
+  site: string,
+  place: Named,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const found = (await cluster.tryGet(place, signal)).object;
+  if (found === undefined || !isProbe(found, site)) return false;
+  // A node that pulls from a registry without an answer ends a pod only after minutes.
+  await cluster.remove(place, signal, { atOnce: place.kind === 'Pod' });
+  return true;
+}
+
+/** Waits a minute at most. */
+async function untilGone(
+  cluster: Cluster,
+  places: readonly Named[],
+  signal: AbortSignal,
+): Promise<void> {
   const began = performance.now();
-  for (const place of removed)
+  for (const place of places)
     while ((await cluster.tryGet(place, signal)).object !== undefined) {
       if (performance.now() - began >= GONE_MS) return;
       await sleep(POLL_MS, undefined, { signal }).catch(() => {});
