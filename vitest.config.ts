@@ -35,7 +35,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'unit',
           include: changedTests(unit) ?? unit,
-          testTimeout: 20_000,
+          testTimeout: 60_000, // a busy disk may take seconds for each fsync
         },
       },
       {
