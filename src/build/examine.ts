@@ -13,12 +13,14 @@ import {
 import type { Finding } from '../format/finding.ts';
 import type { Lock } from '../format/lock.ts';
 import type { BlobStore } from '../io/blob-store.ts';
-import type { Sources } from './origins.ts';
+import { modelFileOrigin, type Sources } from './origins.ts';
 import { remoteBytes } from './remote-bytes.ts';
 
 export interface ExamineOptions {
   readonly store: BlobStore;
   readonly sources: Sources;
+  /** The folder of the manifest. */
+  readonly folder: string;
   readonly signal: AbortSignal;
   readonly emit: Emit;
   /** The version of the rules; only tests use one other than {@link RULES_VERSION}. */
@@ -36,14 +38,14 @@ export async function examineResolved(
   listed: ReadonlyMap<string, readonly string[]>,
   options: ExamineOptions,
 ): Promise<Finding[]> {
-  const { store, sources, signal, emit } = options;
+  const { store, sources, folder, signal, emit } = options;
   const { watch, skip } = examinationProgress(resolved, emit);
   const open: Examined['open'] = async (file, model, work) => {
     if (model === undefined || (await store.size(file.digest)) === file.size)
       return withFile(store.path(file.digest), (bytes) =>
         watch(bytes, (each) => work(each, false)),
       );
-    const origin = sources.hub.file(model, file.path);
+    const origin = await modelFileOrigin(model, file, { ...sources, folder });
     const bytes = remoteBytes(origin, file.size, signal);
     try {
       return await watch(bytes, (each) => work(each, true));
@@ -60,7 +62,7 @@ export async function examineResolved(
  */
 export async function examinePulled(
   lock: Lock,
-  options: Omit<ExamineOptions, 'sources'>,
+  options: Omit<ExamineOptions, 'sources' | 'folder'>,
 ): Promise<void> {
   const { store, signal, emit } = options;
   const { watch, skip } = examinationProgress(lock, emit);

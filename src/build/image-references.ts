@@ -1,18 +1,24 @@
 import { StowageError } from '../core/error.ts';
 import { fieldsOf, listOf } from '../core/fields.ts';
 import type { Defect } from '../format/defect.ts';
+import { isRegistrySource } from '../format/model-source.ts';
+import { referenceIn } from '../source/oci-model.ts';
 import { parseReference } from '../source/reference.ts';
 
 /**
- * The image references of a manifest that no registry would be asked for.
+ * The references of a manifest to images and to models in registries that no registry would be asked for.
  * @param manifest its fields may have any type: the schema reports those that are wrong
  */
 export function referenceDefects(manifest: unknown): Defect[] {
-  return listOf(fieldsOf(manifest)['images']).flatMap(({ source }, index): Defect[] => {
-    if (typeof source !== 'string' || source === '') return [];
-    const message = defectOf(source);
-    return message === undefined ? [] : [{ path: ['images', index, 'source'], message }];
-  });
+  const { images, models } = fieldsOf(manifest);
+  const defects = (section: string, list: unknown): Defect[] =>
+    listOf(list).flatMap(({ source }, index): Defect[] => {
+      if (typeof source !== 'string' || source === '') return [];
+      if (section === 'models' && !isRegistrySource(source)) return [];
+      const message = defectOf(section === 'models' ? referenceIn(source) : source);
+      return message === undefined ? [] : [{ path: [section, index, 'source'], message }];
+    });
+  return [...defects('models', models), ...defects('images', images)];
 }
 
 function defectOf(source: string): string | undefined {

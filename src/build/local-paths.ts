@@ -4,6 +4,7 @@ import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, listOf } from '../core/fields.ts';
 import { quoted } from '../core/printable.ts';
 import type { Defect } from '../format/defect.ts';
+import { isPathSource } from '../format/model-source.ts';
 import { ioError } from '../io/file.ts';
 
 /**
@@ -18,6 +19,17 @@ export async function pathDefects(manifest: unknown, folder: string): Promise<De
     if (typeof source !== 'string' || source === '' || /^[a-z+]+:\/\//.test(source)) continue;
     const message = await sourceDefect(source, file, folder);
     if (message !== undefined) defects.push({ path: ['files', index, 'source'], message });
+  }
+  for (const [index, model] of listOf(models).entries()) {
+    const { source, license } = model;
+    if (typeof source === 'string' && isPathSource(source)) {
+      const message = await sourceDefect(source, model, folder);
+      if (message !== undefined) defects.push({ path: ['models', index, 'source'], message });
+    }
+    const text = fieldsOf(license)['file'];
+    const message = typeof text === 'string' ? await sourceDefect(text, model, folder) : undefined;
+    if (message !== undefined)
+      defects.push({ path: ['models', index, 'license', 'file'], message });
   }
   for (const [section, items] of Object.entries({ models, images })) {
     for (const [index, { signature }] of listOf(items).entries()) {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { resolve as resolvePath } from 'node:path';
 import { type Digest, digestHex } from '../core/digest.ts';
 import type { Lock } from '../format/lock.ts';
 import type {
@@ -7,13 +8,17 @@ import type {
   LockedModel,
   LockedModelFile,
 } from '../format/locked-content.ts';
+import { isPathSource } from '../format/model-source.ts';
 import type { Expected } from '../io/running-hashes.ts';
 import type { Http } from '../net/http.ts';
 import { foreignLayerOrigin } from '../source/foreign-layer.ts';
+import type { FileState } from '../source/found-model.ts';
 import type { Git } from '../source/git.ts';
 import { gitBlobHash } from '../source/git-blob.ts';
 import { httpsOrigin } from '../source/https.ts';
 import type { Hub } from '../source/hugging-face.ts';
+import { stableOrigin } from '../source/model-folder.ts';
+import { type ModelClients, modelSourceOf } from '../source/model-sources.ts';
 import type { Registry } from '../source/oci.ts';
 import type { Origin } from '../source/origin.ts';
 
@@ -33,17 +38,23 @@ export interface BlobRequest {
   /** The model file that it contains, if any. */
   readonly model?: { readonly name: string; readonly path: string };
   readonly origin: () => Promise<Origin>;
+  /** Its path and the name of its model, if it is a local file. */
+  readonly local?: { readonly source: string; readonly name: string };
 }
 
-/** Every blob in a lock that is downloaded, without duplicates. */
-export function blobRequests(lock: Lock, sources: Sources): BlobRequest[] {
+/**
+ * Every blob in a lock that is downloaded as it is, or copied from a model's folder, without duplicates.
+ * @param sources with the folder of the manifest
+ */
+export function blobRequests(lock: Lock, sources: Sources & ModelClients): BlobRequest[] {
   const requests = new Map<Digest, BlobRequest>();
   const add = (each: BlobRequest): void => {
     if (!requests.has(each.digest)) requests.set(each.digest, each);
   };
   for (const image of lock.images) for (const each of imageBlobs(image, sources)) add(each);
   for (const model of lock.models)
-    for (const file of model.files) add(modelFile(model, file, sources));
+    for (const file of model.files.filter(({ from }) => from?.layer === undefined))
+      add(modelFile(model, file, sources));
   for (const file of lock.files.filter(isHttps)) add(httpsFile(file, sources));
   return [...requests.values()];
 }
@@ -67,13 +78,32 @@ function imageBlobs(image: LockedImage, { registry, http }: Sources): BlobReques
   }));
 }
 
-function modelFile(model: LockedModel, file: LockedModelFile, { hub }: Sources): BlobRequest {
+/** The bytes of a model's file, at its source or beside the manifest. */
+export async function modelFileOrigin(
+  model: Pick<LockedModel, 'source' | 'repository' | 'commit'>,
+  file: Pick<LockedModelFile, 'path' | 'digest' | 'from'>,
+  sources: ModelClients,
+): Promise<Origin> {
+  if (file.from !== undefined && file.from.layer === undefined)
+    return stableOrigin(resolvePath(sources.folder, file.from.path));
+  return modelSourceOf(model.source, sources).file(model, file);
+}
+
+function modelFile(
+  model: LockedModel,
+  file: LockedModelFile,
+  sources: Sources & ModelClients,
+): BlobRequest {
+  const folder = isPathSource(model.source) ? model.source.replace(/\/+$/, '') : undefined;
+  const text = file.from?.layer === undefined ? file.from?.path : undefined;
+  const local = text ?? (folder && `${folder}/${file.path}`);
   return {
     digest: file.digest,
     size: file.size,
     expected: expectedFile(file, `model ${model.name}: ${file.path}`),
     model: { name: model.name, path: file.path },
-    origin: async () => hub.file(model, file.path),
+    origin: () => modelFileOrigin(model, file, sources),
+    ...(local === undefined ? {} : { local: { source: local, name: model.name } }),
   };
 }
 
@@ -111,4 +141,9 @@ export function expectedByGitOid(oid: string, size: number): Expected {
 /** A key that identifies a partial copy of a local or https file. */
 export function sourceKey(source: string): string {
   return `source-${createHash('sha256').update(source).digest('hex')}`;
+}
+
+/** What the store records of a blob that was read from a local file, under the state of that file. */
+export function factOf({ key }: FileState): string {
+  return `local-${key}`;
 }

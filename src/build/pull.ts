@@ -2,7 +2,7 @@ import { resolve as resolvePath } from 'node:path';
 import { counted, exactBytes } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
-import { Tally } from '../core/tally.ts';
+import { type OnBytes, Tally } from '../core/tally.ts';
 import type { Lock } from '../format/lock.ts';
 import type { LockedFile, LockedGit } from '../format/locked-content.ts';
 import type { BlobStore } from '../io/blob-store.ts';
@@ -14,6 +14,7 @@ import { fetchBlob } from './fetch.ts';
 import { keepGit } from './git-tree.ts';
 import { inspectLocal, keepLocal } from './local-files.ts';
 import { type BlobRequest, blobRequests, isLocal, type Sources } from './origins.ts';
+import { neededLayers, pullLayer } from './pull-layers.ts';
 import { requireRoom } from './room.ts';
 import { type Transfer, withTransfer } from './transfer.ts';
 import { requireUnchanged } from './unchanged.ts';
@@ -34,21 +35,23 @@ export interface PullOptions extends Context {
  */
 export async function pull(lock: Lock, options: PullOptions): Promise<void> {
   const { store, emit } = options;
-  const requests = blobRequests(lock, options.sources);
+  const requests = blobRequests(lock, { ...options.sources, folder: options.folder });
   const missing: BlobRequest[] = [];
   for (const each of requests) {
     if ((await store.size(each.digest)) !== each.size) missing.push(each);
   }
   for (const file of lock.files.filter(isLocal)) await requireSameSize(file, options);
-  const total = bytesOf(requests);
+  const layers = await neededLayers(lock, store);
+  const total = bytesOf(requests) + bytesOf(layers);
   await makeFolder(store.root);
   const tally = new Tally(emit, 'pull', total, bytesOf(requests) - bytesOf(missing));
-  if (missing.length > 0)
-    emit({ type: 'step', step: 'pull', subject: counted(missing.length, 'blob') });
+  const downloads = missing.length + layers.length;
+  if (downloads > 0) emit({ type: 'step', step: 'pull', subject: counted(downloads, 'blob') });
   await withTransfer(options, async (transfer) => {
     await forEachBounded(missing, BLOBS_AT_ONCE, async (each) => {
-      await fetchBlob(transfer, each.expected, await each.origin(), tally.add);
+      await fetchRequest(each, transfer, tally.add);
     });
+    for (const layer of layers) await pullLayer(layer, options, transfer, tally.add);
     for (const file of lock.files)
       if (file.git !== undefined)
         await pullGit({ ...file, git: file.git }, lock, options, transfer);
@@ -58,7 +61,23 @@ export async function pull(lock: Lock, options: PullOptions): Promise<void> {
   await examinePulled(lock, options);
 }
 
-function bytesOf(blobs: readonly BlobRequest[]): number {
+/** @throws StowageError `lock-stale` for a file of a local model with other content than the locked one */
+async function fetchRequest(
+  { expected, origin, local }: BlobRequest,
+  transfer: Transfer,
+  onBytes: OnBytes,
+): Promise<void> {
+  try {
+    await fetchBlob(transfer, expected, await origin(), onBytes);
+  } catch (error) {
+    if (local === undefined || !(error instanceof StowageError)) throw error;
+    if (error.code !== 'source-mismatch') throw error;
+    const { expected: wanted = '', found = '' } = error;
+    throw changedSince(local, wanted, found);
+  }
+}
+
+function bytesOf(blobs: readonly { readonly size: number }[]): number {
   return blobs.reduce((sum, { size }) => sum + size, 0);
 }
 
@@ -82,7 +101,11 @@ async function pullLocal(file: LockedFile, options: PullOptions): Promise<void> 
   if (kept.digest !== file.digest) throw changedSince(file, file.digest, kept.digest);
 }
 
-function changedSince(file: LockedFile, expected: string, found: string): StowageError {
+function changedSince(
+  file: Pick<LockedFile, 'source' | 'name'>,
+  expected: string,
+  found: string,
+): StowageError {
   return new StowageError(
     'lock-stale',
     `${file.source} of ${file.name} changed since it was locked`,

@@ -1,5 +1,5 @@
 import { basename, resolve as resolvePath } from 'node:path';
-import { type Digest, digestFromHex } from '../core/digest.ts';
+import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
 import { MAX_OCI_MANIFEST_BYTES } from '../core/limits.ts';
@@ -9,38 +9,26 @@ import { checkDocument } from '../format/document.ts';
 import { momentOf } from '../format/field.ts';
 import type { Finding } from '../format/finding.ts';
 import { type Lock, lockKind, sealLock } from '../format/lock.ts';
-import type {
-  LockedFile,
-  LockedImage,
-  LockedModel,
-  LockedModelFile,
-} from '../format/locked-content.ts';
-import type { FileSource, ImageSource, Manifest, ModelSource } from '../format/manifest.ts';
+import type { LockedFile, LockedImage, LockedModel } from '../format/locked-content.ts';
+import type { FileSource, ImageSource, Manifest } from '../format/manifest.ts';
 import type { BlobStore } from '../io/blob-store.ts';
-import { forEachBounded } from '../io/queue.ts';
 import { withSharedStoreLock } from '../io/store-use.ts';
-import { oneLine } from '../net/address.ts';
 import { isGitSource } from '../source/git-address.ts';
 import { httpsOrigin } from '../source/https.ts';
-import type { HubModel } from '../source/hub-model.ts';
-import type { HubFile } from '../source/hugging-face.ts';
 import { attachmentFindings, findAttached } from './attached.ts';
 import { examineResolved } from './examine.ts';
 import { fetchBlob } from './fetch.ts';
 import { gitCommit, keepGit } from './git-tree.ts';
 import { inspectLocal, keepLocal } from './local-files.ts';
-import { expectedByGitOid, type Sources, sourceKey } from './origins.ts';
-import { requireSafeNames, selectFiles } from './select.ts';
+import { type Sources, sourceKey } from './origins.ts';
+import { resolveModel } from './resolve-model.ts';
 import { type Transfer, withTransfer } from './transfer.ts';
 import {
   type VerifyOptions,
   verdictFindings,
   verifyImagePublisher,
-  verifyModelPublisher,
 } from './upstream/verify-signatures.ts';
 import { lockAfter } from './version-change.ts';
-
-const HUB_FILES_AT_ONCE = 4;
 
 export interface ResolveOptions extends Context {
   /** The folder that relative paths in the manifest start from. */
@@ -79,12 +67,11 @@ async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock>
   const listed = new Map<string, readonly string[]>();
   for (const source of manifest.models) {
     options.emit({ type: 'step', step: 'resolve model', subject: source.source });
-    const found = await options.sources.hub.resolve(source.source, options.signal);
-    listed.set(
-      source.name,
-      found.files.map((file) => file.path),
-    );
-    const model = await resolveModel(source, found, options);
+    const previous = options.previousEdited === true ? undefined : options.previous;
+    const context = { ...options, ...verifyOptions(options), previous };
+    const resolvedModel = await resolveModel(source, context);
+    const { model } = resolvedModel;
+    listed.set(source.name, resolvedModel.listed);
     if (source.signature !== undefined && model.signature !== undefined)
       resolved.push(
         ...verdictFindings(source.name, source.signature.file, source.signature, model.signature),
@@ -121,59 +108,6 @@ async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock>
   });
   checkDocument(lockKind, lock);
   return lockAfter(previous, lock);
-}
-
-async function resolveModel(
-  source: ModelSource,
-  found: HubModel,
-  options: Resolving,
-): Promise<LockedModel> {
-  const chosen = selectFiles(source, found.files);
-  requireSafeNames(source, chosen);
-  const files: LockedModelFile[] = [];
-  await forEachBounded(chosen, HUB_FILES_AT_ONCE, async (file) => {
-    files.push(await resolveHubFile(found, file, options));
-  });
-  const signature =
-    source.signature === undefined
-      ? undefined
-      : await verifyModelPublisher(
-          source.signature,
-          { model: found, files, hub: options.sources.hub },
-          verifyOptions(options),
-        );
-  return {
-    name: source.name,
-    source: source.source,
-    endpoint: found.endpoint,
-    repository: found.repository,
-    commit: found.commit,
-    ...(found.license === undefined ? {} : { license: found.license }),
-    gated: found.gated,
-    ...(found.gate === undefined ? {} : { gate: found.gate }),
-    tags: [...new Set(found.tags.map((tag) => oneLine(tag, 256)))].toSorted(),
-    ...(signature === undefined ? {} : { signature }),
-    files: files.toSorted((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path))),
-  };
-}
-
-async function resolveHubFile(
-  model: HubModel,
-  file: HubFile,
-  options: Resolving,
-): Promise<LockedModelFile> {
-  const path = parseSafePath(file.path);
-  const scan = file.hubScan === undefined ? {} : { hubScan: file.hubScan };
-  if (file.lfsSha256 !== undefined) {
-    return { path, size: file.size, digest: digestFromHex(file.lfsSha256), ...scan };
-  }
-  const gitOid = file.gitOid ?? '';
-  const digest = await fetchBlob(
-    options.transfer,
-    expectedByGitOid(gitOid, file.size),
-    options.sources.hub.file(model, file.path),
-  );
-  return { path, size: file.size, digest, gitOid, ...scan };
 }
 
 async function resolveImage(

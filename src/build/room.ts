@@ -15,6 +15,7 @@ import { discSpace } from './disc-split.ts';
 import { isLocal } from './origins.ts';
 import { evenColumns, recoveryBytes } from './parity.ts';
 import { sliceBlob } from './parts.ts';
+import { neededLayers } from './pull-layers.ts';
 
 export interface SpaceOptions extends Partial<BundleShape> {
   readonly store: BlobStore;
@@ -83,6 +84,9 @@ async function storeNeeds(lock: Lock, store: BlobStore): Promise<number> {
     const there = await store.incomingBytes(digestHex(digest));
     needed += Math.max(0, size - there) + (trees.get(digest) ?? 0) * size;
   }
+  // An archive is in the store until the files are taken out of it.
+  for (const { digest, size } of await neededLayers(lock, store))
+    needed += Math.max(0, size - (await store.incomingBytes(digestHex(digest))));
   return needed;
 }
 

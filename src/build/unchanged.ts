@@ -11,6 +11,7 @@ import type { LockedFile } from '../format/locked-content.ts';
 import type { Manifest } from '../format/manifest.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { readIfThere } from '../io/file.ts';
+import { type Change, changedModels } from './changed-models.ts';
 import { type LocalChange, localChanges } from './local-files.ts';
 import { isLocal } from './origins.ts';
 
@@ -80,7 +81,11 @@ function nameOf(value: unknown): string | undefined {
  * @throws StowageError `lock-stale`, naming all that changed
  */
 export async function requireUnchanged(lock: Lock, options: UnchangedOptions): Promise<void> {
-  const changed = [...(await changedFiles(lock, options)), ...(await changedKeys(lock, options))];
+  const changed = [
+    ...(await changedModels(lock, options)),
+    ...(await changedFiles(lock, options)),
+    ...(await changedKeys(lock, options)),
+  ];
   const [first] = changed;
   if (first === undefined) return;
   const more = changed.length === 1 ? '' : `, and ${changed.length - 1} more`;
@@ -90,12 +95,6 @@ export async function requireUnchanged(lock: Lock, options: UnchangedOptions): P
     hint: 'run stowage lock again, or restore the files',
     defects: changed.slice(0, 50).map(({ what, found }) => `${what}: ${found}`),
   });
-}
-
-interface Change {
-  readonly what: string;
-  readonly expected: string;
-  readonly found: string;
 }
 
 async function changedFiles(lock: Lock, options: UnchangedOptions): Promise<Change[]> {

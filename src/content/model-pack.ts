@@ -20,11 +20,12 @@ export function describeModel(model: LockedModel): Described {
     }),
   );
   const format = weightFormat(model.files);
+  const source = model.origin === undefined ? addressOf(model) : undefined;
   const config = {
     descriptor: {
       name: model.repository,
       revision: model.commit,
-      sourceURL: `${model.endpoint}/${model.repository}`,
+      ...(source === undefined ? {} : { sourceURL: source }),
       ...(model.license === undefined ? {} : { licenses: [model.license] }),
     },
     config: format === undefined ? {} : { format },
@@ -36,6 +37,11 @@ export function describeModel(model: LockedModel): Described {
     config,
     layers,
   });
+}
+
+/** Where a model was read: its page on a Hub, or its origin. */
+export function addressOf({ endpoint, repository, origin }: LockedModel): string {
+  return origin?.uri ?? `${endpoint}/${repository}`;
 }
 
 /** The ModelPack layer type of a file: weights, their configuration, documents or code. All are stored raw. */

@@ -1,4 +1,5 @@
 import { counted, formatAmount, formatBytes } from '../core/amount.ts';
+import type { Json } from '../core/canonical-json.ts';
 import { digestHex } from '../core/digest.ts';
 import type { BundleModel } from '../format/bundled-content.ts';
 import type { LockedModel } from '../format/locked-content.ts';
@@ -15,7 +16,7 @@ import {
 import { byKey, changesBetween, isNothing, type Named, type NamedChange } from './changes.ts';
 import type { ComparedItem, ContentKind, DepotAddress, Forms, Offer } from './content-kind.ts';
 import { licensesOf } from './licenses.ts';
-import { describeModel } from './model-pack.ts';
+import { addressOf, describeModel } from './model-pack.ts';
 import { type Sheet, sha256 } from './sheet.ts';
 
 type File = Pick<LockedModel['files'][number], 'path' | 'size' | 'digest'>;
@@ -69,14 +70,14 @@ export const modelKind: ContentKind<ModelForms> = {
     files
       .filter(({ path }) => leftOut?.has(path) !== true)
       .map(({ path, digest }) => ({ name: `model:${name}/${path}`, digest })),
-  signedAddress: (item) => `${homeOf(item)}/tree/${item.commit}`,
-  origins: (item) => ({
-    own: { uri: homeOf(item), digest: { gitCommit: item.commit } },
-    included: [],
-  }),
+  signedAddress: (item) =>
+    item.origin === undefined ? `${addressOf(item)}/tree/${item.commit}` : item.origin.uri,
+  origins: (item) => ({ own: { uri: addressOf(item), digest: revisionOf(item) }, included: [] }),
   billEntry: (item, { models }) => billEntry(item, models.get(item.name) ?? {}),
-  lockLine: ({ name, repository, commit, license = 'unknown', files }) =>
-    `model ${name}: ${repository} at ${commit}, ${counted(files.length, 'file')}, license ${license}`,
+  lockLine: ({ name, source, origin, repository, commit, license = 'unknown', files }) => {
+    const from = origin === undefined ? '' : `, from ${source}`;
+    return `model ${name}: ${repository} at ${commit}${from}, ${counted(files.length, 'file')}, license ${license}`;
+  },
 
   layout: ({ name, files }) =>
     files.map(({ path, digest }) => ({ path: `models/${name}/${path}`, digest, unpack: false })),
@@ -155,8 +156,16 @@ export const modelKind: ContentKind<ModelForms> = {
   },
 };
 
-function homeOf({ endpoint, repository }: LockedModel): string {
-  return `${endpoint}/${repository}`;
+/** Whether its repository and commit are those of a Hub. */
+function isOfHub({ origin }: { readonly origin?: LockedModel['origin'] | undefined }): boolean {
+  return origin === undefined || origin.kind === 'hub-cache';
+}
+
+function revisionOf({ origin, commit }: LockedModel): Record<string, string> {
+  return {
+    ...(origin === undefined ? {} : { sha256: digestHex(origin.digest) }),
+    ...(isOfHub({ origin }) ? { gitCommit: commit } : {}),
+  };
 }
 
 function fileOf({ path, size, digest }: File): File {
@@ -171,9 +180,30 @@ function members({ source, repository, commit, license, signature }: ComparedMod
   return { source, repository, commit, license, signature };
 }
 
+/** Its package URL; none for a folder. */
+function packageUrl({ origin, repository, commit }: LockedModel): string | undefined {
+  if (isOfHub({ origin })) return `pkg:huggingface/${repository}@${commit}`;
+  if (origin?.kind !== 'registry') return undefined;
+  const place = origin.uri.replace(/^oci:\/\//, '').replace(/@.*$/, '');
+  const name = encodeURIComponent(place.slice(place.lastIndexOf('/') + 1));
+  const query = `repository_url=${encodeURIComponent(place)}`;
+  return `pkg:oci/${name}@${encodeURIComponent(origin.digest)}?${query}`;
+}
+
+/** The page of its commit on a Hub; a path on the build machine is of no use elsewhere. */
+function publishedAt(item: LockedModel): { [name: string]: Json } {
+  if (item.origin !== undefined) return {};
+  const url = addressOf(item);
+  return {
+    pedigree: { commits: [{ uid: item.commit, url: `${url}/tree/${item.commit}` }] },
+    externalReferences: [{ type: 'distribution', url }],
+  };
+}
+
 function billEntry(item: LockedModel, { family, architecture }: ModelFacts): BillEntry {
   const { name, repository, commit, license, files } = item;
   const ref = `model:${name}`;
+  const purl = packageUrl(item);
   const parameters = {
     ...(family === undefined ? {} : { architectureFamily: family }),
     ...(architecture === undefined ? {} : { modelArchitecture: architecture }),
@@ -185,10 +215,9 @@ function billEntry(item: LockedModel, { family, architecture }: ModelFacts): Bil
       'bom-ref': ref,
       name: repository,
       version: commit,
-      purl: `pkg:huggingface/${repository}@${commit}`,
+      ...(purl === undefined ? {} : { purl }),
       ...licensesOf(license),
-      pedigree: { commits: [{ uid: commit, url: `${homeOf(item)}/tree/${commit}` }] },
-      externalReferences: [{ type: 'distribution', url: homeOf(item) }],
+      ...publishedAt(item),
       modelCard: Object.keys(parameters).length === 0 ? {} : { modelParameters: parameters },
       components: files.map(({ path, digest }) => ({
         type: 'file',

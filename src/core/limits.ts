@@ -51,6 +51,8 @@ export const MAX_ANSWER_BYTES: number = MIB;
 export const MAX_SEQ_STEP = 100_000;
 /** The most that a source of unknown size may send. */
 export const MAX_UNKNOWN_BYTES: number = 64 * GIB;
+/** The text of a license that a manifest names. */
+export const MAX_LICENSE_BYTES: number = MIB;
 /** The largest secret of a service: the size of a pipe, so that it is written at once and no engine gets half of one. */
 export const MAX_SECRET_BYTES: number = 64 * KIB;
 /** The largest file that a service may use as a template. */

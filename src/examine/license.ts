@@ -27,21 +27,32 @@ export function cardLicenses(card: Buffer): string[] | undefined {
 }
 
 /**
- * Checks a model's license, as stated by the Hub and the model card, against the manifest's list.
+ * Checks a model's license, as stated by its source, the manifest and the model card, against the manifest's list.
+ * @param hub the license in the lock: that of the source, or else that of the manifest or the card
  * @param card undefined if the card is not included, null if it cannot be read
  */
 export function examineLicense(
-  { name: model, licenses: list }: Pick<ModelSource, 'name' | 'licenses'>,
+  {
+    name: model,
+    licenses: list,
+    license: given,
+  }: Pick<ModelSource, 'name' | 'licenses' | 'license'>,
   hub: string | undefined,
   card: readonly string[] | undefined | null,
   report: Report,
 ): void {
   if (card === null) report('card-unreadable', 'the front matter of the model card cannot be read');
-  const named = new Set([...(hub === undefined ? [] : [hub]), ...(card ?? [])].map(lower));
+  const stated = [hub, given?.id].flatMap((each) => (each === undefined ? [] : [each]));
+  const named = new Set([...stated, ...(card ?? [])].map(lower));
   if (hub !== undefined && card && card.length > 0 && !card.map(lower).includes(lower(hub)))
-    report('license-differs', `${hub} on the Hub, ${card.join(', ')} in the model card`);
+    report(
+      'license-differs',
+      `${hub} ${hub === given?.id ? 'in the manifest' : 'on the Hub'}, ${card.join(', ')} in the model card`,
+    );
+  else if (hub !== undefined && given !== undefined && lower(given.id) !== lower(hub))
+    report('license-differs', `${given.id} in the manifest, ${hub} at the source of the model`);
   if (named.size === 0) {
-    report('license-unknown', 'neither the Hub nor the model card states a license');
+    report('license-unknown', 'neither the source of the model nor its card states a license');
     if (list !== undefined)
       report(
         'license-refused',

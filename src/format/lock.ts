@@ -9,18 +9,22 @@ import { type Finding, finding } from './finding.ts';
 import {
   file,
   image,
+  isNewerModel,
   type LockedFile,
   type LockedImage,
   type LockedModel,
   model,
 } from './locked-content.ts';
-import { lockedManifest, type Manifest } from './manifest.ts';
+import { hasNewerModels, lockedManifest, type Manifest } from './manifest.ts';
 import { lockV1Schema } from './v1/lock.ts';
 import { olderVersion, schemaMember } from './version.ts';
 
+const schemas = ['stowage/lock/v2', 'stowage/lock/v3'] as const;
+
 /** A resolved manifest: every tag and branch is replaced by a digest. */
 export interface Lock {
-  readonly schema: 'stowage/lock/v2';
+  /** Version 3 if a model comes from elsewhere than a Hub, or has a license in the manifest. */
+  readonly schema: (typeof schemas)[number];
   /** SHA-256 of the canonical JSON of the other fields: a lock that was edited does not match it. */
   readonly digest: Digest;
   /** One more than in the previous lock. */
@@ -35,8 +39,13 @@ export interface Lock {
 
 /** A lock with these fields and its digest. */
 export function sealLock(fields: Omit<Lock, 'schema' | 'digest'>): Lock {
-  const unsealed = { ...fields, schema: 'stowage/lock/v2' } as const;
+  const unsealed = { ...fields, schema: schemaOf(fields) };
   return { ...unsealed, digest: digestOfLock(unsealed) };
+}
+
+/** The first version that has all fields of a lock. */
+function schemaOf({ manifest, models }: Omit<Lock, 'schema' | 'digest'>): Lock['schema'] {
+  return hasNewerModels(manifest) || models.some(isNewerModel) ? schemas[1] : schemas[0];
 }
 
 /** The digest that a lock with these fields has. */
@@ -46,7 +55,7 @@ export function digestOfLock(lock: Omit<Lock, 'digest'> & Partial<Lock>): Digest
 }
 
 const fields = z.strictObject({
-  schema: z.literal('stowage/lock/v2'),
+  schema: z.literal(schemas),
   digest: field.digest,
   seq: field.sequence,
   resolvedAt: field.moment,
@@ -59,6 +68,9 @@ const fields = z.strictObject({
 
 const schema: z.ZodType<Lock> = exact(
   fields.superRefine((lock, context) => {
+    const needed = schemaOf(lock);
+    if (schemas.indexOf(lock.schema) < schemas.indexOf(needed))
+      context.addIssue({ code: 'custom', message: `it has fields of ${needed}` });
     if (digestOfLock(lock) === lock.digest) return;
     const message = 'the lock was changed after stowage lock wrote it';
     context.addIssue({ code: 'custom', path: ['digest'], message });
@@ -71,6 +83,7 @@ export const lockKind: DocumentKind<Lock> = {
   code: 'lock-invalid',
   schema,
   older: [olderVersion(lockV1Schema, sealLock)],
+  span: schemas.length,
   maxBytes: MAX_LOCK_BYTES,
   hint: 'restore the lock from version control; without a copy, remove it and run stowage lock with a --seq above that of the last bundle',
 };

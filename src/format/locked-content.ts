@@ -30,16 +30,38 @@ export interface LockedModelFile {
   readonly gitOid?: string;
   /** The result of the Hub's own scanners: `safe`, `unsafe`, `suspicious`, `queued`. */
   readonly hubScan?: string;
+  /** Where its bytes are, if not at its path in the source of the model. */
+  readonly from?: FileOrigin;
+}
+
+/** Where the bytes of a model's file are, if not at its path in the source of the model. */
+export interface FileOrigin {
+  /** In the archive that `layer` is; without one, relative to the manifest: the text of the license that it names. */
+  readonly path: string;
+  /** A layer of the artifact or image that the model is. */
+  readonly layer?: { readonly digest: Digest; readonly size: number };
+}
+
+/** Where a model comes from that is not read from a Hub. */
+export interface ModelOrigin {
+  /** `hub-cache` is a folder that a client of the Hub wrote; its repository and commit are those that the cache states. */
+  readonly kind: 'folder' | 'hub-cache' | 'registry';
+  /** The source, with its revision if it has one. */
+  readonly uri: string;
+  /** Of the manifest in a registry, or of the list of files with their digests. */
+  readonly digest: Digest;
 }
 
 export interface LockedModel {
   readonly name: string;
   readonly source: string;
-  /** The URL of the Hub. */
-  readonly endpoint: string;
+  /** The URL of the Hub; absent if `origin` is present. */
+  readonly endpoint?: string;
+  /** Where the model comes from, if not from a Hub. */
+  readonly origin?: ModelOrigin;
   /** `organisation/name`. */
   readonly repository: string;
-  /** The commit that the revision resolved to. */
+  /** The commit that the revision resolved to. Without one, the first 40 digits of the digest of `origin`. */
   readonly commit: string;
   readonly license?: string;
   readonly gated: boolean;
@@ -161,11 +183,27 @@ const layer: z.ZodType<LockedLayer> = exact(
   }),
 );
 
-export const model: z.ZodType<LockedModel> = exact(
+const fileOrigin: z.ZodType<FileOrigin> = exact(
+  z.strictObject({
+    path: field.line(2048),
+    layer: z.strictObject({ digest: field.digest, size: field.bytes }).exactOptional(),
+  }),
+);
+
+const modelOrigin: z.ZodType<ModelOrigin> = exact(
+  z.strictObject({
+    kind: z.enum(['folder', 'hub-cache', 'registry']),
+    uri: field.line(2048),
+    digest: field.digest,
+  }),
+);
+
+const modelFields: z.ZodType<LockedModel> = exact(
   z.strictObject({
     name: field.name,
     source: field.line(512),
-    endpoint: field.line(512),
+    endpoint: field.line(512).exactOptional(),
+    origin: modelOrigin.exactOptional(),
     repository: field.line(256),
     commit: field.commit,
     license: field.line(256).exactOptional(),
@@ -180,10 +218,23 @@ export const model: z.ZodType<LockedModel> = exact(
         digest: field.digest,
         gitOid: field.hex(40).exactOptional(),
         hubScan: field.line(40).exactOptional(),
+        from: fileOrigin.exactOptional(),
       }),
     ),
   }),
 );
+
+export const model: z.ZodType<LockedModel> = exact(
+  modelFields.refine(
+    ({ endpoint, origin }) => (endpoint === undefined) !== (origin === undefined),
+    'expected either the endpoint of a Hub or an origin',
+  ),
+);
+
+/** Whether a locked model has fields that versions 1 and 2 of the lock do not have. */
+export function isNewerModel({ origin, files }: Pick<LockedModel, 'origin' | 'files'>): boolean {
+  return origin !== undefined || files.some(({ from }) => from !== undefined);
+}
 
 export const imagePlatforms: z.ZodType<ImagePlatform[]> = exact(
   z

@@ -7,6 +7,13 @@ import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type Allowance, allowance } from './finding.ts';
+import {
+  isHubSource,
+  isPathSource,
+  modelSource,
+  type StatedLicense,
+  statedLicense,
+} from './model-source.ts';
 import { checkHostPorts, checkReferences } from './references.ts';
 import {
   imageSignature,
@@ -18,8 +25,14 @@ import { apiVersionMember, newerHints } from './version.ts';
 
 export interface ModelSource {
   readonly name: string;
-  /** `hf://organisation/name@revision`. */
+  /** `hf://organisation/name@revision`, or the path of a folder relative to the manifest. */
   readonly source: string;
+  /** Whether a path may lead outside the manifest's folder, also through symbolic links. */
+  readonly outside?: true;
+  /** `organisation/name` in the depot of a site, for a source that is no Hub; by default `models/` and the name. */
+  readonly repository?: string;
+  /** Its license, if the source states none. */
+  readonly license?: StatedLicense;
   /** Globs of the files to include, as huggingface_hub reads them; all if empty. */
   readonly include: readonly string[];
   readonly exclude: readonly string[];
@@ -75,22 +88,34 @@ export interface Manifest extends Deployment {
 
 const glob = z.string().min(1).max(256);
 
+const modelFields = z.strictObject({
+  name: field.name,
+  source: modelSource,
+  outside: z.literal(true).exactOptional(),
+  repository: field.hubRepository.exactOptional(),
+  license: statedLicense.exactOptional(),
+  include: z.array(glob).max(256).default([]),
+  exclude: z.array(glob).max(256).default([]),
+  licenses: z.array(field.line(128)).min(1).max(64).exactOptional(),
+  signature: modelSignature.exactOptional(),
+  allow: z.array(allowance).min(1).max(256).exactOptional(),
+});
+
 const model: z.ZodType<ModelSource> = exact(
-  z.strictObject({
-    name: field.name,
-    source: z
-      .string()
-      .regex(
-        /^hf:\/\/[A-Za-z0-9][A-Za-z0-9._-]*\/[A-Za-z0-9._-]+(?:@[A-Za-z0-9][A-Za-z0-9._/-]*)?$/,
-        'expected hf://organisation/name@revision',
-      )
-      .max(512),
-    include: z.array(glob).max(256).default([]),
-    exclude: z.array(glob).max(256).default([]),
-    licenses: z.array(field.line(128)).min(1).max(64).exactOptional(),
-    signature: modelSignature.exactOptional(),
-    allow: z.array(allowance).min(1).max(256).exactOptional(),
-  }),
+  modelFields
+    .refine(({ source, outside }) => outside === undefined || isLocal(source), {
+      ...always,
+      path: ['outside'],
+      message: 'only a path can be outside the folder of the manifest',
+    })
+    .refine(
+      ({ source, repository }) => repository === undefined || !isRemote({ source }, 'hf://'),
+      {
+        ...always,
+        path: ['repository'],
+        message: 'a model of a Hub has its name there',
+      },
+    ),
 );
 
 const image: z.ZodType<ImageSource> = exact(
@@ -145,6 +170,16 @@ const file: z.ZodType<FileSource> = exact(
       message: 'only a path can be outside the folder of the manifest',
     }),
 );
+
+/** The source may have any type: the schema reports a wrong one. */
+function isLocal(source: unknown): boolean {
+  return typeof source === 'string' && isPathSource(source);
+}
+
+/** Whether a manifest has fields or sources of models that versions 1 and 2 of the lock do not have. */
+export function hasNewerModels({ models }: Pick<Manifest, 'models'>): boolean {
+  return models.some(({ source, license }) => license !== undefined || !isHubSource(source));
+}
 
 /** The source may have any type: the schema reports a wrong one. */
 function isRemote({ source }: { readonly source: unknown }, scheme: string): boolean {

@@ -162,6 +162,20 @@ export class BlobStore {
     await writeFact(this.#factPath(blob.digest, name), this.path(blob.digest), fact);
   }
 
+  /** The blob about which a fact of this name is recorded, as {@link fact} would return it. */
+  async blobWith(name: string): Promise<SizedBlob | undefined> {
+    const end = `.${name}.json`;
+    for (const file of await namesIn(join(this.root, 'sums'))) {
+      const hex = file.slice(0, -end.length);
+      if (!file.endsWith(end) || !/^[0-9a-f]{64}$/.test(hex)) continue;
+      const digest = parseDigest(`sha256:${hex}`);
+      const size = await this.size(digest);
+      if (size !== undefined && (await this.fact({ digest, size }, name)) !== undefined)
+        return { digest, size };
+    }
+    return undefined;
+  }
+
   async #isUntouched(blob: SizedBlob): Promise<boolean> {
     if ((await this.size(blob.digest)) !== blob.size) return false;
     return (await this.noted(blob))?.untouched === true;

@@ -22,13 +22,6 @@ export interface Hub {
    */
   resolve(source: string, signal: AbortSignal): Promise<HubModel>;
   file(model: Pick<HubModel, 'repository' | 'commit'>, path: string): Origin;
-  /** A whole file of at most `maxBytes`. @throws StowageError `source-malformed` when it is larger */
-  small(
-    model: Pick<HubModel, 'repository' | 'commit'>,
-    path: string,
-    maxBytes: number,
-    signal: AbortSignal,
-  ): Promise<Buffer>;
 }
 
 export function createHub({ endpoint, token }: HubSettings, http: Http): Hub {
@@ -51,10 +44,6 @@ export function createHub({ endpoint, token }: HubSettings, http: Http): Hub {
         (part, signal) => http.request({ ...request, ...part }, signal),
         http.request,
       );
-    },
-    small: async (model, path, maxBytes, signal) => {
-      const { bytes } = await http.read(fileRequest(api, model, path), maxBytes, signal);
-      return bytes;
     },
   };
 }

@@ -34,29 +34,40 @@ export async function localFile(path: string): Promise<LocalFile> {
   };
 }
 
+/** How {@link localTree} walks a folder. */
+export interface TreeOptions {
+  /** Whether a file or folder is left out, with everything below it. */
+  readonly omit?: (path: string) => boolean;
+  /** The file that a link stands for; undefined for a link that is refused. Without it, every link is. */
+  readonly follow?: (absolute: string) => Promise<string | undefined>;
+}
+
 /**
  * Every file below a folder, sorted bytewise by path. Empty folders are omitted. No file is read.
  * @throws StowageError `file-missing`; `path-unsafe` for names that some system cannot hold, or that are one file on
  * some systems; `file-kind` for links, devices, pipes and sockets; `io-failed` for files that this user cannot read; with every
  * defect listed
  */
-export async function localTree(folder: string): Promise<LocalTreeFile[]> {
+export async function localTree(
+  folder: string,
+  { omit = () => false, follow }: TreeOptions = {},
+): Promise<LocalTreeFile[]> {
   if (!(await statOf(folder)).isDirectory()) throw wrongKind(folder, 'a folder');
   const files: LocalTreeFile[] = [];
   const unsafe: string[] = [];
   const strange: string[] = [];
   const denied: string[] = [];
-  for (const { path, entry } of await walk(folder)) {
+  for (const { path, entry } of await walk(folder, omit)) {
+    const file = await fileIn(join(folder, path), entry, follow);
     const defect = pathDefect(path);
     if (defect !== undefined) unsafe.push(`${quoted(path)}: ${defect}`);
-    else if (!entry.isFile())
+    else if (file === undefined)
       strange.push(
         `${path}: ${entry.isSymbolicLink() ? await describeLink(join(folder, path)) : 'not a file'}`,
       );
     else {
-      const absolute = join(folder, path);
-      files.push({ path: path as SafePath, size: (await statOf(absolute)).size, absolute });
-      if (!(await isReadable(absolute))) denied.push(path);
+      files.push({ path: path as SafePath, size: (await statOf(file)).size, absolute: file });
+      if (!(await isReadable(file))) denied.push(path);
     }
   }
   const collision = pathCollision(files.map(({ path }) => path));
@@ -68,12 +79,27 @@ export async function localTree(folder: string): Promise<LocalTreeFile[]> {
   return files.sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
 }
 
-async function walk(folder: string): Promise<{ path: string; entry: Dirent }[]> {
+/** The path of the regular file that an entry is, or that a link which may be followed leads to. */
+async function fileIn(
+  path: string,
+  entry: Dirent,
+  follow: TreeOptions['follow'],
+): Promise<string | undefined> {
+  if (entry.isFile()) return path;
+  const target = entry.isSymbolicLink() ? await follow?.(path) : undefined;
+  return target !== undefined && (await statOf(target)).isFile() ? target : undefined;
+}
+
+async function walk(
+  folder: string,
+  omit: (path: string) => boolean,
+): Promise<{ path: string; entry: Dirent }[]> {
   const found: { path: string; entry: Dirent }[] = [];
   const pending = [''];
   for (let below = pending.pop(); below !== undefined; below = pending.pop()) {
     for (const entry of await list(join(folder, below))) {
       const path = below === '' ? entry.name : `${below}/${entry.name}`;
+      if (omit(path)) continue;
       if (entry.isDirectory() && pathDefect(path) === undefined) pending.push(path);
       else found.push({ path, entry });
       if (found.length > MAX_ARCHIVE_ENTRIES) {
@@ -107,7 +133,7 @@ async function list(folder: string): Promise<Dirent[]> {
   try {
     return await readdir(folder, { withFileTypes: true });
   } catch (cause) {
-    throw failure(folder, cause);
+    throw localFailure(folder, cause);
   }
 }
 
@@ -116,7 +142,7 @@ async function statOf(path: string): Promise<Stats> {
     return await stat(path);
   } catch (cause) {
     const link = systemCode(cause) === 'ENOENT' ? await describeLink(path) : undefined;
-    if (link === undefined) throw failure(path, cause);
+    if (link === undefined) throw localFailure(path, cause);
     throw wrongKind(path, 'a regular file', [`${path}: ${link}`]);
   }
 }
@@ -145,7 +171,7 @@ async function read(
     const stream = handle.createReadStream({ start: offset, highWaterMark: MIB });
     return chunks(stream, path, signal);
   } catch (cause) {
-    throw failure(path, cause);
+    throw localFailure(path, cause);
   }
 }
 
@@ -160,11 +186,12 @@ async function* chunks(
       yield chunk;
     }
   } catch (cause) {
-    throw failure(path, cause);
+    throw localFailure(path, cause);
   }
 }
 
-function failure(path: string, cause: unknown): StowageError {
+/** The error for a local path that cannot be read. */
+export function localFailure(path: string, cause: unknown): StowageError {
   if (cause instanceof StowageError) return cause;
   if (['ENOENT', 'ENOTDIR'].includes(systemCode(cause) ?? '')) {
     return new StowageError('file-missing', `${path} does not exist`, {
@@ -184,7 +211,12 @@ export function isAnnexLink(target: string): boolean {
   return /(?:^|\/)\.git\/annex\/objects\//.test(target);
 }
 
-function wrongKind(path: string, expected: string, defects: readonly string[] = []): StowageError {
+/** The error for a local path of another kind. */
+export function wrongKind(
+  path: string,
+  expected: string,
+  defects: readonly string[] = [],
+): StowageError {
   return new StowageError('file-kind', `${path} is not ${expected}`, {
     expected,
     hint: 'replace links, devices, pipes and sockets with regular files',

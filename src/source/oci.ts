@@ -7,7 +7,7 @@ import type { Place } from '../net/registry-auth.ts';
 import { createRegistryClient } from '../net/registry-client.ts';
 import type { CredentialStore } from '../net/registry-credentials.ts';
 import { type AttachedTo, attachedTo } from './oci-attached.ts';
-import { createReader } from './oci-reader.ts';
+import { createReader, type FetchedManifest } from './oci-reader.ts';
 import { type ResolvedImage, resolveImage } from './oci-resolve.ts';
 import type { Origin } from './origin.ts';
 import { parseReference } from './reference.ts';
@@ -33,6 +33,8 @@ export interface Registry {
   ): Promise<ResolvedImage>;
   /** @param repository `registry/repository` */
   blob(repository: string, digest: Digest): Origin;
+  /** The manifest or index of a reference, whatever it describes. @throws StowageError `source-*`, `manifest-invalid` */
+  document(source: string, signal: AbortSignal): Promise<FetchedManifest>;
   manifest(
     repository: string,
     digest: Digest,
@@ -59,6 +61,10 @@ export function createRegistry(options: RegistryOptions): Registry {
   return {
     resolve: (source, platforms, signal, foreignLayers = false) =>
       resolveImage(reader, { source, platforms, signal, foreignLayers }),
+    document: async (source, signal) => {
+      const reference = parseReference(source);
+      return reader.manifest(reference, reference.digest ?? reference.tag ?? 'latest', signal);
+    },
     blob: (repository, digest) => reader.blob(parsePlace(repository), digest),
     manifest: async (repository, digest, signal) => {
       const { bytes, contentType, asked } = await reader.manifest(

@@ -1,3 +1,5 @@
+import { StowageError } from '../core/error.ts';
+
 /** A source of bytes, which can be opened at any offset. */
 export interface Origin {
   /** For messages; no secrets, no query strings. */
@@ -23,4 +25,25 @@ export interface OriginPart {
   /** One past the last byte; absent if only the end of the body shows it. */
   readonly to?: number;
   readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** All bytes of a small file. @throws StowageError `source-malformed` if there are more than `maxBytes` */
+export async function wholeOf(
+  origin: Origin,
+  maxBytes: number,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of await origin.open(0, signal)) {
+    bytes += chunk.byteLength;
+    if (bytes > maxBytes)
+      throw new StowageError('source-malformed', `${origin.description} is too large`, {
+        expected: `at most ${maxBytes} bytes`,
+        found: 'more',
+        hint: 'check that it is the file that the manifest means',
+      });
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }

@@ -89,7 +89,7 @@ describe('when a field is unknown', () => {
     ['services.0.volumes', 'services[0].volumes: unknown field; did you mean mounts?'],
     ['services.0.enviroment', 'services[0].enviroment: unknown field; did you mean env?'],
     ['services.0.health.prot', 'services[0].health.prot: unknown field; did you mean port?'],
-    ['models.0.license', 'models[0].license: unknown field; did you mean licenses?'],
+    ['models.0.licences', 'models[0].licences: unknown field; did you mean licenses?'],
     ['requires.host.gpu.vendr', 'requires.host.gpu.vendr: unknown field; did you mean vendor?'],
     ['services.0.zzz', 'services[0].zzz: unknown field'],
   ])('suggests what %s was meant to be', async (path, line) => {

@@ -98,12 +98,6 @@ describe('when a repository exists', () => {
     expect(await drain(await large.open(99_990, never))).toEqual(weights.subarray(99_990));
   });
 
-  it('returns small files whole, and refuses larger ones', async () => {
-    const model = await hub().resolve('hf://acme/tiny', never);
-    expect(await hub().small(model, 'config.json', 1000, never)).toEqual(config);
-    await expectCode(() => hub().small(model, 'config.json', 10, never), 'source-malformed');
-  });
-
   it('sends the token to the Hub and not to the storage behind it', async () => {
     const model = await hub(token).resolve('hf://acme/gated', never);
     upstream.requests.length = 0;
@@ -182,7 +176,6 @@ describe('when a path would leave its repository', () => {
     async (path) => {
       const model = { repository: 'acme/tiny', commit: 'a'.repeat(40) };
       await expectCode(() => hub().file(model, path), 'path-unsafe');
-      await expectCode(() => hub().small(model, path, 10, never), 'path-unsafe');
     },
   );
 

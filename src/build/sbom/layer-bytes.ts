@@ -61,7 +61,8 @@ async function* again(head: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator
   }
 }
 
-function isPacked(head: Buffer): boolean {
+/** Whether content is compressed with gzip or zstd, by its first bytes. */
+export function isPacked(head: Buffer): boolean {
   return head.subarray(0, 2).equals(GZIP) || isZstd(head);
 }
 

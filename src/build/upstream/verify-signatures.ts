@@ -8,7 +8,6 @@ import type {
   SignatureRequirement,
   SignatureVerdict,
 } from '../../format/upstream.ts';
-import type { Hub, HubModel } from '../../source/hugging-face.ts';
 import type { Registry } from '../../source/oci.ts';
 import { verifyImageSignature } from './image-signature.ts';
 import { verifyModelSignature } from './model-signature.ts';
@@ -25,11 +24,15 @@ export interface VerifyOptions {
   readonly signal: AbortSignal;
 }
 
-/** A model with its resolved files, and the Hub that has its signature. */
+/** A model with its resolved files, at the source that has its signature. */
 export interface PublishedModel {
-  readonly model: HubModel;
+  /** For messages. */
+  readonly name: string;
+  /** Every path at its source. */
+  readonly listed: readonly string[];
   readonly files: readonly LockedModelFile[];
-  readonly hub: Hub;
+  /** A whole file of at most `maxBytes`. */
+  readonly small: (path: string, maxBytes: number) => Promise<Buffer>;
 }
 
 /** An image with the bytes of its manifest or index, at the registry that it was resolved from. */
@@ -45,16 +48,15 @@ export interface PublishedImage {
  */
 export async function verifyModelPublisher(
   requirement: ModelSignatureRequirement,
-  { model, files, hub }: PublishedModel,
-  { folder, now, signal }: VerifyOptions,
+  { name, files, small, ...model }: PublishedModel,
+  { folder, now }: Omit<VerifyOptions, 'signal'>,
 ): Promise<SignatureVerdict> {
   const opened = await openRequirement(requirement, folder);
   return decide(opened, async () => {
     const { file } = requirement;
-    const listed = new Set(model.files.map(({ path }) => path));
-    if (!listed.has(file))
-      throw unsigned(`model ${model.repository}`, file, 'no such file in the repository');
-    const bytes = await hub.small(model, file, MAX_MODEL_SIGNATURE_BYTES, signal);
+    const listed = new Set(model.listed);
+    if (!listed.has(file)) throw unsigned(`model ${name}`, file, 'no such file in the repository');
+    const bytes = await small(file, MAX_MODEL_SIGNATURE_BYTES);
     const verified = verifyModelSignature(bytes, { files, listed, signature: file }, opened, now);
     return { ...verified, signature: digestOf(bytes) };
   });

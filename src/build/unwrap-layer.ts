@@ -1,0 +1,164 @@
+import { createWriteStream } from 'node:fs';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { type Digest, digestHex } from '../core/digest.ts';
+import { messageOf, StowageError, systemCode } from '../core/error.ts';
+import { interrupted } from '../core/interrupted.ts';
+import { MAX_ARCHIVE_ENTRIES, MIB } from '../core/limits.ts';
+import type { OnBytes } from '../core/tally.ts';
+import { type Bytes, withFile } from '../examine/bytes.ts';
+import { exists, ioError, remove, writeAtomic } from '../io/file.ts';
+import { makeFolder } from '../io/folder.ts';
+import { BLOCK_BYTES, decodeHeader, decodeLongName, decodePax } from '../io/ustar.ts';
+import { stableOrigin } from '../source/model-folder.ts';
+import type { Origin } from '../source/origin.ts';
+import { fetchBlob } from './fetch.ts';
+import { isPacked, layerBytes } from './sbom/layer-bytes.ts';
+import type { Transfer } from './transfer.ts';
+
+/** A layer of an artifact or image that is an archive of files. */
+export interface Layer {
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+/** An entry of a layer, with its name as the archive has it, without a leading `./` or `/`. */
+export interface LayerEntry {
+  readonly path: string;
+  readonly kind: 'file' | 'folder' | 'link' | 'other';
+  readonly size: number;
+  /** Of its content, in the archive. */
+  readonly offset: number;
+}
+
+/** A layer whose archive can be read at any offset. */
+export interface OpenLayer {
+  readonly entries: readonly LayerEntry[];
+  /** Stores the content of a file. @throws StowageError `source-mismatch` if it does not have the digest that is given */
+  keep(entry: LayerEntry, digest?: Digest, onBytes?: OnBytes): Promise<Digest>;
+}
+
+/**
+ * Downloads a layer into the store, verified by its digest, and opens its archive while `work` runs. A compressed one is
+ * decompressed beside it. Nothing of either is left afterwards, unless the layer was in the store before.
+ * @throws StowageError `source-malformed` for an archive that is damaged, truncated or compressed beyond the limit
+ */
+export async function withLayer<T>(
+  layer: Layer,
+  origin: Origin,
+  { transfer, onBytes }: { readonly transfer: Transfer; readonly onBytes?: OnBytes },
+  work: (open: OpenLayer) => Promise<T>,
+): Promise<T> {
+  const { store, signal } = transfer;
+  const { digest, size } = layer;
+  const label = `layer ${digest}`;
+  const incoming = join(store.root, 'incoming');
+  const path = store.path(digest);
+  const plain = join(incoming, `${digestHex(digest)}.plain`);
+  // Says that the layer is in the store for this purpose alone, also to the run that resumes this one.
+  const mark = join(incoming, `${digestHex(digest)}.layer`);
+  const before = (await store.size(digest)) === size;
+  if (!before) {
+    await makeFolder(incoming);
+    await writeAtomic(mark, Buffer.alloc(0));
+    await fetchBlob(transfer, { key: digestHex(digest), size, digest, label }, origin, onBytes);
+  } else onBytes?.(size, true);
+  try {
+    const packed = await withFile(path, async (bytes) => isPacked(await bytes.read(0, 8)));
+    if (packed) await decompress(path, size, plain, { signal, label });
+    const archive = packed ? plain : path;
+    const entries = await withFile(archive, (bytes) => listEntries(bytes, label));
+    const keep: OpenLayer['keep'] = (entry, expected, count) => {
+      const whole = stableOrigin(archive, { window: { offset: entry.offset, size: entry.size } });
+      const key =
+        expected === undefined ? `layer-${digestHex(digest)}-${entry.offset}` : digestHex(expected);
+      const known = expected === undefined ? {} : { digest: expected };
+      const wanted = { key, size: entry.size, label: entry.path, ...known };
+      return fetchBlob(transfer, wanted, whole, count);
+    };
+    const result = await work({ entries, keep });
+    if (await exists(mark)) await store.forget(digest);
+    await remove(mark);
+    return result;
+  } finally {
+    await remove(plain);
+  }
+}
+
+async function decompress(
+  path: string,
+  size: number,
+  plain: string,
+  { signal, label }: { readonly signal: AbortSignal; readonly label: string },
+): Promise<void> {
+  const whole = async function* (): AsyncGenerator<Buffer> {
+    try {
+      yield* layerBytes(path, size, signal);
+    } catch (error) {
+      if (signal.aborted) throw interrupted(signal);
+      // Errors of the system are of the disk, and those of zlib (`Z_DATA_ERROR`) of the content.
+      if (/^E[A-Z0-9]+$/.test(systemCode(error) ?? '')) throw ioError(error, path);
+      throw damaged(label, messageOf(error), error);
+    }
+  };
+  try {
+    await pipeline(whole, createWriteStream(plain, { mode: 0o600 }));
+  } catch (error) {
+    throw ioError(error, plain);
+  }
+}
+
+/** The entries of an archive (ustar, pax, long names of GNU tar), by their headers alone. */
+async function listEntries(bytes: Bytes, label: string): Promise<LayerEntry[]> {
+  const entries: LayerEntry[] = [];
+  let longName: string | undefined;
+  let paxSize: number | undefined;
+  let position = 0;
+  while (position < bytes.size) {
+    const header = await bytes.read(position, BLOCK_BYTES);
+    if (header.length < BLOCK_BYTES) throw damaged(label, 'it ends within a header');
+    if (header.every((byte) => byte === 0)) return entries;
+    const head = decodeHeader(header);
+    if (head?.size === undefined) throw damaged(label, `no header at byte ${position}`);
+    const extended = 'xgLK'.includes(head.kind);
+    const size = extended ? head.size : (paxSize ?? head.size);
+    const offset = position + BLOCK_BYTES;
+    if (offset + size > bytes.size) throw damaged(label, 'it ends within a file');
+    position = offset + Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES;
+    if (extended) {
+      if (size > MIB) throw damaged(label, 'a name of more than 1 MiB');
+      const text = await bytes.read(offset, size);
+      if (head.kind === 'L') longName = decodeLongName(text);
+      else if (head.kind === 'x') {
+        const found = decodePax(text);
+        if (found === undefined) throw damaged(label, 'an invalid extended header');
+        longName = found.path ?? longName;
+        paxSize = found.size ?? paxSize;
+      }
+      continue;
+    }
+    const path = (longName ?? head.name).replace(/^(?:\.?\/)+/, '').replace(/\/+$/, '');
+    entries.push({ path, kind: kindOf(head.kind), size, offset });
+    if (entries.length > MAX_ARCHIVE_ENTRIES)
+      throw damaged(label, `over ${MAX_ARCHIVE_ENTRIES} entries`);
+    longName = undefined;
+    paxSize = undefined;
+  }
+  if (position !== bytes.size) throw damaged(label, 'it ends within a block');
+  return entries;
+}
+
+function kindOf(type: string): LayerEntry['kind'] {
+  if (type === '0' || type === '\0' || type === '7') return 'file';
+  if (type === '5') return 'folder';
+  return type === '1' || type === '2' ? 'link' : 'other';
+}
+
+function damaged(label: string, found: string, cause?: unknown): StowageError {
+  return new StowageError('source-malformed', `${label} is not an archive that can be read`, {
+    expected: 'a complete tar, uncompressed or compressed with gzip or zstd',
+    found,
+    hint: 'ask the publisher of the model to push it again',
+    cause,
+  });
+}

@@ -1,0 +1,144 @@
+import * as z from 'zod';
+import { exact } from './exact.ts';
+import * as field from './field.ts';
+
+/** The license of a model whose source does not state one. */
+export interface StatedLicense {
+  /** An SPDX identifier or expression, or the name of the license. */
+  readonly id: string;
+  /** A text file, relative to the manifest, which becomes a file of the model. */
+  readonly file?: string;
+}
+
+export const statedLicense: z.ZodType<StatedLicense> = exact(
+  z.strictObject(
+    { id: field.line(128), file: field.line(2048).exactOptional() },
+    {
+      error: ({ input }) =>
+        typeof input === 'string'
+          ? `write license: {id: ${input}} if the source states none, or licenses: [${input}] to accept it`
+          : undefined,
+    },
+  ),
+);
+
+const HUB_NAME = '[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+';
+const HUB = new RegExp(`^hf://${HUB_NAME}(?:@[A-Za-z0-9][A-Za-z0-9._/-]*)?$`);
+const REGISTRY = /^(?:oci|ollama):\/\/[A-Za-z0-9[][A-Za-z0-9._:@/[\]-]*$/;
+const PATH = /^(?:\.{1,2}(?:\/|$)|\/)/;
+
+/** Whether the source of a model is a Hub. */
+export function isHubSource(source: string): boolean {
+  return HUB.test(source);
+}
+
+/** Whether the source of a model is a local path. */
+export function isPathSource(source: string): boolean {
+  return PATH.test(source);
+}
+
+/** Whether the source of a model is an artifact or image in a registry. */
+export function isRegistrySource(source: string): boolean {
+  return REGISTRY.test(source);
+}
+
+/**
+ * The source of a model: `hf://organisation/name@revision`, `oci://registry/repository:tag`, `ollama://name:tag`, or a path that
+ * begins with `./`, `../` or `/`.
+ */
+export const modelSource: z.ZodType<string> = field.line(512).superRefine((source, context) => {
+  if (isHubSource(source) || isPathSource(source) || isRegistrySource(source)) return;
+  context.addIssue({ code: 'custom', message: answerFor(source) });
+});
+
+interface Habit {
+  readonly typed: RegExp;
+  readonly answer: (parts: Readonly<Record<string, string>>) => string;
+}
+
+const REPOSITORY = `(?<repository>${HUB_NAME})`;
+
+/** What people write who know other programs, and the lines that they need here; the first that fits counts. */
+const habits: readonly Habit[] = [
+  {
+    typed:
+      /^(?:https:\/\/)?(?:registry\.)?ollama\.(?:com|ai)\/(?:library\/)?(?<name>[a-z0-9._/-]+(?::[\w.-]+)?)$/,
+    answer: ({ name }) => `write source: ollama://${name}`,
+  },
+  {
+    typed: /^(?:docker|kit|modelpack|oras):\/\/(?<reference>.+)$/,
+    answer: ({ reference }) => `write source: oci://${reference}`,
+  },
+  {
+    typed:
+      /^(?<reference>(?!hf\.co\/|huggingface\.co\/)[a-z0-9-]+(?:\.[a-z0-9-]+|:\d+)[a-z0-9.:-]*\/[a-z0-9._/-]+(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?)$/,
+    answer: ({ reference }) => `write source: oci://${reference}`,
+  },
+  {
+    typed:
+      /^(?:hf:\/\/|https:\/\/huggingface\.co\/)(?<kind>datasets|spaces)\/(?<name>[^@?#]+?)\/?(?:@(?<revision>.+))?$/,
+    answer: ({ kind, name = '', revision = 'main' }) =>
+      `${kind} are not models: under files, write source: git+https://huggingface.co/${kind}/${name.split('/').slice(0, 2).join('/')}@${revision} and lfs: true`,
+  },
+  {
+    typed: new RegExp(
+      `^https?://(?:www\\.)?(?:huggingface\\.co|hf\\.co)/${REPOSITORY}(?:/(?:tree|blob|resolve|raw)/(?<revision>[^/?#]+)(?:/(?<file>[^?#]+))?)?/?(?:[?#].*)?$`,
+    ),
+    answer: ({ repository, revision = 'main', file }) => hubLines(repository, revision, file),
+  },
+  {
+    typed: new RegExp(`^(?:hf://)?models/${REPOSITORY}(?:@(?<revision>.+))?$`),
+    answer: ({ repository, revision = 'main' }) => hubLines(repository, revision),
+  },
+  {
+    typed: new RegExp(
+      `^(?:hf://|hf\\.co/|huggingface\\.co/)?${REPOSITORY}:(?<quant>[A-Za-z0-9_.-]+)$`,
+    ),
+    answer: ({ repository, quant }) => hubLines(repository, 'main', `*${quant}*.gguf`),
+  },
+  {
+    typed: new RegExp(`^hf://${REPOSITORY}/(?<file>[^@]+?)(?:@(?<revision>[^@]+))?$`),
+    answer: ({ repository, file, revision = 'main' }) => hubLines(repository, revision, file),
+  },
+  {
+    typed: new RegExp(`^(?:hf\\.co/|huggingface\\.co/)${REPOSITORY}(?:@(?<revision>.+))?$`),
+    answer: ({ repository, revision = 'main' }) => hubLines(repository, revision),
+  },
+  {
+    typed: /^~/,
+    answer: () => 'a ~ is not expanded here: write the path from / on, and outside: true',
+  },
+  {
+    typed: /^file:\/\/(?<path>\/.*)$/,
+    answer: ({ path }) => `write source: ${path}, without file://`,
+  },
+  {
+    typed: new RegExp(`^(?<repository>${HUB_NAME})(?:@(?<revision>.+))?$`),
+    answer: ({ repository, revision = 'main' }) =>
+      `write source: hf://${repository}@${revision} for a model of the Hub, or source: ./${repository} for a folder`,
+  },
+  {
+    typed: /^(?<name>[a-z0-9][a-z0-9._-]*:[\w.-]+)$/,
+    answer: ({ name }) => `write source: ollama://${name}`,
+  },
+  {
+    typed: /^(?<name>[A-Za-z0-9_][\w.-]*)\/?$/,
+    answer: ({ name }) => `write source: ./${name} for a folder beside the manifest`,
+  },
+];
+
+function hubLines(repository = '', revision: string, glob?: string): string {
+  const include = glob === undefined ? '' : ` and include: ["${glob}"]`;
+  return `write source: hf://${repository}@${revision}${include}`;
+}
+
+/** The message for a source in no accepted form. */
+function answerFor(source: string): string {
+  const expected =
+    'expected hf://organisation/name@revision, oci://registry/repository:tag, ollama://name:tag, or a folder such as ./my-model';
+  for (const { typed, answer } of habits) {
+    const found = typed.exec(source);
+    if (found !== null) return answer({ ...found.groups });
+  }
+  return expected;
+}

@@ -1,0 +1,49 @@
+import { digestFromHex } from '../core/digest.ts';
+import { StowageError } from '../core/error.ts';
+import { isHubSource } from '../format/model-source.ts';
+import type { FoundFile, ModelSourceKind } from './found-model.ts';
+import type { Hub, HubFile } from './hugging-face.ts';
+import { folderModels } from './model-folder.ts';
+import type { Registry } from './oci.ts';
+import { registryModels } from './oci-model.ts';
+
+/** What the sources of models need. */
+export interface ModelClients {
+  readonly hub: Hub;
+  readonly registry: Registry;
+  /** The folder of the manifest, which paths are relative to. */
+  readonly folder: string;
+}
+
+/** Every kind of source that models can have. */
+const kinds: readonly ((clients: ModelClients) => ModelSourceKind)[] = [
+  hubModels,
+  folderModels,
+  registryModels,
+];
+
+/** The kind of a source in a manifest or a lock. @throws StowageError `source-unsupported` */
+export function modelSourceOf(source: string, clients: ModelClients): ModelSourceKind {
+  const found = kinds.map((kind) => kind(clients)).find((kind) => kind.reads(source));
+  if (found !== undefined) return found;
+  throw new StowageError('source-unsupported', 'unknown source of a model', {
+    expected: 'hf://, oci://, ollama:// or a path',
+    found: JSON.stringify(source.slice(0, 160)),
+    hint: 'run stowage check, which names the lines to write',
+  });
+}
+
+function hubModels({ hub }: ModelClients): ModelSourceKind {
+  return {
+    reads: isHubSource,
+    resolve: async (source, signal) => {
+      const { files, ...model } = await hub.resolve(source, signal);
+      return { ...model, files: files.map(hubFile) };
+    },
+    file: async (owner, { path }) => hub.file(owner, path),
+  };
+}
+
+function hubFile({ lfsSha256, ...file }: HubFile): FoundFile {
+  return { ...file, ...(lfsSha256 === undefined ? {} : { digest: digestFromHex(lfsSha256) }) };
+}
