@@ -1,6 +1,7 @@
 import { StowageError } from '../core/error.ts';
 import { fieldsOf, listOf } from '../core/fields.ts';
 import type { Defect } from '../format/defect.ts';
+import { localImageOf } from '../format/image-source.ts';
 import { isRegistrySource } from '../format/model-source.ts';
 import { referenceIn } from '../source/oci-model.ts';
 import { parseReference } from '../source/reference.ts';
@@ -14,7 +15,7 @@ export function referenceDefects(manifest: unknown): Defect[] {
   const defects = (section: string, list: unknown): Defect[] =>
     listOf(list).flatMap(({ source }, index): Defect[] => {
       if (typeof source !== 'string' || source === '') return [];
-      if (section === 'models' && !isRegistrySource(source)) return [];
+      if (section === 'models' ? !isRegistrySource(source) : localImageOf(source)) return [];
       const message = defectOf(section === 'models' ? referenceIn(source) : source);
       return message === undefined ? [] : [{ path: [section, index, 'source'], message }];
     });

@@ -2,10 +2,11 @@ import { posix } from 'node:path';
 import { StowageError } from '../core/error.ts';
 import { quoted } from '../core/printable.ts';
 import type { OnBytes } from '../core/tally.ts';
+import type { TarMember } from '../io/tar-members.ts';
 import type { FoundFile, ModelLayer } from '../source/found-model.ts';
 import type { Origin } from '../source/origin.ts';
 import type { Transfer } from './transfer.ts';
-import { type LayerEntry, type OpenLayer, withLayer } from './unwrap-layer.ts';
+import { type OpenLayer, withLayer } from './unwrap-layer.ts';
 
 /** Where the model is in an image that is a modelcar (KServe). */
 const MODELS = 'models';
@@ -21,7 +22,7 @@ export interface LayerFile extends FoundFile {
 export interface OpenLayers {
   readonly files: readonly LayerFile[];
   /** The open layer of a file, and its entry there. */
-  at(file: FoundFile): { readonly open: OpenLayer; readonly entry: LayerEntry } | undefined;
+  at(file: FoundFile): { readonly open: OpenLayer; readonly entry: TarMember } | undefined;
 }
 
 /**
@@ -47,7 +48,7 @@ export async function withLayers<T>(
 }
 
 function contentOf(layers: readonly ModelLayer[], opened: readonly OpenLayer[]): OpenLayers {
-  const found = new Map<string, { file: LayerFile; open: OpenLayer; entry: LayerEntry }>();
+  const found = new Map<string, { file: LayerFile; open: OpenLayer; entry: TarMember }>();
   layers.forEach((layer, index) => {
     const open = opened[index];
     if (open === undefined) return;
@@ -68,11 +69,11 @@ function contentOf(layers: readonly ModelLayer[], opened: readonly OpenLayer[]):
 
 interface Named {
   readonly path: string;
-  readonly entry: LayerEntry;
+  readonly entry: TarMember;
 }
 
 /** The files of an artifact's archive. An archive of one file may state its path in the manifest. */
-function namedEntries(entries: readonly LayerEntry[], stated: string | undefined): Named[] {
+function namedEntries(entries: readonly TarMember[], stated: string | undefined): Named[] {
   const files = filesAmong(entries);
   const [only, ...more] = files;
   const named =
@@ -87,7 +88,7 @@ function namedEntries(entries: readonly LayerEntry[], stated: string | undefined
 }
 
 /** The files of an image's layer that belong to the model; of two with one name, the last, as engines unpack it. */
-function modelEntries(entries: readonly LayerEntry[]): Named[] {
+function modelEntries(entries: readonly TarMember[]): Named[] {
   const inside = entries.filter(({ path }) => path === MODELS || path.startsWith(`${MODELS}/`));
   return filesAmong(inside)
     .filter(({ path }) => !posix.basename(path).startsWith(WHITEOUT))
@@ -95,7 +96,7 @@ function modelEntries(entries: readonly LayerEntry[]): Named[] {
 }
 
 /** Removes what a layer of an image hides of the layers below it (image-spec, "Whiteouts"). */
-function applyWhiteouts(found: Map<string, unknown>, entries: readonly LayerEntry[]): void {
+function applyWhiteouts(found: Map<string, unknown>, entries: readonly TarMember[]): void {
   for (const { path } of entries) {
     const name = posix.basename(path);
     if (!name.startsWith(WHITEOUT)) continue;
@@ -110,7 +111,7 @@ function applyWhiteouts(found: Map<string, unknown>, entries: readonly LayerEntr
 }
 
 /** @throws StowageError `file-kind` for links, devices and pipes, of which a model has none */
-function filesAmong(entries: readonly LayerEntry[]): LayerEntry[] {
+function filesAmong(entries: readonly TarMember[]): TarMember[] {
   const strange = entries.filter(({ kind }) => kind === 'link' || kind === 'other');
   if (strange.length === 0) return entries.filter(({ kind }) => kind === 'file');
   throw new StowageError('file-kind', 'a layer of the model contains more than files and folders', {

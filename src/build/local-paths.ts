@@ -4,6 +4,7 @@ import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, listOf } from '../core/fields.ts';
 import { quoted } from '../core/printable.ts';
 import type { Defect } from '../format/defect.ts';
+import { localImageOf } from '../format/image-source.ts';
 import { isPathSource } from '../format/model-source.ts';
 import { ioError } from '../io/file.ts';
 
@@ -30,6 +31,12 @@ export async function pathDefects(manifest: unknown, folder: string): Promise<De
     const message = typeof text === 'string' ? await sourceDefect(text, model, folder) : undefined;
     if (message !== undefined)
       defects.push({ path: ['models', index, 'license', 'file'], message });
+  }
+  for (const [index, image] of listOf(images).entries()) {
+    const { source } = image;
+    const path = typeof source === 'string' ? localImageOf(source)?.path : undefined;
+    const message = path === undefined ? undefined : await sourceDefect(path, image, folder);
+    if (message !== undefined) defects.push({ path: ['images', index, 'source'], message });
   }
   for (const [section, items] of Object.entries({ models, images })) {
     for (const [index, { signature }] of listOf(items).entries()) {

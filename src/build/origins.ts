@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
 import { resolve as resolvePath } from 'node:path';
 import { type Digest, digestHex } from '../core/digest.ts';
+import type { Environment } from '../core/environment.ts';
+import { isStored, localImageOf } from '../format/image-source.ts';
 import type { Lock } from '../format/lock.ts';
 import type {
+  LockedBlob,
   LockedFile,
   LockedImage,
   LockedModel,
@@ -17,10 +20,11 @@ import type { Git } from '../source/git.ts';
 import { gitBlobHash } from '../source/git-blob.ts';
 import { httpsOrigin } from '../source/https.ts';
 import type { Hub } from '../source/hugging-face.ts';
-import { stableOrigin } from '../source/model-folder.ts';
+import { openImage } from '../source/local-images.ts';
 import { type ModelClients, modelSourceOf } from '../source/model-sources.ts';
 import type { Registry } from '../source/oci.ts';
 import type { Origin } from '../source/origin.ts';
+import { stableOrigin } from '../source/stable-file.ts';
 
 /** Clients for the sources on the connected machine. */
 export interface Sources {
@@ -28,6 +32,8 @@ export interface Sources {
   readonly registry: Registry;
   readonly http: Http;
   readonly git: Git;
+  /** For podman and docker, which export images from their storage; by default that of this process. */
+  readonly env?: Environment;
 }
 
 /** A blob that the lock names, with its source. */
@@ -59,23 +65,45 @@ export function blobRequests(lock: Lock, sources: Sources & ModelClients): BlobR
   return [...requests.values()];
 }
 
-function imageBlobs(image: LockedImage, { registry, http }: Sources): BlobRequest[] {
+function imageBlobs(
+  image: LockedImage,
+  { registry: remote, http, folder }: Sources & ModelClients,
+): BlobRequest[] {
+  const local = localImageOf(image.source);
+  // Those of an engine's storage are exported together.
+  if (local !== undefined && isStored(local)) return [];
+  let opened: Promise<Registry> | undefined;
+  const registryOf = (): Promise<Registry> => {
+    if (local === undefined) return Promise.resolve(remote);
+    opened ??= openImage(local, folder, image.name).then(({ registry }) => registry);
+    return opened;
+  };
   const manifests = new Set([
     image.target.digest,
     ...image.platforms.map((each) => each.manifest),
     ...(image.attached ?? []).map((each) => each.digest),
   ]);
-  return image.blobs.map(({ digest, size, urls }) => ({
-    digest,
-    size,
-    expected: { key: digestHex(digest), size, digest, label: `image ${image.name}` },
+  return image.blobs.map((blob) => ({
+    digest: blob.digest,
+    size: blob.size,
+    expected: expectedBlob(blob, `image ${image.name}`),
     origin: async () => {
+      const { digest, urls } = blob;
+      const registry = await registryOf();
       if (manifests.has(digest)) return registry.manifestOrigin(image.repository, digest);
       return urls === undefined
         ? registry.blob(image.repository, digest)
         : foreignLayerOrigin(urls, http);
     },
   }));
+}
+
+/** What is known of a blob before it is downloaded. */
+export function expectedBlob(
+  { digest, size }: Pick<LockedBlob, 'digest' | 'size'>,
+  label: string,
+): Expected {
+  return { key: digestHex(digest), size, digest, label };
 }
 
 /** The bytes of a model's file, at its source or beside the manifest. */
@@ -100,7 +128,7 @@ function modelFile(
   return {
     digest: file.digest,
     size: file.size,
-    expected: expectedFile(file, `model ${model.name}: ${file.path}`),
+    expected: expectedBlob(file, `model ${model.name}: ${file.path}`),
     model: { name: model.name, path: file.path },
     origin: () => modelFileOrigin(model, file, sources),
     ...(local === undefined ? {} : { local: { source: local, name: model.name } }),
@@ -111,13 +139,9 @@ function httpsFile(file: LockedFile, { http }: Sources): BlobRequest {
   return {
     digest: file.digest,
     size: file.size,
-    expected: expectedFile(file, `files ${file.name}`),
+    expected: expectedBlob(file, `files ${file.name}`),
     origin: async () => httpsOrigin(file.source, http),
   };
-}
-
-function expectedFile({ digest, size }: LockedModelFile | LockedFile, label: string): Expected {
-  return { key: digestHex(digest), size, digest, label };
 }
 
 /** Whether the source of a file or tree is a local path. */

@@ -3,8 +3,9 @@ import { counted, exactBytes } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
 import { type OnBytes, Tally } from '../core/tally.ts';
+import { isStored, localImageOf } from '../format/image-source.ts';
 import type { Lock } from '../format/lock.ts';
-import type { LockedFile, LockedGit } from '../format/locked-content.ts';
+import type { LockedFile, LockedGit, LockedImage } from '../format/locked-content.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { makeFolder } from '../io/folder.ts';
 import { forEachBounded } from '../io/queue.ts';
@@ -13,6 +14,7 @@ import { examinePulled } from './examine.ts';
 import { fetchBlob } from './fetch.ts';
 import { keepGit } from './git-tree.ts';
 import { inspectLocal, keepLocal } from './local-files.ts';
+import { keepBlobs, withImage } from './open-image.ts';
 import { type BlobRequest, blobRequests, isLocal, type Sources } from './origins.ts';
 import { neededLayers, pullLayer } from './pull-layers.ts';
 import { requireRoom } from './room.ts';
@@ -51,6 +53,7 @@ export async function pull(lock: Lock, options: PullOptions): Promise<void> {
     await forEachBounded(missing, BLOBS_AT_ONCE, async (each) => {
       await fetchRequest(each, transfer, tally.add);
     });
+    for (const image of lock.images) await pullStored(image, options, transfer);
     for (const layer of layers) await pullLayer(layer, options, transfer, tally.add);
     for (const file of lock.files)
       if (file.git !== undefined)
@@ -59,6 +62,27 @@ export async function pull(lock: Lock, options: PullOptions): Promise<void> {
   for (const file of lock.files.filter(isLocal)) await pullLocal(file, options);
   emit({ type: 'step', step: 'examine', subject: lock.manifest.name });
   await examinePulled(lock, options);
+}
+
+/** An image in the storage of an engine is exported if the store lacks a blob of it. */
+async function pullStored(
+  image: LockedImage,
+  options: PullOptions,
+  transfer: Transfer,
+): Promise<void> {
+  const local = localImageOf(image.source);
+  if (local === undefined || !isStored(local)) return;
+  const { store } = options;
+  for (const { digest, size } of image.blobs) {
+    if ((await store.size(digest)) === size) continue;
+    options.emit({ type: 'step', step: 'pull', subject: image.source });
+    const context = { ...options, transfer };
+    return withImage(image, context, async (open) => {
+      const [, found = ''] = open.reference.split('@');
+      if (found !== image.target.digest) throw changedSince(image, image.target.digest, found);
+      await keepBlobs(image, open, transfer);
+    });
+  }
 }
 
 /** @throws StowageError `lock-stale` for a file of a local model with other content than the locked one */

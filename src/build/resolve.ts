@@ -8,6 +8,7 @@ import { examineImage } from '../examine/examine-image.ts';
 import { checkDocument } from '../format/document.ts';
 import { momentOf } from '../format/field.ts';
 import type { Finding } from '../format/finding.ts';
+import { isStored, localImageOf } from '../format/image-source.ts';
 import { type Lock, lockKind, sealLock } from '../format/lock.ts';
 import type { LockedFile, LockedImage, LockedModel } from '../format/locked-content.ts';
 import type { FileSource, ImageSource, Manifest } from '../format/manifest.ts';
@@ -15,11 +16,13 @@ import type { BlobStore } from '../io/blob-store.ts';
 import { withSharedStoreLock } from '../io/store-use.ts';
 import { isGitSource } from '../source/git-address.ts';
 import { httpsOrigin } from '../source/https.ts';
+import type { OpenImage } from '../source/local-images.ts';
 import { attachmentFindings, findAttached } from './attached.ts';
 import { examineResolved } from './examine.ts';
 import { fetchBlob } from './fetch.ts';
 import { gitCommit, keepGit } from './git-tree.ts';
 import { inspectLocal, keepLocal } from './local-files.ts';
+import { keepBlobs, withImage } from './open-image.ts';
 import { type Sources, sourceKey } from './origins.ts';
 import { resolveModel } from './resolve-model.ts';
 import { type Transfer, withTransfer } from './transfer.ts';
@@ -110,21 +113,32 @@ async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock>
   return lockAfter(previous, lock);
 }
 
+type ResolvedImageItem = LockedImage & { readonly findings: readonly Finding[] };
+
 async function resolveImage(
   source: ImageSource,
+  manifest: Manifest,
+  options: Resolving,
+): Promise<ResolvedImageItem> {
+  return withImage(source, options, async (open) => {
+    const image = await lockImage(source, open, manifest, options);
+    const local = localImageOf(source.source);
+    // An export is expensive, and is gone after this.
+    if (local !== undefined && isStored(local)) await keepBlobs(image, open, options.transfer);
+    return image;
+  });
+}
+
+async function lockImage(
+  source: ImageSource,
+  { registry, reference }: OpenImage,
   { platforms, services }: Manifest,
   options: Resolving,
-): Promise<LockedImage & { readonly findings: readonly Finding[] }> {
-  const found = await options.sources.registry.resolve(
-    source.source,
-    platforms,
-    options.signal,
-    source.foreignLayers,
-  );
+): Promise<ResolvedImageItem> {
+  const found = await registry.resolve(reference, platforms, options.signal, source.foreignLayers);
   for (const bytes of found.manifests.values()) {
     if (bytes.length <= MAX_OCI_MANIFEST_BYTES) await options.store.put(bytes);
   }
-  const { registry } = options.sources;
   const { store, signal } = options;
   const { name } = source;
   const { repository } = found;

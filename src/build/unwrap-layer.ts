@@ -4,14 +4,13 @@ import { pipeline } from 'node:stream/promises';
 import { type Digest, digestHex } from '../core/digest.ts';
 import { messageOf, StowageError, systemCode } from '../core/error.ts';
 import { interrupted } from '../core/interrupted.ts';
-import { MAX_ARCHIVE_ENTRIES, MIB } from '../core/limits.ts';
 import type { OnBytes } from '../core/tally.ts';
-import { type Bytes, withFile } from '../examine/bytes.ts';
+import { withFile } from '../examine/bytes.ts';
 import { exists, ioError, remove, writeAtomic } from '../io/file.ts';
 import { makeFolder } from '../io/folder.ts';
-import { BLOCK_BYTES, decodeHeader, decodeLongName, decodePax } from '../io/ustar.ts';
-import { stableOrigin } from '../source/model-folder.ts';
+import { listMembers, type TarMember } from '../io/tar-members.ts';
 import type { Origin } from '../source/origin.ts';
+import { stableOrigin } from '../source/stable-file.ts';
 import { fetchBlob } from './fetch.ts';
 import { isPacked, layerBytes } from './sbom/layer-bytes.ts';
 import type { Transfer } from './transfer.ts';
@@ -22,20 +21,11 @@ export interface Layer {
   readonly size: number;
 }
 
-/** An entry of a layer, with its name as the archive has it, without a leading `./` or `/`. */
-export interface LayerEntry {
-  readonly path: string;
-  readonly kind: 'file' | 'folder' | 'link' | 'other';
-  readonly size: number;
-  /** Of its content, in the archive. */
-  readonly offset: number;
-}
-
 /** A layer whose archive can be read at any offset. */
 export interface OpenLayer {
-  readonly entries: readonly LayerEntry[];
+  readonly entries: readonly TarMember[];
   /** Stores the content of a file. @throws StowageError `source-mismatch` if it does not have the digest that is given */
-  keep(entry: LayerEntry, digest?: Digest, onBytes?: OnBytes): Promise<Digest>;
+  keep(entry: TarMember, digest?: Digest, onBytes?: OnBytes): Promise<Digest>;
 }
 
 /**
@@ -67,7 +57,9 @@ export async function withLayer<T>(
     const packed = await withFile(path, async (bytes) => isPacked(await bytes.read(0, 8)));
     if (packed) await decompress(path, size, plain, { signal, label });
     const archive = packed ? plain : path;
-    const entries = await withFile(archive, (bytes) => listEntries(bytes, label));
+    const entries = await withFile(archive, (bytes) =>
+      listMembers(bytes, (found) => damaged(label, found)),
+    );
     const keep: OpenLayer['keep'] = (entry, expected, count) => {
       const whole = stableOrigin(archive, { window: { offset: entry.offset, size: entry.size } });
       const key =
@@ -106,52 +98,6 @@ async function decompress(
   } catch (error) {
     throw ioError(error, plain);
   }
-}
-
-/** The entries of an archive (ustar, pax, long names of GNU tar), by their headers alone. */
-async function listEntries(bytes: Bytes, label: string): Promise<LayerEntry[]> {
-  const entries: LayerEntry[] = [];
-  let longName: string | undefined;
-  let paxSize: number | undefined;
-  let position = 0;
-  while (position < bytes.size) {
-    const header = await bytes.read(position, BLOCK_BYTES);
-    if (header.length < BLOCK_BYTES) throw damaged(label, 'it ends within a header');
-    if (header.every((byte) => byte === 0)) return entries;
-    const head = decodeHeader(header);
-    if (head?.size === undefined) throw damaged(label, `no header at byte ${position}`);
-    const extended = 'xgLK'.includes(head.kind);
-    const size = extended ? head.size : (paxSize ?? head.size);
-    const offset = position + BLOCK_BYTES;
-    if (offset + size > bytes.size) throw damaged(label, 'it ends within a file');
-    position = offset + Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES;
-    if (extended) {
-      if (size > MIB) throw damaged(label, 'a name of more than 1 MiB');
-      const text = await bytes.read(offset, size);
-      if (head.kind === 'L') longName = decodeLongName(text);
-      else if (head.kind === 'x') {
-        const found = decodePax(text);
-        if (found === undefined) throw damaged(label, 'an invalid extended header');
-        longName = found.path ?? longName;
-        paxSize = found.size ?? paxSize;
-      }
-      continue;
-    }
-    const path = (longName ?? head.name).replace(/^(?:\.?\/)+/, '').replace(/\/+$/, '');
-    entries.push({ path, kind: kindOf(head.kind), size, offset });
-    if (entries.length > MAX_ARCHIVE_ENTRIES)
-      throw damaged(label, `over ${MAX_ARCHIVE_ENTRIES} entries`);
-    longName = undefined;
-    paxSize = undefined;
-  }
-  if (position !== bytes.size) throw damaged(label, 'it ends within a block');
-  return entries;
-}
-
-function kindOf(type: string): LayerEntry['kind'] {
-  if (type === '0' || type === '\0' || type === '7') return 'file';
-  if (type === '5') return 'folder';
-  return type === '1' || type === '2' ? 'link' : 'other';
 }
 
 function damaged(label: string, found: string, cause?: unknown): StowageError {

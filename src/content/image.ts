@@ -2,6 +2,7 @@ import { formatAmount, formatBytes, formatNumber } from '../core/amount.ts';
 import { digestHex } from '../core/digest.ts';
 import { includedTag, isRepositoryName, isTag, registryFolder } from '../core/repository-name.ts';
 import type { BundleImage } from '../format/bundled-content.ts';
+import { localImageOf } from '../format/image-source.ts';
 import type { LockedImage } from '../format/locked-content.ts';
 import type { ImageSource } from '../format/manifest.ts';
 import type { ReportContents } from '../format/report-contents.ts';
@@ -70,8 +71,11 @@ export const imageKind: ContentKind<ImageForms> = {
   },
   subjects: ({ name, target }) => [{ name: `image:${name}`, digest: target.digest }],
   signedAddress: ({ repository, target }) => `oci://${repository}@${target.digest}`,
-  origins: ({ repository, target }) => ({
-    own: { uri: `oci://${repository}`, digest: { sha256: digestHex(target.digest) } },
+  origins: ({ source, repository, target }) => ({
+    own: {
+      uri: localImageOf(source) === undefined ? `oci://${repository}` : source,
+      digest: { sha256: digestHex(target.digest) },
+    },
     included: [],
   }),
   billEntry: imageEntry,

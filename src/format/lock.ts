@@ -15,7 +15,7 @@ import {
   type LockedModel,
   model,
 } from './locked-content.ts';
-import { hasNewerModels, lockedManifest, type Manifest } from './manifest.ts';
+import { hasNewerSources, lockedManifest, type Manifest } from './manifest.ts';
 import { lockV1Schema } from './v1/lock.ts';
 import { olderVersion, schemaMember } from './version.ts';
 
@@ -23,7 +23,7 @@ const schemas = ['stowage/lock/v2', 'stowage/lock/v3'] as const;
 
 /** A resolved manifest: every tag and branch is replaced by a digest. */
 export interface Lock {
-  /** Version 3 if a model comes from elsewhere than a Hub, or has a license in the manifest. */
+  /** Version 3 if a model is not of a Hub or has a license in the manifest, or an image is not in a registry. */
   readonly schema: (typeof schemas)[number];
   /** SHA-256 of the canonical JSON of the other fields: a lock that was edited does not match it. */
   readonly digest: Digest;
@@ -45,7 +45,7 @@ export function sealLock(fields: Omit<Lock, 'schema' | 'digest'>): Lock {
 
 /** The first version that has all fields of a lock. */
 function schemaOf({ manifest, models }: Omit<Lock, 'schema' | 'digest'>): Lock['schema'] {
-  return hasNewerModels(manifest) || models.some(isNewerModel) ? schemas[1] : schemas[0];
+  return hasNewerSources(manifest) || models.some(isNewerModel) ? schemas[1] : schemas[0];
 }
 
 /** The digest that a lock with these fields has. */

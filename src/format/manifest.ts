@@ -7,6 +7,7 @@ import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type Allowance, allowance } from './finding.ts';
+import { localImageOf } from './image-source.ts';
 import {
   isHubSource,
   isPathSource,
@@ -46,8 +47,13 @@ export interface ModelSource {
 
 export interface ImageSource {
   readonly name: string;
-  /** An ordinary reference: `registry/repository:tag`, `@sha256:...`, or both. */
+  /**
+   * An ordinary reference: `registry/repository:tag`, `@sha256:...`, or both; or a local image in the syntax of skopeo, such as
+   * `oci-archive:./app.tar`.
+   */
   readonly source: string;
+  /** Whether its path may lead outside the manifest's folder, also through symbolic links. */
+  readonly outside?: true;
   /** Whether layers that the registry does not have are downloaded from the URLs in the image; otherwise refused. */
   readonly foreignLayers?: boolean;
   /** Its cosign signature. */
@@ -118,19 +124,27 @@ const model: z.ZodType<ModelSource> = exact(
     ),
 );
 
+const REFERENCE = /^(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9])[A-Za-z0-9._:@/-]*$/;
+
 const image: z.ZodType<ImageSource> = exact(
-  z.strictObject({
-    name: field.name,
-    source: z
-      .string()
-      .regex(
-        /^(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9])[A-Za-z0-9._:@/-]*$/,
-        'expected an image reference such as docker.io/vllm/vllm-openai:v0.11.0',
-      )
-      .max(512),
-    foreignLayers: z.boolean().exactOptional(),
-    signature: imageSignature.exactOptional(),
-  }),
+  z
+    .strictObject({
+      name: field.name,
+      source: field
+        .line(512)
+        .refine(
+          (text) => REFERENCE.test(text) || localImageOf(text) !== undefined,
+          'expected an image reference such as docker.io/vllm/vllm-openai:v0.11.0',
+        ),
+      outside: z.literal(true).exactOptional(),
+      foreignLayers: z.boolean().exactOptional(),
+      signature: imageSignature.exactOptional(),
+    })
+    .refine(({ source, outside }) => outside === undefined || hasPath(source), {
+      ...always,
+      path: ['outside'],
+      message: 'only a path can be outside the folder of the manifest',
+    }),
 );
 
 /** git over http is only for this machine and hosts declared insecure, which the reader checks. */
@@ -176,8 +190,14 @@ function isLocal(source: unknown): boolean {
   return typeof source === 'string' && isPathSource(source);
 }
 
-/** Whether a manifest has fields or sources of models that versions 1 and 2 of the lock do not have. */
-export function hasNewerModels({ models }: Pick<Manifest, 'models'>): boolean {
+/** The source may have any type: the schema reports a wrong one. */
+function hasPath(source: unknown): boolean {
+  return typeof source === 'string' && localImageOf(source)?.path !== undefined;
+}
+
+/** Whether a manifest has fields or sources that versions 1 and 2 of the lock do not have. */
+export function hasNewerSources({ models, images }: Pick<Manifest, 'models' | 'images'>): boolean {
+  if (images.some(({ source }) => localImageOf(source) !== undefined)) return true;
   return models.some(({ source, license }) => license !== undefined || !isHubSource(source));
 }
 

@@ -7,7 +7,7 @@ import type { Place } from '../net/registry-auth.ts';
 import { createRegistryClient } from '../net/registry-client.ts';
 import type { CredentialStore } from '../net/registry-credentials.ts';
 import { type AttachedTo, attachedTo } from './oci-attached.ts';
-import { createReader, type FetchedManifest } from './oci-reader.ts';
+import { createReader, type FetchedManifest, type Reader } from './oci-reader.ts';
 import { type ResolvedImage, resolveImage } from './oci-resolve.ts';
 import type { Origin } from './origin.ts';
 import { parseReference } from './reference.ts';
@@ -57,7 +57,11 @@ export interface RegistryOptions {
 }
 
 export function createRegistry(options: RegistryOptions): Registry {
-  const reader = createReader(options.http, createRegistryClient(options));
+  return registryOf(createReader(options.http, createRegistryClient(options)));
+}
+
+/** A registry, or local files that are read as one. */
+export function registryOf(reader: Reader): Registry {
   return {
     resolve: (source, platforms, signal, foreignLayers = false) =>
       resolveImage(reader, { source, platforms, signal, foreignLayers }),

@@ -31,6 +31,7 @@ export async function openSources(
   });
   return {
     http,
+    env,
     git: createGit({ env, home, http, proxies, trust, insecure }),
     hub: createHub(await hubSettings(env, home), http),
     registry: createRegistry({ credentials: createCredentials(env, home), http, insecure }),
