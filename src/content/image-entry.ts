@@ -1,12 +1,18 @@
 import type { Json } from '../core/canonical-json.ts';
 import { digestHex } from '../core/digest.ts';
 import { cutTo, printable } from '../core/printable.ts';
+import { localImageOf } from '../format/image-source.ts';
 import type { LockedImage } from '../format/locked-content.ts';
 import type { BillEntry, BlobFacts, FoundPackage } from './bill-entry.ts';
 import { licensesOf } from './licenses.ts';
 
 /** UTF-16 code units of a name that comes from an image. */
 const MAX_CHARACTERS = 1024;
+
+/** Where an image comes from: its repository, or its source if it is in no registry. */
+export function addressOf({ source, repository }: LockedImage): string {
+  return localImageOf(source) === undefined ? `oci://${repository}` : source;
+}
 
 /** A CycloneDX component of type container that contains the packages of the image. */
 export function imageEntry(image: LockedImage, facts: BlobFacts): BillEntry {

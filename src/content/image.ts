@@ -2,7 +2,6 @@ import { formatAmount, formatBytes, formatNumber } from '../core/amount.ts';
 import { digestHex } from '../core/digest.ts';
 import { includedTag, isRepositoryName, isTag, registryFolder } from '../core/repository-name.ts';
 import type { BundleImage } from '../format/bundled-content.ts';
-import { localImageOf } from '../format/image-source.ts';
 import type { LockedImage } from '../format/locked-content.ts';
 import type { ImageSource } from '../format/manifest.ts';
 import type { ReportContents } from '../format/report-contents.ts';
@@ -24,7 +23,7 @@ import type {
   Offer,
   Served,
 } from './content-kind.ts';
-import { imageEntry } from './image-entry.ts';
+import { addressOf, imageEntry } from './image-entry.ts';
 import { diffPackages, type ListedPackage, type PackageChange } from './listed-packages.ts';
 import type { ImagePlatform, Layer } from './seen.ts';
 import { type Sheet, sha256 } from './sheet.ts';
@@ -71,11 +70,8 @@ export const imageKind: ContentKind<ImageForms> = {
   },
   subjects: ({ name, target }) => [{ name: `image:${name}`, digest: target.digest }],
   signedAddress: ({ repository, target }) => `oci://${repository}@${target.digest}`,
-  origins: ({ source, repository, target }) => ({
-    own: {
-      uri: localImageOf(source) === undefined ? `oci://${repository}` : source,
-      digest: { sha256: digestHex(target.digest) },
-    },
+  origins: (item) => ({
+    own: { uri: addressOf(item), digest: { sha256: digestHex(item.target.digest) } },
     included: [],
   }),
   billEntry: imageEntry,
