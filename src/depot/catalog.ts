@@ -68,6 +68,8 @@ export interface CatalogModel {
     readonly seq: number;
     /** When its lock was resolved, `YYYY-MM-DDTHH:MM:SSZ`. */
     readonly resolvedAt: string;
+    /** Whether the current generation of the site contains it. */
+    readonly installed?: boolean;
   };
 }
 

@@ -64,7 +64,8 @@ const COMMIT = /^[0-9a-f]{40}$/;
 
 /**
  * The repositories of a catalog, by their names in lower case. `main` is the commit in the newest release, whatever
- * revision its manifest named; any other name is the commit in the newest release whose manifest named it.
+ * revision its manifest named; any other name is the commit in the newest release whose manifest named it. Installed releases
+ * come before all others: one that was only imported may have failed its gate.
  */
 export function hubRepositories(models: readonly CatalogModel[]): Map<string, HubRepository> {
   const found = new Map<string, CatalogModel[]>();
@@ -112,9 +113,10 @@ function revisionOf(model: CatalogModel, newest: readonly CatalogModel[]): HubRe
   };
 }
 
-/** Newest lock first; within one release, `main` first. */
+/** Installed releases first, then the newest lock; within one release, `main` first. */
 function newestFirst(a: CatalogModel, b: CatalogModel): number {
   return (
+    Number(b.release.installed === true) - Number(a.release.installed === true) ||
     bytewise(b.release.resolvedAt, a.release.resolvedAt) ||
     b.release.seq - a.release.seq ||
     bytewise(a.release.name, b.release.name) ||

@@ -13,6 +13,7 @@ import type {
   Referrer,
 } from '../../depot/catalog.ts';
 import type { Bundle } from '../../format/bundle.ts';
+import { currentGeneration } from '../generations.ts';
 import {
   listedBlob,
   listReleases,
@@ -29,7 +30,7 @@ import { IntactBlobs } from './intact-blobs.ts';
 type OnDamaged = (error: StowageError) => void;
 
 /**
- * What a depot serves of imported releases, newer ones last. Each item is a repository `<release>/<name>`, tagged with
+ * What a depot serves of imported releases, newer ones later, and those of the current generation last. Each item is a repository `<release>/<name>`, tagged with
  * the version of its release. An image has a second repository, named after its registry: `registry.example/x/y`, with
  * its original tag. A model has a second one, `<name>-car`: an image with its files. Repositories of the same
  * name in several releases are merged.
@@ -43,8 +44,10 @@ export async function catalogOf(
   const releases: CatalogRelease[] = [];
   for (const id of ids) releases.push(await loadRelease(site, id));
   const entries: CatalogEntry[] = [];
-  for (const { bundle } of releases) entries.push(...(await entriesOf(site, bundle)));
-  return catalogFrom(site, releases, entries, onDamaged);
+  const installed = await installedReleases(site);
+  for (const { bundle } of installedLast(releases, installed))
+    entries.push(...(await entriesOf(site, bundle)));
+  return catalogFrom(site, { releases, entries, installed }, onDamaged);
 }
 
 /**
@@ -60,7 +63,8 @@ export async function catalogOfAll(
   for (const each of refused) onRefused(each);
   const served: CatalogRelease[] = [];
   const entries: CatalogEntry[] = [];
-  for (const release of releases) {
+  const installed = await installedReleases(site);
+  for (const release of installedLast(releases, installed)) {
     try {
       entries.push(...(await entriesOf(site, release.bundle)));
       served.push(release);
@@ -69,22 +73,45 @@ export async function catalogOfAll(
       onRefused(refusedRelease(site, release, error));
     }
   }
-  return catalogFrom(site, served, entries, onDamaged);
+  return catalogFrom(site, { releases: served, entries, installed }, onDamaged);
+}
+
+/** The ids of the releases of the current generation; none if it cannot be read: what is imported is served all the same. */
+async function installedReleases(site: SiteFolder): Promise<ReadonlySet<string>> {
+  try {
+    return new Set((await currentGeneration(site)).releases.map(({ bundle }) => bundle));
+  } catch (error) {
+    if (error instanceof StowageError) return new Set();
+    throw error;
+  }
+}
+
+/** Tags of later entries win, and a release that was only imported must not replace what runs. */
+function installedLast(
+  releases: readonly CatalogRelease[],
+  installed: ReadonlySet<string>,
+): CatalogRelease[] {
+  return releases.toSorted((a, b) => Number(installed.has(a.id)) - Number(installed.has(b.id)));
+}
+
+interface CatalogInput {
+  readonly releases: readonly CatalogRelease[];
+  readonly entries: readonly CatalogEntry[];
+  readonly installed: ReadonlySet<string>;
 }
 
 function catalogFrom(
   site: SiteFolder,
-  releases: readonly CatalogRelease[],
-  entries: readonly CatalogEntry[],
+  { releases, entries, installed }: CatalogInput,
   onDamaged: OnDamaged,
 ): Catalog {
   const merged = mergeEntries(entries);
   const listed = [...uniqueBlobs(releases)].map(([blob, bundle]) => listedBlob(bundle, blob));
   const byDigest = new Map(listed.map((each) => [each.digest, each]));
   const intact = new IntactBlobs(site.store, byDigest, onDamaged);
-  const models = releases.flatMap(({ bundle }) =>
+  const models = releases.flatMap(({ id, bundle }) =>
     fromBundle(bundle, (kind, item) => kind.hubModel?.(item) ?? []).map((model) =>
-      hubModel(bundle, model),
+      hubModel(bundle, model, installed.has(id)),
     ),
   );
   return {
@@ -165,7 +192,7 @@ function sizesOf(bundle: Bundle, digests: readonly Digest[]): Map<Digest, number
   );
 }
 
-function hubModel(bundle: Bundle, model: HubModel): CatalogModel {
+function hubModel(bundle: Bundle, model: HubModel, installed: boolean): CatalogModel {
   const { name, version, seq, resolvedAt } = bundle;
   const { repository, commit, source, license, tags, files } = model;
   return {
@@ -175,7 +202,7 @@ function hubModel(bundle: Bundle, model: HubModel): CatalogModel {
     ...(license === undefined ? {} : { license }),
     ...(tags === undefined ? {} : { tags }),
     files,
-    release: { name, version, seq, resolvedAt },
+    release: { name, version, seq, resolvedAt, ...(installed ? { installed } : {}) },
   };
 }
 

@@ -1,4 +1,4 @@
-import { type FileHandle, stat } from 'node:fs/promises';
+import { type FileHandle, lstat } from 'node:fs/promises';
 import type { Digest } from '../../core/digest.ts';
 import { systemCode } from '../../core/error.ts';
 import type {
@@ -27,7 +27,7 @@ export interface SiteCatalogOptions {
   readonly onRefused: (refused: RefusedRelease) => void;
 }
 
-/** What the depot of a site serves: all imported releases, or the named ones. Reread when releases are added or removed. */
+/** What the depot of a site serves: all imported releases, or the named ones. Reread when releases are added, removed or installed. */
 export class SiteCatalog implements Catalog {
   readonly #options: SiteCatalogOptions;
   #current: Catalog;
@@ -87,7 +87,7 @@ export class SiteCatalog implements Catalog {
     return this.#current.linking(blob, work);
   }
 
-  /** Rereads the releases if their folder changed. On failure, the catalog stays unchanged. */
+  /** Rereads the releases if their folder or the current generation changed. On failure, the catalog stays unchanged. */
   async refresh(): Promise<void> {
     this.#reading ??= this.#refresh().finally(() => {
       this.#reading = undefined;
@@ -115,13 +115,17 @@ async function read({ site, wanted, onRefused, onError }: SiteCatalogOptions): P
   return catalogOf(site, ids, onError);
 }
 
-/** A text that changes whenever a release is added or removed. */
+/** A text that changes whenever a release is added or removed, or another generation becomes current. */
 async function lastChange(site: SiteFolder): Promise<string> {
-  try {
-    const { mtimeNs, ino } = await stat(site.path('releases'), { bigint: true });
-    return `${ino} ${mtimeNs}`;
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return '';
-    throw error;
+  const marks: string[] = [];
+  for (const path of [site.path('releases'), site.path('current')]) {
+    try {
+      const { mtimeNs, ino } = await lstat(path, { bigint: true });
+      marks.push(`${ino} ${mtimeNs}`);
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error;
+      marks.push('');
+    }
   }
+  return marks.join(' / ');
 }

@@ -9,10 +9,12 @@ import { type Depot, startDepot } from '../../../src/depot/server.ts';
 import type { Bundle } from '../../../src/format/bundle.ts';
 import { NOTED_FROM_BYTES } from '../../../src/io/noted-sums.ts';
 import { SiteCatalog } from '../../../src/site/catalog/site-catalog.ts';
+import { emptyGeneration, switchTo } from '../../../src/site/generations.ts';
 import type { RefusedRelease } from '../../../src/site/release/release.ts';
 import type { SiteFolder } from '../../../src/site/site-folder.ts';
 import { ask as askDepot, type Reply } from '../../depot/fixture.ts';
 import { context } from '../../support/context.ts';
+import { release as deployed } from '../../support/deployed.ts';
 import { expectCode } from '../../support/error.ts';
 import { flipBit } from '../../support/flip-bit.ts';
 import { scratchFolder } from '../../support/scratch.ts';
@@ -105,6 +107,26 @@ describe('when a site serves what it imported', () => {
     expect(sha256(moved.body)).toBe(two.bundle.images[0]?.target.digest);
     rmSync(site.path('releases', two.id.slice(0, 32)), { recursive: true });
     expect((await get('/v2/chat/server/manifests/1.1.0')).status).toBe(404);
+  });
+
+  it('prefers what is installed to what was only imported later: its images, and main of its models', async () => {
+    await stageAt(site, two);
+    const served = async (): Promise<unknown[]> => {
+      const moved = await get('/v2/registry.example/server/manifests/1');
+      const { sha } = await json<{ sha: string }>('/api/models/example/tiny');
+      return [sha256(moved.body), sha];
+    };
+    const expected = ({ bundle }: SmallBundle): unknown[] => [
+      bundle.images[0]?.target.digest,
+      bundle.models[0]?.commit,
+    ];
+    expect(await served()).toEqual(expected(two));
+    const releases = [deployed({ bundle: one.id, version: '1.0.0' })];
+    await switchTo(site, { ...emptyGeneration, number: 1, releases });
+    expect(await served()).toEqual(expected(one));
+    await switchTo(site, emptyGeneration);
+    expect(await served()).toEqual(expected(two));
+    rmSync(site.path('releases', two.id.slice(0, 32)), { recursive: true });
   });
 
   it('goes on with what it had when a release cannot be read', async () => {
