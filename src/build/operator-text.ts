@@ -199,7 +199,9 @@ than the newest signature it has seen.
       stowage gc
 
 "rollback" returns to the previous generation, and "rollback --to NUMBER" to one
-that "history" lists. "gc" deletes files that no rollback needs.
+that "history" lists. "gc" deletes files that no rollback needs, and lists what
+stays and why. "stowage forget NAME@VERSION" deletes the stored files of a
+release that is not installed.
 
 11. SEND BACK A RECEIPT
 

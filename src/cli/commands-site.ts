@@ -5,6 +5,7 @@ import type { ServiceCommand } from '../format/override.ts';
 import { DEFAULT_NAME_RULE } from '../push/name-rule.ts';
 import type { ApproveOptions } from './commands/approve.ts';
 import type { DepotCommandOptions } from './commands/depot.ts';
+import type { ForgetCommandOptions } from './commands/forget.ts';
 import type { GcOptions } from './commands/gc.ts';
 import type { InstallOptions } from './commands/import-options.ts';
 import type { LogsOptions } from './commands/logs.ts';
@@ -143,6 +144,14 @@ export function addSiteCommands(program: Command, run: Run): void {
     .addOption(root())
     .action((options: GcOptions) =>
       run(async (context) => (await import('./commands/gc.ts')).gc(options, context)),
+    );
+  command('forget <release>', 'remove a stored release that is not installed')
+    .option('--dry-run', 'show what would be removed, without removing it')
+    .addOption(root())
+    .action((release: string, options: ForgetCommandOptions) =>
+      run(async (context) =>
+        (await import('./commands/forget.ts')).forget(release, options, context),
+      ),
     );
   const receipt = program
     .command('receipt')

@@ -73,6 +73,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   ],
   apply: ['stowage apply plan.json'],
   history: ['stowage history'],
+  forget: ['stowage forget chat@1.1.0 --dry-run', 'stowage forget chat@1.1.0'],
   gc: ['stowage gc --dry-run', 'stowage gc --keep 1'],
   'receipt show': [
     'stowage receipt show',

@@ -214,6 +214,10 @@ export const failures = {
     cause: 'the site has no such release, or the release is not running',
     remedy: 'stowage status lists the releases; stowage import adds a bundle',
   },
+  'release-in-use': {
+    cause: 'the release is installed, so what it stores cannot be removed',
+    remedy: 'stowage uninstall stops and removes it; stowage forget then removes what is stored',
+  },
   'service-unknown': {
     cause: 'the installed release has no such service',
     remedy: 'stowage status lists the services of each release',

@@ -224,6 +224,7 @@ describe.each(made)('when a later version meets a site of %s', (version) => {
       ['rollback'],
       ['uninstall', 'chat'],
       ['gc'],
+      ['forget', 'chat'],
       ['receipt', 'write'],
       ['override', 'window', '--by', 'A', '--reason', 'B', '--until', '2026-11-29T00:00:00Z'],
       ['repair-list'],

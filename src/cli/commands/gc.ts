@@ -1,6 +1,7 @@
 import { counted, formatBytes } from '../../core/amount.ts';
 import { printableLines } from '../../core/printable.ts';
 import { collect } from '../../site/applying/collect.ts';
+import type { Holder } from '../../site/applying/holders.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { openSite } from './site.ts';
 
@@ -26,6 +27,27 @@ export async function gc(options: GcOptions, context: CommandContext): Promise<C
     ...(generations.length === 0 ? [] : [`  generations ${generations.join(', ')}`]),
     ...releases.map((each) => `  release ${each}`),
     ...found.incomplete.map((each) => `  incomplete import ${each}`),
+    ...(found.held.length === 0 ? [] : ['kept:', ...found.held.map(heldLine)]),
+    ...(found.unfinished.length === 0
+      ? []
+      : [
+          `  every blob, for incomplete imports: ${found.unfinished.join(', ')}; next: finish them or run stowage gc --incomplete`,
+        ]),
   ];
   return { json: { ...found, dryRun }, text: printableLines(`${lines.join('\n')}\n`) };
+}
+
+function heldLine({ release, by, generations, bytes }: Holder): string {
+  const alone = `${formatBytes(bytes)} of its own`;
+  const name = release.replace(' ', '@');
+  switch (by) {
+    case 'current':
+      return `  ${release}, ${alone}: installed`;
+    case 'rollback':
+      return `  ${release}, ${alone}: for a rollback to generation ${generations.join(', ')}; fewer with --keep`;
+    case 'imported':
+      return `  ${release}, ${alone}: imported, not installed; remove it with stowage forget ${name}`;
+    case 'unreadable':
+      return `  every blob, for release ${release}, which cannot be read; repair it or run stowage forget ${name}`;
+  }
 }

@@ -75,7 +75,9 @@ function describeImported(
   failure: string | undefined,
 ): string {
   const line = `  imported, not installed: ${name} ${version}, sequence ${seq}, bundle ${bundle.slice(0, 16)}\n`;
-  return failure === undefined ? line : `${line}    its installation was ${failure}\n`;
+  return failure === undefined
+    ? line
+    : `${line}    its installation was ${failure}; to remove it: stowage forget ${name}@${version}\n`;
 }
 
 function describeIncoming(incoming: PartialImport): string {

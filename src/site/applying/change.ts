@@ -24,6 +24,7 @@ import type { SiteContext } from '../site-context.ts';
 import { requireKnownFormat, upgradeFormat } from '../site-format.ts';
 import { forgetStopped, stoppedServices } from '../stopped.ts';
 import { apply, closeApply, recover } from './apply.ts';
+import { clearLeftBehind } from './clear-uninstalled.ts';
 import type { ApplyContext } from './run-operation.ts';
 
 export interface Changed {
@@ -207,6 +208,7 @@ async function closePlan(
   const record = { command, result: outcome.outcome, detail: details.join('; ') };
   await appendCommand({ ...outcome, ...record }, ledger, options);
   if (outcome.outcome === 'kept' && plan.intent === 'install') await offer(plan.subject, options);
+  await clearLeftBehind(plan, outcome.outcome, options);
   const closed = await writeOutcome(outcome, ledger, options).then(
     (receipt): Closed => ({ receipt }),
     (failure: unknown): Closed => ({ failure }),

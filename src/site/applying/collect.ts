@@ -1,18 +1,16 @@
 import { basename } from 'node:path';
 import type { Generation } from '../../format/generation.ts';
 import type { LedgerEntry } from '../../format/ledger.ts';
-import { namesIn, remove } from '../../io/file.ts';
+import { remove } from '../../io/file.ts';
 import { uselessCarRecords } from '../catalog/car-entry.ts';
 import {
   currentGeneration,
   earlierGenerations,
-  forgetGeneration,
   generationNumbers,
   loadGeneration,
 } from '../generations.ts';
 import { unfinishedImports } from '../importing/partial-import.ts';
 import { consistentReleases } from '../release/consistent.ts';
-import { removeLayout } from '../release/layout.ts';
 import {
   contradicts,
   type RefusedRelease,
@@ -20,9 +18,10 @@ import {
   refusedWarning,
 } from '../release/release.ts';
 import type { SiteContext } from '../site-context.ts';
-import type { SiteFolder } from '../site-folder.ts';
 import { withSite } from './change.ts';
-import { forgetGenerations } from './forget-generations.ts';
+import { clearUninstalled } from './clear-uninstalled.ts';
+import { type Holder, holdersOf } from './holders.ts';
+import { removeStored, unneededBlobs } from './remove-stored.ts';
 
 /** What was removed or, in a dry run, would be. */
 export interface Collected {
@@ -34,6 +33,10 @@ export interface Collected {
   readonly incomplete: readonly string[];
   readonly blobs: number;
   readonly bytes: number;
+  /** What stays, and why. */
+  readonly held: readonly Holder[];
+  /** Incomplete imports that stay. While there are any, every blob of the store stays. */
+  readonly unfinished: readonly string[];
 }
 
 export interface CollectOptions extends SiteContext {
@@ -65,9 +68,10 @@ export async function collect(options: CollectOptions): Promise<Collected> {
     const staying = staged.filter(isNeeded);
     const { useless, unclear } = sortRefused(refused, needed);
     for (const each of unclear) emit(refusedWarning(each));
-    const unfinished = options.incomplete ? await unfinishedImports(site) : [];
+    const started = await unfinishedImports(site);
+    const unfinished = options.incomplete ? started : [];
     // The blobs of a release that cannot be read are unknown: all are kept until it is repaired or removed.
-    const blobs = unclear.length > 0 ? [] : await unneeded(site, staying, options);
+    const blobs = unclear.length > 0 ? [] : await unneededBlobs(site, staying, options.incomplete);
     const collected: Collected = {
       generations: expired.map((each) => each.number),
       releases: [
@@ -77,6 +81,8 @@ export async function collect(options: CollectOptions): Promise<Collected> {
       incomplete: unfinished.map(({ name }) => name),
       blobs: blobs.length,
       bytes: [...blobs, ...unfinished].reduce((sum, each) => sum + each.size, 0),
+      held: holdersOf({ releases: staying, unclear }, current, kept),
+      unfinished: options.incomplete ? [] : started.map(({ name }) => name),
     };
     const nothing = [expired, leaving, useless, unfinished, blobs].every(
       ({ length }) => length === 0,
@@ -84,20 +90,11 @@ export async function collect(options: CollectOptions): Promise<Collected> {
     if (dryRun) return collected;
     if (unclear.length === 0)
       for (const path of await uselessCarRecords(site, staying)) await remove(path);
+    await clearUninstalled(current, kept, options);
     if (nothing) return collected;
     for (const { folder } of unfinished) await remove(folder);
-    await forgetGenerations(expired, kept, options);
-    for (const { id } of leaving) {
-      await removeLayout(site, id);
-      await remove(site.path('releases', id.slice(0, 32)));
-    }
-    for (const { folder } of useless) {
-      await remove(site.path('layouts', basename(folder)));
-      await remove(folder);
-    }
-    for (const { digest } of blobs) await site.store.forget(digest);
-    // Last: the next call needs them to find what is left in the engine.
-    for (const { number } of expired) await forgetGeneration(site, number);
+    const going = { generations: expired, releases: leaving, refused: useless, blobs };
+    await removeStored(going, kept, options);
     const { generations, bytes } = collected;
     const event = {
       kind: 'collected',
@@ -138,22 +135,4 @@ async function sortGenerations(
   for (const number of others)
     (recent.has(number) ? kept : expired).push(await loadGeneration(site, number));
   return { expired, kept };
-}
-
-type Blob = {
-  readonly digest: Parameters<SiteFolder['store']['forget']>[0];
-  readonly size: number;
-};
-
-async function unneeded(
-  site: SiteFolder,
-  staying: readonly Release[],
-  { incomplete }: CollectOptions,
-): Promise<Blob[]> {
-  const needed = new Set(staying.flatMap(({ bundle }) => bundle.blobs.map((each) => each.digest)));
-  // Blobs of an incomplete import cannot be distinguished from unused ones.
-  if (!incomplete && (await namesIn(site.path('staging'))).length > 0) return [];
-  const blobs: Blob[] = [];
-  for await (const each of site.store.all()) if (!needed.has(each.digest)) blobs.push(each);
-  return blobs;
 }

@@ -63,6 +63,7 @@ describe('when site.yaml has defects', () => {
     'uninstall chat --yes',
     'rollback',
     'gc',
+    'forget chat',
     'receipt write',
     'store verify --repair .',
     'override window --by me --reason why --until 2026-11-22T00:00:00Z',

@@ -46,6 +46,7 @@ const readers = [
   'uninstall chat',
   'uninstall --everything --yes --receipt last.json',
   'gc',
+  'forget chat',
   'repair-list',
   'receipt show',
   'receipt write',

@@ -96,7 +96,7 @@ describe('when a site is cleaned up', () => {
     await collect(options);
     const before = tree(options.site.root);
     const nothing = { generations: [], releases: [], incomplete: [], blobs: 0, bytes: 0 };
-    expect(await collect(options)).toEqual(nothing);
+    expect(await collect(options)).toMatchObject(nothing);
     expect(tree(options.site.root)).toEqual(before);
   });
 
