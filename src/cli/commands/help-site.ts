@@ -11,7 +11,10 @@ lists those that the site still lacks.
 
   apiVersion           stowage/v1 (required)
   name                 name of the site in receipts; default: the host's name
-  target               podman (default), docker, or depot (runs no services)
+  target               podman (default), docker, kubernetes, or depot (runs no
+                       services)
+  kubernetes           the cluster: required with target: kubernetes, and only
+                       valid there; its fields are below
   address              IPv4 or IPv6 address, without brackets, where services
                        publish their ports; default 127.0.0.1
   channels             channels that can be imported; default [stable]
@@ -25,6 +28,42 @@ lists those that the site still lacks.
                        were compared with the release
   parameters           RELEASE: { NAME: VALUE }
   secrets              RELEASE: { NAME: { file: PATH } } or { env: VARIABLE }
+
+Fields of kubernetes. Only images, with its registry, is required:
+
+  kubeconfig           absolute path; default $KUBECONFIG, or ~/.kube/config
+  context              a context of it; default its current one
+  namespace            an existing namespace, for every release
+  namespacePrefix      otherwise, the start of the name of each release's own
+                       namespace; default stowage-
+  images               where nodes get images: a map of
+                       registry: HOST:PORT, as nodes reach it
+                       from: direct (default; from the depot), mirror (from
+                       the depot, by their original names) or push (from the
+                       site's own registry)
+                       prefix: for push, the start of every repository
+                       credentials: { file: PATH } or { env: VARIABLE }, where
+                       NAME:TOKEN for the registry is
+                       pullSecret: an existing pull secret instead
+  weights              auto (default), image-volume, volume or local
+  claim                for volume: an existing claim in the namespace
+  storageClass         for volume, instead: class of the claims that are made
+  accessMode           of these: ReadWriteMany (default) or ReadWriteOnce
+  fill                 { image: NAME, keep: false }, both optional: a Job fills
+                       the claim
+  node                 for local: the name of this host in the cluster
+  nodeSelector         LABEL: VALUE, which nodes must have
+  tolerations          a list of key, operator, value, effect, as in a pod
+  runtimeClass         RuntimeClass of every pod
+  priorityClass        PriorityClass of every pod
+  clients              namespaces whose pods may send requests; default none
+  gpus                 resource names; default { nvidia: nvidia.com/gpu,
+                       amd: amd.com/gpu }
+  service              ClusterIP (default), NodePort or LoadBalancer
+  switch               auto (default), beside (new pods start beside the old
+                       ones) or stop-first
+  user                 manifest (default), or namespace where the cluster
+                       assigns user IDs, as OpenShift does
 
 Names are lower-case letters, digits and single hyphens. Example:
 

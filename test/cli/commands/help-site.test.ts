@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { siteKind } from '../../../src/format/site.ts';
+import { siteKind, targetNames } from '../../../src/format/site.ts';
 import { readYaml } from '../../../src/format/yaml-document.ts';
 import { runProgram } from '../../support/fake-terminal.ts';
 
@@ -10,8 +11,14 @@ describe('when an operator asks for the format of site.yaml', () => {
     const example = stdout.slice(stdout.indexOf('apiVersion: stowage/v1'));
     const site = readYaml(siteKind, Buffer.from(example));
     expect(site).toMatchObject({ name: 'plant-7', parameters: { chat: { port: 8081 } } });
-    for (const field of Object.keys(site))
+    const schema = JSON.parse(readFileSync('manifests/schema/site.schema.json', 'utf8'));
+    const { kubernetes } = schema.properties;
+    expect(Object.keys(kubernetes.properties)).toContain('storageClass');
+    for (const field of [...Object.keys(schema.properties), ...Object.keys(kubernetes.properties)])
       expect(stdout).toMatch(new RegExp(`^  ${field} +\\S`, 'm'));
+    for (const field of Object.keys(kubernetes.properties.images.properties))
+      expect(stdout).toMatch(new RegExp(`\\b${field}\\b`));
+    for (const target of targetNames) expect(stdout).toMatch(new RegExp(`\\b${target}\\b`));
     for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   });
 });
