@@ -30,7 +30,7 @@ export const refusals = {
   'signer-revoked': {
     cause: 'the trust document revokes the certificate of the signer, or of its issuer',
     remedy:
-      'do not use this bundle; ask the release engineer for one signed by a signer that is not revoked',
+      'do not install this release; ask the release engineer for it signed by a signer who is not revoked, and import that',
   },
   'algorithm-refused': {
     cause:

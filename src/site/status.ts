@@ -1,17 +1,23 @@
-import { type RecalledRelease, recalledReleases } from '../bundle/admission/recall.ts';
+import { StowageError } from '../core/error.ts';
 import type { Generation } from '../format/generation.ts';
 import type { LedgerEntry } from '../format/ledger.ts';
 import { exists } from '../io/file.ts';
-import type { Target } from '../target/target.ts';
 import { currentGeneration, generationNumbers, loadGeneration } from './generations.ts';
 import { type LedgerDamage, readLedger, surveyLedger } from './ledger/site-ledger.ts';
 import { stateOf } from './ledger/site-state.ts';
+import {
+  type Untrusted,
+  untrustedReleases,
+  type Withdrawn,
+  withdrawnReleases,
+} from './release/withdrawn.ts';
 import { type ServiceStatus, serviceStatus } from './service-status.ts';
+import type { SiteContext } from './site-context.ts';
 import type { SiteFolder } from './site-folder.ts';
 import { findService, stoppedServices } from './stopped.ts';
 import { type KnownDamage, knownDamage } from './store-damage.ts';
 
-export interface SiteStatus {
+export interface SiteStatus extends Withdrawn {
   readonly site: string;
   readonly root: string;
   readonly generation: Generation;
@@ -22,8 +28,6 @@ export interface SiteStatus {
   /** Why the last installation of an imported release failed, by the id of its bundle. */
   readonly failed: Readonly<Record<string, string>>;
   readonly services: readonly ServiceStatus[];
-  /** Running releases that were recalled. */
-  readonly recalled: readonly RecalledRelease[];
   /** Whether the next command must finish or undo the plan of a killed one. */
   readonly interrupted: boolean;
   /** Files that the last verification of all files found damaged and that are still the same. */
@@ -33,11 +37,12 @@ export interface SiteStatus {
 }
 
 /** The state of a site and of its services now. Changes nothing. */
-export async function siteStatus(
-  site: SiteFolder,
-  target: Target,
-  signal: AbortSignal,
-): Promise<SiteStatus> {
+export async function siteStatus({
+  site,
+  target,
+  signal,
+  now,
+}: Omit<SiteContext, 'emit'>): Promise<SiteStatus> {
   const generation = await currentGeneration(site);
   const stopped = await stoppedServices(site, generation);
   const all = generation.releases.flatMap((release) =>
@@ -59,7 +64,7 @@ export async function siteStatus(
   const kept: Generation[] = [];
   for (const number of numbers) kept.push(await loadGeneration(site, number));
   const { entries, damage } = await surveyLedger(site);
-  const { recalls } = stateOf(entries);
+  const withdrawn = await withdrawnAt({ site, kept, entries }, now());
   const found = await knownDamage(site);
   return {
     site: (await site.site()).name,
@@ -69,19 +74,41 @@ export async function siteStatus(
     kept,
     failed: failedInstalls(entries),
     services,
-    recalled: recalledReleases(generation, kept, recalls),
+    ...withdrawn,
     interrupted: await exists(site.path('apply', 'plan.json')),
     ...(found === undefined ? {} : { damage: found }),
     ...(damage === undefined ? {} : { ledgerDamage: damage }),
   };
 }
 
-/** The current releases of a site that were recalled. */
-export async function recalledNow(site: SiteFolder): Promise<RecalledRelease[]> {
+/** The kept generations of a site and the entries of its ledger, as they were read. */
+export interface SiteRecord {
+  readonly site: SiteFolder;
+  readonly kept: readonly Generation[];
+  readonly entries: readonly LedgerEntry[];
+}
+
+/** What was withdrawn at a site. A trust document that cannot be read is a damage that {@link surveyLedger} reports. */
+export async function withdrawnAt(
+  { site, kept, entries }: SiteRecord,
+  now: Date,
+): Promise<Withdrawn> {
+  const state = stateOf(entries);
+  const ids = kept.flatMap(({ releases }) => releases.map(({ bundle }) => bundle));
+  const untrusted = await untrustedReleases(site, ids, state, now).catch(
+    (error: unknown): Untrusted => {
+      if (error instanceof StowageError) return new Map();
+      throw error;
+    },
+  );
+  return withdrawnReleases(await currentGeneration(site), kept, state.recalls, untrusted);
+}
+
+/** The current releases of a site that were withdrawn. */
+export async function withdrawnNow(site: SiteFolder, now: Date): Promise<Withdrawn> {
   const kept: Generation[] = [];
   for (const number of await generationNumbers(site)) kept.push(await loadGeneration(site, number));
-  const { recalls } = stateOf((await readLedger(site)).entries);
-  return recalledReleases(await currentGeneration(site), kept, recalls);
+  return withdrawnAt({ site, kept, entries: (await readLedger(site)).entries }, now);
 }
 
 function failedInstalls(entries: readonly LedgerEntry[]): Record<string, string> {

@@ -73,8 +73,8 @@ export function everyTarget(name: string, health: object, make: () => TargetBenc
     held: bench.held(await site.id()),
     generation: (await currentGeneration(site)).number,
   });
-  const states = async ({ site, target, signal }: Opened): Promise<string[]> => {
-    const { services } = await siteStatus(site, target, signal);
+  const states = async (opened: Opened): Promise<string[]> => {
+    const { services } = await siteStatus(opened);
     return services.map(
       ({ release, service, state }) => `${release} ${service.name} ${state.state}`,
     );
@@ -187,7 +187,7 @@ export function everyTarget(name: string, health: object, make: () => TargetBenc
       const options = open();
       await put(one, options);
       options.bench.tamper('server');
-      const { services } = await siteStatus(options.site, options.target, options.signal);
+      const { services } = await siteStatus(options);
       const drift = services.flatMap(({ service, drift: found }) =>
         found.length > 0 ? [service.name] : [],
       );
@@ -221,7 +221,7 @@ export function everyTarget(name: string, health: object, make: () => TargetBenc
       const { plan } = await put(one, options);
       expect(started(plan)).toEqual(['helper']);
       expect(plan.outage.services).toEqual(['chat helper']);
-      const { services } = await siteStatus(options.site, options.target, options.signal);
+      const { services } = await siteStatus(options);
       expect(services.flatMap(({ drift }) => drift)).toEqual([]);
       expect((await put(one, options)).receipt).toBeUndefined();
     });
@@ -250,7 +250,7 @@ export function everyTarget(name: string, health: object, make: () => TargetBenc
       const before = await standing(options);
       const helper = { release: 'chat', services: ['helper'] };
       const stays = async (): Promise<void> => {
-        const { services } = await siteStatus(options.site, options.target, options.signal);
+        const { services } = await siteStatus(options);
         expect(
           services.map(({ state, stoppedAt }) => [state.state, stoppedAt !== undefined]),
         ).toEqual([
@@ -258,9 +258,9 @@ export function everyTarget(name: string, health: object, make: () => TargetBenc
           ['absent', true],
         ]);
       };
-      for (const _ of 'ab') {
+      for (const already of [false, true]) {
         expect(await operateServices('stop', helper, options)).toEqual([
-          { release: 'chat', service: 'helper' },
+          { release: 'chat', service: 'helper', already },
         ]);
         await stays();
       }
@@ -275,7 +275,12 @@ export function everyTarget(name: string, health: object, make: () => TargetBenc
       await stays();
       await rollback(undefined, options);
       await stays();
-      for (const _ of 'ab') await operateServices('start', helper, options);
+      for (const already of [false, true]) {
+        const { length } = (await readLedger(options.site)).entries;
+        const [started] = await operateServices('start', helper, options);
+        expect(started).toMatchObject({ already });
+        expect((await readLedger(options.site)).entries.length - length).toBe(already ? 0 : 1);
+      }
       expect(await states(options)).toEqual(['chat server running', 'chat helper running']);
       const { generation } = await standing(options);
       expect({ generation }).toEqual({ generation: before.generation });

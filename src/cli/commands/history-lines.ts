@@ -1,6 +1,6 @@
 import { counted } from '../../core/amount.ts';
 import type { ClusterRecord } from '../../format/cluster-record.ts';
-import type { Generation } from '../../format/generation.ts';
+import type { DeployedRelease, Generation } from '../../format/generation.ts';
 import type { LedgerEntry, LedgerUser, ReleaseName } from '../../format/ledger.ts';
 
 /**
@@ -65,13 +65,22 @@ export function clustersJson(clusters: ReadonlyMap<number, ClusterRecord>): {
   return { clusters: [...clusters].map(([entry, cluster]) => ({ entry, cluster })) };
 }
 
-/** The kept generations with their releases, one line each. */
-export function generationLines(kept: readonly Generation[], current: number): string[] {
+/** The kept generations with their releases, one line each. @param mark why a release may not be installed */
+export function generationLines(
+  kept: readonly Generation[],
+  current: number,
+  mark: (release: DeployedRelease) => string | undefined,
+): string[] {
   if (kept.length === 0) return [];
   return [
     'available generations:',
     ...kept.map(({ number, releases }) => {
-      const names = releases.map(({ name, version }) => `${name} ${version}`).join(', ');
+      const names = releases
+        .map((release) => {
+          const why = mark(release);
+          return `${release.name} ${release.version}${why === undefined ? '' : ` (${why})`}`;
+        })
+        .join(', ');
       return `  ${number}: ${names || 'no release'}${number === current ? ' (current)' : ''}`;
     }),
   ];

@@ -3,10 +3,11 @@ import type { Generation } from '../../format/generation.ts';
 import { currentGeneration, generationNumbers, loadGeneration } from '../../site/generations.ts';
 import { surveyLedger } from '../../site/ledger/site-ledger.ts';
 import { recordedClusters } from '../../site/receipts/receipt.ts';
+import { withdrawnAt } from '../../site/status.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { clustersJson, generationLines, historyLine } from './history-lines.ts';
 import { withLedgerFault } from './ledger-fault.ts';
-import { openFolder } from './site.ts';
+import { openFolder, withdrawnJson, withdrawnLines } from './site.ts';
 
 /** What was imported, changed and recalled at a site, oldest first, and the generations available for rollback. */
 export async function history(
@@ -20,21 +21,31 @@ export async function history(
   const generations: Generation[] = [];
   for (const number of kept) generations.push(await loadGeneration(site, number));
   const clusters = await recordedClusters(site);
+  const withdrawn = await withdrawnAt({ site, kept: generations, entries }, context.now());
+  const { mark } = withdrawn;
   const lines = [
     ...entries.map((each) => historyLine(each, clusters.get(each.number))),
     ...(entries.length === 0 && damage === undefined
       ? ['no command has changed this site yet']
       : []),
     `current generation: ${current === 0 ? 'none' : current}`,
-    ...generationLines(generations, current),
+    ...generationLines(generations, current, mark),
+    ...withdrawnLines(withdrawn),
   ];
   const contents = generations.map(({ number, appliedAt, releases }) => ({
     number,
     appliedAt,
-    releases: releases.map(({ name, version, seq, bundle }) => ({ name, version, seq, bundle })),
+    releases: releases.map((release) => {
+      const { name, version, seq, bundle } = release;
+      const withdrawn = mark(release);
+      return { name, version, seq, bundle, ...(withdrawn === undefined ? {} : { withdrawn }) };
+    }),
   }));
   const result = {
-    json: { current, kept, generations: contents, done: entries, ...clustersJson(clusters) },
+    json: {
+      ...{ current, kept, generations: contents, done: entries },
+      ...{ ...clustersJson(clusters), ...withdrawnJson(withdrawn) },
+    },
     text: printableLines(`${lines.join('\n')}\n`),
   };
   return withLedgerFault(result, damage);

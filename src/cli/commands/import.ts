@@ -13,7 +13,7 @@ import type { CommandContext, CommandResult } from '../command.ts';
 import { type InstallOptions, importOptions } from './import-options.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';
 import { closePiped, pipedOf } from './piped.ts';
-import { openNewSite, withRecalls } from './site.ts';
+import { openNewSite, withWithdrawn } from './site.ts';
 
 const OPERATOR_FILE = 'OPERATOR.txt';
 
@@ -29,7 +29,8 @@ export async function importCommand(
   try {
     const imported = await withSite(opened, (ledger) => importMedia(given, ledger, importing));
     const missing = await missingFor(imported, opened);
-    return await withRecalls(opened.site, importResult(imported, opened.site, missing));
+    const result = importResult(imported, opened.site, missing);
+    return await withWithdrawn(opened.site, result, context.now());
   } finally {
     closePiped(given);
   }

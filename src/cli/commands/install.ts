@@ -7,7 +7,7 @@ import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { askForDisc } from './disc-prompt.ts';
 import { type InstallOptions, importOptions } from './import-options.ts';
 import { closePiped, pipedOf } from './piped.ts';
-import { changeResult, openNewSite, withRecalls } from './site.ts';
+import { changeResult, openNewSite, withWithdrawn } from './site.ts';
 
 /** `NAME` or `NAME@VERSION`: an imported release, unless a folder has that name. */
 const IMPORTED = /^[a-z0-9]+(?:-[a-z0-9]+)*(?:@[0-9A-Za-z.-]+)?$/;
@@ -74,6 +74,6 @@ function needsAnotherDisc(error: unknown): error is StowageError {
   return error instanceof StowageError && ['bundle-incomplete', 'medium-lost'].includes(error.code);
 }
 
-function resultOf(changed: Changed, { site, target }: SiteContext): Promise<CommandResult> {
-  return withRecalls(site, changeResult(changed, target));
+function resultOf(changed: Changed, { site, target, now }: SiteContext): Promise<CommandResult> {
+  return withWithdrawn(site, changeResult(changed, target), now());
 }

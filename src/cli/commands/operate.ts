@@ -1,5 +1,5 @@
 import type { ServiceCommand } from '../../format/override.ts';
-import { operateServices } from '../../site/applying/operate-services.ts';
+import { type OperatedService, operateServices } from '../../site/applying/operate-services.ts';
 import { currentGeneration } from '../../site/generations.ts';
 import type { ServiceName } from '../../target/change.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
@@ -9,6 +9,12 @@ const done: Readonly<Record<ServiceCommand, string>> = {
   start: 'started and passed all checks',
   stop: 'stopped; it stays stopped until stowage start',
   restart: 'restarted and passed all checks',
+};
+
+const unchanged: Readonly<Record<ServiceCommand, string>> = {
+  start: 'already running',
+  stop: 'already stopped',
+  restart: '',
 };
 
 /** `start`, `stop` and `restart`: services of an installed release. */
@@ -21,11 +27,10 @@ export async function operate(
   const opened = await openRunningSite(options.root, context);
   const services = await operateServices(command, selection, opened);
   if (command === 'stop') await warnOfDependents(services, opened, context);
+  const words = ({ already }: OperatedService): string => (already ? unchanged : done)[command];
   return {
     json: { command, services },
-    text: services
-      .map(({ release, service }) => `${release} ${service}: ${done[command]}\n`)
-      .join(''),
+    text: services.map((each) => `${each.release} ${each.service}: ${words(each)}\n`).join(''),
   };
 }
 

@@ -31,7 +31,7 @@ export function problemsOf(
   incoming: readonly PartialImport[],
   settingsDefect?: StowageError,
 ): readonly Problem[] {
-  const { generation, services, recalled, interrupted, ledgerDamage, damage } = status;
+  const { generation, services, recalled, untrusted, interrupted, ledgerDamage, damage } = status;
   const problems: Problem[] = [
     ...(ledgerDamage === undefined
       ? []
@@ -46,6 +46,9 @@ export function problemsOf(
     ...services.flatMap(serviceProblems),
     ...recalled.map(({ name, version, reason, remedy }) =>
       problem('failing', `${name} ${version}`, `recalled: ${reason}; ${remedy}`),
+    ),
+    ...untrusted.map(({ name, version, reason, remedy }) =>
+      problem('failing', `${name} ${version}`, `${reason} [signer-revoked]; ${remedy}`),
     ),
     ...(settingsDefect === undefined ? [] : defectLines(settingsDefect)).map((each) =>
       problem('attention', status.site, `no change is possible: ${each}`),

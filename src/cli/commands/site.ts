@@ -1,4 +1,3 @@
-import type { RecalledRelease } from '../../bundle/admission/recall.ts';
 import { StowageError } from '../../core/error.ts';
 import { oneLine, printableLines } from '../../core/printable.ts';
 import type { Plan } from '../../format/plan.ts';
@@ -6,10 +5,11 @@ import type { GateResult } from '../../format/receipt.ts';
 import { exists } from '../../io/file.ts';
 import type { Changed } from '../../site/applying/change.ts';
 import { requireProtected } from '../../site/protection.ts';
+import type { Withdrawn } from '../../site/release/withdrawn.ts';
 import type { SiteContext } from '../../site/site-context.ts';
 import { SiteFolder } from '../../site/site-folder.ts';
 import { requireKnownFormat } from '../../site/site-format.ts';
-import { recalledNow } from '../../site/status.ts';
+import { withdrawnNow } from '../../site/status.ts';
 import type { Target } from '../../target/target.ts';
 import { createTarget } from '../../target/targets.ts';
 import { type CommandContext, type CommandResult, chosenSite, siteRoot } from '../command.ts';
@@ -145,25 +145,42 @@ async function contextOf(site: SiteFolder, context: CommandContext): Promise<Sit
   return { ...context, site, target, env, user };
 }
 
-/** One line per recalled release, with the next command. */
-export function recalledLines(recalled: readonly RecalledRelease[]): string[] {
-  return recalled.map(
-    ({ name, version, reason, remedy }) =>
-      `RECALLED: ${name} ${version}: ${reason}; next: ${remedy}`,
-  );
+/** One line per current release that was withdrawn, with the next command. */
+export function withdrawnLines({
+  recalled,
+  untrusted,
+}: Pick<Withdrawn, 'recalled' | 'untrusted'>): string[] {
+  const lines = (label: string, releases: Withdrawn['recalled']): string[] =>
+    releases.map(
+      ({ name, version, reason, remedy }) =>
+        `${label}: ${name} ${version}: ${reason}; next: ${remedy}`,
+    );
+  return [...lines('RECALLED', recalled), ...lines('NOT TRUSTED', untrusted)];
 }
 
-/** A result, and first of all the installed releases that were recalled, here or earlier. */
-export async function withRecalls(
+/** The same as data; nothing if there is none. */
+export function withdrawnJson({
+  recalled,
+  untrusted,
+}: Withdrawn): Partial<Pick<Withdrawn, 'recalled' | 'untrusted'>> {
+  return {
+    ...(recalled.length === 0 ? {} : { recalled }),
+    ...(untrusted.length === 0 ? {} : { untrusted }),
+  };
+}
+
+/** A result, and first of all the installed releases that were withdrawn, here or earlier. */
+export async function withWithdrawn(
   site: SiteFolder,
   { json, text, ...rest }: CommandResult,
+  now: Date,
 ): Promise<CommandResult> {
-  const recalled = await recalledNow(site);
-  if (recalled.length === 0) return { json, text, ...rest };
-  const lines = recalledLines(recalled).map((each) => `${each}\n`);
+  const withdrawn = await withdrawnNow(site, now);
+  const lines = withdrawnLines(withdrawn).map((each) => `${each}\n`);
+  if (lines.length === 0) return { json, text, ...rest };
   return {
     ...rest,
-    json: { ...(json as object), recalled },
+    json: { ...(json as object), ...withdrawnJson(withdrawn) },
     text: printableLines(lines.join('')) + text,
   };
 }

@@ -9,7 +9,7 @@ import type { CommandContext, CommandResult } from '../command.ts';
 import { generationLines } from './history-lines.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';
 import { withLedgerFault } from './ledger-fault.ts';
-import { openRunningSite, recalledLines, warnOfOtherSite } from './site.ts';
+import { openRunningSite, warnOfOtherSite, withdrawnLines } from './site.ts';
 import { checkResult, defectLines, problemsOf } from './site-check.ts';
 
 export interface StatusOptions {
@@ -24,13 +24,13 @@ export async function status(
 ): Promise<CommandResult> {
   const opened = await openRunningSite(options.root, context);
   await warnOfOtherSite(opened, options.root, context);
-  const { site, target, settingsDefect } = opened;
-  const found = await siteStatus(site, target, context.signal);
+  const { site, settingsDefect } = opened;
+  const found = await siteStatus(opened);
   const incoming = await partialImports(site);
   if (options.check === true)
     return checkResult(found, problemsOf(found, incoming, settingsDefect));
   const imported = await waiting(site, found, context);
-  const { kept: _, failed, ledgerDamage, ...rest } = found;
+  const { kept: _, mark: __, failed, ledgerDamage, ...rest } = found;
   const result = {
     json: {
       ...{ ...rest, failed, imported, incoming: incoming.map(incomingJson) },
@@ -118,9 +118,9 @@ function describe(status: SiteStatus): string {
         }),
     ]),
     ...(status.kept.length > 1
-      ? generationLines(status.kept, generation.number).map((each) => `  ${each}`)
+      ? generationLines(status.kept, generation.number, status.mark).map((each) => `  ${each}`)
       : []),
-    ...recalledLines(status.recalled).map((each) => `  ${each}`),
+    ...withdrawnLines(status).map((each) => `  ${each}`),
     ...(status.damage === undefined
       ? []
       : [

@@ -13,6 +13,10 @@ import { stateOf } from '../ledger/site-state.ts';
 import { makePlan } from '../planning/plan.ts';
 import { writeReceipt } from '../receipts/receipt.ts';
 import { siteFacts } from '../receipts/site-facts.ts';
+import { requireIntact } from '../release/intact.ts';
+import { loadRelease, type Release } from '../release/release.ts';
+import { untrustedReleases } from '../release/withdrawn.ts';
+import { serviceStatus } from '../service-status.ts';
 import type { SiteContext } from '../site-context.ts';
 import { findService, stoppedServices, writeStopped } from '../stopped.ts';
 import { withSite } from './change.ts';
@@ -25,25 +29,37 @@ export interface ServiceSelection {
   readonly services: readonly string[];
 }
 
+/** A service that a command was for. */
+export interface OperatedService extends ServiceName {
+  /** Whether it already ran, for `start`, or was stopped, for `stop`: nothing was done. */
+  readonly already: boolean;
+}
+
 /**
  * Starts, stops or restarts services of the current generation, which stays as it is. A stopped service is noted in the site
- * before it stops, and only a `start` or `restart` removes the note. A started service passes its gate. Every part can be
- * repeated, so a killed command is completed by the same command.
+ * before it stops, and only a `start` or `restart` removes the note. Before a service stops or starts, the stored files of its
+ * release are verified. A started service passes its gate. Every part can be repeated, so a killed command is completed by the
+ * same command. If no service has to change, nothing is recorded.
  * @returns the services, each after its dependencies
- * @throws StowageError `release-unknown`, `service-unknown`, `release-recalled`, `gate-failed`, `engine-failed`, `interrupted`
+ * @throws StowageError `release-unknown`, `service-unknown`, `release-recalled`, `blob-damaged`, `gate-failed`, `engine-failed`,
+ * `interrupted`
  */
 export async function operateServices(
   command: ServiceCommand,
   selection: ServiceSelection,
   options: SiteContext,
-): Promise<readonly ServiceName[]> {
+): Promise<readonly OperatedService[]> {
   const { site } = options;
   return withSite(options, async (ledger) => {
     const current = await currentGeneration(site);
-    const selected = selectServices(selection, current, options.target);
+    const all = selectServices(selection, current, options.target);
+    if (command !== 'stop') requireNotRecalled(all, ledger);
+    const selected = await withoutDone(command, all, current, options);
+    const operated = all.map((of) => ({ ...nameOf(of), already: !selected.includes(of) }));
+    if (selected.length === 0) return operated;
     const gates: GateResult[] = [];
-    const names = selected.map(({ release, service }) => ({ release: release.name, service }));
-    if (command !== 'stop') requireNotRecalled(selected, ledger);
+    const names = selected.map(nameOf);
+    if (command !== 'stop') await requireSound(selected, ledger, options);
     try {
       await noteStopped(command, { names, current }, options);
       if (command !== 'start') await stopAll(selected, options);
@@ -57,8 +73,71 @@ export async function operateServices(
     const facts = await siteFacts(current, options);
     const about = { intent: command, outcome: 'kept', gates, ledger: ledger.head } as const;
     await writeReceipt(site, { ...about, running: current, facts }, options.now());
-    return names;
+    return operated;
   });
+}
+
+function nameOf({ release, service }: ServiceOf): ServiceName {
+  return { release: release.name, service };
+}
+
+/** The services that a command has something to do for. One that runs and is not ready goes through its gate again. */
+async function withoutDone(
+  command: ServiceCommand,
+  all: readonly ServiceOf[],
+  current: Generation,
+  { site, target, signal }: SiteContext,
+): Promise<readonly ServiceOf[]> {
+  if (command === 'restart') return all;
+  const stopped = await stoppedServices(site, current);
+  const left: ServiceOf[] = [];
+  for (const of of all) {
+    const isNoted = findService(stopped, nameOf(of)) !== undefined;
+    const isDone =
+      command === 'stop'
+        ? isNoted && (await target.state(of, signal)).state !== 'running'
+        : !isNoted && (await isWorking(of, { target, signal }));
+    if (!isDone) left.push(of);
+  }
+  return left;
+}
+
+/** Whether a service runs as it was applied, and is ready. */
+async function isWorking(
+  { release, service: name }: ServiceOf,
+  { target, signal }: Pick<SiteContext, 'target' | 'signal'>,
+): Promise<boolean> {
+  const service = target.services(release).find((each) => each.name === name);
+  if (service === undefined) return false;
+  const { state, drift, readiness } = await serviceStatus(release, service, { target, signal });
+  return state.state === 'running' && drift.length === 0 && readiness?.ready !== false;
+}
+
+/**
+ * Before a service stops: with damaged files it could not start again. A revoked signer is only a warning, because what is
+ * installed can be started.
+ */
+async function requireSound(
+  selected: readonly ServiceOf[],
+  { entries }: Ledger,
+  options: SiteContext,
+): Promise<void> {
+  const { site, emit, now } = options;
+  const releases = [...new Set(selected.map(({ release }) => release))];
+  const ids = releases.map(({ bundle }) => bundle);
+  const untrusted = await untrustedReleases(site, ids, stateOf(entries), now());
+  for (const { name, version, bundle } of releases) {
+    const reason = untrusted.get(bundle);
+    if (reason === undefined) continue;
+    emit({
+      type: 'warning',
+      message: `release ${name} ${version} is no longer trusted: ${reason}`,
+      hint: 'ask the security officer whether it may run; stowage status names a version to replace it',
+    });
+  }
+  const loaded: Release[] = [];
+  for (const id of ids) loaded.push(await loadRelease(site, id));
+  await requireIntact(site, loaded, options);
 }
 
 /**

@@ -8,6 +8,7 @@ import { HashPool } from '../../io/hashing.ts';
 import { forEachBounded } from '../../io/queue.ts';
 import { verifyBlob } from '../../io/verify-blob.ts';
 import type { SiteFolder } from '../site-folder.ts';
+import { knownDamage } from '../store-damage.ts';
 import { listedBlob, type Release, uniqueBlobs } from './release.ts';
 
 /** A blob of a release that is missing or damaged in the store. */
@@ -30,6 +31,8 @@ export interface FindBadOptions {
   readonly onBytes: OnBytes;
   /** Whether to hash blobs whose files have not changed since they were last hashed, too. */
   readonly rehash: boolean;
+  /** Files that are hashed in any case, absolute paths. */
+  readonly suspect?: ReadonlySet<string>;
 }
 
 /** The blobs of releases that are missing or damaged, each once. @throws StowageError `io-failed`, `interrupted` */
@@ -40,9 +43,11 @@ export async function findBadBlobs(
 ): Promise<BadBlob[]> {
   const bad: BadBlob[] = [];
   await forEachBounded([...uniqueBlobs(releases)], options.pool.width, async ([blob, bundle]) => {
-    const verdict = await verifyBlob(site.store, listedBlob(bundle, blob), options);
-    if (verdict === 'intact') return;
     const { digest } = blob;
+    const rehash = options.rehash || options.suspect?.has(site.store.path(digest)) === true;
+    const listed = listedBlob(bundle, blob);
+    const verdict = await verifyBlob(site.store, listed, { ...options, rehash });
+    if (verdict === 'intact') return;
     const [part] = blob.parts;
     bad.push({
       ...{ digest, verdict, path: site.store.path(digest) },
@@ -54,7 +59,8 @@ export async function findBadBlobs(
 }
 
 /**
- * Hashes the blobs of releases before they are used: a disk can change them, and so can a program.
+ * Hashes the blobs of releases before they are used: a disk can change them, and so can a program. What the last verification
+ * found damaged is hashed again, although a disk leaves the times of its files as they are.
  * @param rehash whether to hash those whose files have not changed since they were last hashed, too
  * @throws StowageError `blob-damaged`, which names every bad file; `io-failed`, `interrupted`
  */
@@ -70,7 +76,8 @@ export async function requireIntact(
   const pool = new HashPool(signal);
   try {
     const { add: onBytes } = new Tally(emit, 'verify stored files', total);
-    requireNone(await findBadBlobs(site, releases, { pool, onBytes, rehash }));
+    const suspect = new Set((await knownDamage(site))?.files.map(({ path }) => path));
+    requireNone(await findBadBlobs(site, releases, { pool, onBytes, rehash, suspect }));
   } finally {
     await pool.close();
   }

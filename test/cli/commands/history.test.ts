@@ -82,7 +82,8 @@ describe('when the history of a site is shown', () => {
       'recall     chat 1.1.0: it leaks',
       'current generation: 2',
       '  1: chat 1.0.0\n',
-      '  2: chat 1.1.0 (current)\n',
+      '  2: chat 1.1.0 (recalled) (current)\n',
+      'RECALLED: chat 1.1.0: it leaks; next: run "stowage rollback --to 1" (chat 1.0.0)',
     ])
       expect(stdout).toContain(part);
   });
@@ -92,8 +93,14 @@ describe('when the history of a site is shown', () => {
     expect(kept).toEqual([1, 2]);
     expect(generations).toMatchObject([
       { number: 1, releases: [{ name: 'chat', version: '1.0.0', bundle: bundles[0]?.id }] },
-      { number: 2, releases: [{ name: 'chat', version: '1.1.0', bundle: bundles[1]?.id }] },
+      {
+        number: 2,
+        releases: [
+          { name: 'chat', version: '1.1.0', bundle: bundles[1]?.id, withdrawn: 'recalled' },
+        ],
+      },
     ]);
+    expect(generations[0].releases[0]).not.toHaveProperty('withdrawn');
     expect((await run(['status'])).stdout).toContain('    1: chat 1.0.0\n');
   });
 });

@@ -36,6 +36,8 @@ const site: SiteStatus = {
   failed: {},
   services: [running],
   recalled: [],
+  untrusted: [],
+  mark: () => undefined,
   interrupted: false,
 };
 const fault = new StowageError('state-damaged', 'changed', {
@@ -92,6 +94,13 @@ describe('when a site is checked for monitoring', () => {
       [],
       6,
       'failing: chat 1.0.0: recalled: leak; roll back\n',
+    ],
+    [
+      'a release whose signer is revoked',
+      { untrusted: [{ ...recall, reason: 'its signer is revoked: Ann' }] },
+      [],
+      6,
+      'failing: chat 1.0.0: its signer is revoked: Ann [signer-revoked]; roll back\n',
     ],
     [
       'a damaged ledger',

@@ -85,14 +85,14 @@ async function broken(
 
 /** Every command that an operator may try next. */
 async function walk(opened: Opened): Promise<void> {
-  const { site, target, signal } = opened;
-  await siteStatus(site, target, signal);
+  const { site, target } = opened;
+  await siteStatus(opened);
   await readLedger(site);
   await put(two, opened);
   const statement = await writeStatement(opened);
   expect(statement.releases).toMatchObject([{ version: '2.0.0' }]);
   expect((await readReceipt(await newestReceipt(site))).receipt).toEqual(statement);
-  expect(await siteStatus(site, target, signal)).toMatchObject({ interrupted: false });
+  expect(await siteStatus(opened)).toMatchObject({ interrupted: false });
   await rollback(1, opened);
   await uninstall('chat', opened);
   expect(target.engine.state().services).toEqual({});

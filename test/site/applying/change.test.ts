@@ -221,7 +221,7 @@ describe('when a change ended', () => {
     await put(one, options);
     options.target.engine.running = () => ({ state: 'stopped', detail: 'exit code 1' });
     const before = tree(options.site.root);
-    const found = await siteStatus(options.site, options.target, options.signal);
+    const found = await siteStatus(options);
     expect(found).toMatchObject({
       generation: { number: 1 },
       generations: [1],
@@ -248,7 +248,7 @@ describe('when a change ended', () => {
       detail: 'the server stopped',
       release: { name: 'chat', version: '2.0.0', bundle: two.id },
     });
-    const { failed: reasons } = await siteStatus(options.site, options.target, options.signal);
+    const { failed: reasons } = await siteStatus(options);
     expect(reasons[two.id]).toMatch(/^rolled-back at .*: the server stopped$/);
   });
 

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { MIB } from '../../../src/core/limits.ts';
 import { withSite } from '../../../src/site/applying/change.ts';
 import { install, installImported } from '../../../src/site/applying/install.ts';
+import { operateServices } from '../../../src/site/applying/operate-services.ts';
 import { rollback } from '../../../src/site/applying/rollback.ts';
 import { isIntact, repairStore, verifyStore } from '../../../src/site/applying/verify-store.ts';
 import { importMedia } from '../../../src/site/importing/import.ts';
@@ -52,6 +53,16 @@ function weightsOf({ site }: Opened, { bundle }: SmallBundle = one): string {
 
 function placedWeights({ site }: Opened, { id }: SmallBundle = one): string {
   return join(layoutFolder(site, id), 'models/tiny/model.safetensors');
+}
+
+/** Changes the weights below the file system: the times of the file stay as they are. */
+async function rot(options: Opened): Promise<void> {
+  const blob = one.bundle.blobs.find(({ size }) => size === 9 * MIB);
+  if (blob === undefined) throw new Error('no weights');
+  const noted = await options.site.store.noted(blob);
+  if (noted === undefined) throw new Error('no record');
+  flipBit(weightsOf(options));
+  await options.site.store.note(blob, noted.sums);
 }
 
 const SETTINGS = '{"release":"chat-1.0.0"}';
@@ -113,14 +124,34 @@ describe('when one bit of a staged file flips before it is used', () => {
   it('is seen with rehash when the disk changed it below the file system', async () => {
     const options = open();
     await take(one, options);
-    const blob = one.bundle.blobs.find(({ size }) => size === 9 * MIB);
-    if (blob === undefined) throw new Error('no weights');
-    const noted = await options.site.store.noted(blob);
-    if (noted === undefined) throw new Error('no record');
-    flipBit(weightsOf(options));
-    await options.site.store.note(blob, noted.sums);
+    await rot(options);
     await expectStopped(() => installImported('chat', { ...options, rehash: true }), options);
   });
+
+  it('is seen without rehash after a verification found what the disk changed', async () => {
+    const options = open();
+    await put(one, options);
+    await put(two, options);
+    await rot(options);
+    await verifyStore(options);
+    await expectStopped(() => rollback(1, options), options);
+    await expectStopped(() => installImported('chat@1.0.0', options), options);
+  });
+
+  it.each(['restart', 'start'] as const)(
+    'stops %s before a service stops or starts',
+    async (command) => {
+      const options = open();
+      await put(one, options);
+      if (command === 'start') options.target.engine.stopByHand('server');
+      const release = { release: 'chat', services: [] };
+      await rot(options);
+      await verifyStore(options);
+      await expectStopped(() => operateServices(command, release, options), options);
+      await repairStore([one.folder], options);
+      expect(await operateServices(command, release, options)).toMatchObject([{ already: false }]);
+    },
+  );
 
   it('installs again after the bundle was imported again, without reading media needlessly', async () => {
     const options = open();
@@ -270,14 +301,14 @@ describe('when files of a running release are damaged', () => {
 describe('when a verification finds a damaged file', () => {
   it('is known to status until the medium repaired it', async () => {
     const options = open();
+    const { site } = options;
     await put(one, options);
     await verifyStore(options);
-    expect(await knownDamage(options.site)).toBeUndefined();
+    expect(await knownDamage(site)).toBeUndefined();
     const weights = weightsOf(options);
     flipBit(weights);
     await verifyStore(options);
-    const { site, target, signal } = options;
-    const { damage } = await siteStatus(site, target, signal);
+    const { damage } = await siteStatus(options);
     expect(damage?.files).toMatchObject([
       { path: weights, release: 'chat 1.0.0', verdict: 'damaged' },
     ]);

@@ -68,7 +68,7 @@ describe('when a bundle contains only recalls', () => {
     await put(one);
     await put(two);
     expect(await put(notice)).not.toHaveProperty('receipt');
-    const status = await siteStatus(site, target, context().signal);
+    const status = await siteStatus({ ...context(), site, target });
     expect(status.generation.number).toBe(2);
     expect(status.recalled).toEqual([
       {
@@ -79,7 +79,7 @@ describe('when a bundle contains only recalls', () => {
       },
     ]);
     await rollback(undefined, { ...context(), site, target });
-    expect((await siteStatus(site, target, context().signal)).recalled).toEqual([]);
+    expect((await siteStatus({ ...context(), site, target })).recalled).toEqual([]);
     await expectCode(() => rollback(2, { ...context(), site, target }), 'release-recalled');
   });
 

@@ -1,6 +1,7 @@
 import { recallOf } from '../../../bundle/admission/recall.ts';
 import type { Constraint } from '../../../format/plan.ts';
-import { arrivals, releaseText } from '../../../target/change.ts';
+import { arrivals, changesBetween, releaseText } from '../../../target/change.ts';
+import { untrustedReleases } from '../../release/withdrawn.ts';
 import type { ConstraintInput } from './constraint.ts';
 
 /** The site accepts the bundle's channel: `site.yaml` may have changed since the import. */
@@ -30,6 +31,27 @@ export function recalled(input: ConstraintInput): Constraint[] {
       satisfied: recall === undefined,
       needs: `${releaseText(release)} was not recalled`,
       found: recall === undefined ? 'not recalled' : `recalled: ${recall.reason}`,
+    };
+  });
+}
+
+/**
+ * No arriving release has a revoked signer; for a rollback, no release of that generation. A repair does not check it: what runs
+ * stays, and can be restored as it was.
+ */
+export async function signers(input: ConstraintInput): Promise<Constraint[]> {
+  const { site, state, now } = input;
+  const { intent, from, to } = input.context.change;
+  const asked = intent === 'rollback' ? to.releases : changesBetween(from, to).arriving;
+  const ids = asked.map(({ bundle }) => bundle);
+  const untrusted = await untrustedReleases(site, ids, state, now);
+  return asked.map((release) => {
+    const reason = untrusted.get(release.bundle);
+    return {
+      rule: 'signer',
+      satisfied: reason === undefined,
+      needs: `${releaseText(release)} has enough signers who are not revoked`,
+      found: reason ?? 'no revoked signer',
     };
   });
 }

@@ -1,9 +1,9 @@
-import { StowageError } from '../../../core/error.ts';
+import { type ErrorCode, StowageError } from '../../../core/error.ts';
 import { oneLine } from '../../../core/printable.ts';
 import { momentOf } from '../../../format/field.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { changesBetween, repairedReleases } from '../../../target/change.ts';
-import { channel, recalled } from './admissible.ts';
+import { channel, recalled, signers } from './admissible.ts';
 import type { ConstraintInput, Rule } from './constraint.ts';
 import { overridableRules, withOverrides } from './override.ts';
 import { conflictingReleases, requiredReleases } from './releases.ts';
@@ -15,6 +15,7 @@ import { maintenanceWindows, suppressions } from './windows.ts';
 /** Rules that need no work on the host come first. */
 const rules: readonly Rule[] = [
   recalled,
+  signers,
   channel,
   requiredReleases,
   conflictingReleases,
@@ -49,25 +50,39 @@ export async function checkConstraints(input: ConstraintInput): Promise<Constrai
   });
 }
 
+/** The error for a violated rule about what may be installed at all, whatever else is violated. */
+const withdrawn: Readonly<Record<string, { code: ErrorCode; message: string; hint: string }>> = {
+  recall: {
+    code: 'release-recalled',
+    message: 'a release of this plan was recalled',
+    hint: 'choose another generation, or install a version that was not recalled',
+  },
+  signer: {
+    code: 'signer-revoked',
+    message: 'the signer of a release of this plan is revoked',
+    hint: 'install a version that a signer who is not revoked has signed; if this one is sound, ask the release engineer for the same bundle with the signature of another signer, and import that',
+  },
+};
+
 /**
  * @throws StowageError `host-unfit` listing every constraint that is violated and not overridden;
- * `release-recalled` when a recall is among them
+ * `release-recalled` when a recall is among them, or else `signer-revoked` when a revoked signer is
  */
 export function requireSatisfied(constraints: readonly Constraint[]): void {
   const violated = constraints.filter((each) => !each.satisfied && each.override === undefined);
   const [first] = violated;
   if (first === undefined) return;
-  const recall = violated.find((each) => each.rule === 'recall');
   const defects = violated.map(
     (each) => `${each.rule}: expected ${each.needs}, found ${each.found}`,
   );
-  if (recall !== undefined)
-    throw new StowageError('release-recalled', 'a release of this plan was recalled', {
-      expected: recall.needs,
-      found: recall.found,
-      hint: 'choose another generation, or install a version that was not recalled',
-      defects,
+  for (const [rule, { code, message, hint }] of Object.entries(withdrawn)) {
+    const found = violated.find((each) => each.rule === rule);
+    if (found === undefined) continue;
+    throw new StowageError(code, message, {
+      ...{ expected: found.needs, found: found.found },
+      ...{ hint, defects },
     });
+  }
   throw new StowageError(
     'host-unfit',
     'this host or site does not meet the requirements of the release',
