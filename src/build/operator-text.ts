@@ -172,9 +172,11 @@ work around it. Keep the media, write down the code in brackets, and call the
 security officer.
 
 A test failed (exit status 3). The previous version was restored. The error
-shows the prompt, the expected and actual answer, and the last lines of the
-service log. To see more of it, list the containers of the release, and type the
-name of one in place of CONTAINER. With docker, type "docker", not "podman".
+shows the prompt, the expected and actual answer, the first lines of the service
+log with an error, and its last lines. It also names the file with the complete
+log, in the folder logs/ of the site. To see the log of a running service, list
+the containers of the release, and type the name of one in place of CONTAINER.
+With docker, type "docker", not "podman".
 
       podman ps --all --filter label=stowage.release=${name}
       podman logs --tail 100 CONTAINER

@@ -28,3 +28,13 @@ export function exactBytes(bytes: number): string {
   const exact = `${bytes} ${bytes === 1 ? 'byte' : 'bytes'}`;
   return bytes < KIB ? exact : `${formatBytes(bytes)} (${exact})`;
 }
+
+/** A duration for people: `350 ms`, `12.4 s`, `4 min 13 s`, `2 h 5 min`. @param milliseconds at least 0 */
+export function formatDuration(milliseconds: number): string {
+  if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
+  if (milliseconds < 59_950) return `${(milliseconds / 1000).toFixed(1)} s`;
+  const seconds = Math.round(milliseconds / 1000);
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  const minutes = Math.round(seconds / 60);
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}

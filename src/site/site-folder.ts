@@ -29,7 +29,7 @@ const FOLDERS = ['releases', 'generations', 'receipts'] as const;
 
 /** What the first command of a site, if it was killed, a person or a file system may have put into a new folder. */
 const OWN_NAMES: ReadonlySet<string> = new Set([
-  ...[...FOLDERS, 'keys', 'staging', 'store', 'apply', 'bin', 'layouts', 'current'],
+  ...[...FOLDERS, 'keys', 'staging', 'store', 'apply', 'bin', 'layouts', 'logs', 'current'],
   ...['secrets', 'lost+found'],
 ]);
 
@@ -37,7 +37,7 @@ const LEFTOVER = /^(?:lock(?:\..*)?|\.[0-9a-f]{16}\.tmp)$/;
 
 /**
  * The folder of one site, with
- * `site.yaml`, `format.json`, `trust.json`, `ledger`, `store/`, `releases/`, `generations/`, `apply/`, `receipts/`, `keys/`, `bin/`;
+ * `site.yaml`, `format.json`, `trust.json`, `ledger`, `store/`, `releases/`, `generations/`, `apply/`, `receipts/`, `keys/`, `bin/`, `logs/`;
  * a site with a cluster also has `cluster-proof.json`, which can be deleted.
  */
 export class SiteFolder {
@@ -130,7 +130,7 @@ export class SiteFolder {
     await remove(this.path('bin', '.stowage.partial'));
     for (const each of ['.piped', '.repair']) await remove(this.path('staging', each));
     // A depot that is at work in `store/cars` does without its record, and calculates it again.
-    for (const each of ['.', 'keys', 'generations', 'receipts', 'store/cars'])
+    for (const each of ['.', 'keys', 'generations', 'receipts', 'logs', 'store/cars'])
       await removeTemporaries(this.path(each));
     for (const each of ['releases', 'layouts'])
       for (const name of await namesIn(this.path(each)))

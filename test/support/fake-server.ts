@@ -52,14 +52,18 @@ function reply(
   body: unknown,
   { models = ['tiny'], answer = (prompt) => prompt }: Behaviour,
 ): void {
-  const asked = body as { prompt?: string; messages?: readonly { content: string }[] };
+  const asked = body as {
+    model?: string;
+    prompt?: string;
+    messages?: readonly { content: string }[];
+  };
   if (path === '/health') json(response, { status: 'ok' });
   else if (path === '/v1/models') json(response, { data: models.map((id) => ({ id })) });
   else if (path === '/v1/completions')
-    json(response, { choices: [{ text: answer(asked.prompt ?? '') }] });
+    json(response, { model: asked.model, choices: [{ text: answer(asked.prompt ?? '') }] });
   else if (path === '/v1/chat/completions') {
     const content = answer(asked.messages?.[0]?.content ?? '');
-    json(response, { choices: [{ message: { role: 'assistant', content } }] });
+    json(response, { model: asked.model, choices: [{ message: { role: 'assistant', content } }] });
   } else response.writeHead(404).end();
 }
 

@@ -1,7 +1,8 @@
-import { counted, formatBytes } from '../../core/amount.ts';
+import { counted, formatBytes, formatDuration } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import { printableLines } from '../../core/printable.ts';
 import type { ClusterRecord } from '../../format/cluster-record.ts';
+import type { GateResult } from '../../format/receipt.ts';
 import { writeStatement } from '../../site/applying/write-statement.ts';
 import { type CheckedReceipt, newestReceipt, readReceipt } from '../../site/receipts/receipt.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
@@ -52,7 +53,7 @@ function describe({ receipt, file, fingerprint, subject }: CheckedReceipt): stri
     `  current generation: ${receipt.generation}; available: ${receipt.generations.join(', ') || 'none'}`,
     ...receipt.releases.map((each) => `  ${each.name} ${each.version}, sequence ${each.seq}`),
     ...receipt.health.map(describeHealth),
-    ...receipt.gates.map((each) => `  ${each.passed ? 'passed' : 'FAILED'}: ${gateInWords(each)}`),
+    ...receipt.gates.flatMap(describeGate),
     `  store: ${counted(held.blobs, 'blob')}, ${formatBytes(held.bytes)}; ${host.platform}, kernel ${host.kernel}, ${host.engine}`,
     ...clusterLines(receipt.cluster),
     `  ledger: ${counted(receipt.ledger.number, 'entry', 'entries')}`,
@@ -60,6 +61,16 @@ function describe({ receipt, file, fingerprint, subject }: CheckedReceipt): stri
     `  ${file}`,
     '',
   ].join('\n');
+}
+
+/** Receipts of earlier versions repeat what was expected as what a passed check found. */
+function describeGate(gate: GateResult): string[] {
+  const { passed, expected, found, milliseconds } = gate;
+  return [
+    `  ${passed ? 'passed' : 'FAILED'}: ${gateInWords(gate)}, ${formatDuration(milliseconds)}`,
+    ...(found === expected ? [] : [`    expected: ${expected}`]),
+    `    found: ${found}`,
+  ];
 }
 
 function describeHealth({

@@ -1,3 +1,4 @@
+import { formatDuration } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import { oneLine, printableLines } from '../../core/printable.ts';
 import type { Plan } from '../../format/plan.ts';
@@ -207,7 +208,7 @@ export function changeResult({ plan, receipt, stopped }: Changed, target: Target
       ),
   ]);
   const gates = receipt.gates.map(
-    (gate) => `  passed: ${gateInWords(gate)}, ${gate.milliseconds} ms`,
+    (gate) => `  passed: ${gateInWords(gate)}, ${formatDuration(gate.milliseconds)}`,
   );
   if (!target.runsServices && receipt.gates.length > 0)
     gates.push('  next: run "stowage depot", which serves it to clients');

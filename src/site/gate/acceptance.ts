@@ -1,7 +1,10 @@
+import { counted } from '../../core/amount.ts';
+import { oneLine } from '../../core/printable.ts';
 import type { AcceptancePrompt } from '../../format/deployment.ts';
 import type { ServerKind } from '../../format/service.ts';
 import { type Endpoint, sendRequest } from '../../target/http-request.ts';
 import { describeExpectation, meets, type PromptAnswer } from './expectation.ts';
+import type { Outcome } from './outcome.ts';
 
 /** One acceptance prompt and where to send it. */
 export interface AcceptanceInput {
@@ -14,8 +17,8 @@ export interface AcceptanceInput {
 export interface AcceptanceCheck {
   /** The expected answer, in words. */
   readonly expected: string;
-  /** Sends the prompt; true if the answer is as expected, otherwise what the server returned. */
-  readonly run: () => Promise<string | true>;
+  /** Sends the prompt; the answer and the model that gave it, or what the server returned instead. */
+  readonly run: () => Promise<Outcome>;
 }
 
 /**
@@ -31,16 +34,26 @@ export function acceptanceCheck({
   const { withinSeconds: seconds, expect } = prompt;
   const { path, body, read } = server === 'triton' ? generate(prompt) : complete(prompt);
   return {
-    expected: `${JSON.stringify(prompt.prompt)} answered by text that ${describeExpectation(expect)} within ${seconds} s`,
+    expected: `model ${prompt.model} answers ${JSON.stringify(prompt.prompt)} with text that ${describeExpectation(expect)} within ${seconds} s`,
     run: async () => {
       const response = await sendRequest({ endpoint, path, seconds, signal, body });
       if (response === undefined) return `no response within ${seconds} s`;
       const answer = response.status === 200 ? parsed(response.body, read) : undefined;
       if (answer === undefined)
         return `status ${response.status}: ${JSON.stringify(response.body.slice(0, 500))}`;
-      return meets(expect, answer);
+      const verdict = meets(expect, answer);
+      return verdict === true ? { passed: evidence(answer) } : verdict;
     },
   };
+}
+
+/** The answer, as many tokens as the server counted, and the model that the server named. */
+function evidence({ text, tokens, model }: PromptAnswer): string {
+  const details = [
+    model === undefined ? 'the server named no model' : `from model ${model}`,
+    ...(tokens === undefined ? [] : [counted(tokens, 'token')]),
+  ];
+  return `${details.join(', ')}: ${JSON.stringify(text)}`;
 }
 
 interface PromptRequest {
@@ -54,6 +67,9 @@ interface Reply {
   readonly choices?: readonly { text?: unknown; message?: { content?: unknown } }[];
   readonly usage?: { readonly completion_tokens?: unknown } | null;
   readonly text_output?: unknown;
+  readonly model?: unknown;
+  /** Triton's name of {@link model}. */
+  readonly model_name?: unknown;
 }
 
 function complete({ api, model, maxTokens, prompt }: AcceptancePrompt): PromptRequest {
@@ -72,12 +88,16 @@ export function answerText(body: string): string | undefined {
   return parsed(body, completion)?.text;
 }
 
-function completion({ choices, usage }: Reply): PromptAnswer | undefined {
+function completion({ choices, usage, model }: Reply): PromptAnswer | undefined {
   const choice = choices?.[0];
   const text = choice?.message?.content ?? choice?.text;
   const tokens = usage?.completion_tokens;
   if (typeof text !== 'string') return undefined;
-  return typeof tokens === 'number' ? { text, tokens } : { text };
+  return { text, ...(typeof tokens === 'number' ? { tokens } : {}), ...named(model) };
+}
+
+function named(model: unknown): Pick<PromptAnswer, 'model'> {
+  return typeof model === 'string' ? { model: oneLine(model, 200) } : {};
 }
 
 /** Only members that both of Triton's backends for language models, vLLM and TensorRT-LLM, accept. */
@@ -91,7 +111,8 @@ function generate({ model, maxTokens, prompt }: AcceptancePrompt): PromptRequest
       stream: false,
       exclude_input_in_output: true,
     },
-    read: ({ text_output: text }) => (typeof text === 'string' ? { text } : undefined),
+    read: ({ text_output: text, model_name }) =>
+      typeof text === 'string' ? { text, ...named(model_name) } : undefined,
   };
 }
 

@@ -7,6 +7,8 @@ export interface PromptAnswer {
   readonly text: string;
   /** Tokens of the answer, as the server counts them. */
   readonly tokens?: number;
+  /** The model that answered, as the server names it. */
+  readonly model?: string;
 }
 
 type Expectation = AcceptancePrompt['expect'];

@@ -1,3 +1,4 @@
+import { counted, formatBytes } from '../../core/amount.ts';
 import { digestOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import type { Catalog } from '../../depot/catalog.ts';
@@ -5,6 +6,7 @@ import type { DeployedRelease } from '../../format/generation.ts';
 import type { GateResult } from '../../format/receipt.ts';
 import { sendRequest } from '../../target/http-request.ts';
 import type { SiteFolder } from '../site-folder.ts';
+import type { Outcome } from './outcome.ts';
 
 const REQUEST_SECONDS = 30;
 
@@ -35,8 +37,8 @@ export async function gateRelease(
   const began = performance.now();
   const outcome = await served(depot, site, signal);
   const expected = `a depot serves all of ${release.name} ${release.version}`;
-  const passed = outcome === true;
-  const found = passed ? expected : outcome;
+  const passed = typeof outcome !== 'string';
+  const found = passed ? outcome.passed : outcome;
   const milliseconds = Math.round(performance.now() - began);
   keep({ service: release.name, check: 'served', passed, expected, found, milliseconds });
   if (passed) return;
@@ -51,9 +53,11 @@ async function served(
   { catalog, host }: GatedDepot,
   site: SiteFolder,
   signal: AbortSignal,
-): Promise<string | true> {
+): Promise<Outcome> {
   const [address = '', port] = host.split(':');
   const endpoint = { address, port: Number(port) };
+  const seen = new Map<string, number>();
+  let checked = 0;
   for (const { repository, manifests, blobs } of catalog.repositories()) {
     for (const digest of manifests.keys()) {
       const path = `/v2/${repository}/manifests/${digest}`;
@@ -61,12 +65,17 @@ async function served(
       if (response === undefined) return `no response from ${path}`;
       if (response.status !== 200) return `status ${response.status} from ${path}`;
       if (digestOf(Buffer.from(response.body)) !== digest) return `different content at ${path}`;
+      checked += 1;
     }
     for (const [digest, size] of blobs) {
       const stored = await site.store.size(digest);
       if (stored !== size)
         return `blob ${digest} of ${repository} has ${stored ?? 'no'} bytes instead of ${size}`;
+      seen.set(digest, size);
     }
   }
-  return true;
+  const bytes = [...seen.values()].reduce((sum, size) => sum + size, 0);
+  return {
+    passed: `${counted(checked, 'manifest')} and ${counted(seen.size, 'blob')}, ${formatBytes(bytes)}`,
+  };
 }

@@ -1,19 +1,25 @@
-import { StowageError } from '../../core/error.ts';
+import { messageOf, StowageError } from '../../core/error.ts';
 import type { Context } from '../../core/event.ts';
 import type { GateResult } from '../../format/receipt.ts';
 import type { Health } from '../../format/service.ts';
 import type { DeployedService, OpenEndpoint, ServiceOf, Target } from '../../target/target.ts';
+import type { SiteFolder } from '../site-folder.ts';
 import { acceptanceCheck } from './acceptance.ts';
+import { ALL_LINES, keepLog, tellingLines } from './failed-log.ts';
 import { modelChecks } from './model-list.ts';
+import type { Outcome } from './outcome.ts';
 import { becomesReady, readinessCheck, staysReady } from './readiness.ts';
 
-const LOG_LINES = 20;
 /** The most characters of one text in a gate result: receipts have a size limit. */
 const MAX_TEXT = 4000;
+/** The most characters of what a passed check found. */
+const MAX_EVIDENCE = 1000;
 
 /** The context of a gate. */
 export interface GateContext extends Context {
   readonly target: Target;
+  /** Where the log of a service that fails is kept; nowhere if absent. */
+  readonly site?: SiteFolder;
   /** Called with the result of each check, including one that fails. */
   readonly keep: (result: GateResult) => void;
 }
@@ -21,14 +27,14 @@ export interface GateContext extends Context {
 type Check = (
   name: GateResult['check'],
   wanted: string,
-  run: () => Promise<string | true>,
+  run: () => Promise<Outcome>,
   quiet?: boolean,
 ) => Promise<void>;
 
 /**
  * The gate of one service, before a generation is kept: the process runs, the server is ready, it lists the model and
  * its adapters, the acceptance prompts match, and it stays ready. Stops at the first failure.
- * @throws StowageError `gate-failed` with the expected and the found result, and the last lines of the log
+ * @throws StowageError `gate-failed` with the expected and the found result, and the telling lines of the log
  */
 export async function gateService(of: ServiceOf, context: GateContext): Promise<void> {
   const service = deployedService(of, context.target);
@@ -36,9 +42,9 @@ export async function gateService(of: ServiceOf, context: GateContext): Promise<
     const began = performance.now();
     const outcome = await run();
     const milliseconds = Math.round(performance.now() - began);
-    const passed = outcome === true;
+    const passed = typeof outcome !== 'string';
     const expected = brief(wanted);
-    const found = passed ? expected : brief(outcome);
+    const found = passed ? brief(outcome.passed, MAX_EVIDENCE) : brief(outcome);
     const result = { service: service.name, check: name, passed, expected, found, milliseconds };
     if (!passed || !quiet) context.keep(result);
     if (!passed) throw await failure(of, result, context);
@@ -139,27 +145,39 @@ export async function waitForDependencies(
   }
 }
 
-async function processRuns(of: ServiceOf, { target, signal }: GateContext): Promise<string | true> {
-  const { state, detail } = await target.state(of, signal);
-  return state === 'running' ? true : `${state} ${detail}`.trim();
+async function processRuns(of: ServiceOf, { target, signal }: GateContext): Promise<Outcome> {
+  const { state, detail, startedAt } = await target.state(of, signal);
+  if (state !== 'running') return `${state} ${detail}`.trim();
+  return { passed: startedAt === undefined ? 'running' : `running since ${startedAt}` };
 }
 
 /** A text of limited length, made well-formed: a service can answer with half a surrogate pair. */
-function brief(text: string): string {
-  const cut = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)} ...` : text;
+function brief(text: string, limit = MAX_TEXT): string {
+  const cut = text.length > limit ? `${text.slice(0, limit)} ...` : text;
   return cut.toWellFormed();
 }
 
 async function failure(
   of: ServiceOf,
   { check, expected, found }: GateResult,
-  { target, signal }: GateContext,
+  { target, site, signal, emit }: GateContext,
 ): Promise<StowageError> {
-  const logs = await target.logs(of, LOG_LINES, signal).catch(() => '');
+  const log = await target.logs(of, ALL_LINES, signal).catch(() => '');
+  const kept =
+    site === undefined || log === ''
+      ? undefined
+      : await keepLog(site, of, log, new Date()).catch((error: unknown) => {
+          emit({ type: 'warning', message: `the log was not kept: ${messageOf(error)}` });
+        });
+  const lines =
+    'this error lists the first lines with an error and the last lines that the service wrote';
   return new StowageError('gate-failed', `service ${of.service} did not pass the ${check} gate`, {
     expected,
     found,
-    hint: 'this error lists the last lines that the service wrote; send them to the release engineer',
-    defects: logs.split('\n').filter((line) => line.trim() !== ''),
+    hint:
+      kept === undefined
+        ? `${lines}; send them to the release engineer`
+        : `${lines}; send its complete log to the release engineer: ${kept}`,
+    defects: tellingLines(log),
   });
 }

@@ -1,11 +1,12 @@
 import type { ServerKind } from '../../format/service.ts';
 import { type Endpoint, type HttpResponse, sendRequest } from '../../target/http-request.ts';
 import type { DeployedService } from '../../target/target.ts';
+import type { Outcome } from './outcome.ts';
 
 /** One check that a model is served. */
 export interface ModelCheck {
   readonly expected: string;
-  readonly run: () => Promise<string | true>;
+  readonly run: () => Promise<Outcome>;
 }
 
 const REQUEST_SECONDS = 10;
@@ -50,7 +51,9 @@ function tritonModel(model: string, get: Get): ModelCheck {
     run: async () => {
       const response = await get(path);
       if (response === undefined) return 'no response';
-      return response.status === 200 ? true : `status ${response.status}`;
+      return response.status === 200
+        ? { passed: `status 200 from ${path}` }
+        : `status ${response.status}`;
     },
   };
 }
@@ -64,7 +67,7 @@ function loadedAdapter(folder: string, get: Get): ModelCheck {
       if (response === undefined) return 'no response';
       const paths = texts(parsed(response.body), 'path');
       return paths.some((each) => each.startsWith(folder))
-        ? true
+        ? { passed: `adapters: ${paths.join(', ')}` }
         : `status ${response.status}, adapters: ${paths.join(', ') || 'none'}`;
     },
   };
@@ -89,7 +92,7 @@ function listedAs({ path, list, member, names }: Listing, get: Get): ModelCheck 
       const reply = parsed(response.body) as Readonly<Record<string, unknown>> | null;
       const found = texts(reply?.[list], member);
       return found.some((each) => names.includes(each))
-        ? true
+        ? { passed: `models: ${found.join(', ')}` }
         : `status ${response.status}, models: ${found.join(', ') || 'none'}`;
     },
   };

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { formatDuration } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import type { Context } from '../../core/event.ts';
 import { serverProfiles } from '../../format/server-kind.ts';
 import type { Health } from '../../format/service.ts';
 import { type Endpoint, sendRequest } from '../../target/http-request.ts';
 import type { ServiceOf, ServiceState, Target } from '../../target/target.ts';
+import type { Outcome } from './outcome.ts';
 import { Progress } from './progress.ts';
 
 const POLL_MS = 250;
@@ -75,27 +77,30 @@ export function readinessCheck(
 /**
  * Waits until a service is ready, as long as it makes progress and within its limit. Stops when the process exits or
  * restarts.
- * @returns true, or the reason why it is not ready
+ * @returns how long it took, or the reason why it is not ready
  */
 export async function becomesReady(
   { of, health, check }: Awaited,
   { target, signal, emit }: ReadinessContext & Context,
-): Promise<string | true> {
+): Promise<Outcome> {
   const { startupSeconds, startupLimitSeconds } = health;
   const first = await target.state(of, signal);
   const progress = new Progress(check.about);
   const began = performance.now();
   let lastProgress = began;
   let lastLook = began;
+  const ready = (): Outcome => ({
+    passed: `${check.about}: ready after ${formatDuration(performance.now() - began)}`,
+  });
   for (;;) {
     const now = performance.now();
     const silent = (now - lastProgress) / 1000;
     const left = Math.min(startupSeconds - silent, startupLimitSeconds - (now - began) / 1000);
     const answered = await check.run(Math.max(1, Math.min(REQUEST_SECONDS, Math.ceil(left))));
-    if (answered === true && first.replicas === undefined) return true;
+    if (answered === true && first.replicas === undefined) return ready();
     const state = await target.state(of, signal);
     const answer = answered === true ? replicasReady(state) : answered;
-    if (answer === true) return true;
+    if (answer === true) return ready();
     const ended = endedSince(first, state);
     if (ended !== undefined) return `${ended} while loading`;
     const over = performance.now();
@@ -124,18 +129,21 @@ export async function becomesReady(
 export async function staysReady(
   { of, first, check, seconds }: Soaked,
   { target, signal, emit }: ReadinessContext & Context,
-): Promise<string | true> {
+): Promise<Outcome> {
   const began = performance.now();
   for (;;) {
     const state = await target.state(of, signal);
     const ended = endedSince(first, state);
     const passed = (performance.now() - began) / 1000;
     if (ended !== undefined) return `${ended} after ${Math.round(passed)} s`;
-    if (seconds === 0) return true;
+    if (seconds === 0) return { passed: 'running without an exit' };
     const answered = await check.run(REQUEST_SECONDS);
     const answer = answered === true ? replicasReady(state) : answered;
     if (answer !== true) return `${answer.found} after ${Math.round(passed)} s`;
-    if (passed >= seconds) return true;
+    if (passed >= seconds)
+      return {
+        passed: `${check.about}: ready for ${formatDuration(passed * 1000)}, without an exit`,
+      };
     const done = Math.floor(passed);
     emit({ type: 'progress', task: `soak ${of.service}`, done, total: seconds, unit: 'seconds' });
     await sleep(Math.min(SOAK_POLL_MS, Math.max(50, (seconds - passed) * 1000)));

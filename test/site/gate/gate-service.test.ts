@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { MAX_ANSWER_BYTES } from '../../../src/core/limits.ts';
 import type { RenderedService } from '../../../src/format/containers.ts';
@@ -6,12 +7,15 @@ import { checkDocument, writeCanonical } from '../../../src/format/document.ts';
 import { type GateResult, receiptKind } from '../../../src/format/receipt.ts';
 import type { Health } from '../../../src/format/service.ts';
 import { type GateContext, gateService } from '../../../src/site/gate/gate-service.ts';
+import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { context } from '../../support/context.ts';
 import { release, service } from '../../support/deployed.ts';
 import { expectCode } from '../../support/error.ts';
 import { type FakeTarget, fakeTarget } from '../../support/fake-engine.ts';
 import { type Behaviour, json, startFakeServer } from '../../support/fake-server.ts';
+import { scratchFolder } from '../../support/scratch.ts';
 
+const scratch = scratchFolder();
 let target: FakeTarget;
 let results: GateResult[];
 
@@ -130,6 +134,25 @@ describe('when a service is as it should be', () => {
       max_tokens: 16,
       temperature: 0,
     });
+  });
+
+  it('records what was found, and not what was expected', async () => {
+    const { port } = await startFakeServer({
+      models: ['tiny', 'other'],
+      answer: () => `hello ${'x'.repeat(5000)}`,
+    });
+    await (await asked(port, { model: 'tiny' }, [hello]))();
+    const found = results.map((each) => each.found);
+    expect(found.slice(0, 3)).toEqual([
+      'running since 2026-11-21T10:00:00Z',
+      expect.stringMatching(/^\/health: ready after [0-9.]+ m?s$/),
+      'models: tiny, other',
+    ]);
+    expect(found[3]).toMatch(/^from model tiny.*: "hello x+ \.\.\.$/);
+    expect(found[3]?.length).toBeLessThan(1100);
+    expect(results[3]?.expected).toMatch(
+      /^model tiny answers "hello" with text that contains "hello"/,
+    );
   });
 
   it('waits while it loads', async () => {
@@ -334,6 +357,21 @@ describe('when a service is not as it should be', () => {
     const long = '\u{1f600}'.repeat(32_000);
     const last = await failing({ answer: () => '' }, {}, [{ ...hello, prompt: long }]);
     expect(last.expected.length).toBeLessThan(5000);
+  });
+
+  it('keeps the complete log at the site, and names the file', async () => {
+    target.engine.log = ['RuntimeError: no room', ...Array.from({ length: 90 }, () => 'x')].join(
+      '\n',
+    );
+    const site = new SiteFolder(scratch.fresh('site'));
+    const one = service();
+    target.engine.running = () => ({ state: 'stopped', detail: 'exit code 1' });
+    const of = { release: release({ services: [one] }), service: one.name };
+    const error = await expectCode(() => gateService(of, { ...gating(), site }), 'gate-failed');
+    const [name = ''] = readdirSync(site.path('logs'));
+    expect(error.hint).toContain(site.path('logs', name));
+    expect(readFileSync(site.path('logs', name), 'utf8')).toBe(target.engine.log);
+    expect(error.defects[0]).toBe('line 1: RuntimeError: no room');
   });
 
   it('keeps its own reason when the log cannot be read', async () => {
