@@ -118,6 +118,6 @@ function tooSmall({ discSize, control }: DiscContents, largest: number): Stowage
   return new StowageError('disc-too-small', 'the disc size is too small', {
     expected: `at least ${exactBytes(needed)}: for the control files, which are on every disc, and the largest part, ${exactBytes(largest)}`,
     found: exactBytes(discSize),
-    hint: 'use larger discs, or pack with a smaller --part-size',
+    hint: 'use larger discs, pack with a smaller --part-size, or leave out the installers with --no-installer',
   });
 }

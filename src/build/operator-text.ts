@@ -125,9 +125,11 @@ second one, which signs plan.json:
 
 Each service must be "running". NOT READY means that it does not answer its
 readiness check. DRIFT means that someone changed the service outside stowage;
-the line names the field. To repair changed and stopped services, run
+the line names the field. To repair changed and stopped services, install
+the version that "stowage status" shows. Without a version, the newest imported
+one is installed:
 
-      stowage install ${name}
+      stowage install ${release}
 
 To stop, start or restart the services, or read what they wrote, run stowage
 stop, start, restart or logs with ${name}. A service that you stopped stays

@@ -153,7 +153,8 @@ export const failures = {
   'disc-too-small': {
     cause:
       'a disc cannot hold the files that every disc needs, or too many discs would be required',
-    remedy: 'use larger discs, or pack with a smaller --part-size',
+    remedy:
+      'use larger discs, pack with a smaller --part-size, or leave out the installers with --no-installer',
   },
   'medium-lost': {
     cause: 'a medium was removed or disconnected while it was being read',

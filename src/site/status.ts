@@ -1,10 +1,14 @@
 import { StowageError } from '../core/error.ts';
+import { momentOf } from '../format/field.ts';
 import type { Generation } from '../format/generation.ts';
 import type { LedgerEntry } from '../format/ledger.ts';
+import type { Override } from '../format/override.ts';
 import { exists } from '../io/file.ts';
+import { lockHolder } from '../io/lock-file.ts';
 import { currentGeneration, generationNumbers, loadGeneration } from './generations.ts';
 import { type LedgerDamage, readLedger, surveyLedger } from './ledger/site-ledger.ts';
 import { stateOf } from './ledger/site-state.ts';
+import { validOverrides } from './planning/constraints/override.ts';
 import {
   type Untrusted,
   untrustedReleases,
@@ -28,6 +32,10 @@ export interface SiteStatus extends Withdrawn {
   /** Why the last installation of an imported release failed, by the id of its bundle. */
   readonly failed: Readonly<Record<string, string>>;
   readonly services: readonly ServiceStatus[];
+  /** The overrides of failed checks that are valid now. */
+  readonly overrides: readonly Override[];
+  /** The process of another command that is changing the site now. */
+  readonly busy?: number;
   /** Whether the next command must finish or undo the plan of a killed one. */
   readonly interrupted: boolean;
   /** Files that the last verification of all files found damaged and that are still the same. */
@@ -66,6 +74,7 @@ export async function siteStatus({
   const { entries, damage } = await surveyLedger(site);
   const withdrawn = await withdrawnAt({ site, kept, entries }, now());
   const found = await knownDamage(site);
+  const busy = await lockHolder(site.path('lock'));
   return {
     site: (await site.site()).name,
     root: site.root,
@@ -75,7 +84,10 @@ export async function siteStatus({
     failed: failedInstalls(entries),
     services,
     ...withdrawn,
-    interrupted: await exists(site.path('apply', 'plan.json')),
+    overrides: validOverrides(stateOf(entries).overrides, momentOf(now())),
+    ...(busy === undefined ? {} : { busy }),
+    // The plan of a running command is not interrupted.
+    interrupted: busy === undefined && (await exists(site.path('apply', 'plan.json'))),
     ...(found === undefined ? {} : { damage: found }),
     ...(damage === undefined ? {} : { ledgerDamage: damage }),
   };

@@ -38,6 +38,8 @@ export interface ServiceState {
   readonly detail: string;
   /** When it was started last, RFC 3339. */
   readonly startedAt?: string;
+  /** When it ended, RFC 3339; absent for a service that runs, or if unknown. */
+  readonly finishedAt?: string;
   /** How often it was restarted since it was installed. */
   readonly restarts?: number;
   /** For a service that runs more than once: how many times it should, and how many of these are ready. */

@@ -113,7 +113,11 @@ function strayDefect(path: Path, { intermediates }: Chained): StowageError | und
 
 function leafDefect(leaf: Certificate): StowageError | undefined {
   if (leaf.authority)
-    return unfit(leaf, 'a certificate that is not a CA certificate', 'a CA certificate (CA:TRUE)');
+    return refuseCertificate(`${leaf.subject} is a CA certificate and cannot sign content`, {
+      expected: 'the certificate of a signer',
+      found: leaf.subjectDer.equals(leaf.issuerDer) ? 'a root certificate' : 'a CA certificate',
+      hint: 'sign with the key and the certificate of a signer, which this CA certified, such as release.key.pem and release.pem of stowage pki',
+    });
   if (leaf.keyUsage?.includes('digitalSignature') !== true)
     return unfit(leaf, 'key usage digitalSignature', leaf.keyUsage?.join(', ') ?? 'no key usage');
   if (leaf.purposes?.includes(oids.codeSigning) !== true)

@@ -223,7 +223,10 @@ describe('when a certificate of the path is not valid for its use', () => {
 
   it('refuses a CA as the signer', async () => {
     const error = await refuses({ leaf: makeAuthority(root).certificate });
-    expect(error.found).toBe('a CA certificate (CA:TRUE)');
+    expect(error.found).toBe('a CA certificate');
+    const own = await refuses({ leaf: root.certificate });
+    expect(own.found).toBe('a root certificate');
+    expect(own.hint).toContain('the certificate of a signer');
   });
 
   it('refuses a signer that issued a signer', async () => {

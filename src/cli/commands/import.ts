@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { isNotice } from '../../content/items.ts';
 import { counted } from '../../core/amount.ts';
 import type { StowageError } from '../../core/error.ts';
 import { printableLines } from '../../core/printable.ts';
@@ -81,7 +82,11 @@ function importResult(
       `${bundle.name} ${bundle.version}: imported and verified; running services are unchanged`,
       ...made,
       ...(missing === undefined ? [] : settingLines(missing, imported, site)),
-      `  next: ${missing === undefined ? '' : 'add these settings, then '}stowage install ${bundle.name}@${bundle.version}`,
+      ...(isNotice(bundle)
+        ? ['  nothing to install: what it announces is recorded']
+        : [
+            `  next: ${missing === undefined ? '' : 'add these settings, then '}stowage install ${bundle.name}@${bundle.version}`,
+          ]),
     ];
     return {
       json: {

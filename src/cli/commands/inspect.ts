@@ -8,7 +8,7 @@ import type { CommandContext, CommandResult } from '../command.ts';
 import { showsUnicode } from '../terminal.ts';
 import { treeLines } from '../tree.ts';
 import { bundleTree, discBranch, sizeText } from './bundle-tree.ts';
-import { approverLines, signerLines } from './signers.ts';
+import { signerLines } from './signers.ts';
 
 export interface InspectOptions {
   readonly trust?: string;
@@ -87,8 +87,7 @@ function headLines({ bundle, verdict }: BundleView): string[] {
     ...(verdict === undefined
       ? ['  NOT VERIFIED: signatures were not checked; use --trust']
       : [
-          ...signerLines(verdict.signers),
-          ...approverLines(verdict.approvers),
+          ...signerLines(verdict.signers, verdict.approvers),
           '  signatures and file lists are valid; parts were not read (use stowage verify)',
         ]),
   ];

@@ -37,9 +37,25 @@ export async function logs(
   const { follow = false, tail = ALL_LINES } = options;
   if (follow) return followLog(of, tail, options, { target, context });
   const text = await target.logs(of, tail, context.signal);
+  if (text === '') await warnOfStopped(of, { target, context });
   const lines = text.split('\n');
   if (lines.at(-1) === '') lines.pop();
   return { json: { release, service: of.service, lines }, text: printableLines(text) };
+}
+
+type Reading = Pick<Awaited<ReturnType<typeof openRunningSite>>, 'target'> & {
+  readonly context: CommandContext;
+};
+
+/** Why there is nothing to print, if the service does not run: stopping it removes its container and its log. */
+async function warnOfStopped(of: ServiceOf, { target, context }: Reading): Promise<void> {
+  const { state } = await target.state(of, context.signal);
+  if (state === 'running') return;
+  context.emit({
+    type: 'warning',
+    message: `${of.release.name} ${of.service} does not run, and has no log: stopping a service removes its container with its log`,
+    hint: `start it with "stowage start ${of.release.name} ${of.service}"; the systemd journal, if this host has one, may have earlier lines`,
+  });
 }
 
 /** Ends with the service, or with status 130 when it is interrupted. */
@@ -47,12 +63,7 @@ async function followLog(
   of: ServiceOf,
   tail: number,
   { json = false }: LogsOptions,
-  {
-    target,
-    context,
-  }: Pick<Awaited<ReturnType<typeof openRunningSite>>, 'target'> & {
-    context: CommandContext;
-  },
+  { target, context }: Reading,
 ): Promise<CommandResult> {
   if (json) throw usage('conflicting options', '--follow or --json', 'both');
   const { stdout } = context.terminal;

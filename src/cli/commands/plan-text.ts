@@ -21,15 +21,13 @@ export function planTable(plan: Plan): string {
       ? `${plan.intent}: nothing to do; generation ${from.number} is already current`
       : to.number === from.number
         ? `${plan.intent}: repair services of generation ${from.number}`
-        : `${plan.intent}: ${generationInWords(from.number)} to generation ${to.number}`;
+        : from.number === 0
+          ? `${plan.intent}: makes generation ${to.number}, the first`
+          : `${plan.intent}: generation ${from.number} to generation ${to.number}`;
   const back = returnsOf(plan).map(
     ({ name, from: before, to: after }) => `  ${name} returns from ${before} to ${after}`,
   );
   return printableLines([head, ...back, ...lines, out, ''].join('\n'));
-}
-
-function generationInWords(number: number): string {
-  return number === 0 ? 'nothing installed' : `generation ${number}`;
 }
 
 // The plan's file has the full digest.

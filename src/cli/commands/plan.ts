@@ -4,11 +4,11 @@ import type { LedgerEntry } from '../../format/ledger.ts';
 import { planKind } from '../../format/plan.ts';
 import { writeNew } from '../../io/file.ts';
 import { generationBefore } from '../../site/applying/rollback.ts';
+import { findImported } from '../../site/importing/import.ts';
 import { readLedger } from '../../site/ledger/site-ledger.ts';
 import { stateOf } from '../../site/ledger/site-state.ts';
 import { planDigest } from '../../site/planning/plan-identity.ts';
 import { type ChangeRequest, propose } from '../../site/planning/propose.ts';
-import { findRelease } from '../../site/release/release.ts';
 import type { SiteFolder } from '../../site/site-folder.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { constraintTable, planTable, planVerdict } from './plan-text.ts';
@@ -65,5 +65,5 @@ async function requestOf(
   }
   if (release === undefined) throw usage('no release given', 'NAME or NAME@VERSION', 'none');
   if (uninstall) return { intent: 'uninstall', subject: release };
-  return { intent: 'install', subject: (await findRelease(site, release)).id };
+  return { intent: 'install', subject: (await findImported(site, release)).id };
 }

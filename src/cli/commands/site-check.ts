@@ -31,7 +31,8 @@ export function problemsOf(
   incoming: readonly PartialImport[],
   settingsDefect?: StowageError,
 ): readonly Problem[] {
-  const { generation, services, recalled, untrusted, interrupted, ledgerDamage, damage } = status;
+  const { generation, services, recalled, untrusted, interrupted, ledgerDamage, damage, busy } =
+    status;
   const problems: Problem[] = [
     ...(ledgerDamage === undefined
       ? []
@@ -53,6 +54,9 @@ export function problemsOf(
     ...(settingsDefect === undefined ? [] : defectLines(settingsDefect)).map((each) =>
       problem('attention', status.site, `no change is possible: ${each}`),
     ),
+    ...(busy === undefined
+      ? []
+      : [problem('attention', status.site, `another command is running (process ${busy})`)]),
     ...(interrupted
       ? [problem('attention', status.site, 'a command was interrupted; run stowage install again')]
       : []),
@@ -73,7 +77,11 @@ function serviceProblems(status: ServiceStatus): Problem[] {
     ...(stoppedAt === undefined
       ? stateProblems(status, subject)
       : [
-          problem('attention', subject, `stopped on purpose at ${stoppedAt}; it is ${state.state}`),
+          problem(
+            'attention',
+            subject,
+            `stopped on purpose at ${stoppedAt}${state.state === 'absent' ? '' : `; it is ${state.state}`}`,
+          ),
         ]),
     ...(readiness === undefined || readiness.ready
       ? []

@@ -24,24 +24,27 @@ export async function split(
   await requireAbsent(output);
   const { id, bundle, files, sums } = await openBundle(place);
   const source = { bundle, files, sums, move: false };
-  const runs = discRuns(bundle, { discSize, control: await controlSizes(source) });
+  const control = await controlSizes(source);
+  const runs = discRuns(bundle, { discSize, control });
   const discs = await writeDiscs(source, runs, output, context);
   return {
     json: { output, id, discs, parts: runs.map((run) => run.length) },
-    text: `${output}\n${discLines(discs, runs)}  SHA-512 of SHA512SUMS: ${id}\n`,
+    text: `${output}\n${discLines(discs, runs, control)}  SHA-512 of SHA512SUMS: ${id}\n`,
   };
 }
 
-/** One line per disc: its name, parts and size, without control files. */
+/** One line per disc: its name, parts and size, with the files that every disc has. */
 function discLines(
   discs: readonly string[],
   runs: readonly (readonly Pick<Part, 'size'>[])[],
+  control: readonly number[],
 ): string {
+  const common = control.reduce((sum, size) => sum + size, 0);
   return discs
     .map((disc, index) => {
       const run = runs[index] ?? [];
-      const bytes = run.reduce((sum, part) => sum + part.size, 0);
-      return `  ${basename(disc)}: ${counted(run.length, 'part')}, ${formatBytes(bytes)}\n`;
+      const bytes = run.reduce((sum, part) => sum + part.size, common);
+      return `  ${basename(disc)}: ${counted(run.length, 'part')}, ${formatBytes(bytes)} with the ${formatBytes(common)} that every disc has\n`;
     })
     .join('');
 }

@@ -97,8 +97,13 @@ function describe(status: SiteStatus): string {
         .filter((each) => each.release === release.name)
         .flatMap(({ service, state, drift, readiness, stoppedAt }) => {
           const ports = service.addresses.map(({ url }) => url).join(', ');
-          const since = state.startedAt === undefined ? '' : `since ${state.startedAt}`;
-          const running = [state.state, since].filter((each) => each !== '').join(' ');
+          const moment = state.state === 'running' ? state.startedAt : state.finishedAt;
+          const since = moment === undefined ? '' : `since ${moment}`;
+          // Stopping a service removes its container.
+          const isGone = stoppedAt !== undefined && state.state === 'absent';
+          const running = [isGone ? 'stopped' : state.state, since]
+            .filter((each) => each !== '')
+            .join(' ');
           const words = [running, state.detail, ports].filter((each) => each !== '');
           return [
             `    ${service.name}: ${words.join(', ')}`,
@@ -125,6 +130,14 @@ function describe(status: SiteStatus): string {
       ? []
       : [
           `  DAMAGED: ${counted(status.damage.files.length, 'stored file')}, verified at ${status.damage.at}; next: stowage store verify --repair MEDIUM`,
+        ]),
+    ...status.overrides.map(
+      ({ rule, by, reason, until }) => `  OVERRIDDEN: ${rule} until ${until}: ${reason}, by ${by}`,
+    ),
+    ...(status.busy === undefined
+      ? []
+      : [
+          `  another command is running at this site (process ${status.busy}): services may change`,
         ]),
     ...(status.interrupted
       ? ['  a command was interrupted; the next install, rollback or uninstall completes it']

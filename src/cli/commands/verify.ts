@@ -4,7 +4,7 @@ import { verifyFolders } from '../../bundle/report/verification-record.ts';
 import { counted, formatBytes } from '../../core/amount.ts';
 import { bundleSize } from '../../format/bundle.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { approverLines, signerLines } from './signers.ts';
+import { signerLines } from './signers.ts';
 import { readTrustFile } from './trust-option.ts';
 import type { Reported, ReportOptions } from './verify-report.ts';
 
@@ -67,8 +67,7 @@ function partOf(
 
 function endLines(given: GivenTrust, { admitted, reports }: Reported): string[] {
   return [
-    ...signerLines(admitted.signers),
-    ...approverLines(admitted.approvers),
+    ...signerLines(admitted.signers, admitted.approvers),
     `  trust: ${given.subject}, SHA-256 ${given.fingerprint}`,
     `  SHA-512 of SHA512SUMS: ${admitted.id}`,
     ...reports.map((path) => `  report: ${path}`),

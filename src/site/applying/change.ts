@@ -103,7 +103,7 @@ export async function executePlan(
   const { site } = options;
   if (plan.steps.length === 0) return { plan, stopped: await stoppedServices(site, plan.to) };
   requireSatisfied(plan.constraints);
-  if (approval === undefined && (await site.site()).requirePlanApproval) throw unapproved();
+  if (approval === undefined && (await site.site()).requirePlanApproval) throw unapproved(plan);
   await requireIntactContent(plan, options);
   const gates: GateResult[] = [];
   try {

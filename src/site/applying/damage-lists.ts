@@ -5,6 +5,7 @@ import type { NeededPart, RepairList } from '../../format/repair-list.ts';
 import { HashPool } from '../../io/hashing.ts';
 import { withLock } from '../../io/lock-file.ts';
 import { PassError } from '../../io/positioned.ts';
+import { currentGeneration } from '../generations.ts';
 import { Staging } from '../importing/staging.ts';
 import { type Release, releaseFolder } from '../release/release.ts';
 import type { SiteContext } from '../site-context.ts';
@@ -27,9 +28,14 @@ export async function damageLists(
       const hasChanges = ({ id }: Release): boolean =>
         changedFiles.some((path) => path.startsWith(`${releaseFolder(site, id)}/`));
       const count = ({ bundle }: Release): number => listed(bundle, open).length;
-      // Those that are needed in any case first, then those that repair most.
+      const current = new Set((await currentGeneration(site)).releases.map((each) => each.bundle));
+      const isCurrent = ({ id }: Release): boolean => current.has(id);
+      // Those that are needed in any case first, then installed ones, then those that repair most.
       const order = releases.toSorted(
-        (a, b) => Number(hasChanges(b)) - Number(hasChanges(a)) || count(b) - count(a),
+        (a, b) =>
+          Number(hasChanges(b)) - Number(hasChanges(a)) ||
+          Number(isCurrent(b)) - Number(isCurrent(a)) ||
+          count(b) - count(a),
       );
       for (const release of order) {
         const blobs = listed(release.bundle, open);

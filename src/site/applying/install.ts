@@ -1,19 +1,23 @@
-import { type ImportOptions, importBundle, type Places } from '../importing/import.ts';
+import {
+  findImported,
+  type ImportOptions,
+  importBundle,
+  type Places,
+} from '../importing/import.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { stateOf } from '../ledger/site-state.ts';
 import { returnsOf } from '../planning/constraints/upgrade-path.ts';
 import { propose } from '../planning/propose.ts';
-import { findRelease } from '../release/release.ts';
 import type { SiteContext } from '../site-context.ts';
 import { type Changed, executePlan, withSite } from './change.ts';
 
 /**
  * Installs an imported release.
- * @param name as in {@link findRelease}
+ * @param name as in {@link findImported}
  */
 export async function installImported(name: string, options: SiteContext): Promise<Changed> {
   return withSite(options, async (ledger) => {
-    const { id } = await findRelease(options.site, name);
+    const { id } = await findImported(options.site, name);
     return installStaged(id, ledger, options);
   });
 }

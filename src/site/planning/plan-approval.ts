@@ -40,7 +40,7 @@ export async function readPlan(file: string): Promise<WrittenPlan> {
  * @throws StowageError `plan-unapproved` without a signature, and those of {@link evaluateSignatures}
  */
 export function requireApproved(written: WrittenPlan, trust: Trust, now: Date): string[] {
-  if (written.approvals.length === 0) throw unapproved();
+  if (written.approvals.length === 0) throw unapproved(written.plan);
   const verdicts = evaluateSignatures(
     trust,
     'approval',
@@ -50,10 +50,18 @@ export function requireApproved(written: WrittenPlan, trust: Trust, now: Date): 
   return verdicts.filter((each) => each.counted).map((each) => each.subject);
 }
 
-export function unapproved(): StowageError {
+export function unapproved(plan: Plan): StowageError {
   return new StowageError('plan-unapproved', 'this site requires approval of plans', {
     expected: 'a signature with the role approval next to the plan',
     found: 'none',
-    hint: 'write the plan with stowage plan --output FILE, have it approved with stowage approve FILE, then run stowage apply FILE',
+    hint: `write the plan with stowage plan ${planArguments(plan)} --output FILE, have it approved with stowage approve FILE, then run stowage apply FILE`,
   });
+}
+
+/** The arguments that make the same plan. */
+function planArguments({ intent, subject, to }: Plan): string {
+  if (intent === 'rollback') return `--rollback --to ${subject}`;
+  if (intent === 'uninstall') return `${subject} --uninstall`;
+  const release = to.releases.find(({ bundle }) => bundle === subject);
+  return release === undefined ? subject.slice(0, 16) : `${release.name}@${release.version}`;
 }

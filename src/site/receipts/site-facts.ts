@@ -65,9 +65,10 @@ export async function siteFacts(
 function healthOf(found: ServiceStatus | undefined): Omit<ServiceHealth, 'service'> {
   if (found === undefined) return { state: 'unknown' };
   const { state, drift, readiness } = found;
+  const since = state.state === 'running' ? state.startedAt : state.finishedAt;
   return {
     state: state.state,
-    ...(state.startedAt === undefined ? {} : { since: state.startedAt }),
+    ...(since === undefined ? {} : { since }),
     ...(readiness === undefined ? {} : { ready: readiness.ready }),
     ...(drift.length === 0 ? {} : { drift: drift.map(({ field }) => field) }),
   };

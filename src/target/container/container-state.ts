@@ -1,3 +1,4 @@
+import { counted } from '../../core/amount.ts';
 import { parseJson } from '../../core/canonical-json.ts';
 import type { RenderedService } from '../../format/containers.ts';
 import { labels } from './container-arguments.ts';
@@ -32,6 +33,7 @@ interface State {
   readonly OOMKilled?: boolean;
   readonly Error?: string;
   readonly StartedAt?: string;
+  readonly FinishedAt?: string;
 }
 
 /** A container from what `inspect` of podman or docker printed. */
@@ -46,12 +48,14 @@ export function containerFrom(printed: string): FoundContainer {
   const running = state.Running === true && state.Restarting !== true;
   // Go's zero time stands for a container that was never started.
   const started = state.StartedAt?.startsWith('0001-') ? undefined : state.StartedAt;
+  const ended = running || state.FinishedAt?.startsWith('0001-') ? undefined : state.FinishedAt;
   return {
     settings: foundSettings(container),
     state: {
       state: running ? 'running' : 'stopped',
       detail: detailOf(state, running, started !== undefined, restarts),
       ...(started === undefined ? {} : { startedAt: new Date(started).toISOString() }),
+      ...(ended === undefined ? {} : { finishedAt: new Date(ended).toISOString() }),
       ...(image === undefined ? {} : { image: image.replace(/^sha256:/, '') }),
       restarts,
       ...(specification === undefined ? {} : { specification }),
@@ -78,6 +82,6 @@ function detailOf(state: State, running: boolean, wasStarted: boolean, restarts:
   else if (!running) parts.push(`${state.Status}, exit code ${state.ExitCode}`);
   if (state.OOMKilled === true) parts.push('out of memory');
   if (state.Error !== undefined && state.Error !== '') parts.push(state.Error);
-  if (restarts > 0) parts.push(`restarted ${restarts} times`);
+  if (restarts > 0) parts.push(`restarted ${counted(restarts, 'time')}`);
   return parts.join(', ');
 }

@@ -32,6 +32,8 @@ export interface ContainerState {
   readonly detail: string;
   /** When it was started last, RFC 3339. */
   readonly startedAt?: string;
+  /** When it ended, RFC 3339; absent for one that runs or was never started. */
+  readonly finishedAt?: string;
   /** How often it was restarted since it was installed. */
   readonly restarts?: number;
   /** The id of the image that it was made from, 64 hex digits. */

@@ -29,7 +29,7 @@ function prepare(release: DeployedRelease, { intent, from }: Change): TargetStep
     ...containersOf(release).networks.map(({ name }) => ({
       ...{ ...about, action: 'create-network', subject: name },
       ...(isRollback || hasNetwork(from, name) ? {} : { undo: 'remove-network' }),
-      reason: 'services of the release reach each other there',
+      reason: 'services of the release reach each other and publish ports through it',
     })),
     ...imagesOf([release]).map(({ tag }) => ({
       ...{ ...about, action: 'load-image', subject: tag },

@@ -1,3 +1,4 @@
+import { counted } from '../../core/amount.ts';
 import type {
   KubernetesObject,
   KubernetesService,
@@ -59,7 +60,7 @@ function severalState(
     detail: [
       `${replicas.ready} of ${replicas.wanted} ready`,
       ...(why === '' ? [] : [why]),
-      ...(restarts > 0 && failing === undefined ? [`restarted ${restarts} times`] : []),
+      ...(restarts > 0 && failing === undefined ? [`restarted ${counted(restarts, 'time')}`] : []),
     ].join(', '),
     ...(first === undefined ? {} : { startedAt: new Date(first).toISOString() }),
     ...{ restarts, replicas },
@@ -92,7 +93,7 @@ function podState(pod: Pod | undefined): Omit<ServiceState, 'drift'> {
     ...(failure === undefined && runningSince === undefined
       ? [ended === undefined ? (pod.waiting?.reason ?? 'starting') : endText(ended)]
       : []),
-    ...(restarts > 0 ? [`restarted ${restarts} times`] : []),
+    ...(restarts > 0 ? [`restarted ${counted(restarts, 'time')}`] : []),
   ];
   return {
     state: runningSince === undefined ? 'stopped' : 'running',

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { counted } from '../../core/amount.ts';
 import { digestHex } from '../../core/digest.ts';
 import type { RenderedService } from '../../format/containers.ts';
 import { homeFolder, isRootless } from '../../io/user.ts';
@@ -183,7 +184,7 @@ export function createPodman(options: PodmanOptions): ContainerEngine {
 
 /** The state of the container, with that of its unit. */
 function withUnit(state: ContainerState, unit: UnitState, drift: readonly Drift[]): ContainerState {
-  const about = `unit ${unit.active} (${unit.sub}), result ${unit.result}, restarted ${unit.restarts} times`;
+  const about = `unit ${unit.active} (${unit.sub}), result ${unit.result}, restarted ${counted(unit.restarts, 'time')}`;
   const detail = [state.detail, about].filter((each) => each !== '').join('; ');
   const { restarts } = unit;
   const all = { restarts, drift: [...drift, ...state.drift] };

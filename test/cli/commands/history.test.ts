@@ -57,6 +57,8 @@ describe('when a running release is recalled', () => {
     expect(word).toMatchObject({ status: 0 });
     expect(word.stdout.startsWith(line)).toBe(true);
     for (const { stdout } of installed) expect(stdout).not.toContain('RECALLED');
+    expect(word.stdout).toContain('nothing to install');
+    expect(word.stdout).not.toContain('next: stowage install word');
   });
 
   it('is said by an install that changes nothing, and by status', async () => {

@@ -38,6 +38,7 @@ describe('when a plan is shown', () => {
   it('states if nothing is interrupted or there is nothing to do', () => {
     const first = planned({ from: generation(0), to: generation(1, release()) });
     expect(planTable(first)).toContain('no service is interrupted');
+    expect(planTable(first).split('\n')[0]).toBe('install: makes generation 1, the first');
     const same = planned({ from: generation(1), to: generation(2) });
     expect(planTable(same)).toContain('nothing to do; generation 1 is already current');
   });

@@ -38,6 +38,7 @@ const site: SiteStatus = {
   recalled: [],
   untrusted: [],
   mark: () => undefined,
+  overrides: [],
   interrupted: false,
 };
 const fault = new StowageError('state-damaged', 'changed', {
@@ -79,7 +80,7 @@ describe('when a site is checked for monitoring', () => {
       { services: [onPurpose] },
       [],
       5,
-      'attention: chat server: stopped on purpose at 2026-11-28T10:00:00Z; it is absent\n',
+      'attention: chat server: stopped on purpose at 2026-11-28T10:00:00Z\n',
     ],
     [
       'the field that drifted',
@@ -115,6 +116,13 @@ describe('when a site is checked for monitoring', () => {
       [],
       6,
       'failing: chat 1.0.0: stored file damaged at 2026-11-28T10:00:00Z: weights (/b) [blob-damaged];',
+    ],
+    [
+      'a running command',
+      { busy: 42 },
+      [],
+      5,
+      'attention: plant: another command is running (process 42)',
     ],
     ['an interrupted command', { interrupted: true }, [], 5, 'attention: plant: a command was'],
     ['an incomplete import', {}, [partial], 5, 'attention: chat 2.0.0: its import is incomplete'],

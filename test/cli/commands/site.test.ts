@@ -235,8 +235,8 @@ describe('when an installation is only tried', () => {
   });
 
   it.each([
-    ['a host without a site', 'nowhere', 'nothing installed to generation 1'],
-    ['a site where nothing was imported', 'site', 'nothing installed to generation 1'],
+    ['a host without a site', 'nowhere', 'makes generation 1, the first'],
+    ['a site where nothing was imported', 'site', 'makes generation 1, the first'],
     ['a site with another version', 'older', 'generation 1 to generation 2'],
   ])('shows the plan of a bundle at %s, and writes nothing', async (_, name, head) => {
     for (const each of ['site', 'older']) siteAt(each);

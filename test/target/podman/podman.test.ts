@@ -144,10 +144,12 @@ describe('when a service is inspected', () => {
       ExitCode: 137,
       OOMKilled: true,
       StartedAt: running.StartedAt,
+      FinishedAt: '2026-11-21T08:00:00.5+01:00',
     };
     const { target } = onHost(container(state));
-    const { state: found, detail } = await target.inspectService(llm, signal);
+    const { state: found, detail, finishedAt } = await target.inspectService(llm, signal);
     expect([found, detail]).toEqual(['stopped', 'exited, exit code 137, out of memory']);
+    expect(finishedAt).toBe('2026-11-21T07:00:00.500Z');
   });
 
   it('leaves the start out when it never was', async () => {

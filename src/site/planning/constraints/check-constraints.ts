@@ -83,6 +83,11 @@ export function requireSatisfied(constraints: readonly Constraint[]): void {
       ...{ hint, defects },
     });
   }
+  if (violated.every(({ rule }) => rule === 'window' || rule === 'suppression'))
+    throw new StowageError('host-unfit', 'no change may start at this site now', {
+      ...{ expected: first.needs, found: first.found, defects },
+      hint: `run the same command again when changes are allowed; in an emergency, a responsible person can allow one with stowage override ${first.rule}`,
+    });
   throw new StowageError(
     'host-unfit',
     'this host or site does not meet the requirements of the release',

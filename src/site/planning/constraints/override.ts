@@ -47,6 +47,12 @@ export function overridesUsed({ constraints }: Plan): Override[] {
   return [...new Map(used.map((each) => [canonicalJson({ ...each }), each])).values()];
 }
 
+/** The overrides that are valid at a time, RFC 3339: the latest of each rule. */
+export function validOverrides(granted: readonly GrantedOverride[], now: string): Override[] {
+  const rules = [...new Set(granted.map(({ override: { rule } }) => rule))];
+  return rules.flatMap((rule) => overrideOf(rule, granted, now) ?? []);
+}
+
 function overrideOf(
   rule: string,
   granted: readonly GrantedOverride[],

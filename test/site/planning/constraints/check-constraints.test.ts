@@ -5,7 +5,10 @@ import {
   checkConstraints,
   requireSatisfied,
 } from '../../../../src/site/planning/constraints/check-constraints.ts';
-import { overridableRules } from '../../../../src/site/planning/constraints/override.ts';
+import {
+  overridableRules,
+  validOverrides,
+} from '../../../../src/site/planning/constraints/override.ts';
 import * as samples from '../../../format/samples.ts';
 import { asking, packed } from '../../../support/constraint-input.ts';
 import { packedAt } from '../../../support/context.ts';
@@ -70,6 +73,16 @@ describe('when a plan is held against every rule', () => {
     expect(words).not.toContain('\u001b');
   });
 
+  it('names the override if only the window is closed', async () => {
+    const settings = { windows: [{ from: '00:00', to: '00:01' }] };
+    const closed = await checkConstraints(asking({ to: [packed()], settings }));
+    const only = await expectCode(() => requireSatisfied(closed), 'host-unfit');
+    expect(only.hint).toContain('stowage override window');
+    const more = await checkConstraints(asking({ to: [chat], settings }));
+    const both = await expectCode(() => requireSatisfied(more), 'host-unfit');
+    expect(both.hint).not.toContain('override');
+  });
+
   it('says of a recall that it is one', async () => {
     const event = {
       kind: 'recalled',
@@ -127,6 +140,15 @@ describe('when a person overrides a rule', () => {
     );
     const error = await expectCode(() => requireSatisfied(constraints), 'host-unfit');
     expect(error.defects).toHaveLength(2);
+  });
+
+  it.each([
+    ['2026-11-21T08:59:59Z', 0],
+    ['2026-11-21T09:00:00Z', 1],
+    ['2026-11-21T11:00:00Z', 0],
+  ])('is shown by status at %s: %i', (now, count) => {
+    const { kind: _, ...granted } = override('window').event;
+    expect(validOverrides([{ at, override: granted }], now)).toHaveLength(count);
   });
 
   it('uses the latest override', async () => {
