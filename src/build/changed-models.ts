@@ -77,7 +77,7 @@ async function filesIfThere(
 ): Promise<FoundFile[] | undefined> {
   try {
     const kind = folderModels({ folder });
-    return selectFiles(wanted, (await kind.resolve(wanted.source, signal)).files);
+    return selectFiles(wanted, (await kind.resolve(wanted, signal)).files);
   } catch (error) {
     if (error instanceof StowageError && error.code === 'file-missing') return undefined;
     throw error;

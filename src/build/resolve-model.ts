@@ -3,6 +3,7 @@ import { exactBytes } from '../core/amount.ts';
 import { canonicalBytes } from '../core/canonical-json.ts';
 import { type Digest, digestHex, digestOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
+import { fieldsOf, textsOf } from '../core/fields.ts';
 import { MAX_LICENSE_BYTES, MIB } from '../core/limits.ts';
 import { parseSafePath } from '../core/safe-path.ts';
 import { Tally } from '../core/tally.ts';
@@ -50,12 +51,15 @@ export async function resolveModel(
 ): Promise<ResolvedModel> {
   const { sources, folder, signal } = options;
   const kind = modelSourceOf(source.source, { ...sources, folder });
-  const found = await kind.resolve(source.source, signal);
+  const found = await kind.resolve(source, signal);
   const repository = found.repository ?? source.repository ?? `models/${source.name}`;
   const owner = { source: source.source, repository, commit: found.commit ?? '' };
   const { layers = [] } = found;
   const reused = layers.length === 0 ? undefined : await lockedBefore(source, found, options);
-  if (reused !== undefined) return lockModel({ source, kind, owner, found }, reused, options);
+  if (reused !== undefined) {
+    const { files, listed } = reused;
+    return lockModel({ source, kind, owner, found, listed }, files, options);
+  }
   await requireRoomForLayers(layers, options.transfer);
   const total = layers.reduce((sum, { size }) => sum + size, 0);
   const tally = new Tally(options.transfer.emit, 'pull', total);
@@ -66,12 +70,10 @@ export async function resolveModel(
     const whole = { ...found, files: [...found.files, ...open.files] };
     const chosen = selectFiles(source, whole.files);
     requireSafeNames(source, chosen);
-    const selection = { source, kind, owner, found: whole };
-    return lockModel(
-      selection,
-      await lockFiles({ kind, owner, chosen, open }, options.transfer),
-      options,
-    );
+    const listed = whole.files.map(({ path }) => path);
+    const files = await lockFiles({ kind, owner, chosen, open }, options.transfer);
+    if (layers.length > 0) await noteListing(found, files, listed, options);
+    return lockModel({ source, kind, owner, found: whole, listed }, files, options);
   });
 }
 
@@ -80,18 +82,17 @@ interface Selection {
   readonly kind: ModelSourceKind;
   readonly owner: FileOwner;
   readonly found: FoundModel;
+  /** Every path at the source. */
+  readonly listed: readonly string[];
 }
 
 async function lockModel(
-  { source, kind, owner, found }: Selection,
+  { source, kind, owner, found, listed }: Selection,
   files: readonly LockedModelFile[],
   options: ResolveModelOptions,
 ): Promise<ResolvedModel> {
   const { repository } = owner;
   const place = placeOf(found, files);
-  const card = found.origin === undefined ? undefined : await cardLicense(files, options);
-  const license = found.license ?? source.license?.id ?? card;
-  const listed = found.files.map(({ path }) => path);
   const small = async (path: string, maxBytes: number): Promise<Buffer> => {
     const file = found.files.find((each) => each.path === path) ?? { path, size: 0 };
     if (file.size > maxBytes) throw tooLarge(path, file.size, maxBytes);
@@ -103,6 +104,8 @@ async function lockModel(
         : await fetchBlob(options.transfer, expectedOf(file), await kind.file(owner, file));
     return store.read(digest, maxBytes);
   };
+  const card = found.origin === undefined ? undefined : await cardLicense(files, small);
+  const license = found.license ?? source.license?.id ?? card;
   const published = { name: repository, listed, files, small };
   const signature =
     source.signature && (await verifyModelPublisher(source.signature, published, options));
@@ -121,15 +124,20 @@ async function lockModel(
   return { model, listed };
 }
 
+interface Reused {
+  readonly files: readonly LockedModelFile[];
+  readonly listed: readonly string[];
+}
+
 /**
  * The files of the previous lock, if it has the same manifest in the registry and the same selection: their archives need not
- * be downloaded again while the store has them.
+ * be downloaded again while the store has them, and knows what else is in the archives.
  */
 async function lockedBefore(
   { name, source, include, exclude }: ModelSource,
   { origin }: FoundModel,
   { previous, transfer: { store } }: ResolveModelOptions,
-): Promise<readonly LockedModelFile[] | undefined> {
+): Promise<Reused | undefined> {
   const before = previous?.models.find((each) => each.name === name);
   const wanted = previous?.manifest.models.find((each) => each.name === name);
   if (before === undefined || wanted === undefined || origin?.digest === undefined)
@@ -139,7 +147,30 @@ async function lockedBefore(
     return undefined;
   const files = before.files.filter(({ from }) => from === undefined || from.layer !== undefined);
   for (const { digest, size } of files) if ((await store.size(digest)) !== size) return undefined;
-  return files;
+  const largest = largestOf(files);
+  const fact = largest && (await store.fact(largest, listingOf(origin.digest)));
+  const paths = fieldsOf(fact)['paths'];
+  return Array.isArray(paths) ? { files, listed: textsOf(paths) } : undefined;
+}
+
+/** Records every path in the archives, beside the largest of the files. */
+async function noteListing(
+  { origin }: FoundModel,
+  files: readonly LockedModelFile[],
+  paths: readonly string[],
+  { transfer: { store } }: ResolveModelOptions,
+): Promise<void> {
+  const largest = largestOf(files);
+  if (largest === undefined || origin?.digest === undefined) return;
+  await store.noteFact(largest, listingOf(origin.digest), { paths });
+}
+
+function largestOf(files: readonly LockedModelFile[]): LockedModelFile | undefined {
+  return files.toSorted((a, b) => b.size - a.size)[0];
+}
+
+function listingOf(manifest: Digest): string {
+  return `listed-${digestHex(manifest)}`;
 }
 
 /** The Hub, or the origin and its digest. Without commits, the digest of the origin takes their place. */
@@ -163,12 +194,11 @@ function digestOfFiles(files: readonly LockedModelFile[]): Digest {
 /** The license in the model card; undefined if there is none, or several. */
 async function cardLicense(
   files: readonly LockedModelFile[],
-  { transfer: { store } }: ResolveModelOptions,
+  small: (path: string, maxBytes: number) => Promise<Buffer>,
 ): Promise<string | undefined> {
   const card = files.find(({ path }) => path === CARD);
   if (card === undefined || card.size > MAX_CARD_BYTES) return undefined;
-  if ((await store.size(card.digest)) !== card.size) return undefined;
-  const licenses = cardLicenses(await store.read(card.digest, MAX_CARD_BYTES)) ?? [];
+  const licenses = cardLicenses(await small(CARD, MAX_CARD_BYTES)) ?? [];
   return licenses.length === 1 ? oneLine(licenses[0] ?? '', 256) || undefined : undefined;
 }
 

@@ -45,10 +45,10 @@ export interface FileOrigin {
 /** Where a model comes from that is not read from a Hub. */
 export interface ModelOrigin {
   /** `hub-cache` is a folder that a client of the Hub wrote; its repository and commit are those that the cache states. */
-  readonly kind: 'folder' | 'hub-cache' | 'registry';
+  readonly kind: 'folder' | 'hub-cache' | 'registry' | 'https';
   /** The source, with its revision if it has one. */
   readonly uri: string;
-  /** Of the manifest in a registry, or of the list of files with their digests. */
+  /** Of the manifest in a registry, of the list on an https server, or of the list of files with their digests. */
   readonly digest: Digest;
 }
 
@@ -192,7 +192,7 @@ const fileOrigin: z.ZodType<FileOrigin> = exact(
 
 const modelOrigin: z.ZodType<ModelOrigin> = exact(
   z.strictObject({
-    kind: z.enum(['folder', 'hub-cache', 'registry']),
+    kind: z.enum(['folder', 'hub-cache', 'registry', 'https']),
     uri: field.line(2048),
     digest: field.digest,
   }),

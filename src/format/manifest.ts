@@ -10,6 +10,7 @@ import { type Allowance, allowance } from './finding.ts';
 import { localImageOf } from './image-source.ts';
 import {
   isHubSource,
+  isListSource,
   isPathSource,
   modelSource,
   type StatedLicense,
@@ -28,6 +29,8 @@ export interface ModelSource {
   readonly name: string;
   /** `hf://organisation/name@revision`, or the path of a folder relative to the manifest. */
   readonly source: string;
+  /** Of the list that an https source is. */
+  readonly digest?: Digest;
   /** Whether a path may lead outside the manifest's folder, also through symbolic links. */
   readonly outside?: true;
   /** `organisation/name` in the depot of a site, for a source that is no Hub; by default `models/` and the name. */
@@ -97,6 +100,7 @@ const glob = z.string().min(1).max(256);
 const modelFields = z.strictObject({
   name: field.name,
   source: modelSource,
+  digest: field.digest.exactOptional(),
   outside: z.literal(true).exactOptional(),
   repository: field.hubRepository.exactOptional(),
   license: statedLicense.exactOptional(),
@@ -109,6 +113,16 @@ const modelFields = z.strictObject({
 
 const model: z.ZodType<ModelSource> = exact(
   modelFields
+    .refine(({ source, digest }) => !isList(source) || digest !== undefined, {
+      ...always,
+      path: ['digest'],
+      message: 'expected the SHA-256 of the list: the content of an https URL can change',
+    })
+    .refine(({ source, digest }) => isList(source) || digest === undefined, {
+      ...always,
+      path: ['digest'],
+      message: 'only a list on an https server has a digest here',
+    })
     .refine(({ source, outside }) => outside === undefined || isLocal(source), {
       ...always,
       path: ['outside'],
@@ -188,6 +202,11 @@ const file: z.ZodType<FileSource> = exact(
 /** The source may have any type: the schema reports a wrong one. */
 function isLocal(source: unknown): boolean {
   return typeof source === 'string' && isPathSource(source);
+}
+
+/** The source may have any type: the schema reports a wrong one. */
+function isList(source: unknown): boolean {
+  return typeof source === 'string' && isListSource(source);
 }
 
 /** The source may have any type: the schema reports a wrong one. */

@@ -25,6 +25,10 @@ export const statedLicense: z.ZodType<StatedLicense> = exact(
 const HUB_NAME = '[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+';
 const HUB = new RegExp(`^hf://${HUB_NAME}(?:@[A-Za-z0-9][A-Za-z0-9._/-]*)?$`);
 const REGISTRY = /^(?:oci|ollama):\/\/[A-Za-z0-9[][A-Za-z0-9._:@/[\]-]*$/;
+const LIST = /^(?:https:\/\/|http:\/\/(?:127\.0\.0\.1|localhost|\[::1\])[:/])[^\s@]+$/;
+/** Their pages are no lists. */
+const PAGES =
+  /^https?:\/\/(?:[\w-]+\.)*(?:huggingface\.co|hf\.co|ollama\.com|ollama\.ai)(?:[:/]|$)/;
 const PATH = /^(?:\.{1,2}(?:\/|$)|\/)/;
 
 /** Whether the source of a model is a Hub. */
@@ -42,12 +46,18 @@ export function isRegistrySource(source: string): boolean {
   return REGISTRY.test(source);
 }
 
+/** Whether the source of a model is a list of its files on an https server; http is for this machine. */
+export function isListSource(source: string): boolean {
+  return LIST.test(source) && !PAGES.test(source);
+}
+
 /**
- * The source of a model: `hf://organisation/name@revision`, `oci://registry/repository:tag`, `ollama://name:tag`, or a path that
- * begins with `./`, `../` or `/`.
+ * The source of a model: `hf://organisation/name@revision`, `oci://registry/repository:tag`, `ollama://name:tag`,
+ * `https://host/path/SHA256SUMS`, or a path that begins with `./`, `../` or `/`.
  */
 export const modelSource: z.ZodType<string> = field.line(512).superRefine((source, context) => {
-  if (isHubSource(source) || isPathSource(source) || isRegistrySource(source)) return;
+  if ([isHubSource, isPathSource, isRegistrySource, isListSource].some((reads) => reads(source)))
+    return;
   context.addIssue({ code: 'custom', message: answerFor(source) });
 });
 
@@ -135,7 +145,7 @@ function hubLines(repository = '', revision: string, glob?: string): string {
 /** The message for a source in no accepted form. */
 function answerFor(source: string): string {
   const expected =
-    'expected hf://organisation/name@revision, oci://registry/repository:tag, ollama://name:tag, or a folder such as ./my-model';
+    'expected hf://organisation/name@revision, oci://registry/repository:tag, ollama://name:tag, https://host/path/SHA256SUMS, or a folder such as ./my-model';
   for (const { typed, answer } of habits) {
     const found = typed.exec(source);
     if (found !== null) return answer({ ...found.groups });

@@ -1,5 +1,6 @@
 import type { Digest } from '../core/digest.ts';
 import type { FileOrigin, ModelOrigin } from '../format/locked-content.ts';
+import type { ModelSource } from '../format/manifest.ts';
 import type { Origin } from './origin.ts';
 
 /** A file of a model, as its source lists it. Its path is not checked yet. */
@@ -71,7 +72,7 @@ export interface ModelSourceKind {
   /** Whether a source in a manifest is of this kind. */
   reads(source: string): boolean;
   /** @throws StowageError `source-*`, `file-*`, `path-unsafe` */
-  resolve(source: string, signal: AbortSignal): Promise<FoundModel>;
+  resolve(model: Pick<ModelSource, 'source' | 'digest'>, signal: AbortSignal): Promise<FoundModel>;
   /** The bytes of a file, which `resolve` found now or before the model was locked. */
   file(owner: FileOwner, file: Pick<FoundFile, 'path' | 'digest' | 'state'>): Promise<Origin>;
 }

@@ -30,7 +30,7 @@ interface Snapshot {
 export function folderModels({ folder }: { readonly folder: string }): ModelSourceKind {
   return {
     reads: isPathSource,
-    resolve: async (source) => listModel(source, await locate(resolvePath(folder, source))),
+    resolve: async ({ source }) => listModel(source, await locate(resolvePath(folder, source))),
     file: async ({ source, commit }, { path, state }) =>
       stableOrigin(join(await locate(resolvePath(folder, source), commit), path), { state }),
   };

@@ -1,8 +1,10 @@
 import { digestFromHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { isHubSource } from '../format/model-source.ts';
+import type { Http } from '../net/http.ts';
 import type { FoundFile, ModelSourceKind } from './found-model.ts';
 import type { Hub, HubFile } from './hugging-face.ts';
+import { listedModels } from './list-models.ts';
 import { folderModels } from './model-folder.ts';
 import type { Registry } from './oci.ts';
 import { registryModels } from './oci-model.ts';
@@ -11,6 +13,7 @@ import { registryModels } from './oci-model.ts';
 export interface ModelClients {
   readonly hub: Hub;
   readonly registry: Registry;
+  readonly http: Http;
   /** The folder of the manifest, which paths are relative to. */
   readonly folder: string;
 }
@@ -20,6 +23,7 @@ const kinds: readonly ((clients: ModelClients) => ModelSourceKind)[] = [
   hubModels,
   folderModels,
   registryModels,
+  listedModels,
 ];
 
 /** The kind of a source in a manifest or a lock. @throws StowageError `source-unsupported` */
@@ -27,7 +31,7 @@ export function modelSourceOf(source: string, clients: ModelClients): ModelSourc
   const found = kinds.map((kind) => kind(clients)).find((kind) => kind.reads(source));
   if (found !== undefined) return found;
   throw new StowageError('source-unsupported', 'unknown source of a model', {
-    expected: 'hf://, oci://, ollama:// or a path',
+    expected: 'hf://, oci://, ollama://, https:// or a path',
     found: JSON.stringify(source.slice(0, 160)),
     hint: 'run stowage check, which names the lines to write',
   });
@@ -36,7 +40,7 @@ export function modelSourceOf(source: string, clients: ModelClients): ModelSourc
 function hubModels({ hub }: ModelClients): ModelSourceKind {
   return {
     reads: isHubSource,
-    resolve: async (source, signal) => {
+    resolve: async ({ source }, signal) => {
       const { files, ...model } = await hub.resolve(source, signal);
       return { ...model, files: files.map(hubFile) };
     },

@@ -37,7 +37,7 @@ interface Layer {
 export function registryModels({ registry }: { readonly registry: Registry }): ModelSourceKind {
   return {
     reads: isRegistrySource,
-    resolve: async (source, signal) => {
+    resolve: async ({ source }, signal) => {
       const reference = referenceIn(source);
       const found = await oneManifest(registry, reference, signal);
       const repository = repositoryName(parseReference(reference));

@@ -339,7 +339,7 @@ describe('when a local model changes', () => {
   ])('and a file %s while it is read, nothing of it is kept', async (_, change) => {
     const kind = modelSourceOf('./my-model', { ...sources(), folder: cwd });
     const { signal } = new AbortController();
-    const { files } = await kind.resolve('./my-model', signal);
+    const { files } = await kind.resolve({ source: './my-model' }, signal);
     const owner = { source: './my-model', repository: 'models/chat', commit: COMMIT };
     const file = files.find(({ path }) => path === 'model.safetensors');
     if (file === undefined) throw new Error('no file');

@@ -240,16 +240,21 @@ describe('when a model is in a registry', () => {
     expect(texts.some((text) => text.includes(`${origin?.uri}`))).toBe(true);
   });
 
-  it('archives are not downloaded again while the manifest is the same', async () => {
+  it('archives are not downloaded again while manifest and selection are the same', async () => {
     const source = await push(forms['a ModelKit of KitOps']?.() ?? image([]));
-    expect((await lock(source)).error).toBeUndefined();
-    const before = lockedModel();
-    const asked = registry.log().length;
-    expect((await lock(source)).error).toBeUndefined();
-    expect(lockedModel()).toEqual(before);
-    expect(registry.log().slice(asked)).not.toMatch(
-      /GET \/v2\/[^ ]*\/blobs\/[^ ]* HTTP.* 200 \d{6}/,
-    );
+    // A glob that matches nothing, and one that matches only what is left out: both are known without the archives.
+    const globs = { include: ['*.json', '*.safetensors'], exclude: ['original/*', 'none'] };
+    const large = (): number =>
+      registry.log().match(/GET \/v2\/[^ ]*\/blobs\/[^ ]* HTTP[^"]*" \d+ \d{7}/g)?.length ?? 0;
+    expect((await lock(source, globs)).error).toBeUndefined();
+    const before = readFileSync(join(cwd, 'stowage.lock.json'), 'utf8');
+    expect(Object.keys(lockedFiles())).toEqual(['config.json', 'model.safetensors']);
+    expect(before.match(/glob-unmatched/g)).toHaveLength(1);
+    const downloaded = large();
+    expect(downloaded).toBeGreaterThan(0);
+    expect((await lock(source, globs)).error).toBeUndefined();
+    expect(readFileSync(join(cwd, 'stowage.lock.json'), 'utf8')).toBe(before);
+    expect(large()).toBe(downloaded);
     expect((await lock(source, { include: ['*.json'] })).error).toBeUndefined();
     expect(Object.keys(lockedFiles())).toEqual(['config.json', 'original/params.json']);
   });

@@ -188,7 +188,7 @@ describe('when a manifest is wrong', () => {
 
   it.each<[string, unknown]>([
     ['models.0.source', 'demo/tiny'],
-    ['models.0.source', 'https://hub.example/demo/tiny'],
+    ['models.0.source', 'ftp://hub.example/demo/tiny'],
     ['models.0.source', 'hf://demo'],
     ['models.0.source', 'hf://demo/tiny/more@main'],
     ['models.0.source', 'hf://../tiny@main'],

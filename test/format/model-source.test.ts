@@ -62,6 +62,7 @@ describe('when the source of a model is what people write for other programs', (
     ['~/models/chat', 'from / on'],
     ['file:///srv/models/chat', 'source: /srv/models/chat'],
     ['gs://bucket/chat', 'expected hf://organisation/name@revision'],
+    ['https://huggingface.co/acme', 'expected hf://organisation/name@revision'],
     ['', 'expected hf://organisation/name@revision'],
   ])('%s is answered with the lines to write', async (source, answer) => {
     const { defects } = await expectCode(() => check({ source }), 'manifest-invalid');
@@ -89,6 +90,14 @@ describe('when fields of a model fit only other sources', () => {
   ])('%s is refused', async (field, model) => {
     const { defects } = await expectCode(() => check(model), 'manifest-invalid');
     expect(defects[0]).toContain(`models[0].${field}`);
+  });
+
+  it.each([
+    ['a list without a digest', { source: 'https://models.example/chat/SHA256SUMS' }],
+    ['a digest of a folder', { source: './chat', digest: sample.ONE }],
+    ['a list over http', { source: 'http://models.example/chat/SHA256SUMS', digest: sample.ONE }],
+  ])('%s is refused', async (_, model) => {
+    await expectCode(() => check(model), 'manifest-invalid');
   });
 
   it('a license that is a name alone is answered with both meanings', async () => {
