@@ -93,6 +93,17 @@ export const failures = {
     cause: 'this kind of source is not supported, or it requires git and git is not installed',
     remedy: 'follow the hint, or download the files yourself and use their folder as the source',
   },
+  'chart-failed': {
+    cause:
+      'Helm or kubectl cannot render the objects, or they are not objects of the Kubernetes API',
+    remedy: 'correct the values or the template that the error names; try it with helm template',
+  },
+  'chart-unsupported': {
+    cause:
+      'a chart computes with a value of the site, renders differently each time, asks the cluster, or has a hook that no site runs',
+    remedy:
+      'set the value that the error names, turn that part of the chart off, or leave the object out',
+  },
   'content-refused': {
     cause:
       'a file can execute code when it is loaded, is malformed, contains a secret, or is too large',

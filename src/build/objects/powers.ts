@@ -1,0 +1,84 @@
+import type { Json } from '../../core/canonical-json.ts';
+import { fieldsOf, listOf, textOf, textsOf } from '../../core/fields.ts';
+import { walk } from './object-images.ts';
+
+/** Kinds of the API server itself that no namespace contains. Custom resources are read from their definitions. */
+const CLUSTER_KINDS: ReadonlySet<string> = new Set([
+  ...['Namespace', 'Node', 'PersistentVolume', 'ClusterRole', 'ClusterRoleBinding'],
+  ...['CustomResourceDefinition', 'APIService', 'StorageClass', 'CSIDriver', 'CSINode'],
+  ...['VolumeAttachment', 'PriorityClass', 'RuntimeClass', 'IngressClass', 'GatewayClass'],
+  ...['MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration'],
+  ...['ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'],
+  ...['MutatingAdmissionPolicy', 'MutatingAdmissionPolicyBinding'],
+  ...['FlowSchema', 'PriorityLevelConfiguration', 'CertificateSigningRequest', 'DeviceClass'],
+]);
+
+type Rendered = { readonly [member: string]: Json };
+
+/**
+ * What the objects may do beyond their namespace, one line each, sorted, for the officer who decides: objects of the whole
+ * cluster, rights that they grant, webhooks, and pods that are not confined.
+ */
+export function powersOf(objects: readonly Rendered[]): string[] {
+  return [...new Set(objects.flatMap(powersIn))].toSorted();
+}
+
+function powersIn(object: Rendered): string[] {
+  const kind = textOf(object['kind'], 63) ?? '';
+  const name = textOf(fieldsOf(object['metadata'])['name'], 253) ?? '';
+  return [
+    ...(CLUSTER_KINDS.has(kind) ? [`cluster: ${kind} ${name}`] : []),
+    ...grantsIn(object, kind, name),
+    ...webhooksIn(object, kind, name),
+    // A definition describes pods, and has none.
+    ...(kind === 'CustomResourceDefinition' ? [] : podPowers(object, `${kind} ${name}`)),
+  ];
+}
+
+function grantsIn(object: Rendered, kind: string, name: string): string[] {
+  if (kind === 'ClusterRole' || kind === 'Role')
+    return listOf(object['rules']).flatMap((rule) => {
+      const verbs = textsOf(rule['verbs']).join(',');
+      const groups = textsOf(rule['apiGroups']);
+      const urls = textsOf(rule['nonResourceURLs']);
+      const kinds = textsOf(rule['resources']).map((each) =>
+        groups.map((group) => (group === '' ? each : `${each}.${group}`)).join(','),
+      );
+      return [...kinds, ...urls].map((each) => `rights: ${kind} ${name}: ${verbs} on ${each}`);
+    });
+  if (kind !== 'ClusterRoleBinding' && kind !== 'RoleBinding') return [];
+  const role = fieldsOf(object['roleRef']);
+  return listOf(object['subjects']).map(
+    (subject) =>
+      `rights: ${kind} ${name}: ${String(role['kind'])} ${String(role['name'])} to ${String(subject['kind'])} ${String(subject['name'])}`,
+  );
+}
+
+function webhooksIn(object: Rendered, kind: string, name: string): string[] {
+  if (!kind.endsWith('WebhookConfiguration')) return [];
+  const does = kind.startsWith('Mutating') ? 'changes' : 'judges';
+  return listOf(object['webhooks']).flatMap((webhook) =>
+    listOf(webhook['rules']).map((rule) => {
+      const kinds = textsOf(rule['resources']).join(',');
+      const operations = textsOf(rule['operations']).join(',');
+      return `webhook: ${name} ${does} ${kinds} at ${operations}`;
+    }),
+  );
+}
+
+function podPowers(object: Rendered, what: string): string[] {
+  const found: string[] = [];
+  walk(object, [], (value, path) => {
+    const fields = fieldsOf(value);
+    const where = path.at(-1);
+    for (const shared of ['hostNetwork', 'hostPID', 'hostIPC'])
+      if (fields[shared] === true && Array.isArray(fields['containers']))
+        found.push(`pod: ${what}: ${shared}`);
+    if (where === 'hostPath') found.push(`pod: ${what}: hostPath ${String(fields['path'])}`);
+    if (where !== 'securityContext') return;
+    if (fields['privileged'] === true) found.push(`pod: ${what}: privileged`);
+    for (const each of textsOf(fieldsOf(fields['capabilities'])['add']))
+      found.push(`pod: ${what}: capability ${each}`);
+  });
+  return found;
+}

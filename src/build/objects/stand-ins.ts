@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto';
+import type { Json } from '../../core/canonical-json.ts';
+import type { Parameter } from '../../format/deployment.ts';
+import type { Filled, ObjectPath } from '../../format/rendered-objects.ts';
+
+/** The site's values are not known when objects are rendered. Each has another stand-in in each of two renderings. */
+export type Round = 0 | 1;
+
+export interface StandIns {
+  readonly namespace: string;
+  /** Replaces each `${parameters.NAME}`; a text that is one integer parameter becomes a number. */
+  fill(values: Json): Json;
+  /** The placeholders in place of the stand-ins. */
+  restore(text: string): string;
+  /** The parameter of which this number is the stand-in. */
+  parameterOf(value: number): string | undefined;
+}
+
+export const NAMESPACE = '${release.namespace}';
+const PARAMETER = /\$\{parameters\.([a-z][A-Za-z0-9]*)\}/g;
+/** Below 65536, as many are ports, and far from the ports that programs use. */
+const FIRST_NUMBER = [41_207, 52_609] as const;
+const STEP = 17;
+
+/**
+ * The stand-ins of one rendering. Those of texts have a different length in each round, so that a template that cuts or
+ * hashes them renders something else.
+ */
+export function standIns(parameters: Readonly<Record<string, Parameter>>, round: Round): StandIns {
+  const names = Object.keys(parameters).toSorted();
+  const namespace = text('namespace', round);
+  const texts = new Map(names.map((name) => [name, text(`parameter ${name}`, round)]));
+  const numbers = new Map(
+    names
+      .filter((name) => parameters[name]?.type === 'integer')
+      .map((name, index) => [name, FIRST_NUMBER[round] + index * STEP]),
+  );
+  const of = (name: string): string => String(numbers.get(name) ?? texts.get(name) ?? '');
+  const fill = (value: Json): Json => {
+    if (typeof value === 'string') {
+      const [, whole] = /^\$\{parameters\.([a-z][A-Za-z0-9]*)\}$/.exec(value) ?? [];
+      const number = whole === undefined ? undefined : numbers.get(whole);
+      return number ?? value.replace(PARAMETER, (_, name: string) => of(name));
+    }
+    if (Array.isArray(value)) return value.map(fill);
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(
+      Object.entries(value).map(([name, each]) => [name, each === undefined ? each : fill(each)]),
+    );
+  };
+  return {
+    namespace,
+    fill,
+    restore: (found) => {
+      let restored = found.replaceAll(namespace, NAMESPACE);
+      for (const name of names) restored = restored.replaceAll(of(name), `\${parameters.${name}}`);
+      return restored;
+    },
+    parameterOf: (value) => [...numbers].find(([, number]) => number === value)?.[0],
+  };
+}
+
+function text(what: string, round: Round): string {
+  const hex = createHash('sha256').update(`${round} ${what}`).digest('hex');
+  return `s${hex.slice(0, round === 0 ? 19 : 23)}`;
+}
+
+/** A value that was rendered twice, with placeholders where the stand-ins were. */
+export interface Merged {
+  readonly value: Json;
+  readonly filled: readonly Filled[];
+  /** Where the two renderings differ by more than the stand-ins. */
+  readonly differences: readonly ObjectPath[];
+}
+
+/** Restores the placeholders in a value that was rendered in both rounds. */
+export function mergeRounds(
+  values: readonly [Json, Json],
+  rounds: readonly [StandIns, StandIns],
+): Merged {
+  const filled: Filled[] = [];
+  const differences: ObjectPath[] = [];
+  const merge = (a: Json | undefined, b: Json | undefined, path: ObjectPath): Json => {
+    if (Array.isArray(a) && Array.isArray(b) && a.length === b.length)
+      return a.map((each: Json, index) => merge(each, b[index], [...path, index]));
+    if (isObject(a) && isObject(b)) {
+      const names = Object.keys(a);
+      const same = names.length === Object.keys(b).length && names.every((name) => name in b);
+      if (same)
+        return Object.fromEntries(
+          names.map((name) => [name, merge(a[name], b[name], [...path, name])]),
+        );
+    }
+    if (a === b) return a ?? null;
+    if (typeof a === 'string' && typeof b === 'string') {
+      const restored = rounds[0].restore(a);
+      if (restored === rounds[1].restore(b)) {
+        filled.push({ path, as: 'text' });
+        return restored;
+      }
+    }
+    // Charts put a hash of a ConfigMap into a pod template, so that pods restart when it changes.
+    if (isChecksum(a, path) && isChecksum(b, path)) {
+      filled.push({ path, as: 'checksum' });
+      return a;
+    }
+    if (typeof a === 'number' && typeof b === 'number') {
+      const name = rounds[0].parameterOf(a);
+      if (name !== undefined && name === rounds[1].parameterOf(b)) {
+        filled.push({ path, as: 'number' });
+        return `\${parameters.${name}}`;
+      }
+    }
+    differences.push(path);
+    return a ?? null;
+  };
+  return { value: merge(values[0], values[1], []), filled, differences };
+}
+
+function isChecksum(value: Json | undefined, path: ObjectPath): value is string {
+  const annotation = path.at(-2) === 'annotations' && String(path.at(-1)).startsWith('checksum/');
+  return annotation && typeof value === 'string' && /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(value);
+}
+
+function isObject(value: Json | undefined): value is { readonly [member: string]: Json } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
