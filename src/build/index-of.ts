@@ -29,7 +29,7 @@ export function indexOf(lock: Lock, made: Made): Bundle {
     itemsIn<'locked'>(lock, kind).map((item) => kind.bundled(item, manifestOf(item.name), facts)),
   );
   return {
-    schema: bundleSchema(manifest.services),
+    schema: bundleSchema(manifest),
     name: manifest.name,
     version: manifest.version,
     channel: manifest.channel,
@@ -48,6 +48,7 @@ export function indexOf(lock: Lock, made: Made): Bundle {
     parameters: manifest.parameters,
     secrets: manifest.secrets,
     requires: manifest.requires,
+    ...(manifest.cluster === undefined ? {} : { cluster: manifest.cluster }),
     ...(manifest.upgradeFrom === undefined ? {} : { upgradeFrom: manifest.upgradeFrom }),
     ...(manifest.recalls === undefined ? {} : { recalls: manifest.recalls }),
   };

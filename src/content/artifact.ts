@@ -23,6 +23,8 @@ export interface Artifact {
   readonly configType: string;
   readonly config: Json;
   readonly layers: readonly Descriptor[];
+  /** The manifest that it refers to. */
+  readonly subject?: LockedBlob;
 }
 
 export const TITLE = 'org.opencontainers.image.title';
@@ -31,7 +33,7 @@ const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
 
 /** The manifest and config of an artifact. Their bytes do not depend on the time or the machine. */
 export function describeArtifact(artifact: Artifact): Described {
-  const { artifactType, configType, config, layers } = artifact;
+  const { artifactType, configType, config, layers, subject } = artifact;
   const configBytes = canonicalBytes(config);
   const configDigest = digestOf(configBytes);
   const bytes = canonicalBytes({
@@ -40,6 +42,7 @@ export function describeArtifact(artifact: Artifact): Described {
     artifactType,
     config: { mediaType: configType, digest: configDigest, size: configBytes.length },
     layers: layers as unknown as Json,
+    ...(subject === undefined ? {} : { subject: subject as unknown as Json }),
   });
   const digest = digestOf(bytes);
   return {

@@ -186,7 +186,7 @@ export interface KindOnPage<F extends Forms> {
 /** In a comparison of two bundles or locks. */
 export interface KindCompared<F extends Forms> {
   comparedFromLock(item: F['locked']): F['compared'];
-  comparedFromBundle(item: F['bundled'], seen: Pick<Seen, 'bill'>): F['compared'];
+  comparedFromBundle(item: F['bundled'], seen: Pick<Seen, 'bill' | 'objects'>): F['compared'];
   summary(compared: F['compared']): F['summary'];
   /** Undefined if nothing changed. */
   change(from: F['compared'], to: F['compared']): F['change'] | undefined;
@@ -207,4 +207,6 @@ export interface ContentKind<F extends Forms = Forms>
   readonly section: string;
   /** Whether its manifests are copied from a registry. Such a kind comes first in `index.json` and in the provenance. */
   readonly copied: boolean;
+  /** Whether documents without such an item have no section for it, so that older programs can read them. */
+  readonly optional?: true;
 }

@@ -8,7 +8,7 @@ import { type FormsBySection, kinds } from './kinds.ts';
 
 /** The sections of a document, each with items in the same form. */
 export type Sections<K extends keyof Forms> = {
-  readonly [S in keyof FormsBySection]: readonly FormsBySection[S][K][];
+  readonly [S in keyof FormsBySection]: readonly NonNullable<FormsBySection[S]>[K][];
 };
 
 /** The items of one kind in a document with a section for it. */
@@ -47,12 +47,14 @@ export function isNotice(document: Pick<Manifest, 'services'>): boolean {
   return document.services.length === 0 && sizes.every((size) => size === 0);
 }
 
-/** Makes a section for each kind. @param make returns the items of one kind */
+/** Makes a section for each kind, unless an optional kind has no items. @param make returns the items of one kind */
 export function sections<K extends keyof Forms>(
   make: (kind: ContentKind) => readonly Forms[K][],
 ): Sections<K> {
-  const made: object = Object.fromEntries(kinds.map((kind) => [kind.section, make(kind)]));
-  return made as Sections<K>;
+  const made = kinds.map((kind) => ({ kind, items: make(kind) }));
+  const shown = made.filter(({ kind, items }) => kind.optional !== true || items.length > 0);
+  const all: object = Object.fromEntries(shown.map(({ kind, items }) => [kind.section, items]));
+  return all as Sections<K>;
 }
 
 /** The kinds in the order of `index.json`, of the provenance and of the depot. The bytes of bundles depend on it. */

@@ -1,4 +1,5 @@
 import type { Digest } from '../core/digest.ts';
+import type { RenderedObjects } from '../format/rendered-objects.ts';
 import type { ListedImage } from './listed-packages.ts';
 
 export interface Layer {
@@ -22,4 +23,6 @@ export interface Seen {
   readonly platforms: readonly ImagePlatform[];
   /** The images in the SBOM; absent if it cannot be read. */
   readonly bill?: readonly ListedImage[];
+  /** Rendered objects by the digest of their document, of those that could be read. */
+  readonly objects?: ReadonlyMap<Digest, RenderedObjects>;
 }

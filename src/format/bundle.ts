@@ -10,6 +10,7 @@ import {
   bundledImage,
   bundledModel,
 } from './bundled-content.ts';
+import { clusterNeeds, usesCluster } from './cluster-content.ts';
 import { type Deployment, deploymentShape, recalls } from './deployment.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
@@ -19,10 +20,11 @@ import { takeLongLists } from './long-lists.ts';
 import { type Parity, parity, parityDefects } from './parity.ts';
 import { type Part, part, partPath } from './part.ts';
 import { checkReferences } from './references.ts';
+import { type BundleCluster, bundledCluster } from './rendered-content.ts';
 import { scalingVersion } from './scaling.ts';
 import { newerHints, schemaMember } from './version.ts';
 
-const schemas = ['stowage/bundle/v1', 'stowage/bundle/v2'] as const;
+const schemas = ['stowage/bundle/v1', 'stowage/bundle/v2', 'stowage/bundle/v3'] as const;
 export type BundleSchema = (typeof schemas)[number];
 
 export interface BundleBlob {
@@ -39,8 +41,8 @@ export interface ControlFile {
 }
 
 /** The index of a bundle, `bundle.json`: canonical JSON, covered by `SHA512SUMS`. */
-export interface Bundle extends Deployment {
-  /** Version 2 if a service has one of the fields of `scaling.ts`. */
+export interface Bundle extends Deployment, BundleCluster {
+  /** Version 2 if a service has one of the fields of `scaling.ts`, version 3 with charts, objects or `cluster`. */
   readonly schema: BundleSchema;
   readonly name: string;
   readonly version: string;
@@ -111,12 +113,15 @@ const fields: z.ZodType<Bundle> = exact(
     models: z.array(bundledModel),
     images: z.array(bundledImage),
     files: z.array(bundledFile),
+    charts: bundledCluster.charts.exactOptional(),
+    objects: bundledCluster.objects.exactOptional(),
     blobs: z.array(bundleBlob).max(MAX_BUNDLE_FILES),
     control: z
       .array(z.strictObject({ path: field.mediaPath, size: field.bytes, sha512: field.sri }))
       .max(1000),
     installers: z.array(installer).min(1).max(8).exactOptional(),
     ...deploymentShape,
+    cluster: clusterNeeds.exactOptional(),
     upgradeFrom: field.versionRange.exactOptional(),
     recalls: recalls.exactOptional(),
     parity: parity.exactOptional(),
@@ -130,16 +135,17 @@ const schema: z.ZodType<Bundle> = exact(
   }),
 );
 
-/** The first version that has every field of these services. */
-export function bundleSchema(services: Bundle['services']): BundleSchema {
-  return schemas[scalingVersion(services) - 1] ?? schemas[0];
+/** The first version that has every field of a bundle, or of the manifest that it is made from. */
+export function bundleSchema(document: Pick<Bundle, 'services'>): BundleSchema {
+  const version = usesCluster(document) ? 3 : scalingVersion(document.services);
+  return schemas[version - 1] ?? schemas[0];
 }
 
 /** Contradictions between the lists of a bundle. */
 function* defectsOf(bundle: Bundle): Iterable<string> {
   const sizes = new Map(bundle.blobs.map((each) => [each.digest, each.size]));
-  if (bundle.schema === schemas[0] && bundleSchema(bundle.services) !== schemas[0])
-    yield `the services have fields of ${schemas[1]}`;
+  const needed = bundleSchema(bundle);
+  if (schemas.indexOf(bundle.schema) < schemas.indexOf(needed)) yield `it has fields of ${needed}`;
   if (sizes.size !== bundle.blobs.length) yield 'a blob is listed twice';
   for (const need of blobsNeeded(bundle)) {
     const size = sizes.get(need.digest);
@@ -197,6 +203,14 @@ function* blobsNeeded(bundle: Bundle): Iterable<{ digest: Digest; size?: number 
   for (const file of bundle.files) {
     yield { digest: file.manifest };
     yield file;
+  }
+  for (const { manifest, archive, provenance, objects, attached } of bundle.charts ?? []) {
+    yield { digest: manifest };
+    yield* [archive, objects, ...attached, ...(provenance === undefined ? [] : [provenance])];
+  }
+  for (const { manifest, objects } of bundle.objects ?? []) {
+    yield { digest: manifest };
+    yield objects;
   }
 }
 

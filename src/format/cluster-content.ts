@@ -1,10 +1,8 @@
 import * as z from 'zod';
 import type { Json } from '../core/canonical-json.ts';
-import type { Digest } from '../core/digest.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type Allowance, allowance } from './finding.ts';
-import { blob, type LockedBlob } from './locked-content.ts';
 
 /** An object of the Kubernetes API by its kind and name, without its namespace. */
 export interface ObjectName {
@@ -30,6 +28,12 @@ export interface ReadyWhen {
   readonly status: string;
 }
 
+/** A Service of the cluster, in the namespace of the release, that answers prompts. */
+export interface ObjectEndpoint {
+  readonly service: string;
+  readonly port: number;
+}
+
 /** How the objects of a chart or of files are rendered and applied. */
 export interface ObjectSettings {
   /** Objects that are left out. */
@@ -38,6 +42,8 @@ export interface ObjectSettings {
   readonly readyWhen?: readonly ReadyWhen[];
   /** Whether objects that exist at the site, such as those of a `helm install`, are taken over. */
   readonly adopt?: true;
+  /** Where acceptance prompts that name this item reach the model that it serves. */
+  readonly endpoint?: ObjectEndpoint;
   /** As for a model. */
   readonly allow?: readonly Allowance[];
 }
@@ -72,71 +78,33 @@ export interface ClusterNeeds {
   readonly podSecurity?: 'baseline' | 'privileged';
 }
 
-/** Objects as they were rendered, before they were signed. */
-export interface Rendered {
-  /** A blob with a `RenderedObjects` document. */
-  readonly objects: { readonly digest: Digest; readonly size: number };
-  /** The program and its version, such as `helm v4.2.3`. */
-  readonly renderedBy: string;
-  /** What the objects may do beyond their namespace, one line each, sorted. */
-  readonly powers: readonly string[];
-}
-
-export interface LockedChart extends Rendered {
-  readonly name: string;
-  readonly source: string;
-  /** The chart's own name and version. */
-  readonly chart: string;
-  readonly version: string;
-  readonly appVersion?: string;
-  readonly archive: { readonly digest: Digest; readonly size: number };
-  /** For a chart from a registry: its manifest and the other blobs, stored byte for byte; else the manifest is generated. */
-  readonly copied?: { readonly manifest: LockedBlob; readonly blobs: readonly LockedBlob[] };
-}
-
-export interface LockedObjects extends Rendered {
-  readonly name: string;
-  readonly source: string;
-}
-
-/** What a site needs to apply objects. */
-interface Applied extends Rendered {
-  readonly readyWhen?: readonly ReadyWhen[];
-  readonly adopt?: true;
-}
-
-export interface BundleChart extends Applied {
-  readonly name: string;
-  readonly source: string;
-  readonly chart: string;
-  readonly version: string;
-  readonly appVersion?: string;
-  /** The chart as an OCI artifact. Its rendered objects are a referrer of it. */
-  readonly manifest: Digest;
-  readonly archive: { readonly digest: Digest; readonly size: number };
-}
-
-export interface BundleObjects extends Applied {
-  readonly name: string;
-  readonly source: string;
-  /** An artifact with the rendered objects as its one layer. */
-  readonly manifest: Digest;
-}
-
-export const MAX_POWERS = 20_000;
-
 const kind = z.string().regex(/^[A-Z][A-Za-z0-9]{0,62}$/, 'expected a kind such as Deployment');
 const group = z
   .string()
   .max(253)
   .regex(/^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)?$/, 'expected an API group such as apps');
 
-const readyWhen: z.ZodType<ReadyWhen> = exact(
+export const readyWhen: z.ZodType<ReadyWhen[]> = exact(
+  z
+    .array(
+      z.strictObject({
+        kind,
+        group: group.exactOptional(),
+        condition: z.string().min(1).max(316),
+        status: z.string().min(1).max(64).default('True'),
+      }),
+    )
+    .min(1)
+    .max(256),
+);
+
+export const objectEndpoint: z.ZodType<ObjectEndpoint> = exact(
   z.strictObject({
-    kind,
-    group: group.exactOptional(),
-    condition: z.string().min(1).max(316),
-    status: z.string().min(1).max(64).default('True'),
+    service: z
+      .string()
+      .max(63)
+      .regex(/^[a-z]([-a-z0-9]*[a-z0-9])?$/, 'expected the name of a Service'),
+    port: z.int().min(1).max(65_535),
   }),
 );
 
@@ -160,12 +128,13 @@ const settingsShape = {
     .min(1)
     .max(256)
     .exactOptional(),
-  readyWhen: z.array(readyWhen).min(1).max(256).exactOptional(),
+  readyWhen: readyWhen.exactOptional(),
   adopt: z.literal(true).exactOptional(),
+  endpoint: objectEndpoint.exactOptional(),
   allow: z.array(allowance).min(1).max(256).exactOptional(),
 };
 
-export const chartSource: z.ZodType<ChartSource> = exact(
+const chartSource: z.ZodType<ChartSource> = exact(
   z.strictObject({
     name: field.name,
     source: field.line(2048),
@@ -178,7 +147,7 @@ export const chartSource: z.ZodType<ChartSource> = exact(
   }),
 );
 
-export const objectsSource: z.ZodType<ObjectsSource> = exact(
+const objectsSource: z.ZodType<ObjectsSource> = exact(
   z.strictObject({ name: field.name, source: field.line(2048), ...settingsShape }),
 );
 
@@ -193,55 +162,25 @@ export const clusterNeeds: z.ZodType<ClusterNeeds> = exact(
   }),
 );
 
-const sized = z.strictObject({ digest: field.digest, size: field.bytes });
+/** The members of a manifest that only releases for clusters have. */
+export interface ClusterManifest {
+  readonly charts?: readonly ChartSource[];
+  readonly objects?: readonly ObjectsSource[];
+}
 
-const renderedShape = {
-  objects: sized,
-  renderedBy: field.line(128),
-  powers: z.array(field.line(1024)).max(MAX_POWERS),
+/** The most charts, and the most entries of `objects`, of a release. */
+export const MAX_OBJECT_ITEMS = 64;
+
+export const clusterManifestShape: {
+  [K in keyof Required<ClusterManifest>]: z.ZodType<Required<ClusterManifest>[K]>;
+} = {
+  charts: z.array(chartSource).min(1).max(MAX_OBJECT_ITEMS),
+  objects: z.array(objectsSource).min(1).max(MAX_OBJECT_ITEMS),
 };
 
-const chartShape = {
-  name: field.name,
-  source: field.line(2048),
-  chart: z
-    .string()
-    .max(250)
-    .regex(/^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/),
-  version: field.line(128),
-  appVersion: field.line(128).exactOptional(),
-  archive: sized,
-};
+const members = ['charts', 'objects', 'cluster'] as const;
 
-export const lockedChart: z.ZodType<LockedChart> = exact(
-  z.strictObject({
-    ...chartShape,
-    ...renderedShape,
-    copied: z
-      .strictObject({ manifest: blob, blobs: z.array(blob).min(1).max(100) })
-      .exactOptional(),
-  }),
-);
-
-export const lockedObjects: z.ZodType<LockedObjects> = exact(
-  z.strictObject({ name: field.name, source: field.line(2048), ...renderedShape }),
-);
-
-const appliedShape = {
-  ...renderedShape,
-  readyWhen: settingsShape.readyWhen,
-  adopt: settingsShape.adopt,
-};
-
-export const bundledChart: z.ZodType<BundleChart> = exact(
-  z.strictObject({ ...chartShape, ...appliedShape, manifest: field.digest }),
-);
-
-export const bundledObjects: z.ZodType<BundleObjects> = exact(
-  z.strictObject({
-    name: field.name,
-    source: field.line(2048),
-    ...appliedShape,
-    manifest: field.digest,
-  }),
-);
+/** Whether a document, whose members may have any type, has one that versions before charts and objects do not have. */
+export function usesCluster(document: object): boolean {
+  return members.some((name) => Object.hasOwn(document, name));
+}

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { ClusterNeeds } from './cluster-content.ts';
 import { follows } from './consequences.ts';
 import { always } from './defect.ts';
 import { exact } from './exact.ts';
@@ -82,6 +83,7 @@ export interface Deployment {
   };
   /** The versions of this release that can be upgraded to this one; any if absent. */
   readonly upgradeFrom?: string;
+  readonly cluster?: ClusterNeeds;
 }
 
 export interface ReleaseRange {
@@ -192,7 +194,7 @@ const host: z.ZodType<HostNeeds> = exact(
 
 /** The members of {@link Deployment} in every document that contains it. */
 export const deploymentShape: {
-  [K in Exclude<keyof Deployment, 'recalls' | 'upgradeFrom'>]: z.ZodType<Deployment[K]>;
+  [K in Exclude<keyof Deployment, 'recalls' | 'upgradeFrom' | 'cluster'>]: z.ZodType<Deployment[K]>;
 } = {
   services: z.array(service).max(64).default([]),
   acceptance: z.array(acceptance).max(64).default([]),

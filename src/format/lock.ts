@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { canonicalBytes, type Json } from '../core/canonical-json.ts';
 import { type Digest, digestOf } from '../core/digest.ts';
 import { MAX_LOCK_BYTES } from '../core/limits.ts';
+import { usesCluster } from './cluster-content.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
@@ -16,14 +17,18 @@ import {
   model,
 } from './locked-content.ts';
 import { hasNewerSources, lockedManifest, type Manifest } from './manifest.ts';
+import { type LockedCluster, lockedCluster } from './rendered-content.ts';
 import { lockV1Schema } from './v1/lock.ts';
 import { olderVersion, schemaMember } from './version.ts';
 
 const schemas = ['stowage/lock/v2', 'stowage/lock/v3'] as const;
 
 /** A resolved manifest: every tag and branch is replaced by a digest. */
-export interface Lock {
-  /** Version 3 if a model is not of a Hub or has a license in the manifest, or an image is not in a registry. */
+export interface Lock extends LockedCluster {
+  /**
+   * Version 3 if a model is not of a Hub or has a license in the manifest, if an image is not in a registry, or if there are charts,
+   * objects or `cluster`.
+   */
   readonly schema: (typeof schemas)[number];
   /** SHA-256 of the canonical JSON of the other fields: a lock that was edited does not match it. */
   readonly digest: Digest;
@@ -44,8 +49,10 @@ export function sealLock(fields: Omit<Lock, 'schema' | 'digest'>): Lock {
 }
 
 /** The first version that has all fields of a lock. */
-function schemaOf({ manifest, models }: Omit<Lock, 'schema' | 'digest'>): Lock['schema'] {
-  return hasNewerSources(manifest) || models.some(isNewerModel) ? schemas[1] : schemas[0];
+function schemaOf(fields: Omit<Lock, 'schema' | 'digest'>): Lock['schema'] {
+  const { manifest, models } = fields;
+  const newer = hasNewerSources(manifest) || models.some(isNewerModel);
+  return newer || usesCluster(manifest) || usesCluster(fields) ? schemas[1] : schemas[0];
 }
 
 /** The digest that a lock with these fields has. */
@@ -63,6 +70,8 @@ const fields = z.strictObject({
   models: z.array(model),
   images: z.array(image),
   files: z.array(file),
+  charts: lockedCluster.charts.exactOptional(),
+  objects: lockedCluster.objects.exactOptional(),
   findings: z.array(finding).max(100_000),
 });
 

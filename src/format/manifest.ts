@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Digest } from '../core/digest.ts';
 import { MAX_MANIFEST_BYTES } from '../core/limits.ts';
+import { type ClusterManifest, clusterManifestShape, clusterNeeds } from './cluster-content.ts';
 import { always } from './defect.ts';
 import { type Deployment, deploymentShape, recalls } from './deployment.ts';
 import type { DocumentKind } from './document.ts';
@@ -83,7 +84,7 @@ export interface FileSource {
 }
 
 /** What the release engineer wants, written by hand in YAML. */
-export interface Manifest extends Deployment {
+export interface Manifest extends Deployment, ClusterManifest {
   readonly apiVersion: 'stowage/v1';
   readonly name: string;
   readonly version: string;
@@ -236,7 +237,10 @@ const fields = z
     models: z.array(model).max(256).default([]),
     images: z.array(image).max(256).default([]),
     files: z.array(file).max(256).default([]),
+    charts: clusterManifestShape.charts.exactOptional(),
+    objects: clusterManifestShape.objects.exactOptional(),
     ...deploymentShape,
+    cluster: clusterNeeds.exactOptional(),
     upgradeFrom: field.versionRange.exactOptional(),
     recalls: recalls.exactOptional(),
   })

@@ -40,7 +40,7 @@ export function readObjectStream(text: string): StreamedObject[] {
   if (!Array.isArray(documents)) return [];
   let pending = '';
   return documents.flatMap((document) => {
-    const value = valueOf(document);
+    const value = contentOf(document);
     const before = [document.commentBefore, document.contents?.commentBefore, document.comment];
     const named = /^\s*Source:\s*(\S.*?)\s*$/m.exec(before.filter(Boolean).join('\n'))?.[1];
     const source = named ?? pending;
@@ -53,14 +53,14 @@ export function readObjectStream(text: string): StreamedObject[] {
 
 /** Reads one YAML document with an object, such as `Chart.yaml` or a file with values. @throws SyntaxError */
 export function readYamlObject(text: string): { readonly [member: string]: Json } {
-  const value = valueOf(parseDocument(text, AS_IN_GO));
+  const value = contentOf(parseDocument(text, AS_IN_GO));
   if (value === null) return {};
   if (typeof value === 'object' && !Array.isArray(value))
     return value as { readonly [member: string]: Json };
   throw new SyntaxError('a document that is not an object');
 }
 
-function valueOf(document: Document.Parsed): Json {
+function contentOf(document: Document.Parsed): Json {
   const [error] = document.errors;
   if (error !== undefined) throw new SyntaxError(error.message.split('\n')[0] ?? '');
   return plain(document.toJS({ maxAliasCount: MAX_ALIASES }) as unknown);

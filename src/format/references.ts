@@ -27,14 +27,24 @@ export function checkReferences(release: object, context: Context): void {
   listOf(document['services']).forEach((each, index) => {
     checkService(each, ['services', index], known, report);
   });
+  listOf(document['charts']).forEach(({ values }, index) => {
+    for (const { name, path } of parametersIn(textsWithin(values, ['charts', index, 'values'])))
+      if (!Object.hasOwn(known.parameters, name))
+        report(path, `unknown parameter ${name}`, definedIn.parameter);
+  });
   const order = listOf(document['services']).map((each) => ({
     name: String(each['name']),
     dependsOn: textsOf(each['dependsOn']).filter((other) => services.has(other)),
   }));
   if (inOrder(order) === undefined)
     report(['services'], 'services depend on each other in a cycle: see their dependsOn');
+  const endpoints = new Set(
+    [...listOf(document['charts']), ...listOf(document['objects'])]
+      .filter(({ endpoint }) => endpoint !== undefined)
+      .map(({ name }) => name),
+  );
   listOf(document['acceptance']).forEach(({ service }, index) => {
-    if (typeof service !== 'string') return;
+    if (typeof service !== 'string' || endpoints.has(service)) return;
     const asked = services.get(service);
     const at = ['acceptance', index, 'service'];
     if (asked === undefined) report(at, `unknown service ${service}`, ['services', '*', 'name']);
@@ -136,13 +146,13 @@ function checkService(
 /** Every item becomes a tag of the bundle. */
 function checkNames(document: Fields, report: Report): void {
   const items = new Set<string>();
-  for (const section of ['models', 'images', 'files']) {
+  for (const section of ['models', 'images', 'files', 'charts', 'objects']) {
     listOf(document[section]).forEach(({ name }, index) => {
       if (typeof name !== 'string') return;
       if (items.has(name))
         report(
           [section, index, 'name'],
-          `two models, images or files have the same name: each becomes a tag of the bundle`,
+          'two models, images, files, charts or objects have the same name: each becomes a tag of the bundle',
         );
       items.add(name);
     });
@@ -159,12 +169,29 @@ function checkNames(document: Fields, report: Report): void {
 function parametersUsed(
   service: Fields,
 ): { readonly name: string; readonly path: (string | number)[] }[] {
-  const texts: ReturnType<typeof programTexts> = [
+  return parametersIn([
     ...programTexts(service),
     ...listOf(service['ports']).map(({ host }, index) => {
       return { text: host, path: ['ports', index, 'host'] };
     }),
-  ];
+  ]);
+}
+
+type TextAt = ReturnType<typeof programTexts>[number];
+
+/** The texts in a value of any type. */
+function textsWithin(value: unknown, path: (string | number)[]): TextAt[] {
+  if (typeof value === 'string') return [{ text: value, path }];
+  if (typeof value !== 'object' || value === null) return [];
+  const list = Array.isArray(value);
+  return Object.entries(value).flatMap(([key, each]) =>
+    textsWithin(each, [...path, list ? Number(key) : key]),
+  );
+}
+
+function parametersIn(
+  texts: readonly TextAt[],
+): { readonly name: string; readonly path: (string | number)[] }[] {
   const used = new Map<string, (string | number)[]>();
   for (const { text, path } of texts) {
     for (const [, name = ''] of String(text).matchAll(/\$\{parameters\.([^}]*)\}/g))

@@ -4,6 +4,23 @@ import { type Recall, recalls } from './deployment.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
 
+/** Rendered objects, with what they may do. */
+export interface ReportedObjects {
+  readonly name: string;
+  readonly source: string;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly renderedBy: string;
+  readonly powers: readonly string[];
+}
+
+/** A chart: digest and size are those of its rendered objects. */
+export interface ReportedChart extends ReportedObjects {
+  readonly chart: string;
+  readonly version: string;
+  readonly archive: { readonly digest: Digest; readonly size: number };
+}
+
 /** The contents of a bundle, from `bundle.json`. */
 export interface ReportContents {
   readonly models: readonly {
@@ -29,9 +46,20 @@ export interface ReportContents {
     readonly size: number;
     readonly digest: Digest;
   }[];
+  readonly charts?: readonly ReportedChart[];
+  readonly objects?: readonly ReportedObjects[];
   /** Releases that the bundle recalls. */
   readonly recalls?: readonly Recall[];
 }
+
+const objectsShape = {
+  name: field.name,
+  source: field.line(2048),
+  digest: field.digest,
+  size: field.bytes,
+  renderedBy: field.line(128),
+  powers: z.array(field.line(1024)).max(20_000),
+};
 
 export const contents: z.ZodType<ReportContents> = exact(
   z.strictObject({
@@ -72,6 +100,18 @@ export const contents: z.ZodType<ReportContents> = exact(
         digest: field.digest,
       }),
     ),
+    charts: z
+      .array(
+        z.strictObject({
+          ...objectsShape,
+          chart: field.line(250),
+          version: field.line(128),
+          archive: z.strictObject({ digest: field.digest, size: field.bytes }),
+        }),
+      )
+      .min(1)
+      .exactOptional(),
+    objects: z.array(z.strictObject(objectsShape)).min(1).exactOptional(),
     recalls: recalls.exactOptional(),
   }),
 );

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { MAX_BUNDLE_FILES, MAX_CONTROL_FILE_BYTES, MAX_SIGNATURES } from '../core/limits.ts';
+import { usesCluster } from './cluster-content.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
@@ -120,9 +121,17 @@ export interface ReportTrust {
   readonly revoked: number;
 }
 
+const schemas = ['stowage/report/v1', 'stowage/report/v2'] as const;
+
+/** The first version that has every field of these contents. */
+export function reportSchema(contents: ReportContents | undefined): Report['schema'] {
+  return contents !== undefined && usesCluster(contents) ? schemas[1] : schemas[0];
+}
+
 /** Evidence of one verification of one bundle, for a file. */
 export interface Report {
-  readonly schema: 'stowage/report/v1';
+  /** Version 2 if the contents have charts or objects. */
+  readonly schema: (typeof schemas)[number];
   /** `incomplete`: everything present is as signed, but parts are missing. */
   readonly outcome: 'passed' | 'incomplete' | 'failed';
   readonly startedAt: string;
@@ -258,7 +267,7 @@ const tool: z.ZodType<ReportTool> = exact(
 const schema: z.ZodType<Report> = exact(
   z
     .strictObject({
-      schema: z.literal('stowage/report/v1'),
+      schema: z.literal(schemas),
       outcome: z.enum(['passed', 'incomplete', 'failed']),
       startedAt: field.moment,
       endedAt: field.moment,
@@ -282,6 +291,8 @@ const schema: z.ZodType<Report> = exact(
         context.addIssue({ code: 'custom', path: [path], message });
       };
       const { outcome } = report;
+      if (report.schema === schemas[0] && reportSchema(report.contents) !== schemas[0])
+        defect('schema', `the contents have fields of ${schemas[1]}`);
       const failed = outcome === 'failed';
       if (failed !== (report.failure !== undefined))
         defect('failure', `expected ${failed ? 'one' : 'none'} for outcome ${outcome}`);
@@ -301,6 +312,7 @@ const schema: z.ZodType<Report> = exact(
 export const reportKind: DocumentKind<Report> = {
   name: 'report',
   versionIn: schemaMember('report'),
+  span: schemas.length,
   code: 'document-invalid',
   schema,
   maxBytes: MAX_CONTROL_FILE_BYTES,

@@ -5,6 +5,7 @@ import { lockKind } from './lock.ts';
 import { manifestKind } from './manifest.ts';
 import { planKind } from './plan.ts';
 import { receiptKind } from './receipt.ts';
+import { renderedObjectsKind } from './rendered-objects.ts';
 import { repairListKind } from './repair-list.ts';
 import { reportKind } from './report.ts';
 import { signingRequestKind } from './signing-request.ts';
@@ -16,6 +17,7 @@ const kinds: Readonly<Record<string, DocumentKind<unknown>>> = {
   bundle: bundleKind,
   lock: lockKind,
   manifest: manifestKind,
+  objects: renderedObjectsKind,
   plan: planKind,
   receipt: receiptKind,
   'repair-list': repairListKind,

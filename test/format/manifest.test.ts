@@ -167,9 +167,9 @@ describe('when a manifest is wrong', () => {
   });
 
   it.each([
-    ['models', 'two models, images or files have the same name'],
-    ['images', 'two models, images or files have the same name'],
-    ['files', 'two models, images or files have the same name'],
+    ['models', 'two models, images, files, charts or objects have the same name'],
+    ['images', 'two models, images, files, charts or objects have the same name'],
+    ['files', 'two models, images, files, charts or objects have the same name'],
     ['services', 'two services have the same name'],
     ['services.0.ports', 'two ports have the same name'],
   ])('refuses a name twice in %s', async (path, defect) => {

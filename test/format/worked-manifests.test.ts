@@ -27,7 +27,7 @@ const digest = digestOf(Buffer.from('anything'));
 
 /** A bundle as packing would make it, with invented digests. */
 function bundleOf(manifest: Manifest): Bundle {
-  const { models, images, files, apiVersion: _, ...rest } = manifest;
+  const { models, images, files, charts: _, objects: __, apiVersion: ___, ...rest } = manifest;
   return {
     ...rest,
     schema: 'stowage/bundle/v1',

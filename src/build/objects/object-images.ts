@@ -68,8 +68,8 @@ export function imagesIn(
   const fields = [...KNOWN, ...declared].filter(
     (each) => each.kind === object['kind'] && (each.group === undefined || each.group === group),
   );
+  // A wildcard is for objects alone: other texts of an operator are no images.
   for (const { path } of fields)
-    // A wildcard is for objects alone: other texts of an operator are no images.
     for (const found of valuesAt(object, path.split('.'), []))
       if (typeof found.value !== 'string' || !path.includes('*')) places.push(...placeOf(found));
   const unique = new Map(places.map((each) => [JSON.stringify(each.parts[0]?.path), each]));

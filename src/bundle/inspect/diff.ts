@@ -22,8 +22,8 @@ import type { NamedSigner } from './named-signers.ts';
 /** What changed in each kind of content, by section. */
 type ContentDifference = {
   readonly [S in keyof FormsBySection]: Named<
-    FormsBySection[S]['summary'],
-    FormsBySection[S]['change']
+    NonNullable<FormsBySection[S]>['summary'],
+    NonNullable<FormsBySection[S]>['change']
   >;
 };
 
@@ -100,7 +100,7 @@ export function diffSides(from: Comparable, to: Comparable): Difference {
   const configuration = diffConfiguration(from.deployment, to.deployment);
   const signers = byPresence(from.signers, to.signers, signerKey);
   const contents: Readonly<Record<string, ItemDifference>> = Object.fromEntries(
-    kinds.map((kind) => [kind.section, diffItems(kind, from, to)]),
+    kinds.filter(isCompared(from, to)).map((kind) => [kind.section, diffItems(kind, from, to)]),
   );
   const installers = diffInstallers(from, to);
   const compared = [
@@ -131,7 +131,12 @@ export function diffSides(from: Comparable, to: Comparable): Difference {
 
 /** What changed in one kind of content. */
 export function differenceIn(difference: Difference, kind: ContentKind): ItemDifference {
-  return difference[kind.section as keyof ContentDifference];
+  const found = (difference as Partial<ContentDifference>)[kind.section as keyof ContentDifference];
+  return found ?? { added: [], removed: [], changed: [] };
+}
+
+function isCompared(...sides: readonly Comparable[]): (kind: ContentKind) => boolean {
+  return (kind) => kind.optional !== true || sides.some((each) => itemsIn(each, kind).length > 0);
 }
 
 function nameOf({ name }: { readonly name: string }): string {
@@ -186,9 +191,10 @@ function diffInstallers(from: Comparable, to: Comparable): Difference['installer
 }
 
 function diffConfiguration(from: Deployment, to: Deployment): Difference['configuration'] {
-  const other = ({ parameters, secrets, requires, recalls, upgradeFrom }: Deployment): object => ({
-    ...{ parameters, secrets, requires, recalls, upgradeFrom },
-  });
+  const other = (side: Deployment): object => {
+    const { parameters, secrets, requires, recalls, upgradeFrom, cluster } = side;
+    return { parameters, secrets, requires, recalls, upgradeFrom, cluster };
+  };
   return {
     services: byKey(from.services, to.services, nameOf, (a, b) => changesOf(a.name, a, b)),
     acceptance: byPresence(from.acceptance, to.acceptance, (each) => JSON.stringify(each)),

@@ -8,6 +8,7 @@ import {
   type ReportBundle,
   type ReportFailure,
   reportKind,
+  reportSchema,
 } from '../../format/report.ts';
 import type { ReportContents } from '../../format/report-contents.ts';
 import type { GivenTrust } from '../admission/trust-anchor.ts';
@@ -43,6 +44,7 @@ export async function makeReport(
       ? await refusedFacts(folders[0] ?? '', given.trust, endedAt)
       : await admittedFacts(admitted);
   const { bundle } = facts;
+  const contents = bundle && contentsOf(bundle);
   const steps = describeSteps(record, facts);
   // The parts that a failed verification did not find are listed in its error.
   const absent =
@@ -50,7 +52,7 @@ export async function makeReport(
   const missing = absent !== undefined && absent.parts > 0 ? { absent } : {};
   const trust = describeTrust(given, facts.trust);
   return checkDocument(reportKind, {
-    schema: 'stowage/report/v1',
+    schema: reportSchema(contents),
     outcome: failure !== undefined ? 'failed' : 'absent' in missing ? 'incomplete' : 'passed',
     startedAt: momentOf(startedAt),
     endedAt: momentOf(endedAt),
@@ -63,7 +65,7 @@ export async function makeReport(
     steps,
     signatures: facts.signatures,
     trust,
-    ...(bundle === undefined ? {} : { contents: contentsOf(bundle) }),
+    ...(contents === undefined ? {} : { contents }),
     ...(facts.findings === undefined ? {} : { findings: facts.findings }),
     unchecked: unchecked({ steps, facts, trust, ...missing, readAll: verdict !== undefined }),
     tool: await describeTool(running.program),

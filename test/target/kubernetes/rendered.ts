@@ -37,7 +37,9 @@ export function bundleFrom(text: string): Bundle {
     models,
     images,
     files,
-    apiVersion: _,
+    charts: _,
+    objects: __,
+    apiVersion: ___,
     ...rest
   } = readYaml(manifestKind, Buffer.from(text));
   return {
