@@ -12,6 +12,7 @@ import type {
   LockedModelFile,
 } from '../format/locked-content.ts';
 import { isPathSource } from '../format/model-source.ts';
+import type { LockedChart } from '../format/rendered-content.ts';
 import type { Expected } from '../io/running-hashes.ts';
 import type { Http } from '../net/http.ts';
 import { foreignLayerOrigin } from '../source/foreign-layer.ts';
@@ -32,7 +33,10 @@ export interface Sources {
   readonly registry: Registry;
   readonly http: Http;
   readonly git: Git;
-  /** For podman and docker, which export images from their storage; by default that of this process. */
+  /**
+   * For podman and docker, which export images from their storage, and for helm and kubectl, which get only its `PATH`; by default
+   * that of this process.
+   */
   readonly env?: Environment;
 }
 
@@ -62,6 +66,7 @@ export function blobRequests(lock: Lock, sources: Sources & ModelClients): BlobR
     for (const file of model.files.filter(({ from }) => from?.layer === undefined))
       add(modelFile(model, file, sources));
   for (const file of lock.files.filter(isHttps)) add(httpsFile(file, sources));
+  for (const chart of lock.charts ?? []) for (const each of chartBlobs(chart, sources)) add(each);
   return [...requests.values()];
 }
 
@@ -142,6 +147,27 @@ function httpsFile(file: LockedFile, { http }: Sources): BlobRequest {
     expected: expectedBlob(file, `files ${file.name}`),
     origin: async () => httpsOrigin(file.source, http),
   };
+}
+
+/** The blobs of a chart from a registry or an https repository. */
+function chartBlobs(
+  { name, archive, copied, url }: LockedChart,
+  { registry, http }: Sources,
+): BlobRequest[] {
+  const request = (
+    { digest, size }: LockedChart['archive'],
+    origin: () => Promise<Origin>,
+  ): BlobRequest => ({
+    ...{ digest, size, origin },
+    expected: { key: digestHex(digest), size, digest, label: `chart ${name}` },
+  });
+  if (url !== undefined) return [request(archive, async () => httpsOrigin(url, http))];
+  if (copied === undefined) return [];
+  const { repository, manifest, blobs } = copied;
+  return [
+    request(manifest, async () => registry.manifestOrigin(repository, manifest.digest)),
+    ...blobs.map((each) => request(each, async () => registry.blob(repository, each.digest))),
+  ];
 }
 
 /** Whether the source of a file or tree is a local path. */

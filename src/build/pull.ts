@@ -14,6 +14,7 @@ import { examinePulled } from './examine.ts';
 import { fetchBlob } from './fetch.ts';
 import { keepGit } from './git-tree.ts';
 import { inspectLocal, keepLocal } from './local-files.ts';
+import { pullObjects } from './objects/resolve-objects.ts';
 import { keepBlobs, withImage } from './open-image.ts';
 import { type BlobRequest, blobRequests, isLocal, type Sources } from './origins.ts';
 import { neededLayers, pullLayer } from './pull-layers.ts';
@@ -60,6 +61,7 @@ export async function pull(lock: Lock, options: PullOptions): Promise<void> {
         await pullGit({ ...file, git: file.git }, lock, options, transfer);
   });
   for (const file of lock.files.filter(isLocal)) await pullLocal(file, options);
+  await pullObjects(lock, options);
   emit({ type: 'step', step: 'examine', subject: lock.manifest.name });
   await examinePulled(lock, options);
 }

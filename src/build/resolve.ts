@@ -22,6 +22,7 @@ import { examineResolved } from './examine.ts';
 import { fetchBlob } from './fetch.ts';
 import { gitCommit, keepGit } from './git-tree.ts';
 import { inspectLocal, keepLocal } from './local-files.ts';
+import { resolveObjects } from './objects/resolve-objects.ts';
 import { keepBlobs, withImage } from './open-image.ts';
 import { type Sources, sourceKey } from './origins.ts';
 import { resolveModel } from './resolve-model.ts';
@@ -97,6 +98,13 @@ async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock>
     options.emit({ type: 'step', step: 'resolve files', subject: source.source });
     files.push(await resolveFile(source, options));
   }
+  const { images: objectImages, findings, ...cluster } = await resolveObjects(manifest, options);
+  for (const source of objectImages) {
+    options.emit({ type: 'step', step: 'resolve image', subject: source.source });
+    const { findings: found, ...image } = await resolveImage(source, manifest, options);
+    resolved.push(...found);
+    images.push(image);
+  }
   options.emit({ type: 'step', step: 'examine', subject: manifest.name });
   const examined = await examineResolved({ manifest, models, files }, listed, options);
   const { previous } = options;
@@ -107,7 +115,8 @@ async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock>
     models,
     images,
     files,
-    findings: [...resolved, ...examined],
+    ...cluster,
+    findings: [...resolved, ...examined, ...findings],
   });
   checkDocument(lockKind, lock);
   return lockAfter(previous, lock);

@@ -4,7 +4,7 @@ import { changesBetween } from '../content/changes.ts';
 import { fromLock } from '../content/items.ts';
 import { digestOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import { MAX_TRUST_BYTES } from '../core/limits.ts';
+import { MAX_TRUST_BYTES, MIB } from '../core/limits.ts';
 import { oneLine, printable } from '../core/printable.ts';
 import type { Lock } from '../format/lock.ts';
 import type { LockedFile } from '../format/locked-content.ts';
@@ -13,7 +13,10 @@ import type { BlobStore } from '../io/blob-store.ts';
 import { readIfThere } from '../io/file.ts';
 import { type Change, changedModels } from './changed-models.ts';
 import { type LocalChange, localChanges } from './local-files.ts';
+import { inputsIfThere, localChartDigest } from './objects/changed-inputs.ts';
 import { isLocal } from './origins.ts';
+
+const MAX_INPUT_BYTES: number = 32 * MIB;
 
 export interface UnchangedOptions {
   readonly folder: string;
@@ -85,6 +88,7 @@ export async function requireUnchanged(lock: Lock, options: UnchangedOptions): P
     ...(await changedModels(lock, options)),
     ...(await changedFiles(lock, options)),
     ...(await changedKeys(lock, options)),
+    ...(await changedInputs(lock, options)),
   ];
   const [first] = changed;
   if (first === undefined) return;
@@ -122,6 +126,36 @@ async function changedKeys(lock: Lock, { folder }: UnchangedOptions): Promise<Ch
           expected: digest,
           found,
         });
+    }
+  }
+  return changed;
+}
+
+/** Charts and files that objects were rendered from. */
+async function changedInputs(
+  { charts = [], objects = [] }: Lock,
+  { folder, store }: UnchangedOptions,
+): Promise<Change[]> {
+  const changed: Change[] = [];
+  for (const { name, source, archive } of charts) {
+    const found = await localChartDigest(name, source, { folder, store });
+    if (found !== undefined && found !== archive.digest)
+      changed.push({ what: `${printable(source)} of ${name}`, expected: archive.digest, found });
+  }
+  const items = [
+    ...charts.map((each) => ({ ...each, now: each.inputs ?? [] })),
+    ...(await Promise.all(
+      objects.map(async (each) => ({ ...each, now: await inputsIfThere(each, folder) })),
+    )),
+  ];
+  for (const { name, inputs = [], now } of items) {
+    const before = new Map(inputs.map(({ path, digest }) => [path, digest]));
+    for (const path of new Set([...before.keys(), ...now.map((each) => each.path)])) {
+      const expected = before.get(path) ?? 'no such file';
+      const bytes = await readIfThere(resolvePath(folder, path), MAX_INPUT_BYTES);
+      const found = bytes && digestOf(bytes);
+      if (found !== undefined && found !== expected)
+        changed.push({ what: `${printable(path)} of ${name}`, expected, found });
     }
   }
   return changed;

@@ -236,6 +236,15 @@ export const explanations: Readonly<Record<Rule, Explanation>> = {
     'no action needed for weights; review the other files yourself',
   ),
 
+  'object-image': explain(
+    'pods that an operator starts from this reference cannot be started at the site',
+    'add the image under "images" with this reference, name the field under imagePaths, or allow the rule with a reason if no pod needs it',
+  ),
+  'object-host': explain(
+    'a site without a connection cannot reach this host',
+    'set the address by a value of the chart, or check that the site works without it',
+  ),
+
   'asset-draft-model': asset(
     'the server downloads a second model at startup, for speculative decoding',
   ),

@@ -73,7 +73,9 @@ function refusedContent(refused: readonly Finding[]): StowageError {
   return new StowageError('content-refused', `${isLicense ? first.message : what}${more}`, {
     expected: isLicense
       ? 'a license that the manifest lists'
-      : 'well-formed files without code that runs on loading, and without secrets',
+      : first.rule === 'object-image'
+        ? 'objects whose images are in the bundle'
+        : 'well-formed files without code that runs on loading, and without secrets',
     found: `${first.message} [${first.rule}]`,
     hint: explanations[first.rule].remedy,
     defects: refused

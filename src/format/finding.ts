@@ -84,6 +84,7 @@ export const rules = {
     'secret-netrc',
     'secret-registry-login',
     'secret-kubeconfig',
+    'object-image',
   ],
   warning: [
     'safetensors-dtype',
@@ -115,6 +116,7 @@ export const rules = {
     'image-platform',
     'image-layers',
     'service-user',
+    'object-host',
   ],
   note: [
     'safetensors-alignment',

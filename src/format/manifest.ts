@@ -244,7 +244,12 @@ const fields = z
     upgradeFrom: field.versionRange.exactOptional(),
     recalls: recalls.exactOptional(),
   })
-  .superRefine(checkReferences, always);
+  .superRefine(checkReferences, always)
+  .refine(({ charts, cluster }) => charts === undefined || cluster?.kubeVersion !== undefined, {
+    ...always,
+    path: ['cluster', 'kubeVersion'],
+    message: 'expected the version of Kubernetes that charts are rendered for, such as 1.34.0',
+  });
 
 /** A manifest inside a lock. Whether its ports collide was not checked when old locks were made. */
 export const lockedManifest: z.ZodType<Manifest> = exact(fields);

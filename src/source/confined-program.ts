@@ -8,6 +8,7 @@ import { MIB } from '../core/limits.ts';
 const MAX_SAID_CHARACTERS = 16_384;
 const WATCH_MS = 100;
 const PAGE_BYTES = 4096;
+const NOWHERE = 'http://127.0.0.1:9';
 
 /** What a program that renders text may use. It gets no network settings, no home folder and no other variable. */
 export interface Confinement {
@@ -45,6 +46,8 @@ export async function runConfined(
       PATH: env['PATH'] ?? '/usr/bin:/bin',
       ...{ HOME: folder, TMPDIR: folder, XDG_CACHE_HOME: folder, XDG_CONFIG_HOME: folder },
       ...{ XDG_DATA_HOME: folder, LC_ALL: 'C', KUBECONFIG: '/dev/null' },
+      // Nothing listens there: what a program would fetch fails at once.
+      ...{ HTTP_PROXY: NOWHERE, HTTPS_PROXY: NOWHERE, ALL_PROXY: NOWHERE },
       GOMEMLIMIT: String(Math.floor(maxMemoryBytes * 0.8)),
     },
     stdio: ['ignore', 'pipe', 'pipe'],

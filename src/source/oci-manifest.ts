@@ -189,7 +189,8 @@ function notUnpacked(asked: Asked, mediaType: string): StowageError {
   );
 }
 
-function readDescriptor(descriptor: Fields, asked: Asked): LockedBlob {
+/** @throws StowageError `source-malformed`, `source-unsupported` */
+export function readDescriptor(descriptor: Fields, asked: Asked): LockedBlob {
   const digest = textOf(descriptor['digest'], 256);
   if (digest !== undefined && /^sha512:[0-9a-f]{128}$/.test(digest)) {
     throw unsupported(asked, 'a blob named by SHA-512', 'use an image with SHA-256 digests');

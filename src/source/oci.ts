@@ -7,6 +7,7 @@ import type { Place } from '../net/registry-auth.ts';
 import { createRegistryClient } from '../net/registry-client.ts';
 import type { CredentialStore } from '../net/registry-credentials.ts';
 import { type AttachedTo, attachedTo } from './oci-attached.ts';
+import { type ResolvedChart, resolveChart } from './oci-chart.ts';
 import { createReader, type FetchedManifest, type Reader } from './oci-reader.ts';
 import { type ResolvedImage, resolveImage } from './oci-resolve.ts';
 import type { Origin } from './origin.ts';
@@ -31,6 +32,12 @@ export interface Registry {
     signal: AbortSignal,
     foreignLayers?: boolean,
   ): Promise<ResolvedImage>;
+  /**
+   * Resolves a Helm chart by a reference with a tag or a digest.
+   * @param maxBytes of its archive
+   * @throws StowageError `source-not-found`, `source-malformed`, other `source-*`
+   */
+  chart(reference: string, maxBytes: number, signal: AbortSignal): Promise<ResolvedChart>;
   /** @param repository `registry/repository` */
   blob(repository: string, digest: Digest): Origin;
   /** The manifest or index of a reference, whatever it describes. @throws StowageError `source-*`, `manifest-invalid` */
@@ -69,6 +76,7 @@ export function registryOf(reader: Reader): Registry {
       const reference = parseReference(source);
       return reader.manifest(reference, reference.digest ?? reference.tag ?? 'latest', signal);
     },
+    chart: (reference, maxBytes, signal) => resolveChart(reader, { reference, maxBytes }, signal),
     blob: (repository, digest) => reader.blob(parsePlace(repository), digest),
     manifest: async (repository, digest, signal) => {
       const { bytes, contentType, asked } = await reader.manifest(

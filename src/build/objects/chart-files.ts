@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
+import type { Json } from '../../core/canonical-json.ts';
 import { messageOf, StowageError } from '../../core/error.ts';
-import { fieldsOf, textOf } from '../../core/fields.ts';
+import { textOf } from '../../core/fields.ts';
 import { MIB } from '../../core/limits.ts';
 import { quoted } from '../../core/printable.ts';
 import { pathCollision, pathDefect } from '../../core/safe-path.ts';
@@ -24,7 +25,7 @@ export interface ChartMetadata {
 export interface ChartFiles {
   readonly metadata: ChartMetadata;
   /** `Chart.yaml` as JSON: the config of a chart in a registry. */
-  readonly config: Readonly<Record<string, unknown>>;
+  readonly config: { readonly [member: string]: Json };
   readonly files: ReadonlyMap<string, Buffer>;
 }
 
@@ -40,11 +41,7 @@ const MAX_CHART_DEPTH = 8;
  * @param what for messages, such as `chart gpu-operator`
  * @throws StowageError `content-refused`
  */
-export async function readChart(
-  archive: AsyncIterable<Buffer>,
-  what: string,
-  depth = 0,
-): Promise<ChartFiles> {
+export async function readChart(archive: Buffer, what: string, depth = 0): Promise<ChartFiles> {
   const files = new Map<string, Buffer>();
   let total = 0;
   let root: string | undefined;
@@ -52,8 +49,9 @@ export async function readChart(
     const [first = '', ...rest] = path.split('/');
     root ??= first;
     if (first !== root || rest.length === 0)
-      throw refused(what, `one folder, ${root}`, `the file ${quoted(path)}`);
-    if (files.has(rest.join('/'))) throw refused(what, 'each file once', `${quoted(path)} twice`);
+      throw refusedChart(what, `one folder, ${root}`, `the file ${quoted(path)}`);
+    if (files.has(rest.join('/')))
+      throw refusedChart(what, 'each file once', `${quoted(path)} twice`);
     files.set(rest.join('/'), Buffer.concat(chunks));
   };
   try {
@@ -62,31 +60,36 @@ export async function readChart(
       const name = path.replace(/^\.\//, '');
       const defect = type === 'file' ? pathDefect(name) : 'a link or a device';
       if (defect !== undefined)
-        throw refused(what, 'regular files with safe names', `${quoted(path)}: ${defect}`);
+        throw refusedChart(what, 'regular files with safe names', `${quoted(path)}: ${defect}`);
       total += size;
       if (files.size >= MAX_CHART_FILES)
-        throw refused(what, `at most ${MAX_CHART_FILES} files`, 'more');
+        throw refusedChart(what, `at most ${MAX_CHART_FILES} files`, 'more');
       if (total > MAX_UNPACKED_BYTES)
-        throw refused(what, `at most ${MAX_UNPACKED_BYTES / MIB} MiB unpacked`, 'more');
+        throw refusedChart(what, `at most ${MAX_UNPACKED_BYTES / MIB} MiB unpacked`, 'more');
       const chunks: Buffer[] = [];
       return { write: (chunk) => chunks.push(chunk), end: () => take(name, chunks) };
     });
   } catch (cause) {
     if (cause instanceof StowageError && cause.code === 'content-refused') throw cause;
-    throw refused(what, 'a gzipped tar', messageOf(cause), cause);
+    throw refusedChart(what, 'a gzipped tar', messageOf(cause), cause);
   }
   const subcharts = [...files].filter(([path]) => /^charts\/[^/]+\.tgz$/.test(path));
   if (subcharts.length > 0 && depth >= MAX_CHART_DEPTH)
-    throw refused(what, `charts at most ${MAX_CHART_DEPTH} levels deep`, 'more');
+    throw refusedChart(what, `charts at most ${MAX_CHART_DEPTH} levels deep`, 'more');
   for (const [path, bytes] of subcharts) {
-    const inner = await readChart(once(bytes), `${what}, ${path}`, depth + 1);
+    const inner = await readChart(bytes, `${what}, ${path}`, depth + 1);
     files.delete(path);
-    for (const [each, content] of inner.files)
-      files.set(`charts/${inner.metadata.name}/${each}`, content);
+    // Two versions of one subchart have two folders.
+    const folder = path.slice(0, -'.tgz'.length);
+    for (const [each, content] of inner.files) files.set(`${folder}/${each}`, content);
   }
   const collision = pathCollision([...files.keys()]);
   if (collision !== undefined)
-    throw refused(what, 'distinct names', `${collision.join(' and ')}: one file on some systems`);
+    throw refusedChart(
+      what,
+      'distinct names',
+      `${collision.join(' and ')}: one file on some systems`,
+    );
   return { ...metadataOf(files, what), files };
 }
 
@@ -99,10 +102,10 @@ export async function writeChart({ files }: ChartFiles, folder: string): Promise
   }
 }
 
-async function* unzipped(archive: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+async function* unzipped(archive: Buffer): AsyncGenerator<Buffer, void, undefined> {
   let total = 0;
   const gunzip = createGunzip();
-  const fed = pipeline(archive, gunzip);
+  const fed = pipeline([archive], gunzip);
   fed.catch(() => {}); // reading from it throws the same
   for await (const chunk of gunzip) {
     total += (chunk as Buffer).length;
@@ -113,26 +116,22 @@ async function* unzipped(archive: AsyncIterable<Buffer>): AsyncGenerator<Buffer,
   await fed;
 }
 
-async function* once(bytes: Buffer): AsyncGenerator<Buffer, void, undefined> {
-  yield bytes;
-}
-
 function metadataOf(
   files: ReadonlyMap<string, Buffer>,
   what: string,
 ): Pick<ChartFiles, 'metadata' | 'config'> {
   const bytes = files.get('Chart.yaml');
-  if (bytes === undefined) throw refused(what, 'a Chart.yaml', 'none');
-  let config: Readonly<Record<string, unknown>>;
+  if (bytes === undefined) throw refusedChart(what, 'a Chart.yaml', 'none');
+  let config: ChartFiles['config'];
   try {
-    config = fieldsOf(readYamlObject(bytes.toString('utf8')));
+    config = readYamlObject(bytes.toString('utf8'));
   } catch (cause) {
-    throw refused(what, 'a Chart.yaml in YAML', messageOf(cause), cause);
+    throw refusedChart(what, 'a Chart.yaml in YAML', messageOf(cause), cause);
   }
   const [name, version] = [textOf(config['name'], 63), textOf(config['version'], 128)];
   const named = name !== undefined && /^[a-z0-9][a-z0-9.-]*$/.test(name);
   if (!named || version === undefined || !/^[0-9A-Za-z][0-9A-Za-z.+-]*$/.test(version))
-    throw refused(
+    throw refusedChart(
       what,
       'a Chart.yaml with name and version',
       `${quoted(String(name))}, ${quoted(String(version))}`,
@@ -149,7 +148,12 @@ function metadataOf(
   };
 }
 
-function refused(what: string, expected: string, found: string, cause?: unknown): StowageError {
+export function refusedChart(
+  what: string,
+  expected: string,
+  found: string,
+  cause?: unknown,
+): StowageError {
   return new StowageError('content-refused', `${what} is not a chart archive`, {
     ...{ expected, found, cause },
     hint: 'download the chart again with helm pull, or package it with helm package, and compare',

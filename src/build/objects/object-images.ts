@@ -1,5 +1,6 @@
 import type { Json } from '../../core/canonical-json.ts';
 import { fieldsOf, textOf } from '../../core/fields.ts';
+import type { ImageField } from '../../format/cluster-content.ts';
 import type { ObjectPath } from '../../format/rendered-objects.ts';
 
 /** Where the image of an object is: one text, or several texts that an operator joins. */
@@ -11,15 +12,6 @@ export interface ImagePlace {
 
 /** The whole reference, or what operators ask for instead. */
 export type ImagePart = 'reference' | 'repository' | 'name' | 'version';
-
-/** A field of a custom resource that is, or contains, an image. */
-export interface ImageField {
-  readonly kind: string;
-  /** The group of its API; any if absent. */
-  readonly group?: string;
-  /** Names separated by dots; `*` for each member or element. */
-  readonly path: string;
-}
 
 /**
  * Fields of operators' resources, after their documentation: the value is a reference, or an object with `repository`,

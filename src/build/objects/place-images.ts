@@ -1,14 +1,9 @@
 import type { Json } from '../../core/canonical-json.ts';
 import { StowageError } from '../../core/error.ts';
+import type { ImageField } from '../../format/cluster-content.ts';
 import type { Filled, ObjectPath, RenderedObject } from '../../format/rendered-objects.ts';
 import { parseReference, referenceName } from '../../source/reference.ts';
-import {
-  hiddenReferences,
-  type ImageField,
-  type ImagePlace,
-  imagesIn,
-  walk,
-} from './object-images.ts';
+import { hiddenReferences, type ImagePlace, imagesIn, walk } from './object-images.ts';
 import { named } from './render.ts';
 
 /** A reference in an object that no image of the bundle has. */
@@ -31,7 +26,7 @@ export function referencesOf(
 }
 
 /**
- * A name for each reference: that of the image in the manifest with the same reference, otherwise one made of the last
+ * A name for each of these references and of those in the manifest: that of the image in the manifest with the same reference, otherwise one made of the last
  * part of the repository.
  * @param taken the names of everything in the bundle
  */
@@ -43,7 +38,7 @@ export function nameImages(
   const names = new Map<string, string>();
   for (const { name, source } of images) names.set(referenceName(parseReference(source)), name);
   const used = new Set([...taken, ...names.values()]);
-  const found = new Map<string, string>();
+  const found = new Map(names);
   for (const reference of references) {
     const existing = names.get(reference);
     const name = existing ?? freeName(parseReference(reference).repository, used);

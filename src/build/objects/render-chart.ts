@@ -28,10 +28,13 @@ export interface ChartInput {
   readonly apiVersions: readonly string[];
 }
 
+/** Where programs render. */
+export type RenderPlace = Pick<Confinement, 'folder' | 'env' | 'signal'>;
+
 /** One rendering. */
 export interface ChartRun {
   /** A folder with the chart in `chart`. */
-  readonly confinement: Pick<Confinement, 'folder' | 'env' | 'signal'>;
+  readonly confinement: RenderPlace;
   readonly namespace: string;
   /** With the stand-ins of this rendering. */
   readonly values: readonly Json[];
@@ -39,9 +42,7 @@ export interface ChartRun {
 }
 
 /** The version of the helm in `PATH`, such as `v4.2.3`. @throws StowageError `source-unsupported` for none, or one before 3.14 */
-export async function helmVersion(
-  confinement: Pick<Confinement, 'folder' | 'env' | 'signal'>,
-): Promise<string> {
+export async function helmVersion(confinement: RenderPlace): Promise<string> {
   const { status, output } = await runConfined('helm', ['version', '--template', '{{.Version}}'], {
     ...confinement,
     ...RENDER_LIMITS,

@@ -6,15 +6,16 @@ import type { Environment } from '../../core/environment.ts';
 import { StowageError } from '../../core/error.ts';
 import { fieldsOf, textOf } from '../../core/fields.ts';
 import { printable } from '../../core/printable.ts';
+import type { ObjectName } from '../../format/cluster-content.ts';
 import type { Parameter } from '../../format/deployment.ts';
 import type { StreamedObject } from '../../format/object-stream.ts';
-import type { ObjectPath, RenderedObject } from '../../format/rendered-objects.ts';
+import type { Filled, ObjectPath, RenderedObject } from '../../format/rendered-objects.ts';
 import { makeFolder } from '../../io/folder.ts';
 import type { ChartFiles } from './chart-files.ts';
 import { hookOf } from './hooks.ts';
 import { withoutLookup } from './lookup.ts';
 import { type ChartInput, helmVersion, prepareChart, renderChart } from './render-chart.ts';
-import { mergeRounds, standIns } from './stand-ins.ts';
+import { mergeRounds, parametersIn, type StandIns, standIns } from './stand-ins.ts';
 
 export interface RenderContext {
   /** Where the temporary folders are. */
@@ -22,6 +23,8 @@ export interface RenderContext {
   readonly env: Environment;
   readonly signal: AbortSignal;
   readonly parameters: Readonly<Record<string, Parameter>>;
+  /** Objects that are left out. */
+  readonly without: readonly ObjectName[];
 }
 
 export interface RenderedChart {
@@ -41,29 +44,30 @@ export async function renderForSites(
   input: ChartInput,
   context: RenderContext,
 ): Promise<RenderedChart> {
-  const { parameters, env, signal } = context;
+  const { env, signal } = context;
+  const parameters = parametersOf(input, context.parameters);
   const rounds = [standIns(parameters, 0), standIns(parameters, 1)] as const;
-  const run = async (
-    files: ChartFiles,
-    round: 0 | 1,
-    isUpgrade: boolean,
-  ): Promise<StreamedObject[]> =>
+  const run = async (files: ChartFiles, stand: StandIns, isUpgrade: boolean): Promise<Rendered> =>
     inFolder(context.folder, async (folder) => {
       await prepareChart(files, folder);
-      const { namespace, fill } = rounds[round];
-      return renderChart(input, {
+      const { namespace, fill } = stand;
+      const all = await renderChart(input, {
         confinement: { folder, env, signal },
         ...{ namespace, isUpgrade, values: input.values.map(fill) },
       });
+      return all.filter(
+        ({ object }) =>
+          !context.without.some((each) => isNamed(object, each, (text) => stand.restore(text))),
+      );
     });
   const helm = await inFolder(context.folder, (folder) => helmVersion({ folder, env, signal }));
-  const first = await run(chart, 0, false);
-  const second = await run(chart, 1, false);
-  requireSame(input.what, first, await run(chart, 0, true), {
+  const first = await run(chart, rounds[0], false);
+  const second = await run(chart, rounds[1], false);
+  requireSame(input.what, first, await run(chart, rounds[0], true), {
     found: 'asks whether it is an upgrade (Release.IsUpgrade)',
     hint: 'set a value that makes the chart render the same for an installation and an upgrade, or leave the object out with without:',
   });
-  await run(withoutLookup(chart), 0, false);
+  await requireNoLookup(input.what, () => run(withoutLookup(chart), rounds[0], false));
   requireSame(input.what, first, second, {
     found: 'renders other objects when a value of the site is another',
     hint: 'give the chart a fixed value instead of the parameter',
@@ -86,7 +90,104 @@ export async function renderForSites(
       ...(hook === undefined ? {} : { hook }),
     };
   });
+  const given = Object.fromEntries(
+    Object.entries(parameters).flatMap(([name, each]) =>
+      each.default === undefined ? [] : [[name, each.default]],
+    ),
+  );
+  if (Object.keys(given).length > 0) {
+    const stand = standIns(parameters, 0, given);
+    requireCopied(input.what, objects, await run(chart, stand, false), stand);
+  }
   return { objects, helm };
+}
+
+type Rendered = readonly StreamedObject[];
+
+/** The parameters in the values of a chart. @throws StowageError `chart-unsupported` for one that is true or false */
+function parametersOf(
+  { what, values }: ChartInput,
+  all: RenderContext['parameters'],
+): RenderContext['parameters'] {
+  const used = new Set(values.flatMap(parametersIn));
+  const unknown = [...used].find((name) => !Object.hasOwn(all, name));
+  if (unknown !== undefined)
+    throw new StowageError('manifest-invalid', `unknown parameter ${unknown} in ${what}`, {
+      expected: 'a name under parameters in the manifest',
+      found: `\${parameters.${unknown}} in its values`,
+      hint: 'correct the name, or add the parameter',
+    });
+  const switches = [...used].filter((name) => all[name]?.type === 'boolean');
+  if (switches.length > 0)
+    throw new StowageError('chart-unsupported', `${what} cannot be rendered once for every site`, {
+      expected: 'texts and numbers, which templates copy',
+      found: `${switches.join(', ')}: a parameter that is true or false decides what is rendered`,
+      hint: 'give the chart true or false itself; for sites that differ, make two releases',
+    });
+  return Object.fromEntries(Object.entries(all).filter(([name]) => used.has(name)));
+}
+
+/** @throws StowageError `chart-unsupported` when the chart asks the cluster for objects */
+async function requireNoLookup(what: string, rendering: () => Promise<unknown>): Promise<void> {
+  try {
+    await rendering();
+  } catch (cause) {
+    if (!(cause instanceof StowageError) || cause.code !== 'chart-failed') throw cause;
+    throw new StowageError('chart-unsupported', `${what} asks the cluster (lookup)`, {
+      expected: 'templates that need only the values',
+      found: cause.found ?? '',
+      hint: 'set the value that the template would look up, or turn that part of the chart off',
+      cause,
+    });
+  }
+}
+
+/** The default of a parameter must give the objects that a site gets by writing it in their place. */
+function requireCopied(
+  what: string,
+  objects: readonly RenderedObject[],
+  found: Rendered,
+  stand: StandIns,
+): void {
+  const expected = objects.map(({ object, filled }) =>
+    canonicalJson(withoutChecksums(stand.fillPlaced(object), filled)),
+  );
+  const index = objects.findIndex(({ filled }, at) => {
+    const other = found[at]?.object;
+    return other === undefined || expected[at] !== canonicalJson(withoutChecksums(other, filled));
+  });
+  if (index < 0 && found.length === objects.length) return;
+  const { object, source } = found[index < 0 ? objects.length : index] ?? found[0] ?? never();
+  throw new StowageError('chart-unsupported', `${what} cannot be rendered once for every site`, {
+    expected: 'values of the site that the templates copy',
+    found: `${named(object, stand.restore)} in ${source} is another with the default of a parameter: a template computes with it`,
+    hint: 'give the chart a fixed value in place of the parameter',
+  });
+}
+
+function withoutChecksums(object: Json, filled: readonly Filled[]): Json {
+  const checksums = new Set(
+    filled.filter(({ as }) => as === 'checksum').map(({ path }) => JSON.stringify(path)),
+  );
+  const copy = (value: Json, path: ObjectPath): Json => {
+    if (checksums.has(JSON.stringify(path))) return null;
+    if (Array.isArray(value)) return value.map((each: Json, index) => copy(each, [...path, index]));
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(
+      Object.entries(value).map(([name, each]) => [name, copy(each ?? null, [...path, name])]),
+    );
+  };
+  return checksums.size === 0 ? object : copy(object, []);
+}
+
+/** Whether an object has this kind and name. */
+export function isNamed(
+  object: { readonly [member: string]: Json },
+  { kind, name }: ObjectName,
+  restore: (text: string) => string = (text) => text,
+): boolean {
+  const found = textOf(fieldsOf(object['metadata'])['name'], 253) ?? '';
+  return object['kind'] === kind && restore(found) === name;
 }
 
 /** Kind and name of an object, for messages. */

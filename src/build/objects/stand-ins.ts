@@ -10,6 +10,8 @@ export interface StandIns {
   readonly namespace: string;
   /** Replaces each `${parameters.NAME}`; a text that is one integer parameter becomes a number. */
   fill(values: Json): Json;
+  /** {@link fill}, for objects with placeholders: the namespace too. */
+  fillPlaced(object: Json): Json;
   /** The placeholders in place of the stand-ins. */
   restore(text: string): string;
   /** The parameter of which this number is the stand-in. */
@@ -22,18 +24,27 @@ const PARAMETER = /\$\{parameters\.([a-z][A-Za-z0-9]*)\}/g;
 const FIRST_NUMBER = [41_207, 52_609] as const;
 const STEP = 17;
 
+/** The values of some parameters, in place of their stand-ins. */
+export type Given = Readonly<Record<string, string | number | boolean>>;
+
 /**
  * The stand-ins of one rendering. Those of texts have a different length in each round, so that a template that cuts or
  * hashes them renders something else.
  */
-export function standIns(parameters: Readonly<Record<string, Parameter>>, round: Round): StandIns {
+export function standIns(
+  parameters: Readonly<Record<string, Parameter>>,
+  round: Round,
+  given: Given = {},
+): StandIns {
   const names = Object.keys(parameters).toSorted();
   const namespace = text('namespace', round);
-  const texts = new Map(names.map((name) => [name, text(`parameter ${name}`, round)]));
+  const texts = new Map(
+    names.map((name) => [name, String(own(given, name) ?? text(`parameter ${name}`, round))]),
+  );
   const numbers = new Map(
     names
       .filter((name) => parameters[name]?.type === 'integer')
-      .map((name, index) => [name, FIRST_NUMBER[round] + index * STEP]),
+      .map((name, index) => [name, Number(own(given, name) ?? FIRST_NUMBER[round] + index * STEP)]),
   );
   const of = (name: string): string => String(numbers.get(name) ?? texts.get(name) ?? '');
   const fill = (value: Json): Json => {
@@ -51,13 +62,33 @@ export function standIns(parameters: Readonly<Record<string, Parameter>>, round:
   return {
     namespace,
     fill,
+    fillPlaced: (value) => fill(withNamespace(value, namespace)),
     restore: (found) => {
       let restored = found.replaceAll(namespace, NAMESPACE);
-      for (const name of names) restored = restored.replaceAll(of(name), `\${parameters.${name}}`);
+      for (const name of names)
+        if (own(given, name) === undefined)
+          restored = restored.replaceAll(of(name), `\${parameters.${name}}`);
       return restored;
     },
     parameterOf: (value) => [...numbers].find(([, number]) => number === value)?.[0],
   };
+}
+
+function own(given: Given, name: string): string | number | boolean | undefined {
+  return Object.hasOwn(given, name) ? given[name] : undefined;
+}
+
+function withNamespace(value: Json, namespace: string): Json {
+  return JSON.parse(
+    JSON.stringify(value, (_, each: unknown) =>
+      typeof each === 'string' ? each.replaceAll(NAMESPACE, namespace) : each,
+    ),
+  ) as Json;
+}
+
+/** The parameters in the texts of a value. */
+export function parametersIn(value: Json | undefined): string[] {
+  return [...JSON.stringify(value ?? null).matchAll(PARAMETER)].map(([, name = '']) => name);
 }
 
 function text(what: string, round: Round): string {

@@ -1,0 +1,71 @@
+import { fieldsOf, listOf, textOf } from '../core/fields.ts';
+import type { LockedBlob } from '../format/locked-content.ts';
+import { parseRemote } from '../net/http-body.ts';
+import { malformed } from '../net/http-error.ts';
+import { readDescriptor } from './oci-manifest.ts';
+import type { Reader } from './oci-reader.ts';
+import { parseReference, repositoryName } from './reference.ts';
+
+/** The media types of a chart in a registry (helm.sh/docs/topics/registries). */
+const CONFIG = 'application/vnd.cncf.helm.config.v1+json';
+const CONTENT = 'application/vnd.cncf.helm.chart.content.v1.tar+gzip';
+const PROVENANCE = 'application/vnd.cncf.helm.chart.provenance.v1.prov';
+const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
+const MAX_CONFIG_BYTES = 1_048_576;
+
+/** A chart in a registry. */
+export interface ResolvedChart {
+  /** `registry/repository`. */
+  readonly repository: string;
+  readonly manifest: LockedBlob;
+  /** Its exact bytes. */
+  readonly bytes: Buffer;
+  /** The config, the archive and, if there is one, the signature file. */
+  readonly blobs: readonly LockedBlob[];
+  readonly archive: LockedBlob;
+}
+
+/**
+ * Resolves a chart in a registry.
+ * @param reference with a tag or a digest
+ * @param maxBytes of the archive
+ * @throws StowageError `source-not-found`, `source-malformed` for other content than a chart, other `source-*`
+ */
+export async function resolveChart(
+  reader: Reader,
+  { reference, maxBytes }: { readonly reference: string; readonly maxBytes: number },
+  signal: AbortSignal,
+): Promise<ResolvedChart> {
+  const place = parseReference(reference);
+  const found = await reader.manifest(place, place.digest ?? place.tag ?? 'latest', signal);
+  const { bytes, digest, asked } = found;
+  const fields = fieldsOf(parseRemote(bytes, asked));
+  const refused = (expected: string, seen: string): Error =>
+    malformed(asked, { expected, found: seen });
+  const blob = (value: unknown, max: number): LockedBlob => {
+    const each = readDescriptor(fieldsOf(value), asked);
+    if (each.size > max) throw refused(`at most ${max} bytes`, `${each.size} bytes`);
+    return each;
+  };
+  const config = blob(fields['config'], MAX_CONFIG_BYTES);
+  if (config.mediaType !== CONFIG)
+    throw refused(`a Helm chart: a config of type ${CONFIG}`, config.mediaType || 'no config');
+  const layers = listOf(fields['layers']).map((each) => blob(each, maxBytes));
+  const contents = layers.filter(({ mediaType }) => mediaType === CONTENT);
+  const others = layers.filter(({ mediaType }) => mediaType !== CONTENT);
+  const [archive] = contents;
+  const strange = others.find(({ mediaType }) => mediaType !== PROVENANCE);
+  if (archive === undefined || contents.length > 1 || others.length > 1 || strange !== undefined)
+    throw refused(
+      'one layer with the chart, and at most one with its signature',
+      strange?.mediaType ?? `${contents.length} charts and ${others.length} signatures`,
+    );
+  return {
+    repository: repositoryName(place),
+    manifest: {
+      ...{ digest, size: bytes.length },
+      mediaType: textOf(fields['mediaType'], 255) ?? (found.contentType || MANIFEST),
+    },
+    ...{ bytes, archive, blobs: [config, archive, ...others] },
+  };
+}
