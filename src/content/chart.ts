@@ -110,7 +110,7 @@ export const chartKind: ContentKind<ChartForms> = {
       layers: [objects.digest],
     })),
   ],
-  pushedAs: ({ chart }) => ({ registry: 'charts', path: chart }),
+  pushedAs: ({ chart }) => ({ registry: 'charts', path: chart, name: `charts/${chart}` }),
   offer,
 
   title: ({ name }) => `Chart ${name}`,

@@ -96,6 +96,14 @@ export interface Served {
   readonly upstream?: { readonly registry: string; readonly path: string };
 }
 
+/** The names of an item for `stowage push`. */
+export interface PushedAs {
+  readonly registry: string;
+  readonly path: string;
+  /** Its repository below that of the release; the name of the item if absent. */
+  readonly name?: string;
+}
+
 /** What `bundle.json` states about a manifest in the bundle. */
 export interface ManifestClaim {
   /** Such as `the manifest of model chat`. */
@@ -163,7 +171,7 @@ export interface KindAtSite<F extends Forms> {
   /** For a kind that is also served through the Hub API and as model images. */
   hubModel?(item: F['bundled']): HubModel;
   /** Its registry and path for the naming rule of `stowage push`. */
-  pushedAs(item: F['bundled']): { readonly registry: string; readonly path: string };
+  pushedAs(item: F['bundled']): PushedAs;
   /** Absent for a kind that the depot's page does not list. */
   offer?(item: F['bundled'], depot: DepotAddress): Offer;
 }

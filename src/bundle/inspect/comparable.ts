@@ -10,6 +10,7 @@ import { type Lock, lockKind } from '../../format/lock.ts';
 import type { BundleView } from './bundle-view.ts';
 import { type NamedSigner, namedSigners } from './named-signers.ts';
 import { readPackages } from './packages.ts';
+import { readRendered } from './rendered.ts';
 
 /** A bundle or a lock in a form that can be compared. */
 export interface Comparable extends Sections<'compared'> {
@@ -40,7 +41,7 @@ export async function comparableBundle(view: BundleView): Promise<Comparable> {
   const { id, bundle, verdict } = view;
   const lock = await readPackedLock(view);
   const bill = await readPackageLists(view);
-  const seen = bill === undefined ? {} : { bill };
+  const seen = { ...(bill && { bill }), objects: await readRendered(view) };
   const { control, installers = [], parity } = bundle;
   const others = [...control, ...installers, ...(parity?.rows.flat() ?? [])];
   return {

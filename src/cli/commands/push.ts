@@ -96,8 +96,7 @@ function namesOf(bundle: Bundle, cars: boolean): [string, Named][] {
   return fromBundle(
     bundle,
     (kind, item) => {
-      const { name } = item;
-      const { registry, path } = kind.pushedAs(item);
+      const { registry, path, name = item.name } = kind.pushedAs(item);
       const car = of(`${name}-car`, registry, `${path}-car`);
       const withCar = cars && hasCar.has(name);
       return [of(name, registry, path), ...(withCar ? [car] : [])];
