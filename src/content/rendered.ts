@@ -45,10 +45,23 @@ export function renderingOrigins(item: {
   ];
 }
 
-/** The powers as lines of a tree; one line says that there are none. */
+/** What the first word of a power stands for. */
+const POWER_GROUPS: Readonly<Record<string, string>> = {
+  cluster: 'objects of the whole cluster',
+  pod: 'pods that are not confined',
+  rights: 'rights that it grants',
+  webhook: 'webhooks that it installs',
+};
+
+/** The powers as lines of a tree, in groups with their numbers; one line says that there are none. */
 export function powerBranches(powers: readonly string[]): Branch[] {
   if (powers.length === 0) return [{ text: 'powers: none beyond its namespace' }];
-  return [{ text: 'powers', below: powers.map((text) => ({ text })) }];
+  const groups = Map.groupBy(powers, (each) => each.slice(0, each.indexOf(': ')));
+  const below = [...groups].map(([name, list]) => ({
+    text: `${POWER_GROUPS[name] ?? name}: ${list.length}`,
+    below: list.map((each) => ({ text: each.slice(name.length + 2) })),
+  }));
+  return [{ text: 'powers', below }];
 }
 
 /** The powers as a table: what kind, and what they are. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
 import type { Json } from '../../core/canonical-json.ts';
 import { messageOf, StowageError } from '../../core/error.ts';
 import { textOf } from '../../core/fields.ts';
@@ -28,6 +28,8 @@ export interface ChartFiles {
   readonly config: { readonly [member: string]: Json };
   readonly files: ReadonlyMap<string, Buffer>;
 }
+
+const unzip = promisify(gunzip);
 
 /** More than any published chart has; Helm's own limit of a file is 5 MiB, and of a chart 100 MiB. */
 export const MAX_CHART_BYTES: number = 64 * MIB;
@@ -103,17 +105,8 @@ export async function writeChart({ files }: ChartFiles, folder: string): Promise
 }
 
 async function* unzipped(archive: Buffer): AsyncGenerator<Buffer, void, undefined> {
-  let total = 0;
-  const gunzip = createGunzip();
-  const fed = pipeline([archive], gunzip);
-  fed.catch(() => {}); // reading from it throws the same
-  for await (const chunk of gunzip) {
-    total += (chunk as Buffer).length;
-    // Headers and padding take room beside the files.
-    if (total > 2 * MAX_UNPACKED_BYTES) throw new Error('more than the limit of an unpacked chart');
-    yield chunk as Buffer;
-  }
-  await fed;
+  // Headers and padding take room beside the files.
+  yield await unzip(archive, { maxOutputLength: 2 * MAX_UNPACKED_BYTES });
 }
 
 function metadataOf(

@@ -63,7 +63,11 @@ export async function renderForSites(
   const helm = await inFolder(context.folder, (folder) => helmVersion({ folder, env, signal }));
   const first = await run(chart, rounds[0], false);
   const second = await run(chart, rounds[1], false);
-  requireSame(input.what, first, await run(chart, rounds[0], true), {
+  const upgraded = await run(chart, rounds[0], true);
+  // Random values differ there too, and are no question about upgrades.
+  if (!isSame(first, upgraded))
+    requireSteady(input.what, [first, await run(chart, rounds[0], false)], rounds[0]);
+  requireSame(input.what, first, upgraded, {
     found: 'asks whether it is an upgrade (Release.IsUpgrade)',
     hint: 'set a value that makes the chart render the same for an installation and an upgrade, or leave the object out with without:',
   });
@@ -222,6 +226,25 @@ function requireSame(
     found: `${named(object)} in ${source} ${found}`,
     hint,
   });
+}
+
+function isSame(a: Rendered, b: Rendered): boolean {
+  const text = (list: Rendered): string => canonicalJson(list.map(({ object }) => object));
+  return text(a) === text(b);
+}
+
+/** @throws StowageError `chart-unsupported` for what differs between two renderings with the same values */
+function requireSteady(
+  what: string,
+  [first, again]: readonly [Rendered, Rendered],
+  stand: StandIns,
+): void {
+  for (const [index, { object, source }] of first.entries()) {
+    const other = again[index]?.object ?? null;
+    const [difference] = mergeRounds([object, other], [stand, stand]).differences;
+    if (difference !== undefined)
+      throw computed(what, named(object, stand.restore), difference, source);
+  }
 }
 
 function computed(what: string, object: string, path: ObjectPath, source: string): StowageError {

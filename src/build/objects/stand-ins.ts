@@ -20,8 +20,8 @@ export interface StandIns {
 
 export const NAMESPACE = '${release.namespace}';
 const PARAMETER = /\$\{parameters\.([a-z][A-Za-z0-9]*)\}/g;
-/** Below 65536, as many are ports, and far from the ports that programs use. */
-const FIRST_NUMBER = [41_207, 52_609] as const;
+/** Below 65536, as many are ports, and far apart, so that templates that count with them render something else. */
+const FIRST_NUMBER = [41_207, 2_609] as const;
 const STEP = 17;
 
 /** The values of some parameters, in place of their stand-ins. */
