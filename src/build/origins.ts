@@ -34,8 +34,8 @@ export interface Sources {
   readonly http: Http;
   readonly git: Git;
   /**
-   * For podman and docker, which export images from their storage, and for helm and kubectl, which get only its `PATH`; by default
-   * that of this process.
+   * For podman and docker, which export images from their storage (by default that of this process), and for helm and kubectl, which
+   * get only its `PATH`.
    */
   readonly env?: Environment;
 }
