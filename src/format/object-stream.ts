@@ -63,7 +63,15 @@ export function readYamlObject(text: string): { readonly [member: string]: Json 
 function contentOf(document: Document.Parsed): Json {
   const [error] = document.errors;
   if (error !== undefined) throw new SyntaxError(error.message.split('\n')[0] ?? '');
-  return plain(document.toJS({ maxAliasCount: MAX_ALIASES }) as unknown);
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: MAX_ALIASES });
+  } catch (cause) {
+    // An alias without an anchor, or aliases that explode.
+    if (!(cause instanceof ReferenceError)) throw cause;
+    throw new SyntaxError(cause.message, { cause });
+  }
+  return plain(value);
 }
 
 function identity(tag: Tags[number]): string {

@@ -43,7 +43,7 @@ export async function findListedChart(
   const entry = entries.find((each) => each['version'] === version);
   if (entry === undefined) throw unlisted(what, { chart, version }, entries);
   const [first = ''] = textsOf(entry['urls']);
-  if (!URL.canParse(first, `${url}/`))
+  if (first === '' || !URL.canParse(first, `${url}/`))
     throw malformed(what, 'the address of the archive', oneLine(first) || 'none');
   const archive = new URL(first, `${url}/`);
   if (pointsToLocal(archive, from))

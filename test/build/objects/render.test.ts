@@ -66,7 +66,6 @@ metadata:
           'spec:\n  replicas: {{ .Values.replicas }}\n',
         ),
       },
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: placeholders of the manifest
       { values: { domain: '${parameters.domain}', replicas: '${parameters.replicas}' } },
     );
     expect(helm).toMatch(/^v[34]\./);
@@ -75,7 +74,6 @@ metadata:
     expect(config).toMatchObject({
       object: {
         data: {
-          // biome-ignore lint/suspicious/noTemplateCurlyInString: as above
           ...{ url: 'https://${parameters.domain}/x', namespace: '${release.namespace}' },
           ...{ kube: 'v1.34.0', has: 'true', mode: '0644' },
         },
@@ -87,7 +85,6 @@ metadata:
       ].toReversed(),
     });
     expect(run).toMatchObject({
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: as above
       object: { spec: { replicas: '${parameters.replicas}' } },
       filled: [{ path: ['spec', 'replicas'], as: 'number' }],
     });
@@ -107,7 +104,6 @@ metadata:
 
   it('gives the same objects each time', async () => {
     const files = { 'templates/a.yaml': configMap('a', 'x: "{{ .Values.domain }}"') };
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: as above
     const given = { values: { domain: '${parameters.domain}' } };
     expect(await render(files, given)).toEqual(await render(files, given));
   });
@@ -156,7 +152,6 @@ describe('when a chart cannot be rendered once for every site', { timeout: 120_0
       () =>
         render(
           { 'templates/a.yaml': template },
-          // biome-ignore lint/suspicious/noTemplateCurlyInString: placeholders of the manifest
           { values: { domain: '${parameters.domain}', port: '${parameters.port}' } },
         ),
       'chart-unsupported',
@@ -167,7 +162,6 @@ describe('when a chart cannot be rendered once for every site', { timeout: 120_0
 
   it('refuses a parameter that is true or false, and one that the manifest does not have', async () => {
     const files = { 'templates/a.yaml': configMap('a', 'x: "{{ .Values.x }}"') };
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: as above
     const given = (name: string): Given => ({ values: { x: `\${parameters.${name}}` } });
     const refused = await expectCode(() => render(files, given('debug')), 'chart-unsupported');
     expect(refused.found).toContain('debug');
