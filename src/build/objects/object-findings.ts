@@ -38,6 +38,9 @@ export async function examineObjects(items: readonly RenderedItem[]): Promise<Fi
 
 const URL_HOST =
   /\b[a-z][a-z0-9+.-]*:\/\/(?:[^\s/@"'<>]+@)?([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)/g;
+/** Public registries in a name without a tag, which cannot be told from other texts by its form. */
+const REGISTRY =
+  /(?<![\w./@-])((?:docker|quay|ghcr|gcr|nvcr)\.io|(?:[a-z0-9-]+\.)+(?:gcr\.io|pkg\.dev)|registry\.k8s\.io|public\.ecr\.aws|mcr\.microsoft\.com)\/[a-z0-9]/g;
 /** Names that only the cluster resolves, and addresses of private networks. */
 const OF_CLUSTER =
   /^[^.]+$|\.(?:svc|local|localhost|internal)$|\.svc\.|^(?:127|10|169\.254|192\.168|172\.(?:1[6-9]|2[0-9]|3[01]))\.[0-9.]+$|^0\.0\.0\.0$/;
@@ -48,7 +51,7 @@ function hostsIn(object: { readonly [member: string]: Json }): string[] {
   const hosts = new Set<string>();
   walk(object, [], (value, path) => {
     if (typeof value !== 'string' || path.at(-1) === 'description') return;
-    for (const [, host = ''] of value.matchAll(URL_HOST))
+    for (const [, host = ''] of [...value.matchAll(URL_HOST), ...value.matchAll(REGISTRY)])
       if (!OF_CLUSTER.test(host)) hosts.add(host.toLowerCase());
   });
   return [...hosts].toSorted();
