@@ -174,6 +174,7 @@ describe('when a document has a schema', () => {
     'manifests/README.md',
     'manifests/FORMATS.md',
     'manifests/KUBERNETES.md',
+    'manifests/CHARTS.md',
     'signing/README.md',
     'signing/KEYS.md',
     'signing/TRUST.md',

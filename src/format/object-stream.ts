@@ -41,7 +41,9 @@ export function readObjectStream(text: string): StreamedObject[] {
   let pending = '';
   return documents.flatMap((document) => {
     const value = contentOf(document);
-    const before = [document.commentBefore, document.contents?.commentBefore, document.comment];
+    const { commentBefore, contents, comment } = document;
+    const alone = value === null ? contents?.comment : undefined;
+    const before = [commentBefore, contents?.commentBefore, comment, alone];
     const named = /^\s*Source:\s*(\S.*?)\s*$/m.exec(before.filter(Boolean).join('\n'))?.[1];
     const source = named ?? pending;
     // A file that begins with `---` leaves the comment in a document of its own.
