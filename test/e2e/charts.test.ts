@@ -248,7 +248,7 @@ describe('when a release consists of published charts', () => {
           removed: [],
           changed: [
             {
-              name: 'Deployment.apps lws-controller-manager',
+              name: expect.stringMatching(/^Deployment\.apps .*\/leaders-lws-controller-manager$/),
               changes: [{ path: 'spec.replicas', to: 3 }],
             },
           ],

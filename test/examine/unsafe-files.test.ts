@@ -22,6 +22,7 @@ describe('when a file is refused', () => {
       'archive-too-large',
       'examine-limit',
       'hub-unsafe',
+      'object-image',
     ];
     expect(refusals.filter((each) => !shown.has(each)).sort()).toEqual(others.sort());
   });
