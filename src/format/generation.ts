@@ -43,9 +43,13 @@ export interface DeployedRelease {
   readonly acceptance: readonly AcceptancePrompt[];
 }
 
+const schemas = ['stowage/generation/v2', 'stowage/generation/v3'] as const;
+export type GenerationSchema = (typeof schemas)[number];
+
 /** One applied state of the site. */
 export interface Generation {
-  readonly schema: 'stowage/generation/v2';
+  /** Version 3 if a workload has `sets` or `podSecurity`. */
+  readonly schema: GenerationSchema;
   /** 0 for the site before the first change. */
   readonly number: number;
   readonly appliedAt: string;
@@ -84,24 +88,39 @@ const release: z.ZodType<DeployedRelease> = exact(
 );
 
 const schema: z.ZodType<Generation> = exact(
-  z.strictObject({
-    schema: z.literal('stowage/generation/v2'),
-    number: z.int().min(0),
-    appliedAt: field.moment,
-    releases: z.array(release).max(1000),
-  }),
+  z
+    .strictObject({
+      schema: z.literal(schemas),
+      number: z.int().min(0),
+      appliedAt: field.moment,
+      releases: z.array(release).max(1000),
+    })
+    .refine(
+      ({ schema: named, releases }) => named === schemas[1] || generationSchema(releases) === named,
+      {
+        path: ['schema'],
+        message: `the releases have fields of ${schemas[1]}`,
+      },
+    ),
 );
 
 export const generationKind: DocumentKind<Generation> = {
   name: 'generation',
   versionIn: schemaMember('generation'),
   older: [olderVersion(generationV1Schema, convertV1)],
+  span: schemas.length,
   code: 'state-damaged',
   schema,
   maxBytes: MAX_INDEX_BYTES,
   hint: 'restore the site folder from its backup, or install the release again',
   newerHint: newerHints.site,
 };
+
+/** The first version that has every field of these releases. */
+export function generationSchema(releases: Generation['releases']): GenerationSchema {
+  const later = releases.some(({ workload: each }) => 'sets' in each || 'podSecurity' in each);
+  return later ? schemas[1] : schemas[0];
+}
 
 /**
  * A generation of version 0.1: its networks and services become a workload. What runs keeps its names, which carry no

@@ -72,6 +72,8 @@ export interface KubernetesSite {
   readonly switch: 'auto' | 'beside' | 'stop-first';
   /** `namespace` where the cluster assigns user ids, as OpenShift does. */
   readonly user: 'manifest' | 'namespace';
+  /** Whether charts and objects may have objects that are in no namespace, such as definitions and cluster roles. */
+  readonly clusterScoped: boolean;
 }
 
 /** RFC 1123 label; names of nodes and resources may have dots and a prefix. */
@@ -174,6 +176,7 @@ export const kubernetesSite: z.ZodType<KubernetesSite> = exact(
       service: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']).default('ClusterIP'),
       switch: z.enum(['auto', 'beside', 'stop-first']).default('auto'),
       user: z.enum(['manifest', 'namespace']).default('manifest'),
+      clusterScoped: z.boolean().default(true),
     })
     .refine(
       ({ weights, claim, storageClass }) =>

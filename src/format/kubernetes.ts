@@ -1,8 +1,15 @@
 import * as z from 'zod';
 import { MAX_INDEX_BYTES } from '../core/limits.ts';
+import {
+  type ObjectEndpoint,
+  objectEndpoint,
+  type ReadyWhen,
+  readyWhen,
+} from './cluster-content.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
+import { type Hook, hook, MAX_OBJECTS } from './rendered-objects.ts';
 import { type Adapter, adapter, type Health, health } from './service.ts';
 
 /** An object of the Kubernetes API, as it is applied. */
@@ -35,7 +42,31 @@ export type KubernetesWorkload = {
   readonly pullSecret?: { readonly name: string; readonly registry: string };
   /** How the content of the release gets to the claim that its pods mount; absent if that is not Stowage's work. */
   readonly fill?: KubernetesFill;
+  /** The charts and objects of the release, in the order in which they are applied; absent if it has none. */
+  readonly sets?: readonly KubernetesSet[];
+  /** The Pod Security Standard of the namespace, if the site makes it; `restricted` if absent. */
+  readonly podSecurity?: 'baseline' | 'privileged';
 };
+
+/** The objects of a chart or of `objects:`, with the values of the site. */
+export interface KubernetesSet {
+  readonly name: string;
+  /** In the order in which they are applied. A namespaced object without a namespace is in that of the release. */
+  readonly objects: readonly KubernetesObject[];
+  /** Objects that are made at a moment of the set's life. */
+  readonly hooks?: readonly KubernetesHook[];
+  readonly readyWhen?: readonly ReadyWhen[];
+  /** Whether objects that exist already are taken over, and given back when the release is uninstalled. */
+  readonly adopt?: true;
+  /** What answers the acceptance prompts that name this set. */
+  readonly endpoint?: ObjectEndpoint;
+  /** What the objects may do beyond their namespace, one line each. */
+  readonly powers: readonly string[];
+}
+
+export interface KubernetesHook extends Hook {
+  readonly object: KubernetesObject;
+}
 
 /** A volume with the content of a release, as a Job makes it. */
 export interface KubernetesFill {
@@ -100,20 +131,55 @@ const fill: z.ZodType<KubernetesFill> = exact(
   }),
 );
 
-const schema: z.ZodType<KubernetesWorkload> = exact(
-  z.strictObject({
-    kind: z.literal('kubernetes'),
-    site: field.hex(8),
-    release: field.name,
-    namespace: z.string().max(63),
-    ownsNamespace: z.boolean(),
-    objects: z.array(object).max(1000),
-    services: z.array(service).min(1),
-    pullSecret: z
-      .strictObject({ name: z.string().max(253), registry: z.string().max(255) })
-      .exactOptional(),
-    fill: fill.exactOptional(),
+/** Its metadata may have members that Stowage does not write, such as finalizers. */
+const setObject = z.looseObject({
+  apiVersion: z.string().max(253),
+  kind: z.string().max(63),
+  metadata: z.looseObject({
+    name: z.string().max(253),
+    namespace: z.string().max(63).exactOptional(),
+    labels: z.record(z.string(), z.string()).exactOptional(),
+    annotations: z.record(z.string(), z.string()).exactOptional(),
   }),
+}) as unknown as z.ZodType<KubernetesObject>;
+
+const set: z.ZodType<KubernetesSet> = exact(
+  z.strictObject({
+    name: field.name,
+    objects: z.array(setObject).max(MAX_OBJECTS),
+    hooks: z
+      .array(z.strictObject({ ...hook, object: setObject }))
+      .min(1)
+      .max(MAX_OBJECTS)
+      .exactOptional(),
+    readyWhen: readyWhen.exactOptional(),
+    adopt: z.literal(true).exactOptional(),
+    endpoint: objectEndpoint.exactOptional(),
+    powers: z.array(field.line(1024)),
+  }),
+);
+
+const schema: z.ZodType<KubernetesWorkload> = exact(
+  z
+    .strictObject({
+      kind: z.literal('kubernetes'),
+      site: field.hex(8),
+      release: field.name,
+      namespace: z.string().max(63),
+      ownsNamespace: z.boolean(),
+      objects: z.array(object).max(1000),
+      services: z.array(service),
+      pullSecret: z
+        .strictObject({ name: z.string().max(253), registry: z.string().max(255) })
+        .exactOptional(),
+      fill: fill.exactOptional(),
+      sets: z.array(set).min(1).max(1000).exactOptional(),
+      podSecurity: z.enum(['baseline', 'privileged']).exactOptional(),
+    })
+    .refine(({ services, sets }) => services.length > 0 || sets !== undefined, {
+      path: ['services'],
+      message: 'expected a service, or a set of objects',
+    }),
 );
 
 /** Part of a generation, so it has no version of its own. */

@@ -46,6 +46,9 @@ export interface Step {
 /** The rule of what a target ignores of a manifest. Always satisfied, and always shown. */
 export const IGNORED = 'ignored';
 
+/** The rule of what charts may do beyond their namespace, separated by semicolons. Always satisfied, and always shown. */
+export const POWERS = 'powers';
+
 /** A check that must pass before a plan can be applied. */
 export interface Constraint {
   readonly rule: string;
@@ -66,9 +69,12 @@ export interface Outage {
   readonly seconds: number;
 }
 
+const schemas = ['stowage/plan/v2', 'stowage/plan/v3'] as const;
+
 /** The ordered steps from the current to the new generation. */
 export interface Plan {
-  readonly schema: 'stowage/plan/v2';
+  /** Version 3 if one of its generations is of version 3. */
+  readonly schema: (typeof schemas)[number];
   readonly intent: Intent;
   /** A bundle's id, the number of a generation, or the name of a release. */
   readonly subject: string;
@@ -92,7 +98,7 @@ const operation: z.ZodType<Operation> = exact(
 
 const schema: z.ZodType<Plan> = exact(
   z.strictObject({
-    schema: z.literal('stowage/plan/v2'),
+    schema: z.literal(schemas),
     intent: z.enum(intents),
     subject: z.string().max(128),
     site: field.name,
@@ -130,12 +136,20 @@ export const planKind: DocumentKind<Plan> = {
   name: 'plan',
   versionIn: schemaMember('plan'),
   older: [olderVersion(planV1Schema, convertV1)],
+  span: schemas.length,
   code: 'state-damaged',
   schema,
   maxBytes: MAX_INDEX_BYTES,
   hint: 'make the plan again with stowage plan --output FILE',
   newerHint: newerHints.site,
 };
+
+/** The first version of a plan that has both generations. */
+export function planSchema(from: Generation, to: Generation): Plan['schema'] {
+  return [from, to].some(({ schema: each }) => each === 'stowage/generation/v3')
+    ? schemas[1]
+    : schemas[0];
+}
 
 /** A plan of version 0.1: the steps that start and stop services now say so of themselves. */
 function convertV1({ schema: _, from, to, steps, ...rest }: PlanV1): Plan {

@@ -36,11 +36,16 @@ export interface ServiceHealth {
   readonly drift?: readonly string[];
   /** When a person stopped it. */
   readonly stoppedAt?: string;
+  /** What the objects of a chart may do beyond their namespace, one line each; absent if nothing. */
+  readonly powers?: readonly string[];
 }
+
+const schemas = ['stowage/receipt/v2', 'stowage/receipt/v3'] as const;
 
 /** The site's signed statement of what it changed, stores and runs. */
 export interface Receipt {
-  readonly schema: 'stowage/receipt/v2';
+  /** Version 3 if a service has `powers`. */
+  readonly schema: (typeof schemas)[number];
   readonly site: string;
   readonly at: string;
   readonly tool: string;
@@ -78,7 +83,7 @@ export interface Receipt {
 
 const schema: z.ZodType<Receipt> = exact(
   z.strictObject({
-    schema: z.literal('stowage/receipt/v2'),
+    schema: z.literal(schemas),
     site: field.name,
     at: field.moment,
     tool: field.line(128),
@@ -103,6 +108,7 @@ const schema: z.ZodType<Receipt> = exact(
         ready: z.boolean().exactOptional(),
         drift: z.array(field.line(300)).min(1).max(1000).exactOptional(),
         stoppedAt: field.moment.exactOptional(),
+        powers: z.array(field.line(1024)).min(1).max(20_000).exactOptional(),
       }),
     ),
     host: z.strictObject({
@@ -131,11 +137,17 @@ export const receiptKind: DocumentKind<Receipt> = {
   name: 'receipt',
   versionIn: schemaMember('receipt'),
   older: [olderVersion(receiptV1Schema, convertV1)],
+  span: schemas.length,
   code: 'document-invalid',
   schema,
   maxBytes: MAX_CONTROL_FILE_BYTES,
   hint: 'ask the site for the receipt again',
 };
+
+/** The first version of a receipt that has every field of this health. */
+export function receiptSchema(health: Receipt['health']): Receipt['schema'] {
+  return health.some(({ powers }) => powers !== undefined) ? schemas[1] : schemas[0];
+}
 
 /** A receipt of version 1 says nothing of readiness and drift. */
 function convertV1({ schema: _, ...rest }: ReceiptV1): Receipt {

@@ -62,6 +62,12 @@ const path: z.ZodType<(string | number)[]> = exact(
     .max(64),
 );
 
+/** The members of a {@link Hook}. */
+export const hook: { events: z.ZodType<Hook['events']>; weight: z.ZodType<number> } = {
+  events: z.array(z.enum(hookEvents)).min(1),
+  weight: z.int().min(-1_000_000).max(1_000_000),
+};
+
 const rendered: z.ZodType<RenderedObject> = exact(
   z.strictObject({
     object: z.record(z.string(), z.json()) as unknown as z.ZodType<Record<string, Json>>,
@@ -69,12 +75,7 @@ const rendered: z.ZodType<RenderedObject> = exact(
     filled: z
       .array(z.strictObject({ path, as: z.enum(['text', 'number', 'checksum']) }))
       .max(10_000),
-    hook: z
-      .strictObject({
-        events: z.array(z.enum(hookEvents)).min(1),
-        weight: z.int().min(-1_000_000).max(1_000_000),
-      })
-      .exactOptional(),
+    hook: z.strictObject(hook).exactOptional(),
   }),
 );
 

@@ -1,5 +1,12 @@
 import type { DeployedRelease, Generation } from '../../format/generation.ts';
-import type { Constraint, Operation, Plan, SiteAction, Step } from '../../format/plan.ts';
+import {
+  type Constraint,
+  type Operation,
+  type Plan,
+  planSchema,
+  type SiteAction,
+  type Step,
+} from '../../format/plan.ts';
 import { type Change, changesBetween, repairedReleases } from '../../target/change.ts';
 import type { DeployedService, ServiceStep, Target, TargetStep } from '../../target/target.ts';
 import { outageOf } from './outage.ts';
@@ -46,7 +53,7 @@ export function makePlan({ change, target, ...input }: PlanInput): Plan {
     for (const step of close) steps.add(step);
   }
   return {
-    schema: 'stowage/plan/v2',
+    schema: planSchema(from, to),
     ...{ ...input, intent, from, to },
     outage: outageOf({ change, stop }, target),
     steps: steps.list,

@@ -5,7 +5,7 @@ import type { ClusterRecord } from '../../format/cluster-record.ts';
 import { readCanonical, writeCanonical } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
 import type { Generation } from '../../format/generation.ts';
-import { type Receipt, receiptKind } from '../../format/receipt.ts';
+import { type Receipt, receiptKind, receiptSchema } from '../../format/receipt.ts';
 import { namesIn, readBounded, writeAtomic } from '../../io/file.ts';
 import { allAlgorithms } from '../../trust/algorithm.ts';
 import { signDetached } from '../../trust/cms-sign.ts';
@@ -30,7 +30,7 @@ export async function writeReceipt(
 ): Promise<Receipt> {
   const { name } = await site.site();
   const receipt: Receipt = {
-    schema: 'stowage/receipt/v2',
+    schema: receiptSchema(facts.health),
     site: name,
     at: momentOf(now),
     tool: `${PRODUCT} ${PRODUCT_VERSION}`,

@@ -38,6 +38,9 @@ export async function siteFacts(
       service: `${release.name} ${service.name}`,
       ...healthOf(found),
       ...(noted === undefined ? {} : { stoppedAt: noted.at }),
+      ...(service.powers === undefined || service.powers.length === 0
+        ? {}
+        : { powers: service.powers }),
     });
   }
   let blobs = 0;
